@@ -1,0 +1,87 @@
+package kv
+
+import (
+	"context"
+	"time"
+
+	"viakv/quorum/version"
+)
+
+// Limits of keys and values, in Unicode characters, and in the bytes that these can take in UTF-8.
+const (
+	MaxKeyCharacters   = 64
+	MaxValueCharacters = 256
+	MaxKeyBytes        = 4 * MaxKeyCharacters
+	MaxValueBytes      = 4 * MaxValueCharacters
+)
+
+// Store keeps keys and values.
+type Store interface {
+	// Get appends the key's value to dst and returns it with the version it was read at; ErrMissing when the key has no value.
+	Get(ctx context.Context, dst, key []byte, o Options) ([]byte, version.Tag, error)
+	// Has is Get without the value.
+	Has(ctx context.Context, key []byte, o Options) (version.Tag, error)
+	// Set stores a value and returns the version it was given.
+	Set(ctx context.Context, key, value []byte, o Options) (version.Tag, error)
+	// Remove removes the key's value; ErrMissing when there is none. Of overlapping removes of one value at most one succeeds.
+	Remove(ctx context.Context, key []byte, o Options) error
+	// Clear removes everything, atomically: once it has returned nobody reads anything that was written before it began.
+	Clear(ctx context.Context, o Options) error
+	// Scan begins or resumes a walk over all keys. ErrBadCursor when the cursor is not one of this store's.
+	Scan(ctx context.Context, o ScanOptions) (Scanner, error)
+	// Ready returns nil when the store can serve, and otherwise the reason why it cannot.
+	Ready(ctx context.Context) error
+}
+
+// Quorum is how many replicas a phase waits for: a number, QuorumDefault, QuorumMajority or QuorumAll.
+type Quorum int
+
+// Quorums that are not a number.
+const (
+	QuorumDefault  Quorum = 0 // what the cluster is configured to
+	QuorumMajority Quorum = -1
+	QuorumAll      Quorum = -2
+)
+
+// Options of one request.
+type Options struct {
+	R, W     Quorum    // replicas asked and written; stores without quorums ignore them
+	Deadline time.Time // zero: the store's default time-out from now
+}
+
+// ScanOptions of one scan.
+type ScanOptions struct {
+	Options
+	Cursor   string // where to resume; empty: at the beginning
+	Values   bool   // false: keys only
+	Prefix   string // only keys that begin with it
+	Snapshot bool   // fail with ErrSnapshotMoved at the end unless the result was one atomic state
+}
+
+// Scanner walks over the keys of a store in the store's own order. Not safe for concurrent use.
+//
+// Each key that has a value throughout the scan is delivered exactly once, and each pair delivered was the
+// key's state at some moment of the scan. The scan as a whole is no snapshot unless asked for.
+type Scanner interface {
+	// Next replaces the batch by the next pairs; false at the end. Never returns an empty batch with true.
+	Next(ctx context.Context, b *Batch) (bool, error)
+	// Cursor returns where a later scan resumes after the first n pairs of the last batch, empty when nothing follows.
+	Cursor(n int) string
+	// Close releases the scanner's resources. It must be called.
+	Close()
+}
+
+// Pair is a key and its value; the value is nil when only keys were asked for.
+type Pair struct {
+	Key, Value []byte
+	Version    version.Tag
+}
+
+// Batch is a run of pairs. Its memory is reused by the scanner's next call.
+type Batch struct {
+	Pairs []Pair
+	Arena []byte // where the scanner may keep what the pairs point to
+}
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() { b.Pairs, b.Arena = b.Pairs[:0], b.Arena[:0] }

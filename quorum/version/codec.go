@@ -1,0 +1,70 @@
+package version
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// The metadata of a record, as it is stored and sent (all integers uvarint):
+//
+//	flags (1 byte) | generation | counter | incarnation | [owner incarnation | owner sequence] | vector
+//
+// bit 0 of flags: tombstone; bit 1: an owner follows (a tombstone without one is contested). The vector fills the rest.
+
+const (
+	flagRemoved = 1 << 0
+	flagOwned   = 1 << 1
+	flagsKnown  = flagRemoved | flagOwned
+)
+
+// MaxMetaBytes is the longest encoding of a record's metadata.
+const MaxMetaBytes = 1 + 5*binary.MaxVarintLen64 + MaxVectorBytes
+
+// ErrCorrupt reports bytes that no AppendMeta has written.
+var ErrCorrupt = errors.New("version: malformed record metadata")
+
+// AppendMeta appends the encoding of everything in r but its value.
+func AppendMeta(dst []byte, r *Record) []byte {
+	var flags byte
+	if r.Tag.Removed {
+		flags |= flagRemoved
+		if r.Owner != Contested {
+			flags |= flagOwned
+		}
+	}
+	dst = append(dst, flags)
+	dst = binary.AppendUvarint(dst, uint64(r.Tag.Generation))
+	dst = binary.AppendUvarint(dst, r.Tag.Counter)
+	dst = binary.AppendUvarint(dst, uint64(r.Tag.Incarnation))
+	if flags&flagOwned != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.Owner.Incarnation))
+		dst = binary.AppendUvarint(dst, r.Owner.Sequence)
+	}
+	return append(dst, r.Vector...)
+}
+
+// ParseMeta decodes what AppendMeta wrote. The vector borrows b; the value is left nil. The vector's inside is
+// not checked: who reads from a peer calls Vector.Check, who reads back what it stored need not.
+func ParseMeta(b []byte) (r Record, err error) {
+	if len(b) == 0 || b[0]&^flagsKnown != 0 || b[0] == flagOwned {
+		return Record{}, ErrCorrupt
+	}
+	flags := b[0]
+	var f [5]uint64
+	fields := 3
+	if flags&flagOwned != 0 {
+		fields = 5
+	}
+	b = b[1:]
+	for i := range fields {
+		x, n := binary.Uvarint(b)
+		if n <= 0 {
+			return Record{}, ErrCorrupt
+		}
+		f[i], b = x, b[n:]
+	}
+	r.Tag = Tag{Generation(f[0]), f[1], Incarnation(f[2]), flags&flagRemoved != 0}
+	r.Owner = Operation{Incarnation(f[3]), f[4]}
+	r.Vector = Vector(b)
+	return r, nil
+}

@@ -1,0 +1,88 @@
+package version
+
+// Record is one version of a key.
+//
+// Vector and Value are borrowed from wherever the record was decoded; who keeps a record longer than that buffer
+// lives copies it with Clone.
+type Record struct {
+	Tag    Tag
+	Owner  Operation // of a tombstone: the request it was voted for, or Contested
+	Vector Vector    // what the write had seen, without its own (Incarnation, Counter)
+	Value  []byte    // nil in a tombstone
+}
+
+// Live reports whether the record holds a value.
+func (r *Record) Live() bool { return r.Tag.Live() }
+
+// Clone returns a copy that shares no memory with r.
+func (r *Record) Clone() Record {
+	c := *r
+	c.Vector = append(Vector(nil), r.Vector...)
+	c.Value = append([]byte(nil), r.Value...)
+	return c
+}
+
+// Merge settles two copies of a key: the higher tag stays (V3). Copies of one tombstone that were voted for different
+// requests become one that belongs to nobody. Without that, a replica that lost its memory could rebuild from a
+// copy with another owner and vote a second time, and two overlapping removes would both succeed.
+func Merge(a, b Record) Record {
+	switch c := a.Tag.Compare(b.Tag); {
+	case c < 0:
+		return b
+	case c == 0 && a.Tag.Removed && a.Owner != b.Owner:
+		a.Owner = Contested
+	}
+	return a
+}
+
+// Changes reports whether merging the record with this tag and owner into one with tag have and owner haveOwner
+// changes the latter.
+func Changes(have Tag, haveOwner Operation, tag Tag, owner Operation) bool {
+	c := have.Compare(tag)
+	return c < 0 || c == 0 && tag.Removed && haveOwner != Contested && haveOwner != owner
+}
+
+// Relation says how two versions of a key came about.
+type Relation uint8
+
+// The relations of Compare.
+const (
+	Equal      Relation = iota // the same version, or a tombstone and its base's writer's later act
+	Before                     // the second was written in the knowledge of the first: an overwrite
+	After                      // the first was written in the knowledge of the second
+	Concurrent                 // neither knew the other: a conflict, settled by the tags
+)
+
+func (r Relation) String() string {
+	return [...]string{"equal", "before", "after", "concurrent"}[r]
+}
+
+// Compare relates two versions by what their writers had seen. It explains and never decides (V4).
+func Compare(a, b *Record) Relation {
+	switch aSeen, bSeen := b.Saw(a.Tag), a.Saw(b.Tag); {
+	case a.Tag == b.Tag:
+		return Equal
+	case aSeen && bSeen: // a version and its own tombstone
+		if a.Tag.Less(b.Tag) {
+			return Before
+		}
+		return After
+	case aSeen:
+		return Before
+	case bSeen:
+		return After
+	}
+	return Concurrent
+}
+
+// Saw reports whether the writer of r had seen the version t. Everyone has seen "nothing was ever written" and
+// everything that a clear took away.
+func (r *Record) Saw(t Tag) bool {
+	switch {
+	case t.Counter == 0 || t.Generation < r.Tag.Generation:
+		return true
+	case r.Tag.Incarnation == t.Incarnation && r.Tag.Counter >= t.Counter:
+		return true
+	}
+	return r.Vector.Counter(t.Incarnation) >= t.Counter
+}

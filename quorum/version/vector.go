@@ -1,0 +1,177 @@
+package version
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+)
+
+// Vector is an encoded version vector: for each incarnation the highest counter of its writes that had been
+// seen. It is kept in its encoding (pairs of uvarints, ascending by incarnation), because a store holds millions of
+// vectors and compares few.
+//
+// A record's own writer is left out: its entry is the tag. So the vector of a key that one node wrote is empty.
+type Vector []byte
+
+// MaxVectorEntries bounds a vector, and with it a record's metadata. It is above the largest cluster; what
+// exceeds it is dropped from the lowest counter up, which may turn "before" into "concurrent" in a report, and nothing else.
+const MaxVectorEntries = 16
+
+// MaxVectorBytes is the longest encoding of a vector.
+const MaxVectorBytes = MaxVectorEntries * 2 * binary.MaxVarintLen64
+
+// Entry is one pair of a vector.
+type Entry struct {
+	Incarnation Incarnation
+	Counter     uint64
+}
+
+// Counter returns the entry of an incarnation, zero when there is none.
+func (v Vector) Counter(i Incarnation) uint64 {
+	for len(v) > 0 {
+		e, n := v.next()
+		if n == 0 || e.Incarnation > i {
+			return 0
+		}
+		if e.Incarnation == i {
+			return e.Counter
+		}
+		v = v[n:]
+	}
+	return 0
+}
+
+// Entries decodes the vector, for reports.
+func (v Vector) Entries() []Entry {
+	var out []Entry
+	for len(v) > 0 {
+		e, n := v.next()
+		if n == 0 {
+			break
+		}
+		out, v = append(out, e), v[n:]
+	}
+	return out
+}
+
+func (v Vector) next() (e Entry, n int) {
+	i, n1 := binary.Uvarint(v)
+	if n1 <= 0 {
+		return Entry{}, 0
+	}
+	c, n2 := binary.Uvarint(v[n1:])
+	if n2 <= 0 {
+		return Entry{}, 0
+	}
+	return Entry{Incarnation(i), c}, n1 + n2
+}
+
+// Check reports whether v is a well-formed encoding: bounded, ascending, no zero incarnation or counter.
+func (v Vector) Check() bool {
+	if len(v) > MaxVectorBytes {
+		return false
+	}
+	var last Incarnation
+	for count := 0; len(v) > 0; count++ {
+		e, n := v.next()
+		if n == 0 || e.Incarnation <= last || e.Counter == 0 || count == MaxVectorEntries {
+			return false
+		}
+		last, v = e.Incarnation, v[n:]
+	}
+	return true
+}
+
+// String renders {incarnation:counter …}.
+func (v Vector) String() string {
+	var s []string
+	for _, e := range v.Entries() {
+		s = append(s, fmt.Sprintf("%d:%d", e.Incarnation, e.Counter))
+	}
+	return "{" + strings.Join(s, " ") + "}"
+}
+
+// Seen collects what a write has seen, in its query phase. The zero value has seen nothing; it does not allocate.
+type Seen struct {
+	entries [MaxVectorEntries + 1]Entry
+	n       int
+}
+
+// Reset forgets everything.
+func (s *Seen) Reset() { s.n = 0 }
+
+// Add notes a record that was seen: its vector and its own tag.
+func (s *Seen) Add(r *Record) {
+	if r.Tag.Counter == 0 {
+		return
+	}
+	s.note(Entry{r.Tag.Incarnation, r.Tag.Counter})
+	for v := r.Vector; len(v) > 0; {
+		e, n := v.next()
+		if n == 0 {
+			return
+		}
+		s.note(e)
+		v = v[n:]
+	}
+}
+
+// note keeps the entries ascending and within the bound: over it, the entry with the lowest counter goes.
+func (s *Seen) note(e Entry) {
+	i := 0
+	for i < s.n && s.entries[i].Incarnation < e.Incarnation {
+		i++
+	}
+	if i < s.n && s.entries[i].Incarnation == e.Incarnation {
+		s.entries[i].Counter = max(s.entries[i].Counter, e.Counter)
+		return
+	}
+	copy(s.entries[i+1:s.n+1], s.entries[i:s.n])
+	s.entries[i] = e
+	s.n++
+	if s.n > MaxVectorEntries {
+		s.drop(s.lowest(func(Incarnation) bool { return false }))
+	}
+}
+
+// Append encodes what was seen as the vector of a new write by writer. Of the incarnations that are no longer in the
+// topology only the entry with the highest counter is kept, so vectors do not grow with the number of restarts.
+func (s *Seen) Append(dst []byte, writer Incarnation, member func(Incarnation) bool) []byte {
+	departed := func(i Incarnation) bool { return i != writer && !member(i) }
+	for s.count(departed) > 1 {
+		s.drop(s.lowest(func(i Incarnation) bool { return !departed(i) }))
+	}
+	for _, e := range s.entries[:s.n] {
+		if e.Incarnation == writer {
+			continue
+		}
+		dst = binary.AppendUvarint(dst, uint64(e.Incarnation))
+		dst = binary.AppendUvarint(dst, e.Counter)
+	}
+	return dst
+}
+
+func (s *Seen) count(match func(Incarnation) bool) (n int) {
+	for _, e := range s.entries[:s.n] {
+		if match(e.Incarnation) {
+			n++
+		}
+	}
+	return n
+}
+
+// lowest returns the index of the entry with the lowest counter among those not to be skipped.
+func (s *Seen) lowest(skip func(Incarnation) bool) int {
+	at := -1
+	for i, e := range s.entries[:s.n] {
+		if !skip(e.Incarnation) && (at < 0 || e.Counter < s.entries[at].Counter) {
+			at = i
+		}
+	}
+	return at
+}
+
+func (s *Seen) drop(i int) {
+	copy(s.entries[i:], s.entries[i+1:s.n])
+	s.n--
+}
