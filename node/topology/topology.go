@@ -1,0 +1,218 @@
+package topology
+
+import (
+	"slices"
+	"strings"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// Topology is one agreed state of the cluster. Once published it is immutable: who wants to change it clones it first,
+// and only Apply has reason to.
+type Topology struct {
+	Cluster    ClusterID          `json:"cluster"`
+	Epoch      version.Epoch      `json:"epoch"`
+	Generation version.Generation `json:"generation"` // clears so far
+	Purge      uint64             `json:"purge"`      // purges so far
+	PurgeList  uint64             `json:"purgeList"`  // what the last purge removed
+
+	Seed      keyspace.Seed `json:"seed"`      // keys the hash of keys; secret to clients
+	DigestKey [2]uint64     `json:"digestKey"` // keys the digests; secret to clients
+	CursorKey Secret        `json:"cursorKey"` // authenticates scan cursors
+
+	// ReadQuorum and WriteQuorum are a number, kv.QuorumMajority or kv.QuorumAll; kv.QuorumDefault means majority. A number above N
+	// counts as N, so that a cluster may grow into its configuration.
+	ReadQuorum  kv.Quorum `json:"readQuorum"`
+	WriteQuorum kv.Quorum `json:"writeQuorum"`
+	AllowWeak   bool      `json:"allowWeak,omitempty"` // R + W ≤ N was asked for by name (D7)
+
+	Slots   []Slot      `json:"slots"`             // ascending by name; N is their number
+	Joining *Candidate  `json:"joining,omitempty"` // the one node that copies before it becomes a slot
+	Change  *SizeChange `json:"change,omitempty"`  // the size change that is not settled yet (M6)
+
+	Resized version.Epoch `json:"resized,omitempty"` // epoch of the last size change, settled or not
+	Prev    Predecessor   `json:"prev"`              // who must report this epoch before it is sealed (M5)
+	Forks   []ClusterID   `json:"forks,omitempty"`   // clusters that this one continues after a forced removal, the latest last
+	Applied []Done        `json:"applied,omitempty"` // operations applied last, ascending by epoch (E5)
+}
+
+// Slot is a node's stable place in the cluster.
+type Slot struct {
+	Name        string              `json:"name"`
+	HTTP        string              `json:"http"` // where clients reach it
+	Peer        transport.Address   `json:"peer"`
+	Boot        uint64              `json:"boot"`              // of the process that holds the slot, active or pending
+	Incarnation version.Incarnation `json:"incarnation"`       // the active one; zero: the slot is vacant
+	Pending     version.Incarnation `json:"pending,omitempty"` // the one that rebuilds; zero: none
+	Since       version.Epoch       `json:"since,omitempty"`   // epoch that last vacated the slot; zero: none did
+}
+
+// Candidate is a node that was admitted and copies the data before it becomes a slot.
+type Candidate struct {
+	Name    string              `json:"name"`
+	HTTP    string              `json:"http"`
+	Peer    transport.Address   `json:"peer"`
+	Boot    uint64              `json:"boot"`
+	Pending version.Incarnation `json:"pending"`
+	Since   version.Epoch       `json:"since"` // epoch of the admission
+}
+
+// SizeChange is a join or a leave that is not settled.
+type SizeChange struct {
+	Epoch  version.Epoch `json:"epoch"`
+	Joined string        `json:"joined,omitempty"`
+	Left   string        `json:"left,omitempty"`
+	Owe    []string      `json:"owe"`  // slots that must run the sync barrier
+	From   []string      `json:"from"` // slots to merge from
+	Need   int           `json:"need"` // copies to merge, a slot's own included where it is one of From
+}
+
+// Predecessor is what sealing needs to know of the epoch before.
+type Predecessor struct {
+	Epoch version.Epoch `json:"epoch"`
+	Need  int           `json:"need"` // N - min(R, W) + 1 of that epoch
+	Slots []Slot        `json:"slots"`
+}
+
+// Done is one operation that was applied.
+type Done struct {
+	ID    OperationID   `json:"id"`
+	Epoch version.Epoch `json:"epoch"` // the epoch that it made
+}
+
+// N is the number of slots, which is the replication factor.
+func (t *Topology) N() int { return len(t.Slots) }
+
+// R is the number of replies that completes a query phase.
+func (t *Topology) R() int { return quorum(t.ReadQuorum, t.N()) }
+
+// W is the number of acknowledgements that completes a store phase.
+func (t *Topology) W() int { return quorum(t.WriteQuorum, t.N()) }
+
+// Weak reports whether reads may miss acknowledged writes.
+func (t *Topology) Weak() bool { return t.R()+t.W() <= t.N() }
+
+// Index returns the place of a slot in Slots, -1 when there is none of that name.
+func (t *Topology) Index(name string) int {
+	i, ok := slices.BinarySearchFunc(t.Slots, name, func(s Slot, name string) int { return strings.Compare(s.Name, name) })
+	if !ok {
+		return -1
+	}
+	return i
+}
+
+// Slot returns the slot of that name, nil when there is none. It points into the topology: read only.
+func (t *Topology) Slot(name string) *Slot {
+	if i := t.Index(name); i >= 0 {
+		return &t.Slots[i]
+	}
+	return nil
+}
+
+// SlotOf returns the slot whose active incarnation is i, nil when there is none (M7: such an incarnation is refused).
+func (t *Topology) SlotOf(i version.Incarnation) *Slot {
+	for k := range t.Slots {
+		if i != 0 && t.Slots[k].Incarnation == i {
+			return &t.Slots[k]
+		}
+	}
+	return nil
+}
+
+// Names returns the slots' names, ascending: what the ring is built from.
+func (t *Topology) Names() []string {
+	out := make([]string, len(t.Slots))
+	for i := range t.Slots {
+		out[i] = t.Slots[i].Name
+	}
+	return out
+}
+
+// Active counts the slots that hold an active incarnation.
+func (t *Topology) Active() int {
+	n := 0
+	for i := range t.Slots {
+		if t.Slots[i].Active() {
+			n++
+		}
+	}
+	return n
+}
+
+// Vacancies counts the slots whose memory is lost and not yet rebuilt.
+func (t *Topology) Vacancies() int { return t.N() - t.Active() }
+
+// Role says what a process is in the topology.
+type Role uint8
+
+// Roles of a process.
+const (
+	Stranger   Role = iota // in no slot and not joining: refused for ever
+	Joining                // copies before it becomes a slot; counts for nothing
+	Rebuilding             // its slot is vacant until it has rebuilt; counts for nothing
+	Active                 // serves
+)
+
+func (r Role) String() string { return [...]string{"stranger", "joining", "rebuilding", "active"}[r] }
+
+// Role returns what the process with this boot id is, and its incarnation (pending unless active).
+func (t *Topology) Role(boot uint64) (Role, version.Incarnation) {
+	for i := range t.Slots {
+		switch s := &t.Slots[i]; {
+		case s.Boot != boot:
+		case s.Active():
+			return Active, s.Incarnation
+		default:
+			return Rebuilding, s.Pending
+		}
+	}
+	if t.Joining != nil && t.Joining.Boot == boot {
+		return Joining, t.Joining.Pending
+	}
+	return Stranger, 0
+}
+
+// RebuildNeed returns how many full copies of other members, each answered at this epoch or later, a rebuilding or joining
+// process must merge before it may count (M3, M6), and from which slots. Fewer sources than need: data may be lost, and only the
+// operator may go on.
+func (t *Topology) RebuildNeed(boot uint64) (need int, from []string) {
+	for i := range t.Slots {
+		if s := &t.Slots[i]; s.Active() && s.Boot != boot {
+			from = append(from, s.Name)
+		}
+	}
+	if t.Change != nil && t.Change.Epoch != 0 {
+		if need = len(from); need > 0 {
+			return need, from // all others: either side of the size change may hold the only copy
+		}
+	}
+	return t.N() - t.W() + 1, from
+}
+
+// Active reports whether the slot's incarnation serves.
+func (s *Slot) Active() bool { return s.Incarnation != 0 }
+
+// State renders the slot for /cluster: "active", "rebuilding" or "vacant".
+func (s *Slot) State() string {
+	switch {
+	case s.Active():
+		return "active"
+	case s.Pending != 0:
+		return "rebuilding"
+	}
+	return "vacant"
+}
+
+// quorum resolves a configured quorum in a cluster of n.
+func quorum(q kv.Quorum, n int) int {
+	switch {
+	case q == kv.QuorumAll:
+		return n
+	case q <= 0:
+		return n/2 + 1
+	}
+	return min(int(q), n)
+}
