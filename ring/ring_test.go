@@ -1,0 +1,178 @@
+package ring
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"viakv/ring/keyspace"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func names(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("node-%d", i+1)
+	}
+	return out
+}
+
+// Placement is frozen (R3): a change here moves data preferences in every running cluster.
+func TestPlacementIsFrozen(t *testing.T) {
+	var b bytes.Buffer
+	for _, n := range []int{1, 2, 3, 5, 9} {
+		s := Build(names(n))
+		fmt.Fprintf(&b, "%d members: %s\n", n, strings.Join(s.Members(), " "))
+		for p := range keyspace.Partition(keyspace.Partitions) {
+			fmt.Fprintf(&b, "%3d %v\n", p, s.Preference(p))
+		}
+	}
+	file := filepath.Join("testdata", "placement.golden")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b.Bytes(), want) {
+		t.Fatal("placement changed: partitions of running clusters would move; see R3 before running with -update")
+	}
+}
+
+func members() *rapid.Generator[[]string] {
+	return rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z#0-9-]{1,12}`), 1, 24, rapid.ID[string])
+}
+
+func TestSnapshotProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		set := members().Draw(t, "members")
+		s := Build(set)
+		if !slices.IsSorted(s.Members()) || len(s.Members()) != len(set) {
+			t.Fatalf("members %q of %q", s.Members(), set)
+		}
+		shuffled := rapid.Permutation(set).Draw(t, "shuffled")
+		again := Build(append(shuffled, set[0])) // and a duplicate (R1)
+		total := 0.0
+		for i := range s.Members() {
+			total += s.Ownership(i)
+			if s.Ownership(i) > load/float64(len(set))+1.0/keyspace.Partitions {
+				t.Fatalf("member %d owns %.3f of the ring of %d", i, s.Ownership(i), len(set))
+			}
+		}
+		if total < 0.999 || total > 1.001 {
+			t.Fatalf("ownership adds up to %f", total)
+		}
+		for p := range keyspace.Partition(keyspace.Partitions) {
+			list := s.Preference(p)
+			if list[0] != s.Owner(p) {
+				t.Fatalf("partition %d: owner %d, list %v", p, s.Owner(p), list)
+			}
+			if !slices.Equal(list, again.Preference(p)) {
+				t.Fatalf("partition %d depends on the order of the members", p)
+			}
+			sorted := slices.Sorted(slices.Values(list))
+			for i, m := range sorted {
+				if m != i {
+					t.Fatalf("partition %d: %v is no permutation of %d members", p, list, len(set))
+				}
+			}
+			if len(list) != len(set) {
+				t.Fatalf("partition %d lists %d of %d members", p, len(list), len(set))
+			}
+		}
+	})
+}
+
+// R4: with one member more, what it owns must move; beyond that only what the bound on the load pushes on.
+func TestFewPartitionsMove(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		set := members().Draw(t, "members")
+		before := Build(set)
+		after := Build(append(slices.Clone(set), "the-new-one"))
+		moved := 0
+		for p := range keyspace.Partition(keyspace.Partitions) {
+			if before.Members()[before.Owner(p)] != after.Members()[after.Owner(p)] {
+				moved++
+			}
+		}
+		fair := keyspace.Partitions / (len(set) + 1)
+		if limit := 2*fair + keyspace.Partitions/4; moved > limit {
+			t.Fatalf("%d of %d partitions moved when one joined %d; want at most %d", moved, keyspace.Partitions, len(set), limit)
+		}
+	})
+}
+
+// A dead owner's partitions must not all fall to one successor.
+func TestSuccessorsAreSpread(t *testing.T) {
+	s := Build(names(5))
+	second := map[int]map[int]int{}
+	for p := range keyspace.Partition(keyspace.Partitions) {
+		list := s.Preference(p)
+		if second[list[0]] == nil {
+			second[list[0]] = map[int]int{}
+		}
+		second[list[0]][list[1]]++
+	}
+	for owner, heirs := range second {
+		if len(heirs) < 3 {
+			t.Errorf("the partitions of member %d fall to %v alone", owner, heirs)
+		}
+	}
+}
+
+// The library joins names and numbers without a separator: without ours these two would share points.
+func TestNamesThatEndInDigits(t *testing.T) {
+	s := Build([]string{"node-1", "node-11", "node-111"})
+	for i, name := range s.Members() {
+		if s.Ownership(i) < 0.15 {
+			t.Errorf("%s owns %.2f", name, s.Ownership(i))
+		}
+	}
+	seen := map[uint64]bool{}
+	for _, p := range newCircle(s.Members()) {
+		if seen[p.at] {
+			t.Errorf("two points at %x", p.at)
+		}
+		seen[p.at] = true
+	}
+}
+
+func TestEdges(t *testing.T) {
+	empty := Build(nil)
+	if empty.Owner(7) != -1 || len(empty.Preference(7)) != 0 || len(empty.Members()) != 0 {
+		t.Errorf("empty ring: owner %d, list %v", empty.Owner(7), empty.Preference(7))
+	}
+	full := Build(names(MaxMembers))
+	for i := range full.Members() {
+		if full.Ownership(i)*keyspace.Partitions > 2 {
+			t.Errorf("member %d owns %f of a full ring", i, full.Ownership(i))
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a ring of more members than partitions was built")
+		}
+	}()
+	Build(names(MaxMembers + 1))
+}
+
+func BenchmarkBuild(b *testing.B) {
+	set := names(5)
+	for b.Loop() {
+		Build(set)
+	}
+}
