@@ -15,6 +15,7 @@ import (
 type Topology struct {
 	Cluster    ClusterID          `json:"cluster"`
 	Epoch      version.Epoch      `json:"epoch"`
+	LogIndex   uint64             `json:"logIndex"`   // of the entry that made it; a founding document's and a fork's log begins after it
 	Generation version.Generation `json:"generation"` // clears so far
 	Purge      uint64             `json:"purge"`      // purges so far
 	PurgeList  uint64             `json:"purgeList"`  // what the last purge removed
@@ -184,10 +185,8 @@ func (t *Topology) RebuildNeed(boot uint64) (need int, from []string) {
 			from = append(from, s.Name)
 		}
 	}
-	if t.Change != nil && t.Change.Epoch != 0 {
-		if need = len(from); need > 0 {
-			return need, from // all others: either side of the size change may hold the only copy
-		}
+	if t.Change != nil && len(from) > 0 {
+		return len(from), from // all others: either side of the size change may hold the only copy
 	}
 	return t.N() - t.W() + 1, from
 }

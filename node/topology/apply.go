@@ -1,0 +1,221 @@
+package topology
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// remembered bounds the operations that a topology remembers. A retry comes within a request's deadline, and there
+// are far fewer changes than that in one.
+const remembered = 64
+
+// Apply returns the successor that the log entry at this index makes of t. It is pure: every node that applies the
+// same log holds the same topology.
+//
+// An operation that t has applied already returns t itself (E5). An error means that the command has changed nothing and
+// never will: the entry is spent.
+func Apply(t *Topology, index uint64, c *Command) (*Topology, error) {
+	if _, done := t.DoneAt(c.ID); done {
+		return t, nil
+	}
+	if c.Expect != t.Epoch {
+		return nil, fmt.Errorf("%w: expected %d, is %d", ErrEpoch, c.Expect, t.Epoch)
+	}
+	n := t.successor(c.ID)
+	n.LogIndex = index
+	if err := n.change(t, version.Incarnation(index), c); err != nil {
+		return nil, err
+	}
+	if err := n.Validate(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// DoneAt returns the epoch that an operation made, if it is remembered.
+func (t *Topology) DoneAt(id OperationID) (version.Epoch, bool) {
+	for i := range t.Applied {
+		if t.Applied[i].ID == id {
+			return t.Applied[i].Epoch, true
+		}
+	}
+	return 0, false
+}
+
+// successor copies t one epoch on. Everything that change may write is cloned.
+func (t *Topology) successor(id OperationID) *Topology {
+	n := *t
+	n.Epoch++
+	n.Prev = t.predecessor()
+	n.Slots = slices.Clone(t.Slots)
+	first := max(0, len(t.Applied)+1-remembered)
+	n.Applied = append(slices.Clone(t.Applied[first:]), Done{id, n.Epoch})
+	return &n
+}
+
+// change makes n, a successor of t, what the command asks for.
+func (n *Topology) change(t *Topology, index version.Incarnation, c *Command) error {
+	switch c.Kind {
+	case Vacate:
+		return n.vacate(index, c)
+	case Activate:
+		return n.activate(t, c)
+	case Admit:
+		return n.admit(index, c)
+	case Abandon:
+		return n.abandon(c)
+	case Grow:
+		return n.grow(t, c)
+	case Shrink:
+		return n.shrink(t, c)
+	case Settle:
+		return n.settle(t, c)
+	case Clear:
+		if t.Change != nil {
+			return ErrUnsettled
+		}
+		n.Generation++
+		return nil
+	case Purge:
+		return n.purge(t, c)
+	}
+	return fmt.Errorf("topology: unknown command %q: is a newer version of the software in the cluster?", c.Kind)
+}
+
+func (n *Topology) vacate(index version.Incarnation, c *Command) error {
+	if c.Node == nil {
+		return fmt.Errorf("topology: %s without a node", c.Kind)
+	}
+	s := n.Slot(c.Node.Name)
+	if s == nil {
+		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", c.Node.Name)
+	}
+	if s.Boot == c.Node.Boot {
+		return kv.Detail(kv.ErrAlreadyMember, "%s already holds its slot", c.Node.Name)
+	}
+	s.HTTP, s.Peer, s.Boot = c.Node.HTTP, c.Node.Peer, c.Node.Boot
+	s.Incarnation, s.Pending, s.Since = 0, index, n.Epoch
+	return nil
+}
+
+func (n *Topology) activate(t *Topology, c *Command) error {
+	s := n.Slot(c.Name)
+	switch {
+	case s == nil:
+		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", c.Name)
+	case s.Active() || s.Pending != c.Incarnation || c.At == nil:
+		return fmt.Errorf("topology: incarnation %d is not rebuilding at %s", c.Incarnation, c.Name)
+	case c.At.Epoch < s.Since || !t.holds(c.At, c.Name):
+		return ErrStartOver
+	}
+	s.Incarnation, s.Pending = s.Pending, 0
+	return nil
+}
+
+// holds reports whether copies made on this basis still say all that a member needs (M2, G3). A slot that was vacated
+// meanwhile may have been a source; which ones were is not worth recording, so any counts but the copier's own.
+func (t *Topology) holds(at *Basis, copier string) bool {
+	if at.Epoch > t.Epoch || at.Epoch < t.Resized || at.Generation != t.Generation || at.Purge != t.Purge {
+		return false
+	}
+	for i := range t.Slots {
+		if s := &t.Slots[i]; s.Name != copier && s.Since > at.Epoch {
+			return false
+		}
+	}
+	return true
+}
+
+func (n *Topology) admit(index version.Incarnation, c *Command) error {
+	switch {
+	case c.Node == nil:
+		return fmt.Errorf("topology: %s without a node", c.Kind)
+	case n.Slot(c.Node.Name) != nil:
+		return kv.Detail(kv.ErrAlreadyMember, "%s has a slot", c.Node.Name)
+	case n.Joining != nil || n.Change != nil:
+		return ErrUnsettled
+	}
+	if err := n.validateQuorums(n.N() + 1); err != nil {
+		return err
+	}
+	n.Joining = &Candidate{c.Node.Name, c.Node.HTTP, c.Node.Peer, c.Node.Boot, index, n.Epoch}
+	return nil
+}
+
+func (n *Topology) candidate(c *Command) (*Candidate, error) {
+	if j := n.Joining; j != nil && j.Name == c.Name && j.Pending == c.Incarnation {
+		return j, nil
+	}
+	return nil, fmt.Errorf("topology: incarnation %d of %s is not joining", c.Incarnation, c.Name)
+}
+
+func (n *Topology) abandon(c *Command) error {
+	if _, err := n.candidate(c); err != nil {
+		return err
+	}
+	n.Joining = nil
+	return nil
+}
+
+func (n *Topology) grow(t *Topology, c *Command) error {
+	j, err := n.candidate(c)
+	switch {
+	case err != nil:
+		return err
+	case t.Change != nil:
+		return ErrUnsettled
+	case t.Vacancies() > 0:
+		return ErrVacant
+	case c.At == nil || c.At.Epoch < j.Since || !t.holds(c.At, j.Name):
+		return ErrStartOver
+	}
+	n.Slots = append(n.Slots, Slot{Name: j.Name, HTTP: j.HTTP, Peer: j.Peer, Boot: j.Boot, Incarnation: j.Pending})
+	slices.SortFunc(n.Slots, func(a, b Slot) int { return strings.Compare(a.Name, b.Name) })
+	n.Joining, n.Resized = nil, n.Epoch
+	n.Change = &SizeChange{
+		Epoch: n.Epoch, Joined: j.Name,
+		Owe: []string{j.Name}, From: t.Names(), Need: t.N() - t.W() + 1,
+	}
+	return nil
+}
+
+func (n *Topology) settle(t *Topology, c *Command) error {
+	switch {
+	case t.Change == nil:
+		return fmt.Errorf("topology: nothing to settle")
+	case !t.barriersDone(c.Barriers, ""):
+		return ErrUnsettled
+	}
+	n.Change = nil
+	return nil
+}
+
+// barriersDone reports whether every slot that owes the barrier has run it, with the incarnation that it has now.
+func (t *Topology) barriersDone(facts []Fact, but string) bool {
+	if t.Change == nil {
+		return true
+	}
+	for _, name := range t.Change.Owe {
+		s := t.Slot(name)
+		if name != but && (s == nil || !s.Active() || !slices.Contains(facts, Fact{name, s.Incarnation})) {
+			return false
+		}
+	}
+	return true
+}
+
+func (n *Topology) purge(t *Topology, c *Command) error {
+	switch {
+	case t.Change != nil || t.Joining != nil: // it would throw the joiner back to the start, again and again
+		return ErrUnsettled
+	case t.Vacancies() > 0:
+		return ErrVacant
+	}
+	n.Purge++
+	n.PurgeList = c.List
+	return nil
+}

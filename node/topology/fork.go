@@ -1,0 +1,81 @@
+package topology
+
+import (
+	"fmt"
+	"strings"
+
+	"viakv/api/kv"
+)
+
+const (
+	// forkJump is how far a fork's epoch and log begin above what its survivor knew: the lost majority may have agreed
+	// on more, and neither an epoch nor an incarnation may ever be given out twice.
+	forkJump = 1 << 20
+	// maxForks bounds the lineage that a document carries.
+	maxForks = 8
+)
+
+// Fork is the operator's way out of a lost majority: a new cluster that continues t without one of its slots. Its only voter
+// is the survivor; the other slots are taken over as they come into reach, their memories intact.
+//
+// It cannot be agreed on, that is its point: the operator vouches that nobody else does the same, and that the lost
+// members do not go on. What is stamped with the old cluster's id is refused by all that follow the new one.
+func Fork(t *Topology, id ClusterID, survivor, remove string, op OperationID) (*Topology, error) {
+	i := t.Index(remove)
+	switch s := t.Slot(survivor); {
+	case i < 0:
+		return nil, kv.Detail(kv.ErrNoSuchNode, "%s has no slot", remove)
+	case remove == survivor:
+		return nil, kv.Detail(kv.ErrQuorumLoss, "%s cannot remove itself by force; ask a member that stays", remove)
+	case s == nil || !s.Active():
+		return nil, kv.Detail(kv.ErrQuorumLoss, "%s holds no full copy; ask a member that is active", survivor)
+	}
+	n := t.successor(op)
+	n.Epoch = t.Epoch + forkJump
+	n.LogIndex = t.LogIndex + forkJump
+	n.Applied = []Done{{op, n.Epoch}}
+	n.remove(t, i)
+	n.Change.Need = min(n.Change.Need, len(n.Change.From))
+	n.Prev.Need = 0 // nobody is left to ask: the operator's word stands for the seal
+	n.Joining = nil
+	n.Cluster = id
+	n.Forks = append(append([]ClusterID(nil), t.Forks[max(0, len(t.Forks)+1-maxForks):]...), t.Cluster)
+	if err := n.Validate(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// Continues reports whether t is, through forced removals, the successor of that cluster.
+func (t *Topology) Continues(c ClusterID) bool {
+	for _, f := range t.Forks {
+		if f == c {
+			return true
+		}
+	}
+	return false
+}
+
+// MayLose says in words what removing a slot of t by force may lose when only the slots that present accepts are there; empty:
+// nothing. Every acknowledged write is on W slots, so on one of any N-W+1 that kept their memories.
+func (t *Topology) MayLose(remove string, present func(*Slot) bool) string {
+	have, missing := 0, []string(nil)
+	for i := range t.Slots {
+		switch s := &t.Slots[i]; {
+		case s.Name == remove:
+		case s.Active() && present(s):
+			have++
+		default:
+			missing = append(missing, s.Name)
+		}
+	}
+	need := t.N() - t.W() + 1
+	if have >= need {
+		return ""
+	}
+	lost := fmt.Sprintf("writes acknowledged by %d of %d members that only %s held", t.W(), t.N(), remove)
+	if len(missing) > 0 {
+		lost += ", or it and " + strings.Join(missing, ", ") + " (which may still bring them back)"
+	}
+	return fmt.Sprintf("%s; %d full copies are at hand, %d would rule out a loss", lost, have, need)
+}

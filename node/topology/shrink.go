@@ -1,0 +1,81 @@
+package topology
+
+import (
+	"slices"
+
+	"viakv/api/kv"
+)
+
+// shrink takes a slot out. The members that stay merge what the leaver may have held the only reachable copy of: each
+// write that the last epoch acknowledged is on W of its N slots, so on at least one of any N-W+1, the leaver's
+// own copy aside (M6).
+//
+// A size change that is not settled yet does not stand in the way when all that is missing is the leaver's own barrier: every
+// other slot then holds whatever the epoch before acknowledged. Without that exception a node that joined and died for
+// good could never be removed.
+func (n *Topology) shrink(t *Topology, c *Command) error {
+	i := t.Index(c.Name)
+	switch {
+	case i < 0:
+		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", c.Name)
+	case t.N() == 1:
+		return kv.Detail(kv.ErrQuorumLoss, "%s is the last member; stop it instead", c.Name)
+	case !c.Force && !t.barriersDone(c.Barriers, c.Name):
+		return ErrUnsettled
+	}
+	n.remove(t, i)
+	if c.Force {
+		n.Change.Need = min(n.Change.Need, len(n.Change.From))
+		return nil
+	}
+	return n.leaveQuorum(n.Active())
+}
+
+// remove takes slot i of t out of n and notes who owes what.
+func (n *Topology) remove(t *Topology, i int) {
+	n.Slots = slices.Delete(n.Slots, i, i+1)
+	var active []string
+	for k := range n.Slots {
+		if n.Slots[k].Active() {
+			active = append(active, n.Slots[k].Name)
+		}
+	}
+	n.Resized = n.Epoch
+	n.Change = &SizeChange{
+		Epoch: n.Epoch, Left: t.Slots[i].Name,
+		Owe: active, From: active, Need: t.N() - t.W() + 1,
+	}
+}
+
+// leaveQuorum refuses a leave after which too few members would serve: active ones are those among n's slots that can
+// be counted on.
+func (n *Topology) leaveQuorum(active int) error {
+	if active < n.W() || active < n.Change.Need {
+		return kv.Detail(kv.ErrQuorumLoss, "%d of the remaining %d members are active, writes need %d and the hand-over %d copies; "+
+			"wait until the others have rebuilt, or repeat with force=true and accept what that may lose", active, n.N(), n.W(), n.Change.Need)
+	}
+	return nil
+}
+
+// Leave previews a shrink: whether it can be counted on when only the members that reachable accepts answer.
+func (t *Topology) leavePossible(name string, reachable func(*Slot) bool) error {
+	i := t.Index(name)
+	if i < 0 {
+		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", name)
+	}
+	if t.N() == 1 {
+		return kv.Detail(kv.ErrQuorumLoss, "%s is the last member; stop it instead", name)
+	}
+	n := t.successor(OperationID{})
+	n.remove(t, i)
+	if err := n.Validate(); err != nil {
+		return err
+	}
+	active := 0
+	for k := range n.Slots {
+		if s := &n.Slots[k]; s.Active() && reachable(s) {
+			active++
+		}
+	}
+	return n.leaveQuorum(active)
+}

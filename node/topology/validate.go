@@ -1,0 +1,99 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+
+	"viakv/api/kv"
+	"viakv/ring"
+)
+
+// MaxSlots bounds a cluster: every node holds every key and asks every other, so the price of one more is paid by all.
+const MaxSlots = 64
+
+// Limits of what a node may call itself; they bound the document.
+const (
+	maxName    = 128
+	maxAddress = 512
+)
+
+const _ = uint(ring.MaxMembers - MaxSlots) // the ring must have room for every slot
+
+// Validate checks what must hold in every epoch and reports every fault at once.
+func (t *Topology) Validate() error {
+	var errs []error
+	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf("topology: "+format, args...)) }
+	if t.Cluster == 0 || t.Epoch == 0 {
+		fault("no cluster or no epoch")
+	}
+	if t.N() < 1 || t.N() > MaxSlots {
+		fault("%d slots, want 1 to %d", t.N(), MaxSlots)
+	}
+	boots, incarnations := map[uint64]string{}, map[uint64]string{}
+	process := func(id Identity, incarnation uint64) {
+		if err := id.Validate(); err != nil {
+			errs = append(errs, err)
+		}
+		if other, taken := boots[id.Boot]; taken {
+			fault("%s and %s have one boot id", id.Name, other)
+		}
+		if other, taken := incarnations[incarnation]; taken || incarnation == 0 {
+			fault("incarnation %d of %s is also that of %q", incarnation, id.Name, other)
+		}
+		boots[id.Boot], incarnations[incarnation] = id.Name, id.Name
+	}
+	for i := range t.Slots {
+		s := &t.Slots[i]
+		if i > 0 && t.Slots[i-1].Name >= s.Name {
+			fault("slots %q and %q are out of order", t.Slots[i-1].Name, s.Name)
+		}
+		if (s.Incarnation == 0) == (s.Pending == 0) {
+			fault("slot %s is active and rebuilding, or neither", s.Name)
+		}
+		process(s.Identity(), uint64(s.Incarnation|s.Pending))
+	}
+	if j := t.Joining; j != nil {
+		if t.Slot(j.Name) != nil {
+			fault("%s joins and has a slot", j.Name)
+		}
+		process(j.Identity(), uint64(j.Pending))
+	}
+	if t.N() > 0 {
+		if err := t.validateQuorums(t.N()); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// validateQuorums holds D7 for a cluster of n.
+func (t *Topology) validateQuorums(n int) error {
+	r, w := quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n)
+	if n > MaxSlots {
+		return kv.Detail(kv.ErrQuorumLoss, "a cluster has at most %d members", MaxSlots)
+	}
+	if r+w <= n && !t.AllowWeak {
+		return kv.Detail(kv.ErrQuorumLoss, "with %d members R=%d and W=%d do not overlap: reads could miss acknowledged writes; "+
+			"configure majorities, or allow weak quorums by name", n, r, w)
+	}
+	return nil
+}
+
+// Validate checks an identity that came from a peer or a configuration.
+func (id Identity) Validate() error {
+	switch {
+	case id.Name == "" || len(id.Name) > maxName:
+		return fmt.Errorf("topology: the node's name has %d bytes, want 1 to %d", len(id.Name), maxName)
+	case id.Peer == "" || len(id.Peer) > maxAddress || len(id.HTTP) > maxAddress:
+		return fmt.Errorf("topology: %s: the peer address must be given and addresses have at most %d bytes", id.Name, maxAddress)
+	case id.Boot == 0:
+		return fmt.Errorf("topology: %s has no boot id", id.Name)
+	}
+	return nil
+}
+
+// Identity returns the process that holds the slot.
+func (s *Slot) Identity() Identity { return Identity{s.Name, s.HTTP, s.Peer, s.Boot} }
+
+// Identity returns the process that joins.
+func (c *Candidate) Identity() Identity { return Identity{c.Name, c.HTTP, c.Peer, c.Boot} }
