@@ -1,0 +1,80 @@
+package quorum
+
+import (
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// Kind is what a call asks of a peer.
+type Kind uint8
+
+// Kinds of calls.
+const (
+	ReadTag    Kind = iota + 1 // the record without its value
+	ReadRecord                 // the record
+	Store                      // merge a record
+	Vote                       // vote for a tombstone
+	Remove                     // coordinate a remove: sent to the key's owner
+)
+
+// Status is how a call ended.
+type Status uint8
+
+// Statuses of calls. Everything but OK, Same, Nack and Missing is no reply of the replica.
+const (
+	Failed  Status = iota // lost, refused, or answered with nonsense: see Err
+	OK                    // the record, the ack, the vote
+	Same                  // the replica's record has the tag that the call carried
+	Nack                  // the vote was refused
+	Missing               // of Remove: there was nothing to remove
+	Stale                 // the peer knows a newer epoch; it has been handed to the topology
+	Open                  // of Remove: the outcome is unknown
+)
+
+// Call is one request to one member and its reply.
+//
+// Whoever starts a call must not touch it until it has ended: by End, or by a Cancel that returned true.
+type Call struct {
+	// The request.
+	Kind     Kind
+	Urgent   bool // false: may wait a moment for company
+	Member   int  // index in the view's Members
+	Target   version.Incarnation
+	Key      []byte          // read only while the call is started
+	Have     version.Tag     // of reads: the coordinator's own
+	Record   *version.Record // of Store and Vote; likewise
+	R, W     kv.Quorum       // of Remove: as requested
+	Deadline time.Time       // until when the caller waits
+
+	// The reply.
+	Status  Status
+	Counter uint64         // the replica's node-wide counter (D3)
+	Full    bool           // the replica is over its memory limit
+	Reply   version.Record // borrows the carrier's buffer until the call is used again
+	NotSent bool           // of Failed: the peer certainly has not seen the request
+	Err     error
+
+	// Carrier is the Peers' own: what it needs to send this call, kept from one use to the next.
+	Carrier any
+
+	started bool // guarded by the operation's mutex
+	op      *operation
+}
+
+// End tells the call's operation that the reply fields are set. It must be called exactly once for each started call that was not
+// cancelled, without any lock that Cancel takes. It does not block, and the call belongs to its operation again.
+func (c *Call) End() { c.op.ended(c) }
+
+// Peers carries calls to other members.
+type Peers interface {
+	// Start sends the call, stamped with the view's epoch and the target incarnation, and returns at once: the request is encoded
+	// before it does, so that Key and Record may go away while the call is open. A peer that is behind the epoch is brought up to
+	// date and asked again without the caller's doing. The end may come before Start returns.
+	Start(v *View, c *Call)
+	// Cancel withdraws a call: true when it will not end any more.
+	Cancel(c *Call) bool
+	// Likely reports whether the member can be expected to answer now.
+	Likely(v *View, member int) bool
+}

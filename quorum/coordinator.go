@@ -1,0 +1,101 @@
+package quorum
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// Config of a Coordinator.
+type Config struct {
+	Views Views
+	Peers Peers
+	Hints Hints
+
+	// Timeout of a request that brings no deadline. Default 2 s.
+	Timeout time.Duration
+	// HedgeAfter is how long a phase waits for the replicas that it asked before it asks the others too. Lower costs
+	// calls, higher costs latency when a replica stalls. Default 10 ms.
+	HedgeAfter time.Duration
+	// StoreTimeout is how long after its start an operation still waits for the replicas that were not needed for its answer,
+	// before they get a hint. Default 3 s.
+	StoreTimeout time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.Timeout == 0 {
+		c.Timeout = 2 * time.Second
+	}
+	if c.HedgeAfter == 0 {
+		c.HedgeAfter = 10 * time.Millisecond
+	}
+	if c.StoreTimeout == 0 {
+		c.StoreTimeout = 3 * time.Second
+	}
+	return c
+}
+
+// Coordinator runs requests over the replicas. It is safe for concurrent use.
+type Coordinator struct {
+	cfg      Config
+	stats    counters
+	removes  queue
+	sequence atomic.Uint64 // of operations that own tombstones
+
+	// Pools belong to the coordinator: their timers and channels must not leave a simulation's bubble.
+	operations sync.Pool
+	calls      sync.Pool
+}
+
+// New returns a coordinator.
+func New(cfg Config) *Coordinator {
+	c := &Coordinator{cfg: cfg.withDefaults()}
+	c.operations.New = func() any { return newOperation(c) }
+	c.calls.New = func() any { return new(Call) }
+	return c
+}
+
+// begin checks the request's quorums and returns an operation at the present view.
+func (c *Coordinator) begin(key []byte, o kv.Options) (*operation, error) {
+	v := c.cfg.Views.Current()
+	if v == nil || v.Incarnation() == 0 {
+		return nil, errNotServing
+	}
+	op := c.operations.Get().(*operation)
+	if err := op.reset(v, key, o); err != nil {
+		op.release()
+		return nil, err
+	}
+	return op, nil
+}
+
+var errNotServing = &kv.Unavailable{Outcome: kv.None, Reason: "this node is not an active member of a cluster yet, or no longer"}
+
+// errStale ends a phase whose epoch is over: somebody knows a newer one.
+var errStale = errors.New("quorum: the epoch is over")
+
+// errImpossible ends a phase for which too few replicas are left.
+var errImpossible = errors.New("quorum: too few replicas")
+
+// errDeadline ends a phase at the request's deadline.
+var errDeadline = errors.New("quorum: deadline")
+
+// resolve turns a requested quorum into a number of replicas.
+func resolve(q kv.Quorum, parameter string, n, configured int) (int, error) {
+	switch {
+	case q == kv.QuorumDefault:
+		return configured, nil
+	case q == kv.QuorumMajority:
+		return n/2 + 1, nil
+	case q == kv.QuorumAll:
+		return n, nil
+	case q < 1 || int(q) > n:
+		return 0, &kv.ArgumentError{Parameter: parameter, Detail: fmt.Sprintf(
+			"%d is not between 1 and the cluster's %d nodes; \"quorum\" and \"all\" fit every size", q, n)}
+	}
+	return int(q), nil
+}

@@ -1,0 +1,479 @@
+package quorum
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+var bg = context.Background()
+
+func (nd *node) mustSet(key, value string) version.Tag {
+	nd.m.t.Helper()
+	tag, err := nd.Set(bg, []byte(key), []byte(value), kv.Options{})
+	if err != nil {
+		nd.m.t.Fatalf("set %s=%s: %v", key, value, err)
+	}
+	return tag
+}
+
+func (nd *node) wantValue(key, want string) {
+	nd.m.t.Helper()
+	got, _, err := nd.Get(bg, nil, []byte(key), kv.Options{})
+	if err != nil || string(got) != want {
+		nd.m.t.Fatalf("get %s: %q, %v, want %q", key, got, err, want)
+	}
+}
+
+func wantOutcome(t *testing.T, err error, want kv.Outcome) *kv.Unavailable {
+	t.Helper()
+	var u *kv.Unavailable
+	if !errors.As(err, &u) || u.Outcome != want {
+		t.Fatalf("%v, want unavailable with outcome %v", err, want)
+	}
+	return u
+}
+
+// eventually polls: what it waits for happens in the background of an answered request.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestEveryNodeReadsWhatAnyWrote(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 4, 5} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			m := newMesh(t, n)
+			for i, w := range m.nodes {
+				last := w.mustSet("k", fmt.Sprint("v", i))
+				for _, r := range m.nodes {
+					r.wantValue("k", fmt.Sprint("v", i))
+					if tag, err := r.Has(bg, []byte("k"), kv.Options{}); err != nil || tag != last {
+						t.Fatalf("has: %v, %v, want %v", tag, err, last)
+					}
+				}
+			}
+			for i := range m.nodes {
+				key := []byte(fmt.Sprint("r", i))
+				m.nodes[0].mustSet(string(key), "x")
+				if err := m.nodes[i].Remove(bg, key, kv.Options{}); err != nil {
+					t.Fatalf("remove at %d: %v", i, err)
+				}
+				for _, r := range m.nodes {
+					if _, err := r.Has(bg, key, kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+						t.Fatalf("removed key: %v", err)
+					}
+					if err := r.Remove(bg, key, kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+						t.Fatalf("second remove: %v", err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestReadRepairsBeforeItAnswers(t *testing.T) {
+	m := newMesh(t, 3)
+	// A write that reached one replica only.
+	m.replicas[1].records["k"] = version.Record{Tag: version.Tag{Counter: 7, Incarnation: 2}, Value: []byte("half")}
+	m.nodes[0].wantValue("k", "half") // asks its neighbour, finds them to differ
+	if got := m.replicas[0].get("k"); string(got.Value) != "half" {
+		t.Fatalf("answered with the record at one replica only; own copy: %v", got.Tag)
+	}
+	if s := m.nodes[0].Stats(); s.Repaired != 1 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestAgreeingReadNeedsOnePeer(t *testing.T) {
+	m := newMesh(t, 3)
+	m.nodes[0].mustSet("k", "v")
+	eventually(t, "all have it", func() bool { return m.replicas[1].get("k").Live() && m.replicas[2].get("k").Live() })
+	var calls atomic.Int32
+	m.nodes[0].filter = func(c *Call) bool {
+		calls.Add(1)
+		if c.Member != 1 {
+			t.Errorf("asked member %d, want the ring neighbour", c.Member)
+		}
+		return false
+	}
+	m.nodes[0].wantValue("k", "v")
+	if calls.Load() != 1 {
+		t.Fatalf("%d calls", calls.Load())
+	}
+}
+
+func TestStalledNeighbourIsHedged(t *testing.T) {
+	m := newMesh(t, 3)
+	m.nodes[0].mustSet("k", "v")
+	nd := m.nodes[0]
+	nd.filter = func(c *Call) bool {
+		if c.Member == 1 {
+			nd.swallow(c)
+			return true
+		}
+		return false
+	}
+	nd.wantValue("k", "v")
+	if nd.Stats().Hedged == 0 {
+		t.Fatal("not hedged")
+	}
+	nd.mustSet("k", "w")
+	eventually(t, "a hint for the stalled member", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return strings.Join(m.misses, " ") == "nb/k"
+	})
+}
+
+func TestLostReplicaIsReplacedAtOnce(t *testing.T) {
+	m := newMesh(t, 3)
+	m.nodes[0].cfg.HedgeAfter = time.Hour
+	m.nodes[0].filter = func(c *Call) bool { return c.Member == 1 && fail(c) }
+	m.nodes[0].mustSet("k", "v")
+	m.nodes[0].wantValue("k", "v")
+}
+
+func TestWithoutQuorum(t *testing.T) {
+	m := newMesh(t, 3)
+	m.nodes[0].mustSet("k", "v")
+	m.nodes[0].filter = fail
+	_, _, err := m.nodes[0].Get(bg, nil, []byte("k"), kv.Options{})
+	if u := wantOutcome(t, err, kv.None); !strings.Contains(u.Reason, "down") {
+		t.Fatalf("the reason does not name the cause: %s", u.Reason)
+	}
+	_, err = m.nodes[0].Set(bg, []byte("k"), []byte("w"), kv.Options{})
+	wantOutcome(t, err, kv.None)
+
+	m.nodes[0].filter = func(c *Call) bool { return c.Kind == Store && fail(c) }
+	_, err = m.nodes[0].Set(bg, []byte("k"), []byte("w"), kv.Options{})
+	wantOutcome(t, err, kv.Unknown)
+	eventually(t, "hints for both", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return len(m.misses) == 2
+	})
+}
+
+func TestDeadline(t *testing.T) {
+	m := newMesh(t, 3)
+	nd := m.nodes[0]
+	nd.filter = func(c *Call) bool { nd.swallow(c); return true }
+	began := time.Now()
+	_, err := nd.Has(bg, []byte("k"), kv.Options{Deadline: began.Add(30 * time.Millisecond)})
+	wantOutcome(t, err, kv.None)
+	if took := time.Since(began); took < 30*time.Millisecond || took > time.Second {
+		t.Fatalf("took %v", took)
+	}
+}
+
+func TestEpochEndsBetweenThePhases(t *testing.T) {
+	m := newMesh(t, 3)
+	nd := m.nodes[0]
+	var once sync.Once
+	nd.filter = func(c *Call) bool {
+		if c.Kind == Store {
+			once.Do(func() { m.advance(nil, 0, 1, 2) }) // the write phase meets replicas of a newer epoch
+		}
+		return false
+	}
+	tag := nd.mustSet("k", "v")
+	if got := m.replicas[2].get("k"); got.Tag != tag && m.replicas[1].get("k").Tag != tag {
+		t.Fatalf("re-sent as %v, acknowledged as %v", got.Tag, tag)
+	}
+	if nd.Stats().Renewed == 0 {
+		t.Fatal("the phase was not run again")
+	}
+}
+
+func TestClearBetweenThePhasesIsUnknown(t *testing.T) {
+	for name, change := range map[string]func(*View){
+		"clear": func(v *View) { v.Generation++ },
+		"purge": func(v *View) { v.Purge++ },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMesh(t, 3)
+			var once sync.Once
+			m.nodes[0].filter = func(c *Call) bool {
+				if c.Kind == Store {
+					once.Do(func() { m.advance(change, 0, 1, 2) })
+				}
+				return false
+			}
+			_, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{})
+			wantOutcome(t, err, kv.Unknown)
+		})
+	}
+}
+
+func TestReadAtAnOldEpochIsRepeated(t *testing.T) {
+	m := newMesh(t, 3)
+	m.nodes[0].mustSet("k", "v")
+	m.advance(nil) // nobody has told the coordinators yet
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := m.nodes[0].Get(bg, nil, []byte("k"), kv.Options{Deadline: time.Now().Add(5 * time.Second)})
+		done <- err
+	}()
+	eventually(t, "waiting for the next view", func() bool { return m.nodes[0].Stats().Renewed > 0 })
+	m.nodes[0].install(m.newView(0, nil))
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOfOverlappingRemovesOneWins(t *testing.T) {
+	for round := range 50 {
+		m := newMesh(t, 3)
+		m.nodes[0].mustSet("k", "v")
+		var wg sync.WaitGroup
+		var won, missing, open atomic.Int32
+		for i := range 6 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				// Half of them do not go through the owner, as when it cannot be reached.
+				remove := m.nodes[i%3].Remove
+				if i >= 3 {
+					remove = m.nodes[i%3].RemoveHere
+				}
+				switch err := remove(bg, []byte("k"), kv.Options{}); {
+				case err == nil:
+					won.Add(1)
+				case errors.Is(err, kv.ErrMissing):
+					missing.Add(1)
+				default:
+					open.Add(1)
+				}
+			}()
+		}
+		wg.Wait()
+		if won.Load() > 1 || won.Load() == 0 && open.Load() == 0 {
+			t.Fatalf("round %d: %d removes of one value won, %d found it missing, %d open", round, won.Load(), missing.Load(), open.Load())
+		}
+	}
+}
+
+func TestRemoveRereadsWhenOvertaken(t *testing.T) {
+	m := newMesh(t, 3)
+	nd := m.nodes[0]
+	nd.mustSet("k", "v")
+	var once sync.Once
+	nd.filter = func(c *Call) bool {
+		if c.Kind == ReadTag { // a set overtakes at the own replica between read and vote
+			once.Do(func() {
+				for _, r := range m.replicas {
+					r.mu.Lock()
+					r.records["k"] = version.Record{Tag: version.Tag{Counter: 99, Incarnation: 2}, Value: []byte("w")}
+					r.mu.Unlock()
+				}
+			})
+		}
+		return false
+	}
+	// The own copy was read before the filter ran, so the first vote is for a version that is gone.
+	if err := nd.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.replicas[0].get("k"); got.Tag.Counter != 99 || !got.Tag.Removed {
+		t.Fatalf("removed %v", got.Tag)
+	}
+}
+
+func TestRemoveGoesToTheOwner(t *testing.T) {
+	m := newMesh(t, 3)
+	key := []byte("k")
+	v := m.nodes[0].Current()
+	owner := v.Ring.Owner(v.Seed.Hash(key).Partition())
+	from := m.nodes[(owner+1)%3]
+	m.nodes[0].mustSet("k", "v")
+	if err := from.Remove(bg, key, kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if from.Stats().Forwarded != 1 || m.nodes[owner].Stats().Removes != 1 {
+		t.Fatalf("forwarded %d, owner ran %d", from.Stats().Forwarded, m.nodes[owner].Stats().Removes)
+	}
+	// An owner that certainly did nothing is replaced by this node, one that may have is not.
+	m.nodes[0].mustSet("k", "v")
+	from.filter = func(c *Call) bool {
+		if c.Kind == Remove {
+			c.NotSent = true
+			return fail(c)
+		}
+		return false
+	}
+	if err := from.Remove(bg, key, kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	m.nodes[0].mustSet("k", "v")
+	from.filter = func(c *Call) bool { return c.Kind == Remove && fail(c) }
+	wantOutcome(t, from.Remove(bg, key, kv.Options{}), kv.Unknown)
+}
+
+func TestQuorumParameters(t *testing.T) {
+	m := newMesh(t, 3)
+	m.nodes[0].mustSet("k", "v")
+	for _, q := range []kv.Quorum{4, -3} {
+		var bad *kv.ArgumentError
+		if _, err := m.nodes[0].Has(bg, []byte("k"), kv.Options{R: q}); !errors.As(err, &bad) || bad.Parameter != "r" {
+			t.Errorf("r=%d: %v", q, err)
+		}
+		if _, err := m.nodes[0].Set(bg, []byte("k"), nil, kv.Options{W: q}); !errors.As(err, &bad) || bad.Parameter != "w" {
+			t.Errorf("w=%d: %v", q, err)
+		}
+	}
+	m.nodes[0].filter = fail
+	if _, err := m.nodes[0].Has(bg, []byte("k"), kv.Options{R: 1}); err != nil {
+		t.Errorf("r=1 asks nobody else: %v", err)
+	}
+	// r=1 with w=all keeps the promise: what is answered is held by all.
+	if _, err := m.nodes[0].Has(bg, []byte("k"), kv.Options{R: 1, W: kv.QuorumAll}); err == nil {
+		t.Error("r=1, w=all answered without the others")
+	}
+}
+
+func TestFullReplicaRefusesBeforeTheWrite(t *testing.T) {
+	m := newMesh(t, 3)
+	m.replicas[1].full = true
+	if _, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{}); !errors.Is(err, kv.ErrMemoryLimit) {
+		t.Fatal(err)
+	}
+	for i, r := range m.replicas {
+		if len(r.records) != 0 {
+			t.Errorf("replica %d stored something", i)
+		}
+	}
+}
+
+func TestConflictsAreCountedAndSettled(t *testing.T) {
+	m := newMesh(t, 3)
+	m.replicas[0].records["k"] = version.Record{Tag: version.Tag{Counter: 5, Incarnation: 1}, Value: []byte("a")}
+	m.replicas[1].records["k"] = version.Record{Tag: version.Tag{Counter: 5, Incarnation: 2}, Value: []byte("b")}
+	m.nodes[0].wantValue("k", "b")
+	if s := m.nodes[0].Stats(); s.Conflicts != 1 {
+		t.Fatalf("%+v", s)
+	}
+	m.nodes[0].mustSet("k", "c")
+	rec := m.replicas[0].get("k")
+	if got := rec.Vector.Counter(2); got != 5 {
+		t.Fatalf("the overwrite has seen %v", rec.Vector)
+	}
+}
+
+func TestPendingMembersGetWritesAndCountNothing(t *testing.T) {
+	m := newMesh(t, 3)
+	vacate := func(v *View) { v.Members[1].Incarnation, v.Members[1].Pending = 0, 9 }
+	m.advance(vacate, 0)
+	m.nodes[0].mustSet("k", "v")
+	eventually(t, "the pending member has it", func() bool { return m.replicas[1].get("k").Live() })
+	m.nodes[0].filter = func(c *Call) bool { return c.Member == 2 && fail(c) }
+	_, err := m.nodes[0].Set(bg, []byte("k"), []byte("w"), kv.Options{})
+	wantOutcome(t, err, kv.None)
+}
+
+func TestImport(t *testing.T) {
+	m := newMesh(t, 3)
+	if won, err := m.nodes[0].Import(bg, []byte("new"), []byte("old-cluster"), 3, kv.Options{}); !won || err != nil {
+		t.Fatal(won, err)
+	}
+	m.nodes[1].wantValue("new", "old-cluster")
+	for range 5 {
+		m.nodes[1].mustSet("both", "here")
+	}
+	if won, err := m.nodes[0].Import(bg, []byte("both"), []byte("there"), 3, kv.Options{}); won || err != nil {
+		t.Fatal(won, err)
+	}
+	m.nodes[2].wantValue("both", "here")
+	if won, err := m.nodes[0].Import(bg, []byte("both"), []byte("there"), 30, kv.Options{}); !won || err != nil {
+		t.Fatal(won, err)
+	}
+	m.nodes[2].wantValue("both", "there")
+	if c := m.nodes[0].Stats().Conflicts; c != 2 {
+		t.Fatalf("%d conflicts", c)
+	}
+}
+
+func TestNotServing(t *testing.T) {
+	m := newMesh(t, 3)
+	m.nodes[0].install(m.newView(0, func(v *View) { v.Members[0].Incarnation = 0 }))
+	_, err := m.nodes[0].Set(bg, []byte("k"), nil, kv.Options{})
+	wantOutcome(t, err, kv.None)
+	m.nodes[0].view.Store(nil)
+	_, err = m.nodes[0].Has(bg, []byte("k"), kv.Options{})
+	wantOutcome(t, err, kv.None)
+}
+
+func TestTally(t *testing.T) {
+	v := tally{need: 2, voters: 0b111}
+	v.record(0, &v.yes)
+	v.record(5, &v.yes) // no voter
+	v.record(0, &v.yes) // again
+	if got := v.verdict(); got != pending {
+		t.Fatal(got)
+	}
+	v.record(1, &v.no)
+	v.record(2, &v.failed)
+	if got := v.verdict(); got != impossible {
+		t.Fatal(got)
+	}
+	v = tally{need: 2, voters: 0b111, yes: 0b101}
+	if got := v.verdict(); got != met {
+		t.Fatal(got)
+	}
+}
+
+// An operation is returned to its pool once and only once, whichever way it ends.
+func TestOperationsSurviveChaos(t *testing.T) {
+	m := newMesh(t, 3)
+	var wg sync.WaitGroup
+	for i := range 3 {
+		nd := m.nodes[i]
+		var n atomic.Uint64
+		nd.filter = func(c *Call) bool {
+			switch n.Add(1) % 7 {
+			case 0:
+				return fail(c)
+			case 1:
+				nd.swallow(c)
+				return true
+			}
+			return false
+		}
+		for w := range 4 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				for j := range 100 {
+					key, value := fmt.Sprint("k", j%5), fmt.Sprint(i, w, j)
+					o := kv.Options{Deadline: time.Now().Add(20 * time.Millisecond)}
+					switch j % 3 {
+					case 0:
+						_, _ = nd.Set(bg, []byte(key), []byte(value), o)
+					case 1:
+						_, _, _ = nd.Get(bg, nil, []byte(key), o)
+					default:
+						_ = nd.RemoveHere(bg, []byte(key), o)
+					}
+				}
+			}()
+		}
+	}
+	wg.Wait()
+	for _, nd := range m.nodes {
+		nd.filter = nil
+	}
+	m.nodes[0].mustSet("k0", "end")
+	m.nodes[1].wantValue("k0", "end")
+}

@@ -1,0 +1,35 @@
+package quorum
+
+import (
+	"context"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// Import writes a value that was set in another cluster, before its node joined this one. Neither side knew of the other's writes,
+// so the import is concurrent with every version of the key here, and the higher tag stays, as between any two concurrent writes:
+// the record keeps the counter that its value had, and carries no vector. It reports whether the imported value stays.
+//
+// An import may be repeated after an unknown outcome: the same counter at the same incarnation is the same record (Q5). The
+// caller's clock must be past all counters that it imports before it mints tags of its own.
+func (c *Coordinator) Import(_ context.Context, key, value []byte, counter uint64, opt kv.Options) (bool, error) {
+	op, err := c.begin(key, opt)
+	if err != nil {
+		return false, err
+	}
+	defer op.finish()
+	f, err := op.query()
+	if err != nil {
+		return false, err
+	}
+	tag := version.Tag{Generation: op.v.Generation, Counter: counter, Incarnation: op.v.Incarnation()}
+	if f.best.Tag.Counter != 0 && f.best.Tag != tag {
+		c.stats.conflicts.Add(1)
+	}
+	if tag.Less(f.best.Tag) {
+		return false, nil
+	}
+	op.record = version.Record{Tag: tag, Value: value}
+	return true, op.writeStore()
+}

@@ -1,0 +1,331 @@
+package quorum
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// operation is one request under way: its present phase, and the calls of all its phases that have not ended.
+//
+// The goroutine of the request drives it: it begins phases and waits. Calls end in the transport's goroutines, which only
+// count and, when the count decides something, wake it. After the answer the operation lives on until its last
+// call has ended (Q6), driven by nobody.
+type operation struct {
+	c      *Coordinator
+	wake   chan struct{} // holds one token: something was decided
+	timer  *time.Timer   // wakes the request
+	expiry *time.Timer   // ends the operation after its answer
+
+	// Set by reset, and by advance between phases.
+	v        *View
+	hash     keyspace.Hash
+	key      []byte // borrowed from the request until its answer
+	r, w     int
+	asked    kv.Options
+	began    time.Time
+	deadline time.Time
+
+	// This node's own copy.
+	own       version.Record // borrows ownBuffer
+	ownBuffer []byte
+
+	// What a write is made of.
+	record version.Record // borrows vector, and the request's value
+	vector []byte
+	seen   version.Seen
+
+	hintKey []byte // copy of key, for what outlives the request
+
+	mu       sync.Mutex
+	tally    tally             // of the present phase
+	stale    bool              // somebody is ahead of the phase's epoch
+	calls    [MaxMembers]*Call // of the present phase, by member
+	causes   [MaxMembers]error // why members failed in this phase
+	open     int               // calls of all phases that have not ended
+	storing  bool              // the present phase's misses deserve hints
+	answered bool              // the request has its answer
+	armed    bool              // expiry was set
+}
+
+func newOperation(c *Coordinator) *operation {
+	o := &operation{c: c, wake: make(chan struct{}, 1)}
+	o.timer = time.NewTimer(time.Hour)
+	o.timer.Stop()
+	o.expiry = time.AfterFunc(time.Hour, o.expire)
+	o.expiry.Stop()
+	return o
+}
+
+func (o *operation) reset(v *View, key []byte, opt kv.Options) error {
+	o.key, o.asked, o.began = key, opt, time.Now()
+	o.deadline = opt.Deadline
+	if o.deadline.IsZero() {
+		o.deadline = o.began.Add(o.c.cfg.Timeout)
+	}
+	o.answered, o.storing, o.armed = false, false, false
+	return o.move(v)
+}
+
+// move makes the operation go on at a view.
+func (o *operation) move(v *View) (err error) {
+	o.v, o.hash = v, v.Seed.Hash(o.key)
+	if o.r, err = resolve(o.asked.R, "r", v.Slots, v.R); err == nil {
+		o.w, err = resolve(o.asked.W, "w", v.Slots, v.W)
+	}
+	return err
+}
+
+// begin starts a phase: from here on only its own calls count.
+func (o *operation) begin(need int) {
+	o.mu.Lock()
+	o.dropLocked()
+	o.stale, o.storing = false, false
+	o.causes = [MaxMembers]error{}
+	o.tally = tally{need: need, voters: o.v.voters()}
+	select {
+	case <-o.wake:
+	default:
+	}
+	o.mu.Unlock()
+}
+
+// dropLocked gives up the calls of the present phase. Those that will not end any more are free at once.
+func (o *operation) dropLocked() {
+	for m := range o.v.Members {
+		call := o.calls[m]
+		if call == nil {
+			continue
+		}
+		o.calls[m] = nil
+		if !call.started {
+			o.c.calls.Put(call)
+		} else if o.c.cfg.Peers.Cancel(call) {
+			call.started = false
+			o.open--
+			o.c.calls.Put(call)
+		}
+	}
+}
+
+// start sends a call of the present phase to a member.
+func (o *operation) start(m int, kind Kind, urgent bool) {
+	member := &o.v.Members[m]
+	call := o.c.calls.Get().(*Call)
+	call.op, call.Kind, call.Member, call.Urgent = o, kind, m, urgent
+	call.Target = member.Incarnation
+	if call.Target == 0 {
+		call.Target = member.Pending
+	}
+	call.Key, call.Have, call.Record = o.key, o.own.Tag, &o.record
+	call.R, call.W, call.Deadline = o.asked.R, o.asked.W, o.deadline
+	o.mu.Lock()
+	call.started = true
+	o.calls[m] = call
+	o.open++
+	o.mu.Unlock()
+	o.c.cfg.Peers.Start(o.v, call)
+}
+
+// ended counts a call that has ended. It runs in the transport's goroutine and must not block (Q1).
+func (o *operation) ended(call *Call) {
+	o.mu.Lock()
+	call.started = false
+	o.open--
+	m := call.Member
+	if o.calls[m] != call { // of an earlier phase, or given up
+		o.c.calls.Put(call)
+	} else {
+		o.countLocked(m, call)
+	}
+	done := o.answered && o.open == 0
+	o.mu.Unlock()
+	if done {
+		o.release()
+	}
+}
+
+func (o *operation) countLocked(m int, call *Call) {
+	o.v.Clock.Observe(call.Counter)
+	switch call.Status {
+	case OK, Same, Missing:
+		o.tally.record(m, &o.tally.yes)
+	case Nack:
+		o.tally.record(m, &o.tally.no)
+	case Stale:
+		o.stale = true // the phase is run again: no hint
+	default:
+		o.causes[m] = call.Err
+		o.tally.record(m, &o.tally.failed)
+		o.missLocked(m)
+	}
+	if !o.answered && (o.stale || call.Status == Failed || o.tally.verdict() != pending) {
+		select {
+		case o.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// missLocked hints a member that did not store the record.
+func (o *operation) missLocked(m int) {
+	if o.storing {
+		member := &o.v.Members[m]
+		o.c.cfg.Hints.Miss(member.Name, max(member.Incarnation, member.Pending), o.hintKey)
+	}
+}
+
+// countOwn counts this node's own replica.
+func (o *operation) countOwn(yes bool) {
+	o.mu.Lock()
+	if yes {
+		o.tally.record(o.v.Self, &o.tally.yes)
+	} else {
+		o.tally.record(o.v.Self, &o.tally.no)
+	}
+	o.mu.Unlock()
+}
+
+// wait returns nil once the phase is met, or the reason why it will not be. A query (its kind is given) also asks the replicas
+// that it has spared once it has waited for HedgeAfter, or has lost one; for other phases the kind is zero.
+func (o *operation) wait(query Kind) error {
+	hedge := query != 0
+	for {
+		o.mu.Lock()
+		verdict, stale, lost := o.tally.verdict(), o.stale, o.tally.failed.len() > 0
+		o.mu.Unlock()
+		switch {
+		case verdict == met:
+			return nil
+		case stale:
+			return errStale
+		case verdict == impossible:
+			return errImpossible
+		case hedge && lost:
+			hedge = false
+			o.askMore(query, MaxMembers, false)
+			continue
+		}
+		left := time.Until(o.deadline)
+		if left <= 0 {
+			return errDeadline
+		}
+		if hedge {
+			left = min(left, o.c.cfg.HedgeAfter)
+		}
+		o.timer.Reset(left)
+		select {
+		case <-o.wake:
+		case <-o.timer.C:
+			if hedge {
+				hedge = false
+				o.c.stats.hedged.Add(1)
+				o.askMore(query, MaxMembers, false)
+			}
+		}
+	}
+}
+
+// renew waits for a view later than the operation's and goes on with it: false when the deadline comes first, or when this
+// node is no member there.
+func (o *operation) renew() bool {
+	o.c.stats.renewed.Add(1)
+	for {
+		if v := o.c.cfg.Views.Current(); v != o.v {
+			return v != nil && v.Incarnation() != 0 && o.move(v) == nil
+		}
+		left := time.Until(o.deadline)
+		if left <= 0 {
+			return false
+		}
+		o.timer.Reset(left)
+		select {
+		case <-o.v.Superseded:
+			// The closing of a view and the coming of the next are one step for Current.
+		case <-o.timer.C:
+			return false
+		}
+	}
+}
+
+// finish ends the request's part in the operation. Calls that only mattered to it are withdrawn; those that store a record
+// are waited for in the background.
+func (o *operation) finish() {
+	o.timer.Stop()
+	o.mu.Lock()
+	o.key = nil
+	if !o.storing {
+		o.dropLocked()
+	}
+	o.answered = true
+	done := o.open == 0
+	if !done && o.storing {
+		o.armed = true
+		o.expiry.Reset(o.c.cfg.StoreTimeout)
+	}
+	o.mu.Unlock()
+	if done {
+		o.release()
+	}
+}
+
+// expire gives hints to the members that have not answered in time and withdraws their calls.
+func (o *operation) expire() {
+	o.mu.Lock()
+	if o.open == 0 { // the last call ended at the same moment
+		o.mu.Unlock()
+		return
+	}
+	for m := range o.v.Members {
+		if call := o.calls[m]; call != nil && call.started {
+			o.missLocked(m)
+		}
+	}
+	o.storing = false // one hint each
+	o.dropLocked()
+	done := o.open == 0
+	o.mu.Unlock()
+	if done {
+		o.release()
+	}
+}
+
+// release ends the operation, once all its calls have. It goes back to its pool unless its expiry may still be about to run.
+func (o *operation) release() {
+	for m, call := range o.calls {
+		if call != nil {
+			o.calls[m] = nil
+			o.c.calls.Put(call)
+		}
+	}
+	o.v = nil
+	o.own, o.record = version.Record{}, version.Record{}
+	if !o.armed || o.expiry.Stop() {
+		o.c.operations.Put(o)
+	}
+}
+
+// unavailable words the end of a request that found no quorum.
+func (o *operation) unavailable(outcome kv.Outcome, phase string, err error) error {
+	if outcome == kv.Unknown {
+		o.c.stats.unknown.Add(1)
+	} else {
+		o.c.stats.unavailable.Add(1)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	reason := fmt.Sprintf("%s at epoch %d: %v", phase, o.v.Epoch, o.tally)
+	for m := range o.v.Members {
+		if o.causes[m] != nil {
+			reason += fmt.Sprintf("; %s: %v", o.v.Members[m].Name, o.causes[m])
+		}
+	}
+	if err == errStale {
+		reason = fmt.Sprintf("%s: the cluster went on to a newer epoch than %d", phase, o.v.Epoch)
+	}
+	return &kv.Unavailable{Outcome: outcome, Reason: reason, Err: err}
+}

@@ -1,0 +1,109 @@
+package quorum
+
+import "viakv/quorum/version"
+
+// ask runs a query phase: this node's own replica, and then as many peers as are missing to need, in the order of the
+// ring from this node on. A coordinator that always asks the same neighbour first fills the batches of one connection instead
+// of halving them over two.
+func (o *operation) ask(kind Kind, need int) error {
+	o.begin(need)
+	if err := o.readOwn(kind); err != nil {
+		return errStale
+	}
+	o.countOwn(true)
+	more := need - 1
+	if more == 0 {
+		return o.wait(0)
+	}
+	if more -= o.askMore(kind, more, true); more > 0 {
+		o.askMore(kind, more, false)
+	}
+	return o.wait(kind)
+}
+
+// askMore starts calls to up to n voters that were not asked in this phase, likely ones only or all, and returns how many.
+func (o *operation) askMore(kind Kind, n int, likely bool) (started int) {
+	v := o.v
+	for i := 1; i < v.Slots && started < n; i++ {
+		m := v.Self + i
+		if m >= v.Slots {
+			m -= v.Slots
+		}
+		if v.Members[m].Incarnation == 0 || o.called(m) || likely && !o.c.cfg.Peers.Likely(v, m) {
+			continue
+		}
+		o.start(m, kind, true)
+		started++
+	}
+	return started
+}
+
+// called reports whether the present phase has a call to the member.
+func (o *operation) called(m int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.calls[m] != nil
+}
+
+func (o *operation) readOwn(kind Kind) (err error) {
+	v := o.v
+	if kind == ReadRecord {
+		o.own, o.ownBuffer, err = v.Replica.Get(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
+	} else {
+		o.own, o.ownBuffer, err = v.Replica.Tag(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
+	}
+	return err
+}
+
+// findings is what a query phase has found.
+type findings struct {
+	best    *version.Record // the highest; borrows the operation's buffers until its next phase
+	holders memberSet       // who holds it
+	full    bool            // a replica that answered is over its memory limit
+}
+
+// found evaluates a query phase that was met. Conflicts that it sees are counted: versions of which neither writer knew the other's.
+func (o *operation) found() findings {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := findings{best: &o.own, full: o.v.Replica.Full()}
+	f.holders.add(o.v.Self)
+	for m := range o.v.Slots {
+		call := o.calls[m]
+		if call == nil || call.started || !o.tally.yes.has(m) {
+			continue
+		}
+		f.full = f.full || call.Full
+		reply := &call.Reply
+		if call.Status == Same {
+			reply = &o.own
+		}
+		switch c := reply.Tag.Compare(f.best.Tag); {
+		case c == 0:
+			f.holders.add(m)
+			continue
+		case c > 0:
+			f.conflict(o, reply)
+			f.best, f.holders = reply, 0
+			f.holders.add(m)
+		default:
+			f.conflict(o, reply)
+		}
+	}
+	return f
+}
+
+func (f *findings) conflict(o *operation, r *version.Record) {
+	if version.Compare(f.best, r) == version.Concurrent {
+		o.c.stats.conflicts.Add(1)
+	}
+}
+
+// firm is how many replicas must hold a record so that no later read can miss it: it may be answered without being written
+// back (D4). Where the request's quorums do not overlap, no such promise is made and none is kept.
+func (o *operation) firm() int {
+	if o.r+o.w <= o.v.Slots {
+		return 1
+	}
+	return min(o.w, o.v.Slots-o.r+1)
+}

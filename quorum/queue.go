@@ -1,0 +1,59 @@
+package quorum
+
+import (
+	"sync"
+	"time"
+)
+
+// queue lets one remove of a key run at a time and makes the others wait their turn. It is no lock in the sense of Q1: who waits in
+// it waits by its deadline, and nothing but removes of the same key at the same node waits.
+type queue struct {
+	mu      sync.Mutex
+	waiting map[string][]chan struct{} // a key that is in use, and who waits for it
+}
+
+// enter waits for the key's turn; leave must be called when err is nil.
+func (q *queue) enter(key string, deadline time.Time) (leave func(), err error) {
+	q.mu.Lock()
+	if q.waiting == nil {
+		q.waiting = map[string][]chan struct{}{}
+	}
+	line, used := q.waiting[key]
+	if !used {
+		q.waiting[key] = nil
+		q.mu.Unlock()
+		return func() { q.leave(key) }, nil
+	}
+	turn := make(chan struct{})
+	q.waiting[key] = append(line, turn)
+	q.mu.Unlock()
+
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-turn:
+		return func() { q.leave(key) }, nil
+	case <-timer.C:
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, w := range q.waiting[key] {
+		if w == turn {
+			q.waiting[key] = append(q.waiting[key][:i], q.waiting[key][i+1:]...)
+			return nil, errDeadline
+		}
+	}
+	return func() { q.leave(key) }, nil // the turn came at the same moment
+}
+
+func (q *queue) leave(key string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	line := q.waiting[key]
+	if len(line) == 0 {
+		delete(q.waiting, key)
+		return
+	}
+	q.waiting[key] = line[1:]
+	close(line[0])
+}

@@ -1,0 +1,127 @@
+package quorum
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// Remove removes the key's value. "Missing" makes it a test-and-clear, which no register can give (Herlihy: Wait-free
+// synchronization, TOPLAS 13, 1991): so a tombstone is voted for, and each replica gives its vote for one version to one
+// request only. Two majorities share a replica; so of overlapping removes of one value at most one wins.
+//
+// The votes of overlapping removes can split so that none wins, and then nobody can tell whether a tombstone will stay: outcome
+// unknown. That is why a remove is sent to the key's owner, which runs the removes of a key one after another. Safety never depends on it.
+func (c *Coordinator) Remove(ctx context.Context, key []byte, opt kv.Options) error {
+	if opt.Deadline.IsZero() {
+		opt.Deadline = time.Now().Add(c.cfg.Timeout)
+	}
+	op, err := c.begin(key, opt)
+	if err != nil {
+		return err
+	}
+	forwarded, err := op.forward()
+	op.finish()
+	if forwarded {
+		return err
+	}
+	return c.RemoveHere(ctx, key, opt)
+}
+
+// forward sends the remove to the key's owner; false when that is this node, or when the owner certainly did nothing.
+func (o *operation) forward() (bool, error) {
+	v := o.v
+	owner := v.Ring.Owner(o.hash.Partition())
+	if owner == v.Self || v.Members[owner].Incarnation == 0 || !o.c.cfg.Peers.Likely(v, owner) {
+		return false, nil
+	}
+	o.c.stats.forwarded.Add(1)
+	o.begin(1)
+	o.tally.voters = 0
+	o.tally.voters.add(owner)
+	o.start(owner, Remove, true)
+	err := o.wait(0)
+	o.mu.Lock()
+	call := o.calls[owner]
+	status, notSent, cause := call.Status, call.NotSent, call.Err
+	if call.started {
+		status, notSent, cause = Failed, false, err
+	}
+	o.mu.Unlock()
+	switch {
+	case status == OK:
+		return true, nil
+	case status == Missing:
+		return true, kv.ErrMissing
+	case status == Stale || status == Failed && notSent:
+		return false, nil
+	}
+	o.c.stats.unknown.Add(1)
+	return true, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the remove was sent to " + v.Members[owner].Name + ", the key's owner", Err: cause}
+}
+
+// RemoveHere coordinates a remove at this node.
+func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) error {
+	op, err := c.begin(key, opt)
+	if err != nil {
+		return err
+	}
+	defer op.finish()
+	c.stats.removes.Add(1)
+	done, err := c.removes.enter(string(key), op.deadline)
+	if err != nil {
+		return op.unavailable(kv.None, "waiting for other removes of the key", err)
+	}
+	defer done()
+	for {
+		best, err := op.read(ReadTag)
+		if err != nil {
+			return err
+		}
+		if !best.Live() {
+			return kv.ErrMissing
+		}
+		op.vector = append(op.vector[:0], best.Vector...)
+		op.record = version.Record{
+			Tag:    best.Tag.Tombstone(),
+			Owner:  version.Operation{Incarnation: op.v.Incarnation(), Sequence: c.sequence.Add(1)},
+			Vector: op.vector,
+		}
+		if c.cfg.Views.Current() != op.v { // D2, as in mint
+			if !op.renew() {
+				return op.unavailable(kv.None, "remove", errStale)
+			}
+			continue
+		}
+		if err := op.write(op.poll()); !errors.Is(err, errOvertaken) {
+			return err
+		}
+	}
+}
+
+// errOvertaken: the own replica holds something newer than what was read, and no vote has been given: start over.
+var errOvertaken = errors.New("quorum: overtaken before the vote")
+
+// poll returns the write phase of a remove: votes of a majority, whatever W is, or two could win. This node's own replica votes first:
+// where it refuses in the first round, nobody else was asked, and the remove may read again. In a later round votes may
+// have been given, and a refusal is but a nack.
+func (o *operation) poll() func() error {
+	first := true
+	return func() error {
+		o.begin(max(o.w, o.v.Slots/2+1))
+		voted, err := o.v.Replica.Vote(o.v.Epoch, o.hash, o.key, &o.record)
+		switch {
+		case err != nil:
+			return errStale
+		case !voted && first:
+			return errOvertaken
+		}
+		first = false
+		o.countOwn(voted)
+		o.sendAll(Vote, everyone, o.tally.need-1)
+		return o.wait(0)
+	}
+}

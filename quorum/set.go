@@ -1,0 +1,129 @@
+package quorum
+
+import (
+	"context"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// Set stores a value.
+func (c *Coordinator) Set(_ context.Context, key, value []byte, opt kv.Options) (version.Tag, error) {
+	op, err := c.begin(key, opt)
+	if err != nil {
+		return version.Tag{}, err
+	}
+	defer op.finish()
+	c.stats.writes.Add(1)
+	f, err := op.query()
+	if err != nil {
+		return version.Tag{}, err
+	}
+	if f.full {
+		return version.Tag{}, kv.ErrMemoryLimit
+	}
+	op.mint(f, value)
+	return op.record.Tag, op.writeStore()
+}
+
+// query runs the query phase of a write: the tags of R replicas, at the epoch that is still the present one (D2).
+func (o *operation) query() (findings, error) {
+	for {
+		err := o.ask(ReadTag, o.r)
+		if err == nil && o.c.cfg.Views.Current() != o.v {
+			err = errStale
+		}
+		if err == nil {
+			return o.found(), nil
+		}
+		if err != errStale || !o.renew() {
+			return findings{}, o.unavailable(kv.None, "query for a write", err)
+		}
+	}
+}
+
+// mint makes the operation's record one above everything that its query phase saw (D3).
+func (o *operation) mint(f findings, value []byte) {
+	v, me := o.v, o.v.Incarnation()
+	o.seen.Reset()
+	o.see()
+	v.Clock.Observe(f.best.Tag.Counter)
+	o.vector = o.seen.Append(o.vector[:0], me, v.Knows)
+	o.record = version.Record{
+		Tag:    version.Tag{Generation: v.Generation, Counter: v.Clock.Next(), Incarnation: me},
+		Vector: o.vector,
+		Value:  value,
+	}
+}
+
+// writeStore runs the write phase of a value: to everyone, answered at W.
+func (o *operation) writeStore() error {
+	return o.write(func() error {
+		o.begin(o.w)
+		return o.store(everyone, o.w-1)
+	})
+}
+
+// see joins the vectors of all records that the query phase has found.
+func (o *operation) see() {
+	o.seen.Add(&o.own)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for m := range o.v.Slots {
+		if call := o.calls[m]; call != nil && !call.started && call.Status == OK && o.tally.yes.has(m) {
+			o.seen.Add(&call.Reply)
+		}
+	}
+}
+
+// write runs the write phase with the operation's record until W replicas of one epoch have taken it. When an
+// epoch ends meanwhile the same record is sent again and all acknowledgements are collected anew, unless a clear or a purge came in
+// between: then nobody can tell any more (D2).
+func (o *operation) write(put func() error) error {
+	generation, purge := o.v.Generation, o.v.Purge
+	for {
+		err := put()
+		if err == nil || err == errOvertaken {
+			return err
+		}
+		if err == errStale && o.renew() && o.v.Generation == generation && o.v.Purge == purge {
+			continue
+		}
+		return o.unavailable(kv.Unknown, "write", err)
+	}
+}
+
+// store sends the record to all the given members, and waits until the phase that was begun is met. The first urgent of them that
+// are likely to answer are sent to at once; the others may wait a moment for company, since the answer does not depend on them.
+func (o *operation) store(targets memberSet, urgent int) error {
+	o.sendAll(Store, targets, urgent)
+	if targets.has(o.v.Self) {
+		if _, err := o.v.Replica.Put(o.v.Epoch, o.hash, o.key, &o.record); err != nil {
+			return errStale
+		}
+		o.countOwn(true)
+	}
+	return o.wait(0)
+}
+
+// sendAll starts calls to all the targets that are there, rebuilding and joining members included. Who misses them gets a hint.
+func (o *operation) sendAll(kind Kind, targets memberSet, urgent int) {
+	o.mu.Lock()
+	o.hintKey = append(o.hintKey[:0], o.key...)
+	o.storing = true
+	o.mu.Unlock()
+	v := o.v
+	n := len(v.Members)
+	for i := 1; i < n; i++ {
+		m := (v.Self + i) % n
+		member := &v.Members[m]
+		if !targets.has(m) || member.Incarnation == 0 && member.Pending == 0 {
+			continue
+		}
+		now := urgent > 0 && member.Incarnation != 0 && o.c.cfg.Peers.Likely(v, m)
+		if now {
+			urgent--
+		}
+		o.start(m, kind, now)
+	}
+}

@@ -1,0 +1,29 @@
+package quorum
+
+import "sync/atomic"
+
+// Stats counts what the coordinator did since it was made.
+type Stats struct {
+	Reads, Writes, Removes uint64
+	Repaired               uint64 // reads that found replicas that differed, and wrote the highest back first
+	Conflicts              uint64 // pairs of concurrent versions of a key that were met, settled by their tags
+	Hedged                 uint64 // phases that asked further replicas because the first did not answer in time
+	Renewed                uint64 // phases that were run again at a newer epoch
+	Forwarded              uint64 // removes that were sent to the key's owner
+	Unavailable            uint64 // requests that ended with outcome none
+	Unknown                uint64 // requests that ended with outcome unknown
+}
+
+type counters struct {
+	reads, writes, removes, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown atomic.Uint64
+}
+
+// Stats returns the present counts.
+func (c *Coordinator) Stats() Stats {
+	s := &c.stats
+	return Stats{
+		Reads: s.reads.Load(), Writes: s.writes.Load(), Removes: s.removes.Load(),
+		Repaired: s.repaired.Load(), Conflicts: s.conflicts.Load(), Hedged: s.hedged.Load(), Renewed: s.renewed.Load(),
+		Forwarded: s.forwarded.Load(), Unavailable: s.unavailable.Load(), Unknown: s.unknown.Load(),
+	}
+}
