@@ -1,0 +1,134 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"viakv/quorum/version"
+)
+
+// ControlOp is the code of a request about the topology, the first byte of its frame. Codes are append-only; those
+// below FirstControlOp belong to the data path.
+type ControlOp uint8
+
+// FirstControlOp is the lowest control code.
+const FirstControlOp ControlOp = 32
+
+// Control codes.
+const (
+	OpDiscover ControlOp = 32 // who are you, and what are you a member of
+	OpPromise  ControlOp = 33 // promise not to be founded by anybody else
+	OpFound    ControlOp = 34 // the founding document, from the founder
+	OpHand     ControlOp = 35 // a newer document, and the question how far the receiver is
+	OpSubmit   ControlOp = 36 // a request for a change, to the leader
+	OpRaft     ControlOp = 37 // a message of the consensus group
+)
+
+func (o ControlOp) String() string {
+	if i := int(o) - int(FirstControlOp); i >= 0 && i <= int(OpRaft-FirstControlOp) {
+		return [...]string{"discover", "promise", "found", "hand", "submit", "raft"}[i]
+	}
+	return fmt.Sprintf("control(%d)", uint8(o))
+}
+
+// Control is a request about the topology:
+//
+//	op (1) | cluster (8) | to (8) | from (8) | epoch (8) | body
+//
+// Integers are big-endian. To and From are boot ids: a process that was restarted, or that took over an address, is not the
+// one that was meant (D1). To is zero only in OpDiscover, which asks for it.
+type Control struct {
+	Op       ControlOp
+	Cluster  uint64 // zero: the sender is in none
+	To, From uint64
+	Epoch    version.Epoch // the newest that the sender knows
+	Body     []byte
+}
+
+const controlHeader = 1 + 4*8
+
+// ErrControl reports a malformed control message.
+var ErrControl = errors.New("wire: malformed control message")
+
+// AppendControl appends the encoding of c.
+func AppendControl(dst []byte, c *Control) []byte {
+	dst = append(dst, byte(c.Op))
+	dst = binary.BigEndian.AppendUint64(dst, c.Cluster)
+	dst = binary.BigEndian.AppendUint64(dst, c.To)
+	dst = binary.BigEndian.AppendUint64(dst, c.From)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(c.Epoch))
+	return append(dst, c.Body...)
+}
+
+// ParseControl decodes a request. The body borrows b.
+func ParseControl(b []byte) (Control, error) {
+	if len(b) < controlHeader || ControlOp(b[0]) < FirstControlOp {
+		return Control{}, ErrControl
+	}
+	return Control{
+		Op:      ControlOp(b[0]),
+		Cluster: binary.BigEndian.Uint64(b[1:]),
+		To:      binary.BigEndian.Uint64(b[9:]),
+		From:    binary.BigEndian.Uint64(b[17:]),
+		Epoch:   version.Epoch(binary.BigEndian.Uint64(b[25:])),
+		Body:    b[controlHeader:],
+	}, nil
+}
+
+// ControlStatus is the first byte of a reply to a Control. Append-only.
+type ControlStatus uint8
+
+// Statuses. Zero is invalid.
+const (
+	ControlOK           ControlStatus = 1
+	ControlWrongBoot    ControlStatus = 2 // the process that was meant is not at this address
+	ControlWrongCluster ControlStatus = 3 // a member of another cluster, or of none
+	ControlRefused      ControlStatus = 4 // the body says why
+	ControlMalformed    ControlStatus = 5
+	ControlClosed       ControlStatus = 6 // the life of this process in the cluster is over
+	controlStatusEnd    ControlStatus = 7
+)
+
+func (s ControlStatus) String() string {
+	if s > 0 && s < controlStatusEnd {
+		return [...]string{"ok", "wrong boot", "wrong cluster", "refused", "malformed", "closed"}[s-1]
+	}
+	return fmt.Sprintf("status(%d)", uint8(s))
+}
+
+// ControlReply answers a Control:
+//
+//	status (1) | cluster (8) | boot (8) | epoch (8) | body
+type ControlReply struct {
+	Status  ControlStatus
+	Cluster uint64
+	Boot    uint64        // of the process that answers
+	Epoch   version.Epoch // that it has adopted: nothing stamped older completes there any more
+	Body    []byte
+}
+
+const controlReplyHeader = 1 + 3*8
+
+// AppendControlReply appends the encoding of r.
+func AppendControlReply(dst []byte, r *ControlReply) []byte {
+	dst = append(dst, byte(r.Status))
+	dst = binary.BigEndian.AppendUint64(dst, r.Cluster)
+	dst = binary.BigEndian.AppendUint64(dst, r.Boot)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(r.Epoch))
+	return append(dst, r.Body...)
+}
+
+// ParseControlReply decodes a reply. The body borrows b.
+func ParseControlReply(b []byte) (ControlReply, error) {
+	if len(b) < controlReplyHeader || b[0] == 0 || ControlStatus(b[0]) >= controlStatusEnd {
+		return ControlReply{}, ErrControl
+	}
+	return ControlReply{
+		Status:  ControlStatus(b[0]),
+		Cluster: binary.BigEndian.Uint64(b[1:]),
+		Boot:    binary.BigEndian.Uint64(b[9:]),
+		Epoch:   version.Epoch(binary.BigEndian.Uint64(b[17:])),
+		Body:    b[controlReplyHeader:],
+	}, nil
+}
