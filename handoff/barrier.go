@@ -1,0 +1,66 @@
+package handoff
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"viakv/ring/keyspace"
+)
+
+// barrier runs the sync that this node owes after a size change: it merges, by digests, what is newer at as many of the named members as the change
+// asks for, each of which answers at the change's epoch or later (M6). True once the topology took the report.
+//
+// A member that lost its memory after the change has rebuilt from all others when it is active again (M6), so whoever answers by the
+// name of a slot counts for it.
+func (d *Driver) barrier(ctx context.Context, v *View) bool {
+	b := v.Barrier
+	var merged []string
+	if slices.Contains(b.From, v.Self.Name) {
+		merged = append(merged, v.Self.Name)
+	}
+	progress := newProgress("barrier")
+	d.own.Store(progress)
+	defer d.own.Store(nil)
+	wait := firstRest
+	for ctx.Err() == nil {
+		if v.Barrier == nil || v.Barrier.Change != b.Change || !v.Self.Active {
+			return false
+		}
+		for _, name := range b.From {
+			m, ok := v.named(name)
+			if len(merged) >= b.Need || slices.Contains(merged, name) || !ok || !m.Active {
+				continue
+			}
+			x := &visit{d: d, v: v, with: m, progress: progress}
+			if err := x.compare(ctx, keyspace.All()); err != nil {
+				if !superseded(v) && ctx.Err() == nil {
+					d.cfg.Logger.Warn("the barrier's sync with a member failed; it is repeated", zap.String("member", name), zap.Error(err))
+				}
+				continue
+			}
+			merged = append(merged, name)
+			progress.add(1/float64(b.Need), 0, 0)
+		}
+		if len(merged) >= b.Need {
+			err := d.cfg.Topology.BarrierDone(ctx, b.Change)
+			if err == nil {
+				d.cfg.Logger.Info("barrier done", zap.Uint64("change", uint64(b.Change)), zap.Strings("merged", merged))
+				return true
+			}
+			if ctx.Err() == nil {
+				d.cfg.Logger.Warn("the topology did not take the barrier's report; it is repeated", zap.Error(err))
+			}
+		}
+		select {
+		case <-v.Superseded:
+			v = d.cfg.Views.Current()
+		case <-time.After(wait):
+			wait = min(2*wait, longestRest)
+		case <-ctx.Done():
+		}
+	}
+	return false
+}

@@ -1,0 +1,60 @@
+package handoff
+
+import (
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// Digest sums up the records of a range: equal digests mean equal records. What is inside is the store's business.
+type Digest [32]byte
+
+// Item is one record and its place.
+type Item struct {
+	Rank   keyspace.Rank
+	Key    []byte
+	Record version.Record
+}
+
+// itemOverhead is about what an item costs on the wire beside key and value.
+const itemOverhead = 24
+
+// size is about what the item costs on the wire.
+func (i *Item) size() int {
+	return len(i.Key) + len(i.Record.Value) + len(i.Record.Vector) + itemOverhead
+}
+
+// Page is a run of items in ascending order of rank, with all the records of each rank that it holds.
+type Page struct {
+	Items []Item        // borrow whatever filled the page, until it is filled again
+	Next  keyspace.Rank // where the range goes on; equal to the range's To when nothing is left of it
+	Arena []byte        // for whoever fills the page to keep the bytes in
+}
+
+// Reset empties the page and keeps its memory.
+func (p *Page) Reset() { p.Items, p.Arena, p.Next = p.Items[:0], p.Arena[:0], 0 }
+
+// Tagged says which version lies at a rank.
+type Tagged struct {
+	Rank  keyspace.Rank
+	Tag   version.Tag
+	Owner version.Operation
+}
+
+// taggedSize is about what a Tagged costs on the wire.
+const taggedSize = 16
+
+// digestSize is about what the comparison of one range costs on the wire, both ways.
+const digestSize = 32 + 10
+
+// Tombstone names one tombstone.
+type Tombstone struct {
+	Key []byte
+	Tag version.Tag
+}
+
+// List is what one purge removes.
+type List struct {
+	ID         uint64
+	At         version.Epoch // the epoch at which its members said that they hold it
+	Tombstones []Tombstone
+}

@@ -1,0 +1,116 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// errNonsense reports a peer's reply that breaks its contract.
+var errNonsense = errors.New("handoff: the peer's reply does not fit the request")
+
+// Driver runs hand-off for one life of a node. Its methods are safe for concurrent use.
+type Driver struct {
+	cfg   Config
+	hints *hints
+	lists lists
+	stats counters
+	pages sync.Pool
+
+	own    atomic.Pointer[progress] // of this node's rebuild or barrier, nil: none
+	reason atomic.Pointer[string]   // why a rebuild does not go on, nil: it does
+
+	mu      sync.Mutex
+	menders map[version.Incarnation]*mender
+}
+
+// New returns a driver that does nothing before Run, but takes hints.
+func New(cfg Config) (*Driver, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	d := &Driver{cfg: cfg, hints: newHints(cfg.HintLimit), menders: map[version.Incarnation]*mender{}}
+	d.lists.kept = map[uint64]*List{}
+	d.pages.New = func() any { return new(Page) }
+	return d, nil
+}
+
+func (d *Driver) page() *Page {
+	p := d.pages.Get().(*Page)
+	p.Reset()
+	return p
+}
+
+// Run works until ctx ends, and returns when everything that it started has stopped.
+func (d *Driver) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	for _, loop := range []func(context.Context){d.recover, d.mend, d.collect, d.check} {
+		running.Go(func() { loop(ctx) })
+	}
+	running.Wait()
+}
+
+// recover does what an epoch asks of this node itself: rebuild, or a barrier.
+func (d *Driver) recover(ctx context.Context) {
+	var ran version.Epoch // the size change whose barrier was run last
+	for ctx.Err() == nil {
+		v := d.cfg.Views.Current()
+		switch {
+		case v.Self.Incarnation != 0 && !v.Self.Active:
+			d.rebuild(ctx, v)
+		case v.Self.Active && v.Barrier != nil && v.Barrier.Change != ran:
+			if d.barrier(ctx, v) {
+				ran = v.Barrier.Change
+			}
+		default:
+			select {
+			case <-v.Superseded:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// Miss notes that a member missed a key. It does not block.
+func (d *Driver) Miss(_ string, i version.Incarnation, key []byte) {
+	d.stats.hinted.Add(1)
+	d.hints.miss(i, key)
+}
+
+// Hints returns how many keys are noted for a member.
+func (d *Driver) Hints(i version.Incarnation) int {
+	n, _ := d.hints.count(i)
+	return n
+}
+
+// Progress returns how far this node's own rebuild or barrier has come, nil when there is none; and the reason when it cannot go on.
+func (d *Driver) Progress() (*kv.Sync, string) {
+	reason := ""
+	if r := d.reason.Load(); r != nil {
+		reason = *r
+	}
+	if p := d.own.Load(); p != nil {
+		return p.sync(time.Now()), reason
+	}
+	return nil, reason
+}
+
+// RepairWith returns how far the repair with a member has come, nil when there is none.
+func (d *Driver) RepairWith(i version.Incarnation) *kv.Sync {
+	d.mu.Lock()
+	m := d.menders[i]
+	d.mu.Unlock()
+	if m == nil {
+		return nil
+	}
+	if p := m.progress.Load(); p != nil {
+		return p.sync(time.Now())
+	}
+	return nil
+}

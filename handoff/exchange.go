@@ -1,0 +1,277 @@
+package handoff
+
+import (
+	"bytes"
+	"context"
+	"sync"
+
+	"viakv/ring/keyspace"
+)
+
+const (
+	pageBytes   = 256 << 10 // of a copy: one page is stored while the next is on its way
+	tagsPerPage = 4096
+	leafRecords = 16 // a range of so many records costs about as much in tags as the digests of its quarters
+	leavesAhead = 8  // leaves whose tags are asked for at once
+)
+
+// visit is the exchange with one member at one epoch (H1).
+type visit struct {
+	d        *Driver
+	v        *View
+	with     Member
+	push     bool // give what is newer here, too
+	pace     *pacer
+	progress *progress
+	weight   float64 // of a copied range in the progress
+
+	mu    sync.Mutex
+	want  []keyspace.Rank // to fetch
+	spare []Item          // to give; nobody else's memory
+	moved int             // records stored here or there
+}
+
+// copyRange merges all of the member's records in a range.
+func (x *visit) copyRange(ctx context.Context, r keyspace.Range) error {
+	page := x.d.page()
+	defer x.d.pages.Put(page)
+	for {
+		if err := x.d.cfg.Peers.Copy(ctx, x.v.Epoch, x.with, r, pageBytes, page); err != nil {
+			return err
+		}
+		size, err := x.store(page.Items)
+		if err != nil {
+			return err
+		}
+		if err := x.pace.pay(ctx, size); err != nil {
+			return err
+		}
+		done := keyspace.Range{From: r.From, To: page.Next}
+		x.progress.add(portion(done)*x.weight, len(page.Items), size)
+		if page.Next == r.To {
+			return nil
+		}
+		if !r.Contains(page.Next) || page.Next == r.From {
+			return errNonsense
+		}
+		r.From = page.Next
+	}
+}
+
+// store merges items that were read at this visit's epoch.
+func (x *visit) store(items []Item) (size int, err error) {
+	changed := 0
+	for i := range items {
+		item := &items[i]
+		size += item.size()
+		x.d.cfg.Clock.Observe(item.Record.Tag.Counter)
+		ok, err := x.d.cfg.Store.Put(x.v.Epoch, x.v.Seed.Hash(item.Key), item.Key, &item.Record)
+		if err != nil {
+			return size, err
+		}
+		if ok {
+			changed++
+		}
+	}
+	x.d.stats.received.Add(uint64(len(items)))
+	x.d.stats.bytes.Add(uint64(size))
+	x.mu.Lock()
+	x.moved += changed
+	x.mu.Unlock()
+	return size, nil
+}
+
+// compare merges what differs in the ranges, found by digests.
+func (x *visit) compare(ctx context.Context, ranges ...keyspace.Range) error {
+	down := newDescent(leafRecords, ranges...)
+	var ask, leaves []keyspace.Range
+	var theirs []Digest
+	for {
+		ask = down.ask(ask[:0], MaxDigests)
+		if len(ask) == 0 {
+			return x.exchange(ctx, leaves)
+		}
+		var err error
+		if theirs, err = x.d.cfg.Peers.Digests(ctx, x.v.Epoch, x.with, ask, theirs[:0]); err != nil {
+			return err
+		}
+		if len(theirs) != len(ask) {
+			return errNonsense
+		}
+		x.count(len(ask) * digestSize)
+		for i, r := range ask {
+			ours, records, err := x.d.cfg.Store.Digest(x.v.Epoch, r)
+			if err != nil {
+				return err
+			}
+			if down.answer(i, ours == theirs[i], records) {
+				leaves = append(leaves, r)
+			}
+		}
+		if len(leaves) >= MaxDigests {
+			if err := x.exchange(ctx, leaves); err != nil {
+				return err
+			}
+			leaves = leaves[:0]
+		}
+	}
+}
+
+// count notes bytes on the wire that are no records.
+func (x *visit) count(size int) {
+	x.d.stats.bytes.Add(uint64(size))
+	x.progress.add(0, 0, size)
+}
+
+// exchange merges ranges that differ, several at once: each costs a round trip, and they are small.
+func (x *visit) exchange(ctx context.Context, leaves []keyspace.Range) error {
+	if len(leaves) == 0 {
+		return nil
+	}
+	x.d.stats.divergent.Add(uint64(len(leaves)))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	work := make(chan keyspace.Range)
+	var workers sync.WaitGroup
+	for range min(leavesAhead, len(leaves)) {
+		workers.Go(func() {
+			for r := range work {
+				if err := x.leaf(ctx, r); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+feed:
+	for _, r := range leaves {
+		select {
+		case work <- r:
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(work)
+	workers.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return x.settle(ctx, 1)
+}
+
+// leaf compares tags in one range. What differs is gathered and moved in batches, whichever leaf it lies in.
+func (x *visit) leaf(ctx context.Context, r keyspace.Range) error {
+	page := x.d.page()
+	defer x.d.pages.Put(page)
+	var theirs []Tagged
+	for rest, more := r, true; more; {
+		tags, next, err := x.d.cfg.Peers.Tags(ctx, x.v.Epoch, x.with, rest, tagsPerPage, theirs[:0])
+		if err != nil {
+			return err
+		}
+		theirs = tags
+		x.count(len(theirs) * taggedSize)
+		part := keyspace.Range{From: rest.From, To: next}
+		if more = next != rest.To; more && (!rest.Contains(next) || next == rest.From) {
+			return errNonsense
+		}
+		rest.From = next
+		if err := x.against(part, theirs, page); err != nil {
+			return err
+		}
+	}
+	return x.settle(ctx, MaxItems)
+}
+
+// settle carries out what was gathered, once there is enough of it.
+func (x *visit) settle(ctx context.Context, enough int) error {
+	if err := x.give(ctx, enough); err != nil {
+		return err
+	}
+	return x.fetch(ctx, enough)
+}
+
+// against compares this node's records of a range with the member's tags, and gathers what to give and what to fetch.
+func (x *visit) against(r keyspace.Range, theirs []Tagged, page *Page) error {
+	var give []int
+	for more := true; more; {
+		if err := x.d.cfg.Store.Page(x.v.Epoch, r, pageBytes, page); err != nil {
+			return err
+		}
+		more = page.Next != r.To
+		here := keyspace.Range{From: r.From, To: page.Next}
+		n := 0
+		for n < len(theirs) && here.Contains(theirs[n].Rank) {
+			n++
+		}
+		x.mu.Lock()
+		x.want, give = diff(page.Items, theirs[:n], x.want, give[:0])
+		if x.push {
+			for _, i := range give {
+				item := &page.Items[i]
+				x.spare = append(x.spare, Item{item.Rank, bytes.Clone(item.Key), item.Record.Clone()})
+			}
+		}
+		x.mu.Unlock()
+		theirs, r.From = theirs[n:], page.Next
+	}
+	return nil
+}
+
+// give pushes what was found to be newer here, once there is enough of it.
+func (x *visit) give(ctx context.Context, enough int) error {
+	for {
+		x.mu.Lock()
+		n := min(MaxItems, len(x.spare))
+		if n == 0 || len(x.spare) < enough {
+			x.mu.Unlock()
+			return nil
+		}
+		out := append([]Item(nil), x.spare[len(x.spare)-n:]...)
+		x.spare = x.spare[:len(x.spare)-n]
+		x.moved += n
+		x.mu.Unlock()
+		if err := x.d.cfg.Peers.Push(ctx, x.v.Epoch, x.with, out); err != nil {
+			return err
+		}
+		size := 0
+		for i := range out {
+			size += out[i].size()
+		}
+		x.d.stats.sent.Add(uint64(n))
+		x.d.stats.bytes.Add(uint64(size))
+		x.progress.add(0, n, size)
+		if err := x.pace.pay(ctx, size); err != nil {
+			return err
+		}
+	}
+}
+
+// fetch gets what was found to be newer at the member, once there is enough of it.
+func (x *visit) fetch(ctx context.Context, enough int) error {
+	for {
+		x.mu.Lock()
+		n := min(MaxItems, len(x.want))
+		if n == 0 || len(x.want) < enough {
+			x.mu.Unlock()
+			return nil
+		}
+		ranks := append([]keyspace.Rank(nil), x.want[len(x.want)-n:]...)
+		x.want = x.want[:len(x.want)-n]
+		x.mu.Unlock()
+		page := x.d.page()
+		err := x.d.cfg.Peers.Fetch(ctx, x.v.Epoch, x.with, ranks, page)
+		var size int
+		if err == nil {
+			size, err = x.store(page.Items)
+			x.progress.add(0, len(page.Items), size)
+		}
+		x.d.pages.Put(page)
+		if err != nil {
+			return err
+		}
+		if err := x.pace.pay(ctx, size); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,592 @@
+package handoff
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"viakv/quorum/version"
+	"viakv/ring"
+	"viakv/ring/keyspace"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const seed = keyspace.Seed(7)
+
+// fakeStore is a store of the dumbest kind: a map, sorted when somebody wants order.
+type fakeStore struct {
+	mu      sync.Mutex
+	epoch   version.Epoch
+	records map[string]version.Record
+	sorted  []Item
+	drift   error
+	checks  []keyspace.Rank
+}
+
+func newFakeStore(at version.Epoch) *fakeStore {
+	return &fakeStore{epoch: at, records: map[string]version.Record{}}
+}
+
+func (s *fakeStore) at(e version.Epoch) error {
+	if s.epoch != e {
+		return ErrMoved
+	}
+	return nil
+}
+
+func (s *fakeStore) Put(e version.Epoch, _ keyspace.Hash, key []byte, r *version.Record) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.at(e); err != nil {
+		return false, err
+	}
+	return s.mergeLocked(string(key), *r), nil
+}
+
+func (s *fakeStore) mergeLocked(key string, r version.Record) bool {
+	old := s.records[key]
+	now := version.Merge(old, r)
+	if now.Tag == old.Tag && now.Owner == old.Owner {
+		return false
+	}
+	s.records[key] = now.Clone()
+	s.sorted = nil
+	return true
+}
+
+// set writes at whatever epoch the store is.
+func (s *fakeStore) set(key string, r version.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mergeLocked(key, r)
+}
+
+func (s *fakeStore) get(key string) version.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.records[key]
+}
+
+func (s *fakeStore) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.records)
+}
+
+func (s *fakeStore) Get(e version.Epoch, _ keyspace.Hash, key, dst []byte) (version.Record, []byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.at(e); err != nil {
+		return version.Record{}, dst, err
+	}
+	r := s.records[string(key)]
+	n := len(dst)
+	dst = append(dst, r.Value...)
+	r.Value = dst[n:]
+	return r, dst, nil
+}
+
+// rangeLocked returns the items of a range, ascending by rank and key.
+func (s *fakeStore) rangeLocked(r keyspace.Range) []Item {
+	if s.sorted == nil {
+		s.sorted = make([]Item, 0, len(s.records))
+		for k, v := range s.records {
+			s.sorted = append(s.sorted, Item{seed.Hash([]byte(k)).Rank(), []byte(k), v})
+		}
+		slices.SortFunc(s.sorted, func(a, b Item) int {
+			return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(string(a.Key), string(b.Key)))
+		})
+	}
+	byRank := func(i Item, r keyspace.Rank) int { return cmp.Compare(i.Rank, r) }
+	from, _ := slices.BinarySearchFunc(s.sorted, r.From, byRank)
+	to := len(s.sorted)
+	if r.To != 0 {
+		to, _ = slices.BinarySearchFunc(s.sorted, r.To, byRank)
+	}
+	return s.sorted[from:to]
+}
+
+var digestSeed = maphash.MakeSeed()
+
+func (s *fakeStore) Digest(e version.Epoch, r keyspace.Range) (d Digest, n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.at(e); err != nil {
+		return d, 0, err
+	}
+	var sum uint64
+	for _, i := range s.rangeLocked(r) {
+		sum += maphash.String(digestSeed, fmt.Sprint(string(i.Key), i.Record.Tag, i.Record.Owner))
+		n++
+	}
+	binary.LittleEndian.PutUint64(d[:], sum)
+	return d, n, nil
+}
+
+func (s *fakeStore) Page(e version.Epoch, r keyspace.Range, max int, p *Page) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.at(e); err != nil {
+		return err
+	}
+	p.Reset()
+	p.Next = r.To
+	size := 0
+	for _, i := range s.rangeLocked(r) {
+		if size >= max && p.Items[len(p.Items)-1].Rank != i.Rank {
+			p.Next = i.Rank
+			break
+		}
+		size += i.size()
+		p.Items = append(p.Items, Item{i.Rank, slices.Clone(i.Key), i.Record.Clone()})
+	}
+	return nil
+}
+
+func (s *fakeStore) Tombstones(e version.Epoch, from keyspace.Rank, max int, dst []Tombstone) ([]Tombstone, keyspace.Rank, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.at(e); err != nil {
+		return dst, 0, err
+	}
+	for _, i := range s.rangeLocked(keyspace.Range{From: from}) {
+		if !i.Record.Tag.Removed {
+			continue
+		}
+		if len(dst) >= max {
+			return dst, i.Rank, nil
+		}
+		dst = append(dst, Tombstone{slices.Clone(i.Key), i.Record.Tag})
+	}
+	return dst, 0, nil
+}
+
+func (s *fakeStore) Check(at keyspace.Rank) (keyspace.Rank, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks = append(s.checks, at)
+	return at + 1<<60, s.drift
+}
+
+// remove takes out exactly this version.
+func (s *fakeStore) remove(t Tombstone) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.records[string(t.Key)].Tag == t.Tag {
+		delete(s.records, string(t.Key))
+		s.sorted = nil
+	}
+}
+
+// fakeMesh is the network and the topology of a few nodes.
+type fakeMesh struct {
+	mu    sync.Mutex
+	nodes []*fakeNode
+	epoch version.Epoch
+	purge uint64
+	gen   version.Generation
+	sized version.Epoch
+	delay time.Duration
+	next  version.Incarnation
+	hook  func(op string, from, to *fakeNode) error // may fail a request
+	bytes map[string]int
+	asked []string
+	rules struct{ need, w int }
+}
+
+// fakeNode is one member: store, driver, and what the topology says of it.
+type fakeNode struct {
+	mesh   *fakeMesh
+	self   Member
+	down   bool
+	store  *fakeStore
+	driver *Driver
+	view   *View
+	over   chan struct{}
+	owes   *Barrier
+	clock  uint64
+	basis  Basis
+	stop   func()
+}
+
+func newMesh(t *testing.T, n int, config func(*Config)) *fakeMesh {
+	m := &fakeMesh{epoch: 10, delay: time.Millisecond, next: 1, bytes: map[string]int{}}
+	for i := range n {
+		m.nodes = append(m.nodes, &fakeNode{mesh: m, self: Member{Name: fmt.Sprintf("n%d", i+1)}})
+	}
+	for _, x := range m.nodes {
+		m.boot(t, x, config)
+		x.self.Active, x.self.Since = true, 0
+	}
+	m.step()
+	return m
+}
+
+// boot gives a node an empty memory and a new incarnation.
+func (m *fakeMesh) boot(t *testing.T, x *fakeNode, config func(*Config)) {
+	x.self.Incarnation, x.self.Active, x.self.Since = m.next, false, m.epoch+1
+	m.next++
+	x.store, x.down = newFakeStore(m.epoch), false
+	ids := uint64(0)
+	cfg := Config{Views: x, Store: x.store, Peers: x, Topology: x, Clock: x, NewID: func() uint64 {
+		ids++
+		return uint64(x.self.Incarnation)<<32 | ids
+	}, Logger: zap.NewNop(), RepairEvery: -1, PurgeEvery: -1, CheckEvery: -1}
+	if config != nil {
+		config(&cfg)
+	}
+	d, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.driver = d
+}
+
+// run starts a node's driver; the test's end stops it.
+func (x *fakeNode) run(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		x.driver.Run(ctx)
+	}()
+	x.stop = func() { cancel(); <-done }
+}
+
+func (m *fakeMesh) stop() {
+	for _, x := range m.nodes {
+		if x.stop != nil {
+			x.stop()
+			x.stop = nil
+		}
+	}
+}
+
+// step begins the next epoch: every node that is not down adopts it, purging what list says.
+func (m *fakeMesh) step() { m.stepWith(0) }
+
+func (m *fakeMesh) stepWith(list uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch++
+	var names []string
+	for _, x := range m.nodes {
+		names = append(names, x.self.Name)
+	}
+	for _, x := range m.nodes {
+		if !x.down {
+			m.adoptLocked(x, names, list)
+		}
+	}
+}
+
+func (m *fakeMesh) adoptLocked(x *fakeNode, names []string, list uint64) {
+	v := &View{
+		Epoch: m.epoch, Generation: m.gen, Purge: m.purge, Resized: m.sized, Seed: seed, Ring: ring.Build(names),
+		Self: x.self, Slots: len(m.nodes), Settled: true, Need: m.rules.need, Barrier: x.owes,
+	}
+	if v.Need == 0 {
+		v.Need = len(m.nodes) - len(m.nodes)/2
+	}
+	for _, o := range m.nodes {
+		if o != x {
+			v.Others = append(v.Others, o.self)
+		}
+		v.Settled = v.Settled && o.owes == nil
+	}
+	slices.SortFunc(v.Others, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
+	x.store.mu.Lock()
+	x.store.epoch = m.epoch
+	for k, r := range x.store.records {
+		if r.Tag.Generation < m.gen {
+			delete(x.store.records, k)
+			x.store.sorted = nil
+		}
+	}
+	x.store.mu.Unlock()
+	agreed, err := x.driver.Agreed(list)
+	if err == nil && agreed != nil {
+		for _, t := range agreed.Tombstones {
+			x.store.remove(t)
+		}
+		x.driver.Purged(len(agreed.Tombstones))
+	}
+	over := x.over
+	superseded := make(chan struct{})
+	v.Superseded = superseded
+	x.view, x.over = v, superseded
+	if over != nil {
+		close(over)
+	}
+}
+
+func (x *fakeNode) Current() *View {
+	x.mesh.mu.Lock()
+	defer x.mesh.mu.Unlock()
+	return x.view
+}
+
+func (x *fakeNode) Observe(c uint64) {
+	x.mesh.mu.Lock()
+	defer x.mesh.mu.Unlock()
+	x.clock = max(x.clock, c)
+}
+
+var errCut = errors.New("cut")
+
+// reach passes a request to a member as the network and the receiver's checks do (D1).
+func (x *fakeNode) reach(ctx context.Context, op string, at version.Epoch, to Member) (*fakeNode, error) {
+	if err := rest(ctx, x.mesh.delay); err != nil {
+		return nil, err
+	}
+	x.mesh.mu.Lock()
+	defer x.mesh.mu.Unlock()
+	x.mesh.asked = append(x.mesh.asked, op+" "+x.self.Name+">"+to.Name)
+	for _, y := range x.mesh.nodes {
+		if y.self.Name != to.Name {
+			continue
+		}
+		if x.mesh.hook != nil {
+			if err := x.mesh.hook(op, x, y); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case y.down || x.down:
+			return nil, errCut
+		case y.self.Incarnation != to.Incarnation:
+			return nil, errors.New("another incarnation")
+		case y.view.Epoch != at:
+			return nil, ErrMoved
+		case !y.self.Active && op != "push":
+			return nil, errors.New("not active")
+		}
+		return y, nil
+	}
+	return nil, errors.New("no such member")
+}
+
+func (m *fakeMesh) moved(op string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.bytes[op] += n
+}
+
+func (x *fakeNode) Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []Digest) ([]Digest, error) {
+	if len(ranges) > MaxDigests {
+		return nil, errors.New("too many ranges")
+	}
+	y, err := x.reach(ctx, "digests", at, to)
+	if err != nil {
+		return nil, err
+	}
+	x.mesh.moved("digests", len(ranges)*digestSize)
+	for _, r := range ranges {
+		d, _, err := y.store.Digest(at, r)
+		if err != nil {
+			return nil, err
+		}
+		dst = append(dst, d)
+	}
+	return dst, nil
+}
+
+func (x *fakeNode) Tags(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, dst []Tagged) ([]Tagged, keyspace.Rank, error) {
+	y, err := x.reach(ctx, "tags", at, to)
+	if err != nil {
+		return nil, 0, err
+	}
+	y.store.mu.Lock()
+	defer y.store.mu.Unlock()
+	if err := y.store.at(at); err != nil {
+		return nil, 0, err
+	}
+	for _, i := range y.store.rangeLocked(r) {
+		if len(dst) >= max && dst[len(dst)-1].Rank != i.Rank {
+			return dst, i.Rank, nil
+		}
+		dst = append(dst, Tagged{i.Rank, i.Record.Tag, i.Record.Owner})
+	}
+	x.mesh.moved("tags", len(dst)*taggedSize)
+	return dst, r.To, nil
+}
+
+func (x *fakeNode) Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, p *Page) error {
+	y, err := x.reach(ctx, "copy", at, to)
+	if err != nil {
+		return err
+	}
+	return y.store.Page(at, r, max, p)
+}
+
+func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, p *Page) error {
+	y, err := x.reach(ctx, "fetch", at, to)
+	if err != nil {
+		return err
+	}
+	if len(ranks) > MaxItems {
+		return errors.New("too many ranks")
+	}
+	y.store.mu.Lock()
+	defer y.store.mu.Unlock()
+	if err := y.store.at(at); err != nil {
+		return err
+	}
+	p.Reset()
+	size := 0
+	for _, r := range ranks {
+		for _, i := range y.store.rangeLocked(keyspace.Range{From: r, To: r + 1}) {
+			p.Items = append(p.Items, Item{i.Rank, slices.Clone(i.Key), i.Record.Clone()})
+			size += i.size()
+		}
+	}
+	go x.mesh.moved("records", size)
+	return nil
+}
+
+func (x *fakeNode) Push(ctx context.Context, at version.Epoch, to Member, items []Item) error {
+	y, err := x.reach(ctx, "push", at, to)
+	if err != nil {
+		return err
+	}
+	if len(items) > MaxItems {
+		return errors.New("too many items")
+	}
+	for i := range items {
+		if _, err := y.store.Put(at, 0, items[i].Key, &items[i].Record); err != nil {
+			return err
+		}
+		x.mesh.moved("records", items[i].size())
+	}
+	return nil
+}
+
+func (x *fakeNode) Hold(ctx context.Context, at version.Epoch, to Member, list *List) (bool, error) {
+	y, err := x.reach(ctx, "hold", at, to)
+	if err != nil {
+		return false, err
+	}
+	c := *list
+	c.Tombstones = slices.Clone(list.Tombstones)
+	return y.driver.Hold(&c)
+}
+
+func (x *fakeNode) Reachable(to Member) bool {
+	x.mesh.mu.Lock()
+	defer x.mesh.mu.Unlock()
+	for _, y := range x.mesh.nodes {
+		if y.self.Incarnation == to.Incarnation {
+			return !y.down && !x.down
+		}
+	}
+	return false
+}
+
+// Rebuilt is the topology's Activate (M2).
+func (x *fakeNode) Rebuilt(_ context.Context, at Basis) error {
+	m := x.mesh
+	m.mu.Lock()
+	for _, y := range m.nodes {
+		if y != x && y.self.Since > at.Epoch {
+			m.mu.Unlock()
+			return ErrStartOver
+		}
+	}
+	if at.Epoch < x.self.Since || at.Generation != m.gen || at.Purge != m.purge || at.Epoch < m.sized {
+		m.mu.Unlock()
+		return ErrStartOver
+	}
+	x.self.Active, x.basis = true, at
+	m.mu.Unlock()
+	m.step()
+	return nil
+}
+
+func (x *fakeNode) BarrierDone(_ context.Context, change version.Epoch) error {
+	m := x.mesh
+	m.mu.Lock()
+	if x.owes == nil || x.owes.Change != change {
+		m.mu.Unlock()
+		return errors.New("no such change")
+	}
+	x.owes = nil
+	m.mu.Unlock()
+	m.step()
+	return nil
+}
+
+func (x *fakeNode) Purge(_ context.Context, list uint64, expect version.Epoch) error {
+	m := x.mesh
+	m.mu.Lock()
+	ok := m.epoch == expect
+	for _, y := range m.nodes {
+		ok = ok && y.self.Active && y.owes == nil
+	}
+	if ok {
+		m.purge++
+	}
+	m.mu.Unlock()
+	if !ok {
+		return errors.New("refused")
+	}
+	m.stepWith(list)
+	return nil
+}
+
+// fill sets n keys on all nodes.
+func (m *fakeMesh) fill(n int) {
+	for i := range n {
+		for _, x := range m.nodes {
+			x.store.set(fmt.Sprintf("key-%06d", i), value(1, "v"))
+		}
+	}
+}
+
+// value makes a record; the counter also serves as its writer's.
+func value(counter uint64, v string) version.Record {
+	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 1}, Value: []byte(v)}
+}
+
+func tombstone(counter uint64) version.Record {
+	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 1, Removed: true}, Owner: version.Operation{Incarnation: 1, Sequence: counter}}
+}
+
+// equal reports whether the given nodes hold the same.
+func (m *fakeMesh) equal(nodes ...*fakeNode) bool {
+	var first Digest
+	for i, x := range nodes {
+		x.store.mu.Lock()
+		e := x.store.epoch
+		x.store.mu.Unlock()
+		d, _, _ := x.store.Digest(e, keyspace.All())
+		if i == 0 {
+			first = d
+		} else if d != first {
+			return false
+		}
+	}
+	return true
+}
+
+// eventually waits in a bubble's time.
+func eventually(t *testing.T, within time.Duration, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(within); time.Now().Before(end); {
+		if cond() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("not within %v: %s", within, what)
+}

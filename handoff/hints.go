@@ -1,0 +1,121 @@
+package handoff
+
+import (
+	"sync"
+
+	"viakv/quorum/version"
+)
+
+// hints is, for each member, the bounded set of keys that it missed (H4). Nothing in it blocks, and a key that is noted already costs no
+// allocation: notes are taken in the goroutine that reads from the network.
+type hints struct {
+	limit int
+
+	mu         sync.Mutex
+	sets       map[version.Incarnation]*hintSet
+	generation version.Generation
+}
+
+type hintSet struct {
+	keys     map[string]struct{}
+	overflow bool // keys were not noted: only a repair with the member helps
+}
+
+func newHints(limit int) *hints {
+	return &hints{limit: limit, sets: map[version.Incarnation]*hintSet{}}
+}
+
+// miss notes that a member missed a key.
+func (h *hints) miss(i version.Incarnation, key []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sets[i]
+	if s == nil {
+		s = &hintSet{keys: map[string]struct{}{}}
+		h.sets[i] = s
+	}
+	if s.overflow {
+		return
+	}
+	if _, noted := s.keys[string(key)]; noted {
+		return
+	}
+	if len(s.keys) >= h.limit {
+		s.overflow, s.keys = true, nil
+		return
+	}
+	s.keys[string(key)] = struct{}{}
+}
+
+// take removes up to n keys of a member and appends them to dst. Whoever fails to deliver them notes them again.
+func (h *hints) take(i version.Incarnation, n int, dst []string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sets[i]
+	if s == nil {
+		return dst
+	}
+	for k := range s.keys {
+		if n == 0 {
+			break
+		}
+		n--
+		dst = append(dst, k)
+		delete(s.keys, k)
+	}
+	if len(s.keys) == 0 && !s.overflow {
+		delete(h.sets, i)
+	}
+	return dst
+}
+
+// collapse reports whether keys of the member were lost to the bound, and begins to note them again: the caller runs the repair that makes up
+// for them, or calls spill.
+func (h *hints) collapse(i version.Incarnation) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sets[i]
+	if s == nil || !s.overflow {
+		return false
+	}
+	delete(h.sets, i)
+	return true
+}
+
+// spill notes that keys of the member are unknown.
+func (h *hints) spill(i version.Incarnation) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sets[i] = &hintSet{overflow: true}
+}
+
+// count returns how many keys are noted for a member, and whether there are more that are not.
+func (h *hints) count(i version.Incarnation) (n int, overflow bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.sets[i]; s != nil {
+		return len(s.keys), s.overflow
+	}
+	return 0, false
+}
+
+// prune drops what no later repair needs: everything from before a clear, and what members missed that are gone. An incarnation above all those known
+// may be one of an epoch that this node has not adopted yet; it stays.
+func (h *hints) prune(v *View) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.generation != v.Generation {
+		h.generation = v.Generation
+		clear(h.sets)
+		return
+	}
+	newest := v.Self.Incarnation
+	for _, m := range v.Others {
+		newest = max(newest, m.Incarnation)
+	}
+	for i := range h.sets {
+		if _, ok := v.member(i); !ok && i <= newest {
+			delete(h.sets, i)
+		}
+	}
+}

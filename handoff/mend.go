@@ -1,0 +1,240 @@
+package handoff
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// mender keeps one other member equal to this node: it replays hints and runs repairs. Guarded by its goroutine's token: busy.
+type mender struct {
+	busy     atomic.Bool
+	progress atomic.Pointer[progress] // of the repair under way
+	wanted   atomic.Bool              // somebody asks for a repair
+
+	// Owned by mend's goroutine.
+	was    bool      // reachable at the last look
+	seen   bool      // looked at before
+	repair bool      // a repair is wanted,
+	due    time.Time // not before this moment
+	pause  time.Duration
+	rest   time.Time // after a failure: nothing before this moment
+	ended  chan bool // the result of the work under way
+}
+
+const (
+	lookEvery = 100 * time.Millisecond
+	// returnStagger keeps the members that notice a return from all repairing at once, each with the same records: the first makes the member
+	// equal, the others find nothing.
+	returnStagger = 250 * time.Millisecond
+)
+
+// mend looks at every other member, several times a second, and works for those that need it, each in a goroutine of its own: a slow member
+// does not hold up the others.
+func (d *Driver) mend(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	var work sync.WaitGroup
+	defer work.Wait()
+	turn := newTurn(d.cfg.RepairEvery, time.Now())
+	for {
+		v := d.cfg.Views.Current()
+		d.hints.prune(v)
+		d.retire(v)
+		now := time.Now()
+		if v.Self.Active {
+			due := turn.next(v, now)
+			for i, m := range v.Others {
+				if m.Incarnation == 0 {
+					continue
+				}
+				d.look(ctx, v, m, i, m.Incarnation == due, now, &work)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look decides whether a member needs work, and starts it.
+func (d *Driver) look(ctx context.Context, v *View, m Member, place int, turn bool, now time.Time, work *sync.WaitGroup) {
+	w := d.mender(m.Incarnation)
+	select {
+	case ok := <-w.ended:
+		if ok {
+			w.pause = 0
+		} else {
+			w.pause = min(longestRest, max(firstRest, 2*w.pause))
+			w.rest, w.repair = now.Add(w.pause), true
+		}
+	default:
+	}
+	reachable := d.cfg.Peers.Reachable(m)
+	if reachable && !w.was && w.seen && m.Active {
+		w.repair, w.due = true, now.Add(time.Duration(place)*returnStagger)
+	}
+	w.was, w.seen = reachable, true
+	if turn || w.wanted.Swap(false) {
+		w.repair = true
+	}
+	if d.hints.collapse(m.Incarnation) {
+		d.stats.collapsed.Add(1)
+		if m.Active { // a rebuilding member copies everything anyway
+			w.repair = true
+		}
+	}
+	hinted, _ := d.hints.count(m.Incarnation)
+	repair := w.repair && m.Active && hinted == 0 && !now.Before(w.due)
+	if !reachable || now.Before(w.rest) || !repair && hinted == 0 || !w.busy.CompareAndSwap(false, true) {
+		return
+	}
+	if repair {
+		w.repair = false
+	}
+	work.Go(func() {
+		err := d.replay(ctx, v, m)
+		if err == nil && repair {
+			err = d.repair(ctx, v, m, w)
+		}
+		if err != nil && ctx.Err() == nil && !superseded(v) {
+			d.cfg.Logger.Warn("mending a member failed; it is repeated", zap.String("member", m.Name), zap.Error(err))
+		}
+		w.ended <- err == nil
+		w.busy.Store(false)
+	})
+}
+
+// replay sends the present records of the keys that a member missed.
+func (d *Driver) replay(ctx context.Context, v *View, m Member) error {
+	pace := newPacer(d.cfg.RepairRate)
+	var keys []string
+	var items []Item
+	for {
+		keys = d.hints.take(m.Incarnation, MaxItems, keys[:0])
+		if len(keys) == 0 {
+			return nil
+		}
+		items = items[:0]
+		var arena []byte
+		size := 0
+		err := func() error {
+			for _, k := range keys {
+				key := []byte(k)
+				h := v.Seed.Hash(key)
+				r, grown, err := d.cfg.Store.Get(v.Epoch, h, key, arena)
+				if err != nil {
+					return err
+				}
+				if r.Tag.IsZero() { // cleared, or a tombstone that was purged: there is nothing to send
+					continue
+				}
+				arena = grown[len(grown):] // the record borrows what lies before
+				items = append(items, Item{h.Rank(), key, r})
+				size += items[len(items)-1].size()
+			}
+			if len(items) == 0 {
+				return nil
+			}
+			return d.cfg.Peers.Push(ctx, v.Epoch, m, items)
+		}()
+		if err != nil {
+			for _, k := range keys {
+				d.hints.miss(m.Incarnation, []byte(k))
+			}
+			return err
+		}
+		d.stats.replayed.Add(uint64(len(items)))
+		d.stats.bytes.Add(uint64(size))
+		if err := pace.pay(ctx, size); err != nil {
+			return err
+		}
+	}
+}
+
+// repair makes this node and a member equal.
+func (d *Driver) repair(ctx context.Context, v *View, m Member, w *mender) error {
+	p := newProgress("repair")
+	w.progress.Store(p)
+	defer w.progress.Store(nil)
+	x := &visit{d: d, v: v, with: m, push: true, pace: newPacer(d.cfg.RepairRate), progress: p}
+	if err := x.compare(ctx, keyspace.All()); err != nil {
+		return err
+	}
+	d.stats.repairs.Add(1)
+	if x.moved > 0 {
+		d.cfg.Logger.Info("repaired", zap.String("member", m.Name), zap.Int("records", x.moved), zap.Int64("bytes", p.sync(time.Now()).Bytes))
+	}
+	return nil
+}
+
+// mender returns the mender of an incarnation.
+func (d *Driver) mender(i version.Incarnation) *mender {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w := d.menders[i]
+	if w == nil {
+		w = &mender{ended: make(chan bool, 1)}
+		d.menders[i] = w
+	}
+	return w
+}
+
+// retire forgets the menders of members that are gone.
+func (d *Driver) retire(v *View) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.menders {
+		if _, ok := v.member(i); !ok {
+			delete(d.menders, i)
+		}
+	}
+}
+
+// turn decides with whom the periodic repair is next.
+type turn struct {
+	every time.Duration
+	at    time.Time
+	last  string
+}
+
+func newTurn(every time.Duration, now time.Time) *turn {
+	return &turn{every: every, at: now.Add(max(0, every))}
+}
+
+// next returns the member whose turn it is, zero: nobody's.
+func (t *turn) next(v *View, now time.Time) version.Incarnation {
+	if t.every < 0 || now.Before(t.at) {
+		return 0
+	}
+	t.at = now.Add(t.every)
+	var first, after *Member
+	for i := range v.Others {
+		m := &v.Others[i]
+		if !m.Active {
+			continue
+		}
+		if first == nil {
+			first = m
+		}
+		if after == nil && m.Name > t.last {
+			after = m
+		}
+	}
+	if after == nil {
+		after = first
+	}
+	if after == nil {
+		return 0
+	}
+	t.last = after.Name
+	return after.Incarnation
+}

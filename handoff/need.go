@@ -1,0 +1,76 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// ErrMoved reports that the epoch of a request is over, here or at the peer. The views show the next one soon.
+var ErrMoved = errors.New("handoff: the epoch is over")
+
+// ErrStartOver reports that the topology does not accept a rebuild: its basis is gone (H3).
+var ErrStartOver = errors.New("handoff: the copies are outdated")
+
+// Views gives the present view. Current does not block and never returns nil: a driver runs only where there is a view.
+type Views interface{ Current() *View }
+
+// Store is this node's copy. Every method fails with ErrMoved, having changed nothing, when the store is not, or during the call is no
+// longer, at the given epoch (H1). None blocks on I/O; all are safe for concurrent use.
+type Store interface {
+	// Put merges a record.
+	Put(at version.Epoch, h keyspace.Hash, key []byte, r *version.Record) (changed bool, err error)
+	// Get appends what it returns to dst; the record borrows it. An absent key has the zero tag.
+	Get(at version.Epoch, h keyspace.Hash, key, dst []byte) (version.Record, []byte, error)
+	// Digest sums up a range and says about how many records it holds.
+	Digest(at version.Epoch, r keyspace.Range) (d Digest, records int, err error)
+	// Page fills p with the range's first records: about max bytes, and at least one rank where there is one.
+	Page(at version.Epoch, r keyspace.Range, max int, p *Page) error
+	// Tombstones appends up to max tombstones from a rank on, and says where to go on; zero: at the end. The keys are the caller's.
+	Tombstones(at version.Epoch, from keyspace.Rank, max int, dst []Tombstone) (list []Tombstone, next keyspace.Rank, err error)
+	// Check recomputes the digest of the bucket that holds a rank from its records. It returns the rank after the bucket; drift is not nil
+	// when the digest kept by the writes was another.
+	Check(at keyspace.Rank) (next keyspace.Rank, drift error)
+}
+
+// Peers carries bulk requests to other members, stamped with the epoch that the caller works at. A reply given at another epoch is an ErrMoved.
+// The counter that comes with each reply has been observed by this node's clock. Methods block until the reply, a failure, or the end of ctx;
+// they are safe for concurrent use. What they return belongs to the caller.
+type Peers interface {
+	// Digests appends the peer's digests of the ranges, at most MaxDigests.
+	Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
+	// Tags appends what the peer holds in the range, ascending by rank, up to about max entries but whole ranks, and says where it goes on; equal to
+	// the range's To: nothing is left.
+	Tags(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, dst []Tagged) (list []Tagged, next keyspace.Rank, err error)
+	// Copy fills p with the peer's first records of the range, about max bytes.
+	Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, p *Page) error
+	// Fetch fills p with the peer's records at the ranks, at most MaxItems.
+	Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, p *Page) error
+	// Push makes the peer merge the items, at most MaxItems, which it has done when Push returns nil.
+	Push(ctx context.Context, at version.Epoch, to Member, items []Item) error
+	// Hold asks whether the peer holds exactly each tombstone of the list. If so it keeps the list until the epoch ends.
+	Hold(ctx context.Context, at version.Epoch, to Member, list *List) (bool, error)
+	// Reachable reports whether the peer can be expected to answer now. It does not block.
+	Reachable(to Member) bool
+}
+
+// MaxDigests bounds the ranges of one comparison.
+const MaxDigests = 1024
+
+// MaxItems bounds the items of one fetch or push: with the longest keys and values they fit a frame.
+const MaxItems = 512
+
+// Topology is where steps are proposed. The methods block until the step is applied or refused.
+type Topology interface {
+	// Rebuilt reports that this node has merged what the basis asks for. ErrStartOver: the basis is gone.
+	Rebuilt(ctx context.Context, at Basis) error
+	// BarrierDone reports that this node has run the barrier of a size change.
+	BarrierDone(ctx context.Context, change version.Epoch) error
+	// Purge proposes a list as the step after an epoch.
+	Purge(ctx context.Context, list uint64, expect version.Epoch) error
+}
+
+// Clock is this node's counter: it must not stay behind any record that the node stores (M3).
+type Clock interface{ Observe(counter uint64) }

@@ -1,0 +1,54 @@
+package handoff
+
+import (
+	"context"
+	"time"
+)
+
+// pacer holds a flow of bytes to a rate: a repair must not take the machine from those who are served. The nil pacer does not pace.
+type pacer struct {
+	rate int64     // bytes per second
+	free time.Time // when everything paid for so far has had its time
+}
+
+func newPacer(rate int64) *pacer {
+	if rate <= 0 {
+		return nil
+	}
+	return &pacer{rate: rate}
+}
+
+// burst is how far a flow may run ahead of its rate, so that small exchanges never wait.
+const burst = 50 * time.Millisecond
+
+// after returns how long to wait once size bytes were moved at now.
+func (p *pacer) after(now time.Time, size int) time.Duration {
+	if p.free.Before(now) {
+		p.free = now
+	}
+	p.free = p.free.Add(time.Duration(int64(size) * int64(time.Second) / p.rate))
+	return max(0, p.free.Sub(now)-burst)
+}
+
+// pay waits until size more bytes may move.
+func (p *pacer) pay(ctx context.Context, size int) error {
+	if p == nil {
+		return ctx.Err()
+	}
+	return rest(ctx, p.after(time.Now(), size))
+}
+
+// rest waits, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

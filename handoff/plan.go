@@ -1,0 +1,192 @@
+package handoff
+
+import (
+	"slices"
+	"time"
+
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// plan is the state of one rebuild: which partition was merged from whom, and what to do next. It is a value that is stepped: no goroutines, no
+// clock, no I/O.
+//
+// A partition is copied once, from the first member in its preference order that answers, and then compared with others until it has been
+// merged from need distinct members (H2). A source that fails rests for a while, longer each time; its partitions go to the next in order.
+type plan struct {
+	basis   Basis
+	self    version.Incarnation
+	need    int
+	round   int // counts the times that it started over
+	sources []source
+	parts   [keyspace.Partitions]part
+	started time.Time // of the first round
+}
+
+type source struct {
+	Member
+	busy     int
+	failures int
+	rest     time.Time // it is not asked before
+}
+
+type part struct {
+	busy   bool
+	copied bool // in any round: a later round compares
+	from   []version.Incarnation
+	order  []Member // active members in order of preference
+}
+
+// task is one step of a rebuild: merge a partition from a member.
+type task struct {
+	round     int
+	partition keyspace.Partition
+	from      Member
+	copy      bool // all of it; otherwise only what differs
+}
+
+const (
+	// tasksPerSource are under way at once: one is at the network while the other stores.
+	tasksPerSource = 2
+	firstRest      = 100 * time.Millisecond
+	longestRest    = 2 * time.Second
+)
+
+func newPlan(v *View) *plan {
+	p := &plan{}
+	p.begin(v)
+	return p
+}
+
+// begin starts a round at a view.
+func (p *plan) begin(v *View) {
+	p.round++
+	p.basis, p.self, p.need = v.Basis(), v.Self.Incarnation, v.Need
+	p.sources = nil
+	for i := range p.parts {
+		p.parts[i].busy, p.parts[i].from = false, nil
+	}
+	p.adopt(v)
+}
+
+// follow goes on at a later view: false when the basis is gone and the plan had to start over (H3). What is under way at the former view is
+// expected to fail.
+func (p *plan) follow(v *View) bool {
+	if v.Generation != p.basis.Generation || v.Purge != p.basis.Purge || v.Resized > p.basis.Epoch ||
+		v.Self.Incarnation != p.self || v.Need != p.need || slices.ContainsFunc(v.Others, p.lostAfter) {
+		p.begin(v)
+		return false
+	}
+	p.adopt(v)
+	return true
+}
+
+// lostAfter reports whether the member lost its memory after the basis. A candidate that was admitted meanwhile has lost nothing.
+func (p *plan) lostAfter(m Member) bool {
+	return m.Since > p.basis.Epoch && slices.ContainsFunc(p.sources, func(s source) bool { return s.Name == m.Name }) ||
+		m.Since > p.basis.Epoch && m.Active
+}
+
+// adopt takes over who is active, and the order of preference.
+func (p *plan) adopt(v *View) {
+	old := p.sources
+	p.sources = nil
+	for _, m := range v.Others {
+		if !m.Active {
+			continue
+		}
+		s := source{Member: m}
+		for _, o := range old {
+			if o.Incarnation == m.Incarnation {
+				s.busy, s.failures, s.rest = o.busy, o.failures, o.rest
+			}
+		}
+		p.sources = append(p.sources, s)
+	}
+	for i := range p.parts {
+		p.parts[i].order = v.preference(keyspace.Partition(i))
+	}
+}
+
+// short returns how many active members are missing to those that must be merged: then data may be lost, and only the operator or their
+// return can help (M3).
+func (p *plan) short() int { return max(0, p.need-len(p.sources)) }
+
+// done reports whether every partition has been merged from enough members.
+func (p *plan) done() bool {
+	for i := range p.parts {
+		if len(p.parts[i].from) < p.need {
+			return false
+		}
+	}
+	return true
+}
+
+// next returns a task to start now. When there is none, wait says when one may be possible without anything ending before; zero: only then.
+func (p *plan) next(now time.Time) (t task, ok bool, wait time.Duration) {
+	if p.short() > 0 {
+		return task{}, false, 0
+	}
+	// First what its preferred member can take on, so that all members work; then anything.
+	for _, any := range []bool{false, true} {
+		for i := range p.parts {
+			c := &p.parts[i]
+			if c.busy || len(c.from) >= p.need {
+				continue
+			}
+			for _, m := range c.order {
+				s := p.source(m.Incarnation)
+				if s == nil || slices.Contains(c.from, m.Incarnation) || now.Before(s.rest) {
+					continue
+				}
+				if s.busy < tasksPerSource {
+					s.busy++
+					c.busy = true
+					return task{p.round, keyspace.Partition(i), s.Member, !c.copied}, true, 0
+				}
+				if !any {
+					break
+				}
+			}
+		}
+	}
+	for i := range p.sources {
+		if rest := p.sources[i].rest.Sub(now); rest > 0 && (wait == 0 || rest < wait) {
+			wait = rest
+		}
+	}
+	return task{}, false, wait
+}
+
+// end takes the outcome of a task. A failure is the source's unless it came from a change of epoch.
+func (p *plan) end(t task, err error, moved bool, now time.Time) {
+	s := p.source(t.from.Incarnation)
+	if s != nil {
+		s.busy--
+	}
+	if t.round != p.round {
+		return
+	}
+	c := &p.parts[t.partition]
+	c.busy = false
+	switch {
+	case err == nil:
+		c.copied = true
+		c.from = append(c.from, t.from.Incarnation)
+		if s != nil {
+			s.failures = 0
+		}
+	case !moved && s != nil:
+		s.rest = now.Add(min(longestRest, firstRest<<min(s.failures, 8)))
+		s.failures++
+	}
+}
+
+func (p *plan) source(i version.Incarnation) *source {
+	for k := range p.sources {
+		if p.sources[k].Incarnation == i {
+			return &p.sources[k]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package handoff
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/ring/keyspace"
+)
+
+// share is the part of all keys that lies in ranks below r: partitions are uneven by design, and even within.
+func share(r keyspace.Rank) float64 {
+	p := float64(r.Partition())
+	within := float64(r-r.Partition().First()) / float64(keyspace.Rank(1)<<56)
+	// Partition p holds the hashes h in [0,1) with floor(256 log2(1+h)) = p.
+	low, high := math.Exp2(p/keyspace.Partitions), math.Exp2((p+1)/keyspace.Partitions)
+	return low - 1 + within*(high-low)
+}
+
+// portion is the part of all keys that lies in a range.
+func portion(r keyspace.Range) float64 {
+	if r.To == 0 {
+		return 1 - share(r.From)
+	}
+	return share(r.To) - share(r.From)
+}
+
+// progress tells how far a sync has come. It is safe for concurrent use.
+type progress struct {
+	kind  string
+	began time.Time
+
+	mu    sync.Mutex
+	done  float64 // 0 to 1
+	keys  int64
+	bytes int64
+}
+
+func newProgress(kind string) *progress { return &progress{kind: kind, began: time.Now()} }
+
+// add notes a part of the work that is done, and what it moved.
+func (p *progress) add(done float64, keys, bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = min(1, p.done+done)
+	p.keys += int64(keys)
+	p.bytes += int64(bytes)
+}
+
+// restart begins anew: what was moved stays counted.
+func (p *progress) restart() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = 0
+}
+
+// sync renders the progress. The time left is the time taken, in proportion.
+func (p *progress) sync(now time.Time) *kv.Sync {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &kv.Sync{Kind: p.kind, Done: p.done, Keys: p.keys, Bytes: p.bytes}
+	if p.done > 0 {
+		s.LeftSecs = now.Sub(p.began).Seconds() * (1 - p.done) / p.done
+	}
+	return s
+}

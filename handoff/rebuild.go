@@ -1,0 +1,178 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// outcome is the end of a task.
+type outcome struct {
+	task  task
+	err   error
+	moved bool // the task's epoch was over
+}
+
+// rebuild copies what this node must hold before it may count, and reports it. It returns when the topology took the report, when this
+// node is not rebuilding any more, or when ctx ends.
+//
+// One goroutine decides, by the plan; each task is a goroutine that ends in an outcome.
+func (d *Driver) rebuild(ctx context.Context, v *View) {
+	tasks, cancel := context.WithCancel(ctx)
+	p := newPlan(v)
+	ends := make(chan outcome)
+	running := 0
+	progress := newProgress("rebuild")
+	if _, slot := slotOf(v); !slot {
+		progress.kind = "join"
+	}
+	d.own.Store(progress)
+	defer func() {
+		cancel()
+		for ; running > 0; running-- {
+			<-ends
+		}
+		d.own.Store(nil)
+		d.reason.Store(nil)
+	}()
+	d.cfg.Logger.Info("rebuild begins", zap.Uint64("epoch", uint64(v.Epoch)), zap.Int("copies", p.need), zap.Int("sources", len(p.sources)))
+	retry := firstRest
+	for {
+		d.tellShort(p)
+		var wait time.Duration
+		for {
+			t, ok, rest := p.next(time.Now())
+			if !ok {
+				wait = rest
+				break
+			}
+			running++
+			at := v
+			go func() {
+				err := d.merge(tasks, at, t, progress, p.need)
+				ends <- outcome{t, err, superseded(at)}
+			}()
+		}
+		if p.done() && p.short() == 0 {
+			err := d.cfg.Topology.Rebuilt(ctx, p.basis)
+			switch {
+			case err == nil:
+				d.finished(progress)
+				d.awaitActive(ctx, v)
+				return
+			case ctx.Err() != nil:
+				return
+			case errors.Is(err, ErrStartOver):
+				d.stats.startOvers.Add(1)
+				progress.restart()
+				v = d.cfg.Views.Current()
+				p.begin(v)
+				continue
+			}
+			d.cfg.Logger.Warn("rebuilt, but the topology did not take the report; it is repeated", zap.Error(err))
+			wait = retry
+			retry = min(2*retry, longestRest)
+		}
+		var timer <-chan time.Time
+		if wait > 0 {
+			timer = time.After(wait)
+		}
+		select {
+		case e := <-ends:
+			running--
+			p.end(e.task, e.err, e.moved, time.Now())
+			if e.err != nil && !e.moved && ctx.Err() == nil {
+				d.cfg.Logger.Warn("a source of the rebuild failed; its partitions go to others", zap.String("source", e.task.from.Name),
+					zap.Int("partition", int(e.task.partition)), zap.Error(e.err))
+			}
+		case <-v.Superseded:
+			v = d.cfg.Views.Current()
+			if v.Self.Incarnation != p.self || v.Self.Active {
+				return
+			}
+			if !p.follow(v) {
+				d.stats.startOvers.Add(1)
+				progress.restart()
+				d.cfg.Logger.Info("rebuild starts over: the topology has moved under it", zap.Uint64("epoch", uint64(v.Epoch)))
+			}
+		case <-timer:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// merge carries out one task.
+func (d *Driver) merge(ctx context.Context, v *View, t task, p *progress, need int) error {
+	r := t.partition.Whole()
+	x := &visit{d: d, v: v, with: t.from, progress: p, weight: 1 / float64(need)}
+	if t.copy {
+		return x.copyRange(ctx, r)
+	}
+	if err := x.compare(ctx, r); err != nil {
+		return err
+	}
+	p.add(portion(r)*x.weight, 0, 0)
+	return nil
+}
+
+func (d *Driver) finished(p *progress) {
+	d.stats.rebuilds.Add(1)
+	s := p.sync(time.Now())
+	d.cfg.Logger.Info("rebuilt", zap.Int64("keys", s.Keys), zap.Int64("bytes", s.Bytes), zap.Duration("took", time.Since(p.began)))
+}
+
+// awaitActive waits for the view that follows from an accepted report.
+func (d *Driver) awaitActive(ctx context.Context, v *View) {
+	for v.Self.Incarnation != 0 && !v.Self.Active {
+		select {
+		case <-v.Superseded:
+			next := d.cfg.Views.Current()
+			if next.Self.Incarnation != v.Self.Incarnation {
+				return
+			}
+			v = next
+		case <-time.After(longestRest): // the report may have been lost with a leader: make it again
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tellShort says why a rebuild cannot go on, as long as it cannot.
+func (d *Driver) tellShort(p *plan) {
+	short := p.short()
+	if short == 0 {
+		d.reason.Store(nil)
+		return
+	}
+	reason := fmt.Sprintf("%d full copies are needed to rebuild and %d members are active: writes may be lost with the others; "+
+		"restart them if they kept their memory, or remove them with /leave?node=NAME&force=true", p.need, len(p.sources))
+	if old := d.reason.Swap(&reason); old == nil || *old != reason {
+		d.cfg.Logger.Error("rebuild waits", zap.String("reason", reason))
+	}
+}
+
+// superseded reports whether the view is over.
+func superseded(v *View) bool {
+	select {
+	case <-v.Superseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// slotOf finds this node's place in the ring.
+func slotOf(v *View) (int, bool) {
+	for i, name := range v.Ring.Members() {
+		if name == v.Self.Name {
+			return i, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,220 @@
+package handoff
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// restart makes a node lose its memory.
+func (m *fakeMesh) restart(t *testing.T, x *fakeNode, config func(*Config)) {
+	if x.stop != nil {
+		x.stop()
+		x.stop = nil
+	}
+	m.mu.Lock()
+	over := x.over
+	x.over = nil
+	m.boot(t, x, config)
+	m.mu.Unlock()
+	if over != nil {
+		close(over)
+	}
+	m.step()
+}
+
+func TestRebuildCopiesFromOwnersAndComparesWithOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, nil)
+		defer m.stop()
+		m.fill(3000)
+		a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
+		// Acknowledged by two of three, and the third lost its memory: each key is on one of the sources only.
+		a.store.set("only-a", value(7, "a"))
+		b.store.set("only-b", value(9, "b"))
+		m.restart(t, c, nil)
+		c.run(t)
+		eventually(t, 10*time.Second, "c is active", func() bool { return c.Current().Self.Active })
+		for _, key := range []string{"only-a", "only-b"} {
+			if !func() bool { r := c.store.get(key); return r.Live() }() {
+				t.Errorf("%s is lost", key)
+			}
+		}
+		if c.store.len() != 3002 {
+			t.Errorf("%d keys, want 3002", c.store.len())
+		}
+		if c.clock < 9 {
+			t.Errorf("the clock is at %d: behind a record that was copied (M3)", c.clock)
+		}
+		for _, x := range []*fakeNode{a, b} {
+			copies := 0
+			for _, op := range m.asked {
+				if op == "copy n3>"+x.self.Name {
+					copies++
+				}
+			}
+			if copies < 64 {
+				t.Errorf("%s was asked for %d copies: the partitions' owners share the work", x.self.Name, copies)
+			}
+		}
+		if s := c.driver.Stats(); s.Rebuilds != 1 || s.Received < 3000 || s.Received > 3300 {
+			t.Errorf("%+v: want one copy of the data", s)
+		}
+		if p, why := c.driver.Progress(); p != nil || why != "" {
+			t.Errorf("progress after the end: %v %q", p, why)
+		}
+	})
+}
+
+func TestRebuildSurvivesASourceThatDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 5, nil)
+		defer m.stop()
+		m.fill(2000)
+		last := m.nodes[4]
+		m.restart(t, last, nil)
+		asked := 0
+		m.hook = func(op string, _, to *fakeNode) error {
+			if asked++; asked > 100 && to == m.nodes[0] {
+				return errCut
+			}
+			return nil
+		}
+		last.run(t)
+		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+		if !m.equal(m.nodes...) {
+			t.Error("the rebuilt node differs")
+		}
+	})
+}
+
+// M2, G3, H3: what was copied before a source lost its memory, or before a clear, is not enough.
+func TestRebuildStartsOver(t *testing.T) {
+	for name, change := range map[string]func(t *testing.T, m *fakeMesh){
+		"a source lost its memory": func(t *testing.T, m *fakeMesh) {
+			m.restart(t, m.nodes[1], nil)
+			m.mu.Lock()
+			m.nodes[1].self.Active = true // as if it had rebuilt at once
+			m.mu.Unlock()
+			for _, x := range m.nodes[2:4] {
+				for i := range 500 {
+					m.nodes[1].store.set(fmt.Sprintf("key-%06d", i), x.store.get(fmt.Sprintf("key-%06d", i)))
+				}
+			}
+			m.step()
+		},
+		"a clear": func(_ *testing.T, m *fakeMesh) {
+			m.mu.Lock()
+			m.gen++
+			m.mu.Unlock()
+			m.step()
+		},
+		"a size change": func(_ *testing.T, m *fakeMesh) {
+			m.mu.Lock()
+			m.sized = m.epoch + 1
+			m.mu.Unlock()
+			m.step()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMesh(t, 5, nil)
+				defer m.stop()
+				m.fill(500)
+				last := m.nodes[4]
+				m.restart(t, last, nil)
+				before := m.epoch
+				last.run(t)
+				time.Sleep(20 * time.Millisecond)
+				if last.Current().Self.Active {
+					t.Fatal("the rebuild was over before anything happened")
+				}
+				change(t, m)
+				eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+				if last.basis.Epoch <= before {
+					t.Errorf("the rebuild was reported on the basis of epoch %d, whose copies are outdated", last.basis.Epoch)
+				}
+				if s := last.driver.Stats(); s.StartOvers == 0 {
+					t.Error("it did not start over")
+				}
+				if !m.equal(m.nodes[4], m.nodes[3]) {
+					t.Error("the rebuilt node differs")
+				}
+			})
+		})
+	}
+}
+
+// An epoch that changes nothing about the sources does not throw a rebuild back.
+func TestRebuildGoesOnAcrossEpochs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, nil)
+		defer m.stop()
+		m.fill(500)
+		last := m.nodes[2]
+		m.restart(t, last, nil)
+		basis := m.epoch
+		last.run(t)
+		for range 5 {
+			time.Sleep(20 * time.Millisecond)
+			m.step()
+		}
+		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+		if s := last.driver.Stats(); s.StartOvers != 0 || last.basis.Epoch != basis {
+			t.Errorf("%d times started over, basis %d; want none, %d", s.StartOvers, last.basis.Epoch, basis)
+		}
+		if !m.equal(m.nodes...) {
+			t.Error("the rebuilt node differs")
+		}
+	})
+}
+
+// M3: with fewer sources than needed the node waits and says so, and goes on when one returns.
+func TestRebuildWaitsForEnoughSources(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, nil)
+		defer m.stop()
+		m.fill(100)
+		m.nodes[1].self.Active = false
+		last := m.nodes[2]
+		m.restart(t, last, nil)
+		last.run(t)
+		time.Sleep(5 * time.Second)
+		p, why := last.driver.Progress()
+		if last.Current().Self.Active || p == nil || !strings.Contains(why, "2 full copies are needed") {
+			t.Fatalf("active %v, progress %v, reason %q", last.Current().Self.Active, p, why)
+		}
+		m.nodes[1].self.Active = true
+		m.step()
+		eventually(t, 10*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+	})
+}
+
+func TestRebuildReportsProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, nil)
+		defer m.stop()
+		m.fill(2000)
+		last := m.nodes[2]
+		m.restart(t, last, nil)
+		m.hook = func(op string, _, _ *fakeNode) error {
+			if op == "copy" && len(m.asked) > 150 {
+				return errors.New("stalled")
+			}
+			return nil
+		}
+		last.run(t)
+		time.Sleep(time.Second)
+		p, _ := last.driver.Progress()
+		if p == nil || p.Kind != "rebuild" || p.Done < 0.1 || p.Done > 0.9 || p.Keys == 0 || p.Bytes == 0 || p.LeftSecs <= 0 {
+			t.Fatalf("%+v", p)
+		}
+		m.mu.Lock()
+		m.hook = nil
+		m.mu.Unlock()
+		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+	})
+}
