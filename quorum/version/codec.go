@@ -68,3 +68,6 @@ func ParseMeta(b []byte) (r Record, err error) {
 	r.Vector = Vector(b)
 	return r, nil
 }
+
+// Removed reports whether the metadata that AppendMeta wrote is a tombstone's, without decoding the rest.
+func Removed(meta []byte) bool { return meta[0]&flagRemoved != 0 }

@@ -1,0 +1,85 @@
+package storage
+
+import (
+	"viakv/node/storage/packed"
+	"viakv/ring/keyspace"
+)
+
+// Root returns the digest of everything. Partitions are taken one after the other.
+func (s *Store) Root() (d Digest) {
+	for p := range s.shards {
+		d = d.Add(s.Partition(keyspace.Partition(p)))
+	}
+	return d
+}
+
+// Partition returns the digest of a partition.
+func (s *Store) Partition(p keyspace.Partition) Digest {
+	q := &s.shards[p]
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	return q.table.digest
+}
+
+// Digest returns the digest of all records whose ranks lie in the range: of whole partitions and buckets from their sums, of
+// the at most two buckets that the range cuts from their records. Each partition's part is exact at one moment; the partitions are
+// taken one after the other.
+func (s *Store) Digest(r keyspace.Range) (d Digest) {
+	if r.Empty() {
+		return d
+	}
+	for p := r.From.Partition(); ; p++ {
+		d = d.Add(s.part(p, r))
+		if p == r.Last().Partition() {
+			return d
+		}
+	}
+}
+
+// part is Digest of one partition's share of a range.
+func (s *Store) part(p keyspace.Partition, r keyspace.Range) (d Digest) {
+	q := &s.shards[p]
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	if r.Covers(p.Whole()) {
+		return q.table.digest
+	}
+	at, end := max(r.From, p.First()), p.Whole().To
+	for {
+		b, own := q.table.at(at)
+		if r.Covers(own) {
+			d = d.Add(b.digest())
+		} else {
+			d = d.Add(q.table.recount(b, r))
+		}
+		at = own.To
+		if at == end || !r.Contains(at) {
+			return d
+		}
+	}
+}
+
+// recount computes the digest of the records of a bucket that lie in a range.
+func (t *table) recount(b *bucket, r keyspace.Range) (d Digest) {
+	t.each(b, func(_ packed.Block, rec packed.Record, _, _ int) {
+		if h := t.space.seed.Hash(rec.Key); r.Contains(h.Rank()) {
+			have := parse(rec.Meta)
+			d = d.Add(t.space.key.of(h, have.Tag, have.Owner))
+		}
+	})
+	return d
+}
+
+// Check recomputes the digest of the bucket that holds a rank and compares it with the one that was kept up to date; a
+// difference is a *DriftError. It returns the bucket's range, so that a patrol can go from bucket to bucket. Records that lie in
+// the wrong bucket do not count.
+func (s *Store) Check(at keyspace.Rank) (keyspace.Range, error) {
+	p := &s.shards[at.Partition()]
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	b, r := p.table.at(at)
+	if kept, counted := b.digest(), p.table.recount(b, r); kept != counted {
+		return r, &DriftError{Range: r, Kept: kept, Recounted: counted}
+	}
+	return r, nil
+}

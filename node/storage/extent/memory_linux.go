@@ -1,0 +1,32 @@
+package extent
+
+import "syscall"
+
+// A terabyte of address space in regions of 256 MiB.
+const (
+	regionBits  = 28
+	regionBytes = 1 << regionBits
+	maxRegions  = 1 << 12
+)
+
+// reserveRegion maps a region. Its pages take memory when they are first written to. Where the system refuses (a limit of
+// address space, strict overcommit) the region comes from the Go heap: the same, but for the collector's
+// idea of how large the heap is.
+func reserveRegion(hugePages bool) []byte {
+	b, err := syscall.Mmap(-1, 0, regionBytes, syscall.PROT_READ|syscall.PROT_WRITE,
+		syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
+	if err != nil {
+		return make([]byte, regionBytes)
+	}
+	if hugePages {
+		_ = syscall.Madvise(b, syscall.MADV_HUGEPAGE) // a hint: without it everything works, slower
+	}
+	return b
+}
+
+// release unmaps a region. One from the heap is not known as a mapping, and the collector takes it.
+func release(b []byte) { _ = syscall.Munmap(b) }
+
+// discard gives the pages of an extent back; their content is lost. It has no effect that matters on memory of the heap: the runtime
+// maps the pages anew at the next touch.
+func discard(b []byte) { _ = syscall.Madvise(b, syscall.MADV_DONTNEED) }

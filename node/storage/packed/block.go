@@ -1,0 +1,142 @@
+package packed
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
+
+// Sizes of the format.
+const (
+	MaxKeyBytes   = 1 << 8
+	MaxMetaBytes  = 1<<10 - 1
+	MaxValueBytes = 1<<14 - 1
+
+	// MaxBytes is the longest block. Offsets would allow 64 KiB; but every change of a length moves half a block, so a
+	// longer chain of blocks beats longer blocks.
+	MaxBytes = 1 << 15
+
+	countBytes  = 2
+	groupSlots  = 8
+	groupBytes  = groupSlots * (1 + 2)
+	lengthBytes = 4
+)
+
+// Block is the part of a block that is in use; the slice's capacity is how far it may grow. The empty block is a slice of
+// length zero.
+type Block []byte
+
+// Record is one record of a block, borrowed from it.
+type Record struct {
+	Key, Meta, Value []byte
+}
+
+// RecordBytes returns what a record takes of a block besides the directory.
+func RecordBytes(key, meta, value int) int { return lengthBytes + key + meta + value }
+
+// Bytes returns the length of a block of n records that take so many bytes together.
+func Bytes(n, records int) int {
+	if n == 0 {
+		return 0
+	}
+	return first(n) + records
+}
+
+// first is where the first record of a block of n begins.
+func first(n int) int { return countBytes + (n+groupSlots-1)/groupSlots*groupBytes }
+
+// Count returns the number of records.
+func (b Block) Count() int {
+	if len(b) == 0 {
+		return 0
+	}
+	return int(binary.LittleEndian.Uint16(b))
+}
+
+// Grown returns the block's length after a record of so many bytes was appended.
+func (b Block) Grown(record int) int {
+	n := b.Count()
+	return len(b) + record + first(n+1) - first(n) + b.missingCount()
+}
+
+// missingCount is the length of the count that an empty block does not have yet.
+func (b Block) missingCount() int {
+	if len(b) == 0 {
+		return countBytes
+	}
+	return 0
+}
+
+// entry returns where the offset of a slot lies.
+func entry(slot int) int {
+	return countBytes + slot/groupSlots*groupBytes + groupSlots + slot%groupSlots*2
+}
+
+// mark returns where the fingerprint of a slot lies.
+func mark(slot int) int { return countBytes + slot/groupSlots*groupBytes + slot%groupSlots }
+
+func (b Block) offset(slot int) int { return int(binary.LittleEndian.Uint16(b[entry(slot):])) }
+
+func (b Block) setOffset(slot, offset int) {
+	binary.LittleEndian.PutUint16(b[entry(slot):], uint16(offset))
+}
+
+const (
+	lows  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// Find returns the slot of a key, -1 when there is none. The fingerprint is a byte of the key's hash that does not decide
+// about the bucket.
+func (b Block) Find(fingerprint byte, key []byte) int {
+	n := b.Count()
+	if n == 0 {
+		return -1
+	}
+	base := first(n)
+	for slot, at := 0, countBytes; slot < n; slot, at = slot+groupSlots, at+groupBytes {
+		// A zero byte of w is a match. The test can also flag a byte right above a match: the key decides anyway.
+		w := binary.LittleEndian.Uint64(b[at:]) ^ uint64(fingerprint)*lows
+		for hits := (w - lows) & ^w & highs; hits != 0; hits &= hits - 1 {
+			i := bits.TrailingZeros64(hits) / 8
+			if slot+i >= n {
+				break
+			}
+			r := base + int(binary.LittleEndian.Uint16(b[at+groupSlots+2*i:]))
+			if int(b[r])+1 == len(key) && bytes.Equal(b[r+lengthBytes:r+lengthBytes+len(key)], key) {
+				return slot + i
+			}
+		}
+	}
+	return -1
+}
+
+// At returns the record of a slot.
+func (b Block) At(slot int) Record {
+	r, _ := b.Next(first(b.Count()) + b.offset(slot))
+	return r
+}
+
+// First returns the position of the first record, for Next.
+func (b Block) First() int { return first(b.Count()) }
+
+// Next returns the record at a position and the position of the one behind it; the last one's is the block's length.
+func (b Block) Next(at int) (r Record, next int) {
+	key, meta, value := lengths(b[at:])
+	at += lengthBytes
+	r.Key = b[at : at+key : at+key]
+	at += key
+	r.Meta = b[at : at+meta : at+meta]
+	at += meta
+	r.Value = b[at : at+value : at+value]
+	return r, at + value
+}
+
+func lengths(b []byte) (key, meta, value int) {
+	l := binary.LittleEndian.Uint32(b)
+	return int(l&0xff) + 1, int(l >> 8 & 0x3ff), int(l >> 18)
+}
+
+func putLengths(b []byte, key, meta, value int) {
+	binary.LittleEndian.PutUint32(b, uint32(key-1)|uint32(meta)<<8|uint32(value)<<18)
+}

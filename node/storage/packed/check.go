@@ -1,0 +1,48 @@
+package packed
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrCorrupt is what every fault that Check finds matches.
+var ErrCorrupt = errors.New("packed: malformed block")
+
+// Check reports whether b keeps P1 and P2, so that every method may be called on it.
+func (b Block) Check() error {
+	if len(b) == 0 {
+		return nil
+	}
+	if len(b) < countBytes || len(b) > MaxBytes {
+		return fmt.Errorf("%w: %d bytes", ErrCorrupt, len(b))
+	}
+	n := b.Count()
+	base := first(n)
+	if n == 0 || base > len(b) {
+		return fmt.Errorf("%w: %d records in %d bytes", ErrCorrupt, n, len(b))
+	}
+	starts := make(map[int]bool, n)
+	at := base
+	for range n {
+		if at+lengthBytes > len(b) {
+			return fmt.Errorf("%w: a record at %d of %d", ErrCorrupt, at, len(b))
+		}
+		starts[at-base] = true
+		key, meta, value := lengths(b[at:])
+		at += RecordBytes(key, meta, value)
+	}
+	if at != len(b) {
+		return fmt.Errorf("%w: the records end at %d of %d", ErrCorrupt, at, len(b))
+	}
+	for slot := range (n + groupSlots - 1) / groupSlots * groupSlots {
+		o := b.offset(slot)
+		switch {
+		case slot < n && !starts[o]:
+			return fmt.Errorf("%w: slot %d points at %d, where no record of its own begins", ErrCorrupt, slot, o)
+		case slot >= n && (o != 0 || b[mark(slot)] != 0):
+			return fmt.Errorf("%w: slot %d of %d is not empty", ErrCorrupt, slot, n)
+		}
+		delete(starts, o)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package storage
+
+import (
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// Put merges a record into what is there (version.Merge) and reports whether that changed anything. Nothing of key and
+// record is kept by reference.
+//
+// A record of another generation than the partition's is ErrGeneration and not a quiet success: an older one was cleared away, and
+// who counts acks must not count this one.
+func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *version.Record) (changed bool, err error) {
+	if err := fits(key, rec); err != nil {
+		return false, err
+	}
+	var buffer [version.MaxMetaBytes]byte
+	meta := version.AppendMeta(buffer[:0], rec)
+	p := s.shard(h)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.admitsLocked(epoch, rec.Tag); err != nil {
+		return false, err
+	}
+	if rec.Tag.Counter == 0 { // the record of an absent key
+		return false, nil
+	}
+	at := p.table.find(h, key)
+	if at.slot < 0 {
+		p.table.insert(h, key, meta, rec)
+		return true, nil
+	}
+	have := at.record()
+	if !version.Changes(have.Tag, have.Owner, rec.Tag, rec.Owner) {
+		return false, nil
+	}
+	if have.Tag == rec.Tag { // a tombstone that becomes contested
+		merged := version.Merge(have, *rec)
+		meta = version.AppendMeta(buffer[:0], &merged)
+		p.table.replace(h, at, &have, meta, &merged)
+		return true, nil
+	}
+	p.table.replace(h, at, &have, meta, rec)
+	return true, nil
+}
+
+// Vote stores a tombstone and votes for its owner, if what is here is the version that it removes or an older one; absent counts as
+// older. The same request's tombstone already here: the vote is given again. Another request's, a contested one, or
+// something newer: no vote, and nothing changes. A copy that came by Put has not been voted for; yet its owner is told so, since one
+// request's vote is the same whichever way its tombstone came here.
+func (s *Store) Vote(epoch version.Epoch, h keyspace.Hash, key []byte, tombstone *version.Record) (voted bool, err error) {
+	if err := fits(key, tombstone); err != nil {
+		return false, err
+	}
+	var buffer [version.MaxMetaBytes]byte
+	meta := version.AppendMeta(buffer[:0], tombstone)
+	p := s.shard(h)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.admitsLocked(epoch, tombstone.Tag); err != nil {
+		return false, err
+	}
+	if !tombstone.Tag.Removed || tombstone.Tag.Counter == 0 || tombstone.Owner == version.Contested {
+		return false, nil
+	}
+	at := p.table.find(h, key)
+	if at.slot < 0 {
+		p.table.insert(h, key, meta, tombstone)
+		return true, nil
+	}
+	have := at.record()
+	switch c := have.Tag.Compare(tombstone.Tag); {
+	case c == 0:
+		return have.Owner == tombstone.Owner, nil
+	case c > 0:
+		return false, nil
+	}
+	p.table.replace(h, at, &have, meta, tombstone)
+	return true, nil
+}
+
+// admitsLocked checks S1 and S2.
+func (s *shard) admitsLocked(epoch version.Epoch, tag version.Tag) error {
+	switch {
+	case s.epoch != epoch:
+		return ErrEpoch
+	case s.generation != tag.Generation && tag.Counter != 0:
+		return ErrGeneration
+	}
+	return nil
+}

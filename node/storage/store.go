@@ -1,0 +1,75 @@
+package storage
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"viakv/node/storage/extent"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// Store is one node's copy of all records. Its methods, but for Close, are safe for concurrent use and do not block but for
+// locks that are held for the copy or the change of one bucket.
+type Store struct {
+	cfg        Config
+	space      space
+	background sync.WaitGroup // frees what was swapped out
+	leaving    atomic.Int64   // bytes that it has yet to free
+	shards     [keyspace.Partitions]shard
+}
+
+// shard is one partition.
+type shard struct {
+	mu         sync.RWMutex
+	epoch      version.Epoch
+	generation version.Generation
+	table      table
+	_          [64]byte // keeps the lock of one shard and the fields of the next on lines of their own
+}
+
+// space is what all tables of a store share.
+type space struct {
+	pool   *extent.Pool
+	seed   keyspace.Seed
+	key    digestKey
+	target int64        // bytes of a bucket, on average
+	books  atomic.Int64 // bytes of bucket headers
+}
+
+// bucketTarget is the knee of the measured curve: smaller ones make scans slower and twice as many leaves to compare, larger
+// ones move more bytes at every change of a length.
+const bucketTarget = 4096
+
+// New returns an empty store at epoch and generation zero.
+func New(cfg Config) (*Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return newStore(cfg, bucketTarget), nil
+}
+
+func newStore(cfg Config, target int64) *Store {
+	s := &Store{cfg: cfg, space: space{pool: extent.New(cfg.HugePages), seed: cfg.Seed, key: cfg.DigestKey, target: target}}
+	for i := range s.shards {
+		s.shards[i].table = newTable(&s.space)
+	}
+	return s
+}
+
+// Close gives the memory back. No call may be under way, nor follow.
+func (s *Store) Close() {
+	s.background.Wait()
+	s.space.pool.Close()
+}
+
+func (s *Store) shard(h keyspace.Hash) *shard { return &s.shards[h.Partition()] }
+
+// Bytes returns the memory that the limit counts: the extents in use, with what is free in them, and the bucket headers.
+func (s *Store) Bytes() int64 { return s.space.pool.InUse() + s.space.books.Load() }
+
+// Full reports whether the limit is reached, so that no new write should begin (S3). What a clear has swapped out no longer
+// counts, although it takes a moment to free it.
+func (s *Store) Full() bool {
+	return s.cfg.MaxBytes > 0 && s.Bytes()-s.leaving.Load() >= s.cfg.MaxBytes
+}

@@ -1,0 +1,231 @@
+package storage
+
+import (
+	"math/bits"
+
+	"viakv/node/storage/extent"
+	"viakv/node/storage/packed"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// table is a hash table that grows by linear hashing (Litwin 1980): of its 2^level+split buckets those below split, and
+// their counterparts from 2^level on, have been split already and are told apart by one bit more.
+//
+// It splits when its records exceed target bytes a bucket, and merges below half of that. The criterion counts bytes, so
+// the sizes of blocks do not depend on the sizes of values.
+type table struct {
+	space *space
+
+	level  uint
+	split  uint64
+	digest Digest
+	used   int64 // bytes of blocks in use
+	blocks int64 // bytes of blocks
+	data   int64 // bytes of keys, metadata and values
+
+	segments [][]bucket // segmentBuckets each; only the first can be shorter
+	links    []chunk    // the blocks of chains but the first (S6)
+	spare    uint32     // the first unused link plus one; they are linked by next
+}
+
+// bucket is the header of one bucket. The type holds no pointers, so the collector does not look at it.
+type bucket struct {
+	chunk
+	records, tombstones uint32
+	sum                 [2]uint64
+}
+
+// chunk is one block of a bucket.
+type chunk struct {
+	block     extent.Ref
+	used, cap uint16 // cap 0: no block
+	next      uint32 // the next block of the chain: its index in links plus one
+}
+
+const (
+	segmentBits    = 8
+	segmentBuckets = 1 << segmentBits
+	bucketBytes    = 40
+	linkBytes      = 16
+)
+
+func newTable(s *space) table {
+	t := table{space: s}
+	t.reach(0)
+	return t
+}
+
+// count returns the number of buckets.
+func (t *table) count() uint64 { return 1<<t.level + t.split }
+
+func (t *table) bucket(i uint64) *bucket {
+	return &t.segments[i>>segmentBits][i&(segmentBuckets-1)]
+}
+
+// index returns the bucket of a hash and the level it is at.
+func (t *table) index(h keyspace.Hash) (i uint64, level uint) {
+	level = t.level
+	i = uint64(h) & (1<<level - 1)
+	if i < t.split {
+		level++
+		i = uint64(h) & (1<<level - 1)
+	}
+	return i, level
+}
+
+// at returns the bucket that holds a rank, and its interval.
+func (t *table) at(rank keyspace.Rank) (*bucket, keyspace.Range) {
+	level := t.level
+	i := rank.Index(level)
+	if i < t.split {
+		level++
+		i = rank.Index(level)
+	}
+	return t.bucket(i), rank.Partition().Bucket(level, i)
+}
+
+// fingerprint is a byte of the hash that neither the partition (bits 52 to 63) nor the bucket (from bit 0 up) depends on.
+func fingerprint(h keyspace.Hash) byte { return byte(h >> 40) }
+
+// place is where a record is.
+type place struct {
+	bucket *bucket
+	chunk  *chunk
+	block  packed.Block
+	slot   int // -1: there is none
+}
+
+// record decodes the metadata; the vector borrows the block.
+func (p *place) record() version.Record { return parse(p.block.At(p.slot).Meta) }
+
+func (t *table) find(h keyspace.Hash, key []byte) place {
+	i, _ := t.index(h)
+	b := t.bucket(i)
+	for c := &b.chunk; c.cap != 0; c = &t.links[c.next-1] {
+		block := t.bytes(c)
+		if slot := block.Find(fingerprint(h), key); slot >= 0 {
+			return place{b, c, block, slot}
+		}
+		if c.next == 0 {
+			break
+		}
+	}
+	return place{bucket: b, slot: -1}
+}
+
+func (t *table) bytes(c *chunk) packed.Block {
+	return t.space.pool.Bytes(c.block, int(c.used), int(c.cap))
+}
+
+// insert adds a key that is not there.
+func (t *table) insert(h keyspace.Hash, key, meta []byte, rec *version.Record) {
+	i, _ := t.index(h)
+	b := t.bucket(i)
+	value := valueOf(rec)
+	c, block := t.room(b, packed.RecordBytes(len(key), len(meta), len(value)))
+	t.resized(c, block.Append(fingerprint(h), key, meta, value))
+	t.data += int64(len(key) + len(meta) + len(value))
+	t.account(b, t.space.key.of(h, rec.Tag, rec.Owner), Digest{})
+	if t.used > t.space.target*int64(t.count()) {
+		t.grow()
+	}
+}
+
+// replace changes a record that is there.
+func (t *table) replace(h keyspace.Hash, at place, have *version.Record, meta []byte, rec *version.Record) {
+	was := t.space.key.of(h, have.Tag, have.Owner) // have borrows the block
+	old := at.block.At(at.slot)
+	value := valueOf(rec)
+	t.data += int64(len(meta) + len(value) - len(old.Meta) - len(old.Value))
+	t.account(at.bucket, t.space.key.of(h, rec.Tag, rec.Owner), was)
+	length := at.block.Replaced(at.slot, len(meta), len(value))
+	if length > packed.MaxBytes {
+		key := append([]byte(nil), old.Key...) // as rare as chains are
+		t.drop(at)
+		c, block := t.room(at.bucket, packed.RecordBytes(len(key), len(meta), len(value)))
+		t.resized(c, block.Append(fingerprint(h), key, meta, value))
+	} else {
+		if length > int(at.chunk.cap) {
+			at.block = t.move(at.chunk, length)
+		}
+		t.resized(at.chunk, at.block.Replace(at.slot, meta, value))
+	}
+	if t.used > t.space.target*int64(t.count()) {
+		t.grow()
+	} else {
+		t.shrink()
+	}
+}
+
+// remove takes a record out.
+func (t *table) remove(h keyspace.Hash, at place, have *version.Record) {
+	t.account(at.bucket, Digest{}, t.space.key.of(h, have.Tag, have.Owner))
+	r := at.block.At(at.slot)
+	t.data -= int64(len(r.Key) + len(r.Meta) + len(r.Value))
+	t.drop(at)
+	t.shrink()
+}
+
+// valueOf is what is stored as a record's value: nothing of a tombstone's.
+func valueOf(rec *version.Record) []byte {
+	if rec.Tag.Removed {
+		return nil
+	}
+	return rec.Value
+}
+
+// account exchanges one record's digest in the bucket's and the table's (S4).
+func (t *table) account(b *bucket, now, was Digest) {
+	t.digest = t.digest.Add(now).Sub(was)
+	b.setDigest(b.digest().Add(now).Sub(was))
+}
+
+func (b *bucket) digest() Digest {
+	return Digest{uint64(b.records), uint64(b.tombstones), b.sum}
+}
+
+func (b *bucket) setDigest(d Digest) {
+	b.records, b.tombstones, b.sum = uint32(d.Records), uint32(d.Tombstones), d.Sum
+}
+
+// reach makes sure that bucket i has a header.
+func (t *table) reach(i uint64) {
+	n := int(i >> segmentBits)
+	if n == len(t.segments) {
+		size := segmentBuckets
+		if n == 0 {
+			size = 1
+		}
+		t.segments = append(t.segments, make([]bucket, size))
+		t.space.books.Add(int64(size) * bucketBytes)
+		return
+	}
+	if s := t.segments[n]; int(i&(segmentBuckets-1)) >= len(s) { // the first, while it is short
+		longer := make([]bucket, 1<<bits.Len64(i))
+		copy(longer, s)
+		t.segments[n] = longer
+		t.space.books.Add(int64(len(longer)-len(s)) * bucketBytes)
+	}
+}
+
+// leave gives headers back that buckets of this count and some to grow do not need.
+func (t *table) leave() {
+	for n := len(t.segments); n > 1 && t.count() <= uint64(n-2)<<segmentBits+segmentBuckets/2; n-- {
+		t.segments[n-1] = nil
+		t.segments = t.segments[:n-1]
+		t.space.books.Add(-segmentBuckets * bucketBytes)
+	}
+}
+
+// free gives everything back. The table is not used again.
+func (t *table) free() {
+	for _, s := range t.segments {
+		for i := range s {
+			t.discard(&s[i])
+		}
+		t.space.books.Add(-int64(len(s)) * bucketBytes)
+	}
+	t.space.books.Add(-int64(cap(t.links)) * linkBytes)
+	t.segments, t.links = nil, nil
+}

@@ -1,0 +1,142 @@
+package storage
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"viakv/node/storage/packed"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// Entry is one record of a walk. Its slices borrow the Bucket.
+type Entry struct {
+	Rank   keyspace.Rank
+	Hash   keyspace.Hash
+	Key    []byte
+	Record version.Record
+}
+
+// Bucket is the copy of one bucket. It is made to be used again and again: Copy keeps its memory. The zero value is ready.
+type Bucket struct {
+	Range      keyspace.Range     // the ranks it is the bucket of; the next one begins at Range.To
+	Digest     Digest             // of the entries
+	Epoch      version.Epoch      // of the partition when the copy was made
+	Generation version.Generation // likewise
+
+	seed   keyspace.Seed
+	data   []byte // the blocks, one after the other
+	ends   []int  // where each block ends
+	sorted bool
+	order  []ranked
+}
+
+type ranked struct {
+	rank     keyspace.Rank
+	hash     keyspace.Hash
+	position int // of the record in data
+}
+
+// Copy copies the bucket that holds a rank. A walk begins with the first rank of its range, goes on at b.Range.To, and ends
+// where that reaches the range's end or zero; it meets each key that is there throughout exactly once. The first and the last bucket can
+// be wider than the range; so can a bucket be that was merged meanwhile: entries below the rank asked for were seen before.
+func (s *Store) Copy(at keyspace.Rank, b *Bucket) {
+	b.seed, b.data, b.ends, b.sorted = s.cfg.Seed, b.data[:0], b.ends[:0], false
+	p := &s.shards[at.Partition()]
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	from, r := p.table.at(at)
+	b.Range, b.Digest, b.Epoch, b.Generation = r, from.digest(), p.epoch, p.generation
+	for c := &from.chunk; c.cap != 0; c = &p.table.links[c.next-1] {
+		b.data = append(b.data, p.table.bytes(c)...)
+		b.ends = append(b.ends, len(b.data))
+		if c.next == 0 {
+			break
+		}
+	}
+}
+
+// Len returns the number of entries.
+func (b *Bucket) Len() int { return int(b.Digest.Records) }
+
+// Records yields the entries: in no particular order, or, after Sort, ascending by rank and key.
+func (b *Bucket) Records(yield func(Entry) bool) {
+	if b.sorted {
+		for i := range b.order {
+			o := &b.order[i]
+			r, _ := packed.Block(b.data).Next(o.position)
+			if !yield(entryOf(r, o.hash, o.rank)) {
+				return
+			}
+		}
+		return
+	}
+	begin := 0
+	for _, end := range b.ends {
+		block := packed.Block(b.data[begin:end])
+		for at := block.First(); at < len(block); {
+			r, next := block.Next(at)
+			h := b.seed.Hash(r.Key)
+			if !yield(entryOf(r, h, h.Rank())) {
+				return
+			}
+			at = next
+		}
+		begin = end
+	}
+}
+
+// Pairs yields keys and values of the live entries, which is all that a dump needs and cheaper than Records. Entries of ranks below
+// from are left out: a walk that goes on at from has seen them.
+func (b *Bucket) Pairs(from keyspace.Rank, yield func(key, value []byte) bool) {
+	all := from <= b.Range.From
+	begin := 0
+	for _, end := range b.ends {
+		block := packed.Block(b.data[begin:end])
+		for at := block.First(); at < len(block); {
+			r, next := block.Next(at)
+			at = next
+			if version.Removed(r.Meta) || !all && b.seed.Hash(r.Key).Rank() < from {
+				continue
+			}
+			if !yield(r.Key, r.Value) {
+				return
+			}
+		}
+		begin = end
+	}
+}
+
+// Sort brings the entries into ascending order of rank and key.
+func (b *Bucket) Sort() {
+	b.order = b.order[:0]
+	begin := 0
+	for _, end := range b.ends {
+		block := packed.Block(b.data[begin:end])
+		for at := block.First(); at < len(block); {
+			r, next := block.Next(at)
+			h := b.seed.Hash(r.Key)
+			b.order = append(b.order, ranked{h.Rank(), h, begin + at})
+			at = next
+		}
+		begin = end
+	}
+	slices.SortFunc(b.order, func(x, y ranked) int {
+		if c := cmp.Compare(x.rank, y.rank); c != 0 {
+			return c
+		}
+		rx, _ := packed.Block(b.data).Next(x.position)
+		ry, _ := packed.Block(b.data).Next(y.position)
+		return bytes.Compare(rx.Key, ry.Key)
+	})
+	b.sorted = true
+}
+
+func entryOf(r packed.Record, h keyspace.Hash, rank keyspace.Rank) Entry {
+	e := Entry{Rank: rank, Hash: h, Key: r.Key, Record: parse(r.Meta)}
+	if e.Record.Live() {
+		e.Record.Value = r.Value
+	}
+	return e
+}
