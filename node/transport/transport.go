@@ -64,15 +64,21 @@ type Call struct {
 	Done    Completer // told about the end
 	Urgent  bool      // write at once; false: may wait a moment for company (at most a millisecond)
 
-	slot uint64 // the transport's: where the call waits
 	via  any    // the transport's: the connection it waits on
+	slot uint64 // the transport's: where it waits there
 }
 
-// State returns what a transport has noted in the call.
-func (c *Call) State() (via any, slot uint64) { return c.via, c.slot }
+// Via and Slot are what the transport that carries the call has noted in it.
+func (c *Call) Via() any { return c.via }
 
-// SetState is for implementations of Transport.
-func (c *Call) SetState(via any, slot uint64) { c.via, c.slot = via, slot }
+// Slot is the transport's own number for the call.
+func (c *Call) Slot() uint64 { return c.slot }
+
+// SetVia is for implementations of Transport, in Go.
+func (c *Call) SetVia(via any) { c.via = via }
+
+// SetSlot is for implementations of Transport, under their own lock.
+func (c *Call) SetSlot(slot uint64) { c.slot = slot }
 
 // Transport carries requests to peers and peers' requests to the handler it was made with.
 type Transport interface {

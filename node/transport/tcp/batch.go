@@ -1,0 +1,151 @@
+package tcp
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+
+	"viakv/node/transport"
+)
+
+// headerSize of a frame.
+const headerSize = 8
+
+// appendHeader appends the header of a frame whose payload has n bytes.
+func appendHeader(dst []byte, n int, id uint32) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(n))
+	return binary.LittleEndian.AppendUint32(dst, id)
+}
+
+// batch gathers frames of many goroutines into few writes on one connection.
+type batch struct {
+	conn  net.Conn
+	limit int
+
+	mu       sync.Mutex
+	out      []byte // frames that nobody has taken yet
+	spare    []byte // the buffer of the last write
+	flushing bool   // somebody is on the way to write
+	armed    bool   // a patient frame's timer is running
+	broken   bool
+}
+
+var errQueueFull = errors.New("tcp: the peer takes too little")
+
+const (
+	// patient is how long a frame that is not urgent may wait for company.
+	patient = time.Millisecond
+	// writeTime bounds one write. A peer that takes nothing for so long is given up.
+	writeTime = 5 * time.Second
+	// ownWrites is how often a caller writes for others before it hands that over, to get its own answer.
+	ownWrites = 4
+	// keepBuffer is the largest buffer that is kept from one write to the next.
+	keepBuffer = 1 << 20
+)
+
+// add queues one frame. When flush is true the caller must call flush to write it; otherwise somebody else is about to.
+func (b *batch) add(id uint32, payload []byte, urgent bool) (flush bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.broken {
+		return false, transport.ErrBroken
+	}
+	if len(b.out)+len(payload) > b.limit {
+		return false, errQueueFull
+	}
+	b.out = appendHeader(b.out, len(payload), id)
+	b.out = append(b.out, payload...)
+	switch {
+	case b.flushing:
+	case urgent:
+		b.flushing = true
+		return true, nil
+	case !b.armed:
+		b.armed = true
+		time.AfterFunc(patient, b.expire)
+	}
+	return false, nil
+}
+
+// addFrames queues whole frames and writes them. It is for the reader that answers what it has read: one write per read.
+func (b *batch) addFrames(frames []byte) {
+	b.mu.Lock()
+	if b.broken || len(b.out)+len(frames) > b.limit+transport.MaxFrame {
+		b.mu.Unlock()
+		b.fail()
+		return
+	}
+	b.out = append(b.out, frames...)
+	if b.flushing {
+		b.mu.Unlock()
+		return
+	}
+	b.flushing = true
+	b.mu.Unlock()
+	b.drain(ownWrites)
+}
+
+// expire writes what has waited long enough.
+func (b *batch) expire() {
+	b.mu.Lock()
+	b.armed = false
+	if b.flushing || b.broken || len(b.out) == 0 {
+		b.mu.Unlock()
+		return
+	}
+	b.flushing = true
+	b.mu.Unlock()
+	b.drain(-1)
+}
+
+// flush lets the other callers that are ready append theirs, and then writes. The yield is the whole trick: see doc.go.
+func (b *batch) flush() {
+	runtime.Gosched()
+	b.drain(ownWrites)
+}
+
+// drain writes until nothing is left. After so many writes it goes on in a goroutine; never when writes is negative.
+func (b *batch) drain(writes int) {
+	for {
+		b.mu.Lock()
+		if len(b.out) == 0 || b.broken {
+			b.flushing = false
+			b.mu.Unlock()
+			return
+		}
+		if writes == 0 {
+			b.mu.Unlock()
+			go b.drain(-1)
+			return
+		}
+		writes--
+		buf := b.out
+		b.out, b.spare = b.spare[:0], nil
+		b.mu.Unlock()
+
+		err := b.conn.SetWriteDeadline(time.Now().Add(writeTime))
+		if err == nil {
+			_, err = b.conn.Write(buf)
+		}
+		if err != nil {
+			b.fail()
+			return
+		}
+		b.mu.Lock()
+		if cap(buf) <= keepBuffer {
+			b.spare = buf[:0]
+		}
+		b.mu.Unlock()
+	}
+}
+
+// fail ends the connection; its reader notices and does the rest.
+func (b *batch) fail() {
+	b.mu.Lock()
+	b.broken, b.flushing, b.out = true, false, nil
+	b.mu.Unlock()
+	_ = b.conn.Close()
+}

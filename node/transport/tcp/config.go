@@ -1,0 +1,75 @@
+package tcp
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"go.uber.org/zap"
+
+	"viakv/node/transport"
+)
+
+// Config of a Transport.
+type Config struct {
+	// Listener accepts peers; the transport closes it. Required.
+	Listener net.Listener
+	// Handler answers peers. Required.
+	Handler transport.Handler
+	// Name of this node, told to peers for their logs.
+	Name string
+	// TLS secures all connections, in both directions; nil: plain TCP. See Credentials.
+	TLS func() (*tls.Config, error)
+	// Via dials somewhere else for an address: fault tests put a proxy between two nodes.
+	Via map[transport.Address]transport.Address
+	// DialTimeout bounds connecting and the hello. Default 1 s.
+	DialTimeout time.Duration
+	// KeepAlive is how often a silent peer is asked for a sign of life. Default 500 ms.
+	KeepAlive time.Duration
+	// Patience is how long a peer may be silent before its connection is given up and all its calls fail. Lower finds black holes
+	// sooner, higher bears a starved machine. Default 2 s.
+	Patience time.Duration
+	// MaxQueue bounds what waits to be written to one peer, in bytes: beyond it calls fail at once. Default 8 MiB.
+	MaxQueue int
+	// MaxWaiting bounds the requests of one connection that are being answered outside of its reader. Default 256.
+	MaxWaiting int
+	Logger     *zap.Logger // default: none
+}
+
+func (c Config) withDefaults() Config {
+	if c.DialTimeout == 0 {
+		c.DialTimeout = time.Second
+	}
+	if c.KeepAlive == 0 {
+		c.KeepAlive = 500 * time.Millisecond
+	}
+	if c.Patience == 0 {
+		c.Patience = 2 * time.Second
+	}
+	if c.MaxQueue == 0 {
+		c.MaxQueue = 2 * transport.MaxFrame
+	}
+	if c.MaxWaiting == 0 {
+		c.MaxWaiting = 256
+	}
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	return c
+}
+
+// Validate reports everything that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Listener == nil {
+		errs = append(errs, errors.New("tcp: no listener"))
+	}
+	if c.Handler == nil {
+		errs = append(errs, errors.New("tcp: no handler"))
+	}
+	if c.Patience < c.KeepAlive {
+		errs = append(errs, errors.New("tcp: patience is shorter than the keep-alive"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,13 @@
+// Package tcp carries calls over TCP: one connection per peer, direction and class.
+//
+//	frame = length of payload (u32, little-endian) | call id (u32) | payload
+//
+// Many calls are in flight on one connection; replies come in any order and carry their call's id. Id 0 is a keep-alive, which the
+// other side echoes. A connection begins with a hello in each direction (hello.go).
+//
+// What decides the speed is how many calls share one write, for a write, the peer's wake-up and its read cost twenty times what
+// a call costs otherwise. So the caller that finds nobody writing yields once (runtime.Gosched) before it takes the buffer: the
+// other callers that are ready to run append theirs meanwhile. It needs no timer and costs a lone caller next to nothing.
+//
+// Lock order: client.mu, then Transport.mu or batch.mu. No lock is held while a call completes, or across I/O.
+package tcp

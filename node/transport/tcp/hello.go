@@ -1,0 +1,90 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"viakv/node/transport"
+)
+
+// Each side of a new connection says who it is before anything else, the dialler first:
+//
+//	magic "viakv\n" (6) | protocol version (1) | class (1) | length of name (1) | name
+//
+// A listener answers a dialler that it cannot understand with its own hello and hangs up, so that both can say why.
+const (
+	magic   = "viakv\n"
+	version = 1
+)
+
+// errNotViakv: whatever is at the other end speaks another protocol.
+var errNotViakv = errors.New("tcp: the other end does not speak the viakv peer protocol; is this a peer address?")
+
+type hello struct {
+	version byte
+	class   transport.Class
+	name    string
+}
+
+func writeHello(conn net.Conn, h hello) error {
+	name := h.name[:min(len(h.name), 255)]
+	b := append([]byte(magic), h.version, byte(h.class), byte(len(name)))
+	_, err := conn.Write(append(b, name...))
+	return err
+}
+
+func readHello(conn net.Conn) (h hello, err error) {
+	var b [len(magic) + 3]byte
+	if _, err := io.ReadFull(conn, b[:]); err != nil {
+		return h, err
+	}
+	if string(b[:len(magic)]) != magic {
+		return h, errNotViakv
+	}
+	h.version, h.class = b[len(magic)], transport.Class(b[len(magic)+1])
+	name := make([]byte, b[len(magic)+2])
+	if _, err := io.ReadFull(conn, name); err != nil {
+		return h, err
+	}
+	h.name = string(name)
+	if h.version != version {
+		return h, fmt.Errorf("tcp: %s speaks version %d of the peer protocol, this node %d: upgrade one of them", h.name, h.version, version)
+	}
+	if int(h.class) >= transport.Classes {
+		return h, fmt.Errorf("tcp: %s asks for connection class %d, which does not exist", h.name, h.class)
+	}
+	return h, nil
+}
+
+// greet exchanges hellos as the dialler.
+func greet(conn net.Conn, me hello, within time.Duration) (hello, error) {
+	if err := conn.SetDeadline(time.Now().Add(within)); err != nil {
+		return hello{}, err
+	}
+	if err := writeHello(conn, me); err != nil {
+		return hello{}, err
+	}
+	h, err := readHello(conn)
+	if err != nil {
+		return h, err
+	}
+	return h, conn.SetDeadline(time.Time{})
+}
+
+// welcome exchanges hellos as the listener.
+func welcome(conn net.Conn, name string, within time.Duration) (hello, error) {
+	if err := conn.SetDeadline(time.Now().Add(within)); err != nil {
+		return hello{}, err
+	}
+	h, err := readHello(conn)
+	if err != nil && errors.Is(err, errNotViakv) {
+		return h, err
+	}
+	if e := writeHello(conn, hello{version: version, class: h.class, name: name}); e != nil || err != nil {
+		return h, errors.Join(err, e)
+	}
+	return h, conn.SetDeadline(time.Time{})
+}

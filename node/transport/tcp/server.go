@@ -1,0 +1,154 @@
+package tcp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// flushAt is when the answers to what was read at once are written before all are there.
+const flushAt = 48 << 10
+
+// accept serves peers until the listener is closed.
+func (t *Transport) accept(ctx context.Context) error {
+	for {
+		conn, err := t.cfg.Listener.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			var temporary net.Error
+			if errors.As(err, &temporary) && temporary.Timeout() {
+				continue
+			}
+			return err
+		}
+		if !t.spawn(func(ctx context.Context) { t.serve(ctx, conn) }) {
+			_ = conn.Close()
+		}
+	}
+}
+
+// serve answers one peer on one connection. Whatever is wrong with it ends it and nothing else.
+func (t *Transport) serve(ctx context.Context, conn net.Conn) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	defer func() { _ = conn.Close() }()
+	if t.cfg.TLS != nil {
+		secure, err := t.cfg.TLS()
+		if err != nil {
+			t.complain(conn, err)
+			return
+		}
+		tc := tls.Server(conn, secure)
+		hctx, cancel := context.WithTimeout(ctx, t.cfg.DialTimeout)
+		err = tc.HandshakeContext(hctx)
+		cancel()
+		if err != nil {
+			t.complain(conn, err)
+			return
+		}
+		conn = tc
+	}
+	if _, err := welcome(conn, t.cfg.Name, t.cfg.DialTimeout); err != nil {
+		t.complain(conn, err)
+		return
+	}
+	out := &batch{conn: conn, limit: t.cfg.MaxQueue}
+	a := &answerer{t: t, ctx: ctx, out: out, waiting: make(chan struct{}, t.cfg.MaxWaiting)}
+	defer a.pending.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	a.ctx = ctx
+	defer cancel()
+	f := newFrames(conn)
+	for {
+		err := f.next(a.answer)
+		if len(a.replies) > 0 {
+			out.addFrames(a.replies)
+			a.replies = a.replies[:0]
+		}
+		if err != nil {
+			out.fail()
+			if errors.Is(err, errTooLong) {
+				t.complain(conn, err)
+			}
+			return
+		}
+	}
+}
+
+// answerer answers the requests of one connection.
+type answerer struct {
+	t       *Transport
+	ctx     context.Context
+	out     *batch
+	replies []byte        // frames not queued yet
+	waiting chan struct{} // bounds the requests answered outside of the reader
+	pending sync.WaitGroup
+}
+
+// answer answers a request in place, or in a goroutine when it may have to wait.
+func (a *answerer) answer(id uint32, payload []byte) {
+	mark := len(a.replies)
+	a.replies = appendHeader(a.replies, 0, id)
+	if id != keepAliveID {
+		replies, ok := a.t.cfg.Handler.ServeInline(a.replies, payload)
+		if !ok {
+			a.replies = a.replies[:mark]
+			a.answerLater(id, append([]byte(nil), payload...))
+			return
+		}
+		a.replies = replies
+	}
+	setLength(a.replies[mark:])
+	if len(a.replies) > flushAt {
+		a.out.addFrames(a.replies)
+		a.replies = a.replies[:0]
+	}
+}
+
+func setLength(frame []byte) {
+	n := uint32(len(frame) - headerSize)
+	frame[0], frame[1], frame[2], frame[3] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
+}
+
+// answerLater answers in a goroutine. Too many at a time hold up the reader, and with it the peer that sends them.
+func (a *answerer) answerLater(id uint32, payload []byte) {
+	if len(a.replies) > 0 { // nobody waits for answers that are ready
+		a.out.addFrames(a.replies)
+		a.replies = a.replies[:0]
+	}
+	select {
+	case a.waiting <- struct{}{}:
+	case <-a.ctx.Done():
+		return
+	}
+	a.pending.Add(1)
+	go func() {
+		defer a.pending.Done()
+		reply := a.t.cfg.Handler.Serve(a.ctx, nil, payload)
+		<-a.waiting
+		if flush, err := a.out.add(id, reply, true); err == nil && flush {
+			a.out.flush()
+		}
+	}()
+}
+
+// complain logs why a connection was refused; a port scanner must not fill the log.
+func (t *Transport) complain(conn net.Conn, err error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		return
+	}
+	now := time.Now().UnixNano()
+	last := t.complained.Load()
+	if now-last < int64(time.Second) || !t.complained.CompareAndSwap(last, now) {
+		return
+	}
+	t.cfg.Logger.Warn("refused a connection to the peer port", zap.Stringer("from", conn.RemoteAddr()), zap.Error(err))
+}

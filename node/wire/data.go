@@ -1,0 +1,139 @@
+package wire
+
+import (
+	"encoding/binary"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// ReadRequest is the body of a Read.
+type ReadRequest struct {
+	Value bool        // the value is wanted, too
+	Have  version.Tag // what the coordinator holds itself: the answer is Same if the replica agrees
+	Key   []byte
+}
+
+// AppendRead appends the body of a Read.
+func AppendRead(dst []byte, r *ReadRequest) []byte {
+	var flags byte
+	if r.Value {
+		flags |= 1
+	}
+	dst = append(dst, flags)
+	dst = appendTag(dst, r.Have, version.Contested)
+	return appendBytes(dst, r.Key)
+}
+
+// ParseRead decodes the body of a Read.
+func ParseRead(b []byte) (r ReadRequest, err error) {
+	d := decoder{b: b}
+	flags := d.byte()
+	if flags > 1 {
+		d.bad = true
+	}
+	r.Value = flags&1 != 0
+	r.Have, _ = d.tag()
+	r.Key = d.key()
+	return r, d.end()
+}
+
+// ReadReply is the body of the reply to a Read, unless it is Same.
+type ReadReply struct {
+	Full   bool           // the replica is over its memory limit
+	Record version.Record // zero tag: absent
+}
+
+// AppendFlags appends what precedes the record in a ReadReply; it is all of the body of a Same.
+func AppendFlags(dst []byte, full bool) []byte {
+	if full {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
+}
+
+// AppendReadReply appends the body of an answer to a Read.
+func AppendReadReply(dst []byte, r *ReadReply) []byte {
+	return appendRecord(AppendFlags(dst, r.Full), &r.Record)
+}
+
+// ParseReadReply decodes the body of an answer to a Read; a Same has no record.
+func ParseReadReply(b []byte, same bool) (r ReadReply, err error) {
+	d := decoder{b: b}
+	flags := d.byte()
+	if flags > 1 {
+		d.bad = true
+	}
+	r.Full = flags&1 != 0
+	if !same {
+		m := d.meta()
+		m.Value = d.bytes(kv.MaxValueBytes) // empty where it was not asked for
+		r.Record = m
+	}
+	return r, d.end()
+}
+
+// StoreRequest is the body of a Store and of a Vote.
+type StoreRequest struct {
+	Key    []byte
+	Record version.Record
+}
+
+// AppendStore appends the body of a Store or a Vote.
+func AppendStore(dst, key []byte, r *version.Record) []byte {
+	return appendRecord(appendBytes(dst, key), r)
+}
+
+// ParseStore decodes the body of a Store or a Vote. A record that is stored has a tag that some write minted.
+func ParseStore(b []byte) (r StoreRequest, err error) {
+	d := decoder{b: b}
+	r.Key = d.key()
+	r.Record = d.record()
+	if r.Record.Tag.Counter == 0 || r.Record.Tag.Incarnation == 0 {
+		d.bad = true
+	}
+	return r, d.end()
+}
+
+// RemoveRequest is the body of a Remove.
+type RemoveRequest struct {
+	Key  []byte
+	R, W kv.Quorum
+	Left time.Duration // how long the sender will wait; sent in milliseconds
+}
+
+// maxLeft bounds what a sender may ask for.
+const maxLeft = 10 * time.Minute
+
+// AppendRemove appends the body of a Remove.
+func AppendRemove(dst []byte, r *RemoveRequest) []byte {
+	dst = appendBytes(dst, r.Key)
+	dst = binary.AppendVarint(dst, int64(r.R))
+	dst = binary.AppendVarint(dst, int64(r.W))
+	return binary.AppendUvarint(dst, uint64(min(max(r.Left, 0), maxLeft)/time.Millisecond))
+}
+
+// ParseRemove decodes the body of a Remove.
+func ParseRemove(b []byte) (r RemoveRequest, err error) {
+	d := decoder{b: b}
+	r.Key = d.key()
+	r.R, r.W = d.quorum(), d.quorum()
+	left := d.uvarint()
+	if left > uint64(maxLeft/time.Millisecond) {
+		d.bad = true
+	} else {
+		r.Left = time.Duration(left) * time.Millisecond
+	}
+	return r, d.end()
+}
+
+func (d *decoder) quorum() kv.Quorum {
+	u := d.uvarint()
+	x := int64(u>>1) ^ -int64(u&1) // zigzag, as AppendVarint writes it
+	if x < int64(kv.QuorumAll) || x > 1<<10 {
+		d.bad = true
+		return 0
+	}
+	return kv.Quorum(x)
+}

@@ -1,0 +1,146 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"viakv/quorum/version"
+)
+
+// ErrMalformed is matched by every error of a decoder of requests and replies.
+var ErrMalformed = errors.New("wire: malformed message")
+
+// Op is what a request asks for: its first byte. Codes from 32 on are control messages.
+type Op uint8
+
+// Data operations are answered from memory; bulk operations travel on their own connection.
+const (
+	Read   Op = 1 // the record of a key
+	Store  Op = 2 // merge a record
+	Vote   Op = 3 // vote for a tombstone
+	Remove Op = 4 // coordinate a remove, as the key's owner
+
+	Digests Op = 16 // the digests of ranges
+	Tags    Op = 17 // the tags of a range's records
+	Copy    Op = 18 // the records of a range
+	Fetch   Op = 19 // the records at some ranks
+	Push    Op = 20 // merge records
+	Purge   Op = 21 // confirm a list of tombstones, and keep it
+	Report  Op = 22 // what the member holds, for people
+)
+
+func (o Op) String() string {
+	switch o {
+	case Read:
+		return "read"
+	case Store:
+		return "store"
+	case Vote:
+		return "vote"
+	case Remove:
+		return "remove"
+	case Digests:
+		return "digests"
+	case Tags:
+		return "tags"
+	case Copy:
+		return "copy"
+	case Fetch:
+		return "fetch"
+	case Push:
+		return "push"
+	case Purge:
+		return "purge"
+	case Report:
+		return "report"
+	}
+	return fmt.Sprintf("op(%d)", uint8(o))
+}
+
+// Status is how a request was answered: the first byte of its reply.
+type Status uint8
+
+// Statuses.
+const (
+	OK               Status = 1  // done; the body is the answer
+	Same             Status = 2  // of Read: the record has the tag that the request carried
+	Nack             Status = 3  // of Vote and Purge: refused
+	Behind           Status = 4  // the receiver's epoch is older: hand it the topology
+	Stale            Status = 5  // the request's epoch is older; the body is the receiver's topology
+	NotActive        Status = 6  // the receiver, or the sender, counts for nothing at this epoch
+	WrongCluster     Status = 7  // the receiver is in another cluster, or in none
+	WrongDestination Status = 8  // the receiver is another incarnation
+	Overloaded       Status = 9  // nothing was done; try others
+	Malformed        Status = 10 // the request could not be read
+	Failed           Status = 11 // nothing was done; the body says why
+	Unknown          Status = 12 // of Remove: the outcome is unknown
+	Missing          Status = 13 // of Remove: there is nothing to remove
+)
+
+func (s Status) String() string {
+	if s >= OK && s <= Missing {
+		return [...]string{"ok", "same", "nack", "behind", "stale", "not active", "wrong cluster", "wrong destination",
+			"overloaded", "malformed", "failed", "unknown", "missing"}[s-1]
+	}
+	return fmt.Sprintf("status(%d)", uint8(s))
+}
+
+// Stamp says between whom and when a request is valid (D1). The receiver checks it.
+type Stamp struct {
+	Cluster uint64
+	Epoch   version.Epoch
+	To      version.Incarnation
+	From    version.Incarnation
+}
+
+// AppendRequest appends the header of a request; the body follows it.
+func AppendRequest(dst []byte, op Op, s Stamp) []byte {
+	dst = append(dst, byte(op))
+	dst = binary.LittleEndian.AppendUint64(dst, s.Cluster)
+	dst = binary.AppendUvarint(dst, uint64(s.Epoch))
+	dst = binary.AppendUvarint(dst, uint64(s.To))
+	return binary.AppendUvarint(dst, uint64(s.From))
+}
+
+// ParseRequest decodes the header of a request and returns its body.
+func ParseRequest(b []byte) (op Op, s Stamp, body []byte, err error) {
+	d := decoder{b: b}
+	op = Op(d.byte())
+	s.Cluster = d.uint64()
+	s.Epoch = version.Epoch(d.uvarint())
+	s.To = version.Incarnation(d.uvarint())
+	s.From = version.Incarnation(d.uvarint())
+	if op == 0 {
+		d.bad = true
+	}
+	return op, s, d.b, d.err()
+}
+
+// Reply is the header of a reply, and what follows it.
+type Reply struct {
+	Status  Status
+	Counter uint64        // the replier's node-wide counter (D3)
+	Epoch   version.Epoch // at which the reply was given
+	Body    []byte
+}
+
+// AppendReply appends the header of a reply; the body follows it.
+func AppendReply(dst []byte, s Status, counter uint64, epoch version.Epoch) []byte {
+	dst = append(dst, byte(s))
+	dst = binary.AppendUvarint(dst, counter)
+	return binary.AppendUvarint(dst, uint64(epoch))
+}
+
+// ParseReply decodes a reply.
+func ParseReply(b []byte) (r Reply, err error) {
+	d := decoder{b: b}
+	r.Status = Status(d.byte())
+	r.Counter = d.uvarint()
+	r.Epoch = version.Epoch(d.uvarint())
+	r.Body = d.b
+	if r.Status == 0 {
+		d.bad = true
+	}
+	return r, d.err()
+}
