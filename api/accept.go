@@ -1,0 +1,92 @@
+package api
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+)
+
+var (
+	headerAccept         = []byte(fasthttp.HeaderAccept)
+	headerAcceptEncoding = []byte(fasthttp.HeaderAcceptEncoding)
+)
+
+// wantsJSON reports whether a client prefers a JSON document to plain text, which is what it gets when it says nothing.
+func (x *exchange) wantsJSON() bool {
+	accept := x.ctx.Request.Header.PeekCanonical(headerAccept)
+	if len(accept) == 0 || string(accept) == "*/*" {
+		return false
+	}
+	return prefer(accept, "text/plain", jsonType) == 1
+}
+
+// prefer returns the index of the media type that an Accept header rates highest; the first on a tie, and when it wants
+// none of them: an answer in another type is of more use than 406.
+func prefer(accept []byte, types ...string) int {
+	best, bestQuality := 0, -1.0
+	for i, t := range types {
+		if q := quality(accept, t, mediaMatch); q > bestQuality {
+			best, bestQuality = i, q
+		}
+	}
+	return best
+}
+
+// quality is the weight that an Accept or Accept-Encoding header gives to an offer, by its most specific range; 0 when none matches.
+func quality(header []byte, offer string, match func(pattern []byte, offer string) int) float64 {
+	result, specific := 0.0, 0
+	for len(header) > 0 {
+		var element []byte
+		element, header, _ = bytes.Cut(header, []byte(","))
+		pattern, arguments, _ := bytes.Cut(element, []byte(";"))
+		if m := match(bytes.TrimSpace(pattern), offer); m > specific {
+			specific, result = m, weight(arguments)
+		}
+	}
+	return result
+}
+
+// weight finds q among a range's arguments; 1 without, 0 when it is no number from 0 to 1.
+func weight(arguments []byte) float64 {
+	for len(arguments) > 0 {
+		var argument []byte
+		argument, arguments, _ = bytes.Cut(arguments, []byte(";"))
+		name, value, _ := bytes.Cut(bytes.TrimSpace(argument), []byte("="))
+		if !bytes.EqualFold(name, []byte("q")) {
+			continue
+		}
+		q, err := strconv.ParseFloat(string(value), 64)
+		if err != nil || !(q >= 0 && q <= 1) {
+			return 0
+		}
+		return q
+	}
+	return 1
+}
+
+// mediaMatch says how specifically a media range matches: 3 exactly, 2 by type, 1 by the wildcard, 0 not at all.
+func mediaMatch(pattern []byte, offer string) int {
+	switch {
+	case bytes.EqualFold(pattern, []byte(offer)):
+		return 3
+	case string(pattern) == "*/*":
+		return 1
+	}
+	if kind, found := bytes.CutSuffix(pattern, []byte("/*")); found && len(offer) > len(kind) && offer[len(kind)] == '/' &&
+		bytes.EqualFold(kind, []byte(offer[:len(kind)])) {
+		return 2
+	}
+	return 0
+}
+
+// codingMatch is mediaMatch for content codings.
+func codingMatch(pattern []byte, offer string) int {
+	switch {
+	case bytes.EqualFold(pattern, []byte(offer)):
+		return 2
+	case string(pattern) == "*":
+		return 1
+	}
+	return 0
+}

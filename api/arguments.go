@@ -1,0 +1,173 @@
+package api
+
+import (
+	"net"
+	"strconv"
+	"unicode/utf8"
+
+	"viakv/api/kv"
+)
+
+// text returns a parameter's decoded value of at most maxCharacters characters. The result points into the request or into
+// buffer, whose capacity must hold that many characters.
+func (x *exchange) text(p parameter, buffer []byte, maxCharacters int) ([]byte, error) {
+	if x.parameters.repeated.has(p) {
+		return nil, badParameter(p, "given more than once: give it once, in the query or in the form body")
+	}
+	raw := x.parameters.raw[p]
+	if plain(raw) {
+		if len(raw) > maxCharacters {
+			return nil, tooLong(p, maxCharacters)
+		}
+		return raw, nil
+	}
+	decoded, fault := decodeText(buffer[:0], raw)
+	switch fault {
+	case textTooLong:
+		return nil, tooLong(p, maxCharacters)
+	case textBadEscape:
+		return nil, badParameter(p, "a % must be followed by two hexadecimal digits; write % itself as %25")
+	case textBadUTF8:
+		return nil, badParameter(p, "not valid UTF-8")
+	case textFragment:
+		return nil, badParameter(p, "write # as %23")
+	case textFine:
+	}
+	if utf8.RuneCount(decoded) > maxCharacters {
+		return nil, tooLong(p, maxCharacters)
+	}
+	return decoded, nil
+}
+
+// key returns k.
+func (x *exchange) key() ([]byte, error) {
+	if !x.parameters.seen.has(parameterKey) {
+		return nil, badParameter(parameterKey, "missing: give a key of 1 to "+strconv.Itoa(kv.MaxKeyCharacters)+" characters")
+	}
+	key, err := x.text(parameterKey, x.keyBuffer[:], kv.MaxKeyCharacters)
+	if err == nil && len(key) == 0 {
+		return nil, badParameter(parameterKey, "empty: give a key of 1 to "+strconv.Itoa(kv.MaxKeyCharacters)+" characters")
+	}
+	return key, err
+}
+
+// value returns v.
+func (x *exchange) value() ([]byte, error) {
+	if !x.parameters.seen.has(parameterValue) {
+		return nil, badParameter(parameterValue, "missing: give a value of 0 to "+strconv.Itoa(kv.MaxValueCharacters)+" characters")
+	}
+	return x.text(parameterValue, x.valueBuffer[:], kv.MaxValueCharacters)
+}
+
+// short returns a parameter of at most 256 characters as a string; empty when it is missing.
+func (x *exchange) short(p parameter) (string, error) {
+	if !x.parameters.seen.has(p) {
+		return "", nil
+	}
+	text, err := x.text(p, x.valueBuffer[:], kv.MaxValueCharacters)
+	return string(text), err
+}
+
+// options returns the request's quorums and its deadline.
+func (x *exchange) options() (kv.Options, error) {
+	o := kv.Options{Deadline: x.start.Add(x.server.config.Timeout)}
+	var err error
+	if x.parameters.seen&setOf(parameterR, parameterW) == 0 {
+		return o, nil
+	}
+	if o.R, err = x.quorum(parameterR); err != nil {
+		return o, err
+	}
+	o.W, err = x.quorum(parameterW)
+	return o, err
+}
+
+// maxQuorum bounds what is passed on to the store, which knows how many replicas there are.
+const maxQuorum = 1000
+
+func (x *exchange) quorum(p parameter) (kv.Quorum, error) {
+	s, err := x.short(p)
+	if err != nil || !x.parameters.seen.has(p) {
+		return kv.QuorumDefault, err
+	}
+	switch s {
+	case "quorum":
+		return kv.QuorumMajority, nil
+	case "all":
+		return kv.QuorumAll, nil
+	}
+	n, ok := decimal(s, maxQuorum)
+	if !ok || n < 1 {
+		return 0, badParameter(p, `give a number of replicas from 1 to their count, "quorum" or "all"`)
+	}
+	return kv.Quorum(n), nil
+}
+
+func (x *exchange) limit() (int, error) {
+	s, err := x.short(parameterLimit)
+	if err != nil || !x.parameters.seen.has(parameterLimit) {
+		return 0, err
+	}
+	n, ok := decimal(s, MaxPage)
+	if !ok || n < 1 {
+		return 0, badParameter(parameterLimit, "give a number from 1 to "+strconv.Itoa(MaxPage))
+	}
+	return n, nil
+}
+
+func (x *exchange) flag(p parameter) (bool, error) {
+	s, err := x.short(p)
+	if err != nil || !x.parameters.seen.has(p) {
+		return false, err
+	}
+	switch s {
+	case "1", "true":
+		return true, nil
+	case "0", "false":
+		return false, nil
+	}
+	return false, badParameter(p, "give true or false")
+}
+
+// peer returns a join's peer address.
+func (x *exchange) peer() (string, error) {
+	const want = "give the peer address (host:port) of a member of the mesh to join"
+	s, err := x.short(parameterPeer)
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" {
+		return "", badParameter(parameterPeer, want)
+	}
+	if n, ok := decimal(port, 65535); !ok || n == 0 {
+		return "", badParameter(parameterPeer, want)
+	}
+	return s, nil
+}
+
+// decimal parses digits only: no sign, no space, at most limit.
+func decimal(s string, limit int) (int, bool) {
+	if s == "" {
+		return 0, false
+	}
+	n := 0
+	for i := range len(s) {
+		c := s[i]
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		if n = n*10 + int(c-'0'); n > limit {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+func badParameter(p parameter, detail string) error {
+	return &kv.ArgumentError{Parameter: p.String(), Detail: detail}
+}
+
+func tooLong(p parameter, limit int) error {
+	return badParameter(p, "more than "+strconv.Itoa(limit)+" characters")
+}

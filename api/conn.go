@@ -1,0 +1,143 @@
+package api
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// conn is a public connection. It sets deadlines lazily: fasthttp asks for three with every request, each of which costs
+// a lock and a timer, although a busy connection hardly ever waits. A deadline that was asked for is armed by the next read or
+// write, and only if it differs by more than deadlineSlack from what is armed.
+//
+// Like the net.Conn of a server it has one reader and one writer at a time; Close may come from anywhere.
+type conn struct {
+	net.Conn
+	gate   *gate
+	ip     netip.Addr
+	linger bool // set by the connection's own goroutine: read on for a while when closing
+	closed atomic.Bool
+
+	readBy, writeBy       time.Time // asked for
+	readArmed, writeArmed time.Time
+}
+
+const deadlineSlack = time.Second
+
+// late reports that armed does not serve for wanted.
+func late(armed, wanted time.Time) bool {
+	if armed.IsZero() || wanted.IsZero() {
+		return armed.IsZero() != wanted.IsZero()
+	}
+	d := wanted.Sub(armed)
+	return d > deadlineSlack || d < 0
+}
+
+func (c *conn) SetDeadline(t time.Time) error {
+	c.readBy, c.writeBy = t, t
+	return nil
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.readBy = t
+	return nil
+}
+
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.writeBy = t
+	return nil
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	if late(c.readArmed, c.readBy) {
+		if err := c.Conn.SetReadDeadline(c.readBy); err != nil {
+			return 0, err
+		}
+		c.readArmed = c.readBy
+	}
+	return c.Conn.Read(b)
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	if late(c.writeArmed, c.writeBy) {
+		if err := c.Conn.SetWriteDeadline(c.writeBy); err != nil {
+			return 0, err
+		}
+		c.writeArmed = c.writeBy
+	}
+	return c.Conn.Write(b)
+}
+
+// Close closes the connection, lingering if asked to.
+func (c *conn) Close() error {
+	if c.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	if c.linger && c.gate.later(c.drain) {
+		return nil
+	}
+	c.gate.leave(c)
+	return c.Conn.Close()
+}
+
+// drain ends our direction and reads on until the client has ended its own, within bounds.
+func (c *conn) drain() {
+	defer c.gate.leave(c)
+	defer c.Conn.Close() //nolint:errcheck // nothing is left to be lost
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+		return
+	}
+	if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	}
+}
+
+// turnAway answers a connection above the bounds without reading what it asks for.
+func (c *conn) turnAway() {
+	c.closed.Store(true)
+	answer := func() {
+		if c.Conn.SetWriteDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = c.Conn.Write(busy)
+		}
+		c.drain()
+	}
+	if !c.gate.later(answer) {
+		_ = c.Conn.Close()
+	}
+}
+
+// abort closes with a reset where there is one, so that an HTTP/1.0 client, which reads until the end, learns that this was
+// not the end.
+func (c *conn) abort() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Close()
+}
+
+// connOf finds our connection below fasthttp's and TLS's.
+func connOf(c net.Conn) *conn {
+	for {
+		switch inner := c.(type) {
+		case *conn:
+			return inner
+		case interface{ NetConn() net.Conn }:
+			c = inner.NetConn()
+		default:
+			return nil
+		}
+	}
+}
+
+// rawResponse renders a problem for a connection that no server handles.
+func rawResponse(p problem, headers string) []byte {
+	body := p.append(nil)
+	return append([]byte("HTTP/1.1 "+strconv.Itoa(p.status)+" "+fasthttp.StatusMessage(p.status)+"\r\nServer: viakv\r\n"+
+		"Content-Type: "+problemType+"\r\nCache-Control: no-store\r\nConnection: close\r\n"+headers+
+		"Content-Length: "+strconv.Itoa(len(body))+"\r\n\r\n"), body...)
+}

@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"viakv/api/kv"
+)
+
+// refusal is a problem that the API itself finds, as an error.
+type refusal problem
+
+func (r *refusal) Error() string { return r.title + ": " + r.detail }
+
+// refuse makes an error of a kind; nothing has happened.
+func refuse(k kind, detail string) error {
+	return &refusal{kind: k, detail: detail, outcome: kv.None}
+}
+
+// table is the one place where the store's errors become HTTP. All of them promise that nothing has changed (kv, C4).
+var table = []struct {
+	err error
+	kind
+}{
+	{kv.ErrMissing, kindMissing},
+	{kv.ErrMemoryLimit, kindMemoryLimit},
+	{kv.ErrBadCursor, kindBadCursor},
+	{kv.ErrSnapshotMoved, kindMoved},
+	{kv.ErrCleared, kindCleared},
+	{kv.ErrAlreadyMember, kindAlreadyMember},
+	{kv.ErrPeerUnreachable, kindPeerUnreachable},
+	{kv.ErrNoSuchNode, kindNoSuchNode},
+	{kv.ErrQuorumLoss, kindQuorumLoss},
+	{kv.ErrNotMesh, kindNotMesh},
+}
+
+// explain turns any error into a problem; known is false for one that no rule covers. A request that only reads has the outcome
+// none whatever happened: it can be repeated anywhere.
+func explain(err error, mutates bool) (p problem, known bool) {
+	var (
+		own         *refusal
+		argument    *kv.ArgumentError
+		unavailable *kv.Unavailable
+	)
+	switch {
+	case errors.As(err, &own):
+		return problem(*own), true
+	case errors.As(err, &argument):
+		return problem{kind: kindBadParameter, detail: argument.Error(), outcome: kv.None, parameter: argument.Parameter}, true
+	case errors.As(err, &unavailable):
+		p = problem{kind: kindUnavailable, detail: unavailable.Reason, outcome: unavailable.Outcome, retryAfter: unavailable.RetryAfter}
+		if p.retryAfter > 0 {
+			p.kind = kindOverloaded
+		}
+		if p.detail == "" {
+			p.detail = "the request could not be completed in time"
+		}
+		if !mutates {
+			p.outcome = kv.None
+		}
+		return p, true
+	}
+	for _, row := range table {
+		if errors.Is(err, row.err) {
+			return problem{kind: row.kind, detail: err.Error(), outcome: kv.None}, true
+		}
+	}
+	outcome := kv.None
+	if mutates {
+		outcome = kv.Unknown
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return problem{kind: kindUnavailable, detail: "the request could not be completed in time", outcome: outcome}, true
+	}
+	return problem{kind: kindInternal, outcome: outcome}, false
+}
+
+// fail answers with the error.
+func (x *exchange) fail(err error) {
+	if err == kv.ErrMissing { //nolint:errorlint // the bare sentinel is the hot path; wrapped ones go through the table
+		x.ctx.SetStatusCode(kindMissing.status)
+		x.ctx.SetContentType(problemType)
+		x.ctx.SetBody(missingBody)
+		return
+	}
+	p, known := explain(err, x.endpoint.mutates)
+	switch {
+	case !known:
+		p.detail = "an unexpected error; the server's log has it under the request id " + string(x.id)
+		x.server.log.Error("unexpected error", append(x.fields(), zap.Error(err))...)
+	case p.status >= 500:
+		x.server.log.Warn("request failed", append(x.fields(), zap.Error(err))...)
+	}
+	p.write(x.ctx)
+}

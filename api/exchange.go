@@ -1,0 +1,82 @@
+package api
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// exchange is one request and what is needed to answer it. It is pooled; nothing of it may be kept beyond the handler (A4).
+type exchange struct {
+	server   *Server
+	ctx      *fasthttp.RequestCtx
+	endpoint *endpoint
+	metrics  *endpointMetrics
+	start    time.Time
+	detached bool // a stream took over: it counts and logs the request
+
+	id    []byte // request id, in idBuffer
+	trace []byte // valid traceparent, in traceBuffer, or empty
+
+	parameters  parameters
+	body        []byte // scratch for values and responses
+	idBuffer    [maxRequestID]byte
+	traceBuffer [traceparentSize]byte
+	keyBuffer   [kv.MaxKeyBytes]byte
+	valueBuffer [kv.MaxValueBytes]byte
+}
+
+func (x *exchange) begin(s *Server, ctx *fasthttp.RequestCtx, e *endpoint, m *endpointMetrics) {
+	x.server, x.ctx, x.endpoint, x.metrics, x.start, x.detached = s, ctx, e, m, ctx.Time(), false
+	x.parameters.reset()
+}
+
+// fields identify the request in the log.
+func (x *exchange) fields() []zap.Field {
+	f := []zap.Field{
+		zap.String("endpoint", x.endpoint.path),
+		zap.ByteString("request", append([]byte(nil), x.id...)),
+		zap.Stringer("client", x.ctx.RemoteAddr()),
+	}
+	if len(x.trace) > 0 {
+		f = append(f, zap.ByteString("traceparent", append([]byte(nil), x.trace...)))
+	}
+	return f
+}
+
+// done answers a mutation or a test that succeeded: a line for people, or the key and its version for programs.
+func (x *exchange) done(key []byte, tag version.Tag) {
+	if !x.wantsJSON() {
+		x.ok()
+		return
+	}
+	b := append(x.body[:0], `{"key":`...)
+	b = appendJSON(b, key)
+	b = append(b, `,"version":"`...)
+	b = appendTag(b, tag)
+	b = append(b, '"', '}', '\n')
+	x.json(b)
+}
+
+// ok answers in plain text that there is nothing more to say.
+func (x *exchange) ok() {
+	x.ctx.SetContentType(textType)
+	x.ctx.SetBodyString("OK\n")
+}
+
+// json answers with a document that was built in the exchange's scratch.
+func (x *exchange) json(document []byte) {
+	x.ctx.SetContentType(jsonType)
+	x.ctx.SetBody(document)
+	x.body = document[:0]
+}
+
+const (
+	textType   = "text/plain; charset=utf-8"
+	jsonType   = "application/json"
+	ndjsonType = "application/x-ndjson"
+)

@@ -1,0 +1,139 @@
+package api
+
+import (
+	"bytes"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"viakv/api/kv"
+)
+
+var (
+	headerCacheControl = []byte(fasthttp.HeaderCacheControl)
+	noStore            = []byte("no-store")
+	formType           = []byte("application/x-www-form-urlencoded")
+)
+
+const headerRetriable = "X-Viakv-Retriable"
+
+// handler makes an endpoint's fasthttp handler.
+func (s *Server) handler(e *endpoint) fasthttp.RequestHandler {
+	m := s.metrics.endpoint(e.path)
+	return func(ctx *fasthttp.RequestCtx) {
+		x := s.exchanges.Get().(*exchange)
+		x.begin(s, ctx, e, m)
+		defer x.end()
+		ctx.Response.Header.SetCanonical(headerCacheControl, noStore)
+		x.identify()
+		if e.free {
+			x.serve()
+			return
+		}
+		if s.inFlight.Add(1) > int64(s.config.MaxInFlight) {
+			s.inFlight.Add(-1)
+			s.metrics.overloads.Inc()
+			x.fail(overload("the server is working on as many requests as it may (" + strconv.Itoa(s.config.MaxInFlight) + ")"))
+			return
+		}
+		defer s.inFlight.Add(-1)
+		x.serve()
+	}
+}
+
+// overload is a refusal that another node, or a later time, may not repeat.
+func overload(reason string) error {
+	return &kv.Unavailable{Outcome: kv.None, Reason: reason + "; try again later or at another node", RetryAfter: time.Second}
+}
+
+// serve checks what all endpoints share and calls the endpoint's own.
+func (x *exchange) serve() {
+	ctx, e := x.ctx, x.endpoint
+	if !e.allows(ctx) {
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, e.allow())
+		x.fail(refuse(kindMethod, e.path+" answers "+e.allow()))
+		return
+	}
+	if e.mutates {
+		if err := x.checkOrigin(); err != nil {
+			x.fail(err)
+			return
+		}
+	}
+	if err := x.authorize(e.role); err != nil {
+		x.fail(err)
+		return
+	}
+	if err := x.readParameters(); err != nil {
+		x.fail(err)
+		return
+	}
+	if err := e.serve(x); err != nil {
+		x.fail(err)
+	}
+}
+
+// readParameters collects the query and, of a POST, the form body.
+func (x *exchange) readParameters() error {
+	target := x.ctx.Request.Header.RequestURI()
+	if len(target) > maxURLBytes {
+		return refuse(kindURLTooLong, "the URL has "+strconv.Itoa(len(target))+" bytes; the limit is "+strconv.Itoa(maxURLBytes))
+	}
+	if i := bytes.IndexByte(target, '?'); i >= 0 {
+		x.parameters.parse(target[i+1:])
+	}
+	if !x.endpoint.mutates || !x.ctx.IsPost() {
+		return nil
+	}
+	body := x.ctx.Request.Body()
+	if len(body) == 0 {
+		return nil
+	}
+	if contentType := x.ctx.Request.Header.ContentType(); !isForm(contentType) {
+		return refuse(kindMediaType, "send parameters in the query or in an "+string(formType)+" body")
+	}
+	x.parameters.parse(body)
+	return nil
+}
+
+func isForm(contentType []byte) bool {
+	if i := bytes.IndexByte(contentType, ';'); i >= 0 {
+		contentType = contentType[:i]
+	}
+	return bytes.EqualFold(bytes.TrimSpace(contentType), formType)
+}
+
+// end runs deferred: it turns a panic into a 500, counts the request and gives the exchange back.
+func (x *exchange) end() {
+	s := x.server
+	if cause := recover(); cause != nil {
+		x.panicked(cause)
+	}
+	if !x.detached {
+		x.metrics.observe(x.ctx.Response.StatusCode(), time.Since(x.start), len(x.ctx.Response.Body()))
+		if entry := s.log.Check(zap.DebugLevel, "request"); entry != nil {
+			entry.Write(append(x.fields(), zap.Int("status", x.ctx.Response.StatusCode()), zap.Duration("took", time.Since(x.start)))...)
+		}
+	}
+	x.ctx, x.endpoint, x.metrics = nil, nil, nil
+	s.exchanges.Put(x)
+}
+
+// panicked is a fault of this program: nothing is known about what happened.
+func (x *exchange) panicked(cause any) {
+	x.server.metrics.panics.Inc()
+	x.server.log.Error("panic in a handler", append(x.fields(), zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))...)
+	x.ctx.Hijack(nil)
+	x.ctx.Response.Reset()
+	x.ctx.Response.Header.SetCanonical(headerCacheControl, noStore)
+	x.echo()
+	p := problem{kind: kindInternal, outcome: kv.None,
+		detail: "an unexpected error; the server's log has it under the request id " + string(x.id)}
+	if x.endpoint.mutates {
+		p.outcome = kv.Unknown
+	}
+	p.write(x.ctx)
+}

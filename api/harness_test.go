@@ -1,0 +1,174 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"viakv/api/kv/kvtest"
+)
+
+// harness is a server on a loopback port with a client of its own.
+type harness struct {
+	t      testing.TB
+	server *Server
+	addr   string
+	client *http.Client
+	done   chan error
+}
+
+// start serves a configuration until the test ends; without a store, an empty reference store.
+func start(t testing.TB, config Config) *harness {
+	t.Helper()
+	if config.Store == nil {
+		config.Store = &kvtest.Reference{}
+	}
+	s, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &harness{t: t, server: s, addr: l.Addr().String(), done: make(chan error, 1)}
+	h.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}}
+	go func() { h.done <- s.Serve(l) }()
+	t.Cleanup(h.stop)
+	return h
+}
+
+func (h *harness) stop() {
+	h.client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := h.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		h.t.Error(err)
+	}
+	if err := <-h.done; err != nil {
+		h.t.Error(err)
+	}
+}
+
+// answer is a response that was read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (h *harness) do(method, path string, body io.Reader, headers ...string) answer {
+	h.t.Helper()
+	r, err := http.NewRequest(method, "http://"+h.addr+path, body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+		if headers[i] == "Host" {
+			r.Host = headers[i+1]
+		}
+	}
+	response, err := h.client.Do(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	if err != nil {
+		h.t.Fatalf("%s %s: %v after %d bytes", method, path, err, len(b))
+	}
+	return answer{response.StatusCode, response.Header, string(b)}
+}
+
+func (h *harness) get(path string, headers ...string) answer {
+	h.t.Helper()
+	return h.do("GET", path, nil, headers...)
+}
+
+func (h *harness) post(path string, form url.Values, headers ...string) answer {
+	h.t.Helper()
+	headers = append([]string{"Content-Type", "application/x-www-form-urlencoded"}, headers...)
+	return h.do("POST", path, strings.NewReader(form.Encode()), headers...)
+}
+
+// want fails the test unless the answer has this status; the body, too, unless it is "*".
+func (a answer) want(t testing.TB, status int, body string) {
+	t.Helper()
+	if a.status != status || body != "*" && a.body != body {
+		t.Errorf("got %d %q, want %d %q", a.status, a.body, status, body)
+	}
+}
+
+// problemDocument is what a client reads of an error.
+type problemDocument struct {
+	Type, Title, Detail, Outcome, Parameter string
+	Status                                  int
+	Endpoints                               []string
+}
+
+// problem checks the form of an error and returns its document.
+func (a answer) problem(t testing.TB, status int, slug string) problemDocument {
+	t.Helper()
+	var p problemDocument
+	if a.status != status {
+		t.Errorf("got status %d %q, want %d", a.status, a.body, status)
+	}
+	if got := a.header.Get("Content-Type"); got != problemType {
+		t.Errorf("got content type %q of %q", got, a.body)
+	}
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+		t.Fatalf("%v in %q", err, a.body)
+	}
+	if p.Type != problemTypePrefix+slug || p.Status != a.status || p.Title == "" || p.Detail == "" {
+		t.Errorf("got %+v, want status %d, type …%s", p, status, slug)
+	}
+	if p.Outcome != "none" && p.Outcome != "unknown" {
+		t.Errorf("got outcome %q", p.Outcome)
+	}
+	if retriable := a.header.Get("X-Viakv-Retriable") == "true"; retriable != (a.status == 503 && p.Outcome == "none") {
+		t.Errorf("retriable is %v with status %d and outcome %s", retriable, a.status, p.Outcome)
+	}
+	return p
+}
+
+// raw sends bytes on a connection of their own and returns all that comes back until the server closes or the time is over.
+func (h *harness) raw(request string) string {
+	h.t.Helper()
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, request); err != nil {
+		h.t.Fatal(err)
+	}
+	b, err := io.ReadAll(bufio.NewReader(c))
+	if err != nil {
+		h.t.Logf("after %d bytes: %v", len(b), err)
+	}
+	return string(b)
+}
+
+// eventually polls until the condition holds.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}

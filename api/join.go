@@ -1,0 +1,41 @@
+package api
+
+import (
+	"context"
+
+	"viakv/api/kv"
+)
+
+// joined is the body of a /join that succeeded.
+type joined struct {
+	Node    string   `json:"node"`
+	Cluster string   `json:"cluster,omitempty"`
+	Epoch   uint64   `json:"epoch"`
+	Members []string `json:"members"`
+}
+
+// join answers /join: this node is a full member when it returns.
+func join(x *exchange) error {
+	s := x.server
+	if !x.parameters.seen.has(parameterPeer) {
+		return badParameter(parameterPeer, "missing: give the peer address (host:port) of a member of the mesh to join")
+	}
+	peer, err := x.peer()
+	if err != nil {
+		return err
+	}
+	if s.config.Cluster == nil {
+		return kv.ErrNotMesh
+	}
+	ctx, cancel := context.WithTimeout(s.base, s.config.ControlTimeout)
+	defer cancel()
+	if err := s.config.Cluster.Join(ctx, peer); err != nil {
+		return err
+	}
+	status := s.config.Cluster.Status()
+	answer := joined{Node: status.Self, Cluster: status.Cluster, Epoch: status.Epoch, Members: []string{}}
+	for _, m := range status.Members {
+		answer.Members = append(answer.Members, m.Name)
+	}
+	return x.document(answer)
+}

@@ -1,0 +1,112 @@
+package api
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// appendJSON appends s as a JSON string, byte for byte as encoding/json does without HTML escaping: U+2028 and U+2029 are
+// escaped, invalid UTF-8 becomes U+FFFD.
+//
+// Eight bytes are looked at in a step. The first byte beyond ASCII decides about the rest: if it is valid UTF-8 without a line
+// or paragraph separator, only quotes, backslashes and control characters remain to be found; otherwise it goes rune by rune.
+func appendJSON(dst, s []byte) []byte {
+	dst = append(dst, '"')
+	ascii := uint64(highBits)
+	for {
+		i := nextSpecial(s, ascii)
+		dst = append(dst, s[:i]...)
+		if i == len(s) {
+			return append(dst, '"')
+		}
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			s = s[i:]
+			if !utf8.Valid(s) || bytes.Contains(s, separatorPrefix) {
+				return append(appendRunes(dst, s), '"')
+			}
+			ascii = 0
+			continue
+		}
+		dst = appendEscape(dst, c)
+		s = s[i+1:]
+	}
+}
+
+const (
+	lowBits  = 0x0101010101010101
+	highBits = 0x8080808080808080
+)
+
+var separatorPrefix = []byte("\xe2\x80") // of U+2000 to U+203F
+
+// nextSpecial returns the index of the first control character, quote, backslash, or, where mask has the high bits set, byte
+// beyond ASCII. A borrow in the subtractions can only mark bytes above one that is rightly marked, and the lowest mark counts.
+func nextSpecial(s []byte, mask uint64) int {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := binary.LittleEndian.Uint64(s[i:])
+		quote, backslash := w^(lowBits*'"'), w^(lowBits*'\\')
+		found := (w-lowBits*0x20)&^w | (quote-lowBits)&^quote | (backslash-lowBits)&^backslash
+		if found = found&highBits | w&mask; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= utf8.RuneSelf && mask != 0 {
+			return i
+		}
+	}
+	return i
+}
+
+// appendRunes appends the escaped form of any bytes.
+func appendRunes(dst, s []byte) []byte {
+	for len(s) > 0 {
+		if c := s[0]; c < utf8.RuneSelf {
+			if c < 0x20 || c == '"' || c == '\\' {
+				dst = appendEscape(dst, c)
+			} else {
+				dst = append(dst, c)
+			}
+			s = s[1:]
+			continue
+		}
+		r, n := utf8.DecodeRune(s)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			dst = append(dst, `\ufffd`...)
+		case r == '\u2028':
+			dst = append(dst, `\u2028`...)
+		case r == '\u2029':
+			dst = append(dst, `\u2029`...)
+		default:
+			dst = append(dst, s[:n]...)
+		}
+		s = s[n:]
+	}
+	return dst
+}
+
+// appendEscape appends the escape of a control character, a quote or a backslash.
+func appendEscape(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	case '\b':
+		return append(dst, '\\', 'b')
+	case '\f':
+		return append(dst, '\\', 'f')
+	}
+	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+}
+
+const hexDigits = "0123456789abcdef"

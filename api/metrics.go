@@ -1,0 +1,119 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
+)
+
+// metrics of a server. Children are resolved once for each endpoint and class, when the class first occurs, so that what never
+// happens makes no series.
+type metrics struct {
+	requests  *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+	sent      *prometheus.CounterVec
+	overloads prometheus.Counter
+	malformed prometheus.Counter
+	panics    prometheus.Counter
+	pairs     prometheus.Counter
+	cut       *prometheus.CounterVec
+	page      fasthttp.RequestHandler
+}
+
+// endpointMetrics are one endpoint's children.
+type endpointMetrics struct {
+	metrics *metrics
+	path    string
+	sent    prometheus.Counter
+	classes [6]atomic.Pointer[classMetrics] // by status / 100
+}
+
+type classMetrics struct {
+	requests prometheus.Counter
+	seconds  prometheus.Observer
+}
+
+// latencyBuckets, in seconds, from a local read to a stream of everything.
+var latencyBuckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 10, 60}
+
+func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "viakv", Subsystem: "http", Name: name, Help: help})
+	}
+	vector := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "viakv", Subsystem: "http", Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "viakv", Subsystem: "http", Name: name, Help: help}, f)
+	}
+	m := &metrics{
+		requests: vector("requests_total", "Requests answered, by endpoint and status class.", "endpoint", "class"),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "viakv", Subsystem: "http", Name: "request_duration_seconds",
+			Help: "Time from a request's arrival to its answer, or to the end of its stream.", Buckets: latencyBuckets}, []string{"endpoint", "class"}),
+		sent:      vector("response_body_bytes_total", "Bytes of response bodies, compressed where they are.", "endpoint"),
+		overloads: counter("overloads_total", "Requests refused because too many were in flight or too many scans ran."),
+		malformed: counter("malformed_requests_total", "Requests that could not be read: broken, too large or too slow."),
+		panics:    counter("panics_total", "Faults of the program that a request ran into."),
+		pairs:     counter("scanned_pairs_total", "Keys, values and pairs that scans delivered."),
+		cut:       vector("cut_streams_total", "Streams that ended before their end, by who ended them.", "by"),
+	}
+	for _, c := range []prometheus.Collector{
+		m.requests, m.seconds, m.sent, m.overloads, m.malformed, m.panics, m.pairs, m.cut,
+		gauge("requests_in_flight", "Requests being worked on.", func() float64 { return float64(s.inFlight.Load()) }),
+		gauge("scans_in_flight", "Scans running.", func() float64 { return float64(len(s.scans)) }),
+		gauge("connections", "Open public connections.", func() float64 { open, _ := s.gate.stats(); return float64(open) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "viakv", Subsystem: "http", Name: "rejected_connections_total",
+			Help: "Connections turned away because too many were open."}, func() float64 { _, r := s.gate.stats(); return float64(r) }),
+	} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("api: metrics: %w", err)
+		}
+	}
+	page := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	m.page = fasthttpadaptor.NewFastHTTPHandler(page)
+	return m, nil
+}
+
+func (m *metrics) endpoint(path string) *endpointMetrics {
+	return &endpointMetrics{metrics: m, path: path, sent: m.sent.WithLabelValues(path)}
+}
+
+// observe counts one answer.
+func (e *endpointMetrics) observe(status int, took time.Duration, bytes int) {
+	c := e.class(status / 100)
+	c.requests.Inc()
+	c.seconds.Observe(took.Seconds())
+	e.sent.Add(float64(bytes))
+}
+
+func (e *endpointMetrics) class(n int) *classMetrics {
+	if n < 1 || n >= len(e.classes) {
+		n = 5
+	}
+	if c := e.classes[n].Load(); c != nil {
+		return c
+	}
+	// Two first requests may both do this; the vectors give both the same children.
+	label := string(rune('0'+n)) + "xx"
+	c := &classMetrics{
+		requests: e.metrics.requests.WithLabelValues(e.path, label),
+		seconds:  e.metrics.seconds.WithLabelValues(e.path, label),
+	}
+	e.classes[n].Store(c)
+	return c
+}
+
+// showMetrics answers /metrics.
+func showMetrics(x *exchange) error {
+	x.server.metrics.page(x.ctx)
+	if x.ctx.Response.StatusCode() >= 500 {
+		return errors.New("api: the metrics could not be gathered")
+	}
+	return nil
+}

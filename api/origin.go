@@ -1,0 +1,50 @@
+package api
+
+import (
+	"bytes"
+)
+
+var (
+	headerFetchSite = []byte("Sec-Fetch-Site")
+	headerOrigin    = []byte("Origin")
+)
+
+// checkOrigin refuses a mutation that a browser sends for another site: GET changes state here, and so any page could. Clients
+// that are no browsers send neither header. Of another origin of the same site a browser may send no Origin, so that
+// Sec-Fetch-Site must say same-origin, or none for an address that the user typed.
+//
+// The scheme is not compared: a proxy in front may end TLS. A page from a host name that an attacker points at this server passes
+// (DNS rebinding); tokens are the defence against that.
+func (x *exchange) checkOrigin() error {
+	header := &x.ctx.Request.Header
+	origin := header.PeekCanonical(headerOrigin)
+	site := header.PeekCanonical(headerFetchSite)
+	if len(origin) == 0 && len(site) == 0 {
+		return nil
+	}
+	for _, allowed := range x.server.config.Origins {
+		if bytes.EqualFold(origin, []byte(allowed)) {
+			return nil
+		}
+	}
+	if len(origin) > 0 {
+		authority := originAuthority(origin)
+		if authority == nil || !bytes.EqualFold(authority, header.Host()) {
+			return refuse(kindCrossSite, "the Origin header names another site than the Host header")
+		}
+	}
+	switch string(site) {
+	case "", "same-origin", "none":
+		return nil
+	}
+	return refuse(kindCrossSite, "the browser says that another site sent this (Sec-Fetch-Site)")
+}
+
+// originAuthority returns the host and port of an origin, nil when it is none, as "null" is.
+func originAuthority(origin []byte) []byte {
+	scheme, authority, found := bytes.Cut(origin, []byte("://"))
+	if !found || len(scheme) == 0 || len(authority) == 0 || bytes.ContainsAny(authority, "/?#@ ") {
+		return nil
+	}
+	return authority
+}

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"strconv"
+
+	"viakv/api/kv"
+)
+
+// scanKind is what a scan delivers of each pair.
+type scanKind uint8
+
+const (
+	kindKeys scanKind = iota
+	kindValues
+	kindPairs
+)
+
+// rows renders a scan: an array of strings or an object, or NDJSON. A row begins on a line of its own in both.
+type rows struct {
+	kind   scanKind
+	ndjson bool
+	count  int
+}
+
+// maxRow is the longest row: each character as \u00XX or as four bytes, and what stands around key and value.
+const maxRow = 6*(kv.MaxKeyCharacters+kv.MaxValueCharacters) + 64
+
+func (r *rows) contentType() string {
+	if r.ndjson {
+		return ndjsonType
+	}
+	return jsonType
+}
+
+func (r *rows) begin(dst []byte) []byte {
+	switch {
+	case r.ndjson:
+		return dst
+	case r.kind == kindPairs:
+		return append(dst, '{')
+	}
+	return append(dst, '[')
+}
+
+func (r *rows) append(dst []byte, p *kv.Pair) []byte {
+	if !r.ndjson && r.count > 0 {
+		dst = append(dst, ',', '\n')
+	}
+	r.count++
+	switch r.kind {
+	case kindKeys:
+		dst = appendJSON(dst, p.Key)
+	case kindValues:
+		dst = appendJSON(dst, p.Value)
+	default:
+		if !r.ndjson {
+			dst = appendJSON(dst, p.Key)
+			dst = append(dst, ':')
+			return appendJSON(dst, p.Value)
+		}
+		dst = append(dst, `{"key":`...)
+		dst = appendJSON(dst, p.Key)
+		dst = append(dst, `,"value":`...)
+		dst = appendJSON(dst, p.Value)
+		return append(dst, '}', '\n')
+	}
+	if r.ndjson {
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// end appends what tells a whole answer from one that was cut.
+func (r *rows) end(dst []byte, cursor string) []byte {
+	switch {
+	case !r.ndjson && r.kind == kindPairs:
+		return append(dst, '}', '\n')
+	case !r.ndjson:
+		return append(dst, ']', '\n')
+	}
+	dst = append(dst, `{"end":true,"count":`...)
+	dst = strconv.AppendInt(dst, int64(r.count), 10)
+	if cursor != "" {
+		dst = append(dst, `,"cursor":`...)
+		dst = appendJSON(dst, []byte(cursor))
+	}
+	return append(dst, '}', '\n')
+}

@@ -1,0 +1,212 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+
+	"viakv/api/kv"
+)
+
+const (
+	headerCursor = "X-Viakv-Cursor"
+
+	// maxPageBytes ends a page before its limit is reached: the page is built in memory, because its cursor goes before it.
+	maxPageBytes = 4 << 20
+	// minCompressed is the size below which compression is not worth its header.
+	minCompressed = 1 << 10
+	maxCursor     = 512
+)
+
+func scanKeys(x *exchange) error   { return x.scan(kindKeys) }
+func scanValues(x *exchange) error { return x.scan(kindValues) }
+func scanAll(x *exchange) error    { return x.scan(kindPairs) }
+
+// scan is one request's walk over the store. What fits the first buffer, and every page, is an ordinary response with its length; only what is
+// larger becomes a stream.
+type scan struct {
+	scanner kv.Scanner
+	ctx     context.Context // ends with the server's, or when the scan does
+	cancel  context.CancelFunc
+	server  *Server
+	batch   kv.Batch
+	next    int // of the batch's pairs
+	limit   int // pairs; 0: all
+	rows    rows
+	coding  coding
+	buffer  []byte // chunkHead bytes, then what was rendered and not yet sent
+	scratch *[]byte
+}
+
+func (x *exchange) scan(kind scanKind) error {
+	s := x.server
+	options, limit, ndjson, err := x.scanOptions()
+	if err != nil {
+		return err
+	}
+	options.Values = kind != kindKeys
+	select {
+	case s.scans <- struct{}{}:
+	default:
+		s.metrics.overloads.Inc()
+		return overload("the server runs as many scans as it may (" + strconv.Itoa(s.config.MaxScans) + ")")
+	}
+	c := &scan{server: s, limit: limit, rows: rows{kind: kind, ndjson: ndjson},
+		coding: chooseCoding(x.ctx.Request.Header.PeekCanonical(headerAcceptEncoding))}
+	streaming := false
+	defer func() {
+		if !streaming {
+			c.close()
+		}
+	}()
+	c.ctx, c.cancel = context.WithCancel(s.base)
+	if c.scanner, err = s.config.Store.Scan(c.ctx, options); err != nil {
+		return err
+	}
+	c.scratch = scanBuffers.Get().(*[]byte)
+	c.buffer = c.rows.begin((*c.scratch)[:chunkHead])
+	room := streamBuffer
+	if limit > 0 {
+		room = maxPageBytes
+	}
+	complete, cursor, err := c.fill(room)
+	if err != nil {
+		return err
+	}
+	header := &x.ctx.Response.Header
+	header.Set(fasthttp.HeaderVary, "Accept, Accept-Encoding")
+	header.SetContentType(c.rows.contentType())
+	if cursor != "" {
+		header.Set(headerCursor, cursor)
+	}
+	if complete {
+		s.metrics.pairs.Add(float64(c.rows.count))
+		return c.respond(x.ctx, cursor)
+	}
+	streaming = true
+	x.stream(c)
+	return nil
+}
+
+// scanOptions reads a scan's parameters.
+func (x *exchange) scanOptions() (o kv.ScanOptions, limit int, ndjson bool, err error) {
+	if o.Options, err = x.options(); err != nil {
+		return o, 0, false, err
+	}
+	o.Deadline = x.start.Add(x.server.config.ScanTimeout)
+	if limit, err = x.limit(); err != nil {
+		return o, 0, false, err
+	}
+	if o.Snapshot, err = x.flag(parameterSnapshot); err != nil {
+		return o, 0, false, err
+	}
+	if x.parameters.seen.has(parameterCursor) {
+		var room [maxCursor]byte
+		cursor, err := x.text(parameterCursor, room[:], maxCursor)
+		if err != nil {
+			return o, 0, false, err
+		}
+		o.Cursor = string(cursor)
+	}
+	if x.parameters.seen.has(parameterPrefix) {
+		prefix, err := x.text(parameterPrefix, x.keyBuffer[:], kv.MaxKeyCharacters)
+		if err != nil {
+			return o, 0, false, err
+		}
+		o.Prefix = string(prefix)
+	}
+	format, err := x.short(parameterFormat)
+	switch {
+	case err != nil:
+		return o, 0, false, err
+	case !x.parameters.seen.has(parameterFormat):
+		accept := x.ctx.Request.Header.PeekCanonical(headerAccept)
+		ndjson = len(accept) > 0 && prefer(accept, jsonType, ndjsonType) == 1
+	case format == "ndjson":
+		ndjson = true
+	case format != "json":
+		return o, 0, false, badParameter(parameterFormat, "give json or ndjson")
+	}
+	return o, limit, ndjson, nil
+}
+
+// fill renders rows until the scan ends, its limit is reached, or the buffer holds room bytes. Complete means that nothing is left to
+// do for this request; the cursor then says where the next page begins. A page is complete when it is full.
+func (c *scan) fill(room int) (complete bool, cursor string, err error) {
+	for {
+		for {
+			full := len(c.buffer) >= room
+			if c.limit > 0 && (full || c.rows.count == c.limit) {
+				return true, c.scanner.Cursor(c.next), nil
+			}
+			if full {
+				return false, "", nil
+			}
+			if c.next == len(c.batch.Pairs) {
+				break
+			}
+			c.buffer = c.rows.append(c.buffer, &c.batch.Pairs[c.next])
+			c.next++
+		}
+		c.next = 0
+		c.batch.Reset()
+		ctx, cancel := context.WithTimeout(c.ctx, c.server.config.ScanTimeout)
+		more, err := c.scanner.Next(ctx, &c.batch)
+		cancel()
+		if err != nil {
+			return false, "", err
+		}
+		if !more {
+			return true, "", nil
+		}
+	}
+}
+
+// respond answers with what is in the buffer.
+func (c *scan) respond(ctx *fasthttp.RequestCtx, cursor string) error {
+	c.buffer = c.rows.end(c.buffer, cursor)
+	body := c.buffer[chunkHead:]
+	if c.coding == identity || len(body) < minCompressed {
+		ctx.SetBody(body)
+		return nil
+	}
+	var compressed bytes.Buffer
+	e, err := acquireEncoder(c.coding, &compressed)
+	if err != nil {
+		return err
+	}
+	defer releaseEncoder(c.coding, e)
+	if _, err := e.Write(body); err != nil {
+		return err
+	}
+	if err := e.Close(); err != nil {
+		return err
+	}
+	ctx.Response.Header.SetContentEncoding(c.coding.String())
+	ctx.Response.SetBodyRaw(compressed.Bytes())
+	return nil
+}
+
+// close gives everything back that a scan holds.
+func (c *scan) close() {
+	if c.scanner != nil {
+		c.scanner.Close()
+	}
+	if c.cancel != nil {
+		c.cancel()
+	}
+	if c.scratch != nil && cap(c.buffer) <= 2*streamBuffer {
+		*c.scratch = c.buffer[:cap(c.buffer)]
+		scanBuffers.Put(c.scratch)
+	}
+	<-c.server.scans
+}
+
+// scanBuffers hold a stream's buffer and one row more; a page's may grow beyond and is then left to the collector.
+var scanBuffers = sync.Pool{New: func() any {
+	b := make([]byte, chunkHead+streamBuffer+maxRow)
+	return &b
+}}

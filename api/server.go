@@ -1,0 +1,139 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// Server serves a store over HTTP. Its methods are safe for concurrent use.
+type Server struct {
+	config  Config
+	log     *zap.Logger
+	metrics *metrics
+	public  *fasthttp.Server
+	gate    *gate // counts and closes the public connections
+
+	// base is the context of every call to the store. It ends when Shutdown's time is up.
+	base   context.Context
+	cancel context.CancelFunc
+
+	idPrefix  []byte
+	requests  atomic.Uint64 // numbered by request id
+	inFlight  atomic.Int64
+	scans     chan struct{} // holds a token for each running scan
+	streams   sync.WaitGroup
+	draining  atomic.Bool
+	exchanges sync.Pool
+}
+
+// New checks the configuration and builds a server. It starts nothing.
+func New(config Config) (*Server, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	config = config.withDefaults()
+	s := &Server{
+		config: config,
+		// The log of a failing store must not become a load of its own: of the same message 20 a second are kept, then every 100th.
+		log: config.Logger.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+			return zapcore.NewSamplerWithOptions(c, time.Second, 20, 100)
+		})),
+		scans: make(chan struct{}, config.MaxScans),
+		gate:  newGate(config.MaxConnections, config.MaxConnectionsPerIP),
+	}
+	s.exchanges.New = func() any { return new(exchange) }
+	var id [4]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, fmt.Errorf("api: no randomness for request ids: %w", err)
+	}
+	s.idPrefix = hex.AppendEncode(nil, id[:])
+	m, err := newMetrics(config.Registry, s)
+	if err != nil {
+		return nil, err
+	}
+	s.metrics = m
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.public = s.newServer(s.routes(endpoints), config.MaxConnections)
+	return s, nil
+}
+
+// newServer sets up fasthttp. The number of connections is bounded by the gate, which answers those that it turns away; fasthttp's own
+// bound lies above it.
+func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fasthttp.Server {
+	return &fasthttp.Server{
+		Name:                         "viakv",
+		Handler:                      handler,
+		ErrorHandler:                 s.malformed,
+		Logger:                       fasthttpLogger{s.log},
+		Concurrency:                  2*connections + 64,
+		ReadBufferSize:               s.config.MaxHeaderBytes,
+		MaxRequestBodySize:           s.config.MaxBodyBytes,
+		ReadTimeout:                  s.config.ReadTimeout,
+		WriteTimeout:                 s.config.WriteTimeout,
+		IdleTimeout:                  s.config.IdleTimeout,
+		DisablePreParseMultipartForm: true, // would write files of requests that we refuse
+		SecureErrorLogMessage:        true, // requests carry keys and values (A7)
+		CloseOnShutdown:              true,
+		NoDefaultContentType:         true,
+	}
+}
+
+// Serve answers the public API on a listener until Shutdown, which makes it return nil. It closes the listener, and may run
+// on several at once.
+func (s *Server) Serve(l net.Listener) error {
+	return s.serve(s.public, &gatedListener{Listener: l, gate: s.gate})
+}
+
+func (s *Server) serve(server *fasthttp.Server, l net.Listener) error {
+	if s.base.Err() != nil {
+		return errors.Join(errors.New("api: the server was shut down"), l.Close())
+	}
+	if err := server.Serve(l); err != nil {
+		return fmt.Errorf("api: serving %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Drain makes /readyz fail from now on, so that load balancers send no more. Everything is still served.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Shutdown closes the listeners and the idle connections and waits for the requests and streams in flight. When ctx ends first, it cancels
+// them, closes their connections, waits until they are gone, which takes no longer than the store takes to notice, and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	defer s.cancel()
+	streamed := make(chan struct{})
+	err := s.public.ShutdownWithContext(ctx)
+	go func() {
+		s.streams.Wait()
+		close(streamed)
+	}()
+	select {
+	case <-streamed:
+	case <-ctx.Done():
+		err = ctx.Err()
+		s.cancel()
+		s.gate.closeAll()
+		<-streamed
+	}
+	s.gate.wait()
+	return err
+}
+
+// fasthttpLogger passes fasthttp's own messages on. They concern single connections.
+type fasthttpLogger struct{ log *zap.Logger }
+
+func (l fasthttpLogger) Printf(format string, args ...any) {
+	l.log.Debug("connection", zap.String("message", fmt.Sprintf(format, args...)))
+}
