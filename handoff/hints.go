@@ -69,8 +69,8 @@ func (h *hints) take(i version.Incarnation, n int, dst []string) []string {
 	return dst
 }
 
-// collapse reports whether keys of the member were lost to the bound, and begins to note them again: the caller runs the repair that makes up
-// for them, or calls spill.
+// collapse reports whether keys of the member were lost to the bound, and begins to note them anew: the caller runs a repair that
+// makes up for those lost, and runs it again should it fail.
 func (h *hints) collapse(i version.Incarnation) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -80,13 +80,6 @@ func (h *hints) collapse(i version.Incarnation) bool {
 	}
 	delete(h.sets, i)
 	return true
-}
-
-// spill notes that keys of the member are unknown.
-func (h *hints) spill(i version.Incarnation) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.sets[i] = &hintSet{overflow: true}
 }
 
 // count returns how many keys are noted for a member, and whether there are more that are not.

@@ -50,11 +50,11 @@ func (d *Driver) mend(ctx context.Context) {
 		now := time.Now()
 		if v.Self.Active {
 			due := turn.next(v, now)
-			for i, m := range v.Others {
+			for _, m := range v.Others {
 				if m.Incarnation == 0 {
 					continue
 				}
-				d.look(ctx, v, m, i, m.Incarnation == due, now, &work)
+				d.look(ctx, v, m, m.Incarnation == due, now, &work)
 			}
 		}
 		select {
@@ -66,7 +66,7 @@ func (d *Driver) mend(ctx context.Context) {
 }
 
 // look decides whether a member needs work, and starts it.
-func (d *Driver) look(ctx context.Context, v *View, m Member, place int, turn bool, now time.Time, work *sync.WaitGroup) {
+func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now time.Time, work *sync.WaitGroup) {
 	w := d.mender(m.Incarnation)
 	select {
 	case ok := <-w.ended:
@@ -79,26 +79,24 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, place int, turn bo
 	default:
 	}
 	reachable := d.cfg.Peers.Reachable(m)
-	if reachable && !w.was && w.seen && m.Active {
-		w.repair, w.due = true, now.Add(time.Duration(place)*returnStagger)
+	if reachable && !w.was && w.seen {
+		w.repair, w.due = true, now.Add(time.Duration(v.place(m))*returnStagger)
 	}
 	w.was, w.seen = reachable, true
 	if turn || w.wanted.Swap(false) {
 		w.repair = true
 	}
-	if d.hints.collapse(m.Incarnation) {
-		d.stats.collapsed.Add(1)
-		if m.Active { // a rebuilding member copies everything anyway
-			w.repair = true
-		}
-	}
-	hinted, _ := d.hints.count(m.Incarnation)
-	repair := w.repair && m.Active && hinted == 0 && !now.Before(w.due)
+	hinted, overflow := d.hints.count(m.Incarnation)
+	// A rebuilding member copies everything anyway. One with hints gets them first: then there is little left to compare.
+	repair := (w.repair || overflow) && m.Active && hinted == 0 && !now.Before(w.due)
 	if !reachable || now.Before(w.rest) || !repair && hinted == 0 || !w.busy.CompareAndSwap(false, true) {
 		return
 	}
 	if repair {
 		w.repair = false
+		if d.hints.collapse(m.Incarnation) {
+			d.stats.collapsed.Add(1)
+		}
 	}
 	work.Go(func() {
 		err := d.replay(ctx, v, m)

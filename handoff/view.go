@@ -72,6 +72,16 @@ func (v *View) named(name string) (Member, bool) {
 	return Member{}, false
 }
 
+// place returns how many others come before this node, by name, among those that look after a member.
+func (v *View) place(of Member) (n int) {
+	for _, m := range v.Others {
+		if m.Active && m.Name < v.Self.Name && m.Name != of.Name {
+			n++
+		}
+	}
+	return n
+}
+
 // preference lists the active other members in the order in which a partition prefers them.
 func (v *View) preference(p keyspace.Partition) []Member {
 	names := v.Ring.Members()

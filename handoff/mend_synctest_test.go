@@ -1,0 +1,269 @@
+package handoff
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"viakv/quorum/version"
+)
+
+// cut separates a node from the others, heal brings it back.
+func (m *fakeMesh) cut(x *fakeNode, down bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x.down = down
+}
+
+func (m *fakeMesh) count(op string) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, o := range m.asked {
+		if len(o) >= len(op) && o[:len(op)] == op {
+			n++
+		}
+	}
+	return n
+}
+
+func TestHintsAreReplayedWithThePresentRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, nil)
+		defer m.stop()
+		m.fill(100)
+		a, c := m.nodes[0], m.nodes[2]
+		a.run(t)
+		m.cut(c, true)
+		time.Sleep(time.Second)
+		for i := range 1500 {
+			key := fmt.Sprintf("new-%04d", i)
+			a.store.set(key, value(5, "missed"))
+			a.driver.Miss("n3", c.self.Incarnation, []byte(key))
+			a.store.set(key, value(6, "newer")) // H4: this one is sent
+		}
+		a.driver.Miss("n3", c.self.Incarnation, []byte("purged since")) // there is nothing to send
+		time.Sleep(5 * time.Second)
+		if n := a.driver.Hints(c.self.Incarnation); n != 1501 {
+			t.Fatalf("%d hints while the member is away, want 1501", n)
+		}
+		m.cut(c, false)
+		eventually(t, time.Second, "c is equal", func() bool { return m.equal(a, c) && a.driver.Hints(c.self.Incarnation) == 0 })
+		if r := c.store.get("new-0000"); string(r.Value) != "newer" {
+			t.Errorf("replayed %q", r.Value)
+		}
+		if s := a.driver.Stats(); s.Replayed != 1500 || s.Hinted != 1501 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// A replay that fails in the middle loses no hint, and one that is cut by an epoch neither.
+func TestAReplayThatFailsIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, nil)
+		defer m.stop()
+		a, c := m.nodes[0], m.nodes[2]
+		for i := range 2000 {
+			key := fmt.Sprintf("k%04d", i)
+			a.store.set(key, value(5, "v"))
+			a.driver.Miss("n3", c.self.Incarnation, []byte(key))
+		}
+		pushes := 0
+		m.hook = func(op string, _, _ *fakeNode) error {
+			if op == "push" {
+				if pushes++; pushes == 2 || pushes == 4 {
+					return errCut
+				}
+			}
+			return nil
+		}
+		a.run(t)
+		time.Sleep(3 * time.Millisecond)
+		m.step()
+		eventually(t, 10*time.Second, "c is equal", func() bool { return m.equal(a, c) })
+		if pushes < 5 {
+			t.Errorf("%d pushes: the failures were not met", pushes)
+		}
+	})
+}
+
+func TestHintsPastTheBoundBecomeARepair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, func(c *Config) { c.HintLimit = 10 })
+		defer m.stop()
+		m.fill(2000)
+		a, c := m.nodes[0], m.nodes[2]
+		a.run(t)
+		m.cut(c, true)
+		time.Sleep(time.Second)
+		for i := range 100 {
+			key := fmt.Sprintf("key-%06d", i*17)
+			a.store.set(key, value(5, "missed"))
+			a.driver.Miss("n3", c.self.Incarnation, []byte(key))
+		}
+		c.store.set("only here", value(4, "v")) // repair goes both ways
+		m.cut(c, false)
+		eventually(t, 5*time.Second, "a and c are equal", func() bool { return m.equal(a, c) })
+		if s := a.driver.Stats(); s.Collapsed != 1 || s.Repairs == 0 || s.Replayed != 0 {
+			t.Errorf("%+v", s)
+		}
+		if r := a.store.get("only here"); !r.Live() {
+			t.Error("what only the other had was not fetched")
+		}
+	})
+}
+
+// A member that comes back is compared with even when no hint is known here: its misses may be noted at a node that died.
+func TestAReturnBringsARepair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, nil)
+		defer m.stop()
+		m.fill(2000)
+		a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
+		a.run(t)
+		b.run(t)
+		time.Sleep(time.Second)
+		m.cut(c, true)
+		time.Sleep(time.Second)
+		for i := range 1000 {
+			key := fmt.Sprintf("key-%06d", i)
+			a.store.set(key, value(5, "missed"))
+			b.store.set(key, value(5, "missed"))
+		}
+		m.cut(c, false)
+		eventually(t, time.Second, "all are equal", func() bool { return m.equal(a, b, c) })
+		time.Sleep(time.Second)
+		if s := a.driver.Stats().Sent + b.driver.Stats().Sent; s != 1000 {
+			t.Errorf("%d records were sent, want each once", s)
+		}
+	})
+}
+
+func TestRepairTakesTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 4, func(c *Config) { c.RepairEvery = 10 * time.Second })
+		defer m.stop()
+		m.fill(500)
+		a := m.nodes[1]
+		a.run(t)
+		for i, x := range m.nodes {
+			x.store.set(fmt.Sprintf("only-%d", i), value(uint64(i+3), "v"))
+		}
+		time.Sleep(31 * time.Second)
+		for _, to := range []string{"n1", "n3", "n4"} {
+			if m.count("digests n2>"+to) == 0 {
+				t.Errorf("%s was never compared with", to)
+			}
+		}
+		if a.store.len() != 504 {
+			t.Errorf("%d keys, want all 504", a.store.len())
+		}
+	})
+}
+
+// H5: a write under way makes a range differ once; nothing is exchanged for it.
+func TestWhatDiffersOnceIsNotExchanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 2, func(c *Config) { c.RepairEvery = time.Second })
+		defer m.stop()
+		m.fill(500)
+		a, b := m.nodes[0], m.nodes[1]
+		a.store.set("key-000001", value(5, "under way"))
+		digests := 0
+		m.hook = func(op string, _, _ *fakeNode) error {
+			if op == "digests" {
+				if digests++; digests == 3 { // whole, partitions, and now again the one that differs
+					b.store.mergeLocked("key-000001", value(5, "under way"))
+				}
+			}
+			return nil
+		}
+		a.run(t)
+		time.Sleep(1500 * time.Millisecond)
+		if m.count("digests") < 3 || m.count("tags") != 0 || m.count("push") != 0 {
+			t.Errorf("%d digests, %d tags, %d pushes; want a second comparison and no exchange", m.count("digests"), m.count("tags"), m.count("push"))
+		}
+	})
+}
+
+// H1: what was read before a purge is not stored after it, whichever way it travels.
+func TestNothingCrossesAnEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, op := range []string{"tags", "fetch", "push"} {
+			m := newMesh(t, 2, func(c *Config) { c.RepairEvery = time.Second })
+			a, b := m.nodes[0], m.nodes[1]
+			a.store.set("mine", value(5, "old"))
+			b.store.set("theirs", value(5, "old"))
+			stepped := false
+			m.hook = func(o string, _, _ *fakeNode) error {
+				if o == op && !stepped {
+					stepped = true
+					// Both keys are removed and their tombstones purged at the next epoch, with the request still under way.
+					for _, x := range m.nodes {
+						x.store.mu.Lock()
+						x.store.records, x.store.sorted = map[string]version.Record{}, nil
+						x.store.epoch++
+						x.store.mu.Unlock()
+					}
+				}
+				return nil
+			}
+			a.run(t)
+			time.Sleep(3 * time.Second)
+			if !stepped {
+				t.Fatalf("%s never came", op)
+			}
+			if a.store.len()+b.store.len() != 0 {
+				t.Errorf("a value came back from before the purge, by way of %s", op)
+			}
+			m.stop()
+		}
+	})
+}
+
+func TestBarrierMergesEnoughMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 4, nil)
+		defer m.stop()
+		m.fill(300)
+		a := m.nodes[0]
+		m.nodes[1].store.set("only-2", value(3, "v"))
+		m.nodes[2].store.set("only-3", value(4, "v"))
+		m.cut(m.nodes[3], true)
+		a.owes = &Barrier{Change: m.epoch + 1, From: []string{"n1", "n2", "n3", "n4"}, Need: 3}
+		m.step()
+		a.run(t)
+		eventually(t, 5*time.Second, "the barrier is done", func() bool { return a.Current().Barrier == nil })
+		for _, key := range []string{"only-2", "only-3"} {
+			if r := a.store.get(key); !r.Live() {
+				t.Errorf("%s was not merged", key)
+			}
+		}
+	})
+}
+
+// Too few of the barrier's members answer: it waits, and goes on when one returns.
+func TestBarrierWaitsForItsMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, nil)
+		defer m.stop()
+		a, b := m.nodes[0], m.nodes[1]
+		m.cut(b, true)
+		m.cut(m.nodes[2], true)
+		a.owes = &Barrier{Change: m.epoch + 1, From: []string{"n2", "n3"}, Need: 2}
+		m.step()
+		a.run(t)
+		time.Sleep(10 * time.Second)
+		if a.Current().Barrier == nil {
+			t.Fatal("the barrier was reported without its members")
+		}
+		if p, _ := a.driver.Progress(); p == nil || p.Kind != "barrier" {
+			t.Fatalf("progress %+v", p)
+		}
+		m.cut(b, false)
+		m.cut(m.nodes[2], false)
+		m.step()
+		eventually(t, 10*time.Second, "the barrier is done", func() bool { return a.Current().Barrier == nil })
+	})
+}

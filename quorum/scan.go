@@ -1,0 +1,274 @@
+package quorum
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// A scan walks over the buckets of this node's own copy in the order of ranks, a round of them at a time:
+//
+//	copy a round of own buckets ─▶ ask R-1 peers for their digests of exactly these ranges
+//	   a range agrees ─▶ all its keys satisfy D4: deliver the own records
+//	   it differs     ─▶ look again: a write was under way, mostly
+//	      it differs twice ─▶ copy the range from the same peers; read each key on which they differ through the coordinator
+//
+// While a round is delivered the next is prepared. Its invariants:
+//
+//	C1. A key is delivered at most once: rounds are disjoint intervals of ranks, however the buckets split and merge meanwhile.
+//	C2. Each pair delivered is what a read of its key would have answered at some moment of the scan: its record was on as many replicas, at
+//	    one epoch, as a read asks (D4), or a read answered it.
+//	C3. A round is stamped with one epoch. When the epoch ends the round is made again; a clear ends the scan.
+//	C4. A cursor is a place in the order of ranks and nothing else. Every node of the cluster can go on from it.
+//	C5. A scan whose reader stops costs two rounds of memory and no lock.
+
+// ErrEpochOver is what Copies answer when the epoch of a call is over, here or at the peer.
+var ErrEpochOver = errStale
+
+// Digest sums up the records of a range: the digests of disjoint ranges add up, and equal digests mean equal records.
+type Digest [4]uint64
+
+// Add returns the digest of both ranges.
+func (d Digest) Add(o Digest) Digest {
+	return Digest{d[0] + o[0], d[1] + o[1], d[2] + o[2], d[3] + o[3]}
+}
+
+// Bucket is a copy of the records of a range.
+type Bucket struct {
+	Range   keyspace.Range
+	Digest  Digest
+	Records []Ranked // ascending by rank and key; borrow Memory
+	Memory  any      // whatever the Copies keep the bytes in, from one use to the next
+
+	from keyspace.Rank // what lies below is not this bucket's to deliver: buckets were merged meanwhile (C1)
+}
+
+// Ranked is a record and its place.
+type Ranked struct {
+	Rank   keyspace.Rank
+	Key    []byte
+	Record version.Record
+}
+
+// Copies gives a scan whole ranges, of this node's own replica and of others. A call is stamped with the view's epoch and answers ErrEpochOver
+// once that has ended. Safe for concurrent use.
+type Copies interface {
+	// Own fills b with the own bucket that holds a rank; b.Range may begin below it. It does not block.
+	Own(v *View, at keyspace.Rank, b *Bucket) error
+	// OwnDigests appends the own replica's digests of the ranges. It does not block.
+	OwnDigests(v *View, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
+	// Digests appends a member's digests of the ranges, at most MaxScanRanges. It blocks until the reply or the end of ctx.
+	Digests(ctx context.Context, v *View, member int, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
+	// Copy fills b with all that a member holds in a range. It blocks likewise.
+	Copy(ctx context.Context, v *View, member int, r keyspace.Range, b *Bucket) error
+	// Authority returns who may make cursors at the view: the cluster, and the secret that its members share.
+	Authority(v *View) (cluster uint64, key [16]byte)
+}
+
+// MaxScanRanges bounds the ranges that a scan asks about at once.
+const MaxScanRanges = 256
+
+// Sizes of rounds, in buckets: a scan that stops soon has not copied much, one that goes on asks seldom.
+const (
+	firstRound   = 8
+	roundGrowth  = 4
+	longestRound = 128
+)
+
+// Scans makes scanners.
+type Scans struct {
+	coordinator *Coordinator
+	copies      Copies
+	turn        atomic.Uint32 // where the next scan begins to ask, so that peers share the work
+	stats       scanCounters
+}
+
+// NewScans returns scans over what the coordinator reads.
+func NewScans(c *Coordinator, copies Copies) *Scans { return &Scans{coordinator: c, copies: copies} }
+
+// ScanStats counts what scans did.
+type ScanStats struct {
+	Scans   uint64 // begun
+	Agreed  uint64 // buckets on which the replicas agreed at once
+	Again   uint64 // buckets that were looked at a second time
+	Merged  uint64 // buckets that differed twice
+	Read    uint64 // keys read one by one because of that
+	Renewed uint64 // rounds made again at a newer epoch
+}
+
+type scanCounters struct{ scans, agreed, again, merged, read, renewed atomic.Uint64 }
+
+// Stats returns the present counts.
+func (s *Scans) Stats() ScanStats {
+	return ScanStats{
+		Scans: s.stats.scans.Load(), Agreed: s.stats.agreed.Load(), Again: s.stats.again.Load(),
+		Merged: s.stats.merged.Load(), Read: s.stats.read.Load(), Renewed: s.stats.renewed.Load(),
+	}
+}
+
+// Scan begins a scan, or resumes one.
+func (s *Scans) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
+	v := s.coordinator.cfg.Views.Current()
+	if v == nil || v.Incarnation() == 0 {
+		return nil, errNotServing
+	}
+	if _, err := resolve(o.R, "r", v.Slots, v.R); err != nil {
+		return nil, err
+	}
+	x := &scanner{scans: s, options: o, generation: v.Generation, view: v, turn: int(s.turn.Add(1)), size: firstRound}
+	if o.Cursor != "" {
+		cluster, key := s.copies.Authority(v)
+		at, err := parseCursor(o.Cursor, cluster, key, v.Generation, &o)
+		if err != nil {
+			return nil, err
+		}
+		x.start = at
+	}
+	s.stats.scans.Add(1)
+	// The rounds are made under a context of the scanner's own: Close ends it, whoever has given up meanwhile.
+	x.ctx, x.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	x.rounds, x.free = make(chan *round), make(chan *round, 2)
+	x.free <- new(round)
+	x.free <- new(round)
+	x.producer.Go(x.produce)
+	return x, nil
+}
+
+// scanner is one scan under way: a producer of rounds, and the reader that takes them.
+type scanner struct {
+	scans      *Scans
+	options    kv.ScanOptions
+	generation version.Generation
+	start      place
+	ctx        context.Context
+	cancel     context.CancelFunc
+	producer   sync.WaitGroup
+	rounds     chan *round // to the reader
+	free       chan *round // back to the producer
+
+	// The reader's.
+	current *round // delivered last
+	ahead   *round // taken from the producer already
+	ended   bool
+
+	// The producer's.
+	view  *View
+	turn  int                          // whom to ask first
+	size  int                          // of the next round
+	began keyspace.Rank                // where the first bucket begins
+	sums  *[keyspace.Partitions]Digest // of a snapshot: what was delivered of each partition
+	peers []int
+	look  lookBuffers
+}
+
+// Next implements kv.Scanner.
+func (x *scanner) Next(ctx context.Context, b *kv.Batch) (bool, error) {
+	x.recycle()
+	if err := x.advance(ctx); err != nil || x.ahead == nil {
+		return false, err
+	}
+	x.current, x.ahead = x.ahead, nil
+	if err := x.current.err; err != nil {
+		x.ended = true
+		return false, err
+	}
+	b.Reset()
+	b.Pairs = append(b.Pairs, x.current.pairs...)
+	return true, nil
+}
+
+// advance takes rounds from the producer until there is one to deliver.
+func (x *scanner) advance(ctx context.Context) error {
+	for x.ahead == nil && !x.ended {
+		select {
+		case r, ok := <-x.rounds:
+			switch {
+			case !ok:
+				x.ended = true
+			case r.err == nil && len(r.pairs) == 0:
+				x.free <- r
+			default:
+				x.ahead = r
+			}
+		case <-ctx.Done():
+			return &kv.Unavailable{Outcome: kv.None, Reason: "the scan was given up while it waited for its replicas", Err: ctx.Err()}
+		}
+	}
+	return nil
+}
+
+// recycle gives the round delivered last back: its memory is overwritten from here on.
+func (x *scanner) recycle() {
+	if x.current != nil && !x.ended {
+		x.free <- x.current
+	}
+	x.current = nil
+}
+
+// Cursor implements kv.Scanner. After the last pair of a batch it waits for the next round: only that tells whether anything follows.
+func (x *scanner) Cursor(n int) string {
+	r := x.current
+	switch {
+	case r == nil:
+		return ""
+	case n <= 0:
+		return x.cursor(r.at)
+	case n < len(r.pairs):
+		key := r.pairs[n-1].Key
+		return x.cursor(place{rank: r.view.Seed.Hash(key).Rank(), key: key})
+	}
+	_ = x.advance(x.ctx)
+	if x.ahead == nil {
+		return ""
+	}
+	return x.cursor(r.next)
+}
+
+func (x *scanner) cursor(p place) string {
+	cluster, key := x.scans.copies.Authority(x.current.view)
+	return appendCursor(p, cluster, key, x.generation, &x.options)
+}
+
+// Close implements kv.Scanner.
+func (x *scanner) Close() {
+	x.cancel()
+	x.producer.Wait()
+}
+
+// produce makes one round after another until the end, an error, or Close.
+func (x *scanner) produce() {
+	defer close(x.rounds)
+	if x.options.Snapshot {
+		x.sums = new([keyspace.Partitions]Digest)
+	}
+	first := true
+	for at, more := x.start, true; more; {
+		var r *round
+		select {
+		case r = <-x.free:
+		case <-x.ctx.Done():
+			return
+		}
+		r.reset(at)
+		r.first = first
+		r.err = x.make(r)
+		first = false
+		if r.err == nil && r.last && x.options.Snapshot {
+			r.err = x.unmoved()
+		}
+		at, more = r.next, r.err == nil && !r.last
+		select {
+		case x.rounds <- r:
+		case <-x.ctx.Done():
+			return
+		}
+	}
+}
+
+// patience is how long a round is tried before the scan gives up.
+func (x *scanner) patience() time.Duration { return max(x.scans.coordinator.cfg.Timeout, time.Second) }

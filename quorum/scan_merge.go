@@ -1,0 +1,96 @@
+package quorum
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// merge delivers a bucket in which the replicas differ: it copies the range from the peers that were asked for its digest, and reads each key on
+// which the copies differ through the coordinator, which repairs it (D4). Keys on which they agree were found on enough replicas, as they are.
+//
+// Without deliver it only repairs.
+func (x *scanner) merge(r *round, v *View, own *Bucket, deliver bool) error {
+	x.scans.stats.merged.Add(1)
+	copies := []*Bucket{own}
+	for _, m := range x.peers {
+		b := r.bucket()
+		r.buckets = append(r.buckets, b)
+		if err := x.scans.copies.Copy(x.ctx, v, m, own.Range, b); err != nil {
+			return err
+		}
+		copies = append(copies, b)
+	}
+	u := union{lists: copies, at: make([]int, len(copies))}
+	for {
+		c, agree, ok := u.next()
+		switch {
+		case !ok:
+			return nil
+		case agree:
+			if deliver && c.Record.Live() && x.wants(r, own, c) {
+				x.add(r, kv.Pair{Key: c.Key, Value: c.Record.Value, Version: c.Record.Tag})
+			}
+		case x.options.Snapshot || x.wants(r, own, c):
+			tag, value, err := x.read(r, c.Key)
+			switch {
+			case errors.Is(err, kv.ErrMissing):
+			case err != nil:
+				return err
+			case deliver:
+				x.add(r, kv.Pair{Key: c.Key, Value: value, Version: tag})
+			}
+		}
+	}
+}
+
+// read asks the coordinator for one key. The value lies in the round.
+func (x *scanner) read(r *round, key []byte) (tag version.Tag, value []byte, err error) {
+	x.scans.stats.read.Add(1)
+	o := x.options.Options
+	o.Deadline = time.Time{} // a scan's deadline is its reader's; each read has the store's own
+	n := len(r.values)
+	// What was appended before stays where it is when this append moves to a larger array.
+	r.values, tag, err = x.scans.coordinator.Get(x.ctx, r.values, key, o)
+	return tag, r.values[n:len(r.values):len(r.values)], err
+}
+
+// union walks over the records of several copies of one range, each ascending by rank and key, key by key.
+type union struct {
+	lists []*Bucket
+	at    []int
+}
+
+// next returns the next key's record in the first copy that has it, and whether all copies hold the same version.
+func (u *union) next() (first *Ranked, agree, ok bool) {
+	for i, l := range u.lists {
+		if u.at[i] < len(l.Records) {
+			if c := &l.Records[u.at[i]]; first == nil || before(c, first) {
+				first = c
+			}
+		}
+	}
+	if first == nil {
+		return nil, false, false
+	}
+	agree = true
+	for i, l := range u.lists {
+		if u.at[i] < len(l.Records) {
+			if c := &l.Records[u.at[i]]; !before(first, c) {
+				u.at[i]++
+				agree = agree && c.Record.Tag == first.Record.Tag
+				continue
+			}
+		}
+		agree = false
+	}
+	return first, agree, true
+}
+
+func before(a, b *Ranked) bool {
+	return cmp.Or(cmp.Compare(a.Rank, b.Rank), bytes.Compare(a.Key, b.Key)) < 0
+}

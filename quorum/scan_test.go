@@ -1,0 +1,414 @@
+package quorum
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+func TestScanDeliversEveryKeyOnceInOrder(t *testing.T) {
+	for _, n := range []int{1, 3, 5} {
+		s := newScanMesh(t, n)
+		s.fill(1500)
+		s.put("gone", version.Record{Tag: version.Tag{Counter: 4, Incarnation: 1, Removed: true}}, 0)
+		for i := range n {
+			s.put("gone", s.replicas[0].records["gone"], i)
+		}
+		for self := range n {
+			got := drain(t, s.scan(self, kv.ScanOptions{Values: true}))
+			m := wantKeys(t, got, 1500)
+			if len(m) != 1500 || m["key-0007"] != "value-7" {
+				t.Errorf("%d nodes: %d keys, %q", n, len(m), m["key-0007"])
+			}
+			if !slices.IsSortedFunc(got, func(a, b pair) int {
+				return int(int64(keyspace.Seed(1).Hash([]byte(a.key)).Rank()>>1) - int64(keyspace.Seed(1).Hash([]byte(b.key)).Rank()>>1))
+			}) {
+				t.Error("not in the order of ranks")
+			}
+		}
+	}
+}
+
+func TestScanOptions(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.fill(300)
+	got := drain(t, s.scan(0, kv.ScanOptions{Prefix: "key-01"}))
+	if len(got) != 100 || got[0].value != "" {
+		t.Errorf("%d keys, first %q", len(got), got[0])
+	}
+	if got := drain(t, s.scan(0, kv.ScanOptions{Prefix: "nothing"})); len(got) != 0 {
+		t.Errorf("%d keys with a prefix that none has", len(got))
+	}
+	sc := s.scan(0, kv.ScanOptions{})
+	var b kv.Batch
+	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil || b.Pairs[0].Value != nil {
+		t.Errorf("%v %v %q: want no value where keys only were asked for", ok, err, b.Pairs[0].Value)
+	}
+	s.put("empty", written(3, ""), 0, 1, 2)
+	sc = s.scan(0, kv.ScanOptions{Prefix: "empty", Values: true})
+	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil || b.Pairs[0].Value == nil {
+		t.Error("an empty value looks like none")
+	}
+	var bad *kv.ArgumentError
+	if _, err := s.scans(0).Scan(context.Background(), kv.ScanOptions{Options: kv.Options{R: 4}}); !errors.As(err, &bad) {
+		t.Errorf("r=4 of 3: %v", err)
+	}
+}
+
+// C2: where replicas differ the scan answers what a read would, and repairs.
+func TestScanReadsWhereReplicasDiffer(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.fill(300)
+	s.put("missed", written(5, "acknowledged"), 1, 2) // acknowledged by two; the scanning node missed it
+	s.put("key-0001", written(5, "newer"), 1, 2)
+	s.put("key-0002", version.Record{Tag: version.Tag{Counter: 1, Incarnation: 9, Removed: true}, Owner: version.Operation{Incarnation: 1, Sequence: 1}}, 1, 2)
+	s.put("key-0003", written(6, "only here"), 0)
+	m := map[string]string{}
+	for _, p := range drain(t, s.scan(0, kv.ScanOptions{Values: true})) {
+		m[p.key] = p.value
+	}
+	if m["missed"] != "acknowledged" || m["key-0001"] != "newer" || m["key-0003"] != "only here" {
+		t.Errorf("%q %q %q", m["missed"], m["key-0001"], m["key-0003"])
+	}
+	if _, there := m["key-0002"]; there || len(m) != 300 {
+		t.Errorf("a removed key is there: %v; %d keys", there, len(m))
+	}
+	holders := 0
+	for _, r := range s.replicas {
+		if string(r.get("key-0003").Value) == "only here" {
+			holders++
+		}
+	}
+	if holders < 2 {
+		t.Error("a value was delivered that no majority holds: the next read could miss it (D4)")
+	}
+}
+
+// C1, C2: under writes, splits and merges each key that is there throughout comes once, with a value that it had meanwhile.
+func TestScanUnderWrites(t *testing.T) {
+	const keys = 400
+	s := newScanMesh(t, 3)
+	s.fill(keys)
+	stop := make(chan struct{})
+	var writers sync.WaitGroup
+	for w := range 3 {
+		writers.Go(func() {
+			r := rand.New(rand.NewPCG(1, uint64(w)))
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				key := fmt.Sprintf("key-%04d", r.IntN(keys))
+				_, _ = s.nodes[w].Set(context.Background(), []byte(key), fmt.Appendf(nil, "new-%d", i), kv.Options{})
+				if i%20 == 0 {
+					s.mu.Lock()
+					s.levels[w] = uint(r.IntN(3))
+					s.mu.Unlock()
+				}
+				time.Sleep(100 * time.Microsecond)
+			}
+		})
+	}
+	for range 3 {
+		for self := range 3 {
+			wantKeys(t, drain(t, s.scan(self, kv.ScanOptions{Values: true})), keys)
+		}
+	}
+	close(stop)
+	writers.Wait()
+}
+
+// C4: pages of any size, continued at any node, are the whole, each key once.
+func TestScanPages(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.fill(700)
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, most := range []int{1, 7, 300, 10_000} {
+		var all []pair
+		cursor, pages := "", 0
+		for {
+			sc := s.scan(r.IntN(3), kv.ScanOptions{Cursor: cursor, Values: true})
+			limit := 1 + r.IntN(most)
+			cursor = ""
+			var b kv.Batch
+			for limit > 0 {
+				ok, err := sc.Next(context.Background(), &b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !ok {
+					break
+				}
+				n := min(limit, len(b.Pairs))
+				for _, p := range b.Pairs[:n] {
+					all = append(all, pair{string(p.Key), string(p.Value)})
+				}
+				limit -= n
+				cursor = sc.Cursor(n)
+				if cursor != sc.Cursor(n) {
+					t.Fatal("the cursor changes when it is asked for again")
+				}
+			}
+			sc.Close()
+			if pages++; cursor == "" {
+				break
+			}
+			s.mu.Lock()
+			s.levels[r.IntN(3)] = uint(r.IntN(3))
+			s.mu.Unlock()
+		}
+		if m := wantKeys(t, all, 700); len(m) != 700 || pages < 700/most {
+			t.Errorf("limit up to %d: %d keys on %d pages", most, len(m), pages)
+		}
+	}
+}
+
+// A page that ends with the last pair has no cursor, even when empty buckets follow.
+func TestNoCursorWhenNothingFollows(t *testing.T) {
+	s := newScanMesh(t, 1)
+	s.put("only", written(1, "v"), 0)
+	sc := s.scan(0, kv.ScanOptions{})
+	var b kv.Batch
+	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if c := sc.Cursor(1); c != "" {
+		t.Errorf("cursor %q", c)
+	}
+	again := s.scan(0, kv.ScanOptions{Cursor: sc.Cursor(0)})
+	if got := drain(t, again); len(got) != 1 {
+		t.Errorf("resumed before the first pair: %v", got)
+	}
+	if ok, err := sc.Next(context.Background(), &b); ok || err != nil {
+		t.Error(ok, err)
+	}
+}
+
+func TestBadCursors(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.fill(100)
+	sc := s.scan(0, kv.ScanOptions{Values: true, Prefix: "key"})
+	var b kv.Batch
+	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	good := sc.Cursor(1)
+	try := func(cursor string, change func(*kv.ScanOptions)) error {
+		o := kv.ScanOptions{Values: true, Prefix: "key", Cursor: cursor}
+		if change != nil {
+			change(&o)
+		}
+		sc, err := s.scans(1).Scan(context.Background(), o)
+		if err == nil {
+			sc.Close()
+		}
+		return err
+	}
+	if err := try(good, nil); err != nil {
+		t.Fatalf("a good cursor: %v", err)
+	}
+	for i := range good {
+		other := byte('A')
+		if good[i] == 'A' {
+			other = 'B'
+		}
+		if err := try(good[:i]+string(other)+good[i+1:], nil); !errors.Is(err, kv.ErrBadCursor) {
+			t.Errorf("character %d changed: %v", i, err)
+		}
+		if err := try(good[:i], nil); i > 0 && !errors.Is(err, kv.ErrBadCursor) {
+			t.Errorf("cut after %d characters: %v", i, err)
+		}
+	}
+	for name, err := range map[string]error{
+		"nonsense":           try("not a cursor!", nil),
+		"too long":           try(strings.Repeat("A", 5000), nil),
+		"other prefix":       try(good, func(o *kv.ScanOptions) { o.Prefix = "k" }),
+		"keys, not values":   try(good, func(o *kv.ScanOptions) { o.Values = false }),
+		"rank made by hand":  try(appendCursor(place{rank: 5}, authority.cluster, [16]byte{}, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
+		"of another cluster": try(appendCursor(place{rank: 5}, 78, authority.key, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
+	} {
+		if !errors.Is(err, kv.ErrBadCursor) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s.advance(func(v *View) { v.Generation = 1 }, 0, 1, 2)
+	if err := try(good, nil); !errors.Is(err, kv.ErrBadCursor) {
+		t.Errorf("from before a clear: %v", err)
+	}
+}
+
+func FuzzParseCursor(f *testing.F) {
+	o := kv.ScanOptions{Prefix: "p"}
+	f.Add(appendCursor(place{1 << 60, []byte("key")}, 1, [16]byte{5}, 3, &o))
+	f.Add("")
+	f.Add("AAAA")
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := parseCursor(s, 1, [16]byte{5}, 3, &o)
+		switch {
+		case err != nil && !errors.Is(err, kv.ErrBadCursor):
+			t.Fatal(err)
+		case err == nil && appendCursor(p, 1, [16]byte{5}, 3, &o) != s:
+			t.Fatalf("%q and %q are one cursor", s, appendCursor(p, 1, [16]byte{5}, 3, &o))
+		}
+	})
+}
+
+// C3.
+func TestScanAcrossEpochs(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.fill(500)
+	rounds := 0
+	s.before = func(op string, _ int) {
+		if op == "digests" {
+			if rounds++; rounds%3 == 0 {
+				s.advance(nil, 0, 1, 2)
+			}
+		}
+	}
+	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{})), 500)
+	if rounds < 4 {
+		t.Fatalf("%d rounds: no epoch ended in mid-scan", rounds)
+	}
+}
+
+func TestAClearEndsTheScan(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.fill(2000)
+	sc := s.scan(0, kv.ScanOptions{})
+	var b kv.Batch
+	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	s.advance(func(v *View) { v.Generation = 1 }, 0, 1, 2)
+	for i := 0; ; i++ {
+		ok, err := sc.Next(context.Background(), &b)
+		if errors.Is(err, kv.ErrCleared) {
+			break
+		}
+		if !ok || err != nil || i > 3 {
+			t.Fatalf("round %d: %v %v; want ErrCleared", i, ok, err)
+		}
+	}
+	if ok, err := sc.Next(context.Background(), &b); ok || err != nil {
+		t.Errorf("after its error: %v %v", ok, err)
+	}
+}
+
+func TestScanAsksAroundTheDead(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.fill(500)
+	s.dead[1] = true
+	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{})), 500)
+	s.dead[2] = true
+	sc := s.scan(0, kv.ScanOptions{})
+	var b kv.Batch
+	ok, err := sc.Next(context.Background(), &b)
+	var u *kv.Unavailable
+	if ok || !errors.As(err, &u) || u.Outcome != kv.None {
+		t.Errorf("no other replica answers: %v %v; want unavailable with outcome none", ok, err)
+	}
+	// With r=1 the own copy is enough.
+	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{Options: kv.Options{R: 1}})), 500)
+}
+
+func TestPeersShareAScan(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.levels[0] = 3
+	s.fill(3000)
+	drain(t, s.scan(0, kv.ScanOptions{}))
+	if a, b := s.asked[1], s.asked[2]; a == 0 || b == 0 || a > 2*b+2 || b > 2*a+2 {
+		t.Errorf("asked %d and %d times", a, b)
+	}
+}
+
+func TestScanIsGivenUp(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.fill(100)
+	s.dead[1], s.dead[2] = true, true
+	ctx, cancel := context.WithCancel(context.Background())
+	sc, err := s.scans(0).Scan(ctx, kv.ScanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	var b kv.Batch
+	if _, err := sc.Next(ctx, &b); !errors.Is(err, kv.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	done := make(chan struct{})
+	go func() { sc.Close(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Fatal("Close hangs")
+	}
+	s.nodes[0].install(s.newView(0, func(v *View) { v.Self = -1 }))
+	if _, err := s.scans(0).Scan(context.Background(), kv.ScanOptions{}); !errors.Is(err, kv.ErrUnavailable) {
+		t.Errorf("of a node that is no member: %v", err)
+	}
+}
+
+func TestSnapshot(t *testing.T) {
+	drained := func(sc kv.Scanner, meanwhile func()) (n int, err error) {
+		var b kv.Batch
+		for {
+			ok, err := sc.Next(context.Background(), &b)
+			if err != nil || !ok {
+				return n, err
+			}
+			if n == 0 && meanwhile != nil {
+				meanwhile()
+			}
+			n += len(b.Pairs)
+		}
+	}
+	for _, nodes := range []int{1, 3} {
+		s := newScanMesh(t, nodes)
+		s.fill(1000)
+		if n, err := drained(s.scan(0, kv.ScanOptions{Snapshot: true}), nil); err != nil || n != 1000 {
+			t.Errorf("a store that rests: %d keys, %v", n, err)
+		}
+		if nodes > 1 { // a difference from before the scan is repaired and is no change
+			s.put("key-0005", written(7, "newer"), 1, 2)
+			if n, err := drained(s.scan(0, kv.ScanOptions{Snapshot: true}), nil); err != nil || n != 1000 {
+				t.Errorf("replicas that differ: %d keys, %v", n, err)
+			}
+		}
+		sc := s.scan(0, kv.ScanOptions{Snapshot: true})
+		var b kv.Batch
+		if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if _, err := s.nodes[0].Set(context.Background(), b.Pairs[0].Key, []byte("changed"), kv.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := drained(sc, nil); !errors.Is(err, kv.ErrSnapshotMoved) {
+			t.Errorf("a delivered key was set: %v, want ErrSnapshotMoved", err)
+		}
+		// From a cursor on, only what follows counts.
+		sc = s.scan(0, kv.ScanOptions{})
+		if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		first := string(b.Pairs[0].Key)
+		o := kv.ScanOptions{Cursor: sc.Cursor(len(b.Pairs)), Snapshot: true}
+		rest, err := drained(s.scan(0, o), func() {
+			_, _ = s.nodes[0].Set(context.Background(), []byte(first), []byte("changed again"), kv.Options{})
+		})
+		if err != nil || rest != 1000-len(b.Pairs) {
+			t.Errorf("resumed: %d keys, %v", rest, err)
+		}
+	}
+}
