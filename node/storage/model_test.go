@@ -154,6 +154,13 @@ func (x *machine) drawRecord(t *rapid.T, key []byte) version.Record {
 	return r
 }
 
+// crowd puts many records with keys that share a bucket for long, so that blocks chain.
+func (x *machine) crowd(t *rapid.T) {
+	for range rapid.IntRange(1, 40).Draw(t, "records") {
+		x.put(t)
+	}
+}
+
 func (x *machine) put(t *rapid.T) {
 	key := x.drawKey(t)
 	rec := x.drawRecord(t, key)
@@ -353,7 +360,7 @@ func TestStoreIsAMapWithMerge(t *testing.T) {
 	crowd := crowded(120)
 	rapid.Check(t, func(t *rapid.T) {
 		// A small target makes tables of a few records split and merge all the time.
-		target := rapid.SampledFrom([]int64{300, 1000, bucketTarget}).Draw(t, "target")
+		target := rapid.SampledFrom([]int64{300, 1000, bucketTarget, 1 << 30}).Draw(t, "target")
 		x := machine{s: newStore(testConfig, target), m: model{records: map[string]version.Record{}}}
 		defer x.s.Close()
 		for i := range 40 {
@@ -363,8 +370,8 @@ func TestStoreIsAMapWithMerge(t *testing.T) {
 		x.keys = append(x.keys, crowd...)
 		t.Repeat(map[string]func(*rapid.T){
 			"put":     x.put,
-			"put2":    x.put,
-			"put3":    x.put,
+			"crowd":   x.crowd,
+			"crowd2":  x.crowd,
 			"vote":    x.vote,
 			"get":     x.get,
 			"stale":   x.stale,

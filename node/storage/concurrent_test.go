@@ -1,0 +1,168 @@
+package storage
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// While other keys come, change length and go, so that buckets split and merge all the time, a walk meets each key that
+// stays exactly once and whole, lookups find it, and digests of quiet partitions stand still.
+func TestWalksAndLookupsDuringChange(t *testing.T) {
+	s := newStore(testConfig, 700)
+	defer s.Close()
+	const stable, churning = 3000, 3000
+	stay := map[string]bool{}
+	for i := range stable {
+		key := fmt.Sprintf("stay-%d", i)
+		stay[key] = true
+		put(t, s, key, live(1, key+key))
+	}
+	var stop atomic.Bool
+	var grown, shrunk atomic.Int64
+	var writers, readers sync.WaitGroup
+	for g := range 2 {
+		writers.Go(func() {
+			for round := uint64(1); !stop.Load(); round++ {
+				value := make([]byte, 1000)
+				for i := range churning {
+					key := fmt.Appendf(nil, "go-%d-%d", g, i)
+					rec := version.Record{Tag: version.Tag{Counter: round, Incarnation: 2}, Value: value[:(i*int(round))%1000]}
+					if changed, err := s.Put(0, testSeed.Hash(key), key, &rec); err != nil || !changed {
+						t.Errorf("put: %v, %v", changed, err)
+						return
+					}
+				}
+				grown.Add(int64(s.Stats().Buckets))
+				for i := range churning {
+					key := fmt.Appendf(nil, "go-%d-%d", g, i)
+					h := testSeed.Hash(key)
+					tombstone := version.Record{
+						Tag:   version.Tag{Counter: round, Incarnation: 2, Removed: true},
+						Owner: version.Operation{Incarnation: 2, Sequence: round},
+					}
+					voted, err := s.Vote(0, h, key, &tombstone)
+					if err != nil || !voted {
+						t.Errorf("vote: %v, %v", voted, err)
+						return
+					}
+					if s.Purge(slices.Values([]Tombstone{{h, key, tombstone.Tag, tombstone.Owner}})) != 1 {
+						t.Error("a tombstone that nobody else touches was not purged")
+						return
+					}
+				}
+				shrunk.Add(1)
+			}
+		})
+	}
+	readers.Go(func() {
+		dst := make([]byte, 0, 2048)
+		for i := 0; !stop.Load(); i++ {
+			key := fmt.Sprintf("stay-%d", i%stable)
+			rec, _, err := s.Get(0, testSeed.Hash([]byte(key)), []byte(key), dst)
+			if err != nil || string(rec.Value) != key+key {
+				t.Errorf("get %q: %q, %v", key, rec.Value, err)
+				return
+			}
+			if _, err := s.Check(testSeed.Hash([]byte(key)).Rank()); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	var b Bucket
+	for walks := 0; walks < 20 || shrunk.Load() < 4; walks++ {
+		if t.Failed() {
+			break
+		}
+		seen := map[string]bool{}
+		for at := keyspace.Rank(0); ; {
+			s.Copy(at, &b)
+			b.Pairs(at, func(key, value []byte) bool {
+				if !stay[string(key)] {
+					return true
+				}
+				if seen[string(key)] {
+					t.Errorf("walk %d meets %q twice", walks, key)
+				}
+				seen[string(key)] = true
+				if string(value) != string(key)+string(key) {
+					t.Errorf("walk %d: %q has %q", walks, key, value)
+				}
+				return true
+			})
+			if at = b.Range.To; at == 0 {
+				break
+			}
+		}
+		if len(seen) != stable {
+			t.Errorf("walk %d meets %d of %d keys", walks, len(seen), stable)
+		}
+	}
+	stop.Store(true)
+	writers.Wait()
+	readers.Wait()
+	verify(t, s)
+}
+
+// Once Advance has returned, nothing stamped with an older epoch takes effect (S1), and nothing of an older generation
+// stays (S2).
+func TestAdvanceFences(t *testing.T) {
+	s := open(t, testConfig)
+	var epoch atomic.Uint64 // set before the Advance to it
+	var wg sync.WaitGroup
+	var accepted atomic.Int64
+	const last = 60
+	for g := range 3 {
+		wg.Go(func() {
+			for i := uint64(1); ; i++ {
+				key := binary.BigEndian.AppendUint64(nil, i%500)
+				now := epoch.Load()
+				if now == last {
+					return
+				}
+				rec := version.Record{Tag: version.Tag{Generation: version.Generation(now), Counter: i, Incarnation: version.Incarnation(g + 1)}}
+				rec.Value = key
+				_, err := s.Put(version.Epoch(now), testSeed.Hash(key), key, &rec)
+				switch err {
+				case nil:
+					accepted.Add(1)
+				case ErrEpoch:
+				default:
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for e := uint64(1); e <= last; e++ {
+		epoch.Store(e)
+		s.Advance(version.Epoch(e), version.Generation(e))
+		for p := range s.shards {
+			var b Bucket
+			s.Copy(keyspace.Partition(p).First(), &b)
+			if b.Epoch != version.Epoch(e) || b.Generation != version.Generation(e) {
+				t.Fatalf("partition %d is at epoch %d, generation %d after the advance to %d", p, b.Epoch, b.Generation, e)
+			}
+			for r := range b.Records {
+				if r.Record.Tag.Generation != version.Generation(e) {
+					t.Fatalf("%v is there after the advance to %d", r.Record.Tag, e)
+				}
+			}
+		}
+		for before := accepted.Load(); e < last && accepted.Load() < before+200 && !t.Failed(); {
+			s.Root()
+		}
+	}
+	wg.Wait()
+	verify(t, s)
+	if accepted.Load() == 0 {
+		t.Fatal("nothing was put: the test shows nothing")
+	}
+}

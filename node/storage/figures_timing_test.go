@@ -1,0 +1,423 @@
+package storage
+
+import (
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// The figures that the store is held to, each beside a sharded Go map of the same records:
+//
+//	go test ./node/storage -run '^$' -bench Figures -benchtime 1x -keys 10000000
+//
+// Times depend on the machine and on what else it does: what counts are the ratios within one run. Each subject is loaded, measured
+// and dropped before the next, so that neither pays for the other's garbage.
+var keysFlag = flag.Int("keys", keysDefault(), "keys of the Figures benchmark (also VIAKV_BENCH_KEYS)")
+
+func keysDefault() int {
+	if n, err := strconv.Atoi(os.Getenv("VIAKV_BENCH_KEYS")); err == nil && n > 0 {
+		return n
+	}
+	return 1_000_000
+}
+
+// subject is what is measured.
+type subject interface {
+	set(h keyspace.Hash, key []byte, rec *version.Record)
+	get(h keyspace.Hash, key, dst []byte) []byte
+	remove(h keyspace.Hash, key []byte)
+	scan(f func(key, value []byte)) // visits every pair, by copies
+	close()
+}
+
+type storeSubject struct{ s *Store }
+
+func (x storeSubject) set(h keyspace.Hash, key []byte, rec *version.Record) {
+	if _, err := x.s.Put(0, h, key, rec); err != nil {
+		panic(err)
+	}
+}
+
+func (x storeSubject) get(h keyspace.Hash, key, dst []byte) []byte {
+	_, dst, _ = x.s.Get(0, h, key, dst[:0])
+	return dst
+}
+
+func (x storeSubject) remove(h keyspace.Hash, key []byte) {
+	var room [version.MaxMetaBytes]byte
+	rec, _, _ := x.s.Tag(0, h, key, room[:0])
+	owner := version.Operation{Incarnation: 1, Sequence: 1}
+	tombstone := version.Record{Tag: rec.Tag.Tombstone(), Owner: owner}
+	_, _ = x.s.Vote(0, h, key, &tombstone)
+	x.s.Purge(slices.Values([]Tombstone{{h, key, tombstone.Tag, owner}}))
+}
+
+func (x storeSubject) scan(f func(key, value []byte)) {
+	var b Bucket
+	for at := keyspace.Rank(0); ; {
+		x.s.Copy(at, &b)
+		b.Pairs(at, func(key, value []byte) bool { f(key, value); return true })
+		if at = b.Range.To; at == 0 {
+			return
+		}
+	}
+}
+
+func (x storeSubject) close() { x.s.Close() }
+
+// mapSubject is the baseline: 256 maps of strings to metadata and value in one slice, merged by the same rule.
+type mapSubject struct {
+	shards [keyspace.Partitions]struct {
+		sync.RWMutex
+		m map[string][]byte
+		_ [64]byte
+	}
+}
+
+func newMapSubject() *mapSubject {
+	x := &mapSubject{}
+	for i := range x.shards {
+		x.shards[i].m = map[string][]byte{}
+	}
+	return x
+}
+
+func (x *mapSubject) set(h keyspace.Hash, key []byte, rec *version.Record) {
+	var room [version.MaxMetaBytes]byte
+	meta := version.AppendMeta(room[:0], rec)
+	s := &x.shards[h.Partition()]
+	s.Lock()
+	defer s.Unlock()
+	have := s.m[string(key)]
+	if have != nil {
+		r, _ := version.ParseMeta(have[1 : 1+have[0]])
+		if !version.Changes(r.Tag, r.Owner, rec.Tag, rec.Owner) {
+			return
+		}
+	}
+	if len(have) != 1+len(meta)+len(rec.Value) {
+		have = make([]byte, 1+len(meta)+len(rec.Value))
+		s.m[string(key)] = have
+	}
+	have[0] = byte(len(meta))
+	copy(have[1:], meta)
+	copy(have[1+len(meta):], rec.Value)
+}
+
+func (x *mapSubject) get(h keyspace.Hash, key, dst []byte) []byte {
+	s := &x.shards[h.Partition()]
+	s.RLock()
+	dst = append(dst[:0], s.m[string(key)]...)
+	s.RUnlock()
+	if len(dst) > 0 {
+		_, _ = version.ParseMeta(dst[1 : 1+dst[0]])
+	}
+	return dst
+}
+
+func (x *mapSubject) remove(h keyspace.Hash, key []byte) {
+	s := &x.shards[h.Partition()]
+	s.Lock()
+	delete(s.m, string(key))
+	s.Unlock()
+}
+
+func (x *mapSubject) scan(f func(key, value []byte)) {
+	var buf []byte
+	var ends []int
+	for i := range x.shards {
+		s := &x.shards[i]
+		buf, ends = buf[:0], ends[:0]
+		s.RLock()
+		for k, v := range s.m {
+			buf = append(append(buf, k...), v[1+v[0]:]...)
+			ends = append(ends, len(buf)-len(v)+1+int(v[0]), len(buf))
+		}
+		s.RUnlock()
+		at := 0
+		for i := 0; i < len(ends); i += 2 {
+			f(buf[at:ends[i]], buf[ends[i]:ends[i+1]])
+			at = ends[i+1]
+		}
+	}
+}
+
+func (x *mapSubject) close() {}
+
+const benchSeed = keyspace.Seed(99)
+
+// workload makes keys of 16 bytes and records with values of a length, all without memory of their own.
+type workload struct {
+	key     [16]byte
+	rec     version.Record
+	payload [256]byte
+	vector  [16]byte
+}
+
+func newWorkload() *workload {
+	w := &workload{}
+	for i := range w.payload {
+		w.payload[i] = byte('a' + i%26)
+	}
+	// Another incarnation's entry, so that a vector is stored as well: what a key carries that two nodes write.
+	w.rec.Vector = append(w.vector[:0], 2, 0xd0, 0x86, 0x03)
+	return w
+}
+
+func (w *workload) at(i int) keyspace.Hash {
+	copy(w.key[:], "key-")
+	binary.BigEndian.PutUint64(w.key[8:], uint64(i)*0x9e3779b97f4a7c15)
+	return benchSeed.Hash(w.key[:])
+}
+
+func (w *workload) record(counter, value int) *version.Record {
+	w.rec.Tag = version.Tag{Counter: uint64(counter) + 1, Incarnation: 1}
+	w.rec.Value = w.payload[:value]
+	return &w.rec
+}
+
+// raw is what one record is: key, value, metadata.
+func (w *workload) raw(value int) int {
+	var room [version.MaxMetaBytes]byte
+	return len(w.key) + value + len(version.AppendMeta(room[:0], &w.rec))
+}
+
+func residentBytes() int64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(b))
+	pages, _ := strconv.ParseInt(f[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+// both runs f in two goroutines over halves of n.
+func both(n int, f func(from, to int)) time.Duration {
+	begin := time.Now()
+	var wg sync.WaitGroup
+	wg.Go(func() { f(0, n/2) })
+	wg.Go(func() { f(n/2, n) })
+	wg.Wait()
+	return time.Since(begin)
+}
+
+func collectorCPU() float64 {
+	var s debug.GCStats
+	debug.ReadGCStats(&s)
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.GCCPUFraction
+}
+
+func BenchmarkFigures(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		make func() subject
+	}{
+		{"map", func() subject { return newMapSubject() }},
+		{"store", func() subject {
+			s, err := New(Config{Seed: benchSeed, DigestKey: [2]uint64{1, 2}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			return storeSubject{s}
+		}},
+		{"store-huge-pages", func() subject {
+			s, err := New(Config{Seed: benchSeed, DigestKey: [2]uint64{1, 2}, HugePages: true})
+			if err != nil {
+				b.Fatal(err)
+			}
+			return storeSubject{s}
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for range b.N {
+				figures(b, c.make)
+			}
+		})
+	}
+}
+
+func figures(b *testing.B, build func() subject) {
+	n := *keysFlag
+	debug.FreeOSMemory()
+	before := residentBytes()
+	x := build()
+	defer x.close()
+
+	load := both(n, func(from, to int) {
+		w := newWorkload()
+		for i := from; i < to; i++ {
+			h := w.at(i)
+			x.set(h, w.key[:], w.record(i, 100))
+		}
+	})
+	w := newWorkload()
+	w.record(n, 100)
+	b.ReportMetric(float64(load.Nanoseconds())/float64(n), "load-ns/key")
+	b.ReportMetric(float64(residentBytes()-before)/float64(n), "rss-B/key")
+	b.ReportMetric(float64(w.raw(100)), "raw-B/key")
+
+	ops := min(n, 2_000_000)
+	one := func(name string, f func(w *workload, r *rand.Rand)) {
+		w, r := newWorkload(), rand.New(rand.NewPCG(1, 2))
+		begin := time.Now()
+		for range ops {
+			f(w, r)
+		}
+		b.ReportMetric(float64(time.Since(begin).Nanoseconds())/float64(ops), name)
+	}
+	dst := make([]byte, 0, 4096)
+	one("get-ns", func(w *workload, r *rand.Rand) {
+		h := w.at(r.IntN(n))
+		dst = x.get(h, w.key[:], dst)
+	})
+	counter := n
+	one("set-ns", func(w *workload, r *rand.Rand) {
+		counter++
+		h := w.at(r.IntN(n))
+		x.set(h, w.key[:], w.record(counter, 100))
+	})
+
+	tail(b, x, n, &counter)
+	scans(b, x, n, &counter)
+	churn(b, x, n, &counter, before)
+}
+
+// tail measures sets of changing lengths by two goroutines.
+func tail(b *testing.B, x subject, n int, counter *int) {
+	const each = 400_000
+	var all [2][]int64
+	base := *counter
+	var half atomic.Int32
+	both(2*each, func(from, to int) {
+		w, r := newWorkload(), rand.New(rand.NewPCG(uint64(from), 3))
+		times := make([]int64, 0, each)
+		for i := from; i < to; i++ {
+			h := w.at(r.IntN(n))
+			rec := w.record(base+i, 80+r.IntN(41))
+			begin := time.Now()
+			x.set(h, w.key[:], rec)
+			times = append(times, time.Since(begin).Nanoseconds())
+		}
+		all[half.Add(1)-1] = times
+	})
+	*counter += 2 * each
+	times := append(all[0], all[1]...)
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)*999/1000])/1e3, "set-p99.9-us")
+	b.ReportMetric(float64(times[len(times)*9999/10000])/1e3, "set-p99.99-us")
+	b.ReportMetric(collectorCPU()*100, "gc-%cpu")
+}
+
+// scans measures a walk over all pairs while another goroutine sets.
+func scans(b *testing.B, x subject, n int, counter *int) {
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		w, r := newWorkload(), rand.New(rand.NewPCG(5, 5))
+		for !stop.Load() {
+			*counter++
+			h := w.at(r.IntN(n))
+			x.set(h, w.key[:], w.record(*counter, 80+r.IntN(41)))
+		}
+	})
+	var bytes, pairs int64
+	begin := time.Now()
+	for time.Since(begin) < 500*time.Millisecond {
+		pairs = 0
+		x.scan(func(key, value []byte) { bytes += int64(len(key) + len(value)); pairs++ })
+	}
+	took := time.Since(begin)
+	stop.Store(true)
+	wg.Wait()
+	if pairs != int64(n) {
+		b.Fatalf("a scan met %d of %d keys", pairs, n)
+	}
+	b.ReportMetric(float64(bytes)/took.Seconds()/1e9, "scan-GB/s")
+}
+
+// churn overwrites everything twice with other lengths, removes half, and relates what is resident to what is alive.
+func churn(b *testing.B, x subject, n int, counter *int, before int64) {
+	base := *counter
+	for round := range 2 {
+		both(n, func(from, to int) {
+			w, r := newWorkload(), rand.New(rand.NewPCG(uint64(round), uint64(from)))
+			for i := from; i < to; i++ {
+				h := w.at(i)
+				x.set(h, w.key[:], w.record(base+round*n+i, 20+r.IntN(161)))
+			}
+		})
+	}
+	var live atomic.Int64
+	both(n, func(from, to int) {
+		w, r := newWorkload(), rand.New(rand.NewPCG(7, uint64(from)))
+		for i := from; i < to; i++ {
+			h := w.at(i)
+			if i%2 == 0 {
+				x.remove(h, w.key[:])
+				continue
+			}
+			size := 150 + r.IntN(101)
+			x.set(h, w.key[:], w.record(base+2*n+i, size))
+			live.Add(int64(w.raw(size)))
+		}
+	})
+	b.ReportMetric(float64(residentBytes()-before)/float64(live.Load()), "churn-rss/live")
+	if s, ok := x.(storeSubject); ok {
+		b.ReportMetric(float64(s.s.Bytes())/float64(live.Load()), "churn-bytes/live")
+	}
+}
+
+// BenchmarkDigest is a set's share that keeps the digest up to date: two records' digests and their sums.
+func BenchmarkDigest(b *testing.B) {
+	k := digestKey{1, 2}
+	var bk bucket
+	tab := table{}
+	tag := version.Tag{Counter: 1, Incarnation: 3}
+	for i := range b.N {
+		was := k.of(keyspace.Hash(i), tag, version.Contested)
+		tag.Counter++
+		tab.account(&bk, k.of(keyspace.Hash(i), tag, version.Contested), was)
+	}
+	if bk.sum != tab.digest.Sum {
+		b.Fatal(fmt.Sprint(bk.digest(), tab.digest))
+	}
+}
+
+// BenchmarkMiss is a lookup of a key that is not there.
+func BenchmarkMiss(b *testing.B) {
+	s, err := New(Config{Seed: benchSeed})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	w := newWorkload()
+	for i := range 100_000 {
+		h := w.at(i)
+		storeSubject{s}.set(h, w.key[:], w.record(i, 100))
+	}
+	dst := make([]byte, 0, 4096)
+	b.ResetTimer()
+	for i := range b.N {
+		h := w.at(100_000 + i)
+		if _, _, err := s.Get(0, h, w.key[:], dst); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
