@@ -15,6 +15,7 @@ const firstEpoch version.Epoch = 1
 // Founding is what a founder decides once for a cluster.
 type Founding struct {
 	Cluster                 ClusterID
+	Founder                 uint64 // boot id
 	Seed                    keyspace.Seed
 	DigestKey               [2]uint64
 	CursorKey               Secret
@@ -26,7 +27,7 @@ type Founding struct {
 // Found makes the first topology. Its incarnations are 1 to N, so the log begins after index N.
 func Found(f Founding) (*Topology, error) {
 	t := &Topology{
-		Cluster: f.Cluster, Epoch: firstEpoch,
+		Cluster: f.Cluster, Founder: f.Founder, Epoch: firstEpoch,
 		Seed: f.Seed, DigestKey: f.DigestKey, CursorKey: f.CursorKey,
 		ReadQuorum: f.ReadQuorum, WriteQuorum: f.WriteQuorum, AllowWeak: f.AllowWeak,
 	}

@@ -14,6 +14,7 @@ import (
 // and only Apply has reason to.
 type Topology struct {
 	Cluster    ClusterID          `json:"cluster"`
+	Founder    uint64             `json:"founder"` // boot id of who founded it (E8)
 	Epoch      version.Epoch      `json:"epoch"`
 	LogIndex   uint64             `json:"logIndex"`   // of the entry that made it; a founding document's and a fork's log begins after it
 	Generation version.Generation `json:"generation"` // clears so far

@@ -1,0 +1,53 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+
+	"viakv/node/transport"
+	"viakv/node/wire"
+)
+
+// arrival is told about the end of one call.
+type arrival chan struct{}
+
+func (a arrival) Complete(*transport.Call) { a <- struct{}{} } // has room for one: never blocks (T2)
+
+// call sends a request to one process and waits for its reply, at most for CallTimeout.
+func (m *Manager) call(ctx context.Context, to transport.Address, c *wire.Control) (wire.ControlReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout)
+	defer cancel()
+	c.From = m.self.Boot
+	done := make(arrival, 1)
+	call := &transport.Call{Request: wire.AppendControl(nil, c), Done: done, Urgent: true}
+	m.cfg.Transport.Go(to, transport.Data, call)
+	select {
+	case <-done:
+	case <-ctx.Done():
+		if m.cfg.Transport.Cancel(call) {
+			return wire.ControlReply{}, fmt.Errorf("topology: %v to %s: %w", c.Op, to, ctx.Err())
+		}
+		<-done
+	}
+	if call.Err != nil {
+		return wire.ControlReply{}, fmt.Errorf("topology: %v to %s: %w", c.Op, to, call.Err)
+	}
+	r, err := wire.ParseControlReply(call.Reply)
+	if err != nil {
+		return wire.ControlReply{}, fmt.Errorf("topology: %v to %s: %w", c.Op, to, err)
+	}
+	return r, nil
+}
+
+// discover asks who is at an address.
+func (m *Manager) discover(ctx context.Context, to transport.Address) (presence, error) {
+	r, err := m.call(ctx, to, &wire.Control{Op: wire.OpDiscover})
+	if err != nil {
+		return presence{}, err
+	}
+	var p presence
+	if err := decodeBody(r.Body, &p); err != nil {
+		return presence{}, err
+	}
+	return p, nil
+}

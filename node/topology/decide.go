@@ -1,0 +1,276 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"viakv/api/kv"
+)
+
+// decide chooses the leader's next step. Order of precedence: answers that are due; the voters, which must follow the topology
+// before anything else builds on it (M10); then, once the present epoch is sealed (E4), what need not wait for settling
+// (Vacate, Activate), what settles, and the waiting changes in the order of their arrival.
+func decide(s *scene) move {
+	for _, a := range s.asks {
+		if r := s.due(a); r != nil {
+			return move{answer: r, ask: a}
+		}
+	}
+	if mv := s.reconcile(s.leaving()); mv.change.boot != 0 || mv.transfer != 0 {
+		return mv
+	}
+	if !s.sealed() {
+		return move{}
+	}
+	for _, urgent := range []bool{true, false} {
+		for _, a := range s.asks {
+			if (a.Purpose == toEnter && s.topology.Slot(a.Node.Name) != nil || a.Purpose == toActivate) == urgent {
+				if mv := s.take(a); mv.command != nil || mv.answer != nil {
+					mv.ask = a
+					return mv
+				}
+			}
+		}
+		if mv := s.ownAccord(); urgent && mv.command != nil {
+			return mv
+		}
+	}
+	return move{}
+}
+
+// due returns the answer to a request that is decided or out of time.
+func (s *scene) due(a *ask) *response {
+	if e, done := s.topology.DoneAt(a.ID); done {
+		if (a.Purpose == toClear || a.Purpose == toLeave) && e == s.topology.Epoch && !s.sealed() {
+			return nil // M8: answered once nothing older can complete
+		}
+		return &response{Code: codeOK, Epoch: e}
+	}
+	if s.now.After(a.deadline) {
+		r := &response{Code: codeAgain, Detail: s.obstacle()}
+		if a.proposed {
+			r.Code = codeOpen
+		}
+		return r
+	}
+	if a.Purpose == toEnter {
+		if role, _ := s.topology.Role(a.Node.Boot); role != Stranger {
+			return &response{Code: codeOK, Epoch: s.topology.Epoch}
+		}
+	}
+	return nil
+}
+
+// obstacle says what the next change waits for.
+func (s *scene) obstacle() string {
+	t := s.topology
+	switch {
+	case !s.sealed():
+		return fmt.Sprintf("epoch %d waits until enough members of the one before have adopted it", t.Epoch)
+	case t.Change != nil:
+		return fmt.Sprintf("the last size change waits for the sync of %v", t.Change.Owe)
+	case t.Joining != nil:
+		return t.Joining.Name + " is joining"
+	case t.Vacancies() > 0:
+		return "a member is rebuilding"
+	}
+	return "other changes came first"
+}
+
+// leaving returns the processes whose votes must end before the log says that they are out: those that an entering process
+// replaces, and the one that leaves, once nothing else stands in its way.
+func (s *scene) leaving() map[uint64]bool {
+	out := map[uint64]bool{}
+	for _, a := range s.asks {
+		switch a.Purpose {
+		case toEnter:
+			if slot := s.topology.Slot(a.Node.Name); slot != nil && slot.Boot == a.replaces {
+				out[slot.Boot] = true
+			}
+		case toLeave:
+			if slot := s.topology.Slot(a.Name); slot != nil && len(out) == 0 && s.sealed() && s.leaveReady(a) == nil {
+				out[slot.Boot] = true
+			}
+		}
+	}
+	return out
+}
+
+// reconcile makes the voters follow the topology, one change at a time (E7): a vote for every slot's process, none for anybody else.
+// A new process first learns, and votes once it has caught up. The leader never removes itself: a group of two could then not
+// learn that the removal is agreed.
+func (s *scene) reconcile(leaving map[uint64]bool) move {
+	t := s.topology
+	wanted := map[uint64]bool{}
+	for i := range t.Slots {
+		if b := t.Slots[i].Boot; !leaving[b] {
+			wanted[b] = true
+		}
+	}
+	for _, list := range [][]uint64{s.voters, s.learners} {
+		for _, b := range list {
+			if wanted[b] || t.Joining != nil && t.Joining.Boot == b {
+				continue
+			}
+			if b == s.self {
+				return move{transfer: s.heir(wanted)}
+			}
+			return move{change: confChange{raftpb.ConfChangeRemoveNode, b}}
+		}
+	}
+	add := func(b uint64) bool {
+		return !slices.Contains(s.voters, b) && !slices.Contains(s.learners, b) && s.reachable(b)
+	}
+	for i := range t.Slots {
+		b := t.Slots[i].Boot
+		switch {
+		case !wanted[b] || s.voter(b):
+		case add(b):
+			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, b}}
+		case s.caughtUp[b] && s.reachable(b):
+			return move{change: confChange{raftpb.ConfChangeAddNode, b}}
+		}
+	}
+	if t.Joining != nil && add(t.Joining.Boot) {
+		return move{change: confChange{raftpb.ConfChangeAddLearnerNode, t.Joining.Boot}}
+	}
+	return move{}
+}
+
+// heir returns a voter that can lead at once, zero when there is none yet.
+func (s *scene) heir(wanted map[uint64]bool) uint64 {
+	for _, b := range s.voters {
+		if b != s.self && wanted[b] && s.caughtUp[b] && s.reachable(b) {
+			return b
+		}
+	}
+	return 0
+}
+
+// ownAccord returns what the leader does without being asked.
+func (s *scene) ownAccord() move {
+	t := s.topology
+	if t.Change != nil && t.barriersDone(s.barriers, "") {
+		return move{command: &Command{Kind: Settle, Expect: t.Epoch, Barriers: s.barriers}}
+	}
+	if j := t.Joining; j != nil && s.absent[j.Boot] {
+		return move{command: &Command{Kind: Abandon, Expect: t.Epoch, Name: j.Name, Incarnation: j.Pending}}
+	}
+	return move{}
+}
+
+// take returns the next step of a request, none while it has to wait.
+func (s *scene) take(a *ask) move {
+	t := s.topology
+	c := &Command{ID: a.ID, Expect: t.Epoch, Name: a.Name, Node: a.Node, Incarnation: a.Incarnation, At: a.At, List: a.List, Force: a.Force}
+	switch a.Purpose {
+	case toEnter:
+		return s.takeEnter(a, c)
+	case toActivate:
+		slot := t.Slot(a.Name)
+		if slot != nil && slot.Pending == a.Incarnation && !s.voter(slot.Boot) && t.holds(a.At, a.Name) {
+			return move{} // M10: it votes before it counts
+		}
+		c.Kind = Activate
+	case toGrow:
+		if (t.Change != nil || t.Vacancies() > 0) && t.holds(a.At, a.Name) {
+			return move{}
+		}
+		c.Kind = Grow
+	case toLeave:
+		return s.takeLeave(a, c)
+	case toClear:
+		if t.Change != nil {
+			return move{}
+		}
+		c.Kind = Clear
+	case toPurge:
+		if a.Epoch != t.Epoch { // G1: what all reported at one epoch may be purged at no other
+			r := refusal(ErrEpoch)
+			return move{answer: &r}
+		}
+		c.Kind = Purge
+	default:
+		return move{answer: &response{Code: codeRefused, Detail: fmt.Sprintf("the leader does not know how to %q: upgrade it", a.Purpose)}}
+	}
+	return preview(t, c)
+}
+
+// preview proposes a command that would take effect, and refuses one that would not, without an entry for it.
+func preview(t *Topology, c *Command) move {
+	if _, err := Apply(t, t.LogIndex+1, c); err != nil {
+		r := refusal(err)
+		return move{answer: &r}
+	}
+	return move{command: c}
+}
+
+func (s *scene) takeEnter(a *ask, c *Command) move {
+	t := s.topology
+	if slot := t.Slot(a.Node.Name); slot != nil {
+		switch {
+		case slot.Boot != a.replaces: // another process took the slot since: look again whether that one is there
+			return move{answer: &response{Code: codeAgain, Detail: "the slot has changed hands"}}
+		case s.voter(slot.Boot):
+			return move{} // M10: its vote ends first
+		}
+		c.Kind = Vacate
+		return preview(t, c)
+	}
+	if j := t.Joining; j != nil {
+		if j.Name == a.Node.Name && j.Boot == a.replaces {
+			return move{command: &Command{Kind: Abandon, Expect: t.Epoch, Name: j.Name, Incarnation: j.Pending}}
+		}
+		return move{}
+	}
+	if t.Change != nil {
+		return move{}
+	}
+	c.Kind = Admit
+	return preview(t, c)
+}
+
+// errWait: nothing speaks against the change, but not now.
+var errWait = errors.New("topology: not yet")
+
+// leaveReady returns nil when the slot may be taken out now.
+func (s *scene) leaveReady(a *ask) error {
+	t := s.topology
+	slot := t.Slot(a.Name)
+	switch {
+	case slot == nil:
+		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", a.Name)
+	case a.Force:
+		return nil
+	case !t.barriersDone(s.barriers, a.Name):
+		return errWait
+	}
+	for i := range t.Slots { // a rebuild that is under way ends soon, and then one more copy stays
+		if o := &t.Slots[i]; o.Name != a.Name && !o.Active() && s.reachable(o.Boot) {
+			return errWait
+		}
+	}
+	err := t.leavePossible(a.Name, func(o *Slot) bool { return s.reachable(o.Boot) })
+	if err != nil && s.young {
+		return errWait
+	}
+	return err
+}
+
+func (s *scene) takeLeave(a *ask, c *Command) move {
+	switch err := s.leaveReady(a); {
+	case errors.Is(err, errWait):
+		return move{}
+	case err != nil:
+		r := refusal(err)
+		return move{answer: &r}
+	}
+	if s.voter(s.topology.Slot(a.Name).Boot) && s.topology.N() > 1 {
+		return move{} // its vote ends first, or its lead
+	}
+	c.Kind, c.Barriers = Shrink, s.barriers
+	return preview(s.topology, c)
+}

@@ -1,0 +1,76 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// attempt bounds one try to be admitted; the next one looks at the seeds again, under the same operation id.
+const attempts = 5 // calls
+
+// enter asks the cluster that via is a member of to admit this process: as the next one at its slot, or as a new node. Nil
+// without a topology means: not now.
+func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
+	if m.learn(t) { // it names this process already: a founding document that was missed, or an answer that was lost
+		return nil
+	}
+	m.mu.Lock()
+	bound := m.promised.Boot != 0
+	m.entering = m.entering || !bound
+	m.mu.Unlock()
+	if bound { // its founder has yet to show that it does not found
+		m.waitFor("the node that this one promised itself to, or its end")
+		return nil
+	}
+	id := OperationID{m.self.Boot, 0}
+	m.waitFor(fmt.Sprintf("admission to cluster %v through %s", t.Cluster, via.Name))
+	ctx, cancel := context.WithTimeout(ctx, attempts*m.cfg.CallTimeout)
+	defer cancel()
+	r, err := m.submit(ctx, &request{ID: id, Purpose: toEnter, Node: &m.self}, newDirectory(t, via))
+	switch {
+	case err == nil:
+		m.learn(r.Topology)
+		return nil
+	case errors.Is(err, kv.ErrUnavailable):
+		m.waitFor(fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
+		return nil
+	}
+	return err
+}
+
+// join enters the cluster of a given member and founds none.
+func (m *Manager) join(ctx context.Context) error {
+	reached := time.Now()
+	for ctx.Err() == nil {
+		changed := m.changed.wait()
+		p, err := m.discover(ctx, m.cfg.JoinVia)
+		switch {
+		case err != nil:
+			m.waitFor(fmt.Sprintf("%s to answer: %v", m.cfg.JoinVia, err))
+			if time.Since(reached) > m.cfg.Patience {
+				return kv.Detail(kv.ErrPeerUnreachable, "%s: %v; is it the peer address of a running node?", m.cfg.JoinVia, err)
+			}
+		case p.Name == m.self.Name && p.Peer == m.self.Peer:
+			return kv.Detail(kv.ErrAlreadyMember, "%s is this node itself", m.cfg.JoinVia)
+		case p.Topology == nil || p.State == StateLeft:
+			m.waitFor(fmt.Sprintf("%s to be a member of a cluster (it is %s)", m.cfg.JoinVia, p.State))
+			if time.Since(reached) > m.cfg.Patience {
+				return kv.Detail(kv.ErrPeerUnreachable, "%s is no member of a cluster (it is %s)", m.cfg.JoinVia, p.State)
+			}
+		default:
+			reached = time.Now()
+			if err := m.enter(ctx, p.Identity, p.Topology); err != nil {
+				return err
+			}
+		}
+		if m.newest() != nil {
+			return nil
+		}
+		m.pause(ctx, changed)
+	}
+	return ctx.Err()
+}

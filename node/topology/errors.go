@@ -1,0 +1,78 @@
+package topology
+
+import (
+	"errors"
+
+	"viakv/api/kv"
+)
+
+// Errors that end a life in a cluster.
+var (
+	// ErrReplaced: a newer process of the same name holds this node's slot. This one is refused for ever.
+	ErrReplaced = errors.New("topology: a newer process has taken over this node's slot; stop one of the two")
+	// ErrAbandoned: the cluster gave up waiting for this joining node. A new life may try again.
+	ErrAbandoned = errors.New("topology: the cluster has given this join up; join again")
+	// ErrTwoClusters: the seeds do not belong together.
+	ErrTwoClusters = errors.New("topology: the seeds belong to different clusters; name those of one")
+	// ErrOver: this life has ended.
+	ErrOver = errors.New("topology: the node's membership is over")
+)
+
+// errOpen: a proposal was made and its fate is not known.
+var errOpen = errors.New("topology: the leader changed before the proposal was decided")
+
+// code is an outcome on the wire. Append-only.
+type code string
+
+const (
+	codeOK        code = "ok"
+	codeElsewhere code = "elsewhere" // not the leader
+	codeAgain     code = "again"     // nothing was proposed; ask again
+	codeOpen      code = "open"      // something may have been proposed; ask again under the same id
+	codeRefused   code = "refused"   // never, for a reason that has no code
+)
+
+// codes maps the errors that askers tell apart.
+var codes = []struct {
+	code code
+	err  error
+}{
+	{"already-member", kv.ErrAlreadyMember},
+	{"no-such-node", kv.ErrNoSuchNode},
+	{"quorum-loss", kv.ErrQuorumLoss},
+	{"start-over", ErrStartOver},
+	{"unsettled", ErrUnsettled},
+	{"vacant", ErrVacant},
+	{"epoch", ErrEpoch},
+}
+
+// refusal makes the response for an error.
+func refusal(err error) response {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			r := response{Code: c.code}
+			var d *kv.DetailError
+			if errors.As(err, &d) {
+				r.Detail = d.Detail
+			}
+			return r
+		}
+	}
+	return response{Code: codeRefused, Detail: err.Error()}
+}
+
+// err returns the error that a response stands for, nil for success.
+func (r *response) err() error {
+	if r.Code == codeOK {
+		return nil
+	}
+	for _, c := range codes {
+		if r.Code == c.code {
+			if r.Detail == "" {
+				return c.err
+			}
+			return kv.Detail(c.err, "%s", r.Detail)
+		}
+	}
+	return errors.New(r.Detail)
+}

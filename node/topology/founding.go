@@ -1,0 +1,128 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"viakv/node/wire"
+	"viakv/ring/keyspace"
+)
+
+// found asks every other fresh process for its promise and, when all have given it, issues the founding document. A round that
+// fails leaves nothing behind: the next one asks anew.
+func (m *Manager) found(ctx context.Context, members []Identity) error {
+	m.mu.Lock()
+	free := m.promised.Boot == 0 || m.promised.Boot == m.self.Boot
+	if free {
+		m.promised = m.self
+	}
+	m.mu.Unlock()
+	if !free {
+		m.waitFor("an earlier founder to give up")
+		return nil
+	}
+	body := encodeBody(promise{Founder: m.self, Boots: boots(members)})
+	missing := m.tell(ctx, members, wire.OpPromise, 0, body)
+	if len(missing) > 0 {
+		m.waitFor("the promise of " + strings.Join(missing, ", "))
+		return nil
+	}
+	if err := m.issue(members); err != nil {
+		return err
+	}
+	if t := m.newest(); t != nil && t.Epoch == firstEpoch { // otherwise handed over meanwhile
+		m.tell(ctx, members, wire.OpFound, t.Cluster, t.Encode()) // who misses it learns it from any member
+	}
+	return nil
+}
+
+// issue makes the founding document known here; from then on this process is a member and the cluster exists.
+func (m *Manager) issue(members []Identity) error {
+	m.mu.Lock()
+	f := Founding{
+		Cluster: ClusterID(NewBoot(m.random)), Founder: m.self.Boot,
+		Seed:       keyspace.Seed(m.random.Uint64()),
+		DigestKey:  [2]uint64{m.random.Uint64(), m.random.Uint64()},
+		ReadQuorum: m.cfg.ReadQuorum, WriteQuorum: m.cfg.WriteQuorum, AllowWeak: m.cfg.AllowWeak,
+		Members: members,
+	}
+	for i := range f.CursorKey {
+		f.CursorKey[i] = byte(m.random.Uint32())
+	}
+	m.mu.Unlock()
+	t, err := Found(f)
+	if err != nil {
+		return fmt.Errorf("topology: cannot found a cluster of this configuration: %w", err)
+	}
+	// acceptsLocked holds the founder to its promise: had it promised itself to another since, it would refuse its own document.
+	if m.learn(t) {
+		m.log.Info("founded a cluster", zap.Stringer("cluster", t.Cluster), zap.Strings("members", t.Names()))
+	}
+	return nil
+}
+
+// tell sends one request to all others at once and returns the names of those that did not agree.
+func (m *Manager) tell(ctx context.Context, members []Identity, op wire.ControlOp, cluster ClusterID, body []byte) []string {
+	var told sync.WaitGroup
+	var mu sync.Mutex
+	var missing []string
+	for _, id := range members {
+		if id.Boot == m.self.Boot {
+			continue
+		}
+		told.Go(func() {
+			r, err := m.call(ctx, id.Peer, &wire.Control{Op: op, Cluster: uint64(cluster), To: id.Boot, Body: body})
+			if err != nil || r.Status != wire.ControlOK {
+				mu.Lock()
+				missing = append(missing, id.Name)
+				mu.Unlock()
+			}
+		})
+	}
+	told.Wait()
+	slices.Sort(missing)
+	return missing
+}
+
+// promise answers a founder: it is bound to this process when that saw exactly the same fresh set and is bound to nobody else.
+// Returns whom the process is bound to; nil only asks.
+func (m *Manager) promise(p *promise) Identity {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p != nil && m.known == nil && !m.over && !m.entering && m.promised.Boot == 0 && slices.Equal(p.Boots, m.participants) {
+		m.promised = p.Founder
+	}
+	return m.promised
+}
+
+// release ends the promise to a founder that is proved dead, or that does not found: it is a member, enters some cluster, or has
+// promised itself to another. A founder that is merely silent may have issued its document: the promise stands.
+// A promise younger than the round is not judged by what the round saw.
+func (m *Manager) release(bound Identity, seen []sighting, v survey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case bound.Boot == 0 || m.promised != bound || m.known != nil:
+		return
+	case bound.Boot == m.self.Boot:
+		if v.cluster != nil || len(v.fresh) > 0 && v.fresh[0].Boot != m.self.Boot {
+			m.promised = Identity{}
+		}
+		return
+	}
+	for i := range seen {
+		s := &seen[i]
+		switch {
+		case s.err != nil || s.Name != bound.Name:
+		case s.Topology != nil && s.Topology.Founder == bound.Boot: // its document is what this process waits for
+		case s.Boot != bound.Boot || s.State != StateFounding || s.Promised != bound.Boot:
+			m.promised = Identity{}
+			return
+		}
+	}
+}

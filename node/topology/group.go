@@ -1,0 +1,296 @@
+package topology
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/zap"
+)
+
+// group is this process's part in the consensus group of one cluster. One goroutine owns the raft node and its log; everything
+// else reaches them by do.
+type group struct {
+	m       *Manager
+	cluster ClusterID
+	node    *raft.RawNode
+	log     *memoryLog
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	ended  sync.WaitGroup
+	inbox  chan *raftpb.Message
+	calls  chan func()
+	post   *post
+	state  atomic.Pointer[groupState]
+
+	// Of the owning goroutine:
+	topology *Topology // applied
+	conf     *raftpb.ConfState
+	soft     raft.SoftState
+	ownTerm  bool // an entry of the present term is applied: everything older is, too
+	waiting  map[OperationID]chan error
+	leader   *leader
+}
+
+// groupState is what others may know; immutable.
+type groupState struct {
+	leader           uint64 // boot; zero: none
+	voters, learners []uint64
+	leading          *leader // this process leads and has applied all that its predecessors agreed on
+}
+
+const inboxSize = 256
+
+// newGroup makes the group. Whoever holds the founding document, or has forked, begins with it as its log's first snapshot; everybody
+// else begins empty and learns the log from the leader. An empty log may vote: its process has acknowledged nothing (E6).
+func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
+	g := &group{
+		m: m, cluster: t.Cluster, log: newMemoryLog(),
+		inbox: make(chan *raftpb.Message, inboxSize), calls: make(chan func()),
+		conf:    new(raftpb.ConfState),
+		waiting: map[OperationID]chan error{},
+	}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.post = newPost(m, t.Cluster)
+	switch {
+	case forked:
+		g.conf.Voters = []uint64{m.self.Boot}
+	case t.Epoch == firstEpoch:
+		for i := range t.Slots {
+			g.conf.Voters = append(g.conf.Voters, t.Slots[i].Boot)
+		}
+	}
+	applied := uint64(0)
+	if len(g.conf.Voters) > 0 {
+		applied = t.LogIndex
+		g.topology = t
+		if err := g.log.begin(t, g.conf); err != nil {
+			return nil, err
+		}
+	}
+	node, err := raft.NewRawNode(&raft.Config{
+		ID: m.self.Boot, Storage: g.log, Applied: applied,
+		ElectionTick: electionTicks, HeartbeatTick: 1,
+		PreVote: true, CheckQuorum: true, StepDownOnRemoval: true, DisableProposalForwarding: true,
+		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 64, MaxUncommittedEntriesSize: 1 << 20,
+		Logger: raftLogger{m.log.Named("raft").Sugar()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.node = node
+	g.publish()
+	if len(g.conf.Voters) > 0 && (forked || t.Founder == m.self.Boot) {
+		if err := node.Campaign(); err != nil { // nobody else would for a while
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+func (g *group) start() { g.ended.Go(g.run) }
+
+// stop ends the group and returns when all its goroutines have.
+func (g *group) stop() {
+	g.cancel()
+	g.ended.Wait()
+	g.post.close()
+}
+
+func (g *group) snapshot() *groupState { return g.state.Load() }
+
+func (g *group) publish() {
+	g.state.Store(&groupState{
+		leader: g.soft.Lead, leading: g.leader,
+		voters: slices.Clone(g.conf.Voters), learners: slices.Clone(g.conf.Learners),
+	})
+	g.m.changed.notify()
+}
+
+func (g *group) run() {
+	defer g.resign()
+	tick := time.NewTicker(g.m.cfg.Tick)
+	defer tick.Stop()
+	for {
+		for g.node.HasReady() {
+			g.advance()
+		}
+		select {
+		case <-tick.C:
+			g.node.Tick()
+			g.post.expire(time.Now())
+		case msg := <-g.inbox:
+			if err := g.node.Step(msg); err != nil {
+				g.m.log.Debug("consensus message dropped", zap.Error(err))
+			}
+		case f := <-g.calls:
+			f()
+		case <-g.post.wake:
+			for _, r := range g.post.take() {
+				g.report(r)
+			}
+		case <-g.ctx.Done():
+			return
+		}
+	}
+}
+
+// report tells raft what became of a message.
+func (g *group) report(r delivery) {
+	if r.snapshot {
+		status := raft.SnapshotFinish
+		if r.failed {
+			status = raft.SnapshotFailure
+		}
+		g.node.ReportSnapshot(r.to, status)
+	}
+	if r.failed {
+		g.node.ReportUnreachable(r.to)
+	}
+}
+
+// advance does what one Ready asks for: keep, send, apply.
+func (g *group) advance() {
+	rd := g.node.Ready()
+	if rd.Snapshot != nil && !raft.IsEmptySnap(rd.Snapshot) {
+		g.restore(rd.Snapshot)
+	}
+	g.log.keep(rd.HardState, rd.Entries)
+	for _, msg := range rd.Messages {
+		g.post.send(msg)
+	}
+	for _, e := range rd.CommittedEntries {
+		g.apply(e)
+	}
+	g.node.Advance(rd)
+	g.log.compact()
+	if rd.SoftState != nil {
+		g.soft = *rd.SoftState
+		g.publish()
+	}
+	g.follow()
+}
+
+// follow starts or ends this process's leadership.
+func (g *group) follow() {
+	leads := g.soft.RaftState == raft.StateLeader
+	switch {
+	case !leads && g.leader != nil:
+		g.resign()
+		g.publish()
+	case leads && g.leader == nil && g.ownTerm && g.topology != nil:
+		g.leader = newLeader(g)
+		g.ended.Go(g.leader.run)
+		g.publish()
+	}
+}
+
+// resign ends the leadership without waiting for its goroutine, which may be waiting for this one.
+func (g *group) resign() {
+	g.ownTerm = false
+	if g.leader != nil {
+		g.leader.cancel()
+		g.leader = nil
+	}
+	for id, decided := range g.waiting {
+		decided <- errOpen
+		delete(g.waiting, id)
+	}
+}
+
+// do runs f in the group's goroutine and waits for it; false: the group or ctx has ended.
+func (g *group) do(ctx context.Context, f func()) bool {
+	done := make(chan struct{})
+	select {
+	case g.calls <- func() { defer close(done); f() }:
+	case <-ctx.Done():
+		return false
+	case <-g.ctx.Done():
+		return false
+	}
+	<-done
+	return true
+}
+
+// propose brings a command to a decision: nil when it took effect, errOpen when that is not known, else why it never will.
+func (g *group) propose(ctx context.Context, c *Command) error {
+	decided := make(chan error, 1)
+	var err error
+	ok := g.do(ctx, func() {
+		if err = g.node.Propose(c.encode()); err == nil {
+			g.waiting[c.ID] = decided
+		}
+	})
+	switch {
+	case !ok:
+		return errOpen
+	case err != nil:
+		return ErrEpoch // dropped before it was logged: nothing happened, look again
+	}
+	select {
+	case err = <-decided:
+		return err
+	case <-ctx.Done():
+		return errOpen
+	case <-g.ctx.Done():
+		return errOpen
+	}
+}
+
+// change proposes one change of the voters and waits until it shows, for an election's time at most: raft drops a change that
+// is proposed while another one is under way, without a word.
+func (g *group) change(ctx context.Context, kind raftpb.ConfChangeType, boot uint64) {
+	change := &raftpb.ConfChange{Type: kind.Enum(), NodeId: &boot}
+	var err error
+	if !g.do(ctx, func() { err = g.node.ProposeConfChange(change) }) || err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, electionTicks*g.m.cfg.Tick)
+	defer cancel()
+	for {
+		changed := g.m.changed.wait()
+		if s := g.snapshot(); s.is(kind, boot) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// is reports whether the voters are as the change of this kind leaves them.
+func (s *groupState) is(kind raftpb.ConfChangeType, boot uint64) bool {
+	switch kind {
+	case raftpb.ConfChangeAddNode:
+		return slices.Contains(s.voters, boot)
+	case raftpb.ConfChangeAddLearnerNode:
+		return slices.Contains(s.learners, boot)
+	}
+	return !slices.Contains(s.voters, boot) && !slices.Contains(s.learners, boot)
+}
+
+// caughtUp returns who has acknowledged everything that is committed. Of the leader's group.
+func (g *group) caughtUp(ctx context.Context) map[uint64]bool {
+	up := map[uint64]bool{}
+	g.do(ctx, func() {
+		s := g.node.Status()
+		for id, p := range s.Progress {
+			if p.Match >= s.GetCommit() && (p.RecentActive || id == g.m.self.Boot) {
+				up[id] = true
+			}
+		}
+	})
+	return up
+}
+
+// transfer asks a voter to take the lead over.
+func (g *group) transfer(ctx context.Context, boot uint64) {
+	g.do(ctx, func() { g.node.TransferLeader(boot) })
+}

@@ -1,0 +1,129 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/node/wire"
+	"viakv/quorum/version"
+)
+
+// hand brings the topology to a process, or only asks how far it is, and returns what it reports. A newer one that comes
+// back is learnt.
+func (m *Manager) hand(ctx context.Context, to Identity, t *Topology, behind bool) (wire.ControlReply, handed, error) {
+	var body handover
+	if behind {
+		body.Topology = t
+	}
+	c := wire.Control{Op: wire.OpHand, Cluster: uint64(t.Cluster), To: to.Boot, Epoch: t.Epoch, Body: encodeBody(body)}
+	reply, err := m.call(ctx, to.Peer, &c)
+	if err != nil {
+		return reply, handed{}, err
+	}
+	var h handed
+	if reply.Status == wire.ControlOK {
+		if err := decodeBody(reply.Body, &h); err != nil {
+			return reply, handed{}, err
+		}
+		m.Handover(h.Topology)
+	}
+	return reply, h, nil
+}
+
+// HandTo brings this node's newest topology to the member at an address, which has shown that it is behind. It returns
+// when the member has adopted it, or why it has not.
+func (m *Manager) HandTo(ctx context.Context, to transport.Address) error {
+	t := m.newest()
+	if t == nil {
+		return &kv.Unavailable{Outcome: kv.None, Reason: "this node is not a member of a cluster yet"}
+	}
+	for _, id := range t.audience() {
+		if id.Peer != to {
+			continue
+		}
+		r, _, err := m.hand(ctx, id, t, true)
+		if err == nil && r.Status != wire.ControlOK {
+			err = fmt.Errorf("topology: %s at %s does not take epoch %d: %v", id.Name, to, t.Epoch, r.Status)
+		}
+		return err
+	}
+	return kv.Detail(kv.ErrNoSuchNode, "no member has the address %s", to)
+}
+
+// audience lists everybody who must hear of t: its members, who joins, and the members of the epoch before, gone ones included.
+func (t *Topology) audience() []Identity {
+	var out []Identity
+	seen := map[uint64]bool{}
+	add := func(id Identity) {
+		if !seen[id.Boot] {
+			seen[id.Boot] = true
+			out = append(out, id)
+		}
+	}
+	for i := range t.Slots {
+		add(t.Slots[i].Identity())
+	}
+	if t.Joining != nil {
+		add(t.Joining.Identity())
+	}
+	for i := range t.Prev.Slots {
+		add(t.Prev.Slots[i].Identity())
+	}
+	return out
+}
+
+// serveHand learns what a peer hands over and answers once it is adopted (E2).
+func (m *Manager) serveHand(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
+	var h handover
+	if err := decodeBody(c.Body, &h); err != nil {
+		return wire.ControlMalformed, nil
+	}
+	m.learn(h.Topology)
+	t := m.newest()
+	if t == nil || uint64(t.Cluster) != c.Cluster {
+		return wire.ControlWrongCluster, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout*3/4) // the asker waits no longer; it is told how far we came
+	defer cancel()
+	if err := m.awaitAdopted(ctx, min(c.Epoch, t.Epoch)); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return wire.ControlRefused, nil
+	}
+	m.mu.Lock()
+	answer := handed{Barrier: m.barrier}
+	if m.known.Epoch > c.Epoch {
+		answer.Topology = m.known
+	}
+	m.mu.Unlock()
+	return wire.ControlOK, encodeBody(answer)
+}
+
+// BarrierDone notes that this node has run the sync barrier of the size change made at that epoch. The leader asks for it,
+// and hears of it at once where it can; it settles the change when every slot that owes has run the barrier. Returns when the
+// change is settled or the topology has gone on to another.
+func (m *Manager) BarrierDone(ctx context.Context, change version.Epoch) error {
+	m.mu.Lock()
+	m.barrier = max(m.barrier, change)
+	m.mu.Unlock()
+	m.changed.notify()
+	for {
+		changed := m.changed.wait()
+		t := m.newest()
+		if t == nil {
+			return ErrOver
+		}
+		if t.Change == nil || t.Change.Epoch != change {
+			return nil
+		}
+		report, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout)
+		_, _ = m.propose(report, &request{Purpose: toSettle, Name: m.self.Name, Epoch: change}) // the leader's own question is the way that counts
+		cancel()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"viakv/quorum/version"
+)
+
+// maxAsks bounds the requests that wait at the leader.
+const maxAsks = 256
+
+// leader is the leadership of this process, from election to resignation: one goroutine that looks, decides and does one step
+// after another, and a courier for each process that must hear of the topology.
+type leader struct {
+	m      *Manager
+	g      *group
+	ctx    context.Context
+	cancel context.CancelFunc
+	began  time.Time
+	wake   chan struct{} // holds a token: look again
+
+	mu       sync.Mutex // guards what follows
+	asks     []*ask
+	over     bool
+	first    map[uint64]time.Time     // when a process was first looked for
+	heard    map[uint64]time.Time     // when it last answered
+	adopted  map[uint64]version.Epoch // what it reports
+	gone     map[uint64]bool          // a newer one of its name is proved to be there
+	barriers map[uint64]version.Epoch // the last size change whose barrier it has run
+	couriers map[uint64]*courier
+	working  sync.WaitGroup // couriers
+}
+
+func newLeader(g *group) *leader {
+	l := &leader{
+		m: g.m, g: g, began: time.Now(), wake: make(chan struct{}, 1),
+		first: map[uint64]time.Time{}, heard: map[uint64]time.Time{}, adopted: map[uint64]version.Epoch{},
+		gone: map[uint64]bool{}, barriers: map[uint64]version.Epoch{}, couriers: map[uint64]*courier{},
+	}
+	l.ctx, l.cancel = context.WithCancel(g.ctx)
+	return l
+}
+
+func (l *leader) run() {
+	l.m.log.Info("leads the consensus group", zap.Stringer("cluster", l.g.cluster))
+	defer l.end()
+	for l.ctx.Err() == nil {
+		changed := l.m.changed.wait()
+		s := l.look()
+		if s == nil {
+			return
+		}
+		l.dispatch(s.topology)
+		if mv := decide(s); l.do(mv) {
+			continue
+		}
+		timer := time.NewTimer(l.m.cfg.Tick) // how far the learners are shows in raft's progress alone
+		select {
+		case <-l.wake:
+		case <-changed:
+		case <-timer.C:
+		case <-l.ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// end answers what waits, and returns when the couriers have.
+func (l *leader) end() {
+	l.cancel()
+	l.mu.Lock()
+	l.over = true
+	for _, a := range l.asks {
+		r := response{Code: codeAgain, Detail: "the leader changes"}
+		if a.proposed {
+			r.Code = codeOpen
+		}
+		a.done <- r
+	}
+	l.asks = nil
+	l.mu.Unlock()
+	l.working.Wait()
+}
+
+func (l *leader) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// look gathers the scene; nil: the leadership is over.
+func (l *leader) look() *scene {
+	var t *Topology
+	if !l.g.do(l.ctx, func() { t = l.g.topology }) {
+		return nil
+	}
+	up, state := l.g.caughtUp(l.ctx), l.g.snapshot()
+	now := time.Now()
+	cfg := &l.m.cfg
+	s := &scene{
+		topology: t, self: l.m.self.Boot, now: now, voters: state.voters, learners: state.learners, caughtUp: up,
+		reports: Reports{Adopted: map[uint64]version.Epoch{}, Gone: map[uint64]bool{}},
+		heard:   map[uint64]time.Time{}, absent: map[uint64]bool{},
+		every: cfg.Every, patience: cfg.Patience, young: now.Sub(l.began) < cfg.Patience/3,
+	}
+	l.m.mu.Lock()
+	barrier := l.m.barrier
+	l.m.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if own := l.m.adopted.Load(); own != nil && own.Cluster == t.Cluster {
+		l.adopted[s.self] = own.Epoch
+	}
+	l.barriers[s.self] = barrier
+	s.asks = slices.Clone(l.asks)
+	for _, id := range t.audience() {
+		b := id.Boot
+		s.reports.Adopted[b], s.reports.Gone[b] = l.adopted[b], l.gone[b]
+		last, ok := l.heard[b]
+		if ok {
+			s.heard[b] = last
+		} else if last, ok = l.first[b]; !ok {
+			last = now
+		}
+		s.absent[b] = b != s.self && (l.gone[b] || now.Sub(last) > cfg.Patience)
+	}
+	if t.Change != nil {
+		for _, name := range t.Change.Owe {
+			if slot := t.Slot(name); slot != nil && slot.Active() && l.barriers[slot.Boot] >= t.Change.Epoch {
+				s.barriers = append(s.barriers, Fact{name, slot.Incarnation})
+			}
+		}
+	}
+	return s
+}
+
+// do carries a step out; false: there was none.
+func (l *leader) do(mv move) bool {
+	switch {
+	case mv.answer != nil:
+		l.answer(mv.ask, *mv.answer)
+	case mv.change.boot != 0:
+		l.m.log.Info("voters change", zap.Stringer("change", mv.change.kind), zap.Uint64("boot", mv.change.boot))
+		l.g.change(l.ctx, mv.change.kind, mv.change.boot)
+	case mv.transfer != 0:
+		l.g.transfer(l.ctx, mv.transfer)
+		sleep(l.ctx, l.m.cfg.Tick) // the resignation ends the wait
+	case mv.command != nil:
+		l.enact(mv.command, mv.ask)
+	default:
+		return false
+	}
+	return true
+}
+
+// enact proposes one command and waits for its fate.
+func (l *leader) enact(c *Command, a *ask) {
+	if c.ID == (OperationID{}) {
+		c.ID = l.m.nextOperation()
+	}
+	if a != nil && a.ID == c.ID {
+		l.mu.Lock()
+		a.proposed = true
+		l.mu.Unlock()
+	}
+	err := l.g.propose(l.ctx, c)
+	switch {
+	case err == nil, errors.Is(err, errOpen), errors.Is(err, ErrEpoch): // the next look shows what became of it
+		if err != nil {
+			sleep(l.ctx, l.m.cfg.Tick)
+		}
+	case a != nil:
+		l.answer(a, refusal(err))
+	default:
+		l.m.log.Info("the leader's own step was refused", zap.String("kind", string(c.Kind)), zap.Error(err))
+	}
+}
+
+// answer ends a request.
+func (l *leader) answer(a *ask, r response) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.asks, a); i >= 0 {
+		l.asks = slices.Delete(l.asks, i, i+1)
+		a.done <- r
+	}
+}
+
+// submit queues a request and waits for its answer. A request that is queued already gets a second place: both are answered by one
+// entry, under one operation id.
+func (l *leader) submit(ctx context.Context, r *request, replaces uint64) response {
+	a := &ask{request: *r, deadline: time.Now().Add(r.Patience), replaces: replaces, done: make(chan response, 1)}
+	l.mu.Lock()
+	if l.over || len(l.asks) >= maxAsks {
+		l.mu.Unlock()
+		return response{Code: codeAgain, Detail: "the leader is busy"}
+	}
+	if replaces != 0 {
+		l.gone[replaces] = true
+	}
+	l.asks = append(l.asks, a)
+	l.mu.Unlock()
+	l.poke()
+	select {
+	case answer := <-a.done:
+		return answer
+	case <-ctx.Done():
+		r := response{Code: codeAgain, Detail: "the asker went away"}
+		l.mu.Lock()
+		if a.proposed {
+			r.Code = codeOpen
+		}
+		l.mu.Unlock()
+		l.answer(a, r)
+		return <-a.done
+	}
+}

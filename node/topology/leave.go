@@ -1,0 +1,117 @@
+package topology
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"viakv/api/kv"
+)
+
+// Leave takes a member out, this node when the name is empty. It returns when nothing that counts on it can complete any more. A member
+// that is dead can be taken out while the others have a majority and what remains keeps a quorum.
+//
+// With force it goes on where that is lost: a leader, if there is one, no longer counts who remains; without one this node forks the
+// cluster (see Fork). What that may lose stands in the report.
+func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveReport, error) {
+	if name == "" {
+		name = m.self.Name
+	}
+	t := m.newest()
+	if t == nil {
+		return kv.LeaveReport{}, kv.Detail(kv.ErrNoSuchNode, "this node is not a member of a cluster yet")
+	}
+	if t.Slot(name) == nil {
+		return kv.LeaveReport{}, kv.Detail(kv.ErrNoSuchNode, "%s has no slot", name)
+	}
+	report := kv.LeaveReport{Node: name}
+	if force {
+		report.Forced = true
+		report.MayLose = t.MayLose(name, func(s *Slot) bool {
+			return s.Boot == m.self.Boot || m.cfg.Transport.Health(s.Peer).Connected
+		})
+		if m.Leader() == "" && !m.awaitLeader(ctx) {
+			return m.fork(ctx, t, name, report)
+		}
+	}
+	r, err := m.propose(ctx, &request{Purpose: toLeave, Name: name, Force: force})
+	if err != nil {
+		return kv.LeaveReport{}, err
+	}
+	report.Epoch = uint64(r.Epoch)
+	if err := m.awaitAdopted(ctx, r.Epoch); err != nil && !errors.Is(err, context.Canceled) {
+		return report, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the leave is agreed and not adopted here yet", Err: err}
+	}
+	return report, nil
+}
+
+// awaitLeader gives an election time to end.
+func (m *Manager) awaitLeader(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 3*electionTicks*m.cfg.Tick)
+	defer cancel()
+	for {
+		changed := m.changed.wait()
+		if m.Leader() != "" {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// fork makes this node the only voter of a new cluster that continues the old one.
+func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.LeaveReport) (kv.LeaveReport, error) {
+	op := m.nextOperation()
+	m.mu.Lock()
+	id := ClusterID(NewBoot(m.random))
+	m.mu.Unlock()
+	n, err := Fork(t, id, m.self.Name, name, op)
+	if err != nil {
+		return kv.LeaveReport{}, err
+	}
+	encoded := n.Encode()
+	m.mu.Lock()
+	moved := m.known != t || m.over
+	if !moved {
+		m.known, m.encoded, m.forked = n, encoded, true
+	}
+	m.mu.Unlock()
+	if moved {
+		return kv.LeaveReport{}, &kv.Unavailable{Outcome: kv.None, Reason: "the topology has moved on meanwhile; look at /cluster and repeat the leave if it is still wanted"}
+	}
+	m.log.Warn("forked the cluster by force",
+		zap.Stringer("from", t.Cluster), zap.Stringer("to", n.Cluster), zap.String("removed", name), zap.String("mayLose", report.MayLose))
+	m.changed.notify()
+	report.Epoch = uint64(n.Epoch)
+	if err := m.awaitAdopted(ctx, n.Epoch); err != nil {
+		return report, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the fork is made and not adopted here yet", Err: err}
+	}
+	return report, nil
+}
+
+// Join waits until this node is an active member.
+func (m *Manager) Join(ctx context.Context) error {
+	for {
+		changed := m.changed.wait()
+		if t := m.Current(); t != nil {
+			if role, _ := t.Role(m.self.Boot); role == Active {
+				return nil
+			}
+		}
+		m.mu.Lock()
+		over, reason := m.over, m.reason
+		m.mu.Unlock()
+		if over {
+			return ErrOver
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return &kv.Unavailable{Outcome: kv.Unknown, Reason: "not a member yet; waiting for " + reason, Err: ctx.Err()}
+		}
+	}
+}

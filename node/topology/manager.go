@@ -1,0 +1,169 @@
+package topology
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"viakv/quorum/version"
+)
+
+// State of a life, as shown to people and to other nodes.
+type State string
+
+// The states, in the order in which a life may run through them.
+const (
+	StateFounding   State = "founding"   // waits for its seeds, fresh
+	StateJoining    State = "joining"    // asks to be admitted, or copies before it becomes a slot
+	StateRebuilding State = "rebuilding" // its slot is vacant until it has rebuilt
+	StateActive     State = "active"
+	StateLeft       State = "left" // over
+)
+
+// Manager is one life of a node in one cluster: it founds or enters the cluster, takes part in its consensus, hands
+// topologies to its Host, and ends when the node is no longer part of it.
+type Manager struct {
+	cfg     Config
+	log     *zap.Logger
+	self    Identity
+	changed signal // known, adopted, state or leader has changed
+	adopted atomic.Pointer[Topology]
+	said    throttle
+
+	mu           sync.Mutex // guards what follows
+	random       *rand.Rand
+	sequence     uint64
+	reason       string // what is waited for
+	entering     bool   // a cluster has been asked for admission
+	promised     Identity
+	participants []uint64  // the fresh processes that the last complete round saw, ascending; nil: it was not complete
+	known        *Topology // the newest; adopted or about to be
+	encoded      []byte    // known
+	forked       bool      // known was forked here: this process is its only voter
+	barrier      version.Epoch
+	group        *group
+	over         bool
+}
+
+// New makes a manager. It starts nothing.
+func New(cfg Config) (*Manager, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Manager{
+		cfg: cfg, self: cfg.Self,
+		log:    cfg.Logger.With(zap.String("node", cfg.Self.Name)),
+		random: rand.New(rand.NewPCG(cfg.Random.Uint64(), cfg.Random.Uint64())),
+	}, nil
+}
+
+// Current returns the topology that the Host has adopted, nil before the first. Never blocks.
+func (m *Manager) Current() *Topology { return m.adopted.Load() }
+
+// Document returns the newest topology's encoding, to be handed to a peer that is behind; nil before the first. Read only.
+func (m *Manager) Document() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.encoded
+}
+
+// Handover takes a topology that some peer's reply carried. Never blocks on the Host.
+func (m *Manager) Handover(t *Topology) { m.learn(t) }
+
+// newest returns the newest known topology, nil before the first.
+func (m *Manager) newest() *Topology {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.known
+}
+
+// learn takes a committed document if it is news for this process, and reports whether it was.
+func (m *Manager) learn(t *Topology) bool {
+	if t == nil {
+		return false
+	}
+	encoded := t.Encode()
+	m.mu.Lock()
+	ok := m.acceptsLocked(t)
+	if ok {
+		m.known, m.encoded, m.forked = t, encoded, false
+	}
+	m.mu.Unlock()
+	if ok {
+		m.changed.notify()
+	}
+	return ok
+}
+
+func (m *Manager) acceptsLocked(t *Topology) bool {
+	k := m.known
+	switch {
+	case m.over:
+		return false
+	case k == nil:
+		role, _ := t.Role(m.self.Boot)
+		return role != Stranger && (m.promised.Boot == 0 || m.promised.Boot == t.Founder)
+	case t.Epoch <= k.Epoch:
+		return false
+	case t.Cluster == k.Cluster:
+		return true
+	}
+	// A fork takes over whom the old majority has left. While the old group has a leader, it is the fork that is wrong.
+	return t.Continues(k.Cluster) && (m.group == nil || m.group.snapshot().leader == 0)
+}
+
+// adopt feeds the Host, one topology after another (E2).
+func (m *Manager) adopt(ctx context.Context) {
+	for {
+		changed := m.changed.wait()
+		t, last := m.newest(), m.adopted.Load()
+		if t != nil && (last == nil || t.Epoch > last.Epoch) {
+			m.cfg.Host.Adopt(t)
+			m.adopted.Store(t)
+			m.changed.notify()
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// awaitAdopted waits until the Host has adopted the epoch or a later one.
+func (m *Manager) awaitAdopted(ctx context.Context, e version.Epoch) error {
+	for {
+		changed := m.changed.wait()
+		if t := m.adopted.Load(); t != nil && t.Epoch >= e {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// nextOperation names a new operation of this process.
+func (m *Manager) nextOperation() OperationID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sequence++
+	return OperationID{m.self.Boot, m.sequence}
+}
+
+// waitFor notes what the manager is waiting for, and logs it once in a while.
+func (m *Manager) waitFor(reason string) {
+	m.mu.Lock()
+	m.reason = reason
+	m.mu.Unlock()
+	if m.said.due(reason) {
+		m.log.Info("waiting", zap.String("for", reason))
+	}
+}

@@ -1,0 +1,159 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"viakv/node/transport"
+)
+
+// network is a small in-memory network: delay, cut links, dead processes.
+type network struct {
+	mu     sync.Mutex
+	random *rand.Rand
+	at     map[transport.Address]*port
+	cut    map[[2]transport.Address]bool // from, to: one way
+	drop   func(from, to transport.Address, request []byte) bool
+	lose   func(from, to transport.Address, request []byte) bool // the reply
+}
+
+func newNetwork(seed uint64) *network {
+	return &network{
+		random: rand.New(rand.NewPCG(seed, 1)),
+		at:     map[transport.Address]*port{}, cut: map[[2]transport.Address]bool{},
+	}
+}
+
+// port is one process's transport.
+type port struct {
+	net     *network
+	address transport.Address
+	serve   func(ctx context.Context, dst, request []byte) []byte
+	ctx     context.Context
+	cancel  context.CancelFunc
+	work    sync.WaitGroup
+
+	mu   sync.Mutex
+	live map[*transport.Call]bool
+}
+
+func (n *network) open(a transport.Address) *port {
+	p := &port{net: n, address: a, live: map[*transport.Call]bool{}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+func (p *port) listen(serve func(ctx context.Context, dst, request []byte) []byte) {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	p.serve = serve
+	p.net.at[p.address] = p
+}
+
+// close is a crash: nothing leaves or arrives any more.
+func (p *port) close() {
+	p.net.mu.Lock()
+	if p.net.at[p.address] == p {
+		delete(p.net.at, p.address)
+	}
+	p.net.mu.Unlock()
+	p.cancel()
+}
+
+// isolate cuts an address off from all others, both ways, or heals it.
+func (n *network) isolate(a transport.Address, cut bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for other := range n.at {
+		if other != a {
+			n.cut[[2]transport.Address{a, other}], n.cut[[2]transport.Address{other, a}] = cut, cut
+		}
+	}
+}
+
+func (n *network) delay() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Millisecond/2 + time.Duration(n.random.Int64N(int64(time.Millisecond)))
+}
+
+// passes returns the port at to, or why nothing gets there: nil, true is silence.
+func (n *network) passes(from, to transport.Address) (*port, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cut[[2]transport.Address{from, to}] {
+		return nil, true
+	}
+	return n.at[to], false
+}
+
+func (p *port) Go(to transport.Address, _ transport.Class, c *transport.Call) {
+	p.mu.Lock()
+	p.live[c] = true
+	p.mu.Unlock()
+	request := append([]byte(nil), c.Request...)
+	p.work.Add(1)
+	go func() {
+		defer p.work.Done()
+		reply, err, silent := p.exchange(to, request)
+		if !silent {
+			p.finish(c, reply, err)
+		}
+	}()
+}
+
+func (p *port) exchange(to transport.Address, request []byte) (reply []byte, err error, silent bool) {
+	time.Sleep(p.net.delay())
+	peer, silent := p.net.passes(p.address, to)
+	if p.ctx.Err() != nil || silent || p.net.drop != nil && p.net.drop(p.address, to, request) {
+		return nil, nil, true
+	}
+	if peer == nil {
+		return nil, fmt.Errorf("connection refused: %w", transport.ErrNotSent), false
+	}
+	reply = peer.serve(peer.ctx, nil, request)
+	time.Sleep(p.net.delay())
+	back, silent := p.net.passes(to, p.address)
+	if silent || back != p || p.net.lose != nil && p.net.lose(p.address, to, request) {
+		return nil, nil, true
+	}
+	if peer.ctx.Err() != nil {
+		return nil, transport.ErrBroken, false
+	}
+	return reply, nil, false
+}
+
+func (p *port) finish(c *transport.Call, reply []byte, err error) {
+	p.mu.Lock()
+	mine := p.live[c]
+	delete(p.live, c)
+	p.mu.Unlock()
+	if mine {
+		c.Reply, c.Err = append(c.Reply[:0], reply...), err
+		c.Done.Complete(c)
+	}
+}
+
+func (p *port) Cancel(c *transport.Call) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mine := p.live[c]
+	delete(p.live, c)
+	return mine
+}
+
+func (p *port) Health(to transport.Address) transport.Health {
+	peer, silent := p.net.passes(p.address, to)
+	return transport.Health{Connected: peer != nil && !silent}
+}
+
+func (p *port) Forget(transport.Address) {}
+
+func (p *port) Run(ctx context.Context) error {
+	<-ctx.Done()
+	p.work.Wait()
+	return nil
+}

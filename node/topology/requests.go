@@ -1,0 +1,138 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// decideHere answers a request if this process leads, and otherwise says who does.
+func (m *Manager) decideHere(ctx context.Context, r *request) response {
+	if err := r.validate(); err != nil {
+		return response{Code: codeRefused, Detail: err.Error()}
+	}
+	m.mu.Lock()
+	g := m.group
+	m.mu.Unlock()
+	if g == nil {
+		return response{Code: codeElsewhere}
+	}
+	state := g.snapshot()
+	if state.leading == nil {
+		a := response{Code: codeElsewhere}
+		if t := m.newest(); state.leader != m.self.Boot {
+			a.Leader = t.process(state.leader)
+		}
+		return a
+	}
+	var replaces uint64
+	switch r.Purpose {
+	case toEnter:
+		gone, err := m.lookFor(ctx, r.Node)
+		if err != nil {
+			return refusal(err)
+		}
+		replaces = gone
+	case toSettle:
+		state.leading.noteBarrier(r.ID.Boot, r.Epoch)
+		return response{Code: codeOK}
+	}
+	a := state.leading.submit(ctx, r, replaces)
+	if a.Code == codeOK {
+		a.Topology = m.newest()
+	}
+	return a
+}
+
+func (r *request) validate() error {
+	switch {
+	case r.Purpose == toEnter && r.Node == nil, (r.Purpose == toActivate || r.Purpose == toGrow) && r.At == nil:
+		return fmt.Errorf("topology: incomplete request to %s", r.Purpose)
+	case r.Purpose == toEnter:
+		return r.Node.Validate()
+	}
+	return nil
+}
+
+func (l *leader) noteBarrier(boot uint64, change version.Epoch) {
+	l.mu.Lock()
+	l.barriers[boot] = max(l.barriers[boot], change)
+	l.mu.Unlock()
+	l.poke()
+}
+
+// lookFor looks whether the process that holds the entering one's name is still where it was registered, and returns its boot id
+// when it is not; zero when nobody holds the name. A process that answers there under its boot id is alive: then two nodes have
+// one name, and the second has to go.
+func (m *Manager) lookFor(ctx context.Context, node *Identity) (uint64, error) {
+	t := m.newest()
+	var holder Identity
+	switch slot := t.Slot(node.Name); {
+	case slot != nil:
+		holder = slot.Identity()
+	case t.Joining != nil && t.Joining.Name == node.Name:
+		holder = t.Joining.Identity()
+	default:
+		return 0, nil
+	}
+	if holder.Boot == node.Boot {
+		return 0, nil
+	}
+	alive := holder.Boot == m.self.Boot
+	if !alive {
+		p, err := m.discover(ctx, holder.Peer)
+		alive = err == nil && p.Boot == holder.Boot && p.State != StateLeft
+	}
+	if alive {
+		return 0, kv.Detail(kv.ErrAlreadyMember, "a live node at %s is named %s; give the one at %s another name", holder.Peer, node.Name, node.Peer)
+	}
+	return holder.Boot, nil
+}
+
+// Clear removes everything in the cluster and returns the new generation. It returns when nothing older can be read any more (M8), here
+// included.
+func (m *Manager) Clear(ctx context.Context) (version.Generation, error) {
+	r, err := m.propose(ctx, &request{Purpose: toClear})
+	if err != nil {
+		return 0, err
+	}
+	if err := m.awaitAdopted(ctx, r.Epoch); err != nil {
+		return 0, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the clear is agreed and not adopted here yet", Err: err}
+	}
+	return m.Current().Generation, nil
+}
+
+// Purge makes the removal of a list of tombstones, which all members reported at the expected epoch, a step of the topology (G1, G2).
+// ErrEpoch, ErrVacant, ErrUnsettled: not now, collect again later.
+func (m *Manager) Purge(ctx context.Context, list uint64, expected version.Epoch) error {
+	_, err := m.propose(ctx, &request{Purpose: toPurge, List: list, Epoch: expected})
+	return err
+}
+
+// Rebuilt reports that this process, pending or joining, has copied what RebuildNeed asked for at the given topology. It returns when
+// the process counts as a member, or why it does not: ErrStartOver means that the copies are outdated.
+func (m *Manager) Rebuilt(ctx context.Context, at *Topology) error {
+	t := m.newest()
+	if t == nil {
+		return ErrOver
+	}
+	basis := at.Basis()
+	r := &request{Name: m.self.Name, At: &basis}
+	switch role, incarnation := t.Role(m.self.Boot); role {
+	case Active:
+		return m.awaitAdopted(ctx, t.Epoch)
+	case Rebuilding:
+		r.Purpose, r.Incarnation = toActivate, incarnation
+	case Joining:
+		r.Purpose, r.Incarnation = toGrow, incarnation
+	default:
+		return ErrOver
+	}
+	a, err := m.propose(ctx, r)
+	if err != nil {
+		return err
+	}
+	return m.awaitAdopted(ctx, a.Epoch)
+}

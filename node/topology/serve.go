@@ -1,0 +1,117 @@
+package topology
+
+import (
+	"context"
+
+	"viakv/node/wire"
+)
+
+// Serve answers a control request, appends the reply to dst and returns it. It may block until ctx ends; request is borrowed
+// for the call.
+func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
+	c, err := wire.ParseControl(request)
+	if err != nil {
+		return m.reply(dst, wire.ControlMalformed, nil)
+	}
+	if c.Op == wire.OpDiscover {
+		return m.reply(dst, wire.ControlOK, encodeBody(m.present(true)))
+	}
+	if c.To != m.self.Boot { // D1: meant for another process, which is not here
+		return m.reply(dst, wire.ControlWrongBoot, encodeBody(m.present(false)))
+	}
+	m.mu.Lock()
+	over := m.over
+	m.mu.Unlock()
+	if over {
+		return m.reply(dst, wire.ControlClosed, nil)
+	}
+	var status wire.ControlStatus
+	var body []byte
+	switch c.Op {
+	case wire.OpPromise:
+		status = m.servePromise(&c)
+	case wire.OpFound:
+		status = m.serveFound(&c)
+	case wire.OpHand:
+		status, body = m.serveHand(ctx, &c)
+	case wire.OpSubmit:
+		status, body = m.serveSubmit(ctx, &c)
+	case wire.OpRaft:
+		status = m.serveRaft(ctx, &c)
+	default:
+		status = wire.ControlMalformed
+	}
+	return m.reply(dst, status, body)
+}
+
+// Refuse answers a control request that is meant for a life that this process does not lead any more, or not yet. The node calls it
+// when it finds no manager for the request.
+func Refuse(dst []byte) []byte {
+	return wire.AppendControlReply(dst, &wire.ControlReply{Status: wire.ControlWrongBoot, Body: encodeBody(presence{})})
+}
+
+// Boot returns the boot id of the life that a control request is meant for, zero when it does not care. A node that leads two lives
+// for a while routes by it.
+func Boot(request []byte) uint64 {
+	c, err := wire.ParseControl(request)
+	if err != nil {
+		return 0
+	}
+	return c.To
+}
+
+func (m *Manager) reply(dst []byte, status wire.ControlStatus, body []byte) []byte {
+	r := wire.ControlReply{Status: status, Boot: m.self.Boot, Body: body}
+	if t := m.adopted.Load(); t != nil {
+		r.Cluster, r.Epoch = uint64(t.Cluster), t.Epoch
+	}
+	return wire.AppendControlReply(dst, &r)
+}
+
+// present says who is here.
+func (m *Manager) present(full bool) presence {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := presence{Identity: m.self, State: m.stateLocked(), Promised: m.promised.Boot}
+	if full && !m.over {
+		p.Topology = m.known
+	}
+	if m.group != nil {
+		p.Leader = m.group.snapshot().leader
+	}
+	return p
+}
+
+func (m *Manager) servePromise(c *wire.Control) wire.ControlStatus {
+	p := new(promise)
+	if decodeBody(c.Body, p) != nil || p.Founder.Validate() != nil || p.Founder.Boot != c.From {
+		return wire.ControlMalformed
+	}
+	if m.promise(p).Boot != c.From {
+		return wire.ControlRefused
+	}
+	return wire.ControlOK
+}
+
+func (m *Manager) serveFound(c *wire.Control) wire.ControlStatus {
+	t, err := Decode(c.Body)
+	if err != nil || t.Founder != c.From {
+		return wire.ControlMalformed
+	}
+	m.learn(t)
+	if k := m.newest(); k == nil || k.Cluster != t.Cluster {
+		return wire.ControlRefused
+	}
+	return wire.ControlOK
+}
+
+func (m *Manager) serveSubmit(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
+	r := new(request)
+	if err := decodeBody(c.Body, r); err != nil {
+		return wire.ControlMalformed, nil
+	}
+	if t := m.newest(); t == nil || uint64(t.Cluster) != c.Cluster {
+		return wire.ControlWrongCluster, nil
+	}
+	return wire.ControlOK, encodeBody(m.decideHere(ctx, r))
+}

@@ -1,0 +1,76 @@
+package topology
+
+import "viakv/quorum/version"
+
+// Status is what a manager shows of itself.
+type Status struct {
+	State  string // a State
+	Reason string // what is waited for, while there is something
+	Leader string // of the consensus group, as last known; empty: none
+	Epoch  version.Epoch
+	Voters int // of the consensus group, as last applied here
+}
+
+// Status never blocks on a peer.
+func (m *Manager) Status() Status {
+	t := m.Current()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Status{State: string(m.stateLocked()), Reason: m.reason}
+	if t != nil {
+		s.Epoch = t.Epoch
+	}
+	if m.group != nil {
+		g := m.group.snapshot()
+		s.Voters = len(g.voters)
+		if m.known != nil {
+			if id := m.known.process(g.leader); id != nil {
+				s.Leader = id.Name
+			}
+		}
+	}
+	return s
+}
+
+// Leader returns the name of the consensus group's leader as last known, empty when there is none.
+func (m *Manager) Leader() string { return m.Status().Leader }
+
+func (m *Manager) stateLocked() State {
+	switch {
+	case m.over:
+		return StateLeft
+	case m.known == nil && (m.entering || m.cfg.JoinVia != ""):
+		return StateJoining
+	case m.known == nil:
+		return StateFounding
+	}
+	switch role, _ := m.known.Role(m.self.Boot); role {
+	case Active:
+		return StateActive
+	case Rebuilding:
+		return StateRebuilding
+	case Joining:
+		return StateJoining
+	}
+	return StateLeft
+}
+
+// process returns who has this boot id, members of the epoch before included: they have to hear that they are gone.
+func (t *Topology) process(boot uint64) *Identity {
+	if boot == 0 {
+		return nil
+	}
+	for _, list := range [][]Slot{t.Slots, t.Prev.Slots} {
+		for i := range list {
+			if list[i].Boot == boot {
+				id := list[i].Identity()
+				return &id
+			}
+		}
+	}
+	if t.Joining != nil && t.Joining.Boot == boot {
+		id := t.Joining.Identity()
+		return &id
+	}
+	return nil
+}

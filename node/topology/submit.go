@@ -1,0 +1,121 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/node/wire"
+)
+
+// directory is where a request may find the leader.
+type directory struct {
+	cluster ClusterID
+	members []Identity
+	next    int
+	hint    *Identity
+}
+
+// newDirectory lists t's members, the given ones first.
+func newDirectory(t *Topology, first ...Identity) *directory {
+	d := &directory{cluster: t.Cluster, members: first}
+	for i := range t.Slots {
+		d.members = append(d.members, t.Slots[i].Identity())
+	}
+	return d
+}
+
+// pick returns whom to ask next: who was named as the leader, else one after another.
+func (d *directory) pick() Identity {
+	if d.hint != nil {
+		id := *d.hint
+		d.hint = nil
+		return id
+	}
+	id := d.members[d.next%len(d.members)]
+	d.next++
+	return id
+}
+
+// submit brings a request to the leader and stays with it, under one operation id, until it is decided or ctx ends (E5). An
+// error that is a *kv.Unavailable says whether the change may still happen; any other is final.
+func (m *Manager) submit(ctx context.Context, r *request, d *directory) (response, error) {
+	open, reason := false, "no member answered"
+	for {
+		if deadline, ok := ctx.Deadline(); ok {
+			r.Patience = time.Until(deadline)
+		} else {
+			r.Patience = time.Minute
+		}
+		a, err := m.ask(ctx, r, d)
+		switch {
+		case err != nil:
+			open = open || !errors.Is(err, transport.ErrNotSent)
+			reason = err.Error()
+		case a.Code == codeElsewhere:
+			d.hint = a.Leader
+			reason = "the consensus group has no leader: is a majority of its members running and connected?"
+			if a.Leader != nil {
+				reason = "the leader, " + a.Leader.Name + ", does not answer"
+			}
+		case a.Code == codeAgain || a.Code == codeOpen:
+			open = open || a.Code == codeOpen
+			if a.Detail != "" {
+				reason = a.Detail
+			}
+		default:
+			m.Handover(a.Topology)
+			return a, a.err()
+		}
+		if !sleep(ctx, m.cfg.Every/4) {
+			outcome := kv.None
+			if open {
+				outcome = kv.Unknown
+			}
+			return response{}, &kv.Unavailable{Outcome: outcome, Reason: reason, Err: ctx.Err()}
+		}
+	}
+}
+
+// ask puts the request to one process, this one included.
+func (m *Manager) ask(ctx context.Context, r *request, d *directory) (response, error) {
+	to := d.pick()
+	if to.Boot == m.self.Boot {
+		return m.decideHere(ctx, r), nil
+	}
+	c := wire.Control{Op: wire.OpSubmit, Cluster: uint64(d.cluster), To: to.Boot, Body: encodeBody(r)}
+	reply, err := m.call(ctx, to.Peer, &c)
+	if err != nil {
+		return response{}, err
+	}
+	if reply.Status != wire.ControlOK {
+		return response{Code: codeAgain, Detail: fmt.Sprintf("%s at %s answers: %v", to.Name, to.Peer, reply.Status)}, nil
+	}
+	var a response
+	return a, decodeBody(reply.Body, &a)
+}
+
+// propose submits a request of a member.
+func (m *Manager) propose(ctx context.Context, r *request) (response, error) {
+	t := m.newest()
+	if t == nil {
+		return response{}, &kv.Unavailable{Outcome: kv.None, Reason: "this node is not a member of a cluster yet"}
+	}
+	r.ID = m.nextOperation()
+	return m.submit(ctx, r, newDirectory(t, m.self))
+}
+
+// sleep waits for d; false: the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
