@@ -68,7 +68,7 @@ type Config struct {
 	// Origins that browsers may send mutations from beside the server's own, as in "https://ops.example.com". For a proxy that
 	// changes the Host header.
 	Origins []string
-	// TokenFile holds bearer tokens with their roles, one a line; see LoadTokens. It is read again when it changes. Empty: everybody may do everything.
+	// TokenFile holds bearer tokens with their roles, one a line: role, token, name. It is read again when it changes. Empty: everybody may do everything.
 	TokenFile string
 	// TLS of the public listeners. Zero: plain HTTP.
 	TLS TLSConfig

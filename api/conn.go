@@ -20,7 +20,7 @@ type conn struct {
 	net.Conn
 	gate   *gate
 	ip     netip.Addr
-	linger bool // set by the connection's own goroutine: read on for a while when closing
+	linger atomic.Bool // read on for a while when closing
 	closed atomic.Bool
 
 	readBy, writeBy       time.Time // asked for
@@ -78,7 +78,7 @@ func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	if c.linger && c.gate.later(c.drain) {
+	if c.linger.Load() && c.gate.later(c.drain) {
 		return nil
 	}
 	c.gate.leave(c)

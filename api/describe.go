@@ -15,6 +15,15 @@ func showVersion(x *exchange) error {
 	}{x.server.config.Name, x.server.config.Version, runtime.Version()})
 }
 
+// console returns the rows for the console and everything below it. Its pages are static and need no token; what they ask of the API does.
+func (s *Server) console() []*endpoint {
+	serve := func(x *exchange) error {
+		s.config.Console(x.ctx)
+		return nil
+	}
+	return []*endpoint{{path: "/console", serve: serve}, {path: "/console/{path:*}", serve: serve}}
+}
+
 // showOpenAPI answers /openapi.yaml.
 func showOpenAPI(x *exchange) error {
 	x.ctx.SetContentType("application/yaml")

@@ -19,6 +19,7 @@ type exchange struct {
 	start    time.Time
 	detached bool // a stream took over: it counts and logs the request
 
+	who   string // the name of the token, if one was needed
 	id    []byte // request id, in idBuffer
 	trace []byte // valid traceparent, in traceBuffer, or empty
 
@@ -31,7 +32,7 @@ type exchange struct {
 }
 
 func (x *exchange) begin(s *Server, ctx *fasthttp.RequestCtx, e *endpoint, m *endpointMetrics) {
-	x.server, x.ctx, x.endpoint, x.metrics, x.start, x.detached = s, ctx, e, m, ctx.Time(), false
+	x.server, x.ctx, x.endpoint, x.metrics, x.start, x.detached, x.who = s, ctx, e, m, ctx.Time(), false, ""
 	x.parameters.reset()
 }
 

@@ -59,6 +59,7 @@ func (x *exchange) serve() {
 	}
 	if e.mutates {
 		if err := x.checkOrigin(); err != nil {
+			x.server.metrics.deny("origin")
 			x.fail(err)
 			return
 		}
@@ -73,6 +74,10 @@ func (x *exchange) serve() {
 	}
 	if err := e.serve(x); err != nil {
 		x.fail(err)
+		return
+	}
+	if e.mutates && e.role == RoleAdmin {
+		x.server.log.Info("administration", append(x.fields(), zap.String("token", x.who))...)
 	}
 }
 

@@ -29,7 +29,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.Header.SetCanonical(headerCacheControl, noStore)
 	p.write(ctx)
 	if c := connOf(ctx.Conn()); c != nil {
-		c.linger = true
+		c.linger.Store(true)
 	}
 	s.metrics.malformed.Inc()
 }

@@ -20,6 +20,7 @@ type metrics struct {
 	sent      *prometheus.CounterVec
 	overloads prometheus.Counter
 	malformed prometheus.Counter
+	denied    *prometheus.CounterVec
 	panics    prometheus.Counter
 	pairs     prometheus.Counter
 	cut       *prometheus.CounterVec
@@ -59,12 +60,13 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 		sent:      vector("response_body_bytes_total", "Bytes of response bodies, compressed where they are.", "endpoint"),
 		overloads: counter("overloads_total", "Requests refused because too many were in flight or too many scans ran."),
 		malformed: counter("malformed_requests_total", "Requests that could not be read: broken, too large or too slow."),
+		denied:    vector("denied_requests_total", "Requests refused for their token, role or origin.", "reason"),
 		panics:    counter("panics_total", "Faults of the program that a request ran into."),
 		pairs:     counter("scanned_pairs_total", "Keys, values and pairs that scans delivered."),
 		cut:       vector("cut_streams_total", "Streams that ended before their end, by who ended them.", "by"),
 	}
 	for _, c := range []prometheus.Collector{
-		m.requests, m.seconds, m.sent, m.overloads, m.malformed, m.panics, m.pairs, m.cut,
+		m.requests, m.seconds, m.sent, m.overloads, m.malformed, m.denied, m.panics, m.pairs, m.cut,
 		gauge("requests_in_flight", "Requests being worked on.", func() float64 { return float64(s.inFlight.Load()) }),
 		gauge("scans_in_flight", "Scans running.", func() float64 { return float64(len(s.scans)) }),
 		gauge("connections", "Open public connections.", func() float64 { open, _ := s.gate.stats(); return float64(open) }),
@@ -83,6 +85,8 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 func (m *metrics) endpoint(path string) *endpointMetrics {
 	return &endpointMetrics{metrics: m, path: path, sent: m.sent.WithLabelValues(path)}
 }
+
+func (m *metrics) deny(reason string) { m.denied.WithLabelValues(reason).Inc() }
 
 // observe counts one answer.
 func (e *endpointMetrics) observe(status int, took time.Duration, bytes int) {

@@ -10,7 +10,9 @@ import (
 // endpoint is one row of the API's table.
 type endpoint struct {
 	path    string
-	mutates bool // answers POST beside GET, and no HEAD; browsers' cross-site requests are refused
+	mutates bool // changes something: no HEAD, and browsers' cross-site requests are refused
+	posts   bool // answers POST, with parameters in a form body, as all that mutates does
+	any     bool // answers every method
 	free    bool // not counted against the limit of requests in flight: probes must get through an overload
 	role    Role
 	serve   func(*exchange) error
@@ -36,22 +38,34 @@ var endpoints = []*endpoint{
 	{path: "/openapi.yaml", role: RoleNone, serve: showOpenAPI},
 }
 
-// unknownEndpoint answers every other path.
-var unknownEndpoint = &endpoint{path: "unknown", serve: noSuchEndpoint}
+// unknown answers every path that is not in a table.
+func unknown(table []*endpoint) *endpoint {
+	var paths []string
+	for _, e := range table {
+		paths = append(paths, e.path)
+	}
+	return &endpoint{path: "unknown", any: true, serve: func(*exchange) error {
+		return &refusal{kind: kindNoSuchEndpoint, outcome: kv.None, endpoints: paths,
+			detail: "nothing is served at this path; /openapi.yaml describes what is"}
+	}}
+}
 
 func (e *endpoint) allows(ctx *fasthttp.RequestCtx) bool {
-	if e == unknownEndpoint || ctx.IsGet() {
+	switch {
+	case e.any, ctx.IsGet():
 		return true
+	case ctx.IsPost():
+		return e.mutates || e.posts
 	}
-	if e.mutates {
-		return ctx.IsPost()
-	}
-	return ctx.IsHead()
+	return ctx.IsHead() && !e.mutates
 }
 
 func (e *endpoint) allow() string {
-	if e.mutates {
+	switch {
+	case e.mutates:
 		return "GET, POST"
+	case e.posts:
+		return "GET, HEAD, POST"
 	}
 	return "GET, HEAD"
 }
@@ -61,18 +75,9 @@ func (s *Server) routes(table []*endpoint) fasthttp.RequestHandler {
 	r := router.New()
 	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
 	r.HandleMethodNotAllowed, r.HandleOPTIONS = false, false
-	r.NotFound = s.handler(unknownEndpoint)
+	r.NotFound = s.handler(unknown(table))
 	for _, e := range table {
 		r.ANY(e.path, s.handler(e))
 	}
 	return r.Handler
-}
-
-func noSuchEndpoint(x *exchange) error {
-	paths := make([]string, 0, len(endpoints))
-	for _, e := range endpoints {
-		paths = append(paths, e.path)
-	}
-	return &refusal{kind: kindNoSuchEndpoint, outcome: kv.None, endpoints: paths,
-		detail: "nothing is served at this path; /openapi.yaml describes what is"}
 }

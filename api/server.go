@@ -3,10 +3,12 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +24,12 @@ type Server struct {
 	log     *zap.Logger
 	metrics *metrics
 	public  *fasthttp.Server
+	admin   *fasthttp.Server
 	gate    *gate // counts and closes the public connections
+
+	adminGate *gate
+	tokens    *watched[tokens] // nil: no access control
+	tls       *tls.Config      // of the public listeners; nil: plain
 
 	// base is the context of every call to the store. It ends when Shutdown's time is up.
 	base   context.Context
@@ -51,6 +58,8 @@ func New(config Config) (*Server, error) {
 		})),
 		scans: make(chan struct{}, config.MaxScans),
 		gate:  newGate(config.MaxConnections, config.MaxConnectionsPerIP),
+
+		adminGate: newGate(maxAdminConnections, 0),
 	}
 	s.exchanges.New = func() any { return new(exchange) }
 	var id [4]byte
@@ -63,8 +72,24 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s.metrics = m
+	if config.TokenFile != "" {
+		load := func() (*tokens, error) { return loadTokens(config.TokenFile) }
+		if s.tokens, err = watch("token file", s.log, load, config.TokenFile); err != nil {
+			return nil, err
+		}
+	}
+	if config.TLS.enabled() {
+		if s.tls, err = watchTLS(config.TLS, s.log); err != nil {
+			return nil, err
+		}
+	}
 	s.base, s.cancel = context.WithCancel(context.Background())
-	s.public = s.newServer(s.routes(endpoints), config.MaxConnections)
+	table := endpoints
+	if config.Console != nil {
+		table = append(slices.Clone(endpoints), s.console()...)
+	}
+	s.public = s.newServer(s.routes(table), config.MaxConnections)
+	s.admin = s.newServer(s.routes(adminEndpoints), maxAdminConnections)
 	return s, nil
 }
 
@@ -89,10 +114,15 @@ func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fa
 	}
 }
 
-// Serve answers the public API on a listener until Shutdown, which makes it return nil. It closes the listener, and may run
+// Serve answers the public API on a listener, over TLS if there is a certificate, until Shutdown, which makes it return nil. It closes the listener, and may run
 // on several at once.
 func (s *Server) Serve(l net.Listener) error {
-	return s.serve(s.public, &gatedListener{Listener: l, gate: s.gate})
+	s.announce(l.Addr())
+	l = &gatedListener{Listener: l, gate: s.gate}
+	if s.tls != nil {
+		l = tls.NewListener(l, s.tls)
+	}
+	return s.serve(s.public, l)
 }
 
 func (s *Server) serve(server *fasthttp.Server, l net.Listener) error {
@@ -127,7 +157,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.gate.closeAll()
 		<-streamed
 	}
+	// Probes and metrics answer to the end.
+	if stopped := s.admin.ShutdownWithContext(ctx); stopped != nil {
+		s.adminGate.closeAll()
+		err = errors.Join(err, stopped)
+	}
 	s.gate.wait()
+	s.adminGate.wait()
 	return err
 }
 

@@ -1,5 +1,15 @@
 package api
 
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
 // Role is what a bearer token allows; each includes those before it.
 type Role uint8
 
@@ -11,4 +21,117 @@ const (
 	RoleAdmin             // clear, join, leave, profiles
 )
 
-func (x *exchange) authorize(Role) error { return nil }
+var roleNames = [...]string{"none", "read", "write", "admin"}
+
+func (r Role) String() string { return roleNames[r] }
+
+// tokens is the content of a token file, immutable.
+type tokens struct{ entries []tokenEntry }
+
+type tokenEntry struct {
+	digest [sha256.Size]byte // of the token: neither its bytes nor its length can be timed
+	role   Role
+	name   string // for the log
+}
+
+// minToken is the shortest token accepted, in characters: what a person makes up is guessed.
+const minToken = 16
+
+// loadTokens reads a token file: on each line a role (read, write or admin), a token of at least 16 of the characters that RFC 6750 allows, and
+// perhaps a name for the log. Empty lines and those that begin with # are skipped. Errors never show a token.
+func loadTokens(path string) (*tokens, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t := &tokens{}
+	var faults []error
+	for i, line := range strings.Split(string(content), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+			continue
+		}
+		entry, err := parseToken(fields)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("line %d: %w", i+1, err))
+			continue
+		}
+		if entry.name == "" {
+			entry.name = fmt.Sprintf("line %d", i+1)
+		}
+		t.entries = append(t.entries, entry)
+	}
+	if len(faults) == 0 && len(t.entries) == 0 {
+		faults = append(faults, errors.New("there is no token in it: add a line such as \"admin <token>\""))
+	}
+	return t, errors.Join(faults...)
+}
+
+func parseToken(fields []string) (tokenEntry, error) {
+	var e tokenEntry
+	switch fields[0] {
+	case "read":
+		e.role = RoleRead
+	case "write":
+		e.role = RoleWrite
+	case "admin":
+		e.role = RoleAdmin
+	default:
+		return e, errors.New("begin the line with the role: read, write or admin")
+	}
+	if len(fields) < 2 || len(fields[1]) < minToken || strings.Trim(fields[1], tokenCharacters) != "" {
+		return e, fmt.Errorf("a token has at least %d letters, digits or -._~+/= (make one with: openssl rand -hex 24)", minToken)
+	}
+	e.digest = sha256.Sum256([]byte(fields[1]))
+	e.name = strings.Join(fields[2:], " ")
+	return e, nil
+}
+
+const tokenCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/="
+
+// find returns the role and the name of a presented token, RoleNone when there is no such token. All entries are compared, whichever matches.
+func (t *tokens) find(presented []byte) (Role, string) {
+	digest := sha256.Sum256(presented)
+	role, name := RoleNone, ""
+	for i := range t.entries {
+		e := &t.entries[i]
+		if subtle.ConstantTimeCompare(digest[:], e.digest[:]) == 1 && e.role > role {
+			role, name = e.role, e.name
+		}
+	}
+	return role, name
+}
+
+var (
+	headerAuthorization = []byte("Authorization")
+	bearerScheme        = []byte("Bearer")
+)
+
+// authorize checks the request's token against the role that its endpoint needs. Without a token file everybody may do everything.
+func (x *exchange) authorize(needed Role) error {
+	if x.server.tokens == nil || needed == RoleNone {
+		return nil
+	}
+	challenge := func(parameters string) {
+		x.ctx.Response.Header.Set("WWW-Authenticate", `Bearer realm="viakv"`+parameters)
+	}
+	scheme, token, found := bytes.Cut(x.ctx.Request.Header.PeekCanonical(headerAuthorization), []byte(" "))
+	if !found || !bytes.EqualFold(scheme, bearerScheme) {
+		challenge("")
+		x.server.metrics.deny("no token")
+		return refuse(kindUnauthenticated, "send the header Authorization: Bearer TOKEN with a token of the role "+needed.String())
+	}
+	role, name := x.server.tokens.get().find(bytes.TrimSpace(token))
+	switch {
+	case role == RoleNone:
+		challenge(`, error="invalid_token"`)
+		x.server.metrics.deny("unknown token")
+		return refuse(kindUnauthenticated, "the token is not known here")
+	case role < needed:
+		challenge(`, error="insufficient_scope", scope="` + needed.String() + `"`)
+		x.server.metrics.deny("role")
+		return refuse(kindForbidden, "this needs the role "+needed.String()+", and the token has "+role.String())
+	}
+	x.who = name
+	return nil
+}

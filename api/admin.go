@@ -1,0 +1,59 @@
+package api
+
+import (
+	"net"
+
+	"github.com/valyala/fasthttp/pprofhandler"
+	"go.uber.org/zap"
+)
+
+// adminEndpoints is the table of the admin listeners: what operators' tools need without a client certificate, and apart from the
+// public limits. Profiles are nowhere else.
+var adminEndpoints = []*endpoint{
+	{path: "/livez", serve: live, free: true},
+	{path: "/readyz", serve: ready, free: true},
+	{path: "/metrics", serve: showMetrics, free: true},
+	{path: "/version", serve: showVersion, free: true},
+	{path: profiles, role: RoleAdmin, posts: true, free: true, serve: profile},
+	{path: profiles + "{profile:*}", role: RoleAdmin, posts: true, free: true, serve: profile},
+}
+
+const (
+	profiles            = "/debug/pprof/"
+	maxAdminConnections = 64
+)
+
+// profile answers below /debug/pprof/ as net/http/pprof does.
+func profile(x *exchange) error {
+	x.ctx.SetContentType(textType) // for those that set none
+	pprofhandler.PprofHandler(x.ctx)
+	return nil
+}
+
+// ServeAdmin answers health, metrics and profiles on a listener of its own, without TLS, until Shutdown. Bind it to loopback or to a private
+// network: only profiles ask for a token.
+func (s *Server) ServeAdmin(l net.Listener) error {
+	if s.tokens == nil && !loopback(l.Addr()) {
+		s.log.Warn("open without tokens: anyone who reaches this address may read metrics and take profiles; bind it to loopback or give a token file",
+			zap.Stringer("address", l.Addr()))
+	}
+	return s.serve(s.admin, &gatedListener{Listener: l, gate: s.adminGate})
+}
+
+// announce says in one line what is open, when a public listener can be reached from other machines.
+func (s *Server) announce(a net.Addr) {
+	switch {
+	case loopback(a):
+	case s.tokens == nil:
+		s.log.Warn("open without tokens: anyone who reaches this address may read, write, remove, clear, join and leave; give a token file to close it",
+			zap.Stringer("address", a))
+	case s.tls == nil:
+		s.log.Warn("tokens without TLS: anyone on the way can read tokens, keys and values; give a certificate, or let a proxy end TLS",
+			zap.Stringer("address", a))
+	}
+}
+
+func loopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback()
+}

@@ -1,0 +1,51 @@
+package api
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"go.uber.org/zap"
+)
+
+// load reads the files. Clients older than TLS 1.2 are refused; HTTP/2 is a proxy's business.
+func (t TLSConfig) load() (*tls.Config, error) {
+	certificate, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	c := &tls.Config{
+		MinVersion:   tls.VersionTLS12,
+		Certificates: []tls.Certificate{certificate},
+		NextProtos:   []string{"http/1.1"},
+	}
+	if t.ClientCAFile == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(t.ClientCAFile)
+	if err != nil {
+		return nil, err
+	}
+	c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: %w", t.ClientCAFile, errors.New("no certificate in it"))
+	}
+	return c, nil
+}
+
+// watchTLS returns a configuration that follows the files: each handshake uses what they hold.
+func watchTLS(t TLSConfig, log *zap.Logger) (*tls.Config, error) {
+	paths := []string{t.CertFile, t.KeyFile}
+	if t.ClientCAFile != "" {
+		paths = append(paths, t.ClientCAFile)
+	}
+	w, err := watch("TLS certificate", log, t.load, paths...)
+	if err != nil {
+		return nil, err
+	}
+	outer := w.get().Clone()
+	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return w.get(), nil }
+	return outer, nil
+}
