@@ -21,6 +21,9 @@ type View struct {
 	Replica Replica // this node's own copy
 	Clock   *Clock  // this node's counter
 
+	// Origin is for whoever made the view: Peers find in it what belongs to the epoch.
+	Origin any
+
 	// Superseded is closed when a later view takes this one's place.
 	Superseded <-chan struct{}
 }

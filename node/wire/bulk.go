@@ -184,9 +184,8 @@ func ParseRecords(dst []Keyed, b []byte) (next keyspace.Rank, records []Keyed, e
 
 // Tombstone names one tombstone of a list.
 type Tombstone struct {
-	Key   []byte
-	Tag   version.Tag
-	Owner version.Operation
+	Key []byte
+	Tag version.Tag
 }
 
 // AppendList appends the body of a Purge: the list's id, and its tombstones.
@@ -195,7 +194,7 @@ func AppendList(dst []byte, id uint64, list []Tombstone) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(list)))
 	for i := range list {
 		dst = appendBytes(dst, list[i].Key)
-		dst = appendTag(dst, list[i].Tag, list[i].Owner)
+		dst = appendTag(dst, list[i].Tag, version.Contested)
 	}
 	return dst
 }
@@ -206,7 +205,7 @@ func ParseList(dst []Tombstone, b []byte) (id uint64, list []Tombstone, err erro
 	id = d.uint64()
 	for range d.count(MaxList, 7) {
 		t := Tombstone{Key: d.key()}
-		t.Tag, t.Owner = d.tag()
+		t.Tag, _ = d.tag()
 		if !t.Tag.Removed {
 			d.bad = true
 		}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"viakv/node/transport"
+)
+
+// dialable turns an address to listen on into one that can be dialled: an empty or unspecified host is this machine.
+func dialable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// advertised is what others are told to dial: as configured, or else the address that is listened on, with the machine's name in the place
+// of an unspecified host.
+func advertised(configured string, listening net.Addr) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	host, port, err := net.SplitHostPort(listening.String())
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if host, err = os.Hostname(); err != nil {
+			return "", fmt.Errorf("no name of this machine to tell the other nodes: %w; use --advertise-http and --advertise-peer", err)
+		}
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// addressList splits HOST:PORT,HOST:PORT.
+func addressList(flag string, values []string) ([]transport.Address, error) {
+	var out []transport.Address
+	for _, v := range values {
+		v = strings.TrimSpace(v)
+		if v == "" {
+			continue
+		}
+		if err := checkAddress(flag, v); err != nil {
+			return nil, err
+		}
+		out = append(out, transport.Address(v))
+	}
+	return out, nil
+}
+
+func checkAddress(flag, v string) error {
+	if _, port, err := net.SplitHostPort(v); err != nil || port == "" {
+		return usageError{fmt.Errorf("--%s %q: want HOST:PORT", flag, v)}
+	}
+	return nil
+}
+
+// viaTable reads ADVERTISED=DIAL pairs.
+func viaTable(values []string) (map[transport.Address]transport.Address, error) {
+	out := map[transport.Address]transport.Address{}
+	for _, v := range values {
+		from, to, ok := strings.Cut(v, "=")
+		if !ok {
+			return nil, usageError{fmt.Errorf("--peer-via %q: want ADVERTISED=DIAL", v)}
+		}
+		out[transport.Address(from)] = transport.Address(to)
+	}
+	return out, nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// config is everything that serve can be told.
+type config struct {
+	name                         string
+	http, peer                   string
+	advertiseHTTP, advertisePeer string
+	seeds, via                   []string
+
+	store, storeFile string
+
+	readQuorum, writeQuorum quorumValue
+	allowWeak               bool
+	maxMemory               bytesValue
+	timeout, hedge, drain   time.Duration
+
+	peerCert, peerKey, peerCA string
+	tlsCert, tlsKey, tlsCA    string
+	tokens, admin             string
+	origins                   []string
+
+	logFormat, logLevel string
+}
+
+func (c *config) flags(f *pflag.FlagSet) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	f.StringVar(&c.name, "name", host, "this node's name in its cluster; it stays when the address changes")
+	f.StringVar(&c.http, "http", "127.0.0.1:8080", "where to serve the HTTP API")
+	f.StringVar(&c.peer, "peer", "127.0.0.1:9080", "where to serve other nodes")
+	f.StringVar(&c.advertiseHTTP, "advertise-http", "", "how clients reach this node, HOST:PORT (default: --http)")
+	f.StringVar(&c.advertisePeer, "advertise-peer", "", "how other nodes reach this one, HOST:PORT (default: --peer)")
+	f.StringSliceVar(&c.seeds, "seeds", nil, "peer addresses of the cluster's first members, HOST:PORT,...; none: a cluster of one")
+	f.StringArrayVar(&c.via, "peer-via", nil, "ADVERTISED=DIAL: dial elsewhere for a peer (fault tests)")
+	_ = f.MarkHidden("peer-via")
+
+	f.StringVar(&c.store, "store", "memory", "memory, or a database: postgres://... or mongodb://...")
+	f.StringVar(&c.storeFile, "store-file", "", "read --store from this file, so that its password is in no process list")
+
+	f.Var(&c.readQuorum, "read-quorum", "replicas asked by a read when this node founds the cluster: majority, all or a number")
+	f.Var(&c.writeQuorum, "write-quorum", "replicas written before a write is acknowledged: majority, all or a number")
+	f.BoolVar(&c.allowWeak, "allow-weak-quorums", false, "permit quorums that do not overlap: reads may then miss acknowledged writes")
+	f.Var(&c.maxMemory, "max-memory", "refuse new values above this memory, for example 4GiB; 0: no limit")
+	f.DurationVar(&c.timeout, "timeout", 2*time.Second, "deadline of one request")
+	f.DurationVar(&c.hedge, "hedge-after", 10*time.Millisecond, "how long to wait for a replica before others are asked, too")
+	f.DurationVar(&c.drain, "drain", 2*time.Second, "how long to go on serving, not ready, after SIGTERM")
+
+	f.StringVar(&c.peerCert, "peer-cert", "", "certificate for TLS between nodes (see viakv certs)")
+	f.StringVar(&c.peerKey, "peer-key", "", "its key")
+	f.StringVar(&c.peerCA, "peer-ca", "", "the authority that signed the nodes' certificates")
+	f.StringVar(&c.tlsCert, "tls-cert", "", "certificate for HTTPS")
+	f.StringVar(&c.tlsKey, "tls-key", "", "its key")
+	f.StringVar(&c.tlsCA, "tls-client-ca", "", "the authority that signed clients' certificates; clients must then show one")
+	f.StringVar(&c.tokens, "tokens", "", "file of bearer tokens and their roles; none: everybody may do everything")
+	f.StringVar(&c.admin, "admin", "", "where to serve health, metrics and profiles apart from the API, HOST:PORT")
+	f.StringSliceVar(&c.origins, "origins", nil, "web origins whose pages may change keys, beside the node's own")
+
+	f.StringVar(&c.logFormat, "log-format", "auto", "auto, json or console")
+	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+// check completes the configuration and reports everything that is wrong with it.
+func (c *config) check() error {
+	var errs []error
+	for flag, v := range map[string]string{"http": c.http, "peer": c.peer} {
+		errs = append(errs, checkAddress(flag, v))
+	}
+	for flag, v := range map[string]string{"advertise-http": c.advertiseHTTP, "advertise-peer": c.advertisePeer, "admin": c.admin} {
+		if v != "" {
+			errs = append(errs, checkAddress(flag, v))
+		}
+	}
+	if n := count(c.peerCert, c.peerKey, c.peerCA); n != 0 && n != 3 {
+		errs = append(errs, errors.New("--peer-cert, --peer-key and --peer-ca go together"))
+	}
+	if c.storeFile != "" {
+		b, err := os.ReadFile(c.storeFile)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--store-file: %w", err))
+		}
+		c.store = strings.TrimSpace(string(b))
+	}
+	if c.drain < 0 || c.timeout <= 0 || c.hedge <= 0 {
+		errs = append(errs, errors.New("--drain must not be negative, --timeout and --hedge-after must be above zero"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+func count(values ...string) (n int) {
+	for _, v := range values {
+		if v != "" {
+			n++
+		}
+	}
+	return n
+}

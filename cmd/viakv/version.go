@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+)
+
+// Set by the linker.
+var (
+	release = "0.1.0"
+	commit  = "unknown"
+)
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintf(cmd.OutOrStdout(), "viakv %s (commit %s, %s %s/%s)\n", release, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
+	}
+}

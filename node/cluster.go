@@ -1,0 +1,185 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"viakv/api/kv"
+	"viakv/node/topology"
+	"viakv/node/transport"
+)
+
+// Join implements kv.Cluster. The node lives on alone while its next life is being admitted and copies the mesh's data; then it
+// stops serving, brings its own keys along, and goes on as a member. A join that fails leaves the node as it was.
+func (n *Node) Join(ctx context.Context, peer string) error {
+	if !n.joining.TryLock() {
+		return kv.Detail(kv.ErrAlreadyMember, "a join of this node is under way; /cluster shows how far it is")
+	}
+	defer n.joining.Unlock()
+	old := n.life.Load()
+	alone, err := old.mayJoin()
+	if err != nil {
+		return err
+	}
+	next, err := n.newLife(topology.Config{JoinVia: transport.Address(peer)})
+	if err != nil {
+		return err
+	}
+	next.clock.Observe(old.clock.Now()) // what is imported keeps its counters: tags made here must lie above them (quorum.Import)
+	n.next.Store(next)
+	n.begin(next)
+	if err := next.awaitMembership(ctx); err != nil {
+		n.next.Store(nil)
+		next.end()
+		return err
+	}
+	return n.move(old, next, alone)
+}
+
+// mayJoin reports whether the life may be given up for another: when it is alone, or over. Alone, it has keys to bring along.
+func (l *life) mayJoin() (alone bool, err error) {
+	s := l.state.Load()
+	switch {
+	case s == nil:
+		return false, kv.Detail(kv.ErrAlreadyMember, "the node is founding or joining a cluster with its seeds")
+	case s.role == topology.Stranger:
+		return false, nil
+	case s.topology.N() == 1 && s.role == topology.Active:
+		return true, nil
+	}
+	return false, kv.Detail(kv.ErrAlreadyMember, "the node is one of %d members of cluster %v; /leave it first", s.topology.N(), s.topology.Cluster)
+}
+
+// awaitMembership waits until the life is an active member and its joining is settled. The request's end does not end the wait once the node was
+// admitted: from then on the others count on it.
+func (l *life) awaitMembership(ctx context.Context) error {
+	given := ctx.Done()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		s := l.state.Load()
+		if s != nil && s.role != topology.Stranger {
+			given = nil
+		}
+		if s != nil && s.role == topology.Active && s.topology.Change == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-given:
+			return &kv.Unavailable{Outcome: kv.None, Reason: "the mesh did not admit the node in time: " + l.manager.Status().Reason, Err: ctx.Err()}
+		case <-l.over:
+			if l.err != nil {
+				return l.err
+			}
+			return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping"}
+		}
+	}
+}
+
+// move makes next the node's life. Between the last request served by the old one and the first by the new one, the
+// keys of a node that was alone are written into the mesh.
+func (n *Node) move(old, next *life, alone bool) error {
+	n.frozen.Store(true)
+	defer n.frozen.Store(false)
+	for n.inflight.Load() > 0 { // bounded by the requests' deadlines
+		time.Sleep(time.Millisecond)
+	}
+	var err error
+	if alone {
+		err = n.bringAlong(next.ctx, old, next)
+	}
+	n.life.Store(next)
+	n.next.Store(nil)
+	old.end()
+	return err
+}
+
+// Leave implements kv.Cluster.
+func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.LeaveReport, error) {
+	l := n.life.Load()
+	s := l.state.Load()
+	if s == nil || s.role == topology.Stranger {
+		return kv.LeaveReport{}, kv.Detail(kv.ErrNoSuchNode, "this node is no member of a cluster")
+	}
+	if name == "" {
+		name = n.cfg.Name
+	}
+	if s.topology.N() == 1 && name == n.cfg.Name {
+		return kv.LeaveReport{}, kv.Detail(kv.ErrQuorumLoss, "this node is alone: its keys would be lost. /clear removes them, /join takes them into a mesh")
+	}
+	report, err := l.manager.Leave(ctx, name, force)
+	if err == nil {
+		n.log.Info("a node has left", zap.String("member", name), zap.Bool("forced", force))
+	}
+	return report, err
+}
+
+// Status implements kv.Cluster.
+func (n *Node) Status() kv.Status {
+	l := n.life.Load()
+	s := l.state.Load()
+	m := l.manager.Status()
+	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: m.State, Reason: m.Reason, Leader: m.Leader}
+	if err := n.Ready(context.Background()); err != nil {
+		var u *kv.Unavailable
+		if errors.As(err, &u) {
+			out.Reason = u.Reason
+		}
+	}
+	if next := n.next.Load(); next != nil {
+		out.State, out.Reason = "joining", next.manager.Status().Reason
+	}
+	if s == nil {
+		return out
+	}
+	t := s.topology
+	stats := s.store.Stats()
+	out.Cluster, out.Epoch = t.Cluster.String(), uint64(t.Epoch)
+	out.Generation, out.Purge = uint64(t.Generation), t.Purge
+	out.N, out.R, out.W, out.Weak = t.N(), t.R(), t.W(), t.Weak()
+	out.Keys, out.Tombstones = int64(stats.Keys), int64(stats.Tombstones)
+	out.Bytes, out.MaxBytes = stats.Bytes, n.cfg.MaxBytes
+	out.Digest = s.store.Root().String()
+	if c := t.Change; c != nil {
+		out.Unsettled = fmt.Sprintf("%s%s joined or left at epoch %d; waiting for the sync of %v", c.Joined, c.Left, c.Epoch, c.Owe)
+	}
+	for i := range t.Slots {
+		slot := &t.Slots[i]
+		member := l.member(s, i)
+		member.State, member.HTTP = slot.State(), slot.HTTP
+		member.Ownership = s.view.Ring.Ownership(i)
+		out.Members = append(out.Members, member)
+	}
+	if c := t.Joining; c != nil {
+		out.Members = append(out.Members, kv.Member{
+			Name: c.Name, State: "joining", HTTP: c.HTTP, Peer: string(c.Peer), Incarnation: uint64(c.Pending),
+			Reachable: n.transport.Health(c.Peer).Connected,
+		})
+	}
+	return out
+}
+
+// member fills in what this node knows of a slot by itself.
+func (l *life) member(s *state, i int) kv.Member {
+	m := &s.view.Members[i]
+	out := kv.Member{Name: m.Name, Peer: m.Address, Incarnation: uint64(max(m.Incarnation, m.Pending))}
+	if i == s.view.Self {
+		out.Reachable = true
+		out.Sync = l.syncing()
+		return out
+	}
+	h := l.node.transport.Health(s.links[i].address)
+	out.Reachable, out.RTTMicros = h.Connected, h.RTT.Microseconds()
+	out.Hints = l.hinted(m)
+	return out
+}
+
+// describe words a progress.
+func describe(p *kv.Sync) string {
+	return fmt.Sprintf("%s: %.0f %% done, %d keys, about %.0f s left", p.Kind, 100*p.Done, p.Keys, p.LeftSecs)
+}

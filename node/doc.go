@@ -1,0 +1,20 @@
+// Package node wires one running replica: the agreed topology, the store, the coordinator, the repair of what is missing, and the
+// answers to peers. It is the one composition root below HTTP; the binary, the tests and the simulation all start here.
+//
+// A process lives several lives, one after another: alone, as a cluster of one; as a member of the mesh that it joined; after a
+// leave, as nobody. A life has a boot id, a store and a clock of its own, so nothing of one life can be mistaken for another's.
+//
+//	        HTTP ──▶ Node ──▶ quorum.Coordinator ──▶ own store
+//	                                 │
+//	                                 └▶ peers ──▶ transport ──▶ other nodes' serve ──▶ their stores
+//	topology.Manager ──Adopt──▶ life: fence the store, publish the view, start what the new epoch asks for
+//
+// Invariants:
+//
+//	N1. An epoch is published to the data path after the store has been fenced at it, and reported to the others after it was
+//	    published. So once this node has reported an epoch, nothing stamped with an older one completes here (D1, M5).
+//	N2. A request of a peer is served only if its stamp names this cluster, this epoch, this node's incarnation as its
+//	    destination, and a member as its source.
+//	N3. A pending incarnation stores what it is sent and answers no query (M4).
+//	N4. What a purge removes is removed between the fence and the publication of its epoch (G2).
+package node

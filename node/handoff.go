@@ -1,0 +1,153 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"viakv/api/kv"
+	"viakv/handoff"
+	"viakv/node/storage"
+	"viakv/node/topology"
+	"viakv/quorum"
+	"viakv/quorum/version"
+)
+
+// What package handoff needs of a life: views, the store at an epoch, bulk calls to members, and where to report to. The store and
+// the calls are in handoff_store.go and handoff_peers.go, what members ask of this node in handoff_serve.go.
+
+// newDriver makes a life's hand-off. It takes hints from the first moment and works from the first epoch on.
+func (l *life) newDriver() (*handoff.Driver, error) {
+	random := topology.NewBoot // never zero, which is all that a list's id must be beside rare
+	source := l.node.random()
+	return handoff.New(handoff.Config{
+		Views: handoffViews{l}, Store: handoffStore{l}, Peers: handoffPeers{l}, Topology: handoffTopology{l}, Clock: &l.clock,
+		NewID: func() uint64 { return random(source) }, Logger: l.log,
+	})
+}
+
+// handoffViews gives hand-off its view of the present epoch. The driver runs only once there is one.
+type handoffViews struct{ *life }
+
+func (v handoffViews) Current() *handoff.View { return &v.state.Load().handoff }
+
+// newHandoffView makes the part of a state that hand-off works by.
+func (l *life) newHandoffView(t *topology.Topology, s *state) handoff.View {
+	v := handoff.View{
+		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, Resized: t.Resized, Seed: t.Seed, Ring: s.view.Ring,
+		Slots: t.N(), Settled: t.Change == nil && t.Joining == nil, Superseded: s.superseded,
+		Self: handoff.Member{Name: l.id.Name, Incarnation: s.self, Active: s.role == topology.Active},
+	}
+	for i := range t.Slots {
+		slot := &t.Slots[i]
+		m := handoff.Member{Name: slot.Name, Incarnation: slot.Incarnation, Active: slot.Active(), Since: slot.Since}
+		if !m.Active {
+			m.Incarnation = slot.Pending
+		}
+		if slot.Boot == l.id.Boot {
+			v.Self.Since = slot.Since
+		} else if m.Incarnation != 0 {
+			v.Others = append(v.Others, m)
+		}
+	}
+	if c := t.Joining; c != nil && c.Boot != l.id.Boot {
+		v.Others = append(v.Others, handoff.Member{Name: c.Name, Incarnation: c.Pending, Since: c.Since})
+	} else if c != nil {
+		v.Self.Since = c.Since
+	}
+	if s.role == topology.Rebuilding || s.role == topology.Joining {
+		v.Need, _ = t.RebuildNeed(l.id.Boot)
+	}
+	if c := t.Change; c != nil && s.role == topology.Active {
+		for _, name := range c.Owe {
+			if name == l.id.Name {
+				v.Barrier = &handoff.Barrier{Change: c.Epoch, From: c.From, Need: c.Need}
+			}
+		}
+	}
+	return v
+}
+
+// handoffTopology reports to the topology's manager.
+type handoffTopology struct{ *life }
+
+func (t handoffTopology) Rebuilt(ctx context.Context, at handoff.Basis) error {
+	err := t.manager.Rebuilt(ctx, &topology.Topology{Epoch: at.Epoch, Generation: at.Generation, Purge: at.Purge})
+	if errors.Is(err, topology.ErrStartOver) {
+		return handoff.ErrStartOver
+	}
+	return err
+}
+
+func (t handoffTopology) BarrierDone(ctx context.Context, change version.Epoch) error {
+	return t.manager.BarrierDone(ctx, change)
+}
+
+func (t handoffTopology) Purge(ctx context.Context, list uint64, expect version.Epoch) error {
+	return t.manager.Purge(ctx, list, expect)
+}
+
+// purge removes the tombstones of the list that the topology has agreed on (N4).
+func (l *life) purge(s *state, old *state) {
+	id := uint64(0)
+	if old != nil && s.topology.Purge != old.topology.Purge {
+		id = s.topology.PurgeList
+	}
+	list, err := l.driver.Agreed(id)
+	if err != nil {
+		if s.role == topology.Active {
+			l.log.Warn("the cluster has purged tombstones that this node was not asked about; repair will even that out", zap.Error(err))
+		}
+		return
+	}
+	if list == nil {
+		return
+	}
+	var buf []byte
+	removed := s.store.Purge(func(yield func(storage.Tombstone) bool) {
+		for _, t := range list.Tombstones {
+			h := s.topology.Seed.Hash(t.Key)
+			rec, grown, err := s.store.Tag(s.topology.Epoch, h, t.Key, buf[:0])
+			buf = grown
+			if err != nil || rec.Tag != t.Tag {
+				continue
+			}
+			if !yield(storage.Tombstone{Hash: h, Key: t.Key, Tag: t.Tag, Owner: rec.Owner}) {
+				return
+			}
+		}
+	})
+	l.driver.Purged(removed)
+}
+
+// hints notes for the present life what the coordinator's phases have missed.
+type hints struct{ node *Node }
+
+var _ quorum.Hints = hints{}
+
+// Miss implements quorum.Hints.
+func (h hints) Miss(member string, i version.Incarnation, key []byte) {
+	h.node.life.Load().driver.Miss(member, i, key)
+}
+
+// syncing returns how far this node's own rebuild or barrier has come.
+func (l *life) syncing() *kv.Sync {
+	p, _ := l.driver.Progress()
+	return p
+}
+
+// hinted returns how many keys are held back for a member.
+func (l *life) hinted(m *quorum.Member) int { return l.driver.Hints(max(m.Incarnation, m.Pending)) }
+
+// progress says in words how far the rebuild has come, or why it does not go on.
+func (l *life) progress() string {
+	p, reason := l.driver.Progress()
+	switch {
+	case reason != "":
+		return reason
+	case p == nil:
+		return "about to copy the others' keys"
+	}
+	return describe(p)
+}

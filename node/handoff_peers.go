@@ -1,0 +1,164 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"viakv/handoff"
+	"viakv/node/transport"
+	"viakv/node/wire"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// handoffPeers carries hand-off's bulk requests.
+type handoffPeers struct{ *life }
+
+// ask sends a bulk request to a member at an epoch, and returns the reply's body. A member that is behind is brought up to date first.
+func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to handoff.Member, op wire.Op, body func([]byte) []byte) ([]byte, error) {
+	s := p.state.Load()
+	if s == nil || s.view.Epoch != at {
+		return nil, handoff.ErrMoved
+	}
+	k := s.linkTo(to.Incarnation)
+	if k == nil {
+		return nil, fmt.Errorf("node: %s is no member at epoch %d", to.Name, at)
+	}
+	stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: at, To: to.Incarnation, From: s.self}
+	request := body(wire.AppendRequest(nil, op, stamp))
+	for try := 0; ; try++ {
+		reply, err := transport.Ask(ctx, p.node.transport, k.address, transport.Bulk, request)
+		if err != nil {
+			return nil, err
+		}
+		r, err := wire.ParseReply(reply)
+		if err != nil {
+			return nil, fmt.Errorf("node: a reply of %s: %w", to.Name, err)
+		}
+		p.clock.Observe(r.Counter)
+		switch r.Status {
+		case wire.OK, wire.Nack:
+			if r.Epoch != at {
+				return nil, handoff.ErrMoved
+			}
+			if r.Status == wire.Nack {
+				return nil, errNack
+			}
+			return r.Body, nil
+		case wire.Behind:
+			if try == maxTries {
+				return nil, handoff.ErrMoved
+			}
+			if err := p.manager.HandTo(ctx, k.address); err != nil {
+				return nil, err
+			}
+		case wire.Stale:
+			p.learn(r.Epoch, r.Body)
+			return nil, handoff.ErrMoved
+		default:
+			return nil, fmt.Errorf("node: %s refused to %v: %v", to.Name, op, r.Status)
+		}
+	}
+}
+
+var errNack = errors.New("node: refused")
+
+// linkTo returns the link to the member that has an incarnation, active or pending.
+func (s *state) linkTo(i version.Incarnation) *link {
+	for m := range s.view.Members {
+		if member := &s.view.Members[m]; i != 0 && (member.Incarnation == i || member.Pending == i) {
+			return s.links[m]
+		}
+	}
+	return nil
+}
+
+func (p handoffPeers) Digests(ctx context.Context, at version.Epoch, to handoff.Member, ranges []keyspace.Range, dst []handoff.Digest) ([]handoff.Digest, error) {
+	body, err := p.ask(ctx, at, to, wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
+	if err != nil {
+		return dst, err
+	}
+	digests, err := wire.ParseDigests(nil, body)
+	if err != nil {
+		return dst, err
+	}
+	for _, d := range digests {
+		dst = append(dst, handoff.Digest(d))
+	}
+	return dst, nil
+}
+
+func (p handoffPeers) Tags(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, max int, dst []handoff.Tagged) ([]handoff.Tagged, keyspace.Rank, error) {
+	body, err := p.ask(ctx, at, to, wire.Tags, func(b []byte) []byte {
+		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, Max: uint64(max)})
+	})
+	if err != nil {
+		return dst, 0, err
+	}
+	next, tags, err := wire.ParseTags(nil, body)
+	if err != nil {
+		return dst, 0, err
+	}
+	for _, t := range tags {
+		dst = append(dst, handoff.Tagged(t))
+	}
+	return dst, next, nil
+}
+
+func (p handoffPeers) Copy(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, max int, page *handoff.Page) error {
+	return p.records(ctx, at, to, wire.Copy, page, func(b []byte) []byte {
+		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, Max: uint64(max)})
+	})
+}
+
+func (p handoffPeers) Fetch(ctx context.Context, at version.Epoch, to handoff.Member, ranks []keyspace.Rank, page *handoff.Page) error {
+	return p.records(ctx, at, to, wire.Fetch, page, func(b []byte) []byte { return wire.AppendRanks(b, ranks) })
+}
+
+// records fills a page with the records of a reply, whose memory the page takes over.
+func (p handoffPeers) records(ctx context.Context, at version.Epoch, to handoff.Member, op wire.Op, page *handoff.Page, body func([]byte) []byte) error {
+	reply, err := p.ask(ctx, at, to, op, body)
+	if err != nil {
+		return err
+	}
+	next, records, err := wire.ParseRecords(nil, reply)
+	if err != nil {
+		return err
+	}
+	page.Reset()
+	page.Next = next
+	seed := p.state.Load().topology.Seed
+	for _, r := range records {
+		page.Items = append(page.Items, handoff.Item{Rank: seed.Hash(r.Key).Rank(), Key: r.Key, Record: r.Record})
+	}
+	return nil
+}
+
+func (p handoffPeers) Push(ctx context.Context, at version.Epoch, to handoff.Member, items []handoff.Item) error {
+	_, err := p.ask(ctx, at, to, wire.Push, func(b []byte) []byte {
+		b = wire.AppendRecords(b, 0)
+		for i := range items {
+			b = wire.AppendKeyed(b, items[i].Key, &items[i].Record)
+		}
+		return b
+	})
+	return err
+}
+
+func (p handoffPeers) Hold(ctx context.Context, at version.Epoch, to handoff.Member, list *handoff.List) (bool, error) {
+	tombstones := make([]wire.Tombstone, len(list.Tombstones))
+	for i, t := range list.Tombstones {
+		tombstones[i] = wire.Tombstone(t)
+	}
+	_, err := p.ask(ctx, at, to, wire.Purge, func(b []byte) []byte { return wire.AppendList(b, list.ID, tombstones) })
+	if errors.Is(err, errNack) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (p handoffPeers) Reachable(to handoff.Member) bool {
+	k := p.state.Load().linkTo(to.Incarnation)
+	return k != nil && k.likely() && p.node.transport.Health(k.address).Connected
+}

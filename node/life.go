@@ -1,0 +1,180 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"viakv/handoff"
+	"viakv/node/storage"
+	"viakv/node/topology"
+	"viakv/quorum"
+	"viakv/quorum/version"
+	"viakv/ring"
+)
+
+// life is one membership of this process in one cluster.
+type life struct {
+	node    *Node
+	log     *zap.Logger
+	id      topology.Identity
+	manager *topology.Manager
+	clock   quorum.Clock
+
+	driver *handoff.Driver
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	over    chan struct{} // closed when the manager has ended
+	err     error         // why it did, once over is closed; nil when it was stopped
+
+	state   atomic.Pointer[state] // nil before the life belongs to a cluster
+	first   chan struct{}         // closed with the first state
+	fencing atomic.Uint64         // the epoch at which the store is, or is about to be
+	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
+	links   links
+}
+
+// state is what a life knows and is at one epoch; immutable.
+type state struct {
+	life       *life
+	topology   *topology.Topology
+	view       quorum.View
+	handoff    handoff.View
+	store      *storage.Store
+	role       topology.Role
+	self       version.Incarnation // active or pending
+	links      []*link             // by member
+	superseded chan struct{}
+}
+
+func (n *Node) newLife(cfg topology.Config) (*life, error) {
+	l := &life{
+		node: n, log: n.log,
+		id:   topology.Identity{Name: n.cfg.Name, HTTP: n.cfg.HTTP, Peer: n.cfg.Peer, Boot: topology.NewBoot(n.random())},
+		over: make(chan struct{}), first: make(chan struct{}),
+	}
+	cfg.Self, cfg.Host, cfg.Transport, cfg.Logger, cfg.Random = l.id, l, n.transport, n.log, n.random()
+	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
+	var err error
+	if l.manager, err = topology.New(cfg); err != nil {
+		return nil, err
+	}
+	if l.driver, err = l.newDriver(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// run leads the life until ctx ends or the cluster does without this node.
+func (l *life) run(ctx context.Context) {
+	l.running.Go(func() {
+		select {
+		case <-l.first:
+			l.driver.Run(ctx)
+		case <-ctx.Done():
+		}
+	})
+	l.err = l.manager.Run(ctx)
+	if ctx.Err() != nil {
+		l.err = nil
+	}
+	if l.err != nil {
+		l.log.Warn("the node is no longer part of a cluster", zap.Error(l.err))
+	}
+	close(l.over)
+}
+
+// end stops the life and frees its memory.
+func (l *life) end() {
+	l.cancel()
+	l.running.Wait()
+	l.close()
+}
+
+func (l *life) close() {
+	if s := l.state.Load(); s != nil {
+		s.store.Close()
+	}
+}
+
+// view returns the view of the present epoch, nil when there is none.
+func (l *life) view() *quorum.View {
+	if s := l.state.Load(); s != nil {
+		return &s.view
+	}
+	return nil
+}
+
+// Adopt makes t the epoch at which this life serves (N1, N4). The topology manager calls it, one epoch after another.
+func (l *life) Adopt(t *topology.Topology) {
+	old := l.state.Load()
+	if old != nil && t.Epoch <= old.topology.Epoch {
+		return
+	}
+	s := &state{life: l, topology: t, superseded: make(chan struct{})}
+	s.role, s.self = t.Role(l.id.Boot)
+	if old == nil {
+		s.store = l.newStore(t)
+	} else {
+		s.store = old.store
+	}
+	s.view = l.newView(t, s)
+	s.handoff = l.newHandoffView(t, s)
+	s.links = l.links.of(t, l.node.transport)
+
+	l.fencing.Store(uint64(t.Epoch))
+	s.store.Advance(t.Epoch, t.Generation)
+	l.purge(s, old)
+	l.state.Store(s)
+	if old == nil {
+		close(l.first)
+	} else {
+		close(old.superseded)
+	}
+}
+
+func (l *life) newStore(t *topology.Topology) *storage.Store {
+	store, err := storage.New(storage.Config{Seed: t.Seed, DigestKey: t.DigestKey, MaxBytes: l.node.cfg.MaxBytes})
+	if err != nil {
+		panic(fmt.Sprintf("node: a store with a validated configuration: %v", err))
+	}
+	return store
+}
+
+func (l *life) newView(t *topology.Topology, s *state) quorum.View {
+	v := quorum.View{
+		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, R: t.R(), W: t.W(), Seed: t.Seed,
+		Slots: t.N(), Self: -1, Ring: ring.Build(t.Names()),
+		Replica: s.store, Clock: &l.clock, Origin: s, Superseded: s.superseded,
+	}
+	for i := range t.Slots {
+		slot := &t.Slots[i]
+		if slot.Boot == l.id.Boot {
+			v.Self = i
+		}
+		v.Members = append(v.Members, quorum.Member{
+			Name: slot.Name, Address: string(slot.Peer), Incarnation: slot.Incarnation, Pending: slot.Pending,
+		})
+	}
+	if c := t.Joining; c != nil && c.Boot != l.id.Boot {
+		v.Members = append(v.Members, quorum.Member{Name: c.Name, Address: string(c.Peer), Pending: c.Pending})
+	}
+	return v
+}
+
+// wait waits until the life has left the state behind, but not for ever.
+func (s *state) wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.superseded:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

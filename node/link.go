@@ -1,0 +1,115 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"viakv/node/topology"
+	"viakv/node/transport"
+	"viakv/quorum/version"
+)
+
+// link is what a life knows of the way to one peer. It outlives epochs.
+type link struct {
+	address transport.Address
+
+	// suspectUntil is when the peer is worth asking first again, in Unix nanoseconds. A peer that leaves a call unanswered costs
+	// each request a hedge; so for a while the others are asked first.
+	suspectUntil atomic.Int64
+
+	mu      sync.Mutex
+	handing version.Epoch // the epoch that is being handed to the peer
+	waiting []*carrier    // calls to be repeated once it has been
+}
+
+// suspicion is how long a peer that did not answer is asked after the others.
+const suspicion = 500 * time.Millisecond
+
+// slow is from when on a call that was withdrawn unanswered makes its peer suspect. Below, it may just have lost a race.
+const slow = 8 * time.Millisecond
+
+func (k *link) suspect(now time.Time) { k.suspectUntil.Store(now.Add(suspicion).UnixNano()) }
+
+func (k *link) trust() {
+	if k.suspectUntil.Load() != 0 {
+		k.suspectUntil.Store(0)
+	}
+}
+
+func (k *link) likely() bool {
+	until := k.suspectUntil.Load()
+	return until == 0 || time.Now().UnixNano() > until
+}
+
+// links holds a life's links by address.
+type links struct {
+	mu        sync.Mutex
+	byAddress map[transport.Address]*link
+}
+
+// of returns the links of a topology's members in their order, and forgets the others.
+func (ls *links) of(t *topology.Topology, transporter transport.Transport) []*link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	old := ls.byAddress
+	ls.byAddress = map[transport.Address]*link{}
+	var out []*link
+	add := func(a transport.Address) {
+		k := old[a]
+		if k == nil {
+			k = &link{address: a}
+		}
+		ls.byAddress[a] = k
+		out = append(out, k)
+	}
+	for i := range t.Slots {
+		add(t.Slots[i].Peer)
+	}
+	if t.Joining != nil {
+		add(t.Joining.Peer)
+	}
+	for a := range old {
+		if ls.byAddress[a] == nil {
+			transporter.Forget(a)
+		}
+	}
+	return out
+}
+
+// hand brings a peer that is behind to the life's present epoch, and then repeats the calls that found it so. It returns at once.
+func (l *life) hand(c *carrier) {
+	k := c.link
+	k.mu.Lock()
+	k.waiting = append(k.waiting, c)
+	first := k.handing == 0
+	if first {
+		k.handing = c.state.view.Epoch
+	}
+	k.mu.Unlock()
+	if !first {
+		return
+	}
+	l.running.Add(1)
+	go func() {
+		defer l.running.Done()
+		ctx, cancel := context.WithTimeout(l.ctx, handTime)
+		err := l.manager.HandTo(ctx, k.address)
+		cancel()
+		k.mu.Lock()
+		waiting := k.waiting
+		k.waiting, k.handing = nil, 0
+		k.mu.Unlock()
+		for _, c := range waiting {
+			if err != nil {
+				c.fail(err, true)
+			} else {
+				c.send()
+			}
+		}
+	}()
+}
+
+// handTime bounds a handing over: a call that waits for it cannot be withdrawn meanwhile.
+const handTime = time.Second

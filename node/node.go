@@ -1,0 +1,115 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"viakv/node/topology"
+	"viakv/node/transport"
+	"viakv/quorum"
+)
+
+// Node is one running replica. It is the kv.Store and the kv.Cluster of the HTTP API.
+type Node struct {
+	cfg         Config
+	log         *zap.Logger
+	transport   transport.Transport
+	coordinator *quorum.Coordinator
+	scans       *quorum.Scans
+	inflight    atomic.Int64
+
+	ctx     context.Context // of Run
+	running sync.WaitGroup  // what the lives started
+
+	life atomic.Pointer[life] // the present one
+	next atomic.Pointer[life] // the one that a join is preparing
+
+	joining sync.Mutex  // held by a join of this node
+	frozen  atomic.Bool // between two lives: nobody is served
+
+	seeds sync.Mutex // guards cfg.Random
+}
+
+// New returns a node that does nothing yet.
+func New(cfg Config) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	n := &Node{cfg: cfg.withDefaults()}
+	n.log = n.cfg.Logger
+	t, err := cfg.NewTransport(n)
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	n.transport = t
+	n.coordinator = quorum.New(quorum.Config{
+		Views: n, Peers: peers{n}, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter,
+	})
+	n.scans = quorum.NewScans(n.coordinator, scanCopies{n})
+	first, err := n.newLife(topology.Config{Seeds: cfg.Seeds})
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	n.life.Store(first)
+	return n, nil
+}
+
+// Run serves until ctx ends, and returns when everything that it started has stopped.
+//
+// The stop order: the lives first, so that nothing new is asked of peers, then the transport, which ends what is under way.
+func (n *Node) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	n.ctx = ctx
+	carrier, stop := context.WithCancel(context.WithoutCancel(ctx))
+	carried := make(chan error, 1)
+	go func() { carried <- n.transport.Run(carrier) }()
+
+	n.begin(n.life.Load())
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-carried:
+		carried <- nil
+		err = fmt.Errorf("node: transport: %w", err)
+	}
+	cancel()
+	n.running.Wait()
+	stop()
+	if e := <-carried; e != nil && !errors.Is(e, context.Canceled) {
+		err = errors.Join(err, e)
+	}
+	n.life.Load().close()
+	return err
+}
+
+// begin runs a life until it or the node ends.
+func (n *Node) begin(l *life) {
+	l.ctx, l.cancel = context.WithCancel(n.ctx)
+	l.running.Go(func() { l.run(l.ctx) })
+	n.running.Go(func() {
+		<-l.ctx.Done()
+		l.running.Wait()
+	})
+}
+
+// random returns a new source of random numbers that nobody shares.
+func (n *Node) random() *rand.Rand {
+	n.seeds.Lock()
+	defer n.seeds.Unlock()
+	return rand.New(rand.NewPCG(n.cfg.Random.Uint64(), n.cfg.Random.Uint64()))
+}
+
+// Current returns the view that requests run at, nil while this node serves nobody.
+func (n *Node) Current() *quorum.View {
+	if n.frozen.Load() {
+		return nil
+	}
+	return n.life.Load().view()
+}

@@ -1,0 +1,121 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"viakv/node/wire"
+	"viakv/quorum"
+	"viakv/quorum/version"
+)
+
+// The quorum phases on the wire: how a call becomes a request and a reply becomes its answer, and what the replica does in between.
+
+// encode appends the call's request.
+func (c *carrier) encode(dst []byte) []byte {
+	call := c.call
+	switch call.Kind {
+	case quorum.ReadTag, quorum.ReadRecord:
+		dst = wire.AppendRequest(dst, wire.Read, c.stamp())
+		return wire.AppendRead(dst, &wire.ReadRequest{Value: call.Kind == quorum.ReadRecord, Have: call.Have, Key: call.Key})
+	case quorum.Store:
+		return wire.AppendStore(wire.AppendRequest(dst, wire.Store, c.stamp()), call.Key, call.Record)
+	case quorum.Vote:
+		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, c.stamp()), call.Key, call.Record)
+	case quorum.Remove:
+		return wire.AppendRemove(wire.AppendRequest(dst, wire.Remove, c.stamp()),
+			&wire.RemoveRequest{Key: call.Key, R: call.R, W: call.W, Left: time.Until(call.Deadline)})
+	}
+	panic(fmt.Sprintf("node: call of kind %d", call.Kind))
+}
+
+// decode fills in what a reply of the replica says.
+func (c *carrier) decode(r wire.Reply) {
+	call := c.call
+	switch r.Status {
+	case wire.OK, wire.Same:
+		call.Status = quorum.OK
+		if r.Status == wire.Same {
+			call.Status = quorum.Same
+		}
+		if call.Kind == quorum.ReadTag || call.Kind == quorum.ReadRecord {
+			reply, err := wire.ParseReadReply(r.Body, r.Status == wire.Same)
+			if err != nil {
+				call.Status, call.Err = quorum.Failed, fmt.Errorf("a reply of %s: %w", c.link.address, err)
+				return
+			}
+			call.Full, call.Reply = reply.Full, reply.Record
+		}
+	case wire.Nack:
+		call.Status = quorum.Nack
+	case wire.Missing:
+		call.Status = quorum.Missing
+	case wire.Unknown:
+		call.Status, call.Err = quorum.Open, errors.New("outcome unknown there")
+	default:
+		call.Status, call.NotSent = quorum.Failed, true
+		call.Err = fmt.Errorf("refused: %v %s", r.Status, r.Body)
+	}
+}
+
+// serveRead answers with the replica's record, or that it is the one that the coordinator holds, too.
+func (s *state) serveRead(dst, body []byte) ([]byte, error) {
+	r, err := wire.ParseRead(body)
+	if err != nil {
+		return dst, err
+	}
+	hash := s.view.Seed.Hash(r.Key)
+	var scratch [scratchSize]byte
+	var rec version.Record
+	if r.Value {
+		rec, _, err = s.store.Get(s.view.Epoch, hash, r.Key, scratch[:0])
+	} else {
+		rec, _, err = s.store.Tag(s.view.Epoch, hash, r.Key, scratch[:0])
+	}
+	if err != nil {
+		return dst, err
+	}
+	if rec.Tag == r.Have {
+		return wire.AppendFlags(wire.AppendReply(dst, wire.Same, s.life.clock.Now(), s.view.Epoch), s.store.Full()), nil
+	}
+	dst = wire.AppendReply(dst, wire.OK, s.life.clock.Now(), s.view.Epoch)
+	return wire.AppendReadReply(dst, &wire.ReadReply{Full: s.store.Full(), Record: rec}), nil
+}
+
+// scratchSize fits most records without growing: the longest value with an ordinary vector.
+const scratchSize = 1280
+
+// serveStore merges a record.
+func (s *state) serveStore(dst, body []byte) ([]byte, error) {
+	r, err := wire.ParseStore(body)
+	if err != nil {
+		return dst, err
+	}
+	s.life.clock.Observe(r.Record.Tag.Counter)
+	if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
+		return dst, err
+	}
+	return wire.AppendReply(dst, wire.OK, s.life.clock.Now(), s.view.Epoch), nil
+}
+
+// serveVote votes for a tombstone, or refuses.
+func (s *state) serveVote(dst, body []byte) ([]byte, error) {
+	r, err := wire.ParseStore(body)
+	if err != nil {
+		return dst, err
+	}
+	if !r.Record.Tag.Removed {
+		return dst, wire.ErrMalformed
+	}
+	s.life.clock.Observe(r.Record.Tag.Counter)
+	voted, err := s.store.Vote(s.view.Epoch, s.view.Seed.Hash(r.Key), r.Key, &r.Record)
+	if err != nil {
+		return dst, err
+	}
+	status := wire.Nack
+	if voted {
+		status = wire.OK
+	}
+	return wire.AppendReply(dst, status, s.life.clock.Now(), s.view.Epoch), nil
+}

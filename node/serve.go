@@ -1,0 +1,162 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/node/topology"
+	"viakv/node/wire"
+)
+
+// ServeInline implements transport.Handler: the quorum phases, answered from memory in the goroutine that reads the connection.
+func (n *Node) ServeInline(dst, request []byte) ([]byte, bool) {
+	op, stamp, body, err := wire.ParseRequest(request)
+	if err != nil {
+		return wire.AppendReply(dst, wire.Malformed, 0, 0), true
+	}
+	switch op {
+	case wire.Read, wire.Store, wire.Vote:
+	default:
+		return dst, false
+	}
+	s := n.member(stamp.Cluster)
+	if s == nil {
+		return wire.AppendReply(dst, wire.WrongCluster, 0, 0), true
+	}
+	return s.serve(dst, op, stamp, body)
+}
+
+// member returns the state of the life that this process leads in a cluster, nil when it leads none.
+func (n *Node) member(cluster uint64) *state {
+	if l := n.life.Load(); l != nil {
+		if s := l.state.Load(); s != nil && uint64(s.topology.Cluster) == cluster {
+			return s
+		}
+	}
+	if l := n.next.Load(); l != nil {
+		if s := l.state.Load(); s != nil && uint64(s.topology.Cluster) == cluster {
+			return s
+		}
+	}
+	return nil
+}
+
+// admit checks a stamp (N2). OK: the request may be served at this state's epoch.
+func (s *state) admit(stamp wire.Stamp, pendingToo bool) wire.Status {
+	switch {
+	case stamp.Epoch < s.view.Epoch:
+		return wire.Stale
+	case stamp.Epoch > s.view.Epoch:
+		return wire.Behind
+	case stamp.To != s.self || s.self == 0:
+		return wire.WrongDestination
+	case s.role != topology.Active && !pendingToo:
+		return wire.NotActive
+	case !s.view.Knows(stamp.From):
+		return wire.NotActive
+	}
+	return wire.OK
+}
+
+// refuse appends the reply to a request that was not admitted. To one that is behind goes the topology, so that it can catch up at once.
+func (s *state) refuse(dst []byte, status wire.Status) []byte {
+	dst = wire.AppendReply(dst, status, s.life.clock.Now(), s.view.Epoch)
+	if status == wire.Stale {
+		dst = append(dst, s.life.manager.Document()...)
+	}
+	return dst
+}
+
+// serve answers one phase of a quorum. False: this node is between two epochs and the answer must wait for the next.
+func (s *state) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]byte, bool) {
+	if status := s.admit(stamp, op != wire.Read); status != wire.OK {
+		return s.refuse(dst, status), true
+	}
+	var err error
+	mark := len(dst)
+	switch op {
+	case wire.Read:
+		dst, err = s.serveRead(dst, body)
+	case wire.Store:
+		dst, err = s.serveStore(dst, body)
+	default:
+		dst, err = s.serveVote(dst, body)
+	}
+	switch {
+	case err == nil:
+		return dst, true
+	case errors.Is(err, wire.ErrMalformed):
+		return wire.AppendReply(dst[:mark], wire.Malformed, 0, s.view.Epoch), true
+	}
+	return dst[:mark], false
+}
+
+// Serve implements transport.Handler: everything that may wait.
+func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
+	if len(request) > 0 && wire.ControlOp(request[0]) >= wire.FirstControlOp {
+		return n.serveControl(ctx, dst, request)
+	}
+	op, stamp, body, err := wire.ParseRequest(request)
+	if err != nil {
+		return wire.AppendReply(dst, wire.Malformed, 0, 0)
+	}
+	for {
+		s := n.member(stamp.Cluster)
+		if s == nil {
+			return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
+		}
+		switch op {
+		case wire.Read, wire.Store, wire.Vote:
+			out, ok := s.serve(dst, op, stamp, body)
+			if ok {
+				return out
+			}
+			s.wait(ctx, transitionTime) // the store is at the next epoch, which is about to be published
+			if ctx.Err() != nil || s == n.member(stamp.Cluster) {
+				return s.refuse(dst, wire.Overloaded)
+			}
+		case wire.Remove:
+			if status := s.admit(stamp, false); status != wire.OK {
+				return s.refuse(dst, status)
+			}
+			return n.serveRemove(ctx, dst, s, body)
+		default:
+			return s.serveBulk(ctx, dst, op, stamp, body)
+		}
+	}
+}
+
+// transitionTime bounds the wait for the publication of an epoch at which the store already is.
+const transitionTime = time.Second
+
+// serveControl passes a message about the topology to the life that it is meant for.
+func (n *Node) serveControl(ctx context.Context, dst, request []byte) []byte {
+	c, err := wire.ParseControl(request)
+	if next := n.next.Load(); err == nil && next != nil && c.To == next.id.Boot {
+		return next.manager.Serve(ctx, dst, request)
+	}
+	return n.life.Load().manager.Serve(ctx, dst, request)
+}
+
+// serveRemove coordinates a remove for a peer, as the key's owner.
+func (n *Node) serveRemove(ctx context.Context, dst []byte, s *state, body []byte) []byte {
+	r, err := wire.ParseRemove(body)
+	if err != nil {
+		return s.refuse(dst, wire.Malformed)
+	}
+	o := kv.Options{R: r.R, W: r.W, Deadline: time.Now().Add(r.Left)}
+	status := wire.OK
+	var u *kv.Unavailable
+	switch err := n.coordinator.RemoveHere(ctx, r.Key, o); {
+	case err == nil:
+	case errors.Is(err, kv.ErrMissing):
+		status = wire.Missing
+	case errors.As(err, &u) && u.Outcome == kv.Unknown:
+		status = wire.Unknown
+	default:
+		status = wire.NotActive
+	}
+	return wire.AppendReply(dst, status, s.life.clock.Now(), s.view.Epoch)
+}

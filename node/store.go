@@ -1,0 +1,78 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// Get implements kv.Store.
+func (n *Node) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error) {
+	n.inflight.Add(1)
+	defer n.inflight.Add(-1)
+	return n.coordinator.Get(ctx, dst, key, o)
+}
+
+// Has implements kv.Store.
+func (n *Node) Has(ctx context.Context, key []byte, o kv.Options) (version.Tag, error) {
+	n.inflight.Add(1)
+	defer n.inflight.Add(-1)
+	return n.coordinator.Has(ctx, key, o)
+}
+
+// Set implements kv.Store.
+func (n *Node) Set(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
+	n.inflight.Add(1)
+	defer n.inflight.Add(-1)
+	return n.coordinator.Set(ctx, key, value, o)
+}
+
+// Remove implements kv.Store.
+func (n *Node) Remove(ctx context.Context, key []byte, o kv.Options) error {
+	n.inflight.Add(1)
+	defer n.inflight.Add(-1)
+	return n.coordinator.Remove(ctx, key, o)
+}
+
+// Clear implements kv.Store. It is a step of the topology, and returns once enough members have taken it that nothing older
+// can be read any more (M8).
+func (n *Node) Clear(ctx context.Context, o kv.Options) error {
+	n.inflight.Add(1)
+	defer n.inflight.Add(-1)
+	if n.Current() == nil {
+		return n.Ready(ctx)
+	}
+	deadline := o.Deadline
+	if deadline.IsZero() {
+		deadline = time.Now().Add(max(n.cfg.Timeout, minClearTime))
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	_, err := n.life.Load().manager.Clear(ctx)
+	return err
+}
+
+// minClearTime is what a clear may take by default: it waits for the consensus group, which may be electing a leader.
+const minClearTime = 10 * time.Second
+
+// Ready implements kv.Store: nil when this node is an active member, and otherwise the reason why not.
+func (n *Node) Ready(context.Context) error {
+	l := n.life.Load()
+	s := l.state.Load()
+	switch {
+	case n.frozen.Load():
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh"}
+	case s == nil:
+		return &kv.Unavailable{Outcome: kv.None, Reason: l.manager.Status().Reason}
+	case s.view.Incarnation() == 0:
+		reason := "the node is no member of its cluster any more; /join lets it in again"
+		if s.role != 0 {
+			reason = fmt.Sprintf("the node is %s: %s", s.role, l.progress())
+		}
+		return &kv.Unavailable{Outcome: kv.None, Reason: reason}
+	}
+	return nil
+}

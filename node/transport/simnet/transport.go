@@ -1,0 +1,175 @@
+package simnet
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"viakv/node/transport"
+)
+
+// Transport is one node's end of the network.
+type Transport struct {
+	net     *Network
+	at      transport.Address
+	handler transport.Handler
+
+	mu      sync.Mutex
+	ctx     context.Context // nil before Run
+	closed  bool
+	serial  uint64
+	open    map[*transport.Call]uint64 // calls under way, by what makes each use of one unique
+	heard   map[transport.Address]time.Time
+	running sync.WaitGroup
+}
+
+var _ transport.Transport = (*Transport)(nil)
+
+// Run implements transport.Transport.
+func (t *Transport) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.mu.Lock()
+	t.ctx = ctx
+	t.heard = map[transport.Address]time.Time{}
+	t.mu.Unlock()
+	<-ctx.Done()
+
+	t.mu.Lock()
+	t.closed = true
+	var left []*transport.Call
+	for c := range t.open {
+		left = append(left, c)
+	}
+	clear(t.open)
+	t.mu.Unlock()
+	for _, c := range left {
+		c.Err = fmt.Errorf("simnet: %w", transport.ErrClosed)
+		c.Done.Complete(c)
+	}
+	t.running.Wait()
+	return nil
+}
+
+// spawn runs f in a goroutine that Run waits for; false when the transport does not run.
+func (t *Transport) spawn(f func(ctx context.Context)) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx == nil || t.closed {
+		return false
+	}
+	t.running.Add(1)
+	go func() {
+		defer t.running.Done()
+		f(t.ctx)
+	}()
+	return true
+}
+
+// Go implements transport.Transport.
+func (t *Transport) Go(to transport.Address, class transport.Class, call *transport.Call) {
+	t.mu.Lock()
+	ok := t.ctx != nil && !t.closed
+	if ok {
+		t.serial++
+		t.open[call] = t.serial
+	}
+	serial := t.serial
+	t.mu.Unlock()
+	if !ok {
+		call.Err = fmt.Errorf("simnet: %w: %w", transport.ErrClosed, transport.ErrNotSent)
+		call.Done.Complete(call)
+		return
+	}
+	request := append([]byte(nil), call.Request...)
+	for _, delay := range t.net.fates(t.at, to) {
+		t.spawn(func(ctx context.Context) {
+			if !sleep(ctx, delay) {
+				return
+			}
+			peer := t.net.arrive(t.at, to, ctx.Done())
+			if peer == nil {
+				return
+			}
+			peer.spawn(func(pctx context.Context) { peer.answer(pctx, t, call, serial, class, request) })
+		})
+	}
+}
+
+// answer serves a request that has arrived, and sends the reply back.
+func (t *Transport) answer(ctx context.Context, from *Transport, call *transport.Call, serial uint64, class transport.Class, request []byte) {
+	t.observe(Message{From: from.at, To: t.at, Payload: request})
+	var reply []byte
+	inline := false
+	if class == transport.Data {
+		reply, inline = t.handler.ServeInline(nil, append([]byte(nil), request...))
+	}
+	if !inline {
+		reply = t.handler.Serve(ctx, nil, append([]byte(nil), request...))
+	}
+	for _, delay := range t.net.fates(t.at, from.at) {
+		if !t.spawn(func(ctx context.Context) {
+			if !sleep(ctx, delay) || t.net.arrive(t.at, from.at, ctx.Done()) != from {
+				return
+			}
+			from.complete(call, serial, t.at, request, reply)
+		}) {
+			return
+		}
+	}
+}
+
+// complete ends a call with its first reply.
+func (t *Transport) complete(call *transport.Call, serial uint64, from transport.Address, request, reply []byte) {
+	t.mu.Lock()
+	mine := t.open[call] == serial
+	if mine {
+		delete(t.open, call)
+	}
+	t.heard[from] = time.Now()
+	t.mu.Unlock()
+	if !mine {
+		return
+	}
+	t.observe(Message{From: from, To: t.at, Reply: true, Request: request, Payload: reply})
+	call.Reply, call.Err = append(call.Reply[:0], reply...), nil
+	call.Done.Complete(call)
+}
+
+func (t *Transport) observe(m Message) {
+	if t.net.cfg.Observe != nil {
+		t.net.cfg.Observe(m)
+	}
+}
+
+// Cancel implements transport.Transport.
+func (t *Transport) Cancel(call *transport.Call) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, open := t.open[call]
+	delete(t.open, call)
+	return open
+}
+
+// Health implements transport.Transport: a peer that answered within the last second is taken for connected.
+func (t *Transport) Health(to transport.Address) transport.Health {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := t.heard[to]
+	return transport.Health{Connected: !at.IsZero() && time.Since(at) < time.Second, LastReply: at}
+}
+
+// Forget implements transport.Transport.
+func (t *Transport) Forget(transport.Address) {}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
