@@ -1,0 +1,65 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"viakv/api/kv"
+	"viakv/node/database/stateless"
+)
+
+// kind of a statement: whether it may be re-run after its answer was lost.
+type kind bool
+
+const (
+	reads   kind = false
+	mutates kind = true
+)
+
+// lostAttempts bounds how often a read is re-run because its connection broke; each attempt takes another connection.
+const lostAttempts = 3
+
+// attempt runs fn on a connection until it has an answer, the deadline passes, or an error is final (P3). fn runs one statement
+// and must be ready to be called again. It returns errors of kv only, and those of fn that are kv's already unchanged.
+func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func(context.Context, *pgx.Conn) error) error {
+	ctx, cancel := stateless.Deadline(ctx, s.beforeDeadline(deadline), s.cfg.Timeout)
+	defer cancel()
+	lost := 0
+	for n := 1; ; n++ {
+		conn, err := s.pool.Acquire(ctx)
+		if err != nil {
+			return s.noConnection(err)
+		}
+		err = fn(ctx, conn.Conn())
+		conn.Release()
+		if err == nil || isContract(err) {
+			return err
+		}
+		if sqlState(err) == readOnlyTransaction {
+			s.pool.Reset() // every connection to the former primary goes, this one first
+		}
+		switch e := effectOf(err); {
+		case e == nothing:
+			return s.unavailable(kv.None, reasonOf(err), err)
+		case e == open && k == mutates:
+			return s.unavailable(kv.Unknown, "the connection to the database broke before its answer came", err)
+		case e == open:
+			if lost++; lost >= lostAttempts || ctx.Err() != nil {
+				return s.unavailable(kv.None, "the database did not answer", err)
+			}
+		}
+		if !stateless.Wait(ctx, n) {
+			return s.unavailable(kv.None, reasonOf(err), err)
+		}
+	}
+}
+
+// beforeDeadline leaves time to cancel the statement on the server and to hear of it, before the caller's deadline.
+func (s *Store) beforeDeadline(deadline time.Time) time.Time {
+	if deadline.IsZero() {
+		deadline = time.Now().Add(s.cfg.Timeout)
+	}
+	return deadline.Add(-min(2*cancelPatience, time.Until(deadline)/4))
+}

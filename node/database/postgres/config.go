@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"viakv/node/database/stateless"
+)
+
+// Config of a Store.
+type Config struct {
+	// URL is postgres://user:password@host:port/database?option=value, with the options of libpq and of pgxpool.
+	URL string
+	// Name of this node, shown in its status and, as application_name, in the database's list of sessions.
+	Name string
+	// MaxConnections bounds the pool. 0: the URL's pool_max_conns, or else 32. More serve more requests at once until the database
+	// is busy; the nodes' sum must stay below the server's max_connections.
+	MaxConnections int32
+	// Timeout of a request without a deadline. Default 2 s.
+	Timeout time.Duration
+	// StartTimeout is how long Open waits for a database that cannot be reached yet. Default 30 s.
+	StartTimeout time.Duration
+}
+
+const (
+	defaultConnections  = 32
+	defaultTimeout      = 2 * time.Second
+	defaultStartTimeout = 30 * time.Second
+
+	// A connection lives so long, plus up to the jitter: after a failover or behind a balancer the load spreads anew, and not all nodes
+	// reconnect at once.
+	connectionLife       = 30 * time.Minute
+	connectionLifeJitter = 10 * time.Minute
+	connectionIdle       = 5 * time.Minute
+	connectTimeout       = 5 * time.Second
+
+	// cancelPatience is how long a statement that was cancelled may take to say so before its connection is given up.
+	cancelPatience = 100 * time.Millisecond
+)
+
+func (c Config) withDefaults() Config {
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.StartTimeout == 0 {
+		c.StartTimeout = defaultStartTimeout
+	}
+	return c
+}
+
+// errReadOnly is a server that takes no writes (P6).
+var errReadOnly = errors.New("the server is read-only: a standby, or default_transaction_read_only is on for this user or database")
+
+// pool returns the configuration of the driver's pool, and what keeps the credentials out of texts. What the driver
+// says about a URL it cannot read may quote parts of a password, so none of it is passed on.
+func (c Config) pool() (*pgxpool.Config, stateless.Scrubber, error) {
+	none := stateless.Scrubber{}
+	u, err := url.Parse(c.URL)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || (u.Host == "" && u.Query().Get("host") == "") {
+		return nil, none, errors.New("the store's URL cannot be read: want postgres://user:password@host:port/database?option=value; " +
+			"in the password, write special characters as percent codes (@ is %40, / is %2F)")
+	}
+	password, _ := u.User.Password()
+	scrub := stateless.NewScrubber(password, u.Query().Get("password"), u.Query().Get("sslpassword"))
+	p, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, scrub, fmt.Errorf("an option in the store's URL is wrong: %w", scrub.Error(err))
+	}
+	if p.ConnConfig.Database == "" || strings.Trim(u.Path, "/") == "" && u.Query().Get("dbname") == "" && u.Query().Get("database") == "" {
+		return nil, scrub, errors.New("the store's URL names no database: want postgres://user:password@host:port/database")
+	}
+	scrub = stateless.NewScrubber(p.ConnConfig.Password, u.Query().Get("sslpassword"))
+
+	switch {
+	case c.MaxConnections > 0:
+		p.MaxConns = c.MaxConnections
+	case !u.Query().Has("pool_max_conns"):
+		p.MaxConns = defaultConnections
+	}
+	p.MinConns = min(p.MinConns, p.MaxConns)
+	p.MaxConnLifetime, p.MaxConnLifetimeJitter, p.MaxConnIdleTime = connectionLife, connectionLifeJitter, connectionIdle
+	cc := p.ConnConfig
+	if !u.Query().Has("connect_timeout") {
+		cc.ConnectTimeout = connectTimeout
+	}
+	if _, set := cc.RuntimeParams["application_name"]; !set {
+		cc.RuntimeParams["application_name"] = strings.TrimSpace("viakv " + c.Name)
+	}
+	if cc.ValidateConnect == nil { // a URL with target_session_attrs has its own
+		cc.ValidateConnect = refuseReadOnly
+	}
+	// A statement at its deadline is cancelled on the server, so that it is known to have done nothing and the
+	// connection survives; the driver's default would drop the connection and leave the outcome open.
+	cc.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelPatience}
+	}
+	return p, scrub, nil
+}
+
+func refuseReadOnly(ctx context.Context, conn *pgconn.PgConn) error {
+	r := conn.ExecParams(ctx, "SHOW transaction_read_only", nil, nil, nil, nil).Read()
+	switch {
+	case r.Err != nil:
+		return r.Err
+	case len(r.Rows) == 1 && string(r.Rows[0][0]) == "on":
+		return errReadOnly
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"viakv/api/kv"
+)
+
+// SQLSTATE codes that are told apart here; CockroachDB uses the same.
+const (
+	serializationFailure = "40001"
+	completionUnknown    = "40003"
+	deadlockDetected     = "40P01"
+	uniqueViolation      = "23505"
+	readOnlyTransaction  = "25006"
+	invalidAuthorization = "28000"
+	invalidPassword      = "28P01"
+	unknownDatabase      = "3D000"
+	noPrivilege          = "42501"
+	undefinedColumn      = "42703"
+	duplicateColumn      = "42701"
+	duplicateObject      = "42710"
+	undefinedTable       = "42P01"
+	duplicateTable       = "42P07"
+	diskFull             = "53100"
+	tooManyConnections   = "53300"
+	lockNotAvailable     = "55P03"
+	queryCanceled        = "57014"
+	cannotConnectNow     = "57P03"
+	internalError        = "XX000"
+)
+
+// effect says what a failed statement has done.
+type effect uint8
+
+const (
+	open      effect = iota // perhaps everything, perhaps later
+	nothing                 // nothing, and trying again would fail again
+	transient               // nothing, and trying again may succeed
+)
+
+// effectOf classifies the error of a statement in autocommit. Only what is certain counts as nothing (P3): a fatal error
+// ends the session after its commit as well as before it (a shutdown while synchronous replication is waited for), so
+// even though the server spoke, the outcome is open.
+func effectOf(err error) effect {
+	var e *pgconn.PgError
+	switch {
+	case errors.As(err, &e):
+		severity := e.SeverityUnlocalized
+		if severity == "" {
+			severity = e.Severity
+		}
+		switch {
+		case severity != "" && severity != "ERROR", e.Code == completionUnknown, strings.HasPrefix(e.Code, "08"):
+			return open
+		case e.Code == serializationFailure, e.Code == deadlockDetected, e.Code == lockNotAvailable, e.Code == queryCanceled:
+			return transient
+		}
+		return nothing
+	case pgconn.SafeToRetry(err):
+		return transient
+	}
+	return open
+}
+
+// reasonOf puts the server's refusal into words that say what to do.
+func reasonOf(err error) string {
+	switch sqlState(err) {
+	case readOnlyTransaction:
+		return "the database became read-only, perhaps by a failover: the node reconnects"
+	case undefinedTable, undefinedColumn:
+		return "the database has lost viakv's tables, or they are not viakv's: look at viakv_items and viakv_generation"
+	case noPrivilege:
+		return "the database user has lost the right to read or write viakv's tables: grant it"
+	case diskFull:
+		return "the database's disk is full"
+	case serializationFailure, deadlockDetected:
+		return "other writers of the same rows were first each time until the deadline"
+	case queryCanceled, lockNotAvailable:
+		return "the database did not finish the statement in time"
+	}
+	return "the database refused the statement"
+}
+
+// unavailable is the error of a request whose statement failed.
+func (s *Store) unavailable(o kv.Outcome, reason string, err error) error {
+	return &kv.Unavailable{Outcome: o, Reason: reason, Err: s.scrub.Error(err)}
+}
+
+// noConnection is the error of a request for which there was no connection: nothing was sent.
+func (s *Store) noConnection(err error) error {
+	st := s.pool.Stat()
+	if errors.Is(err, context.DeadlineExceeded) && st.AcquiredConns() >= st.MaxConns() {
+		return &kv.Unavailable{Outcome: kv.None, RetryAfter: time.Second,
+			Reason: "all of the node's connections to the database are busy: the database is slow, or allow more connections"}
+	}
+	return s.unavailable(kv.None, "there is no connection to the database", err)
+}

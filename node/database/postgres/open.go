@@ -1,0 +1,173 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"viakv/api/kv"
+	"viakv/node/database/stateless"
+	"viakv/quorum/version"
+)
+
+const (
+	probeAge      = time.Second
+	probePatience = 2 * time.Second
+)
+
+// Open connects, brings the schema up to date, checks that this user may do all that requests will ask for, and starts the
+// collector of garbage. A database that cannot be reached is waited for; one that refuses is an error at once, which says what to do.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	pc, scrub, err := cfg.pool()
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), pc)
+	if err != nil {
+		return nil, scrub.Error(err)
+	}
+	s := &Store{
+		cfg: cfg, pool: pool, scrub: scrub,
+		snapshots: make(chan struct{}, max(1, pc.MaxConns/4)),
+		collect:   make(chan struct{}, 1),
+	}
+	s.probe = stateless.NewProbe(probeAge, probePatience, s.check)
+	server, err := s.prepare(ctx, pc.ConnConfig)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	s.Cluster = stateless.Cluster{
+		Mode: server, Self: cfg.Name, Probe: s.probe,
+		Generation: func() version.Generation { return version.Generation(s.generation.Load()) },
+	}
+	background, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.stopped.Go(func() { s.runCollector(background) })
+	return s, nil
+}
+
+// prepare makes the database ready, waiting for one that is still starting. It returns the server's name.
+func (s *Store) prepare(ctx context.Context, cc *pgx.ConnConfig) (server string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.StartTimeout)
+	defer cancel()
+	for n := 1; ; n++ {
+		err = s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+			server, err = s.prepareOn(ctx, c.Conn())
+			return err
+		})
+		if err == nil {
+			return server, nil
+		}
+		reason, final := diagnose(err, cc)
+		if final || !stateless.Wait(ctx, n) {
+			return "", fmt.Errorf("%s: %w", reason, s.scrub.Error(err))
+		}
+	}
+}
+
+func (s *Store) prepareOn(ctx context.Context, c *pgx.Conn) (server string, err error) {
+	var about string
+	if err := c.QueryRow(ctx, `SELECT version()`).Scan(&about); err != nil {
+		return "", err
+	}
+	if err := migrate(ctx, c, advisoryLocks(about)); err != nil {
+		return "", err
+	}
+	var mayServe bool
+	if err := c.QueryRow(ctx, privilegeStatement).Scan(&mayServe); err != nil {
+		return "", err
+	}
+	if !mayServe {
+		return "", errNoPrivilege
+	}
+	var g int64
+	var key []byte
+	err = c.QueryRow(ctx, sealStatement).Scan(&g, &key)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", s.lostGeneration()
+	}
+	if err != nil {
+		return "", err
+	}
+	// The tables may carry the names and yet be another program's: let the server check every statement now.
+	for _, sql := range []string{getStatement, setStatement, removeStatement, pageStatement, collectStatement, claimStatement} {
+		if _, err := c.PgConn().Prepare(ctx, "", sql, nil); err != nil { // unnamed: nothing to keep behind a pooler
+			return "", err
+		}
+	}
+	s.saw(g)
+	s.seal = stateless.NewSeal(key)
+	return serverName(about), nil
+}
+
+// errNoPrivilege is a user that may log in and not write.
+var errNoPrivilege = errors.New("SELECT, INSERT, UPDATE and DELETE on viakv_items, and SELECT and UPDATE on viakv_generation and viakv_collector, are needed")
+
+func serverName(about string) string {
+	if strings.Contains(about, "CockroachDB") {
+		return "cockroachdb"
+	}
+	return "postgresql"
+}
+
+// diagnose says what is wrong when a store cannot be opened, and whether waiting is pointless.
+func diagnose(err error, cc *pgx.ConnConfig) (reason string, final bool) {
+	switch sqlState(err) {
+	case invalidPassword, invalidAuthorization:
+		return fmt.Sprintf("the database refuses user %q: wrong password, or the server's pg_hba.conf does not let the user in from here", cc.User), true
+	case unknownDatabase:
+		return fmt.Sprintf("there is no database %q on the server: create it first", cc.Database), true
+	case noPrivilege:
+		return fmt.Sprintf("user %q may not create or read viakv's tables: grant CREATE on the schema, or let another user start a node once and grant access to the tables viakv_*", cc.User), true
+	case readOnlyTransaction:
+		return errReadOnly.Error(), true
+	case undefinedTable, undefinedColumn:
+		return "the tables viakv_* in this schema are not viakv's: use another database, or another schema by ?search_path=", true
+	case cannotConnectNow, tooManyConnections:
+		return "the database takes no connection now", false
+	case "":
+	default:
+		if effectOf(err) == nothing {
+			return "the database refused", true
+		}
+	}
+	switch {
+	case errors.Is(err, errNoPrivilege):
+		return fmt.Sprintf("user %q may not write", cc.User), true
+	case errors.Is(err, kv.ErrUnavailable):
+		return "the database is not usable", true
+	case errors.Is(err, errReadOnly):
+		return fmt.Sprintf("no writable server at %s", cc.Host), false // a failover may be under way
+	case errors.Is(err, errNewerSchema):
+		return "this program is too old for the database", true
+	}
+	return fmt.Sprintf("the database at %s port %d cannot be reached", cc.Host, cc.Port), false
+}
+
+// check is the probe's: the database answers, its schema is the one known, and it takes writes.
+func (s *Store) check(ctx context.Context) error {
+	var g *int64
+	var schema int
+	var readOnly string
+	err := s.pool.QueryRow(ctx, probeStatement).Scan(&g, &schema, &readOnly)
+	switch {
+	case err != nil && sqlState(err) != "":
+		return s.unavailable(kv.None, reasonOf(err), err)
+	case err != nil:
+		return s.noConnection(err)
+	case readOnly == "on":
+		s.pool.Reset()
+		return s.unavailable(kv.None, errReadOnly.Error(), nil)
+	case g == nil:
+		return s.lostGeneration()
+	}
+	s.saw(*g)
+	return nil
+}

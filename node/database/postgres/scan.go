@@ -1,0 +1,245 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"viakv/api/kv"
+	"viakv/node/database/stateless"
+	"viakv/quorum/version"
+)
+
+// Rows of a page. The first is small, for a scan that wants few; 4096 of the largest pairs are 5 MB.
+const (
+	firstPage = 512
+	fullPage  = 4096
+)
+
+// pageTimeout is what a page may take by default, unless requests may take longer still.
+const pageTimeout = 10 * time.Second
+
+// beyondKeys is above every key: no UTF-8 text begins with it.
+var beyondKeys = []byte{0xff}
+
+// scanner walks over one generation in the order of the keys' bytes, a page at a time. Between pages it holds no connection (P4), so
+// each page is a moment of its own; a snapshot scanner has all its pages on one transaction.
+type scanner struct {
+	store      *Store
+	deadline   time.Time // of the whole scan; zero: each page has a time-out of its own
+	snapshot   *snapshot // nil: each page is a moment of its own
+	statement  string
+	values     bool
+	generation int64
+	from, to   []byte // what remains: from ≤ key < to
+	rows       int    // of the next page
+
+	first kv.Batch // read ahead by Scan, so that its errors are known before an answer begins
+	ahead bool
+	ended bool
+	last  kv.Batch // as handed out: the cursor's keys; borrowed from the caller
+	after []byte   // the key before the last batch; empty: none
+}
+
+// Scan implements kv.Store. An explicit deadline bounds the whole scan; without one each page has a time-out of its own, because
+// how long a scan takes is up to its reader.
+func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
+	sc := &scanner{
+		store: s, deadline: o.Deadline, values: o.Values, statement: keysPageStatement,
+		from: []byte(o.Prefix), to: beyondKeys, rows: firstPage,
+	}
+	if o.Values {
+		sc.statement = pageStatement
+	}
+	if o.Prefix != "" {
+		if to, ok := stateless.Successor(o.Prefix); ok {
+			sc.to = []byte(to)
+		}
+	}
+	if o.Snapshot {
+		if o.Cursor != "" {
+			return nil, &kv.ArgumentError{Parameter: "snapshot", Detail: "a snapshot lives as long as its request and cannot be resumed by a cursor"}
+		}
+		var err error
+		if sc.snapshot, err = s.beginSnapshot(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := sc.begin(ctx, o.Cursor); err != nil {
+		sc.Close()
+		return nil, err
+	}
+	return sc, nil
+}
+
+// begin finds the generation to walk over and reads the first page.
+func (sc *scanner) begin(ctx context.Context, cursor string) error {
+	err := sc.statementOn(ctx, func(ctx context.Context, c *pgx.Conn) error {
+		return c.QueryRow(ctx, generationStatement).Scan(&sc.generation)
+	})
+	if err != nil {
+		return err
+	}
+	sc.store.saw(sc.generation)
+	if cursor != "" {
+		g, after, err := sc.store.seal.Open(cursor)
+		if err != nil {
+			return err
+		}
+		if int64(g) != sc.generation {
+			return kv.Detail(kv.ErrBadCursor, "the store was cleared since it was given out")
+		}
+		sc.resumeAfter(after)
+		sc.after = after
+	}
+	if err := sc.page(ctx, &sc.first); err != nil {
+		return err
+	}
+	sc.ahead = len(sc.first.Pairs) > 0
+	return nil
+}
+
+// resumeAfter never moves back before the prefix: a cursor may come from a scan with another one.
+func (sc *scanner) resumeAfter(key []byte) {
+	if string(key) >= string(sc.from) {
+		sc.from = append(append(make([]byte, 0, kv.MaxKeyBytes+1), key...), 0) // the next larger text of bytes
+	}
+}
+
+// Next implements kv.Scanner: a batch is a page.
+func (sc *scanner) Next(ctx context.Context, b *kv.Batch) (bool, error) {
+	if n := len(sc.last.Pairs); n > 0 {
+		sc.after = append(sc.after[:0], sc.last.Pairs[n-1].Key...)
+	}
+	sc.last = kv.Batch{}
+	b.Reset()
+	switch {
+	case sc.ahead:
+		*b, sc.first, sc.ahead = sc.first, kv.Batch{}, false
+	case sc.ended:
+		return false, nil
+	default:
+		if err := sc.page(ctx, b); err != nil {
+			return false, err
+		}
+	}
+	sc.last = *b
+	return len(b.Pairs) > 0, nil
+}
+
+// Cursor implements kv.Scanner.
+func (sc *scanner) Cursor(n int) string {
+	if sc.ended && n >= len(sc.last.Pairs) {
+		return ""
+	}
+	after := sc.after
+	if n > 0 {
+		after = sc.last.Pairs[n-1].Key
+	}
+	return sc.store.seal.Cursor(version.Generation(sc.generation), after)
+}
+
+// Close implements kv.Scanner.
+func (sc *scanner) Close() {
+	if sc.snapshot != nil {
+		sc.snapshot.end()
+		sc.snapshot = nil
+	}
+}
+
+// page fills b with the next page and notes where the one after begins. It asks for one row more than it wants, which tells whether any
+// follow; that row is read again.
+func (sc *scanner) page(ctx context.Context, b *kv.Batch) error {
+	err := sc.statementOn(ctx, func(ctx context.Context, c *pgx.Conn) error {
+		b.Reset()
+		return sc.read(ctx, c, b)
+	})
+	if err != nil {
+		return err
+	}
+	n := len(b.Pairs)
+	b.Pairs = b.Pairs[:min(n, sc.rows)]
+	if n > 0 {
+		sc.resumeAfter(b.Pairs[len(b.Pairs)-1].Key)
+	}
+	if n <= sc.rows {
+		sc.ended = true
+	}
+	sc.rows = fullPage
+	if n == 0 {
+		return sc.confirm(ctx)
+	}
+	return nil
+}
+
+func (sc *scanner) read(ctx context.Context, c *pgx.Conn, b *kv.Batch) error {
+	rows, err := c.Query(ctx, sc.statement, sc.generation, sc.from, sc.to, sc.rows+1)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	arena := appender{b: b.Arena}
+	split := splitter{appender: &arena}
+	targets := []any{&split, &arena}
+	if !sc.values {
+		targets = targets[:1]
+	}
+	for rows.Next() {
+		// Where the arena moves to grow, earlier pairs keep the former one alive: a few times, until it is as large as a page.
+		start := len(arena.b)
+		if err := rows.Scan(targets...); err != nil {
+			return err
+		}
+		p := kv.Pair{Key: arena.b[start:split.at:split.at]}
+		if sc.values {
+			p.Value = arena.b[split.at:len(arena.b):len(arena.b)]
+		}
+		b.Pairs = append(b.Pairs, p)
+	}
+	b.Arena = arena.b
+	return rows.Err()
+}
+
+// splitter appends a key and notes where it ends.
+type splitter struct {
+	*appender
+	at int
+}
+
+func (s *splitter) ScanBytes(v []byte) error {
+	err := s.appender.ScanBytes(v)
+	s.at = len(s.b)
+	return err
+}
+
+// confirm tells the end of the keys from a clear, both of which show as an empty page.
+func (sc *scanner) confirm(ctx context.Context) error {
+	if sc.snapshot != nil {
+		return nil
+	}
+	var now int64
+	err := sc.statementOn(ctx, func(ctx context.Context, c *pgx.Conn) error {
+		return c.QueryRow(ctx, generationStatement).Scan(&now)
+	})
+	if err != nil {
+		return err
+	}
+	if now != sc.generation {
+		sc.store.saw(now)
+		return kv.ErrCleared
+	}
+	return nil
+}
+
+// statementOn runs a statement on the snapshot's connection, or on any.
+func (sc *scanner) statementOn(ctx context.Context, fn func(context.Context, *pgx.Conn) error) error {
+	deadline := sc.deadline
+	if deadline.IsZero() {
+		deadline = time.Now().Add(max(pageTimeout, sc.store.cfg.Timeout))
+	}
+	if sc.snapshot != nil {
+		return sc.snapshot.run(ctx, deadline, fn)
+	}
+	return sc.store.attempt(ctx, deadline, reads, fn)
+}

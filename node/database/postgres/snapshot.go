@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"viakv/api/kv"
+	"viakv/node/database/stateless"
+)
+
+// A snapshot keeps the server from vacuuming what it may still read, so it may neither stall nor last.
+const (
+	snapshotLife  = 5 * time.Minute
+	snapshotStall = `SET LOCAL idle_in_transaction_session_timeout = '60s'`
+	snapshotBegin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
+)
+
+// snapshot is a read-only transaction that sees one state of the database, on a connection of its own (P4). PostgreSQL's
+// repeatable read is a snapshot; CockroachDB runs it as a snapshot or, in older versions, as serializable: one state either way.
+type snapshot struct {
+	store *Store
+	conn  *pgxpool.Conn
+	until time.Time
+}
+
+// beginSnapshot refuses at once when a quarter of the pool is taken by snapshots already.
+func (s *Store) beginSnapshot(ctx context.Context) (*snapshot, error) {
+	select {
+	case s.snapshots <- struct{}{}:
+	default:
+		return nil, &kv.Unavailable{Outcome: kv.None, RetryAfter: time.Second,
+			Reason: "as many snapshot scans as this node allows are under way: wait for one to end, or scan without snapshot"}
+	}
+	ctx, cancel := stateless.Deadline(ctx, time.Time{}, s.cfg.Timeout)
+	defer cancel()
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		<-s.snapshots
+		return nil, s.noConnection(err)
+	}
+	sn := &snapshot{store: s, conn: conn, until: time.Now().Add(snapshotLife)}
+	for _, sql := range []string{snapshotBegin, snapshotStall} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			sn.end()
+			return nil, s.unavailable(kv.None, "the database did not begin a snapshot", err)
+		}
+	}
+	return sn, nil
+}
+
+// run runs one statement in the transaction, until the deadline and within the snapshot's life. It cannot be re-run: an error ends the scan.
+func (sn *snapshot) run(ctx context.Context, deadline time.Time, fn func(context.Context, *pgx.Conn) error) error {
+	if time.Now().After(sn.until) {
+		return sn.store.unavailable(kv.None, "the snapshot scan took longer than "+snapshotLife.String()+": read faster, or scan without snapshot", nil)
+	}
+	ctx, cancel := stateless.Deadline(ctx, sn.store.beforeDeadline(deadline), 0)
+	defer cancel()
+	err := fn(ctx, sn.conn.Conn())
+	switch {
+	case err == nil:
+		return nil
+	case sqlState(err) == serializationFailure:
+		// CockroachDB may ask for a restart, and what was streamed cannot be taken back.
+		return kv.ErrSnapshotMoved
+	}
+	return sn.store.unavailable(kv.None, "the database ended the snapshot", err)
+}
+
+// end gives the connection back. A connection whose rollback fails is closed by the pool, because its transaction is still open.
+func (sn *snapshot) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
+	defer cancel()
+	_, _ = sn.conn.Exec(ctx, `ROLLBACK`) // the pool looks at the connection's state itself
+	sn.conn.Release()
+	<-sn.store.snapshots
+}

@@ -1,0 +1,61 @@
+package postgres
+
+// The statements. Constant texts: the driver prepares each once per connection. They keep to what PostgreSQL 12 and CockroachDB 22
+// both document.
+const (
+	getStatement = `SELECT value FROM viakv_items
+WHERE generation = (SELECT generation FROM viakv_generation WHERE singleton) AND key = $1`
+
+	hasStatement = `SELECT 1 FROM viakv_items
+WHERE generation = (SELECT generation FROM viakv_generation WHERE singleton) AND key = $1`
+
+	setStatement = `INSERT INTO viakv_items (generation, key, value)
+SELECT generation, $1, $2 FROM viakv_generation WHERE singleton
+ON CONFLICT (generation, key) DO UPDATE SET value = excluded.value`
+
+	removeStatement = `DELETE FROM viakv_items
+WHERE generation = (SELECT generation FROM viakv_generation WHERE singleton) AND key = $1
+RETURNING 1`
+
+	clearStatement = `UPDATE viakv_generation SET generation = generation + 1 WHERE singleton RETURNING generation`
+
+	generationStatement = `SELECT generation FROM viakv_generation WHERE singleton`
+
+	// A page is empty when the generation has moved on: a page with rows is therefore known to be current, and only
+	// an empty one asks which it was.
+	pageStatement = `SELECT key, value FROM viakv_items
+WHERE generation = $1 AND key >= $2 AND key < $3
+  AND $1 = (SELECT generation FROM viakv_generation WHERE singleton)
+ORDER BY key LIMIT $4`
+
+	keysPageStatement = `SELECT key FROM viakv_items
+WHERE generation = $1 AND key >= $2 AND key < $3
+  AND $1 = (SELECT generation FROM viakv_generation WHERE singleton)
+ORDER BY key LIMIT $4`
+
+	probeStatement = `SELECT
+  (SELECT generation FROM viakv_generation WHERE singleton),
+  (SELECT max(version) FROM viakv_migrations),
+  current_setting('transaction_read_only')`
+
+	sealStatement = `SELECT generation, cursor_key FROM viakv_generation WHERE singleton`
+
+	// The lease runs on the database's clock alone.
+	claimStatement = `UPDATE viakv_collector SET holder = $1, until = now() + INTERVAL '30 seconds'
+WHERE singleton AND (holder = $1 OR until < now())`
+
+	releaseStatement = `UPDATE viakv_collector SET until = now() WHERE singleton AND holder = $1`
+
+	// Resuming behind the last row deleted keeps the walk from passing the dead entries of the index again and again.
+	collectStatement = `DELETE FROM viakv_items WHERE (generation, key) IN (
+  SELECT generation, key FROM viakv_items
+  WHERE generation < $1 AND (generation, key) > ($2, $3)
+  ORDER BY generation, key LIMIT $4)
+RETURNING generation, key`
+
+	privilegeStatement = `SELECT
+  has_table_privilege('viakv_items', 'SELECT') AND has_table_privilege('viakv_items', 'INSERT')
+  AND has_table_privilege('viakv_items', 'UPDATE') AND has_table_privilege('viakv_items', 'DELETE')
+  AND has_table_privilege('viakv_generation', 'SELECT') AND has_table_privilege('viakv_generation', 'UPDATE')
+  AND has_table_privilege('viakv_collector', 'SELECT') AND has_table_privilege('viakv_collector', 'UPDATE')`
+)

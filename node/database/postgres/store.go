@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"viakv/api/kv"
+	"viakv/node/database/stateless"
+	"viakv/quorum/version"
+)
+
+// Store keeps keys and values in PostgreSQL or CockroachDB. It implements kv.Store and kv.Cluster, and is safe for concurrent use.
+type Store struct {
+	stateless.Cluster
+
+	cfg   Config
+	pool  *pgxpool.Pool
+	scrub stateless.Scrubber
+	seal  *stateless.Seal
+	probe *stateless.Probe
+
+	generation atomic.Int64  // highest seen; for status only, requests never rely on it (P1)
+	snapshots  chan struct{} // a token per snapshot scan under way (P4)
+
+	collect   chan struct{} // wakes the collector
+	collected atomic.Uint64 // rows of garbage deleted
+	stop      context.CancelFunc
+	stopped   sync.WaitGroup
+}
+
+// Stats are counters for the metrics page.
+type Stats struct {
+	Connections, Busy, MaxConnections int32
+	Waits                             int64  // requests that had to wait for a connection
+	Collected                         uint64 // rows of garbage deleted by this node
+}
+
+// Stats returns the present figures.
+func (s *Store) Stats() Stats {
+	st := s.pool.Stat()
+	return Stats{
+		Connections: st.TotalConns(), Busy: st.AcquiredConns(), MaxConnections: st.MaxConns(),
+		Waits: st.EmptyAcquireCount(), Collected: s.collected.Load(),
+	}
+}
+
+// Close ends the collector and then the connections. It waits for requests under way. Call it once.
+func (s *Store) Close() {
+	s.stop()
+	s.stopped.Wait()
+	s.pool.Close()
+}
+
+// Ready implements kv.Store: nil when the database answered lately and takes writes. Cheap: see stateless.Probe.
+func (s *Store) Ready(ctx context.Context) error { return s.probe.Ready(ctx) }
+
+// appender receives a value from the driver without a copy in between, in the text protocol as in the binary one.
+type appender struct{ b []byte }
+
+func (a *appender) ScanBytes(v []byte) error {
+	a.b = append(a.b, v...)
+	return nil
+}
+
+// Get implements kv.Store.
+func (s *Store) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error) {
+	out := appender{b: dst}
+	err := s.attempt(ctx, o.Deadline, reads, func(ctx context.Context, c *pgx.Conn) error {
+		out.b = out.b[:len(dst)]
+		return missing(c.QueryRow(ctx, getStatement, key).Scan(&out))
+	})
+	if err != nil {
+		return dst, version.Tag{}, err
+	}
+	return out.b, version.Tag{}, nil
+}
+
+// Has implements kv.Store.
+func (s *Store) Has(ctx context.Context, key []byte, o kv.Options) (version.Tag, error) {
+	err := s.attempt(ctx, o.Deadline, reads, func(ctx context.Context, c *pgx.Conn) error {
+		var one int
+		return missing(c.QueryRow(ctx, hasStatement, key).Scan(&one))
+	})
+	return version.Tag{}, err
+}
+
+// Set implements kv.Store.
+func (s *Store) Set(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
+	if value == nil {
+		value = []byte{} // nil would be NULL
+	}
+	err := s.attempt(ctx, o.Deadline, mutates, func(ctx context.Context, c *pgx.Conn) error {
+		tag, err := c.Exec(ctx, setStatement, key, value)
+		if err == nil && tag.RowsAffected() != 1 {
+			return s.lostGeneration()
+		}
+		return err
+	})
+	return version.Tag{}, err
+}
+
+// Remove implements kv.Store. The row lock makes the delete atomic: of overlapping ones, one finds the row.
+func (s *Store) Remove(ctx context.Context, key []byte, o kv.Options) error {
+	return s.attempt(ctx, o.Deadline, mutates, func(ctx context.Context, c *pgx.Conn) error {
+		var one int
+		return missing(c.QueryRow(ctx, removeStatement, key).Scan(&one))
+	})
+}
+
+// Clear implements kv.Store (P2).
+func (s *Store) Clear(ctx context.Context, o kv.Options) error {
+	err := s.attempt(ctx, o.Deadline, mutates, func(ctx context.Context, c *pgx.Conn) error {
+		var g int64
+		err := c.QueryRow(ctx, clearStatement).Scan(&g)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return s.lostGeneration()
+		}
+		s.saw(g)
+		return err
+	})
+	if err == nil {
+		s.wakeCollector()
+	}
+	return err
+}
+
+// missing turns the driver's "no rows" into the contract's.
+func missing(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return kv.ErrMissing
+	}
+	return err
+}
+
+// isContract reports an error that is kv's own and final, whatever the driver did.
+func isContract(err error) bool {
+	return errors.Is(err, kv.ErrMissing) || errors.Is(err, kv.ErrUnavailable) || errors.Is(err, kv.ErrBadCursor) || errors.Is(err, kv.ErrCleared)
+}
+
+func (s *Store) lostGeneration() error {
+	return s.unavailable(kv.None, "the table viakv_generation has lost its row: restore it from a backup, or drop viakv's tables to begin empty", nil)
+}
+
+// saw notes the highest generation seen.
+func (s *Store) saw(g int64) {
+	for old := s.generation.Load(); old < g && !s.generation.CompareAndSwap(old, g); old = s.generation.Load() {
+	}
+}

@@ -1,0 +1,41 @@
+package stateless
+
+import (
+	"context"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// Cluster is the control side of a node on a database. The nodes know nothing of each other, so there is nothing to join.
+type Cluster struct {
+	Mode  string // the database's name, as Status.Mode
+	Self  string // the node's name
+	Probe *Probe
+	// Generation returns the count of clears as last seen. It must not block.
+	Generation func() version.Generation
+}
+
+// Join implements kv.Cluster: it refuses, with the reason.
+func (c *Cluster) Join(context.Context, string) error {
+	return kv.Detail(kv.ErrNotMesh, "it is stateless; start another one with the same --store (%s) and it serves the same data", c.Mode)
+}
+
+// Leave implements kv.Cluster: it refuses, with the reason.
+func (c *Cluster) Leave(context.Context, string, bool) (kv.LeaveReport, error) {
+	return kv.LeaveReport{}, kv.Detail(kv.ErrNotMesh,
+		"it is stateless; stop the process and nothing is lost, %s keeps the data", c.Mode)
+}
+
+// Status implements kv.Cluster. Counting keys would cost the database a walk over all of them, so Keys and Bytes stay zero.
+func (c *Cluster) Status() kv.Status {
+	s := kv.Status{
+		Mode: c.Mode, Self: c.Self, State: "active",
+		Generation: uint64(c.Generation()),
+		Members:    []kv.Member{},
+	}
+	if err := c.Probe.Last(); err != nil {
+		s.State, s.Reason = "unavailable", err.Error()
+	}
+	return s
+}

@@ -1,0 +1,63 @@
+package stateless
+
+import (
+	"errors"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+var (
+	userinfo  = regexp.MustCompile(`://[^/?#\s]*@`)
+	passwords = regexp.MustCompile(`(?i)((?:ssl)?password=)('[^']*'|[^&\s]+)`)
+)
+
+// Scrubber removes one store's credentials from texts. The zero value removes what looks like credentials in a URL.
+type Scrubber struct {
+	secrets []string
+}
+
+// NewScrubber returns a scrubber for the secrets given, in all the spellings that a driver may print them in.
+func NewScrubber(secrets ...string) Scrubber {
+	var s Scrubber
+	for _, secret := range secrets {
+		if secret == "" {
+			continue
+		}
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), url.UserPassword("", secret).String()[1:]} {
+			s.secrets = append(s.secrets, form)
+		}
+	}
+	return s
+}
+
+// Text returns the text without credentials.
+func (s Scrubber) Text(t string) string {
+	for _, secret := range s.secrets {
+		t = strings.ReplaceAll(t, secret, "***")
+	}
+	t = userinfo.ReplaceAllString(t, "://***@")
+	return passwords.ReplaceAllString(t, "${1}***")
+}
+
+// Error returns err with a text without credentials. The result keeps matching what err matches.
+func (s Scrubber) Error(err error) error {
+	if err == nil {
+		return nil
+	}
+	if t := s.Text(err.Error()); t != err.Error() {
+		return &scrubbed{text: t, err: err}
+	}
+	return err
+}
+
+type scrubbed struct {
+	text string
+	err  error
+}
+
+func (e *scrubbed) Error() string { return e.text }
+
+// Is and As reach the cause; Unwrap does not exist, so that nobody prints the cause's own text by walking the chain.
+func (e *scrubbed) Is(target error) bool { return errors.Is(e.err, target) }
+func (e *scrubbed) As(target any) bool   { return errors.As(e.err, target) }

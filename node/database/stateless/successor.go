@@ -1,0 +1,22 @@
+package stateless
+
+import "unicode/utf8"
+
+// Successor returns the smallest valid UTF-8 text above every text with the prefix; false when there is none. In UTF-8 the order of bytes is
+// the order of characters, so it serves databases that compare either.
+func Successor(prefix string) (string, bool) {
+	for len(prefix) > 0 {
+		r, n := utf8.DecodeLastRuneInString(prefix)
+		prefix = prefix[:len(prefix)-n]
+		switch {
+		case r == utf8.MaxRune:
+			continue // nothing is above it: the character before must grow
+		case r == '\ud7ff':
+			r = '\ue000' // surrogates are no characters
+		default:
+			r++
+		}
+		return prefix + string(r), true
+	}
+	return "", false
+}
