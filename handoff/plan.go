@@ -160,12 +160,12 @@ func (p *plan) next(now time.Time) (t task, ok bool, wait time.Duration) {
 
 // end takes the outcome of a task. A failure is the source's unless it came from a change of epoch.
 func (p *plan) end(t task, err error, moved bool, now time.Time) {
+	if t.round != p.round {
+		return
+	}
 	s := p.source(t.from.Incarnation)
 	if s != nil {
 		s.busy--
-	}
-	if t.round != p.round {
-		return
 	}
 	c := &p.parts[t.partition]
 	c.busy = false
@@ -176,7 +176,7 @@ func (p *plan) end(t task, err error, moved bool, now time.Time) {
 		if s != nil {
 			s.failures = 0
 		}
-	case !moved && s != nil:
+	case !moved && s != nil && !now.Before(s.rest): // of tasks that fail together the first counts
 		s.rest = now.Add(min(longestRest, firstRest<<min(s.failures, 8)))
 		s.failures++
 	}

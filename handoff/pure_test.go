@@ -1,0 +1,329 @@
+package handoff
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// The descent finds every difference, nothing else, and asks for little.
+func TestDescentFindsWhatDiffers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := newFakeStore(1), newFakeStore(1)
+		for i := range rapid.IntRange(0, 3000).Draw(t, "keys") {
+			k := fmt.Sprintf("k%d", i)
+			a.set(k, value(1, ""))
+			b.set(k, value(1, ""))
+		}
+		differ := map[keyspace.Rank]bool{}
+		for i := range rapid.IntRange(0, 40).Draw(t, "differing") {
+			k := fmt.Sprintf("k%d", rapid.IntRange(0, 4000).Draw(t, "which"))
+			if rapid.Bool().Draw(t, "side") {
+				a.set(k, value(uint64(i+2), ""))
+			} else {
+				b.set(k, value(uint64(i+2), ""))
+			}
+			differ[seed.Hash([]byte(k)).Rank()] = true
+		}
+		d := newDescent(leafRecords, keyspace.All())
+		max := rapid.IntRange(1, 300).Draw(t, "max")
+		var ask, found []keyspace.Range
+		asked := map[keyspace.Range]int{}
+		for {
+			if ask = d.ask(ask[:0], max); len(ask) == 0 {
+				break
+			}
+			if len(ask) > max {
+				t.Fatalf("asked for %d ranges at once", len(ask))
+			}
+			for i, r := range ask {
+				asked[r]++
+				x, n, _ := a.Digest(1, r)
+				y, _, _ := b.Digest(1, r)
+				if d.answer(i, x == y, n) {
+					found = append(found, r)
+					if asked[r] != 2 {
+						t.Fatalf("%v was asked %d times (H5)", r, asked[r])
+					}
+					if n > leafRecords && r.To-r.From >= fanOut {
+						t.Fatalf("a leaf of %d records", n)
+					}
+				}
+			}
+		}
+		for rank := range differ {
+			if n := count(found, rank); n != 1 {
+				t.Fatalf("rank %x lies in %d of the ranges found", uint64(rank), n)
+			}
+		}
+		for _, r := range found {
+			if !slices.ContainsFunc(ranks(differ), r.Contains) {
+				t.Fatalf("%v was found and does not differ", r)
+			}
+		}
+		if len(differ) == 0 && len(asked) != 1 {
+			t.Fatalf("equal stores cost %d comparisons", len(asked))
+		}
+	})
+}
+
+func ranks(m map[keyspace.Rank]bool) (out []keyspace.Rank) {
+	for r := range m {
+		out = append(out, r)
+	}
+	return out
+}
+
+func count(found []keyspace.Range, r keyspace.Rank) (n int) {
+	for _, f := range found {
+		if f.Contains(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// A thousand missed writes of a million keys: below 1 MB on the wire, counted without a store. The differing keys lie at random.
+func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
+	const keys, missed = 1_000_000, 1000
+	all := make([]keyspace.Rank, keys)
+	for i := range all {
+		all[i] = seed.Hash(fmt.Appendf(nil, "key-%d", i)).Rank()
+	}
+	differ := slices.Clone(all[:missed])
+	slices.Sort(all)
+	slices.Sort(differ)
+	within := func(s []keyspace.Rank, r keyspace.Range) int {
+		from := sort.Search(len(s), func(i int) bool { return s[i] >= r.From })
+		to := len(s)
+		if r.To != 0 {
+			to = sort.Search(len(s), func(i int) bool { return s[i] >= r.To })
+		}
+		return to - from
+	}
+	d := newDescent(leafRecords, keyspace.All())
+	var ask []keyspace.Range
+	compared, tags, requests := 0, 0, 0
+	for {
+		if ask = d.ask(ask[:0], MaxDigests); len(ask) == 0 {
+			break
+		}
+		requests++
+		compared += len(ask)
+		for i, r := range ask {
+			n := within(all, r)
+			if d.answer(i, within(differ, r) == 0, n) {
+				tags += n
+			}
+		}
+	}
+	const record = 16 + 128 + itemOverhead
+	bytes := compared*digestSize + tags*taggedSize + missed*record
+	t.Logf("%d requests, %d comparisons, %d tags, %d bytes", requests, compared, tags, bytes)
+	if bytes > 1_000_000 || requests > 40 {
+		t.Errorf("%d bytes in %d requests", bytes, requests)
+	}
+}
+
+// After what diff says was moved, both sides hold the same.
+func TestDiffMakesEqual(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		records := func(name string) []Item {
+			var out []Item
+			for rank := range keyspace.Rank(8) {
+				// Up to three keys at one rank.
+				for k := range rapid.IntRange(0, 3).Draw(t, name) {
+					tag := version.Tag{Counter: uint64(rapid.IntRange(1, 3).Draw(t, "counter")), Incarnation: version.Incarnation(10*int(rank) + k + 1), Removed: rapid.Bool().Draw(t, "removed")}
+					i := Item{rank, fmt.Appendf(nil, "%d-%d", rank, k), version.Record{Tag: tag}}
+					if tag.Removed {
+						i.Record.Owner = version.Operation{Incarnation: 1, Sequence: uint64(rapid.IntRange(0, 2).Draw(t, "owner"))}
+					}
+					out = append(out, i)
+				}
+			}
+			return out
+		}
+		a, b := records("a"), records("b")
+		tags := make([]Tagged, len(b))
+		for i := range b {
+			tags[i] = Tagged{b[i].Rank, b[i].Record.Tag, b[i].Record.Owner}
+		}
+		want, give := diff(a, tags, nil, nil)
+		if !slices.IsSorted(want) || len(slices.Compact(slices.Clone(want))) != len(want) {
+			t.Fatalf("want %v", want)
+		}
+		merge := func(into []Item, items []Item) map[string]string {
+			m := map[string]version.Record{}
+			for _, i := range append(slices.Clone(into), items...) {
+				m[string(i.Key)] = version.Merge(m[string(i.Key)], i.Record)
+			}
+			out := map[string]string{}
+			for k, r := range m {
+				out[k] = fmt.Sprint(r.Tag, r.Owner)
+			}
+			return out
+		}
+		var fetched, given []Item
+		for _, i := range b {
+			if slices.Contains(want, i.Rank) {
+				fetched = append(fetched, i)
+			}
+		}
+		for _, i := range give {
+			given = append(given, a[i])
+		}
+		x, y := merge(a, fetched), merge(b, given)
+		if fmt.Sprint(x) != fmt.Sprint(y) {
+			t.Fatalf("own %v\nother %v", x, y)
+		}
+	})
+}
+
+func TestDiffOfEqualsIsEmpty(t *testing.T) {
+	var own []Item
+	var other []Tagged
+	for i := range 20 {
+		r := value(uint64(i+1), "")
+		own = append(own, Item{keyspace.Rank(i / 2), []byte{byte(i)}, r})
+		other = append(other, Tagged{keyspace.Rank(i / 2), r.Tag, r.Owner})
+	}
+	for i := 0; i < 20; i += 2 { // the order of keys at one rank is not known from tags
+		other[i], other[i+1] = other[i+1], other[i]
+	}
+	if want, give := diff(own, other, nil, nil); len(want)+len(give) != 0 {
+		t.Errorf("want %v give %v", want, give)
+	}
+}
+
+func TestHints(t *testing.T) {
+	h := newHints(3)
+	h.prune(&View{Generation: 1})
+	for _, k := range []string{"a", "b", "a", "c"} {
+		h.miss(1, []byte(k))
+	}
+	if n, over := h.count(1); n != 3 || over || h.collapse(1) {
+		t.Errorf("%d keys, overflow %v: the same key twice is one", n, over)
+	}
+	if got := h.take(1, 2, nil); len(got) != 2 {
+		t.Errorf("took %v", got)
+	}
+	h.miss(1, []byte("d"))
+	h.miss(1, []byte("e"))
+	h.miss(1, []byte("f"))
+	if n, over := h.count(1); n != 0 || !over {
+		t.Errorf("%d keys, overflow %v past the bound", n, over)
+	}
+	h.miss(1, []byte("g"))
+	if len(h.take(1, 5, nil)) != 0 || !h.collapse(1) || h.collapse(1) {
+		t.Error("an overflow is not collapsed exactly once")
+	}
+	h.miss(1, []byte("h"))
+	h.miss(2, []byte("h"))
+	h.miss(9, []byte("h")) // of an epoch that is not adopted yet
+	v := &View{Generation: 1, Self: Member{Incarnation: 3}, Others: []Member{{Name: "x", Incarnation: 1}}}
+	h.prune(v)
+	for i, want := range map[version.Incarnation]int{1: 1, 2: 0, 9: 1} {
+		if n, _ := h.count(i); n != want {
+			t.Errorf("incarnation %d: %d hints, want %d", i, n, want)
+		}
+	}
+	h.prune(&View{Generation: 2, Others: v.Others})
+	if n, _ := h.count(1); n != 0 {
+		t.Error("hints crossed a clear")
+	}
+}
+
+// Notes are taken in the goroutine that reads from the network.
+func TestANotedKeyCostsNoAllocation(t *testing.T) {
+	h := newHints(10)
+	key := []byte("key")
+	h.miss(1, key)
+	if n := testing.AllocsPerRun(100, func() { h.miss(1, key) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestPacer(t *testing.T) {
+	now := time.Unix(0, 0)
+	p := newPacer(1000)
+	for _, c := range []struct {
+		pass time.Duration
+		size int
+		want time.Duration
+	}{
+		{0, 50, 0},                         // within the burst
+		{0, 50, 50 * time.Millisecond},     // 100 bytes take 100 ms, 50 of them ahead
+		{0, 1000, 1050 * time.Millisecond}, // and so on
+		{5 * time.Second, 50, 0},           // idle time is not saved up
+		{0, 100, 100 * time.Millisecond},
+	} {
+		now = now.Add(c.pass)
+		if got := p.after(now, c.size); got != c.want {
+			t.Errorf("%d bytes: wait %v, want %v", c.size, got, c.want)
+		}
+	}
+	if newPacer(0) != nil || newPacer(-1) != nil {
+		t.Error("no rate must mean no pacing")
+	}
+}
+
+// The share of keys below a rank is what hashes make of it.
+func TestShareFollowsTheKeys(t *testing.T) {
+	const n = 200_000
+	all := make([]keyspace.Rank, n)
+	for i := range all {
+		all[i] = seed.Hash(fmt.Appendf(nil, "k%d", i)).Rank()
+	}
+	slices.Sort(all)
+	for i := 0; i < n; i += n / 50 {
+		if got, want := share(all[i]), float64(i)/n; math.Abs(got-want) > 0.01 {
+			t.Errorf("share below the rank of key %d of %d: %.4f", i, n, got)
+		}
+	}
+	total := 0.0
+	for p := range keyspace.Partition(keyspace.Partitions) {
+		total += portion(p.Whole())
+	}
+	if math.Abs(total-1) > 1e-9 {
+		t.Errorf("the partitions add up to %f", total)
+	}
+}
+
+func TestTurns(t *testing.T) {
+	now := time.Unix(0, 0)
+	turns := newTurn(time.Second, now)
+	v := &View{Others: []Member{{"a", 1, true, 0}, {"b", 2, false, 0}, {"c", 3, true, 0}}}
+	if i := turns.next(v, now); i != 0 {
+		t.Errorf("%d before its time", i)
+	}
+	for _, want := range []version.Incarnation{1, 3, 1, 3} {
+		now = now.Add(time.Second)
+		if i := turns.next(v, now); i != want {
+			t.Errorf("turn of %d, want %d", i, want)
+		}
+	}
+	if i := turns.next(&View{}, now.Add(time.Hour)); i != 0 {
+		t.Errorf("turn of %d where nobody is", i)
+	}
+	if i := newTurn(-1, now).next(v, now.Add(time.Hour)); i != 0 {
+		t.Errorf("turn of %d with repairs off", i)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	if _, err := New(Config{HintLimit: -1}); err == nil {
+		t.Error("an empty configuration was taken")
+	}
+	c := Config{}.withDefaults()
+	if c.HintLimit != 100_000 || c.RepairEvery <= 0 || c.PurgeBatch <= 0 || c.Logger == nil || c.CheckEvery != time.Second {
+		t.Errorf("%+v", c)
+	}
+}
