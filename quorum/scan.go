@@ -120,9 +120,9 @@ func (s *Scans) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 	if _, err := resolve(o.R, "r", v.Slots, v.R); err != nil {
 		return nil, err
 	}
-	x := &scanner{scans: s, options: o, generation: v.Generation, view: v, turn: int(s.turn.Add(1)), size: firstRound}
+	cluster, key := s.copies.Authority(v)
+	x := &scanner{scans: s, options: o, cluster: cluster, generation: v.Generation, view: v, turn: int(s.turn.Add(1)), size: firstRound}
 	if o.Cursor != "" {
-		cluster, key := s.copies.Authority(v)
 		at, err := parseCursor(o.Cursor, cluster, key, v.Generation, &o)
 		if err != nil {
 			return nil, err
@@ -143,6 +143,7 @@ func (s *Scans) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 type scanner struct {
 	scans      *Scans
 	options    kv.ScanOptions
+	cluster    uint64
 	generation version.Generation
 	start      place
 	ctx        context.Context

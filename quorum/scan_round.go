@@ -78,7 +78,11 @@ func (x *scanner) renew() error {
 	switch {
 	case v == nil || v.Incarnation() == 0:
 		return errNotServing
-	case v.Generation != x.generation:
+	}
+	if cluster, _ := x.scans.copies.Authority(v); cluster != x.cluster {
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the node has moved to another cluster during the scan"}
+	}
+	if v.Generation != x.generation {
 		return kv.ErrCleared
 	}
 	x.view = v
