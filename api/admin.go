@@ -2,8 +2,9 @@ package api
 
 import (
 	"net"
+	"net/http/pprof"
 
-	"github.com/valyala/fasthttp/pprofhandler"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
 	"go.uber.org/zap"
 )
 
@@ -25,16 +26,34 @@ const (
 
 // profile answers below /debug/pprof/ as net/http/pprof does.
 func profile(x *exchange) error {
-	x.ctx.SetContentType(textType) // for those that set none
-	pprofhandler.PprofHandler(x.ctx)
+	switch string(x.ctx.Path()[len(profiles):]) {
+	case "cmdline":
+		profileCommandLine(x.ctx)
+	case "profile":
+		profileCPU(x.ctx)
+	case "symbol":
+		profileSymbol(x.ctx)
+	case "trace":
+		profileTrace(x.ctx)
+	default: // the index, and the profiles that have names
+		profileIndex(x.ctx)
+	}
 	return nil
 }
+
+var (
+	profileCommandLine = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Cmdline)
+	profileCPU         = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Profile)
+	profileSymbol      = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Symbol)
+	profileTrace       = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Trace)
+	profileIndex       = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Index)
+)
 
 // ServeAdmin answers health, metrics and profiles on a listener of its own, without TLS, until Shutdown. Bind it to loopback or to a private
 // network: only profiles ask for a token.
 func (s *Server) ServeAdmin(l net.Listener) error {
 	if s.tokens == nil && !loopback(l.Addr()) {
-		s.log.Warn("open without tokens: anyone who reaches this address may read metrics and take profiles; bind it to loopback or give a token file",
+		s.config.Logger.Warn("open without tokens: anyone who reaches this address may read metrics and take profiles; bind it to loopback or give a token file",
 			zap.Stringer("address", l.Addr()))
 	}
 	return s.serve(s.admin, &gatedListener{Listener: l, gate: s.adminGate})
@@ -45,10 +64,10 @@ func (s *Server) announce(a net.Addr) {
 	switch {
 	case loopback(a):
 	case s.tokens == nil:
-		s.log.Warn("open without tokens: anyone who reaches this address may read, write, remove, clear, join and leave; give a token file to close it",
+		s.config.Logger.Warn("open without tokens: anyone who reaches this address may read, write, remove, clear, join and leave; give a token file to close it",
 			zap.Stringer("address", a))
 	case s.tls == nil:
-		s.log.Warn("tokens without TLS: anyone on the way can read tokens, keys and values; give a certificate, or let a proxy end TLS",
+		s.config.Logger.Warn("tokens without TLS: anyone on the way can read tokens, keys and values; give a certificate, or let a proxy end TLS",
 			zap.Stringer("address", a))
 	}
 }

@@ -77,7 +77,7 @@ func (x *exchange) serve() {
 		return
 	}
 	if e.mutates && e.role == RoleAdmin {
-		x.server.log.Info("administration", append(x.fields(), zap.String("token", x.who))...)
+		x.server.config.Logger.Info("administration", append(x.fields(), zap.String("token", x.who))...)
 	}
 }
 
@@ -119,7 +119,7 @@ func (x *exchange) end() {
 	}
 	if !x.detached {
 		x.metrics.observe(x.ctx.Response.StatusCode(), time.Since(x.start), len(x.ctx.Response.Body()))
-		if entry := s.log.Check(zap.DebugLevel, "request"); entry != nil {
+		if entry := s.config.Logger.Check(zap.DebugLevel, "request"); entry != nil {
 			entry.Write(append(x.fields(), zap.Int("status", x.ctx.Response.StatusCode()), zap.Duration("took", time.Since(x.start)))...)
 		}
 	}

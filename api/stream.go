@@ -146,6 +146,6 @@ func unhijack(c net.Conn) net.Conn {
 func (t *stream) observe() {
 	t.metrics.observe(fasthttp.StatusOK, time.Since(t.start), int(t.writer.sent))
 	t.server.metrics.pairs.Add(float64(t.rows.count))
-	t.server.log.Debug("request", append(t.fields, zap.Int("status", fasthttp.StatusOK), zap.Int("pairs", t.rows.count),
+	t.server.config.Logger.Debug("request", append(t.fields, zap.Int("status", fasthttp.StatusOK), zap.Int("pairs", t.rows.count),
 		zap.Duration("took", time.Since(t.start)))...)
 }

@@ -1,0 +1,474 @@
+package api
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// A browser's request for another site must change nothing; those of the site itself and of other programs pass.
+func TestCrossSiteRequests(t *testing.T) {
+	h := start(t, Config{Origins: []string{"https://ops.example.com"}})
+	for _, c := range []struct {
+		headers []string
+		refused bool
+	}{
+		{nil, false},
+		{[]string{"Sec-Fetch-Site", "same-origin"}, false},
+		{[]string{"Sec-Fetch-Site", "none"}, false},
+		{[]string{"Sec-Fetch-Site", "cross-site"}, true},
+		{[]string{"Sec-Fetch-Site", "same-site"}, true},
+		{[]string{"Sec-Fetch-Site", "else"}, true},
+		{[]string{"Origin", "null"}, true},
+		{[]string{"Origin", "https://evil.example"}, true},
+		{[]string{"Origin", "http://" + h.addr}, false},
+		{[]string{"Origin", "https://" + h.addr}, false},
+		{[]string{"Origin", "http://" + h.addr + ".evil.example"}, true},
+		{[]string{"Origin", "http://user@" + h.addr}, true},
+		{[]string{"Origin", "http://127.0.0.1:1"}, true},
+		{[]string{"Origin", h.addr}, true},
+		{[]string{"Origin", "http://" + h.addr, "Sec-Fetch-Site", "cross-site"}, true},
+		{[]string{"Origin", "https://ops.example.com", "Sec-Fetch-Site", "cross-site"}, false},
+		{[]string{"Origin", "http://ops.example.com"}, true},
+		{[]string{"Host", "kv.example", "Origin", "https://KV.example"}, false},
+	} {
+		for _, target := range []string{"/set?k=a&v=1", "/rm?k=none", "/clear", "/join?peer=a:1", "/leave"} {
+			for _, method := range []string{"GET", "POST"} {
+				a := h.do(method, target, nil, c.headers...)
+				if refused := a.status == 403; refused != c.refused {
+					t.Errorf("%s %s with %v: %d %s", method, target, c.headers, a.status, a.body)
+				}
+				if c.refused {
+					a.problem(t, 403, "cross-site")
+				}
+			}
+		}
+		for _, target := range []string{"/getAll", "/is?k=a", "/cluster"} {
+			if a := h.get(target, c.headers...); a.status == 403 {
+				t.Errorf("%s with %v: %d", target, c.headers, a.status)
+			}
+		}
+	}
+	if !strings.Contains(h.get("/metrics").body, `viakv_http_denied_requests_total{reason="origin"} 110`) {
+		t.Error("the refusals are not counted")
+	}
+}
+
+const (
+	readToken  = "read-0123456789abcdef"
+	writeToken = "write-0123456789abcdef"
+	adminToken = "admin-0123456789abcdef"
+)
+
+func write(t testing.TB, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	write(t, file, "# of the test\n\nread "+readToken+" dashboard\r\nwrite "+writeToken+"\nadmin\t"+adminToken+" Ada L.\nread "+adminToken+"\n")
+	core, logs := observer.New(zap.DebugLevel)
+	h := start(t, Config{TokenFile: file, Logger: zap.New(core)})
+	needs := map[string]Role{
+		"/get?k=a": RoleRead, "/is?k=a": RoleRead, "/getKeys": RoleRead, "/getValues": RoleRead, "/getAll": RoleRead, "/cluster": RoleRead, "/metrics": RoleRead,
+		"/set?k=a&v=1": RoleWrite, "/rm?k=a": RoleWrite,
+		"/clear": RoleAdmin, "/join?peer=a:1": RoleAdmin, "/leave": RoleAdmin, "/leave?force=true&node=n": RoleAdmin,
+		"/livez": RoleNone, "/readyz": RoleNone, "/version": RoleNone, "/openapi.yaml": RoleNone, "/nothing": RoleNone,
+	}
+	for _, c := range []struct {
+		authorization string
+		role          Role
+	}{
+		{"", RoleNone}, {"Bearer", RoleNone}, {"Bearer ", RoleNone}, {"Bearer wrong", RoleNone}, {"Basic " + adminToken, RoleNone},
+		{"Bearer " + adminToken + "x", RoleNone}, {"Bearer " + adminToken[:21], RoleNone}, {adminToken, RoleNone},
+		{"Bearer " + readToken, RoleRead}, {"bearer  " + readToken, RoleRead}, {"Bearer " + writeToken, RoleWrite}, {"Bearer " + adminToken, RoleAdmin},
+	} {
+		for target, needed := range needs {
+			a := h.get(target, "Authorization", c.authorization)
+			switch {
+			case c.role >= needed:
+				if a.status == 401 || a.status == 403 {
+					t.Errorf("%q, %s: %d %s", c.authorization, target, a.status, a.body)
+				}
+			case c.role == RoleNone:
+				a.problem(t, 401, "unauthenticated")
+				if !strings.HasPrefix(a.header.Get("Www-Authenticate"), `Bearer realm="viakv"`) {
+					t.Errorf("%q, %s: headers %v", c.authorization, target, a.header)
+				}
+			default:
+				p := a.problem(t, 403, "forbidden")
+				if !strings.Contains(p.Detail, needed.String()) {
+					t.Errorf("%q, %s: %+v", c.authorization, target, p)
+				}
+			}
+		}
+	}
+	h.get("/clear", "Authorization", "Bearer "+adminToken).want(t, 200, "OK\n")
+	audit := logs.FilterMessage("administration").FilterField(zap.String("endpoint", "/clear")).All()
+	if len(audit) == 0 || audit[0].ContextMap()["token"] != "Ada L." {
+		t.Errorf("the log says %v", audit)
+	}
+	for _, e := range logs.All() {
+		for _, secret := range []string{readToken, writeToken, adminToken} {
+			if s := strings.Join(append(stringsOf(e.ContextMap()), e.Message), " "); strings.Contains(s, secret) {
+				t.Errorf("a token is in the log: %s", s)
+			}
+		}
+	}
+}
+
+func stringsOf(m map[string]any) (out []string) {
+	for _, v := range m {
+		if s, ok := v.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Changes of the file take effect; a file that cannot be read leaves the former tokens in force.
+func TestTokensAreReloaded(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	write(t, file, "read "+readToken+"\n")
+	core, logs := observer.New(zap.DebugLevel)
+	h := start(t, Config{TokenFile: file, Logger: zap.New(core)})
+	status := func(token string) int { return h.get("/getKeys", "Authorization", "Bearer "+token).status }
+	if status(readToken) != 200 || status(writeToken) != 401 {
+		t.Fatal("the first file is not in force")
+	}
+	write(t, file, "write "+writeToken+"\n")
+	eventually(t, "the change is in force", func() bool { return status(readToken) == 401 && status(writeToken) == 200 })
+	write(t, file, "nonsense\n")
+	eventually(t, "the fault is logged", func() bool {
+		return status(writeToken) == 200 && logs.FilterMessageSnippet("was not taken over").Len() == 1
+	})
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the loss is logged", func() bool {
+		return status(writeToken) == 200 && logs.FilterMessageSnippet("was not taken over").Len() == 2
+	})
+	write(t, file, "admin "+adminToken+"\n")
+	eventually(t, "the new file is in force", func() bool { return status(writeToken) == 401 && status(adminToken) == 200 })
+}
+
+func TestBadTokenFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	for content, want := range map[string]string{
+		"":                                   "no token",
+		"# nothing\n":                        "no token",
+		"read " + readToken + "\nroot x\n":   "line 2",
+		"read short\n":                       "at least 16",
+		"read\n":                             "at least 16",
+		"read 0123456789abcdef\"\n":          "letters, digits",
+		"admin 0123456789abcdéf-secret-yes ": "letters, digits",
+	} {
+		write(t, file, content)
+		_, err := New(Config{Store: &recorder{}, TokenFile: file})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v, want %q", content, err, want)
+		}
+	}
+	if _, err := New(Config{Store: &recorder{}, TokenFile: file + ".none"}); err == nil {
+		t.Error("a missing file is accepted")
+	}
+}
+
+// authority makes certificates for a test.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	pem         string
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{c, key, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))}
+}
+
+func (a *authority) issue(t testing.TB, serial int64) (certificate, key string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, k.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+}
+
+// overTLS makes the harness's client speak TLS; every request on a connection of its own, to see each handshake.
+func (h *harness) overTLS(a *authority, certificates ...tls.Certificate) *http.Transport {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.certificate)
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: certificates}}
+	h.client.Transport = transport
+	return transport
+}
+
+func TestTLS(t *testing.T) {
+	dir, ca := t.TempDir(), newAuthority(t)
+	files := TLSConfig{CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")}
+	certificate, key := ca.issue(t, 2)
+	write(t, files.CertFile, certificate)
+	write(t, files.KeyFile, key)
+	store, want := filled(t, 5000)
+	h := start(t, Config{Store: store, TLS: files, ReadTimeout: 5 * time.Second})
+	h.overTLS(ca)
+	serial := func() int64 {
+		response, err := h.client.Get("https://" + h.addr + "/livez")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		return response.TLS.PeerCertificates[0].SerialNumber.Int64()
+	}
+	if serial() != 2 {
+		t.Error("another certificate")
+	}
+	response, err := h.client.Get("https://" + h.addr + "/getAll?format=ndjson")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs, _ := ndjson(t, string(body))
+	samePairs(t, pairs, want)
+
+	renewed, key := ca.issue(t, 3)
+	write(t, files.CertFile, renewed)
+	write(t, files.KeyFile, key)
+	eventually(t, "the new certificate is presented", func() bool { return serial() == 3 })
+
+	if got := h.raw("GET /livez HTTP/1.0\r\n\r\n"); strings.Contains(got, "200") {
+		t.Errorf("plain HTTP got %q", got)
+	}
+	old := h.overTLS(ca)
+	old.TLSClientConfig.MaxVersion = tls.VersionTLS11
+	if _, err := h.client.Get("https://" + h.addr + "/livez"); err == nil {
+		t.Error("TLS 1.1 is accepted")
+	}
+}
+
+func TestClientCertificates(t *testing.T) {
+	dir, ca, stranger := t.TempDir(), newAuthority(t), newAuthority(t)
+	files := TLSConfig{CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key"), ClientCAFile: filepath.Join(dir, "ca")}
+	certificate, key := ca.issue(t, 2)
+	write(t, files.CertFile, certificate)
+	write(t, files.KeyFile, key)
+	write(t, files.ClientCAFile, ca.pem)
+	h := start(t, Config{TLS: files})
+	admin := h.admin()
+	try := func(a *authority) error {
+		var certificates []tls.Certificate
+		if a != nil {
+			pair, err := tls.X509KeyPair(pems(a.issue(t, 9)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			certificates = append(certificates, pair)
+		}
+		h.overTLS(ca, certificates...)
+		response, err := h.client.Get("https://" + h.addr + "/livez")
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}
+	if err := try(ca); err != nil {
+		t.Error(err)
+	}
+	if try(nil) == nil || try(stranger) == nil {
+		t.Error("a client without our certificate is served")
+	}
+	// Health and metrics need none on the admin listener.
+	h.client.Transport = &http.Transport{DisableKeepAlives: true}
+	h.addr = admin
+	h.get("/readyz").want(t, 200, "OK\n")
+	h.get("/metrics").want(t, 200, "*")
+}
+
+func pems(certificate, key string) ([]byte, []byte) { return []byte(certificate), []byte(key) }
+
+func TestBadTLSFiles(t *testing.T) {
+	dir, ca := t.TempDir(), newAuthority(t)
+	files := TLSConfig{CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key"), ClientCAFile: filepath.Join(dir, "ca")}
+	certificate, key := ca.issue(t, 2)
+	for _, content := range [][3]string{{"", key, ca.pem}, {certificate, "", ca.pem}, {certificate, key, "nothing"}} {
+		write(t, files.CertFile, content[0])
+		write(t, files.KeyFile, content[1])
+		write(t, files.ClientCAFile, content[2])
+		if _, err := New(Config{Store: &recorder{}, TLS: files}); err == nil {
+			t.Errorf("accepted %.40q", content)
+		}
+	}
+	files.ClientCAFile += ".none"
+	write(t, files.CertFile, certificate)
+	if _, err := New(Config{Store: &recorder{}, TLS: files}); err == nil {
+		t.Error("a missing CA file is accepted")
+	}
+}
+
+// admin serves the admin listener and returns its address.
+func (h *harness) admin() string {
+	h.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- h.server.ServeAdmin(l) }()
+	h.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		h.client.CloseIdleConnections()
+		if err := h.server.Shutdown(ctx); err != nil {
+			h.t.Error(err)
+		}
+		if err := <-done; err != nil {
+			h.t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+func TestAdminListener(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	write(t, file, "write "+writeToken+"\nadmin "+adminToken+"\n")
+	h := start(t, Config{TokenFile: file, Version: "1.2.3", Name: "n1"})
+	h.get("/debug/pprof/", "Authorization", "Bearer "+adminToken).problem(t, 404, "no-such-endpoint")
+	h.addr = h.admin()
+	for _, target := range []string{"/livez", "/readyz", "/metrics", "/version"} {
+		h.get(target).want(t, 200, "*")
+	}
+	if v := h.get("/version").body; !strings.Contains(v, `"1.2.3"`) || !strings.Contains(v, `"n1"`) {
+		t.Errorf("got %s", v)
+	}
+	for _, target := range []string{"/debug/pprof/", "/debug/pprof/heap?debug=1", "/debug/pprof/goroutine?debug=1",
+		"/debug/pprof/cmdline", "/debug/pprof/profile?seconds=1", "/debug/pprof/trace?seconds=0.1", "/debug/pprof/symbol"} {
+		h.get(target).problem(t, 401, "unauthenticated")
+		h.get(target, "Authorization", "Bearer "+writeToken).problem(t, 403, "forbidden")
+		a := h.get(target, "Authorization", "Bearer "+adminToken)
+		if a.status != 200 || len(a.body) < 10 || a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d, %d bytes", target, a.status, len(a.body))
+		}
+	}
+	p := h.get("/set?k=a&v=1", "Authorization", "Bearer "+adminToken).problem(t, 404, "no-such-endpoint")
+	if len(p.Endpoints) != len(adminEndpoints) {
+		t.Errorf("%+v", p)
+	}
+	h.do("POST", "/livez", nil).problem(t, 405, "method-not-allowed")
+}
+
+// What is open is said in one line, and only when it can be reached from elsewhere.
+func TestWhatIsOpenIsSaid(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	write(t, file, "read "+readToken+"\n")
+	elsewhere, here := &net.TCPAddr{IP: net.IPv4zero, Port: 1}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}
+	for name, c := range map[string]struct {
+		config Config
+		addr   net.Addr
+		want   string
+	}{
+		"here":            {Config{}, here, ""},
+		"elsewhere":       {Config{}, elsewhere, "open without tokens"},
+		"tokens":          {Config{TokenFile: file}, elsewhere, "tokens without TLS"},
+		"a pipe":          {Config{}, &net.UnixAddr{Name: "socket"}, ""},
+		"tokens and here": {Config{TokenFile: file}, here, ""},
+	} {
+		core, logs := observer.New(zap.DebugLevel)
+		c.config.Store, c.config.Logger = &recorder{}, zap.New(core)
+		s, err := New(c.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.announce(c.addr)
+		entries := logs.All()
+		if c.want == "" && len(entries) != 0 || c.want != "" && (len(entries) != 1 || !strings.HasPrefix(entries[0].Message, c.want)) {
+			t.Errorf("%s: %v", name, entries)
+		}
+	}
+}
+
+func TestRequestIDsAndTraces(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	h := start(t, Config{Logger: zap.New(core)})
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for _, c := range []struct{ id, trace, wantTrace string }{
+		{"abc-123_./:+=~@", trace, trace},
+		{"", "", ""},
+		{"a b", strings.ToUpper(trace), ""},
+		{strings.Repeat("x", 64), trace + "0", ""},
+		{strings.Repeat("x", 65), "01" + trace[2:], ""},
+		{"a\"b", "00-00000000000000000000000000000000-b7ad6b7169203331-01", ""},
+		{"<script>", "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", ""},
+		{"é", "00_0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", ""},
+	} {
+		for _, target := range []string{"/livez", "/get?k=none", "/nothing", "/getAll"} {
+			logs.TakeAll()
+			a := h.get(target, "X-Request-Id", c.id, "Traceparent", c.trace)
+			got := a.header.Get("X-Request-Id")
+			taken := len(c.id) > 0 && len(c.id) <= 64 && !strings.ContainsAny(c.id, " \"<é")
+			if taken && got != c.id || !taken && (len(got) != 18 || got == c.id) {
+				t.Errorf("%q: got id %q", c.id, got)
+			}
+			if a.header.Get("Traceparent") != c.wantTrace {
+				t.Errorf("%q: got %q", c.trace, a.header.Get("Traceparent"))
+			}
+			eventually(t, "the request is logged", func() bool { return logs.FilterMessage("request").Len() > 0 })
+			entry := logs.FilterMessage("request").All()[0].ContextMap()
+			if entry["request"] != got || c.wantTrace != "" && entry["traceparent"] != c.wantTrace || entry["status"] != int64(a.status) {
+				t.Errorf("logged %v", entry)
+			}
+		}
+	}
+	if a, b := h.get("/livez").header.Get("X-Request-Id"), h.get("/livez").header.Get("X-Request-Id"); a == b {
+		t.Errorf("both got %s", a)
+	}
+}

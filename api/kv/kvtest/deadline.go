@@ -1,0 +1,112 @@
+package kvtest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// tolerance is how far behind its deadline a call may return on a busy machine.
+const tolerance = 2 * time.Second
+
+// deadlines: a request whose time is over answers soon, and what it says about its outcome is true.
+func deadlines(t testing.TB, open Open) {
+	past := func() (context.Context, kv.Options) {
+		return background, kv.Options{Deadline: time.Now().Add(-time.Second)}
+	}
+	impatient(t, open(t), past)
+	soon := func() (context.Context, kv.Options) {
+		return background, kv.Options{Deadline: time.Now().Add(200 * time.Microsecond)}
+	}
+	impatient(t, open(t), soon)
+}
+
+// cancellation is a deadline that comes from the caller's context.
+func cancellation(t testing.TB, open Open) {
+	impatient(t, open(t), func() (context.Context, kv.Options) {
+		ctx, cancel := context.WithCancel(background)
+		cancel()
+		return ctx, kv.Options{}
+	})
+}
+
+func impatient(t testing.TB, s kv.Store, request func() (context.Context, kv.Options)) {
+	t.Helper()
+	mustSet(t, s, "k", "old")
+	// timed runs one call and reports whether it failed; a failure must be the contract's, and in time.
+	timed := func(what string, call func(context.Context, kv.Options) error) (failed bool, outcome kv.Outcome) {
+		t.Helper()
+		ctx, o := request()
+		began := time.Now()
+		err := call(ctx, o)
+		if d := time.Since(began); d > tolerance {
+			t.Fatalf("%s took %v behind its deadline", what, d)
+		}
+		if err == nil {
+			return false, kv.Unknown
+		}
+		var u *kv.Unavailable
+		if !errors.As(err, &u) {
+			t.Fatalf("%s: got %v, want Unavailable or success", what, err)
+		}
+		return true, u.Outcome
+	}
+	timed("get", func(ctx context.Context, o kv.Options) error {
+		v, _, err := s.Get(ctx, nil, []byte("k"), o)
+		if err == nil && string(v) != "old" {
+			t.Fatalf("get: %q", v)
+		}
+		return err
+	})
+	timed("has", func(ctx context.Context, o kv.Options) error { _, err := s.Has(ctx, []byte("k"), o); return err })
+	timed("scan", func(ctx context.Context, o kv.Options) error {
+		sc, err := s.Scan(ctx, kv.ScanOptions{Options: o})
+		if err != nil {
+			return err
+		}
+		defer sc.Close()
+		_, err = sc.Next(ctx, &kv.Batch{})
+		return err
+	})
+
+	failed, outcome := timed("set", func(ctx context.Context, o kv.Options) error {
+		_, err := s.Set(ctx, []byte("k"), []byte("new"), o)
+		return err
+	})
+	v, _, err := s.Get(background, nil, []byte("k"), patient())
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case !failed && string(v) != "new":
+		t.Fatalf("a set that succeeded left %q", v)
+	case failed && outcome == kv.None && string(v) != "old":
+		t.Fatalf("a set with outcome none left %q", v)
+	}
+
+	mustSet(t, s, "r", "there")
+	failed, outcome = timed("remove", func(ctx context.Context, o kv.Options) error { return s.Remove(ctx, []byte("r"), o) })
+	_, err = s.Has(background, []byte("r"), patient())
+	switch {
+	case err != nil && !errors.Is(err, kv.ErrMissing):
+		t.Fatal(err)
+	case !failed && err == nil:
+		t.Fatal("a remove that succeeded left the key")
+	case failed && outcome == kv.None && err != nil:
+		t.Fatal("a remove with outcome none removed the key")
+	}
+
+	mustSet(t, s, "c", "there")
+	failed, outcome = timed("clear", func(ctx context.Context, o kv.Options) error { return s.Clear(ctx, o) })
+	_, err = s.Has(background, []byte("c"), patient())
+	switch {
+	case err != nil && !errors.Is(err, kv.ErrMissing):
+		t.Fatal(err)
+	case !failed && err == nil:
+		t.Fatal("a clear that succeeded left a key")
+	case failed && outcome == kv.None && err != nil:
+		t.Fatal("a clear with outcome none removed a key")
+	}
+}

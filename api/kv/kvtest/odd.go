@@ -1,0 +1,62 @@
+package kvtest
+
+import (
+	"strings"
+	"testing"
+
+	"viakv/api/kv"
+)
+
+// odd texts: each is another key, however alike a database's collation, normalisation or trimming may find some of them.
+var odd = []string{
+	"\x00", "\x00\x00", "a", "a\x00", "a\x00b", "\x00a", "A", "a ", " a", " ", "  ", "\t", "\n", "\r\n", "\x1b", "\x7f",
+	"'", `"`, `\`, `\\`, `\x00`, "$1", "$set", "_id", "a.b", ".", "..", "/", "%", "%00", "+", "&", "=", "?", "#", "{}", "[]", "null", "<b>",
+	"é", "e\u0301", "ﬁ", "fi", "ß", "ss", "İ", "i", "I", "ı", "Å", "\u212b", // forms, foldings, ligatures
+	"\u0080", "\u07ff", "\u0800", "\xed\x9f\xbf", "\ue000", "\xef\xbb\xbf", "\ufffd", "\uffff", "\U00010000", "\U0010ffff", // edges of UTF-8's lengths
+	"\u200b", "\u202e", "العربية", "日本語", "👩‍👩‍👧", "🏳️", "z", "zz", "ä", "z\U0010ffff",
+	strings.Repeat("x", kv.MaxKeyCharacters), strings.Repeat("x", kv.MaxKeyCharacters-1),
+	strings.Repeat("𝄞", kv.MaxKeyCharacters), strings.Repeat("\U0010ffff", kv.MaxKeyCharacters), strings.Repeat("\x00", kv.MaxKeyCharacters),
+}
+
+func oddKeysAndValues(t testing.TB, open Open) {
+	s := open(t)
+	want := map[string]string{}
+	for i, k := range odd {
+		// Every odd text is a value as well, and the longest values are there.
+		v := odd[len(odd)-1-i]
+		switch i {
+		case 0:
+			v = strings.Repeat("𝄞", kv.MaxValueCharacters)
+		case 1:
+			v = strings.Repeat("\x00", kv.MaxValueCharacters)
+		case 2:
+			v = ""
+		}
+		if _, twice := want[k]; twice {
+			t.Fatalf("the list of odd keys has %q twice", k)
+		}
+		want[k] = v
+		mustSet(t, s, k, v)
+	}
+	for k, v := range want {
+		mustGet(t, s, k, v)
+		if _, err := s.Has(background, []byte(k), patient()); err != nil {
+			t.Fatalf("has %q: %v", k, err)
+		}
+	}
+	mustEqual(t, collect(t, s, kv.ScanOptions{Options: patient(), Values: true}), want, true)
+	mustEqual(t, collect(t, s, kv.ScanOptions{Options: patient()}), want, false)
+	for i, k := range odd {
+		if i%2 == 0 {
+			mustRemove(t, s, k)
+			delete(want, k)
+		}
+	}
+	for _, k := range odd {
+		if v, kept := want[k]; kept {
+			mustGet(t, s, k, v)
+		} else {
+			mustMiss(t, s, k)
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// readProblem parses a response from raw bytes.
+func readProblem(t testing.TB, raw string, status int, slug string) {
+	t.Helper()
+	response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(raw)), nil)
+	if err != nil {
+		t.Errorf("%v in %q", err, raw)
+		return
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	answer{response.StatusCode, response.Header, string(body)}.problem(t, status, slug)
+	if !response.Close {
+		t.Error("the connection is kept")
+	}
+	if response.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("headers %v", response.Header)
+	}
+}
+
+func TestMalformedRequests(t *testing.T) {
+	store := &recorder{}
+	h := start(t, Config{Store: store})
+	for name, c := range map[string]struct {
+		request string
+		status  int
+		slug    string
+	}{
+		"no HTTP":               {"hello\r\n\r\n", 400, "malformed"},
+		"no host":               {"GET /set?k=a&v=1 HTTP/1.1\r\n\r\n", 400, "malformed"},
+		"a space":               {"GET /set?k=a b&v=1 HTTP/1.1\r\nHost: h\r\n\r\n", 400, "malformed"},
+		"a control character":   {"GET /set?k=a\x01&v=1 HTTP/1.1\r\nHost: h\r\n\r\n", 400, "malformed"},
+		"two lengths":           {"POST /set?k=a&v=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400, "malformed"},
+		"length and chunks":     {"POST /set?k=a&v=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400, "malformed"},
+		"a broken chunk":        {"POST /set?k=a&v=1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400, "malformed"},
+		"a negative length":     {"POST /set?k=a&v=1 HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400, "malformed"},
+		"a huge header":         {"GET /set?k=a&v=1 HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n", 431, "headers-too-large"},
+		"many headers":          {"GET /set?k=a&v=1 HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("X: y\r\n", 20_000) + "\r\n", 431, "headers-too-large"},
+		"a huge URL":            {"GET /set?k=a&v=" + strings.Repeat("x", 100<<10) + " HTTP/1.1\r\nHost: h\r\n\r\n", 431, "headers-too-large"},
+		"a huge announced body": {"POST /set?k=a&v=1 HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000000000000\r\n\r\nv=1", 413, "body-too-large"},
+		"a huge chunked body": {"POST /set?k=a&v=1 HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			strings.Repeat("1000\r\n"+strings.Repeat("x", 0x1000)+"\r\n", 20), 413, "body-too-large"},
+	} {
+		t.Run(name, func(t *testing.T) { readProblem(t, h.raw(c.request), c.status, c.slug) })
+	}
+	// Above the longest legal URL, and still within the buffer.
+	h.get("/set?k=a&v="+strings.Repeat("x", 9<<10)).problem(t, 414, "url-too-long")
+	if n := store.calls.Load(); n != 0 {
+		t.Errorf("the store was called %d times", n)
+	}
+	if h.get("/livez").status != 200 {
+		t.Error("the server does not go on")
+	}
+	if !strings.Contains(h.get("/metrics").body, "viakv_http_malformed_requests_total 13\n") {
+		t.Error("the malformed requests are not counted")
+	}
+}
+
+// Requests that arrive too slowly are ended; those of others are answered meanwhile.
+func TestSlowClients(t *testing.T) {
+	h := start(t, Config{ReadTimeout: 100 * time.Millisecond, IdleTimeout: 100 * time.Millisecond})
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	silent, halfway, drip, idle, body := dial(), dial(), dial(), dial(), dial()
+	_, _ = io.WriteString(halfway, "GET /get?k=a HTTP/1.1\r\nHost: h\r\n")
+	_, _ = io.WriteString(body, "POST /set HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nk=")
+	_, _ = io.WriteString(idle, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n")
+	dripped := make(chan int, 1)
+	go func() { // a byte now and then, never a whole request
+		n := 0
+		for err := error(nil); err == nil && n < 10_000; n++ {
+			_, err = io.WriteString(drip, "G")
+			time.Sleep(5 * time.Millisecond)
+		}
+		dripped <- n
+	}()
+	for name, c := range map[string]net.Conn{"halfway": halfway, "body": body} {
+		b, err := io.ReadAll(c)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		readProblem(t, string(b), 408, "request-timeout")
+	}
+	for name, c := range map[string]net.Conn{"silent": silent, "idle": idle} {
+		b, err := io.ReadAll(c)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == "idle" && !strings.HasSuffix(string(b), "OK\n") {
+			t.Errorf("idle: got %q", b)
+		}
+	}
+	if n := <-dripped; n >= 10_000 {
+		t.Error("a dripping client is never ended")
+	}
+	eventually(t, "all are gone", func() bool { open, _ := h.server.gate.stats(); return open == 0 })
+}
+
+func TestTooManyRequestsInFlight(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	store := &recorder{hook: func(_ context.Context, call string) error {
+		if call == "get" {
+			entered <- struct{}{}
+			<-release
+		}
+		return nil
+	}}
+	h := start(t, Config{Store: store, MaxInFlight: 2})
+	done := make(chan answer, 2)
+	for range 2 {
+		go func() { done <- h.get("/get?k=a") }()
+		<-entered
+	}
+	a := h.get("/set?k=a&v=1")
+	a.problem(t, 503, "overloaded")
+	if a.header.Get("Retry-After") != "1" {
+		t.Errorf("headers %v", a.header)
+	}
+	for _, free := range []string{"/livez", "/readyz"} {
+		h.get(free).want(t, 200, "OK\n")
+	}
+	if body := h.get("/metrics").body; !strings.Contains(body, "viakv_http_requests_in_flight 2\n") || !strings.Contains(body, "viakv_http_overloads_total 1\n") {
+		t.Error("the metrics say otherwise")
+	}
+	close(release)
+	for range 2 {
+		(<-done).problem(t, 404, "missing")
+	}
+	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
+}
+
+func TestTooManyConnections(t *testing.T) {
+	for name, config := range map[string]Config{"in all": {MaxConnections: 2}, "from one address": {MaxConnectionsPerIP: 2}} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, config)
+			var held []net.Conn
+			for range 2 {
+				c, err := net.Dial("tcp", h.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				held = append(held, c)
+			}
+			eventually(t, "both are counted", func() bool { open, _ := h.server.gate.stats(); return open == 2 })
+			// The answer arrives although nothing of the request was read.
+			readProblem(t, h.raw("GET /get?k=a HTTP/1.1\r\nHost: h\r\n\r\n"), 503, "overloaded")
+			held[0].Close()
+			eventually(t, "one is free", func() bool { open, _ := h.server.gate.stats(); return open == 1 })
+			h.get("/livez").want(t, 200, "OK\n")
+		})
+	}
+}
+
+func TestShutdownCancelsWhatHangs(t *testing.T) {
+	entered := make(chan struct{})
+	store := &recorder{hook: func(ctx context.Context, call string) error {
+		if call == "get" {
+			close(entered)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	}}
+	h := start(t, Config{Store: store})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if response, err := h.client.Get("http://" + h.addr + "/get?k=a"); err == nil {
+			response.Body.Close()
+		}
+	}()
+	<-entered
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := h.server.Shutdown(ctx); err == nil {
+		t.Error("no error although a request was cut")
+	}
+	<-done
+}
+
+func TestDrain(t *testing.T) {
+	h := start(t, Config{})
+	h.get("/readyz").want(t, 200, "OK\n")
+	h.server.Drain()
+	p := h.get("/readyz").problem(t, 503, "unavailable")
+	if !strings.Contains(p.Detail, "shutting down") {
+		t.Errorf("%+v", p)
+	}
+	h.get("/livez").want(t, 200, "OK\n")
+	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
+}
