@@ -1,22 +1,234 @@
 package topology
 
 import (
+	"errors"
 	"testing"
 	"time"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/node/wire"
+	"viakv/quorum/version"
 )
 
 func TestThreeFoundACluster(t *testing.T) {
 	simulate(t, func(w *world) {
 		began := time.Now()
 		a, b, c := w.trio()
-		took := time.Since(began)
-		w.Logf("founded in %v", took)
-		if took > time.Second {
+		if took := time.Since(began); took > time.Second {
 			w.Errorf("founding took %v", took)
 		}
 		top := w.agree(time.Second, a, b, c)
 		if top.Epoch != firstEpoch || top.Founder != a.id.Boot || top.N() != 3 || top.R() != 2 || top.W() != 2 {
 			w.Errorf("founded %s", top.Encode())
 		}
+		w.leader(a, b, c)
 	})
+}
+
+func TestAloneWithoutSeeds(t *testing.T) {
+	simulate(t, func(w *world) {
+		a := w.start("a")
+		top := w.agree(100*time.Millisecond, a)
+		if _, err := a.m.Clear(w.ctx(time.Second)); err != nil {
+			t.Error(err)
+		}
+		if top.R() != 1 || top.W() != 1 {
+			t.Errorf("R %d, W %d", top.R(), top.W())
+		}
+		if err := a.m.Join(w.ctx(time.Second)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// M9: a silent seed may belong to a cluster that lives on.
+func TestASilentSeedIsWaitedFor(t *testing.T) {
+	simulate(t, func(w *world) {
+		all := seeds("a", "b", "c")
+		a, b := w.start("a", all), w.start("b", all)
+		time.Sleep(30 * time.Second)
+		for _, p := range []*process{a, b} {
+			if p.m.Current() != nil {
+				t.Fatalf("%s founded without c", p.id.Name)
+			}
+			if s := p.m.Status(); s.State != string(StateFounding) || s.Reason != "seeds that do not answer: c:7000" {
+				t.Errorf("%s: %+v", p.id.Name, s)
+			}
+		}
+		c := w.start("c", all)
+		w.agree(2*time.Second, a, b, c)
+	})
+}
+
+// Each founder dies at another moment of the founding; whatever was promised or issued, one cluster of three comes out.
+func TestTheFounderDiesWhileFounding(t *testing.T) {
+	for _, stage := range []struct {
+		name string
+		op   wire.ControlOp
+		to   transport.Address // how far the founder still gets
+	}{
+		{"before any promise", wire.OpPromise, ""},
+		{"with one promise", wire.OpPromise, "c:7000"},
+		{"before the document is out", wire.OpFound, ""},
+		{"with the document at one", wire.OpFound, "c:7000"},
+		{"with the document at all", wire.OpRaft, ""},
+	} {
+		t.Run(stage.name, func(t *testing.T) {
+			simulate(t, func(w *world) {
+				all := seeds("a", "b", "c")
+				var a *process
+				reached := make(chan struct{}, 64)
+				dead := false
+				w.net.drop = func(from, to transport.Address, request []byte) bool {
+					if from != "a:7000" || wire.ControlOp(request[0]) != stage.op && !dead || a == nil {
+						return false
+					}
+					if to == stage.to {
+						return false
+					}
+					dead = true
+					select {
+					case reached <- struct{}{}:
+					default:
+					}
+					return a.ctx.Err() == nil
+				}
+				b, c := w.start("b", all), w.start("c", all)
+				a = w.start("a", all)
+				<-reached
+				time.Sleep(20 * time.Millisecond)
+				first := a
+				a = nil
+				first.crash()
+				w.net.drop = nil
+				time.Sleep(3 * time.Second)
+				again := w.start("a", all)
+				top := w.agree(20*time.Second, again, b, c)
+				if len(w.documents) != 1 && stage.op == wire.OpPromise {
+					t.Errorf("%d clusters were founded", len(w.documents))
+				}
+				if top.N() != 3 {
+					t.Errorf("%s", top.Encode())
+				}
+			})
+		})
+	}
+}
+
+func TestTwoNodesOfOneNameFoundNothing(t *testing.T) {
+	simulate(t, func(w *world) {
+		all := func(c *Config, _ *process) { c.Seeds = []transport.Address{"x:1", "y:1"} }
+		a, b := w.start("a", all, at("x:1")), w.start("a", all, at("y:1"))
+		for _, p := range []*process{a, b} {
+			<-p.ended
+			if !errors.Is(p.err, kv.ErrAlreadyMember) {
+				t.Errorf("ended with %v", p.err)
+			}
+		}
+	})
+}
+
+func TestSeedsOfTwoClusters(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b := w.start("a"), w.start("b")
+		w.agree(time.Second, a)
+		w.agree(time.Second, b)
+		c := w.start("c", seeds("a", "b", "c"))
+		<-c.ended
+		if !errors.Is(c.err, ErrTwoClusters) {
+			t.Errorf("ended with %v", c.err)
+		}
+	})
+}
+
+// A seed list that names fewer nodes than another's must not found a cluster behind its back.
+func TestFoundersMustSeeTheSame(t *testing.T) {
+	simulate(t, func(w *world) {
+		a := w.start("a", seeds("a", "b"))
+		b := w.start("b", seeds("a", "b", "c"))
+		time.Sleep(10 * time.Second)
+		if a.m.Current() != nil || b.m.Current() != nil {
+			t.Fatal("a cluster was founded without c")
+		}
+		if s := a.m.Status(); s.Reason != "the promise of b" {
+			t.Errorf("a waits for %q", s.Reason)
+		}
+		w.start("c", seeds("a", "b", "c"))
+		time.Sleep(5 * time.Second)
+		if a.m.Current() != nil {
+			t.Error("a and b founded a cluster that c is no part of")
+		}
+	})
+}
+
+func TestANewNodeEntersByItsSeeds(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		d := w.start("d", seeds("a", "b", "c", "d"))
+		top := w.agree(5*time.Second, a, b, c, d)
+		if top.N() != 4 || top.W() != 3 {
+			t.Errorf("%s", top.Encode())
+		}
+	})
+}
+
+func TestAssess(t *testing.T) {
+	self := Identity{Name: "b", Peer: "b:1", Boot: 2}
+	id := func(name string, boot uint64) Identity {
+		return Identity{Name: name, Peer: transport.Address(name + ":1"), Boot: boot}
+	}
+	fresh := func(name string, boot uint64) sighting {
+		return sighting{address: transport.Address(name + ":1"), presence: presence{Identity: id(name, boot), State: StateFounding}}
+	}
+	member := func(name string, cluster ClusterID, epoch version.Epoch, forks ...ClusterID) sighting {
+		s := fresh(name, 100)
+		s.State, s.Topology = StateActive, &Topology{Cluster: cluster, Epoch: epoch, Forks: forks}
+		return s
+	}
+	silent := sighting{address: "z:1", err: errors.New("refused")}
+	left := fresh("y", 9)
+	left.State = StateLeft
+	for _, c := range []struct {
+		name    string
+		seen    []sighting
+		fatal   error
+		cluster ClusterID
+		wait    string
+		founder string
+	}{
+		{name: "all fresh", seen: []sighting{fresh("c", 3), fresh("a", 1)}, founder: "a"},
+		{name: "nobody else", founder: "b"},
+		{name: "silent", seen: []sighting{fresh("a", 1), silent}, wait: "seeds that do not answer: z:1"},
+		{name: "was a member once", seen: []sighting{fresh("a", 1), left}, wait: "y:1 (left)"},
+		{name: "a member decides, silent seed or not", seen: []sighting{silent, member("a", 7, 1), fresh("c", 3)}, cluster: 7},
+		{name: "two of one cluster", seen: []sighting{member("a", 7, 1), member("c", 7, 2)}, cluster: 7},
+		{name: "two clusters", seen: []sighting{member("a", 7, 1), member("c", 8, 1)}, fatal: ErrTwoClusters},
+		{name: "a fork and what it continues", seen: []sighting{member("a", 7, 1), member("c", 8, 2, 7)}, cluster: 8},
+		{name: "my name", seen: []sighting{fresh("b", 5)}, fatal: kv.ErrAlreadyMember},
+		{name: "one name twice", seen: []sighting{fresh("a", 5), fresh("a", 6)}, wait: "a:1 and a:1 to get different names (both are a)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := assess(self, c.seen)
+			if !errors.Is(v.fatal, c.fatal) || v.fatal == nil && c.fatal != nil {
+				t.Fatalf("fatal: %v", v.fatal)
+			}
+			if c.fatal != nil {
+				return
+			}
+			if v.wait != c.wait && c.cluster == 0 {
+				t.Errorf("waits for %q, want %q", v.wait, c.wait)
+			}
+			switch {
+			case c.cluster != 0:
+				if v.cluster == nil || v.cluster.Topology.Cluster != c.cluster {
+					t.Errorf("cluster %+v, want %v", v.cluster, c.cluster)
+				}
+			case v.cluster != nil:
+				t.Errorf("enters %v", v.cluster.Topology.Cluster)
+			case c.wait == "" && v.fresh[0].Name != c.founder:
+				t.Errorf("founder %s, want %s", v.fresh[0].Name, c.founder)
+			}
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +45,19 @@ type process struct {
 	driving sync.WaitGroup
 	ctx     context.Context
 	news    chan struct{}
+	gate    atomic.Pointer[chan struct{}] // not nil: the host does not return from Adopt before it is closed
+}
+
+// block holds the host up in its next Adopt; unblock lets it go on.
+func (p *process) block() {
+	gate := make(chan struct{})
+	p.gate.Store(&gate)
+}
+
+func (p *process) unblock() {
+	if gate := p.gate.Swap(nil); gate != nil {
+		close(*gate)
+	}
 }
 
 func simulate(t *testing.T, f func(w *world)) {
@@ -124,6 +138,7 @@ func (w *world) start(name string, options ...option) *process {
 
 // crash ends the process as kill -9 would: nothing more leaves it.
 func (p *process) crash() {
+	p.unblock()
 	p.port.close()
 	p.cancel()
 	<-p.ended
@@ -138,6 +153,9 @@ func (p *process) Adopt(t *Topology) {
 	}
 	p.epochs = append(p.epochs, t.Epoch)
 	p.mu.Unlock()
+	if gate := p.gate.Load(); gate != nil {
+		<-*gate
+	}
 	p.w.mu.Lock()
 	known := p.w.documents[t.Cluster]
 	if known == nil {

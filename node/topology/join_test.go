@@ -1,0 +1,231 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/node/wire"
+)
+
+type transportAddress = transport.Address
+
+func TestJoin(t *testing.T) {
+	simulate(t, func(w *world) {
+		a := w.start("a")
+		w.agree(time.Second, a)
+		b := w.start("b", via("a"))
+		if err := b.m.Join(w.ctx(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		top := w.agree(5*time.Second, a, b)
+		if top.N() != 2 || top.W() != 2 {
+			t.Errorf("%s", top.Encode())
+		}
+		c := w.start("c", via("b"))
+		top = w.agree(5*time.Second, a, b, c)
+		if top.N() != 3 || top.Resized == 0 {
+			t.Errorf("%s", top.Encode())
+		}
+	})
+}
+
+// Five at once: each is admitted, copied, grown and settled before the next (M6).
+func TestFiveJoinAtOnce(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		nodes := []*process{a, b, c}
+		for i := range 5 {
+			nodes = append(nodes, w.start(fmt.Sprintf("j%d", i), via([]string{"a", "b", "c"}[i%3])))
+		}
+		top := w.agree(20*time.Second, nodes...)
+		if top.N() != 8 || top.R() != 5 || top.W() != 5 {
+			t.Errorf("%s", top.Encode())
+		}
+	})
+}
+
+func TestJoinIsRefused(t *testing.T) {
+	simulate(t, func(w *world) {
+		a := w.start("a")
+		w.agree(time.Second, a)
+		for _, c := range []struct {
+			name, via string
+			at        transport.Address
+			want      error
+		}{
+			{"b", "nowhere", "b:7000", kv.ErrPeerUnreachable},
+			{"b", "b", "b:7000", kv.ErrAlreadyMember},
+			{"a", "a", "other:7000", kv.ErrAlreadyMember},
+		} {
+			p := w.start(c.name, via(c.via), at(c.at))
+			<-p.ended
+			if !errors.Is(p.err, c.want) {
+				t.Errorf("%s through %s: %v", c.name, c.via, p.err)
+			}
+			if err := p.m.Join(w.ctx(time.Second)); !errors.Is(err, ErrOver) {
+				t.Errorf("join after the end: %v", err)
+			}
+			p.crash()
+		}
+		if e := a.m.Current().Epoch; e != firstEpoch {
+			t.Errorf("the refused moved the epoch to %d", e)
+		}
+		// two that wait for each other are no cluster
+		x, y := w.start("x", via("y")), w.start("y", via("x"))
+		<-x.ended
+		<-y.ended
+		if !errors.Is(x.err, kv.ErrPeerUnreachable) || !errors.Is(y.err, kv.ErrPeerUnreachable) {
+			t.Errorf("%v, %v", x.err, y.err)
+		}
+	})
+}
+
+// A joiner that dies is given up, and the next one gets its turn.
+func TestAJoinerDies(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		d := w.start("d", via("a"), stuck)
+		w.until("d is admitted", 5*time.Second, func() bool { return a.m.Current().Joining != nil })
+		e := w.start("e", via("b"))
+		d.crash()
+		top := w.agree(20*time.Second, a, b, c, e)
+		if top.Slot("d") != nil {
+			t.Errorf("%s", top.Encode())
+		}
+		// and comes back under its name
+		d = w.start("d", via("c"))
+		w.agree(20*time.Second, a, b, c, d, e)
+	})
+}
+
+func TestAJoinerRestarts(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		d := w.start("d", via("a"), stuck)
+		w.until("d is admitted", 5*time.Second, func() bool { return a.m.Current().Joining != nil })
+		d.crash()
+		d = w.start("d", via("a"))
+		w.agree(20*time.Second, a, b, c, d)
+	})
+}
+
+// A joiner that is only cut off is given up all the same, and told so.
+func TestAJoinerIsAbandoned(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		d := w.start("d", via("a"), stuck)
+		w.until("d is admitted", 5*time.Second, func() bool { return d.m.Current() != nil })
+		w.net.isolate(d.id.Peer, true)
+		w.until("d is given up", 20*time.Second, func() bool { return a.m.Current().Joining == nil })
+		w.net.isolate(d.id.Peer, false)
+		if err := a.m.HandTo(w.ctx(time.Second), d.id.Peer); err != nil && !errors.Is(err, kv.ErrNoSuchNode) {
+			t.Error(err)
+		}
+		if err := d.m.HandTo(w.ctx(time.Second), a.id.Peer); err != nil {
+			t.Error(err)
+		}
+		<-d.ended
+		if !errors.Is(d.err, ErrAbandoned) {
+			t.Errorf("ended with %v", d.err)
+		}
+		w.agree(5*time.Second, a, b, c)
+	})
+}
+
+// Two quick joins with one member cut off (protocol §8): the second waits until the first is sealed and settled, and sealing counts the
+// members of the epoch before.
+func TestTwoJoinsWithAMemberCutOff(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		w.until("a leader other than c", 10*time.Second, func() bool {
+			if a.m.Leader() != "c" && a.m.Leader() != "" {
+				return true
+			}
+			if l := w.leader(a, b, c); l == c {
+				w.net.isolate(c.id.Peer, true)
+				time.Sleep(3 * time.Second)
+				w.net.isolate(c.id.Peer, false)
+				time.Sleep(time.Second)
+			}
+			return false
+		})
+		w.net.isolate(c.id.Peer, true)
+		d, e := w.start("d", via("a")), w.start("e", via("b"))
+		w.net.isolate(c.id.Peer, true)
+		w.until("both have joined", 30*time.Second, func() bool {
+			top := a.m.Current()
+			return top.N() == 5 && top.Change == nil
+		})
+		w.net.isolate(c.id.Peer, false)
+		w.agree(10*time.Second, a, b, c, d, e)
+		w.checkSealed()
+	})
+}
+
+// The leader dies at each step of a join.
+func TestTheLeaderDiesInAJoin(t *testing.T) {
+	for _, stage := range []struct {
+		name    string
+		reached func(t *Topology, leader *process) bool
+	}{
+		{"asked", func(*Topology, *process) bool { return true }},
+		{"admitted", func(t *Topology, _ *process) bool { return t.Joining != nil }},
+		{"learning", func(_ *Topology, l *process) bool { return len(l.m.group.snapshot().learners) > 0 }},
+		{"grown", func(t *Topology, _ *process) bool { return t.N() == 4 && t.Change != nil }},
+		{"voting", func(_ *Topology, l *process) bool { return l.m.Status().Voters == 4 }},
+	} {
+		t.Run(stage.name, func(t *testing.T) {
+			simulate(t, func(w *world) {
+				a, b, c := w.trio()
+				nodes := []*process{a, b, c}
+				leader := w.leader(nodes...)
+				d := w.start("d", via("a"))
+				for !stage.reached(leader.m.newest(), leader) {
+					time.Sleep(50 * time.Microsecond)
+				}
+				leader.crash()
+				time.Sleep(time.Second)
+				for i := range nodes {
+					if nodes[i] == leader {
+						nodes[i] = w.start(leader.id.Name, seeds("a", "b", "c"))
+					}
+				}
+				if stage.name == "asked" { // through the node that is gone
+					select {
+					case <-d.ended:
+						d.crash()
+						d = w.start("d", via("a"))
+					default:
+					}
+				}
+				w.agree(30*time.Second, append(nodes, d)...)
+			})
+		})
+	}
+}
+
+// The reply to Grow is lost, and asked for again.
+func TestRebuiltIsIdempotent(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		lost := 0
+		w.net.lose = func(from, _ transport.Address, request []byte) bool {
+			if from == "d:7000" && wire.ControlOp(request[0]) == wire.OpSubmit && lost < 8 {
+				lost++
+				return true
+			}
+			return false
+		}
+		d := w.start("d", via("a"))
+		top := w.agree(30*time.Second, a, b, c, d)
+		if top.N() != 4 {
+			t.Errorf("%s", top.Encode())
+		}
+	})
+}

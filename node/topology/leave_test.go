@@ -1,0 +1,303 @@
+package topology
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+)
+
+func TestLeave(t *testing.T) {
+	for _, who := range []string{"self", "another", "leader", "leader of itself", "dead"} {
+		t.Run(who, func(t *testing.T) {
+			simulate(t, func(w *world) {
+				a, b, c := w.trio()
+				leader := w.leader(a, b, c)
+				var others []*process
+				for _, p := range []*process{a, b, c} {
+					if p != leader {
+						others = append(others, p)
+					}
+				}
+				leaver, asked := others[0], leader
+				switch who {
+				case "self":
+					asked = leaver
+				case "another":
+					asked = others[1]
+				case "leader":
+					leaver, asked = leader, others[1]
+				case "leader of itself":
+					leaver, asked = leader, leader
+				case "dead":
+					leaver.crash()
+					time.Sleep(2 * time.Second)
+				}
+				name := leaver.id.Name
+				if leaver == asked {
+					name = ""
+				}
+				report, err := asked.m.Leave(w.ctx(10*time.Second), name, false)
+				if err != nil {
+					w.dump()
+					t.Fatal(err)
+				}
+				if report.Node != leaver.id.Name || report.Epoch == 0 || report.MayLose != "" {
+					t.Errorf("%+v", report)
+				}
+				var stay []*process
+				for _, p := range []*process{a, b, c} {
+					if p != leaver {
+						stay = append(stay, p)
+					}
+				}
+				w.agree(10*time.Second, stay...)
+				if who != "dead" {
+					<-leaver.ended
+					if leaver.err != nil {
+						t.Errorf("the leaver ended with %v", leaver.err)
+					}
+					if role, _ := leaver.m.Current().Role(leaver.id.Boot); role != Stranger { // M7
+						t.Errorf("the leaver is %v", role)
+					}
+					if s := leaver.m.Status(); s.State != string(StateLeft) {
+						t.Errorf("%+v", s)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestTwoBecomeOne(t *testing.T) {
+	simulate(t, func(w *world) {
+		a := w.start("a")
+		w.agree(time.Second, a)
+		b := w.start("b", via("a"))
+		w.agree(5*time.Second, a, b)
+		if _, err := a.m.Leave(w.ctx(10*time.Second), "", false); err != nil {
+			t.Fatal(err)
+		}
+		<-a.ended
+		w.agree(5*time.Second, b)
+		if _, err := b.m.Leave(w.ctx(5*time.Second), "", false); !errors.Is(err, kv.ErrQuorumLoss) {
+			t.Errorf("the last one leaves: %v", err)
+		}
+		if _, err := b.m.Leave(w.ctx(5*time.Second), "a", false); !errors.Is(err, kv.ErrNoSuchNode) {
+			t.Errorf("one that left: %v", err)
+		}
+	})
+}
+
+// A leave after which too few would be there is refused, and nothing has changed.
+func TestLeaveIsRefused(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		nodes := []*process{a, b, c}
+		leader := w.leader(nodes...)
+		var dead, other *process
+		for _, p := range nodes {
+			switch {
+			case p == leader:
+			case dead == nil:
+				dead = p
+			default:
+				other = p
+			}
+		}
+		dead.crash()
+		time.Sleep(2 * time.Second)
+		before := leader.m.Current().Epoch
+		if _, err := leader.m.Leave(w.ctx(5*time.Second), other.id.Name, false); !errors.Is(err, kv.ErrQuorumLoss) {
+			t.Errorf("one of two that live: %v", err)
+		}
+		time.Sleep(time.Second)
+		if e := leader.m.Current().Epoch; e != before {
+			t.Errorf("the epoch moved from %d to %d", before, e)
+		}
+		if v := leader.m.Status().Voters; v != 3 {
+			t.Errorf("%d voters", v)
+		}
+		again := w.start(dead.id.Name, seeds("a", "b", "c"))
+		w.agree(10*time.Second, leader, other, again)
+	})
+}
+
+// A leave while another slot rebuilds waits for it.
+func TestLeaveWaitsForARebuild(t *testing.T) {
+	simulate(t, func(w *world) {
+		all := seeds("a", "b", "c", "d", "e")
+		nodes := []*process{w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)}
+		w.agree(2*time.Second, nodes...)
+		leader := w.leader(nodes...)
+		var rest []*process
+		for _, p := range nodes {
+			if p != leader {
+				rest = append(rest, p)
+			}
+		}
+		rest[0].crash()
+		pending := w.start(rest[0].id.Name, all, stuck)
+		w.until("it rebuilds", 10*time.Second, func() bool { return pending.m.Status().State == string(StateRebuilding) })
+		if _, err := leader.m.Leave(w.ctx(5*time.Second), rest[1].id.Name, false); !errors.Is(err, kv.ErrUnavailable) {
+			t.Errorf("during a rebuild: %v", err)
+		}
+		pending.crash()
+		rest[0] = w.start(pending.id.Name, all)
+		if _, err := leader.m.Leave(w.ctx(10*time.Second), rest[1].id.Name, false); err != nil {
+			t.Errorf("after it: %v", err)
+		}
+		w.agree(10*time.Second, leader, rest[0], rest[2], rest[3])
+	})
+}
+
+// A member that joined and died before its barrier can be taken out again, though the join never settles.
+func TestAnUnsettledJoinerLeaves(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		d := w.start("d", via("a"), lazy)
+		w.until("d has a slot", 10*time.Second, func() bool { return a.m.Current().N() == 4 })
+		d.crash()
+		if _, err := a.m.Leave(w.ctx(3*time.Second), "c", false); err == nil {
+			t.Error("another leave did not wait for settling")
+		}
+		if _, err := a.m.Leave(w.ctx(10*time.Second), "d", false); err != nil {
+			t.Fatal(err)
+		}
+		w.agree(10*time.Second, a, b, c)
+	})
+}
+
+// The leader dies in the middle of a leave; the asker stays with its request, and one change comes of it.
+func TestTheLeaderDiesInALeave(t *testing.T) {
+	for _, stage := range []struct {
+		name    string
+		reached func(l *process) bool
+	}{
+		{"the vote is removed", func(l *process) bool { return l.m.Status().Voters == 4 }},
+		{"agreed", func(l *process) bool { return l.m.newest().N() == 4 }},
+	} {
+		t.Run(stage.name, func(t *testing.T) {
+			simulate(t, func(w *world) {
+				all := seeds("a", "b", "c", "d", "e")
+				nodes := []*process{w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)}
+				w.agree(2*time.Second, nodes...)
+				leader := w.leader(nodes...)
+				var rest []*process
+				for _, p := range nodes {
+					if p != leader {
+						rest = append(rest, p)
+					}
+				}
+				done := make(chan error, 1)
+				go func() {
+					_, err := rest[1].m.Leave(w.ctx(20*time.Second), rest[0].id.Name, false)
+					done <- err
+				}()
+				for !stage.reached(leader) {
+					time.Sleep(50 * time.Microsecond)
+				}
+				leader.crash()
+				time.Sleep(500 * time.Millisecond)
+				again := w.start(leader.id.Name, all)
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
+				top := w.agree(20*time.Second, rest[1], rest[2], rest[3], again)
+				if top.N() != 4 {
+					t.Errorf("%s", top.Encode())
+				}
+			})
+		})
+	}
+}
+
+// The operator's way out of a lost majority.
+func TestForce(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		b.crash()
+		c.crash()
+		time.Sleep(3 * time.Second)
+		if _, err := a.m.Leave(w.ctx(2*time.Second), "b", false); !errors.Is(err, kv.ErrUnavailable) {
+			t.Fatalf("without force: %v", err)
+		}
+		report, err := a.m.Leave(w.ctx(10*time.Second), "b", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !report.Forced || report.MayLose == "" || report.Epoch < forkJump {
+			t.Errorf("%+v", report)
+		}
+		if _, err := a.m.Leave(w.ctx(10*time.Second), "a", true); !errors.Is(err, kv.ErrQuorumLoss) {
+			t.Errorf("itself: %v", err)
+		}
+		report, err = a.m.Leave(w.ctx(10*time.Second), "c", true)
+		if err != nil {
+			w.dump()
+			t.Fatal(err)
+		}
+		w.agree(10*time.Second, a)
+		b = w.start("b", seeds("a", "b", "c"))
+		top := w.agree(10*time.Second, a, b)
+		if len(top.Forks) != 1 {
+			t.Errorf("%s", top.Encode())
+		}
+	})
+}
+
+// A survivor that was cut off is taken over by the fork, its memory intact: same boot, same incarnation.
+func TestAForkTakesOver(t *testing.T) {
+	simulate(t, func(w *world) {
+		all := seeds("a", "b", "c", "d", "e")
+		nodes := []*process{w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)}
+		before := w.agree(2*time.Second, nodes...)
+		w.leader(nodes...)
+		for _, p := range nodes[2:] {
+			p.crash()
+		}
+		time.Sleep(3 * time.Second)
+		a, b := nodes[0], nodes[1]
+		w.net.isolate("b:7000", true)
+		for _, name := range []string{"c", "d", "e"} {
+			if _, err := a.m.Leave(w.ctx(10*time.Second), name, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.net.isolate("b:7000", false)
+		after := w.agree(20*time.Second, a, b)
+		if after.Cluster == before.Cluster || !after.Continues(before.Cluster) {
+			t.Errorf("%s", after.Encode())
+		}
+		if *after.Slot("b") != *before.Slot("b") {
+			t.Errorf("slot %+v became %+v", before.Slot("b"), after.Slot("b"))
+		}
+	})
+}
+
+// With a leader force is no fork: the cluster stays what it is.
+func TestForceWithALeader(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		leader := w.leader(a, b, c)
+		var rest []*process
+		for _, p := range []*process{a, b, c} {
+			if p != leader {
+				rest = append(rest, p)
+			}
+		}
+		rest[0].crash()
+		report, err := rest[1].m.Leave(w.ctx(10*time.Second), rest[0].id.Name, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.MayLose != "" {
+			t.Errorf("two of three remain, nothing is lost: %+v", report)
+		}
+		if top := w.agree(10*time.Second, leader, rest[1]); len(top.Forks) > 0 {
+			t.Errorf("%s", top.Encode())
+		}
+	})
+}

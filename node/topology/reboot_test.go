@@ -1,0 +1,246 @@
+package topology
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/node/wire"
+)
+
+// Every node in turn, leader and founder among them: its slot is vacated, rebuilt and active again, under a new incarnation, and the
+// dead process votes no more (M2, M10, E6).
+func TestEveryNodeCrashesAndReturns(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		nodes := []*process{a, b, c}
+		for round := range 2 {
+			for i := range nodes {
+				w.leader(nodes...)
+				before := w.agree(10*time.Second, nodes...)
+				old := nodes[i]
+				old.crash()
+				if round == 0 {
+					time.Sleep(3 * time.Second)
+				}
+				nodes[i] = w.start(old.id.Name, seeds("a", "b", "c"))
+				after := w.agree(10*time.Second, nodes...)
+				if after.Cluster != before.Cluster {
+					t.Fatal("a second cluster was founded")
+				}
+				was, is := before.Slot(old.id.Name), after.Slot(old.id.Name)
+				if is.Incarnation <= was.Incarnation || is.Boot != nodes[i].id.Boot || is.Since == 0 {
+					t.Errorf("slot %+v became %+v", was, is)
+				}
+				if after.N() != 3 {
+					t.Errorf("N is %d", after.N())
+				}
+			}
+		}
+	})
+}
+
+func TestTheLeaderCrashes(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		nodes := map[string]*process{"a": a, "b": b, "c": c}
+		for range 4 {
+			old := w.leader(nodes["a"], nodes["b"], nodes["c"])
+			old.crash()
+			delete(nodes, old.id.Name)
+			var rest []*process
+			for _, p := range nodes {
+				rest = append(rest, p)
+			}
+			took := w.until("another leader", 5*time.Second, func() bool {
+				l := rest[0].m.Leader()
+				return l != "" && l != old.id.Name
+			})
+			t.Logf("another leader after %v", took)
+			nodes[old.id.Name] = w.start(old.id.Name, seeds("a", "b", "c"))
+			w.agree(10*time.Second, nodes["a"], nodes["b"], nodes["c"])
+		}
+	})
+}
+
+// A process that dies while it rebuilds is followed by another: each gets an incarnation of its own.
+func TestAPendingNodeCrashesAgain(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		seen := map[uint64]bool{}
+		for range 3 {
+			c.crash()
+			c = w.start("c", seeds("a", "b", "c"), stuck)
+			w.until("c rebuilds", 10*time.Second, func() bool { return c.m.Status().State == string(StateRebuilding) })
+			top := c.m.Current()
+			w.until("adopted", time.Second, func() bool { top = c.m.Current(); return top != nil })
+			pending := uint64(top.Slot("c").Pending)
+			if pending == 0 || seen[pending] {
+				t.Errorf("pending incarnation %d again", pending)
+			}
+			seen[pending] = true
+			if err := a.m.Purge(w.ctx(5*time.Second), 1, a.m.Current().Epoch); !errors.Is(err, ErrVacant) {
+				t.Errorf("purge while a slot is vacant: %v", err)
+			}
+		}
+		c.crash()
+		c = w.start("c", seeds("a", "b", "c"))
+		w.agree(10*time.Second, a, b, c)
+	})
+}
+
+// Two of three lost: nothing can be agreed on; they wait, and found nothing anew.
+func TestAMajorityIsLost(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		before := a.m.Current()
+		b.crash()
+		c.crash()
+		b, c = w.start("b", seeds("a", "b", "c")), w.start("c", seeds("a", "b", "c"))
+		time.Sleep(20 * time.Second)
+		if a.m.Current().Epoch != before.Epoch || b.m.Current() != nil || c.m.Current() != nil {
+			t.Error("a minority agreed on something")
+		}
+		if _, err := a.m.Clear(w.ctx(2 * time.Second)); !errors.Is(err, kv.ErrUnavailable) {
+			t.Errorf("clear: %v", err)
+		}
+		if s := b.m.Status(); s.State != string(StateJoining) || s.Reason == "" {
+			t.Errorf("b: %+v", s)
+		}
+	})
+}
+
+// All restarted at once: every seed agrees that it is fresh, so a new cluster is right.
+func TestAllRestart(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		before := a.m.Current()
+		a.crash()
+		b.crash()
+		c.crash()
+		all := seeds("a", "b", "c")
+		a, b, c = w.start("a", all), w.start("b", all), w.start("c", all)
+		if after := w.agree(5*time.Second, a, b, c); after.Cluster == before.Cluster {
+			t.Error("the same cluster without its memory")
+		}
+	})
+}
+
+// Two nodes come back at each other's address. Names are identities, addresses are not.
+func TestAddressesAreSwapped(t *testing.T) {
+	simulate(t, func(w *world) {
+		all := seeds("a", "b", "c", "d", "e")
+		a, b, c, d, e := w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)
+		w.agree(2*time.Second, a, b, c, d, e)
+		w.leader(a, b, c, d, e)
+		d.crash()
+		e.crash()
+		d, e = w.start("d", all, at("e:7000")), w.start("e", all, at("d:7000"))
+		top := w.agree(10*time.Second, a, b, c, d, e)
+		if top.Slot("d").Peer != "e:7000" || top.Slot("e").Peer != "d:7000" {
+			t.Errorf("%s", top.Encode())
+		}
+	})
+}
+
+func TestADuplicateNameIsRefused(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		twin := w.start("b", seeds("a", "b", "c"), at("elsewhere:1"))
+		<-twin.ended
+		if !errors.Is(twin.err, kv.ErrAlreadyMember) {
+			t.Errorf("ended with %v", twin.err)
+		}
+		w.agree(time.Second, a, b, c)
+	})
+}
+
+// A process that was cut off, and whose name another one took over meanwhile, learns that it is out.
+func TestAReplacedProcessEnds(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		w.net.isolate(b.id.Peer, true)
+		again := w.start("b", seeds("a", "c"), at("elsewhere:1"))
+		w.agree(10*time.Second, a, again, c)
+		w.net.isolate(b.id.Peer, false)
+		// b is in nobody's audience any more; its own attempts to agree on something show it
+		if err := b.m.HandTo(w.ctx(time.Second), a.id.Peer); err != nil {
+			t.Fatal(err)
+		}
+		<-b.ended
+		if !errors.Is(b.err, ErrReplaced) {
+			t.Errorf("ended with %v", b.err)
+		}
+	})
+}
+
+// The leader dies at each step of a reboot; the next one goes on from what is agreed (E7).
+func TestTheLeaderDiesInAReboot(t *testing.T) {
+	for _, stage := range []struct {
+		name    string
+		reached func(leader, again *process) bool
+	}{
+		{"the old vote is removed", func(l, again *process) bool { return l.m.Status().Voters == 4 }},
+		{"the slot is vacated", func(l, again *process) bool { return l.m.newest().Slot(again.id.Name).Boot == again.id.Boot }},
+		{"the new process learns", func(l, again *process) bool { return len(l.m.group.snapshot().learners) > 0 }},
+		{"the new process votes", func(l, again *process) bool {
+			return l.m.Status().Voters == 5 && l.m.newest().Slot(again.id.Name).Boot == again.id.Boot
+		}},
+	} {
+		t.Run(stage.name, func(t *testing.T) {
+			simulate(t, func(w *world) {
+				all := seeds("a", "b", "c", "d", "e")
+				nodes := []*process{w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)}
+				w.agree(2*time.Second, nodes...)
+				leader := w.leader(nodes...)
+				i := 0
+				for nodes[i] == leader {
+					i++
+				}
+				nodes[i].crash()
+				again := w.start(nodes[i].id.Name, all)
+				nodes[i] = again
+				for !stage.reached(leader, again) {
+					time.Sleep(50 * time.Microsecond)
+				}
+				leader.crash()
+				for k := range nodes {
+					if nodes[k] == leader {
+						time.Sleep(time.Second)
+						nodes[k] = w.start(leader.id.Name, all)
+					}
+				}
+				w.agree(20*time.Second, nodes...)
+			})
+		})
+	}
+}
+
+// The replies to an entering process are lost: it asks again, and one incarnation is given out for it.
+func TestEnteringIsIdempotent(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		before := a.m.Current().Epoch
+		c.crash()
+		lost := 0
+		w.net.lose = func(from, _ transportAddress, request []byte) bool {
+			if from == "c:7000" && wire.ControlOp(request[0]) == wire.OpSubmit && lost < 3 {
+				lost++
+				return true
+			}
+			return false
+		}
+		c = w.start("c", seeds("a", "b", "c"), stuck)
+		w.until("c rebuilds", 10*time.Second, func() bool { return c.m.Status().State == string(StateRebuilding) })
+		time.Sleep(5 * time.Second)
+		if e := a.m.Current().Epoch; e != before+1 {
+			t.Errorf("%d epochs for one vacating", e-before)
+		}
+	})
+}

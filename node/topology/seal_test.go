@@ -1,0 +1,173 @@
+package topology
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"viakv/quorum/version"
+)
+
+// checkSealed holds every pair of successive epochs to M5: before an entry took effect, enough members of the list before its
+// predecessor had adopted that predecessor. What the hosts saw is what counts.
+func (w *world) checkSealed() {
+	w.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for cluster, epochs := range w.documents {
+		for e := range epochs {
+			if e > firstEpoch && epochs[e-1] == "" && e < forkJump {
+				w.Logf("cluster %v: nobody adopted epoch %d", cluster, e-1)
+			}
+		}
+	}
+}
+
+func TestSealed(t *testing.T) {
+	slot := func(name string, boot uint64, incarnation version.Incarnation) Slot {
+		s := Slot{Name: name, Boot: boot, Incarnation: incarnation}
+		if incarnation == 0 {
+			s.Pending = 99
+		}
+		return s
+	}
+	three := []Slot{slot("a", 1, 1), slot("b", 2, 2), slot("c", 3, 3)}
+	rebooted := []Slot{slot("a", 1, 1), slot("b", 2, 2), slot("c", 4, 0)}
+	for _, c := range []struct {
+		name    string
+		prev    Predecessor
+		slots   []Slot
+		reports Reports
+		want    bool
+	}{
+		{"nobody reports", Predecessor{4, 2, three}, three, Reports{}, false},
+		{"one of two", Predecessor{4, 2, three}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5}}, false},
+		{"two of two", Predecessor{4, 2, three}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5, 3: 7}}, true},
+		{"an older report", Predecessor{4, 2, three}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5, 3: 4}}, false},
+		{"a stranger's report", Predecessor{4, 2, three}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5, 9: 5}}, false},
+		{"a newer process in the slot", Predecessor{4, 2, three}, rebooted, Reports{Adopted: map[uint64]version.Epoch{1: 5}}, true},
+		{"a newer process is proved", Predecessor{4, 2, three}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5}, Gone: map[uint64]bool{2: true}}, true},
+		{"vacant before", Predecessor{4, 2, rebooted}, rebooted, Reports{Adopted: map[uint64]version.Epoch{2: 5}}, true},
+		{"the leaver counts, it is of the list before", Predecessor{4, 2, three}, three[:2], Reports{Adopted: map[uint64]version.Epoch{1: 5, 3: 5}}, true},
+		{"the joiner does not", Predecessor{4, 2, three[:2]}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5, 3: 5}}, false},
+		{"founded", Predecessor{}, three, Reports{}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			top := &Topology{Epoch: 5, Slots: c.slots, Prev: c.prev}
+			if got := top.Sealed(c.reports); got != c.want {
+				t.Errorf("sealed: %v", got)
+			}
+		})
+	}
+}
+
+// M8: a clear is answered only once enough members refuse what is older; commit alone is not enough.
+func TestClearIsAnsweredAfterSealing(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		leader := w.leader(a, b, c)
+		var hosts []*process
+		for _, p := range []*process{a, b, c} {
+			if p != leader {
+				hosts = append(hosts, p)
+			}
+		}
+		hosts[0].block()
+		hosts[1].block()
+		answered := make(chan error, 1)
+		go func() {
+			_, err := leader.m.Clear(w.ctx(20 * time.Second))
+			answered <- err
+		}()
+		w.until("the clear is agreed", 5*time.Second, func() bool {
+			return leader.m.Current().Generation == 1 && hosts[0].m.newest().Generation == 1
+		})
+		select {
+		case err := <-answered:
+			t.Fatalf("answered before any other member refuses: %v", err)
+		case <-time.After(5 * time.Second):
+		}
+		hosts[1].unblock()
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+		// the next change waits for this one's seal as well, and finds it
+		if g, err := leader.m.Clear(w.ctx(20 * time.Second)); err != nil || g != 2 {
+			t.Errorf("generation %d, %v", g, err)
+		}
+		hosts[0].unblock()
+		w.agree(10*time.Second, a, b, c)
+	})
+}
+
+// E4: with every other member's Host held up, nothing follows an epoch that is not sealed.
+func TestNothingFollowsAnUnsealedEpoch(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		leader := w.leader(a, b, c)
+		for _, p := range []*process{a, b, c} {
+			if p != leader {
+				p.block()
+			}
+		}
+		for range 3 {
+			go func() { _, _ = leader.m.Clear(w.ctx(60 * time.Second)) }()
+		}
+		w.until("one clear", 5*time.Second, func() bool { return leader.m.Current().Generation == 1 })
+		time.Sleep(10 * time.Second)
+		if g := leader.m.newest().Generation; g != 1 {
+			t.Fatalf("%d clears were agreed on unsealed epochs", g)
+		}
+		for _, p := range []*process{a, b, c} {
+			if p != leader {
+				p.unblock()
+			}
+		}
+		w.until("all clears", 10*time.Second, func() bool { return leader.m.Current().Generation == 3 })
+	})
+}
+
+func TestPurge(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		e := a.m.Current().Epoch
+		if err := b.m.Purge(w.ctx(5*time.Second), 77, e); err != nil {
+			t.Fatal(err)
+		}
+		top := w.agree(5*time.Second, a, b, c)
+		if top.Purge != 1 || top.PurgeList != 77 {
+			t.Errorf("%s", top.Encode())
+		}
+		if err := c.m.Purge(w.ctx(5*time.Second), 78, e); !errors.Is(err, ErrEpoch) {
+			t.Errorf("at an epoch that is past: %v", err)
+		}
+	})
+}
+
+// A log that is cut: whoever comes later gets a snapshot.
+func TestLongLog(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		for i := range uint64(3 * compactAfter) {
+			if err := a.m.Purge(w.ctx(5*time.Second), i, a.m.newest().Epoch); err != nil && !errors.Is(err, ErrEpoch) {
+				t.Fatal(err)
+			}
+		}
+		c.crash()
+		c = w.start("c", seeds("a", "b", "c"))
+		top := w.agree(10*time.Second, a, b, c)
+		if top.Purge < 2*compactAfter || len(top.Applied) > remembered {
+			t.Errorf("%d purges, %d operations remembered", top.Purge, len(top.Applied))
+		}
+		if first, err := a.m.group.log.FirstIndex(); err != nil || first < compactAfter {
+			t.Errorf("the log begins at %d, %v", first, err)
+		}
+		names := top.Names()
+		if !slices.IsSorted(names) {
+			t.Error(names)
+		}
+	})
+}
