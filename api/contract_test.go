@@ -1,0 +1,268 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
+	"viakv/api/openapi"
+)
+
+// mesh is a cluster that does as it is told.
+type mesh struct {
+	join   func(ctx context.Context, peer string) error
+	leave  func(ctx context.Context, node string, force bool) (kv.LeaveReport, error)
+	status kv.Status
+}
+
+func (m *mesh) Join(ctx context.Context, peer string) error { return m.join(ctx, peer) }
+func (m *mesh) Leave(ctx context.Context, node string, force bool) (kv.LeaveReport, error) {
+	return m.leave(ctx, node, force)
+}
+func (m *mesh) Status() kv.Status { return m.status }
+
+// contract is the API's description, and what of it was seen.
+type contract struct {
+	document *openapi3.T
+	router   routers.Router
+	seen     map[string]bool // "get /set 200"
+}
+
+func loadContract(t testing.TB) *contract {
+	t.Helper()
+	document, err := openapi3.NewLoader().LoadFromData(openapi.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := document.Validate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	document.Servers = nil
+	router, err := gorillamux.NewRouter(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &contract{document, router, make(map[string]bool)}
+}
+
+// check holds a request and its answer against the document; requests that should be refused are not checked themselves.
+func (c *contract) check(t testing.TB, h *harness, r *http.Request, body string, fine bool) {
+	t.Helper()
+	name := fmt.Sprintf("%s %.60s", r.Method, r.URL.RequestURI())
+	route, params, err := c.router.FindRoute(r)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	input := &openapi3filter.RequestValidationInput{Request: r.Clone(context.Background()), PathParams: params, Route: route,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}}
+	input.Request.Body = io.NopCloser(strings.NewReader(body))
+	if err := openapi3filter.ValidateRequest(context.Background(), input); (err == nil) != fine && fine {
+		t.Errorf("%s: %v", name, err)
+	}
+	r.Body = io.NopCloser(strings.NewReader(body))
+	r.ContentLength = int64(len(body))
+	response, err := h.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fine != (response.StatusCode == 200) {
+		t.Errorf("%s: status %d %s", name, response.StatusCode, content)
+	}
+	err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{RequestValidationInput: input,
+		Status: response.StatusCode, Header: response.Header, Body: io.NopCloser(bytes.NewReader(content)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true}})
+	if err != nil {
+		t.Errorf("%s: %d %s: %v", name, response.StatusCode, content, err)
+	}
+	for header := range response.Header {
+		switch header {
+		case "Content-Type", "Content-Length", "Date", "Server", "Connection", "Content-Encoding":
+		default:
+			if documented := c.responses(route.Operation, response.StatusCode); documented != nil && documented.Headers[header] == nil {
+				t.Errorf("%s: %d: the header %s is not documented", name, response.StatusCode, header)
+			}
+		}
+	}
+	c.seen[strings.ToLower(r.Method)+" "+route.Path+" "+fmt.Sprint(response.StatusCode)] = true
+	if route.Operation.Responses.Status(response.StatusCode) == nil {
+		c.seen[strings.ToLower(r.Method)+" "+route.Path+" default"] = true
+	}
+}
+
+func (c *contract) responses(o *openapi3.Operation, status int) *openapi3.Response {
+	if r := o.Responses.Status(status); r != nil {
+		return r.Value
+	}
+	return o.Responses.Default().Value
+}
+
+// Every endpoint gives every answer that the document has, and each fits it.
+func TestContract(t *testing.T) {
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.RegisteredBodyDecoder("text/plain"))
+	openapi3filter.RegisterBodyDecoder("application/problem+json", openapi3filter.RegisteredBodyDecoder("application/json"))
+	c := loadContract(t)
+
+	store := &recorder{Reference: kvtest.Reference{}}
+	var storeError error
+	store.hook = func(context.Context, string) error { return storeError }
+	cluster := &mesh{
+		join: func(context.Context, string) error { return storeError },
+		leave: func(_ context.Context, node string, force bool) (kv.LeaveReport, error) {
+			return kv.LeaveReport{Node: "n1", Epoch: 8, Forced: force, MayLose: "writes of the last second"}, storeError
+		},
+		status: kv.Status{Mode: "mesh", Cluster: "c", Self: "n1", State: "active", N: 3, R: 2, W: 2, Epoch: 7, Digest: "00ff", Partitions: []string{"n1", "n2"},
+			Members: []kv.Member{{Name: "n1", State: "active", Ownership: 0.5}, {Name: "n2", State: "rebuilding", Sync: &kv.Sync{Kind: "rebuild", Done: 0.5}}}},
+	}
+	h := start(t, Config{Store: store, Cluster: cluster})
+	lone := start(t, Config{Store: store})
+	request := func(h *harness, method, target, body string, headers ...string) *http.Request {
+		r, err := http.NewRequest(method, "http://"+h.addr+target, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body != "" {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		return r
+	}
+	good := func(h *harness, target string, headers ...string) {
+		t.Helper()
+		c.check(t, h, request(h, "GET", target, "", headers...), "", true)
+	}
+	form := func(path, body string, fine bool) {
+		t.Helper()
+		c.check(t, h, request(h, "POST", path, body), body, fine)
+	}
+	bad := func(target string, err error, headers ...string) {
+		t.Helper()
+		storeError = err
+		c.check(t, h, request(h, "GET", target, "", headers...), "", false)
+		path, _, _ := strings.Cut(target, "?")
+		if c.document.Paths.Value(path).Post != nil && len(headers) == 0 {
+			c.check(t, h, request(h, "POST", target, ""), "", false)
+		}
+		storeError = nil
+	}
+	json := []string{"Accept", "application/json"}
+	ndjson := []string{"Accept", "application/x-ndjson"}
+	form("/set", url.Values{"k": {"a b"}, "v": {"\x00é"}}.Encode(), true)
+	for _, target := range []string{"/set?k=a&v=1", "/set?k=a&v=&w=all", "/get?k=a&r=quorum", "/is?k=a", "/rm?k=a", "/clear"} {
+		good(h, "/set?k=a&v=1")
+		good(h, target)
+		good(h, "/set?k=a&v=1")
+		good(h, target, json...)
+	}
+	form("/set", "k=a&v=1", true)
+	form("/rm", "k=a", true)
+	form("/clear", "w=all", true)
+	for _, target := range []string{"/getKeys", "/getValues?format=ndjson", "/getAll?limit=1", "/getAll?prefix=a&snapshot=1"} {
+		good(h, target)
+		good(h, target, ndjson...)
+	}
+	for i := range 10 {
+		good(h, fmt.Sprintf("/set?k=%d&v=1", i))
+	}
+	good(h, "/getAll?limit=3&format=json")
+	good(h, "/getAll")
+	for _, target := range []string{"/cluster", "/livez", "/readyz", "/metrics", "/version", "/openapi.yaml", "/join?peer=n2:9081", "/leave?node=n2&force=true", "/leave"} {
+		good(h, target)
+	}
+	good(lone, "/cluster")
+	good(h, "/metrics", "Accept", "application/openmetrics-text;version=1.0.0")
+	form("/join", "peer=n2:9081", true)
+	form("/leave", "node=n2", true)
+
+	unavailable := &kv.Unavailable{Outcome: kv.None, Reason: "no quorum"}
+	unknown := &kv.Unavailable{Outcome: kv.Unknown, Reason: "one of two"}
+	overloaded := &kv.Unavailable{Outcome: kv.None, Reason: "full", RetryAfter: 1}
+	for _, target := range []string{"/set?k=b&v=1", "/get?k=b", "/rm?k=b", "/is?k=b", "/clear", "/getKeys", "/getValues", "/getAll", "/join?peer=a:1", "/leave", "/readyz"} {
+		for _, err := range []error{unavailable, unknown, overloaded, context.DeadlineExceeded} {
+			bad(target, err)
+		}
+		if target != "/readyz" {
+			bad(target, io.ErrUnexpectedEOF) // unknown: 500
+		}
+	}
+	for _, target := range []string{"/set?k=&v=", "/get", "/rm?k=", "/is?k=%25zz&k=", "/clear?w=x", "/getKeys?limit=0", "/getValues?format=x", "/getAll?cursor=x", "/join", "/leave?force=x"} {
+		bad(target, nil)
+	}
+	bad("/set?k=a&v=1", kv.ErrMemoryLimit)
+	for _, target := range []string{"/get?k=b", "/rm?k=b", "/is?k=b"} {
+		bad(target, kv.ErrMissing)
+	}
+	for _, target := range []string{"/getKeys", "/getValues", "/getAll"} {
+		bad(target, kv.ErrSnapshotMoved)
+		bad(target, kv.ErrCleared)
+		bad(target, kv.ErrBadCursor)
+	}
+	for _, err := range []error{kv.ErrAlreadyMember, kv.ErrQuorumLoss, kv.ErrNotMesh} {
+		bad("/join?peer=a:1", err)
+		bad("/leave", err)
+	}
+	bad("/join?peer=a:1", kv.ErrPeerUnreachable)
+	bad("/leave?node=x", kv.ErrNoSuchNode)
+	bad("/set?k=a&v=1", nil, "Origin", "null")
+	form("/set?k=a&k=b", "v=1", false)
+	bad("/set?k=a&v="+strings.Repeat("x", 9000), nil)
+
+	for path, item := range c.document.Paths.Map() {
+		for method, o := range item.Operations() {
+			for status := range o.Responses.Map() {
+				if entry := strings.ToLower(method) + " " + path + " " + status; status != "default" && !c.seen[entry] {
+					t.Errorf("not seen: %s", entry)
+				}
+			}
+		}
+	}
+}
+
+// The document and the table of endpoints name the same paths, methods and roles.
+func TestContractIsComplete(t *testing.T) {
+	document := loadContract(t).document
+	if document.Paths.Len() != len(endpoints) {
+		t.Errorf("%d paths, and %d endpoints", document.Paths.Len(), len(endpoints))
+	}
+	for _, e := range endpoints {
+		item := document.Paths.Value(e.path)
+		if item == nil || item.Get == nil {
+			t.Errorf("%s is not described", e.path)
+			continue
+		}
+		if (item.Post != nil) != e.mutates || item.Get.Extensions["x-viakv-role"] != e.role.String() {
+			t.Errorf("%s: POST %v, role %v", e.path, item.Post != nil, item.Get.Extensions["x-viakv-role"])
+		}
+		if open := item.Get.Security != nil; open != (e.role == RoleNone) {
+			t.Errorf("%s: open %v", e.path, open)
+		}
+	}
+	for i, p := range parameterNames {
+		found := false
+		for _, documented := range document.Components.Parameters {
+			found = found || documented.Value.Name == p
+		}
+		if known, ok := lookup([]byte(p)); !found || !ok || known != parameter(i) || len(p) > maxParameterName {
+			t.Errorf("the parameter %s: described %v, looked up %v %v", p, found, known, ok)
+		}
+	}
+}
