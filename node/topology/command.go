@@ -37,6 +37,7 @@ type Command struct {
 	List        uint64              `json:"list,omitempty"`        // Purge: what is removed
 	Barriers    []Fact              `json:"barriers,omitempty"`    // Settle, Shrink: who has run the barrier
 	Force       bool                `json:"force,omitempty"`       // Shrink: the operator accepts loss
+	Reached     int                 `json:"reached,omitempty"`     // Shrink by force: how many slots answer; sealing cannot ask more
 }
 
 // Basis is the state of the topology at which a rebuild was made.

@@ -150,6 +150,17 @@ func (s *scene) heir(wanted map[uint64]bool) uint64 {
 	return 0
 }
 
+// heirs counts the slots that answer, this leader's own aside.
+func (s *scene) heirs() int {
+	n := 0
+	for i := range s.topology.Slots {
+		if o := &s.topology.Slots[i]; o.Boot != s.self && o.Active() && s.reachable(o.Boot) {
+			n++
+		}
+	}
+	return n
+}
+
 // ownAccord returns what the leader does without being asked.
 func (s *scene) ownAccord() move {
 	t := s.topology
@@ -243,6 +254,8 @@ func (s *scene) leaveReady(a *ask) error {
 	switch {
 	case slot == nil:
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", a.Name)
+	case a.Force && slot.Boot == s.self && s.heirs() == 0:
+		return kv.Detail(kv.ErrQuorumLoss, "no other member could go on after %s; ask one that stays", a.Name)
 	case a.Force:
 		return nil
 	case !t.barriersDone(s.barriers, a.Name):
@@ -271,6 +284,6 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 	if s.voter(s.topology.Slot(a.Name).Boot) && s.topology.N() > 1 {
 		return move{} // its vote ends first, or its lead
 	}
-	c.Kind, c.Barriers = Shrink, s.barriers
+	c.Kind, c.Barriers, c.Reached = Shrink, s.barriers, 1+s.heirs()
 	return preview(s.topology, c)
 }

@@ -196,7 +196,8 @@ func (l *leader) answer(a *ask, r response) {
 // submit queues a request and waits for its answer. A request that is queued already gets a second place: both are answered by one
 // entry, under one operation id.
 func (l *leader) submit(ctx context.Context, r *request, replaces uint64) response {
-	a := &ask{request: *r, deadline: time.Now().Add(r.Patience), replaces: replaces, done: make(chan response, 1)}
+	// A little before the asker gives up: it is to hear what was in the way.
+	a := &ask{request: *r, deadline: time.Now().Add(r.Patience - r.Patience/20), replaces: replaces, done: make(chan response, 1)}
 	l.mu.Lock()
 	if l.over || len(l.asks) >= maxAsks {
 		l.mu.Unlock()
@@ -212,7 +213,7 @@ func (l *leader) submit(ctx context.Context, r *request, replaces uint64) respon
 	case answer := <-a.done:
 		return answer
 	case <-ctx.Done():
-		r := response{Code: codeAgain, Detail: "the asker went away"}
+		r := response{Code: codeAgain}
 		l.mu.Lock()
 		if a.proposed {
 			r.Code = codeOpen

@@ -164,8 +164,8 @@ func TestAReplacedProcessEnds(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)
-		w.net.isolate(b.id.Peer, true)
 		again := w.start("b", seeds("a", "c"), at("elsewhere:1"))
+		w.net.isolate(b.id.Peer, true)
 		w.agree(10*time.Second, a, again, c)
 		w.net.isolate(b.id.Peer, false)
 		// b is in nobody's audience any more; its own attempts to agree on something show it

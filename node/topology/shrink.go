@@ -26,6 +26,7 @@ func (n *Topology) shrink(t *Topology, c *Command) error {
 	n.remove(t, i)
 	if c.Force {
 		n.Change.Need = min(n.Change.Need, len(n.Change.From))
+		n.Prev.Need = min(n.Prev.Need, c.Reached) // the operator's word stands for those that do not answer
 		return nil
 	}
 	return n.leaveQuorum(n.Active())
