@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"viakv/handoff"
 	"viakv/node/transport"
@@ -27,6 +28,8 @@ func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to handoff.Memb
 	}
 	stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: at, To: to.Incarnation, From: s.self}
 	request := body(wire.AppendRequest(nil, op, stamp))
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
 	for try := 0; ; try++ {
 		reply, err := transport.Ask(ctx, p.node.transport, k.address, transport.Bulk, request)
 		if err != nil {
@@ -61,6 +64,9 @@ func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to handoff.Memb
 		}
 	}
 }
+
+// askTime bounds one bulk request: a page is about a megabyte, and what takes longer is better asked of somebody else.
+const askTime = 3 * time.Second
 
 var errNack = errors.New("node: refused")
 

@@ -40,25 +40,41 @@ type backend interface {
 const shutdownTime = 10 * time.Second
 
 // newServer listens and wires; nothing is served before run.
-func newServer(c *config, log *zap.Logger) (*server, error) {
-	s := &server{cfg: c, log: log}
-	var err error
+func newServer(c *config, log *zap.Logger) (s *server, err error) {
+	s = &server{cfg: c, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
 	if s.http, err = listen("http", c.http); err != nil {
-		return nil, err
+		return s, err
+	}
+	if c.admin != "" {
+		if s.admin, err = listen("admin", c.admin); err != nil {
+			return s, err
+		}
 	}
 	registry := prometheus.NewRegistry()
 	if s.store, err = s.newBackend(registry); err != nil {
-		return nil, errors.Join(err, s.http.Close())
+		return s, err
 	}
 	s.api, err = api.New(api.Config{
 		Name: c.name, Version: release, Store: s.store, Cluster: s.store,
 		Logger: s.log, Registry: registry, Timeout: c.timeout, Origins: c.origins, TokenFile: c.tokens,
 		TLS: api.TLSConfig{CertFile: c.tlsCert, KeyFile: c.tlsKey, ClientCAFile: c.tlsCA},
 	})
-	if err != nil {
-		return nil, errors.Join(err, s.http.Close())
+	return s, err
+}
+
+// close gives up what newServer has opened.
+func (s *server) close() (err error) {
+	for _, l := range []net.Listener{s.http, s.admin} {
+		if l != nil {
+			err = errors.Join(err, l.Close())
+		}
 	}
-	return s, nil
+	return err
 }
 
 func listen(flag, address string) (net.Listener, error) {
@@ -117,6 +133,16 @@ func (s *server) newNodeAt(peer net.Listener) (backend, error) {
 	})
 }
 
+// serveAll serves the API, and health and metrics on their own listener where there is one, until both have ended.
+func (s *server) serveAll() error {
+	if s.admin == nil {
+		return s.api.Serve(s.http)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.api.ServeAdmin(s.admin) }()
+	return errors.Join(s.api.Serve(s.http), <-ended)
+}
+
 // run serves until ctx ends, then drains.
 //
 // The stop order: readiness first, so that load balancers look elsewhere while everything is still served; then no new connections, and
@@ -126,7 +152,7 @@ func (s *server) run(ctx context.Context) error {
 	defer stopStore()
 	stored, served := make(chan error, 1), make(chan error, 1)
 	go func() { stored <- s.store.Run(storeCtx) }()
-	go func() { served <- s.api.Serve(s.http) }()
+	go func() { served <- s.serveAll() }()
 	s.log.Info("serving", zap.Stringer("http", s.http.Addr()), zap.String("store", s.storeName()))
 
 	var err error

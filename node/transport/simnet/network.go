@@ -95,11 +95,12 @@ func (n *Network) set(from, to transport.Address, cut bool) {
 	}
 }
 
-// HealAll ends all cuts.
+// HealAll ends all cuts, loss and long delays.
 func (n *Network) HealAll() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.cut)
+	n.cfg.Loss, n.cfg.Duplicate, n.cfg.Delay = 0, 0, Calm
 }
 
 // Kill takes the address's node off the network for good; what is on its way to or from it is lost.
@@ -128,11 +129,12 @@ func (n *Network) Resume(at transport.Address) {
 	}
 }
 
-// fates draws what becomes of a message on one hop: a delay for each copy that arrives, none when it is lost.
-func (n *Network) fates(from, to transport.Address) []time.Duration {
+// fates draws what becomes of a message on one hop: a delay for each copy that arrives, none when it is lost. A killed node's messages do not
+// leave it.
+func (n *Network) fates(from *Transport, to transport.Address) []time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.cut[[2]transport.Address{from, to}] || n.random.Float64() < n.cfg.Loss {
+	if n.nodes[from.at] != from || n.cut[[2]transport.Address{from.at, to}] || n.random.Float64() < n.cfg.Loss {
 		return nil
 	}
 	fates := []time.Duration{n.cfg.Delay(n.random)}

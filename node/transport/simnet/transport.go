@@ -83,7 +83,11 @@ func (t *Transport) Go(to transport.Address, class transport.Class, call *transp
 		return
 	}
 	request := append([]byte(nil), call.Request...)
-	for _, delay := range t.net.fates(t.at, to) {
+	fates := t.net.fates(t, to)
+	if len(fates) == 0 && class == transport.Bulk {
+		t.breakOff(call, serial)
+	}
+	for _, delay := range fates {
 		t.spawn(func(ctx context.Context) {
 			if !sleep(ctx, delay) {
 				return
@@ -108,7 +112,11 @@ func (t *Transport) answer(ctx context.Context, from *Transport, call *transport
 	if !inline {
 		reply = t.handler.Serve(ctx, nil, append([]byte(nil), request...))
 	}
-	for _, delay := range t.net.fates(t.at, from.at) {
+	fates := t.net.fates(t, from.at)
+	if len(fates) == 0 && class == transport.Bulk {
+		from.breakOff(call, serial)
+	}
+	for _, delay := range fates {
 		if !t.spawn(func(ctx context.Context) {
 			if !sleep(ctx, delay) || t.net.arrive(t.at, from.at, ctx.Done()) != from {
 				return
@@ -118,6 +126,29 @@ func (t *Transport) answer(ctx context.Context, from *Transport, call *transport
 			return
 		}
 	}
+}
+
+// noticed is how long it takes until a broken bulk connection is noticed.
+const noticed = 300 * time.Millisecond
+
+// breakOff ends a bulk call whose message was lost. A data call may wait in vain, for the sake of the tests; bulk travels on a connection
+// whose loss is an error.
+func (t *Transport) breakOff(call *transport.Call, serial uint64) {
+	t.spawn(func(ctx context.Context) {
+		if !sleep(ctx, noticed) {
+			return
+		}
+		t.mu.Lock()
+		mine := t.open[call] == serial
+		if mine {
+			delete(t.open, call)
+		}
+		t.mu.Unlock()
+		if mine {
+			call.Err = fmt.Errorf("simnet: %w", transport.ErrBroken)
+			call.Done.Complete(call)
+		}
+	})
 }
 
 // complete ends a call with its first reply.

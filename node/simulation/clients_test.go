@@ -1,0 +1,118 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// mix is what clients ask for, in shares of a hundred.
+type mix struct {
+	set, remove, wipe int
+}
+
+// clients run until the stop channel is closed.
+type clients struct {
+	c       *cluster
+	h       *history
+	cluster string // whose nodes are asked
+	mix     mix
+	keys    int
+	stop    chan struct{}
+	running sync.WaitGroup
+}
+
+func (w *clients) start(n int, seed uint64) {
+	for i := range n {
+		r := rand.New(rand.NewPCG(seed, uint64(100+i)))
+		w.running.Go(func() { w.run(i, r) })
+	}
+}
+
+func (w *clients) end() {
+	close(w.stop)
+	w.running.Wait()
+}
+
+func (w *clients) run(id int, r *rand.Rand) {
+	for {
+		select {
+		case <-w.stop:
+			return
+		default:
+		}
+		all := w.c.running()
+		if len(all) > 0 {
+			p := all[r.IntN(len(all))]
+			// A node that has not joined yet is a cluster of its own.
+			if !p.paused && p.node.Status().Cluster == w.cluster {
+				w.one(id, p, r)
+			}
+		}
+		time.Sleep(time.Duration(1+r.IntN(80)) * time.Millisecond)
+	}
+}
+
+// one sends one request and notes what came of it.
+func (w *clients) one(id int, p *process, r *rand.Rand) {
+	key := fmt.Sprint("k", r.IntN(w.keys))
+	in := input{kind: get}
+	switch x := r.IntN(100); {
+	case x < w.mix.set:
+		in = input{set, w.h.value()}
+	case x < w.mix.set+w.mix.remove:
+		in.kind = remove
+	case x < w.mix.set+w.mix.remove+w.mix.wipe:
+		in.kind = wipe
+	}
+	called := w.h.now()
+	out, failed := w.ask(p, key, in)
+	select {
+	case <-p.dead: // whatever it answered, nobody heard it
+		out, failed = output{unknown: true}, false
+	default:
+	}
+	if !failed {
+		w.h.add(id, key, in, out, called)
+	}
+}
+
+// ask returns what a node answered; failed: certainly nothing happened.
+func (w *clients) ask(p *process, key string, in input) (out output, failed bool) {
+	ctx, k, o := context.Background(), []byte(key), kv.Options{}
+	var err error
+	switch in.kind {
+	case get:
+		var v []byte
+		if v, _, err = p.node.Get(ctx, nil, k, o); err == nil {
+			if out.value, err = strconv.Atoi(string(v)); err != nil {
+				w.c.t.Errorf("a value that nobody wrote: %q", v)
+			}
+		}
+	case set:
+		_, err = p.node.Set(ctx, k, []byte(strconv.Itoa(in.value)), o)
+	case remove:
+		err = p.node.Remove(ctx, k, o)
+	case wipe:
+		err = p.node.Clear(ctx, kv.Options{Deadline: time.Now().Add(2 * time.Second)})
+	}
+	var u *kv.Unavailable
+	switch {
+	case err == nil:
+		return out, false
+	case errors.Is(err, kv.ErrMissing):
+		return output{missing: true}, false
+	case errors.As(err, &u) && u.Outcome == kv.None:
+		return output{}, true
+	case errors.As(err, &u):
+		return output{unknown: true}, false
+	}
+	w.c.t.Errorf("%s of %s at %s: %v", in.kind, key, p.name, err)
+	return output{unknown: true}, false
+}

@@ -1,0 +1,198 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"viakv/api/kv"
+	"viakv/node"
+	"viakv/node/transport"
+	"viakv/node/transport/simnet"
+)
+
+// cluster is a set of processes that can be started and killed.
+type cluster struct {
+	t      testing.TB
+	net    *simnet.Network
+	random *rand.Rand
+	seeds  []transport.Address
+	log    *zap.Logger
+
+	mu        sync.Mutex
+	processes map[string]*process
+}
+
+// process is one boot of a node.
+type process struct {
+	name   string
+	node   *node.Node
+	cancel context.CancelFunc
+	ended  chan struct{}
+	dead   chan struct{} // closed at the kill: what it answers from then on reaches nobody
+	paused bool
+}
+
+func newCluster(t testing.TB, net *simnet.Network, seed uint64, names ...string) *cluster {
+	c := &cluster{t: t, net: net, random: rand.New(rand.NewPCG(seed, 1)), processes: map[string]*process{}, log: zap.NewNop()}
+	if *verbose {
+		c.log = zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel))
+	}
+	for _, n := range names {
+		c.seeds = append(c.seeds, address(n))
+	}
+	for _, n := range names {
+		c.start(n, c.seeds)
+	}
+	return c
+}
+
+func address(name string) transport.Address { return transport.Address(name + ":9080") }
+
+// start boots a node with an empty memory.
+func (c *cluster) start(name string, seeds []transport.Address) *process {
+	p := &process{name: name, ended: make(chan struct{}), dead: make(chan struct{})}
+	n, err := node.New(node.Config{
+		Name: name, HTTP: name + ":8080", Peer: address(name), Seeds: seeds, Logger: c.log.Named(name),
+		Random: rand.New(rand.NewPCG(c.random.Uint64(), c.random.Uint64())), Timeout: 500 * time.Millisecond,
+		NewTransport: func(h transport.Handler) (transport.Transport, error) { return c.net.Node(address(name), h), nil },
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	p.node = n
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	go func() {
+		defer close(p.ended)
+		if err := n.Run(ctx); err != nil {
+			c.t.Errorf("%s: %v", name, err)
+		}
+	}()
+	c.mu.Lock()
+	c.processes[name] = p
+	c.mu.Unlock()
+	return p
+}
+
+// kill ends a process as kill -9 does: from one moment to the next nothing of it is heard.
+func (c *cluster) kill(name string) {
+	c.mu.Lock()
+	p := c.processes[name]
+	delete(c.processes, name)
+	c.mu.Unlock()
+	c.net.Kill(address(name))
+	close(p.dead)
+	p.cancel()
+	<-p.ended
+}
+
+func (c *cluster) stop() {
+	for _, p := range c.running() {
+		c.kill(p.name)
+	}
+}
+
+func (c *cluster) running() []*process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []*process
+	for _, p := range c.processes {
+		out = append(out, p)
+	}
+	return out
+}
+
+func (c *cluster) get(name string) *process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.processes[name]
+}
+
+// newest returns the status with the highest epoch among the running nodes.
+func (c *cluster) newest() kv.Status {
+	var best kv.Status
+	for _, p := range c.running() {
+		if s := p.node.Status(); s.Epoch > best.Epoch && s.State != "left" {
+			best = s
+		}
+	}
+	return best
+}
+
+// weak counts the slots that hold no complete memory: vacant, rebuilding, or not even running; and the node that is about to become one.
+func (c *cluster) weak() (weak int, status kv.Status) {
+	status = c.newest()
+	for _, m := range status.Members {
+		p := c.get(m.Name)
+		if m.State != "active" || p == nil || p.node.Status().State != "active" {
+			weak++
+		}
+	}
+	return weak, status
+}
+
+// await polls in virtual time.
+func (c *cluster) await(what string, within time.Duration, ok func() bool) bool {
+	for end := time.Now().Add(within); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.t.Errorf("within %v of virtual time: not %s; %s", within, what, c.describe())
+			return false
+		}
+	}
+	return true
+}
+
+// whole reports whether all slots are active, nothing is unsettled and all running nodes know it.
+func (c *cluster) whole(n int) bool {
+	s := c.newest()
+	if len(s.Members) != n || s.Unsettled != "" {
+		return false
+	}
+	for _, m := range s.Members {
+		p := c.get(m.Name)
+		if m.State != "active" || p == nil {
+			return false
+		}
+		if own := p.node.Status(); own.Epoch != s.Epoch || own.State != "active" {
+			return false
+		}
+	}
+	return true
+}
+
+// equal reports whether all members hold the same.
+func (c *cluster) equal() bool {
+	digest := ""
+	for _, m := range c.newest().Members {
+		p := c.get(m.Name)
+		if p == nil {
+			return false
+		}
+		switch d := p.node.Status().Digest; {
+		case digest == "":
+			digest = d
+		case d != digest:
+			return false
+		}
+	}
+	return digest != ""
+}
+
+func (c *cluster) describe() string {
+	s := ""
+	for _, p := range c.running() {
+		st := p.node.Status()
+		s += fmt.Sprintf("\n  %s: %s epoch %d n %d digest %s %s", p.name, st.State, st.Epoch, st.N, st.Digest, st.Reason)
+		for _, m := range st.Members {
+			s += fmt.Sprintf(" %s=%s", m.Name, m.State)
+		}
+	}
+	return s
+}

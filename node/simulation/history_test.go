@@ -1,0 +1,153 @@
+package simulation
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"sort"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// kind is what a client asked for.
+type kind uint8
+
+const (
+	get kind = iota
+	set
+	remove
+	wipe // clear, as one key sees it: a write of nothing
+)
+
+func (k kind) String() string { return [...]string{"get", "set", "rm", "clear"}[k] }
+
+type input struct {
+	kind  kind
+	value int
+}
+
+// output of an operation. Unknown ones may have happened or not, at any time until the end.
+type output struct {
+	value   int // of get; zero: missing
+	missing bool
+	unknown bool
+}
+
+// history is what the clients saw, by key.
+type history struct {
+	mu     sync.Mutex
+	began  time.Time
+	keys   map[string][]porcupine.Operation
+	clears []porcupine.Operation
+	values int
+	counts map[string]int
+}
+
+func newHistory() *history {
+	return &history{began: time.Now(), keys: map[string][]porcupine.Operation{}, counts: map[string]int{}}
+}
+
+func (h *history) now() int64 { return time.Since(h.began).Nanoseconds() }
+
+// value returns one that nobody has written before.
+func (h *history) value() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.values++
+	return h.values
+}
+
+// add notes an operation that was called at a time and has just ended.
+func (h *history) add(client int, key string, in input, out output, called int64) {
+	op := porcupine.Operation{ClientId: client, Input: in, Output: out, Call: called, Return: h.now()}
+	if out.unknown {
+		op.Return = math.MaxInt64 // it may take effect at any later time
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	name := in.kind.String()
+	if out.unknown {
+		name += "?"
+	}
+	h.counts[name]++
+	switch {
+	case out.unknown && in.kind == get: // says nothing
+	case in.kind == wipe:
+		h.clears = append(h.clears, op)
+	default:
+		h.keys[key] = append(h.keys[key], op)
+	}
+}
+
+// specification of one key: a register with a remove that is a test-and-clear.
+var specification = porcupine.Model{
+	Init: func() any { return 0 },
+	Step: func(state, in, out any) (bool, any) {
+		v, i, o := state.(int), in.(input), out.(output)
+		switch i.kind {
+		case get:
+			return o.value == v, v
+		case set:
+			return true, i.value
+		case wipe:
+			return true, 0
+		}
+		switch {
+		case o.unknown:
+			return true, 0
+		case o.missing:
+			return v == 0, v
+		}
+		return v != 0, 0
+	},
+	DescribeOperation: func(in, out any) string {
+		i, o := in.(input), out.(output)
+		s := i.kind.String()
+		switch {
+		case i.kind == set:
+			s = fmt.Sprintf("set %d", i.value)
+		case i.kind == get:
+			s = fmt.Sprintf("get → %d", o.value)
+		case o.missing:
+			s += " → missing"
+		}
+		if o.unknown {
+			s += " ?"
+		}
+		return s
+	},
+}
+
+// checkTime bounds the search for one key. A search that does not end is no pass.
+const checkTime = 30 * time.Second
+
+// check fails the test when a key's history has no legal order, with a picture of it.
+func (h *history) check(t testing.TB, seed uint64) {
+	t.Helper()
+	keys := make([]string, 0, len(h.keys))
+	for k := range h.keys {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, key := range keys {
+		ops := append(append([]porcupine.Operation(nil), h.keys[key]...), h.clears...)
+		for i := range ops {
+			ops[i].ClientId = i // an operation of unknown outcome overlaps its client's later ones
+		}
+		result, info := porcupine.CheckOperationsVerbose(specification, ops, checkTime)
+		if result == porcupine.Ok {
+			continue
+		}
+		picture := ""
+		if f, err := os.CreateTemp("", fmt.Sprintf("viakv-seed-%d-%s-*.html", seed, key)); err == nil {
+			if porcupine.Visualize(specification, info, f) == nil {
+				picture = f.Name()
+			}
+			_ = f.Close()
+		}
+		t.Errorf("seed %d: the history of %s is %s; picture: %s", seed, key, result, picture)
+	}
+}

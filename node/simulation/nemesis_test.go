@@ -1,0 +1,145 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// nemesis breaks a cluster at random, within what it promises to bear (M11).
+type nemesis struct {
+	c      *cluster
+	r      *rand.Rand
+	resize bool // joins and leaves between 3 and 5
+	log    []string
+	spare  int // names of joiners
+}
+
+func (n *nemesis) note(format string, args ...any) {
+	n.log = append(n.log, fmt.Sprintf("%8.3f ", time.Since(epoch).Seconds())+fmt.Sprintf(format, args...))
+}
+
+// epoch is when every bubble's clock begins.
+var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (n *nemesis) ms(from, to int) time.Duration {
+	return time.Duration(from+n.r.IntN(to-from)) * time.Millisecond
+}
+
+// run makes one fault after another until the end, and then heals everything.
+func (n *nemesis) run(until time.Time) {
+	for time.Now().Before(until) {
+		time.Sleep(n.ms(30, 400))
+		all := n.c.running()
+		if len(all) == 0 {
+			continue
+		}
+		p := all[n.r.IntN(len(all))]
+		switch x := n.r.IntN(100); {
+		case x < 30:
+			n.crash(p)
+		case x < 50:
+			n.pause(p)
+		case x < 65:
+			n.isolate(p)
+		case x < 80:
+			n.oneWay(p, all[n.r.IntN(len(all))])
+		case n.resize:
+			n.change()
+		}
+	}
+	n.c.net.HealAll()
+}
+
+// crash kills a node and boots it again, sometimes twice in a row; only while so many others are whole that nothing may be lost.
+func (n *nemesis) crash(p *process) {
+	weak, s := n.c.weak()
+	itself := n.isWeak(p, s.Members == nil)
+	if bear := min(s.W, s.N/2+1) - 1; !itself && weak >= bear || s.N == 0 {
+		return
+	}
+	n.note("kill %s", p.name)
+	n.c.kill(p.name)
+	time.Sleep(n.ms(1, 300))
+	n.note("boot %s", p.name)
+	n.c.start(p.name, n.c.seeds)
+}
+
+// isWeak reports whether the process counts for nothing anyway.
+func (n *nemesis) isWeak(p *process, unknown bool) bool {
+	return !unknown && p.node.Status().State != "active"
+}
+
+func (n *nemesis) pause(p *process) {
+	d := n.ms(20, 1200)
+	n.note("pause %s for %v", p.name, d)
+	n.c.net.Pause(address(p.name))
+	p.paused = true
+	go func() {
+		time.Sleep(d)
+		p.paused = false
+		n.c.net.Resume(address(p.name))
+	}()
+}
+
+func (n *nemesis) isolate(p *process) {
+	d := n.ms(30, 1500)
+	n.note("isolate %s for %v", p.name, d)
+	for _, o := range n.c.running() {
+		n.cut(p, o, d)
+		n.cut(o, p, d)
+	}
+}
+
+func (n *nemesis) oneWay(from, to *process) {
+	d := n.ms(30, 1500)
+	n.note("cut %s to %s for %v", from.name, to.name, d)
+	n.cut(from, to, d)
+}
+
+func (n *nemesis) cut(from, to *process, d time.Duration) {
+	if from == to {
+		return
+	}
+	n.c.net.Cut(address(from.name), address(to.name))
+	go func() {
+		time.Sleep(d)
+		n.c.net.Heal(address(from.name), address(to.name))
+	}()
+}
+
+// change starts a join or a leave; its answer is not waited for.
+func (n *nemesis) change() {
+	weak, s := n.c.weak()
+	if weak > 0 || s.Unsettled != "" || s.N == 0 {
+		return
+	}
+	if s.N < 5 && (s.N == 3 || n.r.IntN(2) == 0) {
+		name := fmt.Sprint("j", n.spare)
+		n.spare++
+		via := s.Members[n.r.IntN(len(s.Members))].Name
+		n.note("join of %s by %s", name, via)
+		p := n.c.start(name, nil)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			_ = p.node.Join(ctx, string(address(via)))
+		}()
+		return
+	}
+	leaver := s.Members[n.r.IntN(len(s.Members))].Name
+	n.note("leave of %s", leaver)
+	if p := n.c.get(n.anyName()); p != nil {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			_, _ = p.node.Leave(ctx, leaver, false)
+		}()
+	}
+}
+
+func (n *nemesis) anyName() string {
+	all := n.c.running()
+	return all[n.r.IntN(len(all))].name
+}

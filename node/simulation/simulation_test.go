@@ -1,0 +1,107 @@
+package simulation
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"viakv/node/transport/simnet"
+)
+
+var (
+	oneSeed = flag.Uint64("sim.seed", 0, "run this seed only")
+	runFor  = flag.Duration("sim.for", 0, "run as many seeds as fit in this real time")
+	perTest = flag.Int("sim.seeds", 4, "seeds of each shape")
+	verbose = flag.Bool("sim.log", false, "log what the nodes log")
+)
+
+// shape is one kind of run.
+type shape struct {
+	name   string
+	nodes  int
+	resize bool
+	harsh  bool
+	mix    mix
+	keys   int
+}
+
+var shapes = []shape{
+	{name: "three", nodes: 3, mix: mix{set: 25, remove: 15, wipe: 0}, keys: 4},
+	{name: "three-harsh", nodes: 3, harsh: true, mix: mix{set: 25, remove: 15, wipe: 1}, keys: 3},
+	{name: "three-removes", nodes: 3, harsh: true, mix: mix{set: 20, remove: 50}, keys: 2},
+	{name: "five", nodes: 5, mix: mix{set: 25, remove: 15, wipe: 1}, keys: 4},
+	{name: "resize", nodes: 3, resize: true, mix: mix{set: 25, remove: 15, wipe: 1}, keys: 4},
+}
+
+// Times of one run, virtual.
+const (
+	formTime   = 20 * time.Second
+	faultTime  = 20 * time.Second
+	repairTime = 60 * time.Second
+)
+
+func TestSimulation(t *testing.T) {
+	if *oneSeed != 0 {
+		for _, s := range shapes {
+			t.Run(fmt.Sprintf("%s/%d", s.name, *oneSeed), func(t *testing.T) { simulate(t, s, *oneSeed) })
+		}
+		return
+	}
+	began := time.Now()
+	for i := 0; ; i++ {
+		if *runFor > 0 && time.Since(began) > *runFor || *runFor == 0 && i >= *perTest {
+			return
+		}
+		for _, s := range shapes {
+			seed := uint64(i + 1)
+			if *runFor > 0 {
+				seed = uint64(began.UnixNano()) + uint64(i)
+			}
+			if !t.Run(fmt.Sprintf("%s/%d", s.name, seed), func(t *testing.T) { simulate(t, s, seed) }) {
+				return
+			}
+		}
+	}
+}
+
+// simulate runs one seed: a cluster forms, is broken while clients use it, heals, and must then be whole, equal and legal.
+func simulate(t *testing.T, s shape, seed uint64) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := simnet.Config{Seed: seed, Loss: 0.01, Duplicate: 0.03}
+		if s.harsh {
+			cfg.Delay, cfg.Loss = simnet.Harsh, 0.02
+		}
+		watch := newWatch(t)
+		cfg.Observe = watch.see
+		var names []string
+		for i := range s.nodes {
+			names = append(names, string(rune('a'+i)))
+		}
+		c := newCluster(t, simnet.New(cfg), seed, names...)
+		defer c.stop()
+		if !c.await("formed", formTime, func() bool { return c.whole(s.nodes) }) {
+			return
+		}
+		h := newHistory()
+		w := &clients{c: c, h: h, cluster: c.newest().Cluster, mix: s.mix, keys: s.keys, stop: make(chan struct{})}
+		w.start(4, seed)
+		n := &nemesis{c: c, r: rand.New(rand.NewPCG(seed, 2)), resize: s.resize}
+		n.run(time.Now().Add(faultTime))
+		c.await("whole again", repairTime, func() bool { return c.whole(c.newest().N) })
+		time.Sleep(time.Second)
+		w.end()
+		c.await("equal", repairTime, c.equal)
+		h.check(t, seed)
+		if t.Failed() {
+			for _, line := range n.log {
+				t.Log(line)
+			}
+		}
+		if testing.Verbose() {
+			t.Logf("%v of virtual time, %v, epoch %d", time.Since(epoch).Round(time.Millisecond), h.counts, c.newest().Epoch)
+		}
+	})
+}

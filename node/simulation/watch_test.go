@@ -1,0 +1,87 @@
+package simulation
+
+import (
+	"sync"
+	"testing"
+
+	"viakv/node/transport/simnet"
+	"viakv/node/wire"
+	"viakv/quorum/version"
+)
+
+// watch holds invariants against every message that is delivered.
+//
+//	I1. A tag is minted once: no two different values of a key carry one tag.
+//	I2. Only one incarnation of an address acknowledges writes of an epoch.
+//	I3. An acknowledgement is given at the epoch of its request (D2).
+type watch struct {
+	t testing.TB
+
+	mu     sync.Mutex
+	values map[minted]string
+	acked  map[ackedAt]version.Incarnation
+}
+
+type minted struct {
+	key string
+	tag version.Tag
+}
+
+type ackedAt struct {
+	address string
+	cluster uint64
+	epoch   version.Epoch
+}
+
+func newWatch(t testing.TB) *watch {
+	return &watch{t: t, values: map[minted]string{}, acked: map[ackedAt]version.Incarnation{}}
+}
+
+func (w *watch) see(m simnet.Message) {
+	request := m.Payload
+	if m.Reply {
+		request = m.Request
+	}
+	op, stamp, body, err := wire.ParseRequest(request)
+	if err != nil || op != wire.Store && op != wire.Vote {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !m.Reply {
+		w.request(body)
+		return
+	}
+	r, err := wire.ParseReply(m.Payload)
+	if err != nil {
+		w.t.Errorf("a reply that cannot be read: %v", err)
+		return
+	}
+	if r.Status != wire.OK {
+		return
+	}
+	if r.Epoch != stamp.Epoch {
+		w.t.Errorf("I3: %s acknowledged at epoch %d what was sent at %d", m.From, r.Epoch, stamp.Epoch)
+	}
+	at := ackedAt{string(m.From), stamp.Cluster, stamp.Epoch}
+	if who, seen := w.acked[at]; seen && who != stamp.To {
+		w.t.Errorf("I2: incarnations %d and %d of %s both acknowledged at epoch %d", who, stamp.To, m.From, stamp.Epoch)
+	}
+	w.acked[at] = stamp.To
+}
+
+func (w *watch) request(body []byte) {
+	s, err := wire.ParseStore(body)
+	if err != nil {
+		w.t.Errorf("a store that cannot be read: %v", err)
+		return
+	}
+	if s.Record.Tag.Removed {
+		return
+	}
+	id := minted{string(s.Key), s.Record.Tag}
+	if v, seen := w.values[id]; seen && v != string(s.Record.Value) {
+		w.t.Errorf("I1: %s was given %v twice: %q and %q", s.Key, s.Record.Tag, v, s.Record.Value)
+	}
+	w.values[id] = string(s.Record.Value)
+}

@@ -1,0 +1,92 @@
+package tcp
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"viakv/node/transport"
+)
+
+type waiting chan struct{}
+
+func (w waiting) Complete(*transport.Call) { w <- struct{}{} }
+
+// echo answers with 200 bytes in place, or, where the first byte says so, with the request after a while.
+type echo struct {
+	slow func(ctx context.Context, request []byte) []byte
+}
+
+const slowly = 1
+
+func (e echo) ServeInline(dst, request []byte) ([]byte, bool) {
+	if len(request) > 0 && request[0] == slowly {
+		return dst, false
+	}
+	n := 200
+	if len(request) > 0 {
+		n = int(request[0])
+	}
+	for range n {
+		dst = append(dst, 'x')
+	}
+	return dst, true
+}
+
+func (e echo) Serve(ctx context.Context, dst, request []byte) []byte {
+	if e.slow != nil {
+		return append(dst, e.slow(ctx, request)...)
+	}
+	return append(dst, request...)
+}
+
+// pair is two transports on loopback, the first of which calls the second.
+type pair struct {
+	a, b               *Transport
+	addressA, addressB transport.Address
+	stopA, stopB       func()
+}
+
+func newPair(t testing.TB, change func(a, b *Config)) *pair {
+	t.Helper()
+	var configs [2]Config
+	var addresses [2]transport.Address
+	for i := range configs {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses[i] = transport.Address(l.Addr().String())
+		configs[i] = Config{Listener: l, Handler: echo{}, Name: string(rune('a' + i))}
+	}
+	if change != nil {
+		change(&configs[0], &configs[1])
+	}
+	p := &pair{addressA: addresses[0], addressB: addresses[1]}
+	p.a, p.stopA = run(t, configs[0])
+	p.b, p.stopB = run(t, configs[1])
+	return p
+}
+
+// run starts a transport; the returned function stops it and waits.
+func run(t testing.TB, c Config) (*Transport, func()) {
+	t.Helper()
+	tr, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- tr.Run(ctx) }()
+	for !tr.spawn(func(context.Context) {}) { //nolint:revive // until Run runs
+	}
+	stop := func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		ended <- nil
+	}
+	t.Cleanup(stop)
+	return tr, stop
+}
