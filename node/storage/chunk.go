@@ -67,6 +67,17 @@ func (t *table) move(c *chunk, n int) packed.Block {
 	return block
 }
 
+// tidy moves one block to a fuller extent if that helps, and goes on to the next bucket. It runs once for each block that changes its
+// size: so a store whose sizes drift is packed anew by and by, at the pace of the drift.
+func (t *table) tidy() {
+	if t.hand++; t.hand >= t.count() {
+		t.hand = 0
+	}
+	if c := &t.bucket(t.hand).chunk; c.cap != 0 && t.space.pool.Sparse(c.block) {
+		t.move(c, int(c.used))
+	}
+}
+
 // release frees a chunk's block.
 func (t *table) release(c *chunk) {
 	t.space.pool.Free(c.block)

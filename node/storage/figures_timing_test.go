@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,8 @@ import (
 //
 // Times depend on the machine and on what else it does: what counts are the ratios within one run. Each subject is loaded, measured
 // and dropped before the next, so that neither pays for the other's garbage.
+var hugeFlag = flag.Bool("huge", false, "the Lookups benchmark uses huge pages")
+
 var keysFlag = flag.Int("keys", keysDefault(), "keys of the Figures benchmark (also VIAKV_BENCH_KEYS)")
 
 func keysDefault() int {
@@ -216,12 +219,19 @@ func both(n int, f func(from, to int)) time.Duration {
 	return time.Since(begin)
 }
 
-func collectorCPU() float64 {
-	var s debug.GCStats
-	debug.ReadGCStats(&s)
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.GCCPUFraction
+// collectorShare returns a function that gives the collector's part of the CPU time since.
+func collectorShare() func() float64 {
+	read := func() (collector, all float64) {
+		runtime.GC() // the runtime brings these up to date at the end of a cycle
+		m := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/cpu/classes/user:cpu-seconds"}}
+		metrics.Read(m)
+		return m[0].Value.Float64(), m[0].Value.Float64() + m[1].Value.Float64()
+	}
+	collector, all := read()
+	return func() float64 {
+		c, a := read()
+		return (c - collector) / (a - all)
+	}
 }
 
 func BenchmarkFigures(b *testing.B) {
@@ -255,8 +265,9 @@ func BenchmarkFigures(b *testing.B) {
 
 func figures(b *testing.B, build func() subject) {
 	n := *keysFlag
-	debug.FreeOSMemory()
+	debug.FreeOSMemory() // what the subject before has left
 	before := residentBytes()
+	share := collectorShare()
 	x := build()
 	defer x.close()
 
@@ -295,6 +306,7 @@ func figures(b *testing.B, build func() subject) {
 	})
 
 	tail(b, x, n, &counter)
+	b.ReportMetric(share()*100, "gc-%cpu")
 	scans(b, x, n, &counter)
 	churn(b, x, n, &counter, before)
 }
@@ -322,7 +334,6 @@ func tail(b *testing.B, x subject, n int, counter *int) {
 	slices.Sort(times)
 	b.ReportMetric(float64(times[len(times)*999/1000])/1e3, "set-p99.9-us")
 	b.ReportMetric(float64(times[len(times)*9999/10000])/1e3, "set-p99.99-us")
-	b.ReportMetric(collectorCPU()*100, "gc-%cpu")
 }
 
 // scans measures a walk over all pairs while another goroutine sets.
@@ -380,7 +391,10 @@ func churn(b *testing.B, x subject, n int, counter *int, before int64) {
 	})
 	b.ReportMetric(float64(residentBytes()-before)/float64(live.Load()), "churn-rss/live")
 	if s, ok := x.(storeSubject); ok {
-		b.ReportMetric(float64(s.s.Bytes())/float64(live.Load()), "churn-bytes/live")
+		st, l := s.s.Stats(), float64(live.Load())
+		b.ReportMetric(float64(st.Bytes)/l, "churn-bytes/live")
+		b.ReportMetric(float64(st.Extents.Blocks)/l, "churn-blocks/live")
+		b.ReportMetric(float64(st.UsedBytes)/l, "churn-used/live")
 	}
 }
 

@@ -256,7 +256,7 @@ func (x *machine) purge(t *rapid.T) {
 	slices.SortFunc(list, func(a, b Tombstone) int { return bytes.Compare(a.Key, b.Key) })
 	list = list[:rapid.IntRange(0, len(list)).Draw(t, "tombstones")]
 	for i := range list {
-		switch rapid.SampledFrom([]string{"exact", "exact", "other owner", "other tag", "live"}).Draw(t, "kind") {
+		switch rapid.SampledFrom([]string{"exact", "exact", "other owner", "other tag", "live", "absent"}).Draw(t, "kind") {
 		case "exact":
 			want++
 			seen[string(list[i].Key)] = true
@@ -264,6 +264,9 @@ func (x *machine) purge(t *rapid.T) {
 			list[i].Owner.Sequence += 5
 		case "other tag":
 			list[i].Tag.Counter++
+		case "absent":
+			list[i].Key = append([]byte("no "), list[i].Key...)
+			list[i].Hash = testSeed.Hash(list[i].Key)
 		case "live":
 			list[i].Tag.Removed = false
 		}
@@ -356,38 +359,41 @@ func drawRank(t *rapid.T, label string) keyspace.Rank {
 }
 
 // A store is a map with merge, whatever happens to its buckets.
-func TestStoreIsAMapWithMerge(t *testing.T) {
-	crowd := crowded(120)
-	rapid.Check(t, func(t *rapid.T) {
-		// A small target makes tables of a few records split and merge all the time.
-		target := rapid.SampledFrom([]int64{300, 1000, bucketTarget, 1 << 30}).Draw(t, "target")
-		x := machine{s: newStore(testConfig, target), m: model{records: map[string]version.Record{}}}
-		defer x.s.Close()
-		for i := range 40 {
-			x.keys = append(x.keys, fmt.Sprintf("key-%d", i))
-		}
-		x.keys = append(x.keys, string(payload(256, version.Tag{})), "\x00", crowd[0])
-		x.keys = append(x.keys, crowd...)
-		t.Repeat(map[string]func(*rapid.T){
-			"put":     x.put,
-			"crowd":   x.crowd,
-			"crowd2":  x.crowd,
-			"vote":    x.vote,
-			"get":     x.get,
-			"stale":   x.stale,
-			"advance": x.advance,
-			"purge":   x.purge,
-			"compare": x.compare,
-			"walk":    x.walk,
-			"": func(t *rapid.T) {
-				if st := x.s.Stats(); int(st.Keys+st.Tombstones) != len(x.m.records) {
-					t.Fatalf("%d keys and %d tombstones, want %d together", st.Keys, st.Tombstones, len(x.m.records))
-				}
-			},
-		})
-		x.walk(t)
-		verify(t, x.s)
+func TestStoreIsAMapWithMerge(t *testing.T) { rapid.Check(t, storeIsAMap) }
+
+func FuzzStore(f *testing.F) { f.Fuzz(rapid.MakeFuzz(storeIsAMap)) }
+
+var crowd = crowded(120)
+
+func storeIsAMap(t *rapid.T) {
+	// A small target makes tables of a few records split and merge all the time.
+	target := rapid.SampledFrom([]int64{300, 1000, bucketTarget, 1 << 30}).Draw(t, "target")
+	x := machine{s: newStore(testConfig, target), m: model{records: map[string]version.Record{}}}
+	defer x.s.Close()
+	for i := range 40 {
+		x.keys = append(x.keys, fmt.Sprintf("key-%d", i))
+	}
+	x.keys = append(x.keys, string(payload(256, version.Tag{})), "\x00", crowd[0])
+	x.keys = append(x.keys, crowd...)
+	t.Repeat(map[string]func(*rapid.T){
+		"put":     x.put,
+		"crowd":   x.crowd,
+		"crowd2":  x.crowd,
+		"vote":    x.vote,
+		"get":     x.get,
+		"stale":   x.stale,
+		"advance": x.advance,
+		"purge":   x.purge,
+		"compare": x.compare,
+		"walk":    x.walk,
+		"": func(t *rapid.T) {
+			if st := x.s.Stats(); int(st.Keys+st.Tombstones) != len(x.m.records) {
+				t.Fatalf("%d keys and %d tombstones, want %d together", st.Keys, st.Tombstones, len(x.m.records))
+			}
+		},
 	})
+	x.walk(t)
+	verify(t, x.s)
 }
 
 // crowded returns keys of one partition that share the low bits of their hashes.

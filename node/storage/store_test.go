@@ -110,6 +110,33 @@ func TestSizesOutOfBoundsAreRefusedAndNothingIsStored(t *testing.T) {
 	verify(t, s)
 }
 
+// Sizes drift and half of the keys go: what is left does not keep the extents of what was (tidy).
+func TestDriftingSizesLeaveNoHoles(t *testing.T) {
+	s := open(t, testConfig)
+	const n = 100_000
+	r := rand.New(rand.NewPCG(8, 8))
+	value := strings.Repeat("v", 400)
+	for round := range uint64(3) {
+		for i := range n {
+			put(t, s, fmt.Sprintf("k%d", i), live(round+1, value[:20+r.IntN(160)]))
+		}
+	}
+	for i := range n {
+		key := fmt.Sprintf("k%d", i)
+		if i%2 == 0 {
+			put(t, s, key, dead(9, 1))
+			purgeOne(s, key, dead(9, 1))
+		} else {
+			put(t, s, key, live(9, value[:150+r.IntN(100)]))
+		}
+	}
+	st := s.Stats()
+	if st.Bytes > st.DataBytes*3/2 || st.Extents.Blocks > st.UsedBytes*6/5 {
+		t.Fatalf("%.2f bytes for a byte of data, %.2f for a byte of blocks: %+v", float64(st.Bytes)/float64(st.DataBytes), float64(st.Bytes)/float64(st.Extents.Blocks), st)
+	}
+	verify(t, s)
+}
+
 // Two nodes whose tables have grown and shrunk in different ways compare any range.
 func TestDigestsDoNotDependOnTheTablesState(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))

@@ -24,6 +24,8 @@ type table struct {
 	blocks int64 // bytes of blocks
 	data   int64 // bytes of keys, metadata and values
 
+	hand uint64 // the bucket that tidy looks at next
+
 	segments [][]bucket // segmentBuckets each; only the first can be shorter
 	links    []chunk    // the blocks of chains but the first (S6)
 	spare    uint32     // the first unused link plus one; they are linked by next
@@ -134,12 +136,12 @@ func (t *table) insert(h keyspace.Hash, key, meta []byte, rec *version.Record) {
 
 // replace changes a record that is there.
 func (t *table) replace(h keyspace.Hash, at place, have *version.Record, meta []byte, rec *version.Record) {
-	was := t.space.key.of(h, have.Tag, have.Owner) // have borrows the block
+	before := t.space.key.of(h, have.Tag, have.Owner) // have borrows the block
 	old := at.block.At(at.slot)
 	value := valueOf(rec)
 	t.data += int64(len(meta) + len(value) - len(old.Meta) - len(old.Value))
-	t.account(at.bucket, t.space.key.of(h, rec.Tag, rec.Owner), was)
-	length := at.block.Replaced(at.slot, len(meta), len(value))
+	t.account(at.bucket, t.space.key.of(h, rec.Tag, rec.Owner), before)
+	was, length := len(at.block), at.block.Replaced(at.slot, len(meta), len(value))
 	if length > packed.MaxBytes {
 		key := append([]byte(nil), old.Key...) // as rare as chains are
 		t.drop(at)
@@ -150,6 +152,9 @@ func (t *table) replace(h keyspace.Hash, at place, have *version.Record, meta []
 			at.block = t.move(at.chunk, length)
 		}
 		t.resized(at.chunk, at.block.Replace(at.slot, meta, value))
+	}
+	if length != was {
+		t.tidy()
 	}
 	if t.used > t.space.target*int64(t.count()) {
 		t.grow()
@@ -164,6 +169,7 @@ func (t *table) remove(h keyspace.Hash, at place, have *version.Record) {
 	r := at.block.At(at.slot)
 	t.data -= int64(len(r.Key) + len(r.Meta) + len(r.Value))
 	t.drop(at)
+	t.tidy()
 	t.shrink()
 }
 

@@ -13,10 +13,10 @@ const Bytes = 1 << extentBits
 const (
 	extentBits = 17
 	mapWords   = Bytes / MinBytes / 64
-	none       = ^uint32(0)
 
-	// reserve is how many empty extents stay resident for the next class that needs one: 32 MiB.
-	reserve = 32 << 20 / Bytes
+	// Empty extents stay resident for the next class that needs one: 4 MiB of them, and a thirty-second part of what is in use.
+	reserve      = 4 << 20 / Bytes
+	reserveShare = 32
 )
 
 // Ref names a block: its place in the concatenation of all regions.
@@ -26,7 +26,8 @@ type Ref uint64
 type Pool struct {
 	huge    bool
 	classes [classes]class
-	inUse   atomic.Int64
+	inUse   atomic.Int64 // extents
+	blocks  atomic.Int64 // bytes of the blocks that are out
 
 	mu      sync.Mutex
 	mapped  int    // regions
@@ -44,18 +45,20 @@ type region struct {
 // extent is the book of one extent. The lock of its class guards it while it has one, and else the pool's.
 type extent struct {
 	free       [mapWords]uint64 // bit set: the block is free
-	next, prev uint32           // in its class's list of extents with room, or in the pool's stack
+	next, prev uint32           // in a list of its class, or in the pool's stack: an extent plus one, zero ends it
 	room       uint16           // free blocks
 	class      uint8
 }
 
-// class is one block size.
+// class is one block size. Its extents with room are listed by how full they are, and the fullest serve first: so the emptier ones
+// may run dry and go back to the pool, which is what keeps a store compact whose sizes drift.
 type class struct {
-	mu     sync.Mutex
-	listed bool   // head is meant; the zero value is an empty list
-	head   uint32 // extents with room; those that were full come first, so that the emptier ones may run dry
-	out    int64  // blocks handed out
+	mu    sync.Mutex
+	heads [shares]uint32 // an extent plus one; zero ends a list
 }
+
+// shares is the number of lists of a class: extents with up to an eighth of their blocks free, up to two, and so on.
+const shares = 8
 
 type stack struct {
 	top uint32 // the extent plus one
@@ -83,18 +86,17 @@ func (p *Pool) Allocate(n int) (Ref, int) {
 	c := &p.classes[k]
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.listed {
-		i := p.take()
+	i, ok := c.fullest()
+	if !ok {
+		i = p.take()
 		p.extent(i).begin(k)
 		c.push(p, i)
 	}
-	i := c.head
 	e := p.extent(i)
+	before := e.share()
 	block := e.pop()
-	if e.room == 0 {
-		c.unlink(p, i)
-	}
-	c.out++
+	c.relist(p, i, before)
+	p.blocks.Add(int64(size))
 	return Ref(uint64(i)<<extentBits + uint64(block*size)), size
 }
 
@@ -106,20 +108,43 @@ func (p *Pool) Free(r Ref) {
 	size := classBytes(k)
 	c := &p.classes[k]
 	c.mu.Lock()
+	before := e.share()
 	e.put(int(r&(Bytes-1)) / size)
-	c.out--
-	if e.room == 1 {
-		c.push(p, i)
-	}
+	p.blocks.Add(-int64(size))
 	empty := int(e.room) == Bytes/size
 	if empty {
-		c.unlink(p, i)
+		c.unlink(p, i, before)
+	} else {
+		c.relist(p, i, before)
 	}
 	c.mu.Unlock()
 	if empty {
 		p.giveBack(i)
 	}
 }
+
+// Sparse reports whether it helps to move a block: much of what is in use is free, a quarter of the block's extent among it, and
+// another extent, at least as full, has room for the block. Whoever holds blocks asks now and then, and moves them; the pool cannot, since it does
+// not know the holders. Without that, blocks of sizes that have gone out of use would each keep an extent.
+func (p *Pool) Sparse(r Ref) bool {
+	if inUse := p.InUse(); inUse-p.blocks.Load() < inUse/looseShare {
+		return false
+	}
+	own := uint32(r >> extentBits)
+	e := p.extent(own)
+	c := &p.classes[e.class] // E2
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.share() < shares/4 {
+		return false
+	}
+	// Only to one at least as full: then each move adds to the sum of the squares of what extents hold, and moving ends.
+	i, _ := c.fullest()
+	return i != own && p.extent(i).room <= e.room
+}
+
+// looseShare is the part of what is in use that may be free before blocks are worth moving.
+const looseShare = 10
 
 // Bytes returns a block's memory: the first n bytes, with so much capacity.
 func (p *Pool) Bytes(r Ref, n, capacity int) []byte {
@@ -155,20 +180,23 @@ func (p *Pool) take() uint32 {
 	return i
 }
 
-// giveBack takes an extent whose blocks are all free.
+// giveBack takes an extent whose blocks are all free. What rests above the reserve is given to the system, two extents at a
+// time: so after a clear the resting ones shrink along with their allowance.
 func (p *Pool) giveBack(i uint32) {
 	p.mu.Lock()
-	p.inUse.Add(-1)
-	if p.resting.n < reserve {
-		p.resting.push(p, i)
-		p.mu.Unlock()
-		return
+	defer p.mu.Unlock()
+	inUse := p.inUse.Add(-1)
+	p.resting.push(p, i)
+	for range 2 {
+		if p.resting.n <= reserve+int(inUse/reserveShare) {
+			return
+		}
+		j, _ := p.resting.pop(p)
+		p.mu.Unlock() // a system call; the extent is nobody's meanwhile
+		discard(p.Bytes(Ref(j)<<extentBits, Bytes, Bytes))
+		p.mu.Lock()
+		p.cold.push(p, j)
 	}
-	p.mu.Unlock()
-	discard(p.Bytes(Ref(i)<<extentBits, Bytes, Bytes)) // a system call: not under the lock, and the extent is nobody's
-	p.mu.Lock()
-	p.cold.push(p, i)
-	p.mu.Unlock()
 }
 
 func (s *stack) push(p *Pool, i uint32) {
@@ -187,25 +215,56 @@ func (s *stack) pop(p *Pool) (uint32, bool) {
 	return i, true
 }
 
-func (c *class) push(p *Pool, i uint32) {
-	e := p.extent(i)
-	e.prev, e.next = none, none
-	if c.listed {
-		e.next = c.head
-		p.extent(c.head).prev = i
+// share returns which list of its class an extent belongs to, -1 for a full one.
+func (e *extent) share() int {
+	if e.room == 0 {
+		return -1
 	}
-	c.head, c.listed = i, true
+	return (int(e.room) - 1) * shares / (Bytes / classBytes(int(e.class)))
 }
 
-func (c *class) unlink(p *Pool, i uint32) {
-	e := p.extent(i)
-	if e.next != none {
-		p.extent(e.next).prev = e.prev
+func (c *class) fullest() (uint32, bool) {
+	for _, head := range c.heads {
+		if head != 0 {
+			return head - 1, true
+		}
 	}
-	if e.prev != none {
-		p.extent(e.prev).next = e.next
+	return 0, false
+}
+
+// relist moves an extent to the list of its share, if that is another one than before.
+func (c *class) relist(p *Pool, i uint32, before int) {
+	if p.extent(i).share() != before {
+		c.unlink(p, i, before)
+		c.push(p, i)
+	}
+}
+
+func (c *class) push(p *Pool, i uint32) {
+	e := p.extent(i)
+	share := e.share()
+	if share < 0 {
+		return
+	}
+	e.prev, e.next = 0, c.heads[share]
+	if e.next != 0 {
+		p.extent(e.next - 1).prev = i + 1
+	}
+	c.heads[share] = i + 1
+}
+
+func (c *class) unlink(p *Pool, i uint32, share int) {
+	if share < 0 {
+		return
+	}
+	e := p.extent(i)
+	if e.next != 0 {
+		p.extent(e.next - 1).prev = e.prev
+	}
+	if e.prev != 0 {
+		p.extent(e.prev - 1).next = e.next
 	} else {
-		c.head, c.listed = e.next, e.next != none
+		c.heads[share] = e.next
 	}
 }
 

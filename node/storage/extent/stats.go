@@ -15,15 +15,10 @@ func (p *Pool) InUse() int64 { return p.inUse.Load() * Bytes }
 
 // Stats returns the pool's state. Its parts are taken one after the other.
 func (p *Pool) Stats() (s Stats) {
-	for k := range p.classes {
-		c := &p.classes[k]
-		c.mu.Lock()
-		s.Blocks += c.out * int64(classBytes(k))
-		c.mu.Unlock()
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.InUse = p.InUse()
+	s.Blocks = p.blocks.Load()
 	s.Resting = int64(p.resting.n) * Bytes
 	s.Released = int64(p.cold.n) * Bytes
 	s.Mapped = int64(p.mapped) * regionBytes

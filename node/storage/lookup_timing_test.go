@@ -1,0 +1,168 @@
+package storage
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"viakv/ring/keyspace"
+)
+
+// BenchmarkLookups takes turns between map and store in one run, so that both see the same phase of the machine, and reports
+// the ratios.
+func BenchmarkLookups(b *testing.B) {
+	n := *keysFlag
+	s, err := New(Config{Seed: benchSeed, DigestKey: [2]uint64{1, 2}, HugePages: *hugeFlag})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	subjects := []subject{newMapSubject(), storeSubject{s}}
+	for _, x := range subjects {
+		both(n, func(from, to int) {
+			w := newWorkload()
+			for i := from; i < to; i++ {
+				h := w.at(i)
+				x.set(h, w.key[:], w.record(i, 100))
+			}
+		})
+	}
+	const turn = 200_000
+	var gets, sets, resizes [2]time.Duration
+	dst := make([]byte, 0, 4096)
+	counter := n
+	b.ResetTimer()
+	for range b.N {
+		for k, x := range subjects {
+			w, r := newWorkload(), rand.New(rand.NewPCG(uint64(counter), 2))
+			begin := time.Now()
+			for range turn {
+				h := w.at(r.IntN(n))
+				dst = x.get(h, w.key[:], dst)
+			}
+			gets[k] += time.Since(begin)
+			begin = time.Now()
+			for range turn {
+				counter++
+				h := w.at(r.IntN(n))
+				x.set(h, w.key[:], w.record(counter, 100))
+			}
+			sets[k] += time.Since(begin)
+			begin = time.Now()
+			for range turn {
+				counter++
+				h := w.at(r.IntN(n))
+				x.set(h, w.key[:], w.record(counter, 80+r.IntN(41)))
+			}
+			resizes[k] += time.Since(begin)
+		}
+	}
+	ns := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / turn / float64(b.N) }
+	b.ReportMetric(ns(gets[1]), "get-ns")
+	b.ReportMetric(ns(gets[1])/ns(gets[0]), "get/map")
+	b.ReportMetric(ns(sets[1]), "set-ns")
+	b.ReportMetric(ns(sets[1])/ns(sets[0]), "set/map")
+	b.ReportMetric(ns(resizes[1])/ns(resizes[0]), "resize/map")
+}
+
+// BenchmarkScan walks over all pairs, undisturbed.
+func BenchmarkScan(b *testing.B) {
+	n := *keysFlag
+	s, err := New(Config{Seed: benchSeed, HugePages: *hugeFlag})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	w := newWorkload()
+	for i := range n {
+		h := w.at(i)
+		storeSubject{s}.set(h, w.key[:], w.record(i, 100))
+	}
+	b.Run("pairs", func(b *testing.B) {
+		b.SetBytes(int64(n) * 116)
+		for range b.N {
+			storeSubject{s}.scan(func(_, _ []byte) {})
+		}
+	})
+	b.Run("records", func(b *testing.B) {
+		b.SetBytes(int64(n) * 116)
+		var c Bucket
+		for range b.N {
+			for at := keyspace.Rank(0); ; {
+				s.Copy(at, &c)
+				c.Records(func(Entry) bool { return true })
+				if at = c.Range.To; at == 0 {
+					break
+				}
+			}
+		}
+	})
+	b.Run("sorted", func(b *testing.B) {
+		b.SetBytes(int64(n) * 116)
+		var c Bucket
+		for range b.N {
+			for at := keyspace.Rank(0); ; {
+				s.Copy(at, &c)
+				c.Sort()
+				c.Records(func(Entry) bool { return true })
+				if at = c.Range.To; at == 0 {
+					break
+				}
+			}
+		}
+	})
+	b.Run("copies", func(b *testing.B) {
+		b.SetBytes(int64(n) * 116)
+		var c Bucket
+		for range b.N {
+			for at := keyspace.Rank(0); ; {
+				s.Copy(at, &c)
+				if at = c.Range.To; at == 0 {
+					break
+				}
+			}
+		}
+	})
+}
+
+// BenchmarkHot is the work of an operation itself, on a store that fits the caches.
+func BenchmarkHot(b *testing.B) {
+	s, err := New(Config{Seed: benchSeed})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	w := newWorkload()
+	const n = 5000
+	for i := range n {
+		h := w.at(i)
+		storeSubject{s}.set(h, w.key[:], w.record(i, 100))
+	}
+	dst := make([]byte, 0, 4096)
+	b.Run("hash", func(b *testing.B) {
+		for i := range b.N {
+			_ = w.at(i % n)
+		}
+	})
+	b.Run("get", func(b *testing.B) {
+		for i := range b.N {
+			h := w.at(i % n)
+			_, _, _ = s.Get(0, h, w.key[:], dst)
+		}
+	})
+	counter := n
+	b.Run("set", func(b *testing.B) {
+		for i := range b.N {
+			counter++
+			h := w.at(i % n)
+			_, _ = s.Put(0, h, w.key[:], w.record(counter, 100))
+		}
+	})
+	b.Run("set-resize", func(b *testing.B) {
+		for i := range b.N {
+			counter++
+			h := w.at(i % n)
+			_, _ = s.Put(0, h, w.key[:], w.record(counter, 80+counter*7%41))
+		}
+	})
+}
