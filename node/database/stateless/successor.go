@@ -11,8 +11,8 @@ func Successor(prefix string) (string, bool) {
 		switch {
 		case r == utf8.MaxRune:
 			continue // nothing is above it: the character before must grow
-		case r == '\ud7ff':
-			r = '\ue000' // surrogates are no characters
+		case r == 0xd7ff:
+			r = 0xe000 // surrogates are no characters
 		default:
 			r++
 		}

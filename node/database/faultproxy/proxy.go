@@ -1,0 +1,154 @@
+// Package faultproxy is a TCP proxy on loopback for tests: it delays, swallows or cuts what passes between a store and its database.
+package faultproxy
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Proxy forwards connections to a target. Safe for concurrent use.
+type Proxy struct {
+	listener net.Listener
+	target   string
+
+	mu      sync.Mutex
+	delay   time.Duration
+	stalled chan struct{} // closed when bytes may flow; nil: they may
+	conns   map[net.Conn]struct{}
+	closed  bool
+	wg      sync.WaitGroup
+}
+
+// New starts a proxy to a target, until the test ends.
+func New(t testing.TB, target string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{listener: l, target: target, conns: map[net.Conn]struct{}{}}
+	p.wg.Go(p.accept)
+	t.Cleanup(p.close)
+	return p
+}
+
+// Port is where the proxy listens, on 127.0.0.1.
+func (p *Proxy) Port() int { return p.listener.Addr().(*net.TCPAddr).Port }
+
+// Delay holds every piece of data back for so long.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+// Stall lets nothing through any more, and keeps connections open: a black hole.
+func (p *Proxy) Stall() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stalled == nil {
+		p.stalled = make(chan struct{})
+	}
+}
+
+// Flow ends a stall; what was held back arrives.
+func (p *Proxy) Flow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flowLocked()
+}
+
+func (p *Proxy) flowLocked() {
+	if p.stalled != nil {
+		close(p.stalled)
+		p.stalled = nil
+	}
+}
+
+// Cut resets every connection. What a stall holds back on them is lost.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // a reset, not an orderly end
+		}
+		_ = c.Close()
+	}
+}
+
+func (p *Proxy) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.flowLocked()
+	p.mu.Unlock()
+	_ = p.listener.Close()
+	p.Cut()
+	p.wg.Wait()
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		p.mu.Lock()
+		if p.closed {
+			p.mu.Unlock()
+			_, _ = client.Close(), server.Close()
+			return
+		}
+		p.conns[client], p.conns[server] = struct{}{}, struct{}{}
+		p.mu.Unlock()
+		p.wg.Go(func() { p.forward(server, client) })
+		p.wg.Go(func() { p.forward(client, server) })
+	}
+}
+
+// forward copies one direction and ends both when it ends.
+func (p *Proxy) forward(to, from net.Conn) {
+	defer func() {
+		_, _ = to.Close(), from.Close()
+		p.mu.Lock()
+		delete(p.conns, to)
+		delete(p.conns, from)
+		p.mu.Unlock()
+	}()
+	b := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(b)
+		if n > 0 {
+			p.hold()
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			if err == io.EOF {
+				p.hold() // an end passes no sooner than data
+			}
+			return
+		}
+	}
+}
+
+func (p *Proxy) hold() {
+	p.mu.Lock()
+	d, stalled := p.delay, p.stalled
+	p.mu.Unlock()
+	if d > 0 {
+		time.Sleep(d) // the fault itself, not a wait of the test
+	}
+	if stalled != nil {
+		<-stalled
+	}
+}

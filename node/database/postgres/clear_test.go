@@ -1,0 +1,139 @@
+//go:build postgres
+
+package postgres
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// TestClearIsOneRow: a clear of many rows takes no longer than a write, and the collector deletes the garbage in the background
+// without touching what was written since.
+func TestClearIsOneRow(t *testing.T) {
+	const rows = 50_000
+	s := openFresh(t)
+	fillRows(t, s, rows)
+	began := time.Now()
+	if err := s.Clear(bg, kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("clear of %d rows took %v", rows, d)
+	}
+	if _, err := s.Has(bg, []byte("key 000000001"), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+		t.Fatalf("has: %v", err)
+	}
+	if _, err := s.Set(bg, []byte("key 000000001"), []byte("new"), kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "garbage collected", func() bool { return countRows(t, s) == 1 })
+	if v, _, err := s.Get(bg, nil, []byte("key 000000001"), kv.Options{}); err != nil || string(v) != "new" {
+		t.Fatalf("got %q, %v", v, err)
+	}
+	if n := s.Stats().Collected; n != rows {
+		t.Errorf("%d rows collected, want %d", n, rows)
+	}
+}
+
+// TestOneCollector: while one node deletes, another leaves it alone; a node that died loses its claim.
+func TestOneCollector(t *testing.T) {
+	db := server.Database(t)
+	s := openOn(t, server.URL(db))
+	if ok, err := s.claim(bg, "one"); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if ok, err := s.claim(bg, "one"); !ok || err != nil {
+		t.Fatal("the holder cannot renew", ok, err)
+	}
+	if ok, err := s.claim(bg, "two"); ok || err != nil {
+		t.Fatal("two holders", ok, err)
+	}
+	fillRows(t, s, 10)
+	server.Exec(t, db, `UPDATE viakv_generation SET generation = generation + 1`)
+	if err := s.collectGarbage(bg, "two"); err != nil || countRows(t, s) != 10 {
+		t.Fatal("a node without the claim collected", err)
+	}
+	server.Exec(t, db, `UPDATE viakv_collector SET until = now() - INTERVAL '1 second'`)
+	if err := s.collectGarbage(bg, "two"); err != nil || countRows(t, s) != 0 {
+		t.Fatal("a claim outlived its holder", err)
+	}
+	if ok, err := s.claim(bg, "three"); !ok || err != nil {
+		t.Fatal("a claim was not released", ok, err)
+	}
+}
+
+// TestSnapshotIsOneState: a snapshot keeps showing its state while keys are written, removed, cleared and collected.
+func TestSnapshotIsOneState(t *testing.T) {
+	const rows = 2 * fullPage
+	s := openFresh(t)
+	fillRows(t, s, rows)
+	sc, err := s.Scan(bg, kv.ScanOptions{Values: true, Snapshot: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sc.Close()
+	if _, err := s.Set(bg, []byte("zzz"), []byte("new"), kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remove(bg, []byte("key 000008000"), kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Clear(bg, kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "garbage collected", func() bool { return countRows(t, s) == 0 })
+	n := 0
+	var b kv.Batch
+	for {
+		more, err := sc.Next(bg, &b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			break
+		}
+		n += len(b.Pairs)
+	}
+	if n != rows {
+		t.Fatalf("the snapshot shows %d rows, want %d", n, rows)
+	}
+}
+
+// TestSnapshotsAreBounded: they hold connections, so only a part of the pool is theirs, and closing gives it back.
+func TestSnapshotsAreBounded(t *testing.T) {
+	s := openOn(t, server.URL(server.Database(t))+"&pool_max_conns=4")
+	first, err := s.Scan(bg, kv.ScanOptions{Snapshot: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var u *kv.Unavailable
+	if _, err := s.Scan(bg, kv.ScanOptions{Snapshot: true}); !errors.As(err, &u) || u.Outcome != kv.None || u.RetryAfter == 0 {
+		t.Fatalf("a second snapshot: %v", err)
+	}
+	if _, err := s.Scan(bg, kv.ScanOptions{Snapshot: true, Cursor: "x"}); !errors.As(err, new(*kv.ArgumentError)) {
+		t.Fatalf("a snapshot with a cursor: %v", err)
+	}
+	first.Close()
+	for range 5 {
+		sc, err := s.Scan(bg, kv.ScanOptions{Snapshot: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sc.Close()
+	}
+	if n := s.pool.Stat().AcquiredConns(); n != 0 {
+		t.Fatalf("%d connections are still held", n)
+	}
+	late, err := s.beginSnapshot(bg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late.until = time.Now().Add(-time.Second)
+	if err := late.run(bg, time.Now().Add(time.Second), nil); outcomeOf(t, err) != kv.None {
+		t.Fatal(err)
+	}
+	late.end()
+}

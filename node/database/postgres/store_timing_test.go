@@ -1,0 +1,154 @@
+//go:build postgres
+
+package postgres
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+
+	"viakv/api/kv"
+)
+
+// The benchmarks stand beside the raw driver doing the same statement on the same pool: compare store with raw.
+
+const benchKeys = 100_000
+
+// benchStore returns a store with benchKeys rows.
+func benchStore(b *testing.B) *Store {
+	b.Helper()
+	s, err := Open(bg, Config{URL: server.URL(server.Database(b)), Name: "bench", MaxConnections: 64})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(s.Close)
+	fillRows(b, s, benchKeys)
+	if _, err := s.pool.Exec(bg, `VACUUM ANALYZE viakv_items`); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+func benchKey(n int) []byte { return fmt.Appendf(nil, "key %09d", 1+n) }
+
+// clients runs fn b.N times over so many goroutines.
+func clients(b *testing.B, n int, fn func(key []byte) error) {
+	b.Helper()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	done := make(chan error, n)
+	b.ResetTimer()
+	for range n {
+		go func() {
+			for left.Add(-1) >= 0 {
+				if err := fn(benchKey(rand.IntN(benchKeys))); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range n {
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "op/s")
+}
+
+func BenchmarkSingle(b *testing.B) {
+	s := benchStore(b)
+	value := []byte("a value of some forty characters, no less")
+	for _, n := range []int{1, 64} {
+		b.Run(fmt.Sprintf("get/clients=%d/raw", n), func(b *testing.B) {
+			clients(b, n, func(key []byte) error {
+				var v []byte
+				return s.pool.QueryRow(bg, getStatement, key).Scan(&v)
+			})
+		})
+		b.Run(fmt.Sprintf("get/clients=%d/store", n), func(b *testing.B) {
+			clients(b, n, func(key []byte) error {
+				_, _, err := s.Get(bg, nil, key, kv.Options{})
+				return err
+			})
+		})
+		b.Run(fmt.Sprintf("set/clients=%d/raw", n), func(b *testing.B) {
+			clients(b, n, func(key []byte) error {
+				_, err := s.pool.Exec(bg, setStatement, key, value)
+				return err
+			})
+		})
+		b.Run(fmt.Sprintf("set/clients=%d/store", n), func(b *testing.B) {
+			clients(b, n, func(key []byte) error {
+				_, err := s.Set(bg, key, value, kv.Options{})
+				return err
+			})
+		})
+	}
+}
+
+func BenchmarkScan(b *testing.B) {
+	const rows = 1_000_000
+	s := benchStore(b)
+	fillMore(b, s, benchKeys+1, rows)
+	b.Run("raw", func(b *testing.B) {
+		for b.Loop() {
+			n, from := 0, []byte{}
+			for {
+				r, err := s.pool.Query(bg, `SELECT key, value FROM viakv_items WHERE generation = 1 AND key > $1 ORDER BY key LIMIT $2`, from, fullPage)
+				if err != nil {
+					b.Fatal(err)
+				}
+				page := 0
+				var k, v []byte
+				for r.Next() {
+					if err := r.Scan(&k, &v); err != nil {
+						b.Fatal(err)
+					}
+					page++
+				}
+				r.Close()
+				if r.Err() != nil {
+					b.Fatal(r.Err())
+				}
+				n += page
+				from = k
+				if page < fullPage {
+					break
+				}
+			}
+			if n != rows {
+				b.Fatalf("%d rows", n)
+			}
+		}
+		b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "row/s")
+	})
+	b.Run("store", func(b *testing.B) {
+		for b.Loop() {
+			sc, err := s.Scan(bg, kv.ScanOptions{Values: true})
+			if err != nil {
+				b.Fatal(err)
+			}
+			n := 0
+			var batch kv.Batch
+			for {
+				more, err := sc.Next(bg, &batch)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if !more {
+					break
+				}
+				n += len(batch.Pairs)
+			}
+			sc.Close()
+			if n != rows {
+				b.Fatalf("%d rows", n)
+			}
+		}
+		b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "row/s")
+	})
+}
