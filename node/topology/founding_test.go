@@ -77,31 +77,26 @@ func TestTheFounderDiesWhileFounding(t *testing.T) {
 		t.Run(stage.name, func(t *testing.T) {
 			simulate(t, func(w *world) {
 				all := seeds("a", "b", "c")
-				var a *process
-				reached := make(chan struct{}, 64)
+				dying := make(chan struct{}, 1)
 				dead := false
-				w.net.drop = func(from, to transport.Address, request []byte) bool {
-					if from != "a:7000" || wire.ControlOp(request[0]) != stage.op && !dead || a == nil {
-						return false
-					}
-					if to == stage.to {
+				w.net.filter(func(from, to transport.Address, request []byte) bool {
+					op := wire.ControlOp(request[0])
+					if from != "a:7000" || !dead && op != stage.op || op == stage.op && to == stage.to {
 						return false
 					}
 					dead = true
 					select {
-					case reached <- struct{}{}:
+					case dying <- struct{}{}:
 					default:
 					}
-					return a.ctx.Err() == nil
-				}
+					return true
+				}, nil)
 				b, c := w.start("b", all), w.start("c", all)
-				a = w.start("a", all)
-				<-reached
+				a := w.start("a", all)
+				<-dying
 				time.Sleep(20 * time.Millisecond)
-				first := a
-				a = nil
-				first.crash()
-				w.net.drop = nil
+				a.crash()
+				w.net.filter(nil, nil)
 				time.Sleep(3 * time.Second)
 				again := w.start("a", all)
 				top := w.agree(20*time.Second, again, b, c)

@@ -11,8 +11,6 @@ import (
 	"viakv/node/wire"
 )
 
-type transportAddress = transport.Address
-
 func TestJoin(t *testing.T) {
 	simulate(t, func(w *world) {
 		a := w.start("a")
@@ -163,7 +161,6 @@ func TestTwoJoinsWithAMemberCutOff(t *testing.T) {
 		})
 		w.net.isolate(c.id.Peer, false)
 		w.agree(10*time.Second, a, b, c, d, e)
-		w.checkSealed()
 	})
 }
 
@@ -215,13 +212,13 @@ func TestRebuiltIsIdempotent(t *testing.T) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)
 		lost := 0
-		w.net.lose = func(from, _ transport.Address, request []byte) bool {
+		w.net.filter(nil, func(from, _ transport.Address, request []byte) bool {
 			if from == "d:7000" && wire.ControlOp(request[0]) == wire.OpSubmit && lost < 8 {
 				lost++
 				return true
 			}
 			return false
-		}
+		})
 		d := w.start("d", via("a"))
 		top := w.agree(30*time.Second, a, b, c, d)
 		if top.N() != 4 {

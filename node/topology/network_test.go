@@ -16,8 +16,17 @@ type network struct {
 	random *rand.Rand
 	at     map[transport.Address]*port
 	cut    map[[2]transport.Address]bool // from, to: one way
-	drop   func(from, to transport.Address, request []byte) bool
-	lose   func(from, to transport.Address, request []byte) bool // the reply
+	drop   filter                        // loses requests
+	lose   filter                        // loses replies
+}
+
+// filter picks messages by what they are or answer. It is called with the network's lock held.
+type filter func(from, to transport.Address, request []byte) bool
+
+func (n *network) filter(drop, lose filter) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.drop, n.lose = drop, lose
 }
 
 func newNetwork(seed uint64) *network {
@@ -81,13 +90,20 @@ func (n *network) delay() time.Duration {
 }
 
 // passes returns the port at to, or why nothing gets there: nil, true is silence.
-func (n *network) passes(from, to transport.Address) (*port, bool) {
+func (n *network) passes(from, to transport.Address, request []byte) (*port, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.cut[[2]transport.Address{from, to}] {
+	if n.cut[[2]transport.Address{from, to}] || request != nil && n.drop != nil && n.drop(from, to, request) {
 		return nil, true
 	}
 	return n.at[to], false
+}
+
+// loses reports whether the reply to a request does not come back.
+func (n *network) loses(from, to transport.Address, request []byte) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lose != nil && n.lose(from, to, request)
 }
 
 func (p *port) Go(to transport.Address, _ transport.Class, c *transport.Call) {
@@ -107,8 +123,8 @@ func (p *port) Go(to transport.Address, _ transport.Class, c *transport.Call) {
 
 func (p *port) exchange(to transport.Address, request []byte) (reply []byte, err error, silent bool) {
 	time.Sleep(p.net.delay())
-	peer, silent := p.net.passes(p.address, to)
-	if p.ctx.Err() != nil || silent || p.net.drop != nil && p.net.drop(p.address, to, request) {
+	peer, silent := p.net.passes(p.address, to, request)
+	if p.ctx.Err() != nil || silent {
 		return nil, nil, true
 	}
 	if peer == nil {
@@ -116,8 +132,8 @@ func (p *port) exchange(to transport.Address, request []byte) (reply []byte, err
 	}
 	reply = peer.serve(peer.ctx, nil, request)
 	time.Sleep(p.net.delay())
-	back, silent := p.net.passes(to, p.address)
-	if silent || back != p || p.net.lose != nil && p.net.lose(p.address, to, request) {
+	back, silent := p.net.passes(to, p.address, nil)
+	if silent || back != p || p.net.loses(p.address, to, request) {
 		return nil, nil, true
 	}
 	if peer.ctx.Err() != nil {
@@ -146,7 +162,7 @@ func (p *port) Cancel(c *transport.Call) bool {
 }
 
 func (p *port) Health(to transport.Address) transport.Health {
-	peer, silent := p.net.passes(p.address, to)
+	peer, silent := p.net.passes(p.address, to, nil)
 	return transport.Health{Connected: peer != nil && !silent}
 }
 

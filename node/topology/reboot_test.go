@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/node/transport"
 	"viakv/node/wire"
 )
 
@@ -229,13 +230,13 @@ func TestEnteringIsIdempotent(t *testing.T) {
 		before := a.m.Current().Epoch
 		c.crash()
 		lost := 0
-		w.net.lose = func(from, _ transportAddress, request []byte) bool {
+		w.net.filter(nil, func(from, _ transport.Address, request []byte) bool {
 			if from == "c:7000" && wire.ControlOp(request[0]) == wire.OpSubmit && lost < 3 {
 				lost++
 				return true
 			}
 			return false
-		}
+		})
 		c = w.start("c", seeds("a", "b", "c"), stuck)
 		w.until("c rebuilds", 10*time.Second, func() bool { return c.m.Status().State == string(StateRebuilding) })
 		time.Sleep(5 * time.Second)

@@ -9,21 +9,6 @@ import (
 	"viakv/quorum/version"
 )
 
-// checkSealed holds every pair of successive epochs to M5: before an entry took effect, enough members of the list before its
-// predecessor had adopted that predecessor. What the hosts saw is what counts.
-func (w *world) checkSealed() {
-	w.Helper()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for cluster, epochs := range w.documents {
-		for e := range epochs {
-			if e > firstEpoch && epochs[e-1] == "" && e < forkJump {
-				w.Logf("cluster %v: nobody adopted epoch %d", cluster, e-1)
-			}
-		}
-	}
-}
-
 func TestSealed(t *testing.T) {
 	slot := func(name string, boot uint64, incarnation version.Incarnation) Slot {
 		s := Slot{Name: name, Boot: boot, Incarnation: incarnation}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"viakv/node/transport"
+	"viakv/node/transport/simnet"
 	"viakv/quorum/version"
 )
 
@@ -27,16 +28,22 @@ type world struct {
 	documents map[ClusterID]map[version.Epoch]string // E1
 	processes []*process
 	boots     uint64
+	adopted   map[uint64]version.Epoch // by boot
+	dead      map[uint64]bool
+	sim       *simnet.Network // nil: net
 }
 
 // process is one process: a manager and the host that copies and runs barriers as a node would.
 type process struct {
 	w       *world
 	id      Identity
-	port    *port
+	unplug  func()         // kills its connections
+	network sync.WaitGroup // its transport
 	m       *Manager
 	cancel  context.CancelFunc
+	top     atomic.Pointer[Topology]
 	ended   chan struct{}
+	ready   chan struct{} // closed once m is set
 	err     error
 	stuck   bool // the host copies nothing: it rebuilds for ever
 	lazy    bool // the host never runs the barrier
@@ -63,7 +70,8 @@ func (p *process) unblock() {
 func simulate(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, net: newNetwork(1), documents: map[ClusterID]map[version.Epoch]string{}}
+		w := &world{T: t, net: newNetwork(1), documents: map[ClusterID]map[version.Epoch]string{},
+			adopted: map[uint64]version.Epoch{}, dead: map[uint64]bool{}}
 		defer w.stop()
 		f(w)
 	})
@@ -74,7 +82,7 @@ func (w *world) stop() {
 		p.crash()
 	}
 	for _, p := range w.processes {
-		p.port.work.Wait()
+		p.network.Wait()
 	}
 }
 
@@ -109,7 +117,7 @@ func (w *world) start(name string, options ...option) *process {
 	if verbose {
 		log = zaptest.NewLogger(w.T)
 	}
-	p := &process{w: w, ended: make(chan struct{}), news: make(chan struct{}, 1)}
+	p := &process{w: w, ended: make(chan struct{}), ready: make(chan struct{}), news: make(chan struct{}, 1)}
 	cfg := Config{
 		Self:   Identity{Name: name, HTTP: name + ":80", Peer: address(name), Boot: NewBoot(random)},
 		Random: random, Host: p, Logger: log,
@@ -118,16 +126,17 @@ func (w *world) start(name string, options ...option) *process {
 		o(&cfg, p)
 	}
 	p.id = cfg.Self
-	p.port = w.net.open(cfg.Self.Peer)
-	cfg.Transport = p.port
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	cfg.Transport = w.plug(p)
 	m, err := New(cfg)
 	if err != nil {
 		w.Fatal(err)
 	}
 	p.m = m
-	p.port.listen(m.Serve)
-	p.ctx, p.cancel = context.WithCancel(context.Background())
+	close(p.ready)
+	w.mu.Lock()
 	w.processes = append(w.processes, p)
+	w.mu.Unlock()
 	p.driving.Go(p.drive)
 	go func() {
 		p.err = m.Run(p.ctx)
@@ -136,10 +145,37 @@ func (w *world) start(name string, options ...option) *process {
 	return p
 }
 
+// plug connects a process to the network.
+func (w *world) plug(p *process) transport.Transport {
+	var tr transport.Transport
+	if w.sim != nil {
+		tr = w.sim.Node(p.id.Peer, p)
+		p.unplug = func() { w.sim.Kill(p.id.Peer) }
+	} else {
+		port := w.net.open(p.id.Peer)
+		port.listen(p.Serve)
+		p.unplug, tr = port.close, port
+	}
+	p.network.Go(func() { _ = tr.Run(p.ctx) })
+	return tr
+}
+
+// Serve implements transport.Handler.
+func (p *process) Serve(ctx context.Context, dst, request []byte) []byte {
+	<-p.ready
+	return p.m.Serve(ctx, dst, request)
+}
+
+// ServeInline implements transport.Handler.
+func (p *process) ServeInline(dst, _ []byte) ([]byte, bool) { return dst, false }
+
 // crash ends the process as kill -9 would: nothing more leaves it.
 func (p *process) crash() {
 	p.unblock()
-	p.port.close()
+	p.w.mu.Lock()
+	p.w.dead[p.id.Boot] = true
+	p.w.mu.Unlock()
+	p.unplug()
 	p.cancel()
 	<-p.ended
 	p.driving.Wait()
@@ -165,11 +201,38 @@ func (p *process) Adopt(t *Topology) {
 	if other, ok := known[t.Epoch]; ok && other != string(t.Encode()) {
 		p.w.Errorf("two documents of epoch %d:\n%s\n%s", t.Epoch, other, t.Encode())
 	}
+	if known[t.Epoch] == "" {
+		p.w.checkSealed(t, known[t.Epoch-1])
+	}
 	known[t.Epoch] = string(t.Encode())
+	p.w.adopted[p.id.Boot] = t.Epoch
 	p.w.mu.Unlock()
+	p.top.Store(t)
 	select {
 	case p.news <- struct{}{}:
 	default:
+	}
+}
+
+// checkSealed holds an epoch that is seen for the first time to M5: enough members of the list before its predecessor's had adopted
+// that predecessor, or were dead. What the hosts did is what counts, not what the leader believed. Call it with mu held.
+func (w *world) checkSealed(t *Topology, before string) {
+	if before == "" {
+		return
+	}
+	e, err := Decode([]byte(before))
+	if err != nil {
+		w.Error(err)
+		return
+	}
+	n := 0
+	for i := range e.Prev.Slots {
+		if s := &e.Prev.Slots[i]; !s.Active() || w.dead[s.Boot] || w.adopted[s.Boot] >= e.Epoch {
+			n++
+		}
+	}
+	if n < e.Prev.Need {
+		w.Errorf("epoch %d took effect when %d of %d needed had adopted epoch %d", t.Epoch, n, e.Prev.Need, e.Epoch)
 	}
 }
 
@@ -187,7 +250,7 @@ func (p *process) drive() {
 }
 
 func (p *process) step() bool {
-	t := p.m.Current()
+	t := p.top.Load()
 	if t == nil {
 		return false
 	}
@@ -256,7 +319,7 @@ func (w *world) agree(limit time.Duration, all ...*process) *Topology {
 				return false
 			}
 		}
-		return p0voters(all) == len(all)
+		return votersOf(all) == len(all)
 	})
 	if err := t.Validate(); err != nil {
 		w.Fatal(err)
@@ -264,8 +327,8 @@ func (w *world) agree(limit time.Duration, all ...*process) *Topology {
 	return t
 }
 
-// p0voters is the number of voters when all processes agree on it, zero otherwise.
-func p0voters(all []*process) int {
+// votersOf is the number of voters when all processes agree on it, zero otherwise.
+func votersOf(all []*process) int {
 	n := all[0].m.Status().Voters
 	for _, p := range all {
 		if p.m.Status().Voters != n {

@@ -1,0 +1,154 @@
+package topology
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"viakv/node/transport/simnet"
+	"viakv/quorum/version"
+)
+
+// Storms: loss, duplicates, heavy delays, crashes, cuts, joins, leaves, clears and purges at random, then calm. Throughout, the hosts
+// check E1, E2 and M5; at the end everybody who lives must agree. VIAKV_SEEDS sets how many storms.
+func TestStorms(t *testing.T) {
+	n := 6
+	if s, err := strconv.Atoi(os.Getenv("VIAKV_SEEDS")); err == nil {
+		n = s
+	}
+	for seed := range uint64(n) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				delay := simnet.Calm
+				if seed%2 == 1 {
+					delay = simnet.Harsh
+				}
+				w := &world{T: t, documents: map[ClusterID]map[version.Epoch]string{},
+					adopted: map[uint64]version.Epoch{}, dead: map[uint64]bool{}}
+				w.sim = simnet.New(simnet.Config{Seed: seed, Loss: 0.02, Duplicate: 0.03, Delay: delay})
+				w.boots = seed << 16
+				defer w.stop()
+				storm(w, rand.New(rand.NewPCG(seed, 99)))
+			})
+		})
+	}
+}
+
+func storm(w *world, r *rand.Rand) {
+	first := []string{"a", "b", "c", "d", "e"}
+	nodes := map[string]*process{}
+	for _, name := range first {
+		nodes[name] = w.start(name, seeds(first...))
+	}
+	down := map[string]bool{}
+	over := func(p *process) bool {
+		select {
+		case <-p.ended:
+			return true
+		default:
+			return false
+		}
+	}
+	// settle the founding before anything dies: until then there is nothing to lose
+	w.until("founded", 60*time.Second, func() bool {
+		for _, p := range nodes {
+			if p.m.Current() == nil {
+				return false
+			}
+		}
+		return true
+	})
+	pick := func() (string, *process) {
+		names := make([]string, 0, len(nodes))
+		for name := range nodes {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		name := names[r.IntN(len(names))]
+		return name, nodes[name]
+	}
+	joined := 0
+	for range 60 {
+		time.Sleep(time.Duration(r.Int64N(int64(800 * time.Millisecond))))
+		name, p := pick()
+		vacant := len(down)
+		for _, q := range nodes {
+			if !over(q) && q.m.Status().State != string(StateActive) {
+				vacant++
+			}
+		}
+		switch x := r.Float64(); {
+		case x < 0.25 && vacant == 0 && !down[name]:
+			p.crash()
+			down[name] = true
+		case x < 0.45:
+			for name := range down {
+				nodes[name] = w.start(name, seeds(first...))
+				delete(down, name)
+				break
+			}
+		case x < 0.6:
+			for other := range nodes {
+				w.sim.Cut(address(name), address(other))
+				if r.IntN(2) == 0 {
+					w.sim.Cut(address(other), address(name))
+				}
+			}
+			time.Sleep(time.Duration(r.Int64N(int64(2 * time.Second))))
+			for other := range nodes {
+				w.sim.Heal(address(name), address(other))
+				w.sim.Heal(address(other), address(name))
+			}
+		case x < 0.7 && joined < 3 && vacant == 0:
+			joined++
+			name := fmt.Sprintf("j%d", joined)
+			nodes[name] = w.start(name, seeds(first...))
+		case x < 0.76 && vacant == 0 && !down[name]:
+			go func() { _, _ = p.m.Leave(w.ctx(3*time.Second), "", false) }()
+		case x < 0.88:
+			go func() { _, _ = p.m.Clear(w.ctx(2 * time.Second)) }()
+		default:
+			list := r.Uint64()
+			go func() {
+				if t := p.m.Current(); t != nil {
+					_ = p.m.Purge(w.ctx(2*time.Second), list, t.Epoch)
+				}
+			}()
+		}
+	}
+	w.sim.HealAll()
+	for name := range down {
+		nodes[name] = w.start(name, seeds(first...))
+	}
+	var calm *Topology
+	w.until("calm after the storm", 120*time.Second, func() bool {
+		var all []*process
+		for name, p := range nodes {
+			if over(p) { // has left, or was given up: a new life enters by its seeds
+				nodes[name] = w.start(name, seeds(first...))
+				return false
+			}
+			all = append(all, p)
+		}
+		calm = all[0].m.Current()
+		if calm == nil || calm.N() != len(all) || calm.Change != nil || calm.Joining != nil || calm.Active() != len(all) {
+			return false
+		}
+		for _, p := range all {
+			o := p.m.Current()
+			if o == nil || o.Epoch != calm.Epoch || o.Cluster != calm.Cluster {
+				return false
+			}
+		}
+		return votersOf(all) == len(all)
+	})
+	if len(w.documents) != 1 {
+		w.Errorf("%d clusters", len(w.documents))
+	}
+	w.Logf("epoch %d, generation %d, %d purges, %d slots, %d processes", calm.Epoch, calm.Generation, calm.Purge, calm.N(), len(w.processes))
+}
