@@ -2,6 +2,7 @@ package storage
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -130,11 +131,10 @@ func TestAdvanceFences(t *testing.T) {
 				rec := version.Record{Tag: version.Tag{Generation: version.Generation(now), Counter: i, Incarnation: version.Incarnation(g + 1)}}
 				rec.Value = key
 				_, err := s.Put(version.Epoch(now), testSeed.Hash(key), key, &rec)
-				switch err {
-				case nil:
+				switch {
+				case err == nil:
 					accepted.Add(1)
-				case ErrEpoch:
-				default:
+				case !errors.Is(err, ErrEpoch):
 					t.Error(err)
 					return
 				}

@@ -45,9 +45,9 @@ func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *versi
 }
 
 // Vote stores a tombstone and votes for its owner, if what is here is the version that it removes or an older one; absent counts as
-// older. The same request's tombstone already here: the vote is given again. Another request's, a contested one, or
-// something newer: no vote, and nothing changes. A copy that came by Put has not been voted for; yet its owner is told so, since one
-// request's vote is the same whichever way its tombstone came here.
+// older. The same request's tombstone already here: the vote is given again, and it does not matter whether that came by a vote or as a
+// copy by Put, because no other request can get this replica's vote from then on. Another request's, a contested one, or something
+// newer: no vote, and nothing changes.
 func (s *Store) Vote(epoch version.Epoch, h keyspace.Hash, key []byte, tombstone *version.Record) (voted bool, err error) {
 	if err := fits(key, tombstone); err != nil {
 		return false, err

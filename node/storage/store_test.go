@@ -342,7 +342,7 @@ func TestLimitAndClear(t *testing.T) {
 		t.Fatalf("after a clear: %+v", st)
 	}
 	old := live(9, value)
-	if _, err := s.Put(0, testSeed.Hash([]byte("k1")), []byte("k1"), &old); err != ErrGeneration {
+	if _, err := s.Put(0, testSeed.Hash([]byte("k1")), []byte("k1"), &old); !errors.Is(err, ErrGeneration) {
 		t.Fatalf("a record from before the clear: %v", err)
 	}
 	s.Advance(3, 0) // a late word of the generation before

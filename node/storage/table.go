@@ -65,15 +65,13 @@ func (t *table) bucket(i uint64) *bucket {
 	return &t.segments[i>>segmentBits][i&(segmentBuckets-1)]
 }
 
-// index returns the bucket of a hash and the level it is at.
-func (t *table) index(h keyspace.Hash) (i uint64, level uint) {
-	level = t.level
-	i = uint64(h) & (1<<level - 1)
+// index returns the bucket of a hash.
+func (t *table) index(h keyspace.Hash) uint64 {
+	i := uint64(h) & (1<<t.level - 1)
 	if i < t.split {
-		level++
-		i = uint64(h) & (1<<level - 1)
+		i = uint64(h) & (1<<(t.level+1) - 1)
 	}
-	return i, level
+	return i
 }
 
 // at returns the bucket that holds a rank, and its interval.
@@ -102,8 +100,7 @@ type place struct {
 func (p *place) record() version.Record { return parse(p.block.At(p.slot).Meta) }
 
 func (t *table) find(h keyspace.Hash, key []byte) place {
-	i, _ := t.index(h)
-	b := t.bucket(i)
+	b := t.bucket(t.index(h))
 	for c := &b.chunk; c.cap != 0; c = &t.links[c.next-1] {
 		block := t.bytes(c)
 		if slot := block.Find(fingerprint(h), key); slot >= 0 {
@@ -122,8 +119,7 @@ func (t *table) bytes(c *chunk) packed.Block {
 
 // insert adds a key that is not there.
 func (t *table) insert(h keyspace.Hash, key, meta []byte, rec *version.Record) {
-	i, _ := t.index(h)
-	b := t.bucket(i)
+	b := t.bucket(t.index(h))
 	value := valueOf(rec)
 	c, block := t.room(b, packed.RecordBytes(len(key), len(meta), len(value)))
 	t.resized(c, block.Append(fingerprint(h), key, meta, value))
