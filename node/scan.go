@@ -1,9 +1,12 @@
 package node
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"viakv/api/kv"
 	"viakv/handoff"
@@ -19,14 +22,22 @@ func (n *Node) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 }
 
 // scanCopies gives scans whole ranges: of the own store, and of other members over the bulk connection.
+//
+// A scan may outlive the life in which it began. So each read of the store counts as a request, before it looks whose life it is: when a
+// life is given up, requests are waited for before its memory goes.
 type scanCopies struct{ node *Node }
 
 var _ quorum.Copies = scanCopies{}
 
-// stamped runs a read of the own store, which must not outlive the view's epoch.
-func stamped(v *quorum.View, read func(s *state)) error {
+// stamped runs a read of the own store, which must not outlive the view's epoch, nor its life.
+func (c scanCopies) stamped(v *quorum.View, read func(s *state)) error {
+	c.node.inflight.Add(1)
+	defer c.node.inflight.Add(-1)
 	s := v.Origin.(*state)
 	h := handoffStore{s.life}
+	if c.node.Current() == nil || c.node.life.Load() != s.life {
+		return quorum.ErrEpochOver
+	}
 	if _, err := h.at(v.Epoch); err != nil {
 		return quorum.ErrEpochOver
 	}
@@ -38,25 +49,92 @@ func stamped(v *quorum.View, read func(s *state)) error {
 }
 
 // Own implements quorum.Copies.
-func (scanCopies) Own(v *quorum.View, at keyspace.Rank, b *quorum.Bucket) error {
-	return stamped(v, func(s *state) {
+func (c scanCopies) Own(v *quorum.View, at keyspace.Rank, b *quorum.Bucket) error {
+	return c.stamped(v, func(s *state) {
 		own, _ := b.Memory.(*storage.Bucket)
 		if own == nil {
 			own = new(storage.Bucket)
 			b.Memory = own
 		}
 		s.store.Copy(at, own)
-		own.Sort()
 		b.Range, b.Digest, b.Records = own.Range, scanDigest(encodeDigest(own.Digest)), b.Records[:0]
-		for e := range own.Records {
-			b.Records = append(b.Records, quorum.Ranked{Rank: e.Rank, Key: e.Key, Record: e.Record})
-		}
 	})
 }
 
+// Live implements quorum.Copies.
+func (scanCopies) Live(_ *quorum.View, b *quorum.Bucket, dst []kv.Pair) []kv.Pair {
+	var few [fewPairs]place
+	order, first := few[:0], len(dst)
+	for e := range b.Memory.(*storage.Bucket).Records {
+		if e.Record.Live() {
+			order = append(order, place{e.Rank, len(dst) - first})
+			dst = append(dst, kv.Pair{Key: e.Key, Value: e.Record.Value, Version: e.Record.Tag})
+		}
+	}
+	arrange(dst[first:], order)
+	return dst
+}
+
+// place is where a pair belongs, and where it lies.
+type place struct {
+	rank keyspace.Rank
+	at   int
+}
+
+// fewPairs is up to where insertion beats quicksort; a bucket has some dozens.
+const fewPairs = 128
+
+// arrange brings pairs into the order of rank and key. It uses order up.
+func arrange(pairs []kv.Pair, order []place) {
+	if len(order) <= fewPairs {
+		for i := 1; i < len(order); i++ {
+			o, k := order[i], i
+			for ; k > 0 && order[k-1].rank >= o.rank && compare(pairs, order[k-1], o) > 0; k-- {
+				order[k] = order[k-1]
+			}
+			order[k] = o
+		}
+	} else {
+		slices.SortFunc(order, func(a, b place) int { return compare(pairs, a, b) })
+	}
+	// Each pair moves once, along the cycles of the permutation.
+	for i := range order {
+		if order[i].at == i {
+			continue
+		}
+		held, to := pairs[i], i
+		for {
+			from := order[to].at
+			order[to].at = to
+			if from == i {
+				pairs[to] = held
+				break
+			}
+			pairs[to], to = pairs[from], from
+		}
+	}
+}
+
+func compare(pairs []kv.Pair, a, b place) int {
+	if a.rank != b.rank {
+		return cmp.Compare(a.rank, b.rank)
+	}
+	return bytes.Compare(pairs[a.at].Key, pairs[b.at].Key)
+}
+
+// Unpack implements quorum.Copies.
+func (scanCopies) Unpack(_ *quorum.View, b *quorum.Bucket) {
+	own := b.Memory.(*storage.Bucket)
+	own.Sort()
+	b.Records = b.Records[:0]
+	for e := range own.Records {
+		b.Records = append(b.Records, quorum.Ranked{Rank: e.Rank, Key: e.Key, Record: e.Record})
+	}
+}
+
 // OwnDigests implements quorum.Copies.
-func (scanCopies) OwnDigests(v *quorum.View, ranges []keyspace.Range, dst []quorum.Digest) ([]quorum.Digest, error) {
-	err := stamped(v, func(s *state) {
+func (c scanCopies) OwnDigests(v *quorum.View, ranges []keyspace.Range, dst []quorum.Digest) ([]quorum.Digest, error) {
+	err := c.stamped(v, func(s *state) {
 		for _, r := range ranges {
 			dst = append(dst, scanDigest(encodeDigest(s.store.Digest(r))))
 		}
@@ -96,8 +174,11 @@ func (scanCopies) Copy(ctx context.Context, v *quorum.View, member int, r keyspa
 		for _, k := range records {
 			b.Records = append(b.Records, quorum.Ranked{Rank: s.topology.Seed.Hash(k.Key).Rank(), Key: k.Key, Record: k.Record})
 		}
-		if next == r.To {
+		switch {
+		case next == r.To:
 			return nil
+		case !r.Contains(next) || next == r.From:
+			return wire.ErrMalformed
 		}
 		r.From = next
 	}

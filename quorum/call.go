@@ -47,6 +47,7 @@ type Call struct {
 	Record   *version.Record // of Store and Vote; likewise
 	R, W     kv.Quorum       // of Remove: as requested
 	Deadline time.Time       // until when the caller waits
+	Sequence uint64          // of Remove: with the sender's incarnation, names the request
 
 	// The reply.
 	Status  Status

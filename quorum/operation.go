@@ -29,6 +29,7 @@ type operation struct {
 	asked    kv.Options
 	began    time.Time
 	deadline time.Time
+	sequence uint64 // of a request that is forwarded
 
 	// This node's own copy.
 	own       version.Record // borrows ownBuffer
@@ -122,7 +123,7 @@ func (o *operation) start(m int, kind Kind, urgent bool) {
 		call.Target = member.Pending
 	}
 	call.Key, call.Have, call.Record = o.key, o.own.Tag, &o.record
-	call.R, call.W, call.Deadline = o.asked.R, o.asked.W, o.deadline
+	call.R, call.W, call.Deadline, call.Sequence = o.asked.R, o.asked.W, o.deadline, o.sequence
 	o.mu.Lock()
 	call.started = true
 	o.calls[m] = call

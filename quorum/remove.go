@@ -42,6 +42,7 @@ func (o *operation) forward() (bool, error) {
 	o.begin(1)
 	o.tally.voters = 0
 	o.tally.voters.add(owner)
+	o.sequence = o.c.sequence.Add(1)
 	o.start(owner, Remove, true)
 	err := o.wait(0)
 	o.mu.Lock()

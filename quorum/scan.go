@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
@@ -18,14 +17,14 @@ import (
 //	   it differs     ─▶ look again: a write was under way, mostly
 //	      it differs twice ─▶ copy the range from the same peers; read each key on which they differ through the coordinator
 //
-// While a round is delivered the next is prepared. Its invariants:
+// Three work at once, each on a round of its own: one copies, one confirms with the peers, one delivers. Its invariants:
 //
 //	C1. A key is delivered at most once: rounds are disjoint intervals of ranks, however the buckets split and merge meanwhile.
 //	C2. Each pair delivered is what a read of its key would have answered at some moment of the scan: its record was on as many replicas, at
 //	    one epoch, as a read asks (D4), or a read answered it.
 //	C3. A round is stamped with one epoch. When the epoch ends the round is made again; a clear ends the scan.
 //	C4. A cursor is a place in the order of ranks and nothing else. Every node of the cluster can go on from it.
-//	C5. A scan whose reader stops costs two rounds of memory and no lock.
+//	C5. A scan whose reader stops costs four rounds of memory and no lock.
 
 // ErrEpochOver is what Copies answer when the epoch of a call is over, here or at the peer.
 var ErrEpochOver = errStale
@@ -42,7 +41,7 @@ func (d Digest) Add(o Digest) Digest {
 type Bucket struct {
 	Range   keyspace.Range
 	Digest  Digest
-	Records []Ranked // ascending by rank and key; borrow Memory
+	Records []Ranked // of a copy: ascending by rank and key; borrow Memory
 	Memory  any      // whatever the Copies keep the bytes in, from one use to the next
 
 	from keyspace.Rank // what lies below is not this bucket's to deliver: buckets were merged meanwhile (C1)
@@ -58,13 +57,18 @@ type Ranked struct {
 // Copies gives a scan whole ranges, of this node's own replica and of others. A call is stamped with the view's epoch and answers ErrEpochOver
 // once that has ended. Safe for concurrent use.
 type Copies interface {
-	// Own fills b with the own bucket that holds a rank; b.Range may begin below it. It does not block.
+	// Own copies the own bucket that holds a rank to b's Memory and sets Range, which may begin below the rank, and Digest. It does not block.
 	Own(v *View, at keyspace.Rank, b *Bucket) error
+	// Live appends those records of an own bucket that hold a value, ascending by rank and key. The pairs borrow b's Memory. Most buckets are
+	// delivered just so, which is why this is a way of its own.
+	Live(v *View, b *Bucket, dst []kv.Pair) []kv.Pair
+	// Unpack sets the Records of an own bucket.
+	Unpack(v *View, b *Bucket)
 	// OwnDigests appends the own replica's digests of the ranges. It does not block.
 	OwnDigests(v *View, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
 	// Digests appends a member's digests of the ranges, at most MaxScanRanges. It blocks until the reply or the end of ctx.
 	Digests(ctx context.Context, v *View, member int, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
-	// Copy fills b with all that a member holds in a range. It blocks likewise.
+	// Copy sets b's Range and Records to all that a member holds in a range. It blocks likewise.
 	Copy(ctx context.Context, v *View, member int, r keyspace.Range, b *Bucket) error
 	// Authority returns who may make cursors at the view: the cluster, and the secret that its members share.
 	Authority(v *View) (cluster uint64, key [16]byte)
@@ -78,6 +82,7 @@ const (
 	firstRound   = 8
 	roundGrowth  = 4
 	longestRound = 128
+	roundsAhead  = 4 // one being copied, one being confirmed, one handed on, one being read
 )
 
 // Scans makes scanners.
@@ -121,7 +126,7 @@ func (s *Scans) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 		return nil, err
 	}
 	cluster, key := s.copies.Authority(v)
-	x := &scanner{scans: s, options: o, cluster: cluster, generation: v.Generation, view: v, turn: int(s.turn.Add(1)), size: firstRound}
+	x := &scanner{scans: s, options: o, cluster: cluster, generation: v.Generation, turn: int(s.turn.Add(1))}
 	if o.Cursor != "" {
 		at, err := parseCursor(o.Cursor, cluster, key, v.Generation, &o)
 		if err != nil {
@@ -132,14 +137,16 @@ func (s *Scans) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 	s.stats.scans.Add(1)
 	// The rounds are made under a context of the scanner's own: Close ends it, whoever has given up meanwhile.
 	x.ctx, x.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	x.rounds, x.free = make(chan *round), make(chan *round, 2)
-	x.free <- new(round)
-	x.free <- new(round)
-	x.producer.Go(x.produce)
+	x.copied, x.rounds, x.free = make(chan *round), make(chan *round), make(chan *round, roundsAhead)
+	for range roundsAhead {
+		x.free <- new(round)
+	}
+	x.workers.Go(x.copy)
+	x.workers.Go(x.confirm)
 	return x, nil
 }
 
-// scanner is one scan under way: a producer of rounds, and the reader that takes them.
+// scanner is one scan under way: who copies rounds, who confirms them, and the reader that takes them.
 type scanner struct {
 	scans      *Scans
 	options    kv.ScanOptions
@@ -148,22 +155,21 @@ type scanner struct {
 	start      place
 	ctx        context.Context
 	cancel     context.CancelFunc
-	producer   sync.WaitGroup
+	workers    sync.WaitGroup
+	copied     chan *round // to be confirmed
 	rounds     chan *round // to the reader
-	free       chan *round // back to the producer
+	free       chan *round // back to be filled
 
 	// The reader's.
 	current *round // delivered last
-	ahead   *round // taken from the producer already
+	ahead   *round // taken already
 	ended   bool
 
-	// The producer's.
-	view  *View
+	// The confirmer's.
 	turn  int                          // whom to ask first
-	size  int                          // of the next round
+	peers []int                        // who answered last
 	began keyspace.Rank                // where the first bucket begins
 	sums  *[keyspace.Partitions]Digest // of a snapshot: what was delivered of each partition
-	peers []int
 	look  lookBuffers
 }
 
@@ -183,7 +189,7 @@ func (x *scanner) Next(ctx context.Context, b *kv.Batch) (bool, error) {
 	return true, nil
 }
 
-// advance takes rounds from the producer until there is one to deliver.
+// advance takes rounds until there is one to deliver.
 func (x *scanner) advance(ctx context.Context) error {
 	for x.ahead == nil && !x.ended {
 		select {
@@ -238,16 +244,13 @@ func (x *scanner) cursor(p place) string {
 // Close implements kv.Scanner.
 func (x *scanner) Close() {
 	x.cancel()
-	x.producer.Wait()
+	x.workers.Wait()
 }
 
-// produce makes one round after another until the end, an error, or Close.
-func (x *scanner) produce() {
-	defer close(x.rounds)
-	if x.options.Snapshot {
-		x.sums = new([keyspace.Partitions]Digest)
-	}
-	first := true
+// copy fills one round after another from the own replica, until the end, an error, or Close.
+func (x *scanner) copy() {
+	defer close(x.copied)
+	size := firstRound
 	for at, more := x.start, true; more; {
 		var r *round
 		select {
@@ -256,20 +259,53 @@ func (x *scanner) produce() {
 			return
 		}
 		r.reset(at)
-		r.first = first
-		r.err = x.make(r)
-		first = false
-		if r.err == nil && r.last && x.options.Snapshot {
-			r.err = x.unmoved()
-		}
+		r.err = x.patiently(func() error {
+			v, err := x.present()
+			if err != nil {
+				return err
+			}
+			return x.fill(r, v, size)
+		})
+		size = min(longestRound, roundGrowth*size)
 		at, more = r.next, r.err == nil && !r.last
 		select {
-		case x.rounds <- r:
+		case x.copied <- r:
 		case <-x.ctx.Done():
 			return
 		}
 	}
 }
 
-// patience is how long a round is tried before the scan gives up.
-func (x *scanner) patience() time.Duration { return max(x.scans.coordinator.cfg.Timeout, time.Second) }
+// confirm makes of copied rounds what may be delivered.
+func (x *scanner) confirm() {
+	defer close(x.rounds)
+	if x.options.Snapshot {
+		x.sums = new([keyspace.Partitions]Digest)
+	}
+	for first := true; ; first = false {
+		var r *round
+		var ok bool
+		select {
+		case r, ok = <-x.copied:
+		case <-x.ctx.Done():
+		}
+		if !ok {
+			return
+		}
+		if r.err == nil {
+			r.err = x.firm(r, first)
+		}
+		if r.err == nil && r.last && x.options.Snapshot {
+			r.err = x.patiently(x.unmoved)
+		}
+		failed := r.err != nil // the round is the reader's once it is handed on
+		select {
+		case x.rounds <- r:
+		case <-x.ctx.Done():
+			return
+		}
+		if failed {
+			return
+		}
+	}
+}

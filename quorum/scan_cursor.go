@@ -27,6 +27,11 @@ func (p place) passed(rank keyspace.Rank, key []byte) bool {
 	return len(p.key) > 0 && bytes.Compare(key, p.key) <= 0
 }
 
+// within reports whether the place cuts a range: something in it has been passed.
+func (p place) within(r keyspace.Range) bool {
+	return r.Contains(p.rank) && (p.rank > r.From || len(p.key) > 0)
+}
+
 // A cursor, in base64 (URL alphabet, unpadded):
 //
 //	version (1) | cluster (8) | generation (8) | rank (8) | key | code (16)

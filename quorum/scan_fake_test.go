@@ -64,6 +64,9 @@ func (r *replica) bucket(e version.Epoch, rg keyspace.Range, b *Bucket) error {
 			continue
 		}
 		c := rec.Clone()
+		if rec.Value != nil && c.Value == nil {
+			c.Value = []byte{}
+		}
 		b.Records = append(b.Records, Ranked{Rank: rank, Key: []byte(k), Record: c})
 		h := maphash.String(digestSeed, fmt.Sprint(k, rec.Tag, rec.Owner))
 		b.Digest = b.Digest.Add(Digest{1, h, h >> 3, h << 3})
@@ -79,6 +82,18 @@ func (c copies) Own(v *View, at keyspace.Rank, b *Bucket) error {
 	level := c.s.level(c.self)
 	return c.s.replicas[c.self].bucket(v.Epoch, at.Partition().Bucket(level, at.Index(level)), b)
 }
+
+// Live and Unpack: Own has set the records already.
+func (c copies) Live(_ *View, b *Bucket, dst []kv.Pair) []kv.Pair {
+	for i := range b.Records {
+		if r := &b.Records[i]; r.Record.Live() {
+			dst = append(dst, kv.Pair{Key: r.Key, Value: r.Record.Value, Version: r.Record.Tag})
+		}
+	}
+	return dst
+}
+
+func (c copies) Unpack(*View, *Bucket) {}
 
 func (c copies) hook(op string, m int) {
 	if c.s.before != nil {

@@ -16,10 +16,10 @@ import (
 // Without deliver it only repairs.
 func (x *scanner) merge(r *round, v *View, own *Bucket, deliver bool) error {
 	x.scans.stats.merged.Add(1)
+	x.scans.copies.Unpack(v, own)
 	copies := []*Bucket{own}
 	for _, m := range x.peers {
 		b := r.bucket()
-		r.buckets = append(r.buckets, b)
 		if err := x.scans.copies.Copy(x.ctx, v, m, own.Range, b); err != nil {
 			return err
 		}

@@ -1,9 +1,6 @@
 package quorum
 
 import (
-	"errors"
-	"time"
-
 	"viakv/api/kv"
 	"viakv/ring/keyspace"
 )
@@ -25,30 +22,12 @@ func (x *scanner) sum(b *Bucket) {
 	}
 }
 
-// unmoved reports ErrSnapshotMoved unless the store is still what was delivered.
+// unmoved compares what was delivered with what this node and enough others hold now: ErrSnapshotMoved when that is something else.
 func (x *scanner) unmoved() error {
-	began := time.Now()
-	for {
-		err := x.same()
-		switch {
-		case err == nil || errors.Is(err, kv.ErrSnapshotMoved) || errors.Is(err, kv.ErrCleared):
-			return err
-		case x.ctx.Err() != nil:
-			return x.ctx.Err()
-		case time.Since(began) > x.patience():
-			return &kv.Unavailable{Outcome: kv.None, Reason: "the scan did not find enough replicas to confirm its snapshot", Err: err}
-		}
-		x.turn++
-		x.await(x.view, 10*time.Millisecond)
-	}
-}
-
-// same compares what was delivered with what this node and enough others hold now.
-func (x *scanner) same() error {
-	if err := x.renew(); err != nil {
+	v, err := x.present()
+	if err != nil {
 		return err
 	}
-	v := x.view
 	more, err := x.others(v)
 	if err != nil {
 		return err

@@ -98,6 +98,9 @@ func TestScanReadsWhereReplicasDiffer(t *testing.T) {
 func TestScanUnderWrites(t *testing.T) {
 	const keys = 400
 	s := newScanMesh(t, 3)
+	for _, n := range s.nodes {
+		n.cfg.Timeout = 10 * time.Second // the buckets of these replicas are slow to make
+	}
 	s.fill(keys)
 	stop := make(chan struct{})
 	var writers sync.WaitGroup
@@ -112,7 +115,7 @@ func TestScanUnderWrites(t *testing.T) {
 				}
 				key := fmt.Sprintf("key-%04d", r.IntN(keys))
 				_, _ = s.nodes[w].Set(context.Background(), []byte(key), fmt.Appendf(nil, "new-%d", i), kv.Options{})
-				if i%20 == 0 {
+				if i%50 == 0 {
 					s.mu.Lock()
 					s.levels[w] = uint(r.IntN(3))
 					s.mu.Unlock()

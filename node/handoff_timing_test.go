@@ -1,0 +1,196 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/node/transport/tcp"
+	"viakv/quorum/version"
+)
+
+// real is a cluster of whole nodes in this process, over TCP.
+type real struct {
+	t       testing.TB
+	nodes   []*Node
+	stops   []func()
+	address []transport.Address
+}
+
+func newReal(t testing.TB, n int) *real {
+	r := &real{t: t, nodes: make([]*Node, n), stops: make([]func(), n), address: make([]transport.Address, n)}
+	listeners := make([]net.Listener, n)
+	for i := range n {
+		listeners[i] = r.listen(i)
+	}
+	for i := range n {
+		r.start(i, listeners[i])
+	}
+	t.Cleanup(func() {
+		for i := range r.stops {
+			r.stop(i)
+		}
+	})
+	for i := range n {
+		r.await(i, 20*time.Second)
+	}
+	return r
+}
+
+func (r *real) listen(i int) net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.address[i] = transport.Address(l.Addr().String())
+	return l
+}
+
+func (r *real) start(i int, l net.Listener) {
+	log := zap.NewNop()
+	if os.Getenv("VIAKV_TEST_LOG") != "" {
+		log = zaptest.NewLogger(r.t)
+	}
+	n, err := New(Config{Name: fmt.Sprintf("node%c", 'a'+i), Peer: r.address[i], Seeds: r.address, Logger: log,
+		NewTransport: func(h transport.Handler) (transport.Transport, error) {
+			return tcp.New(tcp.Config{Listener: l, Handler: h, Logger: log})
+		}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	r.nodes[i], r.stops[i] = n, func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+func (r *real) stop(i int) {
+	if stop := r.stops[i]; stop != nil {
+		r.stops[i] = nil
+		stop()
+	}
+}
+
+// restart gives a node's name to a new process, as it were: an empty memory at another address.
+func (r *real) restart(i int) {
+	r.stop(i)
+	r.start(i, r.listen(i))
+}
+
+func (r *real) await(i int, within time.Duration) {
+	r.t.Helper()
+	for end := time.Now().Add(within); ; time.Sleep(time.Millisecond) {
+		err := r.nodes[i].Ready(context.Background())
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("node %d is not ready: %v", i, err)
+		}
+	}
+}
+
+// load puts n records of 16 + 128 bytes straight into the stores of the given nodes.
+func (r *real) load(n int, nodes ...int) {
+	value := make([]byte, 128)
+	for _, i := range nodes {
+		s := r.nodes[i].life.Load().state.Load()
+		for k := range n {
+			key := fmt.Appendf(nil, "key-%012d", k)
+			rec := version.Record{Tag: version.Tag{Counter: uint64(k + 1), Incarnation: 1}, Value: value}
+			if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash(key), key, &rec); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (r *real) root(i int) string {
+	s := r.nodes[i].life.Load().state.Load()
+	return s.store.Root().String()
+}
+
+// processTime is the CPU time of all nodes: unlike the wall's it does not count what else the machine does.
+func processTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func keysOf(t testing.TB) int {
+	n, err := strconv.Atoi(os.Getenv("VIAKV_TEST_KEYS"))
+	if err != nil {
+		t.Skip("set VIAKV_TEST_KEYS, for example to 1000000")
+	}
+	return n
+}
+
+func TestTimingRebuild(t *testing.T) {
+	n := keysOf(t)
+	r := newReal(t, 3)
+	r.load(n, 0, 1, 2)
+	r.restart(2)
+	began := time.Now()
+	r.await(2, time.Minute)
+	s := r.nodes[2].life.Load().driver.Stats()
+	t.Logf("%d keys: ready after %v; %d records, %d bytes", n, time.Since(began), s.Received, s.Bytes)
+	if r.root(0) != r.root(2) {
+		t.Errorf("%s\n%s", r.root(0), r.root(2))
+	}
+}
+
+func TestTimingScan(t *testing.T) {
+	n := keysOf(t)
+	for _, size := range []int{1, 3} {
+		r := newReal(t, size)
+		all := []int{0, 1, 2}[:size]
+		r.load(n, all...)
+		for range 3 {
+			began, cpu := time.Now(), processTime()
+			sc, err := r.nodes[0].Scan(context.Background(), kv.ScanOptions{Values: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b kv.Batch
+			pairs, first := 0, time.Duration(0)
+			for {
+				ok, err := sc.Next(context.Background(), &b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !ok {
+					break
+				}
+				if first == 0 {
+					first = time.Since(began)
+				}
+				pairs += len(b.Pairs)
+			}
+			sc.Close()
+			t.Logf("%d nodes: %d pairs in %v, CPU %v, the first after %v", size, pairs, time.Since(began), processTime()-cpu, first)
+			if pairs != n {
+				t.Fatal("some are missing")
+			}
+		}
+		for i := range r.stops {
+			r.stop(i)
+		}
+	}
+}

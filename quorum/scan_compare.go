@@ -1,0 +1,104 @@
+package quorum
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"viakv/ring/keyspace"
+)
+
+// lookBuffers are kept from one comparison to the next.
+type lookBuffers struct {
+	ranges []keyspace.Range
+	theirs [MaxMembers][]Digest
+}
+
+// compare asks peers for the digests of the buckets' ranges and reports for each bucket whether enough replicas agree with the copy.
+func (x *scanner) compare(v *View, buckets []*Bucket) ([]bool, error) {
+	agreed := make([]bool, len(buckets))
+	for i := range agreed {
+		agreed[i] = true
+	}
+	more, err := x.others(v)
+	if err != nil || more == 0 {
+		return agreed, err
+	}
+	for begin := 0; begin < len(buckets); begin += MaxScanRanges {
+		part := buckets[begin:min(begin+MaxScanRanges, len(buckets))]
+		x.ranges(part)
+		if err := x.askDigests(v, more); err != nil {
+			return nil, err
+		}
+		for _, m := range x.peers {
+			for i, b := range part {
+				if x.look.theirs[m][i] != b.Digest {
+					agreed[begin+i] = false
+				}
+			}
+		}
+	}
+	return agreed, nil
+}
+
+// others returns how many peers must agree with this node's copy: as many as make a read's answer firm (D4).
+func (x *scanner) others(v *View) (int, error) {
+	need, err := resolve(x.options.R, "r", v.Slots, v.R)
+	if err != nil {
+		return 0, err
+	}
+	if need+v.W > v.Slots {
+		need = max(need, min(v.W, v.Slots-need+1))
+	}
+	return need - 1, nil
+}
+
+// askDigests gets the digests of the ranges being looked at from as many peers as are needed; who does not answer is replaced by another. The
+// peers asked first change from round to round, so that all share the work.
+func (x *scanner) askDigests(v *View, need int) error {
+	x.peers = x.peers[:0]
+	candidates := x.candidates(v)
+	for len(x.peers) < need {
+		ask := candidates[:min(need-len(x.peers), len(candidates))]
+		candidates = candidates[len(ask):]
+		if len(ask) == 0 {
+			return errImpossible
+		}
+		errs := make([]error, len(ask))
+		var asking sync.WaitGroup
+		for i, m := range ask {
+			asking.Go(func() {
+				ctx, cancel := context.WithTimeout(x.ctx, x.scans.coordinator.cfg.Timeout)
+				defer cancel()
+				x.look.theirs[m], errs[i] = x.scans.copies.Digests(ctx, v, m, x.look.ranges, x.look.theirs[m][:0])
+			})
+		}
+		asking.Wait()
+		for i, m := range ask {
+			switch {
+			case errors.Is(errs[i], errStale):
+				return errStale
+			case errs[i] == nil && len(x.look.theirs[m]) == len(x.look.ranges):
+				x.peers = append(x.peers, m)
+			}
+		}
+	}
+	return nil
+}
+
+// candidates lists the other active members, those likely to answer first, from the scan's turn on.
+func (x *scanner) candidates(v *View) []int {
+	var likely, unlikely []int
+	for i := range v.Slots {
+		m := (x.turn + i) % v.Slots
+		switch {
+		case m == v.Self || v.Members[m].Incarnation == 0:
+		case x.scans.coordinator.cfg.Peers.Likely(v, m):
+			likely = append(likely, m)
+		default:
+			unlikely = append(unlikely, m)
+		}
+	}
+	x.turn++
+	return append(likely, unlikely...)
+}
