@@ -84,11 +84,8 @@ func (l *life) awaitMembership(ctx context.Context) error {
 // move makes next the node's life. Between the last request served by the old one and the first by the new one, the
 // keys of a node that was alone are written into the mesh.
 func (n *Node) move(old, next *life, alone bool) error {
-	n.frozen.Store(true)
+	n.quiesce()
 	defer n.frozen.Store(false)
-	for n.inflight.Load() > 0 { // bounded by the requests' deadlines
-		time.Sleep(time.Millisecond)
-	}
 	var err error
 	if alone {
 		err = n.bringAlong(next.ctx, old, next)

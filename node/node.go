@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -85,8 +86,17 @@ func (n *Node) Run(ctx context.Context) error {
 	if e := <-carried; e != nil && !errors.Is(e, context.Canceled) {
 		err = errors.Join(err, e)
 	}
+	n.quiesce()
 	n.life.Load().close()
 	return err
+}
+
+// quiesce turns requests away and waits for those under way, which their deadlines bound: a store must not be used once it is closed.
+func (n *Node) quiesce() {
+	n.frozen.Store(true)
+	for n.inflight.Load() > 0 {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // begin runs a life until it or the node ends.

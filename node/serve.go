@@ -8,24 +8,35 @@ import (
 	"viakv/api/kv"
 	"viakv/node/topology"
 	"viakv/node/wire"
+	"viakv/quorum/version"
 )
 
 // ServeInline implements transport.Handler: the quorum phases, answered from memory in the goroutine that reads the connection.
 func (n *Node) ServeInline(dst, request []byte) ([]byte, bool) {
+	if !inline(request) {
+		return dst, false
+	}
 	op, stamp, body, err := wire.ParseRequest(request)
 	if err != nil {
 		return wire.AppendReply(dst, wire.Malformed, 0, 0), true
-	}
-	switch op {
-	case wire.Read, wire.Store, wire.Vote:
-	default:
-		return dst, false
 	}
 	s := n.member(stamp.Cluster)
 	if s == nil {
 		return wire.AppendReply(dst, wire.WrongCluster, 0, 0), true
 	}
 	return s.serve(dst, op, stamp, body)
+}
+
+// inline reports whether a request is one that is answered in place. The code alone tells: control messages have a header of their own.
+func inline(request []byte) bool {
+	if len(request) == 0 {
+		return false
+	}
+	switch wire.Op(request[0]) {
+	case wire.Read, wire.Store, wire.Vote:
+		return true
+	}
+	return false
 }
 
 // member returns the state of the life that this process leads in a cluster, nil when it leads none.
@@ -121,7 +132,7 @@ func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 			if status := s.admit(stamp, false); status != wire.OK {
 				return s.refuse(dst, status)
 			}
-			return n.serveRemove(ctx, dst, s, body)
+			return n.serveRemove(ctx, dst, s, stamp, body)
 		default:
 			return s.serveBulk(ctx, dst, op, stamp, body)
 		}
@@ -141,10 +152,13 @@ func (n *Node) serveControl(ctx context.Context, dst, request []byte) []byte {
 }
 
 // serveRemove coordinates a remove for a peer, as the key's owner.
-func (n *Node) serveRemove(ctx context.Context, dst []byte, s *state, body []byte) []byte {
+func (n *Node) serveRemove(ctx context.Context, dst []byte, s *state, stamp wire.Stamp, body []byte) []byte {
 	r, err := wire.ParseRemove(body)
 	if err != nil {
 		return s.refuse(dst, wire.Malformed)
+	}
+	if !s.life.removes.first(version.Operation{Incarnation: stamp.From, Sequence: r.Sequence}, time.Now()) {
+		return s.refuse(dst, wire.Unknown) // delivered twice: whatever came of the first is the answer, and this is not it
 	}
 	o := kv.Options{R: r.R, W: r.W, Deadline: time.Now().Add(r.Left)}
 	status := wire.OK

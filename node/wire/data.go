@@ -101,6 +101,9 @@ type RemoveRequest struct {
 	Key  []byte
 	R, W kv.Quorum
 	Left time.Duration // how long the sender will wait; sent in milliseconds
+
+	// Sequence names the request among those of the stamp's From. A remove is the one data request that must not be carried out twice.
+	Sequence uint64
 }
 
 // maxLeft bounds what a sender may ask for.
@@ -111,7 +114,8 @@ func AppendRemove(dst []byte, r *RemoveRequest) []byte {
 	dst = appendBytes(dst, r.Key)
 	dst = binary.AppendVarint(dst, int64(r.R))
 	dst = binary.AppendVarint(dst, int64(r.W))
-	return binary.AppendUvarint(dst, uint64(min(max(r.Left, 0), maxLeft)/time.Millisecond))
+	dst = binary.AppendUvarint(dst, uint64(min(max(r.Left, 0), maxLeft)/time.Millisecond))
+	return binary.AppendUvarint(dst, r.Sequence)
 }
 
 // ParseRemove decodes the body of a Remove.
@@ -125,6 +129,7 @@ func ParseRemove(b []byte) (r RemoveRequest, err error) {
 	} else {
 		r.Left = time.Duration(left) * time.Millisecond
 	}
+	r.Sequence = d.uvarint()
 	return r, d.end()
 }
 

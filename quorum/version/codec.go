@@ -50,23 +50,41 @@ func ParseMeta(b []byte) (r Record, err error) {
 		return Record{}, ErrCorrupt
 	}
 	flags := b[0]
-	var f [5]uint64
-	fields := 3
+	generation, at := number(b, 1)
+	counter, at := number(b, at)
+	incarnation, at := number(b, at)
+	r.Tag = Tag{Generation(generation), counter, Incarnation(incarnation), flags&flagRemoved != 0}
 	if flags&flagOwned != 0 {
-		fields = 5
+		var owner uint64
+		owner, at = number(b, at)
+		r.Owner.Incarnation = Incarnation(owner)
+		r.Owner.Sequence, at = number(b, at)
 	}
-	b = b[1:]
-	for i := range fields {
-		x, n := binary.Uvarint(b)
-		if n <= 0 {
-			return Record{}, ErrCorrupt
-		}
-		f[i], b = x, b[n:]
+	if at > len(b) {
+		return Record{}, ErrCorrupt
 	}
-	r.Tag = Tag{Generation(f[0]), f[1], Incarnation(f[2]), flags&flagRemoved != 0}
-	r.Owner = Operation{Incarnation(f[3]), f[4]}
-	r.Vector = Vector(b)
+	r.Vector = Vector(b[at:])
 	return r, nil
+}
+
+// number reads a uvarint and returns the position behind it, which lies beyond the end of b when there was none there. Small enough
+// to be inlined for numbers of one byte, which most are: a scan parses millions.
+func number(b []byte, at int) (uint64, int) {
+	if at < len(b) && b[at] < 0x80 {
+		return uint64(b[at]), at + 1
+	}
+	return longNumber(b, at)
+}
+
+func longNumber(b []byte, at int) (uint64, int) {
+	if at >= len(b) {
+		return 0, len(b) + 1
+	}
+	x, n := binary.Uvarint(b[at:])
+	if n <= 0 {
+		return 0, len(b) + 1
+	}
+	return x, at + n
 }
 
 // Removed reports whether the metadata that AppendMeta wrote is a tombstone's, without decoding the rest.

@@ -1,0 +1,36 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"viakv/quorum/version"
+)
+
+// once remembers the requests that must not be carried out twice, should the network deliver them twice (T1). It keeps two spans
+// of time and forgets the older, so its memory is bounded by the rate of such requests.
+type once struct {
+	mu       sync.Mutex
+	now, old map[version.Operation]struct{}
+	turned   time.Time
+}
+
+// onceSpan is longer than any copy of a request travels: a coordinator has given it up by then, and connections that carried it are gone.
+const onceSpan = 30 * time.Second
+
+// first reports whether the request has not been seen before.
+func (o *once) first(id version.Operation, now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.now == nil || now.Sub(o.turned) > onceSpan {
+		o.old, o.now, o.turned = o.now, map[version.Operation]struct{}{}, now
+	}
+	if _, seen := o.now[id]; seen {
+		return false
+	}
+	if _, seen := o.old[id]; seen {
+		return false
+	}
+	o.now[id] = struct{}{}
+	return true
+}
