@@ -43,6 +43,7 @@ var rooms = []room{
 	{path: "node/database", tests: []string{"api"}},
 	{path: "node", imports: []string{"ring", "quorum", "handoff", "node/storage", "node/wire", "node/transport", "node/topology"},
 		tests: []string{"node/transport/", "api"}},
+	{path: "node/simulation", tests: []string{"node", "node/"}},
 	{path: "api"},
 	{path: "api/client", tests: []string{"api"}},
 	{path: "api/console", tests: []string{"api"}},

@@ -1,20 +1,33 @@
 package main
 
 import (
-	"fmt"
+	"context"
+	"errors"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"viakv/api/kv"
 )
 
+// backend is what answers the API: a node of the mesh, or a database.
+type backend interface {
+	kv.Store
+	kv.Cluster
+	// Run works until ctx ends, and returns when everything that it started has stopped.
+	Run(ctx context.Context) error
+}
+
 // newBackend makes what --store names.
-func (s *server) newBackend(_ *prometheus.Registry) (backend, error) {
-	scheme, _, _ := strings.Cut(s.cfg.store, "://")
-	switch scheme {
+func (s *server) newBackend(ctx context.Context, _ *prometheus.Registry) (backend, error) {
+	switch s.storeName() {
 	case "memory":
 		return s.newNode()
+	case "postgres", "postgresql":
+		return s.openPostgres(ctx)
 	}
-	return nil, usageError{fmt.Errorf("--store: want memory, postgres://... or mongodb://..., not a %q address", scheme)}
+	// What was given may be a secret with a slip in it, so it is not quoted.
+	return nil, usageError{errors.New("--store: want memory, or a database's URL: postgres://user:password@host:port/database")}
 }
 
 // storeName names the store without its address, which may hold a password.

@@ -46,7 +46,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&c.via, "peer-via", nil, "ADVERTISED=DIAL: dial elsewhere for a peer (fault tests)")
 	_ = f.MarkHidden("peer-via")
 
-	f.StringVar(&c.store, "store", "memory", "memory, or a database: postgres://... or mongodb://...")
+	f.StringVar(&c.store, "store", "memory", "memory, or a database: postgres://...")
 	f.StringVar(&c.storeFile, "store-file", "", "read --store from this file, so that its password is in no process list")
 
 	f.Var(&c.readQuorum, "read-quorum", "replicas asked by a read when this node founds the cluster: majority, all or a number")
@@ -74,12 +74,15 @@ func (c *config) flags(f *pflag.FlagSet) {
 // check completes the configuration and reports everything that is wrong with it.
 func (c *config) check() error {
 	var errs []error
-	for flag, v := range map[string]string{"http": c.http, "peer": c.peer} {
-		errs = append(errs, checkAddress(flag, v))
-	}
-	for flag, v := range map[string]string{"advertise-http": c.advertiseHTTP, "advertise-peer": c.advertisePeer, "admin": c.admin} {
-		if v != "" {
-			errs = append(errs, checkAddress(flag, v))
+	for _, a := range []struct {
+		flag, value string
+		optional    bool
+	}{
+		{"http", c.http, false}, {"peer", c.peer, false},
+		{"advertise-http", c.advertiseHTTP, true}, {"advertise-peer", c.advertisePeer, true}, {"admin", c.admin, true},
+	} {
+		if a.value != "" || !a.optional {
+			errs = append(errs, checkAddress(a.flag, a.value))
 		}
 	}
 	if n := count(c.peerCert, c.peerKey, c.peerCA); n != 0 && n != 3 {

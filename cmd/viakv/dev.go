@@ -1,19 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -27,7 +23,7 @@ type devConfig struct {
 	logLevel           string
 }
 
-// maxDevNodes keeps the ports of --http-port and --peer-port apart.
+// maxDevNodes keeps names to one letter, and is more than a laptop enjoys.
 const maxDevNodes = 9
 
 func devCommand() *cobra.Command {
@@ -35,10 +31,12 @@ func devCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a local cluster: a process per node, stopped by Ctrl-C",
-		Args:  cobra.NoArgs,
+		Long: "Starts nodes on this machine, each a process of its own, waits until they have formed a cluster, and shows what to try.\n" +
+			"A node that dies is reported, and the others go on: kill one and see. Ctrl-C stops them all.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if c.nodes < 1 || c.nodes > maxDevNodes {
-				return usageError{fmt.Errorf("--nodes %d: want 1 to %d", c.nodes, maxDevNodes)}
+			if err := c.check(); err != nil {
+				return err
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -53,18 +51,26 @@ func devCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *devConfig) http(i int) string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.httpPort+i))
+func (c *devConfig) check() error {
+	if c.nodes < 1 || c.nodes > maxDevNodes {
+		return usageError{fmt.Errorf("--nodes %d: want 1 to %d", c.nodes, maxDevNodes)}
+	}
+	low, high := min(c.httpPort, c.peerPort), max(c.httpPort, c.peerPort)
+	if low < 1 || high+c.nodes-1 > 65535 || high-low < c.nodes {
+		return usageError{fmt.Errorf("--http-port %d and --peer-port %d: want room for %d ports above each, up to 65535", c.httpPort, c.peerPort, c.nodes)}
+	}
+	return nil
 }
-func (c *devConfig) peer(i int) string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.peerPort+i))
-}
+
 func (c *devConfig) name(i int) string { return "node-" + string(rune('a'+i)) }
+func (c *devConfig) http(i int) string { return local(c.httpPort + i) }
+func (c *devConfig) peer(i int) string { return local(c.peerPort + i) }
+
+func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // args is the command line of one node.
 func (c *devConfig) args(i int) []string {
-	args := []string{"serve", "--name", c.name(i), "--http", c.http(i), "--peer", c.peer(i), "--drain", "100ms",
-		"--log-format", "console", "--log-level", c.logLevel}
+	args := []string{"serve", "--name", c.name(i), "--http", c.http(i), "--peer", c.peer(i)}
 	if c.nodes > 1 {
 		var seeds []string
 		for k := range c.nodes {
@@ -72,7 +78,7 @@ func (c *devConfig) args(i int) []string {
 		}
 		args = append(args, "--seeds", strings.Join(seeds, ","))
 	}
-	return args
+	return append(args, "--drain", "100ms", "--log-format", "console", "--log-level", c.logLevel)
 }
 
 // dev runs the nodes until ctx ends or all of them have.
@@ -81,135 +87,69 @@ func dev(ctx context.Context, c *devConfig, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// A port that is taken must not be found out by a node whose neighbours then wait for it.
-	for i := range c.nodes {
-		for flag, address := range map[string]string{"http-port": c.http(i), "peer-port": c.peer(i)} {
-			l, err := net.Listen("tcp", address)
-			if err != nil {
-				return fmt.Errorf("%w; stop what uses it, or choose others with --%s", err, flag)
-			}
-			_ = l.Close()
-		}
+	if err := c.findPorts(); err != nil {
+		return err
 	}
-	screen := &lines{out: out}
-	var running sync.WaitGroup
-	stopped := make(chan struct{})
-	processes := make([]*exec.Cmd, c.nodes)
-	for i := range processes {
-		p := exec.Command(self, c.args(i)...)
-		p.SysProcAttr = childAttributes()
-		w := &prefixer{lines: screen, prefix: c.name(i)}
-		p.Stdout, p.Stderr = w, w
-		if err := p.Start(); err != nil {
-			for _, started := range processes[:i] {
-				_ = started.Process.Signal(syscall.SIGTERM)
-			}
-			running.Wait()
-			return err
-		}
-		processes[i] = p
-		running.Go(func() {
-			err := p.Wait()
-			if ctx.Err() == nil {
-				screen.print("%s has ended (%s). The others go on. Bring it back with:\n  %s %s\n",
-					c.name(i), ending(err), self, strings.Join(c.args(i), " "))
-			}
-		})
-	}
-	go func() {
-		running.Wait()
-		close(stopped)
-	}()
 	began := time.Now()
-	if c.awaitReady(ctx, stopped) {
-		screen.print("%s", c.welcome(processes, time.Since(began)))
+	nodes := &devNodes{cfg: c, self: self, screen: &screen{out: out}, ended: make(chan int, c.nodes)}
+	defer nodes.stop()
+	if err := nodes.start(ctx); err != nil {
+		return err
 	}
-	select {
-	case <-ctx.Done():
-	case <-stopped:
-		return errors.New("all nodes have ended")
+	if err := nodes.awaitReady(ctx); err != nil || ctx.Err() != nil {
+		return err
 	}
-	for _, p := range processes {
-		_ = p.Process.Signal(syscall.SIGTERM)
+	nodes.screen.print("%s", c.welcome(nodes.pids(), time.Since(began)))
+	for left := c.nodes; left > 0; left-- {
+		select {
+		case <-ctx.Done():
+			nodes.screen.print("\nstopping\n")
+			return nil
+		case i := <-nodes.ended:
+			nodes.screen.print("\n%s has ended (%s); the others go on. Bring it back from another terminal with:\n  %s %s\n\n",
+				c.name(i), nodes.processes[i].ProcessState, self, strings.Join(c.args(i), " "))
+		}
 	}
-	<-stopped
-	screen.print("\nstopped\n")
+	return errors.New("all nodes have ended")
+}
+
+// findPorts reports a port that is taken. A node would find out, too, but only after its neighbours began to wait for it.
+func (c *devConfig) findPorts() error {
+	for i := range c.nodes {
+		for _, p := range []struct{ flag, address string }{{"http-port", c.http(i)}, {"peer-port", c.peer(i)}} {
+			l, err := net.Listen("tcp", p.address)
+			if err != nil {
+				return fmt.Errorf("%w; stop what uses it, or choose others with --%s", err, p.flag)
+			}
+			if err := l.Close(); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
-func ending(err error) string {
-	if err == nil {
-		return "exit status 0"
-	}
-	return err.Error()
-}
-
-// awaitReady waits until every node is ready.
-func (c *devConfig) awaitReady(ctx context.Context, stopped <-chan struct{}) bool {
-	client := http.Client{Timeout: time.Second}
-	for i := 0; i < c.nodes; {
-		response, err := client.Get("http://" + c.http(i) + "/readyz")
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				i++
-				continue
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-stopped:
-			return false
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	return true
-}
-
-func (c *devConfig) welcome(processes []*exec.Cmd, took time.Duration) string {
+// welcome is the first screen.
+func (c *devConfig) welcome(pids []int, took time.Duration) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nviakv is ready: %d nodes, formed in %v\n\n", c.nodes, took.Round(10*time.Millisecond))
-	for i, p := range processes {
-		fmt.Fprintf(&b, "  %s   http://%s   process %d\n", c.name(i), c.http(i), p.Process.Pid)
+	fmt.Fprintf(&b, "\nviakv is ready: ")
+	if c.nodes == 1 {
+		fmt.Fprintf(&b, "one node, after %v\n\n", took.Round(time.Millisecond))
+	} else {
+		fmt.Fprintf(&b, "a cluster of %d nodes, formed in %v\n\n", c.nodes, took.Round(time.Millisecond))
+	}
+	for i, pid := range pids {
+		fmt.Fprintf(&b, "  %s   http://%s   process %d\n", c.name(i), c.http(i), pid)
 	}
 	last := c.nodes - 1
-	fmt.Fprintf(&b, "\ntry\n  curl 'http://%s/set?k=color&v=green'\n  curl 'http://%s/get?k=color'\n  curl 'http://%s/getAll'\n  curl 'http://%s/cluster'\n",
-		c.http(0), c.http(last), c.http(0), c.http(0))
+	fmt.Fprintf(&b, "\nTry, in another terminal:\n\n")
+	fmt.Fprintf(&b, "  curl 'http://%s/set?k=color&v=green'\n", c.http(0))
+	fmt.Fprintf(&b, "  curl 'http://%s/get?k=color'\n", c.http(last))
+	fmt.Fprintf(&b, "  curl 'http://%s/getAll'\n", c.http(0))
+	fmt.Fprintf(&b, "  curl 'http://%s/cluster'\n", c.http(0))
 	if c.nodes > 2 {
-		fmt.Fprintf(&b, "  kill -9 %d   # then get again at another node: nothing is lost\n", processes[last].Process.Pid)
+		fmt.Fprintf(&b, "  kill -9 %-5d   # then set and get at the others: nothing is lost\n", pids[last])
 	}
-	b.WriteString("\nCtrl-C stops all nodes.\n\n")
+	fmt.Fprintf(&b, "\nCtrl-C stops everything.\n\n")
 	return b.String()
-}
-
-// lines writes whole lines of several sources.
-type lines struct {
-	mu  sync.Mutex
-	out io.Writer
-}
-
-func (l *lines) print(format string, args ...any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	fmt.Fprintf(l.out, format, args...)
-}
-
-// prefixer puts a node's name before each line of its log.
-type prefixer struct {
-	lines  *lines
-	prefix string
-	rest   []byte
-}
-
-func (p *prefixer) Write(b []byte) (int, error) {
-	p.rest = append(p.rest, b...)
-	for {
-		advance, line, err := bufio.ScanLines(p.rest, false)
-		if err != nil || advance == 0 {
-			return len(b), err
-		}
-		p.lines.print("%s  %s\n", p.prefix, line)
-		p.rest = p.rest[advance:]
-	}
 }

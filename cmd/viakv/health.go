@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -10,12 +12,18 @@ import (
 
 // healthCommand is the health check of an image that has no shell.
 func healthCommand() *cobra.Command {
-	var address, path string
+	var address, admin, path string
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a node whether it is ready; exit status 0 if so",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if path != "/readyz" && path != "/livez" {
+				return usageError{fmt.Errorf("--path %q: want /readyz or /livez", path)}
+			}
+			if admin != "" {
+				address = admin
+			}
 			client := http.Client{Timeout: 2 * time.Second}
 			response, err := client.Get("http://" + dialable(address) + path)
 			if err != nil {
@@ -23,12 +31,14 @@ func healthCommand() *cobra.Command {
 			}
 			defer func() { _ = response.Body.Close() }()
 			if response.StatusCode != http.StatusOK {
-				return fmt.Errorf("%s answers %s", address, response.Status)
+				reason, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
+				return fmt.Errorf("%s answers %s: %s", address, response.Status, bytes.TrimSpace(reason))
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&address, "http", "127.0.0.1:8080", "the node's HTTP address")
+	cmd.Flags().StringVar(&admin, "admin", "", "the node's admin address, if it has one; asked instead of --http, and always without TLS")
 	cmd.Flags().StringVar(&path, "path", "/readyz", "what to ask: /readyz or /livez")
 	return cmd
 }

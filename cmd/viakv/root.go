@@ -18,13 +18,28 @@ func root() *cobra.Command {
 		Short:         "A key-value mesh: every node holds every key, and takes reads and writes",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return fromEnvironment(cmd.Flags(), os.LookupEnv)
 		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.AddCommand(serveCommand(), devCommand(), healthCommand(), certsCommand(), versionCommand())
+	for _, c := range append(cmd.Commands(), cmd) {
+		c.Args = asUsage(c.Args)
+	}
 	return cmd
+}
+
+// asUsage makes what a check of arguments finds a usage error.
+func asUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+		}
+		return nil
+	}
 }
 
 // fromEnvironment sets the flags that were not given from their VIAKV_* variables.

@@ -35,26 +35,26 @@ func serveCommand() *cobra.Command {
 // serve runs a node until a signal: the first lets it drain, the second ends it at once.
 func serve(ctx context.Context, c *config, log *zap.Logger) error {
 	limitHeap(log)
-	s, err := newServer(c, log)
-	if err != nil {
-		return err
-	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	stop, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	go func() {
 		select {
 		case got := <-signals:
 			log.Info("draining", zap.Stringer("signal", got), zap.Duration("for", c.drain))
-			cancel()
-		case <-stop.Done():
+			stop()
+		case <-ctx.Done():
 			return
 		}
 		<-signals
 		log.Warn("stopped at once by a second signal")
 		os.Exit(exitFailed)
 	}()
-	return s.run(stop)
+	s, err := newServer(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx)
 }

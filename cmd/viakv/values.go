@@ -68,7 +68,7 @@ func (b *bytesValue) Set(s string) error {
 		}
 	}
 	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || n < 0 || n*unit > 1<<62 {
+	if inRange := n >= 0 && n*unit <= 1<<62; err != nil || !inRange { // a comparison with NaN is false
 		return fmt.Errorf("%q: want a size such as 512MiB, 4GiB or a number of bytes", s)
 	}
 	*b = bytesValue(n * unit)

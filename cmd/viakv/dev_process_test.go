@@ -1,0 +1,88 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// freePorts finds n ports in a row that nobody uses, twice: dev counts up from one for HTTP and from another for peers.
+func freePorts(t *testing.T, n int) (http, peer int) {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		c := devConfig{nodes: n, httpPort: first, peerPort: first + n}
+		if c.check() == nil && c.findPorts() == nil {
+			return c.httpPort, c.peerPort
+		}
+	}
+	t.Fatal("no free ports in a row")
+	return 0, 0
+}
+
+func TestDevRunsAClusterThatSurvivesADeath(t *testing.T) {
+	httpPort, peerPort := freePorts(t, 3)
+	p := start(t, "dev", "--http-port", strconv.Itoa(httpPort), "--peer-port", strconv.Itoa(peerPort))
+	p.line("Ctrl-C stops everything")
+	a, b := local(httpPort), local(httpPort+1)
+	expect(t, http.StatusOK, "", a, "/set", "k", "color", "v", "green")
+	expect(t, http.StatusOK, "green", b, "/get", "k", "color")
+
+	var pids []int
+	for _, m := range regexp.MustCompile(`process (\d+)`).FindAllStringSubmatch(strings.Join(p.lines(), "\n"), -1) {
+		pid, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	if len(pids) != 3 {
+		t.Fatalf("the first screen shows processes %v, want three", pids)
+	}
+	if err := syscall.Kill(pids[2], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	p.line("node-c has ended (signal: killed)")
+	if l := p.line("serve --name node-c"); !strings.Contains(l, "--seeds") {
+		t.Errorf("%q does not bring the node back", l)
+	}
+	expect(t, http.StatusOK, "green", b, "/get", "k", "color")
+	await(t, "writes without the third node", func() bool {
+		s, _ := fetch(t, a, "/set", "k", "color", "v", "blue")
+		return s == http.StatusOK
+	})
+	expect(t, http.StatusOK, "blue", b, "/get", "k", "color")
+
+	p.signal(syscall.SIGINT)
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	for i, pid := range pids {
+		if err := syscall.Kill(pid, 0); err == nil {
+			t.Errorf("node %d, process %d, was left behind", i, pid)
+		}
+	}
+}
+
+func TestDevSaysWhichPortIsTaken(t *testing.T) {
+	httpPort, peerPort := freePorts(t, 2)
+	l, err := net.Listen("tcp", local(peerPort+1))
+	if err != nil {
+		t.Skip(err) // somebody was quicker
+	}
+	defer func() { _ = l.Close() }()
+	p := start(t, "dev", "--nodes", "2", "--http-port", strconv.Itoa(httpPort), "--peer-port", strconv.Itoa(peerPort))
+	if code := p.exit(); code != exitFailed {
+		t.Errorf("exit code %d, want %d", code, exitFailed)
+	}
+	p.line("--peer-port")
+}

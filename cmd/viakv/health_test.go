@@ -1,0 +1,37 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestHealth(t *testing.T) {
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/readyz" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(`{"detail":"rebuilding"}`))
+		}
+	}))
+	defer node.Close()
+	address := node.Listener.Addr().String()
+	health := func(args ...string) error {
+		cmd := root()
+		cmd.SetArgs(append([]string{"health"}, args...))
+		return cmd.Execute()
+	}
+	if err := health("--http", address, "--path", "/livez"); err != nil {
+		t.Errorf("a live node: %v", err)
+	}
+	if err := health("--http", address); err == nil || !strings.Contains(err.Error(), "rebuilding") {
+		t.Errorf("a node that is not ready: error %v, want its reason", err)
+	}
+	if err := health("--http", "127.0.0.1:1", "--admin", address, "--path", "/livez"); err != nil {
+		t.Errorf("the admin address was not asked instead: %v", err)
+	}
+	node.Close()
+	if err := health("--http", address, "--path", "/livez"); err == nil {
+		t.Error("a node that is gone is healthy")
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+
+	"viakv/api/kv"
+	"viakv/node"
+	"viakv/node/transport"
+	"viakv/node/transport/tcp"
+)
+
+// newNode makes a node of the mesh.
+func (s *server) newNode() (backend, error) {
+	peer, err := listen("peer", s.cfg.peer)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.newNodeAt(peer)
+	if err != nil {
+		return nil, errors.Join(err, peer.Close())
+	}
+	return n, nil
+}
+
+func (s *server) newNodeAt(peer net.Listener) (backend, error) {
+	c := s.cfg
+	seeds, err := addressList("seeds", c.seeds)
+	if err != nil {
+		return nil, err
+	}
+	via, err := viaTable(c.via)
+	if err != nil {
+		return nil, err
+	}
+	peerAddress, err := advertised(c.advertisePeer, peer.Addr())
+	if err != nil {
+		return nil, err
+	}
+	httpAddress, err := advertised(c.advertiseHTTP, s.http.Addr())
+	if err != nil {
+		return nil, err
+	}
+	var secure func() (*tls.Config, error)
+	if c.peerCert != "" {
+		if secure, err = tcp.Credentials(c.peerCert, c.peerKey, c.peerCA); err != nil {
+			return nil, err
+		}
+	}
+	return node.New(node.Config{
+		Name: c.name, HTTP: httpAddress, Peer: transport.Address(peerAddress), Seeds: seeds,
+		ReadQuorum: kv.Quorum(c.readQuorum), WriteQuorum: kv.Quorum(c.writeQuorum), AllowWeak: c.allowWeak,
+		MaxBytes: int64(c.maxMemory), Timeout: c.timeout, HedgeAfter: c.hedge, Logger: s.log,
+		NewTransport: func(h transport.Handler) (transport.Transport, error) {
+			return tcp.New(tcp.Config{Listener: peer, Handler: h, Name: c.name, TLS: secure, Via: via, Logger: s.log})
+		},
+	})
+}
