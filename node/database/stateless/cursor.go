@@ -46,7 +46,7 @@ func (s *Seal) Cursor(g version.Generation, after []byte) string {
 	b = binary.AppendUvarint(b, uint64(g))
 	b = append(b, after...)
 	b = s.appendMAC(b, b)
-	return base64.RawURLEncoding.EncodeToString(b)
+	return encode(b)
 }
 
 // Open returns what a cursor holds, or kv.ErrBadCursor with the reason.
@@ -79,3 +79,5 @@ func (s *Seal) appendMAC(dst, body []byte) []byte {
 	var sum [sha256.Size]byte
 	return append(dst, h.Sum(sum[:0])[:cursorMACBytes]...)
 }
+
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -1,0 +1,219 @@
+package stateless
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+func TestCursorRoundTrip(t *testing.T) {
+	seal := NewSeal(NewCursorKey())
+	rapid.Check(t, func(t *rapid.T) {
+		g := version.Generation(rapid.Uint64().Draw(t, "generation"))
+		key := rapid.SliceOfN(rapid.Byte(), 0, kv.MaxKeyBytes).Draw(t, "key")
+		text := seal.Cursor(g, key)
+		gotG, gotKey, err := seal.Open(text)
+		if err != nil || gotG != g || string(gotKey) != string(key) {
+			t.Fatalf("got %d %q %v", gotG, gotKey, err)
+		}
+		if _, _, err := NewSeal(NewCursorKey()).Open(text); !errors.Is(err, kv.ErrBadCursor) {
+			t.Fatalf("a foreign cursor: %v", err)
+		}
+	})
+}
+
+// TestCursorOfAnotherVersion: one that this node does not know is refused, though the seal is right.
+func TestCursorOfAnotherVersion(t *testing.T) {
+	seal := NewSeal(NewCursorKey())
+	for _, body := range [][]byte{{2, 1, 'k'}, {cursorVersion, 0x80}} {
+		text := encode(seal.appendMAC(append([]byte{}, body...), body))
+		if _, _, err := seal.Open(text); !errors.Is(err, kv.ErrBadCursor) {
+			t.Errorf("%v: %v", body, err)
+		}
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	seal := NewSeal(make([]byte, CursorKeyBytes))
+	f.Add(seal.Cursor(3, []byte("key")))
+	f.Add("AQ")
+	f.Fuzz(func(t *testing.T, text string) {
+		g, key, err := seal.Open(text)
+		if err != nil {
+			if !errors.Is(err, kv.ErrBadCursor) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if seal.Cursor(g, key) != text {
+			t.Fatalf("%q is a second spelling", text)
+		}
+	})
+}
+
+func TestSuccessor(t *testing.T) {
+	for prefix, want := range map[string]string{
+		"a": "b", "az": "a{", "a\U0010ffff": "b", "\x00": "\x01", "\x7f": "\u0080", "\ud7ff": "\ue000", "é\U0010ffff\U0010ffff": "ê",
+	} {
+		if got, ok := Successor(prefix); !ok || got != want {
+			t.Errorf("%q: %q, %v, want %q", prefix, got, ok, want)
+		}
+	}
+	for _, prefix := range []string{"", "\U0010ffff", strings.Repeat("\U0010ffff", 3)} {
+		if got, ok := Successor(prefix); ok {
+			t.Errorf("%q: %q", prefix, got)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		prefix, tail := rapid.String().Draw(t, "prefix"), rapid.String().Draw(t, "tail")
+		other := rapid.String().Draw(t, "other")
+		to, ok := Successor(prefix)
+		if ok && prefix+tail >= to {
+			t.Fatalf("%q is not below %q", prefix+tail, to)
+		}
+		if inside := other >= prefix && (!ok || other < to); inside != strings.HasPrefix(other, prefix) {
+			t.Fatalf("%q in [%q, %q): %v", other, prefix, to, inside)
+		}
+	})
+}
+
+func TestScrubber(t *testing.T) {
+	s := NewScrubber("p@ss/wörd %", "")
+	for _, text := range []string{
+		"failed: p@ss/wörd %", "parse postgres://u:p%40ss%2Fw%C3%B6rd%20%25@h", "p%40ss%2Fw%C3%B6rd+%25 again",
+		"mongodb://someone:hunter2@host/db", "host=h password='p q' user=u", "x?password=hunter2&y=1", "sslpassword=hunter2",
+	} {
+		got := s.Text(text)
+		for _, leak := range []string{"p@ss", "rd%20", "rd+", "hunter2", "someone", "p q"} {
+			if strings.Contains(got, leak) {
+				t.Errorf("%q: %q", text, got)
+			}
+		}
+	}
+	cause := fmt.Errorf("dial with p@ss/wörd %%: %w", context.DeadlineExceeded)
+	err := s.Error(cause)
+	if strings.Contains(err.Error(), "p@ss") || !errors.Is(err, context.DeadlineExceeded) || errors.Unwrap(err) != nil {
+		t.Errorf("%v", err)
+	}
+	var detail *kv.DetailError
+	if !errors.As(s.Error(kv.Detail(kv.ErrMissing, "p@ss/wörd %%")), &detail) {
+		t.Error("As does not reach the cause")
+	}
+	if plain := errors.New("plain"); s.Error(plain) != plain || s.Error(nil) != nil {
+		t.Error("an error without a secret changed")
+	}
+}
+
+// TestProbeIsCached: many callers cost one check per interval (L2), and an impatient one spoils it for nobody.
+func TestProbeIsCached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var checks atomic.Int64
+		down := errors.New("down")
+		var result atomic.Pointer[error]
+		p := NewProbe(time.Second, 5*time.Second, func(ctx context.Context) error {
+			checks.Add(1)
+			select {
+			case <-time.After(300 * time.Millisecond):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if e := result.Load(); e != nil {
+				return *e
+			}
+			return nil
+		})
+		if err := p.Last(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if err := p.Ready(ctx); !errors.Is(err, kv.ErrUnavailable) {
+			t.Fatalf("impatient: %v", err)
+		}
+		answers := make(chan error, 50)
+		for range cap(answers) {
+			go func() { answers <- p.Ready(t.Context()) }()
+		}
+		for range cap(answers) {
+			if err := <-answers; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := checks.Load(); n != 1 {
+			t.Fatalf("%d checks", n)
+		}
+		result.Store(&down)
+		if err := p.Ready(t.Context()); err != nil {
+			t.Fatalf("within the interval: %v", err)
+		}
+		time.Sleep(2 * time.Second) // the bubble's clock
+		if err := p.Ready(t.Context()); err != down || p.Last() != down {
+			t.Fatalf("got %v", err)
+		}
+		if n := checks.Load(); n != 2 {
+			t.Fatalf("%d checks", n)
+		}
+	})
+}
+
+// TestWait: waits grow, stay below the longest, and never outlast the context.
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for n, most := range map[int]time.Duration{1: 2 * time.Millisecond, 4: 16 * time.Millisecond, 8: longestWait, 1000: longestWait} {
+			began := time.Now()
+			if !Wait(t.Context(), n) {
+				t.Fatal("refused")
+			}
+			if d := time.Since(began); d < most/2 || d > most {
+				t.Errorf("attempt %d waits %v", n, d)
+			}
+		}
+		short, cancel := Deadline(t.Context(), time.Now().Add(50*time.Millisecond), time.Hour)
+		defer cancel()
+		began := time.Now()
+		if Wait(short, 100) || time.Since(began) != 0 {
+			t.Error("waited for nothing")
+		}
+		ended, end := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, end)
+		if Wait(ended, 100) {
+			t.Error("outlasted the context")
+		}
+		whole, stop := Deadline(t.Context(), time.Time{}, time.Minute)
+		defer stop()
+		if d, ok := whole.Deadline(); !ok || time.Until(d) != time.Minute {
+			t.Error("no default")
+		}
+	})
+}
+
+func TestCluster(t *testing.T) {
+	down := errors.New("gone fishing")
+	c := &Cluster{Mode: "x", Self: "n", Probe: NewProbe(time.Hour, time.Hour, func(context.Context) error { return down }),
+		Generation: func() version.Generation { return 7 }}
+	if s := c.Status(); s.State != "active" || s.Members == nil || s.Generation != 7 {
+		t.Errorf("%+v", s)
+	}
+	if err := c.Probe.Ready(t.Context()); err != down {
+		t.Fatal(err)
+	}
+	if s := c.Status(); s.State != "unavailable" || s.Reason != "gone fishing" || s.Mode != "x" || s.Self != "n" {
+		t.Errorf("%+v", s)
+	}
+	if err := c.Join(t.Context(), "p"); !errors.Is(err, kv.ErrNotMesh) || !strings.Contains(err.Error(), "--store") {
+		t.Error(err)
+	}
+	if _, err := c.Leave(t.Context(), "p", false); !errors.Is(err, kv.ErrNotMesh) {
+		t.Error(err)
+	}
+}
