@@ -18,6 +18,8 @@ type Config struct {
 	NewID    func() uint64 // random ids of purge lists, never zero
 	Logger   *zap.Logger   // default: none
 
+	// Timeout of one request to a peer. Lower finds out sooner that one is gone, higher bears slower ones. Default 3 s.
+	Timeout time.Duration
 	// HintLimit bounds the keys noted for one member. Higher costs memory (a key and about 60 bytes each), lower turns more absences
 	// into comparisons of digests. Default 100,000.
 	HintLimit int
@@ -36,6 +38,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 3 * time.Second
 	}
 	if c.HintLimit == 0 {
 		c.HintLimit = 100_000

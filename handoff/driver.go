@@ -35,6 +35,7 @@ func New(cfg Config) (*Driver, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
+	cfg.Peers = timed{cfg.Peers, cfg.Timeout}
 	d := &Driver{cfg: cfg, hints: newHints(cfg.HintLimit), menders: map[version.Incarnation]*mender{}}
 	d.lists.kept = map[uint64]*List{}
 	d.pages.New = func() any { return new(Page) }

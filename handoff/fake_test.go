@@ -201,6 +201,7 @@ type fakeMesh struct {
 	next  version.Incarnation
 	hook  func(op string, from, to *fakeNode) error // may fail a request
 	bytes map[string]int
+	lost  *fakeNode // requests to it get no answer
 	asked []string
 	rules struct{ need, w int }
 }
@@ -352,6 +353,12 @@ func (x *fakeNode) reach(ctx context.Context, op string, at version.Epoch, to Me
 	}
 	x.mesh.mu.Lock()
 	defer x.mesh.mu.Unlock()
+	if l := x.mesh.lost; l != nil && l.self.Name == to.Name {
+		x.mesh.mu.Unlock()
+		<-ctx.Done()
+		x.mesh.mu.Lock()
+		return nil, ctx.Err()
+	}
 	x.mesh.asked = append(x.mesh.asked, op+" "+x.self.Name+">"+to.Name)
 	for _, y := range x.mesh.nodes {
 		if y.self.Name != to.Name {

@@ -2,7 +2,6 @@ package handoff
 
 import (
 	"context"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -121,12 +120,10 @@ func (d *Driver) propose(ctx context.Context, v *View, tombstones []Tombstone) b
 		yes  bool
 		err  error
 	}
-	asking, cancel := context.WithTimeout(ctx, d.cfg.PurgeEvery+time.Second)
-	defer cancel()
 	answers := make(chan answer, len(v.Others))
 	for _, m := range v.Others {
 		go func() {
-			yes, err := d.cfg.Peers.Hold(asking, v.Epoch, m, list)
+			yes, err := d.cfg.Peers.Hold(ctx, v.Epoch, m, list)
 			answers <- answer{m, yes, err}
 		}()
 	}

@@ -218,3 +218,20 @@ func TestRebuildReportsProgress(t *testing.T) {
 		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
 	})
 }
+
+// A request that is lost must not hold up a rebuild: its time ends, and another member is asked.
+func TestLostRequestsAreGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 5, nil)
+		defer m.stop()
+		m.fill(500)
+		last := m.nodes[4]
+		m.restart(t, last, nil)
+		m.lost = m.nodes[1]
+		last.run(t)
+		eventually(t, 30*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+		if !m.equal(m.nodes...) {
+			t.Error("the rebuilt node differs")
+		}
+	})
+}

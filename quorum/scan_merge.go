@@ -3,6 +3,7 @@ package quorum
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"time"
 
@@ -20,7 +21,10 @@ func (x *scanner) merge(r *round, v *View, own *Bucket, deliver bool) error {
 	copies := []*Bucket{own}
 	for _, m := range x.peers {
 		b := r.bucket()
-		if err := x.scans.copies.Copy(x.ctx, v, m, own.Range, b); err != nil {
+		ctx, cancel := context.WithTimeout(x.ctx, x.scans.coordinator.cfg.Timeout)
+		err := x.scans.copies.Copy(ctx, v, m, own.Range, b)
+		cancel()
+		if err != nil {
 			return err
 		}
 		copies = append(copies, b)

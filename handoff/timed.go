@@ -1,0 +1,51 @@
+package handoff
+
+import (
+	"context"
+	"time"
+
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// timed bounds each request to a peer: a message may be lost, and what waits for it must not wait for ever.
+type timed struct {
+	Peers
+	bound time.Duration
+}
+
+func (t timed) Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []Digest) ([]Digest, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Digests(ctx, at, to, ranges, dst)
+}
+
+func (t timed) Tags(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, dst []Tagged) ([]Tagged, keyspace.Rank, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Tags(ctx, at, to, r, max, dst)
+}
+
+func (t timed) Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, p *Page) error {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Copy(ctx, at, to, r, max, p)
+}
+
+func (t timed) Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, p *Page) error {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Fetch(ctx, at, to, ranks, p)
+}
+
+func (t timed) Push(ctx context.Context, at version.Epoch, to Member, items []Item) error {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Push(ctx, at, to, items)
+}
+
+func (t timed) Hold(ctx context.Context, at version.Epoch, to Member, list *List) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Hold(ctx, at, to, list)
+}
