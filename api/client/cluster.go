@@ -1,0 +1,78 @@
+package client
+
+import (
+	"context"
+	"errors"
+
+	"viakv/api/kv"
+)
+
+// Joined describes the mesh after a join.
+type Joined struct {
+	Node    string   `json:"node"`
+	Cluster string   `json:"cluster"`
+	Epoch   uint64   `json:"epoch"`
+	Members []string `json:"members"`
+}
+
+// Cluster describes the mesh as the node that answers sees it.
+func (c *Client) Cluster(ctx context.Context) (s kv.Status, err error) {
+	err = c.do(ctx, call{path: "/cluster", timeout: c.config.Timeout}, decode(&s))
+	return s, err
+}
+
+// Join makes the node that answers a full member of the mesh that the peer (host:port) belongs to. It concerns one node: use a client with one
+// endpoint.
+func (c *Client) Join(ctx context.Context, peer string) (j Joined, err error) {
+	err = c.do(ctx, c.control("/join", parameter{"peer", peer}), decode(&j))
+	return j, err
+}
+
+// Leave removes a member from the mesh: the node that answers when the name is empty, which needs a client with one endpoint. Force
+// removes members without a majority's consent; the report then says what may be lost.
+func (c *Client) Leave(ctx context.Context, node string, force bool) (r kv.LeaveReport, err error) {
+	var ps []parameter
+	if node != "" {
+		ps = append(ps, parameter{"node", node})
+	}
+	if force {
+		ps = append(ps, parameter{"force", "true"})
+	}
+	err = c.do(ctx, c.control("/leave", ps...), decode(&r))
+	return r, err
+}
+
+func (c *Client) control(path string, ps ...parameter) call {
+	return call{path: path, parameters: ps, mutates: true, timeout: c.config.ControlTimeout}
+}
+
+// Live returns nil when the process answers.
+func (c *Client) Live(ctx context.Context) error { return c.probe(ctx, "/livez") }
+
+// Ready returns nil when the node that answers first serves, and otherwise the reason why it does not.
+func (c *Client) Ready(ctx context.Context) error { return c.probe(ctx, "/readyz") }
+
+// probe asks the preferred endpoint alone: about its health no other can tell.
+func (c *Client) probe(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	e := c.endpoints[int(c.preferred.Load())%len(c.endpoints)]
+	return e.do(ctx, call{path: path, timeout: c.config.Timeout}, nil)
+}
+
+// Version of the program that answers.
+type Version struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Go      string `json:"go"`
+}
+
+// Version asks for the program's version. ErrNotViakv when something else answers.
+func (c *Client) Version(ctx context.Context) (v Version, err error) {
+	err = c.do(ctx, call{path: "/version", timeout: c.config.Timeout}, decode(&v))
+	var e *Error
+	if errors.As(err, &e) && e.Status != 0 && e.Kind == "" {
+		e.Err = errors.Join(ErrNotViakv, e.Err)
+	}
+	return v, err
+}

@@ -1,0 +1,97 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Conn is one connection on which requests are pipelined: many are sent before the first answer is read. It is for load generators,
+// which count what an answer says and never repeat a request; everybody else wants a Client.
+//
+// One goroutine may append and flush while another receives; neither half is safe for concurrent use by itself. Requests are GETs, mutations
+// included. After an error the connection is of no more use, and every request that was not answered may have taken effect.
+type Conn struct {
+	wire    *wire
+	headers string
+	query   string // the options, as "&r=1"
+}
+
+// Connect opens a connection to the endpoint of that index.
+func (c *Client) Connect(ctx context.Context, endpoint int) (*Conn, error) {
+	e := c.endpoints[endpoint%len(c.endpoints)]
+	w, err := e.dial(ctx)
+	if err != nil {
+		return nil, &Error{Endpoint: e.name, Retriable: true, Err: cause(ctx, err)}
+	}
+	conn := &Conn{wire: w, headers: " HTTP/1.1\r\n" + e.headers}
+	for _, p := range c.options.quorums(nil) {
+		conn.query += "&" + p.name + "=" + p.value
+	}
+	return conn, nil
+}
+
+// AppendGet queues a get.
+func (c *Conn) AppendGet(key []byte) { c.append("GET /get?k=", key) }
+
+// AppendHas queues an is.
+func (c *Conn) AppendHas(key []byte) { c.append("GET /is?k=", key) }
+
+// AppendRemove queues a rm.
+func (c *Conn) AppendRemove(key []byte) { c.append("GET /rm?k=", key) }
+
+// AppendSet queues a set.
+func (c *Conn) AppendSet(key, value []byte) {
+	out := append(c.wire.out, "GET /set?k="...)
+	out = appendEscaped(out, key)
+	out = append(out, "&v="...)
+	c.wire.out = c.end(appendEscaped(out, value))
+}
+
+func (c *Conn) append(start string, key []byte) {
+	c.wire.out = c.end(appendEscaped(append(c.wire.out, start...), key))
+}
+
+func (c *Conn) end(out []byte) []byte {
+	out = append(out, c.query...)
+	return append(out, c.headers...)
+}
+
+// Pending is the number of bytes queued and not flushed.
+func (c *Conn) Pending() int { return len(c.wire.out) }
+
+// Flush sends what is queued.
+func (c *Conn) Flush() error { return c.wire.flush() }
+
+// Answer to a pipelined request.
+type Answer struct {
+	Status    int
+	Body      []byte // valid until the next Receive
+	Retriable bool   // a 503 after which nothing happened
+}
+
+// Receive reads the next answer; they come in the order of the requests.
+func (c *Conn) Receive() (Answer, error) {
+	if err := c.wire.receive(); err != nil {
+		return Answer{}, err
+	}
+	r := &c.wire.response
+	a := Answer{Status: r.StatusCode(), Body: r.Body()}
+	if a.Status == fasthttp.StatusServiceUnavailable {
+		a.Retriable = string(r.Header.Peek("X-Viakv-Retriable")) == "true"
+	}
+	return a, nil
+}
+
+// Buffered reports whether some bytes of the next answer have arrived already.
+func (c *Conn) Buffered() bool { return c.wire.reader.Buffered() > 0 }
+
+// SetDeadline ends what blocks at that time; zero: never.
+func (c *Conn) SetDeadline(t time.Time) { _ = c.wire.conn.SetDeadline(t) }
+
+// SetReadDeadline ends a Receive at that time; zero: never.
+func (c *Conn) SetReadDeadline(t time.Time) { _ = c.wire.conn.SetReadDeadline(t) }
+
+// Close closes the connection.
+func (c *Conn) Close() error { return c.wire.conn.Close() }

@@ -1,0 +1,99 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync"
+	"time"
+)
+
+// endpoint is one address and the connections kept to it.
+type endpoint struct {
+	config  Config
+	name    string // as configured
+	address string
+	tls     *tls.Config // nil: plain
+	headers string      // of every request, up to the end of the head
+	posts   string      // the same, of a POST without a body
+
+	mu     sync.Mutex
+	idle   []*wire // last used last
+	closed bool
+}
+
+func newEndpoint(c Config, name string) (*endpoint, error) {
+	address, secure, err := parseEndpoint(name)
+	if err != nil {
+		return nil, err
+	}
+	e := &endpoint{config: c, name: name, address: address}
+	if secure {
+		if e.tls = c.TLS.Clone(); e.tls == nil {
+			e.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		if e.tls.ServerName == "" {
+			host, _, _ := net.SplitHostPort(address)
+			e.tls.ServerName = host
+		}
+	}
+	common := "Host: " + address + "\r\n"
+	if c.Token != "" {
+		common += "Authorization: Bearer " + c.Token + "\r\n"
+	}
+	e.headers = common + "\r\n"
+	e.posts = common + "Content-Length: 0\r\n\r\n"
+	return e, nil
+}
+
+// acquire returns a kept connection that still stands, or a new one. Fresh is true for a new one.
+func (e *endpoint) acquire(ctx context.Context) (w *wire, fresh bool, err error) {
+	for {
+		w := e.pop()
+		if w == nil {
+			w, err := e.dial(ctx)
+			return w, true, err
+		}
+		if time.Since(w.lastUse) < e.config.IdleTimeout && alive(w.conn) {
+			return w, false, nil
+		}
+		_ = w.conn.Close()
+	}
+}
+
+func (e *endpoint) pop() *wire {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := len(e.idle)
+	if n == 0 {
+		return nil
+	}
+	w := e.idle[n-1]
+	e.idle = e.idle[:n-1]
+	return w
+}
+
+// release keeps a connection for later, unless the client was closed or enough are kept.
+func (e *endpoint) release(w *wire) {
+	w.lastUse = time.Now()
+	_ = w.conn.SetDeadline(time.Time{}) // one that has passed would make the connection look dead
+	e.mu.Lock()
+	keep := !e.closed && len(e.idle) < e.config.MaxIdle
+	if keep {
+		e.idle = append(e.idle, w)
+	}
+	e.mu.Unlock()
+	if !keep {
+		_ = w.conn.Close()
+	}
+}
+
+func (e *endpoint) close() {
+	e.mu.Lock()
+	idle := e.idle
+	e.idle, e.closed = nil, true
+	e.mu.Unlock()
+	for _, w := range idle {
+		_ = w.conn.Close()
+	}
+}

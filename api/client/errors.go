@@ -1,0 +1,126 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"viakv/api/kv"
+)
+
+// Sentinels that an *Error matches, for callers that import nothing else of viakv.
+var (
+	ErrMissing     = kv.ErrMissing
+	ErrUnavailable = kv.ErrUnavailable
+	ErrMemoryLimit = kv.ErrMemoryLimit
+	// ErrCut: a scan's stream ended before its last line.
+	ErrCut = errors.New("the scan was cut short")
+	// ErrNotViakv: what answers there is not viakv.
+	ErrNotViakv = errors.New("the answer is not one of viakv")
+)
+
+// Error is a request that did not succeed.
+type Error struct {
+	Endpoint string // that answered last
+	Status   int    // of HTTP; 0: there was no answer
+	Kind     string // the last part of the problem's type, as in "memory-limit"; empty: the answer was no problem document
+	Title    string
+	Detail   string // what to do
+	// Parameter at fault, when one is.
+	Parameter string
+	// Outcome of a mutation: kv.None when it is certain that nothing happened and nothing will. Of reads always None.
+	Outcome kv.Outcome
+	// Retriable: nothing happened, and the same request may succeed later or elsewhere.
+	Retriable  bool
+	RetryAfter time.Duration // above zero: overload, come back later
+	Err        error         // why there was no answer, or what came instead of one
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Endpoint)
+	switch {
+	case e.Status != 0 && e.Title != "":
+		fmt.Fprintf(&b, ": %d %s", e.Status, e.Title)
+	case e.Status != 0:
+		fmt.Fprintf(&b, ": status %d", e.Status)
+	}
+	if e.Detail != "" {
+		b.WriteString(": " + e.Detail)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	if e.Outcome == kv.Unknown {
+		b.WriteString(" (outcome unknown: it may have taken effect)")
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// sentinels of package kv by the slug of a problem's type.
+var sentinels = map[string]error{
+	"missing": kv.ErrMissing, "memory-limit": kv.ErrMemoryLimit, "bad-cursor": kv.ErrBadCursor, "snapshot-moved": kv.ErrSnapshotMoved,
+	"cleared": kv.ErrCleared, "already-member": kv.ErrAlreadyMember, "peer-unreachable": kv.ErrPeerUnreachable, "no-such-node": kv.ErrNoSuchNode,
+	"quorum-loss": kv.ErrQuorumLoss, "not-a-mesh": kv.ErrNotMesh, "unavailable": kv.ErrUnavailable, "overloaded": kv.ErrUnavailable,
+}
+
+// Is matches the sentinels of package kv. No answer at all is kv.ErrUnavailable, too.
+func (e *Error) Is(target error) bool {
+	if e.Status == 0 && target == kv.ErrUnavailable {
+		return true
+	}
+	return e.Kind != "" && sentinels[e.Kind] == target
+}
+
+// problem is an RFC 9457 document as viakv fills it.
+type problem struct {
+	Type, Title, Detail, Outcome, Parameter string
+}
+
+const (
+	problemType   = "application/problem+json"
+	problemPrefix = "urn:viakv:problem:"
+)
+
+// newError reads an answer that is no success.
+func newError(endpoint string, mutates bool, r *fasthttp.Response) *Error {
+	e := &Error{Endpoint: endpoint, Status: r.StatusCode()}
+	if !mutates {
+		e.Outcome = kv.None
+	}
+	var p problem
+	if string(r.Header.ContentType()) != problemType || json.Unmarshal(r.Body(), &p) != nil {
+		// A proxy's answer. It may have passed the request on, and only its 4xx say that it did not.
+		if e.Status >= 400 && e.Status < 500 {
+			e.Outcome = kv.None
+		}
+		e.Err = fmt.Errorf("%w: %s", ErrNotViakv, shorten(string(r.Body())))
+		return e
+	}
+	e.Kind, _ = strings.CutPrefix(p.Type, problemPrefix)
+	e.Title, e.Detail, e.Parameter = p.Title, p.Detail, p.Parameter
+	if p.Outcome == kv.None.String() {
+		e.Outcome = kv.None
+	}
+	e.Retriable = string(r.Header.Peek("X-Viakv-Retriable")) == "true"
+	if s, err := strconv.Atoi(string(r.Header.Peek(fasthttp.HeaderRetryAfter))); err == nil && s > 0 {
+		e.RetryAfter = time.Duration(s) * time.Second
+	}
+	return e
+}
+
+func shorten(s string) string {
+	const limit = 120
+	if s = strings.TrimSpace(s); len(s) > limit {
+		return strconv.Quote(s[:limit]) + "…"
+	}
+	return strconv.Quote(s)
+}

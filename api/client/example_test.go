@@ -1,0 +1,78 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"testing"
+
+	"viakv/api"
+	"viakv/api/client"
+	"viakv/api/kv"
+)
+
+// address stands for a running node. Example tests have no testing.TB of their own; this server lives until the process ends.
+var address = func() string { return serve(&everlasting{}, api.Config{}) }()
+
+type everlasting struct{ testing.TB }
+
+func (*everlasting) Helper()           {}
+func (*everlasting) Cleanup(func())    {}
+func (*everlasting) Fatal(args ...any) { log.Fatal(args...) }
+
+func Example() {
+	c, err := client.New(client.Config{Endpoints: []string{address}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	ctx := context.Background()
+	if _, err := c.Set(ctx, "color", "green"); err != nil {
+		log.Fatal(err)
+	}
+	value, err := c.Get(ctx, "color")
+	fmt.Println(value, err)
+	_, err = c.Get(ctx, "colour")
+	fmt.Println(errors.Is(err, client.ErrMissing))
+	// Output:
+	// green <nil>
+	// true
+}
+
+func ExampleClient_All() {
+	c, err := client.New(client.Config{Endpoints: []string{address}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	ctx := context.Background()
+	for key, value := range map[string]string{"fruit.apple": "red", "fruit.pear": "green"} {
+		if _, err := c.Set(ctx, key, value); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for pair, err := range c.All(ctx, client.ScanOptions{Prefix: "fruit."}) {
+		if err != nil {
+			log.Fatal(err) // the scan was cut: what came so far is not everything
+		}
+		fmt.Println(pair.Key, pair.Value)
+	}
+	// Output:
+	// fruit.apple red
+	// fruit.pear green
+}
+
+func ExampleError() {
+	c, err := client.New(client.Config{Endpoints: []string{address}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Set(context.Background(), "", "value")
+	var e *client.Error
+	if errors.As(err, &e) {
+		fmt.Println(e.Status, e.Kind, e.Parameter, "nothing happened:", e.Outcome == kv.None)
+	}
+	// Output: 400 bad-parameter k nothing happened: true
+}

@@ -1,0 +1,126 @@
+package client_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"viakv/api"
+	"viakv/api/client"
+	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
+)
+
+// serve runs the real API over a reference store until the test ends, and returns its address.
+func serve(t testing.TB, config api.Config) string {
+	t.Helper()
+	if config.Store == nil {
+		config.Store = &kvtest.Reference{}
+	}
+	s, err := api.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+func connect(t testing.TB, config client.Config) *client.Client {
+	t.Helper()
+	c, err := client.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// nowhere is an address on which nothing listens.
+func nowhere(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// scripted is a server that reads each request and then does what the test says with the connection.
+type scripted struct {
+	addr     string
+	requests atomic.Int64
+}
+
+func script(t testing.TB, answer func(r *http.Request, c net.Conn) (goOn bool)) *scripted {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scripted{addr: l.Addr().String()}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				for r := bufio.NewReader(c); ; {
+					request, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					s.requests.Add(1)
+					if !answer(request, c) {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return s
+}
+
+func write(c net.Conn, text string) bool {
+	_, err := io.WriteString(c, text)
+	return err == nil
+}
+
+const ok = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ngreen"
+
+// want fails unless err is an *Error with these facts.
+func want(t testing.TB, err error, status int, outcome kv.Outcome, sentinel error) *client.Error {
+	t.Helper()
+	var e *client.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got %v, want an *Error", err)
+	}
+	if e.Status != status || e.Outcome != outcome || sentinel != nil && !errors.Is(err, sentinel) {
+		t.Fatalf("got %+v, want status %d, outcome %v, matching %v", e, status, outcome, sentinel)
+	}
+	return e
+}

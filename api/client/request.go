@@ -1,0 +1,67 @@
+package client
+
+import (
+	"strconv"
+
+	"viakv/api/kv"
+)
+
+// parameter is one pair of a query.
+type parameter struct{ name, value string }
+
+// appendRequest appends a whole HTTP/1.1 request. Headers end with an empty line.
+func appendRequest(dst []byte, method, path string, parameters []parameter, headers string) []byte {
+	dst = append(dst, method...)
+	dst = append(dst, ' ')
+	dst = append(dst, path...)
+	separator := byte('?')
+	for _, p := range parameters {
+		dst = append(dst, separator)
+		dst = append(dst, p.name...)
+		dst = append(dst, '=')
+		dst = appendEscaped(dst, p.value)
+		separator = '&'
+	}
+	dst = append(dst, " HTTP/1.1\r\n"...)
+	return append(dst, headers...)
+}
+
+// quorums adds the parameters of the options.
+func (o Options) quorums(ps []parameter) []parameter {
+	for _, q := range []struct {
+		name string
+		q    kv.Quorum
+	}{{"r", o.R}, {"w", o.W}} {
+		switch q.q {
+		case kv.QuorumDefault:
+		case kv.QuorumMajority:
+			ps = append(ps, parameter{q.name, "quorum"})
+		case kv.QuorumAll:
+			ps = append(ps, parameter{q.name, "all"})
+		default:
+			ps = append(ps, parameter{q.name, strconv.Itoa(int(q.q))})
+		}
+	}
+	return ps
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+// appendEscaped percent-encodes everything but RFC 3986's unreserved characters.
+func appendEscaped[T string | []byte](dst []byte, s T) []byte {
+	for i := range len(s) {
+		if c := s[i]; unreserved[c] {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	return dst
+}
+
+var unreserved = func() (t [256]bool) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~" {
+		t[c] = true
+	}
+	return t
+}()

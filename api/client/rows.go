@@ -1,0 +1,70 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+)
+
+var (
+	keyPrefix   = []byte(`{"key":"`)
+	valueMiddle = []byte(`","value":"`)
+)
+
+// text decodes a JSON string. Without an escape it is a part of the line.
+func (s *Scanner) text(line []byte) ([]byte, bool) {
+	n := len(line)
+	if n < 2 || line[0] != '"' || line[n-1] != '"' {
+		return nil, false
+	}
+	if bytes.IndexByte(line, '\\') < 0 {
+		inner := line[1 : n-1]
+		return inner, bytes.IndexByte(inner, '"') < 0
+	}
+	var text string
+	if json.Unmarshal(line, &text) != nil {
+		return nil, false
+	}
+	from := len(s.scratch)
+	s.scratch = append(s.scratch, text...)
+	return s.scratch[from:], true
+}
+
+// pair decodes {"key":"…","value":"…"}. The server writes it in exactly this form; without an escape no decoder is needed.
+func (s *Scanner) pair(line []byte) (key, value []byte, ok bool) {
+	if bytes.HasPrefix(line, keyPrefix) && bytes.IndexByte(line, '\\') < 0 && bytes.HasSuffix(line, []byte(`"}`)) {
+		rest := line[len(keyPrefix) : len(line)-2]
+		if i := bytes.IndexByte(rest, '"'); i >= 0 && bytes.HasPrefix(rest[i:], valueMiddle) {
+			key, value = rest[:i], rest[i+len(valueMiddle):]
+			return key, value, bytes.IndexByte(value, '"') < 0
+		}
+	}
+	var p struct{ Key, Value *string }
+	if json.Unmarshal(line, &p) != nil || p.Key == nil || p.Value == nil {
+		return nil, nil, false
+	}
+	s.scratch = append(append(s.scratch, *p.Key...), *p.Value...)
+	return s.scratch[:len(*p.Key)], s.scratch[len(*p.Key):], true
+}
+
+// timedReader gives each read of a stream a time-out of its own (L4), and keeps the context's end in force.
+type timedReader struct {
+	reader  io.Reader
+	wire    *wire
+	timeout time.Duration
+	ctx     context.Context
+}
+
+func (r *timedReader) Read(p []byte) (int, error) {
+	deadline := time.Now().Add(r.timeout)
+	if d, ok := r.ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	_ = r.wire.conn.SetReadDeadline(deadline)
+	if r.ctx.Err() != nil { // after the deadline was set, which could have overwritten the guard's
+		return 0, context.Cause(r.ctx)
+	}
+	return r.reader.Read(p)
+}

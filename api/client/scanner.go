@@ -1,0 +1,295 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"viakv/api/kv"
+)
+
+// Kind is what a scan delivers.
+type Kind uint8
+
+// Kinds of scans.
+const (
+	ScanAll Kind = iota
+	ScanKeys
+	ScanValues
+)
+
+var scanPaths = [...]string{"/getAll", "/getKeys", "/getValues"}
+
+// ScanOptions of one scan.
+type ScanOptions struct {
+	// Prefix that keys must begin with. Empty: all keys.
+	Prefix string
+	// PageSize above zero fetches pages of that many pairs instead of one stream: each page is a request of its own, may be answered by another
+	// node, and is asked for elsewhere when one refuses it.
+	PageSize int
+	// Cursor to resume at; empty: from the beginning. See Scanner.Cursor.
+	Cursor string
+	// Snapshot fails the scan with kv.ErrSnapshotMoved at its end unless the result was one atomic state.
+	Snapshot bool
+}
+
+// Scanner walks over the pairs of a store. Not safe for concurrent use.
+//
+//	for s.Next() { use s.Key() and s.Value() }
+//	err := s.Err()
+type Scanner struct {
+	client *Client
+	ctx    context.Context
+	kind   Kind
+	o      ScanOptions
+	wire   *wire
+	at     *endpoint
+	guard  func() bool
+	lines  *bufio.Reader
+	long   []byte // a line that did not fit the reader's buffer
+
+	key, value []byte
+	scratch    []byte
+	count      int64 // pairs delivered
+	page       int64 // of these by the current answer
+	bytes      int64
+	cursor     string
+	ended      bool
+	err        error
+}
+
+// Scan begins a walk. Close must be called unless Next has returned false.
+func (c *Client) Scan(ctx context.Context, kind Kind, o ScanOptions) *Scanner {
+	s := &Scanner{client: c, ctx: ctx, kind: kind, o: o, cursor: o.Cursor}
+	s.err = s.open()
+	return s
+}
+
+// Next goes to the next pair; false at the end or after an error.
+func (s *Scanner) Next() bool {
+	for s.err == nil && !s.ended {
+		line, err := s.line()
+		if err != nil {
+			s.fail(err)
+			return false
+		}
+		s.bytes += int64(len(line)) + 1
+		last, err := s.parse(line)
+		switch {
+		case err != nil:
+			s.fail(err)
+			return false
+		case !last:
+			s.count++
+			s.page++
+			return true
+		}
+		if err := s.finish(); err != nil {
+			s.fail(err)
+			return false
+		}
+		if s.o.PageSize == 0 || s.cursor == "" {
+			s.ended = true
+			return false
+		}
+		s.err = s.open()
+	}
+	return false
+}
+
+// Key of the current pair, until the next call of Next. Nil in a scan of values.
+func (s *Scanner) Key() []byte { return s.key }
+
+// Value of the current pair, until the next call of Next. Nil in a scan of keys.
+func (s *Scanner) Value() []byte { return s.value }
+
+// Count of the pairs delivered so far.
+func (s *Scanner) Count() int64 { return s.count }
+
+// Bytes of the rows received so far.
+func (s *Scanner) Bytes() int64 { return s.bytes }
+
+// Cursor resumes after the last whole page; empty at the beginning and at the end. What the current page delivered comes again.
+func (s *Scanner) Cursor() string { return s.cursor }
+
+// Err returns why Next returned false: nil when everything was delivered (L3).
+func (s *Scanner) Err() error { return s.err }
+
+// Close ends the scan, wherever it stands.
+func (s *Scanner) Close() {
+	if s.wire != nil {
+		s.guard()
+		_ = s.wire.conn.Close()
+		s.wire = nil
+	}
+	s.ended = true
+}
+
+// fail ends the scan with an error. A connection that ended early is a cut, whatever the reason.
+func (s *Scanner) fail(err error) {
+	at := ""
+	if s.at != nil {
+		at = s.at.name
+	}
+	var known *Error
+	if !errors.As(err, &known) {
+		err = &Error{Endpoint: at, Outcome: kv.None, Retriable: true, Err: fmt.Errorf("%w after %d pairs: %w", ErrCut, s.count, cause(s.ctx, err))}
+	}
+	s.err = err
+	s.Close()
+}
+
+// open sends the request for the scan, or for its next page, to the endpoints in turn.
+func (s *Scanner) open() error {
+	c := s.client
+	k := c.data(scanPaths[s.kind], false, parameter{"format", "ndjson"})
+	add := func(name, value string) { k.parameters = append(k.parameters, parameter{name, value}) }
+	if s.o.Prefix != "" {
+		add("prefix", s.o.Prefix)
+	}
+	if s.o.Snapshot {
+		add("snapshot", "true")
+	}
+	if s.o.PageSize > 0 {
+		add("limit", strconv.Itoa(s.o.PageSize))
+	}
+	if s.cursor != "" {
+		add("cursor", s.cursor)
+	}
+	s.page = 0
+	first := int(c.preferred.Load())
+	var err error
+	for i := range c.endpoints {
+		if err = s.openAt(c.endpoints[(first+i)%len(c.endpoints)], k); err == nil {
+			return nil
+		}
+		var e *Error
+		if s.ctx.Err() != nil || !errors.As(err, &e) || !elsewhere(e, false) {
+			break
+		}
+	}
+	return err
+}
+
+func (s *Scanner) openAt(e *endpoint, k call) error {
+	ctx, cancel := context.WithTimeout(s.ctx, k.timeout)
+	defer cancel()
+	w, err := e.send(ctx, k)
+	if err != nil {
+		return err
+	}
+	guard := w.guard(ctx)
+	w.response.StreamBody = true
+	if err = w.response.Read(w.reader); err == nil && w.response.StatusCode() != fasthttp.StatusOK {
+		err = w.problem(e)
+	}
+	if intact := guard(); err != nil || !intact {
+		_ = w.conn.Close()
+		if errors.As(err, new(*Error)) {
+			return err
+		}
+		return e.lost(ctx, false, err)
+	}
+	s.wire, s.at = w, e
+	s.guard = w.guard(s.ctx)
+	body := &timedReader{reader: w.response.BodyStream(), wire: w, timeout: k.timeout, ctx: s.ctx}
+	if s.lines == nil {
+		s.lines = bufio.NewReaderSize(body, 64<<10)
+	} else {
+		s.lines.Reset(body)
+	}
+	return nil
+}
+
+// problem reads the answer to a scan that did not begin.
+func (w *wire) problem(e *endpoint) error {
+	body, err := io.ReadAll(io.LimitReader(w.response.BodyStream(), maxBody))
+	if err != nil {
+		return err
+	}
+	var whole fasthttp.Response
+	w.response.Header.CopyTo(&whole.Header)
+	whole.SetBody(body)
+	return newError(e.name, false, &whole)
+}
+
+// line returns the next line without its end.
+func (s *Scanner) line() ([]byte, error) {
+	line, err := s.lines.ReadSlice('\n')
+	if err == nil {
+		return line[:len(line)-1], nil
+	}
+	s.long = append(s.long[:0], line...)
+	for errors.Is(err, bufio.ErrBufferFull) && len(s.long) < maxBody {
+		line, err = s.lines.ReadSlice('\n')
+		s.long = append(s.long, line...)
+	}
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return s.long[:len(s.long)-1], nil
+}
+
+// end is the last line of an answer.
+type end struct {
+	End    bool   `json:"end"`
+	Count  int64  `json:"count"`
+	Cursor string `json:"cursor"`
+}
+
+var endPrefix = []byte(`{"end":`)
+
+// parse reads a line: a pair, or the last line.
+func (s *Scanner) parse(line []byte) (last bool, err error) {
+	if bytes.HasPrefix(line, endPrefix) {
+		var e end
+		if err := json.Unmarshal(line, &e); err != nil || !e.End {
+			return false, fmt.Errorf("%w: last line %s", ErrNotViakv, shorten(string(line)))
+		}
+		if e.Count != s.page {
+			return false, fmt.Errorf("the last line counts %d pairs, and %d arrived", e.Count, s.page)
+		}
+		s.cursor = e.Cursor
+		return true, nil
+	}
+	s.scratch = s.scratch[:0]
+	var ok bool
+	switch s.kind {
+	case ScanKeys:
+		s.key, ok = s.text(line)
+	case ScanValues:
+		s.value, ok = s.text(line)
+	default:
+		s.key, s.value, ok = s.pair(line)
+	}
+	if !ok {
+		return false, fmt.Errorf("%w: line %s", ErrNotViakv, shorten(string(line)))
+	}
+	return false, nil
+}
+
+// finish ends an answer that was read to its last line.
+func (s *Scanner) finish() error {
+	if _, err := s.lines.ReadByte(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: more after the last line (%w)", ErrNotViakv, err)
+	}
+	w := s.wire
+	s.wire = nil
+	_ = w.response.CloseBodyStream()
+	if s.guard() && !w.response.ConnectionClose() {
+		s.at.release(w)
+	} else {
+		_ = w.conn.Close()
+	}
+	return nil
+}

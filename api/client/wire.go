@@ -1,0 +1,76 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+const (
+	readBuffer = 16 << 10
+	// maxBody bounds what an ordinary answer may make the client hold; scans are streams and have no bound.
+	maxBody = 16 << 20
+)
+
+// wire is one connection to an endpoint.
+type wire struct {
+	conn     net.Conn
+	reader   *bufio.Reader
+	out      []byte // requests not sent yet
+	response fasthttp.Response
+	lastUse  time.Time
+}
+
+func (e *endpoint) dial(ctx context.Context) (*wire, error) {
+	dialer := net.Dialer{Timeout: e.config.DialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", e.address)
+	if err != nil {
+		return nil, err
+	}
+	if e.tls != nil {
+		secure := tls.Client(conn, e.tls)
+		handshake, cancel := context.WithTimeout(ctx, e.config.DialTimeout)
+		defer cancel()
+		if err := secure.HandshakeContext(handshake); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		conn = secure
+	}
+	return &wire{conn: conn, reader: bufio.NewReaderSize(conn, readBuffer)}, nil
+}
+
+// flush sends what was appended to out.
+func (w *wire) flush() error {
+	_, err := w.conn.Write(w.out)
+	w.out = w.out[:0]
+	return err
+}
+
+// receive reads one answer into w.response; its body is read whole.
+func (w *wire) receive() error {
+	w.response.StreamBody = false
+	err := w.response.ReadLimitBody(w.reader, maxBody)
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// guard makes the connection's reads and writes fail when ctx ends, and returns what ends the guarding. That returns false when the connection may
+// have been cut and must not be used again.
+func (w *wire) guard(ctx context.Context) (release func() bool) {
+	deadline, _ := ctx.Deadline()
+	_ = w.conn.SetDeadline(deadline)
+	if ctx.Done() == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(ctx, func() { _ = w.conn.SetDeadline(longAgo) })
+}
+
+var longAgo = time.Unix(1, 0)
