@@ -76,14 +76,20 @@ func storm(w *world, r *rand.Rand) {
 	for range 60 {
 		time.Sleep(time.Duration(r.Int64N(int64(800 * time.Millisecond))))
 		name, p := pick()
-		vacant := len(down)
+		vacant, size := len(down), 0
+		for _, q := range nodes {
+			if t := q.m.Current(); t != nil {
+				size = max(size, int(t.Epoch)<<8|t.N())
+			}
+		}
+		size &= 255 // of the newest epoch
 		for _, q := range nodes {
 			if !over(q) && q.m.Status().State != string(StateActive) {
 				vacant++
 			}
 		}
 		switch x := r.Float64(); {
-		case x < 0.25 && vacant == 0 && !down[name]:
+		case x < 0.25 && vacant == 0 && size > 2: // two cannot lose one and agree
 			p.crash()
 			down[name] = true
 		case x < 0.45:
@@ -108,7 +114,7 @@ func storm(w *world, r *rand.Rand) {
 			joined++
 			name := fmt.Sprintf("j%d", joined)
 			nodes[name] = w.start(name, seeds(first...))
-		case x < 0.76 && vacant == 0 && !down[name]:
+		case x < 0.76 && vacant == 0 && size > 3 && name > "b": // a seed must stay, or the seeds found anew
 			go func() { _, _ = p.m.Leave(w.ctx(3*time.Second), "", false) }()
 		case x < 0.88:
 			go func() { _, _ = p.m.Clear(w.ctx(2 * time.Second)) }()
