@@ -1,0 +1,500 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/quorum/version"
+)
+
+func identity(name string, boot uint64) *Identity {
+	return &Identity{Name: name, HTTP: name + ":80", Peer: transport.Address(name + ":7000"), Boot: boot}
+}
+
+// founded returns a cluster of the named slots, whose boots are 1, 2, … .
+func founded(t testing.TB, names ...string) *Topology {
+	t.Helper()
+	f := Founding{Cluster: 7, Founder: 1}
+	for i, n := range names {
+		f.Members = append(f.Members, *identity(n, uint64(i+1)))
+	}
+	top, err := Found(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return top
+}
+
+// step applies one command at the present epoch.
+func step(t testing.TB, top *Topology, c Command) *Topology {
+	t.Helper()
+	next, err := try(top, c)
+	if err != nil {
+		t.Fatalf("%s at epoch %d: %v", c.Kind, top.Epoch, err)
+	}
+	return next
+}
+
+func try(top *Topology, c Command) (*Topology, error) {
+	c.Expect = top.Epoch
+	c.ID = OperationID{99, uint64(top.Epoch) + 1000*uint64(len(c.Kind))}
+	return Apply(top, top.LogIndex+1, &c)
+}
+
+func basis(top *Topology) *Basis {
+	b := top.Basis()
+	return &b
+}
+
+// vacated is a trio whose slot c rebuilds.
+func vacated(t testing.TB) *Topology {
+	return step(t, founded(t, "a", "b", "c"), Command{Kind: Vacate, Node: identity("c", 30)})
+}
+
+// joining is a trio that d joins.
+func joining(t testing.TB) *Topology {
+	return step(t, founded(t, "a", "b", "c"), Command{Kind: Admit, Node: identity("d", 40)})
+}
+
+// grown is a trio that d has joined, not settled.
+func grown(t testing.TB) *Topology {
+	j := joining(t)
+	return step(t, j, Command{Kind: Grow, Name: "d", Incarnation: j.Joining.Pending, At: basis(j)})
+}
+
+func facts(top *Topology, names ...string) []Fact {
+	var out []Fact
+	for _, n := range names {
+		out = append(out, Fact{n, top.Slot(n).Incarnation})
+	}
+	return out
+}
+
+func TestApplyVacateAndActivate(t *testing.T) {
+	v := vacated(t)
+	s := v.Slot("c")
+	if s.Active() || s.Pending != version.Incarnation(v.LogIndex) || s.Since != v.Epoch || s.Boot != 30 {
+		t.Errorf("vacated: %+v", s)
+	}
+	if v.N() != 3 || v.W() != 2 || v.Vacancies() != 1 {
+		t.Errorf("M1: N %d, W %d", v.N(), v.W())
+	}
+	if need, from := v.RebuildNeed(30); need != 2 || !reflect.DeepEqual(from, []string{"a", "b"}) {
+		t.Errorf("M3: %d of %v", need, from)
+	}
+	a := step(t, v, Command{Kind: Activate, Name: "c", Incarnation: s.Pending, At: basis(v)})
+	if c := a.Slot("c"); c.Incarnation != s.Pending || c.Pending != 0 || a.SlotOf(s.Pending) != c {
+		t.Errorf("activated: %+v", c)
+	}
+}
+
+// M2 and G3: everything that outdates copies.
+func TestActivateStartsOver(t *testing.T) {
+	v := vacated(t)
+	pending := v.Slot("c").Pending
+	five := founded(t, "a", "b", "c", "d", "e")
+	five = step(t, five, Command{Kind: Vacate, Node: identity("c", 30)})
+	for _, c := range []struct {
+		name string
+		at   *Topology // the copies'
+		now  *Topology
+		want error
+	}{
+		{"nothing came between", v, v, nil},
+		{"a clear", v, step(t, v, Command{Kind: Clear}), ErrStartOver},
+		{"copied before the vacating", founded(t, "a", "b", "c"), v, ErrStartOver},
+		{"a source was vacated", v, step(t, v, Command{Kind: Vacate, Node: identity("b", 20)}), ErrStartOver},
+		{"copied at an epoch that is not there yet", step(t, v, Command{Kind: Clear}), v, ErrStartOver},
+		{"a slot left", five, step(t, five, Command{Kind: Shrink, Name: "e"}), ErrStartOver},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := c.now.Slot("c").Pending
+			_, err := try(c.now, Command{Kind: Activate, Name: "c", Incarnation: p, At: basis(c.at)})
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+		})
+	}
+	// a source that was vacated and rebuilt in between was still a source that forgot
+	w := step(t, v, Command{Kind: Vacate, Node: identity("b", 20)})
+	w = step(t, w, Command{Kind: Activate, Name: "b", Incarnation: w.Slot("b").Pending, At: basis(w)})
+	if _, err := try(w, Command{Kind: Activate, Name: "c", Incarnation: pending, At: basis(v)}); !errors.Is(err, ErrStartOver) {
+		t.Errorf("a source forgot and rebuilt: %v", err)
+	}
+	// the one that was replaced meanwhile cannot be activated at all
+	x := step(t, v, Command{Kind: Vacate, Node: identity("c", 31)})
+	if _, err := try(x, Command{Kind: Activate, Name: "c", Incarnation: pending, At: basis(x)}); err == nil {
+		t.Error("an incarnation that crashed while rebuilding was activated")
+	}
+}
+
+func TestApplyJoin(t *testing.T) {
+	g := grown(t)
+	want := &SizeChange{Epoch: g.Epoch, Joined: "d", Owe: []string{"d"}, From: []string{"a", "b", "c"}, Need: 2}
+	if g.N() != 4 || g.Joining != nil || !reflect.DeepEqual(g.Change, want) || g.Resized != g.Epoch {
+		t.Errorf("grown: %s", g.Encode())
+	}
+	if need, from := step(t, g, Command{Kind: Vacate, Node: identity("a", 10)}).RebuildNeed(10); need != 3 || len(from) != 3 {
+		t.Errorf("M6: a crash during an unsettled change rebuilds from all others, not %d of %v", need, from)
+	}
+	for name, c := range map[string]Command{
+		"another join":     {Kind: Admit, Node: identity("e", 50)},
+		"a leave":          {Kind: Shrink, Name: "a"},
+		"a clear":          {Kind: Clear},
+		"a purge":          {Kind: Purge, List: 1},
+		"settled too soon": {Kind: Settle},
+		"a barrier of an incarnation that is gone": {Kind: Settle, Barriers: []Fact{{"d", 2}}},
+	} {
+		if _, err := try(g, c); !errors.Is(err, ErrUnsettled) {
+			t.Errorf("%s while unsettled: %v", name, err)
+		}
+	}
+	s := step(t, g, Command{Kind: Settle, Barriers: facts(g, "d")})
+	if s.Change != nil || s.Resized != g.Epoch {
+		t.Errorf("settled: %s", s.Encode())
+	}
+	if _, err := try(s, Command{Kind: Settle}); err == nil {
+		t.Error("settled twice")
+	}
+	// a joiner that dies unsettled is taken out again
+	out := step(t, g, Command{Kind: Shrink, Name: "d"})
+	if out.N() != 3 || out.Change.Left != "d" || out.Change.Need != 2 || len(out.Change.Owe) != 3 {
+		t.Errorf("joined and gone: %s", out.Encode())
+	}
+}
+
+func TestGrowIsRefused(t *testing.T) {
+	j := joining(t)
+	grow := func(at, now *Topology) error {
+		_, err := try(now, Command{Kind: Grow, Name: "d", Incarnation: j.Joining.Pending, At: basis(at)})
+		return err
+	}
+	v := step(t, j, Command{Kind: Vacate, Node: identity("a", 10)})
+	for name, c := range map[string]struct {
+		err, want error
+	}{
+		"while a slot is vacant":     {grow(j, v), ErrVacant},
+		"after a clear":              {grow(j, step(t, j, Command{Kind: Clear})), ErrStartOver},
+		"copied before admission":    {grow(founded(t, "a", "b", "c"), j), ErrStartOver},
+		"admitted twice at a time":   {func() error { _, err := try(j, Command{Kind: Admit, Node: identity("e", 50)}); return err }(), ErrUnsettled},
+		"purge while one is joining": {func() error { _, err := try(j, Command{Kind: Purge}); return err }(), ErrUnsettled},
+		"purge while one is vacant":  {func() error { _, err := try(vacated(t), Command{Kind: Purge}); return err }(), ErrVacant},
+		"admit a member":             {func() error { _, err := try(founded(t, "a"), Command{Kind: Admit, Node: identity("a", 9)}); return err }(), kv.ErrAlreadyMember},
+		"vacate nobody":              {func() error { _, err := try(j, Command{Kind: Vacate, Node: identity("x", 9)}); return err }(), kv.ErrNoSuchNode},
+		"vacate for itself":          {func() error { _, err := try(j, Command{Kind: Vacate, Node: identity("a", 1)}); return err }(), kv.ErrAlreadyMember},
+		"activate nobody":            {func() error { _, err := try(j, Command{Kind: Activate, Name: "x"}); return err }(), kv.ErrNoSuchNode},
+		"remove nobody":              {func() error { _, err := try(j, Command{Kind: Shrink, Name: "x"}); return err }(), kv.ErrNoSuchNode},
+		"remove the last":            {func() error { _, err := try(founded(t, "a"), Command{Kind: Shrink, Name: "a"}); return err }(), kv.ErrQuorumLoss},
+	} {
+		if !errors.Is(c.err, c.want) || c.err == nil {
+			t.Errorf("%s: %v, want %v", name, c.err, c.want)
+		}
+	}
+	ab := step(t, j, Command{Kind: Abandon, Name: "d", Incarnation: j.Joining.Pending})
+	if err := grow(ab, ab); err == nil {
+		t.Error("an abandoned candidate grew")
+	}
+	for _, c := range []Command{{Kind: "unheard of"}, {Kind: Vacate}, {Kind: Admit}, {Kind: Activate, Name: "a"}} {
+		if _, err := try(j, c); err == nil {
+			t.Errorf("%+v was applied", c)
+		}
+	}
+}
+
+func TestApplyLeave(t *testing.T) {
+	for _, c := range []struct {
+		names string
+		need  int // N-W+1 of before
+		err   error
+	}{
+		{"a b", 1, nil}, {"a b c", 2, nil}, {"a b c d", 2, nil}, {"a b c d e", 3, nil},
+	} {
+		top := founded(t, strings.Fields(c.names)...)
+		next, err := try(top, Command{Kind: Shrink, Name: "a"})
+		if !errors.Is(err, c.err) {
+			t.Errorf("%s: %v", c.names, err)
+			continue
+		}
+		if next.Change.Need != c.need || len(next.Change.Owe) != top.N()-1 || next.Slot("a") != nil {
+			t.Errorf("%s: %s", c.names, next.Encode())
+		}
+	}
+	v := vacated(t)
+	if _, err := try(v, Command{Kind: Shrink, Name: "b"}); !errors.Is(err, kv.ErrQuorumLoss) {
+		t.Errorf("one of two active ones: %v", err)
+	}
+	forced := step(t, v, Command{Kind: Shrink, Name: "b", Force: true, Reached: 1})
+	if forced.Change.Need != 1 || forced.Prev.Need != 1 {
+		t.Errorf("forced: %s", forced.Encode())
+	}
+	if out := step(t, v, Command{Kind: Shrink, Name: "c"}); out.Active() != 2 {
+		t.Errorf("the vacant one: %s", out.Encode())
+	}
+}
+
+func TestQuorums(t *testing.T) {
+	for _, c := range []struct {
+		r, w   kv.Quorum
+		n      int
+		wantR  int
+		wantW  int
+		refuse bool
+	}{
+		{0, 0, 1, 1, 1, false}, {0, 0, 2, 2, 2, false}, {0, 0, 3, 2, 2, false}, {0, 0, 4, 3, 3, false}, {0, 0, 5, 3, 3, false},
+		{kv.QuorumMajority, kv.QuorumMajority, 5, 3, 3, false},
+		{1, kv.QuorumAll, 3, 1, 3, false}, {1, kv.QuorumAll, 4, 1, 4, false}, {kv.QuorumAll, 1, 4, 4, 1, false},
+		{2, 2, 1, 1, 1, false}, {2, 2, 3, 2, 2, false}, {2, 2, 4, 2, 2, true}, {1, 1, 2, 1, 1, true},
+	} {
+		names := strings.Fields("a b c d e")[:c.n]
+		f := Founding{Cluster: 1, ReadQuorum: c.r, WriteQuorum: c.w}
+		for i, n := range names {
+			f.Members = append(f.Members, *identity(n, uint64(i+1)))
+		}
+		top, err := Found(f)
+		if refused := errors.Is(err, kv.ErrQuorumLoss); refused != c.refuse {
+			t.Errorf("D7: r %d, w %d of %d: %v", c.r, c.w, c.n, err)
+		}
+		if c.refuse {
+			f.AllowWeak = true
+			if top, err = Found(f); err != nil || !top.Weak() {
+				t.Errorf("weak by name: %v", err)
+			}
+		} else if top.Weak() {
+			t.Error("weak")
+		}
+		if top.R() != c.wantR || top.W() != c.wantW {
+			t.Errorf("r %d, w %d of %d: %d, %d", c.r, c.w, c.n, top.R(), top.W())
+		}
+	}
+	// a cluster that cannot grow under its configuration says so before anybody copies
+	top := founded(t, "a", "b", "c")
+	top.ReadQuorum, top.WriteQuorum = 2, 2
+	if _, err := try(top, Command{Kind: Admit, Node: identity("d", 4)}); !errors.Is(err, kv.ErrQuorumLoss) {
+		t.Errorf("admit: %v", err)
+	}
+}
+
+func TestForkOf(t *testing.T) {
+	top := founded(t, "a", "b", "c")
+	f, err := Fork(top, 8, "a", "b", OperationID{1, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Cluster != 8 || !f.Continues(7) || f.Continues(8) || f.Epoch <= top.Epoch+1000 || f.LogIndex <= top.LogIndex+1000 || f.N() != 2 || !f.Sealed(Reports{}) {
+		t.Errorf("%s", f.Encode())
+	}
+	for i := range 12 { // a lineage is bounded
+		f.Slots = founded(t, "a", "b", "c").Slots
+		if f, err = Fork(f, ClusterID(9+i), "a", "b", OperationID{1, uint64(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.Forks) != maxForks || f.Forks[maxForks-1] != 19 {
+		t.Errorf("%v", f.Forks)
+	}
+	if _, err := Fork(vacated(t), 8, "c", "b", OperationID{}); !errors.Is(err, kv.ErrQuorumLoss) {
+		t.Errorf("a survivor without memory: %v", err)
+	}
+	if _, err := Fork(top, 8, "a", "x", OperationID{}); !errors.Is(err, kv.ErrNoSuchNode) {
+		t.Errorf("nobody: %v", err)
+	}
+	all := func(*Slot) bool { return true }
+	if s := top.MayLose("b", all); s != "" {
+		t.Errorf("two of three copies remain: %s", s)
+	}
+	if s := top.MayLose("b", func(s *Slot) bool { return s.Name == "a" }); !strings.Contains(s, "1 full copies are at hand, 2 would") || !strings.Contains(s, "c (which") {
+		t.Errorf("one copy remains: %s", s)
+	}
+}
+
+func TestValidateReportsEveryFault(t *testing.T) {
+	bad := founded(t, "a", "b", "c")
+	bad.Slots[0], bad.Slots[1] = bad.Slots[1], bad.Slots[0]
+	bad.Slots[2].Incarnation = bad.Slots[1].Incarnation
+	bad.Slots[2].Boot = bad.Slots[1].Boot
+	bad.Slots[1].Pending = 9
+	bad.Slots[0].Peer = ""
+	bad.Cluster = 0
+	bad.Joining = &Candidate{Name: "c", Boot: 0, Peer: "x"}
+	err := bad.Validate()
+	for _, want := range []string{"no cluster", "out of order", "one boot id", "active and rebuilding", "peer address", "joins and has a slot", "no boot id", "incarnation 0"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing in:\n%v", want, err)
+		}
+	}
+	if _, err := Decode(bad.Encode()); err == nil {
+		t.Error("an invalid document was decoded")
+	}
+	if _, err := Decode([]byte("{")); err == nil {
+		t.Error("half a document was decoded")
+	}
+	var many []string
+	for i := range MaxSlots + 1 {
+		many = append(many, fmt.Sprintf("n%03d", i))
+	}
+	f := Founding{Cluster: 1}
+	for i, n := range many {
+		f.Members = append(f.Members, *identity(n, uint64(i+1)))
+	}
+	if _, err := Found(f); err == nil {
+		t.Errorf("%d slots", len(many))
+	}
+	if _, err := Found(Founding{Cluster: 1}); err == nil {
+		t.Error("founded by nobody")
+	}
+}
+
+// Whatever commands come in whatever order, accepted or not, the invariants hold.
+func TestApplyProperties(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		top := founded(t, strings.Fields("a b c d e")[:rapid.IntRange(1, 5).Draw(rt, "n")]...)
+		index, boot := top.LogIndex, uint64(100)
+		incarnations := map[version.Incarnation]bool{}
+		for i := range top.Slots {
+			incarnations[top.Slots[i].Incarnation] = true
+		}
+		bases := []*Topology{top}
+		name := rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"})
+		var last *Command
+		for i := range rapid.IntRange(1, 40).Draw(rt, "steps") {
+			index++
+			boot++
+			c := Command{
+				ID: OperationID{1, uint64(i + 1)}, Expect: top.Epoch,
+				Kind: rapid.SampledFrom([]Kind{Vacate, Activate, Admit, Abandon, Grow, Shrink, Settle, Clear, Purge}).Draw(rt, "kind"),
+				Name: name.Draw(rt, "name"), Force: rapid.IntRange(0, 9).Draw(rt, "force") == 0,
+			}
+			at := rapid.SampledFrom(bases).Draw(rt, "at")
+			c.At = basis(at)
+			switch c.Kind {
+			case Vacate, Admit:
+				c.Node = identity(c.Name, boot)
+			case Activate:
+				if s := top.Slot(c.Name); s != nil {
+					c.Incarnation = s.Pending
+				}
+			case Grow, Abandon:
+				if top.Joining != nil {
+					c.Name, c.Incarnation = top.Joining.Name, top.Joining.Pending
+				}
+			case Settle, Shrink:
+				if top.Change != nil && rapid.Bool().Draw(rt, "done") {
+					for _, n := range top.Change.Owe {
+						if s := top.Slot(n); s != nil {
+							c.Barriers = append(c.Barriers, Fact{n, s.Incarnation})
+						}
+					}
+				}
+			}
+			if rapid.IntRange(0, 9).Draw(rt, "stale") == 0 {
+				c.Expect--
+			}
+			before := string(top.Encode())
+			next, err := Apply(top, index, &c)
+			if string(top.Encode()) != before {
+				rt.Fatalf("%s changed its argument", c.Kind) // E1
+			}
+			if err != nil {
+				continue
+			}
+			if last != nil {
+				if again, err := Apply(next, index+1, last); err != nil || again != next && next.Epoch-firstEpoch < remembered {
+					rt.Fatalf("%s again: %v", last.Kind, err) // E5
+				}
+			}
+			check(rt, top, next, &c, at, incarnations)
+			last, top = &c, next
+			bases = append(bases, top)
+		}
+	})
+}
+
+func check(t *rapid.T, top, next *Topology, c *Command, at *Topology, incarnations map[version.Incarnation]bool) {
+	if c.Expect != top.Epoch || next.Epoch != top.Epoch+1 || next.Prev.Epoch != top.Epoch {
+		t.Fatalf("%s: epoch %d became %d", c.Kind, top.Epoch, next.Epoch)
+	}
+	if err := next.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if need := top.N() - min(top.R(), top.W()) + 1; next.Prev.Need != need && !c.Force {
+		t.Fatalf("sealing needs %d of %d", next.Prev.Need, top.N())
+	}
+	sizes := map[Kind]int{Grow: 1, Shrink: -1}
+	if next.N() != top.N()+sizes[c.Kind] {
+		t.Fatalf("%s: N %d became %d", c.Kind, top.N(), next.N()) // M1
+	}
+	if c.Kind == Grow && top.Change != nil || c.Kind == Shrink && !c.Force && !top.barriersDone(c.Barriers, c.Name) {
+		t.Fatal("two size changes at a time") // M6
+	}
+	if (c.Kind == Vacate || c.Kind == Admit) && incarnations[version.Incarnation(next.LogIndex)] {
+		t.Fatalf("incarnation %d again", next.LogIndex) // E3
+	}
+	incarnations[version.Incarnation(next.LogIndex)] = true
+	if c.Kind == Activate || c.Kind == Grow {
+		if at.Generation != next.Generation || at.Purge != next.Purge {
+			t.Fatalf("%s across a clear or purge", c.Kind) // M2
+		}
+		for i := range next.Slots {
+			if s := &next.Slots[i]; s.Name != c.Name && s.Since > at.Epoch {
+				t.Fatalf("%s although %s was vacated at %d, after %d", c.Kind, s.Name, s.Since, at.Epoch)
+			}
+		}
+	}
+	if c.Kind == Purge && (top.Vacancies() > 0 || top.Change != nil) {
+		t.Fatal("purge while vacant or unsettled") // G3, M6
+	}
+	if next.Generation != top.Generation && (c.Kind != Clear || top.Change != nil) {
+		t.Fatalf("%s moved the generation", c.Kind)
+	}
+	if n := len(next.Applied); n > remembered || next.Applied[n-1].Epoch != next.Epoch {
+		t.Fatalf("%d operations remembered", n)
+	}
+}
+
+func TestDocument(t *testing.T) {
+	g := grown(t)
+	back, err := Decode(g.Encode())
+	if err != nil || !reflect.DeepEqual(back, g) {
+		t.Errorf("came back as %+v, %v", back, err)
+	}
+	if s := fmt.Sprint(g.CursorKey); s != "secret" {
+		t.Errorf("a secret shows: %s", s)
+	}
+	for _, bad := range []string{`{"cluster":"xyz"}`, `{"cursorKey":"00"}`, `{"cursorKey":"zz112233445566778899aabbccddeeff"}`} {
+		if _, err := Decode([]byte(bad)); err == nil {
+			t.Errorf("%s was decoded", bad)
+		}
+	}
+}
+
+func TestRoles(t *testing.T) {
+	j, v := joining(t), vacated(t)
+	for _, c := range []struct {
+		top  *Topology
+		boot uint64
+		want Role
+		text string
+	}{
+		{j, 1, Active, "active"}, {j, 40, Joining, "joining"}, {v, 30, Rebuilding, "rebuilding"}, {v, 3, Stranger, "stranger"},
+	} {
+		if role, _ := c.top.Role(c.boot); role != c.want || role.String() != c.text {
+			t.Errorf("boot %d is %v, want %v", c.boot, role, c.want)
+		}
+	}
+	if v.Slot("c").State() != "rebuilding" || v.Slot("a").State() != "active" || (&Slot{}).State() != "vacant" {
+		t.Error("states of slots")
+	}
+	if v.SlotOf(0) != nil || v.SlotOf(3) != nil {
+		t.Error("M7: an incarnation that is out has a slot")
+	}
+	if f := Founder([]Identity{*identity("b", 1), *identity("a", 2)}); f.Name != "a" {
+		t.Errorf("founder %s", f.Name)
+	}
+}
