@@ -1,0 +1,164 @@
+package topology
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// sceneOf is a scene in which everybody is well: all slots vote, are caught up and answered just now.
+func sceneOf(top *Topology, asks ...*ask) *scene {
+	now := time.Unix(1000, 0)
+	s := &scene{
+		topology: top, self: 1, now: now, caughtUp: map[uint64]bool{}, absent: map[uint64]bool{},
+		reports: Reports{Adopted: map[uint64]version.Epoch{}, Gone: map[uint64]bool{}},
+		heard:   map[uint64]time.Time{}, every: 100 * time.Millisecond, patience: 3 * time.Second, asks: asks,
+	}
+	for _, id := range top.audience() {
+		s.reports.Adopted[id.Boot] = top.Epoch
+		s.heard[id.Boot], s.caughtUp[id.Boot] = now, true
+	}
+	for i := range top.Slots {
+		s.voters = append(s.voters, top.Slots[i].Boot)
+	}
+	if top.Joining != nil {
+		s.learners = append(s.learners, top.Joining.Boot)
+	}
+	for _, a := range asks {
+		if a.deadline.IsZero() {
+			a.deadline = now.Add(time.Second)
+		}
+	}
+	return s
+}
+
+func asking(p purpose, name string) *ask {
+	return &ask{request: request{ID: OperationID{55, 1}, Purpose: p, Name: name}}
+}
+
+func entering(name string, boot, replaces uint64) *ask {
+	a := asking(toEnter, "")
+	a.Node, a.replaces = identity(name, boot), replaces
+	return a
+}
+
+func TestDecide(t *testing.T) {
+	trio := founded(t, "a", "b", "c")
+	later := step(t, trio, Command{Kind: Clear})
+	v, j, g := vacated(t), joining(t), grown(t)
+	activate := asking(toActivate, "c")
+	activate.Incarnation, activate.At = v.Slot("c").Pending, basis(v)
+	growing := asking(toGrow, "d")
+	growing.Incarnation, growing.At = j.Joining.Pending, basis(j)
+	purging := asking(toPurge, "")
+	purging.Epoch = trio.Epoch
+	forced := asking(toLeave, "b")
+	forced.Force = true
+	done := asking(toClear, "")
+	done.ID = later.Applied[0].ID
+	with := func(s *scene, f func(s *scene)) *scene { f(s); return s }
+	remove, learn, promote := raftpb.ConfChangeRemoveNode, raftpb.ConfChangeAddLearnerNode, raftpb.ConfChangeAddNode
+
+	for _, c := range []struct {
+		name string
+		s    *scene
+		want move // compared by kind, name and code
+	}{
+		{"nothing to do", sceneOf(trio), move{}},
+		{"a clear", sceneOf(trio, asking(toClear, "")), move{command: &Command{Kind: Clear}}},
+		{"E4: unsealed", with(sceneOf(later, asking(toClear, "")), func(s *scene) { s.reports.Adopted[2], s.reports.Adopted[3] = 1, 1 }), move{}},
+		{"M8: agreed, unsealed", with(sceneOf(later, done), func(s *scene) { s.reports.Adopted[2], s.reports.Adopted[3] = 1, 1 }), move{}},
+		{"M8: agreed and sealed", sceneOf(later, done), move{answer: &response{Code: codeOK}}},
+		{"out of time", with(sceneOf(trio, asking(toClear, "")), func(s *scene) { s.now = s.now.Add(time.Minute) }), move{answer: &response{Code: codeAgain}}},
+		{"M6: a clear waits for settling", sceneOf(g, asking(toClear, "")), move{}},
+		{"M6: a leave waits for settling", sceneOf(g, asking(toLeave, "a")), move{}},
+		{"M6: an admission waits for settling", sceneOf(g, entering("e", 50, 0)), move{}},
+		{"M6: vacating does not", with(sceneOf(g, entering("c", 30, 3)), func(s *scene) { s.voters = []uint64{1, 2, 40} }), move{command: &Command{Kind: Vacate}}},
+		{"settle", with(sceneOf(g), func(s *scene) { s.barriers = facts(g, "d") }), move{command: &Command{Kind: Settle}}},
+		{"M10: the old vote ends first", sceneOf(trio, entering("c", 30, 3)), move{change: confChange{remove, 3}}},
+		{"M10: then the slot is vacated", with(sceneOf(trio, entering("c", 30, 3)), func(s *scene) { s.voters = []uint64{1, 2} }), move{command: &Command{Kind: Vacate}}},
+		{"M10: then the new process learns", with(sceneOf(v), func(s *scene) { s.voters = []uint64{1, 2} }), move{change: confChange{learn, 30}}},
+		{"M10: it votes once caught up", with(sceneOf(v), func(s *scene) { s.voters, s.learners = []uint64{1, 2}, []uint64{30} }), move{change: confChange{promote, 30}}},
+		{"M10: not before", with(sceneOf(v), func(s *scene) { s.voters, s.learners, s.caughtUp[30] = []uint64{1, 2}, []uint64{30}, false }), move{}},
+		{"M10: it counts once it votes", sceneOf(v, activate), move{command: &Command{Kind: Activate}}},
+		{"M10: and not before", with(sceneOf(v, activate), func(s *scene) { s.voters, s.learners, s.caughtUp[30] = []uint64{1, 2}, []uint64{30}, false }), move{}},
+		{"the slot has changed hands since", sceneOf(trio, entering("c", 30, 9)), move{answer: &response{Code: codeAgain}}},
+		{"it is in already", sceneOf(v, entering("c", 30, 3)), move{answer: &response{Code: codeOK}}},
+		{"a silent new process is not waited for", with(sceneOf(v), func(s *scene) { s.voters = []uint64{1, 2}; delete(s.heard, 30) }), move{}},
+		{"a stranger votes no more", with(sceneOf(trio), func(s *scene) { s.voters = append(s.voters, 77) }), move{change: confChange{remove, 77}}},
+		{"a stranger learns no more", with(sceneOf(trio), func(s *scene) { s.learners = []uint64{77} }), move{change: confChange{remove, 77}}},
+		{"an admission", sceneOf(trio, entering("d", 40, 0)), move{command: &Command{Kind: Admit}}},
+		{"one joins at a time", sceneOf(j, entering("e", 50, 0)), move{}},
+		{"a joiner learns", with(sceneOf(j), func(s *scene) { s.learners = nil }), move{change: confChange{learn, 40}}},
+		{"and does not vote", sceneOf(j), move{}},
+		{"a joiner grows", sceneOf(j, growing), move{command: &Command{Kind: Grow}}},
+		{"a silent joiner is given up", with(sceneOf(j), func(s *scene) { s.absent[40] = true }), move{command: &Command{Kind: Abandon}}},
+		{"a joiner restarts", sceneOf(j, entering("d", 41, 40)), move{command: &Command{Kind: Abandon}}},
+		{"a leaver's vote ends first", sceneOf(trio, asking(toLeave, "b")), move{change: confChange{remove, 2}}},
+		{"then it leaves", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { s.voters = []uint64{1, 3} }), move{command: &Command{Kind: Shrink}}},
+		{"the leader hands over before it leaves", sceneOf(trio, asking(toLeave, "a")), move{transfer: 2}},
+		{"to one that is caught up", with(sceneOf(trio, asking(toLeave, "a")), func(s *scene) { s.caughtUp[2] = false }), move{transfer: 3}},
+		{"a leave that would lose the quorum", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 3) }), move{answer: &response{Code: "quorum-loss"}}},
+		{"a young leader knows too little to say so", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 3); s.young = true }), move{}},
+		{"by force", with(sceneOf(trio, forced), func(s *scene) { delete(s.heard, 3) }), move{change: confChange{remove, 2}}},
+		{"nobody of that name", sceneOf(trio, asking(toLeave, "x")), move{answer: &response{Code: "no-such-node"}}},
+		{"a purge", sceneOf(trio, purging), move{command: &Command{Kind: Purge}}},
+		{"G1: a purge at another epoch", sceneOf(later, purging), move{answer: &response{Code: "epoch"}}},
+		{"a request of the future", sceneOf(trio, asking("teleport", "")), move{answer: &response{Code: codeRefused}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := decide(c.s)
+			switch {
+			case (got.command == nil) != (c.want.command == nil) || got.command != nil && got.command.Kind != c.want.command.Kind:
+				t.Errorf("command %+v, want %+v", got.command, c.want.command)
+			case (got.answer == nil) != (c.want.answer == nil) || got.answer != nil && got.answer.Code != c.want.answer.Code:
+				t.Errorf("answer %+v, want %+v", got.answer, c.want.answer)
+			case got.change != c.want.change || got.transfer != c.want.transfer:
+				t.Errorf("%+v, want %+v", got, c.want)
+			case got.command != nil && got.command.Expect != c.s.topology.Epoch:
+				t.Errorf("E4: expects epoch %d at %d", got.command.Expect, c.s.topology.Epoch)
+			}
+		})
+	}
+}
+
+func TestObstacles(t *testing.T) {
+	for want, s := range map[string]*scene{
+		"other changes came first":                       sceneOf(founded(t, "a")),
+		"a member is rebuilding":                         sceneOf(vacated(t)),
+		"d is joining":                                   sceneOf(joining(t)),
+		"the last size change waits for the sync of [d]": sceneOf(grown(t)),
+		"epoch 2 waits until enough members of the one before have adopted it": func() *scene { s := sceneOf(joining(t)); clear(s.reports.Adopted); return s }(),
+	} {
+		if got := s.obstacle(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// Every error that askers tell apart survives the wire, and what does not is shown.
+func TestCodes(t *testing.T) {
+	for _, err := range []error{kv.ErrAlreadyMember, kv.ErrNoSuchNode, kv.ErrQuorumLoss, ErrStartOver, ErrUnsettled, ErrVacant, ErrEpoch} {
+		r := refusal(kv.Detail(err, "because of %d", 7))
+		var back response
+		if e := decodeBody(encodeBody(r), &back); e != nil {
+			t.Fatal(e)
+		}
+		if got := back.err(); !errors.Is(got, err) || got.Error() != err.Error()+": because of 7" {
+			t.Errorf("%v came back as %v", err, got)
+		}
+		bare := refusal(err)
+		if got := bare.err(); !errors.Is(got, err) || got.Error() != err.Error() {
+			t.Errorf("%v came back as %v", err, got)
+		}
+	}
+	other := refusal(errors.New("the moon"))
+	if got := other.err(); got == nil || got.Error() != "the moon" {
+		t.Errorf("an error without a code: %v", got)
+	}
+}

@@ -1,0 +1,161 @@
+package topology
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"viakv/node/wire"
+	"viakv/quorum/version"
+)
+
+func ask1(p *process, c wire.Control) wire.ControlReply {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	r, err := wire.ParseControlReply(p.m.Serve(ctx, nil, wire.AppendControl(nil, &c)))
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// D1: the receiver checks whom a message was meant for, whatever address was dialled.
+func TestTheReceiverChecks(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		top := a.m.Current()
+		vote := func(to, from uint64, kind raftpb.MessageType) []byte {
+			term := uint64(1000)
+			out, err := proto.Marshal(&raftpb.Message{Type: &kind, To: &to, From: &from, Term: &term})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		cluster, boot := uint64(top.Cluster), a.id.Boot
+		good := vote(boot, b.id.Boot, raftpb.MsgHeartbeatResp)
+		doc := encodeBody(handover{Topology: founded(t, "a", "b")})
+		for _, x := range []struct {
+			name string
+			c    wire.Control
+			want wire.ControlStatus
+		}{
+			{"a consensus message", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: good}, wire.ControlOK},
+			{"for the process that was here before", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot + 1, From: b.id.Boot, Body: good}, wire.ControlWrongBoot},
+			{"of another cluster", wire.Control{Op: wire.OpRaft, Cluster: cluster + 1, To: boot, From: b.id.Boot, Body: good}, wire.ControlWrongCluster},
+			{"from somebody else than it says", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: c.id.Boot, Body: good}, wire.ControlMalformed},
+			{"inside for somebody else", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: vote(c.id.Boot, b.id.Boot, raftpb.MsgVote)}, wire.ControlMalformed},
+			{"a proposal", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: vote(boot, b.id.Boot, raftpb.MsgProp)}, wire.ControlMalformed},
+			{"a local message from afar", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: vote(boot, b.id.Boot, raftpb.MsgHup)}, wire.ControlMalformed},
+			{"noise", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: []byte{255}}, wire.ControlMalformed},
+			{"a document of another cluster", wire.Control{Op: wire.OpHand, Cluster: 7, To: boot, Body: doc}, wire.ControlWrongCluster},
+			{"half a document", wire.Control{Op: wire.OpHand, Cluster: cluster, To: boot, Body: []byte("{")}, wire.ControlMalformed},
+			{"a request of another cluster", wire.Control{Op: wire.OpSubmit, Cluster: cluster + 1, To: boot, Body: []byte("{}")}, wire.ControlWrongCluster},
+			{"half a request", wire.Control{Op: wire.OpSubmit, Cluster: cluster, To: boot, Body: []byte("{")}, wire.ControlMalformed},
+			{"a founder that comes too late", wire.Control{Op: wire.OpPromise, To: boot, From: 9, Body: encodeBody(promise{Founder: *identity("x", 9)})}, wire.ControlRefused},
+			{"a promise for another", wire.Control{Op: wire.OpPromise, To: boot, From: 9, Body: encodeBody(promise{Founder: *identity("x", 8)})}, wire.ControlMalformed},
+			{"a founding from another than the founder", wire.Control{Op: wire.OpFound, To: boot, From: 9, Body: founded(t, "a").Encode()}, wire.ControlMalformed},
+			{"a second founding", wire.Control{Op: wire.OpFound, To: boot, From: 1, Body: founded(t, "a").Encode()}, wire.ControlRefused},
+			{"an operation of the future", wire.Control{Op: 99, To: boot}, wire.ControlMalformed},
+		} {
+			if r := ask1(a, x.c); r.Status != x.want {
+				t.Errorf("%s: %v, want %v", x.name, r.Status, x.want)
+			}
+		}
+		if e := a.m.Current(); e != top {
+			t.Errorf("epoch %d was adopted from strangers", e.Epoch)
+		}
+		short, err := wire.ParseControlReply(a.m.Serve(context.Background(), nil, []byte{32}))
+		if err != nil || short.Status != wire.ControlMalformed {
+			t.Errorf("a cut request: %v, %v", short.Status, err)
+		}
+		if r, err := wire.ParseControlReply(Refuse(nil)); err != nil || r.Status != wire.ControlWrongBoot {
+			t.Errorf("refuse: %v, %v", r, err)
+		}
+		if b := Boot(wire.AppendControl(nil, &wire.Control{Op: wire.OpHand, To: 77})); b != 77 || Boot([]byte{1}) != 0 {
+			t.Errorf("routed to %d", b)
+		}
+	})
+}
+
+// Any peer hands a newer topology on, in either direction.
+func TestDocumentsTravel(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		leader := w.leader(a, b, c)
+		var cutOff, other *process
+		for _, p := range []*process{a, b, c} {
+			switch {
+			case p == leader:
+			case cutOff == nil:
+				cutOff = p
+			default:
+				other = p
+			}
+		}
+		w.net.isolate(cutOff.id.Peer, true)
+		if _, err := other.m.Clear(w.ctx(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		e := other.m.Current().Epoch
+		if cutOff.m.Current().Epoch >= e {
+			t.Fatal("a node that is cut off heard of it")
+		}
+		doc, err := Decode(other.m.Document())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cutOff.m.Handover(doc)
+		w.until("adopted", time.Second, func() bool { return cutOff.m.Current().Epoch == e })
+		cutOff.m.Handover(founded(t, "a", "b", "c")) // another cluster's
+		cutOff.m.Handover(nil)
+		if got := cutOff.m.Current(); got.Epoch != e || got.Cluster != doc.Cluster {
+			t.Errorf("%s", got.Encode())
+		}
+		w.net.isolate(cutOff.id.Peer, false)
+		if err := other.m.HandTo(w.ctx(time.Second), cutOff.id.Peer); err != nil {
+			t.Error(err)
+		}
+		if err := other.m.HandTo(w.ctx(time.Second), "nowhere:1"); err == nil {
+			t.Error("handed to nobody")
+		}
+	})
+}
+
+func TestConfig(t *testing.T) {
+	if _, err := New(Config{Seeds: addresses("a"), JoinVia: "b", Tick: -1}); err == nil {
+		t.Error("an empty configuration was accepted")
+	} else {
+		for _, want := range []string{"name has 0 bytes", "transport and a host", "exclude each other", "negative"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q is missing in %v", want, err)
+			}
+		}
+	}
+	m := &Manager{self: *identity("a", 1), cfg: Config{}.withDefaults()}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := m.Clear(ctx); err == nil {
+		t.Error("cleared without a cluster")
+	}
+	if err := m.HandTo(ctx, "x"); err == nil {
+		t.Error("handed over without a topology")
+	}
+	if _, err := m.Leave(ctx, "", false); err == nil {
+		t.Error("left without a cluster")
+	}
+	if err := m.Rebuilt(ctx, &Topology{}); err == nil {
+		t.Error("rebuilt without a cluster")
+	}
+	if err := m.BarrierDone(ctx, version.Epoch(1)); err == nil {
+		t.Error("synced without a cluster")
+	}
+	if m.Document() != nil {
+		t.Error("a document without a cluster")
+	}
+}
