@@ -37,7 +37,6 @@ func New(cfg Config) (*Driver, error) {
 	cfg = cfg.withDefaults()
 	cfg.Peers = timed{cfg.Peers, cfg.Timeout}
 	d := &Driver{cfg: cfg, hints: newHints(cfg.HintLimit), menders: map[version.Incarnation]*mender{}}
-	d.lists.kept = map[uint64]*List{}
 	d.pages.New = func() any { return new(Page) }
 	return d, nil
 }

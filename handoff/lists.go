@@ -8,38 +8,38 @@ import (
 	"viakv/quorum/version"
 )
 
-// keptLists bounds the lists of one epoch. One node proposes at a time; a second list appears when its proposer changed its mind.
-const keptLists = 4
+// keptLists bounds the lists of one epoch. One node proposes at a time, and no more than its last list can be agreed on; but messages may arrive
+// late or twice.
+const keptLists = 3
 
-// lists are the purge lists that this node has said yes to at the present epoch.
+// lists are the purge lists that this node has said yes to at the present epoch, oldest first.
 type lists struct {
 	mu   sync.Mutex
-	kept map[uint64]*List
+	kept []*List
 }
 
-// keep notes a list. Those of other epochs can never be purged any more.
-func (l *lists) keep(list *List) bool {
+// keep notes a list in the place of the oldest. Those of other epochs can never be purged any more.
+func (l *lists) keep(list *List) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id, k := range l.kept {
-		if k.At < list.At {
-			delete(l.kept, id)
-		}
+	l.kept = slices.DeleteFunc(l.kept, func(k *List) bool { return k.At < list.At || k.ID == list.ID })
+	if len(l.kept) == keptLists {
+		l.kept = slices.Delete(l.kept, 0, 1)
 	}
-	if _, known := l.kept[list.ID]; !known && len(l.kept) >= keptLists {
-		return false
-	}
-	l.kept[list.ID] = list
-	return true
+	l.kept = append(l.kept, list)
 }
 
 // take ends the epoch: it removes all lists and returns the one that is to be purged.
 func (l *lists) take(id uint64) (*List, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list, ok := l.kept[id]
-	clear(l.kept)
-	return list, ok
+	i := slices.IndexFunc(l.kept, func(k *List) bool { return k.ID == id })
+	var list *List
+	if i >= 0 {
+		list = l.kept[i]
+	}
+	l.kept = nil
+	return list, i >= 0
 }
 
 // Hold answers a peer: true when this node holds exactly each of the list's tombstones at the list's epoch, and keeps the list for a purge that
@@ -52,7 +52,8 @@ func (d *Driver) Hold(list *List) (bool, error) {
 	if err != nil || len(held) < len(list.Tombstones) {
 		return false, err
 	}
-	return d.lists.keep(list), nil
+	d.lists.keep(list)
+	return true, nil
 }
 
 // held returns those of the tombstones that this node holds exactly. It reuses their slice.

@@ -145,9 +145,7 @@ func (d *Driver) propose(ctx context.Context, v *View, tombstones []Tombstone) b
 		d.stats.refused.Add(1)
 		return false
 	}
-	if !d.lists.keep(list) {
-		return false
-	}
+	d.lists.keep(list)
 	if err := d.cfg.Topology.Purge(ctx, list.ID, v.Epoch); err != nil {
 		if ctx.Err() == nil && !superseded(v) {
 			d.cfg.Logger.Warn("a purge was not accepted by the topology; it is tried again", zap.Error(err))
