@@ -62,11 +62,14 @@ func (b *Bucket) Len() int { return int(b.Digest.Records) }
 
 // Records yields the entries: in no particular order, or, after Sort, ascending by rank and key.
 func (b *Bucket) Records(yield func(Entry) bool) {
+	var e Entry
 	if b.sorted {
 		for i := range b.order {
 			o := &b.order[i]
 			r, _ := packed.Block(b.data).Next(o.position)
-			if !yield(entryOf(r, o.hash, o.rank)) {
+			e.Hash, e.Rank = o.hash, o.rank
+			e.set(r)
+			if !yield(e) {
 				return
 			}
 		}
@@ -77,8 +80,10 @@ func (b *Bucket) Records(yield func(Entry) bool) {
 		block := packed.Block(b.data[begin:end])
 		for at := block.First(); at < len(block); {
 			r, next := block.Next(at)
-			h := b.seed.Hash(r.Key)
-			if !yield(entryOf(r, h, h.Rank())) {
+			e.Hash = b.seed.Hash(r.Key)
+			e.Rank = e.Hash.Rank()
+			e.set(r)
+			if !yield(e) {
 				return
 			}
 			at = next
@@ -133,10 +138,9 @@ func (b *Bucket) Sort() {
 	b.sorted = true
 }
 
-func entryOf(r packed.Record, h keyspace.Hash, rank keyspace.Rank) Entry {
-	e := Entry{Rank: rank, Hash: h, Key: r.Key, Record: parse(r.Meta)}
+func (e *Entry) set(r packed.Record) {
+	e.Key, e.Record = r.Key, parse(r.Meta)
 	if e.Record.Live() {
 		e.Record.Value = r.Value
 	}
-	return e
 }
