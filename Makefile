@@ -3,31 +3,39 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-BIN    := bin
-TOOL   := go tool -modfile=.tools/go.mod
-COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+BIN     := bin
+OUT     := out
+TOOL    := go tool -modfile=.tools/go.mod
+COMMIT  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.commit=$(COMMIT)
-# The floor, in percent, that `make cover` holds each of these packages to.
-COVERED := viakv/node/storage:90 viakv/api:90 viakv/quorum:90 viakv/quorum/version:90
+
+# How long make fuzz spends on each target, and make sim on all seeds.
+FUZZTIME ?= 10s
+SIMTIME  ?= 1m
+# What make bench runs, how often, and what of it: make bench BENCH=Lookup COUNT=6
+BENCH ?= .
+COUNT ?= 1
+# The floor, in percent, that make cover holds each of these packages to.
+FLOORS := node/storage:90 api:90 quorum:90 quorum/version:90
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Use
 
 .PHONY: run
-run: build ## start three nodes on this machine (http://127.0.0.1:8081 to 8083); Ctrl-C stops them
-	@$(BIN)/viakv dev
+run: build ## start three nodes on this machine, http://127.0.0.1:8081 to 8083; Ctrl-C stops them
+	@exec $(BIN)/viakv dev
 
 .PHONY: build
-build: ## build both binaries into bin/
+build: ## build the commands into bin/
 	@mkdir -p $(BIN)
-	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/viakv
+	@go build -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 .PHONY: clean
 clean: ## remove what the targets have made
-	@rm -rf $(BIN) out
+	@rm -rf $(BIN) $(OUT)
 
 ##@ Check
 
@@ -36,37 +44,52 @@ test: ## run the tests; needs Go alone
 	@go test ./...
 
 .PHONY: race
-race: ## run the tests under the race detector
-	@go test -race ./...
+race: ## run the tests under the race detector; needs a C compiler
+	@CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 .PHONY: cover
-cover: ## print the coverage, and fail below a package's floor
-	@mkdir -p out
-	@go test -coverprofile=out/cover.out ./... | tee out/cover.txt
-	@go tool cover -func=out/cover.out | tail -1
-	@for want in $(COVERED); do \
-	  got=$$(awk -v p="$${want%:*}" '$$2==p && /coverage:/{sub(/%/,"",$$5); print $$5}' out/cover.txt); \
-	  awk -v g="$$got" -v w="$${want#*:}" -v p="$${want%:*}" 'BEGIN{if(g+0<w+0){print p": coverage "g"%, want "w"%"; exit 1}}'; \
+cover: ## print the coverage, and fail where a package is below its floor
+	@mkdir -p $(OUT)
+	@go test -coverprofile=$(OUT)/cover.out ./... | tee $(OUT)/cover.txt
+	@for floor in $(FLOORS); do \
+	  awk -v package="viakv/$${floor%:*}" -v floor="$${floor#*:}" \
+	    '$$2 == package { for (i = 3; i < NF; i++) if ($$i == "coverage:") { got = $$(i+1) + 0; seen = 1 } } \
+	     END { if (!seen) { print package ": no coverage was reported"; exit 1 } \
+	           if (got < floor) { print package ": coverage " got "%, want at least " floor "%"; exit 1 } }' $(OUT)/cover.txt; \
 	done
+	@go tool cover -func=$(OUT)/cover.out | tail -1
 
 .PHONY: lint
-lint: ## run the linters, with their versions pinned in .tools/go.mod
-	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
-	@go vet ./...
+lint: ## run gofmt, go vet and the linters, in the versions that .tools/go.mod pins
 	@$(TOOL) golangci-lint run ./...
 
 .PHONY: fuzz
 fuzz: ## fuzz each decoder for a while: make fuzz FUZZTIME=10s
-	@for f in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
-	  for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]*' $$f | cut -c6-); do \
-	    echo "$$f $$t"; go test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(or $(FUZZTIME),10s) ./$$(dirname $$f); done; done
+	@grep -rlE --include='*_test.go' '^func Fuzz' . | while read -r file; do \
+	  grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | cut -c6- | while read -r name; do \
+	    echo "$$file: $$name"; \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	  done; \
+	done
 
-.PHONY: bench
-bench: ## run the benchmarks that docs/performance.md quotes
-	@go test -run '^$$' -bench . -benchtime 1s ./node/storage ./node/transport/... ./quorum ./api
+.PHONY: sim
+sim: ## simulate clusters with faults in virtual time, as many seeds as fit: make sim SIMTIME=1m
+	@go test ./node/simulation -timeout 0 -sim.for $(SIMTIME)
 
 .PHONY: check
 check: lint test ## what to run before a commit
 
 .PHONY: ci
-ci: test race lint cover ## everything; installs what it needs
+ci: test race lint cover ## everything that .ci/run checks
+
+##@ Measure
+
+.PHONY: bench
+bench: ## run the benchmarks: make bench BENCH=Lookup COUNT=6; keeps the figures for make compare
+	@mkdir -p $(OUT)
+	@if [ -f $(OUT)/bench.txt ]; then mv $(OUT)/bench.txt $(OUT)/bench-before.txt; fi
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 0 -p 1 ./... | tee $(OUT)/bench.txt
+
+.PHONY: compare
+compare: ## compare the last two runs of make bench
+	@$(TOOL) benchstat $(OUT)/bench-before.txt $(OUT)/bench.txt
