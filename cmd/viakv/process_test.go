@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -173,4 +174,15 @@ func expect(t *testing.T, wantStatus int, wantBody, address, path string, argume
 	if got != wantStatus || wantBody != "" && strings.TrimSpace(body) != wantBody {
 		t.Fatalf("%s%s %v: %s\nwant %d %s", address, path, arguments, fmt.Sprint(got, " ", body), wantStatus, wantBody)
 	}
+}
+
+// freeAddress is one that nobody listens at now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }
