@@ -3,6 +3,7 @@ package api
 import (
 	"net"
 	"net/http/pprof"
+	"strings"
 
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 	"go.uber.org/zap"
@@ -15,8 +16,7 @@ var adminEndpoints = []*endpoint{
 	{path: "/readyz", serve: ready, free: true},
 	{path: "/metrics", serve: showMetrics, free: true},
 	{path: "/version", serve: showVersion, free: true},
-	{path: profiles, role: RoleAdmin, posts: true, free: true, serve: profile},
-	{path: profiles + "{profile:*}", role: RoleAdmin, posts: true, free: true, serve: profile},
+	{path: profiles, role: RoleAdmin, below: true, posts: true, free: true, serve: profile},
 }
 
 const (
@@ -26,7 +26,7 @@ const (
 
 // profile answers below /debug/pprof/ as net/http/pprof does.
 func profile(x *exchange) error {
-	switch string(x.ctx.Path()[len(profiles):]) {
+	switch strings.TrimPrefix(string(x.ctx.Path()), profiles) {
 	case "cmdline":
 		profileCommandLine(x.ctx)
 	case "profile":

@@ -1,6 +1,9 @@
 package api
 
 import (
+	"bytes"
+	"strings"
+
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
 
@@ -13,6 +16,7 @@ type endpoint struct {
 	mutates bool // changes something: no HEAD, and browsers' cross-site requests are refused
 	posts   bool // answers POST, with parameters in a form body, as all that mutates does
 	any     bool // answers every method
+	below   bool // serves everything below its path as well
 	free    bool // not counted against the limit of requests in flight: probes must get through an overload
 	role    Role
 	serve   func(*exchange) error
@@ -77,7 +81,23 @@ func (s *Server) routes(table []*endpoint) fasthttp.RequestHandler {
 	r.HandleMethodNotAllowed, r.HandleOPTIONS = false, false
 	r.NotFound = s.handler(unknown(table))
 	for _, e := range table {
-		r.ANY(e.path, s.handler(e))
+		if e.below {
+			r.NotFound = below(e.path, s.handler(e), r.NotFound)
+		} else {
+			r.ANY(e.path, s.handler(e))
+		}
 	}
 	return r.Handler
+}
+
+// below serves a path and those below it, and passes others on. The router cannot have "/a" and "/a/" as different paths.
+func below(path string, handler, others fasthttp.RequestHandler) fasthttp.RequestHandler {
+	folder := strings.TrimSuffix(path, "/") + "/"
+	return func(ctx *fasthttp.RequestCtx) {
+		if p := ctx.URI().PathOriginal(); string(p) == path || bytes.HasPrefix(p, []byte(folder)) {
+			handler(ctx)
+			return
+		}
+		others(ctx)
+	}
 }

@@ -86,7 +86,7 @@ func New(config Config) (*Server, error) {
 	s.base, s.cancel = context.WithCancel(context.Background())
 	table := endpoints
 	if config.Console != nil {
-		table = append(slices.Clone(endpoints), s.console()...)
+		table = append(slices.Clone(endpoints), s.console())
 	}
 	s.public = s.newServer(s.routes(table), config.MaxConnections)
 	s.admin = s.newServer(s.routes(adminEndpoints), maxAdminConnections)
@@ -167,9 +167,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// fasthttpLogger passes fasthttp's own messages on. They concern single connections.
+// fasthttpLogger passes fasthttp's own messages on, without what it puts into them: that may be a piece of a request, and so a key, a value
+// or a token (A7). They concern single connections, and what ends a listener is returned by Serve as well.
 type fasthttpLogger struct{ log *zap.Logger }
 
-func (l fasthttpLogger) Printf(format string, args ...any) {
-	l.log.Debug("connection", zap.String("message", fmt.Sprintf(format, args...)))
+func (l fasthttpLogger) Printf(format string, _ ...any) {
+	l.log.Debug("connection", zap.String("message", format))
 }

@@ -88,3 +88,19 @@ func (s *recordingScanner) Next(ctx context.Context, b *kv.Batch) (bool, error) 
 	}
 	return s.Scanner.Next(ctx, b)
 }
+
+// optionsStore keeps the options of the last call and has nothing.
+type optionsStore struct {
+	kv.Store
+	last kv.Options
+}
+
+func (s *optionsStore) Get(_ context.Context, dst, _ []byte, o kv.Options) ([]byte, version.Tag, error) {
+	s.last = o
+	return dst, version.Tag{}, kv.ErrMissing
+}
+
+func (s *optionsStore) Clear(_ context.Context, o kv.Options) error {
+	s.last = o
+	return kv.ErrMissing
+}

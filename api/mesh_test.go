@@ -1,0 +1,78 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+)
+
+func TestJoinAndLeave(t *testing.T) {
+	var peer, node string
+	var forced bool
+	var left time.Duration
+	m := &mesh{
+		join: func(ctx context.Context, p string) error {
+			deadline, _ := ctx.Deadline()
+			peer, left = p, time.Until(deadline)
+			return nil
+		},
+		leave: func(_ context.Context, n string, force bool) (kv.LeaveReport, error) {
+			node, forced = n, force
+			return kv.LeaveReport{Node: "n2", Epoch: 9, Forced: force}, nil
+		},
+		status: kv.Status{Cluster: "c1", Self: "n1", Epoch: 8, Members: []kv.Member{{Name: "n1"}, {Name: "n2"}}},
+	}
+	h := start(t, Config{Cluster: m})
+	h.get("/join?peer=n2.example:9081").want(t, 200, "{\n  \"node\": \"n1\",\n  \"cluster\": \"c1\",\n  \"epoch\": 8,\n  \"members\": [\n    \"n1\",\n    \"n2\"\n  ]\n}\n")
+	if peer != "n2.example:9081" || left < time.Minute {
+		t.Errorf("joined %q with %s left", peer, left)
+	}
+	h.post("/join", url.Values{"peer": {"[::1]:9081"}}).want(t, 200, "*")
+	if peer != "[::1]:9081" {
+		t.Errorf("joined %q", peer)
+	}
+	h.get("/leave").want(t, 200, "{\n  \"node\": \"n2\",\n  \"epoch\": 9\n}\n")
+	if node != "" || forced {
+		t.Errorf("left %q %v", node, forced)
+	}
+	h.post("/leave", url.Values{"node": {"n 2"}, "force": {"true"}}).want(t, 200, "*")
+	if node != "n 2" || !forced {
+		t.Errorf("left %q %v", node, forced)
+	}
+}
+
+func TestLoneStore(t *testing.T) {
+	h := start(t, Config{Name: "alone"})
+	h.get("/join?peer=a:1").problem(t, 409, "not-a-mesh")
+	h.get("/leave").problem(t, 409, "not-a-mesh")
+	var s kv.Status
+	if err := json.Unmarshal([]byte(h.get("/cluster").body), &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.Mode != "lone" || s.Self != "alone" || s.N != 1 || len(s.Members) != 1 || s.Members[0].Name != "alone" {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// What a request asks of the quorums reaches the store, with the time it has; a clear takes the store's own time.
+func TestOptions(t *testing.T) {
+	store := &optionsStore{}
+	h := start(t, Config{Store: store, Timeout: time.Minute})
+	for target, want := range map[string]kv.Options{
+		"/get?k=a": {}, "/get?k=a&r=3": {R: 3}, "/get?k=a&r=quorum&w=all": {R: kv.QuorumMajority, W: kv.QuorumAll}, "/clear?w=2": {W: 2},
+	} {
+		h.get(target).want(t, 404, "*")
+		got := store.last
+		if got.R != want.R || got.W != want.W {
+			t.Errorf("%s: %+v", target, got)
+		}
+		left := time.Until(got.Deadline)
+		if target == "/clear?w=2" && !got.Deadline.IsZero() || target != "/clear?w=2" && (left < 50*time.Second || left > time.Minute) {
+			t.Errorf("%s: %s left", target, left)
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"viakv/quorum/version"
+)
+
+func TestMetrics(t *testing.T) {
+	store, _ := filled(t, 3)
+	h := start(t, Config{Store: store})
+	h.get("/set?k=a&v=12345")
+	for range 3 {
+		h.get("/get?k=a")
+	}
+	h.get("/get?k=none")
+	h.get("/getKeys")
+	h.get("/nothing")
+	h.get("/else")
+	page := h.get("/metrics").body
+	for _, want := range []string{
+		`viakv_http_requests_total{class="2xx",endpoint="/get"} 3`,
+		`viakv_http_requests_total{class="4xx",endpoint="/get"} 1`,
+		`viakv_http_requests_total{class="4xx",endpoint="unknown"} 2`,
+		`viakv_http_request_duration_seconds_count{class="2xx",endpoint="/get"} 3`,
+		`viakv_http_request_duration_seconds_bucket{class="2xx",endpoint="/get",le="+Inf"} 3`,
+		`viakv_http_scanned_pairs_total 4`,
+		`viakv_http_connections 1`,
+		`viakv_http_requests_in_flight 0`,
+		`viakv_http_scans_in_flight 0`,
+	} {
+		if !strings.Contains(page, want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+	if strings.Contains(page, `class="5xx"`) || strings.Contains(page, "/else") {
+		t.Error("there are series of what never happened, or of what a client sent")
+	}
+}
+
+// The names follow Prometheus's conventions.
+func TestMetricsAreNamedWell(t *testing.T) {
+	h := start(t, Config{})
+	h.get("/get?k=a")
+	problems, err := promlint.New(strings.NewReader(h.get("/metrics").body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// broken fails when it is gathered.
+type broken struct{}
+
+func (broken) Describe(chan<- *prometheus.Desc) {}
+func (broken) Collect(c chan<- prometheus.Metric) {
+	c <- prometheus.NewInvalidMetric(prometheus.NewDesc("broken", "", nil, nil), errors.New("broken"))
+}
+
+// One collector that fails does not hide the others.
+func TestBrokenCollector(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(broken{})
+	h := start(t, Config{Registry: registry})
+	if a := h.get("/metrics"); a.status != 200 || !strings.Contains(a.body, "viakv_http_connections") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// A store that fails all the time does not fill the disk with what it says.
+func TestRepeatedErrorsAreSampled(t *testing.T) {
+	store := &recorder{hook: func(context.Context, string) error { return errors.New("a fault") }}
+	core, logs := observer.New(zap.InfoLevel)
+	h := start(t, Config{Store: store, Logger: zap.New(core)})
+	for range 500 {
+		h.get("/get?k=a")
+	}
+	if n := logs.Len(); n < 20 || n > 250 {
+		t.Errorf("%d lines for 500 errors", n)
+	}
+}
+
+// Logs hold neither keys nor values (A7).
+func TestNothingOfTheDataIsLogged(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	h := start(t, Config{Logger: zap.New(core)})
+	h.get("/set?k=secretkey&v=secretvalue")
+	h.get("/get?k=secretkey")
+	h.get("/getAll?prefix=secretkey")
+	h.get("/get?k=secretkey%zz")
+	h.raw("GET /get?k=secretkey secretvalue HTTP/1.1\r\n\r\n")
+	h.raw("BAD secretvalue\r\n\r\n")
+	if logs.Len() < 5 {
+		t.Errorf("only %d lines", logs.Len())
+	}
+	for _, e := range logs.All() {
+		if s := fmt.Sprint(e.Message, e.ContextMap()); strings.Contains(s, "secret") {
+			t.Errorf("logged %s", s)
+		}
+	}
+}
+
+func TestAppendTag(t *testing.T) {
+	for _, tag := range []version.Tag{{}, {Counter: 1}, {Generation: 1, Counter: 1 << 63, Incarnation: 7}, {Counter: 5, Removed: true}} {
+		if got := string(appendTag([]byte("x"), tag)); got != "x"+tag.String() {
+			t.Errorf("got %s, want x%s", got, tag)
+		}
+	}
+}
+
+func TestQuality(t *testing.T) {
+	for _, c := range []struct {
+		accept string
+		want   int // of text/plain, application/json
+	}{
+		{"application/json", 1}, {"text/plain", 0}, {"*/*", 0}, {"text/*", 0}, {"application/*", 1}, {"APPLICATION/JSON", 1},
+		{"application/json;q=0", 0}, {"text/plain;q=0.5, application/json;q=0.6", 1}, {"text/plain;q=0.5;x=y, */*", 1}, {"image/png", 0},
+		{"application/json; q=high", 0}, {"application/json;q=2", 0}, {"application/json;charset=utf-8", 1}, {",,;q=1,", 0}, {"application/jsonx", 0}, {"app/*", 0},
+	} {
+		if got := prefer([]byte(c.accept), "text/plain", "application/json"); got != c.want {
+			t.Errorf("%q: got %d", c.accept, got)
+		}
+	}
+	for header, want := range map[string]coding{"": identity, "gzip": gzipCoding, "zstd": zstdCoding, "gzip, zstd": zstdCoding, "gzip, zstd;q=0.9": gzipCoding,
+		"*": zstdCoding, "*;q=0": identity, "gzip;q=0, *": zstdCoding, "br": identity, "GZIP": gzipCoding, "identity": identity} {
+		if got := chooseCoding([]byte(header)); got != want {
+			t.Errorf("%q: got %s, want %s", header, got, want)
+		}
+	}
+}
