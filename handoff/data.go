@@ -1,12 +1,23 @@
 package handoff
 
 import (
+	"encoding/binary"
+
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
-// Digest sums up the records of a range: equal digests mean equal records. What is inside is the store's business.
+// Digest sums up the records of a range: four sums of 64 bits, little-endian. Equal digests mean equal records, and the digests of
+// disjoint ranges add up, sum by sum. What the sums count is the store's business.
 type Digest [32]byte
+
+// sub returns the digest of a range without a part of it.
+func (d Digest) sub(part Digest) (rest Digest) {
+	for i := 0; i < len(d); i += 8 {
+		binary.LittleEndian.PutUint64(rest[i:], binary.LittleEndian.Uint64(d[i:])-binary.LittleEndian.Uint64(part[i:]))
+	}
+	return rest
+}
 
 // Item is one record and its place.
 type Item struct {
@@ -44,7 +55,7 @@ type Tagged struct {
 const taggedSize = 16
 
 // digestSize is about what the comparison of one range costs on the wire, both ways.
-const digestSize = 32 + 10
+const digestSize = 32 + 16
 
 // Tombstone names one tombstone.
 type Tombstone struct {

@@ -11,8 +11,8 @@ import (
 const (
 	pageBytes   = 256 << 10 // of a copy: one page is stored while the next is on its way
 	tagsPerPage = 4096
-	leafRecords = 16 // a range of so many records costs about as much in tags as the digests of its quarters
-	leavesAhead = 8  // leaves whose tags are asked for at once
+	leafRecords = 8 // a range of so many records costs not much more in tags than two more levels of digests
+	leavesAhead = 8 // leaves whose tags are asked for at once
 )
 
 // visit is the exchange with one member at one epoch (H1).
@@ -84,12 +84,13 @@ func (x *visit) store(items []Item) (size int, err error) {
 // compare merges what differs in the ranges, found by digests.
 func (x *visit) compare(ctx context.Context, ranges ...keyspace.Range) error {
 	down := newDescent(leafRecords, ranges...)
-	var ask, leaves []keyspace.Range
+	own := func(r keyspace.Range) (Digest, int, error) { return x.d.cfg.Store.Digest(x.v.Epoch, r) }
+	var ask []keyspace.Range
 	var theirs []Digest
 	for {
 		ask = down.ask(ask[:0], MaxDigests)
 		if len(ask) == 0 {
-			return x.exchange(ctx, leaves)
+			return x.exchange(ctx, down.found)
 		}
 		var err error
 		if theirs, err = x.d.cfg.Peers.Digests(ctx, x.v.Epoch, x.with, ask, theirs[:0]); err != nil {
@@ -99,20 +100,16 @@ func (x *visit) compare(ctx context.Context, ranges ...keyspace.Range) error {
 			return errNonsense
 		}
 		x.count(len(ask) * digestSize)
-		for i, r := range ask {
-			ours, records, err := x.d.cfg.Store.Digest(x.v.Epoch, r)
-			if err != nil {
+		for i := range ask {
+			if err := down.answer(i, theirs[i], own); err != nil {
 				return err
-			}
-			if down.answer(i, ours == theirs[i], records) {
-				leaves = append(leaves, r)
 			}
 		}
-		if len(leaves) >= MaxDigests {
-			if err := x.exchange(ctx, leaves); err != nil {
+		if len(down.found) >= MaxDigests {
+			if err := x.exchange(ctx, down.found); err != nil {
 				return err
 			}
-			leaves = leaves[:0]
+			down.found = down.found[:0]
 		}
 	}
 }

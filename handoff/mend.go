@@ -42,7 +42,7 @@ func (d *Driver) mend(ctx context.Context) {
 	defer tick.Stop()
 	var work sync.WaitGroup
 	defer work.Wait()
-	turn := newTurn(d.cfg.RepairEvery, time.Now())
+	turn := newTurn(d.cfg.RepairEvery, d.cfg.Views.Current(), time.Now())
 	for {
 		v := d.cfg.Views.Current()
 		d.hints.prune(v)
@@ -169,7 +169,7 @@ func (d *Driver) repair(ctx context.Context, v *View, m Member, w *mender) error
 	}
 	d.stats.repairs.Add(1)
 	if x.moved > 0 {
-		d.cfg.Logger.Info("repaired", zap.String("member", m.Name), zap.Int("records", x.moved), zap.Int64("bytes", p.sync(time.Now()).Bytes))
+		d.cfg.Logger.Info("repaired", zap.String("member", m.Name), zap.Int("records", x.moved), zap.Int64("bytes", p.sync(time.Now()).Bytes), zap.Duration("took", time.Since(p.began)))
 	}
 	return nil
 }
@@ -204,8 +204,9 @@ type turn struct {
 	last  string
 }
 
-func newTurn(every time.Duration, now time.Time) *turn {
-	return &turn{every: every, at: now.Add(max(0, every))}
+// newTurn spreads the members over the time between two repairs: nodes that were started together would all compare at the same moment.
+func newTurn(every time.Duration, v *View, now time.Time) *turn {
+	return &turn{every: every, at: now.Add(max(0, every) + max(0, every)*time.Duration(v.place(Member{}))/time.Duration(max(1, v.Slots)))}
 }
 
 // next returns the member whose turn it is, zero: nobody's.

@@ -150,7 +150,7 @@ func TestRepairTakesTurns(t *testing.T) {
 		for i, x := range m.nodes {
 			x.store.set(fmt.Sprintf("only-%d", i), value(uint64(i+3), "v"))
 		}
-		time.Sleep(31 * time.Second)
+		time.Sleep(34 * time.Second)
 		for _, to := range []string{"n1", "n3", "n4"} {
 			if m.count("digests n2>"+to) == 0 {
 				t.Errorf("%s was never compared with", to)

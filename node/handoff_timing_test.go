@@ -156,6 +156,40 @@ func TestTimingRebuild(t *testing.T) {
 	}
 }
 
+// A thousand writes that one of three missed, without hints: what digests find and move.
+func TestTimingMissedWrites(t *testing.T) {
+	n := keysOf(t)
+	r := newReal(t, 3)
+	r.load(n, 0, 1, 2)
+	value := make([]byte, 128)
+	for _, i := range []int{0, 1} {
+		s := r.nodes[i].life.Load().state.Load()
+		for k := range 1000 {
+			key := fmt.Appendf(nil, "key-%012d", k*(n/1000))
+			rec := version.Record{Tag: version.Tag{Counter: uint64(n + k + 1), Incarnation: 1}, Value: value}
+			if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash(key), key, &rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	moved := func() (bytes uint64) {
+		for _, x := range r.nodes {
+			bytes += x.life.Load().driver.Stats().Bytes
+		}
+		return bytes
+	}
+	before, began := moved(), time.Time{}
+	for end := time.Now().Add(time.Minute); r.root(0) != r.root(2); time.Sleep(time.Millisecond) {
+		if began.IsZero() && moved() > before {
+			began = time.Now()
+		}
+		if time.Now().After(end) {
+			t.Fatal("the nodes stay different")
+		}
+	}
+	t.Logf("%d keys: equal %v after the repair began; %d bytes", n, time.Since(began), moved()-before)
+}
+
 func TestTimingScan(t *testing.T) {
 	n := keysOf(t)
 	for _, size := range []int{1, 3} {
