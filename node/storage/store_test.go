@@ -116,7 +116,7 @@ func TestDriftingSizesLeaveNoHoles(t *testing.T) {
 	const n = 100_000
 	r := rand.New(rand.NewPCG(8, 8))
 	value := strings.Repeat("v", 400)
-	for round := range uint64(3) {
+	for round := range uint64(2) {
 		for i := range n {
 			put(t, s, fmt.Sprintf("k%d", i), live(round+1, value[:20+r.IntN(160)]))
 		}
@@ -446,7 +446,7 @@ func TestChains(t *testing.T) {
 
 // Blocks leave a chain from its head, its tail and its middle.
 func TestChainsComeApartInAnyOrder(t *testing.T) {
-	keys := crowded(400)
+	keys := crowded(300)
 	for name, arrange := range map[string]func([]string){
 		"first in, first out": func([]string) {},
 		"last in, first out":  slices.Reverse[[]string],
@@ -474,7 +474,7 @@ func TestChainsComeApartInAnyOrder(t *testing.T) {
 				if purgeOne(s, key, rec) != 1 {
 					t.Fatalf("%q was not purged", key)
 				}
-				verifyEvery(t, s, i, 20)
+				verifyEvery(t, s, i, 80)
 			}
 			verify(t, s)
 			if st := s.Stats(); st.Chained != 0 || st.Extents.InUse != 0 {
