@@ -13,7 +13,8 @@ import (
 
 // conn is a public connection. It sets deadlines lazily: fasthttp asks for three with every request, each of which costs
 // a lock and a timer, although a busy connection hardly ever waits. A deadline that was asked for is armed by the next read or
-// write, and only if it differs by more than deadlineSlack from what is armed.
+// write, and only if what is armed would strike later, or earlier by more than the gate's slack. The slack is a fraction of the shortest time-out,
+// so that what is armed is never in the past when a new time-out begins.
 //
 // Like the net.Conn of a server it has one reader and one writer at a time; Close may come from anywhere.
 type conn struct {
@@ -27,15 +28,16 @@ type conn struct {
 	readArmed, writeArmed time.Time
 }
 
-const deadlineSlack = time.Second
+// deadlineSlack is the slack for the shortest of a server's time-outs.
+func deadlineSlack(shortest time.Duration) time.Duration { return min(time.Second, shortest/8) }
 
-// late reports that armed does not serve for wanted.
-func late(armed, wanted time.Time) bool {
+// stale reports that armed does not serve for wanted.
+func stale(armed, wanted time.Time, slack time.Duration) bool {
 	if armed.IsZero() || wanted.IsZero() {
 		return armed.IsZero() != wanted.IsZero()
 	}
 	d := wanted.Sub(armed)
-	return d > deadlineSlack || d < 0
+	return d > slack || d < 0
 }
 
 func (c *conn) SetDeadline(t time.Time) error {
@@ -54,7 +56,7 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 }
 
 func (c *conn) Read(b []byte) (int, error) {
-	if late(c.readArmed, c.readBy) {
+	if stale(c.readArmed, c.readBy, c.gate.slack) {
 		if err := c.Conn.SetReadDeadline(c.readBy); err != nil {
 			return 0, err
 		}
@@ -64,7 +66,7 @@ func (c *conn) Read(b []byte) (int, error) {
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	if late(c.writeArmed, c.writeBy) {
+	if stale(c.writeArmed, c.writeBy, c.gate.slack) {
 		if err := c.Conn.SetWriteDeadline(c.writeBy); err != nil {
 			return 0, err
 		}

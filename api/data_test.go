@@ -141,6 +141,8 @@ func TestBadParameters(t *testing.T) {
 		{"/getKeys?limit=1&limit=1", "limit", "more than once"},
 		{"/getAll?format=xml", "format", "json or ndjson"},
 		{"/getAll?snapshot=maybe", "snapshot", "true or false"},
+		{"/getAll?snapshot=1&limit=5", "snapshot", "leave limit and cursor out"},
+		{"/getAll?snapshot=true&cursor=x", "snapshot", "leave limit and cursor out"},
 		{"/getAll?prefix=" + long, "prefix", "more than 64"},
 		{"/getAll?prefix=%ff", "prefix", "UTF-8"},
 		{"/getAll?cursor=" + strings.Repeat("c", 513), "cursor", "more than 512"},

@@ -73,8 +73,13 @@ func (x *exchange) ok() {
 func (x *exchange) json(document []byte) {
 	x.ctx.SetContentType(jsonType)
 	x.ctx.SetBody(document)
-	x.body = document[:0]
+	if cap(document) <= maxScratch {
+		x.body = document[:0]
+	}
 }
+
+// maxScratch bounds what a pooled exchange keeps.
+const maxScratch = 8 << 10
 
 const (
 	textType   = "text/plain; charset=utf-8"

@@ -13,6 +13,7 @@ import (
 // close all of them, also those that fasthttp has given to a stream.
 type gate struct {
 	max, maxPerIP int
+	slack         time.Duration // how much earlier than asked a deadline may strike; see conn
 
 	mu        sync.Mutex
 	open      map[*conn]struct{}
@@ -22,8 +23,8 @@ type gate struct {
 	closing   sync.WaitGroup // lingering closes; Add under mu
 }
 
-func newGate(limit, perIP int) *gate {
-	return &gate{max: limit, maxPerIP: perIP, open: make(map[*conn]struct{}), perIP: make(map[netip.Addr]int)}
+func newGate(limit, perIP int, slack time.Duration) *gate {
+	return &gate{max: limit, maxPerIP: perIP, slack: slack, open: make(map[*conn]struct{}), perIP: make(map[netip.Addr]int)}
 }
 
 // gatedListener lets connections through a gate.

@@ -3,9 +3,11 @@ package api
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -210,4 +212,124 @@ func TestDrain(t *testing.T) {
 	}
 	h.get("/livez").want(t, 200, "OK\n")
 	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
+}
+
+// Deadlines are set lazily; a connection that is used must still outlive its time-outs, however short they are.
+func TestBusyConnectionOutlivesItsTimeouts(t *testing.T) {
+	h := start(t, Config{ReadTimeout: 200 * time.Millisecond, WriteTimeout: 200 * time.Millisecond, IdleTimeout: 200 * time.Millisecond})
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r := bufio.NewReader(c)
+	for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(20 * time.Millisecond) {
+		if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatalf("after %s: %v", time.Since(begin), err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+	}
+}
+
+func TestStaleDeadlines(t *testing.T) {
+	const slack = 10 * time.Millisecond
+	now := time.Now()
+	for _, c := range []struct {
+		armed, wanted time.Time
+		want          bool
+	}{
+		{time.Time{}, time.Time{}, false},
+		{time.Time{}, now, true},
+		{now, time.Time{}, true}, // a hijacked connection has none
+		{now, now, false},
+		{now, now.Add(slack), false},
+		{now, now.Add(slack + 1), true},
+		{now, now.Add(-1), true}, // never later than asked
+	} {
+		if got := stale(c.armed, c.wanted, slack); got != c.want {
+			t.Errorf("armed for %v, wanted for %v: %v", c.armed, c.wanted, got)
+		}
+	}
+	for timeout, want := range map[time.Duration]time.Duration{time.Minute: time.Second, 80 * time.Millisecond: slack} {
+		if got := deadlineSlack(timeout); got != want {
+			t.Errorf("%s: slack %s", timeout, got)
+		}
+	}
+}
+
+// A client that waits for permission to send its body gets it, or learns why not.
+func TestExpectContinue(t *testing.T) {
+	h := start(t, Config{})
+	got := h.raw("POST /set HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: 7\r\nConnection: close\r\n\r\nk=a&v=1")
+	if !strings.HasPrefix(got, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n") {
+		t.Errorf("got %q", got)
+	}
+	got = h.raw("POST /set HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: 70000\r\n\r\n")
+	if !strings.Contains(got, "HTTP/1.1 413 ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A client that opens a connection to the TLS port and says nothing is ended like any other.
+func TestSilentHandshake(t *testing.T) {
+	dir, ca := t.TempDir(), newAuthority(t)
+	files := TLSConfig{CertFile: dir + "/cert", KeyFile: dir + "/key"}
+	certificate, key := ca.issue(t, 2)
+	write(t, files.CertFile, certificate)
+	write(t, files.KeyFile, key)
+	h := start(t, Config{TLS: files, ReadTimeout: 100 * time.Millisecond})
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var timeout net.Error
+	if _, err := io.Copy(io.Discard, c); errors.As(err, &timeout) && timeout.Timeout() {
+		t.Error("the connection is still open")
+	}
+	eventually(t, "it is gone", func() bool { open, _ := h.server.gate.stats(); return open == 0 })
+}
+
+// Large answers are not kept by the connection that carried them: thousands of idle ones would hold gigabytes.
+func TestPagesAreNotKept(t *testing.T) {
+	store, _ := filled(t, 20_000)
+	h := start(t, Config{Store: store})
+	request := "GET /getAll?limit=10000 HTTP/1.1\r\nHost: h\r\n\r\n"
+	const connections = 40
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // pools are emptied by the second
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	var size int64
+	for range connections {
+		c, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size, err = io.Copy(io.Discard, response.Body); err != nil || size < 500_000 {
+			t.Fatalf("%d bytes, %v", size, err)
+		}
+	}
+	if grown := heap() - before; grown > connections*size/4 {
+		t.Errorf("%d idle connections hold %d bytes after answers of %d each", connections, grown, size)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -18,7 +19,9 @@ const (
 	maxPageBytes = 4 << 20
 	// minCompressed is the size below which compression is not worth its header.
 	minCompressed = 1 << 10
-	maxCursor     = 512
+	// maxCopied is the size above which a body is given away and not copied.
+	maxCopied = 4 << 10
+	maxCursor = 512
 )
 
 func scanKeys(x *exchange) error   { return x.scan(kindKeys) }
@@ -96,12 +99,15 @@ func (x *exchange) scanOptions() (o kv.ScanOptions, limit int, ndjson bool, err 
 	if o.Options, err = x.options(); err != nil {
 		return o, 0, false, err
 	}
-	o.Deadline = x.start.Add(x.server.config.ScanTimeout)
+	o.Deadline = time.Time{} // each batch has ScanTimeout, the scan as a whole all the time it takes
 	if limit, err = x.limit(); err != nil {
 		return o, 0, false, err
 	}
 	if o.Snapshot, err = x.flag(parameterSnapshot); err != nil {
 		return o, 0, false, err
+	}
+	if o.Snapshot && x.parameters.seen&setOf(parameterLimit, parameterCursor) != 0 {
+		return o, 0, false, badParameter(parameterSnapshot, "a page is never the whole store: leave limit and cursor out")
 	}
 	if x.parameters.seen.has(parameterCursor) {
 		var room [maxCursor]byte
@@ -170,7 +176,14 @@ func (c *scan) respond(ctx *fasthttp.RequestCtx, cursor string) error {
 	c.buffer = c.rows.end(c.buffer, cursor)
 	body := c.buffer[chunkHead:]
 	if c.coding == identity || len(body) < minCompressed {
-		ctx.SetBody(body)
+		if len(body) <= maxCopied {
+			ctx.SetBody(body)
+			return nil
+		}
+		// fasthttp keeps the buffer that it copies a body into for as long as the connection lives: thousands of idle connections would each
+		// hold a page. So this one is given away, and collected.
+		ctx.Response.SetBodyRaw(body)
+		c.buffer, c.scratch = nil, nil
 		return nil
 	}
 	var compressed bytes.Buffer

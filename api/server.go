@@ -57,10 +57,10 @@ func New(config Config) (*Server, error) {
 			return zapcore.NewSamplerWithOptions(c, time.Second, 20, 100)
 		})),
 		scans: make(chan struct{}, config.MaxScans),
-		gate:  newGate(config.MaxConnections, config.MaxConnectionsPerIP),
-
-		adminGate: newGate(maxAdminConnections, 0),
 	}
+	slack := deadlineSlack(min(config.ReadTimeout, config.WriteTimeout, config.IdleTimeout))
+	s.gate = newGate(config.MaxConnections, config.MaxConnectionsPerIP, slack)
+	s.adminGate = newGate(maxAdminConnections, 0, slack)
 	s.exchanges.New = func() any { return new(exchange) }
 	var id [4]byte
 	if _, err := rand.Read(id[:]); err != nil {
