@@ -13,9 +13,13 @@ import "viakv/ring/keyspace"
 // meanwhile the remainder is wrong, and looks different; since a range is asked for itself before it is exchanged, that costs a
 // comparison and nothing else. (It could look equal only if sums of keyed hashes of different keys cancelled out.)
 //
+// Where both halves differ level after level, most records do: there the descent ends earlier, since every one of the many leaves would cost a
+// request of its own.
+//
 // Spans are taken from the end of the list, so it stays short: a request's worth per level.
 type descent struct {
 	leaf  int // a range of at most so many records is exchanged, not divided
+	dense int // likewise, where most records differ
 	open  []span
 	asked []span
 	found []keyspace.Range // what differs, to be exchanged; the caller empties it
@@ -25,6 +29,7 @@ type descent struct {
 type span struct {
 	keyspace.Range
 	again bool           // it has differed once, and is small enough (H5)
+	both  int            // for how many levels above it both halves have differed
 	other keyspace.Range // its other half, of which whole is known; empty: none
 	whole Digest         // the peer's, of both halves
 }
@@ -32,8 +37,12 @@ type span struct {
 // none is an empty range.
 var none = keyspace.Range{From: 1, To: 1}
 
-func newDescent(leaf int, ranges ...keyspace.Range) *descent {
-	d := &descent{leaf: leaf}
+// denseAfter is how many levels of differing halves make a range dense. When one key in a hundred differs, thirty-two neighbouring parts of
+// at most dense records all do once in a blue moon.
+const denseAfter = 5
+
+func newDescent(leaf, dense int, ranges ...keyspace.Range) *descent {
+	d := &descent{leaf: leaf, dense: dense}
 	for _, r := range ranges {
 		d.open = append(d.open, span{Range: r, other: none})
 	}
@@ -55,31 +64,51 @@ func (d *descent) ask(dst []keyspace.Range, max int) []keyspace.Range {
 // records it holds; its first error ends the answer.
 func (d *descent) answer(i int, theirs Digest, own func(keyspace.Range) (Digest, int, error)) error {
 	s := d.asked[i]
-	if err := d.judge(s.Range, theirs, s.again, own); err != nil || s.other.Empty() {
+	ours, records, err := own(s.Range)
+	if err != nil {
 		return err
 	}
-	return d.judge(s.other, s.whole.sub(theirs), false, own)
+	differs := ours != theirs
+	if s.other.Empty() {
+		if differs {
+			d.divide(s, theirs, records)
+		}
+		return nil
+	}
+	rest := s.whole.sub(theirs)
+	oursOther, recordsOther, err := own(s.other)
+	if err != nil {
+		return err
+	}
+	both := 0
+	if differs && oursOther != rest {
+		both = s.both + 1
+	}
+	if differs {
+		d.divide(span{Range: s.Range, both: both}, theirs, records)
+	}
+	if oursOther != rest {
+		d.divide(span{Range: s.other, both: both}, rest, recordsOther)
+	}
+	return nil
 }
 
-// judge decides what to do about a range of which the peer's digest is known.
-func (d *descent) judge(r keyspace.Range, theirs Digest, again bool, own func(keyspace.Range) (Digest, int, error)) error {
-	ours, records, err := own(r)
-	width := r.To - r.From // of the whole space: zero
+// divide decides what to do about a span that differs.
+func (d *descent) divide(s span, theirs Digest, records int) {
+	width := s.To - s.From // of the whole space: zero
 	switch {
-	case err != nil || ours == theirs:
-	case again:
-		d.found = append(d.found, r)
-	case width != 0 && (records <= d.leaf || width == 1):
-		d.open = append(d.open, span{Range: r, again: true, other: none})
+	case s.again:
+		d.found = append(d.found, s.Range)
 	case width == 0:
 		for p := range keyspace.Partition(keyspace.Partitions) {
 			d.open = append(d.open, span{Range: p.Whole(), other: none})
 		}
+	case records <= d.leaf || width == 1 || s.both >= denseAfter && records <= d.dense:
+		d.open = append(d.open, span{Range: s.Range, again: true, other: none})
 	default:
-		middle := r.From + width/2
+		middle := s.From + width/2
 		d.open = append(d.open, span{
-			Range: keyspace.Range{From: r.From, To: middle}, other: keyspace.Range{From: middle, To: r.To}, whole: theirs,
+			Range: keyspace.Range{From: s.From, To: middle}, other: keyspace.Range{From: middle, To: s.To}, whole: theirs, both: s.both,
 		})
 	}
-	return err
 }

@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	pageBytes   = 256 << 10 // of a copy: one page is stored while the next is on its way
-	tagsPerPage = 4096
-	leafRecords = 8 // a range of so many records costs not much more in tags than two more levels of digests
-	leavesAhead = 8 // leaves whose tags are asked for at once
+	pageBytes    = 256 << 10 // of a copy: one page is stored while the next is on its way
+	tagsPerPage  = 4096
+	leafRecords  = 8   // a range of so many records costs not much more in tags than two more levels of digests
+	denseRecords = 256 // a range of so many records is exchanged where most of them differ
+	leavesAhead  = 8   // leaves whose tags are asked for at once
 )
 
 // visit is the exchange with one member at one epoch (H1).
@@ -83,7 +84,7 @@ func (x *visit) store(items []Item) (size int, err error) {
 
 // compare merges what differs in the ranges, found by digests.
 func (x *visit) compare(ctx context.Context, ranges ...keyspace.Range) error {
-	down := newDescent(leafRecords, ranges...)
+	down := newDescent(leafRecords, denseRecords, ranges...)
 	own := func(r keyspace.Range) (Digest, int, error) { return x.d.cfg.Store.Digest(x.v.Epoch, r) }
 	var ask []keyspace.Range
 	var theirs []Digest

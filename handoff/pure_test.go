@@ -34,7 +34,7 @@ func TestDescentFindsWhatDiffers(t *testing.T) {
 			}
 			differ[seed.Hash([]byte(k)).Rank()] = true
 		}
-		d := newDescent(leafRecords, keyspace.All())
+		d := newDescent(leafRecords, denseRecords, keyspace.All())
 		max := rapid.IntRange(1, 300).Draw(t, "max")
 		var ask, found []keyspace.Range
 		asked := map[keyspace.Range]int{}
@@ -56,7 +56,7 @@ func TestDescentFindsWhatDiffers(t *testing.T) {
 				if asked[r] == 0 || r == keyspace.All() {
 					t.Fatalf("%v was not asked for itself (H5)", r)
 				}
-				if _, n, _ := a.Digest(1, r); n > leafRecords && r.To-r.From > 1 {
+				if _, n, _ := a.Digest(1, r); n > denseRecords && r.To-r.From > 1 {
 					t.Fatalf("a leaf of %d records", n)
 				}
 				found = append(found, r)
@@ -117,7 +117,7 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 		binary.LittleEndian.PutUint64(d[:], uint64(of*within(differ, r)))
 		return d
 	}
-	d := newDescent(leafRecords, keyspace.All())
+	d := newDescent(leafRecords, denseRecords, keyspace.All())
 	var ask []keyspace.Range
 	compared, tags, requests := 0, 0, 0
 	for {
@@ -138,6 +138,36 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 	t.Logf("%d requests, %d comparisons, %d tags, %d bytes", requests, compared, tags, bytes)
 	if bytes > 800_000 || requests > 60 {
 		t.Errorf("%d bytes in %d requests", bytes, requests)
+	}
+}
+
+// Where everything differs the leaves are few and large; where little does, they are small.
+func TestDescentEndsEarlyWhereMostDiffers(t *testing.T) {
+	a, b := newFakeStore(1), newFakeStore(1)
+	for i := range 200_000 {
+		a.set(fmt.Sprintf("k%d", i), value(1, ""))
+		if i%2 == 0 {
+			b.set(fmt.Sprintf("k%d", i), value(1, ""))
+		}
+	}
+	d := newDescent(leafRecords, denseRecords, keyspace.All())
+	var ask []keyspace.Range
+	compared := 0
+	for {
+		if ask = d.ask(ask[:0], MaxDigests); len(ask) == 0 {
+			break
+		}
+		compared += len(ask)
+		for i, r := range ask {
+			x, _, _ := b.Digest(1, r)
+			if err := d.answer(i, x, func(r keyspace.Range) (Digest, int, error) { return a.Digest(1, r) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Logf("%d comparisons, %d leaves", compared, len(d.found))
+	if len(d.found) > 10_000 || compared > 20_000 {
+		t.Errorf("%d leaves and %d comparisons for 200,000 keys of which half are missing", len(d.found), compared)
 	}
 }
 

@@ -161,6 +161,17 @@ func TestTimingMissedWrites(t *testing.T) {
 	n := keysOf(t)
 	r := newReal(t, 3)
 	r.load(n, 0, 1, 2)
+	moved := func() (bytes uint64) {
+		for _, x := range r.nodes {
+			bytes += x.life.Load().driver.Stats().Bytes
+		}
+		return bytes
+	}
+	for quiet := 0; quiet < 3; time.Sleep(500 * time.Millisecond) {
+		if was := moved(); was == moved() && r.root(0) == r.root(2) && r.root(1) == r.root(2) {
+			quiet++
+		}
+	}
 	value := make([]byte, 128)
 	for _, i := range []int{0, 1} {
 		s := r.nodes[i].life.Load().state.Load()
@@ -172,13 +183,7 @@ func TestTimingMissedWrites(t *testing.T) {
 			}
 		}
 	}
-	moved := func() (bytes uint64) {
-		for _, x := range r.nodes {
-			bytes += x.life.Load().driver.Stats().Bytes
-		}
-		return bytes
-	}
-	before, began := moved(), time.Time{}
+	before, began := moved(), time.Time{} // repairs began while the stores were being filled: they have ended
 	for end := time.Now().Add(time.Minute); r.root(0) != r.root(2); time.Sleep(time.Millisecond) {
 		if began.IsZero() && moved() > before {
 			began = time.Now()
