@@ -72,9 +72,14 @@ func (o *operation) reset(v *View, key []byte, opt kv.Options) error {
 	return o.move(v)
 }
 
-// move makes the operation go on at a view.
+// move makes the operation go on at a view. The calls of the former one are given up first: their members' indices mean nothing in the
+// next.
 func (o *operation) move(v *View) (err error) {
-	o.v, o.hash = v, v.Seed.Hash(o.key)
+	hash := v.Seed.Hash(o.key)
+	o.mu.Lock()
+	o.dropLocked()
+	o.v, o.hash, o.storing = v, hash, false
+	o.mu.Unlock()
 	if o.r, err = resolve(o.asked.R, "r", v.Slots, v.R); err == nil {
 		o.w, err = resolve(o.asked.W, "w", v.Slots, v.W)
 	}
@@ -97,8 +102,7 @@ func (o *operation) begin(need int) {
 
 // dropLocked gives up the calls of the present phase. Those that will not end any more are free at once.
 func (o *operation) dropLocked() {
-	for m := range o.v.Members {
-		call := o.calls[m]
+	for m, call := range &o.calls {
 		if call == nil {
 			continue
 		}

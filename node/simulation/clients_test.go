@@ -62,10 +62,10 @@ func (w *clients) run(id int, r *rand.Rand) {
 // one sends one request and notes what came of it.
 func (w *clients) one(id int, p *process, r *rand.Rand) {
 	key := fmt.Sprint("k", r.IntN(w.keys))
-	in := input{kind: get}
+	in := input{kind: get, at: p.name}
 	switch x := r.IntN(100); {
 	case x < w.mix.set:
-		in = input{set, w.h.value()}
+		in.kind, in.value = set, w.h.value()
 	case x < w.mix.set+w.mix.remove:
 		in.kind = remove
 	case x < w.mix.set+w.mix.remove+w.mix.wipe:

@@ -27,6 +27,7 @@ func (k kind) String() string { return [...]string{"get", "set", "rm", "clear"}[
 type input struct {
 	kind  kind
 	value int
+	at    string // the node that was asked, for people
 }
 
 // output of an operation. Unknown ones may have happened or not, at any time until the end.
@@ -148,6 +149,40 @@ func (h *history) check(t testing.TB, seed uint64) {
 			}
 			_ = f.Close()
 		}
-		t.Errorf("seed %d: the history of %s is %s; picture: %s", seed, key, result, picture)
+		t.Errorf("seed %d: the history of %s is %s; picture: %s%s", seed, key, result, picture, stuck(ops, info))
 	}
+}
+
+// stuck words where the search for an order got stuck: the end of the longest order found, and what was under way there.
+func stuck(ops []porcupine.Operation, info porcupine.LinearizationInfo) string {
+	var longest []porcupine.Operation
+	for _, partition := range info.PartialLinearizationsOperations() {
+		for _, l := range partition {
+			if len(l) > len(longest) {
+				longest = l
+			}
+		}
+	}
+	placed := map[int]bool{}
+	var last int64
+	for _, op := range longest {
+		placed[op.ClientId] = true
+		last = max(last, op.Call)
+	}
+	line := func(op porcupine.Operation) string {
+		return fmt.Sprintf("\n    %9.3f to %9.3f  %s at %s", float64(op.Call)/1e9, min(float64(op.Return)/1e9, 1e6),
+			specification.DescribeOperation(op.Input, op.Output), op.Input.(input).at)
+	}
+	s := "\n  the longest order ends with"
+	for _, op := range longest[max(0, len(longest)-6):] {
+		s += line(op)
+	}
+	s += "\n  not placed, around that time"
+	sort.Slice(ops, func(i, j int) bool { return ops[i].Call < ops[j].Call })
+	for _, op := range ops {
+		if !placed[op.ClientId] && op.Call < last+2e9 && (op.Return > last-2e9) {
+			s += line(op)
+		}
+	}
+	return s
 }

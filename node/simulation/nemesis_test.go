@@ -56,7 +56,7 @@ func (n *nemesis) run(until time.Time) {
 func (n *nemesis) crash(p *process) {
 	weak, s := n.c.weak()
 	itself := n.isWeak(p, s.Members == nil)
-	if bear := min(s.W, s.N/2+1) - 1; !itself && weak >= bear || s.N == 0 {
+	if bear := min(s.W-1, (s.N-1)/2); !itself && weak >= bear || s.N == 0 {
 		return
 	}
 	n.note("kill %s", p.name)

@@ -1,0 +1,388 @@
+package tcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"viakv/node/transport"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func ask(t testing.TB, tr *Transport, to transport.Address, class transport.Class, request []byte) ([]byte, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return transport.Ask(ctx, tr, to, class, request)
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestManyCallersGetTheirOwnReplies(t *testing.T) {
+	p := newPair(t, nil)
+	var wg sync.WaitGroup
+	for i := range 32 {
+		wg.Go(func() {
+			for j := range 200 {
+				want := 2 + (i+j)%100
+				class := transport.Class(j % transport.Classes)
+				reply, err := ask(t, p.a, p.addressB, class, []byte{byte(want)})
+				if err != nil || len(reply) != want {
+					t.Errorf("reply of %d bytes, want %d: %v", len(reply), want, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestSlowRequestsDoNotHoldUpOthers(t *testing.T) {
+	release := make(chan struct{})
+	p := newPair(t, func(_, b *Config) {
+		b.Handler = echo{slow: func(ctx context.Context, request []byte) []byte {
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+			return request
+		}}
+	})
+	done := make(waiting, 1)
+	slow := &transport.Call{Request: []byte{slowly, 42}, Done: done, Urgent: true}
+	p.a.Go(p.addressB, transport.Data, slow)
+	if reply, err := ask(t, p.a, p.addressB, transport.Data, []byte{7}); err != nil || len(reply) != 7 {
+		t.Fatalf("behind a slow request: %d bytes, %v", len(reply), err)
+	}
+	close(release)
+	<-done
+	if slow.Err != nil || !bytes.Equal(slow.Reply, []byte{slowly, 42}) {
+		t.Fatalf("the slow one: %x, %v", slow.Reply, slow.Err)
+	}
+}
+
+func TestPatientCallsAreSentSoon(t *testing.T) {
+	p := newPair(t, nil)
+	done := make(waiting, 1)
+	call := &transport.Call{Request: []byte{3}, Done: done}
+	p.a.Go(p.addressB, transport.Data, call)
+	<-done
+	if call.Err != nil || len(call.Reply) != 3 {
+		t.Fatal(call.Reply, call.Err)
+	}
+}
+
+func TestCancelledCallsNeverComplete(t *testing.T) {
+	release := make(chan struct{})
+	p := newPair(t, func(_, b *Config) {
+		b.Handler = echo{slow: func(context.Context, []byte) []byte { <-release; return nil }}
+	})
+	defer close(release)
+	if _, err := ask(t, p.a, p.addressB, transport.Data, []byte{2}); err != nil { // a call that waits for a connection is never sent
+		t.Fatal(err)
+	}
+	done := make(waiting, 1)
+	call := &transport.Call{Request: []byte{slowly}, Done: done, Urgent: true}
+	p.a.Go(p.addressB, transport.Data, call)
+	if !p.a.Cancel(call) {
+		t.Fatal("not cancelled")
+	}
+	if p.a.Cancel(call) {
+		t.Fatal("cancelled twice")
+	}
+	// The same call is used again at once: the reply to its first use must find nobody.
+	call.Request = []byte{5}
+	p.a.Go(p.addressB, transport.Data, call)
+	<-done
+	if call.Err != nil || len(call.Reply) != 5 {
+		t.Fatal(call.Reply, call.Err)
+	}
+	release <- struct{}{}
+	select {
+	case <-done:
+		t.Fatal("completed after its cancellation")
+	case <-time.After(20 * time.Millisecond):
+	}
+}
+
+func TestLargeFrames(t *testing.T) {
+	p := newPair(t, func(_, b *Config) {
+		b.Handler = echo{slow: func(_ context.Context, r []byte) []byte { return r }}
+	})
+	big := bytes.Repeat([]byte{slowly}, transport.MaxFrame)
+	reply, err := ask(t, p.a, p.addressB, transport.Bulk, big)
+	if err != nil || len(reply) != len(big) {
+		t.Fatalf("%d bytes, %v", len(reply), err)
+	}
+	if _, err := ask(t, p.a, p.addressB, transport.Bulk, append(big, 1)); !errors.Is(err, transport.ErrTooLarge) || !errors.Is(err, transport.ErrNotSent) {
+		t.Fatal(err)
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	p := newPair(t, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := transport.Address(l.Addr().String())
+	_ = l.Close()
+	for range 3 { // the first dials, the others meet the rest between attempts
+		if _, err := ask(t, p.a, gone, transport.Data, []byte{1}); !errors.Is(err, transport.ErrNotSent) {
+			t.Fatal(err)
+		}
+	}
+	if h := p.a.Health(gone); h.Connected || h.Err == nil {
+		t.Fatalf("%+v", h)
+	}
+}
+
+func TestPeerThatStopsAndComesBack(t *testing.T) {
+	p := newPair(t, nil)
+	if _, err := ask(t, p.a, p.addressB, transport.Data, []byte{2}); err != nil {
+		t.Fatal(err)
+	}
+	p.stopB()
+	eventually(t, "the loss noticed", func() bool { return !p.a.Health(p.addressB).Connected })
+	l, err := net.Listen("tcp", string(p.addressB))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, Config{Listener: l, Handler: echo{}})
+	eventually(t, "connected again", func() bool {
+		_, err := ask(t, p.a, p.addressB, transport.Data, []byte{2})
+		return err == nil
+	})
+}
+
+func TestCallsUnderWayFailWithTheConnection(t *testing.T) {
+	entered := make(chan struct{})
+	p := newPair(t, func(_, b *Config) {
+		b.Handler = echo{slow: func(ctx context.Context, _ []byte) []byte { close(entered); <-ctx.Done(); return nil }}
+	})
+	done := make(waiting, 1)
+	call := &transport.Call{Request: []byte{slowly}, Done: done, Urgent: true}
+	p.a.Go(p.addressB, transport.Data, call)
+	<-entered
+	p.stopB()
+	<-done
+	if !errors.Is(call.Err, transport.ErrBroken) || errors.Is(call.Err, transport.ErrNotSent) {
+		t.Fatalf("%v: the peer has seen the request", call.Err)
+	}
+}
+
+// A black hole: the connection stands and nothing comes back.
+func TestSilentPeerIsGivenUp(t *testing.T) {
+	hole, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hole.Close() }()
+	var held sync.WaitGroup
+	held.Go(func() {
+		conn, err := hole.Accept()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := welcome(conn, "hole", time.Second); err != nil {
+			t.Error(err)
+		}
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	p := newPair(t, func(a, _ *Config) { a.KeepAlive, a.Patience = 10*time.Millisecond, 50*time.Millisecond })
+	began := time.Now()
+	_, err = ask(t, p.a, transport.Address(hole.Addr().String()), transport.Data, []byte{1})
+	if !errors.Is(err, transport.ErrBroken) || !errors.Is(err, errSilent) {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Fatalf("took %v", took)
+	}
+	held.Wait()
+}
+
+func TestKeepAliveMeasures(t *testing.T) {
+	p := newPair(t, func(a, _ *Config) { a.KeepAlive = 5 * time.Millisecond })
+	if _, err := ask(t, p.a, p.addressB, transport.Data, []byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a round-trip time", func() bool { return p.a.Health(p.addressB).RTT > 0 })
+}
+
+// What is not a peer is refused, told apart in the log, and harms nobody else.
+func TestStrangers(t *testing.T) {
+	core, logs := observer.New(zapcore.WarnLevel)
+	p := newPair(t, func(_, b *Config) { b.Logger = zap.New(core) })
+	for what, bytes := range map[string]string{
+		"a browser":           "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"another version":     magic + "\x09\x00\x01x",
+		"an unknown class":    magic + "\x01\x07\x01x",
+		"too long a frame":    magic + "\x01\x00\x01x" + "\xff\xff\xff\x7f\x01\x00\x00\x00",
+		"half a hello":        magic[:3],
+		"a frame's beginning": magic + "\x01\x00\x01x" + "\x09\x00",
+	} {
+		conn, err := net.Dial("tcp", string(p.addressB))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, bytes); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection stays open", what)
+		}
+		_ = conn.Close()
+	}
+	if _, err := ask(t, p.a, p.addressB, transport.Data, []byte{9}); err != nil {
+		t.Fatal(err)
+	}
+	if n := logs.Len(); n == 0 || n > 3 {
+		t.Errorf("%d lines in the log: want the first of a second", n)
+	}
+}
+
+// FuzzServer feeds a listener's reader arbitrary bytes after a good hello.
+func FuzzServer(f *testing.F) {
+	f.Add([]byte("\x01\x00\x00\x00\x05\x00\x00\x00\x07"))
+	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00"))
+	f.Add([]byte("\xff\xff\xff\xff\x05\x00\x00\x00"))
+	p := newPair(f, nil)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		conn, err := net.Dial("tcp", string(p.addressB))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := greet(conn, hello{version: version, name: "fuzz"}, 5*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write(b)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("the connection stays open")
+		}
+	})
+}
+
+func TestMutualTLS(t *testing.T) {
+	dir := t.TempDir()
+	files, err := MakeCertificates(dir, []string{"a", "b"})
+	if err != nil || len(files) != 6 {
+		t.Fatal(files, err)
+	}
+	if _, err := MakeCertificates(dir, []string{"a"}); err == nil {
+		t.Fatal("overwrote a key")
+	}
+	other := t.TempDir()
+	if _, err := MakeCertificates(other, []string{"x"}); err != nil {
+		t.Fatal(err)
+	}
+	with := func(c *Config, dir, name string) {
+		var err error
+		if c.TLS, err = Credentials(filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key"), filepath.Join(dir, "ca.crt")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := newPair(t, func(a, b *Config) { with(a, dir, "a"); with(b, dir, "b") })
+	if _, err := ask(t, p.a, p.addressB, transport.Data, []byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func(a, b *Config){
+		"a stranger's certificate": func(a, b *Config) { with(a, other, "x"); with(b, dir, "b") },
+		"no certificate":           func(_, b *Config) { with(b, dir, "b") },
+	} {
+		p := newPair(t, change)
+		if _, err := ask(t, p.a, p.addressB, transport.Data, []byte{1}); err == nil {
+			t.Errorf("%s was let in", what)
+		}
+	}
+}
+
+func TestCredentialsAreReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := MakeCertificates(dir, []string{"a", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	cert, key := filepath.Join(dir, "a.crt"), filepath.Join(dir, "a.key")
+	get, err := Credentials(cert, key, filepath.Join(dir, "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := get()
+	for from, to := range map[string]string{"b.crt": cert, "b.key": key} {
+		if err := os.Rename(filepath.Join(dir, from), to); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(to, time.Now(), time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second, err := get()
+	if err != nil || first == second {
+		t.Fatalf("not read again: %v", err)
+	}
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := get(); err != nil || kept != second {
+		t.Fatalf("the last good credentials were given up: %v", err)
+	}
+	if _, err := Credentials(cert, key, cert); err == nil || !strings.Contains(err.Error(), "a.key") {
+		t.Fatalf("the error does not name the missing file: %v", err)
+	}
+}
+
+func TestForgetAndVia(t *testing.T) {
+	p := newPair(t, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, _ := run(t, Config{Listener: l, Handler: echo{}, Via: map[transport.Address]transport.Address{"b.example:1": p.addressB}})
+	if reply, err := ask(t, tr, "b.example:1", transport.Data, []byte{4}); err != nil || len(reply) != 4 {
+		t.Fatal(reply, err)
+	}
+	tr.Forget("b.example:1")
+	if tr.Health("b.example:1").Connected {
+		t.Fatal("not forgotten")
+	}
+}
+
+func TestStoppedTransport(t *testing.T) {
+	p := newPair(t, nil)
+	p.stopA()
+	if _, err := ask(t, p.a, p.addressB, transport.Data, []byte{1}); !errors.Is(err, transport.ErrClosed) || !errors.Is(err, transport.ErrNotSent) {
+		t.Fatal(err)
+	}
+	if err := p.a.Run(context.Background()); err == nil {
+		t.Fatal("ran twice")
+	}
+	if _, err := New(Config{Patience: time.Millisecond}); err == nil {
+		t.Fatal("an empty configuration was accepted")
+	}
+}
