@@ -5,8 +5,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"viakv/api/kv"
 )
 
@@ -19,7 +17,7 @@ type backend interface {
 }
 
 // newBackend makes what --store names.
-func (s *server) newBackend(ctx context.Context, _ *prometheus.Registry) (backend, error) {
+func (s *server) newBackend(ctx context.Context) (backend, error) {
 	switch s.storeName() {
 	case "memory":
 		return s.newNode()

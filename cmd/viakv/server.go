@@ -7,7 +7,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"viakv/api"
@@ -42,8 +41,11 @@ func newServer(ctx context.Context, c *config, log *zap.Logger) (s *server, err 
 			return s, err
 		}
 	}
-	registry := prometheus.NewRegistry()
-	if s.store, err = s.newBackend(ctx, registry); err != nil {
+	if s.store, err = s.newBackend(ctx); err != nil {
+		return s, err
+	}
+	registry := newRegistry()
+	if err = registry.Register(newClusterMetrics(s.store.Status)); err != nil {
 		return s, err
 	}
 	s.api, err = api.New(api.Config{

@@ -109,8 +109,14 @@ func TestTheAdminListenerServesHealthAndNoData(t *testing.T) {
 	admin := freeAddress(t)
 	runServer(t, "node-a", "--admin", admin)
 	await(t, "the admin listener", func() bool { return status(t, admin, "/readyz") == http.StatusOK })
-	if got, body := fetch(t, admin, "/metrics"); got != http.StatusOK || !strings.Contains(body, "viakv_") {
-		t.Errorf("/metrics: %d, without our metrics", got)
+	got, body := fetch(t, admin, "/metrics")
+	if got != http.StatusOK {
+		t.Errorf("/metrics: %d", got)
+	}
+	for _, name := range []string{"viakv_build_info{", "viakv_node_active 1", "viakv_store_keys 0", "viakv_http_connections ", "go_goroutines ", "process_open_fds "} {
+		if !strings.Contains(body, "\n"+name) {
+			t.Errorf("/metrics does not show %s", name)
+		}
 	}
 	expect(t, http.StatusNotFound, "", admin, "/getAll")
 }

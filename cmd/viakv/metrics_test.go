@@ -1,0 +1,80 @@
+package main
+
+import (
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"viakv/api/kv"
+)
+
+// page renders a collector, without comments.
+func page(t *testing.T, c prometheus.Collector) (series []string) {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry() // holds the collector to its Describe
+	if err := r.Register(c); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("%d: %s", w.Code, w.Body)
+	}
+	for l := range strings.Lines(w.Body.String()) {
+		if !strings.HasPrefix(l, "#") {
+			series = append(series, strings.TrimSpace(l))
+		}
+	}
+	slices.Sort(series)
+	return series
+}
+
+func TestClusterMetrics(t *testing.T) {
+	status := kv.Status{
+		Mode: "mesh", Self: "a", State: "active", Epoch: 7, Generation: 2, N: 3, R: 2, W: 2, Unsettled: "c joined",
+		Keys: 10, Tombstones: 1, Bytes: 4096, MaxBytes: 8192,
+		Members: []kv.Member{
+			{Name: "a", State: "active", Reachable: true},
+			{Name: "b", State: "vacant", Hints: 5},
+			{Name: "c", State: "joining", Reachable: true, RTTMicros: 250, Sync: &kv.Sync{Kind: "join", Done: 0.5}},
+		},
+	}
+	want := []string{
+		`viakv_cluster_epoch 7`,
+		`viakv_cluster_generation 2`,
+		`viakv_cluster_members{state="active"} 1`,
+		`viakv_cluster_members{state="joining"} 1`,
+		`viakv_cluster_members{state="rebuilding"} 0`,
+		`viakv_cluster_members{state="vacant"} 1`,
+		`viakv_cluster_quorum_nodes{phase="read"} 2`,
+		`viakv_cluster_quorum_nodes{phase="write"} 2`,
+		`viakv_cluster_unsettled 1`,
+		`viakv_cluster_weak_quorums 0`,
+		`viakv_member_hints{member="b"} 5`,
+		`viakv_member_hints{member="c"} 0`,
+		`viakv_member_reachable{member="b"} 0`,
+		`viakv_member_reachable{member="c"} 1`,
+		`viakv_member_round_trip_seconds{member="c"} 0.00025`,
+		`viakv_node_active 1`,
+		`viakv_store_bytes 4096`,
+		`viakv_store_keys 10`,
+		`viakv_store_limit_bytes 8192`,
+		`viakv_store_tombstones 1`,
+		`viakv_sync_progress_ratio{kind="join",member="c"} 0.5`,
+	}
+	if got := page(t, newClusterMetrics(func() kv.Status { return status })); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestMetricsOfANodeOnADatabase(t *testing.T) {
+	status := kv.Status{Mode: "PostgreSQL", State: "unavailable", Generation: 3}
+	want := []string{"viakv_cluster_generation 3", "viakv_node_active 0"}
+	if got := page(t, newClusterMetrics(func() kv.Status { return status })); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q: the database knows the rest", got, want)
+	}
+}
