@@ -79,7 +79,8 @@ func TestNodesJoinServeAndLeave(t *testing.T) {
 	expect(t, http.StatusOK, "", b, "/set", "k", "later", "v", "3")
 	expect(t, http.StatusOK, "3", a, "/get", "k", "later")
 	expect(t, http.StatusOK, "", b, "/clear")
-	expect(t, http.StatusOK, "{}", a, "/getAll")
+	expect(t, http.StatusNotFound, "", a, "/get", "k", "later")
+	expect(t, http.StatusOK, "{}", b, "/getAll")
 }
 
 func TestNodesWithCertificatesRefuseOneWithout(t *testing.T) {
