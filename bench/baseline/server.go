@@ -1,0 +1,85 @@
+package baseline
+
+import (
+	"hash/maphash"
+	"net"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+)
+
+const shards = 256
+
+// store is a map in shards.
+type store struct {
+	seed   maphash.Seed
+	shards [shards]shard
+}
+
+type shard struct {
+	mu     sync.RWMutex
+	values map[string][]byte
+}
+
+func newStore() *store {
+	s := &store{seed: maphash.MakeSeed()}
+	for i := range s.shards {
+		s.shards[i].values = map[string][]byte{}
+	}
+	return s
+}
+
+func (s *store) shard(key []byte) *shard { return &s.shards[maphash.Bytes(s.seed, key)%shards] }
+
+// Serve answers /get, /set, /is, /rm, /clear and the probes until the listener is closed.
+func Serve(l net.Listener) error {
+	s := newStore()
+	server := &fasthttp.Server{Handler: s.handle, Name: "baseline", ReadBufferSize: 16 << 10, NoDefaultContentType: true, SecureErrorLogMessage: true}
+	return server.Serve(l)
+}
+
+func (s *store) handle(ctx *fasthttp.RequestCtx) {
+	key := ctx.QueryArgs().Peek("k")
+	in := s.shard(key)
+	switch string(ctx.Path()) {
+	case "/get":
+		in.mu.RLock()
+		value, found := in.values[string(key)]
+		in.mu.RUnlock()
+		if !found {
+			ctx.SetStatusCode(fasthttp.StatusNotFound)
+			return
+		}
+		ctx.SetContentType("text/plain; charset=utf-8")
+		ctx.Response.SetBodyRaw(value)
+	case "/is":
+		in.mu.RLock()
+		_, found := in.values[string(key)]
+		in.mu.RUnlock()
+		if !found {
+			ctx.SetStatusCode(fasthttp.StatusNotFound)
+		}
+	case "/set":
+		value := append([]byte(nil), ctx.QueryArgs().Peek("v")...) // never changed: readers hold it without the lock
+		in.mu.Lock()
+		in.values[string(key)] = value
+		in.mu.Unlock()
+	case "/rm":
+		in.mu.Lock()
+		_, found := in.values[string(key)]
+		delete(in.values, string(key))
+		in.mu.Unlock()
+		if !found {
+			ctx.SetStatusCode(fasthttp.StatusNotFound)
+		}
+	case "/clear":
+		for i := range s.shards {
+			s.shards[i].mu.Lock()
+			clear(s.shards[i].values)
+			s.shards[i].mu.Unlock()
+		}
+	case "/livez", "/readyz":
+	default:
+		ctx.SetStatusCode(fasthttp.StatusNotFound)
+	}
+}

@@ -1,0 +1,66 @@
+// Package outcome holds what checks and fault runs found, as values that reports keep. It imports nothing, so that reports need not know
+// how checks work.
+package outcome
+
+// Check of a history for linearizability.
+type Check struct {
+	Clients    int     `json:"clients"`
+	Seconds    float64 `json:"seconds"`
+	Keys       int     `json:"keys"`
+	Operations int     `json:"operations"`
+	Unknown    int     `json:"unknown"` // outcomes left open
+	Refused    int     `json:"refused"` // nothing happened, by the target's word
+	Clears     int     `json:"clears"`
+	Scans      int     `json:"scans"`
+
+	Legal      int         `json:"legal"`     // keys
+	Undecided  int         `json:"undecided"` // keys whose check ran out of time: no pass
+	Violations []Violation `json:"violations,omitempty"`
+	CheckTime  float64     `json:"checkTime"` // seconds
+}
+
+// Passed says whether every key's history is legal.
+func (c *Check) Passed() bool { return len(c.Violations) == 0 && c.Undecided == 0 && c.Keys > 0 }
+
+// Violation is a key whose history no single register could have produced.
+type Violation struct {
+	Key     string   `json:"key"`
+	Reason  string   `json:"reason"`
+	History []string `json:"history"` // the operations around it, in order of invocation
+}
+
+// Chaos is a run with faults.
+type Chaos struct {
+	Seed       uint64   `json:"seed"`
+	Nodes      int      `json:"nodes"`
+	Seconds    float64  `json:"seconds"`
+	Faults     []Fault  `json:"faults"`
+	Buckets    []Bucket `json:"buckets"` // per second
+	Converged  bool     `json:"converged"`
+	Digests    []string `json:"digests,omitempty"`    // of the members at the end
+	Unresolved string   `json:"unresolved,omitempty"` // why the cluster did not come together again
+	Longest    float64  `json:"longest"`              // seconds in which no node acknowledged a write
+	Lost       []string `json:"lost,omitempty"`       // acknowledged writes that were gone at the end
+}
+
+// Fault that was injected.
+type Fault struct {
+	Kind string  `json:"kind"`
+	Node string  `json:"node,omitempty"`
+	What string  `json:"what"`
+	From float64 `json:"from"` // seconds since the start
+	To   float64 `json:"to"`
+}
+
+// Bucket is what clients saw in one second.
+type Bucket struct {
+	At      float64 `json:"at"`
+	Good    int     `json:"good"`
+	Refused int     `json:"refused"`
+	Unknown int     `json:"unknown"`
+	P50     int64   `json:"p50"` // microseconds
+	P99     int64   `json:"p99"`
+	Max     int64   `json:"max"`
+	// Serving is the number of nodes that acknowledged something.
+	Serving int `json:"serving"`
+}

@@ -1,0 +1,165 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"text/tabwriter"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"viakv/bench/runner"
+)
+
+// Interval is a figure with its confidence interval.
+type Interval struct{ Low, Value, High float64 }
+
+// Line of a comparison.
+type Line struct {
+	Name          string
+	Before, After Interval
+	Change        float64 // of the value, as a part: 0.1 is 10 % more
+	Clear         bool    // the intervals do not overlap: the difference is not noise within these runs
+	Better        bool    // only when clear
+	Micros        bool    // values are microseconds; otherwise a second's rate
+}
+
+// Comparison of two reports. The intervals are of 95 %. They say how much the seconds within each run vary, not what a different day or
+// machine would do: repeat runs in turns for that.
+type Comparison struct {
+	Before, After string
+	Lines         []Line
+	Notes         []string
+}
+
+// fewest seconds of a run that its variance says something about.
+const fewest = 5
+
+// Compare compares the loads of two reports.
+func Compare(before, after *Report) (*Comparison, error) {
+	if before.Load == nil || after.Load == nil {
+		return nil, errors.New("both reports must have measured a load: made by bench run, load or find-max")
+	}
+	c := &Comparison{Before: before.Title, After: after.Title}
+	for _, name := range []string{"mix", "distribution", "rate", "connections", "pipeline", "keys", "keySize", "valueSize", "seed", "r", "w"} {
+		if a, b := before.Flags[name], after.Flags[name]; a != b {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s differs: %q and %q", name, a, b))
+		}
+	}
+	if a, b := before.Environment, after.Environment; a.Cores != b.Cores || a.CPU != b.CPU || a.Go != b.Go {
+		c.Notes = append(c.Notes, "the machines or Go versions differ: prefer ratios to a baseline measured on each")
+	}
+	c.add("throughput", throughput(before.Load.Samples), throughput(after.Load.Samples), false)
+	h1, err := before.Load.Histogram(all)
+	if err != nil {
+		return nil, err
+	}
+	h2, err := after.Load.Histogram(all)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range []float64{50, 90, 99, 99.9} {
+		c.add(fmt.Sprintf("p%g", q), quantile(h1, q), quantile(h2, q), true)
+	}
+	return c, nil
+}
+
+func (c *Comparison) add(name string, before, after Interval, latency bool) {
+	l := Line{Name: name, Before: before, After: after, Micros: latency}
+	if before.Value > 0 {
+		l.Change = after.Value/before.Value - 1
+	}
+	l.Clear = before.High < after.Low || after.High < before.Low
+	l.Better = l.Clear && (after.Value < before.Value) == latency
+	c.Lines = append(c.Lines, l)
+}
+
+// throughput is the mean of the seconds' rates with its interval by Student's t. Neighbouring seconds are not independent; pairs of
+// them are averaged first, which takes most of that away.
+func throughput(samples []runner.Sample) Interval {
+	var rates []float64
+	for _, s := range samples {
+		if !s.Warm && s.Seconds > 0.5 {
+			rates = append(rates, s.Rate)
+		}
+	}
+	if len(rates) >= 4*fewest {
+		for i := range len(rates) / 2 {
+			rates[i] = (rates[2*i] + rates[2*i+1]) / 2
+		}
+		rates = rates[:len(rates)/2]
+	}
+	n := float64(len(rates))
+	sum, squares := 0.0, 0.0
+	for _, r := range rates {
+		sum += r
+	}
+	mean := sum / max(n, 1)
+	if n < fewest {
+		return Interval{0, mean, math.Inf(1)}
+	}
+	for _, r := range rates {
+		squares += (r - mean) * (r - mean)
+	}
+	half := student(n-1) * math.Sqrt(squares/(n-1)/n)
+	return Interval{mean - half, mean, mean + half}
+}
+
+// student is the 97.5 % quantile of Student's t with v degrees of freedom, by Cornish and Fisher's expansion: to two digits from 4 on.
+func student(v float64) float64 {
+	const z = 1.959964
+	return z + (z*z*z+z)/(4*v) + (5*math.Pow(z, 5)+16*z*z*z+3*z)/(96*v*v) + (3*math.Pow(z, 7)+19*math.Pow(z, 5)+17*z*z*z-15*z)/(384*v*v*v)
+}
+
+// quantile is one of a histogram with the interval that order statistics give, whatever the distribution: the ranks n*q ± 1.96*sqrt(n*q*(1-q)).
+func quantile(h *hdrhistogram.Histogram, percentile float64) Interval {
+	n := float64(h.TotalCount())
+	if n == 0 {
+		return Interval{0, 0, math.Inf(1)}
+	}
+	q := percentile / 100
+	half := 1.96 * math.Sqrt(n*q*(1-q)) / n * 100
+	at := func(p float64) float64 { return float64(h.ValueAtPercentile(min(max(p, 0), 100))) }
+	return Interval{at(percentile - half), at(percentile), at(percentile + half)}
+}
+
+// WriteText writes the comparison as a table.
+func (c *Comparison) WriteText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(t, "before\t%s\nafter\t%s\n\n\tbefore\t\tafter\t\tchange\n", c.Before, c.After)
+	for _, l := range c.Lines {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%+.1f%%\t%s\n", l.Name, l.figure(l.Before.Value), l.interval(l.Before), l.figure(l.After.Value), l.interval(l.After), 100*l.Change, l.Verdict())
+	}
+	for _, n := range c.Notes {
+		fmt.Fprintf(t, "note\t%s\n", n)
+	}
+	return t.Flush()
+}
+
+// Verdict in a word.
+func (l Line) Verdict() string {
+	switch {
+	case math.IsInf(l.Before.High, 1) || math.IsInf(l.After.High, 1):
+		return "too short to tell"
+	case !l.Clear:
+		return "within the noise"
+	case l.Better:
+		return "better"
+	}
+	return "worse"
+}
+
+func (l Line) figure(v float64) string {
+	if l.Micros {
+		return Micros(int64(v))
+	}
+	return Count(int64(v)) + "/s"
+}
+
+func (l Line) interval(i Interval) string {
+	if math.IsInf(i.High, 1) {
+		return ""
+	}
+	return "[" + l.figure(i.Low) + ", " + l.figure(i.High) + "]"
+}

@@ -1,0 +1,126 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"viakv/bench/outcome"
+	"viakv/bench/runner"
+	"viakv/bench/scan"
+)
+
+// Format is raised when a field changes its meaning.
+const Format = 1
+
+// Report of one run of any scenario.
+type Report struct {
+	Format   int       `json:"format"`
+	Scenario string    `json:"scenario"` // load, run, find-max, scan, check, chaos
+	Title    string    `json:"title"`
+	Started  time.Time `json:"started"`
+	Seconds  float64   `json:"seconds"`
+	Passed   bool      `json:"passed"`           // false: an assertion of the scenario failed
+	Reason   string    `json:"reason,omitempty"` // why it did not pass, or why it ended early
+	Warnings []string  `json:"warnings,omitempty"`
+
+	Environment Environment       `json:"environment"`
+	Flags       map[string]string `json:"flags,omitempty"` // as given and by default
+
+	Load     *Load            `json:"load,omitempty"`
+	Baseline *Baseline        `json:"baseline,omitempty"`
+	Steps    []runner.Step    `json:"steps,omitempty"` // of find-max
+	Scans    []*scan.Verified `json:"scans,omitempty"`
+	Beside   *Beside          `json:"beside,omitempty"` // what scans did to other requests
+	Check    *outcome.Check   `json:"check,omitempty"`
+	Chaos    *outcome.Chaos   `json:"chaos,omitempty"`
+	Growth   []Growth         `json:"growth,omitempty"`
+}
+
+// Load is what a runner measured.
+type Load struct {
+	Open       bool              `json:"open"`
+	Asked      float64           `json:"asked,omitempty"` // rate of an open loop
+	Seconds    float64           `json:"seconds"`
+	Good       int64             `json:"good"`
+	Missing    int64             `json:"missing"`
+	Late       int64             `json:"late"`
+	Dropped    int64             `json:"dropped"`
+	Errors     runner.Errors     `json:"errors"`
+	Status     map[int]int64     `json:"status,omitempty"` // of bad answers
+	Throughput float64           `json:"throughput"`       // good answers a second
+	CPU        float64           `json:"cpu"`              // cores used by the generator
+	Latency    runner.Quantiles  `json:"latency"`
+	Kinds      map[string]Kind   `json:"kinds"`
+	Samples    []runner.Sample   `json:"samples"`
+	Histograms map[string]string `json:"histograms"` // V2 encoding, base64; "all" and one for each kind
+}
+
+// Kind is one kind of request.
+type Kind struct {
+	Count int64 `json:"count"`
+	runner.Quantiles
+}
+
+// Baseline is what a bare server reached in turns with the target.
+type Baseline struct {
+	Load   *Load     `json:"load"`
+	Ratios []float64 `json:"ratios"`
+	Ratio  float64   `json:"ratio"` // median of the rounds: target / baseline
+}
+
+// Beside is a load that ran alone, and then while scans ran.
+type Beside struct {
+	Quiet  *Load `json:"quiet"`
+	During *Load `json:"during"`
+}
+
+// Growth is one size of a series from small to large stores.
+type Growth struct {
+	Keys         uint64  `json:"keys"`
+	LoadSeconds  float64 `json:"loadSeconds"`
+	LoadRate     float64 `json:"loadRate"`
+	BytesPerKey  float64 `json:"bytesPerKey"` // resident memory of one node, without that of the empty one
+	GetRate      float64 `json:"getRate"`
+	GetP99       int64   `json:"getP99"` // microseconds
+	SetRate      float64 `json:"setRate"`
+	SetP99       int64   `json:"setP99"`
+	ScanSeconds  float64 `json:"scanSeconds"`
+	ScanMBPerSec float64 `json:"scanMBPerSecond"`
+}
+
+// New begins a report that has passed unless somebody says otherwise.
+func New(scenario, title string, started time.Time, flags map[string]string) *Report {
+	return &Report{Format: Format, Scenario: scenario, Title: title, Started: started.UTC().Truncate(time.Millisecond), Passed: true, Flags: flags,
+		Environment: ThisEnvironment()}
+}
+
+// Fail notes a reason why the run did not pass.
+func (r *Report) Fail(format string, args ...any) {
+	r.Passed = false
+	reason := fmt.Sprintf(format, args...)
+	if r.Reason != "" {
+		reason = r.Reason + "; " + reason
+	}
+	r.Reason = reason
+}
+
+// WriteJSON writes the report as JSON.
+func (r *Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(r)
+}
+
+// Read reads a report from JSON.
+func Read(in io.Reader) (*Report, error) {
+	r := new(Report)
+	if err := json.NewDecoder(in).Decode(r); err != nil {
+		return nil, fmt.Errorf("not a report of bench: %w", err)
+	}
+	if r.Format != Format {
+		return nil, fmt.Errorf("the report has format %d, and this program reads %d: make it again", r.Format, Format)
+	}
+	return r, nil
+}

@@ -1,0 +1,58 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Save writes the report in every form that it has into a directory, which it makes, and returns the paths.
+func (r *Report) Save(dir, name string) (paths []string, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	forms := []struct {
+		extension string
+		write     func(io.Writer) error
+	}{{".json", r.WriteJSON}, {".html", r.WriteHTML}}
+	if r.Load != nil {
+		forms = append(forms, []struct {
+			extension string
+			write     func(io.Writer) error
+		}{{".csv", r.WriteCSV}, {".hgrm", r.WriteHistogram}}...)
+	}
+	for _, form := range forms {
+		path := filepath.Join(dir, name+form.extension)
+		if err := save(path, form.write); err != nil {
+			return paths, fmt.Errorf("writing %s: %w", path, err)
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// save writes a file whole or not at all: whoever looks into the directory must not find half a report.
+func save(path string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".writing-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if err := write(f); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,160 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"viakv/bench/runner"
+)
+
+// SampleHeader stands above the lines of AppendSample.
+const SampleHeader = " elapsed   errors       ops/s      p50      p95      p99      max"
+
+// SampleLine is one second of a run as a line of text.
+func SampleLine(s runner.Sample) string {
+	mark := ""
+	if s.Warm {
+		mark = "  warm-up"
+	}
+	return fmt.Sprintf("%7.0fs %8d %11.0f %8s %8s %8s %8s%s", s.Elapsed, s.Errors, s.Rate, Micros(s.P50), Micros(s.P95), Micros(s.P99), Micros(s.Max), mark)
+}
+
+// Micros renders microseconds to three digits.
+func Micros(us int64) string {
+	switch d := time.Duration(us) * time.Microsecond; {
+	case us == 0:
+		return "-"
+	case us < 1000:
+		return fmt.Sprintf("%dµs", us)
+	case us < 10_000:
+		return fmt.Sprintf("%.2fms", float64(us)/1e3)
+	case us < 1_000_000:
+		return fmt.Sprintf("%.3gms", float64(us)/1e3)
+	default:
+		return d.Round(10 * time.Millisecond).String()
+	}
+}
+
+// Count renders a number with its thousands apart.
+func Count[T int | int64 | uint64](n T) string {
+	digits := fmt.Sprint(n)
+	var b strings.Builder
+	for i, c := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// WriteText writes what a person wants to know, for a terminal.
+func (r *Report) WriteText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	verdict := "passed"
+	if !r.Passed {
+		verdict = "FAILED: " + r.Reason
+	}
+	fmt.Fprintf(t, "%s\t%s\n", r.Title, verdict)
+	fmt.Fprintf(t, "machine\t%d cores, %s, %s %s/%s\n", r.Environment.Cores, r.Environment.CPU, r.Environment.Go, r.Environment.OS, r.Environment.Arch)
+	if r.Load != nil {
+		r.Load.text(t)
+	}
+	if b := r.Baseline; b != nil {
+		fmt.Fprintf(t, "baseline\t%s ops/s from a bare server on this machine, p99 %s\n", Count(int64(b.Load.Throughput)), Micros(b.Load.Latency.P99))
+		fmt.Fprintf(t, "ratio\t%.2f of the baseline (rounds: %s)\n", b.Ratio, join(b.Ratios))
+	}
+	for _, s := range r.Steps {
+		fmt.Fprintf(t, "step\t%s/s asked, %s reached, p50 %s, p99 %s\t%s\n", Count(int64(s.Rate)), Count(int64(s.Achieved)), Micros(s.P50), Micros(s.P99), met(s))
+	}
+	for _, s := range r.Scans {
+		fmt.Fprintf(t, "%s\t%s pairs in %.2f s: %s pairs/s, %.1f MB/s, first after %s\n", s.Kind, Count(s.Pairs), s.Seconds,
+			Count(int64(s.PairsPerSecond())), s.MBPerSecond(), Micros(int64(s.First*1e6)))
+		switch {
+		case s.Error != "":
+			fmt.Fprintf(t, "\tfailed: %s\n", s.Error)
+		case !s.Complete():
+			fmt.Fprintf(t, "\tnot complete: %d missing, %d wrong, %d twice\n", s.Missing, s.Wrong, s.Twice)
+		case s.Expected > 0:
+			fmt.Fprintf(t, "\tcomplete: all %s keys, each once; %s others\n", Count(s.Expected), Count(s.Foreign))
+		}
+	}
+	if b := r.Beside; b != nil {
+		fmt.Fprintf(t, "others\tp50 %s, p99 %s, max %s without a scan\n", Micros(b.Quiet.Latency.P50), Micros(b.Quiet.Latency.P99), Micros(b.Quiet.Latency.Max))
+		fmt.Fprintf(t, "\tp50 %s, p99 %s, max %s beside scans\n", Micros(b.During.Latency.P50), Micros(b.During.Latency.P99), Micros(b.During.Latency.Max))
+	}
+	r.proofText(t)
+	for _, g := range r.Growth {
+		fmt.Fprintf(t, "%s keys\tload %s/s, %.0f bytes/key, get %s/s (p99 %s), set %s/s (p99 %s), scan %.2f s (%.0f MB/s)\n", Count(g.Keys), Count(int64(g.LoadRate)),
+			g.BytesPerKey, Count(int64(g.GetRate)), Micros(g.GetP99), Count(int64(g.SetRate)), Micros(g.SetP99), g.ScanSeconds, g.ScanMBPerSec)
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(t, "note\t%s\n", warning)
+	}
+	return t.Flush()
+}
+
+func met(s runner.Step) string {
+	if s.Met {
+		return "met"
+	}
+	return "missed: " + s.Why
+}
+
+func join(v []float64) string {
+	var parts []string
+	for _, x := range v {
+		parts = append(parts, fmt.Sprintf("%.2f", x))
+	}
+	return strings.Join(parts, " ")
+}
+
+func (l *Load) text(t io.Writer) {
+	loop := "closed loop"
+	if l.Open {
+		loop = fmt.Sprintf("open loop at %s/s", Count(int64(l.Asked)))
+	}
+	fmt.Fprintf(t, "throughput\t%s ops/s over %.1f s (%s; %s answers, %s of them missing keys, %s errors)\n", Count(int64(l.Throughput)), l.Seconds, loop,
+		Count(l.Good), Count(l.Missing), Count(l.Errors.Sum()))
+	line := func(name string, q runner.Quantiles) {
+		fmt.Fprintf(t, "%s\tp50 %s\tp90 %s\tp99 %s\tp99.9 %s\tmax %s\n", name, Micros(q.P50), Micros(q.P90), Micros(q.P99), Micros(q.P999), Micros(q.Max))
+	}
+	line("latency", l.Latency)
+	if len(l.Kinds) > 1 {
+		for _, name := range slices.Sorted(maps.Keys(l.Kinds)) {
+			line("  "+name, l.Kinds[name].Quantiles)
+		}
+	}
+	for _, status := range slices.Sorted(maps.Keys(l.Status)) {
+		fmt.Fprintf(t, "  status %d\t%s answers\n", status, Count(l.Status[status]))
+	}
+	fmt.Fprintf(t, "generator\t%.2f cores\n", l.CPU)
+}
+
+// proofText shows checks and fault runs.
+func (r *Report) proofText(t io.Writer) {
+	if c := r.Check; c != nil {
+		fmt.Fprintf(t, "history\t%s operations on %s keys by %d clients in %.0f s: %d outcomes open, %d refused, %d clears, %d scans\n", Count(c.Operations), Count(c.Keys),
+			c.Clients, c.Seconds, c.Unknown, c.Refused, c.Clears, c.Scans)
+		fmt.Fprintf(t, "linearizable\t%s of %s keys, %d undecided, %d violations (checked in %.1f s)\n", Count(c.Legal), Count(c.Keys), c.Undecided, len(c.Violations), c.CheckTime)
+		for _, v := range c.Violations {
+			fmt.Fprintf(t, "violation\tkey %s: %s\n", v.Key, v.Reason)
+			for _, line := range v.History {
+				fmt.Fprintf(t, "\t  %s\n", line)
+			}
+		}
+	}
+	if c := r.Chaos; c != nil {
+		fmt.Fprintf(t, "faults\t%d on %d nodes in %.0f s, seed %d\n", len(c.Faults), c.Nodes, c.Seconds, c.Seed)
+		fmt.Fprintf(t, "longest\t%.1f s without an acknowledged write\n", c.Longest)
+		fmt.Fprintf(t, "converged\t%v %s\n", c.Converged, c.Unresolved)
+		for _, lost := range c.Lost {
+			fmt.Fprintf(t, "lost\t%s\n", lost)
+		}
+	}
+}

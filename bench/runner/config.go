@@ -1,0 +1,100 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"viakv/bench/target"
+	"viakv/bench/workload"
+)
+
+// Source gives a worker its requests. Each worker has its own.
+type Source interface {
+	// Next returns the next request; false when there are no more.
+	Next() (workload.Op, bool)
+}
+
+// Config of a run. Targets, Keys and Sources are required.
+type Config struct {
+	Targets []target.Target // connections go to them in turn
+	Keys    workload.Keys
+	Sources func(worker int) Source // called once for each connection
+
+	Connections int // zero: 16
+	Pipeline    int // requests in flight on each connection. Zero: 1
+	// Rate in requests a second makes an open loop. Zero: a closed loop.
+	Rate float64
+	// Poisson arrivals in the open loop, as of many independent users; otherwise evenly spaced.
+	Poisson bool
+	Seed    uint64
+
+	Warmup   time.Duration // measured and shown, not summed
+	Ramp     time.Duration // over which the rate, or the number of connections, grows from zero; counted as part of the warm-up
+	Duration time.Duration // after the warm-up. Zero: until the sources end
+	// Timeout of one request, after which its connection is given up. Zero: 10 s.
+	Timeout time.Duration
+	// MaxLate is how long after its intended time an arrival is still sent; later it is dropped. Zero: the time-out.
+	MaxLate time.Duration
+
+	// Verify the values of gets against what the key space says. A mismatch is an error.
+	Verify bool
+	// OnSample is called once a second from one goroutine. Nil: nobody looks.
+	OnSample func(Sample)
+	// OnDone is told of every request that got an answer or lost it, from the worker's goroutine; the loader repeats what failed. Nil: nobody is told.
+	OnDone func(op workload.Op, good bool)
+}
+
+// Bounds of every run (B3).
+const (
+	MaxConnections = 4096
+	MaxPipeline    = 1024
+	MaxRate        = 10_000_000
+	MaxDuration    = 24 * time.Hour
+)
+
+func (c Config) withDefaults() Config {
+	if c.Connections == 0 {
+		c.Connections = 16
+	}
+	if c.Pipeline == 0 {
+		c.Pipeline = 1
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 10 * time.Second
+	}
+	if c.MaxLate == 0 {
+		c.MaxLate = c.Timeout
+	}
+	return c
+}
+
+// Validate reports every fault at once.
+func (c Config) Validate() error {
+	faults := []error{c.Keys.Validate()}
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if len(c.Targets) == 0 {
+		fault("no target: name at least one")
+	}
+	if c.Sources == nil {
+		fault("no source of requests")
+	}
+	if c.Connections < 0 || c.Connections > MaxConnections {
+		fault("%d connections: give 1 to %d", c.Connections, MaxConnections)
+	}
+	if c.Pipeline < 0 || c.Pipeline > MaxPipeline {
+		fault("%d requests in flight on a connection: give 1 to %d", c.Pipeline, MaxPipeline)
+	}
+	if c.Rate < 0 || c.Rate > MaxRate {
+		fault("a rate of %g a second: give 0, for a closed loop, to %d", c.Rate, MaxRate)
+	}
+	for name, d := range map[string]time.Duration{"warm-up": c.Warmup, "ramp": c.Ramp, "duration": c.Duration, "time-out": c.Timeout, "latest arrival": c.MaxLate} {
+		if d < 0 || d > MaxDuration {
+			fault("%s of %s: give 0 to %s", name, d, MaxDuration)
+		}
+	}
+	if c.Rate > 0 && c.Duration == 0 {
+		fault("an open loop needs a duration")
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,17 @@
+//go:build unix
+
+package runner
+
+import (
+	"syscall"
+	"time"
+)
+
+// CPUTime of this process so far: user and system.
+func CPUTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

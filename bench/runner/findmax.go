@@ -1,0 +1,138 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Objective is what a rate must keep to: a quantile of the latency below a bound.
+type Objective struct {
+	Percentile float64
+	Below      time.Duration
+}
+
+var objectiveForm = regexp.MustCompile(`^p([0-9]{1,2}(?:\.[0-9]{1,3})?)<([0-9.]+(?:us|µs|ms|s))$`)
+
+// ParseObjective reads "p99<5ms".
+func ParseObjective(s string) (o Objective, err error) {
+	parts := objectiveForm.FindStringSubmatch(s)
+	if parts == nil {
+		return o, fmt.Errorf("objective %q: give it as in p99<5ms or p99.9<20ms", s)
+	}
+	if o.Percentile, err = strconv.ParseFloat(parts[1], 64); err != nil {
+		return o, err
+	}
+	if o.Below, err = time.ParseDuration(parts[2]); err != nil || o.Below <= 0 {
+		return o, fmt.Errorf("objective %q: %s is no duration above zero", s, parts[2])
+	}
+	return o, nil
+}
+
+func (o Objective) String() string {
+	return "p" + strconv.FormatFloat(o.Percentile, 'f', -1, 64) + "<" + o.Below.String()
+}
+
+func (o Objective) metBy(h *hdrhistogram.Histogram) bool {
+	return h.TotalCount() > 0 && h.ValueAtPercentile(o.Percentile) < o.Below.Microseconds()
+}
+
+// Step is one rate that was tried.
+type Step struct {
+	Rate     float64 `json:"rate"`     // asked for
+	Achieved float64 `json:"achieved"` // good answers a second
+	Dropped  int64   `json:"dropped"`
+	Errors   int64   `json:"errors"`
+	Met      bool    `json:"met"`
+	Why      string  `json:"why,omitempty"` // not
+	Quantiles
+}
+
+// Search for the highest rate.
+type Search struct {
+	Objective Objective
+	// StepTime of one rate after the warm-up. Zero: 5 s.
+	StepTime time.Duration
+	// Precision at which the search ends, as a part of the rate. Zero: 0.05.
+	Precision float64
+	// OnStep is called after each. Nil: nobody looks.
+	OnStep func(Step)
+}
+
+const (
+	maxSteps = 16
+	// tolerated share of a rate that errors, drops and a target that lags behind may take together.
+	tolerated = 0.01
+)
+
+// FindMax looks for the highest rate of an open loop that meets the objective: from the throughput of a closed loop downwards, by bisection. It
+// returns the run at that rate, nil when even the lowest does not meet it, and every step.
+func FindMax(ctx context.Context, c Config, s Search) (best *Result, steps []Step, err error) {
+	if s.StepTime == 0 {
+		s.StepTime = 5 * time.Second
+	}
+	if s.Precision == 0 {
+		s.Precision = 0.05
+	}
+	probe := c
+	probe.Rate, probe.Duration, probe.Ramp = 0, s.StepTime, 0
+	closed, err := Run(ctx, probe)
+	if err != nil {
+		return nil, nil, err
+	}
+	if closed.Good() == 0 {
+		return nil, nil, errors.New("no request succeeded, so that there is no rate to begin with: try bench run first")
+	}
+	low, high := 0.0, closed.Throughput()*1.1
+	for range maxSteps {
+		if ctx.Err() != nil || high-low <= s.Precision*high {
+			break
+		}
+		rate := (low + high) / 2
+		if low == 0 && len(steps) == 0 {
+			rate = high * 0.7
+		}
+		try := c
+		try.Rate, try.Duration, try.Ramp = rate, s.StepTime, 0
+		try.Seed = c.Seed + uint64(len(steps))
+		result, err := Run(ctx, try)
+		if err != nil {
+			return best, steps, err
+		}
+		step := s.judge(rate, result)
+		steps = append(steps, step)
+		if s.OnStep != nil {
+			s.OnStep(step)
+		}
+		if step.Met {
+			low, best = rate, result
+		} else {
+			high = rate
+		}
+	}
+	return best, steps, nil
+}
+
+// judge says whether a run kept to the objective.
+func (s Search) judge(rate float64, r *Result) Step {
+	all := r.All()
+	step := Step{Rate: rate, Achieved: r.Throughput(), Dropped: r.Dropped, Errors: r.Errors.Sum(), Quantiles: QuantilesOf(all)}
+	bad := float64(step.Dropped + step.Errors)
+	switch {
+	case r.Incomplete != "":
+		step.Why = r.Incomplete
+	case !s.Objective.metBy(all):
+		at := time.Duration(all.ValueAtPercentile(s.Objective.Percentile)) * time.Microsecond
+		step.Why = fmt.Sprintf("p%g is %v", s.Objective.Percentile, at)
+	case bad > tolerated*(bad+float64(r.Good())):
+		step.Why = fmt.Sprintf("%d dropped, %d errors", step.Dropped, step.Errors)
+	default:
+		step.Met = true
+	}
+	return step
+}

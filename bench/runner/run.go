@@ -1,0 +1,166 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"viakv/bench/target"
+	"viakv/bench/workload"
+)
+
+// run is what the workers of one run share.
+type run struct {
+	Config
+	start    time.Time // of the run
+	measured time.Time // begins then: after ramp and warm-up
+	end      time.Time // no request starts after it
+	arrivals *arrivals // nil: closed loop
+	ctx      context.Context
+}
+
+const maxRecorders = 16
+
+// Run sends load until its time is over, its sources are empty, or ctx ends, which is no error: the result says so. It fails when the
+// configuration is wrong, or when no connection can be made at the start.
+func Run(ctx context.Context, c Config) (*Result, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	first, err := c.dialAll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stopping, stop := context.WithCancel(ctx)
+	defer stop()
+	r := &run{Config: c, start: time.Now(), ctx: stopping}
+	r.measured = r.start.Add(c.Ramp + c.Warmup)
+	r.end = r.start.Add(MaxDuration)
+	if c.Duration > 0 {
+		r.end = r.measured.Add(c.Duration)
+	}
+	if c.Rate > 0 {
+		r.arrivals = newArrivals(c.Rate, c.Poisson, c.Ramp, r.end.Sub(r.start), c.Seed)
+	}
+	recorders := make([]*recorder, min(c.Connections, maxRecorders))
+	for i := range recorders {
+		recorders[i] = newRecorder()
+	}
+	col := newCollector(recorders, r.start, c.OnSample)
+	var workers sync.WaitGroup
+	for i := range c.Connections {
+		w := &worker{run: r, id: i, target: c.Targets[i%len(c.Targets)], recorder: recorders[i%len(recorders)], source: c.Sources(i), connection: first[i]}
+		workers.Go(w.work)
+	}
+	ended := make(chan struct{})
+	go func() {
+		workers.Wait()
+		close(ended)
+	}()
+	cpu := r.observe(col, ended)
+	now := time.Now()
+	result := &Result{
+		Started: r.start, Missing: col.total.missing, Late: col.total.late, Dropped: col.total.dropped, Errors: col.total.errors,
+		Latency: col.total.latency, Status: col.total.status, Samples: col.samples, CPU: cpu, Open: c.Rate > 0, Rate: c.Rate,
+		Elapsed: max(min(now.Sub(r.measured), r.end.Sub(r.measured)), 0),
+	}
+	if ctx.Err() != nil {
+		result.Incomplete = "stopped after " + now.Sub(r.start).Round(time.Second).String()
+	}
+	if r.arrivals != nil {
+		result.Dropped += r.arrivals.left(min(now.Sub(r.start), r.end.Sub(r.start)))
+	}
+	return result, nil
+}
+
+// observe collects once a second until all workers have ended, and returns this process's CPU time in the measured part.
+func (r *run) observe(c *collector, ended <-chan struct{}) time.Duration {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	warmed := time.NewTimer(time.Until(r.measured))
+	defer warmed.Stop()
+	cpu := CPUTime()
+	warm := r.measured.After(r.start)
+	for {
+		select {
+		case now := <-warmed.C: // the first measured second begins here, not at the next tick
+			if warm {
+				c.collect(now, true)
+				tick.Reset(time.Second)
+			}
+			warm, cpu = false, CPUTime()
+		case now := <-tick.C:
+			c.collect(now, warm)
+		case <-ended:
+			c.collect(time.Now(), warm)
+			return CPUTime() - cpu
+		}
+	}
+}
+
+// dialAll opens the connections of all workers, so that none of that is measured and a wrong address is an error and no result.
+func (c *Config) dialAll(ctx context.Context) ([]target.Connection, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	open := make([]target.Connection, c.Connections)
+	errs := make([]error, c.Connections)
+	var dialling sync.WaitGroup
+	limit := make(chan struct{}, 64)
+	for i := range open {
+		dialling.Go(func() {
+			limit <- struct{}{}
+			open[i], errs[i] = c.Targets[i%len(c.Targets)].Connect(ctx)
+			<-limit
+		})
+	}
+	dialling.Wait()
+	failed := 0
+	for _, err := range errs {
+		if err != nil {
+			failed++
+		}
+	}
+	if failed < len(open) {
+		return open, nil // some targets may be down: that is a part of what is measured (B5)
+	}
+	return nil, fmt.Errorf("no connection could be made: %w", errors.Join(errs[0]))
+}
+
+// warm says whether a request that begins then belongs to the warm-up.
+func (r *run) warm(begin time.Time) bool { return begin.Before(r.measured) }
+
+// stopped says whether no request may start any more.
+func (r *run) stopped(now time.Time) bool { return r.ctx.Err() != nil || !now.Before(r.end) }
+
+// delay is when a worker of a closed loop begins: one after the other over the ramp.
+func (r *run) delay(id int) time.Duration {
+	if r.arrivals != nil || r.Ramp == 0 {
+		return 0
+	}
+	return time.Duration(math.Round(float64(r.Ramp) * float64(id) / float64(r.Connections)))
+}
+
+// wait blocks for d, or until the run is stopped.
+func (r *run) wait(d time.Duration) bool {
+	if d <= 0 {
+		return r.ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-r.ctx.Done():
+		return false
+	}
+}
+
+// sent is a request in flight.
+type sent struct {
+	op    workload.Op
+	begin time.Time // intended, in an open loop
+}

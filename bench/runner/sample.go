@@ -1,0 +1,99 @@
+package runner
+
+import (
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Sample is one second of a run.
+type Sample struct {
+	Elapsed float64 `json:"elapsed"` // seconds since the start, at the end of the sample
+	Seconds float64 `json:"seconds"` // that it covers
+	Warm    bool    `json:"warm,omitempty"`
+	Good    int64   `json:"good"` // answers, missing keys included
+	Errors  int64   `json:"errors"`
+	Rate    float64 `json:"rate"` // good answers a second
+	Quantiles
+}
+
+// Quantiles of latency, in microseconds.
+type Quantiles struct {
+	Mean float64 `json:"mean"`
+	P50  int64   `json:"p50"`
+	P90  int64   `json:"p90"`
+	P95  int64   `json:"p95"`
+	P99  int64   `json:"p99"`
+	P999 int64   `json:"p999"`
+	Max  int64   `json:"max"`
+}
+
+// QuantilesOf summarises a histogram.
+func QuantilesOf(h *hdrhistogram.Histogram) Quantiles {
+	if h.TotalCount() == 0 {
+		return Quantiles{}
+	}
+	at := h.ValueAtPercentile
+	return Quantiles{Mean: h.Mean(), P50: at(50), P90: at(90), P95: at(95), P99: at(99), P999: at(99.9), Max: h.Max()}
+}
+
+// all merges the kinds into scratch.
+func (c *counts) all(scratch *hdrhistogram.Histogram) *hdrhistogram.Histogram {
+	scratch.Reset()
+	for _, h := range c.latency {
+		if h.TotalCount() > 0 {
+			scratch.Merge(h)
+		}
+	}
+	return scratch
+}
+
+// collector looks at the recorders once a second and sums up.
+type collector struct {
+	recorders []*recorder
+	start     time.Time
+	last      time.Time
+	interval  *counts
+	warm      *counts
+	total     *counts
+	scratch   *hdrhistogram.Histogram
+	samples   []Sample
+	onSample  func(Sample)
+}
+
+func newCollector(recorders []*recorder, start time.Time, onSample func(Sample)) *collector {
+	return &collector{recorders: recorders, start: start, last: start, interval: newCounts(), warm: newCounts(), total: newCounts(),
+		scratch: NewHistogram(), onSample: onSample}
+}
+
+// shortest sample: what is left at the end of a run and is shorter is summed, not shown. A rate of a few milliseconds says nothing.
+const shortest = 200 * time.Millisecond
+
+// collect sums up what was recorded since the last call. Warm says that this was the warm-up; the requests that began in it and end later are
+// in no sample.
+func (c *collector) collect(now time.Time, warm bool) {
+	c.interval.reset()
+	c.warm.reset()
+	for _, r := range c.recorders {
+		r.take(c.interval, c.warm)
+	}
+	c.total.merge(c.interval)
+	took := now.Sub(c.last)
+	if took < shortest {
+		return
+	}
+	c.last = now
+	shown := c.interval
+	if warm {
+		shown = c.warm
+	}
+	h := shown.all(c.scratch)
+	s := Sample{
+		Elapsed: now.Sub(c.start).Seconds(), Seconds: took.Seconds(), Warm: warm, Good: h.TotalCount(), Errors: shown.errors.Sum(),
+		Rate: float64(h.TotalCount()) / took.Seconds(), Quantiles: QuantilesOf(h),
+	}
+	c.samples = append(c.samples, s)
+	if c.onSample != nil {
+		c.onSample(s)
+	}
+}

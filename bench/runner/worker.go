@@ -1,0 +1,113 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"viakv/bench/target"
+	"viakv/bench/workload"
+)
+
+// worker owns one connection at a time.
+type worker struct {
+	*run
+	id         int
+	target     target.Target
+	recorder   *recorder
+	source     Source
+	connection target.Connection // nil: to be made
+
+	key, value []byte
+	want       []byte
+	exhausted  bool
+}
+
+const (
+	firstPause = 10 * time.Millisecond
+	maxPause   = time.Second
+)
+
+// work runs sessions, one for each connection, until the run is over.
+func (w *worker) work() {
+	if !w.wait(w.delay(w.id)) {
+		return
+	}
+	pause := firstPause
+	for !w.exhausted && !w.stopped(time.Now()) {
+		if w.connection == nil {
+			var err error
+			if w.connection, err = w.dial(); err != nil {
+				w.connection = nil
+				w.recorder.count(w.warm(time.Now()), func(c *counts) { c.errors.Connect++ })
+				if !w.wait(pause) {
+					return
+				}
+				pause = min(2*pause, maxPause)
+				continue
+			}
+		}
+		began := time.Now()
+		if w.arrivals != nil {
+			w.open()
+		} else {
+			w.closed()
+		}
+		_ = w.connection.Close()
+		w.connection = nil
+		// A session that lasted is no sign of a target that is down.
+		if pause = min(2*pause, maxPause); time.Since(began) > maxPause {
+			pause = firstPause
+		}
+		if w.exhausted || w.stopped(time.Now()) || !w.wait(pause) {
+			break
+		}
+	}
+	if w.connection != nil {
+		_ = w.connection.Close()
+	}
+}
+
+func (w *worker) dial() (target.Connection, error) {
+	ctx, cancel := context.WithTimeout(w.ctx, min(w.Timeout, time.Until(w.end)))
+	defer cancel()
+	return w.target.Connect(ctx)
+}
+
+// send queues a request.
+func (w *worker) send(op workload.Op) {
+	w.key = w.Keys.AppendKey(w.key[:0], op.Index)
+	if op.Kind == workload.Set {
+		w.value = w.Keys.AppendValue(w.value[:0], op.Index, op.Salt)
+	}
+	w.connection.Append(op.Kind, w.key, w.value)
+}
+
+// done records an answer.
+func (w *worker) done(s sent, a target.Answer, now time.Time) {
+	mismatch := w.Verify && s.op.Kind == workload.Get && a.Result == target.OK && !w.Keys.Matches(s.op.Index, a.Value)
+	good := w.recorder.answer(s.op.Kind, a, now.Sub(s.begin), w.warm(s.begin), mismatch)
+	if w.OnDone != nil {
+		w.OnDone(s.op, good)
+	}
+}
+
+// lost records a request that will get no answer.
+func (w *worker) lost(s sent) {
+	w.recorder.count(w.warm(s.begin), func(c *counts) { c.errors.Lost++ })
+	if w.OnDone != nil {
+		w.OnDone(s.op, false)
+	}
+}
+
+// deadlines renews a deadline only now and then: each change costs more than reading the clock.
+type deadlines struct {
+	timeout time.Duration
+	renewed time.Time
+}
+
+func (d *deadlines) renew(now time.Time, set func(time.Time)) {
+	if now.Sub(d.renewed) > d.timeout/16 {
+		d.renewed = now
+		set(now.Add(d.timeout + d.timeout/16))
+	}
+}

@@ -1,0 +1,82 @@
+package scan
+
+import (
+	"context"
+	"time"
+
+	"viakv/api/client"
+	"viakv/bench/runner"
+)
+
+// Config of a measurement.
+type Config struct {
+	Options
+	Client *client.Client
+	Kinds  []client.Kind
+	Rounds int // of each kind. Zero: 1
+
+	// Load that runs beside the scans, to see what they do to others: an open loop, whose duration is set here. Nil: none.
+	Load *runner.Config
+	// Quiet is how long the load runs alone, before. Zero: 3 s.
+	Quiet time.Duration
+	// OnScan is called after each scan. Nil: nobody looks.
+	OnScan func(*Verified)
+}
+
+// Measured is the result of a measurement.
+type Measured struct {
+	Scans  []*Verified
+	Quiet  *runner.Result // the load alone; nil without one
+	During *runner.Result // the load while scans ran
+}
+
+// maxLoadTime bounds the load beside the scans; they end it.
+const maxLoadTime = time.Hour
+
+// Measure scans once for each kind and round, while a load runs if there is one.
+func Measure(ctx context.Context, c Config) (*Measured, error) {
+	if c.Quiet == 0 {
+		c.Quiet = 3 * time.Second
+	}
+	m := new(Measured)
+	finish := func() error { return nil }
+	if c.Load != nil {
+		quiet := *c.Load
+		quiet.Warmup, quiet.Duration = time.Second, c.Quiet
+		var err error
+		if m.Quiet, err = runner.Run(ctx, quiet); err != nil {
+			return nil, err
+		}
+		loaded, stop := context.WithCancel(ctx)
+		defer stop()
+		done := make(chan error, 1)
+		go func() {
+			during := *c.Load
+			during.Warmup, during.Ramp, during.Duration = 0, 0, maxLoadTime
+			result, err := runner.Run(loaded, during)
+			m.During = result
+			done <- err
+		}()
+		finish = func() error {
+			stop()
+			err := <-done
+			if m.During != nil && ctx.Err() == nil {
+				m.During.Incomplete, m.During.Dropped = "", 0 // it was ended with the last scan, as it should
+			}
+			return err
+		}
+	}
+	for range max(c.Rounds, 1) {
+		for _, kind := range c.Kinds {
+			if ctx.Err() != nil {
+				break
+			}
+			v := Verify(ctx, c.Client, kind, c.Options)
+			m.Scans = append(m.Scans, v)
+			if c.OnScan != nil {
+				c.OnScan(v)
+			}
+		}
+	}
+	return m, finish()
+}

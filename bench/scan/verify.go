@@ -1,0 +1,123 @@
+package scan
+
+import (
+	"context"
+	"math/bits"
+	"time"
+
+	"viakv/api/client"
+	"viakv/bench/workload"
+)
+
+// Bitmap is a set of indices.
+type Bitmap []uint64
+
+// NewBitmap has room for n indices.
+func NewBitmap(n uint64) Bitmap { return make(Bitmap, (n+63)/64) }
+
+// Has says whether i is in the set.
+func (b Bitmap) Has(i uint64) bool { return b[i/64]&(1<<(i%64)) != 0 }
+
+// Add puts i into the set; false when it was there.
+func (b Bitmap) Add(i uint64) bool {
+	if b.Has(i) {
+		return false
+	}
+	b[i/64] |= 1 << (i % 64)
+	return true
+}
+
+// Count of the set.
+func (b Bitmap) Count() (n uint64) {
+	for _, w := range b {
+		n += uint64(bits.OnesCount64(w))
+	}
+	return n
+}
+
+// Verified is what a scan found.
+type Verified struct {
+	Kind     string  `json:"kind"`
+	Pairs    int64   `json:"pairs"`
+	Bytes    int64   `json:"bytes"` // of the rows
+	Seconds  float64 `json:"seconds"`
+	First    float64 `json:"first"`    // seconds to the first pair
+	Expected uint64  `json:"expected"` // keys that must be there; 0: not checked
+	Missing  uint64  `json:"missing"`
+	Wrong    int64   `json:"wrong"`   // values that the key space does not give for their key
+	Twice    int64   `json:"twice"`   // keys that came more than once
+	Foreign  int64   `json:"foreign"` // keys outside the key space
+	Error    string  `json:"error,omitempty"`
+
+	Present Bitmap `json:"-"` // keys that came with a right value
+}
+
+// Complete says whether the scan ended, and nothing that was expected is wrong or missing.
+func (v *Verified) Complete() bool {
+	return v.Error == "" && v.Missing == 0 && v.Wrong == 0 && v.Twice == 0
+}
+
+// PairsPerSecond of the whole scan.
+func (v *Verified) PairsPerSecond() float64 { return float64(v.Pairs) / max(v.Seconds, 1e-9) }
+
+// MBPerSecond of the whole scan.
+func (v *Verified) MBPerSecond() float64 { return float64(v.Bytes) / 1e6 / max(v.Seconds, 1e-9) }
+
+// KindName for reports and flags.
+func KindName(k client.Kind) string {
+	return map[client.Kind]string{client.ScanAll: "getAll", client.ScanKeys: "getKeys", client.ScanValues: "getValues"}[k]
+}
+
+// Options of a scan.
+type Options struct {
+	Keys     workload.Keys
+	Expected uint64                                // the first keys of the space that must be there; 0: count only
+	PageSize int                                   // 0: one stream
+	Progress func(pairs int64, took time.Duration) // called every few thousand pairs; nil: nobody looks
+}
+
+const progressEvery = 1 << 14
+
+// Verify scans the store once. What goes wrong is part of the result (B5).
+func Verify(ctx context.Context, c *client.Client, kind client.Kind, o Options) *Verified {
+	v := &Verified{Kind: KindName(kind), Expected: o.Expected, Present: NewBitmap(o.Expected)}
+	seen := NewBitmap(o.Expected)
+	began := time.Now()
+	s := c.Scan(ctx, kind, client.ScanOptions{PageSize: o.PageSize})
+	defer s.Close()
+	for s.Next() {
+		if v.Pairs++; v.Pairs == 1 {
+			v.First = time.Since(began).Seconds()
+		}
+		if o.Progress != nil && v.Pairs%progressEvery == 0 {
+			o.Progress(v.Pairs, time.Since(began))
+		}
+		if kind == client.ScanValues || o.Expected == 0 {
+			continue
+		}
+		i, ours := o.Keys.Index(s.Key())
+		if !ours || i >= o.Expected {
+			v.Foreign++
+			continue
+		}
+		if !seen.Add(i) {
+			v.Twice++
+		}
+		if kind == client.ScanAll && !o.Keys.Matches(i, s.Value()) {
+			v.Wrong++
+			continue
+		}
+		v.Present.Add(i)
+	}
+	v.Seconds, v.Bytes = time.Since(began).Seconds(), s.Bytes()
+	if err := s.Err(); err != nil {
+		v.Error = err.Error()
+	}
+	switch {
+	case kind == client.ScanValues && uint64(v.Pairs) < o.Expected:
+		v.Missing = o.Expected - uint64(v.Pairs)
+	case kind != client.ScanValues:
+		v.Missing = o.Expected - seen.Count()
+	}
+	return v
+}

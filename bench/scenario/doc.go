@@ -1,0 +1,2 @@
+// Package scenario runs what the command line and the testing service both offer, from one description to one report.
+package scenario

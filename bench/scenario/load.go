@@ -1,0 +1,193 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"viakv/api/client"
+	"viakv/bench/baseline"
+	"viakv/bench/load"
+	"viakv/bench/report"
+	"viakv/bench/runner"
+	"viakv/bench/scan"
+	"viakv/bench/target"
+	"viakv/bench/workload"
+)
+
+func (u *setup) load(ctx context.Context, r *report.Report) error {
+	c := load.Config{Config: u.runner(), Count: u.Keys, Client: u.client, Resume: u.Resume, SkipCheck: u.SkipCheck}
+	c.Rate, c.Ramp, c.Warmup, c.Duration = 0, 0, 0, 0 // a load is as fast as it can be, and ends with its last key
+	c.Progress = func(done, total uint64) { u.events.progress("load", done, total) }
+	c.OnCheck = func(pairs int64) { u.events.progress("check", uint64(pairs), u.Keys) }
+	result, err := load.Run(ctx, c)
+	if err != nil {
+		return err
+	}
+	r.AddLoad(result.Result)
+	u.events.log("%s keys written, %s found, in %d rounds", report.Count(result.Written), report.Count(result.Found), result.Rounds)
+	if result.Found+result.Written < u.Keys {
+		r.Fail("%s of %s keys were not written", report.Count(u.Keys-result.Found-result.Written), report.Count(u.Keys))
+	}
+	if result.Check != nil {
+		r.Scans = append(r.Scans, result.Check)
+		complete(r, result.Check)
+	}
+	return nil
+}
+
+func complete(r *report.Report, v *scan.Verified) {
+	switch {
+	case v.Error != "":
+		r.Fail("%s failed: %s", v.Kind, v.Error)
+	case !v.Complete():
+		r.Fail("%s: %d keys missing, %d wrong, %d twice", v.Kind, v.Missing, v.Wrong, v.Twice)
+	}
+}
+
+func (u *setup) run(ctx context.Context, r *report.Report) error {
+	c, err := u.mixed()
+	if err != nil {
+		return err
+	}
+	if u.Baseline > 0 {
+		return u.alternate(ctx, c, r)
+	}
+	result, err := runner.Run(ctx, c)
+	if err != nil {
+		return err
+	}
+	r.AddLoad(result)
+	return u.judge(r)
+}
+
+// judge fails a run that got nothing done, or whose values were wrong. Other errors are a result (bench, B5).
+func (u *setup) judge(r *report.Report) error {
+	if r.Load.Good == 0 {
+		r.Fail("no request succeeded")
+	}
+	if n := r.Load.Errors.Mismatch; n > 0 {
+		r.Fail("%d gets returned values that nobody had set", n)
+	}
+	if r.Load.Good > 0 && r.Load.Missing > r.Load.Good/2 {
+		r.Warnings = append(r.Warnings, "most keys were missing: fill the store first, with bench load and the same key flags")
+	}
+	return nil
+}
+
+// alternate measures the target in turns with the baseline.
+func (u *setup) alternate(ctx context.Context, c runner.Config, r *report.Report) error {
+	nodes, err := baseline.Start(ctx, u.tools.Baseline, len(u.Targets))
+	if err != nil {
+		return err
+	}
+	defer nodes.Close()
+	b := c
+	if b.Targets, err = target.NewHTTP(client.Config{Endpoints: nodes.Endpoints, Timeout: time.Duration(u.Timeout)}, client.Options{}); err != nil {
+		return err
+	}
+	if err := u.fill(ctx, b); err != nil {
+		return fmt.Errorf("filling the baseline: %w", err)
+	}
+	c.Duration = max(c.Duration/time.Duration(u.Baseline), time.Second)
+	b.Duration = c.Duration
+	u.events.log("%d rounds of %v for the target and the baseline each", u.Baseline, c.Duration)
+	a, err := baseline.Alternate(ctx, c, b, u.Baseline)
+	if err != nil {
+		return err
+	}
+	r.AddLoad(a.Target)
+	r.Baseline = &report.Baseline{Load: report.FromResult(a.Baseline), Ratios: a.Ratios, Ratio: a.Ratio}
+	return u.judge(r)
+}
+
+// fill writes all keys to each target on its own: the nodes of the baseline know nothing of each other.
+func (u *setup) fill(ctx context.Context, c runner.Config) error {
+	for _, t := range c.Targets {
+		one := c
+		one.Targets, one.Rate, one.Warmup, one.Ramp, one.Duration, one.Pipeline, one.OnSample = []target.Target{t}, 0, 0, 0, time.Minute, 64, nil
+		one.Connections = min(c.Connections, 8)
+		distributions, err := workload.NewDistributions("sequential", workload.NewPopulation(u.Keys))
+		if err != nil {
+			return err
+		}
+		left := &bounded{n: u.Keys}
+		one.Sources = func(worker int) runner.Source {
+			return &upTo{bounded: left, stream: workload.NewStream(workload.Mix{Set: 1}, distributions(), workload.NewPopulation(u.Keys), uint64(worker))}
+		}
+		result, err := runner.Run(ctx, one)
+		if err != nil {
+			return err
+		}
+		if n := result.Errors.Sum(); n > 0 {
+			return fmt.Errorf("%d errors", n)
+		}
+	}
+	return ctx.Err()
+}
+
+func (u *setup) findMax(ctx context.Context, r *report.Report) error {
+	c, err := u.mixed()
+	if err != nil {
+		return err
+	}
+	objective, err := runner.ParseObjective(u.Objective)
+	if err != nil {
+		return err
+	}
+	best, steps, err := runner.FindMax(ctx, c, runner.Search{Objective: objective, StepTime: time.Duration(u.Duration), OnStep: func(s runner.Step) {
+		verdict := "met"
+		if !s.Met {
+			verdict = "missed: " + s.Why
+		}
+		u.events.log("%s/s asked, %s reached, p99 %s: %s", report.Count(int64(s.Rate)), report.Count(int64(s.Achieved)), report.Micros(s.P99), verdict)
+	}})
+	if err != nil {
+		return err
+	}
+	r.Steps = steps
+	if best == nil {
+		r.Fail("no rate met %s", objective)
+		return nil
+	}
+	r.AddLoad(best)
+	return nil
+}
+
+func (u *setup) scan(ctx context.Context, r *report.Report) error {
+	kinds, err := u.kinds()
+	if err != nil {
+		return err
+	}
+	if len(kinds) == 0 {
+		return errors.New("no scan: name getAll, getKeys or getValues")
+	}
+	m := scan.Config{Client: u.client, Kinds: kinds, Rounds: u.Rounds, OnScan: func(v *scan.Verified) {
+		u.events.log("%s: %s pairs in %.2f s, %.1f MB/s", v.Kind, report.Count(v.Pairs), v.Seconds, v.MBPerSecond())
+	}}
+	m.Options = scan.Options{Keys: u.keys, PageSize: u.PageSize, Progress: func(pairs int64, _ time.Duration) { u.events.progress("scan", uint64(pairs), u.Keys) }}
+	if !u.SkipCheck {
+		m.Expected = u.Keys
+	}
+	if u.Beside > 0 {
+		c, err := u.mixed()
+		if err != nil {
+			return err
+		}
+		c.Rate = u.Beside
+		m.Load = &c
+	}
+	result, err := scan.Measure(ctx, m)
+	if err != nil {
+		return err
+	}
+	r.Scans = result.Scans
+	for _, v := range result.Scans {
+		complete(r, v)
+	}
+	if result.Quiet != nil && result.During != nil {
+		r.Beside = &report.Beside{Quiet: report.FromResult(result.Quiet), During: report.FromResult(result.During)}
+	}
+	return nil
+}

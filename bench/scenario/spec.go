@@ -1,0 +1,236 @@
+package scenario
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"viakv/api/client"
+	"viakv/api/kv"
+	"viakv/bench/runner"
+	"viakv/bench/workload"
+)
+
+// Duration is a time.Duration that JSON writes as in "1m30s".
+type Duration time.Duration
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = Duration(v)
+	return err
+}
+
+// Spec describes a run. Default fills in what a field's comment names.
+type Spec struct {
+	Scenario string `json:"scenario"` // see Names
+	Title    string `json:"title"`    // empty: made of the scenario and what matters for it
+
+	Targets     []string `json:"targets"` // URLs of nodes, or of one balancer
+	Token       string   `json:"token,omitempty"`
+	CAFile      string   `json:"caFile,omitempty"`
+	AllowRemote bool     `json:"allowRemote,omitempty"`
+	R           string   `json:"r,omitempty"` // a number, quorum or all
+	W           string   `json:"w,omitempty"`
+
+	Connections int      `json:"connections"` // 32
+	Pipeline    int      `json:"pipeline"`    // 1
+	Timeout     Duration `json:"timeout"`     // 10s
+	Seed        uint64   `json:"seed"`        // 1
+
+	Keys      uint64 `json:"keys"`      // 100,000
+	Prefix    string `json:"prefix"`    // bench-
+	KeySize   string `json:"keySize"`   // 16
+	ValueSize string `json:"valueSize"` // 100
+	Resume    bool   `json:"resume,omitempty"`
+	SkipCheck bool   `json:"skipCheck,omitempty"`
+
+	Mix          string   `json:"mix"`          // b
+	Distribution string   `json:"distribution"` // as the letter says, else zipfian
+	Rate         float64  `json:"rate"`         // 0: closed loop
+	Poisson      bool     `json:"poisson,omitempty"`
+	Warmup       Duration `json:"warmup"` // 2s
+	Ramp         Duration `json:"ramp"`
+	Duration     Duration `json:"duration"` // 10s
+	Verify       bool     `json:"verify,omitempty"`
+	Objective    string   `json:"objective"` // p99<5ms
+	Baseline     int      `json:"baseline"`  // rounds in turns with a bare server; 0: none
+
+	Scans    []string `json:"scans"` // getAll, getKeys, getValues
+	PageSize int      `json:"pageSize"`
+	Rounds   int      `json:"rounds"` // 1
+	Beside   float64  `json:"beside"` // rate of the load beside scans; 0: none
+
+	Clients    int      `json:"clients"`    // 8
+	ActiveKeys int      `json:"activeKeys"` // 4, that clients work on at a time
+	OpsPerKey  int      `json:"opsPerKey"`  // 300, before a key is replaced by a new one
+	ClearEvery Duration `json:"clearEvery"` // 0: no clears
+	ScanEvery  Duration `json:"scanEvery"`  // 0: no scans
+
+	Nodes  int      `json:"nodes"`            // 3
+	Binary string   `json:"binary,omitempty"` // of viakv; the service sets it itself
+	Faults []string `json:"faults"`           // empty: all
+	LogDir string   `json:"logDir,omitempty"` // where nodes write their logs; empty: a temporary one
+}
+
+// Names of the scenarios.
+var Names = []string{"load", "run", "find-max", "scan", "check", "chaos"}
+
+// Default returns a scenario with what is usual.
+func Default(name string) Spec {
+	return Spec{
+		Scenario: name, Connections: 32, Pipeline: 1, Timeout: Duration(10 * time.Second), Seed: 1,
+		Keys: 100_000, Prefix: "bench-", KeySize: "16", ValueSize: "100",
+		Mix: "b", Warmup: Duration(2 * time.Second), Duration: Duration(10 * time.Second), Objective: "p99<5ms",
+		Scans: []string{"getAll", "getKeys", "getValues"}, Rounds: 1,
+		Clients: 8, ActiveKeys: 4, OpsPerKey: 300, ScanEvery: Duration(2 * time.Second), Nodes: 3,
+	}
+}
+
+// Validate reports every fault at once.
+func (s *Spec) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if !slices.Contains(Names, s.Scenario) {
+		fault("scenario %q: choose one of %s", s.Scenario, strings.Join(Names, ", "))
+	}
+	if s.Scenario != "chaos" && len(s.Targets) == 0 {
+		fault("no target: name at least one, for example http://127.0.0.1:8081")
+	}
+	for _, check := range []func() error{
+		func() error { _, err := s.space(); return err },
+		func() error { _, _, err := s.mix(); return err },
+		func() error { _, err := s.options(); return err },
+		func() error { _, err := s.kinds(); return err },
+		func() error { _, err := runner.ParseObjective(s.Objective); return err },
+	} {
+		if err := check(); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	for _, n := range []struct {
+		name           string
+		value, at, max int
+	}{
+		{"connections", s.Connections, 1, runner.MaxConnections}, {"requests in flight", s.Pipeline, 1, runner.MaxPipeline}, {"rounds", s.Rounds, 1, 100},
+		{"baseline rounds", s.Baseline, 0, 50}, {"clients", s.Clients, 1, 64}, {"active keys", s.ActiveKeys, 1, 1000}, {"operations per key", s.OpsPerKey, 10, 2000},
+		{"nodes", s.Nodes, 1, 7}, {"page size", s.PageSize, 0, 10_000},
+	} {
+		if n.value < n.at || n.value > n.max {
+			fault("%s: %d is not %d to %d", n.name, n.value, n.at, n.max)
+		}
+	}
+	for _, d := range []struct {
+		name string
+		d    Duration
+	}{{"duration", s.Duration}, {"warm-up", s.Warmup}, {"ramp", s.Ramp}, {"time-out", s.Timeout}, {"clear interval", s.ClearEvery}, {"scan interval", s.ScanEvery}} {
+		if d.d < 0 || time.Duration(d.d) > runner.MaxDuration {
+			fault("%s: %v is not 0 to %v", d.name, time.Duration(d.d), runner.MaxDuration)
+		}
+	}
+	if s.Rate < 0 || s.Rate > runner.MaxRate || s.Beside < 0 || s.Beside > runner.MaxRate {
+		fault("rates: give 0 to %d", runner.MaxRate)
+	}
+	if s.Keys == 0 || s.Keys > maxKeys {
+		fault("keys: give 1 to %d", maxKeys)
+	}
+	if s.Clients > 10*s.ActiveKeys {
+		fault("%d clients on %d keys: checking takes for ever beyond ten clients a key", s.Clients, s.ActiveKeys)
+	}
+	return errors.Join(faults...)
+}
+
+const maxKeys = 200_000_000
+
+func (s *Spec) space() (workload.Keys, error) {
+	key, err := workload.ParseRange(s.KeySize)
+	value, err2 := workload.ParseRange(s.ValueSize)
+	k := workload.Keys{Prefix: s.Prefix, Seed: s.Seed, KeySize: key, ValueSize: value}
+	if err := errors.Join(err, err2); err != nil {
+		return k, err
+	}
+	return k, k.Validate()
+}
+
+// mix returns the shares and the distribution.
+func (s *Spec) mix() (m workload.Mix, distribution string, err error) {
+	distribution = "zipfian"
+	if strings.Contains(s.Mix, "=") {
+		m, err = workload.ParseMix(s.Mix)
+	} else {
+		m, distribution, err = workload.Letter(s.Mix)
+	}
+	if s.Distribution != "" {
+		distribution = s.Distribution
+	}
+	if err == nil && !slices.Contains(workload.Distributions, distribution) {
+		err = fmt.Errorf("distribution %q: choose one of %s", distribution, strings.Join(workload.Distributions, ", "))
+	}
+	return m, distribution, err
+}
+
+func (s *Spec) options() (o client.Options, err error) {
+	for _, q := range []struct {
+		text string
+		to   *kv.Quorum
+	}{{s.R, &o.R}, {s.W, &o.W}} {
+		switch q.text {
+		case "":
+		case "quorum":
+			*q.to = kv.QuorumMajority
+		case "all":
+			*q.to = kv.QuorumAll
+		default:
+			n, err := strconv.Atoi(q.text)
+			if err != nil || n < 1 {
+				return o, fmt.Errorf("quorum %q: give a number, quorum or all", q.text)
+			}
+			*q.to = kv.Quorum(n)
+		}
+	}
+	return o, nil
+}
+
+var scanKinds = map[string]client.Kind{"getAll": client.ScanAll, "getKeys": client.ScanKeys, "getValues": client.ScanValues}
+
+func (s *Spec) kinds() (kinds []client.Kind, err error) {
+	for _, name := range s.Scans {
+		kind, ok := scanKinds[name]
+		if !ok {
+			return nil, fmt.Errorf("scan %q: choose of %s", name, strings.Join(slices.Sorted(maps.Keys(scanKinds)), ", "))
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds, nil
+}
+
+// flags describes the run for its report, without what must not be shown.
+func (s *Spec) flags() map[string]string {
+	shown := *s
+	shown.Token = ""
+	b, err := json.Marshal(shown)
+	var fields map[string]any
+	if err != nil || json.Unmarshal(b, &fields) != nil {
+		return nil
+	}
+	out := map[string]string{}
+	for name, v := range fields {
+		switch text := strings.Trim(fmt.Sprint(v), "[]"); text {
+		case "", "0", "0s", "false", "<nil>":
+		default:
+			if n, ok := v.(float64); ok {
+				text = strconv.FormatFloat(n, 'f', -1, 64)
+			}
+			out[name] = text
+		}
+	}
+	return out
+}

@@ -1,0 +1,141 @@
+package workload
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync/atomic"
+)
+
+// Distribution says how often each key is asked for. Not safe for concurrent use: each worker has its own.
+type Distribution interface {
+	// Next draws an index below the population.
+	Next(r *rand.Rand) uint64
+}
+
+// Population is the number of keys there are; inserts make it grow. Safe for concurrent use.
+type Population struct{ n atomic.Uint64 }
+
+// NewPopulation begins with n keys.
+func NewPopulation(n uint64) *Population {
+	p := new(Population)
+	p.n.Store(n)
+	return p
+}
+
+// Size is the number of keys now.
+func (p *Population) Size() uint64 { return p.n.Load() }
+
+// Insert returns the index of a new key.
+func (p *Population) Insert() uint64 { return p.n.Add(1) - 1 }
+
+// Distributions that NewDistributions knows.
+var Distributions = []string{"uniform", "zipfian", "latest", "hotspot", "sequential"}
+
+// NewDistributions returns a maker of distributions of that name, one for each worker. What is costly to compute, or shared between
+// workers, is made once.
+func NewDistributions(name string, p *Population) (func() Distribution, error) {
+	if p.Size() == 0 {
+		return nil, fmt.Errorf("there are no keys to draw from: give at least one")
+	}
+	switch name {
+	case "uniform":
+		return func() Distribution { return uniform{p} }, nil
+	case "zipfian":
+		z := newZipf(p.Size())
+		return func() Distribution { return zipfian{z, p.Size()} }, nil
+	case "latest":
+		z := newZipf(p.Size())
+		return func() Distribution { return latest{z, p} }, nil
+	case "hotspot":
+		return func() Distribution { return hotspot{p} }, nil
+	case "sequential":
+		next := new(atomic.Uint64)
+		return func() Distribution { return sequential{next, p} }, nil
+	}
+	return nil, fmt.Errorf("distribution %q: choose one of %v", name, Distributions)
+}
+
+type uniform struct{ p *Population }
+
+func (d uniform) Next(r *rand.Rand) uint64 { return r.Uint64N(d.p.Size()) }
+
+// zipfian scatters the ranks over the whole space, as YCSB does, so that the hot keys are no neighbours.
+type zipfian struct {
+	z *zipf
+	n uint64
+}
+
+func (d zipfian) Next(r *rand.Rand) uint64 { return mix(d.z.rank(r.Float64())) % d.n }
+
+// latest prefers the keys inserted last.
+type latest struct {
+	z *zipf
+	p *Population
+}
+
+func (d latest) Next(r *rand.Rand) uint64 {
+	n := d.p.Size()
+	return n - 1 - min(d.z.rank(r.Float64()), n-1)
+}
+
+// hotspot sends four requests of five to a fifth of the keys.
+type hotspot struct{ p *Population }
+
+func (d hotspot) Next(r *rand.Rand) uint64 {
+	n := d.p.Size()
+	hot := max(n/5, 1)
+	if hot == n || r.Uint32()%5 != 0 {
+		return r.Uint64N(hot)
+	}
+	return hot + r.Uint64N(n-hot)
+}
+
+// sequential goes through the space in order, all workers together.
+type sequential struct {
+	next *atomic.Uint64
+	p    *Population
+}
+
+func (d sequential) Next(*rand.Rand) uint64 { return (d.next.Add(1) - 1) % d.p.Size() }
+
+// zipf draws ranks whose frequency falls with the rank to the power of theta. The method is that of Gray et al., "Quickly
+// Generating Billion-Record Synthetic Databases", SIGMOD 1994: constant time after one sum over all ranks.
+type zipf struct {
+	n                 float64
+	alpha, eta, zetaN float64
+	second            float64 // below this, rank 1
+}
+
+const theta = 0.99 // as YCSB
+
+func newZipf(n uint64) *zipf {
+	zetaN, zeta2 := zeta(n), zeta(2)
+	return &zipf{
+		n: float64(n), alpha: 1 / (1 - theta), zetaN: zetaN, second: 1 + math.Pow(0.5, theta),
+		eta: (1 - math.Pow(2/float64(n), 1-theta)) / (1 - zeta2/zetaN),
+	}
+}
+
+// zeta sums 1/i^theta. Beyond the exact part the sum is replaced by its integral, whose error there is far below the noise of any run.
+func zeta(n uint64) (sum float64) {
+	const exact = 100_000
+	for i := uint64(1); i <= min(n, exact); i++ {
+		sum += math.Pow(float64(i), -theta)
+	}
+	if n > exact {
+		integral := func(x float64) float64 { return math.Pow(x, 1-theta) / (1 - theta) }
+		sum += integral(float64(n)+0.5) - integral(exact+0.5)
+	}
+	return sum
+}
+
+func (z *zipf) rank(u float64) uint64 {
+	switch uz := u * z.zetaN; {
+	case uz < 1:
+		return 0
+	case uz < z.second:
+		return uint64(min(1, z.n-1))
+	}
+	return uint64(min(z.n-1, z.n*math.Pow(z.eta*u-z.eta+1, z.alpha)))
+}

@@ -1,0 +1,6 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func growthCommand() *cobra.Command { return &cobra.Command{Use: "growth", Hidden: true} }
+func serveCommand() *cobra.Command  { return &cobra.Command{Use: "serve", Hidden: true} }

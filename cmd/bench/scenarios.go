@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"viakv/bench/baseline"
+	"viakv/bench/report"
+	"viakv/bench/scenario"
+)
+
+// scenarioCommands makes a command of each scenario.
+func scenarioCommands() []*cobra.Command {
+	return []*cobra.Command{
+		scenarioCommand("load", "Fill a cluster with keys and check that all are there",
+			"Writes the first keys of the key space as fast as it can, repeats what failed, and reads everything back.\nWith --resume only what is missing is written.",
+			func(c *cobra.Command, s *scenario.Spec) {
+				s.Pipeline, s.Keys = 16, 1_000_000
+				f := c.Flags()
+				f.BoolVar(&s.Resume, "resume", false, "look first what is there already, and write the rest")
+				f.BoolVar(&s.SkipCheck, "skip-check", false, "leave out the scan at the end")
+			}, targetFlags, keyFlags, connectionFlags),
+		scenarioCommand("run", "Measure throughput and latency under a mix of requests",
+			"With --rate it is an open loop: requests are sent when they are due, and latency counts from then, as users see it.\nWithout, it is a closed loop, which finds the throughput and flatters the latency.",
+			nil, targetFlags, keyFlags, connectionFlags, mixFlags, rateFlags),
+		scenarioCommand("find-max", "Find the highest rate at which latency keeps to an objective", "",
+			func(c *cobra.Command, s *scenario.Spec) {
+				s.Duration = scenario.Default("find-max").Duration / 2
+				c.Flags().StringVar(&s.Objective, "slo", s.Objective, "the objective, as in p99<5ms or p99.9<20ms")
+				c.Flags().BoolVar(&s.Poisson, "poisson", false, "random arrivals, as of independent users")
+			}, targetFlags, keyFlags, connectionFlags, mixFlags),
+		scenarioCommand("scan", "Measure getAll, getKeys and getValues, and check that they are complete", "",
+			func(c *cobra.Command, s *scenario.Spec) {
+				f := c.Flags()
+				f.StringSliceVar(&s.Scans, "scans", s.Scans, "which")
+				f.IntVar(&s.PageSize, "page-size", 0, "fetch pages of so many pairs (0: one stream)")
+				f.IntVar(&s.Rounds, "rounds", s.Rounds, "how often each")
+				f.Float64Var(&s.Beside, "beside", 0, "rate of a load that runs beside the scans, to see what they do to others")
+				f.BoolVar(&s.SkipCheck, "skip-check", false, "do not expect the keys of the key space")
+			}, targetFlags, keyFlags, connectionFlags, mixFlags),
+		scenarioCommand("check", "Check that a running cluster is linearizable",
+			"Clients record what they ask and what they are told, on keys of their own (prefix check-); then a search decides for every key\nwhether one register could have answered so.",
+			nil, targetFlags, proofFlags),
+		scenarioCommand("chaos", "Start a cluster, break it in every way it must survive, and check it", chaosLong,
+			func(c *cobra.Command, s *scenario.Spec) {
+				s.Duration *= 3
+				s.ClearEvery = s.Duration / 3
+				f := c.Flags()
+				f.IntVar(&s.Nodes, "nodes", s.Nodes, "of the cluster")
+				f.StringVar(&s.Binary, "viakv", "", "path of the viakv binary (default: beside this program, or built)")
+				f.StringSliceVar(&s.Faults, "faults", nil, "only these kinds: kill, pause, cut, isolate, delay, reset, leave (default: all)")
+				f.StringVar(&s.LogDir, "log-dir", "", "where the nodes' logs go (default: beside the report, or a temporary directory)")
+			}, proofFlags),
+	}
+}
+
+const chaosLong = `Starts real processes, with a breakable network between every ordered pair of them. While clients record a history, nodes are killed and
+restarted, stopped and continued, cut off in one direction or both, slowed down, made to leave and join; at most so many are down at once
+as the cluster promises to survive. In the end everything is healed, the cluster must come together again, and the history must be linearizable.
+The exit status is 0 only then.`
+
+func scenarioCommand(name, short, long string, more func(*cobra.Command, *scenario.Spec), groups ...group) *cobra.Command {
+	s := scenario.Default(name)
+	var o outputs
+	cmd := &cobra.Command{
+		Use: name, Short: short, Long: long, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.Validate(); err != nil {
+				return usageError{err}
+			}
+			return runScenario(cmd.Context(), s, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	if long == "" {
+		cmd.Long = short + "."
+	}
+	if more != nil {
+		more(cmd, &s)
+	}
+	for _, g := range groups {
+		g(cmd.Flags(), &s)
+	}
+	o.flags(cmd.Flags())
+	return cmd
+}
+
+// runScenario runs, shows what happens, and keeps the report.
+func runScenario(ctx context.Context, s scenario.Spec, o outputs, out, status io.Writer) error {
+	tools, err := findTools()
+	if err != nil {
+		return err
+	}
+	var events scenario.Events
+	if !o.quiet {
+		screen := newScreen(out, status)
+		events = screen.events()
+		defer screen.close()
+	}
+	r, err := scenario.Run(ctx, s, tools, events)
+	if err != nil {
+		return err
+	}
+	return finish(r, o, out)
+}
+
+// finish prints a report, keeps it, and turns its verdict into an error.
+func finish(r *report.Report, o outputs, out io.Writer) error {
+	fmt.Fprintln(out)
+	if err := r.WriteText(out); err != nil {
+		return err
+	}
+	if o.dir != "" {
+		name := o.name
+		if name == "" {
+			name = r.Scenario + "-" + r.Started.Format("20060102-150405")
+		}
+		files, err := r.Save(o.dir, name)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			fmt.Fprintln(out, "wrote", f)
+		}
+	}
+	if !r.Passed {
+		return errNotPassed
+	}
+	return nil
+}
+
+// findTools names this program as the baseline's server, and leaves the product's binary to the scenario unless it lies beside this one.
+func findTools() (scenario.Tools, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return scenario.Tools{}, err
+	}
+	tools := scenario.Tools{Baseline: baseline.Command{Path: self, Args: []string{"baseline"}}}
+	if beside := filepath.Join(filepath.Dir(self), "viakv"); isProgram(beside) {
+		tools.Viakv = beside
+	}
+	return tools, nil
+}
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() && info.Mode()&0o111 != 0
+}
