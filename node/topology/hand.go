@@ -120,6 +120,12 @@ func (m *Manager) BarrierDone(ctx context.Context, change version.Epoch) error {
 		report, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout)
 		_, _ = m.propose(report, &request{Purpose: toSettle, Name: m.self.Name, Epoch: change}) // the leader's own question is the way that counts
 		cancel()
+		m.mu.Lock()
+		over := m.over
+		m.mu.Unlock()
+		if over {
+			return ErrOver
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():

@@ -116,7 +116,7 @@ func TestAJoinerIsAbandoned(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		d := w.start("d", via("a"), stuck)
-		w.until("d is admitted", 5*time.Second, func() bool { return d.m.Current() != nil })
+		w.until("d is admitted", 5*time.Second, func() bool { return d.m.Current() != nil && a.m.Current().Joining != nil })
 		w.net.isolate(d.id.Peer, true)
 		w.until("d is given up", 20*time.Second, func() bool { return a.m.Current().Joining == nil })
 		w.net.isolate(d.id.Peer, false)
@@ -126,7 +126,7 @@ func TestAJoinerIsAbandoned(t *testing.T) {
 		if err := d.m.HandTo(w.ctx(time.Second), a.id.Peer); err != nil {
 			t.Error(err)
 		}
-		<-d.ended
+		w.until("d ends", 10*time.Second, d.over)
 		if !errors.Is(d.err, ErrAbandoned) {
 			t.Errorf("ended with %v", d.err)
 		}

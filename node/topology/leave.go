@@ -36,6 +36,9 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveR
 		}
 	}
 	r, err := m.propose(ctx, &request{Purpose: toLeave, Name: name, Force: force})
+	if now := m.newest(); err != nil && name == m.self.Name && now.Slot(name) == nil {
+		r.Epoch, err = now.Epoch, nil // it has left, and the answer found nobody any more
+	}
 	if err != nil {
 		return kv.LeaveReport{}, err
 	}

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -81,6 +82,12 @@ func TestTwoBecomeOne(t *testing.T) {
 		}
 		<-a.ended
 		w.agree(5*time.Second, b)
+		port := b.m.cfg.Transport.(*port)
+		port.mu.Lock()
+		if !slices.Equal(port.forgotten, addresses("a")) {
+			t.Errorf("forgotten addresses: %v", port.forgotten)
+		}
+		port.mu.Unlock()
 		if _, err := b.m.Leave(w.ctx(5*time.Second), "", false); !errors.Is(err, kv.ErrQuorumLoss) {
 			t.Errorf("the last one leaves: %v", err)
 		}

@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -125,12 +126,25 @@ func (m *Manager) adopt(ctx context.Context) {
 			m.cfg.Host.Adopt(t)
 			m.adopted.Store(t)
 			m.changed.notify()
+			m.forget(last, t)
 			continue
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return
+		}
+	}
+}
+
+// forget closes the connections to addresses that nobody has any business with since t.
+func (m *Manager) forget(last, t *Topology) {
+	if role, _ := t.Role(m.self.Boot); last == nil || role == Stranger {
+		return
+	}
+	for _, was := range last.audience() {
+		if !slices.ContainsFunc(t.audience(), func(id Identity) bool { return id.Peer == was.Peer }) {
+			m.cfg.Transport.Forget(was.Peer)
 		}
 	}
 }

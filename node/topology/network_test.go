@@ -47,6 +47,8 @@ type port struct {
 
 	mu   sync.Mutex
 	live map[*transport.Call]bool
+
+	forgotten []transport.Address
 }
 
 func (n *network) open(a transport.Address) *port {
@@ -166,7 +168,11 @@ func (p *port) Health(to transport.Address) transport.Health {
 	return transport.Health{Connected: peer != nil && !silent}
 }
 
-func (p *port) Forget(transport.Address) {}
+func (p *port) Forget(to transport.Address) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forgotten = append(p.forgotten, to)
+}
 
 func (p *port) Run(ctx context.Context) error {
 	<-ctx.Done()

@@ -107,8 +107,11 @@ func (m *Manager) Clear(ctx context.Context) (version.Generation, error) {
 // Purge makes the removal of a list of tombstones, which all members reported at the expected epoch, a step of the topology (G1, G2).
 // ErrEpoch, ErrVacant, ErrUnsettled: not now, collect again later.
 func (m *Manager) Purge(ctx context.Context, list uint64, expected version.Epoch) error {
-	_, err := m.propose(ctx, &request{Purpose: toPurge, List: list, Epoch: expected})
-	return err
+	r, err := m.propose(ctx, &request{Purpose: toPurge, List: list, Epoch: expected})
+	if err != nil {
+		return err
+	}
+	return m.awaitAdopted(ctx, r.Epoch)
 }
 
 // Rebuilt reports that this process, pending or joining, has copied what RebuildNeed asked for at the given topology. It returns when

@@ -46,14 +46,6 @@ func storm(w *world, r *rand.Rand) {
 		nodes[name] = w.start(name, seeds(first...))
 	}
 	down := map[string]bool{}
-	over := func(p *process) bool {
-		select {
-		case <-p.ended:
-			return true
-		default:
-			return false
-		}
-	}
 	// settle the founding before anything dies: until then there is nothing to lose
 	w.until("founded", 60*time.Second, func() bool {
 		for _, p := range nodes {
@@ -84,7 +76,7 @@ func storm(w *world, r *rand.Rand) {
 		}
 		size &= 255 // of the newest epoch
 		for _, q := range nodes {
-			if !over(q) && q.m.Status().State != string(StateActive) {
+			if !q.over() && q.m.Status().State != string(StateActive) {
 				vacant++
 			}
 		}
@@ -135,7 +127,7 @@ func storm(w *world, r *rand.Rand) {
 	w.until("calm after the storm", 120*time.Second, func() bool {
 		var all []*process
 		for name, p := range nodes {
-			if over(p) { // has left, or was given up: a new life enters by its seeds
+			if p.over() { // has left, or was given up: a new life enters by its seeds
 				nodes[name] = w.start(name, seeds(first...))
 				return false
 			}

@@ -70,12 +70,19 @@ func (m *Manager) submit(ctx context.Context, r *request, d *directory) (respons
 			m.Handover(a.Topology)
 			return a, a.err()
 		}
-		if !sleep(ctx, m.cfg.Every/4) {
+		m.mu.Lock()
+		over := m.over
+		m.mu.Unlock()
+		if over || !sleep(ctx, m.cfg.Every/4) {
 			outcome := kv.None
 			if open {
 				outcome = kv.Unknown
 			}
-			return response{}, &kv.Unavailable{Outcome: outcome, Reason: reason, Err: ctx.Err()}
+			err := ctx.Err()
+			if over {
+				err = ErrOver
+			}
+			return response{}, &kv.Unavailable{Outcome: outcome, Reason: reason, Err: err}
 		}
 	}
 }

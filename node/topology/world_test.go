@@ -181,6 +181,16 @@ func (p *process) crash() {
 	p.driving.Wait()
 }
 
+// over reports whether the life has ended.
+func (p *process) over() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Adopt checks what a host may rely on (E1, E2).
 func (p *process) Adopt(t *Topology) {
 	p.mu.Lock()
@@ -312,7 +322,7 @@ func (w *world) agree(limit time.Duration, all ...*process) *Topology {
 		}
 		for _, p := range all {
 			o := p.m.Current()
-			if o == nil || o.Cluster != t.Cluster || o.Epoch != t.Epoch {
+			if o == nil || o.Cluster != t.Cluster || o.Epoch != t.Epoch || p.m.newest() != o {
 				return false
 			}
 			if role, _ := t.Role(p.id.Boot); role != Active {
