@@ -379,7 +379,7 @@ func (x *fakeNode) reach(ctx context.Context, op string, at version.Epoch, to Me
 		case !y.self.Active && op != "push":
 			return nil, errors.New("not active")
 		}
-		return y, nil
+		return &fakeNode{self: y.self, store: y.store, driver: y.driver}, nil // as it is now: it may be restarted
 	}
 	return nil, errors.New("no such member")
 }

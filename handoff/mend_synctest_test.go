@@ -82,6 +82,7 @@ func TestAReplayThatFailsIsRepeated(t *testing.T) {
 		time.Sleep(3 * time.Millisecond)
 		m.step()
 		eventually(t, 10*time.Second, "c is equal", func() bool { return m.equal(a, c) })
+		m.stop()
 		if pushes < 5 {
 			t.Errorf("%d pushes: the failures were not met", pushes)
 		}
@@ -211,13 +212,13 @@ func TestNothingCrossesAnEpoch(t *testing.T) {
 			}
 			a.run(t)
 			time.Sleep(3 * time.Second)
+			m.stop()
 			if !stepped {
 				t.Fatalf("%s never came", op)
 			}
 			if a.store.len()+b.store.len() != 0 {
 				t.Errorf("a value came back from before the purge, by way of %s", op)
 			}
-			m.stop()
 		}
 	})
 }

@@ -53,7 +53,10 @@ func TestTombstonesThatAllHoldArePurged(t *testing.T) {
 		if !m.equal(m.nodes...) || m.nodes[0].store.len() != 100 {
 			t.Errorf("%d keys left", m.nodes[0].store.len())
 		}
-		if steps := m.epoch - epoch; steps < 5 || steps > 8 {
+		m.mu.Lock()
+		now := m.epoch
+		m.mu.Unlock()
+		if steps := now - epoch; steps < 5 || steps > 8 {
 			t.Errorf("%d steps for 1000 tombstones in lists of 200", steps)
 		}
 		for _, x := range m.nodes {
@@ -66,9 +69,9 @@ func TestTombstonesThatAllHoldArePurged(t *testing.T) {
 				t.Errorf("%s proposes although %s does", x.self.Name, m.nodes[0].self.Name)
 			}
 		}
-		was := m.epoch
 		time.Sleep(10 * time.Second)
-		if m.epoch != was {
+		m.stop()
+		if m.epoch != now {
 			t.Error("the topology moves although there is nothing to purge")
 		}
 	})
@@ -103,6 +106,7 @@ func TestATombstoneThatOneMissedStays(t *testing.T) {
 				}
 				m.runAll(t)
 				eventually(t, 60*time.Second, "the tombstone is gone", func() bool { return m.tombstones() == 0 })
+				m.stop()
 				if refused == 0 || m.nodes[0].driver.Stats().Refused == 0 {
 					t.Errorf("nobody refused")
 				}
@@ -240,9 +244,11 @@ func TestChecksGoRound(t *testing.T) {
 		x := m.nodes[0]
 		x.run(t)
 		time.Sleep(17500 * time.Millisecond)
+		x.store.mu.Lock()
 		if n := len(x.store.checks); n != 17 || x.store.checks[15] != 15<<60 || x.store.checks[16] != keyspace.Rank(0) {
 			t.Errorf("%d checks: %x", n, x.store.checks)
 		}
+		x.store.mu.Unlock()
 		if s := x.driver.Stats(); s.Drift != 0 || s.Checked != 17 {
 			t.Errorf("%+v", s)
 		}

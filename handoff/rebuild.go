@@ -50,9 +50,9 @@ func (d *Driver) rebuild(ctx context.Context, v *View) {
 				break
 			}
 			running++
-			at := v
+			at, need := v, p.need
 			go func() {
-				err := d.merge(tasks, at, t, progress, p.need)
+				err := d.merge(tasks, at, t, progress, need)
 				ends <- outcome{t, err, superseded(at)}
 			}()
 		}

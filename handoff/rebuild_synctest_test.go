@@ -38,6 +38,7 @@ func TestRebuildCopiesFromOwnersAndComparesWithOthers(t *testing.T) {
 		m.restart(t, c, nil)
 		c.run(t)
 		eventually(t, 10*time.Second, "c is active", func() bool { return c.Current().Self.Active })
+		m.stop()
 		for _, key := range []string{"only-a", "only-b"} {
 			if !func() bool { r := c.store.get(key); return r.Live() }() {
 				t.Errorf("%s is lost", key)
@@ -134,6 +135,7 @@ func TestRebuildStartsOver(t *testing.T) {
 				}
 				change(t, m)
 				eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+				m.stop()
 				if last.basis.Epoch <= before {
 					t.Errorf("the rebuild was reported on the basis of epoch %d, whose copies are outdated", last.basis.Epoch)
 				}
@@ -163,6 +165,7 @@ func TestRebuildGoesOnAcrossEpochs(t *testing.T) {
 			m.step()
 		}
 		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+		m.stop()
 		if s := last.driver.Stats(); s.StartOvers != 0 || last.basis.Epoch != basis {
 			t.Errorf("%d times started over, basis %d; want none, %d", s.StartOvers, last.basis.Epoch, basis)
 		}
