@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -89,6 +90,9 @@ func (l *life) run(ctx context.Context) {
 		l.log.Warn("the node is no longer part of a cluster", zap.Error(l.err))
 	}
 	close(l.over)
+	if errors.Is(l.err, topology.ErrForgotten) || errors.Is(l.err, topology.ErrAbandoned) {
+		l.node.startOver(l)
+	}
 }
 
 // end stops the life and frees its memory.

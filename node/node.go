@@ -109,6 +109,22 @@ func (n *Node) begin(l *life) {
 	})
 }
 
+// startOver gives a node with seeds another life when the cluster that it was about to enter does not go on with it.
+func (n *Node) startOver(l *life) {
+	if len(n.cfg.Seeds) == 0 || n.life.Load() != l {
+		return // the join of a node without seeds has its own end
+	}
+	next, err := n.newLife(topology.Config{Seeds: n.cfg.Seeds})
+	if err != nil {
+		n.log.Error("the node cannot start over", zap.Error(err))
+		return
+	}
+	l.cancel()
+	if n.life.CompareAndSwap(l, next) {
+		n.begin(next)
+	}
+}
+
 // random returns a new source of random numbers that nobody shares.
 func (n *Node) random() *rand.Rand {
 	n.seeds.Lock()

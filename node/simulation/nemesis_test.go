@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -14,6 +15,8 @@ type nemesis struct {
 	resize bool // joins and leaves between 3 and 5
 	log    []string
 	spare  int // names of joiners
+
+	under sync.WaitGroup // faults and changes that have not ended
 }
 
 func (n *nemesis) note(format string, args ...any) {
@@ -50,6 +53,7 @@ func (n *nemesis) run(until time.Time) {
 		}
 	}
 	n.c.net.HealAll()
+	n.under.Wait()
 }
 
 // crash kills a node and boots it again, sometimes twice in a row; only while so many others are whole that nothing may be lost.
@@ -76,11 +80,11 @@ func (n *nemesis) pause(p *process) {
 	n.note("pause %s for %v", p.name, d)
 	n.c.net.Pause(address(p.name))
 	p.paused = true
-	go func() {
+	n.under.Go(func() {
 		time.Sleep(d)
 		p.paused = false
 		n.c.net.Resume(address(p.name))
-	}()
+	})
 }
 
 func (n *nemesis) isolate(p *process) {
@@ -103,10 +107,10 @@ func (n *nemesis) cut(from, to *process, d time.Duration) {
 		return
 	}
 	n.c.net.Cut(address(from.name), address(to.name))
-	go func() {
+	n.under.Go(func() {
 		time.Sleep(d)
 		n.c.net.Heal(address(from.name), address(to.name))
-	}()
+	})
 }
 
 // change starts a join or a leave; its answer is not waited for.
@@ -121,21 +125,21 @@ func (n *nemesis) change() {
 		via := s.Members[n.r.IntN(len(s.Members))].Name
 		n.note("join of %s by %s", name, via)
 		p := n.c.start(name, nil)
-		go func() {
+		n.under.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
 			_ = p.node.Join(ctx, string(address(via)))
-		}()
+		})
 		return
 	}
 	leaver := s.Members[n.r.IntN(len(s.Members))].Name
 	n.note("leave of %s", leaver)
 	if p := n.c.get(n.anyName()); p != nil {
-		go func() {
+		n.under.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			_, _ = p.node.Leave(ctx, leaver, false)
-		}()
+		})
 	}
 }
 

@@ -12,6 +12,8 @@ var (
 	ErrReplaced = errors.New("topology: a newer process has taken over this node's slot; stop one of the two")
 	// ErrAbandoned: the cluster gave up waiting for this joining node. A new life may try again.
 	ErrAbandoned = errors.New("topology: the cluster has given this join up; join again")
+	// ErrForgotten: no seed remembers the cluster that was asked for admission. A new life may found another.
+	ErrForgotten = errors.New("topology: the cluster that this node asked for admission is gone")
 	// ErrTwoClusters: the seeds do not belong together.
 	ErrTwoClusters = errors.New("topology: the seeds belong to different clusters; name those of one")
 	// ErrOver: this life has ended.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"viakv/api/kv"
 	"viakv/node/transport"
@@ -78,11 +79,17 @@ func assess(self Identity, seen []sighting) survey {
 
 // findSeeds founds a cluster with the seeds, or enters theirs.
 func (m *Manager) findSeeds(ctx context.Context) error {
+	remembered := time.Now()
 	for ctx.Err() == nil {
 		changed := m.changed.wait()
 		bound := m.promise(nil)
 		seen := m.askSeeds(ctx)
 		v := assess(m.self, seen)
+		if !m.forgotten(seen) {
+			remembered = time.Now()
+		} else if time.Since(remembered) > m.cfg.Patience {
+			return ErrForgotten
+		}
 		m.note(v)
 		m.release(bound, seen, v)
 		var err error
@@ -109,6 +116,21 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 		m.pause(ctx, changed)
 	}
 	return ctx.Err()
+}
+
+// forgotten reports whether this process has asked a cluster for admission that no seed remembers any more: all of them answer, and
+// none is a member of anything. The request may still be agreed on by somebody who is no seed, so this process must not found a cluster
+// under the boot id that it asked with.
+func (m *Manager) forgotten(seen []sighting) bool {
+	m.mu.Lock()
+	entering := m.entering
+	m.mu.Unlock()
+	for i := range seen {
+		if seen[i].err != nil || seen[i].Topology != nil {
+			return false
+		}
+	}
+	return entering
 }
 
 // askSeeds asks all seeds at once.
