@@ -71,12 +71,6 @@ func encodeDigest(d storage.Digest) (out [32]byte) {
 	return out
 }
 
-// decodeDigest is the reverse of encodeDigest.
-func decodeDigest(b [32]byte) storage.Digest {
-	u := func(i int) uint64 { return binary.LittleEndian.Uint64(b[8*i:]) }
-	return storage.Digest{Records: u(0), Tombstones: u(1), Sum: [2]uint64{u(2), u(3)}}
-}
-
 func (s handoffStore) Page(at version.Epoch, r keyspace.Range, max int, p *handoff.Page) error {
 	store, err := s.at(at)
 	if err != nil {

@@ -218,7 +218,7 @@ func (nd *node) deliver(v *View, c *Call) {
 				c.Status = Nack
 			}
 		case Remove:
-			switch e := nd.m.nodes[c.Member].RemoveHere(nil, key, kv.Options{R: c.R, W: c.W, Deadline: c.Deadline}); {
+			switch e := nd.m.nodes[c.Member].RemoveHere(bg, key, kv.Options{R: c.R, W: c.W, Deadline: c.Deadline}); {
 			case errors.Is(e, kv.ErrMissing):
 				c.Status = Missing
 			case e != nil:

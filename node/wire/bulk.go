@@ -151,11 +151,11 @@ func AppendKeyed(dst, key []byte, r *version.Record) []byte {
 	return appendRecord(appendBytes(dst, key), r)
 }
 
-// Records is a list of records as it travels in the answers to Copy and Fetch, and in Push:
+// AppendRecords begins a list of records as it travels in the answers to Copy and Fetch, and in Push:
 //
 //	next (8) | (key | metadata | value)*
 //
-// It ends with the message: whoever fills it need not know beforehand how much fits.
+// AppendKeyed adds to it. It ends with the message: whoever fills it need not know beforehand how much fits.
 func AppendRecords(dst []byte, next keyspace.Rank) []byte {
 	return binary.LittleEndian.AppendUint64(dst, uint64(next))
 }

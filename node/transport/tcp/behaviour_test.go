@@ -206,7 +206,7 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 			return
 		}
 		defer func() { _ = conn.Close() }()
-		if _, err := welcome(conn, "hole", time.Second); err != nil {
+		if err := welcome(conn, "hole", time.Second); err != nil {
 			t.Error(err)
 		}
 		_, _ = io.Copy(io.Discard, conn)
@@ -277,7 +277,7 @@ func FuzzServer(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer func() { _ = conn.Close() }()
-		if _, err := greet(conn, hello{version: version, name: "fuzz"}, 5*time.Second); err != nil {
+		if err := greet(conn, hello{version: version, name: "fuzz"}, 5*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = conn.Write(b)

@@ -60,31 +60,30 @@ func readHello(conn net.Conn) (h hello, err error) {
 }
 
 // greet exchanges hellos as the dialler.
-func greet(conn net.Conn, me hello, within time.Duration) (hello, error) {
+func greet(conn net.Conn, me hello, within time.Duration) error {
 	if err := conn.SetDeadline(time.Now().Add(within)); err != nil {
-		return hello{}, err
+		return err
 	}
 	if err := writeHello(conn, me); err != nil {
-		return hello{}, err
+		return err
 	}
-	h, err := readHello(conn)
-	if err != nil {
-		return h, err
+	if _, err := readHello(conn); err != nil {
+		return err
 	}
-	return h, conn.SetDeadline(time.Time{})
+	return conn.SetDeadline(time.Time{})
 }
 
 // welcome exchanges hellos as the listener.
-func welcome(conn net.Conn, name string, within time.Duration) (hello, error) {
+func welcome(conn net.Conn, name string, within time.Duration) error {
 	if err := conn.SetDeadline(time.Now().Add(within)); err != nil {
-		return hello{}, err
+		return err
 	}
 	h, err := readHello(conn)
 	if err != nil && errors.Is(err, errNotViakv) {
-		return h, err
+		return err
 	}
 	if e := writeHello(conn, hello{version: version, class: h.class, name: name}); e != nil || err != nil {
-		return h, errors.Join(err, e)
+		return errors.Join(err, e)
 	}
-	return h, conn.SetDeadline(time.Time{})
+	return conn.SetDeadline(time.Time{})
 }

@@ -56,7 +56,7 @@ func (t *Transport) serve(ctx context.Context, conn net.Conn) {
 		}
 		conn = tc
 	}
-	if _, err := welcome(conn, t.cfg.Name, t.cfg.DialTimeout); err != nil {
+	if err := welcome(conn, t.cfg.Name, t.cfg.DialTimeout); err != nil {
 		t.complain(conn, err)
 		return
 	}

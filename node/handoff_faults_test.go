@@ -1,0 +1,128 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// After any faults, one at a time, all members hold the same within seconds, and what was acknowledged is there: set keys with their
+// last values, removed keys without.
+func TestMembersAreEqualAgainAfterFaults(t *testing.T) {
+	for seed := range uint64(seeds()) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			inMesh(t, 3, func(m *mesh) {
+				r := rand.New(rand.NewPCG(seed, 11))
+				w := &writer{m: m, random: r, last: map[string]string{}, open: map[string]bool{}}
+				for range 6 {
+					w.write(40, 0, 1, 2)
+					f := faults[r.IntN(len(faults))]
+					victim := r.IntN(3)
+					f.begin(m, victim)
+					others := []int{(victim + 1) % 3, (victim + 2) % 3}
+					w.write(40, others...)
+					time.Sleep(time.Duration(r.IntN(8)) * time.Second)
+					w.write(20, others...)
+					f.end(m, victim)
+					m.until(30*time.Second, f.name+" is over", func() bool { return m.ready(0)() && m.ready(1)() && m.ready(2)() })
+					m.until(10*time.Second, "all are equal after: "+f.name, m.equal(0, 1, 2))
+					w.check()
+				}
+				m.until(60*time.Second, "the tombstones are gone", func() bool { return m.nodes[0].Status().Tombstones == 0 })
+				w.check()
+				if m.nodes[1].Status().Purge == 0 {
+					t.Error("nothing was purged: the run shows less than it means to")
+				}
+			})
+		})
+	}
+}
+
+// seeds is how many runs there are: VIAKV_TEST_SEEDS, or a few.
+func seeds() int {
+	if n, err := strconv.Atoi(os.Getenv("VIAKV_TEST_SEEDS")); err == nil {
+		return n
+	}
+	return 4
+}
+
+// fault is something that happens to one node.
+type fault struct {
+	name       string
+	begin, end func(m *mesh, i int)
+}
+
+var faults = []fault{
+	{"a cut", func(m *mesh, i int) { m.isolate(i, true) }, func(m *mesh, i int) { m.isolate(i, false) }},
+	{"a one-way cut", func(m *mesh, i int) {
+		m.net.Cut(m.address((i+1)%3), m.address(i))
+	}, func(m *mesh, i int) {
+		m.net.Heal(m.address((i+1)%3), m.address(i))
+	}},
+	{"a pause", func(m *mesh, i int) { m.net.Pause(m.address(i)) }, func(m *mesh, i int) { m.net.Resume(m.address(i)) }},
+	{"a crash", func(m *mesh, i int) { m.kill(i) }, func(m *mesh, i int) { m.start(i, m.seeds(3)) }},
+	{"a crash in mid-rebuild", func(m *mesh, i int) {
+		m.kill(i)
+		m.start(i, m.seeds(3))
+		time.Sleep(150 * time.Millisecond)
+		m.kill(i)
+	}, func(m *mesh, i int) { m.start(i, m.seeds(3)) }},
+}
+
+// writer writes keys one after another and remembers what must be there.
+type writer struct {
+	m      *mesh
+	random *rand.Rand
+	last   map[string]string // the value; empty: removed
+	open   map[string]bool   // keys with a write of unknown outcome: it may take effect at any later time
+	n      int
+}
+
+func (w *writer) write(n int, nodes ...int) {
+	for range n {
+		w.n++
+		k, at := key(w.random.IntN(150)), nodes[w.random.IntN(len(nodes))]
+		o := kv.Options{Deadline: time.Now().Add(500 * time.Millisecond)}
+		value := ""
+		var err error
+		if w.random.IntN(3) == 0 {
+			if err = w.m.nodes[at].Remove(context.Background(), []byte(k), o); errors.Is(err, kv.ErrMissing) {
+				err = nil
+			}
+		} else {
+			value = fmt.Sprint("value ", w.n)
+			_, err = w.m.nodes[at].Set(context.Background(), []byte(k), []byte(value), o)
+		}
+		var u *kv.Unavailable
+		switch {
+		case err == nil:
+			w.last[k] = value
+		case errors.As(err, &u) && u.Outcome == kv.None: // as before
+		default:
+			w.open[k] = true
+		}
+	}
+}
+
+func (w *writer) check() {
+	w.m.t.Helper()
+	for k, value := range w.last {
+		if w.open[k] {
+			continue
+		}
+		for i := range 3 {
+			if value == "" {
+				w.m.missing(i, k)
+			} else {
+				w.m.wants(i, k, value)
+			}
+		}
+	}
+}
