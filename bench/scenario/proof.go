@@ -2,13 +2,79 @@ package scenario
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"time"
 
+	"viakv/api/client"
+	"viakv/bench/check"
+	"viakv/bench/outcome"
 	"viakv/bench/report"
 )
 
-func (u *setup) check(context.Context, *report.Report) error { return errors.New("soon") }
+// perKey is how long the search of one key's history may take.
+const perKey = time.Minute
 
-func runChaos(context.Context, Spec, Tools, Events) (*report.Report, error) {
-	return nil, errors.New("soon")
+func (u *setup) check(ctx context.Context, r *report.Report) error {
+	endpoints, closeAll, err := u.endpoints()
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	u.events.log("recording for %v", time.Duration(u.Duration))
+	h := check.Record(ctx, u.recording(endpoints, u.events))
+	end := h.Elapsed()
+	if failed := h.Audit(ctx, endpoints, func(done, total uint64) { u.events.progress("audit", done, total) }); failed > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d reads of the audit failed", failed))
+	}
+	r.Check = h.Check(ctx, perKey, func(done, total uint64) { u.events.progress("search", done, total) })
+	r.Check.Clients, r.Check.Seconds = u.Clients, end.Seconds()
+	judgeCheck(r, r.Check)
+	return nil
+}
+
+func judgeCheck(r *report.Report, c *outcome.Check) {
+	switch {
+	case len(c.Violations) > 0:
+		r.Fail("not linearizable: %d keys have histories that no register explains", len(c.Violations))
+	case c.Undecided > 0:
+		r.Fail("%d keys undecided: fewer clients or more active keys make the search shorter", c.Undecided)
+	case c.Operations == c.Unknown || c.Legal == 0:
+		r.Fail("there is nothing to judge: no operation was answered")
+	}
+}
+
+// recording is what the clients of a check do.
+func (s *Spec) recording(endpoints []check.Endpoint, events Events) check.Config {
+	return check.Config{
+		Endpoints: endpoints, Clients: s.Clients, ActiveKeys: s.ActiveKeys, OpsPerKey: s.OpsPerKey, Duration: time.Duration(s.Duration),
+		ClearEvery: time.Duration(s.ClearEvery), ScanEvery: time.Duration(s.ScanEvery), Seed: s.Seed,
+		Prefix: fmt.Sprintf("check-%x-", time.Now().UnixMilli()),
+		OnTick: func(t check.Tick) {
+			events.log("%4.0fs  %6d answered  %5d refused  %4d open", t.Elapsed.Seconds(), t.Good, t.Refused, t.Open)
+		},
+	}
+}
+
+// endpoints makes a client of each target.
+func (u *setup) endpoints() (out []check.Endpoint, closeAll func(), err error) {
+	options, err := u.options()
+	if err != nil {
+		return nil, nil, err
+	}
+	closeAll = func() {
+		for _, e := range out {
+			e.Client.Close()
+		}
+	}
+	for _, t := range u.Targets {
+		config := u.config
+		config.Endpoints = []string{t}
+		c, err := client.New(config)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		out = append(out, check.Endpoint{Name: t, Client: c.With(options)})
+	}
+	return out, closeAll, nil
 }

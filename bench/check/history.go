@@ -1,0 +1,108 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// History is what was asked and answered. Safe for concurrent use.
+type History struct {
+	start time.Time
+
+	mu     sync.Mutex
+	keys   []*key
+	clears []Operation
+	scans  int
+	others []Operation // refused and those without a key, for the availability only
+}
+
+// key is one register and its operations.
+type key struct {
+	name string
+
+	mu    sync.Mutex
+	ops   []Operation
+	open  int
+	taken int // operations begun
+}
+
+func newHistory() *History { return &History{start: time.Now()} }
+
+func (h *History) now() time.Duration { return time.Since(h.start) }
+
+// Elapsed since the start.
+func (h *History) Elapsed() time.Duration { return h.now() }
+
+func (h *History) newKey(name string) *key {
+	k := &key{name: name}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keys = append(h.keys, k)
+	return k
+}
+
+// allKeys returns the keys so far.
+func (h *History) allKeys() []*key {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.keys)
+}
+
+// end completes an operation. Open reads say nothing and are left out, as is what was refused.
+func (h *History) end(k *key, o Operation, r Result, v Value) {
+	o.Result, o.Return = r, h.now()
+	if o.Kind == Get || o.Kind == Has || o.Kind == Scanned {
+		o.Value = v
+	}
+	ended := o
+	if r == Open {
+		o.Return = forever
+	}
+	switch {
+	case r == Refused || r == Open && !o.Kind.mutates():
+		h.mu.Lock()
+		h.others = append(h.others, ended)
+		h.mu.Unlock()
+	case o.Kind == Clear:
+		h.mu.Lock()
+		h.clears = append(h.clears, o)
+		h.mu.Unlock()
+	default:
+		k.mu.Lock()
+		k.ops = append(k.ops, o)
+		if r == Open {
+			k.open++
+		}
+		k.mu.Unlock()
+	}
+}
+
+// sequence returns the operations of a key, with the clears that overlap its life, by invocation.
+func (h *History) sequence(k *key) []Operation {
+	k.mu.Lock()
+	ops := slices.Clone(k.ops)
+	k.mu.Unlock()
+	if len(ops) == 0 {
+		return nil
+	}
+	first, last := ops[0].Call, ops[0].Call
+	for _, o := range ops {
+		first = min(first, o.Call)
+		if o.Return != forever {
+			last = max(last, o.Return)
+		}
+		last = max(last, o.Call)
+	}
+	h.mu.Lock()
+	for _, c := range h.clears {
+		// One that ended before the first operation found the key absent; one that began after the last answer was seen by nobody.
+		if c.Return >= first && c.Call <= last {
+			ops = append(ops, c)
+		}
+	}
+	h.mu.Unlock()
+	slices.SortFunc(ops, func(a, b Operation) int { return cmp.Or(cmp.Compare(a.Call, b.Call), cmp.Compare(a.Return, b.Return)) })
+	return ops
+}

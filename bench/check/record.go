@@ -1,0 +1,280 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"viakv/api/client"
+	"viakv/api/kv"
+)
+
+// Endpoint is one node, or a balancer, that clients talk to.
+type Endpoint struct {
+	Name   string
+	Client *client.Client // of this endpoint alone: where a request went must be known
+}
+
+// Config of a recording.
+type Config struct {
+	Endpoints  []Endpoint
+	Clients    int
+	ActiveKeys int
+	OpsPerKey  int
+	Duration   time.Duration
+	ClearEvery time.Duration // zero: never
+	ScanEvery  time.Duration // zero: never
+	Seed       uint64
+	Prefix     string // of the keys; must be new to the cluster
+	// Pace is the mean time between a client's operations. Zero: 2 ms. The check, not the cluster, is what limits it.
+	Pace time.Duration
+	// OnTick is called once a second with what was answered in it. Nil: nobody looks.
+	OnTick func(Tick)
+}
+
+// Tick is one second of a recording.
+type Tick struct {
+	Elapsed             time.Duration
+	Good, Refused, Open int64
+}
+
+const (
+	maxOpen     = 8                     // outcomes left open before a key is replaced
+	coolOff     = 20 * time.Millisecond // after a refusal: a node that is down answers at once
+	avoidFor    = 500 * time.Millisecond
+	avoidChance = 0.8
+	defaultPace = 2 * time.Millisecond
+)
+
+// recording is a History being made.
+type recording struct {
+	Config
+	*History
+	values atomic.Int32
+	named  atomic.Int64
+
+	good, refused, open atomic.Int64
+
+	mu     sync.Mutex
+	active []*key
+}
+
+// Record runs the clients until the time is over or ctx ends.
+func Record(ctx context.Context, c Config) *History {
+	if c.Pace == 0 {
+		c.Pace = defaultPace
+	}
+	r := &recording{Config: c, History: newHistory()}
+	for range c.ActiveKeys {
+		r.active = append(r.active, r.fresh())
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Duration)
+	defer cancel()
+	var working sync.WaitGroup
+	for i := range c.Clients {
+		working.Go(func() { r.client(ctx, i) })
+	}
+	if c.ClearEvery > 0 {
+		working.Go(func() { r.every(ctx, c.ClearEvery, r.clear) })
+	}
+	if c.ScanEvery > 0 {
+		working.Go(func() { r.every(ctx, c.ScanEvery, r.scan) })
+	}
+	if c.OnTick != nil {
+		working.Go(func() { r.tick(ctx) })
+	}
+	working.Wait()
+	return r.History
+}
+
+func (r *recording) fresh() *key {
+	return r.newKey(r.Prefix + strconv.FormatInt(r.named.Add(1), 10))
+}
+
+// take returns a random active key for one operation, and replaces it when it has had enough.
+func (r *recording) take(random *rand.Rand) *key {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := random.IntN(len(r.active))
+	k := r.active[i]
+	k.mu.Lock()
+	k.taken++
+	spent := k.taken > r.OpsPerKey || k.open >= maxOpen
+	k.mu.Unlock()
+	if spent {
+		k = r.fresh()
+		r.active[i] = k
+	}
+	return k
+}
+
+// client asks one thing after the other.
+func (r *recording) client(ctx context.Context, id int) {
+	random := rand.New(rand.NewPCG(r.Seed, uint64(id)))
+	avoid := make([]time.Time, len(r.Endpoints))
+	for ctx.Err() == nil {
+		at := random.IntN(len(r.Endpoints))
+		for tries := 0; tries < len(r.Endpoints) && time.Now().Before(avoid[at]) && random.Float64() < avoidChance; tries++ {
+			at = (at + 1) % len(r.Endpoints)
+		}
+		result := r.operate(ctx, id, at, r.take(random), random)
+		pause := time.Duration(random.ExpFloat64() * float64(r.Pace))
+		if result == Open || result == Refused {
+			avoid[at] = time.Now().Add(avoidFor)
+			pause += coolOff
+		}
+		sleep(ctx, pause)
+	}
+}
+
+// operate does one operation. Its own time-out is the client's; the end of the recording does not cut it off, since an operation that is cut stays
+// open and makes the check harder.
+func (r *recording) operate(ctx context.Context, id, at int, k *key, random *rand.Rand) Result {
+	ctx = context.WithoutCancel(ctx)
+	c := r.Endpoints[at].Client
+	o := Operation{Client: id, Endpoint: at}
+	var (
+		err  error
+		read Value
+	)
+	switch n := random.IntN(100); {
+	case n < 40:
+		o.Kind, o.Call = Get, r.now()
+		var text string
+		if text, err = c.Get(ctx, k.name); err == nil {
+			read = parse(k, text)
+		}
+	case n < 50:
+		o.Kind, o.Call = Has, r.now()
+		var has bool
+		if has, err = c.Has(ctx, k.name); err == nil && !has {
+			err = client.ErrMissing
+		}
+	case n < 85:
+		o.Kind, o.Value, o.Call = Set, Value(r.values.Add(1)), r.now()
+		_, err = c.Set(ctx, k.name, format(k, o.Value))
+	default:
+		o.Kind, o.Call = Remove, r.now()
+		err = c.Remove(ctx, k.name)
+	}
+	result := resultOf(o.Kind, err)
+	r.end(k, o, result, read)
+	r.count(result)
+	return result
+}
+
+func (r *recording) count(result Result) {
+	switch result {
+	case Refused:
+		r.refused.Add(1)
+	case Open:
+		r.open.Add(1)
+	default:
+		r.good.Add(1)
+	}
+}
+
+// resultOf says what an error means for the history.
+func resultOf(kind Kind, err error) Result {
+	if err == nil {
+		return Done
+	}
+	if errors.Is(err, client.ErrMissing) && kind != Set && kind != Clear {
+		return Missing
+	}
+	var e *client.Error
+	if errors.As(err, &e) && e.Outcome == kv.None && kind.mutates() {
+		return Refused
+	}
+	return Open
+}
+
+// format makes a value that names its key, so that one which turns up at another key is seen.
+func format(k *key, v Value) string { return fmt.Sprintf("%s=%d", k.name, v) }
+
+func parse(k *key, text string) Value {
+	digits, ours := strings.CutPrefix(text, k.name+"=")
+	n, err := strconv.ParseInt(digits, 10, 32)
+	if !ours || err != nil || n <= 0 {
+		return Foreign
+	}
+	return Value(n)
+}
+
+// other clients' ids, for the report.
+const (
+	clearer = 1000
+	scanner = 1001
+	auditor = 1002
+)
+
+func (r *recording) every(ctx context.Context, d time.Duration, do func(context.Context, *rand.Rand)) {
+	random := rand.New(rand.NewPCG(r.Seed, uint64(d)))
+	for sleep(ctx, d/2+time.Duration(random.Int64N(int64(d)))) {
+		do(context.WithoutCancel(ctx), random)
+	}
+}
+
+func (r *recording) clear(ctx context.Context, random *rand.Rand) {
+	at := random.IntN(len(r.Endpoints))
+	o := Operation{Client: clearer, Endpoint: at, Kind: Clear, Call: r.now()}
+	result := resultOf(Clear, r.Endpoints[at].Client.Clear(ctx))
+	r.end(nil, o, result, 0)
+	r.count(result)
+}
+
+// scan reads the keys that are worked on. One that is active at its beginning or at its end is in the history, found or not (K5).
+func (r *recording) scan(ctx context.Context, random *rand.Rand) {
+	at := random.IntN(len(r.Endpoints))
+	watched := map[string]*key{}
+	watch := func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, k := range r.active {
+			watched[k.name] = k
+		}
+	}
+	watch()
+	o := Operation{Client: scanner, Endpoint: at, Kind: Scanned, Call: r.now()}
+	found := map[string]string{}
+	for pair, err := range r.Endpoints[at].Client.All(ctx, client.ScanOptions{Prefix: r.Prefix}) {
+		if err != nil {
+			return // cut, refused, or ended by a clear: it promised nothing
+		}
+		found[pair.Key] = pair.Value
+	}
+	watch()
+	r.History.mu.Lock()
+	r.scans++
+	r.History.mu.Unlock()
+	for name, k := range watched {
+		if text, ok := found[name]; ok {
+			r.end(k, o, Done, parse(k, text))
+		} else {
+			r.end(k, o, Missing, 0)
+		}
+	}
+}
+
+func (r *recording) tick(ctx context.Context) {
+	for sleep(ctx, time.Second) {
+		r.OnTick(Tick{Elapsed: r.now(), Good: r.good.Swap(0), Refused: r.refused.Swap(0), Open: r.open.Swap(0)})
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

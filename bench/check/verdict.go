@@ -1,0 +1,127 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"viakv/bench/outcome"
+)
+
+// shownAround is how many operations of a violation are shown before and after the first that does not fit.
+const shownAround = 15
+
+// Check decides about every key, each within the time-out (K4), and sums up.
+func (h *History) Check(ctx context.Context, timeout time.Duration, progress func(done, total uint64)) *outcome.Check {
+	began := time.Now()
+	keys := h.allKeys()
+	c := &outcome.Check{Keys: len(keys)}
+	h.mu.Lock()
+	c.Clears, c.Scans = len(h.clears), h.scans
+	for _, o := range h.others {
+		if o.Result == Refused {
+			c.Refused++
+		}
+	}
+	h.mu.Unlock()
+	var (
+		mu      sync.Mutex
+		working sync.WaitGroup
+		next    = make(chan *key)
+		done    uint64
+	)
+	for range max(runtime.GOMAXPROCS(0), 1) {
+		working.Go(func() {
+			for k := range next {
+				ops := h.sequence(k)
+				result := porcupine.Unknown
+				if ctx.Err() == nil {
+					result = porcupine.CheckOperationsTimeout(register, toPorcupine(ops), timeout)
+				}
+				var v *outcome.Violation
+				if result == porcupine.Illegal {
+					v = explain(k.name, ops)
+				}
+				mu.Lock()
+				done++
+				c.Operations += len(ops)
+				c.Unknown += k.open
+				switch result {
+				case porcupine.Ok:
+					c.Legal++
+				case porcupine.Illegal:
+					c.Violations = append(c.Violations, *v)
+				default:
+					c.Undecided++
+				}
+				if progress != nil {
+					progress(done, uint64(len(keys)))
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, k := range keys {
+		next <- k
+	}
+	close(next)
+	working.Wait()
+	slices.SortFunc(c.Violations, func(a, b outcome.Violation) int { return cmp.Compare(a.Key, b.Key) })
+	c.CheckTime = time.Since(began).Seconds()
+	return c
+}
+
+// explain finds the shortest beginning of a history that is illegal already: the answer that ends it is the one that cannot be explained by all that
+// happened before.
+func explain(name string, ops []Operation) *outcome.Violation {
+	// Cut by returns: a prefix holds what was invoked before a moment, and what was not answered by then is open.
+	var ends []time.Duration
+	for _, o := range ops {
+		if o.Return != forever {
+			ends = append(ends, o.Return)
+		}
+	}
+	slices.Sort(ends)
+	at, _ := slices.BinarySearchFunc(ends, true, func(end time.Duration, _ bool) int {
+		if porcupine.CheckOperationsTimeout(register, toPorcupine(prefix(ops, end)), 10*time.Second) == porcupine.Illegal {
+			return 0
+		}
+		return -1
+	})
+	v := &outcome.Violation{Key: name, Reason: "no order of its operations explains all answers"}
+	if at >= len(ends) {
+		at = len(ends) - 1
+	}
+	culprit := slices.IndexFunc(ops, func(o Operation) bool { return o.Return == ends[at] })
+	v.Reason = fmt.Sprintf("nothing that happened before explains: %s", ops[culprit])
+	for i := max(0, culprit-shownAround); i < min(len(ops), culprit+shownAround); i++ {
+		mark := "  "
+		if i == culprit {
+			mark = "> "
+		}
+		v.History = append(v.History, mark+ops[i].String())
+	}
+	return v
+}
+
+// prefix is the history as it was known at a moment.
+func prefix(ops []Operation, end time.Duration) []Operation {
+	var out []Operation
+	for _, o := range ops {
+		switch {
+		case o.Call > end:
+		case o.Return <= end:
+			out = append(out, o)
+		case o.Kind.mutates():
+			o.Result, o.Return = Open, forever
+			out = append(out, o)
+		}
+	}
+	return out
+}
