@@ -10,7 +10,7 @@ import (
 )
 
 // scanKeys is more than a page of any store here.
-const scanKeys = 3000
+const scanKeys = 1500
 
 func numbered(n int) map[string]string {
 	m := make(map[string]string, n)

@@ -1,0 +1,58 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/node/database/stateless"
+)
+
+// kind of a command: whether it may be re-run after its answer was lost.
+type kind bool
+
+const (
+	reads   kind = false
+	mutates kind = true
+)
+
+// lostAttempts bounds how often a read is re-run because its connection broke. The driver repeats each once by itself.
+const lostAttempts = 3
+
+// grace is left between the driver's deadline and the caller's, for the driver's own clearing up.
+const grace = 50 * time.Millisecond
+
+// attempt runs fn until it has an answer, the deadline passes, or an error is final (N4). fn runs one command and must be ready to
+// be called again.
+func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func(context.Context) error) error {
+	if deadline.IsZero() {
+		deadline = time.Now().Add(s.cfg.Timeout)
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline.Add(-min(grace, time.Until(deadline)/4)))
+	defer cancel()
+	lost := 0
+	for n := 1; ; n++ {
+		counted, sent := counting(ctx)
+		err := fn(counted)
+		if err == nil || errors.Is(err, kv.ErrMissing) || errors.Is(err, kv.ErrUnavailable) {
+			return err
+		}
+		sendings := sent.n.Load()
+		switch e := effectOf(err, sendings); {
+		case sendings == 0:
+			return s.unsent(err)
+		case e == nothing:
+			return s.unavailable(kv.None, reasonOf(err), err)
+		case e == open && k == mutates:
+			return s.unavailable(kv.Unknown, "the database's answer was lost, or it did not come from a majority", err)
+		case e == open:
+			if lost++; lost >= lostAttempts || ctx.Err() != nil {
+				return s.unavailable(kv.None, reasonOf(err), err)
+			}
+		}
+		if !stateless.Wait(ctx, n) {
+			return s.unavailable(kv.None, reasonOf(err), err)
+		}
+	}
+}

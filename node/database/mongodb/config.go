@@ -1,0 +1,121 @@
+package mongodb
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"viakv/node/database/stateless"
+)
+
+// Config of a Store.
+type Config struct {
+	// URL is mongodb://user:password@host:port,…/database?option=value, or mongodb+srv://, with the driver's options. Write concern
+	// and read preference are this package's (N2), whatever it says.
+	URL string
+	// Name of this node, shown in its status and in the server's log of connections.
+	Name string
+	// MaxConnections bounds the pool of each server. 0: the URL's maxPoolSize, or else 64.
+	MaxConnections uint64
+	// Timeout of a request without a deadline. Default 2 s.
+	Timeout time.Duration
+	// StartTimeout is how long Open waits for a database that cannot be reached yet. Default 30 s.
+	StartTimeout time.Duration
+}
+
+const (
+	defaultConnections  = 64
+	defaultTimeout      = 2 * time.Second
+	defaultStartTimeout = 30 * time.Second
+	connectTimeout      = 5 * time.Second
+	connectionIdle      = 5 * time.Minute
+)
+
+func (c Config) withDefaults() Config {
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.StartTimeout == 0 {
+		c.StartTimeout = defaultStartTimeout
+	}
+	return c
+}
+
+// target is what a URL names.
+type target struct {
+	options  *options.ClientOptions
+	database string
+	scrub    stateless.Scrubber
+}
+
+// parse reads the URL. What the driver says about one it cannot read may quote parts of a password, so none of it is passed on.
+func (c Config) parse() (target, error) {
+	malformed := errors.New("the store's URL cannot be read: want mongodb://user:password@host:port,host:port/database?option=value, or mongodb+srv://; " +
+		"in the password, write special characters as percent codes (@ is %40, / is %2F)")
+	scheme, rest, ok := strings.Cut(c.URL, "://")
+	if !ok || scheme != "mongodb" && scheme != "mongodb+srv" {
+		return target{}, malformed
+	}
+	// net/url knows no lists of hosts, so the parts are cut by hand.
+	authority, path, _ := strings.Cut(rest, "/")
+	path, query, _ := strings.Cut(path, "?")
+	var user, password string
+	if at := strings.LastIndex(authority, "@"); at >= 0 {
+		user, password, _ = strings.Cut(authority[:at], ":")
+	}
+	if plain, err := url.PathUnescape(password); err == nil {
+		password = plain
+	}
+	t := target{scrub: stateless.NewScrubber(password)}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return target{}, malformed
+	}
+	t.options = options.Client().ApplyURI(c.URL)
+	if err := t.options.Validate(); err != nil {
+		if user == "" && !strings.Contains(rest, "@") {
+			return target{}, fmt.Errorf("%w (%w)", malformed, t.scrub.Error(err))
+		}
+		return target{}, malformed
+	}
+	if t.database, err = url.PathUnescape(path); err != nil || t.database == "" || strings.ContainsAny(t.database, "/\\. \"$\x00") {
+		return target{}, errors.New("the store's URL names no database: want mongodb://user:password@host:port/database")
+	}
+
+	o := t.options
+	switch {
+	case c.MaxConnections > 0:
+		o.SetMaxPoolSize(c.MaxConnections)
+	case !hasOption(values, "maxPoolSize"):
+		o.SetMaxPoolSize(defaultConnections)
+	}
+	if !hasOption(values, "maxIdleTimeMS") {
+		o.SetMaxConnIdleTime(connectionIdle)
+	}
+	if !hasOption(values, "connectTimeoutMS") {
+		o.SetConnectTimeout(connectTimeout)
+	}
+	if !hasOption(values, "appName") {
+		o.SetAppName(strings.TrimSpace("viakv " + c.Name))
+	}
+	journaled := true
+	o.SetWriteConcern(&writeconcern.WriteConcern{W: writeconcern.WCMajority, Journal: &journaled})
+	o.SetReadPreference(readpref.Primary())
+	return t, nil
+}
+
+// hasOption looks an option up as the driver does, without regard to case.
+func hasOption(values url.Values, name string) bool {
+	for k := range values {
+		if strings.EqualFold(k, name) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,137 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"viakv/api/kv"
+)
+
+// Error codes of the server that are told apart here.
+const (
+	internalError       = 1
+	unknownError        = 8
+	hostUnreachable     = 6
+	hostNotFound        = 7
+	unauthorized        = 13
+	authFailed          = 18
+	namespaceNotFound   = 26
+	maxTimeExpired      = 50
+	writeConcernFailed  = 64
+	networkTimeout      = 89
+	shutdownInProgress  = 91
+	writeConflict       = 112
+	queryPlanKilled     = 175
+	primarySteppedDown  = 189
+	exceededTimeLimit   = 262
+	socketException     = 9001
+	notWritablePrimary  = 10107
+	duplicateKey        = 11000
+	interruptedShutdown = 11600
+	interruptedRepl     = 11602
+	notPrimary          = 13435
+)
+
+// effect says what a failed command has done.
+type effect uint8
+
+const (
+	open      effect = iota // perhaps everything, perhaps later
+	nothing                 // nothing, and trying again would fail again
+	transient               // nothing, and trying again may succeed
+)
+
+// codesOf returns the server's codes in an error, none when the error is not the server's. A write that was applied and not
+// replicated in time is reported as a write concern error: applied is true.
+func codesOf(err error) (codes []int, applied bool) {
+	var we mongo.WriteException
+	if errors.As(err, &we) {
+		for _, e := range we.WriteErrors {
+			codes = append(codes, e.Code)
+		}
+		return codes, we.WriteConcernError != nil
+	}
+	var ce mongo.CommandError
+	// The driver dresses broken connections as command errors, without a code.
+	if errors.As(err, &ce) && ce.Code != 0 && !ce.HasErrorLabel("NetworkError") {
+		codes = append(codes, int(ce.Code))
+	}
+	return codes, false
+}
+
+// effectOf classifies the error of a command that was sent so many times. Only what is certain counts as nothing (N4).
+func effectOf(err error, sent int32) effect {
+	if sent == 0 {
+		return nothing
+	}
+	codes, applied := codesOf(err)
+	if applied || len(codes) == 0 || sent > 1 && !noWrites(err) {
+		return open
+	}
+	worst := transient
+	for _, c := range codes {
+		switch c {
+		case writeConflict, duplicateKey, queryPlanKilled, notWritablePrimary, notPrimary:
+			// Refused before anything happened. A duplicate is another upsert of the same key that was first: now it is there to update.
+		case internalError, unknownError, // who knows
+			hostUnreachable, hostNotFound, networkTimeout, socketException, // a router lost its shard
+			maxTimeExpired, exceededTimeLimit, writeConcernFailed, // perhaps while waiting for the majority
+			shutdownInProgress, primarySteppedDown, interruptedShutdown, interruptedRepl:
+			return open
+		default:
+			worst = nothing
+		}
+	}
+	return worst
+}
+
+// noWrites reports the server's word that a repeated command has written nothing, neither time.
+func noWrites(err error) bool {
+	var le mongo.LabeledError
+	return errors.As(err, &le) && le.HasErrorLabel("NoWritesPerformed")
+}
+
+func hasCode(err error, code int) bool {
+	codes, _ := codesOf(err)
+	for _, c := range codes {
+		if c == code {
+			return true
+		}
+	}
+	return false
+}
+
+// reasonOf puts a refusal into words that say what to do.
+func reasonOf(err error) string {
+	switch {
+	case hasCode(err, unauthorized), hasCode(err, authFailed):
+		return "the database user has lost its rights: grant readWrite on the database"
+	case hasCode(err, writeConflict), hasCode(err, duplicateKey), hasCode(err, queryPlanKilled):
+		return "other writers of the same key were first each time until the deadline"
+	case hasCode(err, notWritablePrimary), hasCode(err, notPrimary):
+		return "the replica set has no primary now: an election is under way, or a majority is down"
+	case hasCode(err, maxTimeExpired), hasCode(err, exceededTimeLimit), mongo.IsTimeout(err):
+		return "the database did not answer in time"
+	}
+	if codes, _ := codesOf(err); len(codes) > 0 {
+		return "the database refused the command"
+	}
+	return "there is no connection to the database"
+}
+
+// unavailable is the error of a request whose command failed.
+func (s *Store) unavailable(o kv.Outcome, reason string, err error) error {
+	return &kv.Unavailable{Outcome: o, Reason: reason, Err: s.scrub.Error(err)}
+}
+
+// unsent is the error of a request of which nothing was sent.
+func (s *Store) unsent(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && s.connections.busy.Load() >= int64(s.maxConnections) {
+		return &kv.Unavailable{Outcome: kv.None, RetryAfter: time.Second,
+			Reason: "all of the node's connections to the database are busy: the database is slow, or allow more connections"}
+	}
+	return s.unavailable(kv.None, reasonOf(err), err)
+}

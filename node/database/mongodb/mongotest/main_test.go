@@ -1,0 +1,56 @@
+package mongotest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
+	"viakv/node/database/mongodb"
+)
+
+var bg = context.Background()
+
+// server is the one that most tests share, each with a database of its own.
+var server *Server
+
+func TestMain(m *testing.M) {
+	var err error
+	if server, err = Start(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := server.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+func openOn(t testing.TB, url string) *mongodb.Store {
+	t.Helper()
+	s, err := mongodb.Open(bg, mongodb.Config{URL: url, Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// eventually polls until a condition holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for until := time.Now().Add(30 * time.Second); !holds(); {
+		if time.Now().After(until) {
+			t.Fatalf("%s: not within 30 s", what)
+		}
+		time.Sleep(5 * time.Millisecond) // between polls
+	}
+}
+
+func TestConformance(t *testing.T) {
+	kvtest.Run(t, func(t *testing.T) kv.Store { return racing{openOn(t, server.URL(t))} })
+}

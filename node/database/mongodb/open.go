@@ -1,0 +1,201 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+
+	"viakv/api/kv"
+	"viakv/node/database/stateless"
+	"viakv/quorum/version"
+)
+
+const (
+	probeAge      = time.Second
+	probePatience = 2 * time.Second
+
+	stateName = "viakv_state"
+	itemsName = "viakv_items"
+
+	// schemaVersion of the documents. A later one needs a step in prepare that makes documents of this one into its own.
+	schemaVersion = 1
+)
+
+var stateFilter = bson.D{{Key: "_id", Value: "viakv"}}
+
+// stateDocument is the one in viakv_state.
+type stateDocument struct {
+	Schema     int32  `bson:"schema"`
+	Generation int64  `bson:"generation"`
+	CursorKey  []byte `bson:"cursorKey"`
+}
+
+// Open connects, makes the state document when there is none, and checks that this user may do all that requests will ask for. A
+// database that cannot be reached is waited for; one that refuses is an error at once, which says what to do.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	t, err := cfg.parse()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{cfg: cfg, scrub: t.scrub, maxConnections: *t.options.MaxPoolSize}
+	t.options.SetMonitor(commandMonitor()).SetPoolMonitor(s.connections.monitor())
+	if s.client, err = mongo.Connect(t.options); err != nil {
+		return nil, s.scrub.Error(err)
+	}
+	s.probe = stateless.NewProbe(probeAge, probePatience, s.check)
+	if err := s.prepare(ctx, t); err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.Cluster = stateless.Cluster{
+		Mode: "mongodb", Self: cfg.Name, Probe: s.probe,
+		Generation: func() version.Generation { return version.Generation(s.generation.Load()) },
+	}
+	return s, nil
+}
+
+// prepare makes the database ready, waiting for one that is still starting.
+func (s *Store) prepare(ctx context.Context, t target) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.StartTimeout)
+	defer cancel()
+	for n := 1; ; n++ {
+		err := s.prepareOnce(ctx, t)
+		if err == nil {
+			return nil
+		}
+		reason, final := diagnose(err, t)
+		if final || !stateless.Wait(ctx, n) {
+			return fmt.Errorf("%s: %w", reason, s.scrub.Error(err))
+		}
+	}
+}
+
+func (s *Store) prepareOnce(ctx context.Context, t target) error {
+	single, several, err := s.concerns(ctx, t)
+	if err != nil {
+		return err
+	}
+	db := s.client.Database(t.database)
+	s.state = db.Collection(stateName, options.Collection().SetReadConcern(single))
+	s.items = db.Collection(itemsName, options.Collection().SetReadConcern(single))
+	s.pages = db.Collection(itemsName, options.Collection().SetReadConcern(several))
+	if err := simpleCollation(ctx, db); err != nil {
+		return err
+	}
+	// Several nodes may do this at once: the first makes the document, and all then read the same.
+	_, err = s.state.UpdateOne(ctx, stateFilter, bson.D{{Key: "$setOnInsert", Value: bson.D{
+		{Key: "schema", Value: int32(schemaVersion)},
+		{Key: "generation", Value: int64(1)},
+		{Key: "cursorKey", Value: bson.Binary{Data: stateless.NewCursorKey()}},
+	}}}, upsert)
+	if err != nil && !hasCode(err, duplicateKey) {
+		return err
+	}
+	state, err := s.readState(ctx)
+	if err != nil {
+		return err
+	}
+	if state.Schema > schemaVersion {
+		return fmt.Errorf("%w: version %d, and this program knows versions up to %d; run a newer viakv", errNewerSchema, state.Schema, schemaVersion)
+	}
+	// No key is empty: this removes nothing, and fails when the user may not remove.
+	if _, err := s.items.DeleteOne(ctx, byKey(nil)); err != nil {
+		return err
+	}
+	s.saw(state.Generation)
+	s.seal = stateless.NewSeal(state.CursorKey)
+	return nil
+}
+
+var (
+	// errNewerSchema is a database that a newer program has migrated.
+	errNewerSchema = errors.New("the schema in the database is newer than this program")
+	errForeign     = errors.New("viakv_state is not viakv's: use another database")
+	errCollation   = errors.New("the collection viakv_items has a collation, under which different keys may be equal: drop it, or use another database")
+)
+
+// concerns returns the read concerns for one key and for many (N2).
+func (s *Store) concerns(ctx context.Context, t target) (single, several *readconcern.ReadConcern, err error) {
+	var hello struct {
+		SetName string `bson:"setName"`
+		Message string `bson:"msg"`
+	}
+	if err := s.client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello); err != nil {
+		return nil, nil, err
+	}
+	if hello.SetName == "" && hello.Message != "isdbgrid" {
+		return readconcern.Local(), readconcern.Local(), nil // a single server knows no other concern
+	}
+	if c := t.options.ReadConcern; c != nil && c.Level == readconcern.Majority().Level {
+		return c, c, nil
+	}
+	return readconcern.Linearizable(), readconcern.Majority(), nil
+}
+
+func simpleCollation(ctx context.Context, db *mongo.Database) error {
+	found, err := db.ListCollectionSpecifications(ctx, bson.D{{Key: "name", Value: itemsName}})
+	if err != nil {
+		return err
+	}
+	for _, c := range found {
+		if _, err := c.Options.LookupErr("collation"); err == nil {
+			return errCollation
+		}
+	}
+	return nil
+}
+
+// readState reads the state document, linearizable where items are.
+func (s *Store) readState(ctx context.Context) (stateDocument, error) {
+	var d stateDocument
+	err := s.state.FindOne(ctx, stateFilter).Decode(&d)
+	if err == nil && (d.Generation < 1 || len(d.CursorKey) != stateless.CursorKeyBytes) {
+		return d, errForeign
+	}
+	return d, err
+}
+
+// diagnose says what is wrong when a store cannot be opened, and whether waiting is pointless.
+func diagnose(err error, t target) (reason string, final bool) {
+	switch {
+	case hasCode(err, authFailed):
+		return "the database refuses the user: wrong user or password, or the URL needs authSource=", true
+	case hasCode(err, unauthorized):
+		return fmt.Sprintf("the user may not write in database %q: grant it the role readWrite", t.database), true
+	case errors.Is(err, errNewerSchema):
+		return "this program is too old for the database", true
+	case errors.Is(err, errForeign), errors.Is(err, errCollation):
+		return "the database is not usable", true
+	}
+	if codes, _ := codesOf(err); len(codes) > 0 && effectOf(err, 1) == nothing {
+		return "the database refused", true
+	}
+	return fmt.Sprintf("the database at %v cannot be reached", t.options.Hosts), false
+}
+
+// stateError turns what readState found into what a request says.
+func (s *Store) stateError(err error) error {
+	switch {
+	case errors.Is(err, mongo.ErrNoDocuments):
+		return s.unavailable(kv.None, "the database has lost the document in viakv_state: restore it, or restart the nodes to make a new one", nil)
+	case errors.Is(err, errForeign):
+		return s.unavailable(kv.None, "the database is not usable", err)
+	}
+	return err
+}
+
+// check is the probe's: a primary answers, and the store is the one that was opened.
+func (s *Store) check(ctx context.Context) error {
+	return s.attempt(ctx, time.Now().Add(probePatience), reads, func(ctx context.Context) error {
+		d, err := s.readState(ctx)
+		s.saw(d.Generation)
+		return s.stateError(err)
+	})
+}

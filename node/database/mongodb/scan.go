@@ -1,0 +1,207 @@
+package mongodb
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"viakv/api/kv"
+	"viakv/node/database/stateless"
+	"viakv/quorum/version"
+)
+
+// Documents of a page. The first is small, for a scan that wants few; 4096 of the largest pairs are 5 MB, a third of the largest reply.
+const (
+	firstPage = 512
+	fullPage  = 4096
+)
+
+// pageTimeout is what a page may take by default, unless requests may take longer still.
+const pageTimeout = 10 * time.Second
+
+// scanner walks over the documents in the order of _id, a page at a time, each a find of its own. Between pages it holds nothing on the server.
+type scanner struct {
+	store      *Store
+	deadline   time.Time // of the whole scan; zero: each page has a time-out of its own
+	values     bool
+	generation int64
+	prefix     string
+	to         string // beyond the prefix; empty: no end
+	resume     string // the last key delivered; empty: none
+	rows       int    // of the next page
+
+	first kv.Batch // read ahead by Scan, so that its errors are known before an answer begins
+	ahead bool
+	ended bool
+	last  kv.Batch // as handed out: the cursor's keys; borrowed from the caller
+	after []byte   // the key before the last batch; empty: none
+}
+
+// Scan implements kv.Store. An explicit deadline bounds the whole scan; without one each page has a time-out of its own, because
+// how long a scan takes is up to its reader.
+func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
+	if o.Snapshot {
+		return nil, &kv.ArgumentError{Parameter: "snapshot", Detail: "a store on MongoDB cannot promise one; scan without it"}
+	}
+	sc := &scanner{store: s, deadline: o.Deadline, values: o.Values, prefix: o.Prefix, rows: firstPage}
+	sc.to, _ = stateless.Successor(o.Prefix)
+	if err := sc.begin(ctx, o.Cursor); err != nil {
+		return nil, err
+	}
+	return sc, nil
+}
+
+func (sc *scanner) begin(ctx context.Context, cursor string) error {
+	var err error
+	if sc.generation, err = sc.current(ctx); err != nil {
+		return err
+	}
+	if cursor != "" {
+		g, after, err := sc.store.seal.Open(cursor)
+		if err != nil {
+			return err
+		}
+		if int64(g) != sc.generation {
+			return kv.Detail(kv.ErrBadCursor, "the store was cleared since it was given out")
+		}
+		sc.resume, sc.after = string(after), after
+	}
+	if err := sc.page(ctx, &sc.first); err != nil {
+		return err
+	}
+	sc.ahead = len(sc.first.Pairs) > 0
+	return nil
+}
+
+// Next implements kv.Scanner: a batch is a page.
+func (sc *scanner) Next(ctx context.Context, b *kv.Batch) (bool, error) {
+	if n := len(sc.last.Pairs); n > 0 {
+		sc.after = append(sc.after[:0], sc.last.Pairs[n-1].Key...)
+	}
+	sc.last = kv.Batch{}
+	b.Reset()
+	switch {
+	case sc.ahead:
+		*b, sc.first, sc.ahead = sc.first, kv.Batch{}, false
+	case sc.ended:
+		return false, nil
+	default:
+		if err := sc.page(ctx, b); err != nil {
+			return false, err
+		}
+	}
+	sc.last = *b
+	return len(b.Pairs) > 0, nil
+}
+
+// Cursor implements kv.Scanner.
+func (sc *scanner) Cursor(n int) string {
+	if sc.ended && n >= len(sc.last.Pairs) {
+		return ""
+	}
+	after := sc.after
+	if n > 0 {
+		after = sc.last.Pairs[n-1].Key
+	}
+	return sc.store.seal.Cursor(version.Generation(sc.generation), after)
+}
+
+// Close implements kv.Scanner. There is nothing to release.
+func (sc *scanner) Close() {}
+
+// page fills b with the next page. It asks for one document more than it wants, which tells whether any follow; that
+// one is read again. The count of clears is read after the page: unmoved, the page was read before any clear.
+func (sc *scanner) page(ctx context.Context, b *kv.Batch) error {
+	err := sc.store.attempt(ctx, sc.pageDeadline(), reads, func(ctx context.Context) error {
+		b.Reset()
+		return sc.read(ctx, b)
+	})
+	if err != nil {
+		return err
+	}
+	n := len(b.Pairs)
+	sc.ended = n <= sc.rows
+	b.Pairs = b.Pairs[:min(n, sc.rows)]
+	if n > 0 {
+		sc.resume = string(b.Pairs[len(b.Pairs)-1].Key)
+	}
+	sc.rows = fullPage
+	now, err := sc.current(ctx)
+	if err != nil {
+		return err
+	}
+	if now != sc.generation {
+		return kv.ErrCleared
+	}
+	return nil
+}
+
+func (sc *scanner) read(ctx context.Context, b *kv.Batch) error {
+	limit := sc.rows + 1
+	o := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit)).SetBatchSize(int32(limit))
+	if !sc.values {
+		o.SetProjection(bson.D{{Key: "_id", Value: 1}})
+	}
+	cursor, err := sc.store.pages.Find(ctx, sc.filter(), o)
+	if err != nil {
+		return err
+	}
+	defer cursor.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it is exhausted, or the page has failed already
+	for cursor.Next(ctx) {
+		start := len(b.Arena)
+		key, ok := cursor.Current.Lookup("_id").StringValueOK()
+		if !ok {
+			return sc.store.foreignDocument()
+		}
+		b.Arena = append(b.Arena, key...)
+		split := len(b.Arena)
+		p := kv.Pair{}
+		if sc.values {
+			_, v, ok := cursor.Current.Lookup(valueField).BinaryOK()
+			if !ok {
+				return sc.store.foreignDocument()
+			}
+			b.Arena = append(b.Arena, v...)
+			p.Value = b.Arena[split:len(b.Arena):len(b.Arena)]
+		}
+		// Where the arena moves to grow, earlier pairs keep the former one alive: a few times, until it is as large as a page.
+		p.Key = b.Arena[start:split:split]
+		b.Pairs = append(b.Pairs, p)
+	}
+	return cursor.Err()
+}
+
+// filter selects what remains. A cursor may come from a scan with another prefix, so both bounds count.
+func (sc *scanner) filter() bson.D {
+	var bounds bson.D
+	switch {
+	case sc.resume != "" && sc.resume >= sc.prefix:
+		bounds = bson.D{{Key: "$gt", Value: sc.resume}}
+	default:
+		bounds = bson.D{{Key: "$gte", Value: sc.prefix}}
+	}
+	if sc.to != "" {
+		bounds = append(bounds, bson.E{Key: "$lt", Value: sc.to})
+	}
+	return bson.D{{Key: "_id", Value: bounds}}
+}
+
+// current reads the count of clears.
+func (sc *scanner) current(ctx context.Context) (g int64, err error) {
+	err = sc.store.attempt(ctx, sc.pageDeadline(), reads, func(ctx context.Context) error {
+		d, err := sc.store.readState(ctx)
+		g = d.Generation
+		return sc.store.stateError(err)
+	})
+	sc.store.saw(g)
+	return g, err
+}
+
+func (sc *scanner) pageDeadline() time.Time {
+	if sc.deadline.IsZero() {
+		return time.Now().Add(max(pageTimeout, sc.store.cfg.Timeout))
+	}
+	return sc.deadline
+}
