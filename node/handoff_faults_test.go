@@ -30,6 +30,7 @@ func TestMembersAreEqualAgainAfterFaults(t *testing.T) {
 					w.write(40, others...)
 					time.Sleep(time.Duration(r.IntN(8)) * time.Second)
 					w.write(20, others...)
+					w.scan(others[0])
 					f.end(m, victim)
 					m.until(30*time.Second, f.name+" is over", func() bool { return m.ready(0)() && m.ready(1)() && m.ready(2)() })
 					m.until(10*time.Second, "all are equal after: "+f.name, m.equal(0, 1, 2))
@@ -113,6 +114,7 @@ func (w *writer) write(n int, nodes ...int) {
 
 func (w *writer) check() {
 	w.m.t.Helper()
+	w.scan(w.random.IntN(3))
 	for k, value := range w.last {
 		if w.open[k] {
 			continue
@@ -123,6 +125,40 @@ func (w *writer) check() {
 			} else {
 				w.m.wants(i, k, value)
 			}
+		}
+	}
+}
+
+// scan reads everything at a node: each key once, and what was acknowledged before it began.
+func (w *writer) scan(at int) {
+	w.m.t.Helper()
+	sc, err := w.m.nodes[at].Scan(context.Background(), kv.ScanOptions{Values: true})
+	if err != nil {
+		w.m.t.Errorf("scan at %d: %v", at, err)
+		return
+	}
+	defer sc.Close()
+	got := map[string]string{}
+	var b kv.Batch
+	for {
+		ok, err := sc.Next(context.Background(), &b)
+		if err != nil {
+			w.m.t.Errorf("scan at %d after %d keys: %v", at, len(got), err)
+			return
+		}
+		if !ok {
+			break
+		}
+		for _, p := range b.Pairs {
+			if _, twice := got[string(p.Key)]; twice {
+				w.m.t.Errorf("scan at %d: %s came twice", at, p.Key)
+			}
+			got[string(p.Key)] = string(p.Value)
+		}
+	}
+	for k, value := range w.last {
+		if v, there := got[k]; !w.open[k] && (v != value || there != (value != "")) {
+			w.m.t.Errorf("scan at %d: %s is %q, want %q", at, k, v, value)
 		}
 	}
 }
