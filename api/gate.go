@@ -20,11 +20,13 @@ type gate struct {
 	perIP     map[netip.Addr]int // only with maxPerIP
 	rejected  uint64
 	lingering int
-	closing   sync.WaitGroup // lingering closes; Add under mu
+	quiet     *sync.Cond // a connection or a lingering close has gone
 }
 
 func newGate(limit, perIP int, slack time.Duration) *gate {
-	return &gate{max: limit, maxPerIP: perIP, slack: slack, open: make(map[*conn]struct{}), perIP: make(map[netip.Addr]int)}
+	g := &gate{max: limit, maxPerIP: perIP, slack: slack, open: make(map[*conn]struct{}), perIP: make(map[netip.Addr]int)}
+	g.quiet = sync.NewCond(&g.mu)
+	return g
 }
 
 // gatedListener lets connections through a gate.
@@ -76,6 +78,7 @@ func (g *gate) leave(c *conn) {
 		return
 	}
 	delete(g.open, c)
+	g.quiet.Broadcast()
 	if g.maxPerIP > 0 {
 		if g.perIP[c.ip]--; g.perIP[c.ip] == 0 {
 			delete(g.perIP, c.ip)
@@ -103,12 +106,18 @@ func (g *gate) closeAll() {
 	}
 }
 
-// wait returns when no lingering close is left.
-func (g *gate) wait() { g.closing.Wait() }
+// wait returns when no connection is open and no lingering close is left.
+func (g *gate) wait() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.open)+g.lingering > 0 {
+		g.quiet.Wait()
+	}
+}
 
 const (
 	maxLingering = 256
-	lingerTime   = 500 * time.Millisecond
+	lingerTime   = time.Second
 	lingerBytes  = 256 << 10
 )
 
@@ -120,13 +129,12 @@ func (g *gate) later(f func()) bool {
 		return false
 	}
 	g.lingering++
-	g.closing.Add(1)
 	go func() {
-		defer g.closing.Done()
 		f()
 		g.mu.Lock()
+		defer g.mu.Unlock()
 		g.lingering--
-		g.mu.Unlock()
+		g.quiet.Broadcast()
 	}()
 	return true
 }

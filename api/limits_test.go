@@ -333,3 +333,30 @@ func TestPagesAreNotKept(t *testing.T) {
 		t.Errorf("%d idle connections hold %d bytes after answers of %d each", connections, grown, size)
 	}
 }
+
+// A client that goes on sending after its request was refused is not reset before it has read why.
+func TestRefusalReachesAClientThatIsStillSending(t *testing.T) {
+	h := start(t, Config{})
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET /get?k=a HTTP/1.1\r\nHost: h\r\nX: "+strings.Repeat("x", 60<<10)); err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 12)
+	if _, err := io.ReadFull(c, first); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := io.WriteString(c, strings.Repeat("x", 1<<10)); err != nil {
+			t.Fatalf("while sending: %v", err)
+		}
+	}
+	rest, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatalf("while reading: %v", err)
+	}
+	readProblem(t, string(first)+string(rest), 431, "headers-too-large")
+}

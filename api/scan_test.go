@@ -502,3 +502,30 @@ func TestShutdownCutsStreamsWhenItsTimeIsUp(t *testing.T) {
 		t.Errorf("the cut looks like an end after %d bytes", n)
 	}
 }
+
+// A stream that its reader holds up does not hold up the end of the server.
+func TestShutdownCutsAStalledStream(t *testing.T) {
+	store := &endless{}
+	h := start(t, Config{Store: store, WriteTimeout: time.Hour})
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET /getAll HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the stream stalls", func() bool {
+		n := store.served.Load()
+		time.Sleep(20 * time.Millisecond)
+		return n > 0 && n == store.served.Load()
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := h.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if open, _ := h.server.gate.stats(); open != 0 || store.closed.Load() != 1 {
+		t.Errorf("%d connections and %d scans are left", open, 1-store.closed.Load())
+	}
+}

@@ -143,28 +143,38 @@ func (s *Server) Drain() { s.draining.Store(true) }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.cancel()
-	streamed := make(chan struct{})
 	err := s.public.ShutdownWithContext(ctx)
-	go func() {
-		s.streams.Wait()
-		close(streamed)
-	}()
-	select {
-	case <-streamed:
-	case <-ctx.Done():
-		err = ctx.Err()
+	if err == nil {
+		err = s.finishStreams(ctx)
+	}
+	if err != nil {
 		s.cancel()
 		s.gate.closeAll()
-		<-streamed
-	}
-	// Probes and metrics answer to the end.
-	if stopped := s.admin.ShutdownWithContext(ctx); stopped != nil {
-		s.adminGate.closeAll()
-		err = errors.Join(err, stopped)
 	}
 	s.gate.wait()
+	s.streams.Wait()
+	// Probes and metrics answer to the end.
+	if stopped := s.admin.ShutdownWithContext(ctx); stopped != nil {
+		err = errors.Join(err, stopped)
+		s.adminGate.closeAll()
+	}
 	s.adminGate.wait()
 	return err
+}
+
+// finishStreams waits for the streams, which fasthttp knows nothing of.
+func (s *Server) finishStreams(ctx context.Context) error {
+	finished := make(chan struct{})
+	go func() {
+		s.streams.Wait()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // fasthttpLogger passes fasthttp's own messages on, without what it puts into them: that may be a piece of a request, and so a key, a value
