@@ -119,7 +119,8 @@ func (r *recording) client(ctx context.Context, id int) {
 	random := rand.New(rand.NewPCG(r.Seed, uint64(id)))
 	avoid := make([]time.Time, len(r.Endpoints))
 	for ctx.Err() == nil {
-		at := random.IntN(len(r.Endpoints))
+		// Each client has a home, so that a node that hangs holds up its own clients and the others show what the rest of the cluster does.
+		at := id % len(r.Endpoints)
 		for tries := 0; tries < len(r.Endpoints) && time.Now().Before(avoid[at]) && random.Float64() < avoidChance; tries++ {
 			at = (at + 1) % len(r.Endpoints)
 		}

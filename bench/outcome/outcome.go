@@ -40,7 +40,6 @@ type Chaos struct {
 	Digests    []string `json:"digests,omitempty"`    // of the members at the end
 	Unresolved string   `json:"unresolved,omitempty"` // why the cluster did not come together again
 	Longest    float64  `json:"longest"`              // seconds in which no node acknowledged a write
-	Lost       []string `json:"lost,omitempty"`       // acknowledged writes that were gone at the end
 }
 
 // Fault that was injected.

@@ -153,8 +153,5 @@ func (r *Report) proofText(t io.Writer) {
 		fmt.Fprintf(t, "faults\t%d on %d nodes in %.0f s, seed %d\n", len(c.Faults), c.Nodes, c.Seconds, c.Seed)
 		fmt.Fprintf(t, "longest\t%.1f s without an acknowledged write\n", c.Longest)
 		fmt.Fprintf(t, "converged\t%v %s\n", c.Converged, c.Unresolved)
-		for _, lost := range c.Lost {
-			fmt.Fprintf(t, "lost\t%s\n", lost)
-		}
 	}
 }

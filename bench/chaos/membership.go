@@ -1,0 +1,161 @@
+package chaos
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+func (n *nemesis) processFault(ctx context.Context, random *rand.Rand, kind string) {
+	switch kind {
+	case "kill":
+		n.killOne(ctx, random)
+	case "leave":
+		n.change(func() { n.leaveAndReturn(ctx, random) })
+	case "join":
+		n.change(func() { n.growAndShrink(ctx, random) })
+	}
+}
+
+// killOne kills a node, perhaps again while it rebuilds, and waits until it is whole.
+func (n *nemesis) killOne(ctx context.Context, random *rand.Rand) {
+	at := random.IntN(n.members)
+	again := random.IntN(3) == 0
+	away := between(random, 50*time.Millisecond, 3*time.Second)
+	if !n.takeDown(ctx, at) {
+		return
+	}
+	f := n.begin("kill", at, "kill -9 %s, restarted after %v%s", nodeName(at), away.Round(time.Millisecond), map[bool]string{true: ", and again while it rebuilds"}[again])
+	defer n.end(f)
+	n.nodes[at].kill()
+	pause(ctx, away)
+	n.restart(at)
+	if again {
+		pause(ctx, between(random, 10*time.Millisecond, 500*time.Millisecond))
+		n.nodes[at].kill()
+		n.restart(at)
+	}
+	if n.together(n.othersDown(at)) {
+		n.mu.Lock()
+		delete(n.down, at) // otherwise its slot stays down, and nothing else is killed in its place
+		n.mu.Unlock()
+	}
+}
+
+// takeDown claims a node for killing, when the cluster can take that (X1).
+func (n *nemesis) takeDown(ctx context.Context, at int) bool {
+	n.deciding.Lock()
+	defer n.deciding.Unlock()
+	n.mu.Lock()
+	refused := n.changing || n.down[at] || len(n.down) >= n.survives
+	n.mu.Unlock()
+	if refused || n.settled(ctx, n.othersDown(at)) != nil {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.down[at] = true
+	return true
+}
+
+func (n *nemesis) restart(at int) {
+	if err := n.nodes[at].start(); err != nil {
+		n.log("%s cannot be restarted: %v", nodeName(at), err)
+	}
+}
+
+// change does something with the membership while nothing is down (X2).
+func (n *nemesis) change(do func()) {
+	n.deciding.Lock()
+	n.mu.Lock()
+	busy := n.changing || len(n.down) > 0
+	n.mu.Unlock()
+	if busy || n.settled(context.Background(), nil) != nil {
+		n.deciding.Unlock()
+		return
+	}
+	n.mu.Lock()
+	n.changing = true
+	n.mu.Unlock()
+	n.deciding.Unlock()
+	do()
+	n.mu.Lock()
+	n.changing = false
+	n.mu.Unlock()
+}
+
+// leaveAndReturn makes a member leave and join again, as it is or as a new process.
+func (n *nemesis) leaveAndReturn(ctx context.Context, random *rand.Rand) {
+	if n.members < 2 {
+		return
+	}
+	at := random.IntN(n.members)
+	fresh := random.IntN(2) == 0
+	away := between(random, 100*time.Millisecond, 3*time.Second)
+	how := "joins again"
+	if fresh {
+		how = "comes back as a new process"
+	}
+	f := n.begin("leave", at, "%s leaves, and %s after %v", nodeName(at), how, away.Round(time.Millisecond))
+	defer n.end(f)
+	control := context.Background() // bounded by the client's own time-out
+	if _, err := n.control[at].Leave(control, "", false); err != nil {
+		n.log("%s could not leave: %v", nodeName(at), err)
+	}
+	pause(ctx, away)
+	if fresh {
+		n.nodes[at].kill()
+		n.restart(at)
+	} else {
+		n.rejoin(at)
+	}
+	n.together(nil)
+}
+
+// rejoin asks until the node is a member: the network is still being broken, and the answer to a join that worked may be lost.
+func (n *nemesis) rejoin(at int) {
+	for deadline := time.Now().Add(rebuiltWithin); time.Now().Before(deadline); {
+		ctx, cancel := context.WithTimeout(context.Background(), rebuiltWithin)
+		_, err := n.control[at].Join(ctx, n.peers[(at+1)%n.members])
+		cancel()
+		if err == nil || n.settled(context.Background(), nil) == nil {
+			return
+		}
+		pause(context.Background(), 200*time.Millisecond)
+	}
+}
+
+// growAndShrink lets the spare join, serve for a while, and leave.
+func (n *nemesis) growAndShrink(ctx context.Context, random *rand.Rand) {
+	spare := n.members
+	stay := between(random, 500*time.Millisecond, 4*time.Second)
+	f := n.begin("join", spare, "%s joins, and leaves after %v", nodeName(spare), stay.Round(time.Millisecond))
+	defer n.end(f)
+	n.restart(spare)
+	n.together(nil)
+	pause(ctx, stay)
+	for deadline := time.Now().Add(rebuiltWithin); time.Now().Before(deadline); {
+		if _, err := n.control[0].Leave(context.Background(), nodeName(spare), false); err == nil {
+			break
+		}
+		if n.isNoMember(spare) {
+			break
+		}
+		pause(context.Background(), 200*time.Millisecond)
+	}
+	n.nodes[spare].kill()
+	n.together(nil)
+}
+
+func (n *nemesis) isNoMember(at int) bool {
+	s, err := n.control[0].Cluster(context.Background())
+	if err != nil || s.State != "active" {
+		return false
+	}
+	for _, m := range s.Members {
+		if m.Name == nodeName(at) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,186 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"viakv/bench/outcome"
+)
+
+// Kinds of faults. The first three change which nodes there are, and keep to X1 and X2.
+var (
+	processKinds = []string{"kill", "leave", "join"}
+	networkKinds = []string{"cut", "isolate", "delay", "reset", "pause"}
+	// Kinds are all of them.
+	Kinds = slices.Concat(processKinds, networkKinds)
+)
+
+// nemesis injects faults until its context ends, and takes every one of them back.
+type nemesis struct {
+	*cluster
+	kinds    []string
+	survives int // slots that may be down at once (X1)
+	start    time.Time
+	log      func(format string, args ...any)
+	seed     uint64
+
+	// still makes the network lane hold its breath: a cluster that could not come together for a while gets the calm that it needs.
+	still atomic.Int32
+
+	deciding sync.Mutex // held from looking at the cluster to taking a node down
+	mu       sync.Mutex
+	down     map[int]bool // killed and not yet rebuilt
+	changing bool         // a node leaves or joins (X2)
+	faults   []*outcome.Fault
+	stuck    string // why the cluster did not come together, once it has not
+}
+
+const (
+	rebuiltWithin = 60 * time.Second
+	calmAfter     = 10 * time.Second
+)
+
+// run injects faults until ctx ends.
+func (n *nemesis) run(ctx context.Context) {
+	n.down = map[int]bool{}
+	var lanes sync.WaitGroup
+	if process := n.enabled(processKinds); len(process) > 0 {
+		for lane := range max(n.survives, 1) {
+			lanes.Go(func() { n.lane(ctx, uint64(lane), process, n.processFault, 300*time.Millisecond, 2*time.Second) })
+		}
+	}
+	if network := n.enabled(networkKinds); len(network) > 0 {
+		lanes.Go(func() { n.lane(ctx, 1<<32, network, n.networkFault, 100*time.Millisecond, 1500*time.Millisecond) })
+	}
+	lanes.Wait()
+}
+
+func (n *nemesis) enabled(kinds []string) []string {
+	if len(n.kinds) == 0 {
+		return kinds
+	}
+	return slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return !slices.Contains(n.kinds, k) })
+}
+
+// lane does one fault after the other.
+func (n *nemesis) lane(ctx context.Context, id uint64, kinds []string, do func(context.Context, *rand.Rand, string), shortest, longest time.Duration) {
+	random := rand.New(rand.NewPCG(n.seed, id))
+	for pause(ctx, between(random, shortest, longest)) {
+		kind := kinds[random.IntN(len(kinds))]
+		if random.IntN(2) == 0 {
+			kind = kinds[0] // the first is the one that matters most: kill, cut
+		}
+		do(ctx, random, kind)
+	}
+}
+
+func between(random *rand.Rand, shortest, longest time.Duration) time.Duration {
+	return shortest + time.Duration(random.Int64N(int64(longest-shortest)))
+}
+
+func (n *nemesis) begin(kind string, node int, format string, args ...any) *outcome.Fault {
+	f := &outcome.Fault{Kind: kind, What: fmt.Sprintf(format, args...), From: time.Since(n.start).Seconds()}
+	if node >= 0 {
+		f.Node = nodeName(node)
+	}
+	n.mu.Lock()
+	n.faults = append(n.faults, f)
+	n.mu.Unlock()
+	n.log("%6.1fs  %s", f.From, f.What)
+	return f
+}
+
+func (n *nemesis) end(f *outcome.Fault) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f.To = time.Since(n.start).Seconds()
+}
+
+// together waits until the cluster is settled but for the excused, and quiets the network when that takes long. It does not end with the run:
+// what was begun is brought to its end.
+func (n *nemesis) together(excused map[int]bool) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), rebuiltWithin)
+	defer cancel()
+	calm := time.AfterFunc(calmAfter, func() { n.still.Add(1) })
+	defer func() {
+		if !calm.Stop() {
+			n.still.Add(-1)
+		}
+	}()
+	err := n.settle(ctx, excused, rebuiltWithin)
+	if err != nil {
+		n.mu.Lock()
+		if n.stuck == "" {
+			n.stuck = err.Error()
+		}
+		n.mu.Unlock()
+		n.log("the cluster does not come together: %v", err)
+	}
+	return err == nil
+}
+
+// othersDown are the nodes that are down beside one.
+func (n *nemesis) othersDown(but int) map[int]bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := map[int]bool{}
+	for i := range n.down {
+		if i != but {
+			out[i] = true
+		}
+	}
+	return out
+}
+
+func (n *nemesis) networkFault(ctx context.Context, random *rand.Rand, kind string) {
+	if n.still.Load() > 0 {
+		return
+	}
+	all := len(n.nodes)
+	a := random.IntN(n.members)
+	b := (a + 1 + random.IntN(n.members-1+1)) % all
+	if b == a {
+		b = (a + 1) % all
+	}
+	length := between(random, 200*time.Millisecond, 4*time.Second)
+	around := func(w weather) {
+		for k := range all {
+			if k != a {
+				n.fabric.set(a, k, w)
+				n.fabric.set(k, a, w)
+			}
+		}
+	}
+	var f *outcome.Fault
+	switch kind {
+	case "cut":
+		f = n.begin(kind, a, "nothing that %s sends reaches %s", nodeName(a), nodeName(b))
+		n.fabric.set(a, b, weather{held: true})
+	case "isolate":
+		f = n.begin(kind, a, "%s is cut off from all others", nodeName(a))
+		around(weather{held: true})
+	case "delay":
+		delay := between(random, 5*time.Millisecond, 300*time.Millisecond)
+		f = n.begin(kind, a, "%s is %v away from the others", nodeName(a), delay.Round(time.Millisecond))
+		around(weather{delay: delay})
+	case "reset":
+		length = min(length, time.Second)
+		f = n.begin(kind, a, "all connections of %s to others are cut and refused", nodeName(a))
+		around(weather{refused: true})
+	case "pause":
+		f = n.begin(kind, a, "%s is stopped and continued", nodeName(a))
+		n.nodes[a].pause()
+	}
+	pause(ctx, length)
+	if kind == "pause" {
+		n.nodes[a].resume()
+	} else {
+		n.fabric.calm() // there is one network fault at a time
+	}
+	n.end(f)
+}

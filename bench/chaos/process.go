@@ -1,0 +1,97 @@
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+)
+
+// process runs one node, again and again.
+type process struct {
+	name, binary string
+	args         []string
+	log          string // file that all its lives append to
+
+	mu      sync.Mutex
+	running *exec.Cmd
+	ended   chan struct{} // of the running one
+	paused  bool
+	wanted  bool // it should run: an end that nobody asked for is a crash
+	crashes []string
+}
+
+func (p *process) start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running != nil {
+		return fmt.Errorf("%s runs already", p.name)
+	}
+	log, err := os.OpenFile(filepath.Clean(p.log), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(p.binary, p.args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = attributes()
+	if err := cmd.Start(); err != nil {
+		return errors.Join(err, log.Close())
+	}
+	ended := make(chan struct{})
+	p.running, p.ended, p.paused, p.wanted = cmd, ended, false, true
+	go func() {
+		err := cmd.Wait()
+		_ = log.Close()
+		p.mu.Lock()
+		if p.wanted && p.running == cmd {
+			p.crashes = append(p.crashes, fmt.Sprintf("%s ended by itself: %v (see %s)", p.name, err, p.log))
+		}
+		if p.running == cmd {
+			p.running = nil
+		}
+		p.mu.Unlock()
+		close(ended)
+	}()
+	return nil
+}
+
+// kill ends the process at once, and waits for that.
+func (p *process) kill() {
+	p.mu.Lock()
+	cmd, ended := p.running, p.ended
+	p.wanted = false
+	p.mu.Unlock()
+	if cmd == nil {
+		return
+	}
+	_ = cmd.Process.Kill() // works on a stopped one, too
+	<-ended
+}
+
+// pause stops the process; resume lets it go on, as if no time had passed for it.
+func (p *process) pause()  { p.signal(syscall.SIGSTOP, true) }
+func (p *process) resume() { p.signal(syscall.SIGCONT, false) }
+
+func (p *process) signal(s os.Signal, paused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running != nil && p.running.Process.Signal(s) == nil {
+		p.paused = paused
+	}
+}
+
+func (p *process) alive() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running != nil && !p.paused
+}
+
+// crashed returns the ends that nobody asked for.
+func (p *process) crashed() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.crashes
+}

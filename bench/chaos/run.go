@@ -1,0 +1,126 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"viakv/bench/check"
+	"viakv/bench/outcome"
+)
+
+// Config of a run.
+type Config struct {
+	Binary  string // of viakv
+	LogDir  string // for the nodes' logs; empty: a new temporary directory
+	Nodes   int
+	Faults  []string // of Kinds; empty: all
+	Timeout time.Duration
+	PerKey  time.Duration // for the search of one key
+
+	// Recording by the clients; endpoints are set here.
+	Recording check.Config
+	Log       func(format string, args ...any)
+	Progress  func(phase string, done, total uint64)
+}
+
+// Result of a run.
+type Result struct {
+	Chaos   *outcome.Chaos
+	Check   *outcome.Check
+	Unread  int      // reads of the audit that failed, although everything was healed
+	Crashes []string // ends of processes that nobody asked for
+	Logs    string   // directory
+}
+
+const (
+	foundedWithin = 30 * time.Second
+	healedWithin  = 90 * time.Second
+)
+
+// Run founds a cluster, records a history while faults are injected, heals, and decides.
+func Run(ctx context.Context, c Config) (*Result, error) {
+	for _, kind := range c.Faults {
+		if !slices.Contains(Kinds, kind) {
+			return nil, fmt.Errorf("fault %q: choose of %s", kind, strings.Join(Kinds, ", "))
+		}
+	}
+	logs, err := logsIn(c.LogDir)
+	if err != nil {
+		return nil, err
+	}
+	cl, err := newCluster(c.Binary, logs, c.Nodes, c.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.close()
+	if err := cl.start(ctx, foundedWithin); err != nil {
+		return nil, errors.Join(err, joinLines(cl.crashes()))
+	}
+	c.Log("a cluster of %d nodes is up; their logs are in %s", c.Nodes, logs)
+
+	recording := c.Recording
+	for i := range c.Nodes {
+		recording.Endpoints = append(recording.Endpoints, check.Endpoint{Name: nodeName(i), Client: cl.clients[i]})
+	}
+	n := &nemesis{cluster: cl, kinds: c.Faults, survives: c.Nodes / 2, start: time.Now(), log: c.Log, seed: recording.Seed}
+	breaking, heal := context.WithCancel(ctx)
+	defer heal()
+	var nemesisRuns sync.WaitGroup
+	nemesisRuns.Go(func() { n.run(breaking) })
+	history := check.Record(ctx, recording)
+	recorded := history.Elapsed()
+	heal()
+	nemesisRuns.Wait()
+
+	r := &Result{Chaos: &outcome.Chaos{Seed: recording.Seed, Nodes: c.Nodes, Seconds: recorded.Seconds(), Unresolved: n.stuck}, Logs: logs}
+	for _, f := range n.faults {
+		r.Chaos.Faults = append(r.Chaos.Faults, *f)
+	}
+	var longest time.Duration
+	r.Chaos.Buckets, longest = history.Availability(recorded)
+	r.Chaos.Longest = longest.Seconds()
+	if ctx.Err() == nil {
+		r.heal(ctx, cl, c)
+		r.Unread = history.Audit(ctx, recording.Endpoints, func(done, total uint64) { c.Progress("audit", done, total) })
+	}
+	r.Crashes = cl.crashes()
+	r.Check = history.Check(ctx, c.PerKey, func(done, total uint64) { c.Progress("search", done, total) })
+	r.Check.Clients, r.Check.Seconds = recording.Clients, recorded.Seconds()
+	return r, nil
+}
+
+// heal ends all faults and waits until the members are one, with equal contents (X4).
+func (r *Result) heal(ctx context.Context, cl *cluster, c Config) {
+	c.Log("healing")
+	cl.fabric.calm()
+	for _, p := range cl.nodes[:cl.members] {
+		p.resume()
+		_ = p.start() // fails for those that run, as it should
+	}
+	if err := cl.settle(ctx, nil, healedWithin); err != nil {
+		r.Chaos.Unresolved = err.Error()
+		return
+	}
+	for deadline := time.Now().Add(healedWithin); ; {
+		r.Chaos.Digests, r.Chaos.Converged = cl.digests(ctx)
+		if r.Chaos.Converged || ctx.Err() != nil || time.Now().After(deadline) {
+			break
+		}
+		pause(ctx, pollEvery)
+	}
+	if !r.Chaos.Converged {
+		r.Chaos.Unresolved = "the members' contents still differ: " + strings.Join(r.Chaos.Digests, ", ")
+	}
+}
+
+func joinLines(lines []string) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
