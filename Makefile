@@ -93,3 +93,17 @@ bench: ## run the benchmarks: make bench BENCH=Lookup COUNT=6; keeps the figures
 .PHONY: compare
 compare: ## compare the last two runs of make bench
 	@$(TOOL) benchstat $(OUT)/bench-before.txt $(OUT)/bench.txt
+
+##@ Databases
+
+.PHONY: test-db
+test-db: ## run the tests of the database stores on real servers; installs PostgreSQL when it may
+	@.ci/postgresql
+	@go test -tags postgres -timeout 15m ./node/database/...
+	@cd node/database/mongodb/mongotest && go vet . && go test -timeout 15m .
+
+.PHONY: bench-db
+bench-db: ## measure the database stores beside the raw drivers; a store should reach 80 % of its driver
+	@.ci/postgresql
+	@go test -tags postgres -run '^$$' -bench . -benchtime 3s ./node/database/postgres
+	@cd node/database/mongodb/mongotest && go test -run '^$$' -bench . -benchtime 3s .
