@@ -191,19 +191,20 @@ func (s *fakeStore) remove(t Tombstone) {
 
 // fakeMesh is the network and the topology of a few nodes.
 type fakeMesh struct {
-	mu    sync.Mutex
-	nodes []*fakeNode
-	epoch version.Epoch
-	purge uint64
-	gen   version.Generation
-	sized version.Epoch
-	delay time.Duration
-	next  version.Incarnation
-	hook  func(op string, from, to *fakeNode) error // may fail a request
-	bytes map[string]int
-	lost  *fakeNode // requests to it get no answer
-	asked []string
-	rules struct{ need, w int }
+	mu     sync.Mutex
+	nodes  []*fakeNode
+	epoch  version.Epoch
+	purge  uint64
+	gen    version.Generation
+	sized  version.Epoch
+	delay  time.Duration
+	next   version.Incarnation
+	hook   func(op string, from, to *fakeNode) error // may fail a request
+	bytes  map[string]int
+	lost   *fakeNode // requests to it get no answer
+	silent bool      // nobody looks reachable
+	asked  []string
+	rules  struct{ need, w int }
 }
 
 // fakeNode is one member: store, driver, and what the topology says of it.
@@ -494,7 +495,7 @@ func (x *fakeNode) Reachable(to Member) bool {
 	defer x.mesh.mu.Unlock()
 	for _, y := range x.mesh.nodes {
 		if y.self.Incarnation == to.Incarnation {
-			return !y.down && !x.down
+			return !y.down && !x.down && !x.mesh.silent
 		}
 	}
 	return false

@@ -25,11 +25,15 @@ type mender struct {
 	due    time.Time // not before this moment
 	pause  time.Duration
 	rest   time.Time // after a failure: nothing before this moment
+	probe  time.Time // an unreachable member is tried again then
 	ended  chan bool // the result of the work under way
 }
 
 const (
 	lookEvery = 100 * time.Millisecond
+	// probeEvery is how often work for a member that seems unreachable is tried all the same: between two members that nobody makes talk,
+	// this is what finds out that they can.
+	probeEvery = time.Second
 	// returnStagger keeps the members that notice a return from all repairing at once, each with the same records: the first makes the member
 	// equal, the others find nothing.
 	returnStagger = 250 * time.Millisecond
@@ -89,9 +93,10 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 	hinted, overflow := d.hints.count(m.Incarnation)
 	// A rebuilding member copies everything anyway. One with hints gets them first: then there is little left to compare.
 	repair := (w.repair || overflow) && m.Active && hinted == 0 && !now.Before(w.due)
-	if !reachable || now.Before(w.rest) || !repair && hinted == 0 || !w.busy.CompareAndSwap(false, true) {
+	if now.Before(w.rest) || !repair && hinted == 0 || !reachable && now.Before(w.probe) || !w.busy.CompareAndSwap(false, true) {
 		return
 	}
+	w.probe = now.Add(probeEvery)
 	if repair {
 		w.repair = false
 		if d.hints.collapse(m.Incarnation) {
@@ -103,7 +108,7 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 		if err == nil && repair {
 			err = d.repair(ctx, v, m, w)
 		}
-		if err != nil && ctx.Err() == nil && !superseded(v) {
+		if err != nil && reachable && ctx.Err() == nil && !superseded(v) {
 			d.cfg.Logger.Warn("mending a member failed; it is repeated", zap.String("member", m.Name), zap.Error(err))
 		}
 		w.ended <- err == nil

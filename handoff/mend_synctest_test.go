@@ -268,3 +268,18 @@ func TestBarrierWaitsForItsMembers(t *testing.T) {
 		eventually(t, 10*time.Second, "the barrier is done", func() bool { return a.Current().Barrier == nil })
 	})
 }
+
+// Nobody makes two members talk, and what shows whether they could is what they say to each other: work is tried all the same.
+func TestAMemberThatSeemsUnreachableIsTried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, nil)
+		defer m.stop()
+		m.fill(100)
+		a, c := m.nodes[0], m.nodes[2]
+		m.silent = true
+		a.run(t)
+		a.store.set("missed", value(5, "v"))
+		a.driver.Miss("n3", c.self.Incarnation, []byte("missed"))
+		eventually(t, 3*time.Second, "c has what it missed", func() bool { return m.equal(a, c) })
+	})
+}
