@@ -90,6 +90,9 @@ func (x *exchange) fail(err error) {
 	case !known:
 		p.detail = "an unexpected error; the server's log has it under the request id " + string(x.id)
 		x.server.log.Error("unexpected error", append(x.fields(), zap.Error(err))...)
+	case p.status >= 500 && x.endpoint.free:
+		// A probe comes every second, and the answer tells its reader why.
+		x.server.log.Debug("request failed", append(x.fields(), zap.Error(err))...)
 	case p.status >= 500:
 		x.server.log.Warn("request failed", append(x.fields(), zap.Error(err))...)
 	}

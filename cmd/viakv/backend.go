@@ -23,9 +23,11 @@ func (s *server) newBackend(ctx context.Context) (backend, error) {
 		return s.newNode()
 	case "postgres", "postgresql":
 		return s.openPostgres(ctx)
+	case "mongodb", "mongodb+srv":
+		return s.openMongoDB(ctx)
 	}
 	// What was given may be a secret with a slip in it, so it is not quoted.
-	return nil, usageError{errors.New("--store: want memory, or a database's URL: postgres://user:password@host:port/database")}
+	return nil, usageError{errors.New("--store: want memory, or a database's URL: postgres://user:password@host:port/database or mongodb://user:password@host:port/database")}
 }
 
 // storeName names the store without its address, which may hold a password.

@@ -46,7 +46,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&c.via, "peer-via", nil, "ADVERTISED=DIAL: dial elsewhere for a peer (fault tests)")
 	_ = f.MarkHidden("peer-via")
 
-	f.StringVar(&c.store, "store", "memory", "memory, or a database: postgres://...")
+	f.StringVar(&c.store, "store", "memory", "memory, or a database: postgres://... or mongodb://...")
 	f.StringVar(&c.storeFile, "store-file", "", "read --store from this file, so that its password is in no process list")
 
 	f.Var(&c.readQuorum, "read-quorum", "replicas asked by a read when this node founds the cluster: majority, all or a number")

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"viakv/api/kv"
+	"viakv/node/database/mongodb"
 	"viakv/node/database/postgres"
 )
 
@@ -28,6 +29,14 @@ func (d database) Run(ctx context.Context) error {
 
 func (s *server) openPostgres(ctx context.Context) (backend, error) {
 	store, err := postgres.Open(ctx, postgres.Config{URL: s.cfg.store, Name: s.cfg.name, Timeout: s.cfg.timeout})
+	if err != nil {
+		return nil, err
+	}
+	return database{store}, nil
+}
+
+func (s *server) openMongoDB(ctx context.Context) (backend, error) {
+	store, err := mongodb.Open(ctx, mongodb.Config{URL: s.cfg.store, Name: s.cfg.name, Timeout: s.cfg.timeout})
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api"
+	"viakv/node"
 )
 
 // server is one node with its HTTP API: the wiring that the binary and the end-to-end tests share.
@@ -47,6 +48,11 @@ func newServer(ctx context.Context, c *config, log *zap.Logger) (s *server, err 
 	registry := newRegistry()
 	if err = registry.Register(newClusterMetrics(s.store.Status)); err != nil {
 		return s, err
+	}
+	if n, ok := s.store.(*node.Node); ok {
+		if err = registry.Register(newNodeMetrics(n.Stats)); err != nil {
+			return s, err
+		}
 	}
 	s.api, err = api.New(api.Config{
 		Name: c.name, Version: release, Store: s.store, Cluster: s.store,

@@ -1,0 +1,47 @@
+package node
+
+import (
+	"time"
+
+	"viakv/handoff"
+	"viakv/node/storage"
+	"viakv/quorum"
+)
+
+// Stats is what a node counts. Coordinator and Scans count from the node's start, Handoff from the beginning of its present life: a node that
+// joins another mesh begins there at zero.
+type Stats struct {
+	Coordinator quorum.Stats
+	Scans       quorum.ScanStats
+	Handoff     handoff.Stats
+	Storage     storage.Stats // zero before the node belongs to a cluster
+	Links       []LinkStats   // to the other members
+}
+
+// LinkStats is the state of the connection to another member.
+type LinkStats struct {
+	Member    string
+	Connected bool
+	LastReply time.Time     // zero: none yet
+	RTT       time.Duration // smoothed; zero: not measured yet
+}
+
+// Stats returns the present counts. It asks nobody and takes the store's partitions one after the other, so its parts are of slightly
+// different moments. Safe for concurrent use.
+func (n *Node) Stats() Stats {
+	l := n.life.Load()
+	out := Stats{Coordinator: n.coordinator.Stats(), Scans: n.scans.Stats(), Handoff: l.driver.Stats()}
+	s := l.state.Load()
+	if s == nil {
+		return out
+	}
+	out.Storage = s.store.Stats()
+	for i := range s.view.Members {
+		if i == s.view.Self {
+			continue
+		}
+		h := n.transport.Health(s.links[i].address)
+		out.Links = append(out.Links, LinkStats{Member: s.view.Members[i].Name, Connected: h.Connected, LastReply: h.LastReply, RTT: h.RTT})
+	}
+	return out
+}
