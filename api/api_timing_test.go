@@ -213,6 +213,8 @@ func BenchmarkGetAll(b *testing.B) {
 	// The reader only reads: a client that parses chunks would be what is measured.
 	read := func(b *testing.B, addr, coding string) {
 		buffer := make([]byte, 256<<10)
+		before, total := processorTime(), int64(0)
+		defer func() { b.ReportMetric(float64(processorTime()-before)/float64(total), "cpu-ns/B") }()
 		for b.Loop() {
 			c, err := net.Dial("tcp", addr)
 			if err != nil {
@@ -227,6 +229,7 @@ func BenchmarkGetAll(b *testing.B) {
 			}
 			c.Close()
 			b.SetBytes(n)
+			total += n
 		}
 	}
 	b.Run("StreamWriter", func(b *testing.B) {

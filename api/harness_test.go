@@ -172,3 +172,46 @@ func eventually(t testing.TB, what string, condition func() bool) {
 		time.Sleep(2 * time.Millisecond)
 	}
 }
+
+// pipeListener accepts connections that are pipes in memory.
+type pipeListener struct {
+	connections chan net.Conn
+	closed      chan struct{}
+}
+
+func newPipeListener() *pipeListener {
+	return &pipeListener{make(chan net.Conn), make(chan struct{})}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.connections:
+		return c, nil
+	case <-l.closed:
+		return nil, io.EOF
+	}
+}
+
+func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
+
+func (l *pipeListener) Close() error {
+	close(l.closed)
+	return nil
+}
+
+// exchange sends a request and returns all that comes back.
+func (l *pipeListener) exchange(t testing.TB, request string) string {
+	t.Helper()
+	client, server := net.Pipe()
+	defer client.Close()
+	l.connections <- server
+	if err := client.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.WriteString(client, request) }()
+	b, err := io.ReadAll(client)
+	if err != nil {
+		t.Errorf("%q: %v after %d bytes", request, err, len(b))
+	}
+	return string(b)
+}

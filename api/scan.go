@@ -220,6 +220,6 @@ func (c *scan) close() {
 
 // scanBuffers hold a stream's buffer and one row more; a page's may grow beyond and is then left to the collector.
 var scanBuffers = sync.Pool{New: func() any {
-	b := make([]byte, chunkHead+streamBuffer+maxRow)
+	b := make([]byte, chunkHead+streamBuffer+maxRow+chunkTail)
 	return &b
 }}
