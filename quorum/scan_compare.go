@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"viakv/ring/keyspace"
 )
@@ -12,7 +13,14 @@ import (
 type lookBuffers struct {
 	ranges []keyspace.Range
 	theirs [MaxMembers][]Digest
+	slow   [MaxMembers]time.Time // until when a member that has not answered is asked after the others
 }
+
+// A scan asks often. A member that leaves it waiting must not do so each time.
+const (
+	slowFor  = 3 * time.Second
+	lookPart = 4 // of the time-out of a request is given to one question: then others are asked
+)
 
 // compare asks peers for the digests of the buckets' ranges and reports for each bucket whether enough replicas agree with the copy.
 func (x *scanner) compare(v *View, buckets []*Bucket) ([]bool, error) {
@@ -68,7 +76,7 @@ func (x *scanner) askDigests(v *View, need int) error {
 		var asking sync.WaitGroup
 		for i, m := range ask {
 			asking.Go(func() {
-				ctx, cancel := context.WithTimeout(x.ctx, x.scans.coordinator.cfg.Timeout)
+				ctx, cancel := context.WithTimeout(x.ctx, x.scans.coordinator.cfg.Timeout/lookPart)
 				defer cancel()
 				x.look.theirs[m], errs[i] = x.scans.copies.Digests(ctx, v, m, x.look.ranges, x.look.theirs[m][:0])
 			})
@@ -80,6 +88,8 @@ func (x *scanner) askDigests(v *View, need int) error {
 				return errStale
 			case errs[i] == nil && len(x.look.theirs[m]) == len(x.look.ranges):
 				x.peers = append(x.peers, m)
+			default:
+				x.look.slow[m] = time.Now().Add(slowFor)
 			}
 		}
 	}
@@ -89,11 +99,12 @@ func (x *scanner) askDigests(v *View, need int) error {
 // candidates lists the other active members, those likely to answer first, from the scan's turn on.
 func (x *scanner) candidates(v *View) []int {
 	var likely, unlikely []int
+	now := time.Now()
 	for i := range v.Slots {
 		m := (x.turn + i) % v.Slots
 		switch {
 		case m == v.Self || v.Members[m].Incarnation == 0:
-		case x.scans.coordinator.cfg.Peers.Likely(v, m):
+		case x.scans.coordinator.cfg.Peers.Likely(v, m) && now.After(x.look.slow[m]):
 			likely = append(likely, m)
 		default:
 			unlikely = append(unlikely, m)

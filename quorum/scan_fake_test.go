@@ -22,6 +22,7 @@ type scanMesh struct {
 	levels []uint
 	asked  map[int]int // digest requests by member
 	dead   map[int]bool
+	hangs  int                         // member that never answers; 0: none
 	before func(op string, member int) // runs before an answer is made
 }
 
@@ -154,12 +155,16 @@ func (c copies) reach(m int) error {
 	return nil
 }
 
-func (c copies) Digests(_ context.Context, v *View, m int, ranges []keyspace.Range, dst []Digest) ([]Digest, error) {
+func (c copies) Digests(ctx context.Context, v *View, m int, ranges []keyspace.Range, dst []Digest) ([]Digest, error) {
 	if len(ranges) > MaxScanRanges {
 		return nil, errors.New("too many ranges")
 	}
 	if err := c.reach(m); err != nil {
 		return nil, err
+	}
+	if c.s.hangs == m && m != 0 {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	c.hook("digests", m)
 	return c.digests(v, m, ranges, dst)

@@ -25,6 +25,9 @@ func (x *scanner) merge(r *round, v *View, own *Bucket, deliver bool) error {
 		err := x.scans.copies.Copy(ctx, v, m, own.Range, b)
 		cancel()
 		if err != nil {
+			if !errors.Is(err, errStale) {
+				x.look.slow[m] = time.Now().Add(slowFor)
+			}
 			return err
 		}
 		copies = append(copies, b)

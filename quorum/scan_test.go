@@ -326,6 +326,19 @@ func TestScanAsksAroundTheDead(t *testing.T) {
 	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{Options: kv.Options{R: 1}})), 500)
 }
 
+// A member that hangs costs a scan one wait, not one each round.
+func TestAHangingMemberIsAskedLast(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.levels[0] = 3
+	s.fill(500)
+	s.nodes[0].cfg.Timeout = 400 * time.Millisecond
+	s.hangs = 1
+	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{})), 500)
+	if s.asked[1] > 2 || s.asked[2] < 10 {
+		t.Errorf("the one that hangs was asked %d times, the other %d times", s.asked[1], s.asked[2])
+	}
+}
+
 func TestPeersShareAScan(t *testing.T) {
 	s := newScanMesh(t, 3)
 	s.levels[0] = 3
