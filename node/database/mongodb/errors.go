@@ -1,11 +1,11 @@
 package mongodb
 
 import (
-	"context"
 	"errors"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology"
 
 	"viakv/api/kv"
 )
@@ -129,9 +129,10 @@ func (s *Store) unavailable(o kv.Outcome, reason string, err error) error {
 
 // unsent is the error of a request of which nothing was sent.
 func (s *Store) unsent(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && s.connections.busy.Load() >= int64(s.maxConnections) {
-		return &kv.Unavailable{Outcome: kv.None, RetryAfter: time.Second,
-			Reason: "all of the node's connections to the database are busy: the database is slow, or allow more connections"}
+	var waited topology.WaitQueueTimeoutError
+	if errors.As(err, &waited) {
+		return &kv.Unavailable{Outcome: kv.None, RetryAfter: time.Second, Err: s.scrub.Error(err),
+			Reason: "no connection to the database became free in time: the database is slow, or allow more connections"}
 	}
 	return s.unavailable(kv.None, reasonOf(err), err)
 }

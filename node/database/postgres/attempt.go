@@ -24,7 +24,10 @@ const lostAttempts = 3
 // attempt runs fn on a connection until it has an answer, the deadline passes, or an error is final (P3). fn runs one statement
 // and must be ready to be called again. It returns errors of kv only, and those of fn that are kv's already unchanged.
 func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func(context.Context, *pgx.Conn) error) error {
-	ctx, cancel := stateless.Deadline(ctx, s.beforeDeadline(deadline), s.cfg.Timeout)
+	if deadline.IsZero() {
+		deadline = time.Now().Add(s.cfg.Timeout)
+	}
+	ctx, cancel := cancelBefore(ctx, deadline)
 	defer cancel()
 	lost := 0
 	for n := 1; ; n++ {
@@ -54,12 +57,4 @@ func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func
 			return s.unavailable(kv.None, reasonOf(err), err)
 		}
 	}
-}
-
-// beforeDeadline leaves time to cancel the statement on the server and to hear of it, before the caller's deadline.
-func (s *Store) beforeDeadline(deadline time.Time) time.Time {
-	if deadline.IsZero() {
-		deadline = time.Now().Add(s.cfg.Timeout)
-	}
-	return deadline.Add(-min(2*cancelPatience, time.Until(deadline)/4))
 }

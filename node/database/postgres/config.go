@@ -41,9 +41,6 @@ const (
 	connectionLifeJitter = 10 * time.Minute
 	connectionIdle       = 5 * time.Minute
 	connectTimeout       = 5 * time.Second
-
-	// cancelPatience is how long a statement that was cancelled may take to say so before its connection is given up.
-	cancelPatience = 100 * time.Millisecond
 )
 
 func (c Config) withDefaults() Config {
@@ -97,10 +94,8 @@ func (c Config) pool() (*pgxpool.Config, stateless.Scrubber, error) {
 	if cc.ValidateConnect == nil { // a URL with target_session_attrs has its own
 		cc.ValidateConnect = refuseReadOnly
 	}
-	// A statement at its deadline is cancelled on the server, so that it is known to have done nothing and the
-	// connection survives; the driver's default would drop the connection and leave the outcome open.
 	cc.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelPatience}
+		return &canceller{conn: conn}
 	}
 	return p, scrub, nil
 }

@@ -94,8 +94,9 @@ func (s *Store) unavailable(o kv.Outcome, reason string, err error) error {
 
 // noConnection is the error of a request for which there was no connection: nothing was sent.
 func (s *Store) noConnection(err error) error {
+	// Not whether all are busy at this moment: those that filled the pool may have met the same deadline.
 	st := s.pool.Stat()
-	if errors.Is(err, context.DeadlineExceeded) && st.AcquiredConns() >= st.MaxConns() {
+	if errors.Is(err, context.DeadlineExceeded) && st.TotalConns()-st.ConstructingConns() >= st.MaxConns() {
 		return &kv.Unavailable{Outcome: kv.None, RetryAfter: time.Second,
 			Reason: "all of the node's connections to the database are busy: the database is slow, or allow more connections"}
 	}

@@ -56,7 +56,7 @@ func (sn *snapshot) run(ctx context.Context, deadline time.Time, fn func(context
 	if time.Now().After(sn.until) {
 		return sn.store.unavailable(kv.None, "the snapshot scan took longer than "+snapshotLife.String()+": read faster, or scan without snapshot", nil)
 	}
-	ctx, cancel := stateless.Deadline(ctx, sn.store.beforeDeadline(deadline), 0)
+	ctx, cancel := cancelBefore(ctx, deadline)
 	defer cancel()
 	err := fn(ctx, sn.conn.Conn())
 	switch {
