@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"viakv/api/kv"
 )
 
 // Conn is one connection on which requests are pipelined: many are sent before the first answer is read. It is for load generators,
@@ -23,7 +25,7 @@ func (c *Client) Connect(ctx context.Context, endpoint int) (*Conn, error) {
 	e := c.endpoints[endpoint%len(c.endpoints)]
 	w, err := e.dial(ctx)
 	if err != nil {
-		return nil, &Error{Endpoint: e.name, Retriable: true, Err: cause(ctx, err)}
+		return nil, &Error{Endpoint: e.name, Outcome: kv.None, Retriable: true, Err: cause(ctx, err)}
 	}
 	conn := &Conn{wire: w, headers: " HTTP/1.1\r\n" + e.headers}
 	for _, p := range c.options.quorums(nil) {
@@ -95,3 +97,6 @@ func (c *Conn) SetReadDeadline(t time.Time) { _ = c.wire.conn.SetReadDeadline(t)
 
 // Close closes the connection.
 func (c *Conn) Close() error { return c.wire.conn.Close() }
+
+// SetWriteDeadline ends a Flush at that time; zero: never.
+func (c *Conn) SetWriteDeadline(t time.Time) { _ = c.wire.conn.SetWriteDeadline(t) }

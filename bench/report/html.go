@@ -1,6 +1,128 @@
 package report
 
-import "io"
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed" // the page's template and style sheet
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"maps"
+	"slices"
+)
 
-// WriteHTML soon.
-func (r *Report) WriteHTML(w io.Writer) error { return nil }
+//go:embed page.html
+var pageSource string
+
+//go:embed page.css
+var pageStyle string
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"micros": Micros, "count": Count[int64], "ucount": Count[uint64], "whole": func(v float64) string { return Count(int64(v)) },
+	"seconds": func(v float64) string { return micros(v * 1e6) }, "join": join, "icount": Count[int],
+}).Parse(pageSource))
+
+// figure is a drawing with its words.
+type figure struct {
+	Title, Unit string
+	SVG         template.HTML
+}
+
+// tile is one number at the top.
+type tile struct{ Name, Value, Detail string }
+
+type pair struct{ Name, Value string }
+
+// WriteHTML writes one page that needs nothing else: no script, no font, no picture from anywhere, and its policy says so.
+func (r *Report) WriteHTML(w io.Writer) error {
+	var s sheet
+	drawings, err := r.charts()
+	if err != nil {
+		return err
+	}
+	var figures []figure
+	if r.Chaos != nil && len(r.Chaos.Faults) > 0 {
+		figures = append(figures, figure{"Faults over time", "by node; point at a bar", template.HTML(timeline(r.Chaos))})
+	}
+	for _, c := range drawings {
+		svg, err := c.svg(&s)
+		if err != nil {
+			return err
+		}
+		figures = append(figures, figure{c.title, c.unit, template.HTML(svg)})
+	}
+	style := pageStyle + s.rules.String()
+	sum := sha256.Sum256([]byte(style))
+	var kinds []struct {
+		Name string
+		Kind
+	}
+	if r.Load != nil {
+		for _, name := range slices.Sorted(maps.Keys(r.Load.Kinds)) {
+			kinds = append(kinds, struct {
+				Name string
+				Kind
+			}{name, r.Load.Kinds[name]})
+		}
+	}
+	var b bytes.Buffer
+	err = page.Execute(&b, map[string]any{
+		"R": r, "Figures": figures, "Tiles": r.tiles(), "Kinds": kinds, "Flags": r.pairs(),
+		"Style": template.CSS(style), "Hash": template.HTMLAttr(`content="default-src 'none'; style-src 'sha256-` + base64.StdEncoding.EncodeToString(sum[:]) + `'"`),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = b.WriteTo(w)
+	return err
+}
+
+func (r *Report) pairs() (out []pair) {
+	for _, name := range slices.Sorted(maps.Keys(r.Flags)) {
+		out = append(out, pair{name, r.Flags[name]})
+	}
+	return out
+}
+
+// tiles are the numbers that answer the question the scenario asked.
+func (r *Report) tiles() (t []tile) {
+	add := func(name, value, format string, args ...any) {
+		t = append(t, tile{name, value, fmt.Sprintf(format, args...)})
+	}
+	if l := r.Load; l != nil {
+		loop := "closed loop"
+		if l.Open {
+			loop = "of " + Count(int64(l.Asked)) + " asked"
+		}
+		add("throughput", Count(int64(l.Throughput))+"/s", "%s, %.0f s", loop, l.Seconds)
+		add("p50", Micros(l.Latency.P50), "half of all answers")
+		add("p99", Micros(l.Latency.P99), "p99.9 %s, max %s", Micros(l.Latency.P999), Micros(l.Latency.Max))
+		add("errors", Count(l.Errors.Sum()), "of %s requests", Count(l.Good+l.Errors.Sum()))
+	}
+	if b := r.Baseline; b != nil {
+		add("of the baseline", fmt.Sprintf("%.0f%%", 100*b.Ratio), "a bare server: %s/s", Count(int64(b.Load.Throughput)))
+	}
+	for _, s := range r.Scans {
+		if len(t) < 8 {
+			add(s.Kind, micros(s.Seconds*1e6), "%s pairs, %.0f MB/s", Count(s.Pairs), s.MBPerSecond())
+		}
+	}
+	if c := r.Check; c != nil {
+		add("linearizable", fmt.Sprintf("%s of %s", Count(c.Legal), Count(c.Keys)), "keys; %s operations", Count(c.Operations))
+		add("violations", Count(len(c.Violations)), "%d undecided", c.Undecided)
+	}
+	if c := r.Chaos; c != nil {
+		add("faults", Count(len(c.Faults)), "on %d nodes in %.0f s", c.Nodes, c.Seconds)
+		add("longest without a write", fmt.Sprintf("%.1f s", c.Longest), "%s", map[bool]string{true: "came together again", false: "did not come together"}[c.Converged])
+	}
+	return t
+}
+
+// Verdict in a word, for the page.
+func (r *Report) Verdict() string {
+	if r.Passed {
+		return "passed"
+	}
+	return "failed"
+}

@@ -212,6 +212,23 @@ func (s *Spec) kinds() (kinds []client.Kind, err error) {
 	return kinds, nil
 }
 
+// Fields of a Spec that each scenario looks at, beside its name and title.
+var (
+	targetFields = []string{"targets", "allowRemote", "caFile", "r", "w", "timeout", "seed"}
+	loadFields   = slices.Concat(targetFields, []string{"connections", "pipeline", "keys", "prefix", "keySize", "valueSize"})
+	mixFields    = slices.Concat(loadFields, []string{"mix", "distribution", "warmup", "duration", "verify"})
+	proofFields  = []string{"timeout", "seed", "clients", "activeKeys", "opsPerKey", "clearEvery", "scanEvery", "duration"}
+
+	used = map[string][]string{
+		"load":     slices.Concat(loadFields, []string{"resume", "skipCheck"}),
+		"run":      slices.Concat(mixFields, []string{"rate", "poisson", "ramp", "baseline"}),
+		"find-max": slices.Concat(mixFields, []string{"objective", "poisson"}),
+		"scan":     slices.Concat(mixFields, []string{"scans", "pageSize", "rounds", "beside", "skipCheck"}),
+		"check":    slices.Concat(targetFields, proofFields),
+		"chaos":    slices.Concat(proofFields, []string{"nodes", "binary", "faults"}),
+	}
+)
+
 // flags describes the run for its report, without what must not be shown.
 func (s *Spec) flags() map[string]string {
 	shown := *s
@@ -223,6 +240,9 @@ func (s *Spec) flags() map[string]string {
 	}
 	out := map[string]string{}
 	for name, v := range fields {
+		if !slices.Contains(used[s.Scenario], name) {
+			continue
+		}
 		switch text := strings.Trim(fmt.Sprint(v), "[]"); text {
 		case "", "0", "0s", "false", "<nil>":
 		default:

@@ -1,0 +1,134 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"viakv/bench/runner"
+)
+
+// charts of everything that the report holds.
+func (r *Report) charts() (all []chart, err error) {
+	if r.Load != nil && len(r.Load.Samples) > 1 {
+		all = append(all, overTime(r.Load.Samples)...)
+	}
+	if r.Load != nil && r.Load.Good > 0 {
+		c, err := r.percentiles()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	if len(r.Steps) > 1 {
+		all = append(all, steps(r.Steps))
+	}
+	if r.Chaos != nil && len(r.Chaos.Buckets) > 1 {
+		all = append(all, r.availability()...)
+	}
+	if len(r.Growth) > 1 {
+		all = append(all, growth(r.Growth)...)
+	}
+	return all, nil
+}
+
+func micros(v float64) string { return Micros(int64(v)) }
+
+func rate(v float64) string {
+	switch {
+	case v >= 1e6:
+		return strconv.FormatFloat(v/1e6, 'g', 3, 64) + "M"
+	case v >= 1e3:
+		return strconv.FormatFloat(v/1e3, 'g', 3, 64) + "k"
+	}
+	return strconv.FormatFloat(v, 'f', 0, 64)
+}
+
+func overTime(samples []runner.Sample) []chart {
+	throughput := chart{title: "Throughput over time", unit: "answers a second; errors a second", format: rate, series: []series{{name: "answers"}, {name: "errors"}}}
+	latency := chart{title: "Latency over time", unit: "logarithmic", log: true, format: micros, series: []series{{name: "p50"}, {name: "p95"}, {name: "p99"}, {name: "max"}}}
+	for _, s := range samples {
+		label := fmt.Sprintf("%.0fs", s.Elapsed)
+		if s.Warm {
+			label = "warm"
+		}
+		throughput.add(label, s.Rate, float64(s.Errors)/max(s.Seconds, 1e-3))
+		latency.add(label, float64(s.P50), float64(s.P95), float64(s.P99), float64(s.Max))
+	}
+	return []chart{throughput, latency}
+}
+
+func (c *chart) add(label string, values ...float64) {
+	c.labels = append(c.labels, label)
+	for i, v := range values {
+		c.series[i].values = append(c.series[i].values, v)
+	}
+}
+
+// percentiles over the number of nines, where tails have room.
+func (r *Report) percentiles() (chart, error) {
+	c := chart{title: "Latency by percentile", unit: "both axes logarithmic: each step to the right is a nine more", log: true, format: micros}
+	loads := []*Load{r.Load}
+	c.series = []series{{name: "target"}}
+	if r.Baseline != nil {
+		loads, c.series = append(loads, r.Baseline.Load), append(c.series, series{name: "baseline"})
+	}
+	nines := min(math.Ceil(math.Log10(float64(r.Load.Good))), 6)
+	const steps = 8 // for each nine
+	c.labelled = int(nines) + 1
+	for i := range int(nines)*steps + 1 {
+		percentile := 100 * (1 - math.Pow(10, -float64(i)/steps))
+		label := ""
+		if i%steps == 0 { // each axis label stands at a whole nine
+			label = strconv.FormatFloat(percentile, 'f', max(i/steps-2, 0), 64) + "%"
+		}
+		var values []float64
+		for _, l := range loads {
+			h, err := l.Histogram(all)
+			if err != nil {
+				return c, err
+			}
+			values = append(values, float64(h.ValueAtPercentile(percentile)))
+		}
+		c.add(label, values...)
+	}
+	return c, nil
+}
+
+func steps(all []runner.Step) chart {
+	c := chart{title: "Latency by rate", unit: "p50 and p99 at each rate that was tried", log: true, format: micros, series: []series{{name: "p50"}, {name: "p99"}}}
+	ordered := append([]runner.Step(nil), all...)
+	sortBy(ordered, func(s runner.Step) float64 { return s.Rate })
+	for _, s := range ordered {
+		c.add(rate(s.Rate)+"/s", float64(s.P50), float64(s.P99))
+	}
+	return c
+}
+
+func (r *Report) availability() []chart {
+	answers := chart{title: "What clients saw", unit: "a second", format: rate, series: []series{{name: "answered"}, {name: "refused"}, {name: "left open"}}}
+	latency := chart{title: "Latency over time", unit: "logarithmic", log: true, format: micros, series: []series{{name: "p50"}, {name: "p99"}, {name: "max"}}}
+	for _, b := range r.Chaos.Buckets {
+		label := fmt.Sprintf("%.0fs", b.At)
+		answers.add(label, float64(b.Good), float64(b.Refused), float64(b.Unknown))
+		latency.add(label, float64(b.P50), float64(b.P99), float64(b.Max))
+	}
+	return []chart{answers, latency}
+}
+
+func growth(all []Growth) []chart {
+	throughput := chart{title: "Throughput by number of keys", unit: "a second", format: rate, series: []series{{name: "load"}, {name: "get"}, {name: "set"}}}
+	latency := chart{title: "p99 by number of keys", unit: "logarithmic", log: true, format: micros, series: []series{{name: "get"}, {name: "set"}}}
+	scan := chart{title: "getAll by number of keys", unit: "seconds, logarithmic", log: true, format: func(v float64) string { return micros(v * 1e6) }, series: []series{{name: "getAll"}}}
+	memory := chart{title: "Memory of a node by number of keys", unit: "bytes a key", format: rate, series: []series{{name: "bytes/key"}}}
+	load := chart{title: "Time to load by number of keys", unit: "seconds, logarithmic", log: true, format: func(v float64) string { return micros(v * 1e6) }, series: []series{{name: "load"}}}
+	for _, g := range all {
+		label := rate(float64(g.Keys))
+		throughput.add(label, g.LoadRate, g.GetRate, g.SetRate)
+		latency.add(label, float64(g.GetP99), float64(g.SetP99))
+		scan.add(label, g.ScanSeconds)
+		memory.add(label, g.BytesPerKey)
+		load.add(label, g.LoadSeconds)
+	}
+	return []chart{throughput, latency, load, scan, memory}
+}
