@@ -18,6 +18,7 @@ type hints struct {
 
 type hintSet struct {
 	keys     map[string]struct{}
+	flying   int  // keys that were taken and have not landed
 	overflow bool // keys were not noted: only a repair with the member helps
 }
 
@@ -47,7 +48,8 @@ func (h *hints) miss(i version.Incarnation, key []byte) {
 	s.keys[string(key)] = struct{}{}
 }
 
-// take removes up to n keys of a member and appends them to dst. Whoever fails to deliver them notes them again.
+// take removes up to n keys of a member and appends them to dst. They count until they have landed; whoever fails to deliver them notes
+// them again.
 func (h *hints) take(i version.Incarnation, n int, dst []string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -62,11 +64,23 @@ func (h *hints) take(i version.Incarnation, n int, dst []string) []string {
 		n--
 		dst = append(dst, k)
 		delete(s.keys, k)
-	}
-	if len(s.keys) == 0 && !s.overflow {
-		delete(h.sets, i)
+		s.flying++
 	}
 	return dst
+}
+
+// landed ends the flight of n keys.
+func (h *hints) landed(i version.Incarnation, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sets[i]
+	if s == nil { // dropped meanwhile
+		return
+	}
+	s.flying = max(0, s.flying-n)
+	if len(s.keys)+s.flying == 0 && !s.overflow {
+		delete(h.sets, i)
+	}
 }
 
 // collapse reports whether keys of the member were lost to the bound, and begins to note them anew: the caller runs a repair that
@@ -87,7 +101,7 @@ func (h *hints) count(i version.Incarnation) (n int, overflow bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s := h.sets[i]; s != nil {
-		return len(s.keys), s.overflow
+		return len(s.keys) + s.flying, s.overflow
 	}
 	return 0, false
 }

@@ -34,6 +34,7 @@ const (
 	// probeEvery is how often work for a member that seems unreachable is tried all the same: between two members that nobody makes talk,
 	// this is what finds out that they can.
 	probeEvery = time.Second
+	pingTime   = 500 * time.Millisecond
 	// returnStagger keeps the members that notice a return from all repairing at once, each with the same records: the first makes the member
 	// equal, the others find nothing.
 	returnStagger = 250 * time.Millisecond
@@ -83,6 +84,9 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 	default:
 	}
 	reachable := d.cfg.Peers.Reachable(m)
+	if reachable && !w.was {
+		w.rest, w.pause = time.Time{}, 0
+	}
 	if reachable && !w.was && w.seen {
 		w.repair, w.due = true, now.Add(time.Duration(v.place(m))*returnStagger)
 	}
@@ -104,7 +108,13 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 		}
 	}
 	work.Go(func() {
-		err := d.replay(ctx, v, m)
+		var err error
+		if !reachable {
+			err = d.ping(ctx, v, m)
+		}
+		if err == nil {
+			err = d.replay(ctx, v, m)
+		}
 		if err == nil && repair {
 			err = d.repair(ctx, v, m, w)
 		}
@@ -114,6 +124,13 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 		w.ended <- err == nil
 		w.busy.Store(false)
 	})
+}
+
+// ping pushes nothing: it succeeds where a push would.
+func (d *Driver) ping(ctx context.Context, v *View, m Member) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	return d.cfg.Peers.Push(ctx, v.Epoch, m, nil)
 }
 
 // replay sends the present records of the keys that a member missed.
@@ -153,6 +170,9 @@ func (d *Driver) replay(ctx context.Context, v *View, m Member) error {
 			for _, k := range keys {
 				d.hints.miss(m.Incarnation, []byte(k))
 			}
+		}
+		d.hints.landed(m.Incarnation, len(keys))
+		if err != nil {
 			return err
 		}
 		d.stats.replayed.Add(uint64(len(items)))

@@ -253,6 +253,11 @@ func TestHints(t *testing.T) {
 	if got := h.take(1, 2, nil); len(got) != 2 {
 		t.Errorf("took %v", got)
 	}
+	if n, _ := h.count(1); n != 3 {
+		t.Errorf("%d keys while two are on their way", n)
+	}
+	h.landed(1, 2)
+	h.landed(7, 2) // of a member that is gone
 	h.miss(1, []byte("d"))
 	h.miss(1, []byte("e"))
 	h.miss(1, []byte("f"))

@@ -217,7 +217,7 @@ func TestACutOffNodeCatchesUpByHints(t *testing.T) {
 		m.until(10*time.Second, "all are equal", m.equal(0, 1, 2))
 		replayed := m.nodes[0].life.Load().driver.Stats().Replayed + m.nodes[1].life.Load().driver.Stats().Replayed
 		if replayed == 0 {
-			t.Errorf("%d records were replayed", replayed)
+			t.Error("no record was replayed")
 		}
 		m.wants(2, key(0), "new")
 		m.missing(2, key(55))
