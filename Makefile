@@ -76,6 +76,10 @@ fuzz: ## fuzz each decoder for a while: make fuzz FUZZTIME=10s
 sim: ## simulate clusters with faults in virtual time, as many seeds as fit: make sim SIMTIME=1m
 	@go test ./node/simulation -timeout 0 -sim.for $(SIMTIME)
 
+.PHONY: mutation
+mutation: ## switch off one rule of the protocol after the other; the simulation must notice
+	@go test -tags mutation -run MutationGate -timeout 15m -v ./node/simulation
+
 .PHONY: check
 check: lint test ## what to run before a commit
 

@@ -12,6 +12,7 @@ import (
 	"viakv/node/topology"
 	"viakv/quorum"
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 )
 
 // What package handoff needs of a life: views, the store at an epoch, bulk calls to members, and where to report to. The store and
@@ -58,15 +59,26 @@ func (l *life) newHandoffView(t *topology.Topology, s *state) handoff.View {
 	}
 	if s.role == topology.Rebuilding || s.role == topology.Joining {
 		v.Need, _ = t.RebuildNeed(l.id.Boot)
+		if rule.Broken(rule.EnoughCopies) {
+			v.Need = 1
+		}
 	}
 	if c := t.Change; c != nil && s.role == topology.Active {
 		for _, name := range c.Owe {
 			if name == l.id.Name {
-				v.Barrier = &handoff.Barrier{Change: c.Epoch, From: c.From, Need: c.Need}
+				v.Barrier = &handoff.Barrier{Change: c.Epoch, From: c.From, Need: barrierNeed(c)}
 			}
 		}
 	}
 	return v
+}
+
+// barrierNeed is how many copies the barrier of a size change merges.
+func barrierNeed(c *topology.SizeChange) int {
+	if rule.Broken(rule.Barrier) {
+		return 0
+	}
+	return c.Need
 }
 
 // handoffTopology reports to the topology's manager.

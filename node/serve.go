@@ -9,6 +9,7 @@ import (
 	"viakv/node/topology"
 	"viakv/node/wire"
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 )
 
 // ServeInline implements transport.Handler: the quorum phases, answered from memory in the goroutine that reads the connection.
@@ -57,11 +58,11 @@ func (n *Node) member(cluster uint64) *state {
 // admit checks a stamp (N2). OK: the request may be served at this state's epoch.
 func (s *state) admit(stamp wire.Stamp, pendingToo bool) wire.Status {
 	switch {
-	case stamp.Epoch < s.view.Epoch:
+	case stamp.Epoch < s.view.Epoch && !rule.Broken(rule.Fence):
 		return wire.Stale
 	case stamp.Epoch > s.view.Epoch:
 		return wire.Behind
-	case stamp.To != s.self || s.self == 0:
+	case stamp.To != s.self && !rule.Broken(rule.Destination) || s.self == 0:
 		return wire.WrongDestination
 	case s.role != topology.Active && !pendingToo:
 		return wire.NotActive

@@ -7,6 +7,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 	"viakv/ring/keyspace"
 )
 
@@ -163,6 +164,12 @@ func (o *operation) countLocked(m int, call *Call) {
 		o.tally.record(m, &o.tally.no)
 	case Stale:
 		o.stale = true // the phase is run again: no hint
+	case Failed:
+		if rule.Broken(rule.RealAcks) && o.storing {
+			o.tally.record(m, &o.tally.yes)
+			break
+		}
+		fallthrough
 	default:
 		o.causes[m] = call.Err
 		o.tally.record(m, &o.tally.failed)

@@ -1,6 +1,9 @@
 package quorum
 
-import "viakv/quorum/version"
+import (
+	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
+)
 
 // ask runs a query phase: this node's own replica, and then as many peers as are missing to need, in the order of the
 // ring from this node on. A coordinator that always asks the same neighbour first fills the batches of one connection instead
@@ -102,7 +105,7 @@ func (f *findings) conflict(o *operation, r *version.Record) {
 // firm is how many replicas must hold a record so that no later read can miss it: it may be answered without being written
 // back (D4). Where the request's quorums do not overlap, no such promise is made and none is kept.
 func (o *operation) firm() int {
-	if o.r+o.w <= o.v.Slots {
+	if o.r+o.w <= o.v.Slots || rule.Broken(rule.WriteBack) {
 		return 1
 	}
 	return min(o.w, o.v.Slots-o.r+1)

@@ -2,13 +2,15 @@ package quorum
 
 import (
 	"context"
+	"time"
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 )
 
 // Set stores a value.
-func (c *Coordinator) Set(_ context.Context, key, value []byte, opt kv.Options) (version.Tag, error) {
+func (c *Coordinator) Set(ctx context.Context, key, value []byte, opt kv.Options) (version.Tag, error) {
 	op, err := c.begin(key, opt)
 	if err != nil {
 		return version.Tag{}, err
@@ -23,14 +25,19 @@ func (c *Coordinator) Set(_ context.Context, key, value []byte, opt kv.Options) 
 		return version.Tag{}, kv.ErrMemoryLimit
 	}
 	op.mint(f, value)
-	return op.record.Tag, op.writeStore()
+	err = op.writeStore()
+	if err != nil && rule.Broken(rule.OneTag) {
+		opt.Deadline = time.Now().Add(c.cfg.Timeout)
+		return c.Set(ctx, key, value, opt)
+	}
+	return op.record.Tag, err
 }
 
 // query runs the query phase of a write: the tags of R replicas, at the epoch that is still the present one (D2).
 func (o *operation) query() (findings, error) {
 	for {
 		err := o.ask(ReadTag, o.r)
-		if err == nil && o.c.cfg.Views.Current() != o.v {
+		if err == nil && o.c.cfg.Views.Current() != o.v && !rule.Broken(rule.Requery) {
 			err = errStale
 		}
 		if err == nil {
@@ -50,10 +57,18 @@ func (o *operation) mint(f findings, value []byte) {
 	v.Clock.Observe(f.best.Tag.Counter)
 	o.vector = o.seen.Append(o.vector[:0], me, v.Knows)
 	o.record = version.Record{
-		Tag:    version.Tag{Generation: v.Generation, Counter: v.Clock.Next(), Incarnation: me},
+		Tag:    version.Tag{Generation: v.Generation, Counter: o.next(f), Incarnation: me},
 		Vector: o.vector,
 		Value:  value,
 	}
+}
+
+// next returns the new record's counter.
+func (o *operation) next(f findings) uint64 {
+	if rule.Broken(rule.NodeCounter) {
+		return f.best.Tag.Counter + 1
+	}
+	return o.v.Clock.Next()
 }
 
 // writeStore runs the write phase of a value: to everyone, answered at W.

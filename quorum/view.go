@@ -2,6 +2,7 @@ package quorum
 
 import (
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 	"viakv/ring"
 	"viakv/ring/keyspace"
 )
@@ -47,7 +48,7 @@ func (v *View) Incarnation() version.Incarnation {
 // voters returns who may answer.
 func (v *View) voters() (s memberSet) {
 	for m := range v.Members[:v.Slots] {
-		if v.Members[m].Incarnation != 0 {
+		if v.Members[m].Incarnation != 0 || rule.Broken(rule.PendingNoVote) && v.Members[m].Pending != 0 {
 			s.add(m)
 		}
 	}

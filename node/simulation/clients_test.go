@@ -24,6 +24,7 @@ type clients struct {
 	cluster string // whose nodes are asked
 	mix     mix
 	keys    int
+	think   int // milliseconds between two requests, at most
 	stop    chan struct{}
 	running sync.WaitGroup
 }
@@ -55,7 +56,7 @@ func (w *clients) run(id int, r *rand.Rand) {
 				w.one(id, p, r)
 			}
 		}
-		time.Sleep(time.Duration(1+r.IntN(80)) * time.Millisecond)
+		time.Sleep(time.Duration(1+r.IntN(w.think)) * time.Millisecond)
 	}
 }
 

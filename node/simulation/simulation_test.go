@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 
 var (
 	oneSeed = flag.Uint64("sim.seed", 0, "run this seed only")
+	only    = flag.String("sim.shape", "", "run this shape only")
 	runFor  = flag.Duration("sim.for", 0, "run as many seeds as fit in this real time")
 	perTest = flag.Int("sim.seeds", 4, "seeds of each shape")
 	verbose = flag.Bool("sim.log", false, "log what the nodes log")
@@ -26,12 +28,14 @@ type shape struct {
 	harsh  bool
 	mix    mix
 	keys   int
+	think  int // most milliseconds between two requests of a client; default 80
 }
 
 var shapes = []shape{
 	{name: "three", nodes: 3, mix: mix{set: 25, remove: 15, wipe: 0}, keys: 4},
 	{name: "three-harsh", nodes: 3, harsh: true, mix: mix{set: 25, remove: 15, wipe: 1}, keys: 3},
 	{name: "three-removes", nodes: 3, harsh: true, mix: mix{set: 20, remove: 50}, keys: 2},
+	{name: "contended", nodes: 3, harsh: true, mix: mix{set: 40, remove: 3}, keys: 1, think: 8},
 	{name: "five", nodes: 5, mix: mix{set: 25, remove: 15, wipe: 1}, keys: 4},
 	{name: "resize", nodes: 3, resize: true, mix: mix{set: 25, remove: 15, wipe: 1}, keys: 4},
 }
@@ -56,6 +60,9 @@ func TestSimulation(t *testing.T) {
 			return
 		}
 		for _, s := range shapes {
+			if *only != "" && s.name != *only {
+				continue
+			}
 			seed := uint64(i + 1)
 			if *runFor > 0 {
 				seed = uint64(began.UnixNano()) + uint64(i)
@@ -86,7 +93,7 @@ func simulate(t *testing.T, s shape, seed uint64) {
 			return
 		}
 		h := newHistory()
-		w := &clients{c: c, h: h, cluster: c.newest().Cluster, mix: s.mix, keys: s.keys, stop: make(chan struct{})}
+		w := &clients{c: c, h: h, cluster: c.newest().Cluster, mix: s.mix, keys: s.keys, think: cmp.Or(s.think, 80), stop: make(chan struct{})}
 		w.start(4, seed)
 		n := &nemesis{c: c, r: rand.New(rand.NewPCG(seed, 2)), resize: s.resize}
 		n.run(time.Now().Add(faultTime))

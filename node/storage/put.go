@@ -2,6 +2,7 @@ package storage
 
 import (
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 	"viakv/ring/keyspace"
 )
 
@@ -71,7 +72,7 @@ func (s *Store) Vote(epoch version.Epoch, h keyspace.Hash, key []byte, tombstone
 	have := at.record()
 	switch c := have.Tag.Compare(tombstone.Tag); {
 	case c == 0:
-		return have.Owner == tombstone.Owner, nil
+		return have.Owner == tombstone.Owner || rule.Broken(rule.VoteOnce), nil
 	case c > 0:
 		return false, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"viakv/api/kv"
+	"viakv/quorum/version/rule"
 )
 
 // decide chooses the leader's next step. Order of precedence: answers that are due; the voters, which must follow the topology
@@ -44,7 +45,8 @@ func decide(s *scene) move {
 // due returns the answer to a request that is decided or out of time.
 func (s *scene) due(a *ask) *response {
 	if e, done := s.topology.DoneAt(a.ID); done {
-		if (a.Purpose == toClear || a.Purpose == toLeave) && e == s.topology.Epoch && !s.sealed() {
+		waits := a.Purpose == toLeave || a.Purpose == toClear && !rule.Broken(rule.ClearSealed)
+		if waits && e == s.topology.Epoch && !s.sealed() {
 			return nil // M8: answered once nothing older can complete
 		}
 		return &response{Code: codeOK, Epoch: e}

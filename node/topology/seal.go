@@ -1,6 +1,9 @@
 package topology
 
-import "viakv/quorum/version"
+import (
+	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
+)
 
 // Reports is what is known of the processes of the predecessor's list: the epochs that they have adopted, by boot id, and
 // the boot ids that a newer boot at the same name has proved dead.
@@ -13,6 +16,9 @@ type Reports struct {
 // have adopted this epoch, or counted for nothing in the last one, or were rebooted since. A quorum of the last
 // epoch then contains at least one that refuses.
 func (t *Topology) Sealed(r Reports) bool {
+	if rule.Broken(rule.Sealing) {
+		return true
+	}
 	n := 0
 	for i := range t.Prev.Slots {
 		if t.sealedBy(&t.Prev.Slots[i], r) {

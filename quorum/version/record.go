@@ -1,5 +1,7 @@
 package version
 
+import "viakv/quorum/version/rule"
+
 // Record is one version of a key.
 //
 // Vector and Value are borrowed from wherever the record was decoded; who keeps a record longer than that buffer
@@ -29,7 +31,7 @@ func Merge(a, b Record) Record {
 	switch c := a.Tag.Compare(b.Tag); {
 	case c < 0:
 		return b
-	case c == 0 && a.Tag.Removed && a.Owner != b.Owner:
+	case c == 0 && a.Tag.Removed && a.Owner != b.Owner && !rule.Broken(rule.Contested):
 		a.Owner = Contested
 	}
 	return a
@@ -39,7 +41,7 @@ func Merge(a, b Record) Record {
 // changes the latter.
 func Changes(have Tag, haveOwner Operation, tag Tag, owner Operation) bool {
 	c := have.Compare(tag)
-	return c < 0 || c == 0 && tag.Removed && haveOwner != Contested && haveOwner != owner
+	return c < 0 || c == 0 && tag.Removed && haveOwner != Contested && haveOwner != owner && !rule.Broken(rule.Contested)
 }
 
 // Relation says how two versions of a key came about.

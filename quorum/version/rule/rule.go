@@ -1,0 +1,50 @@
+// Package rule names the rules of the protocol that can be switched off to see whether the tests notice: the mutation gate
+// (node/simulation). Without the build tag "mutation" every rule holds, and the compiler removes the switches.
+package rule
+
+// Rule is one rule of the protocol; docs/consistency.md and docs/testing.md say what each is for.
+type Rule uint8
+
+// The rules with a switch.
+const (
+	None          Rule = iota
+	Fence              // D1: requests of older epochs are refused
+	Destination        // D1: requests for another incarnation are refused
+	Requery            // D2: an epoch that ends between the phases repeats the query
+	NodeCounter        // D3: one counter per node
+	WriteBack          // D4: a read stores what it found at W before it answers
+	OneTag             // D6: a write is never repeated under another tag
+	RealAcks           // D8: a hint is no acknowledgement
+	VoteOnce           // remove: a replica votes for one request only
+	Contested          // remove: copies with different owners belong to nobody
+	EnoughCopies       // M3: a rebuild merges N-W+1 copies
+	PendingNoVote      // M4: a rebuilding member counts for nothing
+	Sealing            // M5: an epoch is left only once nothing older can complete
+	Barrier            // M6: a size change is followed by a sync
+	ClearSealed        // M8: a clear answers once it is sealed
+	PurgeAll           // G1: only tombstones that all N hold are purged
+	end
+)
+
+var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "one-tag", "real-acks", "vote-once", "contested",
+	"enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all"}
+
+func (r Rule) String() string { return names[r] }
+
+// Named returns the rule of that name, None when there is none.
+func Named(name string) Rule {
+	for i, n := range names {
+		if n == name {
+			return Rule(i)
+		}
+	}
+	return None
+}
+
+// All returns the rules that have a switch.
+func All() (all []Rule) {
+	for r := None + 1; r < end; r++ {
+		all = append(all, r)
+	}
+	return all
+}
