@@ -116,8 +116,8 @@ func (s *Scans) Stats() ScanStats {
 	}
 }
 
-// Scan begins a scan, or resumes one.
-func (s *Scans) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
+// begin begins a scan, or resumes one.
+func (s *Scans) begin(ctx context.Context, o kv.ScanOptions) (*scanner, error) {
 	v := s.coordinator.cfg.Views.Current()
 	if v == nil || v.Incarnation() == 0 {
 		return nil, errNotServing

@@ -428,3 +428,20 @@ func TestSnapshot(t *testing.T) {
 		}
 	}
 }
+
+func TestAScanThatHasDeliveredNothingSurvivesAClear(t *testing.T) {
+	s := newScanMesh(t, 3)
+	s.fill(50)
+	var once sync.Once
+	s.before = func(op string, _ int) {
+		if op == "digests" {
+			once.Do(func() { s.advance(func(v *View) { v.Generation = 1 }, 0, 1, 2) })
+		}
+	}
+	sc := s.scan(0, kv.ScanOptions{})
+	defer sc.Close()
+	var b kv.Batch
+	if _, err := sc.Next(context.Background(), &b); err != nil {
+		t.Fatalf("%v: the clear came before the first pair", err)
+	}
+}
