@@ -85,6 +85,7 @@ func write(t testing.TB, path, content string) {
 }
 
 func TestTokens(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "tokens")
 	write(t, file, "# of the test\n\nread "+readToken+" dashboard\r\nwrite "+writeToken+"\nadmin\t"+adminToken+" Ada L.\nread "+adminToken+"\n")
 	core, logs := observer.New(zap.DebugLevel)
@@ -148,6 +149,7 @@ func stringsOf(m map[string]any) (out []string) {
 
 // Changes of the file take effect; a file that cannot be read leaves the former tokens in force.
 func TestTokensAreReloaded(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "tokens")
 	write(t, file, "read "+readToken+"\n")
 	core, logs := observer.New(zap.DebugLevel)
@@ -250,6 +252,7 @@ func (h *harness) overTLS(a *authority, certificates ...tls.Certificate) *http.T
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	dir, ca := t.TempDir(), newAuthority(t)
 	files := TLSConfig{CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")}
 	certificate, key := ca.issue(t, 2)
@@ -297,6 +300,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestClientCertificates(t *testing.T) {
+	t.Parallel()
 	dir, ca, stranger := t.TempDir(), newAuthority(t), newAuthority(t)
 	files := TLSConfig{CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key"), ClientCAFile: filepath.Join(dir, "ca")}
 	certificate, key := ca.issue(t, 2)
@@ -379,6 +383,7 @@ func (h *harness) admin() string {
 }
 
 func TestAdminListener(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "tokens")
 	write(t, file, "write "+writeToken+"\nadmin "+adminToken+"\n")
 	h := start(t, Config{TokenFile: file, Version: "1.2.3", Name: "n1"})
@@ -437,6 +442,7 @@ func TestWhatIsOpenIsSaid(t *testing.T) {
 }
 
 func TestRequestIDsAndTraces(t *testing.T) {
+	t.Parallel()
 	core, logs := observer.New(zap.DebugLevel)
 	h := start(t, Config{Logger: zap.New(core)})
 	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -15,6 +15,7 @@ import (
 )
 
 func TestErrorTable(t *testing.T) {
+	t.Parallel()
 	store := &recorder{}
 	for _, c := range []struct {
 		err      error

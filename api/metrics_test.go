@@ -80,6 +80,7 @@ func TestBrokenCollector(t *testing.T) {
 
 // A store that fails all the time does not fill the disk with what it says.
 func TestRepeatedErrorsAreSampled(t *testing.T) {
+	t.Parallel()
 	store := &recorder{hook: func(context.Context, string) error { return errors.New("a fault") }}
 	core, logs := observer.New(zap.InfoLevel)
 	h := start(t, Config{Store: store, Logger: zap.New(core)})

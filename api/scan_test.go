@@ -69,6 +69,7 @@ func unpack(t testing.TB, a answer) string {
 
 // Every shape of a scan delivers every pair once: below and above what one buffer holds, in each format and coding.
 func TestScansAreComplete(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{0, 1, 300, 20_000} {
 		store, want := filled(t, n)
 		h := start(t, Config{Store: store})
@@ -291,6 +292,7 @@ func (s *endlessScanner) Close()            { s.store.closed.Add(1) }
 
 // A fault before anything was sent is a problem; one in mid-stream cuts the connection without the last chunk (A2).
 func TestFaultsOfScans(t *testing.T) {
+	t.Parallel()
 	fault := func() error { return kv.ErrSnapshotMoved }
 	early := &endless{batches: 1, fault: fault}
 	h := start(t, Config{Store: early})
