@@ -73,7 +73,7 @@ func (r *Report) percentiles() (chart, error) {
 	if r.Baseline != nil {
 		loads, c.series = append(loads, r.Baseline.Load), append(c.series, series{name: "baseline"})
 	}
-	nines := min(math.Ceil(math.Log10(float64(r.Load.Good))), 6)
+	nines := min(math.Ceil(math.Log10(float64(max(r.Load.Good, 10)))), 5)
 	const steps = 8 // for each nine
 	c.labelled = int(nines) + 1
 	for i := range int(nines)*steps + 1 {

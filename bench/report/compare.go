@@ -163,3 +163,32 @@ func (l Line) interval(i Interval) string {
 	}
 	return "[" + l.figure(i.Low) + ", " + l.figure(i.High) + "]"
 }
+
+// Row of a comparison, ready to be shown.
+type Row struct {
+	Name    string `json:"name"`
+	Before  string `json:"before"`
+	After   string `json:"after"`
+	Change  string `json:"change"`
+	Verdict string `json:"verdict"`
+}
+
+// Table is a comparison, ready to be shown.
+type Table struct {
+	Before string   `json:"before"`
+	After  string   `json:"after"`
+	Rows   []Row    `json:"rows"`
+	Notes  []string `json:"notes"`
+}
+
+// Table renders the figures.
+func (c *Comparison) Table() Table {
+	t := Table{Before: c.Before, After: c.After, Notes: c.Notes}
+	for _, l := range c.Lines {
+		t.Rows = append(t.Rows, Row{
+			Name: l.Name, Before: l.figure(l.Before.Value) + " " + l.interval(l.Before), After: l.figure(l.After.Value) + " " + l.interval(l.After),
+			Change: fmt.Sprintf("%+.1f%%", 100*l.Change), Verdict: l.Verdict(),
+		})
+	}
+	return t
+}

@@ -3,4 +3,3 @@ package main
 import "github.com/spf13/cobra"
 
 func growthCommand() *cobra.Command { return &cobra.Command{Use: "growth", Hidden: true} }
-func serveCommand() *cobra.Command  { return &cobra.Command{Use: "serve", Hidden: true} }

@@ -1,0 +1,193 @@
+import { drawFields, drawScenarios, readForm } from "./form.js";
+import { micros, plot, rate } from "./plot.js";
+
+const $ = (id) => document.getElementById(id);
+const count = (n) => Math.round(n).toLocaleString("en-US");
+const seconds = (s) => (s < 90 ? `${s.toFixed(0)} s` : `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`);
+
+let defaults = {};
+let scenario = "run";
+let shown = null; // the run whose details are on the page
+let stream = null; // of that run
+const chosen = new Set(); // past runs to compare
+
+async function call(method, path, body) {
+  const response = await fetch(path, { method, headers: body ? { "Content-Type": "application/json" } : {}, body: body && JSON.stringify(body) });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.detail ?? response.statusText);
+  return answer;
+}
+
+function node(name, properties = {}, ...children) {
+  const e = Object.assign(document.createElement(name), properties);
+  e.append(...children);
+  return e;
+}
+
+function fault(message) {
+  $("fault").textContent = message;
+  $("fault").hidden = !message;
+}
+
+// The run that is watched.
+
+let samples = [];
+
+function watch(id) {
+  if (shown === id) return;
+  stream?.close();
+  shown = id;
+  $("live").hidden = false;
+  const source = (stream = new EventSource(`api/runs/${id}/events`));
+  source.onopen = () => {
+    samples = [];
+    $("log").textContent = "";
+  };
+  source.onmessage = (e) => {
+    const run = JSON.parse(e.data);
+    draw(run);
+    if (!["queued", "running"].includes(run.state)) source.close();
+  };
+}
+
+function draw(run) {
+  samples.push(...(run.samples ?? []));
+  $("live-title").textContent = run.title;
+  const state = $("live-state");
+  state.textContent = run.state === "running" ? `running for ${seconds(run.seconds)}` : run.state === "done" ? `done after ${seconds(run.seconds)}; its report is below` : run.state;
+  state.dataset.state = run.state;
+  if (run.fault) state.replaceChildren(`${run.state}: `, node("span", { className: "bad" }, run.fault));
+  $("stop").hidden = !["queued", "running"].includes(run.state);
+  drawProgress(run);
+  if (run.log?.length) {
+    const log = $("log");
+    const follow = log.scrollTop + log.clientHeight >= log.scrollHeight - 30;
+    log.hidden = false;
+    log.append(run.log.join("\n") + "\n");
+    if (follow) log.scrollTop = log.scrollHeight;
+  } else if (!$("log").textContent) $("log").hidden = true;
+  $("plots").hidden = samples.length < 2;
+  $("tiles").hidden = samples.length === 0;
+  if (samples.length) drawSamples();
+}
+
+function drawProgress(run) {
+  const p = run.progress;
+  let part = p.total > 0 ? p.done / p.total : run.planned > 0 ? Math.min(run.seconds / run.planned, 1) : 0;
+  if (run.state === "done") part = 1;
+  $("bar").style.width = `${100 * part}%`;
+  $("bar").parentElement.setAttribute("aria-valuenow", Math.round(100 * part));
+  $("phase").textContent = p.phase ? `${p.phase}: ${count(p.done)}${p.total ? ` of ${count(p.total)}` : ""}` : "";
+}
+
+function drawSamples() {
+  const last = samples.at(-1);
+  const errors = samples.reduce((sum, s) => sum + s.errors, 0);
+  const tiles = [["answers/s", count(last.rate)], ["p50", micros(last.p50)], ["p99", micros(last.p99)], ["max", micros(last.max)], ["errors", count(errors)]];
+  $("tiles").replaceChildren(...tiles.map(([name, value]) => node("div", { className: "tile" }, node("small", {}, name), node("b", {}, value))));
+  // Rounds of an alternated run begin anew; the plot goes on.
+  let shift = 0, before = 0;
+  const xs = samples.map((s) => {
+    if (s.elapsed < before) shift += before;
+    before = s.elapsed;
+    return shift + s.elapsed;
+  });
+  const warm = samples.findIndex((s) => !s.warm);
+  const warmUntil = warm > 0 ? xs[warm - 1] : 0;
+  plot($("plot-rate"), xs, [{ class: "l1", values: samples.map((s) => s.rate) }], { format: rate, warmUntil });
+  plot($("plot-latency"), xs, ["p50", "p95", "p99", "max"].map((q, i) => ({ class: `l${i + 1}`, values: samples.map((s) => s[q]) })), { log: true, format: micros, warmUntil });
+}
+
+// Lists.
+
+function drawRuns(runs) {
+  const running = runs.find((r) => r.state === "running");
+  const waiting = runs.filter((r) => r.state === "queued").reverse();
+  if (running) watch(running.id);
+  else if (!shown && runs.length) watch(runs[0].id);
+  $("queue").hidden = waiting.length === 0;
+  $("waiting").replaceChildren(...waiting.map((r) => {
+    const stop = node("button", { type: "button", onclick: () => call("POST", `api/runs/${r.id}/stop`, {}).catch((e) => fault(e.message)) }, "Remove");
+    return node("li", {}, node("span", { className: "grow" }, r.title), stop);
+  }));
+}
+
+function drawPast(past) {
+  $("none").hidden = past.length > 0;
+  for (const id of [...chosen]) if (!past.some((p) => p.id === id)) chosen.delete(id);
+  $("past").replaceChildren(...past.map((p) => {
+    const figures = [p.throughput ? `${count(p.throughput)}/s` : "", p.p99 ? `p99 ${micros(p.p99)}` : "", p.ratio ? `${Math.round(100 * p.ratio)} % of the baseline` : "", p.note ?? ""].filter(Boolean).join(" · ");
+    const box = node("input", { type: "checkbox", checked: chosen.has(p.id), ariaLabel: `compare ${p.title}`, disabled: !p.comparable });
+    box.onchange = () => {
+      box.checked ? chosen.add(p.id) : chosen.delete(p.id);
+      $("compare").disabled = chosen.size !== 2;
+    };
+    const remove = node("button", { type: "button", ariaLabel: `delete ${p.title}` }, "Delete");
+    remove.onclick = () => confirm(`Delete the report of “${p.title}”?`) && call("DELETE", `api/runs/${p.id}`).catch((e) => fault(e.message));
+    const links = [["Report", "html"], ["JSON", "json"], ...(p.comparable ? [["CSV", "csv"], ["HDR", "hgrm"]] : [])].map(([name, form]) => node("a", { href: `reports/${p.id}.${form}`, target: form === "html" ? "_blank" : "", rel: "noopener" }, name));
+    const what = node("div", { className: "what" }, node("b", {}, p.title), node("span", { className: "dim" }, `${new Date(p.started).toLocaleString()} · ${seconds(p.seconds)}${figures ? " · " + figures : ""}`));
+    if (p.reason) what.append(node("p", { className: "bad dim" }, p.reason));
+    const item = node("li", {}, box, node("span", { className: `verdict ${p.passed ? "good" : "bad"}` }, p.passed ? "passed" : "failed"), what, node("div", { className: "links" }, ...links, remove));
+    item.dataset.id = p.id;
+    return item;
+  }));
+  $("compare").disabled = chosen.size !== 2;
+}
+
+async function compare() {
+  // The older one is before.
+  const [after, before] = [...document.querySelectorAll("#past li")].map((li) => li.dataset.id).filter((id) => chosen.has(id));
+  const box = $("comparison");
+  try {
+    const t = await call("GET", `api/compare?before=${before}&after=${after}`);
+    const head = node("tr", {}, ...["", "before", "after", "change", ""].map((h) => node("th", {}, h)));
+    const rows = t.rows.map((r) => node("tr", {}, node("td", {}, r.name), node("td", {}, r.before), node("td", {}, r.after), node("td", {}, r.change), node("td", { className: r.verdict === "better" ? "good" : r.verdict === "worse" ? "bad" : "dim" }, r.verdict)));
+    box.replaceChildren(node("p", { className: "dim" }, `before: ${t.before}`, node("br"), `after: ${t.after}`), node("div", { className: "scroll" }, node("table", {}, head, ...rows)), ...(t.notes ?? []).map((n) => node("p", { className: "dim" }, n)));
+  } catch (e) {
+    box.replaceChildren(node("p", { className: "bad" }, e.message));
+  }
+  box.hidden = false;
+}
+
+function follow() {
+  const source = new EventSource("api/events");
+  source.onopen = () => ($("connection").textContent = "");
+  source.onerror = () => ($("connection").textContent = "connection lost; trying again");
+  source.onmessage = (e) => {
+    const { runs, past } = JSON.parse(e.data);
+    drawRuns(runs);
+    drawPast(past);
+  };
+}
+
+async function begin() {
+  const state = await call("GET", "api/state");
+  defaults = state.defaults;
+  for (const spec of Object.values(defaults)) spec.targets = state.targets;
+  const names = Object.keys(defaults).sort((a, b) => ["run", "load", "find-max", "scan", "check", "chaos"].indexOf(a) - ["run", "load", "find-max", "scan", "check", "chaos"].indexOf(b));
+  drawScenarios($("scenarios"), names, scenario);
+  drawFields(scenario, defaults[scenario]);
+  follow();
+}
+
+$("scenarios").onchange = (e) => {
+  scenario = e.target.value;
+  fault("");
+  drawFields(scenario, defaults[scenario]);
+};
+$("form").onsubmit = async (e) => {
+  e.preventDefault();
+  fault("");
+  $("start").disabled = true;
+  try {
+    const run = await call("POST", "api/runs", readForm($("form"), scenario));
+    watch(run.id);
+  } catch (error) {
+    fault(error.message);
+  } finally {
+    $("start").disabled = false;
+  }
+};
+$("stop").onclick = () => call("POST", `api/runs/${shown}/stop`, {}).catch((e) => fault(e.message));
+$("compare").onclick = compare;
+begin().catch((e) => ($("connection").textContent = e.message));
