@@ -173,6 +173,7 @@ func (l *life) member(s *state, i int) kv.Member {
 	h := l.node.transport.Health(s.links[i].address)
 	out.Reachable, out.RTTMicros = h.Connected, h.RTT.Microseconds()
 	out.Hints = l.hinted(m)
+	out.Sync = l.driver.RepairWith(max(m.Incarnation, m.Pending))
 	return out
 }
 

@@ -40,6 +40,7 @@ type life struct {
 	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
 	links   links
 	removes once // that were forwarded to this node
+	closing sync.Once
 }
 
 // state is what a life knows and is at one epoch; immutable.
@@ -95,17 +96,29 @@ func (l *life) run(ctx context.Context) {
 	}
 }
 
-// end stops the life and frees its memory.
+// end stops the life. Its store is freed later: a peer's request that came for it may still be under way.
 func (l *life) end() {
 	l.cancel()
 	l.running.Wait()
-	l.close()
+	n := l.node
+	n.retire(l)
+	n.running.Go(func() {
+		if pause(n.ctx, lingering) {
+			l.close()
+		}
+	})
 }
 
+// lingering is longer than any answer to a peer takes.
+const lingering = 10 * time.Second
+
+// close frees the life's memory; no answer may be under way.
 func (l *life) close() {
-	if s := l.state.Load(); s != nil {
-		s.store.Close()
-	}
+	l.closing.Do(func() {
+		if s := l.state.Load(); s != nil {
+			s.store.Close()
+		}
+	})
 }
 
 // view returns the view of the present epoch, nil when there is none.

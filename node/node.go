@@ -34,7 +34,8 @@ type Node struct {
 	joining sync.Mutex  // held by a join of this node
 	frozen  atomic.Bool // between two lives: nobody is served
 
-	seeds sync.Mutex // guards cfg.Random
+	seeds   sync.Mutex // guards cfg.Random and what follows
+	retired []*life
 }
 
 // New returns a node that does nothing yet.
@@ -88,7 +89,17 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	n.quiesce()
 	n.life.Load().close()
+	for _, l := range n.retired {
+		l.close()
+	}
 	return err
+}
+
+// retire notes a life whose memory is freed at the latest when the node stops.
+func (n *Node) retire(l *life) {
+	n.seeds.Lock()
+	defer n.seeds.Unlock()
+	n.retired = append(n.retired, l)
 }
 
 // quiesce turns requests away and waits for those under way, which their deadlines bound: a store must not be used once it is closed.
