@@ -3,6 +3,7 @@ package kvtest
 import (
 	"sync"
 	"testing"
+	"time"
 )
 
 // group runs goroutines that may fail. The first error is reported by wait, in the test's own goroutine: Fatal works nowhere else.
@@ -29,6 +30,23 @@ func (g *group) wait(t testing.TB) {
 	g.wg.Wait()
 	if g.first != nil {
 		t.Fatal(g.first)
+	}
+}
+
+// until waits for a condition that the group's goroutines bring about, so that what comes next does overlap with them. It gives up
+// when one of them has failed, and fails the test when nothing comes of it.
+func (g *group) until(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(50 * time.Microsecond) { // between polls
+		g.mu.Lock()
+		failed := g.first
+		g.mu.Unlock()
+		if failed != nil {
+			t.Fatal(failed)
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %v", what, patience)
+		}
 	}
 }
 

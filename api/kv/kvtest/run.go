@@ -114,6 +114,12 @@ func collect(t testing.TB, s kv.Store, o kv.ScanOptions) map[string]string {
 
 func tryCollect(t testing.TB, s kv.Store, o kv.ScanOptions) (map[string]string, error) {
 	t.Helper()
+	return collectSlowly(t, s, o, func() {})
+}
+
+// collectSlowly is tryCollect that calls between after each batch.
+func collectSlowly(t testing.TB, s kv.Store, o kv.ScanOptions, between func()) (map[string]string, error) {
+	t.Helper()
 	sc, err := s.Scan(background, o)
 	if err != nil {
 		return nil, err
@@ -141,6 +147,7 @@ func tryCollect(t testing.TB, s kv.Store, o kv.ScanOptions) (map[string]string, 
 			}
 			found[string(p.Key)] = string(p.Value)
 		}
+		between()
 	}
 	if more, err := sc.Next(background, &b); more || err != nil {
 		t.Fatalf("next behind the end: %v, %v, want false", more, err)

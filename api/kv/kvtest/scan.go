@@ -126,6 +126,7 @@ func scanUnderWrites(t testing.TB, open Open) {
 	stable := numbered(scanKeys / 2)
 	fill(t, s, stable)
 	var stop atomic.Bool
+	var churned atomic.Int64
 	var g group
 	defer g.wg.Wait() // before the store is closed, on failure too
 	defer stop.Store(true)
@@ -145,11 +146,14 @@ func scanUnderWrites(t testing.TB, open Open) {
 						return err
 					}
 				}
+				churned.Add(1)
 			}
 			return nil
 		})
 	}
 	for range rounds {
+		from := churned.Load()
+		g.until(t, "writes beside the scan", func() bool { return churned.Load() > from+20 })
 		found, err := tryCollect(t, s, kv.ScanOptions{Options: patient(), Values: true})
 		if err != nil {
 			t.Fatalf("scan: %v", err)

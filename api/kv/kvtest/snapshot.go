@@ -40,6 +40,7 @@ func snapshotUnderWrites(t testing.TB, open Open) {
 	mustSet(t, s, first, "0")
 	mustSet(t, s, second, "0")
 	var stop atomic.Bool
+	var written atomic.Int64
 	var g group
 	defer g.wg.Wait() // before the store is closed, on failure too
 	defer stop.Store(true)
@@ -50,11 +51,15 @@ func snapshotUnderWrites(t testing.TB, open Open) {
 					return err
 				}
 			}
+			written.Store(int64(i))
 		}
 		return nil
 	})
 	for range rounds {
-		found, err := tryCollect(t, s, kv.ScanOptions{Options: patient(), Values: true, Snapshot: true})
+		found, err := collectSlowly(t, s, kv.ScanOptions{Options: patient(), Values: true, Snapshot: true}, func() {
+			from := written.Load()
+			g.until(t, "writes beside the snapshot", func() bool { return written.Load() > from })
+		})
 		if refused(err) || errors.Is(err, kv.ErrSnapshotMoved) {
 			continue
 		}
