@@ -52,8 +52,8 @@ func overlappingRemoves(t testing.TB, open Open) {
 func removesAndSets(t testing.TB, open Open) {
 	const sets, removers = 200, 4
 	s := open(t)
-	var removed atomic.Int32
-	var stop atomic.Bool
+	var removed, tried atomic.Int32
+	var stop atomic.Bool // the sets are over; removes go on until there were more of them than values
 	var g group
 	g.run(func() error {
 		defer stop.Store(true)
@@ -66,7 +66,7 @@ func removesAndSets(t testing.TB, open Open) {
 	})
 	for range removers {
 		g.run(func() error {
-			for !stop.Load() {
+			for ; !stop.Load() || tried.Load() <= 2*sets; tried.Add(1) {
 				switch err := s.Remove(background, []byte("k"), patient()); {
 				case err == nil:
 					removed.Add(1)
