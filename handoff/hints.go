@@ -121,7 +121,7 @@ func (h *hints) prune(v *View) {
 		newest = max(newest, m.Incarnation)
 	}
 	for i := range h.sets {
-		if _, ok := v.member(i); !ok && i <= newest {
+		if !v.has(i) && i <= newest {
 			delete(h.sets, i)
 		}
 	}

@@ -216,7 +216,7 @@ func (d *Driver) retire(v *View) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range d.menders {
-		if _, ok := v.member(i); !ok {
+		if !v.has(i) {
 			delete(d.menders, i)
 		}
 	}

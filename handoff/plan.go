@@ -20,7 +20,6 @@ type plan struct {
 	round   int // counts the times that it started over
 	sources []source
 	parts   [keyspace.Partitions]part
-	started time.Time // of the first round
 }
 
 type source struct {

@@ -52,14 +52,14 @@ type Basis struct {
 // Basis returns the basis of what is copied at this view.
 func (v *View) Basis() Basis { return Basis{v.Epoch, v.Generation, v.Purge} }
 
-// member returns the other member with this incarnation.
-func (v *View) member(i version.Incarnation) (Member, bool) {
+// has reports whether another member has this incarnation.
+func (v *View) has(i version.Incarnation) bool {
 	for _, m := range v.Others {
 		if m.Incarnation == i && i != 0 {
-			return m, true
+			return true
 		}
 	}
-	return Member{}, false
+	return false
 }
 
 // named returns the other member of that name.

@@ -130,7 +130,6 @@ type machine struct {
 	s       *Store
 	m       model
 	keys    []string
-	counter uint64
 }
 
 func (x *machine) drawKey(t *rapid.T) []byte {

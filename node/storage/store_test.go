@@ -423,7 +423,7 @@ func TestChains(t *testing.T) {
 	s.space.target = 1000 // from now on it splits, chains and all
 	put(t, s, keys[0], live(10, "v"))
 	for range 200 {
-		put(t, s, keys[1], live(uint64(10+s.Stats().Buckets), "v"))
+		put(t, s, keys[1], live(10+s.Stats().Buckets, "v"))
 	}
 	verify(t, s)
 	s.space.target = 1 << 30 // and merges again, into chains

@@ -241,7 +241,7 @@ func TestForce(t *testing.T) {
 		if _, err := a.m.Leave(w.ctx(10*time.Second), "a", true); !errors.Is(err, kv.ErrQuorumLoss) {
 			t.Errorf("itself: %v", err)
 		}
-		report, err = a.m.Leave(w.ctx(10*time.Second), "c", true)
+		_, err = a.m.Leave(w.ctx(10*time.Second), "c", true)
 		if err != nil {
 			w.dump()
 			t.Fatal(err)
