@@ -31,6 +31,8 @@ type batch struct {
 	flushing bool   // somebody is on the way to write
 	armed    bool   // a patient frame's timer is running
 	broken   bool
+
+	deadlineSet time.Time // of whoever is flushing
 }
 
 var errQueueFull = errors.New("tcp: the peer takes too little")
@@ -126,7 +128,7 @@ func (b *batch) drain(writes int) {
 		b.out, b.spare = b.spare[:0], nil
 		b.mu.Unlock()
 
-		err := b.conn.SetWriteDeadline(time.Now().Add(writeTime))
+		err := b.arm(time.Now())
 		if err == nil {
 			_, err = b.conn.Write(buf)
 		}
@@ -140,6 +142,15 @@ func (b *batch) drain(writes int) {
 		}
 		b.mu.Unlock()
 	}
+}
+
+// arm makes sure that a write has a deadline. Setting one costs as much as framing several calls, so it is moved on at most once a second.
+func (b *batch) arm(now time.Time) error {
+	if now.Sub(b.deadlineSet) < time.Second {
+		return nil
+	}
+	b.deadlineSet = now
+	return b.conn.SetWriteDeadline(now.Add(writeTime))
 }
 
 // fail ends the connection; its reader notices and does the rest.
