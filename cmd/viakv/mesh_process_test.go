@@ -261,11 +261,15 @@ func TestJoinsAndLeaves(t *testing.T) {
 func TestFiveJoinAtOnce(t *testing.T) {
 	m := newMesh(t, "a", "b", "c")
 	m.set("a", "k", "v")
-	var joins sync.WaitGroup
+	var joiners []*member
 	for i := range 5 {
-		n := m.lone(fmt.Sprint("j", i))
+		joiners = append(joiners, m.lone(fmt.Sprint("j", i)))
+	}
+	var joins sync.WaitGroup
+	for i, n := range joiners {
+		via := m.nodes[m.names[i%3]].peer
 		joins.Go(func() {
-			if got, body := fetch(t, n.http, "/join", "peer", m.nodes[m.names[i%3]].peer); got != 200 {
+			if got, body := fetch(t, n.http, "/join", "peer", via); got != 200 {
 				t.Errorf("%s: %d %s", n.name, got, body)
 			}
 		})

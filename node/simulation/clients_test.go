@@ -52,7 +52,7 @@ func (w *clients) run(id int, r *rand.Rand) {
 		if len(all) > 0 {
 			p := all[r.IntN(len(all))]
 			// A node that has not joined yet is a cluster of its own.
-			if !p.paused && p.node.Status().Cluster == w.cluster {
+			if !p.paused.Load() && p.node.Status().Cluster == w.cluster {
 				w.one(id, p, r)
 			}
 		}

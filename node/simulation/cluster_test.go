@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ type process struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	dead   chan struct{} // closed at the kill: what it answers from then on reaches nobody
-	paused bool
+	paused atomic.Bool
 }
 
 func newCluster(t testing.TB, net *simnet.Network, seed uint64, names ...string) *cluster {

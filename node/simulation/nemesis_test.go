@@ -79,10 +79,10 @@ func (n *nemesis) pause(p *process) {
 	d := n.ms(20, 1200)
 	n.note("pause %s for %v", p.name, d)
 	n.c.net.Pause(address(p.name))
-	p.paused = true
+	p.paused.Store(true)
 	n.under.Go(func() {
 		time.Sleep(d)
-		p.paused = false
+		p.paused.Store(false)
 		n.c.net.Resume(address(p.name))
 	})
 }
