@@ -25,11 +25,36 @@ func root() *cobra.Command {
 		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(serveCommand(), devCommand(), healthCommand(), certsCommand(), versionCommand())
-	for _, c := range append(cmd.Commands(), cmd) {
-		c.Args = asUsage(c.Args)
+	cmd.AddGroup(&cobra.Group{ID: groupNodes, Title: "Nodes:"}, &cobra.Group{ID: groupKeys, Title: "Keys of a running cluster:"},
+		&cobra.Group{ID: groupCluster, Title: "A running cluster:"})
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			cmd.AddCommand(c)
+		}
 	}
+	add(groupNodes, serveCommand(), devCommand(), healthCommand(), certsCommand())
+	add(groupKeys, getCommand(), setCommand(), rmCommand(), isCommand(), clearCommand(),
+		keysCommand(), valuesCommand(), allCommand(), exportCommand(), importCommand())
+	add(groupCluster, statusCommand(), memberCommand())
+	cmd.AddCommand(versionCommand())
+	cmd.InitDefaultCompletionCmd()
+	argumentsAsUsage(cmd)
 	return cmd
+}
+
+// Groups of the commands in the help.
+const (
+	groupNodes   = "nodes"
+	groupKeys    = "keys"
+	groupCluster = "cluster"
+)
+
+func argumentsAsUsage(cmd *cobra.Command) {
+	cmd.Args = asUsage(cmd.Args)
+	for _, c := range cmd.Commands() {
+		argumentsAsUsage(c)
+	}
 }
 
 // asUsage makes what a check of arguments finds a usage error.
@@ -57,23 +82,4 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 		return usageError{err}
 	}
 	return nil
-}
-
-// usageError is a command line that cannot be understood.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-// Exit codes of all commands.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-func exitCode(err error) int {
-	var usage usageError
-	if errors.As(err, &usage) {
-		return exitUsage
-	}
-	return exitFailed
 }

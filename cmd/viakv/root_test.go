@@ -135,7 +135,7 @@ func TestVersionAndHelp(t *testing.T) {
 		want string
 	}{
 		{[]string{"version"}, "viakv " + release},
-		{nil, "Available Commands"},
+		{nil, "Keys of a running cluster:"},
 		{[]string{"serve", "--help"}, "--max-memory size"},
 	} {
 		var out bytes.Buffer
