@@ -127,9 +127,9 @@ func payload(n int, tag version.Tag) []byte {
 }
 
 type machine struct {
-	s       *Store
-	m       model
-	keys    []string
+	s    *Store
+	m    model
+	keys []string
 }
 
 func (x *machine) drawKey(t *rapid.T) []byte {

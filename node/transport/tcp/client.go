@@ -174,14 +174,15 @@ func (c *client) connect(ctx context.Context) {
 	}
 	stop := context.AfterFunc(ctx, out.fail)
 	defer stop()
-	watched := make(chan struct{})
+	gone, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
-		c.watch(out)
+		c.watch(out, gone)
 	}()
 	err = c.read(conn)
 	out.fail()
 	c.broken(out, err)
+	close(gone)
 	<-watched
 }
 
@@ -337,11 +338,17 @@ func (c *client) pongLocked() {
 // errSilent: nothing was heard for Patience.
 var errSilent = errors.New("no sign of life")
 
-// watch asks for signs of life, and ends a connection that shows none.
-func (c *client) watch(out *batch) {
+// watch asks for signs of life, and ends a connection that shows none, until it is gone.
+func (c *client) watch(out *batch, gone <-chan struct{}) {
 	tick := time.NewTicker(c.t.cfg.KeepAlive)
 	defer tick.Stop()
-	for now := range tick.C {
+	for {
+		var now time.Time
+		select {
+		case now = <-tick.C:
+		case <-gone:
+			return
+		}
 		c.mu.Lock()
 		if c.out != out {
 			c.mu.Unlock()
