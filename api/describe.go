@@ -15,13 +15,17 @@ func showVersion(x *exchange) error {
 	}{x.server.config.Name, x.server.config.Version, runtime.Version()})
 }
 
-// console returns the row for the console and everything below it. Its pages are static and need no token; what they ask of the API does.
-func (s *Server) console() *endpoint {
+// console returns the rows for the console and everything below it. Its pages are static and need no token; what they ask of the API does, and
+// so does what they ask of the console itself. A later row goes before the one that it lies below.
+func (s *Server) console() []*endpoint {
 	serve := func(x *exchange) error {
 		s.config.Console(x.ctx)
 		return nil
 	}
-	return &endpoint{path: "/console", below: true, serve: serve}
+	return []*endpoint{
+		{path: "/console", below: true, role: RoleNone, serve: serve},
+		{path: "/console/api", below: true, role: RoleRead, serve: serve},
+	}
 }
 
 // showOpenAPI answers /openapi.yaml.

@@ -86,7 +86,7 @@ func New(config Config) (*Server, error) {
 	s.base, s.cancel = context.WithCancel(context.Background())
 	table := endpoints
 	if config.Console != nil {
-		table = append(slices.Clone(endpoints), s.console())
+		table = append(slices.Clone(endpoints), s.console()...)
 	}
 	s.public = s.newServer(s.routes(table), config.MaxConnections)
 	s.admin = s.newServer(s.routes(adminEndpoints), maxAdminConnections)

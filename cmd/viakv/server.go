@@ -10,6 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api"
+	"viakv/api/console"
+	"viakv/api/kv"
 	"viakv/node"
 )
 
@@ -54,8 +56,9 @@ func newServer(ctx context.Context, c *config, log *zap.Logger) (s *server, err 
 			return s, err
 		}
 	}
+	inspector, _ := s.store.(kv.Inspector) // a database has none
 	s.api, err = api.New(api.Config{
-		Name: c.name, Version: release, Store: s.store, Cluster: s.store,
+		Name: c.name, Version: release, Store: s.store, Cluster: s.store, Console: console.New(inspector).Handle,
 		Logger: s.log, Registry: registry, Timeout: c.timeout, Origins: c.origins, TokenFile: c.tokens,
 		TLS: api.TLSConfig{CertFile: c.tlsCert, KeyFile: c.tlsKey, ClientCAFile: c.tlsCA},
 	})

@@ -1,0 +1,62 @@
+import { s, h, text } from './dom.js';
+
+// A line chart of the last minutes: two lines, a scale that grows in round steps, gaps where nothing is known.
+
+const height = 140;
+const left = 46; // room for the scale
+const bottom = 18;
+
+// Chart draws lines of [{at, …}] points; each line is {field, label, tone}.
+export class Chart {
+  constructor({ title, lines, span, format, least }) {
+    Object.assign(this, { title, lines, span, format, least });
+    this.paths = lines.map((l) => s('path', { class: `line ${l.tone}` }));
+    this.values = lines.map(() => h('span', { class: 'value' }, '–'));
+    this.grid = [0, 1, 2].map(() => ({ line: s('line', { class: 'grid' }), label: s('text', { class: 'scale', 'text-anchor': 'end', x: left - 8 }) }));
+    this.times = [s('text', { class: 'scale', y: height - 2 }, `${span / 60000} min ago`), s('text', { class: 'scale', y: height - 2, 'text-anchor': 'end' }, 'now')];
+    this.svg = s('svg', { class: 'chart', role: 'img', 'aria-label': title, height }, this.grid.flatMap((g) => [g.line, g.label]), this.times, this.paths);
+    this.element = h('div', { class: 'panel' },
+      h('header', null, h('h2', null, title), h('div', { class: 'legend' }, lines.map((l, i) => h('span', { class: 'key' }, h('i', { class: `stroke ${l.tone}` }), l.label, this.values[i])))),
+      this.svg);
+    new ResizeObserver(() => this.draw(this.points ?? [])).observe(this.element);
+  }
+
+  draw(points) {
+    this.points = points;
+    const width = this.svg.clientWidth;
+    if (!width) return;
+    const now = points.at(-1)?.at ?? 0;
+    const top = ceiling(Math.max(this.least, ...points.flatMap((p) => this.lines.map((l) => p[l.field] ?? 0))));
+    const x = (at) => left + (width - left - 2) * (1 - (now - at) / this.span);
+    const y = (v) => 8 + (height - bottom - 10) * (1 - v / top);
+    this.svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
+    this.grid.forEach(({ line, label }, i) => {
+      const v = (top * i) / 2;
+      for (const [k, n] of [['x1', left], ['x2', width], ['y1', y(v)], ['y2', y(v)]]) line.setAttribute(k, n);
+      label.setAttribute('y', y(v) + 4);
+      text(label, this.format(v));
+    });
+    this.times[0].setAttribute('x', left);
+    this.times[1].setAttribute('x', width - 1);
+    this.lines.forEach((l, i) => {
+      let d = '';
+      let pen = 'M';
+      for (const p of points) {
+        if (p[l.field] === null || now - p.at > this.span) { pen = 'M'; continue; }
+        d += `${pen}${x(p.at).toFixed(1)} ${y(p[l.field]).toFixed(1)}`;
+        if (pen === 'M') d += 'h0.01'; // a point alone is a dot
+        pen = 'L';
+      }
+      this.paths[i].setAttribute('d', d);
+      const last = points.at(-1)?.[l.field];
+      text(this.values[i], last === null || last === undefined ? '–' : this.format(last));
+    });
+    this.svg.setAttribute('aria-label', `${this.title}: ${this.lines.map((l, i) => `${l.label} ${this.values[i].textContent}`).join(', ')}`);
+  }
+}
+
+// ceiling is the next of 1, 2, 5 times a power of ten.
+function ceiling(v) {
+  const power = 10 ** Math.floor(Math.log10(v));
+  return [1, 2, 5, 10].find((f) => f * power >= v * 0.999) * power;
+}

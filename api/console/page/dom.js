@@ -1,0 +1,76 @@
+// Makes elements. Text only ever becomes text nodes, so no key or value can become markup.
+
+const svgNamespace = 'http://www.w3.org/2000/svg';
+
+// h makes an HTML element: properties that begin with "on" are listeners, others are attributes; null, undefined and false are left out.
+export function h(name, properties, ...children) {
+  return fill(document.createElement(name), properties, children);
+}
+
+// s makes an SVG element.
+export function s(name, properties, ...children) {
+  return fill(document.createElementNS(svgNamespace, name), properties, children);
+}
+
+function fill(element, properties, children) {
+  for (const [key, value] of Object.entries(properties ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
+    else element.setAttribute(key, value === true ? '' : value);
+  }
+  append(element, children);
+  return element;
+}
+
+function append(element, children) {
+  for (const child of children.flat()) {
+    if (child !== null && child !== undefined && child !== false) element.append(child);
+  }
+}
+
+// text changes what an element says, if it says something else: what has not changed is not laid out or read out again.
+export function text(element, value) {
+  if (element.textContent !== value) element.textContent = value;
+}
+
+// mark changes an attribute, if it is another.
+export function mark(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+// toast says what came of something, for a while. Faults stay until they are clicked away or others push them out.
+export function toast(message, level) {
+  const box = document.getElementById('toasts');
+  const note = h('div', { 'data-level': level, onclick: () => note.remove() }, message);
+  box.append(note);
+  while (box.children.length > 3) box.firstChild.remove();
+  setTimeout(() => note.remove(), level === 'bad' ? 12000 : 4000);
+}
+
+// dialog opens a modal form. Escape and Cancel close it; confirm is called with the form on Enter or the button, and closes it unless it
+// throws, in which case the error is shown. Returns the parts that a caller may change.
+export function dialog({ title, body, action, danger, confirm }) {
+  const fault = h('p', { class: 'note', 'data-level': 'bad', role: 'alert', hidden: true });
+  const go = h('button', { type: 'submit', class: danger ? 'danger' : 'primary' }, action);
+  const box = h('dialog', { 'aria-labelledby': 'dialog-title', onclose: () => box.remove() },
+    h('form', { method: 'dialog', onsubmit: submit },
+      h('h2', { id: 'dialog-title' }, title), body, fault,
+      h('div', { class: 'buttons' }, h('button', { type: 'button', onclick: () => box.close() }, 'Cancel'), go)));
+  async function submit(event) {
+    event.preventDefault();
+    if (go.disabled) return;
+    go.disabled = true;
+    fault.hidden = true;
+    try {
+      await confirm(event.target);
+      box.close();
+    } catch (error) {
+      fault.hidden = false;
+      text(fault, error.message);
+      go.disabled = false;
+    }
+  }
+  document.body.append(box);
+  box.showModal();
+  return { box, go };
+}

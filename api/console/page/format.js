@@ -1,0 +1,37 @@
+// Words numbers.
+
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+
+export const none = '–';
+
+export const count = (n) => (n === undefined || n === null ? none : whole.format(n));
+
+// short keeps to four characters or so: 950, 1.2k, 34k, 1.1M.
+export function short(n) {
+  if (n === undefined || n === null || Number.isNaN(n)) return none;
+  if (n < 10 && n % 1) return n.toFixed(1);
+  if (n < 1000) return String(Math.round(n));
+  for (const [unit, size] of [['G', 1e9], ['M', 1e6], ['k', 1e3]]) {
+    if (n >= size) return `${(n / size).toFixed(n / size < 10 ? 1 : 0)}${unit}`;
+  }
+  return String(n);
+}
+
+export function bytes(n) {
+  if (n === undefined || n === null) return none;
+  for (const [unit, size] of [['GiB', 2 ** 30], ['MiB', 2 ** 20], ['KiB', 2 ** 10]]) {
+    if (n >= size) return `${(n / size).toFixed(n / size < 10 ? 1 : 0)} ${unit}`;
+  }
+  return `${n} B`;
+}
+
+export function seconds(t) {
+  if (t === undefined || t === null || Number.isNaN(t)) return none;
+  if (t < 1e-3) return `${Math.round(t * 1e6)} µs`;
+  if (t < 1) return `${(t * 1e3).toFixed(t < 10e-3 ? 1 : 0)} ms`;
+  return `${t.toFixed(1)} s`;
+}
+
+export const percent = (x) => `${(100 * x).toFixed(1)} %`;
+
+export const ordinal = (n) => ['first', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh', 'eighth', 'ninth'][n] ?? `${n + 1}th`;

@@ -1,0 +1,1 @@
+import { h } from './dom.js'; export class Ring { constructor() { this.element = h('section', null); } update() {} }

@@ -1,0 +1,65 @@
+// What the page knows, from whichever nodes have answered. Asked anew every second while the page is seen.
+
+import { read, readText, Problem } from './api.js';
+import { Rates, nodeOf, parse } from './metrics.js';
+
+const fresh = 6000; // ms that a node's own word about itself counts
+
+export const state = {
+  status: null, // the last /cluster
+  reports: new Map(), // by node: {status, at}
+  holdings: new Map(), // by member
+  rates: new Rates(180),
+  problem: null, // why the last question had no answer
+  color: (name) => state.names.indexOf(name) % 9,
+  names: [], // of all members, ascending: their colours
+};
+
+// refresh asks once. It never throws.
+export async function refresh(withHoldings) {
+  const [cluster, metrics, holdings] = await Promise.allSettled([
+    read('/cluster'), readText('/metrics'), withHoldings ? read('/console/api/holdings') : Promise.reject(),
+  ]);
+  const now = performance.now();
+  if (cluster.status === 'fulfilled') {
+    const status = { ...cluster.value, members: cluster.value.members ?? [] };
+    state.problem = null;
+    state.status = status;
+    state.reports.set(status.self, { status, at: now });
+    state.names = status.members.map((m) => m.name).sort();
+  } else {
+    state.problem = cluster.reason instanceof Problem ? cluster.reason : new Problem(0, 'The answer could not be read', cluster.reason?.message);
+  }
+  for (const [name, report] of state.reports) if (now - report.at > fresh) state.reports.delete(name);
+  if (metrics.status === 'fulfilled') {
+    const sample = parse(metrics.value);
+    state.rates.add(nodeOf(sample, state.status), sample, now);
+  } else {
+    state.rates.gap(now);
+  }
+  if (withHoldings) state.holdings = new Map(holdings.status === 'fulfilled' ? (holdings.value ?? []).map((x) => [x.member, x]) : []);
+}
+
+// about gathers what is known of a member: its own word, what others measure, what it holds.
+export function about(member) {
+  const own = state.reports.get(member.name)?.status;
+  const seen = [...state.reports.values()].filter((r) => r.status.self !== member.name)
+    .map((r) => r.status.members.find((m) => m.name === member.name)).filter(Boolean);
+  const rtts = seen.map((m) => m.rttMicros).filter(Boolean);
+  const holding = state.holdings.get(member.name);
+  const known = holding && !holding.error;
+  return {
+    keys: own?.keys ?? (known ? holding.keys : undefined),
+    epoch: own?.epoch ?? (known ? state.status.epoch : undefined),
+    bytes: own?.bytes,
+    hints: seen.length ? seen.reduce((n, m) => n + m.hints, 0) : undefined,
+    rtt: rtts.length ? Math.min(...rtts) / 1e6 : undefined,
+    sync: own?.members.find((m) => m.name === member.name)?.sync,
+    digest: known ? holding.digest : undefined,
+    error: holding?.error,
+    answered: Boolean(own),
+  };
+}
+
+// member names the member that an incarnation is.
+export const nameOf = (incarnation) => state.status?.members.find((m) => m.incarnation === incarnation)?.name;

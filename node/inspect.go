@@ -1,0 +1,190 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"viakv/api/kv"
+	"viakv/handoff"
+	"viakv/node/transport"
+	"viakv/node/wire"
+	"viakv/quorum"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// What people are shown of the inside. It goes around the coordinator on purpose: a quorum's answer would hide what one replica holds, and repair it.
+
+var (
+	errVacant  = errors.New("the member is gone; its slot waits for it to come back")
+	errPending = errors.New("the member is still copying, and answers once it has everything")
+)
+
+// answers returns why a member answers nothing.
+func answers(m *quorum.Member) error {
+	switch {
+	case m.Incarnation != 0:
+		return nil
+	case m.Pending != 0:
+		return errPending
+	}
+	return errVacant
+}
+
+// Placement implements kv.Inspector.
+func (n *Node) Placement() kv.Placement {
+	s := n.life.Load().state.Load()
+	if s == nil {
+		return kv.Placement{}
+	}
+	out := kv.Placement{Epoch: uint64(s.view.Epoch), Members: s.view.Ring.Members(), Owners: make([]int, keyspace.Partitions)}
+	for p := range out.Owners {
+		out.Owners[p] = s.view.Ring.Owner(keyspace.Partition(p))
+	}
+	return out
+}
+
+// Holdings implements kv.Inspector.
+func (n *Node) Holdings(ctx context.Context) []kv.Holding {
+	n.inflight.Add(1) // the store is not closed meanwhile
+	defer n.inflight.Add(-1)
+	v := n.Current()
+	if v == nil {
+		return nil
+	}
+	s := v.Origin.(*state)
+	out := make([]kv.Holding, len(s.view.Members))
+	s.askAll(func(m int) {
+		member := &s.view.Members[m]
+		digest, err := s.holding(ctx, m)
+		out[m] = kv.Holding{Member: member.Name}
+		if err != nil {
+			out[m].Error = err.Error()
+			return
+		}
+		removed := binary.LittleEndian.Uint64(digest[8:])
+		out[m].Tombstones, out[m].Keys = removed, binary.LittleEndian.Uint64(digest[:])-removed
+		out[m].Digest = fmt.Sprintf("%x", digest[:])
+	})
+	return out
+}
+
+// holding returns the digest of everything that a member holds.
+func (s *state) holding(ctx context.Context, m int) (handoff.Digest, error) {
+	if m == s.view.Self {
+		return encodeDigest(s.store.Digest(keyspace.All())), nil
+	}
+	member := &s.view.Members[m]
+	to := handoff.Member{Name: member.Name, Incarnation: member.Incarnation}
+	if err := answers(member); err != nil {
+		return handoff.Digest{}, err
+	}
+	digests, err := handoffPeers{s.life}.Digests(ctx, s.view.Epoch, to, []keyspace.Range{keyspace.All()}, nil)
+	switch {
+	case err != nil:
+		return handoff.Digest{}, err
+	case len(digests) != 1:
+		return handoff.Digest{}, fmt.Errorf("node: %d digests for one range", len(digests))
+	}
+	return digests[0], nil
+}
+
+// Copies implements kv.Inspector.
+func (n *Node) Copies(ctx context.Context, key []byte) kv.KeyCopies {
+	n.inflight.Add(1)
+	defer n.inflight.Add(-1)
+	out := kv.KeyCopies{Key: string(key)}
+	v := n.Current()
+	if v == nil {
+		return out
+	}
+	s := v.Origin.(*state)
+	p := s.view.Seed.Hash(key).Partition()
+	out.Partition, out.Epoch = int(p), uint64(s.view.Epoch)
+	copies := make([]kv.Copy, len(s.view.Members))
+	s.askAll(func(m int) {
+		copies[m] = kv.Copy{Member: s.view.Members[m].Name}
+		record, err := s.copyOf(ctx, m, key)
+		if err != nil {
+			copies[m].Error = err.Error()
+			return
+		}
+		describeCopy(&copies[m], &record)
+	})
+	// The preference list names slots; who is joining has none yet and comes last.
+	names := s.view.Ring.Members()
+	placed := make(map[string]bool, len(names))
+	for _, i := range s.view.Ring.Preference(p) {
+		for m := range copies {
+			if copies[m].Member == names[i] {
+				out.Copies = append(out.Copies, copies[m])
+				placed[names[i]] = true
+			}
+		}
+	}
+	for m := range copies {
+		if !placed[copies[m].Member] {
+			out.Copies = append(out.Copies, copies[m])
+		}
+	}
+	return out
+}
+
+// copyOf returns a member's record of a key.
+func (s *state) copyOf(ctx context.Context, m int, key []byte) (version.Record, error) {
+	if m == s.view.Self {
+		record, _, err := s.store.Get(s.view.Epoch, s.view.Seed.Hash(key), key, nil)
+		return record, err
+	}
+	member := &s.view.Members[m]
+	if err := answers(member); err != nil {
+		return version.Record{}, err
+	}
+	stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.view.Epoch, To: member.Incarnation, From: s.self}
+	request := wire.AppendRead(wire.AppendRequest(nil, wire.Read, stamp), &wire.ReadRequest{Value: true, Key: key})
+	b, err := transport.Ask(ctx, s.life.node.transport, s.links[m].address, transport.Data, request)
+	if err != nil {
+		return version.Record{}, err
+	}
+	reply, err := wire.ParseReply(b)
+	if err != nil {
+		return version.Record{}, err
+	}
+	switch reply.Status {
+	case wire.OK:
+		read, err := wire.ParseReadReply(reply.Body, false)
+		return read.Record, err
+	case wire.Same: // the request's tag was the absent one
+		return version.Record{}, nil
+	}
+	return version.Record{}, fmt.Errorf("the member refused: %v", reply.Status)
+}
+
+func describeCopy(out *kv.Copy, r *version.Record) {
+	if r.Tag.IsZero() {
+		return
+	}
+	out.Tag = r.Tag.String()
+	out.Version = &kv.CopyVersion{
+		Generation: uint64(r.Tag.Generation), Counter: r.Tag.Counter, Incarnation: uint64(r.Tag.Incarnation), Removed: r.Tag.Removed,
+	}
+	for _, e := range r.Vector.Entries() {
+		out.Vector = append(out.Vector, kv.VectorEntry{Incarnation: uint64(e.Incarnation), Counter: e.Counter})
+	}
+	if r.Live() {
+		value := string(r.Value)
+		out.Value = &value
+	}
+}
+
+// askAll calls f for all members at once, and returns when all calls have.
+func (s *state) askAll(f func(member int)) {
+	var calls sync.WaitGroup
+	for m := range s.view.Members {
+		calls.Go(func() { f(m) })
+	}
+	calls.Wait()
+}
