@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// ErrRemote: the target is not this machine, and nobody has said that this is meant.
+// ErrRemote says that the target is not this machine, and nobody has said that this is meant.
 var ErrRemote = errors.New("load on another machine needs --allow-remote")
 
 // Loopback refuses a target whose name leads to another machine: load that is aimed at the wrong host by a typing error is an

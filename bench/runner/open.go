@@ -39,6 +39,11 @@ func (w *worker) sendAll(flight chan<- sent, broken <-chan struct{}) {
 		}
 	}()
 	for {
+		select {
+		case <-broken:
+			return
+		default:
+		}
 		at, ok := w.arrivals.next()
 		if !ok {
 			w.exhausted = true

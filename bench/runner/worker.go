@@ -18,7 +18,6 @@ type worker struct {
 	connection target.Connection // nil: to be made
 
 	key, value []byte
-	want       []byte
 	exhausted  bool
 }
 

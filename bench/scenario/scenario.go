@@ -93,7 +93,7 @@ func Run(ctx context.Context, s Spec, tools Tools, events Events) (*report.Repor
 	if r.Seconds == 0 {
 		r.Seconds = time.Since(began).Seconds()
 	}
-	if ctx.Err() != nil && r.Passed {
+	if ctx.Err() != nil {
 		r.Fail("stopped before its end")
 	}
 	return r, nil

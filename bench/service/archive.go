@@ -42,7 +42,7 @@ func openArchive(dir string) (*archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &archive{dir: dir}
+	a := &archive{dir: dir, past: []Summary{}} // never nil: null is no list for a page
 	for _, name := range names {
 		id := strings.TrimSuffix(filepath.Base(name), ".json")
 		if !idForm.MatchString(id) {
@@ -98,7 +98,7 @@ func (a *archive) keep(id string, r *report.Report) error {
 func (a *archive) list() []Summary {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Clone(a.past)
+	return append([]Summary{}, a.past...)
 }
 
 func (a *archive) remove(id string) error {

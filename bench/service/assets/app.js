@@ -101,10 +101,9 @@ function drawSamples() {
 // Lists.
 
 function drawRuns(runs) {
-  const running = runs.find((r) => r.state === "running");
+  const latest = runs.find((r) => r.started); // the one that runs, or the last that did; one taken out of the queue never began
   const waiting = runs.filter((r) => r.state === "queued").reverse();
-  if (running) watch(running.id);
-  else if (!shown && runs.length) watch(runs[0].id);
+  if (latest) watch(latest.id);
   $("queue").hidden = waiting.length === 0;
   $("waiting").replaceChildren(...waiting.map((r) => {
     const stop = node("button", { type: "button", onclick: () => call("POST", `api/runs/${r.id}/stop`, {}).catch((e) => fault(e.message)) }, "Remove");
@@ -180,8 +179,7 @@ $("form").onsubmit = async (e) => {
   fault("");
   $("start").disabled = true;
   try {
-    const run = await call("POST", "api/runs", readForm($("form"), scenario));
-    watch(run.id);
+    await call("POST", "api/runs", readForm($("form"), scenario));
   } catch (error) {
     fault(error.message);
   } finally {

@@ -1,6 +1,6 @@
 // Line plots as SVG. Values are numbers; null is a gap.
 
-const width = 560, height = 200, left = 54, right = 8, top = 10, bottom = 22;
+const width = 460, height = 190, left = 54, right = 8, top = 10, bottom = 22;
 const namespace = "http://www.w3.org/2000/svg";
 
 function element(name, attributes, content) {
@@ -35,7 +35,8 @@ export function plot(svg, xs, series, { log = false, format, warmUntil = 0 }) {
     parts.push(element("line", { class: "grid", x1: left, x2: width - right, y1: y(v), y2: y(v) }));
     parts.push(element("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, format(log ? 10 ** v : v)));
   }
-  for (let i = 0; i <= 4; i++) parts.push(element("text", { x: x((end * i) / 4), y: height - 5, "text-anchor": i === 4 ? "end" : "middle" }, `${Math.round((end * i) / 4)}s`));
+  const ticks = Math.min(4, Math.max(1, Math.floor(end)));
+  for (let i = 0; i <= ticks; i++) parts.push(element("text", { x: x((end * i) / ticks), y: height - 5, "text-anchor": i === ticks ? "end" : "middle" }, `${Math.round((end * i) / ticks)}s`));
   for (const s of series) {
     let path = "", gap = true;
     s.values.forEach((v, i) => {

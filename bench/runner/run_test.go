@@ -1,0 +1,188 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"viakv/bench/target"
+	"viakv/bench/workload"
+)
+
+func measure(t testing.TB, c Config) *Result {
+	t.Helper()
+	c.Keys = workload.DefaultKeys()
+	r, err := Run(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestAClosedLoopSendsEverythingOnce(t *testing.T) {
+	f := &fake{answer: always(target.Answer{Result: target.OK})}
+	var mu sync.Mutex
+	seen := map[uint64]int{}
+	r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(10_000, workload.Set), Connections: 7, Pipeline: 5, OnDone: func(op workload.Op, good bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if seen[op.Index]++; !good {
+			t.Error("a request failed")
+		}
+	}})
+	if r.Good() != 10_000 || len(seen) != 10_000 || r.Errors.Sum() != 0 || r.Open {
+		t.Errorf("%d good, %d seen, errors %+v", r.Good(), len(seen), r.Errors)
+	}
+	if most := f.most.Load(); most > 5 || most < 2 {
+		t.Errorf("%d requests in flight on a connection, want up to 5", most)
+	}
+	if r.Latency[workload.Set].TotalCount() != 10_000 || r.Latency[workload.Get].TotalCount() != 0 {
+		t.Error("the histograms are not by kind")
+	}
+}
+
+func TestAnswersAreCountedByWhatTheyAre(t *testing.T) {
+	f := &fake{answer: func(n int64, _ workload.Kind) (target.Answer, error) {
+		switch n % 5 {
+		case 0:
+			return target.Answer{Result: target.Missing, Status: 404}, nil
+		case 1:
+			return target.Answer{Result: target.Refused, Status: 503}, nil
+		case 2:
+			return target.Answer{Status: 500}, nil
+		}
+		return target.Answer{Result: target.OK}, nil
+	}}
+	r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(1000, workload.Get), Connections: 3})
+	if r.Good() != 600 || r.Missing != 200 || r.Errors.Refused != 200 || r.Errors.Failed != 200 || r.Status[503] != 200 || r.Status[500] != 200 {
+		t.Errorf("good %d, missing %d, %+v, status %v", r.Good(), r.Missing, r.Errors, r.Status)
+	}
+}
+
+// TestABrokenConnectionCostsWhatWasInFlight is R2, for both loops.
+func TestABrokenConnectionCostsWhatWasInFlight(t *testing.T) {
+	for _, rate := range []float64{0, 20_000} {
+		t.Run(fmt.Sprint("rate ", rate), func(t *testing.T) {
+			f := &fake{}
+			f.answer = func(n int64, _ workload.Kind) (target.Answer, error) {
+				if n == 50 {
+					return target.Answer{}, errors.New("cut")
+				}
+				return target.Answer{Result: target.OK}, nil
+			}
+			const asked = 300
+			r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(asked, workload.Get), Connections: 1, Pipeline: 4, Rate: rate, Duration: 10 * time.Second})
+			if r.Errors.Lost < 1 || r.Errors.Lost > 2*4 || f.connects.Load() < 2 {
+				t.Errorf("lost %d with %d connections", r.Errors.Lost, f.connects.Load())
+			}
+			if total := r.Good() + r.Errors.Lost; total != asked {
+				t.Errorf("%d of %d requests are accounted for: %+v", total, asked, r.Errors)
+			}
+		})
+	}
+}
+
+func TestATargetThatIsAwayIsAnErrorAtTheStartAndAResultLater(t *testing.T) {
+	f := &fake{answer: always(target.Answer{Result: target.OK})}
+	f.refuse.Store(true)
+	c := Config{Targets: []target.Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1, workload.Get)}
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "no connection could be made") {
+		t.Errorf("got %v", err)
+	}
+	f.refuse.Store(false)
+	f.answer = func(n int64, _ workload.Kind) (target.Answer, error) {
+		if n == 10 {
+			f.refuse.Store(true)
+			return target.Answer{}, errors.New("died")
+		}
+		return target.Answer{Result: target.OK}, nil
+	}
+	r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(1<<40, workload.Get), Connections: 2, Duration: 300 * time.Millisecond})
+	if r.Errors.Lost == 0 || r.Errors.Connect == 0 || r.Good() < 9 {
+		t.Errorf("good %d, %+v", r.Good(), r.Errors)
+	}
+}
+
+func TestAStoppedRunSaysSo(t *testing.T) {
+	f := &fake{answer: always(target.Answer{Result: target.OK})}
+	for _, rate := range []float64{0, 1000} {
+		ctx, cancel := context.WithCancel(context.Background())
+		c := Config{Targets: []target.Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1<<40, workload.Get), Duration: time.Hour, Rate: rate,
+			OnSample: func(Sample) { cancel() }}
+		r, err := Run(ctx, c)
+		if err != nil || r.Incomplete == "" || r.Good() == 0 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		cancel()
+	}
+}
+
+func TestTheWarmUpIsShownAndNotSummed(t *testing.T) {
+	f := &fake{answer: func(int64, workload.Kind) (target.Answer, error) {
+		time.Sleep(time.Millisecond) // the work of a slow target
+		return target.Answer{Result: target.OK}, nil
+	}}
+	r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(1<<40, workload.Get), Connections: 2, Warmup: 400 * time.Millisecond, Duration: 400 * time.Millisecond})
+	var warm, hot int64
+	for _, s := range r.Samples {
+		if s.Warm {
+			warm += s.Good
+		} else {
+			hot += s.Good
+		}
+	}
+	if warm == 0 || hot == 0 || r.Good() > f.requests.Load()*3/4 {
+		t.Errorf("warm %d, measured %d, good %d of %d", warm, hot, r.Good(), f.requests.Load())
+	}
+}
+
+func TestValuesAreVerified(t *testing.T) {
+	keys := workload.DefaultKeys()
+	f := &fake{answer: func(n int64, _ workload.Kind) (target.Answer, error) {
+		a := target.Answer{Result: target.OK, Value: []byte("nonsense")}
+		if n%2 == 0 {
+			a.Value = keys.AppendValue(nil, 0, 5)
+		}
+		return a, nil
+	}}
+	zero := func(int) Source { return &sameKey{n: 100} }
+	r := measure(t, Config{Targets: []target.Target{f}, Sources: zero, Connections: 1, Verify: true})
+	if r.Errors.Mismatch != 50 || r.Good() != 50 {
+		t.Errorf("good %d, %+v", r.Good(), r.Errors)
+	}
+}
+
+type sameKey struct{ n int }
+
+func (s *sameKey) Next() (workload.Op, bool) {
+	s.n--
+	return workload.Op{Kind: workload.Get}, s.n >= 0
+}
+
+func TestConfigFaultsAreAllReported(t *testing.T) {
+	c := Config{Connections: -1, Pipeline: MaxPipeline + 1, Rate: -1, Warmup: -1, Duration: 48 * time.Hour}
+	err := c.Validate()
+	for _, part := range []string{"no target", "no source", "connections", "in flight", "rate", "warm-up", "duration"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not name: %s", err, part)
+		}
+	}
+	c = Config{Targets: make([]target.Target, 1), Sources: requests(1, workload.Get), Keys: workload.DefaultKeys(), Rate: 5}
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "duration") {
+		t.Errorf("an open loop without an end: %v", err)
+	}
+}
+
+func TestMerging(t *testing.T) {
+	f := &fake{answer: always(target.Answer{Result: target.OK})}
+	a := measure(t, Config{Targets: []target.Target{f}, Sources: requests(100, workload.Get), Connections: 1})
+	b := measure(t, Config{Targets: []target.Target{f}, Sources: requests(50, workload.Set), Connections: 1})
+	elapsed := a.Elapsed + b.Elapsed
+	if a.Merge(b); a.Good() != 150 || a.Elapsed != elapsed || a.Latency[workload.Set].TotalCount() != 50 {
+		t.Errorf("good %d in %v", a.Good(), a.Elapsed)
+	}
+}

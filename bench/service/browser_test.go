@@ -1,0 +1,211 @@
+//go:build browser
+
+package service_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"viakv/bench/service"
+)
+
+// browse opens a real Chromium. Whatever it complains about, policy violations included, fails the test.
+func browse(t *testing.T) context.Context {
+	t.Helper()
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck)
+	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // the browser lives as long as the context of this first call
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var complaints []string
+	if err := chromedp.Listen(ctx, func(e any) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch e := e.(type) {
+		case *log.EventEntryAdded:
+			complaints = append(complaints, fmt.Sprint(e.Entry.Level, ": ", e.Entry.Text))
+		case *runtime.EventExceptionThrown:
+			complaints = append(complaints, fmt.Sprint(e.ExceptionDetails.Text, " ", e.ExceptionDetails.URL, ":", e.ExceptionDetails.LineNumber))
+			if thrown := e.ExceptionDetails.Exception; thrown != nil {
+				complaints = append(complaints, thrown.Description)
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range complaints {
+			t.Error("the browser says: ", c)
+		}
+	})
+	call(t, ctx, log.Enable, cdp.Empty{})
+	call(t, ctx, runtime.Enable, cdp.Empty{})
+	return ctx
+}
+
+// patience of one action with the browser.
+const patience = time.Minute
+
+func do(t *testing.T, ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run[T any](t *testing.T, ctx context.Context, a chromedp.Action[T]) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func call[P, R any](t *testing.T, ctx context.Context, c cdp.Command[P, R], p P) {
+	t.Helper()
+	if _, err := chromedp.Call(ctx, c, p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func script(t *testing.T, ctx context.Context, text string) {
+	t.Helper()
+	do(t, ctx, chromedp.Evaluate[chromedp.Void](text))
+}
+
+func visible(selector string) chromedp.Action[chromedp.Void] {
+	return chromedp.WaitVisible(chromedp.CSS(selector))
+}
+
+func click(selector string) chromedp.Action[chromedp.Void] {
+	return chromedp.Click(chromedp.CSS(selector))
+}
+
+func textOf(t *testing.T, ctx context.Context, selector string) string {
+	t.Helper()
+	return run(t, ctx, chromedp.Evaluate[string](fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, selector)))
+}
+
+// fill sets fields as a user would leave them.
+func fill(t *testing.T, ctx context.Context, values map[string]string) {
+	t.Helper()
+	for name, v := range values {
+		script(t, ctx, fmt.Sprintf(`document.forms[0].elements[%q].value = %q`, name, v))
+	}
+}
+
+func choose(t *testing.T, ctx context.Context, scenario string) {
+	t.Helper()
+	script(t, ctx, fmt.Sprintf(`document.querySelector("input[name=scenario][value=%s]").click()`, scenario))
+}
+
+// picture is kept where SCREENSHOTS says, and the page must not be wider than the window in any case.
+func picture(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	for _, width := range []int64{1280, 420} {
+		for _, scheme := range []string{"light", "dark"} {
+			do(t, ctx, chromedp.EmulateViewport(width, 900))
+			call(t, ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+			if run(t, ctx, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > document.documentElement.clientWidth`)) {
+				t.Errorf("%s is wider than %d pixels", name, width)
+			}
+			png := run(t, ctx, chromedp.FullScreenshot(100))
+			if dir := os.Getenv("SCREENSHOTS"); dir != "" {
+				if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)), png, 0o644); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	do(t, ctx, chromedp.EmulateViewport(1280, 900))
+}
+
+func TestARunOnThePage(t *testing.T) {
+	url := start(t, service.Config{Targets: []string{target(t)}})
+	ctx := browse(t)
+	do(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
+	picture(t, ctx, "empty")
+	choose(t, ctx, "load")
+	fill(t, ctx, map[string]string{"keys": "5000"})
+	do(t, ctx, click("#start"))
+	eventually(t, "the load is kept", func() bool { return strings.Contains(textOf(t, ctx, "#past"), "5,000 pairs scanned") })
+
+	choose(t, ctx, "run")
+	fill(t, ctx, map[string]string{"keys": "5000", "duration": "4s", "warmup": "1s", "rate": "500"})
+	do(t, ctx, click("#start"))
+	eventually(t, "two seconds are plotted", func() bool {
+		points := run(t, ctx, chromedp.Evaluate[bool](`(document.querySelector("#plot-rate path")?.getAttribute("d") ?? "").includes("L")`))
+		return points && strings.Contains(textOf(t, ctx, "#live-state"), "running")
+	})
+	picture(t, ctx, "running")
+	do(t, ctx, chromedp.Reload(), visible("#plots")) // V2: all there was is there again
+	if state := textOf(t, ctx, "#live-state"); !strings.Contains(state, "running") && !strings.Contains(state, "done") {
+		t.Errorf("after the reload: %q", state)
+	}
+	eventually(t, "the run is kept", func() bool { return strings.Count(textOf(t, ctx, "#past"), "passed") == 2 })
+	if state := textOf(t, ctx, "#live-state"); !strings.Contains(state, "done") {
+		t.Errorf("at the end: %q", state)
+	}
+	script(t, ctx, `document.querySelectorAll("#past input").forEach((b) => b.click())`)
+	do(t, ctx, click("#compare"), visible("#comparison table"))
+	if table := textOf(t, ctx, "#comparison"); !strings.Contains(table, "throughput") || !strings.Contains(table, "p99") {
+		t.Errorf("comparison: %q", table)
+	}
+	picture(t, ctx, "done")
+
+	report := run(t, ctx, chromedp.Evaluate[string](`document.querySelector("#past a[href$='.html']").href`))
+	do(t, ctx, chromedp.Navigate(report), visible(".tiles"))
+	drawn := run(t, ctx, chromedp.Evaluate[int](`document.querySelectorAll("figure svg path").length`))
+	if title := textOf(t, ctx, "h1"); !strings.Contains(title, "run of mix b") || drawn < 10 {
+		t.Errorf("report %q with %d paths", title, drawn)
+	}
+	picture(t, ctx, "report")
+}
+
+func TestBadInputOnThePage(t *testing.T) {
+	url := start(t, service.Config{Targets: []string{"http://198.51.100.7:80"}})
+	ctx := browse(t)
+	do(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
+	fill(t, ctx, map[string]string{"duration": "0s"})
+	call(t, ctx, log.Disable, cdp.Empty{})
+	// The answer is a 403, which the browser's log shows as well; the page's own words are what counts here.
+	do(t, ctx, click("#start"), visible("#fault"))
+	if fault := textOf(t, ctx, "#fault"); !strings.Contains(fault, "allow-remote") {
+		t.Errorf("got %q", fault)
+	}
+}
+
+func TestStopOnThePage(t *testing.T) {
+	url := start(t, service.Config{Targets: []string{target(t)}})
+	ctx := browse(t)
+	do(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
+	fill(t, ctx, map[string]string{"keys": "100", "duration": "10m", "rate": "100"})
+	do(t, ctx, click("#start"), visible("#stop"), click("#start"), visible("#queue li"))
+	script(t, ctx, `document.querySelector("#queue button").click()`) // not by the mouse: the plots that appear meanwhile move what is below
+	do(t, ctx, chromedp.WaitNotVisible(chromedp.CSS("#queue")), visible("#stop"))
+	script(t, ctx, `document.querySelector("#stop").click()`)
+	eventually(t, "the stopped run is kept", func() bool { return strings.Contains(textOf(t, ctx, "#past"), "stopped before its end") })
+}
