@@ -41,8 +41,8 @@ var none = keyspace.Range{From: 1, To: 1}
 // at most dense records all do once in a blue moon.
 const denseAfter = 5
 
-func newDescent(dense int, ranges ...keyspace.Range) *descent {
-	d := &descent{leaf: leafRecords, dense: dense}
+func newDescent(ranges ...keyspace.Range) *descent {
+	d := &descent{leaf: leafRecords, dense: denseRecords}
 	for _, r := range ranges {
 		d.open = append(d.open, span{Range: r, other: none})
 	}

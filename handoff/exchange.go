@@ -84,7 +84,7 @@ func (x *visit) store(items []Item) (size int, err error) {
 
 // compare merges what differs in the ranges, found by digests.
 func (x *visit) compare(ctx context.Context, ranges ...keyspace.Range) error {
-	down := newDescent(denseRecords, ranges...)
+	down := newDescent(ranges...)
 	own := func(r keyspace.Range) (Digest, int, error) { return x.d.cfg.Store.Digest(x.v.Epoch, r) }
 	var ask []keyspace.Range
 	var theirs []Digest

@@ -34,7 +34,7 @@ func TestDescentFindsWhatDiffers(t *testing.T) {
 			}
 			differ[seed.Hash([]byte(k)).Rank()] = true
 		}
-		d := newDescent(denseRecords, keyspace.All())
+		d := newDescent(keyspace.All())
 		max := rapid.IntRange(1, 300).Draw(t, "max")
 		var ask, found []keyspace.Range
 		asked := map[keyspace.Range]int{}
@@ -117,7 +117,7 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 		binary.LittleEndian.PutUint64(d[:], uint64(of*within(differ, r)))
 		return d
 	}
-	d := newDescent(denseRecords, keyspace.All())
+	d := newDescent(keyspace.All())
 	var ask []keyspace.Range
 	compared, tags, requests := 0, 0, 0
 	for {
@@ -150,7 +150,7 @@ func TestDescentEndsEarlyWhereMostDiffers(t *testing.T) {
 			b.set(fmt.Sprintf("k%d", i), value(1, ""))
 		}
 	}
-	d := newDescent(denseRecords, keyspace.All())
+	d := newDescent(keyspace.All())
 	var ask []keyspace.Range
 	compared := 0
 	for {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -176,10 +177,18 @@ func expect(t *testing.T, wantStatus int, wantBody, address, path string, argume
 	}
 }
 
-// freeAddress is one that nobody listens at now.
+// hosts numbers the loopback addresses that were given out.
+var hosts atomic.Uint32
+
+// freeAddress is one that nobody listens at now, and that nobody else is given: each comes with a loopback address of its own, on which no
+// connection of another test can take the port meanwhile. Where the system has but one, that must do.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	n := hosts.Add(1)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.77.%d.%d:0", n/250, 1+n%250))
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ type remote struct {
 var defaultEndpoints = []string{"127.0.0.1:8081", "127.0.0.1:8080"}
 
 // newRemote makes cmd one that asks a cluster: run is called with a client, and the failure gets its exit code.
-func newRemote(cmd *cobra.Command, run func(context.Context, *remote, *client.Client, []string) error) *remote {
+func newRemote(cmd *cobra.Command, run func(context.Context, *remote, *client.Client, []string) error) {
 	r := &remote{cmd: cmd}
 	f := cmd.Flags()
 	f.StringSliceVar(&r.endpoints, "endpoints", defaultEndpoints, "nodes, or balancers before them: HOST:PORT or https://HOST:PORT,...; the first that answers is asked")
@@ -53,7 +53,6 @@ func newRemote(cmd *cobra.Command, run func(context.Context, *remote, *client.Cl
 		defer stop()
 		return classify(run(ctx, r, c, args))
 	}
-	return r
 }
 
 // client checks the flags and builds a client of what they name.

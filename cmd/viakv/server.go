@@ -11,6 +11,7 @@ import (
 
 	"viakv/api"
 	"viakv/api/console"
+	"viakv/api/discovery"
 	"viakv/api/kv"
 	"viakv/node"
 )
@@ -59,7 +60,8 @@ func newServer(ctx context.Context, c *config, log *zap.Logger) (s *server, err 
 	inspector, _ := s.store.(kv.Inspector) // a database has none
 	s.api, err = api.New(api.Config{
 		Name: c.name, Version: release, Store: s.store, Cluster: s.store, Console: console.New(inspector).Handle,
-		Logger: s.log, Registry: registry, Timeout: c.timeout, Origins: c.origins, TokenFile: c.tokens,
+		Discovery: discovery.New(discovery.Config{Status: s.store.Status, Ready: s.store.Ready}).Handle,
+		Logger:    s.log, Registry: registry, Timeout: c.timeout, Origins: c.origins, TokenFile: c.tokens,
 		TLS: api.TLSConfig{CertFile: c.tlsCert, KeyFile: c.tlsKey, ClientCAFile: c.tlsCA},
 	})
 	return s, err

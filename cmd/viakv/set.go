@@ -24,7 +24,7 @@ func setCommand() *cobra.Command {
 }
 
 func set(ctx context.Context, r *remote, c *client.Client, args []string) error {
-	value := ""
+	var value string
 	if len(args) == 2 {
 		value = args[1]
 	} else {

@@ -24,9 +24,7 @@ func NewScrubber(secrets ...string) Scrubber {
 		if secret == "" {
 			continue
 		}
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), url.UserPassword("", secret).String()[1:]} {
-			s.secrets = append(s.secrets, form)
-		}
+		s.secrets = append(s.secrets, secret, url.QueryEscape(secret), url.PathEscape(secret), url.UserPassword("", secret).String()[1:])
 	}
 	return s
 }
