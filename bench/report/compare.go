@@ -8,8 +8,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-
-	"viakv/bench/runner"
 )
 
 // Interval is a figure with its confidence interval.
@@ -50,7 +48,7 @@ func Compare(before, after *Report) (*Comparison, error) {
 	if a, b := before.Environment, after.Environment; a.Cores != b.Cores || a.CPU != b.CPU || a.Go != b.Go {
 		c.Notes = append(c.Notes, "the machines or Go versions differ: prefer ratios to a baseline measured on each")
 	}
-	c.add("throughput", throughput(before.Load.Samples), throughput(after.Load.Samples), false)
+	c.add("throughput", throughput(before.Load), throughput(after.Load), false)
 	h1, err := before.Load.Histogram(all)
 	if err != nil {
 		return nil, err
@@ -77,9 +75,9 @@ func (c *Comparison) add(name string, before, after Interval, latency bool) {
 
 // throughput is the mean of the seconds' rates with its interval by Student's t. Neighbouring seconds are not independent; pairs of
 // them are averaged first, which takes most of that away.
-func throughput(samples []runner.Sample) Interval {
+func throughput(l *Load) Interval {
 	var rates []float64
-	for _, s := range samples {
+	for _, s := range l.Samples {
 		if !s.Warm && s.Seconds > 0.5 {
 			rates = append(rates, s.Rate)
 		}
@@ -97,7 +95,7 @@ func throughput(samples []runner.Sample) Interval {
 	}
 	mean := sum / max(n, 1)
 	if n < fewest {
-		return Interval{0, mean, math.Inf(1)}
+		return Interval{0, l.Throughput, math.Inf(1)}
 	}
 	for _, r := range rates {
 		squares += (r - mean) * (r - mean)

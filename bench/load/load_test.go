@@ -1,0 +1,122 @@
+package load_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"viakv/api/client"
+	"viakv/bench/load"
+	"viakv/bench/runner"
+	targets "viakv/bench/target"
+	"viakv/bench/workload"
+)
+
+func config(t *testing.T, url string, count uint64) load.Config {
+	t.Helper()
+	c, err := client.New(client.Config{Endpoints: []string{url}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	to, err := targets.NewHTTP(client.Config{Endpoints: []string{url}}, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return load.Config{Config: runner.Config{Targets: to, Keys: workload.DefaultKeys(), Connections: 4, Pipeline: 8}, Count: count, Client: c}
+}
+
+func TestALoadIsCompleteAndResumes(t *testing.T) {
+	url := target(t)
+	c := config(t, url, 3000)
+	var last uint64
+	c.Progress = func(done, _ uint64) { last = max(last, done) }
+	r, err := load.Run(t.Context(), c)
+	if err != nil || r.Written != 3000 || r.Rounds != 1 || r.Check == nil || !r.Check.Complete() || last != 3000 {
+		t.Fatalf("%+v, %v, progress %d", r, err, last)
+	}
+	for i := range 10 { // what a resumed load must find missing or wrong
+		key := string(c.Keys.AppendKey(nil, uint64(i*100)))
+		var err error
+		if i%2 == 0 {
+			err = c.Client.Remove(t.Context(), key)
+		} else {
+			_, err = c.Client.Set(t.Context(), key, "wrong")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c = config(t, url, 4000)
+	c.Resume = true
+	if r, err = load.Run(t.Context(), c); err != nil || r.Found != 2990 || r.Written != 1010 || !r.Check.Complete() {
+		t.Fatalf("found %d, written %d, %+v, %v", r.Found, r.Written, r.Check, err)
+	}
+	if r, err = load.Run(t.Context(), c); err != nil || r.Written != 0 || !r.Check.Complete() || r.Good() != 0 {
+		t.Fatalf("a load with nothing to do: %+v, %v", r, err)
+	}
+}
+
+// flaky loses every seventh answer, once.
+type flaky struct {
+	targets.Target
+	limit int
+}
+
+type flakyConnection struct {
+	targets.Connection
+	f *flaky
+	n int
+}
+
+func (f *flaky) Connect(ctx context.Context) (targets.Connection, error) {
+	c, err := f.Target.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &flakyConnection{Connection: c, f: f}, nil
+}
+
+func (c *flakyConnection) Receive() (targets.Answer, error) {
+	a, err := c.Connection.Receive()
+	if c.n++; c.n%7 == 0 && c.f.limit > 0 {
+		c.f.limit--
+		return targets.Answer{Status: 500}, nil
+	}
+	return a, err
+}
+
+func TestWhatFailedIsRepeated(t *testing.T) {
+	c := config(t, target(t), 200)
+	c.Connections = 1
+	c.Targets[0] = &flaky{Target: c.Targets[0], limit: 25}
+	r, err := load.Run(t.Context(), c)
+	if err != nil || r.Written != 200 || r.Rounds < 2 || r.Errors.Failed != 25 || !r.Check.Complete() {
+		t.Fatalf("written %d in %d rounds, %+v, %v", r.Written, r.Rounds, r.Errors, err)
+	}
+	c = config(t, target(t), 50)
+	c.Connections = 1
+	c.Targets[0] = &flaky{Target: c.Targets[0], limit: 1 << 30}
+	if r, err = load.Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if r.Written > 50 || r.Rounds > 20 {
+		t.Errorf("written %d in %d rounds", r.Written, r.Rounds)
+	}
+}
+
+func TestBounds(t *testing.T) {
+	for _, count := range []uint64{0, load.MaxKeys + 1} {
+		if _, err := load.Run(t.Context(), config(t, "http://127.0.0.1:1", count)); err == nil || !strings.Contains(err.Error(), "keys") {
+			t.Errorf("%d keys: %v", count, err)
+		}
+	}
+	if _, err := load.Run(t.Context(), config(t, "http://127.0.0.1:1", 5)); err == nil {
+		t.Error("a target that is not there was loaded")
+	}
+	c := config(t, "http://127.0.0.1:1", 5)
+	c.Resume = true
+	if _, err := load.Run(t.Context(), c); err == nil {
+		t.Error("a target that is not there was resumed")
+	}
+}
