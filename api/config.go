@@ -30,6 +30,8 @@ type Config struct {
 	Cluster kv.Cluster
 	// Console serves /console and everything below it. Nil: 404.
 	Console fasthttp.RequestHandler
+	// Discovery tells proxies which nodes take traffic, at /v3/discovery:endpoints. Nil: 404.
+	Discovery fasthttp.RequestHandler
 
 	// Logger of the server. Nil: silent.
 	Logger *zap.Logger

@@ -88,6 +88,9 @@ func New(config Config) (*Server, error) {
 	if config.Console != nil {
 		table = append(slices.Clone(endpoints), s.console()...)
 	}
+	if config.Discovery != nil {
+		table = append(slices.Clone(table), s.discovery())
+	}
 	s.public = s.newServer(s.routes(table), config.MaxConnections)
 	s.admin = s.newServer(s.routes(adminEndpoints), maxAdminConnections)
 	return s, nil
@@ -107,6 +110,7 @@ func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fa
 		ReadTimeout:                  s.config.ReadTimeout,
 		WriteTimeout:                 s.config.WriteTimeout,
 		IdleTimeout:                  s.config.IdleTimeout,
+		HeaderReceived:               s.limits,
 		DisablePreParseMultipartForm: true, // would write files of requests that we refuse
 		SecureErrorLogMessage:        true, // requests carry keys and values (A7)
 		CloseOnShutdown:              true,

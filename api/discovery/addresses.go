@@ -1,0 +1,96 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// lookupTime bounds one question to the name server. Envoy waits two seconds for the whole answer.
+const lookupTime = time.Second
+
+// maxNames bounds the memory: names of members that are long gone are dropped beyond it.
+const maxNames = 256
+
+// addresses keeps what host names resolve to (E4). Safe for concurrent use; no lock is held while the name server is asked.
+type addresses struct {
+	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
+	refresh time.Duration
+
+	mu    sync.Mutex
+	known map[string]resolved
+}
+
+// resolved is what a name last resolved to.
+type resolved struct {
+	ip    netip.Addr // invalid: never yet
+	asked time.Time
+}
+
+func newAddresses(lookup func(context.Context, string) ([]netip.Addr, error), refresh time.Duration) *addresses {
+	return &addresses{lookup: lookup, refresh: refresh, known: map[string]resolved{}}
+}
+
+// of returns a host's address. Whoever finds it too old asks, and others go on with the old one meanwhile; before there is one, all ask.
+func (a *addresses) of(ctx context.Context, host string) (netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap(), nil
+	}
+	now := time.Now()
+	a.mu.Lock()
+	last := a.known[host]
+	if last.ip.IsValid() && now.Sub(last.asked) < a.refresh {
+		a.mu.Unlock()
+		return last.ip, nil
+	}
+	a.keepLocked(host, resolved{ip: last.ip, asked: now})
+	a.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	found, err := a.lookup(ctx, host)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("lookup %s: no address", host)
+	}
+	if err != nil {
+		if last.ip.IsValid() {
+			return last.ip, nil
+		}
+		return netip.Addr{}, err
+	}
+	ip := choose(found, last.ip)
+	a.mu.Lock()
+	a.keepLocked(host, resolved{ip: ip, asked: now})
+	a.mu.Unlock()
+	return ip, nil
+}
+
+// keepLocked stores an entry and makes room for it when there are too many. Requires a.mu.
+func (a *addresses) keepLocked(host string, r resolved) {
+	if _, ok := a.known[host]; !ok && len(a.known) >= maxNames {
+		oldest := ""
+		for name, k := range a.known {
+			if oldest == "" || k.asked.Before(a.known[oldest].asked) {
+				oldest = name
+			}
+		}
+		delete(a.known, oldest)
+	}
+	a.known[host] = r
+}
+
+// choose takes the address that was used before if it is still there, so that the order of a name server's answers moves no connection;
+// otherwise the lowest, and IPv4 before IPv6, because nodes listen on the former by default.
+func choose(found []netip.Addr, before netip.Addr) netip.Addr {
+	found = slices.Clone(found)
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	if slices.Contains(found, before) {
+		return before
+	}
+	return slices.MinFunc(found, netip.Addr.Compare)
+}

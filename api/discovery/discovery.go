@@ -1,0 +1,131 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// Path is where Envoy asks. The colon belongs to the name.
+const Path = "/v3/discovery:endpoints"
+
+// resource is the name that all endpoints go by where a request names none.
+const resource = "viakv"
+
+// Config of a Service.
+type Config struct {
+	// Status describes the cluster; it must not block. Required.
+	Status func() kv.Status
+	// Ready tells whether this node serves; it must not block. Required.
+	Ready func(context.Context) error
+	// Lookup resolves a host name. Nil: the system's resolver.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Refresh is how long resolved addresses are used. Zero: 3 s. Lower notices a moved node sooner and asks the name server more often.
+	Refresh time.Duration
+}
+
+// Service answers Envoy. Safe for concurrent use.
+type Service struct {
+	config    Config
+	addresses *addresses
+}
+
+// New returns a service. It starts nothing.
+func New(c Config) *Service {
+	if c.Refresh == 0 {
+		c.Refresh = 3 * time.Second
+	}
+	if c.Lookup == nil {
+		c.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	return &Service{config: c, addresses: newAddresses(c.Lookup, c.Refresh)}
+}
+
+// endpoint is a member that takes traffic.
+type endpoint struct {
+	member string
+	at     netip.AddrPort
+}
+
+// view is what a node knows at a moment.
+type view struct {
+	cluster   string
+	epoch     uint64
+	endpoints []endpoint // by member
+}
+
+// view resolves the members, and blocks for that when an address is not known yet. The error says why this node cannot answer.
+func (s *Service) view(ctx context.Context) (view, error) {
+	if err := s.config.Ready(ctx); err != nil {
+		return view{}, err // E2
+	}
+	status := s.config.Status()
+	if status.Mode != "mesh" {
+		return view{}, errors.New("nodes on a database do not know one another: list them in Envoy's configuration by their name")
+	}
+	v := view{cluster: status.Cluster, epoch: status.Epoch}
+	var lost []error
+	for i := range status.Members {
+		m := &status.Members[i]
+		if m.State != "active" {
+			continue // E1
+		}
+		at, err := s.resolve(ctx, m.HTTP)
+		if err != nil {
+			lost = append(lost, fmt.Errorf("%s: %w", m.Name, err))
+			continue
+		}
+		v.endpoints = append(v.endpoints, endpoint{member: m.Name, at: at})
+	}
+	if len(v.endpoints) == 0 {
+		return view{}, fmt.Errorf("no member has an address that resolves; check --advertise-http: %w", errors.Join(lost...))
+	}
+	slices.SortFunc(v.endpoints, func(a, b endpoint) int { return strings.Compare(a.member, b.member) })
+	return v, nil
+}
+
+func (s *Service) resolve(ctx context.Context, address string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%q: want HOST:PORT", address)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return netip.AddrPort{}, fmt.Errorf("%q: want a port number", address)
+	}
+	ip, err := s.addresses.of(ctx, host)
+	return netip.AddrPortFrom(ip, uint16(n)), err
+}
+
+// version names a view: equal versions list the same endpoints, and the epoch in it orders those of one cluster.
+func (v *view) version() string {
+	h := fnv.New64a()
+	for _, e := range v.endpoints {
+		fmt.Fprintf(h, "%q %s\n", e.member, e.at)
+	}
+	return fmt.Sprintf("%s/%d/%016x", v.cluster, v.epoch, h.Sum64())
+}
+
+// news tells whether a holder of the version should get this view (E3). A version that is not ours says nothing.
+func (v *view) news(version string) bool {
+	if version == v.version() {
+		return false
+	}
+	parts := strings.Split(version, "/")
+	if len(parts) != 3 || parts[0] != v.cluster {
+		return true
+	}
+	held, err := strconv.ParseUint(parts[1], 10, 64)
+	return err != nil || held <= v.epoch
+}

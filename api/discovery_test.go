@@ -1,0 +1,42 @@
+package api
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+)
+
+func TestDiscoveryTakesWhatProxiesSend(t *testing.T) {
+	got := make(chan int, 1)
+	h := start(t, Config{Discovery: func(ctx *fasthttp.RequestCtx) {
+		got <- len(ctx.Request.Body())
+		ctx.SetBodyString("{}")
+	}})
+	for _, n := range []int{0, 100_000, maxDiscoveryBytes} {
+		if a := h.do("POST", discoveryPath, strings.NewReader(strings.Repeat("x", n)), "Content-Type", "application/json"); a.status != 200 || a.body != "{}" {
+			t.Errorf("%d bytes: %d %s", n, a.status, a.body)
+		} else if length := <-got; length != n {
+			t.Errorf("%d bytes arrived of %d", length, n)
+		}
+	}
+	if a := h.do("GET", discoveryPath, nil); a.status != 200 {
+		t.Errorf("GET: %d", a.status)
+	}
+	// What is too large there, what is too large elsewhere, and elsewhere under a name that is only alike.
+	for path, n := range map[string]int{discoveryPath: maxDiscoveryBytes + 1, "/set": 100_000, discoveryPath + "x": 100_000} {
+		if a := h.do("POST", path, strings.NewReader(strings.Repeat("x", n))); a.status != 413 {
+			t.Errorf("POST %s of %s bytes: %d, want 413", path, strconv.Itoa(n), a.status)
+		}
+	}
+	if a := h.do("DELETE", discoveryPath, nil); a.status != 405 || a.header.Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("DELETE: %d, Allow %q", a.status, a.header.Get("Allow"))
+	}
+}
+
+func TestNoDiscoveryWithoutOne(t *testing.T) {
+	if a := start(t, Config{}).do("POST", discoveryPath, nil); a.status != 404 {
+		t.Errorf("status %d, want 404", a.status)
+	}
+}
