@@ -32,7 +32,7 @@ export class Overview {
     for (const f of this.figures) text(f.value, f.read(points.at(-1) ?? {}));
     const nodes = [...state.rates.nodes.keys()];
     text(this.measured, nodes.length
-      ? `Rates and times are those of ${nodes.length === 1 ? nodes[0] : `the ${nodes.length} nodes`} behind this address, over /get, /is, /set and /rm; the console’s own questions are not counted.`
+      ? `Rates and times are those of ${nodes.length === 1 ? nodes[0] : `the ${nodes.length} nodes behind this address`}, over /get, /is, /set and /rm; the console’s own questions are not counted.`
       : 'No measurements.');
     if (!state.status) return;
     const seen = new Set();
@@ -97,7 +97,7 @@ class Card {
     const set = (label, value) => text(this.rows.get(label), value);
     set('Epoch', count(known.epoch));
     set('Keys', count(known.keys));
-    set('Round trip', known.rtt === undefined ? (known.answered ? 'this node' : none) : seconds(known.rtt));
+    set('Round trip', level === 'bad' ? none : known.rtt === undefined ? (known.answered ? 'this node' : none) : seconds(known.rtt));
     set('Hints', count(known.hints));
     set('Ring share', percent(member.ownership));
     set('HTTP', member.http || none);
