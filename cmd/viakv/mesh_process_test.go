@@ -341,3 +341,19 @@ func TestNothingOlderThanAClearIsReadAgain(t *testing.T) {
 	load.Wait()
 	m.equal(m.names...)
 }
+
+// The way out of a lost majority is the operator's, and open right after the loss.
+func TestAForcedLeaveRightAfterTheMajorityDied(t *testing.T) {
+	m := newMesh(t, "a", "b", "c")
+	m.set("a", "k", "v")
+	m.equal("a", "b", "c")
+	m.kill("a")
+	m.kill("b")
+	for _, dead := range []string{"a", "b"} {
+		if body := m.ask("c", 200, "/leave", "node", dead, "force", "true"); !strings.Contains(body, `"forced":true`) && !strings.Contains(body, `"forced": true`) {
+			t.Fatal(body)
+		}
+	}
+	await(t, "c to serve alone", func() bool { s, _ := fetch(t, m.nodes["c"].http, "/get", "k", "k"); return s == 200 })
+	m.want("c", "k", "v")
+}

@@ -35,7 +35,15 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveR
 			return m.fork(ctx, t, name, report)
 		}
 	}
-	r, err := m.propose(ctx, &request{Purpose: toLeave, Name: name, Force: force})
+	proposing, cancel := ctx, context.CancelFunc(func() {})
+	if force { // a majority that has just died may leave a leader behind that does not know it yet
+		proposing, cancel = context.WithTimeout(ctx, 6*electionTicks*m.cfg.Tick)
+	}
+	r, err := m.propose(proposing, &request{Purpose: toLeave, Name: name, Force: force})
+	cancel()
+	if force && errors.Is(err, kv.ErrUnavailable) && m.Leader() == "" && !m.awaitLeader(ctx) {
+		return m.fork(ctx, t, name, report)
+	}
 	if now := m.newest(); err != nil && name == m.self.Name && now.Slot(name) == nil {
 		r.Epoch, err = now.Epoch, nil // it has left, and the answer found nobody any more
 	}
