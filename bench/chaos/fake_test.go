@@ -1,0 +1,68 @@
+package chaos
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"viakv/api"
+	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
+)
+
+// fakeNode in the environment makes the test's own binary a node: the real API over a store of its own that claims to be a member of a settled
+// cluster, whatever happens. Alone it is a correct cluster of one; three of them are a cluster that replicates nothing.
+const fakeNode = "VIAKV_FAKE_NODE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(fakeNode) == "" {
+		os.Exit(m.Run())
+	}
+	if err := serveFake(os.Args[2:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func serveFake(args []string) error {
+	f := flag.NewFlagSet("serve", flag.ContinueOnError)
+	name, http, seeds := f.String("name", "", ""), f.String("http", "", ""), f.String("seeds", "", "")
+	for _, ignored := range []string{"peer", "drain", "log-format", "log-level"} {
+		f.String(ignored, "", "")
+	}
+	f.Func("peer-via", "", func(string) error { return nil })
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", *http)
+	if err != nil {
+		return err
+	}
+	s, err := api.New(api.Config{Name: *name, Store: &kvtest.Reference{}, Cluster: fakeCluster{*name, len(strings.Split(*seeds, ","))}})
+	if err != nil {
+		return err
+	}
+	return s.Serve(l)
+}
+
+type fakeCluster struct {
+	name string
+	n    int
+}
+
+func (c fakeCluster) Join(context.Context, string) error { return nil }
+func (c fakeCluster) Leave(context.Context, string, bool) (kv.LeaveReport, error) {
+	return kv.LeaveReport{}, nil
+}
+
+func (c fakeCluster) Status() kv.Status {
+	s := kv.Status{Mode: "mesh", Self: c.name, State: "active", N: c.n, Digest: "equal"}
+	for i := range c.n {
+		s.Members = append(s.Members, kv.Member{Name: nodeName(i), State: "active"})
+	}
+	return s
+}

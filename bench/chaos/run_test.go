@@ -1,0 +1,143 @@
+package chaos
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"viakv/bench/check"
+)
+
+func config(t *testing.T, nodes int) Config {
+	t.Helper()
+	t.Setenv(fakeNode, "1")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{
+		Binary: self, LogDir: t.TempDir(), Nodes: nodes, Timeout: time.Second, PerKey: 5 * time.Second,
+		Recording: check.Config{Clients: 6, ActiveKeys: 4, OpsPerKey: 100, Duration: 4 * time.Second, ScanEvery: 300 * time.Millisecond, Seed: 5, Prefix: "check-"},
+		Log:       t.Logf, Progress: func(string, uint64, uint64) {},
+	}
+}
+
+func TestACorrectClusterPasses(t *testing.T) {
+	c := config(t, 1)
+	c.Faults = []string{"pause", "delay", "isolate", "cut", "reset"}
+	r, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Check.Passed() || !r.Chaos.Converged || len(r.Crashes) > 0 || r.Unread > 0 || len(r.Chaos.Faults) == 0 || len(r.Chaos.Buckets) < 4 {
+		t.Errorf("check %+v\nchaos %+v\n%+v", r.Check, r.Chaos, r.Crashes)
+	}
+	for _, f := range r.Chaos.Faults {
+		if f.To < f.From {
+			t.Errorf("a fault was not taken back: %+v", f)
+		}
+	}
+}
+
+// TestAClusterThatReplicatesNothingFails: nodes that share nothing, and whose kills lose everything, must be found out.
+func TestAClusterThatReplicatesNothingFails(t *testing.T) {
+	c := config(t, 3)
+	r, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Check.Passed() || len(r.Check.Violations) == 0 {
+		t.Errorf("got %+v", r.Check)
+	}
+	if len(r.Crashes) > 0 {
+		t.Errorf("kills are taken for crashes: %v", r.Crashes)
+	}
+}
+
+func TestEveryFaultIsInjectedAndTakenBack(t *testing.T) {
+	c := config(t, 3)
+	cl, err := newCluster(c.Binary, c.LogDir, 3, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.close)
+	if err := cl.start(t.Context(), 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	n := &nemesis{cluster: cl, survives: 1, start: time.Now(), log: t.Logf, seed: 1, down: map[int]bool{}}
+	random := rand.New(rand.NewPCG(1, 1))
+	for _, kind := range Kinds {
+		ctx, cut := context.WithTimeout(t.Context(), 300*time.Millisecond) // a run that ends takes its faults back early
+		if slices.Contains(processKinds, kind) {
+			n.processFault(ctx, random, kind)
+		} else {
+			n.networkFault(ctx, random, kind)
+		}
+		cut()
+		if last := len(n.faults) - 1; last < 0 || n.faults[last].Kind != kind {
+			t.Errorf("%s was not injected", kind)
+		}
+	}
+	for _, f := range n.faults {
+		if f.To == 0 {
+			t.Errorf("not taken back: %+v", f)
+		}
+	}
+	if len(n.down) > 0 || n.changing || n.stuck != "" {
+		t.Errorf("down %v, changing %v, stuck %q", n.down, n.changing, n.stuck)
+	}
+	for _, p := range cl.nodes[:3] {
+		if !p.alive() {
+			t.Errorf("%s does not run any more", p.name)
+		}
+	}
+	if err := cl.settle(t.Context(), nil, 10*time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMistakesAreSaid(t *testing.T) {
+	c := config(t, 1)
+	c.Faults = []string{"earthquake"}
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "earthquake") {
+		t.Errorf("got %v", err)
+	}
+	c = config(t, 1)
+	c.Binary = filepath.Join(t.TempDir(), "none")
+	if _, err := Run(t.Context(), c); err == nil {
+		t.Error("a binary that is not there was run")
+	}
+}
+
+func TestACrashIsReported(t *testing.T) {
+	c := config(t, 1)
+	cl, err := newCluster(c.Binary, c.LogDir, 1, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.close)
+	if err := cl.start(t.Context(), 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := cl.nodes[0].start(); err == nil {
+		t.Error("a node was started twice")
+	}
+	cl.nodes[0].mu.Lock()
+	victim, ended := cl.nodes[0].running.Process, cl.nodes[0].ended
+	cl.nodes[0].mu.Unlock()
+	if err := victim.Kill(); err != nil { // by somebody else
+		t.Fatal(err)
+	}
+	<-ended
+	if crashes := cl.crashes(); len(crashes) != 1 || !strings.Contains(crashes[0], "node-a") {
+		t.Errorf("got %v", crashes)
+	}
+	if err := cl.settle(t.Context(), nil, 100*time.Millisecond); err == nil || !strings.Contains(err.Error(), "does not run") {
+		t.Errorf("got %v", err)
+	}
+}
