@@ -4,7 +4,19 @@ package console_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 func TestOverviewShowsTheMembersAndALoss(t *testing.T) {
@@ -17,6 +29,12 @@ func TestOverviewShowsTheMembersAndALoss(t *testing.T) {
 	b.until(`document.querySelectorAll('.card[data-state=active]').length === 3`)
 	b.until(`document.querySelector('#light').dataset.level === 'good'`)
 	b.until(`[...document.querySelectorAll('.card')].every((c) => c.innerText.includes('Holds exactly what the others hold'))`)
+	stop := load(t, nodes[0])
+	figure := func(i int) string { return fmt.Sprintf(`document.querySelectorAll('.figures dd')[%d].innerText`, i) }
+	b.until(`parseInt(` + figure(0) + `) > 10`)
+	b.until(figure(1) + `.match(/ (µs|ms)$/)`)
+	b.until(`document.querySelector('.chart .line.a').getAttribute('d').includes('L')`)
+	stop()
 	b.picture("overview")
 	nodes[2].kill()
 	b.until(`document.querySelector('#light').dataset.level === 'warn'`)
@@ -26,6 +44,35 @@ func TestOverviewShowsTheMembersAndALoss(t *testing.T) {
 	nodes[1].kill()
 	b.expect("503", "Failed to load resource")
 	b.until(`document.querySelector('#light').dataset.level === 'bad'`)
+}
+
+// load keeps a node busy, with four reads for each write, until stop.
+func load(t *testing.T, n *process) (stop func()) {
+	t.Helper()
+	quit, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-quit:
+				ended <- nil
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+			response, err := http.Get(n.url() + []string{"/get", "/set"}[i%5/4] + "?v=y&k=" + fmt.Sprintf("user:%d", i%40))
+			if err != nil {
+				<-quit
+				ended <- err
+				return
+			}
+			_ = response.Body.Close()
+		}
+	}()
+	return func() {
+		close(quit)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // Every view fits a narrow window, in both colour schemes, and nothing in it is cut off.
@@ -51,5 +98,75 @@ func TestViewsFitANarrowWindow(t *testing.T) {
 			t.Errorf("%s is %d pixels too wide for a window of 420", view, over)
 		}
 		b.picture("narrow-" + view)
+	}
+}
+
+// W3: a balancer sends each request to another node.
+func TestTheConsoleWorksBehindALoadBalancer(t *testing.T) {
+	nodes := startCluster(t, "node-a", "node-b", "node-c")
+	var next atomic.Uint64
+	balancer := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		node := nodes[next.Add(1)%3]
+		r.SetURL(&url.URL{Scheme: "http", Host: node.http})
+		r.Out.Host = r.In.Host
+	}})
+	t.Cleanup(balancer.Close)
+	b := openBrowser(t)
+	b.open(&process{http: strings.TrimPrefix(balancer.URL, "http://")}, "overview")
+	b.until(`document.body.innerText.includes('the 3 nodes behind this address')`)
+	b.until(`document.querySelectorAll('.card[data-state=active]').length === 3`)
+	for i := range 20 {
+		nodes[i%3].call("/set", "k", "a", "v", "1")
+	}
+	b.until(`document.querySelector('#light').dataset.level === 'good'`)
+	b.do(chromedp.Navigate(balancer.URL + "/console#data"))
+	b.write(`#new-key`, "through the balancer")
+	b.click(`#new-set`)
+	b.until(`document.querySelectorAll('.copies .badge[data-level=good]').length === 3`)
+}
+
+func TestATokenIsAskedForAndKeptInTheTab(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(file, []byte("admin 0123456789abcdef0123 operator\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := startNode(t, "node-a", "--tokens", file)
+	b := openBrowser(t)
+	b.expect("401")
+	b.open(n, "overview")
+	b.do(chromedp.WaitVisible(chromedp.CSS(`dialog input`)))
+	b.until(`document.querySelector('#light').innerText.includes('A token is needed')`)
+	b.write(`dialog input`, "0123456789abcdef0123")
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.until(`document.querySelector('#light').dataset.level === 'good'`)
+	b.until(`!document.querySelector('dialog')`)
+	b.do(chromedp.Reload())
+	b.until(`document.querySelector('#light').dataset.level === 'good'`)
+	if kept := value[bool](b, `localStorage.length === 0 && document.cookie === '' && !location.href.includes('0123')`); !kept {
+		t.Error("the token is kept where others can read it")
+	}
+}
+
+// Everything that a mouse can do a keyboard can, and where it is can be seen.
+func TestTheKeyboardReachesEverything(t *testing.T) {
+	n := startCluster(t, "node-a", "node-b")[0]
+	b := openBrowser(t)
+	b.open(n, "members")
+	b.until(`document.querySelectorAll('tr[data-member]').length === 2`)
+	for _, want := range []string{"Skip to the content", "Overview", "Ring", "Data", "Members", "Token", "", "Leave…"} {
+		b.do(chromedp.KeyEvent(kb.Tab))
+		if got := value[string](b, `document.activeElement.innerText`); want != "" && strings.TrimSpace(got) != want {
+			t.Fatalf("the focus is on %q, want %q", got, want)
+		}
+		if outline := value[string](b, `getComputedStyle(document.activeElement).outlineStyle`); outline != "solid" {
+			t.Errorf("the focus on %q cannot be seen: %s", want, outline)
+		}
+	}
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.until(`document.querySelector('dialog')?.open`)
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.until(`!document.querySelector('dialog')`)
+	if got := value[string](b, `document.activeElement.innerText`); got != "Leave…" {
+		t.Errorf("after Escape the focus is on %q", got)
 	}
 }

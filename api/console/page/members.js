@@ -15,20 +15,20 @@ export class Members {
     this.peer = h('input', { name: 'peer', id: 'peer', autocomplete: 'off', spellcheck: 'false', placeholder: 'host:port', required: true });
     this.joinButton = h('button', { id: 'join', class: 'primary' }, 'Preview the join');
     this.joinWhy = h('p', { class: 'muted' });
-    this.grow = h('div');
+    this.grow = h('div', { class: 'stack' });
     this.element = h('section', { 'aria-label': 'Members' },
       h('div', { class: 'panel' }, h('header', null, h('h2', null, 'Members')),
-        h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Members' }, h('table', null,
+        h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Members' }, h('table', { class: 'roster' },
           h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Name'), h('th', { scope: 'col' }, 'State'), h('th', { scope: 'col', class: 'wide' }, 'Peer address'), h('th', { scope: 'col', class: 'num wide' }, 'Ring share'), h('th', { scope: 'col' }, h('span', { class: 'hidden' }, 'Action')))),
           this.rows))),
-      h('div', { class: 'split' },
+      h('div', { class: 'split' }, h('div', { class: 'stack apart' },
         h('div', { class: 'panel stack' }, h('h2', null, 'Join'), this.joinWhy,
           h('form', { class: 'row', onsubmit: (e) => { e.preventDefault(); this.askJoin(); } },
             h('label', null, h('span', null, 'Peer address of a member of the mesh'), this.peer), this.joinButton)),
-        h('div', { class: 'panel stack' }, h('h2', null, 'One member more'), this.grow)),
-      h('div', { class: 'panel stack' }, h('h2', null, 'Clear'),
-        h('p', { class: 'muted' }, 'Removes every key on every member, at once and for good.'),
-        h('div', null, h('button', { type: 'button', id: 'clear', class: 'danger', onclick: () => this.askClear() }, 'Clear the store…'))));
+        h('div', { class: 'panel stack' }, h('h2', null, 'Clear'),
+          h('p', { class: 'muted' }, 'Removes every key on every member, at once and for good.'),
+          h('div', null, h('button', { type: 'button', id: 'clear', class: 'danger', onclick: () => this.askClear() }, 'Clear the store…')))),
+      h('div', { class: 'panel stack' }, h('h2', null, 'One member more'), this.grow)));
     this.shown = new Map();
   }
 

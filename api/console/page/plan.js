@@ -19,7 +19,7 @@ function plan(status, n, up) {
   else if (status.unsettled) p.refused = `Another change is not settled yet: ${status.unsettled}.`;
   else if (now.serving < Math.max(status.w, Math.floor(status.n / 2) + 1)) p.refused = `Only ${now.serving} of ${status.n} members serve now; the cluster cannot agree on a change.`;
   else if (n > 0 && after.r + after.w <= n && !status.weak) p.refused = `R=${after.r} and W=${after.w} of ${n} would not overlap: reads could miss acknowledged writes.`;
-  if (n % 2 === 0 && n > 0 && after.r === n / 2 + 1) p.notes.push(`${n} members survive no more failures than ${n - 1} do.`);
+  if (n % 2 === 0 && n > 0 && after.r === n / 2 + 1) p.notes.push(`${n} members survive no more failures than ${n - 1}.`);
   return p;
 }
 

@@ -1,0 +1,95 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/ring/keyspace"
+)
+
+func TestInspectionShowsWhatEachMemberHolds(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		ctx := context.Background()
+		for _, w := range []struct {
+			at         int
+			key, value string
+		}{{0, "a", "1"}, {1, "a", "2"}, {2, "b", "3"}} {
+			if _, err := m.nodes[w.at].Set(ctx, []byte(w.key), []byte(w.value), kv.Options{W: kv.QuorumAll}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := m.nodes[0].Copies(ctx, []byte("a"))
+		if len(got.Copies) != 3 || got.Epoch != m.nodes[0].Status().Epoch {
+			t.Fatalf("%+v", got)
+		}
+		placement := m.nodes[0].Placement()
+		if owner := placement.Members[placement.Owners[got.Partition]]; len(placement.Owners) != keyspace.Partitions || got.Copies[0].Member != owner {
+			t.Errorf("the first copy is that of %s, and the owner of partition %d is %s", got.Copies[0].Member, got.Partition, owner)
+		}
+		writer := m.nodes[1].Status().Members[1].Incarnation
+		for _, c := range got.Copies {
+			if c.Error != "" || c.Value == nil || *c.Value != "2" || c.Version.Incarnation != writer || len(c.Vector) != 1 || c.Tag != got.Copies[0].Tag {
+				t.Errorf("%+v", c)
+			}
+		}
+		if err := m.nodes[2].Remove(ctx, []byte("a"), kv.Options{W: kv.QuorumAll}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range m.nodes[1].Copies(ctx, []byte("a")).Copies {
+			if c.Value != nil || c.Version == nil || !c.Version.Removed {
+				t.Errorf("after the remove: %+v", c)
+			}
+		}
+		for _, c := range m.nodes[1].Copies(ctx, []byte("never")).Copies {
+			if c.Tag != "" || c.Version != nil || c.Error != "" {
+				t.Errorf("a key that nobody has: %+v", c)
+			}
+		}
+		for _, h := range m.nodes[2].Holdings(ctx) {
+			if h.Error != "" || h.Keys != 1 || h.Tombstones != 1 || h.Digest != m.nodes[0].Holdings(ctx)[0].Digest {
+				t.Errorf("%+v", h)
+			}
+		}
+	})
+}
+
+func TestInspectionOfAMemberThatIsGone(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		t := m.t
+		m.kill(2)
+		began := time.Now()
+		soon := func() context.Context {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			t.Cleanup(cancel)
+			return ctx
+		}
+		copies, holdings := m.nodes[0].Copies(soon(), []byte("a")).Copies, m.nodes[0].Holdings(soon())
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		gone := m.name(2)
+		if i := slices.IndexFunc(copies, func(c kv.Copy) bool { return c.Error != "" }); len(copies) != 3 || i < 0 || copies[i].Member != gone {
+			t.Errorf("%+v", copies)
+		}
+		if i := slices.IndexFunc(holdings, func(h kv.Holding) bool { return h.Error != "" }); len(holdings) != 3 || i < 0 || holdings[i].Member != gone {
+			t.Errorf("%+v", holdings)
+		}
+	})
+}
+
+func TestInspectionOfANodeThatServesNobody(t *testing.T) {
+	inMesh(t, 1, func(m *mesh) {
+		n := m.nodes[0]
+		if h := n.Holdings(context.Background()); len(h) != 1 || h[0].Member != m.name(0) {
+			t.Errorf("alone: %+v", h)
+		}
+		n.frozen.Store(true)
+		defer n.frozen.Store(false)
+		if h, c := n.Holdings(context.Background()), n.Copies(context.Background(), []byte("a")); h != nil || c.Copies != nil {
+			t.Errorf("between two lives: %+v %+v", h, c)
+		}
+	})
+}
