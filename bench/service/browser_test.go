@@ -64,7 +64,7 @@ func browse(t *testing.T) context.Context {
 // patience of one action with the browser.
 const patience = time.Minute
 
-func do(t *testing.T, ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
+func act(t *testing.T, ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -93,7 +93,7 @@ func call[P, R any](t *testing.T, ctx context.Context, c cdp.Command[P, R], p P)
 
 func script(t *testing.T, ctx context.Context, text string) {
 	t.Helper()
-	do(t, ctx, chromedp.Evaluate[chromedp.Void](text))
+	act(t, ctx, chromedp.Evaluate[chromedp.Void](text))
 }
 
 func visible(selector string) chromedp.Action[chromedp.Void] {
@@ -127,7 +127,7 @@ func picture(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	for _, width := range []int64{1280, 420} {
 		for _, scheme := range []string{"light", "dark"} {
-			do(t, ctx, chromedp.EmulateViewport(width, 900))
+			act(t, ctx, chromedp.EmulateViewport(width, 900))
 			call(t, ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
 			if run(t, ctx, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > document.documentElement.clientWidth`)) {
 				t.Errorf("%s is wider than %d pixels", name, width)
@@ -140,28 +140,28 @@ func picture(t *testing.T, ctx context.Context, name string) {
 			}
 		}
 	}
-	do(t, ctx, chromedp.EmulateViewport(1280, 900))
+	act(t, ctx, chromedp.EmulateViewport(1280, 900))
 }
 
 func TestARunOnThePage(t *testing.T) {
 	url := start(t, service.Config{Targets: []string{target(t)}})
 	ctx := browse(t)
-	do(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
+	act(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
 	picture(t, ctx, "empty")
 	choose(t, ctx, "load")
 	fill(t, ctx, map[string]string{"keys": "5000"})
-	do(t, ctx, click("#start"))
+	act(t, ctx, click("#start"))
 	eventually(t, "the load is kept", func() bool { return strings.Contains(textOf(t, ctx, "#past"), "5,000 pairs scanned") })
 
 	choose(t, ctx, "run")
 	fill(t, ctx, map[string]string{"keys": "5000", "duration": "4s", "warmup": "1s", "rate": "500"})
-	do(t, ctx, click("#start"))
+	act(t, ctx, click("#start"))
 	eventually(t, "two seconds are plotted", func() bool {
 		points := run(t, ctx, chromedp.Evaluate[bool](`(document.querySelector("#plot-rate path")?.getAttribute("d") ?? "").includes("L")`))
 		return points && strings.Contains(textOf(t, ctx, "#live-state"), "running")
 	})
 	picture(t, ctx, "running")
-	do(t, ctx, chromedp.Reload(), visible("#plots")) // V2: all there was is there again
+	act(t, ctx, chromedp.Reload(), visible("#plots")) // V2: all there was is there again
 	if state := textOf(t, ctx, "#live-state"); !strings.Contains(state, "running") && !strings.Contains(state, "done") {
 		t.Errorf("after the reload: %q", state)
 	}
@@ -170,14 +170,14 @@ func TestARunOnThePage(t *testing.T) {
 		t.Errorf("at the end: %q", state)
 	}
 	script(t, ctx, `document.querySelectorAll("#past input").forEach((b) => b.click())`)
-	do(t, ctx, click("#compare"), visible("#comparison table"))
+	act(t, ctx, click("#compare"), visible("#comparison table"))
 	if table := textOf(t, ctx, "#comparison"); !strings.Contains(table, "throughput") || !strings.Contains(table, "p99") {
 		t.Errorf("comparison: %q", table)
 	}
 	picture(t, ctx, "done")
 
 	report := run(t, ctx, chromedp.Evaluate[string](`document.querySelector("#past a[href$='.html']").href`))
-	do(t, ctx, chromedp.Navigate(report), visible(".tiles"))
+	act(t, ctx, chromedp.Navigate(report), visible(".tiles"))
 	drawn := run(t, ctx, chromedp.Evaluate[int](`document.querySelectorAll("figure svg path").length`))
 	if title := textOf(t, ctx, "h1"); !strings.Contains(title, "run of mix b") || drawn < 10 {
 		t.Errorf("report %q with %d paths", title, drawn)
@@ -188,11 +188,11 @@ func TestARunOnThePage(t *testing.T) {
 func TestBadInputOnThePage(t *testing.T) {
 	url := start(t, service.Config{Targets: []string{"http://198.51.100.7:80"}})
 	ctx := browse(t)
-	do(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
+	act(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
 	fill(t, ctx, map[string]string{"duration": "0s"})
 	call(t, ctx, log.Disable, cdp.Empty{})
 	// The answer is a 403, which the browser's log shows as well; the page's own words are what counts here.
-	do(t, ctx, click("#start"), visible("#fault"))
+	act(t, ctx, click("#start"), visible("#fault"))
 	if fault := textOf(t, ctx, "#fault"); !strings.Contains(fault, "allow-remote") {
 		t.Errorf("got %q", fault)
 	}
@@ -201,11 +201,11 @@ func TestBadInputOnThePage(t *testing.T) {
 func TestStopOnThePage(t *testing.T) {
 	url := start(t, service.Config{Targets: []string{target(t)}})
 	ctx := browse(t)
-	do(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
+	act(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
 	fill(t, ctx, map[string]string{"keys": "100", "duration": "10m", "rate": "100"})
-	do(t, ctx, click("#start"), visible("#stop"), click("#start"), visible("#queue li"))
+	act(t, ctx, click("#start"), visible("#stop"), click("#start"), visible("#queue li"))
 	script(t, ctx, `document.querySelector("#queue button").click()`) // not by the mouse: the plots that appear meanwhile move what is below
-	do(t, ctx, chromedp.WaitNotVisible(chromedp.CSS("#queue")), visible("#stop"))
+	act(t, ctx, chromedp.WaitNotVisible(chromedp.CSS("#queue")), visible("#stop"))
 	script(t, ctx, `document.querySelector("#stop").click()`)
 	eventually(t, "the stopped run is kept", func() bool { return strings.Contains(textOf(t, ctx, "#past"), "stopped before its end") })
 }
