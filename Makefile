@@ -98,6 +98,12 @@ bench: ## run the benchmarks: make bench BENCH=Lookup COUNT=6; keeps the figures
 compare: ## compare the last two runs of make bench
 	@$(TOOL) benchstat $(OUT)/bench-before.txt $(OUT)/bench.txt
 
+##@ Deployment
+
+.PHONY: test-envoy
+test-envoy: ## put a real Envoy in front of real nodes, and kill, pause, join, leave and restart them; installs Envoy when it may
+	@envoy=$$(.ci/envoy); VIAKV_ENVOY=$$envoy go test -tags envoy -count 1 -run Envoy -timeout 10m -v ./cmd/viakv
+
 ##@ Databases
 
 .PHONY: test-db

@@ -19,6 +19,7 @@ type mesh struct {
 	t     *testing.T
 	names []string
 	nodes map[string]*member
+	drain string // how long a node goes on after SIGTERM
 }
 
 type member struct {
@@ -30,7 +31,12 @@ type member struct {
 // newMesh starts a cluster and waits until all of it is ready.
 func newMesh(t *testing.T, names ...string) *mesh {
 	t.Helper()
-	m := &mesh{t: t, names: names, nodes: map[string]*member{}}
+	return newMeshThatDrains(t, "10ms", names...)
+}
+
+func newMeshThatDrains(t *testing.T, drain string, names ...string) *mesh {
+	t.Helper()
+	m := &mesh{t: t, names: names, nodes: map[string]*member{}, drain: drain}
 	var seeds []string
 	for _, n := range names {
 		m.nodes[n] = &member{name: n, http: freeAddress(t), peer: freeAddress(t)}
@@ -58,7 +64,7 @@ func (m *mesh) lone(name string) *member {
 func (m *mesh) boot(name string) {
 	m.t.Helper()
 	n := m.nodes[name]
-	n.process = start(m.t, "serve", "--name", name, "--http", n.http, "--peer", n.peer, "--seeds", n.seeds, "--drain", "10ms", "--log-format", "json")
+	n.process = start(m.t, "serve", "--name", name, "--http", n.http, "--peer", n.peer, "--seeds", n.seeds, "--drain", m.drain, "--log-format", "json")
 }
 
 func (m *mesh) ready(name string) {

@@ -38,12 +38,19 @@ func start(t *testing.T, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return launch(t, cmd)
+}
+
+// launch starts any command, as start does.
+func launch(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.Command(self, args...), grown: make(chan struct{}), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), asCommand+"=1")
+	p := &process{t: t, cmd: cmd, grown: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -58,7 +65,7 @@ func start(t *testing.T, args ...string) *process {
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 		if t.Failed() {
-			t.Logf("%v:\n%s", args, strings.Join(p.lines(), "\n"))
+			t.Logf("%v:\n%s", cmd.Args[1:], strings.Join(p.lines(), "\n"))
 		}
 	})
 	return p
