@@ -117,3 +117,10 @@ bench-db: ## measure the database stores beside the raw drivers; a store should 
 	@.ci/postgresql
 	@go test -tags postgres -run '^$$' -bench . -benchtime 3s ./node/database/postgres
 	@cd node/database/mongodb/mongotest && go test -run '^$$' -bench . -benchtime 3s .
+
+##@ Pages
+
+.PHONY: test-browser
+test-browser: ## run the tests of the pages in a real Chromium; installs it when it may
+	@.ci/chromium
+	@go test -tags browser -timeout 15m -p 1 $$(grep -rl --include='*_test.go' '^//go:build browser' api bench | xargs -n 1 dirname | sort -u | sed 's|^|./|')

@@ -56,7 +56,7 @@ func openBrowser(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	var limit context.CancelFunc
-	b.ctx, limit = context.WithTimeout(ctx, 90*time.Second)
+	b.ctx, limit = context.WithTimeout(ctx, 3*time.Minute)
 	t.Cleanup(func() {
 		limit()
 		b.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 func TestMembersJoinLeaveAndClear(t *testing.T) {
@@ -48,5 +49,27 @@ func TestMembersJoinLeaveAndClear(t *testing.T) {
 	b.until(`!document.querySelector('dialog')`)
 	if keys := nodes[0].status().Keys; keys != 0 {
 		t.Errorf("%d keys after the clear", keys)
+	}
+}
+
+func TestALeaveThatWouldLoseTheQuorumIsNotOffered(t *testing.T) {
+	nodes := startCluster(t, "node-a", "node-b", "node-c")
+	b := openBrowser(t)
+	b.open(nodes[0], "members")
+	b.until(`document.querySelectorAll('tr[data-member]').length === 3`)
+	nodes[2].kill()
+	b.until(`document.querySelector('#light').dataset.level === 'warn'`)
+	b.click(`tr[data-member=node-b] button`)
+	b.until(`document.querySelector('dialog .note[data-level=bad]').innerText.includes('1 of the 2 members that stay serve')`)
+	if !value[bool](b, `document.querySelector('dialog button.danger').disabled`) {
+		t.Error("the leave of one of the last two is offered")
+	}
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.click(`tr[data-member=node-c] button`)
+	b.until(`document.querySelector('dialog .note[data-level=warn]').innerText.includes('A quorum remains')`)
+	b.click(`dialog button.danger`)
+	b.until(`document.querySelector('#light').dataset.level === 'good'`)
+	if n := nodes[0].status().N; n != 2 {
+		t.Errorf("%d members after the dead one has left, want 2", n)
 	}
 }
