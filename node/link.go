@@ -105,7 +105,7 @@ func (l *life) hand(c *carrier) {
 			if err != nil {
 				c.fail(err, true)
 			} else {
-				c.send()
+				c.resend()
 			}
 		}
 	}()

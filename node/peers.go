@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"viakv/node/transport"
@@ -22,7 +23,18 @@ type carrier struct {
 	tries int
 	began time.Time
 	wire  transport.Call
+
+	// handing is where the call is while its peer is brought up to date: in nobody's hands but its own.
+	handing atomic.Uint32
 }
+
+// Stages of handing.
+const (
+	sent     = iota // with the transport, which can withdraw it
+	waiting         // for the peer to be brought up to date
+	unwanted        // likewise, and nobody waits for the call any more
+	again           // being sent once more
+)
 
 // Start implements quorum.Peers.
 func (peers) Start(v *quorum.View, call *quorum.Call) {
@@ -42,6 +54,10 @@ func (peers) Start(v *quorum.View, call *quorum.Call) {
 // Cancel implements quorum.Peers. A peer that has left the call unanswered for long is asked after the others for a while.
 func (p peers) Cancel(call *quorum.Call) bool {
 	c := call.Carrier.(*carrier)
+	if c.handing.Load() != sent {
+		c.handing.CompareAndSwap(waiting, unwanted)
+		return false // it ends by itself
+	}
 	if !p.node.transport.Cancel(&c.wire) {
 		return false
 	}
@@ -61,6 +77,19 @@ func (c *carrier) send() {
 	c.state.life.node.transport.Go(c.link.address, transport.Data, &c.wire)
 }
 
+// resend sends the call once more, to a peer that has been brought up to date.
+func (c *carrier) resend() {
+	if !c.handing.CompareAndSwap(waiting, again) {
+		c.fail(errUnwanted, true)
+		return
+	}
+	c.send()
+	// A reply may have ended the call already, and another use of it may have begun.
+	c.handing.CompareAndSwap(again, sent)
+}
+
+var errUnwanted = errors.New("given up while the peer was brought up to date")
+
 func (c *carrier) stamp() wire.Stamp {
 	return wire.Stamp{
 		Cluster: uint64(c.state.topology.Cluster), Epoch: c.state.view.Epoch,
@@ -71,6 +100,7 @@ func (c *carrier) stamp() wire.Stamp {
 // fail ends the call without a reply of the replica.
 func (c *carrier) fail(err error, nothingDone bool) {
 	c.call.Status, c.call.Err, c.call.NotSent = quorum.Failed, err, nothingDone
+	c.handing.Store(sent)
 	c.call.End()
 }
 
@@ -96,6 +126,7 @@ func (c *carrier) Complete(*transport.Call) {
 	switch r.Status {
 	case wire.Behind:
 		if c.tries < maxTries {
+			c.handing.Store(waiting)
 			c.state.life.hand(c)
 			return
 		}
@@ -107,5 +138,6 @@ func (c *carrier) Complete(*transport.Call) {
 	default:
 		c.decode(r)
 	}
+	c.handing.Store(sent)
 	call.End()
 }
