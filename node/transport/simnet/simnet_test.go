@@ -160,8 +160,11 @@ func TestCancel(t *testing.T) {
 		c.Request = []byte("y") // used again at once
 		w.a.Go("b", transport.Data, c)
 		time.Sleep(time.Second)
-		if len(done) != 1 || string(c.Reply) != "y" {
-			t.Errorf("%d completions, reply %q", len(done), c.Reply)
+		if n := len(done); n != 1 {
+			t.Fatalf("%d completions", n)
+		}
+		if <-done; string(c.Reply) != "y" {
+			t.Errorf("reply %q", c.Reply)
 		}
 	})
 }
