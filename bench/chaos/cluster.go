@@ -34,8 +34,8 @@ const (
 
 func nodeName(i int) string { return "node-" + string(rune('a'+i)) }
 
-// newCluster prepares n nodes and a spare. It starts none.
-func newCluster(binary, logDir string, n int, timeout time.Duration) (c *cluster, err error) {
+// newCluster prepares n nodes and a spare. It starts none. Direct leaves out the links: nodes then reach each other as they would without this package.
+func newCluster(binary, logDir string, n int, timeout time.Duration, direct bool) (c *cluster, err error) {
 	c = &cluster{fabric: newFabric(), members: n}
 	defer func() {
 		if err != nil {
@@ -53,7 +53,7 @@ func newCluster(binary, logDir string, n int, timeout time.Duration) (c *cluster
 		args := []string{"serve", "--name", nodeName(i), "--http", c.http[i], "--peer", c.peers[i], "--seeds", seeds, "--drain", "50ms",
 			"--log-format", "json", "--log-level", "info"}
 		for k := range all {
-			if k == i {
+			if k == i || direct {
 				continue
 			}
 			l, err := newLink(c.fabric, i, k, c.peers[k])

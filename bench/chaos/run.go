@@ -53,7 +53,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	cl, err := newCluster(c.Binary, logs, c.Nodes, c.Timeout)
+	cl, err := newCluster(c.Binary, logs, c.Nodes, c.Timeout, false)
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func TestAClusterThatReplicatesNothingFails(t *testing.T) {
 
 func TestEveryFaultIsInjectedAndTakenBack(t *testing.T) {
 	c := config(t, 3)
-	cl, err := newCluster(c.Binary, c.LogDir, 3, time.Second)
+	cl, err := newCluster(c.Binary, c.LogDir, 3, time.Second, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestMistakesAreSaid(t *testing.T) {
 
 func TestACrashIsReported(t *testing.T) {
 	c := config(t, 1)
-	cl, err := newCluster(c.Binary, c.LogDir, 1, time.Second)
+	cl, err := newCluster(c.Binary, c.LogDir, 1, time.Second, false)
 	if err != nil {
 		t.Fatal(err)
 	}

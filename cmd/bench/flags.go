@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -95,4 +96,10 @@ func (o *outputs) flags(f *pflag.FlagSet) {
 	f.StringVarP(&o.dir, "out", "o", "", "directory for the report as .json, .csv, .hgrm and .html (default: none is kept)")
 	f.StringVar(&o.name, "name", "", "of the report's files (default: scenario and time)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "only the summary")
+}
+
+func durationOf(d *scenario.Duration) *time.Duration { return (*time.Duration)(d) }
+
+func errSize(text string) error {
+	return fmt.Errorf("size %q: give a number above zero, as in 100000, 100k or 2M", text)
 }

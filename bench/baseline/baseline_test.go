@@ -1,0 +1,161 @@
+package baseline_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"viakv/api/client"
+	"viakv/bench/baseline"
+	"viakv/bench/runner"
+	"viakv/bench/target"
+	"viakv/bench/workload"
+)
+
+// role in the environment makes the test's own binary one of these programs.
+const role = "VIAKV_BASELINE_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(role) {
+	case "":
+		os.Exit(m.Run())
+	case "chatters":
+		fmt.Println("hello")
+		return
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		os.Exit(1)
+	}
+	fmt.Println(baseline.Ready + l.Addr().String())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	_ = baseline.Serve(l)
+}
+
+func start(t *testing.T, as string, n int) (*baseline.Cluster, error) {
+	t.Helper()
+	t.Setenv(role, as)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	c, err := baseline.Start(ctx, baseline.Command{Path: self}, n)
+	if err == nil {
+		t.Cleanup(c.Close)
+	}
+	return c, err
+}
+
+func get(t *testing.T, address string) (int, string) {
+	t.Helper()
+	r, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, string(b)
+}
+
+func TestTheServerKeepsWhatItIsGiven(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- baseline.Serve(l) }()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-served
+	})
+	at := "http://" + l.Addr().String()
+	for _, step := range []struct {
+		path   string
+		status int
+		body   string
+	}{
+		{"/get?k=a", 404, ""}, {"/set?k=a&v=" + url.QueryEscape("x &=ü"), 200, ""}, {"/get?k=a", 200, "x &=ü"}, {"/is?k=a", 200, ""}, {"/is?k=b", 404, ""},
+		{"/rm?k=a", 200, ""}, {"/rm?k=a", 404, ""}, {"/set?k=a&v=1", 200, ""}, {"/clear", 200, ""}, {"/get?k=a", 404, ""}, {"/readyz", 200, ""}, {"/else", 404, ""},
+	} {
+		if status, body := get(t, at+step.path); status != step.status || body != step.body {
+			t.Errorf("%s: %d %q, want %d %q", step.path, status, body, step.status, step.body)
+		}
+	}
+}
+
+func TestNoServerOutlivesItsCluster(t *testing.T) {
+	c, err := start(t, "serves", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range c.Endpoints {
+		if status, _ := get(t, at+"/livez"); status != 200 {
+			t.Errorf("%s: %d", at, status)
+		}
+	}
+	c.Close()
+	for _, at := range c.Endpoints {
+		if r, err := http.Get(at + "/livez"); err == nil {
+			_ = r.Body.Close()
+			t.Errorf("%s still answers", at)
+		}
+	}
+}
+
+func TestAProgramThatDoesNotServeIsAnError(t *testing.T) {
+	if _, err := start(t, "chatters", 1); err == nil || !strings.Contains(err.Error(), "hello") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := baseline.Start(t.Context(), baseline.Command{Path: "/nowhere"}, 1); err == nil {
+		t.Error("a program that is not there was started")
+	}
+}
+
+func TestAlternation(t *testing.T) {
+	c, err := start(t, "serves", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := func(endpoint string) runner.Config {
+		targets, err := target.NewHTTP(client.Config{Endpoints: []string{endpoint}}, client.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		population := workload.NewPopulation(100)
+		distributions, err := workload.NewDistributions("uniform", population)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return runner.Config{Targets: targets, Keys: workload.DefaultKeys(), Connections: 2, Duration: 200 * time.Millisecond, Sources: func(w int) runner.Source {
+			return workload.NewStream(workload.Mix{Set: 1, Get: 1}, distributions(), population, uint64(w))
+		}}
+	}
+	a, err := baseline.Alternate(t.Context(), config(c.Endpoints[0]), config(c.Endpoints[1]), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Ratios) != 3 || a.Ratio < 0.2 || a.Ratio > 5 || math.IsNaN(a.Ratio) || a.Target.Elapsed < 600*time.Millisecond || a.Baseline.Good() == 0 {
+		t.Errorf("got %v, median %v, over %v", a.Ratios, a.Ratio, a.Target.Elapsed)
+	}
+	gone := c.Endpoints[0]
+	c.Close()
+	if _, err := baseline.Alternate(t.Context(), config(gone), config(gone), 2); err == nil {
+		t.Error("servers that are away were measured")
+	}
+}

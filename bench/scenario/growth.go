@@ -1,0 +1,109 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"viakv/api/client"
+	"viakv/bench/chaos"
+	"viakv/bench/report"
+	"viakv/bench/runner"
+	"viakv/bench/scan"
+)
+
+// Growth measures how a cluster behaves as it grows: for each number of keys a new one is founded, filled, read, written and scanned. The Spec
+// says what keys, connections and times to use.
+func Growth(ctx context.Context, s Spec, sizes []uint64, tools Tools, events Events) (*report.Report, error) {
+	s.Scenario, s.Targets = "load", []string{"http://127.0.0.1:1"} // those of each cluster come later
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	if len(sizes) == 0 {
+		return nil, errors.New("no size: give numbers of keys as in 10k,100k,1M")
+	}
+	binary, remove, err := viakv(ctx, s, tools, events)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	began := time.Now()
+	title := s.Title
+	if title == "" {
+		title = fmt.Sprintf("growth from %s to %s keys on %d nodes", report.Count(sizes[0]), report.Count(sizes[len(sizes)-1]), s.Nodes)
+	}
+	r := report.New("growth", title, began, s.flags())
+	for _, keys := range sizes {
+		if ctx.Err() != nil {
+			r.Fail("stopped before its end")
+			break
+		}
+		g, err := grow(ctx, s, keys, binary, r, events)
+		if err != nil {
+			return nil, fmt.Errorf("with %s keys: %w", report.Count(keys), err)
+		}
+		r.Growth = append(r.Growth, g)
+		events.log("%s keys: load %.1f s (%s/s), %.0f bytes a key, get %s/s, set %s/s, getAll %.2f s", report.Count(keys), g.LoadSeconds,
+			report.Count(int64(g.LoadRate)), g.BytesPerKey, report.Count(int64(g.GetRate)), report.Count(int64(g.SetRate)), g.ScanSeconds)
+	}
+	r.Seconds = time.Since(began).Seconds()
+	return r, nil
+}
+
+// grow measures one size on a cluster of its own.
+func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Report, events Events) (g report.Growth, err error) {
+	logs, err := os.MkdirTemp("", "viakv-growth-")
+	if err != nil {
+		return g, err
+	}
+	c, err := chaos.StartCalm(ctx, binary, logs, s.Nodes)
+	if err != nil {
+		return g, err
+	}
+	defer func() {
+		c.Close()
+		if err == nil {
+			_ = os.RemoveAll(logs)
+		}
+	}()
+	s.Keys, s.Targets = keys, c.Endpoints()
+	u, err := prepare(ctx, s)
+	if err != nil {
+		return g, err
+	}
+	defer u.client.Close()
+	u.events = Events{Log: events.Log, Progress: events.Progress}
+	r.Environment.Target = u.version
+	empty := c.Memory()
+	filled := report.New("load", "", time.Now(), nil)
+	if err := u.load(ctx, filled); err != nil {
+		return g, err
+	}
+	if !filled.Passed {
+		r.Fail("%s keys: %s", report.Count(keys), filled.Reason)
+	}
+	g = report.Growth{Keys: keys, LoadSeconds: filled.Load.Seconds, LoadRate: filled.Load.Throughput, BytesPerKey: (c.Memory() - empty) / float64(keys)}
+	for _, m := range []struct {
+		mix  string
+		rate *float64
+		p99  *int64
+	}{{"get=1", &g.GetRate, &g.GetP99}, {"set=1", &g.SetRate, &g.SetP99}} {
+		one := *u
+		one.Mix, one.Distribution, one.Rate, one.Pipeline = m.mix, "uniform", 0, 1
+		config, err := one.mixed()
+		if err != nil {
+			return g, err
+		}
+		result, err := runner.Run(ctx, config)
+		if err != nil {
+			return g, err
+		}
+		*m.rate, *m.p99 = result.Throughput(), result.All().ValueAtPercentile(99)
+	}
+	v := scan.Verify(ctx, u.client, client.ScanAll, scan.Options{Keys: u.keys, Expected: keys})
+	complete(r, v)
+	g.ScanSeconds, g.ScanMBPerSec = v.Seconds, v.MBPerSecond()
+	return g, nil
+}

@@ -1,0 +1,207 @@
+package scenario_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"viakv/bench"
+	"viakv/bench/baseline"
+	"viakv/bench/report"
+	"viakv/bench/runner"
+	"viakv/bench/scenario"
+)
+
+// bareNode in the environment makes the test's own binary a server of the baseline.
+const bareNode = "VIAKV_BARE_NODE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(bareNode) == "" {
+		os.Exit(m.Run())
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		os.Exit(1)
+	}
+	fmt.Println(baseline.Ready + l.Addr().String())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	_ = baseline.Serve(l)
+}
+
+func spec(name string, targets ...string) scenario.Spec {
+	s := scenario.Default(name)
+	s.Targets, s.Keys, s.Connections = targets, 500, 4
+	s.Warmup, s.Duration = 0, scenario.Duration(500*time.Millisecond)
+	return s
+}
+
+func run(t *testing.T, s scenario.Spec) *report.Report {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := scenario.Run(t.Context(), s, scenario.Tools{Baseline: baseline.Command{Path: self}}, scenario.Events{Log: func(line string) { t.Log(line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestEveryScenarioOnARunningTarget(t *testing.T) {
+	t.Setenv(bareNode, "1")
+	url := target(t)
+	r := run(t, spec("load", url))
+	if !r.Passed || r.Load.Good != 500 || len(r.Scans) != 1 || r.Flags["keys"] != "500" || r.Flags["clients"] != "" {
+		t.Errorf("load: %+v", r)
+	}
+	s := spec("run", url)
+	s.Mix, s.Verify = "get=80,set=20", true
+	if r = run(t, s); !r.Passed || r.Load.Good == 0 || r.Load.Errors.Sum() != 0 || !strings.Contains(r.Environment.Target, "viakv test") {
+		t.Errorf("run: %+v", r)
+	}
+	s.Baseline, s.Duration = 2, scenario.Duration(2*time.Second)
+	if r = run(t, s); r.Baseline == nil || len(r.Baseline.Ratios) != 2 || r.Baseline.Ratio <= 0 || r.Baseline.Load.Errors.Sum() != 0 || r.Baseline.Load.Missing != 0 {
+		t.Errorf("with the baseline: %+v", r.Baseline)
+	}
+	s = spec("find-max", url)
+	s.Objective, s.Duration = "p99<10s", scenario.Duration(200*time.Millisecond)
+	if r = run(t, s); !r.Passed || len(r.Steps) == 0 || r.Load == nil {
+		t.Errorf("find-max: %+v", r)
+	}
+	s.Objective = "p50<1us"
+	if r = run(t, s); r.Passed || !strings.Contains(r.Reason, "no rate met") {
+		t.Errorf("find-max beyond reach: %+v", r)
+	}
+	s = spec("scan", url)
+	s.Beside, s.Rounds = 200, 2
+	if r = run(t, s); !r.Passed || len(r.Scans) != 6 || r.Beside == nil {
+		t.Errorf("scan: %v %s, %d scans", r.Passed, r.Reason, len(r.Scans))
+	}
+	s.Keys, s.Beside = 600, 0
+	if r = run(t, s); r.Passed || !strings.Contains(r.Reason, "100 keys missing") {
+		t.Errorf("scan of too few: %v %s", r.Passed, r.Reason)
+	}
+	s = spec("check", url, url)
+	s.Duration = scenario.Duration(1200 * time.Millisecond)
+	if r = run(t, s); !r.Passed || r.Check.Operations == 0 {
+		t.Errorf("check: %+v", r.Check)
+	}
+	if r = run(t, spec("check", url, target(t))); r.Passed || !strings.Contains(r.Reason, "not linearizable") {
+		t.Errorf("check of two stores: %+v", r.Check)
+	}
+}
+
+func TestAnEmptyStoreIsNoted(t *testing.T) {
+	s := spec("run", target(t))
+	s.Mix = "c"
+	if r := run(t, s); !strings.Contains(strings.Join(r.Warnings, "\n"), "most keys were missing") {
+		t.Errorf("got %v", r.Warnings)
+	}
+}
+
+func TestTargetsThatWillNotDo(t *testing.T) {
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	for url, want := range map[string]string{
+		"http://127.0.0.1:1":  "cannot be reached",
+		other.URL:             "no viakv",
+		"http://192.0.2.1:80": "allow-remote",
+		"ftp://127.0.0.1":     "http://",
+	} {
+		_, err := scenario.Run(t.Context(), spec("run", url), scenario.Tools{}, scenario.Events{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", url, err, want)
+		}
+	}
+	s := spec("run", "http://192.0.2.1:80")
+	if _, err := scenario.Run(t.Context(), s, scenario.Tools{}, scenario.Events{}); !errors.Is(err, bench.ErrRemote) {
+		t.Errorf("got %v", err)
+	}
+	s = spec("run", target(t))
+	for _, file := range []string{filepath.Join(t.TempDir(), "none"), os.Args[0]} {
+		s.CAFile = file
+		if _, err := scenario.Run(t.Context(), s, scenario.Tools{}, scenario.Events{}); err == nil {
+			t.Errorf("%s was taken for an authority", file)
+		}
+	}
+	s = spec("chaos")
+	s.Binary = "/nowhere/viakv"
+	if _, err := scenario.Run(t.Context(), s, scenario.Tools{}, scenario.Events{}); err == nil || !strings.Contains(err.Error(), "/nowhere/viakv") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := scenario.Growth(t.Context(), s, nil, scenario.Tools{}, scenario.Events{}); err == nil {
+		t.Error("growth without a size")
+	}
+	s = spec("run", target(t))
+	s.Baseline = 1
+	if _, err := scenario.Run(t.Context(), s, scenario.Tools{Baseline: baseline.Command{Path: "/bin/true"}}, scenario.Events{}); err == nil {
+		t.Error("a baseline that does not serve was used")
+	}
+}
+
+// TestClustersOfItsOwn builds the product and runs it, which takes a while.
+func TestClustersOfItsOwn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs real clusters")
+	}
+	s := spec("chaos")
+	s.Duration, s.LogDir, s.Timeout, s.Faults = scenario.Duration(3*time.Second), t.TempDir(), scenario.Duration(2*time.Second), []string{"kill", "cut", "delay"}
+	if r := run(t, s); !r.Passed || r.Check.Operations < 100 || len(r.Chaos.Buckets) < 3 {
+		t.Errorf("chaos: %s %+v", r.Reason, r.Check)
+	}
+	s = spec("load")
+	r, err := scenario.Growth(t.Context(), s, []uint64{200, 400}, scenario.Tools{}, scenario.Events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Growth) != 2 || !r.Passed {
+		t.Fatalf("growth: %s %+v", r.Reason, r.Growth)
+	}
+	for _, g := range r.Growth {
+		if g.LoadRate <= 0 || g.GetRate <= 0 || g.SetRate <= 0 || g.ScanSeconds <= 0 {
+			t.Errorf("got %+v", g)
+		}
+	}
+}
+
+func TestStopping(t *testing.T) {
+	s := spec("run", target(t))
+	s.Duration = scenario.Duration(time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := scenario.Run(ctx, s, scenario.Tools{}, scenario.Events{Sample: func(runner.Sample) { cancel() }})
+	if err != nil || r.Passed || r.Load.Good == 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestSpecFaultsAreAllReported(t *testing.T) {
+	s := scenario.Default("run")
+	s.Mix, s.Distribution, s.KeySize, s.R, s.Objective, s.Scans = "x", "y", "z", "-1", "fast", []string{"getNothing"}
+	s.Connections, s.Rate, s.Keys, s.Duration = 0, -1, 0, -1
+	err := s.Validate()
+	for _, part := range []string{"no target", "mix", "size", "quorum", "objective", "getNothing", "connections", "rates", "keys", "duration"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v\ndoes not name: %s", err, part)
+		}
+	}
+	for _, name := range scenario.Names {
+		s := scenario.Default(name)
+		s.Targets, s.R, s.W = []string{"http://127.0.0.1:1"}, "quorum", "all"
+		if err := s.Validate(); err != nil {
+			t.Errorf("the defaults of %s: %v", name, err)
+		}
+	}
+}
