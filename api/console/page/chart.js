@@ -1,18 +1,21 @@
-import { s, h, text } from './dom.js';
+import { h, mark, s, text } from './dom.js';
 
-// A line chart of the last minutes: two lines, a scale that grows in round steps, gaps where nothing is known.
+// A line chart of the last minutes: two lines, a scale that grows in round steps, gaps where nothing is known. What spans
+// orders of magnitude is drawn on a logarithmic scale.
 
 const height = 140;
-const left = 46; // room for the scale
+const left = 52; // room for the scale
 const bottom = 18;
+const lowest = 1e-5; // of a logarithmic scale
+const maxTicks = 8;
 
 // Chart draws lines of [{at, …}] points; each line is {field, label, tone}.
 export class Chart {
-  constructor({ title, lines, span, format, least }) {
-    Object.assign(this, { title, lines, span, format, least });
+  constructor({ title, lines, span, format, least, log }) {
+    Object.assign(this, { title, lines, span, format, least, log });
     this.paths = lines.map((l) => s('path', { class: `line ${l.tone}` }));
     this.values = lines.map(() => h('span', { class: 'value' }, '–'));
-    this.grid = [0, 1, 2].map(() => ({ line: s('line', { class: 'grid' }), label: s('text', { class: 'scale', 'text-anchor': 'end', x: left - 8 }) }));
+    this.grid = Array.from({ length: maxTicks }, () => ({ line: s('line', { class: 'grid' }), label: s('text', { class: 'scale', 'text-anchor': 'end', x: left - 8 }) }));
     this.times = [s('text', { class: 'scale', y: height - 2 }, `${span / 60000} min ago`), s('text', { class: 'scale', y: height - 2, 'text-anchor': 'end' }, 'now')];
     this.svg = s('svg', { class: 'chart', role: 'img', 'aria-label': title, height }, this.grid.flatMap((g) => [g.line, g.label]), this.times, this.paths);
     this.element = h('div', { class: 'panel' },
@@ -26,15 +29,18 @@ export class Chart {
     const width = this.svg.clientWidth;
     if (!width) return;
     const now = points.at(-1)?.at ?? 0;
-    const top = ceiling(Math.max(this.least, ...points.flatMap((p) => this.lines.map((l) => p[l.field] ?? 0))));
+    const highest = Math.max(this.least, ...points.flatMap((p) => this.lines.map((l) => p[l.field] ?? 0)));
+    const { ticks, share } = this.log ? decades(highest) : halves(highest);
     const x = (at) => left + (width - left - 2) * (1 - (now - at) / this.span);
-    const y = (v) => 8 + (height - bottom - 10) * (1 - v / top);
+    const y = (v) => 8 + (height - bottom - 10) * (1 - share(v));
     this.svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     this.grid.forEach(({ line, label }, i) => {
-      const v = (top * i) / 2;
+      const v = ticks[i];
+      mark(line, 'visibility', v === undefined ? 'hidden' : 'visible');
+      text(label, v === undefined ? '' : this.format(v));
+      if (v === undefined) return;
       for (const [k, n] of [['x1', left], ['x2', width], ['y1', y(v)], ['y2', y(v)]]) line.setAttribute(k, n);
       label.setAttribute('y', y(v) + 4);
-      text(label, this.format(v));
     });
     this.times[0].setAttribute('x', left);
     this.times[1].setAttribute('x', width - 1);
@@ -55,8 +61,17 @@ export class Chart {
   }
 }
 
-// ceiling is the next of 1, 2, 5 times a power of ten.
-function ceiling(v) {
-  const power = 10 ** Math.floor(Math.log10(v));
-  return [1, 2, 5, 10].find((f) => f * power >= v * 0.999) * power;
+// halves is a straight scale up to the next of 1, 2, 5 times a power of ten.
+function halves(highest) {
+  const power = 10 ** Math.floor(Math.log10(highest));
+  const top = [1, 2, 5, 10].find((f) => f * power >= highest * 0.999) * power;
+  return { ticks: [0, top / 2, top], share: (v) => v / top };
+}
+
+// decades is a logarithmic scale up to the next power of ten.
+function decades(highest) {
+  const low = Math.log10(lowest);
+  const high = Math.min(low + maxTicks - 1, Math.ceil(Math.log10(highest) - 1e-9));
+  const ticks = Array.from({ length: high - low + 1 }, (_, i) => 10 ** (low + i));
+  return { ticks, share: (v) => Math.min(1, Math.max(0, (Math.log10(Math.max(v, lowest)) - low) / (high - low))) };
 }

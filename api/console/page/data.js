@@ -110,7 +110,8 @@ export class Data {
       this.detail.replaceChildren(h('h2', null, 'A key in detail'), h('p', { class: 'muted' }, 'Choose a key to see its value, what its version means, and what each replica holds.'));
       return;
     }
-    const [got, held] = await Promise.allSettled([read('/get', { k }), read('/console/api/copies', { k })]);
+    const [held] = await Promise.allSettled([read('/console/api/copies', { k })]); // first: the get repairs what differs
+    const [got] = await Promise.allSettled([read('/get', { k })]);
     if (this.chosen !== k) return;
     const value = got.status === 'fulfilled' ? got.value.value : null;
     const area = h('textarea', { id: 'value', spellcheck: 'false', rows: 3 });
@@ -144,7 +145,7 @@ export class Data {
               h('td', { class: 'mono value' }, c.error ?? c.value ?? '–'),
               h('td', null, h('span', { class: 'badge', 'data-level': v.level }, v.word)));
           })))),
-        h('p', { class: 'muted small' }, 'Asked of each member directly: looking repairs nothing, while a get through the API would.')),
+        h('p', { class: 'muted small' }, 'Asked of each member just before the value above was read: that read repairs what differs.')),
     ];
   }
 }

@@ -27,10 +27,13 @@ export function bytes(n) {
 
 export function seconds(t) {
   if (t === undefined || t === null || Number.isNaN(t)) return none;
-  if (t < 1e-3) return `${Math.round(t * 1e6)} µs`;
-  if (t < 1) return `${(t * 1e3).toFixed(t < 10e-3 ? 1 : 0)} ms`;
-  return `${t.toFixed(1)} s`;
+  if (t < 0.9995e-3) return `${Math.round(t * 1e6)} µs`;
+  if (t < 0.9995) return `${tenth(t * 1e3)} ms`;
+  return `${tenth(t)} s`;
 }
+
+// tenth shows a tenth where it matters.
+const tenth = (x) => (x < 9.95 && Math.abs(x - Math.round(x)) > 0.05 ? x.toFixed(1) : String(Math.round(x)));
 
 export const percent = (x) => `${(100 * x).toFixed(1)} %`;
 

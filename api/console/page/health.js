@@ -23,6 +23,7 @@ export function light(status) {
       ? { level: 'good', title: 'Serving', why: `The database (${status.mode}) answers; it holds and replicates the data.` }
       : { level: 'bad', title: 'Not serving', why: status.reason || `The database (${status.mode}) does not answer.` };
   }
+  if (status.state === 'left') return { level: 'warn', title: 'Not a member', why: `${status.self} has left the cluster. It can join one again.` };
   if (!status.n || !['active', 'rebuilding'].includes(status.state)) {
     return { level: 'warn', title: 'Not a member yet', why: `${status.self} is ${status.state}${status.reason ? `: ${status.reason}` : ''}.` };
   }
@@ -38,7 +39,7 @@ export function light(status) {
   const missing = status.members.filter((m) => m.state === 'vacant' || (m.state === 'active' && !m.reachable)).map((m) => m.name);
   const left = spare === 0 ? 'one more loss stops the service' : `${spare} more may fail`;
   if (missing.length) {
-    return { level: 'warn', title: 'Serving, one short'.replace('one', missing.length === 1 ? 'one' : String(missing.length)),
+    return { level: 'warn', title: `Serving, ${missing.length === 1 ? 'one' : missing.length} short`,
       why: `${list(missing)} ${missing.length === 1 ? 'does' : 'do'} not answer. ${up} of ${n} serve, ${need} are needed: ${left}.` };
   }
   if (copying.length) {

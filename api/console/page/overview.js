@@ -13,7 +13,7 @@ export class Overview {
     this.figures = figures.map((f) => ({ ...f, value: h('dd', null, none) }));
     this.load = new Chart({ title: 'Operations per second', span, least: 10, format: short,
       lines: [{ field: 'reads', label: 'reads', tone: 'a' }, { field: 'writes', label: 'writes', tone: 'b' }] });
-    this.latency = new Chart({ title: 'Time to answer', span, least: 0.001, format: seconds,
+    this.latency = new Chart({ title: 'Time to answer', span, least: 0.01, log: true, format: seconds,
       lines: [{ field: 'p50', label: 'p50', tone: 'a' }, { field: 'p99', label: 'p99', tone: 'b' }] });
     this.cards = new Map();
     this.grid = h('ul', { class: 'cards', 'aria-label': 'Members' });
