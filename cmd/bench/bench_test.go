@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"viakv/bench"
+	"viakv/bench/baseline"
+	"viakv/bench/service"
+)
+
+// command runs a command line and returns what it printed.
+func command(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := root()
+	cmd.SetOut(&out)
+	cmd.SetErr(io.Discard)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func TestFromLoadToComparison(t *testing.T) {
+	url, dir := target(t), t.TempDir()
+	out, err := command(t, "load", "-t", url, "--keys", "2k", "-c", "4")
+	if err != nil || !strings.Contains(out, "complete: all 2,000 keys") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"one", "two"} {
+		out, err = command(t, "run", "-t", url, "--keys", "2k", "-c", "2", "-d", "1500ms", "--warm-up", "0s", "--rate", "300", "--verify", "-o", dir, "--name", name)
+		if err != nil || !strings.Contains(out, "open loop at 300/s") || !strings.Contains(out, "elapsed") || !strings.Contains(out, "wrote "+filepath.Join(dir, name+".html")) {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	out, err = command(t, "compare", filepath.Join(dir, "one.json"), filepath.Join(dir, "two.json"))
+	if err != nil || !strings.Contains(out, "throughput") || !strings.Contains(out, "p99.9") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, err = command(t, "show", filepath.Join(dir, "one.json"))
+	if err != nil || !strings.Contains(out, "run of mix b") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, err = command(t, "scan", "-t", url, "--keys", "3000", "-q")
+	if !errors.Is(err, errNotPassed) || !strings.Contains(out, "1000 keys missing") {
+		t.Errorf("a store that lacks keys: %v\n%s", err, out)
+	}
+	if out, err = command(t, "check", "-t", url, "-d", "1s"); err != nil || !strings.Contains(out, "linearizable") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestMistakesOnTheCommandLine(t *testing.T) {
+	for name, c := range map[string]struct {
+		args  []string
+		want  string
+		usage bool
+	}{
+		"unknown flag":     {[]string{"run", "--speed", "9"}, "unknown flag", true},
+		"bad mix":          {[]string{"run", "--mix", "zz"}, "choose a, b, c, d or f", true},
+		"bad count":        {[]string{"load", "--keys", "many"}, "many", true},
+		"bad rate":         {[]string{"run", "--rate", "-1"}, "rates", true},
+		"nothing there":    {[]string{"run", "-t", "http://127.0.0.1:1"}, "cannot be reached", false},
+		"another machine":  {[]string{"run", "-t", "http://192.0.2.1"}, "--allow-remote", false},
+		"no report":        {[]string{"show", "/nowhere.json"}, "nowhere", false},
+		"not two":          {[]string{"compare", "/nowhere.json"}, "2", false},
+		"no such before":   {[]string{"compare", "/nowhere.json", "/nowhere.json"}, "nowhere", false},
+		"bad size":         {[]string{"growth", "--sizes", "0"}, "size", true},
+		"no such binary":   {[]string{"chaos", "--viakv", "/nowhere"}, "nowhere", false},
+		"unknown fault":    {[]string{"chaos", "--viakv", "/bin/true", "--faults", "quake"}, "quake", false},
+		"taken address":    {[]string{"serve", "--http", "256.0.0.1:1", "-o", t.TempDir()}, "--http", false},
+		"directory a file": {[]string{"serve", "-o", "/dev/null"}, "not a directory", false},
+	} {
+		_, err := command(t, c.args...)
+		var usage usageError
+		if err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, &usage) != c.usage {
+			t.Errorf("%s: got %v (usage %v), want %q", name, err, errors.As(err, &usage), c.want)
+		}
+	}
+	_, err := command(t, "run", "-t", "http://192.0.2.1")
+	if !errors.Is(err, bench.ErrRemote) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFlagsComeFromTheEnvironment(t *testing.T) {
+	t.Setenv("BENCH_TARGET", target(t))
+	t.Setenv("BENCH_KEYS", "150")
+	if out, err := command(t, "load", "-q"); err != nil || !strings.Contains(out, "load of 150 keys") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := command(t, "load", "-q", "--keys", "160"); err != nil || !strings.Contains(out, "load of 160 keys") {
+		t.Errorf("a flag must win: %v\n%s", err, out)
+	}
+	t.Setenv("BENCH_KEYS", "x")
+	if _, err := command(t, "load"); err == nil || !strings.Contains(err.Error(), "BENCH_KEYS") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheBaselineEndsWithItsInput(t *testing.T) {
+	in, end := io.Pipe()
+	out := make(lineWriter, 1)
+	cmd := root()
+	cmd.SetIn(in)
+	cmd.SetOut(out)
+	cmd.SetArgs([]string{"baseline"})
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.ExecuteContext(t.Context()) }()
+	address, ok := strings.CutPrefix(strings.TrimSpace(<-out), baseline.Ready)
+	if !ok {
+		t.Fatal(address)
+	}
+	if r, err := http.Get("http://" + address + "/livez"); err != nil || r.StatusCode != 200 {
+		t.Error(err)
+	}
+	_ = end.Close()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on")
+	}
+}
+
+// lineWriter passes on what is written to it.
+type lineWriter chan string
+
+func (w lineWriter) Write(b []byte) (int, error) {
+	w <- string(b)
+	return len(b), nil
+}
+
+func TestTheServiceStopsWithItsContext(t *testing.T) {
+	s, err := service.New(service.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serveOn(ctx, s, l) }()
+	stream, err := http.Get("http://" + l.Addr().String() + "/api/events") // it would go on for ever
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on")
+	}
+}
+
+func TestProgressIsShown(t *testing.T) {
+	var out, status bytes.Buffer
+	s := newScreen(&out, &status)
+	e := s.events()
+	e.Progress("load", 10, 100)
+	s.told = time.Now().Add(-time.Hour)
+	e.Progress("load", 50, 100)
+	e.Log("a line")
+	s.close()
+	if !strings.Contains(status.String(), "load: 50 of 100") || out.String() != "a line\n" {
+		t.Errorf("out %q, status %q", out.String(), status.String())
+	}
+	s.rich = true
+	e.Progress("scan", 1, 0)
+	s.close()
+	if _, err := findTools(); err != nil {
+		t.Error(err)
+	}
+	if isProgram(os.TempDir()) || !isProgram(os.Args[0]) {
+		t.Error("a directory is a program, or this test is none")
+	}
+}
+
+func TestCounts(t *testing.T) {
+	for text, want := range map[string]countValue{"7": 7, "10k": 10_000, "2M": 2_000_000, "3m": 3_000_000} {
+		var v countValue
+		if err := v.Set(text); err != nil || v != want {
+			t.Errorf("%s: %v, %v", text, v, err)
+		}
+	}
+}
