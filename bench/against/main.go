@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"viakv/bench"
+	"viakv/bench/report"
+	"viakv/bench/runner"
+	"viakv/bench/target"
+	"viakv/bench/workload"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "against:", err)
+		os.Exit(1)
+	}
+}
+
+// options of a run.
+type options struct {
+	targets      string
+	keys         uint64
+	mix          string
+	distribution string
+	connections  int
+	pipeline     int
+	rate         float64
+	duration     time.Duration
+	out          string
+	allowRemote  bool
+}
+
+func run(ctx context.Context, args []string) error {
+	var o options
+	f := flag.NewFlagSet("against", flag.ContinueOnError)
+	f.StringVar(&o.targets, "target", "", "redis://host:port or etcd://host:port; several, separated by commas, are measured one after the other")
+	f.Uint64Var(&o.keys, "keys", 100_000, "written first, then used")
+	f.StringVar(&o.mix, "mix", "b", "a YCSB letter or shares as in get=95,set=5")
+	f.StringVar(&o.distribution, "distribution", "", "of the keys (default: what goes with the mix)")
+	f.IntVar(&o.connections, "connections", 32, "in all")
+	f.IntVar(&o.pipeline, "pipeline", 1, "requests in flight on each")
+	f.Float64Var(&o.rate, "rate", 0, "requests a second; 0: a closed loop")
+	f.DurationVar(&o.duration, "duration", 10*time.Second, "of the measurement")
+	f.StringVar(&o.out, "out", "", "directory for the reports")
+	f.BoolVar(&o.allowRemote, "allow-remote", false, "permit load on targets that are not this machine")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	for _, name := range strings.Split(o.targets, ",") {
+		t, err := open(name)
+		if err != nil {
+			return err
+		}
+		if !o.allowRemote {
+			if err := bench.Loopback(ctx, name); err != nil {
+				return err
+			}
+		}
+		if err := measure(ctx, t, o); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func open(name string) (target.Target, error) {
+	scheme, address, _ := strings.Cut(name, "://")
+	switch {
+	case address == "":
+	case scheme == "redis":
+		return redis{name, address}, nil
+	case scheme == "etcd":
+		return etcdTarget{name, address}, nil
+	}
+	return nil, fmt.Errorf("target %q: give redis://host:port or etcd://host:port", name)
+}
+
+// measure writes the keys, runs the mix, and reports.
+func measure(ctx context.Context, t target.Target, o options) error {
+	mix, distribution, err := shares(o)
+	if err != nil {
+		return err
+	}
+	population := workload.NewPopulation(o.keys)
+	distributions, err := workload.NewDistributions(distribution, population)
+	if err != nil {
+		return err
+	}
+	c := runner.Config{Targets: []target.Target{t}, Keys: workload.DefaultKeys(), Connections: o.connections, Pipeline: max(o.pipeline, 16)}
+	next := new(atomic.Uint64)
+	c.Sources = func(int) runner.Source { return first{next, o.keys} }
+	filled, err := runner.Run(ctx, c)
+	if err != nil {
+		return err
+	}
+	if n := filled.Errors.Sum(); n > 0 {
+		return fmt.Errorf("%d of %d keys could not be written", n, o.keys)
+	}
+	c.Pipeline, c.Rate, c.Warmup, c.Duration = o.pipeline, o.rate, 2*time.Second, o.duration
+	c.Sources = func(w int) runner.Source { return workload.NewStream(mix, distributions(), population, uint64(w)) }
+	fmt.Println(report.SampleHeader)
+	c.OnSample = func(s runner.Sample) { fmt.Println(report.SampleLine(s)) }
+	result, err := runner.Run(ctx, c)
+	if err != nil {
+		return err
+	}
+	r := report.New("run", fmt.Sprintf("run of mix %s on %s keys, %s", o.mix, report.Count(o.keys), t.Name()), result.Started, map[string]string{
+		"targets": t.Name(), "mix": o.mix, "keys": fmt.Sprint(o.keys), "connections": fmt.Sprint(o.connections), "pipeline": fmt.Sprint(o.pipeline),
+	})
+	r.AddLoad(result)
+	if err := r.WriteText(os.Stdout); err != nil {
+		return err
+	}
+	if o.out != "" {
+		_, err = r.Save(o.out, "against-"+strings.NewReplacer("://", "-", ":", "-", "/", "").Replace(t.Name()))
+	}
+	if result.Good() == 0 {
+		err = errors.Join(err, errors.New("no request succeeded"))
+	}
+	return err
+}
+
+func shares(o options) (mix workload.Mix, distribution string, err error) {
+	distribution = "zipfian"
+	if strings.Contains(o.mix, "=") {
+		mix, err = workload.ParseMix(o.mix)
+	} else {
+		mix, distribution, err = workload.Letter(o.mix)
+	}
+	if o.distribution != "" {
+		distribution = o.distribution
+	}
+	return mix, distribution, err
+}
+
+// first hands out the sets of the first keys.
+type first struct {
+	next *atomic.Uint64
+	n    uint64
+}
+
+// Next implements runner.Source.
+func (s first) Next() (workload.Op, bool) {
+	i := s.next.Add(1) - 1
+	return workload.Op{Kind: workload.Set, Index: i}, i < s.n
+}
