@@ -180,7 +180,9 @@ func TestARestartedNodeIsRebuilt(t *testing.T) {
 			m.set((i+1)%3, key(5), fmt.Sprint("while away ", i))
 			m.start(i, m.seeds(3))
 			m.until(30*time.Second, "it is ready again", m.ready(i))
-			if s := m.nodes[i].life.Load().driver.Stats(); s.Rebuilds != 1 || s.Received < 300 {
+			stats := m.nodes[i].life.Load().driver.Stats
+			m.until(time.Second, "its rebuild is counted", func() bool { return stats().Rebuilds == 1 }) // a moment after it serves
+			if s := stats(); s.Received < 300 {
 				t.Errorf("%+v", s)
 			}
 		}

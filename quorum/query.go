@@ -32,7 +32,9 @@ func (o *operation) askMore(kind Kind, n int, likely bool) (started int) {
 		if m >= v.Slots {
 			m -= v.Slots
 		}
-		if v.Members[m].Incarnation == 0 || o.called(m) || likely && !o.c.cfg.Peers.Likely(v, m) {
+		// A rebuilding member has no vote, but may know that it has been activated since: then it brings the next epoch.
+		member := &v.Members[m]
+		if member.Incarnation == 0 && (likely || member.Pending == 0) || o.called(m) || likely && !o.c.cfg.Peers.Likely(v, m) {
 			continue
 		}
 		o.start(m, kind, true)
