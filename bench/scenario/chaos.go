@@ -47,8 +47,11 @@ func runChaos(ctx context.Context, s Spec, tools Tools, events Events) (*report.
 	case !result.Chaos.Converged:
 		r.Fail("the cluster did not come together again: %s", result.Chaos.Unresolved)
 	}
-	if !r.Passed {
+	switch {
+	case !r.Passed:
 		r.Warnings = append(r.Warnings, "the nodes' logs are in "+result.Logs)
+	case s.LogDir == "":
+		_ = os.RemoveAll(result.Logs) // a directory of our own, which nobody needs now
 	}
 	return r, nil
 }
