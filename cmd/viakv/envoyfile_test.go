@@ -157,6 +157,7 @@ func TestTheProxyIsConfiguredAsTheContractSays(t *testing.T) {
 		if c.GetLbPolicy() != cluster.Cluster_LEAST_REQUEST {
 			t.Errorf("%s: %v", c.GetName(), c.GetLbPolicy())
 		}
+		//nolint:staticcheck // deprecated, and what the shipped version reads
 		if c.GetType() == cluster.Cluster_STRICT_DNS && (c.GetRespectDnsTtl() || c.GetDnsRefreshRate().AsDuration().Seconds() > 5) {
 			t.Errorf("%s: names are resolved too seldom", c.GetName())
 		}
@@ -218,7 +219,7 @@ func TestSlipsInTheProxysFileAreFound(t *testing.T) {
 		"an unknown cluster for discovery":  {"cluster_names: [seeds]", "cluster_names: [nodes]"},
 		"a misspelt condition":              {"retry_on: connect-failure,reset-before-request,retriable-headers", "retry_on: connect-failures"},
 		"a misspelt field":                  {"max_request_headers_kb", "max_request_header_kb"},
-		"a misspelt field in a packed type": {"suppress_envoy_headers", "surpress_envoy_headers"},
+		"a misspelt field in a packed type": {"suppress_envoy_headers", "suppress_envoy_header"},
 		"an unknown type":                   {"extensions.filters.http.router.v3.Router", "extensions.filters.http.router.v3.Rooter"},
 		"a value out of bounds":             {"max_request_headers_kb: 16", "max_request_headers_kb: 100000"},
 		"the same field twice":              {"  - name: seeds\n", "  - name: seeds\n    name: seeds\n"},
