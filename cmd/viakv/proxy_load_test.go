@@ -1,4 +1,4 @@
-//go:build envoy
+//go:build envoy || compose
 
 package main
 
@@ -111,12 +111,15 @@ func (l *load) ask(method, path string, arguments ...string) (int, string) {
 	if err != nil {
 		return 0, err.Error()
 	}
+	if response.StatusCode != 200 { // how often the proxy asked belongs to what went wrong
+		return response.StatusCode, string(body) + " attempts: " + response.Header.Get("X-Envoy-Attempt-Count")
+	}
 	return response.StatusCode, string(body)
 }
 
 func (l *load) fail(change bool, what string, status int, body string) {
 	var p struct{ Outcome string }
-	_ = json.Unmarshal([]byte(body), &p) // other answers tell no outcome
+	_ = json.NewDecoder(strings.NewReader(body)).Decode(&p) // other answers tell no outcome
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failed = append(l.failed, failure{change, fmt.Sprintf("%s: %d %s", what, status, strings.TrimSpace(body)), p.Outcome})

@@ -1,0 +1,220 @@
+//go:build compose
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// stack is what docker-compose.yml starts, seen from outside.
+type stack struct {
+	t       *testing.T
+	proxy   string
+	compose []string
+}
+
+// run runs a command and returns what it printed; it must succeed within two minutes.
+func (s *stack) run(command ...string) string {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Dir = module
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%v: %v\n%s", command, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (s *stack) up(arguments ...string) string {
+	s.t.Helper()
+	return s.run(append(append([]string{}, s.compose...), arguments...)...)
+}
+
+// container is the id of a service's container.
+func (s *stack) container(service string) string {
+	s.t.Helper()
+	id := s.up("--profile", "scale", "ps", "-q", service)
+	if id == "" || strings.Contains(id, "\n") {
+		s.t.Fatalf("%s has the containers %q", service, id)
+	}
+	return id
+}
+
+func (s *stack) inspect(service, format string) string {
+	s.t.Helper()
+	return s.run("docker", "inspect", "--format", format, s.container(service))
+}
+
+// status is the cluster as one of its nodes sees it.
+func (s *stack) states() (states map[string]string) {
+	var page struct {
+		Members []struct{ Name, State string }
+	}
+	states = map[string]string{}
+	if code, body := fetch(s.t, s.proxy, "/cluster"); code == 200 && json.Unmarshal([]byte(body), &page) == nil {
+		for _, m := range page.Members {
+			states[m.Name] = m.State
+		}
+	}
+	return states
+}
+
+// members waits until exactly these are active.
+func (s *stack) members(names ...string) {
+	s.t.Helper()
+	await(s.t, fmt.Sprint("the members ", names), func() bool {
+		states := s.states()
+		for _, n := range names {
+			if states[n] != "active" {
+				return false
+			}
+		}
+		return len(states) == len(names)
+	})
+}
+
+// ready waits until a container's own health check says that its node serves.
+func (s *stack) ready(service string) {
+	s.t.Helper()
+	await(s.t, service+" to be ready", func() bool {
+		out, err := exec.Command("docker", "exec", s.container(service), "/viakv", "health", "--http", "127.0.0.1:8080").CombinedOutput()
+		return err == nil && len(out) == 0
+	})
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// startStack brings everything up and takes it down again with the test.
+func startStack(t *testing.T) (s *stack, bench string) {
+	t.Helper()
+	compose := strings.Fields(os.Getenv("VIAKV_COMPOSE"))
+	if len(compose) == 0 {
+		t.Fatal("VIAKV_COMPOSE is not set: run make test-compose, which finds the engine and builds the images")
+	}
+	port, benchPort := freePort(t), freePort(t)
+	t.Setenv("VIAKV_PORT", port)
+	t.Setenv("BENCH_PORT", benchPort)
+	s = &stack{t: t, proxy: "127.0.0.1:" + port, compose: compose}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(s.up("--profile", "scale", "logs", "--no-color", "--tail", "60"))
+		}
+		s.up("--profile", "scale", "down", "-v", "--timeout", "5")
+	})
+	s.up("up", "-d")
+	s.members("node-a", "node-b", "node-c")
+	return s, "127.0.0.1:" + benchPort
+}
+
+func TestComposeStartsWhatTheReadmeSays(t *testing.T) {
+	s, bench := startStack(t)
+	expect(t, 200, "", s.proxy, "/set", "k", "color", "v", "green")
+	expect(t, 200, "green", s.proxy, "/get", "k", "color")
+	key, value := strings.Repeat("\U0001F600", 64), strings.Repeat("\U0001F680", 256)
+	expect(t, 200, "", s.proxy, "/set", "k", key, "v", value)
+	expect(t, 200, value, s.proxy, "/get", "k", key)
+	var all map[string]string
+	if code, body := fetch(t, s.proxy, "/getAll"); code != 200 || json.Unmarshal([]byte(body), &all) != nil || len(all) != 2 || all[key] != value {
+		t.Errorf("/getAll: %d with %d pairs", code, len(all))
+	}
+	if code, body := fetch(t, s.proxy, "/console"); code != 200 || !strings.Contains(body, "<html") {
+		t.Errorf("the console: %d", code)
+	}
+	await(t, "the testing service", func() bool { return status(t, bench, "/") == http.StatusOK })
+
+	for _, n := range []string{"node-a", "node-b", "node-c"} {
+		await(t, n+" to be healthy", func() bool { return s.inspect(n, "{{.State.Health.Status}}") == "healthy" })
+		for format, want := range map[string]string{
+			"{{.Config.User}}": "65532:65532", "{{.HostConfig.ReadonlyRootfs}}": "true", "{{len .NetworkSettings.Ports}} {{range .NetworkSettings.Ports}}{{len .}}{{end}}": "2 00",
+			"{{.HostConfig.RestartPolicy.Name}}": "unless-stopped",
+		} {
+			if got := s.inspect(n, format); got != want {
+				t.Errorf("%s: %s is %q, want %q", n, format, got, want)
+			}
+		}
+	}
+	// What is published is published on loopback.
+	for service, ports := range map[string]string{"envoy": "127.0.0.1", "bench": "127.0.0.1"} {
+		if got := s.inspect(service, "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}{{end}}{{end}}"); got != ports {
+			t.Errorf("%s is published on %q", service, got)
+		}
+	}
+}
+
+func TestComposeLosesNoReads(t *testing.T) {
+	s, _ := startStack(t)
+	seeds := []string{"node-a", "node-b", "node-c"}
+	l := startLoad(t, s.proxy)
+	l.progress(200)
+	faults := 0
+	phase := func(what string, act func()) {
+		t.Log(what)
+		faults++
+		act()
+		l.progress(300)
+	}
+	network := strings.Fields(s.inspect("node-a", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"))[0]
+
+	phase("node-c is killed", func() {
+		s.run("docker", "kill", s.container("node-c"))
+		await(t, "the loss to be noticed", func() bool { return s.states()["node-c"] != "active" })
+	})
+	s.run("docker", "start", s.container("node-c"))
+	s.members(seeds...)
+
+	phase("node-b is paused", func() {
+		s.run("docker", "pause", s.container("node-b"))
+		await(t, "the loss to be noticed", func() bool { st := s.states()["node-b"]; return st != "" && st != "active" })
+	})
+	s.run("docker", "unpause", s.container("node-b"))
+	s.members(seeds...)
+	s.ready("node-b")
+
+	phase("node-a is cut off", func() {
+		s.run("docker", "network", "disconnect", network, s.container("node-a"))
+		await(t, "the loss to be noticed", func() bool { st := s.states()["node-a"]; return st != "" && st != "active" })
+	})
+	s.run("docker", "network", "connect", "--alias", "node-a", network, s.container("node-a"))
+	s.members(seeds...)
+	s.ready("node-a")
+
+	phase("node-d joins and leaves", func() {
+		s.up("--profile", "scale", "up", "-d", "node-d")
+		s.ready("node-d")
+		s.run("docker", "exec", s.container("node-d"), "/viakv", "member", "join", "--endpoints", "127.0.0.1:8080", "node-a:9080")
+		s.members(append([]string{"node-d"}, seeds...)...)
+		l.progress(300)
+		s.run("docker", "exec", s.container("node-d"), "/viakv", "member", "leave", "--endpoints", "127.0.0.1:8080")
+		s.members(seeds...)
+	})
+	phase("node-a is restarted", func() {
+		s.run("docker", "restart", s.container("node-a"))
+		s.ready("node-a")
+		s.members(seeds...)
+	})
+	l.stop()
+	l.wantFailures(faults * l.writers())
+}
