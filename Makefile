@@ -104,6 +104,10 @@ compare: ## compare the last two runs of make bench
 test-envoy: ## put a real Envoy in front of real nodes, and kill, pause, join, leave and restart them; installs Envoy when it may
 	@envoy=$$(.ci/envoy); VIAKV_ENVOY=$$envoy go test -tags envoy -count 1 -run Envoy -timeout 10m -v ./cmd/viakv
 
+.PHONY: test-compose
+test-compose: ## run docker-compose.yml on a real Docker engine, and kill, pause, cut off, join and restart nodes; installs Docker when it may
+	@.ci/compose
+
 ##@ Databases
 
 .PHONY: test-db

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"viakv/api/kv"
 )
 
 // stack is what docker-compose.yml starts, seen from outside.
@@ -56,31 +58,38 @@ func (s *stack) inspect(service, format string) string {
 	return s.run("docker", "inspect", "--format", format, s.container(service))
 }
 
-// status is the cluster as one of its nodes sees it.
-func (s *stack) states() (states map[string]string) {
-	var page struct {
-		Members []struct{ Name, State string }
-	}
-	states = map[string]string{}
+// serving are the members as the node sees them that the proxy asks, and whether each is there and serves.
+func (s *stack) serving() (serves map[string]bool) {
+	var page kv.Status
+	serves = map[string]bool{}
 	if code, body := fetch(s.t, s.proxy, "/cluster"); code == 200 && json.Unmarshal([]byte(body), &page) == nil {
 		for _, m := range page.Members {
-			states[m.Name] = m.State
+			serves[m.Name] = m.State == "active" && m.Reachable
 		}
 	}
-	return states
+	return serves
 }
 
-// members waits until exactly these are active.
+// members waits until exactly these are members, and all of them serve.
 func (s *stack) members(names ...string) {
 	s.t.Helper()
 	await(s.t, fmt.Sprint("the members ", names), func() bool {
-		states := s.states()
+		serves := s.serving()
 		for _, n := range names {
-			if states[n] != "active" {
+			if !serves[n] {
 				return false
 			}
 		}
-		return len(states) == len(names)
+		return len(serves) == len(names)
+	})
+}
+
+// lost waits until the others miss a member.
+func (s *stack) lost(name string) {
+	s.t.Helper()
+	await(s.t, "the loss of "+name+" to be noticed", func() bool {
+		there, member := s.serving()[name]
+		return member && !there
 	})
 }
 
@@ -180,14 +189,14 @@ func TestComposeLosesNoReads(t *testing.T) {
 
 	phase("node-c is killed", func() {
 		s.run("docker", "kill", s.container("node-c"))
-		await(t, "the loss to be noticed", func() bool { return s.states()["node-c"] != "active" })
+		s.lost("node-c")
 	})
 	s.run("docker", "start", s.container("node-c"))
 	s.members(seeds...)
 
 	phase("node-b is paused", func() {
 		s.run("docker", "pause", s.container("node-b"))
-		await(t, "the loss to be noticed", func() bool { st := s.states()["node-b"]; return st != "" && st != "active" })
+		s.lost("node-b")
 	})
 	s.run("docker", "unpause", s.container("node-b"))
 	s.members(seeds...)
@@ -195,7 +204,7 @@ func TestComposeLosesNoReads(t *testing.T) {
 
 	phase("node-a is cut off", func() {
 		s.run("docker", "network", "disconnect", network, s.container("node-a"))
-		await(t, "the loss to be noticed", func() bool { st := s.states()["node-a"]; return st != "" && st != "active" })
+		s.lost("node-a")
 	})
 	s.run("docker", "network", "connect", "--alias", "node-a", network, s.container("node-a"))
 	s.members(seeds...)
