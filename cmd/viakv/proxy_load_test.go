@@ -75,10 +75,14 @@ func (l *load) read(client int) {
 }
 
 func (l *load) change(client int) {
-	key := fmt.Sprint("changed", client)
+	key, open := "", true
 	for i := 0; !l.ended.Load(); i++ {
+		if open { // a change whose outcome is unknown may still come, so its key tells nothing any more
+			key, open = fmt.Sprintf("changed%d-%d", client, i), false
+		}
 		if status, body := l.ask(http.MethodPost, "/set", "k", key, "v", fmt.Sprint(i)); status != 200 {
 			l.fail(true, "/set", status, body)
+			open = true
 			continue
 		}
 		if status, body := l.ask(http.MethodGet, "/get", "k", key); status != 200 || body != fmt.Sprint(i) {
@@ -86,6 +90,7 @@ func (l *load) change(client int) {
 		}
 		if status, body := l.ask(http.MethodPost, "/rm", "k", key); status != 200 {
 			l.fail(true, "/rm", status, body)
+			open = true
 		}
 	}
 }
