@@ -21,7 +21,6 @@ type carrier struct {
 	state *state
 	link  *link
 	tries int
-	began time.Time
 	wire  transport.Call
 
 	// handing is where the call is while its peer is brought up to date: in nobody's hands but its own.
@@ -45,7 +44,7 @@ func (peers) Start(v *quorum.View, call *quorum.Call) {
 		call.Carrier = c
 	}
 	c.state = v.Origin.(*state)
-	c.link, c.tries, c.began = c.state.links[call.Member], 0, time.Now()
+	c.link, c.tries = c.state.links[call.Member], 0
 	c.wire.Urgent = call.Urgent
 	c.wire.Request = c.encode(c.wire.Request[:0])
 	c.send()
@@ -61,7 +60,7 @@ func (p peers) Cancel(call *quorum.Call) bool {
 	if !p.node.transport.Cancel(&c.wire) {
 		return false
 	}
-	if now := time.Now(); now.Sub(c.began) > slow {
+	if now := time.Now(); now.Sub(call.Began) > slow {
 		c.link.suspect(now)
 	}
 	return true

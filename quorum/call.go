@@ -46,6 +46,7 @@ type Call struct {
 	Have     version.Tag     // of reads: the coordinator's own
 	Record   *version.Record // of Store and Vote; likewise
 	R, W     kv.Quorum       // of Remove: as requested
+	Began    time.Time       // when its phase did
 	Deadline time.Time       // until when the caller waits
 	Sequence uint64          // of Remove: with the sender's incarnation, names the request
 

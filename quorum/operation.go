@@ -18,7 +18,7 @@ import (
 // call has ended (Q6), driven by nobody.
 type operation struct {
 	c      *Coordinator
-	wake   chan struct{} // holds one token: something was decided
+	wake   chan struct{} // holds one token: something was decided, or the timer has fired
 	timer  *time.Timer   // wakes the request
 	expiry *time.Timer   // ends the operation after its answer
 
@@ -28,7 +28,7 @@ type operation struct {
 	key      []byte // borrowed from the request until its answer
 	r, w     int
 	asked    kv.Options
-	began    time.Time
+	began    time.Time // of the present phase
 	deadline time.Time
 	sequence uint64 // of a request that is forwarded
 
@@ -56,7 +56,7 @@ type operation struct {
 
 func newOperation(c *Coordinator) *operation {
 	o := &operation{c: c, wake: make(chan struct{}, 1)}
-	o.timer = time.NewTimer(time.Hour)
+	o.timer = time.AfterFunc(time.Hour, o.nudge) // one channel to wait on is much cheaper than two
 	o.timer.Stop()
 	o.expiry = time.AfterFunc(time.Hour, o.expire)
 	o.expiry.Stop()
@@ -64,10 +64,9 @@ func newOperation(c *Coordinator) *operation {
 }
 
 func (o *operation) reset(v *View, key []byte, opt kv.Options) error {
-	o.key, o.asked, o.began = key, opt, time.Now()
-	o.deadline = opt.Deadline
+	o.key, o.asked, o.deadline = key, opt, opt.Deadline
 	if o.deadline.IsZero() {
-		o.deadline = o.began.Add(o.c.cfg.Timeout)
+		o.deadline = time.Now().Add(o.c.cfg.Timeout)
 	}
 	o.answered, o.storing, o.armed = false, false, false
 	return o.move(v)
@@ -91,7 +90,7 @@ func (o *operation) move(v *View) (err error) {
 func (o *operation) begin(need int) {
 	o.mu.Lock()
 	o.dropLocked()
-	o.stale, o.storing = false, false
+	o.began, o.stale, o.storing = time.Now(), false, false
 	o.causes = [MaxMembers]error{}
 	o.tally = tally{need: need, voters: o.v.voters()}
 	select {
@@ -122,7 +121,7 @@ func (o *operation) dropLocked() {
 func (o *operation) start(m int, kind Kind, urgent bool) {
 	member := &o.v.Members[m]
 	call := o.c.calls.Get().(*Call)
-	call.op, call.Kind, call.Member, call.Urgent = o, kind, m, urgent
+	call.op, call.Kind, call.Member, call.Urgent, call.Began = o, kind, m, urgent, o.began
 	call.Target = member.Incarnation
 	if call.Target == 0 {
 		call.Target = member.Pending
@@ -176,10 +175,15 @@ func (o *operation) countLocked(m int, call *Call) {
 		o.missLocked(m)
 	}
 	if !o.answered && (o.stale || call.Status == Failed || o.tally.verdict() != pending) {
-		select {
-		case o.wake <- struct{}{}:
-		default:
-		}
+		o.nudge()
+	}
+}
+
+// nudge wakes the request, which looks for itself whether anything was decided.
+func (o *operation) nudge() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -206,6 +210,7 @@ func (o *operation) countOwn(yes bool) {
 // that it has spared once it has waited for HedgeAfter, or has lost one; for other phases the kind is zero.
 func (o *operation) wait(query Kind) error {
 	hedge := query != 0
+	now := o.began
 	for {
 		o.mu.Lock()
 		verdict, stale, lost := o.tally.verdict(), o.stale, o.tally.failed.len() > 0
@@ -222,23 +227,23 @@ func (o *operation) wait(query Kind) error {
 			o.askMore(query, MaxMembers, false)
 			continue
 		}
-		left := time.Until(o.deadline)
+		left := o.deadline.Sub(now)
 		if left <= 0 {
 			return errDeadline
 		}
 		if hedge {
-			left = min(left, o.c.cfg.HedgeAfter)
-		}
-		o.timer.Reset(left)
-		select {
-		case <-o.wake:
-		case <-o.timer.C:
-			if hedge {
+			patience := o.began.Add(o.c.cfg.HedgeAfter).Sub(now)
+			if patience <= 0 {
 				hedge = false
 				o.c.stats.hedged.Add(1)
 				o.askMore(query, MaxMembers, false)
+				continue
 			}
+			left = min(left, patience)
 		}
+		o.timer.Reset(left)
+		<-o.wake
+		now = time.Now()
 	}
 }
 
@@ -258,8 +263,7 @@ func (o *operation) renew() bool {
 		select {
 		case <-o.v.Superseded:
 			// The closing of a view and the coming of the next are one step for Current.
-		case <-o.timer.C:
-			return false
+		case <-o.wake:
 		}
 	}
 }
@@ -308,7 +312,7 @@ func (o *operation) expire() {
 
 // release ends the operation, once all its calls have. It goes back to its pool unless its expiry may still be about to run.
 func (o *operation) release() {
-	for m, call := range o.calls {
+	for m, call := range &o.calls {
 		if call != nil {
 			o.calls[m] = nil
 			o.c.calls.Put(call)
