@@ -8,7 +8,7 @@ import (
 
 const (
 	// streamBuffer is the payload of a chunk: beyond it throughput hardly grows, and each stream holds one.
-	streamBuffer = 64 << 10
+	streamBuffer = 128 << 10
 	// chunkHead is the room before a chunk's payload for its size, up to eight hexadecimal digits, and a line end.
 	chunkHead = 10
 	// chunkTail is what follows the last chunk's payload at most: its line end, and the chunk of size zero.

@@ -87,7 +87,7 @@ func TestBrokenListener(t *testing.T) {
 
 // An in-memory listener does as well: nothing depends on TCP.
 func TestRequestsOverAPipe(t *testing.T) {
-	s, err := New(Config{Store: &endless{batches: 50, fault: func() error { return nil }}})
+	s, err := New(Config{Store: &endless{batches: 200, fault: func() error { return nil }}})
 	if err != nil {
 		t.Fatal(err)
 	}
