@@ -28,7 +28,7 @@ type operation struct {
 	key      []byte // borrowed from the request until its answer
 	r, w     int
 	asked    kv.Options
-	began    time.Time // of the present phase
+	began    time.Time // of the present phase: when its first call was started
 	deadline time.Time
 	sequence uint64 // of a request that is forwarded
 
@@ -48,6 +48,7 @@ type operation struct {
 	stale    bool              // somebody is ahead of the phase's epoch
 	calls    [MaxMembers]*Call // of the present phase, by member
 	causes   [MaxMembers]error // why members failed in this phase
+	used     int               // the members below had calls since reset: what lies above in calls and causes is empty
 	open     int               // calls of all phases that have not ended
 	storing  bool              // the present phase's misses deserve hints
 	answered bool              // the request has its answer
@@ -90,8 +91,8 @@ func (o *operation) move(v *View) (err error) {
 func (o *operation) begin(need int) {
 	o.mu.Lock()
 	o.dropLocked()
-	o.began, o.stale, o.storing = time.Now(), false, false
-	o.causes = [MaxMembers]error{}
+	o.began, o.stale, o.storing = time.Time{}, false, false
+	clear(o.causes[:o.used])
 	o.tally = tally{need: need, voters: o.v.voters()}
 	select {
 	case <-o.wake:
@@ -102,7 +103,7 @@ func (o *operation) begin(need int) {
 
 // dropLocked gives up the calls of the present phase. Those that will not end any more are free at once.
 func (o *operation) dropLocked() {
-	for m, call := range &o.calls {
+	for m, call := range o.calls[:o.used] {
 		if call == nil {
 			continue
 		}
@@ -120,6 +121,9 @@ func (o *operation) dropLocked() {
 // start sends a call of the present phase to a member.
 func (o *operation) start(m int, kind Kind, urgent bool) {
 	member := &o.v.Members[m]
+	if o.began.IsZero() {
+		o.began = time.Now()
+	}
 	call := o.c.calls.Get().(*Call)
 	call.op, call.Kind, call.Member, call.Urgent, call.Began = o, kind, m, urgent, o.began
 	call.Target = member.Incarnation
@@ -131,6 +135,7 @@ func (o *operation) start(m int, kind Kind, urgent bool) {
 	o.mu.Lock()
 	call.started = true
 	o.calls[m] = call
+	o.used = max(o.used, m+1)
 	o.open++
 	o.mu.Unlock()
 	o.c.cfg.Peers.Start(o.v, call)
@@ -227,6 +232,9 @@ func (o *operation) wait(query Kind) error {
 			o.askMore(query, MaxMembers, false)
 			continue
 		}
+		if now.IsZero() {
+			now = time.Now()
+		}
 		left := o.deadline.Sub(now)
 		if left <= 0 {
 			return errDeadline
@@ -312,13 +320,14 @@ func (o *operation) expire() {
 
 // release ends the operation, once all its calls have. It goes back to its pool unless its expiry may still be about to run.
 func (o *operation) release() {
-	for m, call := range &o.calls {
+	for m, call := range o.calls[:o.used] {
 		if call != nil {
 			o.calls[m] = nil
 			o.c.calls.Put(call)
 		}
 	}
-	o.v = nil
+	clear(o.causes[:o.used])
+	o.v, o.used = nil, 0
 	o.own, o.record = version.Record{}, version.Record{}
 	if !o.armed || o.expiry.Stop() {
 		o.c.operations.Put(o)
