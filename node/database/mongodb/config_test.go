@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/event"
@@ -15,6 +16,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
 	"viakv/api/kv"
+	"viakv/node/database/stateless"
 )
 
 func TestParse(t *testing.T) {
@@ -141,11 +143,20 @@ func TestSendings(t *testing.T) {
 	}
 	var c connections
 	p := c.monitor()
-	for _, e := range []string{event.ConnectionReady, event.ConnectionReady, event.ConnectionCheckedOut, event.ConnectionCheckedIn, event.ConnectionClosed, event.ConnectionCheckedOut} {
-		p.Event(&event.PoolEvent{Type: e})
+	for _, e := range []event.PoolEvent{
+		{Type: event.ConnectionCreated}, {Type: event.ConnectionCreated}, {Type: event.ConnectionCreated}, {Type: event.ConnectionCreated},
+		{Type: event.ConnectionReady},
+		{Type: event.ConnectionCheckOutStarted}, {Type: event.ConnectionCheckedOut, Duration: time.Second}, {Type: event.ConnectionCheckedIn},
+		{Type: event.ConnectionClosed},
+		{Type: event.ConnectionCheckOutStarted}, {Type: event.ConnectionCheckedOut, Duration: time.Second},
+		{Type: event.ConnectionCheckOutStarted}, {Type: event.ConnectionCheckOutFailed, Duration: 3 * time.Second},
+		{Type: event.ConnectionCheckOutStarted},
+	} {
+		p.Event(&e)
 	}
-	if c.open.Load() != 1 || c.busy.Load() != 1 {
-		t.Fatalf("%d open, %d busy", c.open.Load(), c.busy.Load())
+	want := stateless.Pool{InUse: 1, Idle: 2, Waiting: 1, Opened: 4, Failed: 1, Waited: 5 * time.Second}
+	if got := c.pool(); got != want {
+		t.Fatalf("%+v, want %+v", got, want)
 	}
 }
 

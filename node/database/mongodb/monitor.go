@@ -3,8 +3,11 @@ package mongodb
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/event"
+
+	"viakv/node/database/stateless"
 )
 
 // sendings counts how often a request's command went out to a server (N4): the driver may repeat it.
@@ -27,22 +30,39 @@ func commandMonitor() *event.CommandMonitor {
 	}}
 }
 
-// connections counts the pool's connections. The driver tells no figures, only events.
+// connections counts the pools' connections, of all servers together. The driver tells no figures, only events.
 type connections struct {
-	open, busy atomic.Int64
+	opened, closed, busy, waiting, failed, waited atomic.Int64
 }
 
 func (c *connections) monitor() *event.PoolMonitor {
 	return &event.PoolMonitor{Event: func(e *event.PoolEvent) {
 		switch e.Type {
-		case event.ConnectionReady:
-			c.open.Add(1)
-		case event.ConnectionClosed:
-			c.open.Add(-1)
+		case event.ConnectionCreated:
+			c.opened.Add(1)
+		case event.ConnectionClosed: // also of one that never became ready
+			c.closed.Add(1)
+		case event.ConnectionCheckOutStarted:
+			c.waiting.Add(1)
+		case event.ConnectionCheckOutFailed:
+			c.waiting.Add(-1)
+			c.waited.Add(int64(e.Duration))
+			c.failed.Add(1)
 		case event.ConnectionCheckedOut:
 			c.busy.Add(1)
+			c.waiting.Add(-1)
+			c.waited.Add(int64(e.Duration))
 		case event.ConnectionCheckedIn:
 			c.busy.Add(-1)
 		}
 	}}
+}
+
+// pool returns the present figures. They are read one after the other, so what changes meanwhile may show in one and not in another.
+func (c *connections) pool() stateless.Pool {
+	busy := max(0, c.busy.Load())
+	return stateless.Pool{
+		InUse: busy, Idle: max(0, c.opened.Load()-c.closed.Load()-busy), Waiting: max(0, c.waiting.Load()),
+		Opened: uint64(c.opened.Load()), Failed: uint64(c.failed.Load()), Waited: time.Duration(c.waited.Load()),
+	}
 }

@@ -103,10 +103,9 @@ func (s *Store) prepareOnce(ctx context.Context, t target) error {
 		return err
 	}
 	if state.Schema > schemaVersion {
-		return fmt.Errorf("%w: version %d, and this program knows versions up to %d; run a newer viakv", errNewerSchema, state.Schema, schemaVersion)
+		return newerSchema(state.Schema)
 	}
-	// No key is empty: this removes nothing, and fails when the user may not remove.
-	if _, err := s.items.DeleteOne(ctx, byKey(nil)); err != nil {
+	if err := s.removeNothing(ctx); err != nil {
 		return err
 	}
 	s.saw(state.Generation)
@@ -120,6 +119,10 @@ var (
 	errForeign     = errors.New("viakv_state is not viakv's: use another database")
 	errCollation   = errors.New("the collection viakv_items has a collation, under which different keys may be equal: drop it, or use another database")
 )
+
+func newerSchema(found int32) error {
+	return fmt.Errorf("%w: version %d, and this program knows versions up to %d; run a newer viakv", errNewerSchema, found, schemaVersion)
+}
 
 // concerns returns the read concerns for one key and for many (N2).
 func (s *Store) concerns(ctx context.Context, t target) (single, several *readconcern.ReadConcern, err error) {
@@ -191,11 +194,26 @@ func (s *Store) stateError(err error) error {
 	return err
 }
 
-// check is the probe's: a primary answers, and the store is the one that was opened.
+// check is the probe's: a primary answers, takes writes from this user and can have them confirmed, and the store is the one that was opened.
 func (s *Store) check(ctx context.Context) error {
-	return s.attempt(ctx, time.Now().Add(probePatience), reads, func(ctx context.Context) error {
+	deadline := time.Now().Add(probePatience)
+	err := s.attempt(ctx, deadline, reads, func(ctx context.Context) error {
 		d, err := s.readState(ctx)
 		s.saw(d.Generation)
+		if err == nil && d.Schema > schemaVersion {
+			return s.unavailable(kv.None, "a newer viakv has brought the database's documents up to its own: run that one here, too", newerSchema(d.Schema))
+		}
 		return s.stateError(err)
 	})
+	if err != nil {
+		return err
+	}
+	return s.attempt(ctx, deadline, reads, s.removeNothing)
+}
+
+// removeNothing is a write that changes nothing, because no key is empty. It fails where one that did would: without the right to write,
+// without a primary, without a majority.
+func (s *Store) removeNothing(ctx context.Context) error {
+	_, err := s.items.DeleteOne(ctx, byKey(nil))
+	return err
 }

@@ -34,14 +34,16 @@ type Store struct {
 	generation atomic.Int64 // highest seen; for status only
 }
 
-// Stats are counters for the metrics page.
+// Stats are figures for the metrics page.
 type Stats struct {
-	Connections, Busy, MaxConnections int64
+	stateless.Pool
 }
 
 // Stats returns the present figures.
 func (s *Store) Stats() Stats {
-	return Stats{Connections: s.connections.open.Load(), Busy: s.connections.busy.Load(), MaxConnections: int64(s.maxConnections)}
+	p := s.connections.pool()
+	p.Limit = int64(s.maxConnections)
+	return Stats{p}
 }
 
 // closePatience is how long Close waits for requests under way.

@@ -31,7 +31,7 @@ func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func
 	defer cancel()
 	lost := 0
 	for n := 1; ; n++ {
-		conn, err := s.pool.Acquire(ctx)
+		conn, err := s.acquire(ctx)
 		if err != nil {
 			return s.noConnection(err)
 		}

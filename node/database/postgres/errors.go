@@ -68,6 +68,8 @@ func effectOf(err error) effect {
 	return open
 }
 
+const lostRight = "the database user has lost the right to read or write viakv's tables: grant it"
+
 // reasonOf puts the server's refusal into words that say what to do.
 func reasonOf(err error) string {
 	switch sqlState(err) {
@@ -76,7 +78,7 @@ func reasonOf(err error) string {
 	case undefinedTable, undefinedColumn:
 		return "the database has lost viakv's tables, or they are not viakv's: look at viakv_items and viakv_generation"
 	case noPrivilege:
-		return "the database user has lost the right to read or write viakv's tables: grant it"
+		return lostRight
 	case diskFull:
 		return "the database's disk is full"
 	case serializationFailure, deadlockDetected:

@@ -36,6 +36,10 @@ const (
 // errNewerSchema is a schema that a newer program has migrated.
 var errNewerSchema = errors.New("the schema in the database is newer than this program")
 
+func newerSchema(found, known int) error {
+	return fmt.Errorf("%w: version %d, and this program knows versions up to %d; run a newer viakv", errNewerSchema, found, known)
+}
+
 type migration struct {
 	version    int
 	name       string
@@ -89,7 +93,7 @@ func migrate(ctx context.Context, conn *pgx.Conn, locked bool) error {
 		return err
 	}
 	if version > len(all) {
-		return fmt.Errorf("%w: version %d, and this program knows versions up to %d; run a newer viakv", errNewerSchema, version, len(all))
+		return newerSchema(version, len(all))
 	}
 	for n := 1; version < len(all); n++ {
 		if locked {

@@ -24,6 +24,10 @@ const (
 // collector of garbage. A database that cannot be reached is waited for; one that refuses is an error at once, which says what to do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
+	known, err := migrations()
+	if err != nil {
+		return nil, err
+	}
 	pc, scrub, err := cfg.pool()
 	if err != nil {
 		return nil, err
@@ -33,7 +37,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, scrub.Error(err)
 	}
 	s := &Store{
-		cfg: cfg, pool: pool, scrub: scrub,
+		cfg: cfg, pool: pool, scrub: scrub, schema: len(known),
 		snapshots: make(chan struct{}, max(1, pc.MaxConns/4)),
 		collect:   make(chan struct{}, 1),
 	}
@@ -151,23 +155,39 @@ func diagnose(err error, cc *pgx.ConnConfig) (reason string, final bool) {
 	return fmt.Sprintf("the database at %s port %d cannot be reached", cc.Host, cc.Port), false
 }
 
-// check is the probe's: the database answers, its schema is the one known, and it takes writes.
+// check is the probe's: the database answers, its schema is the one known, it takes writes, and this user may write.
 func (s *Store) check(ctx context.Context) error {
 	var g *int64
-	var schema int
-	var readOnly string
-	err := s.pool.QueryRow(ctx, probeStatement).Scan(&g, &schema, &readOnly)
+	var schema *int
+	var readOnly, mayServe bool
+	err := s.pool.QueryRow(ctx, probeStatement).Scan(&g, &schema, &readOnly, &mayServe)
 	switch {
 	case err != nil && sqlState(err) != "":
 		return s.unavailable(kv.None, reasonOf(err), err)
 	case err != nil:
 		return s.noConnection(err)
-	case readOnly == "on":
+	case readOnly:
 		s.pool.Reset()
 		return s.unavailable(kv.None, errReadOnly.Error(), nil)
+	case !mayServe:
+		return s.unavailable(kv.None, lostRight, errNoPrivilege)
 	case g == nil:
 		return s.lostGeneration()
 	}
 	s.saw(*g)
+	return s.checkSchema(schema)
+}
+
+// checkSchema compares the newest migration applied, nil when there is none, with the newest that this program knows. A node whose schema was
+// replaced under it must not go on with statements made for another.
+func (s *Store) checkSchema(newest *int) error {
+	switch {
+	case newest == nil:
+		return s.unavailable(kv.None, "the table viakv_migrations has lost its rows: restore it from a backup", nil)
+	case *newest > s.schema:
+		return s.unavailable(kv.None, "a newer viakv has brought the database's schema up to its own: run that one here, too", newerSchema(*newest, s.schema))
+	case *newest < s.schema:
+		return s.unavailable(kv.None, "the database's schema has become an older one, perhaps by a restored backup: restart this node, which brings it up to date", nil)
+	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (s *Store) beginSnapshot(ctx context.Context) (*snapshot, error) {
 	}
 	ctx, cancel := stateless.Deadline(ctx, time.Time{}, s.cfg.Timeout)
 	defer cancel()
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.acquire(ctx)
 	if err != nil {
 		<-s.snapshots
 		return nil, s.noConnection(err)

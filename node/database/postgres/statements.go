@@ -36,7 +36,8 @@ ORDER BY key LIMIT $4`
 	probeStatement = `SELECT
   (SELECT generation FROM viakv_generation WHERE singleton),
   (SELECT max(version) FROM viakv_migrations),
-  current_setting('transaction_read_only')`
+  current_setting('transaction_read_only') = 'on',
+  ` + mayServe
 
 	sealStatement = `SELECT generation, cursor_key FROM viakv_generation WHERE singleton`
 
@@ -53,8 +54,10 @@ WHERE singleton AND (holder = $1 OR until < now())`
   ORDER BY generation, key LIMIT $4)
 RETURNING generation, key`
 
-	privilegeStatement = `SELECT
-  has_table_privilege('viakv_items', 'SELECT') AND has_table_privilege('viakv_items', 'INSERT')
+	privilegeStatement = `SELECT ` + mayServe
+
+	// It is an error of the server's, undefinedTable, where one of the tables is gone.
+	mayServe = `has_table_privilege('viakv_items', 'SELECT') AND has_table_privilege('viakv_items', 'INSERT')
   AND has_table_privilege('viakv_items', 'UPDATE') AND has_table_privilege('viakv_items', 'DELETE')
   AND has_table_privilege('viakv_generation', 'SELECT') AND has_table_privilege('viakv_generation', 'UPDATE')
   AND has_table_privilege('viakv_collector', 'SELECT') AND has_table_privilege('viakv_collector', 'UPDATE')`

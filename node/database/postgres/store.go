@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -23,30 +24,52 @@ type Store struct {
 	scrub stateless.Scrubber
 	seal  *stateless.Seal
 	probe *stateless.Probe
+	// schema is the newest version that this program knows.
+	schema int
 
 	generation atomic.Int64  // highest seen; for status only, requests never rely on it (P1)
 	snapshots  chan struct{} // a token per snapshot scan under way (P4)
 
 	collect   chan struct{} // wakes the collector
 	collected atomic.Uint64 // rows of garbage deleted
-	stop      context.CancelFunc
-	stopped   sync.WaitGroup
+
+	waiting  atomic.Int64  // requests without a connection yet
+	waited   atomic.Int64  // nanoseconds
+	unserved atomic.Uint64 // requests that got none
+
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
 }
 
-// Stats are counters for the metrics page.
+// Stats are figures for the metrics page.
 type Stats struct {
-	Connections, Busy, MaxConnections int32
-	Waits                             int64  // requests that had to wait for a connection
-	Collected                         uint64 // rows of garbage deleted by this node
+	stateless.Pool
+	Collected uint64 // rows of garbage deleted by this node
 }
 
 // Stats returns the present figures.
 func (s *Store) Stats() Stats {
 	st := s.pool.Stat()
 	return Stats{
-		Connections: st.TotalConns(), Busy: st.AcquiredConns(), MaxConnections: st.MaxConns(),
-		Waits: st.EmptyAcquireCount(), Collected: s.collected.Load(),
+		Pool: stateless.Pool{
+			InUse: int64(st.AcquiredConns()), Idle: int64(st.TotalConns() - st.AcquiredConns()), Limit: int64(st.MaxConns()),
+			Waiting: s.waiting.Load(), Opened: uint64(st.NewConnsCount()), Failed: s.unserved.Load(), Waited: time.Duration(s.waited.Load()),
+		},
+		Collected: s.collected.Load(),
 	}
+}
+
+// acquire takes a connection out of the pool, and keeps account of the wait. The driver's own account leaves out waits in vain.
+func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	s.waiting.Add(1)
+	began := time.Now()
+	conn, err := s.pool.Acquire(ctx)
+	s.waited.Add(int64(time.Since(began)))
+	s.waiting.Add(-1)
+	if err != nil {
+		s.unserved.Add(1)
+	}
+	return conn, err
 }
 
 // Close ends the collector and then the connections. It waits for requests under way. Call it once.

@@ -261,7 +261,7 @@ func TestSlowDatabase(t *testing.T) {
 	if succeeded.Load() == 0 || overloaded.Load() == 0 {
 		t.Fatalf("%d succeeded, %d were refused as overload", succeeded.Load(), overloaded.Load())
 	}
-	if st := s.Stats(); st.MaxConnections != 3 || st.Connections > 3 {
+	if st := s.Stats(); st.Limit != 3 || st.InUse+st.Idle > 3 || st.Opened == 0 || st.Failed == 0 || st.Waited <= 0 || st.Waiting != 0 {
 		t.Fatalf("%+v", st)
 	}
 }

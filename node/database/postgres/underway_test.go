@@ -1,0 +1,71 @@
+//go:build postgres
+
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// TestLostTables: the store serves nothing, and says why, when its tables are dropped or emptied under it.
+func TestLostTables(t *testing.T) {
+	db := server.Database(t)
+	s := openOn(t, server.URL(db))
+	server.Exec(t, db, `ALTER TABLE viakv_items RENAME TO elsewhere`)
+	if _, _, err := s.Get(bg, nil, []byte("k"), kv.Options{}); outcomeOf(t, err) != kv.None || !strings.Contains(err.Error(), "tables") {
+		t.Errorf("get: %v", err)
+	}
+	unready(t, s, "has lost viakv's tables")
+	server.Exec(t, db, `ALTER TABLE elsewhere RENAME TO viakv_items`)
+	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
+	server.Exec(t, db, `DELETE FROM viakv_generation`)
+	unready(t, s, "viakv_generation has lost its row")
+	if err := s.Clear(bg, kv.Options{}); outcomeOf(t, err) != kv.None {
+		t.Errorf("clear: %v", err)
+	}
+}
+
+// TestSchemaChangesUnderway: a node whose schema is another than its own is not ready, and says what to run.
+func TestSchemaChangesUnderway(t *testing.T) {
+	db := server.Database(t)
+	s := openOn(t, server.URL(db))
+	server.Exec(t, db, `INSERT INTO viakv_migrations (version) VALUES (99)`)
+	unready(t, s, "newer viakv")
+	server.Exec(t, db, `DELETE FROM viakv_migrations WHERE version = 99`)
+	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
+	server.Exec(t, db, `UPDATE viakv_migrations SET version = 0`)
+	unready(t, s, "older")
+	server.Exec(t, db, `DELETE FROM viakv_migrations`)
+	unready(t, s, "viakv_migrations")
+}
+
+// TestRightsLostUnderway: a user who may no longer write makes the node not ready until the right is back.
+func TestRightsLostUnderway(t *testing.T) {
+	db := server.Database(t)
+	openOn(t, server.URL(db))
+	role := fmt.Sprintf("fallen%d", time.Now().UnixNano())
+	server.Exec(t, db, fmt.Sprintf(`CREATE ROLE %s LOGIN PASSWORD 'pw'`, role),
+		fmt.Sprintf(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %s`, role))
+	s := openOn(t, server.URLFor(role, "pw", db))
+	server.Exec(t, db, fmt.Sprintf(`REVOKE INSERT ON viakv_items FROM %s`, role))
+	unready(t, s, "lost the right")
+	if _, err := s.Set(bg, []byte("k"), []byte("v"), kv.Options{}); outcomeOf(t, err) != kv.None || !strings.Contains(err.Error(), "lost the right") {
+		t.Errorf("set: %v", err)
+	}
+	server.Exec(t, db, fmt.Sprintf(`GRANT INSERT ON viakv_items TO %s`, role))
+	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
+}
+
+// unready waits until the store is not ready for a reason.
+func unready(t *testing.T, s *Store, reason string) {
+	t.Helper()
+	eventually(t, "not ready: "+reason, func() bool {
+		err := s.Ready(bg)
+		return errors.Is(err, kv.ErrUnavailable) && strings.Contains(err.Error(), reason)
+	})
+}
