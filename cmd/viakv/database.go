@@ -3,14 +3,18 @@ package main
 import (
 	"context"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"viakv/api/kv"
 	"viakv/node/database/mongodb"
 	"viakv/node/database/postgres"
+	"viakv/node/database/stateless"
 )
 
 // database is a store on a database. It works from the moment it is opened.
 type database struct {
 	databaseStore
+	metrics []prometheus.Collector
 }
 
 type databaseStore interface {
@@ -32,7 +36,10 @@ func (s *server) openPostgres(ctx context.Context) (backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return database{store}, nil
+	return database{store, []prometheus.Collector{
+		newPoolMetrics(func() stateless.Pool { return store.Stats().Pool }),
+		newCollectedRows(func() uint64 { return store.Stats().Collected }),
+	}}, nil
 }
 
 func (s *server) openMongoDB(ctx context.Context) (backend, error) {
@@ -40,5 +47,5 @@ func (s *server) openMongoDB(ctx context.Context) (backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return database{store}, nil
+	return database{store, []prometheus.Collector{newPoolMetrics(func() stateless.Pool { return store.Stats().Pool })}}, nil
 }

@@ -17,6 +17,7 @@ import (
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
 	"viakv/node"
+	"viakv/node/database/stateless"
 )
 
 // What stands in the files for operators is held against what the program has.
@@ -30,11 +31,12 @@ func shipped(t *testing.T, path string) []byte {
 	return b
 }
 
-// metricNames are all of a mesh node's own, without those that Prometheus' library adds.
+// metricNames are all of our own, of a mesh node or one on a database, without those that Prometheus' library adds.
 func metricNames(t *testing.T) (names []string) {
 	t.Helper()
 	registry := newRegistry()
-	registry.MustRegister(newClusterMetrics(func() kv.Status { return kv.Status{} }), newNodeMetrics(func() node.Stats { return node.Stats{} }))
+	registry.MustRegister(newClusterMetrics(func() kv.Status { return kv.Status{} }), newNodeMetrics(func() node.Stats { return node.Stats{} }),
+		newPoolMetrics(func() stateless.Pool { return stateless.Pool{} }), newCollectedRows(func() uint64 { return 0 }))
 	if _, err := api.New(api.Config{Store: &kvtest.Reference{}, Registry: registry}); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"viakv/api"
@@ -52,8 +53,15 @@ func newServer(ctx context.Context, c *config, log *zap.Logger) (s *server, err 
 	if err = registry.Register(newClusterMetrics(s.store.Status)); err != nil {
 		return s, err
 	}
-	if n, ok := s.store.(*node.Node); ok {
-		if err = registry.Register(newNodeMetrics(n.Stats)); err != nil {
+	var own []prometheus.Collector
+	switch b := s.store.(type) {
+	case *node.Node:
+		own = append(own, newNodeMetrics(b.Stats))
+	case database:
+		own = b.metrics
+	}
+	for _, c := range own {
+		if err = registry.Register(c); err != nil {
 			return s, err
 		}
 	}

@@ -34,26 +34,36 @@ func (p *Probe) Ready(ctx context.Context) error {
 		defer p.mu.Unlock()
 		return p.last
 	}
-	done := p.running
-	if done == nil {
-		done = make(chan struct{})
-		p.running = done
-		go p.run(done)
-	}
+	done := p.beginLocked()
 	p.mu.Unlock()
 	select {
 	case <-done:
-		return p.Last()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.last
 	case <-ctx.Done():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the database has not answered yet", Err: ctx.Err()}
 	}
 }
 
-// Last returns the result of the last check, without blocking; nil before the first.
+// Last returns the result of the last check, without blocking; nil before the first. Where that is older than the maximal age, it
+// begins another for the next caller to see: a node that only its metrics are asked of must notice its database's end, too.
 func (p *Probe) Last() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.checked.IsZero() || time.Since(p.checked) >= p.maxAge {
+		p.beginLocked()
+	}
 	return p.last
+}
+
+// beginLocked begins a check unless one is under way. The channel is closed when it has ended.
+func (p *Probe) beginLocked() (done chan struct{}) {
+	if p.running == nil {
+		p.running = make(chan struct{})
+		go p.run(p.running)
+	}
+	return p.running
 }
 
 // run ends by itself: the check is bound by the probe's patience.

@@ -114,6 +114,31 @@ func TestScrubber(t *testing.T) {
 	}
 }
 
+// TestLastNotices: a status page that only ever looks at the last result sees the database's end, one look later.
+func TestLastNotices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		checks, down := 0, errors.New("down")
+		p := NewProbe(time.Second, 5*time.Second, func(context.Context) error {
+			if checks++; checks == 1 {
+				return nil
+			}
+			return down
+		})
+		for i, want := range []error{nil, nil, nil, down} {
+			if err := p.Last(); err != want {
+				t.Fatalf("look %d: %v, want %v", i, err, want)
+			}
+			synctest.Wait()
+			if i != 0 { // the second look comes within the interval
+				time.Sleep(2 * time.Second) // the bubble's clock
+			}
+		}
+		if checks != 3 {
+			t.Fatalf("%d checks", checks)
+		}
+	})
+}
+
 // TestProbeIsCached: many callers cost one check per interval (L2), and an impatient one spoils it for nobody.
 func TestProbeIsCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
