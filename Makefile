@@ -114,7 +114,8 @@ test-compose: ## run docker-compose.yml on a real Docker engine, and kill, pause
 test-db: ## run the tests of the database stores on real servers; installs PostgreSQL when it may
 	@.ci/postgresql
 	@go test -tags postgres -timeout 15m ./node/database/...
-	@cd node/database/mongodb/mongotest && go vet . && go test -timeout 15m .
+	@cd node/database/mongodb/mongotest && go vet ./... && go test -timeout 15m .
+	@go test -tags postgres,mongodb -run 'PostgreSQL|MongoDB' -timeout 15m ./cmd/viakv
 
 .PHONY: bench-db
 bench-db: ## measure the database stores beside the raw drivers; a store should reach 80 % of its driver

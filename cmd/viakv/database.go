@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 
 	"viakv/api/kv"
 	"viakv/node/database/mongodb"
@@ -15,6 +17,7 @@ import (
 type database struct {
 	databaseStore
 	metrics []prometheus.Collector
+	log     *zap.Logger
 }
 
 type databaseStore interface {
@@ -24,14 +27,36 @@ type databaseStore interface {
 	Close()
 }
 
-// Run implements backend.
+// lookEvery is how often a node looks for its database, for the log. The store answers from its own last look where that is fresh.
+const lookEvery = time.Second
+
+// Run implements backend: it logs when the database can no longer be used, and when it can again.
 func (d database) Run(ctx context.Context) error {
-	<-ctx.Done()
-	d.Close()
-	return nil
+	defer d.Close()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for lost := false; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+		}
+		switch err := d.Ready(ctx); {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !lost:
+			d.log.Error("not ready: the database cannot be used", zap.Error(err))
+		case err == nil && lost:
+			d.log.Info("ready again: the database can be used")
+		default:
+			continue
+		}
+		lost = !lost
+	}
 }
 
 func (s *server) openPostgres(ctx context.Context) (backend, error) {
+	s.log.Info("connecting to the database", zap.String("store", s.storeName()))
 	store, err := postgres.Open(ctx, postgres.Config{URL: s.cfg.store, Name: s.cfg.name, Timeout: s.cfg.timeout})
 	if err != nil {
 		return nil, err
@@ -39,13 +64,14 @@ func (s *server) openPostgres(ctx context.Context) (backend, error) {
 	return database{store, []prometheus.Collector{
 		newPoolMetrics(func() stateless.Pool { return store.Stats().Pool }),
 		newCollectedRows(func() uint64 { return store.Stats().Collected }),
-	}}, nil
+	}, s.log}, nil
 }
 
 func (s *server) openMongoDB(ctx context.Context) (backend, error) {
+	s.log.Info("connecting to the database", zap.String("store", s.storeName()))
 	store, err := mongodb.Open(ctx, mongodb.Config{URL: s.cfg.store, Name: s.cfg.name, Timeout: s.cfg.timeout})
 	if err != nil {
 		return nil, err
 	}
-	return database{store, []prometheus.Collector{newPoolMetrics(func() stateless.Pool { return store.Stats().Pool })}}, nil
+	return database{store, []prometheus.Collector{newPoolMetrics(func() stateless.Pool { return store.Stats().Pool })}, s.log}, nil
 }

@@ -1,0 +1,82 @@
+//go:build postgres
+
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"viakv/node/database/postgres/pgtest"
+)
+
+func newPostgres(t *testing.T) *pgtest.Server {
+	t.Helper()
+	s, err := pgtest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// postgresSecrets are the spellings of the superuser's password, and those of the tests' own users.
+var postgresSecrets = []string{pgtest.Password, url.QueryEscape(pgtest.Password), url.PathEscape(pgtest.Password), "s3cr", "hunter2"}
+
+func TestTwoNodesOnPostgreSQL(t *testing.T) {
+	s := newPostgres(t)
+	twoNodes(t, realDatabase{
+		url: s.URL(s.Database(t)), secrets: postgresSecrets, mode: "postgresql",
+		stop: s.Kill,
+		restart: func() {
+			if err := s.Restart(); err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
+}
+
+func TestWhatIsWrongWithPostgreSQL(t *testing.T) {
+	t.Parallel() // most of it is waiting for a server that is not there
+	s := newPostgres(t)
+	db, newer := s.Database(t), s.Database(t)
+	for _, name := range []string{db, newer} {
+		p := startOn(t, s.URL(name), "--name", "first")
+		p.serves()
+	}
+	s.Exec(t, newer, `INSERT INTO viakv_migrations (version) VALUES (99)`)
+	s.Exec(t, db, `CREATE ROLE reader LOGIN PASSWORD 'hunter2'`, `GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader`)
+	refuses(t, postgresSecrets, []badStart{
+		{"wrong password", s.URLFor("viakv", "hunter2", db), "wrong password"},
+		{"wrong database", s.URL("nosuch"), `there is no database "nosuch"`},
+		{"no database", fmt.Sprintf("postgres://viakv:hunter2@127.0.0.1:%d/", s.Port), "names no database"},
+		{"unreachable", "postgres://viakv:hunter2@" + freeAddress(t) + "/kv", "cannot be reached"},
+		{"newer schema", s.URL(newer), "newer than this program"},
+		{"read-only user", s.URLFor("reader", "hunter2", db), "may not write"},
+		{"misspelt option", s.URL(db) + "&sslmode=perhaps", "an option in the store's URL is wrong"},
+		{"unescaped password", "postgres://viakv:hunter2%@127.0.0.1/kv", "percent codes"},
+		{"misspelt scheme", "postgers://viakv:hunter2@127.0.0.1/kv", "--store: want memory"},
+	})
+}
+
+// TestRightsLostOnPostgreSQL: a user that is made read-only under a running node makes it not ready, and /readyz says why.
+func TestRightsLostOnPostgreSQL(t *testing.T) {
+	s := newPostgres(t)
+	db := s.Database(t)
+	startOn(t, s.URL(db), "--name", "first").serves()
+	s.Exec(t, db, `CREATE ROLE writer LOGIN PASSWORD 'hunter2'`, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO writer`)
+	address := startOn(t, s.URLFor("writer", "hunter2", db), "--name", "second").serves()
+	expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
+	s.Exec(t, db, `REVOKE INSERT, UPDATE, DELETE ON viakv_items FROM writer`)
+	await(t, "the node to be unready", func() bool { return status(t, address, "/readyz") == http.StatusServiceUnavailable })
+	says(t, http.StatusServiceUnavailable, "lost the right", address, "/readyz")
+	says(t, http.StatusServiceUnavailable, "lost the right", address, "/set", "k", "color", "v", "red")
+	s.Exec(t, db, `GRANT INSERT, UPDATE, DELETE ON viakv_items TO writer`)
+	await(t, "the node to be ready", func() bool { return status(t, address, "/readyz") == http.StatusOK })
+	expect(t, http.StatusOK, "green", address, "/get", "k", "color")
+}
