@@ -37,7 +37,9 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 		next.end()
 		return err
 	}
-	return n.move(old, next, alone)
+	err = n.move(old, next, alone)
+	next.announce(ctx)
+	return err
 }
 
 // mayJoin reports whether the life may be given up for another: when it is alone, or over. Alone, it has keys to bring along.
@@ -107,10 +109,11 @@ func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.LeaveRepo
 		name = n.cfg.Name
 	}
 	if s.topology.N() == 1 && name == n.cfg.Name {
-		return kv.LeaveReport{}, kv.Detail(kv.ErrQuorumLoss, "this node is alone: its keys would be lost. /clear removes them, /join takes them into a mesh")
+		return kv.LeaveReport{}, kv.Detail(kv.ErrQuorumLoss, "%s is the last member: its keys would be lost; /clear removes them, /join takes them into another mesh", name)
 	}
 	report, err := l.manager.Leave(ctx, name, force)
 	if err == nil {
+		l.announce(ctx)
 		n.log.Info("a node has left", zap.String("member", name), zap.Bool("forced", force))
 	}
 	return report, err

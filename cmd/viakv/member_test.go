@@ -47,7 +47,7 @@ func TestMembersJoinAndLeaveByCommand(t *testing.T) {
 	wants(t, 0, "node-c has left at epoch", cli(t, "", at(a, "member", "leave", "node-c")...))
 	wants(t, 0, `"node": "node-b"`, cli(t, "", at(b, "member", "leave", "-o", "json")...))
 	wants(t, exitRefused, "last member", cli(t, "", at(a, "member", "plan", "leave", "node-a")...))
-	wants(t, exitRefused, "alone", cli(t, "", at(a, "member", "leave")...))
+	wants(t, exitRefused, "last member", cli(t, "", at(a, "member", "leave")...))
 	expect(t, http.StatusOK, "1", a, "/get", "k", "of-b")
 }
 

@@ -1,0 +1,90 @@
+package node
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// leaderAndFollowers tells the consensus group's leader from two others. Of four nodes, two of the three that stay after a leave can agree on it
+// without the third.
+func (m *mesh) leaderAndFollowers() (leader, one, other int) {
+	m.t.Helper()
+	m.until(10*time.Second, "all know one leader", func() bool {
+		for i := range m.nodes {
+			if m.nodes[i].Status().Leader != m.nodes[0].Status().Leader {
+				return false
+			}
+		}
+		return m.nodes[0].Status().Leader != ""
+	})
+	for i := range m.nodes {
+		if m.name(i) == m.nodes[0].Status().Leader {
+			leader = i
+		}
+	}
+	return leader, (leader + 1) % len(m.nodes), (leader + 2) % len(m.nodes)
+}
+
+// A leave is answered once it holds at whichever member is asked next, slow ones included.
+func TestALeaveIsKnownEverywhereWhenItIsAnswered(t *testing.T) {
+	inMesh(t, 4, func(m *mesh) {
+		leader, slow, gone := m.leaderAndFollowers()
+		m.net.Pause(m.address(slow))
+		wake := time.AfterFunc(300*time.Millisecond, func() { m.net.Resume(m.address(slow)) })
+		defer wake.Stop()
+		if _, err := m.nodes[leader].Leave(context.Background(), m.name(gone), false); err != nil {
+			t.Fatal(err)
+		}
+		if s := m.nodes[slow].Status(); s.N != 3 {
+			t.Errorf("the leave is answered, and %s still shows %d members at epoch %d", s.Self, s.N, s.Epoch)
+		}
+	})
+}
+
+// The node that leaves tells the others itself, and so does one that joins.
+func TestWhoLeavesAndJoinsTellsTheOthers(t *testing.T) {
+	inMesh(t, 4, func(m *mesh) {
+		ctx := context.Background()
+		leader, slow, gone := m.leaderAndFollowers()
+		m.net.Pause(m.address(slow))
+		time.AfterFunc(300*time.Millisecond, func() { m.net.Resume(m.address(slow)) })
+		if _, err := m.nodes[gone].Leave(ctx, "", false); err != nil {
+			t.Fatal(err)
+		}
+		for i := range m.nodes {
+			if i == gone {
+				continue
+			}
+			if s := m.nodes[i].Status(); s.N != 3 {
+				t.Errorf("after the leave: %s shows %d members", s.Self, s.N)
+			}
+		}
+		if err := m.nodes[gone].Join(ctx, string(m.address(leader))); err != nil {
+			t.Fatal(err)
+		}
+		for i := range m.nodes {
+			if s := m.nodes[i].Status(); s.N != 4 || s.Unsettled != "" {
+				t.Errorf("after the join: %s shows %d members, unsettled: %q", s.Self, s.N, s.Unsettled)
+			}
+		}
+	})
+}
+
+// A member that answers nobody delays the answer of a leave, but not for long.
+func TestALeaveDoesNotWaitForTheSilent(t *testing.T) {
+	inMesh(t, 4, func(m *mesh) {
+		leader, slow, gone := m.leaderAndFollowers()
+		m.net.Pause(m.address(slow))
+		defer m.net.Resume(m.address(slow))
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := m.nodes[leader].Leave(ctx, m.name(gone), false); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > announceTime+2*time.Second {
+			t.Errorf("the leave took %v", took)
+		}
+	})
+}
