@@ -158,7 +158,7 @@ func (l *life) Adopt(t *topology.Topology) {
 }
 
 func (l *life) newStore(t *topology.Topology) *storage.Store {
-	store, err := storage.New(storage.Config{Seed: t.Seed, DigestKey: t.DigestKey, MaxBytes: l.node.cfg.MaxBytes})
+	store, err := storage.New(storage.Config{Seed: t.Seed, DigestKey: t.DigestKey, MaxBytes: l.node.cfg.MaxBytes, HugePages: l.node.cfg.HugePages})
 	if err != nil {
 		panic(fmt.Sprintf("node: a store with a validated configuration: %v", err))
 	}

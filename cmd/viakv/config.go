@@ -22,6 +22,7 @@ type config struct {
 	readQuorum, writeQuorum quorumValue
 	allowWeak               bool
 	maxMemory               bytesValue
+	hugePages               bool
 	timeout, hedge, drain   time.Duration
 
 	peerCert, peerKey, peerCA string
@@ -53,6 +54,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.Var(&c.writeQuorum, "write-quorum", "replicas written before a write is acknowledged: majority, all or a number")
 	f.BoolVar(&c.allowWeak, "allow-weak-quorums", false, "permit quorums that do not overlap: reads may then miss acknowledged writes")
 	f.Var(&c.maxMemory, "max-memory", "refuse new values above this memory, for example 4GiB; 0: no limit")
+	f.BoolVar(&c.hugePages, "huge-pages", false, "keep keys in pages of 2 MiB: faster beyond some million keys, for a little more memory (Linux)")
 	f.DurationVar(&c.timeout, "timeout", 2*time.Second, "deadline of one request")
 	f.DurationVar(&c.hedge, "hedge-after", 10*time.Millisecond, "how long to wait for a replica before others are asked, too")
 	f.DurationVar(&c.drain, "drain", 2*time.Second, "how long to go on serving, not ready, after SIGTERM")

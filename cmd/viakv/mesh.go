@@ -51,7 +51,7 @@ func (s *server) newNodeAt(peer net.Listener) (backend, error) {
 	return node.New(node.Config{
 		Name: c.name, HTTP: httpAddress, Peer: transport.Address(peerAddress), Seeds: seeds,
 		ReadQuorum: kv.Quorum(c.readQuorum), WriteQuorum: kv.Quorum(c.writeQuorum), AllowWeak: c.allowWeak,
-		MaxBytes: int64(c.maxMemory), Timeout: c.timeout, HedgeAfter: c.hedge, Logger: s.log,
+		MaxBytes: int64(c.maxMemory), HugePages: c.hugePages, Timeout: c.timeout, HedgeAfter: c.hedge, Logger: s.log,
 		NewTransport: func(h transport.Handler) (transport.Transport, error) {
 			return tcp.New(tcp.Config{Listener: peer, Handler: h, Name: c.name, TLS: secure, Via: via, Logger: s.log})
 		},
