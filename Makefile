@@ -47,6 +47,11 @@ test: ## run the tests; needs Go alone
 race: ## run the tests under the race detector; needs a C compiler
 	@CGO_ENABLED=1 go test -race -timeout 30m ./...
 
+.PHONY: test-million
+test-million: ## run the tests of scans and repairs with a million keys
+	@VIAKV_TEST_KEYS=1000000 go test -count 1 -v -run GetAllIsWhole ./cmd/viakv
+	@VIAKV_TEST_KEYS=1000000 go test -count 1 -v -run Timing ./node
+
 .PHONY: cover
 cover: ## print the coverage, and fail where a package is below its floor
 	@mkdir -p $(OUT)
@@ -84,7 +89,8 @@ mutation: ## switch off one rule of the protocol after the other; the simulation
 check: lint test ## what to run before a commit
 
 .PHONY: ci
-ci: test race lint cover ## everything that .ci/run checks
+ci: ## everything, installing what it needs (as root): what .ci/run does
+	@.ci/run
 
 ##@ Measure
 
