@@ -15,7 +15,7 @@ FROM scratch
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.title="viakv" \
       org.opencontainers.image.description="A key-value service without a special node" \
-      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${COMMIT}"
 COPY --from=build /image/ /
 USER 65532:65532
