@@ -185,7 +185,7 @@ func TestContract(t *testing.T) {
 	}
 	good(h, "/getAll?limit=3&format=json")
 	good(h, "/getAll")
-	for _, target := range []string{"/cluster", "/livez", "/readyz", "/metrics", "/version", "/openapi.yaml", "/join?peer=n2:9081", "/leave?node=n2&force=true", "/leave"} {
+	for _, target := range []string{"/cluster", "/plan?change=join", "/plan?change=leave&node=n2", "/livez", "/readyz", "/metrics", "/version", "/openapi.yaml", "/join?peer=n2:9081", "/leave?node=n2&force=true", "/leave"} {
 		good(h, target)
 	}
 	good(lone, "/cluster")
@@ -216,12 +216,15 @@ func TestContract(t *testing.T) {
 		bad(target, kv.ErrCleared)
 		bad(target, kv.ErrBadCursor)
 	}
-	for _, err := range []error{kv.ErrAlreadyMember, kv.ErrQuorumLoss, kv.ErrNotMesh} {
+	for _, err := range []error{kv.ErrAlreadyMember, kv.ErrQuorumLoss, kv.ErrFull, kv.ErrNotMesh} {
 		bad("/join?peer=a:1", err)
 		bad("/leave", err)
 	}
 	bad("/join?peer=a:1", kv.ErrPeerUnreachable)
 	bad("/leave?node=x", kv.ErrNoSuchNode)
+	bad("/plan?change=leave&node=x", nil)
+	bad("/plan?change=grow", nil)
+	c.check(t, lone, request(lone, "GET", "/plan?change=join", ""), "", false)
 	bad("/set?k=a&v=1", nil, "Origin", "null")
 	form("/set?k=a&k=b", "v=1", false)
 	bad("/set?k=a&v="+strings.Repeat("x", 9000), nil)

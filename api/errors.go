@@ -33,6 +33,7 @@ var table = []struct {
 	{kv.ErrPeerUnreachable, kindPeerUnreachable},
 	{kv.ErrNoSuchNode, kindNoSuchNode},
 	{kv.ErrQuorumLoss, kindQuorumLoss},
+	{kv.ErrFull, kindFull},
 	{kv.ErrNotMesh, kindNotMesh},
 }
 

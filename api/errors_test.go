@@ -35,6 +35,7 @@ func TestErrorTable(t *testing.T) {
 		{kv.ErrPeerUnreachable, 502, "peer-unreachable", "none", "peer", "request failed"},
 		{kv.ErrNoSuchNode, 404, "no-such-node", "none", "node", ""},
 		{kv.ErrQuorumLoss, 409, "quorum-loss", "none", "quorum", ""},
+		{kv.ErrFull, 409, "mesh-full", "none", "full", ""},
 		{kv.ErrNotMesh, 409, "not-a-mesh", "none", "database", ""},
 		{&kv.ArgumentError{Parameter: "w", Detail: "4 of 3"}, 400, "bad-parameter", "none", "w: 4 of 3", ""},
 		{&kv.Unavailable{Outcome: kv.None, Reason: "no quorum"}, 503, "unavailable", "none", "no quorum", "request failed"},
@@ -103,7 +104,7 @@ func TestPanicIsAnswered(t *testing.T) {
 func TestKindsAreFrozen(t *testing.T) {
 	got := ""
 	for _, k := range []kind{kindMissing, kindNoSuchEndpoint, kindNoSuchNode, kindBadParameter, kindBadCursor, kindMalformed, kindUnauthenticated,
-		kindForbidden, kindCrossSite, kindMethod, kindSlow, kindAlreadyMember, kindQuorumLoss, kindNotMesh, kindMoved, kindCleared,
+		kindForbidden, kindCrossSite, kindMethod, kindSlow, kindAlreadyMember, kindQuorumLoss, kindFull, kindNotMesh, kindMoved, kindCleared,
 		kindBodyTooLarge, kindURLTooLong, kindMediaType, kindHeadersTooLarge, kindInternal, kindPeerUnreachable, kindUnavailable, kindOverloaded,
 		kindMemoryLimit} {
 		got += fmt.Sprintf("%d %s\n", k.status, k.slug)
@@ -121,6 +122,7 @@ func TestKindsAreFrozen(t *testing.T) {
 408 request-timeout
 409 already-member
 409 quorum-loss
+409 mesh-full
 409 not-a-mesh
 409 snapshot-moved
 409 cleared

@@ -18,11 +18,12 @@ const (
 	parameterPeer
 	parameterNode
 	parameterForce
+	parameterChange
 	parameterCount
 )
 
 var parameterNames = [parameterCount]string{
-	"k", "v", "r", "w", "limit", "cursor", "prefix", "format", "snapshot", "peer", "node", "force",
+	"k", "v", "r", "w", "limit", "cursor", "prefix", "format", "snapshot", "peer", "node", "force", "change",
 }
 
 func (p parameter) String() string { return parameterNames[p] }
@@ -54,6 +55,8 @@ func lookup(name []byte) (parameter, bool) {
 		return parameterNode, true
 	case "force":
 		return parameterForce, true
+	case "change":
+		return parameterChange, true
 	}
 	return 0, false
 }

@@ -32,6 +32,7 @@ var (
 	kindSlow            = kind{"request-timeout", 408, "The request did not arrive in time"}
 	kindAlreadyMember   = kind{"already-member", 409, "Already a member"}
 	kindQuorumLoss      = kind{"quorum-loss", 409, "The change would lose the quorum"}
+	kindFull            = kind{"mesh-full", 409, "The mesh has as many members as it may"}
 	kindNotMesh         = kind{"not-a-mesh", 409, "This node is not part of a mesh"}
 	kindMoved           = kind{"snapshot-moved", 409, "The store changed during the scan"}
 	kindCleared         = kind{"cleared", 409, "The store was cleared during the scan"}

@@ -35,6 +35,7 @@ var endpoints = []*endpoint{
 	{path: "/join", role: RoleAdmin, mutates: true, serve: join},
 	{path: "/leave", role: RoleAdmin, mutates: true, serve: leave},
 	{path: "/cluster", role: RoleRead, serve: cluster},
+	{path: "/plan", role: RoleRead, serve: planChange},
 	{path: "/livez", role: RoleNone, free: true, serve: live},
 	{path: "/readyz", role: RoleNone, free: true, serve: ready},
 	{path: "/metrics", role: RoleRead, free: true, serve: showMetrics},

@@ -142,6 +142,7 @@ func (n *Node) Status() kv.Status {
 	out.Cluster, out.Epoch = t.Cluster.String(), uint64(t.Epoch)
 	out.Generation, out.Purge = uint64(t.Generation), t.Purge
 	out.N, out.R, out.W, out.Weak = t.N(), t.R(), t.W(), t.Weak()
+	out.ReadQuorum, out.WriteQuorum, out.AllowWeak = t.ReadQuorum.String(), t.WriteQuorum.String(), t.AllowWeak
 	out.Keys, out.Tombstones = int64(stats.Keys), int64(stats.Tombstones)
 	out.Bytes, out.MaxBytes = stats.Bytes, n.cfg.MaxBytes
 	out.Digest = s.store.Root().String()

@@ -47,7 +47,7 @@ func (m *mesh) seeds(n int) (out []transport.Address) {
 	return out
 }
 
-func (m *mesh) name(i int) string               { return fmt.Sprintf("node%c", 'a'+i) }
+func (m *mesh) name(i int) string               { return "node" + string("abcdefghijklmnopqrstuvwxyzABCDEFG"[i]) }
 func (m *mesh) address(i int) transport.Address { return transport.Address(m.name(i) + ":1") }
 
 func (m *mesh) start(i int, seeds []transport.Address) {

@@ -3,6 +3,8 @@ package quorum
 import (
 	"fmt"
 	"math/bits"
+
+	"viakv/api/kv"
 )
 
 // memberSet is a set of members, by their index in a view.
@@ -11,7 +13,7 @@ type memberSet uint32
 const everyone = ^memberSet(0)
 
 // MaxMembers bounds a cluster, so that a set of members fits a word and a request's record of them its operation.
-const MaxMembers = 32
+const MaxMembers = kv.MaxMembers
 
 func (s memberSet) has(m int) bool { return s>>m&1 != 0 }
 func (s *memberSet) add(m int)     { *s |= 1 << m }

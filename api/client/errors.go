@@ -69,7 +69,7 @@ func (e *Error) Unwrap() error { return e.Err }
 var sentinels = map[string]error{
 	"missing": kv.ErrMissing, "memory-limit": kv.ErrMemoryLimit, "bad-cursor": kv.ErrBadCursor, "snapshot-moved": kv.ErrSnapshotMoved,
 	"cleared": kv.ErrCleared, "already-member": kv.ErrAlreadyMember, "peer-unreachable": kv.ErrPeerUnreachable, "no-such-node": kv.ErrNoSuchNode,
-	"quorum-loss": kv.ErrQuorumLoss, "not-a-mesh": kv.ErrNotMesh, "unavailable": kv.ErrUnavailable, "overloaded": kv.ErrUnavailable,
+	"quorum-loss": kv.ErrQuorumLoss, "mesh-full": kv.ErrFull, "not-a-mesh": kv.ErrNotMesh, "unavailable": kv.ErrUnavailable, "overloaded": kv.ErrUnavailable,
 }
 
 // Is matches the sentinels of package kv. No answer at all is kv.ErrUnavailable, too.

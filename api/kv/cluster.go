@@ -24,19 +24,25 @@ type LeaveReport struct {
 
 // Status is the body of /cluster.
 type Status struct {
-	Mode       string   `json:"mode"` // "mesh" or the database's name
-	Cluster    string   `json:"cluster,omitempty"`
-	Self       string   `json:"self"`
-	State      string   `json:"state"` // of this node: see Member.State, or "founding", "joining", "left"
-	Reason     string   `json:"reason,omitempty"`
-	Epoch      uint64   `json:"epoch"`
-	Generation uint64   `json:"generation"`
-	Purge      uint64   `json:"purge"`
-	Leader     string   `json:"leader,omitempty"` // of the topology's consensus group, as last known
-	N          int      `json:"n"`
-	R          int      `json:"r"`
-	W          int      `json:"w"`
-	Weak       bool     `json:"weak"`      // R + W ≤ N: reads may be stale
+	Mode       string `json:"mode"` // "mesh", "lone", or the database's name
+	Cluster    string `json:"cluster,omitempty"`
+	Self       string `json:"self"`
+	State      string `json:"state"` // of this node: see Member.State, or "founding", "joining", "left"
+	Reason     string `json:"reason,omitempty"`
+	Epoch      uint64 `json:"epoch"`
+	Generation uint64 `json:"generation"`
+	Purge      uint64 `json:"purge"`
+	Leader     string `json:"leader,omitempty"` // of the topology's consensus group, as last known
+	N          int    `json:"n"`
+	R          int    `json:"r"`
+	W          int    `json:"w"`
+	Weak       bool   `json:"weak"` // R + W ≤ N: reads may be stale
+
+	// What R and W follow from when N changes: "quorum", "all" or a number, and whether R + W ≤ N is allowed.
+	ReadQuorum  string `json:"readQuorum,omitempty"`
+	WriteQuorum string `json:"writeQuorum,omitempty"`
+	AllowWeak   bool   `json:"allowWeak,omitempty"`
+
 	Unsettled  string   `json:"unsettled"` // a size change under way, or empty
 	Keys       int64    `json:"keys"`
 	Tombstones int64    `json:"tombstones"`

@@ -26,6 +26,8 @@ var (
 	ErrNoSuchNode = errors.New("no such node")
 	// ErrQuorumLoss: the change of membership would leave too few live members for a quorum.
 	ErrQuorumLoss = errors.New("the change would lose the quorum")
+	// ErrFull: the mesh has as many members as it may.
+	ErrFull = errors.New("the mesh is full")
 	// ErrNotMesh: the store is a database; nodes are stateless and there is nothing to join or leave.
 	ErrNotMesh = errors.New("this node keeps its data in a database")
 	// ErrUnavailable is what every *Unavailable matches.

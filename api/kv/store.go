@@ -2,6 +2,7 @@ package kv
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"viakv/quorum/version"
@@ -14,6 +15,9 @@ const (
 	MaxKeyBytes        = 4 * MaxKeyCharacters
 	MaxValueBytes      = 4 * MaxValueCharacters
 )
+
+// MaxMembers bounds a mesh: every member holds every key and asks every other, so the price of one more is paid by all.
+const MaxMembers = 32
 
 // Store keeps keys and values.
 type Store interface {
@@ -42,6 +46,16 @@ const (
 	QuorumMajority Quorum = -1
 	QuorumAll      Quorum = -2
 )
+
+func (q Quorum) String() string {
+	switch q {
+	case QuorumAll:
+		return "all"
+	case QuorumDefault, QuorumMajority:
+		return "quorum"
+	}
+	return strconv.Itoa(int(q))
+}
 
 // Options of one request.
 type Options struct {

@@ -25,36 +25,33 @@ func memberPlanCommand() *cobra.Command {
 		if !join && args[0] != "leave" || join && len(args) == 2 || !join && len(args) == 1 {
 			return usageError{fmt.Errorf("want `%[1]s join` or `%[1]s leave NODE`", cmd.CommandPath())}
 		}
-		s, err := c.Cluster(ctx)
-		if err != nil {
-			return err
-		}
-		if s.Mode != "mesh" {
-			return kv.Detail(kv.ErrNotMesh, "any number of nodes may serve the database (%s), and none joins or leaves", s.Mode)
-		}
-		p := planJoin(s)
-		if !join {
-			if p, err = planLeave(s, args[1]); err != nil {
-				return err
-			}
-		}
-		if r.json() {
-			err = r.document(p)
+		var p kv.Plan
+		var err error
+		if join {
+			p, err = c.PlanJoin(ctx)
 		} else {
-			err = p.print(r)
+			p, err = c.PlanLeave(ctx, args[1])
+		}
+		switch {
+		case err != nil:
+			return err
+		case r.json():
+			err = r.document(p)
+		default:
+			err = printPlan(r, &p)
 		}
 		if err == nil && !p.Possible {
-			err = &codedError{code: exitRefused, err: fmt.Errorf("the %s would be refused: %s", p.Change, p.Reason)}
+			err = &codedError{code: exitRefused, err: fmt.Errorf("the %s would be refused: %s", visible(p.Change), p.Reason)}
 		}
 		return err
 	})
 	return cmd
 }
 
-// print shows a plan to a person.
-func (p *plan) print(r *remote) error {
+// printPlan shows a plan to a person.
+func printPlan(r *remote, p *kv.Plan) error {
 	t := tabwriter.NewWriter(r.cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s\tnow\tafter\n", p.Change)
+	fmt.Fprintf(t, "%s\tnow\tafter\n", visible(p.Change))
 	for _, row := range []struct {
 		what       string
 		now, after int

@@ -10,6 +10,7 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/kv"
+	"viakv/api/plan"
 )
 
 func statusCommand() *cobra.Command {
@@ -44,7 +45,7 @@ func printStatus(out io.Writer, s kv.Status) error {
 		return t.Flush()
 	}
 	row("cluster", "%s, epoch %d, generation %d", s.Cluster, s.Epoch, s.Generation)
-	now := strengthOf(s.N, serving(s, ""), s.R, s.W)
+	now := plan.Now(s)
 	row("quorums", "R=%d W=%d of N=%d, %d serving", s.R, s.W, s.N, now.Serving)
 	switch {
 	case now.Serving < s.R && now.Serving < s.W:

@@ -281,6 +281,23 @@ func TestQuorums(t *testing.T) {
 	}
 }
 
+// The 33rd is refused before it is a candidate, in words that survive the way to whoever asked.
+func TestAFullClusterAdmitsNobody(t *testing.T) {
+	names := make([]string, MaxSlots)
+	for i := range names {
+		names[i] = fmt.Sprintf("n%02d", i)
+	}
+	last := MaxSlots - 1
+	if _, err := try(founded(t, names[:last]...), Command{Kind: Admit, Node: identity("x", 99)}); err != nil {
+		t.Errorf("the last that fits: %v", err)
+	}
+	_, err := try(founded(t, names...), Command{Kind: Admit, Node: identity("x", 99)})
+	r := refusal(err)
+	if err := r.err(); !errors.Is(err, kv.ErrFull) || !strings.Contains(err.Error(), "at most 32 members") {
+		t.Error(err)
+	}
+}
+
 func TestForkOf(t *testing.T) {
 	top := founded(t, "a", "b", "c")
 	f, err := Fork(top, 8, "a", "b", OperationID{1, 1})

@@ -42,6 +42,7 @@ var codes = []struct {
 	{"already-member", kv.ErrAlreadyMember},
 	{"no-such-node", kv.ErrNoSuchNode},
 	{"quorum-loss", kv.ErrQuorumLoss},
+	{"full", kv.ErrFull},
 	{"start-over", ErrStartOver},
 	{"unsettled", ErrUnsettled},
 	{"vacant", ErrVacant},

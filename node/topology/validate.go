@@ -8,8 +8,8 @@ import (
 	"viakv/ring"
 )
 
-// MaxSlots bounds a cluster: every node holds every key and asks every other, so the price of one more is paid by all.
-const MaxSlots = 64
+// MaxSlots bounds a cluster. Who joins is asked like a member, so that one place is kept for it: a cluster with MaxSlots admits nobody.
+const MaxSlots = kv.MaxMembers
 
 // Limits of what a node may call itself; they bound the document.
 const (
@@ -70,7 +70,7 @@ func (t *Topology) Validate() error {
 func (t *Topology) validateQuorums(n int) error {
 	r, w := quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n)
 	if n > MaxSlots {
-		return kv.Detail(kv.ErrQuorumLoss, "a cluster has at most %d members", MaxSlots)
+		return kv.Detail(kv.ErrFull, "it has at most %d members; let one leave first", MaxSlots)
 	}
 	if r+w <= n && !t.AllowWeak {
 		return kv.Detail(kv.ErrQuorumLoss, "with %d members R=%d and W=%d do not overlap: reads could miss acknowledged writes; "+

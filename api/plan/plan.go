@@ -1,0 +1,96 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+
+	"viakv/api/kv"
+)
+
+// LastMember is why the last member cannot leave.
+const LastMember = "it is the last member: its keys would be lost; /clear removes them, /join takes them into another mesh"
+
+// Now returns what the mesh can lose as it is.
+func Now(s kv.Status) kv.Strength { return strength(s.N, serving(s, ""), s.R, s.W) }
+
+// Join plans one member more.
+func Join(s kv.Status) kv.Plan {
+	return change(s, "join", s.N+1, serving(s, "")+1)
+}
+
+// Leave plans a member's leave; it fails when there is no such member.
+func Leave(s kv.Status, name string) (kv.Plan, error) {
+	for i := range s.Members {
+		if s.Members[i].Name != name {
+			continue
+		}
+		p := change(s, "leave of "+name, s.N-1, serving(s, name))
+		copies := s.N - s.W + 1 // so many of those that stay hold every acknowledged write
+		switch {
+		case s.N == 1:
+			refuse(&p, LastMember)
+		case p.Possible && (p.After.Serving < p.After.W || p.After.Serving < copies):
+			refuse(&p, "%d of the %d members that stay serve; writes need %d and the hand-over %d: bring others back first, or force it and accept what that may lose",
+				p.After.Serving, p.After.N, p.After.W, copies)
+		}
+		return p, nil
+	}
+	return kv.Plan{}, kv.Detail(kv.ErrNoSuchNode, "%s; /cluster shows the members", name)
+}
+
+// change fills in what joins and leaves have in common.
+func change(s kv.Status, what string, n, serves int) kv.Plan {
+	p := kv.Plan{
+		Change: what, Possible: true,
+		Now:   Now(s),
+		After: strength(n, serves, quorum(s.ReadQuorum, n), quorum(s.WriteQuorum, n)),
+	}
+	if n%2 == 0 && n > 0 && p.After.R == n/2+1 {
+		p.Notes = append(p.Notes, fmt.Sprintf("%d members survive no more failures than %d do", n, n-1))
+	}
+	if p.After.WriteFailures == 0 && n > 1 && p.After.W == n {
+		p.Notes = append(p.Notes, "every write then needs every member")
+	}
+	switch {
+	case s.N == 0:
+		refuse(&p, "the node that answered is no member of a cluster (%s %s)", s.State, s.Reason)
+	case n > kv.MaxMembers:
+		refuse(&p, "a cluster has at most %d members", kv.MaxMembers)
+	case s.Unsettled != "":
+		refuse(&p, "another change is not settled yet: %s", s.Unsettled)
+	case p.Now.Serving < s.W || p.Now.Serving < s.N/2+1:
+		refuse(&p, "only %d of %d members serve now", p.Now.Serving, s.N)
+	case n > 0 && p.After.R+p.After.W <= n && !s.AllowWeak:
+		refuse(&p, "R=%d and W=%d of %d would not overlap: reads could miss acknowledged writes", p.After.R, p.After.W, n)
+	}
+	return p
+}
+
+func refuse(p *kv.Plan, format string, args ...any) {
+	p.Possible, p.Reason = false, fmt.Sprintf(format, args...)
+}
+
+func strength(n, serving, r, w int) kv.Strength {
+	return kv.Strength{N: n, Serving: serving, R: r, W: w, ReadFailures: max(0, serving-r), WriteFailures: max(0, serving-w)}
+}
+
+// quorum is how many of n a configured quorum waits for (P2). What cannot be read is a majority, the default.
+func quorum(configured string, n int) int {
+	if configured == kv.QuorumAll.String() {
+		return n
+	}
+	if q, err := strconv.Atoi(configured); err == nil {
+		return min(q, n)
+	}
+	return n/2 + 1
+}
+
+// serving counts the members that answer, except one.
+func serving(s kv.Status, except string) (n int) {
+	for i := range s.Members {
+		if m := &s.Members[i]; m.State == "active" && m.Reachable && m.Name != except {
+			n++
+		}
+	}
+	return n
+}

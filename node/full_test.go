@@ -1,0 +1,39 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/node/topology"
+	"viakv/quorum"
+)
+
+// The topology, the coordinator's sets and the contract agree about how many members there may be.
+const (
+	_ = uint(quorum.MaxMembers - topology.MaxSlots)
+	_ = uint(topology.MaxSlots - kv.MaxMembers)
+)
+
+// A mesh is full with 32 members: the next is refused at once, and goes on as it was with what it holds.
+func TestAFullMeshRefusesAJoin(t *testing.T) {
+	inMesh(t, kv.MaxMembers, func(m *mesh) {
+		const next = kv.MaxMembers
+		m.start(next, nil)
+		m.until(10*time.Second, "the next serves alone", m.ready(next))
+		m.set(next, "mine", "1")
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := m.nodes[next].Join(ctx, string(m.address(0))); !errors.Is(err, kv.ErrFull) {
+			t.Errorf("the join: %v", err)
+		}
+		if value, _, err := m.nodes[next].Get(ctx, nil, []byte("mine"), kv.Options{}); err != nil || string(value) != "1" {
+			t.Errorf("after the refusal: %q, %v", value, err)
+		}
+		if s := m.nodes[0].Status(); s.N != kv.MaxMembers || s.Unsettled != "" || len(s.Members) != kv.MaxMembers {
+			t.Errorf("the mesh has %d members, %q", s.N, s.Unsettled)
+		}
+	})
+}
