@@ -17,7 +17,7 @@ const (
 	mutates kind = true
 )
 
-// lostAttempts bounds how often a read is re-run because its connection broke. The driver repeats each once by itself.
+// lostAttempts bounds how often a read is re-run because its connection broke. The driver has repeated each by itself before.
 const lostAttempts = 3
 
 // grace is left between the driver's deadline and the caller's, for the driver's own clearing up.

@@ -15,9 +15,10 @@
 // entries in the oplog, and writers in between); a new collection per clear with the count in its name (a second
 // round trip per request to learn the name, or a lease on it).
 //
-// N4. A command is re-run only when it certainly changed nothing. The driver itself repeats a write once after a network error or a
-// change of primary, under a number by which the server knows it again; an error that comes after more than one sending says nothing
-// about the first, so its outcome is Unknown. Sendings are counted by a command monitor; none: the outcome is None.
+// N4. A command is re-run only when it certainly changed nothing. The driver itself repeats a write after a network error or a change of
+// primary, until the deadline, under a number by which the server knows it again; an error that comes after more than one sending says
+// nothing about the first, so its outcome is Unknown. Sendings are counted by a command monitor; none: the outcome is None. A drop has no
+// number, so it is sent once.
 //
 // N5. Keys are BSON strings, which may hold NUL, under the simple collation, which compares UTF-8 by bytes. Rejected: binary ids, which MongoDB
 // orders by length first, so that a prefix would be 256 ranges. A collection with another collation is refused at start.

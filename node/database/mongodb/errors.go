@@ -116,7 +116,10 @@ func reasonOf(err error) string {
 	case hasCode(err, maxTimeExpired), hasCode(err, exceededTimeLimit), mongo.IsTimeout(err):
 		return "the database did not answer in time"
 	}
-	if codes, _ := codesOf(err); len(codes) > 0 {
+	switch codes, applied := codesOf(err); {
+	case applied:
+		return "no majority of the replica set confirms writes in time: look at its members"
+	case len(codes) > 0:
 		return "the database refused the command"
 	}
 	return "there is no connection to the database"

@@ -1,0 +1,296 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
+)
+
+var bg = context.Background()
+
+// openOn opens a store on a stand-in until the test ends.
+func openOn(t testing.TB, url string) *Store {
+	t.Helper()
+	s, err := Open(bg, Config{URL: url, Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// patient is a deadline that no healthy request comes near.
+func patient() kv.Options { return kv.Options{Deadline: time.Now().Add(time.Minute)} }
+
+func set(s *Store, key, value string) error {
+	_, err := s.Set(bg, []byte(key), []byte(value), patient())
+	return err
+}
+
+func TestConformance(t *testing.T) {
+	kvtest.Run(t, func(t *testing.T) kv.Store { return openOn(t, newStandIn(t).url()) })
+}
+
+// TestWhatAReplicaSetIsAsked: single keys are read linearizable, pages from a majority, and writes are confirmed by a majority's journals and may be
+// repeated, whatever the URL says (N2, N4).
+func TestWhatAReplicaSetIsAsked(t *testing.T) {
+	r := newStandIn(t)
+	s := openOn(t, r.url()+"?w=1&journal=false&readPreference=secondary&readConcernLevel=local")
+	if err := set(s, "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Get(bg, nil, []byte("k"), patient()); err != nil {
+		t.Fatal(err)
+	}
+	wants := func(name string, pairs map[string]string) {
+		t.Helper()
+		command, _ := r.last(name)
+		for path, want := range pairs {
+			if got := command.Lookup(strings.Split(path, ".")...); got.String() != want {
+				t.Errorf("%s: %s is %v, want %s\n%s", name, path, got, want, command)
+			}
+		}
+	}
+	confirmed := map[string]string{"writeConcern.w": `"majority"`, "writeConcern.j": "true"}
+	wants("find", map[string]string{"readConcern.level": `"linearizable"`, "limit": `{"$numberLong":"1"}`, "$readPreference.mode": ""})
+	wants("update", confirmed)
+	if command, _ := r.last("update"); repeatable(command) == "" {
+		t.Errorf("a set is not repeatable: %s", command)
+	}
+	if err := s.Remove(bg, []byte("k"), patient()); err != nil {
+		t.Fatal(err)
+	}
+	wants("delete", confirmed)
+	if command, _ := r.last("delete"); repeatable(command) == "" {
+		t.Errorf("a remove is not repeatable: %s", command)
+	}
+	if err := s.Clear(bg, patient()); err != nil {
+		t.Fatal(err)
+	}
+	wants("drop", confirmed)
+	read, _ := r.last("find")
+	sc := &scanner{store: s, values: true, rows: firstPage}
+	if err := sc.read(bg, new(kv.Batch)); err != nil {
+		t.Fatal(err)
+	}
+	wants("find", map[string]string{"readConcern.level": `"majority"`})
+	if level := read.Lookup("readConcern", "level").StringValue(); level != "linearizable" {
+		t.Errorf("the count of clears is read with %s", level)
+	}
+}
+
+// TestReadConcerns: what the URL and the kind of server make of single reads and pages.
+func TestReadConcerns(t *testing.T) {
+	for _, c := range []struct {
+		name, option, one, many string
+		single                  bool
+	}{
+		{"replica set", "", "linearizable", "majority", false},
+		{"replica set, faster", "?readConcernLevel=majority", "majority", "majority", false},
+		{"single server", "", "local", "local", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newStandIn(t)
+			r.single = c.single
+			s := openOn(t, r.url()+c.option)
+			level := func() string {
+				command, _ := r.last("find")
+				return command.Lookup("readConcern", "level").StringValue()
+			}
+			if _, err := s.Has(bg, []byte("k"), patient()); !errors.Is(err, kv.ErrMissing) || level() != c.one {
+				t.Errorf("%v; one key is read with %s, want %s", err, level(), c.one)
+			}
+			sc := &scanner{store: s, rows: firstPage}
+			if err := sc.read(bg, new(kv.Batch)); err != nil || level() != c.many {
+				t.Errorf("%v; a page is read with %s, want %s", err, level(), c.many)
+			}
+		})
+	}
+}
+
+// TestWhatIsRefusedAtStart: a wrong password, a missing right, a foreign collation and documents of a newer program end Open, soon and without the password.
+func TestWhatIsRefusedAtStart(t *testing.T) {
+	for _, c := range []struct {
+		name, command string
+		fault         fault
+		want          string
+	}{
+		{"wrong password", "saslStart", fault{code: authFailed, name: "AuthenticationFailed"}, "wrong user or password"},
+		{"user without rights", "listCollections", fault{code: unauthorized, name: "Unauthorized"}, "readWrite"},
+		{"user who may read", "update", fault{code: unauthorized, name: "Unauthorized"}, "readWrite"},
+		{"user who may not remove", "delete", fault{code: unauthorized, name: "Unauthorized"}, "readWrite"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newStandIn(t)
+			r.from(c.command, c.fault)
+			began := time.Now()
+			url := r.url()
+			if c.command == "saslStart" { // the stand-in cannot let anybody in
+				url = strings.Replace(url, "//", "//u:hunter2@", 1)
+			}
+			s, err := Open(bg, Config{URL: url})
+			if err == nil {
+				s.Close()
+				t.Fatal("opened")
+			}
+			if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("got %v, want it to say %q", err, c.want)
+			}
+			if d := time.Since(began); d > defaultStartTimeout/2 {
+				t.Errorf("took %v: a refusal is not waited out", d)
+			}
+		})
+	}
+}
+
+// TestANewPrimary: a write that a former primary refuses is sent again, to whoever is primary now, and happens once.
+func TestANewPrimary(t *testing.T) {
+	r := newStandIn(t)
+	s := openOn(t, r.url())
+	r.next("update", fault{code: notWritablePrimary, name: "NotWritablePrimary", labels: []string{"RetryableWriteError"}})
+	if err := set(s, "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	r.next("find", fault{code: notWritablePrimary, name: "NotWritablePrimary"}, fault{code: notWritablePrimary, name: "NotWritablePrimary"})
+	if v, _, err := s.Get(bg, nil, []byte("k"), patient()); err != nil || string(v) != "v" {
+		t.Fatalf("%q, %v", v, err)
+	}
+	// No election ever ends: nothing was written, and the reason says what is missing.
+	r.from("update", fault{code: notWritablePrimary, name: "NotWritablePrimary", labels: []string{"RetryableWriteError", "NoWritesPerformed"}})
+	_, err := s.Set(bg, []byte("k"), []byte("w"), kv.Options{Deadline: time.Now().Add(700 * time.Millisecond)})
+	var u *kv.Unavailable
+	if !errors.As(err, &u) || u.Outcome != kv.None {
+		t.Fatalf("without a primary: %v", err)
+	}
+}
+
+// TestALostAnswer: the driver repeats a write whose answer was lost, under its number, so that it happens once and is acknowledged.
+func TestALostAnswer(t *testing.T) {
+	r := newStandIn(t)
+	s := openOn(t, r.url())
+	if err := set(s, "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	_, before := r.last("delete")
+	r.next("delete", fault{lose: true}, fault{drop: true})
+	if err := s.Remove(bg, []byte("k"), patient()); err != nil {
+		t.Fatalf("the key was there, and one of three sendings removed it: %v", err)
+	}
+	if _, after := r.last("delete"); after-before != 3 {
+		t.Fatalf("%d sendings, want 3", after-before)
+	}
+	if err := s.Remove(bg, []byte("k"), patient()); !errors.Is(err, kv.ErrMissing) {
+		t.Fatalf("a second remove: %v", err)
+	}
+}
+
+// TestAllAnswersLost: when no answer comes until the deadline, the outcome is unknown. A drop has no number and is sent once: a late second one would
+// take newer keys with it.
+func TestAllAnswersLost(t *testing.T) {
+	for _, c := range []struct {
+		command string
+		run     func(s *Store, o kv.Options) error
+		once    bool
+	}{
+		{"update", func(s *Store, o kv.Options) error { _, err := s.Set(bg, []byte("k"), []byte("w"), o); return err }, false},
+		{"delete", func(s *Store, o kv.Options) error { return s.Remove(bg, []byte("k"), o) }, false},
+		{"drop", func(s *Store, o kv.Options) error { return s.Clear(bg, o) }, true},
+	} {
+		t.Run(c.command, func(t *testing.T) {
+			r := newStandIn(t)
+			s := openOn(t, r.url())
+			if err := set(s, "k", "v"); err != nil {
+				t.Fatal(err)
+			}
+			_, before := r.last(c.command)
+			r.from(c.command, fault{lose: true})
+			err := c.run(s, kv.Options{Deadline: time.Now().Add(2 * time.Second)})
+			var u *kv.Unavailable
+			if !errors.As(err, &u) || u.Outcome != kv.Unknown {
+				t.Errorf("%v, want outcome unknown", err)
+			}
+			if _, after := r.last(c.command); after == before || c.once && after-before != 1 {
+				t.Errorf("sent %d times", after-before)
+			}
+		})
+	}
+}
+
+// TestNoMajority: a write that the primary took and no majority confirmed is outcome unknown: it may be rolled back, or not.
+func TestNoMajority(t *testing.T) {
+	r := newStandIn(t)
+	s := openOn(t, r.url())
+	r.from("update", fault{code: writeConcernFailed, name: "waiting for replication timed out", concern: true})
+	var u *kv.Unavailable
+	if err := set(s, "k", "v"); !errors.As(err, &u) || u.Outcome != kv.Unknown || !strings.Contains(u.Reason, "majority") {
+		t.Fatalf("%v", err)
+	}
+}
+
+// TestOtherUpserts: two upserts of a new key at once may meet as a duplicate; the loser updates what is there now.
+func TestOtherUpserts(t *testing.T) {
+	r := newStandIn(t)
+	s := openOn(t, r.url())
+	r.next("update", fault{code: duplicateKey, name: "DuplicateKey"}, fault{code: writeConflict, name: "WriteConflict"})
+	if err := set(s, "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	if v, _, err := s.Get(bg, nil, []byte("k"), patient()); err != nil || string(v) != "v" {
+		t.Fatalf("%q, %v", v, err)
+	}
+}
+
+// TestReadinessFollowsTheDatabase: a right that is lost, a majority that is lost, newer documents and a lost state document make the node not ready
+// with the reason, until they are mended.
+func TestReadinessFollowsTheDatabase(t *testing.T) {
+	r := newStandIn(t)
+	s := openOn(t, r.url())
+	ready := func(reason string) {
+		t.Helper()
+		var err error
+		for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+			if err = s.Ready(bg); reason == "" && err == nil || reason != "" && errors.Is(err, kv.ErrUnavailable) && strings.Contains(err.Error(), reason) {
+				return
+			}
+		}
+		t.Fatalf("not within 30 s: %q; the store says %v", reason, err)
+	}
+	schema := func(n int32) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for i := range r.state {
+			if r.state[i].Key == "schema" {
+				r.state[i].Value = n
+			}
+		}
+	}
+	ready("")
+	r.from("delete", fault{code: unauthorized, name: "Unauthorized"})
+	ready("lost its rights")
+	r.from("delete", fault{})
+	ready("")
+	r.from("delete", fault{code: writeConcernFailed, name: "waiting for replication timed out", concern: true})
+	ready("majority")
+	r.from("delete", fault{})
+	ready("")
+	schema(schemaVersion + 1)
+	ready("newer viakv")
+	schema(schemaVersion)
+	ready("")
+	r.mu.Lock()
+	kept := r.state
+	r.state = nil
+	r.mu.Unlock()
+	ready("viakv_state")
+	r.mu.Lock()
+	r.state = append(bson.D(nil), kept...)
+	r.mu.Unlock()
+	ready("")
+}
