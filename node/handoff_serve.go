@@ -10,9 +10,10 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// serveBulk answers hand-off's requests of another member. An active member answers all of them, a pending one takes what is pushed.
+// serveBulk answers hand-off's requests of another member. An active member answers all of them; a pending one takes what is pushed, and
+// reports how far it is, which nobody counts on.
 func (s *state) serveBulk(_ context.Context, dst []byte, op wire.Op, stamp wire.Stamp, body []byte) []byte {
-	if status := s.admit(stamp, op == wire.Push); status != wire.OK {
+	if status := s.admit(stamp, op == wire.Push || op == wire.Report); status != wire.OK {
 		return s.refuse(dst, status)
 	}
 	mark := len(dst)
@@ -21,6 +22,8 @@ func (s *state) serveBulk(_ context.Context, dst []byte, op wire.Op, stamp wire.
 	switch op {
 	case wire.Digests:
 		dst, err = s.serveDigests(dst, body)
+	case wire.Report:
+		dst, err = s.serveReport(dst, body)
 	case wire.Tags:
 		dst, err = s.serveTags(dst, body)
 	case wire.Copy:
@@ -66,6 +69,14 @@ func (s *state) serveDigests(dst, body []byte) ([]byte, error) {
 		digests[i] = encodeDigest(s.store.Digest(r))
 	}
 	return wire.AppendDigests(dst, digests), nil
+}
+
+// serveReport answers with the digest of everything that is held here.
+func (s *state) serveReport(dst, body []byte) ([]byte, error) {
+	if len(body) != 0 {
+		return dst, wire.ErrMalformed
+	}
+	return wire.AppendDigests(dst, []wire.Digest{encodeDigest(s.store.Digest(keyspace.All()))}), nil
 }
 
 func (s *state) serveTags(dst, body []byte) ([]byte, error) {

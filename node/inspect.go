@@ -72,24 +72,28 @@ func (n *Node) Holdings(ctx context.Context) []kv.Holding {
 	return out
 }
 
-// holding returns the digest of everything that a member holds.
+// holding returns the digest of everything that a member holds, one that is still copying included.
 func (s *state) holding(ctx context.Context, m int) (handoff.Digest, error) {
 	if m == s.view.Self {
 		return encodeDigest(s.store.Digest(keyspace.All())), nil
 	}
 	member := &s.view.Members[m]
-	to := handoff.Member{Name: member.Name, Incarnation: member.Incarnation}
-	if err := answers(member); err != nil {
+	to := handoff.Member{Name: member.Name, Incarnation: max(member.Incarnation, member.Pending)}
+	if to.Incarnation == 0 {
+		return handoff.Digest{}, errVacant
+	}
+	body, err := handoffPeers{s.life}.ask(ctx, s.view.Epoch, to, wire.Report, func(b []byte) []byte { return b })
+	if err != nil {
 		return handoff.Digest{}, err
 	}
-	digests, err := handoffPeers{s.life}.Digests(ctx, s.view.Epoch, to, []keyspace.Range{keyspace.All()}, nil)
+	digests, err := wire.ParseDigests(nil, body)
 	switch {
 	case err != nil:
 		return handoff.Digest{}, err
 	case len(digests) != 1:
-		return handoff.Digest{}, fmt.Errorf("node: %d digests for one range", len(digests))
+		return handoff.Digest{}, fmt.Errorf("node: %d digests in a report", len(digests))
 	}
-	return digests[0], nil
+	return handoff.Digest(digests[0]), nil
 }
 
 // Copies implements kv.Inspector.

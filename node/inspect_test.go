@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -77,6 +78,30 @@ func TestInspectionOfAMemberThatIsGone(t *testing.T) {
 		if i := slices.IndexFunc(holdings, func(h kv.Holding) bool { return h.Error != "" }); len(holdings) != 3 || i < 0 || holdings[i].Member != gone {
 			t.Errorf("%+v", holdings)
 		}
+	})
+}
+
+// How far a member is that cannot serve yet can be asked of those that do.
+func TestInspectionOfAMemberThatIsRebuilding(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		for i := range 50 {
+			m.set(0, fmt.Sprint("key", i), "v")
+		}
+		m.kill(2)
+		m.net.Cut(m.address(1), m.address(2))
+		m.net.Cut(m.address(2), m.address(1))
+		m.start(2, m.seeds(3)) // and copies from one of the two that it needs
+		m.until(30*time.Second, "node 2 has reported what it copied", func() bool {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			h := m.nodes[0].Holdings(ctx)
+			return len(h) == 3 && h[2].Error == "" && h[2].Keys == 50
+		})
+		if state := m.nodes[0].Status().Members[2].State; state != "rebuilding" {
+			t.Errorf("the member is %s, and should still miss a copy", state)
+		}
+		m.net.HealAll()
+		m.until(30*time.Second, "node 2 serves", m.ready(2))
 	})
 }
 

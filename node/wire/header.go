@@ -27,7 +27,7 @@ const (
 	Fetch   Op = 19 // the records at some ranks
 	Push    Op = 20 // merge records
 	Purge   Op = 21 // confirm a list of tombstones, and keep it
-	Report  Op = 22 // what the member holds, for people
+	Report  Op = 22 // the digest of all that the member holds, for people; the body is empty
 )
 
 func (o Op) String() string {
