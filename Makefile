@@ -124,9 +124,12 @@ test-db: ## run the tests of the database stores on real servers; installs Postg
 	@go test -tags postgres,mongodb -run 'PostgreSQL|MongoDB' -timeout 15m ./cmd/viakv
 
 .PHONY: bench-db
-bench-db: ## measure the database stores beside the raw drivers; a store should reach 80 % of its driver
+bench-db: ## measure the database stores beside the raw drivers: a store should reach 80 % of its driver, and 70 % in a scan
 	@.ci/postgresql
-	@go test -tags postgres -run '^$$' -bench . -benchtime 3s ./node/database/postgres
+	@go test -tags postgres -run '^$$' -bench Single -benchtime 3s ./node/database/postgres
+	@go test -tags postgres -run '^$$' -bench Scan -benchtime 8x ./node/database/postgres
+	@go test -run '^$$' -bench Single -benchtime 3s ./node/database/mongodb
+	@go test -run '^$$' -bench Scan -benchtime 8x ./node/database/mongodb
 	@cd node/database/mongodb/mongotest && go test -run '^$$' -bench . -benchtime 3s .
 
 ##@ Pages

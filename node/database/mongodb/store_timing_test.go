@@ -1,6 +1,7 @@
 package mongodb
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -13,44 +14,55 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"viakv/api/kv"
 )
 
-// The benchmarks stand beside the raw driver sending the same commands over the same client, to a stand-in that answers from memory: a database's own
-// work, which would hide what the store adds, is left out.
+// The benchmarks stand beside the raw driver sending the same commands with the same deadline to a stand-in that answers from memory: a database's
+// own work, which would hide what the store adds, is left out. It shares the processor with the stand-in, as it would with a local database.
 
 const benchKeys = 10_000
 
 func benchKey(n int) []byte { return fmt.Appendf(nil, "key %09d", n) }
 
-// bench returns a store on a stand-in with so many documents.
-func bench(b *testing.B, documents int) *Store {
+// bench returns a store on a stand-in with so many documents, and the same collections by a driver that the store has not touched.
+func bench(b *testing.B, documents int) (s *Store, raw *mongo.Database) {
 	b.Helper()
 	r := newStandIn(b)
 	r.put(documents, []byte("a value of some forty characters, no less"))
-	return openOn(b, r.url())
+	client, err := mongo.Connect(options.Client().ApplyURI(r.url()).SetMaxPoolSize(defaultConnections).SetWriteConcern(writeconcern.Majority()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = client.Disconnect(bg) })
+	return openOn(b, r.url()), client.Database("db")
 }
 
 func BenchmarkSingle(b *testing.B) {
-	s := bench(b, benchKeys)
+	s, raw := bench(b, benchKeys)
+	items := raw.Collection(itemsName, options.Collection().SetReadConcern(readconcern.Linearizable()))
 	value := []byte("a value of some forty characters, no less")
 	for _, n := range []int{1, 64} {
 		b.Run(fmt.Sprintf("get/clients=%d", n), func(b *testing.B) {
 			paired(b, n, func(key []byte) error {
-				return s.items.FindOne(bg, bson.D{{Key: "_id", Value: string(key)}}, onlyValue).Err()
+				ctx, cancel := context.WithTimeout(bg, time.Minute)
+				defer cancel()
+				return items.FindOne(ctx, bson.D{{Key: "_id", Value: string(key)}}, onlyValue).Err()
 			}, func(key []byte) error {
-				_, _, err := s.Get(bg, nil, key, kv.Options{Deadline: time.Now().Add(time.Minute)})
+				_, _, err := s.Get(bg, nil, key, patient())
 				return err
 			})
 		})
 		b.Run(fmt.Sprintf("set/clients=%d", n), func(b *testing.B) {
 			paired(b, n, func(key []byte) error {
-				_, err := s.items.UpdateOne(bg, bson.D{{Key: "_id", Value: string(key)}},
+				ctx, cancel := context.WithTimeout(bg, time.Minute)
+				defer cancel()
+				_, err := items.UpdateOne(ctx, bson.D{{Key: "_id", Value: string(key)}},
 					bson.D{{Key: "$set", Value: bson.D{{Key: "v", Value: bson.Binary{Data: value}}}}}, upsert)
 				return err
 			}, func(key []byte) error {
-				_, err := s.Set(bg, key, value, kv.Options{Deadline: time.Now().Add(time.Minute)})
+				_, err := s.Set(bg, key, value, patient())
 				return err
 			})
 		})
@@ -110,8 +122,8 @@ func clients(b *testing.B, n, times int, fn func(key []byte) error) time.Duratio
 // BenchmarkScan walks over a million documents by keyset pages, keys and values.
 func BenchmarkScan(b *testing.B) {
 	const documents = 1_000_000
-	s := bench(b, documents)
-	pages := s.client.Database("db").Collection(itemsName, options.Collection().SetReadConcern(readconcern.Majority()))
+	s, raw := bench(b, documents)
+	pages := raw.Collection(itemsName, options.Collection().SetReadConcern(readconcern.Majority()))
 	compare(b, documents, "row/s",
 		func() time.Duration { return scanRaw(b, pages, documents) },
 		func() time.Duration { return scanStore(b, s, documents) })

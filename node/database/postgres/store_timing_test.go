@@ -60,12 +60,19 @@ func clients(b *testing.B, n, times int, fn func(key []byte) error) time.Duratio
 // in between hits some slices of both.
 func paired(b *testing.B, n int, raw, store func(key []byte) error) {
 	const slice = 100
+	compare(b, slice, "op/s",
+		func() time.Duration { return clients(b, n, slice, raw) },
+		func() time.Duration { return clients(b, n, slice, store) })
+}
+
+// compare runs both in turns and reports the medians of what they took for so many things each.
+func compare(b *testing.B, things int, unit string, raw, store func() time.Duration) {
 	var took [2][]time.Duration
 	for i := 0; b.Loop(); i++ {
-		fns := [2]func([]byte) error{raw, store}
+		fns := [2]func() time.Duration{raw, store}
 		for j := range fns {
 			which := (i + j) % 2 // each comes first as often
-			took[which] = append(took[which], clients(b, n, slice, fns[which]))
+			took[which] = append(took[which], fns[which]())
 		}
 	}
 	var median [2]float64
@@ -73,8 +80,8 @@ func paired(b *testing.B, n int, raw, store func(key []byte) error) {
 		slices.Sort(took[i])
 		median[i] = took[i][len(took[i])/2].Seconds()
 	}
-	b.ReportMetric(slice/median[0], "raw-op/s")
-	b.ReportMetric(slice/median[1], "store-op/s")
+	b.ReportMetric(float64(things)/median[0], "raw-"+unit)
+	b.ReportMetric(float64(things)/median[1], "store-"+unit)
 	b.ReportMetric(median[0]/median[1], "store/raw")
 }
 
@@ -103,65 +110,67 @@ func BenchmarkSingle(b *testing.B) {
 	}
 }
 
+// BenchmarkScan walks over a million rows by keyset pages, keys and values.
 func BenchmarkScan(b *testing.B) {
 	const rows = 1_000_000
 	s := benchStore(b)
 	fillMore(b, s, benchKeys+1, rows)
-	b.Run("raw", func(b *testing.B) {
-		for b.Loop() {
-			n, from := 0, []byte{}
-			for {
-				r, err := s.pool.Query(bg, `SELECT key, value FROM viakv_items WHERE generation = 1 AND key > $1 ORDER BY key LIMIT $2`, from, fullPage)
-				if err != nil {
-					b.Fatal(err)
-				}
-				page := 0
-				var k, v []byte
-				for r.Next() {
-					if err := r.Scan(&k, &v); err != nil {
-						b.Fatal(err)
-					}
-					page++
-				}
-				r.Close()
-				if r.Err() != nil {
-					b.Fatal(r.Err())
-				}
-				n += page
-				from = k
-				if page < fullPage {
-					break
-				}
-			}
-			if n != rows {
-				b.Fatalf("%d rows", n)
-			}
+	compare(b, rows, "row/s",
+		func() time.Duration { return scanRaw(b, s, rows) },
+		func() time.Duration { return scanStore(b, s, rows) })
+}
+
+func scanRaw(b *testing.B, s *Store, want int) time.Duration {
+	b.Helper()
+	began := time.Now()
+	n, from := 0, []byte{}
+	for page := fullPage; page == fullPage; {
+		page = 0
+		r, err := s.pool.Query(bg, `SELECT key, value FROM viakv_items WHERE generation = 1 AND key > $1 ORDER BY key LIMIT $2`, from, fullPage)
+		if err != nil {
+			b.Fatal(err)
 		}
-		b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "row/s")
-	})
-	b.Run("store", func(b *testing.B) {
-		for b.Loop() {
-			sc, err := s.Scan(bg, kv.ScanOptions{Values: true})
-			if err != nil {
+		var k, v []byte
+		for r.Next() {
+			if err := r.Scan(&k, &v); err != nil {
 				b.Fatal(err)
 			}
-			n := 0
-			var batch kv.Batch
-			for {
-				more, err := sc.Next(bg, &batch)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if !more {
-					break
-				}
-				n += len(batch.Pairs)
-			}
-			sc.Close()
-			if n != rows {
-				b.Fatalf("%d rows", n)
-			}
+			page++
 		}
-		b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "row/s")
-	})
+		r.Close()
+		if r.Err() != nil {
+			b.Fatal(r.Err())
+		}
+		n += page
+		from = k
+	}
+	if n != want {
+		b.Fatalf("%d rows", n)
+	}
+	return time.Since(began)
+}
+
+func scanStore(b *testing.B, s *Store, want int) time.Duration {
+	b.Helper()
+	began := time.Now()
+	sc, err := s.Scan(bg, kv.ScanOptions{Values: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer sc.Close()
+	n := 0
+	for batch := new(kv.Batch); ; {
+		more, err := sc.Next(bg, batch)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if !more {
+			break
+		}
+		n += len(batch.Pairs)
+	}
+	if n != want {
+		b.Fatalf("%d rows", n)
+	}
+	return time.Since(began)
 }

@@ -56,12 +56,19 @@ func BenchmarkSingle(b *testing.B) {
 
 func paired(b *testing.B, n int, raw, store func(key []byte) error) {
 	const slice = 128
+	compare(b, slice, "op/s",
+		func() time.Duration { return clients(b, n, slice, raw) },
+		func() time.Duration { return clients(b, n, slice, store) })
+}
+
+// compare runs both in turns and reports the medians of what they took for so many things each.
+func compare(b *testing.B, things int, unit string, raw, store func() time.Duration) {
 	var took [2][]time.Duration
 	for i := 0; b.Loop(); i++ {
-		fns := [2]func([]byte) error{raw, store}
+		fns := [2]func() time.Duration{raw, store}
 		for j := range fns {
 			which := (i + j) % 2 // each comes first as often
-			took[which] = append(took[which], clients(b, n, slice, fns[which]))
+			took[which] = append(took[which], fns[which]())
 		}
 	}
 	var median [2]float64
@@ -69,8 +76,8 @@ func paired(b *testing.B, n int, raw, store func(key []byte) error) {
 		slices.Sort(took[i])
 		median[i] = took[i][len(took[i])/2].Seconds()
 	}
-	b.ReportMetric(slice/median[0], "raw-op/s")
-	b.ReportMetric(slice/median[1], "store-op/s")
+	b.ReportMetric(float64(things)/median[0], "raw-"+unit)
+	b.ReportMetric(float64(things)/median[1], "store-"+unit)
 	b.ReportMetric(median[0]/median[1], "store/raw")
 }
 
@@ -93,4 +100,64 @@ func clients(b *testing.B, n, times int, fn func(key []byte) error) time.Duratio
 	}
 	wg.Wait()
 	return time.Since(began)
+}
+
+// BenchmarkScan walks over few documents, because FerretDB sorts all of them for each page. A million are walked over on a stand-in, in the store's own
+// package.
+func BenchmarkScan(b *testing.B) {
+	const documents, page = 20_000, 4096
+	url := server.URL(b)
+	s := openOn(b, url)
+	items := raw(b, url).Collection("viakv_items")
+	for i := 0; i < documents; i += 1000 {
+		docs := make([]any, 0, 1000)
+		for j := range 1000 {
+			docs = append(docs, bson.D{{Key: "_id", Value: string(benchKey(i + j))}, {Key: "v", Value: bson.Binary{Data: []byte("a value of some forty characters, no less")}}})
+		}
+		if _, err := items.InsertMany(bg, docs); err != nil {
+			b.Fatal(err)
+		}
+	}
+	o := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(page).SetBatchSize(page)
+	compare(b, documents, "row/s", func() time.Duration {
+		began := time.Now()
+		from, found := "", 0
+		for n := page; n == page; found += n {
+			cursor, err := items.Find(bg, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: from}}}}, o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for n = 0; cursor.Next(bg); n++ {
+				from = cursor.Current.Lookup("_id").StringValue()
+			}
+			if err := cursor.Err(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if found != documents {
+			b.Fatalf("%d documents", found)
+		}
+		return time.Since(began)
+	}, func() time.Duration {
+		began := time.Now()
+		sc, err := s.Scan(bg, kv.ScanOptions{Values: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer sc.Close()
+		found := 0
+		for batch := new(kv.Batch); ; found += len(batch.Pairs) {
+			more, err := sc.Next(bg, batch)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if !more {
+				break
+			}
+		}
+		if found != documents {
+			b.Fatalf("%d documents", found)
+		}
+		return time.Since(began)
+	})
 }
