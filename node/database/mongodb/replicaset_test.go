@@ -152,6 +152,7 @@ func TestWhatIsRefusedAtStart(t *testing.T) {
 
 // TestANewPrimary: a write that a former primary refuses is sent again, to whoever is primary now, and happens once.
 func TestANewPrimary(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	r := newStandIn(t)
 	s := openOn(t, r.url())
 	r.next("update", fault{code: notWritablePrimary, name: "NotWritablePrimary", labels: []string{"RetryableWriteError"}})
@@ -162,17 +163,26 @@ func TestANewPrimary(t *testing.T) {
 	if v, _, err := s.Get(bg, nil, []byte("k"), patient()); err != nil || string(v) != "v" {
 		t.Fatalf("%q, %v", v, err)
 	}
-	// No election ever ends: nothing was written, and the reason says what is missing.
+	// No election ever ends: nothing was written, and the server says so. A busy machine may miss the last answer, and not every time.
 	r.from("update", fault{code: notWritablePrimary, name: "NotWritablePrimary", labels: []string{"RetryableWriteError", "NoWritesPerformed"}})
-	_, err := s.Set(bg, []byte("k"), []byte("w"), kv.Options{Deadline: time.Now().Add(700 * time.Millisecond)})
-	var u *kv.Unavailable
-	if !errors.As(err, &u) || u.Outcome != kv.None {
-		t.Fatalf("without a primary: %v", err)
+	for until := time.Now().Add(30 * time.Second); ; {
+		_, err := s.Set(bg, []byte("k"), []byte("w"), kv.Options{Deadline: time.Now().Add(700 * time.Millisecond)})
+		var u *kv.Unavailable
+		if !errors.As(err, &u) {
+			t.Fatalf("without a primary: %v", err)
+		}
+		if u.Outcome == kv.None {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("without a primary: %v, want outcome none", err)
+		}
 	}
 }
 
 // TestALostAnswer: the driver repeats a write whose answer was lost, under its number, so that it happens once and is acknowledged.
 func TestALostAnswer(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	r := newStandIn(t)
 	s := openOn(t, r.url())
 	if err := set(s, "k", "v"); err != nil {
@@ -204,6 +214,7 @@ func TestAllAnswersLost(t *testing.T) {
 		{"drop", func(s *Store, o kv.Options) error { return s.Clear(bg, o) }, true},
 	} {
 		t.Run(c.command, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			r := newStandIn(t)
 			s := openOn(t, r.url())
 			if err := set(s, "k", "v"); err != nil {
@@ -250,6 +261,7 @@ func TestOtherUpserts(t *testing.T) {
 // TestReadinessFollowsTheDatabase: a right that is lost, a majority that is lost, newer documents and a lost state document make the node not ready
 // with the reason, until they are mended.
 func TestReadinessFollowsTheDatabase(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	r := newStandIn(t)
 	s := openOn(t, r.url())
 	ready := func(reason string) {

@@ -2,6 +2,7 @@
 // nobody who builds viakv should have to fetch a database.
 //
 // What FerretDB is not: it has no replica set, so linearizable and majority reads, majority writes, elections and repeated
-// writes are not tried here; it sorts every page in memory, so a scan costs the square of what MongoDB asks for; it checks no
-// passwords. VIAKV_MONGODB_URL (mongodb://user:password@host:port, without a database) names another server to run the same tests on.
+// writes are not tried here, but on a stand-in beside the store; it sorts every page in memory, so a scan costs the square of what MongoDB
+// asks for; it has no roles, and refuses every password. VIAKV_MONGODB_URL (mongodb://user:password@host:port, without a database) names
+// another server to run the same tests on.
 package mongotest
