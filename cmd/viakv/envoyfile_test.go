@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -131,15 +129,29 @@ func all[M proto.Message](p *proxy) (out []M) {
 
 func shippedProxy(t *testing.T) ([]byte, *proxy) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(module, "envoy.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	return readShipped(t, "envoy.yaml")
+}
+
+func readShipped(t *testing.T, path string) ([]byte, *proxy) {
+	t.Helper()
+	text := shipped(t, path)
 	p, err := readProxy(text)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", path, err)
 	}
 	return text, p
+}
+
+// cluster returns one of the file's by its name.
+func (p *proxy) cluster(t *testing.T, name string) *cluster.Cluster {
+	t.Helper()
+	for _, c := range p.bootstrap.GetStaticResources().GetClusters() {
+		if c.GetName() == name {
+			return c
+		}
+	}
+	t.Fatalf("there is no cluster %s", name)
+	return nil
 }
 
 func TestTheProxyIsConfiguredAsTheContractSays(t *testing.T) {
@@ -147,7 +159,8 @@ func TestTheProxyIsConfiguredAsTheContractSays(t *testing.T) {
 	if a := p.bootstrap.GetAdmin().GetAddress().GetSocketAddress().GetAddress(); a != "127.0.0.1" {
 		t.Errorf("the admin interface listens at %s", a)
 	}
-	for _, c := range p.bootstrap.GetStaticResources().GetClusters() {
+	for _, name := range []string{"members", "seeds"} {
+		c := p.cluster(t, name)
 		if panic := c.GetCommonLbConfig().GetHealthyPanicThreshold(); panic == nil || panic.GetValue() != 0 {
 			t.Errorf("%s: in a panic it would ask nodes that are not ready", c.GetName())
 		}
@@ -157,6 +170,8 @@ func TestTheProxyIsConfiguredAsTheContractSays(t *testing.T) {
 		if c.GetLbPolicy() != cluster.Cluster_LEAST_REQUEST {
 			t.Errorf("%s: %v", c.GetName(), c.GetLbPolicy())
 		}
+	}
+	for _, c := range p.bootstrap.GetStaticResources().GetClusters() {
 		//nolint:staticcheck // deprecated, and what the shipped version reads
 		if c.GetType() == cluster.Cluster_STRICT_DNS && (c.GetRespectDnsTtl() || c.GetDnsRefreshRate().AsDuration().Seconds() > 5) {
 			t.Errorf("%s: names are resolved too seldom", c.GetName())
@@ -196,6 +211,73 @@ func TestTheProxyIsConfiguredAsTheContractSays(t *testing.T) {
 	}
 	if r := routeOf(t, managers[0].GetRouteConfig().GetVirtualHosts()[0].GetRoutes(), "/v3/discovery:endpoints"); r.GetDirectResponse().GetStatus() != 404 {
 		t.Error("discovery is open to the proxy's clients")
+	}
+}
+
+// Each node's console can be opened, and nothing that is between the proxy and the nodes.
+func TestTheProxyLeadsToEachNode(t *testing.T) {
+	_, p := shippedProxy(t)
+	hosts := map[string]*route.VirtualHost{}
+	for _, h := range all[*connection.HttpConnectionManager](p)[0].GetRouteConfig().GetVirtualHosts() {
+		for _, d := range h.GetDomains() {
+			hosts[d] = h
+		}
+	}
+	for _, n := range []string{"node-a", "node-b", "node-c", "node-d", "node-e"} {
+		endpoint := p.cluster(t, n).GetLoadAssignment().GetEndpoints()[0].GetLbEndpoints()[0].GetEndpoint().GetAddress().GetSocketAddress()
+		if endpoint.GetAddress() != n || endpoint.GetPortValue() != 8080 {
+			t.Errorf("%s is at %v", n, endpoint)
+		}
+		for _, domain := range []string{n + ".localhost", n + ".localhost:*"} {
+			h := hosts[domain]
+			if h == nil {
+				t.Errorf("%s leads nowhere", domain)
+				continue
+			}
+			if got := routeOf(t, h.GetRoutes(), "/console").GetRoute().GetCluster(); got != n {
+				t.Errorf("%s leads to %s", domain, got)
+			}
+			if got := routeOf(t, h.GetRoutes(), "/v3/discovery:endpoints").GetDirectResponse().GetStatus(); got != 404 {
+				t.Errorf("%s: discovery is open to the proxy's clients", domain)
+			}
+		}
+	}
+}
+
+// The proxy of the nodes on a database differs in whom it asks, and in nothing else.
+func TestTheDatabasesProxyIsTheSameButForTheNodes(t *testing.T) {
+	_, mesh := shippedProxy(t)
+	_, stateless := readShipped(t, "docs/databases/envoy.yaml")
+	routes := func(p *proxy) *route.RouteConfiguration {
+		return all[*connection.HttpConnectionManager](p)[0].GetRouteConfig()
+	}
+	if got := routes(stateless).GetVirtualHosts(); len(got) != 1 || got[0].GetName() != "all" {
+		t.Fatalf("its hosts: %v", got)
+	}
+	members, want := stateless.cluster(t, "members"), mesh.cluster(t, "members")
+	//nolint:staticcheck // deprecated, and what the shipped version reads
+	if members.GetType() != cluster.Cluster_STRICT_DNS || members.GetRespectDnsTtl() || members.GetDnsRefreshRate().AsDuration().Seconds() > 5 {
+		t.Errorf("names are resolved too seldom: %v", members)
+	}
+	// What must differ is made equal, and then nothing may be left.
+	expected := proto.Clone(want).(*cluster.Cluster)
+	expected.EdsClusterConfig = nil
+	expected.ClusterDiscoveryType, expected.LoadAssignment = members.ClusterDiscoveryType, members.LoadAssignment
+	//nolint:staticcheck // as above
+	expected.DnsRefreshRate, expected.DnsFailureRefreshRate, expected.RespectDnsTtl = members.DnsRefreshRate, members.DnsFailureRefreshRate, false
+	if !proto.Equal(members, expected) {
+		t.Errorf("the cluster is %v\nwant %v", members, expected)
+	}
+	listener := func(p *proxy) *connection.HttpConnectionManager {
+		m := proto.Clone(all[*connection.HttpConnectionManager](p)[0]).(*connection.HttpConnectionManager)
+		m.GetRouteConfig().VirtualHosts = m.GetRouteConfig().VirtualHosts[:1]
+		return m
+	}
+	if !proto.Equal(listener(mesh), listener(stateless)) {
+		t.Error("the two listeners differ")
+	}
+	if !proto.Equal(mesh.bootstrap.GetAdmin(), stateless.bootstrap.GetAdmin()) || !proto.Equal(mesh.bootstrap.GetLayeredRuntime(), stateless.bootstrap.GetLayeredRuntime()) {
+		t.Error("the rest differs")
 	}
 }
 
