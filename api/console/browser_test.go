@@ -32,6 +32,9 @@ type browser struct {
 	faults   []string
 }
 
+// patience bounds every wait: far beyond what it takes here, for machines that are slow or busy.
+const patience = 90 * time.Second
+
 // width and height of a desktop's window.
 const width, height = 1280, 900
 
@@ -40,7 +43,8 @@ func openBrowser(t *testing.T) *browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.WSURLReadTimeout(60*time.Second))
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true), // a container has little of it
+		chromedp.WSURLReadTimeout(patience))
 	ctx, end := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(end)
 	ctx, closeTab := chromedp.NewContext(ctx)
@@ -56,7 +60,7 @@ func openBrowser(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	var limit context.CancelFunc
-	b.ctx, limit = context.WithTimeout(ctx, 3*time.Minute)
+	b.ctx, limit = context.WithTimeout(ctx, 5*patience)
 	t.Cleanup(func() {
 		limit()
 		b.mu.Lock()
@@ -124,7 +128,7 @@ func (b *browser) open(n *process, view string) {
 // until waits until a JavaScript expression is true.
 func (b *browser) until(expression string) {
 	b.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !value[bool](b, "Boolean("+expression+")"); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); !value[bool](b, "Boolean("+expression+")"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			b.t.Fatalf("waited in vain for %s; the page shows:\n%s", expression, value[string](b, "document.body.innerText"))
 		}

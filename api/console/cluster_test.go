@@ -76,7 +76,7 @@ func startNode(t *testing.T, name string, flags ...string) *process {
 	}()
 	select {
 	case p.http = <-serving:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("%s does not say where it serves", name)
 	}
 	return p
@@ -146,7 +146,7 @@ func startCluster(t *testing.T, names ...string) []*process {
 
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

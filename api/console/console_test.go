@@ -46,6 +46,12 @@ func serve(t *testing.T, of kv.Inspector, tokens string) string {
 			t.Fatal(err)
 		}
 	}
+	return run(t, config)
+}
+
+// run serves an API until the test ends, and returns its address.
+func run(t *testing.T, config api.Config) string {
+	t.Helper()
 	s, err := api.New(config)
 	if err != nil {
 		t.Fatal(err)

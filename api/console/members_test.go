@@ -60,13 +60,13 @@ func TestALeaveThatWouldLoseTheQuorumIsNotOffered(t *testing.T) {
 	nodes[2].kill()
 	b.until(`document.querySelector('#light').dataset.level === 'warn'`)
 	b.click(`tr[data-member=node-b] button`)
-	b.until(`document.querySelector('dialog .note[data-level=bad]').innerText.includes('1 of the 2 members that stay serve')`)
+	b.until(`document.querySelector('dialog .note[data-level=bad]')?.innerText.includes('1 of the 2 members that stay serve')`)
 	if !value[bool](b, `document.querySelector('dialog button.danger').disabled`) {
 		t.Error("the leave of one of the last two is offered")
 	}
 	b.do(chromedp.KeyEvent(kb.Escape))
 	b.click(`tr[data-member=node-c] button`)
-	b.until(`document.querySelector('dialog .note[data-level=warn]').innerText.includes('A quorum remains')`)
+	b.until(`document.querySelector('dialog .note[data-level=warn]')?.innerText.includes('A quorum remains')`)
 	b.click(`dialog button.danger`)
 	b.until(`document.querySelector('#light').dataset.level === 'good'`)
 	if n := nodes[0].status().N; n != 2 {

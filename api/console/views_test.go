@@ -3,6 +3,7 @@
 package console_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,10 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"viakv/api"
+	"viakv/api/console"
+	"viakv/api/kv"
 )
 
 func TestOverviewShowsTheMembersAndALoss(t *testing.T) {
@@ -50,6 +55,36 @@ func TestOverviewShowsTheMembersAndALoss(t *testing.T) {
 	nodes[1].kill()
 	b.expect("503", "Failed to load resource")
 	b.until(`document.querySelector('#light').dataset.level === 'bad'`)
+}
+
+// rebuilding is a cluster that one member has come back to with a quarter of what the others hold.
+type rebuilding struct {
+	kv.Cluster
+	inspector
+}
+
+func (rebuilding) Status() kv.Status {
+	s := kv.Status{Mode: "mesh", Self: "node-a", State: "active", Epoch: 9, N: 3, R: 2, W: 2, Keys: 380}
+	for _, name := range []string{"node-a", "node-b", "node-c"} {
+		s.Members = append(s.Members, kv.Member{Name: name, State: "active", Reachable: true})
+	}
+	s.Members[2].State = "rebuilding"
+	return s
+}
+
+func (rebuilding) Holdings(context.Context) []kv.Holding {
+	return []kv.Holding{{Member: "node-a", Keys: 380, Tombstones: 20, Digest: "d"}, {Member: "node-b", Keys: 380, Tombstones: 20, Digest: "d"},
+		{Member: "node-c", Keys: 95, Tombstones: 5, Digest: "e"}}
+}
+
+func TestARebuildIsSeenFromASurvivor(t *testing.T) {
+	at := run(t, api.Config{Store: struct{ kv.Store }{}, Cluster: rebuilding{}, Console: console.New(rebuilding{}).Handle})
+	b := openBrowser(t)
+	b.open(&process{http: strings.TrimPrefix(at, "http://")}, "overview")
+	b.until(`document.querySelector('.card[data-member=node-c]')?.innerText.includes('25.0 % of what they hold')`)
+	b.until(`document.querySelector('.card[data-member=node-c] progress').value === 0.25`)
+	b.until(`document.querySelector('#light').dataset.level === 'warn'`)
+	b.picture("overview-rebuild")
 }
 
 // load keeps a node busy, with four reads for each write, until stop.

@@ -1,7 +1,7 @@
 // Says in one sentence how the cluster is, from a node's /cluster. Pure.
 
-export function serving(status, except) {
-  return status.members.filter((m) => m.state === 'active' && m.reachable && m.name !== except).length;
+function serving(status) {
+  return status.members.filter((m) => m.state === 'active' && m.reachable).length;
 }
 
 // stateOf is what a member's card shows: unreachable goes before what the topology has not noticed yet.

@@ -4,7 +4,7 @@ import { dialog, h, mark, text, toast } from './dom.js';
 import { change } from './api.js';
 import { count, percent } from './format.js';
 import { stateOf } from './health.js';
-import { join, leave } from './plan.js';
+import { basis, join, leave } from './plan.js';
 import { state } from './state.js';
 
 const controlTime = 125000; // ms: a join or a leave moves data
@@ -54,18 +54,37 @@ export class Members {
       : status.state === 'joining' ? `${status.self} is joining: ${status.reason}`
         : alone ? `${status.self} is alone. It can join a mesh, and brings the ${count(status.keys)} keys that it holds along.`
           : `${status.self} is one of ${status.n} members. To add another, open the console of that node and give it ${status.members.find((m) => m.name === status.self)?.peer ?? 'a peer address from above'} here.`);
-    const p = join(status);
-    const signature = JSON.stringify(p);
-    if (mesh && signature !== this.signature) {
-      this.signature = signature;
-      this.grow.replaceChildren(...preview(p));
-    }
-    if (!mesh) text(this.grow, 'There are no quorums: the database replicates.');
+    if (mesh) this.planJoin(basis(status));
+    else text(this.grow, 'There are no quorums: the database replicates.');
   }
 
-  askLeave(name) {
-    const p = leave(state.status, name);
-    const parts = dialog({
+  // planJoin shows what one member more would do, and asks again only when the members have changed.
+  async planJoin(on) {
+    if (on === this.plannedOn) return;
+    this.plannedOn = on;
+    try {
+      const p = await join();
+      if (on === this.plannedOn) this.grow.replaceChildren(...preview(p));
+    } catch (error) {
+      if (on !== this.plannedOn) return;
+      this.plannedOn = null; // the next update asks again
+      text(this.grow, error.message);
+    }
+  }
+
+  async askLeave(name) {
+    if (this.asking) return; // one dialog, however often the button is pressed meanwhile
+    this.asking = true;
+    let p;
+    try {
+      p = await leave(name);
+    } catch (error) {
+      toast(error.message);
+      return;
+    } finally {
+      this.asking = false;
+    }
+    const { go } = dialog({
       title: `Let ${name} leave?`, action: 'Leave', danger: true,
       body: h('div', { class: 'stack' }, h('p', { class: 'muted' }, 'Its keys stay: every member holds all of them. The cluster is sealed at the new size and settled before this returns.'), ...preview(p)),
       confirm: async () => {
@@ -73,8 +92,7 @@ export class Members {
         toast(`${name} has left at epoch ${report.epoch}.`);
       },
     });
-    parts.go.disabled = Boolean(p.refused);
-    return parts;
+    go.disabled = !p.possible;
   }
 
   askJoin() {
@@ -136,13 +154,13 @@ class Row {
 
 // preview shows a plan: before, after, and whether a quorum remains.
 function preview(p) {
-  const rows = [['Members (N)', 'n'], ['Serving', 'serving'], ['Read quorum (R)', 'r'], ['Write quorum (W)', 'w'], ['Failures that reads survive', 'reads'], ['Failures that writes survive', 'writes']];
-  const spare = Math.min(p.after.reads, p.after.writes);
+  const rows = [['Members (N)', 'n'], ['Serving', 'serving'], ['Read quorum (R)', 'r'], ['Write quorum (W)', 'w'], ['Failures that reads survive', 'readFailures'], ['Failures that writes survive', 'writeFailures']];
+  const spare = Math.min(p.after.readFailures, p.after.writeFailures);
   return [
     table(['', 'now', 'after'], rows.map(([label, field]) => [label, p.now[field], p.after[field]])),
-    ...p.notes.map((n) => h('p', { class: 'muted small' }, n)),
-    p.refused ? h('p', { class: 'note', 'data-level': 'bad' }, `It would be refused. ${p.refused}`)
-      : h('p', { class: 'note', 'data-level': spare ? 'good' : 'warn' }, `A quorum remains${spare ? `, and ${spare} more may fail` : ', but no member may fail any more'}.`),
+    ...(p.notes ?? []).map((n) => h('p', { class: 'muted small' }, `${n[0].toUpperCase()}${n.slice(1)}.`)),
+    p.possible ? h('p', { class: 'note', 'data-level': spare ? 'good' : 'warn' }, `A quorum remains${spare ? `, and ${spare} more may fail` : ', but no member may fail any more'}.`)
+      : h('p', { class: 'note', 'data-level': 'bad' }, `It would be refused: ${p.reason}.`),
   ];
 }
 

@@ -102,10 +102,11 @@ class Card {
     set('Ring share', percent(member.ownership));
     set('HTTP', member.http || none);
     const busy = known.sync && known.sync.done < 1;
-    const waits = !busy && (word === 'rebuilding' || word === 'joining');
-    this.bar.classList.toggle('on', Boolean(busy || waits));
-    if (busy) this.bar.value = known.sync.done;
-    else this.bar.removeAttribute('value');
+    const copying = word === 'rebuilding' || word === 'joining';
+    const done = busy ? known.sync.done : copying ? known.share : undefined;
+    this.bar.classList.toggle('on', Boolean(busy || copying));
+    if (done === undefined) this.bar.removeAttribute('value');
+    else this.bar.value = done;
     text(this.note, busy ? syncing(known.sync) : note(known, word));
   }
 }
@@ -117,7 +118,9 @@ function syncing(sync) {
 function note(known, word) {
   if (word === 'gone') return 'Its slot waits for it to come back and rebuild.';
   if (word === 'unreachable') return 'No connection; the others go on without it.';
-  if (word === 'rebuilding' || word === 'joining') return 'Copying from the others; its own console shows how far it is.';
+  if (word === 'rebuilding' || word === 'joining') {
+    return known.share === undefined ? 'Copying from the others.' : `Copying from the others: it has ${percent(known.share)} of what they hold.`;
+  }
   if (!known.digest) return known.error ?? ' ';
   const digests = [...state.holdings.values()].filter((x) => !x.error).map((x) => x.digest);
   return digests.every((d) => d === known.digest) ? 'Holds exactly what the others hold.' : 'Writes are on their way: it differs from another member at this moment.';

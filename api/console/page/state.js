@@ -48,6 +48,8 @@ export function about(member) {
   const rtts = seen.map((m) => m.rttMicros).filter(Boolean);
   const holding = state.holdings.get(member.name);
   const known = holding && !holding.error;
+  const records = (x) => x.keys + x.tombstones;
+  const most = Math.max(0, ...[...state.holdings.values()].filter((x) => !x.error && x.member !== member.name).map(records));
   return {
     keys: own?.keys ?? (known ? holding.keys : undefined),
     epoch: own?.epoch ?? (known ? state.status.epoch : undefined),
@@ -55,6 +57,7 @@ export function about(member) {
     hints: seen.length ? seen.reduce((n, m) => n + m.hints, 0) : undefined,
     rtt: rtts.length ? Math.min(...rtts) / 1e6 : undefined,
     sync: own?.members.find((m) => m.name === member.name)?.sync,
+    share: known && most ? Math.min(1, records(holding) / most) : undefined, // of what the fullest other member holds
     digest: known ? holding.digest : undefined,
     error: holding?.error,
     answered: Boolean(own),
