@@ -14,7 +14,7 @@ import (
 
 // mender keeps one other member equal to this node: it replays hints and runs repairs. Guarded by its goroutine's token: busy.
 type mender struct {
-	busy     atomic.Bool
+	busy     atomic.Bool              // set by mend's goroutine, cleared by the work's
 	progress atomic.Pointer[progress] // of the repair under way
 	wanted   atomic.Bool              // somebody asks for a repair
 
@@ -26,7 +26,7 @@ type mender struct {
 	pause  time.Duration
 	rest   time.Time // after a failure: nothing before this moment
 	probe  time.Time // an unreachable member is tried again then
-	ended  chan bool // the result of the work under way
+	ended  chan bool // the result of the last work; it is taken before other work begins, so that no work waits to send it
 }
 
 const (
@@ -73,6 +73,7 @@ func (d *Driver) mend(ctx context.Context) {
 // look decides whether a member needs work, and starts it.
 func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now time.Time, work *sync.WaitGroup) {
 	w := d.mender(m.Incarnation)
+	idle := !w.busy.Load() // what ends from here on is the next look's: its result is not taken in this one
 	select {
 	case ok := <-w.ended:
 		if ok {
@@ -97,9 +98,10 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 	hinted, overflow := d.hints.count(m.Incarnation)
 	// A rebuilding member copies everything anyway. One with hints gets them first: then there is little left to compare.
 	repair := (w.repair || overflow) && m.Active && hinted == 0 && !now.Before(w.due)
-	if now.Before(w.rest) || !repair && hinted == 0 || !reachable && now.Before(w.probe) || !w.busy.CompareAndSwap(false, true) {
+	if now.Before(w.rest) || !repair && hinted == 0 || !reachable && now.Before(w.probe) || !idle {
 		return
 	}
+	w.busy.Store(true)
 	w.probe = now.Add(probeEvery)
 	if repair {
 		w.repair = false

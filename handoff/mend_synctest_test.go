@@ -2,6 +2,7 @@ package handoff
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -281,5 +282,58 @@ func TestAMemberThatSeemsUnreachableIsTried(t *testing.T) {
 		a.store.set("missed", value(5, "v"))
 		a.driver.Miss("n3", c.self.Incarnation, []byte("missed"))
 		eventually(t, 3*time.Second, "c has what it missed", func() bool { return m.equal(a, c) })
+	})
+}
+
+// glance is a Peers whose Reachable does something else first.
+type glance struct {
+	Peers
+	first func()
+}
+
+func (g glance) Reachable(m Member) bool {
+	g.first()
+	return g.Peers.Reachable(m)
+}
+
+// Work that ends while its member is being looked at: its result must be taken before other work begins, or the driver never stops.
+func TestWorkThatEndsDuringALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, nil)
+		defer m.stop()
+		a, c := m.nodes[0], m.nodes[2]
+		m.delay = 0
+		release := make(chan struct{})
+		m.hook = func(op string, _, _ *fakeNode) error {
+			if op == "push" {
+				<-release
+			}
+			return nil
+		}
+		d, v := a.driver, a.Current()
+		member, _ := v.named("n3")
+		var work sync.WaitGroup
+		look := func() { d.look(t.Context(), v, member, false, time.Now(), &work) }
+		miss := func(key string) {
+			a.store.set(key, value(5, "v"))
+			d.Miss("n3", c.self.Incarnation, []byte(key))
+		}
+		miss("one")
+		look()
+		synctest.Wait() // the push waits
+		peers := d.cfg.Peers
+		d.cfg.Peers = glance{peers, func() {
+			close(release)
+			synctest.Wait() // the work has ended
+			miss("two")
+		}}
+		look()
+		d.cfg.Peers = peers
+		work.Wait()
+		look()
+		work.Wait()
+		if n := d.Hints(c.self.Incarnation); n != 0 {
+			t.Errorf("%d hints are left", n)
+		}
 	})
 }
