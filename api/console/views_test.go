@@ -84,6 +84,7 @@ func TestARebuildIsSeenFromASurvivor(t *testing.T) {
 	b.until(`document.querySelector('.card[data-member=node-c]')?.innerText.includes('25.0 % of what they hold')`)
 	b.until(`document.querySelector('.card[data-member=node-c] progress').value === 0.25`)
 	b.until(`document.querySelector('#light').dataset.level === 'warn'`)
+	b.until(`document.querySelector('.card[data-member=node-a]').innerText.includes('Holds exactly what the others hold')`)
 	b.picture("overview-rebuild")
 }
 

@@ -141,6 +141,7 @@ func (c *devConfig) welcome(pids []int, took time.Duration) string {
 	for i, pid := range pids {
 		fmt.Fprintf(&b, "  %s   http://%s   process %d\n", c.name(i), c.http(i), pid)
 	}
+	fmt.Fprintf(&b, "\n  console  http://%s/console\n", c.http(0))
 	last := c.nodes - 1
 	fmt.Fprintf(&b, "\nTry, in another terminal:\n\n")
 	fmt.Fprintf(&b, "  curl 'http://%s/set?k=color&v=green'\n", c.http(0))

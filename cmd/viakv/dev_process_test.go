@@ -34,6 +34,10 @@ func TestDevRunsAClusterThatSurvivesADeath(t *testing.T) {
 	p := start(t, "dev", "--http-port", strconv.Itoa(httpPort), "--peer-port", strconv.Itoa(peerPort))
 	p.line("Ctrl-C stops everything")
 	a, b := local(httpPort), local(httpPort+1)
+	if shown := strings.Join(p.lines(), "\n"); !strings.Contains(shown, "http://"+a+"/console") {
+		t.Errorf("the first screen does not say where the console is:\n%s", shown)
+	}
+	expect(t, http.StatusOK, "", a, "/console")
 	expect(t, http.StatusOK, "", a, "/set", "k", "color", "v", "green")
 	expect(t, http.StatusOK, "green", b, "/get", "k", "color")
 

@@ -6,18 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"viakv/node/transport/tcp"
 )
 
 func TestCommandsOverTLS(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := tcp.MakeCertificates(dir, []string{"localhost", "operator"}); err != nil {
-		t.Fatal(err)
-	}
+	wants(t, 0, "node.crt", cli(t, "", "certs", "--dir", dir, "--hosts", "10.0.0.7,kv.example.com", "node", "operator"))
 	in := func(name string) string { return filepath.Join(dir, name) }
 	p := start(t, "serve", "--name", "lone", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json",
-		"--tls-cert", in("localhost.crt"), "--tls-key", in("localhost.key"), "--tls-client-ca", in("ca.crt"))
+		"--tls-cert", in("node.crt"), "--tls-key", in("node.key"), "--tls-client-ca", in("ca.crt"))
 	var entry struct{ HTTP string }
 	if err := json.Unmarshal([]byte(p.line(`"msg":"serving"`)), &entry); err != nil {
 		t.Fatal(err)
@@ -26,11 +22,12 @@ func TestCommandsOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := net.JoinHostPort("localhost", port) // the name in the certificate
+	node := net.JoinHostPort("localhost", port)
 	secure := []string{"--tls-ca", in("ca.crt"), "--tls-cert", in("operator.crt"), "--tls-key", in("operator.key")}
 	await(t, "the node to be ready", func() bool { return cli(t, "", append(at(node, "is", "k"), secure...)...).code == exitMissing })
 	wants(t, 0, "stored", cli(t, "", append(at(node, "set", "k", "v"), secure...)...))
 	wants(t, 0, "v\n", cli(t, "", append(at("https://"+node, "get", "k"), secure...)...))
+	wants(t, 0, "v\n", cli(t, "", append(at("https://"+entry.HTTP, "get", "k"), secure...)...)) // by its address
 	wants(t, exitUnavailable, "certificate", cli(t, "", at("https://"+node, "get", "k")...))
 	wants(t, exitUnavailable, "", cli(t, "", at(node, "get", "k", "--tls-ca", in("ca.crt"))...))
 

@@ -122,6 +122,7 @@ function note(known, word) {
     return known.share === undefined ? 'Copying from the others.' : `Copying from the others: it has ${percent(known.share)} of what they hold.`;
   }
   if (!known.digest) return known.error ?? ' ';
-  const digests = [...state.holdings.values()].filter((x) => !x.error).map((x) => x.digest);
+  const counts = new Set(state.status.members.filter((m) => m.state === 'active').map((m) => m.name));
+  const digests = [...state.holdings.values()].filter((x) => !x.error && counts.has(x.member)).map((x) => x.digest);
   return digests.every((d) => d === known.digest) ? 'Holds exactly what the others hold.' : 'Writes are on their way: it differs from another member at this moment.';
 }

@@ -289,6 +289,31 @@ func FuzzServer(f *testing.F) {
 	})
 }
 
+// Clients compare an address with the addresses of a certificate and a name with its names.
+func TestCertificatesAreGoodForNamesAndAddresses(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := MakeCertificates(dir, []string{"node-a", "10.1.2.3"}, "fd00::7", "kv.example.com"); err != nil {
+		t.Fatal(err)
+	}
+	for name, hosts := range map[string][]string{
+		"node-a":   {"node-a", "localhost", "127.0.0.1", "::1", "fd00::7", "kv.example.com"},
+		"10.1.2.3": {"10.1.2.3", "localhost", "kv.example.com"},
+	} {
+		cert, _, err := loadPair(filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range hosts {
+			if err := cert.VerifyHostname(host); err != nil {
+				t.Error(err)
+			}
+		}
+		if cert.VerifyHostname("10.9.9.9") == nil || cert.VerifyHostname("example.com") == nil {
+			t.Errorf("%s: good for strangers", name)
+		}
+	}
+}
+
 func TestMutualTLS(t *testing.T) {
 	dir := t.TempDir()
 	files, err := MakeCertificates(dir, []string{"a", "b"})

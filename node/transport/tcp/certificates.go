@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,9 +21,9 @@ import (
 // certificateLife is how long made certificates are valid.
 const certificateLife = 5 * 365 * 24 * time.Hour
 
-// MakeCertificates makes a certificate authority in dir, unless there is one, and a certificate for each name. It returns the files
-// it wrote and never overwrites one.
-func MakeCertificates(dir string, names []string) (written []string, err error) {
+// MakeCertificates makes a certificate authority in dir, unless there is one, and a certificate for each name, which is good for that name, for
+// this machine, and for the given hosts: names or addresses. It returns the files it wrote and never overwrites one.
+func MakeCertificates(dir string, names []string, hosts ...string) (written []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -32,7 +33,7 @@ func MakeCertificates(dir string, names []string) (written []string, err error) 
 		return written, err
 	}
 	for _, name := range names {
-		made, err := makeLeaf(dir, name, ca, key)
+		made, err := makeLeaf(dir, name, hosts, ca, key)
 		written = append(written, made...)
 		if err != nil {
 			return written, err
@@ -58,12 +59,19 @@ func authority(dir string) (*x509.Certificate, crypto.Signer, []string, error) {
 	return cert, key, nil, err
 }
 
-func makeLeaf(dir, name string, ca *x509.Certificate, key crypto.Signer) ([]string, error) {
+func makeLeaf(dir, name string, hosts []string, ca *x509.Certificate, key crypto.Signer) ([]string, error) {
 	if name == "ca" || name != filepath.Base(name) {
 		return nil, fmt.Errorf("tcp: %q cannot be a node's file name", name)
 	}
 	t := template(name)
-	t.DNSNames = []string{name, "localhost"}
+	for _, host := range append([]string{name, "localhost", "127.0.0.1", "::1"}, hosts...) {
+		// Clients look for an address among the addresses and for a name among the names, never across.
+		if ip := net.ParseIP(host); ip != nil {
+			t.IPAddresses = append(t.IPAddresses, ip)
+		} else {
+			t.DNSNames = append(t.DNSNames, host)
+		}
+	}
 	t.KeyUsage = x509.KeyUsageDigitalSignature
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	return makePair(filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key"), t, ca, key)
