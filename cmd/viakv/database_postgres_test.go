@@ -30,8 +30,10 @@ var postgresSecrets = []string{pgtest.Password, url.QueryEscape(pgtest.Password)
 
 func TestTwoNodesOnPostgreSQL(t *testing.T) {
 	s := newPostgres(t)
+	// As docs/databases.md has it: a user that owns its database and nothing else.
+	s.Exec(t, "postgres", `CREATE ROLE owner LOGIN PASSWORD 'hunter2'`, `CREATE DATABASE kv OWNER owner`)
 	twoNodes(t, realDatabase{
-		url: s.URL(s.Database(t)), secrets: postgresSecrets, mode: "postgresql",
+		url: s.URLFor("owner", "hunter2", "kv"), secrets: postgresSecrets, mode: "postgresql",
 		stop: s.Kill,
 		restart: func() {
 			if err := s.Restart(); err != nil {
