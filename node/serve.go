@@ -158,6 +158,9 @@ func (n *Node) serveRemove(ctx context.Context, dst []byte, s *state, stamp wire
 	if err != nil {
 		return s.refuse(dst, wire.Malformed)
 	}
+	if v := n.Current(); v == nil || v.Origin.(*state).life != s.life {
+		return s.refuse(dst, wire.NotActive) // the node's clients still meet its former life, and the coordinator with them: the sender does it itself
+	}
 	if !s.life.removes.first(version.Operation{Incarnation: stamp.From, Sequence: r.Sequence}, time.Now()) {
 		return s.refuse(dst, wire.Unknown) // delivered twice: whatever came of the first is the answer, and this is not it
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/node/topology"
 	"viakv/quorum/version"
 )
 
@@ -65,6 +66,8 @@ func (n *Node) Ready(context.Context) error {
 	switch {
 	case n.frozen.Load():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh"}
+	case n.admitted():
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh and copies its keys; clients that ask for its own are answered meanwhile"}
 	case s == nil:
 		return &kv.Unavailable{Outcome: kv.None, Reason: l.manager.Status().Reason}
 	case s.view.Incarnation() == 0:
@@ -75,4 +78,15 @@ func (n *Node) Ready(context.Context) error {
 		return &kv.Unavailable{Outcome: kv.None, Reason: reason}
 	}
 	return nil
+}
+
+// admitted reports whether another mesh has let this node in, and may count it as a member at any moment: a balancer that asks that mesh for its members
+// must send nothing here before the node has gone over, since the answers would be those of its former life.
+func (n *Node) admitted() bool {
+	next := n.next.Load()
+	if next == nil {
+		return false
+	}
+	s := next.state.Load()
+	return s != nil && s.role != topology.Stranger
 }
