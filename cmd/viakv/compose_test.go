@@ -225,5 +225,5 @@ func TestComposeLosesNoReads(t *testing.T) {
 		s.members(seeds...)
 	})
 	l.stop()
-	l.wantFailures(faults * l.writers())
+	l.wantFailures(faults)
 }
