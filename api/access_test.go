@@ -25,7 +25,7 @@ import (
 
 // A browser's request for another site must change nothing; those of the site itself and of other programs pass.
 func TestCrossSiteRequests(t *testing.T) {
-	h := start(t, Config{Origins: []string{"https://ops.example.com"}})
+	h := start(t, Config{Origins: []string{"https://ops.example.com"}, Hosts: []string{"kv.example"}})
 	for _, c := range []struct {
 		headers []string
 		refused bool

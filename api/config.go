@@ -70,6 +70,9 @@ type Config struct {
 	// Origins that browsers may send mutations from beside the server's own, as in "https://ops.example.com". For a proxy that
 	// changes the Host header.
 	Origins []string
+	// Hosts are names, beside addresses, localhost and names without a dot, under which requests may come while the public listeners are on
+	// loopback and there are neither tokens nor TLS; "*" is any. For a proxy on this machine that passes its public name on.
+	Hosts []string
 	// TokenFile holds bearer tokens with their roles, one a line: role, token, name. It is read again when it changes. Empty: everybody may do everything.
 	TokenFile string
 	// TLS of the public listeners. Zero: plain HTTP.
@@ -153,6 +156,11 @@ func (c Config) Validate() error {
 	}
 	if c.TLS.ClientCAFile != "" && !c.TLS.enabled() {
 		fault("api: a client CA without a certificate of our own: give the server a certificate and a key file")
+	}
+	for _, h := range c.Hosts {
+		if !validHost(h) {
+			fault("api: host %q: give a bare name, for example kv.example.com, or * for any", h)
+		}
 	}
 	for _, o := range c.Origins {
 		if originAuthority([]byte(o)) == nil {

@@ -18,19 +18,20 @@ func TestValidate(t *testing.T) {
 		Timeout: -1, ControlTimeout: -1, ScanTimeout: -1, ReadTimeout: -1, WriteTimeout: -1, IdleTimeout: -1,
 		MaxConnections: -1, MaxConnectionsPerIP: -1, MaxInFlight: -1, MaxScans: -1, MaxHeaderBytes: 4096, MaxBodyBytes: 100,
 		Origins: []string{"https://fine.example", "example.com", "https://", "https://a/b"},
+		Hosts:   []string{"fine.example", "port.example:80", "http://scheme.example", ""},
 		TLS:     TLSConfig{KeyFile: "key", ClientCAFile: "ca"},
 	})
 	if err == nil {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{"Store", " Timeout", "ControlTimeout", "ScanTimeout", "ReadTimeout", "WriteTimeout", "IdleTimeout", "MaxConnections ",
-		"MaxConnectionsPerIP", "MaxInFlight", "MaxScans", "MaxHeaderBytes", "MaxBodyBytes", `"example.com"`, `"https://"`, `"https://a/b"`, "both a certificate", "client CA"} {
+		"MaxConnectionsPerIP", "MaxInFlight", "MaxScans", "MaxHeaderBytes", "MaxBodyBytes", `"example.com"`, `"https://"`, `"https://a/b"`, `"port.example:80"`, `"http://scheme.example"`, `host ""`, "both a certificate", "client CA"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %q in %v", want, err)
 		}
 	}
 	if strings.Contains(err.Error(), "fine.example") {
-		t.Errorf("a good origin is refused: %v", err)
+		t.Errorf("a good origin or host is refused: %v", err)
 	}
 	if err := (Config{Store: &kvtest.Reference{}}).Validate(); err != nil {
 		t.Errorf("the zero values: %v", err)

@@ -104,7 +104,7 @@ func TestPanicIsAnswered(t *testing.T) {
 func TestKindsAreFrozen(t *testing.T) {
 	got := ""
 	for _, k := range []kind{kindMissing, kindNoSuchEndpoint, kindNoSuchNode, kindBadParameter, kindBadCursor, kindMalformed, kindUnauthenticated,
-		kindForbidden, kindCrossSite, kindMethod, kindSlow, kindAlreadyMember, kindQuorumLoss, kindFull, kindNotMesh, kindMoved, kindCleared,
+		kindForbidden, kindCrossSite, kindMisdirected, kindMethod, kindSlow, kindAlreadyMember, kindQuorumLoss, kindFull, kindNotMesh, kindMoved, kindCleared,
 		kindBodyTooLarge, kindURLTooLong, kindMediaType, kindHeadersTooLarge, kindInternal, kindPeerUnreachable, kindUnavailable, kindOverloaded,
 		kindMemoryLimit} {
 		got += fmt.Sprintf("%d %s\n", k.status, k.slug)
@@ -118,6 +118,7 @@ func TestKindsAreFrozen(t *testing.T) {
 401 unauthenticated
 403 forbidden
 403 cross-site
+421 misdirected
 405 method-not-allowed
 408 request-timeout
 409 already-member

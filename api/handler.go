@@ -57,6 +57,12 @@ func (x *exchange) serve() {
 		x.fail(refuse(kindMethod, e.path+" answers "+e.allow()))
 		return
 	}
+	if e.role != RoleNone && !e.free {
+		if err := x.checkHost(); err != nil {
+			x.fail(err)
+			return
+		}
+	}
 	if e.mutates {
 		if err := x.checkOrigin(); err != nil {
 			x.server.metrics.deny("origin")

@@ -60,7 +60,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 		sent:      vector("response_body_bytes_total", "Bytes of response bodies, compressed where they are.", "endpoint"),
 		overloads: counter("overloads_total", "Requests refused because too many were in flight or too many scans ran."),
 		malformed: counter("malformed_requests_total", "Requests that could not be read: broken, too large or too slow."),
-		denied:    vector("denied_requests_total", "Requests refused for their token, role or origin.", "reason"),
+		denied:    vector("denied_requests_total", "Requests refused for their token, role, origin or host.", "reason"),
 		panics:    counter("panics_total", "Faults of the program that a request ran into."),
 		pairs:     counter("scanned_pairs_total", "Keys, values and pairs that scans delivered."),
 		cut:       vector("cut_streams_total", "Streams that ended before their end, by who ended them.", "by"),

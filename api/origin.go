@@ -14,7 +14,7 @@ var (
 // Sec-Fetch-Site must say same-origin, or none for an address that the user typed.
 //
 // The scheme is not compared: a proxy in front may end TLS. A page from a host name that an attacker points at this server passes
-// (DNS rebinding); tokens are the defence against that.
+// (DNS rebinding); checkHost is the defence against that on loopback, and tokens are elsewhere.
 func (x *exchange) checkOrigin() error {
 	header := &x.ctx.Request.Header
 	origin := header.PeekCanonical(headerOrigin)

@@ -36,6 +36,7 @@ var (
 	kindNotMesh         = kind{"not-a-mesh", 409, "This node is not part of a mesh"}
 	kindMoved           = kind{"snapshot-moved", 409, "The store changed during the scan"}
 	kindCleared         = kind{"cleared", 409, "The store was cleared during the scan"}
+	kindMisdirected     = kind{"misdirected", 421, "Refused: not a name of this server"}
 	kindBodyTooLarge    = kind{"body-too-large", 413, "Body too large"}
 	kindURLTooLong      = kind{"url-too-long", 414, "URL too long"}
 	kindMediaType       = kind{"media-type", 415, "Unsupported media type"}

@@ -41,6 +41,7 @@ type Server struct {
 	scans     chan struct{} // holds a token for each running scan
 	streams   sync.WaitGroup
 	draining  atomic.Bool
+	exposed   atomic.Bool // a public listener is not on loopback
 	exchanges sync.Pool
 }
 
@@ -121,6 +122,9 @@ func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fa
 // Serve answers the public API on a listener, over TLS if there is a certificate, until Shutdown, which makes it return nil. It closes the listener, and may run
 // on several at once.
 func (s *Server) Serve(l net.Listener) error {
+	if !loopback(l.Addr()) {
+		s.exposed.Store(true)
+	}
 	s.announce(l.Addr())
 	l = &gatedListener{Listener: l, gate: s.gate}
 	if s.tls != nil {

@@ -28,7 +28,7 @@ type config struct {
 	peerCert, peerKey, peerCA string
 	tlsCert, tlsKey, tlsCA    string
 	tokens, admin             string
-	origins                   []string
+	origins, hosts            []string
 
 	logFormat, logLevel string
 }
@@ -68,6 +68,8 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.tokens, "tokens", "", "file of bearer tokens and their roles; none: everybody may do everything")
 	f.StringVar(&c.admin, "admin", "", "where to serve health, metrics and profiles apart from the API, HOST:PORT")
 	f.StringSliceVar(&c.origins, "origins", nil, "web origins whose pages may change keys, beside the node's own")
+
+	f.StringSliceVar(&c.hosts, "hosts", nil, "names that requests may come under while --http is on loopback without --tokens, beside addresses, localhost and names without a dot; * for any")
 
 	f.StringVar(&c.logFormat, "log-format", "auto", "auto, json or console")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
