@@ -97,8 +97,8 @@ func TestEffects(t *testing.T) {
 func TestReasons(t *testing.T) {
 	seen := map[string]bool{}
 	for _, err := range []error{
-		mongo.CommandError{Code: unauthorized}, mongo.CommandError{Code: writeConflict}, mongo.CommandError{Code: notPrimary},
-		context.DeadlineExceeded, mongo.CommandError{Code: 2}, io.EOF,
+		mongo.CommandError{Code: unauthorized}, mongo.CommandError{Code: authFailed}, mongo.CommandError{Code: writeConflict}, mongo.CommandError{Code: notPrimary},
+		context.DeadlineExceeded, mongo.CommandError{Code: 2}, mongo.WriteException{WriteConcernError: &mongo.WriteConcernError{Code: writeConcernFailed}}, io.EOF,
 	} {
 		r := reasonOf(err)
 		if r == "" || seen[r] {

@@ -107,7 +107,9 @@ func hasCode(err error, code int) bool {
 // reasonOf puts a refusal into words that say what to do.
 func reasonOf(err error) string {
 	switch {
-	case hasCode(err, unauthorized), hasCode(err, authFailed):
+	case hasCode(err, authFailed):
+		return "the database refuses the user: if its password was changed, restart the node with the new one"
+	case hasCode(err, unauthorized):
 		return "the database user has lost its rights: grant readWrite on the database"
 	case hasCode(err, writeConflict), hasCode(err, duplicateKey), hasCode(err, queryPlanKilled):
 		return "other writers of the same key were first each time until the deadline"

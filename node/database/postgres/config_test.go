@@ -88,7 +88,8 @@ func TestEffects(t *testing.T) {
 
 func TestReasons(t *testing.T) {
 	seen := map[string]bool{}
-	for _, code := range []string{readOnlyTransaction, undefinedTable, noPrivilege, diskFull, serializationFailure, queryCanceled, "22000"} {
+	for _, code := range []string{readOnlyTransaction, undefinedTable, noPrivilege, diskFull, serializationFailure, queryCanceled, invalidPassword,
+		unknownDatabase, tooManyConnections, cannotConnectNow, "22000"} {
 		r := reasonOf(&pgconn.PgError{Code: code})
 		if r == "" || seen[r] {
 			t.Errorf("%s: %q", code, r)

@@ -31,6 +31,7 @@ const (
 	tooManyConnections   = "53300"
 	lockNotAvailable     = "55P03"
 	queryCanceled        = "57014"
+	adminShutdown        = "57P01"
 	cannotConnectNow     = "57P03"
 	internalError        = "XX000"
 )
@@ -85,6 +86,14 @@ func reasonOf(err error) string {
 		return "other writers of the same rows were first each time until the deadline"
 	case queryCanceled, lockNotAvailable:
 		return "the database did not finish the statement in time"
+	case invalidPassword, invalidAuthorization:
+		return "the database refuses the user: if its password was changed, restart the node with the new one"
+	case unknownDatabase:
+		return "the server has no such database any more"
+	case tooManyConnections:
+		return "the server has no connection to spare: raise its max_connections, or lower the nodes' pool_max_conns"
+	case cannotConnectNow, adminShutdown:
+		return "the database is starting or stopping"
 	}
 	return "the database refused the statement"
 }
@@ -101,6 +110,9 @@ func (s *Store) noConnection(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && st.TotalConns()-st.ConstructingConns() >= st.MaxConns() {
 		return &kv.Unavailable{Outcome: kv.None, RetryAfter: time.Second,
 			Reason: "all of the node's connections to the database are busy: the database is slow, or allow more connections"}
+	}
+	if sqlState(err) != "" {
+		return s.unavailable(kv.None, reasonOf(err), err) // the server answered, with a refusal
 	}
 	return s.unavailable(kv.None, "there is no connection to the database", err)
 }

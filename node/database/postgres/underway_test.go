@@ -61,6 +61,23 @@ func TestRightsLostUnderway(t *testing.T) {
 	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
 }
 
+// TestPasswordChangedUnderway: connections that break are not replaced, and the store says why, until the password fits again.
+func TestPasswordChangedUnderway(t *testing.T) {
+	db := server.Database(t)
+	role := fmt.Sprintf("changed%d", time.Now().UnixNano())
+	server.Exec(t, db, fmt.Sprintf(`CREATE ROLE %s SUPERUSER LOGIN PASSWORD 'first-pw'`, role))
+	s := openOn(t, server.URLFor(role, "first-pw", db))
+	server.Exec(t, db, fmt.Sprintf(`ALTER ROLE %s PASSWORD 'second-pw'`, role),
+		fmt.Sprintf(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s'`, role))
+	unready(t, s, "refuses the user")
+	_, err := s.Set(bg, []byte("k"), []byte("v"), kv.Options{})
+	if outcomeOf(t, err) != kv.None || !strings.Contains(err.Error(), "refuses the user") || strings.Contains(err.Error(), "-pw") {
+		t.Errorf("set: %v", err)
+	}
+	server.Exec(t, db, fmt.Sprintf(`ALTER ROLE %s PASSWORD 'first-pw'`, role))
+	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
+}
+
 // unready waits until the store is not ready for a reason.
 func unready(t *testing.T, s *Store, reason string) {
 	t.Helper()
