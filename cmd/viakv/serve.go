@@ -34,7 +34,9 @@ func serveCommand() *cobra.Command {
 
 // serve runs a node until a signal: the first lets it drain, the second ends it at once.
 func serve(ctx context.Context, c *config, log *zap.Logger) error {
-	limitHeap(log)
+	if err := fitMemory(log, containerMemory("/sys/fs/cgroup"), c.maxMemory); err != nil {
+		return err
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
