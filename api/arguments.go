@@ -70,7 +70,7 @@ func (x *exchange) short(p parameter) (string, error) {
 
 // options returns the request's quorums and its deadline.
 func (x *exchange) options() (kv.Options, error) {
-	o := kv.Options{Deadline: x.start.Add(x.server.config.Timeout)}
+	o := kv.Options{Deadline: x.start.Add(x.server.config.Timeout), Trace: x.trace}
 	var err error
 	if x.parameters.seen&setOf(parameterR, parameterW) == 0 {
 		return o, nil

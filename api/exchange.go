@@ -21,12 +21,12 @@ type exchange struct {
 
 	who   string // the name of the token, if one was needed
 	id    []byte // request id, in idBuffer
-	trace []byte // valid traceparent, in traceBuffer, or empty
+	trace kv.Trace
 
 	parameters  parameters
 	body        []byte // scratch for values and responses
 	idBuffer    [maxRequestID]byte
-	traceBuffer [traceparentSize]byte
+	traceBuffer [kv.TraceSize]byte
 	keyBuffer   [kv.MaxKeyBytes]byte
 	valueBuffer [kv.MaxValueBytes]byte
 }
@@ -43,8 +43,8 @@ func (x *exchange) fields() []zap.Field {
 		zap.ByteString("request", append([]byte(nil), x.id...)),
 		zap.Stringer("client", x.ctx.RemoteAddr()),
 	}
-	if len(x.trace) > 0 {
-		f = append(f, zap.ByteString("traceparent", append([]byte(nil), x.trace...)))
+	if !x.trace.IsZero() {
+		f = append(f, zap.Stringer("traceparent", x.trace))
 	}
 	return f
 }

@@ -3,12 +3,11 @@ package api
 import (
 	"encoding/binary"
 	"encoding/hex"
+
+	"viakv/api/kv"
 )
 
-const (
-	maxRequestID    = 64
-	traceparentSize = 55 // version 00: 2 + 1 + 32 + 1 + 16 + 1 + 2
-)
+const maxRequestID = 64
 
 var (
 	headerRequestID   = []byte("X-Request-Id")
@@ -19,9 +18,9 @@ var (
 // maxRequestID, is replaced: it would go into logs and headers.
 func (x *exchange) identify() {
 	header := &x.ctx.Request.Header
-	x.trace = x.traceBuffer[:0]
-	if t := header.PeekCanonical(headerTraceparent); len(t) == traceparentSize && validTraceparent(t) {
-		x.trace = append(x.trace, t...)
+	x.trace = kv.Trace{}
+	if t := header.PeekCanonical(headerTraceparent); len(t) > 0 {
+		x.trace, _ = kv.ParseTrace(t)
 	}
 	if id := header.PeekCanonical(headerRequestID); len(id) > 0 && len(id) <= maxRequestID && validRequestID(id) {
 		x.id = append(x.idBuffer[:0], id...)
@@ -34,8 +33,8 @@ func (x *exchange) identify() {
 // echo puts both into the response.
 func (x *exchange) echo() {
 	x.ctx.Response.Header.SetCanonical(headerRequestID, x.id)
-	if len(x.trace) > 0 {
-		x.ctx.Response.Header.SetCanonical(headerTraceparent, x.trace)
+	if !x.trace.IsZero() {
+		x.ctx.Response.Header.SetCanonical(headerTraceparent, x.trace.Append(x.traceBuffer[:0]))
 	}
 }
 
@@ -53,32 +52,6 @@ func validRequestID(id []byte) bool {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
 		case c == '-', c == '_', c == '.', c == ':', c == '/', c == '+', c == '=', c == '~', c == '@':
 		default:
-			return false
-		}
-	}
-	return true
-}
-
-// validTraceparent checks the form of W3C Trace Context, version 00.
-func validTraceparent(t []byte) bool {
-	if t[0] != '0' || t[1] != '0' || t[2] != '-' || t[35] != '-' || t[52] != '-' {
-		return false
-	}
-	return lowerHex(t[3:35]) && lowerHex(t[36:52]) && lowerHex(t[53:55]) && !zeros(t[3:35]) && !zeros(t[36:52])
-}
-
-func lowerHex(b []byte) bool {
-	for _, c := range b {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-func zeros(b []byte) bool {
-	for _, c := range b {
-		if c != '0' {
 			return false
 		}
 	}

@@ -62,12 +62,13 @@ func TestLoneStore(t *testing.T) {
 func TestOptions(t *testing.T) {
 	store := &optionsStore{}
 	h := start(t, Config{Store: store, Timeout: time.Minute})
+	trace, _ := kv.ParseTrace([]byte("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
 	for target, want := range map[string]kv.Options{
 		"/get?k=a": {}, "/get?k=a&r=3": {R: 3}, "/get?k=a&r=quorum&w=all": {R: kv.QuorumMajority, W: kv.QuorumAll}, "/clear?w=2": {W: 2},
 	} {
-		h.get(target).want(t, 404, "*")
+		h.get(target, "Traceparent", trace.String()).want(t, 404, "*")
 		got := store.last
-		if got.R != want.R || got.W != want.W {
+		if got.R != want.R || got.W != want.W || got.Trace != trace {
 			t.Errorf("%s: %+v", target, got)
 		}
 		left := time.Until(got.Deadline)

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+
 	"viakv/api/kv"
 	"viakv/node/transport"
 	"viakv/node/transport/simnet"
@@ -21,13 +23,20 @@ type mesh struct {
 	nodes []*Node
 	stops []func()
 	boots uint64
+	log   func(i int) *zap.Logger // of a node; a nil one keeps nothing
 }
 
 // inMesh runs a test of n nodes that have formed a cluster.
 func inMesh(t *testing.T, n int, test func(m *mesh)) {
 	t.Helper()
+	inLoggedMesh(t, n, func(int) *zap.Logger { return nil }, test)
+}
+
+// inLoggedMesh is inMesh with a log for each node.
+func inLoggedMesh(t *testing.T, n int, log func(i int) *zap.Logger, test func(m *mesh)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t, net: simnet.New(simnet.Config{Seed: 1})}
+		m := &mesh{t: t, net: simnet.New(simnet.Config{Seed: 1}), log: log}
 		defer m.stopAll()
 		seeds := m.seeds(n)
 		for i := range n {
@@ -54,7 +63,7 @@ func (m *mesh) start(i int, seeds []transport.Address) {
 	m.t.Helper()
 	m.boots++
 	n, err := New(Config{
-		Name: m.name(i), Peer: m.address(i), Seeds: seeds, Random: rand.New(rand.NewPCG(7, m.boots)),
+		Name: m.name(i), Peer: m.address(i), Seeds: seeds, Logger: m.log(i), Random: rand.New(rand.NewPCG(7, m.boots)),
 		NewTransport: func(h transport.Handler) (transport.Transport, error) { return m.net.Node(m.address(i), h), nil },
 	})
 	if err != nil {

@@ -25,7 +25,7 @@ func (c *carrier) encode(dst []byte) []byte {
 		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, c.stamp()), call.Key, call.Record)
 	case quorum.Remove:
 		return wire.AppendRemove(wire.AppendRequest(dst, wire.Remove, c.stamp()),
-			&wire.RemoveRequest{Key: call.Key, R: call.R, W: call.W, Left: time.Until(call.Deadline), Sequence: call.Sequence})
+			&wire.RemoveRequest{Key: call.Key, R: call.R, W: call.W, Left: time.Until(call.Deadline), Sequence: call.Sequence, Trace: call.Trace()})
 	}
 	panic(fmt.Sprintf("node: call of kind %d", call.Kind))
 }

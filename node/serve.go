@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.uber.org/zap"
+
 	"viakv/api/kv"
 	"viakv/node/topology"
 	"viakv/node/wire"
@@ -164,7 +166,7 @@ func (n *Node) serveRemove(ctx context.Context, dst []byte, s *state, stamp wire
 	if !s.life.removes.first(version.Operation{Incarnation: stamp.From, Sequence: r.Sequence}, time.Now()) {
 		return s.refuse(dst, wire.Unknown) // delivered twice: whatever came of the first is the answer, and this is not it
 	}
-	o := kv.Options{R: r.R, W: r.W, Deadline: time.Now().Add(r.Left)}
+	o := kv.Options{R: r.R, W: r.W, Deadline: time.Now().Add(r.Left), Trace: r.Trace}
 	status := wire.OK
 	var u *kv.Unavailable
 	switch err := n.coordinator.RemoveHere(ctx, r.Key, o); {
@@ -175,6 +177,13 @@ func (n *Node) serveRemove(ctx context.Context, dst []byte, s *state, stamp wire
 		status = wire.Unknown
 	default:
 		status = wire.NotActive
+	}
+	if entry := n.log.Check(zap.DebugLevel, "remove for another member"); entry != nil {
+		fields := []zap.Field{zap.Uint64("incarnation", uint64(stamp.From)), zap.Stringer("status", status)}
+		if !r.Trace.IsZero() {
+			fields = append(fields, zap.Stringer("traceparent", r.Trace))
+		}
+		entry.Write(fields...)
 	}
 	return wire.AppendReply(dst, status, s.life.clock.Now(), s.view.Epoch)
 }

@@ -61,6 +61,7 @@ func (q Quorum) String() string {
 type Options struct {
 	R, W     Quorum    // replicas asked and written; stores without quorums ignore them
 	Deadline time.Time // zero: the store's default time-out from now
+	Trace    Trace     // that the request is part of; zero: none
 }
 
 // ScanOptions of one scan.

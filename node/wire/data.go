@@ -104,6 +104,9 @@ type RemoveRequest struct {
 
 	// Sequence names the request among those of the stamp's From. A remove is the one data request that must not be carried out twice.
 	Sequence uint64
+
+	// Trace of the request, so that the owner's log has it, too.
+	Trace kv.Trace
 }
 
 // maxLeft bounds what a sender may ask for.
@@ -115,7 +118,8 @@ func AppendRemove(dst []byte, r *RemoveRequest) []byte {
 	dst = binary.AppendVarint(dst, int64(r.R))
 	dst = binary.AppendVarint(dst, int64(r.W))
 	dst = binary.AppendUvarint(dst, uint64(min(max(r.Left, 0), maxLeft)/time.Millisecond))
-	return binary.AppendUvarint(dst, r.Sequence)
+	dst = binary.AppendUvarint(dst, r.Sequence)
+	return appendTrace(dst, r.Trace)
 }
 
 // ParseRemove decodes the body of a Remove.
@@ -130,7 +134,40 @@ func ParseRemove(b []byte) (r RemoveRequest, err error) {
 		r.Left = time.Duration(left) * time.Millisecond
 	}
 	r.Sequence = d.uvarint()
+	r.Trace = d.trace()
 	return r, d.end()
+}
+
+// traceSize is that of a trace on the wire: its id, the parent, and the flags.
+const traceSize = 16 + 8 + 1
+
+// appendTrace appends a trace as a byte string, an empty one for none.
+func appendTrace(dst []byte, t kv.Trace) []byte {
+	if t.IsZero() {
+		return append(dst, 0)
+	}
+	dst = append(dst, traceSize)
+	dst = append(dst, t.ID[:]...)
+	dst = append(dst, t.Parent[:]...)
+	return append(dst, t.Flags)
+}
+
+func (d *decoder) trace() (t kv.Trace) {
+	b := d.bytes(traceSize)
+	if len(b) == 0 {
+		return t
+	}
+	if len(b) != traceSize {
+		d.bad = true
+		return t
+	}
+	copy(t.ID[:], b)
+	copy(t.Parent[:], b[16:])
+	t.Flags = b[24]
+	if t.ID == [16]byte{} || t.Parent == [8]byte{} {
+		d.bad = true
+	}
+	return t
 }
 
 func (d *decoder) quorum() kv.Quorum {

@@ -24,6 +24,7 @@ var (
 	stamp  = Stamp{Cluster: 0x1122334455667788, Epoch: 300, To: 7, From: 5}
 	live   = version.Record{Tag: version.Tag{Generation: 2, Counter: 1000, Incarnation: 5}, Vector: version.Vector{3, 9}, Value: []byte("value")}
 	tomb   = version.Record{Tag: version.Tag{Generation: 2, Counter: 1000, Incarnation: 5, Removed: true}, Owner: version.Operation{Incarnation: 7, Sequence: 12}}
+	trace  = kv.Trace{ID: [16]byte{0x4b, 15: 0x36}, Parent: [8]byte{0x10, 7: 0xb7}, Flags: 1}
 	ranges = []keyspace.Range{{From: 1, To: 2}, {From: 1 << 56}}
 )
 
@@ -47,6 +48,8 @@ var messages = []struct {
 	{"remove", AppendRemove(nil, &RemoveRequest{Key: []byte("key"), R: kv.QuorumAll, W: 2, Left: 1500 * time.Millisecond, Sequence: 9}),
 		func(b []byte) (any, error) { return ParseRemove(b) },
 		RemoveRequest{Key: []byte("key"), R: kv.QuorumAll, W: 2, Left: 1500 * time.Millisecond, Sequence: 9}},
+	{"remove-of-a-trace", AppendRemove(nil, &RemoveRequest{Key: []byte("key"), Sequence: 9, Trace: trace}),
+		func(b []byte) (any, error) { return ParseRemove(b) }, RemoveRequest{Key: []byte("key"), Sequence: 9, Trace: trace}},
 	{"ranges", AppendRanges(nil, ranges),
 		func(b []byte) (any, error) { return ParseRanges(nil, b) }, ranges},
 	{"digests", AppendDigests(nil, []Digest{{1, 2}, {3}}),
@@ -148,6 +151,8 @@ func TestLimits(t *testing.T) {
 	_, bad["a count without content"] = ParseRanks(nil, []byte{0xff, 0x1f})
 	_, bad["range upside down"] = ParseRangeRequest(AppendRangeRequest(nil, RangeRequest{Range: keyspace.Range{From: 5, To: 3}}))
 	_, _, bad["a list of values"] = ParseList(nil, AppendList(nil, 1, []Tombstone{{Key: []byte("k"), Tag: live.Tag}}))
+	_, bad["half a trace"] = ParseRemove(append(AppendRemove(nil, &RemoveRequest{Key: []byte("k")})[:6], 1, 7))
+	_, bad["a trace without a parent"] = ParseRemove(AppendRemove(nil, &RemoveRequest{Key: []byte("k"), Trace: kv.Trace{Flags: 1}}))
 	_, bad["unknown flags"] = ParseReadReply([]byte{4}, true)
 	_, bad["a long form of a number"] = ParseRanks(nil, []byte{0x80, 0})
 	for what, err := range bad {

@@ -177,16 +177,22 @@ func TestPeerThatStopsAndComesBack(t *testing.T) {
 }
 
 func TestCallsUnderWayFailWithTheConnection(t *testing.T) {
-	entered := make(chan struct{})
-	p := newPair(t, func(_, b *Config) {
-		b.Handler = echo{slow: func(ctx context.Context, _ []byte) []byte { close(entered); <-ctx.Done(); return nil }}
+	entered, release := make(chan struct{}), make(chan struct{})
+	p := newPair(t, func(_, b *Config) { // its answer would come too late
+		b.Handler = echo{slow: func(context.Context, []byte) []byte { close(entered); <-release; return nil }}
 	})
 	done := make(waiting, 1)
 	call := &transport.Call{Request: []byte{slowly}, Done: done, Urgent: true}
 	p.a.Go(p.addressB, transport.Data, call)
 	<-entered
-	p.stopB()
+	stopped := make(chan struct{})
+	go func() {
+		p.stopB()
+		close(stopped)
+	}()
 	<-done
+	close(release)
+	<-stopped
 	if !errors.Is(call.Err, transport.ErrBroken) || errors.Is(call.Err, transport.ErrNotSent) {
 		t.Fatalf("%v: the peer has seen the request", call.Err)
 	}
