@@ -8,6 +8,7 @@ import (
 
 	"viakv/node/topology"
 	"viakv/node/transport"
+	"viakv/quorum"
 	"viakv/quorum/version"
 )
 
@@ -41,6 +42,14 @@ func (k *link) trust() {
 func (k *link) likely() bool {
 	until := k.suspectUntil.Load()
 	return until == 0 || time.Now().UnixNano() > until
+}
+
+// answers reports whether the peer has answered since it was last suspected.
+func (k *link) answers() bool { return k.suspectUntil.Load() == 0 }
+
+// Answers implements quorum.Peers.
+func (peers) Answers(v *quorum.View, member int) bool {
+	return v.Origin.(*state).links[member].answers()
 }
 
 // links holds a life's links by address.

@@ -79,4 +79,7 @@ type Peers interface {
 	Cancel(c *Call) bool
 	// Likely reports whether the member can be expected to answer now.
 	Likely(v *View, member int) bool
+	// Answers reports whether the member is not known to owe an answer. It is stricter than Likely, which gives a member another chance
+	// after a while: this is for what must not be asked elsewhere if no answer comes.
+	Answers(v *View, member int) bool
 }

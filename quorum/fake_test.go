@@ -165,8 +165,9 @@ func (m *mesh) advance(change func(*View), nodes ...int) {
 	}
 }
 
-func (nd *node) Current() *View             { return nd.view.Load() }
-func (nd *node) Likely(_ *View, m int) bool { return !nd.down[m].Load() }
+func (nd *node) Current() *View              { return nd.view.Load() }
+func (nd *node) Likely(_ *View, m int) bool  { return !nd.down[m].Load() }
+func (nd *node) Answers(v *View, m int) bool { return nd.Likely(v, m) }
 func (nd *node) Miss(member string, _ version.Incarnation, key []byte) {
 	nd.m.mu.Lock()
 	defer nd.m.mu.Unlock()

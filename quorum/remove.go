@@ -31,39 +31,6 @@ func (c *Coordinator) Remove(ctx context.Context, key []byte, opt kv.Options) er
 	return c.RemoveHere(ctx, key, opt)
 }
 
-// forward sends the remove to the key's owner; false when that is this node, or when the owner certainly did nothing.
-func (o *operation) forward() (bool, error) {
-	v := o.v
-	owner := v.Ring.Owner(o.hash.Partition())
-	if owner == v.Self || v.Members[owner].Incarnation == 0 || !o.c.cfg.Peers.Likely(v, owner) {
-		return false, nil
-	}
-	o.c.stats.forwarded.Add(1)
-	o.begin(1)
-	o.tally.voters = 0
-	o.tally.voters.add(owner)
-	o.sequence = o.c.sequence.Add(1)
-	o.start(owner, Remove, true)
-	err := o.wait(0)
-	o.mu.Lock()
-	call := o.calls[owner]
-	status, notSent, cause := call.Status, call.NotSent, call.Err
-	if call.started {
-		status, notSent, cause = Failed, false, err
-	}
-	o.mu.Unlock()
-	switch {
-	case status == OK:
-		return true, nil
-	case status == Missing:
-		return true, kv.ErrMissing
-	case status == Stale || status == Failed && notSent:
-		return false, nil
-	}
-	o.c.stats.unknown.Add(1)
-	return true, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the remove was sent to " + v.Members[owner].Name + ", the key's owner", Err: cause}
-}
-
 // RemoveHere coordinates a remove at this node.
 func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) error {
 	op, err := c.begin(key, opt)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -79,11 +80,15 @@ func newCluster(binary, logDir string, n int, timeout time.Duration, direct bool
 	return c, nil
 }
 
-// freeAddresses asks the kernel for ports that are free now. Another program could take one before a node does; the node then says so.
+// freeAddresses asks the kernel for ports that are free now. Each comes with a loopback address of its own, on which no connection of anybody
+// takes the port meanwhile, as the outgoing ones of other programs do on the usual address; where the system has but that one, it must do.
 func freeAddresses(n int) ([]string, error) {
 	var out []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 78+rand.IntN(100), rand.IntN(256), 1+rand.IntN(254)))
+		if err != nil {
+			l, err = net.Listen("tcp", "127.0.0.1:0")
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -148,14 +148,6 @@ func (n *nemesis) networkFault(ctx context.Context, random *rand.Rand, kind stri
 		b = (a + 1) % all
 	}
 	length := between(random, 200*time.Millisecond, 4*time.Second)
-	around := func(w weather) {
-		for k := range all {
-			if k != a {
-				n.fabric.set(a, k, w)
-				n.fabric.set(k, a, w)
-			}
-		}
-	}
 	var f *outcome.Fault
 	switch kind {
 	case "cut":
@@ -163,15 +155,15 @@ func (n *nemesis) networkFault(ctx context.Context, random *rand.Rand, kind stri
 		n.fabric.set(a, b, weather{held: true})
 	case "isolate":
 		f = n.begin(kind, a, "%s is cut off from all others", nodeName(a))
-		around(weather{held: true})
+		n.around(a, weather{held: true})
 	case "delay":
 		delay := between(random, 5*time.Millisecond, 300*time.Millisecond)
 		f = n.begin(kind, a, "%s is %v away from the others", nodeName(a), delay.Round(time.Millisecond))
-		around(weather{delay: delay})
+		n.around(a, weather{delay: delay})
 	case "reset":
 		length = min(length, time.Second)
 		f = n.begin(kind, a, "all connections of %s to others are cut and refused", nodeName(a))
-		around(weather{refused: true})
+		n.around(a, weather{refused: true})
 	case "pause":
 		f = n.begin(kind, a, "%s is stopped and continued", nodeName(a))
 		n.nodes[a].pause()

@@ -1,0 +1,92 @@
+package quorum
+
+import (
+	"errors"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// A remove is sent to its key's owner once and nowhere else afterwards: nobody but the owner can tell what became of it there. So an owner that does
+// not answer costs the request its outcome, and until the request notices, its client. Two things keep that rare and short: only an owner that owes
+// no answer is sent a remove, and one that is silent for too long is asked whether it is there at all.
+
+// forward sends the remove to the key's owner; false when that is this node, or when the owner certainly did nothing.
+func (o *operation) forward() (bool, error) {
+	v := o.v
+	owner := v.Ring.Owner(o.hash.Partition())
+	if owner == v.Self || v.Members[owner].Incarnation == 0 || !o.c.cfg.Peers.Answers(v, owner) {
+		return false, nil
+	}
+	o.c.stats.forwarded.Add(1)
+	o.begin(1)
+	o.tally.voters = 0
+	o.tally.voters.add(owner)
+	o.sequence = o.c.sequence.Add(1)
+	o.start(owner, Remove, true)
+	err := o.await(owner)
+	o.mu.Lock()
+	call := o.calls[owner]
+	status, notSent, cause := call.Status, call.NotSent, call.Err
+	if call.started {
+		status, notSent, cause = Failed, false, err
+	}
+	o.mu.Unlock()
+	switch {
+	case status == OK:
+		return true, nil
+	case status == Missing:
+		return true, kv.ErrMissing
+	case status == Stale || status == Failed && notSent:
+		return false, nil
+	}
+	o.c.stats.unknown.Add(1)
+	return true, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the remove was sent to " + v.Members[owner].Name + ", the key's owner", Err: cause}
+}
+
+// errSilent: the owner answers nothing at all.
+var errSilent = errors.New("quorum: no answer, and none to a second question")
+
+// await waits for the owner's answer as long as the owner shows that it is there: a remove may take its time, since others of
+// the key come first, but a lookup does not.
+func (o *operation) await(owner int) error {
+	deadline := o.deadline
+	defer func() { o.deadline = deadline }()
+	patience, silence := o.c.cfg.Timeout/20, o.c.cfg.Timeout/4
+	for {
+		o.deadline = earlier(deadline, time.Now().Add(patience))
+		if err := o.wait(0); err != errDeadline || o.deadline.Equal(deadline) {
+			return err
+		}
+		if !o.c.there(o.v, owner, o.key, earlier(deadline, time.Now().Add(silence))) {
+			return errSilent
+		}
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// there asks a member to look something up, and reports whether it answered in time.
+func (c *Coordinator) there(v *View, member int, key []byte, deadline time.Time) bool {
+	op, err := c.begin(key, kv.Options{Deadline: deadline})
+	if err != nil {
+		return false
+	}
+	defer op.finish()
+	if op.v != v {
+		return true // the epoch is over, and the members of this one may be others: the next time will tell
+	}
+	op.own = version.Record{}
+	op.begin(1)
+	op.tally.voters = 0
+	op.tally.voters.add(member)
+	op.start(member, ReadTag, true)
+	err = op.wait(0)
+	return err == nil || err == errStale
+}

@@ -1,0 +1,86 @@
+package quorum
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// owned makes a mesh of three with a key that another node than the returned one owns.
+func owned(t *testing.T) (from *node, owner int, key []byte) {
+	m := newMesh(t, 3)
+	key = []byte("k")
+	v := m.nodes[0].Current()
+	owner = v.Ring.Owner(v.Seed.Hash(key).Partition())
+	from = m.nodes[(owner+1)%3]
+	from.mustSet("k", "v")
+	return from, owner, key
+}
+
+// An owner that has stopped holds a remove up for a part of its deadline, not for all of it.
+func TestRemoveGivesUpOnASilentOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, owner, key := owned(t)
+		from.filter = func(c *Call) bool {
+			if c.Member == owner {
+				from.swallow(c)
+			}
+			return c.Member == owner
+		}
+		began := time.Now()
+		err := from.Remove(bg, key, kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		if !errors.Is(err, errSilent) {
+			t.Errorf("got %v", err)
+		}
+		if took, timeout := time.Since(began), from.cfg.Timeout; took > timeout/3 {
+			t.Errorf("took %v of %v", took, timeout)
+		}
+		time.Sleep(time.Second) // of the bubble: the set's last call ends
+	})
+}
+
+// An owner that is there is waited for, however long it takes.
+func TestRemoveWaitsForABusyOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, owner, key := owned(t)
+		late := from.cfg.Timeout * 9 / 10
+		lookups := 0
+		from.filter = func(c *Call) bool {
+			if c.Member != owner {
+				return false
+			}
+			if c.Kind == ReadTag {
+				lookups++
+			}
+			if c.Kind == Remove {
+				v := from.Current()
+				time.AfterFunc(late, func() { from.deliver(v, c) })
+			}
+			return c.Kind == Remove
+		}
+		began := time.Now()
+		if err := from.Remove(bg, key, kv.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < late || lookups == 0 {
+			t.Errorf("took %v, with %d lookups meanwhile", took, lookups)
+		}
+		time.Sleep(time.Second)
+	})
+}
+
+// A remove whose owner owes an answer runs here.
+func TestRemoveIsNotSentToAnOwnerThatOwesAnAnswer(t *testing.T) {
+	from, owner, key := owned(t)
+	from.down[owner].Store(true)
+	if err := from.Remove(bg, key, kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if s := from.Stats(); s.Forwarded != 0 || s.Removes != 1 {
+		t.Errorf("forwarded %d, ran %d", s.Forwarded, s.Removes)
+	}
+}
