@@ -6,10 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,33 +26,52 @@ type stack struct {
 	compose []string
 }
 
-// run runs a command and returns what it printed; it must succeed within two minutes.
-func (s *stack) run(command ...string) string {
+// try runs a command, for five minutes at most, and returns what it printed.
+func (s *stack) try(command ...string) (string, error) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = module
 	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// run runs a command that must succeed.
+func (s *stack) run(command ...string) string {
+	s.t.Helper()
+	out, err := s.try(command...)
 	if err != nil {
 		s.t.Fatalf("%v: %v\n%s", command, err, out)
 	}
-	return strings.TrimSpace(string(out))
+	return out
+}
+
+// composed is a command of compose, with the services of all the profiles in sight.
+func (s *stack) composed(arguments ...string) []string {
+	command := slices.Concat(s.compose, []string{"--profile", "scale", "--profile", "cockroach", "--profile", "mongo"})
+	return append(command, arguments...)
 }
 
 func (s *stack) up(arguments ...string) string {
 	s.t.Helper()
-	return s.run(append(append([]string{}, s.compose...), arguments...)...)
+	return s.run(slices.Concat(s.compose, arguments)...)
 }
 
-// container is the id of a service's container.
+// containers are the ids of a service's containers.
+func (s *stack) containers(service string) []string {
+	s.t.Helper()
+	return strings.Fields(s.run(s.composed("ps", "-q", service)...))
+}
+
+// container is the id of a service's only container.
 func (s *stack) container(service string) string {
 	s.t.Helper()
-	id := s.up("--profile", "scale", "ps", "-q", service)
-	if id == "" || strings.Contains(id, "\n") {
-		s.t.Fatalf("%s has the containers %q", service, id)
+	ids := s.containers(service)
+	if len(ids) != 1 {
+		s.t.Fatalf("%s has the containers %q", service, ids)
 	}
-	return id
+	return ids[0]
 }
 
 func (s *stack) inspect(service, format string) string {
@@ -102,6 +123,30 @@ func (s *stack) ready(service string) {
 	})
 }
 
+// at asks one node through Envoy, by the name that leads to it.
+func (s *stack) at(node, path string) (status int, body string) {
+	s.t.Helper()
+	request, err := http.NewRequest(http.MethodGet, "http://"+s.proxy+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(s.proxy)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	request.Host = net.JoinHostPort(node+".localhost", port)
+	response, err := (&http.Client{Timeout: patience}).Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = response.Body.Close() }()
+	b, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(b)
+}
+
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -116,8 +161,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// startStack brings everything up and takes it down again with the test.
-func startStack(t *testing.T) (s *stack, bench string) {
+// newStack starts nothing; whatever the test starts is taken down again at its end.
+func newStack(t *testing.T) (s *stack, bench string) {
 	t.Helper()
 	compose := strings.Fields(os.Getenv("VIAKV_COMPOSE"))
 	if len(compose) == 0 {
@@ -129,13 +174,21 @@ func startStack(t *testing.T) (s *stack, bench string) {
 	s = &stack{t: t, proxy: "127.0.0.1:" + port, compose: compose}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(s.up("--profile", "scale", "logs", "--no-color", "--tail", "60"))
+			out, _ := s.try(s.composed("logs", "--no-color", "--tail", "60")...)
+			t.Log(out)
 		}
-		s.up("--profile", "scale", "down", "-v", "--timeout", "5")
+		s.run(s.composed("down", "-v", "--timeout", "5")...)
 	})
+	return s, "127.0.0.1:" + benchPort
+}
+
+// startStack brings the mesh up.
+func startStack(t *testing.T) (s *stack, bench string) {
+	t.Helper()
+	s, bench = newStack(t)
 	s.up("up", "-d")
 	s.members("node-a", "node-b", "node-c")
-	return s, "127.0.0.1:" + benchPort
+	return s, bench
 }
 
 func TestComposeStartsWhatTheReadmeSays(t *testing.T) {
@@ -151,6 +204,15 @@ func TestComposeStartsWhatTheReadmeSays(t *testing.T) {
 	}
 	if code, body := fetch(t, s.proxy, "/console"); code != 200 || !strings.Contains(body, "<html") {
 		t.Errorf("the console: %d", code)
+	}
+	for _, n := range []string{"node-a", "node-b", "node-c"} { // each node's own, through Envoy
+		if code, body := s.at(n, "/console"); code != 200 || !strings.Contains(body, "<html") {
+			t.Errorf("the console of %s: %d", n, code)
+		}
+		var page kv.Status
+		if code, body := s.at(n, "/cluster"); code != 200 || json.Unmarshal([]byte(body), &page) != nil || page.Self != n {
+			t.Errorf("%s answers %d as %s", n, code, page.Self)
+		}
 	}
 	await(t, "the testing service", func() bool { return status(t, bench, "/") == http.StatusOK })
 
@@ -211,7 +273,7 @@ func TestComposeLosesNoReads(t *testing.T) {
 	s.ready("node-a")
 
 	phase("node-d joins and leaves", func() {
-		s.up("--profile", "scale", "up", "-d", "node-d")
+		s.run(s.composed("up", "-d", "node-d")...)
 		s.ready("node-d")
 		s.run("docker", "exec", s.container("node-d"), "/viakv", "member", "join", "--endpoints", "127.0.0.1:8080", "node-a:9080")
 		s.members(append([]string{"node-d"}, seeds...)...)
