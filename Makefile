@@ -123,6 +123,11 @@ test-db: ## run the tests of the database stores on real servers; installs Postg
 	@cd node/database/mongodb/mongotest && go vet ./... && go test -timeout 15m .
 	@go test -tags postgres,mongodb -run 'PostgreSQL|MongoDB' -timeout 15m ./cmd/viakv
 
+.PHONY: test-db-envoy
+test-db-envoy: ## put a real Envoy in front of nodes on a real PostgreSQL, and kill nodes and the database; installs both when it may
+	@.ci/postgresql
+	@envoy=$$(.ci/envoy); VIAKV_ENVOY=$$envoy go test -tags envoy,postgres -count 1 -run EnvoyInFrontOfNodesOnPostgreSQL -timeout 10m -v ./cmd/viakv
+
 .PHONY: bench-db
 bench-db: ## measure the database stores beside the raw drivers: a store should reach 80 % of its driver, and 70 % in a scan
 	@.ci/postgresql

@@ -131,13 +131,12 @@ func TestScanOutlivesConnections(t *testing.T) {
 	}
 }
 
-// slowStore is behind a proxy, with a lock on the key "locked" that another session holds until the test ends.
-func slowStore(t *testing.T) (*Store, *faultproxy.Proxy, string) {
+// slowStore has four connections, through a proxy.
+func slowStore(t *testing.T) (*Store, *faultproxy.Proxy) {
 	t.Helper()
 	proxy := faultproxy.New(t, fmt.Sprintf("127.0.0.1:%d", server.Port))
-	db := server.Database(t)
-	s := openOn(t, strings.Replace(server.URL(db), fmt.Sprint(server.Port), fmt.Sprint(proxy.Port()), 1)+"&pool_max_conns=4")
-	return s, proxy, db
+	s := openOn(t, strings.Replace(server.URL(server.Database(t)), fmt.Sprint(server.Port), fmt.Sprint(proxy.Port()), 1)+"&pool_max_conns=4")
+	return s, proxy
 }
 
 // outcomeOf checks that an error is the contract's, and returns its outcome.
@@ -153,7 +152,8 @@ func outcomeOf(t *testing.T, err error) kv.Outcome {
 // TestLockedRow: a statement that waits on another session is cancelled at the deadline, so its outcome is known to be none and
 // the connection survives.
 func TestLockedRow(t *testing.T) {
-	s, _, db := slowStore(t)
+	db := server.Database(t)
+	s := openOn(t, server.URL(db)+"&pool_max_conns=1") // one, so that a second means that the first was lost
 	if _, err := s.Set(bg, []byte("k"), []byte("old"), kv.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestLockedRow(t *testing.T) {
 // TestBlackHole: when nothing comes back any more, reads are outcome none, writes unknown, all at their deadline; later the
 // store recovers by itself.
 func TestBlackHole(t *testing.T) {
-	s, proxy, _ := slowStore(t)
+	s, proxy := slowStore(t)
 	if _, err := s.Set(bg, []byte("k"), []byte("old"), kv.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestBlackHole(t *testing.T) {
 
 // TestSlowDatabase: with 30 ms on the wire and few connections, an overload is refused as one, with a time to come back.
 func TestSlowDatabase(t *testing.T) {
-	s, proxy, _ := slowStore(t)
+	s, proxy := slowStore(t)
 	proxy.Delay(30 * time.Millisecond)
 	var succeeded, overloaded atomic.Int64
 	var wg sync.WaitGroup
