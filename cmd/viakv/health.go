@@ -27,14 +27,15 @@ func healthCommand() *cobra.Command {
 			client := http.Client{Timeout: 2 * time.Second}
 			response, err := client.Get("http://" + dialable(address) + path)
 			if err != nil {
-				return err
+				return fmt.Errorf("%w; name the node with --http HOST:PORT", err)
 			}
 			defer func() { _ = response.Body.Close() }()
 			if response.StatusCode != http.StatusOK {
 				reason, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
 				return fmt.Errorf("%s answers %s: %s", address, response.Status, bytes.TrimSpace(reason))
 			}
-			return nil
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is %s\n", address, map[string]string{"/readyz": "ready", "/livez": "alive"}[path])
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&address, "http", "127.0.0.1:8080", "the node's HTTP address")

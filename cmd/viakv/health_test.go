@@ -16,13 +16,18 @@ func TestHealth(t *testing.T) {
 	}))
 	defer node.Close()
 	address := node.Listener.Addr().String()
+	var out strings.Builder
 	health := func(args ...string) error {
 		cmd := root()
+		cmd.SetOut(&out)
 		cmd.SetArgs(append([]string{"health"}, args...))
 		return cmd.Execute()
 	}
 	if err := health("--http", address, "--path", "/livez"); err != nil {
 		t.Errorf("a live node: %v", err)
+	}
+	if want := address + " is alive\n"; out.String() != want {
+		t.Errorf("a live node: printed %q, want %q", out.String(), want)
 	}
 	if err := health("--http", address); err == nil || !strings.Contains(err.Error(), "rebuilding") {
 		t.Errorf("a node that is not ready: error %v, want its reason", err)
