@@ -37,8 +37,8 @@ func (s *stack) holds(database string) {
 		t.Errorf("Envoy is published on %q", ports)
 	}
 
-	t.Log("the database is stopped and comes back")
-	s.run("docker", "stop", "-t", "5", s.container(database))
+	t.Log("the database is killed and comes back")
+	s.run("docker", "kill", s.container(database))
 	await(t, "a refusal", func() bool { return status(t, s.proxy, "/getAll") == 503 })
 	s.run("docker", "start", s.container(database))
 	await(t, "the key to be read again", func() bool {

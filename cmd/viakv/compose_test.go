@@ -117,8 +117,9 @@ func (s *stack) lost(name string) {
 // ready waits until a container's own health check says that its node serves.
 func (s *stack) ready(service string) {
 	s.t.Helper()
+	id := s.container(service)
 	await(s.t, service+" to be ready", func() bool {
-		out, err := exec.Command("docker", "exec", s.container(service), "/viakv", "health", "--http", "127.0.0.1:8080").CombinedOutput()
+		out, err := exec.Command("docker", "exec", id, "/viakv", "health", "--http", "127.0.0.1:8080").CombinedOutput()
 		return err == nil && len(out) == 0
 	})
 }
@@ -182,17 +183,27 @@ func newStack(t *testing.T) (s *stack, bench string) {
 	return s, "127.0.0.1:" + benchPort
 }
 
-// startStack brings the mesh up.
-func startStack(t *testing.T) (s *stack, bench string) {
-	t.Helper()
-	s, bench = newStack(t)
-	s.up("up", "-d")
-	s.members("node-a", "node-b", "node-c")
-	return s, bench
+// One mesh serves all that is tried on it, since each start takes a while.
+func TestComposeMesh(t *testing.T) {
+	s, bench := newStack(t)
+	for _, part := range []struct {
+		name string
+		try  func(t *testing.T, s *stack)
+	}{
+		{"what is wrong at the start is said", saysWhatIsWrong},
+		{"what the README says is there", func(t *testing.T, s *stack) { startsWhatTheReadmeSays(t, s, bench) }},
+		{"no reads are lost", losesNoReads},
+	} {
+		if !t.Run(part.name, func(t *testing.T) { part.try(t, &stack{t: t, proxy: s.proxy, compose: s.compose}) }) {
+			return
+		}
+	}
 }
 
-func TestComposeStartsWhatTheReadmeSays(t *testing.T) {
-	s, bench := startStack(t)
+func startsWhatTheReadmeSays(t *testing.T, s *stack, bench string) {
+	s.up("up", "-d")
+	s.members("node-a", "node-b", "node-c")
+	expect(t, 200, "", s.proxy, "/clear")
 	expect(t, 200, "", s.proxy, "/set", "k", "color", "v", "green")
 	expect(t, 200, "green", s.proxy, "/get", "k", "color")
 	key, value := strings.Repeat("\U0001F600", 64), strings.Repeat("\U0001F680", 256)
@@ -235,8 +246,7 @@ func TestComposeStartsWhatTheReadmeSays(t *testing.T) {
 	}
 }
 
-func TestComposeLosesNoReads(t *testing.T) {
-	s, _ := startStack(t)
+func losesNoReads(t *testing.T, s *stack) {
 	seeds := []string{"node-a", "node-b", "node-c"}
 	l := startLoad(t, s.proxy)
 	l.progress(200)
