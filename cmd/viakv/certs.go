@@ -17,7 +17,7 @@ func certsCommand() *cobra.Command {
 		Short: "Make a certificate authority and a certificate for each node, for TLS between them",
 		Long: "Makes DIR/ca.crt and DIR/ca.key, unless they are there already, and DIR/NODE.crt and DIR/NODE.key for each node.\n" +
 			"A certificate is good for its node's name or address, for localhost, and for what --hosts adds.\n" +
-			"Start each node with --peer-ca DIR/ca.crt --peer-cert DIR/NODE.crt --peer-key DIR/NODE.key; the same files serve --tls-cert, --tls-key and clients' --tls-ca.",
+			"Start each node with --peer-tls DIR; the same files serve --tls-cert and --tls-key, and DIR/ca.crt the clients' --tls-ca.",
 		Example: "  viakv certs node-a node-b node-c\n  viakv certs --hosts 10.0.0.7,kv.example.com node-a",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, names []string) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,10 +26,13 @@ type config struct {
 	hugePages               bool
 	timeout, hedge, drain   time.Duration
 
+	peerTLS                   string
 	peerCert, peerKey, peerCA string
 	tlsCert, tlsKey, tlsCA    string
 	tokens, admin             string
 	origins, hosts            []string
+
+	maxConnections, maxConnectionsPerIP, maxInFlight, maxScans int
 
 	logFormat, logLevel string
 }
@@ -59,7 +63,8 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.hedge, "hedge-after", 10*time.Millisecond, "how long to wait for a replica before others are asked, too")
 	f.DurationVar(&c.drain, "drain", 2*time.Second, "how long to go on serving, not ready, after SIGTERM")
 
-	f.StringVar(&c.peerCert, "peer-cert", "", "certificate for TLS between nodes (see viakv certs)")
+	f.StringVar(&c.peerTLS, "peer-tls", "", "TLS between nodes with the certificates in this directory, as viakv certs makes them: ca.crt, NAME.crt, NAME.key")
+	f.StringVar(&c.peerCert, "peer-cert", "", "certificate for TLS between nodes, where --peer-tls does not fit")
 	f.StringVar(&c.peerKey, "peer-key", "", "its key")
 	f.StringVar(&c.peerCA, "peer-ca", "", "the authority that signed the nodes' certificates")
 	f.StringVar(&c.tlsCert, "tls-cert", "", "certificate for HTTPS")
@@ -70,6 +75,11 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&c.origins, "origins", nil, "web origins whose pages may change keys, beside the node's own")
 
 	f.StringSliceVar(&c.hosts, "hosts", nil, "names that requests may come under while --http is on loopback without --tokens, beside addresses, localhost and names without a dot; * for any")
+
+	f.IntVar(&c.maxConnections, "max-connections", 10_000, "connections to the HTTP API at once; more are answered with 503 and closed")
+	f.IntVar(&c.maxConnectionsPerIP, "max-connections-per-ip", 0, "connections from one address at once; 0: no limit, because all may come from one proxy")
+	f.IntVar(&c.maxInFlight, "max-in-flight", 4096, "requests being worked on at once; more get a quick 503")
+	f.IntVar(&c.maxScans, "max-scans", 16, "getKeys, getValues and getAll running at once; more get a quick 503")
 
 	f.StringVar(&c.logFormat, "log-format", "auto", "auto, json or console")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -89,6 +99,13 @@ func (c *config) check() error {
 			errs = append(errs, checkAddress(a.flag, a.value))
 		}
 	}
+	if c.peerTLS != "" {
+		if count(c.peerCert, c.peerKey, c.peerCA) != 0 {
+			errs = append(errs, errors.New("--peer-tls names all three files: leave --peer-cert, --peer-key and --peer-ca out"))
+		}
+		in := func(file string) string { return filepath.Join(c.peerTLS, file) }
+		c.peerCert, c.peerKey, c.peerCA = in(c.name+".crt"), in(c.name+".key"), in("ca.crt")
+	}
 	if n := count(c.peerCert, c.peerKey, c.peerCA); n != 0 && n != 3 {
 		errs = append(errs, errors.New("--peer-cert, --peer-key and --peer-ca go together"))
 	}
@@ -101,6 +118,9 @@ func (c *config) check() error {
 	}
 	if c.drain < 0 || c.timeout <= 0 || c.hedge <= 0 {
 		errs = append(errs, errors.New("--drain must not be negative, --timeout and --hedge-after must be above zero"))
+	}
+	if c.maxConnections < 1 || c.maxConnectionsPerIP < 0 || c.maxInFlight < 1 || c.maxScans < 1 {
+		errs = append(errs, errors.New("--max-connections, --max-in-flight and --max-scans must be above zero, --max-connections-per-ip not below"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return usageError{err}

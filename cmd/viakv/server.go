@@ -70,6 +70,7 @@ func newServer(ctx context.Context, c *config, log *zap.Logger) (s *server, err 
 		Name: c.name, Version: release, Store: s.store, Cluster: s.store, Console: console.New(inspector).Handle,
 		Discovery: discovery.New(discovery.Config{Status: s.store.Status, Ready: s.store.Ready}).Handle,
 		Logger:    s.log, Registry: registry, Timeout: c.timeout, Origins: c.origins, Hosts: c.hosts, TokenFile: c.tokens,
+		MaxConnections: c.maxConnections, MaxConnectionsPerIP: c.maxConnectionsPerIP, MaxInFlight: c.maxInFlight, MaxScans: c.maxScans,
 		TLS: api.TLSConfig{CertFile: c.tlsCert, KeyFile: c.tlsKey, ClientCAFile: c.tlsCA},
 	})
 	return s, err

@@ -88,14 +88,9 @@ func TestNodesWithCertificatesRefuseOneWithout(t *testing.T) {
 	if _, err := tcp.MakeCertificates(dir, []string{"node-a", "node-b"}); err != nil {
 		t.Fatal(err)
 	}
-	secure := func(name string) []string {
-		return []string{
-			"--peer-ca", filepath.Join(dir, "ca.crt"),
-			"--peer-cert", filepath.Join(dir, name+".crt"), "--peer-key", filepath.Join(dir, name+".key"),
-		}
-	}
-	a, meeting := runServer(t, "node-a", secure("node-a")...)
-	b, _ := runServer(t, "node-b", secure("node-b")...)
+	in := func(file string) string { return filepath.Join(dir, file) }
+	a, meeting := runServer(t, "node-a", "--peer-tls", dir)
+	b, _ := runServer(t, "node-b", "--peer-ca", in("ca.crt"), "--peer-cert", in("node-b.crt"), "--peer-key", in("node-b.key"))
 	plain, _ := runServer(t, "node-p")
 	expect(t, http.StatusBadGateway, "", plain, "/join", "peer", meeting)
 	expect(t, http.StatusOK, "", b, "/join", "peer", meeting)
