@@ -12,6 +12,8 @@ LDFLAGS := -s -w -X main.commit=$(COMMIT)
 # How long make fuzz spends on each target, and make sim on all seeds.
 FUZZTIME ?= 10s
 SIMTIME  ?= 1m
+# How long make chaos breaks each cluster.
+CHAOSTIME ?= 20s
 # What make bench runs, how often, and what of it: make bench BENCH=Lookup COUNT=6
 BENCH ?= .
 COUNT ?= 1
@@ -51,6 +53,15 @@ race: ## run the tests under the race detector; needs a C compiler
 test-million: ## run the tests of scans and repairs with a million keys
 	@VIAKV_TEST_KEYS=1000000 go test -count 1 -v -run GetAllIsWhole ./cmd/viakv
 	@VIAKV_TEST_KEYS=1000000 go test -count 1 -v -run Timing ./node
+
+.PHONY: test-faults
+test-faults: ## run the tests that put single faults to real processes, with a million keys: make test-faults VIAKV_TEST_STRICT=1 on a quiet machine
+	@VIAKV_TEST_FAULTS=1 VIAKV_TEST_KEYS=1000000 go test -count 1 -timeout 30m -v -run 'Liveness|AfterEachFault' ./cmd/viakv
+
+.PHONY: chaos
+chaos: build ## break clusters of three and of five real nodes for a while, and check what their clients saw: make chaos CHAOSTIME=5m
+	@$(BIN)/bench chaos --nodes 3 --duration $(CHAOSTIME) --out $(OUT)/chaos --quiet
+	@$(BIN)/bench chaos --nodes 5 --duration $(CHAOSTIME) --out $(OUT)/chaos --quiet
 
 .PHONY: cover
 cover: ## print the coverage, and fail where a package is below its floor

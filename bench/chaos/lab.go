@@ -32,6 +32,9 @@ func (l *Lab) Close() { l.close() }
 // Spare is the number of the node that is no member at first.
 func (l *Lab) Spare() int { return l.members }
 
+// Name of a node.
+func (l *Lab) Name(i int) string { return nodeName(i) }
+
 // HTTP is the address of a node's API.
 func (l *Lab) HTTP(i int) string { return l.http[i] }
 
