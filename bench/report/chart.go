@@ -46,6 +46,7 @@ type chart struct {
 	series   []series
 	log      bool                 // values over decades
 	labelled int                  // labels to draw; 0: as many as fit
+	dots     bool                 // mark the points: there are few, and between them nothing was measured
 	format   func(float64) string // of a value
 }
 
@@ -59,12 +60,12 @@ const (
 
 // svg draws the chart. Colours are variables of the style sheet, and styles are classes, which a strict content policy permits.
 func (c chart) svg(sheet *sheet) (string, error) {
-	var colors []charts.Color
+	var lines []charts.Color
 	for _, i := range inkLines {
-		colors = append(colors, i.color)
+		lines = append(lines, i.color)
 	}
 	theme := charts.MakeTheme(charts.ThemeOption{
-		AxisStrokeColor: inkAxis.color, AxisSplitLineColor: inkGrid.color, TextColor: inkText.color, SeriesColors: colors,
+		AxisStrokeColor: inkAxis.color, AxisSplitLineColor: inkGrid.color, TextColor: inkText.color, SeriesColors: lines,
 	})
 	c = c.thinned()
 	var values [][]float64
@@ -80,6 +81,9 @@ func (c chart) svg(sheet *sheet) (string, error) {
 	o.Padding = charts.Box{Left: 4, Top: 8, Right: 14, Bottom: 4, IsSet: true}
 	o.Legend = charts.LegendOption{SeriesNames: names, FontStyle: font, Show: charts.Ptr(len(names) > 1)}
 	o.XAxis.Labels, o.XAxis.LabelFontStyle, o.XAxis.LabelCount = c.labels, font, min(maxLabels, len(c.labels))
+	if c.dots {
+		o.Symbol.Shape = charts.SymbolDot
+	}
 	if c.labelled > 0 {
 		o.XAxis.LabelCount = c.labelled
 	}

@@ -26,8 +26,8 @@ func (r *Report) charts() (all []chart, err error) {
 	if r.Chaos != nil && len(r.Chaos.Buckets) > 1 {
 		all = append(all, r.availability()...)
 	}
-	if len(r.Growth) > 1 {
-		all = append(all, growth(r.Growth)...)
+	for _, c := range growthCharts(r.Growth) {
+		all = append(all, c.chart)
 	}
 	return all, nil
 }
@@ -114,21 +114,4 @@ func (r *Report) availability() []chart {
 		latency.add(label, float64(b.P50), float64(b.P99), float64(b.Max))
 	}
 	return []chart{answers, latency}
-}
-
-func growth(all []Growth) []chart {
-	throughput := chart{title: "Throughput by number of keys", unit: "a second", format: rate, series: []series{{name: "load"}, {name: "get"}, {name: "set"}}}
-	latency := chart{title: "p99 by number of keys", unit: "logarithmic", log: true, format: micros, series: []series{{name: "get"}, {name: "set"}}}
-	scan := chart{title: "getAll by number of keys", unit: "seconds, logarithmic", log: true, format: func(v float64) string { return micros(v * 1e6) }, series: []series{{name: "getAll"}}}
-	memory := chart{title: "Memory of a node by number of keys", unit: "bytes a key", format: rate, series: []series{{name: "bytes/key"}}}
-	load := chart{title: "Time to load by number of keys", unit: "seconds, logarithmic", log: true, format: func(v float64) string { return micros(v * 1e6) }, series: []series{{name: "load"}}}
-	for _, g := range all {
-		label := rate(float64(g.Keys))
-		throughput.add(label, g.LoadRate, g.GetRate, g.SetRate)
-		latency.add(label, float64(g.GetP99), float64(g.SetP99))
-		scan.add(label, g.ScanSeconds)
-		memory.add(label, g.BytesPerKey)
-		load.add(label, g.LoadSeconds)
-	}
-	return []chart{throughput, latency, load, scan, memory}
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 )
 
@@ -51,4 +52,10 @@ func field(file, name string) string {
 		}
 	}
 	return ""
+}
+
+// AvailableMemory is what programs can still take, in bytes; not known outside Linux.
+func AvailableMemory() (bytes uint64, known bool) {
+	kib, err := strconv.ParseUint(strings.TrimSuffix(field("/proc/meminfo", "MemAvailable"), " kB"), 10, 64)
+	return kib << 10, err == nil
 }

@@ -18,6 +18,11 @@ var pageSource string
 //go:embed page.css
 var pageStyle string
 
+// colors are those of the page and of drawings that stand alone, light and dark.
+//
+//go:embed colors.css
+var colors string
+
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"micros": Micros, "count": Count[int64], "ucount": Count[uint64], "whole": func(v float64) string { return Count(int64(v)) },
 	"seconds": func(v float64) string { return micros(v * 1e6) }, "join": join, "icount": Count[int],
@@ -52,7 +57,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		}
 		figures = append(figures, figure{c.title, c.unit, template.HTML(svg)})
 	}
-	style := pageStyle + s.rules.String()
+	style := colors + pageStyle + s.rules.String()
 	sum := sha256.Sum256([]byte(style))
 	var kinds []struct {
 		Name string

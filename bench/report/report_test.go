@@ -127,7 +127,7 @@ func TestTextSaysWhatMatters(t *testing.T) {
 func TestSavedFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	files, err := full().Save(dir, "x")
-	if err != nil || len(files) != 4 {
+	if err != nil || len(files) != 10 { // four forms, and the plots and the table of the growth
 		t.Fatalf("%v, %v", files, err)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, ".*"))

@@ -29,7 +29,11 @@ func (r *Report) Save(dir, name string) (paths []string, err error) {
 		}
 		paths = append(paths, path)
 	}
-	return paths, nil
+	if len(r.Growth) == 0 {
+		return paths, nil
+	}
+	more, err := r.SaveGrowth(dir, name)
+	return append(paths, more...), err
 }
 
 // save writes a file whole or not at all: whoever looks into the directory must not find half a report.

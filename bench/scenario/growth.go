@@ -34,15 +34,19 @@ func Growth(ctx context.Context, s Spec, sizes []uint64, tools Tools, events Eve
 	if title == "" {
 		title = fmt.Sprintf("growth from %s to %s keys on %d nodes", report.Count(sizes[0]), report.Count(sizes[len(sizes)-1]), s.Nodes)
 	}
+	s.Scenario = "growth"
 	r := report.New("growth", title, began, s.flags())
 	for _, keys := range sizes {
-		if ctx.Err() != nil {
-			r.Fail("stopped before its end")
-			break
-		}
 		g, err := grow(ctx, s, keys, binary, r, events)
-		if err != nil {
+		switch {
+		case err == nil:
+		case len(r.Growth) == 0:
 			return nil, fmt.Errorf("with %s keys: %w", report.Count(keys), err)
+		default: // what was measured before is worth keeping
+			r.Fail("with %s keys: %v", report.Count(keys), err)
+		}
+		if err != nil {
+			break
 		}
 		r.Growth = append(r.Growth, g)
 		events.log("%s keys: load %.1f s (%s/s), %.0f bytes a key, get %s/s, set %s/s, getAll %.2f s", report.Count(keys), g.LoadSeconds,
@@ -54,6 +58,10 @@ func Growth(ctx context.Context, s Spec, sizes []uint64, tools Tools, events Eve
 
 // grow measures one size on a cluster of its own.
 func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Report, events Events) (g report.Growth, err error) {
+	if err := roomFor(keys, s.Nodes); err != nil {
+		return g, err
+	}
+	events.log("%s keys: founding %d nodes", report.Count(keys), s.Nodes)
 	logs, err := os.MkdirTemp("", "viakv-growth-")
 	if err != nil {
 		return g, err
@@ -78,11 +86,15 @@ func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Rep
 	r.Environment.Target = u.version
 	empty := c.Memory()
 	filled := report.New("load", "", time.Now(), nil)
+	u.SkipCheck = true // the scan below is measured and checks the same
 	if err := u.load(ctx, filled); err != nil {
 		return g, err
 	}
+	if err := stopped(ctx); err != nil {
+		return g, err
+	}
 	if !filled.Passed {
-		r.Fail("%s keys: %s", report.Count(keys), filled.Reason)
+		return g, errors.New(filled.Reason)
 	}
 	g = report.Growth{Keys: keys, LoadSeconds: filled.Load.Seconds, LoadRate: filled.Load.Throughput, BytesPerKey: (c.Memory() - empty) / float64(keys)}
 	for _, m := range []struct {
@@ -91,6 +103,7 @@ func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Rep
 		p99  *int64
 	}{{"get=1", &g.GetRate, &g.GetP99}, {"set=1", &g.SetRate, &g.SetP99}} {
 		one := *u
+		events.log("%s keys: measuring %s for %v", report.Count(keys), m.mix, time.Duration(u.Duration))
 		one.Mix, one.Distribution, one.Rate, one.Pipeline = m.mix, "uniform", 0, 1
 		config, err := one.mixed()
 		if err != nil {
@@ -100,10 +113,42 @@ func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Rep
 		if err != nil {
 			return g, err
 		}
+		if err := stopped(ctx); err != nil {
+			return g, err
+		}
 		*m.rate, *m.p99 = result.Throughput(), result.All().ValueAtPercentile(99)
 	}
-	v := scan.Verify(ctx, u.client, client.ScanAll, scan.Options{Keys: u.keys, Expected: keys})
+	v := scan.Verify(ctx, u.client, client.ScanAll, scan.Options{Keys: u.keys, Expected: keys, Progress: func(pairs int64, _ time.Duration) {
+		u.events.progress("scan", uint64(pairs), keys)
+	}})
+	if err := stopped(ctx); err != nil {
+		return g, err
+	}
 	complete(r, v)
 	g.ScanSeconds, g.ScanMBPerSec = v.Seconds, v.MBPerSecond()
 	return g, nil
+}
+
+// stopped says that a measurement was cut short, so that its figures are none.
+func stopped(ctx context.Context) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return errors.New("the time for the whole series was over; give it more, or fewer keys")
+	case ctx.Err() != nil:
+		return errors.New("stopped before its end")
+	}
+	return nil
+}
+
+// roomPerKey is what a node needs for a key while it is written, with room to spare: 150 bytes stay, and the tables grow in steps.
+const roomPerKey = 300
+
+// roomFor refuses a size that this machine cannot hold, before the system kills something.
+func roomFor(keys uint64, nodes int) error {
+	available, known := report.AvailableMemory()
+	if need := keys * uint64(nodes) * roomPerKey; known && need > available {
+		return fmt.Errorf("%d nodes need about %s MiB of memory for them, and %s MiB are free: measure fewer keys, or on fewer nodes", nodes,
+			report.Count(need>>20), report.Count(available>>20))
+	}
+	return nil
 }

@@ -226,6 +226,7 @@ var (
 		"scan":     slices.Concat(mixFields, []string{"scans", "pageSize", "rounds", "beside", "skipCheck"}),
 		"check":    slices.Concat(targetFields, proofFields),
 		"chaos":    slices.Concat(proofFields, []string{"nodes", "binary", "faults"}),
+		"growth":   {"nodes", "binary", "connections", "pipeline", "keySize", "valueSize", "warmup", "duration", "timeout", "seed"},
 	}
 )
 

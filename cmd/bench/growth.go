@@ -1,6 +1,10 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"viakv/bench/scenario"
@@ -11,13 +15,18 @@ func growthCommand() *cobra.Command {
 	s := scenario.Default("load")
 	s.Pipeline = 16
 	var (
-		o     outputs
-		sizes []string
+		o      outputs
+		sizes  []string
+		docs   string
+		within time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "growth",
 		Short: "Measure clusters of its own from few keys to many: time, throughput, memory, scans",
-		Args:  cobra.NoArgs,
+		Long: "Founds a cluster for each number of keys, fills it, measures gets, sets and getAll, and ends it. Nothing needs to run already.\n" +
+			"With --out the report, its plots (.svg) and its table (.md) are kept; with --docs the plots and the table of docs/performance.md are renewed.",
+		Example: "  bench growth --sizes 10k,100k,1M,10M -o out --docs docs",
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var numbers []uint64
 			for _, text := range sizes {
@@ -31,13 +40,22 @@ func growthCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), within)
+			defer cancel()
 			screen := newScreen(cmd.OutOrStdout(), cmd.ErrOrStderr())
 			defer screen.close()
-			r, err := scenario.Growth(cmd.Context(), s, numbers, tools, screen.events())
+			r, err := scenario.Growth(ctx, s, numbers, tools, screen.events())
 			if err != nil {
 				return err
 			}
-			return finish(r, o, cmd.OutOrStdout())
+			if err := finish(r, o, cmd.OutOrStdout()); err != nil || docs == "" {
+				return err
+			}
+			paths, err := r.PublishGrowth(docs)
+			for _, p := range paths {
+				fmt.Fprintln(cmd.OutOrStdout(), "wrote", p)
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()
@@ -47,6 +65,8 @@ func growthCommand() *cobra.Command {
 	f.StringVar(&s.KeySize, "key-size", s.KeySize, "characters of a key, or a range")
 	f.StringVar(&s.ValueSize, "value-size", s.ValueSize, "characters of a value, or a range")
 	f.DurationVarP(durationOf(&s.Duration), "duration", "d", *durationOf(&s.Duration)/2, "of each measurement of gets and of sets")
+	f.DurationVar(&within, "within", 30*time.Minute, "for all sizes; the one that is under way then is left out")
+	f.StringVar(&docs, "docs", "", "directory of documents whose plots (images/growth-*.svg) and table (performance.md) to renew")
 	f.StringVar(&s.Title, "title", "", "of the report")
 	connectionFlags(f, &s)
 	o.flags(f)

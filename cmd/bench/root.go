@@ -46,3 +46,11 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 	}
 	return nil
 }
+
+// noArguments refuses words that are no flags.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError{fmt.Errorf("%q is not a flag, and this command takes nothing else (see --help)", args[0])}
+}

@@ -68,7 +68,7 @@ func scenarioCommand(name, short, long string, more func(*cobra.Command, *scenar
 	s := scenario.Default(name)
 	var o outputs
 	cmd := &cobra.Command{
-		Use: name, Short: short, Long: long, Args: cobra.NoArgs,
+		Use: name, Short: short, Long: long, Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.Validate(); err != nil {
 				return usageError{err}

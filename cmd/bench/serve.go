@@ -24,7 +24,7 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the testing service: all scenarios behind a web page",
 		Long:  "Serve a web page on which scenarios are chosen, started, watched, stopped and compared.\nReports are kept as files in --out. It is for this machine: there is no log-in; put a proxy that has one in front to let others in.",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tools, err := findTools()
 			if err != nil {
