@@ -81,9 +81,13 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	for _, f := range n.faults {
 		r.Chaos.Faults = append(r.Chaos.Faults, *f)
 	}
-	var longest time.Duration
-	r.Chaos.Buckets, longest = history.Availability(recorded)
-	r.Chaos.Longest = longest.Seconds()
+	var longest, bearable time.Duration
+	spans := beyond(r.Chaos.Faults, c.Nodes)
+	r.Chaos.Buckets, longest, bearable = history.Availability(recorded, spans)
+	r.Chaos.Longest, r.Chaos.Bearable = longest.Seconds(), bearable.Seconds()
+	for _, s := range spans {
+		r.Chaos.Beyond += (s.To - s.From).Seconds()
+	}
 	if ctx.Err() == nil {
 		r.heal(ctx, cl, c)
 		r.Unread = history.Audit(ctx, recording.Endpoints, func(done, total uint64) { c.Progress("audit", done, total) })

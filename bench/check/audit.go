@@ -59,8 +59,8 @@ func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func
 }
 
 // Availability sums the history up by the second in which answers came. Longest is the longest time in which no write was acknowledged, up
-// to the end given.
-func (h *History) Availability(end time.Duration) (buckets []outcome.Bucket, longest time.Duration) {
+// to the end given; bearable is the same with the spans left out in which nothing else was to be expected.
+func (h *History) Availability(end time.Duration, beyond []Span) (buckets []outcome.Bucket, longest, bearable time.Duration) {
 	n := int(end/time.Second) + 1
 	buckets = make([]outcome.Bucket, n)
 	latencies := make([]*hdrhistogram.Histogram, n)
@@ -112,5 +112,5 @@ func (h *History) Availability(end time.Duration) (buckets []outcome.Bucket, lon
 			buckets[i].Serving = len(serving[i])
 		}
 	}
-	return buckets, longestGap(writes, end)
+	return buckets, longestGap(writes, end, nil), longestGap(writes, end, beyond)
 }

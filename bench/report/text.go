@@ -151,7 +151,8 @@ func (r *Report) proofText(t io.Writer) {
 	}
 	if c := r.Chaos; c != nil {
 		fmt.Fprintf(t, "faults\t%d on %d nodes in %.0f s, seed %d\n", len(c.Faults), c.Nodes, c.Seconds, c.Seed)
-		fmt.Fprintf(t, "longest\t%.1f s without an acknowledged write\n", c.Longest)
+		fmt.Fprintf(t, "longest\t%.1f s without an acknowledged write; %.1f s leaving out the %.0f s in which more was broken than such a cluster survives\n",
+			c.Longest, c.Bearable, c.Beyond)
 		fmt.Fprintf(t, "converged\t%v %s\n", c.Converged, c.Unresolved)
 	}
 }
