@@ -109,7 +109,7 @@ func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.LeaveRepo
 		name = n.cfg.Name
 	}
 	if s.topology.N() == 1 && name == n.cfg.Name {
-		return kv.LeaveReport{}, kv.Detail(kv.ErrQuorumLoss, "%s is the last member: its keys would be lost; /clear removes them, /join takes them into another mesh", name)
+		return kv.LeaveReport{}, kv.Detail(kv.ErrQuorumLoss, kv.LastMember)
 	}
 	report, err := l.manager.Leave(ctx, name, force)
 	if err == nil {

@@ -10,6 +10,9 @@ type Plan struct {
 	Notes    []string `json:"notes,omitempty"`
 }
 
+// LastMember is why the last member cannot leave, wherever that is found.
+const LastMember = "it is the last member: its keys would be lost; /clear removes them, /join takes them into another mesh"
+
 // Strength is what a mesh can lose.
 type Strength struct {
 	N             int `json:"n"`

@@ -7,9 +7,6 @@ import (
 	"viakv/api/kv"
 )
 
-// LastMember is why the last member cannot leave.
-const LastMember = "it is the last member: its keys would be lost; /clear removes them, /join takes them into another mesh"
-
 // Now returns what the mesh can lose as it is.
 func Now(s kv.Status) kv.Strength { return strength(s.N, serving(s, ""), s.R, s.W) }
 
@@ -28,7 +25,7 @@ func Leave(s kv.Status, name string) (kv.Plan, error) {
 		copies := s.N - s.W + 1 // so many of those that stay hold every acknowledged write
 		switch {
 		case s.N == 1:
-			refuse(&p, LastMember)
+			refuse(&p, kv.LastMember)
 		case p.Possible && (p.After.Serving < p.After.W || p.After.Serving < copies):
 			refuse(&p, "%d of the %d members that stay serve; writes need %d and the hand-over %d: bring others back first, or force it and accept what that may lose",
 				p.After.Serving, p.After.N, p.After.W, copies)
