@@ -48,7 +48,7 @@ func saysWhatIsWrong(t *testing.T, s *stack) {
 		t.Errorf("%v, and compose says %s", err, out)
 	}
 	for _, n := range []string{"node-a", "node-b", "node-c"} {
-		s.ready(n) // only Envoy is missing
+		s.healthy(n) // only Envoy is missing
 	}
 	if err := taken.Close(); err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func saysWhatIsWrong(t *testing.T, s *stack) {
 	})
 	t.Setenv("VIAKV_MAX_MEMORY", "48MiB")
 	s.run(s.composed("up", "-d", "node-d")...)
-	s.ready("node-d")
+	s.healthy("node-d")
 	if logs := s.run("docker", "logs", s.container("node-d")); !strings.Contains(logs, "limited the heap") {
 		t.Errorf("the node does not know its container's limit:\n%s", logs)
 	}

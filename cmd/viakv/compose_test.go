@@ -114,13 +114,28 @@ func (s *stack) lost(name string) {
 	})
 }
 
-// ready waits until a container's own health check says that its node serves.
+// ready waits until a node says so, through Envoy.
 func (s *stack) ready(service string) {
 	s.t.Helper()
-	id := s.container(service)
 	await(s.t, service+" to be ready", func() bool {
-		out, err := exec.Command("docker", "exec", id, "/viakv", "health", "--http", "127.0.0.1:8080").CombinedOutput()
-		return err == nil && len(out) == 0
+		status, _ := s.at(service, "/readyz")
+		return status == http.StatusOK
+	})
+}
+
+// healthy waits until a container's own health check passes, and tells what it says otherwise.
+func (s *stack) healthy(service string) {
+	s.t.Helper()
+	id, last := s.container(service), ""
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("%s: %s", service, last)
+		}
+	}()
+	await(s.t, service+" to be healthy", func() bool {
+		out, err := s.try("docker", "exec", id, "/viakv", "health", "--http", "127.0.0.1:8080")
+		last = fmt.Sprint(out, " ", err)
+		return err == nil
 	})
 }
 
@@ -136,7 +151,7 @@ func (s *stack) at(node, path string) (status int, body string) {
 		s.t.Fatal(err)
 	}
 	request.Host = net.JoinHostPort(node+".localhost", port)
-	response, err := (&http.Client{Timeout: patience}).Do(request)
+	response, err := (&http.Client{Timeout: answerTime}).Do(request)
 	if err != nil {
 		return 0, err.Error()
 	}

@@ -42,7 +42,7 @@ const readers, changers, keys = 4, 2, 50
 // knows what a remove must find.
 func startLoad(t *testing.T, proxy string) *load {
 	t.Helper()
-	l := &load{t: t, proxy: proxy, client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: readers + changers}}}
+	l := &load{t: t, proxy: proxy, client: &http.Client{Timeout: answerTime, Transport: &http.Transport{MaxIdleConnsPerHost: readers + changers}}}
 	for i := range keys {
 		expect(t, 200, "", proxy, "/set", "k", fmt.Sprint("read", i), "v", fmt.Sprint(i))
 	}
