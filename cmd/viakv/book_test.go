@@ -67,9 +67,13 @@ func (b *book) fill() {
 					b.t.Error(err)
 					return
 				}
-				for range to - at {
-					if a, err := conn.Receive(); err != nil || a.Status != 200 {
-						b.t.Errorf("a set: %d %s, %v", a.Status, a.Body, err)
+				for i := at; i < to; i++ {
+					a, err := conn.Receive()
+					if err != nil {
+						b.t.Errorf("a set: %v", err)
+						return
+					}
+					if a.Status != 200 && !b.fillOne(i) {
 						return
 					}
 				}
@@ -80,6 +84,18 @@ func (b *book) fill() {
 	if b.t.Failed() {
 		b.t.FailNow()
 	}
+}
+
+// fillOne sets a key again whose set a busy machine has cut off: nobody else writes it yet, so twice is as good as once.
+func (b *book) fillOne(i int) bool {
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if _, err = b.l.Client(i%3).Set(b.t.Context(), keyNumber(i), oldValue); err == nil {
+			return true
+		}
+	}
+	b.t.Errorf("a set: %v", err)
+	return false
 }
 
 // note is what a writer knows at its end.

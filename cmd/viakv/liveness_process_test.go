@@ -21,6 +21,7 @@ import (
 const (
 	afterKill  = time.Second     // the connection tells at once
 	afterPause = 2 * time.Second // only silence tells
+	changes    = 5 * time.Second // of the cluster, which needs another leader first if the fault met the leader
 	slack      = 10
 )
 
@@ -29,6 +30,13 @@ func allowed(stated time.Duration) time.Duration {
 		return stated
 	}
 	return slack * stated
+}
+
+func faultsOnly(t *testing.T) {
+	t.Helper()
+	if os.Getenv("VIAKV_TEST_FAULTS") == "" {
+		t.Skip("set VIAKV_TEST_FAULTS=1, or run make test-faults")
+	}
 }
 
 // lab starts a cluster of this test's own binary.
@@ -95,7 +103,7 @@ func pulses(l *chaos.Lab, nodes ...int) (stop func() []*pulse) {
 		running sync.WaitGroup
 	)
 	for _, node := range nodes {
-		for _, kind := range []string{"set", "get", "rm"} {
+		for _, kind := range []string{"set", "get", "rm", "getAll"} {
 			p := &pulse{node: node, kind: kind, last: time.Now(), failed: map[string]int{}}
 			all = append(all, p)
 			for c := range clients {
@@ -112,6 +120,9 @@ func pulses(l *chaos.Lab, nodes ...int) (stop func() []*pulse) {
 							p.beat(err)
 						case "rm":
 							p.beat(l.Client(node).Remove(ctx, key))
+						case "getAll":
+							p.beat(readAll(ctx, l.Client(node)))
+							time.Sleep(100 * time.Millisecond)
 						}
 						time.Sleep(5 * time.Millisecond) // a load that leaves the machine to the nodes
 					}
@@ -132,11 +143,18 @@ func pulses(l *chaos.Lab, nodes ...int) (stop func() []*pulse) {
 	}
 }
 
+func readAll(ctx context.Context, c *client.Client) error {
+	for _, err := range c.All(ctx, client.ScanOptions{}) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // liveness puts a fault to a cluster of three and wants the others to answer each kind of request at each node.
 func liveness(t *testing.T, stated time.Duration, others []int, fault func(t *testing.T, l *chaos.Lab, ctx context.Context)) {
-	if os.Getenv("VIAKV_TEST_FAULTS") == "" {
-		t.Skip("set VIAKV_TEST_FAULTS=1, or run make test-faults")
-	}
+	faultsOnly(t)
 	l := lab(t, 3)
 	for i := range 500 {
 		if _, err := l.Client(i%3).Set(t.Context(), fmt.Sprint("live-", i), "value"); err != nil {
@@ -231,4 +249,36 @@ func TestLivenessJoinerDies(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whichever member stops, the one that leads the consensus group among them: the others go on to agree on changes.
+func TestLivenessChangesGoOnWithoutOneMember(t *testing.T) {
+	faultsOnly(t)
+	l := lab(t, 3)
+	for stopped := range 3 {
+		other := (stopped + 1) % 3
+		if _, err := l.Client(other).Set(t.Context(), "live", "value"); err != nil {
+			t.Fatal(err)
+		}
+		l.Pause(stopped)
+		began := time.Now()
+		for l.Client(other).Clear(t.Context()) != nil && time.Since(began) < allowed(changes) {
+			continue // a clear ends by its own deadline, and does no harm twice
+		}
+		took := time.Since(began)
+		t.Logf("cleared after %v without node %d", took.Round(time.Millisecond), stopped)
+		if took > allowed(changes) {
+			t.Errorf("without node %d a clear took %v, want at most %v", stopped, took, allowed(changes))
+		}
+		if has, err := l.Client(other).Has(t.Context(), "live"); err != nil || has {
+			t.Errorf("after the clear: %v, %v", has, err)
+		}
+		l.Resume(stopped)
+		if err := l.Settle(t.Context(), patience); err != nil {
+			t.Fatal(err)
+		}
+		if has, err := l.Client(stopped).Has(t.Context(), "live"); err != nil || has {
+			t.Errorf("at the node that missed the clear: %v, %v", has, err)
+		}
+	}
 }
