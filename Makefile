@@ -111,6 +111,10 @@ bench: ## run the benchmarks: make bench BENCH=Lookup COUNT=6; keeps the figures
 	@if [ -f $(OUT)/bench.txt ]; then mv $(OUT)/bench.txt $(OUT)/bench-before.txt; fi
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 0 -p 1 ./... | tee $(OUT)/bench.txt
 
+.PHONY: stress
+stress: build ## start three nodes, stress them for a short while, check everything, and leave a report in out/stress
+	@$(BIN)/bench stress --keys 100k -d 10s -o $(OUT)/stress
+
 .PHONY: compare
 compare: ## compare the last two runs of make bench
 	@$(TOOL) benchstat $(OUT)/bench-before.txt $(OUT)/bench.txt

@@ -22,7 +22,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "against:", err)
+		fmt.Fprintln(os.Stderr, "bench-against:", err)
 		os.Exit(1)
 	}
 }
@@ -35,6 +35,9 @@ type options struct {
 	distribution string
 	connections  int
 	pipeline     int
+	keySize      string
+	valueSize    string
+	seed         uint64
 	rate         float64
 	duration     time.Duration
 	out          string
@@ -43,13 +46,16 @@ type options struct {
 
 func run(ctx context.Context, args []string) error {
 	var o options
-	f := flag.NewFlagSet("against", flag.ContinueOnError)
+	f := flag.NewFlagSet("bench-against", flag.ContinueOnError)
 	f.StringVar(&o.targets, "target", "", "redis://host:port or etcd://host:port; several, separated by commas, are measured one after the other")
 	f.Uint64Var(&o.keys, "keys", 100_000, "written first, then used")
 	f.StringVar(&o.mix, "mix", "b", "a YCSB letter or shares as in get=95,set=5")
 	f.StringVar(&o.distribution, "distribution", "", "of the keys (default: what goes with the mix)")
 	f.IntVar(&o.connections, "connections", 32, "in all")
 	f.IntVar(&o.pipeline, "pipeline", 1, "requests in flight on each")
+	f.StringVar(&o.keySize, "key-size", "16", "characters of a key, or a range as in 16-40")
+	f.StringVar(&o.valueSize, "value-size", "100", "characters of a value, or a range as in 20-180")
+	f.Uint64Var(&o.seed, "seed", 1, "of keys, values and random choices")
 	f.Float64Var(&o.rate, "rate", 0, "requests a second; 0: a closed loop")
 	f.DurationVar(&o.duration, "duration", 10*time.Second, "of the measurement")
 	f.StringVar(&o.out, "out", "", "directory for the reports")
@@ -97,7 +103,15 @@ func measure(ctx context.Context, t target.Target, o options) error {
 	if err != nil {
 		return err
 	}
-	c := runner.Config{Targets: []target.Target{t}, Keys: workload.DefaultKeys(), Connections: o.connections, Pipeline: max(o.pipeline, 16)}
+	keys := workload.DefaultKeys()
+	keys.Seed = o.seed
+	if keys.KeySize, err = workload.ParseRange(o.keySize); err != nil {
+		return err
+	}
+	if keys.ValueSize, err = workload.ParseRange(o.valueSize); err != nil {
+		return err
+	}
+	c := runner.Config{Targets: []target.Target{t}, Keys: keys, Seed: o.seed, Connections: o.connections, Pipeline: max(o.pipeline, 16)}
 	next := new(atomic.Uint64)
 	c.Sources = func(int) runner.Source { return first{next, o.keys} }
 	filled, err := runner.Run(ctx, c)
@@ -108,7 +122,9 @@ func measure(ctx context.Context, t target.Target, o options) error {
 		return fmt.Errorf("%d of %d keys could not be written", n, o.keys)
 	}
 	c.Pipeline, c.Rate, c.Warmup, c.Duration = o.pipeline, o.rate, 2*time.Second, o.duration
-	c.Sources = func(w int) runner.Source { return workload.NewStream(mix, distributions(), population, uint64(w)) }
+	c.Sources = func(w int) runner.Source {
+		return workload.NewStream(mix, distributions(), population, o.seed<<20+uint64(w))
+	}
 	fmt.Println(report.SampleHeader)
 	c.OnSample = func(s runner.Sample) { fmt.Println(report.SampleLine(s)) }
 	result, err := runner.Run(ctx, c)

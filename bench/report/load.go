@@ -63,6 +63,16 @@ func (r *Report) AddLoad(result *runner.Result) {
 	r.Warnings = append(r.Warnings, r.Load.warnings()...)
 }
 
+// bearable share of arrivals that were never sent; with more of them the rate asked for was not what was measured.
+const bearable = 0.1
+
+// Behind says that an open loop could not keep up with its rate although its connections held. Where a target went away in mid-run, what was
+// not sent to it is its result (bench, B5).
+func (l *Load) Behind() bool {
+	arrivals := l.Good + l.Errors.Sum() + l.Dropped
+	return l.Open && l.Errors.Lost+l.Errors.Connect == 0 && float64(l.Dropped) > bearable*float64(arrivals)
+}
+
 // busy is the share of one core above which a generator may itself be what is measured, when all cores but its own are idle.
 const busy = 0.85
 

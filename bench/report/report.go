@@ -17,7 +17,7 @@ const Format = 1
 // Report of one run of any scenario.
 type Report struct {
 	Format   int       `json:"format"`
-	Scenario string    `json:"scenario"` // load, run, find-max, scan, check, chaos
+	Scenario string    `json:"scenario"` // load, run, find-max, scan, check, chaos, stress, growth
 	Title    string    `json:"title"`
 	Started  time.Time `json:"started"`
 	Seconds  float64   `json:"seconds"`
@@ -30,6 +30,7 @@ type Report struct {
 
 	Load     *Load            `json:"load,omitempty"`
 	Baseline *Baseline        `json:"baseline,omitempty"`
+	Against  []Neighbour      `json:"against,omitempty"`
 	Steps    []runner.Step    `json:"steps,omitempty"` // of find-max
 	Scans    []*scan.Verified `json:"scans,omitempty"`
 	Beside   *Beside          `json:"beside,omitempty"` // what scans did to other requests
@@ -68,6 +69,13 @@ type Baseline struct {
 	Load   *Load     `json:"load"`
 	Ratios []float64 `json:"ratios"`
 	Ratio  float64   `json:"ratio"` // median of the rounds: target / baseline
+}
+
+// Neighbour is another store, measured after the target with the same keys, mix and connections.
+type Neighbour struct {
+	Name  string  `json:"name"`
+	Load  *Load   `json:"load"`
+	Ratio float64 `json:"ratio"` // target / neighbour
 }
 
 // Beside is a load that ran alone, and then while scans ran.

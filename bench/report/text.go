@@ -69,6 +69,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(t, "baseline\t%s ops/s from a bare server on this machine, p99 %s\n", Count(int64(b.Load.Throughput)), Micros(b.Load.Latency.P99))
 		fmt.Fprintf(t, "ratio\t%.2f of the baseline (rounds: %s)\n", b.Ratio, join(b.Ratios))
 	}
+	for _, n := range r.Against {
+		fmt.Fprintf(t, "%s\t%s ops/s, p50 %s, p99 %s; the target reached %.2f of that\n", n.Name, Count(int64(n.Load.Throughput)), Micros(n.Load.Latency.P50), Micros(n.Load.Latency.P99), n.Ratio)
+	}
 	for _, s := range r.Steps {
 		fmt.Fprintf(t, "step\t%s/s asked, %s reached, p50 %s, p99 %s\t%s\n", Count(int64(s.Rate)), Count(int64(s.Achieved)), Micros(s.P50), Micros(s.P99), met(s))
 	}

@@ -25,6 +25,7 @@ func runChaos(ctx context.Context, s Spec, tools Tools, events Events) (*report.
 	}
 	began := time.Now()
 	r := report.New(s.Scenario, title, began, s.flags())
+	tools.sign(r)
 	result, err := chaos.Run(ctx, chaos.Config{
 		Binary: binary, LogDir: s.LogDir, Nodes: s.Nodes, Faults: s.Faults, Timeout: time.Duration(s.Timeout), PerKey: perKey,
 		Recording: s.recording(nil, events), Log: events.log, Progress: events.progress,

@@ -36,6 +36,7 @@ func Growth(ctx context.Context, s Spec, sizes []uint64, tools Tools, events Eve
 	}
 	s.Scenario = "growth"
 	r := report.New("growth", title, began, s.flags())
+	tools.sign(r)
 	for _, keys := range sizes {
 		g, err := grow(ctx, s, keys, binary, r, events)
 		switch {

@@ -62,13 +62,17 @@ func (u *setup) run(ctx context.Context, r *report.Report) error {
 	return u.judge(r)
 }
 
-// judge fails a run that got nothing done, or whose values were wrong. Other errors are a result (bench, B5).
+// judge fails a run that got nothing done, whose rate was beyond reach, or whose values were wrong. Other errors are a result (bench, B5).
 func (u *setup) judge(r *report.Report) error {
 	if r.Load.Good == 0 {
 		r.Fail("no request succeeded")
 	}
 	if n := r.Load.Errors.Mismatch; n > 0 {
 		r.Fail("%d gets returned values that nobody had set", n)
+	}
+	if l := r.Load; l.Behind() {
+		r.Fail("the rate cannot be reached: %s requests a second were asked for and %s answered; ask for less, or allow more connections or requests in flight",
+			report.Count(int64(l.Asked)), report.Count(int64(l.Throughput)))
 	}
 	if r.Load.Good > 0 && r.Load.Missing > r.Load.Good/2 {
 		r.Warnings = append(r.Warnings, "most keys were missing: fill the store first, with bench load and the same key flags")

@@ -43,6 +43,17 @@ type Tools struct {
 	Baseline baseline.Command
 	// Viakv is the path of the product's binary, for chaos. Empty: beside this program, or built.
 	Viakv string
+	// Against is the path of the program that measures neighbours. Empty: there is none.
+	Against string
+	// Commit that this program was built from, for reports. Empty: the build says.
+	Commit string
+}
+
+// sign notes which build has measured.
+func (t Tools) sign(r *report.Report) {
+	if r.Environment.Commit == "" {
+		r.Environment.Commit = t.Commit
+	}
 }
 
 // setup is what all scenarios on a running cluster need.
@@ -72,14 +83,20 @@ func Run(ctx context.Context, s Spec, tools Tools, events Events) (*report.Repor
 	}
 	defer u.client.Close()
 	u.tools, u.events = tools, events
+	if err := u.neighboursKnown(); err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	r := report.New(s.Scenario, u.title(), began, s.flags())
+	tools.sign(r)
 	r.Environment.Target = u.version
 	switch s.Scenario {
 	case "load":
 		err = u.load(ctx, r)
 	case "run":
-		err = u.run(ctx, r)
+		if err = u.run(ctx, r); err == nil {
+			u.against(ctx, r)
+		}
 	case "find-max":
 		err = u.findMax(ctx, r)
 	case "scan":

@@ -64,6 +64,8 @@ type Spec struct {
 	Objective    string   `json:"objective"` // p99<5ms
 	Baseline     int      `json:"baseline"`  // rounds in turns with a bare server; 0: none
 
+	Against []string `json:"against,omitempty"` // neighbours to measure too, as in redis://127.0.0.1:6379
+
 	Scans    []string `json:"scans"` // getAll, getKeys, getValues
 	PageSize int      `json:"pageSize"`
 	Rounds   int      `json:"rounds"` // 1
@@ -145,6 +147,11 @@ func (s *Spec) Validate() error {
 	if s.Clients > 10*s.ActiveKeys {
 		fault("%d clients on %d keys: checking takes for ever beyond ten clients a key", s.Clients, s.ActiveKeys)
 	}
+	for _, name := range s.Against {
+		if scheme, address, _ := strings.Cut(name, "://"); scheme != "redis" && scheme != "etcd" || address == "" {
+			fault("neighbour %q: give redis://HOST:PORT or etcd://HOST:PORT", name)
+		}
+	}
 	return errors.Join(faults...)
 }
 
@@ -221,11 +228,12 @@ var (
 
 	used = map[string][]string{
 		"load":     slices.Concat(loadFields, []string{"resume", "skipCheck"}),
-		"run":      slices.Concat(mixFields, []string{"rate", "poisson", "ramp", "baseline"}),
+		"run":      slices.Concat(mixFields, []string{"rate", "poisson", "ramp", "baseline", "against"}),
 		"find-max": slices.Concat(mixFields, []string{"objective", "poisson"}),
 		"scan":     slices.Concat(mixFields, []string{"scans", "pageSize", "rounds", "beside", "skipCheck"}),
 		"check":    slices.Concat(targetFields, proofFields),
 		"chaos":    slices.Concat(proofFields, []string{"nodes", "binary", "faults"}),
+		"stress":   slices.Concat(mixFields, []string{"rate", "nodes", "binary"}),
 		"growth":   {"nodes", "binary", "connections", "pipeline", "keySize", "valueSize", "warmup", "duration", "timeout", "seed"},
 	}
 )

@@ -155,7 +155,7 @@ func (s *Service) notify() {
 // Submit checks a scenario and queues it (V1, V3).
 func (s *Service) Submit(ctx context.Context, spec scenario.Spec) (*Run, error) {
 	spec.Token, spec.AllowRemote = s.config.Token, s.config.AllowRemote
-	spec.Binary, spec.LogDir, spec.CAFile = "", "", ""
+	spec.Binary, spec.LogDir, spec.CAFile, spec.Against = "", "", "", nil
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -51,6 +52,7 @@ func rateFlags(f *pflag.FlagSet, s *scenario.Spec) {
 	f.Float64Var(&s.Rate, "rate", 0, "requests a second, whatever the target does: an open loop (0: a closed loop, as fast as answers come)")
 	f.BoolVar(&s.Poisson, "poisson", false, "random arrivals in the open loop, as of independent users")
 	f.DurationVar((*time.Duration)(&s.Ramp), "ramp", 0, "grow the rate, or the connections, from nothing over this time")
+	f.StringSliceVar(&s.Against, "against", nil, "neighbours to measure after the target, with the same keys and mix: redis://HOST:PORT, etcd://HOST:PORT")
 	f.IntVar(&s.Baseline, "baseline", 0, "also measure a bare server on this machine, in turns of this many rounds, and print the ratio")
 }
 
@@ -77,7 +79,7 @@ func (v *countValue) Set(s string) error {
 	}
 	n, err := strconv.ParseUint(digits, 10, 40)
 	if err != nil {
-		return err
+		return fmt.Errorf("%q is no count: give one as in 100000, 100k or 2M", s)
 	}
 	*v = countValue(n * factor)
 	return nil
@@ -96,6 +98,15 @@ func (o *outputs) flags(f *pflag.FlagSet) {
 	f.StringVarP(&o.dir, "out", "o", "", "directory for the report as .json, .csv, .hgrm and .html (default: none is kept)")
 	f.StringVar(&o.name, "name", "", "of the report's files (default: scenario and time)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "only the summary")
+}
+
+// watch shows a run on the terminal, unless it is to be quiet. The function that comes with it ends that.
+func (o *outputs) watch(out, status io.Writer) (scenario.Events, func()) {
+	if o.quiet {
+		return scenario.Events{}, func() {}
+	}
+	screen := newScreen(out, status)
+	return screen.events(), screen.close
 }
 
 func durationOf(d *scenario.Duration) *time.Duration { return (*time.Duration)(d) }

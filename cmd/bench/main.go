@@ -12,6 +12,9 @@ import (
 	"viakv/bench"
 )
 
+// commit that this program was built from; the linker sets it.
+var commit string
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := root().ExecuteContext(ctx)

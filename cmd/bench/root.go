@@ -26,7 +26,7 @@ func root() *cobra.Command {
 	for _, c := range scenarioCommands() {
 		cmd.AddCommand(c)
 	}
-	cmd.AddCommand(baselineCommand(), growthCommand(), compareCommand(), showCommand(), serveCommand())
+	cmd.AddCommand(stressCommand(), baselineCommand(), growthCommand(), compareCommand(), showCommand(), serveCommand())
 	return cmd
 }
 

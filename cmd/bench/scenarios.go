@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -27,7 +29,26 @@ func scenarioCommands() []*cobra.Command {
 			}, targetFlags, keyFlags, connectionFlags),
 		scenarioCommand("run", "Measure throughput and latency under a mix of requests",
 			"With --rate it is an open loop: requests are sent when they are due, and latency counts from then, as users see it.\nWithout, it is a closed loop, which finds the throughput and flatters the latency.",
-			nil, targetFlags, keyFlags, connectionFlags, mixFlags, rateFlags),
+			func(c *cobra.Command, s *scenario.Spec) {
+				var findMax bool
+				f := c.Flags()
+				f.BoolVar(&findMax, "find-max", false, "look for the highest rate that meets --slo instead: the same as bench find-max")
+				f.StringVar(&s.Objective, "slo", s.Objective, "with --find-max: the objective, as in p99<5ms or p99.9<20ms")
+				c.PreRunE = func(*cobra.Command, []string) error {
+					switch {
+					case !findMax && f.Changed("slo"):
+						return usageError{errors.New("--slo is for the search of --find-max: give both, or neither")}
+					case findMax && (s.Rate != 0 || s.Baseline != 0 || len(s.Against) > 0):
+						return usageError{errors.New("--find-max chooses the rates itself: leave out --rate, --baseline and --against")}
+					case findMax:
+						s.Scenario = "find-max"
+					}
+					if findMax && !f.Changed("duration") {
+						s.Duration = scenario.Default("find-max").Duration / 2
+					}
+					return nil
+				}
+			}, targetFlags, keyFlags, connectionFlags, mixFlags, rateFlags),
 		scenarioCommand("find-max", "Find the highest rate at which latency keeps to an objective", "",
 			func(c *cobra.Command, s *scenario.Spec) {
 				s.Duration = scenario.Default("find-max").Duration / 2
@@ -95,12 +116,8 @@ func runScenario(ctx context.Context, s scenario.Spec, o outputs, out, status io
 	if err != nil {
 		return err
 	}
-	var events scenario.Events
-	if !o.quiet {
-		screen := newScreen(out, status)
-		events = screen.events()
-		defer screen.close()
-	}
+	events, closeScreen := o.watch(out, status)
+	defer closeScreen()
 	r, err := scenario.Run(ctx, s, tools, events)
 	if err != nil {
 		return err
@@ -143,6 +160,12 @@ func findTools() (scenario.Tools, error) {
 	if beside := filepath.Join(filepath.Dir(self), "viakv"); isProgram(beside) {
 		tools.Viakv = beside
 	}
+	if beside := filepath.Join(filepath.Dir(self), scenario.AgainstName); isProgram(beside) {
+		tools.Against = beside
+	} else if path, err := exec.LookPath(scenario.AgainstName); err == nil {
+		tools.Against = path
+	}
+	tools.Commit = commit
 	return tools, nil
 }
 
