@@ -142,7 +142,8 @@ func measure(ctx context.Context, t target.Target, o options) error {
 		_, err = r.Save(o.out, "against-"+strings.NewReplacer("://", "-", ":", "-", "/", "").Replace(t.Name()))
 	}
 	if result.Good() == 0 {
-		err = errors.Join(err, errors.New("no request succeeded"))
+		err = errors.Join(err, fmt.Errorf("no request succeeded: %d refused, %d failed, %d lost, %d connections could not be made", result.Errors.Refused, result.Errors.Failed,
+			result.Errors.Lost, result.Errors.Connect))
 	}
 	return err
 }
