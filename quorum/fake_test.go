@@ -104,6 +104,7 @@ type node struct {
 	// filter may answer a call in the replica's place (true), or change what follows. It runs before delivery.
 	filter func(c *Call) bool
 	down   [MaxMembers]atomic.Bool // unlikely members
+	owes   [MaxMembers]atomic.Bool // members that may be there, and have left something unanswered
 
 	mu   sync.Mutex
 	lost map[*Call]bool // swallowed: they end only by Cancel
@@ -167,7 +168,7 @@ func (m *mesh) advance(change func(*View), nodes ...int) {
 
 func (nd *node) Current() *View              { return nd.view.Load() }
 func (nd *node) Likely(_ *View, m int) bool  { return !nd.down[m].Load() }
-func (nd *node) Answers(v *View, m int) bool { return nd.Likely(v, m) }
+func (nd *node) Answers(v *View, m int) bool { return nd.Likely(v, m) && !nd.owes[m].Load() }
 func (nd *node) Miss(member string, _ version.Incarnation, key []byte) {
 	nd.m.mu.Lock()
 	defer nd.m.mu.Unlock()

@@ -76,7 +76,7 @@ func TestRemoveWaitsForABusyOwner(t *testing.T) {
 // A remove whose owner owes an answer runs here.
 func TestRemoveIsNotSentToAnOwnerThatOwesAnAnswer(t *testing.T) {
 	from, owner, key := owned(t)
-	from.down[owner].Store(true)
+	from.owes[owner].Store(true)
 	if err := from.Remove(bg, key, kv.Options{}); err != nil {
 		t.Fatal(err)
 	}

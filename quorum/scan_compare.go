@@ -104,7 +104,7 @@ func (x *scanner) candidates(v *View) []int {
 		m := (x.turn + i) % v.Slots
 		switch {
 		case m == v.Self || v.Members[m].Incarnation == 0:
-		case x.scans.coordinator.cfg.Peers.Likely(v, m) && now.After(x.look.slow[m]):
+		case x.scans.coordinator.cfg.Peers.Answers(v, m) && now.After(x.look.slow[m]):
 			likely = append(likely, m)
 		default:
 			unlikely = append(unlikely, m)

@@ -20,7 +20,8 @@ type book struct {
 	t     *testing.T
 	l     *chaos.Lab
 	state []entry        // of the numbered keys
-	fresh map[string]int // written later: times acknowledged in a scan to come
+	fresh map[string]int // written later, and how often the present scan has found it
+	added int            // fresh ones of the last round
 }
 
 // entry is what is known of a numbered key.
@@ -104,7 +105,8 @@ type note struct {
 	fresh    []string
 }
 
-// write overwrites, removes and adds keys at all nodes until ctx ends; the returned function waits for that.
+// write overwrites, removes and adds keys until ctx ends; the returned function waits for that. Each writer has a node of its own, so that one
+// that hangs holds up its own writers and no others.
 func (b *book) write(ctx context.Context, round int) func() []note {
 	notes := make([]note, writers)
 	var writing sync.WaitGroup
@@ -113,7 +115,7 @@ func (b *book) write(ctx context.Context, round int) func() []note {
 		writing.Go(func() {
 			stretch := max(len(b.state)/(writers*span), 1) * writers * span // whole turns of all writers: none comes to another's keys
 			for i := w * span; ctx.Err() == nil; i += writers * span {
-				b.writeOne(&notes[w], round, i%stretch, (w+i/span)%3, fmt.Sprintf("fresh-%d-%d-%d", round, w, i))
+				b.writeOne(&notes[w], round, i%stretch, w%3, fmt.Sprintf("fresh-%d-%d-%d", round, w, i))
 			}
 		})
 	}
@@ -170,10 +172,12 @@ func (n *note) after(i int, e entry, err error) {
 }
 
 func (b *book) learn(notes []note) {
+	b.added = 0
 	for _, n := range notes {
 		for i, e := range n.numbered {
 			b.state[i] = e
 		}
+		b.added += len(n.fresh)
 		for _, k := range n.fresh {
 			b.fresh[k] = 0
 		}

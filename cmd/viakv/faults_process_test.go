@@ -107,11 +107,16 @@ func TestAfterEachFaultAllIsThere(t *testing.T) {
 		written := b.write(write, round)
 		f.make(t, l)
 		over := time.Now()
+		time.Sleep(aWhile()) // the recovery has writes beside it, too
 		stop()
 		b.learn(written())
 		agreed := b.agree(over)
 		took, seen := b.scan(round)
-		t.Logf("%-34s whole again after %v; getAll of %d keys in %v", f.name, agreed.Round(time.Millisecond), seen, took.Round(time.Millisecond))
+		t.Logf("%-34s %5d new keys in it, whole again after %v, of which writes went on for %v; getAll of %d keys in %v", f.name, b.added,
+			agreed.Round(time.Millisecond), aWhile(), seen, took.Round(time.Millisecond))
+		if b.added == 0 {
+			t.Error("not one write was acknowledged in all that time")
+		}
 		if t.Failed() {
 			t.FailNow()
 		}

@@ -1,0 +1,34 @@
+package quorum
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A member that went on to the next epoch refuses a record of this one. When the request has its answer by then, nobody sends the record again:
+// the member must get a hint, or it would miss the record until its contents are compared.
+func TestAMemberThatIsAheadAfterTheAnswerGetsAHint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		nd := m.nodes[0]
+		nd.filter = func(c *Call) bool {
+			if c.Kind != Store || c.Member != 2 {
+				return false
+			}
+			time.AfterFunc(time.Millisecond, func() {
+				c.Status = Stale
+				c.End()
+			})
+			return true
+		}
+		nd.mustSet("k", "v")
+		time.Sleep(time.Second) // of the bubble
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if !slices.Equal(m.misses, []string{"nc/k"}) {
+			t.Errorf("hints %v, want one for the member that is ahead", m.misses)
+		}
+	})
+}
