@@ -2,8 +2,11 @@ package load_test
 
 import (
 	"context"
+	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"viakv/api/client"
 	"viakv/bench/load"
@@ -102,6 +105,71 @@ func TestWhatFailedIsRepeated(t *testing.T) {
 	}
 	if r.Written > 50 || r.Rounds > 20 {
 		t.Errorf("written %d in %d rounds", r.Written, r.Rounds)
+	}
+}
+
+// away answers a while, then is gone, then is there again: connections fail, and so do attempts to make others.
+type away struct {
+	targets.Target
+	answers  atomic.Int64 // until it goes
+	refusals atomic.Int64 // of connections, before it is there again
+}
+
+type awayConnection struct {
+	targets.Connection
+	a *away
+}
+
+func (a *away) Connect(ctx context.Context) (targets.Connection, error) {
+	if a.answers.Load() <= 0 && a.refusals.Add(-1) >= 0 {
+		return nil, errors.New("nobody there")
+	}
+	c, err := a.Target.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &awayConnection{c, a}, nil
+}
+
+func (c *awayConnection) Receive() (targets.Answer, error) {
+	answer, err := c.Connection.Receive()
+	if c.a.answers.Add(-1) < 0 && c.a.refusals.Load() > 0 {
+		return targets.Answer{}, errors.New("gone")
+	}
+	return answer, err
+}
+
+func TestATargetThatGoesAndComesBack(t *testing.T) {
+	c := config(t, target(t), 20_000)
+	c.Connections = 1
+	a := &away{Target: c.Targets[0]}
+	a.answers.Store(5000)
+	a.refusals.Store(3)
+	c.Targets[0] = a
+	var checked atomic.Int64
+	c.OnCheck = func(pairs int64) { checked.Store(pairs) }
+	r, err := load.Run(t.Context(), c)
+	if err != nil || r.Written != 20_000 || r.Errors.Lost == 0 || !r.Check.Complete() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if checked.Load() == 0 {
+		t.Error("nobody was told of the check's progress")
+	}
+}
+
+func TestAStoppedLoadSaysSo(t *testing.T) {
+	c := config(t, target(t), 1_000_000)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	c.Progress = func(uint64, uint64) { stop() }
+	r, err := load.Run(ctx, c)
+	if err != nil || r.Written == 0 || r.Written >= 1_000_000 || r.Check != nil || r.Incomplete == "" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	c = config(t, target(t), 1_000_000)
+	c.Duration, c.SkipCheck = 10*time.Millisecond, true
+	if r, err = load.Run(t.Context(), c); err != nil || r.Written >= 1_000_000 || !strings.Contains(r.Incomplete, "were not written") {
+		t.Fatalf("a load whose time was over: %+v, %v", r, err)
 	}
 }
 
