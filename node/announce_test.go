@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"viakv/api/kv"
 )
 
 // leaderAndFollowers tells the consensus group's leader from two others. Of four nodes, two of the three that stay after a leave can agree on it
@@ -67,6 +69,39 @@ func TestWhoLeavesAndJoinsTellsTheOthers(t *testing.T) {
 			if s := m.nodes[i].Status(); s.N != 4 || s.Unsettled != "" {
 				t.Errorf("after the join: %s shows %d members, unsettled: %q", s.Self, s.N, s.Unsettled)
 			}
+		}
+	})
+}
+
+// A joiner that the leader has not heard of for a while is given up, and tries again while its request has time.
+func TestAJoinThatWasGivenUpIsTriedAgain(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		const next = 3
+		leader, one, other := m.leaderAndFollowers()
+		m.start(next, nil)
+		m.until(10*time.Second, "the next is alone", m.ready(next))
+		m.set(next, "mine", "1")
+		for _, i := range []int{one, other} { // so that it lacks a copy, and stays a candidate
+			m.net.Cut(m.address(i), m.address(next))
+			m.net.Cut(m.address(next), m.address(i))
+		}
+		candidate := func() bool { return len(m.nodes[leader].Status().Members) == 4 }
+		joined := make(chan error, 1)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		defer cancel()
+		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(leader))) }()
+		m.until(30*time.Second, "the next is a candidate", candidate)
+		m.isolate(next, true)
+		m.until(2*time.Minute, "it is given up", func() bool { return !candidate() })
+		m.net.HealAll()
+		if err := <-joined; err != nil {
+			t.Fatal(err)
+		}
+		if s := m.nodes[leader].Status(); s.N != 4 {
+			t.Errorf("%d members after the join", s.N)
+		}
+		if value, _, err := m.nodes[leader].Get(context.Background(), nil, []byte("mine"), kv.Options{}); err != nil || string(value) != "1" {
+			t.Errorf("what the joiner held: %q, %v", value, err)
 		}
 	})
 }

@@ -25,22 +25,34 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 	if err != nil {
 		return err
 	}
-	next, err := n.newLife(topology.Config{JoinVia: transport.Address(peer)})
-	if err != nil {
-		return err
-	}
-	next.clock.Observe(old.clock.Now()) // what is imported keeps its counters: tags made here must lie above them (quorum.Import)
-	n.next.Store(next)
-	n.begin(next)
-	if err := next.awaitMembership(ctx); err != nil {
+	for {
+		next, err := n.newLife(topology.Config{JoinVia: transport.Address(peer)})
+		if err != nil {
+			return err
+		}
+		next.clock.Observe(old.clock.Now()) // what is imported keeps its counters: tags made here must lie above them (quorum.Import)
+		n.next.Store(next)
+		n.begin(next)
+		err = next.awaitMembership(ctx)
+		if err == nil {
+			err = n.move(old, next, alone)
+			next.announce(ctx)
+			return err
+		}
 		n.next.Store(nil)
 		next.end()
-		return err
+		switch {
+		case !errors.Is(err, topology.ErrAbandoned):
+			return err
+		case !pause(ctx, rejoinAfter): // the mesh missed this node for a while; it may have been the mesh's fault
+			return &kv.Unavailable{Outcome: kv.None, Reason: "the mesh gave the join up, because its leader did not hear from this node; can they reach each other?", Err: err}
+		}
+		n.log.Warn("the mesh has given the join up; trying again", zap.Error(err))
 	}
-	err = n.move(old, next, alone)
-	next.announce(ctx)
-	return err
 }
+
+// rejoinAfter is how long a node waits before it tries again to join a mesh that has given it up.
+const rejoinAfter = 200 * time.Millisecond
 
 // mayJoin reports whether the life may be given up for another: when it is alone, or over. Alone, it has keys to bring along.
 func (l *life) mayJoin() (alone bool, err error) {
