@@ -157,4 +157,4 @@ bench-db: ## measure the database stores beside the raw drivers: a store should 
 .PHONY: test-browser
 test-browser: ## run the tests of the pages in a real Chromium; installs it when it may
 	@.ci/chromium
-	@go test -tags browser -timeout 15m -p 1 $$(grep -rl --include='*_test.go' '^//go:build browser' api bench | xargs -n 1 dirname | sort -u | sed 's|^|./|')
+	@go test -tags browser -count 1 -timeout 15m -p 1 $$(grep -rl --include='*_test.go' '^//go:build browser' api bench | xargs -n 1 dirname | sort -u | sed 's|^|./|')
