@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,9 @@ import (
 const bareNode = "VIAKV_BARE_NODE"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(neighbour) != "" {
+		measureNeighbour()
+	}
 	if os.Getenv(bareNode) == "" {
 		os.Exit(m.Run())
 	}
@@ -162,8 +167,14 @@ func TestClustersOfItsOwn(t *testing.T) {
 	if r := run(t, s); !r.Passed || r.Check.Operations < 100 || len(r.Chaos.Buckets) < 3 {
 		t.Errorf("chaos: %s %+v", r.Reason, r.Check)
 	}
+	s = spec("run")
+	s.Mix = "a"
+	r, err := scenario.Stress(t.Context(), s, scenario.Tools{Commit: "abc"}, scenario.Events{})
+	if err != nil || !r.Passed || r.Load.Good == 0 || r.Load.Missing != 0 || len(r.Scans) != 3 || !r.Scans[0].Complete() || r.Environment.Commit == "" || r.Flags["nodes"] != "3" {
+		t.Errorf("stress: %+v, %v", r, err)
+	}
 	s = spec("load")
-	r, err := scenario.Growth(t.Context(), s, []uint64{200, 400}, scenario.Tools{}, scenario.Events{})
+	r, err = scenario.Growth(t.Context(), s, []uint64{200, 400}, scenario.Tools{}, scenario.Events{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +185,100 @@ func TestClustersOfItsOwn(t *testing.T) {
 		if g.LoadRate <= 0 || g.GetRate <= 0 || g.SetRate <= 0 || g.ScanSeconds <= 0 {
 			t.Errorf("got %+v", g)
 		}
+	}
+}
+
+func TestGrowthWithinItsTime(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+	defer cancel()
+	s := spec("load")
+	s.Binary = "/bin/true"
+	if r, err := scenario.Growth(ctx, s, []uint64{10}, scenario.Tools{}, scenario.Events{}); err == nil {
+		t.Errorf("without time: %+v", r)
+	}
+	if _, err := scenario.Growth(t.Context(), s, []uint64{100_000_000_000}, scenario.Tools{}, scenario.Events{}); runtime.GOOS == "linux" && (err == nil || !strings.Contains(err.Error(), "MiB are free")) {
+		t.Errorf("more keys than fit: %v", err)
+	}
+	s.Keys = 0
+	if _, err := scenario.Stress(t.Context(), s, scenario.Tools{}, scenario.Events{}); err == nil {
+		t.Error("stress without keys")
+	}
+	s.Keys, s.Binary = 10, "/nowhere/viakv"
+	if _, err := scenario.Stress(t.Context(), s, scenario.Tools{}, scenario.Events{}); err == nil || !strings.Contains(err.Error(), "/nowhere/viakv") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestARateBeyondReach(t *testing.T) {
+	s := spec("run", target(t))
+	s.Rate, s.Connections, s.Timeout = runner.MaxRate, 1, scenario.Duration(3*time.Second)
+	if r := run(t, s); r.Passed || !strings.Contains(r.Reason, "cannot be reached") {
+		t.Errorf("%v %s: %d good, %d dropped, %+v", r.Passed, r.Reason, r.Load.Good, r.Load.Dropped, r.Load.Errors)
+	}
+	s.Rate, s.Duration = 1, scenario.Duration(1500*time.Millisecond)
+	if r := run(t, s); !r.Passed || r.Load.Good == 0 {
+		t.Errorf("one a second: %+v", r)
+	}
+}
+
+// neighbour in the environment makes the test's own binary the program that measures neighbours: its value is what it does.
+const neighbour = "VIAKV_NEIGHBOUR"
+
+func measureNeighbour() {
+	f := flag.NewFlagSet("", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	given := map[string]*string{}
+	for _, name := range []string{"target", "out", "keys", "mix", "distribution", "connections", "pipeline", "rate", "duration", "key-size", "value-size", "seed"} {
+		given[name] = f.String(name, "", "")
+	}
+	f.Bool("allow-remote", false, "")
+	if err := f.Parse(os.Args[1:]); err != nil || os.Getenv(neighbour) == "fail" {
+		fmt.Fprintln(os.Stderr, "nobody is there", err)
+		os.Exit(1)
+	}
+	r := report.New("run", *given["target"]+" "+*given["keys"]+" "+*given["mix"]+" "+*given["duration"], time.Now(), nil)
+	if os.Getenv(neighbour) == "measure" {
+		r.Load = &report.Load{Throughput: 1e-3}
+	}
+	file, err := os.Create(filepath.Join(*given["out"], "against.json"))
+	if err == nil {
+		err = errors.Join(r.WriteJSON(file), file.Close())
+	}
+	if err != nil {
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func TestNeighbours(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := spec("run", target(t))
+	s.Against, s.AllowRemote = []string{"redis://127.0.0.1:6379"}, true
+	if _, err := scenario.Run(t.Context(), s, scenario.Tools{}, scenario.Events{}); err == nil || !strings.Contains(err.Error(), "go build") {
+		t.Errorf("without the program: %v", err)
+	}
+	for does, want := range map[string]string{"measure": "", "fail": "nobody is there", "nothing": "no load"} {
+		t.Setenv(neighbour, does)
+		r, err := scenario.Run(t.Context(), s, scenario.Tools{Against: self}, scenario.Events{})
+		if err != nil || r.Load.Good == 0 {
+			t.Fatalf("%s: %+v, %v", does, r, err)
+		}
+		if want != "" {
+			if r.Passed || !strings.Contains(r.Reason, want) || len(r.Against) != 0 {
+				t.Errorf("%s: %v %q", does, r.Passed, r.Reason)
+			}
+			continue
+		}
+		if !r.Passed || len(r.Against) != 1 || r.Against[0].Name != s.Against[0] || r.Against[0].Ratio < 1 {
+			t.Errorf("%s: %+v %s", does, r.Against, r.Reason)
+		}
+	}
+	s.Against = []string{"mysql://127.0.0.1"}
+	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "redis://") {
+		t.Errorf("got %v", err)
 	}
 }
 
