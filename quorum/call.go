@@ -67,12 +67,7 @@ type Call struct {
 
 // End tells the call's operation that the reply fields are set. It must be called exactly once for each started call that was not
 // cancelled, without any lock that Cancel takes. It does not block, and the call belongs to its operation again.
-func (c *Call) End() {
-	if c.Status == Stale {
-		c.op.overtaken(c)
-	}
-	c.op.ended(c)
-}
+func (c *Call) End() { c.op.ended(c) }
 
 // Peers carries calls to other members.
 type Peers interface {

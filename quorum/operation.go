@@ -167,7 +167,10 @@ func (o *operation) countLocked(m int, call *Call) {
 	case Nack:
 		o.tally.record(m, &o.tally.no)
 	case Stale:
-		o.stale = true // the phase is run again: no hint
+		// Mostly the phase is run again at the newer epoch and brings the record there, and the hint is one too many. But where enough others have
+		// taken it, the request is answered and nothing is run again.
+		o.stale = true
+		o.missLocked(m)
 	case Failed:
 		if rule.Broken(rule.RealAcks) && o.storing {
 			o.tally.record(m, &o.tally.yes)
