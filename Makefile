@@ -14,6 +14,8 @@ FUZZTIME ?= 10s
 SIMTIME  ?= 1m
 # How long make chaos breaks each cluster.
 CHAOSTIME ?= 20s
+# How many keys the tests of scans, repairs and single faults have.
+KEYS ?= 1000000
 # What make bench runs, how often, and what of it: make bench BENCH=Lookup COUNT=6
 BENCH ?= .
 COUNT ?= 1
@@ -50,13 +52,13 @@ race: ## run the tests under the race detector; needs a C compiler
 	@CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 .PHONY: test-million
-test-million: ## run the tests of scans and repairs with a million keys
-	@VIAKV_TEST_KEYS=1000000 go test -count 1 -v -run GetAllIsWhole ./cmd/viakv
-	@VIAKV_TEST_KEYS=1000000 go test -count 1 -v -run Timing ./node
+test-million: ## run the tests of scans and repairs with a million keys: make test-million KEYS=1000000
+	@VIAKV_TEST_KEYS=$(KEYS) go test -count 1 -v -run GetAllIsWhole ./cmd/viakv
+	@VIAKV_TEST_KEYS=$(KEYS) go test -count 1 -v -run Timing ./node
 
 .PHONY: test-faults
 test-faults: ## run the tests that put single faults to real processes, with a million keys: make test-faults VIAKV_TEST_STRICT=1 on a quiet machine
-	@VIAKV_TEST_FAULTS=1 VIAKV_TEST_KEYS=1000000 go test -count 1 -timeout 30m -v -run 'Liveness|AfterEachFault' ./cmd/viakv
+	@VIAKV_TEST_FAULTS=1 VIAKV_TEST_KEYS=$(KEYS) go test -count 1 -timeout 30m -v -run 'Liveness|AfterEachFault' ./cmd/viakv
 
 .PHONY: chaos
 chaos: build ## break clusters of three and of five real nodes for a while, and check what their clients saw: make chaos CHAOSTIME=5m
