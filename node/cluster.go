@@ -43,12 +43,22 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 		next.end()
 		switch {
 		case !errors.Is(err, topology.ErrAbandoned):
-			return err
+			return notTaken(err)
 		case !pause(ctx, rejoinAfter): // the mesh missed this node for a while; it may have been the mesh's fault
 			return &kv.Unavailable{Outcome: kv.None, Reason: "the mesh gave the join up, because its leader did not hear from this node; can they reach each other?", Err: err}
 		}
 		n.log.Warn("the mesh has given the join up; trying again", zap.Error(err))
 	}
+}
+
+// notTaken words the ends of a life that never became a member's: nothing has happened, to this node or to the mesh.
+func notTaken(err error) error {
+	for _, end := range []error{topology.ErrReplaced, topology.ErrForgotten, topology.ErrTwoClusters, topology.ErrOver} {
+		if errors.Is(err, end) {
+			return &kv.Unavailable{Outcome: kv.None, Reason: "the mesh did not take this node in: " + err.Error(), Err: err}
+		}
+	}
+	return err
 }
 
 // rejoinAfter is how long a node waits before it tries again to join a mesh that has given it up.

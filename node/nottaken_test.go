@@ -1,0 +1,25 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"viakv/api/kv"
+	"viakv/node/topology"
+)
+
+// A join that ends with its life answers that nothing has happened; errors that a client tells apart stay what they are.
+func TestAJoinThatEndsWithItsLifeHasDoneNothing(t *testing.T) {
+	for _, end := range []error{topology.ErrReplaced, topology.ErrForgotten, topology.ErrTwoClusters, topology.ErrOver} {
+		var u *kv.Unavailable
+		if err := notTaken(fmt.Errorf("life: %w", end)); !errors.As(err, &u) || u.Outcome != kv.None || !errors.Is(err, end) {
+			t.Errorf("%v: got %v", end, err)
+		}
+	}
+	for _, known := range []error{kv.ErrFull, kv.ErrPeerUnreachable, kv.ErrAlreadyMember} {
+		if err := notTaken(known); err != known { //nolint:errorlint // the very same
+			t.Errorf("%v became %v", known, err)
+		}
+	}
+}
