@@ -183,7 +183,7 @@ func (p *paster) command(script string) *exec.Cmd {
 
 // open starts what keeps its terminal. The shell gives way to it, so that it gets the signals.
 func (p *paster) open(line string) *process {
-	cmd := exec.Command("bash", "-c", "exec "+p.rewrite(line)) //nolint:gosec // the documentation is ours
+	cmd := exec.Command("bash", "-c", "exec "+p.rewrite(line))
 	cmd.Dir, cmd.Env = p.dir, p.env
 	opened := launch(p.t, cmd)
 	p.opened = append(p.opened, opened)
