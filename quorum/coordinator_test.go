@@ -477,3 +477,32 @@ func TestOperationsSurviveChaos(t *testing.T) {
 	m.nodes[0].mustSet("k0", "end")
 	m.nodes[1].wantValue("k0", "end")
 }
+
+// D2: what a query has found counts only while its epoch lasts. Here the epoch ends once the query's reply was given, and what the next one brings
+// (a member's repair, say) is newer than anything that the query saw: a write that did not ask again would be acknowledged below it, and lost.
+func TestEpochEndsBeforeTheWriteIsMade(t *testing.T) {
+	m := newMesh(t, 3)
+	nd := m.nodes[0]
+	var once sync.Once
+	nd.filter = func(c *Call) (taken bool) {
+		if c.Kind == ReadTag {
+			once.Do(func() {
+				taken = true
+				m.advance(nil, 0, 1, 2)
+				newer := version.Record{Tag: version.Tag{Counter: 1000, Incarnation: 2}, Value: []byte("newer")}
+				for _, r := range m.replicas[1:] {
+					if _, err := r.Put(m.epoch, 0, []byte("k"), &newer); err != nil {
+						t.Error(err)
+					}
+				}
+				c.Status = OK // at the epoch that has just ended: the replica held nothing
+				go c.End()
+			})
+		}
+		return taken
+	}
+	nd.mustSet("k", "v")
+	if got, _, err := m.nodes[1].Get(bg, nil, []byte("k"), kv.Options{}); err != nil || string(got) != "v" {
+		t.Errorf("acknowledged v, then read %q, %v", got, err)
+	}
+}

@@ -1,0 +1,90 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"viakv/node/wire"
+	"viakv/quorum/version"
+)
+
+// Rules whose loss random faults show too seldom: each test makes the one schedule in which it does harm. The mutation gate (node/simulation) runs
+// them with the rule switched off, too, and then they must fail.
+
+// stored puts a record into the stores of some nodes, as a write does that the others have missed and left no hint for.
+func (m *mesh) stored(key, value string, nodes ...int) {
+	m.t.Helper()
+	for _, i := range nodes {
+		s := m.nodes[i].life.Load().state.Load()
+		r := version.Record{Tag: version.Tag{Counter: 1 << 20, Incarnation: s.self}, Value: []byte(value)}
+		if i != nodes[0] {
+			r.Tag.Incarnation = m.nodes[nodes[0]].life.Load().state.Load().self
+		}
+		if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+}
+
+// D1: an acknowledgement belongs to the incarnation that was asked. Another one at the same address may have lost what the former had.
+func TestARequestForAnotherIncarnationIsRefused(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		from, to := m.nodes[0].life.Load().state.Load(), m.nodes[1].life.Load().state.Load()
+		record := version.Record{Tag: version.Tag{Counter: 7, Incarnation: from.self}, Value: []byte("v")}
+		for _, c := range []struct {
+			to   version.Incarnation
+			want wire.Status
+		}{{to.self + 1000, wire.WrongDestination}, {to.self, wire.OK}} {
+			stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.view.Epoch, To: c.to, From: from.self}
+			request := wire.AppendStore(wire.AppendRequest(nil, wire.Store, stamp), []byte("k"), &record)
+			b, ok := m.nodes[1].ServeInline(nil, request)
+			r, err := wire.ParseReply(b)
+			if !ok || err != nil || r.Status != c.want {
+				t.Errorf("for incarnation %d of %d: %v %v, want %v", c.to, to.self, r.Status, err, c.want)
+			}
+		}
+	})
+}
+
+// M3: a rebuild that merged fewer than N-W+1 copies would miss writes that two of three have acknowledged; when both that hold one have been
+// restarted after another, it is gone.
+func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		const keys = 300 // of partitions that all members own
+		for i := range keys {
+			m.stored(key(i), "v", 0, 1)
+		}
+		for _, i := range []int{0, 1} {
+			m.kill(i)
+			m.start(i, m.seeds(3))
+			m.until(30*time.Second, "it is ready again", m.ready(i))
+		}
+		for i := range keys {
+			m.wants(2, key(i), "v")
+		}
+	})
+}
+
+// M6: after a size change the quorums of the two sizes overlap only once the members have synced. Of five, three hold a write; two of those leave.
+func TestTwoLeavesLoseNothing(t *testing.T) {
+	inMesh(t, 5, func(m *mesh) {
+		ctx := context.Background()
+		for i := range 50 {
+			m.stored(key(i), "v", 0, 1, 2)
+		}
+		for _, i := range []int{0, 1} {
+			if _, err := m.nodes[3].Leave(ctx, m.name(i), false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := m.nodes[3].Status().N; n != 3 {
+			t.Fatal(fmt.Sprint(n, " members"))
+		}
+		for i := range 50 {
+			m.wants(3, key(i), "v")
+			m.wants(4, key(i), "v")
+		}
+	})
+}
