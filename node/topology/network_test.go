@@ -47,6 +47,7 @@ type port struct {
 
 	mu   sync.Mutex
 	live map[*transport.Call]bool
+	over bool // the process has ended
 
 	forgotten []transport.Address
 }
@@ -110,10 +111,16 @@ func (n *network) loses(from, to transport.Address, request []byte) bool {
 
 func (p *port) Go(to transport.Address, _ transport.Class, c *transport.Call) {
 	p.mu.Lock()
+	if p.over {
+		p.mu.Unlock()
+		c.Err = transport.ErrClosed
+		c.Done.Complete(c)
+		return
+	}
 	p.live[c] = true
+	p.work.Add(1)
 	p.mu.Unlock()
 	request := append([]byte(nil), c.Request...)
-	p.work.Add(1)
 	go func() {
 		defer p.work.Done()
 		reply, err, silent := p.exchange(to, request)
@@ -176,6 +183,9 @@ func (p *port) Forget(to transport.Address) {
 
 func (p *port) Run(ctx context.Context) error {
 	<-ctx.Done()
+	p.mu.Lock()
+	p.over = true // nothing is added to work while it is waited for
+	p.mu.Unlock()
 	p.work.Wait()
 	return nil
 }
