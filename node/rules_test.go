@@ -48,21 +48,19 @@ func TestARequestForAnotherIncarnationIsRefused(t *testing.T) {
 	})
 }
 
-// M3: a rebuild that merged fewer than N-W+1 copies would miss writes that two of three have acknowledged; when both that hold one have been
-// restarted after another, it is gone.
+// M3: a rebuild that merged fewer than N-W+1 copies would miss writes that two of three have acknowledged: the restarted node would count for a
+// replica that holds them, and the next restart could lose the last one that does.
 func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		const keys = 300 // of partitions that all members own
 		for i := range keys {
 			m.stored(key(i), "v", 0, 1)
 		}
-		for _, i := range []int{0, 1} {
-			m.kill(i)
-			m.start(i, m.seeds(3))
-			m.until(30*time.Second, "it is ready again", m.ready(i))
-		}
-		for i := range keys {
-			m.wants(2, key(i), "v")
+		m.kill(0)
+		m.start(0, m.seeds(3))
+		m.until(30*time.Second, "it is ready again", m.ready(0))
+		if n := m.nodes[0].life.Load().state.Load().store.Stats().Keys; n != keys {
+			t.Errorf("it serves with %d of %d keys", n, keys)
 		}
 	})
 }

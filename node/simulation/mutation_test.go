@@ -13,8 +13,8 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// The mutation gate: with each rule of the protocol switched off in turn, the simulation must find something wrong. A rule whose loss
-// nothing notices is either not needed or not tested.
+// The mutation gate: with each rule of the protocol switched off in turn, the simulation or a directed test must find something wrong. A rule whose
+// loss nothing notices is either not needed or not tested.
 //
 //	go test -tags mutation ./node/simulation -run MutationGate   (make mutation)
 var broken = flag.String("sim.break", "", "run with this rule switched off")
@@ -31,21 +31,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// unnoticed are the rules whose loss these simulations do not notice, with the reason; docs/testing.md lists them, too.
-var unnoticed = map[rule.Rule]string{
-	rule.Destination:   seldom,
-	rule.Requery:       seldom,
-	rule.RealAcks:      "the simulated network loses data messages without an error, so few acknowledgements are ever refused",
-	rule.Contested:     "nine of 200,000 histories of the protocol's model; see ADR 8",
-	rule.EnoughCopies:  seldom,
-	rule.PendingNoVote: seldom,
-	rule.Sealing:       seldom,
-	rule.Barrier:       seldom,
-	rule.ClearSealed:   seldom,
-	rule.PurgeAll:      seldom,
+// directed are the rules whose loss random faults show too seldom, each with a test that makes the schedule in which it does harm.
+var directed = map[rule.Rule]struct{ dir, test string }{
+	rule.Destination:   {"..", "TestARequestForAnotherIncarnationIsRefused"},
+	rule.Requery:       {"../../quorum", "TestEpochEndsBeforeTheWriteIsMade"},
+	rule.RealAcks:      {"../../quorum", "TestWithoutQuorum"},
+	rule.Contested:     {"../../quorum/version", "TestMergeOfTombstonesWithOtherOwners"},
+	rule.EnoughCopies:  {"..", "TestARebuildMissesNoAcknowledgedWrite"},
+	rule.PendingNoVote: {"../../quorum", "TestPendingMembersGetWritesAndCountNothing"},
+	rule.Sealing:       {"../topology", "TestSealed"},
+	rule.Barrier:       {"..", "TestTwoLeavesLoseNothing"},
+	rule.ClearSealed:   {"../topology", "TestClearIsAnsweredAfterSealing"},
+	rule.PurgeAll:      {"../../handoff", "TestATombstoneThatOneMissedStays"},
 }
-
-const seldom = "needs a schedule that the simulation draws too seldom; a directed test is missing"
 
 // enough is how many seeds of each shape are tried before a rule counts as unnoticed.
 const enough = "60"
@@ -61,8 +59,9 @@ func TestMutationGate(t *testing.T) {
 	for _, r := range rule.All() {
 		t.Run(r.String(), func(t *testing.T) {
 			t.Parallel()
-			if why, ok := unnoticed[r]; ok {
-				t.Skip("not noticed: " + why)
+			if d, ok := directed[r]; ok {
+				gate(t, r, d.dir, d.test)
+				return
 			}
 			out, err := exec.Command(self, "-test.run", "^TestSimulation$", "-test.failfast", "-sim.break", r.String(), "-sim.seeds", enough).CombinedOutput()
 			if err == nil {
@@ -76,5 +75,22 @@ func TestMutationGate(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// gate runs a directed test, which must pass while the rule holds and fail once it is switched off.
+func gate(t *testing.T, r rule.Rule, dir, test string) {
+	t.Helper()
+	for _, off := range []string{"", r.String()} {
+		cmd := exec.Command("go", "test", "-tags", "mutation", "-count", "1", "-v", "-run", "^"+test+"$", ".")
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), rule.Variable+"="+off)
+		out, err := cmd.CombinedOutput()
+		failed := strings.Contains(string(out), "--- FAIL: "+test)
+		if !failed && !strings.Contains(string(out), "--- PASS: "+test) {
+			t.Fatalf("%s did not run: %v\n%s", test, err, out)
+		}
+		if failed != (off != "") {
+			t.Fatalf("%s with %q switched off: failed is %v\n%s", test, off, failed, out)
+		}
 	}
 }
