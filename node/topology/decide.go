@@ -136,11 +136,21 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 			return move{change: confChange{raftpb.ConfChangeAddNode, b}}
 		}
 	}
-	if t.Joining != nil && add(t.Joining.Boot) {
-		return move{change: confChange{raftpb.ConfChangeAddLearnerNode, t.Joining.Boot}}
+	if j := t.Joining; j != nil {
+		switch {
+		case add(j.Boot):
+			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, j.Boot}}
+		case s.votesEarly() && !s.voter(j.Boot) && s.caughtUp[j.Boot] && s.reachable(j.Boot):
+			return move{change: confChange{raftpb.ConfChangeAddNode, j.Boot}}
+		}
 	}
 	return move{}
 }
+
+// votesEarly reports whether a joiner votes before it is a member, not after. Five members bear two crashes (M11) and so must their voters from the
+// moment that the fifth counts: four voters bear one. From an odd number of members it is the other way round: the joiner's vote adds nothing, and
+// its death while it joins would take from what the others bear.
+func (s *scene) votesEarly() bool { return s.topology.N()%2 == 0 }
 
 // heir returns a voter that can lead at once, zero when there is none yet.
 func (s *scene) heir(wanted map[uint64]bool) uint64 {
@@ -189,7 +199,8 @@ func (s *scene) take(a *ask) move {
 		}
 		c.Kind = Activate
 	case toGrow:
-		if (t.Change != nil || t.Vacancies() > 0) && t.holds(a.At, a.Name) {
+		early := t.Joining != nil && s.votesEarly() && !s.voter(t.Joining.Boot)
+		if (early || t.Change != nil || t.Vacancies() > 0) && t.holds(a.At, a.Name) {
 			return move{}
 		}
 		c.Kind = Grow

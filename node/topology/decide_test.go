@@ -55,6 +55,9 @@ func TestDecide(t *testing.T) {
 	activate.Incarnation, activate.At = v.Slot("c").Pending, basis(v)
 	growing := asking(toGrow, "d")
 	growing.Incarnation, growing.At = j.Joining.Pending, basis(j)
+	four := step(t, founded(t, "a", "b", "c", "d"), Command{Kind: Admit, Node: identity("e", 50)})
+	fifth := asking(toGrow, "e")
+	fifth.Incarnation, fifth.At = four.Joining.Pending, basis(four)
 	purging := asking(toPurge, "")
 	purging.Epoch = trio.Epoch
 	forced := asking(toLeave, "b")
@@ -97,6 +100,9 @@ func TestDecide(t *testing.T) {
 		{"a joiner learns", with(sceneOf(j), func(s *scene) { s.learners = nil }), move{change: confChange{learn, 40}}},
 		{"and does not vote", sceneOf(j), move{}},
 		{"a joiner grows", sceneOf(j, growing), move{command: &Command{Kind: Grow}}},
+		{"M11: a fifth votes before it grows", sceneOf(four), move{change: confChange{promote, 50}}},
+		{"M11: and does not grow before", with(sceneOf(four, fifth), func(s *scene) { s.caughtUp[50] = false }), move{}},
+		{"M11: then it grows", with(sceneOf(four, fifth), func(s *scene) { s.voters, s.learners = append(s.voters, 50), nil }), move{command: &Command{Kind: Grow}}},
 		{"a silent joiner is given up", with(sceneOf(j), func(s *scene) { s.absent[40] = true }), move{command: &Command{Kind: Abandon}}},
 		{"a joiner restarts", sceneOf(j, entering("d", 41, 40)), move{command: &Command{Kind: Abandon}}},
 		{"a leaver's vote ends first", sceneOf(trio, asking(toLeave, "b")), move{change: confChange{remove, 2}}},
