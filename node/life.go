@@ -102,7 +102,7 @@ func (l *life) end() {
 	l.running.Wait()
 	n := l.node
 	n.retire(l)
-	n.running.Go(func() {
+	n.spawn(func() { // not when the node is stopping: then Run frees it
 		if pause(n.ctx, lingering) {
 			l.close()
 		}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,24 +101,30 @@ func (l *life) hand(c *carrier) {
 	if !first {
 		return
 	}
-	l.running.Add(1)
-	go func() {
-		defer l.running.Done()
+	if !l.node.spawn(func() {
 		ctx, cancel := context.WithTimeout(l.ctx, handTime)
-		err := l.manager.HandTo(ctx, k.address)
-		cancel()
-		k.mu.Lock()
-		waiting := k.waiting
-		k.waiting, k.handing = nil, 0
-		k.mu.Unlock()
-		for _, c := range waiting {
-			if err != nil {
-				c.fail(err, true)
-			} else {
-				c.resend()
-			}
+		defer cancel()
+		k.handed(l.manager.HandTo(ctx, k.address))
+	}) {
+		k.handed(errStopping)
+	}
+}
+
+var errStopping = errors.New("the node is stopping")
+
+// handed ends a handing over.
+func (k *link) handed(err error) {
+	k.mu.Lock()
+	waiting := k.waiting
+	k.waiting, k.handing = nil, 0
+	k.mu.Unlock()
+	for _, c := range waiting {
+		if err != nil {
+			c.fail(err, true)
+		} else {
+			c.resend()
 		}
-	}()
+	}
 }
 
 // handTime bounds a handing over: a call that waits for it cannot be withdrawn meanwhile.

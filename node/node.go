@@ -25,8 +25,11 @@ type Node struct {
 	scans       *quorum.Scans
 	inflight    atomic.Int64
 
-	ctx     context.Context // of Run
-	running sync.WaitGroup  // what the lives started
+	ctx context.Context // of Run
+
+	stop     sync.Mutex     // guards stopping, and running against additions while Run waits for it
+	stopping bool           // nothing begins any more
+	running  sync.WaitGroup // what the lives started
 
 	life atomic.Pointer[life] // the present one
 	next atomic.Pointer[life] // the one that a join is preparing
@@ -36,6 +39,7 @@ type Node struct {
 
 	seeds   sync.Mutex // guards cfg.Random and what follows
 	retired []*life
+	closed  bool // Run has freed the lives' memory: whoever retires one later frees it
 }
 
 // New returns a node that does nothing yet.
@@ -82,23 +86,43 @@ func (n *Node) Run(ctx context.Context) error {
 		err = fmt.Errorf("node: transport: %w", err)
 	}
 	cancel()
+	n.stop.Lock()
+	n.stopping = true
+	n.stop.Unlock()
 	n.running.Wait()
 	stop()
 	if e := <-carried; e != nil && !errors.Is(e, context.Canceled) {
 		err = errors.Join(err, e)
 	}
 	n.quiesce()
-	n.life.Load().close()
-	for _, l := range n.retired {
+	n.seeds.Lock()
+	defer n.seeds.Unlock()
+	n.closed = true
+	for _, l := range append(n.retired, n.life.Load()) {
 		l.close()
 	}
 	return err
+}
+
+// spawn runs f in a goroutine that Run waits for; false when the node is stopping.
+func (n *Node) spawn(f func()) bool {
+	n.stop.Lock()
+	defer n.stop.Unlock()
+	if n.stopping {
+		return false
+	}
+	n.running.Go(f)
+	return true
 }
 
 // retire notes a life whose memory is freed at the latest when the node stops.
 func (n *Node) retire(l *life) {
 	n.seeds.Lock()
 	defer n.seeds.Unlock()
+	if n.closed {
+		l.close()
+		return
+	}
 	n.retired = append(n.retired, l)
 }
 
@@ -110,14 +134,23 @@ func (n *Node) quiesce() {
 	}
 }
 
-// begin runs a life until it or the node ends.
+// begin runs a life until it or the node ends. One that begins when the node is stopping is over at once.
 func (n *Node) begin(l *life) {
 	l.ctx, l.cancel = context.WithCancel(n.ctx)
-	l.running.Go(func() { l.run(l.ctx) })
-	n.running.Go(func() {
+	l.running.Add(1)
+	if !n.spawn(func() {
 		<-l.ctx.Done()
 		l.running.Wait()
-	})
+	}) {
+		l.cancel()
+		close(l.over)
+		l.running.Done()
+		return
+	}
+	go func() {
+		defer l.running.Done()
+		l.run(l.ctx)
+	}()
 }
 
 // startOver gives a node with seeds another life when the cluster that it was about to enter does not go on with it.

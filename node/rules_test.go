@@ -2,10 +2,13 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"viakv/api/kv"
 	"viakv/node/wire"
 	"viakv/quorum/version"
 )
@@ -48,6 +51,34 @@ func TestARequestForAnotherIncarnationIsRefused(t *testing.T) {
 	})
 }
 
+// D1: the way to b leads to c, as after a change of addresses that a has not seen. Were c to answer for b, it would be counted twice, and of five
+// members two would make a majority: what they acknowledge the other three have never heard of.
+func TestAMisdirectedRequestIsNoAcknowledgement(t *testing.T) {
+	inMesh(t, 5, func(m *mesh) {
+		ctx := context.Background()
+		synctest.Wait()
+		m.nodes[0].life.Load().state.Load().links[1].address = m.address(2)
+		cut := func(i, j int) {
+			m.net.Cut(m.address(i), m.address(j))
+			m.net.Cut(m.address(j), m.address(i))
+		}
+		cut(0, 3)
+		cut(0, 4)
+		_, err := m.nodes[0].Set(ctx, []byte("k"), []byte("v"), kv.Options{})
+		if err != nil {
+			if !errors.Is(err, kv.ErrUnavailable) {
+				t.Error(err)
+			}
+			return
+		}
+		for _, i := range []int{1, 3, 4} {
+			cut(0, i)
+			cut(2, i)
+		}
+		m.wants(1, "k", "v") // acknowledged, so that b, d and e, a majority, must not have missed it
+	})
+}
+
 // M3: a rebuild that merged fewer than N-W+1 copies would miss writes that two of three have acknowledged: the restarted node would count for a
 // replica that holds them, and the next restart could lose the last one that does.
 func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
@@ -61,6 +92,16 @@ func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 		m.until(30*time.Second, "it is ready again", m.ready(0))
 		if n := m.nodes[0].life.Load().state.Load().store.Stats().Keys; n != keys {
 			t.Errorf("it serves with %d of %d keys", n, keys)
+		}
+		m.kill(1) // the only other one that held them: one crash at a time is what three must bear
+		lost := 0
+		for i := range keys {
+			if v, _, err := m.nodes[2].Get(context.Background(), nil, []byte(key(i)), kv.Options{}); err != nil || string(v) != "v" {
+				lost++
+			}
+		}
+		if lost != 0 {
+			t.Errorf("%d of %d acknowledged writes are lost", lost, keys)
 		}
 	})
 }

@@ -33,10 +33,10 @@ func TestMain(m *testing.M) {
 
 // directed are the rules whose loss random faults show too seldom, each with a test that makes the schedule in which it does harm.
 var directed = map[rule.Rule]struct{ dir, test string }{
-	rule.Destination:   {"..", "TestARequestForAnotherIncarnationIsRefused"},
-	rule.Requery:       {"../../quorum", "TestEpochEndsBeforeTheWriteIsMade"},
-	rule.RealAcks:      {"../../quorum", "TestWithoutQuorum"},
-	rule.Contested:     {"../../quorum/version", "TestMergeOfTombstonesWithOtherOwners"},
+	rule.Destination:   {"..", "TestAMisdirectedRequestIsNoAcknowledgement"},
+	rule.Requery:       {"../../quorum", "TestARemoveDoesNotGoOnPastAPurge"},
+	rule.RealAcks:      {"../../quorum", "TestAHintIsNoAcknowledgement"},
+	rule.Contested:     {"../../quorum", "TestARebuiltReplicaVotesForNobody"},
 	rule.EnoughCopies:  {"..", "TestARebuildMissesNoAcknowledgedWrite"},
 	rule.PendingNoVote: {"../../quorum", "TestPendingMembersGetWritesAndCountNothing"},
 	rule.Sealing:       {"../topology", "TestSealed"},
