@@ -478,8 +478,8 @@ func TestOperationsSurviveChaos(t *testing.T) {
 	m.nodes[1].wantValue("k0", "end")
 }
 
-// D2: what a query has found counts only while its epoch lasts. Here the epoch ends once the query's reply was given, and what the next one brings
-// (a member's repair, say) is newer than anything that the query saw: a write that did not ask again would be acknowledged below it, and lost.
+// D2: a write whose epoch ends before its second phase asks again. Its order among writes that overlap it is free, but here it is the last to be
+// answered, and what it finds when it asks again goes below it.
 func TestEpochEndsBeforeTheWriteIsMade(t *testing.T) {
 	m := newMesh(t, 3)
 	nd := m.nodes[0]
@@ -503,6 +503,6 @@ func TestEpochEndsBeforeTheWriteIsMade(t *testing.T) {
 	}
 	nd.mustSet("k", "v")
 	if got, _, err := m.nodes[1].Get(bg, nil, []byte("k"), kv.Options{}); err != nil || string(got) != "v" {
-		t.Errorf("acknowledged v, then read %q, %v", got, err)
+		t.Errorf("it did not ask again: %q, %v", got, err)
 	}
 }

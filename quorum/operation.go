@@ -174,6 +174,7 @@ func (o *operation) countLocked(m int, call *Call) {
 	case Failed:
 		if rule.Broken(rule.RealAcks) && o.storing {
 			o.tally.record(m, &o.tally.yes)
+			o.missLocked(m)
 			break
 		}
 		fallthrough

@@ -101,7 +101,7 @@ func (o *operation) write(put func() error) error {
 		if err == nil || err == errOvertaken {
 			return err
 		}
-		if err == errStale && o.renew() && o.v.Generation == generation && o.v.Purge == purge {
+		if err == errStale && o.renew() && (o.v.Generation == generation && o.v.Purge == purge || rule.Broken(rule.Requery)) {
 			continue
 		}
 		return o.unavailable(kv.Unknown, "write", err)

@@ -10,7 +10,7 @@ const (
 	None          Rule = iota
 	Fence              // D1: requests of older epochs are refused
 	Destination        // D1: requests for another incarnation are refused
-	Requery            // D2: an epoch that ends between the phases repeats the query
+	Requery            // D2: an epoch that ends between the phases repeats the query; no write goes on past a purge or a clear
 	NodeCounter        // D3: one counter per node
 	WriteBack          // D4: a read stores what it found at W before it answers
 	OneTag             // D6: a write is never repeated under another tag

@@ -1,0 +1,150 @@
+package quorum
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// Rules whose loss random faults show too seldom: each test makes the one schedule in which it does harm. The mutation gate (node/simulation) runs
+// them with the rule switched off, too, and then they must fail. In a bubble, nothing happens between two steps of a schedule.
+
+// holdVotes keeps a node's votes under way.
+func (nd *node) holdVotes() *[]*Call {
+	var held []*Call
+	nd.filter = func(c *Call) bool {
+		if c.Kind != Vote {
+			return false
+		}
+		nd.swallow(c)
+		held = append(held, c)
+		return true
+	}
+	return &held
+}
+
+// release lets a call that was held go on, with the stamp that it was sent with, unless it was withdrawn meanwhile.
+func (nd *node) release(v *View, c *Call) {
+	if nd.Cancel(c) {
+		nd.deliver(v, c)
+	}
+}
+
+// D2: between the phases of a remove, another one removes the value, all three hold the tombstone, and it is purged: nothing is left that could
+// refuse a vote for what the first has read.
+func TestARemoveDoesNotGoOnPastAPurge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		late, other := m.nodes[0], m.nodes[1]
+		late.mustSet("k", "v")
+		synctest.Wait()
+		purged := false
+		late.filter = func(c *Call) bool {
+			if c.Kind != ReadTag || purged {
+				return false
+			}
+			purged = true
+			read := *m.replicas[c.Member].get("k")
+			if err := other.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
+				t.Errorf("the other remove: %v", err)
+			}
+			synctest.Wait()
+			for i, r := range m.replicas {
+				if !r.get("k").Tag.Removed {
+					t.Errorf("replica %d does not hold the tombstone", i)
+				}
+				r.mu.Lock()
+				delete(r.records, "k")
+				r.mu.Unlock()
+			}
+			m.advance(func(v *View) { v.Purge++ }, 0, 1, 2)
+			c.Status, c.Reply = OK, read // what the replica said before all this
+			c.End()
+			return true
+		}
+		switch err := late.RemoveHere(bg, []byte("k"), kv.Options{}); {
+		case err == nil:
+			t.Error("one value was removed twice")
+		case !errors.Is(err, kv.ErrMissing):
+			t.Errorf("%v, want missing", err)
+		}
+		if !purged {
+			t.Error("the schedule was not made")
+		}
+	})
+}
+
+// D8: a coordinator that reaches nobody for its second phase leaves hints for all, and is lost with them: had they counted as acknowledgements, an
+// acknowledged write would be lost by one crash.
+func TestAHintIsNoAcknowledgement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		m.nodes[0].filter = func(c *Call) bool { return c.Kind == Store && fail(c) }
+		_, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{})
+		synctest.Wait()
+		if len(m.misses) != 2 {
+			t.Errorf("hints %v, want two", m.misses)
+		}
+		if err != nil {
+			wantOutcome(t, err, kv.Unknown)
+			return
+		}
+		// Node a is gone: b and c are a majority.
+		if got, _, err := m.nodes[1].Get(bg, nil, []byte("k"), kv.Options{}); err != nil || string(got) != "v" {
+			t.Errorf("an acknowledged write was lost with its coordinator: %q, %v", got, err)
+		}
+	})
+}
+
+// Removes X at a and Y at b overlap: X has the votes of a and c and is answered, Y that of b. Then c loses its memory and rebuilds from b's copy and
+// a's. Were it to take b's as it is, Y would find two votes at the next epoch, too: its own and that of c.
+func TestARebuiltReplicaVotesForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		a, b := m.nodes[0], m.nodes[1]
+		a.mustSet("k", "v")
+		synctest.Wait()
+
+		before := a.Current()
+		x, y := make(chan error, 1), make(chan error, 1)
+		votesOfX, votesOfY := a.holdVotes(), b.holdVotes()
+		go func() { x <- a.RemoveHere(bg, []byte("k"), kv.Options{}) }()
+		synctest.Wait()
+		go func() { y <- b.RemoveHere(bg, []byte("k"), kv.Options{}) }()
+		synctest.Wait()
+		if len(*votesOfX) != 2 || len(*votesOfY) != 2 {
+			t.Fatalf("%d and %d votes are asked for, want two each", len(*votesOfX), len(*votesOfY))
+		}
+		for _, c := range *votesOfX {
+			if c.Member == 2 {
+				a.release(before, c)
+			}
+		}
+		if err := <-x; err != nil {
+			t.Fatalf("X: %v", err)
+		}
+
+		before = b.Current()
+		copies := []version.Record{*m.replicas[1].get("k"), *m.replicas[0].get("k")}
+		m.replicas[2].mu.Lock()
+		clear(m.replicas[2].records)
+		m.replicas[2].mu.Unlock()
+		m.advance(func(v *View) { v.Members[2].Incarnation = 4 }, 0, 1, 2)
+		for _, r := range copies {
+			if _, err := m.replicas[2].Put(m.epoch, 0, []byte("k"), &r); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		b.filter = nil
+		b.release(before, (*votesOfY)[0]) // too late for its epoch: Y learns of the next one, and asks for votes there
+		err := <-y
+		if err == nil {
+			t.Fatal("both removes of one value have succeeded")
+		}
+		wantOutcome(t, err, kv.Unknown)
+	})
+}
