@@ -96,7 +96,7 @@ sim: ## simulate clusters with faults in virtual time, as many seeds as fit: mak
 
 .PHONY: mutation
 mutation: ## switch off one rule of the protocol after the other; the simulation must notice
-	@go test -tags mutation -run MutationGate -timeout 15m -v ./node/simulation
+	@go test -tags mutation -count 1 -run MutationGate -timeout 15m -v ./node/simulation
 
 .PHONY: check
 check: lint test ## what to run before a commit
