@@ -4,6 +4,7 @@ package main
 
 import (
 	"testing"
+	"time"
 )
 
 // onDatabase brings a profile's database, nodes and Envoy up by one command.
@@ -45,6 +46,15 @@ func (s *stack) holds(database string) {
 		code, body := fetch(t, s.proxy, "/get", "k", "color")
 		return code == 200 && body == "green"
 	})
+	// One node was enough for that. Before one is killed the others must be back, too: each by its own word, and for Envoy, which looks every half second,
+	// after some seconds more.
+	for _, id := range s.containers(database + "-node") {
+		await(t, "every node to be ready again", func() bool {
+			_, err := s.try("docker", "exec", id, "/viakv", "health", "--http", "127.0.0.1:8080")
+			return err == nil
+		})
+	}
+	time.Sleep(3 * time.Second)
 }
 
 func TestComposeCockroach(t *testing.T) {
