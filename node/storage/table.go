@@ -46,7 +46,7 @@ type chunk struct {
 }
 
 const (
-	segmentBits    = 8
+	segmentBits    = 5 // 1280 bytes, which the Go heap does not round up
 	segmentBuckets = 1 << segmentBits
 	bucketBytes    = 40
 	linkBytes      = 16
