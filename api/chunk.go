@@ -60,6 +60,7 @@ func (w *chunkWriter) write(b []byte) error {
 	if _, err := w.conn.Write(b); err != nil {
 		return errors.Join(errStreamWrite, err)
 	}
+	giveWay()
 	return nil
 }
 
