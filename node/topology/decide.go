@@ -83,7 +83,8 @@ func (s *scene) obstacle() string {
 }
 
 // leaving returns the processes whose votes must end before the log says that they are out: those that an entering process
-// replaces, and the one that leaves, once nothing else stands in its way.
+// replaces, and the one that leaves, once nothing else stands in its way. From an odd number of members the vote of one that leaves ends afterwards
+// (see odd), but a leader hands over first in either case.
 func (s *scene) leaving() map[uint64]bool {
 	out := map[uint64]bool{}
 	for _, a := range s.asks {
@@ -93,7 +94,7 @@ func (s *scene) leaving() map[uint64]bool {
 				out[slot.Boot] = true
 			}
 		case toLeave:
-			if slot := s.topology.Slot(a.Name); slot != nil && len(out) == 0 && s.sealed() && s.leaveReady(a) == nil {
+			if slot := s.topology.Slot(a.Name); slot != nil && len(out) == 0 && (!s.odd() || slot.Boot == s.self) && s.sealed() && s.leaveReady(a) == nil {
 				out[slot.Boot] = true
 			}
 		}
@@ -140,17 +141,17 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 		switch {
 		case add(j.Boot):
 			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, j.Boot}}
-		case s.votesEarly() && !s.voter(j.Boot) && s.caughtUp[j.Boot] && s.reachable(j.Boot):
+		case !s.odd() && !s.voter(j.Boot) && s.caughtUp[j.Boot] && s.reachable(j.Boot):
 			return move{change: confChange{raftpb.ConfChangeAddNode, j.Boot}}
 		}
 	}
 	return move{}
 }
 
-// votesEarly reports whether a joiner votes before it is a member, not after. Five members bear two crashes (M11) and so must their voters from the
-// moment that the fifth counts: four voters bear one. From an odd number of members it is the other way round: the joiner's vote adds nothing, and
-// its death while it joins would take from what the others bear.
-func (s *scene) votesEarly() bool { return s.topology.N()%2 == 0 }
+// odd reports whether the members are odd in number. The voters must bear as many crashes as the members do (M11): five bear two, four bear one, and so
+// do four voters. So to and from an odd number the spare vote is the one outside of it: a fifth member votes before it grows, and one of five that
+// leaves votes until it has left. Below, between four and three, a vote more than members would only be one more that can be missing.
+func (s *scene) odd() bool { return s.topology.N()%2 == 1 }
 
 // heir returns a voter that can lead at once, zero when there is none yet.
 func (s *scene) heir(wanted map[uint64]bool) uint64 {
@@ -199,7 +200,7 @@ func (s *scene) take(a *ask) move {
 		}
 		c.Kind = Activate
 	case toGrow:
-		early := t.Joining != nil && s.votesEarly() && !s.voter(t.Joining.Boot)
+		early := t.Joining != nil && !s.odd() && !s.voter(t.Joining.Boot)
 		if (early || t.Change != nil || t.Vacancies() > 0) && t.holds(a.At, a.Name) {
 			return move{}
 		}
@@ -274,8 +275,8 @@ func (s *scene) leaveReady(a *ask) error {
 	case !t.barriersDone(s.barriers, a.Name):
 		return errWait
 	}
-	for i := range t.Slots { // a rebuild that is under way ends soon, and then one more copy stays
-		if o := &t.Slots[i]; o.Name != a.Name && !o.Active() && s.reachable(o.Boot) {
+	for i := range t.Slots { // a rebuild that is under way ends soon, and then one more copy stays; who has not been heard yet may be at it
+		if o := &t.Slots[i]; o.Name != a.Name && !o.Active() && !s.absent[o.Boot] {
 			return errWait
 		}
 	}
@@ -294,7 +295,8 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 		r := refusal(err)
 		return move{answer: &r}
 	}
-	if s.voter(s.topology.Slot(a.Name).Boot) && s.topology.N() > 1 {
+	slot := s.topology.Slot(a.Name)
+	if s.voter(slot.Boot) && s.topology.N() > 1 && (!s.odd() || slot.Boot == s.self) {
 		return move{} // its vote ends first, or its lead
 	}
 	c.Kind, c.Barriers, c.Reached = Shrink, s.barriers, 1+s.heirs()

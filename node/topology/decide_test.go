@@ -55,7 +55,10 @@ func TestDecide(t *testing.T) {
 	activate.Incarnation, activate.At = v.Slot("c").Pending, basis(v)
 	growing := asking(toGrow, "d")
 	growing.Incarnation, growing.At = j.Joining.Pending, basis(j)
-	four := step(t, founded(t, "a", "b", "c", "d"), Command{Kind: Admit, Node: identity("e", 50)})
+	vacant := step(t, founded(t, "a", "b", "c", "d", "e"), Command{Kind: Vacate, Node: identity("e", 50)})
+	even := founded(t, "a", "b", "c", "d")
+	left := step(t, trio, Command{Kind: Shrink, Name: "b"})
+	four := step(t, even, Command{Kind: Admit, Node: identity("e", 50)})
 	fifth := asking(toGrow, "e")
 	fifth.Incarnation, fifth.At = four.Joining.Pending, basis(four)
 	purging := asking(toPurge, "")
@@ -105,13 +108,18 @@ func TestDecide(t *testing.T) {
 		{"M11: then it grows", with(sceneOf(four, fifth), func(s *scene) { s.voters, s.learners = append(s.voters, 50), nil }), move{command: &Command{Kind: Grow}}},
 		{"a silent joiner is given up", with(sceneOf(j), func(s *scene) { s.absent[40] = true }), move{command: &Command{Kind: Abandon}}},
 		{"a joiner restarts", sceneOf(j, entering("d", 41, 40)), move{command: &Command{Kind: Abandon}}},
-		{"a leaver's vote ends first", sceneOf(trio, asking(toLeave, "b")), move{change: confChange{remove, 2}}},
-		{"then it leaves", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { s.voters = []uint64{1, 3} }), move{command: &Command{Kind: Shrink}}},
+		{"one of four: its vote ends first", sceneOf(even, asking(toLeave, "b")), move{change: confChange{remove, 2}}},
+		{"then it leaves", with(sceneOf(even, asking(toLeave, "b")), func(s *scene) { s.voters = []uint64{1, 3, 4} }), move{command: &Command{Kind: Shrink}}},
+		{"M11: one of three leaves first", sceneOf(trio, asking(toLeave, "b")), move{command: &Command{Kind: Shrink}}},
+		{"a leave waits for a rebuild that it has not heard of yet", with(sceneOf(vacant, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 50) }), move{}},
+		{"and not for one that has died", with(sceneOf(vacant, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 50); s.absent[50] = true }), move{command: &Command{Kind: Shrink}}},
+		{"then its vote ends", with(sceneOf(left), func(s *scene) { s.voters = []uint64{1, 2, 3} }), move{change: confChange{remove, 2}}},
+		{"one of four hands over before it leaves", sceneOf(even, asking(toLeave, "a")), move{transfer: 2}},
 		{"the leader hands over before it leaves", sceneOf(trio, asking(toLeave, "a")), move{transfer: 2}},
 		{"to one that is caught up", with(sceneOf(trio, asking(toLeave, "a")), func(s *scene) { s.caughtUp[2] = false }), move{transfer: 3}},
 		{"a leave that would lose the quorum", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 3) }), move{answer: &response{Code: "quorum-loss"}}},
 		{"a young leader knows too little to say so", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 3); s.young = true }), move{}},
-		{"by force", with(sceneOf(trio, forced), func(s *scene) { delete(s.heard, 3) }), move{change: confChange{remove, 2}}},
+		{"by force", with(sceneOf(trio, forced), func(s *scene) { delete(s.heard, 3) }), move{command: &Command{Kind: Shrink}}},
 		{"nobody of that name", sceneOf(trio, asking(toLeave, "x")), move{answer: &response{Code: "no-such-node"}}},
 		{"a purge", sceneOf(trio, purging), move{command: &Command{Kind: Purge}}},
 		{"G1: a purge at another epoch", sceneOf(later, purging), move{answer: &response{Code: "epoch"}}},
