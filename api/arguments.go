@@ -64,7 +64,8 @@ func (x *exchange) short(p parameter) (string, error) {
 	if !x.parameters.seen.has(p) {
 		return "", nil
 	}
-	text, err := x.text(p, x.valueBuffer[:], kv.MaxValueCharacters)
+	var room [kv.MaxValueBytes]byte // not valueBuffer: it may hold the value that is to be stored
+	text, err := x.text(p, room[:], kv.MaxValueCharacters)
 	return string(text), err
 }
 
@@ -146,9 +147,9 @@ func (x *exchange) peer() (string, error) {
 	return s, nil
 }
 
-// decimal parses digits only: no sign, no space, at most limit.
+// decimal parses digits only: no sign, no space, no zero in front, at most limit.
 func decimal(s string, limit int) (int, bool) {
-	if s == "" {
+	if s == "" || s[0] == '0' && len(s) > 1 {
 		return 0, false
 	}
 	n := 0

@@ -5,7 +5,6 @@ import (
 	"context"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -96,10 +95,10 @@ func (x *exchange) scan(kind scanKind) error {
 
 // scanOptions reads a scan's parameters.
 func (x *exchange) scanOptions() (o kv.ScanOptions, limit int, ndjson bool, err error) {
-	if o.Options, err = x.options(); err != nil {
+	o.Trace = x.trace // no deadline: each batch has ScanTimeout, the scan as a whole all the time it takes
+	if o.R, err = x.quorum(parameterR); err != nil {
 		return o, 0, false, err
 	}
-	o.Deadline = time.Time{} // each batch has ScanTimeout, the scan as a whole all the time it takes
 	if limit, err = x.limit(); err != nil {
 		return o, 0, false, err
 	}

@@ -94,6 +94,8 @@ func parseEndpoint(s string) (address string, secure bool, err error) {
 		return "", false, fmt.Errorf("client: endpoint %q: %w", s, err)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "", false, fmt.Errorf("client: endpoint %q: begin it with http:// or https://", s)
+	case strings.ContainsAny(u.Hostname(), "[]"):
+		return "", false, fmt.Errorf("client: endpoint %q: write an IPv6 address as [::1]:8080", s)
 	case u.Hostname() == "":
 		return "", false, fmt.Errorf("client: endpoint %q: the host is missing", s)
 	case u.User != nil, u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "":

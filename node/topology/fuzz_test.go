@@ -1,0 +1,71 @@
+package topology
+
+import (
+	"bytes"
+	"testing"
+)
+
+// FuzzDocument: what is taken as a topology is valid, and its encoding reads alike.
+func FuzzDocument(f *testing.F) {
+	for _, t := range []*Topology{founded(f, "a", "b", "c"), joining(f), grown(f)} {
+		f.Add(t.Encode())
+	}
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		top, err := Decode(b)
+		if err != nil {
+			return
+		}
+		again, err := Decode(top.Encode())
+		if err != nil || !bytes.Equal(again.Encode(), top.Encode()) {
+			t.Errorf("%q is %s, then %v (%v)", b, top.Encode(), again, err)
+		}
+	})
+}
+
+// FuzzCommand: whatever command the log holds, it is refused or makes a valid topology, the same one each time, and the old one stays.
+func FuzzCommand(f *testing.F) {
+	top := grown(f)
+	for _, c := range []Command{{Kind: Clear, Expect: top.Epoch}, {Kind: Purge, Expect: top.Epoch, List: 1}, {Kind: Shrink, Expect: top.Epoch, Name: "a", Force: true}, {Kind: Admit, Expect: top.Epoch}} {
+		f.Add(c.encode())
+	}
+	f.Add([]byte(`null`))
+	before := top.Encode()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeCommand(b)
+		if err != nil {
+			return
+		}
+		next, err := Apply(top, 1000, c)
+		if !bytes.Equal(top.Encode(), before) {
+			t.Fatalf("%s changed what it was applied to", b)
+		}
+		if err != nil {
+			return
+		}
+		if err := next.Validate(); err != nil {
+			t.Errorf("%s: %v", b, err)
+		}
+		if again, err := Apply(top, 1000, c); err != nil || !bytes.Equal(again.Encode(), next.Encode()) {
+			t.Errorf("%s: %s, and then %v (%v)", b, next.Encode(), again, err)
+		}
+	})
+}
+
+// FuzzBody: a message's body is refused or holds no invalid topology.
+func FuzzBody(f *testing.F) {
+	f.Add(encodeBody(&response{Topology: founded(f, "a")}))
+	f.Add([]byte(`{"topology":{}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, v := range []any{new(presence), new(handover), new(handed), new(response)} {
+			_ = decodeBody(b, v)
+		}
+		var r response
+		if err := decodeBody(b, &r); err == nil && r.Topology != nil {
+			if err := r.Topology.Validate(); err != nil {
+				t.Errorf("%q: %v", b, err)
+			}
+		}
+	})
+}

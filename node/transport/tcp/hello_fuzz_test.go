@@ -1,0 +1,30 @@
+package tcp
+
+import (
+	"bytes"
+	"net"
+	"testing"
+
+	"viakv/node/transport"
+)
+
+// readerConn reads from bytes; nothing else of a connection is used.
+type readerConn struct {
+	net.Conn
+	*bytes.Reader
+}
+
+func (c readerConn) Read(b []byte) (int, error) { return c.Reader.Read(b) }
+
+// FuzzHello: a hello that is taken is of this version and of a class that exists.
+func FuzzHello(f *testing.F) {
+	f.Add([]byte("viakv\n\x02\x00\x01a"))
+	f.Add([]byte("viakv\n\x01\x00\xff"))
+	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := readHello(readerConn{Reader: bytes.NewReader(b)})
+		if err == nil && (h.version != version || int(h.class) >= transport.Classes || len(h.name) != int(b[len(magic)+2])) {
+			t.Errorf("%q is %+v", b, h)
+		}
+	})
+}
