@@ -39,7 +39,6 @@ type life struct {
 	fencing atomic.Uint64         // the epoch at which the store is, or is about to be
 	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
 	links   links
-	removes once // that were forwarded to this node
 	closing sync.Once
 }
 

@@ -11,19 +11,25 @@ import (
 // of time and forgets the older, so its memory is bounded by the rate of such requests.
 type once struct {
 	mu       sync.Mutex
-	now, old map[version.Operation]struct{}
+	now, old map[requestID]struct{}
 	turned   time.Time
+}
+
+// requestID names a request: incarnations are a cluster's own.
+type requestID struct {
+	cluster uint64
+	version.Operation
 }
 
 // onceSpan is longer than any copy of a request travels: a coordinator has given it up by then, and connections that carried it are gone.
 const onceSpan = 30 * time.Second
 
 // first reports whether the request has not been seen before.
-func (o *once) first(id version.Operation, now time.Time) bool {
+func (o *once) first(id requestID, now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.now == nil || now.Sub(o.turned) > onceSpan {
-		o.old, o.now, o.turned = o.now, map[version.Operation]struct{}{}, now
+		o.old, o.now, o.turned = o.now, map[requestID]struct{}{}, now
 	}
 	if _, seen := o.now[id]; seen {
 		return false
@@ -33,4 +39,12 @@ func (o *once) first(id version.Operation, now time.Time) bool {
 	}
 	o.now[id] = struct{}{}
 	return true
+}
+
+// forget makes the next copy of a request the first one: this one has done nothing, and the sender knows that it will be asked for again.
+func (o *once) forget(id requestID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.now, id)
+	delete(o.old, id)
 }

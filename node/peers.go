@@ -129,7 +129,8 @@ func (c *carrier) Complete(*transport.Call) {
 			c.state.life.hand(c)
 			return
 		}
-		c.fail(errors.New("the peer does not reach this epoch"), true)
+		// A copy of a remove may be on the way yet, and find that the peer has reached it.
+		c.fail(errors.New("the peer does not reach this epoch"), call.Kind != quorum.Remove)
 		return
 	case wire.Stale:
 		c.state.life.learn(r.Epoch, r.Body)

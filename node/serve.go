@@ -116,6 +116,9 @@ func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 	if err != nil {
 		return wire.AppendReply(dst, wire.Malformed, 0, 0)
 	}
+	if op == wire.Remove {
+		return n.serveRemove(ctx, dst, stamp, body)
+	}
 	for {
 		s := n.member(stamp.Cluster)
 		if s == nil {
@@ -131,11 +134,6 @@ func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 			if ctx.Err() != nil || s == n.member(stamp.Cluster) {
 				return s.refuse(dst, wire.Overloaded)
 			}
-		case wire.Remove:
-			if status := s.admit(stamp, false); status != wire.OK {
-				return s.refuse(dst, status)
-			}
-			return n.serveRemove(ctx, dst, s, stamp, body)
 		default:
 			return s.serveBulk(ctx, dst, op, stamp, body)
 		}
@@ -154,17 +152,29 @@ func (n *Node) serveControl(ctx context.Context, dst, request []byte) []byte {
 	return n.life.Load().manager.Serve(ctx, dst, request)
 }
 
-// serveRemove coordinates a remove for a peer, as the key's owner.
-func (n *Node) serveRemove(ctx context.Context, dst []byte, s *state, stamp wire.Stamp, body []byte) []byte {
+// serveRemove coordinates a remove for a peer, as the key's owner. A refusal makes the sender do it itself. So a copy of one that is under way must not
+// be refused, whatever has become of this node's epoch since; and one that comes after a refusal must not be carried out.
+func (n *Node) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, body []byte) []byte {
 	r, err := wire.ParseRemove(body)
 	if err != nil {
-		return s.refuse(dst, wire.Malformed)
+		return wire.AppendReply(dst, wire.Malformed, 0, 0)
+	}
+	id := requestID{stamp.Cluster, version.Operation{Incarnation: stamp.From, Sequence: r.Sequence}}
+	if !n.removes.first(id, time.Now()) {
+		return wire.AppendReply(dst, wire.Unknown, 0, 0) // whatever came of the first is the answer, and this is not it
+	}
+	s := n.member(stamp.Cluster) // not before the request was noted: who was refused as stale since has left a later epoch to be seen here
+	if s == nil {
+		return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
+	}
+	if status := s.admit(stamp, false); status != wire.OK {
+		if status == wire.Behind {
+			n.removes.forget(id) // the sender brings this node up to date and sends the same again
+		}
+		return s.refuse(dst, status)
 	}
 	if v := n.Current(); v == nil || v.Origin.(*state).life != s.life {
 		return s.refuse(dst, wire.NotActive) // the node's clients still meet its former life, and the coordinator with them: the sender does it itself
-	}
-	if !s.life.removes.first(version.Operation{Incarnation: stamp.From, Sequence: r.Sequence}, time.Now()) {
-		return s.refuse(dst, wire.Unknown) // delivered twice: whatever came of the first is the answer, and this is not it
 	}
 	o := kv.Options{R: r.R, W: r.W, Deadline: time.Now().Add(r.Left), Trace: r.Trace}
 	status := wire.OK
