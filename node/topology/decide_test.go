@@ -68,6 +68,7 @@ func TestDecide(t *testing.T) {
 	done := asking(toClear, "")
 	done.ID = later.Applied[0].ID
 	with := func(s *scene, f func(s *scene)) *scene { f(s); return s }
+	mute4 := func(s *scene) { s.voters, s.learners, s.caughtUp[4] = []uint64{1, 2, 3}, []uint64{4}, false }
 	remove, learn, promote := raftpb.ConfChangeRemoveNode, raftpb.ConfChangeAddLearnerNode, raftpb.ConfChangeAddNode
 
 	for _, c := range []struct {
@@ -113,6 +114,9 @@ func TestDecide(t *testing.T) {
 		{"M11: one of three leaves first", sceneOf(trio, asking(toLeave, "b")), move{command: &Command{Kind: Shrink}}},
 		{"a leave waits for a rebuild that it has not heard of yet", with(sceneOf(vacant, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 50) }), move{}},
 		{"and not for one that has died", with(sceneOf(vacant, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 50); s.absent[50] = true }), move{command: &Command{Kind: Shrink}}},
+		{"M11: a leave waits until the fourth votes", with(sceneOf(even, asking(toLeave, "b")), mute4), move{}},
+		{"but not the fourth's own", with(sceneOf(even, asking(toLeave, "d")), mute4), move{change: confChange{remove, 4}}},
+		{"M11: a fifth waits, too", with(sceneOf(four, fifth), func(s *scene) { s.voters, s.learners, s.caughtUp[4] = []uint64{1, 2, 3, 50}, []uint64{4}, false }), move{}},
 		{"then its vote ends", with(sceneOf(left), func(s *scene) { s.voters = []uint64{1, 2, 3} }), move{change: confChange{remove, 2}}},
 		{"one of four hands over before it leaves", sceneOf(even, asking(toLeave, "a")), move{transfer: 2}},
 		{"the leader hands over before it leaves", sceneOf(trio, asking(toLeave, "a")), move{transfer: 2}},
@@ -147,6 +151,11 @@ func TestObstacles(t *testing.T) {
 		"a member is rebuilding":                         sceneOf(vacated(t)),
 		"d is joining":                                   sceneOf(joining(t)),
 		"the last size change waits for the sync of [d]": sceneOf(grown(t)),
+		"d is not heard in the consensus group yet; let it leave first if it is gone": func() *scene {
+			s := sceneOf(founded(t, "a", "b", "c", "d"))
+			s.voters = []uint64{1, 2, 3}
+			return s
+		}(),
 		"epoch 2 waits until enough members of the one before have adopted it": func() *scene { s := sceneOf(joining(t)); clear(s.reports.Adopted); return s }(),
 	} {
 		if got := s.obstacle(); got != want {
