@@ -2,10 +2,12 @@ package scan
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"viakv/api/client"
 	"viakv/bench/runner"
+	"viakv/bench/workload"
 )
 
 // Config of a measurement.
@@ -49,14 +51,22 @@ func Measure(ctx context.Context, c Config) (*Measured, error) {
 		}
 		loaded, stop := context.WithCancel(ctx)
 		defer stop()
+		during := *c.Load
+		during.Warmup, during.Ramp, during.Duration = 0, 0, maxLoadTime
+		begun := make(chan struct{})
+		var once sync.Once
+		during.OnDone = func(workload.Op, bool) { once.Do(func() { close(begun) }) }
 		done := make(chan error, 1)
 		go func() {
-			during := *c.Load
-			during.Warmup, during.Ramp, during.Duration = 0, 0, maxLoadTime
 			result, err := runner.Run(loaded, during)
 			m.During = result
 			done <- err
+			once.Do(func() { close(begun) })
 		}()
+		select { // scans of few keys would be over before the load has connected
+		case <-begun:
+		case <-ctx.Done():
+		}
 		finish = func() error {
 			stop()
 			err := <-done
