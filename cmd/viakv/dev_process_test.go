@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"regexp"
@@ -10,16 +11,12 @@ import (
 	"testing"
 )
 
-// freePorts finds n ports in a row that nobody uses, twice: dev counts up from one for HTTP and from another for peers.
+// freePorts finds n ports in a row that nobody uses, twice: dev counts up from one for HTTP and from another for peers. They lie below those that
+// systems give to connections, so that none of another test can take one before a node listens there.
 func freePorts(t *testing.T, n int) (http, peer int) {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		first := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
+		first := 20_000 + rand.IntN(12_000)
 		c := devConfig{nodes: n, httpPort: first, peerPort: first + n}
 		if c.check() == nil && c.findPorts() == nil {
 			return c.httpPort, c.peerPort
