@@ -233,6 +233,10 @@ func TestMethods(t *testing.T) {
 	if got := h.do("HEAD", "/get?k=a", nil).header.Get("Content-Length"); got != "5" {
 		t.Errorf("HEAD: content length %q", got)
 	}
+	h.get("/set?k=empty&v=")
+	if got := h.do("HEAD", "/get?k=empty", nil).header.Get("Content-Length"); got != "0" {
+		t.Errorf("HEAD of an empty value: content length %q", got)
+	}
 	if a := h.do("HEAD", "/get?k=none", nil); a.status != 404 || a.body != "" {
 		t.Errorf("HEAD of a missing key: %+v", a)
 	}

@@ -124,7 +124,11 @@ func (x *exchange) end() {
 		x.panicked(cause)
 	}
 	if !x.detached {
-		x.metrics.observe(x.ctx.Response.StatusCode(), time.Since(x.start), len(x.ctx.Response.Body()))
+		size := len(x.ctx.Response.Body())
+		if size == 0 && x.ctx.IsHead() {
+			x.ctx.Response.Header.SetContentLength(0) // fasthttp says nothing where GET says zero
+		}
+		x.metrics.observe(x.ctx.Response.StatusCode(), time.Since(x.start), size)
 		if entry := s.config.Logger.Check(zap.DebugLevel, "request"); entry != nil {
 			entry.Write(append(x.fields(), zap.Int("status", x.ctx.Response.StatusCode()), zap.Duration("took", time.Since(x.start)))...)
 		}
