@@ -160,8 +160,9 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 
 // scan judges a page or a whole scan. The store of these tests goes through its keys in their order.
 func (m *surfaceModel) scan(want func(int) bool, t *rapid.T, path, accept string, args arguments, fine bool, a answer, what string) {
-	limit, limited := 0, false
-	if _, limited = args["limit"]; limited {
+	limit := 0
+	_, limited := args["limit"]
+	if limited {
 		limit, _ = strconv.Atoi(args.get("limit"))
 		fine = fine && limit >= 1 && limit <= MaxPage && args.get("limit") == strconv.Itoa(limit)
 	}
@@ -249,7 +250,7 @@ func readRows(path, body string, ndjson bool) (rows []string, err error) {
 		Count int
 	}
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &end); err != nil || !end.End || end.Count != len(rows) {
-		return nil, fmt.Errorf("the last line %q does not count %d rows (%v)", lines[len(lines)-1], len(rows), err)
+		return nil, fmt.Errorf("the last line %q does not count %d rows (%w)", lines[len(lines)-1], len(rows), err)
 	}
 	return rows, nil
 }
