@@ -308,7 +308,7 @@ func TestClientCertificates(t *testing.T) {
 	write(t, files.KeyFile, key)
 	write(t, files.ClientCAFile, ca.pem)
 	h := start(t, Config{TLS: files})
-	admin := h.admin()
+	admin := h.admin(t)
 	try := func(a *authority) error {
 		var certificates []tls.Certificate
 		if a != nil {
@@ -360,23 +360,23 @@ func TestBadTLSFiles(t *testing.T) {
 }
 
 // admin serves the admin listener and returns its address.
-func (h *harness) admin() string {
-	h.t.Helper()
+func (h *harness) admin(t testing.TB) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
 	done := make(chan error, 1)
 	go func() { done <- h.server.ServeAdmin(l) }()
-	h.t.Cleanup(func() {
+	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		h.client.CloseIdleConnections()
 		if err := h.server.Shutdown(ctx); err != nil {
-			h.t.Error(err)
+			t.Error(err)
 		}
 		if err := <-done; err != nil {
-			h.t.Error(err)
+			t.Error(err)
 		}
 	})
 	return l.Addr().String()
@@ -388,7 +388,7 @@ func TestAdminListener(t *testing.T) {
 	write(t, file, "write "+writeToken+"\nadmin "+adminToken+"\n")
 	h := start(t, Config{TokenFile: file, Version: "1.2.3", Name: "n1"})
 	h.get("/debug/pprof/", "Authorization", "Bearer "+adminToken).problem(t, 404, "no-such-endpoint")
-	h.addr = h.admin()
+	h.addr = h.admin(t)
 	for _, target := range []string{"/livez", "/readyz", "/metrics", "/version"} {
 		h.get(target).want(t, 200, "*")
 	}

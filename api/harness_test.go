@@ -16,9 +16,18 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
+// reporter is what a harness tells of failures: a test, or one check of a property.
+type reporter interface {
+	Helper()
+	Error(args ...any)
+	Fatal(args ...any)
+	Logf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // harness is a server on a loopback port with a client of its own.
 type harness struct {
-	t      testing.TB
+	t      reporter
 	server *Server
 	addr   string
 	client *http.Client
@@ -44,6 +53,13 @@ func start(t testing.TB, config Config) *harness {
 	go func() { h.done <- s.Serve(l) }()
 	t.Cleanup(h.stop)
 	return h
+}
+
+// as is the harness for one check of a property: a fuzz target must not report to the test around it.
+func (h *harness) as(t reporter) *harness {
+	c := *h
+	c.t = t
+	return &c
 }
 
 func (h *harness) stop() {

@@ -38,7 +38,7 @@ func hostileChecks(t testing.TB) func(*rapid.T) {
 	return func(t *rapid.T) {
 		sent := strings.Join(rapid.SliceOfN(pieces, 1, 8).Draw(t, "pieces"), "")
 		hostile(t, h.addr, sent)
-		if a := h.get("/livez"); a.status != 200 || logs.Len() > 0 {
+		if a := h.as(t).get("/livez"); a.status != 200 || logs.Len() > 0 {
 			t.Fatalf("after %q: %d %q, logged %v", sent, a.status, a.body, logs.TakeAll())
 		}
 	}
