@@ -12,14 +12,21 @@ import (
 	"viakv/api/kv"
 )
 
-// address stands for a running node. Example tests have no testing.TB of their own; this server lives until the process ends.
-var address = func() string { return serve(&everlasting{}, api.Config{}) }()
+// address stands for a running node. Example tests have no testing.TB of their own; this server lives until all tests have run.
+var (
+	examples = new(lasting)
+	address  = serve(examples, api.Config{})
+)
 
-type everlasting struct{ testing.TB }
+type lasting struct {
+	testing.TB
+	stop func()
+}
 
-func (*everlasting) Helper()           {}
-func (*everlasting) Cleanup(func())    {}
-func (*everlasting) Fatal(args ...any) { log.Fatal(args...) }
+func (*lasting) Helper()            {}
+func (l *lasting) Cleanup(f func()) { l.stop = f }
+func (*lasting) Fatal(args ...any)  { log.Fatal(args...) }
+func (*lasting) Error(args ...any)  { log.Fatal(args...) }
 
 func Example() {
 	c, err := client.New(client.Config{Endpoints: []string{address}})

@@ -2,48 +2,24 @@ package client_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"viakv/api"
+	"viakv/api/apitest"
 	"viakv/api/client"
 	"viakv/api/kv"
-	"viakv/api/kv/kvtest"
 )
 
 // serve runs the real API over a reference store until the test ends, and returns its address.
 func serve(t testing.TB, config api.Config) string {
 	t.Helper()
-	if config.Store == nil {
-		config.Store = &kvtest.Reference{}
-	}
-	s, err := api.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
-		}
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return l.Addr().String()
+	return strings.TrimPrefix(apitest.Serve(t, config), "http://")
 }
 
 func connect(t testing.TB, config client.Config) *client.Client {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api/apitest"
 	"viakv/api/client"
 	"viakv/bench/baseline"
 	"viakv/bench/runner"
@@ -27,7 +28,7 @@ const role = "VIAKV_BASELINE_ROLE"
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {
 	case "":
-		os.Exit(m.Run())
+		apitest.VerifyNoLeaks(m)
 	case "chatters":
 		fmt.Println("hello")
 		return
@@ -60,9 +61,12 @@ func start(t *testing.T, as string, n int) (*baseline.Cluster, error) {
 	return c, err
 }
 
+// plain leaves no connection behind.
+var plain = http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 func get(t *testing.T, address string) (int, string) {
 	t.Helper()
-	r, err := http.Get(address)
+	r, err := plain.Get(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +116,7 @@ func TestNoServerOutlivesItsCluster(t *testing.T) {
 	}
 	c.Close()
 	for _, at := range c.Endpoints {
-		if r, err := http.Get(at + "/livez"); err == nil {
+		if r, err := plain.Get(at + "/livez"); err == nil {
 			_ = r.Body.Close()
 			t.Errorf("%s still answers", at)
 		}

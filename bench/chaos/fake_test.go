@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"viakv/api"
+	"viakv/api/apitest"
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
 )
@@ -20,7 +21,7 @@ const fakeNode = "VIAKV_FAKE_NODE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(fakeNode) == "" {
-		os.Exit(m.Run())
+		apitest.VerifyNoLeaks(m)
 	}
 	if err := serveFake(os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api/apitest"
 	"viakv/bench"
 	"viakv/bench/baseline"
 	"viakv/bench/report"
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 		measureNeighbour()
 	}
 	if os.Getenv(bareNode) == "" {
-		os.Exit(m.Run())
+		apitest.VerifyNoLeaks(m)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

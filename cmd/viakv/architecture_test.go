@@ -52,7 +52,7 @@ var rooms = []room{
 }
 
 // testSupport may be imported by every test and by nothing else, and may do what tests may.
-var testSupport = []string{"api/kv/kvtest", "node/database/faultproxy", "node/database/postgres/pgtest"}
+var testSupport = []string{"api/apitest", "api/kv/kvtest", "node/database/faultproxy", "node/database/postgres/pgtest"}
 
 // homes are the packages that alone may import a library: it is an implementation detail of theirs, and its types
 // appear in nobody else's signatures.

@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"testing"
+
+	"viakv/api/apitest"
 )
 
 // asCommand makes the test binary behave as the command itself, so that tests can start real processes of it.
@@ -13,5 +15,5 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	apitest.VerifyNoLeaks(m)
 }

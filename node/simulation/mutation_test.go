@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"viakv/quorum/version/rule"
 )
 
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 		}
 		rule.Break(r)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // directed are the rules whose loss random faults show too seldom, each with a test that makes the schedule in which it does harm.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
 	"viakv/node/database/postgres/pgtest"
@@ -24,11 +26,19 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) // no server is a failure, not a reason to skip
 	}
-	code := m.Run()
-	if err := server.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
+	goleak.VerifyTestMain(withServer{m})
+}
+
+// withServer runs the tests, and stops the server after them.
+type withServer struct{ *testing.M }
+
+func (m withServer) Run() int {
+	defer func() {
+		if err := server.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
+	return m.M.Run()
 }
 
 // openOn opens a store on a database until the test ends.
