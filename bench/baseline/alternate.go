@@ -50,11 +50,12 @@ func Alternate(ctx context.Context, target, baseline runner.Config, rounds int) 
 			break
 		}
 	}
-	a.Ratio = median(a.Ratios)
+	a.Ratio = Median(a.Ratios)
 	return a, nil
 }
 
-func median(v []float64) float64 {
+// Median of the values, NaN without one.
+func Median(v []float64) float64 {
 	if len(v) == 0 {
 		return math.NaN()
 	}

@@ -31,7 +31,7 @@ func newStore() *store {
 
 func (s *store) shard(key []byte) *shard { return &s.shards[maphash.Bytes(s.seed, key)%shards] }
 
-// Serve answers /get, /set, /is, /rm, /clear and the probes until the listener is closed.
+// Serve answers /get, /set, /is, /rm, /clear, the scans and the probes until the listener is closed.
 func Serve(l net.Listener) error {
 	s := newStore()
 	server := &fasthttp.Server{Handler: s.handle, Name: "baseline", ReadBufferSize: 16 << 10, NoDefaultContentType: true, SecureErrorLogMessage: true}
@@ -78,6 +78,12 @@ func (s *store) handle(ctx *fasthttp.RequestCtx) {
 			clear(s.shards[i].values)
 			s.shards[i].mu.Unlock()
 		}
+	case "/getAll":
+		ctx.SetBodyStream(&rows{of: s, keys: true, values: true}, -1)
+	case "/getKeys":
+		ctx.SetBodyStream(&rows{of: s, keys: true}, -1)
+	case "/getValues":
+		ctx.SetBodyStream(&rows{of: s, values: true}, -1)
 	case "/livez", "/readyz":
 	default:
 		ctx.SetStatusCode(fasthttp.StatusNotFound)

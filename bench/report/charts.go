@@ -70,7 +70,7 @@ func (r *Report) percentiles() (chart, error) {
 	c := chart{title: "Latency by percentile", unit: "both axes logarithmic: each step to the right is a nine more", log: true, format: micros}
 	loads := []*Load{r.Load}
 	c.series = []series{{name: "target"}}
-	if r.Baseline != nil {
+	if r.Baseline != nil && r.Baseline.Load != nil {
 		loads, c.series = append(loads, r.Baseline.Load), append(c.series, series{name: "baseline"})
 	}
 	nines := min(math.Ceil(math.Log10(float64(max(r.Load.Good, 10)))), 5)

@@ -25,7 +25,7 @@ var colors string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"micros": Micros, "count": Count[int64], "ucount": Count[uint64], "whole": func(v float64) string { return Count(int64(v)) },
-	"seconds": func(v float64) string { return micros(v * 1e6) }, "join": join, "icount": Count[int],
+	"seconds": func(v float64) string { return micros(v * 1e6) }, "icount": Count[int],
 }).Parse(pageSource))
 
 // figure is a drawing with its words.
@@ -106,7 +106,7 @@ func (r *Report) tiles() (t []tile) {
 		add("errors", Count(l.Errors.Sum()), "of %s requests", Count(l.Good+l.Errors.Sum()))
 	}
 	if b := r.Baseline; b != nil {
-		add("of the baseline", fmt.Sprintf("%.0f%%", 100*b.Ratio), "a bare server: %s/s", Count(int64(b.Load.Throughput)))
+		add("of the baseline", fmt.Sprintf("%.0f%%", 100*b.Ratio), "a bare server: %s", b.Reached())
 	}
 	for _, s := range r.Scans {
 		if len(t) < 8 {

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"viakv/bench/outcome"
@@ -66,9 +69,38 @@ type Kind struct {
 
 // Baseline is what a bare server reached in turns with the target.
 type Baseline struct {
-	Load   *Load     `json:"load"`
-	Ratios []float64 `json:"ratios"`
-	Ratio  float64   `json:"ratio"` // median of the rounds: target / baseline
+	Load   *Load            `json:"load,omitempty"`
+	Scans  []*scan.Verified `json:"scans,omitempty"` // each beside its counterpart in the report's
+	Ratios []float64        `json:"ratios"`
+	Ratio  float64          `json:"ratio"` // median of the rounds: target / baseline
+}
+
+// Reached says what the bare server did, in a few words.
+func (b *Baseline) Reached() string {
+	if b.Load != nil {
+		return Count(int64(b.Load.Throughput)) + " answers a second"
+	}
+	var pairs, seconds float64
+	for _, s := range b.Scans {
+		pairs, seconds = pairs+float64(s.Pairs), seconds+s.Seconds
+	}
+	return Count(int64(pairs/max(seconds, 1e-9))) + " pairs a second"
+}
+
+// Detail says of what Ratio is the median.
+func (b *Baseline) Detail() string {
+	if len(b.Scans) == 0 {
+		return "rounds: " + join(b.Ratios)
+	}
+	of := map[string][]float64{}
+	for i, s := range b.Scans[:min(len(b.Scans), len(b.Ratios))] {
+		of[s.Kind] = append(of[s.Kind], b.Ratios[i])
+	}
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(of)) {
+		parts = append(parts, kind+" "+join(of[kind]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Neighbour is another store, measured after the target with the same keys, mix and connections.

@@ -66,8 +66,10 @@ func (r *Report) WriteText(w io.Writer) error {
 		r.Load.text(t)
 	}
 	if b := r.Baseline; b != nil {
-		fmt.Fprintf(t, "baseline\t%s ops/s from a bare server on this machine, p99 %s\n", Count(int64(b.Load.Throughput)), Micros(b.Load.Latency.P99))
-		fmt.Fprintf(t, "ratio\t%.2f of the baseline (rounds: %s)\n", b.Ratio, join(b.Ratios))
+		if b.Load != nil {
+			fmt.Fprintf(t, "baseline\t%s ops/s from a bare server on this machine, p99 %s\n", Count(int64(b.Load.Throughput)), Micros(b.Load.Latency.P99))
+		}
+		fmt.Fprintf(t, "ratio\t%.2f of the baseline (%s)\n", b.Ratio, b.Detail())
 	}
 	for _, n := range r.Against {
 		fmt.Fprintf(t, "%s\t%s ops/s, p50 %s, p99 %s; the target reached %.2f of that\n", n.Name, Count(int64(n.Load.Throughput)), Micros(n.Load.Latency.P50), Micros(n.Load.Latency.P99), n.Ratio)
@@ -75,9 +77,13 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, s := range r.Steps {
 		fmt.Fprintf(t, "step\t%s/s asked, %s reached, p50 %s, p99 %s\t%s\n", Count(int64(s.Rate)), Count(int64(s.Achieved)), Micros(s.P50), Micros(s.P99), met(s))
 	}
-	for _, s := range r.Scans {
-		fmt.Fprintf(t, "%s\t%s pairs in %.2f s: %s pairs/s, %.1f MB/s, first after %s\n", s.Kind, Count(s.Pairs), s.Seconds,
+	for i, s := range r.Scans {
+		fmt.Fprintf(t, "%s\t%s pairs in %.2f s: %s pairs/s, %.1f MB/s, first after %s", s.Kind, Count(s.Pairs), s.Seconds,
 			Count(int64(s.PairsPerSecond())), s.MBPerSecond(), Micros(int64(s.First*1e6)))
+		if b := r.Baseline; b != nil && i < len(b.Scans) {
+			fmt.Fprintf(t, "; a bare server: %.2f s, %.1f MB/s", b.Scans[i].Seconds, b.Scans[i].MBPerSecond())
+		}
+		fmt.Fprintln(t)
 		switch {
 		case s.Error != "":
 			fmt.Fprintf(t, "\tfailed: %s\n", s.Error)

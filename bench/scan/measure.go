@@ -17,6 +17,9 @@ type Config struct {
 	Kinds  []client.Kind
 	Rounds int // of each kind. Zero: 1
 
+	// Baseline is a bare server that is scanned in turns with the target, so that what else the machine does hits both. Nil: none.
+	Baseline *client.Client
+
 	// Load that runs beside the scans, to see what they do to others: an open loop, whose duration is set here. Nil: none.
 	Load *runner.Config
 	// Quiet is how long the load runs alone, before. Zero: 3 s.
@@ -27,9 +30,10 @@ type Config struct {
 
 // Measured is the result of a measurement.
 type Measured struct {
-	Scans  []*Verified
-	Quiet  *runner.Result // the load alone; nil without one
-	During *runner.Result // the load while scans ran
+	Scans    []*Verified
+	Baseline []*Verified    // the bare server's, each beside its counterpart in Scans; nil without one
+	Quiet    *runner.Result // the load alone; nil without one
+	During   *runner.Result // the load while scans ran
 }
 
 // maxLoadTime bounds the load beside the scans; they end it.
@@ -76,17 +80,33 @@ func Measure(ctx context.Context, c Config) (*Measured, error) {
 			return err
 		}
 	}
-	for range max(c.Rounds, 1) {
+	for round := range max(c.Rounds, 1) {
 		for _, kind := range c.Kinds {
 			if ctx.Err() != nil {
 				break
+			}
+			if c.Baseline != nil && round%2 == 1 { // the order changes with each round, so that neither always has the warmer machine
+				m.Baseline = append(m.Baseline, Verify(ctx, c.Baseline, kind, c.Options))
 			}
 			v := Verify(ctx, c.Client, kind, c.Options)
 			m.Scans = append(m.Scans, v)
 			if c.OnScan != nil {
 				c.OnScan(v)
 			}
+			if c.Baseline != nil && round%2 == 0 {
+				m.Baseline = append(m.Baseline, Verify(ctx, c.Baseline, kind, c.Options))
+			}
 		}
 	}
 	return m, finish()
+}
+
+// Ratios of the target's pairs per second to the baseline's, one for each scan.
+func (m *Measured) Ratios() (r []float64) {
+	for i, b := range m.Baseline {
+		if b.Pairs > 0 {
+			r = append(r, m.Scans[i].PairsPerSecond()/b.PairsPerSecond())
+		}
+	}
+	return r
 }

@@ -82,17 +82,14 @@ func (u *setup) judge(r *report.Report) error {
 
 // alternate measures the target in turns with the baseline.
 func (u *setup) alternate(ctx context.Context, c runner.Config, r *report.Report) error {
-	nodes, err := baseline.Start(ctx, u.tools.Baseline, len(u.Targets))
+	nodes, config, err := u.bare(ctx, len(u.Targets))
 	if err != nil {
 		return err
 	}
 	defer nodes.Close()
 	b := c
-	if b.Targets, err = target.NewHTTP(client.Config{Endpoints: nodes.Endpoints, Timeout: time.Duration(u.Timeout)}, client.Options{}); err != nil {
+	if b.Targets, err = target.NewHTTP(config, client.Options{}); err != nil {
 		return err
-	}
-	if err := u.fill(ctx, b); err != nil {
-		return fmt.Errorf("filling the baseline: %w", err)
 	}
 	c.Duration = max(c.Duration/time.Duration(u.Baseline), time.Second)
 	b.Duration = c.Duration
@@ -106,11 +103,28 @@ func (u *setup) alternate(ctx context.Context, c runner.Config, r *report.Report
 	return u.judge(r)
 }
 
+// bare starts n bare servers that hold all keys.
+func (u *setup) bare(ctx context.Context, n int) (nodes *baseline.Cluster, config client.Config, err error) {
+	if nodes, err = baseline.Start(ctx, u.tools.Baseline, n); err != nil {
+		return nil, config, err
+	}
+	config = client.Config{Endpoints: nodes.Endpoints, Timeout: time.Duration(u.Timeout)}
+	c := u.runner()
+	if c.Targets, err = target.NewHTTP(config, client.Options{}); err == nil {
+		err = u.fill(ctx, c)
+	}
+	if err != nil {
+		nodes.Close()
+		return nil, config, fmt.Errorf("filling the baseline: %w", err)
+	}
+	return nodes, config, nil
+}
+
 // fill writes all keys to each target on its own: the nodes of the baseline know nothing of each other.
 func (u *setup) fill(ctx context.Context, c runner.Config) error {
 	for _, t := range c.Targets {
 		one := c
-		one.Targets, one.Rate, one.Warmup, one.Ramp, one.Duration, one.Pipeline, one.OnSample = []target.Target{t}, 0, 0, 0, time.Minute, 64, nil
+		one.Targets, one.Rate, one.Warmup, one.Ramp, one.Duration, one.Pipeline, one.OnSample = []target.Target{t}, 0, 0, 0, runner.MaxDuration, 64, nil
 		one.Connections = min(c.Connections, 8)
 		distributions, err := workload.NewDistributions("sequential", workload.NewPopulation(u.Keys))
 		if err != nil {
@@ -182,6 +196,18 @@ func (u *setup) scan(ctx context.Context, r *report.Report) error {
 		c.Rate = u.Beside
 		m.Load = &c
 	}
+	if u.Baseline > 0 {
+		nodes, config, err := u.bare(ctx, 1) // a scan asks one node
+		if err != nil {
+			return err
+		}
+		defer nodes.Close()
+		if m.Baseline, err = client.New(config); err != nil {
+			return err
+		}
+		defer m.Baseline.Close()
+		m.Rounds = u.Baseline
+	}
 	result, err := scan.Measure(ctx, m)
 	if err != nil {
 		return err
@@ -189,6 +215,14 @@ func (u *setup) scan(ctx context.Context, r *report.Report) error {
 	r.Scans = result.Scans
 	for _, v := range result.Scans {
 		complete(r, v)
+	}
+	for _, v := range result.Baseline {
+		if !v.Complete() && ctx.Err() == nil {
+			return fmt.Errorf("the baseline's %s is no measure: %d keys missing %s", v.Kind, v.Missing, v.Error)
+		}
+	}
+	if ratios := result.Ratios(); len(ratios) > 0 {
+		r.Baseline = &report.Baseline{Scans: result.Baseline, Ratios: ratios, Ratio: baseline.Median(ratios)}
 	}
 	if result.Quiet != nil && result.During != nil {
 		r.Beside = &report.Beside{Quiet: report.FromResult(result.Quiet), During: report.FromResult(result.During)}

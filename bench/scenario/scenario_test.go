@@ -96,7 +96,17 @@ func TestEveryScenarioOnARunningTarget(t *testing.T) {
 	if r = run(t, s); !r.Passed || len(r.Scans) != 6 || r.Beside == nil {
 		t.Errorf("scan: %v %s, %d scans", r.Passed, r.Reason, len(r.Scans))
 	}
-	s.Keys, s.Beside = 600, 0
+	s.Beside, s.Baseline = 0, 2
+	if r = run(t, s); !r.Passed || r.Baseline == nil || len(r.Baseline.Scans) != 6 || r.Baseline.Scans[5].Pairs != 500 || len(r.Baseline.Ratios) != 6 || r.Baseline.Ratio <= 0 {
+		t.Errorf("scan with the baseline: %v %s, %+v", r.Passed, r.Reason, r.Baseline)
+	}
+	if text := new(strings.Builder); r.WriteText(text) != nil || !strings.Contains(text.String(), "; a bare server: ") || !strings.Contains(text.String(), "of the baseline (getAll ") {
+		t.Errorf("it says %s", text)
+	}
+	if err := r.WriteHTML(io.Discard); err != nil {
+		t.Error(err)
+	}
+	s.Keys, s.Baseline = 600, 0
 	if r = run(t, s); r.Passed || !strings.Contains(r.Reason, "100 keys missing") {
 		t.Errorf("scan of too few: %v %s", r.Passed, r.Reason)
 	}
@@ -302,6 +312,11 @@ func TestSpecFaultsAreAllReported(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v\ndoes not name: %s", err, part)
 		}
+	}
+	s = scenario.Default("scan")
+	s.Targets, s.Baseline, s.Beside = []string{"http://127.0.0.1:1"}, 1, 100
+	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "the target alone") {
+		t.Errorf("a load beside scans of the baseline: %v", err)
 	}
 	for _, name := range scenario.Names {
 		s := scenario.Default(name)

@@ -141,6 +141,9 @@ func (s *Spec) Validate() error {
 	if s.Rate < 0 || s.Rate > runner.MaxRate || s.Beside < 0 || s.Beside > runner.MaxRate {
 		fault("rates: give 0 to %d", runner.MaxRate)
 	}
+	if s.Scenario == "scan" && s.Baseline > 0 && s.Beside > 0 {
+		fault("a load beside the scans would slow down the target alone: measure with the baseline, or with the load")
+	}
 	if s.Keys == 0 || s.Keys > maxKeys {
 		fault("keys: give 1 to %d", maxKeys)
 	}

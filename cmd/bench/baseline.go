@@ -18,7 +18,7 @@ func baselineCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "baseline",
 		Short: "Serve a map over HTTP, to see what this machine can do at most",
-		Long:  "Serve a map over HTTP, with nothing behind it: the limit to compare a cluster with.\nbench run --baseline starts three of these by itself. It ends when its input does.",
+		Long:  "Serve a map over HTTP, with nothing behind it: the limit to compare a cluster with.\nbench run and bench scan start these by themselves with --baseline. It ends when its input does.",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := net.Listen("tcp", address)

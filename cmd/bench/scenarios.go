@@ -61,6 +61,7 @@ func scenarioCommands() []*cobra.Command {
 				f.StringSliceVar(&s.Scans, "scans", s.Scans, "which")
 				f.IntVar(&s.PageSize, "page-size", 0, "fetch pages of so many pairs (0: one stream)")
 				f.IntVar(&s.Rounds, "rounds", s.Rounds, "how often each")
+				f.IntVar(&s.Baseline, "baseline", 0, "also scan a bare server on this machine, in turns of this many rounds instead of --rounds, and print the ratio")
 				f.Float64Var(&s.Beside, "beside", 0, "rate of a load that runs beside the scans, to see what they do to others")
 				f.BoolVar(&s.SkipCheck, "skip-check", false, "do not expect the keys of the key space")
 			}, targetFlags, keyFlags, connectionFlags, mixFlags),
