@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api/apitest"
 	"viakv/api/kv"
 )
 
@@ -40,12 +41,18 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
+func TestMain(m *testing.M) { apitest.VerifyNoLeaks(withBinary{m}) }
+
+// withBinary runs the tests, and removes the nodes' program after them.
+type withBinary struct{ *testing.M }
+
+func (m withBinary) Run() int {
+	defer func() {
+		if path, err := binary(); err == nil {
+			_ = os.RemoveAll(filepath.Dir(path))
+		}
+	}()
+	return m.M.Run()
 }
 
 // startNode runs a node that listens where the kernel lets it, until the test ends.
@@ -99,10 +106,7 @@ func (p *process) call(path string, parameters ...string) string {
 	for i := 0; i < len(parameters); i += 2 {
 		q.Set(parameters[i], parameters[i+1])
 	}
-	response, err := http.PostForm(p.url()+path, q)
-	if path == "/cluster" || path == "/get" {
-		response, err = http.Get(p.url() + path + "?" + q.Encode())
-	}
+	response, err := http.Get(p.url() + path + "?" + q.Encode())
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"testing"
 
 	"viakv/api"
+	"viakv/api/apitest"
 	"viakv/api/console"
 	"viakv/api/kv"
 )
@@ -46,31 +46,7 @@ func serve(t *testing.T, of kv.Inspector, tokens string) string {
 			t.Fatal(err)
 		}
 	}
-	return run(t, config)
-}
-
-// run serves an API until the test ends, and returns its address.
-func run(t *testing.T, config api.Config) string {
-	t.Helper()
-	s, err := api.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(l) }()
-	t.Cleanup(func() {
-		if err := s.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	return "http://" + l.Addr().String()
+	return apitest.Serve(t, config)
 }
 
 func ask(t *testing.T, method, url string, header ...string) (*http.Response, string) {

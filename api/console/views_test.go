@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"viakv/api"
+	"viakv/api/apitest"
 	"viakv/api/console"
 	"viakv/api/kv"
 )
@@ -78,7 +79,7 @@ func (rebuilding) Holdings(context.Context) []kv.Holding {
 }
 
 func TestARebuildIsSeenFromASurvivor(t *testing.T) {
-	at := run(t, api.Config{Store: struct{ kv.Store }{}, Cluster: rebuilding{}, Console: console.New(rebuilding{}).Handle})
+	at := apitest.Serve(t, api.Config{Store: struct{ kv.Store }{}, Cluster: rebuilding{}, Console: console.New(rebuilding{}).Handle})
 	b := openBrowser(t)
 	b.open(&process{http: strings.TrimPrefix(at, "http://")}, "overview")
 	b.until(`document.querySelector('.card[data-member=node-c]')?.innerText.includes('25.0 % of what they hold')`)

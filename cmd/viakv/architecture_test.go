@@ -1,6 +1,7 @@
 package main
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -100,6 +101,39 @@ func TestImportsKeepToTheTable(t *testing.T) {
 	for _, r := range []string{"api", "api/kv", "cmd", "handoff", "node", "node/storage", "node/topology", "node/transport", "node/wire", "quorum", "quorum/version", "ring", "ring/keyspace"} {
 		if !seen[r] {
 			t.Errorf("no file of %s was looked at: is this test run in its own directory?", r)
+		}
+	}
+}
+
+// unchecked packages start goroutines only in the tests of others, which look for leaks themselves.
+var unchecked = []string{"api/apitest", "node/database/faultproxy", "node/database/postgres/pgtest"}
+
+// The tests of a package that starts goroutines, be it in its tests, fail when one outlives them.
+func TestGoroutinesAreWatched(t *testing.T) {
+	starts, watches := map[string]string{}, map[string]bool{}
+	for file := range sources(t) {
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module, filepath.FromSlash(file)), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				starts[path.Dir(file)] = file
+			case *ast.SelectorExpr:
+				if n.Sel.Name == "VerifyTestMain" || n.Sel.Name == "VerifyNoLeaks" {
+					watches[path.Dir(file)] = true
+				}
+			}
+			return true
+		})
+	}
+	if len(starts) < 10 {
+		t.Errorf("goroutines were found in %d packages only", len(starts))
+	}
+	for dir, file := range starts {
+		if !watches[dir] && !slices.Contains(unchecked, dir) {
+			t.Errorf("%s starts a goroutine, and no TestMain of %s looks for leaks: call goleak.VerifyTestMain or apitest.VerifyNoLeaks", file, dir)
 		}
 	}
 }

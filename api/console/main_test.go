@@ -1,0 +1,11 @@
+//go:build !browser
+
+package console_test
+
+import (
+	"testing"
+
+	"viakv/api/apitest"
+)
+
+func TestMain(m *testing.M) { apitest.VerifyNoLeaks(m) }
