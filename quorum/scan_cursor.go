@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 
 	"viakv/api/kv"
@@ -53,15 +52,15 @@ func appendCursor(p place, cluster uint64, secret [16]byte, g version.Generation
 	b = binary.LittleEndian.AppendUint64(b, uint64(p.rank))
 	b = append(b, p.key...)
 	b = append(b, cursorMAC(b, secret, o)...)
-	return base64.RawURLEncoding.EncodeToString(b)
+	return kv.EncodeCursor(b)
 }
 
 func parseCursor(s string, cluster uint64, secret [16]byte, g version.Generation, o *kv.ScanOptions) (place, error) {
-	if len(s) > base64.RawURLEncoding.EncodedLen(cursorHead+kv.MaxKeyBytes+cursorCode) {
+	if len(s) > kv.CursorSize(cursorHead+kv.MaxKeyBytes+cursorCode) {
 		return place{}, kv.Detail(kv.ErrBadCursor, "it is too long")
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) < cursorHead+cursorCode {
+	b, ok := kv.DecodeCursor(s)
+	if !ok || len(b) < cursorHead+cursorCode {
 		return place{}, kv.Detail(kv.ErrBadCursor, "it is damaged")
 	}
 	body, code := b[:len(b)-cursorCode], b[len(b)-cursorCode:]

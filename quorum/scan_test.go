@@ -257,6 +257,7 @@ func FuzzParseCursor(f *testing.F) {
 	f.Add(appendCursor(place{1 << 60, []byte("key")}, 1, [16]byte{5}, 3, &o))
 	f.Add("")
 	f.Add("AAAA")
+	f.Add(appendCursor(place{1 << 60, []byte("key")}, 1, [16]byte{5}, 3, &o) + "\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		p, err := parseCursor(s, 1, [16]byte{5}, 3, &o)
 		switch {

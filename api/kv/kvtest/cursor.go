@@ -1,7 +1,6 @@
 package kvtest
 
 import (
-	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -37,8 +36,8 @@ func forgedCursors(t testing.TB, open Open) {
 	good := someCursor(t, s, 20)
 	forged := []string{
 		" ", "x", "0", "null", "\x00", "AAAA", "%", "é", strings.Repeat("A", 64), strings.Repeat("A", 100_000),
-		good + "A", good + "=", good + " ", " " + good, good + good, good[1:], good[:len(good)-1], good[:len(good)/2],
-		strings.ToUpper(good) + "a", base64.RawURLEncoding.EncodeToString([]byte("key 00010")),
+		good + "A", good + "=", good + " ", " " + good, good + good, good + "\n", good[:9] + "\r\n" + good[9:], good[1:], good[:len(good)-1], good[:len(good)/2],
+		strings.ToUpper(good) + "a", kv.EncodeCursor([]byte("key 00010")),
 	}
 	for _, c := range forged {
 		mustRefuse(t, s, c, "forged")

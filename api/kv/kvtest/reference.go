@@ -3,7 +3,6 @@ package kvtest
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -170,15 +169,15 @@ func (s *Reference) cursor(generation uint64, key string) string {
 	b := binary.BigEndian.AppendUint64(nil, generation)
 	b = append(b, key...)
 	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
-	return base64.RawURLEncoding.EncodeToString(b)
+	return kv.EncodeCursor(b)
 }
 
 func (s *Reference) parseCursorLocked(cursor string) (after string, err error) {
 	if cursor == "" {
 		return "", nil
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(b) < 8+1+4 {
+	b, ok := kv.DecodeCursor(cursor)
+	if !ok || len(b) < 8+1+4 {
 		return "", kv.ErrBadCursor
 	}
 	body, sum := b[:len(b)-4], b[len(b)-4:]

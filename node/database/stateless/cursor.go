@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 
 	"viakv/api/kv"
@@ -46,7 +45,7 @@ func (s *Seal) Cursor(g version.Generation, after []byte) string {
 	b = binary.AppendUvarint(b, uint64(g))
 	b = append(b, after...)
 	b = s.appendMAC(b, b)
-	return encode(b)
+	return kv.EncodeCursor(b)
 }
 
 // Open returns what a cursor holds, or kv.ErrBadCursor with the reason.
@@ -54,9 +53,8 @@ func (s *Seal) Open(text string) (g version.Generation, after []byte, err error)
 	if len(text) > maxCursorText {
 		return 0, nil, kv.Detail(kv.ErrBadCursor, "it is longer than any that this store gives out")
 	}
-	// Strict: a text with stray bits at its end would be a second spelling of the same cursor.
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) < 2+cursorMACBytes {
+	b, ok := kv.DecodeCursor(text)
+	if !ok || len(b) < 2+cursorMACBytes {
 		return 0, nil, kv.Detail(kv.ErrBadCursor, "it is damaged; pass on what the last page gave, unchanged")
 	}
 	body, mac := b[:len(b)-cursorMACBytes], b[len(b)-cursorMACBytes:]
@@ -79,5 +77,3 @@ func (s *Seal) appendMAC(dst, body []byte) []byte {
 	var sum [sha256.Size]byte
 	return append(dst, h.Sum(sum[:0])[:cursorMACBytes]...)
 }
-
-func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -36,7 +36,7 @@ func TestCursorRoundTrip(t *testing.T) {
 func TestCursorOfAnotherVersion(t *testing.T) {
 	seal := NewSeal(NewCursorKey())
 	for _, body := range [][]byte{{2, 1, 'k'}, {cursorVersion, 0x80}} {
-		text := encode(seal.appendMAC(append([]byte{}, body...), body))
+		text := kv.EncodeCursor(seal.appendMAC(append([]byte{}, body...), body))
 		if _, _, err := seal.Open(text); !errors.Is(err, kv.ErrBadCursor) {
 			t.Errorf("%v: %v", body, err)
 		}
@@ -47,6 +47,7 @@ func FuzzCursor(f *testing.F) {
 	seal := NewSeal(make([]byte, CursorKeyBytes))
 	f.Add(seal.Cursor(3, []byte("key")))
 	f.Add("AQ")
+	f.Add("\r" + seal.Cursor(3, []byte("key")))
 	f.Fuzz(func(t *testing.T, text string) {
 		g, key, err := seal.Open(text)
 		if err != nil {
