@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -31,18 +32,31 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveR
 		report.MayLose = t.MayLose(name, func(s *Slot) bool {
 			return s.Boot == m.self.Boot || m.cfg.Transport.Health(s.Peer).Connected
 		})
-		if m.Leader() == "" && !m.awaitLeader(ctx) {
+	}
+	var r response
+	var err error
+	open := false // it was proposed once, and may be agreed yet
+	leave := &request{ID: m.nextOperation(), Purpose: toLeave, Name: name, Force: force}
+	for {
+		if force && m.leaderless(ctx) {
 			return m.fork(ctx, t, name, report)
 		}
-	}
-	proposing, cancel := ctx, context.CancelFunc(func() {})
-	if force { // a majority that has just died may leave a leader behind that does not know it yet
-		proposing, cancel = context.WithTimeout(ctx, 6*electionTicks*m.cfg.Tick)
-	}
-	r, err := m.propose(proposing, &request{Purpose: toLeave, Name: name, Force: force})
-	cancel()
-	if force && errors.Is(err, kv.ErrUnavailable) && m.Leader() == "" && !m.awaitLeader(ctx) {
-		return m.fork(ctx, t, name, report)
+		proposing, cancel := ctx, context.CancelFunc(func() {})
+		if force { // a majority that has died may leave a leader behind that does not know it yet: look again after a while
+			proposing, cancel = context.WithTimeout(ctx, 3*electionTicks*m.cfg.Tick)
+		}
+		r, err = m.propose(proposing, leave)
+		cancel()
+		var u *kv.Unavailable
+		if !errors.As(err, &u) {
+			break
+		}
+		if open = open || u.Outcome == kv.Unknown; open {
+			u.Outcome = kv.Unknown
+		}
+		if !force || ctx.Err() != nil {
+			break
+		}
 	}
 	if now := m.newest(); err != nil && name == m.self.Name && now.Slot(name) == nil {
 		r.Epoch, err = now.Epoch, nil // it has left, and the answer found nobody any more
@@ -57,17 +71,19 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveR
 	return report, nil
 }
 
-// awaitLeader gives an election time to end.
-func (m *Manager) awaitLeader(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 3*electionTicks*m.cfg.Tick)
-	defer cancel()
+// leaderless reports that no leader is known for the time of some elections.
+func (m *Manager) leaderless(ctx context.Context) bool {
+	elections := time.NewTimer(3 * electionTicks * m.cfg.Tick)
+	defer elections.Stop()
 	for {
 		changed := m.changed.wait()
 		if m.Leader() != "" {
-			return true
+			return false
 		}
 		select {
 		case <-changed:
+		case <-elections.C:
+			return true
 		case <-ctx.Done():
 			return false
 		}

@@ -6,7 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
 	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/node/wire"
 )
 
 func TestLeave(t *testing.T) {
@@ -251,6 +256,34 @@ func TestForce(t *testing.T) {
 		top := w.agree(10*time.Second, a, b)
 		if len(top.Forks) != 1 {
 			t.Errorf("%s", top.Encode())
+		}
+	})
+}
+
+// A leader that has lost its majority may find out late, on a machine that is short of processor time for example.
+func TestForceWaitsForALeaderThatDoesNotKnowYet(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		leader := w.leader(a, b, c)
+		var rest []*process
+		for _, p := range []*process{a, b, c} {
+			if p != leader {
+				rest = append(rest, p)
+			}
+		}
+		rest[0].crash()
+		w.net.filter(func(from, to transport.Address, request []byte) bool { // one is heard, and takes nothing in
+			var m raftpb.Message
+			c, err := wire.ParseControl(request)
+			return err == nil && from == leader.id.Peer && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgApp
+		}, nil)
+		time.AfterFunc(5*time.Second, rest[1].crash)
+		report, err := leader.m.Leave(w.ctx(30*time.Second), rest[0].id.Name, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Epoch < forkJump {
+			t.Errorf("it was agreed without a majority: %+v", report)
 		}
 	})
 }

@@ -105,13 +105,15 @@ func (m *Manager) ask(ctx context.Context, r *request, d *directory) (response, 
 	return a, decodeBody(reply.Body, &a)
 }
 
-// propose submits a request of a member.
+// propose submits a request of a member: as a new one, unless it has an operation id already.
 func (m *Manager) propose(ctx context.Context, r *request) (response, error) {
 	t := m.newest()
 	if t == nil {
 		return response{}, &kv.Unavailable{Outcome: kv.None, Reason: "this node is not a member of a cluster yet"}
 	}
-	r.ID = m.nextOperation()
+	if r.ID == (OperationID{}) {
+		r.ID = m.nextOperation()
+	}
 	return m.submit(ctx, r, newDirectory(t, m.self))
 }
 
