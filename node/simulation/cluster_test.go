@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -125,6 +126,18 @@ func (c *cluster) newest() kv.Status {
 		}
 	}
 	return best
+}
+
+// currentSeeds is the list that operators are asked to keep (docs/operations.md): who founded the cluster, and who is a member now. With the founders
+// alone, a node that restarts when all of them have left finds nobody.
+func (c *cluster) currentSeeds() []transport.Address {
+	seeds := slices.Clone(c.seeds)
+	for _, m := range c.newest().Members {
+		if !slices.Contains(seeds, address(m.Name)) {
+			seeds = append(seeds, address(m.Name))
+		}
+	}
+	return seeds
 }
 
 // weak counts the slots that hold no complete memory: vacant, rebuilding, or not even running; and the node that is about to become one.

@@ -67,7 +67,7 @@ func (n *nemesis) crash(p *process) {
 	n.c.kill(p.name)
 	time.Sleep(n.ms(1, 300))
 	n.note("boot %s", p.name)
-	n.c.start(p.name, n.c.seeds)
+	n.c.start(p.name, n.c.currentSeeds())
 }
 
 // isWeak reports whether the process counts for nothing anyway.
