@@ -43,7 +43,7 @@ func (x *exchange) checkOrigin() error {
 // originAuthority returns the host and port of an origin, nil when it is none, as "null" is.
 func originAuthority(origin []byte) []byte {
 	scheme, authority, found := bytes.Cut(origin, []byte("://"))
-	if !found || len(scheme) == 0 || len(authority) == 0 || bytes.ContainsAny(scheme, ":/?#@ ") || bytes.ContainsAny(authority, "/?#@ ") {
+	if !found || len(scheme) == 0 || len(authority) == 0 || bytes.ContainsAny(scheme, ":/?#@ ") || bytes.ContainsAny(authority, "/?#@% ") {
 		return nil
 	}
 	return authority

@@ -45,6 +45,7 @@ func FuzzTokensAndOrigins(f *testing.F) {
 	f.Add("read 0123456789abcdef name", "https://a.example")
 	f.Add("admin", "null")
 	f.Add("write", "//://0")
+	f.Add("write", "a://%800")
 	f.Fuzz(func(t *testing.T, line, origin string) {
 		if fields := strings.Fields(line); len(fields) > 0 {
 			if e, err := parseToken(fields); err == nil && (e.role < RoleRead || e.role > RoleAdmin || len(fields[1]) < minToken) {
