@@ -175,7 +175,8 @@ func TestClustersOfItsOwn(t *testing.T) {
 	}
 	s := spec("chaos")
 	s.Duration, s.LogDir, s.Timeout, s.Faults = scenario.Duration(3*time.Second), t.TempDir(), scenario.Duration(2*time.Second), []string{"kill", "cut", "delay"}
-	if r := run(t, s); !r.Passed || r.Check.Operations < 100 || len(r.Chaos.Buckets) < 3 {
+	// How much is answered in so short a time is the machine's business; that clients worked, were judged and met faults is the code's.
+	if r := run(t, s); !r.Passed || r.Check.Operations <= r.Check.Unknown || r.Check.Legal == 0 || len(r.Chaos.Faults) == 0 || len(r.Chaos.Buckets) < 3 {
 		t.Errorf("chaos: %s %+v", r.Reason, r.Check)
 	}
 	s = spec("run")
