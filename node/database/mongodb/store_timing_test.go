@@ -3,10 +3,6 @@ package mongodb
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,7 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
-	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
 )
 
 // The benchmarks stand beside the raw driver sending the same commands with the same deadline to a stand-in that answers from memory: a database's
@@ -24,7 +20,12 @@ import (
 
 const benchKeys = 10_000
 
-func benchKey(n int) []byte { return fmt.Appendf(nil, "key %09d", n) }
+func benchKeyList() (keys [][]byte) {
+	for n := range benchKeys {
+		keys = append(keys, fmt.Appendf(nil, "key %09d", n))
+	}
+	return keys
+}
 
 // bench returns a store on a stand-in with so many documents, and the same collections by a driver that the store has not touched.
 func bench(b *testing.B, documents int) (s *Store, raw *mongo.Database) {
@@ -42,10 +43,10 @@ func bench(b *testing.B, documents int) (s *Store, raw *mongo.Database) {
 func BenchmarkSingle(b *testing.B) {
 	s, raw := bench(b, benchKeys)
 	items := raw.Collection(itemsName, options.Collection().SetReadConcern(readconcern.Linearizable()))
-	value := []byte("a value of some forty characters, no less")
+	value, keys := []byte("a value of some forty characters, no less"), benchKeyList()
 	for _, n := range []int{1, 64} {
 		b.Run(fmt.Sprintf("get/clients=%d", n), func(b *testing.B) {
-			paired(b, n, func(key []byte) error {
+			kvtest.CompareSingle(b, n, keys, func(key []byte) error {
 				ctx, cancel := context.WithTimeout(bg, time.Minute)
 				defer cancel()
 				return items.FindOne(ctx, bson.D{{Key: "_id", Value: string(key)}}, onlyValue).Err()
@@ -55,7 +56,7 @@ func BenchmarkSingle(b *testing.B) {
 			})
 		})
 		b.Run(fmt.Sprintf("set/clients=%d", n), func(b *testing.B) {
-			paired(b, n, func(key []byte) error {
+			kvtest.CompareSingle(b, n, keys, func(key []byte) error {
 				ctx, cancel := context.WithTimeout(bg, time.Minute)
 				defer cancel()
 				_, err := items.UpdateOne(ctx, bson.D{{Key: "_id", Value: string(key)}},
@@ -69,64 +70,14 @@ func BenchmarkSingle(b *testing.B) {
 	}
 }
 
-// paired measures raw and store in turns, a slice of each per iteration, and compares the medians: what else the machine does
-// in between hits some slices of both.
-func paired(b *testing.B, n int, raw, store func(key []byte) error) {
-	const slice = 256
-	compare(b, slice, "op/s",
-		func() time.Duration { return clients(b, n, slice, raw) },
-		func() time.Duration { return clients(b, n, slice, store) })
-}
-
-// compare runs both in turns and reports the medians of what they took for so many things each.
-func compare(b *testing.B, things int, unit string, raw, store func() time.Duration) {
-	var took [2][]time.Duration
-	for i := 0; b.Loop(); i++ {
-		fns := [2]func() time.Duration{raw, store}
-		for j := range fns {
-			which := (i + j) % 2 // each comes first as often
-			took[which] = append(took[which], fns[which]())
-		}
-	}
-	var median [2]float64
-	for i := range took {
-		slices.Sort(took[i])
-		median[i] = took[i][len(took[i])/2].Seconds()
-	}
-	b.ReportMetric(float64(things)/median[0], "raw-"+unit)
-	b.ReportMetric(float64(things)/median[1], "store-"+unit)
-	b.ReportMetric(median[0]/median[1], "store/raw")
-}
-
-// clients runs fn so many times over n goroutines and returns how long that took.
-func clients(b *testing.B, n, times int, fn func(key []byte) error) time.Duration {
-	b.Helper()
-	var left atomic.Int64
-	left.Store(int64(times))
-	var wg sync.WaitGroup
-	began := time.Now()
-	for range n {
-		wg.Go(func() {
-			for left.Add(-1) >= 0 {
-				if err := fn(benchKey(rand.IntN(benchKeys))); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return time.Since(began)
-}
-
 // BenchmarkScan walks over a million documents by keyset pages, keys and values.
 func BenchmarkScan(b *testing.B) {
 	const documents = 1_000_000
 	s, raw := bench(b, documents)
 	pages := raw.Collection(itemsName, options.Collection().SetReadConcern(readconcern.Majority()))
-	compare(b, documents, "row/s",
+	kvtest.Compare(b, documents, "row/s",
 		func() time.Duration { return scanRaw(b, pages, documents) },
-		func() time.Duration { return scanStore(b, s, documents) })
+		func() time.Duration { return kvtest.TimeScan(b, s, documents) })
 }
 
 func scanRaw(b *testing.B, pages *mongo.Collection, want int) time.Duration {
@@ -152,31 +103,6 @@ func scanRaw(b *testing.B, pages *mongo.Collection, want int) time.Duration {
 			b.Fatal(err)
 		}
 		n += page
-	}
-	if n != want {
-		b.Fatalf("%d documents", n)
-	}
-	return time.Since(began)
-}
-
-func scanStore(b *testing.B, s *Store, want int) time.Duration {
-	b.Helper()
-	began := time.Now()
-	sc, err := s.Scan(bg, kv.ScanOptions{Values: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer sc.Close()
-	n := 0
-	for batch := new(kv.Batch); ; {
-		more, err := sc.Next(bg, batch)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if !more {
-			break
-		}
-		n += len(batch.Pairs)
 	}
 	if n != want {
 		b.Fatalf("%d documents", n)

@@ -2,10 +2,6 @@ package mongotest
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
 )
 
 // benchKeys is small: FerretDB's cost per request must not drown what the store adds to it.
@@ -26,15 +23,17 @@ func BenchmarkSingle(b *testing.B) {
 	s := openOn(b, url)
 	items := raw(b, url).Collection("viakv_items")
 	value := []byte("a value of some forty characters, no less")
+	var keys [][]byte
 	for i := range benchKeys {
-		if _, err := s.Set(bg, benchKey(i), value, kv.Options{}); err != nil {
+		keys = append(keys, benchKey(i))
+		if _, err := s.Set(bg, keys[i], value, kv.Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}
 	projection := options.FindOne().SetProjection(bson.D{{Key: "v", Value: 1}, {Key: "_id", Value: 0}})
 	for _, n := range []int{1, 64} {
 		b.Run(fmt.Sprintf("get/clients=%d", n), func(b *testing.B) {
-			paired(b, n, func(key []byte) error {
+			kvtest.CompareSingle(b, n, keys, func(key []byte) error {
 				return items.FindOne(bg, bson.D{{Key: "_id", Value: string(key)}}, projection).Err()
 			}, func(key []byte) error {
 				_, _, err := s.Get(bg, nil, key, kv.Options{Deadline: time.Now().Add(time.Minute)})
@@ -42,7 +41,7 @@ func BenchmarkSingle(b *testing.B) {
 			})
 		})
 		b.Run(fmt.Sprintf("set/clients=%d", n), func(b *testing.B) {
-			paired(b, n, func(key []byte) error {
+			kvtest.CompareSingle(b, n, keys, func(key []byte) error {
 				_, err := items.UpdateOne(bg, bson.D{{Key: "_id", Value: string(key)}},
 					bson.D{{Key: "$set", Value: bson.D{{Key: "v", Value: bson.Binary{Data: value}}}}}, options.UpdateOne().SetUpsert(true))
 				return err
@@ -52,54 +51,6 @@ func BenchmarkSingle(b *testing.B) {
 			})
 		})
 	}
-}
-
-func paired(b *testing.B, n int, raw, store func(key []byte) error) {
-	const slice = 128
-	compare(b, slice, "op/s",
-		func() time.Duration { return clients(b, n, slice, raw) },
-		func() time.Duration { return clients(b, n, slice, store) })
-}
-
-// compare runs both in turns and reports the medians of what they took for so many things each.
-func compare(b *testing.B, things int, unit string, raw, store func() time.Duration) {
-	var took [2][]time.Duration
-	for i := 0; b.Loop(); i++ {
-		fns := [2]func() time.Duration{raw, store}
-		for j := range fns {
-			which := (i + j) % 2 // each comes first as often
-			took[which] = append(took[which], fns[which]())
-		}
-	}
-	var median [2]float64
-	for i := range took {
-		slices.Sort(took[i])
-		median[i] = took[i][len(took[i])/2].Seconds()
-	}
-	b.ReportMetric(float64(things)/median[0], "raw-"+unit)
-	b.ReportMetric(float64(things)/median[1], "store-"+unit)
-	b.ReportMetric(median[0]/median[1], "store/raw")
-}
-
-// clients runs fn so many times over n goroutines and returns how long that took.
-func clients(b *testing.B, n, times int, fn func(key []byte) error) time.Duration {
-	b.Helper()
-	var left atomic.Int64
-	left.Store(int64(times))
-	var wg sync.WaitGroup
-	began := time.Now()
-	for range n {
-		wg.Go(func() {
-			for left.Add(-1) >= 0 {
-				if err := fn(benchKey(rand.IntN(benchKeys))); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return time.Since(began)
 }
 
 // BenchmarkScan walks over few documents, because FerretDB sorts all of them for each page. A million are walked over on a stand-in, in the store's own
@@ -119,7 +70,7 @@ func BenchmarkScan(b *testing.B) {
 		}
 	}
 	o := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(page).SetBatchSize(page)
-	compare(b, documents, "row/s", func() time.Duration {
+	kvtest.Compare(b, documents, "row/s", func() time.Duration {
 		began := time.Now()
 		from, found := "", 0
 		for n := page; n == page; found += n {
@@ -138,26 +89,5 @@ func BenchmarkScan(b *testing.B) {
 			b.Fatalf("%d documents", found)
 		}
 		return time.Since(began)
-	}, func() time.Duration {
-		began := time.Now()
-		sc, err := s.Scan(bg, kv.ScanOptions{Values: true})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer sc.Close()
-		found := 0
-		for batch := new(kv.Batch); ; found += len(batch.Pairs) {
-			more, err := sc.Next(bg, batch)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if !more {
-				break
-			}
-		}
-		if found != documents {
-			b.Fatalf("%d documents", found)
-		}
-		return time.Since(began)
-	})
+	}, func() time.Duration { return kvtest.TimeScan(b, s, documents) })
 }
