@@ -20,20 +20,15 @@ func TestLeave(t *testing.T) {
 			simulate(t, func(w *world) {
 				a, b, c := w.trio()
 				leader := w.leader(a, b, c)
-				var others []*process
-				for _, p := range []*process{a, b, c} {
-					if p != leader {
-						others = append(others, p)
-					}
-				}
-				leaver, asked := others[0], leader
+				rest := others(leader, a, b, c)
+				leaver, asked := rest[0], leader
 				switch who {
 				case "self":
 					asked = leaver
 				case "another":
-					asked = others[1]
+					asked = rest[1]
 				case "leader":
-					leaver, asked = leader, others[1]
+					leaver, asked = leader, rest[1]
 				case "leader of itself":
 					leaver, asked = leader, leader
 				case "dead":
@@ -52,13 +47,7 @@ func TestLeave(t *testing.T) {
 				if report.Node != leaver.id.Name || report.Epoch == 0 || report.MayLose != "" {
 					t.Errorf("%+v", report)
 				}
-				var stay []*process
-				for _, p := range []*process{a, b, c} {
-					if p != leaver {
-						stay = append(stay, p)
-					}
-				}
-				w.agree(10*time.Second, stay...)
+				w.agree(10*time.Second, others(leaver, a, b, c)...)
 				if who != "dead" {
 					<-leaver.ended
 					if leaver.err != nil {
@@ -143,12 +132,7 @@ func TestLeaveWaitsForARebuild(t *testing.T) {
 		nodes := []*process{w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)}
 		w.agree(2*time.Second, nodes...)
 		leader := w.leader(nodes...)
-		var rest []*process
-		for _, p := range nodes {
-			if p != leader {
-				rest = append(rest, p)
-			}
-		}
+		rest := others(leader, nodes...)
 		rest[0].crash()
 		pending := w.start(rest[0].id.Name, all, stuck)
 		w.until("it rebuilds", 10*time.Second, func() bool { return pending.m.Status().State == string(StateRebuilding) })
@@ -196,12 +180,7 @@ func TestTheLeaderDiesInALeave(t *testing.T) {
 				nodes := []*process{w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)}
 				w.agree(2*time.Second, nodes...)
 				leader := w.leader(nodes...)
-				var rest []*process
-				for _, p := range nodes {
-					if p != leader {
-						rest = append(rest, p)
-					}
-				}
+				rest := others(leader, nodes...)
 				done := make(chan error, 1)
 				go func() {
 					_, err := rest[1].m.Leave(w.ctx(20*time.Second), rest[0].id.Name, false)
@@ -265,12 +244,7 @@ func TestForceWaitsForALeaderThatDoesNotKnowYet(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		leader := w.leader(a, b, c)
-		var rest []*process
-		for _, p := range []*process{a, b, c} {
-			if p != leader {
-				rest = append(rest, p)
-			}
-		}
+		rest := others(leader, a, b, c)
 		rest[0].crash()
 		w.net.filter(func(from, to transport.Address, request []byte) bool { // one is heard, and takes nothing in
 			var m raftpb.Message
@@ -322,12 +296,7 @@ func TestForceWithALeader(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		leader := w.leader(a, b, c)
-		var rest []*process
-		for _, p := range []*process{a, b, c} {
-			if p != leader {
-				rest = append(rest, p)
-			}
-		}
+		rest := others(leader, a, b, c)
 		rest[0].crash()
 		report, err := rest[1].m.Leave(w.ctx(10*time.Second), rest[0].id.Name, true)
 		if err != nil {

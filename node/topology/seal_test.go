@@ -52,12 +52,7 @@ func TestClearIsAnsweredAfterSealing(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		leader := w.leader(a, b, c)
-		var hosts []*process
-		for _, p := range []*process{a, b, c} {
-			if p != leader {
-				hosts = append(hosts, p)
-			}
-		}
+		hosts := others(leader, a, b, c)
 		hosts[0].block()
 		hosts[1].block()
 		answered := make(chan error, 1)
@@ -91,10 +86,8 @@ func TestNothingFollowsAnUnsealedEpoch(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		leader := w.leader(a, b, c)
-		for _, p := range []*process{a, b, c} {
-			if p != leader {
-				p.block()
-			}
+		for _, p := range others(leader, a, b, c) {
+			p.block()
 		}
 		for range 3 {
 			go func() { _, _ = leader.m.Clear(w.ctx(60 * time.Second)) }()
@@ -104,10 +97,8 @@ func TestNothingFollowsAnUnsealedEpoch(t *testing.T) {
 		if g := leader.m.newest().Generation; g != 1 {
 			t.Fatalf("%d clears were agreed on unsealed epochs", g)
 		}
-		for _, p := range []*process{a, b, c} {
-			if p != leader {
-				p.unblock()
-			}
+		for _, p := range others(leader, a, b, c) {
+			p.unblock()
 		}
 		w.until("all clears", 10*time.Second, func() bool { return leader.m.Current().Generation == 3 })
 	})

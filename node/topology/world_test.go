@@ -364,6 +364,11 @@ func (w *world) leader(all ...*process) *process {
 	return leads
 }
 
+// others returns all processes but one.
+func others(one *process, all ...*process) []*process {
+	return slices.DeleteFunc(slices.Clone(all), func(p *process) bool { return p == one })
+}
+
 func (w *world) ctx(d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	w.Cleanup(cancel)
