@@ -11,6 +11,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
+	"viakv/node/database/stateless"
 )
 
 var bg = context.Background()
@@ -76,7 +77,7 @@ func TestWhatAReplicaSetIsAsked(t *testing.T) {
 	}
 	wants("drop", confirmed)
 	read, _ := r.last("find")
-	sc := &scanner{store: s, values: true, rows: firstPage}
+	sc := &scanner{store: s, values: true, rows: stateless.FirstPage}
 	if err := sc.read(bg, new(kv.Batch)); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestReadConcerns(t *testing.T) {
 			if _, err := s.Has(bg, []byte("k"), patient()); !errors.Is(err, kv.ErrMissing) || level() != c.one {
 				t.Errorf("%v; one key is read with %s, want %s", err, level(), c.one)
 			}
-			sc := &scanner{store: s, rows: firstPage}
+			sc := &scanner{store: s, rows: stateless.FirstPage}
 			if err := sc.read(bg, new(kv.Batch)); err != nil || level() != c.many {
 				t.Errorf("%v; a page is read with %s, want %s", err, level(), c.many)
 			}

@@ -9,13 +9,6 @@ import (
 
 	"viakv/api/kv"
 	"viakv/node/database/stateless"
-	"viakv/quorum/version"
-)
-
-// Documents of a page. The first is small, for a scan that wants few; 4096 of the largest pairs are 5 MB, a third of the largest reply.
-const (
-	firstPage = 512
-	fullPage  = 4096
 )
 
 // pageTimeout is what a page may take by default, unless requests may take longer still.
@@ -23,6 +16,7 @@ const pageTimeout = 10 * time.Second
 
 // scanner walks over the documents in the order of _id, a page at a time, each a find of its own. Between pages it holds nothing on the server.
 type scanner struct {
+	stateless.Pages
 	store      *Store
 	deadline   time.Time // of the whole scan; zero: each page has a time-out of its own
 	values     bool
@@ -31,12 +25,6 @@ type scanner struct {
 	to         string // beyond the prefix; empty: no end
 	resume     string // the last key delivered; empty: none
 	rows       int    // of the next page
-
-	first kv.Batch // read ahead by Scan, so that its errors are known before an answer begins
-	ahead bool
-	ended bool
-	last  kv.Batch // as handed out: the cursor's keys; borrowed from the caller
-	after []byte   // the key before the last batch; empty: none
 }
 
 // Scan implements kv.Store. An explicit deadline bounds the whole scan; without one each page has a time-out of its own, because
@@ -45,7 +33,8 @@ func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 	if o.Snapshot {
 		return nil, &kv.ArgumentError{Parameter: "snapshot", Detail: "a store on MongoDB cannot promise one; scan without it"}
 	}
-	sc := &scanner{store: s, deadline: o.Deadline, values: o.Values, prefix: o.Prefix, rows: firstPage}
+	sc := &scanner{store: s, deadline: o.Deadline, values: o.Values, prefix: o.Prefix, rows: stateless.FirstPage}
+	sc.Pages = stateless.Pages{Fetch: sc.page, Seal: s.seal}
 	sc.to, _ = stateless.Successor(o.Prefix)
 	if err := sc.begin(ctx, o.Cursor); err != nil {
 		return nil, err
@@ -58,54 +47,12 @@ func (sc *scanner) begin(ctx context.Context, cursor string) error {
 	if sc.generation, err = sc.current(ctx); err != nil {
 		return err
 	}
-	if cursor != "" {
-		g, after, err := sc.store.seal.Open(cursor)
-		if err != nil {
-			return err
-		}
-		if int64(g) != sc.generation {
-			return kv.Detail(kv.ErrBadCursor, "the store was cleared since it was given out")
-		}
-		sc.resume, sc.after = string(after), after
-	}
-	if err := sc.page(ctx, &sc.first); err != nil {
+	after, err := sc.Resume(sc.generation, cursor)
+	if err != nil {
 		return err
 	}
-	sc.ahead = len(sc.first.Pairs) > 0
-	return nil
-}
-
-// Next implements kv.Scanner: a batch is a page.
-func (sc *scanner) Next(ctx context.Context, b *kv.Batch) (bool, error) {
-	if n := len(sc.last.Pairs); n > 0 {
-		sc.after = append(sc.after[:0], sc.last.Pairs[n-1].Key...)
-	}
-	sc.last = kv.Batch{}
-	b.Reset()
-	switch {
-	case sc.ahead:
-		*b, sc.first, sc.ahead = sc.first, kv.Batch{}, false
-	case sc.ended:
-		return false, nil
-	default:
-		if err := sc.page(ctx, b); err != nil {
-			return false, err
-		}
-	}
-	sc.last = *b
-	return len(b.Pairs) > 0, nil
-}
-
-// Cursor implements kv.Scanner.
-func (sc *scanner) Cursor(n int) string {
-	if sc.ended && n >= len(sc.last.Pairs) {
-		return ""
-	}
-	after := sc.after
-	if n > 0 {
-		after = sc.last.Pairs[n-1].Key
-	}
-	return sc.store.seal.Cursor(version.Generation(sc.generation), after)
+	sc.resume = string(after)
+	return sc.Begin(ctx)
 }
 
 // Close implements kv.Scanner. There is nothing to release.
@@ -113,29 +60,26 @@ func (sc *scanner) Close() {}
 
 // page fills b with the next page. It asks for one document more than it wants, which tells whether any follow; that
 // one is read again. The count of clears is read after the page: unmoved, the page was read before any clear.
-func (sc *scanner) page(ctx context.Context, b *kv.Batch) error {
-	err := sc.store.attempt(ctx, sc.pageDeadline(), reads, func(ctx context.Context) error {
+func (sc *scanner) page(ctx context.Context, b *kv.Batch) (last bool, err error) {
+	err = sc.store.attempt(ctx, sc.pageDeadline(), reads, func(ctx context.Context) error {
 		b.Reset()
 		return sc.read(ctx, b)
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	n := len(b.Pairs)
-	sc.ended = n <= sc.rows
+	last = n <= sc.rows
 	b.Pairs = b.Pairs[:min(n, sc.rows)]
 	if n > 0 {
 		sc.resume = string(b.Pairs[len(b.Pairs)-1].Key)
 	}
-	sc.rows = fullPage
+	sc.rows = stateless.FullPage
 	now, err := sc.current(ctx)
-	if err != nil {
-		return err
+	if err == nil && now != sc.generation {
+		err = kv.ErrCleared
 	}
-	if now != sc.generation {
-		return kv.ErrCleared
-	}
-	return nil
+	return last, err
 }
 
 func (sc *scanner) read(ctx context.Context, b *kv.Batch) error {

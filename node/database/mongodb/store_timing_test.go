@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"viakv/api/kv/kvtest"
+	"viakv/node/database/stateless"
 )
 
 // The benchmarks stand beside the raw driver sending the same commands with the same deadline to a stand-in that answers from memory: a database's
@@ -84,8 +85,8 @@ func scanRaw(b *testing.B, pages *mongo.Collection, want int) time.Duration {
 	b.Helper()
 	began := time.Now()
 	n, from := 0, ""
-	o := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(fullPage).SetBatchSize(fullPage)
-	for page := fullPage; page == fullPage; {
+	o := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(stateless.FullPage).SetBatchSize(stateless.FullPage)
+	for page := stateless.FullPage; page == stateless.FullPage; {
 		page = 0
 		cursor, err := pages.Find(bg, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: from}}}}, o)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/node/database/stateless"
 )
 
 // TestClearIsOneRow: a clear of many rows takes no longer than a write, and the collector deletes the garbage in the background
@@ -67,7 +68,7 @@ func TestOneCollector(t *testing.T) {
 
 // TestSnapshotIsOneState: a snapshot keeps showing its state while keys are written, removed, cleared and collected.
 func TestSnapshotIsOneState(t *testing.T) {
-	const rows = 2 * fullPage
+	const rows = 2 * stateless.FullPage
 	s := openFresh(t)
 	fillRows(t, s, rows)
 	sc, err := s.Scan(bg, kv.ScanOptions{Values: true, Snapshot: true})

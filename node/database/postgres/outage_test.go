@@ -17,6 +17,7 @@ import (
 	"viakv/api/kv"
 	"viakv/node/database/faultproxy"
 	"viakv/node/database/postgres/pgtest"
+	"viakv/node/database/stateless"
 )
 
 // TestServerDiesAndComesBack: under load the server is killed and started again. Nothing acknowledged is lost, what was reported as
@@ -109,7 +110,7 @@ func TestServerDiesAndComesBack(t *testing.T) {
 func TestScanOutlivesConnections(t *testing.T) {
 	proxy := faultproxy.New(t, fmt.Sprintf("127.0.0.1:%d", server.Port))
 	s := openOn(t, strings.Replace(server.URL(server.Database(t)), fmt.Sprint(server.Port), fmt.Sprint(proxy.Port()), 1))
-	fillRows(t, s, 3*fullPage)
+	fillRows(t, s, 3*stateless.FullPage)
 	sc, err := s.Scan(bg, kv.ScanOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -128,8 +129,8 @@ func TestScanOutlivesConnections(t *testing.T) {
 		n += len(b.Pairs)
 		proxy.Cut()
 	}
-	if n != 3*fullPage {
-		t.Fatalf("%d rows, want %d", n, 3*fullPage)
+	if n != 3*stateless.FullPage {
+		t.Fatalf("%d rows, want %d", n, 3*stateless.FullPage)
 	}
 }
 

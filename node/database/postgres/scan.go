@@ -8,13 +8,6 @@ import (
 
 	"viakv/api/kv"
 	"viakv/node/database/stateless"
-	"viakv/quorum/version"
-)
-
-// Rows of a page. The first is small, for a scan that wants few; 4096 of the largest pairs are 5 MB.
-const (
-	firstPage = 512
-	fullPage  = 4096
 )
 
 // pageTimeout is what a page may take by default, unless requests may take longer still.
@@ -26,6 +19,7 @@ var beyondKeys = []byte{0xff}
 // scanner walks over one generation in the order of the keys' bytes, a page at a time. Between pages it holds no connection (P4), so
 // each page is a moment of its own; a snapshot scanner has all its pages on one transaction.
 type scanner struct {
+	stateless.Pages
 	store      *Store
 	deadline   time.Time // of the whole scan; zero: each page has a time-out of its own
 	snapshot   *snapshot // nil: each page is a moment of its own
@@ -34,12 +28,6 @@ type scanner struct {
 	generation int64
 	from, to   []byte // what remains: from ≤ key < to
 	rows       int    // of the next page
-
-	first kv.Batch // read ahead by Scan, so that its errors are known before an answer begins
-	ahead bool
-	ended bool
-	last  kv.Batch // as handed out: the cursor's keys; borrowed from the caller
-	after []byte   // the key before the last batch; empty: none
 }
 
 // Scan implements kv.Store. An explicit deadline bounds the whole scan; without one each page has a time-out of its own, because
@@ -47,8 +35,9 @@ type scanner struct {
 func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 	sc := &scanner{
 		store: s, deadline: o.Deadline, values: o.Values, statement: keysPageStatement,
-		from: []byte(o.Prefix), to: beyondKeys, rows: firstPage,
+		from: []byte(o.Prefix), to: beyondKeys, rows: stateless.FirstPage,
 	}
+	sc.Pages = stateless.Pages{Fetch: sc.page, Seal: s.seal}
 	if o.Values {
 		sc.statement = pageStatement
 	}
@@ -82,22 +71,14 @@ func (sc *scanner) begin(ctx context.Context, cursor string) error {
 		return err
 	}
 	sc.store.saw(sc.generation)
-	if cursor != "" {
-		g, after, err := sc.store.seal.Open(cursor)
-		if err != nil {
-			return err
-		}
-		if int64(g) != sc.generation {
-			return kv.Detail(kv.ErrBadCursor, "the store was cleared since it was given out")
-		}
-		sc.resumeAfter(after)
-		sc.after = after
-	}
-	if err := sc.page(ctx, &sc.first); err != nil {
+	after, err := sc.Resume(sc.generation, cursor)
+	if err != nil {
 		return err
 	}
-	sc.ahead = len(sc.first.Pairs) > 0
-	return nil
+	if cursor != "" {
+		sc.resumeAfter(after)
+	}
+	return sc.Begin(ctx)
 }
 
 // resumeAfter never moves back before the prefix: a cursor may come from a scan with another one.
@@ -105,39 +86,6 @@ func (sc *scanner) resumeAfter(key []byte) {
 	if string(key) >= string(sc.from) {
 		sc.from = append(append(make([]byte, 0, kv.MaxKeyBytes+1), key...), 0) // the next larger text of bytes
 	}
-}
-
-// Next implements kv.Scanner: a batch is a page.
-func (sc *scanner) Next(ctx context.Context, b *kv.Batch) (bool, error) {
-	if n := len(sc.last.Pairs); n > 0 {
-		sc.after = append(sc.after[:0], sc.last.Pairs[n-1].Key...)
-	}
-	sc.last = kv.Batch{}
-	b.Reset()
-	switch {
-	case sc.ahead:
-		*b, sc.first, sc.ahead = sc.first, kv.Batch{}, false
-	case sc.ended:
-		return false, nil
-	default:
-		if err := sc.page(ctx, b); err != nil {
-			return false, err
-		}
-	}
-	sc.last = *b
-	return len(b.Pairs) > 0, nil
-}
-
-// Cursor implements kv.Scanner.
-func (sc *scanner) Cursor(n int) string {
-	if sc.ended && n >= len(sc.last.Pairs) {
-		return ""
-	}
-	after := sc.after
-	if n > 0 {
-		after = sc.last.Pairs[n-1].Key
-	}
-	return sc.store.seal.Cursor(version.Generation(sc.generation), after)
 }
 
 // Close implements kv.Scanner.
@@ -150,27 +98,25 @@ func (sc *scanner) Close() {
 
 // page fills b with the next page and notes where the one after begins. It asks for one row more than it wants, which tells whether any
 // follow; that row is read again.
-func (sc *scanner) page(ctx context.Context, b *kv.Batch) error {
-	err := sc.statementOn(ctx, func(ctx context.Context, c *pgx.Conn) error {
+func (sc *scanner) page(ctx context.Context, b *kv.Batch) (last bool, err error) {
+	err = sc.statementOn(ctx, func(ctx context.Context, c *pgx.Conn) error {
 		b.Reset()
 		return sc.read(ctx, c, b)
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	n := len(b.Pairs)
 	b.Pairs = b.Pairs[:min(n, sc.rows)]
 	if n > 0 {
 		sc.resumeAfter(b.Pairs[len(b.Pairs)-1].Key)
 	}
-	if n <= sc.rows {
-		sc.ended = true
-	}
-	sc.rows = fullPage
+	last = n <= sc.rows
+	sc.rows = stateless.FullPage
 	if n == 0 {
-		return sc.confirm(ctx)
+		err = sc.confirm(ctx)
 	}
-	return nil
+	return last, err
 }
 
 func (sc *scanner) read(ctx context.Context, c *pgx.Conn, b *kv.Batch) error {

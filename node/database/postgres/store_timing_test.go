@@ -9,6 +9,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
+	"viakv/node/database/stateless"
 )
 
 // The benchmarks stand beside the raw driver doing the same statement on the same pool: compare store with raw.
@@ -76,9 +77,9 @@ func scanRaw(b *testing.B, s *Store, want int) time.Duration {
 	b.Helper()
 	began := time.Now()
 	n, from := 0, []byte{}
-	for page := fullPage; page == fullPage; {
+	for page := stateless.FullPage; page == stateless.FullPage; {
 		page = 0
-		r, err := s.pool.Query(bg, `SELECT key, value FROM viakv_items WHERE generation = 1 AND key > $1 ORDER BY key LIMIT $2`, from, fullPage)
+		r, err := s.pool.Query(bg, `SELECT key, value FROM viakv_items WHERE generation = 1 AND key > $1 ORDER BY key LIMIT $2`, from, stateless.FullPage)
 		if err != nil {
 			b.Fatal(err)
 		}
