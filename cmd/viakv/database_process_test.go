@@ -120,6 +120,9 @@ func twoNodes(t *testing.T, d realDatabase) {
 	if code := start(t, "health", "--http", a).exit(); code == 0 {
 		t.Error("viakv health: exit code 0 with the database down")
 	}
+	for _, p := range []*process{one, two} { // an outage that is over before a node looks is none for its log
+		p.line("not ready: the database cannot be used")
+	}
 	d.restart()
 	for _, address := range []string{a, b} {
 		await(t, "a node to find its database again", func() bool { return status(t, address, "/readyz") == http.StatusOK })
@@ -129,7 +132,6 @@ func twoNodes(t *testing.T, d realDatabase) {
 		})
 	}
 	for _, p := range []*process{one, two} {
-		p.line("not ready: the database cannot be used")
 		p.line("ready again")
 		p.signal(syscall.SIGTERM)
 		if code := p.exit(); code != 0 {
