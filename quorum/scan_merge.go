@@ -14,8 +14,9 @@ import (
 // merge delivers a bucket in which the replicas differ: it copies the range from the peers that were asked for its digest, and reads each key on
 // which the copies differ through the coordinator, which repairs it (D4). Keys on which they agree were found on enough replicas, as they are.
 //
-// Without deliver it only repairs.
-func (x *scanner) merge(r *round, v *View, own *Bucket, deliver bool) error {
+// Of a snapshot it delivers nothing and only repairs.
+func (x *scanner) merge(r *round, own *Bucket) error {
+	v, deliver := r.view, !x.options.Snapshot
 	x.scans.stats.merged.Add(1)
 	x.scans.copies.Unpack(v, own)
 	copies := []*Bucket{own}
@@ -42,7 +43,7 @@ func (x *scanner) merge(r *round, v *View, own *Bucket, deliver bool) error {
 			if deliver && c.Record.Live() && x.wants(r, own, c) {
 				x.add(r, kv.Pair{Key: c.Key, Value: c.Record.Value, Version: c.Record.Tag})
 			}
-		case x.options.Snapshot || x.wants(r, own, c):
+		case !deliver || x.wants(r, own, c):
 			tag, value, err := x.read(r, c.Key)
 			switch {
 			case errors.Is(err, kv.ErrMissing):

@@ -62,7 +62,7 @@ func (x *scanner) present() (*View, error) {
 	return v, nil
 }
 
-// patiently tries something again while epochs change and replicas do not answer, for as long as a request may take.
+// patiently tries something again while epochs change, replicas do not answer, or those of a snapshot differ, for as long as a request may take.
 func (x *scanner) patiently(try func() error) error {
 	began, pause := time.Now(), time.Millisecond
 	for {
@@ -76,6 +76,9 @@ func (x *scanner) patiently(try func() error) error {
 		case errors.Is(err, kv.ErrCleared), errors.Is(err, kv.ErrSnapshotMoved), errors.As(err, &final):
 			return err
 		case time.Since(began) > x.scans.coordinator.cfg.Timeout:
+			if errors.Is(err, errApart) {
+				return kv.Detail(kv.ErrSnapshotMoved, "replicas differ in keys that are being written")
+			}
 			return &kv.Unavailable{Outcome: kv.None, Reason: "the scan did not find enough replicas; /cluster shows who is reachable", Err: err}
 		case errors.Is(err, errStale):
 			x.scans.stats.renewed.Add(1)
@@ -181,39 +184,26 @@ func (x *scanner) settle(r *round) error {
 // again looks a second time at a bucket that has differed, and merges what differs still.
 func (x *scanner) again(r *round, differs *Bucket) error {
 	x.scans.stats.again.Add(1)
-	v := r.view
-	tries := 1
-	if x.options.Snapshot {
-		tries = 5 // reads repair what differs; then the replicas agree, unless it is written again and again
+	second, err := x.recopy(r, differs)
+	if err != nil {
+		return err
 	}
-	for ; ; tries-- {
-		second, err := x.recopy(r, differs)
-		if err != nil {
+	agreed, err := x.compare(r.view, second)
+	if err != nil {
+		return err
+	}
+	for i, b := range second {
+		if agreed[i] {
+			x.sum(b)
+			x.deliver(r, b)
+		} else if err := x.merge(r, b); err != nil {
 			return err
 		}
-		agreed, err := x.compare(v, second)
-		if err != nil {
-			return err
-		}
-		settled := !slices.Contains(agreed, false)
-		for i, b := range second {
-			switch {
-			case agreed[i] && (settled || !x.options.Snapshot):
-				x.sum(b)
-				x.deliver(r, b)
-			case !agreed[i]:
-				if err := x.merge(r, v, b, !x.options.Snapshot); err != nil {
-					return err
-				}
-			}
-		}
-		switch {
-		case settled || !x.options.Snapshot:
-			return nil
-		case tries <= 1:
-			return kv.Detail(kv.ErrSnapshotMoved, "replicas differ in keys that are being written")
-		}
 	}
+	if x.options.Snapshot && slices.Contains(agreed, false) {
+		return errApart
+	}
+	return nil
 }
 
 // recopy copies the range of an own bucket once more, in which there may be several by now. If it has become part of a wider one the

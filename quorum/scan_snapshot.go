@@ -1,14 +1,21 @@
 package quorum
 
 import (
+	"errors"
+	"slices"
+
 	"viakv/api/kv"
 	"viakv/ring/keyspace"
 )
 
-// A snapshot scan delivers only buckets on which the replicas agree, and adds up their digests by partition. At the end it asks for the digests of
-// all partitions once more. If every one is what was added up, then no replica of the last quorum held anything else at the
-// moment between the last delivery and the first of these questions: records only ever give way to higher tags, so what is equal at the end was not changed
-// in between and back. A write that had been answered before that moment is on W replicas, one of them asked here, and would show.
+// A snapshot scan delivers only buckets on which the replicas agree, and adds up their digests by partition. At the end it takes the digests of
+// all partitions once more, its own first and then its peers'. If every one is what was added up, then the result was the store's one state at the
+// moment when the own ones were taken: records only ever give way to higher tags, so what is equal was not changed in between and back, and a write
+// that had been answered before that moment is on W replicas, one of them this node or one asked, and would show.
+//
+// So any moment after the last delivery will do, and a replica that has yet to get a write from before the scan, or is asked for the first
+// time, is no change: others are asked, for as long as a request may take. Only when the own digests are others has something been written.
+//
 // The sums take 8 KiB, however large the store is.
 //
 // A purge or a size change during the scan may end it, too, although no value has changed.
@@ -22,7 +29,11 @@ func (x *scanner) sum(b *Bucket) {
 	}
 }
 
-// unmoved compares what was delivered with what this node and enough others hold now: ErrSnapshotMoved when that is something else.
+// errApart: the replicas asked by a snapshot scan differ.
+var errApart = errors.New("replicas differ")
+
+// unmoved compares what was delivered with what this node and enough others hold now: ErrSnapshotMoved when this node
+// holds something else, errApart when only another does.
 func (x *scanner) unmoved() error {
 	v, err := x.present()
 	if err != nil {
@@ -45,21 +56,20 @@ func (x *scanner) unmoved() error {
 	if err != nil {
 		return err
 	}
-	if more > 0 {
-		if err := x.askDigests(v, more); err != nil {
-			return err
-		}
-	} else {
-		x.peers = x.peers[:0]
-	}
-	for i := range x.look.ranges {
-		want := x.sums[int(first)+i]
-		moved := own[i] != want
-		for _, m := range x.peers {
-			moved = moved || x.look.theirs[m][i] != want
-		}
-		if moved {
+	for i := range own {
+		if own[i] != x.sums[int(first)+i] {
 			return kv.ErrSnapshotMoved
+		}
+	}
+	if more == 0 {
+		return nil
+	}
+	if err := x.askDigests(v, more); err != nil {
+		return err
+	}
+	for _, m := range x.peers {
+		if !slices.Equal(x.look.theirs[m], own) {
+			return errApart
 		}
 	}
 	return nil

@@ -430,6 +430,26 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// A replica that has yet to get a write from before the scan may be asked at the end only: that is no change either.
+func TestSnapshotBesideAReplicaThatLags(t *testing.T) {
+	for turn := range uint32(3) { // whom the scan asks first
+		s := newScanMesh(t, 3)
+		s.fill(300)
+		key := drain(t, s.scan(0, kv.ScanOptions{}))[0].key // of the first round: other replicas are asked by the end
+		s.put(key, written(7, "acknowledged"), 0, 1)
+		scans := s.scans(0)
+		scans.turn.Store(turn)
+		sc, err := scans.Scan(context.Background(), kv.ScanOptions{Values: true, Snapshot: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := drain(t, sc); got[0] != (pair{key, "acknowledged"}) || len(got) != 300 {
+			t.Errorf("%d pairs, first %q", len(got), got[0])
+		}
+		sc.Close()
+	}
+}
+
 func TestAScanThatHasDeliveredNothingSurvivesAClear(t *testing.T) {
 	s := newScanMesh(t, 3)
 	s.fill(50)
