@@ -77,7 +77,7 @@ func (x *scanner) patiently(try func() error) error {
 			return err
 		case time.Since(began) > x.scans.coordinator.cfg.Timeout:
 			if errors.Is(err, errApart) {
-				return kv.Detail(kv.ErrSnapshotMoved, "replicas differ in keys that are being written")
+				return kv.Detail(kv.ErrSnapshotMoved, "replicas differ, in keys that are being written or that some have yet to get")
 			}
 			return &kv.Unavailable{Outcome: kv.None, Reason: "the scan did not find enough replicas; /cluster shows who is reachable", Err: err}
 		case errors.Is(err, errStale):

@@ -120,8 +120,13 @@ func TestGoroutinesAreWatched(t *testing.T) {
 			switch n := n.(type) {
 			case *ast.GoStmt:
 				starts[path.Dir(file)] = file
-			case *ast.SelectorExpr:
-				if n.Sel.Name == "VerifyTestMain" || n.Sel.Name == "VerifyNoLeaks" {
+			case *ast.CallExpr:
+				f, _ := n.Fun.(*ast.SelectorExpr)
+				switch {
+				case f == nil: // no method
+				case f.Sel.Name == "Go" && len(n.Args) == 1: // of sync.WaitGroup and the like
+					starts[path.Dir(file)] = file
+				case f.Sel.Name == "VerifyTestMain" || f.Sel.Name == "VerifyNoLeaks":
 					watches[path.Dir(file)] = true
 				}
 			}

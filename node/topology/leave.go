@@ -27,36 +27,21 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveR
 		return kv.LeaveReport{}, kv.Detail(kv.ErrNoSuchNode, "%s has no slot", name)
 	}
 	report := kv.LeaveReport{Node: name}
+	leave := &request{ID: m.nextOperation(), Purpose: toLeave, Name: name, Force: force}
+	var r response
+	var err error
 	if force {
 		report.Forced = true
 		report.MayLose = t.MayLose(name, func(s *Slot) bool {
 			return s.Boot == m.self.Boot || m.cfg.Transport.Health(s.Peer).Connected
 		})
-	}
-	var r response
-	var err error
-	open := false // it was proposed once, and may be agreed yet
-	leave := &request{ID: m.nextOperation(), Purpose: toLeave, Name: name, Force: force}
-	for {
-		if force && m.leaderless(ctx) {
-			return m.fork(ctx, t, name, report)
+		var open bool
+		r, open, err = m.insist(ctx, leave)
+		if errors.Is(err, errLeaderless) {
+			return m.fork(ctx, t, name, report, open)
 		}
-		proposing, cancel := ctx, context.CancelFunc(func() {})
-		if force { // a majority that has died may leave a leader behind that does not know it yet: look again after a while
-			proposing, cancel = context.WithTimeout(ctx, 3*electionTicks*m.cfg.Tick)
-		}
-		r, err = m.propose(proposing, leave)
-		cancel()
-		var u *kv.Unavailable
-		if !errors.As(err, &u) {
-			break
-		}
-		if open = open || u.Outcome == kv.Unknown; open {
-			u.Outcome = kv.Unknown
-		}
-		if !force || ctx.Err() != nil {
-			break
-		}
+	} else {
+		r, err = m.propose(ctx, leave)
 	}
 	if now := m.newest(); err != nil && name == m.self.Name && now.Slot(name) == nil {
 		r.Epoch, err = now.Epoch, nil // it has left, and the answer found nobody any more
@@ -69,6 +54,30 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveR
 		return report, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the leave is agreed and not adopted here yet", Err: err}
 	}
 	return report, nil
+}
+
+// errLeaderless: nobody has led for the time of some elections.
+var errLeaderless = errors.New("topology: no leader")
+
+// insist proposes a forced leave until it is decided, nobody leads any more (errLeaderless), or ctx or this life ends: a majority that has died may leave a
+// leader behind that does not know it yet. Open: it was proposed, and may be agreed yet.
+func (m *Manager) insist(ctx context.Context, leave *request) (r response, open bool, err error) {
+	for {
+		if m.leaderless(ctx) {
+			return response{}, open, errLeaderless
+		}
+		proposing, cancel := context.WithTimeout(ctx, 3*electionTicks*m.cfg.Tick)
+		r, err = m.propose(proposing, leave)
+		cancel()
+		var u *kv.Unavailable
+		if !errors.As(err, &u) {
+			return r, open, err
+		}
+		open = open || u.Outcome == kv.Unknown
+		if ctx.Err() != nil || errors.Is(err, ErrOver) {
+			return r, open, &kv.Unavailable{Outcome: outcome(open), Reason: u.Reason, Err: u.Err}
+		}
+	}
 }
 
 // leaderless reports that no leader is known for the time of some elections.
@@ -90,8 +99,8 @@ func (m *Manager) leaderless(ctx context.Context) bool {
 	}
 }
 
-// fork makes this node the only voter of a new cluster that continues the old one.
-func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.LeaveReport) (kv.LeaveReport, error) {
+// fork makes this node the only voter of a new cluster that continues the old one. Open: the leave may be agreed in the old one yet.
+func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.LeaveReport, open bool) (kv.LeaveReport, error) {
 	op := m.nextOperation()
 	m.mu.Lock()
 	id := ClusterID(NewBoot(m.random))
@@ -108,7 +117,7 @@ func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.
 	}
 	m.mu.Unlock()
 	if moved {
-		return kv.LeaveReport{}, &kv.Unavailable{Outcome: kv.None, Reason: "the topology has moved on meanwhile; look at /cluster and repeat the leave if it is still wanted"}
+		return kv.LeaveReport{}, &kv.Unavailable{Outcome: outcome(open), Reason: "the topology has moved on meanwhile; look at /cluster and repeat the leave if it is still wanted"}
 	}
 	m.log.Warn("forked the cluster by force",
 		zap.Stringer("from", t.Cluster), zap.Stringer("to", n.Cluster), zap.String("removed", name), zap.String("mayLose", report.MayLose))

@@ -239,25 +239,51 @@ func TestForce(t *testing.T) {
 	})
 }
 
+// heardOnly returns a cluster whose leader has one follower left, which answers, and takes nothing in.
+func heardOnly(w *world) (leader, follower, dead *process) {
+	a, b, c := w.trio()
+	leader = w.leader(a, b, c)
+	rest := others(leader, a, b, c)
+	rest[0].crash()
+	w.net.filter(func(from, to transport.Address, request []byte) bool {
+		var m raftpb.Message
+		c, err := wire.ParseControl(request)
+		return err == nil && from == leader.id.Peer && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgApp
+	}, nil)
+	return leader, rest[1], rest[0]
+}
+
 // A leader that has lost its majority may find out late, on a machine that is short of processor time for example.
 func TestForceWaitsForALeaderThatDoesNotKnowYet(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		rest := others(leader, a, b, c)
-		rest[0].crash()
-		w.net.filter(func(from, to transport.Address, request []byte) bool { // one is heard, and takes nothing in
-			var m raftpb.Message
-			c, err := wire.ParseControl(request)
-			return err == nil && from == leader.id.Peer && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgApp
-		}, nil)
-		time.AfterFunc(5*time.Second, rest[1].crash)
-		report, err := leader.m.Leave(w.ctx(30*time.Second), rest[0].id.Name, true)
+		leader, follower, dead := heardOnly(w)
+		time.AfterFunc(5*time.Second, follower.crash)
+		report, err := leader.m.Leave(w.ctx(30*time.Second), dead.id.Name, true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if report.Epoch < forkJump {
 			t.Errorf("it was agreed without a majority: %+v", report)
+		}
+	})
+}
+
+// A forced leave that was proposed may be agreed yet when the node that asked for it stops: it says so, and at once.
+func TestForceEndsWithTheNode(t *testing.T) {
+	simulate(t, func(w *world) {
+		leader, _, dead := heardOnly(w)
+		var stopped time.Time
+		time.AfterFunc(5*time.Second, func() {
+			stopped = time.Now()
+			leader.crash()
+		})
+		_, err := leader.m.Leave(w.ctx(30*time.Second), dead.id.Name, true)
+		var u *kv.Unavailable
+		if !errors.As(err, &u) || u.Outcome != kv.Unknown || !errors.Is(err, ErrOver) {
+			t.Errorf("%v, want an unknown outcome and the reason", err)
+		}
+		if after := time.Since(stopped); after > time.Second {
+			t.Errorf("answered %v after the node's end", after)
 		}
 	})
 }

@@ -74,17 +74,21 @@ func (m *Manager) submit(ctx context.Context, r *request, d *directory) (respons
 		over := m.over
 		m.mu.Unlock()
 		if over || !sleep(ctx, m.cfg.Every/4) {
-			outcome := kv.None
-			if open {
-				outcome = kv.Unknown
-			}
 			err := ctx.Err()
 			if over {
 				err = ErrOver
 			}
-			return response{}, &kv.Unavailable{Outcome: outcome, Reason: reason, Err: err}
+			return response{}, &kv.Unavailable{Outcome: outcome(open), Reason: reason, Err: err}
 		}
 	}
+}
+
+// outcome of a change that nobody has decided: whether it was proposed, and may be agreed yet.
+func outcome(open bool) kv.Outcome {
+	if open {
+		return kv.Unknown
+	}
+	return kv.None
 }
 
 // ask puts the request to one process, this one included.

@@ -71,6 +71,8 @@ func LargeClear(t testing.TB, s kv.Store, after func()) {
 	var stop atomic.Bool
 	var written [4]atomic.Int64
 	var wg sync.WaitGroup
+	defer wg.Wait() // on failure too
+	defer stop.Store(true)
 	for w := range written {
 		wg.Go(func() {
 			for i := 1; !stop.Load(); i++ {
