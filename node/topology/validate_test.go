@@ -1,0 +1,155 @@
+package topology
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"viakv/quorum/version"
+)
+
+func TestValidateReportsEveryFault(t *testing.T) {
+	bad := founded(t, "a", "b", "c")
+	bad.Slots[0], bad.Slots[1] = bad.Slots[1], bad.Slots[0]
+	bad.Slots[2].Incarnation = bad.Slots[1].Incarnation
+	bad.Slots[2].Boot = bad.Slots[1].Boot
+	bad.Slots[1].Pending = 9
+	bad.Slots[0].Peer = ""
+	bad.Cluster = 0
+	bad.Joining = &Candidate{Name: "c", Boot: 0, Peer: "x"}
+	err := bad.Validate()
+	for _, want := range []string{"no cluster", "out of order", "one boot id", "active and rebuilding", "peer address", "joins and has a slot", "no boot id", "incarnation 0"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing in:\n%v", want, err)
+		}
+	}
+	if _, err := Decode(bad.Encode()); err == nil {
+		t.Error("an invalid document was decoded")
+	}
+	if _, err := Decode([]byte("{")); err == nil {
+		t.Error("half a document was decoded")
+	}
+	var many []string
+	for i := range MaxSlots + 1 {
+		many = append(many, fmt.Sprintf("n%03d", i))
+	}
+	f := Founding{Cluster: 1}
+	for i, n := range many {
+		f.Members = append(f.Members, *identity(n, uint64(i+1)))
+	}
+	if _, err := Found(f); err == nil {
+		t.Errorf("%d slots", len(many))
+	}
+	if _, err := Found(Founding{Cluster: 1}); err == nil {
+		t.Error("founded by nobody")
+	}
+}
+
+// Whatever commands come in whatever order, accepted or not, the invariants hold.
+func TestApplyProperties(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		top := founded(t, strings.Fields("a b c d e")[:rapid.IntRange(1, 5).Draw(rt, "n")]...)
+		index, boot := top.LogIndex, uint64(100)
+		incarnations := map[version.Incarnation]bool{}
+		for i := range top.Slots {
+			incarnations[top.Slots[i].Incarnation] = true
+		}
+		bases := []*Topology{top}
+		name := rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"})
+		var last *Command
+		for i := range rapid.IntRange(1, 40).Draw(rt, "steps") {
+			index++
+			boot++
+			c := Command{
+				ID: OperationID{1, uint64(i + 1)}, Expect: top.Epoch,
+				Kind: rapid.SampledFrom([]Kind{Vacate, Activate, Admit, Abandon, Grow, Shrink, Settle, Clear, Purge}).Draw(rt, "kind"),
+				Name: name.Draw(rt, "name"), Force: rapid.IntRange(0, 9).Draw(rt, "force") == 0,
+			}
+			at := rapid.SampledFrom(bases).Draw(rt, "at")
+			c.At = basis(at)
+			switch c.Kind {
+			case Vacate, Admit:
+				c.Node = identity(c.Name, boot)
+			case Activate:
+				if s := top.Slot(c.Name); s != nil {
+					c.Incarnation = s.Pending
+				}
+			case Grow, Abandon:
+				if top.Joining != nil {
+					c.Name, c.Incarnation = top.Joining.Name, top.Joining.Pending
+				}
+			case Settle, Shrink:
+				if top.Change != nil && rapid.Bool().Draw(rt, "done") {
+					for _, n := range top.Change.Owe {
+						if s := top.Slot(n); s != nil {
+							c.Barriers = append(c.Barriers, Fact{n, s.Incarnation})
+						}
+					}
+				}
+			}
+			if rapid.IntRange(0, 9).Draw(rt, "stale") == 0 {
+				c.Expect--
+			}
+			before := string(top.Encode())
+			next, err := Apply(top, index, &c)
+			if string(top.Encode()) != before {
+				rt.Fatalf("%s changed its argument", c.Kind) // E1
+			}
+			if err != nil {
+				continue
+			}
+			if last != nil {
+				if again, err := Apply(next, index+1, last); err != nil || again != next && next.Epoch-firstEpoch < remembered {
+					rt.Fatalf("%s again: %v", last.Kind, err) // E5
+				}
+			}
+			check(rt, top, next, &c, at, incarnations)
+			last, top = &c, next
+			bases = append(bases, top)
+		}
+	})
+}
+
+func check(t *rapid.T, top, next *Topology, c *Command, at *Topology, incarnations map[version.Incarnation]bool) {
+	if c.Expect != top.Epoch || next.Epoch != top.Epoch+1 || next.Prev.Epoch != top.Epoch {
+		t.Fatalf("%s: epoch %d became %d", c.Kind, top.Epoch, next.Epoch)
+	}
+	if err := next.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if need := top.N() - min(top.R(), top.W()) + 1; next.Prev.Need != need && !c.Force {
+		t.Fatalf("sealing needs %d of %d", next.Prev.Need, top.N())
+	}
+	sizes := map[Kind]int{Grow: 1, Shrink: -1}
+	if next.N() != top.N()+sizes[c.Kind] {
+		t.Fatalf("%s: N %d became %d", c.Kind, top.N(), next.N()) // M1
+	}
+	if c.Kind == Grow && top.Change != nil || c.Kind == Shrink && !c.Force && !top.barriersDone(c.Barriers, c.Name) {
+		t.Fatal("two size changes at a time") // M6
+	}
+	if (c.Kind == Vacate || c.Kind == Admit) && incarnations[version.Incarnation(next.LogIndex)] {
+		t.Fatalf("incarnation %d again", next.LogIndex) // E3
+	}
+	incarnations[version.Incarnation(next.LogIndex)] = true
+	if c.Kind == Activate || c.Kind == Grow {
+		if at.Generation != next.Generation || at.Purge != next.Purge {
+			t.Fatalf("%s across a clear or purge", c.Kind) // M2
+		}
+		for i := range next.Slots {
+			if s := &next.Slots[i]; s.Name != c.Name && s.Since > at.Epoch {
+				t.Fatalf("%s although %s was vacated at %d, after %d", c.Kind, s.Name, s.Since, at.Epoch)
+			}
+		}
+	}
+	if c.Kind == Purge && (top.Vacancies() > 0 || top.Change != nil) {
+		t.Fatal("purge while vacant or unsettled") // G3, M6
+	}
+	if next.Generation != top.Generation && (c.Kind != Clear || top.Change != nil) {
+		t.Fatalf("%s moved the generation", c.Kind)
+	}
+	if n := len(next.Applied); n > remembered || next.Applied[n-1].Epoch != next.Epoch {
+		t.Fatalf("%d operations remembered", n)
+	}
+}

@@ -1,0 +1,99 @@
+package quorum
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+func TestOfOverlappingRemovesOneWins(t *testing.T) {
+	for round := range 50 {
+		m := newMesh(t, 3)
+		m.nodes[0].mustSet("k", "v")
+		var wg sync.WaitGroup
+		var won, missing, open atomic.Int32
+		for i := range 6 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				// Half of them do not go through the owner, as when it cannot be reached.
+				remove := m.nodes[i%3].Remove
+				if i >= 3 {
+					remove = m.nodes[i%3].RemoveHere
+				}
+				switch err := remove(bg, []byte("k"), kv.Options{}); {
+				case err == nil:
+					won.Add(1)
+				case errors.Is(err, kv.ErrMissing):
+					missing.Add(1)
+				default:
+					open.Add(1)
+				}
+			}()
+		}
+		wg.Wait()
+		if won.Load() > 1 || won.Load() == 0 && open.Load() == 0 {
+			t.Fatalf("round %d: %d removes of one value won, %d found it missing, %d open", round, won.Load(), missing.Load(), open.Load())
+		}
+	}
+}
+
+func TestRemoveRereadsWhenOvertaken(t *testing.T) {
+	m := newMesh(t, 3)
+	nd := m.nodes[0]
+	nd.mustSet("k", "v")
+	var once sync.Once
+	nd.filter = func(c *Call) bool {
+		if c.Kind == ReadTag { // a set overtakes at the own replica between read and vote
+			once.Do(func() {
+				for _, r := range m.replicas {
+					r.mu.Lock()
+					r.records["k"] = version.Record{Tag: version.Tag{Counter: 99, Incarnation: 2}, Value: []byte("w")}
+					r.mu.Unlock()
+				}
+			})
+		}
+		return false
+	}
+	// The own copy was read before the filter ran, so the first vote is for a version that is gone.
+	if err := nd.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.replicas[0].get("k"); got.Tag.Counter != 99 || !got.Tag.Removed {
+		t.Fatalf("removed %v", got.Tag)
+	}
+}
+
+func TestRemoveGoesToTheOwner(t *testing.T) {
+	m := newMesh(t, 3)
+	key := []byte("k")
+	v := m.nodes[0].Current()
+	owner := v.Ring.Owner(v.Seed.Hash(key).Partition())
+	from := m.nodes[(owner+1)%3]
+	m.nodes[0].mustSet("k", "v")
+	if err := from.Remove(bg, key, kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if from.Stats().Forwarded != 1 || m.nodes[owner].Stats().Removes != 1 {
+		t.Fatalf("forwarded %d, owner ran %d", from.Stats().Forwarded, m.nodes[owner].Stats().Removes)
+	}
+	// An owner that certainly did nothing is replaced by this node, one that may have is not.
+	m.nodes[0].mustSet("k", "v")
+	from.filter = func(c *Call) bool {
+		if c.Kind == Remove {
+			c.NotSent = true
+			return fail(c)
+		}
+		return false
+	}
+	if err := from.Remove(bg, key, kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	m.nodes[0].mustSet("k", "v")
+	from.filter = func(c *Call) bool { return c.Kind == Remove && fail(c) }
+	wantOutcome(t, from.Remove(bg, key, kv.Options{}), kv.Unknown)
+}
