@@ -27,10 +27,9 @@ func (o *operation) forward() (bool, error) {
 	o.start(owner, Remove, true)
 	err := o.await(owner)
 	o.mu.Lock()
-	call := o.calls[owner]
-	status, notSent, cause := call.Status, call.NotSent, call.Err
-	if call.started {
-		status, notSent, cause = Failed, false, err
+	status, notSent, cause := Failed, false, err
+	if call := o.calls[owner]; !call.started { // an open one is its carrier's
+		status, notSent, cause = call.Status, call.NotSent, call.Err
 	}
 	o.mu.Unlock()
 	switch {
