@@ -198,6 +198,36 @@ func TestAStoppedTransportFailsWhatIsOpen(t *testing.T) {
 	})
 }
 
+// Whoever a call is completed to may use it again, while the Go that sent it has yet to return: the race detector looks.
+func TestACallThatHasEndedIsItsOwners(t *testing.T) {
+	a := New(Config{Loss: 1}).Node("a", &counting{})
+	ctx, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer stop()
+	ended := make(chan error)
+	go func() { ended <- a.Run(ctx) }()
+	for !a.spawn(func(context.Context) {}) {
+		time.Sleep(time.Millisecond)
+	}
+	done := make(again, 1)
+	c := &transport.Call{Request: []byte("x"), Done: done}
+	a.Go("b", transport.Data, c)
+	<-done
+	if !errors.Is(c.Err, transport.ErrClosed) || errors.Is(c.Err, transport.ErrNotSent) {
+		t.Error(c.Err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// again is an owner who uses its calls again.
+type again chan struct{}
+
+func (a again) Complete(call *transport.Call) {
+	call.Request = append(call.Request[:0], 'y')
+	a <- struct{}{}
+}
+
 func TestHarshHasATail(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	slow := 0

@@ -69,6 +69,7 @@ func (t *Transport) spawn(f func(ctx context.Context)) bool {
 
 // Go implements transport.Transport.
 func (t *Transport) Go(to transport.Address, class transport.Class, call *transport.Call) {
+	request := append([]byte(nil), call.Request...) // once the call is open it may end, and be used again
 	t.mu.Lock()
 	ok := t.ctx != nil && !t.closed
 	if ok {
@@ -82,7 +83,6 @@ func (t *Transport) Go(to transport.Address, class transport.Class, call *transp
 		call.Done.Complete(call)
 		return
 	}
-	request := append([]byte(nil), call.Request...)
 	fates := t.net.fates(t, to)
 	if len(fates) == 0 && class == transport.Bulk {
 		t.breakOff(call, serial)
