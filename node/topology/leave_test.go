@@ -243,6 +243,11 @@ func TestForce(t *testing.T) {
 func heardOnly(w *world) (leader, follower, dead *process) {
 	a, b, c := w.trio()
 	leader = w.leader(a, b, c)
+	w.until("the leader takes requests", time.Second, func() bool { // not before the first entry of its term is applied
+		leader.m.mu.Lock()
+		defer leader.m.mu.Unlock()
+		return leader.m.group.snapshot().leading != nil
+	})
 	rest := others(leader, a, b, c)
 	rest[0].crash()
 	w.net.filter(func(from, to transport.Address, request []byte) bool {
