@@ -21,6 +21,13 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 	}
 	defer n.joining.Unlock()
 	old := n.life.Load()
+	if len(n.cfg.Seeds) == 0 { // it founds a cluster of its own at once
+		select {
+		case <-old.first:
+		case <-old.over:
+		case <-ctx.Done():
+		}
+	}
 	alone, err := old.mayJoin()
 	if err != nil {
 		return err
@@ -144,8 +151,8 @@ func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.LeaveRepo
 // Status implements kv.Cluster.
 func (n *Node) Status() kv.Status {
 	l := n.life.Load()
-	s := l.state.Load()
 	m := l.manager.Status()
+	s := l.state.Load() // after the status: what the manager shows was adopted before
 	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: m.State, Reason: m.Reason, Leader: m.Leader}
 	if err := n.Ready(context.Background()); err != nil {
 		var u *kv.Unavailable

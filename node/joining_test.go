@@ -56,6 +56,17 @@ func TestAJoiningNodeKeepsItsTwoLivesApart(t *testing.T) {
 	})
 }
 
+// A script starts a node and has it join in the next line: it need not wait until the node has founded the cluster that it gives up again.
+func TestANodeJoinsAsSoonAsItIsStarted(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		m.start(3, nil)
+		if err := m.nodes[3].Join(context.Background(), string(m.address(1))); err != nil {
+			m.t.Fatal(err)
+		}
+		m.until(15*time.Second, "all are equal", m.equal(0, 1, 2, 3))
+	})
+}
+
 // lists reports whether a node takes another one for an active member.
 func (m *mesh) lists(at, other int) bool {
 	for _, member := range m.nodes[at].Status().Members {

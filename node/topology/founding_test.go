@@ -42,6 +42,22 @@ func TestAloneWithoutSeeds(t *testing.T) {
 	})
 }
 
+// Who reads "active" may ask the node for what an active node does: its host has to know of it first.
+func TestANodeIsActiveOnceItsHostKnows(t *testing.T) {
+	simulate(t, func(w *world) {
+		a := w.start("a", held)
+		time.Sleep(time.Second)
+		if s := a.m.Status(); s.State != string(StateFounding) {
+			t.Errorf("%+v, and the host has yet to adopt its topology", s)
+		}
+		a.unblock()
+		w.agree(100*time.Millisecond, a)
+		if s := a.m.Status(); s.State != string(StateActive) {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // M9: a silent seed may belong to a cluster that lives on.
 func TestASilentSeedIsWaitedFor(t *testing.T) {
 	simulate(t, func(w *world) {

@@ -2,7 +2,7 @@ package topology
 
 import "viakv/quorum/version"
 
-// Status is what a manager shows of itself.
+// Status is what a manager shows of itself: of the topology that its Host has adopted, so that who reads "active" meets an active node.
 type Status struct {
 	State  string // a State
 	Reason string // what is waited for, while there is something
@@ -16,7 +16,7 @@ func (m *Manager) Status() Status {
 	t := m.Current()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Status{State: string(m.stateLocked()), Reason: m.reason}
+	s := Status{State: string(m.stateLocked(t)), Reason: m.reason}
 	if t != nil {
 		s.Epoch = t.Epoch
 	}
@@ -35,16 +35,17 @@ func (m *Manager) Status() Status {
 // Leader returns the name of the consensus group's leader as last known, empty when there is none.
 func (m *Manager) Leader() string { return m.Status().Leader }
 
-func (m *Manager) stateLocked() State {
+// stateLocked returns the state of a life whose topology is t.
+func (m *Manager) stateLocked(t *Topology) State {
 	switch {
 	case m.over:
 		return StateLeft
-	case m.known == nil && (m.entering || m.cfg.JoinVia != ""):
+	case t == nil && (m.entering || m.cfg.JoinVia != ""):
 		return StateJoining
-	case m.known == nil:
+	case t == nil:
 		return StateFounding
 	}
-	switch role, _ := m.known.Role(m.self.Boot); role {
+	switch role, _ := t.Role(m.self.Boot); role {
 	case Active:
 		return StateActive
 	case Rebuilding:
