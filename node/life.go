@@ -39,6 +39,7 @@ type life struct {
 	fencing atomic.Uint64         // the epoch at which the store is, or is about to be
 	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
 	links   links
+	offers  windows // the first copies of StoreIf
 	closing sync.Once
 }
 
@@ -149,6 +150,7 @@ func (l *life) Adopt(t *topology.Topology) {
 	s.store.Advance(t.Epoch, t.Generation)
 	l.purge(s, old)
 	l.state.Store(s)
+	l.offers.keep(s.view.Knows)
 	if old == nil {
 		close(l.first)
 	} else {

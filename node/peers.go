@@ -103,6 +103,10 @@ func (c *carrier) fail(err error, nothingDone bool) {
 	c.call.End()
 }
 
+// single reports whether a call asks for what must be done once at most. A copy of it may be on the way when a later answer says that nothing has been
+// done, or when the peer cannot be sent it again, and be carried out yet.
+func single(k quorum.Kind) bool { return k == quorum.Remove || k == quorum.StoreIf }
+
 // maxTries bounds how often a peer that says it is behind is brought up to date for one call.
 const maxTries = 3
 
@@ -112,7 +116,7 @@ func (c *carrier) Complete(*transport.Call) {
 	call.Reply, call.Full, call.Counter, call.NotSent, call.Err = version.Record{}, false, 0, false, nil
 	if err := c.wire.Err; err != nil {
 		c.link.suspect(time.Now())
-		c.fail(err, errors.Is(err, transport.ErrNotSent))
+		c.fail(err, errors.Is(err, transport.ErrNotSent) && (c.tries == 1 || !single(call.Kind)))
 		return
 	}
 	r, err := wire.ParseReply(c.wire.Reply)
@@ -129,8 +133,7 @@ func (c *carrier) Complete(*transport.Call) {
 			c.state.life.hand(c)
 			return
 		}
-		// A copy of a remove may be on the way yet, and find that the peer has reached it.
-		c.fail(errors.New("the peer does not reach this epoch"), call.Kind != quorum.Remove)
+		c.fail(errors.New("the peer does not reach this epoch"), !single(call.Kind))
 		return
 	case wire.Stale:
 		c.state.life.learn(r.Epoch, r.Body)

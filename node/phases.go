@@ -21,6 +21,8 @@ func (c *carrier) encode(dst []byte) []byte {
 		return wire.AppendRead(dst, &wire.ReadRequest{Value: call.Kind == quorum.ReadRecord, Have: call.Have, Key: call.Key})
 	case quorum.Store:
 		return wire.AppendStore(wire.AppendRequest(dst, wire.Store, c.stamp()), call.Key, call.Record)
+	case quorum.StoreIf:
+		return wire.AppendStoreIf(wire.AppendRequest(dst, wire.StoreIf, c.stamp()), call.Have, call.Key, call.Record)
 	case quorum.Vote:
 		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, c.stamp()), call.Key, call.Record)
 	case quorum.Remove:
@@ -39,7 +41,8 @@ func (c *carrier) decode(r wire.Reply) {
 		if r.Status == wire.Same {
 			call.Status = quorum.Same
 		}
-		if call.Kind == quorum.ReadTag || call.Kind == quorum.ReadRecord {
+		switch call.Kind {
+		case quorum.ReadTag, quorum.ReadRecord, quorum.StoreIf:
 			reply, err := wire.ParseReadReply(r.Body, r.Status == wire.Same)
 			if err != nil {
 				call.Status, call.Err = quorum.Failed, fmt.Errorf("a reply of %s: %w", c.link.address, err)
@@ -54,7 +57,7 @@ func (c *carrier) decode(r wire.Reply) {
 	case wire.Unknown:
 		call.Status, call.Err = quorum.Open, errors.New("outcome unknown there")
 	default:
-		call.Status, call.NotSent = quorum.Failed, true
+		call.Status, call.NotSent = quorum.Failed, call.Kind != quorum.StoreIf
 		call.Err = fmt.Errorf("refused: %v %s", r.Status, r.Body)
 	}
 }
@@ -97,6 +100,29 @@ func (s *state) serveStore(dst, body []byte) ([]byte, error) {
 		return dst, err
 	}
 	return wire.AppendReply(dst, wire.OK, s.life.clock.Now(), s.view.Epoch), nil
+}
+
+// serveStoreIf stores the record that is offered if this replica holds what its coordinator holds, and answers otherwise as to a query. What comes
+// before it has made sure that this is the first copy of the request (D10).
+func (s *state) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error) {
+	s.life.clock.Observe(r.Record.Tag.Counter)
+	hash, full := s.view.Seed.Hash(r.Key), s.store.Full()
+	if !full {
+		stored, err := s.store.PutIf(s.view.Epoch, hash, r.Key, r.Have, &r.Record)
+		if err != nil {
+			return dst, err
+		}
+		if stored {
+			return wire.AppendFlags(wire.AppendReply(dst, wire.Same, s.life.clock.Now(), s.view.Epoch), false), nil
+		}
+	}
+	var scratch [scratchSize]byte
+	rec, _, err := s.store.Tag(s.view.Epoch, hash, r.Key, scratch[:0])
+	if err != nil {
+		return dst, err
+	}
+	dst = wire.AppendReply(dst, wire.OK, s.life.clock.Now(), s.view.Epoch)
+	return wire.AppendReadReply(dst, &wire.ReadReply{Full: full, Record: rec}), nil
 }
 
 // serveVote votes for a tombstone, or refuses.

@@ -36,7 +36,7 @@ func inline(request []byte) bool {
 		return false
 	}
 	switch wire.Op(request[0]) {
-	case wire.Read, wire.Store, wire.Vote:
+	case wire.Read, wire.Store, wire.Vote, wire.StoreIf:
 		return true
 	}
 	return false
@@ -85,6 +85,9 @@ func (s *state) refuse(dst []byte, status wire.Status) []byte {
 
 // serve answers one phase of a quorum. False: this node is between two epochs and the answer must wait for the next.
 func (s *state) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]byte, bool) {
+	if op == wire.StoreIf {
+		return s.serveOffer(dst, stamp, body)
+	}
 	if status := s.admit(stamp, op != wire.Read); status != wire.OK {
 		return s.refuse(dst, status), true
 	}
@@ -107,6 +110,34 @@ func (s *state) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 	return dst[:mark], false
 }
 
+// serveOffer serves the first copy of a StoreIf, and refuses later ones as unknown (D10). A copy must learn whether it is the first before anything else can refuse
+// it as stale: the sender takes that for a promise that nothing has been or will be stored. So the promise is for the incarnation that keeps the window alone.
+func (s *state) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, bool) {
+	r, err := wire.ParseStoreIf(body)
+	if err != nil || r.Record.Tag.Incarnation != stamp.From {
+		return wire.AppendReply(dst, wire.Malformed, 0, s.view.Epoch), true
+	}
+	status, n := s.admit(stamp, false), r.Record.Tag.Counter
+	switch {
+	case stamp.To != s.self || s.self == 0:
+		return s.refuse(dst, wire.WrongDestination), true
+	case status == wire.Behind: // the sender brings this node up to date and sends the same again
+		return s.refuse(dst, status), true
+	case !s.view.Knows(stamp.From):
+		return s.refuse(dst, wire.NotActive), true
+	case !s.life.offers.first(stamp.From, n):
+		return wire.AppendReply(dst, wire.Unknown, 0, s.view.Epoch), true
+	case status != wire.OK:
+		return s.refuse(dst, status), true
+	}
+	mark := len(dst)
+	if dst, err = s.serveStoreIf(dst, &r); err != nil {
+		s.life.offers.forget(stamp.From, n) // nothing was done yet
+		return dst[:mark], false
+	}
+	return dst, true
+}
+
 // Serve implements transport.Handler: everything that may wait.
 func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 	if len(request) > 0 && wire.ControlOp(request[0]) >= wire.FirstControlOp {
@@ -125,7 +156,7 @@ func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 			return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 		}
 		switch op {
-		case wire.Read, wire.Store, wire.Vote:
+		case wire.Read, wire.Store, wire.Vote, wire.StoreIf:
 			out, ok := s.serve(dst, op, stamp, body)
 			if ok {
 				return out

@@ -17,6 +17,7 @@ const (
 	Store                      // merge a record
 	Vote                       // vote for a tombstone
 	Remove                     // coordinate a remove: sent to the key's owner
+	StoreIf                    // store a record if the replica holds what the coordinator holds (D10)
 )
 
 // Status is how a call ended.
@@ -26,11 +27,11 @@ type Status uint8
 const (
 	Failed  Status = iota // lost, refused, or answered with nonsense: see Err
 	OK                    // the record, the ack, the vote
-	Same                  // the replica's record has the tag that the call carried
+	Same                  // the replica's record has the tag that the call carried; of StoreIf: had it, and the record that was offered has taken its place
 	Nack                  // the vote was refused
 	Missing               // of Remove: there was nothing to remove
 	Stale                 // the peer knows a newer epoch; it has been handed to the topology
-	Open                  // of Remove: the outcome is unknown
+	Open                  // of Remove and StoreIf: the outcome is unknown
 )
 
 // Call is one request to one member and its reply.
@@ -43,8 +44,8 @@ type Call struct {
 	Member   int  // index in the view's Members
 	Target   version.Incarnation
 	Key      []byte          // read only while the call is started
-	Have     version.Tag     // of reads: the coordinator's own
-	Record   *version.Record // of Store and Vote; likewise
+	Have     version.Tag     // of reads and StoreIf: the coordinator's own
+	Record   *version.Record // of Store, Vote and StoreIf; read only while the call is started
 	R, W     kv.Quorum       // of Remove: as requested
 	Began    time.Time       // when its phase did
 	Deadline time.Time       // until when the caller waits
@@ -55,7 +56,7 @@ type Call struct {
 	Counter uint64         // the replica's node-wide counter (D3)
 	Full    bool           // the replica is over its memory limit
 	Reply   version.Record // borrows the carrier's buffer until the call is used again
-	NotSent bool           // of Failed: the peer certainly has not seen the request
+	NotSent bool           // of Failed: the peer certainly has not done, and will not do, what the request asks for
 	Err     error
 
 	// Carrier is the Peers' own: what it needs to send this call, kept from one use to the next.

@@ -67,6 +67,21 @@ func (r *replica) Put(e version.Epoch, _ keyspace.Hash, key []byte, rec *version
 	return merged.Tag != have.Tag || merged.Owner != have.Owner, nil
 }
 
+func (r *replica) putIf(e version.Epoch, key []byte, have version.Tag, rec *version.Record) (bool, version.Record, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	here := r.records[string(key)]
+	if err := r.at(e); err != nil {
+		return false, here, err
+	}
+	if here.Tag != have || r.full {
+		here.Value = nil
+		return false, here, nil
+	}
+	r.records[string(key)] = rec.Clone()
+	return true, version.Record{}, nil
+}
+
 func (r *replica) Vote(e version.Epoch, _ keyspace.Hash, key []byte, tomb *version.Record) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -199,7 +214,8 @@ func (nd *node) Start(v *View, c *Call) {
 
 func (nd *node) deliver(v *View, c *Call) {
 	var rec version.Record
-	if c.Kind == Store || c.Kind == Vote {
+	have := c.Have
+	if c.Kind == Store || c.Kind == Vote || c.Kind == StoreIf {
 		rec = c.Record.Clone()
 	}
 	key := append([]byte(nil), c.Key...)
@@ -214,6 +230,11 @@ func (nd *node) deliver(v *View, c *Call) {
 			c.Reply, _, err = r.Get(e, h, key, nil)
 		case Store:
 			_, err = r.Put(e, h, key, &rec)
+		case StoreIf:
+			var stored bool
+			if stored, c.Reply, err = r.putIf(e, key, have, &rec); stored {
+				c.Status = Same
+			}
 		case Vote:
 			var yes bool
 			if yes, err = r.Vote(e, h, key, &rec); !yes {
@@ -237,6 +258,12 @@ func (nd *node) deliver(v *View, c *Call) {
 		}
 		c.End()
 	}()
+}
+
+// unsent ends a call that has not left its node.
+func unsent(c *Call) bool {
+	c.NotSent = true
+	return fail(c)
 }
 
 // fail ends a call without a reply.

@@ -74,12 +74,6 @@ func (o *operation) repair(f findings) error {
 	o.c.stats.repaired.Add(1)
 	o.record = f.best.Clone() // the next phase reuses the buffer it lies in
 	o.begin(o.w)
-	o.mu.Lock()
-	for m := range o.v.Slots {
-		if f.holders.has(m) {
-			o.tally.record(m, &o.tally.yes)
-		}
-	}
-	o.mu.Unlock()
+	o.countHolders(f.holders)
 	return o.store(everyone&^f.holders, o.w-f.holders.len())
 }

@@ -19,7 +19,7 @@ func (c *Coordinator) Import(_ context.Context, key, value []byte, counter uint6
 		return false, err
 	}
 	defer op.finish()
-	f, err := op.query()
+	f, err := op.query(kv.None)
 	if err != nil {
 		return false, err
 	}

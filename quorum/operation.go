@@ -215,6 +215,17 @@ func (o *operation) countOwn(yes bool) {
 	o.mu.Unlock()
 }
 
+// countHolders counts members that hold the record of the present phase already.
+func (o *operation) countHolders(holders memberSet) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for m := range o.v.Slots {
+		if holders.has(m) {
+			o.tally.record(m, &o.tally.yes)
+		}
+	}
+}
+
 // wait returns nil once the phase is met, or the reason why it will not be. A query (its kind is given) also asks the replicas
 // that it has spared once it has waited for HedgeAfter, or has lost one; for other phases the kind is zero.
 func (o *operation) wait(query Kind) error {

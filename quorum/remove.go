@@ -7,7 +7,6 @@ import (
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
-	"viakv/quorum/version/rule"
 )
 
 // Remove removes the key's value. "Missing" makes it a test-and-clear, which no register can give (Herlihy: Wait-free
@@ -59,7 +58,7 @@ func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) 
 			Owner:  version.Operation{Incarnation: op.v.Incarnation(), Sequence: c.sequence.Add(1)},
 			Vector: op.vector,
 		}
-		if c.cfg.Views.Current() != op.v && !rule.Broken(rule.Requery) { // D2, as in query
+		if !op.current() { // D2, as in query
 			if !op.renew() {
 				return op.unavailable(kv.None, "remove", errStale)
 			}

@@ -17,15 +17,7 @@ func (c *Coordinator) Set(ctx context.Context, key, value []byte, opt kv.Options
 	}
 	defer op.finish()
 	c.stats.writes.Add(1)
-	f, err := op.query()
-	if err != nil {
-		return version.Tag{}, err
-	}
-	if f.full {
-		return version.Tag{}, kv.ErrMemoryLimit
-	}
-	op.mint(f, value)
-	err = op.writeStore()
+	err = op.set(value)
 	if err != nil && rule.Broken(rule.OneTag) {
 		opt.Deadline = time.Now().Add(c.cfg.Timeout)
 		return c.Set(ctx, key, value, opt)
@@ -33,40 +25,69 @@ func (c *Coordinator) Set(ctx context.Context, key, value []byte, opt kv.Options
 	return op.record.Tag, err
 }
 
-// query runs the query phase of a write: the tags of R replicas, at the epoch that is still the present one (D2).
-func (o *operation) query() (findings, error) {
+// set runs the phases of a write: one round where that will do, and otherwise two.
+func (o *operation) set(value []byte) error {
+	var f findings
+	if peer, ok := o.fastPeer(); ok {
+		var done bool
+		var err error
+		if f, done, err = o.offer(peer, value); done {
+			return err
+		}
+	}
+	if f.best == nil {
+		var err error
+		if f, err = o.query(kv.None); err != nil {
+			return err
+		}
+	}
+	if f.full {
+		return kv.ErrMemoryLimit
+	}
+	o.mint(f.best, value)
+	return o.writeStore()
+}
+
+// query runs the query phase of a write: the tags of R replicas, at the epoch that is still the present one (D2). Where it finds no quorum
+// the request ends with the given outcome.
+func (o *operation) query(outcome kv.Outcome) (findings, error) {
 	for {
 		err := o.ask(ReadTag, o.r)
-		if err == nil && o.c.cfg.Views.Current() != o.v && !rule.Broken(rule.Requery) {
+		if err == nil && !o.current() {
 			err = errStale
 		}
 		if err == nil {
 			return o.found(), nil
 		}
 		if err != errStale || !o.renew() {
-			return findings{}, o.unavailable(kv.None, "query for a write", err)
+			return findings{}, o.unavailable(outcome, "query for a write", err)
 		}
 	}
 }
 
-// mint makes the operation's record one above everything that its query phase saw (D3).
-func (o *operation) mint(f findings, value []byte) {
+// current reports whether the operation's epoch is still this node's (D2).
+func (o *operation) current() bool {
+	return o.c.cfg.Views.Current() == o.v || rule.Broken(rule.Requery)
+}
+
+// mint makes the operation's record one above everything that its query phase saw, best being the highest (D3).
+func (o *operation) mint(best *version.Record, value []byte) {
 	v, me := o.v, o.v.Incarnation()
 	o.seen.Reset()
 	o.see()
-	v.Clock.Observe(f.best.Tag.Counter)
+	v.Clock.Observe(best.Tag.Counter)
 	o.vector = o.seen.Append(o.vector[:0], me, v.Knows)
 	o.record = version.Record{
-		Tag:    version.Tag{Generation: v.Generation, Counter: o.next(f), Incarnation: me},
+		Tag:    version.Tag{Generation: v.Generation, Counter: o.next(best), Incarnation: me},
 		Vector: o.vector,
 		Value:  value,
 	}
 }
 
 // next returns the new record's counter.
-func (o *operation) next(f findings) uint64 {
+func (o *operation) next(best *version.Record) uint64 {
 	if rule.Broken(rule.NodeCounter) {
-		return f.best.Tag.Counter + 1
+		return best.Tag.Counter + 1
 	}
 	return o.v.Clock.Next()
 }

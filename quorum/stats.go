@@ -5,6 +5,7 @@ import "sync/atomic"
 // Stats counts what the coordinator did since it was made.
 type Stats struct {
 	Reads, Writes, Removes uint64
+	Fast                   uint64 // writes that took one round (D10)
 	Repaired               uint64 // reads that found replicas that differed, and wrote the highest back first
 	Conflicts              uint64 // pairs of concurrent versions of a key that were met, settled by their tags
 	Hedged                 uint64 // phases that asked further replicas because the first did not answer in time
@@ -15,7 +16,7 @@ type Stats struct {
 }
 
 type counters struct {
-	reads, writes, removes, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown atomic.Uint64
+	reads, writes, removes, fast, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown atomic.Uint64
 }
 
 // Stats returns the present counts.
@@ -23,7 +24,7 @@ func (c *Coordinator) Stats() Stats {
 	s := &c.stats
 	return Stats{
 		Reads: s.reads.Load(), Writes: s.writes.Load(), Removes: s.removes.Load(),
-		Repaired: s.repaired.Load(), Conflicts: s.conflicts.Load(), Hedged: s.hedged.Load(), Renewed: s.renewed.Load(),
+		Fast: s.fast.Load(), Repaired: s.repaired.Load(), Conflicts: s.conflicts.Load(), Hedged: s.hedged.Load(), Renewed: s.renewed.Load(),
 		Forwarded: s.forwarded.Load(), Unavailable: s.unavailable.Load(), Unknown: s.unknown.Load(),
 	}
 }

@@ -38,6 +38,8 @@ var directed = map[rule.Rule]struct{ dir, test string }{
 	rule.Destination:   {"..", "TestAMisdirectedRequestIsNoAcknowledgement"},
 	rule.Requery:       {"../../quorum", "TestARemoveDoesNotGoOnPastAPurge"},
 	rule.RealAcks:      {"../../quorum", "TestAHintIsNoAcknowledgement"},
+	rule.OneCopy:       {"..", "TestACopyOfAnOfferIsUnknown"},
+	rule.Overtaken:     {"../../quorum", "TestAnOvertakenOfferIsUnknown"},
 	rule.Contested:     {"../../quorum", "TestARebuiltReplicaVotesForNobody"},
 	rule.EnoughCopies:  {"..", "TestARebuildMissesNoAcknowledgedWrite"},
 	rule.PendingNoVote: {"../../quorum", "TestPendingMembersGetWritesAndCountNothing"},

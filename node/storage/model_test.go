@@ -198,6 +198,24 @@ func (x *machine) vote(t *rapid.T) {
 	}
 }
 
+func (x *machine) putIf(t *rapid.T) {
+	key := x.drawKey(t)
+	rec := x.drawRecord(t, key)
+	here := x.m.records[string(key)]
+	have := here.Tag
+	if rapid.Bool().Draw(t, "other") {
+		have = x.drawRecord(t, key).Tag
+	}
+	stored, err := x.s.PutIf(x.m.epoch, testSeed.Hash(key), key, have, &rec)
+	want := rec.Tag.Counter != 0 && have == here.Tag && have.Less(rec.Tag)
+	if err != nil || stored != want {
+		t.Fatalf("put %v over %v if it is %v: %v, %v", rec.Tag, here.Tag, have, stored, err)
+	}
+	if want {
+		x.m.records[string(key)] = rec.Clone()
+	}
+}
+
 func (x *machine) get(t *rapid.T) {
 	key := x.drawKey(t)
 	want := x.m.records[string(key)]
@@ -223,6 +241,9 @@ func (x *machine) stale(t *rapid.T) {
 	if _, err := x.s.Vote(epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, ErrEpoch) {
 		t.Fatalf("vote at another epoch: %v", err)
 	}
+	if _, err := x.s.PutIf(epoch, testSeed.Hash(key), key, version.Tag{}, &rec); !errors.Is(err, ErrEpoch) {
+		t.Fatalf("conditional put at another epoch: %v", err)
+	}
 	if _, _, err := x.s.Get(epoch, testSeed.Hash(key), key, nil); !errors.Is(err, ErrEpoch) {
 		t.Fatalf("get at another epoch: %v", err)
 	}
@@ -230,6 +251,9 @@ func (x *machine) stale(t *rapid.T) {
 	rec.Tag.Counter = 7 // above all
 	if _, err := x.s.Put(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, ErrGeneration) {
 		t.Fatalf("put of another generation: %v", err)
+	}
+	if _, err := x.s.PutIf(x.m.epoch, testSeed.Hash(key), key, version.Tag{}, &rec); !errors.Is(err, ErrGeneration) {
+		t.Fatalf("conditional put of another generation: %v", err)
 	}
 	if _, err := x.s.Vote(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, ErrGeneration) {
 		t.Fatalf("vote of another generation: %v", err)
@@ -383,6 +407,7 @@ func storeIsAMap(t *rapid.T) {
 		"crowd":   x.crowd,
 		"crowd2":  x.crowd,
 		"vote":    x.vote,
+		"put-if":  x.putIf,
 		"get":     x.get,
 		"stale":   x.stale,
 		"advance": x.advance,

@@ -45,6 +45,38 @@ func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *versi
 	return true, nil
 }
 
+// PutIf stores a record in the place of the one with the tag have, the zero tag meaning none, and reports whether that was what is here. Otherwise
+// nothing changes.
+func (s *Store) PutIf(epoch version.Epoch, h keyspace.Hash, key []byte, have version.Tag, rec *version.Record) (stored bool, err error) {
+	if err := fits(key, rec); err != nil {
+		return false, err
+	}
+	var buffer [version.MaxMetaBytes]byte
+	meta := version.AppendMeta(buffer[:0], rec)
+	p := s.shard(h)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.admitsLocked(epoch, rec.Tag); err != nil {
+		return false, err
+	}
+	if rec.Tag.Counter == 0 || !have.Less(rec.Tag) {
+		return false, nil
+	}
+	at := p.table.find(h, key)
+	if at.slot < 0 {
+		if have.IsZero() {
+			p.table.insert(h, key, meta, rec)
+		}
+		return have.IsZero(), nil
+	}
+	here := at.record()
+	if here.Tag != have {
+		return false, nil
+	}
+	p.table.replace(h, at, &here, meta, rec)
+	return true, nil
+}
+
 // Vote stores a tombstone and votes for its owner, if what is here is the version that it removes or an older one; absent counts as
 // older. The same request's tombstone already here: the vote is given again, and it does not matter whether that came by a vote or as a
 // copy by Put, because no other request can get this replica's vote from then on. Another request's, a contested one, or something

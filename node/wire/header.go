@@ -16,10 +16,11 @@ type Op uint8
 
 // Data operations are answered from memory; bulk operations travel on their own connection.
 const (
-	Read   Op = 1 // the record of a key
-	Store  Op = 2 // merge a record
-	Vote   Op = 3 // vote for a tombstone
-	Remove Op = 4 // coordinate a remove, as the key's owner
+	Read    Op = 1 // the record of a key
+	Store   Op = 2 // merge a record
+	Vote    Op = 3 // vote for a tombstone
+	Remove  Op = 4 // coordinate a remove, as the key's owner
+	StoreIf Op = 5 // store a record if this is what the replica holds
 
 	Digests Op = 16 // the digests of ranges
 	Tags    Op = 17 // the tags of a range's records
@@ -40,6 +41,8 @@ func (o Op) String() string {
 		return "vote"
 	case Remove:
 		return "remove"
+	case StoreIf:
+		return "store-if"
 	case Digests:
 		return "digests"
 	case Tags:
@@ -64,7 +67,7 @@ type Status uint8
 // Statuses.
 const (
 	OK               Status = 1  // done; the body is the answer
-	Same             Status = 2  // of Read: the record has the tag that the request carried
+	Same             Status = 2  // of Read: the record has the tag that the request carried; of StoreIf: it had, and was replaced
 	Nack             Status = 3  // of Vote and Purge: refused
 	Behind           Status = 4  // the receiver's epoch is older: hand it the topology
 	Stale            Status = 5  // the request's epoch is older; the body is the receiver's topology
@@ -74,7 +77,7 @@ const (
 	Overloaded       Status = 9  // nothing was done; try others
 	Malformed        Status = 10 // the request could not be read
 	Failed           Status = 11 // nothing was done; the body says why
-	Unknown          Status = 12 // of Remove: the outcome is unknown
+	Unknown          Status = 12 // of Remove and StoreIf: the outcome is unknown
 	Missing          Status = 13 // of Remove: there is nothing to remove
 )
 

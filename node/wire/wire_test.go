@@ -45,6 +45,8 @@ var messages = []struct {
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: live}},
 	{"vote", AppendStore(nil, []byte("key"), &tomb),
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: withVector(tomb)}},
+	{"store-if", AppendStoreIf(nil, tomb.Tag, []byte("key"), &live),
+		func(b []byte) (any, error) { return ParseStoreIf(b) }, StoreIfRequest{tomb.Tag, StoreRequest{Key: []byte("key"), Record: live}}},
 	{"remove", AppendRemove(nil, &RemoveRequest{Key: []byte("key"), R: kv.QuorumAll, W: 2, Left: 1500 * time.Millisecond, Sequence: 9}),
 		func(b []byte) (any, error) { return ParseRemove(b) },
 		RemoveRequest{Key: []byte("key"), R: kv.QuorumAll, W: 2, Left: 1500 * time.Millisecond, Sequence: 9}},
@@ -181,13 +183,16 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	buf := make([]byte, 0, 4096)
 	request := AppendRead(nil, &ReadRequest{Value: true, Have: live.Tag, Key: []byte("key")})
 	store := AppendStore(nil, []byte("key"), &live)
+	storeIf := AppendStoreIf(nil, live.Tag, []byte("key"), &live)
 	reply := AppendReadReply(nil, &ReadReply{Record: live})
 	n := testing.AllocsPerRun(100, func() {
 		buf = AppendRead(AppendRequest(buf[:0], Read, stamp), &ReadRequest{Have: live.Tag, Key: live.Value})
 		buf = AppendStore(AppendRequest(buf[:0], Store, stamp), live.Value, &live)
+		buf = AppendStoreIf(AppendRequest(buf[:0], StoreIf, stamp), live.Tag, live.Value, &live)
 		buf = AppendReadReply(AppendReply(buf[:0], OK, 1, 1), &ReadReply{Record: live})
 		_, _ = ParseRead(request)
 		_, _ = ParseStore(store)
+		_, _ = ParseStoreIf(storeIf)
 		_, _ = ParseReadReply(reply, false)
 	})
 	if n != 0 {
@@ -196,7 +201,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	if s := fmt.Sprint(Read, Push, Op(99), OK, Missing, Status(99)); s != "read push op(99) ok missing status(99)" {
+	if s := fmt.Sprint(Read, StoreIf, Push, Op(99), OK, Missing, Status(99)); s != "read store-if push op(99) ok missing status(99)" {
 		t.Error(s)
 	}
 }
@@ -225,6 +230,8 @@ func FuzzDecode(f *testing.F) {
 			} else {
 				again = AppendReadReply(nil, &v)
 			}
+		case StoreIfRequest:
+			again = AppendStoreIf(nil, v.Have, v.Key, &v.Record)
 		case StoreRequest:
 			again = AppendStore(nil, v.Key, &v.Record)
 		case RemoveRequest:

@@ -15,6 +15,8 @@ const (
 	WriteBack          // D4: a read stores what it found at W before it answers
 	OneTag             // D6: a write is never repeated under another tag
 	RealAcks           // D8: a hint is no acknowledgement
+	OneCopy            // D10: a replica carries out one copy of an offer
+	Overtaken          // D10: an offer that may have been taken and is below another write has an unknown outcome
 	VoteOnce           // remove: a replica votes for one request only
 	Contested          // remove: copies with different owners belong to nobody
 	EnoughCopies       // M3: a rebuild merges N-W+1 copies
@@ -26,7 +28,7 @@ const (
 	end
 )
 
-var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "one-tag", "real-acks", "vote-once", "contested",
+var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "one-tag", "real-acks", "one-copy", "overtaken", "vote-once", "contested",
 	"enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all"}
 
 func (r Rule) String() string { return names[r] }

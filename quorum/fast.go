@@ -1,0 +1,119 @@
+package quorum
+
+import (
+	"viakv/api/kv"
+	"viakv/quorum/version/rule"
+)
+
+// Fast writes: one round of messages instead of two, where one peer completes both quorums and holds what this node holds.
+//
+// An operation that ends after one round is called fast. No register with several writers can make every write fast (Dutta, Guerraoui, Levy, Chakraborty:
+// How fast can a distributed atomic read be?, PODC 2004, §7), but most can be: those that no other write of the key overlaps. The query phase asks the
+// peer what it holds, and the answer is nearly always "the same". So the question brings the record along (StoreIf), minted above what this node
+// holds, and a peer that holds the same stores it at once. The two of them are a majority of three, so no completed write or read is above what they
+// held, nor above the record's tag; and with this node's own copy, W hold it.
+//
+// A peer that holds anything else stores nothing and answers as to a query; the write goes on in two phases, under another tag. That is safe only
+// because nobody else has the record: it is offered to one peer, and kept by this node after that peer alone. It must be certain that the peer has not taken it:
+//
+//	D10. A replica carries out one copy of an offer and refuses later ones as unknown, before it looks at anything else. A coordinator
+//	     mints another tag only after a refusal that says that nothing was stored. Otherwise the record may be somewhere: the write can only go on
+//	     with it, and only if a query phase, begun after the offer, finds nothing above it. Else its outcome is unknown.
+
+// fastPeer returns the peer to which a write is offered; false where a second answer would be needed, or nobody is likely to give one.
+func (o *operation) fastPeer() (peer int, ok bool) {
+	v := o.v
+	if v.Slots < 2 || v.Slots > 3 || o.r != 2 || o.w != 2 {
+		return 0, false
+	}
+	for i := 1; i < v.Slots; i++ {
+		m := v.Self + i
+		if m >= v.Slots {
+			m -= v.Slots
+		}
+		if v.Members[m].Incarnation != 0 && o.c.cfg.Peers.Likely(v, m) {
+			return m, true
+		}
+	}
+	return 0, false
+}
+
+// offer tries to set the value in one round. When it is not done, no replica has taken anything, and f is what a query phase has found, unless none was met.
+func (o *operation) offer(peer int, value []byte) (f findings, done bool, err error) {
+	o.begin(o.r)
+	if o.readOwn(ReadTag) != nil || o.v.Replica.Full() {
+		return f, false, nil
+	}
+	o.countOwn(true)
+	o.mint(&o.own, value)
+	generation, purge := o.v.Generation, o.v.Purge
+	o.start(peer, StoreIf, true)
+	err = o.wait(ReadTag)
+	switch o.offered(peer) {
+	case taken:
+		o.c.stats.fast.Add(1)
+		return f, true, o.spread(peer)
+	case refused:
+		if err == nil && o.current() {
+			f = o.found()
+		}
+		return f, false, nil
+	}
+	if err == nil && o.current() {
+		f = o.found()
+	} else if f, err = o.query(kv.Unknown); err != nil {
+		return f, true, err
+	}
+	if o.overtaken(f) || o.v.Generation != generation || o.v.Purge != purge {
+		o.c.stats.unknown.Add(1)
+		return f, true, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the node that the value was offered to does not answer, and another change came between"}
+	}
+	return f, true, o.writeStore()
+}
+
+// overtaken reports whether a query phase found something above the record that does not come from it.
+func (o *operation) overtaken(f findings) bool {
+	best := f.best.Tag
+	return o.record.Tag.Less(best) && best != o.record.Tag.Tombstone() && !rule.Broken(rule.Overtaken)
+}
+
+// fate is what has become of an offer.
+type fate uint8
+
+const (
+	open    fate = iota // the peer may have taken it
+	taken               // it did
+	refused             // it did not, and will not
+)
+
+// offered returns what has become of the offer to the peer.
+func (o *operation) offered(peer int) fate {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	call := o.calls[peer]
+	switch {
+	case call.started:
+		return open
+	case call.Status == Same:
+		return taken
+	case call.Status == OK, call.Status == Stale, call.Status == Failed && call.NotSent:
+		return refused
+	}
+	return open
+}
+
+// spread ends a write that the peer has taken: this node stores the record, which makes two, and the others are sent it.
+func (o *operation) spread(peer int) error {
+	first := true
+	return o.write(func() error {
+		o.begin(o.w)
+		if !first {
+			return o.store(everyone, o.w-1)
+		}
+		first = false
+		var holders memberSet
+		holders.add(peer)
+		o.countHolders(holders)
+		return o.store(everyone&^holders, 0)
+	})
+}

@@ -1,0 +1,207 @@
+package quorum
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// kinds counts a node's calls, and lets them through.
+func (nd *node) kinds() map[Kind]int {
+	seen := map[Kind]int{}
+	nd.filter = func(c *Call) bool {
+		seen[c.Kind]++
+		return false
+	}
+	return seen
+}
+
+func TestAWriteTakesOneRoundWhereOnePeerCompletesBothQuorums(t *testing.T) {
+	for n, fast := range map[int]bool{1: false, 2: true, 3: true, 4: false, 5: false} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMesh(t, n)
+				calls := m.nodes[0].kinds()
+				for i := range 3 {
+					tag := m.nodes[0].mustSet("k", fmt.Sprint("v", i))
+					synctest.Wait()
+					for j, r := range m.replicas {
+						if r.get("k").Tag != tag {
+							t.Errorf("replica %d holds %v, want %v", j, r.get("k").Tag, tag)
+						}
+					}
+				}
+				stores := n - 1
+				if fast {
+					stores--
+				}
+				if (calls[StoreIf] == 3) != fast || (calls[ReadTag] == 0) != (fast || n == 1) || calls[Store] != 3*stores {
+					t.Errorf("calls by kind: %v", calls)
+				}
+				if got := m.nodes[0].Stats().Fast == 3; got != fast {
+					t.Errorf("%+v", m.nodes[0].Stats())
+				}
+			})
+		})
+	}
+}
+
+// Quorums of one's own are no pair that one peer completes.
+func TestOtherQuorumsTakeTwoRounds(t *testing.T) {
+	for _, o := range []kv.Options{{W: 1}, {W: 3}, {R: 1}, {R: 3}, {R: 1, W: 3}} {
+		m := newMesh(t, 3)
+		calls := m.nodes[0].kinds()
+		if _, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), o); err != nil || calls[StoreIf] != 0 {
+			t.Errorf("r=%d w=%d: %v, calls %v", o.R, o.W, err, calls)
+		}
+	}
+}
+
+// The offer is refused where the peer holds another record, above or below; the answer serves as that of a query.
+func TestARefusedOfferGoesOnAsAQuery(t *testing.T) {
+	for name, there := range map[string]version.Tag{"above": {Counter: 70, Incarnation: 2}, "below": {Counter: 1, Incarnation: 2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMesh(t, 3)
+				m.nodes[0].mustSet("other", "x") // a's clock is past the one below
+				m.nodes[0].mustSet("other", "y")
+				synctest.Wait()
+				m.replicas[1].records["k"] = version.Record{Tag: there, Value: []byte("theirs")}
+				calls := m.nodes[0].kinds()
+				tag := m.nodes[0].mustSet("k", "mine")
+				synctest.Wait()
+				if calls[StoreIf] != 1 || calls[ReadTag] != 0 || calls[Store] != 2 {
+					t.Errorf("calls by kind: %v", calls)
+				}
+				for i, r := range m.replicas {
+					rec := r.get("k")
+					if rec.Tag != tag || string(rec.Value) != "mine" || rec.Vector.Counter(2) != there.Counter {
+						t.Errorf("replica %d: %v %q, has seen %v", i, rec.Tag, rec.Value, rec.Vector)
+					}
+				}
+			})
+		})
+	}
+}
+
+// An offer to a peer at a newer epoch was refused for certain: the write starts over there, under another tag.
+func TestAnOfferAtAnOldEpochStartsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		moved := false
+		m.nodes[0].filter = func(c *Call) bool {
+			if c.Kind == StoreIf && !moved {
+				moved = true
+				m.advance(func(v *View) { v.Generation++ }, 1, 2)
+				go func() { m.nodes[0].install(m.newView(0, func(v *View) { v.Generation++ })) }()
+			}
+			return false
+		}
+		tag := m.nodes[0].mustSet("k", "v") // a clear between the phases would make it unknown, had a phase begun
+		if tag.Generation != 1 || tag.Counter != 2 {
+			t.Errorf("stored as %v", tag)
+		}
+	})
+}
+
+// A peer that takes the offer and whose answer is lost: the write goes on with the others, under the tag that was offered.
+func TestALostAnswerToAnOfferIsNoSecondWrite(t *testing.T) {
+	for name, lose := range map[string]func(*node, *Call){
+		"silent": (*node).swallow,
+		"broken": func(_ *node, c *Call) { fail(c) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMesh(t, 3)
+				m.nodes[0].mustSet("k", "v")
+				synctest.Wait()
+				m.nodes[0].filter = func(c *Call) bool {
+					if c.Kind != StoreIf {
+						return false
+					}
+					if stored, _, err := m.replicas[1].putIf(1, c.Key, c.Have, c.Record); !stored || err != nil {
+						t.Errorf("not stored: %v", err)
+					}
+					lose(m.nodes[0], c)
+					return true
+				}
+				tag := m.nodes[0].mustSet("k", "w")
+				synctest.Wait()
+				for i, r := range m.replicas {
+					if r.get("k").Tag != tag || tag.Counter != 2 {
+						t.Errorf("replica %d holds %v, answered as %v", i, r.get("k").Tag, tag)
+					}
+				}
+			})
+		})
+	}
+}
+
+// As before, and meanwhile somebody has read the value and removed it: the write took place.
+func TestAnOfferThatWasTakenAndRemovedTookPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		m.nodes[0].filter = func(c *Call) bool {
+			if c.Kind != StoreIf {
+				return false
+			}
+			_, _, _ = m.replicas[1].putIf(1, c.Key, c.Have, c.Record)
+			if err := m.nodes[1].RemoveHere(bg, c.Key, kv.Options{}); err != nil {
+				t.Errorf("remove: %v", err)
+			}
+			return fail(c)
+		}
+		m.nodes[0].mustSet("k", "v")
+		if _, _, err := m.nodes[2].Get(bg, nil, []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+			t.Errorf("the removed value is back: %v", err)
+		}
+	})
+}
+
+// D10: c's write is answered, and a has missed it and all that came before, so that its tag is below. b refuses a's offer and that answer is lost. A write of a
+// that went on under this tag would be answered after c's, and read by nobody ever.
+func TestAnOvertakenOfferIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		m.nodes[2].filter = func(c *Call) bool { return c.Member == 0 && fail(c) }
+		for i := range 5 {
+			m.nodes[2].mustSet("k", fmt.Sprint("theirs", i))
+		}
+		synctest.Wait()
+		m.nodes[0].filter = func(c *Call) bool { return c.Kind == StoreIf && fail(c) }
+		_, err := m.nodes[0].Set(bg, []byte("k"), []byte("mine"), kv.Options{})
+		if err == nil {
+			m.nodes[1].wantValue("k", "mine")
+			return
+		}
+		wantOutcome(t, err, kv.Unknown)
+		m.nodes[1].wantValue("k", "theirs4")
+	})
+}
+
+// A clear after an offer that may have been taken: nobody can tell any more.
+func TestAClearAfterALostOfferIsUnknown(t *testing.T) {
+	for name, change := range map[string]func(*View){
+		"clear": func(v *View) { v.Generation++ },
+		"purge": func(v *View) { v.Purge++ },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMesh(t, 3)
+				m.nodes[0].filter = func(c *Call) bool {
+					if c.Kind != StoreIf {
+						return false
+					}
+					m.advance(change, 0, 1, 2)
+					return fail(c)
+				}
+				_, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{})
+				wantOutcome(t, err, kv.Unknown)
+			})
+		})
+	}
+}
