@@ -36,7 +36,7 @@ const (
 )
 
 // Start implements quorum.Peers.
-func (peers) Start(v *quorum.View, call *quorum.Call) {
+func (p peers) Start(v *quorum.View, call *quorum.Call) {
 	c, _ := call.Carrier.(*carrier)
 	if c == nil {
 		c = &carrier{call: call}
@@ -45,7 +45,7 @@ func (peers) Start(v *quorum.View, call *quorum.Call) {
 	}
 	c.state = v.Origin.(*state)
 	c.link, c.tries = c.state.links[call.Member], 0
-	c.wire.Urgent = call.Urgent
+	c.wire.Urgent, c.wire.Alone = call.Urgent, p.node.inflight.Load() <= 1
 	c.wire.Request = c.encode(c.wire.Request[:0])
 	c.send()
 }

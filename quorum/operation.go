@@ -266,7 +266,7 @@ func (o *operation) wait(query Kind) error {
 		}
 		o.timer.Reset(left)
 		<-o.wake
-		now = time.Now()
+		now = time.Time{} // mostly not needed any more
 	}
 }
 

@@ -63,6 +63,7 @@ type Call struct {
 	Err     error     // nil when there is a reply
 	Done    Completer // told about the end
 	Urgent  bool      // write at once; false: may wait a moment for company (at most a millisecond)
+	Alone   bool      // nobody else is about to call: with Urgent, not even the callers that are ready to run are let in first
 
 	via  any    // the transport's: the connection it waits on
 	slot uint64 // the transport's: where it waits there

@@ -103,9 +103,12 @@ func (b *batch) expire() {
 	b.drain(-1)
 }
 
-// flush lets the other callers that are ready append theirs, and then writes. The yield is the whole trick: see doc.go.
-func (b *batch) flush() {
-	runtime.Gosched()
+// flush lets the other callers that are ready append theirs, and then writes. The yield is the whole trick: see doc.go. For a caller that is alone it would
+// only wake another thread to look for work.
+func (b *batch) flush(alone bool) {
+	if !alone {
+		runtime.Gosched()
+	}
 	b.drain(ownWrites)
 }
 

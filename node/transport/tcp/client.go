@@ -51,6 +51,7 @@ func id(index uint32, generation uint16) uint32 { return uint32(generation)<<16 
 const keepAliveID = 0
 
 func (c *client) start(call *transport.Call) {
+	alone := call.Alone // once its request is queued, somebody else may write it, and the call end
 	c.mu.Lock()
 	err := c.admitLocked()
 	if err != nil {
@@ -71,7 +72,7 @@ func (c *client) start(call *transport.Call) {
 	if err != nil {
 		end(call, err)
 	} else if flush {
-		out.flush()
+		out.flush(alone)
 	}
 }
 
@@ -239,7 +240,7 @@ func (c *client) connected(out *batch) bool {
 	}
 	c.mu.Unlock()
 	if flush {
-		out.flush()
+		out.flush(false)
 	}
 	for _, call := range refused {
 		end(call, notSent{errQueueFull})
@@ -367,7 +368,7 @@ func (c *client) watch(out *batch, gone <-chan struct{}) {
 		if flush, err := out.add(keepAliveID, nil, true); err != nil {
 			continue // the reader is about to notice
 		} else if flush {
-			out.flush()
+			out.flush(true)
 		}
 	}
 }

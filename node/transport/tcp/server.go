@@ -135,7 +135,7 @@ func (a *answerer) answerLater(id uint32, payload []byte) {
 		reply := a.t.cfg.Handler.Serve(a.ctx, nil, payload)
 		<-a.waiting
 		if flush, err := a.out.add(id, reply, true); err == nil && flush {
-			a.out.flush()
+			a.out.flush(false)
 		}
 	}()
 }
