@@ -120,7 +120,7 @@ func (k *link) handed(err error) {
 	k.mu.Unlock()
 	for _, c := range waiting {
 		if err != nil {
-			c.fail(err, !single(c.call.Kind)) // a copy of the first sending may be on the way yet
+			c.fail(err, true)
 		} else {
 			c.resend()
 		}

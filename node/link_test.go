@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"viakv/quorum"
 )
 
 // A suspect is asked again after a while, but is trusted with a remove only once it has answered.
@@ -26,4 +28,18 @@ func TestASuspectMustAnswerFirst(t *testing.T) {
 			t.Error("its answer does not clear it")
 		}
 	})
+}
+
+// A remove that found its peer behind and then could not be sent again has not been done, and a copy of it may be done yet: the sender must not do it itself.
+func TestACallThatWasSeenMayBeDoneYet(t *testing.T) {
+	for kind, single := range map[quorum.Kind]bool{
+		quorum.ReadTag: false, quorum.ReadRecord: false, quorum.Store: false, quorum.Vote: false, quorum.Remove: true, quorum.StoreIf: true,
+	} {
+		for _, seen := range []bool{false, true} {
+			c := carrier{call: &quorum.Call{Kind: kind}, seen: seen}
+			if got, want := c.undone(), !seen || !single; got != want {
+				t.Errorf("kind %d, seen by the peer: %v; undone for good: %v, want %v", kind, seen, got, want)
+			}
+		}
+	}
 }

@@ -21,6 +21,7 @@ type carrier struct {
 	state *state
 	link  *link
 	tries int
+	seen  bool // the peer has had the request, and was behind
 	wire  transport.Call
 
 	// handing is where the call is while its peer is brought up to date: in nobody's hands but its own.
@@ -44,7 +45,7 @@ func (p peers) Start(v *quorum.View, call *quorum.Call) {
 		call.Carrier = c
 	}
 	c.state = v.Origin.(*state)
-	c.link, c.tries = c.state.links[call.Member], 0
+	c.link, c.tries, c.seen = c.state.links[call.Member], 0, false
 	c.wire.Urgent, c.wire.Alone = call.Urgent, p.node.inflight.Load() <= 1
 	c.wire.Request = c.encode(c.wire.Request[:0])
 	c.send()
@@ -98,14 +99,16 @@ func (c *carrier) stamp() wire.Stamp {
 
 // fail ends the call without a reply of the replica.
 func (c *carrier) fail(err error, nothingDone bool) {
-	c.call.Status, c.call.Err, c.call.NotSent = quorum.Failed, err, nothingDone
+	c.call.Status, c.call.Err, c.call.NotSent = quorum.Failed, err, nothingDone && c.undone()
 	c.handing.Store(sent)
 	c.call.End()
 }
 
-// single reports whether a call asks for what must be done once at most. A copy of it may be on the way when a later answer says that nothing has been
-// done, or when the peer cannot be sent it again, and be carried out yet.
-func single(k quorum.Kind) bool { return k == quorum.Remove || k == quorum.StoreIf }
+// undone reports whether a call of which nothing has been done yet will stay so. Removes and offers must not be done twice, and a copy of one that found its peer
+// behind may be on the way yet, and find that the peer has caught up.
+func (c *carrier) undone() bool {
+	return !c.seen || c.call.Kind != quorum.Remove && c.call.Kind != quorum.StoreIf
+}
 
 // maxTries bounds how often a peer that says it is behind is brought up to date for one call.
 const maxTries = 3
@@ -116,7 +119,7 @@ func (c *carrier) Complete(*transport.Call) {
 	call.Reply, call.Full, call.Counter, call.NotSent, call.Err = version.Record{}, false, 0, false, nil
 	if err := c.wire.Err; err != nil {
 		c.link.suspect(time.Now())
-		c.fail(err, errors.Is(err, transport.ErrNotSent) && (c.tries == 1 || !single(call.Kind)))
+		c.fail(err, errors.Is(err, transport.ErrNotSent))
 		return
 	}
 	r, err := wire.ParseReply(c.wire.Reply)
@@ -128,12 +131,13 @@ func (c *carrier) Complete(*transport.Call) {
 	call.Counter = r.Counter
 	switch r.Status {
 	case wire.Behind:
+		c.seen = true
 		if c.tries < maxTries {
 			c.handing.Store(waiting)
 			c.state.life.hand(c)
 			return
 		}
-		c.fail(errors.New("the peer does not reach this epoch"), !single(call.Kind))
+		c.fail(errors.New("the peer does not reach this epoch"), true)
 		return
 	case wire.Stale:
 		c.state.life.learn(r.Epoch, r.Body)

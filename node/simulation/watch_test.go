@@ -43,13 +43,13 @@ func (w *watch) see(m simnet.Message) {
 		request = m.Request
 	}
 	op, stamp, body, err := wire.ParseRequest(request)
-	if err != nil || op != wire.Store && op != wire.Vote {
+	if err != nil || op != wire.Store && op != wire.Vote && op != wire.StoreIf {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !m.Reply {
-		w.request(body)
+		w.request(op, body)
 		return
 	}
 	r, err := wire.ParseReply(m.Payload)
@@ -57,7 +57,11 @@ func (w *watch) see(m simnet.Message) {
 		w.t.Errorf("a reply that cannot be read: %v", err)
 		return
 	}
-	if r.Status != wire.OK {
+	acknowledged := wire.OK
+	if op == wire.StoreIf {
+		acknowledged = wire.Same
+	}
+	if r.Status != acknowledged {
 		return
 	}
 	if r.Epoch != stamp.Epoch {
@@ -70,8 +74,16 @@ func (w *watch) see(m simnet.Message) {
 	w.acked[at] = stamp.To
 }
 
-func (w *watch) request(body []byte) {
-	s, err := wire.ParseStore(body)
+func (w *watch) request(op wire.Op, body []byte) {
+	var s wire.StoreRequest
+	var err error
+	if op == wire.StoreIf {
+		var offer wire.StoreIfRequest
+		offer, err = wire.ParseStoreIf(body)
+		s = offer.StoreRequest
+	} else {
+		s, err = wire.ParseStore(body)
+	}
 	if err != nil {
 		w.t.Errorf("a store that cannot be read: %v", err)
 		return
