@@ -8,7 +8,7 @@ import (
 // Fast writes: one round of messages instead of two, where one peer completes both quorums and holds what this node holds.
 //
 // An operation that ends after one round is called fast. No register with several writers can make every write fast (Dutta, Guerraoui, Levy, Chakraborty:
-// How fast can a distributed atomic read be?, PODC 2004, §7), but most can be: those that no other write of the key overlaps. The query phase asks the
+// How fast can a distributed atomic read be?, PODC 2004), but most can be: those that no other write of the key overlaps. The query phase asks the
 // peer what it holds, and the answer is nearly always "the same". So the question brings the record along (StoreIf), minted above what this node
 // holds, and a peer that holds the same stores it at once. The two of them are a majority of three, so no completed write or read is above what they
 // held, nor above the record's tag; and with this node's own copy, W hold it.
@@ -16,7 +16,7 @@ import (
 // A peer that holds anything else stores nothing and answers as to a query; the write goes on in two phases, under another tag. That is safe only
 // because nobody else has the record: it is offered to one peer, and kept by this node after that peer alone. It must be certain that the peer has not taken it:
 //
-//	D10. A replica carries out one copy of an offer and refuses later ones as unknown, before it looks at anything else. A coordinator
+//	D10. A replica carries out one copy of an offer and refuses later ones as unknown, before it would refuse them as stale or for what it holds. A coordinator
 //	     mints another tag only after a refusal that says that nothing was stored. Otherwise the record may be somewhere: the write can only go on
 //	     with it, and only if a query phase, begun after the offer, finds nothing above it. Else its outcome is unknown.
 

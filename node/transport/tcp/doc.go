@@ -7,7 +7,7 @@
 //
 // What decides the speed is how many calls share one write, for a write, the peer's wake-up and its read cost twenty times what
 // a call costs otherwise. So the caller that finds nobody writing yields once (runtime.Gosched) before it takes the buffer: the
-// other callers that are ready to run append theirs meanwhile. It needs no timer and costs a lone caller next to nothing.
+// other callers that are ready to run append theirs meanwhile. It needs no timer, and a caller that is alone leaves it out.
 //
 // Lock order: client.mu, then Transport.mu or batch.mu. No lock is held while a call completes, or across I/O.
 package tcp
