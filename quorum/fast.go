@@ -2,6 +2,7 @@ package quorum
 
 import (
 	"viakv/api/kv"
+	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 )
 
@@ -18,7 +19,8 @@ import (
 //
 //	D10. A replica carries out one copy of an offer and refuses later ones as unknown, before it would refuse them as stale or for what it holds. A coordinator
 //	     mints another tag only after a refusal that says that nothing was stored. Otherwise the record may be somewhere: the write can only go on
-//	     with it, and only if a query phase, begun after the offer, finds nothing above it. Else its outcome is unknown.
+//	     with it, and only if a query phase, begun after the offer, finds nothing above it. Else only the peer can tell what became of the write,
+//	     and its outcome is unknown if the peer does not.
 
 // fastPeer returns the peer to which a write is offered; false where a second answer would be needed, or nobody is likely to give one.
 func (o *operation) fastPeer() (peer int, ok bool) {
@@ -49,7 +51,13 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 	generation, purge := o.v.Generation, o.v.Purge
 	o.start(peer, StoreIf, true)
 	err = o.wait(ReadTag)
-	switch o.offered(peer) {
+	fate := o.offered(peer)
+	if fate == open && err == nil && o.overtaken() {
+		o.require(o.r + 1)
+		_ = o.wait(0) // whatever it says: the peer has answered now, or will not in time
+		fate = o.offered(peer)
+	}
+	switch fate {
 	case taken:
 		o.c.stats.fast.Add(1)
 		return f, true, o.spread(peer)
@@ -59,22 +67,32 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 		}
 		return f, false, nil
 	}
-	if err == nil && o.current() {
-		f = o.found()
-	} else if f, err = o.query(kv.Unknown); err != nil {
-		return f, true, err
+	if err != nil || !o.current() {
+		if _, err = o.query(kv.Unknown); err != nil {
+			return f, true, err
+		}
 	}
-	if o.overtaken(f) || o.v.Generation != generation || o.v.Purge != purge {
+	if o.overtaken() || o.v.Generation != generation || o.v.Purge != purge {
 		o.c.stats.unknown.Add(1)
 		return f, true, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the node that the value was offered to does not answer, and another change came between"}
 	}
 	return f, true, o.writeStore()
 }
 
-// overtaken reports whether a query phase found something above the record that does not come from it.
-func (o *operation) overtaken(f findings) bool {
-	best := f.best.Tag
-	return o.record.Tag.Less(best) && best != o.record.Tag.Tombstone() && !rule.Broken(rule.Overtaken)
+// overtaken reports whether the present phase has found something above the record that does not come from it.
+func (o *operation) overtaken() bool {
+	if rule.Broken(rule.Overtaken) {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	above := func(t version.Tag) bool { return o.record.Tag.Less(t) && t != o.record.Tag.Tombstone() }
+	for m, call := range o.calls[:o.v.Slots] {
+		if call != nil && !call.started && call.Status == OK && o.tally.yes.has(m) && above(call.Reply.Tag) {
+			return true
+		}
+	}
+	return above(o.own.Tag)
 }
 
 // fate is what has become of an offer.

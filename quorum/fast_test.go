@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
@@ -181,6 +182,51 @@ func TestAnOvertakenOfferIsUnknown(t *testing.T) {
 		wantOutcome(t, err, kv.Unknown)
 		m.nodes[1].wantValue("k", "theirs4")
 	})
+}
+
+// The same without a fault, only that b is slow: its answer tells, and the write takes place, in two rounds if b has refused the offer and in one if it has taken it.
+func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
+	for name, refused := range map[string]bool{"refused": true, "taken": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMesh(t, 3)
+				theirs := version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")}
+				m.replicas[2].records["k"] = theirs
+				if refused {
+					m.replicas[1].records["k"] = theirs
+				}
+				m.nodes[0].filter = func(c *Call) bool {
+					if c.Kind != StoreIf {
+						return false
+					}
+					offered := *c
+					record := c.Record.Clone()
+					m.nodes[0].swallow(c)
+					go func() {
+						time.Sleep(50 * time.Millisecond) // long after the hedge
+						stored, here, err := m.replicas[1].putIf(1, offered.Key, offered.Have, &record)
+						if stored == refused || err != nil {
+							t.Errorf("stored: %v, %v", stored, err)
+						}
+						if !m.nodes[0].Cancel(c) {
+							t.Error("the offer was given up")
+							return
+						}
+						if c.Status, c.Reply = OK, here; stored {
+							c.Status = Same
+						}
+						c.End()
+					}()
+					return true
+				}
+				tag := m.nodes[0].mustSet("k", "mine")
+				if theirs.Tag.Less(tag) != refused {
+					t.Errorf("stored as %v", tag)
+				}
+				m.nodes[1].wantValue("k", map[bool]string{true: "mine", false: "theirs"}[refused])
+			})
+		})
+	}
 }
 
 // A clear after an offer that may have been taken: nobody can tell any more.

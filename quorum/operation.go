@@ -215,6 +215,13 @@ func (o *operation) countOwn(yes bool) {
 	o.mu.Unlock()
 }
 
+// require makes the present phase wait for more answers than it began with.
+func (o *operation) require(need int) {
+	o.mu.Lock()
+	o.tally.need = need
+	o.mu.Unlock()
+}
+
 // countHolders counts members that hold the record of the present phase already.
 func (o *operation) countHolders(holders memberSet) {
 	o.mu.Lock()
