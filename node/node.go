@@ -24,6 +24,7 @@ type Node struct {
 	coordinator *quorum.Coordinator
 	scans       *quorum.Scans
 	inflight    atomic.Int64
+	solitude    solitude
 	removes     once // that were forwarded to this node
 
 	ctx context.Context // of Run

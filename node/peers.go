@@ -46,7 +46,7 @@ func (p peers) Start(v *quorum.View, call *quorum.Call) {
 	}
 	c.state = v.Origin.(*state)
 	c.link, c.tries, c.seen = c.state.links[call.Member], 0, false
-	c.wire.Urgent, c.wire.Alone = call.Urgent, p.node.inflight.Load() <= 1
+	c.wire.Urgent, c.wire.Alone = call.Urgent, p.node.solitude.observe(p.node.inflight.Load())
 	c.wire.Request = c.encode(c.wire.Request[:0])
 	c.send()
 }

@@ -1,0 +1,21 @@
+package node
+
+import "testing"
+
+func TestSolitudeTakesARow(t *testing.T) {
+	var s solitude
+	if !s.observe(1) {
+		t.Error("a node that never had company is not alone")
+	}
+	if s.observe(2) {
+		t.Error("two are alone")
+	}
+	for i := range solitaryRow {
+		if s.observe(1) {
+			t.Fatalf("alone after %d requests", i)
+		}
+	}
+	if !s.observe(1) {
+		t.Error("not alone after the row")
+	}
+}
