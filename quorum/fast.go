@@ -59,8 +59,10 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 	}
 	switch fate {
 	case taken:
-		o.c.stats.fast.Add(1)
-		return f, true, o.spread(peer)
+		if err = o.spread(peer); err == nil {
+			o.c.stats.fast.Add(1)
+			return f, true, nil
+		}
 	case refused:
 		if err == nil && o.current() {
 			f = o.found()
@@ -120,18 +122,13 @@ func (o *operation) offered(peer int) fate {
 	return open
 }
 
-// spread ends a write that the peer has taken: this node stores the record, which makes two, and the others are sent it.
+// spread ends a write that the peer has taken: this node stores the record, which makes two, and the others are sent it. An error means that this node has left the
+// epoch. Then the record must not just be stored at the next one, as that of a second phase is (D2), for this node held nothing when the epoch ended: what the
+// peer has said is no query there, and the write has to ask again.
 func (o *operation) spread(peer int) error {
-	first := true
-	return o.write(func() error {
-		o.begin(o.w)
-		if !first {
-			return o.store(everyone, o.w-1)
-		}
-		first = false
-		var holders memberSet
-		holders.add(peer)
-		o.countHolders(holders)
-		return o.store(everyone&^holders, 0)
-	})
+	var holders memberSet
+	holders.add(peer)
+	o.begin(o.w)
+	o.countHolders(holders)
+	return o.store(everyone&^holders, 0)
 }

@@ -229,6 +229,32 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 	}
 }
 
+// D10: the peer takes the offer, and the epoch ends before this node has stored its own copy. At the next one the write asks again, and finds that it was overtaken.
+func TestAnEpochThatEndsBeforeTheOwnCopyAsksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		moved := false
+		m.nodes[0].filter = func(c *Call) bool {
+			if c.Kind == Store && !moved {
+				moved = true
+				m.advance(nil, 0, 1, 2)
+				theirs := version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")}
+				for _, r := range m.replicas[1:] {
+					if _, err := r.Put(m.epoch, 0, []byte("k"), &theirs); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			return false
+		}
+		_, err := m.nodes[0].Set(bg, []byte("k"), []byte("mine"), kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		if !moved {
+			t.Error("the schedule was not made")
+		}
+	})
+}
+
 // A clear after an offer that may have been taken: nobody can tell any more.
 func TestAClearAfterALostOfferIsUnknown(t *testing.T) {
 	for name, change := range map[string]func(*View){
