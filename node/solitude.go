@@ -3,10 +3,10 @@ package node
 import "sync/atomic"
 
 // solitude tells whether the requests of this node come one at a time. One that finds no other under way may still be the first of many that are ready to run, whose
-// calls should travel in one write; so it takes a row of requests that were each alone.
+// calls should travel in one write; so it takes a row of calls that were each made when no other request was under way.
 type solitude struct{ company atomic.Int32 }
 
-// solitaryRow is how many requests in a row must have been alone before the next counts as such: some milliseconds of one client.
+// solitaryRow is how many calls in a row must have been alone before the next counts as such: some milliseconds of one client.
 const solitaryRow = 64
 
 // observe is told how many requests are under way when one of them makes a call, and reports whether that one is alone. Where two are counted at once, a row may be counted

@@ -15,7 +15,7 @@ type windows struct {
 }
 
 // windowSize is how far behind the newest number another may be and still be told apart. The numbers are a coordinator's counters, which move on with the writes of all
-// members: this is what a busy cluster writes in half a second.
+// members: this is what a busy cluster writes in a second or two.
 const windowSize = 1 << 16
 
 type window struct {
