@@ -2,11 +2,14 @@ package api
 
 import (
 	"net"
+	"net/http"
 	"net/http/pprof"
 	"strings"
 
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 	"go.uber.org/zap"
+
+	"viakv/api/listen"
 )
 
 // adminEndpoints is the table of the admin listeners: what operators' tools need without a client certificate, and apart from the
@@ -19,35 +22,25 @@ var adminEndpoints = []*endpoint{
 	{path: profiles, role: RoleAdmin, below: true, posts: true, free: true, serve: profile},
 }
 
-const (
-	profiles            = "/debug/pprof/"
-	maxAdminConnections = 64
-)
+const profiles = "/debug/pprof/"
 
-// profile answers below /debug/pprof/ as net/http/pprof does.
+// profile answers below /debug/pprof/ as net/http/pprof does. One that takes a while ends when the server is shut down.
 func profile(x *exchange) error {
+	take := pprof.Index // and the profiles that have names
 	switch strings.TrimPrefix(string(x.ctx.Path()), profiles) {
 	case "cmdline":
-		profileCommandLine(x.ctx)
+		take = pprof.Cmdline
 	case "profile":
-		profileCPU(x.ctx)
+		take = pprof.Profile
 	case "symbol":
-		profileSymbol(x.ctx)
+		take = pprof.Symbol
 	case "trace":
-		profileTrace(x.ctx)
-	default: // the index, and the profiles that have names
-		profileIndex(x.ctx)
+		take = pprof.Trace
 	}
+	base := x.server.base
+	fasthttpadaptor.NewFastHTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) { take(w, r.WithContext(base)) })(x.ctx)
 	return nil
 }
-
-var (
-	profileCommandLine = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Cmdline)
-	profileCPU         = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Profile)
-	profileSymbol      = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Symbol)
-	profileTrace       = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Trace)
-	profileIndex       = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Index)
-)
 
 // ServeAdmin answers health, metrics and profiles on a listener of its own, without TLS, until Shutdown. Bind it to loopback or to a private
 // network: only profiles ask for a token.
@@ -56,7 +49,7 @@ func (s *Server) ServeAdmin(l net.Listener) error {
 		s.config.Logger.Warn("open without tokens: anyone who reaches this address may read metrics and take profiles; bind it to loopback or give a token file",
 			zap.Stringer("address", l.Addr()))
 	}
-	return s.serve(s.admin, &gatedListener{Listener: l, gate: s.adminGate})
+	return s.serve(s.admin, s.adminGate, listen.Wrap(l, "admin", s.config.Logger), nil)
 }
 
 // announce says in one line what is open, when a public listener can be reached from other machines.

@@ -33,6 +33,9 @@ type Config struct {
 	// Discovery tells proxies which nodes take traffic, at /v3/discovery:endpoints. Nil: 404.
 	Discovery fasthttp.RequestHandler
 
+	// Impaired says why the node cannot do its work although Store could; /readyz then fails for that reason. It must not block. Nil: never.
+	Impaired func() error
+
 	// Logger of the server. Nil: silent.
 	Logger *zap.Logger
 	// Registry that the server's metrics are put in and that /metrics shows. Nil: one of its own.
@@ -55,6 +58,11 @@ type Config struct {
 
 	// MaxConnections open at once on the public listeners, streams included. Zero: 10,000. Each costs at least 16 KiB.
 	MaxConnections int
+	// ConnectionsBoundBy says what MaxConnections is bounded by where that is no choice, as in "the limit of open files". Then /readyz fails while all of them are in
+	// use and more are turned away. Empty: a choice, and a node that is full is as ready as before.
+	ConnectionsBoundBy string
+	// MaxAdminConnections open at once on the admin listeners. Zero: 64.
+	MaxAdminConnections int
 	// MaxConnectionsPerIP from one address. Zero: no limit, because all may come from one proxy.
 	MaxConnectionsPerIP int
 	// MaxInFlight requests being worked on at once; more get a quick 503. Zero: 4,096.
@@ -112,7 +120,7 @@ func (c Config) withDefaults() Config {
 		field *int
 		value int
 	}{
-		{&c.MaxConnections, 10_000}, {&c.MaxInFlight, 4096}, {&c.MaxScans, 16},
+		{&c.MaxConnections, 10_000}, {&c.MaxAdminConnections, 64}, {&c.MaxInFlight, 4096}, {&c.MaxScans, 16},
 		{&c.MaxHeaderBytes, 16 << 10}, {&c.MaxBodyBytes, 16 << 10},
 	} {
 		if *d.field == 0 {
@@ -138,8 +146,8 @@ func (c Config) Validate() error {
 		}
 	}
 	for name, n := range map[string]int{
-		"MaxConnections": c.MaxConnections, "MaxConnectionsPerIP": c.MaxConnectionsPerIP, "MaxInFlight": c.MaxInFlight,
-		"MaxScans": c.MaxScans,
+		"MaxConnections": c.MaxConnections, "MaxAdminConnections": c.MaxAdminConnections, "MaxConnectionsPerIP": c.MaxConnectionsPerIP,
+		"MaxInFlight": c.MaxInFlight, "MaxScans": c.MaxScans,
 	} {
 		if n < 0 {
 			fault("api: %s is %d: give a positive number, or zero for the default", name, n)

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -23,6 +25,10 @@ type conn struct {
 	ip     netip.Addr
 	linger atomic.Bool // read on for a while when closing
 	closed atomic.Bool
+
+	// between is true while no byte of a next request has been read, and all answers have been written. fasthttp tells, in the goroutine that reads; see
+	// state.
+	between bool
 
 	readBy, writeBy       time.Time // asked for
 	readArmed, writeArmed time.Time
@@ -55,6 +61,8 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
+// Read reads. Once the gate is closing it ends a connection that is between two requests, before it reads of the next one: what is not read is
+// not done. A request of which something has been read is read to its end.
 func (c *conn) Read(b []byte) (int, error) {
 	if stale(c.readArmed, c.readBy, c.gate.slack) {
 		if err := c.Conn.SetReadDeadline(c.readBy); err != nil {
@@ -62,7 +70,36 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		c.readArmed = c.readBy
 	}
-	return c.Conn.Read(b)
+	for {
+		// After the deadline was set: the gate sets one in the past after it has begun to close.
+		if c.between && c.gate.closing.Load() {
+			c.linger.Store(true)
+			return 0, io.EOF
+		}
+		n, err := c.Conn.Read(b)
+		if n > 0 || err == nil || !c.gate.closing.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if !c.between {
+			if !c.readBy.IsZero() && !time.Now().Before(c.readBy) {
+				return n, err
+			}
+			if err := c.Conn.SetReadDeadline(c.readBy); err != nil { // it was the gate's
+				return 0, err
+			}
+			c.readArmed = c.readBy
+		}
+	}
+}
+
+// state follows fasthttp. Between requests it reads only after it has written what there is to write.
+func state(nc net.Conn, s fasthttp.ConnState) {
+	if s != fasthttp.StateActive && s != fasthttp.StateIdle {
+		return
+	}
+	if c := connOf(nc); c != nil {
+		c.between = s == fasthttp.StateIdle
+	}
 }
 
 func (c *conn) Write(b []byte) (int, error) {
@@ -80,22 +117,27 @@ func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	if c.linger.Load() && c.gate.later(c.drain) {
+	if c.linger.Load() {
+		go c.drain() // bounded as the open connections are, of which it is one until its end
 		return nil
 	}
 	c.gate.leave(c)
 	return c.Conn.Close()
 }
 
-// drain ends our direction and reads on until the client has ended its own, within bounds.
+// drain ends our direction and reads on until the client has ended its own, within bounds. Who closes with something unread resets the connection, and
+// what the client has not read yet is lost to it.
 func (c *conn) drain() {
 	defer c.gate.leave(c)
 	defer c.Conn.Close() //nolint:errcheck // nothing is left to be lost
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
 		return
 	}
-	if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	for until := time.Now().Add(lingerTime); c.Conn.SetReadDeadline(until) == nil; {
+		_, err := io.CopyN(io.Discard, c.Conn, lingerBytes)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(until) {
+			return
+		} // else it was the gate's deadline
 	}
 }
 
@@ -108,7 +150,7 @@ func (c *conn) turnAway() {
 		}
 		c.drain()
 	}
-	if !c.gate.later(answer) {
+	if !c.gate.answerOne(answer) {
 		_ = c.Conn.Close()
 	}
 }
@@ -119,6 +161,7 @@ func (c *conn) abort() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
+	c.linger.Store(false)
 	_ = c.Close()
 }
 

@@ -124,6 +124,9 @@ func (x *exchange) end() {
 		x.panicked(cause)
 	}
 	if !x.detached {
+		if s.draining.Load() {
+			x.takeLeave()
+		}
 		size := len(x.ctx.Response.Body())
 		if size == 0 && x.ctx.IsHead() {
 			x.ctx.Response.Header.SetContentLength(0) // fasthttp says nothing where GET says zero
@@ -135,6 +138,15 @@ func (x *exchange) end() {
 	}
 	x.ctx, x.endpoint, x.metrics = nil, nil, nil
 	s.exchanges.Put(x)
+}
+
+// takeLeave lets the answer say that its connection ends with it. The client may have sent more before it reads that, which must not reset the
+// connection under the answer.
+func (x *exchange) takeLeave() {
+	x.ctx.Response.Header.SetConnectionClose()
+	if c := connOf(x.ctx.Conn()); c != nil {
+		c.linger.Store(true)
+	}
 }
 
 // panicked is a fault of this program: nothing is known about what happened.

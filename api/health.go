@@ -13,11 +13,15 @@ func live(x *exchange) error {
 	return nil
 }
 
-// ready answers /readyz: this node can serve, and wants to.
+// ready answers /readyz: this node can serve, and wants to. A node that cannot accept connections says so on those that it has, which balancers
+// keep for their probes.
 func ready(x *exchange) error {
 	s := x.server
 	if s.draining.Load() {
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is shutting down"}
+	}
+	if err := s.impaired(); err != nil {
+		return &kv.Unavailable{Outcome: kv.None, Reason: err.Error(), Err: err}
 	}
 	ctx, cancel := context.WithTimeout(s.base, s.config.Timeout)
 	defer cancel()
@@ -31,4 +35,12 @@ func ready(x *exchange) error {
 		return &kv.Unavailable{Outcome: kv.None, Reason: err.Error(), Err: err}
 	}
 	return err
+}
+
+// impaired says why the server cannot do its work; nil when it can.
+func (s *Server) impaired() error {
+	if err := s.gate.trouble(); err != nil || s.config.Impaired == nil {
+		return err
+	}
+	return s.config.Impaired()
 }

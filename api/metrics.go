@@ -70,8 +70,13 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 		gauge("requests_in_flight", "Requests being worked on.", func() float64 { return float64(s.inFlight.Load()) }),
 		gauge("scans_in_flight", "Scans running.", func() float64 { return float64(len(s.scans)) }),
 		gauge("connections", "Open public connections.", func() float64 { open, _ := s.gate.stats(); return float64(open) }),
+		gauge("connections_limit", "Public connections that may be open at once: --max-connections, or fewer where the limit of open files wants it.",
+			func() float64 { return float64(s.gate.max) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "viakv", Subsystem: "http", Name: "rejected_connections_total",
 			Help: "Connections turned away because too many were open."}, func() float64 { _, r := s.gate.stats(); return float64(r) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "viakv", Subsystem: "http", Name: "accept_failures_total",
+			Help: "Attempts to accept a public connection that failed, for want of descriptors or memory for example."},
+			func() float64 { return float64(s.gate.failures()) }),
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("api: metrics: %w", err)

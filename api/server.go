@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,8 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"viakv/api/listen"
 )
 
 // Server serves a store over HTTP. Its methods are safe for concurrent use.
@@ -60,8 +63,8 @@ func New(config Config) (*Server, error) {
 		scans: make(chan struct{}, config.MaxScans),
 	}
 	slack := deadlineSlack(min(config.ReadTimeout, config.WriteTimeout, config.IdleTimeout))
-	s.gate = newGate(config.MaxConnections, config.MaxConnectionsPerIP, slack)
-	s.adminGate = newGate(maxAdminConnections, 0, slack)
+	s.gate = newGate(config.MaxConnections, config.MaxConnectionsPerIP, slack, config.ConnectionsBoundBy, s.log)
+	s.adminGate = newGate(config.MaxAdminConnections, 0, slack, "", s.log)
 	s.exchanges.New = func() any { return new(exchange) }
 	var id [4]byte
 	if _, err := rand.Read(id[:]); err != nil {
@@ -93,7 +96,7 @@ func New(config Config) (*Server, error) {
 		table = append(slices.Clone(table), s.discovery())
 	}
 	s.public = s.newServer(s.routes(table), config.MaxConnections)
-	s.admin = s.newServer(s.routes(adminEndpoints), maxAdminConnections)
+	s.admin = s.newServer(s.routes(adminEndpoints), config.MaxAdminConnections)
 	return s, nil
 }
 
@@ -112,77 +115,96 @@ func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fa
 		WriteTimeout:                 s.config.WriteTimeout,
 		IdleTimeout:                  s.config.IdleTimeout,
 		HeaderReceived:               s.limits,
+		ConnState:                    state,
 		DisablePreParseMultipartForm: true, // would write files of requests that we refuse
 		SecureErrorLogMessage:        true, // requests carry keys and values (A7)
-		CloseOnShutdown:              true,
 		NoDefaultContentType:         true,
 	}
 }
 
 // Serve answers the public API on a listener, over TLS if there is a certificate, until Shutdown, which makes it return nil. It closes the listener, and may run
-// on several at once.
+// on several at once. When no connection can be accepted it waits until one can (package listen).
 func (s *Server) Serve(l net.Listener) error {
 	if !loopback(l.Addr()) {
 		s.exposed.Store(true)
 	}
 	s.announce(l.Addr())
-	l = &gatedListener{Listener: l, gate: s.gate}
-	if s.tls != nil {
-		l = tls.NewListener(l, s.tls)
-	}
-	return s.serve(s.public, l)
+	return s.serve(s.public, s.gate, listen.Wrap(l, "http", s.config.Logger), s.tls)
 }
 
-func (s *Server) serve(server *fasthttp.Server, l net.Listener) error {
-	if s.base.Err() != nil {
+// serve accepts connections until the listener is closed. It does so itself and gives fasthttp one connection after the other: fasthttp's own loop ends at the first
+// error, its Shutdown closes connections that have a request, and a panic outside of a handler would end the process.
+func (s *Server) serve(server *fasthttp.Server, g *gate, l *listen.Listener, secure *tls.Config) error {
+	if !g.listen(l) {
 		return errors.Join(errors.New("api: the server was shut down"), l.Close())
 	}
-	if err := server.Serve(l); err != nil {
-		return fmt.Errorf("api: serving %s: %w", l.Addr(), err)
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			return nil // closed: there is no other reason
+		}
+		c := &conn{Conn: nc, gate: g, ip: addressOf(nc), between: true}
+		if !g.enter(c) {
+			c.turnAway()
+			continue
+		}
+		go s.serveConn(server, c, secure)
 	}
-	return nil
 }
 
-// Drain makes /readyz fail from now on, so that load balancers send no more. Everything is still served.
+// serveConn answers the requests of one connection. Whatever is wrong with it ends it and nothing else.
+func (s *Server) serveConn(server *fasthttp.Server, c *conn, secure *tls.Config) {
+	defer c.gate.serving.Done()
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.metrics.panics.Inc()
+			s.log.Error("panic in a connection", zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
+			_ = c.Close()
+		}
+	}()
+	var nc net.Conn = c
+	if secure != nil {
+		nc = tls.Server(c, secure)
+	}
+	if err := server.ServeConn(nc); err != nil {
+		s.log.Debug("a connection was ended by an error", zap.Stringer("client", nc.RemoteAddr())) // which may quote what came over it (A7)
+	}
+}
+
+// Drain makes /readyz fail from now on, so that load balancers send no more, and lets every answer end its connection, so that clients that keep one go
+// elsewhere. Everything is still served.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// Shutdown closes the listeners and the idle connections and waits for the requests and streams in flight. When ctx ends first, it cancels
-// them, closes their connections, waits until they are gone, which takes no longer than the store takes to notice, and returns ctx's error.
+// Shutdown ends the service. A request of which something was read before is answered; one that comes later is not read, so that nothing is done without an
+// answer. When ctx ends first, Shutdown cancels what is under way, lets it answer for a moment, closes the connections that are left, waits until their requests are
+// gone, which takes no longer than the store takes to notice, and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.cancel()
-	err := s.public.ShutdownWithContext(ctx)
-	if err == nil {
-		err = s.finishStreams(ctx)
-	}
-	if err != nil {
-		s.cancel()
-		s.gate.closeAll()
-	}
-	s.gate.wait()
+	err := s.finish(ctx, s.gate)
 	s.streams.Wait()
+	s.cancel() // ends profiles
 	// Probes and metrics answer to the end.
-	if stopped := s.admin.ShutdownWithContext(ctx); stopped != nil {
-		err = errors.Join(err, stopped)
-		s.adminGate.closeAll()
-	}
-	s.adminGate.wait()
-	return err
+	return errors.Join(err, s.finish(ctx, s.adminGate))
 }
 
-// finishStreams waits for the streams, which fasthttp knows nothing of.
-func (s *Server) finishStreams(ctx context.Context) error {
-	finished := make(chan struct{})
-	go func() {
-		s.streams.Wait()
-		close(finished)
-	}()
-	select {
-	case <-finished:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// answerTime is how long requests that were cancelled may take to say so.
+const answerTime = time.Second
+
+func (s *Server) finish(ctx context.Context, g *gate) error {
+	err := g.close()
+	if cut := g.wait(ctx); cut != nil {
+		err = errors.Join(err, cut)
+		s.cancel()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
+		if g.wait(last) != nil {
+			g.closeAll()
+		}
+		cancel()
+		_ = g.wait(context.WithoutCancel(ctx))
 	}
+	g.serving.Wait()
+	return err
 }
 
 // fasthttpLogger passes fasthttp's own messages on, without what it puts into them: that may be a piece of a request, and so a key, a value

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,25 +66,58 @@ func TestServeAfterShutdown(t *testing.T) {
 	}
 }
 
-// deaf is a listener that fails.
-type deaf struct{ net.Listener }
+// deaf is a listener that cannot accept as long as it is told so.
+type deaf struct {
+	net.Listener
+	cause atomic.Pointer[error]
+}
 
-func (deaf) Accept() (net.Conn, error) { return nil, errors.New("deaf") }
-func (deaf) Addr() net.Addr            { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9} }
-func (deaf) Close() error              { return nil }
+func (d *deaf) Accept() (net.Conn, error) {
+	if cause := d.cause.Load(); cause != nil {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: *cause}
+	}
+	return d.Listener.Accept()
+}
 
-func TestBrokenListener(t *testing.T) {
-	s, err := New(Config{Store: &kvtest.Reference{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, serve := range map[string]func(net.Listener) error{"public": s.Serve, "admin": s.ServeAdmin} {
-		if err := serve(deaf{}); err == nil || !strings.Contains(err.Error(), "127.0.0.1:9") || !strings.Contains(err.Error(), "deaf") {
-			t.Errorf("%s: got %v", name, err)
-		}
-	}
-	if err := s.Shutdown(context.Background()); err != nil {
-		t.Error(err)
+// No listener ends, and none is lost, because nothing can be accepted for a while: the process may hold the only copy of its memory. It says so where a balancer
+// has a connection already.
+func TestListenersOutliveWhatTheyCannotAccept(t *testing.T) {
+	for name, cause := range map[string]error{
+		"descriptors": os.NewSyscallError("accept4", syscall.EMFILE), "anything": errors.New("deaf"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, Config{})
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := &deaf{Listener: l}
+			d.cause.Store(&cause)
+			done := make(chan error, 1)
+			go func() { done <- h.server.Serve(d) }()
+			h.get("/livez").want(t, 200, "OK\n")
+			eventually(t, "the node is not ready", func() bool { return h.get("/readyz").status == 503 })
+			if p := h.get("/readyz").problem(t, 503, "unavailable"); !strings.Contains(p.Detail, cause.Error()) || !strings.Contains(p.Detail, l.Addr().String()) {
+				t.Errorf("%q says neither what nor where", p.Detail)
+			}
+			if body := h.get("/metrics").body; strings.Contains(body, "viakv_http_accept_failures_total 0\n") {
+				t.Error("the failures are not counted")
+			}
+			h.get("/set?k=a&v=1").want(t, 200, "OK\n")
+			d.cause.Store(nil)
+			eventually(t, "the node is ready again", func() bool { return h.get("/readyz").status == 200 })
+			h.addr = l.Addr().String()
+			h.get("/get?k=a").want(t, 200, "1")
+			h.client.CloseIdleConnections()
+
+			d.cause.Store(&cause) // a shutdown does not wait for what cannot be accepted
+			if err := h.server.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 // module is the root of the module, seen from this package.
 const module = "../.."
 
-// contracts are leaf packages without behaviour of their own that everybody may import.
-var contracts = []string{"api/kv", "quorum/version", "quorum/version/rule", "ring/keyspace"}
+// contracts are leaf packages that everybody may import: what packages that know nothing of each other agree on, and how a connection is accepted.
+var contracts = []string{"api/kv", "api/listen", "quorum/version", "quorum/version/rule", "ring/keyspace"}
 
 // room is one row of the import table: a directory with everything below it, unless a longer row matches.
 type room struct {
@@ -33,6 +33,7 @@ var rooms = []room{
 	{path: "quorum/version", imports: []string{"quorum/version/rule"}},
 	{path: "ring/keyspace"},
 	{path: "api/kv"},
+	{path: "api/listen"},
 	{path: "api/kv/kvtest"}, // the conformance suite of all stores
 	{path: "ring"},
 	{path: "quorum", imports: []string{"ring"}},

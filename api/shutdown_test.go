@@ -1,0 +1,275 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
+)
+
+// From the first moment of a drain every answer ends its connection, whatever it says, and clients that keep one go elsewhere before anything is cut.
+func TestEveryAnswerOfADrainEndsItsConnection(t *testing.T) {
+	h := start(t, Config{})
+	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
+	admin := h.admin(t)
+	dial := func(address string) (net.Conn, *bufio.Reader) {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		return c, bufio.NewReader(c)
+	}
+	ask := func(c net.Conn, r *bufio.Reader, request string) *http.Response {
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		method, _, _ := strings.Cut(request, " ")
+		response, err := http.ReadResponse(r, &http.Request{Method: method})
+		if err != nil {
+			t.Fatalf("%q: %v", request, err)
+		}
+		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+			t.Errorf("%q: %v", request, err)
+		}
+		return response
+	}
+	requests := map[string]int{ // to the status that it has even now
+		"GET /get?k=a HTTP/1.1\r\nHost: h\r\n\r\n":                               200,
+		"HEAD /get?k=a HTTP/1.1\r\nHost: h\r\n\r\n":                              200,
+		"GET /set?k=b&v=2 HTTP/1.1\r\nHost: h\r\n\r\n":                           200,
+		"GET /get?k=missing HTTP/1.1\r\nHost: h\r\n\r\n":                         404,
+		"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n":                               404,
+		"DELETE /get HTTP/1.1\r\nHost: h\r\n\r\n":                                405,
+		"GET /get HTTP/1.1\r\nHost: h\r\n\r\n":                                   400,
+		"GET /getAll HTTP/1.1\r\nHost: h\r\n\r\n":                                200,
+		"GET /getAll?limit=1 HTTP/1.1\r\nHost: h\r\n\r\n":                        200,
+		"GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n":                                503,
+		"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n":                                 200,
+		"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n":                               200,
+		"GET /get?k=a HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n":     200,
+		"GET /get?k=a HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n":     200,
+		"GET /set?k=c HTTP/1.1\r\nHost: h\r\nSec-Fetch-Site: cross-site\r\n\r\n": 403,
+	}
+	type kept struct {
+		c net.Conn
+		r *bufio.Reader
+	}
+	before := map[string]kept{}
+	for request := range requests {
+		c, r := dial(h.addr)
+		if response := ask(c, r, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"); response.Close {
+			t.Fatal("a connection is ended before the drain")
+		}
+		before[request] = kept{c, r}
+	}
+	h.server.Drain()
+	for request, status := range requests {
+		on := before[request]
+		response := ask(on.c, on.r, request)
+		if response.StatusCode != status || !response.Close {
+			t.Errorf("%q: status %d, want %d; ends its connection: %v", request, response.StatusCode, status, response.Close)
+		}
+		if n, err := on.r.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+			t.Errorf("%q: the connection is not closed: %d bytes, %v", request, n, err)
+		}
+	}
+	for request, status := range map[string]int{"/readyz": 503, "/livez": 200, "/metrics": 200, "/debug/pprof/": 200} {
+		c, r := dial(admin)
+		if response := ask(c, r, "GET "+request+" HTTP/1.1\r\nHost: h\r\n\r\n"); response.StatusCode != status || !response.Close {
+			t.Errorf("admin %s: status %d, want %d; ends its connection: %v", request, response.StatusCode, status, response.Close)
+		}
+	}
+}
+
+// setter is a client that sets its own keys one after the other on one connection, so many at a time.
+type setter struct {
+	name     string
+	acked    int // how many were answered
+	sent     int
+	wrong    []string
+	finished chan struct{}
+}
+
+func (s *setter) key(i int) string { return fmt.Sprintf("%s-%d", s.name, i) }
+
+func (s *setter) run(address string, depth int) {
+	defer close(s.finished)
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	r := bufio.NewReader(c)
+	for {
+		var batch strings.Builder
+		for range depth {
+			fmt.Fprintf(&batch, "GET /set?k=%s&v=1 HTTP/1.1\r\nHost: h\r\n\r\n", s.key(s.sent))
+			s.sent++
+		}
+		// What could not be sent is looked up all the same.
+		_, _ = io.WriteString(c, batch.String())
+		for range depth {
+			response, err := http.ReadResponse(r, nil)
+			if err != nil {
+				return
+			}
+			if _, err := io.Copy(io.Discard, response.Body); err != nil {
+				s.wrong = append(s.wrong, fmt.Sprintf("%s: cut: %v", s.key(s.acked), err))
+			}
+			if response.StatusCode != 200 {
+				s.wrong = append(s.wrong, fmt.Sprintf("%s: status %d", s.key(s.acked), response.StatusCode))
+			}
+			s.acked++
+			if response.Close {
+				return // RFC 9112, 9.6: what was sent after this request is not carried out
+			}
+		}
+	}
+}
+
+// A stop carries out nothing that it does not answer: not a request that comes in the same moment, not one of several that were sent at once.
+func TestAShutdownDoesNothingWithoutAnAnswer(t *testing.T) {
+	for _, depth := range []int{1, 16} {
+		for _, drained := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d at a time, drained %v", depth, drained), func(t *testing.T) {
+				cut := 0
+				for round := range 60 {
+					store := &kvtest.Reference{}
+					h := start(t, Config{Store: store})
+					h.get("/livez").want(t, 200, "OK\n") // it serves
+					var clients []*setter
+					var running sync.WaitGroup
+					for i := range 8 {
+						s := &setter{name: fmt.Sprintf("r%d-c%d", round, i), finished: make(chan struct{})}
+						clients = append(clients, s)
+						running.Go(func() { s.run(h.addr, depth) })
+					}
+					time.Sleep(time.Duration(2+round%7) * time.Millisecond)
+					if drained {
+						h.server.Drain()
+					}
+					if err := h.server.Shutdown(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					running.Wait()
+					for _, s := range clients {
+						for i := range s.sent {
+							_, err := store.Has(context.Background(), []byte(s.key(i)), kv.Options{})
+							if done := err == nil; done != (i < s.acked) {
+								t.Errorf("%s of %d: done %v, answered %v", s.key(i), s.sent, done, i < s.acked)
+							}
+						}
+						for _, w := range s.wrong {
+							t.Error(w)
+						}
+						cut += s.sent - s.acked
+					}
+				}
+				t.Logf("%d requests had no answer, and none of them was done", cut)
+			})
+		}
+	}
+}
+
+// A request that has begun to arrive is read to its end, and answered; a connection between two requests is closed at once.
+func TestAShutdownWaitsForARequestThatHasBegun(t *testing.T) {
+	store := &kvtest.Reference{}
+	h := start(t, Config{Store: store})
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	fresh, idle, halfway := dial(), dial(), dial()
+	if _, err := io.WriteString(idle, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answered := bufio.NewReader(idle)
+	if response, err := http.ReadResponse(answered, nil); err != nil || response.StatusCode != 200 {
+		t.Fatal(response, err)
+	}
+	if _, err := answered.Discard(len("OK\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(halfway, "GET /set?k=a&v=1 HTTP/1.1\r\nHos"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all are open", func() bool { open, _ := h.server.gate.stats(); return open == 3 })
+	time.Sleep(50 * time.Millisecond) // the first bytes are read
+	done := make(chan error, 1)
+	go func() { done <- h.server.Shutdown(t.Context()) }()
+	for name, r := range map[string]io.Reader{"fresh": fresh, "idle": answered} {
+		if n, err := r.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+			t.Errorf("%s: %d bytes, %v", name, n, err)
+		}
+	}
+	if _, err := io.WriteString(halfway, "t: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(halfway), nil)
+	if err != nil || response.StatusCode != 200 || !response.Close {
+		t.Errorf("the request that had begun: %+v, %v", response, err)
+	}
+	halfway.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := store.Has(t.Context(), []byte("a"), kv.Options{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Over TLS as well, where a record is not yet a request.
+func TestAShutdownOverTLS(t *testing.T) {
+	dir, ca := t.TempDir(), newAuthority(t)
+	files := TLSConfig{CertFile: dir + "/cert", KeyFile: dir + "/key"}
+	certificate, key := ca.issue(t, 2)
+	write(t, files.CertFile, certificate)
+	write(t, files.KeyFile, key)
+	h := start(t, Config{TLS: files})
+	greeting, err := net.Dial("tcp", h.addr) // says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer greeting.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(ca.certificate)
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	defer client.CloseIdleConnections()
+	response, err := client.Get("https://" + h.addr + "/livez")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	response.Body.Close()
+	eventually(t, "both are open", func() bool { open, _ := h.server.gate.stats(); return open == 2 })
+	began := time.Now()
+	if err := h.server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("two idle connections held the shutdown up for %v", took)
+	}
+}

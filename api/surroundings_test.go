@@ -1,0 +1,162 @@
+package api
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// connections opens some that say nothing, until the test ends.
+func (h *harness) connections(t testing.TB, n int) (held []net.Conn) {
+	t.Helper()
+	for range n {
+		c, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		held = append(held, c)
+	}
+	return held
+}
+
+// What is held for connections that are turned away is bounded by what may be open, and not by how many come.
+func TestConnectionsTurnedAwayAreFew(t *testing.T) {
+	h := start(t, Config{MaxConnections: 8})
+	g := h.server.gate
+	h.connections(t, 8)
+	eventually(t, "all are open", func() bool { open, _ := g.stats(); return open == 8 })
+	h.connections(t, 100)
+	eventually(t, "all others are turned away", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.turned > MaxTurnedAway(8) || len(g.open) > 8 {
+			t.Errorf("%d connections are open and %d are held to be turned away", len(g.open), g.turned)
+		}
+		return g.rejected == 100
+	})
+	for connections, want := range map[int]int{1: 1, 8: 2, 64: 9, 10_000: 256} {
+		if got := MaxTurnedAway(connections); got != want {
+			t.Errorf("%d beside %d, want %d", got, connections, want)
+		}
+	}
+}
+
+// A node that is full is as ready as before, unless it is full for want of descriptors.
+func TestANodeThatIsFull(t *testing.T) {
+	for _, boundBy := range []string{"", "the limit of open files"} {
+		t.Run(boundBy, func(t *testing.T) {
+			h := start(t, Config{MaxConnections: 4, ConnectionsBoundBy: boundBy})
+			kept := h.connections(t, 1)[0] // a balancer's
+			answers := bufio.NewReader(kept)
+			probe := func() (int, string) {
+				if _, err := io.WriteString(kept, "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				response, err := http.ReadResponse(answers, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(response.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return response.StatusCode, string(body)
+			}
+			others := h.connections(t, 3)
+			eventually(t, "all are open", func() bool { open, _ := h.server.gate.stats(); return open == 4 })
+			time.Sleep(fullTime)
+			if status, body := probe(); status != 200 {
+				t.Errorf("not ready although none has been turned away: %s", body)
+			}
+			readProblem(t, h.raw("GET /get?k=a HTTP/1.1\r\nHost: h\r\n\r\n"), 503, "overloaded")
+			if boundBy == "" {
+				time.Sleep(fullTime)
+				if status, body := probe(); status != 200 {
+					t.Errorf("not ready because the operator's limit was reached: %s", body)
+				}
+				return
+			}
+			var detail string
+			eventually(t, "the node is not ready", func() bool {
+				var status int
+				status, detail = probe()
+				return status == 503
+			})
+			if !strings.Contains(detail, "all of the 4 connections that the limit of open files leaves room for are in use") {
+				t.Errorf("%s", detail)
+			}
+			others[0].Close()
+			eventually(t, "the node is ready again", func() bool { status, _ := probe(); return status == 200 })
+		})
+	}
+}
+
+// What the process cannot do beside the API makes the node as little ready.
+func TestANodeThatIsImpaired(t *testing.T) {
+	var deaf atomic.Bool
+	h := start(t, Config{Impaired: func() error {
+		if deaf.Load() {
+			return errors.New("deaf to its peers")
+		}
+		return nil
+	}})
+	h.get("/readyz").want(t, 200, "OK\n")
+	deaf.Store(true)
+	if p := h.get("/readyz").problem(t, 503, "unavailable"); p.Detail != "deaf to its peers" {
+		t.Errorf("%+v", p)
+	}
+	h.get("/livez").want(t, 200, "OK\n")
+}
+
+// explosive is a connection that runs into a fault of the program outside of all handlers.
+type explosive struct{ net.Conn }
+
+func (explosive) Read([]byte) (int, error) { panic("a fault") }
+
+type explosives struct{ net.Listener }
+
+func (l explosives) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return explosive{c}, nil
+}
+
+func TestAPanicOutsideOfHandlersEndsItsConnectionAlone(t *testing.T) {
+	h := start(t, Config{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- h.server.Serve(explosives{l}) }()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if body := h.get("/metrics").body; !strings.Contains(body, "viakv_http_panics_total 1\n") || !strings.Contains(body, "viakv_http_connections 1\n") {
+		t.Error("the panic is not counted, or its connection is still there")
+	}
+	h.client.CloseIdleConnections()
+	if err := h.server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
