@@ -25,7 +25,8 @@ type Node struct {
 	scans       *quorum.Scans
 	inflight    atomic.Int64
 	solitude    solitude
-	removes     once // that were forwarded to this node
+	removes     once         // that were forwarded to this node
+	coordinated atomic.Int64 // of these, how many are under way
 
 	ctx context.Context // of Run
 

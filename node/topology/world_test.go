@@ -167,6 +167,9 @@ func (p *process) Serve(ctx context.Context, dst, request []byte) []byte {
 	return p.m.Serve(ctx, dst, request)
 }
 
+// Refuse implements transport.Handler. The simulated network has room for everything.
+func (p *process) Refuse(dst, _ []byte) []byte { return dst }
+
 // ServeInline implements transport.Handler.
 func (p *process) ServeInline(dst, _ []byte) ([]byte, bool) { return dst, false }
 
