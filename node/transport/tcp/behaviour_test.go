@@ -424,10 +424,12 @@ func TestStoppedTransport(t *testing.T) {
 // still.
 func TestWaitingRequestsDoNotHoldUpTheReader(t *testing.T) {
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
 	p := newPair(t, func(_, b *Config) {
 		b.MaxWaiting = 4
 		b.Handler = echo{slow: func(context.Context, []byte) []byte { <-release; return []byte("late") }}
 	})
+	defer free()
 	done := make(waiting, 4)
 	for range 4 {
 		p.a.Go(p.addressB, transport.Data, &transport.Call{Request: []byte{slowly}, Done: done, Urgent: true})
@@ -441,7 +443,7 @@ func TestWaitingRequestsDoNotHoldUpTheReader(t *testing.T) {
 			t.Fatalf("behind the requests that wait: %d bytes, %v", len(reply), err)
 		}
 	}
-	close(release)
+	free()
 	for range 4 {
 		<-done
 	}
