@@ -27,7 +27,7 @@ func (n *Node) ServeInline(dst, request []byte) ([]byte, bool) {
 	if err != nil {
 		return wire.AppendReply(dst, wire.Malformed, 0, 0), true
 	}
-	s := n.member(stamp.Cluster)
+	s := n.member(stamp)
 	if s == nil {
 		return wire.AppendReply(dst, wire.WrongCluster, 0, 0), true
 	}
@@ -46,24 +46,31 @@ func inline(request []byte) bool {
 	return false
 }
 
-// member returns the state of the life that this process leads in a cluster, nil when it leads none.
-func (n *Node) member(cluster uint64) *state {
-	if l := n.life.Load(); l != nil {
-		if s := l.state.Load(); s != nil && uint64(s.topology.Cluster) == cluster {
+// member returns the state of the life that a request is meant for: of those that this process leads in the
+// request's cluster the one with the incarnation that is asked for, or else the present one. There are two where a
+// node joins the mesh again that it has left. Nil: this process leads no life in that cluster.
+func (n *Node) member(stamp wire.Stamp) (found *state) {
+	for _, l := range [...]*life{n.life.Load(), n.next.Load()} {
+		if l == nil {
+			continue
+		}
+		s := l.state.Load()
+		switch {
+		case s == nil || uint64(s.topology.Cluster) != stamp.Cluster:
+		case s.self == stamp.To:
 			return s
+		case found == nil:
+			found = s
 		}
 	}
-	if l := n.next.Load(); l != nil {
-		if s := l.state.Load(); s != nil && uint64(s.topology.Cluster) == cluster {
-			return s
-		}
-	}
-	return nil
+	return found
 }
 
 // admit checks a stamp (N2). OK: the request may be served at this state's epoch.
 func (s *state) admit(stamp wire.Stamp, pendingToo bool) wire.Status {
 	switch {
+	case s.life.sealed.Load():
+		return wire.NotActive
 	case stamp.Epoch < s.view.Epoch && !rule.Broken(rule.Fence):
 		return wire.Stale
 	case stamp.Epoch > s.view.Epoch:
@@ -155,7 +162,7 @@ func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 		return n.serveRemove(ctx, dst, stamp, body)
 	}
 	for {
-		s := n.member(stamp.Cluster)
+		s := n.member(stamp)
 		if s == nil {
 			return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 		}
@@ -166,7 +173,7 @@ func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 				return out
 			}
 			s.wait(ctx, transitionTime) // the store is at the next epoch, which is about to be published
-			if ctx.Err() != nil || s == n.member(stamp.Cluster) {
+			if ctx.Err() != nil || s == n.member(stamp) {
 				return s.refuse(dst, wire.Overloaded)
 			}
 		default:
@@ -239,7 +246,7 @@ func (n *Node) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, bo
 	case err != nil:
 		return wire.AppendReply(dst, wire.Malformed, 0, 0)
 	}
-	s := n.member(stamp.Cluster) // not before the request was noted: who was refused as stale since has left a later epoch to be seen here
+	s := n.member(stamp) // not before the request was noted: who was refused as stale since has left a later epoch to be seen here
 	if s == nil {
 		return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 	}

@@ -11,7 +11,8 @@ import (
 // has left (nil), or when it cannot be a member (the reason). Call it once.
 //
 // Everything it starts has ended when it returns. The order matters: the consensus group stops first, so that nobody hears a vote of
-// a process whose Host is no longer told what was agreed; the adopter stops last.
+// a process whose Host is no longer told what was agreed; then the adopter, then the Host. Only after that is the life over for others: they
+// take it that an over life completes nothing (M5).
 func (m *Manager) Run(ctx context.Context) error {
 	adopting, stop := context.WithCancel(context.Background())
 	var adopter sync.WaitGroup
@@ -23,6 +24,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	stop()
 	adopter.Wait()
+	m.cfg.Host.Close()
 	m.mu.Lock()
 	m.over = true
 	m.mu.Unlock()

@@ -228,6 +228,16 @@ func (p *process) Adopt(t *Topology) {
 	}
 }
 
+// Close notes that nothing completes at the host any more.
+func (p *process) Close() {
+	if gate := p.gate.Load(); gate != nil {
+		<-*gate
+	}
+	p.w.mu.Lock()
+	p.w.adopted[p.id.Boot] = ^version.Epoch(0)
+	p.w.mu.Unlock()
+}
+
 // checkSealed holds an epoch that is seen for the first time to M5: enough members of the list before its predecessor's had adopted
 // that predecessor, or were dead. What the hosts did is what counts, not what the leader believed. Call it with mu held.
 func (w *world) checkSealed(t *Topology, before string) {
