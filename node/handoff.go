@@ -136,11 +136,22 @@ func (l *life) purge(s *state, old *state) {
 // hints notes for the present life what the coordinator's phases have missed.
 type hints struct{ node *Node }
 
-var _ quorum.Hints = hints{}
+// hintsOf notes for one life what a coordinator has missed that works in that.
+type hintsOf struct{ *life }
+
+var (
+	_ quorum.Hints = hints{}
+	_ quorum.Hints = hintsOf{}
+)
 
 // Miss implements quorum.Hints.
 func (h hints) Miss(member string, i version.Incarnation, key []byte) {
-	h.node.life.Load().driver.Miss(member, i, key)
+	hintsOf{h.node.life.Load()}.Miss(member, i, key)
+}
+
+// Miss implements quorum.Hints.
+func (h hintsOf) Miss(member string, i version.Incarnation, key []byte) {
+	h.driver.Miss(member, i, key)
 }
 
 // syncing returns how far this node's own rebuild or barrier has come.

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/node/topology"
+	"viakv/node/wire"
+	"viakv/quorum/version"
 )
 
 // While a node goes over from a cluster of its own to the mesh it leads two lives. What the mesh sends it concerns the new one alone, although its own
@@ -75,4 +78,74 @@ func (m *mesh) lists(at, other int) bool {
 		}
 	}
 	return false
+}
+
+// A node that has left joins the same mesh again. Its former life is of the same cluster, and must not answer for the next one: the
+// mesh counts on that.
+func TestTheFormerLifeDoesNotAnswerForTheNext(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		ctx := context.Background()
+		if _, err := m.nodes[2].Leave(ctx, "", false); err != nil {
+			t.Fatal(err)
+		}
+		m.net.Cut(m.address(1), m.address(2)) // so that the join takes its time
+		m.net.Cut(m.address(2), m.address(1))
+		joined := make(chan error, 1)
+		go func() { joined <- m.nodes[2].Join(ctx, string(m.address(0))) }()
+		var next, from *state
+		m.until(10*time.Second, "it is admitted", func() bool {
+			from = m.nodes[0].life.Load().state.Load()
+			l := m.nodes[2].next.Load()
+			if l == nil || l.state.Load() == nil {
+				return false
+			}
+			next = l.state.Load()
+			return next.role == topology.Joining && next.view.Epoch == from.view.Epoch
+		})
+		record := version.Record{Tag: version.Tag{Counter: 7, Incarnation: from.self}, Value: []byte("v")}
+		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.view.Epoch, To: next.self, From: from.self}
+		b, ok := m.nodes[2].ServeInline(nil, wire.AppendStore(wire.AppendRequest(nil, wire.Store, stamp), []byte("k"), &record))
+		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.OK {
+			t.Errorf("a store for the next life: %v %v %v", ok, r.Status, err)
+		}
+		m.net.HealAll()
+		if err := <-joined; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A node with seeds joins as a new member, is given up while it is cut off, and starts over: the memory of the life that it gave up is
+// freed after a while.
+func TestTheMemoryOfALifeThatIsGivenUpIsFreed(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		for i := range 2000 {
+			m.set(i%3, key(i), "v")
+		}
+		m.kill(1) // its slot is vacant, so that the joiner cannot become a member
+		m.net.Cut(m.address(0), m.address(1))
+		m.net.Cut(m.address(1), m.address(0))
+		m.start(1, m.seeds(3))
+		m.start(3, m.seeds(3))
+		var given *life
+		m.until(20*time.Second, "the fourth has copied", func() bool {
+			given = m.nodes[3].life.Load()
+			s := given.state.Load()
+			return s != nil && s.store.Stats().Keys >= 2000
+		})
+		m.isolate(3, true)
+		m.until(20*time.Second, "it is given up", func() bool { return m.nodes[0].life.Load().state.Load().topology.Joining == nil })
+		m.isolate(3, false)
+		m.until(time.Minute, "it starts over", func() bool { return m.nodes[3].life.Load() != given })
+		m.until(time.Minute, "the memory of the former life is free", func() bool {
+			return given.state.Load().store.Stats().Extents.Mapped == 0
+		})
+		m.until(time.Second, "the node forgets it", func() bool {
+			m.nodes[3].seeds.Lock()
+			defer m.nodes[3].seeds.Unlock()
+			return len(m.nodes[3].retired) == 0
+		})
+		m.net.HealAll()
+		m.until(time.Minute, "the fourth is a member", m.ready(3))
+	})
 }

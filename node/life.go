@@ -40,6 +40,7 @@ type life struct {
 	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
 	links   links
 	offers  windows // the first copies of StoreIf
+	sealed  atomic.Bool // by Close
 	closing sync.Once
 }
 
@@ -96,15 +97,22 @@ func (l *life) run(ctx context.Context) {
 	}
 }
 
-// end stops the life. Its store is freed later: a peer's request that came for it may still be under way.
+// end stops the life and waits until it has stopped.
 func (l *life) end() {
 	l.cancel()
 	l.running.Wait()
+	l.discard()
+}
+
+// discard frees the store of a life that is over, once it has stopped. That is not at once: a peer's request that came for it may
+// still be under way. Where the node stops meanwhile, Run frees it.
+func (l *life) discard() {
 	n := l.node
 	n.retire(l)
-	n.spawn(func() { // not when the node is stopping: then Run frees it
+	n.spawn(func() {
+		l.running.Wait()
 		if pause(n.ctx, lingering) {
-			l.close()
+			n.free(l)
 		}
 	})
 }
@@ -121,9 +129,21 @@ func (l *life) close() {
 	})
 }
 
-// view returns the view of the present epoch, nil when there is none.
-func (l *life) view() *quorum.View {
+// Close refuses everything from now on, at whatever epoch. The topology manager calls it when the membership is over or the node stops,
+// before it tells others that this process has nothing more to say: they take that for the promise that nothing completes here (M5).
+func (l *life) Close() {
+	l.sealed.Store(true)
 	if s := l.state.Load(); s != nil {
+		s.store.Advance(noEpoch, 0)
+	}
+}
+
+// noEpoch is above every epoch that is stamped on a request.
+const noEpoch = ^version.Epoch(0)
+
+// view returns the view of the present epoch, nil when there is none or the life refuses everything.
+func (l *life) view() *quorum.View {
+	if s := l.state.Load(); s != nil && !l.sealed.Load() {
 		return &s.view
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,8 @@ type Node struct {
 	scans       *quorum.Scans
 	inflight    atomic.Int64
 	solitude    solitude
-	removes     once // that were forwarded to this node
+	removes     once         // that were forwarded to this node
+	coordinated atomic.Int64 // of these, how many are under way
 
 	ctx context.Context // of Run
 
@@ -128,6 +130,14 @@ func (n *Node) retire(l *life) {
 	n.retired = append(n.retired, l)
 }
 
+// free frees the memory of a retired life.
+func (n *Node) free(l *life) {
+	l.close()
+	n.seeds.Lock()
+	defer n.seeds.Unlock()
+	n.retired = slices.DeleteFunc(n.retired, func(r *life) bool { return r == l })
+}
+
 // quiesce turns requests away and waits for those under way, which their deadlines bound: a store must not be used once it is closed.
 func (n *Node) quiesce() {
 	n.frozen.Store(true)
@@ -167,6 +177,7 @@ func (n *Node) startOver(l *life) {
 	}
 	l.cancel()
 	if n.life.CompareAndSwap(l, next) {
+		l.discard()
 		n.begin(next)
 	}
 }

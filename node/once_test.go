@@ -45,6 +45,33 @@ func TestACopyOfARemoveIsNotStale(t *testing.T) {
 	})
 }
 
+// T4: a remove for which there is no room is refused, so that its sender does it. A second copy of it must not be carried out
+// once there is room again, nor must a remove that was refused by the transport.
+func TestARefusedRemoveIsNotCarriedOutLater(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		m.set(0, "k", "v")
+		inline := func(want wire.Status, request []byte) {
+			t.Helper()
+			b, ok := m.nodes[1].ServeInline(nil, request)
+			if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != want {
+				t.Errorf("%v %v %v, want %v", ok, r.Status, err, want)
+			}
+		}
+		first, second := m.removal("k", 1<<40, 0), m.removal("k", 1<<40+1, 0)
+		m.nodes[1].coordinated.Store(maxCoordinated)
+		inline(wire.Overloaded, first)
+		inline(wire.Unknown, first)
+		m.nodes[1].coordinated.Store(0)
+		m.delivers(wire.Unknown, first)
+		if r, err := wire.ParseReply(m.nodes[1].Refuse(nil, second)); err != nil || r.Status != wire.Overloaded {
+			t.Errorf("%v %v", r.Status, err)
+		}
+		m.delivers(wire.Unknown, second)
+		m.wants(0, "k", "v")
+		m.delivers(wire.OK, m.removal("k", 1<<40+2, 0))
+	})
+}
+
 // A peer that is behind has done nothing and is asked again, by the same bytes.
 func TestARemoveIsSentAgainToAPeerThatWasBehind(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {

@@ -14,16 +14,20 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// ServeInline implements transport.Handler: the quorum phases, answered from memory in the goroutine that reads the connection.
+// ServeInline implements transport.Handler: the quorum phases, answered from memory in the goroutine that reads the connection. So
+// is a remove for which there is no room, which costs no goroutine then.
 func (n *Node) ServeInline(dst, request []byte) ([]byte, bool) {
 	if !inline(request) {
+		if n.coordinated.Load() >= maxCoordinated && wire.Op(request[0]) == wire.Remove {
+			return n.Refuse(dst, request), true
+		}
 		return dst, false
 	}
 	op, stamp, body, err := wire.ParseRequest(request)
 	if err != nil {
 		return wire.AppendReply(dst, wire.Malformed, 0, 0), true
 	}
-	s := n.member(stamp.Cluster)
+	s := n.member(stamp)
 	if s == nil {
 		return wire.AppendReply(dst, wire.WrongCluster, 0, 0), true
 	}
@@ -42,24 +46,31 @@ func inline(request []byte) bool {
 	return false
 }
 
-// member returns the state of the life that this process leads in a cluster, nil when it leads none.
-func (n *Node) member(cluster uint64) *state {
-	if l := n.life.Load(); l != nil {
-		if s := l.state.Load(); s != nil && uint64(s.topology.Cluster) == cluster {
+// member returns the state of the life that a request is meant for: of those that this process leads in the
+// request's cluster the one with the incarnation that is asked for, or else the present one. There are two where a
+// node joins the mesh again that it has left. Nil: this process leads no life in that cluster.
+func (n *Node) member(stamp wire.Stamp) (found *state) {
+	for _, l := range [...]*life{n.life.Load(), n.next.Load()} {
+		if l == nil {
+			continue
+		}
+		s := l.state.Load()
+		switch {
+		case s == nil || uint64(s.topology.Cluster) != stamp.Cluster:
+		case s.self == stamp.To:
 			return s
+		case found == nil:
+			found = s
 		}
 	}
-	if l := n.next.Load(); l != nil {
-		if s := l.state.Load(); s != nil && uint64(s.topology.Cluster) == cluster {
-			return s
-		}
-	}
-	return nil
+	return found
 }
 
 // admit checks a stamp (N2). OK: the request may be served at this state's epoch.
 func (s *state) admit(stamp wire.Stamp, pendingToo bool) wire.Status {
 	switch {
+	case s.life.sealed.Load():
+		return wire.NotActive
 	case stamp.Epoch < s.view.Epoch && !rule.Broken(rule.Fence):
 		return wire.Stale
 	case stamp.Epoch > s.view.Epoch:
@@ -151,7 +162,7 @@ func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 		return n.serveRemove(ctx, dst, stamp, body)
 	}
 	for {
-		s := n.member(stamp.Cluster)
+		s := n.member(stamp)
 		if s == nil {
 			return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 		}
@@ -162,7 +173,7 @@ func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 				return out
 			}
 			s.wait(ctx, transitionTime) // the store is at the next epoch, which is about to be published
-			if ctx.Err() != nil || s == n.member(stamp.Cluster) {
+			if ctx.Err() != nil || s == n.member(stamp) {
 				return s.refuse(dst, wire.Overloaded)
 			}
 		default:
@@ -183,18 +194,59 @@ func (n *Node) serveControl(ctx context.Context, dst, request []byte) []byte {
 	return n.life.Load().manager.Serve(ctx, dst, request)
 }
 
+// Refuse implements transport.Handler.
+func (n *Node) Refuse(dst, request []byte) []byte {
+	if len(request) > 0 && wire.ControlOp(request[0]) >= wire.FirstControlOp {
+		return wire.AppendControlReply(dst, &wire.ControlReply{Status: wire.ControlRefused})
+	}
+	op, stamp, body, err := wire.ParseRequest(request)
+	if err == nil && op == wire.Remove {
+		_, _, err = n.firstRemove(stamp, body)
+	}
+	switch {
+	case errors.Is(err, errSecondCopy):
+		return wire.AppendReply(dst, wire.Unknown, 0, 0)
+	case err != nil:
+		return wire.AppendReply(dst, wire.Malformed, 0, 0)
+	}
+	return wire.AppendReply(dst, wire.Overloaded, 0, 0)
+}
+
+// maxCoordinated bounds the removes that this node coordinates for its peers at a time. What is above is
+// refused, and its sender coordinates it itself, which costs no more. It is lower than the number of
+// requests that one connection may have waiting: removes leave room for the messages of the consensus
+// group.
+const maxCoordinated = 256
+
+// errSecondCopy: the network has delivered a request before.
+var errSecondCopy = errors.New("node: a second copy of a request")
+
+// firstRemove reads a request to remove and notes it, or reports a second copy of it. A sender that is refused does the
+// remove itself; so a copy that comes after a refusal must not be carried out.
+func (n *Node) firstRemove(stamp wire.Stamp, body []byte) (r wire.RemoveRequest, id requestID, err error) {
+	if r, err = wire.ParseRemove(body); err != nil {
+		return r, id, err
+	}
+	id = requestID{stamp.Cluster, version.Operation{Incarnation: stamp.From, Sequence: r.Sequence}}
+	if !n.removes.first(id, time.Now()) {
+		return r, id, errSecondCopy
+	}
+	return r, id, nil
+}
+
 // serveRemove coordinates a remove for a peer, as the key's owner. A refusal makes the sender do it itself. So a copy of one that is under way must not
 // be refused, whatever has become of this node's epoch since; and one that comes after a refusal must not be carried out.
 func (n *Node) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, body []byte) []byte {
-	r, err := wire.ParseRemove(body)
-	if err != nil {
+	n.coordinated.Add(1)
+	defer n.coordinated.Add(-1)
+	r, id, err := n.firstRemove(stamp, body)
+	switch {
+	case errors.Is(err, errSecondCopy):
+		return wire.AppendReply(dst, wire.Unknown, 0, 0) // whatever came of the first is the answer, and this is not it
+	case err != nil:
 		return wire.AppendReply(dst, wire.Malformed, 0, 0)
 	}
-	id := requestID{stamp.Cluster, version.Operation{Incarnation: stamp.From, Sequence: r.Sequence}}
-	if !n.removes.first(id, time.Now()) {
-		return wire.AppendReply(dst, wire.Unknown, 0, 0) // whatever came of the first is the answer, and this is not it
-	}
-	s := n.member(stamp.Cluster) // not before the request was noted: who was refused as stale since has left a later epoch to be seen here
+	s := n.member(stamp) // not before the request was noted: who was refused as stale since has left a later epoch to be seen here
 	if s == nil {
 		return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/node/wire"
+	"viakv/quorum/version"
 )
 
 // A join that is under way when the node stops ends with it, and one that comes later begins nothing.
@@ -25,5 +27,35 @@ func TestAJoinEndsWithTheNode(t *testing.T) {
 		if err := m.nodes[2].Join(context.Background(), string(m.address(0))); !errors.Is(err, kv.ErrUnavailable) {
 			t.Errorf("a join of a stopped node: %v", err)
 		}
+	})
+}
+
+// M5: a node that stops tells the others at some moment that it has nothing more to say, which they take for the promise that nothing
+// completes there any more. From that moment on it must refuse what its peers ask, although it takes a while to stop.
+func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		m.set(0, "k", "v")
+		from, stopping := m.nodes[0].life.Load().state.Load(), m.nodes[2]
+		l := stopping.life.Load()
+		to := l.state.Load()
+		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.view.Epoch, To: to.self, From: from.self}
+		read := wire.AppendRead(wire.AppendRequest(nil, wire.Read, stamp), &wire.ReadRequest{Value: true, Key: []byte("k")})
+		if !stopping.spawn(func() { time.Sleep(5 * time.Second) }) { // something that takes its time
+			t.Fatal("the node is stopping already")
+		}
+		go m.stops[2]()
+		m.stops[2] = nil
+		<-l.over
+		b, ok := stopping.ServeInline(nil, read)
+		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.NotActive {
+			t.Errorf("a read at a node whose membership is over: %v %v %v", ok, r.Status, err)
+		}
+		if _, _, err := stopping.Get(context.Background(), nil, []byte("k"), kv.Options{R: 1}); !errors.Is(err, kv.ErrUnavailable) {
+			t.Errorf("a read of its own: %v", err)
+		}
+		if _, err := to.store.Put(to.view.Epoch, to.view.Seed.Hash([]byte("k")), []byte("k"), &version.Record{Tag: version.Tag{Counter: 99, Incarnation: 1}}); err == nil {
+			t.Error("its store takes a write of the old epoch")
+		}
+		time.Sleep(6 * time.Second)
 	})
 }

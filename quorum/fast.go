@@ -25,7 +25,7 @@ import (
 // fastPeer returns the peer to which a write is offered; false where a second answer would be needed, or nobody is likely to give one.
 func (o *operation) fastPeer() (peer int, ok bool) {
 	v := o.v
-	if v.Slots < 2 || v.Slots > 3 || o.r != 2 || o.w != 2 {
+	if v.Slots < 2 || v.Slots > 3 || o.writeAsks() != 2 || o.w != 2 {
 		return 0, false
 	}
 	for i := 1; i < v.Slots; i++ {
@@ -42,7 +42,7 @@ func (o *operation) fastPeer() (peer int, ok bool) {
 
 // offer tries to set the value in one round. When it is not done, no replica has taken anything, and f is what a query phase has found, unless none was met.
 func (o *operation) offer(peer int, value []byte) (f findings, done bool, err error) {
-	o.begin(o.r)
+	o.begin(o.writeAsks())
 	if o.readOwn(ReadTag) != nil || o.v.Replica.Full() {
 		return f, false, nil
 	}
@@ -53,7 +53,7 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 	err = o.wait(ReadTag)
 	fate := o.offered(peer)
 	if fate == open && err == nil && o.overtaken() {
-		o.require(o.r + 1)
+		o.require(o.writeAsks() + 1)
 		_ = o.wait(0) // whatever it says: the peer has answered now, or will not in time
 		fate = o.offered(peer)
 	}

@@ -15,7 +15,7 @@ func (c *Coordinator) Get(_ context.Context, dst, key []byte, opt kv.Options) ([
 	}
 	defer op.finish()
 	c.stats.reads.Add(1)
-	best, err := op.read(ReadRecord)
+	best, err := op.read(ReadRecord, 0)
 	if err != nil {
 		return dst, version.Tag{}, err
 	}
@@ -33,7 +33,7 @@ func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (versio
 	}
 	defer op.finish()
 	c.stats.reads.Add(1)
-	best, err := op.read(ReadTag)
+	best, err := op.read(ReadTag, 0)
 	if err != nil {
 		return version.Tag{}, err
 	}
@@ -43,12 +43,11 @@ func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (versio
 	return best.Tag, nil
 }
 
-// read finds the key's present record, and makes sure that no later read finds an older one. The record borrows the operation's
-// buffers until the next phase.
-func (o *operation) read(kind Kind) (*version.Record, error) {
+// read finds the key's present record, and makes sure that no later read finds an older one. It asks
+// at least so many replicas. The record borrows the operation's buffers until the next phase.
+func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 	for {
-		// Where R is smaller than what makes a record firm, asking so many at once saves the write-back.
-		err := o.ask(kind, max(o.r, o.firm()))
+		err := o.ask(kind, max(o.readAsks(), least))
 		if err == nil {
 			f := o.found()
 			if f.holders.len() >= o.firm() {
@@ -73,7 +72,8 @@ func (o *operation) read(kind Kind) (*version.Record, error) {
 func (o *operation) repair(f findings) error {
 	o.c.stats.repaired.Add(1)
 	o.record = f.best.Clone() // the next phase reuses the buffer it lies in
-	o.begin(o.w)
+	need := o.firm()
+	o.begin(need)
 	o.countHolders(f.holders)
-	return o.store(everyone&^f.holders, o.w-f.holders.len())
+	return o.store(everyone&^f.holders, need-f.holders.len())
 }

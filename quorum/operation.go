@@ -371,7 +371,11 @@ func (o *operation) unavailable(outcome kv.Outcome, phase string, err error) err
 			reason += fmt.Sprintf("; %s: %v", o.v.Members[m].Name, o.causes[m])
 		}
 	}
-	if err == errStale {
+	switch {
+	case err != errStale:
+	case o.c.cfg.Views.Current() == nil:
+		reason = phase + ": this node is stopping, or no longer a member of the cluster"
+	default:
 		reason = fmt.Sprintf("%s: the cluster went on to a newer epoch than %d", phase, o.v.Epoch)
 	}
 	return &kv.Unavailable{Outcome: outcome, Reason: reason, Err: err}

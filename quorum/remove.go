@@ -45,7 +45,7 @@ func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) 
 	}
 	defer done()
 	for {
-		best, err := op.read(ReadTag)
+		best, err := op.read(ReadTag, op.votes())
 		if err != nil {
 			return err
 		}
@@ -73,13 +73,16 @@ func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) 
 // errOvertaken: the own replica holds something newer than what was read, and no vote has been given: start over.
 var errOvertaken = errors.New("quorum: overtaken before the vote")
 
-// poll returns the write phase of a remove: votes of a majority, whatever W is, or two could win. This node's own replica votes first:
+// votes is how many votes a remove needs: those of a majority, whatever W is, or two removes could win.
+func (o *operation) votes() int { return max(o.w, o.v.Slots/2+1) }
+
+// poll returns the write phase of a remove, in which the replicas vote. This node's own replica votes first:
 // where it refuses in the first round, nobody else was asked, and the remove may read again. In a later round votes may
 // have been given, and a refusal is but a nack.
 func (o *operation) poll() func() error {
 	first := true
 	return func() error {
-		o.begin(max(o.w, o.v.Slots/2+1))
+		o.begin(o.votes())
 		voted, err := o.v.Replica.Vote(o.v.Epoch, o.hash, o.key, &o.record)
 		switch {
 		case err != nil:

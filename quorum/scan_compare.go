@@ -49,14 +49,15 @@ func (x *scanner) compare(v *View, buckets []*Bucket) ([]bool, error) {
 	return agreed, nil
 }
 
-// others returns how many peers must agree with this node's copy: as many as make a read's answer firm (D4).
+// others returns how many peers must agree with this node's copy: as many as a read asks, and at least
+// as many as make its answer firm (D4).
 func (x *scanner) others(v *View) (int, error) {
 	need, err := resolve(x.options.R, "r", v.Slots, v.R)
 	if err != nil {
 		return 0, err
 	}
 	if need+v.W > v.Slots {
-		need = max(need, min(v.W, v.Slots-need+1))
+		need = max(need, v.W)
 	}
 	return need - 1, nil
 }

@@ -48,11 +48,11 @@ func (o *operation) set(value []byte) error {
 	return o.writeStore()
 }
 
-// query runs the query phase of a write: the tags of R replicas, at the epoch that is still the present one (D2). Where it finds no quorum
-// the request ends with the given outcome.
+// query runs the query phase of a write: the tags of as many replicas as writeAsks says, at the epoch that is
+// still the present one (D2). Where it finds too few, the request ends with the given outcome.
 func (o *operation) query(outcome kv.Outcome) (findings, error) {
 	for {
-		err := o.ask(ReadTag, o.r)
+		err := o.ask(ReadTag, o.writeAsks())
 		if err == nil && !o.current() {
 			err = errStale
 		}

@@ -15,6 +15,7 @@ import (
 // mix is what clients ask for, in shares of a hundred.
 type mix struct {
 	set, remove, wipe int
+	quorums           int // of the requests: those that bring quorums of their own
 }
 
 // clients run until the stop channel is closed.
@@ -72,8 +73,13 @@ func (w *clients) one(id int, p *process, r *rand.Rand) {
 	case x < w.mix.set+w.mix.remove+w.mix.wipe:
 		in.kind = wipe
 	}
+	var o kv.Options
+	if r.IntN(100) < w.mix.quorums {
+		o = options(in.kind, r)
+		in.at = fmt.Sprintf("%s with r=%v w=%v", in.at, o.R, o.W)
+	}
 	called := w.h.now()
-	out, failed := w.ask(p, key, in)
+	out, failed := w.ask(p, key, in, o)
 	select {
 	case <-p.dead: // whatever it answered, nobody heard it
 		out, failed = output{unknown: true}, false
@@ -84,9 +90,24 @@ func (w *clients) one(id int, p *process, r *rand.Rand) {
 	}
 }
 
+// options draws quorums with which a request keeps the promise, whatever size the cluster has by then:
+// reads that meet every write, and writes that are answered when W replicas hold them.
+func options(k kind, r *rand.Rand) (o kv.Options) {
+	readers := []kv.Quorum{kv.QuorumDefault, kv.QuorumMajority, kv.QuorumAll}
+	writers := []kv.Quorum{kv.QuorumDefault, kv.QuorumMajority, kv.QuorumAll}
+	switch k {
+	case get:
+		writers = append(writers, 1) // no matter: w is for writes
+	case set:
+		readers = append(readers, 1) // a write asks enough replicas, whatever r says
+	}
+	o.R, o.W = readers[r.IntN(len(readers))], writers[r.IntN(len(writers))]
+	return o
+}
+
 // ask returns what a node answered; failed: certainly nothing happened.
-func (w *clients) ask(p *process, key string, in input) (out output, failed bool) {
-	ctx, k, o := context.Background(), []byte(key), kv.Options{}
+func (w *clients) ask(p *process, key string, in input, o kv.Options) (out output, failed bool) {
+	ctx, k := context.Background(), []byte(key)
 	var err error
 	switch in.kind {
 	case get:

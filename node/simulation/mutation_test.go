@@ -37,6 +37,9 @@ func TestMain(m *testing.M) {
 var directed = map[rule.Rule]struct{ dir, test string }{
 	rule.Destination:   {"..", "TestAMisdirectedRequestIsNoAcknowledgement"},
 	rule.Requery:       {"../../quorum", "TestARemoveDoesNotGoOnPastAPurge"},
+	rule.Firm:          {"../../quorum", "TestAReadAnswersOnlyWhatWHold"},
+	rule.WriteQuery:    {"../../quorum", "TestAWriteAsksMoreThanItsR"},
+	rule.Meet:          {"../topology", "TestQuorumsOfTwoSizesMeet"},
 	rule.RealAcks:      {"../../quorum", "TestAHintIsNoAcknowledgement"},
 	rule.OneCopy:       {"..", "TestACopyOfAnOfferIsUnknown"},
 	rule.Overtaken:     {"../../quorum", "TestAnOvertakenOfferIsUnknown"},

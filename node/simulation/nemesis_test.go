@@ -4,17 +4,21 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"viakv/api/kv"
 )
 
 // nemesis breaks a cluster at random, within what it promises to bear (M11).
 type nemesis struct {
-	c      *cluster
-	r      *rand.Rand
-	resize bool // joins and leaves between 3 and 5
-	log    []string
-	spare  int // names of joiners
+	c           *cluster
+	r           *rand.Rand
+	least, most int // sizes between which nodes join and leave; zero: none does
+	log         []string
+	spare       int // names of joiners
 
 	under sync.WaitGroup // faults and changes that have not ended
 }
@@ -48,7 +52,7 @@ func (n *nemesis) run(until time.Time) {
 			n.isolate(p)
 		case x < 80:
 			n.oneWay(p, all[n.r.IntN(len(all))])
-		case n.resize:
+		case n.most > 0:
 			n.change()
 		}
 	}
@@ -60,7 +64,17 @@ func (n *nemesis) run(until time.Time) {
 func (n *nemesis) crash(p *process) {
 	weak, s := n.c.weak()
 	itself := n.isWeak(p, s.Members == nil)
-	if bear := min(s.W-1, (s.N-1)/2); !itself && weak >= bear || s.N == 0 {
+	if leaving(s) {
+		weak++ // until the members that stay have synced, the leave takes a copy away as a crash does (M11)
+	}
+	bear, member := min(s.W-1, (s.N-1)/2), false
+	for _, m := range s.Members {
+		member = member || m.Name == p.name
+		if m.State == "joining" && s.N == 1 {
+			bear = 0 // from one moment to the next it may be one of two, which bear no crash
+		}
+	}
+	if s.N == 0 || !itself && weak >= bear || member && bear == 0 {
 		return
 	}
 	n.note("kill %s", p.name)
@@ -68,6 +82,12 @@ func (n *nemesis) crash(p *process) {
 	time.Sleep(n.ms(1, 300))
 	n.note("boot %s", p.name)
 	n.c.start(p.name, n.c.currentSeeds())
+}
+
+// leaving reports whether a leave is not settled yet.
+func leaving(s kv.Status) bool {
+	joined, _, _ := strings.Cut(s.Unsettled, " ")
+	return s.Unsettled != "" && !slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == joined })
 }
 
 // isWeak reports whether the process counts for nothing anyway.
@@ -116,10 +136,10 @@ func (n *nemesis) cut(from, to *process, d time.Duration) {
 // change starts a join or a leave; its answer is not waited for.
 func (n *nemesis) change() {
 	weak, s := n.c.weak()
-	if weak > 0 || s.Unsettled != "" || s.N == 0 {
+	if weak > 0 || s.Unsettled != "" || s.N < n.least || s.N > n.most {
 		return
 	}
-	if s.N < 5 && (s.N == 3 || n.r.IntN(2) == 0) {
+	if s.N < n.most && (s.N == n.least || n.r.IntN(2) == 0) {
 		name := fmt.Sprint("j", n.spare)
 		n.spare++
 		via := s.Members[n.r.IntN(len(s.Members))].Name

@@ -22,13 +22,13 @@ var (
 
 // shape is one kind of run.
 type shape struct {
-	name   string
-	nodes  int
-	resize bool
-	harsh  bool
-	mix    mix
-	keys   int
-	think  int // most milliseconds between two requests of a client; default 80
+	name        string
+	nodes       int
+	least, most int // sizes between which nodes join and leave; zero: none does
+	harsh       bool
+	mix         mix
+	keys        int
+	think       int // most milliseconds between two requests of a client; default 80
 }
 
 var shapes = []shape{
@@ -36,8 +36,13 @@ var shapes = []shape{
 	{name: "three-harsh", nodes: 3, harsh: true, mix: mix{set: 25, remove: 15, wipe: 1}, keys: 3},
 	{name: "three-removes", nodes: 3, harsh: true, mix: mix{set: 20, remove: 50}, keys: 2},
 	{name: "contended", nodes: 3, harsh: true, mix: mix{set: 40, remove: 3}, keys: 1, think: 8},
-	{name: "five", nodes: 5, mix: mix{set: 25, remove: 15, wipe: 1}, keys: 4},
-	{name: "resize", nodes: 3, resize: true, mix: mix{set: 25, remove: 15, wipe: 1}, keys: 4},
+	{name: "five", nodes: 5, mix: mix{set: 25, remove: 15, wipe: 1, quorums: 20}, keys: 4},
+	{name: "resize", nodes: 3, least: 3, most: 5, mix: mix{set: 25, remove: 15, wipe: 1}, keys: 4},
+	{name: "three-quorums", nodes: 3, harsh: true, mix: mix{set: 30, remove: 10, quorums: 60}, keys: 2, think: 30},
+	{name: "two", nodes: 2, harsh: true, mix: mix{set: 30, remove: 10, quorums: 30}, keys: 2, think: 30},
+	{name: "four", nodes: 4, harsh: true, mix: mix{set: 30, remove: 10, wipe: 1, quorums: 30}, keys: 2, think: 30},
+	{name: "resize-small", nodes: 1, least: 1, most: 3, mix: mix{set: 30, remove: 10, quorums: 30}, keys: 3, think: 30},
+	{name: "resize-even", nodes: 4, least: 2, most: 5, mix: mix{set: 30, remove: 10, wipe: 1, quorums: 30}, keys: 3, think: 30},
 }
 
 // Times of one run, virtual.
@@ -95,7 +100,7 @@ func simulate(t *testing.T, s shape, seed uint64) {
 		h := newHistory()
 		w := &clients{c: c, h: h, cluster: c.newest().Cluster, mix: s.mix, keys: s.keys, think: cmp.Or(s.think, 80), stop: make(chan struct{})}
 		w.start(4, seed)
-		n := &nemesis{c: c, r: rand.New(rand.NewPCG(seed, 2)), resize: s.resize}
+		n := &nemesis{c: c, r: rand.New(rand.NewPCG(seed, 2)), least: s.least, most: s.most}
 		n.run(time.Now().Add(faultTime))
 		c.await("whole again", repairTime, func() bool { return c.whole(c.newest().N) })
 		time.Sleep(time.Second)

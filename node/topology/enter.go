@@ -9,7 +9,7 @@ import (
 	"viakv/api/kv"
 )
 
-// attempt bounds one try to be admitted; the next one looks at the seeds again, under the same operation id.
+// attempts bounds one try to be admitted; the next one looks at the seeds again, under the same operation id.
 const attempts = 5 // calls
 
 // enter asks the cluster that via is a member of to admit this process: as the next one at its slot, or as a new node. Nil
@@ -33,8 +33,12 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	r, err := m.submit(ctx, &request{ID: id, Purpose: toEnter, Node: &m.self}, newDirectory(t, via))
 	switch {
 	case err == nil:
-		m.learn(r.Topology)
-		return nil
+		if t := r.Topology; t != nil {
+			if role, _ := t.Role(m.self.Boot); role == Stranger {
+				return ErrAbandoned // admitted once, and given up before it heard of that
+			}
+		}
+		return nil // the answer's topology has been learnt
 	case errors.Is(err, kv.ErrUnavailable):
 		m.waitFor(fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
 		return nil

@@ -226,3 +226,55 @@ func TestRebuiltIsIdempotent(t *testing.T) {
 		}
 	})
 }
+
+// A joiner is admitted and hears nothing of it: the answer and what the leader hands over are lost until it has been given up. It asks
+// again under the same id, and must not take the answer to its first request for an admission that stands.
+func TestAJoinerThatNeverHeardOfItsAdmission(t *testing.T) {
+	for _, how := range []option{via("a"), seeds("a", "b", "c", "d")} {
+		simulate(t, func(w *world) {
+			a, b, c := w.trio()
+			w.net.filter(func(_, to transport.Address, _ []byte) bool { return to == "d:7000" },
+				func(from, _ transport.Address, request []byte) bool {
+					return from == "d:7000" && wire.ControlOp(request[0]) == wire.OpSubmit
+				})
+			d := w.start("d", how)
+			w.until("d is admitted", 10*time.Second, func() bool { return a.m.Current().Joining != nil })
+			w.until("d is given up", 20*time.Second, func() bool { return a.m.Current().Joining == nil })
+			w.net.filter(nil, nil)
+			w.until("d's life is over, or it is a member", time.Minute, func() bool { return d.over() || a.m.Current().N() == 4 })
+			if d.over() && !errors.Is(d.err, ErrAbandoned) {
+				t.Errorf("ended with %v", d.err)
+			}
+			if d.over() { // its node begins another life
+				d.crash()
+				d = w.start("d", how)
+			}
+			w.agree(time.Minute, a, b, c, d)
+		})
+	}
+}
+
+// A joiner that has copied everything is given up while it is cut off, and the couriers' time for it is over. Its next request is refused,
+// and the refusal tells it why.
+func TestACopiedJoinerLearnsThatItWasGivenUp(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		leader := w.leader(a, b, c)
+		other := others(leader, a, b, c)[0]
+		other.crash()
+		vacant := w.start(other.id.Name, seeds("a", "b", "c"), stuck) // as long as a slot is vacant, nobody becomes a member
+		w.until("the slot is vacant", 10*time.Second, func() bool { return leader.m.Current().Vacancies() == 1 })
+		d := w.start("d", via(leader.id.Name))
+		w.until("d is admitted", 10*time.Second, func() bool { return d.m.Current() != nil })
+		time.Sleep(time.Second) // it has copied
+		w.net.isolate(d.id.Peer, true)
+		w.until("d is given up", 20*time.Second, func() bool { return leader.m.Current().Joining == nil })
+		time.Sleep(10 * time.Second)
+		w.net.isolate(d.id.Peer, false)
+		w.until("d's life ends", 10*time.Second, d.over)
+		if !errors.Is(d.err, ErrAbandoned) {
+			t.Errorf("ended with %v", d.err)
+		}
+		_ = vacant
+	})
+}

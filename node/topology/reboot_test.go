@@ -245,3 +245,42 @@ func TestEnteringIsIdempotent(t *testing.T) {
 		}
 	})
 }
+
+// A member is paused, and another process takes over its slot. Once it goes on it learns that within two seconds, although nobody asks it
+// for anything: the leader has forgotten it.
+func TestAReplacedProcessLearnsIt(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		w.net.isolate(c.id.Peer, true)
+		next := w.start("c", seeds("a", "b", "c"), at("elsewhere:7000"))
+		w.agree(20*time.Second, a, b, next)
+		time.Sleep(10 * time.Second)
+		w.net.isolate(c.id.Peer, false)
+		w.until("the replaced process ends", 2*time.Second, c.over)
+		if !errors.Is(c.err, ErrReplaced) {
+			t.Errorf("ended with %v", c.err)
+		}
+	})
+}
+
+// A member is cut off and taken out meanwhile: it learns that likewise.
+func TestARemovedMemberLearnsIt(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		leader := w.leader(a, b, c)
+		gone := others(leader, a, b, c)[0]
+		w.net.isolate(gone.id.Peer, true)
+		time.Sleep(2 * time.Second)
+		if _, err := leader.m.Leave(w.ctx(10*time.Second), gone.id.Name, false); err != nil {
+			t.Fatal(err)
+		}
+		w.agree(10*time.Second, others(gone, a, b, c)...)
+		time.Sleep(10 * time.Second)
+		w.net.isolate(gone.id.Peer, false)
+		w.until("the removed member ends", 2*time.Second, gone.over)
+		if gone.err != nil {
+			t.Errorf("ended with %v", gone.err)
+		}
+	})
+}

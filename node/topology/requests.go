@@ -8,7 +8,9 @@ import (
 	"viakv/quorum/version"
 )
 
-// decideHere answers a request if this process leads, and otherwise says who does.
+// decideHere answers a request if this process leads, and otherwise says who does. The newest topology goes
+// along with every answer of the leader, refusals above all: a process that is refused because the cluster has given
+// it up learns so from nobody else.
 func (m *Manager) decideHere(ctx context.Context, r *request) response {
 	if err := r.validate(); err != nil {
 		return response{Code: codeRefused, Detail: err.Error()}
@@ -27,6 +29,13 @@ func (m *Manager) decideHere(ctx context.Context, r *request) response {
 		}
 		return a
 	}
+	a := m.decideAs(ctx, state.leading, r)
+	a.Topology = m.newest()
+	return a
+}
+
+// decideAs answers a request as the leader.
+func (m *Manager) decideAs(ctx context.Context, l *leader, r *request) response {
 	var replaces uint64
 	switch r.Purpose {
 	case toEnter:
@@ -36,14 +45,10 @@ func (m *Manager) decideHere(ctx context.Context, r *request) response {
 		}
 		replaces = gone
 	case toSettle:
-		state.leading.noteBarrier(r.ID.Boot, r.Epoch)
+		l.noteBarrier(r.ID.Boot, r.Epoch)
 		return response{Code: codeOK}
 	}
-	a := state.leading.submit(ctx, r, replaces)
-	if a.Code == codeOK {
-		a.Topology = m.newest()
-	}
-	return a
+	return l.submit(ctx, r, replaces)
 }
 
 func (r *request) validate() error {

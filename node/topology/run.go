@@ -11,7 +11,8 @@ import (
 // has left (nil), or when it cannot be a member (the reason). Call it once.
 //
 // Everything it starts has ended when it returns. The order matters: the consensus group stops first, so that nobody hears a vote of
-// a process whose Host is no longer told what was agreed; the adopter stops last.
+// a process whose Host is no longer told what was agreed; then the adopter, then the Host. Only after that is the life over for others: they
+// take it that an over life completes nothing (M5).
 func (m *Manager) Run(ctx context.Context) error {
 	adopting, stop := context.WithCancel(context.Background())
 	var adopter sync.WaitGroup
@@ -23,6 +24,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	stop()
 	adopter.Wait()
+	m.cfg.Host.Close()
 	m.mu.Lock()
 	m.over = true
 	m.mu.Unlock()
@@ -49,7 +51,14 @@ func (m *Manager) begin(ctx context.Context) error {
 
 // live takes part until the node is no longer in the topology.
 func (m *Manager) live(ctx context.Context) error {
-	defer func() { m.replaceGroup(nil) }()
+	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	asking.Go(func() { m.askAround(ctx) })
+	defer func() {
+		cancel()
+		asking.Wait()
+		m.replaceGroup(nil)
+	}()
 	was := Stranger
 	for {
 		changed := m.changed.wait()
@@ -78,6 +87,26 @@ func (m *Manager) live(ctx context.Context) error {
 		case <-changed:
 		case <-ctx.Done():
 			return nil
+		}
+	}
+}
+
+// askAround asks one member after another for the topology as long as no leader is heard from. A process that was replaced or removed
+// while it was paused or cut off would learn that from nobody otherwise: the leader has forgotten it, and it would go on as a member
+// until one of its own requests is refused.
+func (m *Manager) askAround(ctx context.Context) {
+	for next := 0; sleep(ctx, m.cfg.Every); next++ {
+		m.mu.Lock()
+		t, g := m.known, m.group
+		m.mu.Unlock()
+		if g == nil || g.snapshot().leader != 0 {
+			continue
+		}
+		all := t.audience()
+		if id := all[next%len(all)]; id.Boot != m.self.Boot {
+			if p, err := m.discover(ctx, id.Peer); err == nil {
+				m.learn(p.Topology)
+			}
 		}
 	}
 }

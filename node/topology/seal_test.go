@@ -147,3 +147,33 @@ func TestLongLog(t *testing.T) {
 		}
 	})
 }
+
+// M5: a process that stops counts for an epoch as those that have adopted it do, since it completes nothing any more. So it must not
+// before its host is closed.
+func TestAStoppingMemberRefusesBeforeItCounts(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		leader := w.leader(a, b, c)
+		hosts := others(leader, a, b, c)
+		slow, stopping := hosts[0], hosts[1]
+		slow.block()
+		stopping.block()
+		stopping.cancel()
+		answered := make(chan error, 1)
+		go func() {
+			_, err := leader.m.Clear(w.ctx(20 * time.Second))
+			answered <- err
+		}()
+		select {
+		case err := <-answered:
+			t.Errorf("the clear was answered (%v) while the one host is behind and the other one is not closed yet", err)
+		case <-time.After(5 * time.Second):
+		}
+		stopping.unblock()
+		<-stopping.ended
+		if err := <-answered; err != nil {
+			t.Errorf("with the host closed: %v", err)
+		}
+		slow.unblock()
+	})
+}

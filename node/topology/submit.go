@@ -51,6 +51,7 @@ func (m *Manager) submit(ctx context.Context, r *request, d *directory) (respons
 			r.Patience = time.Minute
 		}
 		a, err := m.ask(ctx, r, d)
+		m.Handover(a.Topology)
 		switch {
 		case err != nil:
 			open = open || !errors.Is(err, transport.ErrNotSent)
@@ -67,7 +68,6 @@ func (m *Manager) submit(ctx context.Context, r *request, d *directory) (respons
 				reason = a.Detail
 			}
 		default:
-			m.Handover(a.Topology)
 			return a, a.err()
 		}
 		m.mu.Lock()

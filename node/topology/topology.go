@@ -7,6 +7,7 @@ import (
 	"viakv/api/kv"
 	"viakv/node/transport"
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 	"viakv/ring/keyspace"
 )
 
@@ -89,13 +90,44 @@ type Done struct {
 func (t *Topology) N() int { return len(t.Slots) }
 
 // R is the number of replies that completes a query phase.
-func (t *Topology) R() int { return quorum(t.ReadQuorum, t.N()) }
+func (t *Topology) R() int { r, _ := t.quorums(); return r }
 
 // W is the number of acknowledgements that completes a store phase.
-func (t *Topology) W() int { return quorum(t.WriteQuorum, t.N()) }
+func (t *Topology) W() int { _, w := t.quorums(); return w }
 
 // Weak reports whether reads may miss acknowledged writes.
 func (t *Topology) Weak() bool { return t.R()+t.W() <= t.N() }
+
+// quorums returns R and W. While a change of size is not settled, they are raised where the quorums of the
+// two sizes would not meet otherwise: a read of one size has to see the writes of the other (D7).
+// Majorities meet as they are.
+//
+// A raised quorum is never above N. That is enough even where the formula asks for more, with W = N and
+// R = 1: a read always asks W replicas, too, since its answer must be on as many (D4).
+func (t *Topology) quorums() (r, w int) {
+	n, before := t.N(), t.sizeBefore()
+	r, w = quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n)
+	if before == n || rule.Broken(rule.Meet) {
+		return r, w
+	}
+	oldR, oldW := quorum(t.ReadQuorum, before), quorum(t.WriteQuorum, before)
+	if r+w <= n || oldR+oldW <= before {
+		return r, w // weak quorums were asked for by name
+	}
+	larger := max(n, before)
+	return max(r, min(n, larger-oldW+1)), max(w, min(n, larger-oldR+1))
+}
+
+// sizeBefore is N before the change of size that is not settled; N itself where none is under way.
+func (t *Topology) sizeBefore() int {
+	switch {
+	case t.Change == nil:
+		return t.N()
+	case t.Change.Joined != "":
+		return t.N() - 1
+	}
+	return t.N() + 1
+}
 
 // Index returns the place of a slot in Slots, -1 when there is none of that name.
 func (t *Topology) Index(name string) int {

@@ -167,6 +167,9 @@ func (p *process) Serve(ctx context.Context, dst, request []byte) []byte {
 	return p.m.Serve(ctx, dst, request)
 }
 
+// Refuse implements transport.Handler. The simulated network has room for everything.
+func (p *process) Refuse(dst, _ []byte) []byte { return dst }
+
 // ServeInline implements transport.Handler.
 func (p *process) ServeInline(dst, _ []byte) ([]byte, bool) { return dst, false }
 
@@ -223,6 +226,16 @@ func (p *process) Adopt(t *Topology) {
 	case p.news <- struct{}{}:
 	default:
 	}
+}
+
+// Close notes that nothing completes at the host any more.
+func (p *process) Close() {
+	if gate := p.gate.Load(); gate != nil {
+		<-*gate
+	}
+	p.w.mu.Lock()
+	p.w.adopted[p.id.Boot] = ^version.Epoch(0)
+	p.w.mu.Unlock()
 }
 
 // checkSealed holds an epoch that is seen for the first time to M5: enough members of the list before its predecessor's had adopted

@@ -23,6 +23,8 @@ func (c *counting) ServeInline(dst, request []byte) ([]byte, bool) {
 	return append(dst, request...), true
 }
 
+func (c *counting) Refuse(dst, _ []byte) []byte { return dst }
+
 func (c *counting) Serve(_ context.Context, dst, request []byte) []byte {
 	c.served.Add(1)
 	return append(dst, request...)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,7 +213,7 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 			return
 		}
 		defer func() { _ = conn.Close() }()
-		if err := welcome(conn, "hole", time.Second); err != nil {
+		if _, err := welcome(conn, "hole", time.Second); err != nil {
 			t.Error(err)
 		}
 		_, _ = io.Copy(io.Discard, conn)
@@ -415,5 +416,64 @@ func TestStoppedTransport(t *testing.T) {
 	}
 	if _, err := New(Config{Patience: time.Millisecond}); err == nil {
 		t.Fatal("an empty configuration was accepted")
+	}
+}
+
+// T4: with as many requests waiting as there may be, the next one is refused, and what is answered in the
+// reader still is. Were the reader to wait for room, two nodes whose answers need each other would stand
+// still.
+func TestWaitingRequestsDoNotHoldUpTheReader(t *testing.T) {
+	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	p := newPair(t, func(_, b *Config) {
+		b.MaxWaiting = 4
+		b.Handler = echo{slow: func(context.Context, []byte) []byte { <-release; return []byte("late") }}
+	})
+	defer free()
+	done := make(waiting, 4)
+	for range 4 {
+		p.a.Go(p.addressB, transport.Data, &transport.Call{Request: []byte{slowly}, Done: done, Urgent: true})
+	}
+	for range 3 { // once all four are there, one in the same batch as what is answered at once
+		eventually(t, "a refusal", func() bool {
+			reply, err := ask(t, p.a, p.addressB, transport.Data, []byte{slowly})
+			return err == nil && string(reply) == "r"
+		})
+		if reply, err := ask(t, p.a, p.addressB, transport.Data, []byte{7}); err != nil || len(reply) != 7 {
+			t.Fatalf("behind the requests that wait: %d bytes, %v", len(reply), err)
+		}
+	}
+	free()
+	for range 4 {
+		<-done
+	}
+	if reply, err := ask(t, p.a, p.addressB, transport.Data, []byte{slowly}); err != nil || string(reply) != "late" {
+		t.Fatalf("with room again: %q, %v", reply, err)
+	}
+}
+
+// Bulk holds its sender back instead: no answer there needs another peer.
+func TestWaitingBulkRequestsHoldTheirSenderBack(t *testing.T) {
+	release := make(chan struct{})
+	var entered atomic.Int64
+	p := newPair(t, func(_, b *Config) {
+		b.MaxWaiting = 2
+		b.Handler = echo{slow: func(context.Context, []byte) []byte { entered.Add(1); <-release; return []byte("late") }}
+	})
+	done := make(waiting, 6)
+	calls := make([]transport.Call, 6)
+	for i := range calls {
+		calls[i] = transport.Call{Request: []byte{slowly}, Done: done, Urgent: true}
+		p.a.Go(p.addressB, transport.Bulk, &calls[i])
+	}
+	eventually(t, "two have begun", func() bool { return entered.Load() == 2 })
+	close(release)
+	for range calls {
+		<-done
+	}
+	for i := range calls {
+		if calls[i].Err != nil || string(calls[i].Reply) != "late" {
+			t.Errorf("%q, %v", calls[i].Reply, calls[i].Err)
+		}
 	}
 }

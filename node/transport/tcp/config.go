@@ -32,7 +32,7 @@ type Config struct {
 	Patience time.Duration
 	// MaxQueue bounds what waits to be written to one peer, in bytes: beyond it calls fail at once. Default 8 MiB.
 	MaxQueue int
-	// MaxWaiting bounds the requests of one connection that are being answered outside of its reader. Default 256.
+	// MaxWaiting bounds the requests of one connection that are being answered outside of its reader. Default 2048.
 	MaxWaiting int
 	Logger     *zap.Logger // default: none
 }
@@ -51,7 +51,7 @@ func (c Config) withDefaults() Config {
 		c.MaxQueue = 2 * transport.MaxFrame
 	}
 	if c.MaxWaiting == 0 {
-		c.MaxWaiting = 256
+		c.MaxWaiting = 2048
 	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()

@@ -73,17 +73,17 @@ func greet(conn net.Conn, me hello, within time.Duration) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// welcome exchanges hellos as the listener.
-func welcome(conn net.Conn, name string, within time.Duration) error {
+// welcome exchanges hellos as the listener, and returns what class of requests the connection is for.
+func welcome(conn net.Conn, name string, within time.Duration) (transport.Class, error) {
 	if err := conn.SetDeadline(time.Now().Add(within)); err != nil {
-		return err
+		return 0, err
 	}
 	h, err := readHello(conn)
 	if err != nil && errors.Is(err, errNotViakv) {
-		return err
+		return 0, err
 	}
 	if e := writeHello(conn, hello{version: version, class: h.class, name: name}); e != nil || err != nil {
-		return errors.Join(err, e)
+		return 0, errors.Join(err, e)
 	}
-	return conn.SetDeadline(time.Time{})
+	return h.class, conn.SetDeadline(time.Time{})
 }

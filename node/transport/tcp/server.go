@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"viakv/node/transport"
 )
 
 // flushAt is when the answers to what was read at once are written before all are there.
@@ -56,12 +58,13 @@ func (t *Transport) serve(ctx context.Context, conn net.Conn) {
 		}
 		conn = tc
 	}
-	if err := welcome(conn, t.cfg.Name, t.cfg.DialTimeout); err != nil {
+	class, err := welcome(conn, t.cfg.Name, t.cfg.DialTimeout)
+	if err != nil {
 		t.complain(conn, err)
 		return
 	}
 	out := &batch{conn: conn, limit: t.cfg.MaxQueue}
-	a := &answerer{t: t, ctx: ctx, out: out, waiting: make(chan struct{}, t.cfg.MaxWaiting)}
+	a := &answerer{t: t, ctx: ctx, class: class, out: out, waiting: make(chan struct{}, t.cfg.MaxWaiting)}
 	defer a.pending.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	a.ctx = ctx
@@ -87,6 +90,7 @@ func (t *Transport) serve(ctx context.Context, conn net.Conn) {
 type answerer struct {
 	t       *Transport
 	ctx     context.Context
+	class   transport.Class
 	out     *batch
 	replies []byte        // frames not queued yet
 	waiting chan struct{} // bounds the requests answered outside of the reader
@@ -100,9 +104,10 @@ func (a *answerer) answer(id uint32, payload []byte) {
 	if id != keepAliveID {
 		replies, ok := a.t.cfg.Handler.ServeInline(a.replies, payload)
 		if !ok {
-			a.replies = a.replies[:mark]
-			a.answerLater(id, append([]byte(nil), payload...))
-			return
+			if a.later(mark, id, payload) {
+				return
+			}
+			replies = a.t.cfg.Handler.Refuse(a.replies[:mark+headerSize], payload)
 		}
 		a.replies = replies
 	}
@@ -118,26 +123,43 @@ func setLength(frame []byte) {
 	frame[0], frame[1], frame[2], frame[3] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
 }
 
-// answerLater answers in a goroutine. Too many at a time hold up the reader, and with it the peer that sends them.
-func (a *answerer) answerLater(id uint32, payload []byte) {
-	if len(a.replies) > 0 { // nobody waits for answers that are ready
-		a.out.addFrames(a.replies)
-		a.replies = a.replies[:0]
-	}
+// later answers a request in a goroutine, once the replies before the mark are on their way. False: there are
+// too many already, and it has to be refused (T4). Too many of class Bulk hold up the reader, and with
+// it the peer that sends them.
+func (a *answerer) later(mark int, id uint32, payload []byte) bool {
 	select {
 	case a.waiting <- struct{}{}:
-	case <-a.ctx.Done():
-		return
+	default:
+		if a.class == transport.Data {
+			return false
+		}
+		a.flush(mark)
+		select {
+		case a.waiting <- struct{}{}:
+		case <-a.ctx.Done():
+			return true
+		}
 	}
+	a.flush(mark)
+	request := append([]byte(nil), payload...)
 	a.pending.Add(1)
 	go func() {
 		defer a.pending.Done()
-		reply := a.t.cfg.Handler.Serve(a.ctx, nil, payload)
+		reply := a.t.cfg.Handler.Serve(a.ctx, nil, request)
 		<-a.waiting
 		if flush, err := a.out.add(id, reply, true); err == nil && flush {
 			a.out.flush(false)
 		}
 	}()
+	return true
+}
+
+// flush writes the replies before the mark and drops what lies behind it.
+func (a *answerer) flush(mark int) {
+	if mark > 0 {
+		a.out.addFrames(a.replies[:mark])
+	}
+	a.replies = a.replies[:0]
 }
 
 // complain logs why a connection was refused; a port scanner must not fill the log.

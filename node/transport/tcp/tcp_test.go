@@ -33,6 +33,9 @@ func (e echo) ServeInline(dst, request []byte) ([]byte, bool) {
 	return dst, true
 }
 
+// Refuse answers with one byte.
+func (e echo) Refuse(dst, _ []byte) []byte { return append(dst, 'r') }
+
 func (e echo) Serve(ctx context.Context, dst, request []byte) []byte {
 	if e.slow != nil {
 		return append(dst, e.slow(ctx, request)...)

@@ -13,6 +13,9 @@ const (
 	Requery            // D2: an epoch that ends between the phases repeats the query; no write goes on past a purge or a clear
 	NodeCounter        // D3: one counter per node
 	WriteBack          // D4: a read stores what it found at W before it answers
+	Firm               // D4: a read answers only what W replicas hold
+	WriteQuery         // D4: the query phase of a write asks R and N-W+1, whatever the request's r is
+	Meet               // D7: until a change of size is settled, quorums meet those of the size before
 	OneTag             // D6: a write is never repeated under another tag
 	RealAcks           // D8: a hint is no acknowledgement
 	OneCopy            // D10: a replica carries out one copy of an offer
@@ -28,7 +31,7 @@ const (
 	end
 )
 
-var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "one-tag", "real-acks", "one-copy", "overtaken", "vote-once", "contested",
+var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "firm", "write-query", "meet", "one-tag", "real-acks", "one-copy", "overtaken", "vote-once", "contested",
 	"enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all"}
 
 func (r Rule) String() string { return names[r] }

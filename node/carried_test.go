@@ -1,0 +1,89 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// D4: what a read has answered with is on W replicas, so it outlives one crash, one join or one leave just
+// as an acknowledged write does. In meshes of even size a quorum of readers can be larger than what it
+// takes for the next quorum to meet it: a read that answered at once there was contradicted afterwards.
+func TestWhatWasReadIsCarriedOver(t *testing.T) {
+	const keys = 300
+	for _, c := range []struct {
+		name    string
+		nodes   int
+		holders []int // of a write that has not been acknowledged
+		reader  int
+		change  func(m *mesh)
+		after   int // where it is read again
+	}{
+		{"join to a pair", 2, []int{1}, 1, func(m *mesh) { m.joins(2, 0) }, 2},
+		{"join to four", 4, []int{3, 2}, 3, func(m *mesh) { m.joins(4, 0) }, 4},
+		{"leave from four", 4, []int{0, 3}, 3, func(m *mesh) { m.leaves(1, 0) }, 1},
+		{"leave from a trio", 3, []int{0}, 0, func(m *mesh) { m.leaves(1, 0) }, 2},
+		{"crash of one of four", 4, []int{0, 1}, 0, func(m *mesh) { m.restarts(0) }, 2},
+		{"crash of another one of four", 4, []int{0, 1}, 1, func(m *mesh) { m.restarts(1) }, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inMesh(t, c.nodes, func(m *mesh) {
+				for i := range keys {
+					m.stored(key(i), "v", c.holders...)
+				}
+				var seen []string
+				for i := range keys {
+					switch _, _, err := m.nodes[c.reader].Get(context.Background(), nil, []byte(key(i)), kv.Options{}); {
+					case err == nil:
+						seen = append(seen, key(i))
+					case !errors.Is(err, kv.ErrMissing):
+						t.Fatal(err)
+					}
+				}
+				if len(seen) < keys/2 {
+					t.Fatalf("%d of %d keys were read", len(seen), keys)
+				}
+				c.change(m)
+				lost := 0
+				for _, k := range seen {
+					if _, _, err := m.nodes[c.after].Get(context.Background(), nil, []byte(k), kv.Options{}); err != nil {
+						lost++
+					}
+				}
+				if lost > 0 {
+					t.Errorf("%d of %d keys that were read are missing afterwards", lost, len(seen))
+				}
+			})
+		})
+	}
+}
+
+// joins makes node i, which does not run yet, a member of another one's mesh.
+func (m *mesh) joins(i, via int) {
+	m.t.Helper()
+	m.start(i, nil)
+	if err := m.nodes[i].Join(context.Background(), string(m.address(via))); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// leaves takes a node out, asked of another one.
+func (m *mesh) leaves(asked, leaver int) {
+	m.t.Helper()
+	if _, err := m.nodes[asked].Leave(context.Background(), m.name(leaver), false); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// restarts kills a node and starts it again, empty.
+func (m *mesh) restarts(i int) {
+	m.t.Helper()
+	n := len(m.nodes)
+	m.kill(i)
+	m.start(i, m.seeds(n))
+	m.until(30*time.Second, fmt.Sprint(m.name(i), " is ready again"), m.ready(i))
+}

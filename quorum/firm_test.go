@@ -1,0 +1,143 @@
+package quorum
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// holders counts the replicas that hold a version of a key or something newer.
+func (m *mesh) holders(key string, tag version.Tag) int {
+	n := 0
+	for _, r := range m.replicas {
+		if !r.get(key).Tag.Less(tag) {
+			n++
+		}
+	}
+	return n
+}
+
+// D4: whatever quorums a read asks for, W replicas hold what it answers with, unless r and w do not
+// overlap by name. Fewer would do for a later read of the same r. But a read of another r would miss
+// it, and a crash, a join or a leave could lose it.
+func TestAReadAnswersOnlyWhatWHold(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for n := 2; n <= 6; n++ {
+		for _, r := range []kv.Quorum{kv.QuorumDefault, kv.QuorumMajority, kv.QuorumAll, kv.Quorum(n)} {
+			for _, w := range []kv.Quorum{kv.QuorumDefault, 1, kv.QuorumAll} {
+				for range 12 {
+					held := version.Record{Tag: version.Tag{Counter: 7, Incarnation: 1}, Value: []byte("v")}
+					removed := held
+					removed.Tag, removed.Value, removed.Owner = held.Tag.Tombstone(), nil, version.Operation{Incarnation: 1, Sequence: 1}
+					m := newMesh(t, n)
+					for i, replica := range m.replicas {
+						switch random.IntN(3) {
+						case 0:
+							replica.records["live"] = held
+							replica.records["gone"] = removed
+						default:
+							if i%2 == 0 {
+								replica.records["gone"] = held
+							}
+						}
+					}
+					nd, o := m.nodes[random.IntN(n)], kv.Options{R: r, W: w}
+					what := fmt.Sprintf("n=%d r=%v w=%v", n, r, w)
+					check := func(verb, key string, tag version.Tag) {
+						if got := m.holders(key, tag); got < n/2+1 {
+							t.Errorf("%s: %s of %s answered %v, which %d replicas hold", what, verb, key, tag, got)
+						}
+					}
+					if _, tag, err := nd.Get(bg, nil, []byte("live"), o); err == nil {
+						check("get", "live", tag)
+					}
+					if _, err := nd.Has(bg, []byte("gone"), o); errors.Is(err, kv.ErrMissing) {
+						check("is", "gone", m.newest("gone"))
+					}
+				}
+			}
+		}
+	}
+}
+
+// newest returns the highest tag that a replica holds for a key.
+func (m *mesh) newest(key string) (tag version.Tag) {
+	for _, r := range m.replicas {
+		if t := r.get(key).Tag; tag.Less(t) {
+			tag = t
+		}
+	}
+	return tag
+}
+
+// A remove that finds nothing answers so only when W replicas hold what it found.
+func TestARemoveMissesOnlyWhatWDoNotHold(t *testing.T) {
+	m := newMesh(t, 3)
+	value := version.Record{Tag: version.Tag{Counter: 7, Incarnation: 2}, Value: []byte("v")}
+	removed := version.Record{Tag: value.Tag.Tombstone(), Owner: version.Operation{Incarnation: 2, Sequence: 1}}
+	m.replicas[0].records["k"], m.replicas[1].records["k"], m.replicas[2].records["k"] = value, removed, value
+	if err := m.nodes[0].RemoveHere(bg, []byte("k"), kv.Options{R: kv.QuorumAll}); !errors.Is(err, kv.ErrMissing) {
+		t.Fatal(err)
+	}
+	if _, _, err := m.nodes[2].Get(bg, nil, []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+		t.Errorf("a remove found the key missing, and a later get finds it: %v", err)
+	}
+}
+
+// D4: what W hold must be below the tag of every later write, whatever r the write came with.
+func TestAWriteAsksMoreThanItsR(t *testing.T) {
+	for n := 2; n <= 6; n++ {
+		for _, o := range []kv.Options{{R: 1}, {R: 1, W: kv.QuorumAll}} {
+			m := newMesh(t, n)
+			for i := n - (n/2 + 1); i < n; i++ { // W replicas, this coordinator's not among them where that can be
+				m.replicas[i].records["k"] = version.Record{Tag: version.Tag{Counter: 100, Incarnation: version.Incarnation(n)}, Value: []byte("old")}
+			}
+			if _, err := m.nodes[0].Set(bg, []byte("k"), []byte("new"), o); err != nil {
+				t.Fatal(err)
+			}
+			m.nodes[0].wantValue("k", "new")
+			m.nodes[n-1].wantValue("k", "new")
+		}
+	}
+}
+
+// A write for which too few replicas are there ends before anything is sent: its outcome is none. The slot is
+// vacant, or its member does not answer.
+func TestAWriteThatCannotBeMetStoresNothing(t *testing.T) {
+	absences := map[string]func(m *mesh){
+		"vacant": func(m *mesh) { m.advance(func(v *View) { v.Members[2].Incarnation = 0 }, 0, 1, 2) },
+		"dead":   func(m *mesh) { m.nodes[0].filter = func(c *Call) bool { return c.Member == 2 && unsent(c) } },
+		"silent": func(m *mesh) {
+			m.nodes[0].filter = func(c *Call) bool {
+				if c.Member == 2 {
+					m.nodes[0].swallow(c)
+				}
+				return c.Member == 2
+			}
+		},
+	}
+	for name, absent := range absences {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMesh(t, 3)
+				m.nodes[0].mustSet("k", "old")
+				synctest.Wait()
+				absent(m)
+				_, err := m.nodes[0].Set(bg, []byte("k"), []byte("new"), kv.Options{W: kv.QuorumAll})
+				wantOutcome(t, err, kv.None)
+				wantOutcome(t, m.nodes[0].RemoveHere(bg, []byte("k"), kv.Options{W: kv.QuorumAll}), kv.None)
+				synctest.Wait()
+				for i, r := range m.replicas {
+					if got := string(r.get("k").Value); got != "old" {
+						t.Errorf("replica %d holds %q", i, got)
+					}
+				}
+			})
+		})
+	}
+}
