@@ -13,7 +13,7 @@ import (
 
 // Config of a Transport.
 type Config struct {
-	// Listener accepts peers; the transport closes it. Required.
+	// Listener accepts peers; the transport closes it, and waits out whatever else keeps it from accepting (package listen). Required.
 	Listener net.Listener
 	// Handler answers peers. Required.
 	Handler transport.Handler
@@ -34,7 +34,9 @@ type Config struct {
 	MaxQueue int
 	// MaxWaiting bounds the requests of one connection that are being answered outside of its reader. Default 2048.
 	MaxWaiting int
-	Logger     *zap.Logger // default: none
+	// MaxGreeting bounds the connections that were accepted and have not shown yet that they are peers': beyond it the oldest is closed. Default 64.
+	MaxGreeting int
+	Logger      *zap.Logger // default: none
 }
 
 func (c Config) withDefaults() Config {
@@ -52,6 +54,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxWaiting == 0 {
 		c.MaxWaiting = 2048
+	}
+	if c.MaxGreeting == 0 {
+		c.MaxGreeting = 64
 	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()

@@ -2,10 +2,10 @@ package tcp
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -18,18 +18,11 @@ import (
 const flushAt = 48 << 10
 
 // accept serves peers until the listener is closed.
-func (t *Transport) accept(ctx context.Context) error {
+func (t *Transport) accept() {
 	for {
-		conn, err := t.cfg.Listener.Accept()
+		conn, err := t.listener.Accept()
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			var temporary net.Error
-			if errors.As(err, &temporary) && temporary.Timeout() {
-				continue
-			}
-			return err
+			return // closed: there is no other reason
 		}
 		if !t.spawn(func(ctx context.Context) { t.serve(ctx, conn) }) {
 			_ = conn.Close()
@@ -38,31 +31,17 @@ func (t *Transport) accept(ctx context.Context) error {
 }
 
 // serve answers one peer on one connection. Whatever is wrong with it ends it and nothing else.
-func (t *Transport) serve(ctx context.Context, conn net.Conn) {
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+func (t *Transport) serve(ctx context.Context, accepted net.Conn) {
+	stop := context.AfterFunc(ctx, func() { _ = accepted.Close() })
 	defer stop()
-	defer func() { _ = conn.Close() }()
-	if t.cfg.TLS != nil {
-		secure, err := t.cfg.TLS()
-		if err != nil {
-			t.complain(conn, err)
-			return
-		}
-		tc := tls.Server(conn, secure)
-		hctx, cancel := context.WithTimeout(ctx, t.cfg.DialTimeout)
-		err = tc.HandshakeContext(hctx)
-		cancel()
-		if err != nil {
-			t.complain(conn, err)
-			return
-		}
-		conn = tc
-	}
-	class, err := welcome(conn, t.cfg.Name, t.cfg.DialTimeout)
+	defer func() { _ = accepted.Close() }()
+	defer t.survive(accepted)
+	conn, class, err := t.receive(ctx, accepted)
 	if err != nil {
-		t.complain(conn, err)
+		t.complain(accepted, err)
 		return
 	}
+	defer func() { _ = conn.Close() }()
 	out := &batch{conn: conn, limit: t.cfg.MaxQueue}
 	a := &answerer{t: t, ctx: ctx, class: class, out: out, waiting: make(chan struct{}, t.cfg.MaxWaiting)}
 	defer a.pending.Wait()
@@ -84,6 +63,17 @@ func (t *Transport) serve(ctx context.Context, conn net.Conn) {
 			return
 		}
 	}
+}
+
+// survive ends a connection whose request ran into a fault of the program, and not the process: the same request may be on its way to all other members.
+func (t *Transport) survive(conn net.Conn) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	t.panics.Add(1)
+	t.cfg.Logger.Error("panic in a peer's request", zap.Stringer("from", conn.RemoteAddr()), zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
+	_ = conn.Close()
 }
 
 // answerer answers the requests of one connection.
@@ -145,6 +135,7 @@ func (a *answerer) later(mark int, id uint32, payload []byte) bool {
 	a.pending.Add(1)
 	go func() {
 		defer a.pending.Done()
+		defer a.t.survive(a.out.conn)
 		reply := a.t.cfg.Handler.Serve(a.ctx, nil, request)
 		<-a.waiting
 		if flush, err := a.out.add(id, reply, true); err == nil && flush {

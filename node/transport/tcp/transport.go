@@ -4,23 +4,28 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"sync"
 	"sync/atomic"
 
+	"viakv/api/listen"
 	"viakv/node/transport"
 )
 
 // Transport implements transport.Transport over TCP.
 type Transport struct {
 	cfg        Config
-	complained atomic.Int64 // when a refused connection was last logged
+	listener   *listen.Listener
+	complained atomic.Int64  // when a refused connection was last logged
+	panics     atomic.Uint64 // faults of the program that a peer's request ran into
 
 	clients atomic.Pointer[map[way]*client] // copied on write: every call reads it, a new peer is rare
 
-	mu      sync.Mutex
-	ctx     context.Context // nil before Run
-	closed  bool
-	running sync.WaitGroup
+	mu       sync.Mutex
+	ctx      context.Context // nil before Run
+	closed   bool
+	running  sync.WaitGroup
+	greeting []net.Conn // accepted, and not known to be peers yet; the oldest first
 }
 
 type way struct {
@@ -36,7 +41,7 @@ func New(cfg Config) (*Transport, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	t := &Transport{cfg: cfg}
+	t := &Transport{cfg: cfg, listener: listen.Wrap(cfg.Listener, "peer", cfg.Logger)}
 	t.clients.Store(&map[way]*client{})
 	return t, nil
 }
@@ -53,11 +58,11 @@ func (t *Transport) Run(ctx context.Context) error {
 	}
 	t.ctx = ctx
 	t.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() { _ = t.cfg.Listener.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = t.listener.Close() })
 	defer stop()
-	err := t.accept(ctx)
+	t.accept()
 	cancel()
-	_ = t.cfg.Listener.Close()
+	_ = t.listener.Close()
 
 	t.mu.Lock()
 	t.closed = true
@@ -66,8 +71,11 @@ func (t *Transport) Run(ctx context.Context) error {
 		c.close()
 	}
 	t.running.Wait()
-	return err
+	return nil
 }
+
+// Panics returns how many requests of peers have run into a fault of the program.
+func (t *Transport) Panics() uint64 { return t.panics.Load() }
 
 // spawn runs f in a goroutine that Run waits for; false when the transport does not run.
 func (t *Transport) spawn(f func(context.Context)) bool {

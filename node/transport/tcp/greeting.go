@@ -1,0 +1,57 @@
+package tcp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"slices"
+
+	"viakv/node/transport"
+)
+
+// errCrowded: others have connected since, and this one has not shown that it is a peer.
+var errCrowded = errors.New("tcp: too many connections that do not say who they are")
+
+// receive finds out whether it is a peer that has connected, and what for, and returns the connection to use from then on. Until then it may be anybody, and holds
+// a descriptor that peers may need. So only so many are here at a time: the oldest gives way, since a peer is done within a few round trips.
+func (t *Transport) receive(ctx context.Context, conn net.Conn) (net.Conn, transport.Class, error) {
+	t.mu.Lock()
+	t.greeting = append(t.greeting, conn)
+	var oldest net.Conn
+	if len(t.greeting) > t.cfg.MaxGreeting {
+		oldest = t.greeting[0]
+		t.greeting = slices.Delete(t.greeting, 0, 1)
+	}
+	t.mu.Unlock()
+	if oldest != nil {
+		t.complain(oldest, errCrowded)
+		_ = oldest.Close()
+	}
+	defer t.received(conn)
+
+	use := conn
+	if t.cfg.TLS != nil {
+		config, err := t.cfg.TLS()
+		if err != nil {
+			return nil, 0, err
+		}
+		secure := tls.Server(conn, config)
+		ctx, cancel := context.WithTimeout(ctx, t.cfg.DialTimeout)
+		defer cancel()
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return nil, 0, err
+		}
+		use = secure
+	}
+	class, err := welcome(use, t.cfg.Name, t.cfg.DialTimeout)
+	return use, class, err
+}
+
+func (t *Transport) received(conn net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i := slices.Index(t.greeting, conn); i >= 0 {
+		t.greeting = slices.Delete(t.greeting, i, i+1)
+	}
+}

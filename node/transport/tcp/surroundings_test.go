@@ -1,0 +1,135 @@
+package tcp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"viakv/node/transport"
+)
+
+// deaf is a listener that cannot accept as long as it is told so.
+type deaf struct {
+	net.Listener
+	cause atomic.Pointer[error]
+}
+
+func (d *deaf) Accept() (net.Conn, error) {
+	if cause := d.cause.Load(); cause != nil {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: *cause}
+	}
+	return d.Listener.Accept()
+}
+
+// A peer port that cannot accept for a while, for whatever reason, does not end the transport, and with it the node; peers that are connected are answered
+// meanwhile, and others as soon as they can be accepted.
+func TestWhatCannotBeAcceptedIsWaitedFor(t *testing.T) {
+	for _, cause := range []error{os.NewSyscallError("accept4", syscall.EMFILE), os.NewSyscallError("accept4", syscall.ENOBUFS), errors.New("deaf")} {
+		var d *deaf
+		p := newPair(t, func(_, b *Config) {
+			d = &deaf{Listener: b.Listener}
+			b.Listener = d
+		})
+		if _, err := ask(t, p.a, p.addressB, transport.Data, []byte{2}); err != nil {
+			t.Fatal(err)
+		}
+		d.cause.Store(&cause)
+		if _, err := ask(t, p.a, p.addressB, transport.Bulk, []byte{2}); err != nil {
+			t.Error(err) // the one that Accept was waiting for
+		}
+		p.a.Forget(p.addressB)
+		if _, err := ask(t, p.a, p.addressB, transport.Bulk, []byte{2}); err == nil {
+			t.Fatal("a connection was accepted: the test proves nothing")
+		}
+		d.cause.Store(nil)
+		eventually(t, "an answer on a new connection", func() bool {
+			_, err := ask(t, p.a, p.addressB, transport.Data, []byte{2})
+			return err == nil
+		})
+		p.stopB()
+	}
+}
+
+// Connections that do not say who they are hold few descriptors, however many come; and peers get through meanwhile.
+func TestStrangersGiveWayToPeers(t *testing.T) {
+	const most = 4
+	core, logs := observer.New(zap.WarnLevel)
+	p := newPair(t, func(_, b *Config) { b.MaxGreeting, b.DialTimeout, b.Logger = most, time.Hour, zap.New(core) })
+	gone := make(chan error, 100)
+	for range cap(gone) {
+		c, err := net.Dial("tcp", string(p.addressB))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			gone <- err
+		}()
+	}
+	for range cap(gone) - most {
+		if err := <-gone; err != io.EOF {
+			t.Fatal(err)
+		}
+	}
+	for class := range transport.Classes {
+		if _, err := ask(t, p.a, p.addressB, transport.Class(class), []byte{2}); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := logs.FilterMessageSnippet("refused").Len(); n < 1 || n > 20 {
+		t.Errorf("%d log lines, want a few", n)
+	}
+	p.stopB()
+	for range most {
+		<-gone
+	}
+}
+
+// faulty runs into a fault of the program, in the reader or beside it.
+type faulty struct{ echo }
+
+func (f faulty) ServeInline(dst, request []byte) ([]byte, bool) {
+	if string(request) == "inline" {
+		panic("a fault")
+	}
+	if string(request) == "beside" {
+		return dst, false
+	}
+	return f.echo.ServeInline(dst, request)
+}
+
+func (faulty) Serve(context.Context, []byte, []byte) []byte { panic("another fault") }
+
+// A request that this program cannot bear ends its connection and not the process: it is on its way to the other members as well.
+func TestAPanicEndsItsConnectionAlone(t *testing.T) {
+	core, logs := observer.New(zap.ErrorLevel)
+	p := newPair(t, func(_, b *Config) { b.Handler, b.Logger = faulty{}, zap.New(core) })
+	for i, request := range []string{"inline", "beside"} {
+		if _, err := ask(t, p.a, p.addressB, transport.Data, []byte(request)); !errors.Is(err, transport.ErrBroken) {
+			t.Errorf("%s: %v", request, err)
+		}
+		eventually(t, "an answer afterwards", func() bool {
+			_, err := ask(t, p.a, p.addressB, transport.Data, []byte{2})
+			return err == nil
+		})
+		if n := p.b.Panics(); n != uint64(i+1) {
+			t.Errorf("%d panics, want %d", n, i+1)
+		}
+	}
+	for _, e := range logs.All() {
+		if stack, _ := e.ContextMap()["stack"].(string); !strings.Contains(stack, "surroundings_test.go") {
+			t.Errorf("%v does not say where", e)
+		}
+	}
+}
