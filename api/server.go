@@ -33,6 +33,7 @@ type Server struct {
 	adminGate *gate
 	tokens    *watched[tokens] // nil: no access control
 	tls       *tls.Config      // of the public listeners; nil: plain
+	reloads   []func()         // load the files of both
 
 	// base is the context of every call to the store. It ends when Shutdown's time is up.
 	base   context.Context
@@ -81,11 +82,14 @@ func New(config Config) (*Server, error) {
 		if s.tokens, err = watch("token file", s.log, load, config.TokenFile); err != nil {
 			return nil, err
 		}
+		s.reloads = append(s.reloads, s.tokens.reload)
 	}
 	if config.TLS.enabled() {
-		if s.tls, err = watchTLS(config.TLS, s.log); err != nil {
+		var reload func()
+		if s.tls, reload, err = watchTLS(config.TLS, s.log); err != nil {
 			return nil, err
 		}
+		s.reloads = append(s.reloads, reload)
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	table := endpoints
@@ -174,6 +178,14 @@ func (s *Server) serveConn(server *fasthttp.Server, c *conn, secure *tls.Config)
 // Drain makes /readyz fail from now on, so that load balancers send no more, and lets every answer end its connection, so that clients that keep one go
 // elsewhere. Everything is still served.
 func (s *Server) Drain() { s.draining.Store(true) }
+
+// Reload loads the tokens and the certificate from their files now. Without it that happens within a second of a change, at the next request or connection. What
+// cannot be loaded leaves the former content in force, and is logged.
+func (s *Server) Reload() {
+	for _, reload := range s.reloads {
+		reload()
+	}
+}
 
 // Shutdown ends the service. A request of which something was read before is answered; one that comes later is not read, so that nothing is done without an
 // answer. When ctx ends first, Shutdown cancels what is under way, lets it answer for a moment, closes the connections that are left, waits until their requests are

@@ -35,17 +35,17 @@ func (t TLSConfig) load() (*tls.Config, error) {
 	return c, nil
 }
 
-// watchTLS returns a configuration that follows the files: each handshake uses what they hold.
-func watchTLS(t TLSConfig, log *zap.Logger) (*tls.Config, error) {
+// watchTLS returns a configuration that follows the files: each handshake uses what they hold. And how to load them at once.
+func watchTLS(t TLSConfig, log *zap.Logger) (*tls.Config, func(), error) {
 	paths := []string{t.CertFile, t.KeyFile}
 	if t.ClientCAFile != "" {
 		paths = append(paths, t.ClientCAFile)
 	}
 	w, err := watch("TLS certificate", log, t.load, paths...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	outer := w.get().Clone()
 	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return w.get(), nil }
-	return outer, nil
+	return outer, w.reload, nil
 }

@@ -49,19 +49,25 @@ func watch[T any](name string, log *zap.Logger, load func() (*T, error), paths .
 // get returns the value as of a second ago or later.
 func (w *watched[T]) get() *T {
 	now := w.now().UnixNano()
-	if now >= w.next.Load() && w.mu.TryLock() {
+	// Longer than the interval is after the clock was set back.
+	if wait := w.next.Load() - now; (wait <= 0 || wait > int64(watchInterval)) && w.mu.TryLock() {
 		w.next.Store(now + int64(watchInterval))
-		w.refreshLocked()
+		if stamps := w.look(); !same(stamps, w.stamps) {
+			w.loadLocked(stamps)
+		}
 		w.mu.Unlock()
 	}
 	return w.value.Load()
 }
 
-func (w *watched[T]) refreshLocked() {
-	stamps := w.look()
-	if same(stamps, w.stamps) {
-		return
-	}
+// reload loads the files now, changed or not.
+func (w *watched[T]) reload() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.loadLocked(w.look())
+}
+
+func (w *watched[T]) loadLocked(stamps []fileStamp) {
 	w.stamps = stamps
 	v, err := w.load()
 	if err != nil {

@@ -6,9 +6,11 @@
 package listen
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -123,7 +125,11 @@ func (l *Listener) Trouble() error {
 	if l.failing.IsZero() || time.Since(l.failing) < grace {
 		return nil
 	}
-	return fmt.Errorf("no connection can be accepted at %s: %w", l.Addr(), l.cause)
+	cause := l.cause
+	if errno := syscall.Errno(0); errors.As(cause, &errno) {
+		cause = errno // without the names of calls around it
+	}
+	return fmt.Errorf("no connection can be accepted at %s: %w", l.Addr(), cause)
 }
 
 // Failures returns how many attempts to accept have failed so far.

@@ -35,6 +35,12 @@ type config struct {
 	maxConnections, maxConnectionsPerIP, maxInFlight, maxScans int
 
 	logFormat, logLevel string
+
+	// What the surroundings allow, where that is less than the defaults; see fitDescriptors.
+	connectionsBoundBy                string
+	maxAdminConnections, maxStrangers int
+
+	lostLogLines func() uint64 // nil: none are counted
 }
 
 func (c *config) flags(f *pflag.FlagSet) {

@@ -38,7 +38,8 @@ func devCommand() *cobra.Command {
 			if err := c.check(); err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			outliveSignals() // the nodes end with this process
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			return dev(ctx, &c, cmd.OutOrStdout())
 		},

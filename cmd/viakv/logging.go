@@ -8,8 +8,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// newLogger logs to standard error: for people on a terminal, as JSON otherwise.
-func newLogger(format, level string) (*zap.Logger, error) {
+// newLogger logs to an output that leads to standard error: for people on a terminal, as JSON otherwise.
+func newLogger(format, level string, to *logOutput) (*zap.Logger, error) {
 	at, err := zapcore.ParseLevel(level)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--log-level %q: want debug, info, warn or error", level)}
@@ -34,5 +34,9 @@ func newLogger(format, level string) (*zap.Logger, error) {
 	default:
 		return nil, usageError{fmt.Errorf("--log-format %q: want auto, json or console", format)}
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), at)), nil
+	log := zap.New(zapcore.NewCore(encoder, to, at))
+	to.notice = func(lost uint64) {
+		log.Warn("lines of the log were lost: its reader was away, or took too little", zap.Uint64("so far", lost))
+	}
+	return log, nil
 }

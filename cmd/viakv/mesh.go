@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"viakv/api/kv"
+	"viakv/api/listen"
 	"viakv/node"
 	"viakv/node/transport"
 	"viakv/node/transport/tcp"
@@ -13,7 +14,7 @@ import (
 
 // newNode makes a node of the mesh.
 func (s *server) newNode() (backend, error) {
-	peer, err := listen("peer", s.cfg.peer)
+	peer, err := listenFor("peer", s.cfg.peer)
 	if err != nil {
 		return nil, err
 	}
@@ -48,12 +49,15 @@ func (s *server) newNodeAt(peer net.Listener) (backend, error) {
 			return nil, err
 		}
 	}
+	s.peer = listen.Wrap(peer, "peer", s.log)
 	return node.New(node.Config{
 		Name: c.name, HTTP: httpAddress, Peer: transport.Address(peerAddress), Seeds: seeds,
 		ReadQuorum: kv.Quorum(c.readQuorum), WriteQuorum: kv.Quorum(c.writeQuorum), AllowWeak: c.allowWeak,
 		MaxBytes: int64(c.maxMemory), HugePages: c.hugePages, Timeout: c.timeout, HedgeAfter: c.hedge, Logger: s.log,
 		NewTransport: func(h transport.Handler) (transport.Transport, error) {
-			return tcp.New(tcp.Config{Listener: peer, Handler: h, Name: c.name, TLS: secure, Via: via, Logger: s.log})
+			t, err := tcp.New(tcp.Config{Listener: s.peer, Handler: h, Name: c.name, TLS: secure, Via: via, MaxGreeting: c.maxStrangers, Logger: s.log})
+			s.peers = t
+			return t, err
 		},
 	})
 }

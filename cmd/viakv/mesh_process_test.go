@@ -20,6 +20,7 @@ type mesh struct {
 	names []string
 	nodes map[string]*member
 	drain string // how long a node goes on after SIGTERM
+	files int    // how many each may have open; 0: as many as this test
 }
 
 type member struct {
@@ -37,19 +38,25 @@ func newMesh(t *testing.T, names ...string) *mesh {
 func newMeshThatDrains(t *testing.T, drain string, names ...string) *mesh {
 	t.Helper()
 	m := &mesh{t: t, names: names, nodes: map[string]*member{}, drain: drain}
+	m.found()
+	return m
+}
+
+// found starts the cluster and waits until all of it is ready.
+func (m *mesh) found() {
+	m.t.Helper()
 	var seeds []string
-	for _, n := range names {
-		m.nodes[n] = &member{name: n, http: freeAddress(t), peer: freeAddress(t)}
+	for _, n := range m.names {
+		m.nodes[n] = &member{name: n, http: freeAddress(m.t), peer: freeAddress(m.t)}
 		seeds = append(seeds, m.nodes[n].peer)
 	}
-	for _, n := range names {
+	for _, n := range m.names {
 		m.nodes[n].seeds = strings.Join(seeds, ",")
 		m.boot(n)
 	}
-	for _, n := range names {
+	for _, n := range m.names {
 		m.ready(n)
 	}
-	return m
 }
 
 // lone starts a node that belongs to nobody.
@@ -64,7 +71,12 @@ func (m *mesh) lone(name string) *member {
 func (m *mesh) boot(name string) {
 	m.t.Helper()
 	n := m.nodes[name]
-	n.process = start(m.t, "serve", "--name", name, "--http", n.http, "--peer", n.peer, "--seeds", n.seeds, "--drain", m.drain, "--log-format", "json")
+	args := []string{"serve", "--name", name, "--http", n.http, "--peer", n.peer, "--seeds", n.seeds, "--drain", m.drain, "--log-format", "json"}
+	if m.files == 0 {
+		n.process = start(m.t, args...)
+	} else {
+		n.process = startWithFewFiles(m.t, m.files, args...)
+	}
 }
 
 func (m *mesh) ready(name string) {

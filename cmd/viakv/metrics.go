@@ -96,6 +96,25 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+func newLostLogLines(lost func() uint64) prometheus.Collector {
+	if lost == nil {
+		lost = func() uint64 { return 0 }
+	}
+	return newCount("log_lines_lost_total", "Lines of the log that were not written: its reader was gone or took too little, or its disk was full.", lost)
+}
+
+func newAcceptFailures(failures func() uint64) prometheus.Collector {
+	return newCount("peer_accept_failures_total", "Attempts to accept a connection of another member that failed, for want of descriptors or memory for example.", failures)
+}
+
+func newPeerPanics(panics func() uint64) prometheus.Collector {
+	return newCount("peer_panics_total", "Faults of the program that a request of another member ran into.", panics)
+}
+
+func newCount(name, help string, count func() uint64) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "viakv", Name: name, Help: help}, func() float64 { return float64(count()) })
+}
+
 func truth(b bool) float64 {
 	if b {
 		return 1

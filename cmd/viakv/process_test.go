@@ -37,13 +37,28 @@ type process struct {
 // start starts this test's own binary as viakv. It is killed at the end of the test, if it is still there then.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	return launch(t, viakv(t, args...))
+}
+
+// startWithFewFiles starts a viakv that may have so many files and sockets open.
+func startWithFewFiles(t *testing.T, files int, args ...string) *process {
+	t.Helper()
+	cmd := viakv(t, args...)
+	cmd.Args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files), cmd.Path}, args...)
+	cmd.Path = "/bin/sh"
+	return launch(t, cmd)
+}
+
+// viakv is this test's own binary as viakv, not started yet.
+func viakv(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, args...)
 	cmd.Env = append(os.Environ(), asCommand+"=1")
-	return launch(t, cmd)
+	return cmd
 }
 
 // launch starts any command, as start does.

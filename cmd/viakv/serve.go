@@ -20,11 +20,13 @@ func serveCommand() *cobra.Command {
 			if err := c.check(); err != nil {
 				return err
 			}
-			log, err := newLogger(c.logFormat, c.logLevel)
+			out := newLogOutput(os.Stderr)
+			defer out.close()
+			log, err := newLogger(c.logFormat, c.logLevel, out)
 			if err != nil {
 				return err
 			}
-			defer func() { _ = log.Sync() }()
+			c.lostLogLines = out.lost.Load
 			return serve(cmd.Context(), &c, log)
 		},
 	}
@@ -34,12 +36,19 @@ func serveCommand() *cobra.Command {
 
 // serve runs a node until a signal: the first lets it drain, the second ends it at once.
 func serve(ctx context.Context, c *config, log *zap.Logger) error {
-	if err := fitMemory(log, containerMemory("/sys/fs/cgroup"), c.maxMemory); err != nil {
-		return err
-	}
+	outliveSignals()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	if err := fitMemory(log, containerMemory("/sys/fs/cgroup"), c.maxMemory); err != nil {
+		return err
+	}
+	if err := fitDescriptors(log, openFiles(), c); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
@@ -52,11 +61,29 @@ func serve(ctx context.Context, c *config, log *zap.Logger) error {
 		}
 		<-signals
 		log.Warn("stopped at once by a second signal")
+		_ = log.Sync()
 		os.Exit(exitFailed)
 	}()
 	s, err := newServer(ctx, c, log)
 	if err != nil {
 		return err
 	}
+	go func() {
+		for {
+			select {
+			case <-hangups:
+				log.Info("reading tokens and certificates again", zap.Stringer("signal", syscall.SIGHUP))
+				s.api.Reload()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
 	return s.run(ctx)
 }
+
+// outliveSignals ignores those that come from the surroundings of a process and ask nothing of it. Of a node's memory there may be no other copy.
+//
+// SIGPIPE comes when what reads the log is gone: a journal that restarts, a terminal, a head(1). SIGTTOU and SIGTTIN stop a process in the background of a
+// terminal that it writes to or reads from. SIGHUP, by which a terminal that is closed would end it, is what daemons read their files again at.
+func outliveSignals() { signal.Ignore(syscall.SIGPIPE, syscall.SIGTTOU, syscall.SIGTTIN) }

@@ -14,7 +14,9 @@ import (
 	"viakv/api/console"
 	"viakv/api/discovery"
 	"viakv/api/kv"
+	"viakv/api/listen"
 	"viakv/node"
+	"viakv/node/transport/tcp"
 )
 
 // server is one node with its HTTP API: the wiring that the binary and the end-to-end tests share.
@@ -25,6 +27,9 @@ type server struct {
 	admin net.Listener // nil: none
 	store backend
 	api   *api.Server
+
+	peer  *listen.Listener // nil: none, for nodes on a database
+	peers *tcp.Transport   // likewise
 }
 
 // shutdownTime bounds the wait for requests and streams in flight after the drain.
@@ -38,11 +43,11 @@ func newServer(ctx context.Context, c *config, log *zap.Logger) (s *server, err 
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.http, err = listen("http", c.http); err != nil {
+	if s.http, err = listenFor("http", c.http); err != nil {
 		return s, err
 	}
 	if c.admin != "" {
-		if s.admin, err = listen("admin", c.admin); err != nil {
+		if s.admin, err = listenFor("admin", c.admin); err != nil {
 			return s, err
 		}
 	}
@@ -53,12 +58,12 @@ func newServer(ctx context.Context, c *config, log *zap.Logger) (s *server, err 
 	if err = registry.Register(newClusterMetrics(s.store.Status)); err != nil {
 		return s, err
 	}
-	var own []prometheus.Collector
+	own := []prometheus.Collector{newLostLogLines(c.lostLogLines)}
 	switch b := s.store.(type) {
 	case *node.Node:
-		own = append(own, newNodeMetrics(b.Stats))
+		own = append(own, newNodeMetrics(b.Stats), newAcceptFailures(s.peer.Failures), newPeerPanics(s.peers.Panics))
 	case database:
-		own = b.metrics
+		own = append(own, b.metrics...)
 	}
 	for _, c := range own {
 		if err = registry.Register(c); err != nil {
@@ -68,12 +73,32 @@ func newServer(ctx context.Context, c *config, log *zap.Logger) (s *server, err 
 	inspector, _ := s.store.(kv.Inspector) // a database has none
 	s.api, err = api.New(api.Config{
 		Name: c.name, Version: release, Store: s.store, Cluster: s.store, Console: console.New(inspector).Handle,
-		Discovery: discovery.New(discovery.Config{Status: s.store.Status, Ready: s.store.Ready}).Handle,
-		Logger:    s.log, Registry: registry, Timeout: c.timeout, Origins: c.origins, Hosts: c.hosts, TokenFile: c.tokens,
-		MaxConnections: c.maxConnections, MaxConnectionsPerIP: c.maxConnectionsPerIP, MaxInFlight: c.maxInFlight, MaxScans: c.maxScans,
+		Discovery: discovery.New(discovery.Config{Status: s.store.Status, Ready: s.ready}).Handle, Impaired: s.impaired,
+		Logger: s.log, Registry: registry, Timeout: c.timeout, Origins: c.origins, Hosts: c.hosts, TokenFile: c.tokens,
+		MaxConnections: c.maxConnections, ConnectionsBoundBy: c.connectionsBoundBy, MaxAdminConnections: c.maxAdminConnections,
+		MaxConnectionsPerIP: c.maxConnectionsPerIP, MaxInFlight: c.maxInFlight, MaxScans: c.maxScans,
 		TLS: api.TLSConfig{CertFile: c.tlsCert, KeyFile: c.tlsKey, ClientCAFile: c.tlsCA},
 	})
 	return s, err
+}
+
+// impaired says why the node cannot do its work although its store could.
+func (s *server) impaired() error {
+	if s.peer == nil {
+		return nil
+	}
+	if err := s.peer.Trouble(); err != nil {
+		return fmt.Errorf("other members cannot connect: %w", err)
+	}
+	return nil
+}
+
+// ready is what a proxy that asks for members must find, as /readyz does.
+func (s *server) ready(ctx context.Context) error {
+	if err := s.impaired(); err != nil {
+		return err
+	}
+	return s.store.Ready(ctx)
 }
 
 // close gives up what newServer has opened.
@@ -86,7 +111,7 @@ func (s *server) close() (err error) {
 	return err
 }
 
-func listen(flag, address string) (net.Listener, error) {
+func listenFor(flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for --%s: %w; choose another address, or stop what uses it", flag, err)

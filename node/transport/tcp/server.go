@@ -24,7 +24,9 @@ func (t *Transport) accept() {
 		if err != nil {
 			return // closed: there is no other reason
 		}
+		t.expect(conn)
 		if !t.spawn(func(ctx context.Context) { t.serve(ctx, conn) }) {
+			t.received(conn)
 			_ = conn.Close()
 		}
 	}
