@@ -26,6 +26,15 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 		m.waitFor("the node that this one promised itself to, or its end")
 		return nil
 	}
+	if t.Slot(m.self.Name) == nil {
+		if err := t.growPossible(m.poll(ctx, t).coming); err != nil { // nobody else would say so: there may be no leader
+			if m.cfg.JoinVia != "" {
+				return err
+			}
+			m.waitFor(fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
+			return nil
+		}
+	}
 	id := OperationID{m.self.Boot, 0}
 	m.waitFor(fmt.Sprintf("admission to cluster %v through %s", t.Cluster, via.Name))
 	ctx, cancel := context.WithTimeout(ctx, attempts*m.cfg.CallTimeout)
@@ -39,7 +48,7 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 			}
 		}
 		return nil // the answer's topology has been learnt
-	case errors.Is(err, kv.ErrUnavailable):
+	case errors.Is(err, kv.ErrUnavailable), errors.Is(err, kv.ErrQuorumLoss) && m.cfg.JoinVia == "":
 		m.waitFor(fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
 		return nil
 	}
