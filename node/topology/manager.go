@@ -33,6 +33,7 @@ type Manager struct {
 	changed signal // known, adopted, state or leader has changed
 	adopted atomic.Pointer[Topology]
 	said    throttle
+	misled  throttle
 
 	mu           sync.Mutex // guards what follows
 	random       *rand.Rand
