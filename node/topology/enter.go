@@ -51,7 +51,7 @@ func (m *Manager) join(ctx context.Context) error {
 	reached := time.Now()
 	for ctx.Err() == nil {
 		changed := m.changed.wait()
-		p, err := m.discover(ctx, m.cfg.JoinVia)
+		p, err := m.askPeer(ctx)
 		switch {
 		case err != nil:
 			m.waitFor(fmt.Sprintf("%s to answer: %s", m.cfg.JoinVia, cause(err)))
