@@ -64,6 +64,7 @@ func (n *Node) newLife(cfg topology.Config) (*life, error) {
 		over: make(chan struct{}), first: make(chan struct{}),
 	}
 	cfg.Self, cfg.Host, cfg.Transport, cfg.Logger, cfg.Random = l.id, l, n.transport, n.log, n.random()
+	cfg.Expect, cfg.Resolve = n.cfg.Expect, n.cfg.Resolve
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
 	var err error
 	if l.manager, err = topology.New(cfg); err != nil {

@@ -20,7 +20,8 @@ var (
 	ErrCleared = errors.New("the store was cleared during the scan")
 	// ErrAlreadyMember: the node is a member of that mesh already, or a live node has its name.
 	ErrAlreadyMember = errors.New("already a member")
-	// ErrPeerUnreachable: the peer named in a join does not answer, or is no viakv node.
+	// ErrPeerUnreachable: the peer named in a join does not answer, or is no viakv node; or its
+	// mesh cannot reach the joining node where that says it is.
 	ErrPeerUnreachable = errors.New("the peer cannot be reached")
 	// ErrNoSuchNode: no member has that name.
 	ErrNoSuchNode = errors.New("no such node")

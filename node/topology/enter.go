@@ -19,7 +19,7 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 		return nil
 	}
 	m.mu.Lock()
-	bound := m.promised.Boot != 0
+	bound, again := m.promised.Boot != 0, m.entering
 	m.entering = m.entering || !bound
 	m.mu.Unlock()
 	if bound { // its founder has yet to show that it does not found
@@ -36,7 +36,9 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 		}
 	}
 	id := OperationID{m.self.Boot, 0}
-	m.waitFor(fmt.Sprintf("admission to cluster %v through %s", t.Cluster, via.Name))
+	if !again { // later on the reason is what the last try has met
+		m.waitFor(fmt.Sprintf("admission to cluster %v through %s", t.Cluster, via.Name))
+	}
 	ctx, cancel := context.WithTimeout(ctx, attempts*m.cfg.CallTimeout)
 	defer cancel()
 	r, err := m.submit(ctx, &request{ID: id, Purpose: toEnter, Node: &m.self}, newDirectory(t, via))
@@ -51,6 +53,8 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	case errors.Is(err, kv.ErrUnavailable), errors.Is(err, kv.ErrQuorumLoss) && m.cfg.JoinVia == "":
 		m.waitFor(fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
 		return nil
+	case errors.Is(err, kv.ErrPeerUnreachable): // this process, for the leader
+		m.waitFor(fmt.Sprintf("admission to cluster %v: %s", t.Cluster, detail(err)))
 	}
 	return err
 }
@@ -60,12 +64,12 @@ func (m *Manager) join(ctx context.Context) error {
 	reached := time.Now()
 	for ctx.Err() == nil {
 		changed := m.changed.wait()
-		p, err := m.discover(ctx, m.cfg.JoinVia)
+		p, err := m.askPeer(ctx)
 		switch {
 		case err != nil:
-			m.waitFor(fmt.Sprintf("%s to answer: %v", m.cfg.JoinVia, err))
+			m.waitFor(fmt.Sprintf("%s to answer: %s", m.cfg.JoinVia, cause(err)))
 			if time.Since(reached) > m.cfg.Patience {
-				return kv.Detail(kv.ErrPeerUnreachable, "%s: %v; is it the peer address of a running node?", m.cfg.JoinVia, err)
+				return kv.Detail(kv.ErrPeerUnreachable, "%s: %s; is it the peer address of a running node?", m.cfg.JoinVia, cause(err))
 			}
 		case p.Name == m.self.Name && p.Peer == m.self.Peer:
 			return kv.Detail(kv.ErrAlreadyMember, "%s is this node itself", m.cfg.JoinVia)
@@ -75,8 +79,10 @@ func (m *Manager) join(ctx context.Context) error {
 				return kv.Detail(kv.ErrPeerUnreachable, "%s is no member of a cluster (it is %s)", m.cfg.JoinVia, p.State)
 			}
 		default:
-			reached = time.Now()
-			if err := m.enter(ctx, p.Identity, p.Topology); err != nil {
+			switch err := m.enter(ctx, p.Identity, p.Topology); {
+			case err == nil:
+				reached = time.Now()
+			case !errors.Is(err, kv.ErrPeerUnreachable) || time.Since(reached) > m.cfg.Patience:
 				return err
 			}
 		}

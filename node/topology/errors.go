@@ -40,6 +40,7 @@ var codes = []struct {
 	err  error
 }{
 	{"already-member", kv.ErrAlreadyMember},
+	{"unreachable", kv.ErrPeerUnreachable},
 	{"no-such-node", kv.ErrNoSuchNode},
 	{"quorum-loss", kv.ErrQuorumLoss},
 	{"full", kv.ErrFull},

@@ -33,6 +33,8 @@ type Manager struct {
 	changed signal // known, adopted, state or leader has changed
 	adopted atomic.Pointer[Topology]
 	said    throttle
+	misled  throttle
+	book    *book // of the goroutine that runs this life
 
 	mu           sync.Mutex // guards what follows
 	random       *rand.Rand
@@ -58,6 +60,7 @@ func New(cfg Config) (*Manager, error) {
 	return &Manager{
 		cfg: cfg, self: cfg.Self,
 		log:    cfg.Logger.With(zap.String("node", cfg.Self.Name)),
+		book:   newBook(cfg.Resolve),
 		random: rand.New(rand.NewPCG(cfg.Random.Uint64(), cfg.Random.Uint64())),
 	}, nil
 }

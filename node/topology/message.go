@@ -23,6 +23,12 @@ type promise struct {
 	Boots   []uint64 `json:"boots"`
 }
 
+// objection is the body of an OpPromise that is refused for a reason that the founder would not
+// know otherwise.
+type objection struct {
+	Detail string `json:"detail"`
+}
+
 // handover is the body of OpHand. Without a topology it only asks.
 type handover struct {
 	Topology *Topology `json:"topology,omitempty"`

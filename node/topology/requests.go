@@ -39,7 +39,7 @@ func (m *Manager) decideAs(ctx context.Context, l *leader, r *request) response 
 	var replaces uint64
 	switch r.Purpose {
 	case toEnter:
-		gone, err := m.lookFor(ctx, r.Node)
+		gone, err := m.examine(ctx, r.Node)
 		if err != nil {
 			return refusal(err)
 		}
@@ -87,7 +87,7 @@ func (m *Manager) lookFor(ctx context.Context, node *Identity) (uint64, error) {
 	}
 	alive := holder.Boot == m.self.Boot
 	if !alive {
-		p, err := m.discover(ctx, holder.Peer)
+		p, err := m.visit(ctx, holder)
 		alive = err == nil && p.Boot == holder.Boot && p.State != StateLeft
 	}
 	if alive {

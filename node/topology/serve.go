@@ -29,7 +29,7 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 	var body []byte
 	switch c.Op {
 	case wire.OpPromise:
-		status = m.servePromise(&c)
+		status, body = m.servePromise(ctx, &c)
 	case wire.OpFound:
 		status = m.serveFound(&c)
 	case wire.OpHand:
@@ -82,15 +82,23 @@ func (m *Manager) present(full bool) presence {
 	return p
 }
 
-func (m *Manager) servePromise(c *wire.Control) wire.ControlStatus {
+// servePromise gives a promise only to a founder that this process reaches where it says that it
+// is: the members of a cluster must reach one another.
+func (m *Manager) servePromise(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
 	p := new(promise)
 	if decodeBody(c.Body, p) != nil || p.Founder.Validate() != nil || p.Founder.Boot != c.From {
-		return wire.ControlMalformed
+		return wire.ControlMalformed, nil
+	}
+	if m.promise(nil).Boot != c.From {
+		found, err := m.reach(ctx, p.Founder)
+		if fault := misplaced(p.Founder, found, err); fault != "" {
+			return wire.ControlRefused, encodeBody(objection{fault})
+		}
 	}
 	if m.promise(p).Boot != c.From {
-		return wire.ControlRefused
+		return wire.ControlRefused, nil
 	}
-	return wire.ControlOK
+	return wire.ControlOK, nil
 }
 
 func (m *Manager) serveFound(c *wire.Control) wire.ControlStatus {
