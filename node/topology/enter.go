@@ -26,22 +26,23 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 		m.waitFor("the node that this one promised itself to, or its end")
 		return nil
 	}
-	if t.Slot(m.self.Name) == nil {
-		if err := t.growPossible(m.poll(ctx, t).coming); err != nil { // nobody else would say so: there may be no leader
-			if m.cfg.JoinVia != "" {
-				return err
-			}
-			m.waitFor(fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
-			return nil
-		}
-	}
 	id := OperationID{m.self.Boot, 0}
 	if !again { // later on the reason is what the last try has met
 		m.waitFor(fmt.Sprintf("admission to cluster %v through %s", t.Cluster, via.Name))
 	}
-	ctx, cancel := context.WithTimeout(ctx, attempts*m.cfg.CallTimeout)
+	limit := attempts * m.cfg.CallTimeout
+	var short error // of members
+	if t.Slot(m.self.Name) == nil {
+		if short = t.growPossible(m.poll(ctx, t).coming); short != nil {
+			limit = pollTime // that may be this process's own view of them: a leader knows better, if there is one
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	r, err := m.submit(ctx, &request{ID: id, Purpose: toEnter, Node: &m.self}, newDirectory(t, via))
+	if short != nil && errors.Is(err, kv.ErrUnavailable) {
+		err = short
+	}
 	switch {
 	case err == nil:
 		if t := r.Topology; t != nil {

@@ -31,7 +31,7 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 			return
 		}
 		asked.Go(func() {
-			p, err := m.discover(ctx, id.Peer)
+			p, err := m.visit(ctx, id)
 			if err != nil || p.Boot != id.Boot || p.State == StateLeft {
 				return
 			}
