@@ -237,6 +237,20 @@ func (s *scene) take(a *ask) move {
 			return move{answer: &r}
 		}
 		c.Kind = Purge
+	case toDepart:
+		c.Kind = Depart
+	case toStay:
+		c.Kind = Stay
+	case toWithdraw:
+		switch j := t.Joining; {
+		case j != nil && j.Boot == a.ID.Boot:
+			c.Kind, c.Name, c.Incarnation = Abandon, j.Name, j.Pending
+		case t.Slot(a.Name) != nil && t.Slot(a.Name).Boot == a.ID.Boot:
+			r := refusal(kv.Detail(kv.ErrAlreadyMember, "%s is a member", a.Name))
+			return move{answer: &r}
+		default:
+			return move{answer: &response{Code: codeOK}}
+		}
 	default:
 		return move{answer: &response{Code: codeRefused, Detail: fmt.Sprintf("the leader does not know how to %q: upgrade it", a.Purpose)}}
 	}

@@ -30,19 +30,9 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	if !again { // later on the reason is what the last try has met
 		m.waitFor(fmt.Sprintf("admission to cluster %v through %s", t.Cluster, via.Name))
 	}
-	limit := attempts * m.cfg.CallTimeout
-	var short error // of members
-	if t.Slot(m.self.Name) == nil {
-		if short = t.growPossible(m.poll(ctx, t).coming); short != nil {
-			limit = pollTime // that may be this process's own view of them: a leader knows better, if there is one
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, attempts*m.cfg.CallTimeout)
 	defer cancel()
 	r, err := m.submit(ctx, &request{ID: id, Purpose: toEnter, Node: &m.self}, newDirectory(t, via))
-	if short != nil && errors.Is(err, kv.ErrUnavailable) {
-		err = short
-	}
 	switch {
 	case err == nil:
 		if t := r.Topology; t != nil {
@@ -53,6 +43,8 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 		return nil // the answer's topology has been learnt
 	case errors.Is(err, kv.ErrUnavailable), errors.Is(err, kv.ErrQuorumLoss) && m.cfg.JoinVia == "":
 		m.waitFor(fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
+		return nil
+	case errors.Is(err, ErrDeparting): // it began a moment ago; the next look at the peer shows it
 		return nil
 	case errors.Is(err, kv.ErrPeerUnreachable): // this process, for the leader
 		m.waitFor(fmt.Sprintf("admission to cluster %v: %s", t.Cluster, detail(err)))
@@ -74,6 +66,12 @@ func (m *Manager) join(ctx context.Context) error {
 			}
 		case p.Name == m.self.Name && p.Peer == m.self.Peer:
 			return kv.Detail(kv.ErrAlreadyMember, "%s is this node itself", m.cfg.JoinVia)
+		case p.Going != "":
+			reached = time.Now()
+			m.waitFor(fmt.Sprintf("%s, which is joining another cluster itself", p.Name))
+			if m.givesWay(ctx, p) {
+				return kv.Detail(kv.ErrAlreadyMember, "%s is joining this node's cluster at the same time, and that goes first", p.Name)
+			}
 		case p.Topology == nil || p.State == StateLeft:
 			m.waitFor(fmt.Sprintf("%s to be a member of a cluster (it is %s)", m.cfg.JoinVia, p.State))
 			if time.Since(reached) > m.cfg.Patience {

@@ -46,6 +46,7 @@ var codes = []struct {
 	{"full", kv.ErrFull},
 	{"start-over", ErrStartOver},
 	{"unsettled", ErrUnsettled},
+	{"departing", ErrDeparting},
 	{"vacant", ErrVacant},
 	{"epoch", ErrEpoch},
 }

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/node/transport"
 	"viakv/quorum/version"
 )
 
@@ -47,6 +48,7 @@ type Manager struct {
 	encoded      []byte    // known
 	forked       bool      // known was forked here: this process is its only voter
 	barrier      version.Epoch
+	going        transport.Address // by which the node is joining another cluster; empty: it is not
 	group        *group
 	over         bool
 }

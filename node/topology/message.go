@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"viakv/node/transport"
 	"viakv/quorum/version"
 )
 
@@ -15,6 +16,8 @@ type presence struct {
 	Promised uint64    `json:"promised,omitempty"` // the founder's boot; a founder promises itself
 	Leader   uint64    `json:"leader,omitempty"`   // boot
 	Topology *Topology `json:"topology,omitempty"` // of a member
+
+	Going transport.Address `json:"going,omitempty"` // the peer address by which the node is joining another cluster
 }
 
 // promise is the body of OpPromise: the fresh processes that the founder sees, ascending. The founder is the sender.
@@ -51,6 +54,9 @@ const (
 	toLeave    purpose = "leave"
 	toClear    purpose = "clear"
 	toPurge    purpose = "purge"
+	toDepart   purpose = "depart"
+	toStay     purpose = "stay"
+	toWithdraw purpose = "withdraw" // of a node that is joining: it does not go on
 )
 
 // request is the body of OpSubmit.

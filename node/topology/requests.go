@@ -23,8 +23,14 @@ func (m *Manager) decideHere(ctx context.Context, r *request) response {
 	}
 	state := g.snapshot()
 	if state.leading == nil {
+		t := m.newest()
+		if r.Purpose == toEnter && t.Slot(r.Node.Name) == nil {
+			if err := t.growPossible(m.poll(ctx, t).coming); err != nil {
+				return refusal(err) // nobody else may be there to say so: who led may be dead
+			}
+		}
 		a := response{Code: codeElsewhere}
-		if t := m.newest(); state.leader != m.self.Boot {
+		if state.leader != m.self.Boot {
 			a.Leader = t.process(state.leader)
 		}
 		return a

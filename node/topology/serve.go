@@ -72,7 +72,7 @@ func (m *Manager) reply(dst []byte, status wire.ControlStatus, body []byte) []by
 func (m *Manager) present(full bool) presence {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p := presence{Identity: m.self, State: m.stateLocked(m.known), Promised: m.promised.Boot}
+	p := presence{Identity: m.self, State: m.stateLocked(m.known), Promised: m.promised.Boot, Going: m.going}
 	if full && !m.over {
 		p.Topology = m.known
 	}
