@@ -25,6 +25,9 @@ type life struct {
 	id      topology.Identity
 	manager *topology.Manager
 	clock   quorum.Clock
+	along   int64       // bytes that the node brings along from its life before
+	limit   notice      // of its memory limit
+	warned  atomic.Bool // of a limit below what others hold
 
 	driver *handoff.Driver
 
@@ -62,6 +65,7 @@ func (n *Node) newLife(cfg topology.Config) (*life, error) {
 		id:   topology.Identity{Name: n.cfg.Name, HTTP: n.cfg.HTTP, Peer: n.cfg.Peer, Boot: topology.NewBoot(n.random())},
 		over: make(chan struct{}), first: make(chan struct{}),
 	}
+	cfg.Memory, cfg.Fits = l.memory, l.fits
 	cfg.Self, cfg.Host, cfg.Transport, cfg.Logger, cfg.Random = l.id, l, n.transport, n.log, n.random()
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
 	var err error
@@ -80,6 +84,13 @@ func (l *life) run(ctx context.Context) {
 		select {
 		case <-l.first:
 			l.driver.Run(ctx)
+		case <-ctx.Done():
+		}
+	})
+	l.running.Go(func() {
+		select {
+		case <-l.first:
+			l.watchMemory(ctx)
 		case <-ctx.Done():
 		}
 	})

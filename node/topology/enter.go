@@ -42,6 +42,18 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	return err
 }
 
+// fits reports whether a member's data has room here. It is asked before a new node's admission only: a former member's slot counts on its next process,
+// and a request that was made may be agreed on yet.
+func (m *Manager) fits(p *presence) error {
+	m.mu.Lock()
+	entering := m.entering
+	m.mu.Unlock()
+	if role, _ := p.Topology.Role(m.self.Boot); m.cfg.Fits == nil || entering || role != Stranger || p.Topology.Slot(m.self.Name) != nil {
+		return nil
+	}
+	return m.cfg.Fits(p.Memory)
+}
+
 // join enters the cluster of a given member and founds none.
 func (m *Manager) join(ctx context.Context) error {
 	reached := time.Now()
@@ -63,6 +75,9 @@ func (m *Manager) join(ctx context.Context) error {
 			}
 		default:
 			reached = time.Now()
+			if err := m.fits(&p); err != nil {
+				return err
+			}
 			if err := m.enter(ctx, p.Identity, p.Topology); err != nil {
 				return err
 			}

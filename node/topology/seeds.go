@@ -99,7 +99,11 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 		case v.fatal != nil:
 			return v.fatal
 		case v.cluster != nil:
-			err = m.enter(ctx, v.cluster.Identity, v.cluster.Topology)
+			if full := m.fits(&v.cluster.presence); full != nil {
+				m.waitFor(full.Error()) // the mesh may come to hold less
+			} else {
+				err = m.enter(ctx, v.cluster.Identity, v.cluster.Topology)
+			}
 		case v.wait != "":
 			m.waitFor(v.wait)
 		case v.fresh[0].Boot == m.self.Boot:
