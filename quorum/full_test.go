@@ -14,7 +14,7 @@ func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 		for full := range n {
 			m := newMesh(t, n)
 			m.nodes[0].mustSet("k", "v")
-			m.replicas[full].full = true
+			m.replicas[full].fill(true)
 			for i, nd := range m.nodes {
 				nd.cfg.Full = func(_ *View, member int) bool { return member == full }
 				for _, o := range []kv.Options{{}, {R: 1}, {R: kv.QuorumAll}, {W: kv.QuorumAll}} {
@@ -39,6 +39,13 @@ func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 	}
 }
 
+// fill sets whether a replica may hold no more, beside what still arrives there of earlier writes.
+func (r *replica) fill(full bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.full = full
+}
+
 // view is that of a node.
 func (m *mesh) view(i int) *View { return m.nodes[i].Current() }
 
@@ -54,12 +61,13 @@ func TestAllFullMembersAreNamed(t *testing.T) {
 		}
 	}
 	want(": nd and ne hold")
-	m.replicas[0].full = true
+	m.replicas[0].fill(true)
 	want(": na, nd and ne hold")
 	m.nodes[0].cfg.Full = nil
 	want(": na holds")
-	m.replicas[0].full, m.replicas[2].full = false, true
+	m.replicas[0].fill(false)
+	m.replicas[2].fill(true)
 	want(": nc holds")
-	m.replicas[2].full = false
+	m.replicas[2].fill(false)
 	m.nodes[0].mustSet("k", "v")
 }
