@@ -8,9 +8,10 @@ import (
 	"viakv/api/kv"
 )
 
-// guarded lets only requests through whose head leaves no doubt. fasthttp bears some of what RFC 9112 calls errors; a proxy in front that bears it in
-// another way would see other requests in the same bytes, or another host in the same request (request smuggling). The refusal closes the connection, since
-// nobody can tell where the next request begins.
+// guarded lets only requests through whose head leaves no doubt. fasthttp bears some of what RFC
+// 9112 calls errors; a proxy in front that bears it in another way would see other requests in the
+// same bytes, or another host in the same request (request smuggling). The refusal closes the
+// connection, since nobody can tell where the next request begins.
 func (s *Server) guarded(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		fault := framingFault(&ctx.Request.Header)
@@ -25,8 +26,9 @@ func (s *Server) guarded(handler fasthttp.RequestHandler) fasthttp.RequestHandle
 	}
 }
 
-// refuseHead answers a request that is not to be trusted, or that could not be read. Its connection is closed afterwards, with a delay: what the
-// client still sends would otherwise reset the connection before the client has read the answer.
+// refuseHead answers a request that is not to be trusted, or that could not be read. Its connection
+// is closed afterwards, with a delay: what the client still sends would otherwise reset the
+// connection before the client has read the answer.
 func (s *Server) refuseHead(ctx *fasthttp.RequestCtx, p problem) {
 	ctx.Response.Reset()
 	ctx.Response.Header.SetCanonical(headerCacheControl, noStore)
@@ -44,8 +46,9 @@ var (
 	codingChunked        = []byte("chunked")
 )
 
-// framingFault says what is ambiguous about a request's lengths, empty for nothing. fasthttp has refused what it refuses before: lengths that are
-// repeated or no numbers, codings other than chunked and identity, and coded requests of HTTP/1.0. It looks at the header as it came, because
+// framingFault says what is ambiguous about a request's lengths, empty for nothing. fasthttp has
+// refused what it refuses before: lengths that are repeated or no numbers, codings other than
+// chunked and identity, and coded requests of HTTP/1.0. It looks at the header as it came, because
 // fasthttp drops one of two contradicting fields.
 func framingFault(h *fasthttp.RequestHeader) string {
 	if v := string(h.Protocol()); v != "HTTP/1.1" && v != "HTTP/1.0" {

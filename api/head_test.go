@@ -38,7 +38,8 @@ const (
 	formHead = "POST /set HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 	formBody = "k=a&v=1"
 	chunks   = "7\r\nk=a&v=1\r\n0\r\n\r\n"
-	// nextRequest follows on the same connection. Where a length is ambiguous it is what an attacker smuggles.
+	// nextRequest follows on the same connection. Where a length is ambiguous it is what an
+	// attacker smuggles.
 	nextRequest = "GET /set?k=next&v=1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 )
 

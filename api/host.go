@@ -23,7 +23,8 @@ func (x *exchange) checkHost() error {
 		"with --hosts are answered, so that no web page can reach this node under a name of its own", host))
 }
 
-// defended reports whether something else than the address keeps strangers from the request's listener.
+// defended reports whether something else than the address keeps strangers from the request's
+// listener.
 func (x *exchange) defended() bool {
 	s := x.server
 	if x.endpoint.admin {

@@ -39,8 +39,8 @@ func (x *exchange) checkOrigin() error {
 	return refuse(kindCrossSite, "the browser says that another site sent this (Sec-Fetch-Site)")
 }
 
-// sameSite reports whether an origin's host and port are those that a request is for. The port that the origin's scheme implies may be
-// left out on either side.
+// sameSite reports whether an origin's host and port are those that a request is for. The port that
+// the origin's scheme implies may be left out on either side.
 func sameSite(origin, authority []byte) bool {
 	own := originAuthority(origin)
 	if own == nil {

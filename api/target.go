@@ -8,7 +8,8 @@ import (
 
 var schemeEnd = []byte("://")
 
-// splitTarget cuts a request's target (RFC 9112 §3.2) into scheme, authority, and path with query. Only a target in absolute form has the first two.
+// splitTarget cuts a request's target (RFC 9112 §3.2) into scheme, authority, and path with query.
+// Only a target in absolute form has the first two.
 func splitTarget(target []byte) (scheme, authority, path []byte) {
 	if len(target) == 0 || target[0] == '/' {
 		return nil, nil, target
@@ -23,8 +24,9 @@ func splitTarget(target []byte) (scheme, authority, path []byte) {
 	return scheme, rest, nil
 }
 
-// authorityOf returns the host and port that a request is for. The Host header counts for nothing beside a target that has an authority
-// itself (RFC 9112 §3.2.2), and what proxies say in headers like X-Forwarded-Host is never looked at: anybody can send them.
+// authorityOf returns the host and port that a request is for. The Host header counts for nothing
+// beside a target that has an authority itself (RFC 9112 §3.2.2), and what proxies say in headers
+// like X-Forwarded-Host is never looked at: anybody can send them.
 func authorityOf(h *fasthttp.RequestHeader) []byte {
 	if scheme, authority, _ := splitTarget(h.RequestURI()); scheme != nil {
 		return authority
@@ -32,8 +34,8 @@ func authorityOf(h *fasthttp.RequestHeader) []byte {
 	return h.Host()
 }
 
-// targetFault says what is wrong with the host that a request is for, or with its target; empty for nothing. The Host header must be valid even where
-// it does not count.
+// targetFault says what is wrong with the host that a request is for, or with its target; empty for
+// nothing. The Host header must be valid even where it does not count.
 func targetFault(h *fasthttp.RequestHeader) string {
 	scheme, authority, path := splitTarget(h.RequestURI())
 	if host := h.Host(); len(host) > 0 && !validAuthority(host) { // without one, fasthttp has refused all but HTTP/1.0
@@ -53,8 +55,9 @@ func targetFault(h *fasthttp.RequestHeader) string {
 	return ""
 }
 
-// validAuthority reports whether b is a host name or an address, and perhaps a port. Names are of letters, digits, hyphens, underscores and dots, since no
-// others are looked up; user information and percent-encoding are what attackers put there. What is inside of brackets was checked by
+// validAuthority reports whether b is a host name or an address, and perhaps a port. Names are of
+// letters, digits, hyphens, underscores and dots, since no others are looked up; user information
+// and percent-encoding are what attackers put there. What is inside of brackets was checked by
 // fasthttp where it counts.
 func validAuthority(b []byte) bool {
 	host, port := splitPort(b)

@@ -9,8 +9,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// The host that a request is for is that of its target, where there is one, and of the Host header otherwise; who it is for decides whether it is
-// answered, and which site it came from.
+// The host that a request is for is that of its target, where there is one, and of the Host header
+// otherwise; who it is for decides whether it is answered, and which site it came from.
 func TestTargetsAreJudgedByTheirAuthority(t *testing.T) {
 	store := &recorder{}
 	h := start(t, Config{Store: store, Hosts: []string{"kv.example.com"}})
@@ -156,7 +156,8 @@ func TestTargetsWithoutAPath(t *testing.T) {
 	}
 }
 
-// A page whose name was made to point at this machine reads no profiles either. They come without tokens, and so does the name.
+// A page whose name was made to point at this machine reads no profiles either. They come without
+// tokens, and so does the name.
 func TestProfilesUnderForeignHosts(t *testing.T) {
 	h := start(t, Config{Hosts: []string{"kv.example.com"}})
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -16,16 +16,18 @@ import (
 	"viakv/quorum/version"
 )
 
-// Every member stores every value, so that the lowest memory limit is the limit of all. A member with a limit tells the others how it stands, every
-// half a second and before it counts after a rebuild, and they refuse new values as it does.
-// A copy that must be whole, of a rebuild, a join or a repair, goes above a limit (S3): to be short of acknowledged writes would be worse.
+// Every member stores every value, so that the lowest memory limit is the limit of all. A member
+// with a limit tells the others how it stands, every half a second and before it counts after a
+// rebuild, and they refuse new values as it does. A copy that must be whole, of a rebuild, a join
+// or a repair, goes above a limit (S3): to be short of acknowledged writes would be worse.
 
 const (
 	// memoryEvery is how often a member with a limit tells the others.
 	memoryEvery = 500 * time.Millisecond
 	// memoryPatience bounds one telling.
 	memoryPatience = time.Second
-	// memoryValid is how long what a member has said counts. One that is silent for longer serves nobody and must not stop the others.
+	// memoryValid is how long what a member has said counts. One that is silent for longer serves
+	// nobody and must not stop the others.
 	memoryValid = 3 * time.Second
 )
 
@@ -41,7 +43,8 @@ func (s *state) memory() wire.MemoryReport {
 	return wire.MemoryReport{Full: s.store.Full(), Bytes: uint64(s.store.Bytes()), Limit: uint64(s.life.node.cfg.MaxBytes)}
 }
 
-// memoryOf returns what a member has said of its memory, nil when it has said nothing of late. This node knows for itself.
+// memoryOf returns what a member has said of its memory, nil when it has said nothing of late. This
+// node knows for itself.
 func (s *state) memoryOf(m int) *wire.MemoryReport {
 	if m == s.view.Self {
 		own := s.memory()
@@ -96,7 +99,8 @@ func (s *state) heed(by version.Incarnation, r wire.MemoryReport) {
 	}
 }
 
-// watchMemory tells the others how this node stands until ctx ends. A node without a limit only answers.
+// watchMemory tells the others how this node stands until ctx ends. A node without a limit only
+// answers.
 func (l *life) watchMemory(ctx context.Context) {
 	if l.node.cfg.MaxBytes == 0 {
 		return
@@ -115,7 +119,8 @@ func (l *life) watchMemory(ctx context.Context) {
 	}
 }
 
-// tellIfFull makes sure that the others know of a limit that is reached before this node counts among them: from then on all answer alike.
+// tellIfFull makes sure that the others know of a limit that is reached before this node counts
+// among them: from then on all answer alike.
 func (l *life) tellIfFull(ctx context.Context) {
 	if s := l.state.Load(); s.store.Full() {
 		l.reviewMemory(ctx, s)
@@ -148,8 +153,9 @@ type notice struct {
 	at   time.Time
 }
 
-// changes reports whether the log is to say that a limit is reached, or is not any more. At the limit itself that may change with every
-// request, and a log needs no more than a line now and then.
+// changes reports whether the log is to say that a limit is reached, or is not any more. At the
+// limit itself that may change with every request, and a log needs no more than a line now and
+// then.
 func (n *notice) changes(full bool, now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -162,7 +168,8 @@ func (n *notice) changes(full bool, now time.Time) bool {
 
 const noticeEvery = 10 * time.Second
 
-// short returns, while this node copies what the others hold, a member that holds more than this node may, and how much; no name: there is none.
+// short returns, while this node copies what the others hold, a member that holds more than this
+// node may, and how much; no name: there is none.
 func (s *state) short() (name string, bytes int64) {
 	limit := s.life.node.cfg.MaxBytes
 	if limit == 0 || s.role != topology.Rebuilding && s.role != topology.Joining {
@@ -180,7 +187,8 @@ func (s *state) short() (name string, bytes int64) {
 	return name, bytes
 }
 
-// tellMemory tells all other members how this node stands, and learns how they do. It returns when they have answered, or after memoryPatience.
+// tellMemory tells all other members how this node stands, and learns how they do. It returns when
+// they have answered, or after memoryPatience.
 func (s *state) tellMemory(ctx context.Context) {
 	if s.self == 0 {
 		return
@@ -228,8 +236,9 @@ func (l *life) memory() (out topology.Memory) {
 	return out
 }
 
-// fits reports whether this node may hold what a mesh holds that it is about to join, and both what it brings along. A member that comes back is not asked:
-// its place is there, and the others count on it.
+// fits reports whether this node may hold what a mesh holds that it is about to join, and both what
+// it brings along. A member that comes back is not asked: its place is there, and the others count
+// on it.
 func (l *life) fits(mesh topology.Memory) error {
 	name, limit := l.node.cfg.Name, l.node.cfg.MaxBytes
 	brings := ""

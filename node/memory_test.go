@@ -143,8 +143,8 @@ func (r *limited) logged(i int, begin string) bool {
 	return false
 }
 
-// A node that comes back with a limit below what the cluster holds gets its whole copy, says so, and from its first moment as a member all nodes refuse new
-// values, and name it.
+// A node that comes back with a limit below what the cluster holds gets its whole copy, says so,
+// and from its first moment as a member all nodes refuse new values, and name it.
 func TestALimitBelowWhatARebuildNeeds(t *testing.T) {
 	for _, n := range []int{3, 5} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -200,7 +200,8 @@ func TestALimitBelowWhatARebuildNeeds(t *testing.T) {
 	}
 }
 
-// The limit of a member is that of all, also where nobody asks it before a write: with three nodes a write asks one peer, and that is not the third.
+// The limit of a member is that of all, also where nobody asks it before a write: with three nodes
+// a write asks one peer, and that is not the third.
 func TestTheLowestLimitIsThatOfAll(t *testing.T) {
 	for low := range 3 {
 		limits := []int64{0, 64 << 20, 0}
@@ -236,7 +237,8 @@ func TestTheLowestLimitIsThatOfAll(t *testing.T) {
 	}
 }
 
-// A node that may hold less than a mesh does is not taken in: neither by a join, which says both figures, nor by its seeds, where it waits.
+// A node that may hold less than a mesh does is not taken in: neither by a join, which says both
+// figures, nor by its seeds, where it waits.
 func TestAJoinAboveTheLimitIsRefused(t *testing.T) {
 	ctx := context.Background()
 	r := newLimited(t, 0, 8<<20)
@@ -314,7 +316,8 @@ func (m *mesh) limitedStart(i int, limit int64) {
 	}
 }
 
-// A full member stops new values for as long as it is a member that answers, whether or not anybody writes, and not for longer.
+// A full member stops new values for as long as it is a member that answers, whether or not anybody
+// writes, and not for longer.
 func TestAFullMemberThatIsSilentStopsNobody(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		refused := func(at int) bool {
@@ -348,7 +351,8 @@ func TestAFullMemberThatIsSilentStopsNobody(t *testing.T) {
 	})
 }
 
-// Between the moment in which a rebuilt node counts and the one in which the others know that it is full there is none, whichever record was one too many.
+// Between the moment in which a rebuilt node counts and the one in which the others know that it is
+// full there is none, whichever record was one too many.
 func TestAFullNodeSaysSoBeforeItCounts(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 500 {

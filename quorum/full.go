@@ -6,8 +6,9 @@ import (
 	"viakv/api/kv"
 )
 
-// room refuses a new value while any member may hold no more, whichever it is: each of them stores every value, so the answer must not depend on the node
-// that is asked, nor on which replicas a query happens to meet. What members have said of themselves is up to half a second old.
+// room refuses a new value while any member may hold no more, whichever it is: each of them stores
+// every value, so the answer must not depend on the node that is asked, nor on which replicas a
+// query happens to meet. What members have said of themselves is up to half a second old.
 func (o *operation) room() error {
 	var full memberSet
 	if o.v.Replica.Full() {

@@ -8,7 +8,8 @@ import (
 	"viakv/api/kv"
 )
 
-// A new value is refused alike at all nodes while the copy of any member is full, also of one that a write would not have asked. Everything else goes on.
+// A new value is refused alike at all nodes while the copy of any member is full, also of one that
+// a write would not have asked. Everything else goes on.
 func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4, 5} {
 		for full := range n {
@@ -49,7 +50,8 @@ func (r *replica) fill(full bool) {
 // view is that of a node.
 func (m *mesh) view(i int) *View { return m.nodes[i].Current() }
 
-// All that are full are named, those that have no vote yet included. What a reply says counts like what was said before.
+// All that are full are named, those that have no vote yet included. What a reply says counts like
+// what was said before.
 func TestAllFullMembersAreNamed(t *testing.T) {
 	m := newMesh(t, 5)
 	m.nodes[0].install(m.newView(0, func(v *View) { v.Members[3].Incarnation, v.Members[3].Pending = 0, 9 }))

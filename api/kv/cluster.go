@@ -69,10 +69,11 @@ type Member struct {
 	Sync        *Sync   `json:"sync,omitempty"`
 	RTTMicros   int64   `json:"rttMicros,omitempty"`
 
-	// What the member has said of its memory; all zero when it has not of late. Those that have a limit say it to all others.
+	// What the member has said of its memory; all zero when it has not of late. Those that have a
+	// limit say it to all others.
 	Bytes    int64 `json:"bytes,omitempty"`
 	MaxBytes int64 `json:"maxBytes,omitempty"` // 0: no limit
-	Full     bool  `json:"full,omitempty"`     // the limit is reached: new values are refused, at all nodes
+	Full     bool  `json:"full,omitempty"`     // new values are refused, at all nodes
 }
 
 // Sync is the progress of making a member equal to the others.

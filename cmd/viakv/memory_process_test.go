@@ -34,7 +34,8 @@ func (m *mesh) full(at, owner string) {
 	}
 }
 
-// Containers are sized by the limit: one that is below what a node must hold is said at once, and one answer is given at all nodes.
+// Containers are sized by the limit: one that is below what a node must hold is said at once, and
+// one answer is given at all nodes.
 func TestAMemoryLimitBelowTheData(t *testing.T) {
 	m := newMesh(t, "n1", "n2", "n3")
 	m.fill("n1", 3000)

@@ -32,7 +32,8 @@ type Config struct {
 
 	// Memory returns what others want to know before they ask for admission. Nil: nothing.
 	Memory func() Memory
-	// Fits judges, before this node asks for admission as a new member, whether it may hold what a member holds. Nil: it may.
+	// Fits judges, before this node asks for admission as a new member, whether it may hold what a
+	// member holds. Nil: it may.
 	Fits func(Memory) error
 
 	Transport transport.Transport

@@ -42,8 +42,9 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	return err
 }
 
-// fits reports whether a member's data has room here. It is asked before a new node's admission only: a former member's slot counts on its next process,
-// and a request that was made may be agreed on yet.
+// fits reports whether a member's data has room here. It is asked before a new node's admission
+// only: a former member's slot counts on its next process, and a request that was made may be
+// agreed on yet.
 func (m *Manager) fits(p *presence) error {
 	m.mu.Lock()
 	entering := m.entering

@@ -21,7 +21,7 @@ type presence struct {
 // Memory is how a member stands, in bytes.
 type Memory struct {
 	Held int64  `json:"held,omitempty"` // of the cluster's data
-	Room *int64 `json:"room,omitempty"` // until the first of the members reaches its limit; nil: no limit is known
+	Room *int64 `json:"room,omitempty"` // until the first member's limit; nil: no limit is known
 }
 
 // promise is the body of OpPromise: the fresh processes that the founder sees, ascending. The founder is the sender.
