@@ -43,7 +43,7 @@ func (o *operation) fastPeer() (peer int, ok bool) {
 // offer tries to set the value in one round. When it is not done, no replica has taken anything, and f is what a query phase has found, unless none was met.
 func (o *operation) offer(peer int, value []byte) (f findings, done bool, err error) {
 	o.begin(o.r)
-	if o.readOwn(ReadTag) != nil {
+	if o.readOwn(ReadTag) != nil || o.v.Replica.Full() {
 		return f, false, nil
 	}
 	o.countOwn(true)

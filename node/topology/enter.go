@@ -49,7 +49,10 @@ func (m *Manager) fits(p *presence) error {
 	m.mu.Lock()
 	entering := m.entering
 	m.mu.Unlock()
-	if role, _ := p.Topology.Role(m.self.Boot); m.cfg.Fits == nil || entering || role != Stranger || p.Topology.Slot(m.self.Name) != nil {
+	if m.cfg.Fits == nil || entering || p.Topology == nil || p.Topology.Slot(m.self.Name) != nil {
+		return nil
+	}
+	if role, _ := p.Topology.Role(m.self.Boot); role != Stranger { // it was admitted, and has not heard of it
 		return nil
 	}
 	return m.cfg.Fits(p.Memory)
@@ -61,6 +64,7 @@ func (m *Manager) join(ctx context.Context) error {
 	for ctx.Err() == nil {
 		changed := m.changed.wait()
 		p, err := m.discover(ctx, m.cfg.JoinVia)
+		full := m.fits(&p)
 		switch {
 		case err != nil:
 			m.waitFor(fmt.Sprintf("%s to answer: %v", m.cfg.JoinVia, err))
@@ -74,11 +78,10 @@ func (m *Manager) join(ctx context.Context) error {
 			if time.Since(reached) > m.cfg.Patience {
 				return kv.Detail(kv.ErrPeerUnreachable, "%s is no member of a cluster (it is %s)", m.cfg.JoinVia, p.State)
 			}
+		case full != nil:
+			return full
 		default:
 			reached = time.Now()
-			if err := m.fits(&p); err != nil {
-				return err
-			}
 			if err := m.enter(ctx, p.Identity, p.Topology); err != nil {
 				return err
 			}

@@ -92,18 +92,19 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 		}
 		m.note(v)
 		m.release(bound, seen, v)
-		var err error
+		var err, full error
+		if v.cluster != nil {
+			full = m.fits(&v.cluster.presence)
+		}
 		switch {
 		case m.newest() != nil:
 			return nil // handed over meanwhile
 		case v.fatal != nil:
 			return v.fatal
+		case full != nil:
+			m.waitFor(full.Error()) // the mesh may come to hold less
 		case v.cluster != nil:
-			if full := m.fits(&v.cluster.presence); full != nil {
-				m.waitFor(full.Error()) // the mesh may come to hold less
-			} else {
-				err = m.enter(ctx, v.cluster.Identity, v.cluster.Topology)
-			}
+			err = m.enter(ctx, v.cluster.Identity, v.cluster.Topology)
 		case v.wait != "":
 			m.waitFor(v.wait)
 		case v.fresh[0].Boot == m.self.Boot:
