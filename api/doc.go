@@ -18,8 +18,13 @@
 //
 // A7. Labels of metrics come from the table of endpoints, never from a request. Logs never contain keys, values or tokens.
 //
-// Order of a request: limits, endpoint, method, origin, token, verb, error table, metrics (handler.go). New starts no goroutine; the
-// only ones are fasthttp's, one for each stream, and the short ones of lingering closes, and Shutdown waits for all of them.
+// A8. A request whose end or host can be seen in two ways is refused before anything of it counts,
+// and its connection is closed (head.go, target.go). The host that it is for is decided in one
+// place (authorityOf).
+//
+// Order of a request: limits, head, endpoint, method, host, origin, token, verb, error table,
+// metrics (handler.go). New starts no goroutine; the only ones are fasthttp's, one for each stream,
+// and the short ones of lingering closes, and Shutdown waits for all of them.
 //
 // Not here: HTTP/2 (a proxy in front speaks it), rate limits per client, an audit log.
 package api

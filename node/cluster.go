@@ -77,6 +77,9 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 			old.manager.Stay(ctx)
 			return err
 		}
+		if alone {
+			next.along = old.state.Load().store.Stats().UsedBytes
+		}
 		next.clock.Observe(old.clock.Now()) // what is imported keeps its counters: tags made here must lie above them (quorum.Import)
 		n.next.Store(next)
 		n.begin(next)
@@ -246,6 +249,7 @@ func (n *Node) Status() kv.Status {
 	out.Keys, out.Tombstones = int64(stats.Keys), int64(stats.Tombstones)
 	out.Bytes, out.MaxBytes = stats.Bytes, n.cfg.MaxBytes
 	out.Digest = s.store.Root().String()
+	out.Warnings = s.warnings()
 	if c := t.Change; c != nil {
 		out.Unsettled = fmt.Sprintf("%s%s joined or left at epoch %d; waiting for the sync of %v", c.Joined, c.Left, c.Epoch, c.Owe)
 	}
@@ -254,13 +258,18 @@ func (n *Node) Status() kv.Status {
 		member := l.member(s, i)
 		member.State, member.HTTP = slot.State(), slot.HTTP
 		member.Ownership = s.view.Ring.Ownership(i)
+		s.describeMemory(&member, i)
 		out.Members = append(out.Members, member)
 	}
 	if c := t.Joining; c != nil {
-		out.Members = append(out.Members, kv.Member{
+		member := kv.Member{
 			Name: c.Name, State: "joining", HTTP: c.HTTP, Peer: string(c.Peer), Incarnation: uint64(c.Pending),
 			Reachable: n.transport.Health(c.Peer).Connected,
-		})
+		}
+		if i := t.N(); i < len(s.view.Members) { // it is not this node
+			s.describeMemory(&member, i)
+		}
+		out.Members = append(out.Members, member)
 	}
 	return out
 }

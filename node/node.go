@@ -60,7 +60,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.transport = t
 	n.coordinator = quorum.New(quorum.Config{
-		Views: n, Peers: peers{n}, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter,
+		Views: n, Peers: peers{n}, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter, Full: memberFull,
 	})
 	n.scans = quorum.NewScans(n.coordinator, scanCopies{n})
 	first, err := n.newLife(topology.Config{Seeds: cfg.Seeds})

@@ -10,8 +10,9 @@ import (
 var (
 	// ErrMissing: the key has no value.
 	ErrMissing = errors.New("no such key")
-	// ErrMemoryLimit: the node may hold no more bytes; removing keys, clearing or a higher limit helps.
-	ErrMemoryLimit = errors.New("the node's memory limit is reached")
+	// ErrMemoryLimit: a node may hold no more bytes; removing keys, clearing or a higher limit
+	// helps. Of a join: it could not hold what the mesh holds.
+	ErrMemoryLimit = errors.New("a memory limit is reached")
 	// ErrBadCursor: forged, damaged, expired, or made by another cluster or before a clear. Start the scan anew.
 	ErrBadCursor = errors.New("the cursor is not valid here")
 	// ErrSnapshotMoved: something was written during a snapshot scan.

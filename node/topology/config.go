@@ -42,6 +42,12 @@ type Config struct {
 	ReadQuorum, WriteQuorum kv.Quorum
 	AllowWeak               bool
 
+	// Memory returns what others want to know before they ask for admission. Nil: nothing.
+	Memory func() Memory
+	// Fits judges, before this node asks for admission as a new member, whether it may hold what a
+	// member holds. Nil: it may.
+	Fits func(Memory) error
+
 	Transport transport.Transport
 	Host      Host
 	Logger    *zap.Logger // default: none

@@ -52,12 +52,29 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	return err
 }
 
+// fits reports whether a member's data has room here. It is asked before a new node's admission
+// only: a former member's slot counts on its next process, and a request that was made may be
+// agreed on yet.
+func (m *Manager) fits(p *presence) error {
+	m.mu.Lock()
+	entering := m.entering
+	m.mu.Unlock()
+	if m.cfg.Fits == nil || entering || p.Topology == nil || p.Topology.Slot(m.self.Name) != nil {
+		return nil
+	}
+	if role, _ := p.Topology.Role(m.self.Boot); role != Stranger { // it was admitted, and has not heard of it
+		return nil
+	}
+	return m.cfg.Fits(p.Memory)
+}
+
 // join enters the cluster of a given member and founds none.
 func (m *Manager) join(ctx context.Context) error {
 	reached := time.Now()
 	for ctx.Err() == nil {
 		changed := m.changed.wait()
 		p, err := m.askPeer(ctx)
+		full := m.fits(&p)
 		switch {
 		case err != nil:
 			m.waitFor(fmt.Sprintf("%s to answer: %s", m.cfg.JoinVia, cause(err)))
@@ -77,6 +94,8 @@ func (m *Manager) join(ctx context.Context) error {
 			if time.Since(reached) > m.cfg.Patience {
 				return kv.Detail(kv.ErrPeerUnreachable, "%s is no member of a cluster (it is %s)", m.cfg.JoinVia, p.State)
 			}
+		case full != nil:
+			return full
 		default:
 			switch err := m.enter(ctx, p.Identity, p.Topology); {
 			case err == nil:

@@ -16,8 +16,15 @@ type presence struct {
 	Promised uint64    `json:"promised,omitempty"` // the founder's boot; a founder promises itself
 	Leader   uint64    `json:"leader,omitempty"`   // boot
 	Topology *Topology `json:"topology,omitempty"` // of a member
+	Memory   Memory    `json:"memory,omitzero"`
 
 	Going transport.Address `json:"going,omitempty"` // the peer address by which the node is joining another cluster
+}
+
+// Memory is how a member stands, in bytes.
+type Memory struct {
+	Held int64  `json:"held,omitempty"` // of the cluster's data
+	Room *int64 `json:"room,omitempty"` // until the first member's limit; nil: no limit is known
 }
 
 // promise is the body of OpPromise: the fresh processes that the founder sees, ascending. The founder is the sender.

@@ -144,12 +144,17 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 		}
 		m.note(v)
 		m.release(bound, seen, v)
-		var err error
+		var err, full error
+		if v.cluster != nil {
+			full = m.fits(&v.cluster.presence)
+		}
 		switch {
 		case m.newest() != nil:
 			return nil // handed over meanwhile
 		case v.fatal != nil:
 			return v.fatal
+		case full != nil:
+			m.waitFor(full.Error()) // the mesh may come to hold less
 		case v.cluster != nil:
 			if err = m.enter(ctx, v.cluster.Identity, v.cluster.Topology); errors.Is(err, kv.ErrPeerUnreachable) {
 				err = nil // it may be reached once the name leads here

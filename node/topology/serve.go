@@ -75,6 +75,9 @@ func (m *Manager) present(full bool) presence {
 	p := presence{Identity: m.self, State: m.stateLocked(m.known), Promised: m.promised.Boot, Going: m.going}
 	if full && !m.over {
 		p.Topology = m.known
+		if m.cfg.Memory != nil {
+			p.Memory = m.cfg.Memory()
+		}
 	}
 	if m.group != nil {
 		p.Leader = m.group.snapshot().leader
