@@ -62,6 +62,10 @@ test-million: ## run the tests of scans and repairs with a million keys: make te
 test-faults: ## run the tests that put single faults to real processes, with a million keys: make test-faults VIAKV_TEST_STRICT=1 on a quiet machine
 	@VIAKV_TEST_FAULTS=1 VIAKV_TEST_KEYS=$(KEYS) go test -count 1 -timeout 30m -v -run 'Liveness|AfterEachFault' ./cmd/viakv
 
+.PHONY: test-namespaces
+test-namespaces: ## run the tests that give nodes files of hosts of their own, where make test may skip them; needs Linux and mount namespaces
+	@VIAKV_TEST_NAMESPACES=1 go test -count 1 -v -run Namespaces ./cmd/viakv
+
 .PHONY: chaos
 chaos: build ## break clusters of three and of five real nodes for a while, and check what their clients saw: make chaos CHAOSTIME=5m
 	@$(BIN)/bench chaos --nodes 3 --duration $(CHAOSTIME) --out $(OUT)/chaos --quiet

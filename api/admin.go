@@ -19,7 +19,7 @@ var adminEndpoints = []*endpoint{
 	{path: "/readyz", serve: ready, free: true},
 	{path: "/metrics", serve: showMetrics, free: true},
 	{path: "/version", serve: showVersion, free: true},
-	{path: profiles, role: RoleAdmin, below: true, posts: true, free: true, serve: profile},
+	{path: profiles, role: RoleAdmin, admin: true, below: true, posts: true, free: true, serve: profile},
 }
 
 const profiles = "/debug/pprof/"
@@ -45,7 +45,11 @@ func profile(x *exchange) error {
 // ServeAdmin answers health, metrics and profiles on a listener of its own, without TLS, until Shutdown. Bind it to loopback or to a private
 // network: only profiles ask for a token.
 func (s *Server) ServeAdmin(l net.Listener) error {
-	if s.tokens == nil && !loopback(l.Addr()) {
+	exposed := !loopback(l.Addr())
+	if exposed {
+		s.adminExposed.Store(true)
+	}
+	if s.tokens == nil && exposed {
 		s.config.Logger.Warn("open without tokens: anyone who reaches this address may read metrics and take profiles; bind it to loopback or give a token file",
 			zap.Stringer("address", l.Addr()))
 	}

@@ -221,6 +221,7 @@ func TestContract(t *testing.T) {
 		bad("/leave", err)
 	}
 	bad("/join?peer=a:1", kv.ErrPeerUnreachable)
+	bad("/join?peer=a:1", kv.ErrMemoryLimit)
 	bad("/leave?node=x", kv.ErrNoSuchNode)
 	bad("/plan?change=leave&node=x", nil)
 	bad("/plan?change=grow", nil)

@@ -19,7 +19,7 @@ func (s *Server) discovery() *endpoint {
 
 // limits gives the one endpoint with large bodies room for them. Zero: the server's own limit.
 func (s *Server) limits(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
-	if s.config.Discovery != nil && string(h.RequestURI()) == discoveryPath {
+	if _, _, path := splitTarget(h.RequestURI()); s.config.Discovery != nil && string(path) == discoveryPath {
 		c.MaxRequestBodySize = maxDiscoveryBytes
 	}
 	return c

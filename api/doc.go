@@ -18,14 +18,21 @@
 //
 // A7. Labels of metrics come from the table of endpoints, never from a request. Logs never contain keys, values or tokens.
 //
-// A8. Nothing that a client or the system does ends the process: what cannot be accepted is waited for (package listen), and a fault of the program ends the request
-// or the connection that ran into it (server.go).
+// A8. A request whose end or host can be seen in two ways is refused before anything of it counts,
+// and its connection is closed (head.go, target.go). The host that it is for is decided in one
+// place (authorityOf).
 //
-// A9. What is done is answered. From Drain on every answer ends its connection; after Shutdown has begun no connection begins another request, and what of one
-// has been read is read to its end and answered (conn.go).
+// A9. Nothing that a client or the system does ends the process: what cannot be accepted is waited
+// for (package listen), and a fault of the program ends the request or the connection that ran into
+// it (server.go).
 //
-// Order of a request: limits, endpoint, method, origin, token, verb, error table, metrics (handler.go). New starts no goroutine; the
-// only ones are one for each connection and each stream, and the short ones of lingering closes, and Shutdown waits for all of them.
+// A10. What is done is answered. From Drain on every answer ends its connection; once Shutdown has
+// begun no connection begins another request, and what of one has been read is read to its end and
+// answered (conn.go).
+//
+// Order of a request: limits, head, endpoint, method, host, origin, token, verb, error table,
+// metrics (handler.go). New starts no goroutine; the only ones are one for each connection and each
+// stream, and the short ones of lingering closes, and Shutdown waits for all of them.
 //
 // Not here: HTTP/2 (a proxy in front speaks it), rate limits per client, an audit log.
 package api

@@ -9,8 +9,7 @@ import (
 	"viakv/api/kv"
 )
 
-// malformed answers a request that could not be read. Its connection is closed afterwards, with a delay: what the client still sends
-// would otherwise reset the connection before the client has read the answer.
+// malformed answers a request that could not be read.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	p := problem{kind: kindMalformed, detail: "the request is not valid HTTP/1.1", outcome: kv.None}
 	var (
@@ -25,11 +24,5 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		p.kind, p.detail = kindSlow, "the request did not arrive in time"
 	}
-	ctx.Response.Reset()
-	ctx.Response.Header.SetCanonical(headerCacheControl, noStore)
-	p.write(ctx)
-	if c := connOf(ctx.Conn()); c != nil {
-		c.linger.Store(true)
-	}
-	s.metrics.malformed.Inc()
+	s.refuseHead(ctx, p)
 }

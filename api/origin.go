@@ -28,9 +28,8 @@ func (x *exchange) checkOrigin() error {
 		}
 	}
 	if len(origin) > 0 {
-		authority := originAuthority(origin)
-		if authority == nil || !bytes.EqualFold(authority, header.Host()) {
-			return refuse(kindCrossSite, "the Origin header names another site than the Host header")
+		if !sameSite(origin, authorityOf(header)) {
+			return refuse(kindCrossSite, "the Origin header names another site than the request is for")
 		}
 	}
 	switch string(site) {
@@ -38,6 +37,28 @@ func (x *exchange) checkOrigin() error {
 		return nil
 	}
 	return refuse(kindCrossSite, "the browser says that another site sent this (Sec-Fetch-Site)")
+}
+
+// sameSite reports whether an origin's host and port are those that a request is for. The port that
+// the origin's scheme implies may be left out on either side.
+func sameSite(origin, authority []byte) bool {
+	own := originAuthority(origin)
+	if own == nil {
+		return false
+	}
+	implied := []byte("80")
+	if len(origin) > 8 && bytes.EqualFold(origin[:8], []byte("https://")) {
+		implied = []byte("443")
+	}
+	host, port := splitPort(own)
+	askedHost, askedPort := splitPort(authority)
+	if len(port) == 0 {
+		port = implied
+	}
+	if len(askedPort) == 0 {
+		askedPort = implied
+	}
+	return bytes.EqualFold(host, askedHost) && bytes.Equal(port, askedPort)
 }
 
 // originAuthority returns the host and port of an origin, nil when it is none, as "null" is.

@@ -18,6 +18,7 @@ type endpoint struct {
 	any     bool // answers every method
 	below   bool // serves everything below its path as well
 	free    bool // not counted against the limit of requests in flight: probes must get through an overload
+	admin   bool // of the admin listeners, and not for everybody who reaches them
 	role    Role
 	serve   func(*exchange) error
 }
@@ -88,7 +89,14 @@ func (s *Server) routes(table []*endpoint) fasthttp.RequestHandler {
 			r.ANY(e.path, s.handler(e))
 		}
 	}
-	return r.Handler
+	others := r.NotFound
+	return s.guarded(func(ctx *fasthttp.RequestCtx) {
+		if target := ctx.Request.Header.RequestURI(); len(target) > 1 && target[0] == '/' && target[1] == '/' {
+			others(ctx) // fasthttp may have taken the first part of such a path for a host
+			return
+		}
+		r.Handler(ctx)
+	})
 }
 
 // below serves a path and those below it, and passes others on. The router cannot have "/a" and "/a/" as different paths.

@@ -39,14 +39,15 @@ type Server struct {
 	base   context.Context
 	cancel context.CancelFunc
 
-	idPrefix  []byte
-	requests  atomic.Uint64 // numbered by request id
-	inFlight  atomic.Int64
-	scans     chan struct{} // holds a token for each running scan
-	streams   sync.WaitGroup
-	draining  atomic.Bool
-	exposed   atomic.Bool // a public listener is not on loopback
-	exchanges sync.Pool
+	idPrefix     []byte
+	requests     atomic.Uint64 // numbered by request id
+	inFlight     atomic.Int64
+	scans        chan struct{} // holds a token for each running scan
+	streams      sync.WaitGroup
+	draining     atomic.Bool
+	exposed      atomic.Bool // a public listener is not on loopback
+	adminExposed atomic.Bool // likewise of the admin listeners
+	exchanges    sync.Pool
 }
 
 // New checks the configuration and builds a server. It starts nothing.

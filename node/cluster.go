@@ -15,11 +15,47 @@ import (
 
 // Join implements kv.Cluster. The node lives on alone while its next life is being admitted and copies the mesh's data; then it
 // stops serving, brings its own keys along, and goes on as a member. A join that fails leaves the node as it was.
+//
+// The join has the request's time and no more: then it is given up, unless the node is a member already. The request may end earlier, when
+// the server is shut down for example; the join goes on for as long as the node runs.
 func (n *Node) Join(ctx context.Context, peer string) error {
 	if !n.joining.TryLock() {
 		return kv.Detail(kv.ErrAlreadyMember, "a join of this node is under way; /cluster shows how far it is")
 	}
-	defer n.joining.Unlock()
+	select {
+	case <-n.started:
+	case <-ctx.Done():
+		n.joining.Unlock()
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the node has not started yet", Err: ctx.Err()}
+	}
+	ended := make(chan error, 1)
+	if !n.spawn(func() {
+		defer n.joining.Unlock()
+		own, cancel := n.ctx, context.CancelFunc(func() {})
+		if deadline, ok := ctx.Deadline(); ok {
+			own, cancel = context.WithDeadline(own, deadline)
+		}
+		defer cancel()
+		ended <- n.join(own, transport.Address(peer))
+	}) {
+		n.joining.Unlock()
+		return errNodeStops
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the request was given up; the join goes on, and /cluster shows how far it is", Err: ctx.Err()}
+	}
+	return <-ended // at the same moment
+}
+
+var errNodeStops = &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping"}
+
+// join makes the node a member of the peer's mesh until ctx ends.
+func (n *Node) join(ctx context.Context, peer transport.Address) error {
 	old := n.life.Load()
 	if len(n.cfg.Seeds) == 0 { // it founds a cluster of its own at once
 		select {
@@ -29,13 +65,20 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 		}
 	}
 	alone, err := old.mayJoin()
+	if err == nil {
+		err = old.manager.Depart(ctx, peer)
+	}
 	if err != nil {
 		return err
 	}
 	for {
-		next, err := n.newLife(topology.Config{JoinVia: transport.Address(peer)})
+		next, err := n.newLife(topology.Config{JoinVia: peer})
 		if err != nil {
+			old.manager.Stay(ctx)
 			return err
+		}
+		if alone {
+			next.along = old.state.Load().store.Stats().UsedBytes
 		}
 		next.clock.Observe(old.clock.Now()) // what is imported keeps its counters: tags made here must lie above them (quorum.Import)
 		n.next.Store(next)
@@ -43,18 +86,20 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 		err = next.awaitMembership(ctx)
 		if err == nil {
 			err = n.move(old, next, alone)
-			next.announce(ctx)
+			next.announce(n.ctx)
 			return err
 		}
 		n.next.Store(nil)
 		next.end()
-		switch {
-		case !errors.Is(err, topology.ErrAbandoned):
-			return notTaken(err)
-		case !pause(ctx, rejoinAfter): // the mesh missed this node for a while; it may have been the mesh's fault
+		if errors.Is(err, topology.ErrAbandoned) && pause(ctx, rejoinAfter) {
+			n.log.Warn("the mesh has given the join up; trying again", zap.Error(err)) // the mesh missed this node for a while; it may have been the mesh's fault
+			continue
+		}
+		old.manager.Stay(ctx)
+		if errors.Is(err, topology.ErrAbandoned) {
 			return &kv.Unavailable{Outcome: kv.None, Reason: "the mesh gave the join up, because its leader did not hear from this node; can they reach each other?", Err: err}
 		}
-		n.log.Warn("the mesh has given the join up; trying again", zap.Error(err))
+		return notTaken(err)
 	}
 }
 
@@ -85,32 +130,61 @@ func (l *life) mayJoin() (alone bool, err error) {
 	return false, kv.Detail(kv.ErrAlreadyMember, "the node is one of %d members of cluster %v; /leave it first", s.topology.N(), s.topology.Cluster)
 }
 
-// awaitMembership waits until the life is an active member and its joining is settled. The request's end does not end the wait once the node was
-// admitted: from then on the others count on it.
+// awaitMembership waits until the life is an active member and its joining is settled. At the end of ctx it withdraws the life from the
+// mesh. Where that comes too late, since the mesh counts on it as a member, it goes on, settled or not.
 func (l *life) awaitMembership(ctx context.Context) error {
-	given := ctx.Done()
+	timeUp := ctx.Done()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		s := l.state.Load()
-		if s != nil && s.role != topology.Stranger {
-			given = nil
-		}
-		if s != nil && s.role == topology.Active && s.topology.Change == nil {
+		if s != nil && s.role == topology.Active && (s.topology.Change == nil || timeUp == nil) {
 			return nil
 		}
 		select {
 		case <-tick.C:
-		case <-given:
-			return &kv.Unavailable{Outcome: kv.None, Reason: "the mesh did not admit the node in time: " + l.manager.Status().Reason, Err: ctx.Err()}
+		case <-timeUp:
+			timeUp = nil
+			if err := l.withdraw(ctx); err != nil {
+				return err
+			}
 		case <-l.over:
 			if l.err != nil {
 				return l.err
 			}
-			return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping"}
+			return errNodeStops
 		}
 	}
 }
+
+// withdraw tells the mesh that a life does not go on that was to become a member, and returns what the join has come to; nil: the mesh counts
+// on it already, so that it has to become one.
+func (l *life) withdraw(given context.Context) error {
+	reason := l.manager.Status().Reason
+	if s := l.state.Load(); s != nil {
+		switch s.role {
+		case topology.Active:
+			return nil
+		case topology.Joining:
+			reason = l.progress()
+		}
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, withdrawTime)
+	defer cancel()
+	switch err := l.manager.Withdraw(ctx); {
+	case l.ctx.Err() != nil:
+		return errNodeStops
+	case errors.Is(err, kv.ErrAlreadyMember):
+		return nil
+	case err == nil:
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the join took too long and was given up; it was waiting for " + reason, Err: given.Err()}
+	}
+	return &kv.Unavailable{Outcome: kv.Unknown, Err: given.Err(), Reason: "the join took too long and was given up; it was waiting for " + reason +
+		". The mesh could not be told: if its /cluster shows this node as a member, take it out there by /leave"}
+}
+
+// withdrawTime bounds the last word with a mesh that is being joined.
+const withdrawTime = 2 * time.Second
 
 // move makes next the node's life. Between the last request served by the old one and the first by the new one, the
 // keys of a node that was alone are written into the mesh.
@@ -175,6 +249,7 @@ func (n *Node) Status() kv.Status {
 	out.Keys, out.Tombstones = int64(stats.Keys), int64(stats.Tombstones)
 	out.Bytes, out.MaxBytes = stats.Bytes, n.cfg.MaxBytes
 	out.Digest = s.store.Root().String()
+	out.Warnings = s.warnings()
 	if c := t.Change; c != nil {
 		out.Unsettled = fmt.Sprintf("%s%s joined or left at epoch %d; waiting for the sync of %v", c.Joined, c.Left, c.Epoch, c.Owe)
 	}
@@ -183,13 +258,18 @@ func (n *Node) Status() kv.Status {
 		member := l.member(s, i)
 		member.State, member.HTTP = slot.State(), slot.HTTP
 		member.Ownership = s.view.Ring.Ownership(i)
+		s.describeMemory(&member, i)
 		out.Members = append(out.Members, member)
 	}
 	if c := t.Joining; c != nil {
-		out.Members = append(out.Members, kv.Member{
+		member := kv.Member{
 			Name: c.Name, State: "joining", HTTP: c.HTTP, Peer: string(c.Peer), Incarnation: uint64(c.Pending),
 			Reachable: n.transport.Health(c.Peer).Connected,
-		})
+		}
+		if i := t.N(); i < len(s.view.Members) { // it is not this node
+			s.describeMemory(&member, i)
+		}
+		out.Members = append(out.Members, member)
 	}
 	return out
 }

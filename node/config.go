@@ -1,9 +1,11 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,6 +24,12 @@ type Config struct {
 	Peer transport.Address
 	// Seeds are peer addresses of the cluster's first members; this node's own may be among them. Empty: a cluster of one.
 	Seeds []transport.Address
+	// Expect is how many nodes found the cluster: more than half of all that are started with these
+	// seeds. 0: those that the seeds lead to.
+	Expect int
+	// Resolve returns the addresses of a seed's host name, each of which is a seed. It may block
+	// until ctx ends. Nil: names are not looked up.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	// ReadQuorum and WriteQuorum apply when this node founds a cluster. Default: majority.
 	ReadQuorum, WriteQuorum kv.Quorum
@@ -68,6 +76,9 @@ func (c Config) Validate() error {
 	}
 	if c.Peer == "" {
 		errs = append(errs, errors.New("peer: the address at which other nodes reach this one is missing"))
+	}
+	if c.Expect < 0 || c.Expect > 0 && len(c.Seeds) == 0 {
+		errs = append(errs, fmt.Errorf("expect %d: want a number of nodes above zero, and seeds by which they find one another", c.Expect))
 	}
 	if c.MaxBytes < 0 {
 		errs = append(errs, fmt.Errorf("max memory %d: want 0 (no limit) or a number of bytes", c.MaxBytes))

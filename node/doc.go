@@ -17,4 +17,6 @@
 //	    destination, and a member as its source.
 //	N3. A pending incarnation stores what it is sent and answers no query (M4).
 //	N4. What a purge removes is removed between the fence and the publication of its epoch (G2).
+//	N5. Every member stores every value: while one that answers is at its memory limit, all refuse
+//	    new values (memory.go). A copy that must be whole goes above the limit.
 package node

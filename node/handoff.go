@@ -85,6 +85,7 @@ func barrierNeed(c *topology.SizeChange) int {
 type handoffTopology struct{ *life }
 
 func (t handoffTopology) Rebuilt(ctx context.Context, at handoff.Basis) error {
+	t.tellIfFull(ctx)
 	err := t.manager.Rebuilt(ctx, &topology.Topology{Epoch: at.Epoch, Generation: at.Generation, Purge: at.Purge})
 	if errors.Is(err, topology.ErrStartOver) {
 		return handoff.ErrStartOver

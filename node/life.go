@@ -25,6 +25,9 @@ type life struct {
 	id      topology.Identity
 	manager *topology.Manager
 	clock   quorum.Clock
+	along   int64       // bytes that the node brings along from its life before
+	limit   notice      // of its memory limit
+	warned  atomic.Bool // of a limit below what others hold
 
 	driver *handoff.Driver
 
@@ -39,7 +42,7 @@ type life struct {
 	fencing atomic.Uint64         // the epoch at which the store is, or is about to be
 	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
 	links   links
-	offers  windows // the first copies of StoreIf
+	offers  windows     // the first copies of StoreIf
 	sealed  atomic.Bool // by Close
 	closing sync.Once
 }
@@ -63,7 +66,9 @@ func (n *Node) newLife(cfg topology.Config) (*life, error) {
 		id:   topology.Identity{Name: n.cfg.Name, HTTP: n.cfg.HTTP, Peer: n.cfg.Peer, Boot: topology.NewBoot(n.random())},
 		over: make(chan struct{}), first: make(chan struct{}),
 	}
+	cfg.Memory, cfg.Fits = l.memory, l.fits
 	cfg.Self, cfg.Host, cfg.Transport, cfg.Logger, cfg.Random = l.id, l, n.transport, n.log, n.random()
+	cfg.Expect, cfg.Resolve = n.cfg.Expect, n.cfg.Resolve
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
 	var err error
 	if l.manager, err = topology.New(cfg); err != nil {
@@ -81,6 +86,13 @@ func (l *life) run(ctx context.Context) {
 		select {
 		case <-l.first:
 			l.driver.Run(ctx)
+		case <-ctx.Done():
+		}
+	})
+	l.running.Go(func() {
+		select {
+		case <-l.first:
+			l.watchMemory(ctx)
 		case <-ctx.Done():
 		}
 	})

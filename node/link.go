@@ -21,6 +21,10 @@ type link struct {
 	// each request a hedge; so for a while the others are asked first.
 	suspectUntil atomic.Int64
 
+	// memory is what the peer has said of its memory, nil before it has.
+	memory atomic.Pointer[told]
+	limit  notice
+
 	mu      sync.Mutex
 	handing version.Epoch // the epoch that is being handed to the peer
 	waiting []*carrier    // calls to be repeated once it has been

@@ -29,7 +29,8 @@ type Node struct {
 	removes     once         // that were forwarded to this node
 	coordinated atomic.Int64 // of these, how many are under way
 
-	ctx context.Context // of Run
+	started chan struct{}   // closed once Run runs
+	ctx     context.Context // of Run; set before started is closed
 
 	stop     sync.Mutex     // guards stopping, and running against additions while Run waits for it
 	stopping bool           // nothing begins any more
@@ -51,7 +52,7 @@ func New(cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
-	n := &Node{cfg: cfg.withDefaults()}
+	n := &Node{cfg: cfg.withDefaults(), started: make(chan struct{})}
 	n.log = n.cfg.Logger
 	t, err := cfg.NewTransport(n)
 	if err != nil {
@@ -59,7 +60,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.transport = t
 	n.coordinator = quorum.New(quorum.Config{
-		Views: n, Peers: peers{n}, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter,
+		Views: n, Peers: peers{n}, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter, Full: memberFull,
 	})
 	n.scans = quorum.NewScans(n.coordinator, scanCopies{n})
 	first, err := n.newLife(topology.Config{Seeds: cfg.Seeds})
@@ -77,6 +78,7 @@ func (n *Node) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	n.ctx = ctx
+	close(n.started)
 	carrier, stop := context.WithCancel(context.WithoutCancel(ctx))
 	carried := make(chan error, 1)
 	go func() { carried <- n.transport.Run(carrier) }()

@@ -40,7 +40,7 @@ func inline(request []byte) bool {
 		return false
 	}
 	switch wire.Op(request[0]) {
-	case wire.Read, wire.Store, wire.Vote, wire.StoreIf:
+	case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory:
 		return true
 	}
 	return false
@@ -109,6 +109,8 @@ func (s *state) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 		dst, err = s.serveRead(dst, body)
 	case wire.Store:
 		dst, err = s.serveStore(dst, body)
+	case wire.Memory:
+		dst, err = s.serveMemory(dst, stamp.From, body)
 	default:
 		dst, err = s.serveVote(dst, body)
 	}
@@ -167,7 +169,7 @@ func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 			return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 		}
 		switch op {
-		case wire.Read, wire.Store, wire.Vote, wire.StoreIf:
+		case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory:
 			out, ok := s.serve(dst, op, stamp, body)
 			if ok {
 				return out

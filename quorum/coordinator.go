@@ -21,6 +21,9 @@ type Config struct {
 	// HedgeAfter is how long a phase waits for the replicas that it asked before it asks the others too. Lower costs
 	// calls, higher costs latency when a replica stalls. Default 10 ms.
 	HedgeAfter time.Duration
+	// Full reports whether a member has said of late that it may hold no more. It must not block.
+	// Nil: only replies tell, and this node's own replica.
+	Full func(v *View, member int) bool
 	// StoreTimeout is how long after its start an operation still waits for the replicas that were not needed for its answer,
 	// before they get a hint. Default 3 s.
 	StoreTimeout time.Duration

@@ -99,7 +99,11 @@ func (r *replica) Vote(e version.Epoch, _ keyspace.Hash, key []byte, tomb *versi
 	return true, nil
 }
 
-func (r *replica) Full() bool { return r.full }
+func (r *replica) Full() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.full
+}
 
 func (r *replica) get(key string) *version.Record {
 	r.mu.Lock()
@@ -251,7 +255,7 @@ func (nd *node) deliver(v *View, c *Call) {
 		if c.Kind <= ReadRecord && err == nil && c.Reply.Tag == c.Have && !c.Have.IsZero() {
 			c.Status = Same
 		}
-		c.Full = r.full
+		c.Full = r.Full()
 		c.Counter = nd.m.nodes[c.Member].Current().Clock.Now()
 		if err != nil {
 			c.Status = Stale

@@ -64,21 +64,26 @@ func (o *operation) readOwn(kind Kind) (err error) {
 type findings struct {
 	best    *version.Record // the highest; borrows the operation's buffers until its next phase
 	holders memberSet       // who holds it
-	full    bool            // a replica that answered is over its memory limit
+	full    memberSet       // whose replica answered that it may hold no more
 }
 
 // found evaluates a query phase that was met. Conflicts that it sees are counted: versions of which neither writer knew the other's.
 func (o *operation) found() findings {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	f := findings{best: &o.own, full: o.v.Replica.Full()}
+	f := findings{best: &o.own}
+	if o.v.Replica.Full() {
+		f.full.add(o.v.Self)
+	}
 	f.holders.add(o.v.Self)
 	for m := range o.v.Slots {
 		call := o.calls[m]
 		if call == nil || call.started || !o.tally.yes.has(m) {
 			continue
 		}
-		f.full = f.full || call.Full
+		if call.Full {
+			f.full.add(m)
+		}
 		reply := &call.Reply
 		if call.Status == Same {
 			reply = &o.own

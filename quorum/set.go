@@ -27,6 +27,9 @@ func (c *Coordinator) Set(ctx context.Context, key, value []byte, opt kv.Options
 
 // set runs the phases of a write: one round where that will do, and otherwise two.
 func (o *operation) set(value []byte) error {
+	if err := o.room(); err != nil {
+		return err
+	}
 	var f findings
 	if peer, ok := o.fastPeer(); ok {
 		var done bool
@@ -41,8 +44,8 @@ func (o *operation) set(value []byte) error {
 			return err
 		}
 	}
-	if f.full {
-		return kv.ErrMemoryLimit
+	if err := o.refuse(f.full); err != nil {
+		return err
 	}
 	o.mint(f.best, value)
 	return o.writeStore()

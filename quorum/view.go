@@ -79,7 +79,7 @@ type Replica interface {
 	Put(e version.Epoch, h keyspace.Hash, key []byte, r *version.Record) (changed bool, err error)
 	// Vote stores the tombstone and votes for its owner, unless something newer or another owner's tombstone is there.
 	Vote(e version.Epoch, h keyspace.Hash, key []byte, tombstone *version.Record) (voted bool, err error)
-	// Full reports whether new values must be refused.
+	// Full reports whether the copy may hold no more, so that new values must be refused.
 	Full() bool
 }
 

@@ -89,6 +89,23 @@ func TestARebuildIsSeenFromASurvivor(t *testing.T) {
 	b.picture("overview-rebuild")
 }
 
+// limited is a cluster with a member at its memory limit.
+type limited struct{ rebuilding }
+
+func (limited) Status() kv.Status {
+	s := rebuilding{}.Status()
+	s.Members[2].State, s.Members[2].Full = "active", true
+	return s
+}
+
+func TestAMemoryLimitIsSeenFromEveryNode(t *testing.T) {
+	at := apitest.Serve(t, api.Config{Store: struct{ kv.Store }{}, Cluster: limited{}, Console: console.New(limited{}).Handle})
+	b := openBrowser(t)
+	b.open(&process{http: strings.TrimPrefix(at, "http://")}, "overview")
+	b.until(`document.querySelector('#light').dataset.level === 'bad'`)
+	b.until(`document.querySelector('#light').innerText.includes('node-c is at its memory limit')`)
+}
+
 // load keeps a node busy, with four reads for each write, until stop.
 func load(t *testing.T, n *process) (stop func()) {
 	t.Helper()

@@ -51,6 +51,9 @@ type Status struct {
 	Digest     string   `json:"digest"`   // of everything held; equal on nodes that hold the same
 	Partitions []string `json:"partitions,omitempty"`
 	Members    []Member `json:"members"`
+
+	// Warnings are sentences for an operator: what will not go well although all members serve.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Member is one slot of the mesh.
@@ -65,6 +68,12 @@ type Member struct {
 	Hints       int     `json:"hints"`     // keys this node holds back for the member
 	Sync        *Sync   `json:"sync,omitempty"`
 	RTTMicros   int64   `json:"rttMicros,omitempty"`
+
+	// What the member has said of its memory; all zero when it has not of late. Those that have a
+	// limit say it to all others.
+	Bytes    int64 `json:"bytes,omitempty"`
+	MaxBytes int64 `json:"maxBytes,omitempty"` // 0: no limit
+	Full     bool  `json:"full,omitempty"`     // new values are refused, at all nodes
 }
 
 // Sync is the progress of making a member equal to the others.

@@ -10,8 +10,9 @@ import (
 var (
 	// ErrMissing: the key has no value.
 	ErrMissing = errors.New("no such key")
-	// ErrMemoryLimit: the node may hold no more bytes; removing keys, clearing or a higher limit helps.
-	ErrMemoryLimit = errors.New("the node's memory limit is reached")
+	// ErrMemoryLimit: a node may hold no more bytes; removing keys, clearing or a higher limit
+	// helps. Of a join: it could not hold what the mesh holds.
+	ErrMemoryLimit = errors.New("a memory limit is reached")
 	// ErrBadCursor: forged, damaged, expired, or made by another cluster or before a clear. Start the scan anew.
 	ErrBadCursor = errors.New("the cursor is not valid here")
 	// ErrSnapshotMoved: something was written during a snapshot scan.
@@ -20,7 +21,8 @@ var (
 	ErrCleared = errors.New("the store was cleared during the scan")
 	// ErrAlreadyMember: the node is a member of that mesh already, or a live node has its name.
 	ErrAlreadyMember = errors.New("already a member")
-	// ErrPeerUnreachable: the peer named in a join does not answer, or is no viakv node.
+	// ErrPeerUnreachable: the peer named in a join does not answer, or is no viakv node; or its
+	// mesh cannot reach the joining node where that says it is.
 	ErrPeerUnreachable = errors.New("the peer cannot be reached")
 	// ErrNoSuchNode: no member has that name.
 	ErrNoSuchNode = errors.New("no such node")

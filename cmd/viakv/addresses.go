@@ -47,7 +47,7 @@ func addressList(flag string, values []string) ([]transport.Address, error) {
 		if v == "" {
 			continue
 		}
-		if err := checkAddress(flag, v); err != nil {
+		if err := checkDialable(flag, v); err != nil {
 			return nil, err
 		}
 		out = append(out, transport.Address(v))
@@ -58,6 +58,19 @@ func addressList(flag string, values []string) ([]transport.Address, error) {
 func checkAddress(flag, v string) error {
 	if _, port, err := net.SplitHostPort(v); err != nil || port == "" {
 		return usageError{fmt.Errorf("--%s %q: want HOST:PORT", flag, v)}
+	}
+	return nil
+}
+
+// checkDialable refuses addresses to listen on where one to dial is wanted: a wildcard would lead
+// each node to itself.
+func checkDialable(flag, v string) error {
+	if err := checkAddress(flag, v); err != nil {
+		return err
+	}
+	host, port, _ := net.SplitHostPort(v)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() || port == "0" {
+		return usageError{fmt.Errorf("--%s %q: want the name or IP address, and the port, at which others reach the node", flag, v)}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ type config struct {
 	http, peer                   string
 	advertiseHTTP, advertisePeer string
 	seeds, via                   []string
+	expect                       int
 
 	store, storeFile string
 
@@ -54,6 +55,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.advertiseHTTP, "advertise-http", "", "how clients reach this node, HOST:PORT (default: --http)")
 	f.StringVar(&c.advertisePeer, "advertise-peer", "", "how other nodes reach this one, HOST:PORT (default: --peer)")
 	f.StringSliceVar(&c.seeds, "seeds", nil, "peer addresses of the cluster's first members, HOST:PORT,...; none: a cluster of one")
+	f.IntVar(&c.expect, "expect", 0, "how many nodes found the cluster, more than half of all; for seed names that may not show every node all addresses")
 	f.StringArrayVar(&c.via, "peer-via", nil, "ADVERTISED=DIAL: dial elsewhere for a peer (fault tests)")
 	_ = f.MarkHidden("peer-via")
 
@@ -97,13 +99,17 @@ func (c *config) check() error {
 	for _, a := range []struct {
 		flag, value string
 		optional    bool
+		check       func(flag, value string) error
 	}{
-		{"http", c.http, false}, {"peer", c.peer, false},
-		{"advertise-http", c.advertiseHTTP, true}, {"advertise-peer", c.advertisePeer, true}, {"admin", c.admin, true},
+		{"http", c.http, false, checkAddress}, {"peer", c.peer, false, checkAddress}, {"admin", c.admin, true, checkAddress},
+		{"advertise-http", c.advertiseHTTP, true, checkDialable}, {"advertise-peer", c.advertisePeer, true, checkDialable},
 	} {
 		if a.value != "" || !a.optional {
-			errs = append(errs, checkAddress(a.flag, a.value))
+			errs = append(errs, a.check(a.flag, a.value))
 		}
+	}
+	if c.expect < 0 || c.expect > 0 && len(c.seeds) == 0 {
+		errs = append(errs, errors.New("--expect: want a number of nodes above zero, and --seeds by which they find one another"))
 	}
 	if c.peerTLS != "" {
 		if count(c.peerCert, c.peerKey, c.peerCA) != 0 {

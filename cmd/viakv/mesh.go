@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 
 	"viakv/api/kv"
 	"viakv/api/listen"
@@ -51,7 +53,10 @@ func (s *server) newNodeAt(peer net.Listener) (backend, error) {
 	}
 	s.peer = listen.Wrap(peer, "peer", s.log)
 	return node.New(node.Config{
-		Name: c.name, HTTP: httpAddress, Peer: transport.Address(peerAddress), Seeds: seeds,
+		Name: c.name, HTTP: httpAddress, Peer: transport.Address(peerAddress), Seeds: seeds, Expect: c.expect,
+		Resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		},
 		ReadQuorum: kv.Quorum(c.readQuorum), WriteQuorum: kv.Quorum(c.writeQuorum), AllowWeak: c.allowWeak,
 		MaxBytes: int64(c.maxMemory), HugePages: c.hugePages, Timeout: c.timeout, HedgeAfter: c.hedge, Logger: s.log,
 		NewTransport: func(h transport.Handler) (transport.Transport, error) {

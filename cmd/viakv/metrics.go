@@ -16,7 +16,8 @@ type clusterMetrics struct {
 	active, epoch, generation, unsettled, weak *prometheus.Desc
 	quorum, members                            *prometheus.Desc
 	keys, tombstones, bytes, limit             *prometheus.Desc
-	reachable, hints, roundTrip, progress      *prometheus.Desc
+	reachable, hints, roundTrip, full          *prometheus.Desc
+	progress                                   *prometheus.Desc
 }
 
 func newClusterMetrics(status func() kv.Status) *clusterMetrics {
@@ -39,6 +40,7 @@ func newClusterMetrics(status func() kv.Status) *clusterMetrics {
 		reachable:  desc("member_reachable", "1 if this node has a connection to the member; else 0.", "member"),
 		hints:      desc("member_hints", "Keys that this node holds back for a member that missed them.", "member"),
 		roundTrip:  desc("member_round_trip_seconds", "Time that a member takes to answer this node's sign of life.", "member"),
+		full:       desc("member_full", "1 while the member holds as much as its --max-memory allows, so that new values are refused at all nodes; absent where it has no limit.", "member"),
 		progress:   desc("sync_progress_ratio", "How far the sync under way is, from 0 to 1; absent when there is none.", "member", "kind"),
 	}
 }
@@ -47,7 +49,7 @@ func newClusterMetrics(status func() kv.Status) *clusterMetrics {
 func (m *clusterMetrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		m.active, m.epoch, m.generation, m.unsettled, m.weak, m.quorum, m.members, m.keys, m.tombstones, m.bytes, m.limit,
-		m.reachable, m.hints, m.roundTrip, m.progress,
+		m.reachable, m.hints, m.roundTrip, m.full, m.progress,
 	} {
 		out <- d
 	}
@@ -81,6 +83,9 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 		states[member.State]++
 		if p := member.Sync; p != nil {
 			gauge(m.progress, p.Done, member.Name, p.Kind)
+		}
+		if member.MaxBytes > 0 {
+			gauge(m.full, truth(member.Full), member.Name)
 		}
 		if member.Name == s.Self {
 			continue

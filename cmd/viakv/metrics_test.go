@@ -38,9 +38,9 @@ func TestClusterMetrics(t *testing.T) {
 		Mode: "mesh", Self: "a", State: "active", Epoch: 7, Generation: 2, N: 3, R: 2, W: 2, Unsettled: "c joined",
 		Keys: 10, Tombstones: 1, Bytes: 4096, MaxBytes: 8192,
 		Members: []kv.Member{
-			{Name: "a", State: "active", Reachable: true},
+			{Name: "a", State: "active", Reachable: true, MaxBytes: 8192},
 			{Name: "b", State: "vacant", Hints: 5},
-			{Name: "c", State: "joining", Reachable: true, RTTMicros: 250, Sync: &kv.Sync{Kind: "join", Done: 0.5}},
+			{Name: "c", State: "joining", Reachable: true, RTTMicros: 250, MaxBytes: 4096, Full: true, Sync: &kv.Sync{Kind: "join", Done: 0.5}},
 		},
 	}
 	want := []string{
@@ -54,6 +54,8 @@ func TestClusterMetrics(t *testing.T) {
 		`viakv_cluster_quorum_nodes{phase="write"} 2`,
 		`viakv_cluster_unsettled 1`,
 		`viakv_cluster_weak_quorums 0`,
+		`viakv_member_full{member="a"} 0`,
+		`viakv_member_full{member="c"} 1`,
 		`viakv_member_hints{member="b"} 5`,
 		`viakv_member_hints{member="c"} 0`,
 		`viakv_member_reachable{member="b"} 0`,

@@ -61,6 +61,9 @@ func printStatus(out io.Writer, s kv.Status) error {
 	if s.Unsettled != "" {
 		row("unsettled", "%s", s.Unsettled)
 	}
+	for _, w := range s.Warnings {
+		row("warning", "%s", visible(w))
+	}
 	limit := "no limit"
 	if s.MaxBytes > 0 {
 		limit = fmt.Sprintf("limit %d", s.MaxBytes)

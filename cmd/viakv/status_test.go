@@ -29,6 +29,11 @@ func TestStatusOfOtherStates(t *testing.T) {
 			s.Members[1].Sync = &kv.Sync{Kind: "rebuild", Done: 0.5, Keys: 10, LeftSecs: 2}
 			return s
 		}(), []string{"1 before reads fail; writes have no quorum", "limit 1048576", "may miss", "node-c joined", "rebuild 50%, 10 keys, 2s left", "  no  "}},
+		{func() kv.Status {
+			s := statusWith(3, 3)
+			s.Warnings = []string{"node-c holds 9.0 MiB and may hold 2.0 MiB", "another\x1b[0m"}
+			return s
+		}(), []string{"warning   node-c holds 9.0 MiB and may hold 2.0 MiB\n", `warning   "another\x1b`}},
 	} {
 		var out bytes.Buffer
 		if err := printStatus(&out, c.s); err != nil {

@@ -82,6 +82,11 @@ func (n *Topology) change(t *Topology, index version.Incarnation, c *Command) er
 		return nil
 	case Purge:
 		return n.purge(t, c)
+	case Depart:
+		return n.depart(t)
+	case Stay:
+		n.Departing = false
+		return nil
 	}
 	return fmt.Errorf("topology: unknown command %q: is a newer version of the software in the cluster?", c.Kind)
 }
@@ -136,6 +141,8 @@ func (n *Topology) admit(index version.Incarnation, c *Command) error {
 		return fmt.Errorf("topology: %s without a node", c.Kind)
 	case n.Slot(c.Node.Name) != nil:
 		return kv.Detail(kv.ErrAlreadyMember, "%s has a slot", c.Node.Name)
+	case n.Departing:
+		return ErrDeparting
 	case n.Joining != nil || n.Change != nil:
 		return ErrUnsettled
 	}
@@ -143,6 +150,19 @@ func (n *Topology) admit(index version.Incarnation, c *Command) error {
 		return err
 	}
 	n.Joining = &Candidate{c.Node.Name, c.Node.HTTP, c.Node.Peer, c.Node.Boot, index, n.Epoch}
+	return nil
+}
+
+// depart closes a cluster of one to others, so that of two nodes that join each other at once not both go over: one of the two entries, the
+// departure and the admission, comes first.
+func (n *Topology) depart(t *Topology) error {
+	switch {
+	case t.Joining != nil:
+		return kv.Detail(kv.ErrAlreadyMember, "%s is joining this node", t.Joining.Name)
+	case t.N() != 1 || t.Change != nil:
+		return kv.Detail(kv.ErrAlreadyMember, "the node is one of %d members of cluster %v; /leave it first", t.N(), t.Cluster)
+	}
+	n.Departing = true
 	return nil
 }
 

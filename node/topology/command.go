@@ -22,6 +22,8 @@ const (
 	Settle   Kind = "settle"   // every slot that owed the sync barrier has run it (M6)
 	Clear    Kind = "clear"    // generation + 1 (M8)
 	Purge    Kind = "purge"    // purge sequence + 1 (G2)
+	Depart   Kind = "depart"   // the only member is about to join another cluster
+	Stay     Kind = "stay"     // it does not any more
 )
 
 // Command is one entry of the consensus log.
@@ -64,6 +66,8 @@ var (
 	ErrStartOver = errors.New("topology: the copies are outdated, rebuild again")
 	// ErrUnsettled: the last size change is not settled yet (M6), or another join is under way.
 	ErrUnsettled = errors.New("topology: another change of membership is under way")
+	// ErrDeparting: the cluster's only member is joining another one.
+	ErrDeparting = errors.New("topology: the node is joining another cluster itself")
 	// ErrVacant: refused while a slot is vacant (G3).
 	ErrVacant = errors.New("topology: a slot is vacant until it has rebuilt")
 )

@@ -1,8 +1,10 @@
 package topology
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,12 +28,25 @@ type Config struct {
 	Self Identity // of this life; Boot must be fresh
 	// Seeds are the first members' peer addresses, this node's own possibly among them. Empty: found a cluster of one.
 	Seeds []transport.Address
+	// Expect is how many nodes found the cluster, when that is more than half of all that are
+	// started with these seeds: then no two groups of them can found one each, whatever part of the
+	// seeds' addresses a resolver shows them. 0: the nodes that the seeds lead to.
+	Expect int
+	// Resolve returns the addresses of a host name, each of which is a seed. It may block until ctx
+	// ends. Nil: names are not looked up, and the transport dials them as they are.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	// JoinVia is a member's peer address: join its cluster, and never found one. It excludes Seeds.
 	JoinVia transport.Address
 
 	// What the cluster is configured to if this node founds it.
 	ReadQuorum, WriteQuorum kv.Quorum
 	AllowWeak               bool
+
+	// Memory returns what others want to know before they ask for admission. Nil: nothing.
+	Memory func() Memory
+	// Fits judges, before this node asks for admission as a new member, whether it may hold what a
+	// member holds. Nil: it may.
+	Fits func(Memory) error
 
 	Transport transport.Transport
 	Host      Host
@@ -79,6 +94,9 @@ func (c Config) Validate() error {
 	}
 	if len(c.Seeds) > 0 && c.JoinVia != "" {
 		errs = append(errs, errors.New("topology: seeds and a peer to join exclude each other"))
+	}
+	if c.Expect < 0 {
+		errs = append(errs, errors.New("topology: the number of founders must not be negative"))
 	}
 	if c.Tick < 0 || c.Every < 0 || c.CallTimeout < 0 || c.Patience < 0 {
 		errs = append(errs, errors.New("topology: intervals must not be negative"))

@@ -55,6 +55,9 @@ func (l *leader) carry(ctx context.Context, to Identity) {
 		l.mu.Unlock()
 		r, h, err := l.m.hand(ctx, to, t, behind)
 		follows := err == nil && l.heed(to, t, r, h)
+		if err == nil {
+			l.m.astray(to, &r)
+		}
 		l.poke()
 		l.rest(ctx, t, follows)
 	}

@@ -29,7 +29,7 @@ func decide(s *scene) move {
 	for _, urgent := range []bool{true, false} {
 		for _, a := range s.asks {
 			if (a.Purpose == toEnter && s.topology.Slot(a.Node.Name) != nil || a.Purpose == toActivate) == urgent {
-				if mv := s.take(a); mv.command != nil || mv.answer != nil {
+				if mv := s.take(a); mv.command != nil || mv.answer != nil || mv.poll {
 					mv.ask = a
 					return mv
 				}
@@ -217,6 +217,12 @@ func (s *scene) take(a *ask) move {
 		if (early || s.mute("") != "" || t.Change != nil || t.Vacancies() > 0) && t.holds(a.At, a.Name) {
 			return move{}
 		}
+		switch {
+		case !s.fresh(a):
+			return move{poll: true}
+		case t.Joining != nil && (!a.there[t.Joining.Boot] || t.growPossible(a.there.active) != nil):
+			return move{} // until enough members answer
+		}
 		c.Kind = Grow
 	case toLeave:
 		return s.takeLeave(a, c)
@@ -231,6 +237,20 @@ func (s *scene) take(a *ask) move {
 			return move{answer: &r}
 		}
 		c.Kind = Purge
+	case toDepart:
+		c.Kind = Depart
+	case toStay:
+		c.Kind = Stay
+	case toWithdraw:
+		switch j := t.Joining; {
+		case j != nil && j.Boot == a.ID.Boot:
+			c.Kind, c.Name, c.Incarnation = Abandon, j.Name, j.Pending
+		case t.Slot(a.Name) != nil && t.Slot(a.Name).Boot == a.ID.Boot:
+			r := refusal(kv.Detail(kv.ErrAlreadyMember, "%s is a member", a.Name))
+			return move{answer: &r}
+		default:
+			return move{answer: &response{Code: codeOK}}
+		}
 	default:
 		return move{answer: &response{Code: codeRefused, Detail: fmt.Sprintf("the leader does not know how to %q: upgrade it", a.Purpose)}}
 	}
@@ -267,12 +287,22 @@ func (s *scene) takeEnter(a *ask, c *Command) move {
 	if t.Change != nil {
 		return move{}
 	}
+	if !s.fresh(a) {
+		return move{poll: true}
+	}
+	if err := t.growPossible(a.there.coming); err != nil {
+		r := refusal(err)
+		return move{answer: &r}
+	}
 	c.Kind = Admit
 	return preview(t, c)
 }
 
 // errWait: nothing speaks against the change, but not now.
 var errWait = errors.New("topology: not yet")
+
+// errPoll: the members have to be asked first whether they are there.
+var errPoll = errors.New("topology: not before the members are asked")
 
 // leaveReady returns nil when the slot may be taken out now.
 func (s *scene) leaveReady(a *ask) error {
@@ -293,17 +323,18 @@ func (s *scene) leaveReady(a *ask) error {
 			return errWait
 		}
 	}
-	err := t.leavePossible(a.Name, func(o *Slot) bool { return s.reachable(o.Boot) })
-	if err != nil && s.young {
-		return errWait
+	if s.voter(slot.Boot) && !s.fresh(a) { // once its vote has ended the leave is under way, and takeLeave has the members asked again
+		return errPoll
 	}
-	return err
+	return t.shrinkPossible(a.Name, a.there.active)
 }
 
 func (s *scene) takeLeave(a *ask, c *Command) move {
 	switch err := s.leaveReady(a); {
 	case errors.Is(err, errWait):
 		return move{}
+	case errors.Is(err, errPoll):
+		return move{poll: true}
 	case err != nil:
 		r := refusal(err)
 		return move{answer: &r}
@@ -311,6 +342,9 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 	slot := s.topology.Slot(a.Name)
 	if s.voter(slot.Boot) && s.topology.N() > 1 && (!s.odd() || slot.Boot == s.self) {
 		return move{} // its vote ends first, or its lead
+	}
+	if !a.Force && !s.fresh(a) {
+		return move{poll: true} // a member may have died since
 	}
 	c.Kind, c.Barriers, c.Reached = Shrink, s.barriers, 1+s.heirs()
 	return preview(s.topology, c)

@@ -11,7 +11,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// sceneOf is a scene in which everybody is well: all slots vote, are caught up and answered just now.
+// sceneOf is a scene in which everybody is well: all slots vote, are caught up and answered just now, to the asks' questions, too.
 func sceneOf(top *Topology, asks ...*ask) *scene {
 	now := time.Unix(1000, 0)
 	s := &scene{
@@ -33,6 +33,10 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 		if a.deadline.IsZero() {
 			a.deadline = now.Add(time.Second)
 		}
+		a.there, a.polledAt = polled{}, now
+		for _, id := range top.audience() {
+			a.there[id.Boot] = true
+		}
 	}
 	return s
 }
@@ -53,8 +57,11 @@ func TestDecide(t *testing.T) {
 	v, j, g := vacated(t), joining(t), grown(t)
 	activate := asking(toActivate, "c")
 	activate.Incarnation, activate.At = v.Slot("c").Pending, basis(v)
-	growing := asking(toGrow, "d")
-	growing.Incarnation, growing.At = j.Joining.Pending, basis(j)
+	growing := func() *ask {
+		a := asking(toGrow, "d")
+		a.Incarnation, a.At = j.Joining.Pending, basis(j)
+		return a
+	}
 	vacant := step(t, founded(t, "a", "b", "c", "d", "e"), Command{Kind: Vacate, Node: identity("e", 50)})
 	even := founded(t, "a", "b", "c", "d")
 	left := step(t, trio, Command{Kind: Shrink, Name: "b"})
@@ -103,7 +110,7 @@ func TestDecide(t *testing.T) {
 		{"one joins at a time", sceneOf(j, entering("e", 50, 0)), move{}},
 		{"a joiner learns", with(sceneOf(j), func(s *scene) { s.learners = nil }), move{change: confChange{learn, 40}}},
 		{"and does not vote", sceneOf(j), move{}},
-		{"a joiner grows", sceneOf(j, growing), move{command: &Command{Kind: Grow}}},
+		{"a joiner grows", sceneOf(j, growing()), move{command: &Command{Kind: Grow}}},
 		{"M11: a fifth votes before it grows", sceneOf(four), move{change: confChange{promote, 50}}},
 		{"M11: and does not grow before", with(sceneOf(four, fifth), func(s *scene) { s.caughtUp[50] = false }), move{}},
 		{"M11: then it grows", with(sceneOf(four, fifth), func(s *scene) { s.voters, s.learners = append(s.voters, 50), nil }), move{command: &Command{Kind: Grow}}},
@@ -121,9 +128,17 @@ func TestDecide(t *testing.T) {
 		{"one of four hands over before it leaves", sceneOf(even, asking(toLeave, "a")), move{transfer: 2}},
 		{"the leader hands over before it leaves", sceneOf(trio, asking(toLeave, "a")), move{transfer: 2}},
 		{"to one that is caught up", with(sceneOf(trio, asking(toLeave, "a")), func(s *scene) { s.caughtUp[2] = false }), move{transfer: 3}},
-		{"a leave that would lose the quorum", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 3) }), move{answer: &response{Code: "quorum-loss"}}},
-		{"a young leader knows too little to say so", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 3); s.young = true }), move{}},
-		{"by force", with(sceneOf(trio, forced), func(s *scene) { delete(s.heard, 3) }), move{command: &Command{Kind: Shrink}}},
+		{"a leave asks the members first", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { s.asks[0].there = nil }), move{poll: true}},
+		{"a leave that would lose the quorum", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { delete(s.asks[0].there, 3) }), move{answer: &response{Code: "quorum-loss"}}},
+		{"of four the vote ends, and then the members are asked again", with(sceneOf(even, asking(toLeave, "b")), func(s *scene) {
+			s.voters, s.asks[0].polledAt = []uint64{1, 3, 4}, s.now.Add(-2*time.Second)
+		}), move{poll: true}},
+		{"an admission asks the members first", with(sceneOf(trio, entering("d", 40, 0)), func(s *scene) { s.asks[0].there = nil }), move{poll: true}},
+		{"an admission that would lose the quorum", with(sceneOf(trio, entering("d", 40, 0)), func(s *scene) { s.asks[0].there = polled{1: true} }), move{answer: &response{Code: "quorum-loss"}}},
+		{"growing asks the members first", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].there = nil }), move{poll: true}},
+		{"and waits until enough answer", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].there = polled{1: true, 40: true} }), move{}},
+		{"and until the joiner does", with(sceneOf(j, growing()), func(s *scene) { delete(s.asks[0].there, 40) }), move{}},
+		{"by force", with(sceneOf(trio, forced), func(s *scene) { s.asks[0].there = nil }), move{command: &Command{Kind: Shrink}}},
 		{"nobody of that name", sceneOf(trio, asking(toLeave, "x")), move{answer: &response{Code: "no-such-node"}}},
 		{"a purge", sceneOf(trio, purging), move{command: &Command{Kind: Purge}}},
 		{"G1: a purge at another epoch", sceneOf(later, purging), move{answer: &response{Code: "epoch"}}},
@@ -136,7 +151,7 @@ func TestDecide(t *testing.T) {
 				t.Errorf("command %+v, want %+v", got.command, c.want.command)
 			case (got.answer == nil) != (c.want.answer == nil) || got.answer != nil && got.answer.Code != c.want.answer.Code:
 				t.Errorf("answer %+v, want %+v", got.answer, c.want.answer)
-			case got.change != c.want.change || got.transfer != c.want.transfer:
+			case got.change != c.want.change || got.transfer != c.want.transfer || got.poll != c.want.poll:
 				t.Errorf("%+v, want %+v", got, c.want)
 			case got.command != nil && got.command.Expect != c.s.topology.Epoch:
 				t.Errorf("E4: expects epoch %d at %d", got.command.Expect, c.s.topology.Epoch)

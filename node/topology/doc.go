@@ -25,6 +25,11 @@
 //	    applied topology, the voters, and what the members report.
 //	E8. A cluster is founded only by a node to which every seed has promised itself, each having seen the same
 //	    set of fresh processes (M9). A promise ends when its founder is proved dead or says that it does not found.
+//	    Each address of a seed's name is a seed. A resolver may show a part of them: so no process founds alone
+//	    by a name that is not its own, names that no node advertises must have kept their addresses for a
+//	    while, and Config.Expect makes it certain.
+//	E9. A process is admitted, and is promised to as a founder, only once it was met at the address that it
+//	    advertises.
 //
 // Locks: Manager.mu and leader.mu guard fields, are never held together, nor across a call, a callback or a channel operation
 // that may block.

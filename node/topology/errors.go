@@ -40,11 +40,13 @@ var codes = []struct {
 	err  error
 }{
 	{"already-member", kv.ErrAlreadyMember},
+	{"unreachable", kv.ErrPeerUnreachable},
 	{"no-such-node", kv.ErrNoSuchNode},
 	{"quorum-loss", kv.ErrQuorumLoss},
 	{"full", kv.ErrFull},
 	{"start-over", ErrStartOver},
 	{"unsettled", ErrUnsettled},
+	{"departing", ErrDeparting},
 	{"vacant", ErrVacant},
 	{"epoch", ErrEpoch},
 }

@@ -66,7 +66,7 @@ func (m *Manager) issue(members []Identity) error {
 	return nil
 }
 
-// tell sends one request to all others at once and returns the names of those that did not agree.
+// tell sends one request to all others at once and returns who did not agree, and why.
 func (m *Manager) tell(ctx context.Context, members []Identity, op wire.ControlOp, cluster ClusterID, body []byte) []string {
 	var told sync.WaitGroup
 	var mu sync.Mutex
@@ -78,8 +78,9 @@ func (m *Manager) tell(ctx context.Context, members []Identity, op wire.ControlO
 		told.Go(func() {
 			r, err := m.call(ctx, id.Peer, &wire.Control{Op: op, Cluster: uint64(cluster), To: id.Boot, Body: body})
 			if err != nil || r.Status != wire.ControlOK {
+				why := m.refused(id, r, err)
 				mu.Lock()
-				missing = append(missing, id.Name)
+				missing = append(missing, why)
 				mu.Unlock()
 			}
 		})
@@ -87,6 +88,22 @@ func (m *Manager) tell(ctx context.Context, members []Identity, op wire.ControlO
 	told.Wait()
 	slices.Sort(missing)
 	return missing
+}
+
+// refused names a process that did not agree, and says why where that is known.
+func (m *Manager) refused(id Identity, r wire.ControlReply, err error) string {
+	var p presence
+	var o objection
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%s (%s)", id.Name, misplaced(id, p, err))
+	case r.Status == wire.ControlWrongBoot && decodeBody(r.Body, &p) == nil:
+		m.redial(id, p)
+		return fmt.Sprintf("%s (%s)", id.Name, misplaced(id, p, nil))
+	case r.Status == wire.ControlRefused && decodeBody(r.Body, &o) == nil:
+		return fmt.Sprintf("%s (seen from there, %s)", id.Name, o.Detail)
+	}
+	return id.Name
 }
 
 // promise answers a founder: it is bound to this process when that saw exactly the same fresh set and is bound to nobody else.

@@ -233,7 +233,9 @@ func TestAJoinerThatNeverHeardOfItsAdmission(t *testing.T) {
 	for _, how := range []option{via("a"), seeds("a", "b", "c", "d")} {
 		simulate(t, func(w *world) {
 			a, b, c := w.trio()
-			w.net.filter(func(_, to transport.Address, _ []byte) bool { return to == "d:7000" },
+			w.net.filter(func(_, to transport.Address, request []byte) bool {
+				return to == "d:7000" && wire.ControlOp(request[0]) != wire.OpDiscover // the leader looks for it first
+			},
 				func(from, _ transport.Address, request []byte) bool {
 					return from == "d:7000" && wire.ControlOp(request[0]) == wire.OpSubmit
 				})

@@ -22,7 +22,6 @@ type leader struct {
 	g      *group
 	ctx    context.Context
 	cancel context.CancelFunc
-	began  time.Time
 	wake   chan struct{} // holds a token: look again
 
 	mu       sync.Mutex // guards what follows
@@ -39,7 +38,7 @@ type leader struct {
 
 func newLeader(g *group) *leader {
 	l := &leader{
-		m: g.m, g: g, began: time.Now(), wake: make(chan struct{}, 1),
+		m: g.m, g: g, wake: make(chan struct{}, 1),
 		first: map[uint64]time.Time{}, heard: map[uint64]time.Time{}, adopted: map[uint64]version.Epoch{},
 		gone: map[uint64]bool{}, barriers: map[uint64]version.Epoch{}, couriers: map[uint64]*courier{},
 	}
@@ -108,7 +107,7 @@ func (l *leader) look() *scene {
 		topology: t, self: l.m.self.Boot, now: now, voters: state.voters, learners: state.learners, caughtUp: up,
 		reports: Reports{Adopted: map[uint64]version.Epoch{}, Gone: map[uint64]bool{}},
 		heard:   map[uint64]time.Time{}, absent: map[uint64]bool{},
-		every: cfg.Every, patience: cfg.Patience, young: now.Sub(l.began) < cfg.Patience/3,
+		every: cfg.Every, patience: cfg.Patience,
 	}
 	l.m.mu.Lock()
 	barrier := l.m.barrier
@@ -152,6 +151,8 @@ func (l *leader) do(mv move) bool {
 	case mv.transfer != 0:
 		l.g.transfer(l.ctx, mv.transfer)
 		sleep(l.ctx, l.m.cfg.Tick) // the resignation ends the wait
+	case mv.poll: // nothing else is decided meanwhile; it takes a round trip, and pollTime where a member does not answer
+		mv.ask.there, mv.ask.polledAt = l.m.poll(l.ctx, l.m.newest()), time.Now()
 	case mv.command != nil:
 		l.enact(mv.command, mv.ask)
 	default:

@@ -41,6 +41,9 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveR
 			return m.fork(ctx, t, name, report, open)
 		}
 	} else {
+		if err := t.shrinkPossible(name, m.poll(ctx, t).coming); err != nil {
+			return kv.LeaveReport{}, err // at once, also where there is no leader to say so
+		}
 		r, err = m.propose(ctx, leave)
 	}
 	if now := m.newest(); err != nil && name == m.self.Name && now.Slot(name) == nil {

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -212,7 +213,7 @@ func TestForce(t *testing.T) {
 		b.crash()
 		c.crash()
 		time.Sleep(3 * time.Second)
-		if _, err := a.m.Leave(w.ctx(2*time.Second), "b", false); !errors.Is(err, kv.ErrUnavailable) {
+		if _, err := a.m.Leave(w.ctx(2*time.Second), "b", false); !errors.Is(err, kv.ErrQuorumLoss) {
 			t.Fatalf("without force: %v", err)
 		}
 		report, err := a.m.Leave(w.ctx(10*time.Second), "b", true)
@@ -340,4 +341,54 @@ func TestForceWithALeader(t *testing.T) {
 			t.Errorf("%s", top.Encode())
 		}
 	})
+}
+
+// A member dies, and at once another one is asked to leave. It is refused within a second, whoever of those that live is asked and whoever
+// led: agreed, it would leave a cluster without its quorum. Nothing has changed, and what is left goes on when the dead one is back.
+func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
+	for _, leads := range []string{"dead", "leaver", "stays"} {
+		for _, silent := range []bool{false, true} {
+			t.Run(fmt.Sprint(leads, silent), func(t *testing.T) {
+				simulate(t, func(w *world) {
+					a, b, c := w.trio()
+					leader := w.leader(a, b, c)
+					rest := others(leader, a, b, c)
+					dead, leaver, stays := rest[0], rest[1], leader
+					switch leads {
+					case "dead":
+						dead, leaver, stays = leader, rest[0], rest[1]
+					case "leaver":
+						dead, leaver, stays = rest[0], leader, rest[1]
+					}
+					time.Sleep(5 * time.Second) // the leader has heard from everybody, a moment ago
+					before := stays.m.Current().Epoch
+					if silent {
+						w.net.isolate(dead.id.Peer, true)
+					} else {
+						dead.crash()
+					}
+					for _, asked := range []*process{stays, leaver} {
+						began := time.Now()
+						_, err := asked.m.Leave(w.ctx(10*time.Second), leaver.id.Name, false)
+						if !errors.Is(err, kv.ErrQuorumLoss) {
+							t.Errorf("asked of %s: %v", asked.id.Name, err)
+						}
+						if took := time.Since(began); took > time.Second {
+							t.Errorf("asked of %s: answered after %v", asked.id.Name, took)
+						}
+					}
+					time.Sleep(5 * time.Second)
+					if now := stays.m.Current(); now.Epoch != before || now.N() != 3 {
+						t.Errorf("the epoch moved from %d to %d, %d members", before, now.Epoch, now.N())
+					}
+					if silent {
+						w.net.isolate(dead.id.Peer, false)
+					} else {
+						dead = w.start(dead.id.Name, seeds("a", "b", "c"))
+					}
+					w.agree(20*time.Second, dead, leaver, stays)
+				})
+			})
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/node/transport"
 	"viakv/quorum/version"
 )
 
@@ -33,6 +34,8 @@ type Manager struct {
 	changed signal // known, adopted, state or leader has changed
 	adopted atomic.Pointer[Topology]
 	said    throttle
+	misled  throttle
+	book    *book // of the goroutine that runs this life
 
 	mu           sync.Mutex // guards what follows
 	random       *rand.Rand
@@ -45,6 +48,7 @@ type Manager struct {
 	encoded      []byte    // known
 	forked       bool      // known was forked here: this process is its only voter
 	barrier      version.Epoch
+	going        transport.Address // by which the node is joining another cluster; empty: it is not
 	group        *group
 	over         bool
 }
@@ -58,6 +62,7 @@ func New(cfg Config) (*Manager, error) {
 	return &Manager{
 		cfg: cfg, self: cfg.Self,
 		log:    cfg.Logger.With(zap.String("node", cfg.Self.Name)),
+		book:   newBook(cfg.Resolve),
 		random: rand.New(rand.NewPCG(cfg.Random.Uint64(), cfg.Random.Uint64())),
 	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"viakv/node/transport"
 	"viakv/quorum/version"
 )
 
@@ -15,12 +16,27 @@ type presence struct {
 	Promised uint64    `json:"promised,omitempty"` // the founder's boot; a founder promises itself
 	Leader   uint64    `json:"leader,omitempty"`   // boot
 	Topology *Topology `json:"topology,omitempty"` // of a member
+	Memory   Memory    `json:"memory,omitzero"`
+
+	Going transport.Address `json:"going,omitempty"` // the peer address by which the node is joining another cluster
+}
+
+// Memory is how a member stands, in bytes.
+type Memory struct {
+	Held int64  `json:"held,omitempty"` // of the cluster's data
+	Room *int64 `json:"room,omitempty"` // until the first member's limit; nil: no limit is known
 }
 
 // promise is the body of OpPromise: the fresh processes that the founder sees, ascending. The founder is the sender.
 type promise struct {
 	Founder Identity `json:"founder"`
 	Boots   []uint64 `json:"boots"`
+}
+
+// objection is the body of an OpPromise that is refused for a reason that the founder would not
+// know otherwise.
+type objection struct {
+	Detail string `json:"detail"`
 }
 
 // handover is the body of OpHand. Without a topology it only asks.
@@ -45,6 +61,9 @@ const (
 	toLeave    purpose = "leave"
 	toClear    purpose = "clear"
 	toPurge    purpose = "purge"
+	toDepart   purpose = "depart"
+	toStay     purpose = "stay"
+	toWithdraw purpose = "withdraw" // of a node that is joining: it does not go on
 )
 
 // request is the body of OpSubmit.

@@ -15,9 +15,26 @@ type network struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	at     map[transport.Address]*port
-	cut    map[[2]transport.Address]bool // from, to: one way
-	drop   filter                        // loses requests
-	lose   filter                        // loses replies
+	cut    map[[2]transport.Address]bool           // from, to: one way
+	drop   filter                                  // loses requests
+	lose   filter                                  // loses replies
+	leads  map[transport.Address]transport.Address // further addresses
+}
+
+// lead makes an address lead to a process, as a name or a further address of its machine does.
+func (n *network) lead(from, to transport.Address) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.leads[from] = to
+}
+
+func (n *network) listener(a transport.Address) transport.Address {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if to, ok := n.leads[a]; ok {
+		return to
+	}
+	return a
 }
 
 // filter picks messages by what they are or answer. It is called with the network's lock held.
@@ -33,6 +50,7 @@ func newNetwork(seed uint64) *network {
 	return &network{
 		random: rand.New(rand.NewPCG(seed, 1)),
 		at:     map[transport.Address]*port{}, cut: map[[2]transport.Address]bool{},
+		leads: map[transport.Address]transport.Address{},
 	}
 }
 
@@ -110,6 +128,7 @@ func (n *network) loses(from, to transport.Address, request []byte) bool {
 }
 
 func (p *port) Go(to transport.Address, _ transport.Class, c *transport.Call) {
+	to = p.net.listener(to)
 	p.mu.Lock()
 	if p.over {
 		p.mu.Unlock()

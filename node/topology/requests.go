@@ -23,8 +23,14 @@ func (m *Manager) decideHere(ctx context.Context, r *request) response {
 	}
 	state := g.snapshot()
 	if state.leading == nil {
+		t := m.newest()
+		if r.Purpose == toEnter && t.Slot(r.Node.Name) == nil {
+			if err := t.growPossible(m.poll(ctx, t).coming); err != nil {
+				return refusal(err) // nobody else may be there to say so: who led may be dead
+			}
+		}
 		a := response{Code: codeElsewhere}
-		if t := m.newest(); state.leader != m.self.Boot {
+		if state.leader != m.self.Boot {
 			a.Leader = t.process(state.leader)
 		}
 		return a
@@ -39,7 +45,7 @@ func (m *Manager) decideAs(ctx context.Context, l *leader, r *request) response 
 	var replaces uint64
 	switch r.Purpose {
 	case toEnter:
-		gone, err := m.lookFor(ctx, r.Node)
+		gone, err := m.examine(ctx, r.Node)
 		if err != nil {
 			return refusal(err)
 		}
@@ -87,7 +93,7 @@ func (m *Manager) lookFor(ctx context.Context, node *Identity) (uint64, error) {
 	}
 	alive := holder.Boot == m.self.Boot
 	if !alive {
-		p, err := m.discover(ctx, holder.Peer)
+		p, err := m.visit(ctx, holder)
 		alive = err == nil && p.Boot == holder.Boot && p.State != StateLeft
 	}
 	if alive {

@@ -40,6 +40,7 @@ func (m *Manager) Run(ctx context.Context) error {
 
 // begin returns once this process has a topology.
 func (m *Manager) begin(ctx context.Context) error {
+	defer m.hangUp(m.memberAt)
 	switch {
 	case m.cfg.JoinVia != "":
 		return m.join(ctx)

@@ -18,7 +18,6 @@ type scene struct {
 	heard            map[uint64]time.Time // when a process last answered
 	barriers         []Fact               // who has run the barrier of the size change under way
 	absent           map[uint64]bool      // processes that are proved gone, or were silent for longer than patience
-	young            bool                 // the leader has not had the time to hear from everybody
 	asks             []*ask               // in the order of their arrival
 	every            time.Duration        // between two looks at a member
 	patience         time.Duration        // with a silent one
@@ -31,7 +30,13 @@ type ask struct {
 	replaces uint64 // toEnter: the process that was looked for and is gone
 	proposed bool
 	done     chan response // has room for one
+
+	there    polled    // of a change of size: who answered when the members were asked for it; nil: they were not yet
+	polledAt time.Time // when
 }
+
+// fresh reports whether the members were asked just now.
+func (s *scene) fresh(a *ask) bool { return a.there != nil && s.now.Sub(a.polledAt) <= s.patience/3 }
 
 // move is what decide wants done next. One field is set; none: wait.
 type move struct {
@@ -39,6 +44,7 @@ type move struct {
 	command  *Command   // for ask, or of the leader's own accord
 	change   confChange // of the voters
 	transfer uint64     // the lead, to this voter
+	poll     bool       // ask the members whether they are there, for ask
 	ask      *ask
 }
 

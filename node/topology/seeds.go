@@ -2,21 +2,33 @@ package topology
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"viakv/api/kv"
 	"viakv/node/transport"
 )
 
-// sighting is what asking one seed gave.
+// sighting is what asking one address of a seed gave.
 type sighting struct {
-	address transport.Address
+	seed    transport.Address // as configured
+	address transport.Address // that was asked
+	ip      netip.Addr        // of it; invalid: not known
+	lost    bool              // the name could not be looked up: nobody was asked, and err says why
 	presence
 	err error // nobody answered
+}
+
+// conditions are what a founding needs beside a complete round.
+type conditions struct {
+	expect int               // so many fresh processes; 0: those that the seeds lead to
+	shared transport.Address // a name that may stand for nodes that it does not show; empty: none
+	young  []string          // unclaimed names whose addresses have changed lately
+	taken  string            // another node answers at this one's address; empty: no
 }
 
 // verdict of one round over all seeds. Exactly one of its fields decides, in this order.
@@ -36,7 +48,7 @@ func assess(self Identity, seen []sighting) survey {
 		s := &seen[i]
 		switch {
 		case s.err != nil:
-			silent = append(silent, string(s.address))
+			silent = append(silent, s.String())
 		case s.Topology != nil && (s.State == StateActive || s.State == StateRebuilding || s.State == StateJoining):
 			if v.cluster == nil {
 				v.cluster = s
@@ -71,10 +83,47 @@ func assess(self Identity, seen []sighting) survey {
 	}
 	if len(silent) > 0 {
 		slices.Sort(silent)
-		busy = append([]string{"seeds that do not answer: " + strings.Join(silent, ", ")}, busy...)
+		busy = append([]string{"seeds that do not answer: " + strings.Join(slices.Compact(silent), ", ")}, busy...)
 	}
 	v.wait = strings.Join(busy, "; ")
 	return v
+}
+
+// wait says what a founding by the fresh processes, which are all that the seeds lead to, still
+// waits for; empty: nothing.
+func (c *conditions) wait(fresh []Identity) string {
+	here := strings.Join(names(fresh), ", ")
+	switch {
+	case c.taken != "":
+		return c.taken
+	case len(fresh) < c.expect:
+		return fmt.Sprintf("%d nodes to found a cluster, as --expect says; here are %s", c.expect, here)
+	case c.expect > 0: // more than half of all nodes are here: no others can found another
+	case len(fresh) == 1 && c.shared != "":
+		return fmt.Sprintf("another node at %s, a name that leads to this node alone; name the other nodes, or give --expect 1 for a cluster of one", c.shared)
+	case len(c.young) > 0:
+		return fmt.Sprintf("the addresses of %s to stay the same for a while; here are %s", strings.Join(c.young, ", "), here)
+	}
+	return ""
+}
+
+func names(nodes []Identity) []string {
+	var out []string
+	for i := range nodes {
+		out = append(out, nodes[i].Name)
+	}
+	return out
+}
+
+// String names a seed that does not answer.
+func (s *sighting) String() string {
+	switch {
+	case s.lost:
+		return fmt.Sprintf("%s (%s)", s.seed, cause(s.err))
+	case s.seed != "" && s.address != s.seed:
+		return fmt.Sprintf("%s at %s", s.seed, s.address)
+	}
+	return string(s.address)
 }
 
 // findSeeds founds a cluster with the seeds, or enters theirs.
@@ -83,8 +132,11 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 	for ctx.Err() == nil {
 		changed := m.changed.wait()
 		bound := m.promise(nil)
-		seen := m.askSeeds(ctx)
+		seen, conditions := m.askSeeds(ctx)
 		v := assess(m.self, seen)
+		if v.fatal == nil && v.cluster == nil && v.wait == "" {
+			v.wait = conditions.wait(v.fresh)
+		}
 		if !m.forgotten(seen) {
 			remembered = time.Now()
 		} else if time.Since(remembered) > m.cfg.Patience {
@@ -92,14 +144,21 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 		}
 		m.note(v)
 		m.release(bound, seen, v)
-		var err error
+		var err, full error
+		if v.cluster != nil {
+			full = m.fits(&v.cluster.presence)
+		}
 		switch {
 		case m.newest() != nil:
 			return nil // handed over meanwhile
 		case v.fatal != nil:
 			return v.fatal
+		case full != nil:
+			m.waitFor(full.Error()) // the mesh may come to hold less
 		case v.cluster != nil:
-			err = m.enter(ctx, v.cluster.Identity, v.cluster.Topology)
+			if err = m.enter(ctx, v.cluster.Identity, v.cluster.Topology); errors.Is(err, kv.ErrPeerUnreachable) {
+				err = nil // it may be reached once the name leads here
+			}
 		case v.wait != "":
 			m.waitFor(v.wait)
 		case v.fresh[0].Boot == m.self.Boot:
@@ -131,22 +190,6 @@ func (m *Manager) forgotten(seen []sighting) bool {
 		}
 	}
 	return entering
-}
-
-// askSeeds asks all seeds at once.
-func (m *Manager) askSeeds(ctx context.Context) []sighting {
-	var asked sync.WaitGroup
-	seen := make([]sighting, 0, len(m.cfg.Seeds))
-	for _, a := range m.cfg.Seeds {
-		if a != m.self.Peer {
-			seen = append(seen, sighting{address: a})
-		}
-	}
-	for i := range seen {
-		asked.Go(func() { seen[i].presence, seen[i].err = m.discover(ctx, seen[i].address) })
-	}
-	asked.Wait()
-	return slices.DeleteFunc(seen, func(s sighting) bool { return s.err == nil && s.Boot == m.self.Boot }) // by another name
 }
 
 // note remembers which fresh processes a complete round saw: what a founder's promise is compared with (E8).

@@ -29,7 +29,7 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 	var body []byte
 	switch c.Op {
 	case wire.OpPromise:
-		status = m.servePromise(&c)
+		status, body = m.servePromise(ctx, &c)
 	case wire.OpFound:
 		status = m.serveFound(&c)
 	case wire.OpHand:
@@ -72,9 +72,12 @@ func (m *Manager) reply(dst []byte, status wire.ControlStatus, body []byte) []by
 func (m *Manager) present(full bool) presence {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p := presence{Identity: m.self, State: m.stateLocked(m.known), Promised: m.promised.Boot}
+	p := presence{Identity: m.self, State: m.stateLocked(m.known), Promised: m.promised.Boot, Going: m.going}
 	if full && !m.over {
 		p.Topology = m.known
+		if m.cfg.Memory != nil {
+			p.Memory = m.cfg.Memory()
+		}
 	}
 	if m.group != nil {
 		p.Leader = m.group.snapshot().leader
@@ -82,15 +85,23 @@ func (m *Manager) present(full bool) presence {
 	return p
 }
 
-func (m *Manager) servePromise(c *wire.Control) wire.ControlStatus {
+// servePromise gives a promise only to a founder that this process reaches where it says that it
+// is: the members of a cluster must reach one another.
+func (m *Manager) servePromise(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
 	p := new(promise)
 	if decodeBody(c.Body, p) != nil || p.Founder.Validate() != nil || p.Founder.Boot != c.From {
-		return wire.ControlMalformed
+		return wire.ControlMalformed, nil
+	}
+	if m.promise(nil).Boot != c.From {
+		found, err := m.reach(ctx, p.Founder)
+		if fault := misplaced(p.Founder, found, err); fault != "" {
+			return wire.ControlRefused, encodeBody(objection{fault})
+		}
 	}
 	if m.promise(p).Boot != c.From {
-		return wire.ControlRefused
+		return wire.ControlRefused, nil
 	}
-	return wire.ControlOK
+	return wire.ControlOK, nil
 }
 
 func (m *Manager) serveFound(c *wire.Control) wire.ControlStatus {

@@ -29,7 +29,7 @@ func (n *Topology) shrink(t *Topology, c *Command) error {
 		n.Prev.Need = min(n.Prev.Need, c.Reached) // the operator's word stands for those that do not answer
 		return nil
 	}
-	return n.leaveQuorum(n.Active())
+	return n.keepsQuorum((*Slot).Active)
 }
 
 // remove takes slot i of t out of n and notes who owes what.
@@ -46,37 +46,4 @@ func (n *Topology) remove(t *Topology, i int) {
 		Epoch: n.Epoch, Left: t.Slots[i].Name,
 		Owe: active, From: active, Need: t.N() - t.W() + 1,
 	}
-}
-
-// leaveQuorum refuses a leave after which too few members would serve: active ones are those among n's slots that can
-// be counted on.
-func (n *Topology) leaveQuorum(active int) error {
-	if active < n.W() || active < n.Change.Need {
-		return kv.Detail(kv.ErrQuorumLoss, "%d of the remaining %d members are active, writes need %d and the hand-over %d copies; "+
-			"wait until the others have rebuilt, or repeat with force=true and accept what that may lose", active, n.N(), n.W(), n.Change.Need)
-	}
-	return nil
-}
-
-// Leave previews a shrink: whether it can be counted on when only the members that reachable accepts answer.
-func (t *Topology) leavePossible(name string, reachable func(*Slot) bool) error {
-	i := t.Index(name)
-	if i < 0 {
-		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", name)
-	}
-	if t.N() == 1 {
-		return kv.Detail(kv.ErrQuorumLoss, "%s is the last member; stop it instead", name)
-	}
-	n := t.successor(OperationID{})
-	n.remove(t, i)
-	if err := n.Validate(); err != nil {
-		return err
-	}
-	active := 0
-	for k := range n.Slots {
-		if s := &n.Slots[k]; s.Active() && reachable(s) {
-			active++
-		}
-	}
-	return n.leaveQuorum(active)
 }

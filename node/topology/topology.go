@@ -32,9 +32,10 @@ type Topology struct {
 	WriteQuorum kv.Quorum `json:"writeQuorum"`
 	AllowWeak   bool      `json:"allowWeak,omitempty"` // R + W ≤ N was asked for by name (D7)
 
-	Slots   []Slot      `json:"slots"`             // ascending by name; N is their number
-	Joining *Candidate  `json:"joining,omitempty"` // the one node that copies before it becomes a slot
-	Change  *SizeChange `json:"change,omitempty"`  // the size change that is not settled yet (M6)
+	Slots     []Slot      `json:"slots"`               // ascending by name; N is their number
+	Joining   *Candidate  `json:"joining,omitempty"`   // the one node that copies before it becomes a slot
+	Departing bool        `json:"departing,omitempty"` // the only member is joining another cluster: nobody is admitted to this one
+	Change    *SizeChange `json:"change,omitempty"`    // the size change that is not settled yet (M6)
 
 	Resized version.Epoch `json:"resized,omitempty"` // epoch of the last size change, settled or not
 	Prev    Predecessor   `json:"prev"`              // who must report this epoch before it is sealed (M5)

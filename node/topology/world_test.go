@@ -37,8 +37,9 @@ type world struct {
 type process struct {
 	w       *world
 	id      Identity
-	unplug  func()         // kills its connections
-	network sync.WaitGroup // its transport
+	listens transport.Address // empty: where it says
+	unplug  func()            // kills its connections
+	network sync.WaitGroup    // its transport
 	m       *Manager
 	cancel  context.CancelFunc
 	top     atomic.Pointer[Topology]
@@ -106,6 +107,10 @@ func stuck(_ *Config, p *process)   { p.stuck = true }
 func lazy(_ *Config, p *process)    { p.lazy = true }
 func held(_ *Config, p *process)    { p.block() }
 func at(a transport.Address) option { return func(c *Config, _ *process) { c.Self.Peer = a } }
+func advertised(a transport.Address) option {
+	return func(c *Config, p *process) { c.Self.Peer, p.listens = a, c.Self.Peer }
+}
+func expects(n int) option { return func(c *Config, _ *process) { c.Expect = n } }
 
 var verbose = false
 
@@ -153,7 +158,10 @@ func (w *world) plug(p *process) transport.Transport {
 		tr = w.sim.Node(p.id.Peer, p)
 		p.unplug = func() { w.sim.Kill(p.id.Peer) }
 	} else {
-		port := w.net.open(p.id.Peer)
+		if p.listens == "" {
+			p.listens = p.id.Peer
+		}
+		port := w.net.open(p.listens)
 		port.listen(p.Serve)
 		p.unplug, tr = port.close, port
 	}

@@ -37,7 +37,8 @@ func (o ControlOp) String() string {
 //	op (1) | cluster (8) | to (8) | from (8) | epoch (8) | body
 //
 // Integers are big-endian. To and From are boot ids: a process that was restarted, or that took over an address, is not the
-// one that was meant (D1). To is zero only in OpDiscover, which asks for it.
+// one that was meant (D1). OpDiscover asks for it: there To is zero, or the life that is looked for
+// where a node may lead two.
 type Control struct {
 	Op       ControlOp
 	Cluster  uint64 // zero: the sender is in none

@@ -118,6 +118,32 @@ func ParseStoreIf(b []byte) (r StoreIfRequest, err error) {
 	return r, err
 }
 
+// MemoryReport is the body of a Memory, and of its reply.
+type MemoryReport struct {
+	Full  bool   // new values are to be refused
+	Bytes uint64 // held
+	Limit uint64 // at which new values are refused; zero: none
+}
+
+// AppendMemory appends the body of a Memory.
+func AppendMemory(dst []byte, r MemoryReport) []byte {
+	dst = AppendFlags(dst, r.Full)
+	dst = binary.AppendUvarint(dst, r.Bytes)
+	return binary.AppendUvarint(dst, r.Limit)
+}
+
+// ParseMemory decodes the body of a Memory.
+func ParseMemory(b []byte) (r MemoryReport, err error) {
+	d := decoder{b: b}
+	flags := d.byte()
+	if flags > 1 {
+		d.bad = true
+	}
+	r.Full = flags&1 != 0
+	r.Bytes, r.Limit = d.uvarint(), d.uvarint()
+	return r, d.end()
+}
+
 // RemoveRequest is the body of a Remove.
 type RemoveRequest struct {
 	Key  []byte

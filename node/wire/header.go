@@ -21,6 +21,7 @@ const (
 	Vote    Op = 3 // vote for a tombstone
 	Remove  Op = 4 // coordinate a remove, as the key's owner
 	StoreIf Op = 5 // store a record if this is what the replica holds
+	Memory  Op = 6 // what the sender holds and may hold; the answer is the receiver's
 
 	Digests Op = 16 // the digests of ranges
 	Tags    Op = 17 // the tags of a range's records
@@ -43,6 +44,8 @@ func (o Op) String() string {
 		return "remove"
 	case StoreIf:
 		return "store-if"
+	case Memory:
+		return "memory"
 	case Digests:
 		return "digests"
 	case Tags:

@@ -35,6 +35,10 @@ export function light(status) {
     const what = up < r && up < w ? 'reads and writes are refused' : up < w ? 'writes are refused' : 'reads are refused';
     return { level: 'bad', title: 'No quorum', why: `${up} of ${members(n)} serve${up === 1 ? 's' : ''}, and ${need} are needed: ${what} until another comes back.` };
   }
+  const full = status.members.filter((m) => m.full).map((m) => m.name);
+  if (full.length) {
+    return { level: 'bad', title: 'Refusing new values', why: `${list(full)} ${full.length === 1 ? 'is at its' : 'are at their'} memory limit. Reads and removes go on; remove keys, or raise the limit.` };
+  }
   const copying = status.members.filter((m) => m.state === 'rebuilding' || m.state === 'joining').map((m) => m.name);
   const missing = status.members.filter((m) => m.state === 'vacant' || (m.state === 'active' && !m.reachable)).map((m) => m.name);
   const left = spare === 0 ? 'one more loss stops the service' : `${spare} more may fail`;

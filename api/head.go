@@ -1,0 +1,92 @@
+package api
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+
+	"viakv/api/kv"
+)
+
+// guarded lets only requests through whose head leaves no doubt. fasthttp bears some of what RFC
+// 9112 calls errors; a proxy in front that bears it in another way would see other requests in the
+// same bytes, or another host in the same request (request smuggling). The refusal closes the
+// connection, since nobody can tell where the next request begins.
+func (s *Server) guarded(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		fault := framingFault(&ctx.Request.Header)
+		if fault == "" {
+			fault = targetFault(&ctx.Request.Header)
+		}
+		if fault == "" {
+			handler(ctx)
+			return
+		}
+		s.refuseHead(ctx, problem{kind: kindMalformed, detail: fault, outcome: kv.None})
+	}
+}
+
+// refuseHead answers a request that is not to be trusted, or that could not be read. Its connection
+// is closed afterwards, with a delay: what the client still sends would otherwise reset the
+// connection before the client has read the answer.
+func (s *Server) refuseHead(ctx *fasthttp.RequestCtx, p problem) {
+	ctx.Response.Reset()
+	ctx.Response.Header.SetCanonical(headerCacheControl, noStore)
+	p.write(ctx)
+	ctx.SetConnectionClose()
+	if c := connOf(ctx.Conn()); c != nil {
+		c.linger.Store(true)
+	}
+	s.metrics.malformed.Inc()
+}
+
+var (
+	nameContentLength    = []byte("Content-Length")
+	nameTransferEncoding = []byte("Transfer-Encoding")
+	codingChunked        = []byte("chunked")
+)
+
+// framingFault says what is ambiguous about a request's lengths, empty for nothing. fasthttp has
+// refused what it refuses before: lengths that are repeated or no numbers, codings other than
+// chunked and identity, and coded requests of HTTP/1.0. It looks at the header as it came, because
+// fasthttp drops one of two contradicting fields.
+func framingFault(h *fasthttp.RequestHeader) string {
+	if v := string(h.Protocol()); v != "HTTP/1.1" && v != "HTTP/1.0" {
+		return "the request is neither HTTP/1.1 nor HTTP/1.0"
+	}
+	length, coded := false, false
+	for rest := h.RawHeaders(); len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n')
+		if end < 1 || rest[end-1] != '\r' {
+			return "a line of the header does not end with CR LF"
+		}
+		line := rest[:end-1]
+		rest = rest[end+1:]
+		if len(line) == 0 {
+			break
+		}
+		if line[0] == ' ' || line[0] == '\t' {
+			return "a header field is folded over two lines"
+		}
+		colon := 0
+		for colon < len(line) && line[colon] != ':' {
+			if line[colon] == ' ' {
+				return "the name of a header field has a space in it"
+			}
+			colon++
+		}
+		switch name := line[:colon]; {
+		case len(name) == len(nameContentLength) && bytes.EqualFold(name, nameContentLength):
+			length = true
+		case len(name) == len(nameTransferEncoding) && bytes.EqualFold(name, nameTransferEncoding):
+			coded = true
+			if _, value, _ := bytes.Cut(line, []byte{':'}); !bytes.EqualFold(bytes.TrimSpace(value), codingChunked) {
+				return "the Transfer-Encoding is not chunked"
+			}
+		}
+	}
+	if length && coded {
+		return "Content-Length and Transfer-Encoding contradict each other; send one of them"
+	}
+	return ""
+}

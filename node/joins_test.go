@@ -1,0 +1,224 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// Nodes that are alone join one another at the same time, in pairs, chains, rings and at random. Each ends in one cluster with whom it joined, or
+// is told that it may not join now, and stays what it was. Nobody stays joining, and every node serves.
+func TestJoinsAtOnce(t *testing.T) {
+	shapes := map[string][]int{ // whom each node joins; -1: nobody
+		"pair":             {1, 0},
+		"pair and a third": {1, 0, 0},
+		"chain":            {1, 2, 3, -1},
+		"chain to a pair":  {1, 2, 3, 2},
+		"ring of three":    {1, 2, 0},
+		"ring of five":     {1, 2, 3, 4, 0},
+		"star":             {-1, 0, 0, 0},
+		"star that moves":  {1, -1, 0, 0},
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	for i := range 12 {
+		shape := make([]int, 2+random.IntN(5))
+		for j := range shape {
+			if shape[j] = random.IntN(len(shape)); shape[j] == j {
+				shape[j] = -1
+			}
+		}
+		shape[0] = 1
+		shapes[fmt.Sprint("random ", i)] = shape
+	}
+	for name, shape := range shapes {
+		for round := range 4 {
+			t.Run(fmt.Sprint(name, shape, round), func(t *testing.T) {
+				spread := []time.Duration{time.Microsecond, 3 * time.Millisecond, 20 * time.Millisecond, 200 * time.Millisecond}[round]
+				joinsAtOnce(t, shape, spread, round%2 == 1)
+			})
+		}
+	}
+}
+
+func joinsAtOnce(t *testing.T, shape []int, spread time.Duration, keys bool) {
+	inMesh(t, 0, func(m *mesh) {
+		random := rand.New(rand.NewPCG(uint64(len(shape)), uint64(spread)))
+		for i := range shape {
+			m.start(i, nil)
+		}
+		for i := range shape {
+			m.until(10*time.Second, "each is alone", m.ready(i))
+			if keys {
+				m.set(i, key(i), m.name(i))
+			}
+		}
+		outcomes := make([]error, len(shape))
+		var joins sync.WaitGroup
+		for i, peer := range shape {
+			if peer < 0 {
+				continue
+			}
+			delay := time.Duration(random.Int64N(int64(spread)))
+			joins.Go(func() {
+				time.Sleep(delay)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				outcomes[i] = m.nodes[i].Join(ctx, string(m.address(peer)))
+			})
+		}
+		began := time.Now()
+		joins.Wait()
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("the joins took %v", took)
+		}
+		joined := 0
+		for i, err := range outcomes {
+			switch {
+			case err == nil && shape[i] >= 0:
+				joined++
+				m.until(5*time.Second, fmt.Sprintf("%s is where %s is", m.name(i), m.name(shape[i])), func() bool {
+					return m.nodes[i].Status().Cluster == m.nodes[shape[i]].Status().Cluster
+				})
+			case err != nil && !errors.Is(err, kv.ErrAlreadyMember):
+				t.Errorf("%s joins %s: %v", m.name(i), m.name(shape[i]), err)
+			}
+		}
+		if joined == 0 {
+			t.Errorf("nobody joined anybody: %v", outcomes)
+		}
+		m.wantsConsistentClusters()
+		for i := range shape {
+			m.set(i, "shared", m.name(i))
+			m.wants(i, "shared", m.name(i))
+			if keys {
+				m.wants(i, key(i), m.name(i))
+			}
+		}
+	})
+}
+
+// wantsConsistentClusters holds that each node is an active member of the cluster that it shows, as are all that it shows with it.
+func (m *mesh) wantsConsistentClusters() {
+	m.t.Helper()
+	m.until(10*time.Second, "all clusters are consistent", func() bool {
+		for i := range m.nodes {
+			s := m.nodes[i].Status()
+			if s.State != "active" || s.Unsettled != "" || m.nodes[i].Ready(context.Background()) != nil {
+				return false
+			}
+			for j := range m.nodes {
+				other, listed := m.nodes[j].Status(), false
+				for _, member := range s.Members {
+					listed = listed || member.Name == m.name(j) && member.State == "active"
+				}
+				if listed != (other.Cluster == s.Cluster) || listed && other.Epoch != s.Epoch {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// A lone node that another one is joining may not leave it alone.
+func TestANodeThatIsJoinedDoesNotDepart(t *testing.T) {
+	inMesh(t, 0, func(m *mesh) {
+		for i := range 3 {
+			m.start(i, nil)
+			m.until(10*time.Second, "it is alone", m.ready(i))
+		}
+		m.net.Cut(m.address(0), m.address(1)) // b is admitted by a, and cannot go on
+		joined := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			joined <- m.nodes[1].Join(ctx, string(m.address(0)))
+		}()
+		_ = joined
+		m.net.HealAll()
+		m.until(20*time.Second, "b is admitted", func() bool { return len(m.nodes[0].Status().Members) == 2 })
+		if err := m.nodes[0].Join(context.Background(), string(m.address(2))); !errors.Is(err, kv.ErrAlreadyMember) {
+			t.Errorf("a node that is being joined joins another one: %v", err)
+		}
+		if err := <-joined; err != nil {
+			t.Error(err)
+		}
+		m.wantsConsistentClusters()
+	})
+}
+
+// A join that is not done by the end of its request's time is given up: the mesh forgets the joiner, which is what it was before, and may try again.
+func TestAJoinHasItsTimeAndNoMore(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		const next = 3
+		leader, one, other := m.leaderAndFollowers()
+		m.start(next, nil)
+		m.until(10*time.Second, "the next is alone", m.ready(next))
+		m.set(next, "mine", "1")
+		for _, i := range []int{one, other} { // so that it lacks a copy, and stays a candidate
+			m.net.Cut(m.address(i), m.address(next))
+			m.net.Cut(m.address(next), m.address(i))
+		}
+		before := m.nodes[leader].Status().N
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		began := time.Now()
+		err := m.nodes[next].Join(ctx, string(m.address(leader)))
+		var u *kv.Unavailable
+		if !errors.As(err, &u) || u.Outcome != kv.None {
+			t.Errorf("%v, want outcome none", err)
+		}
+		if took := time.Since(began); took > 25*time.Second {
+			t.Errorf("the join took %v", took)
+		}
+		if s := m.nodes[leader].Status(); s.N != before || len(s.Members) != before {
+			t.Errorf("the mesh shows %d members of %d", len(s.Members), s.N)
+		}
+		m.wants(next, "mine", "1")
+		if s := m.nodes[next].Status(); s.State != "active" || s.N != 1 {
+			t.Errorf("the joiner is %s, one of %d", s.State, s.N)
+		}
+		m.net.HealAll()
+		m.until(10*time.Second, "the joiner's cluster admits others again", func() bool {
+			return !m.nodes[next].life.Load().state.Load().topology.Departing
+		})
+		if err := m.nodes[next].Join(context.Background(), string(m.address(leader))); err != nil {
+			t.Errorf("the next try: %v", err)
+		}
+	})
+}
+
+// The server is shut down while a join is under way: the request ends at once, and the node stops.
+func TestAJoinDoesNotHoldTheServerUp(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		const next = 3
+		leader, one, other := m.leaderAndFollowers()
+		m.start(next, nil)
+		m.until(10*time.Second, "the next is alone", m.ready(next))
+		for _, i := range []int{one, other} {
+			m.net.Cut(m.address(i), m.address(next))
+			m.net.Cut(m.address(next), m.address(i))
+		}
+		ctx, shutDown := context.WithCancel(context.Background())
+		joined := make(chan error, 1)
+		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(leader))) }()
+		m.until(30*time.Second, "the next is a candidate", func() bool { return len(m.nodes[leader].Status().Members) == 4 })
+		shutDown()
+		began := time.Now()
+		var u *kv.Unavailable
+		if err := <-joined; !errors.As(err, &u) || u.Outcome != kv.Unknown {
+			t.Errorf("%v, want outcome unknown", err)
+		}
+		m.kill(next)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("the node stopped after %v", took)
+		}
+		m.until(30*time.Second, "the mesh gives it up", func() bool { return len(m.nodes[leader].Status().Members) == 3 })
+	})
+}

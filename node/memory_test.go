@@ -1,0 +1,389 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/node/transport/tcp"
+)
+
+// limited is a few nodes over real TCP, each with a memory limit of its own and a log.
+type limited struct {
+	t         *testing.T
+	nodes     []*Node
+	logs      []*observer.ObservedLogs
+	listeners []net.Listener
+	addresses []transport.Address
+	stops     []func()
+}
+
+// newLimited founds a cluster of nodes with the given limits; 0: none.
+func newLimited(t *testing.T, limits ...int64) *limited {
+	t.Helper()
+	r := &limited{t: t}
+	for range limits {
+		r.reserve()
+	}
+	seeds := append([]transport.Address(nil), r.addresses...)
+	for i, limit := range limits {
+		r.start(i, limit, seeds)
+	}
+	for i := range limits {
+		r.wait(i)
+	}
+	return r
+}
+
+// reserve gives the next node an address.
+func (r *limited) reserve() {
+	r.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.listeners, r.addresses = append(r.listeners, l), append(r.addresses, transport.Address(l.Addr().String()))
+	r.nodes, r.logs, r.stops = append(r.nodes, nil), append(r.logs, nil), append(r.stops, nil)
+}
+
+func (r *limited) start(i int, limit int64, seeds []transport.Address) {
+	r.t.Helper()
+	core, logs := observer.New(zap.InfoLevel)
+	l := r.listeners[i]
+	if l == nil { // again
+		var err error
+		if l, err = net.Listen("tcp", string(r.addresses[i])); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	n, err := New(Config{
+		Name: fmt.Sprint("n", i+1), Peer: r.addresses[i], Seeds: seeds, MaxBytes: limit, Logger: zap.New(core),
+		NewTransport: func(h transport.Handler) (transport.Transport, error) {
+			return tcp.New(tcp.Config{Listener: l, Handler: h})
+		},
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	stop := func() {
+		cancel()
+		if err := <-ended; err != nil {
+			r.t.Error(err)
+		}
+	}
+	r.nodes[i], r.logs[i], r.listeners[i], r.stops[i] = n, logs, nil, stop
+	r.t.Cleanup(func() { r.stop(i) })
+}
+
+func (r *limited) stop(i int) {
+	if stop := r.stops[i]; stop != nil {
+		r.stops[i] = nil
+		stop()
+	}
+}
+
+func (r *limited) until(what string, cond func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(60 * time.Second); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func (r *limited) wait(i int) {
+	r.t.Helper()
+	r.until(fmt.Sprintf("node %d is ready", i), func() bool { return r.nodes[i].Ready(context.Background()) == nil })
+}
+
+// fill stores n values of a kibibyte at a node.
+func (r *limited) fill(at int, prefix string, n int) {
+	r.t.Helper()
+	value := []byte(strings.Repeat("😀", kv.MaxValueCharacters))
+	for i := range n {
+		if _, err := r.nodes[at].Set(context.Background(), fmt.Appendf(nil, "%s-%d", prefix, i), value, kv.Options{}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// refused tells what a set of a new key says at a node; empty: it was stored.
+func (r *limited) refused(at int) string {
+	r.t.Helper()
+	_, err := r.nodes[at].Set(context.Background(), fmt.Appendf(nil, "new at %d", at), []byte("v"), kv.Options{})
+	switch {
+	case err == nil:
+		return ""
+	case !errors.Is(err, kv.ErrMemoryLimit):
+		r.t.Fatalf("set at %d: %v", at, err)
+	}
+	return err.Error()
+}
+
+// logged reports whether a node's log has a line that begins so.
+func (r *limited) logged(i int, begin string) bool {
+	for _, e := range r.logs[i].All() {
+		if strings.HasPrefix(e.Message, begin) {
+			return true
+		}
+	}
+	return false
+}
+
+// A node that comes back with a limit below what the cluster holds gets its whole copy, says so,
+// and from its first moment as a member all nodes refuse new values, and name it.
+func TestALimitBelowWhatARebuildNeeds(t *testing.T) {
+	for _, n := range []int{3, 5} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			ctx := context.Background()
+			r := newLimited(t, make([]int64, n)...)
+			seeds := append([]transport.Address(nil), r.addresses...)
+			const keys, limit = 4000, 2 << 20
+			r.fill(0, "key", keys)
+			low := n - 1
+			r.stop(low)
+			r.start(low, limit, seeds)
+			r.wait(low)
+			name := fmt.Sprint("n", n)
+			for i := range r.nodes {
+				if said := r.refused(i); !strings.Contains(said, name+" holds") {
+					t.Errorf("set at node %d: %q, want a refusal that names %s", i, said, name)
+				}
+			}
+			for i := range r.nodes {
+				if _, err := r.nodes[i].Set(ctx, []byte("key-1"), []byte("shorter"), kv.Options{}); !errors.Is(err, kv.ErrMemoryLimit) {
+					t.Errorf("a shorter value at node %d: %v", i, err)
+				}
+				if _, _, err := r.nodes[i].Get(ctx, nil, fmt.Appendf(nil, "key-%d", i), kv.Options{}); err != nil {
+					t.Errorf("get at node %d: %v", i, err)
+				}
+				r.until("what the low node says is known", func() bool { return r.nodes[i].Status().Members[low].Bytes > keys<<10 })
+				s := r.nodes[i].Status()
+				if m := s.Members[low]; !m.Full || m.MaxBytes != limit || s.Members[0].Full || len(s.Warnings) == 0 {
+					t.Errorf("status at node %d: %+v", i, s.Members)
+				}
+				if len(s.Warnings) != 1 || !strings.HasPrefix(s.Warnings[0], name+" holds ") || !strings.Contains(s.Warnings[0], "may hold 2.0 MiB") {
+					t.Errorf("warnings at node %d: %q", i, s.Warnings)
+				}
+				if i != low && !r.logged(i, "a member has reached its memory limit") {
+					t.Errorf("node %d has not logged it", i)
+				}
+			}
+			r.until("the low node has logged it", func() bool {
+				return r.logged(low, "this node has reached its memory limit") && r.logged(low, "the memory limit is below what another member holds")
+			})
+			if s := r.nodes[low].Status(); s.Keys != keys {
+				t.Errorf("the low node has %d keys, want %d", s.Keys, keys)
+			}
+
+			if err := r.nodes[1].Clear(ctx, kv.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			for i := range r.nodes {
+				r.until("there is room again", func() bool { return r.refused(i) == "" })
+			}
+			r.until("nobody warns any more", func() bool { return len(r.nodes[0].Status().Warnings) == 0 })
+		})
+	}
+}
+
+// The limit of a member is that of all, also where nobody asks it before a write: with three nodes
+// a write asks one peer, and that is not the third.
+func TestTheLowestLimitIsThatOfAll(t *testing.T) {
+	for low := range 3 {
+		limits := []int64{0, 64 << 20, 0}
+		limits[low] = 4 << 20
+		r := newLimited(t, limits...)
+		name := fmt.Sprint("n", low+1)
+		value := []byte(strings.Repeat("😀", kv.MaxValueCharacters))
+		at, stored := (low+1)%3, 0
+		for ; stored < 1<<16; stored++ {
+			_, err := r.nodes[at].Set(context.Background(), fmt.Appendf(nil, "key-%d", stored), value, kv.Options{})
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, kv.ErrMemoryLimit) || !strings.Contains(err.Error(), name) {
+				t.Fatal(err)
+			}
+			break
+		}
+		if stored == 1<<16 {
+			t.Fatalf("the limit of %s stopped nobody", name)
+		}
+		for i := range r.nodes {
+			r.until("all refuse", func() bool { return strings.Contains(r.refused(i), name) })
+		}
+		for i := range r.nodes { // and go on to
+			if said := r.refused(i); !strings.Contains(said, name) {
+				t.Errorf("%s is full, and node %d says %q", name, i, said)
+			}
+		}
+		for i := range r.nodes {
+			r.stop(i)
+		}
+	}
+}
+
+// A node that may hold less than a mesh does is not taken in: neither by a join, which says both
+// figures, nor by its seeds, where it waits.
+func TestAJoinAboveTheLimitIsRefused(t *testing.T) {
+	ctx := context.Background()
+	r := newLimited(t, 0, 8<<20)
+	r.fill(0, "key", 3000)
+	before := r.nodes[0].Status()
+
+	r.reserve()
+	r.start(2, 2<<20, nil)
+	r.wait(2)
+	if said := r.refused(2); said != "" {
+		t.Fatal(said)
+	}
+	err := r.nodes[2].Join(ctx, string(r.addresses[0]))
+	if !errors.Is(err, kv.ErrMemoryLimit) || !strings.Contains(err.Error(), "n3 may hold 2.0 MiB") || !strings.Contains(err.Error(), "the mesh's ") {
+		t.Errorf("the join: %v", err)
+	}
+	if _, _, err := r.nodes[2].Get(ctx, nil, []byte("new at 2"), kv.Options{}); err != nil {
+		t.Errorf("after the refusal: %v", err)
+	}
+
+	r.reserve()
+	r.start(3, 6<<20, nil)
+	r.wait(3)
+	r.fill(3, "own", 4000)
+	if err = r.nodes[3].Join(ctx, string(r.addresses[1])); !errors.Is(err, kv.ErrMemoryLimit) || !strings.Contains(err.Error(), "of its own") {
+		t.Errorf("the join with keys: %v", err)
+	}
+
+	r.reserve()
+	r.start(4, 0, nil)
+	r.wait(4)
+	r.fill(4, "own", 6000)
+	if err = r.nodes[4].Join(ctx, string(r.addresses[0])); !errors.Is(err, kv.ErrMemoryLimit) || !strings.Contains(err.Error(), "and n5 brings ") {
+		t.Errorf("the join with more keys than a member has room for: %v", err)
+	}
+
+	r.reserve()
+	r.start(5, 2<<20, append([]transport.Address(nil), r.addresses[0], r.addresses[5]))
+	r.until("the node with seeds says why it waits", func() bool {
+		s := r.nodes[5].Status()
+		return s.State != "active" && strings.Contains(s.Reason, "n6 may hold 2.0 MiB")
+	})
+	if after := r.nodes[0].Status(); after.Epoch != before.Epoch || len(after.Members) != 2 {
+		t.Errorf("the mesh was %+v and is %+v", before, after)
+	}
+	if err := r.nodes[0].Clear(ctx, kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(5)
+	if err := r.nodes[2].Join(ctx, string(r.addresses[0])); err != nil {
+		t.Errorf("a join with room: %v", err)
+	}
+}
+
+// limitedStart starts a node of a simulated mesh with a limit.
+func (m *mesh) limitedStart(i int, limit int64) {
+	m.t.Helper()
+	m.boots++
+	n, err := New(Config{
+		Name: m.name(i), Peer: m.address(i), Seeds: m.seeds(3), MaxBytes: limit, Random: rand.New(rand.NewPCG(7, m.boots)),
+		NewTransport: func(h transport.Handler) (transport.Transport, error) { return m.net.Node(m.address(i), h), nil },
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	m.nodes[i] = n
+	m.stops[i] = func() {
+		cancel()
+		if err := <-done; err != nil {
+			m.t.Error(err)
+		}
+	}
+}
+
+// A full member stops new values for as long as it is a member that answers, whether or not anybody
+// writes, and not for longer.
+func TestAFullMemberThatIsSilentStopsNobody(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		refused := func(at int) bool {
+			_, err := m.nodes[at].Set(context.Background(), []byte("k"), []byte("v"), kv.Options{})
+			if err != nil && !errors.Is(err, kv.ErrMemoryLimit) {
+				t.Fatal(err)
+			}
+			return err != nil
+		}
+		m.set(0, "k", "v")
+		m.kill(2)
+		m.limitedStart(2, 1)
+		m.until(30*time.Second, "it is ready again", m.ready(2))
+		for range 20 {
+			if !refused(0) || !refused(1) || !refused(2) {
+				t.Fatal("a value was stored although a member is full")
+			}
+			time.Sleep(time.Second)
+		}
+		m.isolate(2, true)
+		m.until(memoryValid+time.Second, "the two others go on without it", func() bool { return !refused(0) && !refused(1) })
+		m.isolate(2, false)
+		m.until(2*time.Second, "it is heard again", func() bool { return refused(0) && refused(1) })
+		m.kill(2)
+		m.until(memoryValid+time.Second, "the two others go on without it", func() bool { return !refused(0) && !refused(1) })
+		m.limitedStart(2, 1<<30)
+		m.until(30*time.Second, "it is ready again", m.ready(2))
+		if refused(0) || refused(1) || refused(2) {
+			t.Error("a process is judged by what the one before it has said")
+		}
+	})
+}
+
+// Between the moment in which a rebuilt node counts and the one in which the others know that it is
+// full there is none, whichever record was one too many.
+func TestAFullNodeSaysSoBeforeItCounts(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		for i := range 500 {
+			m.set(i%2, key(i), strings.Repeat("v", 1000))
+		}
+		again := func(limit int64) {
+			before := m.nodes[0].Status().Members[2].Incarnation
+			m.kill(2)
+			m.limitedStart(2, limit)
+			m.until(30*time.Second, "it counts", func() bool {
+				it := m.nodes[0].Status().Members[2]
+				return it.Incarnation != before && it.State == "active"
+			})
+		}
+		again(0)
+		m.until(10*time.Second, "it holds everything", m.equal(0, 1, 2))
+		whole := m.nodes[2].Status().Bytes
+		for limit := whole; limit > 100<<10; limit -= 128 << 10 {
+			again(limit)
+			if _, err := m.nodes[0].Set(context.Background(), []byte("k"), []byte("v"), kv.Options{}); !errors.Is(err, kv.ErrMemoryLimit) {
+				t.Errorf("limit %d of %d: %v", limit, whole, err)
+			}
+			m.until(30*time.Second, "it serves", m.ready(2))
+		}
+	})
+}
+
+func TestSizesInWords(t *testing.T) {
+	for bytes, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 2 << 20: "2.0 MiB", 9437184 + 500_000: "9.5 MiB", 3 << 30: "3.0 GiB", 5 << 50: "5120.0 TiB"} {
+		if got := sizeOf(bytes); got != want {
+			t.Errorf("%d: %s, want %s", bytes, got, want)
+		}
+	}
+}

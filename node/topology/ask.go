@@ -1,0 +1,178 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"viakv/node/transport"
+)
+
+// askSeeds asks all seeds at once, each at all its addresses, and returns what counts of the
+// answers.
+func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
+	b, c := m.book, conditions{expect: m.cfg.Expect}
+	b.refresh(ctx, m.cfg.CallTimeout, append(slices.Clone(m.cfg.Seeds), m.self.Peer)...)
+	var seen []sighting
+	done := map[string]bool{canonical(m.self.Peer): true}
+	for _, seed := range m.cfg.Seeds {
+		if done[canonical(seed)] {
+			continue
+		}
+		done[canonical(seed)] = true
+		if host, _, err := net.SplitHostPort(string(seed)); c.shared == "" && err == nil && !fixed(host) {
+			c.shared = seed
+		}
+		places, err := b.places(seed, true)
+		if err != nil {
+			seen = append(seen, sighting{seed: seed, address: seed, lost: true, err: err})
+		}
+		for _, p := range places {
+			seen = append(seen, sighting{seed: seed, address: p.dial, ip: p.ip})
+		}
+	}
+	// What this process advertises should lead to itself alone. That nobody answers there tells
+	// nothing: some networks do not lead back.
+	var mine []sighting
+	places, _ := b.places(m.self.Peer, false)
+	for _, p := range places {
+		mine = append(mine, sighting{seed: m.self.Peer, address: p.dial, ip: p.ip})
+	}
+	own := ""
+	if len(mine) == 1 {
+		own = mine[0].endpoint()
+	}
+	var asked sync.WaitGroup
+	dialled := map[transport.Address]bool{}
+	for _, list := range [][]sighting{seen, mine} {
+		for i := range list {
+			s := &list[i]
+			if !s.lost {
+				dialled[s.address] = true
+				asked.Go(func() { s.presence, s.err = m.discover(ctx, s.address) })
+			}
+		}
+	}
+	m.hangUp(func(a transport.Address) bool { return dialled[a] })
+	b.dialled = dialled
+	asked.Wait()
+	for i := range mine {
+		if s := &mine[i]; s.err == nil && s.Boot != m.self.Boot {
+			c.taken = "an address that leads to this node alone: " + misplaced(m.self, s.presence, nil)
+		}
+	}
+	seen, unclaimed := counting(m.self, own, seen)
+	for _, seed := range unclaimed {
+		if time.Since(b.grown(seed)) < m.cfg.Patience {
+			c.young = append(c.young, string(seed))
+		}
+	}
+	return seen, c
+}
+
+// askPeer asks the peer to join by. Of a name that stands for several nodes the first member of a
+// cluster answers, but for this node itself.
+func (m *Manager) askPeer(ctx context.Context) (presence, error) {
+	via := m.cfg.JoinVia
+	m.book.refresh(ctx, m.cfg.CallTimeout, via)
+	places, err := m.book.places(via, false)
+	if err != nil {
+		return presence{}, err
+	}
+	seen := make([]sighting, len(places))
+	var asked sync.WaitGroup
+	for i, p := range places {
+		m.book.dialled[p.dial] = true
+		asked.Go(func() { seen[i].presence, seen[i].err = m.discover(ctx, p.dial) })
+	}
+	asked.Wait()
+	rank := func(s *sighting) int { // the lower the better
+		switch {
+		case s.err != nil:
+			return 3
+		case s.Name == m.self.Name && s.Peer == m.self.Peer:
+			return 2
+		case s.Topology == nil || s.State == StateLeft:
+			return 1
+		}
+		return 0
+	}
+	best := &seen[0]
+	for i := range seen {
+		s := &seen[i]
+		switch {
+		case rank(s) < rank(best):
+			best = s
+		case rank(s) == 0 && rank(best) == 0 && s.Topology.Cluster != best.Topology.Cluster:
+			return presence{}, fmt.Errorf("%s is in cluster %v, %s in %v: name one of the two", best.Name, best.Topology.Cluster, s.Name, s.Topology.Cluster)
+		}
+	}
+	return best.presence, best.err
+}
+
+// endpoint is the address in numbers; empty: not known.
+func (s *sighting) endpoint() string {
+	_, port, err := net.SplitHostPort(string(s.seed))
+	if err != nil || !s.ip.IsValid() {
+		return ""
+	}
+	return net.JoinHostPort(s.ip.String(), port)
+}
+
+// counting leaves out of a round what no other process is behind: this process's own answers, and
+// silence at its own address, at further addresses of a name that a process which answers there
+// advertises, and at one of two addresses that are one node's in the two families. It also returns
+// the names that nobody who answers there advertises: they may stand for several nodes. It is pure.
+func counting(self Identity, own string, seen []sighting) (counted []sighting, unclaimed []transport.Address) {
+	for len(seen) > 0 {
+		n := 1
+		for n < len(seen) && seen[n].seed == seen[0].seed {
+			n++
+		}
+		group := seen[:n]
+		seen = seen[n:]
+		claimed, boots, four, six := false, map[uint64]bool{}, 0, 0
+		for i := range group {
+			s := &group[i]
+			if s.err == nil {
+				boots[s.Boot] = true
+				claimed = claimed || sameAddress(s.Peer, s.seed)
+			}
+			if s.ip.Is4() {
+				four++
+			} else if s.ip.Is6() {
+				six++
+			}
+		}
+		twins := four == 1 && six == 1 && len(boots) == 1
+		if !claimed {
+			unclaimed = append(unclaimed, group[0].seed)
+		}
+		for _, s := range group {
+			silence := s.err != nil && (claimed || !s.lost && (twins || own != "" && own == s.endpoint()))
+			if !silence && (s.err != nil || s.Boot != self.Boot) {
+				counted = append(counted, s)
+			}
+		}
+	}
+	return counted, unclaimed
+}
+
+// hangUp closes the connections that were opened to find a cluster, but for those to keep.
+func (m *Manager) hangUp(keep func(transport.Address) bool) {
+	for a := range m.book.dialled {
+		if !keep(a) {
+			m.cfg.Transport.Forget(a)
+		}
+	}
+	clear(m.book.dialled)
+}
+
+// memberAt reports whether the connection to an address is one to another member.
+func (m *Manager) memberAt(a transport.Address) bool {
+	t := m.newest()
+	return t != nil && a != m.self.Peer && slices.ContainsFunc(t.audience(), func(id Identity) bool { return id.Peer == a })
+}

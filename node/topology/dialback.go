@@ -1,0 +1,149 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/node/wire"
+)
+
+// examine looks at a process that wants to enter, before anything is changed for it: whether this
+// node, the leader, reaches it at the address that it advertises, and whether the process whose
+// name it has is still there. It returns the boot id of one that is gone, as lookFor does.
+func (m *Manager) examine(ctx context.Context, node *Identity) (gone uint64, err error) {
+	if role, _ := m.newest().Role(node.Boot); role != Stranger {
+		return 0, nil
+	}
+	p, err := m.reach(ctx, *node)
+	fault := misplaced(*node, p, err)
+	if fault == "" || p.Name == node.Name { // the live node of that name may be what answers
+		if gone, err = m.lookFor(ctx, node); fault == "" || err != nil {
+			return gone, err
+		}
+	}
+	return 0, kv.Detail(kv.ErrPeerUnreachable, "seen from %s, the leader, %s; give %s an --advertise-peer at which every node reaches it", m.self.Name, fault, node.Name)
+}
+
+// misplaced says why a process cannot be met where it says that it is, when this was found there;
+// empty: it can.
+func misplaced(id Identity, found presence, err error) string {
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%s, which %s advertises, cannot be reached: %s", id.Peer, id.Name, cause(err))
+	case found.Boot != id.Boot:
+		return fmt.Sprintf("%s answers at %s, which %s advertises", found.describe(id), id.Peer, id.Name)
+	}
+	return ""
+}
+
+// reach returns who answers at the address that a process advertises. It does not wait as long as
+// who asked for it, who is to hear of it.
+func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout/2)
+	defer cancel()
+	for {
+		p, err := m.visit(ctx, id)
+		switch {
+		case err == nil:
+			if p.Boot != id.Boot {
+				m.redial(id, p)
+			}
+			return p, nil
+		case errors.Is(err, transport.ErrNotSent) && sleep(ctx, m.cfg.Every/4):
+			// Try again: after the end of the process that was there before, the transport rests.
+		default:
+			return presence{}, err
+		}
+	}
+}
+
+// visit asks who is at the address of a process; a node that leads two lives answers for the one
+// that is looked for.
+func (m *Manager) visit(ctx context.Context, id Identity) (presence, error) {
+	r, err := m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.Boot})
+	if err != nil {
+		return presence{}, err
+	}
+	var p presence
+	return p, decodeBody(r.Body, &p)
+}
+
+// describe names a process that answers where another one should.
+func (p *presence) describe(expected Identity) string {
+	switch p.Name {
+	case "":
+		return "another node"
+	case expected.Name:
+		return "another process named " + p.Name
+	}
+	return p.Name
+}
+
+// redial closes the connection to the address of a process when another one answers there, so that
+// the next call looks the name up again. A connection that is right for somebody stays.
+func (m *Manager) redial(id Identity, found presence) {
+	if sameAddress(found.Peer, id.Peer) {
+		return
+	}
+	if t := m.newest(); t != nil && slices.ContainsFunc(t.audience(), func(o Identity) bool { return o.Peer == id.Peer && o.Name != id.Name }) {
+		return
+	}
+	m.cfg.Transport.Forget(id.Peer)
+}
+
+// astray notes that a member's address leads to another node, and closes the connection there.
+func (m *Manager) astray(to Identity, r *wire.ControlReply) {
+	var p presence
+	if r.Status != wire.ControlWrongBoot || decodeBody(r.Body, &p) != nil || p.Name == "" || p.Name == to.Name {
+		return
+	}
+	if m.misled.due(misplaced(to, p, nil)) {
+		m.log.Warn("another node answers at a member's address", zap.String("member", to.Name), zap.String("address", string(to.Peer)), zap.String("answers", p.Name))
+		m.redial(to, p)
+	}
+}
+
+// cause says in a few words why a peer could not be asked.
+func cause(err error) string {
+	var timeout net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+		return "no answer in time"
+	}
+	var lookUp *net.DNSError
+	if errors.As(err, &lookUp) {
+		return lookUp.Err
+	}
+	for {
+		inner := errors.Unwrap(err)
+		if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // one level after the other
+			all := several.Unwrap()
+			inner = all[len(all)-1]
+		}
+		if inner == nil {
+			break
+		}
+		err = inner
+	}
+	text := err.Error()
+	for _, prefix := range []string{"transport: ", "tcp: ", "topology: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	return text
+}
+
+// detail is what an error adds to the kind that it is of.
+func detail(err error) string {
+	var d *kv.DetailError
+	if errors.As(err, &d) {
+		return d.Detail
+	}
+	return err.Error()
+}

@@ -1,0 +1,186 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+)
+
+// A node whose address leads to another one founds nothing and is told, and so is the founder.
+func TestFoundersMustBeWhereTheySay(t *testing.T) {
+	simulate(t, func(w *world) {
+		s := w.nameServer()
+		ipB, ipC := s.host("b", "10.0.0.2"), s.host("c", "10.0.0.3")
+		s.host("a", "10.0.0.1")
+		s.list("two", ipB, ipC)
+		w.net.lead("two:7000", address("b"))
+		all := seeds("a", "b", "c")
+		a, b, c := w.start("a", all, s.resolve), w.start("b", all, s.resolve), w.start("c", all, s.resolve, advertised("two:7000"))
+		w.reason(c, "b answers at two:7000, which c advertises")
+		w.reason(a, "the promise of c (b answers at two:7000, which c advertises)")
+		time.Sleep(10 * time.Second)
+		if len(w.documents) > 0 {
+			t.Fatal("a cluster was founded with a member that nobody reaches")
+		}
+		s.list("two", ipC)
+		w.net.lead("two:7000", address("c"))
+		w.agree(10*time.Second, a, b, c)
+		w.founded()
+	})
+	// The founder is the one that cannot be reached: by its own words, which are another node's,
+	// and by those who promise.
+	simulate(t, func(w *world) {
+		all := seeds("a", "b", "c")
+		a, b, c := w.start("a", all, advertised("c:7000")), w.start("b", all), w.start("c", all)
+		w.reason(a, "c answers at c:7000, which a advertises")
+		time.Sleep(10 * time.Second)
+		if len(w.documents) > 0 {
+			t.Fatal("founded by a node that nobody reaches")
+		}
+		a.crash()
+		a = w.start("a", all)
+		w.agree(10*time.Second, a, b, c)
+	})
+	simulate(t, func(w *world) {
+		all := seeds("a", "b")
+		w.net.filter(func(from, to transport.Address, _ []byte) bool { return from == address("b") && to == "public:7000" }, nil)
+		w.net.lead("public:7000", "nobody:7000")
+		a, b := w.start("a", all, advertised("public:7000")), w.start("b", all)
+		w.reason(a, "the promise of b (seen from there, public:7000, which a advertises, cannot be reached: ")
+		w.net.lead("public:7000", address("a"))
+		w.net.filter(nil, nil)
+		w.agree(10*time.Second, a, b)
+	})
+}
+
+// A node that others do not reach where it says that it is is told so, and nothing is changed for
+// it.
+func TestWhoCannotBeReachedDoesNotEnter(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		want   string
+		lead   func(w *world) // where d's address leads at first
+		remedy func(w *world)
+	}{
+		{
+			"another node answers", "c answers at public:7000, which d advertises",
+			func(w *world) { w.net.lead("public:7000", address("c")) },
+			func(w *world) { w.net.lead("public:7000", address("d")) },
+		},
+		{
+			"the leader itself answers", "answers at public:7000, which d advertises",
+			func(w *world) { // as localhost does
+				w.net.lead("public:7000", w.leader(w.processes...).id.Peer)
+			},
+			func(w *world) { w.net.lead("public:7000", address("d")) },
+		},
+		{
+			"nobody is there", "public:7000, which d advertises, cannot be reached: not sent",
+			func(w *world) { w.net.lead("public:7000", "nobody:7000") },
+			func(w *world) { w.net.lead("public:7000", address("d")) },
+		},
+		{
+			"a firewall", "public:7000, which d advertises, cannot be reached: no answer in time",
+			func(w *world) {
+				w.net.lead("public:7000", address("d"))
+				w.net.filter(func(from, to transport.Address, _ []byte) bool { return to == address("d") && from != to }, nil)
+			},
+			func(w *world) { w.net.filter(nil, nil) },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			simulate(t, func(w *world) {
+				a, b, m := w.trio()
+				w.leader(a, b, m)
+				c.lead(w)
+				d := w.start("d", seeds("a", "b", "c"), advertised("public:7000"))
+				w.reason(d, c.want)
+				w.reason(d, "the leader")
+				time.Sleep(5 * time.Second)
+				w.reason(d, c.want)
+				if e := a.m.Current().Epoch; e != firstEpoch {
+					t.Errorf("the epoch has moved to %d", e)
+				}
+				// By request: an error within its deadline.
+				e := w.start("e", via("b"), advertised("public:7000"))
+				began := time.Now()
+				w.until("the join ends", 15*time.Second, e.over)
+				if !errors.Is(e.err, kv.ErrPeerUnreachable) || !strings.Contains(e.err.Error(), "which e advertises") {
+					t.Errorf("after %v: %v", time.Since(began), e.err)
+				}
+				c.remedy(w)
+				w.agree(10*time.Second, a, b, m, d)
+			})
+		})
+	}
+}
+
+// A restarted node that nobody reaches leaves its slot as it was: as that of a node that is down.
+func TestARestartedNodeThatCannotBeReached(t *testing.T) {
+	simulate(t, func(w *world) {
+		all := []option{seeds("a", "b", "c")}
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		c.crash()
+		w.net.lead("public:7000", address("b"))
+		c = w.start("c", append(all, advertised("public:7000"))...)
+		w.reason(c, "b answers at public:7000, which c advertises")
+		time.Sleep(5 * time.Second)
+		if top := a.m.Current(); top.Epoch != firstEpoch || top.Vacancies() > 0 {
+			t.Errorf("the slot was vacated: %s", top.Encode())
+		}
+		c.crash()
+		c = w.start("c", all...)
+		w.agree(20*time.Second, a, b, c)
+	})
+}
+
+// A member's address that begins to lead to another node is looked up again.
+func TestAMembersAddressGoesAstray(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		leader := w.leader(a, b, c)
+		rest := others(leader, a, b, c)
+		lost, other := rest[0], rest[1]
+		w.net.lead(lost.id.Peer, other.id.Peer)
+		port := leader.m.cfg.Transport.(*port)
+		w.until("the leader dials anew", 5*time.Second, func() bool {
+			port.mu.Lock()
+			defer port.mu.Unlock()
+			return slices.Contains(port.forgotten, lost.id.Peer)
+		})
+		w.net.lead(lost.id.Peer, lost.id.Peer)
+		if _, err := leader.m.Clear(w.ctx(10 * time.Second)); err != nil {
+			t.Error(err)
+		}
+		w.agree(10*time.Second, a, b, c)
+	})
+}
+
+func TestCause(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("topology: discover to a:1: %w", fmt.Errorf("tcp: connect to a:1: %w", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})), "connection refused"},
+		{fmt.Errorf("topology: discover to a:1: %w", fmt.Errorf("tcp: connect to a:1: %w", &net.OpError{Op: "dial", Err: errNoSuchHost})), "no such host"},
+		{fmt.Errorf("topology: discover to a:1: %w", context.DeadlineExceeded), "no answer in time"},
+		{fmt.Errorf("%w: a:1: %w", transport.ErrBroken, io.EOF), "EOF"},
+		{fmt.Errorf("topology: discover to a:1: %w", transport.ErrClosed), "closed"},
+	} {
+		if got := cause(c.err); got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,448 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+)
+
+// names is what the resolvers of a world say.
+type nameServer struct {
+	w *world
+
+	mu    sync.Mutex
+	lists map[string]func(viewer string) ([]netip.Addr, error) // by host
+}
+
+var errNoSuchHost = &net.DNSError{Err: "no such host", IsNotFound: true}
+
+func (w *world) nameServer() *nameServer {
+	return &nameServer{w: w, lists: map[string]func(string) ([]netip.Addr, error){}}
+}
+
+// host gives a node's machine an address, which its name is resolved to.
+func (s *nameServer) host(name, ip string) netip.Addr {
+	addr := netip.MustParseAddr(ip)
+	s.w.net.lead(transport.Address(net.JoinHostPort(ip, "7000")), address(name))
+	s.list(name, addr)
+	return addr
+}
+
+// list makes a name stand for these addresses, whoever asks. None: the name does not exist.
+func (s *nameServer) list(name string, ips ...netip.Addr) {
+	s.say(name, func(string) ([]netip.Addr, error) {
+		if len(ips) == 0 {
+			return nil, errNoSuchHost
+		}
+		return ips, nil
+	})
+}
+
+// say makes a name stand for what f says to each viewer.
+func (s *nameServer) say(name string, f func(viewer string) ([]netip.Addr, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lists[name] = f
+}
+
+// errHangs makes a look-up hang until it is given up.
+var errHangs = errors.New("hangs")
+
+func (s *nameServer) resolve(c *Config, _ *process) {
+	viewer := c.Self.Name
+	c.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+		s.mu.Lock()
+		list := s.lists[host]
+		s.mu.Unlock()
+		if list == nil {
+			return nil, errNoSuchHost
+		}
+		ips, err := list(viewer)
+		if errors.Is(err, errHangs) {
+			<-ctx.Done()
+			err = ctx.Err()
+		}
+		return ips, err
+	}
+}
+
+// founded wants exactly one cluster to have been founded, ever.
+func (w *world) founded() {
+	w.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.documents) != 1 {
+		w.Errorf("%d clusters were founded", len(w.documents))
+	}
+}
+
+// reason waits until a process says what it waits for, and holds it against what it should say.
+func (w *world) reason(p *process, want string) {
+	w.Helper()
+	w.until(fmt.Sprintf("%s says %q; it says %q", p.id.Name, want, p.m.Status().Reason), 15*time.Second, func() bool {
+		return strings.Contains(p.m.Status().Reason, want)
+	})
+}
+
+func permutations(of []netip.Addr) [][]netip.Addr {
+	if len(of) < 2 {
+		return [][]netip.Addr{of}
+	}
+	var out [][]netip.Addr
+	for i := range of {
+		rest := slices.Concat(of[:i:i], of[i+1:])
+		for _, p := range permutations(rest) {
+			out = append(out, append([]netip.Addr{of[i]}, p...))
+		}
+	}
+	return out
+}
+
+// One name stands for all nodes. Resolvers list its addresses in any order, this node's own first
+// or last, in one family or in both.
+func TestEachAddressOfASeedNameIsASeed(t *testing.T) {
+	for _, family := range []struct{ name, a, b, c string }{
+		{"IPv4", "10.0.0.1", "10.0.0.2", "10.0.0.3"},
+		{"IPv6", "fd00::1", "fd00::2", "fd00::3"},
+		{"both", "10.0.0.1", "fd00::2", "fd00::3"},
+		{"mapped", "::ffff:10.0.0.1", "10.0.0.2", "10.0.0.3"},
+	} {
+		for shift := range 6 {
+			t.Run(fmt.Sprint(family.name, shift), func(t *testing.T) {
+				simulate(t, func(w *world) {
+					s := w.nameServer()
+					orders := permutations([]netip.Addr{s.host("a", family.a), s.host("b", family.b), s.host("c", family.c)})
+					w.net.lead("10.0.0.1:7000", address("a"))
+					s.say("all", func(viewer string) ([]netip.Addr, error) {
+						return orders[(shift*(1+strings.Index("abc", viewer)))%6], nil
+					})
+					var nodes []*process
+					for _, name := range []string{"a", "b", "c"} {
+						nodes = append(nodes, w.start(name, seeds("all"), s.resolve))
+						time.Sleep(time.Duration(shift) * 150 * time.Millisecond)
+					}
+					w.agree(10*time.Second, nodes...)
+					w.founded()
+					if top := nodes[0].m.Current(); top.Epoch != firstEpoch {
+						t.Errorf("not founded by all: %s", top.Encode())
+					}
+					for _, p := range nodes { // what was dialled to find them is not kept
+						port := p.m.cfg.Transport.(*port)
+						port.mu.Lock()
+						if len(port.forgotten) < 3 {
+							t.Errorf("%s keeps its connections: closed %v", p.id.Name, port.forgotten)
+						}
+						port.mu.Unlock()
+					}
+				})
+			})
+		}
+	}
+}
+
+// A name server lists nodes as they start, and each node hears of it late, by look-ups of which
+// some fail and some hang.
+func TestASeedNameThatGrows(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			simulate(t, func(w *world) {
+				random := rand.New(rand.NewPCG(seed, 3))
+				n := 2 + random.IntN(4)
+				s := w.nameServer()
+				type entry struct {
+					ip netip.Addr
+					at time.Time
+				}
+				var listed []entry
+				late := map[string]time.Duration{}
+				var mu sync.Mutex
+				s.say("all", func(viewer string) ([]netip.Addr, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					switch x := random.Float64(); {
+					case x < 0.1:
+						return nil, errNoSuchHost
+					case x < 0.2:
+						return nil, errHangs
+					}
+					var out []netip.Addr
+					for _, e := range listed {
+						if time.Since(e.at) >= late[viewer] {
+							out = append(out, e.ip)
+						}
+					}
+					random.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+					return out, nil
+				})
+				var nodes []*process
+				for i := range n {
+					name := string(rune('a' + (i+int(seed))%n))
+					ip := s.host(name, fmt.Sprintf("10.0.0.%d", 1+i))
+					mu.Lock()
+					listed = append(listed, entry{ip, time.Now()})
+					late[name] = time.Duration(random.Int64N(int64(4 * time.Second)))
+					wait := time.Duration(random.Int64N(int64(5 * time.Second)))
+					mu.Unlock()
+					nodes = append(nodes, w.start(name, seeds("all"), s.resolve))
+					time.Sleep(wait)
+				}
+				w.agree(time.Minute, nodes...)
+				w.founded()
+			})
+		})
+	}
+}
+
+// A name server that shows one or two of the addresses at a time, others at each look-up.
+func TestASeedNameShownInParts(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			simulate(t, func(w *world) {
+				random := rand.New(rand.NewPCG(seed, 5))
+				s := w.nameServer()
+				var all []netip.Addr
+				names := []string{"a", "b", "c", "d"}
+				for i, name := range names {
+					all = append(all, s.host(name, fmt.Sprintf("10.0.0.%d", 1+i)))
+				}
+				var mu sync.Mutex
+				s.say("all", func(string) ([]netip.Addr, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					out := slices.Clone(all)
+					random.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+					return out[:1+seed%2], nil
+				})
+				var nodes []*process
+				for _, name := range names {
+					nodes = append(nodes, w.start(name, seeds("all"), s.resolve))
+				}
+				w.agree(time.Minute, nodes...)
+				w.founded()
+			})
+		})
+	}
+}
+
+// Two groups of nodes are shown one half of the nodes each. Only the number of nodes tells them
+// that there are more.
+func TestExpectKeepsHalvesFromFounding(t *testing.T) {
+	simulate(t, func(w *world) {
+		s := w.nameServer()
+		var all []netip.Addr
+		names := []string{"a", "b", "c", "d"}
+		for i, name := range names {
+			all = append(all, s.host(name, fmt.Sprintf("10.0.0.%d", 1+i)))
+		}
+		s.say("all", func(viewer string) ([]netip.Addr, error) {
+			if viewer < "c" {
+				return all[:2], nil
+			}
+			return all[2:], nil
+		})
+		var nodes []*process
+		for _, name := range names {
+			nodes = append(nodes, w.start(name, seeds("all"), s.resolve, expects(3)))
+		}
+		w.reason(nodes[0], "3 nodes to found a cluster, as --expect says; here are a, b")
+		time.Sleep(time.Minute)
+		if len(w.documents) > 0 {
+			t.Fatal("a half founded a cluster")
+		}
+		s.list("all", all...)
+		w.agree(10*time.Second, nodes...)
+		w.founded()
+	})
+}
+
+// Two groups of nodes are shown one half of the nodes each at first, as by name servers that are
+// not up to date yet.
+func TestHalvesThatAreShownForAMoment(t *testing.T) {
+	simulate(t, func(w *world) {
+		s := w.nameServer()
+		all := []netip.Addr{s.host("a", "10.0.0.1"), s.host("b", "10.0.0.2"), s.host("c", "10.0.0.3"), s.host("d", "10.0.0.4")}
+		began := time.Now()
+		s.say("all", func(viewer string) ([]netip.Addr, error) {
+			switch {
+			case time.Since(began) > 2*time.Second:
+				return all, nil
+			case viewer < "c":
+				return all[:2], nil
+			}
+			return all[2:], nil
+		})
+		var nodes []*process
+		for _, name := range []string{"a", "b", "c", "d"} {
+			nodes = append(nodes, w.start(name, seeds("all"), s.resolve))
+		}
+		w.reason(nodes[0], "the addresses of all:7000 to stay the same for a while; here are a, b")
+		w.agree(10*time.Second, nodes...)
+		w.founded()
+	})
+}
+
+// A name that leads to nobody else may stand for nodes that the resolver does not show.
+func TestANameThatLeadsToThisNodeAlone(t *testing.T) {
+	simulate(t, func(w *world) {
+		s := w.nameServer()
+		ip := s.host("a", "10.0.0.1")
+		s.list("all", ip)
+		a := w.start("a", seeds("all"), s.resolve)
+		w.reason(a, "another node at all:7000, a name that leads to this node alone")
+		time.Sleep(time.Minute)
+		if a.m.Current() != nil {
+			t.Fatal("it founded a cluster of its own")
+		}
+		s.list("all", ip, s.host("b", "10.0.0.2"))
+		w.reason(a, "seeds that do not answer: all:7000 at 10.0.0.2:7000")
+		b := w.start("b", seeds("all"), s.resolve)
+		w.agree(10*time.Second, a, b)
+		w.founded()
+	})
+	for name, options := range map[string][]option{ // who wants a cluster of one says so
+		"by its number":           {seeds("all"), expects(1)},
+		"by its address":          {func(c *Config, _ *process) { c.Seeds = []transport.Address{"10.0.0.1:7000"} }},
+		"by its name":             {seeds("a")},
+		"by its name differently": {func(c *Config, _ *process) { c.Seeds = []transport.Address{"A.:7000"} }},
+		"as this machine":         {func(c *Config, _ *process) { c.Seeds = []transport.Address{"localhost:7000"} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, func(w *world) {
+				s := w.nameServer()
+				s.list("all", s.host("a", "10.0.0.1"))
+				w.net.lead("localhost:7000", address("a"))
+				w.agree(2*time.Second, w.start("a", append(options, s.resolve)...))
+			})
+		})
+	}
+}
+
+// M9, by address: whoever does not answer may be a member of a cluster that lives on.
+func TestASilentAddressOfASeedNameIsWaitedFor(t *testing.T) {
+	simulate(t, func(w *world) {
+		s := w.nameServer()
+		ipA, ipB, gone := s.host("a", "10.0.0.1"), s.host("b", "10.0.0.2"), netip.MustParseAddr("10.0.0.9")
+		s.list("all", ipA, ipB, gone)
+		a, b := w.start("a", seeds("all"), s.resolve), w.start("b", seeds("all"), s.resolve)
+		w.reason(a, "seeds that do not answer: all:7000 at 10.0.0.9:7000")
+		s.list("all", ipA, ipB)
+		time.Sleep(20 * time.Second) // the next look-up may list it again
+		if a.m.Current() != nil {
+			t.Fatal("founded without the node at 10.0.0.9")
+		}
+		s.list("all")
+		w.reason(a, "all:7000 (no such host)")
+		time.Sleep(20 * time.Second)
+		if a.m.Current() != nil {
+			t.Fatal("founded without knowing who is a seed")
+		}
+		s.list("all", ipA, ipB)
+		w.agree(10*time.Second, a, b)
+		w.founded()
+	})
+}
+
+// Silence that says nothing about other nodes holds no founding up.
+func TestSilenceThatDoesNotCount(t *testing.T) {
+	silent4, silent6 := netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("fd00::9")
+	for _, c := range []struct {
+		name  string
+		seeds []string
+		setup func(w *world, s *nameServer, ipA, ipB netip.Addr)
+	}{
+		{"at further addresses of a name that its node advertises", []string{"a", "b"}, func(_ *world, s *nameServer, ipA, ipB netip.Addr) {
+			s.list("a", silent4, silent6, ipA)
+			s.list("b", ipB, silent4, silent6)
+		}},
+		{"in one of a node's two families", []string{"ay", "bee"}, func(_ *world, s *nameServer, ipA, ipB netip.Addr) {
+			s.list("ay", ipA, silent6)
+			s.list("bee", silent6, ipB)
+		}},
+		{"of a node to itself", []string{"all"}, func(w *world, s *nameServer, ipA, ipB netip.Addr) {
+			s.list("all", ipA, ipB)
+			w.net.cut[[2]transport.Address{"a:7000", "a:7000"}] = true
+			w.net.cut[[2]transport.Address{"b:7000", "b:7000"}] = true
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			simulate(t, func(w *world) {
+				s := w.nameServer()
+				c.setup(w, s, s.host("a", "10.0.0.1"), s.host("b", "10.0.0.2"))
+				if c.seeds[0] == "a" {
+					c.setup(w, s, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"))
+				}
+				a, b := w.start("a", seeds(c.seeds...), s.resolve), w.start("b", seeds(c.seeds...), s.resolve)
+				w.agree(15*time.Second, a, b)
+				w.founded()
+			})
+		})
+	}
+}
+
+// One node under several names is one node.
+func TestSeedsThatNameANodeTwice(t *testing.T) {
+	simulate(t, func(w *world) {
+		s := w.nameServer()
+		s.list("bee", s.host("b", "10.0.0.2"))
+		s.list("all", s.host("a", "10.0.0.1"), netip.MustParseAddr("10.0.0.2"))
+		all := func(c *Config, _ *process) {
+			c.Seeds = []transport.Address{"b:7000", "B.:7000", "bee:7000", "10.0.0.2:7000", "[::ffff:10.0.0.2]:7000", "a:7000", "10.0.0.1:7000", "all:7000"}
+		}
+		w.net.lead("bee:7000", address("b"))
+		w.net.lead("[::ffff:10.0.0.2]:7000", address("b"))
+		a, b := w.start("a", all, s.resolve), w.start("b", all, s.resolve)
+		w.agree(10*time.Second, a, b)
+		w.founded()
+	})
+}
+
+// A name that stands for several nodes is a peer to join by, even when it leads to this node first.
+func TestJoinByANameOfSeveral(t *testing.T) {
+	simulate(t, func(w *world) {
+		s := w.nameServer()
+		ipA, ipB, ipD := s.host("a", "10.0.0.1"), s.host("b", "10.0.0.2"), s.host("d", "10.0.0.0")
+		a := w.start("a")
+		w.agree(time.Second, a)
+		s.list("all", ipD, ipA, ipB)
+		d := w.start("d", via("all"), s.resolve)
+		w.agree(10*time.Second, a, d)
+		// Of two clusters one has to be named.
+		b := w.start("b")
+		w.agree(time.Second, b)
+		e := w.start("e", via("all"), s.resolve)
+		w.until("the join ends", 10*time.Second, e.over)
+		if !errors.Is(e.err, kv.ErrPeerUnreachable) || !strings.Contains(e.err.Error(), "name one of the two") {
+			t.Errorf("ended with %v", e.err)
+		}
+	})
+}
+
+func TestSameAddress(t *testing.T) {
+	for _, c := range []struct {
+		a, b transport.Address
+		want bool
+	}{
+		{"node-a:9080", "NODE-A.:9080", true},
+		{"node-a:9080", "node-a:9081", false},
+		{"node-a:9080", "node-a.example:9080", false},
+		{"[::1]:9080", "[0:0:0:0:0:0:0:1]:9080", true},
+		{"127.0.0.1:9080", "[::ffff:127.0.0.1]:9080", true},
+		{"[fe80::1%eth0]:9080", "[fe80::1%eth1]:9080", false},
+		{"no port", "no port", true},
+	} {
+		if got := sameAddress(c.a, c.b); got != c.want {
+			t.Errorf("%s and %s: %v", c.a, c.b, got)
+		}
+	}
+}

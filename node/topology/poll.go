@@ -1,0 +1,117 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"viakv/api/kv"
+)
+
+// A change of size is proposed only when enough members answer, then, when they are asked: what is remembered of a member may be older than
+// its death. A leave of a living member right after the death of another one would be agreed, and leave a cluster without a quorum.
+
+// polled is which processes answered when they were asked last, by boot id.
+type polled map[uint64]bool
+
+// pollTime bounds a poll. Members that are there answer within a round trip; the asker is told within a second.
+const pollTime = 500 * time.Millisecond
+
+// poll asks all processes of a topology at once whether they are there.
+func (m *Manager) poll(ctx context.Context, t *Topology) polled {
+	ctx, cancel := context.WithTimeout(ctx, min(pollTime, m.cfg.CallTimeout))
+	defer cancel()
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	there := polled{m.self.Boot: true}
+	ask := func(id Identity) {
+		if id.Boot == m.self.Boot {
+			return
+		}
+		asked.Go(func() {
+			p, err := m.visit(ctx, id)
+			if err != nil || p.Boot != id.Boot || p.State == StateLeft {
+				return
+			}
+			mu.Lock()
+			there[id.Boot] = true
+			mu.Unlock()
+		})
+	}
+	for i := range t.Slots {
+		ask(t.Slots[i].Identity())
+	}
+	if t.Joining != nil {
+		ask(t.Joining.Identity())
+	}
+	asked.Wait()
+	return there
+}
+
+// active accepts the slots whose members serve and have answered.
+func (p polled) active(s *Slot) bool { return s.Active() && p[s.Boot] }
+
+// coming accepts those that rebuild, too: they serve soon.
+func (p polled) coming(s *Slot) bool { return p[s.Boot] }
+
+// shrinkPossible returns nil when the cluster keeps its quorums without a slot, counting only the members that there accepts.
+func (t *Topology) shrinkPossible(name string, there func(*Slot) bool) error {
+	i := t.Index(name)
+	if i < 0 {
+		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", name)
+	}
+	if t.N() == 1 {
+		return kv.Detail(kv.ErrQuorumLoss, "%s is the last member; stop it instead", name)
+	}
+	n := t.successor(OperationID{})
+	n.remove(t, i)
+	if err := n.Validate(); err != nil {
+		return err
+	}
+	return n.keepsQuorum(there)
+}
+
+// growPossible returns nil when the cluster keeps its quorums with one slot more, counting that and the members that there accepts.
+func (t *Topology) growPossible(there func(*Slot) bool) error {
+	n := t.N() + 1
+	need := max(quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n), n/2+1)
+	count, missing := t.count(there)
+	if count+1 < need {
+		return kv.Detail(kv.ErrQuorumLoss, "with one member more %d of %d would have to answer, and only %d would (%s); wait until the others are back",
+			need, n, count+1, missing)
+	}
+	return nil
+}
+
+// keepsQuorum refuses a topology from which a member was taken when too few of its slots are accepted by there: for reads, for writes, for
+// the next change, and for the copies of the hand-over.
+func (n *Topology) keepsQuorum(there func(*Slot) bool) error {
+	need := max(n.R(), n.W(), n.N()/2+1, n.Change.Need)
+	count, missing := n.count(there)
+	if count >= need {
+		return nil
+	}
+	return kv.Detail(kv.ErrQuorumLoss, "without it %d of the remaining %d members would serve (%s), and %d have to; "+
+		"wait until the others have come back, or repeat with force=true and accept what that may lose", count, n.N(), missing, need)
+}
+
+// count returns how many slots there accepts, and names those that it does not.
+func (t *Topology) count(there func(*Slot) bool) (n int, missing string) {
+	var names []string
+	for i := range t.Slots {
+		if s := &t.Slots[i]; there(s) {
+			n++
+		} else {
+			names = append(names, s.Name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return n, "all are there"
+	case 1:
+		return n, names[0] + " does not answer or rebuilds"
+	}
+	return n, fmt.Sprintf("%s do not answer or rebuild", strings.Join(names, ", "))
+}

@@ -1,0 +1,75 @@
+package quorum
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"viakv/api/kv"
+)
+
+// A new value is refused alike at all nodes while the copy of any member is full, also of one that
+// a write would not have asked. Everything else goes on.
+func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 4, 5} {
+		for full := range n {
+			m := newMesh(t, n)
+			m.nodes[0].mustSet("k", "v")
+			m.replicas[full].fill(true)
+			for i, nd := range m.nodes {
+				nd.cfg.Full = func(_ *View, member int) bool { return member == full }
+				for _, o := range []kv.Options{{}, {R: 1}, {R: kv.QuorumAll}, {W: kv.QuorumAll}} {
+					for _, key := range []string{"k", "new"} {
+						_, err := nd.Set(bg, []byte(key), []byte("w"), o)
+						if !errors.Is(err, kv.ErrMemoryLimit) || !strings.Contains(err.Error(), m.view(full).Members[full].Name+" holds") {
+							t.Errorf("%d nodes, %d full, set at %d with %+v: %v", n, full, i, o, err)
+						}
+					}
+				}
+				nd.wantValue("k", "v")
+			}
+			if err := m.nodes[n-1].Remove(bg, []byte("k"), kv.Options{}); err != nil {
+				t.Errorf("%d nodes, %d full: remove: %v", n, full, err)
+			}
+			for i, r := range m.replicas {
+				if rec := r.get("new"); !rec.Tag.IsZero() {
+					t.Errorf("%d nodes, %d full: replica %d has %v", n, full, i, rec)
+				}
+			}
+		}
+	}
+}
+
+// fill sets whether a replica may hold no more, beside what still arrives there of earlier writes.
+func (r *replica) fill(full bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.full = full
+}
+
+// view is that of a node.
+func (m *mesh) view(i int) *View { return m.nodes[i].Current() }
+
+// All that are full are named, those that have no vote yet included. What a reply says counts like
+// what was said before.
+func TestAllFullMembersAreNamed(t *testing.T) {
+	m := newMesh(t, 5)
+	m.nodes[0].install(m.newView(0, func(v *View) { v.Members[3].Incarnation, v.Members[3].Pending = 0, 9 }))
+	m.nodes[0].cfg.Full = func(_ *View, member int) bool { return member == 3 || member == 4 }
+	want := func(names string) {
+		t.Helper()
+		if _, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{}); !errors.Is(err, kv.ErrMemoryLimit) || !strings.Contains(err.Error(), names) {
+			t.Errorf("%v, want %q", err, names)
+		}
+	}
+	want(": nd and ne hold")
+	m.replicas[0].fill(true)
+	want(": na, nd and ne hold")
+	m.nodes[0].cfg.Full = nil
+	want(": na holds")
+	m.replicas[0].fill(false)
+	m.replicas[2].fill(true)
+	want(": nc holds")
+	m.replicas[2].fill(false)
+	m.nodes[0].mustSet("k", "v")
+}
