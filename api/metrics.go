@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,11 @@ type metrics struct {
 	pairs     prometheus.Counter
 	cut       *prometheus.CounterVec
 	page      fasthttp.RequestHandler
+	pages     chan struct{} // holds a token for each page that is being made
 }
+
+// maxPages that are made at once: each takes some hundred KiB, and its files of the system a thread.
+const maxPages = 8
 
 // endpointMetrics are one endpoint's children.
 type endpointMetrics struct {
@@ -64,6 +69,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 		panics:    counter("panics_total", "Faults of the program that a request ran into."),
 		pairs:     counter("scanned_pairs_total", "Keys, values and pairs that scans delivered."),
 		cut:       vector("cut_streams_total", "Streams that ended before their end, by who ended them.", "by"),
+		pages:     make(chan struct{}, maxPages),
 	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.seconds, m.sent, m.overloads, m.malformed, m.denied, m.panics, m.pairs, m.cut,
@@ -120,6 +126,13 @@ func (e *endpointMetrics) class(n int) *classMetrics {
 
 // showMetrics answers /metrics.
 func showMetrics(x *exchange) error {
+	pages := x.server.metrics.pages
+	select {
+	case pages <- struct{}{}:
+		defer func() { <-pages }()
+	default:
+		return overload("the server is making as many pages of metrics as it may (" + strconv.Itoa(maxPages) + ")")
+	}
 	x.server.metrics.page(x.ctx)
 	if x.ctx.Response.StatusCode() >= 500 {
 		return errors.New("api: the metrics could not be gathered")

@@ -43,12 +43,13 @@ func serve(ctx context.Context, c *config, log *zap.Logger) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	if err := fitMemory(log, containerMemory("/sys/fs/cgroup"), c.maxMemory); err != nil {
+	if err := fitMemory(log, containerMemory(cgroup), c.maxMemory); err != nil {
 		return err
 	}
 	if err := fitDescriptors(log, openFiles(), c); err != nil {
 		return err
 	}
+	reserveThreads(fitThreads(cgroup))
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
@@ -81,6 +82,9 @@ func serve(ctx context.Context, c *config, log *zap.Logger) error {
 	}()
 	return s.run(ctx)
 }
+
+// cgroup is where Linux shows a container its limits.
+const cgroup = "/sys/fs/cgroup"
 
 // outliveSignals ignores those that come from the surroundings of a process and ask nothing of it. Of a node's memory there may be no other copy.
 //
