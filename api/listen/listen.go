@@ -54,7 +54,7 @@ func Wrap(l net.Listener, name string, log *zap.Logger) *Listener {
 	return &Listener{Listener: l, name: name, log: log, closed: make(chan struct{})}
 }
 
-// Accept returns the next connection. Its only error is net.ErrClosed, after Close.
+// Accept returns the next connection. Its only error is net.ErrClosed, once the listener is closed.
 func (l *Listener) Accept() (net.Conn, error) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		c, err := l.Listener.Accept()
@@ -66,9 +66,12 @@ func (l *Listener) Accept() (net.Conn, error) {
 			return nil, net.ErrClosed
 		default:
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			l.accepted()
 			return c, nil
+		case errors.Is(err, net.ErrClosed): // by whoever has the listener below
+			return nil, net.ErrClosed
 		}
 		l.failed(err)
 		wait := time.NewTimer(pause)

@@ -201,6 +201,21 @@ func TestCloseEndsAPause(t *testing.T) {
 	})
 }
 
+// Whoever has the listener below may close that instead.
+func TestClosedBelow(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := Wrap(inner, "test", nil)
+	if err := inner.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) || l.Failures() != 0 {
+		t.Errorf("%v, %d failures", err, l.Failures())
+	}
+}
+
 func TestWrappedOnce(t *testing.T) {
 	l := Wrap(newScripted(), "test", nil)
 	if Wrap(l, "another", zap.NewNop()) != l {

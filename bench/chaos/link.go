@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"viakv/api/listen"
 )
 
 // link carries the connections that one node makes to another.
@@ -24,7 +26,7 @@ func newLink(f *fabric, from, to int, target string) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &link{fabric: f, from: from, to: to, target: target, listener: l}
+	k := &link{fabric: f, from: from, to: to, target: target, listener: listen.Wrap(l, "link", nil)}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	k.running.Go(k.accept)
 	return k, nil

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"viakv/api/listen"
 	"viakv/bench/service"
 )
 
@@ -39,6 +42,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%w; choose another address with --http", err)
 			}
+			signal.Ignore(syscall.SIGPIPE) // what reads the output may go; the runs that wait are in this process alone
 			fmt.Fprintf(cmd.OutOrStdout(), "the testing service is at http://%s, its reports in %s\n", l.Addr(), c.Dir)
 			return serveOn(cmd.Context(), s, l)
 		},
@@ -64,7 +68,7 @@ func serveOn(ctx context.Context, s *service.Service, l net.Listener) error {
 	var working sync.WaitGroup
 	working.Go(func() { s.Run(ctx) })
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	go func() { served <- server.Serve(listen.Wrap(l, "testing service", nil)) }()
 	select {
 	case <-ctx.Done():
 	case err := <-served:

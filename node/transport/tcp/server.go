@@ -162,7 +162,7 @@ func (t *Transport) complain(conn net.Conn, err error) {
 	}
 	now := time.Now().UnixNano()
 	last := t.complained.Load()
-	if now-last < int64(time.Second) || !t.complained.CompareAndSwap(last, now) {
+	if since := now - last; since >= 0 && since < int64(time.Second) || !t.complained.CompareAndSwap(last, now) {
 		return
 	}
 	t.cfg.Logger.Warn("refused a connection to the peer port", zap.Stringer("from", conn.RemoteAddr()), zap.Error(err))
