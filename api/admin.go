@@ -24,7 +24,8 @@ var adminEndpoints = []*endpoint{
 
 const profiles = "/debug/pprof/"
 
-// profile answers below /debug/pprof/ as net/http/pprof does. One that takes a while ends when the server is shut down.
+// profile answers below /debug/pprof/ as net/http/pprof does. One that takes a while ends when the
+// server is shut down.
 func profile(x *exchange) error {
 	take := pprof.Index // and the profiles that have names
 	switch strings.TrimPrefix(string(x.ctx.Path()), profiles) {

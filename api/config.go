@@ -33,7 +33,8 @@ type Config struct {
 	// Discovery tells proxies which nodes take traffic, at /v3/discovery:endpoints. Nil: 404.
 	Discovery fasthttp.RequestHandler
 
-	// Impaired says why the node cannot do its work although Store could; /readyz then fails for that reason. It must not block. Nil: never.
+	// Impaired says why the node cannot do its work although Store could; /readyz then fails for
+	// that reason. It must not block. Nil: never.
 	Impaired func() error
 
 	// Logger of the server. Nil: silent.
@@ -58,8 +59,9 @@ type Config struct {
 
 	// MaxConnections open at once on the public listeners, streams included. Zero: 10,000. Each costs at least 16 KiB.
 	MaxConnections int
-	// ConnectionsBoundBy says what MaxConnections is bounded by where that is no choice, as in "the limit of open files". Then /readyz fails while all of them are in
-	// use and more are turned away. Empty: a choice, and a node that is full is as ready as before.
+	// ConnectionsBoundBy says what MaxConnections is bounded by where that is no choice, as in "the
+	// limit of open files". Then /readyz fails while all of them are in use and more are turned
+	// away. Empty: a choice, and a node that is full is as ready as before.
 	ConnectionsBoundBy string
 	// MaxAdminConnections open at once on the admin listeners. Zero: 64.
 	MaxAdminConnections int

@@ -26,8 +26,8 @@ type conn struct {
 	linger atomic.Bool // read on for a while when closing
 	closed atomic.Bool
 
-	// between is true while no byte of a next request has been read, and all answers have been written. fasthttp tells, in the goroutine that reads; see
-	// state.
+	// between is true while no byte of a next request has been read, and all answers have been
+	// written. fasthttp tells, in the goroutine that reads; see state.
 	between bool
 
 	readBy, writeBy       time.Time // asked for
@@ -61,8 +61,9 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// Read reads. Once the gate is closing it ends a connection that is between two requests, before it reads of the next one: what is not read is
-// not done. A request of which something has been read is read to its end.
+// Read reads. Once the gate is closing it ends a connection that is between two requests, before it
+// reads of the next one: what is not read is not done. A request of which something has been read
+// is read to its end.
 func (c *conn) Read(b []byte) (int, error) {
 	if stale(c.readArmed, c.readBy, c.gate.slack) {
 		if err := c.Conn.SetReadDeadline(c.readBy); err != nil {
@@ -92,7 +93,8 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 }
 
-// state follows fasthttp. Between requests it reads only after it has written what there is to write.
+// state follows fasthttp. Between requests it reads only after it has written what there is to
+// write.
 func state(nc net.Conn, s fasthttp.ConnState) {
 	if s != fasthttp.StateActive && s != fasthttp.StateIdle {
 		return
@@ -121,12 +123,13 @@ func (c *conn) Close() error {
 		go c.drain() // bounded as the open connections are, of which it is one until its end
 		return nil
 	}
-	c.gate.leave(c)
+	defer c.gate.leave(c) // its descriptor is free by then
 	return c.Conn.Close()
 }
 
-// drain ends our direction and reads on until the client has ended its own, within bounds. Who closes with something unread resets the connection, and
-// what the client has not read yet is lost to it.
+// drain ends our direction and reads on until the client has ended its own, within bounds. Who
+// closes with something unread resets the connection, and what the client has not read yet is lost
+// to it.
 func (c *conn) drain() {
 	defer c.gate.leave(c)
 	defer c.Conn.Close() //nolint:errcheck // nothing is left to be lost

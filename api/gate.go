@@ -16,11 +16,11 @@ import (
 	"viakv/api/listen"
 )
 
-// gate counts the connections of the listeners that share it, turns away those above the bounds with an answer that says so, and ends all of
-// them: gently between two requests, or at once.
+// gate counts the connections of the listeners that share it, turns away those above the bounds
+// with an answer that says so, and ends all of them: gently between two requests, or at once.
 type gate struct {
 	max, maxPerIP int
-	maxTurned     int           // connections that are being told that they are too many; beyond it they are closed without a word
+	maxTurned     int           // connections that are being told that they are too many
 	slack         time.Duration // how much earlier than asked a deadline may strike; see conn
 	boundBy       string        // what bounds max; empty: the operator's choice
 	log           *zap.Logger
@@ -34,7 +34,7 @@ type gate struct {
 	perIP     map[netip.Addr]int // only with maxPerIP
 	rejected  uint64
 	turned    int
-	full      time.Time  // since when there is no room, and connections are turned away for it; zero: there is
+	full      time.Time  // since when connections are turned away for want of room; zero: not
 	told      time.Time  // when the log last had that
 	quiet     *sync.Cond // a connection or an answer to one too many has gone
 }
@@ -48,7 +48,8 @@ func newGate(limit, perIP int, slack time.Duration, boundBy string, log *zap.Log
 	return g
 }
 
-// MaxTurnedAway is how many connections above a bound are held at a time, for as long as it takes to tell them that they are too many. They have descriptors of their own.
+// MaxTurnedAway is how many connections above a bound are held at a time, for as long as it takes
+// to tell them that they are too many. They have descriptors of their own.
 func MaxTurnedAway(connections int) int { return min(256, connections/8+1) }
 
 // listen adds a listener, unless the gate is closing.
@@ -130,8 +131,9 @@ func (g *gate) stats() (open int, rejected uint64) {
 // fullTime is how long a gate must be full before it counts as trouble.
 const fullTime = time.Second
 
-// trouble says why no further connection has been let in for a while; nil when that is not so. That the operator's own limit is reached is none: it is what
-// the limit is for, and a node that left the balancer for it would send its clients to nodes that are as full.
+// trouble says why no further connection has been let in for a while; nil when that is not so. That
+// the operator's own limit is reached is none: it is what the limit is for, and a node that left
+// the balancer for it would send its clients to nodes that are as full.
 func (g *gate) trouble() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -156,8 +158,8 @@ func (g *gate) failures() (n uint64) {
 	return n
 }
 
-// close closes the listeners and lets no connection begin another request: one whose first byte has been read is answered, any other
-// is not read. It returns at once; wait waits.
+// close closes the listeners and lets no connection begin another request: one whose first byte has
+// been read is answered, any other is not read. It returns at once; wait waits.
 func (g *gate) close() (err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -209,7 +211,8 @@ const (
 	lingerBytes = 256 << 10
 )
 
-// answerOne runs the answer to a connection too many in a goroutine of its own, or reports that there are too many of those as well.
+// answerOne runs the answer to a connection too many in a goroutine of its own, or reports that
+// there are too many of those as well.
 func (g *gate) answerOne(answer func()) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -140,8 +140,8 @@ func (x *exchange) end() {
 	s.exchanges.Put(x)
 }
 
-// takeLeave lets the answer say that its connection ends with it. The client may have sent more before it reads that, which must not reset the
-// connection under the answer.
+// takeLeave lets the answer say that its connection ends with it. The client may have sent more
+// before it reads that, which must not reset the connection under the answer.
 func (x *exchange) takeLeave() {
 	x.ctx.Response.Header.SetConnectionClose()
 	if c := connOf(x.ctx.Conn()); c != nil {

@@ -13,8 +13,8 @@ func live(x *exchange) error {
 	return nil
 }
 
-// ready answers /readyz: this node can serve, and wants to. A node that cannot accept connections says so on those that it has, which balancers
-// keep for their probes.
+// ready answers /readyz: this node can serve, and wants to. A node that cannot accept connections
+// says so on those that it has, which balancers keep for their probes.
 func ready(x *exchange) error {
 	s := x.server
 	if s.draining.Load() {

@@ -29,7 +29,8 @@ type metrics struct {
 	pages     chan struct{} // holds a token for each page that is being made
 }
 
-// maxPages that are made at once: each takes some hundred KiB, and its files of the system a thread.
+// maxPages that are made at once: each takes some hundred KiB, and its files of the system a
+// thread.
 const maxPages = 8
 
 // endpointMetrics are one endpoint's children.

@@ -137,8 +137,9 @@ func (s *Server) Serve(l net.Listener) error {
 	return s.serve(s.public, s.gate, listen.Wrap(l, "http", s.config.Logger), s.tls)
 }
 
-// serve accepts connections until the listener is closed. It does so itself and gives fasthttp one connection after the other: fasthttp's own loop ends at the first
-// error, its Shutdown closes connections that have a request, and a panic outside of a handler would end the process.
+// serve accepts connections until the listener is closed. It does so itself and gives fasthttp one
+// connection after the other: fasthttp's own loop ends at the first error, its Shutdown closes
+// connections that have a request, and a panic outside of a handler would end the process.
 func (s *Server) serve(server *fasthttp.Server, g *gate, l *listen.Listener, secure *tls.Config) error {
 	if !g.listen(l) {
 		return errors.Join(errors.New("api: the server was shut down"), l.Close())
@@ -157,7 +158,8 @@ func (s *Server) serve(server *fasthttp.Server, g *gate, l *listen.Listener, sec
 	}
 }
 
-// serveConn answers the requests of one connection. Whatever is wrong with it ends it and nothing else.
+// serveConn answers the requests of one connection. Whatever is wrong with it ends it and nothing
+// else.
 func (s *Server) serveConn(server *fasthttp.Server, c *conn, secure *tls.Config) {
 	defer c.gate.serving.Done()
 	defer func() {
@@ -172,25 +174,29 @@ func (s *Server) serveConn(server *fasthttp.Server, c *conn, secure *tls.Config)
 		nc = tls.Server(c, secure)
 	}
 	if err := server.ServeConn(nc); err != nil {
-		s.log.Debug("a connection was ended by an error", zap.Stringer("client", nc.RemoteAddr())) // which may quote what came over it (A7)
+		// The error may quote what came over the connection (A7).
+		s.log.Debug("a connection was ended by an error", zap.Stringer("client", nc.RemoteAddr()))
 	}
 }
 
-// Drain makes /readyz fail from now on, so that load balancers send no more, and lets every answer end its connection, so that clients that keep one go
-// elsewhere. Everything is still served.
+// Drain makes /readyz fail from now on, so that load balancers send no more, and lets every answer
+// end its connection, so that clients that keep one go elsewhere. Everything is still served.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// Reload loads the tokens and the certificate from their files now. Without it that happens within a second of a change, at the next request or connection. What
-// cannot be loaded leaves the former content in force, and is logged.
+// Reload loads the tokens and the certificate from their files now. Without it that happens within
+// a second of a change, at the next request or connection. What cannot be loaded leaves the former
+// content in force, and is logged.
 func (s *Server) Reload() {
 	for _, reload := range s.reloads {
 		reload()
 	}
 }
 
-// Shutdown ends the service. A request of which something was read before is answered; one that comes later is not read, so that nothing is done without an
-// answer. When ctx ends first, Shutdown cancels what is under way, lets it answer for a moment, closes the connections that are left, waits until their requests are
-// gone, which takes no longer than the store takes to notice, and returns ctx's error.
+// Shutdown ends the service. A request of which something was read before is answered; one that
+// comes later is not read, so that nothing is done without an answer. When ctx ends first, Shutdown
+// cancels what is under way, lets it answer for a moment, closes the connections that are left,
+// waits until their requests are gone, which takes no longer than the store takes to notice, and
+// returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.cancel()

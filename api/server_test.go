@@ -79,8 +79,8 @@ func (d *deaf) Accept() (net.Conn, error) {
 	return d.Listener.Accept()
 }
 
-// No listener ends, and none is lost, because nothing can be accepted for a while: the process may hold the only copy of its memory. It says so where a balancer
-// has a connection already.
+// No listener ends, and none is lost, because nothing can be accepted for a while: the process may
+// hold the only copy of its memory. It says so where a balancer has a connection already.
 func TestListenersOutliveWhatTheyCannotAccept(t *testing.T) {
 	for says, cause := range map[string]error{
 		"too many open files": os.NewSyscallError("accept4", syscall.EMFILE), "deaf": errors.New("deaf"),

@@ -18,7 +18,8 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// From the first moment of a drain every answer ends its connection, whatever it says, and clients that keep one go elsewhere before anything is cut.
+// From the first moment of a drain every answer ends its connection, whatever it says, and clients
+// that keep one go elsewhere before anything is cut.
 func TestEveryAnswerOfADrainEndsItsConnection(t *testing.T) {
 	h := start(t, Config{})
 	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
@@ -96,7 +97,8 @@ func TestEveryAnswerOfADrainEndsItsConnection(t *testing.T) {
 	}
 }
 
-// setter is a client that sets its own keys one after the other on one connection, so many at a time.
+// setter is a client that sets its own keys one after the other on one connection, so many at a
+// time.
 type setter struct {
 	name     string
 	acked    int // how many were answered
@@ -143,7 +145,8 @@ func (s *setter) run(address string, depth int) {
 	}
 }
 
-// A stop carries out nothing that it does not answer: not a request that comes in the same moment, not one of several that were sent at once.
+// A stop carries out nothing that it does not answer: not a request that comes in the same moment,
+// not one of several that were sent at once.
 func TestAShutdownDoesNothingWithoutAnAnswer(t *testing.T) {
 	for _, depth := range []int{1, 16} {
 		for _, drained := range []bool{false, true} {
@@ -187,7 +190,8 @@ func TestAShutdownDoesNothingWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// A request that has begun to arrive is read to its end, and answered; a connection between two requests is closed at once.
+// A request that has begun to arrive is read to its end, and answered; a connection between two
+// requests is closed at once.
 func TestAShutdownWaitsForARequestThatHasBegun(t *testing.T) {
 	store := &kvtest.Reference{}
 	h := start(t, Config{Store: store})

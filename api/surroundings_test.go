@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // connections opens some that say nothing, until the test ends.
@@ -26,7 +28,8 @@ func (h *harness) connections(t testing.TB, n int) (held []net.Conn) {
 	return held
 }
 
-// What is held for connections that are turned away is bounded by what may be open, and not by how many come.
+// What is held for connections that are turned away is bounded by what may be open, and not by how
+// many come.
 func TestConnectionsTurnedAwayAreFew(t *testing.T) {
 	h := start(t, Config{MaxConnections: 8})
 	g := h.server.gate
@@ -158,5 +161,30 @@ func TestAPanicOutsideOfHandlersEndsItsConnectionAlone(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// Pages of metrics are made a few at a time, whoever asks for them, and however many do.
+func TestPagesOfMetricsAreMadeAFewAtATime(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "slow"}, func() float64 {
+		entered <- struct{}{}
+		<-release
+		return 1
+	}))
+	h := start(t, Config{Registry: registry})
+	done := make(chan answer, maxPages)
+	for range maxPages {
+		go func() { done <- h.get("/metrics") }()
+		<-entered
+	}
+	h.get("/metrics").problem(t, 503, "overloaded")
+	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
+	close(release)
+	for range maxPages {
+		if a := <-done; a.status != 200 || !strings.Contains(a.body, "\nslow 1\n") {
+			t.Errorf("%d %.100s", a.status, a.body)
+		}
 	}
 }

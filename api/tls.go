@@ -35,7 +35,8 @@ func (t TLSConfig) load() (*tls.Config, error) {
 	return c, nil
 }
 
-// watchTLS returns a configuration that follows the files: each handshake uses what they hold. And how to load them at once.
+// watchTLS returns a configuration that follows the files: each handshake uses what they hold. And
+// how to load them at once.
 func watchTLS(t TLSConfig, log *zap.Logger) (*tls.Config, func(), error) {
 	paths := []string{t.CertFile, t.KeyFile}
 	if t.ClientCAFile != "" {

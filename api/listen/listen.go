@@ -1,7 +1,8 @@
 // Package listen accepts connections through whatever passes.
 //
-// To accept fails when descriptors, memory or buffers are short, when a client is gone before it was accepted, and for whatever else the
-// system comes up with. None of it is a reason to end a process that holds the only copy of its memory. So Accept waits and tries again until the
+// To accept fails when descriptors, memory or buffers are short, when a client is gone before it
+// was accepted, and for whatever else the system comes up with. None of it is a reason to end a
+// process that holds the only copy of its memory. So Accept waits and tries again until the
 // listener is closed; that it cannot accept is in the log, in the metrics and in Trouble meanwhile.
 package listen
 
@@ -20,14 +21,17 @@ const (
 	// firstPause and longestPause lie between attempts, as in net/http.
 	firstPause   = 5 * time.Millisecond
 	longestPause = time.Second
-	// grace is how long accepting may fail before it counts as trouble: a moment without descriptors is over before a balancer could act.
+	// grace is how long accepting may fail before it counts as trouble: a moment without
+	// descriptors is over before a balancer could act.
 	grace = time.Second
-	// calm is how long nothing must fail until accepting works again. It is longer than any pause, so that no attempt is missed, and keeps a
-	// listener that fails and recovers many times a second from filling the log.
+	// calm is how long nothing must fail until accepting works again. It is longer than any pause,
+	// so that no attempt is missed, and keeps a listener that fails and recovers many times a
+	// second from filling the log.
 	calm = 2 * longestPause
 )
 
-// Listener is a listener whose Accept fails only once it is closed. Its methods are safe for concurrent use.
+// Listener is a listener whose Accept fails only once it is closed. Its methods are safe for
+// concurrent use.
 type Listener struct {
 	net.Listener
 	name   string
@@ -43,7 +47,8 @@ type Listener struct {
 	failures uint64
 }
 
-// Wrap returns a listener that waits out what passes; the given one, if it does so already. The name is for the log, which may be nil.
+// Wrap returns a listener that waits out what passes; the given one, if it does so already. The
+// name is for the log, which may be nil.
 func Wrap(l net.Listener, name string, log *zap.Logger) *Listener {
 	if own, ok := l.(*Listener); ok {
 		return own
@@ -109,7 +114,8 @@ func (l *Listener) failed(err error) {
 		zap.String("listener", l.name), zap.Stringer("address", l.Addr()), zap.Error(err))
 }
 
-// recovered ends a row of failures. That nothing failed for so long means that Accept has got a connection, or waits for one.
+// recovered ends a row of failures. That nothing failed for so long means that Accept has got a
+// connection, or waits for one.
 func (l *Listener) recovered() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

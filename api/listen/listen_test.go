@@ -18,7 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// scripted is a listener that fails as long as it is told to, and otherwise blocks until there is a connection.
+// scripted is a listener that fails as long as it is told to, and otherwise blocks until there is a
+// connection.
 type scripted struct {
 	mu          sync.Mutex
 	err         error
@@ -104,7 +105,8 @@ func (a *accepting) stop(t *testing.T) {
 	}
 }
 
-// Whatever the system says, the listener goes on; and what was said is told once, and taken back once.
+// Whatever the system says, the listener goes on; and what was said is told once, and taken back
+// once.
 func TestEveryFailureIsWaitedOut(t *testing.T) {
 	for _, cause := range []error{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPROTO, syscall.EPERM,
@@ -163,7 +165,8 @@ func TestItRecoversWithoutAConnection(t *testing.T) {
 	})
 }
 
-// A listener that fails every now and then, and accepts in between, is no trouble and does not fill the log.
+// A listener that fails every now and then, and accepts in between, is no trouble and does not fill
+// the log.
 func TestFlickeringIsOneRow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := start()

@@ -42,7 +42,8 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%w; choose another address with --http", err)
 			}
-			signal.Ignore(syscall.SIGPIPE) // what reads the output may go; the runs that wait are in this process alone
+			// What reads the output may go; the runs that wait are in this process alone.
+			signal.Ignore(syscall.SIGPIPE)
 			fmt.Fprintf(cmd.OutOrStdout(), "the testing service is at http://%s, its reports in %s\n", l.Addr(), c.Dir)
 			return serveOn(cmd.Context(), s, l)
 		},

@@ -17,7 +17,8 @@ import (
 // module is the root of the module, seen from this package.
 const module = "../.."
 
-// contracts are leaf packages that everybody may import: what packages that know nothing of each other agree on, and how a connection is accepted.
+// contracts are leaf packages that everybody may import: what packages that know nothing of each
+// other agree on, and how a connection is accepted.
 var contracts = []string{"api/kv", "api/listen", "quorum/version", "quorum/version/rule", "ring/keyspace"}
 
 // room is one row of the import table: a directory with everything below it, unless a longer row matches.

@@ -13,14 +13,16 @@ import (
 
 // What a node needs descriptors for beside its clients.
 const (
-	// ownDescriptors are the standard streams, the poller, the listeners, and files and sockets that are open for a moment: certificates, tokens, names that are
-	// looked up.
+	// ownDescriptors are the standard streams, the poller, the listeners, and files and sockets
+	// that are open for a moment: certificates, tokens, names that are looked up.
 	ownDescriptors = 12
 	// peerDescriptors are for each other member: a connection of each class in each direction.
 	peerDescriptors = 2 * transport.Classes
-	// fullReserve serves the largest mesh, strangers at the peer port, the admin listener, or the pool of a database, and has room left.
+	// fullReserve serves the largest mesh, strangers at the peer port, the admin listener, or the
+	// pool of a database, and has room left.
 	fullReserve = 320
-	// reserveShare is the part of a small limit that is reserved: half, so that a database's pool, which no more requests use than there are clients, always fits.
+	// reserveShare is the part of a small limit that is reserved: half, so that a database's pool,
+	// which no more requests use than there are clients, always fits.
 	reserveShare = 2
 	// fewestClients is what a node needs to be of use.
 	fewestClients = 2
@@ -28,16 +30,18 @@ const (
 	fewestProbes, mostProbes = 2, 64
 )
 
-// strangers is how many connections to the peer port may not have shown yet that they are members', beside so many to the admin listener. A member that starts makes
-// four at once.
+// strangers is how many connections to the peer port may not have shown yet that they are members',
+// beside so many to the admin listener. A member that starts makes four at once.
 func strangers(probes int) int { return probes + 2 }
 
 // others is what both take.
 func others(probes int) int { return strangers(probes) + clientDescriptors(probes) }
 
-const _ = uint(fullReserve - ownDescriptors - peerDescriptors*(kv.MaxMembers-1) - 2*mostProbes - 16) // the largest mesh fits, and the most strangers and probes
+// The full reserve has room for the largest mesh, and for the most strangers and probes.
+const _ = uint(fullReserve - ownDescriptors - peerDescriptors*(kv.MaxMembers-1) - 2*mostProbes - 16)
 
-// openFiles is how many descriptors this process may have. Go has raised the soft limit to the hard one before main.
+// openFiles is how many descriptors this process may have. Go has raised the soft limit to the hard
+// one before main.
 func openFiles() int {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
@@ -47,8 +51,9 @@ func openFiles() int {
 	return int(min(limit.Cur, plenty))
 }
 
-// fitDescriptors fits the node into its limit of open files; 0: not known. Clients must not be able to use descriptors up: then no file could be read, no member
-// reached, and no member could connect. So they have what a reserve for all that leaves, and --max-connections is lowered to it.
+// fitDescriptors fits the node into its limit of open files; 0: not known. Clients must not be able
+// to use descriptors up: then no file could be read, no member reached, and no member could
+// connect. So they have what a reserve for all that leaves, and --max-connections is lowered to it.
 func fitDescriptors(log *zap.Logger, limit int, c *config) error {
 	if limit == 0 || limit >= fullReserve+clientDescriptors(c.maxConnections) {
 		return nil
@@ -64,7 +69,8 @@ func fitDescriptors(log *zap.Logger, limit int, c *config) error {
 			limit, reserve, reserve+clientDescriptors(fewestClients), fullReserve+clientDescriptors(c.maxConnections))
 	}
 	probes := fewestProbes
-	for probes < mostProbes && others(probes+1) <= (reserve-least)/2 { // the other half is for members that join
+	// Half of what is left is for members that join.
+	for probes < mostProbes && others(probes+1) <= (reserve-least)/2 {
 		probes++
 	}
 	c.maxAdminConnections, c.maxStrangers = probes, strangers(probes)
@@ -79,5 +85,6 @@ func fitDescriptors(log *zap.Logger, limit int, c *config) error {
 	return nil
 }
 
-// clientDescriptors is what so many connections take at the most: themselves, those that are turned away for being too many, and the one that was just accepted.
+// clientDescriptors is what so many connections take at the most: themselves, those that are turned
+// away for being too many, and the one that was just accepted.
 func clientDescriptors(connections int) int { return connections + api.MaxTurnedAway(connections) + 1 }

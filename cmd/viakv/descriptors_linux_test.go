@@ -17,7 +17,8 @@ func limitFiles(t *testing.T, pid int, files uint64) {
 	}
 }
 
-// Descriptors that run out all the same, at each listener, are waited for: nothing ends, the node says what is wrong on connections that it has, and recovers by itself.
+// Descriptors that run out all the same, at each listener, are waited for: nothing ends, the node
+// says what is wrong on connections that it has, and recovers by itself.
 func TestDescriptorsThatRunOutAreWaitedFor(t *testing.T) {
 	m := newMesh(t, "a", "b", "c")
 	m.set("a", "k", "v")

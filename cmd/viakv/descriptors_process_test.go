@@ -9,8 +9,9 @@ import (
 	"viakv/api/kv"
 )
 
-// Idle clients take what is left for clients and nothing else: no node ends, none loses its peers, a member that was killed is let in again meanwhile, and a node says
-// where a balancer asks that it can take no more.
+// Idle clients take what is left for clients and nothing else: no node ends, none loses its peers,
+// a member that was killed is let in again meanwhile, and a node says where a balancer asks that it
+// can take no more.
 func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 	m := &mesh{t: t, names: []string{"a", "b", "c"}, nodes: map[string]*member{}, drain: "10ms", files: 64}
 	m.found()

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// setter sets its own keys one after the other on one connection, so many at a time, until that ends.
+// setter sets its own keys one after the other on one connection, so many at a time, until that
+// ends.
 type setter struct {
 	name        string
 	sent, acked int
@@ -57,8 +58,9 @@ func (s *setter) run(k *kept, depth int, stopped <-chan struct{}) {
 	}
 }
 
-// A member that is stopped under load answers what it has begun, tells its clients to leave from the first moment on, and does nothing that it does not answer: what the
-// other members know is what the clients were told.
+// A member that is stopped under load answers what it has begun, tells its clients to leave from
+// the first moment on, and does nothing that it does not answer: what the other members know is
+// what the clients were told.
 func TestAStoppedMemberDoesNothingWithoutAnAnswer(t *testing.T) {
 	for _, drain := range []string{"0s", "150ms"} {
 		m := newMeshThatDrains(t, drain, "a", "b", "c")
@@ -110,7 +112,8 @@ func TestAStoppedMemberDoesNothingWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// A client that reads a stream slowly gets all of it while the node drains, and as much time after that as requests under way have.
+// A client that reads a stream slowly gets all of it while the node drains, and as much time after
+// that as requests under way have.
 func TestAStreamOutlivesTheDrain(t *testing.T) {
 	p, address := serveOne(t, "--drain", "300ms")
 	on := keep(t, address)

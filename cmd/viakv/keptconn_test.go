@@ -62,7 +62,8 @@ func (k *kept) expect(want int, path string) string {
 	return body
 }
 
-// flood holds so many connections that say nothing to an address, until it is stopped. Those that are closed are made again.
+// flood holds so many connections that say nothing to an address, until it is stopped. Those that
+// are closed are made again.
 func flood(t *testing.T, address string, connections int) (stop func()) {
 	t.Helper()
 	stopped := make(chan struct{})

@@ -8,7 +8,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// newLogger logs to an output that leads to standard error: for people on a terminal, as JSON otherwise.
+// newLogger logs to an output that leads to standard error: for people on a terminal, as JSON
+// otherwise.
 func newLogger(format, level string, to *logOutput) (*zap.Logger, error) {
 	at, err := zapcore.ParseLevel(level)
 	if err != nil {

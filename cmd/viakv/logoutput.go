@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// logLines is how many lines may wait to be written. When a reader stops for a while they are there once it goes on.
+	// logLines is how many lines may wait to be written. When a reader stops for a while they are
+	// there once it goes on.
 	logLines = 4096
 	// flushTime bounds the wait for lines to be written at the end.
 	flushTime = time.Second
@@ -17,8 +18,9 @@ const (
 	noticeEvery = time.Second
 )
 
-// logOutput writes lines of the log in a goroutine of its own. What reads them may stop reading, or be gone, and a disk may be full: that
-// costs lines, which are counted, and never holds up who writes them or ends the process.
+// logOutput writes lines of the log in a goroutine of its own. What reads them may stop reading, or
+// be gone, and a disk may be full: that costs lines, which are counted, and never holds up who
+// writes them or ends the process.
 type logOutput struct {
 	to     io.Writer
 	lines  chan logLine
@@ -26,7 +28,8 @@ type logOutput struct {
 	ending chan struct{}
 	ended  chan struct{}
 
-	// notice is told how many lines were lost so far, once lines are written again. Set before the first line.
+	// notice is told how many lines were lost so far, once lines are written again. Set before the
+	// first line.
 	notice func(lost uint64)
 
 	// Of the goroutine alone:
@@ -75,7 +78,7 @@ func (o *logOutput) put(l logLine) {
 		return
 	}
 	text := l.text
-	if o.torn { // by a disk that was full, for example: this line must not be taken for the rest of that one
+	if o.torn { // this line must not be taken for the rest of that one
 		text = append([]byte("\n"), text...)
 	}
 	n, err := o.to.Write(text)
@@ -94,7 +97,8 @@ func (o *logOutput) put(l logLine) {
 
 var errLogStuck = errors.New("the log's reader takes nothing")
 
-// Sync implements zapcore.WriteSyncer: it waits until all lines so far are written, but not for long.
+// Sync implements zapcore.WriteSyncer: it waits until all lines so far are written, but not for
+// long.
 func (o *logOutput) Sync() error {
 	timeout := time.NewTimer(flushTime)
 	defer timeout.Stop()
@@ -116,7 +120,8 @@ func (o *logOutput) Sync() error {
 	}
 }
 
-// close writes what waits, unless that takes too long, and ends the goroutine as soon as it is not stuck in a write.
+// close writes what waits, unless that takes too long, and ends the goroutine as soon as it is not
+// stuck in a write.
 func (o *logOutput) close() {
 	_ = o.Sync()
 	close(o.ending)

@@ -52,7 +52,8 @@ func (r *reader) text() string {
 
 func line(i int) []byte { return fmt.Appendf(nil, "line %d\n", i) }
 
-// A reader that stops holds nobody up. What fits is there once it goes on; the rest is counted, and the log says so.
+// A reader that stops holds nobody up. What fits is there once it goes on; the rest is counted, and
+// the log says so.
 func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, gate := &reader{}, make(chan struct{})

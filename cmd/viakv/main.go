@@ -14,7 +14,8 @@ func main() {
 	}
 }
 
-// complain says why the command has failed, unless nobody takes that: it must not keep the command from ending.
+// complain says why the command has failed, unless nobody takes that: it must not keep the command
+// from ending.
 func complain(err error) {
 	said := make(chan struct{})
 	go func() {

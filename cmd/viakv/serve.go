@@ -86,8 +86,11 @@ func serve(ctx context.Context, c *config, log *zap.Logger) error {
 // cgroup is where Linux shows a container its limits.
 const cgroup = "/sys/fs/cgroup"
 
-// outliveSignals ignores those that come from the surroundings of a process and ask nothing of it. Of a node's memory there may be no other copy.
+// outliveSignals ignores those that come from the surroundings of a process and ask nothing of it.
+// Of a node's memory there may be no other copy.
 //
-// SIGPIPE comes when what reads the log is gone: a journal that restarts, a terminal, a head(1). SIGTTOU and SIGTTIN stop a process in the background of a
-// terminal that it writes to or reads from. SIGHUP, by which a terminal that is closed would end it, is what daemons read their files again at.
+// SIGPIPE comes when what reads the log is gone: a journal that restarts, a terminal, a head(1).
+// SIGTTOU and SIGTTIN stop a process in the background of a terminal that it writes to or reads
+// from. SIGHUP, by which a terminal that is closed would end it, is what daemons read their files
+// again at.
 func outliveSignals() { signal.Ignore(syscall.SIGPIPE, syscall.SIGTTOU, syscall.SIGTTIN) }

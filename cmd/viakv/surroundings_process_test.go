@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// launchInto starts a command whose output goes where it is told, and which is killed at the end of the test.
+// launchInto starts a command whose output goes where it is told, and which is killed at the end of
+// the test.
 func launchInto(t *testing.T, cmd *exec.Cmd, out *os.File) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, grown: make(chan struct{}), ended: make(chan struct{})}
@@ -65,7 +66,8 @@ func servingAt(t *testing.T, r *bufio.Reader) string {
 	}
 }
 
-// The reader of the log goes away, as a journal that restarts does, or head(1): lines are lost, and nothing else.
+// The reader of the log goes away, as a journal that restarts does, or head(1): lines are lost, and
+// nothing else.
 func TestALogReaderThatIsGone(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -178,7 +180,8 @@ func TestALogOnAFullDisk(t *testing.T) {
 	}
 }
 
-// Signals that come from the surroundings, a terminal that is closed above all, end no node and stop none.
+// Signals that come from the surroundings, a terminal that is closed above all, end no node and
+// stop none.
 func TestSignalsThatEndNothing(t *testing.T) {
 	p, address := serveOne(t, "--drain", "0s")
 	expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")

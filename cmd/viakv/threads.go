@@ -9,8 +9,10 @@ import (
 	"sync"
 )
 
-// threadReserve is how many threads a node has from its start. The runtime ends the process when it wants another thread and gets none, which other
-// processes of the same user or container can bring about. It wants one for each call into the system that blocks, on files and in the log for example.
+// threadReserve is how many threads a node has from its start. The runtime ends the process when it
+// wants another thread and gets none, which other processes of the same user or container can bring
+// about. It wants one for each call into the system that blocks, on files and in the log for
+// example.
 const threadReserve = 24
 
 // fitThreads is the reserve that a container's limit of threads has room for.
@@ -26,7 +28,8 @@ func fitThreads(cgroup string) int {
 	return min(threadReserve, limit/4)
 }
 
-// reserveThreads starts so many threads. They are idle afterwards, and the runtime takes an idle one before it starts another.
+// reserveThreads starts so many threads. They are idle afterwards, and the runtime takes an idle
+// one before it starts another.
 func reserveThreads(n int) {
 	var started, ended sync.WaitGroup
 	release := make(chan struct{})

@@ -13,7 +13,8 @@ import (
 
 // Config of a Transport.
 type Config struct {
-	// Listener accepts peers; the transport closes it, and waits out whatever else keeps it from accepting (package listen). Required.
+	// Listener accepts peers; the transport closes it, and waits out whatever else keeps it from
+	// accepting (package listen). Required.
 	Listener net.Listener
 	// Handler answers peers. Required.
 	Handler transport.Handler
@@ -34,7 +35,8 @@ type Config struct {
 	MaxQueue int
 	// MaxWaiting bounds the requests of one connection that are being answered outside of its reader. Default 2048.
 	MaxWaiting int
-	// MaxGreeting bounds the connections that were accepted and have not shown yet that they are peers': beyond it the oldest is closed. Default 64.
+	// MaxGreeting bounds the connections that were accepted and have not shown yet that they are
+	// peers': beyond it the oldest is closed. Default 64.
 	MaxGreeting int
 	Logger      *zap.Logger // default: none
 }

@@ -67,7 +67,8 @@ func (t *Transport) serve(ctx context.Context, accepted net.Conn) {
 	}
 }
 
-// survive ends a connection whose request ran into a fault of the program, and not the process: the same request may be on its way to all other members.
+// survive ends a connection whose request ran into a fault of the program, and not the process: the
+// same request may be on its way to all other members.
 func (t *Transport) survive(conn net.Conn) {
 	cause := recover()
 	if cause == nil {

@@ -31,8 +31,9 @@ func (d *deaf) Accept() (net.Conn, error) {
 	return d.Listener.Accept()
 }
 
-// A peer port that cannot accept for a while, for whatever reason, does not end the transport, and with it the node; peers that are connected are answered
-// meanwhile, and others as soon as they can be accepted.
+// A peer port that cannot accept for a while, for whatever reason, does not end the transport, and
+// with it the node; peers that are connected are answered meanwhile, and others as soon as they can
+// be accepted.
 func TestWhatCannotBeAcceptedIsWaitedFor(t *testing.T) {
 	for _, cause := range []error{os.NewSyscallError("accept4", syscall.EMFILE), os.NewSyscallError("accept4", syscall.ENOBUFS), errors.New("deaf")} {
 		var d *deaf
@@ -60,7 +61,8 @@ func TestWhatCannotBeAcceptedIsWaitedFor(t *testing.T) {
 	}
 }
 
-// Connections that do not say who they are hold few descriptors, however many come; and peers get through meanwhile.
+// Connections that do not say who they are hold few descriptors, however many come; and peers get
+// through meanwhile.
 func TestStrangersGiveWayToPeers(t *testing.T) {
 	const most = 4
 	core, logs := observer.New(zap.WarnLevel)
@@ -111,7 +113,8 @@ func (f faulty) ServeInline(dst, request []byte) ([]byte, bool) {
 
 func (faulty) Serve(context.Context, []byte, []byte) []byte { panic("another fault") }
 
-// A request that this program cannot bear ends its connection and not the process: it is on its way to the other members as well.
+// A request that this program cannot bear ends its connection and not the process: it is on its way
+// to the other members as well.
 func TestAPanicEndsItsConnectionAlone(t *testing.T) {
 	core, logs := observer.New(zap.ErrorLevel)
 	p := newPair(t, func(_, b *Config) { b.Handler, b.Logger = faulty{}, zap.New(core) })
