@@ -84,7 +84,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 
 	f.StringSliceVar(&c.hosts, "hosts", nil, "names that requests may come under while --http is on loopback without --tokens, beside addresses, localhost and names without a dot; * for any")
 
-	f.IntVar(&c.maxConnections, "max-connections", 10_000, "connections to the HTTP API at once; more are answered with 503 and closed")
+	f.IntVar(&c.maxConnections, "max-connections", 10_000, "connections to the HTTP API at once, or what the limit of open files allows; more are answered with 503 and closed")
 	f.IntVar(&c.maxConnectionsPerIP, "max-connections-per-ip", 0, "connections from one address at once; 0: no limit, because all may come from one proxy")
 	f.IntVar(&c.maxInFlight, "max-in-flight", 4096, "requests being worked on at once; more get a quick 503")
 	f.IntVar(&c.maxScans, "max-scans", 16, "getKeys, getValues and getAll running at once; more get a quick 503")

@@ -37,6 +37,8 @@ func metricNames(t *testing.T) (names []string) {
 	registry := newRegistry()
 	registry.MustRegister(newClusterMetrics(func() kv.Status { return kv.Status{} }), newNodeMetrics(func() node.Stats { return node.Stats{} }),
 		newPoolMetrics(func() stateless.Pool { return stateless.Pool{} }), newCollectedRows(func() uint64 { return 0 }))
+	none := func() uint64 { return 0 }
+	registry.MustRegister(newLostLogLines(none), newAcceptFailures(none), newPeerPanics(none))
 	if _, err := api.New(api.Config{Store: &kvtest.Reference{}, Registry: registry}); err != nil {
 		t.Fatal(err)
 	}
