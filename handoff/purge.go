@@ -21,7 +21,8 @@ import (
 //     agreed only if every "yes" still stands: whoever lost its memory since is vacated, which is a step of its own.
 //  3. A node fences its store at its new epoch, removes the list, and then serves. What was stamped e is refused from then on (G2): delayed writes and
 //     votes, repairs and replays, whose records are stored at the epoch at which they were read (H1). A coordinator whose
-//     phase 2 spans the step reports an unknown outcome instead of sending again (D2).
+//     phase 2 spans the step sends again only where the list names no tombstone of the key above its record, and
+//     reports an unknown outcome otherwise (D2).
 //  4. A node cannot arrive at or beyond e+1 without the list. It said yes at e, so it was at e and not beyond, and held the list there. It can skip
 //     from e to any later epoch; but if that one's purge sequence were two further, it would have had to say yes at an epoch
 //     between. A new incarnation holds no list, and needs none: it copies from members that have removed it, at an epoch

@@ -117,6 +117,7 @@ func (l *life) purge(s *state, old *state) {
 	if list == nil {
 		return
 	}
+	l.purged.note(s.topology.Purge, s.topology.Seed, list)
 	var buf []byte
 	removed := s.store.Purge(func(yield func(storage.Tombstone) bool) {
 		for _, t := range list.Tombstones {

@@ -35,8 +35,21 @@ func inMesh(t *testing.T, n int, test func(m *mesh)) {
 // inLoggedMesh is inMesh with a log for each node.
 func inLoggedMesh(t *testing.T, n int, log func(i int) *zap.Logger, test func(m *mesh)) {
 	t.Helper()
+	inMeshOver(t, n, simnet.Config{Seed: 1}, log, test)
+}
+
+// inUnevenMesh is inMesh over a network whose delays differ widely, so that nodes reach an epoch at different times.
+func inUnevenMesh(t *testing.T, n int, test func(m *mesh)) {
+	t.Helper()
+	inMeshOver(t, n, simnet.Config{Seed: 1, Delay: func(r *rand.Rand) time.Duration {
+		return 200*time.Microsecond + time.Duration(r.Int64N(int64(12*time.Millisecond)))
+	}}, func(int) *zap.Logger { return nil }, test)
+}
+
+func inMeshOver(t *testing.T, n int, net simnet.Config, log func(i int) *zap.Logger, test func(m *mesh)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t, net: simnet.New(simnet.Config{Seed: 1}), log: log}
+		m := &mesh{t: t, net: simnet.New(net), log: log}
 		defer m.stopAll()
 		seeds := m.seeds(n)
 		for i := range n {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -251,4 +252,35 @@ func TestTimingScan(t *testing.T) {
 			r.stop(i)
 		}
 	}
+}
+
+// Clients set and remove keys while the tombstones of those removed before are collected, over TCP: none notices.
+func TestTimingCollection(t *testing.T) {
+	n := max(1000, keysOf(t)/50)
+	r := newReal(t, 3)
+	const clients, most = 24, 60
+	rounds := 0
+	for ; rounds < most && r.nodes[0].Status().Purge < 4; rounds++ {
+		for _, verb := range []string{"set", "remove"} {
+			var load sync.WaitGroup
+			for c := range clients {
+				load.Go(func() {
+					for k := c; k < n; k += clients {
+						at, key := r.nodes[(c+k)%3], fmt.Appendf(nil, "key-%d-%d", rounds, k)
+						var err error
+						if verb == "set" {
+							_, err = at.Set(context.Background(), key, []byte("v"), kv.Options{})
+						} else {
+							err = at.Remove(context.Background(), key, kv.Options{})
+						}
+						if err != nil {
+							t.Errorf("round %d: %s: %v", rounds, verb, err)
+						}
+					}
+				})
+			}
+			load.Wait()
+		}
+	}
+	t.Logf("%d sets and as many removes beside %d purges", rounds*n, r.nodes[0].Status().Purge)
 }

@@ -42,7 +42,8 @@ type life struct {
 	fencing atomic.Uint64         // the epoch at which the store is, or is about to be
 	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
 	links   links
-	offers  windows     // the first copies of StoreIf
+	offers  windows // the first copies of StoreIf
+	purged  purges
 	sealed  atomic.Bool // by Close
 	closing sync.Once
 }
@@ -203,6 +204,9 @@ func (l *life) newView(t *topology.Topology, s *state) quorum.View {
 		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, R: t.R(), W: t.W(), Seed: t.Seed,
 		Slots: t.N(), Self: -1, Ring: ring.Build(t.Names()),
 		Replica: s.store, Clock: &l.clock, Origin: s, Superseded: s.superseded,
+		Purged: func(after uint64, key []byte) (version.Tag, bool) {
+			return l.purged.highest(after, t.Purge, t.Seed.Hash(key))
+		},
 	}
 	for i := range t.Slots {
 		slot := &t.Slots[i]

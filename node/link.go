@@ -25,6 +25,9 @@ type link struct {
 	memory atomic.Pointer[told]
 	limit  notice
 
+	// leaving is the incarnation that has said that it is about to stop; zero: none has.
+	leaving atomic.Uint64
+
 	mu      sync.Mutex
 	handing version.Epoch // the epoch that is being handed to the peer
 	waiting []*carrier    // calls to be repeated once it has been
@@ -52,9 +55,24 @@ func (k *link) likely() bool {
 // answers reports whether the peer has answered since it was last suspected.
 func (k *link) answers() bool { return k.suspectUntil.Load() == 0 }
 
+// stays reports whether the member has not said that it is about to stop.
+func (k *link) stays(m *quorum.Member) bool { return k.leaving.Load() != uint64(m.Incarnation) }
+
+// Likely implements quorum.Peers.
+func (peers) Likely(v *quorum.View, member int) bool {
+	k := v.Origin.(*state).links[member]
+	return k.likely() && k.stays(&v.Members[member])
+}
+
 // Answers implements quorum.Peers.
 func (peers) Answers(v *quorum.View, member int) bool {
-	return v.Origin.(*state).links[member].answers()
+	k := v.Origin.(*state).links[member]
+	return k.answers() && k.stays(&v.Members[member])
+}
+
+// Heard implements quorum.Peers.
+func (p peers) Heard(v *quorum.View, member int) time.Time {
+	return p.node.transport.Health(v.Origin.(*state).links[member].address).LastReply
 }
 
 // links holds a life's links by address.

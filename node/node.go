@@ -28,6 +28,7 @@ type Node struct {
 	solitude    solitude
 	removes     once         // that were forwarded to this node
 	coordinated atomic.Int64 // of these, how many are under way
+	retreating  atomic.Bool  // the node is about to stop
 
 	started chan struct{}   // closed once Run runs
 	ctx     context.Context // of Run; set before started is closed
@@ -73,9 +74,10 @@ func New(cfg Config) (*Node, error) {
 
 // Run serves until ctx ends, and returns when everything that it started has stopped.
 //
-// The stop order: the lives first, so that nothing new is asked of peers, then the transport, which ends what is under way.
-func (n *Node) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+// The stop order: first what this node coordinates for its peers, since only it can tell them what came of that; then the lives, so that
+// nothing new is asked of peers; then the transport, which ends what is under way.
+func (n *Node) Run(stopped context.Context) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(stopped))
 	defer cancel()
 	n.ctx = ctx
 	close(n.started)
@@ -86,7 +88,8 @@ func (n *Node) Run(ctx context.Context) error {
 	n.begin(n.life.Load())
 	var err error
 	select {
-	case <-ctx.Done():
+	case <-stopped.Done():
+		n.retreat()
 	case err = <-carried:
 		carried <- nil
 		err = fmt.Errorf("node: transport: %w", err)

@@ -67,11 +67,6 @@ func (p peers) Cancel(call *quorum.Call) bool {
 	return true
 }
 
-// Likely implements quorum.Peers.
-func (peers) Likely(v *quorum.View, member int) bool {
-	return v.Origin.(*state).links[member].likely()
-}
-
 func (c *carrier) send() {
 	c.tries++
 	c.state.life.node.transport.Go(c.link.address, transport.Data, &c.wire)

@@ -57,7 +57,7 @@ func (c *carrier) decode(r wire.Reply) {
 	case wire.Unknown:
 		call.Status, call.Err = quorum.Open, errors.New("outcome unknown there")
 	default:
-		call.Status, call.NotSent = quorum.Failed, call.Kind != quorum.StoreIf
+		call.Status, call.NotSent = quorum.Failed, call.Kind != quorum.StoreIf || r.Status == wire.NotActive
 		call.Err = fmt.Errorf("refused: %v %s", r.Status, r.Body)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // is a remove for which there is no room, which costs no goroutine then.
 func (n *Node) ServeInline(dst, request []byte) ([]byte, bool) {
 	if !inline(request) {
-		if n.coordinated.Load() >= maxCoordinated && wire.Op(request[0]) == wire.Remove {
+		if len(request) > 0 && wire.Op(request[0]) == wire.Remove && (n.retreating.Load() || n.coordinated.Load() >= maxCoordinated) {
 			return n.Refuse(dst, request), true
 		}
 		return dst, false
@@ -40,7 +40,7 @@ func inline(request []byte) bool {
 		return false
 	}
 	switch wire.Op(request[0]) {
-	case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory:
+	case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory, wire.Bye:
 		return true
 	}
 	return false
@@ -109,6 +109,8 @@ func (s *state) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 		dst, err = s.serveRead(dst, body)
 	case wire.Store:
 		dst, err = s.serveStore(dst, body)
+	case wire.Bye:
+		dst, err = s.serveBye(dst, stamp.From, body)
 	case wire.Memory:
 		dst, err = s.serveMemory(dst, stamp.From, body)
 	default:
@@ -124,7 +126,8 @@ func (s *state) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 }
 
 // serveOffer serves the first copy of a StoreIf, and refuses later ones as unknown (D10). A copy must learn whether it is the first before anything else can refuse
-// it as stale: the sender takes that for a promise that nothing has been or will be stored. So the promise is for the incarnation that keeps the window alone.
+// it as stale or not active: the sender takes that for a promise that nothing has been or will be stored. So the promise is for the
+// incarnation that keeps the window alone.
 func (s *state) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, bool) {
 	r, err := wire.ParseStoreIf(body)
 	if err != nil || r.Record.Tag.Incarnation != stamp.From {
@@ -136,8 +139,8 @@ func (s *state) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, b
 		return s.refuse(dst, wire.WrongDestination), true
 	case status == wire.Behind: // the sender brings this node up to date and sends the same again
 		return s.refuse(dst, status), true
-	case !s.view.Knows(stamp.From):
-		return s.refuse(dst, wire.NotActive), true
+	case !s.view.Knows(stamp.From): // there is no window to note the copy in, and so no promise
+		return s.refuse(dst, wire.WrongDestination), true
 	case !s.life.offers.first(stamp.From, n):
 		return wire.AppendReply(dst, wire.Unknown, 0, s.view.Epoch), true
 	case status != wire.OK:
@@ -169,7 +172,7 @@ func (n *Node) Serve(ctx context.Context, dst, request []byte) []byte {
 			return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 		}
 		switch op {
-		case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory:
+		case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory, wire.Bye:
 			out, ok := s.serve(dst, op, stamp, body)
 			if ok {
 				return out

@@ -112,7 +112,7 @@ func TestWhoseOfferItIs(t *testing.T) {
 		m.delivers(wire.WrongDestination, bytes()) // and not stale
 		stamp.To, stamp.From = to.self, 12345
 		record.Tag.Incarnation = stamp.From
-		m.delivers(wire.NotActive, bytes())
+		m.delivers(wire.WrongDestination, bytes()) // and no promise: there is no window for it
 		stamp.From = from.self
 		m.delivers(wire.Malformed, bytes())
 	})

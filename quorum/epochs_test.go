@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/version"
 )
 
 // Of three, the second phase is what is left of a write that one peer has taken.
@@ -66,5 +67,58 @@ func TestReadAtAnOldEpochIsRepeated(t *testing.T) {
 	m.nodes[0].install(m.newView(0, nil))
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// D2: between the phases the replicas go on to an epoch at which tombstones are purged. The write goes on if none of them is of its key and
+// above its record: then nothing is gone that would refuse it.
+func TestAPurgeBetweenThePhases(t *testing.T) {
+	above, below := version.Tag{Counter: 1 << 40, Incarnation: 2}.Tombstone(), version.Tag{Counter: 1, Incarnation: 2}.Tombstone()
+	for name, c := range map[string]struct {
+		purged func(after uint64, key []byte) (version.Tag, bool)
+		want   bool
+	}{
+		"nothing of the key":      {func(uint64, []byte) (version.Tag, bool) { return version.Tag{}, true }, true},
+		"a tombstone below":       {func(uint64, []byte) (version.Tag, bool) { return below, true }, true},
+		"a tombstone above":       {func(uint64, []byte) (version.Tag, bool) { return above, true }, false},
+		"a purge that is unknown": {func(uint64, []byte) (version.Tag, bool) { return version.Tag{}, false }, false},
+	} {
+		for _, n := range []int{3, 5} {
+			for _, verb := range []string{"set", "remove"} {
+				t.Run(fmt.Sprint(name, " ", verb, n), func(t *testing.T) {
+					m := newMesh(t, n)
+					m.nodes[0].mustSet("k", "older")
+					m.nodes[0].mustSet("k", "old")
+					var once sync.Once
+					m.nodes[0].filter = func(call *Call) bool {
+						if call.Kind == Store || call.Kind == Vote {
+							once.Do(func() {
+								m.advance(func(v *View) {
+									v.Purge++
+									v.Purged = func(after uint64, key []byte) (version.Tag, bool) {
+										if after != 0 || string(key) != "k" {
+											t.Errorf("asked for %q after purge %d", key, after)
+										}
+										return c.purged(after, key)
+									}
+								}, 0, 1, 2)
+							})
+						}
+						return false
+					}
+					var err error
+					if verb == "set" {
+						_, err = m.nodes[0].Set(bg, []byte("k"), []byte("new"), kv.Options{})
+					} else {
+						err = m.nodes[0].RemoveHere(bg, []byte("k"), kv.Options{})
+					}
+					if c.want && err != nil {
+						t.Error(err)
+					} else if !c.want {
+						wantOutcome(t, err, kv.Unknown)
+					}
+				})
+			}
+		}
 	}
 }

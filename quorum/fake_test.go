@@ -124,6 +124,7 @@ type node struct {
 	filter func(c *Call) bool
 	down   [MaxMembers]atomic.Bool // unlikely members
 	owes   [MaxMembers]atomic.Bool // members that may be there, and have left something unanswered
+	busy   atomic.Bool             // something comes back from all members all the time
 
 	mu   sync.Mutex
 	lost map[*Call]bool // swallowed: they end only by Cancel
@@ -188,6 +189,13 @@ func (m *mesh) advance(change func(*View), nodes ...int) {
 func (nd *node) Current() *View              { return nd.view.Load() }
 func (nd *node) Likely(_ *View, m int) bool  { return !nd.down[m].Load() }
 func (nd *node) Answers(v *View, m int) bool { return nd.Likely(v, m) && !nd.owes[m].Load() }
+func (nd *node) Heard(*View, int) (at time.Time) {
+	if nd.busy.Load() {
+		at = time.Now()
+	}
+	return at
+}
+
 func (nd *node) Miss(member string, _ version.Incarnation, key []byte) {
 	nd.m.mu.Lock()
 	defer nd.m.mu.Unlock()

@@ -74,7 +74,7 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 			return f, true, err
 		}
 	}
-	if o.overtaken() || o.v.Generation != generation || o.v.Purge != purge {
+	if o.overtaken() || !o.resumable(generation, purge) {
 		o.c.stats.unknown.Add(1)
 		return f, true, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the node that the value was offered to does not answer, and another change came between"}
 	}

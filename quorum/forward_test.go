@@ -43,6 +43,31 @@ func TestRemoveGivesUpOnASilentOwner(t *testing.T) {
 	})
 }
 
+// An owner that answers others is there, although it has yet to answer this remove and, short of processor time, a second question, too.
+func TestRemoveWaitsForAnOwnerThatAnswersOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, owner, key := owned(t)
+		from.busy.Store(true)
+		var remove *Call
+		from.filter = func(c *Call) bool {
+			if c.Member == owner {
+				from.swallow(c)
+			}
+			if c.Kind == Remove {
+				remove = c
+			}
+			return c.Member == owner
+		}
+		late := from.cfg.Timeout * 9 / 10
+		v := from.Current()
+		time.AfterFunc(late, func() { from.release(v, remove) })
+		if err := from.Remove(bg, key, kv.Options{}); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+	})
+}
+
 // A call that has not ended belongs to its carrier, which may be writing its reply while the request gives it up: the race detector looks.
 func TestRemoveLeavesAnOpenCallToItsCarrier(t *testing.T) {
 	from, owner, key := owned(t)

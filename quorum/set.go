@@ -116,8 +116,8 @@ func (o *operation) see() {
 }
 
 // write runs the write phase with the operation's record until W replicas of one epoch have taken it. When an
-// epoch ends meanwhile the same record is sent again and all acknowledgements are collected anew, unless a clear or a purge came in
-// between: then nobody can tell any more (D2).
+// epoch ends meanwhile the same record is sent again and all acknowledgements are collected anew, where that can be told from the
+// first sending (D2).
 func (o *operation) write(put func() error) error {
 	generation, purge := o.v.Generation, o.v.Purge
 	for {
@@ -125,11 +125,33 @@ func (o *operation) write(put func() error) error {
 		if err == nil || err == errOvertaken {
 			return err
 		}
-		if err == errStale && o.renew() && (o.v.Generation == generation && o.v.Purge == purge || rule.Broken(rule.Requery)) {
+		if err == errStale && o.renew() && o.resumable(generation, purge) {
 			continue
 		}
 		return o.unavailable(kv.Unknown, "write", err)
 	}
+}
+
+// resumable reports whether the operation's record may be sent again at the present epoch, after a clear generation and a purge sequence
+// at which it may have been stored before (D2).
+//
+// The record may have been read, overwritten, and the overwriting value removed. As long as that tombstone is there, it refuses
+// the record. Once the tombstone is purged, the record would come back as if written anew. A purge that removed nothing of the key, or only
+// what lies below the record, has removed nothing that would refuse it.
+func (o *operation) resumable(generation version.Generation, purge uint64) bool {
+	v := o.v
+	switch {
+	case rule.Broken(rule.Requery):
+		return true
+	case v.Generation != generation:
+		return false
+	case v.Purge == purge:
+		return true
+	case v.Purged == nil:
+		return false
+	}
+	highest, known := v.Purged(purge, o.key)
+	return known && highest.Less(o.record.Tag)
 }
 
 // store sends the record to all the given members, and waits until the phase that was begun is met. The first urgent of them that

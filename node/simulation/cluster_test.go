@@ -27,6 +27,8 @@ type cluster struct {
 	seeds  []transport.Address
 	log    *zap.Logger
 
+	dying sync.WaitGroup // killed processes whose goroutines have not ended
+
 	mu        sync.Mutex
 	processes map[string]*process
 }
@@ -92,13 +94,14 @@ func (c *cluster) kill(name string) {
 	c.net.Kill(address(name))
 	close(p.dead)
 	p.cancel()
-	<-p.ended
+	c.dying.Go(func() { <-p.ended })
 }
 
 func (c *cluster) stop() {
 	for _, p := range c.running() {
 		c.kill(p.name)
 	}
+	c.dying.Wait()
 }
 
 func (c *cluster) running() []*process {

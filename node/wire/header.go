@@ -22,6 +22,7 @@ const (
 	Remove  Op = 4 // coordinate a remove, as the key's owner
 	StoreIf Op = 5 // store a record if this is what the replica holds
 	Memory  Op = 6 // what the sender holds and may hold; the answer is the receiver's
+	Bye     Op = 7 // the sender is about to stop; the body is empty
 
 	Digests Op = 16 // the digests of ranges
 	Tags    Op = 17 // the tags of a range's records
@@ -46,6 +47,8 @@ func (o Op) String() string {
 		return "store-if"
 	case Memory:
 		return "memory"
+	case Bye:
+		return "bye"
 	case Digests:
 		return "digests"
 	case Tags:
