@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const seed = keyspace.Seed(7)
+var seed = keyspace.Seed{7}
 
 var digestSeed = maphash.MakeSeed()
 

@@ -31,7 +31,7 @@ func TestScanDeliversEveryKeyOnceInOrder(t *testing.T) {
 				t.Errorf("%d nodes: %d keys, %q", n, len(m), m["key-0007"])
 			}
 			if !slices.IsSortedFunc(got, func(a, b pair) int {
-				return int(int64(keyspace.Seed(1).Hash([]byte(a.key)).Rank()>>1) - int64(keyspace.Seed(1).Hash([]byte(b.key)).Rank()>>1))
+				return int(int64(keyspace.Seed{1}.Hash([]byte(a.key)).Rank()>>1) - int64(keyspace.Seed{1}.Hash([]byte(b.key)).Rank()>>1))
 			}) {
 				t.Error("not in the order of ranks")
 			}
