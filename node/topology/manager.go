@@ -58,7 +58,7 @@ func New(cfg Config) (*Manager, error) {
 	return &Manager{
 		cfg: cfg, self: cfg.Self,
 		log:    cfg.Logger.With(zap.String("node", cfg.Self.Name)),
-		random: rand.New(rand.NewPCG(cfg.Random.Uint64(), cfg.Random.Uint64())),
+		random: NewRandom(cfg.Random),
 	}, nil
 }
 
