@@ -120,7 +120,8 @@ func TestInspectionOfANodeThatServesNobody(t *testing.T) {
 	})
 }
 
-// What is shown of a digest tells whether two members hold the same, and nothing of the sums, nor of what a write has added to them.
+// What is shown of a digest tells whether two members hold the same, and nothing of the sums, nor
+// of what a write has added to them.
 func TestShownDigestsHideTheSums(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(0, "a", "1")

@@ -11,8 +11,9 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// K1: whoever reads a rank knows most of its key's hash. So none is to be read in any cursor that a scan gives out, be it in the
-// middle of a page or at the end of a round, where no key is beside it.
+// K1: whoever reads a rank knows most of its key's hash. So none is to be read in any cursor that a
+// scan gives out, be it in the middle of a page or at the end of a round, where no key is beside
+// it.
 func TestCursorsShowNoRank(t *testing.T) {
 	s := newScanMesh(t, 3)
 	s.fill(1000)
@@ -64,7 +65,8 @@ func shows(raw []byte, r keyspace.Rank) bool {
 	return false
 }
 
-// What is sealed looks like noise: of two ranks that differ in one bit about half of all bits differ, in every position.
+// What is sealed looks like noise: of two ranks that differ in one bit about half of all bits
+// differ, in every position.
 func TestSealedCursorsAreNoise(t *testing.T) {
 	o := &kv.ScanOptions{Values: true}
 	sealed := func(r keyspace.Rank) []byte {

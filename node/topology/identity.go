@@ -69,7 +69,7 @@ type Identity struct {
 func NewRandom(r *rand.Rand) *rand.Rand {
 	var seed [32]byte
 	if r == nil {
-		cryptorand.Read(seed[:]) //nolint:errcheck // it never fails since Go 1.24: the runtime stops the process instead
+		cryptorand.Read(seed[:]) //nolint:errcheck // it never fails: the runtime stops the process instead
 	} else {
 		for i := 0; i < len(seed); i += 8 {
 			binary.LittleEndian.PutUint64(seed[i:], r.Uint64())

@@ -48,7 +48,8 @@ var (
 	ErrTooLarge = errors.New("transport: request too large")
 	// ErrReplyTooLarge: the peer has served the request, and its reply is longer than MaxFrame.
 	ErrReplyTooLarge = errors.New("transport: the reply is longer than a message may be")
-	// ErrPeerFull: the peer has served the request, and has too much to send already to send the reply.
+	// ErrPeerFull: the peer has served the request, and has too much to send already to send the
+	// reply.
 	ErrPeerFull = errors.New("transport: the peer has too many replies to send")
 )
 

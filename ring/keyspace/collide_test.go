@@ -9,8 +9,8 @@ import (
 	"viakv/ring/keyspace/keyspacetest"
 )
 
-// K1: keys that xxhash64 hashes alike under every seed are ordinary keys here. No two of them share a rank, and no bucket of a table that
-// fits them gets many.
+// K1: keys that xxhash64 hashes alike under every seed are ordinary keys here. No two of them share
+// a rank, and no bucket of a table that fits them gets many.
 func TestKeysMadeToCollideDoNot(t *testing.T) {
 	keys := keyspacetest.Crowd(20_000)
 	seen := map[string]bool{}

@@ -11,11 +11,12 @@
 // copies therefore all speak of ranges of ranks and of nothing else. (Redis SCAN walks its table in
 // reversed-bit order for the same reason.)
 //
-// K1. The layout is a pure function of the seed, which the topology hands out once per cluster. The seed is secret to clients. The hash
-// is a keyed one, so that without the seed nobody can compute which keys share a rank, whatever hashes of other keys they have seen.
+// K1. The layout is a pure function of the seed, which the topology hands out once per cluster. The
+// seed is secret to clients. The hash is a keyed one, so that without the seed nobody can compute
+// which keys share a rank, whatever hashes of other keys they have seen.
 //
-// K2. That keys share a rank is so unlikely that it need not be fast. It must still be right: whatever goes through the keys in portions can
-// stop and go on within a rank (Place).
+// K2. That keys share a rank is so unlikely that it need not be fast. It must still be right:
+// whatever goes through the keys in portions can stop and go on within a rank (Place).
 package keyspace
 
 import (
@@ -44,8 +45,8 @@ type Partition uint16
 // partition and in the low 56 bits of their hashes.
 type Rank uint64
 
-// Hash returns the hash of a key under the seed: SipHash-1-3, which is made against those who choose keys to collide. docs/adr/0015
-// has the reasons.
+// Hash returns the hash of a key under the seed: SipHash-1-3, which is made against those who
+// choose keys to collide. docs/adr/0015 has the reasons.
 func (s Seed) Hash(key []byte) Hash {
 	if rule.Broken(rule.KeyedHash) {
 		return s.weak(key)

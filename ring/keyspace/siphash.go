@@ -5,8 +5,9 @@ import (
 	"math/bits"
 )
 
-// siphash returns SipHash-1-3 of a message under a key of 128 bits (Aumasson, Bernstein: SipHash: a fast short-input PRF,
-// Indocrypt 2012): one round for each word of eight bytes, three at the end. The words and the key are little-endian.
+// siphash returns SipHash-1-3 of a message under a key of 128 bits (Aumasson, Bernstein: SipHash: a
+// fast short-input PRF, Indocrypt 2012): one round for each word of eight bytes, three at the end.
+// The words and the key are little-endian.
 func siphash(k0, k1 uint64, p []byte) uint64 {
 	v0 := k0 ^ 0x736f6d6570736575
 	v1 := k1 ^ 0x646f72616e646f6d

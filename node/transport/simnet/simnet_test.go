@@ -67,7 +67,8 @@ func (w *world) ask(class transport.Class, request string, within time.Duration)
 	return string(reply), err
 }
 
-// The limit is the network's, as it is over TCP: a request beyond it is not sent, and a reply beyond it is an error.
+// The limit is the network's, as it is over TCP: a request beyond it is not sent, and a reply
+// beyond it is an error.
 func TestMessagesHaveALimit(t *testing.T) {
 	in(t, Config{}, func(t *testing.T, w *world) {
 		longest := "s" + strings.Repeat("x", transport.MaxFrame-1)

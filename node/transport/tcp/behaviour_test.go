@@ -195,7 +195,8 @@ func (c *counted) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// A peer that takes nothing for a while gets what fits its queue, and is told that there is no more.
+// A peer that takes nothing for a while gets what fits its queue, and is told that there is no
+// more.
 func TestAReplyThatFindsTheQueueFullIsAnError(t *testing.T) {
 	here, there := net.Pipe()
 	defer func() { _ = there.Close() }()
@@ -229,7 +230,8 @@ func TestAReplyThatFindsTheQueueFullIsAnError(t *testing.T) {
 	}
 }
 
-// Peers refuse replies, never requests: what looks like a refusal ends the connection, as a frame that is too long does.
+// Peers refuse replies, never requests: what looks like a refusal ends the connection, as a frame
+// that is too long does.
 func TestARefusalIsNoRequest(t *testing.T) {
 	here, there := net.Pipe()
 	go func() { _, _ = here.Write(appendRefusal(nil, 7, refusedTooLong)) }()

@@ -25,7 +25,7 @@ const (
 	Barrier            // M6: a size change is followed by a sync
 	ClearSealed        // M8: a clear answers once it is sealed
 	PurgeAll           // G1: only tombstones that all N hold are purged
-	KeyedHash          // K1: the hash that places keys is one under which nobody can make keys collide
+	KeyedHash          // K1: nobody can make keys collide under the hash that places them
 	end
 )
 

@@ -16,15 +16,17 @@ const (
 // lanes is how many of the four lanes of xxhash64 the keys differ in.
 const lanes = 2
 
-// Crowd returns n different keys of 64 ASCII characters each that xxhash64 hashes alike under nearly every seed.
+// Crowd returns n different keys of 64 ASCII characters each that xxhash64 hashes alike under
+// nearly every seed.
 //
 // xxhash64 reads 32 bytes at a time into four lanes of 64 bits. A lane a takes a word x so:
 //
 //	a = rotate(a + x*prime2, 31) * prime1
 //
-// A word that is larger by d/prime2 makes the sum larger by d. As long as the low 33 bits of the sum do not overflow, the
-// rotation makes d*2^31 of it, and a second word that is smaller by d*2^31*prime1/prime2 takes it away again. The seed
-// decides only where the sum begins; with d below 2^28 the bits overflow under one seed in 64 for each lane.
+// A word that is larger by d/prime2 makes the sum larger by d. As long as the low 33 bits of the
+// sum do not overflow, the rotation makes d*2^31 of it, and a second word that is smaller by
+// d*2^31*prime1/prime2 takes it away again. The seed decides only where the sum begins; with d
+// below 2^28 the bits overflow under one seed in 64 for each lane.
 func Crowd(n int) [][]byte {
 	// As many variants of each lane as make n keys together.
 	each := 1
@@ -64,7 +66,8 @@ func put(key []byte, lane int, words [2]uint64) {
 	binary.LittleEndian.PutUint64(key[32+8*lane:], words[1])
 }
 
-// pairs returns n pairs of ASCII words for a lane, of which each leaves it as the first does. One d in 2^16 gives such a pair.
+// pairs returns n pairs of ASCII words for a lane, of which each leaves it as the first does. One d
+// in 2^16 gives such a pair.
 func pairs(lane, n int) (out [][2]uint64) {
 	key := base()
 	step := inverse2 // a variable: constants do not wrap around
