@@ -47,7 +47,8 @@ func pageFrom(at keyspace.Place) int {
 	return pageBytes
 }
 
-// giveRange makes the member merge all of this node's records in a range.
+// giveRange makes the member merge all of this node's records in a range, which are those that share a
+// rank.
 func (x *visit) giveRange(ctx context.Context, r keyspace.Range) error {
 	page := x.d.page()
 	defer x.d.pages.Put(page)
@@ -57,7 +58,7 @@ func (x *visit) giveRange(ctx context.Context, r keyspace.Range) error {
 		if err := x.d.cfg.Store.Page(x.v.Epoch, rest, at.Key, pageFrom(at), page); err != nil {
 			return err
 		}
-		for part := range slices.Chunk(page.Items, MaxItems) {
+		for part := range slices.Chunk(page.Items, sharedItems) {
 			if err := x.send(ctx, part); err != nil {
 				return err
 			}

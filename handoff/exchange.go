@@ -13,6 +13,7 @@ import (
 const (
 	pageBytes    = 256 << 10 // of a copy: one page is stored while the next is on its way
 	sharedBytes  = 2 << 20   // of a page that begins within a rank: it costs as much as the whole rank
+	sharedItems  = 64        // pushed at once of what shares a rank: each costs as much as finding it among all
 	tagsPerPage  = 4096
 	leafRecords  = 8   // a range of so many records costs not much more in tags than two more levels of digests
 	denseRecords = 256 // a range of so many records is exchanged where most of them differ
