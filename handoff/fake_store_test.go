@@ -13,13 +13,13 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// crowded begins the keys that all share one rank: that of this prefix.
-const crowded = "crowd#"
+// sharing begins the keys that all share one rank: that of this prefix.
+const sharing = "shared#"
 
 // rankOf is a key's place in the fakes' order.
 func rankOf(key []byte) keyspace.Rank {
-	if bytes.HasPrefix(key, []byte(crowded)) {
-		key = key[:len(crowded)]
+	if bytes.HasPrefix(key, []byte(sharing)) {
+		key = key[:len(sharing)]
 	}
 	return seed.Hash(key).Rank()
 }

@@ -12,7 +12,7 @@ import (
 // K1: keys that xxhash64 hashes alike under every seed are ordinary keys here. No two of them share
 // a rank, and no bucket of a table that fits them gets many.
 func TestKeysMadeToCollideDoNot(t *testing.T) {
-	keys := keyspacetest.Crowd(20_000)
+	keys := keyspacetest.Colliding(20_000)
 	seen := map[string]bool{}
 	for _, k := range keys {
 		if seen[string(k)] || !utf8.Valid(k) || utf8.RuneCount(k) > 64 {

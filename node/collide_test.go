@@ -23,10 +23,10 @@ import (
 // Keys that xxhash64 hashes alike are ordinary keys to these tests, unless they are run with
 // VIAKV_BREAK=keyed-hash -tags mutation (make mutation): then all of them share one rank.
 
-// crowdOf returns how large a crowd these tests make: VIAKV_TEST_CROWD keys, or some.
-func crowdOf(t *testing.T, some int) int {
+// howMany returns how many colliding keys these tests make: VIAKV_TEST_COLLIDING keys, or some.
+func howMany(t *testing.T, some int) int {
 	t.Helper()
-	text := os.Getenv("VIAKV_TEST_CROWD")
+	text := os.Getenv("VIAKV_TEST_COLLIDING")
 	if text == "" {
 		return some
 	}
@@ -45,7 +45,7 @@ func (s *state) put(t testing.TB, key string, r version.Record) {
 	}
 }
 
-func crowdRecord(counter uint64, value string) version.Record {
+func live(counter uint64, value string) version.Record {
 	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 1}, Value: []byte(value)}
 }
 
@@ -72,8 +72,8 @@ func (s *state) inOrder(keys []string) []ranked {
 
 // Whatever a peer asks for, no answer is longer than a message, and asking on from where each one
 // ends yields everything once.
-func TestCrowdIsServedInPortions(t *testing.T) {
-	for _, n := range []int{500, crowdOf(t, 10_000)} {
+func TestCollidingKeysAreServedInPortions(t *testing.T) {
+	for _, n := range []int{500, howMany(t, 10_000)} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) { servedInPortions(t, n) })
 	}
 }
@@ -83,12 +83,12 @@ func servedInPortions(t *testing.T, n int) {
 		s, asker := m.nodes[1].life.Load().state.Load(), m.nodes[0].life.Load().state.Load()
 		value := strings.Repeat("v", kv.MaxValueBytes)
 		var keys []string
-		for i, k := range keyspacetest.Crowd(n) {
-			s.put(t, string(k), crowdRecord(uint64(i+1), value))
+		for i, k := range keyspacetest.Colliding(n) {
+			s.put(t, string(k), live(uint64(i+1), value))
 			keys = append(keys, string(k))
 		}
 		for i := range 3000 {
-			s.put(t, key(i), crowdRecord(uint64(n+i+1), ""))
+			s.put(t, key(i), live(uint64(n+i+1), ""))
 			keys = append(keys, key(i))
 		}
 		all := s.inOrder(keys)
@@ -190,16 +190,16 @@ func servedInPortions(t *testing.T, n int) {
 	})
 }
 
-// A node that lost its memory gets the crowd back, over real connections.
-func TestCrowdStopsNoRebuild(t *testing.T) {
-	n := crowdOf(t, 8000)
+// A node that lost its memory gets colliding keys back, over real connections.
+func TestCollidingKeysStopNoRebuild(t *testing.T) {
+	n := howMany(t, 8000)
 	r := newReal(t, 3)
 	value := strings.Repeat("\U0001F5DD", 256)
-	keys := keyspacetest.Crowd(n)
+	keys := keyspacetest.Colliding(n)
 	for _, i := range []int{0, 1, 2} {
 		s := r.nodes[i].life.Load().state.Load()
 		for k := range keys {
-			s.put(t, string(keys[k]), crowdRecord(uint64(k+1), value))
+			s.put(t, string(keys[k]), live(uint64(k+1), value))
 		}
 	}
 	r.restart(2)
@@ -209,17 +209,17 @@ func TestCrowdStopsNoRebuild(t *testing.T) {
 	}
 }
 
-// Members that differ within a crowd become equal, and a fourth one joins.
-func TestCrowdStopsNoRepair(t *testing.T) {
-	n := crowdOf(t, 4000)
+// Members that differ in keys that share a rank become equal, and a fourth one joins.
+func TestCollidingKeysStopNoRepair(t *testing.T) {
+	n := howMany(t, 4000)
 	inMesh(t, 3, func(m *mesh) {
-		keys := keyspacetest.Crowd(n)
+		keys := keyspacetest.Colliding(n)
 		for i := range 3 {
 			s := m.nodes[i].life.Load().state.Load()
 			for k, key := range keys {
-				s.put(t, string(key), crowdRecord(uint64(k+1), "everywhere"))
+				s.put(t, string(key), live(uint64(k+1), "everywhere"))
 				if k%3 == i {
-					s.put(t, string(key), crowdRecord(uint64(n+k+1), fmt.Sprint("only at ", i)))
+					s.put(t, string(key), live(uint64(n+k+1), fmt.Sprint("only at ", i)))
 				}
 			}
 		}
@@ -237,12 +237,12 @@ func TestCrowdStopsNoRepair(t *testing.T) {
 }
 
 // Removed keys' tombstones go, however many share a rank.
-func TestCrowdIsPurged(t *testing.T) {
-	n := crowdOf(t, 2000)
+func TestCollidingKeysArePurged(t *testing.T) {
+	n := howMany(t, 2000)
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 3 {
 			s := m.nodes[i].life.Load().state.Load()
-			for k, key := range keyspacetest.Crowd(n) {
+			for k, key := range keyspacetest.Colliding(n) {
 				tag := version.Tag{Counter: uint64(k + 1), Incarnation: 1, Removed: true}
 				s.put(t, string(key), version.Record{Tag: tag, Owner: version.Operation{Incarnation: 1, Sequence: uint64(k + 1)}})
 			}
@@ -260,15 +260,15 @@ func TestCrowdIsPurged(t *testing.T) {
 
 // A scan whose members differ reads what differs, also where keys share a rank, and pages end
 // within it.
-func TestCrowdIsScanned(t *testing.T) {
-	n := crowdOf(t, 1500)
+func TestCollidingKeysAreScanned(t *testing.T) {
+	n := howMany(t, 1500)
 	inMesh(t, 3, func(m *mesh) {
-		keys := keyspacetest.Crowd(n)
+		keys := keyspacetest.Colliding(n)
 		for i := range 3 {
 			s := m.nodes[i].life.Load().state.Load()
 			for k, key := range keys {
 				if k%100 != i { // each misses some
-					s.put(t, string(key), crowdRecord(uint64(k+1), "v"))
+					s.put(t, string(key), live(uint64(k+1), "v"))
 				}
 			}
 		}

@@ -13,13 +13,13 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// crowd makes keys that share one rank, each with a value of so many bytes, and stores them at the
+// collide makes keys that share one rank, each with a value of so many bytes, and stores them at the
 // given nodes.
-func (m *fakeMesh) crowd(n, bytes int, nodes ...*fakeNode) {
+func (m *fakeMesh) collide(n, bytes int, nodes ...*fakeNode) {
 	v := strings.Repeat("v", bytes)
 	for i := range n {
 		for _, x := range nodes {
-			x.store.set(fmt.Sprintf("%s%06d", crowded, i), value(1, v))
+			x.store.set(fmt.Sprintf("%s%06d", sharing, i), value(1, v))
 		}
 	}
 }
@@ -37,9 +37,9 @@ func TestARebuildCopiesWhatSharesARank(t *testing.T) {
 				defer m.stop()
 				m.fill(300)
 				a, b, x := m.nodes[0], m.nodes[1], m.nodes[2]
-				m.crowd(c.keys, c.bytes, m.nodes...)
-				a.store.set(crowded+"only-a", value(7, "a")) // acknowledged by a and by x, which forgets it
-				b.store.set(crowded+"only-b", value(9, "b"))
+				m.collide(c.keys, c.bytes, m.nodes...)
+				a.store.set(sharing+"only-a", value(7, "a")) // acknowledged by a and by x, which forgets it
+				b.store.set(sharing+"only-b", value(9, "b"))
 				m.restart(t, x, nil)
 				x.run(t)
 				eventually(t, time.Minute, "it is active", func() bool { return x.Current().Self.Active })
@@ -62,9 +62,9 @@ func TestARepairExchangesWhatSharesARank(t *testing.T) {
 		defer m.stop()
 		m.fill(300)
 		a, b := m.nodes[0], m.nodes[1]
-		m.crowd(3000, 1024, a)
+		m.collide(3000, 1024, a)
 		for i := range 3000 {
-			key := fmt.Sprintf("%s%06d", crowded, i)
+			key := fmt.Sprintf("%s%06d", sharing, i)
 			switch i % 3 {
 			case 0:
 				b.store.set(key, value(2, "newer there"))
@@ -72,12 +72,12 @@ func TestARepairExchangesWhatSharesARank(t *testing.T) {
 				b.store.set(key, tombstone(1))
 			}
 		}
-		b.store.set(crowded+"alone", value(3, "there"))
+		b.store.set(sharing+"alone", value(3, "there"))
 		a.run(t)
 		a.driver.want(b.self)
 		eventually(t, time.Minute, "both are equal", func() bool { return m.equal(a, b) })
 		m.stop()
-		if r := a.store.get(crowded + "000003"); string(r.Value) != "newer there" {
+		if r := a.store.get(sharing + "000003"); string(r.Value) != "newer there" {
 			t.Errorf("%q", r.Value)
 		}
 		if n := b.store.len(); n != 3301 {
@@ -93,14 +93,14 @@ func TestAFetchGoesOnWithinARank(t *testing.T) {
 		m := newMesh(t, 2, nil)
 		defer m.stop()
 		a, b := m.nodes[0], m.nodes[1]
-		m.crowd(3000, 1024, b)
+		m.collide(3000, 1024, b)
 		var ranks []keyspace.Rank
 		for i := range 400 {
 			key := fmt.Sprint("k", i)
 			b.store.set(key, value(1, "v"))
 			ranks = append(ranks, rankOf([]byte(key)))
 		}
-		ranks = append(ranks, rankOf([]byte(crowded)), ranks[0])
+		ranks = append(ranks, rankOf([]byte(sharing)), ranks[0])
 		x := &visit{d: a.driver, v: a.Current(), with: b.self, progress: newProgress("repair")}
 		if err := x.fetchRanks(t.Context(), ranks); err != nil {
 			t.Fatal(err)
@@ -117,7 +117,7 @@ func TestTombstonesThatShareARankArePurged(t *testing.T) {
 		m := newMesh(t, 3, func(c *Config) { purging(c); c.PurgeBatch = 1000 })
 		defer m.stop()
 		for i := range 5000 {
-			m.everywhere(fmt.Sprintf("%s%06d", crowded, i), tombstone(3))
+			m.everywhere(fmt.Sprintf("%s%06d", sharing, i), tombstone(3))
 		}
 		m.runAll(t)
 		eventually(t, time.Minute, "no tombstones are left", func() bool { return m.tombstones() == 0 })

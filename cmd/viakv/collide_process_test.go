@@ -15,9 +15,9 @@ import (
 	"viakv/ring/keyspace/keyspacetest"
 )
 
-// crowd is how many keys that xxhash64 hashes alike these tests store, each with the largest value:
+// colliding is how many keys that xxhash64 hashes alike these tests store, each with the largest value:
 // some 6 MiB, more than one message between nodes may have.
-const crowd = 5000
+const colliding = 5000
 
 // A client that knows xxhash64 can make keys that collide under every seed. They must not keep a
 // node from rebuilding, nor another one from joining.
@@ -45,7 +45,7 @@ func TestKeysThatCollideStopNoRebuild(t *testing.T) {
 
 func rebuildAndJoin(t *testing.T, boot func(args ...string) *process) {
 	m := newMeshOf(t, boot, "a", "b", "c")
-	keys := keyspacetest.Crowd(crowd)
+	keys := keyspacetest.Colliding(colliding)
 	value := strings.Repeat("\U0001F5DD", 256)
 	client := http.Client{Timeout: answerTime}
 	defer client.CloseIdleConnections()
@@ -85,13 +85,13 @@ func rebuildAndJoin(t *testing.T, boot func(args ...string) *process) {
 	m.ask("d", http.StatusOK, "/join", "peer", m.nodes["a"].peer)
 	m.equal("a", "b", "c", "d")
 	for _, name := range []string{"c", "d"} {
-		if got := m.cluster(name).Keys; got != crowd {
-			t.Errorf("%s holds %d of %d keys", name, got, crowd)
+		if got := m.cluster(name).Keys; got != colliding {
+			t.Errorf("%s holds %d of %d keys", name, got, colliding)
 		}
-		m.want(name, string(keys[crowd/2]), value)
+		m.want(name, string(keys[colliding/2]), value)
 	}
-	// Scans meet the crowd as well, whole and in pages that end within it.
-	if got := strings.Count(m.ask("d", http.StatusOK, "/getKeys", "format", "ndjson"), "\n"); got != crowd+1 {
-		t.Errorf("a scan has %d lines, want %d keys and the end", got, crowd)
+	// Scans meet them as well, whole and in pages that end within it.
+	if got := strings.Count(m.ask("d", http.StatusOK, "/getKeys", "format", "ndjson"), "\n"); got != colliding+1 {
+		t.Errorf("a scan has %d lines, want %d keys and the end", got, colliding)
 	}
 }

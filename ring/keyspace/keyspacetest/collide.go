@@ -16,7 +16,7 @@ const (
 // lanes is how many of the four lanes of xxhash64 the keys differ in.
 const lanes = 2
 
-// Crowd returns n different keys of 64 ASCII characters each that xxhash64 hashes alike under
+// Colliding returns n different keys of 64 ASCII characters each that xxhash64 hashes alike under
 // nearly every seed.
 //
 // xxhash64 reads 32 bytes at a time into four lanes of 64 bits. A lane a takes a word x so:
@@ -27,7 +27,7 @@ const lanes = 2
 // sum do not overflow, the rotation makes d*2^31 of it, and a second word that is smaller by
 // d*2^31*prime1/prime2 takes it away again. The seed decides only where the sum begins; with d
 // below 2^28 the bits overflow under one seed in 64 for each lane.
-func Crowd(n int) [][]byte {
+func Colliding(n int) [][]byte {
 	// As many variants of each lane as make n keys together.
 	each := 1
 	for each*each < n {
