@@ -20,6 +20,7 @@ type mesh struct {
 	names []string
 	nodes map[string]*member
 	drain string // how long a node goes on after SIGTERM
+	start func(args ...string) *process
 }
 
 type member struct {
@@ -36,7 +37,19 @@ func newMesh(t *testing.T, names ...string) *mesh {
 
 func newMeshThatDrains(t *testing.T, drain string, names ...string) *mesh {
 	t.Helper()
-	m := &mesh{t: t, names: names, nodes: map[string]*member{}, drain: drain}
+	return formed(&mesh{t: t, drain: drain, start: func(args ...string) *process { return start(t, args...) }}, names...)
+}
+
+// newMeshOf is newMesh with processes that the test starts.
+func newMeshOf(t *testing.T, start func(args ...string) *process, names ...string) *mesh {
+	t.Helper()
+	return formed(&mesh{t: t, drain: "10ms", start: start}, names...)
+}
+
+func formed(m *mesh, names ...string) *mesh {
+	t := m.t
+	t.Helper()
+	m.names, m.nodes = names, map[string]*member{}
 	var seeds []string
 	for _, n := range names {
 		m.nodes[n] = &member{name: n, http: freeAddress(t), peer: freeAddress(t)}
@@ -64,7 +77,7 @@ func (m *mesh) lone(name string) *member {
 func (m *mesh) boot(name string) {
 	m.t.Helper()
 	n := m.nodes[name]
-	n.process = start(m.t, "serve", "--name", name, "--http", n.http, "--peer", n.peer, "--seeds", n.seeds, "--drain", m.drain, "--log-format", "json")
+	n.process = m.start("serve", "--name", name, "--http", n.http, "--peer", n.peer, "--seeds", n.seeds, "--drain", m.drain, "--log-format", "json")
 }
 
 func (m *mesh) ready(name string) {
