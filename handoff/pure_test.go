@@ -293,6 +293,13 @@ func TestHints(t *testing.T) {
 			t.Errorf("incarnation %d: %d hints, want %d", i, n, want)
 		}
 	}
+	v.Others = []Member{{Name: "x", Incarnation: 1}, {Name: "y", Incarnation: 9}}
+	h.prune(v)
+	v.Others = v.Others[:1]
+	h.prune(v)
+	if n, _ := h.count(9); n != 0 {
+		t.Errorf("%d hints for the newest member that is gone", n)
+	}
 	h.prune(&View{Generation: 2, Others: v.Others})
 	if n, _ := h.count(1); n != 0 {
 		t.Error("hints crossed a clear")
