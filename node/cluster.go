@@ -46,10 +46,16 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 		return err
 	case <-ctx.Done():
 	}
-	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the request was given up; the join goes on, and /cluster shows how far it is", Err: ctx.Err()}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // the join's time is over, too: it ends now, or has become a member and brings its keys along
+		last := time.NewTimer(2 * withdrawTime)
+		defer last.Stop()
+		select {
+		case err := <-ended:
+			return err
+		case <-last.C:
+		}
 	}
-	return <-ended // at the same moment
+	return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the request was given up; the join goes on, and /cluster shows how far it is", Err: ctx.Err()}
 }
 
 var errNodeStops = &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping"}
