@@ -34,21 +34,23 @@ func (i *Item) size() int {
 	return len(i.Key) + len(i.Record.Value) + len(i.Record.Vector) + itemOverhead
 }
 
-// Page is a run of items in ascending order of rank, with all the records of each rank that it holds.
+// Page is a run of items in ascending order of rank and key.
 type Page struct {
-	Items []Item        // borrow whatever filled the page, until it is filled again
-	Next  keyspace.Rank // where the range goes on; equal to the range's To when nothing is left of it
-	Arena []byte        // for whoever fills the page to keep the bytes in
+	Items []Item // borrow whatever filled the page, until it is filled again
+	// Next is where it goes on, and borrows likewise. With a key in it the rank has more than the page.
+	Next  keyspace.Place
+	Arena []byte // for whoever fills the page to keep the bytes in
 }
 
 // Reset empties the page and keeps its memory.
-func (p *Page) Reset() { p.Items, p.Arena, p.Next = p.Items[:0], p.Arena[:0], 0 }
+func (p *Page) Reset() { p.Items, p.Arena, p.Next = p.Items[:0], p.Arena[:0], keyspace.Place{} }
 
-// Tagged says which version lies at a rank.
+// Tagged says which version lies at a rank, or that several keys share it.
 type Tagged struct {
-	Rank  keyspace.Rank
-	Tag   version.Tag
-	Owner version.Operation
+	Rank   keyspace.Rank
+	Shared bool // neither tag nor owner says anything
+	Tag    version.Tag
+	Owner  version.Operation
 }
 
 // taggedSize is about what a Tagged costs on the wire.
@@ -62,6 +64,12 @@ type Tombstone struct {
 	Key []byte
 	Tag version.Tag
 }
+
+// tombstoneOverhead is at least what a tombstone of a list costs on the wire beside its key.
+const tombstoneOverhead = 40
+
+// Size is at least what the tombstone costs on the wire.
+func (t *Tombstone) Size() int { return len(t.Key) + tombstoneOverhead }
 
 // List is what one purge removes.
 type List struct {

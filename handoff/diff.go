@@ -1,78 +1,49 @@
 package handoff
 
 import (
-	"cmp"
-	"slices"
-
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
-// diff compares what two stores hold in one range, both ascending by rank: ranks to fetch because the other holds something newer there, and
-// items (by index) to give because it does not.
-func diff(own []Item, other []Tagged, want []keyspace.Rank, give []int) ([]keyspace.Rank, []int) {
-	i, j := 0, 0
-	for i < len(own) || j < len(other) {
-		switch {
-		case j == len(other) || i < len(own) && own[i].Rank < other[j].Rank:
-			give = append(give, i)
+// difference is what two stores differ in.
+type difference struct {
+	want   []keyspace.Rank // where the other holds something newer
+	give   []int           // items of this one that are newer
+	shared []keyspace.Rank // where either holds several keys, whose tags do not tell which is which
+}
+
+// compare adds what two stores differ in within one range. Both ascend by rank.
+func (d *difference) compare(own []Item, other []Tagged) {
+	for i, j := 0, 0; i < len(own) || j < len(other); {
+		var rank keyspace.Rank
+		if j == len(other) || i < len(own) && own[i].Rank < other[j].Rank {
+			rank = own[i].Rank
+		} else {
+			rank = other[j].Rank
+		}
+		first, theirs := i, (*Tagged)(nil)
+		for i < len(own) && own[i].Rank == rank {
 			i++
-		case i == len(own) || other[j].Rank < own[i].Rank:
-			want = appendRank(want, other[j].Rank)
+		}
+		if j < len(other) && other[j].Rank == rank {
+			theirs = &other[j]
 			j++
+		}
+		switch {
+		case i-first > 1 || theirs != nil && theirs.Shared:
+			d.shared = append(d.shared, rank)
+		case first == i:
+			d.want = append(d.want, rank)
+		case theirs == nil:
+			d.give = append(d.give, first)
 		default:
-			rank := own[i].Rank
-			ni, nj := i+1, j+1
-			for ni < len(own) && own[ni].Rank == rank {
-				ni++
+			ours := &own[first].Record
+			if version.Changes(ours.Tag, ours.Owner, theirs.Tag, theirs.Owner) {
+				d.want = append(d.want, rank)
 			}
-			for nj < len(other) && other[nj].Rank == rank {
-				nj++
+			if version.Changes(theirs.Tag, theirs.Owner, ours.Tag, ours.Owner) {
+				d.give = append(d.give, first)
 			}
-			if ni == i+1 && nj == j+1 {
-				a, b := &own[i].Record, &other[j]
-				if version.Changes(a.Tag, a.Owner, b.Tag, b.Owner) {
-					want = append(want, rank)
-				}
-				if version.Changes(b.Tag, b.Owner, a.Tag, a.Owner) {
-					give = append(give, i)
-				}
-			} else if !sameVersions(own[i:ni], other[j:nj]) {
-				// Several keys share the rank (one pair in 2^64 does, or a test): their tags cannot tell which is which.
-				want = append(want, rank)
-				for k := i; k < ni; k++ {
-					give = append(give, k)
-				}
-			}
-			i, j = ni, nj
 		}
 	}
-	return want, give
-}
-
-// appendRank appends a rank unless it is the last one already.
-func appendRank(ranks []keyspace.Rank, r keyspace.Rank) []keyspace.Rank {
-	if n := len(ranks); n > 0 && ranks[n-1] == r {
-		return ranks
-	}
-	return append(ranks, r)
-}
-
-// sameVersions compares the versions at one rank, whatever their order. Two keys never share a tag, since a coordinator's counter
-// serves one write.
-func sameVersions(own []Item, other []Tagged) bool {
-	if len(own) != len(other) {
-		return false
-	}
-	a := make([]Tagged, len(own))
-	for i := range own {
-		a[i] = Tagged{own[i].Rank, own[i].Record.Tag, own[i].Record.Owner}
-	}
-	b := slices.Clone(other)
-	byTag := func(x, y Tagged) int {
-		return cmp.Or(x.Tag.Compare(y.Tag), cmp.Compare(x.Owner.Incarnation, y.Owner.Incarnation), cmp.Compare(x.Owner.Sequence, y.Owner.Sequence))
-	}
-	slices.SortFunc(a, byTag)
-	slices.SortFunc(b, byTag)
-	return slices.Equal(a, b)
 }

@@ -25,7 +25,8 @@
 //	H5. A range is exchanged only after it differed twice, at least a round trip apart: what differs once is mostly a write under way.
 //	H6. A tombstone is purged only if every slot's active incarnation has said at one epoch that it holds exactly it, and the purge is the very next
 //	    change of the topology (G1). See purge.go for why that is enough.
-//	H7. Memory is bounded: pages, lists and spans in flight have limits, whatever the store's size.
+//	H7. Memory is bounded: pages, lists and spans in flight have limits, whatever the store's size and
+//	    however many keys share a rank.
 //
 // Deliberately not here: no clocks decide anything, no value is kept for an absent member, and nothing is ever removed by age alone.
 package handoff

@@ -3,6 +3,8 @@ package handoff
 import (
 	"bytes"
 	"context"
+	"slices"
+	"sort"
 	"sync"
 
 	"viakv/ring/keyspace"
@@ -10,6 +12,8 @@ import (
 
 const (
 	pageBytes    = 256 << 10 // of a copy: one page is stored while the next is on its way
+	sharedBytes  = 2 << 20   // of a page that begins within a rank: it costs as much as the whole rank
+	sharedItems  = 64        // pushed at once of what shares a rank: each costs as much as finding it among all
 	tagsPerPage  = 4096
 	leafRecords  = 8   // a range of so many records costs not much more in tags than two more levels of digests
 	denseRecords = 256 // a range of so many records is exchanged where most of them differ
@@ -26,37 +30,11 @@ type visit struct {
 	progress *progress
 	weight   float64 // of a copied range in the progress
 
-	mu    sync.Mutex
-	want  []keyspace.Rank // to fetch
-	spare []Item          // to give; nobody else's memory
-	moved int             // records stored here or there
-}
-
-// copyRange merges all of the member's records in a range.
-func (x *visit) copyRange(ctx context.Context, r keyspace.Range) error {
-	page := x.d.page()
-	defer x.d.pages.Put(page)
-	for {
-		if err := x.d.cfg.Peers.Copy(ctx, x.v.Epoch, x.with, r, pageBytes, page); err != nil {
-			return err
-		}
-		size, err := x.store(page.Items)
-		if err != nil {
-			return err
-		}
-		if err := x.pace.pay(ctx, size); err != nil {
-			return err
-		}
-		done := keyspace.Range{From: r.From, To: page.Next}
-		x.progress.add(portion(done)*x.weight, len(page.Items), size)
-		if page.Next == r.To {
-			return nil
-		}
-		if !r.Contains(page.Next) || page.Next == r.From {
-			return errNonsense
-		}
-		r.From = page.Next
-	}
+	mu     sync.Mutex
+	want   []keyspace.Rank // to fetch
+	spare  []Item          // to give; nobody else's memory
+	shared []keyspace.Rank // to exchange whole, whatever differs there
+	moved  int             // records stored here or there
 }
 
 // store merges items that were read at this visit's epoch.
@@ -186,34 +164,59 @@ func (x *visit) settle(ctx context.Context, enough int) error {
 	if err := x.give(ctx, enough); err != nil {
 		return err
 	}
-	return x.fetch(ctx, enough)
+	if err := x.fetch(ctx, enough); err != nil {
+		return err
+	}
+	return x.exchangeShared(ctx)
 }
 
 // against compares this node's records of a range with the member's tags, and gathers what to give and what to fetch.
 func (x *visit) against(r keyspace.Range, theirs []Tagged, page *Page) error {
-	var give []int
+	var d difference
 	for more := true; more; {
-		if err := x.d.cfg.Store.Page(x.v.Epoch, r, pageBytes, page); err != nil {
+		if err := x.d.cfg.Store.Page(x.v.Epoch, r, nil, pageBytes, page); err != nil {
 			return err
 		}
-		more = page.Next != r.To
-		here := keyspace.Range{From: r.From, To: page.Next}
-		n := 0
-		for n < len(theirs) && here.Contains(theirs[n].Rank) {
-			n++
+		d = difference{d.want[:0], d.give[:0], d.shared[:0]}
+		items, next, n := page.Items, page.Next.Rank, len(theirs)
+		more = !page.Next.Ends(r)
+		if more {
+			n = sort.Search(len(theirs), func(i int) bool { return theirs[i].Rank >= next })
 		}
-		x.mu.Lock()
-		x.want, give = diff(page.Items, theirs[:n], x.want, give[:0])
-		if x.push {
-			for _, i := range give {
-				item := &page.Items[i]
-				x.spare = append(x.spare, Item{item.Rank, bytes.Clone(item.Key), item.Record.Clone()})
+		if len(page.Next.Key) > 0 { // the last rank has more: nothing of it is compared
+			for len(items) > 0 && items[len(items)-1].Rank == next {
+				items = items[:len(items)-1]
 			}
+			d.shared = append(d.shared, next)
 		}
-		x.mu.Unlock()
-		theirs, r.From = theirs[n:], page.Next
+		d.compare(items, theirs[:n])
+		theirs = theirs[n:]
+		if len(page.Next.Key) > 0 {
+			if len(theirs) > 0 && theirs[0].Rank == next {
+				theirs = theirs[1:]
+			}
+			next++
+			more = next != r.To
+		}
+		r.From = next
+		x.gather(&d, items)
 	}
 	return nil
+}
+
+// gather notes what is to be moved. What is given are items of a page.
+func (x *visit) gather(d *difference, items []Item) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.want = append(x.want, d.want...)
+	x.shared = append(x.shared, d.shared...)
+	if !x.push {
+		return
+	}
+	for _, i := range d.give {
+		item := &items[i]
+		x.spare = append(x.spare, Item{item.Rank, bytes.Clone(item.Key), item.Record.Clone()})
+	}
 }
 
 // give pushes what was found to be newer here, once there is enough of it.
@@ -227,22 +230,29 @@ func (x *visit) give(ctx context.Context, enough int) error {
 		}
 		out := append([]Item(nil), x.spare[len(x.spare)-n:]...)
 		x.spare = x.spare[:len(x.spare)-n]
-		x.moved += n
 		x.mu.Unlock()
-		if err := x.d.cfg.Peers.Push(ctx, x.v.Epoch, x.with, out); err != nil {
-			return err
-		}
-		size := 0
-		for i := range out {
-			size += out[i].size()
-		}
-		x.d.stats.sent.Add(uint64(n))
-		x.d.stats.bytes.Add(uint64(size))
-		x.progress.add(0, n, size)
-		if err := x.pace.pay(ctx, size); err != nil {
+		if err := x.send(ctx, out); err != nil {
 			return err
 		}
 	}
+}
+
+// send pushes items, at most MaxItems.
+func (x *visit) send(ctx context.Context, items []Item) error {
+	if err := x.d.cfg.Peers.Push(ctx, x.v.Epoch, x.with, items); err != nil {
+		return err
+	}
+	size := 0
+	for i := range items {
+		size += items[i].size()
+	}
+	x.mu.Lock()
+	x.moved += len(items)
+	x.mu.Unlock()
+	x.d.stats.sent.Add(uint64(len(items)))
+	x.d.stats.bytes.Add(uint64(size))
+	x.progress.add(0, len(items), size)
+	return x.pace.pay(ctx, size)
 }
 
 // fetch gets what was found to be newer at the member, once there is enough of it.
@@ -257,19 +267,39 @@ func (x *visit) fetch(ctx context.Context, enough int) error {
 		ranks := append([]keyspace.Rank(nil), x.want[len(x.want)-n:]...)
 		x.want = x.want[:len(x.want)-n]
 		x.mu.Unlock()
-		page := x.d.page()
-		err := x.d.cfg.Peers.Fetch(ctx, x.v.Epoch, x.with, ranks, page)
-		var size int
-		if err == nil {
-			size, err = x.store(page.Items)
-			x.progress.add(0, len(page.Items), size)
+		if err := x.fetchRanks(ctx, ranks); err != nil {
+			return err
 		}
-		x.d.pages.Put(page)
+	}
+}
+
+// fetchRanks gets the member's records at ranks, at most MaxItems, in as many replies as they need.
+func (x *visit) fetchRanks(ctx context.Context, ranks []keyspace.Rank) error {
+	page := x.d.page()
+	defer x.d.pages.Put(page)
+	slices.Sort(ranks)
+	ranks = slices.Compact(ranks)
+	at := keyspace.Place{Rank: ranks[0]}
+	for {
+		if err := x.d.cfg.Peers.Fetch(ctx, x.v.Epoch, x.with, ranks, at.Key, page); err != nil {
+			return err
+		}
+		size, err := x.store(page.Items)
 		if err != nil {
 			return err
 		}
+		x.progress.add(0, len(page.Items), size)
 		if err := x.pace.pay(ctx, size); err != nil {
 			return err
 		}
+		if page.Next.IsZero() {
+			return nil
+		}
+		i, asked := slices.BinarySearch(ranks, page.Next.Rank)
+		if !asked || !page.Next.Beyond(at, keyspace.All()) {
+			return errNonsense
+		}
+		ranks = ranks[i:]
+		at.Rank, at.Key = page.Next.Rank, append(at.Key[:0], page.Next.Key...)
 	}
 }

@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -12,12 +13,24 @@ import (
 	"viakv/ring/keyspace"
 )
 
+// sharing begins the keys that all share one rank: that of this prefix.
+const sharing = "shared#"
+
+// rankOf is a key's place in the fakes' order.
+func rankOf(key []byte) keyspace.Rank {
+	if bytes.HasPrefix(key, []byte(sharing)) {
+		key = key[:len(sharing)]
+	}
+	return seed.Hash(key).Rank()
+}
+
 // fakeStore is a store of the dumbest kind: a map, sorted when somebody wants order.
 type fakeStore struct {
 	mu      sync.Mutex
 	epoch   version.Epoch
 	records map[string]version.Record
-	sorted  []Item
+	sorted  []Item   // nil: it is to be made anew
+	sums    []uint64 // of the sorted items up to each
 	drift   error
 	checks  []keyspace.Rank
 }
@@ -90,19 +103,29 @@ func (s *fakeStore) rangeLocked(r keyspace.Range) []Item {
 	if s.sorted == nil {
 		s.sorted = make([]Item, 0, len(s.records))
 		for k, v := range s.records {
-			s.sorted = append(s.sorted, Item{seed.Hash([]byte(k)).Rank(), []byte(k), v})
+			s.sorted = append(s.sorted, Item{rankOf([]byte(k)), []byte(k), v})
 		}
 		slices.SortFunc(s.sorted, func(a, b Item) int {
 			return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(string(a.Key), string(b.Key)))
 		})
+		s.sums = make([]uint64, len(s.sorted)+1)
+		for n, i := range s.sorted {
+			s.sums[n+1] = s.sums[n] + maphash.String(digestSeed, fmt.Sprint(string(i.Key), i.Record.Tag, i.Record.Owner))
+		}
 	}
+	from, to := s.boundsLocked(r)
+	return s.sorted[from:to]
+}
+
+// boundsLocked returns where a range's items lie among the sorted ones.
+func (s *fakeStore) boundsLocked(r keyspace.Range) (from, to int) {
 	byRank := func(i Item, r keyspace.Rank) int { return cmp.Compare(i.Rank, r) }
-	from, _ := slices.BinarySearchFunc(s.sorted, r.From, byRank)
-	to := len(s.sorted)
+	from, _ = slices.BinarySearchFunc(s.sorted, r.From, byRank)
+	to = len(s.sorted)
 	if r.To != 0 {
 		to, _ = slices.BinarySearchFunc(s.sorted, r.To, byRank)
 	}
-	return s.sorted[from:to]
+	return from, to
 }
 
 func (s *fakeStore) Digest(e version.Epoch, r keyspace.Range) (d Digest, n int, err error) {
@@ -111,51 +134,90 @@ func (s *fakeStore) Digest(e version.Epoch, r keyspace.Range) (d Digest, n int, 
 	if err := s.at(e); err != nil {
 		return d, 0, err
 	}
-	var sum uint64
-	for _, i := range s.rangeLocked(r) {
-		sum += maphash.String(digestSeed, fmt.Sprint(string(i.Key), i.Record.Tag, i.Record.Owner))
-		n++
-	}
-	binary.LittleEndian.PutUint64(d[:], sum)
+	n = len(s.rangeLocked(r))
+	from, to := s.boundsLocked(r)
+	binary.LittleEndian.PutUint64(d[:], s.sums[to]-s.sums[from])
 	return d, n, nil
 }
 
-func (s *fakeStore) Page(e version.Epoch, r keyspace.Range, max int, p *Page) error {
+func (s *fakeStore) Page(e version.Epoch, r keyspace.Range, after []byte, max int, p *Page) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.at(e); err != nil {
 		return err
 	}
 	p.Reset()
-	p.Next = r.To
-	size := 0
+	p.Next = s.fillLocked(r, after, max, p)
+	return nil
+}
+
+// fillLocked adds a range's records behind a key at its first rank to a page until that has max
+// bytes, and returns where to go on.
+func (s *fakeStore) fillLocked(r keyspace.Range, after []byte, max int, p *Page) keyspace.Place {
+	begin, size := keyspace.Place{Rank: r.From, Key: after}, 0
+	for i := range p.Items {
+		size += p.Items[i].size()
+	}
 	for _, i := range s.rangeLocked(r) {
-		if size >= max && p.Items[len(p.Items)-1].Rank != i.Rank {
-			p.Next = i.Rank
-			break
+		if begin.Passed(i.Rank, i.Key) {
+			continue
+		}
+		if n := len(p.Items); n > 0 && size >= max {
+			if last := p.Items[n-1]; last.Rank == i.Rank {
+				return keyspace.Place{Rank: last.Rank, Key: last.Key}
+			}
+			return keyspace.Place{Rank: i.Rank}
 		}
 		size += i.size()
 		p.Items = append(p.Items, Item{i.Rank, slices.Clone(i.Key), i.Record.Clone()})
 	}
-	return nil
+	return keyspace.Place{Rank: r.To}
 }
 
-func (s *fakeStore) Tombstones(e version.Epoch, from keyspace.Rank, max int, dst []Tombstone) ([]Tombstone, keyspace.Rank, error) {
+// fetch answers a Fetch.
+func (s *fakeStore) fetch(e version.Epoch, ranks []keyspace.Rank, after []byte, p *Page) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.at(e); err != nil {
-		return dst, 0, err
+		return err
 	}
-	for _, i := range s.rangeLocked(keyspace.Range{From: from}) {
-		if !i.Record.Tag.Removed {
+	p.Reset()
+	for i, r := range ranks {
+		if i > 0 && len(p.Items) >= fetchedAtOnce {
+			p.Next = keyspace.Place{Rank: r}
+			break
+		}
+		if stopped := s.fillLocked(keyspace.Range{From: r, To: r + 1}, after, pageBytes, p); len(stopped.Key) > 0 {
+			p.Next = stopped
+			break
+		}
+		after = nil
+	}
+	return nil
+}
+
+func (s *fakeStore) Tombstones(e version.Epoch, from keyspace.Place, max int, dst []Tombstone) ([]Tombstone, keyspace.Place, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.at(e); err != nil {
+		return dst, keyspace.Place{}, err
+	}
+	size := 0
+	for i := range dst {
+		size += dst[i].Size()
+	}
+	for _, i := range s.rangeLocked(keyspace.Range{From: from.Rank}) {
+		if !i.Record.Tag.Removed || from.Passed(i.Rank, i.Key) {
 			continue
 		}
-		if len(dst) >= max {
-			return dst, i.Rank, nil
+		if len(dst) >= max || size >= MaxListBytes {
+			return dst, from, nil
 		}
 		dst = append(dst, Tombstone{slices.Clone(i.Key), i.Record.Tag})
+		size += dst[len(dst)-1].Size()
+		from = keyspace.Place{Rank: i.Rank, Key: slices.Clone(i.Key)}
 	}
-	return dst, 0, nil
+	return dst, keyspace.Place{}, nil
 }
 
 func (s *fakeStore) Check(at keyspace.Rank) (keyspace.Rank, error) {

@@ -21,26 +21,27 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const seed = keyspace.Seed(7)
+var seed = keyspace.Seed{7}
 
 var digestSeed = maphash.MakeSeed()
 
 // fakeMesh is the network and the topology of a few nodes.
 type fakeMesh struct {
-	mu     sync.Mutex
-	nodes  []*fakeNode
-	epoch  version.Epoch
-	purge  uint64
-	gen    version.Generation
-	sized  version.Epoch
-	delay  time.Duration
-	next   version.Incarnation
-	hook   func(op string, from, to *fakeNode) error // may fail a request
-	bytes  map[string]int
-	lost   *fakeNode // requests to it get no answer
-	silent bool      // nobody looks reachable
-	asked  []string
-	rules  struct{ need, w int }
+	mu      sync.Mutex
+	nodes   []*fakeNode
+	epoch   version.Epoch
+	purge   uint64
+	gen     version.Generation
+	sized   version.Epoch
+	delay   time.Duration
+	next    version.Incarnation
+	hook    func(op string, from, to *fakeNode) error // may fail a request
+	bytes   map[string]int
+	longest int       // page that a member answered with, in bytes
+	lost    *fakeNode // requests to it get no answer
+	silent  bool      // nobody looks reachable
+	asked   []string
+	rules   struct{ need, w int }
 }
 
 // fakeNode is one member: store, driver, and what the topology says of it.
@@ -257,47 +258,68 @@ func (x *fakeNode) Tags(ctx context.Context, at version.Epoch, to Member, r keys
 		return nil, 0, err
 	}
 	for _, i := range y.store.rangeLocked(r) {
-		if len(dst) >= max && dst[len(dst)-1].Rank != i.Rank {
+		switch n := len(dst); {
+		case n > 0 && dst[n-1].Rank == i.Rank:
+			dst[n-1] = Tagged{Rank: i.Rank, Shared: true}
+		case n >= max:
 			return dst, i.Rank, nil
+		default:
+			dst = append(dst, Tagged{Rank: i.Rank, Tag: i.Record.Tag, Owner: i.Record.Owner})
 		}
-		dst = append(dst, Tagged{i.Rank, i.Record.Tag, i.Record.Owner})
 	}
 	x.mesh.moved("tags", len(dst)*taggedSize)
 	return dst, r.To, nil
 }
 
-func (x *fakeNode) Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, p *Page) error {
+func (x *fakeNode) Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, after []byte, max int, p *Page) error {
 	y, err := x.reach(ctx, "copy", at, to)
 	if err != nil {
 		return err
 	}
-	return y.store.Page(at, r, max, p)
+	if err := y.store.Page(at, r, after, max, p); err != nil {
+		return err
+	}
+	return x.fits(p)
 }
 
-func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, p *Page) error {
+// fits fails a page that would not fit one message.
+func (x *fakeNode) fits(p *Page) error {
+	size := 0
+	for i := range p.Items {
+		size += p.Items[i].size()
+	}
+	x.mesh.mu.Lock()
+	defer x.mesh.mu.Unlock()
+	if x.mesh.longest = max(x.mesh.longest, size); size > messageLimit {
+		return errors.New("the reply is longer than a message may be")
+	}
+	return nil
+}
+
+// messageLimit bounds a reply between the fakes.
+const messageLimit = 4 << 20
+
+func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, after []byte, p *Page) error {
 	y, err := x.reach(ctx, "fetch", at, to)
 	if err != nil {
 		return err
 	}
-	if len(ranks) > MaxItems {
-		return errors.New("too many ranks")
+	if len(ranks) > MaxItems || !slices.IsSorted(ranks) || len(slices.Compact(slices.Clone(ranks))) != len(ranks) {
+		return errors.New("too many ranks, or out of order")
 	}
-	y.store.mu.Lock()
-	defer y.store.mu.Unlock()
-	if err := y.store.at(at); err != nil {
+	if err := y.store.fetch(at, ranks, after, p); err != nil {
 		return err
 	}
-	p.Reset()
 	size := 0
-	for _, r := range ranks {
-		for _, i := range y.store.rangeLocked(keyspace.Range{From: r, To: r + 1}) {
-			p.Items = append(p.Items, Item{i.Rank, slices.Clone(i.Key), i.Record.Clone()})
-			size += i.size()
-		}
+	for i := range p.Items {
+		size += p.Items[i].size()
 	}
-	go x.mesh.moved("records", size)
-	return nil
+	x.mesh.moved("records", size)
+	return x.fits(p)
 }
+
+// fetchedAtOnce is how many records the fakes answer a fetch with: so few that most take several.
+const fetchedAtOnce = 100
 
 func (x *fakeNode) Push(ctx context.Context, at version.Epoch, to Member, items []Item) error {
 	y, err := x.reach(ctx, "push", at, to)
@@ -320,6 +342,16 @@ func (x *fakeNode) Hold(ctx context.Context, at version.Epoch, to Member, list *
 	y, err := x.reach(ctx, "hold", at, to)
 	if err != nil {
 		return false, err
+	}
+	size := 0
+	for i := range list.Tombstones {
+		size += list.Tombstones[i].Size()
+	}
+	x.mesh.mu.Lock()
+	x.mesh.longest = max(x.mesh.longest, size)
+	x.mesh.mu.Unlock()
+	if size > messageLimit {
+		return false, errors.New("the request is longer than a message may be")
 	}
 	c := *list
 	c.Tombstones = slices.Clone(list.Tombstones)

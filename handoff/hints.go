@@ -14,6 +14,7 @@ type hints struct {
 	mu         sync.Mutex
 	sets       map[version.Incarnation]*hintSet
 	generation version.Generation
+	newest     version.Incarnation // that a view has shown
 }
 
 type hintSet struct {
@@ -106,22 +107,22 @@ func (h *hints) count(i version.Incarnation) (n int, overflow bool) {
 	return 0, false
 }
 
-// prune drops what no later repair needs: everything from before a clear, and what members missed that are gone. An incarnation above all those known
-// may be one of an epoch that this node has not adopted yet; it stays.
+// prune drops what no later repair needs: everything from before a clear, and what members missed that are gone. An incarnation above all that
+// were ever known may be one of an epoch that this node has not adopted yet; it stays.
 func (h *hints) prune(v *View) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.newest = max(h.newest, v.Self.Incarnation)
+	for _, m := range v.Others {
+		h.newest = max(h.newest, m.Incarnation)
+	}
 	if h.generation != v.Generation {
 		h.generation = v.Generation
 		clear(h.sets)
 		return
 	}
-	newest := v.Self.Incarnation
-	for _, m := range v.Others {
-		newest = max(newest, m.Incarnation)
-	}
 	for i := range h.sets {
-		if !v.has(i) && i <= newest {
+		if !v.has(i) && i <= h.newest {
 			delete(h.sets, i)
 		}
 	}

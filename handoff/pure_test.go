@@ -190,13 +190,12 @@ func TestDiffMakesEqual(t *testing.T) {
 			return out
 		}
 		a, b := records("a"), records("b")
-		tags := make([]Tagged, len(b))
-		for i := range b {
-			tags[i] = Tagged{b[i].Rank, b[i].Record.Tag, b[i].Record.Owner}
-		}
-		want, give := diff(a, tags, nil, nil)
-		if !slices.IsSorted(want) || len(slices.Compact(slices.Clone(want))) != len(want) {
-			t.Fatalf("want %v", want)
+		var d difference
+		d.compare(a, tagsOf(b))
+		for _, ranks := range [][]keyspace.Rank{d.want, d.shared} {
+			if !slices.IsSorted(ranks) || len(slices.Compact(slices.Clone(ranks))) != len(ranks) {
+				t.Fatalf("want %v, shared %v", d.want, d.shared)
+			}
 		}
 		merge := func(into []Item, items []Item) map[string]string {
 			m := map[string]version.Record{}
@@ -211,12 +210,17 @@ func TestDiffMakesEqual(t *testing.T) {
 		}
 		var fetched, given []Item
 		for _, i := range b {
-			if slices.Contains(want, i.Rank) {
+			if slices.Contains(d.want, i.Rank) || slices.Contains(d.shared, i.Rank) {
 				fetched = append(fetched, i)
 			}
 		}
-		for _, i := range give {
+		for _, i := range d.give {
 			given = append(given, a[i])
+		}
+		for _, i := range a {
+			if slices.Contains(d.shared, i.Rank) {
+				given = append(given, i)
+			}
 		}
 		x, y := merge(a, fetched), merge(b, given)
 		if fmt.Sprint(x) != fmt.Sprint(y) {
@@ -225,19 +229,30 @@ func TestDiffMakesEqual(t *testing.T) {
 	})
 }
 
+// tagsOf is what a member answers that holds these items.
+func tagsOf(items []Item) (tags []Tagged) {
+	for _, i := range items {
+		if n := len(tags); n > 0 && tags[n-1].Rank == i.Rank {
+			tags[n-1] = Tagged{Rank: i.Rank, Shared: true}
+		} else {
+			tags = append(tags, Tagged{Rank: i.Rank, Tag: i.Record.Tag, Owner: i.Record.Owner})
+		}
+	}
+	return tags
+}
+
 func TestDiffOfEqualsIsEmpty(t *testing.T) {
 	var own []Item
-	var other []Tagged
 	for i := range 20 {
-		r := value(uint64(i+1), "")
-		own = append(own, Item{keyspace.Rank(i / 2), []byte{byte(i)}, r})
-		other = append(other, Tagged{keyspace.Rank(i / 2), r.Tag, r.Owner})
+		own = append(own, Item{keyspace.Rank(i), []byte{byte(i)}, value(uint64(i+1), "")})
 	}
-	for i := 0; i < 20; i += 2 { // the order of keys at one rank is not known from tags
-		other[i], other[i+1] = other[i+1], other[i]
+	var d difference
+	if d.compare(own, tagsOf(own)); len(d.want)+len(d.give)+len(d.shared) != 0 {
+		t.Errorf("%+v", d)
 	}
-	if want, give := diff(own, other, nil, nil); len(want)+len(give) != 0 {
-		t.Errorf("want %v give %v", want, give)
+	own[7].Rank = own[8].Rank // tags do not tell which of two keys is which
+	if d.compare(own, tagsOf(own)); len(d.want)+len(d.give) != 0 || len(d.shared) != 1 || d.shared[0] != own[8].Rank {
+		t.Errorf("%+v", d)
 	}
 }
 
@@ -277,6 +292,13 @@ func TestHints(t *testing.T) {
 		if n, _ := h.count(i); n != want {
 			t.Errorf("incarnation %d: %d hints, want %d", i, n, want)
 		}
+	}
+	v.Others = []Member{{Name: "x", Incarnation: 1}, {Name: "y", Incarnation: 9}}
+	h.prune(v)
+	v.Others = v.Others[:1]
+	h.prune(v)
+	if n, _ := h.count(9); n != 0 {
+		t.Errorf("%d hints for the newest member that is gone", n)
 	}
 	h.prune(&View{Generation: 2, Others: v.Others})
 	if n, _ := h.count(1); n != 0 {

@@ -33,9 +33,9 @@ import (
 
 // collector is the state of the node that proposes purges.
 type collector struct {
-	from  keyspace.Rank // where the next collection begins
-	batch int           // present size of a list: halved when somebody says no, doubled when all say yes
-	aging []Tombstone   // collected in the last round
+	from  keyspace.Place // where the next collection begins
+	batch int            // present size of a list: halved by a no, doubled when all say yes
+	aging []Tombstone    // collected in the last round
 }
 
 const smallestBatch = 64
@@ -89,13 +89,11 @@ func (d *Driver) round(ctx context.Context, v *View, c *collector) {
 	if err != nil {
 		return
 	}
-	if len(list) < c.batch && c.from != 0 { // the rest of the round from the beginning
-		var more []Tombstone
-		more, next, err = d.cfg.Store.Tombstones(v.Epoch, 0, c.batch-len(list), nil)
+	if next.IsZero() && !c.from.IsZero() { // the rest of the round from the beginning
+		list, next, err = d.cfg.Store.Tombstones(v.Epoch, keyspace.Place{}, c.batch, list)
 		if err != nil {
 			return
 		}
-		list = append(list, more...)
 	}
 	c.aging, c.from = unique(list), next
 }

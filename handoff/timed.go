@@ -26,16 +26,16 @@ func (t timed) Tags(ctx context.Context, at version.Epoch, to Member, r keyspace
 	return t.Peers.Tags(ctx, at, to, r, max, dst)
 }
 
-func (t timed) Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, p *Page) error {
+func (t timed) Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, after []byte, max int, p *Page) error {
 	ctx, cancel := context.WithTimeout(ctx, t.bound)
 	defer cancel()
-	return t.Peers.Copy(ctx, at, to, r, max, p)
+	return t.Peers.Copy(ctx, at, to, r, after, max, p)
 }
 
-func (t timed) Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, p *Page) error {
+func (t timed) Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, after []byte, p *Page) error {
 	ctx, cancel := context.WithTimeout(ctx, t.bound)
 	defer cancel()
-	return t.Peers.Fetch(ctx, at, to, ranks, p)
+	return t.Peers.Fetch(ctx, at, to, ranks, after, p)
 }
 
 func (t timed) Push(ctx context.Context, at version.Epoch, to Member, items []Item) error {

@@ -80,7 +80,7 @@ func (n *Node) bringAlong(ctx context.Context, from, to *life) error {
 
 // each visits all records of the state's store, in the order of ranks.
 func (s *state) each(ctx context.Context, visit func(key []byte, r *version.Record) bool) error {
-	walk(s.store, keyspace.All(), func(e storage.Entry) bool {
+	walk(s.store, keyspace.All(), nil, func(e storage.Entry) bool {
 		return ctx.Err() == nil && visit(e.Key, &e.Record)
 	})
 	return ctx.Err()

@@ -46,10 +46,16 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 		return err
 	case <-ctx.Done():
 	}
-	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the request was given up; the join goes on, and /cluster shows how far it is", Err: ctx.Err()}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // the join's time is over, too: it ends now, or has become a member and brings its keys along
+		last := time.NewTimer(2 * withdrawTime)
+		defer last.Stop()
+		select {
+		case err := <-ended:
+			return err
+		case <-last.C:
+		}
 	}
-	return <-ended // at the same moment
+	return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the request was given up; the join goes on, and /cluster shows how far it is", Err: ctx.Err()}
 }
 
 var errNodeStops = &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping"}
@@ -248,7 +254,7 @@ func (n *Node) Status() kv.Status {
 	out.ReadQuorum, out.WriteQuorum, out.AllowWeak = t.ReadQuorum.String(), t.WriteQuorum.String(), t.AllowWeak
 	out.Keys, out.Tombstones = int64(stats.Keys), int64(stats.Tombstones)
 	out.Bytes, out.MaxBytes = stats.Bytes, n.cfg.MaxBytes
-	out.Digest = s.store.Root().String()
+	out.Digest = showDigest(encodeDigest(s.store.Root()), t.CursorKey)
 	out.Warnings = s.warnings()
 	if c := t.Change; c != nil {
 		out.Unsettled = fmt.Sprintf("%s%s joined or left at epoch %d; waiting for the sync of %v", c.Joined, c.Left, c.Epoch, c.Owe)

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api/kv"
+	"viakv/node/topology"
 	"viakv/node/transport"
 )
 
@@ -47,7 +48,8 @@ type Config struct {
 
 	// NewTransport makes the node's transport around its handler. Required.
 	NewTransport func(transport.Handler) (transport.Transport, error)
-	// Random is the source of boot ids and election timeouts; a simulation gives a seeded one. Default: seeded by the system.
+	// Random seeds the generators of boot ids, of election timeouts and of the secrets of a cluster
+	// that is founded here; a simulation gives a seeded one. Default: seeded by the system.
 	Random *rand.Rand
 	Logger *zap.Logger // default: none
 }
@@ -60,7 +62,7 @@ func (c Config) withDefaults() Config {
 		c.HedgeAfter = 10 * time.Millisecond
 	}
 	if c.Random == nil {
-		c.Random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+		c.Random = topology.NewRandom(nil)
 	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()

@@ -112,14 +112,14 @@ func (p handoffPeers) Tags(ctx context.Context, at version.Epoch, to handoff.Mem
 	return dst, next, nil
 }
 
-func (p handoffPeers) Copy(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, max int, page *handoff.Page) error {
+func (p handoffPeers) Copy(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, after []byte, max int, page *handoff.Page) error {
 	return p.records(ctx, at, to, wire.Copy, page, func(b []byte) []byte {
-		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, Max: uint64(max)})
+		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, After: after, Max: uint64(max)})
 	})
 }
 
-func (p handoffPeers) Fetch(ctx context.Context, at version.Epoch, to handoff.Member, ranks []keyspace.Rank, page *handoff.Page) error {
-	return p.records(ctx, at, to, wire.Fetch, page, func(b []byte) []byte { return wire.AppendRanks(b, ranks) })
+func (p handoffPeers) Fetch(ctx context.Context, at version.Epoch, to handoff.Member, ranks []keyspace.Rank, after []byte, page *handoff.Page) error {
+	return p.records(ctx, at, to, wire.Fetch, page, func(b []byte) []byte { return wire.AppendRanks(b, ranks, after) })
 }
 
 // records fills a page with the records of a reply, whose memory the page takes over.
@@ -143,11 +143,10 @@ func (p handoffPeers) records(ctx context.Context, at version.Epoch, to handoff.
 
 func (p handoffPeers) Push(ctx context.Context, at version.Epoch, to handoff.Member, items []handoff.Item) error {
 	_, err := p.ask(ctx, at, to, wire.Push, func(b []byte) []byte {
-		b = wire.AppendRecords(b, 0)
 		for i := range items {
 			b = wire.AppendKeyed(b, items[i].Key, &items[i].Record)
 		}
-		return b
+		return wire.AppendNext(b, keyspace.Place{})
 	})
 	return err
 }

@@ -84,48 +84,77 @@ func (s *state) serveTags(dst, body []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	limit := min(r.Max, wire.MaxTags/2) // whole ranks may add a few
+	limit := min(r.Max, tagLimit)
 	var tags []wire.RankedTag
-	next := walk(s.store, r.Range, func(e storage.Entry) bool {
-		tags = append(tags, wire.RankedTag{Rank: e.Rank, Tag: e.Record.Tag, Owner: e.Record.Owner})
+	next := walk(s.store, r.Range, r.After, func(e storage.Entry) bool {
+		if n := len(tags); n > 0 && tags[n-1].Rank == e.Rank {
+			tags[n-1] = wire.RankedTag{Rank: e.Rank, Shared: true}
+		} else {
+			tags = append(tags, wire.RankedTag{Rank: e.Rank, Tag: e.Record.Tag, Owner: e.Record.Owner})
+		}
 		return uint64(len(tags)) < limit
 	})
-	return wire.AppendTags(dst, next, tags), nil
+	if len(next.Key) > 0 { // the last rank has more, and one entry says all about it
+		tags[len(tags)-1] = wire.RankedTag{Rank: next.Rank, Shared: true}
+		next.Rank++
+	}
+	return wire.AppendTags(dst, next.Rank, tags), nil
 }
 
-// copyLimit bounds one answer to a Copy, whatever was asked for.
-const copyLimit = 1 << 20
+// Bounds of one answer, whatever was asked for: with the longest tags, and a record more, they are
+// well below a frame.
+const (
+	tagLimit  = wire.MaxTags / 2
+	copyLimit = 2 << 20
+)
 
 func (s *state) serveCopy(dst, body []byte) ([]byte, error) {
 	r, err := wire.ParseRangeRequest(body)
 	if err != nil {
 		return dst, err
 	}
-	limit := len(dst) + int(min(r.Max, copyLimit))
-	mark := len(dst)
-	dst = wire.AppendRecords(dst, 0)
-	next := walk(s.store, r.Range, func(e storage.Entry) bool {
-		dst = wire.AppendKeyed(dst, e.Key, &e.Record)
-		return len(dst) < limit
-	})
-	wire.SetNext(dst[mark:], next)
-	return dst, nil
+	p := portion{dst: dst, limit: len(dst) + int(min(r.Max, copyLimit))}
+	next := walk(s.store, r.Range, r.After, p.add)
+	return wire.AppendNext(p.dst, next), nil
 }
 
 func (s *state) serveFetch(dst, body []byte) ([]byte, error) {
-	ranks, err := wire.ParseRanks(nil, body)
+	ranks, after, err := wire.ParseRanks(nil, body)
 	if err != nil {
 		return dst, err
 	}
-	dst = wire.AppendRecords(dst, 0)
-	for _, rank := range ranks {
-		walk(s.store, keyspace.Range{From: rank, To: rank + 1}, func(e storage.Entry) bool {
-			dst = wire.AppendKeyed(dst, e.Key, &e.Record)
-			return true
-		})
+	p := portion{dst: dst, limit: len(dst) + copyLimit}
+	var next keyspace.Place
+	for i, rank := range ranks {
+		if i > 0 && p.full() {
+			next.Rank = rank
+			break
+		}
+		stopped := walk(s.store, keyspace.Range{From: rank, To: rank + 1}, after, p.add)
+		if len(stopped.Key) > 0 {
+			next = stopped
+			break
+		}
+		after = nil
 	}
-	return dst, nil
+	return wire.AppendNext(p.dst, next), nil
 }
+
+// portion is a list of records that is sent at once.
+type portion struct {
+	dst     []byte
+	limit   int // of dst; the last record may go beyond it
+	records int
+}
+
+// add adds a record and reports whether another one fits.
+func (p *portion) add(e storage.Entry) bool {
+	p.dst = wire.AppendKeyed(p.dst, e.Key, &e.Record)
+	p.records++
+	return !p.full()
+}
+
+func (p *portion) full() bool { return len(p.dst) >= p.limit || p.records == wire.MaxRecords }
 
 func (s *state) servePush(body []byte) error {
 	_, records, err := wire.ParseRecords(nil, body)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"encoding/binary"
 	"sync"
 
@@ -71,13 +72,13 @@ func encodeDigest(d storage.Digest) (out [32]byte) {
 	return out
 }
 
-func (s handoffStore) Page(at version.Epoch, r keyspace.Range, max int, p *handoff.Page) error {
+func (s handoffStore) Page(at version.Epoch, r keyspace.Range, after []byte, max int, p *handoff.Page) error {
 	store, err := s.at(at)
 	if err != nil {
 		return err
 	}
 	p.Reset()
-	p.Next = walk(store, r, func(e storage.Entry) bool {
+	p.Next = walk(store, r, after, func(e storage.Entry) bool {
 		p.Arena = append(p.Arena, e.Key...)
 		p.Arena = append(p.Arena, e.Record.Value...)
 		p.Arena = append(p.Arena, e.Record.Vector...)
@@ -103,16 +104,25 @@ func (s handoffStore) Page(at version.Epoch, r keyspace.Range, max int, p *hando
 	return s.still(at)
 }
 
-func (s handoffStore) Tombstones(at version.Epoch, from keyspace.Rank, max int, dst []handoff.Tombstone) ([]handoff.Tombstone, keyspace.Rank, error) {
+func (s handoffStore) Tombstones(at version.Epoch, from keyspace.Place, max int, dst []handoff.Tombstone) ([]handoff.Tombstone, keyspace.Place, error) {
 	store, err := s.at(at)
 	if err != nil {
-		return dst, 0, err
+		return dst, keyspace.Place{}, err
 	}
-	next := walk(store, keyspace.Range{From: from}, func(e storage.Entry) bool {
+	size := 0
+	for i := range dst {
+		size += dst[i].Size()
+	}
+	more := func() bool { return len(dst) < max && size < handoff.MaxListBytes }
+	if !more() {
+		return dst, from, nil
+	}
+	next := walk(store, keyspace.Range{From: from.Rank}, from.Key, func(e storage.Entry) bool {
 		if e.Record.Tag.Removed {
 			dst = append(dst, handoff.Tombstone{Key: append([]byte(nil), e.Key...), Tag: e.Record.Tag})
+			size += dst[len(dst)-1].Size()
 		}
-		return len(dst) < max
+		return more()
 	})
 	return dst, next, s.still(at)
 }
@@ -125,33 +135,37 @@ func (s handoffStore) Check(at keyspace.Rank) (keyspace.Rank, error) {
 // buckets are the copies that walks work on.
 var buckets = sync.Pool{New: func() any { return new(storage.Bucket) }}
 
-// walk visits a range's entries in ascending order of rank until visit has had enough, and returns where to go on: after whole
-// ranks only, and r.To when nothing is left.
-func walk(store *storage.Store, r keyspace.Range, visit func(storage.Entry) bool) keyspace.Rank {
+// walk visits a range's entries behind a key at its first rank, in ascending order of rank and key,
+// until visit has had enough. It returns where to go on: within a rank only if that has more, and
+// the range's end when nothing is left.
+func walk(store *storage.Store, r keyspace.Range, after []byte, visit func(storage.Entry) bool) keyspace.Place {
 	b := buckets.Get().(*storage.Bucket)
 	defer buckets.Put(b)
+	begin, end := keyspace.Place{Rank: r.From, Key: after}, keyspace.Place{Rank: r.To}
 	for at := r.From; ; {
 		store.Copy(at, b)
 		b.Sort()
-		enough, last := false, keyspace.Rank(0)
+		enough, last := false, keyspace.Place{}
 		for e := range b.Records {
 			switch {
-			case e.Rank < at:
+			case e.Rank < at || begin.Passed(e.Rank, e.Key):
 				continue
 			case !r.Contains(e.Rank):
-				return r.To
-			case enough && e.Rank != last:
-				return e.Rank
+				return end
+			case enough && e.Rank != last.Rank:
+				return keyspace.Place{Rank: e.Rank}
+			case enough:
+				return keyspace.Place{Rank: last.Rank, Key: bytes.Clone(last.Key)}
 			}
-			last = e.Rank
-			enough = !visit(e) || enough
+			last = keyspace.Place{Rank: e.Rank, Key: e.Key}
+			enough = !visit(e)
 		}
 		at = b.Range.To
 		if at == 0 || r.To != 0 && at >= r.To {
-			return r.To
+			return end
 		}
 		if enough {
-			return at
+			return keyspace.Place{Rank: at}
 		}
 	}
 }

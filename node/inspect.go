@@ -67,7 +67,7 @@ func (n *Node) Holdings(ctx context.Context) []kv.Holding {
 		}
 		removed := binary.LittleEndian.Uint64(digest[8:])
 		out[m].Tombstones, out[m].Keys = removed, binary.LittleEndian.Uint64(digest[:])-removed
-		out[m].Digest = fmt.Sprintf("%x", digest[:])
+		out[m].Digest = showSums(digest, s.topology.CursorKey)
 	})
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +116,33 @@ func TestInspectionOfANodeThatServesNobody(t *testing.T) {
 		defer n.frozen.Store(false)
 		if h, c := n.Holdings(context.Background()), n.Copies(context.Background(), []byte("a")); h != nil || c.Copies != nil {
 			t.Errorf("between two lives: %+v %+v", h, c)
+		}
+	})
+}
+
+// What is shown of a digest tells whether two members hold the same, and nothing of the sums, nor
+// of what a write has added to them.
+func TestShownDigestsHideTheSums(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		m.set(0, "a", "1")
+		m.until(5*time.Second, "all are equal", m.equal(0, 1, 2))
+		s := m.nodes[0].life.Load().state.Load()
+		sums := encodeDigest(s.store.Root())
+		shown := m.nodes[0].Status().Digest
+		for _, text := range []string{shown, m.nodes[0].Holdings(context.Background())[0].Digest} {
+			for i := 16; i < len(sums); i += 4 {
+				little, big := fmt.Sprintf("%x", sums[i:i+4]), fmt.Sprintf("%02x%02x%02x%02x", sums[i+3], sums[i+2], sums[i+1], sums[i])
+				if strings.Contains(text, little) || strings.Contains(text, big) {
+					t.Errorf("%s shows a part of the sums %x", text, sums[16:])
+				}
+			}
+		}
+		if other := m.nodes[2].Status().Digest; other != shown {
+			t.Errorf("%s and %s of members that hold the same", shown, other)
+		}
+		m.set(0, "a", "2")
+		if now := m.nodes[0].Status().Digest; now == shown {
+			t.Errorf("%s before and after a write", now)
 		}
 	})
 }

@@ -191,7 +191,7 @@ func (n *Node) startOver(l *life) {
 func (n *Node) random() *rand.Rand {
 	n.seeds.Lock()
 	defer n.seeds.Unlock()
-	return rand.New(rand.NewPCG(n.cfg.Random.Uint64(), n.cfg.Random.Uint64()))
+	return topology.NewRandom(n.cfg.Random)
 }
 
 // Current returns the view that requests run at, nil while this node serves nobody.

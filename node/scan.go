@@ -160,9 +160,11 @@ func (scanCopies) Digests(ctx context.Context, v *quorum.View, member int, range
 func (scanCopies) Copy(ctx context.Context, v *quorum.View, member int, r keyspace.Range, b *quorum.Bucket) error {
 	s := v.Origin.(*state)
 	b.Range, b.Records = r, b.Records[:0]
+	at := keyspace.Place{Rank: r.From}
 	for {
 		body, err := s.askMember(ctx, member, wire.Copy, func(dst []byte) []byte {
-			return wire.AppendRangeRequest(dst, wire.RangeRequest{Range: r, Max: copyLimit})
+			rest := keyspace.Range{From: at.Rank, To: r.To}
+			return wire.AppendRangeRequest(dst, wire.RangeRequest{Range: rest, After: at.Key, Max: scanPage})
 		})
 		if err != nil {
 			return err
@@ -175,14 +177,17 @@ func (scanCopies) Copy(ctx context.Context, v *quorum.View, member int, r keyspa
 			b.Records = append(b.Records, quorum.Ranked{Rank: s.topology.Seed.Hash(k.Key).Rank(), Key: k.Key, Record: k.Record})
 		}
 		switch {
-		case next == r.To:
+		case next.Ends(r):
 			return nil
-		case !r.Contains(next) || next == r.From:
+		case !next.Beyond(at, r):
 			return wire.ErrMalformed
 		}
-		r.From = next
+		at = next
 	}
 }
+
+// scanPage is how many bytes of another member's records a scan asks for at once.
+const scanPage = 1 << 20
 
 // Authority implements quorum.Copies.
 func (scanCopies) Authority(v *quorum.View) (uint64, [16]byte) {

@@ -7,10 +7,14 @@ import (
 
 func TestStatsCountWhatANodeDoes(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
+		removed := 2 // the first key that the node owns: it removes it itself
+		for at := m.nodes[0].life.Load().state.Load(); at.view.Ring.Owner(at.view.Seed.Hash([]byte(key(removed))).Partition()) != 0; {
+			removed++
+		}
 		m.set(0, key(1), "a")
-		m.set(0, key(2), "b")
+		m.set(0, key(removed), "b")
 		m.wants(0, key(1), "a")
-		m.remove(0, key(2))
+		m.remove(0, key(removed))
 		s := m.nodes[0].Stats()
 		if c := s.Coordinator; c.Writes != 2 || c.Reads != 1 || c.Removes != 1 || c.Unavailable+c.Unknown != 0 {
 			t.Errorf("%+v: want two writes, a read and a remove", c)
@@ -23,7 +27,7 @@ func TestStatsCountWhatANodeDoes(t *testing.T) {
 		}
 
 		m.kill(2)
-		m.set(0, key(3), "c")
+		m.set(0, key(0), "c")
 		m.until(30*time.Second, "the key is noted for the member that missed it", func() bool {
 			s := m.nodes[0].Stats()
 			return s.Handoff.Hinted > 0 && !s.Links[1].Connected && s.Links[0].Connected

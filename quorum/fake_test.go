@@ -147,7 +147,7 @@ func newMesh(t testing.TB, n int) *mesh {
 
 func (m *mesh) newView(self int, change func(*View)) *View {
 	n := len(m.replicas)
-	v := &View{Epoch: m.epoch, R: n/2 + 1, W: n/2 + 1, Seed: 1, Slots: n, Self: self, Replica: m.replicas[self], Clock: &Clock{}}
+	v := &View{Epoch: m.epoch, R: n/2 + 1, W: n/2 + 1, Seed: keyspace.Seed{1}, Slots: n, Self: self, Replica: m.replicas[self], Clock: &Clock{}}
 	var names []string
 	for i := range n {
 		names = append(names, fmt.Sprintf("n%c", 'a'+i))

@@ -12,6 +12,10 @@ import (
 // not answer costs the request its outcome, and until the request notices, its client. Two things keep that rare and short: only an owner that owes
 // no answer is sent a remove, and one that is silent for too long is asked whether it is there at all.
 
+// maxForwarded bounds the removes that are with one owner at a time. One by one, a remove costs less at its key's owner than split votes do.
+// Of a crowd of removes nearly all are of different keys, and each saves a round trip and a wait in the owner's queue where it arrived.
+const maxForwarded = 128
+
 // forward sends the remove to the key's owner; false when that is this node, or when the owner certainly did nothing.
 func (o *operation) forward() (bool, error) {
 	v := o.v
@@ -19,6 +23,11 @@ func (o *operation) forward() (bool, error) {
 	if owner == v.Self || v.Members[owner].Incarnation == 0 || !o.c.cfg.Peers.Answers(v, owner) {
 		return false, nil
 	}
+	if o.c.forwarding[owner].Add(1) > maxForwarded {
+		o.c.forwarding[owner].Add(-1)
+		return false, nil
+	}
+	defer o.c.forwarding[owner].Add(-1)
 	o.c.stats.forwarded.Add(1)
 	o.begin(1)
 	o.tally.voters = 0

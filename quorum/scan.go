@@ -152,7 +152,7 @@ type scanner struct {
 	options    kv.ScanOptions
 	cluster    uint64
 	generation version.Generation
-	start      place
+	start      keyspace.Place
 	ctx        context.Context
 	cancel     context.CancelFunc
 	workers    sync.WaitGroup
@@ -227,7 +227,7 @@ func (x *scanner) Cursor(n int) string {
 		return x.cursor(r.at)
 	case n < len(r.pairs):
 		key := r.pairs[n-1].Key
-		return x.cursor(place{rank: r.view.Seed.Hash(key).Rank(), key: key})
+		return x.cursor(keyspace.Place{Rank: r.view.Seed.Hash(key).Rank(), Key: key})
 	}
 	_ = x.advance(x.ctx)
 	if x.ahead == nil {
@@ -236,7 +236,7 @@ func (x *scanner) Cursor(n int) string {
 	return x.cursor(r.next)
 }
 
-func (x *scanner) cursor(p place) string {
+func (x *scanner) cursor(p keyspace.Place) string {
 	cluster, key := x.scans.copies.Authority(x.current.view)
 	return appendCursor(p, cluster, key, x.generation, &x.options)
 }

@@ -1,8 +1,9 @@
 package quorum
 
 import (
-	"bytes"
-	"cmp"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -12,81 +13,99 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// place is a position in the order of rank and key: after the key at the rank, or, with an empty key, before everything at the rank.
-type place struct {
-	rank keyspace.Rank
-	key  []byte
-}
-
-// passed reports whether the place lies behind a record, so that a walk that goes on there leaves it out.
-func (p place) passed(rank keyspace.Rank, key []byte) bool {
-	if c := cmp.Compare(rank, p.rank); c != 0 {
-		return c < 0
-	}
-	return len(p.key) > 0 && bytes.Compare(key, p.key) <= 0
-}
-
-// within reports whether the place cuts a range: something in it has been passed.
-func (p place) within(r keyspace.Range) bool {
-	return r.Contains(p.rank) && (p.rank > r.From || len(p.key) > 0)
-}
-
 // A cursor, in base64 (URL alphabet, unpadded):
 //
-//	version (1) | cluster (8) | generation (8) | rank (8) | key | code (16)
+//	version (1) | cluster (8) | code (16) | sealed: generation (8) | rank (8) | key
 //
-// The code authenticates all that precedes it together with the options that shape the result: a cursor serves the scan it was made in. It is
-// keyed with the cluster's secret, so every member can check it, and nobody else can make one: a rank chosen at will would tell a client about the
-// secret hash.
+// A rank is most of a key's secret hash, so nobody but the cluster's members may read one, or make
+// one up. The code authenticates everything else in the cursor, and the options that shape the
+// result: a cursor serves the scan it was made in. It is also what the encryption begins with
+// (AES in counter mode). So there is no nonce that two nodes could use twice under the key they
+// share, and the cursor of a place is the same whenever it is asked for. This is the construction
+// SIV (Rogaway, Shrimpton 2006), of HMAC-SHA-256 and AES-128; the standard library's AEADs need a
+// nonce.
 const (
-	cursorVersion = 1
-	cursorHead    = 1 + 8 + 8 + 8
-	cursorCode    = 16
+	cursorVersion = 2
+	cursorCluster = 1
+	cursorCode    = cursorCluster + 8
+	cursorSealed  = cursorCode + aes.BlockSize
+	cursorKey     = cursorSealed + 8 + 8
 )
 
-func appendCursor(p place, cluster uint64, secret [16]byte, g version.Generation, o *kv.ScanOptions) string {
-	b := make([]byte, 0, cursorHead+len(p.key)+cursorCode)
-	b = append(b, cursorVersion)
-	b = binary.LittleEndian.AppendUint64(b, cluster)
+func appendCursor(p keyspace.Place, cluster uint64, secret [16]byte, g version.Generation, o *kv.ScanOptions) string {
+	b := make([]byte, cursorSealed, cursorKey+len(p.Key))
+	b[0] = cursorVersion
+	binary.LittleEndian.PutUint64(b[cursorCluster:], cluster)
 	b = binary.LittleEndian.AppendUint64(b, uint64(g))
-	b = binary.LittleEndian.AppendUint64(b, uint64(p.rank))
-	b = append(b, p.key...)
-	b = append(b, cursorMAC(b, secret, o)...)
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.Rank))
+	b = append(b, p.Key...)
+	s := newCursorSeal(secret)
+	copy(b[cursorCode:], s.code(b, o))
+	s.encrypt(b)
 	return kv.EncodeCursor(b)
 }
 
-func parseCursor(s string, cluster uint64, secret [16]byte, g version.Generation, o *kv.ScanOptions) (place, error) {
-	if len(s) > kv.CursorSize(cursorHead+kv.MaxKeyBytes+cursorCode) {
-		return place{}, kv.Detail(kv.ErrBadCursor, "it is too long")
+func parseCursor(text string, cluster uint64, secret [16]byte, g version.Generation, o *kv.ScanOptions) (keyspace.Place, error) {
+	if len(text) > kv.CursorSize(cursorKey+kv.MaxKeyBytes) {
+		return keyspace.Place{}, kv.Detail(kv.ErrBadCursor, "it is too long")
 	}
-	b, ok := kv.DecodeCursor(s)
-	if !ok || len(b) < cursorHead+cursorCode {
-		return place{}, kv.Detail(kv.ErrBadCursor, "it is damaged")
+	b, ok := kv.DecodeCursor(text)
+	if !ok || len(b) < cursorKey {
+		return keyspace.Place{}, kv.Detail(kv.ErrBadCursor, "it is damaged")
 	}
-	body, code := b[:len(b)-cursorCode], b[len(b)-cursorCode:]
 	switch {
-	case body[0] != cursorVersion:
-		return place{}, kv.Detail(kv.ErrBadCursor, "it is damaged, or another version's")
-	case binary.LittleEndian.Uint64(body[1:]) != cluster:
-		return place{}, kv.Detail(kv.ErrBadCursor, "it is another cluster's")
-	case !hmac.Equal(code, cursorMAC(body, secret, o)):
-		return place{}, kv.Detail(kv.ErrBadCursor, "it is damaged, or of a scan with other parameters")
-	case version.Generation(binary.LittleEndian.Uint64(body[9:])) != g:
-		return place{}, kv.Detail(kv.ErrBadCursor, "the store was cleared since it was made")
+	case b[0] != cursorVersion:
+		return keyspace.Place{}, kv.Detail(kv.ErrBadCursor, "it is damaged, or another version's")
+	case binary.LittleEndian.Uint64(b[cursorCluster:]) != cluster:
+		return keyspace.Place{}, kv.Detail(kv.ErrBadCursor, "it is another cluster's")
 	}
-	return place{rank: keyspace.Rank(binary.LittleEndian.Uint64(body[17:])), key: body[cursorHead:]}, nil
+	s := newCursorSeal(secret)
+	s.encrypt(b)
+	switch {
+	case !hmac.Equal(b[cursorCode:cursorSealed], s.code(b, o)):
+		return keyspace.Place{}, kv.Detail(kv.ErrBadCursor, "it is damaged, or of a scan with other parameters")
+	case version.Generation(binary.LittleEndian.Uint64(b[cursorSealed:])) != g:
+		return keyspace.Place{}, kv.Detail(kv.ErrBadCursor, "the store was cleared since it was made")
+	}
+	return keyspace.Place{Rank: keyspace.Rank(binary.LittleEndian.Uint64(b[cursorSealed+8:])), Key: b[cursorKey:]}, nil
 }
 
-// cursorMAC authenticates a cursor's body and the options that it goes with.
-func cursorMAC(body []byte, secret [16]byte, o *kv.ScanOptions) []byte {
-	h := hmac.New(sha256.New, secret[:])
+// cursorSeal holds the keys of the codes and of the encryption.
+type cursorSeal struct {
+	codes []byte
+	block cipher.Block
+}
+
+// newCursorSeal derives the keys from the cluster's secret.
+func newCursorSeal(secret [16]byte) cursorSeal {
+	const codeBytes, blockBytes = sha256.Size, 16
+	keys, err := hkdf.Expand(sha256.New, secret[:], "viakv scan cursor", codeBytes+blockBytes)
+	if err != nil {
+		panic("quorum: " + err.Error()) // the length is a constant, and allowed
+	}
+	block, err := aes.NewCipher(keys[codeBytes:])
+	if err != nil {
+		panic("quorum: " + err.Error()) // likewise
+	}
+	return cursorSeal{keys[:codeBytes], block}
+}
+
+// code authenticates a cursor that is not encrypted, and the options that it goes with.
+func (s cursorSeal) code(b []byte, o *kv.ScanOptions) []byte {
+	h := hmac.New(sha256.New, s.codes)
 	var flags byte
 	if o.Values {
 		flags |= 1
 	}
-	h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(body))))
-	h.Write(body)
+	h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(b))))
+	h.Write(b[:cursorCode])
+	h.Write(b[cursorSealed:])
 	h.Write([]byte{flags})
 	h.Write([]byte(o.Prefix))
-	return h.Sum(nil)[:cursorCode]
+	return h.Sum(nil)[:cursorSealed-cursorCode]
+}
+
+// encrypt encrypts what a cursor seals, in place, or decrypts it.
+func (s cursorSeal) encrypt(b []byte) {
+	cipher.NewCTR(s.block, b[cursorCode:cursorSealed]).XORKeyStream(b[cursorSealed:], b[cursorSealed:])
 }

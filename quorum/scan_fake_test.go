@@ -59,7 +59,7 @@ func rankOf(key string) keyspace.Rank {
 	if r, ok := ranks.Load(key); ok {
 		return r.(keyspace.Rank)
 	}
-	r := keyspace.Seed(1).Hash([]byte(key)).Rank()
+	r := keyspace.Seed{1}.Hash([]byte(key)).Rank()
 	ranks.Store(key, r)
 	return r
 }

@@ -12,7 +12,7 @@ import (
 
 // round is a run of buckets and what is delivered of them.
 type round struct {
-	at, next place
+	at, next keyspace.Place
 	last     bool // nothing follows; next means nothing
 	view     *View
 	buckets  []*Bucket // the own ones of the round come first
@@ -24,8 +24,8 @@ type round struct {
 }
 
 // reset makes the round begin at a place.
-func (r *round) reset(at place) {
-	r.at, r.next, r.last, r.err = at, place{}, false, nil
+func (r *round) reset(at keyspace.Place) {
+	r.at, r.next, r.last, r.err = at, keyspace.Place{}, false, nil
 	r.empty()
 }
 
@@ -98,7 +98,7 @@ func (x *scanner) patiently(try func() error) error {
 func (x *scanner) fill(r *round, v *View, n int) error {
 	r.empty()
 	r.view = v
-	for at := r.at.rank; ; {
+	for at := r.at.Rank; ; {
 		b := r.bucket()
 		if err := x.scans.copies.Own(v, at, b); err != nil {
 			return err
@@ -111,8 +111,8 @@ func (x *scanner) fill(r *round, v *View, n int) error {
 			}
 			n = len(r.buckets)
 		case n > 0 && len(r.buckets) == n:
-			r.next = place{rank: at}
-		case n == 0 && !r.last && at >= r.next.rank:
+			r.next = keyspace.Place{Rank: at}
+		case n == 0 && !r.last && at >= r.next.Rank:
 			n = len(r.buckets)
 		}
 		x.deliver(r, b)
@@ -227,7 +227,7 @@ func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 
 // deliver adds the live records of an own bucket that the scan has not passed.
 func (x *scanner) deliver(r *round, b *Bucket) {
-	if b.from > b.Range.From || r.at.within(b.Range) || r.next.within(b.Range) {
+	if b.from > b.Range.From || r.at.Within(b.Range) || r.next.Within(b.Range) {
 		x.scans.copies.Unpack(r.view, b)
 		for i := range b.Records {
 			if c := &b.Records[i]; c.Record.Live() && x.wants(r, b, c) {
@@ -252,7 +252,7 @@ func (x *scanner) deliver(r *round, b *Bucket) {
 
 // wants reports whether a record found in a bucket is one to deliver: not passed, and not the next round's (C1).
 func (x *scanner) wants(r *round, b *Bucket, c *Ranked) bool {
-	return c.Rank >= b.from && !r.at.passed(c.Rank, c.Key) && (r.next.rank == 0 || c.Rank < r.next.rank) &&
+	return c.Rank >= b.from && !r.at.Passed(c.Rank, c.Key) && (r.next.Rank == 0 || c.Rank < r.next.Rank) &&
 		(x.options.Prefix == "" || bytes.HasPrefix(c.Key, []byte(x.options.Prefix)))
 }
 

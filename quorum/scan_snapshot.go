@@ -44,7 +44,7 @@ func (x *scanner) unmoved() error {
 		return err
 	}
 	x.look.ranges = x.look.ranges[:0]
-	first := x.start.rank.Partition()
+	first := x.start.Rank.Partition()
 	for p := first; p < keyspace.Partitions; p++ {
 		r := p.Whole()
 		if p == first {

@@ -31,7 +31,7 @@ func TestScanDeliversEveryKeyOnceInOrder(t *testing.T) {
 				t.Errorf("%d nodes: %d keys, %q", n, len(m), m["key-0007"])
 			}
 			if !slices.IsSortedFunc(got, func(a, b pair) int {
-				return int(int64(keyspace.Seed(1).Hash([]byte(a.key)).Rank()>>1) - int64(keyspace.Seed(1).Hash([]byte(b.key)).Rank()>>1))
+				return int(int64(keyspace.Seed{1}.Hash([]byte(a.key)).Rank()>>1) - int64(keyspace.Seed{1}.Hash([]byte(b.key)).Rank()>>1))
 			}) {
 				t.Error("not in the order of ranks")
 			}
@@ -239,8 +239,8 @@ func TestBadCursors(t *testing.T) {
 		"too long":           try(strings.Repeat("A", 5000), nil),
 		"other prefix":       try(good, func(o *kv.ScanOptions) { o.Prefix = "k" }),
 		"keys, not values":   try(good, func(o *kv.ScanOptions) { o.Values = false }),
-		"rank made by hand":  try(appendCursor(place{rank: 5}, authority.cluster, [16]byte{}, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
-		"of another cluster": try(appendCursor(place{rank: 5}, 78, authority.key, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
+		"rank made by hand":  try(appendCursor(keyspace.Place{Rank: 5}, authority.cluster, [16]byte{}, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
+		"of another cluster": try(appendCursor(keyspace.Place{Rank: 5}, 78, authority.key, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
 	} {
 		if !errors.Is(err, kv.ErrBadCursor) {
 			t.Errorf("%s: %v", name, err)
@@ -254,10 +254,10 @@ func TestBadCursors(t *testing.T) {
 
 func FuzzParseCursor(f *testing.F) {
 	o := kv.ScanOptions{Prefix: "p"}
-	f.Add(appendCursor(place{1 << 60, []byte("key")}, 1, [16]byte{5}, 3, &o))
+	f.Add(appendCursor(keyspace.Place{Rank: 1 << 60, Key: []byte("key")}, 1, [16]byte{5}, 3, &o))
 	f.Add("")
 	f.Add("AAAA")
-	f.Add(appendCursor(place{1 << 60, []byte("key")}, 1, [16]byte{5}, 3, &o) + "\n")
+	f.Add(appendCursor(keyspace.Place{Rank: 1 << 60, Key: []byte("key")}, 1, [16]byte{5}, 3, &o) + "\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		p, err := parseCursor(s, 1, [16]byte{5}, 3, &o)
 		switch {

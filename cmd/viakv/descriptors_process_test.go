@@ -13,8 +13,8 @@ import (
 // a member that was killed is let in again meanwhile, and a node says where a balancer asks that it
 // can take no more.
 func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
-	m := &mesh{t: t, names: []string{"a", "b", "c"}, nodes: map[string]*member{}, drain: "10ms", files: 64}
-	m.found()
+	few := func(args ...string) *process { return startWithFewFiles(t, 64, args...) }
+	m := newMeshOf(t, few, "a", "b", "c")
 	on := map[string]*kept{}
 	var stops []func()
 	for _, n := range m.names {
@@ -91,8 +91,8 @@ func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 
 // So do strangers at the peer port, who say nothing there.
 func TestStrangersAtThePeerPortUseUpNothing(t *testing.T) {
-	m := &mesh{t: t, names: []string{"a", "b", "c"}, nodes: map[string]*member{}, drain: "10ms", files: 64}
-	m.found()
+	few := func(args ...string) *process { return startWithFewFiles(t, 64, args...) }
+	m := newMeshOf(t, few, "a", "b", "c")
 	for _, n := range m.names {
 		flood(t, m.nodes[n].peer, 60)
 	}

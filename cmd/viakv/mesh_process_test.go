@@ -20,7 +20,7 @@ type mesh struct {
 	names []string
 	nodes map[string]*member
 	drain string // how long a node goes on after SIGTERM
-	files int    // how many each may have open; 0: as many as this test
+	start func(args ...string) *process
 }
 
 type member struct {
@@ -37,26 +37,32 @@ func newMesh(t *testing.T, names ...string) *mesh {
 
 func newMeshThatDrains(t *testing.T, drain string, names ...string) *mesh {
 	t.Helper()
-	m := &mesh{t: t, names: names, nodes: map[string]*member{}, drain: drain}
-	m.found()
-	return m
+	return formed(&mesh{t: t, drain: drain, start: func(args ...string) *process { return start(t, args...) }}, names...)
 }
 
-// found starts the cluster and waits until all of it is ready.
-func (m *mesh) found() {
-	m.t.Helper()
+// newMeshOf is newMesh with processes that the test starts.
+func newMeshOf(t *testing.T, start func(args ...string) *process, names ...string) *mesh {
+	t.Helper()
+	return formed(&mesh{t: t, drain: "10ms", start: start}, names...)
+}
+
+func formed(m *mesh, names ...string) *mesh {
+	t := m.t
+	t.Helper()
+	m.names, m.nodes = names, map[string]*member{}
 	var seeds []string
-	for _, n := range m.names {
-		m.nodes[n] = &member{name: n, http: freeAddress(m.t), peer: freeAddress(m.t)}
+	for _, n := range names {
+		m.nodes[n] = &member{name: n, http: freeAddress(t), peer: freeAddress(t)}
 		seeds = append(seeds, m.nodes[n].peer)
 	}
-	for _, n := range m.names {
+	for _, n := range names {
 		m.nodes[n].seeds = strings.Join(seeds, ",")
 		m.boot(n)
 	}
-	for _, n := range m.names {
+	for _, n := range names {
 		m.ready(n)
 	}
+	return m
 }
 
 // lone starts a node that belongs to nobody.
@@ -71,12 +77,7 @@ func (m *mesh) lone(name string) *member {
 func (m *mesh) boot(name string) {
 	m.t.Helper()
 	n := m.nodes[name]
-	args := []string{"serve", "--name", name, "--http", n.http, "--peer", n.peer, "--seeds", n.seeds, "--drain", m.drain, "--log-format", "json"}
-	if m.files == 0 {
-		n.process = start(m.t, args...)
-	} else {
-		n.process = startWithFewFiles(m.t, m.files, args...)
-	}
+	n.process = m.start("serve", "--name", name, "--http", n.http, "--peer", n.peer, "--seeds", n.seeds, "--drain", m.drain, "--log-format", "json")
 }
 
 func (m *mesh) ready(name string) {

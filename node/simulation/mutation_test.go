@@ -50,6 +50,7 @@ var directed = map[rule.Rule]struct{ dir, test string }{
 	rule.Barrier:       {"..", "TestTwoLeavesLoseNothing"},
 	rule.ClearSealed:   {"../topology", "TestClearIsAnsweredAfterSealing"},
 	rule.PurgeAll:      {"../../handoff", "TestATombstoneThatOneMissedStays"},
+	rule.KeyedHash:     {"../../ring/keyspace", "TestKeysMadeToCollideDoNot"},
 }
 
 // enough is how many seeds of each shape are tried before a rule counts as unnoticed.

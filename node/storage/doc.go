@@ -21,7 +21,7 @@
 //	S5. A slice into a block does not outlive the lock: freed blocks serve other buckets at once (extent E1). What
 //	    leaves the package was copied.
 //	S6. A bucket has one block. Only when its records exceed packed.MaxBytes, which takes keys that collide in many bits of
-//	    a secret hash, a chain of blocks: slow, and correct.
+//	    a keyed hash (keyspace K1), a chain of blocks: slow, and correct.
 //	S7. A hash given to an operation is that of its key under the store's seed. A wrong one stores a
 //	    record where a split no longer finds it.
 //

@@ -15,7 +15,7 @@ import (
 	"viakv/ring/keyspace"
 )
 
-const testSeed = keyspace.Seed(7)
+var testSeed = keyspace.Seed{7}
 
 var testConfig = Config{Seed: testSeed, DigestKey: [2]uint64{11, 13}}
 

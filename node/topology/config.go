@@ -72,7 +72,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = zap.NewNop()
 	}
 	if c.Random == nil {
-		c.Random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+		c.Random = NewRandom(nil)
 	}
 	fallback := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {

@@ -46,7 +46,7 @@ func (m *Manager) issue(members []Identity) error {
 	m.mu.Lock()
 	f := Founding{
 		Cluster: ClusterID(NewBoot(m.random)), Founder: m.self.Boot,
-		Seed:       keyspace.Seed(m.random.Uint64()),
+		Seed:       keyspace.Seed{m.random.Uint64(), m.random.Uint64()},
 		DigestKey:  [2]uint64{m.random.Uint64(), m.random.Uint64()},
 		ReadQuorum: m.cfg.ReadQuorum, WriteQuorum: m.cfg.WriteQuorum, AllowWeak: m.cfg.AllowWeak,
 		Members: members,

@@ -32,7 +32,7 @@ type group struct {
 	topology *Topology // applied
 	conf     *raftpb.ConfState
 	soft     raft.SoftState
-	ownTerm  bool // an entry of the present term is applied: everything older is, too
+	term     uint64 // of the last applied entry: a leader's own, once everything older is applied, too
 	waiting  map[OperationID]chan error
 	leader   *leader
 }
@@ -183,7 +183,7 @@ func (g *group) follow() {
 	case !leads && g.leader != nil:
 		g.resign()
 		g.publish()
-	case leads && g.leader == nil && g.ownTerm && g.topology != nil:
+	case leads && g.leader == nil && g.term == g.node.BasicStatus().GetTerm() && g.topology != nil:
 		g.leader = newLeader(g)
 		g.ended.Go(g.leader.run)
 		g.publish()
@@ -192,7 +192,6 @@ func (g *group) follow() {
 
 // resign ends the leadership without waiting for its goroutine, which may be waiting for this one.
 func (g *group) resign() {
-	g.ownTerm = false
 	if g.leader != nil {
 		g.leader.cancel()
 		g.leader = nil

@@ -28,9 +28,7 @@ func (g *group) apply(e *raftpb.Entry) {
 		}
 	}
 	g.log.note(e.GetIndex(), g.topology, g.conf)
-	if e.GetTerm() == g.node.BasicStatus().GetTerm() {
-		g.ownTerm = true
-	}
+	g.term = e.GetTerm()
 }
 
 func (g *group) applyCommand(e *raftpb.Entry) {
@@ -62,6 +60,7 @@ func (g *group) restore(s *raftpb.Snapshot) {
 	g.topology = t
 	g.conf = s.GetMetadata().GetConfState()
 	g.log.note(s.GetMetadata().GetIndex(), t, g.conf)
+	g.term = s.GetMetadata().GetTerm()
 	g.publish()
 	g.m.learn(t)
 }

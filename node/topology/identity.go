@@ -1,6 +1,8 @@
 package topology
 
 import (
+	cryptorand "crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
@@ -59,6 +61,21 @@ type Identity struct {
 	HTTP string            `json:"http"`
 	Peer transport.Address `json:"peer"`
 	Boot uint64            `json:"boot"` // random and fresh for every life: the proof that no memory came along (M2)
+}
+
+// NewRandom returns a generator that r seeds, or, where r is nil, the system. It is a strong one:
+// a cluster's secrets are drawn from it beside ids that everybody sees, and those must not tell
+// which numbers come before and after them.
+func NewRandom(r *rand.Rand) *rand.Rand {
+	var seed [32]byte
+	if r == nil {
+		cryptorand.Read(seed[:]) //nolint:errcheck // it never fails: the runtime stops the process instead
+	} else {
+		for i := 0; i < len(seed); i += 8 {
+			binary.LittleEndian.PutUint64(seed[i:], r.Uint64())
+		}
+	}
+	return rand.New(rand.NewChaCha8(seed))
 }
 
 // NewBoot draws a boot id. Zero is nobody.

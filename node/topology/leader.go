@@ -76,10 +76,8 @@ func (l *leader) end() {
 	l.mu.Lock()
 	l.over = true
 	for _, a := range l.asks {
-		r := response{Code: codeAgain, Detail: "the leader changes"}
-		if a.proposed {
-			r.Code = codeOpen
-		}
+		r := a.undecided()
+		r.Detail = "the leader changes"
 		a.done <- r
 	}
 	l.asks = nil
@@ -168,8 +166,12 @@ func (l *leader) enact(c *Command, a *ask) {
 	}
 	if a != nil && a.ID == c.ID {
 		l.mu.Lock()
-		a.proposed = true
+		queued := slices.Contains(l.asks, a)
+		a.proposed = a.proposed || queued
 		l.mu.Unlock()
+		if !queued { // it was told meanwhile that nothing has been proposed
+			return
+		}
 	}
 	err := l.g.propose(l.ctx, c)
 	switch {
@@ -194,8 +196,8 @@ func (l *leader) answer(a *ask, r response) {
 	}
 }
 
-// submit queues a request and waits for its answer. A request that is queued already gets a second place: both are answered by one
-// entry, under one operation id.
+// submit queues a request and waits for its answer. One that is queued already, under the same operation id, is one whose asker has given up a
+// former call: it keeps its place, and the former call is answered.
 func (l *leader) submit(ctx context.Context, r *request, replaces uint64) response {
 	// A little before the asker gives up: it is to hear what was in the way.
 	a := &ask{request: *r, deadline: time.Now().Add(r.Patience - r.Patience/20), replaces: replaces, done: make(chan response, 1)}
@@ -207,20 +209,34 @@ func (l *leader) submit(ctx context.Context, r *request, replaces uint64) respon
 	if replaces != 0 {
 		l.gone[replaces] = true
 	}
-	l.asks = append(l.asks, a)
+	if i := slices.IndexFunc(l.asks, func(q *ask) bool { return q.ID == a.ID }); i >= 0 {
+		a.proposed = l.asks[i].proposed
+		l.asks[i].done <- l.asks[i].undecided()
+		l.asks[i] = a
+	} else {
+		l.asks = append(l.asks, a)
+	}
 	l.mu.Unlock()
 	l.poke()
 	select {
 	case answer := <-a.done:
 		return answer
 	case <-ctx.Done():
-		r := response{Code: codeAgain}
 		l.mu.Lock()
-		if a.proposed {
-			r.Code = codeOpen
+		if i := slices.Index(l.asks, a); i >= 0 {
+			l.asks = slices.Delete(l.asks, i, i+1)
+			a.done <- a.undecided()
 		}
 		l.mu.Unlock()
-		l.answer(a, r)
 		return <-a.done
 	}
+}
+
+// undecided is the answer to a request that leaves the queue without a decision: whether it was proposed, and may be agreed on yet. Call it with
+// the leader's mu held.
+func (a *ask) undecided() response {
+	if a.proposed {
+		return response{Code: codeOpen}
+	}
+	return response{Code: codeAgain}
 }

@@ -63,7 +63,7 @@ func New(cfg Config) (*Manager, error) {
 		cfg: cfg, self: cfg.Self,
 		log:    cfg.Logger.With(zap.String("node", cfg.Self.Name)),
 		book:   newBook(cfg.Resolve),
-		random: rand.New(rand.NewPCG(cfg.Random.Uint64(), cfg.Random.Uint64())),
+		random: NewRandom(cfg.Random),
 	}, nil
 }
 

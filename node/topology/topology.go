@@ -24,7 +24,7 @@ type Topology struct {
 
 	Seed      keyspace.Seed `json:"seed"`      // keys the hash of keys; secret to clients
 	DigestKey [2]uint64     `json:"digestKey"` // keys the digests; secret to clients
-	CursorKey Secret        `json:"cursorKey"` // authenticates scan cursors
+	CursorKey Secret        `json:"cursorKey"` // seals cursors, and what people see of digests
 
 	// ReadQuorum and WriteQuorum are a number, kv.QuorumMajority or kv.QuorumAll; kv.QuorumDefault means majority. A number above N
 	// counts as N, so that a cluster may grow into its configuration.

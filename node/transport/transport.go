@@ -51,6 +51,11 @@ var (
 	ErrClosed = errors.New("transport: closed")
 	// ErrTooLarge: the request is longer than MaxFrame.
 	ErrTooLarge = errors.New("transport: request too large")
+	// ErrReplyTooLarge: the peer has served the request, and its reply is longer than MaxFrame.
+	ErrReplyTooLarge = errors.New("transport: the reply is longer than a message may be")
+	// ErrPeerFull: the peer has served the request, and has too much to send already to send the
+	// reply.
+	ErrPeerFull = errors.New("transport: the peer has too many replies to send")
 )
 
 // Completer receives the end of a call.

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 
+	"viakv/api/kv"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -72,37 +73,54 @@ func ParseDigests(dst []Digest, b []byte) ([]Digest, error) {
 // RangeRequest is the body of Tags and Copy: a range, and how much of it may be answered at once.
 type RangeRequest struct {
 	Range keyspace.Range
+	After []byte // keys up to it at the range's first rank are left out; empty: none is
 	Max   uint64 // tags, or bytes
 }
 
 // AppendRangeRequest appends the body of Tags or Copy.
 func AppendRangeRequest(dst []byte, r RangeRequest) []byte {
-	return binary.AppendUvarint(appendRange(dst, r.Range), r.Max)
+	return binary.AppendUvarint(appendBytes(appendRange(dst, r.Range), r.After), r.Max)
 }
 
 // ParseRangeRequest decodes the body of Tags or Copy.
 func ParseRangeRequest(b []byte) (r RangeRequest, err error) {
 	d := decoder{b: b}
 	r.Range = d.keyRange()
+	r.After = d.after()
 	r.Max = d.uvarint()
 	return r, d.end()
 }
 
-// RankedTag says which version lies at a rank.
-type RankedTag struct {
-	Rank  keyspace.Rank
-	Tag   version.Tag
-	Owner version.Operation
+// after reads the key that a place lies behind, nil when there is none.
+func (d *decoder) after() []byte {
+	if k := d.bytes(kv.MaxKeyBytes); len(k) > 0 {
+		return k
+	}
+	return nil
 }
 
-// AppendTags appends the body of the answer to Tags: ascending by rank, and where the range goes on.
+// RankedTag says which version lies at a rank, or that keys share it.
+type RankedTag struct {
+	Rank   keyspace.Rank
+	Shared bool // several keys lie at the rank; neither tag nor owner says anything
+	Tag    version.Tag
+	Owner  version.Operation
+}
+
+// AppendTags appends the body of the answer to Tags: one entry for each rank, ascending, and where
+// the range goes on. An entry is what the rank is larger by than the one before, and metadata;
+// those of a shared rank are empty.
 func AppendTags(dst []byte, next keyspace.Rank, tags []RankedTag) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(next))
 	dst = binary.AppendUvarint(dst, uint64(len(tags)))
 	last := keyspace.Rank(0)
 	for i := range tags {
 		dst = binary.AppendUvarint(dst, uint64(tags[i].Rank-last))
-		dst = appendTag(dst, tags[i].Tag, tags[i].Owner)
+		if tags[i].Shared {
+			dst = appendBytes(dst, nil)
+		} else {
+			dst = appendTag(dst, tags[i].Tag, tags[i].Owner)
+		}
 		last = tags[i].Rank
 	}
 	return dst
@@ -113,31 +131,43 @@ func ParseTags(dst []RankedTag, b []byte) (next keyspace.Rank, tags []RankedTag,
 	d := decoder{b: b}
 	next = keyspace.Rank(d.uint64())
 	last := keyspace.Rank(0)
-	for range d.count(MaxTags, 6) {
-		last += keyspace.Rank(d.uvarint())
+	for i := range d.count(MaxTags, 2) {
+		step := keyspace.Rank(d.uvarint())
+		if last += step; i > 0 && (step == 0 || last < step) { // not ascending
+			d.bad = true
+		}
 		t := RankedTag{Rank: last}
-		t.Tag, t.Owner = d.tag()
+		if len(d.b) > 0 && d.b[0] == 0 {
+			t.Shared, d.b = true, d.b[1:]
+		} else {
+			t.Tag, t.Owner = d.tag()
+		}
 		dst = append(dst, t)
 	}
 	return next, dst, d.end()
 }
 
-// AppendRanks appends the body of a Fetch.
-func AppendRanks(dst []byte, ranks []keyspace.Rank) []byte {
+// AppendRanks appends the body of a Fetch: ranks, ascending, and the key at the first one up to
+// which keys are left out; empty: none is.
+func AppendRanks(dst []byte, ranks []keyspace.Rank, after []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(ranks)))
 	for _, r := range ranks {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(r))
 	}
-	return dst
+	return appendBytes(dst, after)
 }
 
 // ParseRanks decodes the body of a Fetch, appending to dst.
-func ParseRanks(dst []keyspace.Rank, b []byte) ([]keyspace.Rank, error) {
+func ParseRanks(dst []keyspace.Rank, b []byte) (ranks []keyspace.Rank, after []byte, err error) {
 	d := decoder{b: b}
-	for range d.count(MaxRanks, 8) {
+	for i := range d.count(MaxRanks, 8) {
 		dst = append(dst, keyspace.Rank(d.uint64()))
+		if n := len(dst); i > 0 && dst[n-1] <= dst[n-2] {
+			d.bad = true
+		}
 	}
-	return dst, d.end()
+	after = d.after()
+	return dst, after, d.end()
 }
 
 // Keyed is a record and its key.
@@ -151,23 +181,22 @@ func AppendKeyed(dst, key []byte, r *version.Record) []byte {
 	return appendRecord(appendBytes(dst, key), r)
 }
 
-// AppendRecords begins a list of records as it travels in the answers to Copy and Fetch, and in Push:
+// AppendNext ends a list of records as it travels in the answers to Copy and Fetch, and in Push:
 //
-//	next (8) | (key | metadata | value)*
+//	(key | metadata | value)* | 0 (1) | next: rank (8) | key
 //
-// AppendKeyed adds to it. It ends with the message: whoever fills it need not know beforehand how much fits.
-func AppendRecords(dst []byte, next keyspace.Rank) []byte {
-	return binary.LittleEndian.AppendUint64(dst, uint64(next))
+// AppendKeyed begins it and adds to it, up to MaxRecords: whoever fills it need not know beforehand
+// how much fits. Where it goes on stands at the end, behind the empty key that no record has. In a
+// Push it is the zero place.
+func AppendNext(dst []byte, next keyspace.Place) []byte {
+	dst = binary.LittleEndian.AppendUint64(append(dst, 0), uint64(next.Rank))
+	return appendBytes(dst, next.Key)
 }
 
-// SetNext replaces the next rank of a list of records that begins at b.
-func SetNext(b []byte, next keyspace.Rank) { binary.LittleEndian.PutUint64(b, uint64(next)) }
-
 // ParseRecords decodes a list of records, appending to dst.
-func ParseRecords(dst []Keyed, b []byte) (next keyspace.Rank, records []Keyed, err error) {
+func ParseRecords(dst []Keyed, b []byte) (next keyspace.Place, records []Keyed, err error) {
 	d := decoder{b: b}
-	next = keyspace.Rank(d.uint64())
-	for n := 0; len(d.b) > 0 && !d.bad; n++ {
+	for n := 0; len(d.b) > 0 && d.b[0] != 0 && !d.bad; n++ {
 		if n == MaxRecords {
 			d.bad = true
 			break
@@ -179,6 +208,11 @@ func ParseRecords(dst []Keyed, b []byte) (next keyspace.Rank, records []Keyed, e
 		}
 		dst = append(dst, k)
 	}
+	if d.byte() != 0 {
+		d.bad = true
+	}
+	next.Rank = keyspace.Rank(d.uint64())
+	next.Key = d.after()
 	return next, dst, d.end()
 }
 

@@ -26,6 +26,7 @@ var (
 	tomb   = version.Record{Tag: version.Tag{Generation: 2, Counter: 1000, Incarnation: 5, Removed: true}, Owner: version.Operation{Incarnation: 7, Sequence: 12}}
 	trace  = kv.Trace{ID: [16]byte{0x4b, 15: 0x36}, Parent: [8]byte{0x10, 7: 0xb7}, Flags: 1}
 	ranges = []keyspace.Range{{From: 1, To: 2}, {From: 1 << 56}}
+	tags   = []RankedTag{{Rank: 5, Tag: live.Tag}, {Rank: 6, Shared: true}, {Rank: 500, Tag: tomb.Tag, Owner: tomb.Owner}}
 )
 
 // messages are all the bodies, each with its decoder.
@@ -60,16 +61,47 @@ var messages = []struct {
 		func(b []byte) (any, error) { return ParseDigests(nil, b) }, []Digest{{1, 2}, {3}}},
 	{"range", AppendRangeRequest(nil, RangeRequest{Range: ranges[0], Max: 1 << 20}),
 		func(b []byte) (any, error) { return ParseRangeRequest(b) }, RangeRequest{Range: ranges[0], Max: 1 << 20}},
-	{"tags", AppendTags(nil, 99, []RankedTag{{Rank: 5, Tag: live.Tag}, {Rank: 500, Tag: tomb.Tag, Owner: tomb.Owner}}),
-		func(b []byte) (any, error) { _, tags, err := ParseTags(nil, b); return tags, err },
-		[]RankedTag{{Rank: 5, Tag: live.Tag}, {Rank: 500, Tag: tomb.Tag, Owner: tomb.Owner}}},
-	{"ranks", AppendRanks(nil, []keyspace.Rank{1, 1 << 60}),
-		func(b []byte) (any, error) { return ParseRanks(nil, b) }, []keyspace.Rank{1, 1 << 60}},
-	{"records", AppendKeyed(AppendKeyed(AppendRecords(nil, 77), []byte("a"), &live), []byte("b"), &tomb),
-		func(b []byte) (any, error) { _, r, err := ParseRecords(nil, b); return r, err },
-		[]Keyed{{[]byte("a"), live}, {[]byte("b"), withVector(tomb)}}},
+	{"range-behind-a-key", AppendRangeRequest(nil, RangeRequest{Range: ranges[1], After: []byte("key"), Max: 9}),
+		func(b []byte) (any, error) { return ParseRangeRequest(b) }, RangeRequest{Range: ranges[1], After: []byte("key"), Max: 9}},
+	{"tags", AppendTags(nil, 99, tags),
+		func(b []byte) (any, error) {
+			next, tags, err := ParseTags(nil, b)
+			return tagsAndNext{next, tags}, err
+		}, tagsAndNext{99, tags}},
+	{"ranks", AppendRanks(nil, []keyspace.Rank{1, 1 << 60}, nil), parseRanks, ranksAndAfter{[]keyspace.Rank{1, 1 << 60}, nil}},
+	{"ranks-behind-a-key", AppendRanks(nil, []keyspace.Rank{7}, []byte("key")), parseRanks, ranksAndAfter{[]keyspace.Rank{7}, []byte("key")}},
+	{"records", AppendNext(AppendKeyed(AppendKeyed(nil, []byte("a"), &live), []byte("b"), &tomb), keyspace.Place{Rank: 77}), parseRecords,
+		recordsAndNext{[]Keyed{{[]byte("a"), live}, {[]byte("b"), withVector(tomb)}}, keyspace.Place{Rank: 77}}},
+	{"records-up-to-a-key", AppendNext(AppendKeyed(nil, []byte("a"), &live), keyspace.Place{Rank: 77, Key: []byte("a")}), parseRecords,
+		recordsAndNext{[]Keyed{{[]byte("a"), live}}, keyspace.Place{Rank: 77, Key: []byte("a")}}},
 	{"list", AppendList(nil, 4, []Tombstone{{Key: []byte("key"), Tag: tomb.Tag}}),
 		func(b []byte) (any, error) { _, l, err := ParseList(nil, b); return l, err }, []Tombstone{{Key: []byte("key"), Tag: tomb.Tag}}},
+}
+
+// Bodies that are decoded to more than one thing.
+type (
+	tagsAndNext struct {
+		next keyspace.Rank
+		tags []RankedTag
+	}
+	ranksAndAfter struct {
+		ranks []keyspace.Rank
+		after []byte
+	}
+	recordsAndNext struct {
+		records []Keyed
+		next    keyspace.Place
+	}
+)
+
+func parseRanks(b []byte) (any, error) {
+	ranks, after, err := ParseRanks(nil, b)
+	return ranksAndAfter{ranks, after}, err
+}
+
+func parseRecords(b []byte) (any, error) {
+	next, records, err := ParseRecords(nil, b)
+	return recordsAndNext{records, next}, err
 }
 
 // withVector is what a record without a vector is decoded to.
@@ -120,12 +152,11 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// Every proper prefix of a message is malformed, and so is anything behind it. Lists of records end with the message, so that some
-// of their prefixes are lists, too.
+// Every proper prefix of a message is malformed, and so is anything behind it.
 func TestNothingButWholeMessages(t *testing.T) {
 	for _, m := range messages {
 		for n := range m.bytes {
-			if _, err := m.decode(m.bytes[:n:n]); !errors.Is(err, ErrMalformed) && m.name != "records" {
+			if _, err := m.decode(m.bytes[:n:n]); !errors.Is(err, ErrMalformed) {
 				t.Errorf("%s cut after %d of %d bytes: %v", m.name, n, len(m.bytes), err)
 			}
 		}
@@ -152,13 +183,20 @@ func TestLimits(t *testing.T) {
 	_, bad["no tag"] = ParseStore(AppendStore(nil, []byte("k"), &version.Record{}))
 	_, bad["bad vector"] = ParseStore(AppendStore(nil, []byte("k"), &version.Record{Tag: live.Tag, Vector: version.Vector{9, 9, 3, 3}}))
 	_, bad["too many ranges"] = ParseRanges(nil, AppendRanges(nil, make([]keyspace.Range, MaxRanges+1)))
-	_, bad["a count without content"] = ParseRanks(nil, []byte{0xff, 0x1f})
+	_, _, bad["a count without content"] = ParseRanks(nil, []byte{0xff, 0x1f})
+	_, _, bad["ranks that do not ascend"] = ParseRanks(nil, AppendRanks(nil, []keyspace.Rank{2, 2}, nil))
+	_, _, bad["tags that do not ascend"] = ParseTags(nil, AppendTags(nil, 0, []RankedTag{{Rank: 2, Tag: live.Tag}, {Rank: 2, Shared: true}}))
+	_, _, bad["tags that go down"] = ParseTags(nil, AppendTags(nil, 0, []RankedTag{{Rank: 2, Tag: live.Tag}, {Rank: 1, Shared: true}}))
+	_, _, bad["too many records"] = ParseRecords(nil, AppendNext(bytes.Repeat(AppendKeyed(nil, []byte("k"), &live), MaxRecords+1), keyspace.Place{}))
+	_, _, bad["records without an end"] = ParseRecords(nil, AppendKeyed(nil, []byte("k"), &live))
+	_, _, bad["a place behind a long key"] = ParseRecords(nil, AppendNext(nil, keyspace.Place{Key: longKey}))
+	_, bad["a range behind a long key"] = ParseRangeRequest(AppendRangeRequest(nil, RangeRequest{After: longKey}))
 	_, bad["range upside down"] = ParseRangeRequest(AppendRangeRequest(nil, RangeRequest{Range: keyspace.Range{From: 5, To: 3}}))
 	_, _, bad["a list of values"] = ParseList(nil, AppendList(nil, 1, []Tombstone{{Key: []byte("k"), Tag: live.Tag}}))
 	_, bad["half a trace"] = ParseRemove(append(AppendRemove(nil, &RemoveRequest{Key: []byte("k")})[:6], 1, 7))
 	_, bad["a trace without a parent"] = ParseRemove(AppendRemove(nil, &RemoveRequest{Key: []byte("k"), Trace: kv.Trace{Flags: 1}}))
 	_, bad["unknown flags"] = ParseReadReply([]byte{4}, true)
-	_, bad["a long form of a number"] = ParseRanks(nil, []byte{0x80, 0})
+	_, _, bad["a long form of a number"] = ParseRanks(nil, []byte{0x80, 0})
 	for what, err := range bad {
 		if !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v", what, err)
@@ -246,10 +284,17 @@ func FuzzDecode(f *testing.F) {
 			again = AppendRanges(nil, v)
 		case []Digest:
 			again = AppendDigests(nil, v)
-		case []keyspace.Rank:
-			again = AppendRanks(nil, v)
+		case ranksAndAfter:
+			again = AppendRanks(nil, v.ranks, v.after)
+		case tagsAndNext:
+			again = AppendTags(nil, v.next, v.tags)
+		case recordsAndNext:
+			for i := range v.records {
+				again = AppendKeyed(again, v.records[i].Key, &v.records[i].Record)
+			}
+			again = AppendNext(again, v.next)
 		default:
-			return // lists whose first field is not part of v
+			return // a list whose id is not part of v
 		}
 		if !bytes.Equal(again, b) {
 			// Metadata has fields that version.ParseMeta reads leniently; what counts is that a second pass is stable.

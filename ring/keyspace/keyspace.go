@@ -11,15 +11,19 @@
 // copies therefore all speak of ranges of ranks and of nothing else. (Redis SCAN walks its table in
 // reversed-bit order for the same reason.)
 //
-// K1. The layout is a pure function of the seed, which the topology hands out once per cluster. The seed is secret
-// to clients: without it nobody can choose keys that fall into one bucket.
+// K1. The layout is a pure function of the seed, which the topology hands out once per cluster. The
+// seed is secret to clients. The hash is a keyed one, so that without the seed nobody can compute
+// which keys share a rank, whatever hashes of other keys they have seen.
+//
+// K2. That keys share a rank is so unlikely that it need not be fast. It must still be right:
+// whatever goes through the keys in portions can stop and go on within a rank (Place).
 package keyspace
 
 import (
 	"math"
 	"math/bits"
 
-	"github.com/cespare/xxhash/v2"
+	"viakv/quorum/version/rule"
 )
 
 // Partitions is the number of slices of the hash space. It is part of the protocol: all nodes must agree.
@@ -28,10 +32,10 @@ const Partitions = 256
 // rankBits is the number of hash bits below the partition in a rank.
 const rankBits = 56
 
-// Seed keys the hash; equal on all nodes of a cluster.
-type Seed uint64
+// Seed is the secret of the hash; equal on all nodes of a cluster.
+type Seed [2]uint64
 
-// Hash is the seeded 64-bit hash of a key.
+// Hash is the keyed 64-bit hash of a key.
 type Hash uint64
 
 // Partition is one of the Partitions slices of the hash space.
@@ -41,12 +45,13 @@ type Partition uint16
 // partition and in the low 56 bits of their hashes.
 type Rank uint64
 
-// Hash returns the hash of a key under the seed.
+// Hash returns the hash of a key under the seed: SipHash-1-3, which is made against those who
+// choose keys to collide. docs/adr/0015 has the reasons.
 func (s Seed) Hash(key []byte) Hash {
-	var d xxhash.Digest
-	d.ResetWithSeed(uint64(s))
-	_, _ = d.Write(key) // never fails, by its contract
-	return Hash(d.Sum64())
+	if rule.Broken(rule.KeyedHash) {
+		return s.weak(key)
+	}
+	return Hash(siphash(s[0], s[1], key))
 }
 
 // Partition returns the slice of the hash space that h falls in. The slices are uneven on purpose: their

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -27,6 +28,9 @@ func (c *counting) Refuse(dst, _ []byte) []byte { return dst }
 
 func (c *counting) Serve(_ context.Context, dst, request []byte) []byte {
 	c.served.Add(1)
+	if len(request) == transport.MaxFrame {
+		dst = append(dst, 'x')
+	}
 	return append(dst, request...)
 }
 
@@ -63,6 +67,26 @@ func (w *world) ask(class transport.Class, request string, within time.Duration)
 	defer cancel()
 	reply, err := transport.Ask(ctx, w.a, "b", class, []byte(request))
 	return string(reply), err
+}
+
+// The limit is the network's, as it is over TCP: a request beyond it is not sent, and a reply
+// beyond it is an error.
+func TestMessagesHaveALimit(t *testing.T) {
+	in(t, Config{}, func(t *testing.T, w *world) {
+		longest := "s" + strings.Repeat("x", transport.MaxFrame-1)
+		if _, err := w.ask(transport.Bulk, longest[1:], time.Second); err != nil {
+			t.Errorf("a message below the limit: %v", err)
+		}
+		if _, err := w.ask(transport.Bulk, longest, time.Second); !errors.Is(err, transport.ErrReplyTooLarge) || errors.Is(err, transport.ErrNotSent) {
+			t.Errorf("the reply is longer: %v", err)
+		}
+		if _, err := w.ask(transport.Bulk, longest+"x", time.Second); !errors.Is(err, transport.ErrTooLarge) || !errors.Is(err, transport.ErrNotSent) {
+			t.Errorf("the request is longer: %v", err)
+		}
+		if n := w.at.served.Load(); n != 2 {
+			t.Errorf("%d requests were served, want two", n)
+		}
+	})
 }
 
 func TestCallsAreAnswered(t *testing.T) {

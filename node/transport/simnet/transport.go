@@ -69,6 +69,11 @@ func (t *Transport) spawn(f func(ctx context.Context)) bool {
 
 // Go implements transport.Transport.
 func (t *Transport) Go(to transport.Address, class transport.Class, call *transport.Call) {
+	if len(call.Request) > transport.MaxFrame {
+		call.Err = fmt.Errorf("simnet: %w: %w", transport.ErrTooLarge, transport.ErrNotSent)
+		call.Done.Complete(call)
+		return
+	}
 	request := append([]byte(nil), call.Request...) // once the call is open it may end, and be used again
 	t.mu.Lock()
 	ok := t.ctx != nil && !t.closed
@@ -112,6 +117,10 @@ func (t *Transport) answer(ctx context.Context, from *Transport, call *transport
 	if !inline {
 		reply = t.handler.Serve(ctx, nil, append([]byte(nil), request...))
 	}
+	var refused error
+	if len(reply) > transport.MaxFrame {
+		reply, refused = nil, fmt.Errorf("simnet: %w", transport.ErrReplyTooLarge)
+	}
 	fates := t.net.fates(t, from.at)
 	if len(fates) == 0 && class == transport.Bulk {
 		from.breakOff(call, serial)
@@ -121,7 +130,7 @@ func (t *Transport) answer(ctx context.Context, from *Transport, call *transport
 			if !sleep(ctx, delay) || t.net.arrive(t.at, from.at, ctx.Done()) != from {
 				return
 			}
-			from.complete(call, serial, t.at, request, reply)
+			from.complete(call, serial, t.at, request, reply, refused)
 		}) {
 			return
 		}
@@ -151,8 +160,8 @@ func (t *Transport) breakOff(call *transport.Call, serial uint64) {
 	})
 }
 
-// complete ends a call with its first reply.
-func (t *Transport) complete(call *transport.Call, serial uint64, from transport.Address, request, reply []byte) {
+// complete ends a call with its first reply, or with why there is none.
+func (t *Transport) complete(call *transport.Call, serial uint64, from transport.Address, request, reply []byte, refused error) {
 	t.mu.Lock()
 	mine := t.open[call] == serial
 	if mine {
@@ -163,8 +172,10 @@ func (t *Transport) complete(call *transport.Call, serial uint64, from transport
 	if !mine {
 		return
 	}
-	t.observe(Message{From: from, To: t.at, Reply: true, Request: request, Payload: reply})
-	call.Reply, call.Err = append(call.Reply[:0], reply...), nil
+	if refused == nil {
+		t.observe(Message{From: from, To: t.at, Reply: true, Request: request, Payload: reply})
+	}
+	call.Reply, call.Err = append(call.Reply[:0], reply...), refused
 	call.Done.Complete(call)
 }
 

@@ -72,6 +72,18 @@ func (b *batch) add(id uint32, payload []byte, urgent bool) (flush bool, err err
 	return false, nil
 }
 
+// refuse queues a frame that says why a call gets no reply. It is so short that a full queue takes
+// it, too; a peer that does not even read these is given up.
+func (b *batch) refuse(id uint32, reason byte) {
+	b.addFrames(appendRefusal(nil, id, reason))
+}
+
+// appendRefusal appends a frame that says why a call gets no reply.
+func appendRefusal(dst []byte, id uint32, reason byte) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, refusal|1)
+	return append(binary.LittleEndian.AppendUint32(dst, id), reason)
+}
+
 // addFrames queues whole frames and writes them. It is for the reader that answers what it has read: one write per read.
 func (b *batch) addFrames(frames []byte) {
 	b.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,6 +139,107 @@ func TestLargeFrames(t *testing.T) {
 	}
 	if _, err := ask(t, p.a, p.addressB, transport.Bulk, append(big, 1)); !errors.Is(err, transport.ErrTooLarge) || !errors.Is(err, transport.ErrNotSent) {
 		t.Fatal(err)
+	}
+}
+
+// long answers everything with more than a message may have, in place or later.
+type long struct{}
+
+func (long) ServeInline(dst, request []byte) ([]byte, bool) {
+	if request[0] == slowly {
+		return dst, false
+	}
+	if request[0] == 'x' {
+		return append(dst, "short"...), true
+	}
+	return append(dst, make([]byte, transport.MaxFrame+1)...), true
+}
+
+func (long) Refuse(dst, _ []byte) []byte { return dst }
+
+func (long) Serve(context.Context, []byte, []byte) []byte { return make([]byte, transport.MaxFrame+1) }
+
+// The call whose reply is too long fails at once; the connection, and all else on it, goes on.
+func TestAReplyThatIsTooLongIsAnError(t *testing.T) {
+	core, seen := observer.New(zap.ErrorLevel)
+	var connections *counted
+	p := newPair(t, func(_, b *Config) {
+		connections = &counted{Listener: b.Listener}
+		b.Listener, b.Handler, b.Logger = connections, long{}, zap.New(core)
+	})
+	for _, request := range [][]byte{{slowly}, {'y'}, {slowly}} {
+		if _, err := ask(t, p.a, p.addressB, transport.Bulk, request); !errors.Is(err, transport.ErrReplyTooLarge) || errors.Is(err, transport.ErrNotSent) {
+			t.Fatalf("%q: %v", request, err)
+		}
+		if reply, err := ask(t, p.a, p.addressB, transport.Bulk, []byte("x")); err != nil || string(reply) != "short" {
+			t.Fatalf("the next call: %q %v", reply, err)
+		}
+	}
+	if n := connections.n.Load(); n != 1 {
+		t.Errorf("%d connections were made, want one", n)
+	}
+	if seen.Len() == 0 {
+		t.Error("the log of who made the replies says nothing")
+	}
+}
+
+// counted counts the connections that it accepts.
+type counted struct {
+	net.Listener
+	n atomic.Int32
+}
+
+func (c *counted) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err == nil {
+		c.n.Add(1)
+	}
+	return conn, err
+}
+
+// A peer that takes nothing for a while gets what fits its queue, and is told that there is no
+// more.
+func TestAReplyThatFindsTheQueueFullIsAnError(t *testing.T) {
+	here, there := net.Pipe()
+	defer func() { _ = there.Close() }()
+	out := &batch{conn: here, limit: 1 << 20}
+	a := &answerer{out: out}
+	reply := make([]byte, 1<<20-headerSize)
+	writing := make(chan struct{})
+	go func() { // until the peer reads
+		defer close(writing)
+		a.send(1, reply)
+	}()
+	eventually(t, "the first reply is being written", func() bool {
+		out.mu.Lock()
+		defer out.mu.Unlock()
+		return out.flushing && len(out.out) == 0
+	})
+	a.send(2, reply)
+	a.send(3, reply)
+	f := newFrames(there)
+	var got []uint32
+	refused := map[uint32]error{}
+	f.refused = func(id uint32, reason byte) { refused[id] = refusalError(reason) }
+	for len(got)+len(refused) < 3 {
+		if err := f.next(func(id uint32, _ []byte) { got = append(got, id) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-writing
+	if !slices.Equal(got, []uint32{1, 2}) || refused[3] != transport.ErrPeerFull {
+		t.Errorf("replies to %d, refused %v", got, refused)
+	}
+}
+
+// Peers refuse replies, never requests: what looks like a refusal ends the connection, as a frame
+// that is too long does.
+func TestARefusalIsNoRequest(t *testing.T) {
+	here, there := net.Pipe()
+	go func() { _, _ = here.Write(appendRefusal(nil, 7, refusedTooLong)) }()
+	defer func() { _ = here.Close() }()
+	if err := newFrames(there).next(func(uint32, []byte) { t.Error("it is visited") }); err != errTooLong {
+		t.Error(err)
 	}
 }
 

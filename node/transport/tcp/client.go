@@ -295,28 +295,39 @@ func (c *client) broken(out *batch, cause error) {
 func (c *client) read(conn net.Conn) error {
 	f := newFrames(conn)
 	var calls []*transport.Call
+	locked := false
+	lock := func() {
+		if !locked {
+			locked = true
+			c.mu.Lock()
+			c.lastReply = time.Now()
+		}
+	}
+	f.refused = func(id uint32, reason byte) {
+		lock()
+		if call := c.takeLocked(id); call != nil {
+			call.Reply, call.Err = call.Reply[:0], fmt.Errorf("tcp: %s: %w", c.to, refusalError(reason))
+			calls = append(calls, call)
+		}
+	}
+	reply := func(id uint32, payload []byte) {
+		lock()
+		if id == keepAliveID {
+			c.pongLocked()
+		} else if call := c.takeLocked(id); call != nil {
+			call.Reply, call.Err = append(call.Reply[:0], payload...), nil
+			calls = append(calls, call)
+		}
+	}
 	for {
-		calls = calls[:0]
-		locked := false
-		err := f.next(func(id uint32, payload []byte) {
-			if !locked {
-				locked = true
-				c.mu.Lock()
-				c.lastReply = time.Now()
-			}
-			if id == keepAliveID {
-				c.pongLocked()
-			} else if call := c.takeLocked(id); call != nil {
-				call.Reply = append(call.Reply[:0], payload...)
-				calls = append(calls, call)
-			}
-		})
+		calls, locked = calls[:0], false
+		err := f.next(reply)
 		if locked {
 			c.mu.Unlock()
 		}
 		for i, call := range calls {
 			calls[i] = nil
-			end(call, nil)
+			end(call, call.Err)
 		}
 		if err != nil {
 			return err

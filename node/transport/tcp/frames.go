@@ -14,6 +14,23 @@ type frames struct {
 	conn net.Conn
 	buf  []byte
 	n    int // bytes in buf
+
+	refused func(id uint32, reason byte) // visits refusals; nil: they are no frames
+}
+
+// A refusal is a reply that says why there is none.
+const (
+	refusal          = 1 << 31 // added to the frame's length, of one byte
+	refusedTooLong   = 1
+	refusedQueueFull = 2
+)
+
+// refusalError is the error of a call whose reply was refused.
+func refusalError(reason byte) error {
+	if reason == refusedTooLong {
+		return transport.ErrReplyTooLarge
+	}
+	return transport.ErrPeerFull
 }
 
 // readBuffer is how much is read at once: at full load some hundred small frames.
@@ -34,15 +51,24 @@ func (f *frames) next(visit func(id uint32, payload []byte)) error {
 	f.n += n
 	at := 0
 	for f.n-at >= headerSize {
-		size := int(binary.LittleEndian.Uint32(f.buf[at:]))
+		size := binary.LittleEndian.Uint32(f.buf[at:])
+		refused := f.refused != nil && size == refusal|1
+		if refused {
+			size = 1
+		}
 		if size > transport.MaxFrame {
 			return errTooLong
 		}
-		end := at + headerSize + size
+		end := at + headerSize + int(size)
 		if end > f.n {
 			break
 		}
-		visit(binary.LittleEndian.Uint32(f.buf[at+4:]), f.buf[at+headerSize:end])
+		id, payload := binary.LittleEndian.Uint32(f.buf[at+4:]), f.buf[at+headerSize:end]
+		if refused {
+			f.refused(id, payload[0])
+		} else {
+			visit(id, payload)
+		}
 		at = end
 	}
 	copy(f.buf, f.buf[at:f.n])

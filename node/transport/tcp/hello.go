@@ -17,7 +17,7 @@ import (
 // A listener answers a dialler that it cannot understand with its own hello and hangs up, so that both can say why.
 const (
 	magic   = "viakv\n"
-	version = 3
+	version = 4
 )
 
 // errNotViakv: whatever is at the other end speaks another protocol.

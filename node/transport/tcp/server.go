@@ -104,7 +104,12 @@ func (a *answerer) answer(id uint32, payload []byte) {
 		}
 		a.replies = replies
 	}
-	setLength(a.replies[mark:])
+	if n := len(a.replies) - mark - headerSize; n > transport.MaxFrame {
+		a.t.complainOfReply(n)
+		a.replies = appendRefusal(a.replies[:mark], id, refusedTooLong)
+	} else {
+		setLength(a.replies[mark:])
+	}
 	if len(a.replies) > flushAt {
 		a.out.addFrames(a.replies)
 		a.replies = a.replies[:0]
@@ -127,6 +132,7 @@ func (a *answerer) later(mark int, id uint32, payload []byte) bool {
 			return false
 		}
 		a.flush(mark)
+		mark = 0
 		select {
 		case a.waiting <- struct{}{}:
 		case <-a.ctx.Done():
@@ -141,9 +147,7 @@ func (a *answerer) later(mark int, id uint32, payload []byte) bool {
 		defer a.t.survive(a.out.conn)
 		reply := a.t.cfg.Handler.Serve(a.ctx, nil, request)
 		<-a.waiting
-		if flush, err := a.out.add(id, reply, true); err == nil && flush {
-			a.out.flush(false)
-		}
+		a.send(id, reply)
 	}()
 	return true
 }
@@ -156,15 +160,42 @@ func (a *answerer) flush(mark int) {
 	a.replies = a.replies[:0]
 }
 
-// complain logs why a connection was refused; a port scanner must not fill the log.
-func (t *Transport) complain(conn net.Conn, err error) {
-	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+// send queues a reply, or why there is none.
+func (a *answerer) send(id uint32, reply []byte) {
+	if len(reply) > transport.MaxFrame {
+		a.t.complainOfReply(len(reply))
+		a.out.refuse(id, refusedTooLong)
 		return
 	}
-	now := time.Now().UnixNano()
-	last := t.complained.Load()
-	if since := now - last; since >= 0 && since < int64(time.Second) || !t.complained.CompareAndSwap(last, now) {
+	flush, err := a.out.add(id, reply, true)
+	switch {
+	case errors.Is(err, errQueueFull):
+		a.out.refuse(id, refusedQueueFull)
+	case err == nil && flush:
+		a.out.flush(false)
+	}
+}
+
+// complain logs why a connection was refused; a port scanner must not fill the log.
+func (t *Transport) complain(conn net.Conn, err error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || !t.mayComplain() {
 		return
 	}
 	t.cfg.Logger.Warn("refused a connection to the peer port", zap.Stringer("from", conn.RemoteAddr()), zap.Error(err))
+}
+
+// complainOfReply logs a reply that a peer was refused: whoever made it has not kept to the limit.
+func (t *Transport) complainOfReply(bytes int) {
+	if t.mayComplain() {
+		t.cfg.Logger.Error("a reply to a peer is longer than a message may be, and was not sent; this is a bug, please report it",
+			zap.Int("bytes", bytes), zap.Int("limit", transport.MaxFrame))
+	}
+}
+
+// mayComplain reports whether the log may have another line: one a second.
+func (t *Transport) mayComplain() bool {
+	now := time.Now().UnixNano()
+	last := t.complained.Load()
+	since := now - last // below zero once the clock was set back
+	return (since < 0 || since >= int64(time.Second)) && t.complained.CompareAndSwap(last, now)
 }

@@ -28,11 +28,12 @@ const (
 	Barrier            // M6: a size change is followed by a sync
 	ClearSealed        // M8: a clear answers once it is sealed
 	PurgeAll           // G1: only tombstones that all N hold are purged
+	KeyedHash          // K1: nobody can make keys collide under the hash that places them
 	end
 )
 
 var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "firm", "write-query", "meet", "one-tag", "real-acks", "one-copy", "overtaken", "vote-once", "contested",
-	"enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all"}
+	"enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all", "keyed-hash"}
 
 func (r Rule) String() string { return names[r] }
 

@@ -1,0 +1,193 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// collide makes keys that share one rank, each with a value of so many bytes, and stores them at the
+// given nodes.
+func (m *fakeMesh) collide(n, bytes int, nodes ...*fakeNode) {
+	v := strings.Repeat("v", bytes)
+	for i := range n {
+		for _, x := range nodes {
+			x.store.set(fmt.Sprintf("%s%06d", sharing, i), value(1, v))
+		}
+	}
+}
+
+// K2, H7: a rank that holds more than a message is copied in portions, by a rebuild and by a member
+// that compares.
+func TestARebuildCopiesWhatSharesARank(t *testing.T) {
+	for name, c := range map[string]struct{ keys, bytes int }{
+		"large values": {5000, 1024}, // more than a message may have
+		"many keys":    {8000, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMesh(t, 3, nil)
+				defer m.stop()
+				m.fill(300)
+				a, b, x := m.nodes[0], m.nodes[1], m.nodes[2]
+				m.collide(c.keys, c.bytes, m.nodes...)
+				a.store.set(sharing+"only-a", value(7, "a")) // acknowledged by a and by x, which forgets it
+				b.store.set(sharing+"only-b", value(9, "b"))
+				m.restart(t, x, nil)
+				x.run(t)
+				eventually(t, time.Minute, "it is active", func() bool { return x.Current().Self.Active })
+				m.stop()
+				if n := x.store.len(); n != c.keys+302 {
+					t.Errorf("it has %d keys, want %d", n, c.keys+302)
+				}
+				if m.longest > sharedBytes+2000 {
+					t.Errorf("a member answered with %d bytes at once, and %d were asked for", m.longest, sharedBytes)
+				}
+			})
+		})
+	}
+}
+
+// A repair finds what differs at a shared rank, and moves it both ways.
+func TestARepairExchangesWhatSharesARank(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 2, nil)
+		defer m.stop()
+		m.fill(300)
+		a, b := m.nodes[0], m.nodes[1]
+		m.collide(3000, 1024, a)
+		for i := range 3000 {
+			key := fmt.Sprintf("%s%06d", sharing, i)
+			switch i % 3 {
+			case 0:
+				b.store.set(key, value(2, "newer there"))
+			case 1:
+				b.store.set(key, tombstone(1))
+			}
+		}
+		b.store.set(sharing+"alone", value(3, "there"))
+		a.run(t)
+		a.driver.want(b.self)
+		eventually(t, time.Minute, "both are equal", func() bool { return m.equal(a, b) })
+		m.stop()
+		if r := a.store.get(sharing + "000003"); string(r.Value) != "newer there" {
+			t.Errorf("%q", r.Value)
+		}
+		if n := b.store.len(); n != 3301 {
+			t.Errorf("the member holds %d records, want 3301", n)
+		}
+	})
+}
+
+// What the member got at a rank since it named its tags is fetched, too, in as many replies as it
+// takes.
+func TestAFetchGoesOnWithinARank(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 2, nil)
+		defer m.stop()
+		a, b := m.nodes[0], m.nodes[1]
+		m.collide(3000, 1024, b)
+		var ranks []keyspace.Rank
+		for i := range 400 {
+			key := fmt.Sprint("k", i)
+			b.store.set(key, value(1, "v"))
+			ranks = append(ranks, rankOf([]byte(key)))
+		}
+		ranks = append(ranks, rankOf([]byte(sharing)), ranks[0])
+		x := &visit{d: a.driver, v: a.Current(), with: b.self, progress: newProgress("repair")}
+		if err := x.fetchRanks(t.Context(), ranks); err != nil {
+			t.Fatal(err)
+		}
+		if n := a.store.len(); n != 3400 {
+			t.Errorf("%d records were fetched, want 3400", n)
+		}
+	})
+}
+
+// Tombstones at one rank go in lists that fit a message.
+func TestTombstonesThatShareARankArePurged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, func(c *Config) { purging(c); c.PurgeBatch = 1000 })
+		defer m.stop()
+		for i := range 5000 {
+			m.everywhere(fmt.Sprintf("%s%06d", sharing, i), tombstone(3))
+		}
+		m.runAll(t)
+		eventually(t, time.Minute, "no tombstones are left", func() bool { return m.tombstones() == 0 })
+		if s := m.nodes[0].driver.Stats(); s.Refused != 0 || s.Purges < 5 {
+			t.Errorf("%d lists were agreed on and %d refused", s.Purges, s.Refused)
+		}
+	})
+}
+
+// The longest keys make lists that fit a message, although they have fewer tombstones than a list
+// may have.
+func TestListsOfLongKeysFitAMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 2, purging)
+		defer m.stop()
+		const n = 14_000 // some 4 MiB
+		long := strings.Repeat("k", 250)
+		for i := range n {
+			m.everywhere(fmt.Sprintf("%s%06d", long, i), tombstone(3))
+		}
+		m.runAll(t)
+		eventually(t, time.Minute, "no tombstones are left", func() bool { return m.tombstones() == 0 })
+		if m.longest > messageLimit/2+1000 {
+			t.Errorf("a list of %d bytes", m.longest)
+		}
+		if s := m.nodes[0].driver.Stats(); s.Refused != 0 || s.Purges < 2 {
+			t.Errorf("%d lists were agreed on and %d refused", s.Purges, s.Refused)
+		}
+	})
+}
+
+// stuck is a member whose pages do not get on.
+type stuck struct {
+	Peers
+	next keyspace.Place
+}
+
+func (s stuck) Copy(_ context.Context, _ version.Epoch, _ Member, _ keyspace.Range, _ []byte, _ int, p *Page) error {
+	p.Reset()
+	p.Next = s.next
+	return nil
+}
+
+func (s stuck) Fetch(_ context.Context, _ version.Epoch, _ Member, _ []keyspace.Rank, _ []byte, p *Page) error {
+	p.Reset()
+	p.Next = s.next
+	return nil
+}
+
+// A member that always names the same place, or one outside of what was asked for, is an error, not
+// a loop.
+func TestPagesThatDoNotGetOnAreAnError(t *testing.T) {
+	m := newMesh(t, 2, nil)
+	a := m.nodes[0]
+	r := keyspace.Range{From: 1000, To: 2000}
+	for _, next := range []keyspace.Place{
+		{Rank: 1000}, {Rank: 999, Key: []byte("z")}, {Rank: 2000, Key: []byte("a")}, {Rank: 3000}, {Rank: 1500, Key: []byte("k")},
+	} {
+		cfg := a.driver.cfg
+		cfg.Peers = stuck{next: next}
+		d, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &visit{d: d, v: a.Current(), with: m.nodes[1].self, progress: newProgress("repair")}
+		if err := x.copyRange(t.Context(), r); !errors.Is(err, errNonsense) {
+			t.Errorf("a copy that goes on at %d %q: %v", next.Rank, next.Key, err)
+		}
+		if err := x.fetchRanks(t.Context(), []keyspace.Rank{1000, 1500}); !errors.Is(err, errNonsense) {
+			t.Errorf("a fetch that goes on at %d %q: %v", next.Rank, next.Key, err)
+		}
+	}
+}

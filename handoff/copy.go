@@ -1,0 +1,96 @@
+package handoff
+
+import (
+	"context"
+	"slices"
+
+	"viakv/ring/keyspace"
+)
+
+// copyRange merges all of the member's records in a range.
+func (x *visit) copyRange(ctx context.Context, r keyspace.Range) error {
+	page := x.d.page()
+	defer x.d.pages.Put(page)
+	at := keyspace.Place{Rank: r.From}
+	for {
+		rest := keyspace.Range{From: at.Rank, To: r.To}
+		if err := x.d.cfg.Peers.Copy(ctx, x.v.Epoch, x.with, rest, at.Key, pageFrom(at), page); err != nil {
+			return err
+		}
+		size, err := x.store(page.Items)
+		if err != nil {
+			return err
+		}
+		if err := x.pace.pay(ctx, size); err != nil {
+			return err
+		}
+		done := portion(rest)
+		if !page.Next.Ends(r) {
+			done -= portion(keyspace.Range{From: page.Next.Rank, To: r.To})
+		}
+		x.progress.add(done*x.weight, len(page.Items), size)
+		if page.Next.Ends(r) {
+			return nil
+		}
+		if !page.Next.Beyond(at, r) {
+			return errNonsense
+		}
+		at.Rank, at.Key = page.Next.Rank, append(at.Key[:0], page.Next.Key...)
+	}
+}
+
+// pageFrom is how many bytes a page that begins at a place should have.
+func pageFrom(at keyspace.Place) int {
+	if len(at.Key) > 0 {
+		return sharedBytes
+	}
+	return pageBytes
+}
+
+// giveRange makes the member merge all of this node's records in a range, which are those that share a
+// rank.
+func (x *visit) giveRange(ctx context.Context, r keyspace.Range) error {
+	page := x.d.page()
+	defer x.d.pages.Put(page)
+	at := keyspace.Place{Rank: r.From}
+	for {
+		rest := keyspace.Range{From: at.Rank, To: r.To}
+		if err := x.d.cfg.Store.Page(x.v.Epoch, rest, at.Key, pageFrom(at), page); err != nil {
+			return err
+		}
+		for part := range slices.Chunk(page.Items, sharedItems) {
+			if err := x.send(ctx, part); err != nil {
+				return err
+			}
+		}
+		if page.Next.Ends(r) {
+			return nil
+		}
+		at.Rank, at.Key = page.Next.Rank, append(at.Key[:0], page.Next.Key...)
+	}
+}
+
+// exchangeShared moves all records, both ways, of the ranks at which several keys lie. Under a
+// keyed hash there are none, so it need not be thrifty.
+func (x *visit) exchangeShared(ctx context.Context) error {
+	for {
+		x.mu.Lock()
+		n := len(x.shared)
+		if n == 0 {
+			x.mu.Unlock()
+			return nil
+		}
+		rank := x.shared[n-1]
+		x.shared = x.shared[:n-1]
+		x.mu.Unlock()
+		r := keyspace.Range{From: rank, To: rank + 1}
+		if err := x.copyRange(ctx, r); err != nil {
+			return err
+		}
+		if x.push {
+			if err := x.giveRange(ctx, r); err != nil {
+				return err
+			}
+		}
+	}
+}

@@ -1,0 +1,339 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/handoff"
+	"viakv/node/transport"
+	"viakv/node/wire"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+	"viakv/ring/keyspace/keyspacetest"
+)
+
+// Keys that xxhash64 hashes alike are ordinary keys to these tests, unless they are run with
+// VIAKV_BREAK=keyed-hash -tags mutation (make mutation): then all of them share one rank.
+
+// howMany returns how many colliding keys these tests make: VIAKV_TEST_COLLIDING keys, or some.
+func howMany(t *testing.T, some int) int {
+	t.Helper()
+	text := os.Getenv("VIAKV_TEST_COLLIDING")
+	if text == "" {
+		return some
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// put stores a record straight in a node's store.
+func (s *state) put(t testing.TB, key string, r version.Record) {
+	t.Helper()
+	if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func live(counter uint64, value string) version.Record {
+	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 1}, Value: []byte(value)}
+}
+
+// ranked is a key and its place.
+type ranked struct {
+	rank keyspace.Rank
+	key  string
+}
+
+// inOrder returns keys in the order in which they are copied.
+func (s *state) inOrder(keys []string) []ranked {
+	out := make([]ranked, len(keys))
+	for i, k := range keys {
+		out[i] = ranked{s.view.Seed.Hash([]byte(k)).Rank(), k}
+	}
+	slices.SortFunc(out, func(a, b ranked) int {
+		if a.rank != b.rank {
+			return int(int64(a.rank>>1) - int64(b.rank>>1))
+		}
+		return strings.Compare(a.key, b.key)
+	})
+	return out
+}
+
+// Whatever a peer asks for, no answer is longer than a message, and asking on from where each one
+// ends yields everything once.
+func TestCollidingKeysAreServedInPortions(t *testing.T) {
+	for _, n := range []int{500, howMany(t, 10_000)} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) { servedInPortions(t, n) })
+	}
+}
+
+func servedInPortions(t *testing.T, n int) {
+	inMesh(t, 3, func(m *mesh) {
+		s, asker := m.nodes[1].life.Load().state.Load(), m.nodes[0].life.Load().state.Load()
+		value := strings.Repeat("v", kv.MaxValueBytes)
+		var keys []string
+		for i, k := range keyspacetest.Colliding(n) {
+			s.put(t, string(k), live(uint64(i+1), value))
+			keys = append(keys, string(k))
+		}
+		for i := range 3000 {
+			s.put(t, key(i), live(uint64(n+i+1), ""))
+			keys = append(keys, key(i))
+		}
+		all := s.inOrder(keys)
+		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.view.Epoch, To: s.self, From: asker.self}
+		ask := func(op wire.Op, body func([]byte) []byte) []byte {
+			reply := m.nodes[1].Serve(context.Background(), nil, body(wire.AppendRequest(nil, op, stamp)))
+			if len(reply) > transport.MaxFrame*3/4 {
+				t.Fatalf("%v: a reply of %d bytes", op, len(reply))
+			}
+			r, err := wire.ParseReply(reply)
+			if err != nil || r.Status != wire.OK {
+				t.Fatalf("%v: %v %v", op, r.Status, err)
+			}
+			return r.Body
+		}
+		records := func(what string, next func(keyspace.Place) (body []byte), done func(keyspace.Place) bool) {
+			var got []string
+			for at, pages := (keyspace.Place{}), 0; ; pages++ {
+				to, list, err := wire.ParseRecords(nil, next(at))
+				if err != nil || len(list) == 0 && !done(to) {
+					t.Fatalf("%s: page %d has %d records: %v", what, pages, len(list), err)
+				}
+				for _, k := range list {
+					got = append(got, string(k.Key))
+				}
+				if done(to) {
+					break
+				}
+				at = to
+			}
+			if !slices.EqualFunc(got, all, func(k string, r ranked) bool { return k == r.key }) {
+				t.Errorf("%s: %d records, want %d, in order", what, len(got), len(all))
+			}
+		}
+		for _, most := range []uint64{0, 20_000, 256 << 10, math.MaxUint64} {
+			if n > 1000 && most < 256<<10 { // an answer costs as much as all that shares the rank
+				continue
+			}
+			records(fmt.Sprintf("copies of %d bytes", most), func(at keyspace.Place) []byte {
+				return ask(wire.Copy, func(b []byte) []byte {
+					return wire.AppendRangeRequest(b, wire.RangeRequest{Range: keyspace.Range{From: at.Rank}, After: at.Key, Max: most})
+				})
+			}, keyspace.Place.IsZero)
+		}
+		var ranks []keyspace.Rank
+		for _, r := range all {
+			ranks = append(ranks, r.rank)
+		}
+		ranks = slices.Compact(ranks)
+		left := ranks
+		records("fetches of everything", func(at keyspace.Place) []byte {
+			if !at.IsZero() {
+				i, asked := slices.BinarySearch(left, at.Rank)
+				if !asked {
+					t.Fatalf("a fetch goes on at %x", at.Rank)
+				}
+				left = left[i:]
+			}
+			part := left[:min(len(left), wire.MaxRanks)]
+			body := ask(wire.Fetch, func(b []byte) []byte { return wire.AppendRanks(b, part, at.Key) })
+			if next, list, err := wire.ParseRecords(nil, body); err == nil && next.IsZero() && len(part) < len(left) {
+				body = nil // the next fetch begins with the next rank
+				for i := range list {
+					body = wire.AppendKeyed(body, list[i].Key, &list[i].Record)
+				}
+				body = wire.AppendNext(body, keyspace.Place{Rank: left[len(part)]})
+			}
+			return body
+		}, keyspace.Place.IsZero)
+		for _, most := range []uint64{0, 100, math.MaxUint64} {
+			if n > 1000 && most == 0 {
+				continue
+			}
+			var got []keyspace.Rank
+			shared := 0
+			for r := keyspace.All(); ; {
+				next, tags, err := wire.ParseTags(nil, ask(wire.Tags, func(b []byte) []byte {
+					return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, Max: most})
+				}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, x := range tags {
+					got = append(got, x.Rank)
+					if x.Shared {
+						shared++
+					}
+				}
+				if r.From = next; next == 0 {
+					break
+				}
+			}
+			if !slices.Equal(got, ranks) || shared > 1 || shared == 1 != (len(ranks) < len(all)) {
+				t.Errorf("tags of %d ranks, %d of them shared, of %d keys at %d ranks", len(got), shared, len(all), len(ranks))
+			}
+		}
+		ranges := make([]keyspace.Range, wire.MaxRanges)
+		ask(wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
+	})
+}
+
+// A node that lost its memory gets colliding keys back, over real connections.
+func TestCollidingKeysStopNoRebuild(t *testing.T) {
+	n := howMany(t, 8000)
+	r := newReal(t, 3)
+	value := strings.Repeat("\U0001F5DD", 256)
+	keys := keyspacetest.Colliding(n)
+	for _, i := range []int{0, 1, 2} {
+		s := r.nodes[i].life.Load().state.Load()
+		for k := range keys {
+			s.put(t, string(keys[k]), live(uint64(k+1), value))
+		}
+	}
+	r.restart(2)
+	r.await(2, time.Minute)
+	if r.root(2) != r.root(0) {
+		t.Errorf("rebuilt %s, want %s", r.root(2), r.root(0))
+	}
+}
+
+// Members that differ in keys that share a rank become equal, and a fourth one joins.
+func TestCollidingKeysStopNoRepair(t *testing.T) {
+	n := howMany(t, 4000)
+	inMesh(t, 3, func(m *mesh) {
+		keys := keyspacetest.Colliding(n)
+		for i := range 3 {
+			s := m.nodes[i].life.Load().state.Load()
+			for k, key := range keys {
+				s.put(t, string(key), live(uint64(k+1), "everywhere"))
+				if k%3 == i {
+					s.put(t, string(key), live(uint64(n+k+1), fmt.Sprint("only at ", i)))
+				}
+			}
+		}
+		m.until(2*time.Minute, "all are equal", m.equal(0, 1, 2))
+		for i := range 3 {
+			m.wants(i, string(keys[1]), "only at 1")
+		}
+		m.start(3, nil)
+		m.until(10*time.Second, "the fourth is alone", m.ready(3))
+		if err := m.nodes[3].Join(context.Background(), string(m.address(1))); err != nil {
+			t.Fatal(err)
+		}
+		m.until(time.Minute, "all are equal", m.equal(0, 1, 2, 3))
+	})
+}
+
+// Removed keys' tombstones go, however many share a rank.
+func TestCollidingKeysArePurged(t *testing.T) {
+	n := howMany(t, 2000)
+	inMesh(t, 3, func(m *mesh) {
+		for i := range 3 {
+			s := m.nodes[i].life.Load().state.Load()
+			for k, key := range keyspacetest.Colliding(n) {
+				tag := version.Tag{Counter: uint64(k + 1), Incarnation: 1, Removed: true}
+				s.put(t, string(key), version.Record{Tag: tag, Owner: version.Operation{Incarnation: 1, Sequence: uint64(k + 1)}})
+			}
+		}
+		m.until(10*time.Minute, "the tombstones are gone everywhere", func() bool {
+			for i := range 3 {
+				if m.nodes[i].Status().Tombstones != 0 {
+					return false
+				}
+			}
+			return true
+		})
+	})
+}
+
+// A scan whose members differ reads what differs, also where keys share a rank, and pages end
+// within it.
+func TestCollidingKeysAreScanned(t *testing.T) {
+	n := howMany(t, 1500)
+	inMesh(t, 3, func(m *mesh) {
+		keys := keyspacetest.Colliding(n)
+		for i := range 3 {
+			s := m.nodes[i].life.Load().state.Load()
+			for k, key := range keys {
+				if k%100 != i { // each misses some
+					s.put(t, string(key), live(uint64(k+1), "v"))
+				}
+			}
+		}
+		seen := map[string]int{}
+		for cursor, at := "", 0; ; at = (at + 1) % 3 {
+			sc, err := m.nodes[at].Scan(context.Background(), kv.ScanOptions{Values: true, Cursor: cursor})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b kv.Batch
+			ok, err := sc.Next(context.Background(), &b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				sc.Close()
+				break
+			}
+			page := min(len(b.Pairs), 1+n/4)
+			for _, p := range b.Pairs[:page] {
+				seen[string(p.Key)]++
+			}
+			cursor = sc.Cursor(page)
+			sc.Close()
+			if cursor == "" {
+				break
+			}
+		}
+		for _, k := range keys {
+			if seen[string(k)] != 1 {
+				t.Fatalf("%q came %d times", k, seen[string(k)])
+			}
+		}
+	})
+}
+
+// The longest push and the longest list fit a message.
+func TestTheLongestRequestsFit(t *testing.T) {
+	key := make([]byte, kv.MaxKeyBytes)
+	longest := version.Record{
+		Tag:    version.Tag{Generation: math.MaxUint64, Counter: math.MaxUint64, Incarnation: math.MaxUint64},
+		Vector: make(version.Vector, version.MaxVectorBytes), Value: make([]byte, kv.MaxValueBytes),
+	}
+	request := wire.AppendRequest(nil, wire.Push, wire.Stamp{Cluster: math.MaxUint64, Epoch: math.MaxUint64, To: math.MaxUint64, From: math.MaxUint64})
+	for range handoff.MaxItems {
+		request = wire.AppendKeyed(request, key, &longest)
+	}
+	if n := len(wire.AppendNext(request, keyspace.Place{})); n > transport.MaxFrame {
+		t.Errorf("a push of %d bytes", n)
+	}
+	tag := longest.Tag
+	tag.Removed = true
+	for _, n := range []int{1, kv.MaxKeyBytes} { // the shortest keys make the longest lists
+		var list []wire.Tombstone
+		size := 0
+		for size < 2*handoff.MaxListBytes {
+			t := handoff.Tombstone{Key: key[:n], Tag: tag}
+			size += t.Size()
+			list = append(list, wire.Tombstone(t))
+		}
+		if got := len(wire.AppendList(nil, math.MaxUint64, list)); got > size {
+			t.Errorf("a list of %d bytes takes %d", size, got)
+		}
+	}
+	if 2*handoff.MaxListBytes > transport.MaxFrame {
+		t.Error("a list may not fit a message")
+	}
+}
