@@ -61,9 +61,10 @@ var errSilent = errors.New("quorum: no answer, and none to a second question")
 func (o *operation) await(owner int) error {
 	deadline := o.deadline
 	defer func() { o.deadline = deadline }()
-	patience, silence := o.c.cfg.Timeout/20, o.c.cfg.Timeout/4
+	patience := o.c.cfg.Timeout / 20
 	for {
 		began := time.Now()
+		silence := max(o.c.cfg.Timeout, deadline.Sub(began)) / 4 // a request with more time can wait longer for an owner that is short of processor time
 		o.deadline = earlier(deadline, began.Add(patience))
 		if err := o.wait(0); err != errDeadline || o.deadline.Equal(deadline) {
 			return err
