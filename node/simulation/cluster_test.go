@@ -26,6 +26,7 @@ type cluster struct {
 	random *rand.Rand
 	seeds  []transport.Address
 	log    *zap.Logger
+	id     string // once it has formed: nodes that have not joined it are clusters of their own
 
 	dying sync.WaitGroup // killed processes whose goroutines have not ended
 
@@ -120,11 +121,11 @@ func (c *cluster) get(name string) *process {
 	return c.processes[name]
 }
 
-// newest returns the status with the highest epoch among the running nodes.
+// newest returns the status with the highest epoch among the running nodes of the cluster.
 func (c *cluster) newest() kv.Status {
 	var best kv.Status
 	for _, p := range c.running() {
-		if s := p.node.Status(); s.Epoch > best.Epoch && s.State != "left" {
+		if s := p.node.Status(); s.Epoch > best.Epoch && s.State != "left" && (c.id == "" || s.Cluster == c.id) {
 			best = s
 		}
 	}
@@ -136,7 +137,7 @@ func (c *cluster) newest() kv.Status {
 func (c *cluster) currentSeeds() []transport.Address {
 	seeds := slices.Clone(c.seeds)
 	for _, m := range c.newest().Members {
-		if !slices.Contains(seeds, address(m.Name)) {
+		if m.State != "joining" && !slices.Contains(seeds, address(m.Name)) { // a join may come to nothing
 			seeds = append(seeds, address(m.Name))
 		}
 	}

@@ -62,19 +62,7 @@ func (n *nemesis) run(until time.Time) {
 
 // crash kills a node and boots it again, sometimes twice in a row; only while so many others are whole that nothing may be lost.
 func (n *nemesis) crash(p *process) {
-	weak, s := n.c.weak()
-	itself := n.isWeak(p, s.Members == nil)
-	if leaving(s) {
-		weak++ // until the members that stay have synced, the leave takes a copy away as a crash does (M11)
-	}
-	bear, member := min(s.W-1, (s.N-1)/2), false
-	for _, m := range s.Members {
-		member = member || m.Name == p.name
-		if m.State == "joining" && s.N == 1 {
-			bear = 0 // from one moment to the next it may be one of two, which bear no crash
-		}
-	}
-	if s.N == 0 || !itself && weak >= bear || member && bear == 0 {
+	if !n.mayCrash(p) {
 		return
 	}
 	n.note("kill %s", p.name)
@@ -84,15 +72,34 @@ func (n *nemesis) crash(p *process) {
 	n.c.start(p.name, n.c.currentSeeds())
 }
 
+// mayCrash reports whether the cluster bears the crash of a process (M11). One that counts for nothing may always crash.
+func (n *nemesis) mayCrash(p *process) bool {
+	weak, s := n.c.weak()
+	if s.N == 0 {
+		return false
+	}
+	if leaving(s) {
+		weak++ // until the members that stay have synced, the leave takes a copy away as a crash does
+	}
+	bear, own := min(s.W-1, (s.N-1)/2), p.node.Status()
+	i := slices.IndexFunc(s.Members, func(m kv.Member) bool { return m.Name == p.name })
+	switch {
+	case i < 0:
+		return true
+	case s.Members[i].State == "joining": // from one moment to the next it may be one of N+1
+		return weak-1 < s.N/2
+	case s.Members[i].State != "active" || own.Epoch == 0: // it rebuilds, or is about to
+		return true
+	case own.State != "active": // it is a member since a moment ago, and weak counts it
+		return weak-1 < bear
+	}
+	return weak < bear
+}
+
 // leaving reports whether a leave is not settled yet.
 func leaving(s kv.Status) bool {
 	joined, _, _ := strings.Cut(s.Unsettled, " ")
 	return s.Unsettled != "" && !slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == joined })
-}
-
-// isWeak reports whether the process counts for nothing anyway.
-func (n *nemesis) isWeak(p *process, unknown bool) bool {
-	return !unknown && p.node.Status().State != "active"
 }
 
 func (n *nemesis) pause(p *process) {

@@ -97,8 +97,9 @@ func simulate(t *testing.T, s shape, seed uint64) {
 		if !c.await("formed", formTime, func() bool { return c.whole(s.nodes) }) {
 			return
 		}
+		c.id = c.newest().Cluster
 		h := newHistory()
-		w := &clients{c: c, h: h, cluster: c.newest().Cluster, mix: s.mix, keys: s.keys, think: cmp.Or(s.think, 80), stop: make(chan struct{})}
+		w := &clients{c: c, h: h, cluster: c.id, mix: s.mix, keys: s.keys, think: cmp.Or(s.think, 80), stop: make(chan struct{})}
 		w.start(4, seed)
 		n := &nemesis{c: c, r: rand.New(rand.NewPCG(seed, 2)), least: s.least, most: s.most}
 		n.run(time.Now().Add(faultTime))
