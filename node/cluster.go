@@ -47,7 +47,7 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 	case <-ctx.Done():
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // the join's time is over, too: it ends now, or has become a member and brings its keys along
-		last := time.NewTimer(2 * withdrawTime)
+		last := time.NewTimer(lastWord)
 		defer last.Stop()
 		select {
 		case err := <-ended:
@@ -57,6 +57,9 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 	}
 	return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the request was given up; the join goes on, and /cluster shows how far it is", Err: ctx.Err()}
 }
+
+// lastWord is how long an answer waits for a join whose time is over.
+const lastWord = 3 * time.Second
 
 var errNodeStops = &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping"}
 
@@ -111,7 +114,7 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 
 // notTaken words the ends of a life that never became a member's: nothing has happened, to this node or to the mesh.
 func notTaken(err error) error {
-	for _, end := range []error{topology.ErrReplaced, topology.ErrForgotten, topology.ErrTwoClusters, topology.ErrOver} {
+	for _, end := range []error{topology.ErrReplaced, topology.ErrForgotten, topology.ErrOver} {
 		if errors.Is(err, end) {
 			return &kv.Unavailable{Outcome: kv.None, Reason: "the mesh did not take this node in: " + err.Error(), Err: err}
 		}
@@ -136,10 +139,15 @@ func (l *life) mayJoin() (alone bool, err error) {
 	return false, kv.Detail(kv.ErrAlreadyMember, "the node is one of %d members of cluster %v; /leave it first", s.topology.N(), s.topology.Cluster)
 }
 
-// awaitMembership waits until the life is an active member and its joining is settled. At the end of ctx it withdraws the life from the
-// mesh. Where that comes too late, since the mesh counts on it as a member, it goes on, settled or not.
+// awaitMembership waits until the life is an active member and its joining is settled. Before the end of ctx it withdraws the life from
+// the mesh. Where that comes too late, since the mesh counts on it as a member, it goes on, settled or not.
 func (l *life) awaitMembership(ctx context.Context) error {
-	timeUp := ctx.Done()
+	notice, cancel := ctx, context.CancelFunc(func() {})
+	if deadline, ok := ctx.Deadline(); ok {
+		notice, cancel = context.WithDeadline(ctx, deadline.Add(-withdrawTime(time.Until(deadline))))
+	}
+	defer cancel()
+	timeUp := notice.Done()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -175,22 +183,21 @@ func (l *life) withdraw(given context.Context) error {
 			reason = l.progress()
 		}
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, withdrawTime)
-	defer cancel()
-	switch err := l.manager.Withdraw(ctx); {
+	switch err := l.manager.Withdraw(given); {
 	case l.ctx.Err() != nil:
 		return errNodeStops
-	case errors.Is(err, kv.ErrAlreadyMember):
+	case errors.Is(err, kv.ErrAlreadyMember), l.state.Load() != nil && l.state.Load().role == topology.Active:
 		return nil
 	case err == nil:
-		return &kv.Unavailable{Outcome: kv.None, Reason: "the join took too long and was given up; it was waiting for " + reason, Err: given.Err()}
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the join took too long and was given up; it was waiting for " + reason, Err: context.DeadlineExceeded}
 	}
-	return &kv.Unavailable{Outcome: kv.Unknown, Err: given.Err(), Reason: "the join took too long and was given up; it was waiting for " + reason +
+	return &kv.Unavailable{Outcome: kv.Unknown, Err: context.DeadlineExceeded, Reason: "the join took too long and was given up; it was waiting for " + reason +
 		". The mesh could not be told: if its /cluster shows this node as a member, take it out there by /leave"}
 }
 
-// withdrawTime bounds the last word with a mesh that is being joined.
-const withdrawTime = 2 * time.Second
+// withdrawTime is how much of a join's time is kept for its withdrawal: long enough to outlast most faults of a network. A node that gives
+// up without the mesh's answer may be a member all the same, and is missed there as if it had crashed.
+func withdrawTime(given time.Duration) time.Duration { return min(10*time.Second, given/4) }
 
 // move makes next the node's life. Between the last request served by the old one and the first by the new one, the
 // keys of a node that was alone are written into the mesh.

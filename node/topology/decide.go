@@ -143,7 +143,7 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 		switch {
 		case add(j.Boot):
 			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, j.Boot}}
-		case !s.odd() && !s.voter(j.Boot) && s.caughtUp[j.Boot] && s.reachable(j.Boot):
+		case !s.odd() && !s.voter(j.Boot) && s.caughtUp[j.Boot] && s.reachable(j.Boot) && !s.decisive(j.Boot, leaving):
 			return move{change: confChange{raftpb.ConfChangeAddNode, j.Boot}}
 		}
 	}
@@ -154,6 +154,18 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 // do four voters. So to and from an odd number the spare vote is the one outside of it: a fifth member votes before it grows, and one of five that
 // leaves votes until it has left. Below, between four and three, a vote more than members would only be one more that can be missing.
 func (s *scene) odd() bool { return s.topology.N()%2 == 1 }
+
+// decisive reports whether the vote of a joiner would be needed for a majority once some others' have ended. A joiner that dies must not stop the
+// group: where one of two members leaves while another node joins, either the joiner or the leaver has to wait.
+func (s *scene) decisive(joiner uint64, leaving map[uint64]bool) bool {
+	rest := 0
+	for _, b := range s.voters {
+		if b != joiner && !leaving[b] {
+			rest++
+		}
+	}
+	return rest < (rest+1)/2+1
+}
 
 // mute returns a member that serves and does not vote yet, the leaver aside; empty: there is none. The next change of size waits for its vote: were
 // one of four to leave before the fourth has one, three members would have two voters, and one crash would stop them for good (M11).
@@ -316,6 +328,8 @@ func (s *scene) leaveReady(a *ask) error {
 	case a.Force:
 		return nil
 	case !t.barriersDone(s.barriers, a.Name) || s.mute(a.Name) != "":
+		return errWait
+	case t.Joining != nil && s.voter(t.Joining.Boot) && s.decisive(t.Joining.Boot, map[uint64]bool{slot.Boot: true}):
 		return errWait
 	}
 	for i := range t.Slots { // a rebuild that is under way ends soon, and then one more copy stays; who has not been heard yet may be at it

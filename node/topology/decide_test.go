@@ -65,6 +65,8 @@ func TestDecide(t *testing.T) {
 	vacant := step(t, founded(t, "a", "b", "c", "d", "e"), Command{Kind: Vacate, Node: identity("e", 50)})
 	even := founded(t, "a", "b", "c", "d")
 	left := step(t, trio, Command{Kind: Shrink, Name: "b"})
+	pair := founded(t, "a", "b")
+	joinsPair := step(t, pair, Command{Kind: Admit, Node: identity("c", 30)})
 	four := step(t, even, Command{Kind: Admit, Node: identity("e", 50)})
 	fifth := asking(toGrow, "e")
 	fifth.Incarnation, fifth.At = four.Joining.Pending, basis(four)
@@ -124,6 +126,12 @@ func TestDecide(t *testing.T) {
 		{"M11: a leave waits until the fourth votes", with(sceneOf(even, asking(toLeave, "b")), mute4), move{}},
 		{"but not the fourth's own", with(sceneOf(even, asking(toLeave, "d")), mute4), move{change: confChange{remove, 4}}},
 		{"M11: a fifth waits, too", with(sceneOf(four, fifth), func(s *scene) { s.voters, s.learners, s.caughtUp[4] = []uint64{1, 2, 3, 50}, []uint64{4}, false }), move{}},
+		{"M11: one of two does not leave while a joiner votes", with(sceneOf(joinsPair, asking(toLeave, "b")), func(s *scene) {
+			s.voters, s.learners = []uint64{1, 2, 30}, nil
+		}), move{}},
+		{"M11: and a joiner does not vote while one of two leaves", with(sceneOf(joinsPair, asking(toLeave, "b")), func(s *scene) { s.voters = []uint64{1} }),
+			move{command: &Command{Kind: Shrink}}},
+		{"but otherwise it does", sceneOf(joinsPair), move{change: confChange{promote, 30}}},
 		{"then its vote ends", with(sceneOf(left), func(s *scene) { s.voters = []uint64{1, 2, 3} }), move{change: confChange{remove, 2}}},
 		{"one of four hands over before it leaves", sceneOf(even, asking(toLeave, "a")), move{transfer: 2}},
 		{"the leader hands over before it leaves", sceneOf(trio, asking(toLeave, "a")), move{transfer: 2}},

@@ -14,8 +14,6 @@ var (
 	ErrAbandoned = errors.New("topology: the cluster has given this join up; join again")
 	// ErrForgotten: no seed remembers the cluster that was asked for admission. A new life may found another.
 	ErrForgotten = errors.New("topology: the cluster that this node asked for admission is gone")
-	// ErrTwoClusters: the seeds do not belong together.
-	ErrTwoClusters = errors.New("topology: the seeds belong to different clusters; name those of one")
 	// ErrOver: this life has ended.
 	ErrOver = errors.New("topology: the node's membership is over")
 )

@@ -36,7 +36,7 @@ type ask struct {
 }
 
 // fresh reports whether the members were asked just now.
-func (s *scene) fresh(a *ask) bool { return a.there != nil && s.now.Sub(a.polledAt) <= s.patience/3 }
+func (s *scene) fresh(a *ask) bool { return a.there != nil && s.now.Sub(a.polledAt) <= pollTime }
 
 // move is what decide wants done next. One field is set; none: wait.
 type move struct {
