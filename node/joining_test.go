@@ -88,13 +88,18 @@ func TestTheFormerLifeDoesNotAnswerForTheNext(t *testing.T) {
 		if _, err := m.nodes[2].Leave(ctx, "", false); err != nil {
 			t.Fatal(err)
 		}
-		m.net.Cut(m.address(1), m.address(2)) // so that the join takes its time
-		m.net.Cut(m.address(2), m.address(1))
+		m.until(10*time.Second, "the two have a leader", func() bool { return m.nodes[0].Status().Leader != "" })
+		leader, other := 0, 1
+		if m.nodes[0].Status().Leader != m.name(0) {
+			leader, other = 1, 0
+		}
+		m.net.Cut(m.address(other), m.address(2)) // so that the join takes its time
+		m.net.Cut(m.address(2), m.address(other))
 		joined := make(chan error, 1)
-		go func() { joined <- m.nodes[2].Join(ctx, string(m.address(0))) }()
+		go func() { joined <- m.nodes[2].Join(ctx, string(m.address(leader))) }()
 		var next, from *state
 		m.until(10*time.Second, "it is admitted", func() bool {
-			from = m.nodes[0].life.Load().state.Load()
+			from = m.nodes[leader].life.Load().state.Load()
 			l := m.nodes[2].next.Load()
 			if l == nil || l.state.Load() == nil {
 				return false
