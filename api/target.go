@@ -38,7 +38,8 @@ func authorityOf(h *fasthttp.RequestHeader) []byte {
 // nothing. The Host header must be valid even where it does not count.
 func targetFault(h *fasthttp.RequestHeader) string {
 	scheme, authority, path := splitTarget(h.RequestURI())
-	if host := h.Host(); len(host) > 0 && !validAuthority(host) { // without one, fasthttp has refused all but HTTP/1.0
+	// Without one, fasthttp has refused all but HTTP/1.0.
+	if host := h.Host(); len(host) > 0 && !validAuthority(host) {
 		return "the Host header is not a host, or a host and a port"
 	}
 	if scheme != nil {

@@ -13,8 +13,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// collide makes keys that share one rank, each with a value of so many bytes, and stores them at the
-// given nodes.
+// collide makes keys that share one rank, each with a value of so many bytes, and stores them at
+// the given nodes.
 func (m *fakeMesh) collide(n, bytes int, nodes ...*fakeNode) {
 	v := strings.Repeat("v", bytes)
 	for i := range n {

@@ -47,8 +47,8 @@ func pageFrom(at keyspace.Place) int {
 	return pageBytes
 }
 
-// giveRange makes the member merge all of this node's records in a range, which are those that share a
-// rank.
+// giveRange makes the member merge all of this node's records in a range, which are those that
+// share a rank.
 func (x *visit) giveRange(ctx context.Context, r keyspace.Range) error {
 	page := x.d.page()
 	defer x.d.pages.Put(page)

@@ -37,7 +37,8 @@ func (i *Item) size() int {
 // Page is a run of items in ascending order of rank and key.
 type Page struct {
 	Items []Item // borrow whatever filled the page, until it is filled again
-	// Next is where it goes on, and borrows likewise. With a key in it the rank has more than the page.
+	// Next is where it goes on, and borrows likewise. With a key in it the rank has more than the
+	// page.
 	Next  keyspace.Place
 	Arena []byte // for whoever fills the page to keep the bytes in
 }

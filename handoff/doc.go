@@ -1,5 +1,5 @@
-// Package handoff makes replicas equal again: after a missed write, a partition, a lost memory, a change of size, and when removed
-// keys' tombstones may go.
+// Package handoff makes replicas equal again: after a missed write, a partition, a lost memory, a
+// change of size, and when removed keys' tombstones may go.
 //
 //	hints     a member missed a key          ──▶ replay: send it the present local record
 //	repair    a member came back, or its turn ──▶ compare digests level by level, exchange what differs, both ways
@@ -8,8 +8,8 @@
 //	purge     tombstones that all N hold     ──▶ agree on a list, one step of the topology, remove it
 //	check     one bucket a second            ──▶ its digest recomputed from its records
 //
-// The decisions (plan, descent, diff, hint sets, batch sizes) are values that are stepped by hand in tests; the Driver's loops carry
-// them out.
+// The decisions (plan, descent, diff, hint sets, batch sizes) are values that are stepped by hand
+// in tests; the Driver's loops carry them out.
 //
 // Invariants, cited by number (D, M and G rules are those of docs/consistency.md):
 //
@@ -28,5 +28,6 @@
 //	H7. Memory is bounded: pages, lists and spans in flight have limits, whatever the store's size and
 //	    however many keys share a rank.
 //
-// Deliberately not here: no clocks decide anything, no value is kept for an absent member, and nothing is ever removed by age alone.
+// Deliberately not here: no clocks decide anything, no value is kept for an absent member, and
+// nothing is ever removed by age alone.
 package handoff

@@ -107,8 +107,9 @@ func (h *hints) count(i version.Incarnation) (n int, overflow bool) {
 	return 0, false
 }
 
-// prune drops what no later repair needs: everything from before a clear, and what members missed that are gone. An incarnation above all that
-// were ever known may be one of an epoch that this node has not adopted yet; it stays.
+// prune drops what no later repair needs: everything from before a clear, and what members missed
+// that are gone. An incarnation above all that were ever known may be one of an epoch that this
+// node has not adopted yet; it stays.
 func (h *hints) prune(v *View) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

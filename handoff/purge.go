@@ -11,8 +11,8 @@ import (
 
 // Why a purge is safe.
 //
-// A tombstone may go when nothing older than it can come back: no replica holds anything older, nothing under way does, and no copy made before
-// can be stored after.
+// A tombstone may go when nothing older than it can come back: no replica holds anything older,
+// nothing under way does, and no copy made before can be stored after.
 //
 //  1. The list is fixed before it is asked about, by key and exact tag. Each of the N slots' active incarnations says, at epoch e, that it holds
 //     exactly these versions. A tombstone that was made later is not on the list; a key that was set again has another tag, and removing a
@@ -28,8 +28,9 @@ import (
 //     between. A new incarnation holds no list, and needs none: it copies from members that have removed it, at an epoch
 //     after its vacating, which no purge can overtake while it is vacant (G3).
 //
-// Ages are no argument anywhere here. The wait before a tombstone is proposed only keeps the removes that are still being voted for, and the
-// replicas that a hint or a repair is about to reach, from turning purges down.
+// Ages are no argument anywhere here. The wait before a tombstone is proposed only keeps the
+// removes that are still being voted for, and the replicas that a hint or a repair is about to
+// reach, from turning purges down.
 
 // collector is the state of the node that proposes purges.
 type collector struct {

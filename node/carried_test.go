@@ -10,9 +10,10 @@ import (
 	"viakv/api/kv"
 )
 
-// D4: what a read has answered with is on W replicas, so it outlives one crash, one join or one leave just
-// as an acknowledged write does. In meshes of even size a quorum of readers can be larger than what it
-// takes for the next quorum to meet it: a read that answered at once there was contradicted afterwards.
+// D4: what a read has answered with is on W replicas, so it outlives one crash, one join or one
+// leave just as an acknowledged write does. In meshes of even size a quorum of readers can be
+// larger than what it takes for the next quorum to meet it: a read that answered at once there was
+// contradicted afterwards.
 func TestWhatWasReadIsCarriedOver(t *testing.T) {
 	const keys = 300
 	for _, c := range []struct {

@@ -13,11 +13,13 @@ import (
 	"viakv/node/transport"
 )
 
-// Join implements kv.Cluster. The node lives on alone while its next life is being admitted and copies the mesh's data; then it
-// stops serving, brings its own keys along, and goes on as a member. A join that fails leaves the node as it was.
+// Join implements kv.Cluster. The node lives on alone while its next life is being admitted and
+// copies the mesh's data; then it stops serving, brings its own keys along, and goes on as a
+// member. A join that fails leaves the node as it was.
 //
-// The join has the request's time and no more: then it is given up, unless the node is a member already. The request may end earlier, when
-// the server is shut down for example; the join goes on for as long as the node runs.
+// The join has the request's time and no more: then it is given up, unless the node is a member
+// already. The request may end earlier, when the server is shut down for example; the join goes on
+// for as long as the node runs.
 func (n *Node) Join(ctx context.Context, peer string) error {
 	if !n.joining.TryLock() {
 		return kv.Detail(kv.ErrAlreadyMember, "a join of this node is under way; /cluster shows how far it is")
@@ -46,7 +48,8 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 		return err
 	case <-ctx.Done():
 	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // the join's time is over, too: it ends now, or has become a member and brings its keys along
+	// The join's time is over, too: it ends now, or has become a member and brings its keys along.
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		last := time.NewTimer(lastWord)
 		defer last.Stop()
 		select {
@@ -139,8 +142,9 @@ func (l *life) mayJoin() (alone bool, err error) {
 	return false, kv.Detail(kv.ErrAlreadyMember, "the node is one of %d members of cluster %v; /leave it first", s.topology.N(), s.topology.Cluster)
 }
 
-// awaitMembership waits until the life is an active member and its joining is settled. Before the end of ctx it withdraws the life from
-// the mesh. Where that comes too late, since the mesh counts on it as a member, it goes on, settled or not.
+// awaitMembership waits until the life is an active member and its joining is settled. Before the
+// end of ctx it withdraws the life from the mesh. Where that comes too late, since the mesh counts
+// on it as a member, it goes on, settled or not.
 func (l *life) awaitMembership(ctx context.Context) error {
 	notice, cancel := ctx, context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok {
@@ -171,8 +175,8 @@ func (l *life) awaitMembership(ctx context.Context) error {
 	}
 }
 
-// withdraw tells the mesh that a life does not go on that was to become a member, and returns what the join has come to; nil: the mesh counts
-// on it already, so that it has to become one.
+// withdraw tells the mesh that a life does not go on that was to become a member, and returns what
+// the join has come to; nil: the mesh counts on it already, so that it has to become one.
 func (l *life) withdraw(given context.Context) error {
 	reason := l.manager.Status().Reason
 	if s := l.state.Load(); s != nil {
@@ -195,8 +199,9 @@ func (l *life) withdraw(given context.Context) error {
 		". The mesh could not be told: if its /cluster shows this node as a member, take it out there by /leave"}
 }
 
-// withdrawTime is how much of a join's time is kept for its withdrawal: long enough to outlast most faults of a network. A node that gives
-// up without the mesh's answer may be a member all the same, and is missed there as if it had crashed.
+// withdrawTime is how much of a join's time is kept for its withdrawal: long enough to outlast most
+// faults of a network. A node that gives up without the mesh's answer may be a member all the same,
+// and is missed there as if it had crashed.
 func withdrawTime(given time.Duration) time.Duration { return min(10*time.Second, given/4) }
 
 // move makes next the node's life. Between the last request served by the old one and the first by the new one, the

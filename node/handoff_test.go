@@ -38,7 +38,8 @@ func inLoggedMesh(t *testing.T, n int, log func(i int) *zap.Logger, test func(m 
 	inMeshOver(t, n, simnet.Config{Seed: 1}, log, test)
 }
 
-// inUnevenMesh is inMesh over a network whose delays differ widely, so that nodes reach an epoch at different times.
+// inUnevenMesh is inMesh over a network whose delays differ widely, so that nodes reach an epoch at
+// different times.
 func inUnevenMesh(t *testing.T, n int, test func(m *mesh)) {
 	t.Helper()
 	inMeshOver(t, n, simnet.Config{Seed: 1, Delay: func(r *rand.Rand) time.Duration {

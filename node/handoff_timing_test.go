@@ -254,7 +254,8 @@ func TestTimingScan(t *testing.T) {
 	}
 }
 
-// Clients set and remove keys while the tombstones of those removed before are collected, over TCP: none notices.
+// Clients set and remove keys while the tombstones of those removed before are collected, over TCP:
+// none notices.
 func TestTimingCollection(t *testing.T) {
 	n := max(1000, keysOf(t)/50)
 	r := newReal(t, 3)

@@ -80,8 +80,8 @@ func (m *mesh) lists(at, other int) bool {
 	return false
 }
 
-// A node that has left joins the same mesh again. Its former life is of the same cluster, and must not answer for the next one: the
-// mesh counts on that.
+// A node that has left joins the same mesh again. Its former life is of the same cluster, and must
+// not answer for the next one: the mesh counts on that.
 func TestTheFormerLifeDoesNotAnswerForTheNext(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		ctx := context.Background()
@@ -120,8 +120,8 @@ func TestTheFormerLifeDoesNotAnswerForTheNext(t *testing.T) {
 	})
 }
 
-// A node with seeds joins as a new member, is given up while it is cut off, and starts over: the memory of the life that it gave up is
-// freed after a while.
+// A node with seeds joins as a new member, is given up while it is cut off, and starts over: the
+// memory of the life that it gave up is freed after a while.
 func TestTheMemoryOfALifeThatIsGivenUpIsFreed(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 2000 {

@@ -12,8 +12,9 @@ import (
 	"viakv/api/kv"
 )
 
-// Nodes that are alone join one another at the same time, in pairs, chains, rings and at random. Each ends in one cluster with whom it joined, or
-// is told that it may not join now, and stays what it was. Nobody stays joining, and every node serves.
+// Nodes that are alone join one another at the same time, in pairs, chains, rings and at random.
+// Each ends in one cluster with whom it joined, or is told that it may not join now, and stays what
+// it was. Nobody stays joining, and every node serves.
 func TestJoinsAtOnce(t *testing.T) {
 	shapes := map[string][]int{ // whom each node joins; -1: nobody
 		"pair":             {1, 0},
@@ -103,7 +104,8 @@ func joinsAtOnce(t *testing.T, shape []int, spread time.Duration, keys bool) {
 	})
 }
 
-// wantsConsistentClusters holds that each node is an active member of the cluster that it shows, as are all that it shows with it.
+// wantsConsistentClusters holds that each node is an active member of the cluster that it shows, as
+// are all that it shows with it.
 func (m *mesh) wantsConsistentClusters() {
 	m.t.Helper()
 	m.until(10*time.Second, "all clusters are consistent", func() bool {
@@ -153,7 +155,8 @@ func TestANodeThatIsJoinedDoesNotDepart(t *testing.T) {
 	})
 }
 
-// A join that is not done by the end of its request's time is given up: the mesh forgets the joiner, which is what it was before, and may try again.
+// A join that is not done by the end of its request's time is given up: the mesh forgets the
+// joiner, which is what it was before, and may try again.
 func TestAJoinHasItsTimeAndNoMore(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		const next = 3

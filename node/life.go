@@ -117,8 +117,9 @@ func (l *life) end() {
 	l.discard()
 }
 
-// discard frees the store of a life that is over, once it has stopped. That is not at once: a peer's request that came for it may
-// still be under way. Where the node stops meanwhile, Run frees it.
+// discard frees the store of a life that is over, once it has stopped. That is not at once: a
+// peer's request that came for it may still be under way. Where the node stops meanwhile, Run frees
+// it.
 func (l *life) discard() {
 	n := l.node
 	n.retire(l)
@@ -142,8 +143,9 @@ func (l *life) close() {
 	})
 }
 
-// Close refuses everything from now on, at whatever epoch. The topology manager calls it when the membership is over or the node stops,
-// before it tells others that this process has nothing more to say: they take that for the promise that nothing completes here (M5).
+// Close refuses everything from now on, at whatever epoch. The topology manager calls it when the
+// membership is over or the node stops, before it tells others that this process has nothing more
+// to say: they take that for the promise that nothing completes here (M5).
 func (l *life) Close() {
 	l.sealed.Store(true)
 	if s := l.state.Load(); s != nil {
@@ -154,7 +156,8 @@ func (l *life) Close() {
 // noEpoch is above every epoch that is stamped on a request.
 const noEpoch = ^version.Epoch(0)
 
-// view returns the view of the present epoch, nil when there is none or the life refuses everything.
+// view returns the view of the present epoch, nil when there is none or the life refuses
+// everything.
 func (l *life) view() *quorum.View {
 	if s := l.state.Load(); s != nil && !l.sealed.Load() {
 		return &s.view

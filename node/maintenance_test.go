@@ -12,8 +12,9 @@ import (
 	"viakv/api/kv"
 )
 
-// Clients set and remove keys of their own, over and over, while removed keys' tombstones are collected. The collection is the mesh's own
-// affair: no request ends unavailable because of it, be its outcome known or not.
+// Clients set and remove keys of their own, over and over, while removed keys' tombstones are
+// collected. The collection is the mesh's own affair: no request ends unavailable because of it, be
+// its outcome known or not.
 func TestClientsDoNotNoticeACollection(t *testing.T) {
 	inUnevenMesh(t, 3, func(m *mesh) {
 		const keys = 400
@@ -50,8 +51,8 @@ func TestClientsDoNotNoticeACollection(t *testing.T) {
 	})
 }
 
-// Nodes are stopped and started again, one after another, under load. Each is told to stop, so that it can finish what it coordinates for others:
-// no request at a node that runs ends unavailable.
+// Nodes are stopped and started again, one after another, under load. Each is told to stop, so that
+// it can finish what it coordinates for others: no request at a node that runs ends unavailable.
 func TestClientsDoNotNoticeARollingRestart(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		var down [3]atomic.Bool      // a balancer has noticed that the node stops

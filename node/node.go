@@ -74,8 +74,9 @@ func New(cfg Config) (*Node, error) {
 
 // Run serves until ctx ends, and returns when everything that it started has stopped.
 //
-// The stop order: first what this node coordinates for its peers, since only it can tell them what came of that; then the lives, so that
-// nothing new is asked of peers; then the transport, which ends what is under way.
+// The stop order: first what this node coordinates for its peers, since only it can tell them what
+// came of that; then the lives, so that nothing new is asked of peers; then the transport, which
+// ends what is under way.
 func (n *Node) Run(stopped context.Context) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(stopped))
 	defer cancel()

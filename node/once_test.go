@@ -45,8 +45,9 @@ func TestACopyOfARemoveIsNotStale(t *testing.T) {
 	})
 }
 
-// T4: a remove for which there is no room is refused, so that its sender does it. A second copy of it must not be carried out
-// once there is room again, nor must a remove that was refused by the transport.
+// T4: a remove for which there is no room is refused, so that its sender does it. A second copy of
+// it must not be carried out once there is room again, nor must a remove that was refused by the
+// transport.
 func TestARefusedRemoveIsNotCarriedOutLater(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(0, "k", "v")

@@ -10,14 +10,15 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// purges are the last purges that a life has carried out. A write that was under way when one came looks there whether anything of its key was
-// removed (D2).
+// purges are the last purges that a life has carried out. A write that was under way when one came
+// looks there whether anything of its key was removed (D2).
 type purges struct {
 	mu   sync.Mutex
 	kept []*purge // ascending by sequence
 }
 
-// keptPurges is how many purges are kept. Two of them are seconds apart, which is as long as a write is under way at most.
+// keptPurges is how many purges are kept. Two of them are seconds apart, which is as long as a
+// write is under way at most.
 const keptPurges = 2
 
 // purge is what one purge has removed.
@@ -27,8 +28,8 @@ type purge struct {
 	sorted   sync.Once // by hash; most purges are never asked about
 }
 
-// purgedTombstone names a tombstone by the hash of its key. Where two keys share a hash, a write of the one may be taken for one of the other,
-// and its outcome be unknown.
+// purgedTombstone names a tombstone by the hash of its key. Where two keys share a hash, a write of
+// the one may be taken for one of the other, and its outcome be unknown.
 type purgedTombstone struct {
 	hash keyspace.Hash
 	tag  version.Tag
@@ -49,8 +50,8 @@ func (p *purges) note(sequence uint64, seed keyspace.Seed, list *handoff.List) {
 	p.kept = append(p.kept, n)
 }
 
-// highest returns the highest tag that the purges in (after, last] have removed at a hash, zero where they have removed none; false: one of them is
-// not kept.
+// highest returns the highest tag that the purges in (after, last] have removed at a hash, zero
+// where they have removed none; false: one of them is not kept.
 func (p *purges) highest(after, last uint64, h keyspace.Hash) (tag version.Tag, known bool) {
 	for sequence := after + 1; sequence <= last; sequence++ {
 		n := p.find(sequence)

@@ -12,9 +12,9 @@ import (
 	"viakv/api/kv"
 )
 
-// T4: a bulk deletion sends more removes to the keys' owners than a node coordinates at a time. They must
-// not hold up what the nodes read from each other: each remove needs the answers of another node, and all
-// of them would stand still until their deadlines.
+// T4: a bulk deletion sends more removes to the keys' owners than a node coordinates at a time.
+// They must not hold up what the nodes read from each other: each remove needs the answers of
+// another node, and all of them would stand still until their deadlines.
 func TestManyRemovesAtOnce(t *testing.T) {
 	const each = 1500
 	r := newReal(t, 3)
@@ -60,8 +60,8 @@ func TestManyRemovesAtOnce(t *testing.T) {
 	}
 }
 
-// BenchmarkRemovesBesideReads has so many callers at each of three nodes remove keys that are not there, beside as many
-// hundredths of callers that read, and reports the longest wait of each.
+// BenchmarkRemovesBesideReads has so many callers at each of three nodes remove keys that are not
+// there, beside as many hundredths of callers that read, and reports the longest wait of each.
 func BenchmarkRemovesBesideReads(b *testing.B) {
 	for _, callers := range []int{200, 1000, 3000} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {

@@ -12,13 +12,15 @@ import (
 const (
 	// byeTime bounds the telling of the others that this node is about to stop.
 	byeTime = 500 * time.Millisecond
-	// byeGrace is how long after it a remove may still arrive that was sent before its sender had heard.
+	// byeGrace is how long after it a remove may still arrive that was sent before its sender had
+	// heard.
 	byeGrace = 50 * time.Millisecond
 )
 
-// retreat ends what only this node can end: a remove that it coordinates as the key's owner, since the sender can learn from nobody else
-// what came of it. It tells the others that it is about to stop, so that they send no more and ask other members first, refuses what comes
-// all the same, and waits for those under way, which their deadlines bound.
+// retreat ends what only this node can end: a remove that it coordinates as the key's owner, since
+// the sender can learn from nobody else what came of it. It tells the others that it is about to
+// stop, so that they send no more and ask other members first, refuses what comes all the same, and
+// waits for those under way, which their deadlines bound.
 func (n *Node) retreat() {
 	n.retreating.Store(true)
 	s := n.life.Load().state.Load()
@@ -32,7 +34,8 @@ func (n *Node) retreat() {
 	}
 }
 
-// sayBye tells the other members that this node is about to stop, and returns when those that are there have heard it.
+// sayBye tells the other members that this node is about to stop, and returns when those that are
+// there have heard it.
 func (s *state) sayBye() {
 	ctx, cancel := context.WithTimeout(s.life.ctx, byeTime)
 	defer cancel()

@@ -14,8 +14,9 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// ServeInline implements transport.Handler: the quorum phases, answered from memory in the goroutine that reads the connection. So
-// is a remove for which there is no room, which costs no goroutine then.
+// ServeInline implements transport.Handler: the quorum phases, answered from memory in the
+// goroutine that reads the connection. So is a remove for which there is no room, which costs no
+// goroutine then.
 func (n *Node) ServeInline(dst, request []byte) ([]byte, bool) {
 	if !inline(request) {
 		if len(request) > 0 && wire.Op(request[0]) == wire.Remove && (n.retreating.Load() || n.coordinated.Load() >= maxCoordinated) {
@@ -46,9 +47,10 @@ func inline(request []byte) bool {
 	return false
 }
 
-// member returns the state of the life that a request is meant for: of those that this process leads in the
-// request's cluster the one with the incarnation that is asked for, or else the present one. There are two where a
-// node joins the mesh again that it has left. Nil: this process leads no life in that cluster.
+// member returns the state of the life that a request is meant for: of those that this process
+// leads in the request's cluster the one with the incarnation that is asked for, or else the
+// present one. There are two where a node joins the mesh again that it has left. Nil: this process
+// leads no life in that cluster.
 func (n *Node) member(stamp wire.Stamp) (found *state) {
 	for _, l := range [...]*life{n.life.Load(), n.next.Load()} {
 		if l == nil {
@@ -125,9 +127,10 @@ func (s *state) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 	return dst[:mark], false
 }
 
-// serveOffer serves the first copy of a StoreIf, and refuses later ones as unknown (D10). A copy must learn whether it is the first before anything else can refuse
-// it as stale or not active: the sender takes that for a promise that nothing has been or will be stored. So the promise is for the
-// incarnation that keeps the window alone.
+// serveOffer serves the first copy of a StoreIf, and refuses later ones as unknown (D10). A copy
+// must learn whether it is the first before anything else can refuse it as stale or not active: the
+// sender takes that for a promise that nothing has been or will be stored. So the promise is for
+// the incarnation that keeps the window alone.
 func (s *state) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, bool) {
 	r, err := wire.ParseStoreIf(body)
 	if err != nil || r.Record.Tag.Incarnation != stamp.From {
@@ -217,17 +220,17 @@ func (n *Node) Refuse(dst, request []byte) []byte {
 	return wire.AppendReply(dst, wire.Overloaded, 0, 0)
 }
 
-// maxCoordinated bounds the removes that this node coordinates for its peers at a time. What is above is
-// refused, and its sender coordinates it itself, which costs no more. It is lower than the number of
-// requests that one connection may have waiting: removes leave room for the messages of the consensus
-// group.
+// maxCoordinated bounds the removes that this node coordinates for its peers at a time. What is
+// above is refused, and its sender coordinates it itself, which costs no more. It is lower than the
+// number of requests that one connection may have waiting: removes leave room for the messages of
+// the consensus group.
 const maxCoordinated = 256
 
 // errSecondCopy: the network has delivered a request before.
 var errSecondCopy = errors.New("node: a second copy of a request")
 
-// firstRemove reads a request to remove and notes it, or reports a second copy of it. A sender that is refused does the
-// remove itself; so a copy that comes after a refusal must not be carried out.
+// firstRemove reads a request to remove and notes it, or reports a second copy of it. A sender that
+// is refused does the remove itself; so a copy that comes after a refusal must not be carried out.
 func (n *Node) firstRemove(stamp wire.Stamp, body []byte) (r wire.RemoveRequest, id requestID, err error) {
 	if r, err = wire.ParseRemove(body); err != nil {
 		return r, id, err
@@ -239,8 +242,9 @@ func (n *Node) firstRemove(stamp wire.Stamp, body []byte) (r wire.RemoveRequest,
 	return r, id, nil
 }
 
-// serveRemove coordinates a remove for a peer, as the key's owner. A refusal makes the sender do it itself. So a copy of one that is under way must not
-// be refused, whatever has become of this node's epoch since; and one that comes after a refusal must not be carried out.
+// serveRemove coordinates a remove for a peer, as the key's owner. A refusal makes the sender do it
+// itself. So a copy of one that is under way must not be refused, whatever has become of this
+// node's epoch since; and one that comes after a refusal must not be carried out.
 func (n *Node) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, body []byte) []byte {
 	n.coordinated.Add(1)
 	defer n.coordinated.Add(-1)
@@ -251,7 +255,9 @@ func (n *Node) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, bo
 	case err != nil:
 		return wire.AppendReply(dst, wire.Malformed, 0, 0)
 	}
-	s := n.member(stamp) // not before the request was noted: who was refused as stale since has left a later epoch to be seen here
+	// Not before the request was noted: a request refused as stale since then has left its later epoch
+	// to be seen here.
+	s := n.member(stamp)
 	if s == nil {
 		return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 	}

@@ -30,8 +30,9 @@ func TestAJoinEndsWithTheNode(t *testing.T) {
 	})
 }
 
-// M5: a node that stops tells the others at some moment that it has nothing more to say, which they take for the promise that nothing
-// completes there any more. From that moment on it must refuse what its peers ask, although it takes a while to stop.
+// M5: a node that stops tells the others at some moment that it has nothing more to say, which they
+// take for the promise that nothing completes there any more. From that moment on it must refuse
+// what its peers ask, although it takes a while to stop.
 func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(0, "k", "v")

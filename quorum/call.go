@@ -83,6 +83,7 @@ type Peers interface {
 	// Answers reports whether the member is not known to owe an answer. It is stricter than Likely, which gives a member another chance
 	// after a while: this is for what must not be asked elsewhere if no answer comes.
 	Answers(v *View, member int) bool
-	// Heard returns when something last came back from the member, whatever it was; the zero time: nothing did yet.
+	// Heard returns when something last came back from the member, whatever it was; the zero time:
+	// nothing did yet.
 	Heard(v *View, member int) time.Time
 }

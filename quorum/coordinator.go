@@ -49,8 +49,8 @@ type Coordinator struct {
 	removes  queue
 	sequence atomic.Uint64 // of operations that own tombstones
 
-	// forwarding is how many removes are with each owner, by its index. After a change of size an index may be another's for as long as a
-	// remove takes.
+	// forwarding is how many removes are with each owner, by its index. After a change of size an
+	// index may be another's for as long as a remove takes.
 	forwarding [MaxMembers]atomic.Int32
 
 	// Pools belong to the coordinator: their timers and channels must not leave a simulation's bubble.

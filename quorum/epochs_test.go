@@ -70,8 +70,9 @@ func TestReadAtAnOldEpochIsRepeated(t *testing.T) {
 	}
 }
 
-// D2: between the phases the replicas go on to an epoch at which tombstones are purged. The write goes on if none of them is of its key and
-// above its record: then nothing is gone that would refuse it.
+// D2: between the phases the replicas go on to an epoch at which tombstones are purged. The write
+// goes on if none of them is of its key and above its record: then nothing is gone that would
+// refuse it.
 func TestAPurgeBetweenThePhases(t *testing.T) {
 	above, below := version.Tag{Counter: 1 << 40, Incarnation: 2}.Tombstone(), version.Tag{Counter: 1, Incarnation: 2}.Tombstone()
 	for name, c := range map[string]struct {

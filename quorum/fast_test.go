@@ -51,8 +51,8 @@ func TestAWriteTakesOneRoundWhereOnePeerCompletesBothQuorums(t *testing.T) {
 	}
 }
 
-// Where a request asks for other quorums, no single peer completes both phases. An r below the mesh's R does
-// not count: a write asks R whatever it says.
+// Where a request asks for other quorums, no single peer completes both phases. An r below the
+// mesh's R does not count: a write asks R whatever it says.
 func TestOtherQuorumsTakeTwoRounds(t *testing.T) {
 	for _, o := range []kv.Options{{W: 1}, {W: 3}, {R: 3}, {R: 1, W: 3}} {
 		m := newMesh(t, 3)

@@ -23,8 +23,8 @@ func (m *mesh) holders(key string, tag version.Tag) int {
 }
 
 // D4: whatever quorums a read asks for, W replicas hold what it answers with, unless r and w do not
-// overlap by name. Fewer would do for a later read of the same r. But a read of another r would miss
-// it, and a crash, a join or a leave could lose it.
+// overlap by name. Fewer would do for a later read of the same r. But a read of another r would
+// miss it, and a crash, a join or a leave could lose it.
 func TestAReadAnswersOnlyWhatWHold(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for n := 2; n <= 6; n++ {
@@ -94,7 +94,8 @@ func TestAWriteAsksMoreThanItsR(t *testing.T) {
 	for n := 2; n <= 6; n++ {
 		for _, o := range []kv.Options{{R: 1}, {R: 1, W: kv.QuorumAll}} {
 			m := newMesh(t, n)
-			for i := n - (n/2 + 1); i < n; i++ { // W replicas, this coordinator's not among them where that can be
+			// W replicas, this coordinator's not among them where that can be.
+			for i := n - (n/2 + 1); i < n; i++ {
 				m.replicas[i].records["k"] = version.Record{Tag: version.Tag{Counter: 100, Incarnation: version.Incarnation(n)}, Value: []byte("old")}
 			}
 			if _, err := m.nodes[0].Set(bg, []byte("k"), []byte("new"), o); err != nil {
@@ -106,8 +107,8 @@ func TestAWriteAsksMoreThanItsR(t *testing.T) {
 	}
 }
 
-// A write for which too few replicas are there ends before anything is sent: its outcome is none. The slot is
-// vacant, or its member does not answer.
+// A write for which too few replicas are there ends before anything is sent: its outcome is none.
+// The slot is vacant, or its member does not answer.
 func TestAWriteThatCannotBeMetStoresNothing(t *testing.T) {
 	absences := map[string]func(m *mesh){
 		"vacant": func(m *mesh) { m.advance(func(v *View) { v.Members[2].Incarnation = 0 }, 0, 1, 2) },

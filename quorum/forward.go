@@ -12,8 +12,9 @@ import (
 // not answer costs the request its outcome, and until the request notices, its client. Two things keep that rare and short: only an owner that owes
 // no answer is sent a remove, and one that is silent for too long is asked whether it is there at all.
 
-// maxForwarded bounds the removes that are with one owner at a time. One by one, a remove costs less at its key's owner than split votes do.
-// Of a crowd of removes nearly all are of different keys, and each saves a round trip and a wait in the owner's queue where it arrived.
+// maxForwarded bounds the removes that are with one owner at a time. One by one, a remove costs
+// less at its key's owner than split votes do. Of a crowd of removes nearly all are of different
+// keys, and each saves a round trip and a wait in the owner's queue where it arrived.
 const maxForwarded = 128
 
 // forward sends the remove to the key's owner; false when that is this node, or when the owner certainly did nothing.
@@ -64,12 +65,14 @@ func (o *operation) await(owner int) error {
 	patience := o.c.cfg.Timeout / 20
 	for {
 		began := time.Now()
-		silence := max(o.c.cfg.Timeout, deadline.Sub(began)) / 4 // a request with more time can wait longer for an owner that is short of processor time
+		// A request with more time waits longer for an owner that is short of processor time.
+		silence := max(o.c.cfg.Timeout, deadline.Sub(began)) / 4
 		o.deadline = earlier(deadline, began.Add(patience))
 		if err := o.wait(0); err != errDeadline || o.deadline.Equal(deadline) {
 			return err
 		}
-		// What came back for others shows as much. Under a load of removes it spares each a question of its own.
+		// What came back for others shows as much. Under a load of removes it spares each a
+		// question of its own.
 		heard := func() bool { return o.c.cfg.Peers.Heard(o.v, owner).After(began) }
 		if !heard() && !o.c.there(o.v, owner, o.key, earlier(deadline, time.Now().Add(silence))) && !heard() {
 			return errSilent

@@ -43,7 +43,8 @@ func TestRemoveGivesUpOnASilentOwner(t *testing.T) {
 	})
 }
 
-// An owner that answers others is there, although it has yet to answer this remove and, short of processor time, a second question, too.
+// An owner that answers others is there, although it has yet to answer this remove and, short of
+// processor time, a second question, too.
 func TestRemoveWaitsForAnOwnerThatAnswersOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, owner, key := owned(t)

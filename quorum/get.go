@@ -43,8 +43,8 @@ func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (versio
 	return best.Tag, nil
 }
 
-// read finds the key's present record, and makes sure that no later read finds an older one. It asks
-// at least so many replicas. The record borrows the operation's buffers until the next phase.
+// read finds the key's present record, and makes sure that no later read finds an older one. It
+// asks at least so many replicas. The record borrows the operation's buffers until the next phase.
 func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 	for {
 		err := o.ask(kind, max(o.readAsks(), least))

@@ -109,12 +109,14 @@ func (f *findings) conflict(o *operation, r *version.Record) {
 	}
 }
 
-// weak reports whether a read's r and w do not overlap: it asked for less than the promise, by name.
+// weak reports whether a read's r and w do not overlap: it asked for less than the promise, by
+// name.
 func (o *operation) weak() bool { return o.r+max(o.w, o.v.W) <= o.v.Slots }
 
-// firm is how many replicas must hold a record before a read answers with it; otherwise the read writes
-// the record back first (D4). It is the mesh's W, not what would do for this request's r: later reads
-// ask by r's of their own, and a rebuild, a join or a leave carries over what W replicas hold.
+// firm is how many replicas must hold a record before a read answers with it; otherwise the read
+// writes the record back first (D4). It is the mesh's W, not what would do for this request's r:
+// later reads ask by r's of their own, and a rebuild, a join or a leave carries over what W
+// replicas hold.
 func (o *operation) firm() int {
 	switch {
 	case o.weak() || rule.Broken(rule.WriteBack):
@@ -125,8 +127,8 @@ func (o *operation) firm() int {
 	return o.v.W
 }
 
-// readAsks is how many replicas a read asks: enough to meet every write, and as many as must hold what
-// is answered, which saves writing it back.
+// readAsks is how many replicas a read asks: enough to meet every write, and as many as must hold
+// what is answered, which saves writing it back.
 func (o *operation) readAsks() int {
 	if o.weak() {
 		return o.r
@@ -134,10 +136,10 @@ func (o *operation) readAsks() int {
 	return max(o.r, o.firm(), o.v.Slots-o.v.W+1)
 }
 
-// writeAsks is how many replicas the query phase of a write asks, whatever r says: with fewer than the
-// mesh's R, or than N-W+1, it could miss an acknowledged write and mint a tag below it (D4). It asks at
-// least as many as are to store the record: a write for which too few answer then ends before
-// anything is sent.
+// writeAsks is how many replicas the query phase of a write asks, whatever r says: with fewer than
+// the mesh's R, or than N-W+1, it could miss an acknowledged write and mint a tag below it (D4). It
+// asks at least as many as are to store the record: a write for which too few answer then ends
+// before anything is sent.
 func (o *operation) writeAsks() int {
 	v := o.v
 	if rule.Broken(rule.WriteQuery) {

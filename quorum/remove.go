@@ -73,12 +73,13 @@ func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) 
 // errOvertaken: the own replica holds something newer than what was read, and no vote has been given: start over.
 var errOvertaken = errors.New("quorum: overtaken before the vote")
 
-// votes is how many votes a remove needs: those of a majority, whatever W is, or two removes could win.
+// votes is how many votes a remove needs: those of a majority, whatever W is, or two removes could
+// win.
 func (o *operation) votes() int { return max(o.w, o.v.Slots/2+1) }
 
-// poll returns the write phase of a remove, in which the replicas vote. This node's own replica votes first:
-// where it refuses in the first round, nobody else was asked, and the remove may read again. In a later round votes may
-// have been given, and a refusal is but a nack.
+// poll returns the write phase of a remove, in which the replicas vote. This node's own replica
+// votes first: where it refuses in the first round, nobody else was asked, and the remove may read
+// again. In a later round votes may have been given, and a refusal is but a nack.
 func (o *operation) poll() func() error {
 	first := true
 	return func() error {

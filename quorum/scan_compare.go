@@ -49,8 +49,8 @@ func (x *scanner) compare(v *View, buckets []*Bucket) ([]bool, error) {
 	return agreed, nil
 }
 
-// others returns how many peers must agree with this node's copy: as many as a read asks, and at least
-// as many as make its answer firm (D4).
+// others returns how many peers must agree with this node's copy: as many as a read asks, and at
+// least as many as make its answer firm (D4).
 func (x *scanner) others(v *View) (int, error) {
 	need, err := resolve(x.options.R, "r", v.Slots, v.R)
 	if err != nil {

@@ -51,8 +51,9 @@ func (o *operation) set(value []byte) error {
 	return o.writeStore()
 }
 
-// query runs the query phase of a write: the tags of as many replicas as writeAsks says, at the epoch that is
-// still the present one (D2). Where it finds too few, the request ends with the given outcome.
+// query runs the query phase of a write: the tags of as many replicas as writeAsks says, at the
+// epoch that is still the present one (D2). Where it finds too few, the request ends with the given
+// outcome.
 func (o *operation) query(outcome kv.Outcome) (findings, error) {
 	for {
 		err := o.ask(ReadTag, o.writeAsks())
@@ -115,9 +116,9 @@ func (o *operation) see() {
 	}
 }
 
-// write runs the write phase with the operation's record until W replicas of one epoch have taken it. When an
-// epoch ends meanwhile the same record is sent again and all acknowledgements are collected anew, where that can be told from the
-// first sending (D2).
+// write runs the write phase with the operation's record until W replicas of one epoch have taken
+// it. When an epoch ends meanwhile the same record is sent again and all acknowledgements are
+// collected anew, where that can be told from the first sending (D2).
 func (o *operation) write(put func() error) error {
 	generation, purge := o.v.Generation, o.v.Purge
 	for {
@@ -132,12 +133,13 @@ func (o *operation) write(put func() error) error {
 	}
 }
 
-// resumable reports whether the operation's record may be sent again at the present epoch, after a clear generation and a purge sequence
-// at which it may have been stored before (D2).
+// resumable reports whether the operation's record may be sent again at the present epoch, after a
+// clear generation and a purge sequence at which it may have been stored before (D2).
 //
-// The record may have been read, overwritten, and the overwriting value removed. As long as that tombstone is there, it refuses
-// the record. Once the tombstone is purged, the record would come back as if written anew. A purge that removed nothing of the key, or only
-// what lies below the record, has removed nothing that would refuse it.
+// The record may have been read, overwritten, and the overwriting value removed. As long as that
+// tombstone is there, it refuses the record. Once the tombstone is purged, the record would come
+// back as if written anew. A purge that removed nothing of the key, or only what lies below the
+// record, has removed nothing that would refuse it.
 func (o *operation) resumable(generation version.Generation, purge uint64) bool {
 	v := o.v
 	switch {

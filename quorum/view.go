@@ -22,8 +22,9 @@ type View struct {
 	Replica Replica // this node's own copy
 	Clock   *Clock  // this node's counter
 
-	// Purged returns the highest tag of the key's tombstones that the purges after the given one have removed, up to this view's; zero:
-	// they have removed none. False: this node does not know what all of them have removed. Nil: it never does.
+	// Purged returns the highest tag of the key's tombstones that the purges after the given one
+	// have removed, up to this view's; zero: they have removed none. False: this node does not know
+	// what all of them have removed. Nil: it never does.
 	Purged func(after uint64, key []byte) (version.Tag, bool)
 
 	// Origin is for whoever made the view: Peers find in it what belongs to the epoch.

@@ -15,8 +15,8 @@ import (
 	"viakv/ring/keyspace/keyspacetest"
 )
 
-// colliding is how many keys that xxhash64 hashes alike these tests store, each with the largest value:
-// some 6 MiB, more than one message between nodes may have.
+// colliding is how many keys that xxhash64 hashes alike these tests store, each with the largest
+// value: some 6 MiB, more than one message between nodes may have.
 const colliding = 5000
 
 // A client that knows xxhash64 can make keys that collide under every seed. They must not keep a

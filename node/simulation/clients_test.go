@@ -90,8 +90,8 @@ func (w *clients) one(id int, p *process, r *rand.Rand) {
 	}
 }
 
-// options draws quorums with which a request keeps the promise, whatever size the cluster has by then:
-// reads that meet every write, and writes that are answered when W replicas hold them.
+// options draws quorums with which a request keeps the promise, whatever size the cluster has by
+// then: reads that meet every write, and writes that are answered when W replicas hold them.
 func options(k kind, r *rand.Rand) (o kv.Options) {
 	readers := []kv.Quorum{kv.QuorumDefault, kv.QuorumMajority, kv.QuorumAll}
 	writers := []kv.Quorum{kv.QuorumDefault, kv.QuorumMajority, kv.QuorumAll}

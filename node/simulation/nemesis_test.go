@@ -72,7 +72,8 @@ func (n *nemesis) crash(p *process) {
 	n.c.start(p.name, n.c.currentSeeds())
 }
 
-// mayCrash reports whether the cluster bears the crash of a process (M11). One that counts for nothing may always crash.
+// mayCrash reports whether the cluster bears the crash of a process (M11). One that counts for
+// nothing may always crash.
 func (n *nemesis) mayCrash(p *process) bool {
 	weak, s := n.c.weak()
 	if s.N == 0 {

@@ -153,8 +153,8 @@ func (n *Topology) admit(index version.Incarnation, c *Command) error {
 	return nil
 }
 
-// depart closes a cluster of one to others, so that of two nodes that join each other at once not both go over: one of the two entries, the
-// departure and the admission, comes first.
+// depart closes a cluster of one to others, so that of two nodes that join each other at once not
+// both go over: one of the two entries, the departure and the admission, comes first.
 func (n *Topology) depart(t *Topology) error {
 	switch {
 	case t.Joining != nil:

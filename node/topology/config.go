@@ -18,8 +18,9 @@ type Host interface {
 	// Adopt makes t the topology that the node serves at. It is called in ascending epoch order from one goroutine, may block, and
 	// returns when nothing stamped with an older epoch can complete here any more. t is read only.
 	Adopt(t *Topology)
-	// Close is called once, after the last Adopt has returned, when the membership is over or the process stops. It returns when
-	// nothing can complete here any more, whatever its epoch. It must not block on the network.
+	// Close is called once, after the last Adopt has returned, when the membership is over or the
+	// process stops. It returns when nothing can complete here any more, whatever its epoch. It
+	// must not block on the network.
 	Close()
 }
 

@@ -94,7 +94,7 @@ func (l *leader) heed(to Identity, t *Topology, r wire.ControlReply, h handed) b
 			l.gone[to.Boot] = true // M2: a new boot id at its name
 		}
 		return false
-	case r.Status == wire.ControlClosed: // its life is over, and its Host has been closed: it refuses everything
+	case r.Status == wire.ControlClosed: // its life is over, its Host closed: it refuses everything
 		l.adopted[to.Boot] = max(l.adopted[to.Boot], t.Epoch)
 		return true
 	case r.Status != wire.ControlOK || r.Cluster != uint64(t.Cluster):

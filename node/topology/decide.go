@@ -155,8 +155,9 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 // leaves votes until it has left. Below, between four and three, a vote more than members would only be one more that can be missing.
 func (s *scene) odd() bool { return s.topology.N()%2 == 1 }
 
-// decisive reports whether the vote of a joiner would be needed for a majority once some others' have ended. A joiner that dies must not stop the
-// group: where one of two members leaves while another node joins, either the joiner or the leaver has to wait.
+// decisive reports whether the vote of a joiner would be needed for a majority once some others'
+// have ended. A joiner that dies must not stop the group: where one of two members leaves while
+// another node joins, either the joiner or the leaver has to wait.
 func (s *scene) decisive(joiner uint64, leaving map[uint64]bool) bool {
 	rest := 0
 	for _, b := range s.voters {
@@ -337,7 +338,8 @@ func (s *scene) leaveReady(a *ask) error {
 			return errWait
 		}
 	}
-	if s.voter(slot.Boot) && !s.fresh(a) { // once its vote has ended the leave is under way, and takeLeave has the members asked again
+	// Once its vote has ended the leave is under way, and takeLeave has the members asked again.
+	if s.voter(slot.Boot) && !s.fresh(a) {
 		return errPoll
 	}
 	return t.shrinkPossible(a.Name, a.there.active)

@@ -11,7 +11,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// sceneOf is a scene in which everybody is well: all slots vote, are caught up and answered just now, to the asks' questions, too.
+// sceneOf is a scene in which everybody is well: all slots vote, are caught up and answered just
+// now, to the asks' questions, too.
 func sceneOf(top *Topology, asks ...*ask) *scene {
 	now := time.Unix(1000, 0)
 	s := &scene{

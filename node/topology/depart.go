@@ -8,15 +8,17 @@ import (
 	"viakv/node/transport"
 )
 
-// A node that is alone in its cluster may join another one, and gives its own up for that. Nodes that join each other at the same time, in
-// pairs or rings, must not all go over: each would be let into a cluster that nobody is in any more.
+// A node that is alone in its cluster may join another one, and gives its own up for that. Nodes
+// that join each other at the same time, in pairs or rings, must not all go over: each would be let
+// into a cluster that nobody is in any more.
 //
-// So a node departs first, by an entry in its own log: from then on its cluster admits nobody, and one that it has admitted keeps it from
-// departing. A node that finds the one that it joins departed waits until that has gone over, and follows it. In a ring all would wait; there
-// the node with the lowest boot id gives way, and the others follow one another to it.
+// So a node departs first, by an entry in its own log: from then on its cluster admits nobody, and
+// one that it has admitted keeps it from departing. A node that finds the one that it joins
+// departed waits until that has gone over, and follows it. In a ring all would wait; there the node
+// with the lowest boot id gives way, and the others follow one another to it.
 
-// Depart prepares the join of another cluster through a peer: this life's cluster admits nobody from now on, if it is alone in it. An error
-// says why it cannot be given up.
+// Depart prepares the join of another cluster through a peer: this life's cluster admits nobody
+// from now on, if it is alone in it. An error says why it cannot be given up.
 func (m *Manager) Depart(ctx context.Context, to transport.Address) error {
 	m.mu.Lock()
 	m.going = to
@@ -55,8 +57,9 @@ func (m *Manager) Stay(ctx context.Context) {
 // stayTime bounds a proposal to a cluster of one, which needs nobody else.
 const stayTime = 5 * time.Second
 
-// Withdraw tells the cluster that this process, which is joining it, does not go on. Nil: it is no member and will not become one.
-// ErrAlreadyMember: it has become one. Another error leaves that open.
+// Withdraw tells the cluster that this process, which is joining it, does not go on. Nil: it is no
+// member and will not become one. ErrAlreadyMember: it has become one. Another error leaves that
+// open.
 func (m *Manager) Withdraw(ctx context.Context) error {
 	if m.newest() == nil {
 		return m.withdrawUnheard(ctx)
@@ -65,7 +68,8 @@ func (m *Manager) Withdraw(ctx context.Context) error {
 	return err
 }
 
-// withdrawUnheard withdraws a process that has not heard of its admission: it may have been admitted all the same.
+// withdrawUnheard withdraws a process that has not heard of its admission: it may have been
+// admitted all the same.
 func (m *Manager) withdrawUnheard(ctx context.Context) error {
 	p, err := m.discover(ctx, m.cfg.JoinVia)
 	switch {
@@ -79,8 +83,9 @@ func (m *Manager) withdrawUnheard(ctx context.Context) error {
 	return err
 }
 
-// givesWay reports whether this process's node and the one that it joins are in a ring of nodes that join one another, and this one is to give
-// way: the present life of its node has the lowest boot id of all.
+// givesWay reports whether this process's node and the one that it joins are in a ring of nodes
+// that join one another, and this one is to give way: the present life of its node has the lowest
+// boot id of all.
 func (m *Manager) givesWay(ctx context.Context, p presence) bool {
 	lowest := p.Boot
 	for range MaxSlots {

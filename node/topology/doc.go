@@ -5,9 +5,10 @@
 //	requests ──submit──▶ leader: one serial loop ┤            ┌── hand over ──▶ other members
 //	(enter, leave, clear, purge, activate …)     └─▶ Apply ─▶ Topology ──Adopt──▶ Host (the node)
 //
-// The log carries the topology and nothing else, and only its applied state drives the data path. Three layers, from pure to busy:
-// the state machine (Apply and the types it works on), the leader's decisions (decide, over a scene), and the goroutines that
-// carry them out (Manager, group, leader, couriers).
+// The log carries the topology and nothing else, and only its applied state drives the data path.
+// Three layers, from pure to busy: the state machine (Apply and the types it works on), the
+// leader's decisions (decide, over a scene), and the goroutines that carry them out (Manager,
+// group, leader, couriers).
 //
 // Invariants, cited by number:
 //
@@ -31,6 +32,6 @@
 //	E9. A process is admitted, and is promised to as a founder, only once it was met at the address that it
 //	    advertises.
 //
-// Locks: Manager.mu and leader.mu guard fields, are never held together, nor across a call, a callback or a channel operation
-// that may block.
+// Locks: Manager.mu and leader.mu guard fields, are never held together, nor across a call, a
+// callback or a channel operation that may block.
 package topology

@@ -9,7 +9,8 @@ import (
 	"viakv/api/kv"
 )
 
-// attempts bounds one try to be admitted; the next one looks at the seeds again, under the same operation id.
+// attempts bounds one try to be admitted; the next one looks at the seeds again, under the same
+// operation id.
 const attempts = 5 // calls
 
 // enter asks the cluster that via is a member of to admit this process: as the next one at its slot, or as a new node. Nil

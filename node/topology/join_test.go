@@ -227,8 +227,9 @@ func TestRebuiltIsIdempotent(t *testing.T) {
 	})
 }
 
-// A joiner is admitted and hears nothing of it: the answer and what the leader hands over are lost until it has been given up. It asks
-// again under the same id, and must not take the answer to its first request for an admission that stands.
+// A joiner is admitted and hears nothing of it: the answer and what the leader hands over are lost
+// until it has been given up. It asks again under the same id, and must not take the answer to its
+// first request for an admission that stands.
 func TestAJoinerThatNeverHeardOfItsAdmission(t *testing.T) {
 	for _, how := range []option{via("a"), seeds("a", "b", "c", "d")} {
 		simulate(t, func(w *world) {
@@ -256,8 +257,8 @@ func TestAJoinerThatNeverHeardOfItsAdmission(t *testing.T) {
 	}
 }
 
-// A joiner that has copied everything is given up while it is cut off, and the couriers' time for it is over. Its next request is refused,
-// and the refusal tells it why.
+// A joiner that has copied everything is given up while it is cut off, and the couriers' time for
+// it is over. Its next request is refused, and the refusal tells it why.
 func TestACopiedJoinerLearnsThatItWasGivenUp(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()

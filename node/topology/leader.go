@@ -149,7 +149,9 @@ func (l *leader) do(mv move) bool {
 	case mv.transfer != 0:
 		l.g.transfer(l.ctx, mv.transfer)
 		sleep(l.ctx, l.m.cfg.Tick) // the resignation ends the wait
-	case mv.poll: // nothing else is decided meanwhile; it takes a round trip, and pollTime where a member does not answer
+	case mv.poll:
+		// Nothing else is decided meanwhile; it takes a round trip, and pollTime where a member does not
+		// answer.
 		mv.ask.there, mv.ask.polledAt = l.m.poll(l.ctx, l.m.newest()), time.Now()
 	case mv.command != nil:
 		l.enact(mv.command, mv.ask)
@@ -196,8 +198,9 @@ func (l *leader) answer(a *ask, r response) {
 	}
 }
 
-// submit queues a request and waits for its answer. One that is queued already, under the same operation id, is one whose asker has given up a
-// former call: it keeps its place, and the former call is answered.
+// submit queues a request and waits for its answer. One that is queued already, under the same
+// operation id, is one whose asker has given up a former call: it keeps its place, and the former
+// call is answered.
 func (l *leader) submit(ctx context.Context, r *request, replaces uint64) response {
 	// A little before the asker gives up: it is to hear what was in the way.
 	a := &ask{request: *r, deadline: time.Now().Add(r.Patience - r.Patience/20), replaces: replaces, done: make(chan response, 1)}
@@ -232,8 +235,8 @@ func (l *leader) submit(ctx context.Context, r *request, replaces uint64) respon
 	}
 }
 
-// undecided is the answer to a request that leaves the queue without a decision: whether it was proposed, and may be agreed on yet. Call it with
-// the leader's mu held.
+// undecided is the answer to a request that leaves the queue without a decision: whether it was
+// proposed, and may be agreed on yet. Call it with the leader's mu held.
 func (a *ask) undecided() response {
 	if a.proposed {
 		return response{Code: codeOpen}

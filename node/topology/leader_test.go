@@ -18,8 +18,9 @@ func appends(request []byte) bool {
 	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgApp
 }
 
-// A new leader decides nothing before an entry of its own term is applied: only then has it applied all that earlier leaders agreed on. That it has
-// applied entries of the leader before, in the term that was that one's own, says nothing.
+// A new leader decides nothing before an entry of its own term is applied: only then has it applied
+// all that earlier leaders agreed on. That it has applied entries of the leader before, in the term
+// that was that one's own, says nothing.
 func TestALeaderWaitsForAnEntryOfItsTerm(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -71,7 +72,8 @@ func TestWhatWasAnsweredIsNotProposed(t *testing.T) {
 	})
 }
 
-// An asker that asks again, since the answer to its call was late, takes its former place: calls that nobody waits for any more do not pile up.
+// An asker that asks again, since the answer to its call was late, takes its former place: calls
+// that nobody waits for any more do not pile up.
 func TestARequestIsQueuedOnce(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()

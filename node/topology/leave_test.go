@@ -343,8 +343,9 @@ func TestForceWithALeader(t *testing.T) {
 	})
 }
 
-// A member dies, and at once another one is asked to leave. It is refused within a second, whoever of those that live is asked and whoever
-// led: agreed, it would leave a cluster without its quorum. Nothing has changed, and what is left goes on when the dead one is back.
+// A member dies, and at once another one is asked to leave. It is refused within a second, whoever
+// of those that live is asked and whoever led: agreed, it would leave a cluster without its quorum.
+// Nothing has changed, and what is left goes on when the dead one is back.
 func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 	for _, leads := range []string{"dead", "leaver", "stays"} {
 		for _, silent := range []bool{false, true} {

@@ -6,8 +6,9 @@ import (
 	"viakv/api/kv"
 )
 
-// D7: while a change of size is not settled, what reads and writes of one size ask meets what those of the
-// other do: a read asks max(R, W) replicas (D4), and the query phase of a write at least R and N-W+1.
+// D7: while a change of size is not settled, what reads and writes of one size ask meets what those
+// of the other do: a read asks max(R, W) replicas (D4), and the query phase of a write at least R
+// and N-W+1.
 func TestQuorumsOfTwoSizesMeet(t *testing.T) {
 	configured := []kv.Quorum{kv.QuorumDefault, kv.QuorumAll, 1, 2, 3, 4}
 	checked, raised := 0, 0

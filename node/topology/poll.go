@@ -10,13 +10,15 @@ import (
 	"viakv/api/kv"
 )
 
-// A change of size is proposed only when enough members answer, then, when they are asked: what is remembered of a member may be older than
-// its death. A leave of a living member right after the death of another one would be agreed, and leave a cluster without a quorum.
+// A change of size is proposed only when enough members answer, then, when they are asked: what is
+// remembered of a member may be older than its death. A leave of a living member right after the
+// death of another one would be agreed, and leave a cluster without a quorum.
 
 // polled is which processes answered when they were asked last, by boot id.
 type polled map[uint64]bool
 
-// pollTime bounds a poll. Members that are there answer within a round trip; the asker is told within a second.
+// pollTime bounds a poll. Members that are there answer within a round trip; the asker is told
+// within a second.
 const pollTime = 500 * time.Millisecond
 
 // poll asks all processes of a topology at once whether they are there.
@@ -56,7 +58,8 @@ func (p polled) active(s *Slot) bool { return s.Active() && p[s.Boot] }
 // coming accepts those that rebuild, too: they serve soon.
 func (p polled) coming(s *Slot) bool { return p[s.Boot] }
 
-// shrinkPossible returns nil when the cluster keeps its quorums without a slot, counting only the members that there accepts.
+// shrinkPossible returns nil when the cluster keeps its quorums without a slot, counting only the
+// members that there accepts.
 func (t *Topology) shrinkPossible(name string, there func(*Slot) bool) error {
 	i := t.Index(name)
 	if i < 0 {
@@ -73,7 +76,8 @@ func (t *Topology) shrinkPossible(name string, there func(*Slot) bool) error {
 	return n.keepsQuorum(there)
 }
 
-// growPossible returns nil when the cluster keeps its quorums with one slot more, counting that and the members that there accepts.
+// growPossible returns nil when the cluster keeps its quorums with one slot more, counting that and
+// the members that there accepts.
 func (t *Topology) growPossible(there func(*Slot) bool) error {
 	n := t.N() + 1
 	need := max(quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n), n/2+1)
@@ -85,8 +89,9 @@ func (t *Topology) growPossible(there func(*Slot) bool) error {
 	return nil
 }
 
-// keepsQuorum refuses a topology from which a member was taken when too few of its slots are accepted by there: for reads, for writes, for
-// the next change, and for the copies of the hand-over.
+// keepsQuorum refuses a topology from which a member was taken when too few of its slots are
+// accepted by there: for reads, for writes, for the next change, and for the copies of the
+// hand-over.
 func (n *Topology) keepsQuorum(there func(*Slot) bool) error {
 	need := max(n.R(), n.W(), n.N()/2+1, n.Change.Need)
 	count, missing := n.count(there)

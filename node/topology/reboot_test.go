@@ -246,8 +246,8 @@ func TestEnteringIsIdempotent(t *testing.T) {
 	})
 }
 
-// A member is paused, and another process takes over its slot. Once it goes on it learns that within two seconds, although nobody asks it
-// for anything: the leader has forgotten it.
+// A member is paused, and another process takes over its slot. Once it goes on it learns that
+// within two seconds, although nobody asks it for anything: the leader has forgotten it.
 func TestAReplacedProcessLearnsIt(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()

@@ -8,9 +8,9 @@ import (
 	"viakv/quorum/version"
 )
 
-// decideHere answers a request if this process leads, and otherwise says who does. The newest topology goes
-// along with every answer of the leader, refusals above all: a process that is refused because the cluster has given
-// it up learns so from nobody else.
+// decideHere answers a request if this process leads, and otherwise says who does. The newest
+// topology goes along with every answer of the leader, refusals above all: a process that is
+// refused because the cluster has given it up learns so from nobody else.
 func (m *Manager) decideHere(ctx context.Context, r *request) response {
 	if err := r.validate(); err != nil {
 		return response{Code: codeRefused, Detail: err.Error()}

@@ -7,12 +7,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// Run lives one life: it founds or enters a cluster, takes part, and returns when the context ends (nil), when the node
-// has left (nil), or when it cannot be a member (the reason). Call it once.
+// Run lives one life: it founds or enters a cluster, takes part, and returns when the context ends
+// (nil), when the node has left (nil), or when it cannot be a member (the reason). Call it once.
 //
-// Everything it starts has ended when it returns. The order matters: the consensus group stops first, so that nobody hears a vote of
-// a process whose Host is no longer told what was agreed; then the adopter, then the Host. Only after that is the life over for others: they
-// take it that an over life completes nothing (M5).
+// Everything it starts has ended when it returns. The order matters: the consensus group stops
+// first, so that nobody hears a vote of a process whose Host is no longer told what was agreed;
+// then the adopter, then the Host. Only after that is the life over for others: they take it that
+// an over life completes nothing (M5).
 func (m *Manager) Run(ctx context.Context) error {
 	adopting, stop := context.WithCancel(context.Background())
 	var adopter sync.WaitGroup
@@ -92,9 +93,10 @@ func (m *Manager) live(ctx context.Context) error {
 	}
 }
 
-// askAround asks one member after another for the topology as long as no leader is heard from. A process that was replaced or removed
-// while it was paused or cut off would learn that from nobody otherwise: the leader has forgotten it, and it would go on as a member
-// until one of its own requests is refused.
+// askAround asks one member after another for the topology as long as no leader is heard from. A
+// process that was replaced or removed while it was paused or cut off would learn that from nobody
+// otherwise: the leader has forgotten it, and it would go on as a member until one of its own
+// requests is refused.
 func (m *Manager) askAround(ctx context.Context) {
 	for next := 0; sleep(ctx, m.cfg.Every); next++ {
 		m.mu.Lock()

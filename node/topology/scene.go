@@ -31,7 +31,7 @@ type ask struct {
 	proposed bool
 	done     chan response // has room for one
 
-	there    polled    // of a change of size: who answered when the members were asked for it; nil: they were not yet
+	there    polled    // of a change of size: the members that answered for it; nil: not asked yet
 	polledAt time.Time // when
 }
 

@@ -148,8 +148,8 @@ func TestLongLog(t *testing.T) {
 	})
 }
 
-// M5: a process that stops counts for an epoch as those that have adopted it do, since it completes nothing any more. So it must not
-// before its host is closed.
+// M5: a process that stops counts for an epoch as those that have adopted it do, since it completes
+// nothing any more. So it must not before its host is closed.
 func TestAStoppingMemberRefusesBeforeItCounts(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()

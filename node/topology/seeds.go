@@ -56,7 +56,8 @@ func assess(self Identity, seen []sighting) survey {
 			}
 			a, b := v.cluster.Topology, s.Topology
 			if a.Cluster != b.Cluster && !a.Continues(b.Cluster) && !b.Continues(a.Cluster) {
-				// One of the two may be on its way to the other, or be told to; this process must enter neither meanwhile.
+				// One of the two may be on its way to the other, or be told to; this process must
+				// enter neither meanwhile.
 				return survey{wait: fmt.Sprintf("the seeds to be of one cluster: %s is in %v, %s in %v; name those of one", v.cluster.address, a.Cluster, s.address, b.Cluster)}
 			}
 			if b.Epoch > a.Epoch {

@@ -99,12 +99,12 @@ func (t *Topology) W() int { _, w := t.quorums(); return w }
 // Weak reports whether reads may miss acknowledged writes.
 func (t *Topology) Weak() bool { return t.R()+t.W() <= t.N() }
 
-// quorums returns R and W. While a change of size is not settled, they are raised where the quorums of the
-// two sizes would not meet otherwise: a read of one size has to see the writes of the other (D7).
-// Majorities meet as they are.
+// quorums returns R and W. While a change of size is not settled, they are raised where the quorums
+// of the two sizes would not meet otherwise: a read of one size has to see the writes of the other
+// (D7). Majorities meet as they are.
 //
-// A raised quorum is never above N. That is enough even where the formula asks for more, with W = N and
-// R = 1: a read always asks W replicas, too, since its answer must be on as many (D4).
+// A raised quorum is never above N. That is enough even where the formula asks for more, with W = N
+// and R = 1: a read always asks W replicas, too, since its answer must be on as many (D4).
 func (t *Topology) quorums() (r, w int) {
 	n, before := t.N(), t.sizeBefore()
 	r, w = quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n)

@@ -1,19 +1,21 @@
-// Package transport is the contract between a node and the network to its peers. Package tcp implements it over real
-// connections, package simnet over a simulated network.
+// Package transport is the contract between a node and the network to its peers. Package tcp
+// implements it over real connections, package simnet over a simulated network.
 //
-// T1. A reply reaches its call at most once. A request may be lost, delayed, delivered more than once or out of order with others:
-// everything above must bear that.
+// T1. A reply reaches its call at most once. A request may be lost, delayed, delivered more than
+// once or out of order with others: everything above must bear that.
 //
-// T2. Completion never blocks the transport: Completer.Complete is called from the goroutine that reads the
-// connection and must only hand the result on.
+// T2. Completion never blocks the transport: Completer.Complete is called from the goroutine that
+// reads the connection and must only hand the result on.
 //
-// T3. Requests of class Data are answered in the reader where the handler can (ServeInline), so they must be lookups and stores
-// in memory. Bulk has a connection of its own: it never delays Data.
+// T3. Requests of class Data are answered in the reader where the handler can (ServeInline), so
+// they must be lookups and stores in memory. Bulk has a connection of its own: it never delays
+// Data.
 //
-// T4. Nothing holds up the reader of Data: an answer that needs another peer may need what comes next on the
-// same connection, and readers that wait for each other in a circle would stand still until the deadlines.
-// So a request that cannot be answered in the reader is given a goroutine, or, beyond a bound, refused at
-// once. The reader of Bulk waits instead, which holds its peer back: no answer there needs a peer.
+// T4. Nothing holds up the reader of Data: an answer that needs another peer may need what comes
+// next on the same connection, and readers that wait for each other in a circle would stand still
+// until the deadlines. So a request that cannot be answered in the reader is given a goroutine, or,
+// beyond a bound, refused at once. The reader of Bulk waits instead, which holds its peer back: no
+// answer there needs a peer.
 package transport
 
 import (
@@ -119,7 +121,7 @@ type Handler interface {
 	ServeInline(dst, request []byte) ([]byte, bool)
 	// Serve answers in a goroutine of its own and may block until ctx ends.
 	Serve(ctx context.Context, dst, request []byte) []byte
-	// Refuse answers a request of class Data that Serve should answer and for which there is no room (T4). It runs
-	// in the reader's goroutine.
+	// Refuse answers a request of class Data that Serve should answer and for which there is no
+	// room (T4). It runs in the reader's goroutine.
 	Refuse(dst, request []byte) []byte
 }

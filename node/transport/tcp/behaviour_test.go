@@ -521,9 +521,9 @@ func TestStoppedTransport(t *testing.T) {
 	}
 }
 
-// T4: with as many requests waiting as there may be, the next one is refused, and what is answered in the
-// reader still is. Were the reader to wait for room, two nodes whose answers need each other would stand
-// still.
+// T4: with as many requests waiting as there may be, the next one is refused, and what is answered
+// in the reader still is. Were the reader to wait for room, two nodes whose answers need each other
+// would stand still.
 func TestWaitingRequestsDoNotHoldUpTheReader(t *testing.T) {
 	release := make(chan struct{})
 	free := sync.OnceFunc(func() { close(release) })

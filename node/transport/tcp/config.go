@@ -33,7 +33,8 @@ type Config struct {
 	Patience time.Duration
 	// MaxQueue bounds what waits to be written to one peer, in bytes: beyond it calls fail at once. Default 8 MiB.
 	MaxQueue int
-	// MaxWaiting bounds the requests of one connection that are being answered outside of its reader. Default 2048.
+	// MaxWaiting bounds the requests of one connection that are being answered outside of its
+	// reader. Default 2048.
 	MaxWaiting int
 	// MaxGreeting bounds the connections that were accepted and have not shown yet that they are
 	// peers': beyond it the oldest is closed. Default 64.

@@ -73,7 +73,8 @@ func greet(conn net.Conn, me hello, within time.Duration) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// welcome exchanges hellos as the listener, and returns what class of requests the connection is for.
+// welcome exchanges hellos as the listener, and returns what class of requests the connection is
+// for.
 func welcome(conn net.Conn, name string, within time.Duration) (transport.Class, error) {
 	if err := conn.SetDeadline(time.Now().Add(within)); err != nil {
 		return 0, err

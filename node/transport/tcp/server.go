@@ -121,9 +121,9 @@ func setLength(frame []byte) {
 	frame[0], frame[1], frame[2], frame[3] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
 }
 
-// later answers a request in a goroutine, once the replies before the mark are on their way. False: there are
-// too many already, and it has to be refused (T4). Too many of class Bulk hold up the reader, and with
-// it the peer that sends them.
+// later answers a request in a goroutine, once the replies before the mark are on their way. False:
+// there are too many already, and it has to be refused (T4). Too many of class Bulk hold up the
+// reader, and with it the peer that sends them.
 func (a *answerer) later(mark int, id uint32, payload []byte) bool {
 	select {
 	case a.waiting <- struct{}{}:
