@@ -32,13 +32,14 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 	}
 	ended := make(chan error, 1)
 	if !n.spawn(func() {
-		defer n.joining.Unlock()
 		own, cancel := n.ctx, context.CancelFunc(func() {})
 		if deadline, ok := ctx.Deadline(); ok {
 			own, cancel = context.WithDeadline(own, deadline)
 		}
 		defer cancel()
-		ended <- n.join(own, transport.Address(peer))
+		err := n.join(own, transport.Address(peer))
+		n.joining.Unlock() // before the answer, after which the client may join again
+		ended <- err
 	}) {
 		n.joining.Unlock()
 		return errNodeStops

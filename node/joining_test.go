@@ -154,3 +154,15 @@ func TestTheMemoryOfALifeThatIsGivenUpIsFreed(t *testing.T) {
 		m.until(time.Minute, "the fourth is a member", m.ready(3))
 	})
 }
+
+// A script that joins again after a failure does so at once: a join that has been answered is over.
+func TestAJoinThatWasAnsweredIsOver(t *testing.T) {
+	inMesh(t, 1, func(m *mesh) {
+		for range 50 {
+			err := m.nodes[0].Join(context.Background(), "nobody:1")
+			if err == nil || errors.Is(err, kv.ErrAlreadyMember) {
+				t.Fatalf("got %v", err)
+			}
+		}
+	})
+}

@@ -339,7 +339,7 @@ func (s *scene) leaveReady(a *ask) error {
 		}
 	}
 	// Once its vote has ended the leave is under way, and takeLeave has the members asked again.
-	if s.voter(slot.Boot) && !s.fresh(a) {
+	if a.there == nil || s.voter(slot.Boot) && !s.fresh(a) {
 		return errPoll
 	}
 	return t.shrinkPossible(a.Name, a.there.active)

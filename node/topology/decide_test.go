@@ -138,6 +138,9 @@ func TestDecide(t *testing.T) {
 		{"the leader hands over before it leaves", sceneOf(trio, asking(toLeave, "a")), move{transfer: 2}},
 		{"to one that is caught up", with(sceneOf(trio, asking(toLeave, "a")), func(s *scene) { s.caughtUp[2] = false }), move{transfer: 3}},
 		{"a leave asks the members first", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { s.asks[0].there = nil }), move{poll: true}},
+		{"also before the leave of a member that does not vote yet", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) {
+			s.voters, s.learners, s.caughtUp[2], s.asks[0].there = []uint64{1, 3}, []uint64{2}, false, nil
+		}), move{poll: true}},
 		{"a leave that would lose the quorum", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { delete(s.asks[0].there, 3) }), move{answer: &response{Code: "quorum-loss"}}},
 		{"of four the vote ends, and then the members are asked again", with(sceneOf(even, asking(toLeave, "b")), func(s *scene) {
 			s.voters, s.asks[0].polledAt = []uint64{1, 3, 4}, s.now.Add(-2*time.Second)
