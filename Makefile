@@ -21,6 +21,8 @@ KEYS ?= 1000000
 # What make bench runs, how often, and what of it: make bench BENCH=Lookup COUNT=6
 BENCH ?= .
 COUNT ?= 1
+# The flags that make cover runs the tests with.
+COVERING ?=
 # The floor, in percent, that make cover holds each of these packages to.
 FLOORS := node/storage:90 api:90 quorum:90 quorum/version:90
 
@@ -50,8 +52,8 @@ test: ## run the tests; needs Go alone
 	@go test ./...
 
 .PHONY: race
-race: ## run the tests under the race detector; needs a C compiler
-	@CGO_ENABLED=1 go test -race -timeout 30m ./...
+race: ## run the tests under the race detector, the long ones shortened, and print the coverage; needs a C compiler
+	@CGO_ENABLED=1 $(MAKE) --no-print-directory cover COVERING='-race -short -timeout 30m'
 
 .PHONY: test-million
 test-million: ## run the tests of scans and repairs with a million keys: make test-million KEYS=1000000
@@ -74,7 +76,7 @@ chaos: build ## break clusters of three and of five real nodes for a while, and 
 .PHONY: cover
 cover: ## print the coverage, and fail where a package is below its floor
 	@mkdir -p $(OUT)
-	@go test -coverprofile=$(OUT)/cover.out ./... | tee $(OUT)/cover.txt
+	@go test $(COVERING) -coverprofile=$(OUT)/cover.out ./... | tee $(OUT)/cover.txt
 	@for floor in $(FLOORS); do \
 	  awk -v package="viakv/$${floor%:*}" -v floor="$${floor#*:}" \
 	    '$$2 == package { for (i = 3; i < NF; i++) if ($$i == "coverage:") { got = $$(i+1) + 0; seen = 1 } } \

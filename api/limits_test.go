@@ -310,6 +310,9 @@ func TestSilentHandshake(t *testing.T) {
 
 // Large answers are not kept by the connection that carried them: thousands of idle ones would hold gigabytes.
 func TestPagesAreNotKept(t *testing.T) {
+	if testing.Short() {
+		t.Skip("sends large pages and measures memory")
+	}
 	store, _ := filled(t, 20_000)
 	h := start(t, Config{Store: store})
 	request := "GET /getAll?limit=10000 HTTP/1.1\r\nHost: h\r\n\r\n"

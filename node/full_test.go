@@ -19,6 +19,9 @@ const (
 
 // A mesh is full with 32 members: the next is refused at once, and goes on as it was with what it holds.
 func TestAFullMeshRefusesAJoin(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs as many nodes as a mesh may have")
+	}
 	inMesh(t, kv.MaxMembers, func(m *mesh) {
 		const next = kv.MaxMembers
 		m.start(next, nil)

@@ -37,8 +37,12 @@ func TestJoinsAtOnce(t *testing.T) {
 		shape[0] = 1
 		shapes[fmt.Sprint("random ", i)] = shape
 	}
+	rounds := 4
+	if testing.Short() {
+		rounds = 1
+	}
 	for name, shape := range shapes {
-		for round := range 4 {
+		for round := range rounds {
 			t.Run(fmt.Sprint(name, shape, round), func(t *testing.T) {
 				spread := []time.Duration{time.Microsecond, 3 * time.Millisecond, 20 * time.Millisecond, 200 * time.Millisecond}[round]
 				joinsAtOnce(t, shape, spread, round%2 == 1)

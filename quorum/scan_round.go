@@ -227,7 +227,7 @@ func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 
 // deliver adds the live records of an own bucket that the scan has not passed.
 func (x *scanner) deliver(r *round, b *Bucket) {
-	if b.from > b.Range.From || r.at.Within(b.Range) || r.next.Within(b.Range) {
+	if b.from > b.Range.From || r.at.Within(b.Range) || r.endsBefore(b) {
 		x.scans.copies.Unpack(r.view, b)
 		for i := range b.Records {
 			if c := &b.Records[i]; c.Record.Live() && x.wants(r, b, c) {
@@ -248,6 +248,12 @@ func (x *scanner) deliver(r *round, b *Bucket) {
 			x.add(r, p)
 		}
 	}
+}
+
+// endsBefore reports whether records of a bucket are the next round's. All of them can be: of a wide
+// bucket that the round was copied again with, and that has been split since.
+func (r *round) endsBefore(b *Bucket) bool {
+	return r.next.Rank != 0 && (b.Range.To == 0 || r.next.Rank < b.Range.To)
 }
 
 // wants reports whether a record found in a bucket is one to deliver: not passed, and not the next round's (C1).

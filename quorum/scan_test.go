@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,6 +132,57 @@ func TestScanUnderWrites(t *testing.T) {
 	}
 	close(stop)
 	writers.Wait()
+}
+
+// C1: a round ends in the middle of a partition; its buckets are merged while it is confirmed, so that
+// it is copied again, and split once more after that. What lies beyond its end is the next round's.
+func TestARoundThatIsCopiedAgainKeepsItsEnd(t *testing.T) {
+	const keys = 2000
+	s := newScanMesh(t, 3)
+	s.fill(keys)
+	in := func(p keyspace.Partition) string {
+		for i := range keys {
+			if key := fmt.Sprintf("key-%04d", i); rankOf(key).Partition() == p {
+				return key
+			}
+		}
+		t.Fatalf("no key in partition %d", p)
+		return ""
+	}
+	var owns, digests atomic.Int64
+	level := func(l uint) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.levels[0] = l
+	}
+	level(0)
+	s.before = func(op string, m int) {
+		switch op {
+		case "own":
+			if owns.Add(1) == 2 {
+				level(2) // the round is one bucket of partition 0, four of 1, and three of 2
+			}
+		case "digests":
+			switch digests.Add(1) {
+			case 1:
+				level(0)
+				s.put(in(1), written(7, "differs"), m)
+			case 2:
+				level(2)
+				s.put(in(2), written(7, "differs"), m)
+			}
+		}
+	}
+	scans := s.scans(0)
+	sc, err := scans.Scan(context.Background(), kv.ScanOptions{Values: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sc.Close()
+	wantKeys(t, drain(t, sc), keys)
+	if got := scans.Stats(); got.Renewed == 0 || got.Merged == 0 {
+		t.Errorf("the round was not copied again and looked at again: %+v", got)
+	}
 }
 
 // C4: pages of any size, continued at any node, are the whole, each key once.

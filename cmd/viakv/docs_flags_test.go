@@ -159,6 +159,9 @@ var (
 
 // Commands, flags, variables and targets of make that the documentation names exist, in the blocks that cannot be run here as well.
 func TestDocumentedFlagsExist(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks each command for its flags, a hundred times")
+	}
 	b := newBinaries(t)
 	flags := b.allFlags()
 	elsewhere := "" // where variables come from that are no flags

@@ -59,9 +59,13 @@ func TestSimulation(t *testing.T) {
 		}
 		return
 	}
+	seeds := *perTest
+	if testing.Short() {
+		seeds = (seeds + 1) / 2
+	}
 	began := time.Now()
 	for i := 0; ; i++ {
-		if *runFor > 0 && time.Since(began) > *runFor || *runFor == 0 && i >= *perTest {
+		if *runFor > 0 && time.Since(began) > *runFor || *runFor == 0 && i >= seeds {
 			return
 		}
 		for _, s := range shapes {

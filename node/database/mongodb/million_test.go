@@ -8,6 +8,9 @@ import (
 
 // TestMillionDocuments: a scan of a million documents keeps a few pages in memory; a clear under load then takes all of them.
 func TestMillionDocuments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills a store with a million documents")
+	}
 	const documents = 1_000_000
 	r := newStandIn(t)
 	r.put(documents, []byte("a value of some forty characters, no less"))
