@@ -50,7 +50,11 @@ func tooMuch(faults []outcome.Fault, nodes int, at float64) bool {
 		}
 	}
 	// Whether a change of the size has taken effect is not known, so the worse of both counts.
-	return len(broken) > min((size-1)/2, (nodes-1)/2)
+	return len(broken) > min(survivable(size), survivable(nodes))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// survivable returns how many members of a cluster may be broken at once: what is left is a majority of
+// all. Two members survive nothing, and four as much as three.
+func survivable(members int) int { return (members - 1) / 2 }

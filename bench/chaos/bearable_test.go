@@ -37,3 +37,11 @@ func TestWhatIsBeyondBearing(t *testing.T) {
 		}
 	}
 }
+
+func TestSurvivable(t *testing.T) {
+	for members, want := range map[int]int{1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 6: 2, 7: 3} {
+		if got := survivable(members); got != want {
+			t.Errorf("%d members survive %d broken ones, want %d", members, got, want)
+		}
+	}
+}

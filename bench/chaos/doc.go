@@ -4,8 +4,9 @@
 //	                     ▲                      │         so that one direction alone can be cut: what a sends b
 //	                     └────── link b→a ◄─────┘         on its connection, and what a answers on b's
 //
-// X1. At most as many slots are down at once, killed and not yet rebuilt, as the cluster promises to survive: one less than the smaller of
-// W and the majority of its members, N/2 for majorities. A node is killed only when all others know of no slot that is down beside those counted.
+// X1. At most as many slots are down at once, killed and not yet rebuilt, as the cluster promises to
+// survive: those that leave a majority of its members, (N-1)/2. So of two none is killed. A node is
+// killed only when all others know of no slot that is down beside those counted.
 //
 // X2. Nodes leave and join only while nothing is down, one at a time. The network and the scheduler of processes may be broken at any time.
 //

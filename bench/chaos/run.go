@@ -67,7 +67,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	for i := range c.Nodes {
 		recording.Endpoints = append(recording.Endpoints, check.Endpoint{Name: nodeName(i), Client: cl.clients[i]})
 	}
-	n := &nemesis{cluster: cl, kinds: c.Faults, survives: c.Nodes / 2, start: time.Now(), log: c.Log, seed: recording.Seed}
+	n := &nemesis{cluster: cl, kinds: c.Faults, survives: survivable(c.Nodes), start: time.Now(), log: c.Log, seed: recording.Seed}
 	breaking, heal := context.WithCancel(ctx)
 	defer heal()
 	var nemesisRuns sync.WaitGroup
