@@ -48,7 +48,7 @@ type history struct {
 }
 
 func newHistory() *history {
-	return &history{began: time.Now(), keys: map[string][]porcupine.Operation{}, counts: map[string]int{}}
+	return &history{keys: map[string][]porcupine.Operation{}, counts: map[string]int{}}
 }
 
 func (h *history) now() int64 { return time.Since(h.began).Nanoseconds() }
