@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"viakv/api/kv"
@@ -18,7 +19,8 @@ type nemesis struct {
 	r           *rand.Rand
 	least, most int // sizes between which nodes join and leave; zero: none does
 	log         []string
-	spare       int // names of joiners
+	spare       int          // names of joiners
+	leaves      atomic.Int32 // asked for and not answered: each may be agreed at any moment
 
 	under sync.WaitGroup // faults and changes that have not ended
 }
@@ -79,7 +81,7 @@ func (n *nemesis) mayCrash(p *process) bool {
 	if s.N == 0 {
 		return false
 	}
-	if leaving(s) {
+	if leaving(s) || n.leaves.Load() > 0 {
 		weak++ // until the members that stay have synced, the leave takes a copy away as a crash does
 	}
 	bear, own := min(s.W-1, (s.N-1)/2), p.node.Status()
@@ -163,7 +165,9 @@ func (n *nemesis) change() {
 	leaver := s.Members[n.r.IntN(len(s.Members))].Name
 	n.note("leave of %s", leaver)
 	if p := n.c.get(n.anyName()); p != nil {
+		n.leaves.Add(1)
 		n.under.Go(func() {
+			defer n.leaves.Add(-1)
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			_, _ = p.node.Leave(ctx, leaver, false)
