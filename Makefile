@@ -93,7 +93,7 @@ fuzz: ## fuzz each decoder for a while: make fuzz FUZZTIME=20000x
 	@grep -rlE --include='*_test.go' --exclude-dir=$(OUT) '^func Fuzz' . | while read -r file; do \
 	  grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | cut -c6- | while read -r name; do \
 	    echo "$$file: $$name"; \
-	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "./$$(dirname "$$file")"; \
 	  done; \
 	done
 
@@ -114,10 +114,11 @@ ci: ## everything, installing what it needs (as root): what .ci/run does
 	@.ci/run
 
 .PHONY: ci-long
-ci-long: ## ten times the simulation, the chaos and the fuzzing of make ci, about half an hour
+ci-long: ## ten times the simulation, the chaos and the fuzzing of make ci, and a million keys; about half an hour
 	@$(MAKE) --no-print-directory sim SIMTIME=200s
 	@$(MAKE) --no-print-directory chaos CHAOSTIME=100s
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=50000x
+	@$(MAKE) --no-print-directory test-million test-faults
 
 ##@ Measure
 
