@@ -271,6 +271,7 @@ func TestAJoinAboveTheLimitIsRefused(t *testing.T) {
 	r.start(4, 0, nil)
 	r.wait(4)
 	r.fill(4, "own", 6000)
+	r.until("the first member to have heard of the second one's limit", func() bool { return r.nodes[0].Status().Members[1].MaxBytes == 8<<20 })
 	if err = r.nodes[4].Join(ctx, string(r.addresses[0])); !errors.Is(err, kv.ErrMemoryLimit) || !strings.Contains(err.Error(), "and n5 brings ") {
 		t.Errorf("the join with more keys than a member has room for: %v", err)
 	}
