@@ -300,7 +300,10 @@ func losesNoReads(t *testing.T, s *stack) {
 	phase("node-d joins and leaves", func() {
 		s.run(s.composed("up", "-d", "node-d")...)
 		s.ready("node-d")
-		s.run("docker", "exec", s.container("node-d"), "/viakv", "member", "join", "--endpoints", "127.0.0.1:8080", "node-a:9080")
+		// A join is refused while node-a has not found the others again.
+		await(t, "node-d to join", func() bool {
+			return exec.Command("docker", "exec", s.container("node-d"), "/viakv", "member", "join", "--endpoints", "127.0.0.1:8080", "node-a:9080").Run() == nil
+		})
 		s.members(append([]string{"node-d"}, seeds...)...)
 		l.progress(300)
 		s.run("docker", "exec", s.container("node-d"), "/viakv", "member", "leave", "--endpoints", "127.0.0.1:8080")
