@@ -88,21 +88,22 @@ func TestInspectionOfAMemberThatIsRebuilding(t *testing.T) {
 		for i := range 50 {
 			m.set(0, fmt.Sprint("key", i), "v")
 		}
-		m.kill(2)
-		m.net.Cut(m.address(1), m.address(2))
-		m.net.Cut(m.address(2), m.address(1))
-		m.start(2, m.seeds(3)) // and copies from one of the two that it needs
-		m.until(30*time.Second, "node 2 has reported what it copied", func() bool {
+		leader, lacking, back := m.leaderAndFollowers() // only the leader can admit
+		m.kill(back)
+		m.net.Cut(m.address(lacking), m.address(back))
+		m.net.Cut(m.address(back), m.address(lacking))
+		m.start(back, m.seeds(3)) // and copies from one of the two that it needs
+		m.until(30*time.Second, "the node that is back has reported what it copied", func() bool {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
-			h := m.nodes[0].Holdings(ctx)
-			return len(h) == 3 && h[2].Error == "" && h[2].Keys == 50
+			h := m.nodes[leader].Holdings(ctx)
+			return len(h) == 3 && h[back].Error == "" && h[back].Keys == 50
 		})
-		if state := m.nodes[0].Status().Members[2].State; state != "rebuilding" {
+		if state := m.nodes[leader].Status().Members[back].State; state != "rebuilding" {
 			t.Errorf("the member is %s, and should still miss a copy", state)
 		}
 		m.net.HealAll()
-		m.until(30*time.Second, "node 2 serves", m.ready(2))
+		m.until(30*time.Second, "the node that is back serves", m.ready(back))
 	})
 }
 
