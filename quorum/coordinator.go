@@ -46,7 +46,8 @@ func (c Config) withDefaults() Config {
 type Coordinator struct {
 	cfg      Config
 	stats    counters
-	removes  queue
+	line     line          // of the removes that came to this node
+	removes  queue         // of those of one key
 	sequence atomic.Uint64 // of operations that own tombstones
 
 	// forwarding is how many removes are with each owner, by its index. After a change of size an
@@ -60,7 +61,7 @@ type Coordinator struct {
 
 // New returns a coordinator.
 func New(cfg Config) *Coordinator {
-	c := &Coordinator{cfg: cfg.withDefaults()}
+	c := &Coordinator{cfg: cfg.withDefaults(), line: make(line, maxRemoves)}
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
 	return c

@@ -15,7 +15,7 @@ import (
 // maxForwarded bounds the removes that are with one owner at a time. One by one, a remove costs
 // less at its key's owner than split votes do. Of a crowd of removes nearly all are of different
 // keys, and each saves a round trip and a wait in the owner's queue where it arrived.
-const maxForwarded = 128
+const maxForwarded = 64
 
 // forward sends the remove to the key's owner; false when that is this node, or when the owner certainly did nothing.
 func (o *operation) forward() (bool, error) {

@@ -57,3 +57,30 @@ func (q *queue) leave(key string) {
 	q.waiting[key] = line[1:]
 	close(line[0])
 }
+
+// maxRemoves is how many of the removes that came to this node are in progress at a time. More of
+// them would end no sooner: all share the processor with each other and with the reads, and whoever
+// is unlucky waits the longer.
+const maxRemoves = 256
+
+// line admits maxRemoves at a time, first come, first served.
+type line chan struct{}
+
+// enter waits for a place until the deadline; after true, leave must be called.
+func (l line) enter(deadline time.Time) bool {
+	select {
+	case l <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case l <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+func (l line) leave() { <-l }

@@ -19,6 +19,11 @@ func (c *Coordinator) Remove(ctx context.Context, key []byte, opt kv.Options) er
 	if opt.Deadline.IsZero() {
 		opt.Deadline = time.Now().Add(c.cfg.Timeout)
 	}
+	if !c.line.enter(opt.Deadline) {
+		c.stats.unavailable.Add(1)
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the remove had no turn among the others of this node", Err: errDeadline}
+	}
+	defer c.line.leave()
 	op, err := c.begin(key, opt)
 	if err != nil {
 		return err
