@@ -22,12 +22,14 @@ const colliding = 5000
 // A client that knows xxhash64 can make keys that collide under every seed. They must not keep a
 // node from rebuilding, nor another one from joining.
 func TestKeysMadeToCollideStopNoRebuild(t *testing.T) {
+	t.Parallel()
 	rebuildAndJoin(t, func(args ...string) *process { return start(t, args...) })
 }
 
 // The same where the keys do share one place in the order of keys: with the keyed hash switched
 // off, which takes a build of its own.
 func TestKeysThatCollideStopNoRebuild(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip(err)
 	}

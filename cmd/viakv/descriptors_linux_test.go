@@ -20,6 +20,7 @@ func limitFiles(t *testing.T, pid int, files uint64) {
 // Descriptors that run out all the same, at each listener, are waited for: nothing ends, the node
 // says what is wrong on connections that it has, and recovers by itself.
 func TestDescriptorsThatRunOutAreWaitedFor(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, "a", "b", "c")
 	m.set("a", "k", "v")
 	on := keep(t, m.nodes["a"].http)

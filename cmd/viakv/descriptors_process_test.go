@@ -13,6 +13,7 @@ import (
 // a member that was killed is let in again meanwhile, and a node says where a balancer asks that it
 // can take no more.
 func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
+	t.Parallel()
 	few := func(args ...string) *process { return startWithFewFiles(t, 64, args...) }
 	m := newMeshOf(t, few, "a", "b", "c")
 	on := map[string]*kept{}

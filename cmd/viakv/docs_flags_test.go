@@ -30,7 +30,8 @@ func newBinaries(t *testing.T) *binaries {
 	return &binaries{t: t, paths: map[string]string{"viakv": selfAs(t, dir), "bench": bench}, helps: map[string]string{}}
 }
 
-// selfAs puts this test's own binary under the name of the command into a directory; with asCommand in the environment it is the command.
+// selfAs puts this test's own binary into a directory, under the command's name, which makes it the
+// command.
 func selfAs(t *testing.T, dir string) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -58,9 +59,7 @@ func (b *binaries) help(words ...string) string {
 	if text, ok := b.helps[name]; ok {
 		return text
 	}
-	cmd := exec.CommandContext(b.t.Context(), b.paths[words[0]], append(slices.Clone(words[1:]), "--help")...)
-	cmd.Env = append(os.Environ(), asCommand+"=1")
-	text, err := cmd.Output()
+	text, err := exec.CommandContext(b.t.Context(), b.paths[words[0]], append(slices.Clone(words[1:]), "--help")...).Output()
 	if err != nil {
 		b.t.Fatalf("%s --help: %v", name, err)
 	}

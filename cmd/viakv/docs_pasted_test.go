@@ -36,6 +36,7 @@ var notPasted = []struct{ document, contains, reason string }{
 // What documents say runs, with the answers that they show. A document's blocks run one after another in one directory; unless they
 // start nodes of their own, three nodes of viakv dev run meanwhile. Ports are replaced by ones that are free.
 func TestPastedCommandsWork(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs every command of the documentation")
 	}
@@ -107,7 +108,7 @@ func newPaster(t *testing.T, blocks []block) *paster {
 	p := &paster{
 		t: t, dir: t.TempDir(), ports: strings.NewReplacer(pairs...),
 		dev: fmt.Sprintf(" --http-port %d --peer-port %d", httpPort, peerPort),
-		env: append(os.Environ(), asCommand+"=1", "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
+		env: append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
 			"VIAKV_ENDPOINTS="+local(httpPort), "CURL_HOME="+bin),
 	}
 	// A status of 400 or more fails a command that the documentation shows as one that works.

@@ -62,6 +62,7 @@ func (s *setter) run(k *kept, depth int, stopped <-chan struct{}) {
 // the first moment on, and does nothing that it does not answer: what the other members know is
 // what the clients were told.
 func TestAStoppedMemberDoesNothingWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
 	for _, drain := range []string{"0s", "150ms"} {
 		m := newMeshThatDrains(t, drain, "a", "b", "c")
 		unanswered := 0
@@ -115,6 +116,7 @@ func TestAStoppedMemberDoesNothingWithoutAnAnswer(t *testing.T) {
 // A client that reads a stream slowly gets all of it while the node drains, and as much time after
 // that as requests under way have.
 func TestAStreamOutlivesTheDrain(t *testing.T) {
+	t.Parallel()
 	p, address := serveOne(t, "--drain", "300ms")
 	on := keep(t, address)
 	const keys = 3_000

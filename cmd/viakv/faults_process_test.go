@@ -93,6 +93,7 @@ var singleFaults = []oneFault{
 // After each single fault, with writes going on during it, all members hold the same within ten seconds, what was removed stays removed, and a getAll
 // beside more writes has each key that was acknowledged before it began, once. VIAKV_TEST_KEYS says how many keys there are.
 func TestAfterEachFaultAllIsThere(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("makes a dozen faults to real processes")
 	}

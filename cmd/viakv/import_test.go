@@ -54,6 +54,7 @@ func pairsOf(t *testing.T, export []byte) map[string]string {
 }
 
 func TestAnExportImportedElsewhereIsTheSame(t *testing.T) {
+	t.Parallel()
 	n := 100_000
 	if testing.Short() {
 		n = 2_000

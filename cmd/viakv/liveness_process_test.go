@@ -43,16 +43,11 @@ func faultsOnly(t *testing.T) {
 // lab starts a cluster of this test's own binary.
 func lab(t *testing.T, nodes int) *chaos.Lab {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv(asCommand, "1")
 	logs, err := os.MkdirTemp("", "viakv-lab-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := chaos.StartLab(t.Context(), self, logs, nodes, patience)
+	l, err := chaos.StartLab(t.Context(), selfAs(t, t.TempDir()), logs, nodes, patience)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,7 @@ func TestMembersJoinAndLeaveByCommand(t *testing.T) {
 }
 
 func TestWithoutAQuorumCommandsAreUnavailable(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, "node-a", "node-b", "node-c")
 	a := m.nodes["node-a"].http
 	for _, n := range []string{"node-b", "node-c"} {

@@ -136,6 +136,7 @@ func (m *mesh) equal(names ...string) {
 }
 
 func TestOneNodeAfterTheOtherDiesAndComesBack(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, "a", "b", "c")
 	for i := range 60 {
 		m.set(m.names[i%3], fmt.Sprint("k", i), fmt.Sprint("v", i))
@@ -195,6 +196,7 @@ func TestADeathFailsNoRequestElsewhere(t *testing.T) {
 }
 
 func TestWithoutAMajorityTheMeshFailsClosed(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, "a", "b", "c")
 	m.set("a", "k", "v")
 	m.kill("a")
@@ -278,6 +280,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 }
 
 func TestFiveJoinAtOnce(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, "a", "b", "c")
 	m.set("a", "k", "v")
 	var joiners []*member
@@ -303,6 +306,7 @@ func TestFiveJoinAtOnce(t *testing.T) {
 }
 
 func TestJoinsThatCannotBe(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, "a", "b", "c")
 	n := m.lone("n")
 	m.ask("n", 502, "/join", "peer", freeAddress(t))
@@ -363,6 +367,7 @@ func TestNothingOlderThanAClearIsReadAgain(t *testing.T) {
 
 // The way out of a lost majority is the operator's, and open right after the loss.
 func TestAForcedLeaveRightAfterTheMajorityDied(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, "a", "b", "c")
 	m.set("a", "k", "v")
 	m.equal("a", "b", "c")

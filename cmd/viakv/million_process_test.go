@@ -62,6 +62,7 @@ func pipelined(t *testing.T, address string, n int, value func(i int) string) {
 
 // What was acknowledged before a getAll began is in it, each key once, while sets of old and new keys go on.
 func TestGetAllIsWholeWhileSetsGoOn(t *testing.T) {
+	t.Parallel()
 	n := manyKeys(t)
 	p, address := serveOne(t)
 	old, fresh := strings.Repeat("o", 100), strings.Repeat("f", 100)

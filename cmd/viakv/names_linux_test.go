@@ -133,6 +133,7 @@ func oneCluster(t *testing.T, nodes ...*neighbour) {
 // One name stands for all nodes, and each node's resolver lists that node first, as a round-robin
 // name server may.
 func TestNamespacesOneSeedNameForAllNodes(t *testing.T) {
+	t.Parallel()
 	needNamespaces(t)
 	for _, mixed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("mixed families %v", mixed), func(t *testing.T) {
@@ -157,6 +158,7 @@ func TestNamespacesOneSeedNameForAllNodes(t *testing.T) {
 
 // A node advertises a name that leads to another node first.
 func TestNamespacesAnAdvertisedNameThatLeadsToAnotherNode(t *testing.T) {
+	t.Parallel()
 	needNamespaces(t)
 	nodes, port := neighbours(t, false, "n1", "n2", "n3", "n4")
 	seeds := []string{"--seeds", nodes[0].peer(port) + "," + nodes[1].peer(port)}

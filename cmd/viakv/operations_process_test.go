@@ -14,6 +14,7 @@ func (m *mesh) lives(name, key, value string) {
 }
 
 func TestOfTwoMembersOneRestarts(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, "a", "b")
 	m.set("a", "k", "v")
 	m.equal("a", "b")
@@ -31,6 +32,7 @@ func TestOfTwoMembersOneRestarts(t *testing.T) {
 
 // Seeds know nothing of members that are no seeds. That they found a cluster of their own then is what the page warns of, and the way back is the page's.
 func TestSeedsThatOutlivedTheirClusterFindBack(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t, "a", "b")
 	m.set("a", "k", "v")
 	m.lone("d")

@@ -10,6 +10,7 @@ import (
 )
 
 func TestASignalDrains(t *testing.T) {
+	t.Parallel()
 	p, address := serveOne(t, "--drain", "1500ms")
 	expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
 	p.signal(syscall.SIGTERM)

@@ -84,6 +84,7 @@ func TestNodesJoinServeAndLeave(t *testing.T) {
 }
 
 func TestNodesWithCertificatesRefuseOneWithout(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if _, err := tcp.MakeCertificates(dir, []string{"node-a", "node-b"}); err != nil {
 		t.Fatal(err)

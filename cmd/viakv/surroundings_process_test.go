@@ -69,6 +69,7 @@ func servingAt(t *testing.T, r *bufio.Reader) string {
 // The reader of the log goes away, as a journal that restarts does, or head(1): lines are lost, and
 // nothing else.
 func TestALogReaderThatIsGone(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +95,7 @@ func TestALogReaderThatIsGone(t *testing.T) {
 
 // The reader of the log stops: requests are answered as ever, and the node can be stopped in order.
 func TestALogReaderThatStops(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -143,6 +145,7 @@ func TestALogReaderThatStops(t *testing.T) {
 
 // Nobody reads the log, and the node is stopped: it ends all the same.
 func TestAStopWhileNobodyReadsTheLog(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -248,6 +251,7 @@ func TestAHangupReadsTheTokensAgain(t *testing.T) {
 
 // Neither standard streams nor a working directory are needed.
 func TestANodeWithoutStreamsAndDirectory(t *testing.T) {
+	t.Parallel()
 	address := freeAddress(t)
 	dir := filepath.Join(t.TempDir(), "gone")
 	if err := os.Mkdir(dir, 0o700); err != nil {
