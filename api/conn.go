@@ -144,16 +144,16 @@ func (c *conn) drain() {
 	}
 }
 
-// turnAway answers a connection above the bounds without reading what it asks for.
-func (c *conn) turnAway() {
+// turnAway answers a connection without reading what it asks for.
+func (c *conn) turnAway(answer []byte) {
 	c.closed.Store(true)
-	answer := func() {
+	tell := func() {
 		if c.Conn.SetWriteDeadline(time.Now().Add(lingerTime)) == nil {
-			_, _ = c.Conn.Write(busy)
+			_, _ = c.Conn.Write(answer)
 		}
 		c.drain()
 	}
-	if !c.gate.answerOne(answer) {
+	if !c.gate.answerOne(tell) {
 		_ = c.Conn.Close()
 	}
 }

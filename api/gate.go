@@ -70,24 +70,25 @@ func addressOf(c net.Conn) netip.Addr {
 	return netip.Addr{}
 }
 
-// enter lets a connection in, whose goroutine then is one of serving.
-func (g *gate) enter(c *conn) bool {
+// enter lets a connection in, whose goroutine then is one of serving; or it returns the answer that
+// turns it away.
+func (g *gate) enter(c *conn) (answer []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closing.Load() {
-		return false
+		return stopping
 	}
 	if len(g.open) >= g.max || g.maxPerIP > 0 && g.perIP[c.ip] >= g.maxPerIP {
 		g.rejected++
 		g.complainLocked()
-		return false
+		return busy
 	}
 	g.serving.Add(1)
 	g.open[c] = struct{}{}
 	if g.maxPerIP > 0 {
 		g.perIP[c.ip]++
 	}
-	return true
+	return nil
 }
 
 // tellEvery is how often the log is told that connections are turned away.
@@ -230,9 +231,12 @@ func (g *gate) answerOne(answer func()) bool {
 	return true
 }
 
-// busy is the whole answer to a connection too many.
-var busy = func() []byte {
-	p := problem{kind: kindOverloaded, outcome: kv.None,
-		detail: "the server has as many connections as it may; try again later or at another node"}
-	return rawResponse(p, "X-Viakv-Retriable: true\r\nRetry-After: 1\r\n")
-}()
+// The whole answers to a connection too many, and to one that came in the moment of the shutdown.
+var (
+	busy     = turnedAway(kindOverloaded, "the server has as many connections as it may; try again later or at another node")
+	stopping = turnedAway(kindUnavailable, "the node is shutting down; try another one")
+)
+
+func turnedAway(k kind, detail string) []byte {
+	return rawResponse(problem{kind: k, outcome: kv.None, detail: detail}, "X-Viakv-Retriable: true\r\nRetry-After: 1\r\n")
+}

@@ -150,8 +150,8 @@ func (s *Server) serve(server *fasthttp.Server, g *gate, l *listen.Listener, sec
 			return nil // closed: there is no other reason
 		}
 		c := &conn{Conn: nc, gate: g, ip: addressOf(nc), between: true}
-		if !g.enter(c) {
-			c.turnAway()
+		if answer := g.enter(c); answer != nil {
+			c.turnAway(answer)
 			continue
 		}
 		go s.serveConn(server, c, secure)

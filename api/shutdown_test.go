@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
 )
@@ -133,6 +135,9 @@ func (s *setter) run(address string, depth int) {
 			}
 			if _, err := io.Copy(io.Discard, response.Body); err != nil {
 				s.wrong = append(s.wrong, fmt.Sprintf("%s: cut: %v", s.key(s.acked), err))
+			}
+			if response.StatusCode == 503 && response.Header.Get("X-Viakv-Retriable") == "true" {
+				return // it came in that moment, and was told that nothing was done
 			}
 			if response.StatusCode != 200 {
 				s.wrong = append(s.wrong, fmt.Sprintf("%s: status %d", s.key(s.acked), response.StatusCode))
@@ -275,5 +280,46 @@ func TestAShutdownOverTLS(t *testing.T) {
 	}
 	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("two idle connections held the shutdown up for %v", took)
+	}
+}
+
+// A connection that is accepted in the moment of a shutdown is told so, and not that it is one too
+// many.
+func TestAConnectionInTheMomentOfAShutdown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(1, 0, 0, "", zap.NewNop())
+	if err := g.close(); err != nil {
+		t.Fatal(err)
+	}
+	late := &conn{Conn: accepted, gate: g}
+	answer := g.enter(late)
+	if answer == nil {
+		t.Fatal("it was let in")
+	}
+	late.turnAway(answer)
+	response, err := http.ReadResponse(bufio.NewReader(client), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != 503 || response.Header.Get("X-Viakv-Retriable") != "true" || !strings.Contains(string(body), "shutting down") {
+		t.Errorf("%d %s, %v", response.StatusCode, body, err)
+	}
+	client.Close()
+	if err := g.wait(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
