@@ -67,7 +67,7 @@ func (n *Node) newLife(cfg topology.Config) (*life, error) {
 		id:   topology.Identity{Name: n.cfg.Name, HTTP: n.cfg.HTTP, Peer: n.cfg.Peer, Boot: topology.NewBoot(n.random())},
 		over: make(chan struct{}), first: make(chan struct{}),
 	}
-	cfg.Memory, cfg.Fits = l.memory, l.fits
+	cfg.Memory, cfg.Fits, cfg.Stopping = l.memory, l.fits, n.draining.Load
 	cfg.Self, cfg.Host, cfg.Transport, cfg.Logger, cfg.Random = l.id, l, n.transport, n.log, n.random()
 	cfg.Expect, cfg.Resolve = n.cfg.Expect, n.cfg.Resolve
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak

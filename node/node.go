@@ -28,7 +28,8 @@ type Node struct {
 	solitude    solitude
 	removes     once         // that were forwarded to this node
 	coordinated atomic.Int64 // of these, how many are under way
-	retreating  atomic.Bool  // the node is about to stop
+	draining    atomic.Bool  // the node stops soon, and does everything until then
+	retreating  atomic.Bool  // the node stops now
 
 	started chan struct{}   // closed once Run runs
 	ctx     context.Context // of Run; set before started is closed

@@ -17,11 +17,16 @@ const (
 	byeGrace = 50 * time.Millisecond
 )
 
+// Drain says to whoever asks that this node stops soon. It goes on as before; but the others do not
+// count on it any more when a change of size needs members that stay.
+func (n *Node) Drain() { n.draining.Store(true) }
+
 // retreat ends what only this node can end: a remove that it coordinates as the key's owner, since
 // the sender can learn from nobody else what came of it. It tells the others that it is about to
 // stop, so that they send no more and ask other members first, refuses what comes all the same, and
 // waits for those under way, which their deadlines bound.
 func (n *Node) retreat() {
+	n.Drain()
 	n.retreating.Store(true)
 	s := n.life.Load().state.Load()
 	if s == nil || s.self == 0 || len(s.view.Members) < 2 {

@@ -44,7 +44,10 @@ func (n *Node) Clear(ctx context.Context, o kv.Options) error {
 	n.inflight.Add(1)
 	defer n.inflight.Add(-1)
 	if n.Current() == nil {
-		return n.Ready(ctx)
+		if err := n.Ready(ctx); err != nil {
+			return err
+		}
+		return errNotNow // it changed in between, and nothing was cleared
 	}
 	deadline := o.Deadline
 	if deadline.IsZero() {
@@ -55,6 +58,8 @@ func (n *Node) Clear(ctx context.Context, o kv.Options) error {
 	_, err := n.life.Load().manager.Clear(ctx)
 	return err
 }
+
+var errNotNow = &kv.Unavailable{Outcome: kv.None, Reason: "the node is changing its cluster, or stopping; try again"}
 
 // minClearTime is what a clear may take by default: it waits for the consensus group, which may be electing a leader.
 const minClearTime = 10 * time.Second
@@ -70,6 +75,8 @@ func (n *Node) Ready(context.Context) error {
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh and copies its keys; clients that ask for its own are answered meanwhile"}
 	case s == nil:
 		return &kv.Unavailable{Outcome: kv.None, Reason: l.manager.Status().Reason}
+	case l.sealed.Load():
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping, or its membership is over"}
 	case s.view.Incarnation() == 0:
 		reason := "the node is no member of its cluster any more; /join lets it in again"
 		if s.role != 0 {

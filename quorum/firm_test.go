@@ -75,17 +75,24 @@ func (m *mesh) newest(key string) (tag version.Tag) {
 	return tag
 }
 
-// A remove that finds nothing answers so only when W replicas hold what it found.
+// A remove that finds nothing answers so only when W replicas hold what it found, whatever its r.
 func TestARemoveMissesOnlyWhatWDoNotHold(t *testing.T) {
-	m := newMesh(t, 3)
-	value := version.Record{Tag: version.Tag{Counter: 7, Incarnation: 2}, Value: []byte("v")}
-	removed := version.Record{Tag: value.Tag.Tombstone(), Owner: version.Operation{Incarnation: 2, Sequence: 1}}
-	m.replicas[0].records["k"], m.replicas[1].records["k"], m.replicas[2].records["k"] = value, removed, value
-	if err := m.nodes[0].RemoveHere(bg, []byte("k"), kv.Options{R: kv.QuorumAll}); !errors.Is(err, kv.ErrMissing) {
-		t.Fatal(err)
-	}
-	if _, _, err := m.nodes[2].Get(bg, nil, []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
-		t.Errorf("a remove found the key missing, and a later get finds it: %v", err)
+	for _, r := range []kv.Quorum{kv.QuorumDefault, 1, kv.QuorumAll} {
+		for holder := range 3 {
+			m := newMesh(t, 3)
+			value := version.Record{Tag: version.Tag{Counter: 7, Incarnation: 2}, Value: []byte("v")}
+			removed := version.Record{Tag: value.Tag.Tombstone(), Owner: version.Operation{Incarnation: 2, Sequence: 1}}
+			for _, replica := range m.replicas {
+				replica.records["k"] = value
+			}
+			m.replicas[holder].records["k"] = removed
+			if err := m.nodes[0].RemoveHere(bg, []byte("k"), kv.Options{R: r}); err != nil && !errors.Is(err, kv.ErrMissing) {
+				t.Fatal(err)
+			}
+			if _, _, err := m.nodes[(holder+1)%3].Get(bg, nil, []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+				t.Errorf("r=%v, node %d: a remove found the key missing or removed it, and a later get finds it: %v", r, holder, err)
+			}
+		}
 	}
 }
 

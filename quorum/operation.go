@@ -27,6 +27,7 @@ type operation struct {
 	hash     keyspace.Hash
 	key      []byte // borrowed from the request until its answer
 	r, w     int
+	strict   bool // of a remove: whatever its r is, it asks for no less than the promise
 	asked    kv.Options
 	began    time.Time // of the present phase: when its first call was started
 	deadline time.Time
@@ -69,7 +70,7 @@ func (o *operation) reset(v *View, key []byte, opt kv.Options) error {
 	if o.deadline.IsZero() {
 		o.deadline = time.Now().Add(o.c.cfg.Timeout)
 	}
-	o.answered, o.storing, o.armed = false, false, false
+	o.answered, o.storing, o.armed, o.strict = false, false, false, false
 	return o.move(v)
 }
 

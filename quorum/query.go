@@ -111,7 +111,7 @@ func (f *findings) conflict(o *operation, r *version.Record) {
 
 // weak reports whether a read's r and w do not overlap: it asked for less than the promise, by
 // name.
-func (o *operation) weak() bool { return o.r+max(o.w, o.v.W) <= o.v.Slots }
+func (o *operation) weak() bool { return !o.strict && o.r+max(o.w, o.v.W) <= o.v.Slots }
 
 // firm is how many replicas must hold a record before a read answers with it; otherwise the read
 // writes the record back first (D4). It is the mesh's W, not what would do for this request's r:

@@ -43,6 +43,7 @@ func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) 
 		return err
 	}
 	defer op.finish()
+	op.strict = true
 	c.stats.removes.Add(1)
 	done, err := c.removes.enter(string(key), op.deadline)
 	if err != nil {

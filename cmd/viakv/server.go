@@ -144,6 +144,9 @@ func (s *server) run(ctx context.Context) error {
 	case err := <-ended:
 		errs = append(errs, err)
 	case <-ctx.Done():
+		if n, ok := s.store.(*node.Node); ok {
+			n.Drain()
+		}
 		s.api.Drain()
 		timer := time.NewTimer(s.cfg.drain)
 		defer timer.Stop()

@@ -18,6 +18,7 @@ type nemesis struct {
 	c           *cluster
 	r           *rand.Rand
 	least, most int // sizes between which nodes join and leave; zero: none does
+	mu          sync.Mutex
 	log         []string
 	spare       int          // names of joiners
 	leaves      atomic.Int32 // asked for and not answered: each may be agreed at any moment
@@ -26,6 +27,8 @@ type nemesis struct {
 }
 
 func (n *nemesis) note(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.log = append(n.log, fmt.Sprintf("%8.3f ", time.Since(epoch).Seconds())+fmt.Sprintf(format, args...))
 }
 
@@ -158,7 +161,7 @@ func (n *nemesis) change() {
 		n.under.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
-			_ = p.node.Join(ctx, string(address(via)))
+			n.note("join of %s is answered: %v", name, p.node.Join(ctx, string(address(via))))
 		})
 		return
 	}
@@ -170,7 +173,8 @@ func (n *nemesis) change() {
 			defer n.leaves.Add(-1)
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
-			_, _ = p.node.Leave(ctx, leaver, false)
+			_, err := p.node.Leave(ctx, leaver, false)
+			n.note("leave of %s is answered: %v", leaver, err)
 		})
 	}
 }

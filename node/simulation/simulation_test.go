@@ -86,6 +86,13 @@ func TestSimulation(t *testing.T) {
 // simulate runs one seed: a cluster forms, is broken while clients use it, heals, and must then be whole, equal and legal.
 func simulate(t *testing.T, s shape, seed uint64) {
 	h, n := newHistory(), new(nemesis)
+	defer func() { // a bubble that has failed ends this test at once
+		if t.Failed() {
+			for _, line := range n.log {
+				t.Log(line)
+			}
+		}
+	}()
 	synctest.Test(t, func(t *testing.T) {
 		h.began = time.Now() // virtual
 		cfg := simnet.Config{Seed: seed, Loss: 0.01, Duplicate: 0.03}
@@ -118,9 +125,4 @@ func simulate(t *testing.T, s shape, seed uint64) {
 	})
 	// Not in there: the search for an order may take too long, and virtual time stands still meanwhile.
 	h.check(t, seed)
-	if t.Failed() {
-		for _, line := range n.log {
-			t.Log(line)
-		}
-	}
 }

@@ -48,6 +48,9 @@ type Config struct {
 	// Fits judges, before this node asks for admission as a new member, whether it may hold what a
 	// member holds. Nil: it may.
 	Fits func(Memory) error
+	// Stopping reports whether this process is about to end. It answers as before, and no change of
+	// size counts on it any more. Nil: it never does.
+	Stopping func() bool
 
 	Transport transport.Transport
 	Host      Host

@@ -32,6 +32,7 @@ type group struct {
 	topology *Topology // applied
 	conf     *raftpb.ConfState
 	soft     raft.SoftState
+	silence  int    // ticks since the leader's last message
 	term     uint64 // of the last applied entry: a leader's own, once everything older is applied, too
 	waiting  map[OperationID]chan error
 	leader   *leader
@@ -45,6 +46,11 @@ type groupState struct {
 }
 
 const inboxSize = 256
+
+// forgetTicks is after how many ticks without a message a leader is none any more. For voters, raft
+// itself says so at latest then; it never does where the process has no vote: while it learns, and
+// after it was removed.
+const forgetTicks = 2 * electionTicks
 
 // newGroup makes the group. Whoever holds the founding document, or has forked, begins with it as its log's first snapshot; everybody
 // else begins empty and learns the log from the leader. An empty log may vote: its process has acknowledged nothing (E6).
@@ -105,11 +111,31 @@ func (g *group) stop() {
 func (g *group) snapshot() *groupState { return g.state.Load() }
 
 func (g *group) publish() {
+	lead := g.soft.Lead
+	if g.forgotten() {
+		lead = 0
+	}
 	g.state.Store(&groupState{
-		leader: g.soft.Lead, leading: g.leader,
+		leader: lead, leading: g.leader,
 		voters: slices.Clone(g.conf.Voters), learners: slices.Clone(g.conf.Learners),
 	})
 	g.m.changed.notify()
+}
+
+func (g *group) forgotten() bool { return g.soft.Lead != g.m.self.Boot && g.silence >= forgetTicks }
+
+// hear counts the time since the leader's last message: msg, or one tick more without one.
+func (g *group) hear(msg *raftpb.Message) {
+	before := g.forgotten()
+	switch {
+	case msg == nil:
+		g.silence++
+	case msg.GetFrom() == g.soft.Lead:
+		g.silence = 0
+	}
+	if g.forgotten() != before {
+		g.publish()
+	}
 }
 
 func (g *group) run() {
@@ -123,11 +149,13 @@ func (g *group) run() {
 		select {
 		case <-tick.C:
 			g.node.Tick()
+			g.hear(nil)
 			g.post.expire(time.Now())
 		case msg := <-g.inbox:
 			if err := g.node.Step(msg); err != nil {
 				g.m.log.Debug("consensus message dropped", zap.Error(err))
 			}
+			g.hear(msg)
 		case f := <-g.calls:
 			f()
 		case <-g.post.wake:
@@ -170,6 +198,9 @@ func (g *group) advance() {
 	g.node.Advance(rd)
 	g.log.compact()
 	if rd.SoftState != nil {
+		if rd.SoftState.Lead != g.soft.Lead {
+			g.silence = 0
+		}
 		g.soft = *rd.SoftState
 		g.publish()
 	}

@@ -150,15 +150,29 @@ func (l *leader) do(mv move) bool {
 		l.g.transfer(l.ctx, mv.transfer)
 		sleep(l.ctx, l.m.cfg.Tick) // the resignation ends the wait
 	case mv.poll:
-		// Nothing else is decided meanwhile; it takes a round trip, and pollTime where a member does not
-		// answer.
-		mv.ask.there, mv.ask.polledAt = l.m.poll(l.ctx, l.m.newest()), time.Now()
+		l.poll()
 	case mv.command != nil:
 		l.enact(mv.command, mv.ask)
 	default:
 		return false
 	}
 	return true
+}
+
+// poll asks the members whether they are there, for all requests that wait. Were each to ask for
+// itself, the answers that one got could be old by the time that another one has got its own: where
+// a member does not answer, a poll takes as long as an answer counts. Nothing else is decided
+// meanwhile.
+func (l *leader) poll() {
+	l.mu.Lock()
+	waiting := slices.Clone(l.asks)
+	l.mu.Unlock()
+	there := l.m.poll(l.ctx, l.m.newest())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range waiting {
+		a.there, a.polledAt = there, time.Now()
+	}
 }
 
 // enact proposes one command and waits for its fate.
@@ -213,7 +227,7 @@ func (l *leader) submit(ctx context.Context, r *request, replaces uint64) respon
 		l.gone[replaces] = true
 	}
 	if i := slices.IndexFunc(l.asks, func(q *ask) bool { return q.ID == a.ID }); i >= 0 {
-		a.proposed = l.asks[i].proposed
+		a.proposed, a.there, a.polledAt = l.asks[i].proposed, l.asks[i].there, l.asks[i].polledAt
 		l.asks[i].done <- l.asks[i].undecided()
 		l.asks[i] = a
 	} else {

@@ -2,7 +2,6 @@ package topology
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -343,13 +342,13 @@ func TestForceWithALeader(t *testing.T) {
 	})
 }
 
-// A member dies, and at once another one is asked to leave. It is refused within a second, whoever
+// A member dies, or says that it is about to stop, and at once another one is asked to leave. It is refused within a second, whoever
 // of those that live is asked and whoever led: agreed, it would leave a cluster without its quorum.
 // Nothing has changed, and what is left goes on when the dead one is back.
 func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 	for _, leads := range []string{"dead", "leaver", "stays"} {
-		for _, silent := range []bool{false, true} {
-			t.Run(fmt.Sprint(leads, silent), func(t *testing.T) {
+		for _, how := range []string{"crashes", "falls silent", "is about to stop"} {
+			t.Run(leads+" leads, one "+how, func(t *testing.T) {
 				simulate(t, func(w *world) {
 					a, b, c := w.trio()
 					leader := w.leader(a, b, c)
@@ -363,10 +362,13 @@ func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 					}
 					time.Sleep(5 * time.Second) // the leader has heard from everybody, a moment ago
 					before := stays.m.Current().Epoch
-					if silent {
-						w.net.isolate(dead.id.Peer, true)
-					} else {
+					switch how {
+					case "crashes":
 						dead.crash()
+					case "falls silent":
+						w.net.isolate(dead.id.Peer, true)
+					case "is about to stop":
+						dead.stopping.Store(true)
 					}
 					for _, asked := range []*process{stays, leaver} {
 						began := time.Now()
@@ -382,9 +384,13 @@ func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 					if now := stays.m.Current(); now.Epoch != before || now.N() != 3 {
 						t.Errorf("the epoch moved from %d to %d, %d members", before, now.Epoch, now.N())
 					}
-					if silent {
+					switch how {
+					case "falls silent":
 						w.net.isolate(dead.id.Peer, false)
-					} else {
+					case "is about to stop":
+						dead.crash()
+						fallthrough
+					default:
 						dead = w.start(dead.id.Name, seeds("a", "b", "c"))
 					}
 					w.agree(20*time.Second, dead, leaver, stays)

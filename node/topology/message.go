@@ -17,6 +17,7 @@ type presence struct {
 	Leader   uint64    `json:"leader,omitempty"`   // boot
 	Topology *Topology `json:"topology,omitempty"` // of a member
 	Memory   Memory    `json:"memory,omitzero"`
+	Stopping bool      `json:"stopping,omitempty"` // soon; it still answers
 
 	Going transport.Address `json:"going,omitempty"` // the peer address by which the node is joining another cluster
 }

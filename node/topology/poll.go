@@ -14,7 +14,8 @@ import (
 // remembered of a member may be older than its death. A leave of a living member right after the
 // death of another one would be agreed, and leave a cluster without a quorum.
 
-// polled is which processes answered when they were asked last, by boot id.
+// polled is which processes answered when they were asked last, and are not about to stop, by boot
+// id.
 type polled map[uint64]bool
 
 // pollTime bounds a poll. Members that are there answer within a round trip; the asker is told
@@ -27,14 +28,14 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 	defer cancel()
 	var mu sync.Mutex
 	var asked sync.WaitGroup
-	there := polled{m.self.Boot: true}
+	there := polled{m.self.Boot: !m.stopping()}
 	ask := func(id Identity) {
 		if id.Boot == m.self.Boot {
 			return
 		}
 		asked.Go(func() {
 			p, err := m.visit(ctx, id)
-			if err != nil || p.Boot != id.Boot || p.State == StateLeft {
+			if err != nil || p.Boot != id.Boot || p.State == StateLeft || p.Stopping {
 				return
 			}
 			mu.Lock()
@@ -116,7 +117,7 @@ func (t *Topology) count(there func(*Slot) bool) (n int, missing string) {
 	case 0:
 		return n, "all are there"
 	case 1:
-		return n, names[0] + " does not answer or rebuilds"
+		return n, names[0] + " rebuilds, stops or does not answer"
 	}
-	return n, fmt.Sprintf("%s do not answer or rebuild", strings.Join(names, ", "))
+	return n, fmt.Sprintf("%s rebuild, stop or do not answer", strings.Join(names, ", "))
 }

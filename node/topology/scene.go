@@ -36,7 +36,7 @@ type ask struct {
 }
 
 // fresh reports whether the members were asked just now.
-func (s *scene) fresh(a *ask) bool { return a.there != nil && s.now.Sub(a.polledAt) <= pollTime }
+func (s *scene) fresh(a *ask) bool { return a.there != nil && s.now.Sub(a.polledAt) < pollTime }
 
 // move is what decide wants done next. One field is set; none: wait.
 type move struct {
@@ -44,7 +44,7 @@ type move struct {
 	command  *Command   // for ask, or of the leader's own accord
 	change   confChange // of the voters
 	transfer uint64     // the lead, to this voter
-	poll     bool       // ask the members whether they are there, for ask
+	poll     bool       // ask the members whether they are there
 	ask      *ask
 }
 

@@ -72,7 +72,9 @@ func (m *Manager) reply(dst []byte, status wire.ControlStatus, body []byte) []by
 func (m *Manager) present(full bool) presence {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p := presence{Identity: m.self, State: m.stateLocked(m.known), Promised: m.promised.Boot, Going: m.going}
+	p := presence{
+		Identity: m.self, State: m.stateLocked(m.known), Stopping: m.stopping(), Promised: m.promised.Boot, Going: m.going,
+	}
 	if full && !m.over {
 		p.Topology = m.known
 		if m.cfg.Memory != nil {
@@ -84,6 +86,8 @@ func (m *Manager) present(full bool) presence {
 	}
 	return p
 }
+
+func (m *Manager) stopping() bool { return m.cfg.Stopping != nil && m.cfg.Stopping() }
 
 // servePromise gives a promise only to a founder that this process reaches where it says that it
 // is: the members of a cluster must reach one another.

@@ -48,12 +48,14 @@ type process struct {
 	err     error
 	stuck   bool // the host copies nothing: it rebuilds for ever
 	lazy    bool // the host never runs the barrier
-	mu      sync.Mutex
-	epochs  []version.Epoch
-	driving sync.WaitGroup
-	ctx     context.Context
-	news    chan struct{}
-	gate    atomic.Pointer[chan struct{}] // not nil: the host does not return from Adopt before it is closed
+
+	stopping atomic.Bool // it says that it is about to stop
+	mu       sync.Mutex
+	epochs   []version.Epoch
+	driving  sync.WaitGroup
+	ctx      context.Context
+	news     chan struct{}
+	gate     atomic.Pointer[chan struct{}] // not nil: the host does not return from Adopt before it is closed
 }
 
 // block holds the host up in its next Adopt; unblock lets it go on.
@@ -126,7 +128,7 @@ func (w *world) start(name string, options ...option) *process {
 	p := &process{w: w, ended: make(chan struct{}), ready: make(chan struct{}), news: make(chan struct{}, 1)}
 	cfg := Config{
 		Self:   Identity{Name: name, HTTP: name + ":80", Peer: address(name), Boot: NewBoot(random)},
-		Random: random, Host: p, Logger: log,
+		Random: random, Host: p, Logger: log, Stopping: p.stopping.Load,
 	}
 	for _, o := range options {
 		o(&cfg, p)
