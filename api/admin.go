@@ -17,7 +17,7 @@ import (
 var adminEndpoints = []*endpoint{
 	{path: "/livez", serve: live, free: true},
 	{path: "/readyz", serve: ready, free: true},
-	{path: "/metrics", serve: showMetrics, free: true},
+	{path: "/metrics", serve: showAdminMetrics, free: true},
 	{path: "/version", serve: showVersion, free: true},
 	{path: profiles, role: RoleAdmin, admin: true, below: true, posts: true, free: true, serve: profile},
 }

@@ -63,13 +63,14 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 
 // Read reads. Once the gate is closing it ends a connection that is between two requests, before it
 // reads of the next one: what is not read is not done. A request of which something has been read
-// is read to its end.
+// is read to its end, for lastTime at most.
 func (c *conn) Read(b []byte) (int, error) {
-	if stale(c.readArmed, c.readBy, c.gate.slack) {
-		if err := c.Conn.SetReadDeadline(c.readBy); err != nil {
+	by := c.readDeadline()
+	if stale(c.readArmed, by, c.gate.slack) {
+		if err := c.Conn.SetReadDeadline(by); err != nil {
 			return 0, err
 		}
-		c.readArmed = c.readBy
+		c.readArmed = by
 	}
 	for {
 		// After the deadline was set: the gate sets one in the past after it has begun to close.
@@ -82,15 +83,24 @@ func (c *conn) Read(b []byte) (int, error) {
 			return n, err
 		}
 		if !c.between {
-			if !c.readBy.IsZero() && !time.Now().Before(c.readBy) {
+			by := c.readDeadline()
+			if !time.Now().Before(by) {
 				return n, err
 			}
-			if err := c.Conn.SetReadDeadline(c.readBy); err != nil { // it was the gate's
+			if err := c.Conn.SetReadDeadline(by); err != nil { // it was the gate's
 				return 0, err
 			}
-			c.readArmed = c.readBy
+			c.readArmed = by
 		}
 	}
+}
+
+// readDeadline is what was asked for, or what the closing gate gives.
+func (c *conn) readDeadline() time.Time {
+	if c.gate.closing.Load() && (c.readBy.IsZero() || c.readBy.After(c.gate.lastBy)) {
+		return c.gate.lastBy
+	}
+	return c.readBy
 }
 
 // state follows fasthttp. Between requests it reads only after it has written what there is to

@@ -26,6 +26,7 @@ type gate struct {
 	log           *zap.Logger
 
 	closing atomic.Bool    // no connection begins another request; set under mu
+	lastBy  time.Time      // until when the requests that have begun are read; set before closing
 	serving sync.WaitGroup // the connections' goroutines
 
 	mu        sync.Mutex
@@ -164,6 +165,7 @@ func (g *gate) failures() (n uint64) {
 func (g *gate) close() (err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.lastBy = time.Now().Add(lastTime)
 	g.closing.Store(true)
 	for _, l := range g.listeners {
 		err = errors.Join(err, l.Close())
@@ -206,6 +208,10 @@ func (g *gate) wait(ctx context.Context) error {
 	}
 	return nil
 }
+
+// lastTime is how long a request that has begun to arrive may still take to arrive once the gate is
+// closing. Nothing of it has been carried out, and one byte is enough of a beginning.
+const lastTime = 2 * time.Second
 
 const (
 	lingerTime  = time.Second

@@ -15,6 +15,11 @@ import (
 func (s *Server) guarded(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		fault := framingFault(&ctx.Request.Header)
+		if ctx.Request.Header.ContentLength() == chunked {
+			// fasthttp bears more behind the last chunk than RFC 9112 allows, and shows nothing of it: what
+			// follows may be another request for whoever reads it in another way.
+			defer ctx.SetConnectionClose()
+		}
 		if fault == "" {
 			fault = targetFault(&ctx.Request.Header)
 		}
@@ -45,6 +50,9 @@ var (
 	nameTransferEncoding = []byte("Transfer-Encoding")
 	codingChunked        = []byte("chunked")
 )
+
+// chunked is fasthttp's content length of a body in chunks.
+const chunked = -1
 
 // framingFault says what is ambiguous about a request's lengths, empty for nothing. fasthttp has
 // refused what it refuses before: lengths that are repeated or no numbers, codings other than

@@ -17,17 +17,25 @@ func live(x *exchange) error {
 // says so on those that it has, which balancers keep for their probes.
 func ready(x *exchange) error {
 	s := x.server
+	ctx, cancel := context.WithTimeout(s.base, s.config.Timeout)
+	defer cancel()
+	err := s.Ready(ctx)
+	if err == nil {
+		x.ok()
+	}
+	return err
+}
+
+// Ready returns nil when this node should get requests, and otherwise the reason why not.
+func (s *Server) Ready(ctx context.Context) error {
 	if s.draining.Load() {
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is shutting down"}
 	}
 	if err := s.impaired(); err != nil {
 		return &kv.Unavailable{Outcome: kv.None, Reason: err.Error(), Err: err}
 	}
-	ctx, cancel := context.WithTimeout(s.base, s.config.Timeout)
-	defer cancel()
 	err := s.config.Store.Ready(ctx)
 	if err == nil {
-		x.ok()
 		return nil
 	}
 	var unavailable *kv.Unavailable

@@ -26,10 +26,10 @@ type metrics struct {
 	pairs     prometheus.Counter
 	cut       *prometheus.CounterVec
 	page      fasthttp.RequestHandler
-	pages     chan struct{} // holds a token for each page that is being made
+	pages     [2]chan struct{} // by port: hold a token for each page that is being made
 }
 
-// maxPages that are made at once: each takes some hundred KiB, and its files of the system a
+// maxPages that are made at once for one port: each takes some hundred KiB, and its files of the system a
 // thread.
 const maxPages = 8
 
@@ -70,7 +70,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 		panics:    counter("panics_total", "Faults of the program that a request ran into."),
 		pairs:     counter("scanned_pairs_total", "Keys, values and pairs that scans delivered."),
 		cut:       vector("cut_streams_total", "Streams that ended before their end, by who ended them.", "by"),
-		pages:     make(chan struct{}, maxPages),
+		pages:     [2]chan struct{}{make(chan struct{}, maxPages), make(chan struct{}, maxPages)},
 	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.seconds, m.sent, m.overloads, m.malformed, m.denied, m.panics, m.pairs, m.cut,
@@ -125,9 +125,18 @@ func (e *endpointMetrics) class(n int) *classMetrics {
 	return c
 }
 
+// The ports that have /metrics: clients that ask for pages keep no monitoring from the other one.
+const (
+	publicPort = iota
+	adminPort
+)
+
+func showPublicMetrics(x *exchange) error { return x.showMetrics(publicPort) }
+func showAdminMetrics(x *exchange) error  { return x.showMetrics(adminPort) }
+
 // showMetrics answers /metrics.
-func showMetrics(x *exchange) error {
-	pages := x.server.metrics.pages
+func (x *exchange) showMetrics(port int) error {
+	pages := x.server.metrics.pages[port]
 	select {
 	case pages <- struct{}{}:
 		defer func() { <-pages }()

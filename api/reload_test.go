@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,5 +83,44 @@ func TestFilesAreLookedAtWhenTheClockIsSetBack(t *testing.T) {
 	now = now.Add(watchInterval)
 	if got := *w.get(); got != "newest of all" {
 		t.Errorf("got %q a second later", got)
+	}
+}
+
+// A file that could not be read once is read again although it is the same: the reason may have
+// been another. The log has each reason once.
+func TestFilesThatCouldNotBeReadAreReadAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "value")
+	put := func(s string) {
+		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var trouble error
+	load := func() (*string, error) {
+		b, err := os.ReadFile(file)
+		s := string(b)
+		return &s, errors.Join(trouble, err)
+	}
+	put("old")
+	core, logs := observer.New(zap.ErrorLevel)
+	w, err := watch("value", zap.New(core), load, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	w.now = func() time.Time { now = now.Add(watchInterval); return now }
+	put("newer")
+	trouble = errors.New("too many open files")
+	for range 3 {
+		if got := *w.get(); got != "old" {
+			t.Fatalf("got %q", got)
+		}
+	}
+	if n := logs.Len(); n != 1 {
+		t.Errorf("one reason is %d times in the log", n)
+	}
+	trouble = nil
+	if got := *w.get(); got != "newer" {
+		t.Errorf("got %q after the trouble", got)
 	}
 }

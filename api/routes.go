@@ -39,7 +39,7 @@ var endpoints = []*endpoint{
 	{path: "/plan", role: RoleRead, serve: planChange},
 	{path: "/livez", role: RoleNone, free: true, serve: live},
 	{path: "/readyz", role: RoleNone, free: true, serve: ready},
-	{path: "/metrics", role: RoleRead, free: true, serve: showMetrics},
+	{path: "/metrics", role: RoleRead, free: true, serve: showPublicMetrics},
 	{path: "/version", role: RoleNone, free: true, serve: showVersion},
 	{path: "/openapi.yaml", role: RoleNone, serve: showOpenAPI},
 }

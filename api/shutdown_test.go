@@ -323,3 +323,27 @@ func TestAConnectionInTheMomentOfAShutdown(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// One byte makes no client that a stop has to wait for: line breaks between requests are allowed,
+// and some clients leave one behind.
+func TestAShutdownWaitsForNoRequestThatDoesNotCome(t *testing.T) {
+	h := start(t, Config{ReadTimeout: time.Hour})
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || response.StatusCode != 200 {
+		t.Fatal(response, err)
+	}
+	time.Sleep(50 * time.Millisecond) // what follows is read
+	ctx, cancel := context.WithTimeout(t.Context(), 10*lastTime)
+	defer cancel()
+	if err := h.server.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}

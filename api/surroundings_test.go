@@ -165,7 +165,8 @@ func TestAPanicOutsideOfHandlersEndsItsConnectionAlone(t *testing.T) {
 	}
 }
 
-// Pages of metrics are made a few at a time, whoever asks for them, and however many do.
+// Pages of metrics are made a few at a time, however many are asked for, and those of the admin
+// port whatever is asked of the public one.
 func TestPagesOfMetricsAreMadeAFewAtATime(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	registry := prometheus.NewRegistry()
@@ -182,7 +183,26 @@ func TestPagesOfMetricsAreMadeAFewAtATime(t *testing.T) {
 	}
 	h.get("/metrics").problem(t, 503, "overloaded")
 	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
+	admin := make(chan error, 1)
+	go func() {
+		response, err := http.Get("http://" + h.admin(t) + "/metrics")
+		if err == nil && response.StatusCode != 200 {
+			err = errors.New(response.Status)
+		}
+		if err == nil {
+			err = response.Body.Close()
+		}
+		admin <- err
+	}()
+	select {
+	case <-entered:
+	case err := <-admin:
+		t.Errorf("the admin port: %v", err)
+	}
 	close(release)
+	if err := <-admin; err != nil {
+		t.Error(err)
+	}
 	for range maxPages {
 		if a := <-done; a.status != 200 || !strings.Contains(a.body, "\nslow 1\n") {
 			t.Errorf("%d %.100s", a.status, a.body)

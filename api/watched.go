@@ -11,7 +11,8 @@ import (
 )
 
 // watched is a value made of files that may change. Who needs the value looks at the files, at most once in watchInterval, so that
-// there is no goroutine to own. What cannot be loaded leaves the last good value in force, and says so in the log.
+// there is no goroutine to own. What cannot be loaded leaves the last good value in force, says so in the log, and is tried again: the
+// reason may lie outside of the files, such as descriptors that ran out, or permissions that follow a moment later.
 type watched[T any] struct {
 	name  string // for the log
 	paths []string
@@ -24,6 +25,7 @@ type watched[T any] struct {
 
 	mu     sync.Mutex // held while looking
 	stamps []fileStamp
+	failed string // why the last load failed; empty: it did not
 }
 
 const watchInterval = time.Second
@@ -52,7 +54,7 @@ func (w *watched[T]) get() *T {
 	// Longer than the interval is after the clock was set back.
 	if wait := w.next.Load() - now; (wait <= 0 || wait > int64(watchInterval)) && w.mu.TryLock() {
 		w.next.Store(now + int64(watchInterval))
-		if stamps := w.look(); !same(stamps, w.stamps) {
+		if stamps := w.look(); w.failed != "" || !same(stamps, w.stamps) {
 			w.loadLocked(stamps)
 		}
 		w.mu.Unlock()
@@ -64,6 +66,7 @@ func (w *watched[T]) get() *T {
 func (w *watched[T]) reload() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.failed = "" // is said again
 	w.loadLocked(w.look())
 }
 
@@ -71,9 +74,13 @@ func (w *watched[T]) loadLocked(stamps []fileStamp) {
 	w.stamps = stamps
 	v, err := w.load()
 	if err != nil {
-		w.log.Error("a changed file was not taken over; the former content stays in force", zap.String("file", w.name), zap.Error(err))
+		if err.Error() != w.failed {
+			w.failed = err.Error()
+			w.log.Error("a changed file was not taken over; the former content stays in force", zap.String("file", w.name), zap.Error(err))
+		}
 		return
 	}
+	w.failed = ""
 	w.value.Store(v)
 	w.log.Info("a changed file was taken over", zap.String("file", w.name))
 }

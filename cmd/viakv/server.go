@@ -93,13 +93,9 @@ func (s *server) impaired() error {
 	return nil
 }
 
-// ready is what a proxy that asks for members must find, as /readyz does.
-func (s *server) ready(ctx context.Context) error {
-	if err := s.impaired(); err != nil {
-		return err
-	}
-	return s.store.Ready(ctx)
-}
+// ready is what a proxy that asks for members must find, as /readyz does. Nobody asks before the
+// server is whole.
+func (s *server) ready(ctx context.Context) error { return s.api.Ready(ctx) }
 
 // close gives up what newServer has opened.
 func (s *server) close() (err error) {
