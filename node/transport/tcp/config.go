@@ -36,8 +36,8 @@ type Config struct {
 	// MaxWaiting bounds the requests of one connection that are being answered outside of its
 	// reader. Default 2048.
 	MaxWaiting int
-	// MaxGreeting bounds the connections that were accepted and have not shown yet that they are
-	// peers': beyond it the oldest is closed. Default 64.
+	// MaxGreeting bounds the connections that were accepted and have brought no request yet: beyond it
+	// the oldest is closed. Default 64.
 	MaxGreeting int
 	Logger      *zap.Logger // default: none
 }

@@ -11,11 +11,11 @@ import (
 )
 
 // errCrowded: others have connected since, and this one has not shown that it is a peer.
-var errCrowded = errors.New("tcp: too many connections that do not say who they are")
+var errCrowded = errors.New("tcp: too many connections that ask nothing")
 
-// expect notes a connection that was accepted. Until it shows that it is a peer's it may be
-// anybody's, and holds a descriptor that peers may need. So there are only so many of them at a
-// time: the oldest gives way, since a peer is done within a few round trips.
+// expect notes a connection that was accepted. Until its first request has come it may be anybody's,
+// and holds a descriptor that peers may need. So there are only so many of them at a time: the
+// oldest gives way, since a peer connects when it has something to ask.
 func (t *Transport) expect(conn net.Conn) {
 	t.mu.Lock()
 	t.greeting = append(t.greeting, conn)
@@ -34,7 +34,6 @@ func (t *Transport) expect(conn net.Conn) {
 // receive finds out whether it is a peer that has connected, and what for, and returns the
 // connection to use from then on.
 func (t *Transport) receive(ctx context.Context, conn net.Conn) (net.Conn, transport.Class, error) {
-	defer t.received(conn)
 	use := conn
 	if t.cfg.TLS != nil {
 		config, err := t.cfg.TLS()

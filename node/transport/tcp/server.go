@@ -38,6 +38,7 @@ func (t *Transport) serve(ctx context.Context, accepted net.Conn) {
 	defer stop()
 	defer func() { _ = accepted.Close() }()
 	defer t.survive(accepted)
+	defer t.received(accepted)
 	conn, class, err := t.receive(ctx, accepted)
 	if err != nil {
 		t.complain(accepted, err)
@@ -51,8 +52,20 @@ func (t *Transport) serve(ctx context.Context, accepted net.Conn) {
 	a.ctx = ctx
 	defer cancel()
 	f := newFrames(conn)
+	var armed time.Time
 	for {
+		// A peer asks for a sign of life every KeepAlive. Who sends nothing at all is gone, or is none.
+		if now := time.Now(); now.Sub(armed) > t.cfg.Patience {
+			if conn.SetReadDeadline(now.Add(quietPatiences*t.cfg.Patience)) != nil {
+				return
+			}
+			armed = now
+		}
 		err := f.next(a.answer)
+		if a.heard && !a.known {
+			a.known = true
+			t.received(accepted)
+		}
 		if len(a.replies) > 0 {
 			out.addFrames(a.replies)
 			a.replies = a.replies[:0]
@@ -88,10 +101,18 @@ type answerer struct {
 	replies []byte        // frames not queued yet
 	waiting chan struct{} // bounds the requests answered outside of the reader
 	pending sync.WaitGroup
+
+	heard bool // a request has come
+	known bool // and the transport knows that this is a peer
 }
+
+// quietPatiences is how many times Patience an accepted connection may be quiet. The peer at its
+// other end has given it up long before, and has another one.
+const quietPatiences = 5
 
 // answer answers a request in place, or in a goroutine when it may have to wait.
 func (a *answerer) answer(id uint32, payload []byte) {
+	a.heard = true
 	mark := len(a.replies)
 	a.replies = appendHeader(a.replies, 0, id)
 	if id != keepAliveID {

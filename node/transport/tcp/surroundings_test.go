@@ -61,12 +61,21 @@ func TestWhatCannotBeAcceptedIsWaitedFor(t *testing.T) {
 	}
 }
 
-// Connections that do not say who they are hold few descriptors, however many come; and peers get
-// through meanwhile.
+// Connections that bring no request hold few descriptors, however many come, whether they say who
+// they are or not; and peers get through meanwhile.
 func TestStrangersGiveWayToPeers(t *testing.T) {
+	t.Run("silent", func(t *testing.T) { strangersGiveWay(t, func(net.Conn) error { return nil }) })
+	t.Run("with a hello", func(t *testing.T) {
+		strangersGiveWay(t, func(c net.Conn) error { return greet(c, hello{version: version, name: "x"}, time.Minute) })
+	})
+}
+
+func strangersGiveWay(t *testing.T, begin func(net.Conn) error) {
 	const most = 4
 	core, logs := observer.New(zap.WarnLevel)
-	p := newPair(t, func(_, b *Config) { b.MaxGreeting, b.DialTimeout, b.Logger = most, time.Hour, zap.New(core) })
+	p := newPair(t, func(_, b *Config) {
+		b.MaxGreeting, b.DialTimeout, b.Patience, b.Logger = most, time.Hour, time.Hour, zap.New(core)
+	})
 	gone := make(chan error, 100)
 	for range cap(gone) {
 		c, err := net.Dial("tcp", string(p.addressB))
@@ -74,6 +83,9 @@ func TestStrangersGiveWayToPeers(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
+		if err := begin(c); err != nil {
+			t.Fatal(err)
+		}
 		go func() {
 			_, err := c.Read(make([]byte, 1))
 			gone <- err
@@ -95,6 +107,32 @@ func TestStrangersGiveWayToPeers(t *testing.T) {
 	p.stopB()
 	for range most {
 		<-gone
+	}
+}
+
+// A connection that was a peer's and is quiet now is closed: its peer is gone, and nobody said so.
+func TestAQuietConnectionIsClosed(t *testing.T) {
+	p := newPair(t, func(_, b *Config) { b.KeepAlive, b.Patience = 5*time.Millisecond, 10*time.Millisecond })
+	c, err := net.Dial("tcp", string(p.addressB))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := greet(c, hello{version: version, name: "x"}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	keepAlive := appendHeader(nil, 0, keepAliveID)
+	if _, err := c.Write(keepAlive); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, keepAlive); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(keepAlive); err != io.EOF {
+		t.Errorf("%v, want the end", err)
 	}
 }
 
