@@ -54,13 +54,14 @@ func (s *state) sayBye() {
 	})
 }
 
-// serveBye notes that another member is about to stop.
-func (s *state) serveBye(dst []byte, from version.Incarnation, body []byte) ([]byte, error) {
+// serveBye notes that another member is about to stop, whatever epoch the two are at: an incarnation
+// stops for all of them.
+func (s *state) serveBye(dst []byte, from version.Incarnation, body []byte) []byte {
+	status := wire.OK
 	if len(body) != 0 {
-		return dst, wire.ErrMalformed
-	}
-	if k := s.linkTo(from); k != nil {
+		status = wire.Malformed
+	} else if k := s.linkTo(from); k != nil {
 		k.leaving.Store(uint64(from))
 	}
-	return wire.AppendReply(dst, wire.OK, s.life.clock.Now(), s.view.Epoch), nil
+	return wire.AppendReply(dst, status, s.life.clock.Now(), s.view.Epoch)
 }

@@ -98,8 +98,11 @@ func (s *state) refuse(dst []byte, status wire.Status) []byte {
 
 // serve answers one phase of a quorum. False: this node is between two epochs and the answer must wait for the next.
 func (s *state) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]byte, bool) {
-	if op == wire.StoreIf {
+	switch op {
+	case wire.StoreIf:
 		return s.serveOffer(dst, stamp, body)
+	case wire.Bye:
+		return s.serveBye(dst, stamp.From, body), true
 	}
 	if status := s.admit(stamp, op != wire.Read); status != wire.OK {
 		return s.refuse(dst, status), true
@@ -111,8 +114,6 @@ func (s *state) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 		dst, err = s.serveRead(dst, body)
 	case wire.Store:
 		dst, err = s.serveStore(dst, body)
-	case wire.Bye:
-		dst, err = s.serveBye(dst, stamp.From, body)
 	case wire.Memory:
 		dst, err = s.serveMemory(dst, stamp.From, body)
 	default:

@@ -60,3 +60,21 @@ func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 		time.Sleep(6 * time.Second)
 	})
 }
+
+// A member that is about to stop may tell so while another one is an epoch ahead of it or behind.
+func TestAByeHoldsAtEveryEpoch(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		s := m.nodes[0].life.Load().state.Load()
+		for i, epoch := range []version.Epoch{s.view.Epoch - 1, s.view.Epoch + 1} {
+			from := i + 1
+			stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: epoch, To: s.self, From: s.view.Members[from].Incarnation}
+			reply, ok := m.nodes[0].ServeInline(nil, wire.AppendRequest(nil, wire.Bye, stamp))
+			if r, err := wire.ParseReply(reply); !ok || err != nil || r.Status != wire.OK {
+				t.Errorf("of epoch %d at %d: %v %v %v", epoch, s.view.Epoch, ok, r.Status, err)
+			}
+			if s.links[from].stays(&s.view.Members[from]) {
+				t.Errorf("of epoch %d at %d: it is still counted on", epoch, s.view.Epoch)
+			}
+		}
+	})
+}
