@@ -31,6 +31,9 @@ type Config struct {
 	// Resolve returns the addresses of a seed's host name, each of which is a seed. It may block
 	// until ctx ends. Nil: names are not looked up.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Addresses returns those of this machine: two addresses of one name may be one node's. Nil: none
+	// are known.
+	Addresses func() []netip.Addr
 
 	// ReadQuorum and WriteQuorum apply when this node founds a cluster. Default: majority.
 	ReadQuorum, WriteQuorum kv.Quorum

@@ -69,7 +69,7 @@ func (n *Node) newLife(cfg topology.Config) (*life, error) {
 	}
 	cfg.Memory, cfg.Fits, cfg.Stopping = l.memory, l.fits, n.draining.Load
 	cfg.Self, cfg.Host, cfg.Transport, cfg.Logger, cfg.Random = l.id, l, n.transport, n.log, n.random()
-	cfg.Expect, cfg.Resolve = n.cfg.Expect, n.cfg.Resolve
+	cfg.Expect, cfg.Resolve, cfg.Addresses = n.cfg.Expect, n.cfg.Resolve, n.cfg.Addresses
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
 	var err error
 	if l.manager, err = topology.New(cfg); err != nil {

@@ -54,6 +54,7 @@ func (s *server) newNodeAt(peer net.Listener) (backend, error) {
 	s.peer = listen.Wrap(peer, "peer", s.log)
 	return node.New(node.Config{
 		Name: c.name, HTTP: httpAddress, Peer: transport.Address(peerAddress), Seeds: seeds, Expect: c.expect,
+		Addresses: machineAddresses,
 		Resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},
@@ -65,4 +66,19 @@ func (s *server) newNodeAt(peer net.Listener) (backend, error) {
 			return t, err
 		},
 	})
+}
+
+// machineAddresses returns the addresses of this machine's interfaces, none when the system does
+// not tell.
+func machineAddresses() (out []netip.Addr) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range all {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, prefix.Addr().Unmap())
+		}
+	}
+	return out
 }

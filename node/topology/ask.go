@@ -124,8 +124,9 @@ func (s *sighting) endpoint() string {
 
 // counting leaves out of a round what no other process is behind: this process's own answers, and
 // silence at its own address, at further addresses of a name that a process which answers there
-// advertises, and at one of two addresses that are one node's in the two families. It also returns
-// the names that nobody who answers there advertises: they may stand for several nodes. It is pure.
+// advertises, and at one of a name's two addresses, one in each family, when the machine that answers
+// at the other one says that both are its own. It also returns the names that nobody who answers
+// there advertises: they may stand for several nodes. It is pure.
 func counting(self Identity, own string, seen []sighting) (counted []sighting, unclaimed []transport.Address) {
 	for len(seen) > 0 {
 		n := 1
@@ -135,11 +136,13 @@ func counting(self Identity, own string, seen []sighting) (counted []sighting, u
 		group := seen[:n]
 		seen = seen[n:]
 		claimed, boots, four, six := false, map[uint64]bool{}, 0, 0
+		var answers *sighting // one of those that do
 		for i := range group {
 			s := &group[i]
 			if s.err == nil {
 				boots[s.Boot] = true
 				claimed = claimed || sameAddress(s.Peer, s.seed)
+				answers = s
 			}
 			if s.ip.Is4() {
 				four++
@@ -147,12 +150,15 @@ func counting(self Identity, own string, seen []sighting) (counted []sighting, u
 				six++
 			}
 		}
-		twins := four == 1 && six == 1 && len(boots) == 1
+		twin := func(s *sighting) bool {
+			return four == 1 && six == 1 && len(boots) == 1 && slices.Contains(answers.Addresses, s.ip) &&
+				s.ip.IsLoopback() == answers.ip.IsLoopback() // every machine has those
+		}
 		if !claimed {
 			unclaimed = append(unclaimed, group[0].seed)
 		}
 		for _, s := range group {
-			silence := s.err != nil && (claimed || !s.lost && (twins || own != "" && own == s.endpoint()))
+			silence := s.err != nil && (claimed || !s.lost && (twin(&s) || own != "" && own == s.endpoint()))
 			if !silence && (s.err != nil || s.Boot != self.Boot) {
 				counted = append(counted, s)
 			}

@@ -36,6 +36,8 @@ type Config struct {
 	// Resolve returns the addresses of a host name, each of which is a seed. It may block until ctx
 	// ends. Nil: names are not looked up, and the transport dials them as they are.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Addresses returns those of this machine. Nil: none are known.
+	Addresses func() []netip.Addr
 	// JoinVia is a member's peer address: join its cluster, and never found one. It excludes Seeds.
 	JoinVia transport.Address
 

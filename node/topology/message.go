@@ -3,6 +3,7 @@ package topology
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"viakv/node/transport"
@@ -18,6 +19,8 @@ type presence struct {
 	Topology *Topology `json:"topology,omitempty"` // of a member
 	Memory   Memory    `json:"memory,omitzero"`
 	Stopping bool      `json:"stopping,omitempty"` // soon; it still answers
+
+	Addresses []netip.Addr `json:"addresses,omitempty"` // of the machine, while the process waits for its seeds
 
 	Going transport.Address `json:"going,omitempty"` // the peer address by which the node is joining another cluster
 }

@@ -23,12 +23,14 @@ type nameServer struct {
 
 	mu    sync.Mutex
 	lists map[string]func(viewer string) ([]netip.Addr, error) // by host
+
+	machines map[string][]netip.Addr // by node: the addresses of its machine
 }
 
 var errNoSuchHost = &net.DNSError{Err: "no such host", IsNotFound: true}
 
 func (w *world) nameServer() *nameServer {
-	return &nameServer{w: w, lists: map[string]func(string) ([]netip.Addr, error){}}
+	return &nameServer{w: w, lists: map[string]func(string) ([]netip.Addr, error){}, machines: map[string][]netip.Addr{}}
 }
 
 // host gives a node's machine an address, which its name is resolved to.
@@ -61,6 +63,7 @@ var errHangs = errors.New("hangs")
 
 func (s *nameServer) resolve(c *Config, _ *process) {
 	viewer := c.Self.Name
+	c.Addresses = func() []netip.Addr { return s.machines[viewer] }
 	c.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
 		s.mu.Lock()
 		list := s.lists[host]
@@ -365,9 +368,10 @@ func TestSilenceThatDoesNotCount(t *testing.T) {
 			s.list("a", silent4, silent6, ipA)
 			s.list("b", ipB, silent4, silent6)
 		}},
-		{"in one of a node's two families", []string{"ay", "bee"}, func(_ *world, s *nameServer, ipA, ipB netip.Addr) {
+		{"in the other family, of the same machine", []string{"ay", "bee"}, func(_ *world, s *nameServer, ipA, ipB netip.Addr) {
 			s.list("ay", ipA, silent6)
 			s.list("bee", silent6, ipB)
+			s.machines["a"], s.machines["b"] = []netip.Addr{silent6, ipA}, []netip.Addr{silent6, ipB}
 		}},
 		{"of a node to itself", []string{"all"}, func(w *world, s *nameServer, ipA, ipB netip.Addr) {
 			s.list("all", ipA, ipB)
@@ -445,4 +449,40 @@ func TestSameAddress(t *testing.T) {
 			t.Errorf("%s and %s: %v", c.a, c.b, got)
 		}
 	}
+}
+
+// A name of two machines, one in each family, is not taken for one node's: whoever is silent may be
+// about to start, or be out of reach.
+func TestANameOfTwoMachinesInTwoFamilies(t *testing.T) {
+	t.Run("one is not up yet", func(t *testing.T) {
+		simulate(t, func(w *world) {
+			s := w.nameServer()
+			s.list("rack", s.host("a", "10.0.0.1"), s.host("b", "fd00::2"))
+			s.host("c", "10.0.0.3")
+			a, c := w.start("a", seeds("rack", "c"), s.resolve), w.start("c", seeds("rack", "c"), s.resolve)
+			time.Sleep(20 * time.Second)
+			if top := c.m.Current(); top != nil {
+				t.Fatalf("founded without b: %v", top.Names())
+			}
+			w.agree(10*time.Second, a, w.start("b", seeds("rack", "c"), s.resolve), c)
+			w.founded()
+		})
+	})
+	t.Run("the families do not reach each other", func(t *testing.T) {
+		simulate(t, func(w *world) {
+			s := w.nameServer()
+			s.list("rack1", s.host("a", "10.0.0.1"), s.host("b", "fd00::2"))
+			s.list("rack2", s.host("c", "10.0.0.3"), s.host("d", "fd00::4"))
+			four := map[transport.Address]bool{"a:7000": true, "c:7000": true}
+			w.net.filter(func(from, to transport.Address, _ []byte) bool { return four[from] != four[to] }, nil)
+			var all []*process
+			for _, name := range []string{"a", "b", "c", "d"} {
+				all = append(all, w.start(name, seeds("rack1", "rack2"), s.resolve))
+			}
+			time.Sleep(20 * time.Second)
+			w.net.filter(nil, nil)
+			w.agree(20*time.Second, all...)
+			w.founded()
+		})
+	})
 }

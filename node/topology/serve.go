@@ -75,6 +75,9 @@ func (m *Manager) present(full bool) presence {
 	p := presence{
 		Identity: m.self, State: m.stateLocked(m.known), Stopping: m.stopping(), Promised: m.promised.Boot, Going: m.going,
 	}
+	if p.State == StateFounding && m.cfg.Addresses != nil {
+		p.Addresses = m.cfg.Addresses()
+	}
 	if full && !m.over {
 		p.Topology = m.known
 		if m.cfg.Memory != nil {
