@@ -65,6 +65,8 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 // lastWord is how long an answer waits for a join whose time is over.
 const lastWord = 3 * time.Second
 
+var errTakenOut = &kv.Unavailable{Outcome: kv.None, Reason: "the node became a member of the mesh, and somebody took it out again before it had settled in"}
+
 var errNodeStops = &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping"}
 
 // join makes the node a member of the peer's mesh until ctx ends.
@@ -168,10 +170,13 @@ func (l *life) awaitMembership(ctx context.Context) error {
 				return err
 			}
 		case <-l.over:
-			if l.err != nil {
+			switch {
+			case l.err != nil:
 				return l.err
+			case l.ctx.Err() != nil:
+				return errNodeStops
 			}
-			return errNodeStops
+			return errTakenOut
 		}
 	}
 }

@@ -2,9 +2,11 @@ package topology
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"viakv/api/kv"
 	"viakv/node/transport"
 )
 
@@ -35,17 +37,21 @@ func (m *Manager) Depart(ctx context.Context, to transport.Address) error {
 		err = m.awaitAdopted(ctx, r.Epoch)
 	}
 	if err != nil {
-		m.Stay(ctx)
+		var u *kv.Unavailable
+		m.stay(ctx, errors.As(err, &u) && u.Outcome == kv.Unknown)
 	}
 	return err
 }
 
 // Stay ends a departure that has come to nothing.
-func (m *Manager) Stay(ctx context.Context) {
+func (m *Manager) Stay(ctx context.Context) { m.stay(ctx, false) }
+
+// stay ends a departure; open: its entry may be in the log and not be agreed yet.
+func (m *Manager) stay(ctx context.Context, open bool) {
 	m.mu.Lock()
 	m.going = ""
 	m.mu.Unlock()
-	if t := m.newest(); t != nil && t.Departing {
+	if t := m.newest(); t != nil && (t.Departing || open) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stayTime)
 		defer cancel()
 		if _, err := m.propose(ctx, &request{Purpose: toStay}); err != nil {
