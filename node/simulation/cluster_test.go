@@ -144,12 +144,16 @@ func (c *cluster) currentSeeds() []transport.Address {
 	return seeds
 }
 
-// weak counts the slots that hold no complete memory: vacant, rebuilding, or not even running; and the node that is about to become one.
+// weak counts the slots that hold no complete memory: vacant, rebuilding, or not even running; the
+// node that is about to become one; and one that has given its join up without knowing that it is
+// a member.
 func (c *cluster) weak() (weak int, status kv.Status) {
 	status = c.newest()
 	for _, m := range status.Members {
 		p := c.get(m.Name)
-		if m.State != "active" || p == nil || p.node.Status().State != "active" {
+		if m.State != "active" || p == nil {
+			weak++
+		} else if own := p.node.Status(); own.State != "active" || own.Cluster != status.Cluster {
 			weak++
 		}
 	}

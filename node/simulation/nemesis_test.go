@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -161,7 +162,12 @@ func (n *nemesis) change() {
 		n.under.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
-			n.note("join of %s is answered: %v", name, p.node.Join(ctx, string(address(via))))
+			err := p.node.Join(ctx, string(address(via)))
+			n.note("join of %s is answered: %v", name, err)
+			var u *kv.Unavailable
+			if errors.As(err, &u) && u.Outcome == kv.Unknown {
+				n.takeOut(p)
+			}
 		})
 		return
 	}
@@ -176,6 +182,33 @@ func (n *nemesis) change() {
 			_, err := p.node.Leave(ctx, leaver, false)
 			n.note("leave of %s is answered: %v", leaver, err)
 		})
+	}
+}
+
+// takeOut does what the answer to a join whose outcome is unknown asks of operators: a node that has
+// given its join up, and is a member all the same, has to leave. It is stopped, too: some that boot
+// have it among their seeds, which would be of two clusters.
+func (n *nemesis) takeOut(p *process) {
+	for end := time.Now().Add(formTime); time.Now().Before(end); time.Sleep(time.Second) {
+		s := n.c.newest()
+		listed := slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == p.name })
+		switch here := n.c.get(p.name); {
+		case here != p && here != nil: // it was booted again, and enters
+			return
+		case here == p && p.node.Status().Cluster == s.Cluster: // it has gone over
+			return
+		case here == p:
+			n.c.kill(p.name)
+		}
+		if !listed {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		if at := n.c.get(s.Self); at != nil {
+			_, err := at.node.Leave(ctx, p.name, false)
+			n.note("%s is taken out: %v", p.name, err)
+		}
+		cancel()
 	}
 }
 
