@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,6 +76,29 @@ func TestAByeHoldsAtEveryEpoch(t *testing.T) {
 			if s.links[from].stays(&s.view.Members[from]) {
 				t.Errorf("of epoch %d at %d: it is still counted on", epoch, s.view.Epoch)
 			}
+		}
+	})
+}
+
+// A clear at a node that serves nobody at the moment is refused: it cannot be done.
+func TestAClearBetweenTwoLives(t *testing.T) {
+	inMesh(t, 1, func(m *mesh) {
+		m.set(0, "k", "v")
+		n := m.nodes[0]
+		l := n.life.Load()
+		before := l.state.Load().topology.Generation
+		for what, at := range map[string]*atomic.Bool{"sealed": &l.sealed, "frozen": &n.frozen} {
+			at.Store(true)
+			if err := n.Clear(context.Background(), kv.Options{}); !errors.Is(err, kv.ErrUnavailable) {
+				t.Errorf("%s: %v, at generation %d", what, err, l.state.Load().topology.Generation)
+			}
+			at.Store(false)
+		}
+		if err := n.Clear(context.Background(), kv.Options{}); err != nil {
+			t.Error(err)
+		}
+		if after := l.state.Load().topology.Generation; after != before+1 {
+			t.Errorf("generation %d after %d", after, before)
 		}
 	})
 }
