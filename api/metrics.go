@@ -29,8 +29,8 @@ type metrics struct {
 	pages     [2]chan struct{} // by port: hold a token for each page that is being made
 }
 
-// maxPages that are made at once for one port: each takes some hundred KiB, and its files of the system a
-// thread.
+// maxPages that are made at once for one port: each takes some hundred KiB, and its files of the
+// system a thread.
 const maxPages = 8
 
 // endpointMetrics are one endpoint's children.

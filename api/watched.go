@@ -10,9 +10,10 @@ import (
 	"go.uber.org/zap"
 )
 
-// watched is a value made of files that may change. Who needs the value looks at the files, at most once in watchInterval, so that
-// there is no goroutine to own. What cannot be loaded leaves the last good value in force, says so in the log, and is tried again: the
-// reason may lie outside of the files, such as descriptors that ran out, or permissions that follow a moment later.
+// watched is a value made of files that may change. Who needs the value looks at the files, at most
+// once in watchInterval, so that there is no goroutine to own. What cannot be loaded leaves the last
+// good value in force, says so in the log, and is tried again: the reason may lie outside of the
+// files, such as descriptors that ran out, or permissions that follow a moment later.
 type watched[T any] struct {
 	name  string // for the log
 	paths []string
