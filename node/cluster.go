@@ -65,9 +65,10 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 // lastWord is how long an answer waits for a join whose time is over.
 const lastWord = 3 * time.Second
 
-var errTakenOut = &kv.Unavailable{Outcome: kv.None, Reason: "the node became a member of the mesh, and somebody took it out again before it had settled in"}
-
-var errNodeStops = &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping"}
+var (
+	errNodeStops = &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping"}
+	errTakenOut  = &kv.Unavailable{Outcome: kv.None, Reason: "the node became a member, and somebody took it out before it had settled in"}
+)
 
 // join makes the node a member of the peer's mesh until ctx ends.
 func (n *Node) join(ctx context.Context, peer transport.Address) error {

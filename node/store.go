@@ -75,14 +75,14 @@ func (n *Node) Ready(context.Context) error {
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh and copies its keys; clients that ask for its own are answered meanwhile"}
 	case s == nil:
 		return &kv.Unavailable{Outcome: kv.None, Reason: l.manager.Status().Reason}
-	case l.sealed.Load():
-		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping, or its membership is over"}
 	case s.view.Incarnation() == 0:
 		reason := "the node is no member of its cluster any more; /join lets it in again"
 		if s.role != 0 {
 			reason = fmt.Sprintf("the node is %s: %s", s.role, l.progress())
 		}
 		return &kv.Unavailable{Outcome: kv.None, Reason: reason}
+	case l.sealed.Load():
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping, or its membership is over"}
 	}
 	return nil
 }
