@@ -90,10 +90,13 @@ lint: ## run gofmt, go vet and the linters, in the versions that .tools/go.mod p
 
 .PHONY: fuzz
 fuzz: ## fuzz each decoder for a while: make fuzz FUZZTIME=20000x
-	@grep -rlE --include='*_test.go' --exclude-dir=$(OUT) '^func Fuzz' . | while read -r file; do \
-	  grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | cut -c6- | while read -r name; do \
-	    echo "$$file: $$name"; \
-	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "./$$(dirname "$$file")"; \
+	@mkdir -p $(OUT)/fuzz
+	@grep -rlE --include='*_test.go' --exclude-dir=$(OUT) '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r package; do \
+	  go test -vet=off -fuzz . -c -o $(OUT)/fuzz/fuzz.test "$$package"; \
+	  grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$$package"/*_test.go | cut -c6- | while read -r name; do \
+	    echo "$$package: $$name"; \
+	    (cd "$$package" && $(CURDIR)/$(OUT)/fuzz/fuzz.test -test.run '^$$' -test.fuzz "^$$name\$$" -test.fuzztime $(FUZZTIME) \
+	      -test.fuzzminimizetime 100x -test.fuzzcachedir $(CURDIR)/$(OUT)/fuzz/cache); \
 	  done; \
 	done
 

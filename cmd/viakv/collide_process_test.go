@@ -30,6 +30,9 @@ func TestKeysMadeToCollideStopNoRebuild(t *testing.T) {
 // off, which takes a build of its own.
 func TestKeysThatCollideStopNoRebuild(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds another binary")
+	}
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip(err)
 	}
