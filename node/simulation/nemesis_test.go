@@ -22,7 +22,7 @@ type nemesis struct {
 	mu          sync.Mutex
 	log         []string
 	spare       int          // names of joiners
-	leaves      atomic.Int32 // asked for and not answered: each may be agreed at any moment
+	leaves      atomic.Int32 // asked for, and what became of them is not known: each may be agreed at any moment
 
 	under sync.WaitGroup // faults and changes that have not ended
 }
@@ -181,7 +181,22 @@ func (n *nemesis) change() {
 			defer cancel()
 			_, err := p.node.Leave(ctx, leaver, false)
 			n.note("leave of %s is answered: %v", leaver, err)
+			var u *kv.Unavailable
+			if errors.As(err, &u) && u.Outcome == kv.Unknown {
+				n.awaitLeave(leaver)
+			}
 		})
+	}
+}
+
+// awaitLeave returns once a leave whose outcome is unknown shows, or is not to be expected any more:
+// it may be agreed already where nobody has heard of it.
+func (n *nemesis) awaitLeave(leaver string) {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		s := n.c.newest()
+		if s.N > 0 && !leaving(s) && !slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == leaver }) {
+			return
+		}
 	}
 }
 
