@@ -342,9 +342,10 @@ func TestForceWithALeader(t *testing.T) {
 	})
 }
 
-// A member dies, or says that it is about to stop, and at once another one is asked to leave. It is refused within a second, whoever
-// of those that live is asked and whoever led: agreed, it would leave a cluster without its quorum.
-// Nothing has changed, and what is left goes on when the dead one is back.
+// A member dies, or says that it is about to stop, and at once another one is asked to leave. It is
+// refused within a second, whoever of those that live is asked and whoever led: agreed, it would
+// leave a cluster without its quorum. Nothing has changed, and what is left goes on when the dead
+// one is back.
 func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 	for _, leads := range []string{"dead", "leaver", "stays"} {
 		for _, how := range []string{"crashes", "falls silent", "is about to stop"} {
