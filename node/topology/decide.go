@@ -84,29 +84,40 @@ func (s *scene) obstacle() string {
 	return "other changes came first"
 }
 
+// leaver returns the slot that leaves next and the request for it, once nothing else stands in its way; nil: none does.
+func (s *scene) leaver() (*Slot, *ask) {
+	if !s.sealed() {
+		return nil, nil
+	}
+	for _, a := range s.asks {
+		if a.Purpose == toLeave && s.leaveReady(a) == nil {
+			return s.topology.Slot(a.Name), a
+		}
+	}
+	return nil, nil
+}
+
 // leaving returns the processes whose votes must end before the log says that they are out: those that an entering process
-// replaces, and the one that leaves, once nothing else stands in its way. From an odd number of members the vote of one that leaves ends afterwards
-// (see odd), but a leader hands over first in either case.
+// replaces, and the one that leaves. From an odd number of members the vote of one that leaves ends afterwards (see odd), but
+// a leader hands over first in either case.
 func (s *scene) leaving() map[uint64]bool {
 	out := map[uint64]bool{}
 	for _, a := range s.asks {
-		switch a.Purpose {
-		case toEnter:
+		if a.Purpose == toEnter {
 			if slot := s.topology.Slot(a.Node.Name); slot != nil && slot.Boot == a.replaces {
-				out[slot.Boot] = true
-			}
-		case toLeave:
-			if slot := s.topology.Slot(a.Name); slot != nil && len(out) == 0 && (!s.odd() || slot.Boot == s.self) && s.sealed() && s.leaveReady(a) == nil {
 				out[slot.Boot] = true
 			}
 		}
 	}
+	if slot, _ := s.leaver(); slot != nil && len(out) == 0 && (!s.odd() || slot.Boot == s.self) {
+		out[slot.Boot] = true
+	}
 	return out
 }
 
-// reconcile makes the voters follow the topology, one change at a time (E7): a vote for every slot's process, none for anybody else.
-// A new process first learns, and votes once it has caught up. The leader never removes itself: a group of two could then not
-// learn that the removal is agreed.
+// reconcile makes the voters follow the topology, one change at a time (E7): a vote for every slot's process, none for anybody
+// else but an early joiner. A new process first learns, and votes once it has caught up. The leader never removes itself: a
+// group of two could then not learn that the removal is agreed.
 func (s *scene) reconcile(leaving map[uint64]bool) move {
 	t := s.topology
 	wanted := map[uint64]bool{}
@@ -114,6 +125,12 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 		if b := t.Slots[i].Boot; !leaving[b] {
 			wanted[b] = true
 		}
+	}
+	if s.overdue() {
+		if j := t.Joining.Boot; j != s.self {
+			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, j}}
+		}
+		return move{transfer: s.heir(wanted)}
 	}
 	for _, list := range [][]uint64{s.voters, s.learners} {
 		for _, b := range list {
@@ -143,7 +160,7 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 		switch {
 		case add(j.Boot):
 			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, j.Boot}}
-		case !s.odd() && !s.voter(j.Boot) && s.caughtUp[j.Boot] && s.reachable(j.Boot) && !s.decisive(j.Boot, leaving):
+		case s.early() && !s.voter(j.Boot) && s.caughtUp[j.Boot] && s.reachable(j.Boot):
 			return move{change: confChange{raftpb.ConfChangeAddNode, j.Boot}}
 		}
 	}
@@ -155,17 +172,29 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 // leaves votes until it has left. Below, between four and three, a vote more than members would only be one more that can be missing.
 func (s *scene) odd() bool { return s.topology.N()%2 == 1 }
 
-// decisive reports whether the vote of a joiner would be needed for a majority once some others'
-// have ended. A joiner that dies must not stop the group: where one of two members leaves while
-// another node joins, either the joiner or the leaver has to wait.
-func (s *scene) decisive(joiner uint64, leaving map[uint64]bool) bool {
-	rest := 0
-	for _, b := range s.voters {
-		if b != joiner && !leaving[b] {
-			rest++
-		}
+// early reports whether a joiner votes before it grows: it joins an even number of members, all of
+// them vote, and none is about to leave. Beside any fewer its vote is one more that can be missing:
+// where one of four left, the joiner and one of the remaining three could die, as a joiner and one
+// of three may, and two of four voters are no majority.
+func (s *scene) early() bool {
+	leaves := slices.ContainsFunc(s.asks, func(a *ask) bool { return a.Purpose == toLeave && s.topology.Slot(a.Name) != nil })
+	return !s.odd() && !leaves && s.all()
+}
+
+// overdue reports whether a joiner votes that must not any longer. The vote of a process that is
+// dead or forced out ends before the joiner's, which may be the one that makes a majority without
+// it; the joiner's ends before that of a member that is well and leaves.
+func (s *scene) overdue() bool {
+	if j := s.topology.Joining; j == nil || !s.voter(j.Boot) {
+		return false
 	}
-	return rest < (rest+1)/2+1
+	slot, a := s.leaver()
+	return s.odd() || !s.all() || slot != nil && !a.Force && a.there[slot.Boot]
+}
+
+// all reports whether every slot's process votes.
+func (s *scene) all() bool {
+	return !slices.ContainsFunc(s.topology.Slots, func(o Slot) bool { return !s.voter(o.Boot) })
 }
 
 // mute returns a member that serves and does not vote yet, the leaver aside; empty: there is none. The next change of size waits for its vote: were
@@ -330,8 +359,6 @@ func (s *scene) leaveReady(a *ask) error {
 		return nil
 	case !t.barriersDone(s.barriers, a.Name) || s.mute(a.Name) != "":
 		return errWait
-	case t.Joining != nil && s.voter(t.Joining.Boot) && s.decisive(t.Joining.Boot, map[uint64]bool{slot.Boot: true}):
-		return errWait
 	}
 	for i := range t.Slots { // a rebuild that is under way ends soon, and then one more copy stays; who has not been heard yet may be at it
 		if o := &t.Slots[i]; o.Name != a.Name && !o.Active() && !s.absent[o.Boot] {
@@ -358,6 +385,9 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 	slot := s.topology.Slot(a.Name)
 	if s.voter(slot.Boot) && s.topology.N() > 1 && (!s.odd() || slot.Boot == s.self) {
 		return move{} // its vote ends first, or its lead
+	}
+	if j := s.topology.Joining; j != nil && s.voter(j.Boot) {
+		return move{} // and an early joiner's
 	}
 	if !a.Force && !s.fresh(a) {
 		return move{poll: true} // a member may have died since

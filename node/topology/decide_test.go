@@ -2,6 +2,7 @@ package topology
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,7 +78,19 @@ func TestDecide(t *testing.T) {
 	forced.Force = true
 	done := asking(toClear, "")
 	done.ID = later.Applied[0].ID
-	with := func(s *scene, f func(s *scene)) *scene { f(s); return s }
+	with := func(s *scene, changes ...func(s *scene)) *scene {
+		for _, f := range changes {
+			f(s)
+		}
+		return s
+	}
+	voting := func(boots ...uint64) func(*scene) {
+		return func(s *scene) {
+			s.voters = boots
+			s.learners = slices.DeleteFunc(s.learners, s.voter)
+		}
+	}
+	leads := func(boot uint64) func(*scene) { return func(s *scene) { s.self = boot } }
 	mute4 := func(s *scene) { s.voters, s.learners, s.caughtUp[4] = []uint64{1, 2, 3}, []uint64{4}, false }
 	remove, learn, promote := raftpb.ConfChangeRemoveNode, raftpb.ConfChangeAddLearnerNode, raftpb.ConfChangeAddNode
 
@@ -126,10 +139,18 @@ func TestDecide(t *testing.T) {
 		{"and not for one that has died", with(sceneOf(vacant, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 50); s.absent[50] = true }), move{command: &Command{Kind: Shrink}}},
 		{"M11: a leave waits until the fourth votes", with(sceneOf(even, asking(toLeave, "b")), mute4), move{}},
 		{"but not the fourth's own", with(sceneOf(even, asking(toLeave, "d")), mute4), move{change: confChange{remove, 4}}},
-		{"M11: a fifth waits, too", with(sceneOf(four, fifth), func(s *scene) { s.voters, s.learners, s.caughtUp[4] = []uint64{1, 2, 3, 50}, []uint64{4}, false }), move{}},
-		{"M11: one of two does not leave while a joiner votes", with(sceneOf(joinsPair, asking(toLeave, "b")), func(s *scene) {
-			s.voters, s.learners = []uint64{1, 2, 30}, nil
-		}), move{}},
+		{"M11: a fifth waits, too", with(sceneOf(four, fifth), mute4, func(s *scene) { s.learners = []uint64{4, 50} }), move{}},
+		{"M11: its vote ends where the fourth's is missing", with(sceneOf(four, fifth), voting(1, 2, 3, 50)), move{change: confChange{learn, 50}}},
+		{"M11: and from an odd number of members", with(sceneOf(j), voting(1, 2, 3, 40)), move{change: confChange{learn, 40}}},
+		{"M11: and before one of four leaves", with(sceneOf(four, asking(toLeave, "b")), voting(1, 2, 3, 4, 50)), move{change: confChange{learn, 50}}},
+		{"M11: a joiner that leads hands over first", with(sceneOf(four, asking(toLeave, "b")), leads(50), voting(1, 2, 3, 4, 50)), move{transfer: 1}},
+		{"M11: a vote that is missing ends before it", with(sceneOf(joinsPair, asking(toLeave, "b")), voting(1, 2, 30), func(s *scene) {
+			delete(s.asks[0].there, 2)
+		}), move{change: confChange{remove, 2}}},
+		{"and one that is forced out", with(sceneOf(joinsPair, forced), voting(1, 2, 30)), move{change: confChange{remove, 2}}},
+		{"then it ends, too", with(sceneOf(joinsPair, forced), voting(1, 30)), move{change: confChange{learn, 30}}},
+		{"M11: one of two waits for the end of a joiner's vote", with(sceneOf(joinsPair, asking(toLeave, "b")), voting(1, 2, 30)), move{change: confChange{learn, 30}}},
+		{"M11: no joiner votes while a leave waits", with(sceneOf(four, asking(toLeave, "b")), func(s *scene) { s.asks[0].there = nil }), move{poll: true}},
 		{"M11: and a joiner does not vote while one of two leaves", with(sceneOf(joinsPair, asking(toLeave, "b")), func(s *scene) { s.voters = []uint64{1} }),
 			move{command: &Command{Kind: Shrink}}},
 		{"but otherwise it does", sceneOf(joinsPair), move{change: confChange{promote, 30}}},

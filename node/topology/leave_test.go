@@ -400,3 +400,34 @@ func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// Four members bear one crash more than three do, so that a joiner votes beside four and not beside
+// three. Where one of the four leaves while another node joins, the joiner and one of the three may
+// die at once, whoever led: the group goes on.
+func TestAJoinerAndAMemberDieAfterALeave(t *testing.T) {
+	for _, dies := range []string{"the leader", "a follower"} {
+		t.Run(dies, func(t *testing.T) {
+			simulate(t, func(w *world) {
+				all := seeds("a", "b", "c", "d")
+				a, b, c, d := w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all)
+				w.agree(2*time.Second, a, b, c, d)
+				e := w.start("e", via("a"), stuck)
+				w.until("the joiner votes", 10*time.Second, func() bool { return votersOf([]*process{a, b, c, d, e}) == 5 })
+				leaver := others(w.leader(a, b, c, d, e), a, b, c, d)[0]
+				if _, err := a.m.Leave(w.ctx(10*time.Second), leaver.id.Name, false); err != nil {
+					t.Fatal(err)
+				}
+				rest := others(leaver, a, b, c, d)
+				dead := w.leader(rest...)
+				if dies == "a follower" {
+					dead = others(dead, rest...)[0]
+				}
+				e.crash()
+				dead.crash()
+				rest = others(dead, rest...)
+				again := w.start(dead.id.Name, all)
+				w.agree(20*time.Second, append(rest, again)...)
+			})
+		})
+	}
+}
