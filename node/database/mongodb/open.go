@@ -65,16 +65,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 func (s *Store) prepare(ctx context.Context, t target) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StartTimeout)
 	defer cancel()
-	for n := 1; ; n++ {
-		err := s.prepareOnce(ctx, t)
-		if err == nil {
-			return nil
-		}
-		reason, final := diagnose(err, t)
-		if final || !stateless.Wait(ctx, n) {
-			return fmt.Errorf("%s: %w", reason, s.scrub.Error(err))
-		}
-	}
+	return stateless.Start(ctx, s.scrub, func(err error) (string, bool) { return diagnose(err, t) }, func() error {
+		return s.prepareOnce(ctx, t)
+	})
 }
 
 func (s *Store) prepareOnce(ctx context.Context, t target) error {

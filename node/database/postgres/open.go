@@ -61,19 +61,13 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 func (s *Store) prepare(ctx context.Context, cc *pgx.ConnConfig) (server string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StartTimeout)
 	defer cancel()
-	for n := 1; ; n++ {
-		err = s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+	err = stateless.Start(ctx, s.scrub, func(err error) (string, bool) { return diagnose(err, cc) }, func() error {
+		return s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 			server, err = s.prepareOn(ctx, c.Conn())
 			return err
 		})
-		if err == nil {
-			return server, nil
-		}
-		reason, final := diagnose(err, cc)
-		if final || !stateless.Wait(ctx, n) {
-			return "", fmt.Errorf("%s: %w", reason, s.scrub.Error(err))
-		}
-	}
+	})
+	return server, err
 }
 
 func (s *Store) prepareOn(ctx context.Context, c *pgx.Conn) (server string, err error) {

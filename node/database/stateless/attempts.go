@@ -2,6 +2,8 @@ package stateless
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -30,6 +32,27 @@ func Wait(ctx context.Context, n int) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// Start repeats the attempt to make a database ready until it succeeds, is final by diagnose, or ctx leaves no time for
+// another one. The error says why: the reason by diagnose, then the attempt's error without secrets. An attempt that was cut
+// short says only that time ran out, so that the reason is the one of the attempt before.
+func Start(ctx context.Context, scrub Scrubber, diagnose func(error) (reason string, final bool), attempt func() error) error {
+	var why error
+	for n := 1; ; n++ {
+		err := attempt()
+		if err == nil {
+			return nil
+		}
+		reason, final := diagnose(err)
+		cut := ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)
+		if why == nil || final || !cut {
+			why = fmt.Errorf("%s: %w", reason, scrub.Error(err))
+		}
+		if final || !Wait(ctx, n) {
+			return why
+		}
 	}
 }
 

@@ -243,3 +243,43 @@ func TestCluster(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestStartSaysWhy: the error of a start that was waited for names the reason of the wait, and not that the time is over.
+func TestStartSaysWhy(t *testing.T) {
+	errReadOnly, errForeign := errors.New("read-only"), errors.New("foreign s3cr3t")
+	diagnose := func(err error) (string, bool) { return "reason of " + err.Error(), err == errForeign }
+	hang := func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("connecting: %w", ctx.Err()) }
+	for _, c := range []struct {
+		name     string
+		attempts []error // nil: hangs until the end
+		want     string
+		took     time.Duration
+	}{
+		{"the last attempt is cut short", []error{errReadOnly, nil}, "read-only", time.Second},
+		{"the first one is", []error{nil}, "context deadline exceeded", time.Second},
+		{"a driver gives up before the end", []error{errReadOnly, context.DeadlineExceeded, nil}, "read-only", time.Second},
+		{"a refusal is final", []error{errForeign}, "foreign", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began, n := time.Now(), 0
+				err := Start(ctx, NewScrubber("s3cr3t"), diagnose, func() error {
+					err := c.attempts[n]
+					n++
+					if err == nil {
+						err = hang(ctx)
+					}
+					return err
+				})
+				if err == nil || !strings.HasPrefix(err.Error(), "reason of") || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got %v, want it to say %q", err, c.want)
+				}
+				if took := time.Since(began).Truncate(100 * time.Millisecond); n != len(c.attempts) || took != c.took {
+					t.Errorf("%d attempts in %v, want %d in %v", n, took, len(c.attempts), c.took)
+				}
+			})
+		})
+	}
+}

