@@ -172,28 +172,28 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 // leaves votes until it has left. Below, between four and three, a vote more than members would only be one more that can be missing.
 func (s *scene) odd() bool { return s.topology.N()%2 == 1 }
 
-// early reports whether a joiner votes before it grows: it joins an even number of members, all of
-// them vote, and none is about to leave. Beside any fewer its vote is one more that can be missing:
-// where one of four left, the joiner and one of the remaining three could die, as a joiner and one
-// of three may, and two of four voters are no majority.
+// early reports whether a joiner votes before it grows: the members are even in number, all of them
+// vote, and none is about to leave. Were one of four to leave while the joiner votes, three members
+// would have four voters: the joiner and one member may die at once, and two of four are no
+// majority.
 func (s *scene) early() bool {
 	leaves := slices.ContainsFunc(s.asks, func(a *ask) bool { return a.Purpose == toLeave && s.topology.Slot(a.Name) != nil })
-	return !s.odd() && !leaves && s.all()
+	return !s.odd() && !leaves && s.allVote()
 }
 
-// overdue reports whether a joiner votes that must not any longer. The vote of a process that is
-// dead or forced out ends before the joiner's, which may be the one that makes a majority without
-// it; the joiner's ends before that of a member that is well and leaves.
+// overdue reports whether a joiner votes that must not vote any longer. Its vote ends before a
+// member leaves that answers. A leaver that is dead or forced out loses its own vote first: the
+// joiner's may be needed for the majority that agrees to that.
 func (s *scene) overdue() bool {
 	if j := s.topology.Joining; j == nil || !s.voter(j.Boot) {
 		return false
 	}
 	slot, a := s.leaver()
-	return s.odd() || !s.all() || slot != nil && !a.Force && a.there[slot.Boot]
+	return s.odd() || !s.allVote() || slot != nil && !a.Force && a.there[slot.Boot]
 }
 
-// all reports whether every slot's process votes.
-func (s *scene) all() bool {
+// allVote reports whether every slot's process votes.
+func (s *scene) allVote() bool {
 	return !slices.ContainsFunc(s.topology.Slots, func(o Slot) bool { return !s.voter(o.Boot) })
 }
 
@@ -387,7 +387,7 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 		return move{} // its vote ends first, or its lead
 	}
 	if j := s.topology.Joining; j != nil && s.voter(j.Boot) {
-		return move{} // and an early joiner's
+		return move{} // so does the vote of an early joiner
 	}
 	if !a.Force && !s.fresh(a) {
 		return move{poll: true} // a member may have died since

@@ -127,8 +127,8 @@ func (c *council) bears() int {
 	return bears
 }
 
-// check: were as many members to die as the mesh bears, and the joiner, and everybody who is no
-// member any more, the voters would still have a majority.
+// check fails when the voters could lose their majority: as many more members die as the mesh
+// bears, and the joiner with them, and nobody is left of those that are no members any more.
 func (c *council) check(t *rapid.T) {
 	bears, left := c.bears(), 0
 	if bears < 0 {
