@@ -44,7 +44,7 @@ func (c *council) boot() uint64 {
 }
 
 func (c *council) ask(a *ask) {
-	a.ID = OperationID{c.boots, uint64(len(c.top.Applied)) + 100*uint64(c.top.LogIndex) + uint64(len(c.asks))}
+	a.ID = OperationID{c.boots, uint64(len(c.top.Applied)) + 100*c.top.LogIndex + uint64(len(c.asks))}
 	c.asks = append(c.asks, a)
 }
 
@@ -102,7 +102,7 @@ func (c *council) step() bool {
 		}
 	case mv.command != nil:
 		if mv.ask == nil {
-			mv.command.ID = OperationID{c.leads, uint64(c.top.LogIndex)}
+			mv.command.ID = OperationID{c.leads, c.top.LogIndex}
 		}
 		next, err := Apply(c.top, c.top.LogIndex+1, mv.command)
 		if err != nil {
