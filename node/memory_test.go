@@ -16,6 +16,7 @@ import (
 	"viakv/api/kv"
 	"viakv/node/transport"
 	"viakv/node/transport/tcp"
+	"viakv/quorum/version"
 )
 
 // limited is a few nodes over real TCP, each with a memory limit of its own and a log.
@@ -115,6 +116,19 @@ func (r *limited) fill(at int, prefix string, n int) {
 	value := []byte(strings.Repeat("😀", kv.MaxValueCharacters))
 	for i := range n {
 		if _, err := r.nodes[at].Set(context.Background(), fmt.Appendf(nil, "%s-%d", prefix, i), value, kv.Options{}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// exceed stores half a mebibyte at a node alone, as a repair would, which no limit holds up.
+func (r *limited) exceed(at int, value []byte) {
+	r.t.Helper()
+	s := r.nodes[at].life.Load().state.Load()
+	for i := range (512 << 10) / len(value) {
+		key := fmt.Appendf(nil, "repaired-%d", i)
+		rec := version.Record{Tag: version.Tag{Generation: s.view.Generation, Counter: 1, Incarnation: s.self}, Value: value}
+		if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash(key), key, &rec); err != nil {
 			r.t.Fatal(err)
 		}
 	}
@@ -223,6 +237,7 @@ func TestTheLowestLimitIsThatOfAll(t *testing.T) {
 		if stored == 1<<16 {
 			t.Fatalf("the limit of %s stopped nobody", name)
 		}
+		r.exceed(low, value) // at the limit itself it may be full and not full in turn
 		for i := range r.nodes {
 			r.until("all refuse", func() bool { return strings.Contains(r.refused(i), name) })
 		}
