@@ -84,7 +84,8 @@ func (s *scene) obstacle() string {
 	return "other changes came first"
 }
 
-// leaver returns the slot that leaves next and the request for it, once nothing else stands in its way; nil: none does.
+// leaver returns the slot that leaves next and the request for it, once nothing else stands in its
+// way; nil: none does.
 func (s *scene) leaver() (*Slot, *ask) {
 	if !s.sealed() {
 		return nil, nil
@@ -97,9 +98,9 @@ func (s *scene) leaver() (*Slot, *ask) {
 	return nil, nil
 }
 
-// leaving returns the processes whose votes must end before the log says that they are out: those that an entering process
-// replaces, and the one that leaves. From an odd number of members the vote of one that leaves ends afterwards (see odd), but
-// a leader hands over first in either case.
+// leaving returns the processes whose votes must end before the log says that they are out: those
+// that an entering process replaces, and the one that leaves. From an odd number of members the
+// vote of one that leaves ends afterwards (see odd), but a leader hands over first in either case.
 func (s *scene) leaving() map[uint64]bool {
 	out := map[uint64]bool{}
 	for _, a := range s.asks {
@@ -115,9 +116,10 @@ func (s *scene) leaving() map[uint64]bool {
 	return out
 }
 
-// reconcile makes the voters follow the topology, one change at a time (E7): a vote for every slot's process, none for anybody
-// else but an early joiner. A new process first learns, and votes once it has caught up. The leader never removes itself: a
-// group of two could then not learn that the removal is agreed.
+// reconcile makes the voters follow the topology, one change at a time (E7): a vote for every
+// slot's process, none for anybody else but an early joiner. A new process first learns, and votes
+// once it has caught up. The leader never removes itself: a group of two could then not learn that
+// the removal is agreed.
 func (s *scene) reconcile(leaving map[uint64]bool) move {
 	t := s.topology
 	wanted := map[uint64]bool{}

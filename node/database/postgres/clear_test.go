@@ -11,8 +11,9 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// TestClearIsOneRow: a clear touches no row of an item, so that it does not wait for anybody who holds them all, and the
-// collector deletes the garbage in the background without touching what was written since.
+// TestClearIsOneRow: a clear touches no row of an item, so that it does not wait for anybody who
+// holds them all, and the collector deletes the garbage in the background without touching what was
+// written since.
 func TestClearIsOneRow(t *testing.T) {
 	const rows = 50_000
 	s := openFresh(t)

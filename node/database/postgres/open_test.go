@@ -15,8 +15,8 @@ import (
 	"viakv/node/database/postgres/pgtest"
 )
 
-// TestOpenSaysWhatIsWrong: each mistake has an error of its own, which is not waited for where waiting is pointless, and no
-// error holds the password.
+// TestOpenSaysWhatIsWrong: each mistake has an error of its own, which is not waited for where
+// waiting is pointless, and no error holds the password.
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	db := server.Database(t)
 	openOn(t, server.URL(db))

@@ -35,9 +35,10 @@ func Wait(ctx context.Context, n int) bool {
 	}
 }
 
-// Start repeats the attempt to make a database ready until it succeeds, is final by diagnose, or ctx leaves no time for
-// another one. The error says why: the reason by diagnose, then the attempt's error without secrets. An attempt that was cut
-// short says only that time ran out, so that the reason is the one of the attempt before.
+// Start repeats the attempt to make a database ready until it succeeds, is final by diagnose, or
+// ctx leaves no time for another one. The error says why: the reason by diagnose, then the
+// attempt's error without secrets. An attempt that was cut short says only that time ran out, so
+// that the reason is the one of the attempt before.
 func Start(ctx context.Context, scrub Scrubber, diagnose func(error) (reason string, final bool), attempt func() error) error {
 	var why error
 	for n := 1; ; n++ {

@@ -244,7 +244,8 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-// TestStartSaysWhy: the error of a start that was waited for names the reason of the wait, and not that the time is over.
+// TestStartSaysWhy: the error of a start that was waited for names the reason of the wait, and not
+// that the time is over.
 func TestStartSaysWhy(t *testing.T) {
 	errReadOnly, errForeign := errors.New("read-only"), errors.New("foreign s3cr3t")
 	diagnose := func(err error) (string, bool) { return "reason of " + err.Error(), err == errForeign }
