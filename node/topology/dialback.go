@@ -57,7 +57,7 @@ func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 				m.redial(id, p)
 			}
 			return p, nil
-		case errors.Is(err, transport.ErrNotSent) && sleep(ctx, m.cfg.Every/4):
+		case (lost(err) || errors.Is(err, transport.ErrNotSent)) && sleep(ctx, m.cfg.Every/4):
 			// Try again: after the end of the process that was there before, the transport rests.
 		default:
 			return presence{}, err
@@ -66,14 +66,23 @@ func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 }
 
 // visit asks who is at the address of a process; a node that leads two lives answers for the one
-// that is looked for.
+// that is looked for. A connection that ends says nothing about the process, for redial closes it
+// on behalf of another call: visit asks once more.
 func (m *Manager) visit(ctx context.Context, id Identity) (presence, error) {
 	r, err := m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.Boot})
+	if lost(err) {
+		r, err = m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.Boot})
+	}
 	if err != nil {
 		return presence{}, err
 	}
 	var p presence
 	return p, decodeBody(r.Body, &p)
+}
+
+// lost reports whether a call has no reply because its connection has ended.
+func lost(err error) bool {
+	return errors.Is(err, transport.ErrBroken) || errors.Is(err, transport.ErrClosed)
 }
 
 // describe names a process that answers where another one should.

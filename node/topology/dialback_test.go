@@ -126,6 +126,28 @@ func TestWhoCannotBeReachedDoesNotEnter(t *testing.T) {
 	}
 }
 
+// Several processes advertise one address, which leads to a member: the call that finds this out
+// for one of them closes the connection there, and the others hear the same nevertheless.
+func TestSeveralAreLookedForAtOneAddress(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		w.net.lead("public:7000", address("c"))
+		for round := range 20 {
+			var joiners []*process
+			for i := range 3 {
+				joiners = append(joiners, w.start(fmt.Sprintf("j%d-%d", round, i), via("b"), advertised("public:7000")))
+			}
+			for _, j := range joiners {
+				w.until("the join ends", 15*time.Second, j.over)
+				if want := "c answers at public:7000, which " + j.id.Name + " advertises"; !strings.Contains(fmt.Sprint(j.err), want) {
+					t.Errorf("%s: %v, want %q", j.id.Name, j.err, want)
+				}
+			}
+		}
+	})
+}
+
 // A restarted node that nobody reaches leaves its slot as it was: as that of a node that is down.
 func TestARestartedNodeThatCannotBeReached(t *testing.T) {
 	simulate(t, func(w *world) {

@@ -64,14 +64,14 @@ type port struct {
 	work    sync.WaitGroup
 
 	mu   sync.Mutex
-	live map[*transport.Call]bool
-	over bool // the process has ended
+	live map[*transport.Call]transport.Address // where each was sent
+	over bool                                  // the process has ended
 
 	forgotten []transport.Address
 }
 
 func (n *network) open(a transport.Address) *port {
-	p := &port{net: n, address: a, live: map[*transport.Call]bool{}}
+	p := &port{net: n, address: a, live: map[*transport.Call]transport.Address{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -128,7 +128,6 @@ func (n *network) loses(from, to transport.Address, request []byte) bool {
 }
 
 func (p *port) Go(to transport.Address, _ transport.Class, c *transport.Call) {
-	to = p.net.listener(to)
 	p.mu.Lock()
 	if p.over {
 		p.mu.Unlock()
@@ -136,9 +135,10 @@ func (p *port) Go(to transport.Address, _ transport.Class, c *transport.Call) {
 		c.Done.Complete(c)
 		return
 	}
-	p.live[c] = true
+	p.live[c] = to
 	p.work.Add(1)
 	p.mu.Unlock()
+	to = p.net.listener(to)
 	request := append([]byte(nil), c.Request...)
 	go func() {
 		defer p.work.Done()
@@ -172,7 +172,7 @@ func (p *port) exchange(to transport.Address, request []byte) (reply []byte, err
 
 func (p *port) finish(c *transport.Call, reply []byte, err error) {
 	p.mu.Lock()
-	mine := p.live[c]
+	_, mine := p.live[c]
 	delete(p.live, c)
 	p.mu.Unlock()
 	if mine {
@@ -184,7 +184,7 @@ func (p *port) finish(c *transport.Call, reply []byte, err error) {
 func (p *port) Cancel(c *transport.Call) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	mine := p.live[c]
+	_, mine := p.live[c]
 	delete(p.live, c)
 	return mine
 }
@@ -196,8 +196,17 @@ func (p *port) Health(to transport.Address) transport.Health {
 
 func (p *port) Forget(to transport.Address) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.forgotten = append(p.forgotten, to)
+	var lost []*transport.Call
+	for c, at := range p.live {
+		if at == to {
+			lost = append(lost, c)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range lost {
+		p.finish(c, nil, transport.ErrClosed)
+	}
 }
 
 func (p *port) Run(ctx context.Context) error {
