@@ -122,8 +122,25 @@ var specification = porcupine.Model{
 	},
 }
 
-// checkTime bounds the search for one key. A search that does not end is no pass.
-const checkTime = 30 * time.Second
+// maxSteps bounds the search for the order of one key's operations, in memory too. One of a thousand
+// takes more than 30,000. A search that is cut short is no pass.
+const maxSteps = 20_000_000
+
+// search looks for a legal order of one key's operations; Unknown: there were too many to try.
+func search(ops []porcupine.Operation, maxSteps int) (porcupine.CheckResult, porcupine.LinearizationInfo) {
+	bounded, steps := specification, 0
+	bounded.Step = func(state, in, out any) (bool, any) {
+		if steps++; steps > maxSteps {
+			return false, state // nothing fits any more: the search returns
+		}
+		return specification.Step(state, in, out)
+	}
+	result, info := porcupine.CheckOperationsVerbose(bounded, ops, 0)
+	if steps > maxSteps {
+		result = porcupine.Unknown
+	}
+	return result, info
+}
 
 // check fails the test when a key's history has no legal order, with a picture of it.
 func (h *history) check(t testing.TB, seed uint64) {
@@ -138,7 +155,7 @@ func (h *history) check(t testing.TB, seed uint64) {
 		for i := range ops {
 			ops[i].ClientId = i // an operation of unknown outcome overlaps its client's later ones
 		}
-		result, info := porcupine.CheckOperationsVerbose(specification, ops, checkTime)
+		result, info := search(ops, maxSteps)
 		if result == porcupine.Ok {
 			continue
 		}
@@ -185,4 +202,26 @@ func stuck(ops []porcupine.Operation, info porcupine.LinearizationInfo) string {
 		}
 	}
 	return s
+}
+
+// An order that exists is found, and a search that would not end is cut short.
+func TestSearch(t *testing.T) {
+	const limit = 100_000
+	for _, c := range []struct {
+		sets, got int // of unknown outcome; the value that a get then returned
+		want      porcupine.CheckResult
+	}{
+		{60, 60, porcupine.Ok},
+		{8, 99, porcupine.Illegal},
+		{60, 99, porcupine.Unknown},
+	} {
+		var ops []porcupine.Operation
+		for v := range c.sets {
+			ops = append(ops, porcupine.Operation{ClientId: v, Input: input{kind: set, value: v + 1}, Output: output{unknown: true}, Call: int64(v), Return: math.MaxInt64})
+		}
+		ops = append(ops, porcupine.Operation{ClientId: c.sets, Input: input{kind: get}, Output: output{value: c.got}, Call: 100, Return: 101})
+		if got, _ := search(ops, limit); got != c.want {
+			t.Errorf("%d sets, then a get of %d: %s, want %s", c.sets, c.got, got, c.want)
+		}
+	}
 }
