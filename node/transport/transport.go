@@ -49,7 +49,7 @@ var (
 	ErrNotSent = errors.New("transport: not sent")
 	// ErrBroken: the connection ended before the reply came.
 	ErrBroken = errors.New("transport: connection lost")
-	// ErrClosed: the transport was closed.
+	// ErrClosed: the transport was closed, or told to forget the address.
 	ErrClosed = errors.New("transport: closed")
 	// ErrTooLarge: the request is longer than MaxFrame.
 	ErrTooLarge = errors.New("transport: request too large")
@@ -101,7 +101,8 @@ type Transport interface {
 	Cancel(c *Call) bool
 	// Health returns what the connection to a peer shows; the zero value for an address never called.
 	Health(to Address) Health
-	// Forget closes the connections to an address that is no longer a member's.
+	// Forget closes the connections to an address that is no longer a member's, or that leads to
+	// another node than it should. Calls that are under way there end with ErrClosed.
 	Forget(to Address)
 	// Run serves until the context ends, then closes all connections and returns when every goroutine has.
 	Run(ctx context.Context) error

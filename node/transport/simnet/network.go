@@ -72,7 +72,7 @@ func New(cfg Config) *Network {
 
 // Node returns a transport at an address. It takes the address over from whoever had it: a process was restarted.
 func (n *Network) Node(at transport.Address, h transport.Handler) *Transport {
-	t := &Transport{net: n, at: at, handler: h, open: map[*transport.Call]uint64{}}
+	t := &Transport{net: n, at: at, handler: h, open: map[*transport.Call]flight{}}
 	n.mu.Lock()
 	n.nodes[at] = t
 	n.mu.Unlock()

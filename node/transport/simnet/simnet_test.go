@@ -199,6 +199,22 @@ type completer chan *transport.Call
 
 func (c completer) Complete(call *transport.Call) { c <- call }
 
+func TestForgetFailsWhatIsOpenThere(t *testing.T) {
+	in(t, Config{}, func(t *testing.T, w *world) {
+		done := make(completer, 2)
+		lost, other := &transport.Call{Request: []byte("x"), Done: done}, &transport.Call{Request: []byte("y"), Done: done}
+		w.a.Go("b", transport.Data, lost)
+		w.a.Go("a", transport.Data, other)
+		w.a.Forget("b")
+		if c := <-done; c != lost || !errors.Is(c.Err, transport.ErrClosed) {
+			t.Errorf("%q ended first: %v", c.Request, c.Err)
+		}
+		if c := <-done; c != other || c.Err != nil {
+			t.Errorf("%q ended then: %v", c.Request, c.Err)
+		}
+	})
+}
+
 func TestAStoppedTransportFailsWhatIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := New(Config{Loss: 1})

@@ -19,9 +19,15 @@ type Transport struct {
 	ctx     context.Context // nil before Run
 	closed  bool
 	serial  uint64
-	open    map[*transport.Call]uint64 // calls under way, by what makes each use of one unique
+	open    map[*transport.Call]flight // calls under way
 	heard   map[transport.Address]time.Time
 	running sync.WaitGroup
+}
+
+// flight is one use of a call: its number, and where it was sent.
+type flight struct {
+	serial uint64
+	to     transport.Address
 }
 
 var _ transport.Transport = (*Transport)(nil)
@@ -38,18 +44,27 @@ func (t *Transport) Run(ctx context.Context) error {
 
 	t.mu.Lock()
 	t.closed = true
-	var left []*transport.Call
-	for c := range t.open {
-		left = append(left, c)
-	}
-	clear(t.open)
 	t.mu.Unlock()
-	for _, c := range left {
+	t.fail(func(transport.Address) bool { return true })
+	t.running.Wait()
+	return nil
+}
+
+// fail ends the calls to addresses whose connections are closed.
+func (t *Transport) fail(closed func(to transport.Address) bool) {
+	t.mu.Lock()
+	var ended []*transport.Call
+	for c, f := range t.open {
+		if closed(f.to) {
+			ended = append(ended, c)
+			delete(t.open, c)
+		}
+	}
+	t.mu.Unlock()
+	for _, c := range ended {
 		c.Err = fmt.Errorf("simnet: %w", transport.ErrClosed)
 		c.Done.Complete(c)
 	}
-	t.running.Wait()
-	return nil
 }
 
 // spawn runs f in a goroutine that Run waits for; false when the transport does not run.
@@ -79,7 +94,7 @@ func (t *Transport) Go(to transport.Address, class transport.Class, call *transp
 	ok := t.ctx != nil && !t.closed
 	if ok {
 		t.serial++
-		t.open[call] = t.serial
+		t.open[call] = flight{t.serial, to}
 	}
 	serial := t.serial
 	t.mu.Unlock()
@@ -148,7 +163,7 @@ func (t *Transport) breakOff(call *transport.Call, serial uint64) {
 			return
 		}
 		t.mu.Lock()
-		mine := t.open[call] == serial
+		mine := t.open[call].serial == serial
 		if mine {
 			delete(t.open, call)
 		}
@@ -163,7 +178,7 @@ func (t *Transport) breakOff(call *transport.Call, serial uint64) {
 // complete ends a call with its first reply, or with why there is none.
 func (t *Transport) complete(call *transport.Call, serial uint64, from transport.Address, request, reply []byte, refused error) {
 	t.mu.Lock()
-	mine := t.open[call] == serial
+	mine := t.open[call].serial == serial
 	if mine {
 		delete(t.open, call)
 	}
@@ -203,7 +218,9 @@ func (t *Transport) Health(to transport.Address) transport.Health {
 }
 
 // Forget implements transport.Transport.
-func (t *Transport) Forget(transport.Address) {}
+func (t *Transport) Forget(to transport.Address) {
+	t.fail(func(a transport.Address) bool { return a == to })
+}
 
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

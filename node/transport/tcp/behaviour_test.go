@@ -507,6 +507,21 @@ func TestForgetAndVia(t *testing.T) {
 	}
 }
 
+func TestForgetEndsWhatIsUnderWay(t *testing.T) {
+	entered := make(chan struct{})
+	p := newPair(t, func(_, b *Config) {
+		b.Handler = echo{slow: func(ctx context.Context, request []byte) []byte { close(entered); <-ctx.Done(); return request }}
+	})
+	done := make(waiting, 1)
+	call := &transport.Call{Request: []byte{slowly}, Done: done, Urgent: true}
+	p.a.Go(p.addressB, transport.Data, call)
+	<-entered
+	p.a.Forget(p.addressB)
+	if <-done; !errors.Is(call.Err, transport.ErrClosed) || errors.Is(call.Err, transport.ErrNotSent) {
+		t.Fatal(call.Err)
+	}
+}
+
 func TestStoppedTransport(t *testing.T) {
 	p := newPair(t, nil)
 	p.stopA()
