@@ -49,18 +49,21 @@ func misplaced(id Identity, found presence, err error) string {
 func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout/2)
 	defer cancel()
-	for {
+	for why := error(nil); ; {
 		p, err := m.visit(ctx, id)
-		switch {
-		case err == nil:
+		if err == nil {
 			if p.Boot != id.Boot {
 				m.redial(id, p)
 			}
 			return p, nil
-		case (lost(err) || errors.Is(err, transport.ErrNotSent)) && sleep(ctx, m.cfg.Every/4):
-			// Try again: after the end of the process that was there before, the transport rests.
-		default:
-			return presence{}, err
+		}
+		if ctx.Err() == nil || why == nil || lost(why) { // an attempt that is cut short tells nothing
+			why = err
+		}
+		// After the end of the process that was there before the transport rests, and a redial for
+		// another process closes the connection.
+		if !lost(err) && !errors.Is(err, transport.ErrNotSent) || !sleep(ctx, m.cfg.Every/4) {
+			return presence{}, why
 		}
 	}
 }

@@ -116,8 +116,9 @@ func TestWhoCannotBeReachedDoesNotEnter(t *testing.T) {
 				e := w.start("e", via("b"), advertised("public:7000"))
 				began := time.Now()
 				w.until("the join ends", 15*time.Second, e.over)
-				if !errors.Is(e.err, kv.ErrPeerUnreachable) || !strings.Contains(e.err.Error(), "which e advertises") {
-					t.Errorf("after %v: %v", time.Since(began), e.err)
+				want := strings.ReplaceAll(c.want, "d advertises", "e advertises")
+				if !errors.Is(e.err, kv.ErrPeerUnreachable) || !strings.Contains(e.err.Error(), want) {
+					t.Errorf("after %v: %v, want %q", time.Since(began), e.err, want)
 				}
 				c.remedy(w)
 				w.agree(10*time.Second, a, b, m, d)
@@ -143,6 +144,43 @@ func TestSeveralAreLookedForAtOneAddress(t *testing.T) {
 				if want := "c answers at public:7000, which " + j.id.Name + " advertises"; !strings.Contains(fmt.Sprint(j.err), want) {
 					t.Errorf("%s: %v, want %q", j.id.Name, j.err, want)
 				}
+			}
+		}
+	})
+}
+
+// A connection that is closed while a process is looked for does not stand for its absence.
+func TestAVisitWhoseConnectionIsClosedAsksAgain(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		port := a.m.cfg.Transport.(*port)
+		for lost := range 3 {
+			go func() {
+				for range lost {
+					time.Sleep(shortestWay / 2)
+					port.Forget(b.id.Peer)
+				}
+			}()
+			p, err := a.m.visit(w.ctx(time.Second), b.id)
+			if found := err == nil && p.Boot == b.id.Boot; found != (lost < 2) {
+				t.Errorf("after %d losses: %+v, %v", lost, p, err)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// The time that runs out during an attempt does not take the place of what the attempts before found.
+func TestReachSaysWhatItFound(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		w.leader(a, b, c)
+		nobody := Identity{Name: "d", HTTP: "d:8000", Peer: "nobody:7000", Boot: 9}
+		for i := range 100 { // ends at each moment of an attempt, and between two
+			within := 50*time.Millisecond + time.Duration(i)*200*time.Microsecond
+			if _, err := a.m.reach(w.ctx(within), nobody); !errors.Is(err, transport.ErrNotSent) {
+				t.Errorf("within %v: %v", within, err)
 			}
 		}
 	})

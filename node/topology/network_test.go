@@ -104,10 +104,13 @@ func (n *network) isolate(a transport.Address, cut bool) {
 	}
 }
 
+// shortestWay is how long a message takes at least.
+const shortestWay = time.Millisecond / 2
+
 func (n *network) delay() time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return time.Millisecond/2 + time.Duration(n.random.Int64N(int64(time.Millisecond)))
+	return shortestWay + time.Duration(n.random.Int64N(int64(time.Millisecond)))
 }
 
 // passes returns the port at to, or why nothing gets there: nil, true is silence.
