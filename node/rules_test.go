@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,26 @@ func (m *mesh) stored(key, value string, nodes ...int) {
 		if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
 			m.t.Fatal(err)
 		}
+	}
+}
+
+// inTouch lets two nodes hear of each other all the time, until stop is called.
+func (m *mesh) inTouch(a, b int) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var asking sync.WaitGroup
+	for _, i := range []int{a, b} {
+		asking.Go(func() {
+			for ctx.Err() == nil {
+				short, done := context.WithTimeout(ctx, 200*time.Millisecond)
+				_, _, _ = m.nodes[i].Get(short, nil, []byte("in touch"), kv.Options{R: kv.QuorumAll})
+				<-short.Done()
+				done()
+			}
+		})
+	}
+	return func() {
+		cancel()
+		asking.Wait()
 	}
 }
 
@@ -83,13 +104,23 @@ func TestAMisdirectedRequestIsNoAcknowledgement(t *testing.T) {
 // replica that holds them, and the next restart could lose the last one that does.
 func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		const keys = 300 // of partitions that all members own
+		// Members that were out of touch for a second compare, and then none misses anything. These
+		// two ask each other all the time: only the rebuild brings a record to one that missed it.
+		stop := m.inTouch(1, 2)
+		defer stop()
+		time.Sleep(2 * time.Second) // what they compare after the founding
+		const keys = 300            // of partitions that all members own
 		for i := range keys {
 			m.stored(key(i), "v", 0, 1)
 		}
 		m.kill(0)
 		m.start(0, m.seeds(3))
-		m.until(30*time.Second, "it is ready again", m.ready(0))
+		// Once it is ready, both compare with it, which takes five hops of a millisecond and more.
+		for end := time.Now().Add(30 * time.Second); !m.ready(0)(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("it is not ready again within 30 s")
+			}
+		}
 		if n := m.nodes[0].life.Load().state.Load().store.Stats().Keys; n != keys {
 			t.Errorf("it serves with %d of %d keys", n, keys)
 		}
@@ -124,6 +155,40 @@ func TestTwoLeavesLoseNothing(t *testing.T) {
 		for i := range 50 {
 			m.wants(3, key(i), "v")
 			m.wants(4, key(i), "v")
+		}
+	})
+}
+
+// Two members remove one version at once, and neither hears of the other: the third one's vote
+// decides between them. Were it to vote for both, both clients would be told that they removed what
+// was set once.
+func TestAReplicaVotesForOneRemoveOnly(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		m.set(1, "k", "v")
+		m.until(time.Second, "all hold the key", m.equal(0, 1, 2))
+		m.net.Cut(m.address(0), m.address(2))
+		m.net.Cut(m.address(2), m.address(0))
+		m.net.Pause(m.address(1)) // both have asked, and found the version, before the first vote comes
+		var removing sync.WaitGroup
+		var errs [3]error
+		for _, i := range []int{0, 2} {
+			removing.Go(func() { errs[i] = m.nodes[i].coordinator.RemoveHere(context.Background(), []byte("k"), kv.Options{}) })
+		}
+		time.Sleep(100 * time.Millisecond)
+		m.net.Resume(m.address(1))
+		removing.Wait()
+		removed := 0
+		for _, i := range []int{0, 2} {
+			var u *kv.Unavailable
+			switch err := errs[i]; {
+			case err == nil:
+				removed++
+			case !errors.As(err, &u) || u.Outcome != kv.Unknown:
+				t.Errorf("node %d: %v, want that it removed the key, or that it does not know", i, err)
+			}
+		}
+		if removed != 1 {
+			t.Errorf("one set was removed %d times", removed)
 		}
 	})
 }

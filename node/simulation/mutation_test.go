@@ -43,6 +43,7 @@ var directed = map[rule.Rule]struct{ dir, test string }{
 	rule.RealAcks:      {"../../quorum", "TestAHintIsNoAcknowledgement"},
 	rule.OneCopy:       {"..", "TestACopyOfAnOfferIsUnknown"},
 	rule.Overtaken:     {"../../quorum", "TestAnOvertakenOfferIsUnknown"},
+	rule.VoteOnce:      {"..", "TestAReplicaVotesForOneRemoveOnly"},
 	rule.Contested:     {"../../quorum", "TestARebuiltReplicaVotesForNobody"},
 	rule.EnoughCopies:  {"..", "TestARebuildMissesNoAcknowledgedWrite"},
 	rule.PendingNoVote: {"../../quorum", "TestPendingMembersGetWritesAndCountNothing"},
