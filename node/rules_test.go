@@ -159,9 +159,9 @@ func TestTwoLeavesLoseNothing(t *testing.T) {
 	})
 }
 
-// Two members remove one version at once, and neither hears of the other: the third one's vote
-// decides between them. Were it to vote for both, both clients would be told that they removed what
-// was set once.
+// Remove: a replica votes for one request only. Two members remove one version at once, and neither
+// hears of the other; the third one's vote decides between them. Were it to vote for both, both
+// clients would be told that they removed what was set once.
 func TestAReplicaVotesForOneRemoveOnly(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(1, "k", "v")
