@@ -13,8 +13,11 @@
 //
 // Invariants, cited by number (D, M and G rules are those of docs/consistency.md):
 //
-//	H1. What was read at an epoch, here or at a peer, is stored at that epoch or not at all. So nothing that was read before a purge or a
-//	    clear can be stored after it: a value under a purged tombstone cannot come back through repair (G2).
+//	H1. What was read at an epoch, here or at a peer, is stored at that epoch or not at all. Both reads and writes name the
+//	    epoch, and the store carries them out under the lock of the partition and only while that is at the epoch.
+//	    A purge or a clear changes the store once every partition has left the epoch before. So nothing that was
+//	    read before a purge or a clear can be stored after it: a value under a purged tombstone cannot come back
+//	    through repair (G2).
 //	H2. A rebuild is complete when each partition has been merged from as many distinct active members as the topology asks for, each of
 //	    which answered at an epoch no older than the loss (M3). A range is merged from a member when it was copied from it, when the digests of
 //	    both agree, or when everything that is newer there was fetched.

@@ -56,7 +56,7 @@ func (n *Node) bringAlong(ctx context.Context, from, to *life) error {
 			}
 		}()
 	}
-	err := from.state.Load().each(ctx, func(key []byte, r *version.Record) bool {
+	err := from.each(ctx, func(key []byte, r *version.Record) bool {
 		if !r.Live() {
 			return true
 		}
@@ -78,12 +78,24 @@ func (n *Node) bringAlong(ctx context.Context, from, to *life) error {
 	return nil
 }
 
-// each visits all records of the state's store, in the order of ranks.
-func (s *state) each(ctx context.Context, visit func(key []byte, r *version.Record) bool) error {
-	walk(s.store, keyspace.All(), nil, func(e storage.Entry) bool {
-		return ctx.Err() == nil && visit(e.Key, &e.Record)
-	})
-	return ctx.Err()
+// each visits all records of the life's store, in the order of ranks, through whatever epochs begin
+// meanwhile.
+func (l *life) each(ctx context.Context, visit func(key []byte, r *version.Record) bool) error {
+	for at := (keyspace.Place{}); ; {
+		s := l.state.Load()
+		epoch := s.view.Epoch
+		if l.sealed.Load() {
+			epoch = noEpoch
+		}
+		next, err := walk(s.store, epoch, keyspace.Range{From: at.Rank}, at.Key, func(e storage.Entry) bool {
+			return ctx.Err() == nil && visit(e.Key, &e.Record)
+		})
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		at = next
+		s.wait(ctx, time.Millisecond)
+	}
 }
 
 // pause waits; false when ctx ends first.

@@ -40,14 +40,10 @@ func (s *state) serveBulk(_ context.Context, dst []byte, op wire.Op, stamp wire.
 	default:
 		err = wire.ErrMalformed
 	}
-	// What was read while the next epoch began must not be taken for this one's (H1).
-	if err == nil {
-		err = (handoffStore{s.life}).still(s.view.Epoch)
-	}
 	switch err {
 	case nil:
 		return dst
-	case handoff.ErrMoved:
+	case storage.ErrEpoch:
 		return s.life.refuseLater(dst[:mark], s)
 	}
 	return s.refuse(dst[:mark], wire.Malformed)
@@ -66,7 +62,11 @@ func (s *state) serveDigests(dst, body []byte) ([]byte, error) {
 	}
 	digests := make([]wire.Digest, len(ranges))
 	for i, r := range ranges {
-		digests[i] = encodeDigest(s.store.Digest(r))
+		d, err := s.store.Digest(s.view.Epoch, r)
+		if err != nil {
+			return dst, err
+		}
+		digests[i] = encodeDigest(d)
 	}
 	return wire.AppendDigests(dst, digests), nil
 }
@@ -76,7 +76,8 @@ func (s *state) serveReport(dst, body []byte) ([]byte, error) {
 	if len(body) != 0 {
 		return dst, wire.ErrMalformed
 	}
-	return wire.AppendDigests(dst, []wire.Digest{encodeDigest(s.store.Digest(keyspace.All()))}), nil
+	d, err := s.store.Digest(s.view.Epoch, keyspace.All())
+	return wire.AppendDigests(dst, []wire.Digest{encodeDigest(d)}), err
 }
 
 func (s *state) serveTags(dst, body []byte) ([]byte, error) {
@@ -86,7 +87,7 @@ func (s *state) serveTags(dst, body []byte) ([]byte, error) {
 	}
 	limit := min(r.Max, tagLimit)
 	var tags []wire.RankedTag
-	next := walk(s.store, r.Range, r.After, func(e storage.Entry) bool {
+	next, err := walk(s.store, s.view.Epoch, r.Range, r.After, func(e storage.Entry) bool {
 		if n := len(tags); n > 0 && tags[n-1].Rank == e.Rank {
 			tags[n-1] = wire.RankedTag{Rank: e.Rank, Shared: true}
 		} else {
@@ -94,6 +95,9 @@ func (s *state) serveTags(dst, body []byte) ([]byte, error) {
 		}
 		return uint64(len(tags)) < limit
 	})
+	if err != nil {
+		return dst, err
+	}
 	if len(next.Key) > 0 { // the last rank has more, and one entry says all about it
 		tags[len(tags)-1] = wire.RankedTag{Rank: next.Rank, Shared: true}
 		next.Rank++
@@ -114,8 +118,8 @@ func (s *state) serveCopy(dst, body []byte) ([]byte, error) {
 		return dst, err
 	}
 	p := portion{dst: dst, limit: len(dst) + int(min(r.Max, copyLimit))}
-	next := walk(s.store, r.Range, r.After, p.add)
-	return wire.AppendNext(p.dst, next), nil
+	next, err := walk(s.store, s.view.Epoch, r.Range, r.After, p.add)
+	return wire.AppendNext(p.dst, next), err
 }
 
 func (s *state) serveFetch(dst, body []byte) ([]byte, error) {
@@ -130,7 +134,10 @@ func (s *state) serveFetch(dst, body []byte) ([]byte, error) {
 			next.Rank = rank
 			break
 		}
-		stopped := walk(s.store, keyspace.Range{From: rank, To: rank + 1}, after, p.add)
+		stopped, err := walk(s.store, s.view.Epoch, keyspace.Range{From: rank, To: rank + 1}, after, p.add)
+		if err != nil {
+			return dst, err
+		}
 		if len(stopped.Key) > 0 {
 			next = stopped
 			break
@@ -165,7 +172,7 @@ func (s *state) servePush(body []byte) error {
 		r := &records[i]
 		s.life.clock.Observe(r.Record.Tag.Counter)
 		if _, err := s.store.Put(s.view.Epoch, s.topology.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
-			return handoff.ErrMoved
+			return storage.ErrEpoch // a record of another generation is from another epoch, too
 		}
 	}
 	return nil

@@ -11,56 +11,33 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// handoffStore is a life's store at an epoch. Reads are not stamped below; so each read checks afterwards that no later epoch had
-// begun when it was done (H1): Adopt sets fencing before it touches the store.
+// handoffStore is a life's store, which refuses what is stamped with any epoch but its own (H1). Package handoff calls it from
+// the first epoch on.
 type handoffStore struct{ *life }
 
-func (s handoffStore) at(e version.Epoch) (*storage.Store, error) {
-	st := s.state.Load()
-	if st == nil || st.view.Epoch != e || s.fencing.Load() != uint64(e) {
-		return nil, handoff.ErrMoved
-	}
-	return st.store, nil
-}
+func (s handoffStore) store() *storage.Store { return s.state.Load().store }
 
-func (s handoffStore) still(e version.Epoch) error {
-	if s.fencing.Load() != uint64(e) {
+// moved makes the store's errors package handoff's: what it refuses belongs to another epoch.
+func moved(err error) error {
+	if err != nil {
 		return handoff.ErrMoved
 	}
 	return nil
 }
 
 func (s handoffStore) Put(at version.Epoch, h keyspace.Hash, key []byte, r *version.Record) (bool, error) {
-	store, err := s.at(at)
-	if err != nil {
-		return false, err
-	}
-	changed, err := store.Put(at, h, key, r)
-	if err != nil {
-		return false, handoff.ErrMoved
-	}
-	return changed, nil
+	changed, err := s.store().Put(at, h, key, r)
+	return changed, moved(err)
 }
 
 func (s handoffStore) Get(at version.Epoch, h keyspace.Hash, key, dst []byte) (version.Record, []byte, error) {
-	store, err := s.at(at)
-	if err != nil {
-		return version.Record{}, dst, err
-	}
-	r, dst, err := store.Get(at, h, key, dst)
-	if err != nil {
-		err = handoff.ErrMoved
-	}
-	return r, dst, err
+	r, dst, err := s.store().Get(at, h, key, dst)
+	return r, dst, moved(err)
 }
 
 func (s handoffStore) Digest(at version.Epoch, r keyspace.Range) (handoff.Digest, int, error) {
-	store, err := s.at(at)
-	if err != nil {
-		return handoff.Digest{}, 0, err
-	}
-	d := store.Digest(r)
-	return encodeDigest(d), int(d.Records), s.still(at)
+	d, err := s.store().Digest(at, r)
+	return encodeDigest(d), int(d.Records), moved(err)
 }
 
 // encodeDigest is a digest as it travels.
@@ -73,12 +50,8 @@ func encodeDigest(d storage.Digest) (out [32]byte) {
 }
 
 func (s handoffStore) Page(at version.Epoch, r keyspace.Range, after []byte, max int, p *handoff.Page) error {
-	store, err := s.at(at)
-	if err != nil {
-		return err
-	}
 	p.Reset()
-	p.Next = walk(store, r, after, func(e storage.Entry) bool {
+	next, err := walk(s.store(), at, r, after, func(e storage.Entry) bool {
 		p.Arena = append(p.Arena, e.Key...)
 		p.Arena = append(p.Arena, e.Record.Value...)
 		p.Arena = append(p.Arena, e.Record.Vector...)
@@ -101,14 +74,11 @@ func (s handoffStore) Page(at version.Epoch, r keyspace.Range, after []byte, max
 		}
 		it.Record.Vector = version.Vector(take(len(it.Record.Vector)))
 	}
-	return s.still(at)
+	p.Next = next
+	return moved(err)
 }
 
 func (s handoffStore) Tombstones(at version.Epoch, from keyspace.Place, max int, dst []handoff.Tombstone) ([]handoff.Tombstone, keyspace.Place, error) {
-	store, err := s.at(at)
-	if err != nil {
-		return dst, keyspace.Place{}, err
-	}
 	size := 0
 	for i := range dst {
 		size += dst[i].Size()
@@ -117,18 +87,18 @@ func (s handoffStore) Tombstones(at version.Epoch, from keyspace.Place, max int,
 	if !more() {
 		return dst, from, nil
 	}
-	next := walk(store, keyspace.Range{From: from.Rank}, from.Key, func(e storage.Entry) bool {
+	next, err := walk(s.store(), at, keyspace.Range{From: from.Rank}, from.Key, func(e storage.Entry) bool {
 		if e.Record.Tag.Removed {
 			dst = append(dst, handoff.Tombstone{Key: append([]byte(nil), e.Key...), Tag: e.Record.Tag})
 			size += dst[len(dst)-1].Size()
 		}
 		return more()
 	})
-	return dst, next, s.still(at)
+	return dst, next, moved(err)
 }
 
 func (s handoffStore) Check(at keyspace.Rank) (keyspace.Rank, error) {
-	r, err := s.state.Load().store.Check(at)
+	r, err := s.store().Check(at)
 	return r.To, err
 }
 
@@ -137,35 +107,40 @@ var buckets = sync.Pool{New: func() any { return new(storage.Bucket) }}
 
 // walk visits a range's entries behind a key at its first rank, in ascending order of rank and key,
 // until visit has had enough. It returns where to go on: within a rank only if that has more, and
-// the range's end when nothing is left.
-func walk(store *storage.Store, r keyspace.Range, after []byte, visit func(storage.Entry) bool) keyspace.Place {
+// the range's end when nothing is left. The only error is the store's, once the epoch is over.
+func walk(store *storage.Store, at version.Epoch, r keyspace.Range, after []byte, visit func(storage.Entry) bool) (keyspace.Place, error) {
 	b := buckets.Get().(*storage.Bucket)
 	defer buckets.Put(b)
 	begin, end := keyspace.Place{Rank: r.From, Key: after}, keyspace.Place{Rank: r.To}
-	for at := r.From; ; {
-		store.Copy(at, b)
+	for rank := r.From; ; {
+		if err := store.Copy(at, rank, b); err != nil {
+			if rank > r.From {
+				begin = keyspace.Place{Rank: rank}
+			}
+			return begin, err
+		}
 		b.Sort()
 		enough, last := false, keyspace.Place{}
 		for e := range b.Records {
 			switch {
-			case e.Rank < at || begin.Passed(e.Rank, e.Key):
+			case e.Rank < rank || begin.Passed(e.Rank, e.Key):
 				continue
 			case !r.Contains(e.Rank):
-				return end
+				return end, nil
 			case enough && e.Rank != last.Rank:
-				return keyspace.Place{Rank: e.Rank}
+				return keyspace.Place{Rank: e.Rank}, nil
 			case enough:
-				return keyspace.Place{Rank: last.Rank, Key: bytes.Clone(last.Key)}
+				return keyspace.Place{Rank: last.Rank, Key: bytes.Clone(last.Key)}, nil
 			}
 			last = keyspace.Place{Rank: e.Rank, Key: e.Key}
 			enough = !visit(e)
 		}
-		at = b.Range.To
-		if at == 0 || r.To != 0 && at >= r.To {
-			return end
+		rank = b.Range.To
+		if rank == 0 || r.To != 0 && rank >= r.To {
+			return end, nil
 		}
 		if enough {
-			return keyspace.Place{Rank: at}
+			return keyspace.Place{Rank: rank}, nil
 		}
 	}
 }

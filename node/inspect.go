@@ -75,7 +75,8 @@ func (n *Node) Holdings(ctx context.Context) []kv.Holding {
 // holding returns the digest of everything that a member holds, one that is still copying included.
 func (s *state) holding(ctx context.Context, m int) (handoff.Digest, error) {
 	if m == s.view.Self {
-		return encodeDigest(s.store.Digest(keyspace.All())), nil
+		d, err := s.store.Digest(s.view.Epoch, keyspace.All())
+		return encodeDigest(d), err
 	}
 	member := &s.view.Members[m]
 	to := handoff.Member{Name: member.Name, Incarnation: max(member.Incarnation, member.Pending)}

@@ -39,7 +39,6 @@ type life struct {
 
 	state   atomic.Pointer[state] // nil before the life belongs to a cluster
 	first   chan struct{}         // closed with the first state
-	fencing atomic.Uint64         // the epoch at which the store is, or is about to be
 	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
 	links   links
 	offers  windows // the first copies of StoreIf
@@ -153,8 +152,8 @@ func (l *life) Close() {
 	}
 }
 
-// noEpoch is above every epoch that is stamped on a request.
-const noEpoch = ^version.Epoch(0)
+// noEpoch is above every epoch that is stamped on a request, and below that of a closed store.
+const noEpoch = ^version.Epoch(0) - 1
 
 // view returns the view of the present epoch, nil when there is none or the life refuses
 // everything.
@@ -182,7 +181,6 @@ func (l *life) Adopt(t *topology.Topology) {
 	s.handoff = l.newHandoffView(t, s)
 	s.links = l.links.of(t, l.node.transport)
 
-	l.fencing.Store(uint64(t.Epoch))
 	s.store.Advance(t.Epoch, t.Generation)
 	l.purge(s, old)
 	l.state.Store(s)

@@ -21,44 +21,30 @@ func (n *Node) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 	return n.scans.Scan(ctx, o)
 }
 
-// scanCopies gives scans whole ranges: of the own store, and of other members over the bulk connection.
-//
-// A scan may outlive the life in which it began. So each read of the store counts as a request, before it looks whose life it is: when a
-// life is given up, requests are waited for before its memory goes.
-type scanCopies struct{ node *Node }
+// scanCopies gives scans whole ranges: of the own store, and of other members over the bulk connection. A scan may outlive the
+// epoch and the life in which it began: the store then refuses it, for good once it is closed.
+type scanCopies struct{}
 
 var _ quorum.Copies = scanCopies{}
 
-// stamped runs a read of the own store, which must not outlive the view's epoch, nor its life.
-func (c scanCopies) stamped(v *quorum.View, read func(s *state)) error {
-	c.node.inflight.Add(1)
-	defer c.node.inflight.Add(-1)
-	s := v.Origin.(*state)
-	h := handoffStore{s.life}
-	if c.node.Current() == nil || c.node.life.Load() != s.life {
-		return quorum.ErrEpochOver
+// Own implements quorum.Copies.
+func (scanCopies) Own(v *quorum.View, at keyspace.Rank, b *quorum.Bucket) error {
+	own, _ := b.Memory.(*storage.Bucket)
+	if own == nil {
+		own = new(storage.Bucket)
+		b.Memory = own
 	}
-	if _, err := h.at(v.Epoch); err != nil {
-		return quorum.ErrEpochOver
-	}
-	read(s)
-	if h.still(v.Epoch) != nil {
+	err := v.Origin.(*state).store.Copy(v.Epoch, at, own)
+	b.Range, b.Digest, b.Records = own.Range, scanDigest(encodeDigest(own.Digest)), b.Records[:0]
+	return epochOver(err)
+}
+
+// epochOver makes the store's error package quorum's.
+func epochOver(err error) error {
+	if err != nil {
 		return quorum.ErrEpochOver
 	}
 	return nil
-}
-
-// Own implements quorum.Copies.
-func (c scanCopies) Own(v *quorum.View, at keyspace.Rank, b *quorum.Bucket) error {
-	return c.stamped(v, func(s *state) {
-		own, _ := b.Memory.(*storage.Bucket)
-		if own == nil {
-			own = new(storage.Bucket)
-			b.Memory = own
-		}
-		s.store.Copy(at, own)
-		b.Range, b.Digest, b.Records = own.Range, scanDigest(encodeDigest(own.Digest)), b.Records[:0]
-	})
 }
 
 // Live implements quorum.Copies.
@@ -133,13 +119,16 @@ func (scanCopies) Unpack(_ *quorum.View, b *quorum.Bucket) {
 }
 
 // OwnDigests implements quorum.Copies.
-func (c scanCopies) OwnDigests(v *quorum.View, ranges []keyspace.Range, dst []quorum.Digest) ([]quorum.Digest, error) {
-	err := c.stamped(v, func(s *state) {
-		for _, r := range ranges {
-			dst = append(dst, scanDigest(encodeDigest(s.store.Digest(r))))
+func (scanCopies) OwnDigests(v *quorum.View, ranges []keyspace.Range, dst []quorum.Digest) ([]quorum.Digest, error) {
+	store := v.Origin.(*state).store
+	for _, r := range ranges {
+		d, err := store.Digest(v.Epoch, r)
+		if err != nil {
+			return dst, quorum.ErrEpochOver
 		}
-	})
-	return dst, err
+		dst = append(dst, scanDigest(encodeDigest(d)))
+	}
+	return dst, nil
 }
 
 // Digests implements quorum.Copies.

@@ -34,7 +34,7 @@ func TestChains(t *testing.T) {
 	}
 	verify(t, s)
 	var b Bucket
-	s.Copy(testSeed.Hash([]byte(keys[0])).Rank(), &b)
+	copyTo(t, s, testSeed.Hash([]byte(keys[0])).Rank(), &b)
 	b.Sort()
 	n := 0
 	for e := range b.Records {

@@ -2,47 +2,50 @@ package storage
 
 import (
 	"viakv/node/storage/packed"
+	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
-// Root returns the digest of everything. Partitions are taken one after the other.
+// Root returns the digest of everything, for people. Partitions are taken one after the other, at whatever epoch.
 func (s *Store) Root() (d Digest) {
-	for p := range s.shards {
-		d = d.Add(s.Partition(keyspace.Partition(p)))
+	for i := range s.shards {
+		p := &s.shards[i]
+		p.mu.RLock()
+		d = d.Add(p.table.digest)
+		p.mu.RUnlock()
 	}
 	return d
 }
 
-// Partition returns the digest of a partition.
-func (s *Store) Partition(p keyspace.Partition) Digest {
-	q := &s.shards[p]
-	q.mu.RLock()
-	defer q.mu.RUnlock()
-	return q.table.digest
-}
-
 // Digest returns the digest of all records whose ranks lie in the range: of whole partitions and buckets from their sums, of
-// the at most two buckets that the range cuts from their records. Each partition's part is exact at one moment; the partitions are
-// taken one after the other.
-func (s *Store) Digest(r keyspace.Range) (d Digest) {
+// the at most two buckets that the range cuts from their records. Each partition's part is exact at one moment; the partitions
+// are taken one after the other, and all were at the epoch when they were taken (S1).
+func (s *Store) Digest(epoch version.Epoch, r keyspace.Range) (d Digest, err error) {
 	if r.Empty() {
-		return d
+		return d, nil
 	}
 	for p := r.From.Partition(); ; p++ {
-		d = d.Add(s.part(p, r))
+		part, err := s.part(epoch, p, r)
+		if err != nil {
+			return Digest{}, err
+		}
+		d = d.Add(part)
 		if p == r.Last().Partition() {
-			return d
+			return d, nil
 		}
 	}
 }
 
 // part is Digest of one partition's share of a range.
-func (s *Store) part(p keyspace.Partition, r keyspace.Range) (d Digest) {
+func (s *Store) part(epoch version.Epoch, p keyspace.Partition, r keyspace.Range) (d Digest, err error) {
 	q := &s.shards[p]
 	q.mu.RLock()
 	defer q.mu.RUnlock()
+	if q.epoch != epoch {
+		return Digest{}, ErrEpoch
+	}
 	if r.Covers(p.Whole()) {
-		return q.table.digest
+		return q.table.digest, nil
 	}
 	at, end := max(r.From, p.First()), p.Whole().To
 	for {
@@ -54,7 +57,7 @@ func (s *Store) part(p keyspace.Partition, r keyspace.Range) (d Digest) {
 		}
 		at = own.To
 		if at == end || !r.Contains(at) {
-			return d
+			return d, nil
 		}
 	}
 }

@@ -84,20 +84,20 @@ func TestWalksAndLookupsDuringChange(t *testing.T) {
 		}
 		seen := map[string]bool{}
 		for at := keyspace.Rank(0); ; {
-			s.Copy(at, &b)
-			b.Pairs(at, func(key, value []byte) bool {
-				if !stay[string(key)] {
-					return true
+			copyTo(t, s, at, &b)
+			for e := range b.Records {
+				key := string(e.Key)
+				if !stay[key] || e.Rank < at {
+					continue
 				}
-				if seen[string(key)] {
+				if seen[key] {
 					t.Errorf("walk %d meets %q twice", walks, key)
 				}
-				seen[string(key)] = true
-				if string(value) != string(key)+string(key) {
-					t.Errorf("walk %d: %q has %q", walks, key, value)
+				seen[key] = true
+				if string(e.Record.Value) != key+key {
+					t.Errorf("walk %d: %q has %q", walks, key, e.Record.Value)
 				}
-				return true
-			})
+			}
 			if at = b.Range.To; at == 0 {
 				break
 			}
@@ -146,10 +146,17 @@ func TestAdvanceFences(t *testing.T) {
 		s.Advance(version.Epoch(e), version.Generation(e))
 		for p := range s.shards {
 			var b Bucket
-			s.Copy(keyspace.Partition(p).First(), &b)
-			if b.Epoch != version.Epoch(e) || b.Generation != version.Generation(e) {
-				t.Fatalf("partition %d is at epoch %d, generation %d after the advance to %d", p, b.Epoch, b.Generation, e)
+			at := keyspace.Partition(p)
+			if err := s.Copy(version.Epoch(e), at.First(), &b); err != nil {
+				t.Fatalf("partition %d after the advance to %d: %v", p, e, err)
 			}
+			if err := s.Copy(version.Epoch(e-1), at.First(), &b); !errors.Is(err, ErrEpoch) || b.Len() != 0 {
+				t.Fatalf("partition %d copies %d records at the epoch before %d: %v", p, b.Len(), e, err)
+			}
+			if d, err := s.Digest(version.Epoch(e-1), at.Whole()); !errors.Is(err, ErrEpoch) {
+				t.Fatalf("partition %d has the digest %v at the epoch before %d: %v", p, d, e, err)
+			}
+			_ = s.Copy(version.Epoch(e), at.First(), &b)
 			for r := range b.Records {
 				if r.Record.Tag.Generation != version.Generation(e) {
 					t.Fatalf("%v is there after the advance to %d", r.Record.Tag, e)

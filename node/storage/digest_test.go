@@ -57,8 +57,10 @@ func TestDigestsDoNotDependOnTheTablesState(t *testing.T) {
 			if x.Empty() {
 				continue
 			}
-			if da, db := a.Digest(x), b.Digest(x); da != db {
-				t.Fatalf("%v: %v and %v", x, da, db)
+			da, erra := a.Digest(0, x)
+			db, errb := b.Digest(0, x)
+			if da != db || erra != nil || errb != nil {
+				t.Fatalf("%v: %v (%v) and %v (%v)", x, da, erra, db, errb)
 			}
 		}
 	}

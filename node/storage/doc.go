@@ -12,8 +12,10 @@
 //
 // Invariants, cited by number elsewhere:
 //
-//	S1. A stamped operation (Get, Tag, Put, Vote) runs under its shard's lock and only if the shard's epoch is
-//	    the one it was stamped with. So once Advance has returned, nothing stamped otherwise takes effect or reads.
+//	S1. An operation that is stamped with an epoch (Get, Tag, Put, PutIf, Vote, Copy, Digest) runs under its shard's
+//	    lock and only if the shard is at that epoch; Digest takes one shard after the other, and fails if any is
+//	    not. So once Advance has returned, nothing stamped otherwise takes effect or reads, and what was read at
+//	    an epoch holds nothing that a purge or a clear of a later one has changed.
 //	S2. A shard holds records of its own generation alone. Epoch and generation never go down.
 //	S3. What a shard holds of a key is version.Merge of everything that was put, since the last purge of the key. Put never
 //	    refuses for lack of memory: an acknowledged write is repaired onto a full node, too. Full is for those who begin a write.

@@ -72,8 +72,12 @@ func (x storeSubject) remove(h keyspace.Hash, key []byte) {
 func (x storeSubject) scan(f func(key, value []byte)) {
 	var b Bucket
 	for at := keyspace.Rank(0); ; {
-		x.s.Copy(at, &b)
-		b.Pairs(at, func(key, value []byte) bool { f(key, value); return true })
+		_ = x.s.Copy(0, at, &b)
+		for e := range b.Records {
+			if e.Record.Live() {
+				f(e.Key, e.Record.Value)
+			}
+		}
 		if at = b.Range.To; at == 0 {
 			return
 		}

@@ -78,18 +78,12 @@ func BenchmarkScan(b *testing.B) {
 		h := w.at(i)
 		storeSubject{s}.set(h, w.key[:], w.record(i, 100))
 	}
-	b.Run("pairs", func(b *testing.B) {
-		b.SetBytes(int64(n) * 116)
-		for range b.N {
-			storeSubject{s}.scan(func(_, _ []byte) {})
-		}
-	})
 	b.Run("records", func(b *testing.B) {
 		b.SetBytes(int64(n) * 116)
 		var c Bucket
 		for range b.N {
 			for at := keyspace.Rank(0); ; {
-				s.Copy(at, &c)
+				_ = s.Copy(0, at, &c)
 				c.Records(func(Entry) bool { return true })
 				if at = c.Range.To; at == 0 {
 					break
@@ -102,7 +96,7 @@ func BenchmarkScan(b *testing.B) {
 		var c Bucket
 		for range b.N {
 			for at := keyspace.Rank(0); ; {
-				s.Copy(at, &c)
+				_ = s.Copy(0, at, &c)
 				c.Sort()
 				c.Records(func(Entry) bool { return true })
 				if at = c.Range.To; at == 0 {
@@ -116,7 +110,7 @@ func BenchmarkScan(b *testing.B) {
 		var c Bucket
 		for range b.N {
 			for at := keyspace.Rank(0); ; {
-				s.Copy(at, &c)
+				_ = s.Copy(0, at, &c)
 				if at = c.Range.To; at == 0 {
 					break
 				}

@@ -57,8 +57,13 @@ func newStore(cfg Config, target int64) *Store {
 	return s
 }
 
-// Close gives the memory back. No call may be under way, nor follow.
+// closed is the epoch of a store that is closed. Nothing is stamped with it.
+const closed = ^version.Epoch(0)
+
+// Close gives the memory back. What is stamped with an epoch is refused from now on (S1); no other
+// call may be under way, nor follow.
 func (s *Store) Close() {
+	s.Advance(closed, 0)
 	s.background.Wait()
 	s.space.pool.Close()
 }

@@ -24,6 +24,14 @@ func open(t testing.TB, cfg Config) *Store {
 	return s
 }
 
+// copyTo copies the bucket that holds a rank, at whatever epoch its partition is.
+func copyTo(t testing.TB, s *Store, at keyspace.Rank, b *Bucket) {
+	t.Helper()
+	if err := s.Copy(s.shards[at.Partition()].epoch, at, b); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func put(t testing.TB, s *Store, key string, rec version.Record) bool {
 	t.Helper()
 	p := s.shard(testSeed.Hash([]byte(key)))
@@ -254,7 +262,7 @@ func TestBudgets(t *testing.T) {
 	rec := live(2, "some value of some length")
 	tombstone := version.Record{Owner: version.Operation{Incarnation: 1, Sequence: 1}}
 	var b Bucket
-	s.Copy(h.Rank(), &b)
+	copyTo(t, s, h.Rank(), &b)
 	b.Sort()
 	for name, f := range map[string]func(){
 		"get":    func() { _, _, _ = s.Get(0, h, key, dst) },
@@ -266,14 +274,13 @@ func TestBudgets(t *testing.T) {
 			_, _ = s.Vote(0, h, key, &tombstone)
 			rec.Tag.Counter++
 		},
-		"digest":    func() { _ = s.Digest(keyspace.Range{From: h.Rank(), To: h.Rank() + 1<<54}) },
+		"digest":    func() { _, _ = s.Digest(0, keyspace.Range{From: h.Rank(), To: h.Rank() + 1<<54}) },
 		"root":      func() { _ = s.Root() },
 		"check":     func() { _, _ = s.Check(h.Rank()) },
 		"stats":     func() { _ = s.Stats() },
-		"copy":      func() { s.Copy(h.Rank(), &b) },
+		"copy":      func() { _ = s.Copy(0, h.Rank(), &b) },
 		"sort":      func() { b.Sort() },
 		"records":   func() { b.Records(func(Entry) bool { return true }) },
-		"pairs":     func() { b.Pairs(0, func(_, _ []byte) bool { return true }) },
 		"advance":   func() { s.Advance(0, 0) },
 		"put stale": func() { _, _ = s.Put(9, h, key, &rec) },
 	} {
@@ -299,13 +306,38 @@ func TestInsertsBarelyTouchTheHeap(t *testing.T) {
 	}
 }
 
-func TestPairsAndRecordsStopWhenTold(t *testing.T) {
+func TestAClosedStoreRefuses(t *testing.T) {
+	s, err := New(testConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "k", live(1, "v"))
+	s.Close()
+	h, rec := testSeed.Hash([]byte("k")), live(2, "w")
+	var b Bucket
+	for name, err := range map[string]error{
+		"copy":   s.Copy(0, h.Rank(), &b),
+		"digest": second(s.Digest(0, keyspace.All())),
+		"put":    second(s.Put(0, h, []byte("k"), &rec)),
+	} {
+		if !errors.Is(err, ErrEpoch) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if b.Len() != 0 {
+		t.Errorf("%d entries were copied", b.Len())
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestRecordsStopWhenTold(t *testing.T) {
 	s := open(t, testConfig)
 	for i := range 20_000 {
 		put(t, s, fmt.Sprintf("k%d", i), live(1, "v"))
 	}
 	var b Bucket
-	s.Copy(0, &b)
+	copyTo(t, s, 0, &b)
 	if b.Len() < 3 {
 		t.Fatalf("%d entries", b.Len())
 	}
@@ -320,24 +352,5 @@ func TestPairsAndRecordsStopWhenTold(t *testing.T) {
 			t.Fatalf("sorted %v: %d records after a stop at two", sorted, n)
 		}
 		b.Sort()
-	}
-	n := 0
-	b.Pairs(0, func(_, _ []byte) bool { n++; return false })
-	if n != 1 {
-		t.Fatalf("%d pairs after a stop at one", n)
-	}
-	// A walk that comes from the middle of a bucket sees the rest alone.
-	b.Sort()
-	var middle keyspace.Rank
-	i := 0
-	for e := range b.Records {
-		if i++; i == 3 {
-			middle = e.Rank
-		}
-	}
-	n = 0
-	b.Pairs(middle, func(_, _ []byte) bool { n++; return true })
-	if n != b.Len()-2 {
-		t.Fatalf("%d pairs from the third of %d", n, b.Len())
 	}
 }

@@ -20,10 +20,8 @@ type Entry struct {
 
 // Bucket is the copy of one bucket. It is made to be used again and again: Copy keeps its memory. The zero value is ready.
 type Bucket struct {
-	Range      keyspace.Range     // the ranks it is the bucket of; the next one begins at Range.To
-	Digest     Digest             // of the entries
-	Epoch      version.Epoch      // of the partition when the copy was made
-	Generation version.Generation // likewise
+	Range  keyspace.Range // the ranks it is the bucket of; the next one begins at Range.To
+	Digest Digest         // of the entries
 
 	seed   keyspace.Seed
 	data   []byte // the blocks, one after the other
@@ -38,16 +36,21 @@ type ranked struct {
 	position int // of the record in data
 }
 
-// Copy copies the bucket that holds a rank. A walk begins with the first rank of its range, goes on at b.Range.To, and ends
-// where that reaches the range's end or zero; it meets each key that is there throughout exactly once. The first and the last bucket can
-// be wider than the range; so can a bucket be that was merged meanwhile: entries below the rank asked for were seen before.
-func (s *Store) Copy(at keyspace.Rank, b *Bucket) {
+// Copy copies the bucket that holds a rank, or returns ErrEpoch and leaves b without entries (S1). A walk begins with the
+// first rank of its range, goes on at b.Range.To, and ends where that reaches the range's end or zero; it meets each key that
+// is there throughout exactly once. The first and the last bucket can be wider than the range; so can a bucket be that was
+// merged meanwhile: entries below the rank asked for were seen before.
+func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 	b.seed, b.data, b.ends, b.sorted = s.cfg.Seed, b.data[:0], b.ends[:0], false
+	b.Range, b.Digest = keyspace.Range{}, Digest{}
 	p := &s.shards[at.Partition()]
 	p.mu.RLock()
 	defer p.mu.RUnlock()
+	if p.epoch != epoch {
+		return ErrEpoch
+	}
 	from, r := p.table.at(at)
-	b.Range, b.Digest, b.Epoch, b.Generation = r, from.digest(), p.epoch, p.generation
+	b.Range, b.Digest = r, from.digest()
 	for c := &from.chunk; c.cap != 0; c = &p.table.links[c.next-1] {
 		b.data = append(b.data, p.table.bytes(c)...)
 		b.ends = append(b.ends, len(b.data))
@@ -55,6 +58,7 @@ func (s *Store) Copy(at keyspace.Rank, b *Bucket) {
 			break
 		}
 	}
+	return nil
 }
 
 // Len returns the number of entries.
@@ -87,27 +91,6 @@ func (b *Bucket) Records(yield func(Entry) bool) {
 				return
 			}
 			at = next
-		}
-		begin = end
-	}
-}
-
-// Pairs yields keys and values of the live entries, which is all that a dump needs and cheaper than Records. Entries of ranks below
-// from are left out: a walk that goes on at from has seen them.
-func (b *Bucket) Pairs(from keyspace.Rank, yield func(key, value []byte) bool) {
-	all := from <= b.Range.From
-	begin := 0
-	for _, end := range b.ends {
-		block := packed.Block(b.data[begin:end])
-		for at := block.First(); at < len(block); {
-			r, next := block.Next(at)
-			at = next
-			if version.Removed(r.Meta) || !all && b.seed.Hash(r.Key).Rank() < from {
-				continue
-			}
-			if !yield(r.Key, r.Value) {
-				return
-			}
 		}
 		begin = end
 	}

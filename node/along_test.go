@@ -1,0 +1,54 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"viakv/quorum/version"
+)
+
+// A visit of everything that a node holds meets each key once, though epochs begin meanwhile and the
+// membership ends.
+func TestEachGoesThroughEpochs(t *testing.T) {
+	inMesh(t, 2, func(m *mesh) {
+		m.until(10*time.Second, "both are ready", func() bool { return m.ready(0)() && m.ready(1)() })
+		const keys = 1000
+		for i := range keys {
+			m.set(0, fmt.Sprint("key ", i), "v")
+		}
+		l := m.nodes[0].life.Load()
+		began := l.state.Load().view.Epoch
+		met := map[string]int{}
+		err := l.each(context.Background(), func(key []byte, r *version.Record) bool {
+			met[string(key)]++
+			switch len(met) {
+			case keys / 3:
+				m.leaves(0, 1)
+			case keys * 2 / 3:
+				if e := l.state.Load().view.Epoch; e == began {
+					t.Errorf("the epoch is still %d", e)
+				}
+				l.Close()
+			}
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(met) != keys {
+			t.Errorf("%d keys of %d", len(met), keys)
+		}
+		for k, n := range met {
+			if n != 1 {
+				t.Errorf("%s was met %d times", k, n)
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		if err := l.each(ctx, func([]byte, *version.Record) bool { cancel(); return true }); !errors.Is(err, context.Canceled) {
+			t.Errorf("a visit that is cancelled: %v", err)
+		}
+	})
+}
