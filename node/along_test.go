@@ -10,8 +10,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// A visit of everything that a node holds meets each key once, though epochs begin meanwhile and the
-// membership ends.
+// A visit of everything that a node holds meets each key once, though epochs begin meanwhile and
+// the membership ends.
 func TestEachGoesThroughEpochs(t *testing.T) {
 	inMesh(t, 2, func(m *mesh) {
 		m.until(10*time.Second, "both are ready", func() bool { return m.ready(0)() && m.ready(1)() })

@@ -11,8 +11,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// handoffStore is a life's store, which refuses what is stamped with any epoch but its own (H1). Package handoff calls it from
-// the first epoch on.
+// handoffStore is a life's store, which refuses what is stamped with any epoch but its own (H1).
+// Package handoff calls it from the first epoch on.
 type handoffStore struct{ *life }
 
 func (s handoffStore) store() *storage.Store { return s.state.Load().store }
@@ -58,7 +58,8 @@ func (s handoffStore) Page(at version.Epoch, r keyspace.Range, after []byte, max
 		p.Items = append(p.Items, handoff.Item{Rank: e.Rank, Key: e.Key, Record: e.Record})
 		return len(p.Arena) < max
 	})
-	// The entries borrow the walk's buffer: point them at the arena, now that it has its final place.
+	// The entries borrow the walk's buffer: point them at the arena, now that it has its final
+	// place.
 	rest := p.Arena
 	take := func(n int) []byte {
 		b := rest[:n:n]

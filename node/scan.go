@@ -21,8 +21,9 @@ func (n *Node) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 	return n.scans.Scan(ctx, o)
 }
 
-// scanCopies gives scans whole ranges: of the own store, and of other members over the bulk connection. A scan may outlive the
-// epoch and the life in which it began: the store then refuses it, for good once it is closed.
+// scanCopies gives scans whole ranges: of the own store, and of other members over the bulk
+// connection. A scan may outlive the epoch and the life in which it began: the store then refuses
+// it, for good once it is closed.
 type scanCopies struct{}
 
 var _ quorum.Copies = scanCopies{}

@@ -6,12 +6,13 @@ import (
 	"viakv/quorum/version"
 )
 
-// Advance moves every partition to an epoch and, if the generation is higher than a partition's, empties it: in constant time
-// a partition, by swapping in an empty table; the memory is freed in the background. What is lower than a
-// partition's epoch or generation leaves that as it is (S2).
+// Advance moves every partition to an epoch and, if the generation is higher than a partition's,
+// empties it: in constant time a partition, by swapping in an empty table; the memory is freed in
+// the background. What is lower than a partition's epoch or generation leaves that as it is (S2).
 //
-// After the return no operation with an older stamp is under way. While it runs partitions differ: an
-// operation on one key or one bucket does not notice, and Digest fails where it meets another epoch.
+// After the return no operation with an older stamp is under way. While it runs partitions differ:
+// an operation on one key or one bucket does not notice, and Digest fails where it meets another
+// epoch.
 func (s *Store) Advance(epoch version.Epoch, gen version.Generation) {
 	var old []table
 	var bytes int64

@@ -6,7 +6,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Root returns the digest of everything, for people. Partitions are taken one after the other, at whatever epoch.
+// Root returns the digest of everything, for people. Partitions are taken one after the other, at
+// whatever epoch.
 func (s *Store) Root() (d Digest) {
 	for i := range s.shards {
 		p := &s.shards[i]
@@ -17,9 +18,10 @@ func (s *Store) Root() (d Digest) {
 	return d
 }
 
-// Digest returns the digest of all records whose ranks lie in the range: of whole partitions and buckets from their sums, of
-// the at most two buckets that the range cuts from their records. Each partition's part is exact at one moment; the partitions
-// are taken one after the other, and all were at the epoch when they were taken (S1).
+// Digest returns the digest of all records whose ranks lie in the range: of whole partitions and
+// buckets from their sums, of the at most two buckets that the range cuts from their records. Each
+// partition's part is exact at one moment; the partitions are taken one after the other, and all
+// were at the epoch when they were taken (S1).
 func (s *Store) Digest(epoch version.Epoch, r keyspace.Range) (d Digest, err error) {
 	if r.Empty() {
 		return d, nil
@@ -73,9 +75,9 @@ func (t *table) recount(b *bucket, r keyspace.Range) (d Digest) {
 	return d
 }
 
-// Check recomputes the digest of the bucket that holds a rank and compares it with the one that was kept up to date; a
-// difference is a *DriftError. It returns the bucket's range, so that a patrol can go from bucket to bucket. Records that lie in
-// the wrong bucket do not count.
+// Check recomputes the digest of the bucket that holds a rank and compares it with the one that was
+// kept up to date; a difference is a *DriftError. It returns the bucket's range, so that a patrol
+// can go from bucket to bucket. Records that lie in the wrong bucket do not count.
 func (s *Store) Check(at keyspace.Rank) (keyspace.Range, error) {
 	p := &s.shards[at.Partition()]
 	p.mu.RLock()
