@@ -137,7 +137,7 @@ func newMesh(t testing.TB, n int) *mesh {
 	}
 	for i := range n {
 		nd := &node{m: m, self: i, lost: map[*Call]bool{}}
-		nd.Coordinator = New(Config{Views: nd, Peers: nd, Hints: nd, Timeout: 200 * time.Millisecond,
+		nd.Coordinator = New(Config{Views: nd, Peers: nd, Hints: nd, Timeout: 2 * time.Second,
 			HedgeAfter: 5 * time.Millisecond, StoreTimeout: 20 * time.Millisecond})
 		m.nodes = append(m.nodes, nd)
 		nd.install(m.newView(i, nil))

@@ -71,25 +71,27 @@ func TestRemoveWaitsForAnOwnerThatAnswersOthers(t *testing.T) {
 
 // A call that has not ended belongs to its carrier, which may be writing its reply while the request gives it up: the race detector looks.
 func TestRemoveLeavesAnOpenCallToItsCarrier(t *testing.T) {
-	from, owner, key := owned(t)
-	ended := make(chan struct{})
-	from.filter = func(c *Call) bool {
-		switch {
-		case c.Member != owner:
-			return false
-		case c.Kind == ReadTag:
-			from.swallow(c)
-		case c.Kind == Remove:
-			time.AfterFunc(from.cfg.Timeout, func() {
-				c.Status, c.NotSent, c.Err = Failed, true, errors.New("the peer does not reach this epoch")
-				c.End()
-				close(ended)
-			})
+	synctest.Test(t, func(t *testing.T) {
+		from, owner, key := owned(t)
+		ended := make(chan struct{})
+		from.filter = func(c *Call) bool {
+			switch {
+			case c.Member != owner:
+				return false
+			case c.Kind == ReadTag:
+				from.swallow(c)
+			case c.Kind == Remove:
+				time.AfterFunc(from.cfg.Timeout, func() {
+					c.Status, c.NotSent, c.Err = Failed, true, errors.New("the peer does not reach this epoch")
+					c.End()
+					close(ended)
+				})
+			}
+			return true
 		}
-		return true
-	}
-	wantOutcome(t, from.Remove(bg, key, kv.Options{}), kv.Unknown)
-	<-ended
+		wantOutcome(t, from.Remove(bg, key, kv.Options{}), kv.Unknown)
+		<-ended
+	})
 }
 
 // An owner that is there is waited for, however long it takes.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"viakv/api/kv"
@@ -89,36 +90,38 @@ func TestSnapshotBesideAReplicaThatLags(t *testing.T) {
 // Replicas that go on differing end a snapshot scan when a request's time is up: in the middle, where one key is written again and again, and at the
 // end, where only one is left that has yet to get a write.
 func TestSnapshotOfReplicasThatStayApart(t *testing.T) {
-	for name, apart := range map[string]func(s *scanMesh, first string) (meanwhile func()){
-		"in the middle": func(s *scanMesh, first string) func() {
-			var counter atomic.Uint64
-			s.before = func(op string, m int) {
-				if op == "digests" {
-					s.put(first, written(7+counter.Add(1), "newer"), m)
+	synctest.Test(t, func(t *testing.T) {
+		for name, apart := range map[string]func(s *scanMesh, first string) (meanwhile func()){
+			"in the middle": func(s *scanMesh, first string) func() {
+				var counter atomic.Uint64
+				s.before = func(op string, m int) {
+					if op == "digests" {
+						s.put(first, written(7+counter.Add(1), "newer"), m)
+					}
 				}
+				return nil
+			},
+			"at the end": func(s *scanMesh, first string) func() {
+				s.put(first, written(7, "acknowledged"), 0, 1)
+				s.nodes[0].owes[2].Store(true) // the one that lags is asked last
+				return func() {
+					s.mu.Lock()
+					s.dead[1] = true
+					s.mu.Unlock()
+				}
+			},
+		} {
+			s := newScanMesh(t, 3)
+			s.fill(300)
+			meanwhile := apart(s, drain(t, s.scan(0, kv.ScanOptions{}))[0].key)
+			began := time.Now()
+			_, err := drained(s.scan(0, kv.ScanOptions{Values: true, Snapshot: true}), meanwhile)
+			if !errors.Is(err, kv.ErrSnapshotMoved) || !strings.Contains(err.Error(), "replicas differ") {
+				t.Errorf("%s: %v, want ErrSnapshotMoved and the reason", name, err)
 			}
-			return nil
-		},
-		"at the end": func(s *scanMesh, first string) func() {
-			s.put(first, written(7, "acknowledged"), 0, 1)
-			s.nodes[0].owes[2].Store(true) // the one that lags is asked last
-			return func() {
-				s.mu.Lock()
-				s.dead[1] = true
-				s.mu.Unlock()
+			if took, timeout := time.Since(began), s.nodes[0].cfg.Timeout; took < timeout {
+				t.Errorf("%s: given up after %v, before the %v that a request may take", name, took, timeout)
 			}
-		},
-	} {
-		s := newScanMesh(t, 3)
-		s.fill(300)
-		meanwhile := apart(s, drain(t, s.scan(0, kv.ScanOptions{}))[0].key)
-		began := time.Now()
-		_, err := drained(s.scan(0, kv.ScanOptions{Values: true, Snapshot: true}), meanwhile)
-		if !errors.Is(err, kv.ErrSnapshotMoved) || !strings.Contains(err.Error(), "replicas differ") {
-			t.Errorf("%s: %v, want ErrSnapshotMoved and the reason", name, err)
 		}
-		if took, timeout := time.Since(began), s.nodes[0].cfg.Timeout; took < timeout {
-			t.Errorf("%s: given up after %v, before the %v that a request may take", name, took, timeout)
-		}
-	}
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"viakv/api/kv"
@@ -363,33 +364,37 @@ func TestAClearEndsTheScan(t *testing.T) {
 }
 
 func TestScanAsksAroundTheDead(t *testing.T) {
-	s := newScanMesh(t, 3)
-	s.fill(500)
-	s.dead[1] = true
-	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{})), 500)
-	s.dead[2] = true
-	sc := s.scan(0, kv.ScanOptions{})
-	var b kv.Batch
-	ok, err := sc.Next(context.Background(), &b)
-	var u *kv.Unavailable
-	if ok || !errors.As(err, &u) || u.Outcome != kv.None {
-		t.Errorf("no other replica answers: %v %v; want unavailable with outcome none", ok, err)
-	}
-	// With r=1 the own copy is enough.
-	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{Options: kv.Options{R: 1}})), 500)
+	synctest.Test(t, func(t *testing.T) {
+		s := newScanMesh(t, 3)
+		s.fill(500)
+		s.dead[1] = true
+		wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{})), 500)
+		s.dead[2] = true
+		sc := s.scan(0, kv.ScanOptions{})
+		defer sc.Close()
+		var b kv.Batch
+		ok, err := sc.Next(context.Background(), &b)
+		var u *kv.Unavailable
+		if ok || !errors.As(err, &u) || u.Outcome != kv.None {
+			t.Errorf("no other replica answers: %v %v; want unavailable with outcome none", ok, err)
+		}
+		// With r=1 the own copy is enough.
+		wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{Options: kv.Options{R: 1}})), 500)
+	})
 }
 
 // A member that hangs costs a scan one wait, not one each round.
 func TestAHangingMemberIsAskedLast(t *testing.T) {
-	s := newScanMesh(t, 3)
-	s.levels[0] = 3
-	s.fill(500)
-	s.nodes[0].cfg.Timeout = 400 * time.Millisecond
-	s.hangs = 1
-	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{})), 500)
-	if s.asked[1] > 2 || s.asked[2] < 10 {
-		t.Errorf("the one that hangs was asked %d times, the other %d times", s.asked[1], s.asked[2])
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newScanMesh(t, 3)
+		s.levels[0] = 3
+		s.fill(500)
+		s.hangs = 1
+		wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{})), 500)
+		if s.asked[1] > 2 || s.asked[2] < 10 {
+			t.Errorf("the one that hangs was asked %d times, the other %d times", s.asked[1], s.asked[2])
+		}
+	})
 }
 
 func TestPeersShareAScan(t *testing.T) {
