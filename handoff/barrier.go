@@ -10,11 +10,12 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// barrier runs the sync that this node owes after a size change: it merges, by digests, what is newer at as many of the named members as the change
-// asks for, each of which answers at the change's epoch or later (M6). True once the topology took the report.
+// barrier runs the sync that this node owes after a size change: it merges, by digests, what is
+// newer at as many of the named members as the change asks for, each of which answers at the
+// change's epoch or later (M6). True once the topology took the report.
 //
-// A member that lost its memory after the change has rebuilt from all others when it is active again (M6), so whoever answers by the
-// name of a slot counts for it.
+// A member that lost its memory after the change has rebuilt from all others when it is active
+// again (M6), so whoever answers by the name of a slot counts for it.
 func (d *Driver) barrier(ctx context.Context, v *View) bool {
 	b := v.Barrier
 	var merged []string

@@ -7,8 +7,9 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Digest sums up the records of a range: four sums of 64 bits, little-endian. Equal digests mean equal records, and the digests of
-// disjoint ranges add up, sum by sum. What the sums count is the store's business.
+// Digest sums up the records of a range: four sums of 64 bits, little-endian. Equal digests mean
+// equal records, and the digests of disjoint ranges add up, sum by sum. What the sums count is the
+// store's business.
 type Digest [32]byte
 
 // sub returns the digest of a range without a part of it.

@@ -6,15 +6,18 @@ import "viakv/ring/keyspace"
 //
 //	whole ─▶ 256 partitions ─▶ halves ─▶ halves … ─▶ a range of few records: asked again ─▶ differs
 //
-// It is pure and stepped: ask says which ranges' digests to get from the peer, answer takes one of them.
+// It is pure and stepped: ask says which ranges' digests to get from the peer, answer takes one of
+// them.
 //
-// Digests add up, so of two halves only one is asked for: the other's digest is what remains of the whole's. That moves half the bytes of
-// asking for both, and less than any wider fan-out: 48 bytes for each bit of a differing key's place. When the peer wrote
-// meanwhile the remainder is wrong, and looks different; since a range is asked for itself before it is exchanged, that costs a
-// comparison and nothing else. (It could look equal only if sums of keyed hashes of different keys cancelled out.)
+// Digests add up, so of two halves only one is asked for: the other's digest is what remains of the
+// whole's. That moves half the bytes of asking for both, and less than any wider fan-out: 48 bytes
+// for each bit of a differing key's place. When the peer wrote meanwhile the remainder is wrong,
+// and looks different; since a range is asked for itself before it is exchanged, that costs a
+// comparison and nothing else. (It could look equal only if sums of keyed hashes of different keys
+// cancelled out.)
 //
-// Where both halves differ level after level, most records do: there the descent ends earlier, since every one of the many leaves would cost a
-// request of its own.
+// Where both halves differ level after level, most records do: there the descent ends earlier,
+// since every one of the many leaves would cost a request of its own.
 //
 // Spans are taken from the end of the list, so it stays short: a request's worth per level.
 type descent struct {
@@ -37,8 +40,8 @@ type span struct {
 // none is an empty range.
 var none = keyspace.Range{From: 1, To: 1}
 
-// denseAfter is how many levels of differing halves make a range dense. When one key in a hundred differs, thirty-two neighbouring parts of
-// at most dense records all do once in a blue moon.
+// denseAfter is how many levels of differing halves make a range dense. When one key in a hundred
+// differs, thirty-two neighbouring parts of at most dense records all do once in a blue moon.
 const denseAfter = 5
 
 func newDescent(ranges ...keyspace.Range) *descent {
@@ -49,7 +52,8 @@ func newDescent(ranges ...keyspace.Range) *descent {
 	return d
 }
 
-// ask appends the ranges to ask the peer for to dst, at most max; none: the descent is over. An answer to each must follow.
+// ask appends the ranges to ask the peer for to dst, at most max; none: the descent is over. An
+// answer to each must follow.
 func (d *descent) ask(dst []keyspace.Range, max int) []keyspace.Range {
 	first := len(d.open) - min(max, len(d.open))
 	d.asked = append(d.asked[:0], d.open[first:]...)
@@ -60,8 +64,8 @@ func (d *descent) ask(dst []keyspace.Range, max int) []keyspace.Range {
 	return dst
 }
 
-// answer takes the peer's digest of the i-th range asked for. own returns this store's digest of a range, and about how many
-// records it holds; its first error ends the answer.
+// answer takes the peer's digest of the i-th range asked for. own returns this store's digest of a
+// range, and about how many records it holds; its first error ends the answer.
 func (d *descent) answer(i int, theirs Digest, own func(keyspace.Range) (Digest, int, error)) error {
 	s := d.asked[i]
 	ours, records, err := own(s.Range)

@@ -89,7 +89,8 @@ func (d *Driver) Hints(i version.Incarnation) int {
 	return n
 }
 
-// Progress returns how far this node's own rebuild or barrier has come, nil when there is none; and the reason when it cannot go on.
+// Progress returns how far this node's own rebuild or barrier has come, nil when there is none; and
+// the reason when it cannot go on.
 func (d *Driver) Progress() (*kv.Sync, string) {
 	reason := ""
 	if r := d.reason.Load(); r != nil {

@@ -135,7 +135,8 @@ feed:
 	return x.settle(ctx, 1)
 }
 
-// leaf compares tags in one range. What differs is gathered and moved in batches, whichever leaf it lies in.
+// leaf compares tags in one range. What differs is gathered and moved in batches, whichever leaf it
+// lies in.
 func (x *visit) leaf(ctx context.Context, r keyspace.Range) error {
 	page := x.d.page()
 	defer x.d.pages.Put(page)
@@ -170,7 +171,8 @@ func (x *visit) settle(ctx context.Context, enough int) error {
 	return x.exchangeShared(ctx)
 }
 
-// against compares this node's records of a range with the member's tags, and gathers what to give and what to fetch.
+// against compares this node's records of a range with the member's tags, and gathers what to give
+// and what to fetch.
 func (x *visit) against(r keyspace.Range, theirs []Tagged, page *Page) error {
 	var d difference
 	for more := true; more; {

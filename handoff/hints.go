@@ -6,8 +6,9 @@ import (
 	"viakv/quorum/version"
 )
 
-// hints is, for each member, the bounded set of keys that it missed (H4). Nothing in it blocks, and a key that is noted already costs no
-// allocation: notes are taken in the goroutine that reads from the network.
+// hints is, for each member, the bounded set of keys that it missed (H4). Nothing in it blocks, and
+// a key that is noted already costs no allocation: notes are taken in the goroutine that reads from
+// the network.
 type hints struct {
 	limit int
 
@@ -49,8 +50,8 @@ func (h *hints) miss(i version.Incarnation, key []byte) {
 	s.keys[string(key)] = struct{}{}
 }
 
-// take removes up to n keys of a member and appends them to dst. They count until they have landed; whoever fails to deliver them notes
-// them again.
+// take removes up to n keys of a member and appends them to dst. They count until they have landed;
+// whoever fails to deliver them notes them again.
 func (h *hints) take(i version.Incarnation, n int, dst []string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -84,8 +85,8 @@ func (h *hints) landed(i version.Incarnation, n int) {
 	}
 }
 
-// collapse reports whether keys of the member were lost to the bound, and begins to note them anew: the caller runs a repair that
-// makes up for those lost, and runs it again should it fail.
+// collapse reports whether keys of the member were lost to the bound, and begins to note them anew:
+// the caller runs a repair that makes up for those lost, and runs it again should it fail.
 func (h *hints) collapse(i version.Incarnation) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

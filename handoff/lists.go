@@ -8,8 +8,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// keptLists bounds the lists of one epoch. One node proposes at a time, and no more than its last list can be agreed on; but messages may arrive
-// late or twice.
+// keptLists bounds the lists of one epoch. One node proposes at a time, and no more than its last
+// list can be agreed on; but messages may arrive late or twice.
 const keptLists = 3
 
 // lists are the purge lists that this node has said yes to at the present epoch, oldest first.
@@ -42,8 +42,9 @@ func (l *lists) take(id uint64) (*List, bool) {
 	return list, i >= 0
 }
 
-// Hold answers a peer: true when this node holds exactly each of the list's tombstones at the list's epoch, and keeps the list for a purge that
-// follows this epoch. It takes over the list and its memory.
+// Hold answers a peer: true when this node holds exactly each of the list's tombstones at the
+// list's epoch, and keeps the list for a purge that follows this epoch. It takes over the list and
+// its memory.
 func (d *Driver) Hold(list *List) (bool, error) {
 	if len(list.Tombstones) > d.cfg.PurgeBatch || list.ID == 0 {
 		return false, nil
@@ -75,11 +76,12 @@ func (d *Driver) held(at version.Epoch, all []Tombstone) ([]Tombstone, error) {
 // ErrNoList reports a purge that this node has not agreed to.
 var ErrNoList = errors.New("handoff: the topology names a purge that this node has not agreed to")
 
-// Agreed ends the lists of the epoch that ends, and returns the one that its successor purges: called between the fence of the
-// new epoch and its publication, with zero when nothing is purged.
+// Agreed ends the lists of the epoch that ends, and returns the one that its successor purges:
+// called between the fence of the new epoch and its publication, with zero when nothing is purged.
 //
-// ErrNoList cannot happen to an active incarnation (see purge.go). Should it, the tombstones stay, which is safe: they are newer than anything that
-// they hide, repair gives them to the others, and a later purge takes them all.
+// ErrNoList cannot happen to an active incarnation (see purge.go). Should it, the tombstones stay,
+// which is safe: they are newer than anything that they hide, repair gives them to the others, and
+// a later purge takes them all.
 func (d *Driver) Agreed(id uint64) (*List, error) {
 	list, ok := d.lists.take(id)
 	switch {

@@ -12,7 +12,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// mender keeps one other member equal to this node: it replays hints and runs repairs. Guarded by its goroutine's token: busy.
+// mender keeps one other member equal to this node: it replays hints and runs repairs. Guarded by
+// its goroutine's token: busy.
 type mender struct {
 	busy     atomic.Bool              // set by mend's goroutine, cleared by the work's
 	progress atomic.Pointer[progress] // of the repair under way
@@ -31,17 +32,17 @@ type mender struct {
 
 const (
 	lookEvery = 100 * time.Millisecond
-	// probeEvery is how often work for a member that seems unreachable is tried all the same: between two members that nobody makes talk,
-	// this is what finds out that they can.
+	// probeEvery is how often work for a member that seems unreachable is tried all the same:
+	// between two members that nobody makes talk, this is what finds out that they can.
 	probeEvery = time.Second
 	pingTime   = 500 * time.Millisecond
-	// returnStagger keeps the members that notice a return from all repairing at once, each with the same records: the first makes the member
-	// equal, the others find nothing.
+	// returnStagger keeps the members that notice a return from all repairing at once, each with
+	// the same records: the first makes the member equal, the others find nothing.
 	returnStagger = 250 * time.Millisecond
 )
 
-// mend looks at every other member, several times a second, and works for those that need it, each in a goroutine of its own: a slow member
-// does not hold up the others.
+// mend looks at every other member, several times a second, and works for those that need it, each
+// in a goroutine of its own: a slow member does not hold up the others.
 func (d *Driver) mend(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -96,7 +97,8 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 		w.repair = true
 	}
 	hinted, overflow := d.hints.count(m.Incarnation)
-	// A rebuilding member copies everything anyway. One with hints gets them first: then there is little left to compare.
+	// A rebuilding member copies everything anyway. One with hints gets them first: then there is
+	// little left to compare.
 	repair := (w.repair || overflow) && m.Active && hinted == 0 && !now.Before(w.due)
 	if now.Before(w.rest) || !repair && hinted == 0 || !reachable && now.Before(w.probe) || !idle {
 		return
@@ -231,7 +233,8 @@ type turn struct {
 	last  string
 }
 
-// newTurn spreads the members over the time between two repairs: nodes that were started together would all compare at the same moment.
+// newTurn spreads the members over the time between two repairs: nodes that were started together
+// would all compare at the same moment.
 func newTurn(every time.Duration, v *View, now time.Time) *turn {
 	return &turn{every: every, at: now.Add(max(0, every) + max(0, every)*time.Duration(v.place(Member{}))/time.Duration(max(1, v.Slots)))}
 }

@@ -116,7 +116,8 @@ func TestHintsPastTheBoundBecomeARepair(t *testing.T) {
 	})
 }
 
-// A member that comes back is compared with even when no hint is known here: its misses may be noted at a node that died.
+// A member that comes back is compared with even when no hint is known here: its misses may be
+// noted at a node that died.
 func TestAReturnBringsARepair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, nil)
@@ -201,7 +202,8 @@ func TestNothingCrossesAnEpoch(t *testing.T) {
 			m.hook = func(o string, _, _ *fakeNode) error {
 				if o == op && !stepped {
 					stepped = true
-					// Both keys are removed and their tombstones purged at the next epoch, with the request still under way.
+					// Both keys are removed and their tombstones purged at the next epoch, with the
+					// request still under way.
 					for _, x := range m.nodes {
 						x.store.mu.Lock()
 						x.store.records, x.store.sorted = map[string]version.Record{}, nil
@@ -270,7 +272,8 @@ func TestBarrierWaitsForItsMembers(t *testing.T) {
 	})
 }
 
-// Nobody makes two members talk, and what shows whether they could is what they say to each other: work is tried all the same.
+// Nobody makes two members talk, and what shows whether they could is what they say to each other:
+// work is tried all the same.
 func TestAMemberThatSeemsUnreachableIsTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, nil)
@@ -296,7 +299,8 @@ func (g glance) Reachable(m Member) bool {
 	return g.Peers.Reachable(m)
 }
 
-// Work that ends while its member is being looked at: its result must be taken before other work begins, or the driver never stops.
+// Work that ends while its member is being looked at: its result must be taken before other work
+// begins, or the driver never stops.
 func TestWorkThatEndsDuringALook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, nil)

@@ -8,17 +8,20 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// ErrMoved reports that the epoch of a request is over, here or at the peer. The views show the next one soon.
+// ErrMoved reports that the epoch of a request is over, here or at the peer. The views show the
+// next one soon.
 var ErrMoved = errors.New("handoff: the epoch is over")
 
 // ErrStartOver reports that the topology does not accept a rebuild: its basis is gone (H3).
 var ErrStartOver = errors.New("handoff: the copies are outdated")
 
-// Views gives the present view. Current does not block and never returns nil: a driver runs only where there is a view.
+// Views gives the present view. Current does not block and never returns nil: a driver runs only
+// where there is a view.
 type Views interface{ Current() *View }
 
-// Store is this node's copy. Every method fails with ErrMoved, having changed nothing, when the store is not, or during the call is no
-// longer, at the given epoch (H1). None blocks on I/O; all are safe for concurrent use.
+// Store is this node's copy. Every method fails with ErrMoved, having changed nothing, when the
+// store is not, or during the call is no longer, at the given epoch (H1). None blocks on I/O; all
+// are safe for concurrent use.
 type Store interface {
 	// Put merges a record.
 	Put(at version.Epoch, h keyspace.Hash, key []byte, r *version.Record) (changed bool, err error)
@@ -32,14 +35,15 @@ type Store interface {
 	// Tombstones appends tombstones from a place on until dst has max of them or about
 	// MaxListBytes, and says where to go on; the zero place: at the end. The keys are the caller's.
 	Tombstones(at version.Epoch, from keyspace.Place, max int, dst []Tombstone) (list []Tombstone, next keyspace.Place, err error)
-	// Check recomputes the digest of the bucket that holds a rank from its records. It returns the rank after the bucket; drift is not nil
-	// when the digest kept by the writes was another.
+	// Check recomputes the digest of the bucket that holds a rank from its records. It returns the
+	// rank after the bucket; drift is not nil when the digest kept by the writes was another.
 	Check(at keyspace.Rank) (next keyspace.Rank, drift error)
 }
 
-// Peers carries bulk requests to other members, stamped with the epoch that the caller works at. A reply given at another epoch is an ErrMoved.
-// The counter that comes with each reply has been observed by this node's clock. Methods block until the reply, a failure, or the end of ctx;
-// they are safe for concurrent use. What they return belongs to the caller.
+// Peers carries bulk requests to other members, stamped with the epoch that the caller works at. A
+// reply given at another epoch is an ErrMoved. The counter that comes with each reply has been
+// observed by this node's clock. Methods block until the reply, a failure, or the end of ctx; they
+// are safe for concurrent use. What they return belongs to the caller.
 type Peers interface {
 	// Digests appends the peer's digests of the ranges, at most MaxDigests.
 	Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
@@ -53,9 +57,11 @@ type Peers interface {
 	// behind a key at the first one. What does not fit is left for the next Fetch, from p.Next on;
 	// the zero place: nothing is left.
 	Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, after []byte, p *Page) error
-	// Push makes the peer merge the items, at most MaxItems, which it has done when Push returns nil.
+	// Push makes the peer merge the items, at most MaxItems, which it has done when Push returns
+	// nil.
 	Push(ctx context.Context, at version.Epoch, to Member, items []Item) error
-	// Hold asks whether the peer holds exactly each tombstone of the list. If so it keeps the list until the epoch ends.
+	// Hold asks whether the peer holds exactly each tombstone of the list. If so it keeps the list
+	// until the epoch ends.
 	Hold(ctx context.Context, at version.Epoch, to Member, list *List) (bool, error)
 	// Reachable reports whether the peer can be expected to answer now. It does not block.
 	Reachable(to Member) bool
@@ -64,7 +70,8 @@ type Peers interface {
 // MaxDigests bounds the ranges of one comparison.
 const MaxDigests = 1024
 
-// MaxItems bounds the items of one fetch or push: with the longest keys and values they fit a frame.
+// MaxItems bounds the items of one fetch or push: with the longest keys and values they fit a
+// frame.
 const MaxItems = 512
 
 // MaxListBytes bounds the keys and tags of one purge's list, so that it fits a frame. A list may be
@@ -73,7 +80,8 @@ const MaxListBytes = 2 << 20
 
 // Topology is where steps are proposed. The methods block until the step is applied or refused.
 type Topology interface {
-	// Rebuilt reports that this node has merged what the basis asks for. ErrStartOver: the basis is gone.
+	// Rebuilt reports that this node has merged what the basis asks for. ErrStartOver: the basis is
+	// gone.
 	Rebuilt(ctx context.Context, at Basis) error
 	// BarrierDone reports that this node has run the barrier of a size change.
 	BarrierDone(ctx context.Context, change version.Epoch) error

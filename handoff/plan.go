@@ -8,11 +8,12 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// plan is the state of one rebuild: which partition was merged from whom, and what to do next. It is a value that is stepped: no goroutines, no
-// clock, no I/O.
+// plan is the state of one rebuild: which partition was merged from whom, and what to do next. It
+// is a value that is stepped: no goroutines, no clock, no I/O.
 //
-// A partition is copied once, from the first member in its preference order that answers, and then compared with others until it has been
-// merged from need distinct members (H2). A source that fails rests for a while, longer each time; its partitions go to the next in order.
+// A partition is copied once, from the first member in its preference order that answers, and then
+// compared with others until it has been merged from need distinct members (H2). A source that
+// fails rests for a while, longer each time; its partitions go to the next in order.
 type plan struct {
 	basis   Basis
 	self    version.Incarnation
@@ -68,8 +69,8 @@ func (p *plan) begin(v *View) {
 	p.adopt(v)
 }
 
-// follow goes on at a later view: false when the basis is gone and the plan had to start over (H3). What is under way at the former view is
-// expected to fail.
+// follow goes on at a later view: false when the basis is gone and the plan had to start over (H3).
+// What is under way at the former view is expected to fail.
 func (p *plan) follow(v *View) bool {
 	if v.Generation != p.basis.Generation || v.Purge != p.basis.Purge || v.Resized > p.basis.Epoch ||
 		v.Self.Incarnation != p.self || v.Need != p.need || slices.ContainsFunc(v.Others, p.lostAfter) {
@@ -80,7 +81,8 @@ func (p *plan) follow(v *View) bool {
 	return true
 }
 
-// lostAfter reports whether the member lost its memory after the basis. A candidate that was admitted meanwhile has lost nothing.
+// lostAfter reports whether the member lost its memory after the basis. A candidate that was
+// admitted meanwhile has lost nothing.
 func (p *plan) lostAfter(m Member) bool {
 	return m.Since > p.basis.Epoch && slices.ContainsFunc(p.sources, func(s source) bool { return s.Name == m.Name }) ||
 		m.Since > p.basis.Epoch && m.Active
@@ -107,8 +109,8 @@ func (p *plan) adopt(v *View) {
 	}
 }
 
-// short returns how many active members are missing to those that must be merged: then data may be lost, and only the operator or their
-// return can help (M3).
+// short returns how many active members are missing to those that must be merged: then data may be
+// lost, and only the operator or their return can help (M3).
 func (p *plan) short() int { return max(0, p.need-len(p.sources)) }
 
 // done reports whether every partition has been merged from enough members.
@@ -121,7 +123,8 @@ func (p *plan) done() bool {
 	return true
 }
 
-// next returns a task to start now. When there is none, wait says when one may be possible without anything ending before; zero: only then.
+// next returns a task to start now. When there is none, wait says when one may be possible without
+// anything ending before; zero: only then.
 func (p *plan) next(now time.Time) (t task, ok bool, wait time.Duration) {
 	if p.short() > 0 {
 		return task{}, false, 0

@@ -20,7 +20,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the transcripts")
 
-// Transcripts drive a plan by hand. Each line of testdata/plan/*.txt that begins with > is a command, and what follows is what the plan did:
+// Transcripts drive a plan by hand. Each line of testdata/plan/*.txt that begins with > is a
+// command, and what follows is what the plan did:
 //
 //	> view epoch=E need=N [gen=G] [purge=P] [resized=E] a@1 b@2 …   the topology: name@incarnation, - before a name that is not active, +E behind: since
 //	> start N         tasks of N more starts
@@ -228,7 +229,8 @@ func (p *player) state() {
 	fmt.Fprintln(&p.out)
 }
 
-// However sources fail and return, a plan that is done has merged each partition from as many distinct members as it needs (H2).
+// However sources fail and return, a plan that is done has merged each partition from as many
+// distinct members as it needs (H2).
 func TestPlanNeverEndsShort(t *testing.T) {
 	p := &player{t: t, now: time.Unix(0, 0)}
 	v := &View{Epoch: 5, Need: 3, Self: Member{Name: "self", Incarnation: 99}, Ring: ring.Build([]string{"a", "b", "c", "d", "self"})}

@@ -95,7 +95,8 @@ func count(found []keyspace.Range, r keyspace.Rank) (n int) {
 	return n
 }
 
-// A thousand missed writes of a million keys: below 1 MB on the wire, counted without a store. The differing keys lie at random.
+// A thousand missed writes of a million keys: below 1 MB on the wire, counted without a store. The
+// differing keys lie at random.
 func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 	const keys, missed = 1_000_000, 1000
 	all := make([]keyspace.Rank, keys)

@@ -14,19 +14,23 @@ import (
 // A tombstone may go when nothing older than it can come back: no replica holds anything older,
 // nothing under way does, and no copy made before can be stored after.
 //
-//  1. The list is fixed before it is asked about, by key and exact tag. Each of the N slots' active incarnations says, at epoch e, that it holds
-//     exactly these versions. A tombstone that was made later is not on the list; a key that was set again has another tag, and removing a
+//  1. The list is fixed before it is asked about, by key and exact tag. Each of the N slots' active
+//     incarnations says, at epoch e, that it holds exactly these versions. A tombstone that was
+//     made later is not on the list; a key that was set again has another tag, and removing a
 //     tombstone removes that exact version or nothing.
-//  2. The purge is the step e → e+1, refused unless the topology is still at e, all slots are active and no size change is open. So it is
-//     agreed only if every "yes" still stands: whoever lost its memory since is vacated, which is a step of its own.
-//  3. A node fences its store at its new epoch, removes the list, and then serves. What was stamped e is refused from then on (G2): delayed writes and
-//     votes, repairs and replays, whose records are stored at the epoch at which they were read (H1). A coordinator whose
-//     phase 2 spans the step sends again only where the list names no tombstone of the key above its record, and
+//  2. The purge is the step e → e+1, refused unless the topology is still at e, all slots are
+//     active and no size change is open. So it is agreed only if every "yes" still stands: whoever
+//     lost its memory since is vacated, which is a step of its own.
+//  3. A node fences its store at its new epoch, removes the list, and then serves. What was stamped
+//     e is refused from then on (G2): delayed writes and votes, repairs and replays, whose records
+//     are stored at the epoch at which they were read (H1). A coordinator whose phase 2 spans the
+//     step sends again only where the list names no tombstone of the key above its record, and
 //     reports an unknown outcome otherwise (D2).
-//  4. A node cannot arrive at or beyond e+1 without the list. It said yes at e, so it was at e and not beyond, and held the list there. It can skip
-//     from e to any later epoch; but if that one's purge sequence were two further, it would have had to say yes at an epoch
-//     between. A new incarnation holds no list, and needs none: it copies from members that have removed it, at an epoch
-//     after its vacating, which no purge can overtake while it is vacant (G3).
+//  4. A node cannot arrive at or beyond e+1 without the list. It said yes at e, so it was at e and
+//     not beyond, and held the list there. It can skip from e to any later epoch; but if that one's
+//     purge sequence were two further, it would have had to say yes at an epoch between. A new
+//     incarnation holds no list, and needs none: it copies from members that have removed it, at an
+//     epoch after its vacating, which no purge can overtake while it is vacant (G3).
 //
 // Ages are no argument anywhere here. The wait before a tombstone is proposed only keeps the
 // removes that are still being voted for, and the replicas that a hint or a repair is about to
@@ -49,7 +53,8 @@ func (c *collector) grown(agreed bool, most int) int {
 	return max(min(smallestBatch, most), c.batch/2)
 }
 
-// proposer reports whether this node proposes: the first of the slots, by name. Safety does not depend on there being one.
+// proposer reports whether this node proposes: the first of the slots, by name. Safety does not
+// depend on there being one.
 func proposer(v *View) bool {
 	for _, m := range v.Others {
 		if m.Name < v.Self.Name {
@@ -75,7 +80,8 @@ func (d *Driver) collect(ctx context.Context) {
 	}
 }
 
-// round proposes what the last round collected and is there still, and collects what the next one will propose.
+// round proposes what the last round collected and is there still, and collects what the next one
+// will propose.
 func (d *Driver) round(ctx context.Context, v *View, c *collector) {
 	aged, err := d.held(v.Epoch, c.aging)
 	c.aging = nil
@@ -112,8 +118,8 @@ func unique(list []Tombstone) []Tombstone {
 	return out
 }
 
-// propose asks all other slots whether they hold exactly the tombstones, and if so proposes to purge them. False: somebody does not; then a
-// repair with that member is due.
+// propose asks all other slots whether they hold exactly the tombstones, and if so proposes to
+// purge them. False: somebody does not; then a repair with that member is due.
 func (d *Driver) propose(ctx context.Context, v *View, tombstones []Tombstone) bool {
 	list := &List{ID: d.cfg.NewID(), At: v.Epoch, Tombstones: tombstones}
 	type answer struct {

@@ -77,7 +77,8 @@ func TestTombstonesThatAllHoldArePurged(t *testing.T) {
 	})
 }
 
-// G1: a tombstone that one replica does not hold exactly stays everywhere. Repair brings it there; then it goes.
+// G1: a tombstone that one replica does not hold exactly stays everywhere. Repair brings it there;
+// then it goes.
 func TestATombstoneThatOneMissedStays(t *testing.T) {
 	for name, other := range map[string]version.Record{
 		"an older value": value(3, "old"),
@@ -168,7 +169,8 @@ func TestAKeySetAgainSurvivesThePurge(t *testing.T) {
 	})
 }
 
-// A tombstone is left alone until it has been seen in two rounds: the remove that made it may be voting still.
+// A tombstone is left alone until it has been seen in two rounds: the remove that made it may be
+// voting still.
 func TestAFreshTombstoneWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, purging)

@@ -16,8 +16,8 @@ type outcome struct {
 	moved bool // the task's epoch was over
 }
 
-// rebuild copies what this node must hold before it may count, and reports it. It returns when the topology took the report, when this
-// node is not rebuilding any more, or when ctx ends.
+// rebuild copies what this node must hold before it may count, and reports it. It returns when the
+// topology took the report, when this node is not rebuilding any more, or when ctx ends.
 //
 // One goroutine decides, by the plan; each task is a goroutine that ends in an outcome.
 func (d *Driver) rebuild(ctx context.Context, v *View) {

@@ -32,7 +32,8 @@ func TestRebuildCopiesFromOwnersAndComparesWithOthers(t *testing.T) {
 		defer m.stop()
 		m.fill(3000)
 		a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
-		// Acknowledged by two of three, and the third lost its memory: each key is on one of the sources only.
+		// Acknowledged by two of three, and the third lost its memory: each key is on one of the
+		// sources only.
 		a.store.set("only-a", value(7, "a"))
 		b.store.set("only-b", value(9, "b"))
 		m.restart(t, c, nil)

@@ -72,7 +72,8 @@ func (v *View) named(name string) (Member, bool) {
 	return Member{}, false
 }
 
-// place returns how many others come before this node, by name, among those that look after a member.
+// place returns how many others come before this node, by name, among those that look after a
+// member.
 func (v *View) place(of Member) (n int) {
 	for _, m := range v.Others {
 		if m.Active && m.Name < v.Self.Name && m.Name != of.Name {
@@ -94,7 +95,8 @@ func (v *View) preference(p keyspace.Partition) []Member {
 	return out
 }
 
-// complete reports whether all N slots are active and settled: the only state in which tombstones may go (G1).
+// complete reports whether all N slots are active and settled: the only state in which tombstones
+// may go (G1).
 func (v *View) complete() bool {
 	active := 0
 	if v.Self.Active {

@@ -24,8 +24,9 @@ func (v viewsOf) Current() *quorum.View { return v.view() }
 // importers is how many keys are brought along at a time.
 const importers = 32
 
-// bringAlong writes the keys that the node held alone into the mesh that it joined, each as a write concurrent with all that are there.
-// A key whose import fails is tried again with the same record, for as long as the node runs: nothing that was acknowledged is dropped.
+// bringAlong writes the keys that the node held alone into the mesh that it joined, each as a write
+// concurrent with all that are there. A key whose import fails is tried again with the same record,
+// for as long as the node runs: nothing that was acknowledged is dropped.
 func (n *Node) bringAlong(ctx context.Context, from, to *life) error {
 	c := quorum.New(quorum.Config{Views: viewsOf{to}, Peers: peers{n}, Hints: hintsOf{to}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter})
 	type item struct {

@@ -119,7 +119,8 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 	}
 }
 
-// notTaken words the ends of a life that never became a member's: nothing has happened, to this node or to the mesh.
+// notTaken words the ends of a life that never became a member's: nothing has happened, to this
+// node or to the mesh.
 func notTaken(err error) error {
 	for _, end := range []error{topology.ErrReplaced, topology.ErrForgotten, topology.ErrOver} {
 		if errors.Is(err, end) {
@@ -132,7 +133,8 @@ func notTaken(err error) error {
 // rejoinAfter is how long a node waits before it tries again to join a mesh that has given it up.
 const rejoinAfter = 200 * time.Millisecond
 
-// mayJoin reports whether the life may be given up for another: when it is alone, or over. Alone, it has keys to bring along.
+// mayJoin reports whether the life may be given up for another: when it is alone, or over. Alone,
+// it has keys to bring along.
 func (l *life) mayJoin() (alone bool, err error) {
 	s := l.state.Load()
 	switch {
@@ -211,8 +213,8 @@ func (l *life) withdraw(given context.Context) error {
 // and is missed there as if it had crashed.
 func withdrawTime(given time.Duration) time.Duration { return min(10*time.Second, given/4) }
 
-// move makes next the node's life. Between the last request served by the old one and the first by the new one, the
-// keys of a node that was alone are written into the mesh.
+// move makes next the node's life. Between the last request served by the old one and the first by
+// the new one, the keys of a node that was alone are written into the mesh.
 func (n *Node) move(old, next *life, alone bool) error {
 	n.quiesce()
 	defer n.frozen.Store(false)

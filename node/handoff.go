@@ -15,10 +15,12 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// What package handoff needs of a life: views, the store at an epoch, bulk calls to members, and where to report to. The store and
-// the calls are in handoff_store.go and handoff_peers.go, what members ask of this node in handoff_serve.go.
+// What package handoff needs of a life: views, the store at an epoch, bulk calls to members, and
+// where to report to. The store and the calls are in handoff_store.go and handoff_peers.go, what
+// members ask of this node in handoff_serve.go.
 
-// newDriver makes a life's hand-off. It takes hints from the first moment and works from the first epoch on.
+// newDriver makes a life's hand-off. It takes hints from the first moment and works from the first
+// epoch on.
 func (l *life) newDriver() (*handoff.Driver, error) {
 	random := topology.NewBoot // never zero, which is all that a list's id must be beside rare
 	source := l.node.random()
@@ -28,7 +30,8 @@ func (l *life) newDriver() (*handoff.Driver, error) {
 	})
 }
 
-// handoffViews gives hand-off its view of the present epoch. The driver runs only once there is one.
+// handoffViews gives hand-off its view of the present epoch. The driver runs only once there is
+// one.
 type handoffViews struct{ *life }
 
 func (v handoffViews) Current() *handoff.View { return &v.state.Load().handoff }

@@ -16,7 +16,8 @@ import (
 // handoffPeers carries hand-off's bulk requests.
 type handoffPeers struct{ *life }
 
-// ask sends a bulk request to a member at an epoch, and returns the reply's body. A member that is behind is brought up to date first.
+// ask sends a bulk request to a member at an epoch, and returns the reply's body. A member that is
+// behind is brought up to date first.
 func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to handoff.Member, op wire.Op, body func([]byte) []byte) ([]byte, error) {
 	s := p.state.Load()
 	if s == nil || s.view.Epoch != at {
@@ -65,7 +66,8 @@ func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to handoff.Memb
 	}
 }
 
-// askTime bounds one bulk request: a page is about a megabyte, and what takes longer is better asked of somebody else.
+// askTime bounds one bulk request: a page is about a megabyte, and what takes longer is better
+// asked of somebody else.
 const askTime = 3 * time.Second
 
 var errNack = errors.New("node: refused")

@@ -10,8 +10,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// serveBulk answers hand-off's requests of another member. An active member answers all of them; a pending one takes what is pushed, and
-// reports how far it is, which nobody counts on.
+// serveBulk answers hand-off's requests of another member. An active member answers all of them; a
+// pending one takes what is pushed, and reports how far it is, which nobody counts on.
 func (s *state) serveBulk(_ context.Context, dst []byte, op wire.Op, stamp wire.Stamp, body []byte) []byte {
 	if status := s.admit(stamp, op == wire.Push || op == wire.Report); status != wire.OK {
 		return s.refuse(dst, status)
@@ -49,7 +49,8 @@ func (s *state) serveBulk(_ context.Context, dst []byte, op wire.Op, stamp wire.
 	return s.refuse(dst[:mark], wire.Malformed)
 }
 
-// refuseLater refuses a request that an epoch's end has overtaken, with the topology that is about to be published.
+// refuseLater refuses a request that an epoch's end has overtaken, with the topology that is about
+// to be published.
 func (l *life) refuseLater(dst []byte, s *state) []byte {
 	s.wait(l.ctx, transitionTime)
 	return l.state.Load().refuse(dst, wire.Stale)

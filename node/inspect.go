@@ -16,7 +16,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// What people are shown of the inside. It goes around the coordinator on purpose: a quorum's answer would hide what one replica holds, and repair it.
+// What people are shown of the inside. It goes around the coordinator on purpose: a quorum's answer
+// would hide what one replica holds, and repair it.
 
 var (
 	errVacant  = errors.New("the member is gone; its slot waits for it to come back")

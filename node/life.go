@@ -164,7 +164,8 @@ func (l *life) view() *quorum.View {
 	return nil
 }
 
-// Adopt makes t the epoch at which this life serves (N1, N4). The topology manager calls it, one epoch after another.
+// Adopt makes t the epoch at which this life serves (N1, N4). The topology manager calls it, one
+// epoch after another.
 func (l *life) Adopt(t *topology.Topology) {
 	old := l.state.Load()
 	if old != nil && t.Epoch <= old.topology.Epoch {

@@ -17,8 +17,9 @@ import (
 type link struct {
 	address transport.Address
 
-	// suspectUntil is when the peer is worth asking first again, in Unix nanoseconds. A peer that leaves a call unanswered costs
-	// each request a hedge; so for a while the others are asked first.
+	// suspectUntil is when the peer is worth asking first again, in Unix nanoseconds. A peer that
+	// leaves a call unanswered costs each request a hedge; so for a while the others are asked
+	// first.
 	suspectUntil atomic.Int64
 
 	// memory is what the peer has said of its memory, nil before it has.
@@ -36,7 +37,8 @@ type link struct {
 // suspicion is how long a peer that did not answer is asked after the others.
 const suspicion = 500 * time.Millisecond
 
-// slow is from when on a call that was withdrawn unanswered makes its peer suspect. Below, it may just have lost a race.
+// slow is from when on a call that was withdrawn unanswered makes its peer suspect. Below, it may
+// just have lost a race.
 const slow = 8 * time.Millisecond
 
 func (k *link) suspect(now time.Time) { k.suspectUntil.Store(now.Add(suspicion).UnixNano()) }
@@ -110,7 +112,8 @@ func (ls *links) of(t *topology.Topology, transporter transport.Transport) []*li
 	return out
 }
 
-// hand brings a peer that is behind to the life's present epoch, and then repeats the calls that found it so. It returns at once.
+// hand brings a peer that is behind to the life's present epoch, and then repeats the calls that
+// found it so. It returns at once.
 func (l *life) hand(c *carrier) {
 	k := c.link
 	k.mu.Lock()

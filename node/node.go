@@ -145,7 +145,8 @@ func (n *Node) free(l *life) {
 	n.retired = slices.DeleteFunc(n.retired, func(r *life) bool { return r == l })
 }
 
-// quiesce turns requests away and waits for those under way, which their deadlines bound: a store must not be used once it is closed.
+// quiesce turns requests away and waits for those under way, which their deadlines bound: a store
+// must not be used once it is closed.
 func (n *Node) quiesce() {
 	n.frozen.Store(true)
 	for n.inflight.Load() > 0 {
@@ -153,7 +154,8 @@ func (n *Node) quiesce() {
 	}
 }
 
-// begin runs a life until it or the node ends. One that begins when the node is stopping is over at once.
+// begin runs a life until it or the node ends. One that begins when the node is stopping is over at
+// once.
 func (n *Node) begin(l *life) {
 	l.ctx, l.cancel = context.WithCancel(n.ctx)
 	l.running.Add(1)
@@ -172,7 +174,8 @@ func (n *Node) begin(l *life) {
 	}()
 }
 
-// startOver gives a node with seeds another life when the cluster that it was about to enter does not go on with it.
+// startOver gives a node with seeds another life when the cluster that it was about to enter does
+// not go on with it.
 func (n *Node) startOver(l *life) {
 	if len(n.cfg.Seeds) == 0 || n.life.Load() != l {
 		return // the join of a node without seeds has its own end

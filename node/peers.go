@@ -15,7 +15,8 @@ import (
 // peers carries the coordinator's calls over the transport.
 type peers struct{ node *Node }
 
-// carrier is the transport's side of one quorum.Call. It stays with its call, so that its buffers are made once.
+// carrier is the transport's side of one quorum.Call. It stays with its call, so that its buffers
+// are made once.
 type carrier struct {
 	call  *quorum.Call
 	state *state
@@ -24,7 +25,8 @@ type carrier struct {
 	seen  bool // the peer has had the request, and was behind
 	wire  transport.Call
 
-	// handing is where the call is while its peer is brought up to date: in nobody's hands but its own.
+	// handing is where the call is while its peer is brought up to date: in nobody's hands but its
+	// own.
 	handing atomic.Uint32
 }
 
@@ -51,7 +53,8 @@ func (p peers) Start(v *quorum.View, call *quorum.Call) {
 	c.send()
 }
 
-// Cancel implements quorum.Peers. A peer that has left the call unanswered for long is asked after the others for a while.
+// Cancel implements quorum.Peers. A peer that has left the call unanswered for long is asked after
+// the others for a while.
 func (p peers) Cancel(call *quorum.Call) bool {
 	c := call.Carrier.(*carrier)
 	if c.handing.Load() != sent {
@@ -99,8 +102,9 @@ func (c *carrier) fail(err error, nothingDone bool) {
 	c.call.End()
 }
 
-// undone reports whether a call of which nothing has been done yet will stay so. Removes and offers must not be done twice, and a copy of one that found its peer
-// behind may be on the way yet, and find that the peer has caught up.
+// undone reports whether a call of which nothing has been done yet will stay so. Removes and offers
+// must not be done twice, and a copy of one that found its peer behind may be on the way yet, and
+// find that the peer has caught up.
 func (c *carrier) undone() bool {
 	return !c.seen || c.call.Kind != quorum.Remove && c.call.Kind != quorum.StoreIf
 }

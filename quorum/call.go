@@ -36,7 +36,8 @@ const (
 
 // Call is one request to one member and its reply.
 //
-// Whoever starts a call must not touch it until it has ended: by End, or by a Cancel that returned true.
+// Whoever starts a call must not touch it until it has ended: by End, or by a Cancel that returned
+// true.
 type Call struct {
 	// The request.
 	Kind     Kind
@@ -66,22 +67,25 @@ type Call struct {
 	op      *operation
 }
 
-// End tells the call's operation that the reply fields are set. It must be called exactly once for each started call that was not
-// cancelled, without any lock that Cancel takes. It does not block, and the call belongs to its operation again.
+// End tells the call's operation that the reply fields are set. It must be called exactly once for
+// each started call that was not cancelled, without any lock that Cancel takes. It does not block,
+// and the call belongs to its operation again.
 func (c *Call) End() { c.op.ended(c) }
 
 // Peers carries calls to other members.
 type Peers interface {
-	// Start sends the call, stamped with the view's epoch and the target incarnation, and returns at once: the request is encoded
-	// before it does, so that Key and Record may go away while the call is open. A peer that is behind the epoch is brought up to
-	// date and asked again without the caller's doing. The end may come before Start returns.
+	// Start sends the call, stamped with the view's epoch and the target incarnation, and returns
+	// at once: the request is encoded before it does, so that Key and Record may go away while the
+	// call is open. A peer that is behind the epoch is brought up to date and asked again without
+	// the caller's doing. The end may come before Start returns.
 	Start(v *View, c *Call)
 	// Cancel withdraws a call: true when it will not end any more.
 	Cancel(c *Call) bool
 	// Likely reports whether the member can be expected to answer now.
 	Likely(v *View, member int) bool
-	// Answers reports whether the member is not known to owe an answer. It is stricter than Likely, which gives a member another chance
-	// after a while: this is for what must not be asked elsewhere if no answer comes.
+	// Answers reports whether the member is not known to owe an answer. It is stricter than Likely,
+	// which gives a member another chance after a while: this is for what must not be asked
+	// elsewhere if no answer comes.
 	Answers(v *View, member int) bool
 	// Heard returns when something last came back from the member, whatever it was; the zero time:
 	// nothing did yet.

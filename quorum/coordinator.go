@@ -18,14 +18,14 @@ type Config struct {
 
 	// Timeout of a request that brings no deadline. Default 2 s.
 	Timeout time.Duration
-	// HedgeAfter is how long a phase waits for the replicas that it asked before it asks the others too. Lower costs
-	// calls, higher costs latency when a replica stalls. Default 10 ms.
+	// HedgeAfter is how long a phase waits for the replicas that it asked before it asks the others
+	// too. Lower costs calls, higher costs latency when a replica stalls. Default 10 ms.
 	HedgeAfter time.Duration
 	// Full reports whether a member has said of late that it may hold no more. It must not block.
 	// Nil: only replies tell, and this node's own replica.
 	Full func(v *View, member int) bool
-	// StoreTimeout is how long after its start an operation still waits for the replicas that were not needed for its answer,
-	// before they get a hint. Default 3 s.
+	// StoreTimeout is how long after its start an operation still waits for the replicas that were
+	// not needed for its answer, before they get a hint. Default 3 s.
 	StoreTimeout time.Duration
 }
 
@@ -54,7 +54,8 @@ type Coordinator struct {
 	// index may be another's for as long as a remove takes.
 	forwarding [MaxMembers]atomic.Int32
 
-	// Pools belong to the coordinator: their timers and channels must not leave a simulation's bubble.
+	// Pools belong to the coordinator: their timers and channels must not leave a simulation's
+	// bubble.
 	operations sync.Pool
 	calls      sync.Pool
 }

@@ -319,8 +319,9 @@ func TestOperationsSurviveChaos(t *testing.T) {
 	m.nodes[1].wantValue("k0", "end")
 }
 
-// D2: a write whose epoch ends before its second phase asks again. Its order among writes that overlap it is free, but here it is the last to be
-// answered, and what it finds when it asks again goes below it.
+// D2: a write whose epoch ends before its second phase asks again. Its order among writes that
+// overlap it is free, but here it is the last to be answered, and what it finds when it asks again
+// goes below it.
 func TestEpochEndsBeforeTheWriteIsMade(t *testing.T) {
 	m := newMesh(t, 3)
 	nd := m.nodes[0]

@@ -14,7 +14,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// mesh is a cluster in memory: replicas that obey the rules of epochs, and peers whose answers a test can bend.
+// mesh is a cluster in memory: replicas that obey the rules of epochs, and peers whose answers a
+// test can bend.
 type mesh struct {
 	t        testing.TB
 	replicas []*replica
@@ -120,7 +121,8 @@ type node struct {
 	view atomic.Pointer[View]
 	over chan struct{}
 
-	// filter may answer a call in the replica's place (true), or change what follows. It runs before delivery.
+	// filter may answer a call in the replica's place (true), or change what follows. It runs
+	// before delivery.
 	filter func(c *Call) bool
 	down   [MaxMembers]atomic.Bool // unlikely members
 	owes   [MaxMembers]atomic.Bool // members that may be there, and have left something unanswered

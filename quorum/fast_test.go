@@ -63,7 +63,8 @@ func TestOtherQuorumsTakeTwoRounds(t *testing.T) {
 	}
 }
 
-// The offer is refused where the peer holds another record, above or below; the answer serves as that of a query.
+// The offer is refused where the peer holds another record, above or below; the answer serves as
+// that of a query.
 func TestARefusedOfferGoesOnAsAQuery(t *testing.T) {
 	for name, there := range map[string]version.Tag{"above": {Counter: 70, Incarnation: 2}, "below": {Counter: 1, Incarnation: 2}} {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +91,8 @@ func TestARefusedOfferGoesOnAsAQuery(t *testing.T) {
 	}
 }
 
-// An offer to a peer at a newer epoch was refused for certain: the write starts over there, under another tag.
+// An offer to a peer at a newer epoch was refused for certain: the write starts over there, under
+// another tag.
 func TestAnOfferAtAnOldEpochStartsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -110,7 +112,8 @@ func TestAnOfferAtAnOldEpochStartsOver(t *testing.T) {
 	})
 }
 
-// A peer that takes the offer and whose answer is lost: the write goes on with the others, under the tag that was offered.
+// A peer that takes the offer and whose answer is lost: the write goes on with the others, under
+// the tag that was offered.
 func TestALostAnswerToAnOfferIsNoSecondWrite(t *testing.T) {
 	for name, lose := range map[string]func(*node, *Call){
 		"silent": (*node).swallow,
@@ -164,8 +167,9 @@ func TestAnOfferThatWasTakenAndRemovedTookPlace(t *testing.T) {
 	})
 }
 
-// D10: c's write is answered, and a has missed it and all that came before, so that its tag is below. b refuses a's offer and that answer is lost. A write of a
-// that went on under this tag would be answered after c's, and read by nobody ever.
+// D10: c's write is answered, and a has missed it and all that came before, so that its tag is
+// below. b refuses a's offer and that answer is lost. A write of a that went on under this tag
+// would be answered after c's, and read by nobody ever.
 func TestAnOvertakenOfferIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -185,7 +189,8 @@ func TestAnOvertakenOfferIsUnknown(t *testing.T) {
 	})
 }
 
-// The same without a fault, only that b is slow: its answer tells, and the write takes place, in two rounds if b has refused the offer and in one if it has taken it.
+// The same without a fault, only that b is slow: its answer tells, and the write takes place, in
+// two rounds if b has refused the offer and in one if it has taken it.
 func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 	for name, refused := range map[string]bool{"refused": true, "taken": false} {
 		t.Run(name, func(t *testing.T) {
@@ -230,7 +235,8 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 	}
 }
 
-// D10: the peer takes the offer, and the epoch ends before this node has stored its own copy. At the next one the write asks again, and finds that it was overtaken.
+// D10: the peer takes the offer, and the epoch ends before this node has stored its own copy. At
+// the next one the write asks again, and finds that it was overtaken.
 func TestAnEpochThatEndsBeforeTheOwnCopyAsksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)

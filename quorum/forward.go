@@ -8,16 +8,19 @@ import (
 	"viakv/quorum/version"
 )
 
-// A remove is sent to its key's owner once and nowhere else afterwards: nobody but the owner can tell what became of it there. So an owner that does
-// not answer costs the request its outcome, and until the request notices, its client. Two things keep that rare and short: only an owner that owes
-// no answer is sent a remove, and one that is silent for too long is asked whether it is there at all.
+// A remove is sent to its key's owner once and nowhere else afterwards: nobody but the owner can
+// tell what became of it there. So an owner that does not answer costs the request its outcome, and
+// until the request notices, its client. Two things keep that rare and short: only an owner that
+// owes no answer is sent a remove, and one that is silent for too long is asked whether it is there
+// at all.
 
 // maxForwarded bounds the removes that are with one owner at a time. One by one, a remove costs
 // less at its key's owner than split votes do. Of a crowd of removes nearly all are of different
 // keys, and each saves a round trip and a wait in the owner's queue where it arrived.
 const maxForwarded = 64
 
-// forward sends the remove to the key's owner; false when that is this node, or when the owner certainly did nothing.
+// forward sends the remove to the key's owner; false when that is this node, or when the owner
+// certainly did nothing.
 func (o *operation) forward() (bool, error) {
 	v := o.v
 	owner := v.Ring.Owner(o.hash.Partition())
@@ -57,8 +60,8 @@ func (o *operation) forward() (bool, error) {
 // errSilent: the owner answers nothing at all.
 var errSilent = errors.New("quorum: no answer, and none to a second question")
 
-// await waits for the owner's answer as long as the owner shows that it is there: a remove may take its time, since others of
-// the key come first, but a lookup does not.
+// await waits for the owner's answer as long as the owner shows that it is there: a remove may take
+// its time, since others of the key come first, but a lookup does not.
 func (o *operation) await(owner int) error {
 	deadline := o.deadline
 	defer func() { o.deadline = deadline }()

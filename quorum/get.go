@@ -68,7 +68,8 @@ func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 	}
 }
 
-// repair stores the record that a query phase found at W replicas, before it is answered. Those that were found to hold it count.
+// repair stores the record that a query phase found at W replicas, before it is answered. Those
+// that were found to hold it count.
 func (o *operation) repair(f findings) error {
 	o.c.stats.repaired.Add(1)
 	o.record = f.best.Clone() // the next phase reuses the buffer it lies in

@@ -11,11 +11,12 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// operation is one request under way: its present phase, and the calls of all its phases that have not ended.
+// operation is one request under way: its present phase, and the calls of all its phases that have
+// not ended.
 //
-// The goroutine of the request drives it: it begins phases and waits. Calls end in the transport's goroutines, which only
-// count and, when the count decides something, wake it. After the answer the operation lives on until its last
-// call has ended (Q6), driven by nobody.
+// The goroutine of the request drives it: it begins phases and waits. Calls end in the transport's
+// goroutines, which only count and, when the count decides something, wake it. After the answer the
+// operation lives on until its last call has ended (Q6), driven by nobody.
 type operation struct {
 	c      *Coordinator
 	wake   chan struct{} // holds one token: something was decided, or the timer has fired
@@ -74,8 +75,8 @@ func (o *operation) reset(v *View, key []byte, opt kv.Options) error {
 	return o.move(v)
 }
 
-// move makes the operation go on at a view. The calls of the former one are given up first: their members' indices mean nothing in the
-// next.
+// move makes the operation go on at a view. The calls of the former one are given up first: their
+// members' indices mean nothing in the next.
 func (o *operation) move(v *View) (err error) {
 	hash := v.Seed.Hash(o.key)
 	o.mu.Lock()
@@ -102,7 +103,8 @@ func (o *operation) begin(need int) {
 	o.mu.Unlock()
 }
 
-// dropLocked gives up the calls of the present phase. Those that will not end any more are free at once.
+// dropLocked gives up the calls of the present phase. Those that will not end any more are free at
+// once.
 func (o *operation) dropLocked() {
 	for m, call := range o.calls[:o.used] {
 		if call == nil {
@@ -168,8 +170,9 @@ func (o *operation) countLocked(m int, call *Call) {
 	case Nack:
 		o.tally.record(m, &o.tally.no)
 	case Stale:
-		// Mostly the phase is run again at the newer epoch and brings the record there, and the hint is one too many. But where enough others have
-		// taken it, the request is answered and nothing is run again.
+		// Mostly the phase is run again at the newer epoch and brings the record there, and the
+		// hint is one too many. But where enough others have taken it, the request is answered and
+		// nothing is run again.
 		o.stale = true
 		o.missLocked(m)
 	case Failed:
@@ -234,8 +237,9 @@ func (o *operation) countHolders(holders memberSet) {
 	}
 }
 
-// wait returns nil once the phase is met, or the reason why it will not be. A query (its kind is given) also asks the replicas
-// that it has spared once it has waited for HedgeAfter, or has lost one; for other phases the kind is zero.
+// wait returns nil once the phase is met, or the reason why it will not be. A query (its kind is
+// given) also asks the replicas that it has spared once it has waited for HedgeAfter, or has lost
+// one; for other phases the kind is zero.
 func (o *operation) wait(query Kind) error {
 	hedge := query != 0
 	now := o.began
@@ -278,8 +282,8 @@ func (o *operation) wait(query Kind) error {
 	}
 }
 
-// renew waits for a view later than the operation's and goes on with it: false when the deadline comes first, or when this
-// node is no member there.
+// renew waits for a view later than the operation's and goes on with it: false when the deadline
+// comes first, or when this node is no member there.
 func (o *operation) renew() bool {
 	o.c.stats.renewed.Add(1)
 	for {
@@ -299,8 +303,8 @@ func (o *operation) renew() bool {
 	}
 }
 
-// finish ends the request's part in the operation. Calls that only mattered to it are withdrawn; those that store a record
-// are waited for in the background.
+// finish ends the request's part in the operation. Calls that only mattered to it are withdrawn;
+// those that store a record are waited for in the background.
 func (o *operation) finish() {
 	o.timer.Stop()
 	o.mu.Lock()
@@ -341,7 +345,8 @@ func (o *operation) expire() {
 	}
 }
 
-// release ends the operation, once all its calls have. It goes back to its pool unless its expiry may still be about to run.
+// release ends the operation, once all its calls have. It goes back to its pool unless its expiry
+// may still be about to run.
 func (o *operation) release() {
 	for m, call := range o.calls[:o.used] {
 		if call != nil {

@@ -5,9 +5,9 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// ask runs a query phase: this node's own replica, and then as many peers as are missing to need, in the order of the
-// ring from this node on. A coordinator that always asks the same neighbour first fills the batches of one connection instead
-// of halving them over two.
+// ask runs a query phase: this node's own replica, and then as many peers as are missing to need,
+// in the order of the ring from this node on. A coordinator that always asks the same neighbour
+// first fills the batches of one connection instead of halving them over two.
 func (o *operation) ask(kind Kind, need int) error {
 	o.begin(need)
 	if err := o.readOwn(kind); err != nil {
@@ -24,7 +24,8 @@ func (o *operation) ask(kind Kind, need int) error {
 	return o.wait(kind)
 }
 
-// askMore starts calls to up to n voters that were not asked in this phase, likely ones only or all, and returns how many.
+// askMore starts calls to up to n voters that were not asked in this phase, likely ones only or
+// all, and returns how many.
 func (o *operation) askMore(kind Kind, n int, likely bool) (started int) {
 	v := o.v
 	for i := 1; i < v.Slots && started < n; i++ {
@@ -32,7 +33,8 @@ func (o *operation) askMore(kind Kind, n int, likely bool) (started int) {
 		if m >= v.Slots {
 			m -= v.Slots
 		}
-		// A rebuilding member has no vote, but may know that it has been activated since: then it brings the next epoch.
+		// A rebuilding member has no vote, but may know that it has been activated since: then it
+		// brings the next epoch.
 		member := &v.Members[m]
 		if member.Incarnation == 0 && (likely || member.Pending == 0) || o.called(m) || likely && !o.c.cfg.Peers.Likely(v, m) {
 			continue
@@ -67,7 +69,8 @@ type findings struct {
 	full    memberSet       // whose replica answered that it may hold no more
 }
 
-// found evaluates a query phase that was met. Conflicts that it sees are counted: versions of which neither writer knew the other's.
+// found evaluates a query phase that was met. Conflicts that it sees are counted: versions of which
+// neither writer knew the other's.
 func (o *operation) found() findings {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -9,12 +9,14 @@ import (
 	"viakv/quorum/version"
 )
 
-// Remove removes the key's value. "Missing" makes it a test-and-clear, which no register can give (Herlihy: Wait-free
-// synchronization, TOPLAS 13, 1991): so a tombstone is voted for, and each replica gives its vote for one version to one
-// request only. Two majorities share a replica; so of overlapping removes of one value at most one wins.
+// Remove removes the key's value. "Missing" makes it a test-and-clear, which no register can give
+// (Herlihy: Wait-free synchronization, TOPLAS 13, 1991): so a tombstone is voted for, and each
+// replica gives its vote for one version to one request only. Two majorities share a replica; so of
+// overlapping removes of one value at most one wins.
 //
-// The votes of overlapping removes can split so that none wins, and then nobody can tell whether a tombstone will stay: outcome
-// unknown. That is why a remove is sent to the key's owner, which runs the removes of a key one after another. Safety never depends on it.
+// The votes of overlapping removes can split so that none wins, and then nobody can tell whether a
+// tombstone will stay: outcome unknown. That is why a remove is sent to the key's owner, which runs
+// the removes of a key one after another. Safety never depends on it.
 func (c *Coordinator) Remove(ctx context.Context, key []byte, opt kv.Options) error {
 	if opt.Deadline.IsZero() {
 		opt.Deadline = time.Now().Add(c.cfg.Timeout)
@@ -76,7 +78,8 @@ func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) 
 	}
 }
 
-// errOvertaken: the own replica holds something newer than what was read, and no vote has been given: start over.
+// errOvertaken: the own replica holds something newer than what was read, and no vote has been
+// given: start over.
 var errOvertaken = errors.New("quorum: overtaken before the vote")
 
 // votes is how many votes a remove needs: those of a majority, whatever W is, or two removes could

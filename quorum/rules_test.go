@@ -9,8 +9,9 @@ import (
 	"viakv/quorum/version"
 )
 
-// Rules whose loss random faults show too seldom: each test makes the one schedule in which it does harm. The mutation gate (node/simulation) runs
-// them with the rule switched off, too, and then they must fail. In a bubble, nothing happens between two steps of a schedule.
+// Rules whose loss random faults show too seldom: each test makes the one schedule in which it does
+// harm. The mutation gate (node/simulation) runs them with the rule switched off, too, and then
+// they must fail. In a bubble, nothing happens between two steps of a schedule.
 
 // holdVotes keeps a node's votes under way.
 func (nd *node) holdVotes() *[]*Call {
@@ -26,15 +27,16 @@ func (nd *node) holdVotes() *[]*Call {
 	return &held
 }
 
-// release lets a call that was held go on, with the stamp that it was sent with, unless it was withdrawn meanwhile.
+// release lets a call that was held go on, with the stamp that it was sent with, unless it was
+// withdrawn meanwhile.
 func (nd *node) release(v *View, c *Call) {
 	if nd.Cancel(c) {
 		nd.deliver(v, c)
 	}
 }
 
-// D2: between the phases of a remove, another one removes the value, all three hold the tombstone, and it is purged: nothing is left that could
-// refuse a vote for what the first has read.
+// D2: between the phases of a remove, another one removes the value, all three hold the tombstone,
+// and it is purged: nothing is left that could refuse a vote for what the first has read.
 func TestARemoveDoesNotGoOnPastAPurge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -77,8 +79,8 @@ func TestARemoveDoesNotGoOnPastAPurge(t *testing.T) {
 	})
 }
 
-// D8: a coordinator that reaches nobody with what it stores leaves hints for all, and is lost with them: had they counted as acknowledgements, an
-// acknowledged write would be lost by one crash.
+// D8: a coordinator that reaches nobody with what it stores leaves hints for all, and is lost with
+// them: had they counted as acknowledgements, an acknowledged write would be lost by one crash.
 func TestAHintIsNoAcknowledgement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -99,8 +101,9 @@ func TestAHintIsNoAcknowledgement(t *testing.T) {
 	})
 }
 
-// Removes X at a and Y at b overlap: X has the votes of a and c and is answered, Y that of b. Then c loses its memory and rebuilds from b's copy and
-// a's. Were it to take b's as it is, Y would find two votes at the next epoch, too: its own and that of c.
+// Removes X at a and Y at b overlap: X has the votes of a and c and is answered, Y that of b. Then
+// c loses its memory and rebuilds from b's copy and a's. Were it to take b's as it is, Y would find
+// two votes at the next epoch, too: its own and that of c.
 func TestARebuiltReplicaVotesForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)

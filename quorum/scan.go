@@ -10,26 +10,33 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// A scan walks over the buckets of this node's own copy in the order of ranks, a round of them at a time:
+// A scan walks over the buckets of this node's own copy in the order of ranks, a round of them at a
+// time:
 //
 //	copy a round of own buckets ─▶ ask R-1 peers for their digests of exactly these ranges
 //	   a range agrees ─▶ all its keys satisfy D4: deliver the own records
 //	   it differs     ─▶ look again: a write was under way, mostly
 //	      it differs twice ─▶ copy the range from the same peers; read each key on which they differ through the coordinator
 //
-// Three work at once, each on a round of its own: one copies, one confirms with the peers, one delivers. Its invariants:
+// Three work at once, each on a round of its own: one copies, one confirms with the peers, one
+// delivers. Its invariants:
 //
-//	C1. A key is delivered at most once: rounds are disjoint intervals of ranks, however the buckets split and merge meanwhile.
-//	C2. Each pair delivered is what a read of its key would have answered at some moment of the scan: its record was on as many replicas, at
-//	    one epoch, as a read asks (D4), or a read answered it.
-//	C3. A round is stamped with one epoch. When the epoch ends the round is made again; a clear ends the scan.
-//	C4. A cursor is a place in the order of ranks and nothing else. Every node of the cluster can go on from it.
+//	C1. A key is delivered at most once: rounds are disjoint intervals of ranks, however the buckets
+//	    split and merge meanwhile.
+//	C2. Each pair delivered is what a read of its key would have answered at some moment of the
+//	    scan: its record was on as many replicas, at one epoch, as a read asks (D4), or a read
+//	    answered it.
+//	C3. A round is stamped with one epoch. When the epoch ends the round is made again; a clear ends
+//	    the scan.
+//	C4. A cursor is a place in the order of ranks and nothing else. Every node of the cluster can go
+//	    on from it.
 //	C5. A scan whose reader stops costs four rounds of memory and no lock.
 
 // ErrEpochOver is what Copies answer when the epoch of a call is over, here or at the peer.
 var ErrEpochOver = errStale
 
-// Digest sums up the records of a range: the digests of disjoint ranges add up, and equal digests mean equal records.
+// Digest sums up the records of a range: the digests of disjoint ranges add up, and equal digests
+// mean equal records.
 type Digest [4]uint64
 
 // Add returns the digest of both ranges.
@@ -54,30 +61,35 @@ type Ranked struct {
 	Record version.Record
 }
 
-// Copies gives a scan whole ranges, of this node's own replica and of others. A call is stamped with the view's epoch and answers ErrEpochOver
-// once that has ended. Safe for concurrent use.
+// Copies gives a scan whole ranges, of this node's own replica and of others. A call is stamped
+// with the view's epoch and answers ErrEpochOver once that has ended. Safe for concurrent use.
 type Copies interface {
-	// Own copies the own bucket that holds a rank to b's Memory and sets Range, which may begin below the rank, and Digest. It does not block.
+	// Own copies the own bucket that holds a rank to b's Memory and sets Range, which may begin
+	// below the rank, and Digest. It does not block.
 	Own(v *View, at keyspace.Rank, b *Bucket) error
-	// Live appends those records of an own bucket that hold a value, ascending by rank and key. The pairs borrow b's Memory. Most buckets are
-	// delivered just so, which is why this is a way of its own.
+	// Live appends those records of an own bucket that hold a value, ascending by rank and key. The
+	// pairs borrow b's Memory. Most buckets are delivered just so, which is why this is a way of
+	// its own.
 	Live(v *View, b *Bucket, dst []kv.Pair) []kv.Pair
 	// Unpack sets the Records of an own bucket.
 	Unpack(v *View, b *Bucket)
 	// OwnDigests appends the own replica's digests of the ranges. It does not block.
 	OwnDigests(v *View, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
-	// Digests appends a member's digests of the ranges, at most MaxScanRanges. It blocks until the reply or the end of ctx.
+	// Digests appends a member's digests of the ranges, at most MaxScanRanges. It blocks until the
+	// reply or the end of ctx.
 	Digests(ctx context.Context, v *View, member int, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
 	// Copy sets b's Range and Records to all that a member holds in a range. It blocks likewise.
 	Copy(ctx context.Context, v *View, member int, r keyspace.Range, b *Bucket) error
-	// Authority returns who may make cursors at the view: the cluster, and the secret that its members share.
+	// Authority returns who may make cursors at the view: the cluster, and the secret that its
+	// members share.
 	Authority(v *View) (cluster uint64, key [16]byte)
 }
 
 // MaxScanRanges bounds the ranges that a scan asks about at once.
 const MaxScanRanges = 256
 
-// Sizes of rounds, in buckets: a scan that stops soon has not copied much, one that goes on asks seldom.
+// Sizes of rounds, in buckets: a scan that stops soon has not copied much, one that goes on asks
+// seldom.
 const (
 	firstRound   = 8
 	roundGrowth  = 4
@@ -135,7 +147,8 @@ func (s *Scans) begin(ctx context.Context, o kv.ScanOptions) (*scanner, error) {
 		x.start = at
 	}
 	s.stats.scans.Add(1)
-	// The rounds are made under a context of the scanner's own: Close ends it, whoever has given up meanwhile.
+	// The rounds are made under a context of the scanner's own: Close ends it, whoever has given up
+	// meanwhile.
 	x.ctx, x.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	x.copied, x.rounds, x.free = make(chan *round), make(chan *round), make(chan *round, roundsAhead)
 	for range roundsAhead {
@@ -146,7 +159,8 @@ func (s *Scans) begin(ctx context.Context, o kv.ScanOptions) (*scanner, error) {
 	return x, nil
 }
 
-// scanner is one scan under way: who copies rounds, who confirms them, and the reader that takes them.
+// scanner is one scan under way: who copies rounds, who confirms them, and the reader that takes
+// them.
 type scanner struct {
 	scans      *Scans
 	options    kv.ScanOptions
@@ -217,7 +231,8 @@ func (x *scanner) recycle() {
 	x.current = nil
 }
 
-// Cursor implements kv.Scanner. After the last pair of a batch it waits for the next round: only that tells whether anything follows.
+// Cursor implements kv.Scanner. After the last pair of a batch it waits for the next round: only
+// that tells whether anything follows.
 func (x *scanner) Cursor(n int) string {
 	r := x.current
 	switch {

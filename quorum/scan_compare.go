@@ -22,7 +22,8 @@ const (
 	lookPart = 4 // of the time-out of a request is given to one question: then others are asked
 )
 
-// compare asks peers for the digests of the buckets' ranges and reports for each bucket whether enough replicas agree with the copy.
+// compare asks peers for the digests of the buckets' ranges and reports for each bucket whether
+// enough replicas agree with the copy.
 func (x *scanner) compare(v *View, buckets []*Bucket) ([]bool, error) {
 	agreed := make([]bool, len(buckets))
 	for i := range agreed {
@@ -62,8 +63,9 @@ func (x *scanner) others(v *View) (int, error) {
 	return need - 1, nil
 }
 
-// askDigests gets the digests of the ranges being looked at from as many peers as are needed; who does not answer is replaced by another. The
-// peers asked first change from round to round, so that all share the work.
+// askDigests gets the digests of the ranges being looked at from as many peers as are needed; who
+// does not answer is replaced by another. The peers asked first change from round to round, so that
+// all share the work.
 func (x *scanner) askDigests(v *View, need int) error {
 	x.peers = x.peers[:0]
 	candidates := x.candidates(v)

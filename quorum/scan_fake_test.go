@@ -15,7 +15,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// scanMesh gives the mesh's replicas buckets. Each replica splits its partitions as deep as its level says, and the level may change at any time.
+// scanMesh gives the mesh's replicas buckets. Each replica splits its partitions as deep as its
+// level says, and the level may change at any time.
 type scanMesh struct {
 	*mesh
 	mu     sync.Mutex

@@ -11,8 +11,9 @@ import (
 	"viakv/quorum/version"
 )
 
-// merge delivers a bucket in which the replicas differ: it copies the range from the peers that were asked for its digest, and reads each key on
-// which the copies differ through the coordinator, which repairs it (D4). Keys on which they agree were found on enough replicas, as they are.
+// merge delivers a bucket in which the replicas differ: it copies the range from the peers that
+// were asked for its digest, and reads each key on which the copies differ through the coordinator,
+// which repairs it (D4). Keys on which they agree were found on enough replicas, as they are.
 //
 // Of a snapshot it delivers nothing and only repairs.
 func (x *scanner) merge(r *round, own *Bucket) error {
@@ -67,13 +68,15 @@ func (x *scanner) read(r *round, key []byte) (tag version.Tag, value []byte, err
 	return tag, r.values[n:len(r.values):len(r.values)], err
 }
 
-// union walks over the records of several copies of one range, each ascending by rank and key, key by key.
+// union walks over the records of several copies of one range, each ascending by rank and key, key
+// by key.
 type union struct {
 	lists []*Bucket
 	at    []int
 }
 
-// next returns the next key's record in the first copy that has it, and whether all copies hold the same version.
+// next returns the next key's record in the first copy that has it, and whether all copies hold the
+// same version.
 func (u *union) next() (first *Ranked, agree, ok bool) {
 	for i, l := range u.lists {
 		if u.at[i] < len(l.Records) {

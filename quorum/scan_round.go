@@ -62,7 +62,8 @@ func (x *scanner) present() (*View, error) {
 	return v, nil
 }
 
-// patiently tries something again while epochs change, replicas do not answer, or those of a snapshot differ, for as long as a request may take.
+// patiently tries something again while epochs change, replicas do not answer, or those of a
+// snapshot differ, for as long as a request may take.
 func (x *scanner) patiently(try func() error) error {
 	began, pause := time.Now(), time.Millisecond
 	for {
@@ -93,8 +94,9 @@ func (x *scanner) patiently(try func() error) error {
 	}
 }
 
-// fill copies own buckets to a round: n of them, or, when n is zero, those up to the round's end. What would be delivered if all replicas
-// agree with them is put together at once, while they are in the processor's cache.
+// fill copies own buckets to a round: n of them, or, when n is zero, those up to the round's end.
+// What would be delivered if all replicas agree with them is put together at once, while they are
+// in the processor's cache.
 func (x *scanner) fill(r *round, v *View, n int) error {
 	r.empty()
 	r.view = v
@@ -122,8 +124,8 @@ func (x *scanner) fill(r *round, v *View, n int) error {
 	}
 }
 
-// firm makes a copied round one that may be delivered (C2). When its epoch has ended it is copied again first, to the same end: who copies
-// is ahead already.
+// firm makes a copied round one that may be delivered (C2). When its epoch has ended it is copied
+// again first, to the same end: who copies is ahead already.
 func (x *scanner) firm(r *round, first bool) error {
 	again := false
 	return x.patiently(func() error {
@@ -154,7 +156,8 @@ func (x *scanner) firm(r *round, first bool) error {
 	})
 }
 
-// settle confirms a round's buckets, and puts together anew what is delivered where they do not all agree.
+// settle confirms a round's buckets, and puts together anew what is delivered where they do not all
+// agree.
 func (x *scanner) settle(r *round) error {
 	own := slices.Clone(r.buckets)
 	agreed, err := x.compare(r.view, own)
@@ -206,8 +209,8 @@ func (x *scanner) again(r *round, differs *Bucket) error {
 	return nil
 }
 
-// recopy copies the range of an own bucket once more, in which there may be several by now. If it has become part of a wider one the
-// neighbours' ranges overlap, and the round must be made anew.
+// recopy copies the range of an own bucket once more, in which there may be several by now. If it
+// has become part of a wider one the neighbours' ranges overlap, and the round must be made anew.
 func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 	first := len(r.buckets)
 	for at := old.Range.From; ; {
@@ -250,13 +253,14 @@ func (x *scanner) deliver(r *round, b *Bucket) {
 	}
 }
 
-// endsBefore reports whether records of a bucket are the next round's. All of them can be: of a wide
-// bucket that the round was copied again with, and that has been split since.
+// endsBefore reports whether records of a bucket are the next round's. All of them can be: of a
+// wide bucket that the round was copied again with, and that has been split since.
 func (r *round) endsBefore(b *Bucket) bool {
 	return r.next.Rank != 0 && (b.Range.To == 0 || r.next.Rank < b.Range.To)
 }
 
-// wants reports whether a record found in a bucket is one to deliver: not passed, and not the next round's (C1).
+// wants reports whether a record found in a bucket is one to deliver: not passed, and not the next
+// round's (C1).
 func (x *scanner) wants(r *round, b *Bucket, c *Ranked) bool {
 	return c.Rank >= b.from && !r.at.Passed(c.Rank, c.Key) && (r.next.Rank == 0 || c.Rank < r.next.Rank) &&
 		(x.options.Prefix == "" || bytes.HasPrefix(c.Key, []byte(x.options.Prefix)))

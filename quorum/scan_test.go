@@ -96,7 +96,8 @@ func TestScanReadsWhereReplicasDiffer(t *testing.T) {
 	}
 }
 
-// C1, C2: under writes, splits and merges each key that is there throughout comes once, with a value that it had meanwhile.
+// C1, C2: under writes, splits and merges each key that is there throughout comes once, with a
+// value that it had meanwhile.
 func TestScanUnderWrites(t *testing.T) {
 	const keys = 400
 	s := newScanMesh(t, 3)
@@ -135,8 +136,9 @@ func TestScanUnderWrites(t *testing.T) {
 	writers.Wait()
 }
 
-// C1: a round ends in the middle of a partition; its buckets are merged while it is confirmed, so that
-// it is copied again, and split once more after that. What lies beyond its end is the next round's.
+// C1: a round ends in the middle of a partition; its buckets are merged while it is confirmed, so
+// that it is copied again, and split once more after that. What lies beyond its end is the next
+// round's.
 func TestARoundThatIsCopiedAgainKeepsItsEnd(t *testing.T) {
 	const keys = 2000
 	s := newScanMesh(t, 3)

@@ -74,7 +74,8 @@ func (o *operation) current() bool {
 	return o.c.cfg.Views.Current() == o.v || rule.Broken(rule.Requery)
 }
 
-// mint makes the operation's record one above everything that its query phase saw, best being the highest (D3).
+// mint makes the operation's record one above everything that its query phase saw, best being the
+// highest (D3).
 func (o *operation) mint(best *version.Record, value []byte) {
 	v, me := o.v, o.v.Incarnation()
 	o.seen.Reset()
@@ -156,8 +157,9 @@ func (o *operation) resumable(generation version.Generation, purge uint64) bool 
 	return known && highest.Less(o.record.Tag)
 }
 
-// store sends the record to all the given members, and waits until the phase that was begun is met. The first urgent of them that
-// are likely to answer are sent to at once; the others may wait a moment for company, since the answer does not depend on them.
+// store sends the record to all the given members, and waits until the phase that was begun is met.
+// The first urgent of them that are likely to answer are sent to at once; the others may wait a
+// moment for company, since the answer does not depend on them.
 func (o *operation) store(targets memberSet, urgent int) error {
 	o.sendAll(Store, targets, urgent)
 	if targets.has(o.v.Self) {
@@ -169,7 +171,8 @@ func (o *operation) store(targets memberSet, urgent int) error {
 	return o.wait(0)
 }
 
-// sendAll starts calls to all the targets that are there, rebuilding and joining members included. Who misses them gets a hint.
+// sendAll starts calls to all the targets that are there, rebuilding and joining members included.
+// Who misses them gets a hint.
 func (o *operation) sendAll(kind Kind, targets memberSet, urgent int) {
 	o.mu.Lock()
 	o.hintKey = append(o.hintKey[:0], o.key...)

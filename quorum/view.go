@@ -73,8 +73,9 @@ func (v *View) Knows(i version.Incarnation) bool {
 // Views gives the present view. Current is nil before this node belongs to a cluster.
 type Views interface{ Current() *View }
 
-// Replica is one copy of all keys. Every operation is stamped with an epoch and fails with an error, having done nothing,
-// when the replica has moved on to another one (D1). Methods do not block on I/O and are safe for concurrent use.
+// Replica is one copy of all keys. Every operation is stamped with an epoch and fails with an
+// error, having done nothing, when the replica has moved on to another one (D1). Methods do not
+// block on I/O and are safe for concurrent use.
 type Replica interface {
 	// Get appends what it returns to dst; the record borrows it. An absent key has the zero tag.
 	Get(e version.Epoch, h keyspace.Hash, key, dst []byte) (version.Record, []byte, error)
@@ -82,7 +83,8 @@ type Replica interface {
 	Tag(e version.Epoch, h keyspace.Hash, key, dst []byte) (version.Record, []byte, error)
 	// Put merges the record into what is there.
 	Put(e version.Epoch, h keyspace.Hash, key []byte, r *version.Record) (changed bool, err error)
-	// Vote stores the tombstone and votes for its owner, unless something newer or another owner's tombstone is there.
+	// Vote stores the tombstone and votes for its owner, unless something newer or another owner's
+	// tombstone is there.
 	Vote(e version.Epoch, h keyspace.Hash, key []byte, tombstone *version.Record) (voted bool, err error)
 	// Full reports whether the copy may hold no more, so that new values must be refused.
 	Full() bool

@@ -21,15 +21,17 @@ const module = "../.."
 // other agree on, and how a connection is accepted.
 var contracts = []string{"api/kv", "api/listen", "quorum/version", "quorum/version/rule", "ring/keyspace"}
 
-// room is one row of the import table: a directory with everything below it, unless a longer row matches.
+// room is one row of the import table: a directory with everything below it, unless a longer row
+// matches.
 type room struct {
 	path    string
 	imports []string // of the module's own packages, beside its own room and the contracts; a trailing slash: and all below
 	tests   []string // beside those, from _test.go files only
 }
 
-// rooms is the import table. Dependencies point from what wires towards what is pure: the coordinator and the repair know no node,
-// no transport and no HTTP; the HTTP API knows no node. A change of a row is a change of the architecture: say why in docs/adr.
+// rooms is the import table. Dependencies point from what wires towards what is pure: the
+// coordinator and the repair know no node, no transport and no HTTP; the HTTP API knows no node. A
+// change of a row is a change of the architecture: say why in docs/adr.
 var rooms = []room{
 	{path: "quorum/version", imports: []string{"quorum/version/rule"}},
 	{path: "ring/keyspace"},
@@ -57,8 +59,8 @@ var rooms = []room{
 // testSupport may be imported by every test and by nothing else, and may do what tests may.
 var testSupport = []string{"api/apitest", "api/kv/kvtest", "node/database/faultproxy", "node/database/postgres/pgtest", "ring/keyspace/keyspacetest"}
 
-// homes are the packages that alone may import a library: it is an implementation detail of theirs, and its types
-// appear in nobody else's signatures.
+// homes are the packages that alone may import a library: it is an implementation detail of theirs,
+// and its types appear in nobody else's signatures.
 var homes = map[string][]string{
 	"github.com/buraksezer/consistent": {"ring"},
 	"go.etcd.io/raft/v3":               {"node/topology"},
@@ -68,7 +70,8 @@ var homes = map[string][]string{
 	"github.com/valyala/fasthttp":      {"api", "bench"},
 	"github.com/spf13/cobra":           {"cmd"},
 	"github.com/spf13/pflag":           {"cmd"},
-	// Only a command touches flags, signals and processes; what starts processes for a test is the testing service's own.
+	// Only a command touches flags, signals and processes; what starts processes for a test is the
+	// testing service's own.
 	"flag":      {"cmd"},
 	"os/signal": {"cmd"},
 	"os/exec":   {"cmd", "bench"},
@@ -238,7 +241,8 @@ func imports(t *testing.T, file string) []string {
 	return out
 }
 
-// sources yields the module's Go files by their slash-separated path; modules of their own, which only tests use, are not part of it.
+// sources yields the module's Go files by their slash-separated path; modules of their own, which
+// only tests use, are not part of it.
 func sources(t *testing.T) func(yield func(string) bool) {
 	t.Helper()
 	return func(yield func(string) bool) {

@@ -5,7 +5,8 @@ import (
 	"viakv/node/storage/packed"
 )
 
-// room returns a block of the bucket with room for one more record of so many bytes. It may move the bucket's blocks.
+// room returns a block of the bucket with room for one more record of so many bytes. It may move
+// the bucket's blocks.
 func (t *table) room(b *bucket, record int) (*chunk, packed.Block) {
 	for c := &b.chunk; c.cap != 0; c = &t.links[c.next-1] {
 		block := t.bytes(c)
@@ -67,8 +68,9 @@ func (t *table) move(c *chunk, n int) packed.Block {
 	return block
 }
 
-// tidy moves one block to a fuller extent if that helps, and goes on to the next bucket. It runs once for each block that changes its
-// size: so a store whose sizes drift is packed anew by and by, at the pace of the drift.
+// tidy moves one block to a fuller extent if that helps, and goes on to the next bucket. It runs
+// once for each block that changes its size: so a store whose sizes drift is packed anew by and by,
+// at the pace of the drift.
 func (t *table) tidy() {
 	if t.hand++; t.hand >= t.count() {
 		t.hand = 0
@@ -84,8 +86,9 @@ func (t *table) release(c *chunk) {
 	t.blocks -= int64(c.cap)
 }
 
-// resized notes a block's new length. When a block of a lesser class would do with an eighth to spare, it moves there: without
-// the spare eighth a record that shrinks and grows would move its block each time.
+// resized notes a block's new length. When a block of a lesser class would do with an eighth to
+// spare, it moves there: without the spare eighth a record that shrinks and grows would move its
+// block each time.
 func (t *table) resized(c *chunk, block packed.Block) {
 	t.used += int64(len(block)) - int64(c.used)
 	c.used = uint16(len(block))

@@ -13,8 +13,9 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// While other keys come, change length and go, so that buckets split and merge all the time, a walk meets each key that
-// stays exactly once and whole, lookups find it, and digests of quiet partitions stand still.
+// While other keys come, change length and go, so that buckets split and merge all the time, a walk
+// meets each key that stays exactly once and whole, lookups find it, and digests of quiet
+// partitions stand still.
 func TestWalksAndLookupsDuringChange(t *testing.T) {
 	s := newStore(testConfig, 700)
 	defer s.Close()
@@ -112,8 +113,8 @@ func TestWalksAndLookupsDuringChange(t *testing.T) {
 	verify(t, s)
 }
 
-// Once Advance has returned, nothing stamped with an older epoch takes effect (S1), and nothing of an older generation
-// stays (S2).
+// Once Advance has returned, nothing stamped with an older epoch takes effect (S1), and nothing of
+// an older generation stays (S2).
 func TestAdvanceFences(t *testing.T) {
 	s := open(t, testConfig)
 	var epoch atomic.Uint64 // set before the Advance to it

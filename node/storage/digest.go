@@ -8,11 +8,13 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Digest stands for a set of records: equal digests mean equal sets, but for odds of about 2^-64 a pair. It is a sum, so the order of
-// records does not matter and digests of disjoint sets add up. Comparable with ==; the zero Digest is that of no records.
+// Digest stands for a set of records: equal digests mean equal sets, but for odds of about 2^-64 a
+// pair. It is a sum, so the order of records does not matter and digests of disjoint sets add up.
+// Comparable with ==; the zero Digest is that of no records.
 //
-// A record enters by its key's hash and its tag, and a tombstone by its owner as well: copies of one tombstone with different
-// owners are different records (version.Merge). Vector and value follow from the tag (V2).
+// A record enters by its key's hash and its tag, and a tombstone by its owner as well: copies of
+// one tombstone with different owners are different records (version.Merge). Vector and value
+// follow from the tag (V2).
 type Digest struct {
 	Records    uint64
 	Tombstones uint64 // of the records
@@ -29,7 +31,8 @@ func (d Digest) Sub(o Digest) Digest {
 	return Digest{d.Records - o.Records, d.Tombstones - o.Tombstones, [2]uint64{d.Sum[0] - o.Sum[0], d.Sum[1] - o.Sum[1]}}
 }
 
-// String renders the counts and the sums: 12 records (2 tombstones) 0123456789abcdef:0123456789abcdef.
+// String renders the counts and the sums: 12 records (2 tombstones)
+// 0123456789abcdef:0123456789abcdef.
 func (d Digest) String() string {
 	return fmt.Sprintf("%d records (%d tombstones) %016x:%016x", d.Records, d.Tombstones, d.Sum[0], d.Sum[1])
 }
@@ -49,7 +52,8 @@ const (
 	mix7 = 0x5be0cd19137e2179
 )
 
-// fold multiplies to 128 bits and folds the halves: every bit of the result depends on all of a and b.
+// fold multiplies to 128 bits and folds the halves: every bit of the result depends on all of a and
+// b.
 func fold(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo

@@ -13,11 +13,13 @@ import (
 var (
 	// ErrEpoch: the operation's stamp is not the partition's epoch. Nothing was done (S1).
 	ErrEpoch = errors.New("storage: the partition is at another epoch")
-	// ErrGeneration: the record is from before a clear, or from after one that this store has not seen. Nothing was done (S2).
+	// ErrGeneration: the record is from before a clear, or from after one that this store has not
+	// seen. Nothing was done (S2).
 	ErrGeneration = errors.New("storage: a record of another clear generation")
 	// ErrSize: the key or the record does not fit the store's format. Nothing was done.
 	ErrSize = errors.New("storage: a size out of bounds")
-	// ErrDrift: a digest is not that of the records (S4): a bug in this program or a fault of the machine's memory.
+	// ErrDrift: a digest is not that of the records (S4): a bug in this program or a fault of the
+	// machine's memory.
 	ErrDrift = errors.New("storage: a bucket's digest has drifted from its records")
 )
 

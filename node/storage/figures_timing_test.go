@@ -25,8 +25,9 @@ import (
 //
 //	go test ./node/storage -run '^$' -bench Figures -benchtime 1x -keys 10000000
 //
-// Times depend on the machine and on what else it does: what counts are the ratios within one run. Each subject is loaded, measured
-// and dropped before the next, so that neither pays for the other's garbage.
+// Times depend on the machine and on what else it does: what counts are the ratios within one run.
+// Each subject is loaded, measured and dropped before the next, so that neither pays for the
+// other's garbage.
 var hugeFlag = flag.Bool("huge", false, "the Lookups benchmark uses huge pages")
 
 var keysFlag = flag.Int("keys", keysDefault(), "keys of the Figures benchmark (also VIAKV_BENCH_KEYS)")
@@ -86,7 +87,8 @@ func (x storeSubject) scan(f func(key, value []byte)) {
 
 func (x storeSubject) close() { x.s.Close() }
 
-// mapSubject is the baseline: 256 maps of strings to metadata and value in one slice, merged by the same rule.
+// mapSubject is the baseline: 256 maps of strings to metadata and value in one slice, merged by the
+// same rule.
 type mapSubject struct {
 	shards [keyspace.Partitions]struct {
 		sync.RWMutex
@@ -167,7 +169,8 @@ func (x *mapSubject) close() {}
 
 var benchSeed = keyspace.Seed{99}
 
-// workload makes keys of 16 bytes and records with values of a length, all without memory of their own.
+// workload makes keys of 16 bytes and records with values of a length, all without memory of their
+// own.
 type workload struct {
 	key     [16]byte
 	rec     version.Record
@@ -180,7 +183,8 @@ func newWorkload() *workload {
 	for i := range w.payload {
 		w.payload[i] = byte('a' + i%26)
 	}
-	// Another incarnation's entry, so that a vector is stored as well: what a key carries that two nodes write.
+	// Another incarnation's entry, so that a vector is stored as well: what a key carries that two
+	// nodes write.
 	w.rec.Vector = append(w.vector[:0], 2, 0xd0, 0x86, 0x03)
 	return w
 }
@@ -367,7 +371,8 @@ func scans(b *testing.B, x subject, n int, counter *int) {
 	b.ReportMetric(float64(bytes)/took.Seconds()/1e9, "scan-GB/s")
 }
 
-// churn overwrites everything twice with other lengths, removes half, and relates what is resident to what is alive.
+// churn overwrites everything twice with other lengths, removes half, and relates what is resident
+// to what is alive.
 func churn(b *testing.B, x subject, n int, counter *int, before int64) {
 	base := *counter
 	for round := range 2 {
@@ -402,7 +407,8 @@ func churn(b *testing.B, x subject, n int, counter *int, before int64) {
 	}
 }
 
-// BenchmarkDigest is a set's share that keeps the digest up to date: two records' digests and their sums.
+// BenchmarkDigest is a set's share that keeps the digest up to date: two records' digests and their
+// sums.
 func BenchmarkDigest(b *testing.B) {
 	k := digestKey{1, 2}
 	var bk bucket

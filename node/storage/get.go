@@ -5,8 +5,9 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Get appends the key's record to dst; Vector and Value of the record point into the result. An absent key has the zero Tag. It
-// does not allocate when dst has room: version.MaxMetaBytes and the longest value are always enough.
+// Get appends the key's record to dst; Vector and Value of the record point into the result. An
+// absent key has the zero Tag. It does not allocate when dst has room: version.MaxMetaBytes and the
+// longest value are always enough.
 func (s *Store) Get(epoch version.Epoch, h keyspace.Hash, key, dst []byte) (rec version.Record, buf []byte, err error) {
 	return s.get(epoch, h, key, dst, true)
 }

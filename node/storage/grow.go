@@ -5,8 +5,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// grow splits the next bucket in turn, whichever has grown: over one round every bucket has its turn, and an insert
-// never does more than one split.
+// grow splits the next bucket in turn, whichever has grown: over one round every bucket has its
+// turn, and an insert never does more than one split.
 func (t *table) grow() {
 	low, high := t.split, t.split+1<<t.level
 	t.reach(high)

@@ -8,8 +8,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// BenchmarkLookups takes turns between map and store in one run, so that both see the same phase of the machine, and reports
-// the ratios.
+// BenchmarkLookups takes turns between map and store in one run, so that both see the same phase of
+// the machine, and reports the ratios.
 func BenchmarkLookups(b *testing.B) {
 	n := *keysFlag
 	s, err := New(Config{Seed: benchSeed, DigestKey: [2]uint64{1, 2}, HugePages: *hugeFlag})

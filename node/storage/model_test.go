@@ -19,7 +19,8 @@ var testSeed = keyspace.Seed{7}
 
 var testConfig = Config{Seed: testSeed, DigestKey: [2]uint64{11, 13}}
 
-// verify recounts a store from its blocks and fails on whatever differs from what is kept up to date.
+// verify recounts a store from its blocks and fails on whatever differs from what is kept up to
+// date.
 func verify(t rapid.TB, s *Store) {
 	t.Helper()
 	s.background.Wait()
@@ -137,7 +138,8 @@ func (x *machine) drawKey(t *rapid.T) []byte {
 }
 
 func (x *machine) drawRecord(t *rapid.T, key []byte) version.Record {
-	// Few tags per key, so that equal ones and tombstones of what is there come up; lengths follow from the tag (V2).
+	// Few tags per key, so that equal ones and tombstones of what is there come up; lengths follow
+	// from the tag (V2).
 	tag := version.Tag{
 		Generation:  x.m.generation,
 		Counter:     rapid.Uint64Range(0, 6).Draw(t, "counter"),

@@ -15,8 +15,8 @@ type Tombstone struct {
 	Owner version.Operation
 }
 
-// Purge removes each key's record if it is exactly the tombstone given, and returns how many it removed. It is not
-// stamped: whoever calls it has agreed on the tombstones with everyone else.
+// Purge removes each key's record if it is exactly the tombstone given, and returns how many it
+// removed. It is not stamped: whoever calls it has agreed on the tombstones with everyone else.
 func (s *Store) Purge(tombstones iter.Seq[Tombstone]) (removed int) {
 	for t := range tombstones {
 		if t.Tag.Removed && s.shard(t.Hash).purge(&t) {

@@ -6,11 +6,11 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Put merges a record into what is there (version.Merge) and reports whether that changed anything. Nothing of key and
-// record is kept by reference.
+// Put merges a record into what is there (version.Merge) and reports whether that changed anything.
+// Nothing of key and record is kept by reference.
 //
-// A record of another generation than the partition's is ErrGeneration and not a quiet success: an older one was cleared away, and
-// who counts acks must not count this one.
+// A record of another generation than the partition's is ErrGeneration and not a quiet success: an
+// older one was cleared away, and who counts acks must not count this one.
 func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *version.Record) (changed bool, err error) {
 	if err := fits(key, rec); err != nil {
 		return false, err
@@ -45,8 +45,8 @@ func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *versi
 	return true, nil
 }
 
-// PutIf stores a record in the place of the one with the tag have, the zero tag meaning none, and reports whether that was what is here. Otherwise
-// nothing changes.
+// PutIf stores a record in the place of the one with the tag have, the zero tag meaning none, and
+// reports whether that was what is here. Otherwise nothing changes.
 func (s *Store) PutIf(epoch version.Epoch, h keyspace.Hash, key []byte, have version.Tag, rec *version.Record) (stored bool, err error) {
 	if err := fits(key, rec); err != nil {
 		return false, err
@@ -77,10 +77,11 @@ func (s *Store) PutIf(epoch version.Epoch, h keyspace.Hash, key []byte, have ver
 	return true, nil
 }
 
-// Vote stores a tombstone and votes for its owner, if what is here is the version that it removes or an older one; absent counts as
-// older. The same request's tombstone already here: the vote is given again, and it does not matter whether that came by a vote or as a
-// copy by Put, because no other request can get this replica's vote from then on. Another request's, a contested one, or something
-// newer: no vote, and nothing changes.
+// Vote stores a tombstone and votes for its owner, if what is here is the version that it removes
+// or an older one; absent counts as older. The same request's tombstone already here: the vote is
+// given again, and it does not matter whether that came by a vote or as a copy by Put, because no
+// other request can get this replica's vote from then on. Another request's, a contested one, or
+// something newer: no vote, and nothing changes.
 func (s *Store) Vote(epoch version.Epoch, h keyspace.Hash, key []byte, tombstone *version.Record) (voted bool, err error) {
 	if err := fits(key, tombstone); err != nil {
 		return false, err

@@ -223,7 +223,8 @@ func TestLimitAndClear(t *testing.T) {
 	}
 }
 
-// Removing everything leaves neither blocks nor more headers than an empty store and its next growth need.
+// Removing everything leaves neither blocks nor more headers than an empty store and its next
+// growth need.
 func TestEverythingIsGivenBack(t *testing.T) {
 	s := newStore(testConfig, 200) // many headers for few records
 	defer s.Close()

@@ -9,11 +9,12 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// table is a hash table that grows by linear hashing (Litwin 1980): of its 2^level+split buckets those below split, and
-// their counterparts from 2^level on, have been split already and are told apart by one bit more.
+// table is a hash table that grows by linear hashing (Litwin 1980): of its 2^level+split buckets
+// those below split, and their counterparts from 2^level on, have been split already and are told
+// apart by one bit more.
 //
-// It splits when its records exceed target bytes a bucket, and merges below half of that. The criterion counts bytes, so
-// the sizes of blocks do not depend on the sizes of values.
+// It splits when its records exceed target bytes a bucket, and merges below half of that. The
+// criterion counts bytes, so the sizes of blocks do not depend on the sizes of values.
 type table struct {
 	space *space
 
@@ -31,7 +32,8 @@ type table struct {
 	spare    uint32     // the first unused link plus one; they are linked by next
 }
 
-// bucket is the header of one bucket. The type holds no pointers, so the collector does not look at it.
+// bucket is the header of one bucket. The type holds no pointers, so the collector does not look at
+// it.
 type bucket struct {
 	chunk
 	records, tombstones uint32
@@ -85,7 +87,8 @@ func (t *table) at(rank keyspace.Rank) (*bucket, keyspace.Range) {
 	return t.bucket(i), rank.Partition().Bucket(level, i)
 }
 
-// fingerprint is a byte of the hash that neither the partition (bits 52 to 63) nor the bucket (from bit 0 up) depends on.
+// fingerprint is a byte of the hash that neither the partition (bits 52 to 63) nor the bucket (from
+// bit 0 up) depends on.
 func fingerprint(h keyspace.Hash) byte { return byte(h >> 40) }
 
 // place is where a record is.

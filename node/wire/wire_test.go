@@ -297,7 +297,8 @@ func FuzzDecode(f *testing.F) {
 			return // a list whose id is not part of v
 		}
 		if !bytes.Equal(again, b) {
-			// Metadata has fields that version.ParseMeta reads leniently; what counts is that a second pass is stable.
+			// Metadata has fields that version.ParseMeta reads leniently; what counts is that a
+			// second pass is stable.
 			w, err := messages[i].decode(again)
 			if err != nil || !reflect.DeepEqual(v, w) {
 				t.Fatalf("%s: %x decodes to %+v, which encodes to %x (%v)", messages[i].name, b, v, again, err)
