@@ -1,24 +1,9 @@
 package handoff
 
 import (
-	"encoding/binary"
-
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
-
-// Digest sums up the records of a range: four sums of 64 bits, little-endian. Equal digests mean
-// equal records, and the digests of disjoint ranges add up, sum by sum. What the sums count is the
-// store's business.
-type Digest [32]byte
-
-// sub returns the digest of a range without a part of it.
-func (d Digest) sub(part Digest) (rest Digest) {
-	for i := 0; i < len(d); i += 8 {
-		binary.LittleEndian.PutUint64(rest[i:], binary.LittleEndian.Uint64(d[i:])-binary.LittleEndian.Uint64(part[i:]))
-	}
-	return rest
-}
 
 // Item is one record and its place.
 type Item struct {

@@ -1,6 +1,9 @@
 package handoff
 
-import "viakv/ring/keyspace"
+import (
+	"viakv/quorum/replica"
+	"viakv/ring/keyspace"
+)
 
 // descent finds the ranges in which two stores differ by comparing digests, level by level:
 //
@@ -34,7 +37,7 @@ type span struct {
 	again bool           // it has differed once, and is small enough (H5)
 	both  int            // for how many levels above it both halves have differed
 	other keyspace.Range // its other half, of which whole is known; empty: none
-	whole Digest         // the peer's, of both halves
+	whole replica.Digest // the peer's, of both halves
 }
 
 // none is an empty range.
@@ -65,22 +68,22 @@ func (d *descent) ask(dst []keyspace.Range, max int) []keyspace.Range {
 }
 
 // answer takes the peer's digest of the i-th range asked for. own returns this store's digest of a
-// range, and about how many records it holds; its first error ends the answer.
-func (d *descent) answer(i int, theirs Digest, own func(keyspace.Range) (Digest, int, error)) error {
+// range; its first error ends the answer.
+func (d *descent) answer(i int, theirs replica.Digest, own func(keyspace.Range) (replica.Digest, error)) error {
 	s := d.asked[i]
-	ours, records, err := own(s.Range)
+	ours, err := own(s.Range)
 	if err != nil {
 		return err
 	}
 	differs := ours != theirs
 	if s.other.Empty() {
 		if differs {
-			d.divide(s, theirs, records)
+			d.divide(s, theirs, int(ours.Records))
 		}
 		return nil
 	}
-	rest := s.whole.sub(theirs)
-	oursOther, recordsOther, err := own(s.other)
+	rest := s.whole.Sub(theirs)
+	oursOther, err := own(s.other)
 	if err != nil {
 		return err
 	}
@@ -89,16 +92,16 @@ func (d *descent) answer(i int, theirs Digest, own func(keyspace.Range) (Digest,
 		both = s.both + 1
 	}
 	if differs {
-		d.divide(span{Range: s.Range, both: both}, theirs, records)
+		d.divide(span{Range: s.Range, both: both}, theirs, int(ours.Records))
 	}
 	if oursOther != rest {
-		d.divide(span{Range: s.other, both: both}, rest, recordsOther)
+		d.divide(span{Range: s.other, both: both}, rest, int(oursOther.Records))
 	}
 	return nil
 }
 
 // divide decides what to do about a span that differs.
-func (d *descent) divide(s span, theirs Digest, records int) {
+func (d *descent) divide(s span, theirs replica.Digest, records int) {
 	width := s.To - s.From // of the whole space: zero
 	switch {
 	case s.again:

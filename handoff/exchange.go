@@ -7,6 +7,7 @@ import (
 	"sort"
 	"sync"
 
+	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
@@ -63,9 +64,9 @@ func (x *visit) store(items []Item) (size int, err error) {
 // compare merges what differs in the ranges, found by digests.
 func (x *visit) compare(ctx context.Context, ranges ...keyspace.Range) error {
 	down := newDescent(ranges...)
-	own := func(r keyspace.Range) (Digest, int, error) { return x.d.cfg.Store.Digest(x.v.Epoch, r) }
+	own := func(r keyspace.Range) (replica.Digest, error) { return x.d.cfg.Store.Digest(x.v.Epoch, r) }
 	var ask []keyspace.Range
-	var theirs []Digest
+	var theirs []replica.Digest
 	for {
 		ask = down.ask(ask[:0], MaxDigests)
 		if len(ask) == 0 {

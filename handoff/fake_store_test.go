@@ -3,12 +3,12 @@ package handoff
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"slices"
 	"sync"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -128,16 +128,16 @@ func (s *fakeStore) boundsLocked(r keyspace.Range) (from, to int) {
 	return from, to
 }
 
-func (s *fakeStore) Digest(e version.Epoch, r keyspace.Range) (d Digest, n int, err error) {
+func (s *fakeStore) Digest(e version.Epoch, r keyspace.Range) (d replica.Digest, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.at(e); err != nil {
-		return d, 0, err
+		return d, err
 	}
-	n = len(s.rangeLocked(r))
+	d.Records = uint64(len(s.rangeLocked(r)))
 	from, to := s.boundsLocked(r)
-	binary.LittleEndian.PutUint64(d[:], s.sums[to]-s.sums[from])
-	return d, n, nil
+	d.Sum[0] = s.sums[to] - s.sums[from]
+	return d, nil
 }
 
 func (s *fakeStore) Page(e version.Epoch, r keyspace.Range, after []byte, max int, p *Page) error {

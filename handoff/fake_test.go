@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring"
 	"viakv/ring/keyspace"
@@ -228,7 +229,7 @@ func (m *fakeMesh) moved(op string, n int) {
 	m.bytes[op] += n
 }
 
-func (x *fakeNode) Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []Digest) ([]Digest, error) {
+func (x *fakeNode) Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	if len(ranges) > MaxDigests {
 		return nil, errors.New("too many ranges")
 	}
@@ -238,7 +239,7 @@ func (x *fakeNode) Digests(ctx context.Context, at version.Epoch, to Member, ran
 	}
 	x.mesh.moved("digests", len(ranges)*digestSize)
 	for _, r := range ranges {
-		d, _, err := y.store.Digest(at, r)
+		d, err := y.store.Digest(at, r)
 		if err != nil {
 			return nil, err
 		}
@@ -440,12 +441,12 @@ func tombstone(counter uint64) version.Record {
 
 // equal reports whether the given nodes hold the same.
 func (m *fakeMesh) equal(nodes ...*fakeNode) bool {
-	var first Digest
+	var first replica.Digest
 	for i, x := range nodes {
 		x.store.mu.Lock()
 		e := x.store.epoch
 		x.store.mu.Unlock()
-		d, _, _ := x.store.Digest(e, keyspace.All())
+		d, _ := x.store.Digest(e, keyspace.All())
 		if i == 0 {
 			first = d
 		} else if d != first {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -27,8 +28,8 @@ type Store interface {
 	Put(at version.Epoch, h keyspace.Hash, key []byte, r *version.Record) (changed bool, err error)
 	// Get appends what it returns to dst; the record borrows it. An absent key has the zero tag.
 	Get(at version.Epoch, h keyspace.Hash, key, dst []byte) (version.Record, []byte, error)
-	// Digest sums up a range and says about how many records it holds.
-	Digest(at version.Epoch, r keyspace.Range) (d Digest, records int, err error)
+	// Digest sums up a range.
+	Digest(at version.Epoch, r keyspace.Range) (replica.Digest, error)
 	// Page fills p with the range's first records behind a key at its first rank, nil: all of them.
 	// About max bytes, and at least one record where there is one.
 	Page(at version.Epoch, r keyspace.Range, after []byte, max int, p *Page) error
@@ -46,7 +47,7 @@ type Store interface {
 // are safe for concurrent use. What they return belongs to the caller.
 type Peers interface {
 	// Digests appends the peer's digests of the ranges, at most MaxDigests.
-	Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
+	Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Tags appends what the peer holds in the range, ascending, up to about max ranks, and says
 	// where it goes on; equal to the range's To: nothing is left.
 	Tags(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, dst []Tagged) (list []Tagged, next keyspace.Rank, err error)

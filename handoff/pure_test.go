@@ -1,7 +1,6 @@
 package handoff
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -47,8 +47,8 @@ func TestDescentFindsWhatDiffers(t *testing.T) {
 			}
 			for i, r := range ask {
 				asked[r]++
-				x, _, _ := b.Digest(1, r)
-				if err := d.answer(i, x, func(r keyspace.Range) (Digest, int, error) { return a.Digest(1, r) }); err != nil {
+				x, _ := b.Digest(1, r)
+				if err := d.answer(i, x, func(r keyspace.Range) (replica.Digest, error) { return a.Digest(1, r) }); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -56,8 +56,8 @@ func TestDescentFindsWhatDiffers(t *testing.T) {
 				if asked[r] == 0 || r == keyspace.All() {
 					t.Fatalf("%v was not asked for itself (H5)", r)
 				}
-				if _, n, _ := a.Digest(1, r); n > denseRecords && r.To-r.From > 1 {
-					t.Fatalf("a leaf of %d records", n)
+				if x, _ := a.Digest(1, r); x.Records > denseRecords && r.To-r.From > 1 {
+					t.Fatalf("a leaf of %v", x)
 				}
 				found = append(found, r)
 			}
@@ -114,8 +114,8 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 		}
 		return to - from
 	}
-	digest := func(r keyspace.Range, of int) (d Digest) { // the number of missed keys stands for the difference
-		binary.LittleEndian.PutUint64(d[:], uint64(of*within(differ, r)))
+	digest := func(r keyspace.Range, of int) (d replica.Digest) { // the number of missed keys stands for the difference
+		d.Records, d.Sum[0] = uint64(within(all, r)), uint64(of*within(differ, r))
 		return d
 	}
 	d := newDescent(keyspace.All())
@@ -128,7 +128,7 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 		requests++
 		compared += len(ask)
 		for i, r := range ask {
-			_ = d.answer(i, digest(r, 1), func(r keyspace.Range) (Digest, int, error) { return digest(r, 0), within(all, r), nil })
+			_ = d.answer(i, digest(r, 1), func(r keyspace.Range) (replica.Digest, error) { return digest(r, 0), nil })
 		}
 	}
 	for _, r := range d.found {
@@ -160,8 +160,8 @@ func TestDescentEndsEarlyWhereMostDiffers(t *testing.T) {
 		}
 		compared += len(ask)
 		for i, r := range ask {
-			x, _, _ := b.Digest(1, r)
-			if err := d.answer(i, x, func(r keyspace.Range) (Digest, int, error) { return a.Digest(1, r) }); err != nil {
+			x, _ := b.Digest(1, r)
+			if err := d.answer(i, x, func(r keyspace.Range) (replica.Digest, error) { return a.Digest(1, r) }); err != nil {
 				t.Fatal(err)
 			}
 		}

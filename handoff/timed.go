@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -15,7 +16,7 @@ type timed struct {
 	bound time.Duration
 }
 
-func (t timed) Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []Digest) ([]Digest, error) {
+func (t timed) Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.bound)
 	defer cancel()
 	return t.Peers.Digests(ctx, at, to, ranges, dst)

@@ -275,7 +275,7 @@ func (n *Node) Status() kv.Status {
 	out.ReadQuorum, out.WriteQuorum, out.AllowWeak = t.ReadQuorum.String(), t.WriteQuorum.String(), t.AllowWeak
 	out.Keys, out.Tombstones = int64(stats.Keys), int64(stats.Tombstones)
 	out.Bytes, out.MaxBytes = stats.Bytes, n.cfg.MaxBytes
-	out.Digest = showDigest(encodeDigest(s.store.Root()), t.CursorKey)
+	out.Digest = showDigest(s.store.Root(), t.CursorKey)
 	out.Warnings = s.warnings()
 	if c := t.Change; c != nil {
 		out.Unsettled = fmt.Sprintf("%s%s joined or left at epoch %d; waiting for the sync of %v", c.Joined, c.Left, c.Epoch, c.Owe)

@@ -9,6 +9,7 @@ import (
 	"viakv/handoff"
 	"viakv/node/transport"
 	"viakv/node/wire"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -82,19 +83,12 @@ func (s *state) linkTo(i version.Incarnation) *link {
 	return nil
 }
 
-func (p handoffPeers) Digests(ctx context.Context, at version.Epoch, to handoff.Member, ranges []keyspace.Range, dst []handoff.Digest) ([]handoff.Digest, error) {
+func (p handoffPeers) Digests(ctx context.Context, at version.Epoch, to handoff.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	body, err := p.ask(ctx, at, to, wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
 	if err != nil {
 		return dst, err
 	}
-	digests, err := wire.ParseDigests(nil, body)
-	if err != nil {
-		return dst, err
-	}
-	for _, d := range digests {
-		dst = append(dst, handoff.Digest(d))
-	}
-	return dst, nil
+	return wire.ParseDigests(dst, body)
 }
 
 func (p handoffPeers) Tags(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, max int, dst []handoff.Tagged) ([]handoff.Tagged, keyspace.Rank, error) {

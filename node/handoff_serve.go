@@ -7,6 +7,7 @@ import (
 	"viakv/node/storage"
 	"viakv/node/topology"
 	"viakv/node/wire"
+	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
@@ -61,13 +62,13 @@ func (s *state) serveDigests(dst, body []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	digests := make([]wire.Digest, len(ranges))
+	digests := make([]replica.Digest, len(ranges))
 	for i, r := range ranges {
 		d, err := s.store.Digest(s.view.Epoch, r)
 		if err != nil {
 			return dst, err
 		}
-		digests[i] = encodeDigest(d)
+		digests[i] = d
 	}
 	return wire.AppendDigests(dst, digests), nil
 }
@@ -78,7 +79,7 @@ func (s *state) serveReport(dst, body []byte) ([]byte, error) {
 		return dst, wire.ErrMalformed
 	}
 	d, err := s.store.Digest(s.view.Epoch, keyspace.All())
-	return wire.AppendDigests(dst, []wire.Digest{encodeDigest(d)}), err
+	return wire.AppendDigests(dst, []replica.Digest{d}), err
 }
 
 func (s *state) serveTags(dst, body []byte) ([]byte, error) {

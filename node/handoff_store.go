@@ -2,11 +2,11 @@ package node
 
 import (
 	"bytes"
-	"encoding/binary"
 	"sync"
 
 	"viakv/handoff"
 	"viakv/node/storage"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -35,18 +35,9 @@ func (s handoffStore) Get(at version.Epoch, h keyspace.Hash, key, dst []byte) (v
 	return r, dst, moved(err)
 }
 
-func (s handoffStore) Digest(at version.Epoch, r keyspace.Range) (handoff.Digest, int, error) {
+func (s handoffStore) Digest(at version.Epoch, r keyspace.Range) (replica.Digest, error) {
 	d, err := s.store().Digest(at, r)
-	return encodeDigest(d), int(d.Records), moved(err)
-}
-
-// encodeDigest is a digest as it travels.
-func encodeDigest(d storage.Digest) (out [32]byte) {
-	binary.LittleEndian.PutUint64(out[0:], d.Records)
-	binary.LittleEndian.PutUint64(out[8:], d.Tombstones)
-	binary.LittleEndian.PutUint64(out[16:], d.Sum[0])
-	binary.LittleEndian.PutUint64(out[24:], d.Sum[1])
-	return out
+	return d, moved(err)
 }
 
 func (s handoffStore) Page(at version.Epoch, r keyspace.Range, after []byte, max int, p *handoff.Page) error {

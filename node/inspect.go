@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"viakv/node/transport"
 	"viakv/node/wire"
 	"viakv/quorum"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -66,36 +66,34 @@ func (n *Node) Holdings(ctx context.Context) []kv.Holding {
 			out[m].Error = err.Error()
 			return
 		}
-		removed := binary.LittleEndian.Uint64(digest[8:])
-		out[m].Tombstones, out[m].Keys = removed, binary.LittleEndian.Uint64(digest[:])-removed
+		out[m].Tombstones, out[m].Keys = digest.Tombstones, digest.Records-digest.Tombstones
 		out[m].Digest = showSums(digest, s.topology.CursorKey)
 	})
 	return out
 }
 
 // holding returns the digest of everything that a member holds, one that is still copying included.
-func (s *state) holding(ctx context.Context, m int) (handoff.Digest, error) {
+func (s *state) holding(ctx context.Context, m int) (replica.Digest, error) {
 	if m == s.view.Self {
-		d, err := s.store.Digest(s.view.Epoch, keyspace.All())
-		return encodeDigest(d), err
+		return s.store.Digest(s.view.Epoch, keyspace.All())
 	}
 	member := &s.view.Members[m]
 	to := handoff.Member{Name: member.Name, Incarnation: max(member.Incarnation, member.Pending)}
 	if to.Incarnation == 0 {
-		return handoff.Digest{}, errVacant
+		return replica.Digest{}, errVacant
 	}
 	body, err := handoffPeers{s.life}.ask(ctx, s.view.Epoch, to, wire.Report, func(b []byte) []byte { return b })
 	if err != nil {
-		return handoff.Digest{}, err
+		return replica.Digest{}, err
 	}
 	digests, err := wire.ParseDigests(nil, body)
 	switch {
 	case err != nil:
-		return handoff.Digest{}, err
+		return replica.Digest{}, err
 	case len(digests) != 1:
-		return handoff.Digest{}, fmt.Errorf("node: %d digests in a report", len(digests))
+		return replica.Digest{}, fmt.Errorf("node: %d digests in a report", len(digests))
 	}
-	return handoff.Digest(digests[0]), nil
+	return digests[0], nil
 }
 
 // Copies implements kv.Inspector.

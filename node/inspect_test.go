@@ -128,7 +128,7 @@ func TestShownDigestsHideTheSums(t *testing.T) {
 		m.set(0, "a", "1")
 		m.until(5*time.Second, "all are equal", m.equal(0, 1, 2))
 		s := m.nodes[0].life.Load().state.Load()
-		sums := encodeDigest(s.store.Root())
+		sums := s.store.Root().Append(nil)
 		shown := m.nodes[0].Status().Digest
 		for _, text := range []string{shown, m.nodes[0].Holdings(context.Background())[0].Digest} {
 			for i := 16; i < len(sums); i += 4 {

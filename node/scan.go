@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -13,6 +12,7 @@ import (
 	"viakv/node/storage"
 	"viakv/node/wire"
 	"viakv/quorum"
+	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
@@ -36,7 +36,7 @@ func (scanCopies) Own(v *quorum.View, at keyspace.Rank, b *quorum.Bucket) error 
 		b.Memory = own
 	}
 	err := v.Origin.(*state).store.Copy(v.Epoch, at, own)
-	b.Range, b.Digest, b.Records = own.Range, scanDigest(encodeDigest(own.Digest)), b.Records[:0]
+	b.Range, b.Digest, b.Records = own.Range, own.Digest, b.Records[:0]
 	return epochOver(err)
 }
 
@@ -120,30 +120,26 @@ func (scanCopies) Unpack(_ *quorum.View, b *quorum.Bucket) {
 }
 
 // OwnDigests implements quorum.Copies.
-func (scanCopies) OwnDigests(v *quorum.View, ranges []keyspace.Range, dst []quorum.Digest) ([]quorum.Digest, error) {
+func (scanCopies) OwnDigests(v *quorum.View, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	store := v.Origin.(*state).store
 	for _, r := range ranges {
 		d, err := store.Digest(v.Epoch, r)
 		if err != nil {
 			return dst, quorum.ErrEpochOver
 		}
-		dst = append(dst, scanDigest(encodeDigest(d)))
+		dst = append(dst, d)
 	}
 	return dst, nil
 }
 
 // Digests implements quorum.Copies.
-func (scanCopies) Digests(ctx context.Context, v *quorum.View, member int, ranges []keyspace.Range, dst []quorum.Digest) ([]quorum.Digest, error) {
+func (scanCopies) Digests(ctx context.Context, v *quorum.View, member int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	s := v.Origin.(*state)
 	body, err := s.askMember(ctx, member, wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
 	if err != nil {
 		return dst, err
 	}
-	digests, err := wire.ParseDigests(nil, body)
-	for _, d := range digests {
-		dst = append(dst, scanDigest(d))
-	}
-	return dst, err
+	return wire.ParseDigests(dst, body)
 }
 
 // Copy implements quorum.Copies.
@@ -194,11 +190,4 @@ func (s *state) askMember(ctx context.Context, member int, op wire.Op, body func
 		err = quorum.ErrEpochOver
 	}
 	return reply, err
-}
-
-func scanDigest(b [32]byte) (d quorum.Digest) {
-	for i := range d {
-		d[i] = binary.LittleEndian.Uint64(b[8*i:])
-	}
-	return d
 }

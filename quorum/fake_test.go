@@ -18,7 +18,7 @@ import (
 // test can bend.
 type mesh struct {
 	t        testing.TB
-	replicas []*replica
+	replicas []*fakeReplica
 	nodes    []*node
 	epoch    version.Epoch
 
@@ -27,7 +27,7 @@ type mesh struct {
 }
 
 // replica is one copy of all keys in a map.
-type replica struct {
+type fakeReplica struct {
 	mu      sync.Mutex
 	epoch   version.Epoch
 	records map[string]version.Record
@@ -36,27 +36,27 @@ type replica struct {
 
 var errEpoch = errors.New("another epoch")
 
-func (r *replica) at(e version.Epoch) error {
+func (r *fakeReplica) at(e version.Epoch) error {
 	if r.epoch != e {
 		return errEpoch
 	}
 	return nil
 }
 
-func (r *replica) Get(e version.Epoch, _ keyspace.Hash, key, dst []byte) (version.Record, []byte, error) {
+func (r *fakeReplica) Get(e version.Epoch, _ keyspace.Hash, key, dst []byte) (version.Record, []byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	rec := r.records[string(key)]
 	return rec, dst, r.at(e)
 }
 
-func (r *replica) Tag(e version.Epoch, h keyspace.Hash, key, dst []byte) (version.Record, []byte, error) {
+func (r *fakeReplica) Tag(e version.Epoch, h keyspace.Hash, key, dst []byte) (version.Record, []byte, error) {
 	rec, dst, err := r.Get(e, h, key, dst)
 	rec.Value = nil
 	return rec, dst, err
 }
 
-func (r *replica) Put(e version.Epoch, _ keyspace.Hash, key []byte, rec *version.Record) (bool, error) {
+func (r *fakeReplica) Put(e version.Epoch, _ keyspace.Hash, key []byte, rec *version.Record) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.at(e); err != nil {
@@ -68,7 +68,7 @@ func (r *replica) Put(e version.Epoch, _ keyspace.Hash, key []byte, rec *version
 	return merged.Tag != have.Tag || merged.Owner != have.Owner, nil
 }
 
-func (r *replica) putIf(e version.Epoch, key []byte, have version.Tag, rec *version.Record) (bool, version.Record, error) {
+func (r *fakeReplica) putIf(e version.Epoch, key []byte, have version.Tag, rec *version.Record) (bool, version.Record, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	here := r.records[string(key)]
@@ -83,7 +83,7 @@ func (r *replica) putIf(e version.Epoch, key []byte, have version.Tag, rec *vers
 	return true, version.Record{}, nil
 }
 
-func (r *replica) Vote(e version.Epoch, _ keyspace.Hash, key []byte, tomb *version.Record) (bool, error) {
+func (r *fakeReplica) Vote(e version.Epoch, _ keyspace.Hash, key []byte, tomb *version.Record) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.at(e); err != nil {
@@ -100,13 +100,13 @@ func (r *replica) Vote(e version.Epoch, _ keyspace.Hash, key []byte, tomb *versi
 	return true, nil
 }
 
-func (r *replica) Full() bool {
+func (r *fakeReplica) Full() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.full
 }
 
-func (r *replica) get(key string) *version.Record {
+func (r *fakeReplica) get(key string) *version.Record {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	rec := r.records[key]
@@ -135,7 +135,7 @@ type node struct {
 func newMesh(t testing.TB, n int) *mesh {
 	m := &mesh{t: t, epoch: 1}
 	for range n {
-		m.replicas = append(m.replicas, &replica{epoch: 1, records: map[string]version.Record{}})
+		m.replicas = append(m.replicas, &fakeReplica{epoch: 1, records: map[string]version.Record{}})
 	}
 	for i := range n {
 		nd := &node{m: m, self: i, lost: map[*Call]bool{}}

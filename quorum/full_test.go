@@ -41,7 +41,7 @@ func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 }
 
 // fill sets whether a replica may hold no more, beside what still arrives there of earlier writes.
-func (r *replica) fill(full bool) {
+func (r *fakeReplica) fill(full bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.full = full

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -35,19 +36,10 @@ import (
 // ErrEpochOver is what Copies answer when the epoch of a call is over, here or at the peer.
 var ErrEpochOver = errStale
 
-// Digest sums up the records of a range: the digests of disjoint ranges add up, and equal digests
-// mean equal records.
-type Digest [4]uint64
-
-// Add returns the digest of both ranges.
-func (d Digest) Add(o Digest) Digest {
-	return Digest{d[0] + o[0], d[1] + o[1], d[2] + o[2], d[3] + o[3]}
-}
-
 // Bucket is a copy of the records of a range.
 type Bucket struct {
 	Range   keyspace.Range
-	Digest  Digest
+	Digest  replica.Digest
 	Records []Ranked // of a copy: ascending by rank and key; borrow Memory
 	Memory  any      // whatever the Copies keep the bytes in, from one use to the next
 
@@ -74,10 +66,10 @@ type Copies interface {
 	// Unpack sets the Records of an own bucket.
 	Unpack(v *View, b *Bucket)
 	// OwnDigests appends the own replica's digests of the ranges. It does not block.
-	OwnDigests(v *View, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
+	OwnDigests(v *View, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Digests appends a member's digests of the ranges, at most MaxScanRanges. It blocks until the
 	// reply or the end of ctx.
-	Digests(ctx context.Context, v *View, member int, ranges []keyspace.Range, dst []Digest) ([]Digest, error)
+	Digests(ctx context.Context, v *View, member int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Copy sets b's Range and Records to all that a member holds in a range. It blocks likewise.
 	Copy(ctx context.Context, v *View, member int, r keyspace.Range, b *Bucket) error
 	// Authority returns who may make cursors at the view: the cluster, and the secret that its
@@ -180,10 +172,10 @@ type scanner struct {
 	ended   bool
 
 	// The confirmer's.
-	turn  int                          // whom to ask first
-	peers []int                        // who answered last
-	began keyspace.Rank                // where the first bucket begins
-	sums  *[keyspace.Partitions]Digest // of a snapshot: what was delivered of each partition
+	turn  int                                  // whom to ask first
+	peers []int                                // who answered last
+	began keyspace.Rank                        // where the first bucket begins
+	sums  *[keyspace.Partitions]replica.Digest // of a snapshot: what was delivered of each partition
 	look  lookBuffers
 }
 
@@ -295,7 +287,7 @@ func (x *scanner) copy() {
 func (x *scanner) confirm() {
 	defer close(x.rounds)
 	if x.options.Snapshot {
-		x.sums = new([keyspace.Partitions]Digest)
+		x.sums = new([keyspace.Partitions]replica.Digest)
 	}
 	for first := true; ; first = false {
 		var r *round

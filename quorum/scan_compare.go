@@ -6,13 +6,14 @@ import (
 	"sync"
 	"time"
 
+	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
 // lookBuffers are kept from one comparison to the next.
 type lookBuffers struct {
 	ranges []keyspace.Range
-	theirs [MaxMembers][]Digest
+	theirs [MaxMembers][]replica.Digest
 	slow   [MaxMembers]time.Time // until when a member that has not answered is asked after the others
 }
 

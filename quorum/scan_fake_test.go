@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -65,18 +66,18 @@ func rankOf(key string) keyspace.Rank {
 	return r
 }
 
-func digestOf(key string, rec *version.Record) Digest {
+func digestOf(key string, rec *version.Record) replica.Digest {
 	h := maphash.String(digestSeed, fmt.Sprint(key, rec.Tag, rec.Owner))
-	return Digest{1, h, h >> 3, h << 3}
+	return replica.Digest{Records: 1, Sum: [2]uint64{h, h >> 3}}
 }
 
-func (r *replica) bucket(e version.Epoch, rg keyspace.Range, b *Bucket) error {
+func (r *fakeReplica) bucket(e version.Epoch, rg keyspace.Range, b *Bucket) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.at(e) != nil {
 		return ErrEpochOver
 	}
-	b.Range, b.Digest, b.Records = rg, Digest{}, b.Records[:0]
+	b.Range, b.Digest, b.Records = rg, replica.Digest{}, b.Records[:0]
 	for k, rec := range r.records {
 		rank := rankOf(k)
 		if !rg.Contains(rank) {
@@ -120,9 +121,9 @@ func (c copies) hook(op string, m int) {
 }
 
 // digests goes over the records once, whatever the number of ranges, which ascend.
-func (c copies) digests(v *View, m int, ranges []keyspace.Range, dst []Digest) ([]Digest, error) {
+func (c copies) digests(v *View, m int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	first := len(dst)
-	dst = append(dst, make([]Digest, len(ranges))...)
+	dst = append(dst, make([]replica.Digest, len(ranges))...)
 	r := c.s.replicas[m]
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -142,7 +143,7 @@ func (c copies) digests(v *View, m int, ranges []keyspace.Range, dst []Digest) (
 	return dst, nil
 }
 
-func (c copies) OwnDigests(v *View, ranges []keyspace.Range, dst []Digest) ([]Digest, error) {
+func (c copies) OwnDigests(v *View, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	return c.digests(v, c.self, ranges, dst)
 }
 
@@ -156,7 +157,7 @@ func (c copies) reach(m int) error {
 	return nil
 }
 
-func (c copies) Digests(ctx context.Context, v *View, m int, ranges []keyspace.Range, dst []Digest) ([]Digest, error) {
+func (c copies) Digests(ctx context.Context, v *View, m int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	if len(ranges) > MaxScanRanges {
 		return nil, errors.New("too many ranges")
 	}

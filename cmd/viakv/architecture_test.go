@@ -39,14 +39,15 @@ var rooms = []room{
 	{path: "api/listen"},
 	{path: "api/kv/kvtest"}, // the conformance suite of all stores
 	{path: "ring"},
-	{path: "quorum", imports: []string{"ring"}},
-	{path: "handoff", imports: []string{"ring"}},
-	{path: "node/storage"},
-	{path: "node/wire"},
+	{path: "quorum/replica", imports: []string{"ring"}}, // what all who work on copies of the keys say of them
+	{path: "quorum", imports: []string{"quorum/replica", "ring"}},
+	{path: "handoff", imports: []string{"quorum/replica", "ring"}},
+	{path: "node/storage", imports: []string{"quorum/replica"}},
+	{path: "node/wire", imports: []string{"quorum/replica"}},
 	{path: "node/transport", imports: []string{"node/wire"}},
 	{path: "node/topology", imports: []string{"ring", "node/transport", "node/wire"}, tests: []string{"node/transport/"}},
 	{path: "node/database", tests: []string{"api"}},
-	{path: "node", imports: []string{"ring", "quorum", "handoff", "node/storage", "node/wire", "node/transport", "node/topology"},
+	{path: "node", imports: []string{"ring", "quorum", "quorum/replica", "handoff", "node/storage", "node/wire", "node/transport", "node/topology"},
 		tests: []string{"node/transport/", "api"}},
 	{path: "node/simulation", tests: []string{"node", "node/"}},
 	{path: "api"},
@@ -57,7 +58,8 @@ var rooms = []room{
 }
 
 // testSupport may be imported by every test and by nothing else, and may do what tests may.
-var testSupport = []string{"api/apitest", "api/kv/kvtest", "node/database/faultproxy", "node/database/postgres/pgtest", "ring/keyspace/keyspacetest"}
+var testSupport = []string{"api/apitest", "api/kv/kvtest", "node/database/faultproxy", "node/database/postgres/pgtest", "quorum/replica/replicatest",
+	"ring/keyspace/keyspacetest"}
 
 // homes are the packages that alone may import a library: it is an implementation detail of theirs,
 // and its types appear in nobody else's signatures.
@@ -78,7 +80,7 @@ var homes = map[string][]string{
 }
 
 // silent packages never log: they return what happened, and their callers know whether it matters.
-var silent = []string{"quorum", "quorum/version", "ring", "ring/keyspace", "api/kv", "node/storage", "node/wire"}
+var silent = []string{"quorum", "quorum/replica", "quorum/version", "ring", "ring/keyspace", "api/kv", "node/storage", "node/wire"}
 
 func TestImportsKeepToTheTable(t *testing.T) {
 	seen := map[string]bool{}
@@ -103,7 +105,7 @@ func TestImportsKeepToTheTable(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []string{"api", "api/kv", "cmd", "handoff", "node", "node/storage", "node/topology", "node/transport", "node/wire", "quorum", "quorum/version", "ring", "ring/keyspace"} {
+	for _, r := range []string{"api", "api/kv", "cmd", "handoff", "node", "node/storage", "node/topology", "node/transport", "node/wire", "quorum", "quorum/replica", "quorum/version", "ring", "ring/keyspace"} {
 		if !seen[r] {
 			t.Errorf("no file of %s was looked at: is this test run in its own directory?", r)
 		}
@@ -163,6 +165,8 @@ func TestTheTableToldTheCommonMistakes(t *testing.T) {
 		{"api/kv", "api/kv/kvtest", false},
 		{"node/database/postgres", "node/database/postgres/pgtest", false},
 		{"node/storage", "quorum", false},
+		{"quorum/replica", "quorum", false},
+		{"quorum", "quorum/replica/replicatest", false},
 		{"node/storage", "node", false},
 		{"node/transport/tcp", "node/topology", false},
 		{"node", "api", false},

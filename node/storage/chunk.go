@@ -3,6 +3,7 @@ package storage
 import (
 	"viakv/node/storage/extent"
 	"viakv/node/storage/packed"
+	"viakv/quorum/replica"
 )
 
 // room returns a block of the bucket with room for one more record of so many bytes. It may move
@@ -134,5 +135,5 @@ func (t *table) discard(b *bucket) {
 		}
 		t.pull(&b.chunk)
 	}
-	b.setDigest(Digest{})
+	b.setDigest(replica.Digest{})
 }

@@ -2,13 +2,14 @@ package storage
 
 import (
 	"viakv/node/storage/packed"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
 // Root returns the digest of everything, for people. Partitions are taken one after the other, at
 // whatever epoch.
-func (s *Store) Root() (d Digest) {
+func (s *Store) Root() (d replica.Digest) {
 	for i := range s.shards {
 		p := &s.shards[i]
 		p.mu.RLock()
@@ -22,14 +23,14 @@ func (s *Store) Root() (d Digest) {
 // buckets from their sums, of the at most two buckets that the range cuts from their records. Each
 // partition's part is exact at one moment; the partitions are taken one after the other, and all
 // were at the epoch when they were taken (S1).
-func (s *Store) Digest(epoch version.Epoch, r keyspace.Range) (d Digest, err error) {
+func (s *Store) Digest(epoch version.Epoch, r keyspace.Range) (d replica.Digest, err error) {
 	if r.Empty() {
 		return d, nil
 	}
 	for p := r.From.Partition(); ; p++ {
 		part, err := s.part(epoch, p, r)
 		if err != nil {
-			return Digest{}, err
+			return replica.Digest{}, err
 		}
 		d = d.Add(part)
 		if p == r.Last().Partition() {
@@ -39,12 +40,12 @@ func (s *Store) Digest(epoch version.Epoch, r keyspace.Range) (d Digest, err err
 }
 
 // part is Digest of one partition's share of a range.
-func (s *Store) part(epoch version.Epoch, p keyspace.Partition, r keyspace.Range) (d Digest, err error) {
+func (s *Store) part(epoch version.Epoch, p keyspace.Partition, r keyspace.Range) (d replica.Digest, err error) {
 	q := &s.shards[p]
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	if q.epoch != epoch {
-		return Digest{}, ErrEpoch
+		return replica.Digest{}, ErrEpoch
 	}
 	if r.Covers(p.Whole()) {
 		return q.table.digest, nil
@@ -65,7 +66,7 @@ func (s *Store) part(epoch version.Epoch, p keyspace.Partition, r keyspace.Range
 }
 
 // recount computes the digest of the records of a bucket that lie in a range.
-func (t *table) recount(b *bucket, r keyspace.Range) (d Digest) {
+func (t *table) recount(b *bucket, r keyspace.Range) (d replica.Digest) {
 	t.each(b, func(_ packed.Block, rec packed.Record, _, _ int) {
 		if h := t.space.seed.Hash(rec.Key); r.Contains(h.Rank()) {
 			have := parse(rec.Meta)

@@ -1,41 +1,12 @@
 package storage
 
 import (
-	"fmt"
 	"math/bits"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
-
-// Digest stands for a set of records: equal digests mean equal sets, but for odds of about 2^-64 a
-// pair. It is a sum, so the order of records does not matter and digests of disjoint sets add up.
-// Comparable with ==; the zero Digest is that of no records.
-//
-// A record enters by its key's hash and its tag, and a tombstone by its owner as well: copies of
-// one tombstone with different owners are different records (version.Merge). Vector and value
-// follow from the tag (V2).
-type Digest struct {
-	Records    uint64
-	Tombstones uint64 // of the records
-	Sum        [2]uint64
-}
-
-// Add returns the digest of two disjoint sets together.
-func (d Digest) Add(o Digest) Digest {
-	return Digest{d.Records + o.Records, d.Tombstones + o.Tombstones, [2]uint64{d.Sum[0] + o.Sum[0], d.Sum[1] + o.Sum[1]}}
-}
-
-// Sub returns the digest of a set without a part of it.
-func (d Digest) Sub(o Digest) Digest {
-	return Digest{d.Records - o.Records, d.Tombstones - o.Tombstones, [2]uint64{d.Sum[0] - o.Sum[0], d.Sum[1] - o.Sum[1]}}
-}
-
-// String renders the counts and the sums: 12 records (2 tombstones)
-// 0123456789abcdef:0123456789abcdef.
-func (d Digest) String() string {
-	return fmt.Sprintf("%d records (%d tombstones) %016x:%016x", d.Records, d.Tombstones, d.Sum[0], d.Sum[1])
-}
 
 // digestKey is the secret.
 type digestKey [2]uint64
@@ -59,9 +30,12 @@ func fold(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// of returns one record's digest. Its definition is part of the protocol: nodes compare results.
-func (k digestKey) of(h keyspace.Hash, tag version.Tag, owner version.Operation) Digest {
-	d := Digest{Records: 1}
+// of returns one record's digest. A record enters by its key's hash and its tag, and a tombstone by
+// its owner as well: copies of one tombstone with different owners are different records
+// (version.Merge). Vector and value follow from the tag (V2). The definition is part of the
+// protocol: nodes compare results.
+func (k digestKey) of(h keyspace.Hash, tag version.Tag, owner version.Operation) replica.Digest {
+	d := replica.Digest{Records: 1}
 	what := uint64(tag.Incarnation) << 1
 	write := uint64(tag.Generation)
 	if tag.Removed {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -82,7 +83,7 @@ func TestDigestOfOneRecord(t *testing.T) {
 	tag := version.Tag{Generation: 1, Counter: 2, Incarnation: 3}
 	owner := version.Operation{Incarnation: 4, Sequence: 5}
 	seen := map[[2]uint64]string{}
-	note := func(name string, d Digest) {
+	note := func(name string, d replica.Digest) {
 		t.Helper()
 		if before, ok := seen[d.Sum]; ok {
 			t.Errorf("%s and %s have the same sums", name, before)
@@ -126,7 +127,7 @@ func TestDigestGolden(t *testing.T) {
 	if d.String() != want {
 		t.Fatalf("%v, want %v", d, want)
 	}
-	if d.Sub(d) != (Digest{}) {
+	if d.Sub(d) != (replica.Digest{}) {
 		t.Fatalf("%v less itself is %v", d, d.Sub(d))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"viakv/node/storage/packed"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -26,7 +27,7 @@ var (
 // DriftError is the finding of a Check.
 type DriftError struct {
 	Range           keyspace.Range
-	Kept, Recounted Digest
+	Kept, Recounted replica.Digest
 }
 
 func (e *DriftError) Error() string {

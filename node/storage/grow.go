@@ -2,6 +2,7 @@ package storage
 
 import (
 	"viakv/node/storage/packed"
+	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
@@ -22,7 +23,7 @@ func (t *table) grow() {
 
 	// Sizes first, so that both halves get blocks that fit.
 	var halves [2]builder
-	var moved Digest
+	var moved replica.Digest
 	var hashes [96]keyspace.Hash // all of a bucket but in freak cases, which hash twice
 	n := 0
 	t.each(&from, func(_ packed.Block, r packed.Record, _, _ int) {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"viakv/node/storage/packed"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -27,7 +28,7 @@ func verify(t rapid.TB, s *Store) {
 	var data, used, blocks, books int64
 	for p := range s.shards {
 		tab := &s.shards[p].table
-		var sum Digest
+		var sum replica.Digest
 		var tabData, tabUsed, tabBlocks int64
 		linked := 0
 		for i := range tab.count() {
@@ -101,7 +102,7 @@ type model struct {
 	records    map[string]version.Record
 }
 
-func (m *model) digest(r keyspace.Range) (d Digest) {
+func (m *model) digest(r keyspace.Range) (d replica.Digest) {
 	for key, rec := range m.records {
 		h := testSeed.Hash([]byte(key))
 		if r.Contains(h.Rank()) {
@@ -253,7 +254,7 @@ func (x *machine) stale(t *rapid.T) {
 	if err := x.s.Copy(epoch, testSeed.Hash(key).Rank(), &b); !errors.Is(err, ErrEpoch) || b.Len() != 0 {
 		t.Fatalf("copy at another epoch: %d records, %v", b.Len(), err)
 	}
-	if d, err := x.s.Digest(epoch, keyspace.All()); !errors.Is(err, ErrEpoch) || d != (Digest{}) {
+	if d, err := x.s.Digest(epoch, keyspace.All()); !errors.Is(err, ErrEpoch) || d != (replica.Digest{}) {
 		t.Fatalf("digest at another epoch: %v, %v", d, err)
 	}
 	rec.Tag.Generation += version.Generation(rapid.SampledFrom([]int{-1, 1}).Draw(t, "generation"))
@@ -332,7 +333,7 @@ func (x *machine) walk(t *rapid.T) {
 			unsorted++
 		}
 		b.Sort()
-		var sum Digest
+		var sum replica.Digest
 		for e := range b.Records {
 			if e.Rank < last.Rank || e.Rank == last.Rank && bytes.Compare(e.Key, last.Key) <= 0 && last.Key != nil {
 				t.Fatalf("%x %q follows %x %q", e.Rank, e.Key, last.Rank, last.Key)
@@ -366,7 +367,7 @@ func (x *machine) compare(t *rapid.T) {
 	}
 	want := x.m.digest(r)
 	if r.Empty() {
-		want = Digest{}
+		want = replica.Digest{}
 	}
 	if got, err := x.s.Digest(x.m.epoch, r); got != want || err != nil {
 		t.Fatalf("digest of %v: %v, %v, want %v", r, got, err, want)

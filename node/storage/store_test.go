@@ -10,6 +10,7 @@ import (
 
 	"viakv/node/storage/extent"
 	"viakv/node/storage/packed"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -104,7 +105,7 @@ func TestSizesOutOfBoundsAreRefusedAndNothingIsStored(t *testing.T) {
 			t.Errorf("%s: vote: %v", name, err)
 		}
 	}
-	if d := s.Root(); d != (Digest{}) {
+	if d := s.Root(); d != (replica.Digest{}) {
 		t.Fatalf("the store holds %v", d)
 	}
 	largest := live(1, strings.Repeat("v", packed.MaxValueBytes))
@@ -202,7 +203,7 @@ func TestLimitAndClear(t *testing.T) {
 		t.Fatal("a full store lost an acknowledged record")
 	}
 	s.Advance(0, 1)
-	if s.Full() || s.Root() != (Digest{}) {
+	if s.Full() || s.Root() != (replica.Digest{}) {
 		t.Fatalf("after a clear: full %v, %v", s.Full(), s.Root())
 	}
 	verify(t, s)

@@ -5,6 +5,7 @@ import (
 
 	"viakv/node/storage/extent"
 	"viakv/node/storage/packed"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -20,7 +21,7 @@ type table struct {
 
 	level  uint
 	split  uint64
-	digest Digest
+	digest replica.Digest
 	used   int64 // bytes of blocks in use
 	blocks int64 // bytes of blocks
 	data   int64 // bytes of keys, metadata and values
@@ -127,7 +128,7 @@ func (t *table) insert(h keyspace.Hash, key, meta []byte, rec *version.Record) {
 	c, block := t.room(b, packed.RecordBytes(len(key), len(meta), len(value)))
 	t.resized(c, block.Append(fingerprint(h), key, meta, value))
 	t.data += int64(len(key) + len(meta) + len(value))
-	t.account(b, t.space.key.of(h, rec.Tag, rec.Owner), Digest{})
+	t.account(b, t.space.key.of(h, rec.Tag, rec.Owner), replica.Digest{})
 	if t.used > t.space.target*int64(t.count()) {
 		t.grow()
 	}
@@ -164,7 +165,7 @@ func (t *table) replace(h keyspace.Hash, at place, have *version.Record, meta []
 
 // remove takes a record out.
 func (t *table) remove(h keyspace.Hash, at place, have *version.Record) {
-	t.account(at.bucket, Digest{}, t.space.key.of(h, have.Tag, have.Owner))
+	t.account(at.bucket, replica.Digest{}, t.space.key.of(h, have.Tag, have.Owner))
 	r := at.block.At(at.slot)
 	t.data -= int64(len(r.Key) + len(r.Meta) + len(r.Value))
 	t.drop(at)
@@ -181,16 +182,16 @@ func valueOf(rec *version.Record) []byte {
 }
 
 // account exchanges one record's digest in the bucket's and the table's (S4).
-func (t *table) account(b *bucket, now, was Digest) {
+func (t *table) account(b *bucket, now, was replica.Digest) {
 	t.digest = t.digest.Add(now).Sub(was)
 	b.setDigest(b.digest().Add(now).Sub(was))
 }
 
-func (b *bucket) digest() Digest {
-	return Digest{uint64(b.records), uint64(b.tombstones), b.sum}
+func (b *bucket) digest() replica.Digest {
+	return replica.Digest{Records: uint64(b.records), Tombstones: uint64(b.tombstones), Sum: b.sum}
 }
 
-func (b *bucket) setDigest(d Digest) {
+func (b *bucket) setDigest(d replica.Digest) {
 	b.records, b.tombstones, b.sum = uint32(d.Records), uint32(d.Tombstones), d.Sum
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"viakv/node/storage/packed"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -22,7 +23,7 @@ type Entry struct {
 // The zero value is ready.
 type Bucket struct {
 	Range  keyspace.Range // the ranks it is the bucket of; the next one begins at Range.To
-	Digest Digest         // of the entries
+	Digest replica.Digest // of the entries
 
 	seed   keyspace.Seed
 	data   []byte // the blocks, one after the other
@@ -44,7 +45,7 @@ type ranked struct {
 // meanwhile: entries below the rank asked for were seen before.
 func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 	b.seed, b.data, b.ends, b.sorted = s.cfg.Seed, b.data[:0], b.ends[:0], false
-	b.Range, b.Digest = keyspace.Range{}, Digest{}
+	b.Range, b.Digest = keyspace.Range{}, replica.Digest{}
 	p := &s.shards[at.Partition()]
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -16,9 +17,6 @@ const (
 	MaxRecords = 1 << 16
 	MaxList    = 1 << 17 // tombstones of one purge
 )
-
-// Digest is a digest as it travels: what is in it is the store's business.
-type Digest [32]byte
 
 // AppendRanges appends the body of a Digests request.
 func AppendRanges(dst []byte, ranges []keyspace.Range) []byte {
@@ -52,20 +50,20 @@ func ParseRanges(dst []keyspace.Range, b []byte) ([]keyspace.Range, error) {
 }
 
 // AppendDigests appends the body of the answer to a Digests request.
-func AppendDigests(dst []byte, digests []Digest) []byte {
+func AppendDigests(dst []byte, digests []replica.Digest) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(digests)))
 	for i := range digests {
-		dst = append(dst, digests[i][:]...)
+		dst = digests[i].Append(dst)
 	}
 	return dst
 }
 
 // ParseDigests decodes the body of the answer to a Digests request, appending to dst.
-func ParseDigests(dst []Digest, b []byte) ([]Digest, error) {
+func ParseDigests(dst []replica.Digest, b []byte) ([]replica.Digest, error) {
 	d := decoder{b: b}
-	for range d.count(MaxRanges, 32) {
-		dst = append(dst, Digest(d.b[:32]))
-		d.b = d.b[32:]
+	for range d.count(MaxRanges, replica.DigestBytes) {
+		dst = append(dst, replica.ParseDigest([replica.DigestBytes]byte(d.b)))
+		d.b = d.b[replica.DigestBytes:]
 	}
 	return dst, d.end()
 }

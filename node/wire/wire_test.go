@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -57,8 +58,8 @@ var messages = []struct {
 		func(b []byte) (any, error) { return ParseRemove(b) }, RemoveRequest{Key: []byte("key"), Sequence: 9, Trace: trace}},
 	{"ranges", AppendRanges(nil, ranges),
 		func(b []byte) (any, error) { return ParseRanges(nil, b) }, ranges},
-	{"digests", AppendDigests(nil, []Digest{{1, 2}, {3}}),
-		func(b []byte) (any, error) { return ParseDigests(nil, b) }, []Digest{{1, 2}, {3}}},
+	{"digests", AppendDigests(nil, []replica.Digest{{Records: 1, Tombstones: 2, Sum: [2]uint64{4, 5}}, {Records: 3}}),
+		func(b []byte) (any, error) { return ParseDigests(nil, b) }, []replica.Digest{{Records: 1, Tombstones: 2, Sum: [2]uint64{4, 5}}, {Records: 3}}},
 	{"range", AppendRangeRequest(nil, RangeRequest{Range: ranges[0], Max: 1 << 20}),
 		func(b []byte) (any, error) { return ParseRangeRequest(b) }, RangeRequest{Range: ranges[0], Max: 1 << 20}},
 	{"range-behind-a-key", AppendRangeRequest(nil, RangeRequest{Range: ranges[1], After: []byte("key"), Max: 9}),
@@ -282,7 +283,7 @@ func FuzzDecode(f *testing.F) {
 			again = AppendRangeRequest(nil, v)
 		case []keyspace.Range:
 			again = AppendRanges(nil, v)
-		case []Digest:
+		case []replica.Digest:
 			again = AppendDigests(nil, v)
 		case ranksAndAfter:
 			again = AppendRanks(nil, v.ranks, v.after)
