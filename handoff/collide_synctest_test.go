@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -155,13 +156,13 @@ type stuck struct {
 	next keyspace.Place
 }
 
-func (s stuck) Copy(_ context.Context, _ version.Epoch, _ Member, _ keyspace.Range, _ []byte, _ int, p *Page) error {
+func (s stuck) Copy(_ context.Context, _ version.Epoch, _ Member, _ keyspace.Range, _ []byte, _ int, p *replica.Page) error {
 	p.Reset()
 	p.Next = s.next
 	return nil
 }
 
-func (s stuck) Fetch(_ context.Context, _ version.Epoch, _ Member, _ []keyspace.Rank, _ []byte, p *Page) error {
+func (s stuck) Fetch(_ context.Context, _ version.Epoch, _ Member, _ []keyspace.Rank, _ []byte, p *replica.Page) error {
 	p.Reset()
 	p.Next = s.next
 	return nil

@@ -17,7 +17,7 @@ func (x *visit) copyRange(ctx context.Context, r keyspace.Range) error {
 		if err := x.d.cfg.Peers.Copy(ctx, x.v.Epoch, x.with, rest, at.Key, pageFrom(at), page); err != nil {
 			return err
 		}
-		size, err := x.store(page.Items)
+		size, err := x.store(page.Entries)
 		if err != nil {
 			return err
 		}
@@ -28,7 +28,7 @@ func (x *visit) copyRange(ctx context.Context, r keyspace.Range) error {
 		if !page.Next.Ends(r) {
 			done -= portion(keyspace.Range{From: page.Next.Rank, To: r.To})
 		}
-		x.progress.add(done*x.weight, len(page.Items), size)
+		x.progress.add(done*x.weight, len(page.Entries), size)
 		if page.Next.Ends(r) {
 			return nil
 		}
@@ -58,7 +58,7 @@ func (x *visit) giveRange(ctx context.Context, r keyspace.Range) error {
 		if err := x.d.cfg.Store.Page(x.v.Epoch, rest, at.Key, pageFrom(at), page); err != nil {
 			return err
 		}
-		for part := range slices.Chunk(page.Items, sharedItems) {
+		for part := range slices.Chunk(page.Entries, sharedEntries) {
 			if err := x.send(ctx, part); err != nil {
 				return err
 			}

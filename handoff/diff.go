@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -8,12 +9,12 @@ import (
 // difference is what two stores differ in.
 type difference struct {
 	want   []keyspace.Rank // where the other holds something newer
-	give   []int           // items of this one that are newer
+	give   []int           // entries of this one that are newer
 	shared []keyspace.Rank // where either holds several keys, whose tags do not tell which is which
 }
 
 // compare adds what two stores differ in within one range. Both ascend by rank.
-func (d *difference) compare(own []Item, other []Tagged) {
+func (d *difference) compare(own []replica.Entry, other []replica.TagAt) {
 	for i, j := 0, 0; i < len(own) || j < len(other); {
 		var rank keyspace.Rank
 		if j == len(other) || i < len(own) && own[i].Rank < other[j].Rank {
@@ -21,7 +22,7 @@ func (d *difference) compare(own []Item, other []Tagged) {
 		} else {
 			rank = other[j].Rank
 		}
-		first, theirs := i, (*Tagged)(nil)
+		first, theirs := i, (*replica.TagAt)(nil)
 		for i < len(own) && own[i].Rank == rank {
 			i++
 		}

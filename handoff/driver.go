@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -37,12 +38,12 @@ func New(cfg Config) (*Driver, error) {
 	cfg = cfg.withDefaults()
 	cfg.Peers = timed{cfg.Peers, cfg.Timeout}
 	d := &Driver{cfg: cfg, hints: newHints(cfg.HintLimit), menders: map[version.Incarnation]*mender{}}
-	d.pages.New = func() any { return new(Page) }
+	d.pages.New = func() any { return new(replica.Page) }
 	return d, nil
 }
 
-func (d *Driver) page() *Page {
-	p := d.pages.Get().(*Page)
+func (d *Driver) page() *replica.Page {
+	p := d.pages.Get().(*replica.Page)
 	p.Reset()
 	return p
 }

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	pageBytes    = 256 << 10 // of a copy: one page is stored while the next is on its way
-	sharedBytes  = 2 << 20   // of a page that begins within a rank: it costs as much as the whole rank
-	sharedItems  = 64        // pushed at once of what shares a rank: each costs as much as finding it among all
-	tagsPerPage  = 4096
-	leafRecords  = 8   // a range of so many records costs not much more in tags than two more levels of digests
-	denseRecords = 256 // a range of so many records is exchanged where most of them differ
-	leavesAhead  = 8   // leaves whose tags are asked for at once
+	pageBytes     = 256 << 10 // of a copy: one page is stored while the next is on its way
+	sharedBytes   = 2 << 20   // of a page that begins within a rank: it costs as much as the whole rank
+	sharedEntries = 64        // pushed at once of what shares a rank: each costs as much as finding it among all
+	tagsPerPage   = 4096
+	leafRecords   = 8   // a range of so many records costs not much more in tags than two more levels of digests
+	denseRecords  = 256 // a range of so many records is exchanged where most of them differ
+	leavesAhead   = 8   // leaves whose tags are asked for at once
 )
 
 // visit is the exchange with one member at one epoch (H1).
@@ -33,19 +33,19 @@ type visit struct {
 
 	mu     sync.Mutex
 	want   []keyspace.Rank // to fetch
-	spare  []Item          // to give; nobody else's memory
+	spare  []replica.Entry // to give; nobody else's memory
 	shared []keyspace.Rank // to exchange whole, whatever differs there
 	moved  int             // records stored here or there
 }
 
-// store merges items that were read at this visit's epoch.
-func (x *visit) store(items []Item) (size int, err error) {
+// store merges entries that were read at this visit's epoch.
+func (x *visit) store(entries []replica.Entry) (size int, err error) {
 	changed := 0
-	for i := range items {
-		item := &items[i]
-		size += item.size()
-		x.d.cfg.Clock.Observe(item.Record.Tag.Counter)
-		ok, err := x.d.cfg.Store.Put(x.v.Epoch, x.v.Seed.Hash(item.Key), item.Key, &item.Record)
+	for i := range entries {
+		entry := &entries[i]
+		size += wireSize(entry)
+		x.d.cfg.Clock.Observe(entry.Record.Tag.Counter)
+		ok, err := x.d.cfg.Store.Put(x.v.Epoch, x.v.Seed.Hash(entry.Key), entry.Key, &entry.Record)
 		if err != nil {
 			return size, err
 		}
@@ -53,7 +53,7 @@ func (x *visit) store(items []Item) (size int, err error) {
 			changed++
 		}
 	}
-	x.d.stats.received.Add(uint64(len(items)))
+	x.d.stats.received.Add(uint64(len(entries)))
 	x.d.stats.bytes.Add(uint64(size))
 	x.mu.Lock()
 	x.moved += changed
@@ -141,14 +141,14 @@ feed:
 func (x *visit) leaf(ctx context.Context, r keyspace.Range) error {
 	page := x.d.page()
 	defer x.d.pages.Put(page)
-	var theirs []Tagged
+	var theirs []replica.TagAt
 	for rest, more := r, true; more; {
 		tags, next, err := x.d.cfg.Peers.Tags(ctx, x.v.Epoch, x.with, rest, tagsPerPage, theirs[:0])
 		if err != nil {
 			return err
 		}
 		theirs = tags
-		x.count(len(theirs) * taggedSize)
+		x.count(len(theirs) * tagSize)
 		part := keyspace.Range{From: rest.From, To: next}
 		if more = next != rest.To; more && (!rest.Contains(next) || next == rest.From) {
 			return errNonsense
@@ -158,7 +158,7 @@ func (x *visit) leaf(ctx context.Context, r keyspace.Range) error {
 			return err
 		}
 	}
-	return x.settle(ctx, MaxItems)
+	return x.settle(ctx, MaxEntries)
 }
 
 // settle carries out what was gathered, once there is enough of it.
@@ -174,25 +174,25 @@ func (x *visit) settle(ctx context.Context, enough int) error {
 
 // against compares this node's records of a range with the member's tags, and gathers what to give
 // and what to fetch.
-func (x *visit) against(r keyspace.Range, theirs []Tagged, page *Page) error {
+func (x *visit) against(r keyspace.Range, theirs []replica.TagAt, page *replica.Page) error {
 	var d difference
 	for more := true; more; {
 		if err := x.d.cfg.Store.Page(x.v.Epoch, r, nil, pageBytes, page); err != nil {
 			return err
 		}
 		d = difference{d.want[:0], d.give[:0], d.shared[:0]}
-		items, next, n := page.Items, page.Next.Rank, len(theirs)
+		entries, next, n := page.Entries, page.Next.Rank, len(theirs)
 		more = !page.Next.Ends(r)
 		if more {
 			n = sort.Search(len(theirs), func(i int) bool { return theirs[i].Rank >= next })
 		}
 		if len(page.Next.Key) > 0 { // the last rank has more: nothing of it is compared
-			for len(items) > 0 && items[len(items)-1].Rank == next {
-				items = items[:len(items)-1]
+			for len(entries) > 0 && entries[len(entries)-1].Rank == next {
+				entries = entries[:len(entries)-1]
 			}
 			d.shared = append(d.shared, next)
 		}
-		d.compare(items, theirs[:n])
+		d.compare(entries, theirs[:n])
 		theirs = theirs[n:]
 		if len(page.Next.Key) > 0 {
 			if len(theirs) > 0 && theirs[0].Rank == next {
@@ -202,13 +202,13 @@ func (x *visit) against(r keyspace.Range, theirs []Tagged, page *Page) error {
 			more = next != r.To
 		}
 		r.From = next
-		x.gather(&d, items)
+		x.gather(&d, entries)
 	}
 	return nil
 }
 
-// gather notes what is to be moved. What is given are items of a page.
-func (x *visit) gather(d *difference, items []Item) {
+// gather notes what is to be moved. What is given are entries of a page.
+func (x *visit) gather(d *difference, entries []replica.Entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.want = append(x.want, d.want...)
@@ -217,8 +217,8 @@ func (x *visit) gather(d *difference, items []Item) {
 		return
 	}
 	for _, i := range d.give {
-		item := &items[i]
-		x.spare = append(x.spare, Item{item.Rank, bytes.Clone(item.Key), item.Record.Clone()})
+		entry := &entries[i]
+		x.spare = append(x.spare, replica.Entry{Rank: entry.Rank, Key: bytes.Clone(entry.Key), Record: entry.Record.Clone()})
 	}
 }
 
@@ -226,12 +226,12 @@ func (x *visit) gather(d *difference, items []Item) {
 func (x *visit) give(ctx context.Context, enough int) error {
 	for {
 		x.mu.Lock()
-		n := min(MaxItems, len(x.spare))
+		n := min(MaxEntries, len(x.spare))
 		if n == 0 || len(x.spare) < enough {
 			x.mu.Unlock()
 			return nil
 		}
-		out := append([]Item(nil), x.spare[len(x.spare)-n:]...)
+		out := append([]replica.Entry(nil), x.spare[len(x.spare)-n:]...)
 		x.spare = x.spare[:len(x.spare)-n]
 		x.mu.Unlock()
 		if err := x.send(ctx, out); err != nil {
@@ -240,21 +240,21 @@ func (x *visit) give(ctx context.Context, enough int) error {
 	}
 }
 
-// send pushes items, at most MaxItems.
-func (x *visit) send(ctx context.Context, items []Item) error {
-	if err := x.d.cfg.Peers.Push(ctx, x.v.Epoch, x.with, items); err != nil {
+// send pushes entries, at most MaxEntries.
+func (x *visit) send(ctx context.Context, entries []replica.Entry) error {
+	if err := x.d.cfg.Peers.Push(ctx, x.v.Epoch, x.with, entries); err != nil {
 		return err
 	}
 	size := 0
-	for i := range items {
-		size += items[i].size()
+	for i := range entries {
+		size += wireSize(&entries[i])
 	}
 	x.mu.Lock()
-	x.moved += len(items)
+	x.moved += len(entries)
 	x.mu.Unlock()
-	x.d.stats.sent.Add(uint64(len(items)))
+	x.d.stats.sent.Add(uint64(len(entries)))
 	x.d.stats.bytes.Add(uint64(size))
-	x.progress.add(0, len(items), size)
+	x.progress.add(0, len(entries), size)
 	return x.pace.pay(ctx, size)
 }
 
@@ -262,7 +262,7 @@ func (x *visit) send(ctx context.Context, items []Item) error {
 func (x *visit) fetch(ctx context.Context, enough int) error {
 	for {
 		x.mu.Lock()
-		n := min(MaxItems, len(x.want))
+		n := min(MaxEntries, len(x.want))
 		if n == 0 || len(x.want) < enough {
 			x.mu.Unlock()
 			return nil
@@ -276,7 +276,8 @@ func (x *visit) fetch(ctx context.Context, enough int) error {
 	}
 }
 
-// fetchRanks gets the member's records at ranks, at most MaxItems, in as many replies as they need.
+// fetchRanks gets the member's records at ranks, at most MaxEntries, in as many replies as they
+// need.
 func (x *visit) fetchRanks(ctx context.Context, ranks []keyspace.Rank) error {
 	page := x.d.page()
 	defer x.d.pages.Put(page)
@@ -287,11 +288,11 @@ func (x *visit) fetchRanks(ctx context.Context, ranks []keyspace.Rank) error {
 		if err := x.d.cfg.Peers.Fetch(ctx, x.v.Epoch, x.with, ranks, at.Key, page); err != nil {
 			return err
 		}
-		size, err := x.store(page.Items)
+		size, err := x.store(page.Entries)
 		if err != nil {
 			return err
 		}
-		x.progress.add(0, len(page.Items), size)
+		x.progress.add(0, len(page.Entries), size)
 		if err := x.pace.pay(ctx, size); err != nil {
 			return err
 		}

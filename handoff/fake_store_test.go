@@ -29,8 +29,8 @@ type fakeStore struct {
 	mu      sync.Mutex
 	epoch   version.Epoch
 	records map[string]version.Record
-	sorted  []Item   // nil: it is to be made anew
-	sums    []uint64 // of the sorted items up to each
+	sorted  []replica.Entry // nil: it is to be made anew
+	sums    []uint64        // of the sorted entries up to each
 	drift   error
 	checks  []keyspace.Rank
 }
@@ -98,14 +98,14 @@ func (s *fakeStore) Get(e version.Epoch, _ keyspace.Hash, key, dst []byte) (vers
 	return r, dst, nil
 }
 
-// rangeLocked returns the items of a range, ascending by rank and key.
-func (s *fakeStore) rangeLocked(r keyspace.Range) []Item {
+// rangeLocked returns the entries of a range, ascending by rank and key.
+func (s *fakeStore) rangeLocked(r keyspace.Range) []replica.Entry {
 	if s.sorted == nil {
-		s.sorted = make([]Item, 0, len(s.records))
+		s.sorted = make([]replica.Entry, 0, len(s.records))
 		for k, v := range s.records {
-			s.sorted = append(s.sorted, Item{rankOf([]byte(k)), []byte(k), v})
+			s.sorted = append(s.sorted, replica.Entry{Rank: rankOf([]byte(k)), Key: []byte(k), Record: v})
 		}
-		slices.SortFunc(s.sorted, func(a, b Item) int {
+		slices.SortFunc(s.sorted, func(a, b replica.Entry) int {
 			return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(string(a.Key), string(b.Key)))
 		})
 		s.sums = make([]uint64, len(s.sorted)+1)
@@ -117,9 +117,9 @@ func (s *fakeStore) rangeLocked(r keyspace.Range) []Item {
 	return s.sorted[from:to]
 }
 
-// boundsLocked returns where a range's items lie among the sorted ones.
+// boundsLocked returns where a range's entries lie among the sorted ones.
 func (s *fakeStore) boundsLocked(r keyspace.Range) (from, to int) {
-	byRank := func(i Item, r keyspace.Rank) int { return cmp.Compare(i.Rank, r) }
+	byRank := func(i replica.Entry, r keyspace.Rank) int { return cmp.Compare(i.Rank, r) }
 	from, _ = slices.BinarySearchFunc(s.sorted, r.From, byRank)
 	to = len(s.sorted)
 	if r.To != 0 {
@@ -140,7 +140,7 @@ func (s *fakeStore) Digest(e version.Epoch, r keyspace.Range) (d replica.Digest,
 	return d, nil
 }
 
-func (s *fakeStore) Page(e version.Epoch, r keyspace.Range, after []byte, max int, p *Page) error {
+func (s *fakeStore) Page(e version.Epoch, r keyspace.Range, after []byte, max int, p *replica.Page) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.at(e); err != nil {
@@ -153,29 +153,29 @@ func (s *fakeStore) Page(e version.Epoch, r keyspace.Range, after []byte, max in
 
 // fillLocked adds a range's records behind a key at its first rank to a page until that has max
 // bytes, and returns where to go on.
-func (s *fakeStore) fillLocked(r keyspace.Range, after []byte, max int, p *Page) keyspace.Place {
+func (s *fakeStore) fillLocked(r keyspace.Range, after []byte, max int, p *replica.Page) keyspace.Place {
 	begin, size := keyspace.Place{Rank: r.From, Key: after}, 0
-	for i := range p.Items {
-		size += p.Items[i].size()
+	for i := range p.Entries {
+		size += wireSize(&p.Entries[i])
 	}
 	for _, i := range s.rangeLocked(r) {
 		if begin.Passed(i.Rank, i.Key) {
 			continue
 		}
-		if n := len(p.Items); n > 0 && size >= max {
-			if last := p.Items[n-1]; last.Rank == i.Rank {
+		if n := len(p.Entries); n > 0 && size >= max {
+			if last := p.Entries[n-1]; last.Rank == i.Rank {
 				return keyspace.Place{Rank: last.Rank, Key: last.Key}
 			}
 			return keyspace.Place{Rank: i.Rank}
 		}
-		size += i.size()
-		p.Items = append(p.Items, Item{i.Rank, slices.Clone(i.Key), i.Record.Clone()})
+		size += wireSize(&i)
+		p.Entries = append(p.Entries, replica.Entry{Rank: i.Rank, Key: slices.Clone(i.Key), Record: i.Record.Clone()})
 	}
 	return keyspace.Place{Rank: r.To}
 }
 
 // fetch answers a Fetch.
-func (s *fakeStore) fetch(e version.Epoch, ranks []keyspace.Rank, after []byte, p *Page) error {
+func (s *fakeStore) fetch(e version.Epoch, ranks []keyspace.Rank, after []byte, p *replica.Page) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.at(e); err != nil {
@@ -183,7 +183,7 @@ func (s *fakeStore) fetch(e version.Epoch, ranks []keyspace.Rank, after []byte, 
 	}
 	p.Reset()
 	for i, r := range ranks {
-		if i > 0 && len(p.Items) >= fetchedAtOnce {
+		if i > 0 && len(p.Entries) >= fetchedAtOnce {
 			p.Next = keyspace.Place{Rank: r}
 			break
 		}
@@ -196,7 +196,7 @@ func (s *fakeStore) fetch(e version.Epoch, ranks []keyspace.Rank, after []byte, 
 	return nil
 }
 
-func (s *fakeStore) Tombstones(e version.Epoch, from keyspace.Place, max int, dst []Tombstone) ([]Tombstone, keyspace.Place, error) {
+func (s *fakeStore) Tombstones(e version.Epoch, from keyspace.Place, max int, dst []replica.Tombstone) ([]replica.Tombstone, keyspace.Place, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.at(e); err != nil {
@@ -213,7 +213,7 @@ func (s *fakeStore) Tombstones(e version.Epoch, from keyspace.Place, max int, ds
 		if len(dst) >= max || size >= MaxListBytes {
 			return dst, from, nil
 		}
-		dst = append(dst, Tombstone{slices.Clone(i.Key), i.Record.Tag})
+		dst = append(dst, replica.Tombstone{Key: slices.Clone(i.Key), Tag: i.Record.Tag})
 		size += dst[len(dst)-1].Size()
 		from = keyspace.Place{Rank: i.Rank, Key: slices.Clone(i.Key)}
 	}
@@ -228,7 +228,7 @@ func (s *fakeStore) Check(at keyspace.Rank) (keyspace.Rank, error) {
 }
 
 // remove takes out exactly this version.
-func (s *fakeStore) remove(t Tombstone) {
+func (s *fakeStore) remove(t replica.Tombstone) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.records[string(t.Key)].Tag == t.Tag {

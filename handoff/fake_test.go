@@ -248,7 +248,7 @@ func (x *fakeNode) Digests(ctx context.Context, at version.Epoch, to Member, ran
 	return dst, nil
 }
 
-func (x *fakeNode) Tags(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, dst []Tagged) ([]Tagged, keyspace.Rank, error) {
+func (x *fakeNode) Tags(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
 	y, err := x.reach(ctx, "tags", at, to)
 	if err != nil {
 		return nil, 0, err
@@ -261,18 +261,18 @@ func (x *fakeNode) Tags(ctx context.Context, at version.Epoch, to Member, r keys
 	for _, i := range y.store.rangeLocked(r) {
 		switch n := len(dst); {
 		case n > 0 && dst[n-1].Rank == i.Rank:
-			dst[n-1] = Tagged{Rank: i.Rank, Shared: true}
+			dst[n-1] = replica.TagAt{Rank: i.Rank, Shared: true}
 		case n >= max:
 			return dst, i.Rank, nil
 		default:
-			dst = append(dst, Tagged{Rank: i.Rank, Tag: i.Record.Tag, Owner: i.Record.Owner})
+			dst = append(dst, replica.TagAt{Rank: i.Rank, Tag: i.Record.Tag, Owner: i.Record.Owner})
 		}
 	}
-	x.mesh.moved("tags", len(dst)*taggedSize)
+	x.mesh.moved("tags", len(dst)*tagSize)
 	return dst, r.To, nil
 }
 
-func (x *fakeNode) Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, after []byte, max int, p *Page) error {
+func (x *fakeNode) Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, after []byte, max int, p *replica.Page) error {
 	y, err := x.reach(ctx, "copy", at, to)
 	if err != nil {
 		return err
@@ -284,10 +284,10 @@ func (x *fakeNode) Copy(ctx context.Context, at version.Epoch, to Member, r keys
 }
 
 // fits fails a page that would not fit one message.
-func (x *fakeNode) fits(p *Page) error {
+func (x *fakeNode) fits(p *replica.Page) error {
 	size := 0
-	for i := range p.Items {
-		size += p.Items[i].size()
+	for i := range p.Entries {
+		size += wireSize(&p.Entries[i])
 	}
 	x.mesh.mu.Lock()
 	defer x.mesh.mu.Unlock()
@@ -300,20 +300,20 @@ func (x *fakeNode) fits(p *Page) error {
 // messageLimit bounds a reply between the fakes.
 const messageLimit = 4 << 20
 
-func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, after []byte, p *Page) error {
+func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error {
 	y, err := x.reach(ctx, "fetch", at, to)
 	if err != nil {
 		return err
 	}
-	if len(ranks) > MaxItems || !slices.IsSorted(ranks) || len(slices.Compact(slices.Clone(ranks))) != len(ranks) {
+	if len(ranks) > MaxEntries || !slices.IsSorted(ranks) || len(slices.Compact(slices.Clone(ranks))) != len(ranks) {
 		return errors.New("too many ranks, or out of order")
 	}
 	if err := y.store.fetch(at, ranks, after, p); err != nil {
 		return err
 	}
 	size := 0
-	for i := range p.Items {
-		size += p.Items[i].size()
+	for i := range p.Entries {
+		size += wireSize(&p.Entries[i])
 	}
 	x.mesh.moved("records", size)
 	return x.fits(p)
@@ -322,19 +322,19 @@ func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to Member, ranks
 // fetchedAtOnce is how many records the fakes answer a fetch with: so few that most take several.
 const fetchedAtOnce = 100
 
-func (x *fakeNode) Push(ctx context.Context, at version.Epoch, to Member, items []Item) error {
+func (x *fakeNode) Push(ctx context.Context, at version.Epoch, to Member, entries []replica.Entry) error {
 	y, err := x.reach(ctx, "push", at, to)
 	if err != nil {
 		return err
 	}
-	if len(items) > MaxItems {
-		return errors.New("too many items")
+	if len(entries) > MaxEntries {
+		return errors.New("too many entries")
 	}
-	for i := range items {
-		if _, err := y.store.Put(at, 0, items[i].Key, &items[i].Record); err != nil {
+	for i := range entries {
+		if _, err := y.store.Put(at, 0, entries[i].Key, &entries[i].Record); err != nil {
 			return err
 		}
-		x.mesh.moved("records", items[i].size())
+		x.mesh.moved("records", wireSize(&entries[i]))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -58,11 +59,11 @@ func (d *Driver) Hold(list *List) (bool, error) {
 }
 
 // held returns those of the tombstones that this node holds exactly. It reuses their slice.
-func (d *Driver) held(at version.Epoch, all []Tombstone) ([]Tombstone, error) {
+func (d *Driver) held(at version.Epoch, all []replica.Tombstone) ([]replica.Tombstone, error) {
 	seed := d.cfg.Views.Current().Seed
 	var buffer []byte
 	var failed error
-	held := slices.DeleteFunc(all, func(t Tombstone) bool {
+	held := slices.DeleteFunc(all, func(t replica.Tombstone) bool {
 		if failed != nil {
 			return false
 		}

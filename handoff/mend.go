@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -141,13 +142,13 @@ func (d *Driver) ping(ctx context.Context, v *View, m Member) error {
 func (d *Driver) replay(ctx context.Context, v *View, m Member) error {
 	pace := newPacer(d.cfg.RepairRate)
 	var keys []string
-	var items []Item
+	var entries []replica.Entry
 	for {
-		keys = d.hints.take(m.Incarnation, MaxItems, keys[:0])
+		keys = d.hints.take(m.Incarnation, MaxEntries, keys[:0])
 		if len(keys) == 0 {
 			return nil
 		}
-		items = items[:0]
+		entries = entries[:0]
 		var arena []byte
 		size := 0
 		err := func() error {
@@ -162,13 +163,13 @@ func (d *Driver) replay(ctx context.Context, v *View, m Member) error {
 					continue
 				}
 				arena = grown[len(grown):] // the record borrows what lies before
-				items = append(items, Item{h.Rank(), key, r})
-				size += items[len(items)-1].size()
+				entries = append(entries, replica.Entry{Rank: h.Rank(), Key: key, Record: r})
+				size += wireSize(&entries[len(entries)-1])
 			}
-			if len(items) == 0 {
+			if len(entries) == 0 {
 				return nil
 			}
-			return d.cfg.Peers.Push(ctx, v.Epoch, m, items)
+			return d.cfg.Peers.Push(ctx, v.Epoch, m, entries)
 		}()
 		if err != nil {
 			for _, k := range keys {
@@ -179,7 +180,7 @@ func (d *Driver) replay(ctx context.Context, v *View, m Member) error {
 		if err != nil {
 			return err
 		}
-		d.stats.replayed.Add(uint64(len(items)))
+		d.stats.replayed.Add(uint64(len(entries)))
 		d.stats.bytes.Add(uint64(size))
 		if err := pace.pay(ctx, size); err != nil {
 			return err

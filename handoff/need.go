@@ -32,10 +32,10 @@ type Store interface {
 	Digest(at version.Epoch, r keyspace.Range) (replica.Digest, error)
 	// Page fills p with the range's first records behind a key at its first rank, nil: all of them.
 	// About max bytes, and at least one record where there is one.
-	Page(at version.Epoch, r keyspace.Range, after []byte, max int, p *Page) error
+	Page(at version.Epoch, r keyspace.Range, after []byte, max int, p *replica.Page) error
 	// Tombstones appends tombstones from a place on until dst has max of them or about
 	// MaxListBytes, and says where to go on; the zero place: at the end. The keys are the caller's.
-	Tombstones(at version.Epoch, from keyspace.Place, max int, dst []Tombstone) (list []Tombstone, next keyspace.Place, err error)
+	Tombstones(at version.Epoch, from keyspace.Place, max int, dst []replica.Tombstone) (list []replica.Tombstone, next keyspace.Place, err error)
 	// Check recomputes the digest of the bucket that holds a rank from its records. It returns the
 	// rank after the bucket; drift is not nil when the digest kept by the writes was another.
 	Check(at keyspace.Rank) (next keyspace.Rank, drift error)
@@ -50,17 +50,17 @@ type Peers interface {
 	Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Tags appends what the peer holds in the range, ascending, up to about max ranks, and says
 	// where it goes on; equal to the range's To: nothing is left.
-	Tags(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, dst []Tagged) (list []Tagged, next keyspace.Rank, err error)
+	Tags(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, dst []replica.TagAt) (list []replica.TagAt, next keyspace.Rank, err error)
 	// Copy fills p with the peer's first records of the range behind a key at its first rank, nil:
 	// all of them. About max bytes.
-	Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, after []byte, max int, p *Page) error
-	// Fetch fills p with the peer's records at the ranks, which ascend and are at most MaxItems,
+	Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, after []byte, max int, p *replica.Page) error
+	// Fetch fills p with the peer's records at the ranks, which ascend and are at most MaxEntries,
 	// behind a key at the first one. What does not fit is left for the next Fetch, from p.Next on;
 	// the zero place: nothing is left.
-	Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, after []byte, p *Page) error
-	// Push makes the peer merge the items, at most MaxItems, which it has done when Push returns
-	// nil.
-	Push(ctx context.Context, at version.Epoch, to Member, items []Item) error
+	Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error
+	// Push makes the peer merge the entries, at most MaxEntries, which it has done when Push
+	// returns nil.
+	Push(ctx context.Context, at version.Epoch, to Member, entries []replica.Entry) error
 	// Hold asks whether the peer holds exactly each tombstone of the list. If so it keeps the list
 	// until the epoch ends.
 	Hold(ctx context.Context, at version.Epoch, to Member, list *List) (bool, error)
@@ -71,9 +71,9 @@ type Peers interface {
 // MaxDigests bounds the ranges of one comparison.
 const MaxDigests = 1024
 
-// MaxItems bounds the items of one fetch or push: with the longest keys and values they fit a
+// MaxEntries bounds the entries of one fetch or push: with the longest keys and values they fit a
 // frame.
-const MaxItems = 512
+const MaxEntries = 512
 
 // MaxListBytes bounds the keys and tags of one purge's list, so that it fits a frame. A list may be
 // longer by one tombstone.

@@ -134,8 +134,8 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 	for _, r := range d.found {
 		tags += within(all, r)
 	}
-	const record = 16 + 128 + itemOverhead
-	bytes := compared*digestSize + tags*taggedSize + missed*record
+	const record = 16 + 128 + entryOverhead
+	bytes := compared*digestSize + tags*tagSize + missed*record
 	t.Logf("%d requests, %d comparisons, %d tags, %d bytes", requests, compared, tags, bytes)
 	if bytes > 800_000 || requests > 60 {
 		t.Errorf("%d bytes in %d requests", bytes, requests)
@@ -175,13 +175,13 @@ func TestDescentEndsEarlyWhereMostDiffers(t *testing.T) {
 // After what diff says was moved, both sides hold the same.
 func TestDiffMakesEqual(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		records := func(name string) []Item {
-			var out []Item
+		records := func(name string) []replica.Entry {
+			var out []replica.Entry
 			for rank := range keyspace.Rank(8) {
 				// Up to three keys at one rank.
 				for k := range rapid.IntRange(0, 3).Draw(t, name) {
 					tag := version.Tag{Counter: uint64(rapid.IntRange(1, 3).Draw(t, "counter")), Incarnation: version.Incarnation(10*int(rank) + k + 1), Removed: rapid.Bool().Draw(t, "removed")}
-					i := Item{rank, fmt.Appendf(nil, "%d-%d", rank, k), version.Record{Tag: tag}}
+					i := replica.Entry{Rank: rank, Key: fmt.Appendf(nil, "%d-%d", rank, k), Record: version.Record{Tag: tag}}
 					if tag.Removed {
 						i.Record.Owner = version.Operation{Incarnation: 1, Sequence: uint64(rapid.IntRange(0, 2).Draw(t, "owner"))}
 					}
@@ -198,9 +198,9 @@ func TestDiffMakesEqual(t *testing.T) {
 				t.Fatalf("want %v, shared %v", d.want, d.shared)
 			}
 		}
-		merge := func(into []Item, items []Item) map[string]string {
+		merge := func(into []replica.Entry, entries []replica.Entry) map[string]string {
 			m := map[string]version.Record{}
-			for _, i := range append(slices.Clone(into), items...) {
+			for _, i := range append(slices.Clone(into), entries...) {
 				m[string(i.Key)] = version.Merge(m[string(i.Key)], i.Record)
 			}
 			out := map[string]string{}
@@ -209,7 +209,7 @@ func TestDiffMakesEqual(t *testing.T) {
 			}
 			return out
 		}
-		var fetched, given []Item
+		var fetched, given []replica.Entry
 		for _, i := range b {
 			if slices.Contains(d.want, i.Rank) || slices.Contains(d.shared, i.Rank) {
 				fetched = append(fetched, i)
@@ -230,22 +230,22 @@ func TestDiffMakesEqual(t *testing.T) {
 	})
 }
 
-// tagsOf is what a member answers that holds these items.
-func tagsOf(items []Item) (tags []Tagged) {
-	for _, i := range items {
+// tagsOf is what a member answers that holds these entries.
+func tagsOf(entries []replica.Entry) (tags []replica.TagAt) {
+	for _, i := range entries {
 		if n := len(tags); n > 0 && tags[n-1].Rank == i.Rank {
-			tags[n-1] = Tagged{Rank: i.Rank, Shared: true}
+			tags[n-1] = replica.TagAt{Rank: i.Rank, Shared: true}
 		} else {
-			tags = append(tags, Tagged{Rank: i.Rank, Tag: i.Record.Tag, Owner: i.Record.Owner})
+			tags = append(tags, replica.TagAt{Rank: i.Rank, Tag: i.Record.Tag, Owner: i.Record.Owner})
 		}
 	}
 	return tags
 }
 
 func TestDiffOfEqualsIsEmpty(t *testing.T) {
-	var own []Item
+	var own []replica.Entry
 	for i := range 20 {
-		own = append(own, Item{keyspace.Rank(i), []byte{byte(i)}, value(uint64(i+1), "")})
+		own = append(own, replica.Entry{Rank: keyspace.Rank(i), Key: []byte{byte(i)}, Record: value(uint64(i+1), "")})
 	}
 	var d difference
 	if d.compare(own, tagsOf(own)); len(d.want)+len(d.give)+len(d.shared) != 0 {

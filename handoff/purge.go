@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version/rule"
 	"viakv/ring/keyspace"
 )
@@ -38,9 +39,9 @@ import (
 
 // collector is the state of the node that proposes purges.
 type collector struct {
-	from  keyspace.Place // where the next collection begins
-	batch int            // present size of a list: halved by a no, doubled when all say yes
-	aging []Tombstone    // collected in the last round
+	from  keyspace.Place      // where the next collection begins
+	batch int                 // present size of a list: halved by a no, doubled when all say yes
+	aging []replica.Tombstone // collected in the last round
 }
 
 const smallestBatch = 64
@@ -106,7 +107,7 @@ func (d *Driver) round(ctx context.Context, v *View, c *collector) {
 }
 
 // unique drops the second of two equal keys: the two runs of a round may overlap.
-func unique(list []Tombstone) []Tombstone {
+func unique(list []replica.Tombstone) []replica.Tombstone {
 	seen := make(map[string]struct{}, len(list))
 	out := list[:0]
 	for _, t := range list {
@@ -120,7 +121,7 @@ func unique(list []Tombstone) []Tombstone {
 
 // propose asks all other slots whether they hold exactly the tombstones, and if so proposes to
 // purge them. False: somebody does not; then a repair with that member is due.
-func (d *Driver) propose(ctx context.Context, v *View, tombstones []Tombstone) bool {
+func (d *Driver) propose(ctx context.Context, v *View, tombstones []replica.Tombstone) bool {
 	list := &List{ID: d.cfg.NewID(), At: v.Epoch, Tombstones: tombstones}
 	type answer struct {
 		from Member

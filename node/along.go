@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api/kv"
-	"viakv/node/storage"
 	"viakv/quorum"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -88,7 +88,7 @@ func (l *life) each(ctx context.Context, visit func(key []byte, r *version.Recor
 		if l.sealed.Load() {
 			epoch = noEpoch
 		}
-		next, err := walk(s.store, epoch, keyspace.Range{From: at.Rank}, at.Key, func(e storage.Entry) bool {
+		next, err := walk(s.store, epoch, keyspace.Range{From: at.Rank}, at.Key, func(e replica.Entry) bool {
 			return ctx.Err() == nil && visit(e.Key, &e.Record)
 		})
 		if err == nil || ctx.Err() != nil {

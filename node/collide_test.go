@@ -15,6 +15,7 @@ import (
 	"viakv/handoff"
 	"viakv/node/transport"
 	"viakv/node/wire"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 	"viakv/ring/keyspace/keyspacetest"
@@ -152,7 +153,7 @@ func servedInPortions(t *testing.T, n int) {
 			if next, list, err := wire.ParseRecords(nil, body); err == nil && next.IsZero() && len(part) < len(left) {
 				body = nil // the next fetch begins with the next rank
 				for i := range list {
-					body = wire.AppendKeyed(body, list[i].Key, &list[i].Record)
+					body = wire.AppendEntry(body, list[i].Key, &list[i].Record)
 				}
 				body = wire.AppendNext(body, keyspace.Place{Rank: left[len(part)]})
 			}
@@ -313,8 +314,8 @@ func TestTheLongestRequestsFit(t *testing.T) {
 		Vector: make(version.Vector, version.MaxVectorBytes), Value: make([]byte, kv.MaxValueBytes),
 	}
 	request := wire.AppendRequest(nil, wire.Push, wire.Stamp{Cluster: math.MaxUint64, Epoch: math.MaxUint64, To: math.MaxUint64, From: math.MaxUint64})
-	for range handoff.MaxItems {
-		request = wire.AppendKeyed(request, key, &longest)
+	for range handoff.MaxEntries {
+		request = wire.AppendEntry(request, key, &longest)
 	}
 	if n := len(wire.AppendNext(request, keyspace.Place{})); n > transport.MaxFrame {
 		t.Errorf("a push of %d bytes", n)
@@ -322,12 +323,12 @@ func TestTheLongestRequestsFit(t *testing.T) {
 	tag := longest.Tag
 	tag.Removed = true
 	for _, n := range []int{1, kv.MaxKeyBytes} { // the shortest keys make the longest lists
-		var list []wire.Tombstone
+		var list []replica.Tombstone
 		size := 0
 		for size < 2*handoff.MaxListBytes {
-			t := handoff.Tombstone{Key: key[:n], Tag: tag}
+			t := replica.Tombstone{Key: key[:n], Tag: tag}
 			size += t.Size()
-			list = append(list, wire.Tombstone(t))
+			list = append(list, replica.Tombstone(t))
 		}
 		if got := len(wire.AppendList(nil, math.MaxUint64, list)); got > size {
 			t.Errorf("a list of %d bytes takes %d", size, got)

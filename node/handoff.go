@@ -8,7 +8,6 @@ import (
 
 	"viakv/api/kv"
 	"viakv/handoff"
-	"viakv/node/storage"
 	"viakv/node/topology"
 	"viakv/quorum"
 	"viakv/quorum/version"
@@ -121,21 +120,7 @@ func (l *life) purge(s *state, old *state) {
 		return
 	}
 	l.purged.note(s.topology.Purge, s.topology.Seed, list)
-	var buf []byte
-	removed := s.store.Purge(func(yield func(storage.Tombstone) bool) {
-		for _, t := range list.Tombstones {
-			h := s.topology.Seed.Hash(t.Key)
-			rec, grown, err := s.store.Tag(s.topology.Epoch, h, t.Key, buf[:0])
-			buf = grown
-			if err != nil || rec.Tag != t.Tag {
-				continue
-			}
-			if !yield(storage.Tombstone{Hash: h, Key: t.Key, Tag: t.Tag, Owner: rec.Owner}) {
-				return
-			}
-		}
-	})
-	l.driver.Purged(removed)
+	l.driver.Purged(s.store.Purge(list.Tombstones))
 }
 
 // hints notes for the present life what the coordinator's phases have missed.

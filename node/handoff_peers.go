@@ -91,56 +91,50 @@ func (p handoffPeers) Digests(ctx context.Context, at version.Epoch, to handoff.
 	return wire.ParseDigests(dst, body)
 }
 
-func (p handoffPeers) Tags(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, max int, dst []handoff.Tagged) ([]handoff.Tagged, keyspace.Rank, error) {
+func (p handoffPeers) Tags(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
 	body, err := p.ask(ctx, at, to, wire.Tags, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, Max: uint64(max)})
 	})
 	if err != nil {
 		return dst, 0, err
 	}
-	next, tags, err := wire.ParseTags(nil, body)
-	if err != nil {
-		return dst, 0, err
-	}
-	for _, t := range tags {
-		dst = append(dst, handoff.Tagged(t))
-	}
-	return dst, next, nil
+	next, dst, err := wire.ParseTags(dst, body)
+	return dst, next, err
 }
 
-func (p handoffPeers) Copy(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, after []byte, max int, page *handoff.Page) error {
+func (p handoffPeers) Copy(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, after []byte, max int, page *replica.Page) error {
 	return p.records(ctx, at, to, wire.Copy, page, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, After: after, Max: uint64(max)})
 	})
 }
 
-func (p handoffPeers) Fetch(ctx context.Context, at version.Epoch, to handoff.Member, ranks []keyspace.Rank, after []byte, page *handoff.Page) error {
+func (p handoffPeers) Fetch(ctx context.Context, at version.Epoch, to handoff.Member, ranks []keyspace.Rank, after []byte, page *replica.Page) error {
 	return p.records(ctx, at, to, wire.Fetch, page, func(b []byte) []byte { return wire.AppendRanks(b, ranks, after) })
 }
 
 // records fills a page with the records of a reply, whose memory the page takes over.
-func (p handoffPeers) records(ctx context.Context, at version.Epoch, to handoff.Member, op wire.Op, page *handoff.Page, body func([]byte) []byte) error {
+func (p handoffPeers) records(ctx context.Context, at version.Epoch, to handoff.Member, op wire.Op, page *replica.Page, body func([]byte) []byte) error {
 	reply, err := p.ask(ctx, at, to, op, body)
 	if err != nil {
 		return err
 	}
-	next, records, err := wire.ParseRecords(nil, reply)
-	if err != nil {
-		return err
-	}
 	page.Reset()
-	page.Next = next
-	seed := p.state.Load().topology.Seed
-	for _, r := range records {
-		page.Items = append(page.Items, handoff.Item{Rank: seed.Hash(r.Key).Rank(), Key: r.Key, Record: r.Record})
-	}
-	return nil
+	page.Next, page.Entries, err = wire.ParseRecords(page.Entries, reply)
+	setRanks(page.Entries, p.state.Load().topology.Seed)
+	return err
 }
 
-func (p handoffPeers) Push(ctx context.Context, at version.Epoch, to handoff.Member, items []handoff.Item) error {
+// setRanks fills in the ranks of entries that have travelled.
+func setRanks(entries []replica.Entry, seed keyspace.Seed) {
+	for i := range entries {
+		entries[i].Rank = seed.Hash(entries[i].Key).Rank()
+	}
+}
+
+func (p handoffPeers) Push(ctx context.Context, at version.Epoch, to handoff.Member, entries []replica.Entry) error {
 	_, err := p.ask(ctx, at, to, wire.Push, func(b []byte) []byte {
-		for i := range items {
-			b = wire.AppendKeyed(b, items[i].Key, &items[i].Record)
+		for i := range entries {
+			b = wire.AppendEntry(b, entries[i].Key, &entries[i].Record)
 		}
 		return wire.AppendNext(b, keyspace.Place{})
 	})
@@ -148,11 +142,7 @@ func (p handoffPeers) Push(ctx context.Context, at version.Epoch, to handoff.Mem
 }
 
 func (p handoffPeers) Hold(ctx context.Context, at version.Epoch, to handoff.Member, list *handoff.List) (bool, error) {
-	tombstones := make([]wire.Tombstone, len(list.Tombstones))
-	for i, t := range list.Tombstones {
-		tombstones[i] = wire.Tombstone(t)
-	}
-	_, err := p.ask(ctx, at, to, wire.Purge, func(b []byte) []byte { return wire.AppendList(b, list.ID, tombstones) })
+	_, err := p.ask(ctx, at, to, wire.Purge, func(b []byte) []byte { return wire.AppendList(b, list.ID, list.Tombstones) })
 	if errors.Is(err, errNack) {
 		return false, nil
 	}

@@ -88,12 +88,12 @@ func (s *state) serveTags(dst, body []byte) ([]byte, error) {
 		return dst, err
 	}
 	limit := min(r.Max, tagLimit)
-	var tags []wire.RankedTag
-	next, err := walk(s.store, s.view.Epoch, r.Range, r.After, func(e storage.Entry) bool {
+	var tags []replica.TagAt
+	next, err := walk(s.store, s.view.Epoch, r.Range, r.After, func(e replica.Entry) bool {
 		if n := len(tags); n > 0 && tags[n-1].Rank == e.Rank {
-			tags[n-1] = wire.RankedTag{Rank: e.Rank, Shared: true}
+			tags[n-1] = replica.TagAt{Rank: e.Rank, Shared: true}
 		} else {
-			tags = append(tags, wire.RankedTag{Rank: e.Rank, Tag: e.Record.Tag, Owner: e.Record.Owner})
+			tags = append(tags, replica.TagAt{Rank: e.Rank, Tag: e.Record.Tag, Owner: e.Record.Owner})
 		}
 		return uint64(len(tags)) < limit
 	})
@@ -101,7 +101,7 @@ func (s *state) serveTags(dst, body []byte) ([]byte, error) {
 		return dst, err
 	}
 	if len(next.Key) > 0 { // the last rank has more, and one entry says all about it
-		tags[len(tags)-1] = wire.RankedTag{Rank: next.Rank, Shared: true}
+		tags[len(tags)-1] = replica.TagAt{Rank: next.Rank, Shared: true}
 		next.Rank++
 	}
 	return wire.AppendTags(dst, next.Rank, tags), nil
@@ -157,8 +157,8 @@ type portion struct {
 }
 
 // add adds a record and reports whether another one fits.
-func (p *portion) add(e storage.Entry) bool {
-	p.dst = wire.AppendKeyed(p.dst, e.Key, &e.Record)
+func (p *portion) add(e replica.Entry) bool {
+	p.dst = wire.AppendEntry(p.dst, e.Key, &e.Record)
 	p.records++
 	return !p.full()
 }
@@ -188,9 +188,5 @@ func (s *state) serveHold(body []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	list := &handoff.List{ID: id, At: s.view.Epoch}
-	for _, t := range tombstones {
-		list.Tombstones = append(list.Tombstones, handoff.Tombstone(t))
-	}
-	return s.life.driver.Hold(list)
+	return s.life.driver.Hold(&handoff.List{ID: id, At: s.view.Epoch, Tombstones: tombstones})
 }

@@ -40,13 +40,13 @@ func (s handoffStore) Digest(at version.Epoch, r keyspace.Range) (replica.Digest
 	return d, moved(err)
 }
 
-func (s handoffStore) Page(at version.Epoch, r keyspace.Range, after []byte, max int, p *handoff.Page) error {
+func (s handoffStore) Page(at version.Epoch, r keyspace.Range, after []byte, max int, p *replica.Page) error {
 	p.Reset()
-	next, err := walk(s.store(), at, r, after, func(e storage.Entry) bool {
+	next, err := walk(s.store(), at, r, after, func(e replica.Entry) bool {
 		p.Arena = append(p.Arena, e.Key...)
 		p.Arena = append(p.Arena, e.Record.Value...)
 		p.Arena = append(p.Arena, e.Record.Vector...)
-		p.Items = append(p.Items, handoff.Item{Rank: e.Rank, Key: e.Key, Record: e.Record})
+		p.Entries = append(p.Entries, replica.Entry{Rank: e.Rank, Key: e.Key, Record: e.Record})
 		return len(p.Arena) < max
 	})
 	// The entries borrow the walk's buffer: point them at the arena, now that it has its final
@@ -57,8 +57,8 @@ func (s handoffStore) Page(at version.Epoch, r keyspace.Range, after []byte, max
 		rest = rest[n:]
 		return b
 	}
-	for i := range p.Items {
-		it := &p.Items[i]
+	for i := range p.Entries {
+		it := &p.Entries[i]
 		it.Key = take(len(it.Key))
 		value := take(len(it.Record.Value))
 		if it.Record.Live() {
@@ -70,7 +70,7 @@ func (s handoffStore) Page(at version.Epoch, r keyspace.Range, after []byte, max
 	return moved(err)
 }
 
-func (s handoffStore) Tombstones(at version.Epoch, from keyspace.Place, max int, dst []handoff.Tombstone) ([]handoff.Tombstone, keyspace.Place, error) {
+func (s handoffStore) Tombstones(at version.Epoch, from keyspace.Place, max int, dst []replica.Tombstone) ([]replica.Tombstone, keyspace.Place, error) {
 	size := 0
 	for i := range dst {
 		size += dst[i].Size()
@@ -79,9 +79,9 @@ func (s handoffStore) Tombstones(at version.Epoch, from keyspace.Place, max int,
 	if !more() {
 		return dst, from, nil
 	}
-	next, err := walk(s.store(), at, keyspace.Range{From: from.Rank}, from.Key, func(e storage.Entry) bool {
+	next, err := walk(s.store(), at, keyspace.Range{From: from.Rank}, from.Key, func(e replica.Entry) bool {
 		if e.Record.Tag.Removed {
-			dst = append(dst, handoff.Tombstone{Key: append([]byte(nil), e.Key...), Tag: e.Record.Tag})
+			dst = append(dst, replica.Tombstone{Key: append([]byte(nil), e.Key...), Tag: e.Record.Tag})
 			size += dst[len(dst)-1].Size()
 		}
 		return more()
@@ -100,7 +100,7 @@ var buckets = sync.Pool{New: func() any { return new(storage.Bucket) }}
 // walk visits a range's entries behind a key at its first rank, in ascending order of rank and key,
 // until visit has had enough. It returns where to go on: within a rank only if that has more, and
 // the range's end when nothing is left. The only error is the store's, once the epoch is over.
-func walk(store *storage.Store, at version.Epoch, r keyspace.Range, after []byte, visit func(storage.Entry) bool) (keyspace.Place, error) {
+func walk(store *storage.Store, at version.Epoch, r keyspace.Range, after []byte, visit func(replica.Entry) bool) (keyspace.Place, error) {
 	b := buckets.Get().(*storage.Bucket)
 	defer buckets.Put(b)
 	begin, end := keyspace.Place{Rank: r.From, Key: after}, keyspace.Place{Rank: r.To}

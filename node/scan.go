@@ -115,7 +115,7 @@ func (scanCopies) Unpack(_ *quorum.View, b *quorum.Bucket) {
 	own.Sort()
 	b.Records = b.Records[:0]
 	for e := range own.Records {
-		b.Records = append(b.Records, quorum.Ranked{Rank: e.Rank, Key: e.Key, Record: e.Record})
+		b.Records = append(b.Records, replica.Entry{Rank: e.Rank, Key: e.Key, Record: e.Record})
 	}
 }
 
@@ -155,13 +155,13 @@ func (scanCopies) Copy(ctx context.Context, v *quorum.View, member int, r keyspa
 		if err != nil {
 			return err
 		}
-		next, records, err := wire.ParseRecords(nil, body)
+		before := len(b.Records)
+		next, records, err := wire.ParseRecords(b.Records, body)
 		if err != nil {
 			return err
 		}
-		for _, k := range records {
-			b.Records = append(b.Records, quorum.Ranked{Rank: s.topology.Seed.Hash(k.Key).Rank(), Key: k.Key, Record: k.Record})
-		}
+		b.Records = records
+		setRanks(b.Records[before:], s.topology.Seed)
 		switch {
 		case next.Ends(r):
 			return nil

@@ -40,17 +40,10 @@ var ErrEpochOver = errStale
 type Bucket struct {
 	Range   keyspace.Range
 	Digest  replica.Digest
-	Records []Ranked // of a copy: ascending by rank and key; borrow Memory
-	Memory  any      // whatever the Copies keep the bytes in, from one use to the next
+	Records []replica.Entry // of a copy: ascending by rank and key; borrow Memory
+	Memory  any             // whatever the Copies keep the bytes in, from one use to the next
 
 	from keyspace.Rank // what lies below is not this bucket's to deliver: buckets were merged meanwhile (C1)
-}
-
-// Ranked is a record and its place.
-type Ranked struct {
-	Rank   keyspace.Rank
-	Key    []byte
-	Record version.Record
 }
 
 // Copies gives a scan whole ranges, of this node's own replica and of others. A call is stamped

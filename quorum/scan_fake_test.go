@@ -87,10 +87,10 @@ func (r *fakeReplica) bucket(e version.Epoch, rg keyspace.Range, b *Bucket) erro
 		if rec.Value != nil && c.Value == nil {
 			c.Value = []byte{}
 		}
-		b.Records = append(b.Records, Ranked{Rank: rank, Key: []byte(k), Record: c})
+		b.Records = append(b.Records, replica.Entry{Rank: rank, Key: []byte(k), Record: c})
 		b.Digest = b.Digest.Add(digestOf(k, &rec))
 	}
-	slices.SortFunc(b.Records, func(a, c Ranked) int {
+	slices.SortFunc(b.Records, func(a, c replica.Entry) int {
 		return cmp.Or(cmp.Compare(a.Rank, c.Rank), cmp.Compare(string(a.Key), string(c.Key)))
 	})
 	return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -77,7 +78,7 @@ type union struct {
 
 // next returns the next key's record in the first copy that has it, and whether all copies hold the
 // same version.
-func (u *union) next() (first *Ranked, agree, ok bool) {
+func (u *union) next() (first *replica.Entry, agree, ok bool) {
 	for i, l := range u.lists {
 		if u.at[i] < len(l.Records) {
 			if c := &l.Records[u.at[i]]; first == nil || before(c, first) {
@@ -102,6 +103,6 @@ func (u *union) next() (first *Ranked, agree, ok bool) {
 	return first, agree, true
 }
 
-func before(a, b *Ranked) bool {
+func before(a, b *replica.Entry) bool {
 	return cmp.Or(cmp.Compare(a.Rank, b.Rank), bytes.Compare(a.Key, b.Key)) < 0
 }

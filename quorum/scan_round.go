@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
@@ -261,7 +262,7 @@ func (r *round) endsBefore(b *Bucket) bool {
 
 // wants reports whether a record found in a bucket is one to deliver: not passed, and not the next
 // round's (C1).
-func (x *scanner) wants(r *round, b *Bucket, c *Ranked) bool {
+func (x *scanner) wants(r *round, b *Bucket, c *replica.Entry) bool {
 	return c.Rank >= b.from && !r.at.Passed(c.Rank, c.Key) && (r.next.Rank == 0 || c.Rank < r.next.Rank) &&
 		(x.options.Prefix == "" || bytes.HasPrefix(c.Key, []byte(x.options.Prefix)))
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -57,11 +58,11 @@ func TestChains(t *testing.T) {
 		put(t, s, key, dead(1000, 1))
 		verifyEvery(t, s, i, 50)
 	}
-	var list []Tombstone
+	var list []replica.Tombstone
 	for _, key := range keys {
 		list = append(list, purgeOf(key, dead(1000, 1)))
 	}
-	if got := s.Purge(slices.Values(list)); got != len(keys) {
+	if got := s.Purge(list); got != len(keys) {
 		t.Fatalf("purged %d", got)
 	}
 	verify(t, s)

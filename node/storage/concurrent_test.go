@@ -4,11 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -54,7 +54,7 @@ func TestWalksAndLookupsDuringChange(t *testing.T) {
 						t.Errorf("vote: %v, %v", voted, err)
 						return
 					}
-					if s.Purge(slices.Values([]Tombstone{{h, key, tombstone.Tag, tombstone.Owner}})) != 1 {
+					if s.Purge([]replica.Tombstone{{Key: key, Tag: tombstone.Tag}}) != 1 {
 						t.Error("a tombstone that nobody else touches was not purged")
 						return
 					}

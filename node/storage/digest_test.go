@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 
@@ -74,7 +73,7 @@ func TestDigestsDoNotDependOnTheTablesState(t *testing.T) {
 }
 
 func purgeOne(st *Store, key string, r version.Record) int {
-	return st.Purge(slices.Values([]Tombstone{purgeOf(key, r)}))
+	return st.Purge([]replica.Tombstone{purgeOf(key, r)})
 }
 
 // The digest tells apart whatever version.Merge does.

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -67,7 +68,7 @@ func (x storeSubject) remove(h keyspace.Hash, key []byte) {
 	owner := version.Operation{Incarnation: 1, Sequence: 1}
 	tombstone := version.Record{Tag: rec.Tag.Tombstone(), Owner: owner}
 	_, _ = x.s.Vote(0, h, key, &tombstone)
-	x.s.Purge(slices.Values([]Tombstone{{h, key, tombstone.Tag, owner}}))
+	x.s.Purge([]replica.Tombstone{{Key: key, Tag: tombstone.Tag}})
 }
 
 func (x storeSubject) scan(f func(key, value []byte)) {

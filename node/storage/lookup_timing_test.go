@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
@@ -84,7 +85,7 @@ func BenchmarkScan(b *testing.B) {
 		for range b.N {
 			for at := keyspace.Rank(0); ; {
 				_ = s.Copy(0, at, &c)
-				c.Records(func(Entry) bool { return true })
+				c.Records(func(replica.Entry) bool { return true })
 				if at = c.Range.To; at == 0 {
 					break
 				}
@@ -98,7 +99,7 @@ func BenchmarkScan(b *testing.B) {
 			for at := keyspace.Rank(0); ; {
 				_ = s.Copy(0, at, &c)
 				c.Sort()
-				c.Records(func(Entry) bool { return true })
+				c.Records(func(replica.Entry) bool { return true })
 				if at = c.Range.To; at == 0 {
 					break
 				}

@@ -1,42 +1,34 @@
 package storage
 
 import (
-	"iter"
-
-	"viakv/quorum/version"
+	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
-// Tombstone names one tombstone exactly.
-type Tombstone struct {
-	Hash  keyspace.Hash
-	Key   []byte
-	Tag   version.Tag
-	Owner version.Operation
-}
-
-// Purge removes each key's record if it is exactly the tombstone given, and returns how many it
-// removed. It is not stamped: whoever calls it has agreed on the tombstones with everyone else.
-func (s *Store) Purge(tombstones iter.Seq[Tombstone]) (removed int) {
-	for t := range tombstones {
-		if t.Tag.Removed && s.shard(t.Hash).purge(&t) {
+// Purge removes each key's record if it is the tombstone given, and returns how many it removed. It
+// is not stamped: whoever calls it has agreed on the tombstones with everyone else. A list is
+// purged key by key, each under its shard's lock.
+func (s *Store) Purge(tombstones []replica.Tombstone) (removed int) {
+	for i := range tombstones {
+		t := &tombstones[i]
+		if h := s.cfg.Seed.Hash(t.Key); t.Tag.Removed && s.shard(h).purge(h, t) {
 			removed++
 		}
 	}
 	return removed
 }
 
-func (s *shard) purge(t *Tombstone) bool {
+func (s *shard) purge(h keyspace.Hash, t *replica.Tombstone) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := s.table.find(t.Hash, t.Key)
+	at := s.table.find(h, t.Key)
 	if at.slot < 0 {
 		return false
 	}
 	have := at.record()
-	if have.Tag != t.Tag || have.Owner != t.Owner {
+	if have.Tag != t.Tag {
 		return false
 	}
-	s.table.remove(t.Hash, at, &have)
+	s.table.remove(h, at, &have)
 	return true
 }

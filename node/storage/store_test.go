@@ -54,8 +54,8 @@ func dead(counter uint64, owner version.Incarnation) version.Record {
 	}
 }
 
-func purgeOf(key string, r version.Record) Tombstone {
-	return Tombstone{testSeed.Hash([]byte(key)), []byte(key), r.Tag, r.Owner}
+func purgeOf(key string, r version.Record) replica.Tombstone {
+	return replica.Tombstone{Key: []byte(key), Tag: r.Tag}
 }
 
 func TestHeadersAreAsLongAsTheBooksSay(t *testing.T) {
@@ -282,7 +282,7 @@ func TestBudgets(t *testing.T) {
 		"stats":     func() { _ = s.Stats() },
 		"copy":      func() { _ = s.Copy(0, h.Rank(), &b) },
 		"sort":      func() { b.Sort() },
-		"records":   func() { b.Records(func(Entry) bool { return true }) },
+		"records":   func() { b.Records(func(replica.Entry) bool { return true }) },
 		"advance":   func() { s.Advance(0, 0) },
 		"put stale": func() { _, _ = s.Put(9, h, key, &rec) },
 	} {

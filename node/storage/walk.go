@@ -11,14 +11,6 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Entry is one record of a walk. Its slices borrow the Bucket.
-type Entry struct {
-	Rank   keyspace.Rank
-	Hash   keyspace.Hash
-	Key    []byte
-	Record version.Record
-}
-
 // Bucket is the copy of one bucket. It is made to be used again and again: Copy keeps its memory.
 // The zero value is ready.
 type Bucket struct {
@@ -34,7 +26,6 @@ type Bucket struct {
 
 type ranked struct {
 	rank     keyspace.Rank
-	hash     keyspace.Hash
 	position int // of the record in data
 }
 
@@ -67,15 +58,16 @@ func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 // Len returns the number of entries.
 func (b *Bucket) Len() int { return int(b.Digest.Records) }
 
-// Records yields the entries: in no particular order, or, after Sort, ascending by rank and key.
-func (b *Bucket) Records(yield func(Entry) bool) {
-	var e Entry
+// Records yields the entries, whose slices borrow the Bucket: in no particular order, or, after
+// Sort, ascending by rank and key.
+func (b *Bucket) Records(yield func(replica.Entry) bool) {
+	var e replica.Entry
 	if b.sorted {
 		for i := range b.order {
 			o := &b.order[i]
 			r, _ := packed.Block(b.data).Next(o.position)
-			e.Hash, e.Rank = o.hash, o.rank
-			e.set(r)
+			e.Rank = o.rank
+			set(&e, r)
 			if !yield(e) {
 				return
 			}
@@ -87,9 +79,8 @@ func (b *Bucket) Records(yield func(Entry) bool) {
 		block := packed.Block(b.data[begin:end])
 		for at := block.First(); at < len(block); {
 			r, next := block.Next(at)
-			e.Hash = b.seed.Hash(r.Key)
-			e.Rank = e.Hash.Rank()
-			e.set(r)
+			e.Rank = b.seed.Hash(r.Key).Rank()
+			set(&e, r)
 			if !yield(e) {
 				return
 			}
@@ -107,8 +98,7 @@ func (b *Bucket) Sort() {
 		block := packed.Block(b.data[begin:end])
 		for at := block.First(); at < len(block); {
 			r, next := block.Next(at)
-			h := b.seed.Hash(r.Key)
-			b.order = append(b.order, ranked{h.Rank(), h, begin + at})
+			b.order = append(b.order, ranked{b.seed.Hash(r.Key).Rank(), begin + at})
 			at = next
 		}
 		begin = end
@@ -124,7 +114,8 @@ func (b *Bucket) Sort() {
 	b.sorted = true
 }
 
-func (e *Entry) set(r packed.Record) {
+// set makes e the entry of a packed record, but for its rank.
+func set(e *replica.Entry, r packed.Record) {
 	e.Key, e.Record = r.Key, parse(r.Meta)
 	if e.Record.Live() {
 		e.Record.Value = r.Value

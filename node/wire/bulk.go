@@ -97,18 +97,10 @@ func (d *decoder) after() []byte {
 	return nil
 }
 
-// RankedTag says which version lies at a rank, or that keys share it.
-type RankedTag struct {
-	Rank   keyspace.Rank
-	Shared bool // several keys lie at the rank; neither tag nor owner says anything
-	Tag    version.Tag
-	Owner  version.Operation
-}
-
 // AppendTags appends the body of the answer to Tags: one entry for each rank, ascending, and where
 // the range goes on. An entry is what the rank is larger by than the one before, and metadata;
 // those of a shared rank are empty.
-func AppendTags(dst []byte, next keyspace.Rank, tags []RankedTag) []byte {
+func AppendTags(dst []byte, next keyspace.Rank, tags []replica.TagAt) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(next))
 	dst = binary.AppendUvarint(dst, uint64(len(tags)))
 	last := keyspace.Rank(0)
@@ -125,7 +117,7 @@ func AppendTags(dst []byte, next keyspace.Rank, tags []RankedTag) []byte {
 }
 
 // ParseTags decodes the body of the answer to Tags, appending to dst.
-func ParseTags(dst []RankedTag, b []byte) (next keyspace.Rank, tags []RankedTag, err error) {
+func ParseTags(dst []replica.TagAt, b []byte) (next keyspace.Rank, tags []replica.TagAt, err error) {
 	d := decoder{b: b}
 	next = keyspace.Rank(d.uint64())
 	last := keyspace.Rank(0)
@@ -134,7 +126,7 @@ func ParseTags(dst []RankedTag, b []byte) (next keyspace.Rank, tags []RankedTag,
 		if last += step; i > 0 && (step == 0 || last < step) { // not ascending
 			d.bad = true
 		}
-		t := RankedTag{Rank: last}
+		t := replica.TagAt{Rank: last}
 		if len(d.b) > 0 && d.b[0] == 0 {
 			t.Shared, d.b = true, d.b[1:]
 		} else {
@@ -168,14 +160,8 @@ func ParseRanks(dst []keyspace.Rank, b []byte) (ranks []keyspace.Rank, after []b
 	return dst, after, d.end()
 }
 
-// Keyed is a record and its key.
-type Keyed struct {
-	Key    []byte
-	Record version.Record
-}
-
-// AppendKeyed appends one record of a list of records.
-func AppendKeyed(dst, key []byte, r *version.Record) []byte {
+// AppendEntry appends one record of a list of records.
+func AppendEntry(dst, key []byte, r *version.Record) []byte {
 	return appendRecord(appendBytes(dst, key), r)
 }
 
@@ -183,7 +169,7 @@ func AppendKeyed(dst, key []byte, r *version.Record) []byte {
 //
 //	(key | metadata | value)* | 0 (1) | next: rank (8) | key
 //
-// AppendKeyed begins it and adds to it, up to MaxRecords: whoever fills it need not know beforehand
+// AppendEntry begins it and adds to it, up to MaxRecords: whoever fills it need not know beforehand
 // how much fits. Where it goes on stands at the end, behind the empty key that no record has. In a
 // Push it is the zero place.
 func AppendNext(dst []byte, next keyspace.Place) []byte {
@@ -191,20 +177,21 @@ func AppendNext(dst []byte, next keyspace.Place) []byte {
 	return appendBytes(dst, next.Key)
 }
 
-// ParseRecords decodes a list of records, appending to dst.
-func ParseRecords(dst []Keyed, b []byte) (next keyspace.Place, records []Keyed, err error) {
+// ParseRecords decodes a list of records, appending to dst. Ranks do not travel: they follow from
+// the keys, under a seed that this package does not know.
+func ParseRecords(dst []replica.Entry, b []byte) (next keyspace.Place, records []replica.Entry, err error) {
 	d := decoder{b: b}
 	for n := 0; len(d.b) > 0 && d.b[0] != 0 && !d.bad; n++ {
 		if n == MaxRecords {
 			d.bad = true
 			break
 		}
-		k := Keyed{Key: d.key()}
-		k.Record = d.record()
-		if k.Record.Tag.Counter == 0 {
+		e := replica.Entry{Key: d.key()}
+		e.Record = d.record()
+		if e.Record.Tag.Counter == 0 {
 			d.bad = true
 		}
-		dst = append(dst, k)
+		dst = append(dst, e)
 	}
 	if d.byte() != 0 {
 		d.bad = true
@@ -214,14 +201,8 @@ func ParseRecords(dst []Keyed, b []byte) (next keyspace.Place, records []Keyed, 
 	return next, dst, d.end()
 }
 
-// Tombstone names one tombstone of a list.
-type Tombstone struct {
-	Key []byte
-	Tag version.Tag
-}
-
 // AppendList appends the body of a Purge: the list's id, and its tombstones.
-func AppendList(dst []byte, id uint64, list []Tombstone) []byte {
+func AppendList(dst []byte, id uint64, list []replica.Tombstone) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, id)
 	dst = binary.AppendUvarint(dst, uint64(len(list)))
 	for i := range list {
@@ -232,11 +213,11 @@ func AppendList(dst []byte, id uint64, list []Tombstone) []byte {
 }
 
 // ParseList decodes the body of a Purge, appending to dst.
-func ParseList(dst []Tombstone, b []byte) (id uint64, list []Tombstone, err error) {
+func ParseList(dst []replica.Tombstone, b []byte) (id uint64, list []replica.Tombstone, err error) {
 	d := decoder{b: b}
 	id = d.uint64()
 	for range d.count(MaxList, 7) {
-		t := Tombstone{Key: d.key()}
+		t := replica.Tombstone{Key: d.key()}
 		t.Tag, _ = d.tag()
 		if !t.Tag.Removed {
 			d.bad = true

@@ -27,7 +27,7 @@ var (
 	tomb   = version.Record{Tag: version.Tag{Generation: 2, Counter: 1000, Incarnation: 5, Removed: true}, Owner: version.Operation{Incarnation: 7, Sequence: 12}}
 	trace  = kv.Trace{ID: [16]byte{0x4b, 15: 0x36}, Parent: [8]byte{0x10, 7: 0xb7}, Flags: 1}
 	ranges = []keyspace.Range{{From: 1, To: 2}, {From: 1 << 56}}
-	tags   = []RankedTag{{Rank: 5, Tag: live.Tag}, {Rank: 6, Shared: true}, {Rank: 500, Tag: tomb.Tag, Owner: tomb.Owner}}
+	tags   = []replica.TagAt{{Rank: 5, Tag: live.Tag}, {Rank: 6, Shared: true}, {Rank: 500, Tag: tomb.Tag, Owner: tomb.Owner}}
 )
 
 // messages are all the bodies, each with its decoder.
@@ -58,8 +58,8 @@ var messages = []struct {
 		func(b []byte) (any, error) { return ParseRemove(b) }, RemoveRequest{Key: []byte("key"), Sequence: 9, Trace: trace}},
 	{"ranges", AppendRanges(nil, ranges),
 		func(b []byte) (any, error) { return ParseRanges(nil, b) }, ranges},
-	{"digests", AppendDigests(nil, []replica.Digest{{Records: 1, Tombstones: 2, Sum: [2]uint64{4, 5}}, {Records: 3}}),
-		func(b []byte) (any, error) { return ParseDigests(nil, b) }, []replica.Digest{{Records: 1, Tombstones: 2, Sum: [2]uint64{4, 5}}, {Records: 3}}},
+	{"digests", AppendDigests(nil, []replica.Digest{{Records: 0x201}, {Records: 3}}),
+		func(b []byte) (any, error) { return ParseDigests(nil, b) }, []replica.Digest{{Records: 0x201}, {Records: 3}}},
 	{"range", AppendRangeRequest(nil, RangeRequest{Range: ranges[0], Max: 1 << 20}),
 		func(b []byte) (any, error) { return ParseRangeRequest(b) }, RangeRequest{Range: ranges[0], Max: 1 << 20}},
 	{"range-behind-a-key", AppendRangeRequest(nil, RangeRequest{Range: ranges[1], After: []byte("key"), Max: 9}),
@@ -71,26 +71,26 @@ var messages = []struct {
 		}, tagsAndNext{99, tags}},
 	{"ranks", AppendRanks(nil, []keyspace.Rank{1, 1 << 60}, nil), parseRanks, ranksAndAfter{[]keyspace.Rank{1, 1 << 60}, nil}},
 	{"ranks-behind-a-key", AppendRanks(nil, []keyspace.Rank{7}, []byte("key")), parseRanks, ranksAndAfter{[]keyspace.Rank{7}, []byte("key")}},
-	{"records", AppendNext(AppendKeyed(AppendKeyed(nil, []byte("a"), &live), []byte("b"), &tomb), keyspace.Place{Rank: 77}), parseRecords,
-		recordsAndNext{[]Keyed{{[]byte("a"), live}, {[]byte("b"), withVector(tomb)}}, keyspace.Place{Rank: 77}}},
-	{"records-up-to-a-key", AppendNext(AppendKeyed(nil, []byte("a"), &live), keyspace.Place{Rank: 77, Key: []byte("a")}), parseRecords,
-		recordsAndNext{[]Keyed{{[]byte("a"), live}}, keyspace.Place{Rank: 77, Key: []byte("a")}}},
-	{"list", AppendList(nil, 4, []Tombstone{{Key: []byte("key"), Tag: tomb.Tag}}),
-		func(b []byte) (any, error) { _, l, err := ParseList(nil, b); return l, err }, []Tombstone{{Key: []byte("key"), Tag: tomb.Tag}}},
+	{"records", AppendNext(AppendEntry(AppendEntry(nil, []byte("a"), &live), []byte("b"), &tomb), keyspace.Place{Rank: 77}), parseRecords,
+		recordsAndNext{[]replica.Entry{{Key: []byte("a"), Record: live}, {Key: []byte("b"), Record: withVector(tomb)}}, keyspace.Place{Rank: 77}}},
+	{"records-up-to-a-key", AppendNext(AppendEntry(nil, []byte("a"), &live), keyspace.Place{Rank: 77, Key: []byte("a")}), parseRecords,
+		recordsAndNext{[]replica.Entry{{Key: []byte("a"), Record: live}}, keyspace.Place{Rank: 77, Key: []byte("a")}}},
+	{"list", AppendList(nil, 4, []replica.Tombstone{{Key: []byte("key"), Tag: tomb.Tag}}),
+		func(b []byte) (any, error) { _, l, err := ParseList(nil, b); return l, err }, []replica.Tombstone{{Key: []byte("key"), Tag: tomb.Tag}}},
 }
 
 // Bodies that are decoded to more than one thing.
 type (
 	tagsAndNext struct {
 		next keyspace.Rank
-		tags []RankedTag
+		tags []replica.TagAt
 	}
 	ranksAndAfter struct {
 		ranks []keyspace.Rank
 		after []byte
 	}
 	recordsAndNext struct {
-		records []Keyed
+		records []replica.Entry
 		next    keyspace.Place
 	}
 )
@@ -186,14 +186,14 @@ func TestLimits(t *testing.T) {
 	_, bad["too many ranges"] = ParseRanges(nil, AppendRanges(nil, make([]keyspace.Range, MaxRanges+1)))
 	_, _, bad["a count without content"] = ParseRanks(nil, []byte{0xff, 0x1f})
 	_, _, bad["ranks that do not ascend"] = ParseRanks(nil, AppendRanks(nil, []keyspace.Rank{2, 2}, nil))
-	_, _, bad["tags that do not ascend"] = ParseTags(nil, AppendTags(nil, 0, []RankedTag{{Rank: 2, Tag: live.Tag}, {Rank: 2, Shared: true}}))
-	_, _, bad["tags that go down"] = ParseTags(nil, AppendTags(nil, 0, []RankedTag{{Rank: 2, Tag: live.Tag}, {Rank: 1, Shared: true}}))
-	_, _, bad["too many records"] = ParseRecords(nil, AppendNext(bytes.Repeat(AppendKeyed(nil, []byte("k"), &live), MaxRecords+1), keyspace.Place{}))
-	_, _, bad["records without an end"] = ParseRecords(nil, AppendKeyed(nil, []byte("k"), &live))
+	_, _, bad["tags that do not ascend"] = ParseTags(nil, AppendTags(nil, 0, []replica.TagAt{{Rank: 2, Tag: live.Tag}, {Rank: 2, Shared: true}}))
+	_, _, bad["tags that go down"] = ParseTags(nil, AppendTags(nil, 0, []replica.TagAt{{Rank: 2, Tag: live.Tag}, {Rank: 1, Shared: true}}))
+	_, _, bad["too many records"] = ParseRecords(nil, AppendNext(bytes.Repeat(AppendEntry(nil, []byte("k"), &live), MaxRecords+1), keyspace.Place{}))
+	_, _, bad["records without an end"] = ParseRecords(nil, AppendEntry(nil, []byte("k"), &live))
 	_, _, bad["a place behind a long key"] = ParseRecords(nil, AppendNext(nil, keyspace.Place{Key: longKey}))
 	_, bad["a range behind a long key"] = ParseRangeRequest(AppendRangeRequest(nil, RangeRequest{After: longKey}))
 	_, bad["range upside down"] = ParseRangeRequest(AppendRangeRequest(nil, RangeRequest{Range: keyspace.Range{From: 5, To: 3}}))
-	_, _, bad["a list of values"] = ParseList(nil, AppendList(nil, 1, []Tombstone{{Key: []byte("k"), Tag: live.Tag}}))
+	_, _, bad["a list of values"] = ParseList(nil, AppendList(nil, 1, []replica.Tombstone{{Key: []byte("k"), Tag: live.Tag}}))
 	_, bad["half a trace"] = ParseRemove(append(AppendRemove(nil, &RemoveRequest{Key: []byte("k")})[:6], 1, 7))
 	_, bad["a trace without a parent"] = ParseRemove(AppendRemove(nil, &RemoveRequest{Key: []byte("k"), Trace: kv.Trace{Flags: 1}}))
 	_, bad["unknown flags"] = ParseReadReply([]byte{4}, true)
@@ -291,7 +291,7 @@ func FuzzDecode(f *testing.F) {
 			again = AppendTags(nil, v.next, v.tags)
 		case recordsAndNext:
 			for i := range v.records {
-				again = AppendKeyed(again, v.records[i].Key, &v.records[i].Record)
+				again = AppendEntry(again, v.records[i].Key, &v.records[i].Record)
 			}
 			again = AppendNext(again, v.next)
 		default:
