@@ -41,7 +41,7 @@ func newFakeStore(at version.Epoch) *fakeStore {
 
 func (s *fakeStore) at(e version.Epoch) error {
 	if s.epoch != e {
-		return ErrMoved
+		return replica.ErrEpoch
 	}
 	return nil
 }

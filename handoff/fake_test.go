@@ -214,7 +214,7 @@ func (x *fakeNode) reach(ctx context.Context, op string, at version.Epoch, to Me
 		case y.self.Incarnation != to.Incarnation:
 			return nil, errors.New("another incarnation")
 		case y.view.Epoch != at:
-			return nil, ErrMoved
+			return nil, replica.ErrEpoch
 		case !y.self.Active && op != "push":
 			return nil, errors.New("not active")
 		}

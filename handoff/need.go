@@ -9,10 +9,6 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// ErrMoved reports that the epoch of a request is over, here or at the peer. The views show the
-// next one soon.
-var ErrMoved = errors.New("handoff: the epoch is over")
-
 // ErrStartOver reports that the topology does not accept a rebuild: its basis is gone (H3).
 var ErrStartOver = errors.New("handoff: the copies are outdated")
 
@@ -20,9 +16,9 @@ var ErrStartOver = errors.New("handoff: the copies are outdated")
 // where there is a view.
 type Views interface{ Current() *View }
 
-// Store is this node's copy. Every method fails with ErrMoved, having changed nothing, when the
-// store is not, or during the call is no longer, at the given epoch (H1). None blocks on I/O; all
-// are safe for concurrent use.
+// Store is this node's copy. Every method fails with replica.ErrEpoch, having changed nothing, when
+// the store is not, or during the call is no longer, at the given epoch (H1). None blocks on I/O;
+// all are safe for concurrent use.
 type Store interface {
 	// Put merges a record.
 	Put(at version.Epoch, h keyspace.Hash, key []byte, r *version.Record) (changed bool, err error)
@@ -42,9 +38,9 @@ type Store interface {
 }
 
 // Peers carries bulk requests to other members, stamped with the epoch that the caller works at. A
-// reply given at another epoch is an ErrMoved. The counter that comes with each reply has been
-// observed by this node's clock. Methods block until the reply, a failure, or the end of ctx; they
-// are safe for concurrent use. What they return belongs to the caller.
+// reply given at another epoch is an replica.ErrEpoch. The counter that comes with each reply has
+// been observed by this node's clock. Methods block until the reply, a failure, or the end of ctx;
+// they are safe for concurrent use. What they return belongs to the caller.
 type Peers interface {
 	// Digests appends the peer's digests of the ranges, at most MaxDigests.
 	Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)

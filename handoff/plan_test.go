@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring"
 	"viakv/ring/keyspace"
@@ -95,7 +96,7 @@ func (p *player) command(f []string) {
 	case "fail":
 		p.fail(func(x task) bool { return x.from.Name == f[1] }, errors.New("cut"), false)
 	case "lost":
-		p.fail(func(task) bool { return true }, ErrMoved, true)
+		p.fail(func(task) bool { return true }, replica.ErrEpoch, true)
 	case "run":
 		for n := 0; ; n++ {
 			before := len(p.open)

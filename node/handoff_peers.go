@@ -22,7 +22,7 @@ type handoffPeers struct{ *life }
 func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to handoff.Member, op wire.Op, body func([]byte) []byte) ([]byte, error) {
 	s := p.state.Load()
 	if s == nil || s.view.Epoch != at {
-		return nil, handoff.ErrMoved
+		return nil, replica.ErrEpoch
 	}
 	k := s.linkTo(to.Incarnation)
 	if k == nil {
@@ -45,7 +45,7 @@ func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to handoff.Memb
 		switch r.Status {
 		case wire.OK, wire.Nack:
 			if r.Epoch != at {
-				return nil, handoff.ErrMoved
+				return nil, replica.ErrEpoch
 			}
 			if r.Status == wire.Nack {
 				return nil, errNack
@@ -53,14 +53,14 @@ func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to handoff.Memb
 			return r.Body, nil
 		case wire.Behind:
 			if try == maxTries {
-				return nil, handoff.ErrMoved
+				return nil, replica.ErrEpoch
 			}
 			if err := p.manager.HandTo(ctx, k.address); err != nil {
 				return nil, err
 			}
 		case wire.Stale:
 			p.learn(r.Epoch, r.Body)
-			return nil, handoff.ErrMoved
+			return nil, replica.ErrEpoch
 		default:
 			return nil, fmt.Errorf("node: %s refused to %v: %v", to.Name, op, r.Status)
 		}

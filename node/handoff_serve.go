@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"viakv/handoff"
-	"viakv/node/storage"
 	"viakv/node/topology"
 	"viakv/node/wire"
 	"viakv/quorum/replica"
@@ -44,7 +43,7 @@ func (s *state) serveBulk(_ context.Context, dst []byte, op wire.Op, stamp wire.
 	switch err {
 	case nil:
 		return dst
-	case storage.ErrEpoch:
+	case replica.ErrEpoch:
 		return s.life.refuseLater(dst[:mark], s)
 	}
 	return s.refuse(dst[:mark], wire.Malformed)
@@ -174,7 +173,7 @@ func (s *state) servePush(body []byte) error {
 		r := &records[i]
 		s.life.clock.Observe(r.Record.Tag.Counter)
 		if _, err := s.store.Put(s.view.Epoch, s.topology.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
-			return storage.ErrEpoch // a record of another generation is from another epoch, too
+			return replica.ErrEpoch // a record of another generation is from another epoch, too
 		}
 	}
 	return nil

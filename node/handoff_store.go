@@ -20,7 +20,7 @@ func (s handoffStore) store() *storage.Store { return s.state.Load().store }
 // moved makes the store's errors package handoff's: what it refuses belongs to another epoch.
 func moved(err error) error {
 	if err != nil {
-		return handoff.ErrMoved
+		return replica.ErrEpoch
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (scanCopies) Own(v *quorum.View, at keyspace.Rank, b *quorum.Bucket) error 
 // epochOver makes the store's error package quorum's.
 func epochOver(err error) error {
 	if err != nil {
-		return quorum.ErrEpochOver
+		return replica.ErrEpoch
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (scanCopies) OwnDigests(v *quorum.View, ranges []keyspace.Range, dst []repl
 	for _, r := range ranges {
 		d, err := store.Digest(v.Epoch, r)
 		if err != nil {
-			return dst, quorum.ErrEpochOver
+			return dst, replica.ErrEpoch
 		}
 		dst = append(dst, d)
 	}
@@ -186,8 +186,8 @@ func (s *state) askMember(ctx context.Context, member int, op wire.Op, body func
 	m := &s.view.Members[member]
 	p := handoffPeers{s.life}
 	reply, err := p.ask(ctx, s.view.Epoch, handoff.Member{Name: m.Name, Incarnation: m.Incarnation}, op, body)
-	if errors.Is(err, handoff.ErrMoved) {
-		err = quorum.ErrEpochOver
+	if errors.Is(err, replica.ErrEpoch) {
+		err = replica.ErrEpoch
 	}
 	return reply, err
 }

@@ -84,9 +84,6 @@ func (c *Coordinator) begin(key []byte, o kv.Options) (*operation, error) {
 
 var errNotServing = &kv.Unavailable{Outcome: kv.None, Reason: "this node is not an active member of a cluster yet, or no longer"}
 
-// errStale ends a phase whose epoch is over: somebody knows a newer one.
-var errStale = errors.New("quorum: the epoch is over")
-
 // errImpossible ends a phase for which too few replicas are left.
 var errImpossible = errors.New("quorum: too few replicas")
 

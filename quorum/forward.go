@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -106,5 +107,5 @@ func (c *Coordinator) there(v *View, member int, key []byte, deadline time.Time)
 	op.tally.voters.add(member)
 	op.start(member, ReadTag, true)
 	err = op.wait(0)
-	return err == nil || err == errStale
+	return err == nil || err == replica.ErrEpoch
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -61,7 +62,7 @@ func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 				return &o.record, nil
 			}
 		}
-		if err == errStale && o.renew() {
+		if err == replica.ErrEpoch && o.renew() {
 			continue
 		}
 		return nil, o.unavailable(kv.None, "read", err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 	"viakv/ring/keyspace"
@@ -251,7 +252,7 @@ func (o *operation) wait(query Kind) error {
 		case verdict == met:
 			return nil
 		case stale:
-			return errStale
+			return replica.ErrEpoch
 		case verdict == impossible:
 			return errImpossible
 		case hedge && lost:
@@ -378,7 +379,7 @@ func (o *operation) unavailable(outcome kv.Outcome, phase string, err error) err
 		}
 	}
 	switch {
-	case err != errStale:
+	case err != replica.ErrEpoch:
 	case o.c.cfg.Views.Current() == nil:
 		reason = phase + ": this node is stopping, or no longer a member of the cluster"
 	default:

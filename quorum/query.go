@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 )
@@ -11,7 +12,7 @@ import (
 func (o *operation) ask(kind Kind, need int) error {
 	o.begin(need)
 	if err := o.readOwn(kind); err != nil {
-		return errStale
+		return replica.ErrEpoch
 	}
 	o.countOwn(true)
 	more := need - 1

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -68,7 +69,7 @@ func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) 
 		}
 		if !op.current() { // D2, as in query
 			if !op.renew() {
-				return op.unavailable(kv.None, "remove", errStale)
+				return op.unavailable(kv.None, "remove", replica.ErrEpoch)
 			}
 			continue
 		}
@@ -96,7 +97,7 @@ func (o *operation) poll() func() error {
 		voted, err := o.v.Replica.Vote(o.v.Epoch, o.hash, o.key, &o.record)
 		switch {
 		case err != nil:
-			return errStale
+			return replica.ErrEpoch
 		case !voted && first:
 			return errOvertaken
 		}

@@ -33,9 +33,6 @@ import (
 //	    on from it.
 //	C5. A scan whose reader stops costs four rounds of memory and no lock.
 
-// ErrEpochOver is what Copies answer when the epoch of a call is over, here or at the peer.
-var ErrEpochOver = errStale
-
 // Bucket is a copy of the records of a range.
 type Bucket struct {
 	Range   keyspace.Range
@@ -47,7 +44,7 @@ type Bucket struct {
 }
 
 // Copies gives a scan whole ranges, of this node's own replica and of others. A call is stamped
-// with the view's epoch and answers ErrEpochOver once that has ended. Safe for concurrent use.
+// with the view's epoch and answers replica.ErrEpoch once that has ended. Safe for concurrent use.
 type Copies interface {
 	// Own copies the own bucket that holds a rank to b's Memory and sets Range, which may begin
 	// below the rank, and Digest. It does not block.

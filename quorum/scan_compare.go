@@ -88,8 +88,8 @@ func (x *scanner) askDigests(v *View, need int) error {
 		asking.Wait()
 		for i, m := range ask {
 			switch {
-			case errors.Is(errs[i], errStale):
-				return errStale
+			case errors.Is(errs[i], replica.ErrEpoch):
+				return replica.ErrEpoch
 			case errs[i] == nil && len(x.look.theirs[m]) == len(x.look.ranges):
 				x.peers = append(x.peers, m)
 			default:

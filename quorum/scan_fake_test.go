@@ -75,7 +75,7 @@ func (r *fakeReplica) bucket(e version.Epoch, rg keyspace.Range, b *Bucket) erro
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.at(e) != nil {
-		return ErrEpochOver
+		return replica.ErrEpoch
 	}
 	b.Range, b.Digest, b.Records = rg, replica.Digest{}, b.Records[:0]
 	for k, rec := range r.records {
@@ -128,7 +128,7 @@ func (c copies) digests(v *View, m int, ranges []keyspace.Range, dst []replica.D
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.at(v.Epoch) != nil {
-		return nil, ErrEpochOver
+		return nil, replica.ErrEpoch
 	}
 	for k, rec := range r.records {
 		rank := rankOf(k)

@@ -28,7 +28,7 @@ func (x *scanner) merge(r *round, own *Bucket) error {
 		err := x.scans.copies.Copy(ctx, v, m, own.Range, b)
 		cancel()
 		if err != nil {
-			if !errors.Is(err, errStale) {
+			if !errors.Is(err, replica.ErrEpoch) {
 				x.look.slow[m] = time.Now().Add(slowFor)
 			}
 			return err

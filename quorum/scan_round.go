@@ -82,7 +82,7 @@ func (x *scanner) patiently(try func() error) error {
 				return kv.Detail(kv.ErrSnapshotMoved, "replicas differ, in keys that are being written or that some have yet to get")
 			}
 			return &kv.Unavailable{Outcome: kv.None, Reason: "the scan did not find enough replicas; /cluster shows who is reachable", Err: err}
-		case errors.Is(err, errStale):
+		case errors.Is(err, replica.ErrEpoch):
 			x.scans.stats.renewed.Add(1)
 		}
 		t := time.NewTimer(pause)
@@ -220,7 +220,7 @@ func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 			return nil, err
 		}
 		if b.Range.From != at || !old.Range.Covers(b.Range) {
-			return nil, errStale
+			return nil, replica.ErrEpoch
 		}
 		b.from = max(at, old.from)
 		if at = b.Range.To; at == old.Range.To {

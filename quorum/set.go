@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 )
@@ -58,12 +59,12 @@ func (o *operation) query(outcome kv.Outcome) (findings, error) {
 	for {
 		err := o.ask(ReadTag, o.writeAsks())
 		if err == nil && !o.current() {
-			err = errStale
+			err = replica.ErrEpoch
 		}
 		if err == nil {
 			return o.found(), nil
 		}
-		if err != errStale || !o.renew() {
+		if err != replica.ErrEpoch || !o.renew() {
 			return findings{}, o.unavailable(outcome, "query for a write", err)
 		}
 	}
@@ -127,7 +128,7 @@ func (o *operation) write(put func() error) error {
 		if err == nil || err == errOvertaken {
 			return err
 		}
-		if err == errStale && o.renew() && o.resumable(generation, purge) {
+		if err == replica.ErrEpoch && o.renew() && o.resumable(generation, purge) {
 			continue
 		}
 		return o.unavailable(kv.Unknown, "write", err)
@@ -164,7 +165,7 @@ func (o *operation) store(targets memberSet, urgent int) error {
 	o.sendAll(Store, targets, urgent)
 	if targets.has(o.v.Self) {
 		if _, err := o.v.Replica.Put(o.v.Epoch, o.hash, o.key, &o.record); err != nil {
-			return errStale
+			return replica.ErrEpoch
 		}
 		o.countOwn(true)
 	}

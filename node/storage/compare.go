@@ -45,7 +45,7 @@ func (s *Store) part(epoch version.Epoch, p keyspace.Partition, r keyspace.Range
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	if q.epoch != epoch {
-		return replica.Digest{}, ErrEpoch
+		return replica.Digest{}, replica.ErrEpoch
 	}
 	if r.Covers(p.Whole()) {
 		return q.table.digest, nil

@@ -135,7 +135,7 @@ func TestAdvanceFences(t *testing.T) {
 				switch {
 				case err == nil:
 					accepted.Add(1)
-				case !errors.Is(err, ErrEpoch):
+				case !errors.Is(err, replica.ErrEpoch):
 					t.Error(err)
 					return
 				}
@@ -151,10 +151,10 @@ func TestAdvanceFences(t *testing.T) {
 			if err := s.Copy(version.Epoch(e), at.First(), &b); err != nil {
 				t.Fatalf("partition %d after the advance to %d: %v", p, e, err)
 			}
-			if err := s.Copy(version.Epoch(e-1), at.First(), &b); !errors.Is(err, ErrEpoch) || b.Len() != 0 {
+			if err := s.Copy(version.Epoch(e-1), at.First(), &b); !errors.Is(err, replica.ErrEpoch) || b.Len() != 0 {
 				t.Fatalf("partition %d copies %d records at the epoch before %d: %v", p, b.Len(), e, err)
 			}
-			if d, err := s.Digest(version.Epoch(e-1), at.Whole()); !errors.Is(err, ErrEpoch) {
+			if d, err := s.Digest(version.Epoch(e-1), at.Whole()); !errors.Is(err, replica.ErrEpoch) {
 				t.Fatalf("partition %d has the digest %v at the epoch before %d: %v", p, d, e, err)
 			}
 			_ = s.Copy(version.Epoch(e), at.First(), &b)

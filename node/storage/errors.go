@@ -10,10 +10,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Errors of a store. Match them with errors.Is.
+// Errors of a store, beside replica.ErrEpoch. Match them with errors.Is.
 var (
-	// ErrEpoch: the operation's stamp is not the partition's epoch. Nothing was done (S1).
-	ErrEpoch = errors.New("storage: the partition is at another epoch")
 	// ErrGeneration: the record is from before a clear, or from after one that this store has not
 	// seen. Nothing was done (S2).
 	ErrGeneration = errors.New("storage: a record of another clear generation")

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -35,7 +36,7 @@ func (s *shard) copyOut(epoch version.Epoch, h keyspace.Hash, key, dst []byte, v
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.epoch != epoch {
-		return false, 0, dst, ErrEpoch
+		return false, 0, dst, replica.ErrEpoch
 	}
 	at := s.table.find(h, key)
 	if at.slot < 0 {

@@ -238,23 +238,23 @@ func (x *machine) stale(t *rapid.T) {
 	key := x.drawKey(t)
 	rec := x.drawRecord(t, key)
 	epoch := x.m.epoch + version.Epoch(rapid.SampledFrom([]int{-1, 1}).Draw(t, "off"))
-	if _, err := x.s.Put(epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, ErrEpoch) {
+	if _, err := x.s.Put(epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, replica.ErrEpoch) {
 		t.Fatalf("put at another epoch: %v", err)
 	}
-	if _, err := x.s.Vote(epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, ErrEpoch) {
+	if _, err := x.s.Vote(epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, replica.ErrEpoch) {
 		t.Fatalf("vote at another epoch: %v", err)
 	}
-	if _, err := x.s.PutIf(epoch, testSeed.Hash(key), key, version.Tag{}, &rec); !errors.Is(err, ErrEpoch) {
+	if _, err := x.s.PutIf(epoch, testSeed.Hash(key), key, version.Tag{}, &rec); !errors.Is(err, replica.ErrEpoch) {
 		t.Fatalf("conditional put at another epoch: %v", err)
 	}
-	if _, _, err := x.s.Get(epoch, testSeed.Hash(key), key, nil); !errors.Is(err, ErrEpoch) {
+	if _, _, err := x.s.Get(epoch, testSeed.Hash(key), key, nil); !errors.Is(err, replica.ErrEpoch) {
 		t.Fatalf("get at another epoch: %v", err)
 	}
 	var b Bucket
-	if err := x.s.Copy(epoch, testSeed.Hash(key).Rank(), &b); !errors.Is(err, ErrEpoch) || b.Len() != 0 {
+	if err := x.s.Copy(epoch, testSeed.Hash(key).Rank(), &b); !errors.Is(err, replica.ErrEpoch) || b.Len() != 0 {
 		t.Fatalf("copy at another epoch: %d records, %v", b.Len(), err)
 	}
-	if d, err := x.s.Digest(epoch, keyspace.All()); !errors.Is(err, ErrEpoch) || d != (replica.Digest{}) {
+	if d, err := x.s.Digest(epoch, keyspace.All()); !errors.Is(err, replica.ErrEpoch) || d != (replica.Digest{}) {
 		t.Fatalf("digest at another epoch: %v, %v", d, err)
 	}
 	rec.Tag.Generation += version.Generation(rapid.SampledFrom([]int{-1, 1}).Draw(t, "generation"))

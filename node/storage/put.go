@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 	"viakv/ring/keyspace"
@@ -117,7 +118,7 @@ func (s *Store) Vote(epoch version.Epoch, h keyspace.Hash, key []byte, tombstone
 func (s *shard) admitsLocked(epoch version.Epoch, tag version.Tag) error {
 	switch {
 	case s.epoch != epoch:
-		return ErrEpoch
+		return replica.ErrEpoch
 	case s.generation != tag.Generation && tag.Counter != 0:
 		return ErrGeneration
 	}

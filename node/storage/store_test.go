@@ -322,7 +322,7 @@ func TestAClosedStoreRefuses(t *testing.T) {
 		"digest": second(s.Digest(0, keyspace.All())),
 		"put":    second(s.Put(0, h, []byte("k"), &rec)),
 	} {
-		if !errors.Is(err, ErrEpoch) {
+		if !errors.Is(err, replica.ErrEpoch) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

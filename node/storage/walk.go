@@ -29,11 +29,11 @@ type ranked struct {
 	position int // of the record in data
 }
 
-// Copy copies the bucket that holds a rank, or returns ErrEpoch and leaves b without entries (S1).
-// A walk begins with the first rank of its range, goes on at b.Range.To, and ends where that
-// reaches the range's end or zero; it meets each key that is there throughout exactly once. The
-// first and the last bucket can be wider than the range; so can a bucket be that was merged
-// meanwhile: entries below the rank asked for were seen before.
+// Copy copies the bucket that holds a rank, or returns replica.ErrEpoch and leaves b without
+// entries (S1). A walk begins with the first rank of its range, goes on at b.Range.To, and ends
+// where that reaches the range's end or zero; it meets each key that is there throughout exactly
+// once. The first and the last bucket can be wider than the range; so can a bucket be that was
+// merged meanwhile: entries below the rank asked for were seen before.
 func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 	b.seed, b.data, b.ends, b.sorted = s.cfg.Seed, b.data[:0], b.ends[:0], false
 	b.Range, b.Digest = keyspace.Range{}, replica.Digest{}
@@ -41,7 +41,7 @@ func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.epoch != epoch {
-		return ErrEpoch
+		return replica.ErrEpoch
 	}
 	from, r := p.table.at(at)
 	b.Range, b.Digest = r, from.digest()
