@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
@@ -16,28 +17,28 @@ import (
 //
 // A member that lost its memory after the change has rebuilt from all others when it is active
 // again (M6), so whoever answers by the name of a slot counts for it.
-func (d *Driver) barrier(ctx context.Context, v *View) bool {
+func (d *Driver) barrier(ctx context.Context, v *replica.View) bool {
 	b := v.Barrier
 	var merged []string
-	if slices.Contains(b.From, v.Self.Name) {
-		merged = append(merged, v.Self.Name)
+	if slices.Contains(b.From, v.Me().Name) {
+		merged = append(merged, v.Me().Name)
 	}
 	progress := newProgress("barrier")
 	d.own.Store(progress)
 	defer d.own.Store(nil)
 	wait := firstRest
 	for ctx.Err() == nil {
-		if v.Barrier == nil || v.Barrier.Change != b.Change || !v.Self.Active {
+		if v.Barrier == nil || v.Barrier.Change != b.Change || !v.Me().Active() {
 			return false
 		}
 		for _, name := range b.From {
-			m, ok := v.named(name)
-			if len(merged) >= b.Need || slices.Contains(merged, name) || !ok || !m.Active {
+			m := named(v, name)
+			if len(merged) >= b.Need || slices.Contains(merged, name) || m == nil || !m.Active() {
 				continue
 			}
 			x := &visit{d: d, v: v, with: m, progress: progress}
 			if err := x.compare(ctx, keyspace.All()); err != nil {
-				if !superseded(v) && ctx.Err() == nil {
+				if !v.Over() && ctx.Err() == nil {
 					d.cfg.Logger.Warn("the barrier's sync with a member failed; it is repeated", zap.String("member", name), zap.Error(err))
 				}
 				continue

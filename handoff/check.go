@@ -16,13 +16,13 @@ func (d *Driver) check(ctx context.Context) {
 	}
 	var at keyspace.Rank
 	for rest(ctx, d.cfg.CheckEvery) == nil {
-		next, drift := d.cfg.Store.Check(at)
+		bucket, drift := d.cfg.Views.Current().Store.Check(at)
 		d.stats.checked.Add(1)
 		if drift != nil {
 			d.stats.drift.Add(1)
 			d.cfg.Logger.Error("a digest has drifted from its records: this is a bug, please report it; restart this node to make it copy the data anew",
 				zap.Uint64("rank", uint64(at)), zap.Error(drift))
 		}
-		at = next
+		at = bucket.To
 	}
 }

@@ -20,7 +20,7 @@ func (m *fakeMesh) collide(n, bytes int, nodes ...*fakeNode) {
 	v := strings.Repeat("v", bytes)
 	for i := range n {
 		for _, x := range nodes {
-			x.store.set(fmt.Sprintf("%s%06d", sharing, i), value(1, v))
+			x.store.Merge(fmt.Sprintf("%s%06d", sharing, i), value(1, v))
 		}
 	}
 }
@@ -39,13 +39,13 @@ func TestARebuildCopiesWhatSharesARank(t *testing.T) {
 				m.fill(300)
 				a, b, x := m.nodes[0], m.nodes[1], m.nodes[2]
 				m.collide(c.keys, c.bytes, m.nodes...)
-				a.store.set(sharing+"only-a", value(7, "a")) // acknowledged by a and by x, which forgets it
-				b.store.set(sharing+"only-b", value(9, "b"))
+				a.store.Merge(sharing+"only-a", value(7, "a")) // acknowledged by a and by x, which forgets it
+				b.store.Merge(sharing+"only-b", value(9, "b"))
 				m.restart(t, x, nil)
 				x.run(t)
-				eventually(t, time.Minute, "it is active", func() bool { return x.Current().Self.Active })
+				eventually(t, time.Minute, "it is active", func() bool { return x.Current().Me().Active() })
 				m.stop()
-				if n := x.store.len(); n != c.keys+302 {
+				if n := x.store.Len(); n != c.keys+302 {
 					t.Errorf("it has %d keys, want %d", n, c.keys+302)
 				}
 				if m.longest > sharedBytes+2000 {
@@ -68,20 +68,20 @@ func TestARepairExchangesWhatSharesARank(t *testing.T) {
 			key := fmt.Sprintf("%s%06d", sharing, i)
 			switch i % 3 {
 			case 0:
-				b.store.set(key, value(2, "newer there"))
+				b.store.Merge(key, value(2, "newer there"))
 			case 1:
-				b.store.set(key, tombstone(1))
+				b.store.Merge(key, tombstone(1))
 			}
 		}
-		b.store.set(sharing+"alone", value(3, "there"))
+		b.store.Merge(sharing+"alone", value(3, "there"))
 		a.run(t)
-		a.driver.want(b.self)
+		a.driver.want(&b.self)
 		eventually(t, time.Minute, "both are equal", func() bool { return m.equal(a, b) })
 		m.stop()
-		if r := a.store.get(sharing + "000003"); string(r.Value) != "newer there" {
+		if r := a.store.Record(sharing + "000003"); string(r.Value) != "newer there" {
 			t.Errorf("%q", r.Value)
 		}
-		if n := b.store.len(); n != 3301 {
+		if n := b.store.Len(); n != 3301 {
 			t.Errorf("the member holds %d records, want 3301", n)
 		}
 	})
@@ -98,15 +98,15 @@ func TestAFetchGoesOnWithinARank(t *testing.T) {
 		var ranks []keyspace.Rank
 		for i := range 400 {
 			key := fmt.Sprint("k", i)
-			b.store.set(key, value(1, "v"))
+			b.store.Merge(key, value(1, "v"))
 			ranks = append(ranks, rankOf([]byte(key)))
 		}
 		ranks = append(ranks, rankOf([]byte(sharing)), ranks[0])
-		x := &visit{d: a.driver, v: a.Current(), with: b.self, progress: newProgress("repair")}
+		x := &visit{d: a.driver, v: a.Current(), with: &b.self, progress: newProgress("repair")}
 		if err := x.fetchRanks(t.Context(), ranks); err != nil {
 			t.Fatal(err)
 		}
-		if n := a.store.len(); n != 3400 {
+		if n := a.store.Len(); n != 3400 {
 			t.Errorf("%d records were fetched, want 3400", n)
 		}
 	})
@@ -156,13 +156,13 @@ type stuck struct {
 	next keyspace.Place
 }
 
-func (s stuck) Copy(_ context.Context, _ version.Epoch, _ Member, _ keyspace.Range, _ []byte, _ int, p *replica.Page) error {
+func (s stuck) Copy(_ context.Context, _ version.Epoch, _ *replica.Member, _ keyspace.Range, _ []byte, _ int, p *replica.Page) error {
 	p.Reset()
 	p.Next = s.next
 	return nil
 }
 
-func (s stuck) Fetch(_ context.Context, _ version.Epoch, _ Member, _ []keyspace.Rank, _ []byte, p *replica.Page) error {
+func (s stuck) Fetch(_ context.Context, _ version.Epoch, _ *replica.Member, _ []keyspace.Rank, _ []byte, p *replica.Page) error {
 	p.Reset()
 	p.Next = s.next
 	return nil
@@ -183,7 +183,7 @@ func TestPagesThatDoNotGetOnAreAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := &visit{d: d, v: a.Current(), with: m.nodes[1].self, progress: newProgress("repair")}
+		x := &visit{d: d, v: a.Current(), with: &m.nodes[1].self, progress: newProgress("repair")}
 		if err := x.copyRange(t.Context(), r); !errors.Is(err, errNonsense) {
 			t.Errorf("a copy that goes on at %d %q: %v", next.Rank, next.Key, err)
 		}

@@ -6,15 +6,15 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"viakv/quorum/replica"
 )
 
 // Config of a Driver.
 type Config struct {
-	Views    Views
-	Store    Store
+	Views    replica.Views
 	Peers    Peers
 	Topology Topology
-	Clock    Clock
 	NewID    func() uint64 // random ids of purge lists, never zero
 	Logger   *zap.Logger   // default: none
 
@@ -75,8 +75,8 @@ func (c Config) Validate() error {
 		name  string
 		there bool
 	}{
-		{"Views", c.Views != nil}, {"Store", c.Store != nil}, {"Peers", c.Peers != nil},
-		{"Topology", c.Topology != nil}, {"Clock", c.Clock != nil}, {"NewID", c.NewID != nil},
+		{"Views", c.Views != nil}, {"Peers", c.Peers != nil},
+		{"Topology", c.Topology != nil}, {"NewID", c.NewID != nil},
 	} {
 		if !need.there {
 			errs = append(errs, fmt.Errorf("handoff: Config.%s is missing", need.name))

@@ -55,7 +55,7 @@ func (x *visit) giveRange(ctx context.Context, r keyspace.Range) error {
 	at := keyspace.Place{Rank: r.From}
 	for {
 		rest := keyspace.Range{From: at.Rank, To: r.To}
-		if err := x.d.cfg.Store.Page(x.v.Epoch, rest, at.Key, pageFrom(at), page); err != nil {
+		if err := x.v.Store.Page(x.v.Epoch, rest, at.Key, pageFrom(at), page); err != nil {
 			return err
 		}
 		for part := range slices.Chunk(page.Entries, sharedEntries) {

@@ -63,9 +63,9 @@ func (d *Driver) recover(ctx context.Context) {
 	for ctx.Err() == nil {
 		v := d.cfg.Views.Current()
 		switch {
-		case v.Self.Incarnation != 0 && !v.Self.Active:
+		case v.Me().Holder() != 0 && !v.Me().Active():
 			d.rebuild(ctx, v)
-		case v.Self.Active && v.Barrier != nil && v.Barrier.Change != ran:
+		case v.Me().Active() && v.Barrier != nil && v.Barrier.Change != ran:
 			if d.barrier(ctx, v) {
 				ran = v.Barrier.Change
 			}

@@ -24,8 +24,8 @@ const (
 // visit is the exchange with one member at one epoch (H1).
 type visit struct {
 	d        *Driver
-	v        *View
-	with     Member
+	v        *replica.View
+	with     *replica.Member
 	push     bool // give what is newer here, too
 	pace     *pacer
 	progress *progress
@@ -44,8 +44,8 @@ func (x *visit) store(entries []replica.Entry) (size int, err error) {
 	for i := range entries {
 		entry := &entries[i]
 		size += wireSize(entry)
-		x.d.cfg.Clock.Observe(entry.Record.Tag.Counter)
-		ok, err := x.d.cfg.Store.Put(x.v.Epoch, x.v.Seed.Hash(entry.Key), entry.Key, &entry.Record)
+		x.v.Clock.Observe(entry.Record.Tag.Counter)
+		ok, err := x.v.Store.Put(x.v.Epoch, x.v.Seed.Hash(entry.Key), entry.Key, &entry.Record)
 		if err != nil {
 			return size, err
 		}
@@ -64,7 +64,7 @@ func (x *visit) store(entries []replica.Entry) (size int, err error) {
 // compare merges what differs in the ranges, found by digests.
 func (x *visit) compare(ctx context.Context, ranges ...keyspace.Range) error {
 	down := newDescent(ranges...)
-	own := func(r keyspace.Range) (replica.Digest, error) { return x.d.cfg.Store.Digest(x.v.Epoch, r) }
+	own := func(r keyspace.Range) (replica.Digest, error) { return x.v.Store.Digest(x.v.Epoch, r) }
 	var ask []keyspace.Range
 	var theirs []replica.Digest
 	for {
@@ -177,7 +177,7 @@ func (x *visit) settle(ctx context.Context, enough int) error {
 func (x *visit) against(r keyspace.Range, theirs []replica.TagAt, page *replica.Page) error {
 	var d difference
 	for more := true; more; {
-		if err := x.d.cfg.Store.Page(x.v.Epoch, r, nil, pageBytes, page); err != nil {
+		if err := x.v.Store.Page(x.v.Epoch, r, nil, pageBytes, page); err != nil {
 			return err
 		}
 		d = difference{d.want[:0], d.give[:0], d.shared[:0]}

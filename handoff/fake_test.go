@@ -1,11 +1,11 @@
 package handoff
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"sync"
 	"testing"
@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/quorum/replica"
+	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
 	"viakv/ring"
 	"viakv/ring/keyspace"
@@ -24,7 +25,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var seed = keyspace.Seed{7}
 
-var digestSeed = maphash.MakeSeed()
+// sharing begins the keys that all share one rank: that of this prefix.
+const sharing = "shared#"
+
+// rankOf is a key's place in the fakes' order.
+func rankOf(key []byte) keyspace.Rank {
+	if bytes.HasPrefix(key, []byte(sharing)) {
+		key = key[:len(sharing)]
+	}
+	return seed.Hash(key).Rank()
+}
 
 // fakeMesh is the network and the topology of a few nodes.
 type fakeMesh struct {
@@ -48,14 +58,14 @@ type fakeMesh struct {
 // fakeNode is one member: store, driver, and what the topology says of it.
 type fakeNode struct {
 	mesh   *fakeMesh
-	self   Member
+	self   replica.Member
 	down   bool
-	store  *fakeStore
+	store  *replicatest.Store
 	driver *Driver
-	view   *View
+	view   *replica.View
 	over   chan struct{}
-	owes   *Barrier
-	clock  uint64
+	owes   *replica.Barrier
+	clock  *replica.Clock
 	basis  Basis
 	stop   func()
 }
@@ -63,11 +73,12 @@ type fakeNode struct {
 func newMesh(t *testing.T, n int, config func(*Config)) *fakeMesh {
 	m := &fakeMesh{epoch: 10, delay: time.Millisecond, next: 1, bytes: map[string]int{}}
 	for i := range n {
-		m.nodes = append(m.nodes, &fakeNode{mesh: m, self: Member{Name: fmt.Sprintf("n%d", i+1)}})
+		m.nodes = append(m.nodes, &fakeNode{mesh: m, self: replica.Member{Name: fmt.Sprintf("n%d", i+1)}})
 	}
 	for _, x := range m.nodes {
 		m.boot(t, x, config)
-		x.self.Active, x.self.Since = true, 0
+		x.activate(true)
+		x.self.Since = 0
 	}
 	m.step()
 	return m
@@ -75,13 +86,14 @@ func newMesh(t *testing.T, n int, config func(*Config)) *fakeMesh {
 
 // boot gives a node an empty memory and a new incarnation.
 func (m *fakeMesh) boot(t *testing.T, x *fakeNode, config func(*Config)) {
-	x.self.Incarnation, x.self.Active, x.self.Since = m.next, false, m.epoch+1
+	x.self.Incarnation, x.self.Pending, x.self.Since = 0, m.next, m.epoch+1
 	m.next++
-	x.store, x.down = newFakeStore(m.epoch), false
+	x.clock, x.down = new(replica.Clock), false
+	x.store = replicatest.New(m.epoch, rankOf)
 	ids := uint64(0)
-	cfg := Config{Views: x, Store: x.store, Peers: x, Topology: x, Clock: x, NewID: func() uint64 {
+	cfg := Config{Views: x, Peers: x, Topology: x, NewID: func() uint64 {
 		ids++
-		return uint64(x.self.Incarnation)<<32 | ids
+		return uint64(x.self.Holder())<<32 | ids
 	}, Logger: zap.NewNop(), RepairEvery: -1, PurgeEvery: -1, CheckEvery: -1}
 	if config != nil {
 		config(&cfg)
@@ -91,6 +103,14 @@ func (m *fakeMesh) boot(t *testing.T, x *fakeNode, config func(*Config)) {
 		t.Fatal(err)
 	}
 	x.driver = d
+}
+
+// activate lets a node count, or makes it one that rebuilds.
+func (x *fakeNode) activate(active bool) {
+	x.self.Incarnation, x.self.Pending = x.self.Holder(), 0
+	if !active {
+		x.self.Incarnation, x.self.Pending = 0, x.self.Incarnation
+	}
 }
 
 // run starts a node's driver; the test's end stops it.
@@ -132,33 +152,24 @@ func (m *fakeMesh) stepWith(list uint64) {
 }
 
 func (m *fakeMesh) adoptLocked(x *fakeNode, names []string, list uint64) {
-	v := &View{
+	v := &replica.View{
 		Epoch: m.epoch, Generation: m.gen, Purge: m.purge, Resized: m.sized, Seed: seed, Ring: ring.Build(names),
-		Self: x.self, Slots: len(m.nodes), Settled: true, Need: m.rules.need, Barrier: x.owes,
+		Slots: len(m.nodes), Settled: true, Need: m.rules.need, Barrier: x.owes, Store: x.store, Clock: x.clock,
 	}
 	if v.Need == 0 {
 		v.Need = len(m.nodes) - len(m.nodes)/2
 	}
 	for _, o := range m.nodes {
-		if o != x {
-			v.Others = append(v.Others, o.self)
-		}
+		v.Members = append(v.Members, o.self)
 		v.Settled = v.Settled && o.owes == nil
 	}
-	slices.SortFunc(v.Others, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
-	x.store.mu.Lock()
-	x.store.epoch = m.epoch
-	for k, r := range x.store.records {
-		if r.Tag.Generation < m.gen {
-			delete(x.store.records, k)
-			x.store.sorted = nil
-		}
-	}
-	x.store.mu.Unlock()
+	slices.SortFunc(v.Members, func(a, b replica.Member) int { return cmp.Compare(a.Name, b.Name) })
+	v.Self = slices.IndexFunc(v.Members, func(o replica.Member) bool { return o.Name == x.self.Name })
+	x.store.Advance(m.epoch, func(r version.Record) bool { return r.Tag.Generation >= m.gen })
 	agreed, err := x.driver.Agreed(list)
 	if err == nil && agreed != nil {
 		for _, t := range agreed.Tombstones {
-			x.store.remove(t)
+			x.store.Purge(t)
 		}
 		x.driver.Purged(len(agreed.Tombstones))
 	}
@@ -171,22 +182,16 @@ func (m *fakeMesh) adoptLocked(x *fakeNode, names []string, list uint64) {
 	}
 }
 
-func (x *fakeNode) Current() *View {
+func (x *fakeNode) Current() *replica.View {
 	x.mesh.mu.Lock()
 	defer x.mesh.mu.Unlock()
 	return x.view
 }
 
-func (x *fakeNode) Observe(c uint64) {
-	x.mesh.mu.Lock()
-	defer x.mesh.mu.Unlock()
-	x.clock = max(x.clock, c)
-}
-
 var errCut = errors.New("cut")
 
 // reach passes a request to a member as the network and the receiver's checks do (D1).
-func (x *fakeNode) reach(ctx context.Context, op string, at version.Epoch, to Member) (*fakeNode, error) {
+func (x *fakeNode) reach(ctx context.Context, op string, at version.Epoch, to *replica.Member) (*fakeNode, error) {
 	if err := rest(ctx, x.mesh.delay); err != nil {
 		return nil, err
 	}
@@ -211,11 +216,11 @@ func (x *fakeNode) reach(ctx context.Context, op string, at version.Epoch, to Me
 		switch {
 		case y.down || x.down:
 			return nil, errCut
-		case y.self.Incarnation != to.Incarnation:
+		case y.self.Holder() != to.Holder():
 			return nil, errors.New("another incarnation")
 		case y.view.Epoch != at:
 			return nil, replica.ErrEpoch
-		case !y.self.Active && op != "push":
+		case !y.self.Active() && op != "push":
 			return nil, errors.New("not active")
 		}
 		return &fakeNode{self: y.self, store: y.store, driver: y.driver}, nil // as it is now: it may be restarted
@@ -229,7 +234,7 @@ func (m *fakeMesh) moved(op string, n int) {
 	m.bytes[op] += n
 }
 
-func (x *fakeNode) Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+func (x *fakeNode) Digests(ctx context.Context, at version.Epoch, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	if len(ranges) > MaxDigests {
 		return nil, errors.New("too many ranges")
 	}
@@ -248,17 +253,16 @@ func (x *fakeNode) Digests(ctx context.Context, at version.Epoch, to Member, ran
 	return dst, nil
 }
 
-func (x *fakeNode) Tags(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
+func (x *fakeNode) Tags(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
 	y, err := x.reach(ctx, "tags", at, to)
 	if err != nil {
 		return nil, 0, err
 	}
-	y.store.mu.Lock()
-	defer y.store.mu.Unlock()
-	if err := y.store.at(at); err != nil {
+	entries, err := y.store.Entries(at, r)
+	if err != nil {
 		return nil, 0, err
 	}
-	for _, i := range y.store.rangeLocked(r) {
+	for _, i := range entries {
 		switch n := len(dst); {
 		case n > 0 && dst[n-1].Rank == i.Rank:
 			dst[n-1] = replica.TagAt{Rank: i.Rank, Shared: true}
@@ -272,7 +276,7 @@ func (x *fakeNode) Tags(ctx context.Context, at version.Epoch, to Member, r keys
 	return dst, r.To, nil
 }
 
-func (x *fakeNode) Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, after []byte, max int, p *replica.Page) error {
+func (x *fakeNode) Copy(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error {
 	y, err := x.reach(ctx, "copy", at, to)
 	if err != nil {
 		return err
@@ -300,7 +304,7 @@ func (x *fakeNode) fits(p *replica.Page) error {
 // messageLimit bounds a reply between the fakes.
 const messageLimit = 4 << 20
 
-func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error {
+func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to *replica.Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error {
 	y, err := x.reach(ctx, "fetch", at, to)
 	if err != nil {
 		return err
@@ -308,8 +312,19 @@ func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to Member, ranks
 	if len(ranks) > MaxEntries || !slices.IsSorted(ranks) || len(slices.Compact(slices.Clone(ranks))) != len(ranks) {
 		return errors.New("too many ranks, or out of order")
 	}
-	if err := y.store.fetch(at, ranks, after, p); err != nil {
-		return err
+	p.Reset()
+	for i, r := range ranks {
+		if i > 0 && len(p.Entries) >= fetchedAtOnce {
+			p.Next = keyspace.Place{Rank: r}
+			break
+		}
+		if err := y.store.Fill(at, keyspace.Range{From: r, To: r + 1}, after, pageBytes, p); err != nil {
+			return err
+		}
+		if len(p.Next.Key) > 0 {
+			break
+		}
+		after, p.Next = nil, keyspace.Place{}
 	}
 	size := 0
 	for i := range p.Entries {
@@ -322,7 +337,7 @@ func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to Member, ranks
 // fetchedAtOnce is how many records the fakes answer a fetch with: so few that most take several.
 const fetchedAtOnce = 100
 
-func (x *fakeNode) Push(ctx context.Context, at version.Epoch, to Member, entries []replica.Entry) error {
+func (x *fakeNode) Push(ctx context.Context, at version.Epoch, to *replica.Member, entries []replica.Entry) error {
 	y, err := x.reach(ctx, "push", at, to)
 	if err != nil {
 		return err
@@ -339,7 +354,7 @@ func (x *fakeNode) Push(ctx context.Context, at version.Epoch, to Member, entrie
 	return nil
 }
 
-func (x *fakeNode) Hold(ctx context.Context, at version.Epoch, to Member, list *List) (bool, error) {
+func (x *fakeNode) Hold(ctx context.Context, at version.Epoch, to *replica.Member, list *List) (bool, error) {
 	y, err := x.reach(ctx, "hold", at, to)
 	if err != nil {
 		return false, err
@@ -359,11 +374,11 @@ func (x *fakeNode) Hold(ctx context.Context, at version.Epoch, to Member, list *
 	return y.driver.Hold(&c)
 }
 
-func (x *fakeNode) Reachable(to Member) bool {
+func (x *fakeNode) Reachable(to *replica.Member) bool {
 	x.mesh.mu.Lock()
 	defer x.mesh.mu.Unlock()
 	for _, y := range x.mesh.nodes {
-		if y.self.Incarnation == to.Incarnation {
+		if y.self.Holder() == to.Holder() {
 			return !y.down && !x.down && !x.mesh.silent
 		}
 	}
@@ -384,7 +399,8 @@ func (x *fakeNode) Rebuilt(_ context.Context, at Basis) error {
 		m.mu.Unlock()
 		return ErrStartOver
 	}
-	x.self.Active, x.basis = true, at
+	x.activate(true)
+	x.basis = at
 	m.mu.Unlock()
 	m.step()
 	return nil
@@ -408,7 +424,7 @@ func (x *fakeNode) Purge(_ context.Context, list uint64, expect version.Epoch) e
 	m.mu.Lock()
 	ok := m.epoch == expect
 	for _, y := range m.nodes {
-		ok = ok && y.self.Active && y.owes == nil
+		ok = ok && y.self.Active() && y.owes == nil
 	}
 	if ok {
 		m.purge++
@@ -425,7 +441,7 @@ func (x *fakeNode) Purge(_ context.Context, list uint64, expect version.Epoch) e
 func (m *fakeMesh) fill(n int) {
 	for i := range n {
 		for _, x := range m.nodes {
-			x.store.set(fmt.Sprintf("key-%06d", i), value(1, "v"))
+			x.store.Merge(fmt.Sprintf("key-%06d", i), value(1, "v"))
 		}
 	}
 }
@@ -443,10 +459,7 @@ func tombstone(counter uint64) version.Record {
 func (m *fakeMesh) equal(nodes ...*fakeNode) bool {
 	var first replica.Digest
 	for i, x := range nodes {
-		x.store.mu.Lock()
-		e := x.store.epoch
-		x.store.mu.Unlock()
-		d, _ := x.store.Digest(e, keyspace.All())
+		d, _ := x.store.Digest(x.store.Epoch(), keyspace.All())
 		if i == 0 {
 			first = d
 		} else if d != first {

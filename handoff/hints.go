@@ -3,6 +3,7 @@ package handoff
 import (
 	"sync"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -111,12 +112,12 @@ func (h *hints) count(i version.Incarnation) (n int, overflow bool) {
 // prune drops what no later repair needs: everything from before a clear, and what members missed
 // that are gone. An incarnation above all that were ever known may be one of an epoch that this
 // node has not adopted yet; it stays.
-func (h *hints) prune(v *View) {
+func (h *hints) prune(v *replica.View) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.newest = max(h.newest, v.Self.Incarnation)
-	for _, m := range v.Others {
-		h.newest = max(h.newest, m.Incarnation)
+	h.newest = max(h.newest, v.Me().Holder())
+	for m := range v.Others() {
+		h.newest = max(h.newest, m.Holder())
 	}
 	if h.generation != v.Generation {
 		h.generation = v.Generation
@@ -124,7 +125,7 @@ func (h *hints) prune(v *View) {
 		return
 	}
 	for i := range h.sets {
-		if !v.has(i) && i <= h.newest {
+		if !has(v, i) && i <= h.newest {
 			delete(h.sets, i)
 		}
 	}

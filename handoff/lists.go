@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"viakv/quorum/replica"
-	"viakv/quorum/version"
 )
 
 // keptLists bounds the lists of one epoch. One node proposes at a time, and no more than its last
@@ -50,24 +49,28 @@ func (d *Driver) Hold(list *List) (bool, error) {
 	if len(list.Tombstones) > d.cfg.PurgeBatch || list.ID == 0 {
 		return false, nil
 	}
-	held, err := d.held(list.At, list.Tombstones)
-	if err != nil || len(held) < len(list.Tombstones) {
+	v := d.cfg.Views.Current()
+	if v.Epoch != list.At {
+		return false, replica.ErrEpoch
+	}
+	mine, err := held(v, list.Tombstones)
+	if err != nil || len(mine) < len(list.Tombstones) {
 		return false, err
 	}
 	d.lists.keep(list)
 	return true, nil
 }
 
-// held returns those of the tombstones that this node holds exactly. It reuses their slice.
-func (d *Driver) held(at version.Epoch, all []replica.Tombstone) ([]replica.Tombstone, error) {
-	seed := d.cfg.Views.Current().Seed
+// held returns those of the tombstones that this node holds exactly, at the view's epoch. It reuses
+// their slice.
+func held(v *replica.View, all []replica.Tombstone) ([]replica.Tombstone, error) {
 	var buffer []byte
 	var failed error
 	held := slices.DeleteFunc(all, func(t replica.Tombstone) bool {
 		if failed != nil {
 			return false
 		}
-		r, grown, err := d.cfg.Store.Get(at, seed.Hash(t.Key), t.Key, buffer[:0])
+		r, grown, err := v.Store.Get(v.Epoch, v.Seed.Hash(t.Key), t.Key, buffer[:0])
 		buffer, failed = grown, err
 		return err == nil && (r.Tag != t.Tag || !t.Tag.Removed)
 	})

@@ -55,13 +55,10 @@ func (d *Driver) mend(ctx context.Context) {
 		d.hints.prune(v)
 		d.retire(v)
 		now := time.Now()
-		if v.Self.Active {
+		if v.Me().Active() {
 			due := turn.next(v, now)
-			for _, m := range v.Others {
-				if m.Incarnation == 0 {
-					continue
-				}
-				d.look(ctx, v, m, m.Incarnation == due, now, &work)
+			for m := range v.Others() {
+				d.look(ctx, v, m, m.Holder() == due, now, &work)
 			}
 		}
 		select {
@@ -73,8 +70,8 @@ func (d *Driver) mend(ctx context.Context) {
 }
 
 // look decides whether a member needs work, and starts it.
-func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now time.Time, work *sync.WaitGroup) {
-	w := d.mender(m.Incarnation)
+func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, turn bool, now time.Time, work *sync.WaitGroup) {
+	w := d.mender(m.Holder())
 	idle := !w.busy.Load() // what ends from here on is the next look's: its result is not taken in this one
 	select {
 	case ok := <-w.ended:
@@ -91,16 +88,16 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 		w.rest, w.pause = time.Time{}, 0
 	}
 	if reachable && !w.was && w.seen {
-		w.repair, w.due = true, now.Add(time.Duration(v.place(m))*returnStagger)
+		w.repair, w.due = true, now.Add(time.Duration(place(v, m.Name))*returnStagger)
 	}
 	w.was, w.seen = reachable, true
 	if turn || w.wanted.Swap(false) {
 		w.repair = true
 	}
-	hinted, overflow := d.hints.count(m.Incarnation)
+	hinted, overflow := d.hints.count(m.Holder())
 	// A rebuilding member copies everything anyway. One with hints gets them first: then there is
 	// little left to compare.
-	repair := (w.repair || overflow) && m.Active && hinted == 0 && !now.Before(w.due)
+	repair := (w.repair || overflow) && m.Active() && hinted == 0 && !now.Before(w.due)
 	if now.Before(w.rest) || !repair && hinted == 0 || !reachable && now.Before(w.probe) || !idle {
 		return
 	}
@@ -108,7 +105,7 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 	w.probe = now.Add(probeEvery)
 	if repair {
 		w.repair = false
-		if d.hints.collapse(m.Incarnation) {
+		if d.hints.collapse(m.Holder()) {
 			d.stats.collapsed.Add(1)
 		}
 	}
@@ -123,7 +120,7 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 		if err == nil && repair {
 			err = d.repair(ctx, v, m, w)
 		}
-		if err != nil && reachable && ctx.Err() == nil && !superseded(v) {
+		if err != nil && reachable && ctx.Err() == nil && !v.Over() {
 			d.cfg.Logger.Warn("mending a member failed; it is repeated", zap.String("member", m.Name), zap.Error(err))
 		}
 		w.ended <- err == nil
@@ -132,19 +129,19 @@ func (d *Driver) look(ctx context.Context, v *View, m Member, turn bool, now tim
 }
 
 // ping pushes nothing: it succeeds where a push would.
-func (d *Driver) ping(ctx context.Context, v *View, m Member) error {
+func (d *Driver) ping(ctx context.Context, v *replica.View, m *replica.Member) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
 	return d.cfg.Peers.Push(ctx, v.Epoch, m, nil)
 }
 
 // replay sends the present records of the keys that a member missed.
-func (d *Driver) replay(ctx context.Context, v *View, m Member) error {
+func (d *Driver) replay(ctx context.Context, v *replica.View, m *replica.Member) error {
 	pace := newPacer(d.cfg.RepairRate)
 	var keys []string
 	var entries []replica.Entry
 	for {
-		keys = d.hints.take(m.Incarnation, MaxEntries, keys[:0])
+		keys = d.hints.take(m.Holder(), MaxEntries, keys[:0])
 		if len(keys) == 0 {
 			return nil
 		}
@@ -155,7 +152,7 @@ func (d *Driver) replay(ctx context.Context, v *View, m Member) error {
 			for _, k := range keys {
 				key := []byte(k)
 				h := v.Seed.Hash(key)
-				r, grown, err := d.cfg.Store.Get(v.Epoch, h, key, arena)
+				r, grown, err := v.Store.Get(v.Epoch, h, key, arena)
 				if err != nil {
 					return err
 				}
@@ -173,10 +170,10 @@ func (d *Driver) replay(ctx context.Context, v *View, m Member) error {
 		}()
 		if err != nil {
 			for _, k := range keys {
-				d.hints.miss(m.Incarnation, []byte(k))
+				d.hints.miss(m.Holder(), []byte(k))
 			}
 		}
-		d.hints.landed(m.Incarnation, len(keys))
+		d.hints.landed(m.Holder(), len(keys))
 		if err != nil {
 			return err
 		}
@@ -189,7 +186,7 @@ func (d *Driver) replay(ctx context.Context, v *View, m Member) error {
 }
 
 // repair makes this node and a member equal.
-func (d *Driver) repair(ctx context.Context, v *View, m Member, w *mender) error {
+func (d *Driver) repair(ctx context.Context, v *replica.View, m *replica.Member, w *mender) error {
 	p := newProgress("repair")
 	w.progress.Store(p)
 	defer w.progress.Store(nil)
@@ -217,11 +214,11 @@ func (d *Driver) mender(i version.Incarnation) *mender {
 }
 
 // retire forgets the menders of members that are gone.
-func (d *Driver) retire(v *View) {
+func (d *Driver) retire(v *replica.View) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range d.menders {
-		if !v.has(i) {
+		if !has(v, i) {
 			delete(d.menders, i)
 		}
 	}
@@ -236,20 +233,19 @@ type turn struct {
 
 // newTurn spreads the members over the time between two repairs: nodes that were started together
 // would all compare at the same moment.
-func newTurn(every time.Duration, v *View, now time.Time) *turn {
-	return &turn{every: every, at: now.Add(max(0, every) + max(0, every)*time.Duration(v.place(Member{}))/time.Duration(max(1, v.Slots)))}
+func newTurn(every time.Duration, v *replica.View, now time.Time) *turn {
+	return &turn{every: every, at: now.Add(max(0, every) + max(0, every)*time.Duration(place(v, ""))/time.Duration(max(1, v.Slots)))}
 }
 
 // next returns the member whose turn it is, zero: nobody's.
-func (t *turn) next(v *View, now time.Time) version.Incarnation {
+func (t *turn) next(v *replica.View, now time.Time) version.Incarnation {
 	if t.every < 0 || now.Before(t.at) {
 		return 0
 	}
 	t.at = now.Add(t.every)
-	var first, after *Member
-	for i := range v.Others {
-		m := &v.Others[i]
-		if !m.Active {
+	var first, after *replica.Member
+	for m := range v.Others() {
+		if !m.Active() {
 			continue
 		}
 		if first == nil {
@@ -266,5 +262,5 @@ func (t *turn) next(v *View, now time.Time) version.Incarnation {
 		return 0
 	}
 	t.last = after.Name
-	return after.Incarnation
+	return after.Holder()
 }

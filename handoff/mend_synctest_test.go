@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -39,18 +40,18 @@ func TestHintsAreReplayedWithThePresentRecord(t *testing.T) {
 		time.Sleep(time.Second)
 		for i := range 1500 {
 			key := fmt.Sprintf("new-%04d", i)
-			a.store.set(key, value(5, "missed"))
-			a.driver.Miss("n3", c.self.Incarnation, []byte(key))
-			a.store.set(key, value(6, "newer")) // H4: this one is sent
+			a.store.Merge(key, value(5, "missed"))
+			a.driver.Miss("n3", c.self.Holder(), []byte(key))
+			a.store.Merge(key, value(6, "newer")) // H4: this one is sent
 		}
-		a.driver.Miss("n3", c.self.Incarnation, []byte("purged since")) // there is nothing to send
+		a.driver.Miss("n3", c.self.Holder(), []byte("purged since")) // there is nothing to send
 		time.Sleep(5 * time.Second)
-		if n := a.driver.Hints(c.self.Incarnation); n != 1501 {
+		if n := a.driver.Hints(c.self.Holder()); n != 1501 {
 			t.Fatalf("%d hints while the member is away, want 1501", n)
 		}
 		m.cut(c, false)
-		eventually(t, time.Second, "c is equal", func() bool { return m.equal(a, c) && a.driver.Hints(c.self.Incarnation) == 0 })
-		if r := c.store.get("new-0000"); string(r.Value) != "newer" {
+		eventually(t, time.Second, "c is equal", func() bool { return m.equal(a, c) && a.driver.Hints(c.self.Holder()) == 0 })
+		if r := c.store.Record("new-0000"); string(r.Value) != "newer" {
 			t.Errorf("replayed %q", r.Value)
 		}
 		if s := a.driver.Stats(); s.Replayed != 1500 || s.Hinted != 1501 {
@@ -67,8 +68,8 @@ func TestAReplayThatFailsIsRepeated(t *testing.T) {
 		a, c := m.nodes[0], m.nodes[2]
 		for i := range 2000 {
 			key := fmt.Sprintf("k%04d", i)
-			a.store.set(key, value(5, "v"))
-			a.driver.Miss("n3", c.self.Incarnation, []byte(key))
+			a.store.Merge(key, value(5, "v"))
+			a.driver.Miss("n3", c.self.Holder(), []byte(key))
 		}
 		pushes := 0
 		m.hook = func(op string, _, _ *fakeNode) error {
@@ -101,16 +102,16 @@ func TestHintsPastTheBoundBecomeARepair(t *testing.T) {
 		time.Sleep(time.Second)
 		for i := range 100 {
 			key := fmt.Sprintf("key-%06d", i*17)
-			a.store.set(key, value(5, "missed"))
-			a.driver.Miss("n3", c.self.Incarnation, []byte(key))
+			a.store.Merge(key, value(5, "missed"))
+			a.driver.Miss("n3", c.self.Holder(), []byte(key))
 		}
-		c.store.set("only here", value(4, "v")) // repair goes both ways
+		c.store.Merge("only here", value(4, "v")) // repair goes both ways
 		m.cut(c, false)
 		eventually(t, 5*time.Second, "a and c are equal", func() bool { return m.equal(a, c) })
 		if s := a.driver.Stats(); s.Collapsed != 1 || s.Repairs == 0 || s.Replayed != 0 {
 			t.Errorf("%+v", s)
 		}
-		if r := a.store.get("only here"); !r.Live() {
+		if r := a.store.Record("only here"); !r.Live() {
 			t.Error("what only the other had was not fetched")
 		}
 	})
@@ -131,8 +132,8 @@ func TestAReturnBringsARepair(t *testing.T) {
 		time.Sleep(time.Second)
 		for i := range 1000 {
 			key := fmt.Sprintf("key-%06d", i)
-			a.store.set(key, value(5, "missed"))
-			b.store.set(key, value(5, "missed"))
+			a.store.Merge(key, value(5, "missed"))
+			b.store.Merge(key, value(5, "missed"))
 		}
 		m.cut(c, false)
 		eventually(t, time.Second, "all are equal", func() bool { return m.equal(a, b, c) })
@@ -151,7 +152,7 @@ func TestRepairTakesTurns(t *testing.T) {
 		a := m.nodes[1]
 		a.run(t)
 		for i, x := range m.nodes {
-			x.store.set(fmt.Sprintf("only-%d", i), value(uint64(i+3), "v"))
+			x.store.Merge(fmt.Sprintf("only-%d", i), value(uint64(i+3), "v"))
 		}
 		time.Sleep(34 * time.Second)
 		for _, to := range []string{"n1", "n3", "n4"} {
@@ -159,8 +160,8 @@ func TestRepairTakesTurns(t *testing.T) {
 				t.Errorf("%s was never compared with", to)
 			}
 		}
-		if a.store.len() != 504 {
-			t.Errorf("%d keys, want all 504", a.store.len())
+		if a.store.Len() != 504 {
+			t.Errorf("%d keys, want all 504", a.store.Len())
 		}
 	})
 }
@@ -172,12 +173,12 @@ func TestWhatDiffersOnceIsNotExchanged(t *testing.T) {
 		defer m.stop()
 		m.fill(500)
 		a, b := m.nodes[0], m.nodes[1]
-		a.store.set("key-000001", value(5, "under way"))
+		a.store.Merge("key-000001", value(5, "under way"))
 		digests := 0
 		m.hook = func(op string, _, _ *fakeNode) error {
 			if op == "digests" {
 				if digests++; digests == 3 { // whole, partitions, and now again the one that differs
-					b.store.mergeLocked("key-000001", value(5, "under way"))
+					b.store.Merge("key-000001", value(5, "under way"))
 				}
 			}
 			return nil
@@ -196,8 +197,8 @@ func TestNothingCrossesAnEpoch(t *testing.T) {
 		for _, op := range []string{"tags", "fetch", "push"} {
 			m := newMesh(t, 2, func(c *Config) { c.RepairEvery = time.Second })
 			a, b := m.nodes[0], m.nodes[1]
-			a.store.set("mine", value(5, "old"))
-			b.store.set("theirs", value(5, "old"))
+			a.store.Merge("mine", value(5, "old"))
+			b.store.Merge("theirs", value(5, "old"))
 			stepped := false
 			m.hook = func(o string, _, _ *fakeNode) error {
 				if o == op && !stepped {
@@ -205,10 +206,7 @@ func TestNothingCrossesAnEpoch(t *testing.T) {
 					// Both keys are removed and their tombstones purged at the next epoch, with the
 					// request still under way.
 					for _, x := range m.nodes {
-						x.store.mu.Lock()
-						x.store.records, x.store.sorted = map[string]version.Record{}, nil
-						x.store.epoch++
-						x.store.mu.Unlock()
+						x.store.Advance(x.store.Epoch()+1, func(version.Record) bool { return false })
 					}
 				}
 				return nil
@@ -219,7 +217,7 @@ func TestNothingCrossesAnEpoch(t *testing.T) {
 			if !stepped {
 				t.Fatalf("%s never came", op)
 			}
-			if a.store.len()+b.store.len() != 0 {
+			if a.store.Len()+b.store.Len() != 0 {
 				t.Errorf("a value came back from before the purge, by way of %s", op)
 			}
 		}
@@ -232,15 +230,15 @@ func TestBarrierMergesEnoughMembers(t *testing.T) {
 		defer m.stop()
 		m.fill(300)
 		a := m.nodes[0]
-		m.nodes[1].store.set("only-2", value(3, "v"))
-		m.nodes[2].store.set("only-3", value(4, "v"))
+		m.nodes[1].store.Merge("only-2", value(3, "v"))
+		m.nodes[2].store.Merge("only-3", value(4, "v"))
 		m.cut(m.nodes[3], true)
-		a.owes = &Barrier{Change: m.epoch + 1, From: []string{"n1", "n2", "n3", "n4"}, Need: 3}
+		a.owes = &replica.Barrier{Change: m.epoch + 1, From: []string{"n1", "n2", "n3", "n4"}, Need: 3}
 		m.step()
 		a.run(t)
 		eventually(t, 5*time.Second, "the barrier is done", func() bool { return a.Current().Barrier == nil })
 		for _, key := range []string{"only-2", "only-3"} {
-			if r := a.store.get(key); !r.Live() {
+			if r := a.store.Record(key); !r.Live() {
 				t.Errorf("%s was not merged", key)
 			}
 		}
@@ -255,7 +253,7 @@ func TestBarrierWaitsForItsMembers(t *testing.T) {
 		a, b := m.nodes[0], m.nodes[1]
 		m.cut(b, true)
 		m.cut(m.nodes[2], true)
-		a.owes = &Barrier{Change: m.epoch + 1, From: []string{"n2", "n3"}, Need: 2}
+		a.owes = &replica.Barrier{Change: m.epoch + 1, From: []string{"n2", "n3"}, Need: 2}
 		m.step()
 		a.run(t)
 		time.Sleep(10 * time.Second)
@@ -282,8 +280,8 @@ func TestAMemberThatSeemsUnreachableIsTried(t *testing.T) {
 		a, c := m.nodes[0], m.nodes[2]
 		m.silent = true
 		a.run(t)
-		a.store.set("missed", value(5, "v"))
-		a.driver.Miss("n3", c.self.Incarnation, []byte("missed"))
+		a.store.Merge("missed", value(5, "v"))
+		a.driver.Miss("n3", c.self.Holder(), []byte("missed"))
 		eventually(t, 3*time.Second, "c has what it missed", func() bool { return m.equal(a, c) })
 	})
 }
@@ -294,7 +292,7 @@ type glance struct {
 	first func()
 }
 
-func (g glance) Reachable(m Member) bool {
+func (g glance) Reachable(m *replica.Member) bool {
 	g.first()
 	return g.Peers.Reachable(m)
 }
@@ -315,12 +313,12 @@ func TestWorkThatEndsDuringALook(t *testing.T) {
 			return nil
 		}
 		d, v := a.driver, a.Current()
-		member, _ := v.named("n3")
+		member := named(v, "n3")
 		var work sync.WaitGroup
 		look := func() { d.look(t.Context(), v, member, false, time.Now(), &work) }
 		miss := func(key string) {
-			a.store.set(key, value(5, "v"))
-			d.Miss("n3", c.self.Incarnation, []byte(key))
+			a.store.Merge(key, value(5, "v"))
+			d.Miss("n3", c.self.Holder(), []byte(key))
 		}
 		miss("one")
 		look()
@@ -336,7 +334,7 @@ func TestWorkThatEndsDuringALook(t *testing.T) {
 		work.Wait()
 		look()
 		work.Wait()
-		if n := d.Hints(c.self.Incarnation); n != 0 {
+		if n := d.Hints(c.self.Holder()); n != 0 {
 			t.Errorf("%d hints are left", n)
 		}
 	})

@@ -12,56 +12,31 @@ import (
 // ErrStartOver reports that the topology does not accept a rebuild: its basis is gone (H3).
 var ErrStartOver = errors.New("handoff: the copies are outdated")
 
-// Views gives the present view. Current does not block and never returns nil: a driver runs only
-// where there is a view.
-type Views interface{ Current() *View }
-
-// Store is this node's copy. Every method fails with replica.ErrEpoch, having changed nothing, when
-// the store is not, or during the call is no longer, at the given epoch (H1). None blocks on I/O;
-// all are safe for concurrent use.
-type Store interface {
-	// Put merges a record.
-	Put(at version.Epoch, h keyspace.Hash, key []byte, r *version.Record) (changed bool, err error)
-	// Get appends what it returns to dst; the record borrows it. An absent key has the zero tag.
-	Get(at version.Epoch, h keyspace.Hash, key, dst []byte) (version.Record, []byte, error)
-	// Digest sums up a range.
-	Digest(at version.Epoch, r keyspace.Range) (replica.Digest, error)
-	// Page fills p with the range's first records behind a key at its first rank, nil: all of them.
-	// About max bytes, and at least one record where there is one.
-	Page(at version.Epoch, r keyspace.Range, after []byte, max int, p *replica.Page) error
-	// Tombstones appends tombstones from a place on until dst has max of them or about
-	// MaxListBytes, and says where to go on; the zero place: at the end. The keys are the caller's.
-	Tombstones(at version.Epoch, from keyspace.Place, max int, dst []replica.Tombstone) (list []replica.Tombstone, next keyspace.Place, err error)
-	// Check recomputes the digest of the bucket that holds a rank from its records. It returns the
-	// rank after the bucket; drift is not nil when the digest kept by the writes was another.
-	Check(at keyspace.Rank) (next keyspace.Rank, drift error)
-}
-
 // Peers carries bulk requests to other members, stamped with the epoch that the caller works at. A
-// reply given at another epoch is an replica.ErrEpoch. The counter that comes with each reply has
+// reply given at another epoch is a replica.ErrEpoch. The counter that comes with each reply has
 // been observed by this node's clock. Methods block until the reply, a failure, or the end of ctx;
 // they are safe for concurrent use. What they return belongs to the caller.
 type Peers interface {
 	// Digests appends the peer's digests of the ranges, at most MaxDigests.
-	Digests(ctx context.Context, at version.Epoch, to Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
+	Digests(ctx context.Context, at version.Epoch, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Tags appends what the peer holds in the range, ascending, up to about max ranks, and says
 	// where it goes on; equal to the range's To: nothing is left.
-	Tags(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, max int, dst []replica.TagAt) (list []replica.TagAt, next keyspace.Rank, err error)
+	Tags(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) (list []replica.TagAt, next keyspace.Rank, err error)
 	// Copy fills p with the peer's first records of the range behind a key at its first rank, nil:
 	// all of them. About max bytes.
-	Copy(ctx context.Context, at version.Epoch, to Member, r keyspace.Range, after []byte, max int, p *replica.Page) error
+	Copy(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error
 	// Fetch fills p with the peer's records at the ranks, which ascend and are at most MaxEntries,
 	// behind a key at the first one. What does not fit is left for the next Fetch, from p.Next on;
 	// the zero place: nothing is left.
-	Fetch(ctx context.Context, at version.Epoch, to Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error
+	Fetch(ctx context.Context, at version.Epoch, to *replica.Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error
 	// Push makes the peer merge the entries, at most MaxEntries, which it has done when Push
 	// returns nil.
-	Push(ctx context.Context, at version.Epoch, to Member, entries []replica.Entry) error
+	Push(ctx context.Context, at version.Epoch, to *replica.Member, entries []replica.Entry) error
 	// Hold asks whether the peer holds exactly each tombstone of the list. If so it keeps the list
 	// until the epoch ends.
-	Hold(ctx context.Context, at version.Epoch, to Member, list *List) (bool, error)
+	Hold(ctx context.Context, at version.Epoch, to *replica.Member, list *List) (bool, error)
 	// Reachable reports whether the peer can be expected to answer now. It does not block.
-	Reachable(to Member) bool
+	Reachable(to *replica.Member) bool
 }
 
 // MaxDigests bounds the ranges of one comparison.
@@ -70,10 +45,6 @@ const MaxDigests = 1024
 // MaxEntries bounds the entries of one fetch or push: with the longest keys and values they fit a
 // frame.
 const MaxEntries = 512
-
-// MaxListBytes bounds the keys and tags of one purge's list, so that it fits a frame. A list may be
-// longer by one tombstone.
-const MaxListBytes = 2 << 20
 
 // Topology is where steps are proposed. The methods block until the step is applied or refused.
 type Topology interface {
@@ -85,6 +56,3 @@ type Topology interface {
 	// Purge proposes a list as the step after an epoch.
 	Purge(ctx context.Context, list uint64, expect version.Epoch) error
 }
-
-// Clock is this node's counter: it must not stay behind any record that the node stores (M3).
-type Clock interface{ Observe(counter uint64) }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -24,7 +25,7 @@ type plan struct {
 }
 
 type source struct {
-	Member
+	*replica.Member
 	busy     int
 	failures int
 	rest     time.Time // it is not asked before
@@ -34,14 +35,14 @@ type part struct {
 	busy   bool
 	copied bool // in any round: a later round compares
 	from   []version.Incarnation
-	order  []Member // active members in order of preference
+	order  []*replica.Member // active members in order of preference
 }
 
 // task is one step of a rebuild: merge a partition from a member.
 type task struct {
 	round     int
 	partition keyspace.Partition
-	from      Member
+	from      *replica.Member
 	copy      bool // all of it; otherwise only what differs
 }
 
@@ -52,16 +53,16 @@ const (
 	longestRest    = 2 * time.Second
 )
 
-func newPlan(v *View) *plan {
+func newPlan(v *replica.View) *plan {
 	p := &plan{}
 	p.begin(v)
 	return p
 }
 
 // begin starts a round at a view.
-func (p *plan) begin(v *View) {
+func (p *plan) begin(v *replica.View) {
 	p.round++
-	p.basis, p.self, p.need = v.Basis(), v.Self.Incarnation, v.Need
+	p.basis, p.self, p.need = basisOf(v), v.Me().Holder(), v.Need
 	p.sources = nil
 	for i := range p.parts {
 		p.parts[i].busy, p.parts[i].from = false, nil
@@ -71,9 +72,9 @@ func (p *plan) begin(v *View) {
 
 // follow goes on at a later view: false when the basis is gone and the plan had to start over (H3).
 // What is under way at the former view is expected to fail.
-func (p *plan) follow(v *View) bool {
+func (p *plan) follow(v *replica.View) bool {
 	if v.Generation != p.basis.Generation || v.Purge != p.basis.Purge || v.Resized > p.basis.Epoch ||
-		v.Self.Incarnation != p.self || v.Need != p.need || slices.ContainsFunc(v.Others, p.lostAfter) {
+		v.Me().Holder() != p.self || v.Need != p.need || p.lost(v) {
 		p.begin(v)
 		return false
 	}
@@ -81,31 +82,36 @@ func (p *plan) follow(v *View) bool {
 	return true
 }
 
-// lostAfter reports whether the member lost its memory after the basis. A candidate that was
-// admitted meanwhile has lost nothing.
-func (p *plan) lostAfter(m Member) bool {
-	return m.Since > p.basis.Epoch && slices.ContainsFunc(p.sources, func(s source) bool { return s.Name == m.Name }) ||
-		m.Since > p.basis.Epoch && m.Active
+// lost reports whether another member lost its memory after the basis. A node that was admitted
+// meanwhile has lost nothing.
+func (p *plan) lost(v *replica.View) bool {
+	for m := range v.Others() {
+		source := slices.ContainsFunc(p.sources, func(s source) bool { return s.Name == m.Name })
+		if m.Since > p.basis.Epoch && (source || m.Active()) {
+			return true
+		}
+	}
+	return false
 }
 
 // adopt takes over who is active, and the order of preference.
-func (p *plan) adopt(v *View) {
+func (p *plan) adopt(v *replica.View) {
 	old := p.sources
 	p.sources = nil
-	for _, m := range v.Others {
-		if !m.Active {
+	for m := range v.Others() {
+		if !m.Active() {
 			continue
 		}
 		s := source{Member: m}
 		for _, o := range old {
-			if o.Incarnation == m.Incarnation {
+			if o.Holder() == m.Holder() {
 				s.busy, s.failures, s.rest = o.busy, o.failures, o.rest
 			}
 		}
 		p.sources = append(p.sources, s)
 	}
 	for i := range p.parts {
-		p.parts[i].order = v.preference(keyspace.Partition(i))
+		p.parts[i].order = preference(v, keyspace.Partition(i))
 	}
 }
 
@@ -137,8 +143,8 @@ func (p *plan) next(now time.Time) (t task, ok bool, wait time.Duration) {
 				continue
 			}
 			for _, m := range c.order {
-				s := p.source(m.Incarnation)
-				if s == nil || slices.Contains(c.from, m.Incarnation) || now.Before(s.rest) {
+				s := p.source(m.Holder())
+				if s == nil || slices.Contains(c.from, m.Holder()) || now.Before(s.rest) {
 					continue
 				}
 				if s.busy < tasksPerSource {
@@ -165,7 +171,7 @@ func (p *plan) end(t task, err error, moved bool, now time.Time) {
 	if t.round != p.round {
 		return
 	}
-	s := p.source(t.from.Incarnation)
+	s := p.source(t.from.Holder())
 	if s != nil {
 		s.busy--
 	}
@@ -174,7 +180,7 @@ func (p *plan) end(t task, err error, moved bool, now time.Time) {
 	switch {
 	case err == nil:
 		c.copied = true
-		c.from = append(c.from, t.from.Incarnation)
+		c.from = append(c.from, t.from.Holder())
 		if s != nil {
 			s.failures = 0
 		}
@@ -186,7 +192,7 @@ func (p *plan) end(t task, err error, moved bool, now time.Time) {
 
 func (p *plan) source(i version.Incarnation) *source {
 	for k := range p.sources {
-		if p.sources[k].Incarnation == i {
+		if p.sources[k].Holder() == i {
 			return &p.sources[k]
 		}
 	}

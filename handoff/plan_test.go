@@ -3,6 +3,7 @@ package handoff
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,7 +25,9 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 // Transcripts drive a plan by hand. Each line of testdata/plan/*.txt that begins with > is a
 // command, and what follows is what the plan did:
 //
-//	> view epoch=E need=N [gen=G] [purge=P] [resized=E] a@1 b@2 …   the topology: name@incarnation, - before a name that is not active, +E behind: since
+//	> view epoch=E need=N [gen=G] [purge=P] [resized=E] a@1 b@2 …
+//	                the topology: name@incarnation, - before a name that is not active, and
+//	                +E after one that is a member since epoch E
 //	> start N         tasks of N more starts
 //	> end N           the oldest N tasks succeed
 //	> fail NAME       all tasks of a source fail
@@ -114,8 +117,16 @@ func (p *player) command(f []string) {
 	p.state()
 }
 
+// seat makes a member this node, and puts all slots into their order.
+func seat(v *replica.View, self replica.Member) {
+	v.Members = append(v.Members, self)
+	slices.SortFunc(v.Members, func(a, b replica.Member) int { return cmp.Compare(a.Name, b.Name) })
+	v.Slots = len(v.Members)
+	v.Self = slices.IndexFunc(v.Members, func(m replica.Member) bool { return m.Name == self.Name })
+}
+
 func (p *player) view(f []string, number func(string) int) {
-	v := &View{Self: Member{Name: "self", Incarnation: 99}}
+	v := &replica.View{}
 	names := []string{"self"}
 	for _, w := range f {
 		key, val, pair := strings.Cut(w, "=")
@@ -131,18 +142,23 @@ func (p *player) view(f []string, number func(string) int) {
 		case pair && key == "resized":
 			v.Resized = version.Epoch(number(val))
 		default:
-			m := Member{Active: !strings.HasPrefix(w, "-")}
+			var m replica.Member
 			name, rest, _ := strings.Cut(strings.TrimPrefix(w, "-"), "@")
 			incarnation, since, later := strings.Cut(rest, "+")
-			m.Name, m.Incarnation = name, version.Incarnation(number(incarnation))
+			if m.Name = name; strings.HasPrefix(w, "-") {
+				m.Pending = version.Incarnation(number(incarnation))
+			} else {
+				m.Incarnation = version.Incarnation(number(incarnation))
+			}
 			if later {
 				m.Since = version.Epoch(number(since))
 			}
-			v.Others = append(v.Others, m)
+			v.Members = append(v.Members, m)
 			names = append(names, name)
 		}
 	}
 	v.Ring = ring.Build(names)
+	seat(v, replica.Member{Name: "self", Pending: 99})
 	if p.plan == nil {
 		p.plan = newPlan(v)
 		return
@@ -234,10 +250,11 @@ func (p *player) state() {
 // distinct members as it needs (H2).
 func TestPlanNeverEndsShort(t *testing.T) {
 	p := &player{t: t, now: time.Unix(0, 0)}
-	v := &View{Epoch: 5, Need: 3, Self: Member{Name: "self", Incarnation: 99}, Ring: ring.Build([]string{"a", "b", "c", "d", "self"})}
+	v := &replica.View{Epoch: 5, Need: 3, Ring: ring.Build([]string{"a", "b", "c", "d", "self"})}
 	for i, n := range []string{"a", "b", "c", "d"} {
-		v.Others = append(v.Others, Member{Name: n, Incarnation: version.Incarnation(i + 1), Active: true})
+		v.Members = append(v.Members, replica.Member{Name: n, Incarnation: version.Incarnation(i + 1)})
 	}
+	seat(v, replica.Member{Name: "self", Pending: 99})
 	p.plan = newPlan(v)
 	for step := 0; !p.plan.done(); step++ {
 		if step > 5000 {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"viakv/quorum/replica"
+	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -18,19 +19,19 @@ import (
 // The descent finds every difference, nothing else, and asks for little.
 func TestDescentFindsWhatDiffers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := newFakeStore(1), newFakeStore(1)
+		a, b := replicatest.New(1, rankOf), replicatest.New(1, rankOf)
 		for i := range rapid.IntRange(0, 3000).Draw(t, "keys") {
 			k := fmt.Sprintf("k%d", i)
-			a.set(k, value(1, ""))
-			b.set(k, value(1, ""))
+			a.Merge(k, value(1, ""))
+			b.Merge(k, value(1, ""))
 		}
 		differ := map[keyspace.Rank]bool{}
 		for i := range rapid.IntRange(0, 40).Draw(t, "differing") {
 			k := fmt.Sprintf("k%d", rapid.IntRange(0, 4000).Draw(t, "which"))
 			if rapid.Bool().Draw(t, "side") {
-				a.set(k, value(uint64(i+2), ""))
+				a.Merge(k, value(uint64(i+2), ""))
 			} else {
-				b.set(k, value(uint64(i+2), ""))
+				b.Merge(k, value(uint64(i+2), ""))
 			}
 			differ[seed.Hash([]byte(k)).Rank()] = true
 		}
@@ -144,11 +145,11 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 
 // Where everything differs the leaves are few and large; where little does, they are small.
 func TestDescentEndsEarlyWhereMostDiffers(t *testing.T) {
-	a, b := newFakeStore(1), newFakeStore(1)
+	a, b := replicatest.New(1, rankOf), replicatest.New(1, rankOf)
 	for i := range 200_000 {
-		a.set(fmt.Sprintf("k%d", i), value(1, ""))
+		a.Merge(fmt.Sprintf("k%d", i), value(1, ""))
 		if i%2 == 0 {
-			b.set(fmt.Sprintf("k%d", i), value(1, ""))
+			b.Merge(fmt.Sprintf("k%d", i), value(1, ""))
 		}
 	}
 	d := newDescent(keyspace.All())
@@ -259,7 +260,7 @@ func TestDiffOfEqualsIsEmpty(t *testing.T) {
 
 func TestHints(t *testing.T) {
 	h := newHints(3)
-	h.prune(&View{Generation: 1})
+	h.prune(&replica.View{Generation: 1, Self: -1})
 	for _, k := range []string{"a", "b", "a", "c"} {
 		h.miss(1, []byte(k))
 	}
@@ -287,21 +288,21 @@ func TestHints(t *testing.T) {
 	h.miss(1, []byte("h"))
 	h.miss(2, []byte("h"))
 	h.miss(9, []byte("h")) // of an epoch that is not adopted yet
-	v := &View{Generation: 1, Self: Member{Incarnation: 3}, Others: []Member{{Name: "x", Incarnation: 1}}}
+	v := &replica.View{Generation: 1, Members: []replica.Member{{Name: "me", Incarnation: 3}, {Name: "x", Incarnation: 1}}}
 	h.prune(v)
 	for i, want := range map[version.Incarnation]int{1: 1, 2: 0, 9: 1} {
 		if n, _ := h.count(i); n != want {
 			t.Errorf("incarnation %d: %d hints, want %d", i, n, want)
 		}
 	}
-	v.Others = []Member{{Name: "x", Incarnation: 1}, {Name: "y", Incarnation: 9}}
+	v.Members = append(v.Members, replica.Member{Name: "y", Incarnation: 9})
 	h.prune(v)
-	v.Others = v.Others[:1]
+	v.Members = v.Members[:2]
 	h.prune(v)
 	if n, _ := h.count(9); n != 0 {
 		t.Errorf("%d hints for the newest member that is gone", n)
 	}
-	h.prune(&View{Generation: 2, Others: v.Others})
+	h.prune(&replica.View{Generation: 2, Members: v.Members})
 	if n, _ := h.count(1); n != 0 {
 		t.Error("hints crossed a clear")
 	}
@@ -365,7 +366,9 @@ func TestShareFollowsTheKeys(t *testing.T) {
 
 func TestTurns(t *testing.T) {
 	now := time.Unix(0, 0)
-	v := &View{Slots: 4, Self: Member{Name: "0"}, Others: []Member{{"a", 1, true, 0}, {"b", 2, false, 0}, {"c", 3, true, 0}}}
+	v := &replica.View{Slots: 4, Members: []replica.Member{
+		{Name: "0", Incarnation: 4}, {Name: "a", Incarnation: 1}, {Name: "b", Pending: 2}, {Name: "c", Incarnation: 3},
+	}}
 	turns := newTurn(time.Second, v, now)
 	if i := turns.next(v, now); i != 0 {
 		t.Errorf("%d before its time", i)
@@ -376,10 +379,10 @@ func TestTurns(t *testing.T) {
 			t.Errorf("turn of %d, want %d", i, want)
 		}
 	}
-	if i := turns.next(&View{}, now.Add(time.Hour)); i != 0 {
+	if i := turns.next(&replica.View{Self: -1}, now.Add(time.Hour)); i != 0 {
 		t.Errorf("turn of %d where nobody is", i)
 	}
-	v.Self.Name = "d"
+	v.Members[0].Name = "d"
 	if i := newTurn(time.Second, v, now).next(v, now.Add(1499*time.Millisecond)); i != 0 {
 		t.Error("the third of four takes its first turn with the others")
 	}

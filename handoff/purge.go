@@ -2,6 +2,7 @@ package handoff
 
 import (
 	"context"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -56,13 +57,13 @@ func (c *collector) grown(agreed bool, most int) int {
 
 // proposer reports whether this node proposes: the first of the slots, by name. Safety does not
 // depend on there being one.
-func proposer(v *View) bool {
-	for _, m := range v.Others {
-		if m.Name < v.Self.Name {
+func proposer(v *replica.View) bool {
+	for m := range v.Others() {
+		if m.Name < v.Me().Name {
 			return false
 		}
 	}
-	return v.Self.Active && v.complete()
+	return v.Me().Active() && complete(v)
 }
 
 // collect proposes purges, on the node whose task that is.
@@ -83,8 +84,8 @@ func (d *Driver) collect(ctx context.Context) {
 
 // round proposes what the last round collected and is there still, and collects what the next one
 // will propose.
-func (d *Driver) round(ctx context.Context, v *View, c *collector) {
-	aged, err := d.held(v.Epoch, c.aging)
+func (d *Driver) round(ctx context.Context, v *replica.View, c *collector) {
+	aged, err := held(v, c.aging)
 	c.aging = nil
 	if err == nil && len(aged) > 0 {
 		c.batch = c.grown(d.propose(ctx, v, aged), d.cfg.PurgeBatch)
@@ -93,12 +94,12 @@ func (d *Driver) round(ctx context.Context, v *View, c *collector) {
 		}
 		v = d.cfg.Views.Current()
 	}
-	list, next, err := d.cfg.Store.Tombstones(v.Epoch, c.from, c.batch, nil)
+	list, next, err := v.Store.Tombstones(v.Epoch, c.from, c.batch, nil)
 	if err != nil {
 		return
 	}
 	if next.IsZero() && !c.from.IsZero() { // the rest of the round from the beginning
-		list, next, err = d.cfg.Store.Tombstones(v.Epoch, keyspace.Place{}, c.batch, list)
+		list, next, err = v.Store.Tombstones(v.Epoch, keyspace.Place{}, c.batch, list)
 		if err != nil {
 			return
 		}
@@ -121,29 +122,30 @@ func unique(list []replica.Tombstone) []replica.Tombstone {
 
 // propose asks all other slots whether they hold exactly the tombstones, and if so proposes to
 // purge them. False: somebody does not; then a repair with that member is due.
-func (d *Driver) propose(ctx context.Context, v *View, tombstones []replica.Tombstone) bool {
+func (d *Driver) propose(ctx context.Context, v *replica.View, tombstones []replica.Tombstone) bool {
 	list := &List{ID: d.cfg.NewID(), At: v.Epoch, Tombstones: tombstones}
 	type answer struct {
-		from Member
+		from *replica.Member
 		yes  bool
 		err  error
 	}
-	answers := make(chan answer, len(v.Others))
-	for _, m := range v.Others {
+	others := slices.Collect(v.Others())
+	answers := make(chan answer, len(others))
+	for _, m := range others {
 		go func() {
 			yes, err := d.cfg.Peers.Hold(ctx, v.Epoch, m, list)
 			answers <- answer{m, yes, err}
 		}()
 	}
 	agreed, holders := true, 1
-	for range v.Others {
+	for range others {
 		a := <-answers
 		if a.yes && a.err == nil {
 			holders++
 			continue
 		}
 		agreed = false
-		if a.err != nil && !superseded(v) && ctx.Err() == nil {
+		if a.err != nil && !v.Over() && ctx.Err() == nil {
 			d.cfg.Logger.Debug("a purge was not answered", zap.String("member", a.from.Name), zap.Error(a.err))
 		}
 		if a.err == nil {
@@ -159,7 +161,7 @@ func (d *Driver) propose(ctx context.Context, v *View, tombstones []replica.Tomb
 	}
 	d.lists.keep(list)
 	if err := d.cfg.Topology.Purge(ctx, list.ID, v.Epoch); err != nil {
-		if ctx.Err() == nil && !superseded(v) {
+		if ctx.Err() == nil && !v.Over() {
 			d.cfg.Logger.Warn("a purge was not accepted by the topology; it is tried again", zap.Error(err))
 		}
 		return true // the members agreed: no reason for a smaller list
@@ -169,4 +171,4 @@ func (d *Driver) propose(ctx context.Context, v *View, tombstones []replica.Tomb
 }
 
 // want asks for a repair with a member.
-func (d *Driver) want(m Member) { d.mender(m.Incarnation).wanted.Store(true) }
+func (d *Driver) want(m *replica.Member) { d.mender(m.Holder()).wanted.Store(true) }

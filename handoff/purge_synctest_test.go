@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
-	"viakv/ring/keyspace"
 )
 
 func purging(c *Config) { c.PurgeEvery = time.Second }
@@ -16,7 +16,7 @@ func purging(c *Config) { c.PurgeEvery = time.Second }
 // everywhere sets a record on all nodes.
 func (m *fakeMesh) everywhere(key string, r version.Record) {
 	for _, x := range m.nodes {
-		x.store.set(key, r)
+		x.store.Merge(key, r)
 	}
 }
 
@@ -28,13 +28,11 @@ func (m *fakeMesh) runAll(t *testing.T) {
 
 func (m *fakeMesh) tombstones() (n int) {
 	for _, x := range m.nodes {
-		x.store.mu.Lock()
-		for _, r := range x.store.records {
+		for _, r := range x.store.Records() {
 			if r.Tag.Removed {
 				n++
 			}
 		}
-		x.store.mu.Unlock()
 	}
 	return n
 }
@@ -50,8 +48,8 @@ func TestTombstonesThatAllHoldArePurged(t *testing.T) {
 		epoch := m.epoch
 		m.runAll(t)
 		eventually(t, 20*time.Second, "no tombstones are left", func() bool { return m.tombstones() == 0 })
-		if !m.equal(m.nodes...) || m.nodes[0].store.len() != 100 {
-			t.Errorf("%d keys left", m.nodes[0].store.len())
+		if !m.equal(m.nodes...) || m.nodes[0].store.Len() != 100 {
+			t.Errorf("%d keys left", m.nodes[0].store.Len())
 		}
 		m.mu.Lock()
 		now := m.epoch
@@ -91,12 +89,12 @@ func TestATombstoneThatOneMissedStays(t *testing.T) {
 				if other.Live() {
 					m.everywhere("gone", other)
 				}
-				m.nodes[0].store.set("gone", tombstone(3))
-				m.nodes[2].store.set("gone", tombstone(3))
+				m.nodes[0].store.Merge("gone", tombstone(3))
+				m.nodes[2].store.Merge("gone", tombstone(3))
 				refused := 0
 				m.hook = func(op string, _, to *fakeNode) error {
 					if op == "hold" && to == m.nodes[1] {
-						if r := to.store.records["gone"]; !r.Tag.Removed {
+						if r := to.store.Record("gone"); !r.Tag.Removed {
 							refused++
 						}
 					}
@@ -111,7 +109,7 @@ func TestATombstoneThatOneMissedStays(t *testing.T) {
 				if refused == 0 || m.nodes[0].driver.Stats().Refused == 0 {
 					t.Errorf("nobody refused")
 				}
-				if n := m.nodes[0].store.len() + m.nodes[1].store.len() + m.nodes[2].store.len(); n != 0 {
+				if n := m.nodes[0].store.Len() + m.nodes[1].store.Len() + m.nodes[2].store.Len(); n != 0 {
 					t.Errorf("%d records are left: the removed value is back", n)
 				}
 			})
@@ -122,8 +120,8 @@ func TestATombstoneThatOneMissedStays(t *testing.T) {
 // G1, G3: no purge while a slot is vacant, rebuilding, or a size change is open.
 func TestNoPurgeUnlessComplete(t *testing.T) {
 	for name, change := range map[string]func(m *fakeMesh){
-		"rebuilding": func(m *fakeMesh) { m.nodes[2].self.Active = false },
-		"unsettled":  func(m *fakeMesh) { m.nodes[2].owes = &Barrier{Change: 1, Need: 9} },
+		"rebuilding": func(m *fakeMesh) { m.nodes[2].activate(false) },
+		"unsettled":  func(m *fakeMesh) { m.nodes[2].owes = &replica.Barrier{Change: 1, Need: 9} },
 		"cut off":    func(m *fakeMesh) { m.cut(m.nodes[2], true) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +160,7 @@ func TestAKeySetAgainSurvivesThePurge(t *testing.T) {
 		m.nodes[0].run(t)
 		eventually(t, 20*time.Second, "the tombstone is gone", func() bool { return m.tombstones() == 0 })
 		for _, x := range m.nodes {
-			if r := x.store.get("back"); !r.Live() {
+			if r := x.store.Record("back"); !r.Live() {
 				t.Errorf("%s lost what was set again", x.self.Name)
 			}
 		}
@@ -246,17 +244,13 @@ func TestChecksGoRound(t *testing.T) {
 		x := m.nodes[0]
 		x.run(t)
 		time.Sleep(17500 * time.Millisecond)
-		x.store.mu.Lock()
-		if n := len(x.store.checks); n != 17 || x.store.checks[15] != 15<<60 || x.store.checks[16] != keyspace.Rank(0) {
-			t.Errorf("%d checks: %x", n, x.store.checks)
+		if at := x.store.Checks(); len(at) != 17 || at[15] != 15<<60 || at[16] != 0 {
+			t.Errorf("%d checks: %x", len(at), at)
 		}
-		x.store.mu.Unlock()
 		if s := x.driver.Stats(); s.Drift != 0 || s.Checked != 17 {
 			t.Errorf("%+v", s)
 		}
-		x.store.mu.Lock()
-		x.store.drift = errors.New("drifted")
-		x.store.mu.Unlock()
+		x.store.SetDrift(errors.New("drifted"))
 		time.Sleep(2 * time.Second)
 		if s := x.driver.Stats(); s.Drift != 2 {
 			t.Errorf("%d drifts counted, want 2", s.Drift)
@@ -270,12 +264,12 @@ func TestRepairReportsProgress(t *testing.T) {
 		m := newMesh(t, 2, func(c *Config) { c.RepairEvery = time.Second; c.RepairRate = 1000 })
 		defer m.stop()
 		for i := range 500 {
-			m.nodes[0].store.set(fmt.Sprintf("k%d", i), value(3, "a value of some length"))
+			m.nodes[0].store.Merge(fmt.Sprintf("k%d", i), value(3, "a value of some length"))
 		}
 		a := m.nodes[0]
 		a.run(t)
 		time.Sleep(3 * time.Second)
-		p := a.driver.RepairWith(m.nodes[1].self.Incarnation)
+		p := a.driver.RepairWith(m.nodes[1].self.Holder())
 		if p == nil || p.Kind != "repair" || p.Bytes == 0 {
 			t.Fatalf("%+v", p)
 		}

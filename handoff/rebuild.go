@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"viakv/quorum/replica"
 )
 
 // outcome is the end of a task.
@@ -20,13 +22,13 @@ type outcome struct {
 // topology took the report, when this node is not rebuilding any more, or when ctx ends.
 //
 // One goroutine decides, by the plan; each task is a goroutine that ends in an outcome.
-func (d *Driver) rebuild(ctx context.Context, v *View) {
+func (d *Driver) rebuild(ctx context.Context, v *replica.View) {
 	tasks, cancel := context.WithCancel(ctx)
 	p := newPlan(v)
 	ends := make(chan outcome)
 	running := 0
 	progress := newProgress("rebuild")
-	if _, slot := slotOf(v); !slot {
+	if v.Self >= v.Slots {
 		progress.kind = "join"
 	}
 	d.own.Store(progress)
@@ -53,7 +55,7 @@ func (d *Driver) rebuild(ctx context.Context, v *View) {
 			at, need := v, p.need
 			go func() {
 				err := d.merge(tasks, at, t, progress, need)
-				ends <- outcome{t, err, superseded(at)}
+				ends <- outcome{t, err, at.Over()}
 			}()
 		}
 		if p.done() && p.short() == 0 {
@@ -90,7 +92,7 @@ func (d *Driver) rebuild(ctx context.Context, v *View) {
 			}
 		case <-v.Superseded:
 			v = d.cfg.Views.Current()
-			if v.Self.Incarnation != p.self || v.Self.Active {
+			if v.Me().Holder() != p.self || v.Me().Active() {
 				return
 			}
 			if !p.follow(v) {
@@ -106,7 +108,7 @@ func (d *Driver) rebuild(ctx context.Context, v *View) {
 }
 
 // merge carries out one task.
-func (d *Driver) merge(ctx context.Context, v *View, t task, p *progress, need int) error {
+func (d *Driver) merge(ctx context.Context, v *replica.View, t task, p *progress, need int) error {
 	r := t.partition.Whole()
 	x := &visit{d: d, v: v, with: t.from, progress: p, weight: 1 / float64(need)}
 	if t.copy {
@@ -126,12 +128,12 @@ func (d *Driver) finished(p *progress) {
 }
 
 // awaitActive waits for the view that follows from an accepted report.
-func (d *Driver) awaitActive(ctx context.Context, v *View) {
-	for v.Self.Incarnation != 0 && !v.Self.Active {
+func (d *Driver) awaitActive(ctx context.Context, v *replica.View) {
+	for v.Me().Holder() != 0 && !v.Me().Active() {
 		select {
 		case <-v.Superseded:
 			next := d.cfg.Views.Current()
-			if next.Self.Incarnation != v.Self.Incarnation {
+			if next.Me().Holder() != v.Me().Holder() {
 				return
 			}
 			v = next
@@ -155,24 +157,4 @@ func (d *Driver) tellShort(p *plan) {
 	if old := d.reason.Swap(&reason); old == nil || *old != reason {
 		d.cfg.Logger.Error("rebuild waits", zap.String("reason", reason))
 	}
-}
-
-// superseded reports whether the view is over.
-func superseded(v *View) bool {
-	select {
-	case <-v.Superseded:
-		return true
-	default:
-		return false
-	}
-}
-
-// slotOf finds this node's place in the ring.
-func slotOf(v *View) (int, bool) {
-	for i, name := range v.Ring.Members() {
-		if name == v.Self.Name {
-			return i, true
-		}
-	}
-	return 0, false
 }

@@ -34,22 +34,22 @@ func TestRebuildCopiesFromOwnersAndComparesWithOthers(t *testing.T) {
 		a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
 		// Acknowledged by two of three, and the third lost its memory: each key is on one of the
 		// sources only.
-		a.store.set("only-a", value(7, "a"))
-		b.store.set("only-b", value(9, "b"))
+		a.store.Merge("only-a", value(7, "a"))
+		b.store.Merge("only-b", value(9, "b"))
 		m.restart(t, c, nil)
 		c.run(t)
-		eventually(t, 10*time.Second, "c is active", func() bool { return c.Current().Self.Active })
+		eventually(t, 10*time.Second, "c is active", func() bool { return c.Current().Me().Active() })
 		m.stop()
 		for _, key := range []string{"only-a", "only-b"} {
-			if !func() bool { r := c.store.get(key); return r.Live() }() {
+			if !func() bool { r := c.store.Record(key); return r.Live() }() {
 				t.Errorf("%s is lost", key)
 			}
 		}
-		if c.store.len() != 3002 {
-			t.Errorf("%d keys, want 3002", c.store.len())
+		if c.store.Len() != 3002 {
+			t.Errorf("%d keys, want 3002", c.store.Len())
 		}
-		if c.clock < 9 {
-			t.Errorf("the clock is at %d: behind a record that was copied (M3)", c.clock)
+		if c.clock.Now() < 9 {
+			t.Errorf("the clock is at %d: behind a record that was copied (M3)", c.clock.Now())
 		}
 		for _, x := range []*fakeNode{a, b} {
 			copies := 0
@@ -86,7 +86,7 @@ func TestRebuildSurvivesASourceThatDies(t *testing.T) {
 			return nil
 		}
 		last.run(t)
-		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
 		if !m.equal(m.nodes...) {
 			t.Error("the rebuilt node differs")
 		}
@@ -99,11 +99,11 @@ func TestRebuildStartsOver(t *testing.T) {
 		"a source lost its memory": func(t *testing.T, m *fakeMesh) {
 			m.restart(t, m.nodes[1], nil)
 			m.mu.Lock()
-			m.nodes[1].self.Active = true // as if it had rebuilt at once
+			m.nodes[1].activate(true) // as if it had rebuilt at once
 			m.mu.Unlock()
 			for _, x := range m.nodes[2:4] {
 				for i := range 500 {
-					m.nodes[1].store.set(fmt.Sprintf("key-%06d", i), x.store.get(fmt.Sprintf("key-%06d", i)))
+					m.nodes[1].store.Merge(fmt.Sprintf("key-%06d", i), *x.store.Record(fmt.Sprintf("key-%06d", i)))
 				}
 			}
 			m.step()
@@ -131,11 +131,11 @@ func TestRebuildStartsOver(t *testing.T) {
 				before := m.epoch
 				last.run(t)
 				time.Sleep(20 * time.Millisecond)
-				if last.Current().Self.Active {
+				if last.Current().Me().Active() {
 					t.Fatal("the rebuild was over before anything happened")
 				}
 				change(t, m)
-				eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+				eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
 				m.stop()
 				if last.basis.Epoch <= before {
 					t.Errorf("the rebuild was reported on the basis of epoch %d, whose copies are outdated", last.basis.Epoch)
@@ -165,7 +165,7 @@ func TestRebuildGoesOnAcrossEpochs(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 			m.step()
 		}
-		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
 		m.stop()
 		if s := last.driver.Stats(); s.StartOvers != 0 || last.basis.Epoch != basis {
 			t.Errorf("%d times started over, basis %d; want none, %d", s.StartOvers, last.basis.Epoch, basis)
@@ -182,18 +182,18 @@ func TestRebuildWaitsForEnoughSources(t *testing.T) {
 		m := newMesh(t, 3, nil)
 		defer m.stop()
 		m.fill(100)
-		m.nodes[1].self.Active = false
+		m.nodes[1].activate(false)
 		last := m.nodes[2]
 		m.restart(t, last, nil)
 		last.run(t)
 		time.Sleep(5 * time.Second)
 		p, why := last.driver.Progress()
-		if last.Current().Self.Active || p == nil || !strings.Contains(why, "2 full copies are needed") {
-			t.Fatalf("active %v, progress %v, reason %q", last.Current().Self.Active, p, why)
+		if last.Current().Me().Active() || p == nil || !strings.Contains(why, "2 full copies are needed") {
+			t.Fatalf("active %v, progress %v, reason %q", last.Current().Me().Active(), p, why)
 		}
-		m.nodes[1].self.Active = true
+		m.nodes[1].activate(true)
 		m.step()
-		eventually(t, 10*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+		eventually(t, 10*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
 	})
 }
 
@@ -219,7 +219,7 @@ func TestRebuildReportsProgress(t *testing.T) {
 		m.mu.Lock()
 		m.hook = nil
 		m.mu.Unlock()
-		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
 	})
 }
 
@@ -233,7 +233,7 @@ func TestLostRequestsAreGivenUp(t *testing.T) {
 		m.restart(t, last, nil)
 		m.lost = m.nodes[1]
 		last.run(t)
-		eventually(t, 30*time.Second, "the node is active", func() bool { return last.Current().Self.Active })
+		eventually(t, 30*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
 		if !m.equal(m.nodes...) {
 			t.Error("the rebuilt node differs")
 		}

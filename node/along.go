@@ -19,7 +19,7 @@ import (
 // viewsOf lets a coordinator work in a life that is not the node's yet.
 type viewsOf struct{ *life }
 
-func (v viewsOf) Current() *quorum.View { return v.view() }
+func (v viewsOf) Current() *replica.View { return v.view() }
 
 // importers is how many keys are brought along at a time.
 const importers = 32
@@ -88,7 +88,7 @@ func (l *life) each(ctx context.Context, visit func(key []byte, r *version.Recor
 		if l.sealed.Load() {
 			epoch = noEpoch
 		}
-		next, err := walk(s.store, epoch, keyspace.Range{From: at.Rank}, at.Key, func(e replica.Entry) bool {
+		next, err := s.store.Walk(epoch, keyspace.Range{From: at.Rank}, at.Key, func(e replica.Entry) bool {
 			return ctx.Err() == nil && visit(e.Key, &e.Record)
 		})
 		if err == nil || ctx.Err() != nil {

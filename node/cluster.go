@@ -289,22 +289,18 @@ func (n *Node) Status() kv.Status {
 		out.Members = append(out.Members, member)
 	}
 	if c := t.Joining; c != nil {
-		member := kv.Member{
-			Name: c.Name, State: "joining", HTTP: c.HTTP, Peer: string(c.Peer), Incarnation: uint64(c.Pending),
-			Reachable: n.transport.Health(c.Peer).Connected,
-		}
-		if i := t.N(); i < len(s.view.Members) { // it is not this node
-			s.describeMemory(&member, i)
-		}
+		member := l.member(s, t.N())
+		member.State, member.HTTP = "joining", c.HTTP
+		s.describeMemory(&member, t.N())
 		out.Members = append(out.Members, member)
 	}
 	return out
 }
 
-// member fills in what this node knows of a slot by itself.
+// member fills in what this node knows of a member by itself.
 func (l *life) member(s *state, i int) kv.Member {
 	m := &s.view.Members[i]
-	out := kv.Member{Name: m.Name, Peer: m.Address, Incarnation: uint64(max(m.Incarnation, m.Pending))}
+	out := kv.Member{Name: m.Name, Peer: m.Address, Incarnation: uint64(m.Holder())}
 	if i == s.view.Self {
 		out.Reachable = true
 		out.Sync = l.syncing()
@@ -313,7 +309,7 @@ func (l *life) member(s *state, i int) kv.Member {
 	h := l.node.transport.Health(s.links[i].address)
 	out.Reachable, out.RTTMicros = h.Connected, h.RTT.Microseconds()
 	out.Hints = l.hinted(m)
-	out.Sync = l.driver.RepairWith(max(m.Incarnation, m.Pending))
+	out.Sync = l.driver.RepairWith(m.Holder())
 	return out
 }
 

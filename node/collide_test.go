@@ -325,7 +325,7 @@ func TestTheLongestRequestsFit(t *testing.T) {
 	for _, n := range []int{1, kv.MaxKeyBytes} { // the shortest keys make the longest lists
 		var list []replica.Tombstone
 		size := 0
-		for size < 2*handoff.MaxListBytes {
+		for size < 2*replica.MaxListBytes {
 			t := replica.Tombstone{Key: key[:n], Tag: tag}
 			size += t.Size()
 			list = append(list, replica.Tombstone(t))
@@ -334,7 +334,7 @@ func TestTheLongestRequestsFit(t *testing.T) {
 			t.Errorf("a list of %d bytes takes %d", size, got)
 		}
 	}
-	if 2*handoff.MaxListBytes > transport.MaxFrame {
+	if 2*replica.MaxListBytes > transport.MaxFrame {
 		t.Error("a list may not fit a message")
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"viakv/handoff"
 	"viakv/node/topology"
 	"viakv/quorum"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 )
 
-// What package handoff needs of a life: views, the store at an epoch, bulk calls to members, and
-// where to report to. The store and the calls are in handoff_store.go and handoff_peers.go, what
-// members ask of this node in handoff_serve.go.
+// What package handoff needs of a life: the view, bulk calls to members, and where to report to. The
+// calls are in handoff_peers.go, what members ask of this node in handoff_serve.go.
 
 // newDriver makes a life's hand-off. It takes hints from the first moment and works from the first
 // epoch on.
@@ -24,56 +24,16 @@ func (l *life) newDriver() (*handoff.Driver, error) {
 	random := topology.NewBoot // never zero, which is all that a list's id must be beside rare
 	source := l.node.random()
 	return handoff.New(handoff.Config{
-		Views: handoffViews{l}, Store: handoffStore{l}, Peers: handoffPeers{l}, Topology: handoffTopology{l}, Clock: &l.clock,
+		Views: handoffViews{l}, Peers: handoffPeers{l}, Topology: handoffTopology{l},
 		NewID: func() uint64 { return random(source) }, Logger: l.log,
 	})
 }
 
-// handoffViews gives hand-off its view of the present epoch. The driver runs only once there is
-// one.
+// handoffViews gives hand-off the view of the present epoch, also once the life refuses everything.
+// The driver runs only once there is one.
 type handoffViews struct{ *life }
 
-func (v handoffViews) Current() *handoff.View { return &v.state.Load().handoff }
-
-// newHandoffView makes the part of a state that hand-off works by.
-func (l *life) newHandoffView(t *topology.Topology, s *state) handoff.View {
-	v := handoff.View{
-		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, Resized: t.Resized, Seed: t.Seed, Ring: s.view.Ring,
-		Slots: t.N(), Settled: t.Change == nil && t.Joining == nil, Superseded: s.superseded,
-		Self: handoff.Member{Name: l.id.Name, Incarnation: s.self, Active: s.role == topology.Active},
-	}
-	for i := range t.Slots {
-		slot := &t.Slots[i]
-		m := handoff.Member{Name: slot.Name, Incarnation: slot.Incarnation, Active: slot.Active(), Since: slot.Since}
-		if !m.Active {
-			m.Incarnation = slot.Pending
-		}
-		if slot.Boot == l.id.Boot {
-			v.Self.Since = slot.Since
-		} else if m.Incarnation != 0 {
-			v.Others = append(v.Others, m)
-		}
-	}
-	if c := t.Joining; c != nil && c.Boot != l.id.Boot {
-		v.Others = append(v.Others, handoff.Member{Name: c.Name, Incarnation: c.Pending, Since: c.Since})
-	} else if c != nil {
-		v.Self.Since = c.Since
-	}
-	if s.role == topology.Rebuilding || s.role == topology.Joining {
-		v.Need, _ = t.RebuildNeed(l.id.Boot)
-		if rule.Broken(rule.EnoughCopies) {
-			v.Need = 1
-		}
-	}
-	if c := t.Change; c != nil && s.role == topology.Active {
-		for _, name := range c.Owe {
-			if name == l.id.Name {
-				v.Barrier = &handoff.Barrier{Change: c.Epoch, From: c.From, Need: barrierNeed(c)}
-			}
-		}
-	}
-	return v
-}
+func (v handoffViews) Current() *replica.View { return &v.state.Load().view }
 
 // barrierNeed is how many copies the barrier of a size change merges.
 func barrierNeed(c *topology.SizeChange) int {
@@ -151,7 +111,7 @@ func (l *life) syncing() *kv.Sync {
 }
 
 // hinted returns how many keys are held back for a member.
-func (l *life) hinted(m *quorum.Member) int { return l.driver.Hints(max(m.Incarnation, m.Pending)) }
+func (l *life) hinted(m *replica.Member) int { return l.driver.Hints(m.Holder()) }
 
 // progress says in words how far the rebuild has come, or why it does not go on.
 func (l *life) progress() string {

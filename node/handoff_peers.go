@@ -19,16 +19,16 @@ type handoffPeers struct{ *life }
 
 // ask sends a bulk request to a member at an epoch, and returns the reply's body. A member that is
 // behind is brought up to date first.
-func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to handoff.Member, op wire.Op, body func([]byte) []byte) ([]byte, error) {
+func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to *replica.Member, op wire.Op, body func([]byte) []byte) ([]byte, error) {
 	s := p.state.Load()
 	if s == nil || s.view.Epoch != at {
 		return nil, replica.ErrEpoch
 	}
-	k := s.linkTo(to.Incarnation)
+	k := s.linkTo(to.Holder())
 	if k == nil {
 		return nil, fmt.Errorf("node: %s is no member at epoch %d", to.Name, at)
 	}
-	stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: at, To: to.Incarnation, From: s.self}
+	stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: at, To: to.Holder(), From: s.self}
 	request := body(wire.AppendRequest(nil, op, stamp))
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -83,7 +83,7 @@ func (s *state) linkTo(i version.Incarnation) *link {
 	return nil
 }
 
-func (p handoffPeers) Digests(ctx context.Context, at version.Epoch, to handoff.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+func (p handoffPeers) Digests(ctx context.Context, at version.Epoch, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	body, err := p.ask(ctx, at, to, wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
 	if err != nil {
 		return dst, err
@@ -91,7 +91,7 @@ func (p handoffPeers) Digests(ctx context.Context, at version.Epoch, to handoff.
 	return wire.ParseDigests(dst, body)
 }
 
-func (p handoffPeers) Tags(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
+func (p handoffPeers) Tags(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
 	body, err := p.ask(ctx, at, to, wire.Tags, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, Max: uint64(max)})
 	})
@@ -102,18 +102,18 @@ func (p handoffPeers) Tags(ctx context.Context, at version.Epoch, to handoff.Mem
 	return dst, next, err
 }
 
-func (p handoffPeers) Copy(ctx context.Context, at version.Epoch, to handoff.Member, r keyspace.Range, after []byte, max int, page *replica.Page) error {
+func (p handoffPeers) Copy(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, after []byte, max int, page *replica.Page) error {
 	return p.records(ctx, at, to, wire.Copy, page, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, After: after, Max: uint64(max)})
 	})
 }
 
-func (p handoffPeers) Fetch(ctx context.Context, at version.Epoch, to handoff.Member, ranks []keyspace.Rank, after []byte, page *replica.Page) error {
+func (p handoffPeers) Fetch(ctx context.Context, at version.Epoch, to *replica.Member, ranks []keyspace.Rank, after []byte, page *replica.Page) error {
 	return p.records(ctx, at, to, wire.Fetch, page, func(b []byte) []byte { return wire.AppendRanks(b, ranks, after) })
 }
 
 // records fills a page with the records of a reply, whose memory the page takes over.
-func (p handoffPeers) records(ctx context.Context, at version.Epoch, to handoff.Member, op wire.Op, page *replica.Page, body func([]byte) []byte) error {
+func (p handoffPeers) records(ctx context.Context, at version.Epoch, to *replica.Member, op wire.Op, page *replica.Page, body func([]byte) []byte) error {
 	reply, err := p.ask(ctx, at, to, op, body)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func setRanks(entries []replica.Entry, seed keyspace.Seed) {
 	}
 }
 
-func (p handoffPeers) Push(ctx context.Context, at version.Epoch, to handoff.Member, entries []replica.Entry) error {
+func (p handoffPeers) Push(ctx context.Context, at version.Epoch, to *replica.Member, entries []replica.Entry) error {
 	_, err := p.ask(ctx, at, to, wire.Push, func(b []byte) []byte {
 		for i := range entries {
 			b = wire.AppendEntry(b, entries[i].Key, &entries[i].Record)
@@ -141,7 +141,7 @@ func (p handoffPeers) Push(ctx context.Context, at version.Epoch, to handoff.Mem
 	return err
 }
 
-func (p handoffPeers) Hold(ctx context.Context, at version.Epoch, to handoff.Member, list *handoff.List) (bool, error) {
+func (p handoffPeers) Hold(ctx context.Context, at version.Epoch, to *replica.Member, list *handoff.List) (bool, error) {
 	_, err := p.ask(ctx, at, to, wire.Purge, func(b []byte) []byte { return wire.AppendList(b, list.ID, list.Tombstones) })
 	if errors.Is(err, errNack) {
 		return false, nil
@@ -149,7 +149,7 @@ func (p handoffPeers) Hold(ctx context.Context, at version.Epoch, to handoff.Mem
 	return err == nil, err
 }
 
-func (p handoffPeers) Reachable(to handoff.Member) bool {
-	k := p.state.Load().linkTo(to.Incarnation)
+func (p handoffPeers) Reachable(to *replica.Member) bool {
+	k := p.state.Load().linkTo(to.Holder())
 	return k != nil && k.likely() && p.node.transport.Health(k.address).Connected
 }

@@ -88,7 +88,7 @@ func (s *state) serveTags(dst, body []byte) ([]byte, error) {
 	}
 	limit := min(r.Max, tagLimit)
 	var tags []replica.TagAt
-	next, err := walk(s.store, s.view.Epoch, r.Range, r.After, func(e replica.Entry) bool {
+	next, err := s.store.Walk(s.view.Epoch, r.Range, r.After, func(e replica.Entry) bool {
 		if n := len(tags); n > 0 && tags[n-1].Rank == e.Rank {
 			tags[n-1] = replica.TagAt{Rank: e.Rank, Shared: true}
 		} else {
@@ -119,7 +119,7 @@ func (s *state) serveCopy(dst, body []byte) ([]byte, error) {
 		return dst, err
 	}
 	p := portion{dst: dst, limit: len(dst) + int(min(r.Max, copyLimit))}
-	next, err := walk(s.store, s.view.Epoch, r.Range, r.After, p.add)
+	next, err := s.store.Walk(s.view.Epoch, r.Range, r.After, p.add)
 	return wire.AppendNext(p.dst, next), err
 }
 
@@ -135,7 +135,7 @@ func (s *state) serveFetch(dst, body []byte) ([]byte, error) {
 			next.Rank = rank
 			break
 		}
-		stopped, err := walk(s.store, s.view.Epoch, keyspace.Range{From: rank, To: rank + 1}, after, p.add)
+		stopped, err := s.store.Walk(s.view.Epoch, keyspace.Range{From: rank, To: rank + 1}, after, p.add)
 		if err != nil {
 			return dst, err
 		}

@@ -307,6 +307,27 @@ func TestAJoiningNodeCopiesEverything(t *testing.T) {
 	})
 }
 
+func TestAJoiningNodeListsItself(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		for i := range 200 {
+			m.set(i%3, key(i), "v")
+		}
+		m.start(3, m.seeds(3))
+		var listed *kv.Member
+		m.until(10*time.Second, "the fourth lists itself as joining", func() bool {
+			for _, row := range m.nodes[3].Status().Members {
+				if row.State == "joining" {
+					listed = &row
+				}
+			}
+			return listed != nil
+		})
+		if listed.Name != m.name(3) || !listed.Reachable || listed.Sync == nil || listed.Incarnation == 0 {
+			t.Errorf("%+v", listed)
+		}
+	})
+}
+
 func TestScansOverMembers(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		const keys = 500

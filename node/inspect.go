@@ -7,10 +7,8 @@ import (
 	"sync"
 
 	"viakv/api/kv"
-	"viakv/handoff"
 	"viakv/node/transport"
 	"viakv/node/wire"
-	"viakv/quorum"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
@@ -25,7 +23,7 @@ var (
 )
 
 // answers returns why a member answers nothing.
-func answers(m *quorum.Member) error {
+func answers(m *replica.Member) error {
 	switch {
 	case m.Incarnation != 0:
 		return nil
@@ -78,11 +76,10 @@ func (s *state) holding(ctx context.Context, m int) (replica.Digest, error) {
 		return s.store.Digest(s.view.Epoch, keyspace.All())
 	}
 	member := &s.view.Members[m]
-	to := handoff.Member{Name: member.Name, Incarnation: max(member.Incarnation, member.Pending)}
-	if to.Incarnation == 0 {
+	if member.Holder() == 0 {
 		return replica.Digest{}, errVacant
 	}
-	body, err := handoffPeers{s.life}.ask(ctx, s.view.Epoch, to, wire.Report, func(b []byte) []byte { return b })
+	body, err := handoffPeers{s.life}.ask(ctx, s.view.Epoch, member, wire.Report, func(b []byte) []byte { return b })
 	if err != nil {
 		return replica.Digest{}, err
 	}

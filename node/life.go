@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,8 +14,9 @@ import (
 	"viakv/handoff"
 	"viakv/node/storage"
 	"viakv/node/topology"
-	"viakv/quorum"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 	"viakv/ring"
 )
 
@@ -24,7 +26,7 @@ type life struct {
 	log     *zap.Logger
 	id      topology.Identity
 	manager *topology.Manager
-	clock   quorum.Clock
+	clock   replica.Clock
 	along   int64       // bytes that the node brings along from its life before
 	limit   notice      // of its memory limit
 	warned  atomic.Bool // of a limit below what others hold
@@ -51,8 +53,7 @@ type life struct {
 type state struct {
 	life       *life
 	topology   *topology.Topology
-	view       quorum.View
-	handoff    handoff.View
+	view       replica.View
 	store      *storage.Store
 	role       topology.Role
 	self       version.Incarnation // active or pending
@@ -157,7 +158,7 @@ const noEpoch = ^version.Epoch(0) - 1
 
 // view returns the view of the present epoch, nil when there is none or the life refuses
 // everything.
-func (l *life) view() *quorum.View {
+func (l *life) view() *replica.View {
 	if s := l.state.Load(); s != nil && !l.sealed.Load() {
 		return &s.view
 	}
@@ -179,7 +180,6 @@ func (l *life) Adopt(t *topology.Topology) {
 		s.store = old.store
 	}
 	s.view = l.newView(t, s)
-	s.handoff = l.newHandoffView(t, s)
 	s.links = l.links.of(t, l.node.transport)
 
 	s.store.Advance(t.Epoch, t.Generation)
@@ -201,11 +201,11 @@ func (l *life) newStore(t *topology.Topology) *storage.Store {
 	return store
 }
 
-func (l *life) newView(t *topology.Topology, s *state) quorum.View {
-	v := quorum.View{
-		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, R: t.R(), W: t.W(), Seed: t.Seed,
-		Slots: t.N(), Self: -1, Ring: ring.Build(t.Names()),
-		Replica: s.store, Clock: &l.clock, Origin: s, Superseded: s.superseded,
+func (l *life) newView(t *topology.Topology, s *state) replica.View {
+	v := replica.View{
+		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, Resized: t.Resized, R: t.R(), W: t.W(), Seed: t.Seed,
+		Slots: t.N(), Self: -1, Ring: ring.Build(t.Names()), Settled: t.Change == nil && t.Joining == nil,
+		Store: s.store, Clock: &l.clock, Origin: s, Superseded: s.superseded,
 		Purged: func(after uint64, key []byte) (version.Tag, bool) {
 			return l.purged.highest(after, t.Purge, t.Seed.Hash(key))
 		},
@@ -215,12 +215,24 @@ func (l *life) newView(t *topology.Topology, s *state) quorum.View {
 		if slot.Boot == l.id.Boot {
 			v.Self = i
 		}
-		v.Members = append(v.Members, quorum.Member{
-			Name: slot.Name, Address: string(slot.Peer), Incarnation: slot.Incarnation, Pending: slot.Pending,
+		v.Members = append(v.Members, replica.Member{
+			Name: slot.Name, Address: string(slot.Peer), Incarnation: slot.Incarnation, Pending: slot.Pending, Since: slot.Since,
 		})
 	}
-	if c := t.Joining; c != nil && c.Boot != l.id.Boot {
-		v.Members = append(v.Members, quorum.Member{Name: c.Name, Address: string(c.Peer), Pending: c.Pending})
+	if c := t.Joining; c != nil {
+		if c.Boot == l.id.Boot {
+			v.Self = t.N()
+		}
+		v.Members = append(v.Members, replica.Member{Name: c.Name, Address: string(c.Peer), Pending: c.Pending, Since: c.Since})
+	}
+	if s.role == topology.Rebuilding || s.role == topology.Joining {
+		v.Need, _ = t.RebuildNeed(l.id.Boot)
+		if rule.Broken(rule.EnoughCopies) {
+			v.Need = 1
+		}
+	}
+	if c := t.Change; c != nil && s.role == topology.Active && slices.Contains(c.Owe, l.id.Name) {
+		v.Barrier = &replica.Barrier{Change: c.Epoch, From: c.From, Need: barrierNeed(c)}
 	}
 	return v
 }

@@ -9,7 +9,7 @@ import (
 
 	"viakv/node/topology"
 	"viakv/node/transport"
-	"viakv/quorum"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -58,22 +58,22 @@ func (k *link) likely() bool {
 func (k *link) answers() bool { return k.suspectUntil.Load() == 0 }
 
 // stays reports whether the member has not said that it is about to stop.
-func (k *link) stays(m *quorum.Member) bool { return k.leaving.Load() != uint64(m.Incarnation) }
+func (k *link) stays(m *replica.Member) bool { return k.leaving.Load() != uint64(m.Incarnation) }
 
 // Likely implements quorum.Peers.
-func (peers) Likely(v *quorum.View, member int) bool {
+func (peers) Likely(v *replica.View, member int) bool {
 	k := v.Origin.(*state).links[member]
 	return k.likely() && k.stays(&v.Members[member])
 }
 
 // Answers implements quorum.Peers.
-func (peers) Answers(v *quorum.View, member int) bool {
+func (peers) Answers(v *replica.View, member int) bool {
 	k := v.Origin.(*state).links[member]
 	return k.answers() && k.stays(&v.Members[member])
 }
 
 // Heard implements quorum.Peers.
-func (p peers) Heard(v *quorum.View, member int) time.Time {
+func (p peers) Heard(v *replica.View, member int) time.Time {
 	return p.node.transport.Health(v.Origin.(*state).links[member].address).LastReply
 }
 

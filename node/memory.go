@@ -12,7 +12,7 @@ import (
 	"viakv/node/topology"
 	"viakv/node/transport"
 	"viakv/node/wire"
-	"viakv/quorum"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -52,14 +52,14 @@ func (s *state) memoryOf(m int) *wire.MemoryReport {
 	}
 	member := &s.view.Members[m]
 	t := s.links[m].memory.Load()
-	if t == nil || t.by != max(member.Incarnation, member.Pending) || time.Since(t.at) > memoryValid {
+	if t == nil || t.by != member.Holder() || time.Since(t.at) > memoryValid {
 		return nil
 	}
 	return &t.MemoryReport
 }
 
 // memberFull tells the coordinator whether a member may hold no more.
-func memberFull(v *quorum.View, m int) bool {
+func memberFull(v *replica.View, m int) bool {
 	s := v.Origin.(*state)
 	if t := s.links[m].memory.Load(); t == nil || !t.Full { // nearly always
 		return false
@@ -196,7 +196,7 @@ func (s *state) tellMemory(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
 	defer cancel()
 	s.askAll(func(m int) {
-		to := max(s.view.Members[m].Incarnation, s.view.Members[m].Pending)
+		to := s.view.Members[m].Holder()
 		if m == s.view.Self || to == 0 {
 			return
 		}

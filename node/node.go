@@ -15,6 +15,7 @@ import (
 	"viakv/node/topology"
 	"viakv/node/transport"
 	"viakv/quorum"
+	"viakv/quorum/replica"
 )
 
 // Node is one running replica. It is the kv.Store and the kv.Cluster of the HTTP API.
@@ -200,7 +201,7 @@ func (n *Node) random() *rand.Rand {
 }
 
 // Current returns the view that requests run at, nil while this node serves nobody.
-func (n *Node) Current() *quorum.View {
+func (n *Node) Current() *replica.View {
 	if n.frozen.Load() {
 		return nil
 	}

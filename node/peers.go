@@ -9,6 +9,7 @@ import (
 	"viakv/node/transport"
 	"viakv/node/wire"
 	"viakv/quorum"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -39,7 +40,7 @@ const (
 )
 
 // Start implements quorum.Peers.
-func (p peers) Start(v *quorum.View, call *quorum.Call) {
+func (p peers) Start(v *replica.View, call *quorum.Call) {
 	c, _ := call.Carrier.(*carrier)
 	if c == nil {
 		c = &carrier{call: call}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -78,16 +79,16 @@ type Peers interface {
 	// at once: the request is encoded before it does, so that Key and Record may go away while the
 	// call is open. A peer that is behind the epoch is brought up to date and asked again without
 	// the caller's doing. The end may come before Start returns.
-	Start(v *View, c *Call)
+	Start(v *replica.View, c *Call)
 	// Cancel withdraws a call: true when it will not end any more.
 	Cancel(c *Call) bool
 	// Likely reports whether the member can be expected to answer now.
-	Likely(v *View, member int) bool
+	Likely(v *replica.View, member int) bool
 	// Answers reports whether the member is not known to owe an answer. It is stricter than Likely,
 	// which gives a member another chance after a while: this is for what must not be asked
 	// elsewhere if no answer comes.
-	Answers(v *View, member int) bool
+	Answers(v *replica.View, member int) bool
 	// Heard returns when something last came back from the member, whatever it was; the zero time:
 	// nothing did yet.
-	Heard(v *View, member int) time.Time
+	Heard(v *replica.View, member int) time.Time
 }

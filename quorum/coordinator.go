@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 )
 
 // Config of a Coordinator.
 type Config struct {
-	Views Views
+	Views replica.Views
 	Peers Peers
 	Hints Hints
 
@@ -23,7 +24,7 @@ type Config struct {
 	HedgeAfter time.Duration
 	// Full reports whether a member has said of late that it may hold no more. It must not block.
 	// Nil: only replies tell, and this node's own replica.
-	Full func(v *View, member int) bool
+	Full func(v *replica.View, member int) bool
 	// StoreTimeout is how long after its start an operation still waits for the replicas that were
 	// not needed for its answer, before they get a hint. Default 3 s.
 	StoreTimeout time.Duration

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -87,9 +88,9 @@ func TestEveryNodeReadsWhatAnyWrote(t *testing.T) {
 func TestReadRepairsBeforeItAnswers(t *testing.T) {
 	m := newMesh(t, 3)
 	// A write that reached one replica only.
-	m.replicas[1].records["k"] = version.Record{Tag: version.Tag{Counter: 7, Incarnation: 2}, Value: []byte("half")}
+	m.replicas[1].Hold("k", version.Record{Tag: version.Tag{Counter: 7, Incarnation: 2}, Value: []byte("half")})
 	m.nodes[0].wantValue("k", "half") // asks its neighbour, finds them to differ
-	if got := m.replicas[0].get("k"); string(got.Value) != "half" {
+	if got := m.replicas[0].Record("k"); string(got.Value) != "half" {
 		t.Fatalf("answered with the record at one replica only; own copy: %v", got.Tag)
 	}
 	if s := m.nodes[0].Stats(); s.Repaired != 1 {
@@ -100,7 +101,7 @@ func TestReadRepairsBeforeItAnswers(t *testing.T) {
 func TestAgreeingReadNeedsOnePeer(t *testing.T) {
 	m := newMesh(t, 3)
 	m.nodes[0].mustSet("k", "v")
-	eventually(t, "all have it", func() bool { return m.replicas[1].get("k").Live() && m.replicas[2].get("k").Live() })
+	eventually(t, "all have it", func() bool { return m.replicas[1].Record("k").Live() && m.replicas[2].Record("k").Live() })
 	var calls atomic.Int32
 	m.nodes[0].filter = func(c *Call) bool {
 		calls.Add(1)
@@ -206,12 +207,12 @@ func TestQuorumParameters(t *testing.T) {
 
 func TestFullReplicaRefusesBeforeTheWrite(t *testing.T) {
 	m := newMesh(t, 3)
-	m.replicas[1].full = true
+	m.replicas[1].SetFull(true)
 	if _, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{}); !errors.Is(err, kv.ErrMemoryLimit) {
 		t.Fatal(err)
 	}
 	for i, r := range m.replicas {
-		if len(r.records) != 0 {
+		if r.Len() != 0 {
 			t.Errorf("replica %d stored something", i)
 		}
 	}
@@ -219,14 +220,14 @@ func TestFullReplicaRefusesBeforeTheWrite(t *testing.T) {
 
 func TestConflictsAreCountedAndSettled(t *testing.T) {
 	m := newMesh(t, 3)
-	m.replicas[0].records["k"] = version.Record{Tag: version.Tag{Counter: 5, Incarnation: 1}, Value: []byte("a")}
-	m.replicas[1].records["k"] = version.Record{Tag: version.Tag{Counter: 5, Incarnation: 2}, Value: []byte("b")}
+	m.replicas[0].Hold("k", version.Record{Tag: version.Tag{Counter: 5, Incarnation: 1}, Value: []byte("a")})
+	m.replicas[1].Hold("k", version.Record{Tag: version.Tag{Counter: 5, Incarnation: 2}, Value: []byte("b")})
 	m.nodes[0].wantValue("k", "b")
 	if s := m.nodes[0].Stats(); s.Conflicts != 1 {
 		t.Fatalf("%+v", s)
 	}
 	m.nodes[0].mustSet("k", "c")
-	rec := m.replicas[0].get("k")
+	rec := m.replicas[0].Record("k")
 	if got := rec.Vector.Counter(2); got != 5 {
 		t.Fatalf("the overwrite has seen %v", rec.Vector)
 	}
@@ -234,10 +235,10 @@ func TestConflictsAreCountedAndSettled(t *testing.T) {
 
 func TestPendingMembersGetWritesAndCountNothing(t *testing.T) {
 	m := newMesh(t, 3)
-	vacate := func(v *View) { v.Members[1].Incarnation, v.Members[1].Pending = 0, 9 }
+	vacate := func(v *replica.View) { v.Members[1].Incarnation, v.Members[1].Pending = 0, 9 }
 	m.advance(vacate, 0)
 	m.nodes[0].mustSet("k", "v")
-	eventually(t, "the pending member has it", func() bool { return m.replicas[1].get("k").Live() })
+	eventually(t, "the pending member has it", func() bool { return m.replicas[1].Record("k").Live() })
 	m.nodes[0].filter = func(c *Call) bool { return c.Member == 2 && unsent(c) }
 	_, err := m.nodes[0].Set(bg, []byte("k"), []byte("w"), kv.Options{})
 	wantOutcome(t, err, kv.None)
@@ -267,7 +268,7 @@ func TestImport(t *testing.T) {
 
 func TestNotServing(t *testing.T) {
 	m := newMesh(t, 3)
-	m.nodes[0].install(m.newView(0, func(v *View) { v.Members[0].Incarnation = 0 }))
+	m.nodes[0].install(m.newView(0, func(v *replica.View) { v.Members[0].Incarnation = 0 }))
 	_, err := m.nodes[0].Set(bg, []byte("k"), nil, kv.Options{})
 	wantOutcome(t, err, kv.None)
 	m.nodes[0].view.Store(nil)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -23,7 +24,7 @@ func TestEpochEndsBetweenThePhases(t *testing.T) {
 			return false
 		}
 		tag := nd.mustSet("k", "v")
-		if got := m.replicas[2].get("k"); got.Tag != tag && m.replicas[1].get("k").Tag != tag {
+		if got := m.replicas[2].Record("k"); got.Tag != tag && m.replicas[1].Record("k").Tag != tag {
 			t.Fatalf("re-sent as %v, acknowledged as %v", got.Tag, tag)
 		}
 		if nd.Stats().Renewed == 0 {
@@ -33,9 +34,9 @@ func TestEpochEndsBetweenThePhases(t *testing.T) {
 }
 
 func TestClearBetweenThePhasesIsUnknown(t *testing.T) {
-	for name, change := range map[string]func(*View){
-		"clear": func(v *View) { v.Generation++ },
-		"purge": func(v *View) { v.Purge++ },
+	for name, change := range map[string]func(*replica.View){
+		"clear": func(v *replica.View) { v.Generation++ },
+		"purge": func(v *replica.View) { v.Purge++ },
 	} {
 		for _, n := range []int{3, 5} {
 			t.Run(fmt.Sprint(name, n), func(t *testing.T) {
@@ -94,7 +95,7 @@ func TestAPurgeBetweenThePhases(t *testing.T) {
 					m.nodes[0].filter = func(call *Call) bool {
 						if call.Kind == Store || call.Kind == Vote {
 							once.Do(func() {
-								m.advance(func(v *View) {
+								m.advance(func(v *replica.View) {
 									v.Purge++
 									v.Purged = func(after uint64, key []byte) (version.Tag, bool) {
 										if after != 0 || string(key) != "k" {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
+	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
 	"viakv/ring"
 	"viakv/ring/keyspace"
@@ -18,7 +20,7 @@ import (
 // test can bend.
 type mesh struct {
 	t        testing.TB
-	replicas []*fakeReplica
+	replicas []*replicatest.Store
 	nodes    []*node
 	epoch    version.Epoch
 
@@ -26,99 +28,12 @@ type mesh struct {
 	misses []string
 }
 
-// replica is one copy of all keys in a map.
-type fakeReplica struct {
-	mu      sync.Mutex
-	epoch   version.Epoch
-	records map[string]version.Record
-	full    bool
-}
-
-var errEpoch = errors.New("another epoch")
-
-func (r *fakeReplica) at(e version.Epoch) error {
-	if r.epoch != e {
-		return errEpoch
-	}
-	return nil
-}
-
-func (r *fakeReplica) Get(e version.Epoch, _ keyspace.Hash, key, dst []byte) (version.Record, []byte, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	rec := r.records[string(key)]
-	return rec, dst, r.at(e)
-}
-
-func (r *fakeReplica) Tag(e version.Epoch, h keyspace.Hash, key, dst []byte) (version.Record, []byte, error) {
-	rec, dst, err := r.Get(e, h, key, dst)
-	rec.Value = nil
-	return rec, dst, err
-}
-
-func (r *fakeReplica) Put(e version.Epoch, _ keyspace.Hash, key []byte, rec *version.Record) (bool, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.at(e); err != nil {
-		return false, err
-	}
-	have := r.records[string(key)]
-	merged := version.Merge(have, *rec)
-	r.records[string(key)] = merged.Clone()
-	return merged.Tag != have.Tag || merged.Owner != have.Owner, nil
-}
-
-func (r *fakeReplica) putIf(e version.Epoch, key []byte, have version.Tag, rec *version.Record) (bool, version.Record, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	here := r.records[string(key)]
-	if err := r.at(e); err != nil {
-		return false, here, err
-	}
-	if here.Tag != have || r.full {
-		here.Value = nil
-		return false, here, nil
-	}
-	r.records[string(key)] = rec.Clone()
-	return true, version.Record{}, nil
-}
-
-func (r *fakeReplica) Vote(e version.Epoch, _ keyspace.Hash, key []byte, tomb *version.Record) (bool, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.at(e); err != nil {
-		return false, err
-	}
-	have := r.records[string(key)]
-	switch c := have.Tag.Compare(tomb.Tag); {
-	case c == 0:
-		return have.Owner == tomb.Owner && have.Owner != version.Contested, nil
-	case c > 0:
-		return false, nil
-	}
-	r.records[string(key)] = tomb.Clone()
-	return true, nil
-}
-
-func (r *fakeReplica) Full() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.full
-}
-
-func (r *fakeReplica) get(key string) *version.Record {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	rec := r.records[key]
-	return &rec
-}
-
 // node is one coordinator over the mesh; it implements Views, Peers and Hints for it.
 type node struct {
 	*Coordinator
 	m    *mesh
 	self int
-	view atomic.Pointer[View]
+	view atomic.Pointer[replica.View]
 	over chan struct{}
 
 	// filter may answer a call in the replica's place (true), or change what follows. It runs
@@ -135,7 +50,7 @@ type node struct {
 func newMesh(t testing.TB, n int) *mesh {
 	m := &mesh{t: t, epoch: 1}
 	for range n {
-		m.replicas = append(m.replicas, &fakeReplica{epoch: 1, records: map[string]version.Record{}})
+		m.replicas = append(m.replicas, replicatest.New(1, rankOf))
 	}
 	for i := range n {
 		nd := &node{m: m, self: i, lost: map[*Call]bool{}}
@@ -147,13 +62,13 @@ func newMesh(t testing.TB, n int) *mesh {
 	return m
 }
 
-func (m *mesh) newView(self int, change func(*View)) *View {
+func (m *mesh) newView(self int, change func(*replica.View)) *replica.View {
 	n := len(m.replicas)
-	v := &View{Epoch: m.epoch, R: n/2 + 1, W: n/2 + 1, Seed: keyspace.Seed{1}, Slots: n, Self: self, Replica: m.replicas[self], Clock: &Clock{}}
+	v := &replica.View{Epoch: m.epoch, R: n/2 + 1, W: n/2 + 1, Seed: keyspace.Seed{1}, Slots: n, Self: self, Store: m.replicas[self], Clock: &replica.Clock{}}
 	var names []string
 	for i := range n {
 		names = append(names, fmt.Sprintf("n%c", 'a'+i))
-		v.Members = append(v.Members, Member{Name: names[i], Incarnation: version.Incarnation(i + 1)})
+		v.Members = append(v.Members, replica.Member{Name: names[i], Incarnation: version.Incarnation(i + 1)})
 	}
 	v.Ring = ring.Build(names)
 	if change != nil {
@@ -162,7 +77,7 @@ func (m *mesh) newView(self int, change func(*View)) *View {
 	return v
 }
 
-func (nd *node) install(v *View) {
+func (nd *node) install(v *replica.View) {
 	next := make(chan struct{})
 	v.Superseded = next
 	if old := nd.view.Load(); old != nil {
@@ -176,22 +91,20 @@ func (nd *node) install(v *View) {
 }
 
 // advance takes all replicas and the given nodes to the next epoch.
-func (m *mesh) advance(change func(*View), nodes ...int) {
+func (m *mesh) advance(change func(*replica.View), nodes ...int) {
 	m.epoch++
 	for _, r := range m.replicas {
-		r.mu.Lock()
-		r.epoch = m.epoch
-		r.mu.Unlock()
+		r.Advance(m.epoch, nil)
 	}
 	for _, i := range nodes {
 		m.nodes[i].install(m.newView(i, change))
 	}
 }
 
-func (nd *node) Current() *View              { return nd.view.Load() }
-func (nd *node) Likely(_ *View, m int) bool  { return !nd.down[m].Load() }
-func (nd *node) Answers(v *View, m int) bool { return nd.Likely(v, m) && !nd.owes[m].Load() }
-func (nd *node) Heard(*View, int) (at time.Time) {
+func (nd *node) Current() *replica.View              { return nd.view.Load() }
+func (nd *node) Likely(_ *replica.View, m int) bool  { return !nd.down[m].Load() }
+func (nd *node) Answers(v *replica.View, m int) bool { return nd.Likely(v, m) && !nd.owes[m].Load() }
+func (nd *node) Heard(*replica.View, int) (at time.Time) {
 	if nd.busy.Load() {
 		at = time.Now()
 	}
@@ -218,7 +131,7 @@ func (nd *node) swallow(c *Call) {
 	nd.mu.Unlock()
 }
 
-func (nd *node) Start(v *View, c *Call) {
+func (nd *node) Start(v *replica.View, c *Call) {
 	c.Status, c.Err, c.NotSent, c.Reply, c.Full, c.Counter = Failed, nil, false, version.Record{}, false, 0
 	if nd.filter != nil && nd.filter(c) {
 		return
@@ -226,7 +139,7 @@ func (nd *node) Start(v *View, c *Call) {
 	nd.deliver(v, c)
 }
 
-func (nd *node) deliver(v *View, c *Call) {
+func (nd *node) deliver(v *replica.View, c *Call) {
 	var rec version.Record
 	have := c.Have
 	if c.Kind == Store || c.Kind == Vote || c.Kind == StoreIf {
@@ -246,7 +159,7 @@ func (nd *node) deliver(v *View, c *Call) {
 			_, err = r.Put(e, h, key, &rec)
 		case StoreIf:
 			var stored bool
-			if stored, c.Reply, err = r.putIf(e, key, have, &rec); stored {
+			if stored, c.Reply, err = r.PutIf(e, key, have, &rec); stored {
 				c.Status = Same
 			}
 		case Vote:

@@ -52,7 +52,7 @@ func (o *operation) fastPeer() (peer int, ok bool) {
 // and f is what a query phase has found, unless none was met.
 func (o *operation) offer(peer int, value []byte) (f findings, done bool, err error) {
 	o.begin(o.writeAsks())
-	if o.readOwn(ReadTag) != nil || o.v.Replica.Full() {
+	if o.readOwn(ReadTag) != nil || o.v.Store.Full() {
 		return f, false, nil
 	}
 	o.countOwn(true)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -31,8 +32,8 @@ func TestAWriteTakesOneRoundWhereOnePeerCompletesBothQuorums(t *testing.T) {
 					tag := m.nodes[0].mustSet("k", fmt.Sprint("v", i))
 					synctest.Wait()
 					for j, r := range m.replicas {
-						if r.get("k").Tag != tag {
-							t.Errorf("replica %d holds %v, want %v", j, r.get("k").Tag, tag)
+						if r.Record("k").Tag != tag {
+							t.Errorf("replica %d holds %v, want %v", j, r.Record("k").Tag, tag)
 						}
 					}
 				}
@@ -73,7 +74,7 @@ func TestARefusedOfferGoesOnAsAQuery(t *testing.T) {
 				m.nodes[0].mustSet("other", "x") // a's clock is past the one below
 				m.nodes[0].mustSet("other", "y")
 				synctest.Wait()
-				m.replicas[1].records["k"] = version.Record{Tag: there, Value: []byte("theirs")}
+				m.replicas[1].Hold("k", version.Record{Tag: there, Value: []byte("theirs")})
 				calls := m.nodes[0].kinds()
 				tag := m.nodes[0].mustSet("k", "mine")
 				synctest.Wait()
@@ -81,7 +82,7 @@ func TestARefusedOfferGoesOnAsAQuery(t *testing.T) {
 					t.Errorf("calls by kind: %v", calls)
 				}
 				for i, r := range m.replicas {
-					rec := r.get("k")
+					rec := r.Record("k")
 					if rec.Tag != tag || string(rec.Value) != "mine" || rec.Vector.Counter(2) != there.Counter {
 						t.Errorf("replica %d: %v %q, has seen %v", i, rec.Tag, rec.Value, rec.Vector)
 					}
@@ -100,8 +101,8 @@ func TestAnOfferAtAnOldEpochStartsOver(t *testing.T) {
 		m.nodes[0].filter = func(c *Call) bool {
 			if c.Kind == StoreIf && !moved {
 				moved = true
-				m.advance(func(v *View) { v.Generation++ }, 1, 2)
-				go func() { m.nodes[0].install(m.newView(0, func(v *View) { v.Generation++ })) }()
+				m.advance(func(v *replica.View) { v.Generation++ }, 1, 2)
+				go func() { m.nodes[0].install(m.newView(0, func(v *replica.View) { v.Generation++ })) }()
 			}
 			return false
 		}
@@ -128,7 +129,7 @@ func TestALostAnswerToAnOfferIsNoSecondWrite(t *testing.T) {
 					if c.Kind != StoreIf {
 						return false
 					}
-					if stored, _, err := m.replicas[1].putIf(1, c.Key, c.Have, c.Record); !stored || err != nil {
+					if stored, _, err := m.replicas[1].PutIf(1, c.Key, c.Have, c.Record); !stored || err != nil {
 						t.Errorf("not stored: %v", err)
 					}
 					lose(m.nodes[0], c)
@@ -137,8 +138,8 @@ func TestALostAnswerToAnOfferIsNoSecondWrite(t *testing.T) {
 				tag := m.nodes[0].mustSet("k", "w")
 				synctest.Wait()
 				for i, r := range m.replicas {
-					if r.get("k").Tag != tag || tag.Counter != 2 {
-						t.Errorf("replica %d holds %v, answered as %v", i, r.get("k").Tag, tag)
+					if r.Record("k").Tag != tag || tag.Counter != 2 {
+						t.Errorf("replica %d holds %v, answered as %v", i, r.Record("k").Tag, tag)
 					}
 				}
 			})
@@ -154,7 +155,7 @@ func TestAnOfferThatWasTakenAndRemovedTookPlace(t *testing.T) {
 			if c.Kind != StoreIf {
 				return false
 			}
-			_, _, _ = m.replicas[1].putIf(1, c.Key, c.Have, c.Record)
+			_, _, _ = m.replicas[1].PutIf(1, c.Key, c.Have, c.Record)
 			if err := m.nodes[1].RemoveHere(bg, c.Key, kv.Options{}); err != nil {
 				t.Errorf("remove: %v", err)
 			}
@@ -197,9 +198,9 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := newMesh(t, 3)
 				theirs := version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")}
-				m.replicas[2].records["k"] = theirs
+				m.replicas[2].Hold("k", theirs)
 				if refused {
-					m.replicas[1].records["k"] = theirs
+					m.replicas[1].Hold("k", theirs)
 				}
 				m.nodes[0].filter = func(c *Call) bool {
 					if c.Kind != StoreIf {
@@ -210,7 +211,7 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 					m.nodes[0].swallow(c)
 					go func() {
 						time.Sleep(50 * time.Millisecond) // long after the hedge
-						stored, here, err := m.replicas[1].putIf(1, offered.Key, offered.Have, &record)
+						stored, here, err := m.replicas[1].PutIf(1, offered.Key, offered.Have, &record)
 						if stored == refused || err != nil {
 							t.Errorf("stored: %v, %v", stored, err)
 						}
@@ -264,9 +265,9 @@ func TestAnEpochThatEndsBeforeTheOwnCopyAsksAgain(t *testing.T) {
 
 // A clear after an offer that may have been taken: nobody can tell any more.
 func TestAClearAfterALostOfferIsUnknown(t *testing.T) {
-	for name, change := range map[string]func(*View){
-		"clear": func(v *View) { v.Generation++ },
-		"purge": func(v *View) { v.Purge++ },
+	for name, change := range map[string]func(*replica.View){
+		"clear": func(v *replica.View) { v.Generation++ },
+		"purge": func(v *replica.View) { v.Purge++ },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -15,7 +16,7 @@ import (
 func (m *mesh) holders(key string, tag version.Tag) int {
 	n := 0
 	for _, r := range m.replicas {
-		if !r.get(key).Tag.Less(tag) {
+		if !r.Record(key).Tag.Less(tag) {
 			n++
 		}
 	}
@@ -38,11 +39,11 @@ func TestAReadAnswersOnlyWhatWHold(t *testing.T) {
 					for i, replica := range m.replicas {
 						switch random.IntN(3) {
 						case 0:
-							replica.records["live"] = held
-							replica.records["gone"] = removed
+							replica.Hold("live", held)
+							replica.Hold("gone", removed)
 						default:
 							if i%2 == 0 {
-								replica.records["gone"] = held
+								replica.Hold("gone", held)
 							}
 						}
 					}
@@ -68,7 +69,7 @@ func TestAReadAnswersOnlyWhatWHold(t *testing.T) {
 // newest returns the highest tag that a replica holds for a key.
 func (m *mesh) newest(key string) (tag version.Tag) {
 	for _, r := range m.replicas {
-		if t := r.get(key).Tag; tag.Less(t) {
+		if t := r.Record(key).Tag; tag.Less(t) {
 			tag = t
 		}
 	}
@@ -83,9 +84,9 @@ func TestARemoveMissesOnlyWhatWDoNotHold(t *testing.T) {
 			value := version.Record{Tag: version.Tag{Counter: 7, Incarnation: 2}, Value: []byte("v")}
 			removed := version.Record{Tag: value.Tag.Tombstone(), Owner: version.Operation{Incarnation: 2, Sequence: 1}}
 			for _, replica := range m.replicas {
-				replica.records["k"] = value
+				replica.Hold("k", value)
 			}
-			m.replicas[holder].records["k"] = removed
+			m.replicas[holder].Hold("k", removed)
 			if err := m.nodes[0].RemoveHere(bg, []byte("k"), kv.Options{R: r}); err != nil && !errors.Is(err, kv.ErrMissing) {
 				t.Fatal(err)
 			}
@@ -103,7 +104,7 @@ func TestAWriteAsksMoreThanItsR(t *testing.T) {
 			m := newMesh(t, n)
 			// W replicas, this coordinator's not among them where that can be.
 			for i := n - (n/2 + 1); i < n; i++ {
-				m.replicas[i].records["k"] = version.Record{Tag: version.Tag{Counter: 100, Incarnation: version.Incarnation(n)}, Value: []byte("old")}
+				m.replicas[i].Hold("k", version.Record{Tag: version.Tag{Counter: 100, Incarnation: version.Incarnation(n)}, Value: []byte("old")})
 			}
 			if _, err := m.nodes[0].Set(bg, []byte("k"), []byte("new"), o); err != nil {
 				t.Fatal(err)
@@ -118,7 +119,7 @@ func TestAWriteAsksMoreThanItsR(t *testing.T) {
 // The slot is vacant, or its member does not answer.
 func TestAWriteThatCannotBeMetStoresNothing(t *testing.T) {
 	absences := map[string]func(m *mesh){
-		"vacant": func(m *mesh) { m.advance(func(v *View) { v.Members[2].Incarnation = 0 }, 0, 1, 2) },
+		"vacant": func(m *mesh) { m.advance(func(v *replica.View) { v.Members[2].Incarnation = 0 }, 0, 1, 2) },
 		"dead":   func(m *mesh) { m.nodes[0].filter = func(c *Call) bool { return c.Member == 2 && unsent(c) } },
 		"silent": func(m *mesh) {
 			m.nodes[0].filter = func(c *Call) bool {
@@ -141,7 +142,7 @@ func TestAWriteThatCannotBeMetStoresNothing(t *testing.T) {
 				wantOutcome(t, m.nodes[0].RemoveHere(bg, []byte("k"), kv.Options{W: kv.QuorumAll}), kv.None)
 				synctest.Wait()
 				for i, r := range m.replicas {
-					if got := string(r.get("k").Value); got != "old" {
+					if got := string(r.Record("k").Value); got != "old" {
 						t.Errorf("replica %d holds %q", i, got)
 					}
 				}

@@ -92,7 +92,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // there asks a member to look something up, and reports whether it answered in time.
-func (c *Coordinator) there(v *View, member int, key []byte, deadline time.Time) bool {
+func (c *Coordinator) there(v *replica.View, member int, key []byte, deadline time.Time) bool {
 	op, err := c.begin(key, kv.Options{Deadline: deadline})
 	if err != nil {
 		return false

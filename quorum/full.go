@@ -11,7 +11,7 @@ import (
 // query happens to meet. What members have said of themselves is up to half a second old.
 func (o *operation) room() error {
 	var full memberSet
-	if o.v.Replica.Full() {
+	if o.v.Store.Full() {
 		full.add(o.v.Self)
 	}
 	if reached := o.c.cfg.Full; reached != nil {

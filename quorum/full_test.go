@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 )
 
 // A new value is refused alike at all nodes while the copy of any member is full, also of one that
@@ -15,9 +16,9 @@ func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 		for full := range n {
 			m := newMesh(t, n)
 			m.nodes[0].mustSet("k", "v")
-			m.replicas[full].fill(true)
+			m.replicas[full].SetFull(true)
 			for i, nd := range m.nodes {
-				nd.cfg.Full = func(_ *View, member int) bool { return member == full }
+				nd.cfg.Full = func(_ *replica.View, member int) bool { return member == full }
 				for _, o := range []kv.Options{{}, {R: 1}, {R: kv.QuorumAll}, {W: kv.QuorumAll}} {
 					for _, key := range []string{"k", "new"} {
 						_, err := nd.Set(bg, []byte(key), []byte("w"), o)
@@ -32,7 +33,7 @@ func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 				t.Errorf("%d nodes, %d full: remove: %v", n, full, err)
 			}
 			for i, r := range m.replicas {
-				if rec := r.get("new"); !rec.Tag.IsZero() {
+				if rec := r.Record("new"); !rec.Tag.IsZero() {
 					t.Errorf("%d nodes, %d full: replica %d has %v", n, full, i, rec)
 				}
 			}
@@ -40,22 +41,15 @@ func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 	}
 }
 
-// fill sets whether a replica may hold no more, beside what still arrives there of earlier writes.
-func (r *fakeReplica) fill(full bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.full = full
-}
-
 // view is that of a node.
-func (m *mesh) view(i int) *View { return m.nodes[i].Current() }
+func (m *mesh) view(i int) *replica.View { return m.nodes[i].Current() }
 
 // All that are full are named, those that have no vote yet included. What a reply says counts like
 // what was said before.
 func TestAllFullMembersAreNamed(t *testing.T) {
 	m := newMesh(t, 5)
-	m.nodes[0].install(m.newView(0, func(v *View) { v.Members[3].Incarnation, v.Members[3].Pending = 0, 9 }))
-	m.nodes[0].cfg.Full = func(_ *View, member int) bool { return member == 3 || member == 4 }
+	m.nodes[0].install(m.newView(0, func(v *replica.View) { v.Members[3].Incarnation, v.Members[3].Pending = 0, 9 }))
+	m.nodes[0].cfg.Full = func(_ *replica.View, member int) bool { return member == 3 || member == 4 }
 	want := func(names string) {
 		t.Helper()
 		if _, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{}); !errors.Is(err, kv.ErrMemoryLimit) || !strings.Contains(err.Error(), names) {
@@ -63,13 +57,13 @@ func TestAllFullMembersAreNamed(t *testing.T) {
 		}
 	}
 	want(": nd and ne hold")
-	m.replicas[0].fill(true)
+	m.replicas[0].SetFull(true)
 	want(": na, nd and ne hold")
 	m.nodes[0].cfg.Full = nil
 	want(": na holds")
-	m.replicas[0].fill(false)
-	m.replicas[2].fill(true)
+	m.replicas[0].SetFull(false)
+	m.replicas[2].SetFull(true)
 	want(": nc holds")
-	m.replicas[2].fill(false)
+	m.replicas[2].SetFull(false)
 	m.nodes[0].mustSet("k", "v")
 }

@@ -25,7 +25,7 @@ type operation struct {
 	expiry *time.Timer   // ends the operation after its answer
 
 	// Set by reset, and by advance between phases.
-	v        *View
+	v        *replica.View
 	hash     keyspace.Hash
 	key      []byte // borrowed from the request until its answer
 	r, w     int
@@ -67,7 +67,7 @@ func newOperation(c *Coordinator) *operation {
 	return o
 }
 
-func (o *operation) reset(v *View, key []byte, opt kv.Options) error {
+func (o *operation) reset(v *replica.View, key []byte, opt kv.Options) error {
 	o.key, o.asked, o.deadline = key, opt, opt.Deadline
 	if o.deadline.IsZero() {
 		o.deadline = time.Now().Add(o.c.cfg.Timeout)
@@ -78,7 +78,7 @@ func (o *operation) reset(v *View, key []byte, opt kv.Options) error {
 
 // move makes the operation go on at a view. The calls of the former one are given up first: their
 // members' indices mean nothing in the next.
-func (o *operation) move(v *View) (err error) {
+func (o *operation) move(v *replica.View) (err error) {
 	hash := v.Seed.Hash(o.key)
 	o.mu.Lock()
 	o.dropLocked()
@@ -96,7 +96,7 @@ func (o *operation) begin(need int) {
 	o.dropLocked()
 	o.began, o.stale, o.storing = time.Time{}, false, false
 	clear(o.causes[:o.used])
-	o.tally = tally{need: need, voters: o.v.voters()}
+	o.tally = tally{need: need, voters: votersOf(o.v)}
 	select {
 	case <-o.wake:
 	default:
@@ -205,7 +205,7 @@ func (o *operation) nudge() {
 func (o *operation) missLocked(m int) {
 	if o.storing {
 		member := &o.v.Members[m]
-		o.c.cfg.Hints.Miss(member.Name, max(member.Incarnation, member.Pending), o.hintKey)
+		o.c.cfg.Hints.Miss(member.Name, member.Holder(), o.hintKey)
 	}
 }
 

@@ -56,9 +56,9 @@ func (o *operation) called(m int) bool {
 func (o *operation) readOwn(kind Kind) (err error) {
 	v := o.v
 	if kind == ReadRecord {
-		o.own, o.ownBuffer, err = v.Replica.Get(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
+		o.own, o.ownBuffer, err = v.Store.Get(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
 	} else {
-		o.own, o.ownBuffer, err = v.Replica.Tag(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
+		o.own, o.ownBuffer, err = v.Store.Tag(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
 	}
 	return err
 }
@@ -76,7 +76,7 @@ func (o *operation) found() findings {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	f := findings{best: &o.own}
-	if o.v.Replica.Full() {
+	if o.v.Store.Full() {
 		f.full.add(o.v.Self)
 	}
 	f.holders.add(o.v.Self)

@@ -94,7 +94,7 @@ func (o *operation) poll() func() error {
 	first := true
 	return func() error {
 		o.begin(o.votes())
-		voted, err := o.v.Replica.Vote(o.v.Epoch, o.hash, o.key, &o.record)
+		voted, err := o.v.Store.Vote(o.v.Epoch, o.hash, o.key, &o.record)
 		switch {
 		case err != nil:
 			return replica.ErrEpoch

@@ -51,9 +51,7 @@ func TestRemoveRereadsWhenOvertaken(t *testing.T) {
 		if c.Kind == ReadTag { // a set overtakes at the own replica between read and vote
 			once.Do(func() {
 				for _, r := range m.replicas {
-					r.mu.Lock()
-					r.records["k"] = version.Record{Tag: version.Tag{Counter: 99, Incarnation: 2}, Value: []byte("w")}
-					r.mu.Unlock()
+					r.Hold("k", version.Record{Tag: version.Tag{Counter: 99, Incarnation: 2}, Value: []byte("w")})
 				}
 			})
 		}
@@ -63,7 +61,7 @@ func TestRemoveRereadsWhenOvertaken(t *testing.T) {
 	if err := nd.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := m.replicas[0].get("k"); got.Tag.Counter != 99 || !got.Tag.Removed {
+	if got := m.replicas[0].Record("k"); got.Tag.Counter != 99 || !got.Tag.Removed {
 		t.Fatalf("removed %v", got.Tag)
 	}
 }

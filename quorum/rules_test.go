@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -29,7 +30,7 @@ func (nd *node) holdVotes() *[]*Call {
 
 // release lets a call that was held go on, with the stamp that it was sent with, unless it was
 // withdrawn meanwhile.
-func (nd *node) release(v *View, c *Call) {
+func (nd *node) release(v *replica.View, c *Call) {
 	if nd.Cancel(c) {
 		nd.deliver(v, c)
 	}
@@ -49,20 +50,18 @@ func TestARemoveDoesNotGoOnPastAPurge(t *testing.T) {
 				return false
 			}
 			purged = true
-			read := *m.replicas[c.Member].get("k")
+			read := *m.replicas[c.Member].Record("k")
 			if err := other.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
 				t.Errorf("the other remove: %v", err)
 			}
 			synctest.Wait()
 			for i, r := range m.replicas {
-				if !r.get("k").Tag.Removed {
+				if !r.Record("k").Tag.Removed {
 					t.Errorf("replica %d does not hold the tombstone", i)
 				}
-				r.mu.Lock()
-				delete(r.records, "k")
-				r.mu.Unlock()
+				r.Hold("k", version.Record{})
 			}
-			m.advance(func(v *View) { v.Purge++ }, 0, 1, 2)
+			m.advance(func(v *replica.View) { v.Purge++ }, 0, 1, 2)
 			c.Status, c.Reply = OK, read // what the replica said before all this
 			c.End()
 			return true
@@ -131,11 +130,9 @@ func TestARebuiltReplicaVotesForNobody(t *testing.T) {
 		}
 
 		before = b.Current()
-		copies := []version.Record{*m.replicas[1].get("k"), *m.replicas[0].get("k")}
-		m.replicas[2].mu.Lock()
-		clear(m.replicas[2].records)
-		m.replicas[2].mu.Unlock()
-		m.advance(func(v *View) { v.Members[2].Incarnation = 4 }, 0, 1, 2)
+		copies := []version.Record{*m.replicas[1].Record("k"), *m.replicas[0].Record("k")}
+		m.replicas[2].Advance(m.epoch, func(version.Record) bool { return false })
+		m.advance(func(v *replica.View) { v.Members[2].Incarnation = 4 }, 0, 1, 2)
 		for _, r := range copies {
 			if _, err := m.replicas[2].Put(m.epoch, 0, []byte("k"), &r); err != nil {
 				t.Fatal(err)

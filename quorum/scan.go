@@ -17,7 +17,8 @@ import (
 //	copy a round of own buckets ─▶ ask R-1 peers for their digests of exactly these ranges
 //	   a range agrees ─▶ all its keys satisfy D4: deliver the own records
 //	   it differs     ─▶ look again: a write was under way, mostly
-//	      it differs twice ─▶ copy the range from the same peers; read each key on which they differ through the coordinator
+//	      it differs twice ─▶ copy the range from the same peers;
+//	                          read each key on which they differ through the coordinator
 //
 // Three work at once, each on a round of its own: one copies, one confirms with the peers, one
 // delivers. Its invariants:
@@ -48,23 +49,21 @@ type Bucket struct {
 type Copies interface {
 	// Own copies the own bucket that holds a rank to b's Memory and sets Range, which may begin
 	// below the rank, and Digest. It does not block.
-	Own(v *View, at keyspace.Rank, b *Bucket) error
+	Own(v *replica.View, at keyspace.Rank, b *Bucket) error
 	// Live appends those records of an own bucket that hold a value, ascending by rank and key. The
 	// pairs borrow b's Memory. Most buckets are delivered just so, which is why this is a way of
 	// its own.
-	Live(v *View, b *Bucket, dst []kv.Pair) []kv.Pair
+	Live(v *replica.View, b *Bucket, dst []kv.Pair) []kv.Pair
 	// Unpack sets the Records of an own bucket.
-	Unpack(v *View, b *Bucket)
-	// OwnDigests appends the own replica's digests of the ranges. It does not block.
-	OwnDigests(v *View, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
+	Unpack(v *replica.View, b *Bucket)
 	// Digests appends a member's digests of the ranges, at most MaxScanRanges. It blocks until the
 	// reply or the end of ctx.
-	Digests(ctx context.Context, v *View, member int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
+	Digests(ctx context.Context, v *replica.View, member int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Copy sets b's Range and Records to all that a member holds in a range. It blocks likewise.
-	Copy(ctx context.Context, v *View, member int, r keyspace.Range, b *Bucket) error
+	Copy(ctx context.Context, v *replica.View, member int, r keyspace.Range, b *Bucket) error
 	// Authority returns who may make cursors at the view: the cluster, and the secret that its
 	// members share.
-	Authority(v *View) (cluster uint64, key [16]byte)
+	Authority(v *replica.View) (cluster uint64, key [16]byte)
 }
 
 // MaxScanRanges bounds the ranges that a scan asks about at once.

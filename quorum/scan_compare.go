@@ -25,7 +25,7 @@ const (
 
 // compare asks peers for the digests of the buckets' ranges and reports for each bucket whether
 // enough replicas agree with the copy.
-func (x *scanner) compare(v *View, buckets []*Bucket) ([]bool, error) {
+func (x *scanner) compare(v *replica.View, buckets []*Bucket) ([]bool, error) {
 	agreed := make([]bool, len(buckets))
 	for i := range agreed {
 		agreed[i] = true
@@ -53,7 +53,7 @@ func (x *scanner) compare(v *View, buckets []*Bucket) ([]bool, error) {
 
 // others returns how many peers must agree with this node's copy: as many as a read asks, and at
 // least as many as make its answer firm (D4).
-func (x *scanner) others(v *View) (int, error) {
+func (x *scanner) others(v *replica.View) (int, error) {
 	need, err := resolve(x.options.R, "r", v.Slots, v.R)
 	if err != nil {
 		return 0, err
@@ -67,7 +67,7 @@ func (x *scanner) others(v *View) (int, error) {
 // askDigests gets the digests of the ranges being looked at from as many peers as are needed; who
 // does not answer is replaced by another. The peers asked first change from round to round, so that
 // all share the work.
-func (x *scanner) askDigests(v *View, need int) error {
+func (x *scanner) askDigests(v *replica.View, need int) error {
 	x.peers = x.peers[:0]
 	candidates := x.candidates(v)
 	for len(x.peers) < need {
@@ -101,7 +101,7 @@ func (x *scanner) askDigests(v *View, need int) error {
 }
 
 // candidates lists the other active members, those likely to answer first, from the scan's turn on.
-func (x *scanner) candidates(v *View) []int {
+func (x *scanner) candidates(v *replica.View) []int {
 	var likely, unlikely []int
 	now := time.Now()
 	for i := range v.Slots {

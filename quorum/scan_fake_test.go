@@ -1,17 +1,15 @@
 package quorum
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"slices"
 	"sync"
 	"testing"
 
 	"viakv/api/kv"
 	"viakv/quorum/replica"
+	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -52,58 +50,36 @@ func (s *scanMesh) level(i int) uint {
 	return s.levels[i]
 }
 
-var digestSeed = maphash.MakeSeed()
-
 // ranks of keys: hashing them again and again would be most of what these tests do.
 var ranks sync.Map
 
-func rankOf(key string) keyspace.Rank {
-	if r, ok := ranks.Load(key); ok {
+func rankOf(key []byte) keyspace.Rank {
+	if r, ok := ranks.Load(string(key)); ok {
 		return r.(keyspace.Rank)
 	}
-	r := keyspace.Seed{1}.Hash([]byte(key)).Rank()
-	ranks.Store(key, r)
+	r := keyspace.Seed{1}.Hash(key).Rank()
+	ranks.Store(string(key), r)
 	return r
 }
 
-func digestOf(key string, rec *version.Record) replica.Digest {
-	h := maphash.String(digestSeed, fmt.Sprint(key, rec.Tag, rec.Owner))
-	return replica.Digest{Records: 1, Sum: [2]uint64{h, h >> 3}}
+// bucket fills b with what a replica holds in a range.
+func bucket(r *replicatest.Store, e version.Epoch, rg keyspace.Range, b *Bucket) (err error) {
+	b.Range = rg
+	if b.Records, err = r.Entries(e, rg); err != nil {
+		return err
+	}
+	b.Digest, err = r.Digest(e, rg)
+	return err
 }
 
-func (r *fakeReplica) bucket(e version.Epoch, rg keyspace.Range, b *Bucket) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.at(e) != nil {
-		return replica.ErrEpoch
-	}
-	b.Range, b.Digest, b.Records = rg, replica.Digest{}, b.Records[:0]
-	for k, rec := range r.records {
-		rank := rankOf(k)
-		if !rg.Contains(rank) {
-			continue
-		}
-		c := rec.Clone()
-		if rec.Value != nil && c.Value == nil {
-			c.Value = []byte{}
-		}
-		b.Records = append(b.Records, replica.Entry{Rank: rank, Key: []byte(k), Record: c})
-		b.Digest = b.Digest.Add(digestOf(k, &rec))
-	}
-	slices.SortFunc(b.Records, func(a, c replica.Entry) int {
-		return cmp.Or(cmp.Compare(a.Rank, c.Rank), cmp.Compare(string(a.Key), string(c.Key)))
-	})
-	return nil
-}
-
-func (c copies) Own(v *View, at keyspace.Rank, b *Bucket) error {
+func (c copies) Own(v *replica.View, at keyspace.Rank, b *Bucket) error {
 	c.hook("own", c.self)
 	level := c.s.level(c.self)
-	return c.s.replicas[c.self].bucket(v.Epoch, at.Partition().Bucket(level, at.Index(level)), b)
+	return bucket(c.s.replicas[c.self], v.Epoch, at.Partition().Bucket(level, at.Index(level)), b)
 }
 
 // Live and Unpack: Own has set the records already.
-func (c copies) Live(_ *View, b *Bucket, dst []kv.Pair) []kv.Pair {
+func (c copies) Live(_ *replica.View, b *Bucket, dst []kv.Pair) []kv.Pair {
 	for i := range b.Records {
 		if r := &b.Records[i]; r.Record.Live() {
 			dst = append(dst, kv.Pair{Key: r.Key, Value: r.Record.Value, Version: r.Record.Tag})
@@ -112,7 +88,7 @@ func (c copies) Live(_ *View, b *Bucket, dst []kv.Pair) []kv.Pair {
 	return dst
 }
 
-func (c copies) Unpack(*View, *Bucket) {}
+func (c copies) Unpack(*replica.View, *Bucket) {}
 
 func (c copies) hook(op string, m int) {
 	if c.s.before != nil {
@@ -120,31 +96,15 @@ func (c copies) hook(op string, m int) {
 	}
 }
 
-// digests goes over the records once, whatever the number of ranges, which ascend.
-func (c copies) digests(v *View, m int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
-	first := len(dst)
-	dst = append(dst, make([]replica.Digest, len(ranges))...)
-	r := c.s.replicas[m]
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.at(v.Epoch) != nil {
-		return nil, replica.ErrEpoch
-	}
-	for k, rec := range r.records {
-		rank := rankOf(k)
-		i, ok := slices.BinarySearchFunc(ranges, rank, func(a keyspace.Range, rank keyspace.Rank) int { return cmp.Compare(a.From, rank) })
-		if !ok {
-			i--
+func (c copies) digests(v *replica.View, m int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+	for _, r := range ranges {
+		d, err := c.s.replicas[m].Digest(v.Epoch, r)
+		if err != nil {
+			return nil, err
 		}
-		if i >= 0 && ranges[i].Contains(rank) {
-			dst[first+i] = dst[first+i].Add(digestOf(k, &rec))
-		}
+		dst = append(dst, d)
 	}
 	return dst, nil
-}
-
-func (c copies) OwnDigests(v *View, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
-	return c.digests(v, c.self, ranges, dst)
 }
 
 func (c copies) reach(m int) error {
@@ -157,7 +117,7 @@ func (c copies) reach(m int) error {
 	return nil
 }
 
-func (c copies) Digests(ctx context.Context, v *View, m int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+func (c copies) Digests(ctx context.Context, v *replica.View, m int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	if len(ranges) > MaxScanRanges {
 		return nil, errors.New("too many ranges")
 	}
@@ -172,12 +132,12 @@ func (c copies) Digests(ctx context.Context, v *View, m int, ranges []keyspace.R
 	return c.digests(v, m, ranges, dst)
 }
 
-func (c copies) Copy(_ context.Context, v *View, m int, r keyspace.Range, b *Bucket) error {
+func (c copies) Copy(_ context.Context, v *replica.View, m int, r keyspace.Range, b *Bucket) error {
 	if err := c.reach(m); err != nil {
 		return err
 	}
 	c.hook("copy", m)
-	return c.s.replicas[m].bucket(v.Epoch, r, b)
+	return bucket(c.s.replicas[m], v.Epoch, r, b)
 }
 
 var authority = struct {
@@ -185,15 +145,12 @@ var authority = struct {
 	key     [16]byte
 }{77, [16]byte{1, 2, 3}}
 
-func (c copies) Authority(*View) (uint64, [16]byte) { return authority.cluster, authority.key }
+func (c copies) Authority(*replica.View) (uint64, [16]byte) { return authority.cluster, authority.key }
 
 // put writes straight into the given replicas, as a write that reached only these.
 func (s *scanMesh) put(key string, rec version.Record, replicas ...int) {
 	for _, i := range replicas {
-		r := s.replicas[i]
-		r.mu.Lock()
-		r.records[key] = version.Merge(r.records[key], rec)
-		r.mu.Unlock()
+		s.replicas[i].Merge(key, rec)
 	}
 }
 

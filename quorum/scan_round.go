@@ -15,7 +15,7 @@ import (
 type round struct {
 	at, next keyspace.Place
 	last     bool // nothing follows; next means nothing
-	view     *View
+	view     *replica.View
 	buckets  []*Bucket // the own ones of the round come first
 	pairs    []kv.Pair
 	values   []byte // of keys that were read one by one
@@ -49,7 +49,7 @@ func (r *round) bucket() *Bucket {
 }
 
 // present returns the view of the present epoch, or why the scan cannot go on (C3).
-func (x *scanner) present() (*View, error) {
+func (x *scanner) present() (*replica.View, error) {
 	v := x.scans.coordinator.cfg.Views.Current()
 	if v == nil || v.Incarnation() == 0 {
 		return nil, errNotServing
@@ -98,7 +98,7 @@ func (x *scanner) patiently(try func() error) error {
 // fill copies own buckets to a round: n of them, or, when n is zero, those up to the round's end.
 // What would be delivered if all replicas agree with them is put together at once, while they are
 // in the processor's cache.
-func (x *scanner) fill(r *round, v *View, n int) error {
+func (x *scanner) fill(r *round, v *replica.View, n int) error {
 	r.empty()
 	r.view = v
 	for at := r.at.Rank; ; {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -24,7 +25,7 @@ func TestScanDeliversEveryKeyOnceInOrder(t *testing.T) {
 		s.fill(1500)
 		s.put("gone", version.Record{Tag: version.Tag{Counter: 4, Incarnation: 1, Removed: true}}, 0)
 		for i := range n {
-			s.put("gone", s.replicas[0].records["gone"], i)
+			s.put("gone", *s.replicas[0].Record("gone"), i)
 		}
 		for self := range n {
 			got := drain(t, s.scan(self, kv.ScanOptions{Values: true}))
@@ -87,7 +88,7 @@ func TestScanReadsWhereReplicasDiffer(t *testing.T) {
 	}
 	holders := 0
 	for _, r := range s.replicas {
-		if string(r.get("key-0003").Value) == "only here" {
+		if string(r.Record("key-0003").Value) == "only here" {
 			holders++
 		}
 	}
@@ -145,7 +146,7 @@ func TestARoundThatIsCopiedAgainKeepsItsEnd(t *testing.T) {
 	s.fill(keys)
 	in := func(p keyspace.Partition) string {
 		for i := range keys {
-			if key := fmt.Sprintf("key-%04d", i); rankOf(key).Partition() == p {
+			if key := fmt.Sprintf("key-%04d", i); rankOf([]byte(key)).Partition() == p {
 				return key
 			}
 		}
@@ -301,7 +302,7 @@ func TestBadCursors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	s.advance(func(v *View) { v.Generation = 1 }, 0, 1, 2)
+	s.advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
 	if err := try(good, nil); !errors.Is(err, kv.ErrBadCursor) {
 		t.Errorf("from before a clear: %v", err)
 	}
@@ -350,7 +351,7 @@ func TestAClearEndsTheScan(t *testing.T) {
 	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	s.advance(func(v *View) { v.Generation = 1 }, 0, 1, 2)
+	s.advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
 	for i := 0; ; i++ {
 		ok, err := sc.Next(context.Background(), &b)
 		if errors.Is(err, kv.ErrCleared) {
@@ -430,7 +431,7 @@ func TestScanIsGivenUp(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("Close hangs")
 	}
-	s.nodes[0].install(s.newView(0, func(v *View) { v.Self = -1 }))
+	s.nodes[0].install(s.newView(0, func(v *replica.View) { v.Self = -1 }))
 	if _, err := s.scans(0).Scan(context.Background(), kv.ScanOptions{}); !errors.Is(err, kv.ErrUnavailable) {
 		t.Errorf("of a node that is no member: %v", err)
 	}
@@ -442,7 +443,7 @@ func TestAScanThatHasDeliveredNothingSurvivesAClear(t *testing.T) {
 	var once sync.Once
 	s.before = func(op string, _ int) {
 		if op == "digests" {
-			once.Do(func() { s.advance(func(v *View) { v.Generation = 1 }, 0, 1, 2) })
+			once.Do(func() { s.advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2) })
 		}
 	}
 	sc := s.scan(0, kv.ScanOptions{})

@@ -164,7 +164,7 @@ func (o *operation) resumable(generation version.Generation, purge uint64) bool 
 func (o *operation) store(targets memberSet, urgent int) error {
 	o.sendAll(Store, targets, urgent)
 	if targets.has(o.v.Self) {
-		if _, err := o.v.Replica.Put(o.v.Epoch, o.hash, o.key, &o.record); err != nil {
+		if _, err := o.v.Store.Put(o.v.Epoch, o.hash, o.key, &o.record); err != nil {
 			return replica.ErrEpoch
 		}
 		o.countOwn(true)

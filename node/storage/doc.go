@@ -13,11 +13,11 @@
 //
 // Invariants, cited by number elsewhere:
 //
-//	S1. An operation that is stamped with an epoch (Get, Tag, Put, PutIf, Vote, Copy, Digest) runs
-//	    under its shard's lock and only if the shard is at that epoch; Digest takes one shard after
-//	    the other, and fails if any is not. So once Advance has returned, nothing stamped otherwise
-//	    takes effect or reads, and what was read at an epoch holds nothing that a purge or a clear
-//	    of a later one has changed.
+//	S1. An operation that is stamped with an epoch (Get, Tag, Put, PutIf, Vote, Copy, Digest, Walk,
+//	    Page, Tombstones) runs under its shard's lock and only if the shard is at that epoch. What
+//	    reads several shards takes one after the other, and fails at one that is not. So once
+//	    Advance has returned, nothing stamped otherwise takes effect or reads, and what was read at
+//	    an epoch holds nothing that a purge or a clear of a later one has changed.
 //	S2. A shard holds records of its own generation alone. Epoch and generation never go down.
 //	S3. What a shard holds of a key is version.Merge of everything that was put, since the last
 //	    purge of the key. Put never refuses for lack of memory: an acknowledged write is repaired
