@@ -108,7 +108,7 @@ sim: ## simulate clusters with faults in virtual time, as many seeds as fit: mak
 .PHONY: mutation
 mutation: ## switch off one rule of the protocol after the other; the tests must notice
 	@go test -tags mutation -count 1 -run MutationGate -timeout 15m -v ./node/simulation
-	@VIAKV_BREAK=keyed-hash go test -tags mutation -count 1 -run CollidingKeys -timeout 15m ./node
+	@VIAKV_BREAK=keyed-hash go test -tags mutation -count 1 -run CollidingKeys -timeout 15m ./node ./node/storage
 
 .PHONY: check
 check: lint test ## what to run before a commit

@@ -328,7 +328,7 @@ func TestTheLongestRequestsFit(t *testing.T) {
 		for size < 2*replica.MaxListBytes {
 			t := replica.Tombstone{Key: key[:n], Tag: tag}
 			size += t.Size()
-			list = append(list, replica.Tombstone(t))
+			list = append(list, t)
 		}
 		if got := len(wire.AppendList(nil, math.MaxUint64, list)); got > size {
 			t.Errorf("a list of %d bytes takes %d", size, got)

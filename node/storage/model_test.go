@@ -257,6 +257,7 @@ func (x *machine) stale(t *rapid.T) {
 	if d, err := x.s.Digest(epoch, keyspace.All()); !errors.Is(err, replica.ErrEpoch) || d != (replica.Digest{}) {
 		t.Fatalf("digest at another epoch: %v, %v", d, err)
 	}
+	x.staleRange(t, epoch)
 	rec.Tag.Generation += version.Generation(rapid.SampledFrom([]int{-1, 1}).Draw(t, "generation"))
 	rec.Tag.Counter = 7 // above all
 	if _, err := x.s.Put(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, ErrGeneration) {
@@ -415,6 +416,9 @@ func storeIsAMap(t *rapid.T) {
 		"purge":   x.purge,
 		"compare": x.compare,
 		"walk":    x.walk,
+		"page":    x.page,
+		"removed": x.tombstones,
+		"pairs":   x.pairs,
 		"": func(t *rapid.T) {
 			if st := x.s.Stats(); int(st.Keys+st.Tombstones) != len(x.m.records) {
 				t.Fatalf("%d keys and %d tombstones, want %d together", st.Keys, st.Tombstones, len(x.m.records))
