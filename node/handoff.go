@@ -15,8 +15,8 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// What package handoff needs of a life: the view, bulk calls to members, and where to report to. The
-// calls are in handoff_peers.go, what members ask of this node in handoff_serve.go.
+// What package handoff needs of a life: the view, bulk calls to members, and where to report to.
+// The calls are in handoff_peers.go, what members ask of this node in handoff_serve.go.
 
 // newDriver makes a life's hand-off. It takes hints from the first moment and works from the first
 // epoch on.
@@ -80,7 +80,11 @@ func (l *life) purge(s *state, old *state) {
 		return
 	}
 	l.purged.note(s.topology.Purge, s.topology.Seed, list)
-	l.driver.Purged(s.store.Purge(list.Tombstones))
+	removed, err := s.store.Purge(s.topology.Epoch, list.Tombstones)
+	l.driver.Purged(removed)
+	if err != nil {
+		l.log.Debug("a purge met a store that was closed meanwhile", zap.Error(err))
+	}
 }
 
 // hints notes for the present life what the coordinator's phases have missed.

@@ -62,8 +62,8 @@ func TestChains(t *testing.T) {
 	for _, key := range keys {
 		list = append(list, purgeOf(key, dead(1000, 1)))
 	}
-	if got := s.Purge(list); got != len(keys) {
-		t.Fatalf("purged %d", got)
+	if got, err := s.Purge(0, list); got != len(keys) || err != nil {
+		t.Fatalf("purged %d, %v", got, err)
 	}
 	verify(t, s)
 	if st := s.Stats(); st.Chained != 0 || st.Extents.InUse != 0 {

@@ -54,8 +54,8 @@ func TestWalksAndLookupsDuringChange(t *testing.T) {
 						t.Errorf("vote: %v, %v", voted, err)
 						return
 					}
-					if s.Purge([]replica.Tombstone{{Key: key, Tag: tombstone.Tag}}) != 1 {
-						t.Error("a tombstone that nobody else touches was not purged")
+					if n, err := s.Purge(0, []replica.Tombstone{{Key: key, Tag: tombstone.Tag}}); n != 1 || err != nil {
+						t.Errorf("a tombstone that nobody else touches was not purged: %v", err)
 						return
 					}
 				}

@@ -73,7 +73,8 @@ func TestDigestsDoNotDependOnTheTablesState(t *testing.T) {
 }
 
 func purgeOne(st *Store, key string, r version.Record) int {
-	return st.Purge([]replica.Tombstone{purgeOf(key, r)})
+	n, _ := st.Purge(0, []replica.Tombstone{purgeOf(key, r)})
+	return n
 }
 
 // The digest tells apart whatever version.Merge does.

@@ -14,8 +14,8 @@
 // Invariants, cited by number elsewhere:
 //
 //	S1. An operation that is stamped with an epoch (Get, Tag, Put, PutIf, Vote, Copy, Digest, Walk,
-//	    Page, Tombstones) runs under its shard's lock and only if the shard is at that epoch. What
-//	    reads several shards takes one after the other, and fails at one that is not. So once
+//	    Page, Tombstones, Purge) runs under its shard's lock and only if the shard is at that epoch.
+//	    What reads several shards takes one after the other, and fails at one that is not. So once
 //	    Advance has returned, nothing stamped otherwise takes effect or reads, and what was read at
 //	    an epoch holds nothing that a purge or a clear of a later one has changed.
 //	S2. A shard holds records of its own generation alone. Epoch and generation never go down.
@@ -31,8 +31,8 @@
 //	S7. A hash given to an operation is that of its key under the store's seed. A wrong one stores a
 //	    record where a split no longer finds it.
 //
-// Locks: shard before extent. No lock is held while anything of a caller runs, but for the iterator
-// of Purge, which runs outside of them, too.
+// Locks: shard before extent. No lock is held while anything of a caller runs: a walk visits a
+// copy.
 //
 // The package does not log and starts no goroutine but the one that frees what a clear swapped out;
 // Close waits for it.

@@ -68,7 +68,7 @@ func (x storeSubject) remove(h keyspace.Hash, key []byte) {
 	owner := version.Operation{Incarnation: 1, Sequence: 1}
 	tombstone := version.Record{Tag: rec.Tag.Tombstone(), Owner: owner}
 	_, _ = x.s.Vote(0, h, key, &tombstone)
-	x.s.Purge([]replica.Tombstone{{Key: key, Tag: tombstone.Tag}})
+	_, _ = x.s.Purge(0, []replica.Tombstone{{Key: key, Tag: tombstone.Tag}})
 }
 
 func (x storeSubject) scan(f func(key, value []byte)) {

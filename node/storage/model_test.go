@@ -258,6 +258,11 @@ func (x *machine) stale(t *rapid.T) {
 		t.Fatalf("digest at another epoch: %v, %v", d, err)
 	}
 	x.staleRange(t, epoch)
+	for key, r := range x.m.records {
+		if n, err := x.s.Purge(epoch, []replica.Tombstone{purgeOf(key, r)}); n != 0 || r.Tag.Removed && !errors.Is(err, replica.ErrEpoch) {
+			t.Fatalf("purge at another epoch: %d, %v", n, err)
+		}
+	}
 	rec.Tag.Generation += version.Generation(rapid.SampledFrom([]int{-1, 1}).Draw(t, "generation"))
 	rec.Tag.Counter = 7 // above all
 	if _, err := x.s.Put(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, ErrGeneration) {
@@ -306,8 +311,8 @@ func (x *machine) purge(t *rapid.T) {
 			list[i].Tag.Removed = false
 		}
 	}
-	if got := x.s.Purge(list); got != want {
-		t.Fatalf("purged %d, want %d", got, want)
+	if got, err := x.s.Purge(x.m.epoch, list); got != want || err != nil {
+		t.Fatalf("purged %d, %v, want %d", got, err, want)
 	}
 	for key := range seen {
 		delete(x.m.records, key)

@@ -2,33 +2,46 @@ package storage
 
 import (
 	"viakv/quorum/replica"
+	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
-// Purge removes each key's record if it is the tombstone given, and returns how many it removed. It
-// is not stamped: whoever calls it has agreed on the tombstones with everyone else. A list is
-// purged key by key, each under its shard's lock.
-func (s *Store) Purge(tombstones []replica.Tombstone) (removed int) {
+// Purge removes each key's record if it is the tombstone given, and returns how many it removed.
+// Whoever calls it has agreed on the tombstones with everyone else, for this epoch. A list is
+// purged key by key, each under its shard's lock; one that meets a shard at another epoch ends
+// there, with replica.ErrEpoch.
+func (s *Store) Purge(epoch version.Epoch, tombstones []replica.Tombstone) (removed int, err error) {
 	for i := range tombstones {
 		t := &tombstones[i]
-		if h := s.cfg.Seed.Hash(t.Key); t.Tag.Removed && s.shard(h).purge(h, t) {
+		if !t.Tag.Removed {
+			continue
+		}
+		h := s.cfg.Seed.Hash(t.Key)
+		gone, err := s.shard(h).purge(epoch, h, t)
+		if err != nil {
+			return removed, err
+		}
+		if gone {
 			removed++
 		}
 	}
-	return removed
+	return removed, nil
 }
 
-func (s *shard) purge(h keyspace.Hash, t *replica.Tombstone) bool {
+func (s *shard) purge(epoch version.Epoch, h keyspace.Hash, t *replica.Tombstone) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.epoch != epoch {
+		return false, replica.ErrEpoch
+	}
 	at := s.table.find(h, t.Key)
 	if at.slot < 0 {
-		return false
+		return false, nil
 	}
 	have := at.record()
 	if have.Tag != t.Tag {
-		return false
+		return false, nil
 	}
 	s.table.remove(h, at, &have)
-	return true
+	return true, nil
 }

@@ -16,9 +16,9 @@ var buckets = sync.Pool{New: func() any { return new(Bucket) }}
 
 // Walk visits a range's entries behind a key at its first rank, in ascending order of rank and key,
 // until visit has had enough. It returns where to go on: within a rank only if that has more, and
-// the range's end when nothing is left. An entry borrows the memory of the walk
-// until visit returns. Once the epoch is over the error is replica.ErrEpoch, and the place is where
-// the walk had come to.
+// the range's end when nothing is left. An entry borrows the memory of the walk until visit
+// returns. Once the epoch is over the error is replica.ErrEpoch, and the place is where the walk
+// had come to.
 func (s *Store) Walk(epoch version.Epoch, r keyspace.Range, after []byte, visit func(replica.Entry) bool) (keyspace.Place, error) {
 	b := buckets.Get().(*Bucket)
 	defer buckets.Put(b)

@@ -229,7 +229,9 @@ func TestAWalkMeetsNoKeyTwice(t *testing.T) {
 			for _, p := range passed {
 				put(t, s, string(p.Key), dead(2, 1))
 			}
-			s.Purge(passed)
+			if n, err := s.Purge(0, passed); n != len(passed) || err != nil {
+				t.Errorf("purged %d of %d: %v", n, len(passed), err)
+			}
 			passed = nil
 		}
 		return true
