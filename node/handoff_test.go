@@ -14,6 +14,9 @@ import (
 	"viakv/api/kv"
 	"viakv/node/transport"
 	"viakv/node/transport/simnet"
+	"viakv/node/wire"
+	"viakv/quorum/replica"
+	"viakv/quorum/version"
 )
 
 // mesh is a few whole nodes on a simulated network, in the time of a bubble.
@@ -161,7 +164,8 @@ func (m *mesh) set(i int, key, value string) {
 	}
 }
 
-// remove repeats a remove whose outcome is unknown: that of the first may be, when the key's owner has just become silent.
+// remove repeats a remove whose outcome is unknown: that of the first may be, when the key's owner
+// has just become silent.
 func (m *mesh) remove(i int, key string) {
 	m.t.Helper()
 	for {
@@ -303,6 +307,24 @@ func TestAJoiningNodeCopiesEverything(t *testing.T) {
 		}
 		if s := m.nodes[0].Status(); s.N != 4 || s.Unsettled != "" {
 			t.Errorf("N %d, unsettled %q", s.N, s.Unsettled)
+		}
+	})
+}
+
+// A list to hold that the end of an epoch overtakes is not malformed: its proposer is told the
+// epoch that follows.
+func TestAListThatAnEpochOvertakes(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		for i := range 3 {
+			m.until(10*time.Second, "all are ready", m.ready(i))
+		}
+		s, asker := m.nodes[1].life.Load().state.Load(), m.nodes[0].life.Load().state.Load()
+		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.view.Epoch, To: s.self, From: asker.self}
+		list := []replica.Tombstone{{Key: []byte("k"), Tag: version.Tag{Counter: 1, Incarnation: 1, Removed: true}}}
+		s.store.Advance(s.view.Epoch+1, s.view.Generation) // which is what an epoch begins with
+		body := m.nodes[1].Serve(context.Background(), nil, wire.AppendList(wire.AppendRequest(nil, wire.Purge, stamp), 9, list))
+		if r, err := wire.ParseReply(body); err != nil || r.Status != wire.Stale {
+			t.Errorf("%v, %v", r.Status, err)
 		}
 	})
 }

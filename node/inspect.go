@@ -136,13 +136,13 @@ func (n *Node) Copies(ctx context.Context, key []byte) kv.KeyCopies {
 
 // copyOf returns a member's record of a key.
 func (s *state) copyOf(ctx context.Context, m int, key []byte) (version.Record, error) {
-	if m == s.view.Self {
-		record, _, err := s.store.Get(s.view.Epoch, s.view.Seed.Hash(key), key, nil)
-		return record, err
-	}
 	member := &s.view.Members[m]
 	if err := answers(member); err != nil {
 		return version.Record{}, err
+	}
+	if m == s.view.Self {
+		record, _, err := s.store.Get(s.view.Epoch, s.view.Seed.Hash(key), key, nil)
+		return record, err
 	}
 	stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.view.Epoch, To: member.Incarnation, From: s.self}
 	request := wire.AppendRead(wire.AppendRequest(nil, wire.Read, stamp), &wire.ReadRequest{Value: true, Key: key})

@@ -102,6 +102,16 @@ func TestInspectionOfAMemberThatIsRebuilding(t *testing.T) {
 		if state := m.nodes[leader].Status().Members[back].State; state != "rebuilding" {
 			t.Errorf("the member is %s, and should still miss a copy", state)
 		}
+		// Its copy answers no read, and so it shows none of it, whomever one asks.
+		for _, asked := range []int{leader, back} {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			for _, c := range m.nodes[asked].Copies(ctx, []byte("key7")).Copies {
+				if c.Member == m.name(back) && (c.Error != errPending.Error() || c.Tag != "") {
+					t.Errorf("%s shows the copy of the one that is back: %+v", m.name(asked), c)
+				}
+			}
+			cancel()
+		}
 		m.net.HealAll()
 		m.until(30*time.Second, "the node that is back serves", m.ready(back))
 	})

@@ -40,8 +40,8 @@ var rooms = []room{
 	{path: "api/kv/kvtest"}, // the conformance suite of all stores
 	{path: "ring"},
 	{path: "quorum/replica", imports: []string{"ring"}}, // what all who work on copies of the keys say of them
-	{path: "quorum", imports: []string{"quorum/replica", "ring"}},
-	{path: "handoff", imports: []string{"quorum/replica", "ring"}},
+	{path: "quorum", imports: []string{"quorum/replica"}, tests: []string{"ring"}},
+	{path: "handoff", imports: []string{"quorum/replica"}, tests: []string{"ring"}},
 	{path: "node/storage", imports: []string{"quorum/replica"}},
 	{path: "node/wire", imports: []string{"quorum/replica"}},
 	{path: "node/transport", imports: []string{"node/wire"}},

@@ -6,8 +6,9 @@ import (
 )
 
 // Store is one copy of all keys. Every operation that names an epoch fails with ErrEpoch, having
-// done nothing, unless the copy is at that epoch (D1, H1). Methods do not block on I/O and are safe
-// for concurrent use.
+// changed nothing, unless the copy is at that epoch (D1, H1); what it was to fill may hold a part
+// then. Put and Vote also fail, likewise, for a record of another generation or beyond the bounds
+// of keys, values and vectors. Methods do not block on I/O and are safe for concurrent use.
 type Store interface {
 	// Get appends what it returns to dst; the record borrows it. An absent key has the zero tag.
 	Get(e version.Epoch, h keyspace.Hash, key, dst []byte) (version.Record, []byte, error)
