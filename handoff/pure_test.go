@@ -115,7 +115,8 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 		}
 		return to - from
 	}
-	digest := func(r keyspace.Range, of int) (d replica.Digest) { // the number of missed keys stands for the difference
+	// The number of missed keys stands for the difference.
+	digest := func(r keyspace.Range, of int) (d replica.Digest) {
 		d.Records, d.Sum[0] = uint64(within(all, r)), uint64(of*within(differ, r))
 		return d
 	}
