@@ -12,7 +12,7 @@ import (
 
 // Config of a Driver.
 type Config struct {
-	Views    replica.Views // whose Current is not nil any more: a driver runs once there is a view
+	Views    replica.Views // its Current is never nil: a driver runs once there is a view
 	Peers    Peers
 	Topology Topology
 	NewID    func() uint64 // random ids of purge lists, never zero

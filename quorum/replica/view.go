@@ -19,7 +19,7 @@ type View struct {
 	Seed       keyspace.Seed
 	Ring       *ring.Snapshot
 
-	Members []Member // the slots, in the ring's order of members, then the node that is joining
+	Members []Member // the slots, ascending by name as in Ring, then the node that is joining
 	Slots   int      // N: how many of Members are slots
 	Self    int      // this node's index in Members; -1: it is none of them
 	Settled bool     // no change of size and no join is under way

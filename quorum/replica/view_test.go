@@ -34,6 +34,9 @@ func TestMembersOfAView(t *testing.T) {
 			t.Errorf("knows %d: %v", i, !want)
 		}
 	}
+	if v.Self = 3; v.Me().Name != "d" || v.Me().Active() || len(slices.Collect(v.Others())) != 2 {
+		t.Errorf("the node that is joining is %+v", v.Me())
+	}
 	if v.Self = -1; v.Me().Holder() != 0 || v.Incarnation() != 0 {
 		t.Errorf("a node that is no member is %+v", v.Me())
 	}
