@@ -273,11 +273,15 @@ func (g *group) propose(ctx context.Context, c *Command) error {
 }
 
 // change proposes one change of the voters and waits until it shows, for an election's time at most: raft drops a change that
-// is proposed while another one is under way, without a word.
+// is proposed while another one is under way, without a word. It returns after a tick where raft refuses the change.
 func (g *group) change(ctx context.Context, kind raftpb.ConfChangeType, boot uint64) {
 	change := &raftpb.ConfChange{Type: kind.Enum(), NodeId: &boot}
 	var err error
-	if !g.do(ctx, func() { err = g.node.ProposeConfChange(change) }) || err != nil {
+	if !g.do(ctx, func() { err = g.node.ProposeConfChange(change) }) {
+		return
+	}
+	if err != nil { // raft takes none while a transfer of the lead is under way
+		sleep(ctx, g.m.cfg.Tick)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, electionTicks*g.m.cfg.Tick)

@@ -199,6 +199,7 @@ func (l *leader) enact(c *Command, a *ask) {
 		l.answer(a, refusal(err))
 	default:
 		l.m.log.Info("the leader's own step was refused", zap.String("kind", string(c.Kind)), zap.Error(err))
+		sleep(l.ctx, l.m.cfg.Tick)
 	}
 }
 

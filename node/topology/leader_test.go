@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -16,6 +17,13 @@ func appends(request []byte) bool {
 	var m raftpb.Message
 	c, err := wire.ParseControl(request)
 	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgApp
+}
+
+// handsOver reports whether a request tells a voter to take the lead over.
+func handsOver(request []byte) bool {
+	var m raftpb.Message
+	c, err := wire.ParseControl(request)
+	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgTimeoutNow
 }
 
 // A new leader decides nothing before an entry of its own term is applied: only then has it applied
@@ -107,6 +115,28 @@ func TestARequestIsQueuedOnce(t *testing.T) {
 		}
 		if a := <-answers; a.Code != codeOK {
 			t.Errorf("the last call: %+v", a)
+		}
+	})
+}
+
+// A change of the voters that raft refuses at once, as it does while a transfer of the lead is under
+// way, is tried again a tick later: a leader that asked again and again would keep a processor busy
+// until the transfer is given up, and in virtual time for ever.
+func TestARefusedChangeOfVotersWaits(t *testing.T) {
+	simulate(t, func(w *world) {
+		a, b, c := w.trio()
+		leader := w.leader(a, b, c)
+		w.until("it leads", 10*time.Second, func() bool { return leader.m.group.snapshot().leading != nil })
+		g, heir := leader.m.group, others(leader, a, b, c)[0].id.Boot
+		w.net.filter(func(_, _ transport.Address, request []byte) bool { return handsOver(request) }, nil)
+		g.transfer(w.ctx(time.Second), heir)
+		began := time.Now()
+		g.change(w.ctx(10*time.Second), raftpb.ConfChangeAddLearnerNode, 4711)
+		if took := time.Since(began); took < leader.m.cfg.Tick {
+			t.Errorf("tried again after %v", took)
+		}
+		if slices.Contains(g.snapshot().learners, 4711) {
+			t.Error("the change was not refused: nothing was tested")
 		}
 	})
 }
