@@ -272,8 +272,9 @@ func (g *group) propose(ctx context.Context, c *Command) error {
 	}
 }
 
-// change proposes one change of the voters and waits until it shows, for an election's time at most: raft drops a change that
-// is proposed while another one is under way, without a word. It returns after a tick where raft refuses the change.
+// change proposes one change of the voters and waits until it shows, for an election's time at
+// most: raft drops a change that is proposed while another one is under way, without a word. It
+// returns after a tick where raft refuses the change.
 func (g *group) change(ctx context.Context, kind raftpb.ConfChangeType, boot uint64) {
 	change := &raftpb.ConfChange{Type: kind.Enum(), NodeId: &boot}
 	var err error
