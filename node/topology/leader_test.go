@@ -140,3 +140,21 @@ func TestARefusedChangeOfVotersWaits(t *testing.T) {
 		}
 	})
 }
+
+// So is a step of the leader's own that is refused.
+func TestARefusedStepWaits(t *testing.T) {
+	simulate(t, func(w *world) {
+		a := w.start("a") // alone, a step takes no time
+		w.agree(5*time.Second, a)
+		w.until("it leads", 10*time.Second, func() bool { return a.m.group.snapshot().leading != nil })
+		l, before := a.m.group.snapshot().leading, a.m.Current()
+		began := time.Now()
+		l.enact(&Command{Kind: Settle, Expect: before.Epoch}, nil) // nothing has changed in size
+		if took := time.Since(began); took < a.m.cfg.Tick {
+			t.Errorf("tried again after %v", took)
+		}
+		if now := a.m.newest(); now.Epoch != before.Epoch {
+			t.Error("the step was not refused: nothing was tested")
+		}
+	})
+}
