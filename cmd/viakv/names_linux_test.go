@@ -114,8 +114,9 @@ func neighbours(t *testing.T, mixed bool, names ...string) (nodes []*neighbour, 
 	return nodes, port
 }
 
-// oneCluster waits until all nodes are ready and each shows all of them as one cluster. Who is ready
-// knows so; the others, which take the same steps, may do so a moment later.
+// oneCluster waits until all nodes are ready and each shows all of them as members of one cluster. A
+// node that is ready has taken the step that makes it a member; the other nodes may take that step a
+// moment later.
 func oneCluster(t *testing.T, nodes ...*neighbour) {
 	t.Helper()
 	m := &mesh{t: t, nodes: map[string]*member{}}
@@ -125,7 +126,7 @@ func oneCluster(t *testing.T, nodes ...*neighbour) {
 	}
 	want := m.cluster(nodes[0].name).Cluster
 	for _, n := range nodes {
-		await(t, n.name+" to be one of all in "+want, func() bool {
+		await(t, fmt.Sprintf("%s to show %d members of cluster %s", n.name, len(nodes), want), func() bool {
 			s := m.cluster(n.name)
 			return s.Cluster == want && s.N == len(nodes)
 		})
