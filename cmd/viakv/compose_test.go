@@ -79,11 +79,19 @@ func (s *stack) inspect(service, format string) string {
 	return s.run("docker", "inspect", "--format", format, s.container(service))
 }
 
-// serving are the members as the node sees them that the proxy asks, and whether each is there and serves.
-func (s *stack) serving() (serves map[string]bool) {
+// serving are the members as the node sees them that the proxy asks, and whether each is there and
+// serves.
+func (s *stack) serving() map[string]bool {
+	s.t.Helper()
+	code, body := fetch(s.t, s.proxy, "/cluster")
+	return servingOn(code, body)
+}
+
+// servingOn are the members that a node's page shows, and whether each is there and serves.
+func servingOn(code int, body string) (serves map[string]bool) {
 	var page kv.Status
 	serves = map[string]bool{}
-	if code, body := fetch(s.t, s.proxy, "/cluster"); code == 200 && json.Unmarshal([]byte(body), &page) == nil {
+	if code == 200 && json.Unmarshal([]byte(body), &page) == nil {
 		for _, m := range page.Members {
 			serves[m.Name] = m.State == "active" && m.Reachable
 		}
@@ -91,18 +99,33 @@ func (s *stack) serving() (serves map[string]bool) {
 	return serves
 }
 
+// allServe reports whether exactly the named are members, and all of them serve.
+func allServe(serves map[string]bool, names []string) bool {
+	for _, n := range names {
+		if !serves[n] {
+			return false
+		}
+	}
+	return len(serves) == len(names)
+}
+
 // members waits until exactly these are members, and all of them serve.
 func (s *stack) members(names ...string) {
 	s.t.Helper()
-	await(s.t, fmt.Sprint("the members ", names), func() bool {
-		serves := s.serving()
-		for _, n := range names {
-			if !serves[n] {
-				return false
-			}
-		}
-		return len(serves) == len(names)
-	})
+	await(s.t, fmt.Sprint("the members ", names), func() bool { return allServe(s.serving(), names) })
+}
+
+// whole waits until all of these nodes are ready, and then until each of them reaches all. The
+// members' pages alone do not tell that a killed node is back: until the others admit its new
+// process, they list the one that was killed.
+func (s *stack) whole(names ...string) {
+	s.t.Helper()
+	for _, n := range names {
+		s.ready(n)
+	}
+	for _, n := range names {
+		await(s.t, fmt.Sprint(n, " to reach ", names), func() bool { return allServe(servingOn(s.at(n, "/cluster")), names) })
+	}
 }
 
 // lost waits until the others miss a member.
@@ -272,12 +295,6 @@ func losesNoReads(t *testing.T, s *stack) {
 		act()
 		l.progress(300)
 	}
-	// The others show the process that a killed node was as a member, and a reachable one, until
-	// they take in the one that it is now. So its own word is waited for before the next fault.
-	back := func(name string) {
-		s.ready(name)
-		s.members(seeds...)
-	}
 	network := strings.Fields(s.inspect("node-a", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"))[0]
 
 	phase("node-c is killed", func() {
@@ -285,21 +302,21 @@ func losesNoReads(t *testing.T, s *stack) {
 		s.lost("node-c")
 	})
 	s.run("docker", "start", s.container("node-c"))
-	back("node-c")
+	s.whole(seeds...)
 
 	phase("node-b is paused", func() {
 		s.run("docker", "pause", s.container("node-b")) // its connections stay, so no page shows it
 		l.progress(1000)
 	})
 	s.run("docker", "unpause", s.container("node-b"))
-	back("node-b")
+	s.whole(seeds...)
 
 	phase("node-a is cut off", func() {
 		s.run("docker", "network", "disconnect", network, s.container("node-a"))
 		l.progress(1000)
 	})
 	s.run("docker", "network", "connect", "--alias", "node-a", network, s.container("node-a"))
-	back("node-a")
+	s.whole(seeds...)
 
 	phase("node-d joins and leaves", func() {
 		s.run(s.composed("up", "-d", "node-d")...)
@@ -315,7 +332,7 @@ func losesNoReads(t *testing.T, s *stack) {
 	})
 	phase("node-a is restarted", func() {
 		s.run("docker", "restart", s.container("node-a"))
-		back("node-a")
+		s.whole(seeds...)
 	})
 	l.stop()
 	l.wantFailures(faults)
