@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"viakv/quorum/replica"
-	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
@@ -156,13 +155,13 @@ type stuck struct {
 	next keyspace.Place
 }
 
-func (s stuck) Copy(_ context.Context, _ version.Epoch, _ *replica.Member, _ keyspace.Range, _ []byte, _ int, p *replica.Page) error {
+func (s stuck) Copy(_ context.Context, _ *replica.View, _ *replica.Member, _ keyspace.Range, _ []byte, _ int, p *replica.Page) error {
 	p.Reset()
 	p.Next = s.next
 	return nil
 }
 
-func (s stuck) Fetch(_ context.Context, _ version.Epoch, _ *replica.Member, _ []keyspace.Rank, _ []byte, p *replica.Page) error {
+func (s stuck) Fetch(_ context.Context, _ *replica.View, _ *replica.Member, _ []keyspace.Rank, _ []byte, p *replica.Page) error {
 	p.Reset()
 	p.Next = s.next
 	return nil

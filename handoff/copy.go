@@ -14,7 +14,7 @@ func (x *visit) copyRange(ctx context.Context, r keyspace.Range) error {
 	at := keyspace.Place{Rank: r.From}
 	for {
 		rest := keyspace.Range{From: at.Rank, To: r.To}
-		if err := x.d.cfg.Peers.Copy(ctx, x.v.Epoch, x.with, rest, at.Key, pageFrom(at), page); err != nil {
+		if err := x.d.cfg.Peers.Copy(ctx, x.v, x.with, rest, at.Key, pageFrom(at), page); err != nil {
 			return err
 		}
 		size, err := x.store(page.Entries)

@@ -73,7 +73,7 @@ func (x *visit) compare(ctx context.Context, ranges ...keyspace.Range) error {
 			return x.exchange(ctx, down.found)
 		}
 		var err error
-		if theirs, err = x.d.cfg.Peers.Digests(ctx, x.v.Epoch, x.with, ask, theirs[:0]); err != nil {
+		if theirs, err = x.d.cfg.Peers.Digests(ctx, x.v, x.with, ask, theirs[:0]); err != nil {
 			return err
 		}
 		if len(theirs) != len(ask) {
@@ -143,7 +143,7 @@ func (x *visit) leaf(ctx context.Context, r keyspace.Range) error {
 	defer x.d.pages.Put(page)
 	var theirs []replica.TagAt
 	for rest, more := r, true; more; {
-		tags, next, err := x.d.cfg.Peers.Tags(ctx, x.v.Epoch, x.with, rest, tagsPerPage, theirs[:0])
+		tags, next, err := x.d.cfg.Peers.Tags(ctx, x.v, x.with, rest, tagsPerPage, theirs[:0])
 		if err != nil {
 			return err
 		}
@@ -242,7 +242,7 @@ func (x *visit) give(ctx context.Context, enough int) error {
 
 // send pushes entries, at most MaxEntries.
 func (x *visit) send(ctx context.Context, entries []replica.Entry) error {
-	if err := x.d.cfg.Peers.Push(ctx, x.v.Epoch, x.with, entries); err != nil {
+	if err := x.d.cfg.Peers.Push(ctx, x.v, x.with, entries); err != nil {
 		return err
 	}
 	size := 0
@@ -285,7 +285,7 @@ func (x *visit) fetchRanks(ctx context.Context, ranks []keyspace.Rank) error {
 	ranks = slices.Compact(ranks)
 	at := keyspace.Place{Rank: ranks[0]}
 	for {
-		if err := x.d.cfg.Peers.Fetch(ctx, x.v.Epoch, x.with, ranks, at.Key, page); err != nil {
+		if err := x.d.cfg.Peers.Fetch(ctx, x.v, x.with, ranks, at.Key, page); err != nil {
 			return err
 		}
 		size, err := x.store(page.Entries)

@@ -191,7 +191,7 @@ func (x *fakeNode) Current() *replica.View {
 var errCut = errors.New("cut")
 
 // reach passes a request to a member as the network and the receiver's checks do (D1).
-func (x *fakeNode) reach(ctx context.Context, op string, at version.Epoch, to *replica.Member) (*fakeNode, error) {
+func (x *fakeNode) reach(ctx context.Context, op string, v *replica.View, to *replica.Member) (*fakeNode, error) {
 	if err := rest(ctx, x.mesh.delay); err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (x *fakeNode) reach(ctx context.Context, op string, at version.Epoch, to *r
 			return nil, errCut
 		case y.self.Holder() != to.Holder():
 			return nil, errors.New("another incarnation")
-		case y.view.Epoch != at:
+		case y.view.Epoch != v.Epoch:
 			return nil, replica.ErrEpoch
 		case !y.self.Active() && op != "push":
 			return nil, errors.New("not active")
@@ -234,17 +234,17 @@ func (m *fakeMesh) moved(op string, n int) {
 	m.bytes[op] += n
 }
 
-func (x *fakeNode) Digests(ctx context.Context, at version.Epoch, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+func (x *fakeNode) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	if len(ranges) > MaxDigests {
 		return nil, errors.New("too many ranges")
 	}
-	y, err := x.reach(ctx, "digests", at, to)
+	y, err := x.reach(ctx, "digests", v, to)
 	if err != nil {
 		return nil, err
 	}
 	x.mesh.moved("digests", len(ranges)*digestSize)
 	for _, r := range ranges {
-		d, err := y.store.Digest(at, r)
+		d, err := y.store.Digest(v.Epoch, r)
 		if err != nil {
 			return nil, err
 		}
@@ -253,12 +253,12 @@ func (x *fakeNode) Digests(ctx context.Context, at version.Epoch, to *replica.Me
 	return dst, nil
 }
 
-func (x *fakeNode) Tags(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
-	y, err := x.reach(ctx, "tags", at, to)
+func (x *fakeNode) Tags(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
+	y, err := x.reach(ctx, "tags", v, to)
 	if err != nil {
 		return nil, 0, err
 	}
-	entries, err := y.store.Entries(at, r)
+	entries, err := y.store.Entries(v.Epoch, r)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -276,12 +276,12 @@ func (x *fakeNode) Tags(ctx context.Context, at version.Epoch, to *replica.Membe
 	return dst, r.To, nil
 }
 
-func (x *fakeNode) Copy(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error {
-	y, err := x.reach(ctx, "copy", at, to)
+func (x *fakeNode) Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error {
+	y, err := x.reach(ctx, "copy", v, to)
 	if err != nil {
 		return err
 	}
-	if err := y.store.Page(at, r, after, max, p); err != nil {
+	if err := y.store.Page(v.Epoch, r, after, max, p); err != nil {
 		return err
 	}
 	return x.fits(p)
@@ -304,8 +304,8 @@ func (x *fakeNode) fits(p *replica.Page) error {
 // messageLimit bounds a reply between the fakes.
 const messageLimit = 4 << 20
 
-func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to *replica.Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error {
-	y, err := x.reach(ctx, "fetch", at, to)
+func (x *fakeNode) Fetch(ctx context.Context, v *replica.View, to *replica.Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error {
+	y, err := x.reach(ctx, "fetch", v, to)
 	if err != nil {
 		return err
 	}
@@ -318,7 +318,7 @@ func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to *replica.Memb
 			p.Next = keyspace.Place{Rank: r}
 			break
 		}
-		if err := y.store.Fill(at, keyspace.Range{From: r, To: r + 1}, after, pageBytes, p); err != nil {
+		if err := y.store.Fill(v.Epoch, keyspace.Range{From: r, To: r + 1}, after, pageBytes, p); err != nil {
 			return err
 		}
 		if len(p.Next.Key) > 0 {
@@ -337,8 +337,8 @@ func (x *fakeNode) Fetch(ctx context.Context, at version.Epoch, to *replica.Memb
 // fetchedAtOnce is how many records the fakes answer a fetch with: so few that most take several.
 const fetchedAtOnce = 100
 
-func (x *fakeNode) Push(ctx context.Context, at version.Epoch, to *replica.Member, entries []replica.Entry) error {
-	y, err := x.reach(ctx, "push", at, to)
+func (x *fakeNode) Push(ctx context.Context, v *replica.View, to *replica.Member, entries []replica.Entry) error {
+	y, err := x.reach(ctx, "push", v, to)
 	if err != nil {
 		return err
 	}
@@ -346,7 +346,7 @@ func (x *fakeNode) Push(ctx context.Context, at version.Epoch, to *replica.Membe
 		return errors.New("too many entries")
 	}
 	for i := range entries {
-		if _, err := y.store.Put(at, 0, entries[i].Key, &entries[i].Record); err != nil {
+		if _, err := y.store.Put(v.Epoch, 0, entries[i].Key, &entries[i].Record); err != nil {
 			return err
 		}
 		x.mesh.moved("records", wireSize(&entries[i]))
@@ -354,8 +354,8 @@ func (x *fakeNode) Push(ctx context.Context, at version.Epoch, to *replica.Membe
 	return nil
 }
 
-func (x *fakeNode) Hold(ctx context.Context, at version.Epoch, to *replica.Member, list *List) (bool, error) {
-	y, err := x.reach(ctx, "hold", at, to)
+func (x *fakeNode) Hold(ctx context.Context, v *replica.View, to *replica.Member, list *List) (bool, error) {
+	y, err := x.reach(ctx, "hold", v, to)
 	if err != nil {
 		return false, err
 	}
@@ -374,7 +374,7 @@ func (x *fakeNode) Hold(ctx context.Context, at version.Epoch, to *replica.Membe
 	return y.driver.Hold(&c)
 }
 
-func (x *fakeNode) Reachable(to *replica.Member) bool {
+func (x *fakeNode) Reachable(_ *replica.View, to *replica.Member) bool {
 	x.mesh.mu.Lock()
 	defer x.mesh.mu.Unlock()
 	for _, y := range x.mesh.nodes {

@@ -83,7 +83,7 @@ func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, t
 		}
 	default:
 	}
-	reachable := d.cfg.Peers.Reachable(m)
+	reachable := d.cfg.Peers.Reachable(v, m)
 	if reachable && !w.was {
 		w.rest, w.pause = time.Time{}, 0
 	}
@@ -132,7 +132,7 @@ func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, t
 func (d *Driver) ping(ctx context.Context, v *replica.View, m *replica.Member) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
-	return d.cfg.Peers.Push(ctx, v.Epoch, m, nil)
+	return d.cfg.Peers.Push(ctx, v, m, nil)
 }
 
 // replay sends the present records of the keys that a member missed.
@@ -166,7 +166,7 @@ func (d *Driver) replay(ctx context.Context, v *replica.View, m *replica.Member)
 			if len(entries) == 0 {
 				return nil
 			}
-			return d.cfg.Peers.Push(ctx, v.Epoch, m, entries)
+			return d.cfg.Peers.Push(ctx, v, m, entries)
 		}()
 		if err != nil {
 			for _, k := range keys {

@@ -292,9 +292,9 @@ type glance struct {
 	first func()
 }
 
-func (g glance) Reachable(m *replica.Member) bool {
+func (g glance) Reachable(v *replica.View, m *replica.Member) bool {
 	g.first()
-	return g.Peers.Reachable(m)
+	return g.Peers.Reachable(v, m)
 }
 
 // Work that ends while its member is being looked at: its result must be taken before other work

@@ -12,31 +12,31 @@ import (
 // ErrStartOver reports that the topology does not accept a rebuild: its basis is gone (H3).
 var ErrStartOver = errors.New("handoff: the copies are outdated")
 
-// Peers carries bulk requests to other members, stamped with the epoch that the caller works at. A
-// reply given at another epoch is a replica.ErrEpoch. The counter that comes with each reply has
+// Peers carries bulk requests to other members of a view, stamped with its epoch. Once a later view
+// has taken its place, and where the peer is at another epoch, the answer is replica.ErrEpoch. The counter that comes with each reply has
 // been observed by this node's clock. Methods block until the reply, a failure, or the end of ctx;
 // they are safe for concurrent use. What they return belongs to the caller.
 type Peers interface {
 	// Digests appends the peer's digests of the ranges, at most MaxDigests.
-	Digests(ctx context.Context, at version.Epoch, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
+	Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Tags appends what the peer holds in the range, ascending, up to about max ranks, and says
 	// where it goes on; equal to the range's To: nothing is left.
-	Tags(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) (list []replica.TagAt, next keyspace.Rank, err error)
+	Tags(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) (list []replica.TagAt, next keyspace.Rank, err error)
 	// Copy fills p with the peer's first records of the range behind a key at its first rank, nil:
 	// all of them. About max bytes.
-	Copy(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error
+	Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error
 	// Fetch fills p with the peer's records at the ranks, which ascend and are at most MaxEntries,
 	// behind a key at the first one. What does not fit is left for the next Fetch, from p.Next on;
 	// the zero place: nothing is left.
-	Fetch(ctx context.Context, at version.Epoch, to *replica.Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error
+	Fetch(ctx context.Context, v *replica.View, to *replica.Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error
 	// Push makes the peer merge the entries, at most MaxEntries, which it has done when Push
 	// returns nil.
-	Push(ctx context.Context, at version.Epoch, to *replica.Member, entries []replica.Entry) error
+	Push(ctx context.Context, v *replica.View, to *replica.Member, entries []replica.Entry) error
 	// Hold asks whether the peer holds exactly each tombstone of the list. If so it keeps the list
 	// until the epoch ends.
-	Hold(ctx context.Context, at version.Epoch, to *replica.Member, list *List) (bool, error)
+	Hold(ctx context.Context, v *replica.View, to *replica.Member, list *List) (bool, error)
 	// Reachable reports whether the peer can be expected to answer now. It does not block.
-	Reachable(to *replica.Member) bool
+	Reachable(v *replica.View, to *replica.Member) bool
 }
 
 // MaxDigests bounds the ranges of one comparison.

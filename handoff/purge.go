@@ -133,7 +133,7 @@ func (d *Driver) propose(ctx context.Context, v *replica.View, tombstones []repl
 	answers := make(chan answer, len(others))
 	for _, m := range others {
 		go func() {
-			yes, err := d.cfg.Peers.Hold(ctx, v.Epoch, m, list)
+			yes, err := d.cfg.Peers.Hold(ctx, v, m, list)
 			answers <- answer{m, yes, err}
 		}()
 	}

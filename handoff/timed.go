@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"viakv/quorum/replica"
-	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
@@ -16,38 +15,38 @@ type timed struct {
 	bound time.Duration
 }
 
-func (t timed) Digests(ctx context.Context, at version.Epoch, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+func (t timed) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.bound)
 	defer cancel()
-	return t.Peers.Digests(ctx, at, to, ranges, dst)
+	return t.Peers.Digests(ctx, v, to, ranges, dst)
 }
 
-func (t timed) Tags(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
+func (t timed) Tags(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.bound)
 	defer cancel()
-	return t.Peers.Tags(ctx, at, to, r, max, dst)
+	return t.Peers.Tags(ctx, v, to, r, max, dst)
 }
 
-func (t timed) Copy(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error {
+func (t timed) Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error {
 	ctx, cancel := context.WithTimeout(ctx, t.bound)
 	defer cancel()
-	return t.Peers.Copy(ctx, at, to, r, after, max, p)
+	return t.Peers.Copy(ctx, v, to, r, after, max, p)
 }
 
-func (t timed) Fetch(ctx context.Context, at version.Epoch, to *replica.Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error {
+func (t timed) Fetch(ctx context.Context, v *replica.View, to *replica.Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error {
 	ctx, cancel := context.WithTimeout(ctx, t.bound)
 	defer cancel()
-	return t.Peers.Fetch(ctx, at, to, ranks, after, p)
+	return t.Peers.Fetch(ctx, v, to, ranks, after, p)
 }
 
-func (t timed) Push(ctx context.Context, at version.Epoch, to *replica.Member, entries []replica.Entry) error {
+func (t timed) Push(ctx context.Context, v *replica.View, to *replica.Member, entries []replica.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, t.bound)
 	defer cancel()
-	return t.Peers.Push(ctx, at, to, entries)
+	return t.Peers.Push(ctx, v, to, entries)
 }
 
-func (t timed) Hold(ctx context.Context, at version.Epoch, to *replica.Member, list *List) (bool, error) {
+func (t timed) Hold(ctx context.Context, v *replica.View, to *replica.Member, list *List) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.bound)
 	defer cancel()
-	return t.Peers.Hold(ctx, at, to, list)
+	return t.Peers.Hold(ctx, v, to, list)
 }

@@ -17,13 +17,13 @@ import (
 // handoffPeers carries hand-off's bulk requests.
 type handoffPeers struct{ *life }
 
-// ask sends a bulk request to a member at an epoch, and returns the reply's body. A member that is
+// ask sends a bulk request to a member of a view, and returns the reply's body. A member that is
 // behind is brought up to date first.
-func (p handoffPeers) ask(ctx context.Context, at version.Epoch, to *replica.Member, op wire.Op, body func([]byte) []byte) ([]byte, error) {
-	s := p.state.Load()
-	if s == nil || s.view.Epoch != at {
+func (p handoffPeers) ask(ctx context.Context, v *replica.View, to *replica.Member, op wire.Op, body func([]byte) []byte) ([]byte, error) {
+	if v.Over() {
 		return nil, replica.ErrEpoch
 	}
+	s, at := v.Origin.(*state), v.Epoch
 	k := s.linkTo(to.Holder())
 	if k == nil {
 		return nil, fmt.Errorf("node: %s is no member at epoch %d", to.Name, at)
@@ -83,16 +83,16 @@ func (s *state) linkTo(i version.Incarnation) *link {
 	return nil
 }
 
-func (p handoffPeers) Digests(ctx context.Context, at version.Epoch, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
-	body, err := p.ask(ctx, at, to, wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
+func (p handoffPeers) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+	body, err := p.ask(ctx, v, to, wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
 	if err != nil {
 		return dst, err
 	}
 	return wire.ParseDigests(dst, body)
 }
 
-func (p handoffPeers) Tags(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
-	body, err := p.ask(ctx, at, to, wire.Tags, func(b []byte) []byte {
+func (p handoffPeers) Tags(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
+	body, err := p.ask(ctx, v, to, wire.Tags, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, Max: uint64(max)})
 	})
 	if err != nil {
@@ -102,25 +102,25 @@ func (p handoffPeers) Tags(ctx context.Context, at version.Epoch, to *replica.Me
 	return dst, next, err
 }
 
-func (p handoffPeers) Copy(ctx context.Context, at version.Epoch, to *replica.Member, r keyspace.Range, after []byte, max int, page *replica.Page) error {
-	return p.records(ctx, at, to, wire.Copy, page, func(b []byte) []byte {
+func (p handoffPeers) Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, page *replica.Page) error {
+	return p.records(ctx, v, to, wire.Copy, page, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, After: after, Max: uint64(max)})
 	})
 }
 
-func (p handoffPeers) Fetch(ctx context.Context, at version.Epoch, to *replica.Member, ranks []keyspace.Rank, after []byte, page *replica.Page) error {
-	return p.records(ctx, at, to, wire.Fetch, page, func(b []byte) []byte { return wire.AppendRanks(b, ranks, after) })
+func (p handoffPeers) Fetch(ctx context.Context, v *replica.View, to *replica.Member, ranks []keyspace.Rank, after []byte, page *replica.Page) error {
+	return p.records(ctx, v, to, wire.Fetch, page, func(b []byte) []byte { return wire.AppendRanks(b, ranks, after) })
 }
 
 // records fills a page with the records of a reply, whose memory the page takes over.
-func (p handoffPeers) records(ctx context.Context, at version.Epoch, to *replica.Member, op wire.Op, page *replica.Page, body func([]byte) []byte) error {
-	reply, err := p.ask(ctx, at, to, op, body)
+func (p handoffPeers) records(ctx context.Context, v *replica.View, to *replica.Member, op wire.Op, page *replica.Page, body func([]byte) []byte) error {
+	reply, err := p.ask(ctx, v, to, op, body)
 	if err != nil {
 		return err
 	}
 	page.Reset()
 	page.Next, page.Entries, err = wire.ParseRecords(page.Entries, reply)
-	setRanks(page.Entries, p.state.Load().topology.Seed)
+	setRanks(page.Entries, v.Seed)
 	return err
 }
 
@@ -131,8 +131,8 @@ func setRanks(entries []replica.Entry, seed keyspace.Seed) {
 	}
 }
 
-func (p handoffPeers) Push(ctx context.Context, at version.Epoch, to *replica.Member, entries []replica.Entry) error {
-	_, err := p.ask(ctx, at, to, wire.Push, func(b []byte) []byte {
+func (p handoffPeers) Push(ctx context.Context, v *replica.View, to *replica.Member, entries []replica.Entry) error {
+	_, err := p.ask(ctx, v, to, wire.Push, func(b []byte) []byte {
 		for i := range entries {
 			b = wire.AppendEntry(b, entries[i].Key, &entries[i].Record)
 		}
@@ -141,15 +141,15 @@ func (p handoffPeers) Push(ctx context.Context, at version.Epoch, to *replica.Me
 	return err
 }
 
-func (p handoffPeers) Hold(ctx context.Context, at version.Epoch, to *replica.Member, list *handoff.List) (bool, error) {
-	_, err := p.ask(ctx, at, to, wire.Purge, func(b []byte) []byte { return wire.AppendList(b, list.ID, list.Tombstones) })
+func (p handoffPeers) Hold(ctx context.Context, v *replica.View, to *replica.Member, list *handoff.List) (bool, error) {
+	_, err := p.ask(ctx, v, to, wire.Purge, func(b []byte) []byte { return wire.AppendList(b, list.ID, list.Tombstones) })
 	if errors.Is(err, errNack) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-func (p handoffPeers) Reachable(to *replica.Member) bool {
-	k := p.state.Load().linkTo(to.Holder())
+func (p handoffPeers) Reachable(v *replica.View, to *replica.Member) bool {
+	k := v.Origin.(*state).linkTo(to.Holder())
 	return k != nil && k.likely() && p.node.transport.Health(k.address).Connected
 }

@@ -96,5 +96,5 @@ func (scanCopies) Authority(v *replica.View) (uint64, [16]byte) {
 
 // askMember sends a bulk request to one of the state's members.
 func (s *state) askMember(ctx context.Context, member int, op wire.Op, body func([]byte) []byte) ([]byte, error) {
-	return handoffPeers{s.life}.ask(ctx, s.view.Epoch, &s.view.Members[member], op, body)
+	return handoffPeers{s.life}.ask(ctx, &s.view, &s.view.Members[member], op, body)
 }
