@@ -204,6 +204,7 @@ func (l *life) newStore(t *topology.Topology) *storage.Store {
 func (l *life) newView(t *topology.Topology, s *state) replica.View {
 	v := replica.View{
 		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, Resized: t.Resized, R: t.R(), W: t.W(), Seed: t.Seed,
+		Cluster: uint64(t.Cluster), CursorKey: t.CursorKey,
 		Slots: t.N(), Self: -1, Ring: ring.Build(t.Names()), Settled: t.Change == nil && t.Joining == nil,
 		Store: s.store, Clock: &l.clock, Origin: s, Superseded: s.superseded,
 		Purged: func(after uint64, key []byte) (version.Tag, bool) {

@@ -88,12 +88,6 @@ func (scanCopies) Copy(ctx context.Context, v *replica.View, member int, r keysp
 // scanPage is how many bytes of another member's records a scan asks for at once.
 const scanPage = 1 << 20
 
-// Authority implements quorum.Copies.
-func (scanCopies) Authority(v *replica.View) (uint64, [16]byte) {
-	t := v.Origin.(*state).topology
-	return uint64(t.Cluster), t.CursorKey
-}
-
 // askMember sends a bulk request to one of the state's members.
 func (s *state) askMember(ctx context.Context, member int, op wire.Op, body func([]byte) []byte) ([]byte, error) {
 	return handoffPeers{s.life}.ask(ctx, &s.view, &s.view.Members[member], op, body)

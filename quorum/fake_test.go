@@ -64,7 +64,8 @@ func newMesh(t testing.TB, n int) *mesh {
 
 func (m *mesh) newView(self int, change func(*replica.View)) *replica.View {
 	n := len(m.replicas)
-	v := &replica.View{Epoch: m.epoch, R: n/2 + 1, W: n/2 + 1, Seed: keyspace.Seed{1}, Slots: n, Self: self, Store: m.replicas[self], Clock: &replica.Clock{}}
+	v := &replica.View{Epoch: m.epoch, R: n/2 + 1, W: n/2 + 1, Seed: keyspace.Seed{1}, Slots: n, Self: self,
+		Cluster: authority.cluster, CursorKey: authority.key, Store: m.replicas[self], Clock: &replica.Clock{}}
 	var names []string
 	for i := range n {
 		names = append(names, fmt.Sprintf("n%c", 'a'+i))

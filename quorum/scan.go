@@ -61,9 +61,6 @@ type Copies interface {
 	Digests(ctx context.Context, v *replica.View, member int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Copy sets b's Range and Records to all that a member holds in a range. It blocks likewise.
 	Copy(ctx context.Context, v *replica.View, member int, r keyspace.Range, b *Bucket) error
-	// Authority returns who may make cursors at the view: the cluster, and the secret that its
-	// members share.
-	Authority(v *replica.View) (cluster uint64, key [16]byte)
 }
 
 // MaxScanRanges bounds the ranges that a scan asks about at once.
@@ -118,10 +115,9 @@ func (s *Scans) begin(ctx context.Context, o kv.ScanOptions) (*scanner, error) {
 	if _, err := resolve(o.R, "r", v.Slots, v.R); err != nil {
 		return nil, err
 	}
-	cluster, key := s.copies.Authority(v)
-	x := &scanner{scans: s, options: o, cluster: cluster, generation: v.Generation, turn: int(s.turn.Add(1))}
+	x := &scanner{scans: s, options: o, cluster: v.Cluster, generation: v.Generation, turn: int(s.turn.Add(1))}
 	if o.Cursor != "" {
-		at, err := parseCursor(o.Cursor, cluster, key, v.Generation, &o)
+		at, err := parseCursor(o.Cursor, v.Cluster, v.CursorKey, v.Generation, &o)
 		if err != nil {
 			return nil, err
 		}
@@ -233,8 +229,8 @@ func (x *scanner) Cursor(n int) string {
 }
 
 func (x *scanner) cursor(p keyspace.Place) string {
-	cluster, key := x.scans.copies.Authority(x.current.view)
-	return appendCursor(p, cluster, key, x.generation, &x.options)
+	v := x.current.view
+	return appendCursor(p, v.Cluster, v.CursorKey, x.generation, &x.options)
 }
 
 // Close implements kv.Scanner.

@@ -140,12 +140,11 @@ func (c copies) Copy(_ context.Context, v *replica.View, m int, r keyspace.Range
 	return bucket(c.s.replicas[m], v.Epoch, r, b)
 }
 
+// authority is what the tests' views carry for cursors.
 var authority = struct {
 	cluster uint64
 	key     [16]byte
 }{77, [16]byte{1, 2, 3}}
-
-func (c copies) Authority(*replica.View) (uint64, [16]byte) { return authority.cluster, authority.key }
 
 // put writes straight into the given replicas, as a write that reached only these.
 func (s *scanMesh) put(key string, rec version.Record, replicas ...int) {

@@ -54,7 +54,7 @@ func (x *scanner) present() (*replica.View, error) {
 	if v == nil || v.Incarnation() == 0 {
 		return nil, errNotServing
 	}
-	if cluster, _ := x.scans.copies.Authority(v); cluster != x.cluster {
+	if v.Cluster != x.cluster {
 		return nil, &kv.Unavailable{Outcome: kv.None, Reason: "the node has moved to another cluster during the scan"}
 	}
 	if v.Generation != x.generation {

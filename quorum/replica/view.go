@@ -18,6 +18,8 @@ type View struct {
 	R, W       int
 	Seed       keyspace.Seed
 	Ring       *ring.Snapshot
+	Cluster    uint64   // names the cluster
+	CursorKey  [16]byte // the members' secret: seals cursors, and what people see of digests
 
 	Members []Member // the slots, ascending by name as in Ring, then the node that is joining
 	Slots   int      // N: how many of Members are slots
