@@ -24,7 +24,7 @@ func (l *life) newDriver() (*handoff.Driver, error) {
 	random := topology.NewBoot // never zero, which is all that a list's id must be beside rare
 	source := l.node.random()
 	return handoff.New(handoff.Config{
-		Views: handoffViews{l}, Peers: handoffPeers{l}, Topology: handoffTopology{l},
+		Views: handoffViews{l}, Peers: bulkPeers{}, Topology: handoffTopology{l},
 		NewID: func() uint64 { return random(source) }, Logger: l.log,
 	})
 }

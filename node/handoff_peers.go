@@ -9,17 +9,23 @@ import (
 	"viakv/handoff"
 	"viakv/node/transport"
 	"viakv/node/wire"
+	"viakv/quorum"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
-// handoffPeers carries hand-off's bulk requests.
-type handoffPeers struct{ *life }
+// bulkPeers carries the bulk requests of hand-off and of scans.
+type bulkPeers struct{}
+
+var (
+	_ handoff.Peers     = bulkPeers{}
+	_ quorum.RangePeers = bulkPeers{}
+)
 
 // ask sends a bulk request to a member of a view, and returns the reply's body. A member that is
 // behind is brought up to date first.
-func (p handoffPeers) ask(ctx context.Context, v *replica.View, to *replica.Member, op wire.Op, body func([]byte) []byte) ([]byte, error) {
+func (bulkPeers) ask(ctx context.Context, v *replica.View, to *replica.Member, op wire.Op, body func([]byte) []byte) ([]byte, error) {
 	if v.Over() {
 		return nil, replica.ErrEpoch
 	}
@@ -33,7 +39,7 @@ func (p handoffPeers) ask(ctx context.Context, v *replica.View, to *replica.Memb
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	for try := 0; ; try++ {
-		reply, err := transport.Ask(ctx, p.node.transport, k.address, transport.Bulk, request)
+		reply, err := transport.Ask(ctx, s.life.node.transport, k.address, transport.Bulk, request)
 		if err != nil {
 			return nil, err
 		}
@@ -41,7 +47,7 @@ func (p handoffPeers) ask(ctx context.Context, v *replica.View, to *replica.Memb
 		if err != nil {
 			return nil, fmt.Errorf("node: a reply of %s: %w", to.Name, err)
 		}
-		p.clock.Observe(r.Counter)
+		s.life.clock.Observe(r.Counter)
 		switch r.Status {
 		case wire.OK, wire.Nack:
 			if r.Epoch != at {
@@ -55,11 +61,11 @@ func (p handoffPeers) ask(ctx context.Context, v *replica.View, to *replica.Memb
 			if try == maxTries {
 				return nil, replica.ErrEpoch
 			}
-			if err := p.manager.HandTo(ctx, k.address); err != nil {
+			if err := s.life.manager.HandTo(ctx, k.address); err != nil {
 				return nil, err
 			}
 		case wire.Stale:
-			p.learn(r.Epoch, r.Body)
+			s.life.learn(r.Epoch, r.Body)
 			return nil, replica.ErrEpoch
 		default:
 			return nil, fmt.Errorf("node: %s refused to %v: %v", to.Name, op, r.Status)
@@ -83,7 +89,7 @@ func (s *state) linkTo(i version.Incarnation) *link {
 	return nil
 }
 
-func (p handoffPeers) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+func (p bulkPeers) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	body, err := p.ask(ctx, v, to, wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
 	if err != nil {
 		return dst, err
@@ -91,7 +97,7 @@ func (p handoffPeers) Digests(ctx context.Context, v *replica.View, to *replica.
 	return wire.ParseDigests(dst, body)
 }
 
-func (p handoffPeers) Tags(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
+func (p bulkPeers) Tags(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
 	body, err := p.ask(ctx, v, to, wire.Tags, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, Max: uint64(max)})
 	})
@@ -102,18 +108,18 @@ func (p handoffPeers) Tags(ctx context.Context, v *replica.View, to *replica.Mem
 	return dst, next, err
 }
 
-func (p handoffPeers) Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, page *replica.Page) error {
+func (p bulkPeers) Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, page *replica.Page) error {
 	return p.records(ctx, v, to, wire.Copy, page, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, After: after, Max: uint64(max)})
 	})
 }
 
-func (p handoffPeers) Fetch(ctx context.Context, v *replica.View, to *replica.Member, ranks []keyspace.Rank, after []byte, page *replica.Page) error {
+func (p bulkPeers) Fetch(ctx context.Context, v *replica.View, to *replica.Member, ranks []keyspace.Rank, after []byte, page *replica.Page) error {
 	return p.records(ctx, v, to, wire.Fetch, page, func(b []byte) []byte { return wire.AppendRanks(b, ranks, after) })
 }
 
 // records fills a page with the records of a reply, whose memory the page takes over.
-func (p handoffPeers) records(ctx context.Context, v *replica.View, to *replica.Member, op wire.Op, page *replica.Page, body func([]byte) []byte) error {
+func (p bulkPeers) records(ctx context.Context, v *replica.View, to *replica.Member, op wire.Op, page *replica.Page, body func([]byte) []byte) error {
 	reply, err := p.ask(ctx, v, to, op, body)
 	if err != nil {
 		return err
@@ -131,7 +137,7 @@ func setRanks(entries []replica.Entry, seed keyspace.Seed) {
 	}
 }
 
-func (p handoffPeers) Push(ctx context.Context, v *replica.View, to *replica.Member, entries []replica.Entry) error {
+func (p bulkPeers) Push(ctx context.Context, v *replica.View, to *replica.Member, entries []replica.Entry) error {
 	_, err := p.ask(ctx, v, to, wire.Push, func(b []byte) []byte {
 		for i := range entries {
 			b = wire.AppendEntry(b, entries[i].Key, &entries[i].Record)
@@ -141,7 +147,7 @@ func (p handoffPeers) Push(ctx context.Context, v *replica.View, to *replica.Mem
 	return err
 }
 
-func (p handoffPeers) Hold(ctx context.Context, v *replica.View, to *replica.Member, list *handoff.List) (bool, error) {
+func (p bulkPeers) Hold(ctx context.Context, v *replica.View, to *replica.Member, list *handoff.List) (bool, error) {
 	_, err := p.ask(ctx, v, to, wire.Purge, func(b []byte) []byte { return wire.AppendList(b, list.ID, list.Tombstones) })
 	if errors.Is(err, errNack) {
 		return false, nil
@@ -149,7 +155,8 @@ func (p handoffPeers) Hold(ctx context.Context, v *replica.View, to *replica.Mem
 	return err == nil, err
 }
 
-func (p handoffPeers) Reachable(v *replica.View, to *replica.Member) bool {
-	k := v.Origin.(*state).linkTo(to.Holder())
-	return k != nil && k.likely() && p.node.transport.Health(k.address).Connected
+func (bulkPeers) Reachable(v *replica.View, to *replica.Member) bool {
+	s := v.Origin.(*state)
+	k := s.linkTo(to.Holder())
+	return k != nil && k.likely() && s.life.node.transport.Health(k.address).Connected
 }

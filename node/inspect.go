@@ -79,7 +79,7 @@ func (s *state) holding(ctx context.Context, m int) (replica.Digest, error) {
 	if member.Holder() == 0 {
 		return replica.Digest{}, errVacant
 	}
-	body, err := handoffPeers{s.life}.ask(ctx, &s.view, member, wire.Report, func(b []byte) []byte { return b })
+	body, err := bulkPeers{}.ask(ctx, &s.view, member, wire.Report, func(b []byte) []byte { return b })
 	if err != nil {
 		return replica.Digest{}, err
 	}

@@ -65,7 +65,7 @@ func New(cfg Config) (*Node, error) {
 	n.coordinator = quorum.New(quorum.Config{
 		Views: n, Peers: peers{n}, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter, Full: memberFull,
 	})
-	n.scans = quorum.NewScans(n.coordinator, scanCopies{})
+	n.scans = quorum.NewScans(n.coordinator, ownBuckets{}, bulkPeers{})
 	first, err := n.newLife(topology.Config{Seeds: cfg.Seeds})
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)

@@ -39,28 +39,34 @@ type Bucket struct {
 	Range   keyspace.Range
 	Digest  replica.Digest
 	Records []replica.Entry // of a copy: ascending by rank and key; borrow Memory
-	Memory  any             // whatever the Copies keep the bytes in, from one use to the next
+	Memory  any             // whatever Buckets keep the bytes in, from one use to the next
 
 	from keyspace.Rank // what lies below is not this bucket's to deliver: buckets were merged meanwhile (C1)
 }
 
-// Copies gives a scan whole ranges, of this node's own replica and of others. A call is stamped
-// with the view's epoch and answers replica.ErrEpoch once that has ended. Safe for concurrent use.
-type Copies interface {
-	// Own copies the own bucket that holds a rank to b's Memory and sets Range, which may begin
-	// below the rank, and Digest. It does not block.
+// Buckets gives a scan the ranges of this node's own replica. Its methods do not block and are safe
+// for concurrent use.
+type Buckets interface {
+	// Own copies the bucket that holds a rank to b's Memory and sets Range, which may begin below
+	// the rank, and Digest. Once the view's epoch has ended it is a replica.ErrEpoch.
 	Own(v *replica.View, at keyspace.Rank, b *Bucket) error
-	// Live appends those records of an own bucket that hold a value, ascending by rank and key. The
+	// Live appends those records of a bucket that hold a value, ascending by rank and key. The
 	// pairs borrow b's Memory. Most buckets are delivered just so, which is why this is a way of
 	// its own.
-	Live(v *replica.View, b *Bucket, dst []kv.Pair) []kv.Pair
-	// Unpack sets the Records of an own bucket.
-	Unpack(v *replica.View, b *Bucket)
-	// Digests appends a member's digests of the ranges, at most MaxScanRanges. It blocks until the
-	// reply or the end of ctx.
-	Digests(ctx context.Context, v *replica.View, member int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
-	// Copy sets b's Range and Records to all that a member holds in a range. It blocks likewise.
-	Copy(ctx context.Context, v *replica.View, member int, r keyspace.Range, b *Bucket) error
+	Live(b *Bucket, dst []kv.Pair) []kv.Pair
+	// Unpack sets the Records of a bucket.
+	Unpack(b *Bucket)
+}
+
+// RangePeers gives a scan the ranges of other members. A request is stamped with the view's epoch;
+// once that has ended, here or there, the answer is replica.ErrEpoch. The methods block until the
+// reply, a failure, or the end of ctx, and are safe for concurrent use.
+type RangePeers interface {
+	// Digests appends a member's digests of the ranges, at most MaxScanRanges.
+	Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
+	// Copy fills p with the member's first records of the range behind a key at its first rank,
+	// nil: all of them. About max bytes.
+	Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error
 }
 
 // MaxScanRanges bounds the ranges that a scan asks about at once.
@@ -78,13 +84,16 @@ const (
 // Scans makes scanners.
 type Scans struct {
 	coordinator *Coordinator
-	copies      Copies
+	own         Buckets
+	peers       RangePeers
 	turn        atomic.Uint32 // where the next scan begins to ask, so that peers share the work
 	stats       scanCounters
 }
 
 // NewScans returns scans over what the coordinator reads.
-func NewScans(c *Coordinator, copies Copies) *Scans { return &Scans{coordinator: c, copies: copies} }
+func NewScans(c *Coordinator, own Buckets, peers RangePeers) *Scans {
+	return &Scans{coordinator: c, own: own, peers: peers}
+}
 
 // ScanStats counts what scans did.
 type ScanStats struct {

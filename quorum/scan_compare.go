@@ -82,7 +82,7 @@ func (x *scanner) askDigests(v *replica.View, need int) error {
 			asking.Go(func() {
 				ctx, cancel := context.WithTimeout(x.ctx, x.scans.coordinator.cfg.Timeout/lookPart)
 				defer cancel()
-				x.look.theirs[m], errs[i] = x.scans.copies.Digests(ctx, v, m, x.look.ranges, x.look.theirs[m][:0])
+				x.look.theirs[m], errs[i] = x.scans.peers.Digests(ctx, v, &v.Members[m], x.look.ranges, x.look.theirs[m][:0])
 			})
 		}
 		asking.Wait()

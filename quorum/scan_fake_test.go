@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -23,6 +24,7 @@ type scanMesh struct {
 	asked  map[int]int // digest requests by member
 	dead   map[int]bool
 	hangs  int                         // member that never answers; 0: none
+	stuck  bool                        // copies do not go on behind their first page
 	before func(op string, member int) // runs before an answer is made
 }
 
@@ -41,7 +43,8 @@ type copies struct {
 }
 
 func (s *scanMesh) scans(self int) *Scans {
-	return NewScans(s.nodes[self].Coordinator, copies{s, self})
+	c := copies{s, self}
+	return NewScans(s.nodes[self].Coordinator, c, c)
 }
 
 func (s *scanMesh) level(i int) uint {
@@ -79,7 +82,7 @@ func (c copies) Own(v *replica.View, at keyspace.Rank, b *Bucket) error {
 }
 
 // Live and Unpack: Own has set the records already.
-func (c copies) Live(_ *replica.View, b *Bucket, dst []kv.Pair) []kv.Pair {
+func (c copies) Live(b *Bucket, dst []kv.Pair) []kv.Pair {
 	for i := range b.Records {
 		if r := &b.Records[i]; r.Record.Live() {
 			dst = append(dst, kv.Pair{Key: r.Key, Value: r.Record.Value, Version: r.Record.Tag})
@@ -88,7 +91,7 @@ func (c copies) Live(_ *replica.View, b *Bucket, dst []kv.Pair) []kv.Pair {
 	return dst
 }
 
-func (c copies) Unpack(*replica.View, *Bucket) {}
+func (c copies) Unpack(*Bucket) {}
 
 func (c copies) hook(op string, m int) {
 	if c.s.before != nil {
@@ -117,10 +120,11 @@ func (c copies) reach(m int) error {
 	return nil
 }
 
-func (c copies) Digests(ctx context.Context, v *replica.View, m int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+func (c copies) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	if len(ranges) > MaxScanRanges {
 		return nil, errors.New("too many ranges")
 	}
+	m := c.of(v, to)
 	if err := c.reach(m); err != nil {
 		return nil, err
 	}
@@ -132,12 +136,25 @@ func (c copies) Digests(ctx context.Context, v *replica.View, m int, ranges []ke
 	return c.digests(v, m, ranges, dst)
 }
 
-func (c copies) Copy(_ context.Context, v *replica.View, m int, r keyspace.Range, b *Bucket) error {
+// copiedAtOnce is how many bytes the tests' replicas answer a copy with: a few records.
+const copiedAtOnce = 100
+
+func (c copies) Copy(_ context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error {
+	m := c.of(v, to)
 	if err := c.reach(m); err != nil {
 		return err
 	}
 	c.hook("copy", m)
-	return bucket(c.s.replicas[m], v.Epoch, r, b)
+	err := c.s.replicas[m].Page(v.Epoch, r, after, min(max, copiedAtOnce), p)
+	if c.s.stuck && !p.Next.Ends(r) {
+		p.Next = keyspace.Place{Rank: r.From, Key: after}
+	}
+	return err
+}
+
+// of returns a member's index.
+func (c copies) of(v *replica.View, to *replica.Member) int {
+	return slices.IndexFunc(v.Members, func(m replica.Member) bool { return m.Name == to.Name })
 }
 
 // authority is what the tests' views carry for cursors.

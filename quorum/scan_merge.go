@@ -10,6 +10,7 @@ import (
 	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/ring/keyspace"
 )
 
 // merge delivers a bucket in which the replicas differ: it copies the range from the peers that
@@ -20,14 +21,11 @@ import (
 func (x *scanner) merge(r *round, own *Bucket) error {
 	v, deliver := r.view, !x.options.Snapshot
 	x.scans.stats.merged.Add(1)
-	x.scans.copies.Unpack(v, own)
+	x.scans.own.Unpack(own)
 	copies := []*Bucket{own}
 	for _, m := range x.peers {
 		b := r.bucket()
-		ctx, cancel := context.WithTimeout(x.ctx, x.scans.coordinator.cfg.Timeout)
-		err := x.scans.copies.Copy(ctx, v, m, own.Range, b)
-		cancel()
-		if err != nil {
+		if err := x.copyOf(v, m, own.Range, b); err != nil {
 			if !errors.Is(err, replica.ErrEpoch) {
 				x.look.slow[m] = time.Now().Add(slowFor)
 			}
@@ -68,6 +66,34 @@ func (x *scanner) read(r *round, key []byte) (tag version.Tag, value []byte, err
 	r.values, tag, err = x.scans.coordinator.Get(x.ctx, r.values, key, o)
 	return tag, r.values[n:len(r.values):len(r.values)], err
 }
+
+// copyOf sets b's Range and Records to all that a member holds in a range.
+func (x *scanner) copyOf(v *replica.View, m int, r keyspace.Range, b *Bucket) error {
+	ctx, cancel := context.WithTimeout(x.ctx, x.scans.coordinator.cfg.Timeout)
+	defer cancel()
+	b.Range, b.Records = r, b.Records[:0]
+	at := keyspace.Place{Rank: r.From}
+	for {
+		var page replica.Page // of its own, since the records borrow it
+		rest := keyspace.Range{From: at.Rank, To: r.To}
+		if err := x.scans.peers.Copy(ctx, v, &v.Members[m], rest, at.Key, scanPage, &page); err != nil {
+			return err
+		}
+		b.Records = append(b.Records, page.Entries...)
+		switch {
+		case page.Next.Ends(r):
+			return nil
+		case !page.Next.Beyond(at, r):
+			return errNoProgress
+		}
+		at = page.Next
+	}
+}
+
+// scanPage is how many bytes of another member's records a scan asks for at once.
+const scanPage = 1 << 20
+
+var errNoProgress = errors.New("quorum: a page of a copy does not go on where the one before has ended")
 
 // union walks over the records of several copies of one range, each ascending by rank and key, key
 // by key.

@@ -103,7 +103,7 @@ func (x *scanner) fill(r *round, v *replica.View, n int) error {
 	r.view = v
 	for at := r.at.Rank; ; {
 		b := r.bucket()
-		if err := x.scans.copies.Own(v, at, b); err != nil {
+		if err := x.scans.own.Own(v, at, b); err != nil {
 			return err
 		}
 		b.from, at = at, b.Range.To
@@ -216,7 +216,7 @@ func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 	first := len(r.buckets)
 	for at := old.Range.From; ; {
 		b := r.bucket()
-		if err := x.scans.copies.Own(r.view, at, b); err != nil {
+		if err := x.scans.own.Own(r.view, at, b); err != nil {
 			return nil, err
 		}
 		if b.Range.From != at || !old.Range.Covers(b.Range) {
@@ -232,7 +232,7 @@ func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 // deliver adds the live records of an own bucket that the scan has not passed.
 func (x *scanner) deliver(r *round, b *Bucket) {
 	if b.from > b.Range.From || r.at.Within(b.Range) || r.endsBefore(b) {
-		x.scans.copies.Unpack(r.view, b)
+		x.scans.own.Unpack(b)
 		for i := range b.Records {
 			if c := &b.Records[i]; c.Record.Live() && x.wants(r, b, c) {
 				x.add(r, kv.Pair{Key: c.Key, Value: c.Record.Value, Version: c.Record.Tag})
@@ -241,7 +241,7 @@ func (x *scanner) deliver(r *round, b *Bucket) {
 		return
 	}
 	first := len(r.pairs)
-	r.pairs = x.scans.copies.Live(r.view, b, r.pairs)
+	r.pairs = x.scans.own.Live(b, r.pairs)
 	if x.options.Prefix == "" && x.options.Values {
 		return
 	}
