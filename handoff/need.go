@@ -12,10 +12,11 @@ import (
 // ErrStartOver reports that the topology does not accept a rebuild: its basis is gone (H3).
 var ErrStartOver = errors.New("handoff: the copies are outdated")
 
-// Peers carries bulk requests to other members of a view, stamped with its epoch. Once a later view
-// has taken its place, and where the peer is at another epoch, the answer is replica.ErrEpoch. The counter that comes with each reply has
-// been observed by this node's clock. Methods block until the reply, a failure, or the end of ctx;
-// they are safe for concurrent use. What they return belongs to the caller.
+// Peers carries bulk requests to other members of a view, stamped with its epoch. A peer that is
+// behind is brought up to date first. Once a later view has taken this one's place, here or there,
+// the answer is replica.ErrEpoch. The counter that comes with each reply has been observed by this
+// node's clock. Methods block until the reply, a failure, or the end of ctx; they are safe for
+// concurrent use. What they return belongs to the caller.
 type Peers interface {
 	// Digests appends the peer's digests of the ranges, at most MaxDigests.
 	Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)

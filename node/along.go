@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api/kv"
+	"viakv/node/peer"
 	"viakv/quorum"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
@@ -28,7 +29,7 @@ const importers = 32
 // concurrent with all that are there. A key whose import fails is tried again with the same record,
 // for as long as the node runs: nothing that was acknowledged is dropped.
 func (n *Node) bringAlong(ctx context.Context, from, to *life) error {
-	c := quorum.New(quorum.Config{Views: viewsOf{to}, Peers: peers{n}, Hints: hintsOf{to}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter})
+	c := quorum.New(quorum.Config{Views: viewsOf{to}, Peers: n.client, Hints: hintsOf{to}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter})
 	type item struct {
 		key, value []byte
 		counter    uint64
@@ -84,18 +85,18 @@ func (n *Node) bringAlong(ctx context.Context, from, to *life) error {
 func (l *life) each(ctx context.Context, visit func(key []byte, r *version.Record) bool) error {
 	for at := (keyspace.Place{}); ; {
 		s := l.state.Load()
-		epoch := s.view.Epoch
-		if l.sealed.Load() {
-			epoch = noEpoch
+		epoch := s.View.Epoch
+		if l.membership.Sealed() {
+			epoch = peer.SealedEpoch
 		}
-		next, err := s.store.Walk(epoch, keyspace.Range{From: at.Rank}, at.Key, func(e replica.Entry) bool {
+		next, err := s.Store.Walk(epoch, keyspace.Range{From: at.Rank}, at.Key, func(e replica.Entry) bool {
 			return ctx.Err() == nil && visit(e.Key, &e.Record)
 		})
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
 		}
 		at = next
-		s.wait(ctx, time.Millisecond)
+		pause(ctx, time.Millisecond)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestEachGoesThroughEpochs(t *testing.T) {
 			m.set(0, fmt.Sprint("key ", i), "v")
 		}
 		l := m.nodes[0].life.Load()
-		began := l.state.Load().view.Epoch
+		began := l.state.Load().View.Epoch
 		met := map[string]int{}
 		err := l.each(context.Background(), func(key []byte, r *version.Record) bool {
 			met[string(key)]++
@@ -28,7 +28,7 @@ func TestEachGoesThroughEpochs(t *testing.T) {
 			case keys / 3:
 				m.leaves(0, 1)
 			case keys * 2 / 3:
-				if e := l.state.Load().view.Epoch; e == began {
+				if e := l.state.Load().View.Epoch; e == began {
 					t.Errorf("the epoch is still %d", e)
 				}
 				l.Close()

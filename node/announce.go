@@ -4,22 +4,26 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"viakv/node/transport"
 )
 
-// announceTime is how long the answer to a join or a leave waits for members that are slow to hear of it.
+// announceTime is how long the answer to a join or a leave waits for members that are slow to hear
+// of it.
 const announceTime = time.Second
 
-// announce brings the newest topology to the other members that serve, and returns when all of them have adopted it or announceTime has
-// passed. Safety never depends on it: the change is agreed and sealed before. It is for those who ask another member next and expect
-// what they have just been told; a load balancer picks any.
+// announce brings the newest topology to the other members that serve, and returns when all of them
+// have adopted it or announceTime has passed. Safety never depends on it: the change is agreed and
+// sealed before. It is for those who ask another member next and expect what they have just been
+// told; a load balancer picks any.
 func (l *life) announce(ctx context.Context) {
 	s := l.state.Load()
 	ctx, cancel := context.WithTimeout(ctx, announceTime)
 	defer cancel()
 	var members sync.WaitGroup
-	for i := range s.view.Members {
-		address := s.links[i].address
-		if i == s.view.Self || s.view.Members[i].Incarnation == 0 || !l.node.transport.Health(address).Connected {
+	for i := range s.View.Members {
+		address := transport.Address(s.View.Members[i].Address)
+		if i == s.View.Self || s.View.Members[i].Incarnation == 0 || !l.node.transport.Health(address).Connected {
 			continue
 		}
 		members.Go(func() {

@@ -94,9 +94,9 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 			return err
 		}
 		if alone {
-			next.along = old.state.Load().store.Stats().UsedBytes
+			next.along = old.state.Load().Store.Stats().UsedBytes
 		}
-		next.clock.Observe(old.clock.Now()) // what is imported keeps its counters: tags made here must lie above them (quorum.Import)
+		next.membership.Clock.Observe(old.membership.Clock.Now()) // what is imported keeps its counters: tags made here must lie above them (quorum.Import)
 		n.next.Store(next)
 		n.begin(next)
 		err = next.awaitMembership(ctx)
@@ -268,14 +268,14 @@ func (n *Node) Status() kv.Status {
 		return out
 	}
 	t := s.topology
-	stats := s.store.Stats()
+	stats := s.Store.Stats()
 	out.Cluster, out.Epoch = t.Cluster.String(), uint64(t.Epoch)
 	out.Generation, out.Purge = uint64(t.Generation), t.Purge
 	out.N, out.R, out.W, out.Weak = t.N(), t.R(), t.W(), t.Weak()
 	out.ReadQuorum, out.WriteQuorum, out.AllowWeak = t.ReadQuorum.String(), t.WriteQuorum.String(), t.AllowWeak
 	out.Keys, out.Tombstones = int64(stats.Keys), int64(stats.Tombstones)
 	out.Bytes, out.MaxBytes = stats.Bytes, n.cfg.MaxBytes
-	out.Digest = showDigest(s.store.Root(), t.CursorKey)
+	out.Digest = showDigest(s.Store.Root(), t.CursorKey)
 	out.Warnings = s.warnings()
 	if c := t.Change; c != nil {
 		out.Unsettled = fmt.Sprintf("%s%s joined or left at epoch %d; waiting for the sync of %v", c.Joined, c.Left, c.Epoch, c.Owe)
@@ -284,7 +284,7 @@ func (n *Node) Status() kv.Status {
 		slot := &t.Slots[i]
 		member := l.member(s, i)
 		member.State, member.HTTP = slot.State(), slot.HTTP
-		member.Ownership = s.view.Ring.Ownership(i)
+		member.Ownership = s.View.Ring.Ownership(i)
 		s.describeMemory(&member, i)
 		out.Members = append(out.Members, member)
 	}
@@ -299,14 +299,14 @@ func (n *Node) Status() kv.Status {
 
 // member fills in what this node knows of a member by itself.
 func (l *life) member(s *state, i int) kv.Member {
-	m := &s.view.Members[i]
+	m := &s.View.Members[i]
 	out := kv.Member{Name: m.Name, Peer: m.Address, Incarnation: uint64(m.Holder())}
-	if i == s.view.Self {
+	if i == s.View.Self {
 		out.Reachable = true
 		out.Sync = l.syncing()
 		return out
 	}
-	h := l.node.transport.Health(s.links[i].address)
+	h := l.node.transport.Health(transport.Address(s.View.Members[i].Address))
 	out.Reachable, out.RTTMicros = h.Connected, h.RTT.Microseconds()
 	out.Hints = l.hinted(m)
 	out.Sync = l.driver.RepairWith(m.Holder())

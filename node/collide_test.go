@@ -41,7 +41,7 @@ func howMany(t *testing.T, some int) int {
 // put stores a record straight in a node's store.
 func (s *state) put(t testing.TB, key string, r version.Record) {
 	t.Helper()
-	if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
+	if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -60,7 +60,7 @@ type ranked struct {
 func (s *state) inOrder(keys []string) []ranked {
 	out := make([]ranked, len(keys))
 	for i, k := range keys {
-		out[i] = ranked{s.view.Seed.Hash([]byte(k)).Rank(), k}
+		out[i] = ranked{s.View.Seed.Hash([]byte(k)).Rank(), k}
 	}
 	slices.SortFunc(out, func(a, b ranked) int {
 		if a.rank != b.rank {
@@ -93,9 +93,9 @@ func servedInPortions(t *testing.T, n int) {
 			keys = append(keys, key(i))
 		}
 		all := s.inOrder(keys)
-		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.view.Epoch, To: s.self, From: asker.self}
+		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.View.Epoch, To: s.Self, From: asker.Self}
 		ask := func(op wire.Op, body func([]byte) []byte) []byte {
-			reply := m.nodes[1].Serve(context.Background(), nil, body(wire.AppendRequest(nil, op, stamp)))
+			reply := m.nodes[1].server.Serve(context.Background(), nil, body(wire.AppendRequest(nil, op, stamp)))
 			if len(reply) > transport.MaxFrame*3/4 {
 				t.Fatalf("%v: a reply of %d bytes", op, len(reply))
 			}

@@ -6,20 +6,17 @@
 // mesh that it joined; after a leave, as nobody. A life has a boot id, a store and a clock of its
 // own, so nothing of one life can be mistaken for another's.
 //
-//	        HTTP ──▶ Node ──▶ quorum.Coordinator ──▶ own store
-//	                                 │
-//	                                 └▶ peers ──▶ transport ──▶ other nodes' serve ──▶ their stores
+//	HTTP ──▶ Node ──▶ quorum.Coordinator ──▶ own store
+//	                         │
+//	                         └▶ peer.Client ──▶ transport ──▶ other nodes' peer.Server ──▶ their stores
 //	topology.Manager ──Adopt──▶ life: fence the store, publish the view, start what the new epoch asks for
 //
-// Invariants:
+// Invariants, beside those of what peers ask of each other (node/peer, N2, N3 and N6):
 //
 //	N1. An epoch is published to the data path after every partition of the store has been moved to
 //	    it, and reported to the others after it was published. The store itself refuses what is
 //	    stamped with another epoch, single keys and whole ranges alike (storage S1). So once this
 //	    node has reported an epoch, nothing stamped with an older one completes here (D1, M5).
-//	N2. A request of a peer is served only if its stamp names this cluster, this epoch, this node's
-//	    incarnation as its destination, and a member as its source.
-//	N3. A pending incarnation stores what it is sent and answers no query (M4).
 //	N4. What a purge removes is removed after every partition has been moved to its epoch, and
 //	    before that is published (G2).
 //	N5. Every member stores every value: while one that answers is at its memory limit, all refuse

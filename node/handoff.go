@@ -15,8 +15,7 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// What package handoff needs of a life: the view, bulk calls to members, and where to report to.
-// The calls are in handoff_peers.go, what members ask of this node in handoff_serve.go.
+// What package handoff needs of a life: the view, and where to report to.
 
 // newDriver makes a life's hand-off. It takes hints from the first moment and works from the first
 // epoch on.
@@ -24,7 +23,7 @@ func (l *life) newDriver() (*handoff.Driver, error) {
 	random := topology.NewBoot // never zero, which is all that a list's id must be beside rare
 	source := l.node.random()
 	return handoff.New(handoff.Config{
-		Views: handoffViews{l}, Peers: bulkPeers{}, Topology: handoffTopology{l},
+		Views: handoffViews{l}, Peers: l.node.client, Topology: handoffTopology{l},
 		NewID: func() uint64 { return random(source) }, Logger: l.log,
 	})
 }
@@ -33,7 +32,7 @@ func (l *life) newDriver() (*handoff.Driver, error) {
 // The driver runs only once there is one.
 type handoffViews struct{ *life }
 
-func (v handoffViews) Current() *replica.View { return &v.state.Load().view }
+func (v handoffViews) Current() *replica.View { return &v.state.Load().View }
 
 // barrierNeed is how many copies the barrier of a size change merges.
 func barrierNeed(c *topology.SizeChange) int {
@@ -80,7 +79,7 @@ func (l *life) purge(s *state, old *state) {
 		return
 	}
 	l.purged.note(s.topology.Purge, s.topology.Seed, list)
-	removed, err := s.store.Purge(s.topology.Epoch, list.Tombstones)
+	removed, err := s.Store.Purge(s.topology.Epoch, list.Tombstones)
 	l.driver.Purged(removed)
 	if err != nil {
 		l.log.Debug("a purge met a store that was closed meanwhile", zap.Error(err))

@@ -149,7 +149,7 @@ func (m *mesh) ready(i int) func() bool {
 func (m *mesh) equal(nodes ...int) func() bool {
 	return func() bool {
 		for _, i := range nodes {
-			if m.nodes[i].life.Load().state.Load().store.Root() != m.nodes[nodes[0]].life.Load().state.Load().store.Root() {
+			if m.nodes[i].life.Load().state.Load().Store.Root() != m.nodes[nodes[0]].life.Load().state.Load().Store.Root() {
 				return false
 			}
 		}
@@ -319,10 +319,10 @@ func TestAListThatAnEpochOvertakes(t *testing.T) {
 			m.until(10*time.Second, "all are ready", m.ready(i))
 		}
 		s, asker := m.nodes[1].life.Load().state.Load(), m.nodes[0].life.Load().state.Load()
-		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.view.Epoch, To: s.self, From: asker.self}
+		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.View.Epoch, To: s.Self, From: asker.Self}
 		list := []replica.Tombstone{{Key: []byte("k"), Tag: version.Tag{Counter: 1, Incarnation: 1, Removed: true}}}
-		s.store.Advance(s.view.Epoch+1, s.view.Generation) // which is what an epoch begins with
-		body := m.nodes[1].Serve(context.Background(), nil, wire.AppendList(wire.AppendRequest(nil, wire.Purge, stamp), 9, list))
+		s.Store.Advance(s.View.Epoch+1, s.View.Generation) // which is what an epoch begins with
+		body := m.nodes[1].server.Serve(context.Background(), nil, wire.AppendList(wire.AppendRequest(nil, wire.Purge, stamp), 9, list))
 		if r, err := wire.ParseReply(body); err != nil || r.Status != wire.Stale {
 			t.Errorf("%v, %v", r.Status, err)
 		}

@@ -114,7 +114,7 @@ func (r *real) load(n int, nodes ...int) {
 		for k := range n {
 			key := fmt.Appendf(nil, "key-%012d", k)
 			rec := version.Record{Tag: version.Tag{Counter: uint64(k + 1), Incarnation: 1}, Value: value}
-			if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash(key), key, &rec); err != nil {
+			if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash(key), key, &rec); err != nil {
 				r.t.Fatal(err)
 			}
 		}
@@ -123,10 +123,11 @@ func (r *real) load(n int, nodes ...int) {
 
 func (r *real) root(i int) string {
 	s := r.nodes[i].life.Load().state.Load()
-	return s.store.Root().String()
+	return s.Store.Root().String()
 }
 
-// processTime is the CPU time of all nodes: unlike the wall's it does not count what else the machine does.
+// processTime is the CPU time of all nodes: unlike the wall's it does not count what else the
+// machine does.
 func processTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -179,21 +180,22 @@ func TestTimingMissedWrites(t *testing.T) {
 		for k := range 1000 {
 			key := fmt.Appendf(nil, "key-%012d", k*(n/1000))
 			rec := version.Record{Tag: version.Tag{Counter: uint64(n + k + 1), Incarnation: 1}, Value: value}
-			if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash(key), key, &rec); err != nil {
+			if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash(key), key, &rec); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	// Comparisons are periodic here; what counts is the time from the first one that the node takes part in.
+	// Comparisons are periodic here; what counts is the time from the first one that the node takes
+	// part in.
 	late := r.nodes[2].life.Load()
 	repairing := func() bool {
-		for _, m := range late.state.Load().view.Members {
+		for _, m := range late.state.Load().View.Members {
 			if late.driver.RepairWith(m.Incarnation) != nil {
 				return true
 			}
 		}
 		for _, i := range []int{0, 1} {
-			if r.nodes[i].life.Load().driver.RepairWith(late.state.Load().self) != nil {
+			if r.nodes[i].life.Load().driver.RepairWith(late.state.Load().Self) != nil {
 				return true
 			}
 		}

@@ -2,36 +2,14 @@ package node
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"sync"
 
 	"viakv/api/kv"
-	"viakv/node/transport"
-	"viakv/node/wire"
-	"viakv/quorum/replica"
+	"viakv/node/peer"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
-// What people are shown of the inside. It goes around the coordinator on purpose: a quorum's answer
-// would hide what one replica holds, and repair it.
-
-var (
-	errVacant  = errors.New("the member is gone; its slot waits for it to come back")
-	errPending = errors.New("the member is still copying, and answers once it has everything")
-)
-
-// answers returns why a member answers nothing.
-func answers(m *replica.Member) error {
-	switch {
-	case m.Incarnation != 0:
-		return nil
-	case m.Pending != 0:
-		return errPending
-	}
-	return errVacant
-}
+// What people are shown of the inside.
 
 // Placement implements kv.Inspector.
 func (n *Node) Placement() kv.Placement {
@@ -39,9 +17,9 @@ func (n *Node) Placement() kv.Placement {
 	if s == nil {
 		return kv.Placement{}
 	}
-	out := kv.Placement{Epoch: uint64(s.view.Epoch), Members: s.view.Ring.Members(), Owners: make([]int, keyspace.Partitions)}
+	out := kv.Placement{Epoch: uint64(s.View.Epoch), Members: s.View.Ring.Members(), Owners: make([]int, keyspace.Partitions)}
 	for p := range out.Owners {
-		out.Owners[p] = s.view.Ring.Owner(keyspace.Partition(p))
+		out.Owners[p] = s.View.Ring.Owner(keyspace.Partition(p))
 	}
 	return out
 }
@@ -54,43 +32,19 @@ func (n *Node) Holdings(ctx context.Context) []kv.Holding {
 	if v == nil {
 		return nil
 	}
-	s := v.Origin.(*state)
-	out := make([]kv.Holding, len(s.view.Members))
-	s.askAll(func(m int) {
-		member := &s.view.Members[m]
-		digest, err := s.holding(ctx, m)
-		out[m] = kv.Holding{Member: member.Name}
+	out := make([]kv.Holding, len(v.Members))
+	e := peer.Of(v)
+	e.Each(func(m int) {
+		digest, err := e.Holding(ctx, m)
+		out[m] = kv.Holding{Member: v.Members[m].Name}
 		if err != nil {
 			out[m].Error = err.Error()
 			return
 		}
 		out[m].Tombstones, out[m].Keys = digest.Tombstones, digest.Records-digest.Tombstones
-		out[m].Digest = showSums(digest, s.topology.CursorKey)
+		out[m].Digest = showSums(digest, v.CursorKey)
 	})
 	return out
-}
-
-// holding returns the digest of everything that a member holds, one that is still copying included.
-func (s *state) holding(ctx context.Context, m int) (replica.Digest, error) {
-	if m == s.view.Self {
-		return s.store.Digest(s.view.Epoch, keyspace.All())
-	}
-	member := &s.view.Members[m]
-	if member.Holder() == 0 {
-		return replica.Digest{}, errVacant
-	}
-	body, err := bulkPeers{}.ask(ctx, &s.view, member, wire.Report, func(b []byte) []byte { return b })
-	if err != nil {
-		return replica.Digest{}, err
-	}
-	digests, err := wire.ParseDigests(nil, body)
-	switch {
-	case err != nil:
-		return replica.Digest{}, err
-	case len(digests) != 1:
-		return replica.Digest{}, fmt.Errorf("node: %d digests in a report", len(digests))
-	}
-	return digests[0], nil
 }
 
 // Copies implements kv.Inspector.
@@ -102,13 +56,13 @@ func (n *Node) Copies(ctx context.Context, key []byte) kv.KeyCopies {
 	if v == nil {
 		return out
 	}
-	s := v.Origin.(*state)
-	p := s.view.Seed.Hash(key).Partition()
-	out.Partition, out.Epoch = int(p), uint64(s.view.Epoch)
-	copies := make([]kv.Copy, len(s.view.Members))
-	s.askAll(func(m int) {
-		copies[m] = kv.Copy{Member: s.view.Members[m].Name}
-		record, err := s.copyOf(ctx, m, key)
+	p := v.Seed.Hash(key).Partition()
+	out.Partition, out.Epoch = int(p), uint64(v.Epoch)
+	copies := make([]kv.Copy, len(v.Members))
+	e := peer.Of(v)
+	e.Each(func(m int) {
+		copies[m] = kv.Copy{Member: v.Members[m].Name}
+		record, err := e.Record(ctx, m, key)
 		if err != nil {
 			copies[m].Error = err.Error()
 			return
@@ -116,9 +70,9 @@ func (n *Node) Copies(ctx context.Context, key []byte) kv.KeyCopies {
 		describeCopy(&copies[m], &record)
 	})
 	// The preference list names slots; who is joining has none yet and comes last.
-	names := s.view.Ring.Members()
+	names := v.Ring.Members()
 	placed := make(map[string]bool, len(names))
-	for _, i := range s.view.Ring.Preference(p) {
+	for _, i := range v.Ring.Preference(p) {
 		for m := range copies {
 			if copies[m].Member == names[i] {
 				out.Copies = append(out.Copies, copies[m])
@@ -132,36 +86,6 @@ func (n *Node) Copies(ctx context.Context, key []byte) kv.KeyCopies {
 		}
 	}
 	return out
-}
-
-// copyOf returns a member's record of a key.
-func (s *state) copyOf(ctx context.Context, m int, key []byte) (version.Record, error) {
-	member := &s.view.Members[m]
-	if err := answers(member); err != nil {
-		return version.Record{}, err
-	}
-	if m == s.view.Self {
-		record, _, err := s.store.Get(s.view.Epoch, s.view.Seed.Hash(key), key, nil)
-		return record, err
-	}
-	stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.view.Epoch, To: member.Incarnation, From: s.self}
-	request := wire.AppendRead(wire.AppendRequest(nil, wire.Read, stamp), &wire.ReadRequest{Value: true, Key: key})
-	b, err := transport.Ask(ctx, s.life.node.transport, s.links[m].address, transport.Data, request)
-	if err != nil {
-		return version.Record{}, err
-	}
-	reply, err := wire.ParseReply(b)
-	if err != nil {
-		return version.Record{}, err
-	}
-	switch reply.Status {
-	case wire.OK:
-		read, err := wire.ParseReadReply(reply.Body, false)
-		return read.Record, err
-	case wire.Same: // the request's tag was the absent one
-		return version.Record{}, nil
-	}
-	return version.Record{}, fmt.Errorf("the member refused: %v", reply.Status)
 }
 
 func describeCopy(out *kv.Copy, r *version.Record) {
@@ -179,13 +103,4 @@ func describeCopy(out *kv.Copy, r *version.Record) {
 		value := string(r.Value)
 		out.Value = &value
 	}
-}
-
-// askAll calls f for all members at once, and returns when all calls have.
-func (s *state) askAll(f func(member int)) {
-	var calls sync.WaitGroup
-	for m := range s.view.Members {
-		calls.Go(func() { f(m) })
-	}
-	calls.Wait()
 }

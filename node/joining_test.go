@@ -13,8 +13,9 @@ import (
 	"viakv/quorum/version"
 )
 
-// While a node goes over from a cluster of its own to the mesh it leads two lives. What the mesh sends it concerns the new one alone, although its own
-// clients still meet the old one; and no balancer that already knows it as a member may send it a request that the old one would answer.
+// While a node goes over from a cluster of its own to the mesh it leads two lives. What the mesh
+// sends it concerns the new one alone, although its own clients still meet the old one; and no
+// balancer that already knows it as a member may send it a request that the old one would answer.
 func TestAJoiningNodeKeepsItsTwoLivesApart(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		ctx := context.Background()
@@ -59,7 +60,8 @@ func TestAJoiningNodeKeepsItsTwoLivesApart(t *testing.T) {
 	})
 }
 
-// A script starts a node and has it join in the next line: it need not wait until the node has founded the cluster that it gives up again.
+// A script starts a node and has it join in the next line: it need not wait until the node has
+// founded the cluster that it gives up again.
 func TestANodeJoinsAsSoonAsItIsStarted(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.start(3, nil)
@@ -105,11 +107,11 @@ func TestTheFormerLifeDoesNotAnswerForTheNext(t *testing.T) {
 				return false
 			}
 			next = l.state.Load()
-			return next.role == topology.Joining && next.view.Epoch == from.view.Epoch
+			return next.role == topology.Joining && next.View.Epoch == from.View.Epoch
 		})
-		record := version.Record{Tag: version.Tag{Counter: 7, Incarnation: from.self}, Value: []byte("v")}
-		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.view.Epoch, To: next.self, From: from.self}
-		b, ok := m.nodes[2].ServeInline(nil, wire.AppendStore(wire.AppendRequest(nil, wire.Store, stamp), []byte("k"), &record))
+		record := version.Record{Tag: version.Tag{Counter: 7, Incarnation: from.Self}, Value: []byte("v")}
+		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.View.Epoch, To: next.Self, From: from.Self}
+		b, ok := m.nodes[2].server.ServeInline(nil, wire.AppendStore(wire.AppendRequest(nil, wire.Store, stamp), []byte("k"), &record))
 		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.OK {
 			t.Errorf("a store for the next life: %v %v %v", ok, r.Status, err)
 		}
@@ -136,14 +138,14 @@ func TestTheMemoryOfALifeThatIsGivenUpIsFreed(t *testing.T) {
 		m.until(20*time.Second, "the fourth has copied", func() bool {
 			given = m.nodes[3].life.Load()
 			s := given.state.Load()
-			return s != nil && s.store.Stats().Keys >= 2000
+			return s != nil && s.Store.Stats().Keys >= 2000
 		})
 		m.isolate(3, true)
 		m.until(20*time.Second, "it is given up", func() bool { return m.nodes[0].life.Load().state.Load().topology.Joining == nil })
 		m.isolate(3, false)
 		m.until(time.Minute, "it starts over", func() bool { return m.nodes[3].life.Load() != given })
 		m.until(time.Minute, "the memory of the former life is free", func() bool {
-			return given.state.Load().store.Stats().Extents.Mapped == 0
+			return given.state.Load().Store.Stats().Extents.Mapped == 0
 		})
 		m.until(time.Second, "the node forgets it", func() bool {
 			m.nodes[3].seeds.Lock()

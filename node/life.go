@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,9 +12,12 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/api/kv"
 	"viakv/handoff"
+	"viakv/node/peer"
 	"viakv/node/storage"
 	"viakv/node/topology"
+	"viakv/node/transport"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
@@ -22,14 +26,14 @@ import (
 
 // life is one membership of this process in one cluster.
 type life struct {
-	node    *Node
-	log     *zap.Logger
-	id      topology.Identity
-	manager *topology.Manager
-	clock   replica.Clock
-	along   int64       // bytes that the node brings along from its life before
-	limit   notice      // of its memory limit
-	warned  atomic.Bool // of a limit below what others hold
+	node       *Node
+	log        *zap.Logger
+	id         topology.Identity
+	manager    *topology.Manager
+	membership *peer.Membership // the life as its peers meet it
+	along      int64            // bytes that the node brings along from its life before
+	limit      peer.Notice      // of its memory limit
+	warned     atomic.Bool      // of a limit below what others hold
 
 	driver *handoff.Driver
 
@@ -41,24 +45,15 @@ type life struct {
 
 	state   atomic.Pointer[state] // nil before the life belongs to a cluster
 	first   chan struct{}         // closed with the first state
-	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
-	links   links
-	offers  windows // the first copies of StoreIf
 	purged  purges
-	sealed  atomic.Bool // by Close
 	closing sync.Once
 }
 
-// state is what a life knows and is at one epoch; immutable.
+// state is a life at one epoch: how its peers meet it, and what it is in the topology. Immutable.
 type state struct {
-	life       *life
-	topology   *topology.Topology
-	view       replica.View
-	store      *storage.Store
-	role       topology.Role
-	self       version.Incarnation // active or pending
-	links      []*link             // by member
-	superseded chan struct{}
+	*peer.Epoch
+	topology *topology.Topology
+	role     topology.Role
 }
 
 func (n *Node) newLife(cfg topology.Config) (*life, error) {
@@ -72,6 +67,7 @@ func (n *Node) newLife(cfg topology.Config) (*life, error) {
 	cfg.Expect, cfg.Resolve, cfg.Addresses = n.cfg.Expect, n.cfg.Resolve, n.cfg.Addresses
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
 	var err error
+	l.membership = peer.NewMembership(peer.Config{Host: host{l}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes})
 	if l.manager, err = topology.New(cfg); err != nil {
 		return nil, err
 	}
@@ -138,7 +134,7 @@ const lingering = 10 * time.Second
 func (l *life) close() {
 	l.closing.Do(func() {
 		if s := l.state.Load(); s != nil {
-			s.store.Close()
+			s.Store.Close()
 		}
 	})
 }
@@ -146,21 +142,13 @@ func (l *life) close() {
 // Close refuses everything from now on, at whatever epoch. The topology manager calls it when the
 // membership is over or the node stops, before it tells others that this process has nothing more
 // to say: they take that for the promise that nothing completes here (M5).
-func (l *life) Close() {
-	l.sealed.Store(true)
-	if s := l.state.Load(); s != nil {
-		s.store.Advance(noEpoch, 0)
-	}
-}
-
-// noEpoch is above every epoch that is stamped on a request, and below that of a closed store.
-const noEpoch = ^version.Epoch(0) - 1
+func (l *life) Close() { l.membership.Seal() }
 
 // view returns the view of the present epoch, nil when there is none or the life refuses
 // everything.
 func (l *life) view() *replica.View {
-	if s := l.state.Load(); s != nil && !l.sealed.Load() {
-		return &s.view
+	if s := l.state.Load(); s != nil && !l.membership.Sealed() {
+		return &s.View
 	}
 	return nil
 }
@@ -172,24 +160,22 @@ func (l *life) Adopt(t *topology.Topology) {
 	if old != nil && t.Epoch <= old.topology.Epoch {
 		return
 	}
-	s := &state{life: l, topology: t, superseded: make(chan struct{})}
-	s.role, s.self = t.Role(l.id.Boot)
+	role, self := t.Role(l.id.Boot)
+	var store *storage.Store
 	if old == nil {
-		s.store = l.newStore(t)
+		store = l.newStore(t)
 	} else {
-		s.store = old.store
+		store = old.Store
 	}
-	s.view = l.newView(t, s)
-	s.links = l.links.of(t, l.node.transport)
+	s := &state{Epoch: l.membership.Next(l.newView(t, role), store, self), topology: t, role: role}
 
-	s.store.Advance(t.Epoch, t.Generation)
+	store.Advance(t.Epoch, t.Generation)
 	l.purge(s, old)
+	// Clients first, and then peers: what peers ask may need what the driver knows of the same epoch.
 	l.state.Store(s)
-	l.offers.keep(s.view.Knows)
+	l.membership.Enter(s.Epoch)
 	if old == nil {
 		close(l.first)
-	} else {
-		close(old.superseded)
 	}
 }
 
@@ -201,12 +187,11 @@ func (l *life) newStore(t *topology.Topology) *storage.Store {
 	return store
 }
 
-func (l *life) newView(t *topology.Topology, s *state) replica.View {
+func (l *life) newView(t *topology.Topology, role topology.Role) replica.View {
 	v := replica.View{
 		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, Resized: t.Resized, R: t.R(), W: t.W(), Seed: t.Seed,
 		Cluster: uint64(t.Cluster), CursorKey: t.CursorKey,
 		Slots: t.N(), Self: -1, Ring: ring.Build(t.Names()), Settled: t.Change == nil && t.Joining == nil,
-		Store: s.store, Clock: &l.clock, Origin: s, Superseded: s.superseded,
 		Purged: func(after uint64, key []byte) (version.Tag, bool) {
 			return l.purged.highest(after, t.Purge, t.Seed.Hash(key))
 		},
@@ -226,25 +211,52 @@ func (l *life) newView(t *topology.Topology, s *state) replica.View {
 		}
 		v.Members = append(v.Members, replica.Member{Name: c.Name, Address: string(c.Peer), Pending: c.Pending, Since: c.Since})
 	}
-	if s.role == topology.Rebuilding || s.role == topology.Joining {
+	if role == topology.Rebuilding || role == topology.Joining {
 		v.Need, _ = t.RebuildNeed(l.id.Boot)
 		if rule.Broken(rule.EnoughCopies) {
 			v.Need = 1
 		}
 	}
-	if c := t.Change; c != nil && s.role == topology.Active && slices.Contains(c.Owe, l.id.Name) {
+	if c := t.Change; c != nil && role == topology.Active && slices.Contains(c.Owe, l.id.Name) {
 		v.Barrier = &replica.Barrier{Change: c.Epoch, From: c.From, Need: barrierNeed(c)}
 	}
 	return v
 }
 
-// wait waits until the life has left the state behind, but not for ever.
-func (s *state) wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-s.superseded:
-	case <-timer.C:
-	case <-ctx.Done():
+// host is what the room of peers asks of a life.
+type host struct{ *life }
+
+var _ peer.Host = host{}
+
+// Hand implements peer.Host.
+func (h host) Hand(ctx context.Context, to transport.Address) error { return h.manager.HandTo(ctx, to) }
+
+// Learn implements peer.Host.
+func (h host) Learn(document []byte) {
+	t := new(topology.Topology)
+	if err := json.Unmarshal(document, t); err != nil {
+		h.log.Warn("a peer sent a topology that cannot be read; are all nodes of one version?", zap.Error(err))
+		return
 	}
+	h.manager.Handover(t)
+}
+
+// Document implements peer.Host.
+func (h host) Document() []byte { return h.manager.Document() }
+
+// Remove implements peer.Host. While the node's clients meet its former life, so does the
+// coordinator.
+func (h host) Remove(ctx context.Context, key []byte, o kv.Options) error {
+	if v := h.node.Current(); v == nil || h.node.life.Load() != h.life {
+		return errNotNow
+	}
+	return h.node.coordinator.RemoveHere(ctx, key, o)
+}
+
+// Hold implements peer.Host.
+func (h host) Hold(list *handoff.List) (bool, error) { return h.driver.Hold(list) }
+
+// Go implements peer.Host.
+func (h host) Go(f func(ctx context.Context)) bool {
+	return h.node.spawn(func() { f(h.ctx) })
 }

@@ -12,8 +12,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/node/peer"
 	"viakv/node/topology"
 	"viakv/node/transport"
+	"viakv/node/wire"
 	"viakv/quorum"
 	"viakv/quorum/replica"
 )
@@ -25,12 +27,10 @@ type Node struct {
 	transport   transport.Transport
 	coordinator *quorum.Coordinator
 	scans       *quorum.Scans
-	inflight    atomic.Int64
-	solitude    solitude
-	removes     once         // that were forwarded to this node
-	coordinated atomic.Int64 // of these, how many are under way
+	client      *peer.Client
+	server      *peer.Server
+	inflight    atomic.Int64 // requests of clients that are under way
 	draining    atomic.Bool  // the node stops soon, and does everything until then
-	retreating  atomic.Bool  // the node stops now
 
 	started chan struct{}   // closed once Run runs
 	ctx     context.Context // of Run; set before started is closed
@@ -57,15 +57,17 @@ func New(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg.withDefaults(), started: make(chan struct{})}
 	n.log = n.cfg.Logger
-	t, err := cfg.NewTransport(n)
+	n.server = peer.NewServer(answering{n}, n.log)
+	t, err := cfg.NewTransport(n.server)
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	n.transport = t
+	n.client = peer.NewClient(n.inflight.Load)
 	n.coordinator = quorum.New(quorum.Config{
-		Views: n, Peers: peers{n}, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter, Full: memberFull,
+		Views: n, Peers: n.client, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter, Full: peer.Full,
 	})
-	n.scans = quorum.NewScans(n.coordinator, ownBuckets{}, bulkPeers{})
+	n.scans = quorum.NewScans(n.coordinator, ownBuckets{}, n.client)
 	first, err := n.newLife(topology.Config{Seeds: cfg.Seeds})
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
@@ -206,4 +208,26 @@ func (n *Node) Current() *replica.View {
 		return nil
 	}
 	return n.life.Load().view()
+}
+
+// answering is what the server of peers asks of the node.
+type answering struct{ *Node }
+
+// Memberships implements peer.Node. The next life is looked at first: it becomes the present one
+// before it ceases to be the next (move), so that it is always found as one of them.
+func (n answering) Memberships() (present, next *peer.Membership) {
+	if l := n.next.Load(); l != nil {
+		next = l.membership
+	}
+	return n.life.Load().membership, next
+}
+
+// Control implements peer.Node: it passes a message about the topology to the life that it is meant
+// for.
+func (n answering) Control(ctx context.Context, dst, request []byte) []byte {
+	c, err := wire.ParseControl(request)
+	if next := n.next.Load(); err == nil && next != nil && c.To == next.id.Boot {
+		return next.manager.Serve(ctx, dst, request)
+	}
+	return n.life.Load().manager.Serve(ctx, dst, request)
 }

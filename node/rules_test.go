@@ -14,19 +14,21 @@ import (
 	"viakv/quorum/version"
 )
 
-// Rules whose loss random faults show too seldom: each test makes the one schedule in which it does harm. The mutation gate (node/simulation) runs
-// them with the rule switched off, too, and then they must fail.
+// Rules whose loss random faults show too seldom: each test makes the one schedule in which it does
+// harm. The mutation gate (node/simulation) runs them with the rule switched off, too, and then
+// they must fail.
 
-// stored puts a record into the stores of some nodes, as a write does that the others have missed and left no hint for.
+// stored puts a record into the stores of some nodes, as a write does that the others have missed
+// and left no hint for.
 func (m *mesh) stored(key, value string, nodes ...int) {
 	m.t.Helper()
 	for _, i := range nodes {
 		s := m.nodes[i].life.Load().state.Load()
-		r := version.Record{Tag: version.Tag{Counter: 1 << 20, Incarnation: s.self}, Value: []byte(value)}
+		r := version.Record{Tag: version.Tag{Counter: 1 << 20, Incarnation: s.Self}, Value: []byte(value)}
 		if i != nodes[0] {
-			r.Tag.Incarnation = m.nodes[nodes[0]].life.Load().state.Load().self
+			r.Tag.Incarnation = m.nodes[nodes[0]].life.Load().state.Load().Self
 		}
-		if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
+		if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
 			m.t.Fatal(err)
 		}
 	}
@@ -52,33 +54,41 @@ func (m *mesh) inTouch(a, b int) (stop func()) {
 	}
 }
 
-// D1: an acknowledgement belongs to the incarnation that was asked. Another one at the same address may have lost what the former had.
-func TestARequestForAnotherIncarnationIsRefused(t *testing.T) {
+// D10: the network delivers an offer twice, and its peer adopts another epoch in between. What it
+// knows of the first copy lives on with its membership; were the second one called stale, the
+// sender would take it that nothing has been stored.
+func TestACopyOfAnOfferAcrossAClearIsUnknown(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		from, to := m.nodes[0].life.Load().state.Load(), m.nodes[1].life.Load().state.Load()
-		record := version.Record{Tag: version.Tag{Counter: 7, Incarnation: from.self}, Value: []byte("v")}
-		for _, c := range []struct {
-			to   version.Incarnation
-			want wire.Status
-		}{{to.self + 1000, wire.WrongDestination}, {to.self, wire.OK}} {
-			stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.view.Epoch, To: c.to, From: from.self}
-			request := wire.AppendStore(wire.AppendRequest(nil, wire.Store, stamp), []byte("k"), &record)
-			b, ok := m.nodes[1].ServeInline(nil, request)
-			r, err := wire.ParseReply(b)
-			if !ok || err != nil || r.Status != c.want {
-				t.Errorf("for incarnation %d of %d: %v %v, want %v", c.to, to.self, r.Status, err, c.want)
+		offer := func(counter uint64) []byte {
+			stamp := wire.Stamp{Cluster: from.View.Cluster, Epoch: from.View.Epoch, To: to.Self, From: from.Self}
+			record := version.Record{Tag: version.Tag{Generation: from.View.Generation, Counter: counter, Incarnation: from.Self}, Value: []byte("v")}
+			return wire.AppendStoreIf(wire.AppendRequest(nil, wire.StoreIf, stamp), version.Tag{}, []byte("k"), &record)
+		}
+		wants := func(want wire.Status, request []byte) {
+			t.Helper()
+			b, ok := m.nodes[1].server.ServeInline(nil, request)
+			if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != want {
+				t.Errorf("%v %v, want %v", r.Status, err, want)
 			}
 		}
+		wants(wire.Same, offer(1<<40))
+		if err := m.nodes[0].Clear(context.Background(), kv.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		wants(wire.Unknown, offer(1<<40))
+		wants(wire.Stale, offer(1<<40+1)) // of this one nothing was stored, and will not be
 	})
 }
 
-// D1: the way to b leads to c, as after a change of addresses that a has not seen. Were c to answer for b, it would be counted twice, and of five
-// members two would make a majority: what they acknowledge the other three have never heard of.
+// D1: the way to b leads to c, as after a change of addresses that a has not seen. Were c to answer
+// for b, it would be counted twice, and of five members two would make a majority: what they
+// acknowledge the other three have never heard of.
 func TestAMisdirectedRequestIsNoAcknowledgement(t *testing.T) {
 	inMesh(t, 5, func(m *mesh) {
 		ctx := context.Background()
 		synctest.Wait()
-		m.nodes[0].life.Load().state.Load().links[1].address = m.address(2)
+		m.net.Mislead(m.address(0), m.address(1), m.address(2))
 		cut := func(i, j int) {
 			m.net.Cut(m.address(i), m.address(j))
 			m.net.Cut(m.address(j), m.address(i))
@@ -100,8 +110,9 @@ func TestAMisdirectedRequestIsNoAcknowledgement(t *testing.T) {
 	})
 }
 
-// M3: a rebuild that merged fewer than N-W+1 copies would miss writes that two of three have acknowledged: the restarted node would count for a
-// replica that holds them, and the next restart could lose the last one that does.
+// M3: a rebuild that merged fewer than N-W+1 copies would miss writes that two of three have
+// acknowledged: the restarted node would count for a replica that holds them, and the next restart
+// could lose the last one that does.
 func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		// Members that were out of touch for a second compare, and then none misses anything. These
@@ -121,7 +132,7 @@ func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 				t.Fatal("it is not ready again within 30 s")
 			}
 		}
-		if n := m.nodes[0].life.Load().state.Load().store.Stats().Keys; n != keys {
+		if n := m.nodes[0].life.Load().state.Load().Store.Stats().Keys; n != keys {
 			t.Errorf("it serves with %d of %d keys", n, keys)
 		}
 		m.kill(1) // the only other one that held them: one crash at a time is what three must bear
@@ -137,7 +148,8 @@ func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 	})
 }
 
-// M6: after a size change the quorums of the two sizes overlap only once the members have synced. Of five, three hold a write; two of those leave.
+// M6: after a size change the quorums of the two sizes overlap only once the members have synced.
+// Of five, three hold a write; two of those leave.
 func TestTwoLeavesLoseNothing(t *testing.T) {
 	inMesh(t, 5, func(m *mesh) {
 		ctx := context.Background()

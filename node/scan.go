@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"viakv/api/kv"
+	"viakv/node/peer"
 	"viakv/node/storage"
 	"viakv/quorum"
 	"viakv/quorum/replica"
@@ -28,7 +29,7 @@ func (ownBuckets) Own(v *replica.View, at keyspace.Rank, b *quorum.Bucket) error
 		own = new(storage.Bucket)
 		b.Memory = own
 	}
-	err := v.Store.(*storage.Store).Copy(v.Epoch, at, own)
+	err := peer.Of(v).Store.Copy(v.Epoch, at, own)
 	b.Range, b.Digest, b.Records = own.Range, own.Digest, b.Records[:0]
 	return err
 }

@@ -5,11 +5,12 @@ import (
 
 	"viakv/handoff"
 	"viakv/node/storage"
+	"viakv/node/transport"
 	"viakv/quorum"
 )
 
-// Stats is what a node counts. Coordinator and Scans count from the node's start, Handoff from the beginning of its present life: a node that
-// joins another mesh begins there at zero.
+// Stats is what a node counts. Coordinator and Scans count from the node's start, Handoff from the
+// beginning of its present life: a node that joins another mesh begins there at zero.
 type Stats struct {
 	Coordinator quorum.Stats
 	Scans       quorum.ScanStats
@@ -26,8 +27,8 @@ type LinkStats struct {
 	RTT       time.Duration // smoothed; zero: not measured yet
 }
 
-// Stats returns the present counts. It asks nobody and takes the store's partitions one after the other, so its parts are of slightly
-// different moments. Safe for concurrent use.
+// Stats returns the present counts. It asks nobody and takes the store's partitions one after the
+// other, so its parts are of slightly different moments. Safe for concurrent use.
 func (n *Node) Stats() Stats {
 	l := n.life.Load()
 	out := Stats{Coordinator: n.coordinator.Stats(), Scans: n.scans.Stats(), Handoff: l.driver.Stats()}
@@ -35,13 +36,13 @@ func (n *Node) Stats() Stats {
 	if s == nil {
 		return out
 	}
-	out.Storage = s.store.Stats()
-	for i := range s.view.Members {
-		if i == s.view.Self {
+	out.Storage = s.Store.Stats()
+	for i := range s.View.Members {
+		if i == s.View.Self {
 			continue
 		}
-		h := n.transport.Health(s.links[i].address)
-		out.Links = append(out.Links, LinkStats{Member: s.view.Members[i].Name, Connected: h.Connected, LastReply: h.LastReply, RTT: h.RTT})
+		h := n.transport.Health(transport.Address(s.View.Members[i].Address))
+		out.Links = append(out.Links, LinkStats{Member: s.View.Members[i].Name, Connected: h.Connected, LastReply: h.LastReply, RTT: h.RTT})
 	}
 	return out
 }

@@ -3,8 +3,8 @@ package node
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"viakv/api/kv"
@@ -12,7 +12,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// A join that is under way when the node stops ends with it, and one that comes later begins nothing.
+// A join that is under way when the node stops ends with it, and one that comes later begins
+// nothing.
 func TestAJoinEndsWithTheNode(t *testing.T) {
 	inMesh(t, 2, func(m *mesh) {
 		m.start(2, nil)
@@ -31,6 +32,24 @@ func TestAJoinEndsWithTheNode(t *testing.T) {
 	})
 }
 
+// A node that stops refuses the removes of its peers, before it says goodbye: they do these
+// themselves.
+func TestAStoppingNodeCoordinatesNothingNew(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		from, to := m.nodes[0].life.Load().state.Load(), m.nodes[2].life.Load().state.Load()
+		stamp := wire.Stamp{Cluster: from.View.Cluster, Epoch: from.View.Epoch, To: to.Self, From: from.Self}
+		remove := wire.AppendRemove(wire.AppendRequest(nil, wire.Remove, stamp), &wire.RemoveRequest{Key: []byte("k"), Left: time.Second, Sequence: 1})
+		go m.stops[2]()
+		m.stops[2] = nil
+		synctest.Wait() // it says goodbye
+		b, ok := m.nodes[2].server.ServeInline(nil, remove)
+		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.Overloaded {
+			t.Errorf("%v %v %v", ok, r.Status, err)
+		}
+		time.Sleep(6 * time.Second)
+	})
+}
+
 // M5: a node that stops tells the others at some moment that it has nothing more to say, which they
 // take for the promise that nothing completes there any more. From that moment on it must refuse
 // what its peers ask, although it takes a while to stop.
@@ -40,7 +59,7 @@ func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 		from, stopping := m.nodes[0].life.Load().state.Load(), m.nodes[2]
 		l := stopping.life.Load()
 		to := l.state.Load()
-		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.view.Epoch, To: to.self, From: from.self}
+		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.View.Epoch, To: to.Self, From: from.Self}
 		read := wire.AppendRead(wire.AppendRequest(nil, wire.Read, stamp), &wire.ReadRequest{Value: true, Key: []byte("k")})
 		if !stopping.spawn(func() { time.Sleep(5 * time.Second) }) { // something that takes its time
 			t.Fatal("the node is stopping already")
@@ -48,35 +67,17 @@ func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 		go m.stops[2]()
 		m.stops[2] = nil
 		<-l.over
-		b, ok := stopping.ServeInline(nil, read)
+		b, ok := stopping.server.ServeInline(nil, read)
 		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.NotActive {
 			t.Errorf("a read at a node whose membership is over: %v %v %v", ok, r.Status, err)
 		}
 		if _, _, err := stopping.Get(context.Background(), nil, []byte("k"), kv.Options{R: 1}); !errors.Is(err, kv.ErrUnavailable) {
 			t.Errorf("a read of its own: %v", err)
 		}
-		if _, err := to.store.Put(to.view.Epoch, to.view.Seed.Hash([]byte("k")), []byte("k"), &version.Record{Tag: version.Tag{Counter: 99, Incarnation: 1}}); err == nil {
+		if _, err := to.Store.Put(to.View.Epoch, to.View.Seed.Hash([]byte("k")), []byte("k"), &version.Record{Tag: version.Tag{Counter: 99, Incarnation: 1}}); err == nil {
 			t.Error("its store takes a write of the old epoch")
 		}
 		time.Sleep(6 * time.Second)
-	})
-}
-
-// A member that is about to stop may tell so while another one is an epoch ahead of it or behind.
-func TestAByeHoldsAtEveryEpoch(t *testing.T) {
-	inMesh(t, 3, func(m *mesh) {
-		s := m.nodes[0].life.Load().state.Load()
-		for i, epoch := range []version.Epoch{s.view.Epoch - 1, s.view.Epoch + 1} {
-			from := i + 1
-			stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: epoch, To: s.self, From: s.view.Members[from].Incarnation}
-			reply, ok := m.nodes[0].ServeInline(nil, wire.AppendRequest(nil, wire.Bye, stamp))
-			if r, err := wire.ParseReply(reply); !ok || err != nil || r.Status != wire.OK {
-				t.Errorf("of epoch %d at %d: %v %v %v", epoch, s.view.Epoch, ok, r.Status, err)
-			}
-			if s.links[from].stays(&s.view.Members[from]) {
-				t.Errorf("of epoch %d at %d: it is still counted on", epoch, s.view.Epoch)
-			}
-		}
 	})
 }
 
@@ -87,18 +88,25 @@ func TestAClearBetweenTwoLives(t *testing.T) {
 		n := m.nodes[0]
 		l := n.life.Load()
 		before := l.state.Load().topology.Generation
-		for what, at := range map[string]*atomic.Bool{"sealed": &l.sealed, "frozen": &n.frozen} {
-			at.Store(true)
+		refused := func(when string, at version.Generation) {
+			t.Helper()
 			if err := n.Clear(context.Background(), kv.Options{}); !errors.Is(err, kv.ErrUnavailable) {
-				t.Errorf("%s: %v, at generation %d", what, err, l.state.Load().topology.Generation)
+				t.Errorf("%s: %v", when, err)
 			}
-			at.Store(false)
+			if now := l.state.Load().topology.Generation; now != at {
+				t.Errorf("%s: generation %d, want %d", when, now, at)
+			}
 		}
+		n.frozen.Store(true)
+		refused("frozen", before)
+		n.frozen.Store(false)
 		if err := n.Clear(context.Background(), kv.Options{}); err != nil {
 			t.Error(err)
 		}
 		if after := l.state.Load().topology.Generation; after != before+1 {
 			t.Errorf("generation %d after %d", after, before)
 		}
+		l.Close()
+		refused("sealed", before+1)
 	})
 }

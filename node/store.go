@@ -38,8 +38,8 @@ func (n *Node) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	return n.coordinator.Remove(ctx, key, o)
 }
 
-// Clear implements kv.Store. It is a step of the topology, and returns once enough members have taken it that nothing older
-// can be read any more (M8).
+// Clear implements kv.Store. It is a step of the topology, and returns once enough members have
+// taken it that nothing older can be read any more (M8).
 func (n *Node) Clear(ctx context.Context, o kv.Options) error {
 	n.inflight.Add(1)
 	defer n.inflight.Add(-1)
@@ -61,10 +61,12 @@ func (n *Node) Clear(ctx context.Context, o kv.Options) error {
 
 var errNotNow = &kv.Unavailable{Outcome: kv.None, Reason: "the node is changing its cluster, or stopping; try again"}
 
-// minClearTime is what a clear may take by default: it waits for the consensus group, which may be electing a leader.
+// minClearTime is what a clear may take by default: it waits for the consensus group, which may be
+// electing a leader.
 const minClearTime = 10 * time.Second
 
-// Ready implements kv.Store: nil when this node is an active member, and otherwise the reason why not.
+// Ready implements kv.Store: nil when this node is an active member, and otherwise the reason why
+// not.
 func (n *Node) Ready(context.Context) error {
 	l := n.life.Load()
 	s := l.state.Load()
@@ -75,20 +77,21 @@ func (n *Node) Ready(context.Context) error {
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh and copies its keys; clients that ask for its own are answered meanwhile"}
 	case s == nil:
 		return &kv.Unavailable{Outcome: kv.None, Reason: l.manager.Status().Reason}
-	case s.view.Incarnation() == 0:
+	case s.View.Incarnation() == 0:
 		reason := "the node is no member of its cluster any more; /join lets it in again"
 		if s.role != 0 {
 			reason = fmt.Sprintf("the node is %s: %s", s.role, l.progress())
 		}
 		return &kv.Unavailable{Outcome: kv.None, Reason: reason}
-	case l.sealed.Load():
+	case l.membership.Sealed():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping, or its membership is over"}
 	}
 	return nil
 }
 
-// admitted reports whether another mesh has let this node in, and may count it as a member at any moment: a balancer that asks that mesh for its members
-// must send nothing here before the node has gone over, since the answers would be those of its former life.
+// admitted reports whether another mesh has let this node in, and may count it as a member at any
+// moment: a balancer that asks that mesh for its members must send nothing here before the node has
+// gone over, since the answers would be those of its former life.
 func (n *Node) admitted() bool {
 	next := n.next.Load()
 	if next == nil {

@@ -29,7 +29,7 @@ func TestATraceGoesWithARemoveToTheOwner(t *testing.T) {
 			key := fmt.Sprint("key", k)
 			m.set(0, key, "v")
 			s := m.nodes[0].life.Load().state.Load()
-			owner := s.view.Ring.Owner(s.view.Seed.Hash([]byte(key)).Partition())
+			owner := s.View.Ring.Owner(s.View.Seed.Hash([]byte(key)).Partition())
 			owners[owner] = true
 			trace := kv.Trace{ID: [16]byte{1, byte(k)}, Parent: [8]byte{2}, Flags: 1}
 			if err := m.nodes[0].Remove(context.Background(), []byte(key), kv.Options{Trace: trace}); err != nil {

@@ -38,7 +38,7 @@ import (
 type Bucket struct {
 	Range   keyspace.Range
 	Digest  replica.Digest
-	Records []replica.Entry // of a copy: ascending by rank and key; borrow Memory
+	Records []replica.Entry // of a copy: ascending by rank and key; borrow Memory, or a peer's pages
 	Memory  any             // whatever Buckets keep the bytes in, from one use to the next
 
 	from keyspace.Rank // what lies below is not this bucket's to deliver: buckets were merged meanwhile (C1)
@@ -58,9 +58,10 @@ type Buckets interface {
 	Unpack(b *Bucket)
 }
 
-// RangePeers gives a scan the ranges of other members. A request is stamped with the view's epoch;
-// once that has ended, here or there, the answer is replica.ErrEpoch. The methods block until the
-// reply, a failure, or the end of ctx, and are safe for concurrent use.
+// RangePeers gives a scan the ranges of other members. A request is stamped with the view's epoch.
+// A peer that is behind is brought up to date first; once the epoch has ended, here or there, the
+// answer is replica.ErrEpoch. The methods block until the reply, a failure, or the end of ctx, and
+// are safe for concurrent use.
 type RangePeers interface {
 	// Digests appends a member's digests of the ranges, at most MaxScanRanges.
 	Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)

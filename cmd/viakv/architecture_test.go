@@ -47,7 +47,9 @@ var rooms = []room{
 	{path: "node/transport", imports: []string{"node/wire"}},
 	{path: "node/topology", imports: []string{"ring", "node/transport", "node/wire"}, tests: []string{"node/transport/"}},
 	{path: "node/database", tests: []string{"api"}},
-	{path: "node", imports: []string{"ring", "quorum", "quorum/replica", "handoff", "node/storage", "node/wire", "node/transport", "node/topology"},
+	{path: "node/peer", imports: []string{"quorum", "quorum/replica", "handoff", "node/storage", "node/wire", "node/transport"},
+		tests: []string{"ring", "node/transport/"}},
+	{path: "node", imports: []string{"ring", "quorum", "quorum/replica", "handoff", "node/storage", "node/wire", "node/transport", "node/topology", "node/peer"},
 		tests: []string{"node/transport/", "api"}},
 	{path: "node/simulation", tests: []string{"node", "node/"}},
 	{path: "api"},
@@ -105,7 +107,7 @@ func TestImportsKeepToTheTable(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []string{"api", "api/kv", "cmd", "handoff", "node", "node/storage", "node/topology", "node/transport", "node/wire", "quorum", "quorum/replica", "quorum/version", "ring", "ring/keyspace"} {
+	for _, r := range []string{"api", "api/kv", "cmd", "handoff", "node", "node/peer", "node/storage", "node/topology", "node/transport", "node/wire", "quorum", "quorum/replica", "quorum/version", "ring", "ring/keyspace"} {
 		if !seen[r] {
 			t.Errorf("no file of %s was looked at: is this test run in its own directory?", r)
 		}

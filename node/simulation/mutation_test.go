@@ -15,8 +15,9 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// The mutation gate: with each rule of the protocol switched off in turn, the simulation or a directed test must find something wrong. A rule whose
-// loss nothing notices is either not needed or not tested.
+// The mutation gate: with each rule of the protocol switched off in turn, the simulation or a
+// directed test must find something wrong. A rule whose loss nothing notices is either not needed
+// or not tested.
 //
 //	go test -tags mutation ./node/simulation -run MutationGate   (make mutation)
 var broken = flag.String("sim.break", "", "run with this rule switched off")
@@ -33,7 +34,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// directed are the rules whose loss random faults show too seldom, each with a test that makes the schedule in which it does harm.
+// directed are the rules whose loss random faults show too seldom, each with a test that makes the
+// schedule in which it does harm.
 var directed = map[rule.Rule]struct{ dir, test string }{
 	rule.Destination:   {"..", "TestAMisdirectedRequestIsNoAcknowledgement"},
 	rule.Requery:       {"../../quorum", "TestARemoveDoesNotGoOnPastAPurge"},
@@ -41,7 +43,7 @@ var directed = map[rule.Rule]struct{ dir, test string }{
 	rule.WriteQuery:    {"../../quorum", "TestAWriteAsksMoreThanItsR"},
 	rule.Meet:          {"../topology", "TestQuorumsOfTwoSizesMeet"},
 	rule.RealAcks:      {"../../quorum", "TestAHintIsNoAcknowledgement"},
-	rule.OneCopy:       {"..", "TestACopyOfAnOfferIsUnknown"},
+	rule.OneCopy:       {"../peer", "TestACopyOfAnOfferIsUnknown"},
 	rule.Overtaken:     {"../../quorum", "TestAnOvertakenOfferIsUnknown"},
 	rule.VoteOnce:      {"..", "TestAReplicaVotesForOneRemoveOnly"},
 	rule.Contested:     {"../../quorum", "TestARebuiltReplicaVotesForNobody"},

@@ -55,6 +55,7 @@ type Network struct {
 	nodes  map[transport.Address]*Transport
 	cut    map[[2]transport.Address]bool // one-way
 	paused map[transport.Address]chan struct{}
+	leads  map[[2]transport.Address]transport.Address // where the way from one to another leads instead
 }
 
 // New returns a network without nodes.
@@ -67,10 +68,12 @@ func New(cfg Config) *Network {
 		nodes:  map[transport.Address]*Transport{},
 		cut:    map[[2]transport.Address]bool{},
 		paused: map[transport.Address]chan struct{}{},
+		leads:  map[[2]transport.Address]transport.Address{},
 	}
 }
 
-// Node returns a transport at an address. It takes the address over from whoever had it: a process was restarted.
+// Node returns a transport at an address. It takes the address over from whoever had it: a process
+// was restarted.
 func (n *Network) Node(at transport.Address, h transport.Handler) *Transport {
 	t := &Transport{net: n, at: at, handler: h, open: map[*transport.Call]flight{}}
 	n.mu.Lock()
@@ -95,6 +98,14 @@ func (n *Network) set(from, to transport.Address, cut bool) {
 	}
 }
 
+// Mislead makes what one address sends to another arrive at a third, as when names or addresses
+// have changed hands unseen. It lasts as long as the network.
+func (n *Network) Mislead(from, to, instead transport.Address) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.leads[[2]transport.Address{from, to}] = instead
+}
+
 // HealAll ends all cuts, loss and long delays.
 func (n *Network) HealAll() {
 	n.mu.Lock()
@@ -110,7 +121,8 @@ func (n *Network) Kill(at transport.Address) {
 	delete(n.nodes, at)
 }
 
-// Pause holds back everything that arrives at the address until Resume, as when the process is stopped: nothing is lost, all is late.
+// Pause holds back everything that arrives at the address until Resume, as when the process is
+// stopped: nothing is lost, all is late.
 func (n *Network) Pause(at transport.Address) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -129,8 +141,8 @@ func (n *Network) Resume(at transport.Address) {
 	}
 }
 
-// fates draws what becomes of a message on one hop: a delay for each copy that arrives, none when it is lost. A killed node's messages do not
-// leave it.
+// fates draws what becomes of a message on one hop: a delay for each copy that arrives, none when
+// it is lost. A killed node's messages do not leave it.
 func (n *Network) fates(from *Transport, to transport.Address) []time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -144,12 +156,16 @@ func (n *Network) fates(from *Transport, to transport.Address) []time.Duration {
 	return fates
 }
 
-// arrive returns who is at the address when a message arrives, nil when nobody is or a cut has come between. It waits while that
-// one is paused.
+// arrive returns who is at the address when a message arrives, nil when nobody is or a cut has come
+// between. It waits while that one is paused.
 func (n *Network) arrive(from, to transport.Address, done <-chan struct{}) *Transport {
 	for {
 		n.mu.Lock()
-		t, p, cut := n.nodes[to], n.paused[to], n.cut[[2]transport.Address{from, to}]
+		at, cut := to, n.cut[[2]transport.Address{from, to}]
+		if instead := n.leads[[2]transport.Address{from, to}]; instead != "" {
+			at = instead
+		}
+		t, p := n.nodes[at], n.paused[at]
 		n.mu.Unlock()
 		if t == nil || cut {
 			return nil

@@ -152,6 +152,33 @@ func TestCutsAreOneWay(t *testing.T) {
 	})
 }
 
+// What is led astray is answered by whoever it reached, from that sender only.
+func TestMisledMessagesArriveElsewhere(t *testing.T) {
+	in(t, Config{}, func(t *testing.T, w *world) {
+		asks := func(to transport.Address) error {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			_, err := transport.Ask(ctx, w.a, to, transport.Data, []byte("x"))
+			return err
+		}
+		if err := asks("elsewhere"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("answered by nobody: %v", err)
+		}
+		w.net.Mislead("a", "elsewhere", "b")
+		if err := asks("elsewhere"); err != nil || w.at.served.Load() != 1 {
+			t.Errorf("%v, and b has served %d requests", err, w.at.served.Load())
+		}
+		w.net.Mislead("a", "b", "a")
+		if err := asks("b"); err != nil || w.at.served.Load() != 1 {
+			t.Errorf("%v, and b has served %d requests", err, w.at.served.Load())
+		}
+		w.net.Cut("a", "b")
+		if err := asks("b"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("answered through a cut: %v", err)
+		}
+	})
+}
+
 func TestAPauseDelaysAndLosesNothing(t *testing.T) {
 	in(t, Config{}, func(t *testing.T, w *world) {
 		w.net.Pause("b")
@@ -240,7 +267,8 @@ func TestAStoppedTransportFailsWhatIsOpen(t *testing.T) {
 	})
 }
 
-// Whoever a call is completed to may use it again, while the Go that sent it has yet to return: the race detector looks.
+// Whoever a call is completed to may use it again, while the Go that sent it has yet to return: the
+// race detector looks.
 func TestACallThatHasEndedIsItsOwners(t *testing.T) {
 	a := New(Config{Loss: 1}).Node("a", &counting{})
 	ctx, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)

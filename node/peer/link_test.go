@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"testing"
@@ -30,7 +30,8 @@ func TestASuspectMustAnswerFirst(t *testing.T) {
 	})
 }
 
-// A remove that found its peer behind and then could not be sent again has not been done, and a copy of it may be done yet: the sender must not do it itself.
+// A remove that found its peer behind and then could not be sent again has not been done, and a
+// copy of it may be done yet: the sender must not do it itself.
 func TestACallThatWasSeenMayBeDoneYet(t *testing.T) {
 	for kind, single := range map[quorum.Kind]bool{
 		quorum.ReadTag: false, quorum.ReadRecord: false, quorum.Store: false, quorum.Vote: false, quorum.Remove: true, quorum.StoreIf: true,

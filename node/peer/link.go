@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"context"
@@ -7,13 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"viakv/node/topology"
 	"viakv/node/transport"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
-// link is what a life knows of the way to one peer. It outlives epochs.
+// link is what a membership knows of the way to one peer. It outlives epochs.
 type link struct {
 	address transport.Address
 
@@ -24,7 +23,7 @@ type link struct {
 
 	// memory is what the peer has said of its memory, nil before it has.
 	memory atomic.Pointer[told]
-	limit  notice
+	limit  Notice
 
 	// leaving is the incarnation that has said that it is about to stop; zero: none has.
 	leaving atomic.Uint64
@@ -60,49 +59,26 @@ func (k *link) answers() bool { return k.suspectUntil.Load() == 0 }
 // stays reports whether the member has not said that it is about to stop.
 func (k *link) stays(m *replica.Member) bool { return k.leaving.Load() != uint64(m.Incarnation) }
 
-// Likely implements quorum.Peers.
-func (peers) Likely(v *replica.View, member int) bool {
-	k := v.Origin.(*state).links[member]
-	return k.likely() && k.stays(&v.Members[member])
-}
-
-// Answers implements quorum.Peers.
-func (peers) Answers(v *replica.View, member int) bool {
-	k := v.Origin.(*state).links[member]
-	return k.answers() && k.stays(&v.Members[member])
-}
-
-// Heard implements quorum.Peers.
-func (p peers) Heard(v *replica.View, member int) time.Time {
-	return p.node.transport.Health(v.Origin.(*state).links[member].address).LastReply
-}
-
-// links holds a life's links by address.
+// links holds a membership's links by address.
 type links struct {
 	mu        sync.Mutex
 	byAddress map[transport.Address]*link
 }
 
-// of returns the links of a topology's members in their order, and forgets the others.
-func (ls *links) of(t *topology.Topology, transporter transport.Transport) []*link {
+// of returns the links of a view's members in their order, and forgets the others.
+func (ls *links) of(v *replica.View, transporter transport.Transport) []*link {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	old := ls.byAddress
 	ls.byAddress = map[transport.Address]*link{}
-	var out []*link
-	add := func(a transport.Address) {
+	out := make([]*link, len(v.Members))
+	for i := range v.Members {
+		a := transport.Address(v.Members[i].Address)
 		k := old[a]
 		if k == nil {
 			k = &link{address: a}
 		}
-		ls.byAddress[a] = k
-		out = append(out, k)
-	}
-	for i := range t.Slots {
-		add(t.Slots[i].Peer)
-	}
-	if t.Joining != nil {
-		add(t.Joining.Peer)
+		ls.byAddress[a], out[i] = k, k
 	}
 	for a := range old {
 		if ls.byAddress[a] == nil {
@@ -112,24 +88,24 @@ func (ls *links) of(t *topology.Topology, transporter transport.Transport) []*li
 	return out
 }
 
-// hand brings a peer that is behind to the life's present epoch, and then repeats the calls that
-// found it so. It returns at once.
-func (l *life) hand(c *carrier) {
+// hand brings a peer that is behind to the present epoch, and then repeats the calls that found it
+// so. It returns at once.
+func (m *Membership) hand(c *carrier) {
 	k := c.link
 	k.mu.Lock()
 	k.waiting = append(k.waiting, c)
 	first := k.handing == 0
 	if first {
-		k.handing = c.state.view.Epoch
+		k.handing = c.epoch.View.Epoch
 	}
 	k.mu.Unlock()
 	if !first {
 		return
 	}
-	if !l.node.spawn(func() {
-		ctx, cancel := context.WithTimeout(l.ctx, handTime)
+	if !m.cfg.Host.Go(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, handTime)
 		defer cancel()
-		k.handed(l.manager.HandTo(ctx, k.address))
+		k.handed(m.cfg.Host.Hand(ctx, k.address))
 	}) {
 		k.handed(errStopping)
 	}

@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"errors"
@@ -10,7 +10,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// The quorum phases on the wire: how a call becomes a request and a reply becomes its answer, and what the replica does in between.
+// The quorum phases on the wire: how a call becomes a request and a reply becomes its answer, and
+// what the replica does in between.
 
 // encode appends the call's request.
 func (c *carrier) encode(dst []byte) []byte {
@@ -29,7 +30,7 @@ func (c *carrier) encode(dst []byte) []byte {
 		return wire.AppendRemove(wire.AppendRequest(dst, wire.Remove, c.stamp()),
 			&wire.RemoveRequest{Key: call.Key, R: call.R, W: call.W, Left: time.Until(call.Deadline), Sequence: call.Sequence, Trace: call.Trace()})
 	}
-	panic(fmt.Sprintf("node: call of kind %d", call.Kind))
+	panic(fmt.Sprintf("peer: call of kind %d", call.Kind))
 }
 
 // decode fills in what a reply of the replica says.
@@ -62,71 +63,73 @@ func (c *carrier) decode(r wire.Reply) {
 	}
 }
 
-// serveRead answers with the replica's record, or that it is the one that the coordinator holds, too.
-func (s *state) serveRead(dst, body []byte) ([]byte, error) {
+// serveRead answers with the replica's record, or that it is the one that the coordinator holds,
+// too.
+func (e *Epoch) serveRead(dst, body []byte) ([]byte, error) {
 	r, err := wire.ParseRead(body)
 	if err != nil {
 		return dst, err
 	}
-	hash := s.view.Seed.Hash(r.Key)
+	hash := e.View.Seed.Hash(r.Key)
 	var scratch [scratchSize]byte
 	var rec version.Record
 	if r.Value {
-		rec, _, err = s.store.Get(s.view.Epoch, hash, r.Key, scratch[:0])
+		rec, _, err = e.Store.Get(e.View.Epoch, hash, r.Key, scratch[:0])
 	} else {
-		rec, _, err = s.store.Tag(s.view.Epoch, hash, r.Key, scratch[:0])
+		rec, _, err = e.Store.Tag(e.View.Epoch, hash, r.Key, scratch[:0])
 	}
 	if err != nil {
 		return dst, err
 	}
 	if rec.Tag == r.Have {
-		return wire.AppendFlags(wire.AppendReply(dst, wire.Same, s.life.clock.Now(), s.view.Epoch), s.store.Full()), nil
+		return wire.AppendFlags(wire.AppendReply(dst, wire.Same, e.membership.Clock.Now(), e.View.Epoch), e.Store.Full()), nil
 	}
-	dst = wire.AppendReply(dst, wire.OK, s.life.clock.Now(), s.view.Epoch)
-	return wire.AppendReadReply(dst, &wire.ReadReply{Full: s.store.Full(), Record: rec}), nil
+	dst = wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch)
+	return wire.AppendReadReply(dst, &wire.ReadReply{Full: e.Store.Full(), Record: rec}), nil
 }
 
 // scratchSize fits most records without growing: the longest value with an ordinary vector.
 const scratchSize = 1280
 
 // serveStore merges a record.
-func (s *state) serveStore(dst, body []byte) ([]byte, error) {
+func (e *Epoch) serveStore(dst, body []byte) ([]byte, error) {
 	r, err := wire.ParseStore(body)
 	if err != nil {
 		return dst, err
 	}
-	s.life.clock.Observe(r.Record.Tag.Counter)
-	if _, err := s.store.Put(s.view.Epoch, s.view.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
+	e.membership.Clock.Observe(r.Record.Tag.Counter)
+	if _, err := e.Store.Put(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
 		return dst, err
 	}
-	return wire.AppendReply(dst, wire.OK, s.life.clock.Now(), s.view.Epoch), nil
+	return wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch), nil
 }
 
-// serveStoreIf stores the record that is offered if this replica holds what its coordinator holds, and answers otherwise as to a query. What comes
-// before it has made sure that this is the first copy of the request (D10).
-func (s *state) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error) {
-	s.life.clock.Observe(r.Record.Tag.Counter)
-	hash, full := s.view.Seed.Hash(r.Key), s.store.Full()
+// serveStoreIf stores the record that is offered if this replica holds what its coordinator holds,
+// and answers otherwise as to a query. What comes before it has made sure that this is the first
+// copy of the request (D10).
+func (e *Epoch) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error) {
+	e.membership.Clock.Observe(r.Record.Tag.Counter)
+	hash, full := e.View.Seed.Hash(r.Key), e.Store.Full()
 	if !full {
-		stored, err := s.store.PutIf(s.view.Epoch, hash, r.Key, r.Have, &r.Record)
+		stored, err := e.Store.PutIf(e.View.Epoch, hash, r.Key, r.Have, &r.Record)
 		if err != nil {
 			return dst, err
 		}
 		if stored {
-			return wire.AppendFlags(wire.AppendReply(dst, wire.Same, s.life.clock.Now(), s.view.Epoch), false), nil
+			return wire.AppendFlags(wire.AppendReply(dst, wire.Same, e.membership.Clock.Now(), e.View.Epoch), false), nil
 		}
 	}
 	var scratch [scratchSize]byte
-	rec, _, err := s.store.Tag(s.view.Epoch, hash, r.Key, scratch[:0])
+	rec, _, err := e.Store.Tag(e.View.Epoch, hash, r.Key, scratch[:0])
 	if err != nil {
 		return dst, err
 	}
-	dst = wire.AppendReply(dst, wire.OK, s.life.clock.Now(), s.view.Epoch)
+	dst = wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch)
 	return wire.AppendReadReply(dst, &wire.ReadReply{Full: full, Record: rec}), nil
 }
 
 // serveVote votes for a tombstone, or refuses.
-func (s *state) serveVote(dst, body []byte) ([]byte, error) {
+func (e *Epoch) serveVote(dst, body []byte) ([]byte, error) {
 	r, err := wire.ParseStore(body)
 	if err != nil {
 		return dst, err
@@ -134,8 +137,8 @@ func (s *state) serveVote(dst, body []byte) ([]byte, error) {
 	if !r.Record.Tag.Removed {
 		return dst, wire.ErrMalformed
 	}
-	s.life.clock.Observe(r.Record.Tag.Counter)
-	voted, err := s.store.Vote(s.view.Epoch, s.view.Seed.Hash(r.Key), r.Key, &r.Record)
+	e.membership.Clock.Observe(r.Record.Tag.Counter)
+	voted, err := e.Store.Vote(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record)
 	if err != nil {
 		return dst, err
 	}
@@ -143,5 +146,5 @@ func (s *state) serveVote(dst, body []byte) ([]byte, error) {
 	if voted {
 		status = wire.OK
 	}
-	return wire.AppendReply(dst, status, s.life.clock.Now(), s.view.Epoch), nil
+	return wire.AppendReply(dst, status, e.membership.Clock.Now(), e.View.Epoch), nil
 }

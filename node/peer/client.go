@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"viakv/handoff"
 	"viakv/node/transport"
 	"viakv/node/wire"
 	"viakv/quorum"
@@ -13,14 +14,46 @@ import (
 	"viakv/quorum/version"
 )
 
-// peers carries the coordinator's calls over the transport.
-type peers struct{ node *Node }
+// Client carries to other members what this node asks of them: the calls of its coordinators, and
+// the bulk requests of hand-off and of scans. It is safe for concurrent use.
+type Client struct {
+	underway func() int64
+	solitude solitude
+}
+
+// NewClient returns a client of a node. Underway counts the requests of the node's own clients that
+// it works on: while there is one, its calls need not wait for others to travel with.
+func NewClient(underway func() int64) *Client { return &Client{underway: underway} }
+
+var (
+	_ quorum.Peers      = (*Client)(nil)
+	_ quorum.RangePeers = (*Client)(nil)
+	_ handoff.Peers     = (*Client)(nil)
+)
+
+// Likely implements quorum.Peers.
+func (*Client) Likely(v *replica.View, member int) bool {
+	k := Of(v).links[member]
+	return k.likely() && k.stays(&v.Members[member])
+}
+
+// Answers implements quorum.Peers.
+func (*Client) Answers(v *replica.View, member int) bool {
+	k := Of(v).links[member]
+	return k.answers() && k.stays(&v.Members[member])
+}
+
+// Heard implements quorum.Peers.
+func (*Client) Heard(v *replica.View, member int) time.Time {
+	e := Of(v)
+	return e.membership.cfg.Transport.Health(e.links[member].address).LastReply
+}
 
 // carrier is the transport's side of one quorum.Call. It stays with its call, so that its buffers
 // are made once.
 type carrier struct {
 	call  *quorum.Call
-	state *state
+	epoch *Epoch
 	link  *link
 	tries int
 	seen  bool // the peer has had the request, and was behind
@@ -40,29 +73,29 @@ const (
 )
 
 // Start implements quorum.Peers.
-func (p peers) Start(v *replica.View, call *quorum.Call) {
+func (client *Client) Start(v *replica.View, call *quorum.Call) {
 	c, _ := call.Carrier.(*carrier)
 	if c == nil {
 		c = &carrier{call: call}
 		c.wire.Done = c
 		call.Carrier = c
 	}
-	c.state = v.Origin.(*state)
-	c.link, c.tries, c.seen = c.state.links[call.Member], 0, false
-	c.wire.Urgent, c.wire.Alone = call.Urgent, p.node.solitude.observe(p.node.inflight.Load())
+	c.epoch = Of(v)
+	c.link, c.tries, c.seen = c.epoch.links[call.Member], 0, false
+	c.wire.Urgent, c.wire.Alone = call.Urgent, client.solitude.observe(client.underway())
 	c.wire.Request = c.encode(c.wire.Request[:0])
 	c.send()
 }
 
 // Cancel implements quorum.Peers. A peer that has left the call unanswered for long is asked after
 // the others for a while.
-func (p peers) Cancel(call *quorum.Call) bool {
+func (*Client) Cancel(call *quorum.Call) bool {
 	c := call.Carrier.(*carrier)
 	if c.handing.Load() != sent {
 		c.handing.CompareAndSwap(waiting, unwanted)
 		return false // it ends by itself
 	}
-	if !p.node.transport.Cancel(&c.wire) {
+	if !c.epoch.membership.cfg.Transport.Cancel(&c.wire) {
 		return false
 	}
 	if now := time.Now(); now.Sub(call.Began) > slow {
@@ -73,7 +106,7 @@ func (p peers) Cancel(call *quorum.Call) bool {
 
 func (c *carrier) send() {
 	c.tries++
-	c.state.life.node.transport.Go(c.link.address, transport.Data, &c.wire)
+	c.epoch.membership.cfg.Transport.Go(c.link.address, transport.Data, &c.wire)
 }
 
 // resend sends the call once more, to a peer that has been brought up to date.
@@ -89,12 +122,7 @@ func (c *carrier) resend() {
 
 var errUnwanted = errors.New("given up while the peer was brought up to date")
 
-func (c *carrier) stamp() wire.Stamp {
-	return wire.Stamp{
-		Cluster: uint64(c.state.topology.Cluster), Epoch: c.state.view.Epoch,
-		To: c.call.Target, From: c.state.self,
-	}
-}
+func (c *carrier) stamp() wire.Stamp { return c.epoch.stamp(c.call.Target) }
 
 // fail ends the call without a reply of the replica.
 func (c *carrier) fail(err error, nothingDone bool) {
@@ -134,13 +162,13 @@ func (c *carrier) Complete(*transport.Call) {
 		c.seen = true
 		if c.tries < maxTries {
 			c.handing.Store(waiting)
-			c.state.life.hand(c)
+			c.epoch.membership.hand(c)
 			return
 		}
 		c.fail(errors.New("the peer does not reach this epoch"), true)
 		return
 	case wire.Stale:
-		c.state.life.learn(r.Epoch, r.Body)
+		c.epoch.membership.learn(r.Epoch, r.Body)
 		call.Status = quorum.Stale
 	default:
 		c.decode(r)

@@ -1,41 +1,41 @@
-package node
+package peer
 
 import (
 	"context"
 
 	"viakv/handoff"
-	"viakv/node/topology"
 	"viakv/node/wire"
 	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
-// serveBulk answers hand-off's requests of another member. An active member answers all of them; a
-// pending one takes what is pushed, and reports how far it is, which nobody counts on.
-func (s *state) serveBulk(_ context.Context, dst []byte, op wire.Op, stamp wire.Stamp, body []byte) []byte {
-	if status := s.admit(stamp, op == wire.Push || op == wire.Report); status != wire.OK {
-		return s.refuse(dst, status)
+// serveBulk answers what another member asks in bulk, for its hand-off, its scans or its operator.
+// An active member answers all of it. A pending one takes what is pushed, and reports how far it
+// is, which nobody counts on.
+func (e *Epoch) serveBulk(ctx context.Context, dst []byte, op wire.Op, stamp wire.Stamp, body []byte) []byte {
+	if status := e.admit(stamp, op == wire.Push || op == wire.Report); status != wire.OK {
+		return e.refuse(dst, status)
 	}
 	mark := len(dst)
-	dst = wire.AppendReply(dst, wire.OK, s.life.clock.Now(), s.view.Epoch)
+	dst = wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch)
 	var err error
 	switch op {
 	case wire.Digests:
-		dst, err = s.serveDigests(dst, body)
+		dst, err = e.serveDigests(dst, body)
 	case wire.Report:
-		dst, err = s.serveReport(dst, body)
+		dst, err = e.serveReport(dst, body)
 	case wire.Tags:
-		dst, err = s.serveTags(dst, body)
+		dst, err = e.serveTags(dst, body)
 	case wire.Copy:
-		dst, err = s.serveCopy(dst, body)
+		dst, err = e.serveCopy(dst, body)
 	case wire.Fetch:
-		dst, err = s.serveFetch(dst, body)
+		dst, err = e.serveFetch(dst, body)
 	case wire.Push:
-		err = s.servePush(body)
+		err = e.servePush(body)
 	case wire.Purge:
 		var held bool
-		if held, err = s.serveHold(body); err == nil && !held {
-			return s.refuse(dst[:mark], wire.Nack)
+		if held, err = e.serveHold(body); err == nil && !held {
+			return e.refuse(dst[:mark], wire.Nack)
 		}
 	default:
 		err = wire.ErrMalformed
@@ -44,26 +44,26 @@ func (s *state) serveBulk(_ context.Context, dst []byte, op wire.Op, stamp wire.
 	case nil:
 		return dst
 	case replica.ErrEpoch:
-		return s.life.refuseLater(dst[:mark], s)
+		return e.refuseLater(ctx, dst[:mark])
 	}
-	return s.refuse(dst[:mark], wire.Malformed)
+	return e.refuse(dst[:mark], wire.Malformed)
 }
 
 // refuseLater refuses a request that an epoch's end has overtaken, with the topology that is about
 // to be published.
-func (l *life) refuseLater(dst []byte, s *state) []byte {
-	s.wait(l.ctx, transitionTime)
-	return l.state.Load().refuse(dst, wire.Stale)
+func (e *Epoch) refuseLater(ctx context.Context, dst []byte) []byte {
+	e.wait(ctx, transitionTime)
+	return e.membership.Present().refuse(dst, wire.Stale)
 }
 
-func (s *state) serveDigests(dst, body []byte) ([]byte, error) {
+func (e *Epoch) serveDigests(dst, body []byte) ([]byte, error) {
 	ranges, err := wire.ParseRanges(nil, body)
 	if err != nil {
 		return dst, err
 	}
 	digests := make([]replica.Digest, len(ranges))
 	for i, r := range ranges {
-		d, err := s.store.Digest(s.view.Epoch, r)
+		d, err := e.Store.Digest(e.View.Epoch, r)
 		if err != nil {
 			return dst, err
 		}
@@ -73,26 +73,26 @@ func (s *state) serveDigests(dst, body []byte) ([]byte, error) {
 }
 
 // serveReport answers with the digest of everything that is held here.
-func (s *state) serveReport(dst, body []byte) ([]byte, error) {
+func (e *Epoch) serveReport(dst, body []byte) ([]byte, error) {
 	if len(body) != 0 {
 		return dst, wire.ErrMalformed
 	}
-	d, err := s.store.Digest(s.view.Epoch, keyspace.All())
+	d, err := e.Store.Digest(e.View.Epoch, keyspace.All())
 	return wire.AppendDigests(dst, []replica.Digest{d}), err
 }
 
-func (s *state) serveTags(dst, body []byte) ([]byte, error) {
+func (e *Epoch) serveTags(dst, body []byte) ([]byte, error) {
 	r, err := wire.ParseRangeRequest(body)
 	if err != nil {
 		return dst, err
 	}
 	limit := min(r.Max, tagLimit)
 	var tags []replica.TagAt
-	next, err := s.store.Walk(s.view.Epoch, r.Range, r.After, func(e replica.Entry) bool {
-		if n := len(tags); n > 0 && tags[n-1].Rank == e.Rank {
-			tags[n-1] = replica.TagAt{Rank: e.Rank, Shared: true}
+	next, err := e.Store.Walk(e.View.Epoch, r.Range, r.After, func(found replica.Entry) bool {
+		if n := len(tags); n > 0 && tags[n-1].Rank == found.Rank {
+			tags[n-1] = replica.TagAt{Rank: found.Rank, Shared: true}
 		} else {
-			tags = append(tags, replica.TagAt{Rank: e.Rank, Tag: e.Record.Tag, Owner: e.Record.Owner})
+			tags = append(tags, replica.TagAt{Rank: found.Rank, Tag: found.Record.Tag, Owner: found.Record.Owner})
 		}
 		return uint64(len(tags)) < limit
 	})
@@ -113,17 +113,17 @@ const (
 	copyLimit = 2 << 20
 )
 
-func (s *state) serveCopy(dst, body []byte) ([]byte, error) {
+func (e *Epoch) serveCopy(dst, body []byte) ([]byte, error) {
 	r, err := wire.ParseRangeRequest(body)
 	if err != nil {
 		return dst, err
 	}
 	p := portion{dst: dst, limit: len(dst) + int(min(r.Max, copyLimit))}
-	next, err := s.store.Walk(s.view.Epoch, r.Range, r.After, p.add)
+	next, err := e.Store.Walk(e.View.Epoch, r.Range, r.After, p.add)
 	return wire.AppendNext(p.dst, next), err
 }
 
-func (s *state) serveFetch(dst, body []byte) ([]byte, error) {
+func (e *Epoch) serveFetch(dst, body []byte) ([]byte, error) {
 	ranks, after, err := wire.ParseRanks(nil, body)
 	if err != nil {
 		return dst, err
@@ -135,7 +135,7 @@ func (s *state) serveFetch(dst, body []byte) ([]byte, error) {
 			next.Rank = rank
 			break
 		}
-		stopped, err := s.store.Walk(s.view.Epoch, keyspace.Range{From: rank, To: rank + 1}, after, p.add)
+		stopped, err := e.Store.Walk(e.View.Epoch, keyspace.Range{From: rank, To: rank + 1}, after, p.add)
 		if err != nil {
 			return dst, err
 		}
@@ -164,28 +164,25 @@ func (p *portion) add(e replica.Entry) bool {
 
 func (p *portion) full() bool { return len(p.dst) >= p.limit || p.records == wire.MaxRecords }
 
-func (s *state) servePush(body []byte) error {
+func (e *Epoch) servePush(body []byte) error {
 	_, records, err := wire.ParseRecords(nil, body)
 	if err != nil {
 		return err
 	}
 	for i := range records {
 		r := &records[i]
-		s.life.clock.Observe(r.Record.Tag.Counter)
-		if _, err := s.store.Put(s.view.Epoch, s.topology.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
+		e.membership.Clock.Observe(r.Record.Tag.Counter)
+		if _, err := e.Store.Put(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
 			return replica.ErrEpoch // a record of another generation is from another epoch, too
 		}
 	}
 	return nil
 }
 
-func (s *state) serveHold(body []byte) (bool, error) {
-	if s.role != topology.Active {
-		return false, nil
-	}
+func (e *Epoch) serveHold(body []byte) (bool, error) {
 	id, tombstones, err := wire.ParseList(nil, body)
 	if err != nil {
 		return false, err
 	}
-	return s.life.driver.Hold(&handoff.List{ID: id, At: s.view.Epoch, Tombstones: tombstones})
+	return e.membership.cfg.Host.Hold(&handoff.List{ID: id, At: e.View.Epoch, Tombstones: tombstones})
 }

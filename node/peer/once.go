@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"sync"
@@ -7,8 +7,9 @@ import (
 	"viakv/quorum/version"
 )
 
-// once remembers the requests that must not be carried out twice, should the network deliver them twice (T1). It keeps two spans
-// of time and forgets the older, so its memory is bounded by the rate of such requests.
+// once remembers the requests that must not be carried out twice, should the network deliver them
+// twice (T1, N6). It keeps two spans of time and forgets the older, so its memory is bounded by the
+// rate of such requests.
 type once struct {
 	mu       sync.Mutex
 	now, old map[requestID]struct{}
@@ -21,7 +22,8 @@ type requestID struct {
 	version.Operation
 }
 
-// onceSpan is longer than any copy of a request travels: a coordinator has given it up by then, and connections that carried it are gone.
+// onceSpan is longer than any copy of a request travels: a coordinator has given it up by then, and
+// connections that carried it are gone.
 const onceSpan = 30 * time.Second
 
 // first reports whether the request has not been seen before.
@@ -41,7 +43,8 @@ func (o *once) first(id requestID, now time.Time) bool {
 	return true
 }
 
-// forget makes the next copy of a request the first one: this one has done nothing, and the sender knows that it will be asked for again.
+// forget makes the next copy of a request the first one: this one has done nothing, and the sender
+// knows that it will be asked for again.
 func (o *once) forget(id requestID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

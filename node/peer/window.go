@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"sync"
@@ -7,15 +7,18 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// windows tells the first copies of numbered requests from later ones, for each incarnation that sends them. It is the anti-replay window of IPsec (RFC 6479): of
-// the newest numbers each is known, and whatever is older counts as seen. Unlike once it costs no memory by request, and so it does for writes.
+// windows tells the first copies of numbered requests from later ones, for each incarnation that
+// sends them. It is the anti-replay window of IPsec (RFC 6479): of the newest numbers each is
+// known, and whatever is older counts as seen. Unlike once it costs no memory by request, and so it
+// does for writes.
 type windows struct {
 	mu sync.Mutex
 	of map[version.Incarnation]*window
 }
 
-// windowSize is how far behind the newest number another may be and still be told apart. The numbers are a coordinator's counters, which move on with the writes of all
-// members: this is what a busy cluster writes in a second or two.
+// windowSize is how far behind the newest number another may be and still be told apart. The
+// numbers are a coordinator's counters, which move on with the writes of all members: this is what
+// a busy cluster writes in a second or two.
 const windowSize = 1 << 16
 
 type window struct {

@@ -1,0 +1,39 @@
+package peer
+
+import (
+	"context"
+	"time"
+
+	"viakv/node/wire"
+	"viakv/quorum/version"
+)
+
+// byeTime bounds the telling of the others that this node is about to stop.
+const byeTime = 500 * time.Millisecond
+
+// SayBye tells the other members that this node is about to stop, so that they send it no more and
+// ask other members first. It returns when those that are there have heard it, or at the end of
+// ctx.
+func (e *Epoch) SayBye(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, byeTime)
+	defer cancel()
+	e.Each(func(m int) {
+		to := e.View.Members[m].Incarnation
+		if m == e.View.Self || to == 0 {
+			return
+		}
+		_, _ = e.ask(ctx, m, wire.AppendRequest(nil, wire.Bye, e.stamp(to)))
+	})
+}
+
+// serveBye notes that another member is about to stop, whatever epoch the two are at: an
+// incarnation stops for all of them.
+func (e *Epoch) serveBye(dst []byte, from version.Incarnation, body []byte) []byte {
+	status := wire.OK
+	if len(body) != 0 {
+		status = wire.Malformed
+	} else if k := e.linkTo(from); k != nil {
+		k.leaving.Store(uint64(from))
+	}
+	return wire.AppendReply(dst, status, e.membership.Clock.Now(), e.View.Epoch)
+}

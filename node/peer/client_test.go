@@ -1,0 +1,323 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/node/transport"
+	"viakv/node/wire"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// The phases of a coordinator travel: what is set at one member is read at all, with and without an
+// offer, and removed by whichever owns the key.
+func TestACoordinatorReachesItsPeers(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		for i := range 30 {
+			key := []byte{'k', byte('a' + i)}
+			at := func(k int) *member { return w.nodes[(i+k)%3] }
+			for _, value := range []string{"first", "second"} {
+				if _, err := at(0).coordinator.Set(w.soon(), key, []byte(value), kv.Options{W: kv.QuorumAll}); err != nil {
+					t.Fatal(err)
+				}
+				got, _, err := at(1).coordinator.Get(w.soon(), nil, key, kv.Options{})
+				if err != nil || string(got) != value {
+					t.Fatalf("%q, %v, want %q", got, err, value)
+				}
+			}
+			if err := at(2).coordinator.Remove(w.soon(), key, kv.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := at(0).coordinator.Remove(w.soon(), key, kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+				t.Fatalf("a second remove: %v", err)
+			}
+		}
+	})
+}
+
+// What an answer waits for is sent at once, and alone while this node works on one request at a
+// time; what it does not wait for may wait for company. Whatever is large has a connection of its
+// own.
+func TestHowRequestsAreSent(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m, way := w.nodes[0], w.through()
+		w.set("k", "v") // W is all: the second of the two stores is waited for, too
+		if _, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := m.client.Digests(w.soon(), m.Current(), &m.Current().Members[1], []keyspace.Range{keyspace.All()}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		counts := map[sending]int{}
+		for _, c := range way.calls {
+			counts[c]++
+		}
+		want := map[sending]int{
+			{wire.Read, transport.Data, true, true}:     2, // of the first set
+			{wire.Store, transport.Data, true, true}:    2,
+			{wire.StoreIf, transport.Data, true, true}:  1, // of the second
+			{wire.Store, transport.Data, false, true}:   1,
+			{wire.Digests, transport.Bulk, true, false}: 1,
+		}
+		if !maps.Equal(counts, want) {
+			t.Errorf("%+v, want %+v", counts, want)
+		}
+	})
+}
+
+// A peer that is behind is brought up to date once for all the calls that find it so, and then
+// answers them: at one epoch as at the next.
+func TestPeersThatAreBehindAreBroughtUpToDate(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		for round := range 2 {
+			w.begin(firstEpoch+1+version.Epoch(round), 0)
+			done := make(chan error)
+			const calls = 20
+			value := fmt.Sprint("value ", round)
+			for i := range calls {
+				go func() {
+					_, err := w.nodes[0].coordinator.Set(w.soon(), []byte{byte('a' + i)}, []byte(value), kv.Options{W: kv.QuorumAll})
+					done <- err
+				}()
+			}
+			for range calls {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+			if n := len(w.nodes[0].handed); n != 2*(round+1) {
+				t.Errorf("%d handings for two peers, in round %d", n, round)
+			}
+			for i := range calls {
+				for _, m := range w.nodes {
+					if got := m.holds(string(rune('a' + i))); got != value {
+						t.Errorf("%s holds %q of %c", m.name(), got, 'a'+i)
+					}
+				}
+			}
+		}
+	})
+}
+
+// A call that nobody waits for any more is not sent again to a peer that has been brought up to
+// date meanwhile.
+func TestACallThatIsGivenUpIsNotSentAgain(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[0]
+		requests := 0
+		w.answers(w.nodes[1].address(), func([]byte) []byte {
+			requests++
+			return wire.AppendReply(nil, wire.Behind, 1, firstEpoch-1)
+		})
+		m.fruitless = true
+		for i := range 20 {
+			if _, _, err := m.coordinator.Get(w.soon(), nil, []byte{byte('a' + i)}, kv.Options{}); err != nil && !errors.Is(err, kv.ErrMissing) {
+				t.Errorf("a get that the third member answers: %v", err)
+			}
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		if requests == 0 || requests != len(m.handed) {
+			t.Errorf("%d requests, and brought up to date %d times", requests, len(m.handed))
+		}
+	})
+}
+
+// A peer that cannot be brought up to date does nothing of what it was asked for. Its sender may
+// not say so of an offer and of a remove: a copy of these may still be on the way, and find that
+// the peer has caught up.
+func TestPeersThatStayBehind(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[0]
+		m.handing = errors.New("no way there")
+		w.begin(firstEpoch+1, 0)
+		_, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{})
+		if outcome(err) != "unknown" {
+			t.Errorf("a set that only its own node can take: %v", err)
+		}
+		if err := m.coordinator.Remove(w.soon(), []byte("k"), kv.Options{}); outcome(err) != "unknown" {
+			t.Errorf("a remove: %v", err)
+		}
+		for _, o := range w.nodes[1:] {
+			if got := o.holds("k"); got != "" {
+				t.Errorf("%s holds %q", o.name(), got)
+			}
+		}
+		// One that says each time that it is behind is not asked for ever.
+		m.handing, m.fruitless, m.handed = nil, true, nil
+		if _, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{}); outcome(err) != "unknown" {
+			t.Errorf("a set at peers that stay behind: %v", err)
+		}
+		if n := len(m.handed); n > 3*2*maxTries {
+			t.Errorf("two peers were brought up to date %d times", n)
+		}
+	})
+}
+
+// A call waits a second for its peer to be brought up to date, and not at all once the node stops.
+func TestNobodyIsBroughtUpToDateForEver(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[0]
+		w.begin(firstEpoch+1, 0)
+		key := []byte(w.owned(1))
+		m.slow = true
+		began := time.Now()
+		err := m.coordinator.Remove(w.soon(), key, kv.Options{Deadline: began.Add(5 * time.Second)})
+		if took := time.Since(began); outcome(err) != "unknown" || took < handTime || took > handTime+100*time.Millisecond {
+			t.Errorf("%v after %v", err, took)
+		}
+		m.stopping = true
+		began = time.Now()
+		err = m.coordinator.Remove(w.soon(), key, kv.Options{Deadline: began.Add(5 * time.Second)})
+		if took := time.Since(began); outcome(err) != "unknown" || took > 100*time.Millisecond {
+			t.Errorf("of a node that stops: %v after %v", err, took)
+		}
+	})
+}
+
+// A node that is behind hears of the newer epoch with the first refusal, and of each epoch once.
+func TestANodeThatIsBehindLearns(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.begin(firstEpoch+1, 1, 2)
+		m := w.nodes[0]
+		time.AfterFunc(50*time.Millisecond, func() { m.enter(firstEpoch + 1) })
+		for range 3 {
+			if _, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{}); err != nil {
+				t.Errorf("a set that goes on at the next epoch: %v", err)
+			}
+		}
+		if len(m.learned) != 1 || m.learned[0] != "epoch 6" {
+			t.Errorf("it has learned %q", m.learned)
+		}
+	})
+}
+
+// A peer that leaves calls unanswered is asked after the others for a while, and owes an answer
+// until it has given one.
+func TestASilentPeerIsAskedAfterTheOthers(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[0]
+		v := m.Current()
+		w.net.Pause(w.nodes[1].address())
+		w.net.Pause(w.nodes[2].address())
+		if !m.client.Likely(v, 1) || !m.client.Heard(v, 1).IsZero() {
+			t.Error("a peer that was never asked is suspected, or was heard of")
+		}
+		if _, _, err := m.coordinator.Get(w.soon(), nil, []byte("k"), kv.Options{}); outcome(err) != "none" {
+			t.Errorf("a get that nobody answers: %v", err)
+		}
+		for peer := 1; peer < 3; peer++ {
+			if m.client.Likely(v, peer) || m.client.Answers(v, peer) {
+				t.Errorf("%d is not suspected", peer)
+			}
+		}
+		w.net.Resume(w.nodes[1].address())
+		w.net.Resume(w.nodes[2].address())
+		time.Sleep(2 * suspicion)
+		if !m.client.Likely(v, 1) || m.client.Answers(v, 1) {
+			t.Error("a peer is not given another chance, or trusted before it has answered")
+		}
+		if _, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{W: kv.QuorumAll}); err != nil {
+			t.Error(err)
+		}
+		if !m.client.Answers(v, 1) || m.client.Heard(v, 1).IsZero() {
+			t.Error("its answer does not clear it")
+		}
+	})
+}
+
+// What a peer answers with nonsense is no reply, and counts for nothing.
+func TestNonsenseIsNoReply(t *testing.T) {
+	for what, answer := range map[string][]byte{
+		"cut short": {1}, "a reply whose body is no record": wire.AppendReply(nil, wire.OK, 1, firstEpoch),
+	} {
+		t.Run(what, func(t *testing.T) {
+			inWorld(t, 3, func(w *world) {
+				for _, m := range w.nodes[1:] {
+					w.answers(m.address(), func([]byte) []byte { return answer })
+				}
+				_, err := w.nodes[0].coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{})
+				if outcome(err) != "unknown" || !strings.Contains(err.Error(), "a reply of n2") {
+					t.Errorf("%v", err)
+				}
+			})
+		})
+	}
+}
+
+// A call that has lost a race to a quicker peer says nothing against its own.
+func TestALostRaceIsNoSilence(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[0]
+		w.net.Pause(w.nodes[1].address())
+		key := []byte(w.owned(1))
+		if _, _, err := m.coordinator.Get(w.soon(), nil, key, kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+			t.Fatal(err)
+		}
+		if !m.client.Likely(m.Current(), 1) {
+			t.Error("it is suspected at once")
+		}
+	})
+}
+
+// The calls to a member that has gone end with its link, and those to the others go on.
+func TestAWayThatIsGoneEndsItsCalls(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[0]
+		took := make([]time.Duration, 3)
+		var calls sync.WaitGroup
+		for _, peer := range []int{1, 2} {
+			w.net.Pause(w.nodes[peer].address())
+			calls.Go(func() {
+				began := time.Now()
+				if _, err := m.Present().Holding(w.soon(), peer); err == nil {
+					t.Error("a member that is paused answers")
+				}
+				took[peer] = time.Since(began)
+			})
+		}
+		synctest.Wait()
+		next := m.view(firstEpoch + 1)
+		next.Members[1].Address = "elsewhere:1"
+		m.store.Advance(next.Epoch, next.Generation)
+		m.Enter(m.Next(next, m.store, m.incarnation()))
+		calls.Wait()
+		if took[1] != 0 || took[2] != askTime {
+			t.Errorf("the calls took %v", took[1:])
+		}
+	})
+}
+
+// The links of members that have gone are forgotten, and those of the others live on.
+func TestLinksOutliveEpochs(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[0]
+		before := m.Present()
+		before.links[1].suspect(time.Now())
+		w.begin(firstEpoch + 1)
+		if m.client.Likely(m.Current(), 1) {
+			t.Error("a suspicion ends with its epoch")
+		}
+		v := m.view(firstEpoch + 2)
+		v.Members[1].Address, v.Members[1].Incarnation = "elsewhere:1", version.Incarnation(300)
+		m.store.Advance(v.Epoch, v.Generation)
+		m.Enter(m.Next(v, m.store, m.incarnation()))
+		after := m.Present()
+		if after.links[1] == before.links[1] || after.links[2] != before.links[2] || !m.client.Likely(m.Current(), 1) {
+			t.Error("a link does not belong to its address")
+		}
+		if n := len(m.links.byAddress); n != 3 {
+			t.Errorf("%d links of three members", n)
+		}
+	})
+}

@@ -1,0 +1,375 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"viakv/api/kv"
+	"viakv/handoff"
+	"viakv/node/storage"
+	"viakv/node/transport"
+	"viakv/node/transport/simnet"
+	"viakv/node/wire"
+	"viakv/quorum"
+	"viakv/quorum/replica"
+	"viakv/quorum/version"
+	"viakv/ring"
+	"viakv/ring/keyspace"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	cluster    = 77
+	firstEpoch = version.Epoch(5)
+	timeout    = 2 * time.Second // of the coordinators' requests
+)
+
+var seed = keyspace.Seed{7}
+
+// world is a few members of one cluster on a simulated network. There is no topology: a test says
+// when an epoch begins, and at whom.
+type world struct {
+	t          *testing.T
+	net        *simnet.Network
+	nodes      []*member
+	generation version.Generation
+}
+
+// member is one node: a membership, and a host and a coordinator around it.
+type member struct {
+	w *world
+	i int
+	*Membership
+	store       *storage.Store
+	server      *Server
+	client      *Client
+	coordinator *quorum.Coordinator
+	ctx         context.Context
+	next        *Membership // that a join would be preparing
+
+	mu        sync.Mutex
+	handed    []transport.Address // whom Hand was asked to bring up to date
+	handing   error               // what it answers instead
+	fruitless bool                // it answers that it has, and has not
+	learned   []string            // documents
+	held      []uint64            // lists
+	missed    map[string]bool     // members that calls have missed
+	removes   []removal
+	removing  error // what Remove answers instead
+	pending   bool  // this node is rebuilding
+	stopping  bool
+	slow      bool // Hand ends with its context only
+	log       *zap.Logger
+	maxBytes  int64
+}
+
+// removal is what a member was asked to coordinate, and how many removes it then counted.
+type removal struct {
+	kv.Options
+	underway int64
+}
+
+// inWorld runs a test of n members that are at the first epoch, in virtual time.
+func inWorld(t *testing.T, n int, test func(w *world), change ...func(*member)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, net: simnet.New(simnet.Config{Seed: 1}), generation: 1}
+		ctx, stop := context.WithCancel(context.Background())
+		for i := range n {
+			m := &member{w: w, i: i, ctx: ctx, missed: map[string]bool{}, log: zap.NewNop()}
+			for _, f := range change {
+				f(m)
+			}
+			m.start()
+			w.nodes = append(w.nodes, m)
+		}
+		synctest.Wait()
+		w.begin(firstEpoch)
+		test(w)
+		stop()
+		synctest.Wait()
+		for _, m := range w.nodes {
+			m.store.Close()
+		}
+	})
+}
+
+func (m *member) start() {
+	var err error
+	if m.store, err = storage.New(storage.Config{Seed: seed, MaxBytes: m.maxBytes}); err != nil {
+		m.w.t.Fatal(err)
+	}
+	m.server = NewServer(m, zap.NewNop())
+	t := m.w.net.Node(m.address(), m.server)
+	go func() {
+		if err := t.Run(m.ctx); err != nil {
+			m.w.t.Error(err)
+		}
+	}()
+	m.Membership = NewMembership(Config{Host: m, Transport: t, Logger: m.log, MaxBytes: m.maxBytes})
+	m.client = NewClient(func() int64 { return 1 })
+	m.coordinator = quorum.New(quorum.Config{Views: m, Peers: m.client, Hints: m, Timeout: timeout, HedgeAfter: 3 * time.Millisecond, Full: Full})
+}
+
+func (m *member) name() string                     { return "n" + string(rune('1'+m.i)) }
+func (m *member) address() transport.Address       { return transport.Address(m.name() + ":1") }
+func (m *member) incarnation() version.Incarnation { return version.Incarnation(100 + m.i) }
+
+// begin makes an epoch the present one at all nodes, or at those that are named.
+func (w *world) begin(e version.Epoch, nodes ...int) {
+	for i, m := range w.nodes {
+		if len(nodes) == 0 || slices.Contains(nodes, i) {
+			m.enter(e)
+		}
+	}
+}
+
+// enter begins an epoch at a member as its node does: the store first (N1).
+func (m *member) enter(e version.Epoch) {
+	next := m.Next(m.view(e), m.store, m.incarnation())
+	m.store.Advance(e, m.w.generation)
+	m.Enter(next)
+}
+
+func (m *member) view(e version.Epoch) replica.View {
+	n := len(m.w.nodes)
+	v := replica.View{
+		Epoch: e, Generation: m.w.generation, R: n/2 + 1, W: n/2 + 1, Seed: seed, Slots: n, Self: m.i,
+		Cluster: cluster, CursorKey: [16]byte{1}, Settled: true,
+	}
+	var names []string
+	for _, o := range m.w.nodes {
+		row := replica.Member{Name: o.name(), Address: string(o.address()), Incarnation: o.incarnation()}
+		if o.pending {
+			row.Incarnation, row.Pending = 0, o.incarnation()
+		}
+		names, v.Members = append(names, o.name()), append(v.Members, row)
+	}
+	v.Ring = ring.Build(names)
+	return v
+}
+
+// Current implements replica.Views.
+func (m *member) Current() *replica.View { return &m.Present().View }
+
+// Miss implements quorum.Hints.
+func (m *member) Miss(name string, _ version.Incarnation, _ []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.missed[name] = true
+}
+
+// Memberships and Control implement Node.
+func (m *member) Memberships() (present, next *Membership) { return m.Membership, m.next }
+
+func (m *member) Control(_ context.Context, dst, _ []byte) []byte { return append(dst, "control"...) }
+
+// Hand implements Host: the peer takes this node's epoch a moment later.
+func (m *member) Hand(ctx context.Context, to transport.Address) error {
+	m.mu.Lock()
+	m.handed = append(m.handed, to)
+	err, fruitless := m.handing, m.fruitless
+	m.mu.Unlock()
+	if m.slow {
+		<-ctx.Done()
+	}
+	select {
+	case <-time.After(10 * time.Millisecond):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err != nil || fruitless {
+		return err
+	}
+	for _, o := range m.w.nodes {
+		if e := m.Present().View.Epoch; o.address() == to && o.Present().View.Epoch < e {
+			o.enter(e)
+		}
+	}
+	return nil
+}
+
+// Learn implements Host.
+func (m *member) Learn(document []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.learned = append(m.learned, string(document))
+}
+
+// Document implements Host.
+func (m *member) Document() []byte { return fmt.Append(nil, "epoch ", m.Present().View.Epoch) }
+
+// Remove implements Host.
+func (m *member) Remove(ctx context.Context, key []byte, o kv.Options) error {
+	m.mu.Lock()
+	m.removes = append(m.removes, removal{o, m.server.Coordinated()})
+	err := m.removing
+	m.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return m.coordinator.RemoveHere(ctx, key, o)
+}
+
+// Hold implements Host: of lists with an odd number it holds something else.
+func (m *member) Hold(list *handoff.List) (bool, error) {
+	if list.At != m.Present().View.Epoch {
+		return false, replica.ErrEpoch
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = append(m.held, list.ID)
+	return list.ID%2 == 0, nil
+}
+
+// Go implements Host.
+func (m *member) Go(f func(ctx context.Context)) bool {
+	if m.stopping {
+		return false
+	}
+	go f(m.ctx)
+	return true
+}
+
+// put stores a record at one member alone.
+func (m *member) put(key string, counter uint64, value string) version.Record {
+	m.w.t.Helper()
+	r := version.Record{Tag: version.Tag{Generation: m.w.generation, Counter: counter, Incarnation: 9}, Value: []byte(value)}
+	if _, err := m.store.Put(m.Present().View.Epoch, seed.Hash([]byte(key)), []byte(key), &r); err != nil {
+		m.w.t.Fatal(err)
+	}
+	return r
+}
+
+// holds returns the value that one member holds of a key, empty: none.
+func (m *member) holds(key string) string {
+	m.w.t.Helper()
+	r, _, err := m.store.Get(m.Present().View.Epoch, seed.Hash([]byte(key)), []byte(key), nil)
+	if err != nil {
+		m.w.t.Fatal(err)
+	}
+	return string(r.Value)
+}
+
+// stamp is that of a request of the first member to the second one, at an epoch of the sender's.
+func (w *world) stamp(e version.Epoch) wire.Stamp {
+	return wire.Stamp{Cluster: cluster, Epoch: e, To: w.nodes[1].incarnation(), From: w.nodes[0].incarnation()}
+}
+
+// inline wants the second member to answer a request in the reader's goroutine, and how.
+func (w *world) inline(want wire.Status, request []byte) wire.Reply {
+	w.t.Helper()
+	b, ok := w.nodes[1].server.ServeInline(nil, request)
+	if !ok {
+		w.t.Errorf("not answered in place")
+		return wire.Reply{}
+	}
+	return w.reply(want, b)
+}
+
+// serve wants the second member to answer a request, and how.
+func (w *world) serve(want wire.Status, request []byte) wire.Reply {
+	w.t.Helper()
+	return w.reply(want, w.nodes[1].server.Serve(context.Background(), nil, request))
+}
+
+func (w *world) reply(want wire.Status, b []byte) wire.Reply {
+	w.t.Helper()
+	r, err := wire.ParseReply(b)
+	if err != nil || r.Status != want {
+		w.t.Errorf("%v %v, want %v", r.Status, err, want)
+	}
+	return r
+}
+
+// answers gives an address to another process, which answers everything as f does.
+func (w *world) answers(at transport.Address, f scripted) {
+	t := w.net.Node(at, f)
+	go func() { _ = t.Run(w.nodes[0].ctx) }()
+	synctest.Wait()
+}
+
+// scripted answers in place.
+type scripted func(request []byte) []byte
+
+func (f scripted) ServeInline(dst, request []byte) ([]byte, bool) {
+	return append(dst, f(request)...), true
+}
+
+func (f scripted) Serve(_ context.Context, dst, request []byte) []byte {
+	return append(dst, f(request)...)
+}
+
+func (f scripted) Refuse(dst, _ []byte) []byte { return dst }
+
+// soon is a context that ends: a member that is cut off never answers.
+func (w *world) soon() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	w.t.Cleanup(cancel)
+	return ctx
+}
+
+// through makes the first member's transport one that a test looks through.
+func (w *world) through() *way {
+	t := &w.nodes[0].cfg.Transport
+	seen := &way{Transport: *t}
+	*t = seen
+	return seen
+}
+
+// way is a transport that notes how requests are sent.
+type way struct {
+	transport.Transport
+	unsent transport.Address // nothing leaves for it
+
+	mu    sync.Mutex
+	calls []sending
+}
+
+// sending is how one request was sent.
+type sending struct {
+	op            wire.Op
+	class         transport.Class
+	urgent, alone bool
+}
+
+func (y *way) Go(to transport.Address, class transport.Class, call *transport.Call) {
+	y.mu.Lock()
+	y.calls = append(y.calls, sending{wire.Op(call.Request[0]), class, call.Urgent, call.Alone})
+	y.mu.Unlock()
+	if to != y.unsent {
+		y.Transport.Go(to, class, call)
+		return
+	}
+	call.Err = transport.ErrNotSent
+	call.Done.Complete(call)
+}
+
+// owned returns a key that a member owns on the ring.
+func (w *world) owned(by int) string {
+	for i := 0; ; i++ {
+		key := fmt.Sprint("owned", i)
+		if w.nodes[0].Current().Ring.Owner(seed.Hash([]byte(key)).Partition()) == by {
+			return key
+		}
+	}
+}
+
+// outcome returns what an error says of the request's effect, empty: it says nothing.
+func outcome(err error) string {
+	var u *kv.Unavailable
+	if errors.As(err, &u) {
+		return u.Outcome.String()
+	}
+	return ""
+}

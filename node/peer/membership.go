@@ -1,0 +1,172 @@
+package peer
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"viakv/api/kv"
+	"viakv/handoff"
+	"viakv/node/storage"
+	"viakv/node/transport"
+	"viakv/node/wire"
+	"viakv/quorum/replica"
+	"viakv/quorum/version"
+)
+
+// Host is what a membership asks of the rest of its node. The methods must be safe for concurrent
+// use. Learn, Document, Hold and Go do not block.
+type Host interface {
+	// Hand brings this node's newest topology to the peer at an address. It returns once the peer
+	// has adopted it, or why it has not.
+	Hand(ctx context.Context, to transport.Address) error
+	// Learn takes the newer topology that a peer's reply carried. It does not keep the document.
+	Learn(document []byte)
+	// Document returns the newest topology, for a peer that is behind. It is only read.
+	Document() []byte
+	// Remove coordinates a remove for a peer, as the key's owner, and returns what came of it, by
+	// the options' deadline. It does not keep the key. It is a *kv.Unavailable whose outcome is
+	// none where the coordinator does not work in this membership.
+	Remove(ctx context.Context, key []byte, o kv.Options) error
+	// Hold reports whether this node holds exactly each tombstone of a list. It keeps the list.
+	Hold(list *handoff.List) (bool, error)
+	// Go runs f in a goroutine that the node waits for, under a context that ends with the
+	// membership; false: the node is stopping.
+	Go(f func(ctx context.Context)) bool
+}
+
+// Config of a Membership.
+type Config struct {
+	Host      Host
+	Transport transport.Transport
+	Logger    *zap.Logger
+	MaxBytes  int64 // this node's memory limit; 0: none
+}
+
+// Membership is one boot of this process in one cluster, as its peers meet it.
+type Membership struct {
+	Clock replica.Clock // of this node in the cluster (D3)
+
+	cfg     Config
+	present atomic.Pointer[Epoch] // nil before it belongs to a cluster
+	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
+	links   links
+	offers  windows       // the first copies of StoreIf
+	sealed  chan struct{} // closed by Seal
+	sealing sync.Once
+}
+
+// NewMembership returns a membership that belongs to no cluster yet.
+func NewMembership(cfg Config) *Membership {
+	return &Membership{cfg: cfg, sealed: make(chan struct{})}
+}
+
+// Epoch is what a membership knows and is at one epoch; immutable.
+type Epoch struct {
+	View  replica.View
+	Store *storage.Store
+	Self  version.Incarnation // this node's own, active or pending
+
+	membership *Membership
+	links      []*link // by member
+	superseded chan struct{}
+}
+
+// Next returns the epoch of a view, which Enter makes the present one. It sets what of the view is
+// the membership's to say: Store, Clock, Origin and Superseded. One at a time.
+func (m *Membership) Next(v replica.View, store *storage.Store, self version.Incarnation) *Epoch {
+	e := &Epoch{View: v, Store: store, Self: self, membership: m, superseded: make(chan struct{})}
+	e.View.Store, e.View.Clock, e.View.Origin, e.View.Superseded = store, &m.Clock, e, e.superseded
+	e.links = m.links.of(&e.View, m.cfg.Transport)
+	return e
+}
+
+// Enter makes an epoch the one at which peers are answered, and ends the one before. Its store must
+// have been moved to it (N1).
+func (m *Membership) Enter(e *Epoch) {
+	old := m.present.Swap(e)
+	m.offers.keep(e.View.Knows)
+	if old != nil {
+		close(old.superseded)
+	}
+}
+
+// Present returns the present epoch, nil before the membership belongs to a cluster.
+func (m *Membership) Present() *Epoch { return m.present.Load() }
+
+// Seal refuses everything from now on, at whatever epoch: what comes, and what is between two
+// epochs already (N1).
+func (m *Membership) Seal() {
+	m.sealing.Do(func() { close(m.sealed) })
+	if e := m.Present(); e != nil {
+		e.Store.Advance(SealedEpoch, 0)
+	}
+}
+
+// SealedEpoch is above every epoch that is stamped on a request, and below that of a closed store.
+const SealedEpoch = ^version.Epoch(0) - 1
+
+// Sealed reports whether the membership refuses everything.
+func (m *Membership) Sealed() bool {
+	select {
+	case <-m.sealed:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait waits until the membership has left the epoch behind or is sealed, but not for ever.
+func (e *Epoch) wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-e.superseded:
+	case <-e.membership.sealed:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// learn hands on a newer topology that a peer replied with. Every call that was refused for being
+// stale brings one; the first is enough.
+func (m *Membership) learn(epoch version.Epoch, document []byte) {
+	for {
+		known := m.learned.Load()
+		if uint64(epoch) <= known {
+			return
+		}
+		if m.learned.CompareAndSwap(known, uint64(epoch)) {
+			break
+		}
+	}
+	m.cfg.Host.Learn(document)
+}
+
+// stamp is that of a request to an incarnation.
+func (e *Epoch) stamp(to version.Incarnation) wire.Stamp {
+	return wire.Stamp{Cluster: e.View.Cluster, Epoch: e.View.Epoch, To: to, From: e.Self}
+}
+
+// ask sends a member a request that it answers in place, and returns the reply.
+func (e *Epoch) ask(ctx context.Context, m int, request []byte) ([]byte, error) {
+	return transport.Ask(ctx, e.membership.cfg.Transport, e.links[m].address, transport.Data, request)
+}
+
+// Each calls f for all members at once, and returns when all calls have.
+func (e *Epoch) Each(f func(member int)) {
+	var calls sync.WaitGroup
+	for m := range e.View.Members {
+		calls.Go(func() { f(m) })
+	}
+	calls.Wait()
+}
+
+// active reports whether this node answers for its slot at the epoch.
+func (e *Epoch) active() bool { return e.View.Incarnation() != 0 }
+
+// Of returns the epoch that a view belongs to.
+func Of(v *replica.View) *Epoch { return v.Origin.(*Epoch) }

@@ -1,0 +1,82 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"viakv/api/kv"
+	"viakv/node/wire"
+	"viakv/quorum/version"
+)
+
+// maxCoordinated bounds the removes that this node coordinates for its peers at a time. What is
+// above is refused, and its sender coordinates it itself, which costs no more. It is lower than the
+// number of requests that one connection may have waiting: removes leave room for the messages of
+// the consensus group.
+const maxCoordinated = 256
+
+// errSecondCopy: the network has delivered a request before.
+var errSecondCopy = errors.New("peer: a second copy of a request")
+
+// firstRemove reads a request to remove and notes it, or reports a second copy of it. A sender that
+// is refused does the remove itself; so a copy that comes after a refusal must not be carried out.
+func (s *Server) firstRemove(stamp wire.Stamp, body []byte) (r wire.RemoveRequest, id requestID, err error) {
+	if r, err = wire.ParseRemove(body); err != nil {
+		return r, id, err
+	}
+	id = requestID{stamp.Cluster, version.Operation{Incarnation: stamp.From, Sequence: r.Sequence}}
+	if !s.removes.first(id, time.Now()) {
+		return r, id, errSecondCopy
+	}
+	return r, id, nil
+}
+
+// serveRemove coordinates a remove for a peer, as the key's owner. A refusal makes the sender do it
+// itself. So a copy of one that is under way must not be refused, whatever has become of this
+// node's epoch since; and one that comes after a refusal must not be carried out.
+func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, body []byte) []byte {
+	s.coordinated.Add(1)
+	defer s.coordinated.Add(-1)
+	r, id, err := s.firstRemove(stamp, body)
+	switch {
+	case errors.Is(err, errSecondCopy):
+		return wire.AppendReply(dst, wire.Unknown, 0, 0) // whatever came of the first is the answer, and this is not it
+	case err != nil:
+		return wire.AppendReply(dst, wire.Malformed, 0, 0)
+	}
+	// Not before the request was noted: a request refused as stale since then has left its later
+	// epoch to be seen here.
+	e := s.epoch(stamp)
+	if e == nil {
+		return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
+	}
+	if status := e.admit(stamp, false); status != wire.OK {
+		if status == wire.Behind {
+			s.removes.forget(id) // the sender brings this node up to date and sends the same again
+		}
+		return e.refuse(dst, status)
+	}
+	o := kv.Options{R: r.R, W: r.W, Deadline: time.Now().Add(r.Left), Trace: r.Trace}
+	status := wire.OK
+	var u *kv.Unavailable
+	switch err := e.membership.cfg.Host.Remove(ctx, r.Key, o); {
+	case err == nil:
+	case errors.Is(err, kv.ErrMissing):
+		status = wire.Missing
+	case errors.As(err, &u) && u.Outcome == kv.Unknown:
+		status = wire.Unknown
+	default:
+		status = wire.NotActive // nothing was done, and the sender does it itself
+	}
+	if entry := s.log.Check(zap.DebugLevel, "remove for another member"); entry != nil {
+		fields := []zap.Field{zap.Uint64("incarnation", uint64(stamp.From)), zap.Stringer("status", status)}
+		if !r.Trace.IsZero() {
+			fields = append(fields, zap.Stringer("traceparent", r.Trace))
+		}
+		entry.Write(fields...)
+	}
+	return wire.AppendReply(dst, status, e.membership.Clock.Now(), e.View.Epoch)
+}

@@ -1,0 +1,284 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"viakv/node/storage"
+	"viakv/node/wire"
+	"viakv/quorum/replica"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// requests are one of each kind but for removes, with whether a member that copies yet answers it.
+func requests(s wire.Stamp) map[wire.Op]struct {
+	bytes   []byte
+	pending bool
+} {
+	record := version.Record{Tag: version.Tag{Generation: 1, Counter: 9, Incarnation: s.From}, Value: []byte("v")}
+	tombstone := version.Record{
+		Tag:   version.Tag{Generation: 1, Counter: 9, Incarnation: s.From, Removed: true},
+		Owner: version.Operation{Incarnation: s.From, Sequence: 1},
+	}
+	head := func(op wire.Op) []byte { return wire.AppendRequest(nil, op, s) }
+	all := wire.RangeRequest{Range: keyspace.All(), Max: 1 << 20}
+	return map[wire.Op]struct {
+		bytes   []byte
+		pending bool
+	}{
+		wire.Read:    {wire.AppendRead(head(wire.Read), &wire.ReadRequest{Key: []byte("nothing")}), false},
+		wire.Store:   {wire.AppendStore(head(wire.Store), []byte("k"), &record), true},
+		wire.Vote:    {wire.AppendStore(head(wire.Vote), []byte("gone"), &tombstone), true},
+		wire.Memory:  {wire.AppendMemory(head(wire.Memory), wire.MemoryReport{}), true},
+		wire.Digests: {wire.AppendRanges(head(wire.Digests), []keyspace.Range{keyspace.All()}), false},
+		wire.Report:  {head(wire.Report), true},
+		wire.Tags:    {wire.AppendRangeRequest(head(wire.Tags), all), false},
+		wire.Copy:    {wire.AppendRangeRequest(head(wire.Copy), all), false},
+		wire.Fetch:   {wire.AppendRanks(head(wire.Fetch), []keyspace.Rank{1}, nil), false},
+		wire.Push:    {wire.AppendNext(head(wire.Push), keyspace.Place{}), true},
+		wire.Purge:   {wire.AppendList(head(wire.Purge), 2, nil), false},
+	}
+}
+
+// N2: a stamp must name the cluster, the epoch, the destination and a member, whatever is asked.
+func TestARequestIsServedUnderItsStampOnly(t *testing.T) {
+	for what, c := range map[string]struct {
+		change func(*wire.Stamp)
+		want   wire.Status
+	}{
+		"right":               {func(*wire.Stamp) {}, wire.OK},
+		"another cluster":     {func(s *wire.Stamp) { s.Cluster++ }, wire.WrongCluster},
+		"an older epoch":      {func(s *wire.Stamp) { s.Epoch-- }, wire.Stale},
+		"a later epoch":       {func(s *wire.Stamp) { s.Epoch++ }, wire.Behind},
+		"another destination": {func(s *wire.Stamp) { s.To++ }, wire.WrongDestination},
+		"a stranger":          {func(s *wire.Stamp) { s.From = 12345 }, wire.NotActive},
+	} {
+		t.Run(what, func(t *testing.T) {
+			inWorld(t, 3, func(w *world) {
+				stamp := w.stamp(firstEpoch)
+				c.change(&stamp)
+				for op, r := range requests(stamp) {
+					want := c.want
+					if op == wire.Read && want == wire.OK {
+						want = wire.Same // the replica holds nothing, as the sender
+					}
+					got := w.serve(want, r.bytes)
+					if got.Status == wire.Stale && string(got.Body) != "epoch 5" {
+						t.Errorf("%v: a sender that is behind is told %q", op, got.Body)
+					}
+				}
+			})
+		})
+	}
+}
+
+// N3: a member that copies yet stores what it is sent and answers nothing.
+func TestAMemberThatCopiesStoresAndAnswersNothing(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.nodes[1].pending = true
+		w.begin(firstEpoch + 1)
+		for _, r := range requests(w.stamp(firstEpoch + 1)) {
+			want := wire.NotActive
+			if r.pending {
+				want = wire.OK
+			}
+			w.serve(want, r.bytes)
+		}
+		offer, _ := w.offer(version.Tag{}, 1<<40, firstEpoch+1)
+		w.inline(wire.NotActive, offer)
+		w.serve(wire.NotActive, w.removal("k", 1, firstEpoch+1))
+		if got := w.nodes[1].store.Stats(); got.Tombstones != 1 || got.Keys != 1 || len(w.nodes[1].removes) != 0 {
+			t.Errorf("it has stored %+v, and removed %d times", got, len(w.nodes[1].removes))
+		}
+	})
+}
+
+// A membership that is sealed refuses everything, and at once.
+func TestASealedMembershipRefuses(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.nodes[1].Seal()
+		w.nodes[1].Seal() // by whoever comes second
+		began := time.Now()
+		for _, r := range requests(w.stamp(firstEpoch)) {
+			w.serve(wire.NotActive, r.bytes)
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %v", took)
+		}
+		k := []byte("k")
+		if _, _, err := w.nodes[1].store.Get(firstEpoch, seed.Hash(k), k, nil); !errors.Is(err, replica.ErrEpoch) {
+			t.Errorf("its own store: %v", err)
+		}
+	})
+}
+
+// A node that is no member answers for nobody, not even who asks for nobody.
+func TestAStrangerAnswersNothing(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[1]
+		v := m.view(firstEpoch + 1)
+		v.Members[1].Incarnation = 0
+		m.store.Advance(v.Epoch, v.Generation)
+		m.Enter(m.Next(v, m.store, 0))
+		stamp := w.stamp(firstEpoch + 1)
+		stamp.To = 0
+		for _, r := range requests(stamp) {
+			w.serve(wire.WrongDestination, r.bytes)
+		}
+		record := version.Record{Tag: version.Tag{Generation: 1, Counter: 9, Incarnation: stamp.From}, Value: []byte("v")}
+		w.inline(wire.WrongDestination, wire.AppendStoreIf(wire.AppendRequest(nil, wire.StoreIf, stamp), version.Tag{}, []byte("k"), &record))
+	})
+}
+
+// The phases are answered in place and by Serve alike, and nothing else is answered in place.
+func TestWhatIsAnsweredInPlace(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		for op, r := range requests(w.stamp(firstEpoch)) {
+			_, ok := w.nodes[1].server.ServeInline(nil, r.bytes)
+			if want := op == wire.Read || op == wire.Store || op == wire.Vote || op == wire.Memory; ok != want {
+				t.Errorf("%v: in place %v", op, ok)
+			}
+		}
+		if _, ok := w.nodes[1].server.ServeInline(nil, nil); ok {
+			t.Error("an empty request is answered in place")
+		}
+		control := []byte{byte(wire.FirstControlOp)}
+		if _, ok := w.nodes[1].server.ServeInline(nil, control); ok {
+			t.Error("control is answered in place")
+		}
+		if got := w.nodes[1].server.Serve(context.Background(), nil, control); string(got) != "control" {
+			t.Errorf("control is answered with %q", got)
+		}
+	})
+}
+
+// What cannot be read is refused as malformed, in whatever way it comes.
+func TestMalformedRequests(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		for op, r := range requests(w.stamp(firstEpoch)) {
+			w.serve(wire.Malformed, append(r.bytes, 1))
+			if op == wire.Read {
+				w.inline(wire.Malformed, append(r.bytes, 1))
+			}
+		}
+		live := version.Record{Tag: version.Tag{Counter: 9, Incarnation: 1}, Value: []byte("v")}
+		vote := wire.AppendStore(wire.AppendRequest(nil, wire.Vote, w.stamp(firstEpoch)), []byte("k"), &live)
+		w.inline(wire.Malformed, vote) // votes are for tombstones
+		w.serve(wire.Malformed, []byte{byte(wire.Read)})
+		w.serve(wire.Malformed, nil)
+		w.inline(wire.Malformed, []byte{byte(wire.Read)})
+		w.serve(wire.Malformed, wire.AppendRequest(nil, wire.Op(wire.FirstControlOp)-1, w.stamp(firstEpoch)))
+	})
+}
+
+// A request that comes between the store's move to an epoch and its publication waits for that, and
+// is answered at it.
+func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[1]
+		between := func() { m.store.Advance(m.Present().View.Epoch+1, w.generation) }
+		for _, op := range []wire.Op{wire.Store, wire.Digests, wire.Push} {
+			e := m.Present().View.Epoch
+			request := requests(w.stamp(e))[op].bytes
+			if op == wire.Push {
+				record := version.Record{Tag: version.Tag{Generation: 1, Counter: 9, Incarnation: 1}, Value: []byte("v")}
+				request = wire.AppendNext(wire.AppendEntry(wire.AppendRequest(nil, op, w.stamp(e)), []byte("k"), &record), keyspace.Place{})
+			}
+			between()
+			if op == wire.Store {
+				if _, ok := m.server.ServeInline(nil, request); ok {
+					t.Error("it is answered in place")
+				}
+			}
+			time.AfterFunc(100*time.Millisecond, func() { m.enter(e + 1) })
+			began := time.Now()
+			if reply := w.serve(wire.Stale, request); reply.Epoch != e+1 {
+				t.Errorf("%v: stale, at epoch %d", op, reply.Epoch)
+			}
+			if took := time.Since(began); took != 100*time.Millisecond {
+				t.Errorf("%v was answered after %v", op, took)
+			}
+		}
+		// It does not wait for ever: neither for an epoch that does not come,
+		e := m.Present().View.Epoch
+		store, digests := requests(w.stamp(e))[wire.Store].bytes, requests(w.stamp(e))[wire.Digests].bytes
+		between()
+		began := time.Now()
+		w.serve(wire.Overloaded, store)
+		w.serve(wire.Stale, digests)
+		if took := time.Since(began); took != 2*transitionTime {
+			t.Errorf("two requests waited %v", took)
+		}
+		// nor longer than its sender does,
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		defer cancel()
+		began = time.Now()
+		w.reply(wire.Overloaded, m.server.Serve(ctx, nil, store))
+		w.reply(wire.Stale, m.server.Serve(ctx, nil, digests))
+		if took := time.Since(began); took != 10*time.Millisecond {
+			t.Errorf("two requests that are given up waited %v", took)
+		}
+		// nor for one that will not come any more.
+		time.AfterFunc(10*time.Millisecond, m.Seal)
+		began = time.Now()
+		w.serve(wire.Stale, digests)
+		if took := time.Since(began); took != 10*time.Millisecond {
+			t.Errorf("answered %v after the membership has ended", took)
+		}
+	})
+}
+
+// Where a node joins the mesh again that it has left there are two memberships in one cluster: a
+// request is for the incarnation that it names.
+func TestARequestFindsItsMembership(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[1]
+		store, err := storage.New(storage.Config{Seed: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		m.next = NewMembership(Config{Host: m, Transport: m.cfg.Transport, Logger: m.log})
+		again := w.stamp(firstEpoch)
+		again.To = 500
+		request := func(s wire.Stamp) []byte { return requests(s)[wire.Store].bytes }
+		w.inline(wire.WrongDestination, request(again)) // it belongs to no cluster yet
+		v := m.view(firstEpoch)
+		v.Members[1].Incarnation, v.Members[1].Pending = 0, 500
+		store.Advance(v.Epoch, v.Generation)
+		m.next.Enter(m.next.Next(v, store, 500))
+		w.inline(wire.OK, request(again))
+		if m.store.Stats().Tombstones+m.store.Stats().Keys != 0 || store.Stats().Keys != 1 {
+			t.Errorf("the present one holds %+v, the next %+v", m.store.Stats(), store.Stats())
+		}
+		w.inline(wire.OK, request(w.stamp(firstEpoch)))
+		if m.store.Stats().Keys != 1 {
+			t.Errorf("the present one holds %+v", m.store.Stats())
+		}
+		other := w.stamp(firstEpoch)
+		other.To = 501
+		v.Epoch++
+		store.Advance(v.Epoch, v.Generation)
+		m.next.Enter(m.next.Next(v, store, 500))
+		if reply := w.inline(wire.WrongDestination, request(other)); reply.Epoch != firstEpoch {
+			t.Errorf("what is for neither is answered at epoch %d", reply.Epoch)
+		}
+	})
+}
+
+// A list is held or not, and who copies yet holds none.
+func TestListsAreHeld(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		list := func(id uint64) []byte {
+			return wire.AppendList(wire.AppendRequest(nil, wire.Purge, w.stamp(firstEpoch)), id, []replica.Tombstone{{Key: []byte("k"), Tag: version.Tag{Counter: 1, Removed: true}}})
+		}
+		w.serve(wire.OK, list(2))
+		w.serve(wire.Nack, list(3))
+		if held := w.nodes[1].held; len(held) != 2 || held[0] != 2 || held[1] != 3 {
+			t.Errorf("it was asked about %v", held)
+		}
+	})
+}
