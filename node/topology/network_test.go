@@ -10,15 +10,15 @@ import (
 	"viakv/node/transport"
 )
 
-// network is a small in-memory network: delay, cut links, dead processes.
+// network is a small in-memory network: delay, isolated addresses, lost messages, dead processes.
 type network struct {
-	mu     sync.Mutex
-	random *rand.Rand
-	at     map[transport.Address]*port
-	cut    map[[2]transport.Address]bool           // from, to: one way
-	drop   filter                                  // loses requests
-	lose   filter                                  // loses replies
-	leads  map[transport.Address]transport.Address // further addresses
+	mu       sync.Mutex
+	random   *rand.Rand
+	at       map[transport.Address]*port
+	isolated map[transport.Address]bool
+	drop     filter                                  // loses requests
+	lose     filter                                  // loses replies
+	leads    map[transport.Address]transport.Address // further addresses
 }
 
 // lead makes an address lead to a process, as a name or a further address of its machine does.
@@ -49,7 +49,7 @@ func (n *network) filter(drop, lose filter) {
 func newNetwork(seed uint64) *network {
 	return &network{
 		random: rand.New(rand.NewPCG(seed, 1)),
-		at:     map[transport.Address]*port{}, cut: map[[2]transport.Address]bool{},
+		at:     map[transport.Address]*port{}, isolated: map[transport.Address]bool{},
 		leads: map[transport.Address]transport.Address{},
 	}
 }
@@ -93,15 +93,12 @@ func (p *port) close() {
 	p.cancel()
 }
 
-// isolate cuts an address off from all others, both ways, or heals it.
+// isolate cuts an address off from all others, both ways, or heals it. The others are also those
+// that are opened later.
 func (n *network) isolate(a transport.Address, cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for other := range n.at {
-		if other != a {
-			n.cut[[2]transport.Address{a, other}], n.cut[[2]transport.Address{other, a}] = cut, cut
-		}
-	}
+	n.isolated[a] = cut
 }
 
 // shortestWay is how long a message takes at least.
@@ -117,7 +114,7 @@ func (n *network) delay() time.Duration {
 func (n *network) passes(from, to transport.Address, request []byte) (*port, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.cut[[2]transport.Address{from, to}] || request != nil && n.drop != nil && n.drop(from, to, request) {
+	if from != to && (n.isolated[from] || n.isolated[to]) || request != nil && n.drop != nil && n.drop(from, to, request) {
 		return nil, true
 	}
 	return n.at[to], false

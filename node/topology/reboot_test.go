@@ -2,6 +2,7 @@ package topology
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -249,19 +250,26 @@ func TestEnteringIsIdempotent(t *testing.T) {
 // A member is paused, and another process takes over its slot. Once it goes on it learns that
 // within two seconds, although nobody asks it for anything: the leader has forgotten it.
 func TestAReplacedProcessLearnsIt(t *testing.T) {
-	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		w.leader(a, b, c)
-		w.net.isolate(c.id.Peer, true)
-		next := w.start("c", seeds("a", "b", "c"), at("elsewhere:7000"))
-		w.agree(20*time.Second, a, b, next)
-		time.Sleep(10 * time.Second)
-		w.net.isolate(c.id.Peer, false)
-		w.until("the replaced process ends", 2*time.Second, c.over)
-		if !errors.Is(c.err, ErrReplaced) {
-			t.Errorf("ended with %v", c.err)
-		}
-	})
+	for _, leads := range []bool{false, true} {
+		t.Run(fmt.Sprintf("leads=%v", leads), func(t *testing.T) {
+			simulate(t, func(w *world) {
+				a, b, c := w.trio()
+				paused := w.leader(a, b, c)
+				if !leads {
+					paused = others(paused, a, b, c)[0]
+				}
+				w.net.isolate(paused.id.Peer, true)
+				next := w.start(paused.id.Name, seeds("a", "b", "c"), at("elsewhere:7000"))
+				w.agree(20*time.Second, append(others(paused, a, b, c), next)...)
+				time.Sleep(10 * time.Second)
+				w.net.isolate(paused.id.Peer, false)
+				w.until("the replaced process ends", 2*time.Second, paused.over)
+				if !errors.Is(paused.err, ErrReplaced) {
+					t.Errorf("ended with %v", paused.err)
+				}
+			})
+		})
+	}
 }
 
 // A member is cut off and taken out meanwhile: it learns that likewise.
