@@ -96,7 +96,8 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 		if alone {
 			next.along = old.state.Load().Store.Stats().UsedBytes
 		}
-		next.membership.Clock.Observe(old.membership.Clock.Now()) // what is imported keeps its counters: tags made here must lie above them (quorum.Import)
+		// What is imported keeps its counters: tags made here must lie above them (quorum.Import).
+		next.membership.Clock.Observe(old.membership.Clock.Now())
 		n.next.Store(next)
 		n.begin(next)
 		err = next.awaitMembership(ctx)

@@ -171,7 +171,8 @@ func (l *life) Adopt(t *topology.Topology) {
 
 	store.Advance(t.Epoch, t.Generation)
 	l.purge(s, old)
-	// Clients first, and then peers: what peers ask may need what the driver knows of the same epoch.
+	// Clients first, and then peers: what peers ask may need what the driver knows of the same
+	// epoch.
 	l.state.Store(s)
 	l.membership.Enter(s.Epoch)
 	if old == nil {
