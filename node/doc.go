@@ -7,9 +7,10 @@
 // own, so nothing of one life can be mistaken for another's.
 //
 //	HTTP ──▶ Node ──▶ quorum.Coordinator ──▶ own store
-//	                         │
-//	                         └▶ peer.Client ──▶ transport ──▶ other nodes' peer.Server ──▶ their stores
-//	topology.Manager ──Adopt──▶ life: fence the store, publish the view, start what the new epoch asks for
+//	                  │
+//	                  └▶ peer.Client ──▶ transport ──▶ peer.Server of another node ──▶ its store
+//	topology.Manager ──Adopt──▶ life: fence the store, publish the view,
+//	                            start what the new epoch asks for
 //
 // Invariants, beside those of what peers ask of each other (node/peer, N2, N3 and N6):
 //

@@ -12,9 +12,9 @@
 //
 // Invariants:
 //
-//	N2. A request of a peer is served only if its stamp names this cluster, this epoch, this node's
-//	    incarnation as its destination, and a member as its source. A goodbye is heard whatever its
-//	    epoch: it changes no record, and an incarnation stops for all of them.
+//	N2. A request of a peer is served only if its stamp names this cluster, this epoch, this
+//	    node's incarnation as its destination, and a member as its source. A goodbye is heard
+//	    whatever its epoch: it changes no record, and an incarnation stops for all of them.
 //	N3. A pending incarnation stores what it is sent and answers no query (M4).
 //	N6. A request that must not be done twice is done at most once, however often the network
 //	    delivers it, and a refusal that lets its sender do it elsewhere holds for every copy (T1,

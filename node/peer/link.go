@@ -9,7 +9,6 @@ import (
 
 	"viakv/node/transport"
 	"viakv/quorum/replica"
-	"viakv/quorum/version"
 )
 
 // link is what a membership knows of the way to one peer. It outlives epochs.
@@ -29,8 +28,8 @@ type link struct {
 	leaving atomic.Uint64
 
 	mu      sync.Mutex
-	handing version.Epoch // the epoch that is being handed to the peer
-	waiting []*carrier    // calls to be repeated once it has been
+	handing bool       // the peer is being brought up to date
+	waiting []*carrier // calls to be repeated once it has been
 }
 
 // suspicion is how long a peer that did not answer is asked after the others.
@@ -94,12 +93,10 @@ func (m *Membership) hand(c *carrier) {
 	k := c.link
 	k.mu.Lock()
 	k.waiting = append(k.waiting, c)
-	first := k.handing == 0
-	if first {
-		k.handing = c.epoch.View.Epoch
-	}
+	underway := k.handing
+	k.handing = true
 	k.mu.Unlock()
-	if !first {
+	if underway {
 		return
 	}
 	if !m.cfg.Host.Go(func(ctx context.Context) {
@@ -117,7 +114,7 @@ var errStopping = errors.New("the node is stopping")
 func (k *link) handed(err error) {
 	k.mu.Lock()
 	waiting := k.waiting
-	k.waiting, k.handing = nil, 0
+	k.waiting, k.handing = nil, false
 	k.mu.Unlock()
 	for _, c := range waiting {
 		if err != nil {

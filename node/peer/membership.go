@@ -98,7 +98,7 @@ func (m *Membership) Enter(e *Epoch) {
 func (m *Membership) Present() *Epoch { return m.present.Load() }
 
 // Seal refuses everything from now on, at whatever epoch: what comes, and what is between two
-// epochs already (N1).
+// epochs already (N1). No epoch begins meanwhile or after it.
 func (m *Membership) Seal() {
 	m.sealing.Do(func() { close(m.sealed) })
 	if e := m.Present(); e != nil {

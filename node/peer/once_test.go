@@ -180,8 +180,8 @@ func TestARemoveThatDoesNotLeave(t *testing.T) {
 	})
 }
 
-// A call's record of its peer ends with it: a remove that found its owner behind says nothing of the
-// next one, whose carrier is the same.
+// A call's record of its peer ends with it: a remove that found its owner behind says nothing of
+// the next one, whose carrier is the same.
 func TestACarrierForgetsItsCall(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m, way := w.nodes[0], w.through()
@@ -199,7 +199,7 @@ func TestACarrierForgetsItsCall(t *testing.T) {
 	})
 }
 
-// What is forgotten is forgotten in both spans of time, and what is known is known for at least one.
+// What is forgotten is forgotten in both spans of time. What is known is known for at least one.
 func TestOnceForgets(t *testing.T) {
 	var o once
 	now := time.Now()
