@@ -24,7 +24,7 @@ COUNT ?= 1
 # The flags that make cover runs the tests with.
 COVERING ?=
 # The floor, in percent, that make cover holds each of these packages to.
-FLOORS := node/peer:90 node/storage:90 api:90 quorum:90 quorum/version:90
+FLOORS := node/peer:90 node/storage:90 api:90 quorum:90 quorum/scan:90 quorum/version:90
 
 .PHONY: help
 help: ## list the targets

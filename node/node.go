@@ -18,6 +18,7 @@ import (
 	"viakv/node/wire"
 	"viakv/quorum"
 	"viakv/quorum/replica"
+	"viakv/quorum/scan"
 )
 
 // Node is one running replica. It is the kv.Store and the kv.Cluster of the HTTP API.
@@ -26,7 +27,7 @@ type Node struct {
 	log         *zap.Logger
 	transport   transport.Transport
 	coordinator *quorum.Coordinator
-	scans       *quorum.Scans
+	scans       *scan.Scans
 	client      *peer.Client
 	server      *peer.Server
 	inflight    atomic.Int64 // requests of clients that are under way
@@ -67,7 +68,7 @@ func New(cfg Config) (*Node, error) {
 	n.coordinator = quorum.New(quorum.Config{
 		Views: n, Peers: n.client, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter, Full: peer.Full,
 	})
-	n.scans = quorum.NewScans(n.coordinator, ownBuckets{}, n.client)
+	n.scans = scan.New(scan.Config{Views: n, Own: ownBuckets{}, Peers: n.client, Reader: n.coordinator, Timeout: n.cfg.Timeout})
 	first, err := n.newLife(topology.Config{Seeds: cfg.Seeds})
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)

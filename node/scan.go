@@ -6,8 +6,8 @@ import (
 	"viakv/api/kv"
 	"viakv/node/peer"
 	"viakv/node/storage"
-	"viakv/quorum"
 	"viakv/quorum/replica"
+	"viakv/quorum/scan"
 	"viakv/ring/keyspace"
 )
 
@@ -20,10 +20,10 @@ func (n *Node) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 // life in which it began: the store then refuses it, for good once it is closed.
 type ownBuckets struct{}
 
-var _ quorum.Buckets = ownBuckets{}
+var _ scan.Buckets = ownBuckets{}
 
-// Own implements quorum.Buckets.
-func (ownBuckets) Own(v *replica.View, at keyspace.Rank, b *quorum.Bucket) error {
+// Own implements scan.Buckets.
+func (ownBuckets) Own(v *replica.View, at keyspace.Rank, b *scan.Bucket) error {
 	own, _ := b.Memory.(*storage.Bucket)
 	if own == nil {
 		own = new(storage.Bucket)
@@ -34,12 +34,12 @@ func (ownBuckets) Own(v *replica.View, at keyspace.Rank, b *quorum.Bucket) error
 	return err
 }
 
-// Live implements quorum.Buckets.
-func (ownBuckets) Live(b *quorum.Bucket, dst []kv.Pair) []kv.Pair {
+// Live implements scan.Buckets.
+func (ownBuckets) Live(b *scan.Bucket, dst []kv.Pair) []kv.Pair {
 	return b.Memory.(*storage.Bucket).AppendLive(dst)
 }
 
-// Unpack implements quorum.Buckets.
-func (ownBuckets) Unpack(b *quorum.Bucket) {
+// Unpack implements scan.Buckets.
+func (ownBuckets) Unpack(b *scan.Bucket) {
 	b.Records = b.Memory.(*storage.Bucket).AppendSorted(b.Records[:0])
 }

@@ -7,13 +7,14 @@ import (
 	"viakv/node/storage"
 	"viakv/node/transport"
 	"viakv/quorum"
+	"viakv/quorum/scan"
 )
 
 // Stats is what a node counts. Coordinator and Scans count from the node's start, Handoff from the
 // beginning of its present life: a node that joins another mesh begins there at zero.
 type Stats struct {
 	Coordinator quorum.Stats
-	Scans       quorum.ScanStats
+	Scans       scan.Stats
 	Handoff     handoff.Stats
 	Storage     storage.Stats // zero before the node belongs to a cluster
 	Links       []LinkStats   // to the other members

@@ -2,7 +2,6 @@ package quorum
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,9 +70,9 @@ func New(cfg Config) *Coordinator {
 
 // begin checks the request's quorums and returns an operation at the present view.
 func (c *Coordinator) begin(key []byte, o kv.Options) (*operation, error) {
-	v := c.cfg.Views.Current()
-	if v == nil || v.Incarnation() == 0 {
-		return nil, errNotServing
+	v, err := replica.Serving(c.cfg.Views)
+	if err != nil {
+		return nil, err
 	}
 	op := c.operations.Get().(*operation)
 	if err := op.reset(v, key, o); err != nil {
@@ -83,26 +82,8 @@ func (c *Coordinator) begin(key []byte, o kv.Options) (*operation, error) {
 	return op, nil
 }
 
-var errNotServing = &kv.Unavailable{Outcome: kv.None, Reason: "this node is not an active member of a cluster yet, or no longer"}
-
 // errImpossible ends a phase for which too few replicas are left.
 var errImpossible = errors.New("quorum: too few replicas")
 
 // errDeadline ends a phase at the request's deadline.
 var errDeadline = errors.New("quorum: deadline")
-
-// resolve turns a requested quorum into a number of replicas.
-func resolve(q kv.Quorum, parameter string, n, configured int) (int, error) {
-	switch {
-	case q == kv.QuorumDefault:
-		return configured, nil
-	case q == kv.QuorumMajority:
-		return n/2 + 1, nil
-	case q == kv.QuorumAll:
-		return n, nil
-	case q < 1 || int(q) > n:
-		return 0, &kv.ArgumentError{Parameter: parameter, Detail: fmt.Sprintf(
-			"%d is not between 1 and the cluster's %d nodes; \"quorum\" and \"all\" fit every size", q, n)}
-	}
-	return int(q), nil
-}

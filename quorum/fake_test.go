@@ -50,7 +50,7 @@ type node struct {
 func newMesh(t testing.TB, n int) *mesh {
 	m := &mesh{t: t, epoch: 1}
 	for range n {
-		m.replicas = append(m.replicas, replicatest.New(1, rankOf))
+		m.replicas = append(m.replicas, replicatest.New(1, func(key []byte) keyspace.Rank { return keyspace.Seed{1}.Hash(key).Rank() }))
 	}
 	for i := range n {
 		nd := &node{m: m, self: i, lost: map[*Call]bool{}}
@@ -65,7 +65,7 @@ func newMesh(t testing.TB, n int) *mesh {
 func (m *mesh) newView(self int, change func(*replica.View)) *replica.View {
 	n := len(m.replicas)
 	v := &replica.View{Epoch: m.epoch, R: n/2 + 1, W: n/2 + 1, Seed: keyspace.Seed{1}, Slots: n, Self: self,
-		Cluster: authority.cluster, CursorKey: authority.key, Store: m.replicas[self], Clock: &replica.Clock{}}
+		Store: m.replicas[self], Clock: &replica.Clock{}}
 	var names []string
 	for i := range n {
 		names = append(names, fmt.Sprintf("n%c", 'a'+i))

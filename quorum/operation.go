@@ -84,8 +84,8 @@ func (o *operation) move(v *replica.View) (err error) {
 	o.dropLocked()
 	o.v, o.hash, o.storing = v, hash, false
 	o.mu.Unlock()
-	if o.r, err = resolve(o.asked.R, "r", v.Slots, v.R); err == nil {
-		o.w, err = resolve(o.asked.W, "w", v.Slots, v.W)
+	if o.r, err = v.ReadQuorum(o.asked.R); err == nil {
+		o.w, err = v.WriteQuorum(o.asked.W)
 	}
 	return err
 }

@@ -41,15 +41,16 @@ var rooms = []room{
 	{path: "ring"},
 	{path: "quorum/replica", imports: []string{"ring"}}, // what all who work on copies of the keys say of them
 	{path: "quorum", imports: []string{"quorum/replica"}, tests: []string{"ring"}},
+	{path: "quorum/scan", imports: []string{"quorum/replica"}, tests: []string{"quorum", "ring"}},
 	{path: "handoff", imports: []string{"quorum/replica"}, tests: []string{"ring"}},
 	{path: "node/storage", imports: []string{"quorum/replica"}},
 	{path: "node/wire", imports: []string{"quorum/replica"}},
 	{path: "node/transport", imports: []string{"node/wire"}},
 	{path: "node/topology", imports: []string{"ring", "node/transport", "node/wire"}, tests: []string{"node/transport/"}},
 	{path: "node/database", tests: []string{"api"}},
-	{path: "node/peer", imports: []string{"quorum", "quorum/replica", "handoff", "node/storage", "node/wire", "node/transport"},
+	{path: "node/peer", imports: []string{"quorum", "quorum/replica", "quorum/scan", "handoff", "node/storage", "node/wire", "node/transport"},
 		tests: []string{"ring", "node/transport/"}},
-	{path: "node", imports: []string{"ring", "quorum", "quorum/replica", "handoff", "node/storage", "node/wire", "node/transport", "node/topology", "node/peer"},
+	{path: "node", imports: []string{"ring", "quorum", "quorum/replica", "quorum/scan", "handoff", "node/storage", "node/wire", "node/transport", "node/topology", "node/peer"},
 		tests: []string{"node/transport/", "api"}},
 	{path: "node/simulation", tests: []string{"node", "node/"}},
 	{path: "api"},
@@ -82,7 +83,7 @@ var homes = map[string][]string{
 }
 
 // silent packages never log: they return what happened, and their callers know whether it matters.
-var silent = []string{"quorum", "quorum/replica", "quorum/version", "ring", "ring/keyspace", "api/kv", "node/storage", "node/wire"}
+var silent = []string{"quorum", "quorum/replica", "quorum/scan", "quorum/version", "ring", "ring/keyspace", "api/kv", "node/storage", "node/wire"}
 
 func TestImportsKeepToTheTable(t *testing.T) {
 	seen := map[string]bool{}
@@ -107,7 +108,7 @@ func TestImportsKeepToTheTable(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []string{"api", "api/kv", "cmd", "handoff", "node", "node/peer", "node/storage", "node/topology", "node/transport", "node/wire", "quorum", "quorum/replica", "quorum/version", "ring", "ring/keyspace"} {
+	for _, r := range []string{"api", "api/kv", "cmd", "handoff", "node", "node/peer", "node/storage", "node/topology", "node/transport", "node/wire", "quorum", "quorum/replica", "quorum/scan", "quorum/version", "ring", "ring/keyspace"} {
 		if !seen[r] {
 			t.Errorf("no file of %s was looked at: is this test run in its own directory?", r)
 		}

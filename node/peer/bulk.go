@@ -79,7 +79,7 @@ func (e *Epoch) linkTo(i version.Incarnation) *link {
 	return nil
 }
 
-// Digests implements handoff.Peers and quorum.RangePeers.
+// Digests implements handoff.Peers and scan.Peers.
 func (*Client) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	body, err := Of(v).bulk(ctx, to, wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
 	if err != nil {
@@ -100,7 +100,7 @@ func (*Client) Tags(ctx context.Context, v *replica.View, to *replica.Member, r 
 	return dst, next, err
 }
 
-// Copy implements handoff.Peers and quorum.RangePeers.
+// Copy implements handoff.Peers and scan.Peers.
 func (*Client) Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, page *replica.Page) error {
 	return Of(v).records(ctx, to, wire.Copy, page, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, After: after, Max: uint64(max)})

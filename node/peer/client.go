@@ -11,6 +11,7 @@ import (
 	"viakv/node/wire"
 	"viakv/quorum"
 	"viakv/quorum/replica"
+	"viakv/quorum/scan"
 	"viakv/quorum/version"
 )
 
@@ -26,9 +27,9 @@ type Client struct {
 func NewClient(underway func() int64) *Client { return &Client{underway: underway} }
 
 var (
-	_ quorum.Peers      = (*Client)(nil)
-	_ quorum.RangePeers = (*Client)(nil)
-	_ handoff.Peers     = (*Client)(nil)
+	_ quorum.Peers  = (*Client)(nil)
+	_ scan.Peers    = (*Client)(nil)
+	_ handoff.Peers = (*Client)(nil)
 )
 
 // Likely implements quorum.Peers.

@@ -1,4 +1,4 @@
-package quorum
+package scan
 
 import (
 	"crypto/aes"
@@ -81,11 +81,11 @@ func newCursorSeal(secret [16]byte) cursorSeal {
 	const codeBytes, blockBytes = sha256.Size, 16
 	keys, err := hkdf.Expand(sha256.New, secret[:], "viakv scan cursor", codeBytes+blockBytes)
 	if err != nil {
-		panic("quorum: " + err.Error()) // the length is a constant, and allowed
+		panic("scan: " + err.Error()) // the length is a constant, and allowed
 	}
 	block, err := aes.NewCipher(keys[codeBytes:])
 	if err != nil {
-		panic("quorum: " + err.Error()) // likewise
+		panic("scan: " + err.Error()) // likewise
 	}
 	return cursorSeal{keys[:codeBytes], block}
 }

@@ -1,38 +1,17 @@
-package quorum
+package scan
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
-
-// A scan walks over the buckets of this node's own copy in the order of ranks, a round of them at a
-// time:
-//
-//	copy a round of own buckets ─▶ ask R-1 peers for their digests of exactly these ranges
-//	   a range agrees ─▶ all its keys satisfy D4: deliver the own records
-//	   it differs     ─▶ look again: a write was under way, mostly
-//	      it differs twice ─▶ copy the range from the same peers;
-//	                          read each key on which they differ through the coordinator
-//
-// Three work at once, each on a round of its own: one copies, one confirms with the peers, one
-// delivers. Its invariants:
-//
-//	C1. A key is delivered at most once: rounds are disjoint intervals of ranks, however the buckets
-//	    split and merge meanwhile.
-//	C2. Each pair delivered is what a read of its key would have answered at some moment of the
-//	    scan: its record was on as many replicas, at one epoch, as a read asks (D4), or a read
-//	    answered it.
-//	C3. A round is stamped with one epoch. When the epoch ends the round is made again; a clear ends
-//	    the scan.
-//	C4. A cursor is a place in the order of ranks and nothing else. Every node of the cluster can go
-//	    on from it.
-//	C5. A scan whose reader stops costs four rounds of memory and no lock.
 
 // Bucket is a copy of the records of a range.
 type Bucket struct {
@@ -58,20 +37,38 @@ type Buckets interface {
 	Unpack(b *Bucket)
 }
 
-// RangePeers gives a scan the ranges of other members. A request is stamped with the view's epoch.
-// A peer that is behind is brought up to date first; once the epoch has ended, here or there, the
-// answer is replica.ErrEpoch. The methods block until the reply, a failure, or the end of ctx, and
-// are safe for concurrent use.
-type RangePeers interface {
-	// Digests appends a member's digests of the ranges, at most MaxScanRanges.
+// Peers gives a scan the ranges of other members. A request is stamped with the view's epoch. A peer
+// that is behind is brought up to date first; once the epoch has ended, here or there, the answer is
+// replica.ErrEpoch. Digests and Copy block until the reply, a failure, or the end of ctx. All are
+// safe for concurrent use.
+type Peers interface {
+	// Digests appends a member's digests of the ranges, at most MaxRanges.
 	Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Copy fills p with the member's first records of the range behind a key at its first rank,
 	// nil: all of them. About max bytes.
 	Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error
+	// Answers reports whether a member, by its index, is not known to owe an answer.
+	Answers(v *replica.View, member int) bool
 }
 
-// MaxScanRanges bounds the ranges that a scan asks about at once.
-const MaxScanRanges = 256
+// Reader reads one key from a quorum, which repairs it where replicas differ. It appends the value
+// to dst.
+type Reader interface {
+	Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error)
+}
+
+// Config of Scans.
+type Config struct {
+	Views  replica.Views
+	Own    Buckets
+	Peers  Peers
+	Reader Reader
+	// Timeout bounds how long a round waits for enough replicas. Default 2 s.
+	Timeout time.Duration
+}
+
+// MaxRanges bounds the ranges that a scan asks about at once.
+const MaxRanges = 256
 
 // Sizes of rounds, in buckets: a scan that stops soon has not copied much, one that goes on asks
 // seldom.
@@ -82,22 +79,23 @@ const (
 	roundsAhead  = 4 // one being copied, one being confirmed, one handed on, one being read
 )
 
-// Scans makes scanners.
+// Scans makes scanners. It is safe for concurrent use.
 type Scans struct {
-	coordinator *Coordinator
-	own         Buckets
-	peers       RangePeers
-	turn        atomic.Uint32 // where the next scan begins to ask, so that peers share the work
-	stats       scanCounters
+	cfg   Config
+	turn  atomic.Uint32 // where the next scan begins to ask, so that peers share the work
+	stats counters
 }
 
-// NewScans returns scans over what the coordinator reads.
-func NewScans(c *Coordinator, own Buckets, peers RangePeers) *Scans {
-	return &Scans{coordinator: c, own: own, peers: peers}
+// New returns scans of what a node and its peers hold.
+func New(cfg Config) *Scans {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 2 * time.Second
+	}
+	return &Scans{cfg: cfg}
 }
 
-// ScanStats counts what scans did.
-type ScanStats struct {
+// Stats counts what scans did.
+type Stats struct {
 	Scans   uint64 // begun
 	Agreed  uint64 // buckets on which the replicas agreed at once
 	Again   uint64 // buckets that were looked at a second time
@@ -106,23 +104,57 @@ type ScanStats struct {
 	Renewed uint64 // rounds made again at a newer epoch
 }
 
-type scanCounters struct{ scans, agreed, again, merged, read, renewed atomic.Uint64 }
+type counters struct{ scans, agreed, again, merged, read, renewed atomic.Uint64 }
 
 // Stats returns the present counts.
-func (s *Scans) Stats() ScanStats {
-	return ScanStats{
+func (s *Scans) Stats() Stats {
+	return Stats{
 		Scans: s.stats.scans.Load(), Agreed: s.stats.agreed.Load(), Again: s.stats.again.Load(),
 		Merged: s.stats.merged.Load(), Read: s.stats.read.Load(), Renewed: s.stats.renewed.Load(),
 	}
 }
 
+// renewed is a scanner that begins anew when a clear ends it before it has delivered anything: a
+// scan that begins at one node right after a clear was answered at another must not fail for it.
+// Once something was delivered, or where it resumes from a cursor, a clear is its end.
+type renewed struct {
+	*scanner
+	delivered bool
+}
+
+// Scan begins a scan, or resumes one.
+func (s *Scans) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
+	x, err := s.begin(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &renewed{scanner: x, delivered: o.Cursor != ""}, nil
+}
+
+// Next implements kv.Scanner.
+func (s *renewed) Next(ctx context.Context, b *kv.Batch) (bool, error) {
+	for {
+		ok, err := s.scanner.Next(ctx, b)
+		if s.delivered || !errors.Is(err, kv.ErrCleared) {
+			s.delivered = s.delivered || ok
+			return ok, err
+		}
+		next, err := s.scans.begin(ctx, s.options)
+		if err != nil {
+			return false, err
+		}
+		s.Close()
+		s.scanner = next
+	}
+}
+
 // begin begins a scan, or resumes one.
 func (s *Scans) begin(ctx context.Context, o kv.ScanOptions) (*scanner, error) {
-	v := s.coordinator.cfg.Views.Current()
-	if v == nil || v.Incarnation() == 0 {
-		return nil, errNotServing
+	v, err := replica.Serving(s.cfg.Views)
+	if err != nil {
+		return nil, err
 	}
-	if _, err := resolve(o.R, "r", v.Slots, v.R); err != nil {
+	if _, err := v.ReadQuorum(o.R); err != nil {
 		return nil, err
 	}
 	x := &scanner{scans: s, options: o, cluster: v.Cluster, generation: v.Generation, turn: int(s.turn.Add(1))}

@@ -1,4 +1,4 @@
-package quorum
+package scan
 
 import (
 	"context"
@@ -6,19 +6,31 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"go.uber.org/goleak"
 
 	"viakv/api/kv"
+	"viakv/quorum"
 	"viakv/quorum/replica"
 	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
+	"viakv/ring"
 	"viakv/ring/keyspace"
 )
 
-// scanMesh gives the mesh's replicas buckets. Each replica splits its partitions as deep as its
-// level says, and the level may change at any time.
-type scanMesh struct {
-	*mesh
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// mesh is a few replicas in memory, each with a coordinator over all of them. Each splits its
+// partitions into buckets as deep as its level says, and the level may change at any time.
+type mesh struct {
+	t        testing.TB
+	replicas []*replicatest.Store
+	nodes    []*node
+	epoch    version.Epoch
+
 	mu     sync.Mutex
 	levels []uint
 	asked  map[int]int // digest requests by member
@@ -28,26 +40,126 @@ type scanMesh struct {
 	before func(op string, member int) // runs before an answer is made
 }
 
-func newScanMesh(t testing.TB, n int) *scanMesh {
-	s := &scanMesh{mesh: newMesh(t, n), levels: make([]uint, n), asked: map[int]int{}, dead: map[int]bool{}}
-	for i := range s.levels {
-		s.levels[i] = uint(i % 3)
+// node is one coordinator. It implements Views, Peers and Hints for it.
+type node struct {
+	*quorum.Coordinator
+	m       *mesh
+	view    atomic.Pointer[replica.View]
+	over    chan struct{}
+	owes    [kv.MaxMembers]atomic.Bool // members that have left something unanswered
+	timeout time.Duration              // of scans
+}
+
+func newMesh(t testing.TB, n int) *mesh {
+	m := &mesh{t: t, epoch: 1, levels: make([]uint, n), asked: map[int]int{}, dead: map[int]bool{}}
+	for i := range n {
+		m.levels[i] = uint(i % 3)
+		m.replicas = append(m.replicas, replicatest.New(1, rankOf))
 	}
-	return s
+	for i := range n {
+		nd := &node{m: m, timeout: 2 * time.Second}
+		nd.Coordinator = quorum.New(quorum.Config{Views: nd, Peers: nd, Hints: nd})
+		m.nodes = append(m.nodes, nd)
+		nd.install(m.newView(i, nil))
+	}
+	return m
+}
+
+func (m *mesh) newView(self int, change func(*replica.View)) *replica.View {
+	n := len(m.replicas)
+	v := &replica.View{
+		Epoch: m.epoch, R: n/2 + 1, W: n/2 + 1, Seed: keyspace.Seed{1}, Slots: n, Self: self,
+		Cluster: cluster, CursorKey: secret, Store: m.replicas[self], Clock: &replica.Clock{},
+	}
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("n%c", 'a'+i))
+		v.Members = append(v.Members, replica.Member{Name: names[i], Incarnation: version.Incarnation(i + 1)})
+	}
+	v.Ring = ring.Build(names)
+	if change != nil {
+		change(v)
+	}
+	return v
+}
+
+func (nd *node) install(v *replica.View) {
+	next := make(chan struct{})
+	v.Superseded = next
+	if old := nd.view.Load(); old != nil {
+		v.Clock = old.Clock
+	}
+	nd.view.Store(v)
+	if nd.over != nil {
+		close(nd.over)
+	}
+	nd.over = next
+}
+
+// advance takes all replicas and the given nodes to the next epoch.
+func (m *mesh) advance(change func(*replica.View), nodes ...int) {
+	m.epoch++
+	for _, r := range m.replicas {
+		r.Advance(m.epoch, nil)
+	}
+	for _, i := range nodes {
+		m.nodes[i].install(m.newView(i, change))
+	}
+}
+
+func (nd *node) Current() *replica.View                   { return nd.view.Load() }
+func (nd *node) Likely(*replica.View, int) bool           { return true }
+func (nd *node) Answers(_ *replica.View, m int) bool      { return !nd.owes[m].Load() }
+func (nd *node) Heard(*replica.View, int) time.Time       { return time.Time{} }
+func (nd *node) Cancel(*quorum.Call) bool                 { return false }
+func (nd *node) Miss(string, version.Incarnation, []byte) {}
+
+// Start implements quorum.Peers, for all but removes.
+func (nd *node) Start(v *replica.View, c *quorum.Call) {
+	c.Status, c.Err, c.NotSent, c.Reply, c.Full, c.Counter = quorum.OK, nil, false, version.Record{}, false, 0
+	var rec version.Record
+	if c.Record != nil {
+		rec = c.Record.Clone()
+	}
+	r, e, key, have := nd.m.replicas[c.Member], v.Epoch, slices.Clone(c.Key), c.Have
+	go func() {
+		var err error
+		done := true
+		switch c.Kind {
+		case quorum.ReadTag:
+			c.Reply, _, err = r.Tag(e, 0, key, nil)
+		case quorum.ReadRecord:
+			c.Reply, _, err = r.Get(e, 0, key, nil)
+		case quorum.Store:
+			_, err = r.Put(e, 0, key, &rec)
+		case quorum.StoreIf:
+			if done, c.Reply, err = r.PutIf(e, key, have, &rec); done {
+				c.Status = quorum.Same
+			}
+		default:
+			err = errors.New("scans do not remove")
+		}
+		if err != nil {
+			c.Status = quorum.Stale
+		}
+		c.Counter = nd.m.nodes[c.Member].Current().Clock.Now()
+		c.End()
+	}()
 }
 
 // copies is a node's way to its own and the others' buckets.
 type copies struct {
-	s    *scanMesh
+	s    *mesh
 	self int
 }
 
-func (s *scanMesh) scans(self int) *Scans {
+func (s *mesh) scans(self int) *Scans {
+	nd := s.nodes[self]
 	c := copies{s, self}
-	return NewScans(s.nodes[self].Coordinator, c, c)
+	return New(Config{Views: nd, Own: c, Peers: c, Reader: nd, Timeout: nd.timeout})
 }
 
-func (s *scanMesh) level(i int) uint {
+func (s *mesh) level(i int) uint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.levels[i]
@@ -121,7 +233,7 @@ func (c copies) reach(m int) error {
 }
 
 func (c copies) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
-	if len(ranges) > MaxScanRanges {
+	if len(ranges) > MaxRanges {
 		return nil, errors.New("too many ranges")
 	}
 	m := c.of(v, to)
@@ -152,19 +264,20 @@ func (c copies) Copy(_ context.Context, v *replica.View, to *replica.Member, r k
 	return err
 }
 
+func (c copies) Answers(v *replica.View, m int) bool { return c.s.nodes[c.self].Answers(v, m) }
+
 // of returns a member's index.
 func (c copies) of(v *replica.View, to *replica.Member) int {
 	return slices.IndexFunc(v.Members, func(m replica.Member) bool { return m.Name == to.Name })
 }
 
-// authority is what the tests' views carry for cursors.
-var authority = struct {
-	cluster uint64
-	key     [16]byte
-}{77, [16]byte{1, 2, 3}}
+// What the tests' views carry for cursors.
+const cluster = 77
+
+var secret = [16]byte{1, 2, 3}
 
 // put writes straight into the given replicas, as a write that reached only these.
-func (s *scanMesh) put(key string, rec version.Record, replicas ...int) {
+func (s *mesh) put(key string, rec version.Record, replicas ...int) {
 	for _, i := range replicas {
 		s.replicas[i].Merge(key, rec)
 	}
@@ -174,7 +287,7 @@ func written(counter uint64, value string) version.Record {
 	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 9}, Value: []byte(value)}
 }
 
-func (s *scanMesh) fill(n int) {
+func (s *mesh) fill(n int) {
 	all := make([]int, len(s.replicas))
 	for i := range all {
 		all[i] = i
@@ -209,7 +322,7 @@ func drain(t testing.TB, sc kv.Scanner) []pair {
 	}
 }
 
-func (s *scanMesh) scan(self int, o kv.ScanOptions) kv.Scanner {
+func (s *mesh) scan(self int, o kv.ScanOptions) kv.Scanner {
 	s.t.Helper()
 	sc, err := s.scans(self).Scan(context.Background(), o)
 	if err != nil {

@@ -1,4 +1,4 @@
-package quorum
+package scan
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // What another member holds in a range comes in pages. One that does not go on where the page
 // before it ended must not be asked for again and again.
 func TestACopyIsMadeOfPages(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(200)
 	x, err := s.scans(0).begin(context.Background(), kv.ScanOptions{})
 	if err != nil {

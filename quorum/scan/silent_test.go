@@ -1,4 +1,4 @@
-package quorum
+package scan
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 
 // A member that owes an answer may cost a scan a time-out for each question: it is asked when no other is left.
 func TestAScanAsksTheSilentLast(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(300)
 	s.nodes[0].owes[1].Store(true)
 	for range 2 { // the peers take turns

@@ -1,4 +1,4 @@
-package quorum
+package scan
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
@@ -13,8 +14,8 @@ import (
 // lookBuffers are kept from one comparison to the next.
 type lookBuffers struct {
 	ranges []keyspace.Range
-	theirs [MaxMembers][]replica.Digest
-	slow   [MaxMembers]time.Time // until when a member that has not answered is asked after the others
+	theirs [kv.MaxMembers][]replica.Digest
+	slow   [kv.MaxMembers]time.Time // until when a member that has not answered is asked after the others
 }
 
 // A scan asks often. A member that leaves it waiting must not do so each time.
@@ -22,6 +23,9 @@ const (
 	slowFor  = 3 * time.Second
 	lookPart = 4 // of the time-out of a request is given to one question: then others are asked
 )
+
+// errTooFew: fewer replicas answer than a read asks.
+var errTooFew = errors.New("scan: too few replicas")
 
 // compare asks peers for the digests of the buckets' ranges and reports for each bucket whether
 // enough replicas agree with the copy.
@@ -34,8 +38,8 @@ func (x *scanner) compare(v *replica.View, buckets []*Bucket) ([]bool, error) {
 	if err != nil || more == 0 {
 		return agreed, err
 	}
-	for begin := 0; begin < len(buckets); begin += MaxScanRanges {
-		part := buckets[begin:min(begin+MaxScanRanges, len(buckets))]
+	for begin := 0; begin < len(buckets); begin += MaxRanges {
+		part := buckets[begin:min(begin+MaxRanges, len(buckets))]
 		x.ranges(part)
 		if err := x.askDigests(v, more); err != nil {
 			return nil, err
@@ -54,7 +58,7 @@ func (x *scanner) compare(v *replica.View, buckets []*Bucket) ([]bool, error) {
 // others returns how many peers must agree with this node's copy: as many as a read asks, and at
 // least as many as make its answer firm (D4).
 func (x *scanner) others(v *replica.View) (int, error) {
-	need, err := resolve(x.options.R, "r", v.Slots, v.R)
+	need, err := v.ReadQuorum(x.options.R)
 	if err != nil {
 		return 0, err
 	}
@@ -74,15 +78,15 @@ func (x *scanner) askDigests(v *replica.View, need int) error {
 		ask := candidates[:min(need-len(x.peers), len(candidates))]
 		candidates = candidates[len(ask):]
 		if len(ask) == 0 {
-			return errImpossible
+			return errTooFew
 		}
 		errs := make([]error, len(ask))
 		var asking sync.WaitGroup
 		for i, m := range ask {
 			asking.Go(func() {
-				ctx, cancel := context.WithTimeout(x.ctx, x.scans.coordinator.cfg.Timeout/lookPart)
+				ctx, cancel := context.WithTimeout(x.ctx, x.scans.cfg.Timeout/lookPart)
 				defer cancel()
-				x.look.theirs[m], errs[i] = x.scans.peers.Digests(ctx, v, &v.Members[m], x.look.ranges, x.look.theirs[m][:0])
+				x.look.theirs[m], errs[i] = x.scans.cfg.Peers.Digests(ctx, v, &v.Members[m], x.look.ranges, x.look.theirs[m][:0])
 			})
 		}
 		asking.Wait()
@@ -108,7 +112,7 @@ func (x *scanner) candidates(v *replica.View) []int {
 		m := (x.turn + i) % v.Slots
 		switch {
 		case m == v.Self || v.Members[m].Incarnation == 0:
-		case x.scans.coordinator.cfg.Peers.Answers(v, m) && now.After(x.look.slow[m]):
+		case x.scans.cfg.Peers.Answers(v, m) && now.After(x.look.slow[m]):
 			likely = append(likely, m)
 		default:
 			unlikely = append(unlikely, m)

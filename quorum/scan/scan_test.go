@@ -1,4 +1,4 @@
-package quorum
+package scan
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 
 func TestScanDeliversEveryKeyOnceInOrder(t *testing.T) {
 	for _, n := range []int{1, 3, 5} {
-		s := newScanMesh(t, n)
+		s := newMesh(t, n)
 		s.fill(1500)
 		s.put("gone", version.Record{Tag: version.Tag{Counter: 4, Incarnation: 1, Removed: true}}, 0)
 		for i := range n {
@@ -43,7 +43,7 @@ func TestScanDeliversEveryKeyOnceInOrder(t *testing.T) {
 }
 
 func TestScanOptions(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(300)
 	got := drain(t, s.scan(0, kv.ScanOptions{Prefix: "key-01"}))
 	if len(got) != 100 || got[0].value != "" {
@@ -70,7 +70,7 @@ func TestScanOptions(t *testing.T) {
 
 // C2: where replicas differ the scan answers what a read would, and repairs.
 func TestScanReadsWhereReplicasDiffer(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(300)
 	s.put("missed", written(5, "acknowledged"), 1, 2) // acknowledged by two; the scanning node missed it
 	s.put("key-0001", written(5, "newer"), 1, 2)
@@ -101,9 +101,9 @@ func TestScanReadsWhereReplicasDiffer(t *testing.T) {
 // value that it had meanwhile.
 func TestScanUnderWrites(t *testing.T) {
 	const keys = 400
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	for _, n := range s.nodes {
-		n.cfg.Timeout = 10 * time.Second // the buckets of these replicas are slow to make
+		n.timeout = 10 * time.Second // the buckets of these replicas are slow to make
 	}
 	s.fill(keys)
 	stop := make(chan struct{})
@@ -142,7 +142,7 @@ func TestScanUnderWrites(t *testing.T) {
 // round's.
 func TestARoundThatIsCopiedAgainKeepsItsEnd(t *testing.T) {
 	const keys = 2000
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(keys)
 	in := func(p keyspace.Partition) string {
 		for i := range keys {
@@ -191,7 +191,7 @@ func TestARoundThatIsCopiedAgainKeepsItsEnd(t *testing.T) {
 
 // C4: pages of any size, continued at any node, are the whole, each key once.
 func TestScanPages(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(250)
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, most := range []int{2, 7, 100, 10_000} {
@@ -236,7 +236,7 @@ func TestScanPages(t *testing.T) {
 
 // A page that ends with the last pair has no cursor, even when empty buckets follow.
 func TestNoCursorWhenNothingFollows(t *testing.T) {
-	s := newScanMesh(t, 1)
+	s := newMesh(t, 1)
 	s.put("only", written(1, "v"), 0)
 	sc := s.scan(0, kv.ScanOptions{})
 	var b kv.Batch
@@ -256,7 +256,7 @@ func TestNoCursorWhenNothingFollows(t *testing.T) {
 }
 
 func TestBadCursors(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(100)
 	sc := s.scan(0, kv.ScanOptions{Values: true, Prefix: "key"})
 	var b kv.Batch
@@ -295,8 +295,8 @@ func TestBadCursors(t *testing.T) {
 		"too long":           try(strings.Repeat("A", 5000), nil),
 		"other prefix":       try(good, func(o *kv.ScanOptions) { o.Prefix = "k" }),
 		"keys, not values":   try(good, func(o *kv.ScanOptions) { o.Values = false }),
-		"rank made by hand":  try(appendCursor(keyspace.Place{Rank: 5}, authority.cluster, [16]byte{}, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
-		"of another cluster": try(appendCursor(keyspace.Place{Rank: 5}, 78, authority.key, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
+		"rank made by hand":  try(appendCursor(keyspace.Place{Rank: 5}, cluster, [16]byte{}, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
+		"of another cluster": try(appendCursor(keyspace.Place{Rank: 5}, 78, secret, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
 	} {
 		if !errors.Is(err, kv.ErrBadCursor) {
 			t.Errorf("%s: %v", name, err)
@@ -327,7 +327,7 @@ func FuzzParseCursor(f *testing.F) {
 
 // C3.
 func TestScanAcrossEpochs(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(500)
 	rounds := 0
 	s.before = func(op string, _ int) {
@@ -344,7 +344,7 @@ func TestScanAcrossEpochs(t *testing.T) {
 }
 
 func TestAClearEndsTheScan(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(2000)
 	sc := s.scan(0, kv.ScanOptions{})
 	var b kv.Batch
@@ -368,7 +368,7 @@ func TestAClearEndsTheScan(t *testing.T) {
 
 func TestScanAsksAroundTheDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScanMesh(t, 3)
+		s := newMesh(t, 3)
 		s.fill(500)
 		s.dead[1] = true
 		wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{})), 500)
@@ -389,7 +389,7 @@ func TestScanAsksAroundTheDead(t *testing.T) {
 // A member that hangs costs a scan one wait, not one each round.
 func TestAHangingMemberIsAskedLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScanMesh(t, 3)
+		s := newMesh(t, 3)
 		s.levels[0] = 3
 		s.fill(500)
 		s.hangs = 1
@@ -401,7 +401,7 @@ func TestAHangingMemberIsAskedLast(t *testing.T) {
 }
 
 func TestPeersShareAScan(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.levels[0] = 3
 	s.fill(3000)
 	drain(t, s.scan(0, kv.ScanOptions{}))
@@ -411,7 +411,7 @@ func TestPeersShareAScan(t *testing.T) {
 }
 
 func TestScanIsGivenUp(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(100)
 	s.dead[1], s.dead[2] = true, true
 	ctx, cancel := context.WithCancel(context.Background())
@@ -438,7 +438,7 @@ func TestScanIsGivenUp(t *testing.T) {
 }
 
 func TestAScanThatHasDeliveredNothingSurvivesAClear(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(50)
 	var once sync.Once
 	s.before = func(op string, _ int) {

@@ -1,4 +1,4 @@
-package quorum
+package scan
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 // scan gives out, be it in the middle of a page or at the end of a round, where no key is beside
 // it.
 func TestCursorsShowNoRank(t *testing.T) {
-	s := newScanMesh(t, 3)
+	s := newMesh(t, 3)
 	s.fill(1000)
 	sc := s.scan(0, kv.ScanOptions{})
 	var b kv.Batch
@@ -34,7 +34,7 @@ func TestCursorsShowNoRank(t *testing.T) {
 				continue
 			}
 			cursors++
-			place, err := parseCursor(text, authority.cluster, authority.key, 0, &kv.ScanOptions{})
+			place, err := parseCursor(text, cluster, secret, 0, &kv.ScanOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package quorum
+package scan
 
 import (
 	"bytes"
@@ -50,9 +50,9 @@ func (r *round) bucket() *Bucket {
 
 // present returns the view of the present epoch, or why the scan cannot go on (C3).
 func (x *scanner) present() (*replica.View, error) {
-	v := x.scans.coordinator.cfg.Views.Current()
-	if v == nil || v.Incarnation() == 0 {
-		return nil, errNotServing
+	v, err := replica.Serving(x.scans.cfg.Views)
+	if err != nil {
+		return nil, err
 	}
 	if v.Cluster != x.cluster {
 		return nil, &kv.Unavailable{Outcome: kv.None, Reason: "the node has moved to another cluster during the scan"}
@@ -77,7 +77,7 @@ func (x *scanner) patiently(try func() error) error {
 			return x.ctx.Err()
 		case errors.Is(err, kv.ErrCleared), errors.Is(err, kv.ErrSnapshotMoved), errors.As(err, &final):
 			return err
-		case time.Since(began) > x.scans.coordinator.cfg.Timeout:
+		case time.Since(began) > x.scans.cfg.Timeout:
 			if errors.Is(err, errApart) {
 				return kv.Detail(kv.ErrSnapshotMoved, "replicas differ, in keys that are being written or that some have yet to get")
 			}
@@ -103,7 +103,7 @@ func (x *scanner) fill(r *round, v *replica.View, n int) error {
 	r.view = v
 	for at := r.at.Rank; ; {
 		b := r.bucket()
-		if err := x.scans.own.Own(v, at, b); err != nil {
+		if err := x.scans.cfg.Own.Own(v, at, b); err != nil {
 			return err
 		}
 		b.from, at = at, b.Range.To
@@ -216,7 +216,7 @@ func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 	first := len(r.buckets)
 	for at := old.Range.From; ; {
 		b := r.bucket()
-		if err := x.scans.own.Own(r.view, at, b); err != nil {
+		if err := x.scans.cfg.Own.Own(r.view, at, b); err != nil {
 			return nil, err
 		}
 		if b.Range.From != at || !old.Range.Covers(b.Range) {
@@ -232,7 +232,7 @@ func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 // deliver adds the live records of an own bucket that the scan has not passed.
 func (x *scanner) deliver(r *round, b *Bucket) {
 	if b.from > b.Range.From || r.at.Within(b.Range) || r.endsBefore(b) {
-		x.scans.own.Unpack(b)
+		x.scans.cfg.Own.Unpack(b)
 		for i := range b.Records {
 			if c := &b.Records[i]; c.Record.Live() && x.wants(r, b, c) {
 				x.add(r, kv.Pair{Key: c.Key, Value: c.Record.Value, Version: c.Record.Tag})
@@ -241,7 +241,7 @@ func (x *scanner) deliver(r *round, b *Bucket) {
 		return
 	}
 	first := len(r.pairs)
-	r.pairs = x.scans.own.Live(b, r.pairs)
+	r.pairs = x.scans.cfg.Own.Live(b, r.pairs)
 	if x.options.Prefix == "" && x.options.Values {
 		return
 	}

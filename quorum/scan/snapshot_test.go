@@ -1,4 +1,4 @@
-package quorum
+package scan
 
 import (
 	"context"
@@ -29,7 +29,7 @@ func drained(sc kv.Scanner, meanwhile func()) (n int, err error) {
 
 func TestSnapshot(t *testing.T) {
 	for _, nodes := range []int{1, 3} {
-		s := newScanMesh(t, nodes)
+		s := newMesh(t, nodes)
 		s.fill(1000)
 		if n, err := drained(s.scan(0, kv.ScanOptions{Snapshot: true}), nil); err != nil || n != 1000 {
 			t.Errorf("a store that rests: %d keys, %v", n, err)
@@ -70,7 +70,7 @@ func TestSnapshot(t *testing.T) {
 // A replica that has yet to get a write from before the scan may be asked at the end only: that is no change either.
 func TestSnapshotBesideAReplicaThatLags(t *testing.T) {
 	for turn := range uint32(3) { // whom the scan asks first
-		s := newScanMesh(t, 3)
+		s := newMesh(t, 3)
 		s.fill(300)
 		key := drain(t, s.scan(0, kv.ScanOptions{}))[0].key // of the first round: other replicas are asked by the end
 		s.put(key, written(7, "acknowledged"), 0, 1)
@@ -91,8 +91,8 @@ func TestSnapshotBesideAReplicaThatLags(t *testing.T) {
 // end, where only one is left that has yet to get a write.
 func TestSnapshotOfReplicasThatStayApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for name, apart := range map[string]func(s *scanMesh, first string) (meanwhile func()){
-			"in the middle": func(s *scanMesh, first string) func() {
+		for name, apart := range map[string]func(s *mesh, first string) (meanwhile func()){
+			"in the middle": func(s *mesh, first string) func() {
 				var counter atomic.Uint64
 				s.before = func(op string, m int) {
 					if op == "digests" {
@@ -101,7 +101,7 @@ func TestSnapshotOfReplicasThatStayApart(t *testing.T) {
 				}
 				return nil
 			},
-			"at the end": func(s *scanMesh, first string) func() {
+			"at the end": func(s *mesh, first string) func() {
 				s.put(first, written(7, "acknowledged"), 0, 1)
 				s.nodes[0].owes[2].Store(true) // the one that lags is asked last
 				return func() {
@@ -111,7 +111,7 @@ func TestSnapshotOfReplicasThatStayApart(t *testing.T) {
 				}
 			},
 		} {
-			s := newScanMesh(t, 3)
+			s := newMesh(t, 3)
 			s.fill(300)
 			meanwhile := apart(s, drain(t, s.scan(0, kv.ScanOptions{}))[0].key)
 			began := time.Now()
@@ -119,7 +119,7 @@ func TestSnapshotOfReplicasThatStayApart(t *testing.T) {
 			if !errors.Is(err, kv.ErrSnapshotMoved) || !strings.Contains(err.Error(), "replicas differ") {
 				t.Errorf("%s: %v, want ErrSnapshotMoved and the reason", name, err)
 			}
-			if took, timeout := time.Since(began), s.nodes[0].cfg.Timeout; took < timeout {
+			if took, timeout := time.Since(began), s.nodes[0].timeout; took < timeout {
 				t.Errorf("%s: given up after %v, before the %v that a request may take", name, took, timeout)
 			}
 		}

@@ -1,4 +1,4 @@
-package quorum
+package scan
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ import (
 func (x *scanner) merge(r *round, own *Bucket) error {
 	v, deliver := r.view, !x.options.Snapshot
 	x.scans.stats.merged.Add(1)
-	x.scans.own.Unpack(own)
+	x.scans.cfg.Own.Unpack(own)
 	copies := []*Bucket{own}
 	for _, m := range x.peers {
 		b := r.bucket()
@@ -63,20 +63,20 @@ func (x *scanner) read(r *round, key []byte) (tag version.Tag, value []byte, err
 	o.Deadline = time.Time{} // a scan's deadline is its reader's; each read has the store's own
 	n := len(r.values)
 	// What was appended before stays where it is when this append moves to a larger array.
-	r.values, tag, err = x.scans.coordinator.Get(x.ctx, r.values, key, o)
+	r.values, tag, err = x.scans.cfg.Reader.Get(x.ctx, r.values, key, o)
 	return tag, r.values[n:len(r.values):len(r.values)], err
 }
 
 // copyOf sets b's Range and Records to all that a member holds in a range.
 func (x *scanner) copyOf(v *replica.View, m int, r keyspace.Range, b *Bucket) error {
-	ctx, cancel := context.WithTimeout(x.ctx, x.scans.coordinator.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(x.ctx, x.scans.cfg.Timeout)
 	defer cancel()
 	b.Range, b.Records = r, b.Records[:0]
 	at := keyspace.Place{Rank: r.From}
 	for {
 		var page replica.Page // of its own, since the records borrow it
 		rest := keyspace.Range{From: at.Rank, To: r.To}
-		if err := x.scans.peers.Copy(ctx, v, &v.Members[m], rest, at.Key, scanPage, &page); err != nil {
+		if err := x.scans.cfg.Peers.Copy(ctx, v, &v.Members[m], rest, at.Key, scanPage, &page); err != nil {
 			return err
 		}
 		b.Records = append(b.Records, page.Entries...)
@@ -93,7 +93,7 @@ func (x *scanner) copyOf(v *replica.View, m int, r keyspace.Range, b *Bucket) er
 // scanPage is how many bytes of another member's records a scan asks for at once.
 const scanPage = 1 << 20
 
-var errNoProgress = errors.New("quorum: a page of a copy does not go on where the one before has ended")
+var errNoProgress = errors.New("scan: a page of a copy does not go on where the one before has ended")
 
 // union walks over the records of several copies of one range, each ascending by rank and key, key
 // by key.

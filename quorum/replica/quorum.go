@@ -1,0 +1,43 @@
+package replica
+
+import (
+	"fmt"
+
+	"viakv/api/kv"
+)
+
+// ReadQuorum returns how many replicas a read asks; the default is the view's R.
+func (v *View) ReadQuorum(asked kv.Quorum) (int, error) { return v.resolve(asked, "r", v.R) }
+
+// WriteQuorum returns how many replicas a write must be on; the default is the view's W.
+func (v *View) WriteQuorum(asked kv.Quorum) (int, error) { return v.resolve(asked, "w", v.W) }
+
+// resolve turns a requested quorum into a number of replicas.
+func (v *View) resolve(q kv.Quorum, parameter string, configured int) (int, error) {
+	n := v.Slots
+	switch {
+	case q == kv.QuorumDefault:
+		return configured, nil
+	case q == kv.QuorumMajority:
+		return n/2 + 1, nil
+	case q == kv.QuorumAll:
+		return n, nil
+	case q < 1 || int(q) > n:
+		return 0, &kv.ArgumentError{Parameter: parameter, Detail: fmt.Sprintf(
+			"%d is not between 1 and the cluster's %d nodes; \"quorum\" and \"all\" fit every size", q, n)}
+	}
+	return int(q), nil
+}
+
+// ErrNotServing is the answer of a node that is no active member.
+var ErrNotServing = &kv.Unavailable{Outcome: kv.None, Reason: "this node is not an active member of a cluster yet, or no longer"}
+
+// Serving returns the present view if this node is an active member at it, and ErrNotServing
+// otherwise.
+func Serving(views Views) (*View, error) {
+	v := views.Current()
+	if v == nil || v.Incarnation() == 0 {
+		return nil, ErrNotServing
+	}
+	return v, nil
+}
