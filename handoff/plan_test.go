@@ -1,18 +1,16 @@
 package handoff
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/datadriven"
 
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
@@ -20,42 +18,22 @@ import (
 	"viakv/ring/keyspace"
 )
 
-var update = flag.Bool("update", false, "rewrite the transcripts")
-
-// Transcripts drive a plan by hand. Each line of testdata/plan/*.txt that begins with > is a
-// command, and what follows is what the plan did:
+// The transcripts of testdata/plan drive a plan by hand, and show what it did:
 //
-//	> view epoch=E need=N [gen=G] [purge=P] [resized=E] a@1 b@2 …
-//	                the topology: name@incarnation, - before a name that is not active, and
+//	view epoch=E need=N [gen=G] [purge=P] [resized=E] a=1 b=2 …
+//	                the topology: name=incarnation, - before a name that is not active, and
 //	                +E after one that is a member since epoch E
-//	> start N         tasks of N more starts
-//	> end N           the oldest N tasks succeed
-//	> fail NAME       all tasks of a source fail
-//	> lost            all tasks fail because the epoch is over
-//	> run             start and end until nothing is left to do
-//	> pass MS         time passes
+//	start N         tasks of N more starts
+//	end N           the oldest N tasks succeed
+//	fail NAME       all tasks of a source fail
+//	lost            all tasks fail because the epoch is over
+//	run             start and end until nothing is left to do
+//	pass MS         time passes
 func TestPlanTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/plan/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no transcripts", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			script, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, script)
-			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if !bytes.Equal(got, script) {
-				t.Errorf("the plan did otherwise (see -update):\n%s", got)
-			}
-		})
-	}
+	datadriven.Walk(t, "testdata/plan", func(t *testing.T, file string) {
+		p := &player{t: t, now: time.Unix(0, 0)}
+		datadriven.RunTest(t, file, func(_ *testing.T, d *datadriven.TestData) string { return p.command(d) })
+	})
 }
 
 type player struct {
@@ -66,38 +44,24 @@ type player struct {
 	open []task
 }
 
-func play(t *testing.T, script []byte) []byte {
-	p := &player{t: t, now: time.Unix(0, 0)}
-	lines := bufio.NewScanner(bytes.NewReader(script))
-	for lines.Scan() {
-		line := lines.Text()
-		switch {
-		case strings.HasPrefix(line, "> "):
-			fmt.Fprintln(&p.out, line)
-			p.command(strings.Fields(line[2:]))
-		case strings.HasPrefix(line, "#"), line == "":
-			fmt.Fprintln(&p.out, line)
-		}
-	}
-	return p.out.Bytes()
-}
-
-func (p *player) command(f []string) {
+func (p *player) command(d *datadriven.TestData) string {
+	p.out.Reset()
 	number := func(s string) (n int) {
 		if _, err := fmt.Sscan(s, &n); err != nil {
 			p.t.Fatal(s, err)
 		}
 		return n
 	}
-	switch f[0] {
+	argument := func() string { return d.CmdArgs[0].Key }
+	switch d.Cmd {
 	case "view":
-		p.view(f[1:], number)
+		p.view(d.CmdArgs, number)
 	case "start":
-		p.start(number(f[1]))
+		p.start(number(argument()))
 	case "end":
-		p.end(number(f[1]))
+		p.end(number(argument()))
 	case "fail":
-		p.fail(func(x task) bool { return x.from.Name == f[1] }, errors.New("cut"), false)
+		p.fail(func(x task) bool { return x.from.Name == argument() }, errors.New("cut"), false)
 	case "lost":
 		p.fail(func(task) bool { return true }, replica.ErrEpoch, true)
 	case "run":
@@ -110,11 +74,12 @@ func (p *player) command(f []string) {
 			p.endQuietly(max(1, before))
 		}
 	case "pass":
-		p.now = p.now.Add(time.Duration(number(f[1])) * time.Millisecond)
+		p.now = p.now.Add(time.Duration(number(argument())) * time.Millisecond)
 	default:
-		p.t.Fatalf("command %q", f[0])
+		d.Fatalf(p.t, "command %q", d.Cmd)
 	}
 	p.state()
+	return p.out.String()
 }
 
 // seat makes a member this node, and puts all slots into their order.
@@ -125,30 +90,27 @@ func seat(v *replica.View, self replica.Member) {
 	v.Self = slices.IndexFunc(v.Members, func(m replica.Member) bool { return m.Name == self.Name })
 }
 
-func (p *player) view(f []string, number func(string) int) {
+func (p *player) view(args []datadriven.CmdArg, number func(string) int) {
 	v := &replica.View{}
 	names := []string{"self"}
-	for _, w := range f {
-		key, val, pair := strings.Cut(w, "=")
-		switch {
-		case pair && key == "epoch":
+	for _, arg := range args {
+		switch val := arg.Vals[0]; arg.Key {
+		case "epoch":
 			v.Epoch = version.Epoch(number(val))
-		case pair && key == "need":
+		case "need":
 			v.Need = number(val)
-		case pair && key == "gen":
+		case "gen":
 			v.Generation = version.Generation(number(val))
-		case pair && key == "purge":
+		case "purge":
 			v.Purge = uint64(number(val))
-		case pair && key == "resized":
+		case "resized":
 			v.Resized = version.Epoch(number(val))
 		default:
-			var m replica.Member
-			name, rest, _ := strings.Cut(strings.TrimPrefix(w, "-"), "@")
-			incarnation, since, later := strings.Cut(rest, "+")
-			if m.Name = name; strings.HasPrefix(w, "-") {
-				m.Pending = version.Incarnation(number(incarnation))
-			} else {
-				m.Incarnation = version.Incarnation(number(incarnation))
+			name, pending := strings.CutPrefix(arg.Key, "-")
+			incarnation, since, later := strings.Cut(val, "+")
+			m := replica.Member{Name: name, Incarnation: version.Incarnation(number(incarnation))}
+			if pending {
+				m.Incarnation, m.Pending = 0, m.Incarnation
 			}
 			if later {
 				m.Since = version.Epoch(number(since))

@@ -10,9 +10,9 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// circle is the ring of virtual points. consistent keeps its own to itself and orders a partition's backups by their names' hashes
-// alone, so that all partitions of a dead owner would fall to one and the same successor; walking the
-// points spreads them.
+// circle is the ring of virtual points. consistent keeps its own to itself and orders a partition's
+// backups by their names' hashes alone, so that all partitions of a dead owner would fall to one
+// and the same successor; walking the points spreads them.
 type circle []point
 
 type point struct {

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// replicas is how many points of the circle belong to one member. More even out the lists, and cost time at each change
-	// of the topology.
+	// replicas is how many points of the circle belong to one member. More even out the lists, and
+	// cost time at each change of the topology.
 	replicas = 20
 	// load bounds the most loaded member relative to the average.
 	load = 1.25
-	// separator stands between a member's name and the number of its point. consistent puts none, so node-1's eleventh
-	// point would be node-11's first but one.
+	// separator stands between a member's name and the number of its point. consistent puts none,
+	// so node-1's eleventh point would be node-11's first but one.
 	separator = '#'
 )
 
@@ -42,8 +42,8 @@ type hasher struct{}
 
 func (hasher) Sum64(b []byte) uint64 { return xxhash.Sum64(b) }
 
-// Build tabulates the placement of a set of members. Duplicates count once. It panics above MaxMembers, which the
-// topology never admits.
+// Build tabulates the placement of a set of members. Duplicates count once. It panics above
+// MaxMembers, which the topology never admits.
 func Build(members []string) *Snapshot {
 	s := &Snapshot{members: slices.Clone(members)}
 	slices.Sort(s.members)
@@ -80,10 +80,12 @@ func Build(members []string) *Snapshot {
 // Members returns the sorted names that indices refer to. Read only.
 func (s *Snapshot) Members() []string { return s.members }
 
-// Owner returns the member that owns a partition, as an index into the sorted members; -1 when there are none.
+// Owner returns the member that owns a partition, as an index into the sorted members; -1 when
+// there are none.
 func (s *Snapshot) Owner(p keyspace.Partition) int { return s.owner[p] }
 
-// Preference returns all members in the order in which a partition prefers them, its owner first. Read only.
+// Preference returns all members in the order in which a partition prefers them, its owner first.
+// Read only.
 func (s *Snapshot) Preference(p keyspace.Partition) []int { return s.preference[p] }
 
 // Ownership returns the share of the partitions that member i owns, 0 to 1.

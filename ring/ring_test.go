@@ -1,21 +1,17 @@
 package ring
 
 import (
-	"bytes"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/cockroachdb/datadriven"
+
 	"viakv/ring/keyspace"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func names(n int) []string {
 	out := make([]string, n)
@@ -27,30 +23,17 @@ func names(n int) []string {
 
 // Placement is frozen (R3): a change here moves data preferences in every running cluster.
 func TestPlacementIsFrozen(t *testing.T) {
-	var b bytes.Buffer
-	for _, n := range []int{1, 2, 3, 5, 9} {
+	datadriven.RunTest(t, "testdata/placement", func(t *testing.T, d *datadriven.TestData) string {
+		var n int
+		d.ScanArgs(t, "members", &n)
+		var b strings.Builder
 		s := Build(names(n))
-		fmt.Fprintf(&b, "%d members: %s\n", n, strings.Join(s.Members(), " "))
+		fmt.Fprintln(&b, strings.Join(s.Members(), " "))
 		for p := range keyspace.Partition(keyspace.Partitions) {
 			fmt.Fprintf(&b, "%3d %v\n", p, s.Preference(p))
 		}
-	}
-	file := filepath.Join("testdata", "placement.golden")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(b.Bytes(), want) {
-		t.Fatal("placement changed: partitions of running clusters would move; see R3 before running with -update")
-	}
+		return b.String()
+	})
 }
 
 func members() *rapid.Generator[[]string] {
@@ -97,7 +80,8 @@ func TestSnapshotProperties(t *testing.T) {
 	})
 }
 
-// R4: with one member more, what it owns must move; beyond that only what the bound on the load pushes on.
+// R4: with one member more, what it owns must move; beyond that only what the bound on the load
+// pushes on.
 func TestFewPartitionsMove(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		set := members().Draw(t, "members")
@@ -134,7 +118,8 @@ func TestSuccessorsAreSpread(t *testing.T) {
 	}
 }
 
-// The library joins names and numbers without a separator: without ours these two would share points.
+// The library joins names and numbers without a separator: without ours these two would share
+// points.
 func TestNamesThatEndInDigits(t *testing.T) {
 	s := Build([]string{"node-1", "node-11", "node-111"})
 	for i, name := range s.Members() {

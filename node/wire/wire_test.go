@@ -4,22 +4,18 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/datadriven"
 
 	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 var (
 	stamp  = Stamp{Cluster: 0x1122334455667788, Epoch: 300, To: 7, From: 5}
@@ -110,29 +106,20 @@ func withVector(r version.Record) version.Record { r.Vector = version.Vector{}; 
 
 // The bytes are the protocol: a change needs a new protocol version.
 func TestGolden(t *testing.T) {
-	var lines []string
+	encoded := map[string][]byte{
+		"request": AppendRequest(nil, Store, stamp),
+		"reply":   AppendReply(nil, OK, 70000, 300),
+	}
 	for _, m := range messages {
-		lines = append(lines, fmt.Sprintf("%-10s %s", m.name, hex.EncodeToString(m.bytes)))
+		encoded[m.name] = m.bytes
 	}
-	lines = append(lines,
-		fmt.Sprintf("%-10s %s", "request", hex.EncodeToString(AppendRequest(nil, Store, stamp))),
-		fmt.Sprintf("%-10s %s", "reply", hex.EncodeToString(AppendReply(nil, OK, 70000, 300))))
-	got := strings.Join(lines, "\n") + "\n"
-	file := filepath.Join("testdata", "messages.golden")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("the bytes have changed:\n%s\nwant\n%s", got, want)
+	datadriven.RunTest(t, "testdata/messages", func(_ *testing.T, d *datadriven.TestData) string {
+		b := encoded[d.Cmd]
+		delete(encoded, d.Cmd)
+		return hex.EncodeToString(b) + "\n"
+	})
+	for name := range encoded {
+		t.Errorf("%s is not in testdata/messages", name)
 	}
 }
 
