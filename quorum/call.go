@@ -73,6 +73,15 @@ type Call struct {
 // and the call belongs to its operation again.
 func (c *Call) End() { c.op.ended(c) }
 
+// Trace is that of the request that the call is part of. Like Key, it may be read only while the
+// call is started.
+func (c *Call) Trace() kv.Trace { return c.op.asked.Trace }
+
+// Hints takes note of members that missed a key. Miss must not block.
+type Hints interface {
+	Miss(member string, incarnation version.Incarnation, key []byte)
+}
+
 // Peers carries calls to other members.
 type Peers interface {
 	// Start sends the call, stamped with the view's epoch and the target incarnation, and returns

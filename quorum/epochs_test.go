@@ -19,12 +19,12 @@ func TestEpochEndsBetweenThePhases(t *testing.T) {
 		var once sync.Once
 		nd.filter = func(c *Call) bool {
 			if c.Kind == Store {
-				once.Do(func() { m.advance(nil, 0, 1, 2) }) // the write phase meets replicas of a newer epoch
+				once.Do(func() { m.Advance(nil, 0, 1, 2) }) // the write phase meets replicas of a newer epoch
 			}
 			return false
 		}
 		tag := nd.mustSet("k", "v")
-		if got := m.replicas[2].Record("k"); got.Tag != tag && m.replicas[1].Record("k").Tag != tag {
+		if got := m.Stores[2].Record("k"); got.Tag != tag && m.Stores[1].Record("k").Tag != tag {
 			t.Fatalf("re-sent as %v, acknowledged as %v", got.Tag, tag)
 		}
 		if nd.Stats().Renewed == 0 {
@@ -44,7 +44,7 @@ func TestClearBetweenThePhasesIsUnknown(t *testing.T) {
 				var once sync.Once
 				m.nodes[0].filter = func(c *Call) bool {
 					if c.Kind == Store {
-						once.Do(func() { m.advance(change, 0, 1, 2) })
+						once.Do(func() { m.Advance(change, 0, 1, 2) })
 					}
 					return false
 				}
@@ -58,14 +58,14 @@ func TestClearBetweenThePhasesIsUnknown(t *testing.T) {
 func TestReadAtAnOldEpochIsRepeated(t *testing.T) {
 	m := newMesh(t, 3)
 	m.nodes[0].mustSet("k", "v")
-	m.advance(nil) // nobody has told the coordinators yet
+	m.Advance(nil) // nobody has told the coordinators yet
 	done := make(chan error, 1)
 	go func() {
 		_, _, err := m.nodes[0].Get(bg, nil, []byte("k"), kv.Options{Deadline: time.Now().Add(5 * time.Second)})
 		done <- err
 	}()
 	eventually(t, "waiting for the next view", func() bool { return m.nodes[0].Stats().Renewed > 0 })
-	m.nodes[0].install(m.newView(0, nil))
+	m.nodes[0].Install(m.View(0, nil))
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestAPurgeBetweenThePhases(t *testing.T) {
 					m.nodes[0].filter = func(call *Call) bool {
 						if call.Kind == Store || call.Kind == Vote {
 							once.Do(func() {
-								m.advance(func(v *replica.View) {
+								m.Advance(func(v *replica.View) {
 									v.Purge++
 									v.Purged = func(after uint64, key []byte) (version.Tag, bool) {
 										if after != 0 || string(key) != "k" {

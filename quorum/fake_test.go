@@ -2,7 +2,6 @@ package quorum
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,17 +11,15 @@ import (
 	"viakv/quorum/replica"
 	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
-	"viakv/ring"
 	"viakv/ring/keyspace"
 )
 
 // mesh is a cluster in memory: replicas that obey the rules of epochs, and peers whose answers a
 // test can bend.
 type mesh struct {
-	t        testing.TB
-	replicas []*replicatest.Store
-	nodes    []*node
-	epoch    version.Epoch
+	*replicatest.Cluster
+	t     testing.TB
+	nodes []*node
 
 	mu     sync.Mutex
 	misses []string
@@ -31,10 +28,9 @@ type mesh struct {
 // node is one coordinator over the mesh; it implements Views, Peers and Hints for it.
 type node struct {
 	*Coordinator
+	*replicatest.Views
 	m    *mesh
 	self int
-	view atomic.Pointer[replica.View]
-	over chan struct{}
 
 	// filter may answer a call in the replica's place (true), or change what follows. It runs
 	// before delivery.
@@ -48,61 +44,16 @@ type node struct {
 }
 
 func newMesh(t testing.TB, n int) *mesh {
-	m := &mesh{t: t, epoch: 1}
-	for range n {
-		m.replicas = append(m.replicas, replicatest.New(1, func(key []byte) keyspace.Rank { return keyspace.Seed{1}.Hash(key).Rank() }))
-	}
+	m := &mesh{t: t, Cluster: replicatest.NewCluster(n, func(key []byte) keyspace.Rank { return replicatest.Seed.Hash(key).Rank() })}
 	for i := range n {
-		nd := &node{m: m, self: i, lost: map[*Call]bool{}}
+		nd := &node{Views: m.Views[i], m: m, self: i, lost: map[*Call]bool{}}
 		nd.Coordinator = New(Config{Views: nd, Peers: nd, Hints: nd, Timeout: 2 * time.Second,
 			HedgeAfter: 5 * time.Millisecond, StoreTimeout: 20 * time.Millisecond})
 		m.nodes = append(m.nodes, nd)
-		nd.install(m.newView(i, nil))
 	}
 	return m
 }
 
-func (m *mesh) newView(self int, change func(*replica.View)) *replica.View {
-	n := len(m.replicas)
-	v := &replica.View{Epoch: m.epoch, R: n/2 + 1, W: n/2 + 1, Seed: keyspace.Seed{1}, Slots: n, Self: self,
-		Store: m.replicas[self], Clock: &replica.Clock{}}
-	var names []string
-	for i := range n {
-		names = append(names, fmt.Sprintf("n%c", 'a'+i))
-		v.Members = append(v.Members, replica.Member{Name: names[i], Incarnation: version.Incarnation(i + 1)})
-	}
-	v.Ring = ring.Build(names)
-	if change != nil {
-		change(v)
-	}
-	return v
-}
-
-func (nd *node) install(v *replica.View) {
-	next := make(chan struct{})
-	v.Superseded = next
-	if old := nd.view.Load(); old != nil {
-		v.Clock = old.Clock
-	}
-	nd.view.Store(v)
-	if nd.over != nil {
-		close(nd.over)
-	}
-	nd.over = next
-}
-
-// advance takes all replicas and the given nodes to the next epoch.
-func (m *mesh) advance(change func(*replica.View), nodes ...int) {
-	m.epoch++
-	for _, r := range m.replicas {
-		r.Advance(m.epoch, nil)
-	}
-	for _, i := range nodes {
-		m.nodes[i].install(m.newView(i, change))
-	}
-}
-
-func (nd *node) Current() *replica.View              { return nd.view.Load() }
 func (nd *node) Likely(_ *replica.View, m int) bool  { return !nd.down[m].Load() }
 func (nd *node) Answers(v *replica.View, m int) bool { return nd.Likely(v, m) && !nd.owes[m].Load() }
 func (nd *node) Heard(*replica.View, int) (at time.Time) {
@@ -148,7 +99,7 @@ func (nd *node) deliver(v *replica.View, c *Call) {
 	}
 	key := append([]byte(nil), c.Key...)
 	go func() {
-		r, h, e := nd.m.replicas[c.Member], v.Seed.Hash(key), v.Epoch
+		r, h, e := nd.m.Stores[c.Member], v.Seed.Hash(key), v.Epoch
 		var err error
 		c.Status = OK
 		switch c.Kind {

@@ -100,7 +100,7 @@ func (o *operation) overtaken() bool {
 	defer o.mu.Unlock()
 	above := func(t version.Tag) bool { return o.record.Tag.Less(t) && t != o.record.Tag.Tombstone() }
 	for m, call := range o.calls[:o.v.Slots] {
-		if call != nil && !call.started && call.Status == OK && o.tally.yes.has(m) && above(call.Reply.Tag) {
+		if call != nil && !call.started && call.Status == OK && o.phase.said(m) && above(call.Reply.Tag) {
 			return true
 		}
 	}
@@ -137,9 +137,7 @@ func (o *operation) offered(peer int) fate {
 // not just be stored at the next one, as that of a second phase is (D2), for this node held nothing
 // when the epoch ended: what the peer has said is no query there, and the write has to ask again.
 func (o *operation) spread(peer int) error {
-	var holders memberSet
-	holders.add(peer)
 	o.begin(o.w)
-	o.countHolders(holders)
-	return o.store(everyone&^holders, 0)
+	o.countHolders(only(peer))
+	return o.store(everyone&^only(peer), 0)
 }

@@ -31,7 +31,7 @@ func TestAWriteTakesOneRoundWhereOnePeerCompletesBothQuorums(t *testing.T) {
 				for i := range 3 {
 					tag := m.nodes[0].mustSet("k", fmt.Sprint("v", i))
 					synctest.Wait()
-					for j, r := range m.replicas {
+					for j, r := range m.Stores {
 						if r.Record("k").Tag != tag {
 							t.Errorf("replica %d holds %v, want %v", j, r.Record("k").Tag, tag)
 						}
@@ -74,14 +74,14 @@ func TestARefusedOfferGoesOnAsAQuery(t *testing.T) {
 				m.nodes[0].mustSet("other", "x") // a's clock is past the one below
 				m.nodes[0].mustSet("other", "y")
 				synctest.Wait()
-				m.replicas[1].Hold("k", version.Record{Tag: there, Value: []byte("theirs")})
+				m.Stores[1].Hold("k", version.Record{Tag: there, Value: []byte("theirs")})
 				calls := m.nodes[0].kinds()
 				tag := m.nodes[0].mustSet("k", "mine")
 				synctest.Wait()
 				if calls[StoreIf] != 1 || calls[ReadTag] != 0 || calls[Store] != 2 {
 					t.Errorf("calls by kind: %v", calls)
 				}
-				for i, r := range m.replicas {
+				for i, r := range m.Stores {
 					rec := r.Record("k")
 					if rec.Tag != tag || string(rec.Value) != "mine" || rec.Vector.Counter(2) != there.Counter {
 						t.Errorf("replica %d: %v %q, has seen %v", i, rec.Tag, rec.Value, rec.Vector)
@@ -101,8 +101,8 @@ func TestAnOfferAtAnOldEpochStartsOver(t *testing.T) {
 		m.nodes[0].filter = func(c *Call) bool {
 			if c.Kind == StoreIf && !moved {
 				moved = true
-				m.advance(func(v *replica.View) { v.Generation++ }, 1, 2)
-				go func() { m.nodes[0].install(m.newView(0, func(v *replica.View) { v.Generation++ })) }()
+				m.Advance(func(v *replica.View) { v.Generation++ }, 1, 2)
+				go func() { m.nodes[0].Install(m.View(0, func(v *replica.View) { v.Generation++ })) }()
 			}
 			return false
 		}
@@ -129,7 +129,7 @@ func TestALostAnswerToAnOfferIsNoSecondWrite(t *testing.T) {
 					if c.Kind != StoreIf {
 						return false
 					}
-					if stored, _, err := m.replicas[1].PutIf(1, c.Key, c.Have, c.Record); !stored || err != nil {
+					if stored, _, err := m.Stores[1].PutIf(1, c.Key, c.Have, c.Record); !stored || err != nil {
 						t.Errorf("not stored: %v", err)
 					}
 					lose(m.nodes[0], c)
@@ -137,7 +137,7 @@ func TestALostAnswerToAnOfferIsNoSecondWrite(t *testing.T) {
 				}
 				tag := m.nodes[0].mustSet("k", "w")
 				synctest.Wait()
-				for i, r := range m.replicas {
+				for i, r := range m.Stores {
 					if r.Record("k").Tag != tag || tag.Counter != 2 {
 						t.Errorf("replica %d holds %v, answered as %v", i, r.Record("k").Tag, tag)
 					}
@@ -155,7 +155,7 @@ func TestAnOfferThatWasTakenAndRemovedTookPlace(t *testing.T) {
 			if c.Kind != StoreIf {
 				return false
 			}
-			_, _, _ = m.replicas[1].PutIf(1, c.Key, c.Have, c.Record)
+			_, _, _ = m.Stores[1].PutIf(1, c.Key, c.Have, c.Record)
 			if err := m.nodes[1].RemoveHere(bg, c.Key, kv.Options{}); err != nil {
 				t.Errorf("remove: %v", err)
 			}
@@ -198,9 +198,9 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := newMesh(t, 3)
 				theirs := version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")}
-				m.replicas[2].Hold("k", theirs)
+				m.Stores[2].Hold("k", theirs)
 				if refused {
-					m.replicas[1].Hold("k", theirs)
+					m.Stores[1].Hold("k", theirs)
 				}
 				m.nodes[0].filter = func(c *Call) bool {
 					if c.Kind != StoreIf {
@@ -211,7 +211,7 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 					m.nodes[0].swallow(c)
 					go func() {
 						time.Sleep(50 * time.Millisecond) // long after the hedge
-						stored, here, err := m.replicas[1].PutIf(1, offered.Key, offered.Have, &record)
+						stored, here, err := m.Stores[1].PutIf(1, offered.Key, offered.Have, &record)
 						if stored == refused || err != nil {
 							t.Errorf("stored: %v, %v", stored, err)
 						}
@@ -236,6 +236,36 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 	}
 }
 
+// A peer that cannot tell what became of an offer will not answer it: the others are asked at once,
+// and the write goes on under its tag.
+func TestAnOpenOfferAsksTheOthersAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		nd := m.nodes[0]
+		nd.cfg.HedgeAfter = time.Hour
+		nd.mustSet("k", "v")
+		synctest.Wait()
+		nd.filter = func(c *Call) bool {
+			if c.Kind != StoreIf {
+				return false
+			}
+			if stored, _, err := m.Stores[1].PutIf(1, c.Key, c.Have, c.Record); !stored || err != nil {
+				t.Errorf("not stored: %v", err)
+			}
+			c.Status = Open
+			go c.End()
+			return true
+		}
+		began := time.Now()
+		tag := nd.mustSet("k", "w")
+		if took := time.Since(began); took != 0 || tag.Counter != 2 {
+			t.Errorf("stored as %v after %v", tag, took)
+		}
+		nd.filter = nil
+		m.nodes[2].wantValue("k", "w")
+	})
+}
+
 // D10: the peer takes the offer, and the epoch ends before this node has stored its own copy. At
 // the next one the write asks again, and finds that it was overtaken.
 func TestAnEpochThatEndsBeforeTheOwnCopyAsksAgain(t *testing.T) {
@@ -245,10 +275,10 @@ func TestAnEpochThatEndsBeforeTheOwnCopyAsksAgain(t *testing.T) {
 		m.nodes[0].filter = func(c *Call) bool {
 			if c.Kind == Store && !moved {
 				moved = true
-				m.advance(nil, 0, 1, 2)
+				m.Advance(nil, 0, 1, 2)
 				theirs := version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")}
-				for _, r := range m.replicas[1:] {
-					if _, err := r.Put(m.epoch, 0, []byte("k"), &theirs); err != nil {
+				for _, r := range m.Stores[1:] {
+					if _, err := r.Put(m.Epoch, 0, []byte("k"), &theirs); err != nil {
 						t.Error(err)
 					}
 				}
@@ -276,7 +306,7 @@ func TestAClearAfterALostOfferIsUnknown(t *testing.T) {
 					if c.Kind != StoreIf {
 						return false
 					}
-					m.advance(change, 0, 1, 2)
+					m.Advance(change, 0, 1, 2)
 					return fail(c)
 				}
 				_, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{})

@@ -15,7 +15,7 @@ import (
 // holders counts the replicas that hold a version of a key or something newer.
 func (m *mesh) holders(key string, tag version.Tag) int {
 	n := 0
-	for _, r := range m.replicas {
+	for _, r := range m.Stores {
 		if !r.Record(key).Tag.Less(tag) {
 			n++
 		}
@@ -36,7 +36,7 @@ func TestAReadAnswersOnlyWhatWHold(t *testing.T) {
 					removed := held
 					removed.Tag, removed.Value, removed.Owner = held.Tag.Tombstone(), nil, version.Operation{Incarnation: 1, Sequence: 1}
 					m := newMesh(t, n)
-					for i, replica := range m.replicas {
+					for i, replica := range m.Stores {
 						switch random.IntN(3) {
 						case 0:
 							replica.Hold("live", held)
@@ -68,7 +68,7 @@ func TestAReadAnswersOnlyWhatWHold(t *testing.T) {
 
 // newest returns the highest tag that a replica holds for a key.
 func (m *mesh) newest(key string) (tag version.Tag) {
-	for _, r := range m.replicas {
+	for _, r := range m.Stores {
 		if t := r.Record(key).Tag; tag.Less(t) {
 			tag = t
 		}
@@ -83,10 +83,10 @@ func TestARemoveMissesOnlyWhatWDoNotHold(t *testing.T) {
 			m := newMesh(t, 3)
 			value := version.Record{Tag: version.Tag{Counter: 7, Incarnation: 2}, Value: []byte("v")}
 			removed := version.Record{Tag: value.Tag.Tombstone(), Owner: version.Operation{Incarnation: 2, Sequence: 1}}
-			for _, replica := range m.replicas {
+			for _, replica := range m.Stores {
 				replica.Hold("k", value)
 			}
-			m.replicas[holder].Hold("k", removed)
+			m.Stores[holder].Hold("k", removed)
 			if err := m.nodes[0].RemoveHere(bg, []byte("k"), kv.Options{R: r}); err != nil && !errors.Is(err, kv.ErrMissing) {
 				t.Fatal(err)
 			}
@@ -104,7 +104,7 @@ func TestAWriteAsksMoreThanItsR(t *testing.T) {
 			m := newMesh(t, n)
 			// W replicas, this coordinator's not among them where that can be.
 			for i := n - (n/2 + 1); i < n; i++ {
-				m.replicas[i].Hold("k", version.Record{Tag: version.Tag{Counter: 100, Incarnation: version.Incarnation(n)}, Value: []byte("old")})
+				m.Stores[i].Hold("k", version.Record{Tag: version.Tag{Counter: 100, Incarnation: version.Incarnation(n)}, Value: []byte("old")})
 			}
 			if _, err := m.nodes[0].Set(bg, []byte("k"), []byte("new"), o); err != nil {
 				t.Fatal(err)
@@ -119,7 +119,7 @@ func TestAWriteAsksMoreThanItsR(t *testing.T) {
 // The slot is vacant, or its member does not answer.
 func TestAWriteThatCannotBeMetStoresNothing(t *testing.T) {
 	absences := map[string]func(m *mesh){
-		"vacant": func(m *mesh) { m.advance(func(v *replica.View) { v.Members[2].Incarnation = 0 }, 0, 1, 2) },
+		"vacant": func(m *mesh) { m.Advance(func(v *replica.View) { v.Members[2].Incarnation = 0 }, 0, 1, 2) },
 		"dead":   func(m *mesh) { m.nodes[0].filter = func(c *Call) bool { return c.Member == 2 && unsent(c) } },
 		"silent": func(m *mesh) {
 			m.nodes[0].filter = func(c *Call) bool {
@@ -141,7 +141,7 @@ func TestAWriteThatCannotBeMetStoresNothing(t *testing.T) {
 				wantOutcome(t, err, kv.None)
 				wantOutcome(t, m.nodes[0].RemoveHere(bg, []byte("k"), kv.Options{W: kv.QuorumAll}), kv.None)
 				synctest.Wait()
-				for i, r := range m.replicas {
+				for i, r := range m.Stores {
 					if got := string(r.Record("k").Value); got != "old" {
 						t.Errorf("replica %d holds %q", i, got)
 					}

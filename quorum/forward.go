@@ -34,9 +34,7 @@ func (o *operation) forward() (bool, error) {
 	}
 	defer o.c.forwarding[owner].Add(-1)
 	o.c.stats.forwarded.Add(1)
-	o.begin(1)
-	o.tally.voters = 0
-	o.tally.voters.add(owner)
+	o.enter(phase{need: 1, voters: only(owner)})
 	o.sequence = o.c.sequence.Add(1)
 	o.start(owner, Remove, true)
 	err := o.await(owner)
@@ -64,21 +62,19 @@ var errSilent = errors.New("quorum: no answer, and none to a second question")
 // await waits for the owner's answer as long as the owner shows that it is there: a remove may take
 // its time, since others of the key come first, but a lookup does not.
 func (o *operation) await(owner int) error {
-	deadline := o.deadline
-	defer func() { o.deadline = deadline }()
 	patience := o.c.cfg.Timeout / 20
 	for {
 		began := time.Now()
 		// A request with more time waits longer for an owner that is short of processor time.
-		silence := max(o.c.cfg.Timeout, deadline.Sub(began)) / 4
-		o.deadline = earlier(deadline, began.Add(patience))
-		if err := o.wait(0); err != errDeadline || o.deadline.Equal(deadline) {
+		silence := max(o.c.cfg.Timeout, o.deadline.Sub(began)) / 4
+		until := earlier(o.deadline, began.Add(patience))
+		if err := o.waitUntil(until, 0); err != errDeadline || until.Equal(o.deadline) {
 			return err
 		}
 		// What came back for others shows as much. Under a load of removes it spares each a
 		// question of its own.
 		heard := func() bool { return o.c.cfg.Peers.Heard(o.v, owner).After(began) }
-		if !heard() && !o.c.there(o.v, owner, o.key, earlier(deadline, time.Now().Add(silence))) && !heard() {
+		if !heard() && !o.c.there(o.v, owner, o.key, earlier(o.deadline, time.Now().Add(silence))) && !heard() {
 			return errSilent
 		}
 	}
@@ -102,9 +98,7 @@ func (c *Coordinator) there(v *replica.View, member int, key []byte, deadline ti
 		return true // the epoch is over, and the members of this one may be others: the next time will tell
 	}
 	op.own = version.Record{}
-	op.begin(1)
-	op.tally.voters = 0
-	op.tally.voters.add(member)
+	op.enter(phase{need: 1, voters: only(member)})
 	op.start(member, ReadTag, true)
 	err = op.wait(0)
 	return err == nil || err == replica.ErrEpoch

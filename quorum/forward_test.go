@@ -69,7 +69,8 @@ func TestRemoveWaitsForAnOwnerThatAnswersOthers(t *testing.T) {
 	})
 }
 
-// A call that has not ended belongs to its carrier, which may be writing its reply while the request gives it up: the race detector looks.
+// A call that has not ended belongs to its carrier, which may be writing its reply while the
+// request gives it up: the race detector looks.
 func TestRemoveLeavesAnOpenCallToItsCarrier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, owner, key := owned(t)

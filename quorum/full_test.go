@@ -16,7 +16,7 @@ func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 		for full := range n {
 			m := newMesh(t, n)
 			m.nodes[0].mustSet("k", "v")
-			m.replicas[full].SetFull(true)
+			m.Stores[full].SetFull(true)
 			for i, nd := range m.nodes {
 				nd.cfg.Full = func(_ *replica.View, member int) bool { return member == full }
 				for _, o := range []kv.Options{{}, {R: 1}, {R: kv.QuorumAll}, {W: kv.QuorumAll}} {
@@ -32,7 +32,7 @@ func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 			if err := m.nodes[n-1].Remove(bg, []byte("k"), kv.Options{}); err != nil {
 				t.Errorf("%d nodes, %d full: remove: %v", n, full, err)
 			}
-			for i, r := range m.replicas {
+			for i, r := range m.Stores {
 				if rec := r.Record("new"); !rec.Tag.IsZero() {
 					t.Errorf("%d nodes, %d full: replica %d has %v", n, full, i, rec)
 				}
@@ -48,7 +48,7 @@ func (m *mesh) view(i int) *replica.View { return m.nodes[i].Current() }
 // what was said before.
 func TestAllFullMembersAreNamed(t *testing.T) {
 	m := newMesh(t, 5)
-	m.nodes[0].install(m.newView(0, func(v *replica.View) { v.Members[3].Incarnation, v.Members[3].Pending = 0, 9 }))
+	m.nodes[0].Install(m.View(0, func(v *replica.View) { v.Members[3].Incarnation, v.Members[3].Pending = 0, 9 }))
 	m.nodes[0].cfg.Full = func(_ *replica.View, member int) bool { return member == 3 || member == 4 }
 	want := func(names string) {
 		t.Helper()
@@ -57,13 +57,13 @@ func TestAllFullMembersAreNamed(t *testing.T) {
 		}
 	}
 	want(": nd and ne hold")
-	m.replicas[0].SetFull(true)
+	m.Stores[0].SetFull(true)
 	want(": na, nd and ne hold")
 	m.nodes[0].cfg.Full = nil
 	want(": na holds")
-	m.replicas[0].SetFull(false)
-	m.replicas[2].SetFull(true)
+	m.Stores[0].SetFull(false)
+	m.Stores[2].SetFull(true)
 	want(": nc holds")
-	m.replicas[2].SetFull(false)
+	m.Stores[2].SetFull(false)
 	m.nodes[0].mustSet("k", "v")
 }

@@ -24,7 +24,7 @@ type operation struct {
 	timer  *time.Timer   // wakes the request
 	expiry *time.Timer   // ends the operation after its answer
 
-	// Set by reset, and by advance between phases.
+	// Set by reset, and by move between phases.
 	v        *replica.View
 	hash     keyspace.Hash
 	key      []byte // borrowed from the request until its answer
@@ -47,10 +47,9 @@ type operation struct {
 	hintKey []byte // copy of key, for what outlives the request
 
 	mu       sync.Mutex
-	tally    tally             // of the present phase
-	stale    bool              // somebody is ahead of the phase's epoch
+	phase    phase             // the present one
 	calls    [MaxMembers]*Call // of the present phase, by member
-	causes   [MaxMembers]error // why members failed in this phase
+	causes   [MaxMembers]error // why members failed in it
 	used     int               // the members below had calls since reset: what lies above in calls and causes is empty
 	open     int               // calls of all phases that have not ended
 	storing  bool              // the present phase's misses deserve hints
@@ -90,13 +89,16 @@ func (o *operation) move(v *replica.View) (err error) {
 	return err
 }
 
-// begin starts a phase: from here on only its own calls count.
-func (o *operation) begin(need int) {
+// begin starts a phase that needs so many of all who may answer.
+func (o *operation) begin(need int) { o.enter(phase{need: need, voters: votersOf(o.v)}) }
+
+// enter starts a phase: from here on only its own calls count.
+func (o *operation) enter(p phase) {
 	o.mu.Lock()
 	o.dropLocked()
-	o.began, o.stale, o.storing = time.Time{}, false, false
+	o.began, o.storing = time.Time{}, false
 	clear(o.causes[:o.used])
-	o.tally = tally{need: need, voters: votersOf(o.v)}
+	o.phase = p
 	select {
 	case <-o.wake:
 	default:
@@ -163,32 +165,25 @@ func (o *operation) ended(call *Call) {
 	}
 }
 
+// countLocked lets the present phase decide about a call that has ended.
 func (o *operation) countLocked(m int, call *Call) {
 	o.v.Clock.Observe(call.Counter)
-	switch call.Status {
-	case OK, Same, Missing:
-		o.tally.record(m, &o.tally.yes)
-	case Nack:
-		o.tally.record(m, &o.tally.no)
+	status := call.Status
+	switch status {
+	case OK, Same, Missing, Nack:
 	case Stale:
 		// Mostly the phase is run again at the newer epoch and brings the record there, and the
 		// hint is one too many. But where enough others have taken it, the request is answered and
 		// nothing is run again.
-		o.stale = true
 		o.missLocked(m)
-	case Failed:
-		if rule.Broken(rule.RealAcks) && o.storing {
-			o.tally.record(m, &o.tally.yes)
-			o.missLocked(m)
-			break
-		}
-		fallthrough
 	default:
 		o.causes[m] = call.Err
-		o.tally.record(m, &o.tally.failed)
 		o.missLocked(m)
+		if rule.Broken(rule.RealAcks) && o.storing {
+			status = OK
+		}
 	}
-	if !o.answered && (o.stale || call.Status == Failed || o.tally.verdict() != pending) {
+	if o.phase.reply(m, status) && !o.answered {
 		o.nudge()
 	}
 }
@@ -211,47 +206,45 @@ func (o *operation) missLocked(m int) {
 
 // countOwn counts this node's own replica.
 func (o *operation) countOwn(yes bool) {
-	o.mu.Lock()
-	if yes {
-		o.tally.record(o.v.Self, &o.tally.yes)
-	} else {
-		o.tally.record(o.v.Self, &o.tally.no)
+	status := OK
+	if !yes {
+		status = Nack
 	}
+	o.mu.Lock()
+	o.phase.reply(o.v.Self, status)
 	o.mu.Unlock()
 }
 
 // require makes the present phase wait for more answers than it began with.
 func (o *operation) require(need int) {
 	o.mu.Lock()
-	o.tally.need = need
+	o.phase.require(need)
 	o.mu.Unlock()
 }
 
 // countHolders counts members that hold the record of the present phase already.
 func (o *operation) countHolders(holders memberSet) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	for m := range o.v.Slots {
-		if holders.has(m) {
-			o.tally.record(m, &o.tally.yes)
-		}
-	}
+	o.phase.holders(holders)
+	o.mu.Unlock()
 }
 
-// wait returns nil once the phase is met, or the reason why it will not be. A query (its kind is
-// given) also asks the replicas that it has spared once it has waited for HedgeAfter, or has lost
-// one; for other phases the kind is zero.
-func (o *operation) wait(query Kind) error {
+// wait returns nil once the phase is met, or the reason why it will not be by the request's deadline. A query (its kind is given) also asks the replicas that it has spared
+// once it has waited for HedgeAfter, or has lost one; for other phases the kind is zero.
+func (o *operation) wait(query Kind) error { return o.waitUntil(o.deadline, query) }
+
+// waitUntil is wait with a deadline of its own.
+func (o *operation) waitUntil(deadline time.Time, query Kind) error {
 	hedge := query != 0
 	now := o.began
 	for {
 		o.mu.Lock()
-		verdict, stale, lost := o.tally.verdict(), o.stale, o.tally.failed.len() > 0
+		verdict, lost := o.phase.verdict(), o.phase.lost()
 		o.mu.Unlock()
 		switch {
 		case verdict == met:
 			return nil
-		case stale:
+		case verdict == over:
 			return replica.ErrEpoch
 		case verdict == impossible:
 			return errImpossible
@@ -263,7 +256,7 @@ func (o *operation) wait(query Kind) error {
 		if now.IsZero() {
 			now = time.Now()
 		}
-		left := o.deadline.Sub(now)
+		left := deadline.Sub(now)
 		if left <= 0 {
 			return errDeadline
 		}
@@ -364,7 +357,7 @@ func (o *operation) release() {
 }
 
 // unavailable words the end of a request that found no quorum.
-func (o *operation) unavailable(outcome kv.Outcome, phase string, err error) error {
+func (o *operation) unavailable(outcome kv.Outcome, what string, err error) error {
 	if outcome == kv.Unknown {
 		o.c.stats.unknown.Add(1)
 	} else {
@@ -372,7 +365,7 @@ func (o *operation) unavailable(outcome kv.Outcome, phase string, err error) err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	reason := fmt.Sprintf("%s at epoch %d: %v", phase, o.v.Epoch, o.tally)
+	reason := fmt.Sprintf("%s at epoch %d: %v", what, o.v.Epoch, o.phase)
 	for m := range o.v.Members {
 		if o.causes[m] != nil {
 			reason += fmt.Sprintf("; %s: %v", o.v.Members[m].Name, o.causes[m])
@@ -381,9 +374,9 @@ func (o *operation) unavailable(outcome kv.Outcome, phase string, err error) err
 	switch {
 	case err != replica.ErrEpoch:
 	case o.c.cfg.Views.Current() == nil:
-		reason = phase + ": this node is stopping, or no longer a member of the cluster"
+		reason = what + ": this node is stopping, or no longer a member of the cluster"
 	default:
-		reason = fmt.Sprintf("%s: the cluster went on to a newer epoch than %d", phase, o.v.Epoch)
+		reason = fmt.Sprintf("%s: the cluster went on to a newer epoch than %d", what, o.v.Epoch)
 	}
 	return &kv.Unavailable{Outcome: outcome, Reason: reason, Err: err}
 }

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// A member that went on to the next epoch refuses a record of this one. When the request has its answer by then, nobody sends the record again:
-// the member must get a hint, or it would miss the record until its contents are compared.
+// A member that went on to the next epoch refuses a record of this one. When the request has its
+// answer by then, nobody sends the record again: the member must get a hint, or it would miss the
+// record until its contents are compared.
 func TestAMemberThatIsAheadAfterTheAnswerGetsAHint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// queue lets one remove of a key run at a time and makes the others wait their turn. It is no lock in the sense of Q1: who waits in
-// it waits by its deadline, and nothing but removes of the same key at the same node waits.
+// queue lets one remove of a key run at a time and makes the others wait their turn. It is no lock
+// in the sense of Q1: who waits in it waits by its deadline, and nothing but removes of the same
+// key at the same node waits.
 type queue struct {
 	mu      sync.Mutex
 	waiting map[string][]chan struct{} // a key that is in use, and who waits for it

@@ -103,7 +103,7 @@ func (o *operation) poll() func() error {
 		}
 		first = false
 		o.countOwn(voted)
-		o.sendAll(Vote, everyone, o.tally.need-1)
+		o.sendAll(Vote, everyone, o.votes()-1)
 		return o.wait(0)
 	}
 }

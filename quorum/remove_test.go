@@ -50,7 +50,7 @@ func TestRemoveRereadsWhenOvertaken(t *testing.T) {
 	nd.filter = func(c *Call) bool {
 		if c.Kind == ReadTag { // a set overtakes at the own replica between read and vote
 			once.Do(func() {
-				for _, r := range m.replicas {
+				for _, r := range m.Stores {
 					r.Hold("k", version.Record{Tag: version.Tag{Counter: 99, Incarnation: 2}, Value: []byte("w")})
 				}
 			})
@@ -61,9 +61,45 @@ func TestRemoveRereadsWhenOvertaken(t *testing.T) {
 	if err := nd.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := m.replicas[0].Record("k"); got.Tag.Counter != 99 || !got.Tag.Removed {
+	if got := m.Stores[0].Record("k"); got.Tag.Counter != 99 || !got.Tag.Removed {
 		t.Fatalf("removed %v", got.Tag)
 	}
+}
+
+// Votes may have been given in an earlier round of the vote, so this node's own replica may refuse
+// in a later one. Its refusal is no vote.
+func TestAnOwnRefusalIsNoVote(t *testing.T) {
+	m := newMesh(t, 3)
+	nd := m.nodes[0]
+	tag := nd.mustSet("k", "v")
+	eventually(t, "all have it", func() bool { return m.Stores[1].Record("k").Live() && m.Stores[2].Record("k").Live() })
+	theirs := *m.Stores[0].Record("k")
+	theirs.Tag, theirs.Value, theirs.Owner = tag.Tombstone(), nil, version.Operation{Incarnation: 2, Sequence: 1 << 40}
+	var once sync.Once
+	made := false
+	nd.filter = func(c *Call) bool {
+		if c.Kind == Vote {
+			once.Do(func() {
+				made = true
+				m.Advance(nil, 0, 1, 2)
+				m.Stores[0].Hold("k", theirs)
+				m.Stores[1].Hold("k", theirs)
+			})
+		}
+		return false
+	}
+	wantOutcome(t, nd.RemoveHere(bg, []byte("k"), kv.Options{}), kv.Unknown)
+	if !made {
+		t.Error("the schedule was not made")
+	}
+}
+
+// A remove takes the votes of a majority, whatever its w is: else two of them could win.
+func TestAMajorityVotesWhateverTheW(t *testing.T) {
+	m := newMesh(t, 3)
+	m.nodes[0].mustSet("k", "v")
+	m.nodes[0].filter = func(c *Call) bool { return c.Kind == Vote && fail(c) }
+	wantOutcome(t, m.nodes[0].RemoveHere(bg, []byte("k"), kv.Options{W: 1}), kv.Unknown)
 }
 
 func TestRemoveGoesToTheOwner(t *testing.T) {

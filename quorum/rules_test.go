@@ -50,18 +50,18 @@ func TestARemoveDoesNotGoOnPastAPurge(t *testing.T) {
 				return false
 			}
 			purged = true
-			read := *m.replicas[c.Member].Record("k")
+			read := *m.Stores[c.Member].Record("k")
 			if err := other.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
 				t.Errorf("the other remove: %v", err)
 			}
 			synctest.Wait()
-			for i, r := range m.replicas {
+			for i, r := range m.Stores {
 				if !r.Record("k").Tag.Removed {
 					t.Errorf("replica %d does not hold the tombstone", i)
 				}
 				r.Hold("k", version.Record{})
 			}
-			m.advance(func(v *replica.View) { v.Purge++ }, 0, 1, 2)
+			m.Advance(func(v *replica.View) { v.Purge++ }, 0, 1, 2)
 			c.Status, c.Reply = OK, read // what the replica said before all this
 			c.End()
 			return true
@@ -130,11 +130,11 @@ func TestARebuiltReplicaVotesForNobody(t *testing.T) {
 		}
 
 		before = b.Current()
-		copies := []version.Record{*m.replicas[1].Record("k"), *m.replicas[0].Record("k")}
-		m.replicas[2].Advance(m.epoch, func(version.Record) bool { return false })
-		m.advance(func(v *replica.View) { v.Members[2].Incarnation = 4 }, 0, 1, 2)
+		copies := []version.Record{*m.Stores[1].Record("k"), *m.Stores[0].Record("k")}
+		m.Stores[2].Advance(m.Epoch, func(version.Record) bool { return false })
+		m.Advance(func(v *replica.View) { v.Members[2].Incarnation = 4 }, 0, 1, 2)
 		for _, r := range copies {
-			if _, err := m.replicas[2].Put(m.epoch, 0, []byte("k"), &r); err != nil {
+			if _, err := m.Stores[2].Put(m.Epoch, 0, []byte("k"), &r); err != nil {
 				t.Fatal(err)
 			}
 		}

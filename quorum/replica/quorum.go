@@ -6,10 +6,11 @@ import (
 	"viakv/api/kv"
 )
 
-// ReadQuorum returns how many replicas a read asks; the default is the view's R.
+// ReadQuorum returns what a request's r means at the view: a number of replicas. The default is the
+// view's R.
 func (v *View) ReadQuorum(asked kv.Quorum) (int, error) { return v.resolve(asked, "r", v.R) }
 
-// WriteQuorum returns how many replicas a write must be on; the default is the view's W.
+// WriteQuorum returns what a request's w means, likewise. The default is the view's W.
 func (v *View) WriteQuorum(asked kv.Quorum) (int, error) { return v.resolve(asked, "w", v.W) }
 
 // resolve turns a requested quorum into a number of replicas.
@@ -29,15 +30,15 @@ func (v *View) resolve(q kv.Quorum, parameter string, configured int) (int, erro
 	return int(q), nil
 }
 
-// ErrNotServing is the answer of a node that is no active member.
-var ErrNotServing = &kv.Unavailable{Outcome: kv.None, Reason: "this node is not an active member of a cluster yet, or no longer"}
+// errNotServing is the answer of a node that is no active member.
+var errNotServing = &kv.Unavailable{Outcome: kv.None, Reason: "this node is not an active member of a cluster yet, or no longer"}
 
-// Serving returns the present view if this node is an active member at it, and ErrNotServing
-// otherwise.
+// Serving returns the present view if this node is an active member at it, and a
+// *kv.Unavailable otherwise.
 func Serving(views Views) (*View, error) {
 	v := views.Current()
 	if v == nil || v.Incarnation() == 0 {
-		return nil, ErrNotServing
+		return nil, errNotServing
 	}
 	return v, nil
 }

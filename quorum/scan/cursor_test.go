@@ -17,7 +17,7 @@ import (
 func TestCursorsShowNoRank(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(1000)
-	sc := s.scan(0, kv.ScanOptions{})
+	sc, v := s.scan(0, kv.ScanOptions{}), s.Views[0].Current()
 	var b kv.Batch
 	cursors, bare := 0, 0
 	for {
@@ -34,7 +34,7 @@ func TestCursorsShowNoRank(t *testing.T) {
 				continue
 			}
 			cursors++
-			place, err := parseCursor(text, cluster, secret, 0, &kv.ScanOptions{})
+			place, err := parseCursor(text, v.Cluster, v.CursorKey, 0, &kv.ScanOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,7 +17,6 @@ import (
 	"viakv/quorum/replica"
 	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
-	"viakv/ring"
 	"viakv/ring/keyspace"
 )
 
@@ -26,10 +25,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // mesh is a few replicas in memory, each with a coordinator over all of them. Each splits its
 // partitions into buckets as deep as its level says, and the level may change at any time.
 type mesh struct {
-	t        testing.TB
-	replicas []*replicatest.Store
-	nodes    []*node
-	epoch    version.Epoch
+	*replicatest.Cluster
+	t     testing.TB
+	nodes []*node
 
 	mu     sync.Mutex
 	levels []uint
@@ -43,71 +41,23 @@ type mesh struct {
 // node is one coordinator. It implements Views, Peers and Hints for it.
 type node struct {
 	*quorum.Coordinator
+	*replicatest.Views
 	m       *mesh
-	view    atomic.Pointer[replica.View]
-	over    chan struct{}
 	owes    [kv.MaxMembers]atomic.Bool // members that have left something unanswered
 	timeout time.Duration              // of scans
 }
 
 func newMesh(t testing.TB, n int) *mesh {
-	m := &mesh{t: t, epoch: 1, levels: make([]uint, n), asked: map[int]int{}, dead: map[int]bool{}}
+	m := &mesh{t: t, Cluster: replicatest.NewCluster(n, rankOf), levels: make([]uint, n), asked: map[int]int{}, dead: map[int]bool{}}
 	for i := range n {
 		m.levels[i] = uint(i % 3)
-		m.replicas = append(m.replicas, replicatest.New(1, rankOf))
-	}
-	for i := range n {
-		nd := &node{m: m, timeout: 2 * time.Second}
+		nd := &node{Views: m.Views[i], m: m, timeout: 2 * time.Second}
 		nd.Coordinator = quorum.New(quorum.Config{Views: nd, Peers: nd, Hints: nd})
 		m.nodes = append(m.nodes, nd)
-		nd.install(m.newView(i, nil))
 	}
 	return m
 }
 
-func (m *mesh) newView(self int, change func(*replica.View)) *replica.View {
-	n := len(m.replicas)
-	v := &replica.View{
-		Epoch: m.epoch, R: n/2 + 1, W: n/2 + 1, Seed: keyspace.Seed{1}, Slots: n, Self: self,
-		Cluster: cluster, CursorKey: secret, Store: m.replicas[self], Clock: &replica.Clock{},
-	}
-	var names []string
-	for i := range n {
-		names = append(names, fmt.Sprintf("n%c", 'a'+i))
-		v.Members = append(v.Members, replica.Member{Name: names[i], Incarnation: version.Incarnation(i + 1)})
-	}
-	v.Ring = ring.Build(names)
-	if change != nil {
-		change(v)
-	}
-	return v
-}
-
-func (nd *node) install(v *replica.View) {
-	next := make(chan struct{})
-	v.Superseded = next
-	if old := nd.view.Load(); old != nil {
-		v.Clock = old.Clock
-	}
-	nd.view.Store(v)
-	if nd.over != nil {
-		close(nd.over)
-	}
-	nd.over = next
-}
-
-// advance takes all replicas and the given nodes to the next epoch.
-func (m *mesh) advance(change func(*replica.View), nodes ...int) {
-	m.epoch++
-	for _, r := range m.replicas {
-		r.Advance(m.epoch, nil)
-	}
-	for _, i := range nodes {
-		m.nodes[i].install(m.newView(i, change))
-	}
-}
-
-func (nd *node) Current() *replica.View                   { return nd.view.Load() }
 func (nd *node) Likely(*replica.View, int) bool           { return true }
 func (nd *node) Answers(_ *replica.View, m int) bool      { return !nd.owes[m].Load() }
 func (nd *node) Heard(*replica.View, int) time.Time       { return time.Time{} }
@@ -121,10 +71,9 @@ func (nd *node) Start(v *replica.View, c *quorum.Call) {
 	if c.Record != nil {
 		rec = c.Record.Clone()
 	}
-	r, e, key, have := nd.m.replicas[c.Member], v.Epoch, slices.Clone(c.Key), c.Have
+	r, e, key, have := nd.m.Stores[c.Member], v.Epoch, slices.Clone(c.Key), c.Have
 	go func() {
 		var err error
-		done := true
 		switch c.Kind {
 		case quorum.ReadTag:
 			c.Reply, _, err = r.Tag(e, 0, key, nil)
@@ -133,7 +82,8 @@ func (nd *node) Start(v *replica.View, c *quorum.Call) {
 		case quorum.Store:
 			_, err = r.Put(e, 0, key, &rec)
 		case quorum.StoreIf:
-			if done, c.Reply, err = r.PutIf(e, key, have, &rec); done {
+			var stored bool
+			if stored, c.Reply, err = r.PutIf(e, key, have, &rec); stored {
 				c.Status = quorum.Same
 			}
 		default:
@@ -172,7 +122,7 @@ func rankOf(key []byte) keyspace.Rank {
 	if r, ok := ranks.Load(string(key)); ok {
 		return r.(keyspace.Rank)
 	}
-	r := keyspace.Seed{1}.Hash(key).Rank()
+	r := replicatest.Seed.Hash(key).Rank()
 	ranks.Store(string(key), r)
 	return r
 }
@@ -190,7 +140,7 @@ func bucket(r *replicatest.Store, e version.Epoch, rg keyspace.Range, b *Bucket)
 func (c copies) Own(v *replica.View, at keyspace.Rank, b *Bucket) error {
 	c.hook("own", c.self)
 	level := c.s.level(c.self)
-	return bucket(c.s.replicas[c.self], v.Epoch, at.Partition().Bucket(level, at.Index(level)), b)
+	return bucket(c.s.Stores[c.self], v.Epoch, at.Partition().Bucket(level, at.Index(level)), b)
 }
 
 // Live and Unpack: Own has set the records already.
@@ -213,7 +163,7 @@ func (c copies) hook(op string, m int) {
 
 func (c copies) digests(v *replica.View, m int, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	for _, r := range ranges {
-		d, err := c.s.replicas[m].Digest(v.Epoch, r)
+		d, err := c.s.Stores[m].Digest(v.Epoch, r)
 		if err != nil {
 			return nil, err
 		}
@@ -257,7 +207,7 @@ func (c copies) Copy(_ context.Context, v *replica.View, to *replica.Member, r k
 		return err
 	}
 	c.hook("copy", m)
-	err := c.s.replicas[m].Page(v.Epoch, r, after, min(max, copiedAtOnce), p)
+	err := c.s.Stores[m].Page(v.Epoch, r, after, min(max, copiedAtOnce), p)
 	if c.s.stuck && !p.Next.Ends(r) {
 		p.Next = keyspace.Place{Rank: r.From, Key: after}
 	}
@@ -271,15 +221,10 @@ func (c copies) of(v *replica.View, to *replica.Member) int {
 	return slices.IndexFunc(v.Members, func(m replica.Member) bool { return m.Name == to.Name })
 }
 
-// What the tests' views carry for cursors.
-const cluster = 77
-
-var secret = [16]byte{1, 2, 3}
-
 // put writes straight into the given replicas, as a write that reached only these.
 func (s *mesh) put(key string, rec version.Record, replicas ...int) {
 	for _, i := range replicas {
-		s.replicas[i].Merge(key, rec)
+		s.Stores[i].Merge(key, rec)
 	}
 }
 
@@ -288,7 +233,7 @@ func written(counter uint64, value string) version.Record {
 }
 
 func (s *mesh) fill(n int) {
-	all := make([]int, len(s.replicas))
+	all := make([]int, len(s.Stores))
 	for i := range all {
 		all[i] = i
 	}

@@ -3,9 +3,11 @@ package scan
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
 
@@ -19,8 +21,8 @@ func TestACopyIsMadeOfPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer x.Close()
-	v := s.nodes[0].view.Load()
-	want, err := s.replicas[1].Entries(v.Epoch, keyspace.All())
+	v := s.nodes[0].Current()
+	want, err := s.Stores[1].Entries(v.Epoch, keyspace.All())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,5 +38,47 @@ func TestACopyIsMadeOfPages(t *testing.T) {
 	s.stuck = true
 	if err := x.copyOf(v, 1, keyspace.Range{From: 1}, &b); !errors.Is(err, errNoProgress) {
 		t.Errorf("pages that do not go on: %v", err)
+	}
+}
+
+// C2: copies agree on a key if all of them hold it, at one version.
+func TestUnion(t *testing.T) {
+	list := func(keys string) *Bucket {
+		b := &Bucket{}
+		for _, k := range keys {
+			// An upper-case letter is another version.
+			key, counter := strings.ToLower(string(k)), uint64(1)
+			if string(k) != key {
+				counter = 2
+			}
+			b.Records = append(b.Records, replica.Entry{Rank: keyspace.Rank(key[0]), Key: []byte(key), Record: written(counter, "v")})
+		}
+		return b
+	}
+	for _, c := range []struct{ own, other, want string }{
+		{"abc", "abc", "a= b= c= "},
+		{"abc", "ac", "a= b c= "},
+		{"ac", "abc", "a= b c= "},
+		{"ab", "abc", "a= b= c "},
+		{"bc", "abc", "a b= c= "},
+		{"abc", "aBc", "a= b c= "},
+		{"", "a", "a "},
+	} {
+		u := union{lists: []*Bucket{list(c.own), list(c.other)}, at: make([]int, 2)}
+		got := ""
+		for {
+			first, agree, ok := u.next()
+			if !ok {
+				break
+			}
+			got += string(first.Key)
+			if agree {
+				got += "="
+			}
+			got += " "
+		}
+		if got != c.want {
+			t.Errorf("%q and %q: %q, want %q", c.own, c.other, got, c.want)
+		}
 	}
 }

@@ -37,10 +37,10 @@ type Buckets interface {
 	Unpack(b *Bucket)
 }
 
-// Peers gives a scan the ranges of other members. A request is stamped with the view's epoch. A peer
-// that is behind is brought up to date first; once the epoch has ended, here or there, the answer is
-// replica.ErrEpoch. Digests and Copy block until the reply, a failure, or the end of ctx. All are
-// safe for concurrent use.
+// Peers gives a scan the ranges of other members. A request is stamped with the view's epoch. A
+// peer that is behind is brought up to date first; once the epoch has ended, here or there, the
+// answer is replica.ErrEpoch. Digests and Copy block until the reply, a failure, or the end of ctx.
+// All are safe for concurrent use.
 type Peers interface {
 	// Digests appends a member's digests of the ranges, at most MaxRanges.
 	Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
@@ -63,7 +63,7 @@ type Config struct {
 	Own    Buckets
 	Peers  Peers
 	Reader Reader
-	// Timeout bounds how long a round waits for enough replicas. Default 2 s.
+	// Timeout bounds how long a round waits for enough replicas.
 	Timeout time.Duration
 }
 
@@ -87,12 +87,7 @@ type Scans struct {
 }
 
 // New returns scans of what a node and its peers hold.
-func New(cfg Config) *Scans {
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 2 * time.Second
-	}
-	return &Scans{cfg: cfg}
-}
+func New(cfg Config) *Scans { return &Scans{cfg: cfg} }
 
 // Stats counts what scans did.
 type Stats struct {

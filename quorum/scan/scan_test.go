@@ -15,6 +15,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/quorum/replica"
+	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -25,7 +26,7 @@ func TestScanDeliversEveryKeyOnceInOrder(t *testing.T) {
 		s.fill(1500)
 		s.put("gone", version.Record{Tag: version.Tag{Counter: 4, Incarnation: 1, Removed: true}}, 0)
 		for i := range n {
-			s.put("gone", *s.replicas[0].Record("gone"), i)
+			s.put("gone", *s.Stores[0].Record("gone"), i)
 		}
 		for self := range n {
 			got := drain(t, s.scan(self, kv.ScanOptions{Values: true}))
@@ -34,7 +35,7 @@ func TestScanDeliversEveryKeyOnceInOrder(t *testing.T) {
 				t.Errorf("%d nodes: %d keys, %q", n, len(m), m["key-0007"])
 			}
 			if !slices.IsSortedFunc(got, func(a, b pair) int {
-				return int(int64(keyspace.Seed{1}.Hash([]byte(a.key)).Rank()>>1) - int64(keyspace.Seed{1}.Hash([]byte(b.key)).Rank()>>1))
+				return int(int64(replicatest.Seed.Hash([]byte(a.key)).Rank()>>1) - int64(replicatest.Seed.Hash([]byte(b.key)).Rank()>>1))
 			}) {
 				t.Error("not in the order of ranks")
 			}
@@ -87,7 +88,7 @@ func TestScanReadsWhereReplicasDiffer(t *testing.T) {
 		t.Errorf("a removed key is there: %v; %d keys", there, len(m))
 	}
 	holders := 0
-	for _, r := range s.replicas {
+	for _, r := range s.Stores {
 		if string(r.Record("key-0003").Value) == "only here" {
 			holders++
 		}
@@ -290,19 +291,20 @@ func TestBadCursors(t *testing.T) {
 			t.Errorf("cut after %d characters: %v", i, err)
 		}
 	}
+	v := s.Views[1].Current()
 	for name, err := range map[string]error{
 		"nonsense":           try("not a cursor!", nil),
 		"too long":           try(strings.Repeat("A", 5000), nil),
 		"other prefix":       try(good, func(o *kv.ScanOptions) { o.Prefix = "k" }),
 		"keys, not values":   try(good, func(o *kv.ScanOptions) { o.Values = false }),
-		"rank made by hand":  try(appendCursor(keyspace.Place{Rank: 5}, cluster, [16]byte{}, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
-		"of another cluster": try(appendCursor(keyspace.Place{Rank: 5}, 78, secret, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
+		"rank made by hand":  try(appendCursor(keyspace.Place{Rank: 5}, v.Cluster, [16]byte{}, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
+		"of another cluster": try(appendCursor(keyspace.Place{Rank: 5}, v.Cluster+1, v.CursorKey, 0, &kv.ScanOptions{Values: true, Prefix: "key"}), nil),
 	} {
 		if !errors.Is(err, kv.ErrBadCursor) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	s.advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
+	s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
 	if err := try(good, nil); !errors.Is(err, kv.ErrBadCursor) {
 		t.Errorf("from before a clear: %v", err)
 	}
@@ -333,7 +335,7 @@ func TestScanAcrossEpochs(t *testing.T) {
 	s.before = func(op string, _ int) {
 		if op == "digests" {
 			if rounds++; rounds%3 == 0 {
-				s.advance(nil, 0, 1, 2)
+				s.Advance(nil, 0, 1, 2)
 			}
 		}
 	}
@@ -351,7 +353,7 @@ func TestAClearEndsTheScan(t *testing.T) {
 	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	s.advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
+	s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
 	for i := 0; ; i++ {
 		ok, err := sc.Next(context.Background(), &b)
 		if errors.Is(err, kv.ErrCleared) {
@@ -363,6 +365,63 @@ func TestAClearEndsTheScan(t *testing.T) {
 	}
 	if ok, err := sc.Next(context.Background(), &b); ok || err != nil {
 		t.Errorf("after its error: %v %v", ok, err)
+	}
+}
+
+// What was delivered before the cursor was made is gone.
+func TestAClearEndsAScanThatGoesOnFromACursor(t *testing.T) {
+	s := newMesh(t, 3)
+	s.fill(2000)
+	sc := s.scan(0, kv.ScanOptions{})
+	var b kv.Batch
+	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	cursor := sc.Cursor(5)
+	sc.Close() // its workers are not to see what follows
+	var once sync.Once
+	s.before = func(op string, _ int) {
+		if op == "digests" {
+			once.Do(func() { s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2) })
+		}
+	}
+	resumed := s.scan(1, kv.ScanOptions{Cursor: cursor})
+	if ok, err := resumed.Next(context.Background(), &b); !errors.Is(err, kv.ErrCleared) {
+		t.Errorf("%v %v", ok, err)
+	}
+}
+
+// D4: a scan that is asked for few replicas makes what it delivers firm all the same: as many as a
+// write must be on agree with it.
+func TestAScanAsksAsManyAsAWriteIsOn(t *testing.T) {
+	s := newMesh(t, 3)
+	s.fill(50)
+	all := func(v *replica.View) { v.W = 3 }
+	s.Advance(all, 0, 1, 2)
+	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{Options: kv.Options{R: 1}})), 50)
+	if s.asked[1] == 0 || s.asked[2] == 0 {
+		t.Errorf("asked the others %d and %d times", s.asked[1], s.asked[2])
+	}
+}
+
+// C3: a node that has joined another mesh meanwhile holds other keys.
+func TestAScanEndsWhereItsNodeMovesToAnotherCluster(t *testing.T) {
+	s := newMesh(t, 3)
+	s.fill(2000)
+	sc := s.scan(0, kv.ScanOptions{})
+	var b kv.Batch
+	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	s.Advance(func(v *replica.View) { v.Cluster++ }, 0, 1, 2)
+	for i := 0; ; i++ {
+		ok, err := sc.Next(context.Background(), &b)
+		if errors.Is(err, kv.ErrUnavailable) && strings.Contains(err.Error(), "another cluster") {
+			break
+		}
+		if !ok || err != nil || i > 3 {
+			t.Fatalf("round %d: %v %v", i, ok, err)
+		}
 	}
 }
 
@@ -431,7 +490,7 @@ func TestScanIsGivenUp(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("Close hangs")
 	}
-	s.nodes[0].install(s.newView(0, func(v *replica.View) { v.Self = -1 }))
+	s.nodes[0].Install(s.View(0, func(v *replica.View) { v.Self = -1 }))
 	if _, err := s.scans(0).Scan(context.Background(), kv.ScanOptions{}); !errors.Is(err, kv.ErrUnavailable) {
 		t.Errorf("of a node that is no member: %v", err)
 	}
@@ -443,7 +502,7 @@ func TestAScanThatHasDeliveredNothingSurvivesAClear(t *testing.T) {
 	var once sync.Once
 	s.before = func(op string, _ int) {
 		if op == "digests" {
-			once.Do(func() { s.advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2) })
+			once.Do(func() { s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2) })
 		}
 	}
 	sc := s.scan(0, kv.ScanOptions{})

@@ -6,7 +6,8 @@ import (
 	"viakv/api/kv"
 )
 
-// A member that owes an answer may cost a scan a time-out for each question: it is asked when no other is left.
+// A member that owes an answer may cost a scan a time-out for each question: it is asked when no
+// other is left.
 func TestAScanAsksTheSilentLast(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(300)

@@ -67,7 +67,8 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// A replica that has yet to get a write from before the scan may be asked at the end only: that is no change either.
+// A replica that has yet to get a write from before the scan may be asked at the end only: that is
+// no change either.
 func TestSnapshotBesideAReplicaThatLags(t *testing.T) {
 	for turn := range uint32(3) { // whom the scan asks first
 		s := newMesh(t, 3)
@@ -87,8 +88,9 @@ func TestSnapshotBesideAReplicaThatLags(t *testing.T) {
 	}
 }
 
-// Replicas that go on differing end a snapshot scan when a request's time is up: in the middle, where one key is written again and again, and at the
-// end, where only one is left that has yet to get a write.
+// Replicas that go on differing end a snapshot scan when a request's time is up: in the middle,
+// where one key is written again and again, and at the end, where only one is left that has yet to
+// get a write.
 func TestSnapshotOfReplicasThatStayApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, apart := range map[string]func(s *mesh, first string) (meanwhile func()){

@@ -1,6 +1,9 @@
 package quorum
 
+// The phase that asks: this node's own replica and as many peers as the answer needs.
+
 import (
+	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
@@ -63,6 +66,29 @@ func (o *operation) readOwn(kind Kind) (err error) {
 	return err
 }
 
+// query runs the query phase of a write: the tags of as many replicas as writeAsks says, at the
+// epoch that is still the present one (D2). Where it finds too few, the request ends with the given
+// outcome.
+func (o *operation) query(outcome kv.Outcome) (findings, error) {
+	for {
+		err := o.ask(ReadTag, o.writeAsks())
+		if err == nil && !o.current() {
+			err = replica.ErrEpoch
+		}
+		if err == nil {
+			return o.found(), nil
+		}
+		if err != replica.ErrEpoch || !o.renew() {
+			return findings{}, o.unavailable(outcome, "query for a write", err)
+		}
+	}
+}
+
+// current reports whether the operation's epoch is still this node's (D2).
+func (o *operation) current() bool {
+	return o.c.cfg.Views.Current() == o.v || rule.Broken(rule.Requery)
+}
+
 // findings is what a query phase has found.
 type findings struct {
 	best    *version.Record // the highest; borrows the operation's buffers until its next phase
@@ -70,19 +96,32 @@ type findings struct {
 	full    memberSet       // whose replica answered that it may hold no more
 }
 
-// found evaluates a query phase that was met. Conflicts that it sees are counted: versions of which
-// neither writer knew the other's.
+// add takes a member's record into account. It reports whether neither writer of that and of the
+// highest so far knew the other's.
+func (f *findings) add(m int, r *version.Record) (conflict bool) {
+	c := r.Tag.Compare(f.best.Tag)
+	if c == 0 {
+		f.holders.add(m)
+		return false
+	}
+	conflict = version.Compare(f.best, r) == version.Concurrent
+	if c > 0 {
+		f.best, f.holders = r, only(m)
+	}
+	return conflict
+}
+
+// found evaluates a query phase that was met.
 func (o *operation) found() findings {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	f := findings{best: &o.own}
+	f := findings{best: &o.own, holders: only(o.v.Self)}
 	if o.v.Store.Full() {
 		f.full.add(o.v.Self)
 	}
-	f.holders.add(o.v.Self)
 	for m := range o.v.Slots {
 		call := o.calls[m]
-		if call == nil || call.started || !o.tally.yes.has(m) {
+		if call == nil || call.started || !o.phase.said(m) {
 			continue
 		}
 		if call.Full {
@@ -92,25 +131,11 @@ func (o *operation) found() findings {
 		if call.Status == Same {
 			reply = &o.own
 		}
-		switch c := reply.Tag.Compare(f.best.Tag); {
-		case c == 0:
-			f.holders.add(m)
-			continue
-		case c > 0:
-			f.conflict(o, reply)
-			f.best, f.holders = reply, 0
-			f.holders.add(m)
-		default:
-			f.conflict(o, reply)
+		if f.add(m, reply) {
+			o.c.stats.conflicts.Add(1)
 		}
 	}
 	return f
-}
-
-func (f *findings) conflict(o *operation, r *version.Record) {
-	if version.Compare(f.best, r) == version.Concurrent {
-		o.c.stats.conflicts.Add(1)
-	}
 }
 
 // weak reports whether a read's r and w do not overlap: it asked for less than the promise, by

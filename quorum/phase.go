@@ -1,0 +1,112 @@
+package quorum
+
+import (
+	"fmt"
+	"math/bits"
+
+	"viakv/api/kv"
+	"viakv/quorum/replica"
+	"viakv/quorum/version/rule"
+)
+
+// memberSet is a set of members, by their index in a view.
+type memberSet uint32
+
+const everyone = ^memberSet(0)
+
+// MaxMembers bounds a cluster, so that a set of members fits a word, and what an operation notes of
+// each member an array.
+const MaxMembers = kv.MaxMembers
+
+// only returns the set of one member.
+func only(m int) memberSet { return 1 << m }
+
+func (s memberSet) has(m int) bool { return s>>m&1 != 0 }
+func (s *memberSet) add(m int)     { *s |= only(m) }
+func (s memberSet) len() int       { return bits.OnesCount32(uint32(s)) }
+
+// votersOf returns who may answer at a view: the active slots.
+func votersOf(v *replica.View) (s memberSet) {
+	for m := range v.Members[:v.Slots] {
+		if v.Members[m].Active() || rule.Broken(rule.PendingNoVote) && v.Members[m].Pending != 0 {
+			s.add(m)
+		}
+	}
+	return s
+}
+
+// phase is one round of questions to the replicas: what it needs, and what has been answered. It
+// knows no clock, no lock and no peer: what it decides depends on the replies alone, in their order
+// (testdata/phase).
+type phase struct {
+	need   int       // yes answers that complete it
+	voters memberSet // who may answer: the active slots at its epoch
+	yes    memberSet
+	no     memberSet // the replica answered, and refused
+	failed memberSet // no answer will come
+	stale  bool      // somebody is ahead of its epoch
+}
+
+// verdict is what a phase has come to.
+type verdict uint8
+
+const (
+	pending    verdict = iota
+	met                // enough replicas said yes
+	over               // its epoch has ended before
+	impossible         // too few are left that could say yes
+)
+
+func (v verdict) String() string { return [...]string{"pending", "met", "over", "impossible"}[v] }
+
+func (p phase) verdict() verdict {
+	switch {
+	case p.yes.len() >= p.need:
+		return met
+	case p.stale:
+		return over
+	case p.voters.len()-p.no.len()-p.failed.len() < p.need:
+		return impossible
+	}
+	return pending
+}
+
+// reply notes how the call to a member has ended. It reports whether that may change what the
+// request does next: the phase is decided, or an answer will not come.
+func (p *phase) reply(m int, s Status) bool {
+	failed := p.failed
+	switch s {
+	case OK, Same, Missing:
+		p.record(&p.yes, only(m))
+	case Nack:
+		p.record(&p.no, only(m))
+	case Stale:
+		p.stale = true
+	default:
+		p.record(&p.failed, only(m))
+	}
+	return p.failed != failed || p.verdict() != pending
+}
+
+// require makes the phase need more answers than it began with.
+func (p *phase) require(need int) { p.need = need }
+
+// lost reports whether a voter will not answer.
+func (p phase) lost() bool { return p.failed != 0 }
+
+// said reports whether a member has said yes.
+func (p phase) said(m int) bool { return p.yes.has(m) }
+
+// holders notes members that hold the record of the phase already.
+func (p *phase) holders(s memberSet) { p.record(&p.yes, s) }
+
+// record adds members to a set of answers. Those who have no vote (rebuilding and joining members,
+// M4) and second answers count nothing.
+func (p *phase) record(set *memberSet, s memberSet) {
+	*set |= s & p.voters &^ (p.yes | p.no | p.failed)
+}
+
+func (p phase) String() string {
+	return fmt.Sprintf("%d replicas needed, %d active: %d yes, %d no, %d failed",
+		p.need, p.voters.len(), p.yes.len(), p.no.len(), p.failed.len())
+}

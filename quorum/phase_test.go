@@ -1,0 +1,58 @@
+package quorum
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// The transcripts of testdata/phase drive a phase by hand. Members are letters. Each command prints
+// the phase, its verdict, and whether the request has to look at it:
+//
+//	phase need=N voters=MEMBERS
+//	                    begins a phase
+//	STATUS MEMBERS      the members' calls end with a status
+//	hold MEMBERS        the members hold the record already
+//	require need=N      more answers are needed than at the beginning
+func TestPhaseTranscripts(t *testing.T) {
+	statuses := map[string]Status{"failed": Failed, "ok": OK, "same": Same, "nack": Nack, "missing": Missing, "stale": Stale, "open": Open}
+	datadriven.Walk(t, "testdata/phase", func(t *testing.T, file string) {
+		var p phase
+		datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string {
+			var need int
+			if d.HasArg("need") {
+				d.ScanArgs(t, "need", &need)
+			}
+			looks := ""
+			status, isStatus := statuses[d.Cmd]
+			switch {
+			case d.Cmd == "phase":
+				var voters string
+				d.ScanArgs(t, "voters", &voters)
+				p = phase{need: need, voters: lettered(voters)}
+			case d.Cmd == "hold":
+				p.holders(lettered(d.CmdArgs[0].Key))
+			case d.Cmd == "require":
+				p.require(need)
+			case isStatus:
+				for _, letter := range d.CmdArgs[0].Key {
+					if p.reply(int(letter-'a'), status) {
+						looks = ", look"
+					}
+				}
+			default:
+				d.Fatalf(t, "command %q", d.Cmd)
+			}
+			return fmt.Sprintf("%v: %v%s\n", p, p.verdict(), looks)
+		})
+	})
+}
+
+// lettered is a set of members by their letters.
+func lettered(letters string) (s memberSet) {
+	for _, l := range letters {
+		s.add(int(l - 'a'))
+	}
+	return s
+}

@@ -1,0 +1,94 @@
+package replicatest
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"viakv/quorum/replica"
+	"viakv/quorum/version"
+	"viakv/ring"
+	"viakv/ring/keyspace"
+)
+
+// Cluster is what the members of a cluster hold, and what each of them knows of it. Its quorums are
+// majorities.
+type Cluster struct {
+	Stores []*Store
+	Views  []*Views // by member
+	Epoch  version.Epoch
+}
+
+// Seed is that of the clusters' keys.
+var Seed = keyspace.Seed{1}
+
+// NewCluster returns a cluster of n active members, na, nb and so on, at its first epoch. The order
+// of keys is rank's.
+func NewCluster(n int, rank func(key []byte) keyspace.Rank) *Cluster {
+	c := &Cluster{Epoch: 1}
+	for range n {
+		c.Stores = append(c.Stores, New(c.Epoch, rank))
+	}
+	for i := range n {
+		c.Views = append(c.Views, new(Views))
+		c.Views[i].Install(c.View(i, nil))
+	}
+	return c
+}
+
+// View returns a member's view of the present epoch. change may change it; nil: nothing.
+func (c *Cluster) View(self int, change func(*replica.View)) *replica.View {
+	n := len(c.Stores)
+	v := &replica.View{
+		Epoch: c.Epoch, R: n/2 + 1, W: n/2 + 1, Seed: Seed, Slots: n, Self: self,
+		Cluster: 77, CursorKey: [16]byte{1, 2, 3}, Store: c.Stores[self], Clock: &replica.Clock{},
+	}
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("n%c", 'a'+i))
+		v.Members = append(v.Members, replica.Member{Name: names[i], Incarnation: version.Incarnation(i + 1)})
+	}
+	v.Ring = ring.Build(names)
+	if change != nil {
+		change(v)
+	}
+	return v
+}
+
+// Advance takes all stores and the given members to the next epoch.
+func (c *Cluster) Advance(change func(*replica.View), members ...int) {
+	c.Epoch++
+	for _, s := range c.Stores {
+		s.Advance(c.Epoch, nil)
+	}
+	for _, m := range members {
+		c.Views[m].Install(c.View(m, change))
+	}
+}
+
+// Views is what one member knows of its cluster.
+type Views struct {
+	current atomic.Pointer[replica.View]
+	over    chan struct{} // of the current one
+}
+
+var _ replica.Views = (*Views)(nil)
+
+// Current implements replica.Views.
+func (vs *Views) Current() *replica.View { return vs.current.Load() }
+
+// Install makes a view the current one, and ends the one before, whose clock goes on. One at a
+// time. Nil: the member has left.
+func (vs *Views) Install(v *replica.View) {
+	over := vs.over
+	vs.over = make(chan struct{})
+	if v != nil {
+		v.Superseded = vs.over
+		if old := vs.current.Load(); old != nil {
+			v.Clock = old.Clock
+		}
+	}
+	vs.current.Store(v)
+	if over != nil {
+		close(over)
+	}
+}
