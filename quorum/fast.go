@@ -1,6 +1,8 @@
 package quorum
 
 import (
+	"time"
+
 	"viakv/api/kv"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
@@ -63,7 +65,8 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 	fate := o.offered(peer)
 	if fate == open && err == nil && o.overtaken() {
 		o.require(o.writeAsks() + 1)
-		_ = o.wait(0) // whatever it says: the peer has answered now, or will not in time
+		// Whatever it says: the peer has answered now, or will not in time.
+		_ = o.waitUntil(time.Time{}, o.deadline, 0)
 		fate = o.offered(peer)
 	}
 	switch fate {

@@ -236,6 +236,34 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 	}
 }
 
+// An offer that is never answered costs the write its outcome, at its deadline (Q2): what another
+// peer holds, which it says late, makes it matter.
+func TestAnOvertakenOfferEndsByItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		nd := m.nodes[0]
+		m.Stores[2].Hold("k", version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")})
+		nd.filter = func(c *Call) bool {
+			switch {
+			case c.Member == 1:
+				nd.swallow(c)
+			case c.Kind == ReadTag:
+				v := nd.Current()
+				time.AfterFunc(nd.cfg.Timeout*9/10, func() { nd.deliver(v, c) })
+			default:
+				return false
+			}
+			return true
+		}
+		began := time.Now()
+		_, err := nd.Set(bg, []byte("k"), []byte("mine"), kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		if took, timeout := time.Since(began), nd.cfg.Timeout; took != timeout {
+			t.Errorf("took %v of %v", took, timeout)
+		}
+	})
+}
+
 // A peer that cannot tell what became of an offer will not answer it: the others are asked at once,
 // and the write goes on under its tag.
 func TestAnOpenOfferAsksTheOthersAtOnce(t *testing.T) {

@@ -69,6 +69,26 @@ func TestRemoveWaitsForAnOwnerThatAnswersOthers(t *testing.T) {
 	})
 }
 
+// Whatever the owner says to others meanwhile, a remove ends by its deadline (Q2).
+func TestRemoveAtASilentOwnerEndsByItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, owner, key := owned(t)
+		from.busy.Store(true)
+		from.filter = func(c *Call) bool {
+			if c.Member == owner {
+				from.swallow(c)
+			}
+			return c.Member == owner
+		}
+		began := time.Now()
+		wantOutcome(t, from.Remove(bg, key, kv.Options{}), kv.Unknown)
+		if took, timeout := time.Since(began), from.cfg.Timeout; took != timeout {
+			t.Errorf("took %v of %v", took, timeout)
+		}
+		time.Sleep(time.Second)
+	})
+}
+
 // A call that has not ended belongs to its carrier, which may be writing its reply while the
 // request gives it up: the race detector looks.
 func TestRemoveLeavesAnOpenCallToItsCarrier(t *testing.T) {

@@ -229,14 +229,14 @@ func (o *operation) countHolders(holders memberSet) {
 	o.mu.Unlock()
 }
 
-// wait returns nil once the phase is met, or the reason why it will not be by the request's deadline. A query (its kind is given) also asks the replicas that it has spared
+// wait returns nil once the phase that has just begun is met, or the reason why it will not be by
+// the request's deadline. A query (its kind is given) also asks the replicas that it has spared
 // once it has waited for HedgeAfter, or has lost one; for other phases the kind is zero.
-func (o *operation) wait(query Kind) error { return o.waitUntil(o.deadline, query) }
+func (o *operation) wait(query Kind) error { return o.waitUntil(o.began, o.deadline, query) }
 
-// waitUntil is wait with a deadline of its own.
-func (o *operation) waitUntil(deadline time.Time, query Kind) error {
+// waitUntil is wait with a deadline of its own, at a time that is known already; zero: it is not.
+func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
 	hedge := query != 0
-	now := o.began
 	for {
 		o.mu.Lock()
 		verdict, lost := o.phase.verdict(), o.phase.lost()
