@@ -18,8 +18,8 @@ func TestEpochEndsBetweenThePhases(t *testing.T) {
 		nd := m.nodes[0]
 		var once sync.Once
 		nd.filter = func(c *Call) bool {
-			if c.Kind == Store {
-				once.Do(func() { m.Advance(nil, 0, 1, 2) }) // the write phase meets replicas of a newer epoch
+			if c.Kind == Store { // the write phase meets replicas of a newer epoch
+				once.Do(func() { m.Advance(nil, 0, 1, 2) })
 			}
 			return false
 		}

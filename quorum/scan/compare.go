@@ -15,7 +15,8 @@ import (
 type lookBuffers struct {
 	ranges []keyspace.Range
 	theirs [kv.MaxMembers][]replica.Digest
-	slow   [kv.MaxMembers]time.Time // until when a member that has not answered is asked after the others
+	// Until when a member that has not answered is asked after the others.
+	slow [kv.MaxMembers]time.Time
 }
 
 // A scan asks often. A member that leaves it waiting must not do so each time.

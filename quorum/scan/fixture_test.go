@@ -277,6 +277,34 @@ func (s *mesh) scan(self int, o kv.ScanOptions) kv.Scanner {
 	return sc
 }
 
+// next takes a scan's next batch, which there must be.
+func next(t testing.TB, sc kv.Scanner) *kv.Batch {
+	t.Helper()
+	var b kv.Batch
+	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	return &b
+}
+
+// wantEnd checks that a scan ends with an error within the rounds that may be made ahead.
+func wantEnd(t testing.TB, sc kv.Scanner, is func(error) bool) {
+	t.Helper()
+	var b kv.Batch
+	for i := 0; ; i++ {
+		ok, err := sc.Next(context.Background(), &b)
+		if is(err) {
+			break
+		}
+		if !ok || err != nil || i > 3 {
+			t.Fatalf("round %d: %v %v", i, ok, err)
+		}
+	}
+	if ok, err := sc.Next(context.Background(), &b); ok || err != nil {
+		t.Errorf("after its error: %v %v", ok, err)
+	}
+}
+
 // wantKeys checks that each of the n keys came once, and returns the values.
 func wantKeys(t testing.TB, got []pair, n int) map[string]string {
 	t.Helper()

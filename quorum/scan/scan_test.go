@@ -240,10 +240,7 @@ func TestNoCursorWhenNothingFollows(t *testing.T) {
 	s := newMesh(t, 1)
 	s.put("only", written(1, "v"), 0)
 	sc := s.scan(0, kv.ScanOptions{})
-	var b kv.Batch
-	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
-		t.Fatal(ok, err)
-	}
+	b := next(t, sc)
 	if c := sc.Cursor(1); c != "" {
 		t.Errorf("cursor %q", c)
 	}
@@ -251,7 +248,7 @@ func TestNoCursorWhenNothingFollows(t *testing.T) {
 	if got := drain(t, again); len(got) != 1 {
 		t.Errorf("resumed before the first pair: %v", got)
 	}
-	if ok, err := sc.Next(context.Background(), &b); ok || err != nil {
+	if ok, err := sc.Next(context.Background(), b); ok || err != nil {
 		t.Error(ok, err)
 	}
 }
@@ -260,10 +257,7 @@ func TestBadCursors(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(100)
 	sc := s.scan(0, kv.ScanOptions{Values: true, Prefix: "key"})
-	var b kv.Batch
-	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
-		t.Fatal(ok, err)
-	}
+	next(t, sc)
 	good := sc.Cursor(1)
 	try := func(cursor string, change func(*kv.ScanOptions)) error {
 		o := kv.ScanOptions{Values: true, Prefix: "key", Cursor: cursor}
@@ -349,23 +343,9 @@ func TestAClearEndsTheScan(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(2000)
 	sc := s.scan(0, kv.ScanOptions{})
-	var b kv.Batch
-	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
-		t.Fatal(ok, err)
-	}
+	next(t, sc)
 	s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
-	for i := 0; ; i++ {
-		ok, err := sc.Next(context.Background(), &b)
-		if errors.Is(err, kv.ErrCleared) {
-			break
-		}
-		if !ok || err != nil || i > 3 {
-			t.Fatalf("round %d: %v %v; want ErrCleared", i, ok, err)
-		}
-	}
-	if ok, err := sc.Next(context.Background(), &b); ok || err != nil {
-		t.Errorf("after its error: %v %v", ok, err)
-	}
+	wantEnd(t, sc, func(err error) bool { return errors.Is(err, kv.ErrCleared) })
 }
 
 // What was delivered before the cursor was made is gone.
@@ -373,10 +353,7 @@ func TestAClearEndsAScanThatGoesOnFromACursor(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(2000)
 	sc := s.scan(0, kv.ScanOptions{})
-	var b kv.Batch
-	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
-		t.Fatal(ok, err)
-	}
+	next(t, sc)
 	cursor := sc.Cursor(5)
 	sc.Close() // its workers are not to see what follows
 	var once sync.Once
@@ -386,6 +363,7 @@ func TestAClearEndsAScanThatGoesOnFromACursor(t *testing.T) {
 		}
 	}
 	resumed := s.scan(1, kv.ScanOptions{Cursor: cursor})
+	var b kv.Batch
 	if ok, err := resumed.Next(context.Background(), &b); !errors.Is(err, kv.ErrCleared) {
 		t.Errorf("%v %v", ok, err)
 	}
@@ -409,20 +387,11 @@ func TestAScanEndsWhereItsNodeMovesToAnotherCluster(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(2000)
 	sc := s.scan(0, kv.ScanOptions{})
-	var b kv.Batch
-	if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
-		t.Fatal(ok, err)
-	}
+	next(t, sc)
 	s.Advance(func(v *replica.View) { v.Cluster++ }, 0, 1, 2)
-	for i := 0; ; i++ {
-		ok, err := sc.Next(context.Background(), &b)
-		if errors.Is(err, kv.ErrUnavailable) && strings.Contains(err.Error(), "another cluster") {
-			break
-		}
-		if !ok || err != nil || i > 3 {
-			t.Fatalf("round %d: %v %v", i, ok, err)
-		}
-	}
+	wantEnd(t, sc, func(err error) bool {
+		return errors.Is(err, kv.ErrUnavailable) && strings.Contains(err.Error(), "another cluster")
+	})
 }
 
 func TestScanAsksAroundTheDead(t *testing.T) {

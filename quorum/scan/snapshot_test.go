@@ -41,10 +41,7 @@ func TestSnapshot(t *testing.T) {
 			}
 		}
 		sc := s.scan(0, kv.ScanOptions{Snapshot: true})
-		var b kv.Batch
-		if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
+		b := next(t, sc)
 		if _, err := s.nodes[0].Set(context.Background(), b.Pairs[0].Key, []byte("changed"), kv.Options{}); err != nil {
 			t.Fatal(err)
 		}
@@ -53,9 +50,7 @@ func TestSnapshot(t *testing.T) {
 		}
 		// From a cursor on, only what follows counts.
 		sc = s.scan(0, kv.ScanOptions{})
-		if ok, err := sc.Next(context.Background(), &b); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
+		b = next(t, sc)
 		first := string(b.Pairs[0].Key)
 		o := kv.ScanOptions{Cursor: sc.Cursor(len(b.Pairs)), Snapshot: true}
 		rest, err := drained(s.scan(0, o), func() {
