@@ -6,14 +6,16 @@ import (
 	"time"
 )
 
-// Errors of a store. Match them with errors.Is.
+// Errors of a store. Match them with errors.Is. Their texts, and what is added to them, say what is
+// the case. What to do about it is for the interface to say that the user has (api/advice): a store
+// knows no endpoint, parameter or flag.
 var (
 	// ErrMissing: the key has no value.
 	ErrMissing = errors.New("no such key")
-	// ErrMemoryLimit: a node may hold no more bytes; removing keys, clearing or a higher limit
-	// helps. Of a join: it could not hold what the mesh holds.
+	// ErrMemoryLimit: a node may hold no more bytes. Of a join: it could not hold what the mesh
+	// holds.
 	ErrMemoryLimit = errors.New("a memory limit is reached")
-	// ErrBadCursor: forged, damaged, expired, or made by another cluster or before a clear. Start the scan anew.
+	// ErrBadCursor: forged, damaged, expired, or made by another cluster or before a clear.
 	ErrBadCursor = errors.New("the cursor is not valid here")
 	// ErrSnapshotMoved: something was written during a snapshot scan.
 	ErrSnapshotMoved = errors.New("the store changed during the scan")
@@ -30,10 +32,44 @@ var (
 	ErrQuorumLoss = errors.New("the change would lose the quorum")
 	// ErrFull: the mesh has as many members as it may.
 	ErrFull = errors.New("the mesh is full")
-	// ErrNotMesh: the store is a database; nodes are stateless and there is nothing to join or leave.
+	// ErrNotMesh: the store is a database; nodes are stateless and there is nothing to join or
+	// leave.
 	ErrNotMesh = errors.New("this node keeps its data in a database")
 	// ErrUnavailable is what every *Unavailable matches.
 	ErrUnavailable = errors.New("unavailable")
+)
+
+// Causes say what exactly is the case, where the errors above, or an Unavailable, do not. Those that
+// wrap an error match it, too.
+var (
+	// ErrInMesh: the node is one of several members of a mesh, and can join none.
+	ErrInMesh = fmt.Errorf("%w", ErrAlreadyMember)
+	// ErrPeerSilent: nothing answers at the peer's address.
+	ErrPeerSilent = fmt.Errorf("%w", ErrPeerUnreachable)
+	// ErrNodeUnreachable: the mesh cannot reach the joining node where that says it is.
+	ErrNodeUnreachable = fmt.Errorf("%w", ErrPeerUnreachable)
+	// ErrLastMember: the member is the last one, and its keys would be lost.
+	ErrLastMember = fmt.Errorf("%w", ErrQuorumLoss)
+	// ErrTooFewServe: too few members would be left that serve.
+	ErrTooFewServe = fmt.Errorf("%w", ErrQuorumLoss)
+	// ErrWeakQuorums: R and W would not overlap, and that is not allowed.
+	ErrWeakQuorums = fmt.Errorf("%w", ErrQuorumLoss)
+
+	// ErrJoinUnderWay: a join of the node goes on.
+	ErrJoinUnderWay = errors.New("a join of this node is under way")
+	// ErrMayBeMember: a join was given up, and the mesh does not know it.
+	ErrMayBeMember = errors.New("the mesh may count on this node as a member")
+	// ErrLoneSeed: the seeds are one name that leads to this node alone.
+	ErrLoneSeed = errors.New("the seeds lead to this node alone")
+	// ErrMovedOn: the members have changed since the change was asked for.
+	ErrMovedOn = errors.New("the topology has moved on meanwhile")
+	// ErrNotMember: the node's membership is over.
+	ErrNotMember = errors.New("the node is no member of its cluster any more")
+	// ErrTooFewReplicas: fewer replicas answer than a request needs.
+	ErrTooFewReplicas = errors.New("too few replicas")
+	// ErrTooFewCopies: a rebuild waits, because fewer members have a full copy than it has to
+	// merge. Writes may be lost with the others.
+	ErrTooFewCopies = errors.New("too few full copies")
 )
 
 // Outcome says what an unavailable request may have done.
@@ -55,7 +91,7 @@ func (o Outcome) String() string {
 // Unavailable is a request that could not be completed in time.
 type Unavailable struct {
 	Outcome    Outcome
-	Reason     string        // for a human: what was waited for, and what to look at
+	Reason     string        // for a human: what was waited for, or stood in the way
 	RetryAfter time.Duration // above zero: overload, come back later
 	Err        error         // the cause, if there is one; may be nil
 }
@@ -73,16 +109,16 @@ func (u *Unavailable) Is(target error) bool { return target == ErrUnavailable }
 // Unwrap returns the cause.
 func (u *Unavailable) Unwrap() error { return u.Err }
 
-// ArgumentError is a request parameter that the store cannot accept in its present shape, for example r=4 in a cluster
-// of three.
+// ArgumentError is an option that the store cannot accept in its present shape, for example r=4 in
+// a cluster of three.
 type ArgumentError struct {
-	Parameter string // as in the URL
+	Parameter string // the option's name
 	Detail    string // what is wrong, and the limit
 }
 
 func (e *ArgumentError) Error() string { return e.Parameter + ": " + e.Detail }
 
-// DetailError adds a sentence for the operator to one of the errors above.
+// DetailError adds to one of the errors above what is the case.
 type DetailError struct {
 	Err    error
 	Detail string

@@ -1,0 +1,54 @@
+package advice
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"viakv/api/kv"
+)
+
+func TestFor(t *testing.T) {
+	for _, c := range []struct {
+		err      error
+		endpoint string
+		want     string
+	}{
+		{nil, "/join", ""},
+		{errors.New("else"), "/join", ""},
+		{kv.ErrMissing, "/get", ""},
+		{kv.Detail(kv.ErrMemoryLimit, "b holds as much as it may"), "/set", "remove keys, clear, or raise --max-memory there"},
+		{kv.ErrMemoryLimit, "/join", "raise --max-memory there, or remove keys first"},
+		{fmt.Errorf("wrapped: %w", kv.ErrPeerSilent), "/join", "is it the peer address of a running node?"},
+		{kv.ErrPeerUnreachable, "/join", ""},
+		{kv.ErrTooFewServe, "/leave", "wait until the others are back, or repeat with force=true and accept what that may lose"},
+		{kv.ErrTooFewServe, "/join", "wait until the others are back"},
+		{kv.ErrQuorumLoss, "/leave", ""},
+		{kv.ErrNoSuchNode, "/plan", "/cluster shows the members"},
+		{kv.ErrNoSuchNode, "/leave", ""},
+		{&kv.Unavailable{Outcome: kv.None, Reason: "so it is"}, "/leave", ""},
+		{&kv.Unavailable{Outcome: kv.None, Reason: "so it is", Err: kv.ErrTooFewReplicas}, "/get", "/cluster shows who is reachable"},
+	} {
+		if got := For(c.err, c.endpoint); got != c.want {
+			t.Errorf("%v at %s: %q, want %q", c.err, c.endpoint, got, c.want)
+		}
+	}
+}
+
+// A row below one that matches more would never be read.
+func TestEveryRowIsReached(t *testing.T) {
+	for i, row := range table {
+		if got := For(row.err, row.endpoint); got != row.do {
+			t.Errorf("row %d, %v at %q: %q, want %q", i, row.err, row.endpoint, got, row.do)
+		}
+	}
+}
+
+func TestAdd(t *testing.T) {
+	if got := Add("no such node: x", kv.ErrNoSuchNode, "/plan"); got != "no such node: x; /cluster shows the members" {
+		t.Errorf("%q", got)
+	}
+	if got := Add("the key has no value", kv.ErrMissing, "/get"); got != "the key has no value" {
+		t.Errorf("%q", got)
+	}
+}
