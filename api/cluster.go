@@ -8,7 +8,7 @@ import (
 )
 
 // cluster answers /cluster.
-func cluster(x *exchange) error { return x.document(x.server.status()) }
+func cluster(x *exchange) error { return x.document(statusDocument(x.server.status())) }
 
 // status of the mesh, or of a lone store.
 func (s *Server) status() kv.Status {

@@ -23,12 +23,12 @@ import (
 // mesh is a cluster that does as it is told.
 type mesh struct {
 	join   func(ctx context.Context, peer string) error
-	leave  func(ctx context.Context, node string, force bool) (kv.LeaveReport, error)
+	leave  func(ctx context.Context, node string, force bool) (kv.Left, error)
 	status kv.Status
 }
 
 func (m *mesh) Join(ctx context.Context, peer string) error { return m.join(ctx, peer) }
-func (m *mesh) Leave(ctx context.Context, node string, force bool) (kv.LeaveReport, error) {
+func (m *mesh) Leave(ctx context.Context, node string, force bool) (kv.Left, error) {
 	return m.leave(ctx, node, force)
 }
 func (m *mesh) Status() kv.Status { return m.status }
@@ -125,10 +125,10 @@ func TestContract(t *testing.T) {
 	store.hook = func(context.Context, string) error { return storeError }
 	cluster := &mesh{
 		join: func(context.Context, string) error { return storeError },
-		leave: func(_ context.Context, node string, force bool) (kv.LeaveReport, error) {
-			return kv.LeaveReport{Node: "n1", Epoch: 8, Forced: force, MayLose: "writes of the last second"}, storeError
+		leave: func(_ context.Context, node string, force bool) (kv.Left, error) {
+			return kv.Left{Node: "n1", Epoch: 8, Forced: force, Loss: &kv.Loss{N: 3, W: 2, Copies: 1, Need: 2}}, storeError
 		},
-		status: kv.Status{Mode: "mesh", Cluster: "c", Self: "n1", State: "active", N: 3, R: 2, W: 2, Epoch: 7, Digest: "00ff", Partitions: []string{"n1", "n2"},
+		status: kv.Status{Mode: "mesh", Cluster: "c", Self: "n1", State: "active", N: 3, R: 2, W: 2, Epoch: 7, Digest: "00ff",
 			Members: []kv.Member{{Name: "n1", State: "active", Ownership: 0.5}, {Name: "n2", State: "rebuilding", Sync: &kv.Sync{Kind: "rebuild", Done: 0.5}}}},
 	}
 	h := start(t, Config{Store: store, Cluster: cluster})

@@ -3,16 +3,13 @@ package api
 import (
 	"runtime"
 
+	"viakv/api/document"
 	"viakv/api/openapi"
 )
 
 // showVersion answers /version.
 func showVersion(x *exchange) error {
-	return x.document(struct {
-		Name    string `json:"name"`
-		Version string `json:"version"`
-		Go      string `json:"go"`
-	}{x.server.config.Name, x.server.config.Version, runtime.Version()})
+	return x.document(document.Version{Name: x.server.config.Name, Version: x.server.config.Version, Go: runtime.Version()})
 }
 
 // console returns the rows for the console and everything below it. Its pages are static and need no token; what they ask of the API does, and

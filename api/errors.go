@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/api/advice"
 	"viakv/api/kv"
 )
 
@@ -87,6 +88,9 @@ func (x *exchange) fail(err error) {
 		return
 	}
 	p, known := explain(err, x.endpoint.mutates)
+	if known {
+		p.detail = advice.Add(p.detail, err, x.endpoint.path)
+	}
 	switch {
 	case !known:
 		p.detail = "an unexpected error; the server's log has it under the request id " + string(x.id)

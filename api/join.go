@@ -3,16 +3,9 @@ package api
 import (
 	"context"
 
+	"viakv/api/document"
 	"viakv/api/kv"
 )
-
-// joined is the body of a /join that succeeded.
-type joined struct {
-	Node    string   `json:"node"`
-	Cluster string   `json:"cluster,omitempty"`
-	Epoch   uint64   `json:"epoch"`
-	Members []string `json:"members"`
-}
 
 // join answers /join: this node is a full member when it returns.
 func join(x *exchange) error {
@@ -33,7 +26,7 @@ func join(x *exchange) error {
 		return err
 	}
 	status := s.config.Cluster.Status()
-	answer := joined{Node: status.Self, Cluster: status.Cluster, Epoch: status.Epoch, Members: []string{}}
+	answer := document.Joined{Node: status.Self, Cluster: status.Cluster, Epoch: uint64(status.Epoch), Members: []string{}}
 	for _, m := range status.Members {
 		answer.Members = append(answer.Members, m.Name)
 	}

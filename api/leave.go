@@ -25,9 +25,9 @@ func leave(x *exchange) error {
 	}
 	ctx, cancel := context.WithTimeout(s.base, s.config.ControlTimeout)
 	defer cancel()
-	report, err := s.config.Cluster.Leave(ctx, node, force)
+	left, err := s.config.Cluster.Leave(ctx, node, force)
 	if err != nil {
 		return err
 	}
-	return x.document(report)
+	return x.document(leftDocument(left))
 }

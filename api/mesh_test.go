@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api/document"
 	"viakv/api/kv"
 )
 
@@ -20,9 +21,9 @@ func TestJoinAndLeave(t *testing.T) {
 			peer, left = p, time.Until(deadline)
 			return nil
 		},
-		leave: func(_ context.Context, n string, force bool) (kv.LeaveReport, error) {
+		leave: func(_ context.Context, n string, force bool) (kv.Left, error) {
 			node, forced = n, force
-			return kv.LeaveReport{Node: "n2", Epoch: 9, Forced: force}, nil
+			return kv.Left{Node: "n2", Epoch: 9, Forced: force}, nil
 		},
 		status: kv.Status{Cluster: "c1", Self: "n1", Epoch: 8, Members: []kv.Member{{Name: "n1"}, {Name: "n2"}}},
 	}
@@ -49,7 +50,7 @@ func TestLoneStore(t *testing.T) {
 	h := start(t, Config{Name: "alone"})
 	h.get("/join?peer=a:1").problem(t, 409, "not-a-mesh")
 	h.get("/leave").problem(t, 409, "not-a-mesh")
-	var s kv.Status
+	var s document.Status
 	if err := json.Unmarshal([]byte(h.get("/cluster").body), &s); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func planChange(x *exchange) error {
 		return err
 	}
 	named := x.parameters.seen.has(parameterNode)
-	status := x.server.status()
+	status := statusDocument(x.server.status())
 	switch {
 	case change != "join" && change != "leave":
 		return badParameter(parameterChange, `give "join", or "leave" with the member's name as node`)

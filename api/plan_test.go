@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"viakv/api/document"
 	"viakv/api/kv"
 )
 
@@ -12,11 +13,11 @@ func TestPlanOfAChange(t *testing.T) {
 		{Name: "n1", State: "active", Reachable: true}, {Name: "n 2", State: "active", Reachable: true},
 	}}
 	h := start(t, Config{Cluster: &mesh{status: status}})
-	for target, want := range map[string]kv.Strength{
+	for target, want := range map[string]document.Strength{
 		"/plan?change=join":             {N: 3, Serving: 3, R: 2, W: 2, ReadFailures: 1, WriteFailures: 1},
 		"/plan?change=leave&node=n%202": {N: 1, Serving: 1, R: 1, W: 1},
 	} {
-		var p kv.Plan
+		var p document.Plan
 		a := h.get(target)
 		if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != 200 || !p.Possible || p.After != want || p.Now.N != 2 {
 			t.Errorf("%s: %d %s (%v)", target, a.status, a.body, err)

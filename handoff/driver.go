@@ -23,8 +23,7 @@ type Driver struct {
 	stats counters
 	pages sync.Pool
 
-	own    atomic.Pointer[progress] // of this node's rebuild or barrier, nil: none
-	reason atomic.Pointer[string]   // why a rebuild does not go on, nil: it does
+	own atomic.Pointer[progress] // of this node's rebuild or barrier, nil: none
 
 	mu      sync.Mutex
 	menders map[version.Incarnation]*mender
@@ -90,17 +89,12 @@ func (d *Driver) Hints(i version.Incarnation) int {
 	return n
 }
 
-// Progress returns how far this node's own rebuild or barrier has come, nil when there is none; and
-// the reason when it cannot go on.
-func (d *Driver) Progress() (*kv.Sync, string) {
-	reason := ""
-	if r := d.reason.Load(); r != nil {
-		reason = *r
-	}
+// Progress returns how far this node's own rebuild or barrier has come, nil when there is none.
+func (d *Driver) Progress() *kv.Sync {
 	if p := d.own.Load(); p != nil {
-		return p.sync(time.Now()), reason
+		return p.sync(time.Now())
 	}
-	return nil, reason
+	return nil
 }
 
 // RepairWith returns how far the repair with a member has come, nil when there is none.

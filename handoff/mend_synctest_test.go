@@ -260,7 +260,7 @@ func TestBarrierWaitsForItsMembers(t *testing.T) {
 		if a.Current().Barrier == nil {
 			t.Fatal("the barrier was reported without its members")
 		}
-		if p, _ := a.driver.Progress(); p == nil || p.Kind != "barrier" {
+		if p := a.driver.Progress(); p == nil || p.Kind != "barrier" {
 			t.Fatalf("progress %+v", p)
 		}
 		m.cut(b, false)

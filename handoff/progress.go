@@ -35,6 +35,8 @@ type progress struct {
 	done  float64 // 0 to 1
 	keys  int64
 	bytes int64
+
+	need, sources int // of a rebuild: see kv.Sync
 }
 
 func newProgress(kind string) *progress { return &progress{kind: kind, began: time.Now()} }
@@ -55,13 +57,26 @@ func (p *progress) restart() {
 	p.done = 0
 }
 
+// plans notes how many full copies a rebuild merges, and how many members have one. It reports
+// whether that is news.
+func (p *progress) plans(need, sources int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	news := p.need != need || p.sources != sources
+	p.need, p.sources = need, sources
+	return news
+}
+
+// longest is the longest time that is said to be left.
+const longest = 100 * 24 * time.Hour
+
 // sync renders the progress. The time left is the time taken, in proportion.
 func (p *progress) sync(now time.Time) *kv.Sync {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := &kv.Sync{Kind: p.kind, Done: p.done, Keys: p.keys, Bytes: p.bytes}
+	s := &kv.Sync{Kind: p.kind, Done: p.done, Keys: p.keys, Bytes: p.bytes, Need: p.need, Sources: p.sources}
 	if p.done > 0 {
-		s.LeftSecs = now.Sub(p.began).Seconds() * (1 - p.done) / p.done
+		s.Left = time.Duration(min(float64(now.Sub(p.began))*(1-p.done)/p.done, float64(longest)))
 	}
 	return s
 }

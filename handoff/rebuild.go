@@ -3,7 +3,6 @@ package handoff
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,12 +37,14 @@ func (d *Driver) rebuild(ctx context.Context, v *replica.View) {
 			<-ends
 		}
 		d.own.Store(nil)
-		d.reason.Store(nil)
 	}()
 	d.cfg.Logger.Info("rebuild begins", zap.Uint64("epoch", uint64(v.Epoch)), zap.Int("copies", p.need), zap.Int("sources", len(p.sources)))
 	retry := firstRest
 	for {
-		d.tellShort(p)
+		if progress.plans(p.need, len(p.sources)) && p.short() > 0 {
+			d.cfg.Logger.Error("rebuild waits: writes may be lost with the members that are not active",
+				zap.Int("copies", p.need), zap.Int("sources", len(p.sources)))
+		}
 		var wait time.Duration
 		for {
 			t, ok, rest := p.next(time.Now())
@@ -142,19 +143,5 @@ func (d *Driver) awaitActive(ctx context.Context, v *replica.View) {
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-// tellShort says why a rebuild cannot go on, as long as it cannot.
-func (d *Driver) tellShort(p *plan) {
-	short := p.short()
-	if short == 0 {
-		d.reason.Store(nil)
-		return
-	}
-	reason := fmt.Sprintf("%d full copies are needed to rebuild and %d members are active: writes may be lost with the others; "+
-		"restart them if they kept their memory, or remove them with /leave?node=NAME&force=true", p.need, len(p.sources))
-	if old := d.reason.Swap(&reason); old == nil || *old != reason {
-		d.cfg.Logger.Error("rebuild waits", zap.String("reason", reason))
 	}
 }

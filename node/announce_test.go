@@ -66,8 +66,8 @@ func TestWhoLeavesAndJoinsTellsTheOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range m.nodes {
-			if s := m.nodes[i].Status(); s.N != 4 || s.Unsettled != "" {
-				t.Errorf("after the join: %s shows %d members, unsettled: %q", s.Self, s.N, s.Unsettled)
+			if s := m.nodes[i].Status(); s.N != 4 || s.Unsettled != nil {
+				t.Errorf("after the join: %s shows %d members, unsettled: %+v", s.Self, s.N, s.Unsettled)
 			}
 		}
 	})

@@ -22,7 +22,7 @@ import (
 // for as long as the node runs.
 func (n *Node) Join(ctx context.Context, peer string) error {
 	if !n.joining.TryLock() {
-		return kv.Detail(kv.ErrAlreadyMember, "a join of this node is under way; /cluster shows how far it is")
+		return fmt.Errorf("%w: %w", kv.ErrAlreadyMember, kv.ErrJoinUnderWay)
 	}
 	select {
 	case <-n.started:
@@ -59,7 +59,7 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 		case <-last.C:
 		}
 	}
-	return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the request was given up; the join goes on, and /cluster shows how far it is", Err: ctx.Err()}
+	return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the request was given up; the join goes on", Err: fmt.Errorf("%w: %w", kv.ErrJoinUnderWay, ctx.Err())}
 }
 
 // lastWord is how long an answer waits for a join whose time is over.
@@ -114,7 +114,7 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 		}
 		old.manager.Stay(ctx)
 		if errors.Is(err, topology.ErrAbandoned) {
-			return &kv.Unavailable{Outcome: kv.None, Reason: "the mesh gave the join up, because its leader did not hear from this node; can they reach each other?", Err: err}
+			return &kv.Unavailable{Outcome: kv.None, Reason: "the mesh gave the join up, because its leader did not hear from this node", Err: err}
 		}
 		return notTaken(err)
 	}
@@ -146,7 +146,7 @@ func (l *life) mayJoin() (alone bool, err error) {
 	case s.topology.N() == 1 && s.role == topology.Active:
 		return true, nil
 	}
-	return false, kv.Detail(kv.ErrAlreadyMember, "the node is one of %d members of cluster %v; /leave it first", s.topology.N(), s.topology.Cluster)
+	return false, kv.Detail(kv.ErrInMesh, "the node is one of %d members of cluster %v", s.topology.N(), s.topology.Cluster)
 }
 
 // awaitMembership waits until the life is an active member and its joining is settled. Before the
@@ -188,14 +188,19 @@ func (l *life) awaitMembership(ctx context.Context) error {
 // withdraw tells the mesh that a life does not go on that was to become a member, and returns what
 // the join has come to; nil: the mesh counts on it already, so that it has to become one.
 func (l *life) withdraw(given context.Context) error {
-	reason := l.manager.Status().Reason
+	m := l.manager.Status()
+	reason, cause := m.Reason, m.Cause
 	if s := l.state.Load(); s != nil {
 		switch s.role {
 		case topology.Active:
 			return nil
 		case topology.Joining:
-			reason = l.progress()
+			reason, cause = l.progress()
 		}
+	}
+	late := context.DeadlineExceeded
+	if cause != nil {
+		late = fmt.Errorf("%w: %w", cause, late)
 	}
 	switch err := l.manager.Withdraw(given); {
 	case l.ctx.Err() != nil:
@@ -203,10 +208,10 @@ func (l *life) withdraw(given context.Context) error {
 	case errors.Is(err, kv.ErrAlreadyMember), l.state.Load() != nil && l.state.Load().role == topology.Active:
 		return nil
 	case err == nil:
-		return &kv.Unavailable{Outcome: kv.None, Reason: "the join took too long and was given up; it was waiting for " + reason, Err: context.DeadlineExceeded}
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the join took too long and was given up; it was waiting for " + reason, Err: late}
 	}
-	return &kv.Unavailable{Outcome: kv.Unknown, Err: context.DeadlineExceeded, Reason: "the join took too long and was given up; it was waiting for " + reason +
-		". The mesh could not be told: if its /cluster shows this node as a member, take it out there by /leave"}
+	return &kv.Unavailable{Outcome: kv.Unknown, Err: fmt.Errorf("%w: %w", kv.ErrMayBeMember, late), Reason: "the join took too long and was given up; it was waiting for " + reason +
+		". The mesh could not be told, and may count on this node as a member"}
 }
 
 // withdrawTime is how much of a join's time is kept for its withdrawal: long enough to outlast most
@@ -230,17 +235,14 @@ func (n *Node) move(old, next *life, alone bool) error {
 }
 
 // Leave implements kv.Cluster.
-func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.LeaveReport, error) {
+func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.Left, error) {
 	l := n.life.Load()
 	s := l.state.Load()
 	if s == nil || s.role == topology.Stranger {
-		return kv.LeaveReport{}, kv.Detail(kv.ErrNoSuchNode, "this node is no member of a cluster")
+		return kv.Left{}, kv.Detail(kv.ErrNoSuchNode, "this node is no member of a cluster")
 	}
 	if name == "" {
 		name = n.cfg.Name
-	}
-	if s.topology.N() == 1 && name == n.cfg.Name {
-		return kv.LeaveReport{}, kv.Detail(kv.ErrQuorumLoss, kv.LastMember)
 	}
 	report, err := l.manager.Leave(ctx, name, force)
 	if err == nil {
@@ -255,66 +257,70 @@ func (n *Node) Status() kv.Status {
 	l := n.life.Load()
 	m := l.manager.Status()
 	s := l.state.Load() // after the status: what the manager shows was adopted before
-	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: m.State, Reason: m.Reason, Leader: m.Leader}
-	if err := n.Ready(context.Background()); err != nil {
-		var u *kv.Unavailable
-		if errors.As(err, &u) {
-			out.Reason = u.Reason
-		}
+	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: m.State, Leader: m.Leader, Reason: n.Ready(context.Background())}
+	if out.Reason == nil {
+		out.Reason = waiting(m)
 	}
 	if next := n.next.Load(); next != nil {
-		out.State, out.Reason = "joining", next.manager.Status().Reason
+		out.State, out.Reason = "joining", waiting(next.manager.Status())
 	}
 	if s == nil {
 		return out
 	}
 	t := s.topology
 	stats := s.Store.Stats()
-	out.Cluster, out.Epoch = t.Cluster.String(), uint64(t.Epoch)
-	out.Generation, out.Purge = uint64(t.Generation), t.Purge
-	out.N, out.R, out.W, out.Weak = t.N(), t.R(), t.W(), t.Weak()
-	out.ReadQuorum, out.WriteQuorum, out.AllowWeak = t.ReadQuorum.String(), t.WriteQuorum.String(), t.AllowWeak
+	out.Cluster, out.Epoch, out.Generation, out.Purge = t.Cluster.String(), t.Epoch, t.Generation, t.Purge
+	out.N, out.R, out.W = t.N(), t.R(), t.W()
+	out.Read, out.Write, out.AllowWeak = t.ReadQuorum, t.WriteQuorum, t.AllowWeak
 	out.Keys, out.Tombstones = int64(stats.Keys), int64(stats.Tombstones)
 	out.Bytes, out.MaxBytes = stats.Bytes, n.cfg.MaxBytes
 	out.Digest = showDigest(s.Store.Root(), t.CursorKey)
-	out.Warnings = s.warnings()
+	if !s.Store.Full() {
+		if name, bytes := s.short(); name != "" {
+			out.Larger, out.LargerBytes = name, bytes
+		}
+	}
 	if c := t.Change; c != nil {
-		out.Unsettled = fmt.Sprintf("%s%s joined or left at epoch %d; waiting for the sync of %v", c.Joined, c.Left, c.Epoch, c.Owe)
+		out.Unsettled = &kv.SizeChange{Member: c.Joined + c.Left, Epoch: c.Epoch, Waits: c.Owe}
 	}
 	for i := range t.Slots {
 		slot := &t.Slots[i]
 		member := l.member(s, i)
 		member.State, member.HTTP = slot.State(), slot.HTTP
 		member.Ownership = s.View.Ring.Ownership(i)
-		s.describeMemory(&member, i)
 		out.Members = append(out.Members, member)
 	}
 	if c := t.Joining; c != nil {
 		member := l.member(s, t.N())
 		member.State, member.HTTP = "joining", c.HTTP
-		s.describeMemory(&member, t.N())
 		out.Members = append(out.Members, member)
 	}
 	return out
 }
 
-// member fills in what this node knows of a member by itself.
-func (l *life) member(s *state, i int) kv.Member {
-	m := &s.View.Members[i]
-	out := kv.Member{Name: m.Name, Peer: m.Address, Incarnation: uint64(m.Holder())}
-	if i == s.View.Self {
-		out.Reachable = true
-		out.Sync = l.syncing()
-		return out
+// waiting returns what a manager waits for as the reason of a status; nil: nothing.
+func waiting(m topology.Status) error {
+	if m.Reason == "" {
+		return nil
 	}
-	h := l.node.transport.Health(transport.Address(s.View.Members[i].Address))
-	out.Reachable, out.RTTMicros = h.Connected, h.RTT.Microseconds()
-	out.Hints = l.hinted(m)
-	out.Sync = l.driver.RepairWith(m.Holder())
-	return out
+	return &kv.Unavailable{Outcome: kv.None, Reason: m.Reason, Err: m.Cause}
 }
 
-// describe words a progress.
-func describe(p *kv.Sync) string {
-	return fmt.Sprintf("%s: %.0f %% done, %d keys, about %.0f s left", p.Kind, 100*p.Done, p.Keys, p.LeftSecs)
+// member describes a member as this node knows it by itself.
+func (l *life) member(s *state, i int) kv.Member {
+	m := &s.View.Members[i]
+	out := kv.Member{Name: m.Name, Peer: m.Address, Incarnation: m.Holder()}
+	if r := s.Memory(i); r != nil {
+		out.Bytes, out.MaxBytes, out.Full = int64(r.Bytes), int64(r.Limit), r.Full
+	}
+	if i == s.View.Self {
+		out.Reachable = true
+		out.Sync = l.driver.Progress()
+		return out
+	}
+	h := l.node.transport.Health(transport.Address(m.Address))
+	out.Reachable, out.RTT = h.Connected, h.RTT
+	out.Hints = l.driver.Hints(m.Holder())
+	out.Sync = l.driver.RepairWith(m.Holder())
+	return out
 }

@@ -35,8 +35,8 @@ func TestAFullMeshRefusesAJoin(t *testing.T) {
 		if value, _, err := m.nodes[next].Get(ctx, nil, []byte("mine"), kv.Options{}); err != nil || string(value) != "1" {
 			t.Errorf("after the refusal: %q, %v", value, err)
 		}
-		if s := m.nodes[0].Status(); s.N != kv.MaxMembers || s.Unsettled != "" || len(s.Members) != kv.MaxMembers {
-			t.Errorf("the mesh has %d members, %q", s.N, s.Unsettled)
+		if s := m.nodes[0].Status(); s.N != kv.MaxMembers || s.Unsettled != nil || len(s.Members) != kv.MaxMembers {
+			t.Errorf("the mesh has %d members, %+v", s.N, s.Unsettled)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"go.uber.org/zap"
 
@@ -107,23 +108,16 @@ func (h hintsOf) Miss(member string, i version.Incarnation, key []byte) {
 	h.driver.Miss(member, i, key)
 }
 
-// syncing returns how far this node's own rebuild or barrier has come.
-func (l *life) syncing() *kv.Sync {
-	p, _ := l.driver.Progress()
-	return p
-}
-
-// hinted returns how many keys are held back for a member.
-func (l *life) hinted(m *replica.Member) int { return l.driver.Hints(m.Holder()) }
-
-// progress says in words how far the rebuild has come, or why it does not go on.
-func (l *life) progress() string {
-	p, reason := l.driver.Progress()
+// progress says in words how far the rebuild has come, or what it waits for: with
+// kv.ErrTooFewCopies, for members that have a full copy.
+func (l *life) progress() (string, error) {
+	p := l.driver.Progress()
 	switch {
-	case reason != "":
-		return reason
 	case p == nil:
-		return "about to copy the others' keys"
+		return "about to copy the others' keys", nil
+	case p.Sources < p.Need:
+		return fmt.Sprintf("%d full copies are needed to rebuild and %d members are active: writes may be lost with the others",
+			p.Need, p.Sources), kv.ErrTooFewCopies
 	}
-	return describe(p)
+	return fmt.Sprintf("%s: %.0f %% done, %d keys, about %.0f s left", p.Kind, 100*p.Done, p.Keys, p.Left.Seconds()), nil
 }

@@ -305,8 +305,8 @@ func TestAJoiningNodeCopiesEverything(t *testing.T) {
 			m.wants(i, key(77), "v")
 			m.wants(i, "its own", "comes along")
 		}
-		if s := m.nodes[0].Status(); s.N != 4 || s.Unsettled != "" {
-			t.Errorf("N %d, unsettled %q", s.N, s.Unsettled)
+		if s := m.nodes[0].Status(); s.N != 4 || s.Unsettled != nil {
+			t.Errorf("N %d, unsettled %+v", s.N, s.Unsettled)
 		}
 	})
 }

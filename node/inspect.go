@@ -5,7 +5,6 @@ import (
 
 	"viakv/api/kv"
 	"viakv/node/peer"
-	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
@@ -17,7 +16,7 @@ func (n *Node) Placement() kv.Placement {
 	if s == nil {
 		return kv.Placement{}
 	}
-	out := kv.Placement{Epoch: uint64(s.View.Epoch), Members: s.View.Ring.Members(), Owners: make([]int, keyspace.Partitions)}
+	out := kv.Placement{Epoch: s.View.Epoch, Members: s.View.Ring.Members(), Owners: make([]int, keyspace.Partitions)}
 	for p := range out.Owners {
 		out.Owners[p] = s.View.Ring.Owner(keyspace.Partition(p))
 	}
@@ -36,9 +35,8 @@ func (n *Node) Holdings(ctx context.Context) []kv.Holding {
 	e := peer.Of(v)
 	e.Each(func(m int) {
 		digest, err := e.Holding(ctx, m)
-		out[m] = kv.Holding{Member: v.Members[m].Name}
+		out[m] = kv.Holding{Member: v.Members[m].Name, Err: err}
 		if err != nil {
-			out[m].Error = err.Error()
 			return
 		}
 		out[m].Tombstones, out[m].Keys = digest.Tombstones, digest.Records-digest.Tombstones
@@ -57,17 +55,12 @@ func (n *Node) Copies(ctx context.Context, key []byte) kv.KeyCopies {
 		return out
 	}
 	p := v.Seed.Hash(key).Partition()
-	out.Partition, out.Epoch = int(p), uint64(v.Epoch)
+	out.Partition, out.Epoch = int(p), v.Epoch
 	copies := make([]kv.Copy, len(v.Members))
 	e := peer.Of(v)
 	e.Each(func(m int) {
-		copies[m] = kv.Copy{Member: v.Members[m].Name}
 		record, err := e.Record(ctx, m, key)
-		if err != nil {
-			copies[m].Error = err.Error()
-			return
-		}
-		describeCopy(&copies[m], &record)
+		copies[m] = kv.Copy{Member: v.Members[m].Name, Err: err, Record: record}
 	})
 	// The preference list names slots; who is joining has none yet and comes last.
 	names := v.Ring.Members()
@@ -86,21 +79,4 @@ func (n *Node) Copies(ctx context.Context, key []byte) kv.KeyCopies {
 		}
 	}
 	return out
-}
-
-func describeCopy(out *kv.Copy, r *version.Record) {
-	if r.Tag.IsZero() {
-		return
-	}
-	out.Tag = r.Tag.String()
-	out.Version = &kv.CopyVersion{
-		Generation: uint64(r.Tag.Generation), Counter: r.Tag.Counter, Incarnation: uint64(r.Tag.Incarnation), Removed: r.Tag.Removed,
-	}
-	for _, e := range r.Vector.Entries() {
-		out.Vector = append(out.Vector, kv.VectorEntry{Incarnation: uint64(e.Incarnation), Counter: e.Counter})
-	}
-	if r.Live() {
-		value := string(r.Value)
-		out.Value = &value
-	}
 }

@@ -33,7 +33,7 @@ func TestInspectionShowsWhatEachMemberHolds(t *testing.T) {
 		}
 		writer := m.nodes[1].Status().Members[1].Incarnation
 		for _, c := range got.Copies {
-			if c.Error != "" || c.Value == nil || *c.Value != "2" || c.Version.Incarnation != writer || len(c.Vector) != 1 || c.Tag != got.Copies[0].Tag {
+			if r := c.Record; c.Err != nil || string(r.Value) != "2" || r.Tag.Incarnation != writer || len(r.Vector.Entries()) != 1 || r.Tag != got.Copies[0].Record.Tag {
 				t.Errorf("%+v", c)
 			}
 		}
@@ -41,17 +41,17 @@ func TestInspectionShowsWhatEachMemberHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range m.nodes[1].Copies(ctx, []byte("a")).Copies {
-			if c.Value != nil || c.Version == nil || !c.Version.Removed {
+			if !c.Record.Tag.Removed {
 				t.Errorf("after the remove: %+v", c)
 			}
 		}
 		for _, c := range m.nodes[1].Copies(ctx, []byte("never")).Copies {
-			if c.Tag != "" || c.Version != nil || c.Error != "" {
+			if !c.Record.Tag.IsZero() || c.Err != nil {
 				t.Errorf("a key that nobody has: %+v", c)
 			}
 		}
 		for _, h := range m.nodes[2].Holdings(ctx) {
-			if h.Error != "" || h.Keys != 1 || h.Tombstones != 1 || h.Digest != m.nodes[0].Holdings(ctx)[0].Digest {
+			if h.Err != nil || h.Keys != 1 || h.Tombstones != 1 || h.Digest != m.nodes[0].Holdings(ctx)[0].Digest {
 				t.Errorf("%+v", h)
 			}
 		}
@@ -73,10 +73,10 @@ func TestInspectionOfAMemberThatIsGone(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		gone := m.name(2)
-		if i := slices.IndexFunc(copies, func(c kv.Copy) bool { return c.Error != "" }); len(copies) != 3 || i < 0 || copies[i].Member != gone {
+		if i := slices.IndexFunc(copies, func(c kv.Copy) bool { return c.Err != nil }); len(copies) != 3 || i < 0 || copies[i].Member != gone {
 			t.Errorf("%+v", copies)
 		}
-		if i := slices.IndexFunc(holdings, func(h kv.Holding) bool { return h.Error != "" }); len(holdings) != 3 || i < 0 || holdings[i].Member != gone {
+		if i := slices.IndexFunc(holdings, func(h kv.Holding) bool { return h.Err != nil }); len(holdings) != 3 || i < 0 || holdings[i].Member != gone {
 			t.Errorf("%+v", holdings)
 		}
 	})
@@ -97,7 +97,7 @@ func TestInspectionOfAMemberThatIsRebuilding(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
 			h := m.nodes[leader].Holdings(ctx)
-			return len(h) == 3 && h[back].Error == "" && h[back].Keys == 50
+			return len(h) == 3 && h[back].Err == nil && h[back].Keys == 50
 		})
 		if state := m.nodes[leader].Status().Members[back].State; state != "rebuilding" {
 			t.Errorf("the member is %s, and should still miss a copy", state)
@@ -106,7 +106,7 @@ func TestInspectionOfAMemberThatIsRebuilding(t *testing.T) {
 		for _, asked := range []int{leader, back} {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			for _, c := range m.nodes[asked].Copies(ctx, []byte("key7")).Copies {
-				if c.Member == m.name(back) && (c.Error != "the member is still copying, and answers once it has everything" || c.Tag != "") {
+				if c.Member == m.name(back) && (c.Err == nil || c.Err.Error() != "the member is still copying, and answers once it has everything" || !c.Record.Tag.IsZero()) {
 					t.Errorf("%s shows the copy of the one that is back: %+v", m.name(asked), c)
 				}
 			}

@@ -115,7 +115,7 @@ func (m *mesh) wantsConsistentClusters() {
 	m.until(10*time.Second, "all clusters are consistent", func() bool {
 		for i := range m.nodes {
 			s := m.nodes[i].Status()
-			if s.State != "active" || s.Unsettled != "" || m.nodes[i].Ready(context.Background()) != nil {
+			if s.State != "active" || s.Unsettled != nil || m.nodes[i].Ready(context.Background()) != nil {
 				return false
 			}
 			for j := range m.nodes {

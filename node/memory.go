@@ -54,15 +54,15 @@ func (l *life) reviewMemory(ctx context.Context, s *state) {
 	switch {
 	case !l.limit.Changes(full, time.Now()):
 	case full:
-		l.log.Warn("this node has reached its memory limit: new values are refused, at all nodes; remove keys, clear, or start it with a higher --max-memory",
+		l.log.Warn("this node has reached its memory limit: new values are refused, at all nodes, until keys are removed or the limit is raised",
 			zap.Int64("bytes", s.Store.Bytes()), limit)
 	default:
 		l.log.Info("this node is below its memory limit again", zap.Int64("bytes", s.Store.Bytes()), limit)
 	}
 	s.TellMemory(ctx)
 	if name, held := s.short(); name != "" && !l.warned.Swap(true) {
-		l.log.Warn("the memory limit is below what another member holds: this node goes above it, because its copy must be whole, and new values are refused, at all nodes; "+
-			"start it with a higher --max-memory", zap.String("member", name), zap.Int64("bytes", held), limit)
+		l.log.Warn("the memory limit is below what another member holds: this node goes above it, because its copy must be whole, "+
+			"and new values are refused, at all nodes", zap.String("member", name), zap.Int64("bytes", held), limit)
 	}
 }
 
@@ -110,50 +110,15 @@ func (l *life) fits(mesh topology.Memory) error {
 	name, limit := l.node.cfg.Name, l.node.cfg.MaxBytes
 	brings := ""
 	if l.along > 0 {
-		brings = fmt.Sprintf(" and %s of its own", sizeOf(l.along))
+		brings = fmt.Sprintf(" and %s of its own", kv.Size(l.along))
 	}
 	switch {
 	case limit > 0 && mesh.Held+l.along >= limit:
-		return kv.Detail(kv.ErrMemoryLimit, "%s may hold %s (--max-memory), and would have to hold the mesh's %s%s: start it with a higher limit, or remove keys first",
-			name, sizeOf(limit), sizeOf(mesh.Held), brings)
+		return kv.Detail(kv.ErrMemoryLimit, "%s may hold %s, and would have to hold the mesh's %s%s",
+			name, kv.Size(limit), kv.Size(mesh.Held), brings)
 	case mesh.Room != nil && l.along > *mesh.Room:
-		return kv.Detail(kv.ErrMemoryLimit, "a member of the mesh may hold %s more (--max-memory), and %s brings %s along: raise the limit there, or remove keys first",
-			sizeOf(*mesh.Room), name, sizeOf(l.along))
+		return kv.Detail(kv.ErrMemoryLimit, "a member of the mesh may hold %s more, and %s brings %s along",
+			kv.Size(*mesh.Room), name, kv.Size(l.along))
 	}
 	return nil
-}
-
-// describeMemory fills in what a member has said of its memory.
-func (s *state) describeMemory(out *kv.Member, m int) {
-	if r := s.Memory(m); r != nil {
-		out.Bytes, out.MaxBytes, out.Full = int64(r.Bytes), int64(r.Limit), r.Full
-	}
-}
-
-// warnings says what an operator should know of the members' memory.
-func (s *state) warnings() (out []string) {
-	for m := range s.View.Members {
-		if r := s.Memory(m); r != nil && r.Full {
-			out = append(out, fmt.Sprintf("%s holds %s and may hold %s (--max-memory): new values are refused, at all nodes; remove keys, clear, or start it with a higher limit",
-				s.View.Members[m].Name, sizeOf(int64(r.Bytes)), sizeOf(int64(r.Limit))))
-		}
-	}
-	if name, held := s.short(); name != "" && !s.Store.Full() {
-		out = append(out, fmt.Sprintf("%s may hold %s (--max-memory), and %s holds %s: new values will be refused, at all nodes; start it with a higher limit",
-			s.View.Me().Name, sizeOf(int64(s.OwnMemory().Limit)), name, sizeOf(held)))
-	}
-	return out
-}
-
-// sizeOf words a number of bytes.
-func sizeOf(bytes int64) string {
-	const units = "KMGT"
-	if bytes < 1<<10 {
-		return fmt.Sprintf("%d B", bytes)
-	}
-	size, unit := float64(bytes)/(1<<10), 0
-	for size >= 1<<10 && unit < len(units)-1 {
-		size, unit = size/(1<<10), unit+1
-	}
-	return fmt.Sprintf("%.1f %ciB", size, units[unit])
 }

@@ -59,7 +59,7 @@ func (n *Node) Clear(ctx context.Context, o kv.Options) error {
 	return err
 }
 
-var errNotNow = &kv.Unavailable{Outcome: kv.None, Reason: "the node is changing its cluster, or stopping; try again"}
+var errNotNow = &kv.Unavailable{Outcome: kv.None, Reason: "the node is changing its cluster, or stopping"}
 
 // minClearTime is what a clear may take by default: it waits for the consensus group, which may be
 // electing a leader.
@@ -76,13 +76,14 @@ func (n *Node) Ready(context.Context) error {
 	case n.admitted():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh and copies its keys; clients that ask for its own are answered meanwhile"}
 	case s == nil:
-		return &kv.Unavailable{Outcome: kv.None, Reason: l.manager.Status().Reason}
+		m := l.manager.Status()
+		return &kv.Unavailable{Outcome: kv.None, Reason: m.Reason, Err: m.Cause}
 	case s.View.Incarnation() == 0:
-		reason := "the node is no member of its cluster any more; /join lets it in again"
-		if s.role != 0 {
-			reason = fmt.Sprintf("the node is %s: %s", s.role, l.progress())
+		if s.role == topology.Stranger {
+			return &kv.Unavailable{Outcome: kv.None, Reason: kv.ErrNotMember.Error(), Err: kv.ErrNotMember}
 		}
-		return &kv.Unavailable{Outcome: kv.None, Reason: reason}
+		how, err := l.progress()
+		return &kv.Unavailable{Outcome: kv.None, Reason: fmt.Sprintf("the node is %s: %s", s.role, how), Err: err}
 	case l.membership.Sealed():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping, or its membership is over"}
 	}

@@ -82,8 +82,5 @@ func (c *Coordinator) begin(key []byte, o kv.Options) (*operation, error) {
 	return op, nil
 }
 
-// errImpossible ends a phase for which too few replicas are left.
-var errImpossible = errors.New("quorum: too few replicas")
-
 // errDeadline ends a phase at the request's deadline.
 var errDeadline = errors.New("quorum: deadline")

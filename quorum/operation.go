@@ -247,7 +247,7 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
 		case verdict == over:
 			return replica.ErrEpoch
 		case verdict == impossible:
-			return errImpossible
+			return kv.ErrTooFewReplicas
 		case hedge && lost:
 			hedge = false
 			o.askMore(query, MaxMembers, false)

@@ -117,9 +117,8 @@ func (o *operation) refuse(full memberSet) error {
 	case 0:
 		return nil
 	case 1:
-		return kv.Detail(kv.ErrMemoryLimit, "%s holds as much as its --max-memory allows; remove keys, clear, or start it with a higher limit", names[0])
+		return kv.Detail(kv.ErrMemoryLimit, "%s holds as much as it may", names[0])
 	default:
-		return kv.Detail(kv.ErrMemoryLimit, "%s and %s hold as much as their --max-memory allows; remove keys, clear, or start them with a higher limit",
-			strings.Join(names[:n-1], ", "), names[n-1])
+		return kv.Detail(kv.ErrMemoryLimit, "%s and %s hold as much as they may", strings.Join(names[:n-1], ", "), names[n-1])
 	}
 }

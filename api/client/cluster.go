@@ -4,33 +4,25 @@ import (
 	"context"
 	"errors"
 
-	"viakv/api/kv"
+	"viakv/api/document"
 )
 
-// Joined describes the mesh after a join.
-type Joined struct {
-	Node    string   `json:"node"`
-	Cluster string   `json:"cluster"`
-	Epoch   uint64   `json:"epoch"`
-	Members []string `json:"members"`
-}
-
 // Cluster describes the mesh as the node that answers sees it.
-func (c *Client) Cluster(ctx context.Context) (s kv.Status, err error) {
+func (c *Client) Cluster(ctx context.Context) (s document.Status, err error) {
 	err = c.do(ctx, call{path: "/cluster", timeout: c.config.Timeout}, decode(&s))
 	return s, err
 }
 
 // Join makes the node that answers a full member of the mesh that the peer (host:port) belongs to. It concerns one node: use a client with one
 // endpoint.
-func (c *Client) Join(ctx context.Context, peer string) (j Joined, err error) {
+func (c *Client) Join(ctx context.Context, peer string) (j document.Joined, err error) {
 	err = c.do(ctx, c.control("/join", parameter{"peer", peer}), decode(&j))
 	return j, err
 }
 
 // Leave removes a member from the mesh: the node that answers when the name is empty, which needs a client with one endpoint. Force
 // removes members without a majority's consent; the report then says what may be lost.
-func (c *Client) Leave(ctx context.Context, node string, force bool) (r kv.LeaveReport, err error) {
+func (c *Client) Leave(ctx context.Context, node string, force bool) (r document.Left, err error) {
 	var ps []parameter
 	if node != "" {
 		ps = append(ps, parameter{"node", node})
@@ -60,15 +52,8 @@ func (c *Client) probe(ctx context.Context, path string) error {
 	return e.do(ctx, call{path: path, timeout: c.config.Timeout}, nil)
 }
 
-// Version of the program that answers.
-type Version struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Go      string `json:"go"`
-}
-
 // Version asks for the program's version. ErrNotViakv when something else answers.
-func (c *Client) Version(ctx context.Context) (v Version, err error) {
+func (c *Client) Version(ctx context.Context) (v document.Version, err error) {
 	err = c.do(ctx, call{path: "/version", timeout: c.config.Timeout}, decode(&v))
 	var e *Error
 	if errors.As(err, &e) && e.Status != 0 && e.Kind == "" {

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"viakv/api/apitest"
-	"viakv/api/kv"
+	"viakv/api/document"
 )
 
 // process is one node, run as users run it.
@@ -118,7 +118,7 @@ func (p *process) call(path string, parameters ...string) string {
 	return string(body)
 }
 
-func (p *process) status() (s kv.Status) {
+func (p *process) status() (s document.Status) {
 	p.t.Helper()
 	if err := json.Unmarshal([]byte(p.call("/cluster")), &s); err != nil {
 		p.t.Fatal(err)

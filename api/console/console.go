@@ -63,16 +63,16 @@ func (c *Console) inspect(ctx *fasthttp.RequestCtx, name string) {
 	defer cancel()
 	switch name {
 	case "placement":
-		answer(ctx, c.inspector.Placement())
+		answer(ctx, placementOf(c.inspector.Placement()))
 	case "holdings":
-		answer(ctx, c.inspector.Holdings(deadline))
+		answer(ctx, holdingsOf(c.inspector.Holdings(deadline)))
 	case "copies":
 		key := ctx.QueryArgs().Peek("k")
 		if len(key) == 0 || len(key) > kv.MaxKeyBytes || !utf8.Valid(key) || utf8.RuneCount(key) > kv.MaxKeyCharacters {
 			refuse(ctx, fasthttp.StatusBadRequest, "Bad parameter", "k: give a key of 1 to 64 characters of valid UTF-8")
 			return
 		}
-		answer(ctx, c.inspector.Copies(deadline, key))
+		answer(ctx, copiesOf(c.inspector.Copies(deadline, key)))
 	default:
 		refuse(ctx, fasthttp.StatusNotFound, "No such endpoint", "there are placement, holdings and copies")
 	}

@@ -2,7 +2,7 @@ package console_test
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -15,6 +15,7 @@ import (
 	"viakv/api/apitest"
 	"viakv/api/console"
 	"viakv/api/kv"
+	"viakv/quorum/version"
 )
 
 // inspector answers as a cluster of two would.
@@ -28,12 +29,17 @@ func (inspector) Holdings(ctx context.Context) []kv.Holding {
 	if _, bounded := ctx.Deadline(); !bounded {
 		return nil
 	}
-	return []kv.Holding{{Member: "node-a", Keys: 7, Digest: "d"}, {Member: "node-b", Error: "gone"}}
+	return []kv.Holding{{Member: "node-a", Keys: 7, Digest: "d"}, {Member: "node-b", Err: errors.New("gone")}}
 }
 
 func (i inspector) Copies(_ context.Context, key []byte) kv.KeyCopies {
 	i.asked <- string(key)
-	return kv.KeyCopies{Key: string(key), Copies: []kv.Copy{{Member: "node-a", Tag: "0.1@1"}}}
+	return kv.KeyCopies{Key: string(key), Partition: 5, Epoch: 3, Copies: []kv.Copy{
+		{Member: "node-a", Record: version.Record{Tag: version.Tag{Generation: 4, Counter: 2, Incarnation: 1}, Vector: version.Vector{2, 1}, Value: []byte("v&1")}},
+		{Member: "node-b", Record: version.Record{Tag: version.Tag{Generation: 4, Counter: 3, Incarnation: 1, Removed: true}}},
+		{Member: "node-c"},
+		{Member: "node-d", Err: errors.New("gone")},
+	}}
 }
 
 // serve runs the API with a console, and returns its address.
@@ -167,9 +173,12 @@ func TestTheInspectorAnswers(t *testing.T) {
 		}
 	}
 	_, body := ask(t, "GET", at+"/console/api/copies?k=a+%C3%A9%26")
-	var got kv.KeyCopies
-	if err := json.Unmarshal([]byte(body), &got); err != nil || got.Key != "a é&" || <-asked != "a é&" || len(got.Copies) != 1 {
-		t.Errorf("copies: %s %v", body, err)
+	const want = `{"key":"a é&","partition":5,"epoch":3,"copies":[` +
+		`{"member":"node-a","tag":"4.2@1","version":{"generation":4,"counter":2,"incarnation":1,"removed":false},"vector":[{"incarnation":2,"counter":1}],"value":"v&1"},` +
+		`{"member":"node-b","tag":"4.3@1✗","version":{"generation":4,"counter":3,"incarnation":1,"removed":true}},` +
+		`{"member":"node-c"},{"member":"node-d","error":"gone"}]}`
+	if body = strings.ReplaceAll(body, `\u0026`, "&"); body != want || <-asked != "a é&" {
+		t.Errorf("copies: %s", body)
 	}
 	for _, k := range []string{"", "%ff", strings.Repeat("a", 65), strings.Repeat("%F0%9F%98%80", 65)} {
 		if response, body := ask(t, "GET", at+"/console/api/copies?k="+k); response.StatusCode != http.StatusBadRequest {

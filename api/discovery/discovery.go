@@ -74,7 +74,7 @@ func (s *Service) view(ctx context.Context) (view, error) {
 	if status.Mode != "mesh" {
 		return view{}, errors.New("nodes on a database do not know one another: list them in Envoy's configuration by their name")
 	}
-	v := view{cluster: status.Cluster, epoch: status.Epoch}
+	v := view{cluster: status.Cluster, epoch: uint64(status.Epoch)}
 	var lost []error
 	for i := range status.Members {
 		m := &status.Members[i]

@@ -1,86 +1,114 @@
 package kv
 
-import "context"
+import (
+	"context"
+	"time"
 
-// Cluster is the control side of a mesh. A store on a database answers ErrNotMesh to Join and Leave.
+	"viakv/quorum/version"
+)
+
+// Cluster is the control side of a mesh. A store on a database answers ErrNotMesh to Join and
+// Leave.
 type Cluster interface {
-	// Join makes this node a full member of the mesh that the peer (host:port) belongs to. What this node held on
-	// its own is brought along as concurrent writes.
+	// Join makes this node a full member of the mesh that the peer (host:port) belongs to. What
+	// this node held on its own is brought along as concurrent writes.
 	Join(ctx context.Context, peer string) error
-	// Leave removes a member: this node when the name is empty. With force it removes members without a majority's consent,
-	// and the report says what may be lost.
-	Leave(ctx context.Context, node string, force bool) (LeaveReport, error)
+	// Leave removes a member: this node when the name is empty. With force it removes members
+	// without a majority's consent, and says what may be lost.
+	Leave(ctx context.Context, node string, force bool) (Left, error)
 	// Status describes the mesh as this node sees it. It never blocks on a peer.
 	Status() Status
 }
 
-// LeaveReport says what a leave did.
-type LeaveReport struct {
-	Node    string `json:"node"`
-	Epoch   uint64 `json:"epoch"`
-	Forced  bool   `json:"forced,omitempty"`
-	MayLose string `json:"mayLose,omitempty"` // what a forced leave may have lost; empty: nothing
+// Left says what a leave did.
+type Left struct {
+	Node   string
+	Epoch  version.Epoch
+	Forced bool
+	Loss   *Loss // nil: nothing can be lost
 }
 
-// Status is the body of /cluster.
+// Loss is what a forced leave may lose: writes that no member has which kept its memory and can be
+// asked. Every acknowledged write is on W of N members.
+type Loss struct {
+	N, W    int
+	Copies  int      // full copies at hand
+	Need    int      // so many would rule out a loss
+	Missing []string // members, beside the one that left, that may still bring such writes back
+}
+
+// Status is what a node knows of its mesh, and of itself.
 type Status struct {
-	Mode       string `json:"mode"` // "mesh", "lone", or the database's name
-	Cluster    string `json:"cluster,omitempty"`
-	Self       string `json:"self"`
-	State      string `json:"state"` // of this node: see Member.State, or "founding", "joining", "left"
-	Reason     string `json:"reason,omitempty"`
-	Epoch      uint64 `json:"epoch"`
-	Generation uint64 `json:"generation"`
-	Purge      uint64 `json:"purge"`
-	Leader     string `json:"leader,omitempty"` // of the topology's consensus group, as last known
-	N          int    `json:"n"`
-	R          int    `json:"r"`
-	W          int    `json:"w"`
-	Weak       bool   `json:"weak"` // R + W ≤ N: reads may be stale
+	Mode       string // "mesh", "lone", or the database's name
+	Cluster    string // empty: none
+	Self       string
+	State      string // of this node: see Member.State, or "founding", "joining", "left"
+	Reason     error  // why it does not serve, or what it waits for meanwhile; nil: nothing
+	Epoch      version.Epoch
+	Generation version.Generation
+	Purge      uint64 // purges of tombstones so far
+	Leader     string // of the topology's consensus group, as last known
 
-	// What R and W follow from when N changes: "quorum", "all" or a number, and whether R + W ≤ N is allowed.
-	ReadQuorum  string `json:"readQuorum,omitempty"`
-	WriteQuorum string `json:"writeQuorum,omitempty"`
-	AllowWeak   bool   `json:"allowWeak,omitempty"`
+	// The present quorums, and what they follow from when N changes.
+	N, R, W   int
+	Read      Quorum
+	Write     Quorum
+	AllowWeak bool // R + W ≤ N is allowed
 
-	Unsettled  string   `json:"unsettled"` // a size change under way, or empty
-	Keys       int64    `json:"keys"`
-	Tombstones int64    `json:"tombstones"`
-	Bytes      int64    `json:"bytes"`
-	MaxBytes   int64    `json:"maxBytes"` // 0: no limit
-	Digest     string   `json:"digest"`   // of everything held; equal on nodes that hold the same
-	Partitions []string `json:"partitions,omitempty"`
-	Members    []Member `json:"members"`
+	Unsettled  *SizeChange // nil: none
+	Keys       int64
+	Tombstones int64
+	Bytes      int64
+	MaxBytes   int64  // 0: no limit
+	Digest     string // of everything held; equal on nodes that hold the same
 
-	// Warnings are sentences for an operator: what will not go well although all members serve.
-	Warnings []string `json:"warnings,omitempty"`
+	Members []Member // the slots, and behind them the member that is joining
+
+	// Larger is, while this node copies what others hold, a member that holds more than this node
+	// may, and LargerBytes what it holds; empty: none.
+	Larger      string
+	LargerBytes int64
+}
+
+// Weak reports whether R + W ≤ N: reads may be stale.
+func (s *Status) Weak() bool { return s.N > 0 && s.R+s.W <= s.N }
+
+// SizeChange is a join or a leave whose sync is not complete.
+type SizeChange struct {
+	Member string
+	Epoch  version.Epoch // at which it joined or left
+	Waits  []string      // members whose sync is waited for
 }
 
 // Member is one slot of the mesh.
 type Member struct {
-	Name        string  `json:"name"`
-	State       string  `json:"state"` // "active", "rebuilding", "joining", "vacant"
-	Reachable   bool    `json:"reachable"`
-	HTTP        string  `json:"http"`
-	Peer        string  `json:"peer"`
-	Incarnation uint64  `json:"incarnation"`
-	Ownership   float64 `json:"ownership"` // share of the partitions owned, 0 to 1
-	Hints       int     `json:"hints"`     // keys this node holds back for the member
-	Sync        *Sync   `json:"sync,omitempty"`
-	RTTMicros   int64   `json:"rttMicros,omitempty"`
+	Name        string
+	State       string // "active", "rebuilding", "joining", "vacant"
+	Reachable   bool
+	HTTP        string // address of its API
+	Peer        string // address for other members
+	Incarnation version.Incarnation
+	Ownership   float64 // share of the partitions owned, 0 to 1
+	Hints       int     // keys this node holds back for the member
+	Sync        *Sync   // nil: none is under way
+	RTT         time.Duration
 
 	// What the member has said of its memory; all zero when it has not of late. Those that have a
 	// limit say it to all others.
-	Bytes    int64 `json:"bytes,omitempty"`
-	MaxBytes int64 `json:"maxBytes,omitempty"` // 0: no limit
-	Full     bool  `json:"full,omitempty"`     // new values are refused, at all nodes
+	Bytes    int64
+	MaxBytes int64 // 0: no limit
+	Full     bool  // new values are refused, at all nodes
 }
 
 // Sync is the progress of making a member equal to the others.
 type Sync struct {
-	Kind     string  `json:"kind"` // "rebuild", "join", "barrier", "repair"
-	Done     float64 `json:"done"` // 0 to 1
-	Keys     int64   `json:"keys"`
-	Bytes    int64   `json:"bytes"`
-	LeftSecs float64 `json:"leftSeconds"`
+	Kind  string  // "rebuild", "join", "barrier", "repair"
+	Done  float64 // 0 to 1
+	Keys  int64
+	Bytes int64
+	Left  time.Duration // by what it has taken so far
+
+	// Of a rebuild: the full copies that it merges, and the members that have one. It waits while
+	// these are too few.
+	Need, Sources int
 }

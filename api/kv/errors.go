@@ -39,8 +39,8 @@ var (
 	ErrUnavailable = errors.New("unavailable")
 )
 
-// Causes say what exactly is the case, where the errors above, or an Unavailable, do not. Those that
-// wrap an error match it, too.
+// Causes say what exactly is the case, where the errors above, or an Unavailable, do not. A cause
+// that wraps an error matches it, too.
 var (
 	// ErrInMesh: the node is one of several members of a mesh, and can join none.
 	ErrInMesh = fmt.Errorf("%w", ErrAlreadyMember)

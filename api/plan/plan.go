@@ -4,19 +4,21 @@ import (
 	"fmt"
 	"strconv"
 
+	"viakv/api/advice"
+	"viakv/api/document"
 	"viakv/api/kv"
 )
 
 // Now returns what the mesh can lose as it is.
-func Now(s kv.Status) kv.Strength { return strength(s.N, serving(s, ""), s.R, s.W) }
+func Now(s document.Status) document.Strength { return strength(s.N, serving(s, ""), s.R, s.W) }
 
 // Join plans one member more.
-func Join(s kv.Status) kv.Plan {
+func Join(s document.Status) document.Plan {
 	return change(s, "join", s.N+1, serving(s, "")+1)
 }
 
 // Leave plans a member's leave; it fails when there is no such member.
-func Leave(s kv.Status, name string) (kv.Plan, error) {
+func Leave(s document.Status, name string) (document.Plan, error) {
 	for i := range s.Members {
 		if s.Members[i].Name != name {
 			continue
@@ -25,19 +27,19 @@ func Leave(s kv.Status, name string) (kv.Plan, error) {
 		copies := s.N - s.W + 1 // so many of those that stay hold every acknowledged write
 		switch {
 		case s.N == 1:
-			refuse(&p, kv.LastMember)
+			refuse(&p, "%s", advice.Add("it is the last member: its keys would be lost", kv.ErrLastMember, ""))
 		case p.Possible && (p.After.Serving < p.After.W || p.After.Serving < copies):
 			refuse(&p, "%d of the %d members that stay serve; writes need %d and the hand-over %d: bring others back first, or force it and accept what that may lose",
 				p.After.Serving, p.After.N, p.After.W, copies)
 		}
 		return p, nil
 	}
-	return kv.Plan{}, kv.Detail(kv.ErrNoSuchNode, "%s; /cluster shows the members", name)
+	return document.Plan{}, kv.Detail(kv.ErrNoSuchNode, "%s", name)
 }
 
 // change fills in what joins and leaves have in common.
-func change(s kv.Status, what string, n, serves int) kv.Plan {
-	p := kv.Plan{
+func change(s document.Status, what string, n, serves int) document.Plan {
+	p := document.Plan{
 		Change: what, Possible: true,
 		Now:   Now(s),
 		After: strength(n, serves, quorum(s.ReadQuorum, n), quorum(s.WriteQuorum, n)),
@@ -63,12 +65,12 @@ func change(s kv.Status, what string, n, serves int) kv.Plan {
 	return p
 }
 
-func refuse(p *kv.Plan, format string, args ...any) {
+func refuse(p *document.Plan, format string, args ...any) {
 	p.Possible, p.Reason = false, fmt.Sprintf(format, args...)
 }
 
-func strength(n, serving, r, w int) kv.Strength {
-	return kv.Strength{N: n, Serving: serving, R: r, W: w, ReadFailures: max(0, serving-r), WriteFailures: max(0, serving-w)}
+func strength(n, serving, r, w int) document.Strength {
+	return document.Strength{N: n, Serving: serving, R: r, W: w, ReadFailures: max(0, serving-r), WriteFailures: max(0, serving-w)}
 }
 
 // quorum is how many of n a configured quorum waits for (P2). What cannot be read is a majority, the default.
@@ -83,7 +85,7 @@ func quorum(configured string, n int) int {
 }
 
 // serving counts the members that answer, except one.
-func serving(s kv.Status, except string) (n int) {
+func serving(s document.Status, except string) (n int) {
 	for i := range s.Members {
 		if m := &s.Members[i]; m.State == "active" && m.Reachable && m.Name != except {
 			n++

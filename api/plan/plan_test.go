@@ -5,14 +5,15 @@ import (
 	"strings"
 	"testing"
 
+	"viakv/api/document"
 	"viakv/api/kv"
 )
 
 // mesh makes the status of a cluster of n majority quorums in which some serve.
-func mesh(n, serving int) kv.Status {
-	s := kv.Status{Mode: "mesh", Self: "node-a", State: "active", N: n, R: n/2 + 1, W: n/2 + 1}
+func mesh(n, serving int) document.Status {
+	s := document.Status{Mode: "mesh", Self: "node-a", State: "active", N: n, R: n/2 + 1, W: n/2 + 1}
 	for i := range n {
-		s.Members = append(s.Members, kv.Member{Name: "node-" + string(rune('a'+i)), State: "active", Reachable: i < serving})
+		s.Members = append(s.Members, document.Member{Name: "node-" + string(rune('a'+i)), State: "active", Reachable: i < serving})
 	}
 	return s
 }
@@ -20,7 +21,7 @@ func mesh(n, serving int) kv.Status {
 func TestPlans(t *testing.T) {
 	for _, c := range []struct {
 		name          string
-		s             kv.Status
+		s             document.Status
 		leave         string // empty: join
 		possible      bool
 		n, r, w       int
@@ -85,7 +86,7 @@ func TestPlansWithConfiguredQuorums(t *testing.T) {
 	if p := Join(unsettled); p.Possible || !strings.Contains(p.Reason, "node-c joined") {
 		t.Errorf("unsettled: %+v", p)
 	}
-	if p := Join(kv.Status{Mode: "mesh", State: "left"}); p.Possible {
+	if p := Join(document.Status{Mode: "mesh", State: "left"}); p.Possible {
 		t.Errorf("no member: %+v", p)
 	}
 }

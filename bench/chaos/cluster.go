@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"viakv/api/client"
-	"viakv/api/kv"
+	"viakv/api/document"
 )
 
 // cluster is the nodes, the links between them, and a client for each node.
@@ -140,7 +140,7 @@ func (c *cluster) settled(ctx context.Context, excused map[int]bool) error {
 			continue
 		}
 		asking.Go(func() {
-			err := c.settledAt(ctx, i, excused, func(s kv.Status) {
+			err := c.settledAt(ctx, i, excused, func(s document.Status) {
 				mu.Lock()
 				defer mu.Unlock()
 				epochs[s.Epoch] = true
@@ -159,7 +159,7 @@ func (c *cluster) settled(ctx context.Context, excused map[int]bool) error {
 	return errors.Join(faults...)
 }
 
-func (c *cluster) settledAt(ctx context.Context, i int, excused map[int]bool, tell func(kv.Status)) error {
+func (c *cluster) settledAt(ctx context.Context, i int, excused map[int]bool, tell func(document.Status)) error {
 	if !c.nodes[i].alive() {
 		return errors.New("does not run")
 	}

@@ -56,8 +56,8 @@ type fakeCluster struct {
 }
 
 func (c fakeCluster) Join(context.Context, string) error { return nil }
-func (c fakeCluster) Leave(context.Context, string, bool) (kv.LeaveReport, error) {
-	return kv.LeaveReport{}, nil
+func (c fakeCluster) Leave(context.Context, string, bool) (kv.Left, error) {
+	return kv.Left{}, nil
 }
 
 func (c fakeCluster) Status() kv.Status {

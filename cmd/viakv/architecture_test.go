@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,10 +54,13 @@ var rooms = []room{
 	{path: "node", imports: []string{"ring", "quorum", "quorum/replica", "quorum/scan", "handoff", "node/storage", "node/wire", "node/transport", "node/topology", "node/peer"},
 		tests: []string{"node/transport/", "api"}},
 	{path: "node/simulation", tests: []string{"node", "node/"}},
-	{path: "api"},
-	{path: "api/client", tests: []string{"api"}},
-	{path: "api/console", tests: []string{"api"}},
-	{path: "bench", imports: []string{"api/client"}, tests: []string{"api", "node"}},
+	{path: "api/document"},
+	{path: "api/advice"},
+	{path: "api/plan", imports: []string{"api/document", "api/advice"}},
+	{path: "api", imports: []string{"api/document", "api/advice", "api/plan"}},
+	{path: "api/client", imports: []string{"api/document"}, tests: []string{"api"}},
+	{path: "api/console", tests: []string{"api", "api/document"}},
+	{path: "bench", imports: []string{"api/client", "api/document"}, tests: []string{"api", "node"}},
 	{path: "cmd", imports: []string{"api", "api/", "bench", "bench/", "node", "node/"}},
 }
 
@@ -149,6 +153,56 @@ func TestGoroutinesAreWatched(t *testing.T) {
 	for dir, file := range starts {
 		if !watches[dir] && !slices.Contains(unchecked, dir) {
 			t.Errorf("%s starts a goroutine, and no TestMain of %s looks for leaks: call goleak.VerifyTestMain or apitest.VerifyNoLeaks", file, dir)
+		}
+	}
+}
+
+// core lists the rooms that know neither the HTTP API nor the command line.
+var core = []string{"api/kv", "handoff", "node", "quorum", "ring"}
+
+// surface matches an endpoint, a flag, and a parameter that is given a value.
+var surface = regexp.MustCompile(`(^|[^\w.])/(set|get|rm|is|clear|getKeys|getValues|getAll|join|leave|plan|cluster|readyz|livez|metrics|version|openapi|console)\b|(^|[^\w-])--[a-z]|force=`)
+
+// What the core says is the case. What to do about it, in the words of the HTTP API and the command
+// line, stands in api/advice.
+func TestTheCoreDoesNotSpeakOfItsSurface(t *testing.T) {
+	looked := 0
+	for file := range sources(t) {
+		dir := path.Dir(file)
+		if strings.HasSuffix(file, "_test.go") || slices.Contains(testSupport, dir) || !slices.ContainsFunc(core, func(r string) bool { return within(dir, r) }) {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module, filepath.FromSlash(file)), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+				looked++
+				if surface.MatchString(strings.Trim(l.Value, "`\"")) {
+					t.Errorf("%s says %s: say what is the case, and let api/advice say what to do", file, l.Value)
+				}
+			}
+			_, isImport := n.(*ast.ImportSpec)
+			return !isImport
+		})
+	}
+	if looked < 500 {
+		t.Errorf("%d texts were looked at", looked)
+	}
+}
+
+func TestSurfaceIsKnown(t *testing.T) {
+	for text, want := range map[string]bool{
+		"look at /cluster":          true,
+		"/leave?node=NAME":          true,
+		"raise --max-memory there":  true,
+		"repeat with force=true":    true,
+		"a get/set of n/2+1 -- all": false,
+		"viakv.set/join":            false,
+	} {
+		if got := surface.MatchString(text); got != want {
+			t.Errorf("%q: %v", text, got)
 		}
 	}
 }

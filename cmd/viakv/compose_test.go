@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"viakv/api/kv"
+	"viakv/api/document"
 )
 
 // stack is what docker-compose.yml starts, seen from outside.
@@ -89,7 +89,7 @@ func (s *stack) serving() map[string]bool {
 
 // servingOn are the members that a node's page shows, and whether each is there and serves.
 func servingOn(code int, body string) (serves map[string]bool) {
-	var page kv.Status
+	var page document.Status
 	serves = map[string]bool{}
 	if code == 200 && json.Unmarshal([]byte(body), &page) == nil {
 		for _, m := range page.Members {
@@ -258,7 +258,7 @@ func startsWhatTheReadmeSays(t *testing.T, s *stack, bench string) {
 		if code, body := s.at(n, "/console"); code != 200 || !strings.Contains(body, "<html") {
 			t.Errorf("the console of %s: %d", n, code)
 		}
-		var page kv.Status
+		var page document.Status
 		if code, body := s.at(n, "/cluster"); code != 200 || json.Unmarshal([]byte(body), &page) != nil || page.Self != n {
 			t.Errorf("%s answers %d as %s", n, code, page.Self)
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"viakv/api/kv"
+	"viakv/api/document"
 )
 
 // Idle clients take what is left for clients and nothing else: no node ends, none loses its peers,
@@ -50,7 +50,7 @@ func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 	m.boot("c")
 	m.nodes["c"].line("lowered")
 	whole := func(name string) bool {
-		var s kv.Status
+		var s document.Status
 		if err := json.Unmarshal([]byte(on[name].expect(200, "/cluster")), &s); err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"viakv/api/kv"
+	"viakv/api/document"
 )
 
 // devNodes are the processes of a local cluster.
@@ -76,7 +76,7 @@ func (n *devNodes) awaitReady(ctx context.Context) error {
 func serves(ctx context.Context, address string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	var s kv.Status
+	var s document.Status
 	return ask(ctx, "http://"+address+"/cluster", &s) && s.State == "active" && ask(ctx, "http://"+address+"/readyz", nil)
 }
 

@@ -16,7 +16,7 @@ var (
 )
 
 // anchors of a page, made from its headings as code hosts make them.
-func (d *document) anchors() map[string]bool {
+func (d *docPage) anchors() map[string]bool {
 	all := map[string]bool{}
 	for _, m := range heading.FindAllStringSubmatch(d.prose, -1) {
 		var b strings.Builder
@@ -34,7 +34,7 @@ func (d *document) anchors() map[string]bool {
 }
 
 func TestEveryLinkLeadsSomewhere(t *testing.T) {
-	pages := map[string]document{}
+	pages := map[string]docPage{}
 	for _, d := range documents(t) {
 		pages[d.path] = d
 	}
@@ -65,7 +65,7 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 
 // Whatever lies below docs can be found by following links from the README. A link to a directory leads to everything in it.
 func TestEveryPageIsReachable(t *testing.T) {
-	pages := map[string]document{}
+	pages := map[string]docPage{}
 	for _, d := range documents(t) {
 		pages[d.path] = d
 	}

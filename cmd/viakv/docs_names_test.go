@@ -108,7 +108,7 @@ func TestArchitectureNamesWhatExists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := document{path: "docs/architecture.md", text: string(text)}
+	d := docPage{path: "docs/architecture.md", text: string(text)}
 	d.split(t)
 	checked := 0
 	for _, span := range d.spans() {

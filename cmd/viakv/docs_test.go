@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// document is one page of the documentation, as the tests of the documentation read it.
-type document struct {
+// docPage is one page of the documentation, as the tests of the documentation read it.
+type docPage struct {
 	path   string // from the top of the repository, with slashes
 	text   string
 	prose  string // text without its fenced blocks
@@ -27,7 +27,7 @@ type block struct {
 }
 
 // documents reads all pages: those at the top, and all below docs.
-func documents(t *testing.T) (all []document) {
+func documents(t *testing.T) (all []docPage) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(module, "*.md"))
 	if err != nil {
@@ -51,7 +51,7 @@ func documents(t *testing.T) (all []document) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := document{path: filepath.ToSlash(name), text: string(text)}
+		d := docPage{path: filepath.ToSlash(name), text: string(text)}
 		d.split(t)
 		all = append(all, d)
 	}
@@ -62,7 +62,7 @@ func documents(t *testing.T) (all []document) {
 }
 
 // split tells prose and fenced blocks apart.
-func (d *document) split(t *testing.T) {
+func (d *docPage) split(t *testing.T) {
 	t.Helper()
 	var prose []string
 	var open *block
@@ -95,7 +95,7 @@ func (d *document) split(t *testing.T) {
 var codeSpan = regexp.MustCompile("`([^`\n]+)`")
 
 // spans returns what stands between backticks in the prose.
-func (d *document) spans() (found []string) {
+func (d *docPage) spans() (found []string) {
 	for _, m := range codeSpan.FindAllStringSubmatch(d.prose, -1) {
 		found = append(found, m[1])
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
-	"viakv/api/kv"
+	"viakv/api/document"
 )
 
 func memberListCommand() *cobra.Command {
@@ -26,7 +26,7 @@ func memberListCommand() *cobra.Command {
 			return err
 		case r.json():
 			if s.Members == nil {
-				s.Members = []kv.Member{}
+				s.Members = []document.Member{}
 			}
 			return r.document(s.Members)
 		}
@@ -36,7 +36,7 @@ func memberListCommand() *cobra.Command {
 }
 
 // printMembers prints a table with a line for each member.
-func printMembers(out io.Writer, s kv.Status) error {
+func printMembers(out io.Writer, s document.Status) error {
 	if s.Mode != "mesh" {
 		_, err := fmt.Fprintf(out, "no members: the nodes keep their data in a database (%s)\n", s.Mode)
 		return err
@@ -61,7 +61,7 @@ func printMembers(out io.Writer, s kv.Status) error {
 	return t.Flush()
 }
 
-func describeSync(s *kv.Sync) string {
+func describeSync(s *document.Sync) string {
 	if s == nil {
 		return "-"
 	}

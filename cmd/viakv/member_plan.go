@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
-	"viakv/api/kv"
+	"viakv/api/document"
 )
 
 func memberPlanCommand() *cobra.Command {
@@ -25,7 +25,7 @@ func memberPlanCommand() *cobra.Command {
 		if !join && args[0] != "leave" || join && len(args) == 2 || !join && len(args) == 1 {
 			return usageError{fmt.Errorf("want `%[1]s join` or `%[1]s leave NODE`", cmd.CommandPath())}
 		}
-		var p kv.Plan
+		var p document.Plan
 		var err error
 		if join {
 			p, err = c.PlanJoin(ctx)
@@ -49,7 +49,7 @@ func memberPlanCommand() *cobra.Command {
 }
 
 // printPlan shows a plan to a person.
-func printPlan(r *remote, p *kv.Plan) error {
+func printPlan(r *remote, p *document.Plan) error {
 	t := tabwriter.NewWriter(r.cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s\tnow\tafter\n", visible(p.Change))
 	for _, row := range []struct {

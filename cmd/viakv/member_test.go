@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"viakv/api/kv"
+	"viakv/api/document"
 )
 
 func TestMembersJoinAndLeaveByCommand(t *testing.T) {
@@ -26,14 +26,14 @@ func TestMembersJoinAndLeaveByCommand(t *testing.T) {
 			t.Errorf("status does not show %q:\n%s", want, r.out)
 		}
 	}
-	var s kv.Status
+	var s document.Status
 	if r := cli(t, "", at(a, "status", "-o", "json")...); json.Unmarshal([]byte(r.out), &s) != nil || s.N != 3 || s.Self != "node-a" {
 		t.Errorf("status -o json: %s", r.out)
 	}
 	if r := cli(t, "", at(a, "member", "list")...); strings.Count(r.out, "\n") != 4 || !strings.Contains(r.out, "self") {
 		t.Errorf("member list:\n%s", r.out)
 	}
-	var members []kv.Member
+	var members []document.Member
 	if r := cli(t, "", at(a, "member", "list", "-o", "json")...); json.Unmarshal([]byte(r.out), &members) != nil || len(members) != 3 {
 		t.Errorf("member list -o json: %s", r.out)
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"viakv/api/kv"
+	"viakv/api/document"
 )
 
 // mesh is a cluster of real processes on loopback.
@@ -113,7 +113,7 @@ func (m *mesh) want(name, key, value string) {
 	}
 }
 
-func (m *mesh) cluster(name string) (s kv.Status) {
+func (m *mesh) cluster(name string) (s document.Status) {
 	m.t.Helper()
 	if err := json.Unmarshal([]byte(m.ask(name, 200, "/cluster")), &s); err != nil {
 		m.t.Fatal(err)

@@ -67,8 +67,8 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 		return // the database knows the rest
 	}
 	gauge(m.epoch, float64(s.Epoch))
-	gauge(m.unsettled, truth(s.Unsettled != ""))
-	gauge(m.weak, truth(s.Weak))
+	gauge(m.unsettled, truth(s.Unsettled != nil))
+	gauge(m.weak, truth(s.Weak()))
 	gauge(m.quorum, float64(s.R), "read")
 	gauge(m.quorum, float64(s.W), "write")
 	gauge(m.keys, float64(s.Keys))
@@ -92,8 +92,8 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(m.reachable, truth(member.Reachable), member.Name)
 		gauge(m.hints, float64(member.Hints), member.Name)
-		if member.RTTMicros > 0 {
-			gauge(m.roundTrip, float64(member.RTTMicros)/1e6, member.Name)
+		if member.RTT > 0 {
+			gauge(m.roundTrip, member.RTT.Seconds(), member.Name)
 		}
 	}
 	for state, n := range states {

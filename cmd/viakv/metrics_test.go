@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -35,12 +36,12 @@ func page(t *testing.T, c prometheus.Collector) (series []string) {
 
 func TestClusterMetrics(t *testing.T) {
 	status := kv.Status{
-		Mode: "mesh", Self: "a", State: "active", Epoch: 7, Generation: 2, N: 3, R: 2, W: 2, Unsettled: "c joined",
+		Mode: "mesh", Self: "a", State: "active", Epoch: 7, Generation: 2, N: 3, R: 2, W: 2, Unsettled: &kv.SizeChange{Member: "c"},
 		Keys: 10, Tombstones: 1, Bytes: 4096, MaxBytes: 8192,
 		Members: []kv.Member{
 			{Name: "a", State: "active", Reachable: true, MaxBytes: 8192},
 			{Name: "b", State: "vacant", Hints: 5},
-			{Name: "c", State: "joining", Reachable: true, RTTMicros: 250, MaxBytes: 4096, Full: true, Sync: &kv.Sync{Kind: "join", Done: 0.5}},
+			{Name: "c", State: "joining", Reachable: true, RTT: 250 * time.Microsecond, MaxBytes: 4096, Full: true, Sync: &kv.Sync{Kind: "join", Done: 0.5}},
 		},
 	}
 	want := []string{

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 
-	"viakv/api/kv"
+	"viakv/api/document"
 	"viakv/node/transport/tcp"
 )
 
@@ -46,7 +46,7 @@ func runServer(t *testing.T, name string, args ...string) (address, peer string)
 	return address, clusterOf(t, address).Members[0].Peer
 }
 
-func clusterOf(t *testing.T, address string) (s kv.Status) {
+func clusterOf(t *testing.T, address string) (s document.Status) {
 	t.Helper()
 	_, body := fetch(t, address, "/cluster")
 	if err := json.Unmarshal([]byte(body), &s); err != nil {

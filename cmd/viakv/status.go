@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
-	"viakv/api/kv"
+	"viakv/api/document"
 	"viakv/api/plan"
 )
 
@@ -33,7 +33,7 @@ func statusCommand() *cobra.Command {
 	return cmd
 }
 
-func printStatus(out io.Writer, s kv.Status) error {
+func printStatus(out io.Writer, s document.Status) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(what, format string, args ...any) { fmt.Fprintf(t, what+"\t"+format+"\n", args...) }
 	row("node", "%s, %s", visible(s.Self), s.State)

@@ -174,7 +174,7 @@ func (c *cluster) await(what string, within time.Duration, ok func() bool) bool 
 // whole reports whether all slots are active, nothing is unsettled and all running nodes know it.
 func (c *cluster) whole(n int) bool {
 	s := c.newest()
-	if len(s.Members) != n || s.Unsettled != "" {
+	if len(s.Members) != n || s.Unsettled != nil {
 		return false
 	}
 	for _, m := range s.Members {
@@ -211,7 +211,7 @@ func (c *cluster) describe() string {
 	s := ""
 	for _, p := range c.running() {
 		st := p.node.Status()
-		s += fmt.Sprintf("\n  %s: %s epoch %d n %d digest %s %s", p.name, st.State, st.Epoch, st.N, st.Digest, st.Reason)
+		s += fmt.Sprintf("\n  %s: %s epoch %d n %d digest %s %v", p.name, st.State, st.Epoch, st.N, st.Digest, st.Reason)
 		for _, m := range st.Members {
 			s += fmt.Sprintf(" %s=%s", m.Name, m.State)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,8 +104,7 @@ func (n *nemesis) mayCrash(p *process) bool {
 
 // leaving reports whether a leave is not settled yet.
 func leaving(s kv.Status) bool {
-	joined, _, _ := strings.Cut(s.Unsettled, " ")
-	return s.Unsettled != "" && !slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == joined })
+	return s.Unsettled != nil && !slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == s.Unsettled.Member })
 }
 
 func (n *nemesis) pause(p *process) {
@@ -150,7 +148,7 @@ func (n *nemesis) cut(from, to *process, d time.Duration) {
 // change starts a join or a leave; its answer is not waited for.
 func (n *nemesis) change() {
 	weak, s := n.c.weak()
-	if weak > 0 || s.Unsettled != "" || s.N < n.least || s.N > n.most {
+	if weak > 0 || s.Unsettled != nil || s.N < n.least || s.N > n.most {
 		return
 	}
 	if s.N < n.most && (s.N == n.least || n.r.IntN(2) == 0) {

@@ -160,7 +160,7 @@ func (n *Topology) depart(t *Topology) error {
 	case t.Joining != nil:
 		return kv.Detail(kv.ErrAlreadyMember, "%s is joining this node", t.Joining.Name)
 	case t.N() != 1 || t.Change != nil:
-		return kv.Detail(kv.ErrAlreadyMember, "the node is one of %d members of cluster %v; /leave it first", t.N(), t.Cluster)
+		return kv.Detail(kv.ErrInMesh, "the node is one of %d members of cluster %v", t.N(), t.Cluster)
 	}
 	n.Departing = true
 	return nil

@@ -256,7 +256,7 @@ func TestQuorums(t *testing.T) {
 			f.Members = append(f.Members, *identity(n, uint64(i+1)))
 		}
 		top, err := Found(f)
-		if refused := errors.Is(err, kv.ErrQuorumLoss); refused != c.refuse {
+		if refused := errors.Is(err, kv.ErrWeakQuorums); refused != c.refuse {
 			t.Errorf("D7: r %d, w %d of %d: %v", c.r, c.w, c.n, err)
 		}
 		if c.refuse {
@@ -274,7 +274,7 @@ func TestQuorums(t *testing.T) {
 	// a cluster that cannot grow under its configuration says so before anybody copies
 	top := founded(t, "a", "b", "c")
 	top.ReadQuorum, top.WriteQuorum = 2, 2
-	if _, err := try(top, Command{Kind: Admit, Node: identity("d", 4)}); !errors.Is(err, kv.ErrQuorumLoss) {
+	if _, err := try(top, Command{Kind: Admit, Node: identity("d", 4)}); !errors.Is(err, kv.ErrWeakQuorums) || !errors.Is(err, kv.ErrQuorumLoss) {
 		t.Errorf("admit: %v", err)
 	}
 }
@@ -321,11 +321,12 @@ func TestForkOf(t *testing.T) {
 		t.Errorf("nobody: %v", err)
 	}
 	all := func(*Slot) bool { return true }
-	if s := top.MayLose("b", all); s != "" {
-		t.Errorf("two of three copies remain: %s", s)
+	if l := top.loss("b", all); l != nil {
+		t.Errorf("two of three copies remain: %+v", l)
 	}
-	if s := top.MayLose("b", func(s *Slot) bool { return s.Name == "a" }); !strings.Contains(s, "1 full copies are at hand, 2 would") || !strings.Contains(s, "c (which") {
-		t.Errorf("one copy remains: %s", s)
+	want := &kv.Loss{N: 3, W: 2, Copies: 1, Need: 2, Missing: []string{"c"}}
+	if l := top.loss("b", func(s *Slot) bool { return s.Name == "a" }); !reflect.DeepEqual(l, want) {
+		t.Errorf("one copy remains: %+v", l)
 	}
 }
 

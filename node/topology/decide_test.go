@@ -3,6 +3,7 @@ package topology
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,7 +215,9 @@ func TestObstacles(t *testing.T) {
 
 // Every error that askers tell apart survives the wire, and what does not is shown.
 func TestCodes(t *testing.T) {
-	for _, err := range []error{kv.ErrAlreadyMember, kv.ErrNoSuchNode, kv.ErrQuorumLoss, ErrStartOver, ErrUnsettled, ErrVacant, ErrEpoch} {
+	for _, err := range []error{kv.ErrAlreadyMember, kv.ErrInMesh, kv.ErrPeerUnreachable, kv.ErrNodeUnreachable, kv.ErrNoSuchNode,
+		kv.ErrQuorumLoss, kv.ErrLastMember, kv.ErrTooFewServe, kv.ErrWeakQuorums,
+		ErrStartOver, ErrUnsettled, ErrVacant, ErrEpoch} {
 		r := refusal(kv.Detail(err, "because of %d", 7))
 		var back response
 		if e := decodeBody(encodeBody(r), &back); e != nil {
@@ -226,6 +229,15 @@ func TestCodes(t *testing.T) {
 		bare := refusal(err)
 		if got := bare.err(); !errors.Is(got, err) || got.Error() != err.Error() {
 			t.Errorf("%v came back as %v", err, got)
+		}
+	}
+	for name, r := range map[string]response{
+		"an older version":               {Code: "quorum-loss", Detail: "so it is"},
+		"a cause of a newer version":     {Code: "quorum-loss", Cause: "of tomorrow", Detail: "so it is"},
+		"a cause that is another code's": {Code: "quorum-loss", Cause: "in-mesh", Detail: "so it is"},
+	} {
+		if got := r.err(); !errors.Is(got, kv.ErrQuorumLoss) || errors.Is(got, kv.ErrAlreadyMember) || !strings.HasSuffix(got.Error(), "quorum: so it is") {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 	other := refusal(errors.New("the moon"))

@@ -29,7 +29,7 @@ func (m *Manager) examine(ctx context.Context, node *Identity) (gone uint64, err
 			return gone, err
 		}
 	}
-	return 0, kv.Detail(kv.ErrPeerUnreachable, "seen from %s, the leader, %s; give %s an --advertise-peer at which every node reaches it", m.self.Name, fault, node.Name)
+	return 0, kv.Detail(kv.ErrNodeUnreachable, "seen from %s, the leader, %s", m.self.Name, fault)
 }
 
 // misplaced says why a process cannot be met where it says that it is, when this was found there;

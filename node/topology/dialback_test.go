@@ -112,12 +112,15 @@ func TestWhoCannotBeReachedDoesNotEnter(t *testing.T) {
 				if e := a.m.Current().Epoch; e != firstEpoch {
 					t.Errorf("the epoch has moved to %d", e)
 				}
+				if cause := d.m.Status().Cause; !errors.Is(cause, kv.ErrNodeUnreachable) {
+					t.Errorf("the cause: %v", cause)
+				}
 				// By request: an error within its deadline.
 				e := w.start("e", via("b"), advertised("public:7000"))
 				began := time.Now()
 				w.until("the join ends", 15*time.Second, e.over)
 				want := strings.ReplaceAll(c.want, "d advertises", "e advertises")
-				if !errors.Is(e.err, kv.ErrPeerUnreachable) || !strings.Contains(e.err.Error(), want) {
+				if !errors.Is(e.err, kv.ErrNodeUnreachable) || !strings.Contains(e.err.Error(), want) {
 					t.Errorf("after %v: %v, want %q", time.Since(began), e.err, want)
 				}
 				c.remedy(w)

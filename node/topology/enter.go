@@ -43,12 +43,12 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 		}
 		return nil // the answer's topology has been learnt
 	case errors.Is(err, kv.ErrUnavailable), errors.Is(err, kv.ErrQuorumLoss) && m.cfg.JoinVia == "":
-		m.waitFor(fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
+		m.waitBecause(err, fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
 		return nil
 	case errors.Is(err, ErrDeparting): // it began a moment ago; the next look at the peer shows it
 		return nil
 	case errors.Is(err, kv.ErrPeerUnreachable): // this process, for the leader
-		m.waitFor(fmt.Sprintf("admission to cluster %v: %s", t.Cluster, detail(err)))
+		m.waitBecause(err, fmt.Sprintf("admission to cluster %v: %s", t.Cluster, detail(err)))
 	}
 	return err
 }
@@ -80,7 +80,7 @@ func (m *Manager) join(ctx context.Context) error {
 		case err != nil:
 			m.waitFor(fmt.Sprintf("%s to answer: %s", m.cfg.JoinVia, cause(err)))
 			if time.Since(reached) > m.cfg.Patience {
-				return kv.Detail(kv.ErrPeerUnreachable, "%s: %s; is it the peer address of a running node?", m.cfg.JoinVia, cause(err))
+				return kv.Detail(kv.ErrPeerSilent, "%s: %s", m.cfg.JoinVia, cause(err))
 			}
 		case p.Name == m.self.Name && p.Peer == m.self.Peer:
 			return kv.Detail(kv.ErrAlreadyMember, "%s is this node itself", m.cfg.JoinVia)

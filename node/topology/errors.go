@@ -49,11 +49,29 @@ var codes = []struct {
 	{"epoch", ErrEpoch},
 }
 
+// causes tell more than a code. A cause stands beside its code, so that an asker that does not know
+// the cause goes by the code.
+var causes = []struct {
+	cause code
+	err   error
+}{
+	{"in-mesh", kv.ErrInMesh},
+	{"node-unreachable", kv.ErrNodeUnreachable},
+	{"last-member", kv.ErrLastMember},
+	{"too-few-serve", kv.ErrTooFewServe},
+	{"weak-quorums", kv.ErrWeakQuorums},
+}
+
 // refusal makes the response for an error.
 func refusal(err error) response {
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
 			r := response{Code: c.code}
+			for _, k := range causes {
+				if errors.Is(err, k.err) {
+					r.Cause = k.cause
+				}
+			}
 			var d *kv.DetailError
 			if errors.As(err, &d) {
 				r.Detail = d.Detail
@@ -70,12 +88,19 @@ func (r *response) err() error {
 		return nil
 	}
 	for _, c := range codes {
-		if r.Code == c.code {
-			if r.Detail == "" {
-				return c.err
-			}
-			return kv.Detail(c.err, "%s", r.Detail)
+		if r.Code != c.code {
+			continue
 		}
+		known := c.err
+		for _, k := range causes {
+			if r.Cause == k.cause && errors.Is(k.err, c.err) {
+				known = k.err
+			}
+		}
+		if r.Detail == "" {
+			return known
+		}
+		return kv.Detail(known, "%s", r.Detail)
 	}
 	return errors.New(r.Detail)
 }

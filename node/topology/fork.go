@@ -1,9 +1,6 @@
 package topology
 
 import (
-	"fmt"
-	"strings"
-
 	"viakv/api/kv"
 )
 
@@ -56,26 +53,22 @@ func (t *Topology) Continues(c ClusterID) bool {
 	return false
 }
 
-// MayLose says in words what removing a slot of t by force may lose when only the slots that present accepts are there; empty:
-// nothing. Every acknowledged write is on W slots, so on one of any N-W+1 that kept their memories.
-func (t *Topology) MayLose(remove string, present func(*Slot) bool) string {
-	have, missing := 0, []string(nil)
+// loss returns what removing a slot of t by force may lose when only the slots that present accepts
+// are there; nil: nothing. Every acknowledged write is on W slots, so on one of any N-W+1 that kept
+// their memories.
+func (t *Topology) loss(remove string, present func(*Slot) bool) *kv.Loss {
+	l := &kv.Loss{N: t.N(), W: t.W(), Need: t.N() - t.W() + 1}
 	for i := range t.Slots {
 		switch s := &t.Slots[i]; {
 		case s.Name == remove:
 		case s.Active() && present(s):
-			have++
+			l.Copies++
 		default:
-			missing = append(missing, s.Name)
+			l.Missing = append(l.Missing, s.Name)
 		}
 	}
-	need := t.N() - t.W() + 1
-	if have >= need {
-		return ""
+	if l.Copies >= l.Need {
+		return nil
 	}
-	lost := fmt.Sprintf("writes acknowledged by %d of %d members that only %s held", t.W(), t.N(), remove)
-	if len(missing) > 0 {
-		lost += ", or it and " + strings.Join(missing, ", ") + " (which may still bring them back)"
-	}
-	return fmt.Sprintf("%s; %d full copies are at hand, %d would rule out a loss", lost, have, need)
+	return l
 }

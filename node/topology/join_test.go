@@ -3,6 +3,7 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,19 @@ func TestJoin(t *testing.T) {
 		top = w.agree(5*time.Second, a, b, c)
 		if top.N() != 3 || top.Resized == 0 {
 			t.Errorf("%s", top.Encode())
+		}
+	})
+}
+
+// What the leader alone can know comes back with its cause.
+func TestAJoinThatMakesQuorumsWeakIsRefused(t *testing.T) {
+	simulate(t, func(w *world) {
+		a := w.start("a", func(c *Config, _ *process) { c.ReadQuorum, c.WriteQuorum = 1, 1 })
+		w.agree(time.Second, a)
+		b := w.start("b", via("a"))
+		w.until("the join ends", 5*time.Second, b.over)
+		if !errors.Is(b.err, kv.ErrWeakQuorums) || !strings.Contains(b.err.Error(), "do not overlap") {
+			t.Error(b.err)
 		}
 	})
 }

@@ -15,24 +15,27 @@ import (
 //
 // With force it goes on where that is lost: a leader, if there is one, no longer counts who remains; without one this node forks the
 // cluster (see Fork). What that may lose stands in the report.
-func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveReport, error) {
+func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, error) {
 	if name == "" {
 		name = m.self.Name
 	}
 	t := m.newest()
 	if t == nil {
-		return kv.LeaveReport{}, kv.Detail(kv.ErrNoSuchNode, "this node is not a member of a cluster yet")
+		return kv.Left{}, kv.Detail(kv.ErrNoSuchNode, "this node is not a member of a cluster yet")
 	}
 	if t.Slot(name) == nil {
-		return kv.LeaveReport{}, kv.Detail(kv.ErrNoSuchNode, "%s has no slot", name)
+		return kv.Left{}, kv.Detail(kv.ErrNoSuchNode, "%s has no slot", name)
 	}
-	report := kv.LeaveReport{Node: name}
+	if t.N() == 1 {
+		return kv.Left{}, errLast
+	}
+	report := kv.Left{Node: name}
 	leave := &request{ID: m.nextOperation(), Purpose: toLeave, Name: name, Force: force}
 	var r response
 	var err error
 	if force {
 		report.Forced = true
-		report.MayLose = t.MayLose(name, func(s *Slot) bool {
+		report.Loss = t.loss(name, func(s *Slot) bool {
 			return s.Boot == m.self.Boot || m.cfg.Transport.Health(s.Peer).Connected
 		})
 		var open bool
@@ -42,7 +45,7 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveR
 		}
 	} else {
 		if err := t.shrinkPossible(name, m.poll(ctx, t).coming); err != nil {
-			return kv.LeaveReport{}, err // at once, also where there is no leader to say so
+			return kv.Left{}, err // at once, also where there is no leader to say so
 		}
 		r, err = m.propose(ctx, leave)
 	}
@@ -50,14 +53,17 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.LeaveR
 		r.Epoch, err = now.Epoch, nil // it has left, and the answer found nobody any more
 	}
 	if err != nil {
-		return kv.LeaveReport{}, err
+		return kv.Left{}, err
 	}
-	report.Epoch = uint64(r.Epoch)
+	report.Epoch = r.Epoch
 	if err := m.awaitAdopted(ctx, r.Epoch); err != nil && !errors.Is(err, context.Canceled) {
 		return report, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the leave is agreed and not adopted here yet", Err: err}
 	}
 	return report, nil
 }
+
+// errLast refuses the leave of the last member.
+var errLast = kv.Detail(kv.ErrLastMember, "it is the last member: its keys would be lost")
 
 // errLeaderless: nobody has led for the time of some elections.
 var errLeaderless = errors.New("topology: no leader")
@@ -103,14 +109,14 @@ func (m *Manager) leaderless(ctx context.Context) bool {
 }
 
 // fork makes this node the only voter of a new cluster that continues the old one. Open: the leave may be agreed in the old one yet.
-func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.LeaveReport, open bool) (kv.LeaveReport, error) {
+func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.Left, open bool) (kv.Left, error) {
 	op := m.nextOperation()
 	m.mu.Lock()
 	id := ClusterID(NewBoot(m.random))
 	m.mu.Unlock()
 	n, err := Fork(t, id, m.self.Name, name, op)
 	if err != nil {
-		return kv.LeaveReport{}, err
+		return kv.Left{}, err
 	}
 	encoded := n.Encode()
 	m.mu.Lock()
@@ -120,12 +126,15 @@ func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.
 	}
 	m.mu.Unlock()
 	if moved {
-		return kv.LeaveReport{}, &kv.Unavailable{Outcome: outcome(open), Reason: "the topology has moved on meanwhile; look at /cluster and repeat the leave if it is still wanted"}
+		return kv.Left{}, &kv.Unavailable{Outcome: outcome(open), Reason: kv.ErrMovedOn.Error(), Err: kv.ErrMovedOn}
 	}
-	m.log.Warn("forked the cluster by force",
-		zap.Stringer("from", t.Cluster), zap.Stringer("to", n.Cluster), zap.String("removed", name), zap.String("mayLose", report.MayLose))
+	fields := []zap.Field{zap.Stringer("from", t.Cluster), zap.Stringer("to", n.Cluster), zap.String("removed", name), zap.Bool("mayLose", report.Loss != nil)}
+	if l := report.Loss; l != nil {
+		fields = append(fields, zap.Int("copies", l.Copies), zap.Int("needed", l.Need), zap.Strings("missing", l.Missing))
+	}
+	m.log.Warn("forked the cluster by force", fields...)
 	m.changed.notify()
-	report.Epoch = uint64(n.Epoch)
+	report.Epoch = n.Epoch
 	if err := m.awaitAdopted(ctx, n.Epoch); err != nil {
 		return report, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the fork is made and not adopted here yet", Err: err}
 	}

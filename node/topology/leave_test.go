@@ -44,7 +44,7 @@ func TestLeave(t *testing.T) {
 					w.dump()
 					t.Fatal(err)
 				}
-				if report.Node != leaver.id.Name || report.Epoch == 0 || report.MayLose != "" {
+				if report.Node != leaver.id.Name || report.Epoch == 0 || report.Loss != nil {
 					t.Errorf("%+v", report)
 				}
 				w.agree(10*time.Second, others(leaver, a, b, c)...)
@@ -82,8 +82,10 @@ func TestTwoBecomeOne(t *testing.T) {
 			t.Errorf("forgotten addresses: %v", port.forgotten)
 		}
 		port.mu.Unlock()
-		if _, err := b.m.Leave(w.ctx(5*time.Second), "", false); !errors.Is(err, kv.ErrQuorumLoss) {
-			t.Errorf("the last one leaves: %v", err)
+		for _, force := range []bool{false, true} {
+			if _, err := b.m.Leave(w.ctx(5*time.Second), "", force); !errors.Is(err, kv.ErrLastMember) {
+				t.Errorf("the last one leaves, by force: %v: %v", force, err)
+			}
 		}
 		if _, err := b.m.Leave(w.ctx(5*time.Second), "a", false); !errors.Is(err, kv.ErrNoSuchNode) {
 			t.Errorf("one that left: %v", err)
@@ -110,7 +112,7 @@ func TestLeaveIsRefused(t *testing.T) {
 		dead.crash()
 		time.Sleep(2 * time.Second)
 		before := leader.m.Current().Epoch
-		if _, err := leader.m.Leave(w.ctx(5*time.Second), other.id.Name, false); !errors.Is(err, kv.ErrQuorumLoss) {
+		if _, err := leader.m.Leave(w.ctx(5*time.Second), other.id.Name, false); !errors.Is(err, kv.ErrTooFewServe) {
 			t.Errorf("one of two that live: %v", err)
 		}
 		time.Sleep(time.Second)
@@ -212,17 +214,17 @@ func TestForce(t *testing.T) {
 		b.crash()
 		c.crash()
 		time.Sleep(3 * time.Second)
-		if _, err := a.m.Leave(w.ctx(2*time.Second), "b", false); !errors.Is(err, kv.ErrQuorumLoss) {
+		if _, err := a.m.Leave(w.ctx(2*time.Second), "b", false); !errors.Is(err, kv.ErrTooFewServe) {
 			t.Fatalf("without force: %v", err)
 		}
 		report, err := a.m.Leave(w.ctx(10*time.Second), "b", true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !report.Forced || report.MayLose == "" || report.Epoch < forkJump {
+		if !report.Forced || report.Loss == nil || report.Epoch < forkJump {
 			t.Errorf("%+v", report)
 		}
-		if _, err := a.m.Leave(w.ctx(10*time.Second), "a", true); !errors.Is(err, kv.ErrQuorumLoss) {
+		if _, err := a.m.Leave(w.ctx(10*time.Second), "a", true); !errors.Is(err, kv.ErrQuorumLoss) || errors.Is(err, kv.ErrTooFewServe) {
 			t.Errorf("itself: %v", err)
 		}
 		_, err = a.m.Leave(w.ctx(10*time.Second), "c", true)
@@ -333,7 +335,7 @@ func TestForceWithALeader(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if report.MayLose != "" {
+		if report.Loss != nil {
 			t.Errorf("two of three remain, nothing is lost: %+v", report)
 		}
 		if top := w.agree(10*time.Second, leader, rest[1]); len(top.Forks) > 0 {

@@ -41,6 +41,7 @@ type Manager struct {
 	random       *rand.Rand
 	sequence     uint64
 	reason       string // what is waited for
+	cause        error  // of the wait; nil: no error
 	entering     bool   // a cluster has been asked for admission
 	promised     Identity
 	participants []uint64  // the fresh processes that the last complete round saw, ascending; nil: it was not complete
@@ -178,9 +179,12 @@ func (m *Manager) nextOperation() OperationID {
 }
 
 // waitFor notes what the manager is waiting for, and logs it once in a while.
-func (m *Manager) waitFor(reason string) {
+func (m *Manager) waitFor(reason string) { m.waitBecause(nil, reason) }
+
+// waitBecause is waitFor with the error that makes the manager wait; nil: none.
+func (m *Manager) waitBecause(cause error, reason string) {
 	m.mu.Lock()
-	m.reason = reason
+	m.reason, m.cause = reason, cause
 	m.mu.Unlock()
 	if m.said.due(reason) {
 		m.log.Info("waiting", zap.String("for", reason))

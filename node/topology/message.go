@@ -87,10 +87,10 @@ type request struct {
 // response answers it.
 type response struct {
 	Code     code          `json:"code"`
+	Cause    code          `json:"cause,omitempty"` // what the code does not tell
 	Detail   string        `json:"detail,omitempty"`
 	Epoch    version.Epoch `json:"epoch,omitempty"` // that the change made
 	Leader   *Identity     `json:"leader,omitempty"`
-	MayLose  string        `json:"mayLose,omitempty"`
 	Topology *Topology     `json:"topology,omitempty"` // the newest
 }
 

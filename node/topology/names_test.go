@@ -258,7 +258,7 @@ func TestExpectKeepsHalvesFromFounding(t *testing.T) {
 		for _, name := range names {
 			nodes = append(nodes, w.start(name, seeds("all"), s.resolve, expects(3)))
 		}
-		w.reason(nodes[0], "3 nodes to found a cluster, as --expect says; here are a, b")
+		w.reason(nodes[0], "3 nodes to found a cluster, as many as are expected; here are a, b")
 		time.Sleep(time.Minute)
 		if len(w.documents) > 0 {
 			t.Fatal("a half founded a cluster")
@@ -303,6 +303,9 @@ func TestANameThatLeadsToThisNodeAlone(t *testing.T) {
 		s.list("all", ip)
 		a := w.start("a", seeds("all"), s.resolve)
 		w.reason(a, "another node at all:7000, a name that leads to this node alone")
+		if cause := a.m.Status().Cause; !errors.Is(cause, kv.ErrLoneSeed) {
+			t.Errorf("the cause: %v", cause)
+		}
 		time.Sleep(time.Minute)
 		if a.m.Current() != nil {
 			t.Fatal("it founded a cluster of its own")

@@ -67,7 +67,7 @@ func (t *Topology) shrinkPossible(name string, there func(*Slot) bool) error {
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", name)
 	}
 	if t.N() == 1 {
-		return kv.Detail(kv.ErrQuorumLoss, "%s is the last member; stop it instead", name)
+		return errLast
 	}
 	n := t.successor(OperationID{})
 	n.remove(t, i)
@@ -84,7 +84,7 @@ func (t *Topology) growPossible(there func(*Slot) bool) error {
 	need := max(quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n), n/2+1)
 	count, missing := t.count(there)
 	if count+1 < need {
-		return kv.Detail(kv.ErrQuorumLoss, "with one member more %d of %d would have to answer, and only %d would (%s); wait until the others are back",
+		return kv.Detail(kv.ErrTooFewServe, "with one member more %d of %d would have to answer, and only %d would (%s)",
 			need, n, count+1, missing)
 	}
 	return nil
@@ -99,8 +99,8 @@ func (n *Topology) keepsQuorum(there func(*Slot) bool) error {
 	if count >= need {
 		return nil
 	}
-	return kv.Detail(kv.ErrQuorumLoss, "without it %d of the remaining %d members would serve (%s), and %d have to; "+
-		"wait until the others have come back, or repeat with force=true and accept what that may lose", count, n.N(), missing, need)
+	return kv.Detail(kv.ErrTooFewServe, "without it %d of the remaining %d members would serve (%s), and %d have to",
+		count, n.N(), missing, need)
 }
 
 // count returns how many slots there accepts, and names those that it does not.

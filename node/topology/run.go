@@ -83,7 +83,7 @@ func (m *Manager) live(ctx context.Context) error {
 		}
 		was = role
 		m.mu.Lock()
-		m.reason = ""
+		m.reason, m.cause = "", nil
 		m.mu.Unlock()
 		select {
 		case <-changed:

@@ -36,6 +36,7 @@ type survey struct {
 	fatal   error      // stop
 	cluster *sighting  // enter the cluster of this member
 	wait    string     // for this
+	cause   error      // of the wait, where there is a name for it; decides nothing
 	fresh   []Identity // found a cluster of these, ascending by name
 }
 
@@ -91,21 +92,21 @@ func assess(self Identity, seen []sighting) survey {
 }
 
 // wait says what a founding by the fresh processes, which are all that the seeds lead to, still
-// waits for; empty: nothing.
-func (c *conditions) wait(fresh []Identity) string {
+// waits for, and the cause where there is a name for it; empty: nothing.
+func (c *conditions) wait(fresh []Identity) (string, error) {
 	here := strings.Join(names(fresh), ", ")
 	switch {
 	case c.taken != "":
-		return c.taken
+		return c.taken, nil
 	case len(fresh) < c.expect:
-		return fmt.Sprintf("%d nodes to found a cluster, as --expect says; here are %s", c.expect, here)
+		return fmt.Sprintf("%d nodes to found a cluster, as many as are expected; here are %s", c.expect, here), nil
 	case c.expect > 0: // more than half of all nodes are here: no others can found another
 	case len(fresh) == 1 && c.shared != "":
-		return fmt.Sprintf("another node at %s, a name that leads to this node alone; name the other nodes, or give --expect 1 for a cluster of one", c.shared)
+		return fmt.Sprintf("another node at %s, a name that leads to this node alone", c.shared), kv.ErrLoneSeed
 	case len(c.young) > 0:
-		return fmt.Sprintf("the addresses of %s to stay the same for a while; here are %s", strings.Join(c.young, ", "), here)
+		return fmt.Sprintf("the addresses of %s to stay the same for a while; here are %s", strings.Join(c.young, ", "), here), nil
 	}
-	return ""
+	return "", nil
 }
 
 func names(nodes []Identity) []string {
@@ -136,7 +137,7 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 		seen, conditions := m.askSeeds(ctx)
 		v := assess(m.self, seen)
 		if v.fatal == nil && v.cluster == nil && v.wait == "" {
-			v.wait = conditions.wait(v.fresh)
+			v.wait, v.cause = conditions.wait(v.fresh)
 		}
 		if !m.forgotten(seen) {
 			remembered = time.Now()
@@ -155,13 +156,13 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 		case v.fatal != nil:
 			return v.fatal
 		case full != nil:
-			m.waitFor(full.Error()) // the mesh may come to hold less
+			m.waitBecause(full, full.Error()) // the mesh may come to hold less
 		case v.cluster != nil:
 			if err = m.enter(ctx, v.cluster.Identity, v.cluster.Topology); errors.Is(err, kv.ErrPeerUnreachable) {
 				err = nil // it may be reached once the name leads here
 			}
 		case v.wait != "":
-			m.waitFor(v.wait)
+			m.waitBecause(v.cause, v.wait)
 		case v.fresh[0].Boot == m.self.Boot:
 			err = m.found(ctx, v.fresh)
 		default:

@@ -19,7 +19,7 @@ func (n *Topology) shrink(t *Topology, c *Command) error {
 	case i < 0:
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", c.Name)
 	case t.N() == 1:
-		return kv.Detail(kv.ErrQuorumLoss, kv.LastMember)
+		return errLast
 	case !c.Force && !t.barriersDone(c.Barriers, c.Name):
 		return ErrUnsettled
 	}

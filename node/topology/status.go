@@ -6,6 +6,7 @@ import "viakv/quorum/version"
 type Status struct {
 	State  string // a State
 	Reason string // what is waited for, while there is something
+	Cause  error  // of the wait, where an error is; nil: none
 	Leader string // of the consensus group, as last known; empty: none
 	Epoch  version.Epoch
 	Voters int // of the consensus group, as last applied here
@@ -16,7 +17,7 @@ func (m *Manager) Status() Status {
 	t := m.Current()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Status{State: string(m.stateLocked(t)), Reason: m.reason}
+	s := Status{State: string(m.stateLocked(t)), Reason: m.reason, Cause: m.cause}
 	if t != nil {
 		s.Epoch = t.Epoch
 	}

@@ -70,11 +70,10 @@ func (t *Topology) Validate() error {
 func (t *Topology) validateQuorums(n int) error {
 	r, w := quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n)
 	if n > MaxSlots {
-		return kv.Detail(kv.ErrFull, "it has at most %d members; let one leave first", MaxSlots)
+		return kv.Detail(kv.ErrFull, "it has at most %d members", MaxSlots)
 	}
 	if r+w <= n && !t.AllowWeak {
-		return kv.Detail(kv.ErrQuorumLoss, "with %d members R=%d and W=%d do not overlap: reads could miss acknowledged writes; "+
-			"configure majorities, or allow weak quorums by name", n, r, w)
+		return kv.Detail(kv.ErrWeakQuorums, "with %d members R=%d and W=%d do not overlap: reads could miss acknowledged writes", n, r, w)
 	}
 	return nil
 }

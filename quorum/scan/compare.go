@@ -25,9 +25,6 @@ const (
 	lookPart = 4 // of the time-out of a request is given to one question: then others are asked
 )
 
-// errTooFew: fewer replicas answer than a read asks.
-var errTooFew = errors.New("scan: too few replicas")
-
 // compare asks peers for the digests of the buckets' ranges and reports for each bucket whether
 // enough replicas agree with the copy.
 func (x *scanner) compare(v *replica.View, buckets []*Bucket) ([]bool, error) {
@@ -79,7 +76,7 @@ func (x *scanner) askDigests(v *replica.View, need int) error {
 		ask := candidates[:min(need-len(x.peers), len(candidates))]
 		candidates = candidates[len(ask):]
 		if len(ask) == 0 {
-			return errTooFew
+			return kv.ErrTooFewReplicas
 		}
 		errs := make([]error, len(ask))
 		var asking sync.WaitGroup

@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -81,7 +82,10 @@ func (x *scanner) patiently(try func() error) error {
 			if errors.Is(err, errApart) {
 				return kv.Detail(kv.ErrSnapshotMoved, "replicas differ, in keys that are being written or that some have yet to get")
 			}
-			return &kv.Unavailable{Outcome: kv.None, Reason: "the scan did not find enough replicas; /cluster shows who is reachable", Err: err}
+			if !errors.Is(err, kv.ErrTooFewReplicas) {
+				err = fmt.Errorf("%w: %w", kv.ErrTooFewReplicas, err)
+			}
+			return &kv.Unavailable{Outcome: kv.None, Reason: "the scan did not find enough replicas", Err: err}
 		case errors.Is(err, replica.ErrEpoch):
 			x.scans.stats.renewed.Add(1)
 		}

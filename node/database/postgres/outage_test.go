@@ -72,7 +72,7 @@ func TestServerDiesAndComesBack(t *testing.T) {
 	own.Kill()
 	eventually(t, "not ready", func() bool {
 		err := s.Ready(bg)
-		return errors.Is(err, kv.ErrUnavailable) && s.Status().State == "unavailable" && s.Status().Reason != ""
+		return errors.Is(err, kv.ErrUnavailable) && s.Status().State == "unavailable" && s.Status().Reason != nil
 	})
 	began := time.Now()
 	if _, _, err := s.Get(bg, nil, []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrUnavailable) {

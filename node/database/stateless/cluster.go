@@ -7,7 +7,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// Cluster is the control side of a node on a database. The nodes know nothing of each other, so there is nothing to join.
+// Cluster is the control side of a node on a database. The nodes know nothing of each other, so
+// there is nothing to join.
 type Cluster struct {
 	Mode  string // the database's name, as Status.Mode
 	Self  string // the node's name
@@ -18,24 +19,20 @@ type Cluster struct {
 
 // Join implements kv.Cluster: it refuses, with the reason.
 func (c *Cluster) Join(context.Context, string) error {
-	return kv.Detail(kv.ErrNotMesh, "it is stateless; start another one with the same --store (%s) and it serves the same data", c.Mode)
+	return kv.Detail(kv.ErrNotMesh, "it is stateless, and every node on the same database (%s) serves the same data", c.Mode)
 }
 
 // Leave implements kv.Cluster: it refuses, with the reason.
-func (c *Cluster) Leave(context.Context, string, bool) (kv.LeaveReport, error) {
-	return kv.LeaveReport{}, kv.Detail(kv.ErrNotMesh,
-		"it is stateless; stop the process and nothing is lost, %s keeps the data", c.Mode)
+func (c *Cluster) Leave(context.Context, string, bool) (kv.Left, error) {
+	return kv.Left{}, kv.Detail(kv.ErrNotMesh, "it is stateless: a node that stops loses nothing, %s keeps the data", c.Mode)
 }
 
-// Status implements kv.Cluster. Counting keys would cost the database a walk over all of them, so Keys and Bytes stay zero.
+// Status implements kv.Cluster. Counting keys would cost the database a walk over all of them, so
+// Keys and Bytes stay zero.
 func (c *Cluster) Status() kv.Status {
-	s := kv.Status{
-		Mode: c.Mode, Self: c.Self, State: "active",
-		Generation: uint64(c.Generation()),
-		Members:    []kv.Member{},
-	}
-	if err := c.Probe.Last(); err != nil {
-		s.State, s.Reason = "unavailable", err.Error()
+	s := kv.Status{Mode: c.Mode, Self: c.Self, State: "active", Generation: c.Generation(), Members: []kv.Member{}, Reason: c.Probe.Last()}
+	if s.Reason != nil {
+		s.State = "unavailable"
 	}
 	return s
 }

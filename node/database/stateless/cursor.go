@@ -55,7 +55,7 @@ func (s *Seal) Open(text string) (g version.Generation, after []byte, err error)
 	}
 	b, ok := kv.DecodeCursor(text)
 	if !ok || len(b) < 2+cursorMACBytes {
-		return 0, nil, kv.Detail(kv.ErrBadCursor, "it is damaged; pass on what the last page gave, unchanged")
+		return 0, nil, kv.Detail(kv.ErrBadCursor, "it is damaged: it is not what the last page gave")
 	}
 	body, mac := b[:len(b)-cursorMACBytes], b[len(b)-cursorMACBytes:]
 	if !hmac.Equal(mac, s.appendMAC(nil, body)) {

@@ -233,10 +233,10 @@ func TestCluster(t *testing.T) {
 	if err := c.Probe.Ready(t.Context()); err != down {
 		t.Fatal(err)
 	}
-	if s := c.Status(); s.State != "unavailable" || s.Reason != "gone fishing" || s.Mode != "x" || s.Self != "n" {
+	if s := c.Status(); s.State != "unavailable" || s.Reason != down || s.Mode != "x" || s.Self != "n" {
 		t.Errorf("%+v", s)
 	}
-	if err := c.Join(t.Context(), "p"); !errors.Is(err, kv.ErrNotMesh) || !strings.Contains(err.Error(), "--store") {
+	if err := c.Join(t.Context(), "p"); !errors.Is(err, kv.ErrNotMesh) || !strings.Contains(err.Error(), "serves the same data") {
 		t.Error(err)
 	}
 	if _, err := c.Leave(t.Context(), "p", false); !errors.Is(err, kv.ErrNotMesh) {

@@ -186,7 +186,7 @@ func TestServerStopsAndComesBack(t *testing.T) {
 	eventually(t, "writes", func() bool { return count() > 50 })
 	own.Stop()
 	eventually(t, "not ready", func() bool {
-		return errors.Is(s.Ready(bg), kv.ErrUnavailable) && s.Status().State == "unavailable" && s.Status().Reason != ""
+		return errors.Is(s.Ready(bg), kv.ErrUnavailable) && s.Status().State == "unavailable" && s.Status().Reason != nil
 	})
 	if err := own.Restart(); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,100 @@
+package console
+
+import "viakv/api/kv"
+
+// The documents that the console's page asks for below /console/api. Nobody else reads them.
+
+type placement struct {
+	Epoch   uint64   `json:"epoch"`
+	Members []string `json:"members"` // ascending
+	Owners  []int    `json:"owners"`  // of each partition: an index into Members
+}
+
+type holding struct {
+	Member     string `json:"member"`
+	Error      string `json:"error,omitempty"` // why it is not known; the rest is then zero
+	Keys       uint64 `json:"keys"`
+	Tombstones uint64 `json:"tombstones"`
+	Digest     string `json:"digest"` // equal where all records are
+}
+
+type keyCopies struct {
+	Key       string `json:"key"`
+	Partition int    `json:"partition"`
+	Epoch     uint64 `json:"epoch"`
+	Copies    []kept `json:"copies"`
+}
+
+// kept is what one member holds of a key.
+type kept struct {
+	Member  string        `json:"member"`
+	Error   string        `json:"error,omitempty"` // why it is not known
+	Tag     string        `json:"tag,omitempty"`   // empty: the member has never heard of the key
+	Version *tag          `json:"version,omitempty"`
+	Vector  []vectorEntry `json:"vector,omitempty"`
+	Value   *string       `json:"value,omitempty"` // nil in a tombstone
+}
+
+// tag is a version in its parts.
+type tag struct {
+	Generation  uint64 `json:"generation"`
+	Counter     uint64 `json:"counter"`
+	Incarnation uint64 `json:"incarnation"`
+	Removed     bool   `json:"removed"`
+}
+
+// vectorEntry says that a write had seen all writes of an incarnation up to a counter.
+type vectorEntry struct {
+	Incarnation uint64 `json:"incarnation"`
+	Counter     uint64 `json:"counter"`
+}
+
+func placementOf(p kv.Placement) placement {
+	return placement{Epoch: uint64(p.Epoch), Members: p.Members, Owners: p.Owners}
+}
+
+func holdingsOf(hs []kv.Holding) []holding {
+	if hs == nil {
+		return nil
+	}
+	out := make([]holding, len(hs))
+	for i, h := range hs {
+		out[i] = holding{Member: h.Member, Error: text(h.Err), Keys: h.Keys, Tombstones: h.Tombstones, Digest: h.Digest}
+	}
+	return out
+}
+
+func copiesOf(k kv.KeyCopies) keyCopies {
+	out := keyCopies{Key: k.Key, Partition: k.Partition, Epoch: uint64(k.Epoch)}
+	for i := range k.Copies {
+		out.Copies = append(out.Copies, keptBy(&k.Copies[i]))
+	}
+	return out
+}
+
+func keptBy(c *kv.Copy) kept {
+	out, r := kept{Member: c.Member, Error: text(c.Err)}, &c.Record
+	if c.Err != nil || r.Tag.IsZero() {
+		return out
+	}
+	out.Tag = r.Tag.String()
+	out.Version = &tag{
+		Generation: uint64(r.Tag.Generation), Counter: r.Tag.Counter, Incarnation: uint64(r.Tag.Incarnation), Removed: r.Tag.Removed,
+	}
+	for _, e := range r.Vector.Entries() {
+		out.Vector = append(out.Vector, vectorEntry{Incarnation: uint64(e.Incarnation), Counter: e.Counter})
+	}
+	if r.Live() {
+		value := string(r.Value)
+		out.Value = &value
+	}
+	return out
+}
+
+// text is an error's, empty for none.
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
