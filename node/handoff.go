@@ -110,8 +110,9 @@ func (h hintsOf) Miss(member string, i version.Incarnation, key []byte) {
 
 // progress says in words how far the rebuild has come, or what it waits for: with
 // kv.ErrTooFewCopies, for members that have a full copy.
-func (l *life) progress() (string, error) {
-	p := l.driver.Progress()
+func (l *life) progress() (string, error) { return describeSync(l.driver.Progress()) }
+
+func describeSync(p *kv.Sync) (string, error) {
 	switch {
 	case p == nil:
 		return "about to copy the others' keys", nil

@@ -76,13 +76,17 @@ func (m *mesh) seeds(n int) (out []transport.Address) {
 func (m *mesh) name(i int) string               { return "node" + string("abcdefghijklmnopqrstuvwxyzABCDEFG"[i]) }
 func (m *mesh) address(i int) transport.Address { return transport.Address(m.name(i) + ":1") }
 
-func (m *mesh) start(i int, seeds []transport.Address) {
+func (m *mesh) start(i int, seeds []transport.Address, change ...func(*Config)) {
 	m.t.Helper()
 	m.boots++
-	n, err := New(Config{
+	c := Config{
 		Name: m.name(i), Peer: m.address(i), Seeds: seeds, Logger: m.log(i), Random: rand.New(rand.NewPCG(7, m.boots)),
 		NewTransport: func(h transport.Handler) (transport.Transport, error) { return m.net.Node(m.address(i), h), nil },
-	})
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	n, err := New(c)
 	if err != nil {
 		m.t.Fatal(err)
 	}

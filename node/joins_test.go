@@ -216,16 +216,80 @@ func TestAJoinDoesNotHoldTheServerUp(t *testing.T) {
 		joined := make(chan error, 1)
 		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(leader))) }()
 		m.until(30*time.Second, "the next is a candidate", func() bool { return len(m.nodes[leader].Status().Members) == 4 })
+		if err := m.nodes[next].Join(context.Background(), string(m.address(one))); !errors.Is(err, kv.ErrAlreadyMember) || !errors.Is(err, kv.ErrJoinUnderWay) {
+			t.Errorf("a second join: %v", err)
+		}
 		shutDown()
 		began := time.Now()
 		var u *kv.Unavailable
-		if err := <-joined; !errors.As(err, &u) || u.Outcome != kv.Unknown {
-			t.Errorf("%v, want outcome unknown", err)
+		if err := <-joined; !errors.As(err, &u) || u.Outcome != kv.Unknown || !errors.Is(err, kv.ErrJoinUnderWay) {
+			t.Errorf("%v, want outcome unknown, of a join that goes on", err)
 		}
 		m.kill(next)
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("the node stopped after %v", took)
 		}
 		m.until(30*time.Second, "the mesh gives it up", func() bool { return len(m.nodes[leader].Status().Members) == 3 })
+	})
+}
+
+// A join's time is over while nobody of the mesh can be told: whether the mesh counts on the joiner
+// is not known, and the answer says so.
+func TestAJoinThatCannotBeTakenBackSaysSo(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		const next = 3
+		leader, one, other := m.leaderAndFollowers()
+		m.start(next, nil)
+		m.until(10*time.Second, "the next is alone", m.ready(next))
+		for _, i := range []int{one, other} { // so that it lacks a copy, and stays a candidate
+			m.net.Cut(m.address(i), m.address(next))
+			m.net.Cut(m.address(next), m.address(i))
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		joined := make(chan error, 1)
+		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(leader))) }()
+		m.until(5*time.Second, "the next is a candidate", func() bool { return len(m.nodes[leader].Status().Members) == 4 })
+		m.isolate(next, true)
+		var u *kv.Unavailable
+		if err := <-joined; !errors.As(err, &u) || u.Outcome != kv.Unknown || !errors.Is(err, kv.ErrMayBeMember) {
+			t.Errorf("%v, want outcome unknown, of a node that may be a member", err)
+		}
+	})
+}
+
+// A member of one mesh joins no other, and one that has left says that it is no member any more.
+func TestMembershipIsNamed(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		m.start(3, nil)
+		m.until(10*time.Second, "the next is alone", m.ready(3))
+		if err := m.nodes[0].Join(context.Background(), string(m.address(3))); !errors.Is(err, kv.ErrInMesh) {
+			t.Errorf("a member joins another mesh: %v", err)
+		}
+		if _, err := m.nodes[2].Leave(context.Background(), "", false); err != nil {
+			t.Fatal(err)
+		}
+		m.until(10*time.Second, "it is out", func() bool { return errors.Is(m.nodes[2].Ready(context.Background()), kv.ErrNotMember) })
+		if reason := m.nodes[2].Status().Reason; !errors.Is(reason, kv.ErrNotMember) {
+			t.Errorf("its reason: %v", reason)
+		}
+	})
+}
+
+// What keeps a joiner out is known to whoever asks it meanwhile, and in the end.
+func TestAJoinSaysWhatKeepsItOut(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		const next = 3
+		m.start(next, nil, func(c *Config) { c.Peer = "nobody:1" })
+		m.until(10*time.Second, "the next is alone", m.ready(next))
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // less than the mesh's patience
+		defer cancel()
+		joined := make(chan error, 1)
+		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(0))) }()
+		m.until(2*time.Second, "it says why it waits", func() bool { return errors.Is(m.nodes[next].Status().Reason, kv.ErrNodeUnreachable) })
+		var u *kv.Unavailable
+		if err := <-joined; !errors.As(err, &u) || u.Outcome != kv.None || !errors.Is(err, kv.ErrNodeUnreachable) {
+			t.Errorf("%v, want outcome none, of a node that cannot be reached", err)
+		}
 	})
 }

@@ -152,8 +152,8 @@ func TestWithoutQuorum(t *testing.T) {
 	m.nodes[0].mustSet("k", "v")
 	m.nodes[0].filter = unsent
 	_, _, err := m.nodes[0].Get(bg, nil, []byte("k"), kv.Options{})
-	if u := wantOutcome(t, err, kv.None); !strings.Contains(u.Reason, "down") {
-		t.Fatalf("the reason does not name the cause: %s", u.Reason)
+	if u := wantOutcome(t, err, kv.None); !strings.Contains(u.Reason, "down") || !errors.Is(err, kv.ErrTooFewReplicas) {
+		t.Fatalf("the reason does not name the cause: %v", err)
 	}
 	_, err = m.nodes[0].Set(bg, []byte("k"), []byte("w"), kv.Options{})
 	wantOutcome(t, err, kv.None)

@@ -17,6 +17,10 @@ var table = []struct {
 	endpoint string
 	do       string
 }{
+	// What became of a join comes before what was in its way.
+	{kv.ErrMayBeMember, "", "if its /cluster shows this node as a member, take it out there by /leave"},
+	{kv.ErrJoinUnderWay, "", "/cluster shows how far it is"},
+
 	{kv.ErrBadCursor, "", "start the scan anew"},
 	{kv.ErrSnapshotMoved, "", "start the scan anew"},
 	{kv.ErrCleared, "", "start the scan anew"},
@@ -28,8 +32,6 @@ var table = []struct {
 	{kv.ErrPeerSilent, "", "is it the peer address of a running node?"},
 	{kv.ErrNodeUnreachable, "", "give this node an --advertise-peer at which every node reaches it"},
 	{kv.ErrFull, "", "let a member leave first"},
-	{kv.ErrMayBeMember, "", "if its /cluster shows this node as a member, take it out there by /leave"},
-	{kv.ErrJoinUnderWay, "", "/cluster shows how far it is"},
 	{kv.ErrLoneSeed, "", "name the other nodes, or give --expect 1 for a cluster of one"},
 
 	{kv.ErrNoSuchNode, "/plan", "/cluster shows the members"},

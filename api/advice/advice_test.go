@@ -21,6 +21,7 @@ func TestFor(t *testing.T) {
 		{kv.ErrMemoryLimit, "/join", "raise --max-memory there, or remove keys first"},
 		{fmt.Errorf("wrapped: %w", kv.ErrPeerSilent), "/join", "is it the peer address of a running node?"},
 		{kv.ErrPeerUnreachable, "/join", ""},
+		{fmt.Errorf("%w: %w", kv.ErrMayBeMember, kv.ErrNodeUnreachable), "/join", "if its /cluster shows this node as a member, take it out there by /leave"},
 		{kv.ErrTooFewServe, "/leave", "wait until the others are back, or repeat with force=true and accept what that may lose"},
 		{kv.ErrTooFewServe, "/join", "wait until the others are back"},
 		{kv.ErrQuorumLoss, "/leave", ""},

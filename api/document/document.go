@@ -31,7 +31,7 @@ type Status struct {
 	Mode       string `json:"mode"` // "mesh", "lone", or the database's name
 	Cluster    string `json:"cluster,omitempty"`
 	Self       string `json:"self"`
-	State      string `json:"state"` // of this node: see Member.State, or "founding", "joining", "left"
+	State      string `json:"state"` // of this node: as Member.State, or "founding", "joining", "left"
 	Reason     string `json:"reason,omitempty"`
 	Epoch      uint64 `json:"epoch"`
 	Generation uint64 `json:"generation"`

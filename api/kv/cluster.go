@@ -28,12 +28,12 @@ type Left struct {
 	Loss   *Loss // nil: nothing can be lost
 }
 
-// Loss is what a forced leave may lose: writes that no member has which kept its memory and can be
-// asked. Every acknowledged write is on W of N members.
+// Loss says why a forced leave may lose writes. Every acknowledged write is on W of N members, so
+// that N-W+1 full copies have all of them.
 type Loss struct {
 	N, W    int
 	Copies  int      // full copies at hand
-	Need    int      // so many would rule out a loss
+	Need    int      // N-W+1
 	Missing []string // members, beside the one that left, that may still bring such writes back
 }
 
@@ -106,7 +106,7 @@ type Sync struct {
 	Done  float64 // 0 to 1
 	Keys  int64
 	Bytes int64
-	Left  time.Duration // by what it has taken so far
+	Left  time.Duration // estimated from the time taken so far
 
 	// Of a rebuild: the full copies that it merges, and the members that have one. It waits while
 	// these are too few.

@@ -7,8 +7,8 @@ import (
 )
 
 // Errors of a store. Match them with errors.Is. Their texts, and what is added to them, say what is
-// the case. What to do about it is for the interface to say that the user has (api/advice): a store
-// knows no endpoint, parameter or flag.
+// the case. What to do about it depends on the interface that the user has, and is said there
+// (api/advice): a store knows no endpoint, parameter or flag.
 var (
 	// ErrMissing: the key has no value.
 	ErrMissing = errors.New("no such key")
@@ -57,7 +57,7 @@ var (
 
 	// ErrJoinUnderWay: a join of the node goes on.
 	ErrJoinUnderWay = errors.New("a join of this node is under way")
-	// ErrMayBeMember: a join was given up, and the mesh does not know it.
+	// ErrMayBeMember: a join was given up, and the mesh does not know that.
 	ErrMayBeMember = errors.New("the mesh may count on this node as a member")
 	// ErrLoneSeed: the seeds are one name that leads to this node alone.
 	ErrLoneSeed = errors.New("the seeds lead to this node alone")

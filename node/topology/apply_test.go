@@ -189,7 +189,8 @@ func TestGrowIsRefused(t *testing.T) {
 		"vacate for itself":          {func() error { _, err := try(j, Command{Kind: Vacate, Node: identity("a", 1)}); return err }(), kv.ErrAlreadyMember},
 		"activate nobody":            {func() error { _, err := try(j, Command{Kind: Activate, Name: "x"}); return err }(), kv.ErrNoSuchNode},
 		"remove nobody":              {func() error { _, err := try(j, Command{Kind: Shrink, Name: "x"}); return err }(), kv.ErrNoSuchNode},
-		"remove the last":            {func() error { _, err := try(founded(t, "a"), Command{Kind: Shrink, Name: "a"}); return err }(), kv.ErrQuorumLoss},
+		"remove the last":            {func() error { _, err := try(founded(t, "a"), Command{Kind: Shrink, Name: "a"}); return err }(), kv.ErrLastMember},
+		"depart from a mesh":         {func() error { _, err := try(founded(t, "a", "b"), Command{Kind: Depart}); return err }(), kv.ErrInMesh},
 	} {
 		if !errors.Is(c.err, c.want) || c.err == nil {
 			t.Errorf("%s: %v, want %v", name, c.err, c.want)

@@ -125,6 +125,9 @@ func TestWhoCannotBeReachedDoesNotEnter(t *testing.T) {
 				}
 				c.remedy(w)
 				w.agree(10*time.Second, a, b, m, d)
+				if cause := d.m.Status().Cause; cause != nil {
+					t.Errorf("a member waits because of %v", cause)
+				}
 			})
 		})
 	}

@@ -217,6 +217,14 @@ func TestForce(t *testing.T) {
 		if _, err := a.m.Leave(w.ctx(2*time.Second), "b", false); !errors.Is(err, kv.ErrTooFewServe) {
 			t.Fatalf("without force: %v", err)
 		}
+		e := w.start("e", via("a"))
+		w.until("the join ends", 15*time.Second, e.over)
+		if !errors.Is(e.err, kv.ErrTooFewServe) {
+			t.Errorf("a join without a majority: %v", e.err)
+		}
+		if _, err := a.m.fork(w.ctx(time.Second), a.m.newest().successor(OperationID{}), "b", kv.Left{}, false); !errors.Is(err, kv.ErrMovedOn) {
+			t.Errorf("a fork of what is not the newest: %v", err)
+		}
 		report, err := a.m.Leave(w.ctx(10*time.Second), "b", true)
 		if err != nil {
 			t.Fatal(err)

@@ -406,7 +406,7 @@ func TestScanAsksAroundTheDead(t *testing.T) {
 		var b kv.Batch
 		ok, err := sc.Next(context.Background(), &b)
 		var u *kv.Unavailable
-		if ok || !errors.As(err, &u) || u.Outcome != kv.None {
+		if ok || !errors.As(err, &u) || u.Outcome != kv.None || !errors.Is(err, kv.ErrTooFewReplicas) {
 			t.Errorf("no other replica answers: %v %v; want unavailable with outcome none", ok, err)
 		}
 		// With r=1 the own copy is enough.

@@ -1,9 +1,13 @@
 package scan
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 )
 
 // A member that owes an answer may cost a scan a time-out for each question: it is asked when no
@@ -20,4 +24,22 @@ func TestAScanAsksTheSilentLast(t *testing.T) {
 	}
 	s.nodes[0].owes[2].Store(true)
 	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{})), 300)
+}
+
+// A scan that is given up says that replicas were too few, also where the epoch has ended and this
+// node does not hear of the next one.
+func TestAScanThatHearsOfNoNextEpochSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMesh(t, 3)
+		s.fill(100)
+		s.Advance(nil, 1, 2)
+		sc := s.scan(0, kv.ScanOptions{})
+		defer sc.Close()
+		var b kv.Batch
+		_, err := sc.Next(context.Background(), &b)
+		var u *kv.Unavailable
+		if !errors.As(err, &u) || u.Outcome != kv.None || !errors.Is(err, kv.ErrTooFewReplicas) || !errors.Is(err, replica.ErrEpoch) {
+			t.Error(err)
+		}
+	})
 }
