@@ -159,19 +159,27 @@ func TestANodeThatIsJoinedDoesNotDepart(t *testing.T) {
 	})
 }
 
+// candidate starts a node beside a mesh of three that reaches the leader alone. Once it joins, it
+// lacks copies, and stays a candidate.
+func (m *mesh) candidate() (leader, follower, next int) {
+	m.t.Helper()
+	next = len(m.nodes)
+	leader, follower, other := m.leaderAndFollowers()
+	m.start(next, nil)
+	m.until(10*time.Second, "the next is alone", m.ready(next))
+	for _, i := range []int{follower, other} {
+		m.net.Cut(m.address(i), m.address(next))
+		m.net.Cut(m.address(next), m.address(i))
+	}
+	return leader, follower, next
+}
+
 // A join that is not done by the end of its request's time is given up: the mesh forgets the
 // joiner, which is what it was before, and may try again.
 func TestAJoinHasItsTimeAndNoMore(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		const next = 3
-		leader, one, other := m.leaderAndFollowers()
-		m.start(next, nil)
-		m.until(10*time.Second, "the next is alone", m.ready(next))
+		leader, _, next := m.candidate()
 		m.set(next, "mine", "1")
-		for _, i := range []int{one, other} { // so that it lacks a copy, and stays a candidate
-			m.net.Cut(m.address(i), m.address(next))
-			m.net.Cut(m.address(next), m.address(i))
-		}
 		before := m.nodes[leader].Status().N
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -204,14 +212,7 @@ func TestAJoinHasItsTimeAndNoMore(t *testing.T) {
 // The server is shut down while a join is under way: the request ends at once, and the node stops.
 func TestAJoinDoesNotHoldTheServerUp(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		const next = 3
-		leader, one, other := m.leaderAndFollowers()
-		m.start(next, nil)
-		m.until(10*time.Second, "the next is alone", m.ready(next))
-		for _, i := range []int{one, other} {
-			m.net.Cut(m.address(i), m.address(next))
-			m.net.Cut(m.address(next), m.address(i))
-		}
+		leader, one, next := m.candidate()
 		ctx, shutDown := context.WithCancel(context.Background())
 		joined := make(chan error, 1)
 		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(leader))) }()
@@ -237,14 +238,7 @@ func TestAJoinDoesNotHoldTheServerUp(t *testing.T) {
 // is not known, and the answer says so.
 func TestAJoinThatCannotBeTakenBackSaysSo(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		const next = 3
-		leader, one, other := m.leaderAndFollowers()
-		m.start(next, nil)
-		m.until(10*time.Second, "the next is alone", m.ready(next))
-		for _, i := range []int{one, other} { // so that it lacks a copy, and stays a candidate
-			m.net.Cut(m.address(i), m.address(next))
-			m.net.Cut(m.address(next), m.address(i))
-		}
+		leader, _, next := m.candidate()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		joined := make(chan error, 1)
