@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/bench/baseline"
+	"viakv/cmd/cliutil"
 )
 
 // baselineCommand is one bare server. It ends with its standard input, so that it cannot outlive what started it; a terminal's ends with
@@ -19,7 +20,7 @@ func baselineCommand() *cobra.Command {
 		Use:   "baseline",
 		Short: "Serve a map over HTTP, to see what this machine can do at most",
 		Long:  "Serve a map over HTTP, with nothing behind it: the limit to compare a cluster with.\nbench run and bench scan start these by themselves with --baseline. It ends when its input does.",
-		Args:  noArguments,
+		Args:  cliutil.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := net.Listen("tcp", address)
 			if err != nil {

@@ -16,6 +16,7 @@ import (
 	"viakv/bench"
 	"viakv/bench/baseline"
 	"viakv/bench/service"
+	"viakv/cmd/cliutil"
 )
 
 // command runs a command line and returns what it printed.
@@ -72,8 +73,9 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		"nothing there":    {[]string{"run", "-t", "http://127.0.0.1:1"}, "cannot be reached", false},
 		"another machine":  {[]string{"run", "-t", "http://192.0.2.1"}, "--allow-remote", false},
 		"no report":        {[]string{"show", "/nowhere.json"}, "nowhere", false},
-		"not two":          {[]string{"compare", "/nowhere.json"}, "2", false},
+		"not two":          {[]string{"compare", "/nowhere.json"}, "2", true},
 		"no such before":   {[]string{"compare", "/nowhere.json", "/nowhere.json"}, "nowhere", false},
+		"no such command":  {[]string{"gallop"}, "unknown command", true},
 		"a word too many":  {[]string{"growth", "10k"}, "10k", true},
 		"slo alone":        {[]string{"run", "--slo", "p99<5ms"}, "--find-max", true},
 		"a rate to find":   {[]string{"run", "--find-max", "--rate", "5"}, "leave out --rate", true},
@@ -86,9 +88,8 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		"directory a file": {[]string{"serve", "-o", "/dev/null"}, "not a directory", false},
 	} {
 		_, err := command(t, c.args...)
-		var usage usageError
-		if err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, &usage) != c.usage {
-			t.Errorf("%s: got %v (usage %v), want %q", name, err, errors.As(err, &usage), c.want)
+		if err == nil || !strings.Contains(err.Error(), c.want) || cliutil.IsUsage(err) != c.usage {
+			t.Errorf("%s: got %v (usage %v), want %q", name, err, cliutil.IsUsage(err), c.want)
 		}
 	}
 	_, err := command(t, "run", "-t", "http://192.0.2.1")

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/bench/scenario"
+	"viakv/cmd/cliutil"
 )
 
 // growthCommand measures a series of sizes.
@@ -26,13 +27,13 @@ func growthCommand() *cobra.Command {
 		Long: "Founds a cluster for each number of keys, fills it, measures gets, sets and getAll, and ends it. Nothing needs to run already.\n" +
 			"With --out the report, its plots (.svg) and its table (.md) are kept; with --docs the plots and the table of docs/performance.md are renewed.",
 		Example: "  bench growth --sizes 10k,100k,1M,10M -o out --docs docs",
-		Args:    noArguments,
+		Args:    cliutil.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var numbers []uint64
 			for _, text := range sizes {
 				var n countValue
 				if err := n.Set(text); err != nil || n == 0 {
-					return usageError{errSize(text)}
+					return cliutil.Usage(errSize(text))
 				}
 				numbers = append(numbers, uint64(n))
 			}

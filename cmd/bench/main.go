@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"viakv/bench"
+	"viakv/cmd/cliutil"
 )
 
 // commit that this program was built from; the linker sets it.
@@ -23,23 +24,11 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "bench:", err)
-	var usage usageError
-	if errors.As(err, &usage) || errors.Is(err, bench.ErrRemote) {
-		os.Exit(exitUsage)
+	if cliutil.IsUsage(err) || errors.Is(err, bench.ErrRemote) {
+		os.Exit(cliutil.ExitUsage)
 	}
-	os.Exit(exitFailed)
+	os.Exit(cliutil.ExitFailed) // also of a run that did not pass
 }
-
-// Exit codes of all commands.
-const (
-	exitFailed = 1 // also: a run that did not pass
-	exitUsage  = 2
-)
-
-// usageError is a command line that cannot be understood.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
 
 // errNotPassed ends a run whose report says why.
 var errNotPassed = errors.New("the run did not pass")

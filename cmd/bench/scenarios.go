@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"viakv/bench/baseline"
 	"viakv/bench/report"
 	"viakv/bench/scenario"
+	"viakv/cmd/cliutil"
 )
 
 // scenarioCommands makes a command of each scenario.
@@ -37,9 +37,9 @@ func scenarioCommands() []*cobra.Command {
 				c.PreRunE = func(*cobra.Command, []string) error {
 					switch {
 					case !findMax && f.Changed("slo"):
-						return usageError{errors.New("--slo is for the search of --find-max: give both, or neither")}
+						return cliutil.Usagef("--slo is for the search of --find-max: give both, or neither")
 					case findMax && (s.Rate != 0 || s.Baseline != 0 || len(s.Against) > 0):
-						return usageError{errors.New("--find-max chooses the rates itself: leave out --rate, --baseline and --against")}
+						return cliutil.Usagef("--find-max chooses the rates itself: leave out --rate, --baseline and --against")
 					case findMax:
 						s.Scenario = "find-max"
 					}
@@ -90,10 +90,10 @@ func scenarioCommand(name, short, long string, more func(*cobra.Command, *scenar
 	s := scenario.Default(name)
 	var o outputs
 	cmd := &cobra.Command{
-		Use: name, Short: short, Long: long, Args: noArguments,
+		Use: name, Short: short, Long: long, Args: cliutil.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.Validate(); err != nil {
-				return usageError{err}
+				return cliutil.Usage(err)
 			}
 			return runScenario(cmd.Context(), s, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

@@ -3,16 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"viakv/bench/report"
 	"viakv/bench/runner"
 	"viakv/bench/scenario"
+	"viakv/cmd/cliutil"
 )
 
 // screen shows a run while it goes on: lines on the output, a bar on the status stream.
@@ -22,17 +21,14 @@ type screen struct {
 	status  io.Writer
 	rich    bool // the status stream is a terminal
 	phase   string
-	bar     *progressbar.ProgressBar
-	told    time.Time
+	bar     *progressbar.ProgressBar // nil: no phase is under way
+	began   time.Time                // the phase
+	told    time.Time                // its progress, in a line
 	samples int
 }
 
 func newScreen(out, status io.Writer) *screen {
-	s := &screen{out: out, status: status}
-	if f, ok := status.(*os.File); ok {
-		s.rich = term.IsTerminal(int(f.Fd()))
-	}
-	return s
+	return &screen{out: out, status: status, rich: cliutil.IsTerminal(status)}
 }
 
 func (s *screen) events() scenario.Events {
@@ -67,27 +63,19 @@ const plainEvery = 5 * time.Second
 func (s *screen) progress(phase string, done, total uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
 	if phase != s.phase {
 		s.clearBar()
-		s.phase, s.told = phase, time.Now()
-		s.bar = progressbar.NewOptions64(int64(max(total, 1)),
-			progressbar.OptionSetDescription(phase), progressbar.OptionSetWriter(s.barWriter()), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("keys"), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(30), progressbar.OptionUseANSICodes(s.rich))
+		s.phase, s.began, s.told = phase, now, now
+		s.bar = cliutil.NewBar(s.status, phase, "keys", int64(max(total, 1)))
 	}
 	_ = s.bar.Set64(int64(min(done, max(total, 1))))
-	if !s.rich && time.Since(s.told) >= plainEvery {
-		s.told = time.Now()
-		state := s.bar.State()
-		fmt.Fprintf(s.status, "%s: %s of %s, %s/s, %.0f s left\n", phase, report.Count(done), report.Count(total), report.Count(int64(state.KBsPerSecond*1024)), state.SecondsLeft)
+	if !s.rich && done > 0 && now.Sub(s.told) >= plainEvery {
+		s.told = now
+		took := now.Sub(s.began).Seconds()
+		left := took / float64(done) * float64(max(total, done)-done)
+		fmt.Fprintf(s.status, "%s: %s of %s, %s/s, %.0f s left\n", phase, report.Count(done), report.Count(total), report.Count(uint64(float64(done)/took)), left)
 	}
-}
-
-func (s *screen) barWriter() io.Writer {
-	if s.rich {
-		return s.status
-	}
-	return io.Discard
 }
 
 func (s *screen) clearBar() {

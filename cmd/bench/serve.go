@@ -15,6 +15,7 @@ import (
 
 	"viakv/api/listen"
 	"viakv/bench/service"
+	"viakv/cmd/cliutil"
 )
 
 // serveCommand is the testing service.
@@ -27,7 +28,7 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the testing service: all scenarios behind a web page",
 		Long:  "Serve a web page on which scenarios are chosen, started, watched, stopped and compared.\nReports are kept as files in --out. It is for this machine: there is no log-in; put a proxy that has one in front to let others in.",
-		Args:  noArguments,
+		Args:  cliutil.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tools, err := findTools()
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/bench/scenario"
+	"viakv/cmd/cliutil"
 )
 
 // stressCommand needs no cluster: it starts one.
@@ -18,7 +19,7 @@ func stressCommand() *cobra.Command {
 		Short:   "Start a cluster, fill it, run a mix on it and scan it: a short stress from nothing",
 		Long:    "Starts nodes on this machine, writes all keys, runs a mix of requests with every value compared, scans everything, and ends the nodes.\nThe exit status is 0 when nothing was missing or wrong.",
 		Example: "  bench stress --keys 1M -d 30s -o out/stress",
-		Args:    noArguments,
+		Args:    cliutil.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tools, err := findTools()
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"viakv/cmd/cliutil"
 	"viakv/node/transport"
 )
 
@@ -57,7 +58,7 @@ func addressList(flag string, values []string) ([]transport.Address, error) {
 
 func checkAddress(flag, v string) error {
 	if _, port, err := net.SplitHostPort(v); err != nil || port == "" {
-		return usageError{fmt.Errorf("--%s %q: want HOST:PORT", flag, v)}
+		return cliutil.Usagef("--%s %q: want HOST:PORT", flag, v)
 	}
 	return nil
 }
@@ -70,7 +71,7 @@ func checkDialable(flag, v string) error {
 	}
 	host, port, _ := net.SplitHostPort(v)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() || port == "0" {
-		return usageError{fmt.Errorf("--%s %q: want the name or IP address, and the port, at which others reach the node", flag, v)}
+		return cliutil.Usagef("--%s %q: want the name or IP address, and the port, at which others reach the node", flag, v)
 	}
 	return nil
 }
@@ -81,7 +82,7 @@ func viaTable(values []string) (map[transport.Address]transport.Address, error) 
 	for _, v := range values {
 		from, to, ok := strings.Cut(v, "=")
 		if !ok {
-			return nil, usageError{fmt.Errorf("--peer-via %q: want ADVERTISED=DIAL", v)}
+			return nil, cliutil.Usagef("--peer-via %q: want ADVERTISED=DIAL", v)
 		}
 		out[transport.Address(from)] = transport.Address(to)
 	}

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"viakv/api/kv"
+	"viakv/cmd/cliutil"
 )
 
 // backend is what answers the API: a node of the mesh, or a database.
@@ -27,7 +27,7 @@ func (s *server) newBackend(ctx context.Context) (backend, error) {
 		return s.openMongoDB(ctx)
 	}
 	// What was given may be a secret with a slip in it, so it is not quoted.
-	return nil, usageError{errors.New("--store: want memory, or a database's URL: postgres://user:password@host:port/database or mongodb://user:password@host:port/database")}
+	return nil, cliutil.Usagef("--store: want memory, or a database's URL: postgres://user:password@host:port/database or mongodb://user:password@host:port/database")
 }
 
 // storeName names the store without its address, which may hold a password.

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
+	"viakv/cmd/cliutil"
 )
 
 func clearCommand() *cobra.Command {
@@ -15,7 +16,7 @@ func clearCommand() *cobra.Command {
 		Short:   "Remove everything, at once",
 		Long:    "Removes every key of the cluster in one step. It asks first; where there is no terminal to ask at, --yes is needed.",
 		Example: "  viakv export backup.ndjson && viakv clear --yes",
-		Args:    cobra.NoArgs,
+		Args:    cliutil.NoArguments,
 	}
 	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
 		if err := r.confirm(yes, "This removes every key of the cluster."); err != nil {

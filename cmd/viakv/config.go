@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"viakv/cmd/cliutil"
+
 	"github.com/spf13/pflag"
 )
 
@@ -135,7 +137,7 @@ func (c *config) check() error {
 		errs = append(errs, errors.New("--max-connections, --max-in-flight and --max-scans must be above zero, --max-connections-per-ip not below"))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return usageError{err}
+		return cliutil.Usage(err)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"viakv/cmd/cliutil"
 )
 
 // confirm asks before something that cannot be undone, unless --yes was given. Where nobody can be asked it refuses.
@@ -12,8 +14,8 @@ func (r *remote) confirm(yes bool, question string) error {
 		return nil
 	}
 	in := r.cmd.InOrStdin()
-	if !isTerminal(in) {
-		return usageError{errors.New("this cannot be undone, and there is no terminal to ask at: repeat it with --yes")}
+	if !cliutil.IsTerminal(in) {
+		return cliutil.Usagef("this cannot be undone, and there is no terminal to ask at: repeat it with --yes")
 	}
 	return confirmed(in, r.cmd.ErrOrStderr(), question)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"viakv/api/document"
+	"viakv/cmd/cliutil"
 )
 
 // Idle clients take what is left for clients and nothing else: no node ends, none loses its peers,
@@ -117,8 +118,8 @@ func TestStrangersAtThePeerPortUseUpNothing(t *testing.T) {
 
 func TestTooFewDescriptorsForANode(t *testing.T) {
 	p := startWithFewFiles(t, 24, "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0")
-	if code := p.exit(); code != exitFailed {
-		t.Errorf("exit code %d, want %d", code, exitFailed)
+	if code := p.exit(); code != cliutil.ExitFailed {
+		t.Errorf("exit code %d, want %d", code, cliutil.ExitFailed)
 	}
 	p.line("raise it to")
 }

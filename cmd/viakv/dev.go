@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"viakv/cmd/cliutil"
+
 	"github.com/spf13/cobra"
 )
 
@@ -33,7 +35,7 @@ func devCommand() *cobra.Command {
 		Short: "Run a local cluster: a process per node, stopped by Ctrl-C",
 		Long: "Starts nodes on this machine, each a process of its own, waits until they have formed a cluster, and shows what to try.\n" +
 			"A node that dies is reported, and the others go on: kill one and see. Ctrl-C stops them all.",
-		Args: cobra.NoArgs,
+		Args: cliutil.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.check(); err != nil {
 				return err
@@ -54,11 +56,11 @@ func devCommand() *cobra.Command {
 
 func (c *devConfig) check() error {
 	if c.nodes < 1 || c.nodes > maxDevNodes {
-		return usageError{fmt.Errorf("--nodes %d: want 1 to %d", c.nodes, maxDevNodes)}
+		return cliutil.Usagef("--nodes %d: want 1 to %d", c.nodes, maxDevNodes)
 	}
 	low, high := min(c.httpPort, c.peerPort), max(c.httpPort, c.peerPort)
 	if low < 1 || high+c.nodes-1 > 65535 || high-low < c.nodes {
-		return usageError{fmt.Errorf("--http-port %d and --peer-port %d: want room for %d ports above each, up to 65535", c.httpPort, c.peerPort, c.nodes)}
+		return cliutil.Usagef("--http-port %d and --peer-port %d: want room for %d ports above each, up to 65535", c.httpPort, c.peerPort, c.nodes)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"viakv/cmd/cliutil"
 )
 
 // freePorts finds n ports in a row that nobody uses, twice: dev counts up from one for HTTP and from another for peers. They lie below those that
@@ -82,8 +84,8 @@ func TestDevSaysWhichPortIsTaken(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	p := start(t, "dev", "--nodes", "2", "--http-port", strconv.Itoa(httpPort), "--peer-port", strconv.Itoa(peerPort))
-	if code := p.exit(); code != exitFailed {
-		t.Errorf("exit code %d, want %d", code, exitFailed)
+	if code := p.exit(); code != cliutil.ExitFailed {
+		t.Errorf("exit code %d, want %d", code, cliutil.ExitFailed)
 	}
 	p.line("--peer-port")
 }

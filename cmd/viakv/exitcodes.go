@@ -6,23 +6,18 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/kv"
+	"viakv/cmd/cliutil"
 )
 
 // Exit codes. The commands that ask a cluster tell the reasons of a failure apart, so that a script can; serve, dev, health and certs know only 0 to 2.
 const (
-	exitFailed      = 1 // of a command that asks no cluster
-	exitMissing     = 1 // there is no such key, or no such member
-	exitUsage       = 2 // a command line, a parameter or a file that cannot be understood; nothing happened
-	exitUnavailable = 3 // no node answers, or too few for a quorum; nothing happened
-	exitDenied      = 4 // a token is missing, or its role does not suffice
-	exitUnknown     = 5 // unavailable, and what was asked for may have happened
-	exitRefused     = 6 // the cluster refused, or the command failed in another way
+	exitMissing     = cliutil.ExitFailed // there is no such key, or no such member
+	exitUsage       = cliutil.ExitUsage  // a command line, a parameter or a file that cannot be understood; nothing happened
+	exitUnavailable = 3                  // no node answers, or too few for a quorum; nothing happened
+	exitDenied      = 4                  // a token is missing, or its role does not suffice
+	exitUnknown     = 5                  // unavailable, and what was asked for may have happened
+	exitRefused     = 6                  // the cluster refused, or the command failed in another way
 )
-
-// usageError is a command line that cannot be understood.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
 
 // codedError is a failure with its exit code.
 type codedError struct {
@@ -41,22 +36,20 @@ func (e *codedError) Error() string {
 func (e *codedError) Unwrap() error { return e.err }
 
 func exitCode(err error) int {
-	var usage usageError
-	if errors.As(err, &usage) {
+	if cliutil.IsUsage(err) {
 		return exitUsage
 	}
 	var coded *codedError
 	if errors.As(err, &coded) {
 		return coded.code
 	}
-	return exitFailed
+	return cliutil.ExitFailed
 }
 
 // classify gives the failure of a command that asks a cluster its exit code, and says what to do about it.
 func classify(err error) error {
-	var usage usageError
 	var coded *codedError
-	if err == nil || errors.As(err, &usage) || errors.As(err, &coded) {
+	if err == nil || cliutil.IsUsage(err) || errors.As(err, &coded) {
 		return err
 	}
 	coded = &codedError{code: exitRefused, err: err}

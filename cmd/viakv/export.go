@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
+	"viakv/cmd/cliutil"
 )
 
 func exportCommand() *cobra.Command {
@@ -53,8 +54,8 @@ func export(ctx context.Context, r *remote, c *client.Client, l listing, to io.W
 	if s, err := c.Cluster(ctx); err == nil && l.prefix == "" && s.Keys > 0 {
 		expected = s.Keys // as this node sees it: for the bar alone
 	}
-	bar := newProgress(r.cmd.ErrOrStderr(), "exporting", expected)
-	defer bar.end()
+	bar := cliutil.NewBar(r.cmd.ErrOrStderr(), "exporting", "pairs", expected)
+	defer func() { _ = bar.Clear() }()
 	out := bufio.NewWriterSize(to, 64<<10)
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
@@ -64,7 +65,7 @@ func export(ctx context.Context, r *remote, c *client.Client, l listing, to io.W
 		if err := encoder.Encode(exportedPair{string(scan.Key()), string(scan.Value())}); err != nil {
 			return 0, err
 		}
-		bar.add(1)
+		_ = bar.Add(1)
 	}
 	if err := scan.Err(); err != nil {
 		return 0, err

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
+	"viakv/cmd/cliutil"
 )
 
 func getCommand() *cobra.Command {
@@ -28,7 +29,7 @@ func get(ctx context.Context, r *remote, c *client.Client, args []string) error 
 		return err
 	case r.json():
 		return r.document(entry)
-	case isTerminal(r.cmd.OutOrStdout()):
+	case cliutil.IsTerminal(r.cmd.OutOrStdout()):
 		return r.print("%s\n", visible(entry.Value))
 	}
 	return r.print("%s\n", entry.Value)

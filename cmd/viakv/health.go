@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"viakv/cmd/cliutil"
+
 	"github.com/spf13/cobra"
 )
 
@@ -16,10 +18,10 @@ func healthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a node whether it is ready; exit status 0 if so",
-		Args:  cobra.NoArgs,
+		Args:  cliutil.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if path != "/readyz" && path != "/livez" {
-				return usageError{fmt.Errorf("--path %q: want /readyz or /livez", path)}
+				return cliutil.Usagef("--path %q: want /readyz or /livez", path)
 			}
 			if admin != "" {
 				address = admin

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
+	"viakv/cmd/cliutil"
 )
 
 // importOptions say what an import may do.
@@ -32,24 +34,24 @@ func importCommand() *cobra.Command {
 	}
 	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
 		if o.from < 1 {
-			return usageError{fmt.Errorf("--from-line %d: the first line is 1", o.from)}
+			return cliutil.Usagef("--from-line %d: the first line is 1", o.from)
 		}
 		in, total := cmd.InOrStdin(), int64(-1)
 		if len(args) == 1 && args[0] != "-" {
 			f, err := os.Open(args[0])
 			if err != nil {
-				return usageError{err}
+				return cliutil.Usage(err)
 			}
 			defer func() { _ = f.Close() }()
 			if total, err = checkExport(f, o.partial); err != nil {
-				return usageError{fmt.Errorf("%s, %w; nothing was written", args[0], err)}
+				return cliutil.Usagef("%s, %w; nothing was written", args[0], err)
 			}
 			in = f
 		}
 		if err := o.mayWrite(ctx, c); err != nil {
 			return err
 		}
-		n, err := o.load(ctx, c, in, newProgress(cmd.ErrOrStderr(), "importing", total))
+		n, err := o.load(ctx, c, in, cliutil.NewBar(cmd.ErrOrStderr(), "importing", "pairs", total))
 		switch {
 		case err != nil:
 			return err
@@ -94,14 +96,14 @@ func (o *importOptions) mayWrite(ctx context.Context, c *client.Client) error {
 }
 
 // load writes the pairs and returns how many.
-func (o *importOptions) load(ctx context.Context, c *client.Client, in io.Reader, bar progress) (int64, error) {
-	defer bar.end()
+func (o *importOptions) load(ctx context.Context, c *client.Client, in io.Reader, bar *progressbar.ProgressBar) (int64, error) {
+	defer func() { _ = bar.Clear() }()
 	w := newImport(ctx, c, bar)
 	pairs := newPairReader(in)
 	n := int64(0)
 	for pairs.next() {
 		if pairs.line < o.from {
-			bar.add(1)
+			_ = bar.Add(1)
 			continue
 		}
 		if !w.write(pairs.line, pairs.pair) {
@@ -114,7 +116,7 @@ func (o *importOptions) load(ctx context.Context, c *client.Client, in io.Reader
 		return 0, fmt.Errorf("line %d: %w; all before it is written: repeat with --force --from-line %d", resume, err, resume)
 	}
 	if err := pairs.whole(o.partial); err != nil {
-		return 0, usageError{fmt.Errorf("%w; the %d pairs before are written", err, n)}
+		return 0, cliutil.Usagef("%w; the %d pairs before are written", err, n)
 	}
 	return n, nil
 }

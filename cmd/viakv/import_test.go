@@ -22,6 +22,7 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/kv"
+	"viakv/cmd/cliutil"
 )
 
 // exportOf makes the content of an export.
@@ -242,7 +243,7 @@ func TestAnInterruptedImportSaysWhereItStands(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	w := newImport(ctx, c, progress{})
+	w := newImport(ctx, c, cliutil.NewBar(io.Discard, "", "", -1))
 	if !w.write(7, exportedPair{"a", "1"}) || !w.write(8, exportedPair{"b", "2"}) {
 		t.Fatal("not taken")
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/schollz/progressbar/v3"
+
 	"viakv/api/client"
 	"viakv/api/kv"
 )
@@ -30,7 +32,7 @@ type numbered struct {
 // importing writes pairs in parallel. Pairs of one key go through the same importer, so that of two lines with the same key the later one stays.
 type importing struct {
 	client  *client.Client
-	bar     progress
+	bar     *progressbar.ProgressBar
 	ctx     context.Context // ends with the first failure, which is its cause
 	fail    context.CancelCauseFunc
 	seed    maphash.Seed
@@ -41,7 +43,7 @@ type importing struct {
 	pending map[int64]struct{} // lines taken and not known to be written
 }
 
-func newImport(ctx context.Context, c *client.Client, bar progress) *importing {
+func newImport(ctx context.Context, c *client.Client, bar *progressbar.ProgressBar) *importing {
 	w := &importing{client: c, bar: bar, seed: maphash.MakeSeed(), pending: map[int64]struct{}{}}
 	w.ctx, w.fail = context.WithCancelCause(ctx)
 	for i := range w.queues {
@@ -92,7 +94,7 @@ func (w *importing) work(queue <-chan numbered) {
 		w.mu.Lock()
 		delete(w.pending, n.line)
 		w.mu.Unlock()
-		w.bar.add(1)
+		_ = w.bar.Add(1)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
+	"viakv/cmd/cliutil"
 )
 
 // listing is a scan as its flags describe it.
@@ -44,7 +45,7 @@ func listCommand(name, short string, kind client.Kind, row func(*client.Scanner)
 		Long: short + ", in no particular order. What holds a character that cannot be printed, a line end for example, is quoted.\n" +
 			"With -o json, each line is a JSON document.",
 		Example: "  viakv " + name + " --prefix user/ --limit 10",
-		Args:    cobra.NoArgs,
+		Args:    cliutil.NoArguments,
 	}
 	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
 		out := bufio.NewWriter(cmd.OutOrStdout())

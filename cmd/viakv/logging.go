@@ -1,8 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"os"
+
+	"viakv/cmd/cliutil"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -13,7 +14,7 @@ import (
 func newLogger(format, level string, to *logOutput) (*zap.Logger, error) {
 	at, err := zapcore.ParseLevel(level)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--log-level %q: want debug, info, warn or error", level)}
+		return nil, cliutil.Usagef("--log-level %q: want debug, info, warn or error", level)
 	}
 	if format == "auto" {
 		format = "json"
@@ -33,7 +34,7 @@ func newLogger(format, level string, to *logOutput) (*zap.Logger, error) {
 		config.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(config)
 	default:
-		return nil, usageError{fmt.Errorf("--log-format %q: want auto, json or console", format)}
+		return nil, cliutil.Usagef("--log-format %q: want auto, json or console", format)
 	}
 	log := zap.New(zapcore.NewCore(encoder, to, at))
 	to.notice = func(lost uint64) {

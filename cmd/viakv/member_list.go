@@ -11,13 +11,14 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/document"
+	"viakv/cmd/cliutil"
 )
 
 func memberListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the members as the node that answers sees them",
-		Args:  cobra.NoArgs,
+		Args:  cliutil.NoArguments,
 	}
 	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
 		s, err := c.Cluster(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/document"
+	"viakv/cmd/cliutil"
 )
 
 func memberPlanCommand() *cobra.Command {
@@ -23,7 +24,7 @@ func memberPlanCommand() *cobra.Command {
 	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
 		join := args[0] == "join"
 		if !join && args[0] != "leave" || join && len(args) == 2 || !join && len(args) == 1 {
-			return usageError{fmt.Errorf("want `%[1]s join` or `%[1]s leave NODE`", cmd.CommandPath())}
+			return cliutil.Usagef("want `%[1]s join` or `%[1]s leave NODE`", cmd.CommandPath())
 		}
 		var p document.Plan
 		var err error

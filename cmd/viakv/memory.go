@@ -1,12 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"viakv/cmd/cliutil"
 
 	"go.uber.org/zap"
 )
@@ -49,8 +50,8 @@ func fitMemory(log *zap.Logger, limit int64, store bytesValue) error {
 	advice := bytesValue(dataShare * float64(limit))
 	switch {
 	case int64(store) > limit:
-		return usageError{fmt.Errorf("--max-memory %v does not fit into the container's %v: the kernel would kill the node before it refuses a value; set it to %v, or give the container more",
-			&store, new(bytesValue(limit)), &advice)}
+		return cliutil.Usagef("--max-memory %v does not fit into the container's %v: the kernel would kill the node before it refuses a value; set it to %v, or give the container more",
+			&store, new(bytesValue(limit)), &advice)
 	case store > advice:
 		log.Warn("--max-memory leaves the program little of the container's memory; the kernel may kill the node before it refuses a value",
 			zap.Int64("container bytes", limit), zap.Int64("max-memory", int64(store)), zap.Int64("better", int64(advice)))

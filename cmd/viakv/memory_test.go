@@ -1,13 +1,14 @@
 package main
 
 import (
-	"errors"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"viakv/cmd/cliutil"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -64,7 +65,7 @@ func TestANodeFitsItselfIntoItsContainer(t *testing.T) {
 		switch {
 		case c.err == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
-		case c.err != "" && (!errors.As(err, new(usageError)) || !strings.Contains(err.Error(), c.err)):
+		case c.err != "" && (!cliutil.IsUsage(err) || !strings.Contains(err.Error(), c.err)):
 			t.Errorf("%s: %v does not say %q", name, err, c.err)
 		}
 		if got := debug.SetMemoryLimit(-1); got != c.heap {

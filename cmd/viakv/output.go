@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-
-	"golang.org/x/term"
 )
 
 // json is true where documents are asked for instead of text.
@@ -38,12 +36,6 @@ func visible(s string) string {
 		return strconv.Quote(s)
 	}
 	return s
-}
-
-// isTerminal says whether a person sits behind an input or an output.
-func isTerminal(v any) bool {
-	f, ok := v.(interface{ Fd() uintptr })
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // readLine reads one line from a person, byte by byte, so that nothing beyond it is taken.

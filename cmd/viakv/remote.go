@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
+	"viakv/cmd/cliutil"
 )
 
 // remote is what every command that asks a cluster has in common.
@@ -58,18 +59,18 @@ func newRemote(cmd *cobra.Command, run func(context.Context, *remote, *client.Cl
 // client checks the flags and builds a client of what they name.
 func (r *remote) client() (*client.Client, error) {
 	if r.output != "table" && r.output != "json" {
-		return nil, usageError{fmt.Errorf("--output %q: want table or json", r.output)}
+		return nil, cliutil.Usagef("--output %q: want table or json", r.output)
 	}
 	if r.timeout <= 0 {
-		return nil, usageError{fmt.Errorf("--timeout %v: want more than zero", r.timeout)}
+		return nil, cliutil.Usagef("--timeout %v: want more than zero", r.timeout)
 	}
 	token, err := r.bearer()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cliutil.Usage(err)
 	}
 	secure, err := r.tls()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cliutil.Usage(err)
 	}
 	config := client.Config{Endpoints: r.addresses(), Token: token, TLS: secure, Timeout: r.timeout, MaxIdle: importers}
 	if r.cmd.Flags().Changed("timeout") {
@@ -77,7 +78,7 @@ func (r *remote) client() (*client.Client, error) {
 	}
 	c, err := client.New(config)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cliutil.Usage(err)
 	}
 	return c, nil
 }
@@ -135,7 +136,7 @@ func (r *remote) tls() (*tls.Config, error) {
 // one makes sure that the command is about one node, which its user has named.
 func (r *remote) one(what string) error {
 	if !r.cmd.Flags().Changed("endpoints") || len(r.endpoints) != 1 {
-		return usageError{fmt.Errorf("%s: name that one node with --endpoints", what)}
+		return cliutil.Usagef("%s: name that one node with --endpoints", what)
 	}
 	return nil
 }

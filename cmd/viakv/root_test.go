@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"viakv/cmd/cliutil"
+
 	"github.com/spf13/pflag"
 )
 
@@ -20,7 +22,7 @@ func parse(t *testing.T, environment map[string]string, args ...string) (*config
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	return &c, fromEnvironment(flags, func(name string) (string, bool) {
+	return &c, cliutil.FromEnvironment("viakv", flags, func(name string) (string, bool) {
 		v, ok := environment[name]
 		return v, ok
 	})
@@ -62,7 +64,7 @@ func TestEveryFlagOfEveryCommandReadsTheEnvironment(t *testing.T) {
 	for _, c := range root().Commands() {
 		t.Run(c.Name(), func(t *testing.T) {
 			asked := map[string]bool{}
-			err := fromEnvironment(c.Flags(), func(name string) (string, bool) {
+			err := cliutil.FromEnvironment("viakv", c.Flags(), func(name string) (string, bool) {
 				asked[name] = true
 				return "", false
 			})
@@ -124,10 +126,10 @@ func TestAStoreIsNotQuoted(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
-	if got := exitCode(errors.New("no")); got != exitFailed {
-		t.Errorf("exit code %d for a failure, want %d", got, exitFailed)
+	if got := exitCode(errors.New("no")); got != cliutil.ExitFailed {
+		t.Errorf("exit code %d for a failure, want %d", got, cliutil.ExitFailed)
 	}
-	if got := exitCode(errors.Join(nil, usageError{errors.New("no")})); got != exitUsage {
+	if got := exitCode(errors.Join(nil, cliutil.Usage(errors.New("no")))); got != exitUsage {
 		t.Errorf("exit code %d for a usage error, want %d", got, exitUsage)
 	}
 }

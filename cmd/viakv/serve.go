@@ -6,6 +6,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"viakv/cmd/cliutil"
+
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 )
@@ -15,7 +17,7 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run one node",
-		Args:  cobra.NoArgs,
+		Args:  cliutil.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.check(); err != nil {
 				return err
@@ -63,7 +65,7 @@ func serve(ctx context.Context, c *config, log *zap.Logger) error {
 		<-signals
 		log.Warn("stopped at once by a second signal")
 		_ = log.Sync()
-		os.Exit(exitFailed)
+		os.Exit(cliutil.ExitFailed)
 	}()
 	s, err := newServer(ctx, c, log)
 	if err != nil {

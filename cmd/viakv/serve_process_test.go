@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"viakv/cmd/cliutil"
 )
 
 func TestASignalDrains(t *testing.T) {
@@ -30,8 +32,8 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	p.signal(syscall.SIGINT)
 	await(t, "the node to be unready", func() bool { return status(t, address, "/readyz") == http.StatusServiceUnavailable })
 	p.signal(syscall.SIGINT)
-	if code := p.exit(); code != exitFailed {
-		t.Errorf("exit code %d, want %d", code, exitFailed)
+	if code := p.exit(); code != cliutil.ExitFailed {
+		t.Errorf("exit code %d, want %d", code, cliutil.ExitFailed)
 	}
 }
 
@@ -49,8 +51,8 @@ func TestAPortThatIsTaken(t *testing.T) {
 	for _, flag := range []string{"--http", "--peer", "--admin"} {
 		args := []string{"serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", flag, address}
 		p := start(t, args...)
-		if code := p.exit(); code != exitFailed {
-			t.Errorf("%s: exit code %d, want %d", flag, code, exitFailed)
+		if code := p.exit(); code != cliutil.ExitFailed {
+			t.Errorf("%s: exit code %d, want %d", flag, code, cliutil.ExitFailed)
 		}
 		if l := p.line(address); !strings.Contains(l, flag) || !strings.Contains(l, "choose another") {
 			t.Errorf("%q does not say which flag to change", l)
@@ -64,8 +66,8 @@ func TestADatabaseThatDoesNotExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := start(t, "serve", "--http", "127.0.0.1:0", "--store-file", file)
-	if code := p.exit(); code != exitFailed {
-		t.Errorf("exit code %d, want %d", code, exitFailed)
+	if code := p.exit(); code != cliutil.ExitFailed {
+		t.Errorf("exit code %d, want %d", code, cliutil.ExitFailed)
 	}
 	p.line("names no database")
 	if out := strings.Join(p.lines(), "\n"); strings.Contains(out, "hunter2") {

@@ -9,6 +9,7 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/kv"
+	"viakv/cmd/cliutil"
 )
 
 func setCommand() *cobra.Command {
@@ -35,7 +36,7 @@ func set(ctx context.Context, r *remote, c *client.Client, args []string) error 
 		value = string(b)
 	}
 	if err := checkPair(args[0], value); err != nil {
-		return usageError{err}
+		return cliutil.Usage(err)
 	}
 	version, err := c.Set(ctx, args[0], value)
 	switch {

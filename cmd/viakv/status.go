@@ -11,6 +11,7 @@ import (
 	"viakv/api/client"
 	"viakv/api/document"
 	"viakv/api/plan"
+	"viakv/cmd/cliutil"
 )
 
 func statusCommand() *cobra.Command {
@@ -18,7 +19,7 @@ func statusCommand() *cobra.Command {
 		Use:     "status",
 		Short:   "Show the cluster as the node that answers sees it",
 		Example: "  viakv status --endpoints 127.0.0.1:8082\n  viakv status -o json",
-		Args:    cobra.NoArgs,
+		Args:    cliutil.NoArguments,
 	}
 	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
 		s, err := c.Cluster(ctx)

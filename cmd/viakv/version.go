@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 
+	"viakv/cmd/cliutil"
+
 	"github.com/spf13/cobra"
 )
 
@@ -17,7 +19,7 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  cliutil.NoArguments,
 		Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprintf(cmd.OutOrStdout(), "viakv %s (commit %s, %s %s/%s)\n", release, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},

@@ -1,0 +1,104 @@
+package cliutil
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// program is a command line with one command, and what that command was given.
+func program() (root *cobra.Command, speed *int) {
+	root = &cobra.Command{Use: "prog", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return nil }}
+	run := &cobra.Command{Use: "run", Args: NoArguments, RunE: func(*cobra.Command, []string) error { return nil }}
+	speed = run.Flags().Int("top-speed", 5, "of the run")
+	root.AddCommand(run)
+	root.SetOut(io.Discard)
+	root.SetErr(io.Discard)
+	Prepare(root)
+	return root, speed
+}
+
+func TestAFlagWinsOverTheEnvironmentAndThatOverTheDefault(t *testing.T) {
+	for _, c := range []struct {
+		environment string
+		args        []string
+		want        int
+	}{
+		{"", []string{"run"}, 5},
+		{"7", []string{"run"}, 7},
+		{"7", []string{"run", "--top-speed", "9"}, 9},
+	} {
+		if c.environment != "" {
+			t.Setenv("PROG_TOP_SPEED", c.environment)
+		}
+		root, speed := program()
+		root.SetArgs(c.args)
+		if err := root.Execute(); err != nil || *speed != c.want {
+			t.Errorf("%q and %v: %d, %v; want %d", c.environment, c.args, *speed, err, c.want)
+		}
+	}
+}
+
+func TestEveryBadVariableIsNamed(t *testing.T) {
+	f := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	f.Duration("drain", 0, "")
+	f.Int("top-speed", 0, "")
+	err := FromEnvironment("prog", f, func(string) (string, bool) { return "soon", true })
+	if !IsUsage(err) || !strings.Contains(err.Error(), "PROG_DRAIN") || !strings.Contains(err.Error(), "PROG_TOP_SPEED") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMistakesAreErrorsOfUsage(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"bogus"}, `unknown command "bogus" for "prog"; see prog --help`},
+		{[]string{"run", "fast"}, `"fast" is not a flag, and this command takes nothing else; see prog run --help`},
+		{[]string{"run", "--bogus"}, "unknown flag: --bogus"},
+	} {
+		root, _ := program()
+		root.SetArgs(c.args)
+		if err := root.Execute(); !IsUsage(err) || err.Error() != c.want {
+			t.Errorf("%v: %v, want %s", c.args, err, c.want)
+		}
+	}
+	cause := errors.New("no")
+	if err := errors.Join(nil, Usage(cause)); !IsUsage(err) || !errors.Is(err, cause) || IsUsage(cause) {
+		t.Errorf("got %v", err)
+	}
+	if err := Usagef("%w", cause); !IsUsage(err) || !errors.Is(err, cause) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Where nobody looks there is no bar. A goroutine that draws one would outlive the test, too, but
+// only a terminal could show that.
+func TestABarIsForTerminals(t *testing.T) {
+	var out bytes.Buffer
+	for _, total := range []int64{-1, 10} {
+		bar := NewBar(&out, "writing", "keys", total)
+		if err := errors.Join(bar.Add(4), bar.Clear()); err != nil {
+			t.Error(err)
+		}
+	}
+	if out.Len() > 0 {
+		t.Errorf("drawn into a buffer: %q", &out)
+	}
+	if f, err := os.Open(os.DevNull); err != nil || IsTerminal(f) || IsTerminal(&out) {
+		t.Errorf("%v, or a terminal where there is none", err)
+	}
+	if f, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0); err == nil {
+		defer func() { _ = f.Close() }()
+		if !IsTerminal(f) {
+			t.Error("a terminal is not known")
+		}
+	}
+}
