@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -108,4 +109,12 @@ func NewBar(out io.Writer, what, unit string, total int64) *progressbar.Progress
 		progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(100*time.Millisecond),
 		// Without a total the bar would otherwise be drawn by a goroutine that ends with the process.
 		progressbar.OptionSetSpinnerChangeInterval(0))
+}
+
+// CheckAddress refuses what is no HOST:PORT; what names the flag or the argument.
+func CheckAddress(what, value string) error {
+	if _, port, err := net.SplitHostPort(value); err != nil || port == "" {
+		return Usagef("%s %q: want HOST:PORT", what, value)
+	}
+	return nil
 }

@@ -10,18 +10,6 @@ import (
 	"viakv/node/transport"
 )
 
-// dialable turns an address to listen on into one that can be dialled: an empty or unspecified host is this machine.
-func dialable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
-}
-
 // advertised is what others are told to dial: as configured, or else the address that is listened on, with the machine's name in the place
 // of an unspecified host.
 func advertised(configured string, listening net.Addr) (string, error) {
@@ -56,22 +44,15 @@ func addressList(flag string, values []string) ([]transport.Address, error) {
 	return out, nil
 }
 
-func checkAddress(flag, v string) error {
-	if _, port, err := net.SplitHostPort(v); err != nil || port == "" {
-		return cliutil.Usagef("--%s %q: want HOST:PORT", flag, v)
-	}
-	return nil
-}
-
 // checkDialable refuses addresses to listen on where one to dial is wanted: a wildcard would lead
 // each node to itself.
 func checkDialable(flag, v string) error {
-	if err := checkAddress(flag, v); err != nil {
+	if err := cliutil.CheckAddress(flag, v); err != nil {
 		return err
 	}
 	host, port, _ := net.SplitHostPort(v)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() || port == "0" {
-		return cliutil.Usagef("--%s %q: want the name or IP address, and the port, at which others reach the node", flag, v)
+		return cliutil.Usagef("%s %q: want the name or IP address, and the port, at which others reach the node", flag, v)
 	}
 	return nil
 }

@@ -7,17 +7,6 @@ import (
 	"testing"
 )
 
-func TestDialable(t *testing.T) {
-	for address, want := range map[string]string{
-		":8080": "127.0.0.1:8080", "0.0.0.0:8080": "127.0.0.1:8080", "[::]:8080": "127.0.0.1:8080",
-		"127.0.0.1:8080": "127.0.0.1:8080", "node-a:8080": "node-a:8080", "[::1]:8080": "[::1]:8080",
-	} {
-		if got := dialable(address); got != want {
-			t.Errorf("%q is dialled as %q, want %q", address, got, want)
-		}
-	}
-}
-
 func TestAdvertised(t *testing.T) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -42,7 +31,7 @@ func TestAdvertised(t *testing.T) {
 }
 
 func TestAddressList(t *testing.T) {
-	got, err := addressList("seeds", []string{"a:1", " b:2 ", "", "[::1]:3"})
+	got, err := addressList("--seeds", []string{"a:1", " b:2 ", "", "[::1]:3"})
 	if err != nil || len(got) != 3 || got[1] != "b:2" {
 		t.Errorf("%v, error %v", got, err)
 	}
@@ -56,12 +45,12 @@ func TestAddressesThatLeadNowhere(t *testing.T) {
 				t.Errorf("--%s %s: %v", name, v, err)
 			}
 		}
-		if _, err := addressList("seeds", []string{"node-b:9080", v}); err == nil {
+		if _, err := addressList("--seeds", []string{"node-b:9080", v}); err == nil {
 			t.Errorf("--seeds %s is taken", v)
 		}
 	}
 	for _, v := range []string{"node-a:9080", "10.0.0.1:9080", "[fe80::1%eth0]:9080"} {
-		if err := checkDialable("seeds", v); err != nil {
+		if err := checkDialable("--seeds", v); err != nil {
 			t.Error(err)
 		}
 	}

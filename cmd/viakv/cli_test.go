@@ -16,22 +16,22 @@ import (
 	"viakv/api/kv"
 )
 
-// ran is a command that has ended.
-type ran struct {
+// result is a command that has ended.
+type result struct {
 	code          int
 	out, err, all string // all: what main prints of the error, too
 }
 
 // cli runs a command line in this process.
-func cli(t *testing.T, stdin string, args ...string) ran {
+func cli(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
 	var out, messages bytes.Buffer
-	cmd := root()
+	cmd := root("test")
 	cmd.SetArgs(args)
 	cmd.SetIn(strings.NewReader(stdin))
 	cmd.SetOut(&out)
 	cmd.SetErr(&messages)
-	r := ran{}
+	r := result{}
 	if err := cmd.Execute(); err != nil {
 		r.code, r.all = exitCode(err), err.Error()
 	}
@@ -41,7 +41,7 @@ func cli(t *testing.T, stdin string, args ...string) ran {
 }
 
 // wants holds a command against its exit code and a part of all that it says.
-func wants(t *testing.T, code int, says string, r ran) ran {
+func wants(t *testing.T, code int, says string, r result) result {
 	t.Helper()
 	if r.code != code || !strings.Contains(r.all, says) {
 		t.Errorf("exit code %d, want %d and %q in:\n%s", r.code, code, says, r.all)

@@ -32,7 +32,7 @@ func (s *stack) try(command ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Dir = module
+	cmd.Dir = moduleRoot(s.t)
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }

@@ -15,6 +15,8 @@ import (
 
 // config is everything that serve can be told.
 type config struct {
+	commit string // that the program was built from; for the metrics
+
 	name                         string
 	http, peer                   string
 	advertiseHTTP, advertisePeer string
@@ -95,6 +97,9 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 }
 
+// drainTime is how long to go on serving, not ready, once the node was told to stop.
+func (c *config) drainTime() time.Duration { return c.drain }
+
 // check completes the configuration and reports everything that is wrong with it.
 func (c *config) check() error {
 	var errs []error
@@ -103,8 +108,9 @@ func (c *config) check() error {
 		optional    bool
 		check       func(flag, value string) error
 	}{
-		{"http", c.http, false, checkAddress}, {"peer", c.peer, false, checkAddress}, {"admin", c.admin, true, checkAddress},
-		{"advertise-http", c.advertiseHTTP, true, checkDialable}, {"advertise-peer", c.advertisePeer, true, checkDialable},
+		{"--http", c.http, false, cliutil.CheckAddress}, {"--peer", c.peer, false, cliutil.CheckAddress},
+		{"--admin", c.admin, true, cliutil.CheckAddress},
+		{"--advertise-http", c.advertiseHTTP, true, checkDialable}, {"--advertise-peer", c.advertisePeer, true, checkDialable},
 	} {
 		if a.value != "" || !a.optional {
 			errs = append(errs, a.check(a.flag, a.value))

@@ -42,8 +42,7 @@ func TestEnvoyInFrontOfNodesOnPostgreSQL(t *testing.T) {
 
 	l := startLoad(t, proxy)
 	l.progress(200)
-	nodes[2].signal(syscall.SIGKILL)
-	nodes[2].exit()
+	nodes[2].kill()
 	l.progress(300)
 	boot(2)
 	healthy(3)

@@ -27,7 +27,7 @@ func newMongoDB(t *testing.T) *mongoServer {
 	t.Helper()
 	s := &mongoServer{t: t, program: filepath.Join(t.TempDir(), "ferretdb"), data: t.TempDir(), address: freeAddress(t)}
 	build := exec.Command("go", "build", "-o", s.program, "./ferretdb")
-	build.Dir = filepath.Join(module, "node", "database", "mongodb", "mongotest")
+	build.Dir = filepath.Join(moduleRoot(t), "node", "database", "mongodb", "mongotest")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build FerretDB: %v\n%s", err, out)
 	}

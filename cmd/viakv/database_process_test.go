@@ -3,15 +3,12 @@
 package main
 
 import (
-	"encoding/json"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Whole processes on a real database. The files beside this one bring the databases; what is asked of a node is the same on each.
@@ -30,24 +27,9 @@ type realDatabase struct {
 // startOn starts viakv with a store named by its environment.
 func startOn(t *testing.T, url string, args ...string) *process {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self, append([]string{"serve", "--http", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug"}, args...)...)
-	cmd.Env = append(os.Environ(), asCommand+"=1", "VIAKV_STORE="+url)
+	cmd := viakv(t, append([]string{"serve", "--http", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug"}, args...)...)
+	cmd.Env = append(cmd.Env, "VIAKV_STORE="+url)
 	return launch(t, cmd)
-}
-
-// serves waits for a node on a database and returns its address.
-func (p *process) serves() (address string) {
-	p.t.Helper()
-	var entry struct{ HTTP string }
-	if err := json.Unmarshal([]byte(p.line(`"msg":"serving"`)), &entry); err != nil {
-		p.t.Fatal(err)
-	}
-	await(p.t, "the node to be ready", func() bool { return status(p.t, entry.HTTP, "/readyz") == http.StatusOK })
-	return entry.HTTP
 }
 
 // says asks a node and wants a text in what it answers.
@@ -153,12 +135,7 @@ func refuses(t *testing.T, secrets []string, mistakes []badStart) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			p := startOn(t, m.url, "--name", "refused")
-			select {
-			case <-p.ended:
-			case <-time.After(startPatience):
-				t.Fatal("the process does not end")
-			}
-			if code := p.cmd.ProcessState.ExitCode(); code <= 0 {
+			if code := p.exitWithin(startPatience); code <= 0 {
 				t.Errorf("exit code %d, want one above zero", code)
 			}
 			p.line(m.want)

@@ -2,66 +2,19 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
-
-	"viakv/api"
-	"viakv/api/kv"
-	"viakv/api/kv/kvtest"
-	"viakv/node"
-	"viakv/node/database/stateless"
 )
 
 // What stands in the files for operators is held against what the program has.
 
-func shipped(t *testing.T, path string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(module, filepath.FromSlash(path)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// metricNames are all of our own, of a mesh node or one on a database, without those that Prometheus' library adds.
-func metricNames(t *testing.T) (names []string) {
-	t.Helper()
-	registry := newRegistry()
-	registry.MustRegister(newClusterMetrics(func() kv.Status { return kv.Status{} }), newNodeMetrics(func() node.Stats { return node.Stats{} }),
-		newPoolMetrics(func() stateless.Pool { return stateless.Pool{} }), newCollectedRows(func() uint64 { return 0 }))
-	none := func() uint64 { return 0 }
-	registry.MustRegister(newLostLogLines(none), newAcceptFailures(none), newPeerPanics(none))
-	if _, err := api.New(api.Config{Store: &kvtest.Reference{}, Registry: registry}); err != nil {
-		t.Fatal(err)
-	}
-	out := make(chan *prometheus.Desc)
-	go func() {
-		registry.Describe(out)
-		close(out)
-	}()
-	name := regexp.MustCompile(`fqName: "(viakv_[a-z_]+)"`)
-	for d := range out {
-		if m := name.FindStringSubmatch(d.String()); m != nil && !slices.Contains(names, m[1]) {
-			names = append(names, m[1])
-		}
-	}
-	if len(names) < 40 {
-		t.Fatalf("only %d metrics were found", len(names))
-	}
-	slices.Sort(names)
-	return names
-}
-
 func TestEveryMetricIsExplainedAndNoOtherIsUsed(t *testing.T) {
-	known := metricNames(t)
+	known := MetricNames(t)
 	manual := string(shipped(t, "docs/operations.md"))
 	for _, n := range known {
 		if !strings.Contains(manual, "| `"+n+"`") {

@@ -25,7 +25,7 @@ func TestDescriptorsThatRunOutAreWaitedFor(t *testing.T) {
 	m.set("a", "k", "v")
 	on := keep(t, m.nodes["a"].http)
 	on.expect(200, "/readyz")
-	pid := m.nodes["a"].cmd.Process.Pid
+	pid := m.nodes["a"].pid()
 	limitFiles(t, pid, 3)
 	knock := keep(t, m.nodes["a"].http) // and is let in when that is possible
 	await(t, "a to say that it cannot accept", func() bool { status, _ := on.ask("/readyz"); return status == 503 })

@@ -15,7 +15,7 @@ import (
 // can take no more.
 func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 	t.Parallel()
-	few := func(args ...string) *process { return startWithFewFiles(t, 64, args...) }
+	few := func(args ...string) *process { return launch(t, viakvBehind(t, "ulimit -n 64", args...)) }
 	m := newMeshOf(t, few, "a", "b", "c")
 	on := map[string]*kept{}
 	var stops []func()
@@ -93,7 +93,7 @@ func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 
 // So do strangers at the peer port, who say nothing there.
 func TestStrangersAtThePeerPortUseUpNothing(t *testing.T) {
-	few := func(args ...string) *process { return startWithFewFiles(t, 64, args...) }
+	few := func(args ...string) *process { return launch(t, viakvBehind(t, "ulimit -n 64", args...)) }
 	m := newMeshOf(t, few, "a", "b", "c")
 	for _, n := range m.names {
 		flood(t, m.nodes[n].peer, 60)
@@ -117,7 +117,7 @@ func TestStrangersAtThePeerPortUseUpNothing(t *testing.T) {
 }
 
 func TestTooFewDescriptorsForANode(t *testing.T) {
-	p := startWithFewFiles(t, 24, "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0")
+	p := launch(t, viakvBehind(t, "ulimit -n 24", "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0"))
 	if code := p.exit(); code != cliutil.ExitFailed {
 		t.Errorf("exit code %d, want %d", code, cliutil.ExitFailed)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"regexp"
@@ -13,26 +12,11 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// freePorts finds n ports in a row that nobody uses, twice: dev counts up from one for HTTP and from another for peers. They lie below those that
-// systems give to connections, so that none of another test can take one before a node listens there.
-func freePorts(t *testing.T, n int) (http, peer int) {
-	t.Helper()
-	for range 100 {
-		first := 20_000 + rand.IntN(12_000)
-		c := devConfig{nodes: n, httpPort: first, peerPort: first + n}
-		if c.check() == nil && c.findPorts() == nil {
-			return c.httpPort, c.peerPort
-		}
-	}
-	t.Fatal("no free ports in a row")
-	return 0, 0
-}
-
 func TestDevRunsAClusterThatSurvivesADeath(t *testing.T) {
 	httpPort, peerPort := freePorts(t, 3)
 	p := start(t, "dev", "--http-port", strconv.Itoa(httpPort), "--peer-port", strconv.Itoa(peerPort))
 	p.line("Ctrl-C stops everything")
-	a, b := local(httpPort), local(httpPort+1)
+	a, b := loopback(httpPort), loopback(httpPort+1)
 	if shown := strings.Join(p.lines(), "\n"); !strings.Contains(shown, "http://"+a+"/console") {
 		t.Errorf("the first screen does not say where the console is:\n%s", shown)
 	}
@@ -78,7 +62,7 @@ func TestDevRunsAClusterThatSurvivesADeath(t *testing.T) {
 
 func TestDevSaysWhichPortIsTaken(t *testing.T) {
 	httpPort, peerPort := freePorts(t, 2)
-	l, err := net.Listen("tcp", local(peerPort+1))
+	l, err := net.Listen("tcp", loopback(peerPort+1))
 	if err != nil {
 		t.Skip(err) // somebody was quicker
 	}

@@ -30,28 +30,6 @@ func newBinaries(t *testing.T) *binaries {
 	return &binaries{t: t, paths: map[string]string{"viakv": selfAs(t, dir), "bench": bench}, helps: map[string]string{}}
 }
 
-// selfAs puts this test's own binary into a directory, under the command's name, which makes it the
-// command.
-func selfAs(t *testing.T, dir string) string {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := filepath.Join(dir, "viakv")
-	if err := os.Link(self, to); err == nil {
-		return to
-	}
-	data, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(to, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return to
-}
-
 // help of a command, given by its words: "viakv member list".
 func (b *binaries) help(words ...string) string {
 	b.t.Helper()

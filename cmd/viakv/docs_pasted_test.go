@@ -102,14 +102,14 @@ func newPaster(t *testing.T, blocks []block) *paster {
 	var pairs []string
 	for i := range 3 {
 		for documented, chosen := range map[int]int{documentedHTTP: httpPort, documentedPeer: peerPort, documentedTLS: tlsPort, documentedTLSPeer: tlsPeerPort} {
-			pairs = append(pairs, fmt.Sprintf("127.0.0.1:%d", documented+i), local(chosen+i))
+			pairs = append(pairs, fmt.Sprintf("127.0.0.1:%d", documented+i), loopback(chosen+i))
 		}
 	}
 	p := &paster{
 		t: t, dir: t.TempDir(), ports: strings.NewReplacer(pairs...),
 		dev: fmt.Sprintf(" --http-port %d --peer-port %d", httpPort, peerPort),
 		env: append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
-			"VIAKV_ENDPOINTS="+local(httpPort), "CURL_HOME="+bin),
+			"VIAKV_ENDPOINTS="+loopback(httpPort), "CURL_HOME="+bin),
 	}
 	// A status of 400 or more fails a command that the documentation shows as one that works.
 	if err := os.WriteFile(filepath.Join(bin, ".curlrc"), []byte("fail\nsilent\nshow-error\nretry = 20\nretry-delay = 1\n"), 0o600); err != nil {
@@ -190,7 +190,7 @@ func (p *paster) open(line string) *process {
 	p.opened = append(p.opened, opened)
 	p.t.Cleanup(func() { // before launch's own: dev must stop its nodes
 		_ = cmd.Process.Signal(os.Interrupt)
-		<-opened.ended
+		opened.exit()
 	})
 	return opened
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -44,4 +45,16 @@ func healthCommand() *cobra.Command {
 	cmd.Flags().StringVar(&admin, "admin", "", "the node's admin address, if it has one; asked instead of --http, and always without TLS")
 	cmd.Flags().StringVar(&path, "path", "/readyz", "what to ask: /readyz or /livez")
 	return cmd
+}
+
+// dialable turns an address to listen on into one that can be dialled: an empty or unspecified host is this machine.
+func dialable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
 }

@@ -18,7 +18,7 @@ func TestHealth(t *testing.T) {
 	address := node.Listener.Addr().String()
 	var out strings.Builder
 	health := func(args ...string) error {
-		cmd := root()
+		cmd := root("test")
 		cmd.SetOut(&out)
 		cmd.SetArgs(append([]string{"health"}, args...))
 		return cmd.Execute()
@@ -38,5 +38,16 @@ func TestHealth(t *testing.T) {
 	node.Close()
 	if err := health("--http", address, "--path", "/livez"); err == nil {
 		t.Error("a node that is gone is healthy")
+	}
+}
+
+func TestDialable(t *testing.T) {
+	for address, want := range map[string]string{
+		":8080": "127.0.0.1:8080", "0.0.0.0:8080": "127.0.0.1:8080", "[::]:8080": "127.0.0.1:8080",
+		"127.0.0.1:8080": "127.0.0.1:8080", "node-a:8080": "node-a:8080", "[::1]:8080": "[::1]:8080",
+	} {
+		if got := dialable(address); got != want {
+			t.Errorf("%q is dialled as %q, want %q", address, got, want)
+		}
 	}
 }

@@ -99,7 +99,7 @@ func TestAnExportImportedElsewhereIsTheSame(t *testing.T) {
 }
 
 // compact takes the spaces out of what a command printed as JSON.
-func compact(r ran) ran {
+func compact(r result) result {
 	r.all = strings.NewReplacer(" ", "", "\n", "").Replace(r.all)
 	return r
 }

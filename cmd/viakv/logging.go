@@ -9,6 +9,18 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
+// openLog opens the log, which leads to standard error. It ends with its second result.
+func (c *config) openLog() (*zap.Logger, func(), error) {
+	out := newLogOutput(os.Stderr)
+	log, err := newLogger(c.logFormat, c.logLevel, out)
+	if err != nil {
+		out.close()
+		return nil, nil, err
+	}
+	c.lostLogLines = out.lost.Load
+	return log, out.close, nil
+}
+
 // newLogger logs to an output that leads to standard error: for people on a terminal, as JSON
 // otherwise.
 func newLogger(format, level string, to *logOutput) (*zap.Logger, error) {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
+	"viakv/cmd/cliutil"
 )
 
 func memberJoinCommand() *cobra.Command {
@@ -21,7 +22,7 @@ func memberJoinCommand() *cobra.Command {
 		if err := r.one("join changes the node that is asked"); err != nil {
 			return err
 		}
-		if err := checkAddress("PEER", args[0]); err != nil {
+		if err := cliutil.CheckAddress("PEER", args[0]); err != nil {
 			return err
 		}
 		j, err := c.Join(ctx, args[0])

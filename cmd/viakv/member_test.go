@@ -50,21 +50,3 @@ func TestMembersJoinAndLeaveByCommand(t *testing.T) {
 	wants(t, exitRefused, "last member", cli(t, "", at(a, "member", "leave")...))
 	expect(t, http.StatusOK, "1", a, "/get", "k", "of-b")
 }
-
-func TestWithoutAQuorumCommandsAreUnavailable(t *testing.T) {
-	t.Parallel()
-	m := newMesh(t, "node-a", "node-b", "node-c")
-	a := m.nodes["node-a"].http
-	for _, n := range []string{"node-b", "node-c"} {
-		_ = m.nodes[n].cmd.Process.Kill()
-		<-m.nodes[n].ended
-	}
-	await(t, "the survivor to notice", func() bool {
-		return clusterOf(t, a).Leader == "" && strings.Contains(cli(t, "", at(a, "status")...).out, "nothing more")
-	})
-	wants(t, exitUnavailable, "viakv status", cli(t, "", at(a, "get", "color")...))
-	wants(t, exitUnavailable, "", cli(t, "", at(a, "set", "color", "green")...))
-	wants(t, exitRefused, "only 1 of 3 members serve now", cli(t, "", at(a, "member", "plan", "leave", "node-b")...))
-	wants(t, exitUsage, "--yes", cli(t, "", at(a, "member", "leave", "node-b", "--force")...))
-	wants(t, 0, "node-b has left", cli(t, "", at(a, "member", "leave", "node-b", "--force", "--yes")...))
-}

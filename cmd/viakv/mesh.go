@@ -29,7 +29,7 @@ func (s *server) newNode() (backend, error) {
 
 func (s *server) newNodeAt(peer net.Listener) (backend, error) {
 	c := s.cfg
-	seeds, err := addressList("seeds", c.seeds)
+	seeds, err := addressList("--seeds", c.seeds)
 	if err != nil {
 		return nil, err
 	}

@@ -87,8 +87,7 @@ func (m *mesh) ready(name string) {
 
 func (m *mesh) kill(name string) {
 	m.t.Helper()
-	m.nodes[name].signal(syscall.SIGKILL)
-	m.nodes[name].exit()
+	m.nodes[name].kill()
 }
 
 // ask sends a request and wants a status.

@@ -128,7 +128,7 @@ func truth(b bool) float64 {
 }
 
 // newRegistry holds what every program of ours shows; the server's parts add their own.
-func newRegistry() *prometheus.Registry {
+func newRegistry(commit string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "viakv_build_info", Help: "Always 1; the labels say what is running.",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"viakv/api"
 	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
+	"viakv/node"
+	"viakv/node/database/stateless"
 )
 
 // page renders a collector, without comments.
@@ -80,4 +85,33 @@ func TestMetricsOfANodeOnADatabase(t *testing.T) {
 	if got := page(t, newClusterMetrics(func() kv.Status { return status })); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q: the database knows the rest", got, want)
 	}
+}
+
+// MetricNames are all of our own, of a mesh node or one on a database, without those that Prometheus' library adds.
+func MetricNames(t *testing.T) (names []string) {
+	t.Helper()
+	registry := newRegistry("test")
+	registry.MustRegister(newClusterMetrics(func() kv.Status { return kv.Status{} }), newNodeMetrics(func() node.Stats { return node.Stats{} }),
+		newPoolMetrics(func() stateless.Pool { return stateless.Pool{} }), newCollectedRows(func() uint64 { return 0 }))
+	none := func() uint64 { return 0 }
+	registry.MustRegister(newLostLogLines(none), newAcceptFailures(none), newPeerPanics(none))
+	if _, err := api.New(api.Config{Store: &kvtest.Reference{}, Registry: registry}); err != nil {
+		t.Fatal(err)
+	}
+	out := make(chan *prometheus.Desc)
+	go func() {
+		registry.Describe(out)
+		close(out)
+	}()
+	name := regexp.MustCompile(`fqName: "(viakv_[a-z_]+)"`)
+	for d := range out {
+		if m := name.FindStringSubmatch(d.String()); m != nil && !slices.Contains(names, m[1]) {
+			names = append(names, m[1])
+		}
+	}
+	if len(names) < 40 {
+		t.Fatalf("only %d metrics were found", len(names))
+	}
+	slices.Sort(names)
+	return names
 }

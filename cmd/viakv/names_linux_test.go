@@ -28,9 +28,8 @@ func ownMounts() *syscall.SysProcAttr {
 	return a
 }
 
-// withHosts runs a command with another file in the place of /etc/hosts: the file, then the command
-// and its arguments.
-const withHosts = `mount --bind "$0" /etc/hosts && exec "$@"`
+// mountHosts puts another file in the place of /etc/hosts.
+func mountHosts(file string) string { return fmt.Sprintf("mount --bind '%s' /etc/hosts", file) }
 
 // needNamespaces skips the test, or fails it where namespaces are wanted, if the system does not
 // let it mount.
@@ -40,7 +39,7 @@ func needNamespaces(t *testing.T) {
 	if err := os.WriteFile(file, []byte("127.0.0.1 localhost\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", withHosts, file, "true")
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", mountHosts(file))
 	cmd.SysProcAttr = ownMounts()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if os.Getenv(namespacesWanted) != "" {
@@ -70,13 +69,8 @@ func (n *neighbour) knows(t *testing.T, lines ...string) {
 
 func (n *neighbour) boot(t *testing.T, port string, args ...string) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("sh", append([]string{"-c", withHosts, n.hosts, self, "serve", "--name", n.name, "--http", n.http, "--peer", n.peer(port),
+	cmd := viakvBehind(t, mountHosts(n.hosts), append([]string{"serve", "--name", n.name, "--http", n.http, "--peer", n.peer(port),
 		"--drain", "10ms", "--log-format", "json"}, args...)...)
-	cmd.Env = append(os.Environ(), asCommand+"=1")
 	cmd.SysProcAttr = ownMounts()
 	n.process = launch(t, cmd)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,11 +13,8 @@ func TestCommandsOverTLS(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	p := start(t, "serve", "--name", "lone", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json",
 		"--tls-cert", in("node.crt"), "--tls-key", in("node.key"), "--tls-client-ca", in("ca.crt"))
-	var entry struct{ HTTP string }
-	if err := json.Unmarshal([]byte(p.line(`"msg":"serving"`)), &entry); err != nil {
-		t.Fatal(err)
-	}
-	_, port, err := net.SplitHostPort(entry.HTTP)
+	address := p.listens()
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +23,7 @@ func TestCommandsOverTLS(t *testing.T) {
 	await(t, "the node to be ready", func() bool { return cli(t, "", append(at(node, "is", "k"), secure...)...).code == exitMissing })
 	wants(t, 0, "stored", cli(t, "", append(at(node, "set", "k", "v"), secure...)...))
 	wants(t, 0, "v\n", cli(t, "", append(at("https://"+node, "get", "k"), secure...)...))
-	wants(t, 0, "v\n", cli(t, "", append(at("https://"+entry.HTTP, "get", "k"), secure...)...)) // by its address
+	wants(t, 0, "v\n", cli(t, "", append(at("https://"+address, "get", "k"), secure...)...)) // by its address
 	wants(t, exitUnavailable, "certificate", cli(t, "", at("https://"+node, "get", "k")...))
 	wants(t, exitUnavailable, "", cli(t, "", at(node, "get", "k", "--tls-ca", in("ca.crt"))...))
 

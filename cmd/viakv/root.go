@@ -6,8 +6,8 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// root returns the command line.
-func root() *cobra.Command {
+// root returns the command line of a program that was built from a commit.
+func root(commit string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "viakv",
 		Short: "A key-value mesh: every node holds every key, and takes reads and writes",
@@ -22,11 +22,11 @@ func root() *cobra.Command {
 			cmd.AddCommand(c)
 		}
 	}
-	add(groupNodes, serveCommand(), devCommand(), healthCommand(), certsCommand())
+	add(groupNodes, serveCommand(commit), devCommand(), healthCommand(), certsCommand())
 	add(groupKeys, getCommand(), setCommand(), rmCommand(), isCommand(), clearCommand(),
 		keysCommand(), valuesCommand(), allCommand(), exportCommand(), importCommand())
 	add(groupCluster, statusCommand(), memberCommand())
-	cmd.AddCommand(versionCommand())
+	cmd.AddCommand(versionCommand(commit))
 	cmd.InitDefaultCompletionCmd()
 	cliutil.Prepare(cmd)
 	return cmd

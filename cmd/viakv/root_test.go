@@ -3,65 +3,16 @@ package main
 import (
 	"bytes"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"viakv/cmd/cliutil"
 
 	"github.com/spf13/pflag"
 )
 
-// parse reads a command line of serve as root does.
-func parse(t *testing.T, environment map[string]string, args ...string) (*config, error) {
-	t.Helper()
-	var c config
-	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	c.flags(flags)
-	if err := flags.Parse(args); err != nil {
-		return nil, err
-	}
-	return &c, cliutil.FromEnvironment("viakv", flags, func(name string) (string, bool) {
-		v, ok := environment[name]
-		return v, ok
-	})
-}
-
-func TestAFlagWinsOverTheEnvironmentAndThatOverTheDefault(t *testing.T) {
-	environment := map[string]string{
-		"VIAKV_NAME": "from-environment", "VIAKV_MAX_MEMORY": "2GiB", "VIAKV_SEEDS": "a:1,b:2", "VIAKV_ALLOW_WEAK_QUORUMS": "true",
-		"VIAKV_READ_QUORUM": "1",
-	}
-	c, err := parse(t, environment, "--name", "from-flag")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.name != "from-flag" {
-		t.Errorf("name %q: a flag wins over the environment", c.name)
-	}
-	if c.maxMemory != 2<<30 || !slices.Equal(c.seeds, []string{"a:1", "b:2"}) || !c.allowWeak || c.readQuorum.String() != "1" {
-		t.Errorf("%+v: the environment wins over the defaults", c)
-	}
-	if c.drain != 2*time.Second || c.store != "memory" {
-		t.Errorf("drain %v, store %q: what is given nowhere has its default", c.drain, c.store)
-	}
-}
-
-func TestABadVariableIsNamed(t *testing.T) {
-	_, err := parse(t, map[string]string{"VIAKV_DRAIN": "soon", "VIAKV_TIMEOUT": "later"})
-	if err == nil || exitCode(err) != exitUsage {
-		t.Fatalf("error %v: want one of usage", err)
-	}
-	for _, name := range []string{"VIAKV_DRAIN", "VIAKV_TIMEOUT"} {
-		if !strings.Contains(err.Error(), name) {
-			t.Errorf("%q does not name %s", err, name)
-		}
-	}
-}
-
 func TestEveryFlagOfEveryCommandReadsTheEnvironment(t *testing.T) {
-	for _, c := range root().Commands() {
+	for _, c := range root("test").Commands() {
 		t.Run(c.Name(), func(t *testing.T) {
 			asked := map[string]bool{}
 			err := cliutil.FromEnvironment("viakv", c.Flags(), func(name string) (string, bool) {
@@ -108,20 +59,12 @@ func TestCommandLinesThatCannotBeUnderstood(t *testing.T) {
 		{"health", "--path", "/set"},
 		{"certs"},
 	} {
-		cmd := root()
+		cmd := root("test")
 		cmd.SetArgs(args)
 		cmd.SetOut(new(bytes.Buffer))
 		if err := cmd.Execute(); exitCode(err) != exitUsage {
 			t.Errorf("%v: error %v, want one of usage", args, err)
 		}
-	}
-}
-
-func TestAStoreIsNotQuoted(t *testing.T) {
-	cmd := root()
-	cmd.SetArgs([]string{"serve", "--http", "127.0.0.1:0", "--store", "postgers://admin:hunter2@db/kv"})
-	if err := cmd.Execute(); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error %v: want one without the password", err)
 	}
 }
 
@@ -144,7 +87,7 @@ func TestVersionAndHelp(t *testing.T) {
 		{[]string{"serve", "--help"}, "--max-memory size"},
 	} {
 		var out bytes.Buffer
-		cmd := root()
+		cmd := root("test")
 		cmd.SetArgs(c.args)
 		cmd.SetOut(&out)
 		if err := cmd.Execute(); err != nil || !strings.Contains(out.String(), c.want) {

@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap"
 )
 
-func serveCommand() *cobra.Command {
-	var c config
+func serveCommand(commit string) *cobra.Command {
+	c := config{commit: commit}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run one node",
@@ -22,22 +22,20 @@ func serveCommand() *cobra.Command {
 			if err := c.check(); err != nil {
 				return err
 			}
-			out := newLogOutput(os.Stderr)
-			defer out.close()
-			log, err := newLogger(c.logFormat, c.logLevel, out)
+			log, closeLog, err := c.openLog()
 			if err != nil {
 				return err
 			}
-			c.lostLogLines = out.lost.Load
-			return serve(cmd.Context(), &c, log)
+			defer closeLog()
+			return runNode(cmd.Context(), &c, log)
 		},
 	}
 	c.flags(cmd.Flags())
 	return cmd
 }
 
-// serve runs a node until a signal: the first lets it drain, the second ends it at once.
-func serve(ctx context.Context, c *config, log *zap.Logger) error {
+// runNode runs a node until a signal: the first lets it drain, the second ends it at once.
+func runNode(ctx context.Context, c *config, log *zap.Logger) error {
 	outliveSignals()
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -45,19 +43,15 @@ func serve(ctx context.Context, c *config, log *zap.Logger) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	if err := fitMemory(log, containerMemory(cgroup), c.maxMemory); err != nil {
+	if err := c.fit(log); err != nil {
 		return err
 	}
-	if err := fitDescriptors(log, openFiles(), c); err != nil {
-		return err
-	}
-	reserveThreads(fitThreads(cgroup))
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
 		select {
 		case got := <-signals:
-			log.Info("draining", zap.Stringer("signal", got), zap.Duration("for", c.drain))
+			log.Info("draining", zap.Stringer("signal", got), zap.Duration("for", c.drainTime()))
 			stop()
 		case <-ctx.Done():
 			return
@@ -76,7 +70,7 @@ func serve(ctx context.Context, c *config, log *zap.Logger) error {
 			select {
 			case <-hangups:
 				log.Info("reading tokens and certificates again", zap.Stringer("signal", syscall.SIGHUP))
-				s.api.Reload()
+				s.reload()
 			case <-ctx.Done():
 				return
 			}
@@ -84,9 +78,6 @@ func serve(ctx context.Context, c *config, log *zap.Logger) error {
 	}()
 	return s.run(ctx)
 }
-
-// cgroup is where Linux shows a container its limits.
-const cgroup = "/sys/fs/cgroup"
 
 // outliveSignals ignores those that come from the surroundings of a process and ask nothing of it.
 // Of a node's memory there may be no other copy.

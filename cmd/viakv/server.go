@@ -54,7 +54,7 @@ func newServer(ctx context.Context, c *config, log *zap.Logger) (s *server, err 
 	if s.store, err = s.newBackend(ctx); err != nil {
 		return s, err
 	}
-	registry := newRegistry()
+	registry := newRegistry(c.commit)
 	if err = registry.Register(newClusterMetrics(s.store.Status)); err != nil {
 		return s, err
 	}
@@ -115,6 +115,12 @@ func listenFor(flag, address string) (net.Listener, error) {
 	return l, nil
 }
 
+// addr is where the server listens for HTTP.
+func (s *server) addr() net.Addr { return s.http.Addr() }
+
+// reload reads tokens and certificates again.
+func (s *server) reload() { s.api.Reload() }
+
 // run serves until ctx ends, then drains. When a part of the server ends by itself, the others are stopped and its error is returned.
 //
 // The stop order: readiness first, so that load balancers look elsewhere while everything is still served; then no new connections, and
@@ -163,3 +169,6 @@ func (s *server) run(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// release is the version of the program.
+const release = "0.1.0"

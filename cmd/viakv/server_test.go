@@ -1,59 +1,18 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/spf13/pflag"
-	"go.uber.org/zap"
-
-	"viakv/api/document"
 	"viakv/node/transport/tcp"
 )
-
-// runServer runs a server in this process, as serve does, until the test ends, and returns its HTTP and peer addresses.
-func runServer(t *testing.T, name string, args ...string) (address, peer string) {
-	t.Helper()
-	var c config
-	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	c.flags(flags)
-	args = append([]string{"--name", name, "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--drain", "0s"}, args...)
-	if err := flags.Parse(args); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.check(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	s, err := newServer(ctx, &c, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	})
-	address = s.http.Addr().String()
-	await(t, name+" to be ready", func() bool { return status(t, address, "/readyz") == http.StatusOK })
-	return address, clusterOf(t, address).Members[0].Peer
-}
-
-func clusterOf(t *testing.T, address string) (s document.Status) {
-	t.Helper()
-	_, body := fetch(t, address, "/cluster")
-	if err := json.Unmarshal([]byte(body), &s); err != nil {
-		t.Fatalf("%v in %s", err, body)
-	}
-	return s
-}
 
 func TestNodesJoinServeAndLeave(t *testing.T) {
 	a, meeting := runServer(t, "node-a")
@@ -116,4 +75,53 @@ func TestTheAdminListenerServesHealthAndNoData(t *testing.T) {
 		}
 	}
 	expect(t, http.StatusNotFound, "", admin, "/getAll")
+}
+
+func TestARequestIsCountedOnTheMetricsPage(t *testing.T) {
+	address, _ := runServer(t, "node-a")
+	expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
+	expect(t, http.StatusOK, "green", address, "/get", "k", "color")
+	_, body := fetch(t, address, "/metrics")
+	for _, line := range []string{"viakv_writes_total 1", "viakv_reads_total 1", "viakv_digest_drift_total 0"} {
+		if !strings.Contains(body, "\n"+line+"\n") {
+			t.Errorf("/metrics does not show %s", line)
+		}
+	}
+	// What promtool would say: a counter ends with _total, and nothing else does.
+	for _, found := range regexp.MustCompile(`(?m)^# TYPE (viakv_\w+) (\w+)$`).FindAllStringSubmatch(body, -1) {
+		if counter := found[2] == "counter"; counter != strings.HasSuffix(found[1], "_total") {
+			t.Errorf("%s is a %s", found[1], found[2])
+		}
+	}
+}
+
+// Of more connections than the flag allows, at least one is turned away at once, and says why.
+func TestTheLimitOfConnectionsIsAFlag(t *testing.T) {
+	const limit = 3
+	a, _ := runServer(t, "node-a", "--max-connections-per-ip", fmt.Sprint(limit))
+	refused := 0
+	for range limit + 1 {
+		c, err := net.Dial("tcp", a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }() // held until all have asked
+		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(c, "GET /livez HTTP/1.1\r\nHost: %s\r\n\r\n", a); err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Body.Close()
+		if r.StatusCode == http.StatusServiceUnavailable && r.Header.Get("Retry-After") != "" {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Errorf("%d connections of one address are served, and %d are allowed", limit+1, limit)
+	}
 }

@@ -7,33 +7,12 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// launchInto starts a command whose output goes where it is told, and which is killed at the end of
-// the test.
-func launchInto(t *testing.T, cmd *exec.Cmd, out *os.File) *process {
-	t.Helper()
-	p := &process{t: t, cmd: cmd, grown: make(chan struct{}), ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = cmd.Wait()
-		close(p.ended)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-p.ended
-	})
-	return p
-}
 
 // counter reads a metric without labels.
 func counter(t *testing.T, address, name string) (n float64) {
@@ -257,9 +236,8 @@ func TestANodeWithoutStreamsAndDirectory(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	cmd := viakv(t, "serve", "--http", address, "--peer", "127.0.0.1:0", "--drain", "0s")
-	cmd.Args = append([]string{"sh", "-c", `exec "$0" "$@" <&- >&- 2>&-`, cmd.Path}, cmd.Args[1:]...)
-	cmd.Path, cmd.Dir = "/bin/sh", dir
+	cmd := viakvBehind(t, "exec <&- >&- 2>&-", "serve", "--http", address, "--peer", "127.0.0.1:0", "--drain", "0s")
+	cmd.Dir = dir
 	p := launchInto(t, cmd, nil)
 	await(t, "the node to be ready", func() bool { return status(t, address, "/readyz") == 200 })
 	if err := os.Remove(dir); err != nil {

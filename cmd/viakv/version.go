@@ -9,13 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Set by the linker.
-var (
-	release = "0.1.0"
-	commit  = "unknown"
-)
-
-func versionCommand() *cobra.Command {
+func versionCommand(commit string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
