@@ -58,16 +58,16 @@ race: ## run the tests under the race detector, the long ones shortened, and pri
 
 .PHONY: test-million
 test-million: ## run the tests of scans and repairs with a million keys: make test-million KEYS=1000000
-	@VIAKV_TEST_KEYS=$(KEYS) go test -count 1 -v -run GetAllIsWhole ./cmd/viakv
+	@VIAKV_TEST_KEYS=$(KEYS) go test -count 1 -v -run GetAllIsWhole ./cmd/viakv/e2e
 	@VIAKV_TEST_KEYS=$(KEYS) go test -count 1 -v -run Timing ./node
 
 .PHONY: test-faults
 test-faults: ## run the tests that put single faults to real processes, with a million keys: make test-faults VIAKV_TEST_STRICT=1 on a quiet machine
-	@VIAKV_TEST_FAULTS=1 VIAKV_TEST_KEYS=$(KEYS) go test -count 1 -timeout 30m -v -run 'Liveness|AfterEachFault' ./cmd/viakv
+	@VIAKV_TEST_FAULTS=1 VIAKV_TEST_KEYS=$(KEYS) go test -count 1 -timeout 30m -v -run 'Liveness|AfterEachFault' ./cmd/viakv/e2e
 
 .PHONY: test-namespaces
 test-namespaces: ## run the tests that give nodes files of hosts of their own, where make test may skip them; needs Linux and mount namespaces
-	@VIAKV_TEST_NAMESPACES=1 go test -count 1 -v -run Namespaces ./cmd/viakv
+	@VIAKV_TEST_NAMESPACES=1 go test -count 1 -v -run Namespaces ./cmd/viakv/e2e
 
 .PHONY: chaos
 chaos: build ## break clusters of two to five real nodes for a while, and check what their clients saw: make chaos CHAOSTIME=5m
@@ -144,7 +144,7 @@ compare: ## compare the last two runs of make bench
 
 .PHONY: test-envoy
 test-envoy: ## put a real Envoy in front of real nodes, and kill, pause, join, leave and restart them; installs Envoy when it may
-	@envoy=$$(.ci/envoy); VIAKV_ENVOY=$$envoy go test -tags envoy -count 1 -run Envoy -timeout 10m -v ./cmd/viakv
+	@envoy=$$(.ci/envoy); VIAKV_ENVOY=$$envoy go test -tags envoy -count 1 -run Envoy -timeout 10m -v ./cmd/viakv/e2e
 
 .PHONY: test-compose
 test-compose: ## run docker-compose.yml on a real Docker engine, and kill, pause, cut off, join and restart nodes; installs Docker when it may
@@ -157,12 +157,12 @@ test-db: ## run the tests of the database stores on real servers; installs Postg
 	@.ci/postgresql
 	@go test -tags postgres -timeout 15m ./node/database/...
 	@cd node/database/mongodb/mongotest && go vet ./... && go test -timeout 15m .
-	@go test -tags postgres,mongodb -run 'PostgreSQL|MongoDB' -timeout 15m ./cmd/viakv
+	@go test -tags postgres,mongodb -run 'PostgreSQL|MongoDB' -timeout 15m ./cmd/viakv/e2e
 
 .PHONY: test-db-envoy
 test-db-envoy: ## put a real Envoy in front of nodes on a real PostgreSQL, and kill nodes and the database; installs both when it may
 	@.ci/postgresql
-	@envoy=$$(.ci/envoy); VIAKV_ENVOY=$$envoy go test -tags envoy,postgres -count 1 -run EnvoyInFrontOfNodesOnPostgreSQL -timeout 10m -v ./cmd/viakv
+	@envoy=$$(.ci/envoy); VIAKV_ENVOY=$$envoy go test -tags envoy,postgres -count 1 -run EnvoyInFrontOfNodesOnPostgreSQL -timeout 10m -v ./cmd/viakv/e2e
 
 .PHONY: bench-db
 bench-db: ## measure the database stores beside the raw drivers: a store should reach 80 % of its driver, and 70 % in a scan

@@ -1,0 +1,266 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"viakv/api/client"
+	"viakv/api/kv"
+	"viakv/cmd/viakv/viakvtest"
+)
+
+// result is a command that has ended.
+type result struct {
+	code          int
+	out, err, all string // all: what main prints of the error, too
+}
+
+// cli runs a command line in this process.
+func cli(t *testing.T, stdin string, args ...string) result {
+	t.Helper()
+	var out, messages bytes.Buffer
+	cmd := root("test")
+	cmd.SetArgs(args)
+	cmd.SetIn(strings.NewReader(stdin))
+	cmd.SetOut(&out)
+	cmd.SetErr(&messages)
+	r := result{}
+	if err := cmd.Execute(); err != nil {
+		r.code, r.all = exitCode(err), err.Error()
+	}
+	r.out, r.err = out.String(), messages.String()
+	r.all = r.out + r.err + r.all
+	return r
+}
+
+// wants holds a command against its exit code and a part of all that it says.
+func wants(t *testing.T, code int, says string, r result) result {
+	t.Helper()
+	if r.code != code || !strings.Contains(r.all, says) {
+		t.Errorf("exit code %d, want %d and %q in:\n%s", r.code, code, says, r.all)
+	}
+	return r
+}
+
+// at names the endpoint that a command asks.
+func at(address string, args ...string) []string { return append(args, "--endpoints", address) }
+
+func TestSetGetIsRemove(t *testing.T) {
+	a, _ := viakvtest.Serve(t, "node-a")
+	wants(t, 0, "stored\n", cli(t, "", at(a, "set", "color", "green")...))
+	if r := wants(t, 0, "", cli(t, "", at(a, "get", "color")...)); r.out != "green\n" {
+		t.Errorf("got %q", r.out)
+	}
+	wants(t, 0, "yes\n", cli(t, "", at(a, "is", "color")...))
+	var e client.Entry
+	r := cli(t, "", at(a, "get", "color", "-o", "json")...)
+	if err := json.Unmarshal([]byte(r.out), &e); err != nil || e.Key != "color" || e.Value != "green" || e.Version == "" {
+		t.Errorf("%v: %s", err, r.out)
+	}
+	wants(t, 0, `"exists": true`, cli(t, "", at(a, "is", "color", "-o", "json")...))
+	wants(t, 0, "removed\n", cli(t, "", at(a, "rm", "color")...))
+	wants(t, exitMissing, "No such key", cli(t, "", at(a, "rm", "color")...))
+	wants(t, exitMissing, "No such key", cli(t, "", at(a, "get", "color")...))
+	wants(t, exitMissing, "no such key: color", cli(t, "", at(a, "is", "color")...))
+	wants(t, exitMissing, `"exists": false`, cli(t, "", at(a, "is", "color", "-o", "json")...))
+	wants(t, 0, "stored\n", cli(t, "two\nlines\n", at(a, "set", "poem")...))
+	if r := cli(t, "", at(a, "get", "poem")...); r.out != "two\nlines\n\n" {
+		t.Errorf("got %q: want what was on standard input, and one line end", r.out)
+	}
+	wants(t, 0, `"removed": true`, cli(t, "", at(a, "rm", "poem", "-o", "json")...))
+}
+
+// oddKeys are those that quoting, escaping or counting could get wrong.
+var oddKeys = []string{
+	" ", "a b", "\x00", "a\x00b", "🥝", "👩‍👩‍👧", "\t\r\n", `"`, `\ufffd`, "\uFFFD", "%2F/+&=?#", "é", "e\u0301", "\u2028", "<script>", "-", "--yes",
+	strings.Repeat("🥝", kv.MaxKeyCharacters),
+}
+
+func TestOddKeysAndValuesPassUnchanged(t *testing.T) {
+	a, _ := viakvtest.Serve(t, "node-a")
+	for _, k := range oddKeys {
+		wants(t, 0, "stored", cli(t, "", append(at(a, "set"), "--", k, "value of "+k)...))
+		if r := cli(t, "", append(at(a, "get"), "--", k)...); r.out != "value of "+k+"\n" {
+			t.Errorf("%q: got %q", k, r.out)
+		}
+	}
+	wants(t, 0, "stored", cli(t, "", at(a, "set", "empty", "")...))
+	if r := cli(t, "", at(a, "get", "empty")...); r.code != 0 || r.out != "\n" {
+		t.Errorf("the empty value: %+v", r)
+	}
+	for _, list := range []string{"keys", "values", "all"} {
+		r := cli(t, "", at(a, list)...)
+		if n := strings.Count(r.out, "\n"); n != len(oddKeys)+1 || !utf8.ValidString(r.out) || strings.ContainsAny(r.out, "\x00\r") {
+			t.Errorf("%s: %d lines, want one for each of %d pairs and nothing that acts on a terminal:\n%q", list, n, len(oddKeys)+1, r.out)
+		}
+	}
+	r := cli(t, "", at(a, "keys", "-o", "json")...)
+	seen := map[string]bool{}
+	for d := json.NewDecoder(strings.NewReader(r.out)); ; {
+		var k string
+		if err := d.Decode(&k); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen[k] = true
+	}
+	for _, k := range oddKeys {
+		if !seen[k] {
+			t.Errorf("%q is not listed", k)
+		}
+	}
+	if r := cli(t, "", at(a, "all", "--prefix", "a", "-o", "json")...); strings.Count(r.out, `{"key":"a`) != 2 || strings.Count(r.out, "\n") != 2 {
+		t.Errorf("keys that begin with a: %s", r.out)
+	}
+	if r := cli(t, "", at(a, "values", "--limit", "3")...); r.code != 0 || strings.Count(r.out, "\n") != 3 {
+		t.Errorf("a limit of 3: %q", r.out)
+	}
+}
+
+func TestClearAsks(t *testing.T) {
+	a, _ := viakvtest.Serve(t, "node-a")
+	wants(t, 0, "", cli(t, "", at(a, "set", "color", "green")...))
+	wants(t, exitUsage, "repeat it with --yes", cli(t, "yes\n", at(a, "clear")...))
+	wants(t, 0, "green", cli(t, "", at(a, "get", "color")...))
+	wants(t, 0, "cleared", cli(t, "", at(a, "clear", "--yes")...))
+	wants(t, exitMissing, "", cli(t, "", at(a, "get", "color")...))
+	wants(t, 0, `"cleared": true`, cli(t, "", at(a, "clear", "--yes", "-o", "json")...))
+	for answer, want := range map[string]bool{"yes\n": true, " yes \r\n": true, "yes": true, "y\n": false, "no\nyes\n": false, "\n": false, "": false} {
+		var shown bytes.Buffer
+		err := confirmed(strings.NewReader(answer), &shown, "Sure?")
+		if (err == nil) != want || err != nil && exitCode(err) != exitRefused || !strings.HasPrefix(shown.String(), "Sure?") {
+			t.Errorf("%q: %v after %q", answer, err, &shown)
+		}
+	}
+}
+
+func TestTokensDecideWhatACommandMayDo(t *testing.T) {
+	const read, admin = "reading-0123456789", "admin-0123456789ab"
+	dir := t.TempDir()
+	file, mine := filepath.Join(dir, "tokens"), filepath.Join(dir, "mine")
+	for name, content := range map[string]string{file: "read " + read + "\nadmin " + admin + "\n", mine: admin + "\n"} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := serveWithTokens(t, file)
+	wants(t, exitDenied, "give a token", cli(t, "", at(a, "get", "color")...))
+	wants(t, exitDenied, "not known", cli(t, "", at(a, "get", "color", "--token", "0123456789abcdef")...))
+	wants(t, exitMissing, "", cli(t, "", at(a, "get", "color", "--token", read)...))
+	wants(t, exitDenied, "needs the role write", cli(t, "", at(a, "set", "color", "green", "--token", read)...))
+	wants(t, exitDenied, "needs the role admin", cli(t, "", at(a, "clear", "--yes", "--token", read)...))
+	wants(t, exitDenied, "", cli(t, "", at(a, "all")...))
+	wants(t, exitDenied, "", cli(t, "", at(a, "status")...))
+	wants(t, 0, "stored", cli(t, "", at(a, "set", "color", "green", "--token-file", mine)...))
+	wants(t, exitUsage, "one of them", cli(t, "", at(a, "get", "color", "--token-file", mine, "--token", read)...))
+	t.Setenv("VIAKV_TOKEN", read)
+	t.Setenv("VIAKV_ENDPOINTS", a)
+	wants(t, 0, "green", cli(t, "", "get", "color"))
+}
+
+// serveWithTokens runs a server that lets nobody ask without a token, so its readiness is all that can be waited for.
+func serveWithTokens(t *testing.T, tokens string) string {
+	t.Helper()
+	_, address := viakvtest.ServeOne(t, "--tokens", tokens)
+	return address
+}
+
+func TestNobodyThere(t *testing.T) {
+	nobody := viakvtest.FreeAddress(t)
+	for _, args := range [][]string{
+		{"get", "k"}, {"set", "k", "v"}, {"rm", "k"}, {"is", "k"}, {"clear", "--yes"}, {"keys"}, {"values"}, {"all"}, {"export"}, {"import"},
+		{"status"}, {"member", "list"}, {"member", "plan", "join"}, {"member", "leave", "node-b"}, {"member", "join", "127.0.0.1:1"},
+	} {
+		wants(t, exitUnavailable, "--endpoints", cli(t, "", at(nobody, args...)...))
+	}
+	a, _ := viakvtest.Serve(t, "node-a")
+	wants(t, 0, "stored", cli(t, "", at(nobody+","+a, "set", "k", "v")...))
+}
+
+// swallow answers nothing: it reads requests and closes the connection.
+func swallow(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.SetReadDeadline(time.Now().Add(viakvtest.Patience))
+			_, _ = c.Read(make([]byte, 4096))
+			_ = c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func TestAWriteThatIsNotAnsweredHasAnUnknownOutcome(t *testing.T) {
+	silent := swallow(t)
+	for _, args := range [][]string{{"set", "k", "v"}, {"rm", "k"}, {"clear", "--yes"}, {"member", "leave", "node-b"}} {
+		wants(t, exitUnknown, "outcome unknown", cli(t, "", at(silent, args...)...))
+	}
+	wants(t, exitUnavailable, "", cli(t, "", at(silent, "get", "k")...))
+}
+
+func TestCommandLinesOfTheClientThatCannotBeUnderstood(t *testing.T) {
+	a, _ := viakvtest.Serve(t, "node-a")
+	missing := filepath.Join(t.TempDir(), "missing")
+	for _, args := range [][]string{
+		{"get"}, {"get", "a", "b"}, {"set"}, {"set", "a", "b", "c"}, {"rm"}, {"is"}, {"clear", "now"}, {"keys", "a"},
+		{"get", ""}, {"set", "", "v"}, {"set", "k", strings.Repeat("v", kv.MaxValueCharacters+1)}, {"get", strings.Repeat("k", kv.MaxKeyCharacters+1)},
+		{"set", "k", "\xff"}, {"get", "\xff"},
+		{"get", "k", "-o", "xml"}, {"get", "k", "--timeout", "0"}, {"get", "k", "--timeout", "soon"}, {"get", "k", "--bogus"},
+		{"get", "k", "--tls-ca", missing}, {"get", "k", "--tls-cert", missing}, {"get", "k", "--token-file", missing}, {"get", "k", "--token", "a b"},
+		{"import", missing}, {"import", "--from-line", "0"}, {"import", "a", "b"}, {"export", "a", "b"},
+		{"member", "bogus"}, {"member", "list", "a"}, {"member", "join"}, {"member", "join", "nowhere"}, {"member", "plan"}, {"member", "plan", "leave"},
+		{"member", "plan", "join", "node-b"}, {"member", "plan", "bogus", "node-b"}, {"member", "leave", "--force", "node-a"}, {"status", "a"},
+		{"completion", "tcsh"},
+	} {
+		if args[0] != "completion" && (args[0] != "member" || args[1] != "bogus") {
+			args = at(a, args...)
+		}
+		if r := cli(t, "", args...); r.code != exitUsage && args[0] != "completion" {
+			t.Errorf("%q: exit code %d, want %d: %s", args, r.code, exitUsage, r.all)
+		}
+	}
+	wants(t, exitUsage, "endpoint", cli(t, "", at("ftp://127.0.0.1:1", "get", "k")...))
+	wants(t, exitUsage, "--endpoints", cli(t, "", "member", "leave"))
+	wants(t, exitUsage, "--endpoints", cli(t, "", "member", "join", "127.0.0.1:1"))
+}
+
+func TestExitStatusOfTheProcess(t *testing.T) {
+	nobody := viakvtest.FreeAddress(t)
+	p := viakvtest.Start(t, "get", "color", "--endpoints", nobody)
+	if code := p.Exit(); code != exitUnavailable {
+		t.Errorf("exit status %d, want %d", code, exitUnavailable)
+	}
+	p.Line("viakv: " + nobody)
+	if code := viakvtest.Start(t, "get").Exit(); code != exitUsage {
+		t.Errorf("exit status %d, want %d", code, exitUsage)
+	}
+}
+
+func TestCompletionKnowsTheCommands(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		p := viakvtest.Start(t, "completion", shell) // it writes to the standard output that there was when the command was made
+		if code := p.Exit(); code != 0 {
+			t.Errorf("%s: exit status %d", shell, code)
+		}
+		p.Line("viakv")
+	}
+	wants(t, 0, "member", cli(t, "", "__complete", "mem"))
+}

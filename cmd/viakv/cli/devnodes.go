@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"viakv/api/document"
+)
+
+// devNodes are the processes of a local cluster.
+type devNodes struct {
+	cfg       *devConfig
+	self      string // this executable, which is the nodes' as well
+	screen    *screen
+	processes []*exec.Cmd
+	ended     chan int // the node that has ended
+	running   sync.WaitGroup
+}
+
+// stopTime is how long the nodes may take to drain before they are killed.
+const stopTime = 15 * time.Second
+
+// start starts all nodes. What was started before an error is left to stop.
+func (n *devNodes) start(ctx context.Context) error {
+	for i := range n.cfg.nodes {
+		p := exec.CommandContext(context.WithoutCancel(ctx), n.self, n.cfg.args(i)...) // stop ends it, and lets it drain
+		p.SysProcAttr = childAttributes()
+		log := &prefixer{screen: n.screen, prefix: n.cfg.name(i)}
+		p.Stdout, p.Stderr = log, log
+		if err := p.Start(); err != nil {
+			return fmt.Errorf("cannot start %s: %w", n.cfg.name(i), err)
+		}
+		n.processes = append(n.processes, p)
+		n.running.Go(func() {
+			_ = p.Wait() // ProcessState has more to say
+			log.flush()
+			n.ended <- i
+		})
+	}
+	return nil
+}
+
+func (n *devNodes) pids() (pids []int) {
+	for _, p := range n.processes {
+		pids = append(pids, p.Process.Pid)
+	}
+	return pids
+}
+
+// awaitReady waits until every node is ready. Until the cluster has formed the nodes wait for each other, so one that ends is an error.
+func (n *devNodes) awaitReady(ctx context.Context) error {
+	for i := 0; i < n.cfg.nodes; {
+		if serves(ctx, n.cfg.http(i)) {
+			i++
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case i := <-n.ended:
+			return fmt.Errorf("%s has ended before the cluster was formed (%s)", n.cfg.name(i), n.processes[i].ProcessState)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// serves reports whether a node is ready. It asks /cluster first, which always has an answer: a node logs each probe of /readyz that
+// it has to refuse, and that would be the first thing on the screen.
+func serves(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	var s document.Status
+	return ask(ctx, "http://"+address+"/cluster", &s) && s.State == "active" && ask(ctx, "http://"+address+"/readyz", nil)
+}
+
+// ask reports whether a URL answers 200, and decodes the answer if it is asked to.
+func ask(ctx context.Context, url string, into any) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return false
+	}
+	return into == nil || json.NewDecoder(response.Body).Decode(into) == nil
+}
+
+// stop lets the nodes drain, and returns when all have ended.
+func (n *devNodes) stop() {
+	for _, p := range n.processes {
+		_ = p.Process.Signal(syscall.SIGTERM) // an error: it has ended before
+	}
+	patience := time.AfterFunc(stopTime, func() {
+		for _, p := range n.processes {
+			_ = p.Process.Kill()
+		}
+	})
+	defer patience.Stop()
+	n.running.Wait()
+}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"errors"
+	"net/http"
+
+	"viakv/api/client"
+	"viakv/api/kv"
+	"viakv/cmd/cliutil"
+)
+
+// Exit codes. The commands that ask a cluster tell the reasons of a failure apart, so that a script can; serve, dev, health and certs know only 0 to 2.
+const (
+	exitMissing     = cliutil.ExitFailed // there is no such key, or no such member
+	exitUsage       = cliutil.ExitUsage  // a command line, a parameter or a file that cannot be understood; nothing happened
+	exitUnavailable = 3                  // no node answers, or too few for a quorum; nothing happened
+	exitDenied      = 4                  // a token is missing, or its role does not suffice
+	exitUnknown     = 5                  // unavailable, and what was asked for may have happened
+	exitRefused     = 6                  // the cluster refused, or the command failed in another way
+)
+
+// codedError is a failure with its exit code.
+type codedError struct {
+	code   int
+	advice string // what to do, beyond what the error says; may be empty
+	err    error
+}
+
+func (e *codedError) Error() string {
+	if e.advice == "" {
+		return e.err.Error()
+	}
+	return e.err.Error() + "; " + e.advice
+}
+
+func (e *codedError) Unwrap() error { return e.err }
+
+func exitCode(err error) int {
+	if cliutil.IsUsage(err) {
+		return exitUsage
+	}
+	var coded *codedError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
+	return cliutil.ExitFailed
+}
+
+// classify gives the failure of a command that asks a cluster its exit code, and says what to do about it.
+func classify(err error) error {
+	var coded *codedError
+	if err == nil || cliutil.IsUsage(err) || errors.As(err, &coded) {
+		return err
+	}
+	coded = &codedError{code: exitRefused, err: err}
+	var e *client.Error
+	if !errors.As(err, &e) {
+		if errors.Is(err, kv.ErrMissing) || errors.Is(err, kv.ErrNoSuchNode) {
+			coded.code = exitMissing
+		}
+		return coded
+	}
+	switch {
+	case errors.Is(e, kv.ErrMissing), errors.Is(e, kv.ErrNoSuchNode):
+		coded.code = exitMissing
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
+		coded.code, coded.advice = exitDenied, "give a token whose role suffices with --token-file or VIAKV_TOKEN"
+	case e.Status == http.StatusBadRequest, e.Status == http.StatusRequestURITooLong:
+		coded.code = exitUsage
+	case e.Outcome == kv.Unknown:
+		coded.code, coded.advice = exitUnknown, "read what is there now, then decide whether to repeat the command"
+	case e.Status == 0:
+		coded.code = exitUnavailable
+		coded.advice = "is a node running there? `viakv dev` starts some; name others with --endpoints or VIAKV_ENDPOINTS"
+		if errors.Is(err, client.ErrCut) {
+			coded.advice = "what was received is not everything; repeat the command"
+		}
+	case e.Status == http.StatusServiceUnavailable, e.Status == http.StatusBadGateway, e.Status == http.StatusGatewayTimeout:
+		coded.code, coded.advice = exitUnavailable, "`viakv status` shows the members and what they wait for"
+	}
+	return coded
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"viakv/api/client"
+	"viakv/cmd/cliutil"
+)
+
+func exportCommand() *cobra.Command {
+	var l listing
+	cmd := &cobra.Command{
+		Use:   "export [FILE]",
+		Short: "Write all pairs to a file, or to standard output",
+		Long: "Writes a line of JSON for each pair and a last line that counts them, so that a file that was cut is found out. FILE is made anew, readable by\n" +
+			"its owner alone, and only once it is whole: after a failure the old one is still there, and the command can be repeated.\n" +
+			"Each pair is as it was at some moment of the export; --snapshot insists on one moment for all.",
+		Example: "  viakv export backup.ndjson\n  viakv export | gzip > backup.ndjson.gz",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
+		if len(args) == 0 || args[0] == "-" {
+			n, err := export(ctx, r, c, l, cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			r.note("exported %d pairs", n)
+			return nil
+		}
+		n, err := exportFile(ctx, r, c, l, args[0])
+		switch {
+		case err != nil:
+			return err
+		case r.json():
+			return r.document(map[string]any{"file": args[0], "pairs": n})
+		}
+		return r.print("exported %d pairs to %s\n", n, args[0])
+	})
+	l.flags(cmd)
+	return cmd
+}
+
+// export writes everything and returns how many pairs there were.
+func export(ctx context.Context, r *remote, c *client.Client, l listing, to io.Writer) (int64, error) {
+	expected := int64(-1)
+	if s, err := c.Cluster(ctx); err == nil && l.prefix == "" && s.Keys > 0 {
+		expected = s.Keys // as this node sees it: for the bar alone
+	}
+	bar := cliutil.NewBar(r.cmd.ErrOrStderr(), "exporting", "pairs", expected)
+	defer func() { _ = bar.Clear() }()
+	out := bufio.NewWriterSize(to, 64<<10)
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	scan := c.Scan(ctx, client.ScanAll, client.ScanOptions{Prefix: l.prefix, Snapshot: l.snapshot})
+	defer scan.Close()
+	for scan.Next() {
+		if err := encoder.Encode(exportedPair{string(scan.Key()), string(scan.Value())}); err != nil {
+			return 0, err
+		}
+		_ = bar.Add(1)
+	}
+	if err := scan.Err(); err != nil {
+		return 0, err
+	}
+	if err := encoder.Encode(exportedEnd{End: true, Count: scan.Count()}); err != nil {
+		return 0, err
+	}
+	return scan.Count(), out.Flush()
+}
+
+// exportFile writes beside the file and takes its place in the end.
+func exportFile(ctx context.Context, r *remote, c *client.Client, l listing, name string) (n int64, err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	n, err = export(ctx, r, c, l, f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return 0, err
+	}
+	return n, os.Rename(f.Name(), name)
+}

@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"viakv/api/client"
+	"viakv/cmd/cliutil"
+)
+
+// importOptions say what an import may do.
+type importOptions struct {
+	force, partial bool
+	from           int64 // first line to write, from 1
+}
+
+func importCommand() *cobra.Command {
+	var o importOptions
+	cmd := &cobra.Command{
+		Use:   "import [FILE]",
+		Short: "Write the pairs of an export, from a file or standard input",
+		Long: "Writes the pairs that export has written. A file is checked as a whole before anything is sent; standard input is written as it comes.\n" +
+			"A cluster that holds keys already is refused without --force; with it, the file's keys are overwritten and others stay.\n\n" +
+			"Each pair is written at least once: what fails is tried again for a while. To repeat an import, whole or with --from-line, is harmless as\n" +
+			"long as nobody else writes these keys; a failure says from which line on it is needed.",
+		Example: "  viakv import backup.ndjson\n  gunzip < backup.ndjson.gz | viakv import --force",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
+		if o.from < 1 {
+			return cliutil.Usagef("--from-line %d: the first line is 1", o.from)
+		}
+		in, total := cmd.InOrStdin(), int64(-1)
+		if len(args) == 1 && args[0] != "-" {
+			f, err := os.Open(args[0])
+			if err != nil {
+				return cliutil.Usage(err)
+			}
+			defer func() { _ = f.Close() }()
+			if total, err = checkExport(f, o.partial); err != nil {
+				return cliutil.Usagef("%s, %w; nothing was written", args[0], err)
+			}
+			in = f
+		}
+		if err := o.mayWrite(ctx, c); err != nil {
+			return err
+		}
+		n, err := o.load(ctx, c, in, cliutil.NewBar(cmd.ErrOrStderr(), "importing", "pairs", total))
+		switch {
+		case err != nil:
+			return err
+		case r.json():
+			return r.document(map[string]int64{"pairs": n})
+		}
+		return r.print("imported %d pairs\n", n)
+	})
+	cmd.Flags().BoolVar(&o.force, "force", false, "write into a cluster that holds keys already")
+	cmd.Flags().BoolVar(&o.partial, "partial", false, "accept an input without the last line that counts the pairs, one made by hand")
+	cmd.Flags().Int64Var(&o.from, "from-line", 1, "skip the lines before this one: they were written by an import that failed later")
+	return cmd
+}
+
+// checkExport reads the whole file and returns how many pairs it has.
+func checkExport(f *os.File, partial bool) (int64, error) {
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return -1, err // a pipe: it cannot be read twice
+	}
+	p := newPairReader(f)
+	for p.next() {
+	}
+	if err := p.whole(partial); err != nil {
+		return 0, err
+	}
+	_, err := f.Seek(0, io.SeekStart)
+	return p.pairs, err
+}
+
+// mayWrite refuses a cluster that is not empty.
+func (o *importOptions) mayWrite(ctx context.Context, c *client.Client) error {
+	if o.force {
+		return nil
+	}
+	scan := c.Scan(ctx, client.ScanKeys, client.ScanOptions{PageSize: 1})
+	defer scan.Close()
+	if scan.Next() {
+		return &codedError{code: exitRefused, err: errors.New("the cluster holds keys already; nothing was written"),
+			advice: "repeat with --force to add to them and overwrite those of the same name, or `viakv clear` it first"}
+	}
+	return scan.Err()
+}
+
+// load writes the pairs and returns how many.
+func (o *importOptions) load(ctx context.Context, c *client.Client, in io.Reader, bar *progressbar.ProgressBar) (int64, error) {
+	defer func() { _ = bar.Clear() }()
+	w := newImport(ctx, c, bar)
+	pairs := newPairReader(in)
+	n := int64(0)
+	for pairs.next() {
+		if pairs.line < o.from {
+			_ = bar.Add(1)
+			continue
+		}
+		if !w.write(pairs.line, pairs.pair) {
+			break
+		}
+		n++
+	}
+	resume, err := w.wait(pairs.line + 1)
+	if err != nil {
+		return 0, fmt.Errorf("line %d: %w; all before it is written: repeat with --force --from-line %d", resume, err, resume)
+	}
+	if err := pairs.whole(o.partial); err != nil {
+		return 0, cliutil.Usagef("%w; the %d pairs before are written", err, n)
+	}
+	return n, nil
+}

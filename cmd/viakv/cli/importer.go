@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"viakv/api/client"
+	"viakv/api/kv"
+)
+
+const (
+	// importers write at the same time. A write waits for other nodes most of its time, so a few dozen keep a node busy.
+	importers = 64
+	// importQueue bounds the pairs that wait for one importer.
+	importQueue = 64
+	// importPatience is how long a pair is tried again: longer than an election or the restart of a node.
+	importPatience = 30 * time.Second
+)
+
+// numbered is a pair with the line that it stands in.
+type numbered struct {
+	line int64
+	pair exportedPair
+}
+
+// importing writes pairs in parallel. Pairs of one key go through the same importer, so that of two lines with the same key the later one stays.
+type importing struct {
+	client  *client.Client
+	bar     *progressbar.ProgressBar
+	ctx     context.Context // ends with the first failure, which is its cause
+	fail    context.CancelCauseFunc
+	seed    maphash.Seed
+	queues  [importers]chan numbered
+	workers sync.WaitGroup
+
+	mu      sync.Mutex
+	pending map[int64]struct{} // lines taken and not known to be written
+}
+
+func newImport(ctx context.Context, c *client.Client, bar *progressbar.ProgressBar) *importing {
+	w := &importing{client: c, bar: bar, seed: maphash.MakeSeed(), pending: map[int64]struct{}{}}
+	w.ctx, w.fail = context.WithCancelCause(ctx)
+	for i := range w.queues {
+		queue := make(chan numbered, importQueue)
+		w.queues[i] = queue
+		w.workers.Go(func() { w.work(queue) })
+	}
+	return w
+}
+
+// write takes a pair and blocks while its importer is behind; false after a failure.
+func (w *importing) write(line int64, p exportedPair) bool {
+	w.mu.Lock()
+	w.pending[line] = struct{}{}
+	w.mu.Unlock()
+	select {
+	case w.queues[maphash.String(w.seed, p.Key)%importers] <- numbered{line, p}:
+		return w.ctx.Err() == nil
+	case <-w.ctx.Done():
+		return false
+	}
+}
+
+// wait ends the import. After a failure it returns the first line that may not be written; next is the one after the last.
+func (w *importing) wait(next int64) (resume int64, err error) {
+	for _, q := range w.queues {
+		close(q)
+	}
+	w.workers.Wait()
+	err = context.Cause(w.ctx)
+	w.fail(nil)
+	resume = next
+	for line := range w.pending {
+		resume = min(resume, line)
+	}
+	return resume, err
+}
+
+func (w *importing) work(queue <-chan numbered) {
+	for n := range queue {
+		if w.ctx.Err() != nil {
+			continue // the queue is emptied, so that nobody blocks
+		}
+		if err := w.set(n.pair); err != nil {
+			w.fail(err)
+			continue
+		}
+		w.mu.Lock()
+		delete(w.pending, n.line)
+		w.mu.Unlock()
+		_ = w.bar.Add(1)
+	}
+}
+
+// set writes a pair, again and again where that may help. A write whose outcome is unknown is repeated as well: it is the same pair, and an import
+// promises to write it at least once.
+func (w *importing) set(p exportedPair) error {
+	began := time.Now()
+	for n := range math.MaxInt {
+		_, err := w.client.Set(w.ctx, p.Key, p.Value)
+		var e *client.Error
+		if err == nil || w.ctx.Err() != nil || !errors.As(err, &e) || !errors.Is(e, kv.ErrUnavailable) || time.Since(began) > importPatience {
+			return err
+		}
+		wait := time.NewTimer(max(e.RetryAfter, min(20*time.Millisecond<<min(n, 6), time.Second)))
+		select {
+		case <-wait.C:
+		case <-w.ctx.Done():
+			wait.Stop()
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// json is true where documents are asked for instead of text.
+func (r *remote) json() bool { return r.output == "json" }
+
+// document prints v as JSON.
+func (r *remote) document(v any) error {
+	e := json.NewEncoder(r.cmd.OutOrStdout())
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func (r *remote) print(format string, args ...any) error {
+	_, err := fmt.Fprintf(r.cmd.OutOrStdout(), format, args...)
+	return err
+}
+
+// note tells a person something that is no result.
+func (r *remote) note(format string, args ...any) {
+	fmt.Fprintf(r.cmd.ErrOrStderr(), format+"\n", args...)
+}
+
+// visible is a key or a value as one line that cannot be mistaken for several and does nothing to a terminal: quoted where it must be.
+func visible(s string) string {
+	if s == "" || s[0] == '"' || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// readLine reads one line from a person, byte by byte, so that nothing beyond it is taken.
+func readLine(in io.Reader) string {
+	var line []byte
+	for b := make([]byte, 1); ; {
+		n, err := in.Read(b)
+		if n == 1 && b[0] != '\n' {
+			line = append(line, b[0])
+		}
+		if err != nil || n == 1 && b[0] == '\n' {
+			return strings.TrimSpace(string(line))
+		}
+	}
+}

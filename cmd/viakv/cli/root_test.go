@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"viakv/cmd/cliutil"
+	"viakv/cmd/viakv/serve"
+)
+
+func TestEveryFlagOfEveryCommandReadsTheEnvironment(t *testing.T) {
+	for _, c := range root("test").Commands() {
+		t.Run(c.Name(), func(t *testing.T) {
+			asked := map[string]bool{}
+			err := cliutil.FromEnvironment("viakv", c.Flags(), func(name string) (string, bool) {
+				asked[name] = true
+				return "", false
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Flags().VisitAll(func(f *pflag.Flag) {
+				if name := "VIAKV_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_")); !asked[name] {
+					t.Errorf("--%s is not read from %s", f.Name, name)
+				}
+				if f.Usage == "" {
+					t.Errorf("--%s has no help", f.Name)
+				}
+			})
+		})
+	}
+}
+
+func TestCommandLinesThatCannotBeUnderstood(t *testing.T) {
+	for _, args := range [][]string{
+		{"bogus"},
+		{"serve", "extra"},
+		{"serve", "--bogus"},
+		{"serve", "--http", "nowhere"},
+		{"serve", "--seeds", "nowhere", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0"},
+		{"serve", "--peer-via", "nowhere", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0"},
+		{"serve", "--peer-key", "k"},
+		{"serve", "--peer-tls", "certs", "--peer-key", "k"},
+		{"serve", "--max-scans", "0"},
+		{"serve", "--max-connections-per-ip", "-1"},
+		{"serve", "--drain", "-1s"},
+		{"serve", "--timeout", "0"},
+		{"serve", "--log-format", "xml"},
+		{"serve", "--log-level", "loud"},
+		{"serve", "--store", "redis://127.0.0.1", "--http", "127.0.0.1:0"},
+		{"serve", "--store-file", "/does/not/exist"},
+		{"dev", "--nodes", "0"},
+		{"dev", "--nodes", "10"},
+		{"dev", "--http-port", "9081"},
+		{"dev", "--http-port", "65535"},
+		{"health", "--path", "/set"},
+		{"certs"},
+	} {
+		cmd := root("test")
+		cmd.SetArgs(args)
+		cmd.SetOut(new(bytes.Buffer))
+		if err := cmd.Execute(); exitCode(err) != exitUsage {
+			t.Errorf("%v: error %v, want one of usage", args, err)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	if got := exitCode(errors.New("no")); got != cliutil.ExitFailed {
+		t.Errorf("exit code %d for a failure, want %d", got, cliutil.ExitFailed)
+	}
+	if got := exitCode(errors.Join(nil, cliutil.Usage(errors.New("no")))); got != exitUsage {
+		t.Errorf("exit code %d for a usage error, want %d", got, exitUsage)
+	}
+}
+
+func TestVersionAndHelp(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"version"}, "viakv " + serve.Release},
+		{nil, "Keys of a running cluster:"},
+		{[]string{"serve", "--help"}, "--max-memory size"},
+	} {
+		var out bytes.Buffer
+		cmd := root("test")
+		cmd.SetArgs(c.args)
+		cmd.SetOut(&out)
+		if err := cmd.Execute(); err != nil || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%v: error %v, output without %q:\n%s", c.args, err, c.want, &out)
+		}
+		if strings.Contains(out.String(), "peer-via") {
+			t.Error("--peer-via is for fault tests and should be hidden")
+		}
+	}
+}

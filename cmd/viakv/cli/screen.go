@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// screen is shared by several processes: whoever writes, writes whole lines.
+type screen struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (s *screen) print(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.out, format, args...)
+}
+
+// prefixer puts a name before each line. Not safe for concurrent use.
+type prefixer struct {
+	screen *screen
+	prefix string
+	rest   []byte // of a line that has not ended yet
+}
+
+func (p *prefixer) Write(b []byte) (int, error) {
+	p.rest = append(p.rest, b...)
+	for {
+		line, rest, whole := bytes.Cut(p.rest, []byte{'\n'})
+		if !whole {
+			return len(b), nil
+		}
+		p.screen.print("%s  %s\n", p.prefix, line)
+		p.rest = rest
+	}
+}
+
+// flush ends a last line that its writer did not.
+func (p *prefixer) flush() {
+	if len(p.rest) > 0 {
+		_, _ = p.Write([]byte{'\n'})
+	}
+}

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"viakv/api/document"
+)
+
+// statusWith makes the status of a cluster of n majority quorums in which some serve.
+func statusWith(n, serving int) document.Status {
+	s := document.Status{Mode: "mesh", Self: "node-a", State: "active", N: n, R: n/2 + 1, W: n/2 + 1}
+	for i := range n {
+		s.Members = append(s.Members, document.Member{Name: "node-" + string(rune('a'+i)), State: "active", Reachable: i < serving})
+	}
+	return s
+}
+
+func TestStatusOfOtherStates(t *testing.T) {
+	for _, c := range []struct {
+		s     document.Status
+		wants []string
+	}{
+		{document.Status{Mode: "PostgreSQL", Self: "n", State: "unavailable", Reason: "no answer"}, []string{"store   PostgreSQL", "no answer"}},
+		{func() document.Status {
+			s := statusWith(3, 2)
+			s.R, s.W, s.Weak, s.MaxBytes, s.Unsettled = 1, 3, true, 1<<20, "node-c joined"
+			s.Members[1].Sync = &document.Sync{Kind: "rebuild", Done: 0.5, Keys: 10, LeftSecs: 2}
+			return s
+		}(), []string{"1 before reads fail; writes have no quorum", "limit 1048576", "may miss", "node-c joined", "rebuild 50%, 10 keys, 2s left", "  no  "}},
+		{func() document.Status {
+			s := statusWith(3, 3)
+			s.Warnings = []string{"node-c holds 9.0 MiB and may hold 2.0 MiB", "another\x1b[0m"}
+			return s
+		}(), []string{"warning   node-c holds 9.0 MiB and may hold 2.0 MiB\n", `warning   "another\x1b`}},
+	} {
+		var out bytes.Buffer
+		if err := printStatus(&out, c.s); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.wants {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("want %q in\n%s", want, &out)
+			}
+		}
+	}
+	var out bytes.Buffer
+	if err := printMembers(&out, document.Status{Mode: "MongoDB"}); err != nil || !strings.Contains(out.String(), "MongoDB") {
+		t.Errorf("%v: %s", err, &out)
+	}
+}

@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"viakv/cmd/viakv/viakvtest"
+	"viakv/quorum/version/rule"
+	"viakv/ring/keyspace/keyspacetest"
+)
+
+// colliding is how many keys that xxhash64 hashes alike these tests store, each with the largest
+// value: some 6 MiB, more than one message between nodes may have.
+const colliding = 5000
+
+// A client that knows xxhash64 can make keys that collide under every seed. They must not keep a
+// node from rebuilding, nor another one from joining.
+func TestKeysMadeToCollideStopNoRebuild(t *testing.T) {
+	t.Parallel()
+	rebuildAndJoin(t, func(args ...string) *viakvtest.Process { return viakvtest.Start(t, args...) })
+}
+
+// The same where the keys do share one place in the order of keys: with the keyed hash switched
+// off, which takes a build of its own.
+func TestKeysThatCollideStopNoRebuild(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds another binary")
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip(err)
+	}
+	binary := filepath.Join(t.TempDir(), "viakv")
+	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "mutation", "-o", binary, "viakv/cmd/viakv")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	rebuildAndJoin(t, func(args ...string) *viakvtest.Process {
+		cmd := exec.Command(binary, args...)
+		cmd.Env = append(os.Environ(), "VIAKV_BREAK="+rule.KeyedHash.String())
+		return viakvtest.Launch(t, cmd)
+	})
+}
+
+func rebuildAndJoin(t *testing.T, boot func(args ...string) *viakvtest.Process) {
+	m := newMeshOf(t, boot, "a", "b", "c")
+	keys := keyspacetest.Colliding(colliding)
+	value := strings.Repeat("\U0001F5DD", 256)
+	client := http.Client{Timeout: viakvtest.AnswerTime}
+	defer client.CloseIdleConnections()
+	work := make(chan []byte)
+	var clients sync.WaitGroup
+	for i := range 2 * len(m.names) {
+		address := m.nodes[m.names[i%len(m.names)]].http
+		clients.Go(func() {
+			for key := range work {
+				response, err := client.PostForm("http://"+address+"/set", url.Values{"k": {string(key)}, "v": {value}})
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				body, _ := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if response.StatusCode != http.StatusOK {
+					t.Errorf("set: %d %s", response.StatusCode, body)
+				}
+			}
+		})
+	}
+	for _, key := range keys {
+		work <- key
+	}
+	close(work)
+	clients.Wait()
+	if t.Failed() {
+		return
+	}
+
+	m.kill("c")
+	m.boot("c")
+	m.ready("c")
+	m.equal("a", "b", "c")
+	m.lone("d")
+	m.ask("d", http.StatusOK, "/join", "peer", m.nodes["a"].peer)
+	m.equal("a", "b", "c", "d")
+	for _, name := range []string{"c", "d"} {
+		if got := m.cluster(name).Keys; got != colliding {
+			t.Errorf("%s holds %d of %d keys", name, got, colliding)
+		}
+		m.want(name, string(keys[colliding/2]), value)
+	}
+	// Scans meet them as well, whole and in pages that end within it.
+	if got := strings.Count(m.ask("d", http.StatusOK, "/getKeys", "format", "ndjson"), "\n"); got != colliding+1 {
+		t.Errorf("a scan has %d lines, want %d keys and the end", got, colliding)
+	}
+}

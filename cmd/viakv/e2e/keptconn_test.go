@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"viakv/cmd/viakv/viakvtest"
+)
+
+// kept is a connection that is used for one request after the other, as a balancer's is.
+type kept struct {
+	t *testing.T
+	c net.Conn
+	r *bufio.Reader
+}
+
+func keep(t *testing.T, address string) *kept {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return &kept{t, c, bufio.NewReader(c)}
+}
+
+// try asks for a path and returns the answer with its whole body.
+func (k *kept) try(path string) (response *http.Response, body string, err error) {
+	if err := k.c.SetDeadline(time.Now().Add(viakvtest.AnswerTime)); err != nil {
+		return nil, "", err
+	}
+	if _, err := fmt.Fprintf(k.c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path); err != nil {
+		return nil, "", err
+	}
+	if response, err = http.ReadResponse(k.r, nil); err != nil {
+		return nil, "", err
+	}
+	b, err := io.ReadAll(response.Body)
+	return response, string(b), err
+}
+
+// ask is try for what must be answered.
+func (k *kept) ask(path string) (status int, body string) {
+	k.t.Helper()
+	response, body, err := k.try(path)
+	if err != nil {
+		k.t.Fatalf("%s: %v", path, err)
+	}
+	return response.StatusCode, body
+}
+
+// expect is ask with the status that must come.
+func (k *kept) expect(want int, path string) string {
+	k.t.Helper()
+	status, body := k.ask(path)
+	if status != want {
+		k.t.Fatalf("%s: %d %s, want %d", path, status, body, want)
+	}
+	return body
+}
+
+// flood holds so many connections that say nothing to an address, until it is stopped. Those that
+// are closed are made again.
+func flood(t *testing.T, address string, connections int) (stop func()) {
+	t.Helper()
+	stopped := make(chan struct{})
+	ended := make(chan struct{}, connections)
+	for range connections {
+		go func() {
+			defer func() { ended <- struct{}{} }()
+			for {
+				c, err := net.DialTimeout("tcp", address, time.Second)
+				if err == nil {
+					go func() {
+						<-stopped
+						_ = c.Close()
+					}()
+					_, _ = io.Copy(io.Discard, c)
+					_ = c.Close()
+				}
+				select {
+				case <-stopped:
+					return
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+		}()
+	}
+	done := false
+	stop = func() {
+		if done {
+			return
+		}
+		done = true
+		close(stopped)
+		for range connections {
+			<-ended
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}

@@ -1,0 +1,148 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"viakv/cmd/viakv/viakvtest"
+)
+
+// manyKeys is how many keys are loaded: VIAKV_TEST_KEYS, for example 1000000, or what a quick test bears.
+func manyKeys(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("VIAKV_TEST_KEYS")
+	if text == "" {
+		return 20_000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("VIAKV_TEST_KEYS=%q: want how many keys", text)
+	}
+	return n
+}
+
+// pipelined sets keys 0 to n-1 over one connection, a hundred requests at a time, and fails unless each is acknowledged.
+func pipelined(t *testing.T, address string, n int, value func(i int) string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in, out := bufio.NewReader(conn), bufio.NewWriter(conn)
+	for at := 0; at < n; at += 100 {
+		to := min(n, at+100)
+		for i := at; i < to; i++ {
+			fmt.Fprintf(out, "GET /set?k=key-%09d&v=%s HTTP/1.1\r\nHost: %s\r\n\r\n", i, value(i), address)
+		}
+		if err := out.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		for range to - at {
+			r, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			if r.StatusCode != http.StatusOK {
+				t.Fatalf("a set was answered %s", r.Status)
+			}
+		}
+	}
+}
+
+// What was acknowledged before a getAll began is in it, each key once, while sets of old and new keys go on.
+func TestGetAllIsWholeWhileSetsGoOn(t *testing.T) {
+	t.Parallel()
+	n := manyKeys(t)
+	p, address := viakvtest.ServeOne(t)
+	old, fresh := strings.Repeat("o", 100), strings.Repeat("f", 100)
+	pipelined(t, address, n, func(int) string { return old })
+
+	var stop atomic.Bool
+	var written atomic.Int64
+	var writers sync.WaitGroup
+	defer writers.Wait()
+	defer stop.Store(true)
+	for w := range 4 {
+		writers.Go(func() {
+			for i := w; !stop.Load(); i += 4 {
+				k, v := fmt.Sprintf("key-%09d", i%n), fresh
+				if i%2 == 1 {
+					k = fmt.Sprintf("new-%09d", i)
+				}
+				if s, body := viakvtest.Fetch(t, address, "/set", "k", k, "v", v); s != http.StatusOK {
+					t.Errorf("a set beside the scan: %d %s", s, body)
+					return
+				}
+				written.Add(1)
+			}
+		})
+	}
+	viakvtest.Await(t, "the writers", func() bool { return written.Load() > 100 })
+
+	began, before := time.Now(), written.Load()
+	request, err := http.NewRequest(http.MethodGet, "http://"+address+"/getAll", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "application/x-ndjson")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	seen, ended := make([]bool, n), false
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		var row struct {
+			Key, Value string
+			End        bool
+		}
+		if err := json.Unmarshal(lines.Bytes(), &row); err != nil {
+			t.Fatalf("%v: %s", err, lines.Text())
+		}
+		if row.End {
+			ended = true
+			continue
+		}
+		text, of := strings.CutPrefix(row.Key, "key-")
+		if !of {
+			continue // written meanwhile
+		}
+		i, err := strconv.Atoi(text)
+		if err != nil || i >= n || seen[i] {
+			t.Fatalf("a key that was never written, or a second time: %s", row.Key)
+		}
+		seen[i] = true
+		if row.Value != old && row.Value != fresh {
+			t.Fatalf("%s has a value that was never written: %q", row.Key, row.Value)
+		}
+	}
+	if err := lines.Err(); err != nil || !ended {
+		t.Fatalf("the stream was cut: %v", err)
+	}
+	t.Logf("%d keys in %v, %d sets meanwhile", n, time.Since(began), written.Load()-before)
+	for i, ok := range seen {
+		if !ok {
+			t.Fatalf("key-%09d is missing", i)
+		}
+	}
+	stop.Store(true)
+	writers.Wait()
+	p.Signal(os.Interrupt)
+	if code := p.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"testing"
+
+	"viakv/cmd/viakv/viakvtest"
+)
+
+// What docs/operations.md tells an operator to do is done here.
+
+// lives waits until a node answers reads of a key.
+func (m *mesh) lives(name, key, value string) {
+	m.t.Helper()
+	viakvtest.Await(m.t, name+" to serve", func() bool {
+		s, body := viakvtest.Fetch(m.t, m.nodes[name].http, "/get", "k", key)
+		return s == 200 && body == value
+	})
+}
+
+func TestOfTwoMembersOneRestarts(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, "a", "b")
+	m.set("a", "k", "v")
+	m.equal("a", "b")
+	m.kill("b")
+	m.boot("b")
+	m.nodes["b"].Line("admission")
+	m.ask("b", 503, "/readyz")
+	m.ask("a", 503, "/get", "k", "k")
+	m.ask("a", 200, "/leave", "node", "b", "force", "true")
+	m.lives("a", "k", "v")
+	m.ready("b") // its seeds name a, so it is let in again by itself
+	m.want("b", "k", "v")
+	m.equal("a", "b")
+}
+
+// Seeds know nothing of members that are no seeds. That they found a cluster of their own then is what the page warns of, and the way back is the page's.
+func TestSeedsThatOutlivedTheirClusterFindBack(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, "a", "b")
+	m.set("a", "k", "v")
+	m.lone("d")
+	m.ask("d", 200, "/join", "peer", m.nodes["a"].peer)
+	for _, n := range m.names {
+		m.ask(n, 200, "/leave")
+		m.kill(n)
+	}
+	m.lives("d", "k", "v")
+
+	for _, n := range m.names {
+		m.boot(n)
+	}
+	for _, n := range m.names {
+		m.ready(n)
+	}
+	if old, founded := m.cluster("d").Cluster, m.cluster("a").Cluster; old == founded {
+		t.Fatalf("seeds that start together found no cluster of their own any more, but %s: docs/operations.md says otherwise", old)
+	}
+	for _, n := range m.names {
+		m.kill(n)
+	}
+	for _, n := range m.names {
+		m.nodes[n].seeds += "," + m.nodes["d"].peer // one living member is enough
+		m.boot(n)
+	}
+	for _, n := range m.names {
+		m.ready(n)
+		m.want(n, "k", "v")
+	}
+	for _, n := range m.names { // who is ready already may hear of the last one a moment later
+		viakvtest.Await(t, n+" to know all three", func() bool { s := m.cluster(n); return s.N == 3 && s.Cluster == m.cluster("d").Cluster })
+	}
+}

@@ -1,0 +1,255 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"viakv/cmd/viakv/viakvtest"
+)
+
+// counter reads a metric without labels.
+func counter(t *testing.T, address, name string) (n float64) {
+	t.Helper()
+	_, body := viakvtest.Fetch(t, address, "/metrics")
+	for line := range strings.Lines(body) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			if _, err := fmt.Sscan(value, &n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
+
+// servingAt is the address of the log's line about it.
+func servingAt(t *testing.T, r *bufio.Reader) string {
+	t.Helper()
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		var entry struct{ Msg, HTTP string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "serving" {
+			return entry.HTTP
+		}
+	}
+}
+
+// The reader of the log goes away, as a journal that restarts does, or head(1): lines are lost, and
+// nothing else.
+func TestALogReaderThatIsGone(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := viakvtest.LaunchInto(t, viakvtest.Command(t, "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json", "--drain", "0s"), w)
+	_ = w.Close()
+	address := servingAt(t, bufio.NewReader(r))
+	viakvtest.Await(t, "the node to be ready", func() bool { return viakvtest.Status(t, address, "/readyz") == 200 })
+	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		viakvtest.Expect(t, http.StatusBadGateway, "", address, "/join", "peer", "127.0.0.1:1") // is logged
+	}
+	viakvtest.Await(t, "lost lines to be counted", func() bool { return counter(t, address, "viakv_log_lines_lost_total") > 0 })
+	viakvtest.Expect(t, http.StatusOK, "green", address, "/get", "k", "color")
+	p.Signal(syscall.SIGTERM)
+	if code := p.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// The reader of the log stops: requests are answered as ever, and the node can be stopped in order.
+func TestALogReaderThatStops(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	p := viakvtest.LaunchInto(t, viakvtest.Command(t, "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug", "--drain", "0s"), w)
+	_ = w.Close()
+	out := bufio.NewReader(r)
+	address := servingAt(t, out)
+	viakvtest.Await(t, "the node to be ready", func() bool { return viakvtest.Status(t, address, "/readyz") == 200 })
+	on := keep(t, address)
+	for i := range 10_000 { // each a line
+		on.expect(200, fmt.Sprintf("/set?k=k%d&v=1", i%100))
+	}
+	if lost := counter(t, address, "viakv_log_lines_lost_total"); lost == 0 {
+		t.Error("no line was lost: the test proves nothing")
+	}
+	_ = on.c.Close()
+
+	// Once somebody reads again the log goes on, and says what is missing.
+	said := make(chan bool)
+	go func() {
+		for found := false; ; {
+			line, err := out.ReadString('\n')
+			if err != nil {
+				said <- found
+				return
+			}
+			found = found || strings.Contains(line, "lines of the log were lost")
+		}
+	}()
+	viakvtest.Await(t, "a line to be written again", func() bool {
+		before := counter(t, address, "viakv_log_lines_lost_total")
+		viakvtest.Expect(t, http.StatusOK, "", address, "/livez")
+		return counter(t, address, "viakv_log_lines_lost_total") == before
+	})
+	time.Sleep(1100 * time.Millisecond) // the notice comes once a second
+	viakvtest.Expect(t, http.StatusOK, "", address, "/livez")
+	p.Signal(syscall.SIGTERM)
+	if code := p.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if !<-said {
+		t.Error("the log does not say that lines were lost")
+	}
+}
+
+// Nobody reads the log, and the node is stopped: it ends all the same.
+func TestAStopWhileNobodyReadsTheLog(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	p := viakvtest.LaunchInto(t, viakvtest.Command(t, "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug", "--drain", "0s"), w)
+	_ = w.Close()
+	on := keep(t, servingAt(t, bufio.NewReaderSize(r, 16)))
+	for range 1000 {
+		on.expect(200, "/livez")
+	}
+	p.Signal(syscall.SIGTERM)
+	if code := p.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// A disk that is full, under the log, costs lines.
+func TestALogOnAFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	address := viakvtest.FreeAddress(t)
+	p := viakvtest.LaunchInto(t, viakvtest.Command(t, "serve", "--http", address, "--peer", "127.0.0.1:0", "--drain", "0s"), full)
+	_ = full.Close()
+	viakvtest.Await(t, "the node to be ready", func() bool { return viakvtest.Status(t, address, "/readyz") == 200 })
+	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
+	if lost := counter(t, address, "viakv_log_lines_lost_total"); lost == 0 {
+		t.Error("no line was lost: the test proves nothing")
+	}
+	p.Signal(syscall.SIGTERM)
+	if code := p.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// Signals that come from the surroundings, a terminal that is closed above all, end no node and
+// stop none.
+func TestSignalsThatEndNothing(t *testing.T) {
+	p, address := viakvtest.ServeOne(t, "--drain", "0s")
+	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
+	for _, s := range []syscall.Signal{
+		syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGTTOU, syscall.SIGTTIN, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGXFSZ,
+		syscall.SIGXCPU, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGURG, syscall.SIGWINCH, syscall.SIGCHLD, syscall.SIGPROF, syscall.SIGHUP,
+	} {
+		p.Signal(s)
+		time.Sleep(10 * time.Millisecond)
+		if got, body := viakvtest.Fetch(t, address, "/get", "k", "color"); got != 200 || body != "green" {
+			t.Fatalf("after %v: %d %s", s, got, body)
+		}
+	}
+	p.Line("reading tokens and certificates again")
+	p.Signal(syscall.SIGTERM)
+	if code := p.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// SIGHUP makes new tokens count at once, and a file with a fault changes nothing.
+func TestAHangupReadsTheTokensAgain(t *testing.T) {
+	const first, second = "0123456789abcdef", "fedcba9876543210"
+	file := filepath.Join(t.TempDir(), "tokens")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("admin " + first + " somebody\n")
+	p, address := viakvtest.ServeOne(t, "--tokens", file, "--drain", "0s")
+	with := func(token string) int {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/get?k=a", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		_, _ = io.Copy(io.Discard, response.Body)
+		return response.StatusCode
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	if got := with(first); got != 404 {
+		t.Fatal(got)
+	}
+	write("admin " + second + " somebody\n")
+	p.Signal(syscall.SIGHUP)
+	p.Line("a changed file was taken over")
+	if with(first) != 401 || with(second) != 404 {
+		t.Error("the new token does not count, or the old one does")
+	}
+	write("nonsense\n")
+	p.Signal(syscall.SIGHUP)
+	p.Line("was not taken over")
+	if with(second) != 404 {
+		t.Error("a file with a fault was taken over")
+	}
+}
+
+// Neither standard streams nor a working directory are needed.
+func TestANodeWithoutStreamsAndDirectory(t *testing.T) {
+	t.Parallel()
+	address := viakvtest.FreeAddress(t)
+	dir := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := viakvtest.CommandBehind(t, "exec <&- >&- 2>&-", "serve", "--http", address, "--peer", "127.0.0.1:0", "--drain", "0s")
+	cmd.Dir = dir
+	p := viakvtest.LaunchInto(t, cmd, nil)
+	viakvtest.Await(t, "the node to be ready", func() bool { return viakvtest.Status(t, address, "/readyz") == 200 })
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
+	viakvtest.Expect(t, http.StatusBadGateway, "", address, "/join", "peer", "127.0.0.1:1") // is logged
+	viakvtest.Expect(t, http.StatusOK, "green", address, "/get", "k", "color")
+	p.Signal(syscall.SIGTERM)
+	if code := p.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -1,0 +1,59 @@
+package serve
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"viakv/node/database/stateless"
+)
+
+// poolMetrics renders the state of a store's connections to its database.
+type poolMetrics struct {
+	stats func() stateless.Pool
+
+	connections, limit, waiting *prometheus.Desc
+	opened, failed, waited      *prometheus.Desc
+}
+
+func newPoolMetrics(stats func() stateless.Pool) *poolMetrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("viakv_database_"+name, help, labels, nil)
+	}
+	return &poolMetrics{
+		stats:       stats,
+		connections: desc("connections", "Connections to the database: in use by a request, or idle.", "state"),
+		limit:       desc("connections_limit", "The most connections to the database, or on MongoDB to each of its servers, that this node opens."),
+		waiting:     desc("waiting_requests", "Requests that want a connection to the database now and have none."),
+		opened:      desc("connections_opened_total", "Connections to the database that this node has opened. A steady rise means that they do not last."),
+		failed:      desc("connections_denied_total", "Requests that got no connection to the database in time."),
+		waited:      desc("connection_wait_seconds_total", "Time that all requests together took to get a connection to the database, or to give up."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *poolMetrics) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.connections, m.limit, m.waiting, m.opened, m.failed, m.waited} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *poolMetrics) Collect(out chan<- prometheus.Metric) {
+	row := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, kind, value, labels...)
+	}
+	p := m.stats()
+	row(m.connections, prometheus.GaugeValue, float64(p.InUse), "in_use")
+	row(m.connections, prometheus.GaugeValue, float64(p.Idle), "idle")
+	row(m.limit, prometheus.GaugeValue, float64(p.Limit))
+	row(m.waiting, prometheus.GaugeValue, float64(p.Waiting))
+	row(m.opened, prometheus.CounterValue, float64(p.Opened))
+	row(m.failed, prometheus.CounterValue, float64(p.Failed))
+	row(m.waited, prometheus.CounterValue, p.Waited.Seconds())
+}
+
+// newCollectedRows counts what the store deleted behind clears. Only PostgreSQL and CockroachDB leave anything to delete.
+func newCollectedRows(collected func() uint64) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "viakv_database_collected_rows_total", Help: "Rows from before a clear that this node has deleted.",
+	}, func() float64 { return float64(collected()) })
+}

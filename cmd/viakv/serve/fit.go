@@ -1,0 +1,19 @@
+package serve
+
+import "go.uber.org/zap"
+
+// cgroup is where Linux shows a container its limits.
+const cgroup = "/sys/fs/cgroup"
+
+// Fit fits the process into what its container and its system allow: memory, open files and
+// threads. It lowers what it can, and refuses what cannot work.
+func (c *Config) Fit(log *zap.Logger) error {
+	if err := fitMemory(log, containerMemory(cgroup), c.maxMemory); err != nil {
+		return err
+	}
+	if err := fitDescriptors(log, openFiles(), c); err != nil {
+		return err
+	}
+	reserveThreads(fitThreads(cgroup))
+	return nil
+}

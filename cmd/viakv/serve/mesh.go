@@ -1,0 +1,84 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+
+	"viakv/api/kv"
+	"viakv/api/listen"
+	"viakv/node"
+	"viakv/node/transport"
+	"viakv/node/transport/tcp"
+)
+
+// newNode makes a node of the mesh.
+func (s *Server) newNode() (backend, error) {
+	peer, err := listenFor("peer", s.cfg.peer)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.newNodeAt(peer)
+	if err != nil {
+		return nil, errors.Join(err, peer.Close())
+	}
+	return n, nil
+}
+
+func (s *Server) newNodeAt(peer net.Listener) (backend, error) {
+	c := s.cfg
+	seeds, err := addressList("--seeds", c.seeds)
+	if err != nil {
+		return nil, err
+	}
+	via, err := viaTable(c.via)
+	if err != nil {
+		return nil, err
+	}
+	peerAddress, err := advertised(c.advertisePeer, peer.Addr())
+	if err != nil {
+		return nil, err
+	}
+	httpAddress, err := advertised(c.advertiseHTTP, s.http.Addr())
+	if err != nil {
+		return nil, err
+	}
+	var secure func() (*tls.Config, error)
+	if c.peerCert != "" {
+		if secure, err = tcp.Credentials(c.peerCert, c.peerKey, c.peerCA); err != nil {
+			return nil, err
+		}
+	}
+	s.peer = listen.Wrap(peer, "peer", s.log)
+	return node.New(node.Config{
+		Name: c.name, HTTP: httpAddress, Peer: transport.Address(peerAddress), Seeds: seeds, Expect: c.expect,
+		Addresses: machineAddresses,
+		Resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		},
+		ReadQuorum: kv.Quorum(c.readQuorum), WriteQuorum: kv.Quorum(c.writeQuorum), AllowWeak: c.allowWeak,
+		MaxBytes: int64(c.maxMemory), HugePages: c.hugePages, Timeout: c.timeout, HedgeAfter: c.hedge, Logger: s.log,
+		NewTransport: func(h transport.Handler) (transport.Transport, error) {
+			t, err := tcp.New(tcp.Config{Listener: s.peer, Handler: h, Name: c.name, TLS: secure, Via: via, MaxGreeting: c.maxStrangers, Logger: s.log})
+			s.peers = t
+			return t, err
+		},
+	})
+}
+
+// machineAddresses returns the addresses of this machine's interfaces, none when the system does
+// not tell.
+func machineAddresses() (out []netip.Addr) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range all {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, prefix.Addr().Unmap())
+		}
+	}
+	return out
+}

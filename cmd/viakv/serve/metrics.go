@@ -1,0 +1,140 @@
+package serve
+
+import (
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"viakv/api/kv"
+)
+
+// clusterMetrics renders what /cluster shows. Its labels are the members' names and the states, which are as few as the members.
+type clusterMetrics struct {
+	status func() kv.Status
+
+	active, epoch, generation, unsettled, weak *prometheus.Desc
+	quorum, members                            *prometheus.Desc
+	keys, tombstones, bytes, limit             *prometheus.Desc
+	reachable, hints, roundTrip, full          *prometheus.Desc
+	progress                                   *prometheus.Desc
+}
+
+func newClusterMetrics(status func() kv.Status) *clusterMetrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("viakv_"+name, help, labels, nil)
+	}
+	return &clusterMetrics{
+		status:     status,
+		active:     desc("node_active", "1 while this node is a synced member that serves, or its database answers; else 0."),
+		epoch:      desc("cluster_epoch", "Changes of the topology that this node knows of. It should be the same everywhere."),
+		generation: desc("cluster_generation", "Clears so far."),
+		unsettled:  desc("cluster_unsettled", "1 while a change of the cluster's size waits for its sync."),
+		weak:       desc("cluster_weak_quorums", "1 where reads may miss acknowledged writes, because R + W is not above N."),
+		quorum:     desc("cluster_quorum_nodes", "Replicas that a read asks and a write waits for.", "phase"),
+		members:    desc("cluster_members", "Members by state, as this node sees them.", "state"),
+		keys:       desc("store_keys", "Keys with a value on this node."),
+		tombstones: desc("store_tombstones", "Removed keys that are still remembered on this node."),
+		bytes:      desc("store_bytes", "Memory of this node's keys and values, as --max-memory counts it."),
+		limit:      desc("store_limit_bytes", "The limit of --max-memory; absent without one."),
+		reachable:  desc("member_reachable", "1 if this node has a connection to the member; else 0.", "member"),
+		hints:      desc("member_hints", "Keys that this node holds back for a member that missed them.", "member"),
+		roundTrip:  desc("member_round_trip_seconds", "Time that a member takes to answer this node's sign of life.", "member"),
+		full:       desc("member_full", "1 while the member holds as much as its --max-memory allows, so that new values are refused at all nodes; absent where it has no limit.", "member"),
+		progress:   desc("sync_progress_ratio", "How far the sync under way is, from 0 to 1; absent when there is none.", "member", "kind"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *clusterMetrics) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		m.active, m.epoch, m.generation, m.unsettled, m.weak, m.quorum, m.members, m.keys, m.tombstones, m.bytes, m.limit,
+		m.reachable, m.hints, m.roundTrip, m.full, m.progress,
+	} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	s := m.status()
+	gauge(m.active, truth(s.State == "active"))
+	gauge(m.generation, float64(s.Generation))
+	if s.Mode != "mesh" {
+		return // the database knows the rest
+	}
+	gauge(m.epoch, float64(s.Epoch))
+	gauge(m.unsettled, truth(s.Unsettled != nil))
+	gauge(m.weak, truth(s.Weak()))
+	gauge(m.quorum, float64(s.R), "read")
+	gauge(m.quorum, float64(s.W), "write")
+	gauge(m.keys, float64(s.Keys))
+	gauge(m.tombstones, float64(s.Tombstones))
+	gauge(m.bytes, float64(s.Bytes))
+	if s.MaxBytes > 0 {
+		gauge(m.limit, float64(s.MaxBytes))
+	}
+	states := map[string]int{"active": 0, "rebuilding": 0, "joining": 0, "vacant": 0} // all, so that an alert sees a zero
+	for i := range s.Members {
+		member := &s.Members[i]
+		states[member.State]++
+		if p := member.Sync; p != nil {
+			gauge(m.progress, p.Done, member.Name, p.Kind)
+		}
+		if member.MaxBytes > 0 {
+			gauge(m.full, truth(member.Full), member.Name)
+		}
+		if member.Name == s.Self {
+			continue
+		}
+		gauge(m.reachable, truth(member.Reachable), member.Name)
+		gauge(m.hints, float64(member.Hints), member.Name)
+		if member.RTT > 0 {
+			gauge(m.roundTrip, member.RTT.Seconds(), member.Name)
+		}
+	}
+	for state, n := range states {
+		gauge(m.members, float64(n), state)
+	}
+}
+
+func newLostLogLines(lost func() uint64) prometheus.Collector {
+	if lost == nil {
+		lost = func() uint64 { return 0 }
+	}
+	return newCount("log_lines_lost_total", "Lines of the log that were not written: its reader was gone or took too little, or its disk was full.", lost)
+}
+
+func newAcceptFailures(failures func() uint64) prometheus.Collector {
+	return newCount("peer_accept_failures_total", "Attempts to accept a connection of another member that failed, for want of descriptors or memory for example.", failures)
+}
+
+func newPeerPanics(panics func() uint64) prometheus.Collector {
+	return newCount("peer_panics_total", "Faults of the program that a request of another member ran into.", panics)
+}
+
+func newCount(name, help string, count func() uint64) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "viakv", Name: name, Help: help}, func() float64 { return float64(count()) })
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// newRegistry holds what every program of ours shows; the server's parts add their own.
+func newRegistry(commit string) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "viakv_build_info", Help: "Always 1; the labels say what is running.",
+		ConstLabels: prometheus.Labels{"version": Release, "commit": commit, "go": runtime.Version()},
+	})
+	build.Set(1)
+	r.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}

@@ -1,0 +1,117 @@
+package serve
+
+import (
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"viakv/api"
+	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
+	"viakv/node"
+	"viakv/node/database/stateless"
+)
+
+// page renders a collector, without comments.
+func page(t *testing.T, c prometheus.Collector) (series []string) {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry() // holds the collector to its Describe
+	if err := r.Register(c); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("%d: %s", w.Code, w.Body)
+	}
+	for l := range strings.Lines(w.Body.String()) {
+		if !strings.HasPrefix(l, "#") {
+			series = append(series, strings.TrimSpace(l))
+		}
+	}
+	slices.Sort(series)
+	return series
+}
+
+func TestClusterMetrics(t *testing.T) {
+	status := kv.Status{
+		Mode: "mesh", Self: "a", State: "active", Epoch: 7, Generation: 2, N: 3, R: 2, W: 2, Unsettled: &kv.SizeChange{Member: "c"},
+		Keys: 10, Tombstones: 1, Bytes: 4096, MaxBytes: 8192,
+		Members: []kv.Member{
+			{Name: "a", State: "active", Reachable: true, MaxBytes: 8192},
+			{Name: "b", State: "vacant", Hints: 5},
+			{Name: "c", State: "joining", Reachable: true, RTT: 250 * time.Microsecond, MaxBytes: 4096, Full: true, Sync: &kv.Sync{Kind: "join", Done: 0.5}},
+		},
+	}
+	want := []string{
+		`viakv_cluster_epoch 7`,
+		`viakv_cluster_generation 2`,
+		`viakv_cluster_members{state="active"} 1`,
+		`viakv_cluster_members{state="joining"} 1`,
+		`viakv_cluster_members{state="rebuilding"} 0`,
+		`viakv_cluster_members{state="vacant"} 1`,
+		`viakv_cluster_quorum_nodes{phase="read"} 2`,
+		`viakv_cluster_quorum_nodes{phase="write"} 2`,
+		`viakv_cluster_unsettled 1`,
+		`viakv_cluster_weak_quorums 0`,
+		`viakv_member_full{member="a"} 0`,
+		`viakv_member_full{member="c"} 1`,
+		`viakv_member_hints{member="b"} 5`,
+		`viakv_member_hints{member="c"} 0`,
+		`viakv_member_reachable{member="b"} 0`,
+		`viakv_member_reachable{member="c"} 1`,
+		`viakv_member_round_trip_seconds{member="c"} 0.00025`,
+		`viakv_node_active 1`,
+		`viakv_store_bytes 4096`,
+		`viakv_store_keys 10`,
+		`viakv_store_limit_bytes 8192`,
+		`viakv_store_tombstones 1`,
+		`viakv_sync_progress_ratio{kind="join",member="c"} 0.5`,
+	}
+	if got := page(t, newClusterMetrics(func() kv.Status { return status })); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestMetricsOfANodeOnADatabase(t *testing.T) {
+	status := kv.Status{Mode: "PostgreSQL", State: "unavailable", Generation: 3}
+	want := []string{"viakv_cluster_generation 3", "viakv_node_active 0"}
+	if got := page(t, newClusterMetrics(func() kv.Status { return status })); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q: the database knows the rest", got, want)
+	}
+}
+
+// MetricNames are all of our own, of a mesh node or one on a database, without those that Prometheus' library adds.
+func MetricNames(t *testing.T) (names []string) {
+	t.Helper()
+	registry := newRegistry("test")
+	registry.MustRegister(newClusterMetrics(func() kv.Status { return kv.Status{} }), newNodeMetrics(func() node.Stats { return node.Stats{} }),
+		newPoolMetrics(func() stateless.Pool { return stateless.Pool{} }), newCollectedRows(func() uint64 { return 0 }))
+	none := func() uint64 { return 0 }
+	registry.MustRegister(newLostLogLines(none), newAcceptFailures(none), newPeerPanics(none))
+	if _, err := api.New(api.Config{Store: &kvtest.Reference{}, Registry: registry}); err != nil {
+		t.Fatal(err)
+	}
+	out := make(chan *prometheus.Desc)
+	go func() {
+		registry.Describe(out)
+		close(out)
+	}()
+	name := regexp.MustCompile(`fqName: "(viakv_[a-z_]+)"`)
+	for d := range out {
+		if m := name.FindStringSubmatch(d.String()); m != nil && !slices.Contains(names, m[1]) {
+			names = append(names, m[1])
+		}
+	}
+	if len(names) < 40 {
+		t.Fatalf("only %d metrics were found", len(names))
+	}
+	slices.Sort(names)
+	return names
+}

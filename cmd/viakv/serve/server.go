@@ -1,0 +1,177 @@
+// Package serve puts one node together, as viakv serve runs it: configuration, log, listeners, the
+// store, the HTTP API over it, and metrics.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"viakv/api"
+	"viakv/api/console"
+	"viakv/api/discovery"
+	"viakv/api/kv"
+	"viakv/api/listen"
+	"viakv/node"
+	"viakv/node/transport/tcp"
+)
+
+// Server is one node with its HTTP API.
+type Server struct {
+	cfg   *Config
+	log   *zap.Logger
+	http  net.Listener
+	admin net.Listener // nil: none
+	store backend
+	api   *api.Server
+
+	peer  *listen.Listener // nil: none, for nodes on a database
+	peers *tcp.Transport   // likewise
+}
+
+// shutdownTime bounds the wait for requests and streams in flight after the drain.
+const shutdownTime = 10 * time.Second
+
+// New listens and puts the server together; nothing is served before [Server.Run]. It waits for a
+// database that is still starting, until ctx ends.
+func New(ctx context.Context, c *Config, log *zap.Logger) (s *Server, err error) {
+	s = &Server{cfg: c, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.http, err = listenFor("http", c.http); err != nil {
+		return s, err
+	}
+	if c.admin != "" {
+		if s.admin, err = listenFor("admin", c.admin); err != nil {
+			return s, err
+		}
+	}
+	if s.store, err = s.newBackend(ctx); err != nil {
+		return s, err
+	}
+	registry := newRegistry(c.Commit)
+	if err = registry.Register(newClusterMetrics(s.store.Status)); err != nil {
+		return s, err
+	}
+	own := []prometheus.Collector{newLostLogLines(c.lostLogLines)}
+	switch b := s.store.(type) {
+	case *node.Node:
+		own = append(own, newNodeMetrics(b.Stats), newAcceptFailures(s.peer.Failures), newPeerPanics(s.peers.Panics))
+	case database:
+		own = append(own, b.metrics...)
+	}
+	for _, c := range own {
+		if err = registry.Register(c); err != nil {
+			return s, err
+		}
+	}
+	inspector, _ := s.store.(kv.Inspector) // a database has none
+	s.api, err = api.New(api.Config{
+		Name: c.name, Version: Release, Store: s.store, Cluster: s.store, Console: console.New(inspector).Handle,
+		Discovery: discovery.New(discovery.Config{Status: s.store.Status, Ready: s.ready}).Handle, Impaired: s.impaired,
+		Logger: s.log, Registry: registry, Timeout: c.timeout, Origins: c.origins, Hosts: c.hosts, TokenFile: c.tokens,
+		MaxConnections: c.maxConnections, ConnectionsBoundBy: c.connectionsBoundBy, MaxAdminConnections: c.maxAdminConnections,
+		MaxConnectionsPerIP: c.maxConnectionsPerIP, MaxInFlight: c.maxInFlight, MaxScans: c.maxScans,
+		TLS: api.TLSConfig{CertFile: c.tlsCert, KeyFile: c.tlsKey, ClientCAFile: c.tlsCA},
+	})
+	return s, err
+}
+
+// impaired says why the node cannot do its work although its store could.
+func (s *Server) impaired() error {
+	if s.peer == nil {
+		return nil
+	}
+	if err := s.peer.Trouble(); err != nil {
+		return fmt.Errorf("other members cannot connect: %w", err)
+	}
+	return nil
+}
+
+// ready is what a proxy that asks for members must find, as /readyz does. Nobody asks before the
+// server is whole.
+func (s *Server) ready(ctx context.Context) error { return s.api.Ready(ctx) }
+
+// close gives up what newServer has opened.
+func (s *Server) close() (err error) {
+	for _, l := range []net.Listener{s.http, s.admin} {
+		if l != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}
+	return err
+}
+
+func listenFor(flag, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for --%s: %w; choose another address, or stop what uses it", flag, err)
+	}
+	return l, nil
+}
+
+// Addr is where the server listens for HTTP.
+func (s *Server) Addr() net.Addr { return s.http.Addr() }
+
+// Reload reads tokens and certificates again.
+func (s *Server) Reload() { s.api.Reload() }
+
+// Run serves until ctx ends, then drains. When a part of the server ends by itself, the others are stopped and its error is returned.
+//
+// The stop order: readiness first, so that load balancers look elsewhere while everything is still served; then no new connections, and
+// the requests in flight are finished; then the store, which nobody uses any more.
+func (s *Server) Run(ctx context.Context) error {
+	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopStore()
+	parts := []func() error{
+		func() error { return s.store.Run(storeCtx) },
+		func() error { return s.api.Serve(s.http) },
+	}
+	if s.admin != nil {
+		parts = append(parts, func() error { return s.api.ServeAdmin(s.admin) })
+	}
+	ended := make(chan error, len(parts))
+	for _, part := range parts {
+		go func() { ended <- part() }()
+	}
+	s.log.Info("serving", zap.Stringer("http", s.http.Addr()), zap.String("store", s.storeName()))
+
+	var errs []error
+	select {
+	case err := <-ended:
+		errs = append(errs, err)
+	case <-ctx.Done():
+		if n, ok := s.store.(*node.Node); ok {
+			n.Drain()
+		}
+		s.api.Drain()
+		timer := time.NewTimer(s.cfg.drain)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case err := <-ended:
+			errs = append(errs, err)
+		}
+	}
+	down, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	if err := s.api.Shutdown(down); err != nil {
+		s.log.Warn("requests in flight were cut off", zap.Error(err))
+	}
+	stopStore()
+	for len(errs) < len(parts) {
+		errs = append(errs, <-ended)
+	}
+	return errors.Join(errs...)
+}
+
+// Release is the version of the program.
+const Release = "0.1.0"

@@ -1,0 +1,48 @@
+package serve
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// threadReserve is how many threads a node has from its start. The runtime ends the process when it
+// wants another thread and gets none, which other processes of the same user or container can bring
+// about. It wants one for each call into the system that blocks, on files and in the log for
+// example.
+const threadReserve = 24
+
+// fitThreads is the reserve that a container's limit of threads has room for.
+func fitThreads(cgroup string) int {
+	b, err := os.ReadFile(filepath.Join(cgroup, "pids.max"))
+	if err != nil {
+		return threadReserve
+	}
+	limit, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil { // "max"
+		return threadReserve
+	}
+	return min(threadReserve, limit/4)
+}
+
+// reserveThreads starts so many threads. They are idle afterwards, and the runtime takes an idle
+// one before it starts another.
+func reserveThreads(n int) {
+	var started, ended sync.WaitGroup
+	release := make(chan struct{})
+	started.Add(n)
+	for range n {
+		ended.Go(func() {
+			runtime.LockOSThread() // the next one needs another
+			defer runtime.UnlockOSThread()
+			started.Done()
+			<-release
+		})
+	}
+	started.Wait()
+	close(release)
+	ended.Wait()
+}

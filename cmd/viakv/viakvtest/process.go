@@ -1,0 +1,366 @@
+// Package viakvtest starts viakv for tests: as processes of the test's own binary, or within the
+// test's own process.
+package viakvtest
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"viakv/api/apitest"
+)
+
+// asCommand in the environment makes a test binary behave as the command itself, so that tests can
+// start real processes of it. The name viakv does the same.
+const asCommand = "TEST_AS_VIAKV"
+
+// RunTests is the TestMain of a package whose tests start processes: command is the program viakv.
+// Its tests fail when goroutines outlive them.
+func RunTests(m *testing.M, command func()) {
+	if os.Getenv(asCommand) != "" || filepath.Base(os.Args[0]) == "viakv" {
+		command()
+		return
+	}
+	apitest.VerifyNoLeaks(m)
+}
+
+// Patience bounds every wait. Only a test that fails waits as long; a busy machine needs some of it.
+const Patience = 2 * time.Minute
+
+// AnswerTime bounds one request: what a node does not answer in it hangs.
+const AnswerTime = 30 * time.Second
+
+// Process is a running viakv, or another program that a test needs.
+type Process struct {
+	t   *testing.T
+	cmd *exec.Cmd
+
+	mu     sync.Mutex
+	output []string
+	grown  chan struct{} // closed and replaced with every line
+	ended  chan struct{}
+}
+
+// Start starts this test's own binary as viakv. It is killed at the end of the test, if it is still
+// there then.
+func Start(t *testing.T, args ...string) *Process {
+	t.Helper()
+	return Launch(t, Command(t, args...))
+}
+
+// Command is this test's own binary as viakv, not started yet.
+func Command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
+
+// CommandBehind is viakv, in the process of a shell that runs a script first.
+func CommandBehind(t *testing.T, script string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := Command(t, args...)
+	cmd.Args = append([]string{"sh", "-c", script + ` && exec "$0" "$@"`, cmd.Path}, args...)
+	cmd.Path = "/bin/sh"
+	return cmd
+}
+
+// Launch starts any command, as [Start] does. A test that fails shows its output.
+func Launch(t *testing.T, cmd *exec.Cmd) *Process {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := LaunchInto(t, cmd, w)
+	_ = w.Close()
+	go p.read(r)
+	return p
+}
+
+// LaunchInto is [Launch] for a command whose output goes elsewhere.
+func LaunchInto(t *testing.T, cmd *exec.Cmd, out *os.File) *Process {
+	t.Helper()
+	p := &Process{t: t, cmd: cmd, grown: make(chan struct{}), ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-p.ended
+		if lines := p.Lines(); t.Failed() && len(lines) > 0 {
+			t.Logf("%v:\n%s", cmd.Args[1:], strings.Join(lines, "\n"))
+		}
+	})
+	return p
+}
+
+func (p *Process) read(r io.ReadCloser) {
+	defer func() { _ = r.Close() }()
+	for s := bufio.NewScanner(r); s.Scan(); {
+		p.mu.Lock()
+		p.output = append(p.output, s.Text())
+		close(p.grown)
+		p.grown = make(chan struct{})
+		p.mu.Unlock()
+	}
+}
+
+// Lines are those of its output so far.
+func (p *Process) Lines() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.output...)
+}
+
+// Line waits for a line of output that holds text.
+func (p *Process) Line(text string) string {
+	p.t.Helper()
+	timeout := time.After(Patience)
+	for {
+		p.mu.Lock()
+		grown := p.grown
+		p.mu.Unlock()
+		for _, l := range p.Lines() {
+			if strings.Contains(l, text) {
+				return l
+			}
+		}
+		select {
+		case <-grown:
+		case <-timeout:
+			p.t.Fatalf("no line with %q", text)
+		}
+	}
+}
+
+// Signal sends a signal to the process.
+func (p *Process) Signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Kill ends the process at once.
+func (p *Process) Kill() {
+	p.t.Helper()
+	p.Signal(os.Kill)
+	p.Exit()
+}
+
+// Exit waits for the process to end and returns its exit code.
+func (p *Process) Exit() int {
+	p.t.Helper()
+	return p.ExitWithin(Patience)
+}
+
+// ExitWithin is [Process.Exit] for a process that may take longer than others.
+func (p *Process) ExitWithin(limit time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(limit):
+		p.t.Fatal("the process does not end")
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Pid is the number of the process.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Listens waits until a node that logs JSON has said where it serves HTTP.
+func (p *Process) Listens() (address string) {
+	p.t.Helper()
+	var entry struct{ HTTP string }
+	if err := json.Unmarshal([]byte(p.Line(`"msg":"serving"`)), &entry); err != nil {
+		p.t.Fatal(err)
+	}
+	return entry.HTTP
+}
+
+// Serves waits until a node that logs JSON is ready, and returns where it serves HTTP.
+func (p *Process) Serves() (address string) {
+	p.t.Helper()
+	address = p.Listens()
+	Await(p.t, "the node to be ready", func() bool { return Status(p.t, address, "/readyz") == http.StatusOK })
+	return address
+}
+
+// ServeOne starts a lone node on ports that the system chooses, and returns it with its HTTP
+// address.
+func ServeOne(t *testing.T, args ...string) (p *Process, address string) {
+	t.Helper()
+	p = Start(t, append([]string{"serve", "--name", "lone", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json"}, args...)...)
+	return p, p.Serves()
+}
+
+// Await polls until a condition holds.
+func Await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(Patience); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v for %s", Patience, what)
+		}
+	}
+}
+
+// Fetch asks a node; arguments are names and values in turn. Status 0 is no answer.
+func Fetch(t *testing.T, address, path string, arguments ...string) (status int, body string) {
+	t.Helper()
+	q := url.Values{}
+	for i := 0; i+1 < len(arguments); i += 2 {
+		q.Set(arguments[i], arguments[i+1])
+	}
+	client := http.Client{Timeout: AnswerTime, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get("http://" + address + path + "?" + q.Encode())
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = response.Body.Close() }()
+	b, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(b)
+}
+
+// Status asks a node and returns the status of the answer; 0 is no answer.
+func Status(t *testing.T, address, path string) int {
+	t.Helper()
+	s, _ := Fetch(t, address, path)
+	return s
+}
+
+// Expect asks a node and holds the answer against what should come.
+func Expect(t *testing.T, wantStatus int, wantBody, address, path string, arguments ...string) {
+	t.Helper()
+	got, body := Fetch(t, address, path, arguments...)
+	if got != wantStatus || wantBody != "" && strings.TrimSpace(body) != wantBody {
+		t.Fatalf("%s%s %v: %s\nwant %d %s", address, path, arguments, fmt.Sprint(got, " ", body), wantStatus, wantBody)
+	}
+}
+
+// hosts numbers the loopback addresses that were given out.
+var hosts atomic.Uint32
+
+// FreeAddress is one that nobody listens at now, and that nobody else is given: each comes with a
+// loopback address of its own, on which no connection of another test, of other packages either,
+// can take the port meanwhile. Where the system has but one, that must do.
+func FreeAddress(t *testing.T) string {
+	t.Helper()
+	n := uint32(os.Getpid())*1000 + hosts.Add(1)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 64+n/62500%128, n/250%250, 1+n%250))
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// FreePorts finds n ports in a row that nobody uses, twice: viakv dev counts up from one for HTTP
+// and from another for peers. They lie below those that systems give to connections, and each
+// process looks in a part of them of its own, so that no other test can take one before a node
+// listens there.
+func FreePorts(t *testing.T, n int) (http, peer int) {
+	t.Helper()
+	const parts, part = 100, 120
+	for range 100 {
+		first := 20_000 + os.Getpid()%parts*part + rand.IntN(part-2*n)
+		if allFree(first, 2*n) {
+			return first, first + n
+		}
+	}
+	t.Fatal("no free ports in a row")
+	return 0, 0
+}
+
+// Loopback is an address of this machine.
+func Loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+func allFree(first, n int) bool {
+	for port := first; port < first+n; port++ {
+		l, err := net.Listen("tcp", Loopback(port))
+		if err != nil {
+			return false
+		}
+		_ = l.Close()
+	}
+	return true
+}
+
+// ModuleRoot is the directory of the module that the test belongs to.
+func ModuleRoot(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, missing := os.Stat(filepath.Join(dir, "go.mod")); missing == nil {
+			return dir
+		}
+		if filepath.Dir(dir) == dir {
+			err = errors.New("no go.mod above this directory")
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatal(err)
+	return ""
+}
+
+// Shipped is a file of the module, by its path from the root.
+func Shipped(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(ModuleRoot(t), filepath.FromSlash(path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// SelfAs puts this test's own binary into a directory, under the command's name, which makes it the
+// command.
+func SelfAs(t *testing.T, dir string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(dir, "viakv")
+	if err := os.Link(self, to); err == nil {
+		return to
+	}
+	data, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}

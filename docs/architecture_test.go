@@ -1,0 +1,339 @@
+package docs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// module is the root of the module, seen from this package.
+const module = ".."
+
+// contracts are leaf packages that everybody may import: what packages that know nothing of each
+// other agree on, and how a connection is accepted.
+var contracts = []string{"api/kv", "api/listen", "quorum/version", "quorum/version/rule", "ring/keyspace"}
+
+// room is one row of the import table: a directory with everything below it, unless a longer row
+// matches.
+type room struct {
+	path    string
+	imports []string // of the module's own packages, beside its own room and the contracts; a trailing slash: and all below
+	tests   []string // beside those, from _test.go files only
+}
+
+// rooms is the import table. Dependencies point from what wires towards what is pure: the
+// coordinator and the repair know no node, no transport and no HTTP; the HTTP API knows no node. A
+// change of a row is a change of the architecture: say why in docs/adr.
+var rooms = []room{
+	{path: "quorum/version", imports: []string{"quorum/version/rule"}},
+	{path: "ring/keyspace"},
+	{path: "api/kv"},
+	{path: "api/listen"},
+	{path: "api/kv/kvtest"}, // the conformance suite of all stores
+	{path: "ring"},
+	{path: "quorum/replica", imports: []string{"ring"}}, // what all who work on copies of the keys say of them
+	{path: "quorum", imports: []string{"quorum/replica"}, tests: []string{"ring"}},
+	{path: "quorum/scan", imports: []string{"quorum/replica"}, tests: []string{"quorum", "ring"}},
+	{path: "handoff", imports: []string{"quorum/replica"}, tests: []string{"ring"}},
+	{path: "node/storage", imports: []string{"quorum/replica"}},
+	{path: "node/wire", imports: []string{"quorum/replica"}},
+	{path: "node/transport", imports: []string{"node/wire"}},
+	{path: "node/topology", imports: []string{"ring", "node/transport", "node/wire"}, tests: []string{"node/transport/"}},
+	{path: "node/database", tests: []string{"api"}},
+	{path: "node/peer", imports: []string{"quorum", "quorum/replica", "quorum/scan", "handoff", "node/storage", "node/wire", "node/transport"},
+		tests: []string{"ring", "node/transport/"}},
+	{path: "node", imports: []string{"ring", "quorum", "quorum/replica", "quorum/scan", "handoff", "node/storage", "node/wire", "node/transport", "node/topology", "node/peer"},
+		tests: []string{"node/transport/", "api"}},
+	{path: "node/simulation", tests: []string{"node", "node/"}},
+	{path: "api/document"},
+	{path: "api/advice"},
+	{path: "api/plan", imports: []string{"api/document", "api/advice"}},
+	{path: "api", imports: []string{"api/document", "api/advice", "api/plan"}},
+	{path: "api/client", imports: []string{"api/document"}, tests: []string{"api"}},
+	{path: "api/console", tests: []string{"api", "api/document"}},
+	{path: "bench", imports: []string{"api/client", "api/document"}, tests: []string{"api", "node"}},
+	{path: "cmd/cliutil"},
+	{path: "cmd/viakv/serve", imports: []string{"api", "api/console", "api/discovery", "cmd/cliutil", "node", "node/"}, tests: []string{"api/document"}},
+	{path: "cmd/viakv/viakvtest", imports: []string{"api/document", "cmd/viakv/serve"}}, // test support
+	{path: "cmd/viakv/cli", imports: []string{"api/client", "api/document", "api/plan", "cmd/cliutil", "cmd/viakv/serve", "node/transport/tcp"},
+		tests: []string{"api"}},
+	{path: "cmd/viakv", imports: []string{"cmd/viakv/cli"}},
+	{path: "cmd/viakv/e2e", tests: []string{"api", "api/", "bench", "bench/", "cmd/", "node", "node/", "quorum/version"}},
+	{path: "cmd/bench", imports: []string{"bench", "bench/", "cmd/cliutil"}, tests: []string{"api"}},
+	{path: "docs", tests: []string{"cmd/viakv/cli"}},
+}
+
+// testSupport may be imported by every test and by nothing else, and may do what tests may.
+var testSupport = []string{"api/apitest", "api/kv/kvtest", "node/database/faultproxy", "node/database/postgres/pgtest", "cmd/viakv/viakvtest",
+	"quorum/replica/replicatest",
+	"ring/keyspace/keyspacetest"}
+
+// homes are the packages that alone may import a library: it is an implementation detail of theirs,
+// and its types appear in nobody else's signatures.
+var homes = map[string][]string{
+	"github.com/buraksezer/consistent": {"ring"},
+	"go.etcd.io/raft/v3":               {"node/topology"},
+	"github.com/jackc/pgx/v5":          {"node/database/postgres"},
+	"go.mongodb.org/mongo-driver/v2":   {"node/database/mongodb"},
+	"github.com/fasthttp/router":       {"api", "bench"},
+	"github.com/valyala/fasthttp":      {"api", "bench"},
+	"github.com/spf13/cobra":           {"cmd"},
+	"github.com/spf13/pflag":           {"cmd"},
+	// Only a command touches flags, signals and processes; what starts processes for a test is the
+	// testing service's own.
+	"flag":      {"cmd"},
+	"os/signal": {"cmd"},
+	"os/exec":   {"cmd", "bench"},
+}
+
+// silent packages never log: they return what happened, and their callers know whether it matters.
+var silent = []string{"quorum", "quorum/replica", "quorum/scan", "quorum/version", "ring", "ring/keyspace", "api/kv", "node/storage", "node/wire"}
+
+func TestImportsKeepToTheTable(t *testing.T) {
+	seen := map[string]bool{}
+	for file := range sources(t) {
+		dir := path.Dir(file)
+		test := strings.HasSuffix(file, "_test.go") || slices.Contains(testSupport, dir)
+		r, ok := roomOf(dir)
+		if !ok {
+			t.Errorf("%s is in no room of the import table: give %s a row, or put the file where it belongs", file, dir)
+			continue
+		}
+		seen[r.path] = true
+		for _, imported := range imports(t, file) {
+			own, isOwn := strings.CutPrefix(imported, "viakv/")
+			switch {
+			case isOwn && !r.mayImport(own, test):
+				t.Errorf("%s imports %s: the room %s may import %v and %v", file, own, r.path, contracts, r.imports)
+			case !isOwn && !test && !mayUse(dir, imported):
+				t.Errorf("%s imports %s, which only %v may", file, imported, homes[library(imported)])
+			case !isOwn && !test && strings.HasPrefix(imported, "go.uber.org/zap") && slices.Contains(silent, dir):
+				t.Errorf("%s imports %s: this package returns what happened and leaves the log to its callers", file, imported)
+			}
+		}
+	}
+	for _, r := range []string{"api", "api/kv", "cmd/viakv/cli", "cmd/viakv/serve", "handoff", "node", "node/peer", "node/storage", "node/topology", "node/transport", "node/wire", "quorum", "quorum/replica", "quorum/scan", "quorum/version", "ring", "ring/keyspace"} {
+		if !seen[r] {
+			t.Errorf("no file of %s was looked at: is this test run in its own directory?", r)
+		}
+	}
+}
+
+// unchecked packages start goroutines only in the tests of others, which look for leaks themselves.
+var unchecked = []string{"api/apitest", "node/database/faultproxy", "node/database/postgres/pgtest"}
+
+// The tests of a package that starts goroutines, be it in its tests, fail when one outlives them.
+func TestGoroutinesAreWatched(t *testing.T) {
+	starts, watches := map[string]string{}, map[string]bool{}
+	for file := range sources(t) {
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module, filepath.FromSlash(file)), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				starts[path.Dir(file)] = file
+			case *ast.CallExpr:
+				f, _ := n.Fun.(*ast.SelectorExpr)
+				switch {
+				case f == nil: // no method
+				case f.Sel.Name == "Go" && len(n.Args) == 1: // of sync.WaitGroup and the like
+					starts[path.Dir(file)] = file
+				case f.Sel.Name == "VerifyTestMain" || f.Sel.Name == "VerifyNoLeaks" || f.Sel.Name == "RunTests":
+					watches[path.Dir(file)] = true
+				}
+			}
+			return true
+		})
+	}
+	if len(starts) < 10 {
+		t.Errorf("goroutines were found in %d packages only", len(starts))
+	}
+	for dir, file := range starts {
+		if !watches[dir] && !slices.Contains(unchecked, dir) {
+			t.Errorf("%s starts a goroutine, and no TestMain of %s looks for leaks: call goleak.VerifyTestMain, apitest.VerifyNoLeaks or viakvtest.RunTests", file, dir)
+		}
+	}
+}
+
+// core lists the rooms that know neither the HTTP API nor the command line.
+var core = []string{"api/kv", "handoff", "node", "quorum", "ring"}
+
+// surface matches an endpoint, a flag, and a parameter that is given a value.
+var surface = regexp.MustCompile(`(^|[^\w.])/(set|get|rm|is|clear|getKeys|getValues|getAll|join|leave|plan|cluster|readyz|livez|metrics|version|openapi|console)\b|(^|[^\w-])--[a-z]|force=`)
+
+// What the core says is the case. What to do about it, in the words of the HTTP API and the command
+// line, stands in api/advice.
+func TestTheCoreDoesNotSpeakOfItsSurface(t *testing.T) {
+	looked := 0
+	for file := range sources(t) {
+		dir := path.Dir(file)
+		if strings.HasSuffix(file, "_test.go") || slices.Contains(testSupport, dir) || !slices.ContainsFunc(core, func(r string) bool { return within(dir, r) }) {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module, filepath.FromSlash(file)), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+				looked++
+				if surface.MatchString(strings.Trim(l.Value, "`\"")) {
+					t.Errorf("%s says %s: say what is the case, and let api/advice say what to do", file, l.Value)
+				}
+			}
+			_, isImport := n.(*ast.ImportSpec)
+			return !isImport
+		})
+	}
+	if looked < 500 {
+		t.Errorf("%d texts were looked at", looked)
+	}
+}
+
+func TestSurfaceIsKnown(t *testing.T) {
+	for text, want := range map[string]bool{
+		"look at /cluster":          true,
+		"/leave?node=NAME":          true,
+		"raise --max-memory there":  true,
+		"repeat with force=true":    true,
+		"a get/set of n/2+1 -- all": false,
+		"viakv.set/join":            false,
+	} {
+		if got := surface.MatchString(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestTheTableToldTheCommonMistakes(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		test     bool
+	}{
+		{"quorum", "node", false},
+		{"quorum", "node/wire", false},
+		{"handoff", "node/storage", false},
+		{"api", "node", false},
+		{"api", "node", true},
+		{"api", "quorum", false},
+		{"api/kv", "api", false},
+		{"api/kv", "api/kv/kvtest", false},
+		{"node/database/postgres", "node/database/postgres/pgtest", false},
+		{"node/storage", "quorum", false},
+		{"quorum/replica", "quorum", false},
+		{"quorum", "quorum/replica/replicatest", false},
+		{"node/storage", "node", false},
+		{"node/transport/tcp", "node/topology", false},
+		{"node", "api", false},
+		{"node", "node/database/postgres", false},
+		{"node/database/postgres", "node", false},
+		{"bench", "node", false},
+		{"node", "cmd/viakv", false},
+	} {
+		r, ok := roomOf(c.from)
+		if !ok || r.mayImport(c.to, c.test) {
+			t.Errorf("the table lets %s import %s", c.from, c.to)
+		}
+	}
+}
+
+// roomOf finds the row of a directory: the longest that it lies in.
+func roomOf(dir string) (found room, ok bool) {
+	for _, r := range rooms {
+		if within(dir, r.path) && (!ok || len(r.path) > len(found.path)) {
+			found, ok = r, true
+		}
+	}
+	return found, ok
+}
+
+func (r room) mayImport(to string, test bool) bool {
+	if slices.Contains(testSupport, to) && !test {
+		return false
+	}
+	if target, _ := roomOf(to); target.path == r.path {
+		return true
+	}
+	allowed := slices.Concat(contracts, r.imports)
+	if test {
+		allowed = slices.Concat(allowed, r.tests, testSupport)
+	}
+	if slices.Contains(contracts, r.path) && !test { // a leaf knows only the leaves below it
+		allowed = map[string][]string{"api/kv": {"quorum/version"}, "ring/keyspace": {"quorum/version/rule"}}[r.path]
+	}
+	return slices.ContainsFunc(allowed, func(a string) bool {
+		return to == a || strings.HasSuffix(a, "/") && strings.HasPrefix(to, a)
+	})
+}
+
+func within(dir, parent string) bool { return dir == parent || strings.HasPrefix(dir, parent+"/") }
+
+// library returns the key of homes that the import path lies in.
+func library(imported string) string {
+	for l := range homes {
+		if within(imported, l) {
+			return l
+		}
+	}
+	return ""
+}
+
+func mayUse(dir, imported string) bool {
+	owners, bound := homes[library(imported)]
+	return !bound || slices.ContainsFunc(owners, func(o string) bool { return within(dir, o) })
+}
+
+func imports(t *testing.T, file string) []string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module, filepath.FromSlash(file)), nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, i := range f.Imports {
+		p, err := strconv.Unquote(i.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// sources yields the module's Go files by their slash-separated path; modules of their own, which
+// only tests use, are not part of it.
+func sources(t *testing.T) func(yield func(string) bool) {
+	t.Helper()
+	return func(yield func(string) bool) {
+		root := os.DirFS(module)
+		err := fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && p != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || p == "bin" || p == "out"):
+				return fs.SkipDir
+			case d.IsDir() && p != ".":
+				if _, err := fs.Stat(root, path.Join(p, "go.mod")); err == nil {
+					return fs.SkipDir
+				}
+			case strings.HasSuffix(p, ".go") && !yield(p):
+				return fs.SkipAll
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package docs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// names are what the code declares: "Name", "package.Name", "Type.member" and "package.Type.member".
+func names(t *testing.T) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	for file := range sources(t) {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module, filepath.FromSlash(file)), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := f.Name.Name
+		all[in] = true
+		declare := func(of, name string) {
+			all[name] = true
+			if of == "" {
+				all[in+"."+name] = true
+				return
+			}
+			all[of+"."+name], all[in+"."+of+"."+name] = true, true
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				declare(receiver(d), d.Name.Name)
+			case *ast.GenDecl:
+				for _, s := range d.Specs {
+					switch s := s.(type) {
+					case *ast.TypeSpec:
+						declare("", s.Name.Name)
+						for _, m := range members(s.Type) {
+							declare(s.Name.Name, m)
+						}
+					case *ast.ValueSpec:
+						for _, n := range s.Names {
+							declare("", n.Name)
+						}
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
+	}
+	of := f.Recv.List[0].Type
+	for {
+		switch x := of.(type) {
+		case *ast.StarExpr:
+			of = x.X
+		case *ast.IndexExpr:
+			of = x.X
+		case *ast.IndexListExpr:
+			of = x.X
+		case *ast.Ident:
+			return x.Name
+		default:
+			return ""
+		}
+	}
+}
+
+func members(of ast.Expr) (found []string) {
+	var fields *ast.FieldList
+	switch x := of.(type) {
+	case *ast.StructType:
+		fields = x.Fields
+	case *ast.InterfaceType:
+		fields = x.Methods
+	default:
+		return nil
+	}
+	for _, f := range fields.List {
+		for _, n := range f.Names {
+			found = append(found, n.Name)
+		}
+	}
+	return found
+}
+
+// codeName is what can only be a name in the code: parts joined by dots, or one word with a capital.
+var codeName = regexp.MustCompile(`^([A-Za-z]\w*(\.[A-Za-z]\w*){1,2}|[A-Za-z]*[A-Z]\w*)(\(\))?$`)
+
+// noNames look like names of functions and are none.
+var noNames = regexp.MustCompile(`\.(go|md|yaml|yml|json|proto|sum|mod|svg|com|localhost)$|^runtime\.|^[A-Z_0-9]+$`)
+
+func TestArchitectureNamesWhatExists(t *testing.T) {
+	declared := names(t)
+	text, err := os.ReadFile(module + "/docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := docPage{path: "docs/architecture.md", text: string(text)}
+	d.split(t)
+	checked := 0
+	for _, span := range d.spans() {
+		if !codeName.MatchString(span) || noNames.MatchString(span) {
+			continue
+		}
+		checked++
+		if !declared[strings.TrimSuffix(span, "()")] {
+			t.Errorf("docs/architecture.md names `%s`, which the code does not declare", span)
+		}
+	}
+	if checked < 30 {
+		t.Errorf("found %d names only; is the pattern still right?", checked)
+	}
+}
