@@ -8,7 +8,7 @@ import (
 
 	etcd "go.etcd.io/etcd/client/v3"
 
-	"viakv/bench/target"
+	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
 
@@ -18,7 +18,7 @@ type etcdTarget struct{ name, address string }
 
 func (e etcdTarget) Name() string { return e.name }
 
-func (e etcdTarget) Connect(ctx context.Context) (target.Connection, error) {
+func (e etcdTarget) Connect(ctx context.Context) (runner.Connection, error) {
 	c, err := etcd.New(etcd.Config{Endpoints: []string{e.address}, DialTimeout: 5 * time.Second})
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (e etcdTarget) Connect(ctx context.Context) (target.Connection, error) {
 }
 
 type outcome struct {
-	answer target.Answer
+	answer runner.Answer
 	err    error
 }
 
@@ -70,16 +70,16 @@ func (c *etcdConnection) Flush() error {
 func (c *etcdConnection) do(r request) outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
-	found := func(n int64) target.Answer {
+	found := func(n int64) runner.Answer {
 		if n == 0 {
-			return target.Answer{Result: target.Missing}
+			return runner.Answer{Outcome: runner.Missing}
 		}
-		return target.Answer{Result: target.OK}
+		return runner.Answer{Outcome: runner.OK}
 	}
 	switch r.kind {
 	case workload.Set:
 		_, err := c.client.Put(ctx, r.key, r.value)
-		return outcome{target.Answer{Result: target.OK}, err}
+		return outcome{runner.Answer{Outcome: runner.OK}, err}
 	case workload.Remove:
 		d, err := c.client.Delete(ctx, r.key)
 		if err != nil {
@@ -102,13 +102,13 @@ func (c *etcdConnection) do(r request) outcome {
 	return o
 }
 
-func (c *etcdConnection) Receive() (target.Answer, error) {
+func (c *etcdConnection) Receive() (runner.Answer, error) {
 	select {
 	case answer := <-c.answers:
 		o := <-answer
 		return o.answer, o.err
 	case <-c.closed:
-		return target.Answer{}, errors.New("closed")
+		return runner.Answer{}, errors.New("closed")
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"viakv/bench"
 	"viakv/bench/report"
 	"viakv/bench/runner"
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -80,7 +79,7 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
-func open(name string) (target.Target, error) {
+func open(name string) (runner.Target, error) {
 	scheme, address, _ := strings.Cut(name, "://")
 	switch {
 	case address == "":
@@ -93,7 +92,7 @@ func open(name string) (target.Target, error) {
 }
 
 // measure writes the keys, runs the mix, and reports.
-func measure(ctx context.Context, t target.Target, o options) error {
+func measure(ctx context.Context, t runner.Target, o options) error {
 	mix, distribution, err := shares(o)
 	if err != nil {
 		return err
@@ -111,7 +110,7 @@ func measure(ctx context.Context, t target.Target, o options) error {
 	if keys.ValueSize, err = workload.ParseRange(o.valueSize); err != nil {
 		return err
 	}
-	c := runner.Config{Targets: []target.Target{t}, Keys: keys, Seed: o.seed, Connections: o.connections, Pipeline: max(o.pipeline, 16)}
+	c := runner.Config{Targets: []runner.Target{t}, Keys: keys, Seed: o.seed, Connections: o.connections, Pipeline: max(o.pipeline, 16)}
 	next := new(atomic.Uint64)
 	c.Sources = func(int) runner.Source { return first{next, o.keys} }
 	filled, err := runner.Run(ctx, c)

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"viakv/bench/target"
+	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
 
@@ -19,7 +19,7 @@ type redis struct{ name, address string }
 
 func (r redis) Name() string { return r.name }
 
-func (r redis) Connect(ctx context.Context) (target.Connection, error) {
+func (r redis) Connect(ctx context.Context) (runner.Connection, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", r.address)
 	if err != nil {
@@ -69,38 +69,38 @@ func (c *redisConnection) SetWriteDeadline(t time.Time) { _ = c.Conn.SetWriteDea
 
 // Receive reads a simple string, an error, an integer or a bulk string: all that the four commands answer with. EXISTS and DEL count keys; 0 is
 // "missing".
-func (c *redisConnection) Receive() (target.Answer, error) {
+func (c *redisConnection) Receive() (runner.Answer, error) {
 	line, err := c.reader.ReadSlice('\n')
 	if err != nil {
-		return target.Answer{}, err
+		return runner.Answer{}, err
 	}
 	if len(line) < 3 {
-		return target.Answer{}, errors.New("not RESP")
+		return runner.Answer{}, errors.New("not RESP")
 	}
 	kind, rest := line[0], string(line[1:len(line)-2])
 	switch kind {
 	case '+':
-		return target.Answer{Result: target.OK}, nil
+		return runner.Answer{Outcome: runner.OK}, nil
 	case '-':
-		return target.Answer{}, nil
+		return runner.Answer{}, nil
 	case ':':
 		if rest == "0" {
-			return target.Answer{Result: target.Missing}, nil
+			return runner.Answer{Outcome: runner.Missing}, nil
 		}
-		return target.Answer{Result: target.OK}, nil
+		return runner.Answer{Outcome: runner.OK}, nil
 	case '$':
 		n, err := strconv.Atoi(rest)
 		if err != nil || n > 1<<20 {
-			return target.Answer{}, fmt.Errorf("not RESP: length %q", rest)
+			return runner.Answer{}, fmt.Errorf("not RESP: length %q", rest)
 		}
 		if n < 0 {
-			return target.Answer{Result: target.Missing}, nil
+			return runner.Answer{Outcome: runner.Missing}, nil
 		}
 		c.value = append(c.value[:0], make([]byte, n+2)...)
 		if _, err := io.ReadFull(c.reader, c.value); err != nil {
-			return target.Answer{}, err
+			return runner.Answer{}, err
 		}
-		return target.Answer{Result: target.OK, Value: c.value[:n]}, nil
+		return runner.Answer{Outcome: runner.OK, Value: c.value[:n]}, nil
 	}
-	return target.Answer{}, fmt.Errorf("not RESP: %q", line)
+	return runner.Answer{}, fmt.Errorf("not RESP: %q", line)
 }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"viakv/bench/target"
+	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
 
@@ -106,9 +106,9 @@ func TestPipelinedRESP(t *testing.T) {
 	if err := c.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []target.Answer{{Result: target.Missing}, {Result: target.OK}, {Result: target.OK, Value: []byte("a\r\nb")}, {Result: target.OK}, {Result: target.OK}, {Result: target.Missing}, {Result: target.Missing}, {Result: target.Failed}} {
+	for i, want := range []runner.Answer{{Outcome: runner.Missing}, {Outcome: runner.OK}, {Outcome: runner.OK, Value: []byte("a\r\nb")}, {Outcome: runner.OK}, {Outcome: runner.OK}, {Outcome: runner.Missing}, {Outcome: runner.Missing}, {Outcome: runner.Failed}} {
 		got, err := c.Receive()
-		if err != nil || got.Result != want.Result || string(got.Value) != string(want.Value) {
+		if err != nil || got.Outcome != want.Outcome || string(got.Value) != string(want.Value) {
 			t.Errorf("answer %d: %+v, %v, want %+v", i, got, err, want)
 		}
 	}

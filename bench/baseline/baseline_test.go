@@ -18,7 +18,6 @@ import (
 	"viakv/api/client"
 	"viakv/bench/baseline"
 	"viakv/bench/runner"
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -139,7 +138,7 @@ func TestAlternation(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := func(endpoint string) runner.Config {
-		targets, err := target.NewHTTP(client.Config{Endpoints: []string{endpoint}}, client.Options{})
+		targets, err := runner.NewHTTP(client.Config{Endpoints: []string{endpoint}}, client.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"viakv/bench/check"
-	"viakv/bench/outcome"
 )
 
 // recovery is how long after a time in which too much was broken nothing is expected yet.
@@ -13,7 +12,7 @@ const recovery = time.Second
 
 // beyond returns when more was broken at once than a cluster of that size survives, in order and apart. A fault breaks the node that it names; one that
 // left makes the cluster smaller, and one that joined makes it larger, without bearing more.
-func beyond(faults []outcome.Fault, nodes int) []check.Span {
+func beyond(faults []check.Fault, nodes int) []check.Span {
 	var times []float64
 	for _, f := range faults {
 		times = append(times, f.From, f.To)
@@ -36,7 +35,7 @@ func beyond(faults []outcome.Fault, nodes int) []check.Span {
 }
 
 // tooMuch looks at the faults of one moment.
-func tooMuch(faults []outcome.Fault, nodes int, at float64) bool {
+func tooMuch(faults []check.Fault, nodes int, at float64) bool {
 	broken, size := map[string]bool{}, nodes
 	for _, f := range faults {
 		switch {

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"viakv/bench/outcome"
+	"viakv/bench/check"
 )
 
 // Kinds of faults. The first three change which nodes there are, and keep to X1 and X2.
@@ -36,7 +36,7 @@ type nemesis struct {
 	mu       sync.Mutex
 	down     map[int]bool // killed and not yet rebuilt
 	changing bool         // a node leaves or joins (X2)
-	faults   []*outcome.Fault
+	faults   []*check.Fault
 	stuck    string // why the cluster did not come together, once it has not
 }
 
@@ -83,8 +83,8 @@ func between(random *rand.Rand, shortest, longest time.Duration) time.Duration {
 	return shortest + time.Duration(random.Int64N(int64(longest-shortest)))
 }
 
-func (n *nemesis) begin(kind string, node int, format string, args ...any) *outcome.Fault {
-	f := &outcome.Fault{Kind: kind, What: fmt.Sprintf(format, args...), From: time.Since(n.start).Seconds()}
+func (n *nemesis) begin(kind string, node int, format string, args ...any) *check.Fault {
+	f := &check.Fault{Kind: kind, What: fmt.Sprintf(format, args...), From: time.Since(n.start).Seconds()}
 	if node >= 0 {
 		f.Node = nodeName(node)
 	}
@@ -95,7 +95,7 @@ func (n *nemesis) begin(kind string, node int, format string, args ...any) *outc
 	return f
 }
 
-func (n *nemesis) end(f *outcome.Fault) {
+func (n *nemesis) end(f *check.Fault) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	f.To = time.Since(n.start).Seconds()
@@ -148,7 +148,7 @@ func (n *nemesis) networkFault(ctx context.Context, random *rand.Rand, kind stri
 		b = (a + 1) % all
 	}
 	length := between(random, 200*time.Millisecond, 4*time.Second)
-	var f *outcome.Fault
+	var f *check.Fault
 	switch kind {
 	case "cut":
 		f = n.begin(kind, a, "nothing that %s sends reaches %s", nodeName(a), nodeName(b))

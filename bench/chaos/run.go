@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"viakv/bench/check"
-	"viakv/bench/outcome"
 )
 
 // Config of a run.
@@ -30,8 +29,8 @@ type Config struct {
 
 // Result of a run.
 type Result struct {
-	Chaos   *outcome.Chaos
-	Check   *outcome.Check
+	Chaos   *check.Chaos
+	Check   *check.Outcome
 	Unread  int      // reads of the audit that failed, although everything was healed
 	Crashes []string // ends of processes that nobody asked for
 	Logs    string   // directory
@@ -77,7 +76,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	heal()
 	nemesisRuns.Wait()
 
-	r := &Result{Chaos: &outcome.Chaos{Seed: recording.Seed, Nodes: c.Nodes, Seconds: recorded.Seconds(), Unresolved: n.stuck}, Logs: logs}
+	r := &Result{Chaos: &check.Chaos{Seed: recording.Seed, Nodes: c.Nodes, Seconds: recorded.Seconds(), Unresolved: n.stuck}, Logs: logs}
 	for _, f := range n.faults {
 		r.Chaos.Faults = append(r.Chaos.Faults, *f)
 	}

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-
-	"viakv/bench/outcome"
 )
 
 // Audit reads every key of the history once at every endpoint, and adds that to the history: a write that was acknowledged and is gone,
@@ -60,9 +58,9 @@ func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func
 
 // Availability sums the history up by the second in which answers came. Longest is the longest time in which no write was acknowledged, up
 // to the end given; bearable is the same with the spans left out in which nothing else was to be expected.
-func (h *History) Availability(end time.Duration, beyond []Span) (buckets []outcome.Bucket, longest, bearable time.Duration) {
+func (h *History) Availability(end time.Duration, beyond []Span) (buckets []Bucket, longest, bearable time.Duration) {
 	n := int(end/time.Second) + 1
-	buckets = make([]outcome.Bucket, n)
+	buckets = make([]Bucket, n)
 	latencies := make([]*hdrhistogram.Histogram, n)
 	serving := make([]map[int]bool, n)
 	writes := []time.Duration{0, end}

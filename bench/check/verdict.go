@@ -10,18 +10,16 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
-
-	"viakv/bench/outcome"
 )
 
 // shownAround is how many operations of a violation are shown before and after the first that does not fit.
 const shownAround = 15
 
 // Check decides about every key, each within the time-out (K4), and sums up.
-func (h *History) Check(ctx context.Context, timeout time.Duration, progress func(done, total uint64)) *outcome.Check {
+func (h *History) Check(ctx context.Context, timeout time.Duration, progress func(done, total uint64)) *Outcome {
 	began := time.Now()
 	keys := h.allKeys()
-	c := &outcome.Check{Keys: len(keys)}
+	c := &Outcome{Keys: len(keys)}
 	h.mu.Lock()
 	c.Clears, c.Scans = len(h.clears), h.scans
 	for _, o := range h.others {
@@ -44,7 +42,7 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 				if ctx.Err() == nil {
 					result = porcupine.CheckOperationsTimeout(register, toPorcupine(ops), timeout)
 				}
-				var v *outcome.Violation
+				var v *Violation
 				if result == porcupine.Illegal {
 					v = explain(k.name, ops)
 				}
@@ -72,14 +70,14 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 	}
 	close(next)
 	working.Wait()
-	slices.SortFunc(c.Violations, func(a, b outcome.Violation) int { return cmp.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.Violations, func(a, b Violation) int { return cmp.Compare(a.Key, b.Key) })
 	c.CheckTime = time.Since(began).Seconds()
 	return c
 }
 
 // explain finds the shortest beginning of a history that is illegal already: the answer that ends it is the one that cannot be explained by all that
 // happened before.
-func explain(name string, ops []Operation) *outcome.Violation {
+func explain(name string, ops []Operation) *Violation {
 	// Cut by returns: a prefix holds what was invoked before a moment, and what was not answered by then is open.
 	var ends []time.Duration
 	for _, o := range ops {
@@ -94,7 +92,7 @@ func explain(name string, ops []Operation) *outcome.Violation {
 		}
 		return -1
 	})
-	v := &outcome.Violation{Key: name, Reason: "no order of its operations explains all answers"}
+	v := &Violation{Key: name, Reason: "no order of its operations explains all answers"}
 	if at >= len(ends) {
 		at = len(ends) - 1
 	}

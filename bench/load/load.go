@@ -1,4 +1,8 @@
-// Package load fills a store with the first keys of a key space and makes sure that they are there.
+// Package load fills a store with the first keys of a key space, reads the store whole, and makes
+// sure that they are there.
+//
+// S1. A scan is complete only when the client says so (client, L3) and every key that must be there
+// was seen once, with a value that the key space gives for it.
 package load
 
 import (
@@ -11,7 +15,6 @@ import (
 
 	"viakv/api/client"
 	"viakv/bench/runner"
-	"viakv/bench/scan"
 	"viakv/bench/workload"
 )
 
@@ -37,10 +40,10 @@ type Config struct {
 type Result struct {
 	*runner.Result
 	Count   uint64
-	Written uint64         // keys that were acknowledged in this run
-	Found   uint64         // keys that were there before a resumed one
-	Rounds  int            // passes over what had failed, the first included
-	Check   *scan.Verified // nil: not checked
+	Written uint64    // keys that were acknowledged in this run
+	Found   uint64    // keys that were there before a resumed one
+	Rounds  int       // passes over what had failed, the first included
+	Check   *Verified // nil: not checked
 }
 
 // maxRounds over what failed. A set of a loader may be repeated: nobody else writes its keys, and it writes the same value each time.
@@ -106,12 +109,12 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	return result, nil
 }
 
-func (c *Config) verify(ctx context.Context) *scan.Verified {
-	o := scan.Options{Keys: c.Keys, Expected: c.Count}
+func (c *Config) verify(ctx context.Context) *Verified {
+	o := ScanOptions{Keys: c.Keys, Expected: c.Count}
 	if c.OnCheck != nil {
 		o.Progress = func(pairs int64, _ time.Duration) { c.OnCheck(pairs) }
 	}
-	return scan.Verify(ctx, c.Client, client.ScanAll, o)
+	return Verify(ctx, c.Client, client.ScanAll, o)
 }
 
 func pause(ctx context.Context, d time.Duration) bool {
@@ -126,7 +129,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // loader hands out each key once, then what failed, round by round. Safe for concurrent use.
 type loader struct {
 	keys     uint64
-	skip     scan.Bitmap // nil: nothing
+	skip     Bitmap // nil: nothing
 	next     atomic.Uint64
 	done     atomic.Uint64
 	progress func(done, total uint64)

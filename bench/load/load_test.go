@@ -11,7 +11,6 @@ import (
 	"viakv/api/client"
 	"viakv/bench/load"
 	"viakv/bench/runner"
-	targets "viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -22,7 +21,7 @@ func config(t *testing.T, url string, count uint64) load.Config {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	to, err := targets.NewHTTP(client.Config{Endpoints: []string{url}}, client.Options{})
+	to, err := runner.NewHTTP(client.Config{Endpoints: []string{url}}, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,17 +61,17 @@ func TestALoadIsCompleteAndResumes(t *testing.T) {
 
 // flaky loses every seventh answer, once.
 type flaky struct {
-	targets.Target
+	runner.Target
 	limit int
 }
 
 type flakyConnection struct {
-	targets.Connection
+	runner.Connection
 	f *flaky
 	n int
 }
 
-func (f *flaky) Connect(ctx context.Context) (targets.Connection, error) {
+func (f *flaky) Connect(ctx context.Context) (runner.Connection, error) {
 	c, err := f.Target.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -80,11 +79,11 @@ func (f *flaky) Connect(ctx context.Context) (targets.Connection, error) {
 	return &flakyConnection{Connection: c, f: f}, nil
 }
 
-func (c *flakyConnection) Receive() (targets.Answer, error) {
+func (c *flakyConnection) Receive() (runner.Answer, error) {
 	a, err := c.Connection.Receive()
 	if c.n++; c.n%7 == 0 && c.f.limit > 0 {
 		c.f.limit--
-		return targets.Answer{Status: 500}, nil
+		return runner.Answer{Status: 500}, nil
 	}
 	return a, err
 }
@@ -110,17 +109,17 @@ func TestWhatFailedIsRepeated(t *testing.T) {
 
 // away answers a while, then is gone, then is there again: connections fail, and so do attempts to make others.
 type away struct {
-	targets.Target
+	runner.Target
 	answers  atomic.Int64 // until it goes
 	refusals atomic.Int64 // of connections, before it is there again
 }
 
 type awayConnection struct {
-	targets.Connection
+	runner.Connection
 	a *away
 }
 
-func (a *away) Connect(ctx context.Context) (targets.Connection, error) {
+func (a *away) Connect(ctx context.Context) (runner.Connection, error) {
 	if a.answers.Load() <= 0 && a.refusals.Add(-1) >= 0 {
 		return nil, errors.New("nobody there")
 	}
@@ -131,10 +130,10 @@ func (a *away) Connect(ctx context.Context) (targets.Connection, error) {
 	return &awayConnection{c, a}, nil
 }
 
-func (c *awayConnection) Receive() (targets.Answer, error) {
+func (c *awayConnection) Receive() (runner.Answer, error) {
 	answer, err := c.Connection.Receive()
 	if c.a.answers.Add(-1) < 0 && c.a.refusals.Load() > 0 {
-		return targets.Answer{}, errors.New("gone")
+		return runner.Answer{}, errors.New("gone")
 	}
 	return answer, err
 }

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"viakv/bench/outcome"
+	"viakv/bench/check"
+	"viakv/bench/load"
 	"viakv/bench/runner"
-	"viakv/bench/scan"
 )
 
 // Format is raised when a field changes its meaning.
@@ -35,10 +35,10 @@ type Report struct {
 	Baseline *Baseline        `json:"baseline,omitempty"`
 	Against  []Neighbour      `json:"against,omitempty"`
 	Steps    []runner.Step    `json:"steps,omitempty"` // of find-max
-	Scans    []*scan.Verified `json:"scans,omitempty"`
+	Scans    []*load.Verified `json:"scans,omitempty"`
 	Beside   *Beside          `json:"beside,omitempty"` // what scans did to other requests
-	Check    *outcome.Check   `json:"check,omitempty"`
-	Chaos    *outcome.Chaos   `json:"chaos,omitempty"`
+	Check    *check.Outcome   `json:"check,omitempty"`
+	Chaos    *check.Chaos     `json:"chaos,omitempty"`
 	Growth   []Growth         `json:"growth,omitempty"`
 }
 
@@ -70,7 +70,7 @@ type Kind struct {
 // Baseline is what a bare server reached in turns with the target.
 type Baseline struct {
 	Load   *Load            `json:"load,omitempty"`
-	Scans  []*scan.Verified `json:"scans,omitempty"` // each beside its counterpart in the report's
+	Scans  []*load.Verified `json:"scans,omitempty"` // each beside its counterpart in the report's
 	Ratios []float64        `json:"ratios"`
 	Ratio  float64          `json:"ratio"` // median of the rounds: target / baseline
 }

@@ -5,7 +5,7 @@ import (
 	"html"
 	"strings"
 
-	"viakv/bench/outcome"
+	"viakv/bench/check"
 )
 
 const (
@@ -14,7 +14,7 @@ const (
 )
 
 // timeline draws the faults as bars, a lane for each node.
-func timeline(c *outcome.Chaos) string {
+func timeline(c *check.Chaos) string {
 	var nodes []string
 	lanes := map[string]int{}
 	for _, f := range c.Faults {

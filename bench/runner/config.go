@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -17,7 +16,7 @@ type Source interface {
 
 // Config of a run. Targets, Keys and Sources are required.
 type Config struct {
-	Targets []target.Target // connections go to them in turn
+	Targets []Target // connections go to them in turn
 	Keys    workload.Keys
 	Sources func(worker int) Source // called once for each connection
 

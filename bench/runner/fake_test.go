@@ -7,13 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
 // fake is a target whose answers the test decides.
 type fake struct {
-	answer   func(n int64, kind workload.Kind) (target.Answer, error)
+	answer   func(n int64, kind workload.Kind) (Answer, error)
 	connects atomic.Int64
 	refuse   atomic.Bool
 	requests atomic.Int64
@@ -22,7 +21,7 @@ type fake struct {
 
 func (f *fake) Name() string { return "fake" }
 
-func (f *fake) Connect(context.Context) (target.Connection, error) {
+func (f *fake) Connect(context.Context) (Connection, error) {
 	if f.refuse.Load() {
 		return nil, errors.New("refused")
 	}
@@ -59,13 +58,13 @@ func (c *fakeConnection) Flush() error {
 	return nil
 }
 
-func (c *fakeConnection) Receive() (target.Answer, error) {
+func (c *fakeConnection) Receive() (Answer, error) {
 	select {
 	case k := <-c.flushed:
 		c.flight.Add(-1)
 		return c.answer(c.requests.Add(1), k)
 	case <-c.closed:
-		return target.Answer{}, errors.New("closed")
+		return Answer{}, errors.New("closed")
 	}
 }
 
@@ -74,8 +73,8 @@ func (c *fakeConnection) Close() error {
 	return nil
 }
 
-func always(a target.Answer) func(int64, workload.Kind) (target.Answer, error) {
-	return func(int64, workload.Kind) (target.Answer, error) { return a, nil }
+func always(a Answer) func(int64, workload.Kind) (Answer, error) {
+	return func(int64, workload.Kind) (Answer, error) { return a, nil }
 }
 
 // counted hands out n requests to all workers together.

@@ -10,7 +10,6 @@ import (
 	"viakv/api/client"
 	"viakv/bench/baseline"
 	"viakv/bench/runner"
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -41,7 +40,7 @@ func (s firstKeys) Next() (workload.Op, bool) {
 }
 
 // bare runs the baseline's server in this process.
-func bare(t testing.TB) []target.Target {
+func bare(t testing.TB) []runner.Target {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,7 +52,7 @@ func bare(t testing.TB) []target.Target {
 		_ = l.Close()
 		<-served
 	})
-	targets, err := target.NewHTTP(client.Config{Endpoints: []string{l.Addr().String()}}, client.Options{})
+	targets, err := runner.NewHTTP(client.Config{Endpoints: []string{l.Addr().String()}}, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

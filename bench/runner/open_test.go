@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -55,13 +54,13 @@ func TestAStallIsSeenByAllItHoldsUp(t *testing.T) { synctest.Test(t, aStallIsSee
 func aStallIsSeenByAllItHoldsUp(t *testing.T) {
 	const stall = 200 * time.Millisecond
 	var stalled atomic.Bool
-	f := &fake{answer: func(n int64, _ workload.Kind) (target.Answer, error) {
+	f := &fake{answer: func(n int64, _ workload.Kind) (Answer, error) {
 		if n == 100 && stalled.CompareAndSwap(false, true) {
 			time.Sleep(stall)
 		}
-		return target.Answer{Result: target.OK}, nil
+		return Answer{Outcome: OK}, nil
 	}}
-	r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(1<<40, workload.Get), Connections: 1, Pipeline: 2, Rate: 1000, Duration: time.Second})
+	r := measure(t, Config{Targets: []Target{f}, Sources: requests(1<<40, workload.Get), Connections: 1, Pipeline: 2, Rate: 1000, Duration: time.Second})
 	h := r.All()
 	slow := int64(0)
 	for _, bar := range h.Distribution() {
@@ -79,13 +78,13 @@ func TestArrivalsThatAreTooLateAreDropped(t *testing.T) {
 }
 
 func arrivalsThatAreTooLateAreDropped(t *testing.T) {
-	f := &fake{answer: func(n int64, _ workload.Kind) (target.Answer, error) {
+	f := &fake{answer: func(n int64, _ workload.Kind) (Answer, error) {
 		if n == 20 {
 			time.Sleep(200 * time.Millisecond)
 		}
-		return target.Answer{Result: target.OK}, nil
+		return Answer{Outcome: OK}, nil
 	}}
-	r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(1<<40, workload.Get), Connections: 1, Rate: 1000, Duration: 500 * time.Millisecond, MaxLate: 20 * time.Millisecond})
+	r := measure(t, Config{Targets: []Target{f}, Sources: requests(1<<40, workload.Get), Connections: 1, Rate: 1000, Duration: 500 * time.Millisecond, MaxLate: 20 * time.Millisecond})
 	if r.Dropped < 100 || r.Dropped > 250 {
 		t.Errorf("%d dropped, want about 180", r.Dropped)
 	}
@@ -96,8 +95,8 @@ func arrivalsThatAreTooLateAreDropped(t *testing.T) {
 
 func TestFindMax(t *testing.T) {
 	synctest.Test(t, findMax)
-	f := &fake{answer: always(target.Answer{})}
-	c := Config{Targets: []target.Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1<<40, workload.Get), Connections: 2}
+	f := &fake{answer: always(Answer{})}
+	c := Config{Targets: []Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1<<40, workload.Get), Connections: 2}
 	if _, _, err := FindMax(context.Background(), c, Search{Objective: Objective{50, time.Second}, StepTime: 50 * time.Millisecond}); err == nil {
 		t.Error("a target that only fails has no highest rate")
 	}
@@ -105,12 +104,12 @@ func TestFindMax(t *testing.T) {
 
 func findMax(t *testing.T) {
 	// A target of two connections with 2 ms each does 1000 a second at most; shortly below, queues grow.
-	f := &fake{answer: func(int64, workload.Kind) (target.Answer, error) {
+	f := &fake{answer: func(int64, workload.Kind) (Answer, error) {
 		time.Sleep(2 * time.Millisecond)
-		return target.Answer{Result: target.OK}, nil
+		return Answer{Outcome: OK}, nil
 	}}
 	seen := 0
-	c := Config{Targets: []target.Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1<<40, workload.Get), Connections: 2}
+	c := Config{Targets: []Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1<<40, workload.Get), Connections: 2}
 	best, steps, err := FindMax(context.Background(), c, Search{Objective: Objective{50, 50 * time.Millisecond}, StepTime: 300 * time.Millisecond, Precision: 0.2, OnStep: func(Step) { seen++ }})
 	if err != nil || best == nil || seen != len(steps) {
 		t.Fatalf("%v, %v, %d steps, %d seen", best, err, len(steps), seen)

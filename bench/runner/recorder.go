@@ -6,7 +6,6 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -96,7 +95,7 @@ func newRecorder() *recorder {
 }
 
 // answer records a request that was answered.
-func (r *recorder) answer(kind workload.Kind, a target.Answer, latency time.Duration, warm, mismatch bool) (good bool) {
+func (r *recorder) answer(kind workload.Kind, a Answer, latency time.Duration, warm, mismatch bool) (good bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.now
@@ -107,13 +106,13 @@ func (r *recorder) answer(kind workload.Kind, a target.Answer, latency time.Dura
 	case mismatch:
 		c.errors.Mismatch++
 		return false
-	case a.Result == target.Missing:
+	case a.Outcome == Missing:
 		c.missing++
-	case a.Result == target.Refused:
+	case a.Outcome == Refused:
 		c.errors.Refused++
 		c.status[a.Status]++
 		return false
-	case a.Result == target.Failed:
+	case a.Outcome == Failed:
 		c.errors.Failed++
 		c.status[a.Status]++
 		return false

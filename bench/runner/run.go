@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -103,10 +102,10 @@ func (r *run) observe(c *collector, ended <-chan struct{}) time.Duration {
 }
 
 // dialAll opens the connections of all workers, so that none of that is measured and a wrong address is an error and no result.
-func (c *Config) dialAll(ctx context.Context) ([]target.Connection, error) {
+func (c *Config) dialAll(ctx context.Context) ([]Connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	open := make([]target.Connection, c.Connections)
+	open := make([]Connection, c.Connections)
 	errs := make([]error, c.Connections)
 	var dialling sync.WaitGroup
 	limit := make(chan struct{}, 64)

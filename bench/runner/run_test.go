@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -24,10 +23,10 @@ func measure(t testing.TB, c Config) *Result {
 }
 
 func TestAClosedLoopSendsEverythingOnce(t *testing.T) {
-	f := &fake{answer: always(target.Answer{Result: target.OK})}
+	f := &fake{answer: always(Answer{Outcome: OK})}
 	var mu sync.Mutex
 	seen := map[uint64]int{}
-	r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(10_000, workload.Set), Connections: 7, Pipeline: 5, OnDone: func(op workload.Op, good bool) {
+	r := measure(t, Config{Targets: []Target{f}, Sources: requests(10_000, workload.Set), Connections: 7, Pipeline: 5, OnDone: func(op workload.Op, good bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		if seen[op.Index]++; !good {
@@ -46,18 +45,18 @@ func TestAClosedLoopSendsEverythingOnce(t *testing.T) {
 }
 
 func TestAnswersAreCountedByWhatTheyAre(t *testing.T) {
-	f := &fake{answer: func(n int64, _ workload.Kind) (target.Answer, error) {
+	f := &fake{answer: func(n int64, _ workload.Kind) (Answer, error) {
 		switch n % 5 {
 		case 0:
-			return target.Answer{Result: target.Missing, Status: 404}, nil
+			return Answer{Outcome: Missing, Status: 404}, nil
 		case 1:
-			return target.Answer{Result: target.Refused, Status: 503}, nil
+			return Answer{Outcome: Refused, Status: 503}, nil
 		case 2:
-			return target.Answer{Status: 500}, nil
+			return Answer{Status: 500}, nil
 		}
-		return target.Answer{Result: target.OK}, nil
+		return Answer{Outcome: OK}, nil
 	}}
-	r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(1000, workload.Get), Connections: 3})
+	r := measure(t, Config{Targets: []Target{f}, Sources: requests(1000, workload.Get), Connections: 3})
 	if r.Good() != 600 || r.Missing != 200 || r.Errors.Refused != 200 || r.Errors.Failed != 200 || r.Status[503] != 200 || r.Status[500] != 200 {
 		t.Errorf("good %d, missing %d, %+v, status %v", r.Good(), r.Missing, r.Errors, r.Status)
 	}
@@ -68,14 +67,14 @@ func TestABrokenConnectionCostsWhatWasInFlight(t *testing.T) {
 	for _, rate := range []float64{0, 20_000} {
 		t.Run(fmt.Sprint("rate ", rate), func(t *testing.T) {
 			f := &fake{}
-			f.answer = func(n int64, _ workload.Kind) (target.Answer, error) {
+			f.answer = func(n int64, _ workload.Kind) (Answer, error) {
 				if n == 50 {
-					return target.Answer{}, errors.New("cut")
+					return Answer{}, errors.New("cut")
 				}
-				return target.Answer{Result: target.OK}, nil
+				return Answer{Outcome: OK}, nil
 			}
 			const asked = 300
-			r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(asked, workload.Get), Connections: 1, Pipeline: 4, Rate: rate, Duration: 10 * time.Second})
+			r := measure(t, Config{Targets: []Target{f}, Sources: requests(asked, workload.Get), Connections: 1, Pipeline: 4, Rate: rate, Duration: 10 * time.Second})
 			if r.Errors.Lost < 1 || r.Errors.Lost > 2*4 || f.connects.Load() < 2 {
 				t.Errorf("lost %d with %d connections", r.Errors.Lost, f.connects.Load())
 			}
@@ -87,31 +86,31 @@ func TestABrokenConnectionCostsWhatWasInFlight(t *testing.T) {
 }
 
 func TestATargetThatIsAwayIsAnErrorAtTheStartAndAResultLater(t *testing.T) {
-	f := &fake{answer: always(target.Answer{Result: target.OK})}
+	f := &fake{answer: always(Answer{Outcome: OK})}
 	f.refuse.Store(true)
-	c := Config{Targets: []target.Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1, workload.Get)}
+	c := Config{Targets: []Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1, workload.Get)}
 	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "no connection could be made") {
 		t.Errorf("got %v", err)
 	}
 	f.refuse.Store(false)
-	f.answer = func(n int64, _ workload.Kind) (target.Answer, error) {
+	f.answer = func(n int64, _ workload.Kind) (Answer, error) {
 		if n == 10 {
 			f.refuse.Store(true)
-			return target.Answer{}, errors.New("died")
+			return Answer{}, errors.New("died")
 		}
-		return target.Answer{Result: target.OK}, nil
+		return Answer{Outcome: OK}, nil
 	}
-	r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(1<<40, workload.Get), Connections: 2, Duration: 300 * time.Millisecond})
+	r := measure(t, Config{Targets: []Target{f}, Sources: requests(1<<40, workload.Get), Connections: 2, Duration: 300 * time.Millisecond})
 	if r.Errors.Lost == 0 || r.Errors.Connect == 0 || r.Good() < 9 {
 		t.Errorf("good %d, %+v", r.Good(), r.Errors)
 	}
 }
 
 func TestAStoppedRunSaysSo(t *testing.T) {
-	f := &fake{answer: always(target.Answer{Result: target.OK})}
+	f := &fake{answer: always(Answer{Outcome: OK})}
 	for _, rate := range []float64{0, 1000} {
 		ctx, cancel := context.WithCancel(context.Background())
-		c := Config{Targets: []target.Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1<<40, workload.Get), Duration: time.Hour, Rate: rate,
+		c := Config{Targets: []Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1<<40, workload.Get), Duration: time.Hour, Rate: rate,
 			OnSample: func(Sample) { cancel() }}
 		r, err := Run(ctx, c)
 		if err != nil || r.Incomplete == "" || r.Good() == 0 {
@@ -122,11 +121,11 @@ func TestAStoppedRunSaysSo(t *testing.T) {
 }
 
 func TestTheWarmUpIsShownAndNotSummed(t *testing.T) {
-	f := &fake{answer: func(int64, workload.Kind) (target.Answer, error) {
+	f := &fake{answer: func(int64, workload.Kind) (Answer, error) {
 		time.Sleep(time.Millisecond) // the work of a slow target
-		return target.Answer{Result: target.OK}, nil
+		return Answer{Outcome: OK}, nil
 	}}
-	r := measure(t, Config{Targets: []target.Target{f}, Sources: requests(1<<40, workload.Get), Connections: 2, Warmup: 400 * time.Millisecond, Duration: 400 * time.Millisecond})
+	r := measure(t, Config{Targets: []Target{f}, Sources: requests(1<<40, workload.Get), Connections: 2, Warmup: 400 * time.Millisecond, Duration: 400 * time.Millisecond})
 	var warm, hot int64
 	for _, s := range r.Samples {
 		if s.Warm {
@@ -142,15 +141,15 @@ func TestTheWarmUpIsShownAndNotSummed(t *testing.T) {
 
 func TestValuesAreVerified(t *testing.T) {
 	keys := workload.DefaultKeys()
-	f := &fake{answer: func(n int64, _ workload.Kind) (target.Answer, error) {
-		a := target.Answer{Result: target.OK, Value: []byte("nonsense")}
+	f := &fake{answer: func(n int64, _ workload.Kind) (Answer, error) {
+		a := Answer{Outcome: OK, Value: []byte("nonsense")}
 		if n%2 == 0 {
 			a.Value = keys.AppendValue(nil, 0, 5)
 		}
 		return a, nil
 	}}
 	zero := func(int) Source { return &sameKey{n: 100} }
-	r := measure(t, Config{Targets: []target.Target{f}, Sources: zero, Connections: 1, Verify: true})
+	r := measure(t, Config{Targets: []Target{f}, Sources: zero, Connections: 1, Verify: true})
 	if r.Errors.Mismatch != 50 || r.Good() != 50 {
 		t.Errorf("good %d, %+v", r.Good(), r.Errors)
 	}
@@ -171,16 +170,16 @@ func TestConfigFaultsAreAllReported(t *testing.T) {
 			t.Errorf("%v does not name: %s", err, part)
 		}
 	}
-	c = Config{Targets: make([]target.Target, 1), Sources: requests(1, workload.Get), Keys: workload.DefaultKeys(), Rate: 5}
+	c = Config{Targets: make([]Target, 1), Sources: requests(1, workload.Get), Keys: workload.DefaultKeys(), Rate: 5}
 	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "duration") {
 		t.Errorf("an open loop without an end: %v", err)
 	}
 }
 
 func TestMerging(t *testing.T) {
-	f := &fake{answer: always(target.Answer{Result: target.OK})}
-	a := measure(t, Config{Targets: []target.Target{f}, Sources: requests(100, workload.Get), Connections: 1})
-	b := measure(t, Config{Targets: []target.Target{f}, Sources: requests(50, workload.Set), Connections: 1})
+	f := &fake{answer: always(Answer{Outcome: OK})}
+	a := measure(t, Config{Targets: []Target{f}, Sources: requests(100, workload.Get), Connections: 1})
+	b := measure(t, Config{Targets: []Target{f}, Sources: requests(50, workload.Set), Connections: 1})
 	elapsed := a.Elapsed + b.Elapsed
 	if a.Merge(b); a.Good() != 150 || a.Elapsed != elapsed || a.Latency[workload.Set].TotalCount() != 50 {
 		t.Errorf("good %d in %v", a.Good(), a.Elapsed)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -12,10 +11,10 @@ import (
 type worker struct {
 	*run
 	id         int
-	target     target.Target
+	target     Target
 	recorder   *recorder
 	source     Source
-	connection target.Connection // nil: to be made
+	connection Connection // nil: to be made
 
 	key, value []byte
 	exhausted  bool
@@ -66,7 +65,7 @@ func (w *worker) work() {
 	}
 }
 
-func (w *worker) dial() (target.Connection, error) {
+func (w *worker) dial() (Connection, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, min(w.Timeout, time.Until(w.end)))
 	defer cancel()
 	return w.target.Connect(ctx)
@@ -82,8 +81,8 @@ func (w *worker) send(op workload.Op) {
 }
 
 // done records an answer.
-func (w *worker) done(s sent, a target.Answer, now time.Time) {
-	mismatch := w.Verify && s.op.Kind == workload.Get && a.Result == target.OK && !w.Keys.Matches(s.op.Index, a.Value)
+func (w *worker) done(s sent, a Answer, now time.Time) {
+	mismatch := w.Verify && s.op.Kind == workload.Get && a.Outcome == OK && !w.Keys.Matches(s.op.Index, a.Value)
 	good := w.recorder.answer(s.op.Kind, a, now.Sub(s.begin), w.warm(s.begin), mismatch)
 	if w.OnDone != nil {
 		w.OnDone(s.op, good)

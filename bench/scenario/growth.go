@@ -9,9 +9,9 @@ import (
 
 	"viakv/api/client"
 	"viakv/bench/chaos"
+	"viakv/bench/load"
 	"viakv/bench/report"
 	"viakv/bench/runner"
-	"viakv/bench/scan"
 )
 
 // Growth measures how a cluster behaves as it grows: for each number of keys a new one is founded, filled, read, written and scanned. The Spec
@@ -119,7 +119,7 @@ func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Rep
 		}
 		*m.rate, *m.p99 = result.Throughput(), result.All().ValueAtPercentile(99)
 	}
-	v := scan.Verify(ctx, u.client, client.ScanAll, scan.Options{Keys: u.keys, Expected: keys, Progress: func(pairs int64, _ time.Duration) {
+	v := load.Verify(ctx, u.client, client.ScanAll, load.ScanOptions{Keys: u.keys, Expected: keys, Progress: func(pairs int64, _ time.Duration) {
 		u.events.progress("scan", uint64(pairs), keys)
 	}})
 	if err := stopped(ctx); err != nil {

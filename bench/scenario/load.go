@@ -11,8 +11,6 @@ import (
 	"viakv/bench/load"
 	"viakv/bench/report"
 	"viakv/bench/runner"
-	"viakv/bench/scan"
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -37,7 +35,7 @@ func (u *setup) load(ctx context.Context, r *report.Report) error {
 	return nil
 }
 
-func complete(r *report.Report, v *scan.Verified) {
+func complete(r *report.Report, v *load.Verified) {
 	switch {
 	case v.Error != "":
 		r.Fail("%s failed: %s", v.Kind, v.Error)
@@ -88,7 +86,7 @@ func (u *setup) alternate(ctx context.Context, c runner.Config, r *report.Report
 	}
 	defer nodes.Close()
 	b := c
-	if b.Targets, err = target.NewHTTP(config, client.Options{}); err != nil {
+	if b.Targets, err = runner.NewHTTP(config, client.Options{}); err != nil {
 		return err
 	}
 	c.Duration = max(c.Duration/time.Duration(u.Baseline), time.Second)
@@ -110,7 +108,7 @@ func (u *setup) bare(ctx context.Context, n int) (nodes *baseline.Cluster, confi
 	}
 	config = client.Config{Endpoints: nodes.Endpoints, Timeout: time.Duration(u.Timeout)}
 	c := u.runner()
-	if c.Targets, err = target.NewHTTP(config, client.Options{}); err == nil {
+	if c.Targets, err = runner.NewHTTP(config, client.Options{}); err == nil {
 		err = u.fill(ctx, c)
 	}
 	if err != nil {
@@ -124,7 +122,7 @@ func (u *setup) bare(ctx context.Context, n int) (nodes *baseline.Cluster, confi
 func (u *setup) fill(ctx context.Context, c runner.Config) error {
 	for _, t := range c.Targets {
 		one := c
-		one.Targets, one.Rate, one.Warmup, one.Ramp, one.Duration, one.Pipeline, one.OnSample = []target.Target{t}, 0, 0, 0, runner.MaxDuration, 64, nil
+		one.Targets, one.Rate, one.Warmup, one.Ramp, one.Duration, one.Pipeline, one.OnSample = []runner.Target{t}, 0, 0, 0, runner.MaxDuration, 64, nil
 		one.Connections = min(c.Connections, 8)
 		distributions, err := workload.NewDistributions("sequential", workload.NewPopulation(u.Keys))
 		if err != nil {
@@ -181,10 +179,10 @@ func (u *setup) scan(ctx context.Context, r *report.Report) error {
 	if len(kinds) == 0 {
 		return errors.New("no scan: name getAll, getKeys or getValues")
 	}
-	m := scan.Config{Client: u.client, Kinds: kinds, Rounds: u.Rounds, OnScan: func(v *scan.Verified) {
+	m := load.ScanConfig{Client: u.client, Kinds: kinds, Rounds: u.Rounds, OnScan: func(v *load.Verified) {
 		u.events.log("%s: %s pairs in %.2f s, %.1f MB/s", v.Kind, report.Count(v.Pairs), v.Seconds, v.MBPerSecond())
 	}}
-	m.Options = scan.Options{Keys: u.keys, PageSize: u.PageSize, Progress: func(pairs int64, _ time.Duration) { u.events.progress("scan", uint64(pairs), u.Keys) }}
+	m.ScanOptions = load.ScanOptions{Keys: u.keys, PageSize: u.PageSize, Progress: func(pairs int64, _ time.Duration) { u.events.progress("scan", uint64(pairs), u.Keys) }}
 	if !u.SkipCheck {
 		m.Expected = u.Keys
 	}
@@ -208,7 +206,7 @@ func (u *setup) scan(ctx context.Context, r *report.Report) error {
 		defer m.Baseline.Close()
 		m.Rounds = u.Baseline
 	}
-	result, err := scan.Measure(ctx, m)
+	result, err := load.Measure(ctx, m)
 	if err != nil {
 		return err
 	}

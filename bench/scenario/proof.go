@@ -7,7 +7,6 @@ import (
 
 	"viakv/api/client"
 	"viakv/bench/check"
-	"viakv/bench/outcome"
 	"viakv/bench/report"
 )
 
@@ -32,7 +31,7 @@ func (u *setup) check(ctx context.Context, r *report.Report) error {
 	return nil
 }
 
-func judgeCheck(r *report.Report, c *outcome.Check) {
+func judgeCheck(r *report.Report, c *check.Outcome) {
 	switch {
 	case len(c.Violations) > 0:
 		r.Fail("not linearizable: %d keys have histories that no register explains", len(c.Violations))

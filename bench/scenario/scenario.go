@@ -14,7 +14,6 @@ import (
 	"viakv/bench/baseline"
 	"viakv/bench/report"
 	"viakv/bench/runner"
-	"viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -64,7 +63,7 @@ type setup struct {
 
 	keys    workload.Keys
 	config  client.Config
-	targets []target.Target
+	targets []runner.Target
 	client  *client.Client // of all targets
 	version string
 }
@@ -132,7 +131,7 @@ func prepare(ctx context.Context, s Spec) (*setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.targets, err = target.NewHTTP(u.config, options); err != nil {
+	if u.targets, err = runner.NewHTTP(u.config, options); err != nil {
 		return nil, err
 	}
 	if !s.AllowRemote {

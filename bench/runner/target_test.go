@@ -1,4 +1,4 @@
-package target_test
+package runner_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"viakv/api/client"
-	"viakv/bench/target"
+	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
 
@@ -43,13 +43,13 @@ func scripted(t *testing.T) (url string, asked func() string) {
 	}
 }
 
-func connect(t *testing.T, url string, o client.Options) target.Connection {
+func connect(t *testing.T, url string, o client.Options) runner.Connection {
 	t.Helper()
-	all, err := target.NewHTTP(client.Config{Endpoints: []string{url, "http://127.0.0.1:1"}}, o)
+	all, err := runner.NewHTTP(client.Config{Endpoints: []string{url, "http://127.0.0.1:1"}}, o)
 	if err != nil || len(all) != 2 || all[0].Name() != url || all[1].Name() != "http://127.0.0.1:1" {
 		t.Fatalf("%v, %v", all, err)
 	}
-	if h, ok := all[0].(*target.HTTP); !ok || h.Client() == nil {
+	if h, ok := all[0].(*runner.HTTP); !ok || h.Client() == nil {
 		t.Error("no client of the same endpoint")
 	}
 	if _, err := all[1].Connect(t.Context()); err == nil {
@@ -77,7 +77,7 @@ func TestRequestsAreWhatTheyAreCalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range kinds {
-		if a, err := c.Receive(); err != nil || a.Result != target.OK {
+		if a, err := c.Receive(); err != nil || a.Outcome != runner.OK {
 			t.Fatalf("%+v, %v", a, err)
 		}
 	}
@@ -89,19 +89,19 @@ func TestRequestsAreWhatTheyAreCalled(t *testing.T) {
 func TestAnswersAreJudged(t *testing.T) {
 	url, _ := scripted(t)
 	c := connect(t, url, client.Options{})
-	for key, want := range map[string]target.Result{
-		"200": target.OK, "404": target.Missing, "507": target.Refused, "400": target.Refused, "403": target.Refused, "503-again": target.Refused,
-		"503": target.Failed, "500": target.Failed, "302": target.Failed,
+	for key, want := range map[string]runner.Outcome{
+		"200": runner.OK, "404": runner.Missing, "507": runner.Refused, "400": runner.Refused, "403": runner.Refused, "503-again": runner.Refused,
+		"503": runner.Failed, "500": runner.Failed, "302": runner.Failed,
 	} {
 		c.Append(workload.Get, []byte(key), nil)
 		if err := c.Flush(); err != nil {
 			t.Fatal(err)
 		}
 		a, err := c.Receive()
-		if err != nil || a.Result != want || fmt.Sprint(a.Status) != key[:3] {
+		if err != nil || a.Outcome != want || fmt.Sprint(a.Status) != key[:3] {
 			t.Errorf("%s: %+v, %v, want result %d", key, a, err, want)
 		}
-		if want == target.OK && !bytes.Equal(a.Value, []byte("value")) {
+		if want == runner.OK && !bytes.Equal(a.Value, []byte("value")) {
 			t.Errorf("value %q", a.Value)
 		}
 	}
@@ -121,7 +121,7 @@ func TestAClosedConnectionFails(t *testing.T) {
 }
 
 func TestAnEndpointThatIsNone(t *testing.T) {
-	if _, err := target.NewHTTP(client.Config{Endpoints: []string{"ftp://127.0.0.1"}}, client.Options{}); err == nil {
+	if _, err := runner.NewHTTP(client.Config{Endpoints: []string{"ftp://127.0.0.1"}}, client.Options{}); err == nil {
 		t.Error("ftp was taken for HTTP")
 	}
 }

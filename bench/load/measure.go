@@ -1,4 +1,4 @@
-package scan
+package load
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"viakv/bench/workload"
 )
 
-// Config of a measurement.
-type Config struct {
-	Options
+// ScanConfig of a measurement of scans.
+type ScanConfig struct {
+	ScanOptions
 	Client *client.Client
 	Kinds  []client.Kind
 	Rounds int // of each kind. Zero: 1
@@ -28,7 +28,7 @@ type Config struct {
 	OnScan func(*Verified)
 }
 
-// Measured is the result of a measurement.
+// Measured is the result of such a measurement.
 type Measured struct {
 	Scans    []*Verified
 	Baseline []*Verified    // the bare server's, each beside its counterpart in Scans; nil without one
@@ -40,7 +40,7 @@ type Measured struct {
 const maxLoadTime = time.Hour
 
 // Measure scans once for each kind and round, while a load runs if there is one.
-func Measure(ctx context.Context, c Config) (*Measured, error) {
+func Measure(ctx context.Context, c ScanConfig) (*Measured, error) {
 	if c.Quiet == 0 {
 		c.Quiet = 3 * time.Second
 	}
@@ -86,15 +86,15 @@ func Measure(ctx context.Context, c Config) (*Measured, error) {
 				break
 			}
 			if c.Baseline != nil && round%2 == 1 { // the order changes with each round, so that neither always has the warmer machine
-				m.Baseline = append(m.Baseline, Verify(ctx, c.Baseline, kind, c.Options))
+				m.Baseline = append(m.Baseline, Verify(ctx, c.Baseline, kind, c.ScanOptions))
 			}
-			v := Verify(ctx, c.Client, kind, c.Options)
+			v := Verify(ctx, c.Client, kind, c.ScanOptions)
 			m.Scans = append(m.Scans, v)
 			if c.OnScan != nil {
 				c.OnScan(v)
 			}
 			if c.Baseline != nil && round%2 == 0 {
-				m.Baseline = append(m.Baseline, Verify(ctx, c.Baseline, kind, c.Options))
+				m.Baseline = append(m.Baseline, Verify(ctx, c.Baseline, kind, c.ScanOptions))
 			}
 		}
 	}

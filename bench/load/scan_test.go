@@ -1,4 +1,4 @@
-package scan_test
+package load_test
 
 import (
 	"context"
@@ -7,9 +7,8 @@ import (
 	"time"
 
 	"viakv/api/client"
+	"viakv/bench/load"
 	"viakv/bench/runner"
-	"viakv/bench/scan"
-	targets "viakv/bench/target"
 	"viakv/bench/workload"
 )
 
@@ -44,7 +43,7 @@ func TestACompleteStore(t *testing.T) {
 	fill(t, c, keys, first(300)...)
 	for kind, name := range map[client.Kind]string{client.ScanAll: "getAll", client.ScanKeys: "getKeys", client.ScanValues: "getValues"} {
 		for _, page := range []int{0, 7} {
-			v := scan.Verify(t.Context(), c, kind, scan.Options{Keys: keys, Expected: 300, PageSize: page})
+			v := load.Verify(t.Context(), c, kind, load.ScanOptions{Keys: keys, Expected: 300, PageSize: page})
 			if !v.Complete() || v.Pairs != 300 || v.Kind != name || v.Foreign != 0 || v.PairsPerSecond() <= 0 || v.MBPerSecond() <= 0 {
 				t.Errorf("%s: %+v", name, v)
 			}
@@ -60,28 +59,28 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	v := scan.Verify(t.Context(), c, client.ScanAll, scan.Options{Keys: keys, Expected: 6})
+	v := load.Verify(t.Context(), c, client.ScanAll, load.ScanOptions{Keys: keys, Expected: 6})
 	if v.Complete() || v.Missing != 1 || v.Wrong != 1 || v.Foreign != 2 {
 		t.Errorf("got %+v, want key 3 missing, 5 wrong, 9 and another foreign", v)
 	}
 	if v.Present.Has(3) || v.Present.Has(5) || !v.Present.Has(4) || v.Present.Count() != 4 {
 		t.Error("the set of right pairs is wrong")
 	}
-	if v := scan.Verify(t.Context(), c, client.ScanValues, scan.Options{Keys: keys, Expected: 10}); v.Missing != 3 {
+	if v := load.Verify(t.Context(), c, client.ScanValues, load.ScanOptions{Keys: keys, Expected: 10}); v.Missing != 3 {
 		t.Errorf("values: %d missing, want 3", v.Missing)
 	}
-	if v := scan.Verify(t.Context(), c, client.ScanAll, scan.Options{}); !v.Complete() || v.Pairs != 7 {
+	if v := load.Verify(t.Context(), c, client.ScanAll, load.ScanOptions{}); !v.Complete() || v.Pairs != 7 {
 		t.Errorf("without an expectation: %+v", v)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if v := scan.Verify(ctx, c, client.ScanAll, scan.Options{Keys: keys, Expected: 5}); v.Complete() || v.Error == "" {
+	if v := load.Verify(ctx, c, client.ScanAll, load.ScanOptions{Keys: keys, Expected: 5}); v.Complete() || v.Error == "" {
 		t.Errorf("a scan that was cut: %+v", v)
 	}
 }
 
 func TestBitmap(t *testing.T) {
-	b := scan.NewBitmap(130)
+	b := load.NewBitmap(130)
 	for _, i := range []uint64{0, 63, 64, 129} {
 		if !b.Add(i) || b.Add(i) || !b.Has(i) {
 			t.Errorf("index %d", i)
@@ -96,7 +95,7 @@ func TestScansBesideALoad(t *testing.T) {
 	url := target(t)
 	c, keys := connect(t, url), workload.DefaultKeys()
 	fill(t, c, keys, first(200)...)
-	to, err := targets.NewHTTP(client.Config{Endpoints: []string{url}}, client.Options{})
+	to, err := runner.NewHTTP(client.Config{Endpoints: []string{url}}, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,13 +104,13 @@ func TestScansBesideALoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	load := runner.Config{Targets: to, Keys: keys, Connections: 2, Rate: 500, Warmup: time.Hour, Sources: func(w int) runner.Source {
+	beside := runner.Config{Targets: to, Keys: keys, Connections: 2, Rate: 500, Warmup: time.Hour, Sources: func(w int) runner.Source {
 		return workload.NewStream(workload.Mix{Get: 1}, distributions(), population, uint64(w))
 	}}
 	seen := 0
-	m, err := scan.Measure(t.Context(), scan.Config{
-		Options: scan.Options{Keys: keys, Expected: 200}, Client: c, Kinds: []client.Kind{client.ScanAll, client.ScanKeys}, Rounds: 20,
-		Load: &load, Quiet: 300 * time.Millisecond, OnScan: func(*scan.Verified) { seen++ },
+	m, err := load.Measure(t.Context(), load.ScanConfig{
+		ScanOptions: load.ScanOptions{Keys: keys, Expected: 200}, Client: c, Kinds: []client.Kind{client.ScanAll, client.ScanKeys}, Rounds: 20,
+		Load: &beside, Quiet: 300 * time.Millisecond, OnScan: func(*load.Verified) { seen++ },
 	})
 	if err != nil {
 		t.Fatal(err)

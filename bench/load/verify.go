@@ -1,4 +1,4 @@
-package scan
+package load
 
 import (
 	"context"
@@ -68,8 +68,8 @@ func KindName(k client.Kind) string {
 	return map[client.Kind]string{client.ScanAll: "getAll", client.ScanKeys: "getKeys", client.ScanValues: "getValues"}[k]
 }
 
-// Options of a scan.
-type Options struct {
+// ScanOptions of a scan.
+type ScanOptions struct {
 	Keys     workload.Keys
 	Expected uint64                                // the first keys of the space that must be there; 0: count only
 	PageSize int                                   // 0: one stream
@@ -79,7 +79,7 @@ type Options struct {
 const progressEvery = 1 << 14
 
 // Verify scans the store once. What goes wrong is part of the result (B5).
-func Verify(ctx context.Context, c *client.Client, kind client.Kind, o Options) *Verified {
+func Verify(ctx context.Context, c *client.Client, kind client.Kind, o ScanOptions) *Verified {
 	v := &Verified{Kind: KindName(kind), Expected: o.Expected, Present: NewBitmap(o.Expected)}
 	seen := NewBitmap(o.Expected)
 	began := time.Now()

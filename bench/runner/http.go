@@ -1,4 +1,4 @@
-package target
+package runner
 
 import (
 	"context"
@@ -8,7 +8,8 @@ import (
 	"viakv/bench/workload"
 )
 
-// HTTP is viakv, or anything that speaks its API.
+// HTTP is viakv, or anything that speaks its API. Other stores, spoken to in their own protocols,
+// are targets of a module of their own, bench/against, so that nothing here links their drivers.
 type HTTP struct {
 	name   string
 	client *client.Client
@@ -67,11 +68,11 @@ func (c connection) Receive() (Answer, error) {
 	answer := Answer{Status: a.Status, Value: a.Body}
 	switch {
 	case a.Status == 200:
-		answer.Result = OK
+		answer.Outcome = OK
 	case a.Status == 404:
-		answer.Result = Missing
+		answer.Outcome = Missing
 	case a.Retriable, a.Status == 507, a.Status >= 400 && a.Status < 500:
-		answer.Result = Refused
+		answer.Outcome = Refused
 	}
 	return answer, nil
 }

@@ -1,6 +1,4 @@
-// Package target is what load is sent to: something that gives connections on which requests are pipelined. HTTP is viakv's own; neighbours in the field,
-// spoken to in their own protocols, live in a module of their own beside this one, so that nothing here links their drivers.
-package target
+package runner
 
 import (
 	"context"
@@ -9,7 +7,8 @@ import (
 	"viakv/bench/workload"
 )
 
-// Target gives connections. Safe for concurrent use.
+// Target is what load is sent to: it gives connections on which requests are pipelined. Safe for
+// concurrent use.
 type Target interface {
 	// Name for reports, as the user wrote it.
 	Name() string
@@ -37,18 +36,18 @@ type Connection interface {
 
 // Answer to a request.
 type Answer struct {
-	Result Result
-	Status int    // of HTTP, for the report; 0 elsewhere
-	Value  []byte // of a get, until the next Receive
+	Outcome Outcome
+	Status  int    // of HTTP, for the report; 0 elsewhere
+	Value   []byte // of a get, until the next Receive
 }
 
-// Result is what became of a request.
-type Result uint8
+// Outcome is what became of a request.
+type Outcome uint8
 
 // Results. The zero value is the bad one.
 const (
-	Failed  Result = iota // an error of the target
-	OK                    // as asked
-	Missing               // there is no such key, which is an answer as good as any
-	Refused               // overload or not ready: nothing happened
+	Failed  Outcome = iota // an error of the target
+	OK                     // as asked
+	Missing                // there is no such key, which is an answer as good as any
+	Refused                // overload or not ready: nothing happened
 )

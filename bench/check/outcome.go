@@ -1,9 +1,9 @@
-// Package outcome holds what checks and fault runs found, as values that reports keep. It imports nothing, so that reports need not know
-// how checks work.
-package outcome
+package check
 
-// Check of a history for linearizability.
-type Check struct {
+// What checks and runs with faults found, as reports keep it in JSON.
+
+// Outcome of the check of a history for linearizability.
+type Outcome struct {
 	Clients    int     `json:"clients"`
 	Seconds    float64 `json:"seconds"`
 	Keys       int     `json:"keys"`
@@ -20,7 +20,7 @@ type Check struct {
 }
 
 // Passed says whether every key's history is legal.
-func (c *Check) Passed() bool { return len(c.Violations) == 0 && c.Undecided == 0 && c.Keys > 0 }
+func (c *Outcome) Passed() bool { return len(c.Violations) == 0 && c.Undecided == 0 && c.Keys > 0 }
 
 // Violation is a key whose history no single register could have produced.
 type Violation struct {
