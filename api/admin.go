@@ -56,21 +56,3 @@ func (s *Server) ServeAdmin(l net.Listener) error {
 	}
 	return s.serve(s.admin, s.adminGate, listen.Wrap(l, "admin", s.config.Logger), nil)
 }
-
-// announce says in one line what is open, when a public listener can be reached from other machines.
-func (s *Server) announce(a net.Addr) {
-	switch {
-	case loopback(a):
-	case s.tokens == nil:
-		s.config.Logger.Warn("open without tokens: anyone who reaches this address may read, write, remove, clear, join and leave; give a token file to close it",
-			zap.Stringer("address", a))
-	case s.tls == nil:
-		s.config.Logger.Warn("tokens without TLS: anyone on the way can read tokens, keys and values; give a certificate, or let a proxy end TLS",
-			zap.Stringer("address", a))
-	}
-}
-
-func loopback(a net.Addr) bool {
-	tcp, ok := a.(*net.TCPAddr)
-	return !ok || tcp.IP.IsLoopback()
-}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -76,6 +78,16 @@ func (x *exchange) json(document []byte) {
 	if cap(document) <= maxScratch {
 		x.body = document[:0]
 	}
+}
+
+// document answers with a value's JSON, one field a line.
+func (x *exchange) document(v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("api: encoding the answer: %w", err)
+	}
+	x.json(append(b, '\n'))
+	return nil
 }
 
 // maxScratch bounds what a pooled exchange keeps.

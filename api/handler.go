@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -15,7 +14,6 @@ import (
 var (
 	headerCacheControl = []byte(fasthttp.HeaderCacheControl)
 	noStore            = []byte("no-store")
-	formType           = []byte("application/x-www-form-urlencoded")
 )
 
 const headerRetriable = "X-Viakv-Retriable"
@@ -85,36 +83,6 @@ func (x *exchange) serve() {
 	if e.mutates && e.role == RoleAdmin {
 		x.server.config.Logger.Info("administration", append(x.fields(), zap.String("token", x.who))...)
 	}
-}
-
-// readParameters collects the query and, of a POST, the form body.
-func (x *exchange) readParameters() error {
-	target := x.ctx.Request.Header.RequestURI()
-	if len(target) > maxURLBytes {
-		return refuse(kindURLTooLong, "the URL has "+strconv.Itoa(len(target))+" bytes; the limit is "+strconv.Itoa(maxURLBytes))
-	}
-	if i := bytes.IndexByte(target, '?'); i >= 0 {
-		x.parameters.parse(target[i+1:])
-	}
-	if !x.endpoint.mutates || !x.ctx.IsPost() {
-		return nil
-	}
-	body := x.ctx.Request.Body()
-	if len(body) == 0 {
-		return nil
-	}
-	if contentType := x.ctx.Request.Header.ContentType(); !isForm(contentType) {
-		return refuse(kindMediaType, "send parameters in the query or in an "+string(formType)+" body")
-	}
-	x.parameters.parse(body)
-	return nil
-}
-
-func isForm(contentType []byte) bool {
-	if i := bytes.IndexByte(contentType, ';'); i >= 0 {
-		contentType = contentType[:i]
-	}
-	return bytes.EqualFold(bytes.TrimSpace(contentType), formType)
 }
 
 // end runs deferred: it turns a panic into a 500, counts the request and gives the exchange back.

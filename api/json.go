@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"strconv"
 	"unicode/utf8"
+
+	"viakv/quorum/version"
 )
 
 // appendJSON appends s as a JSON string, byte for byte as encoding/json does without HTML escaping: U+2028 and U+2029 are
@@ -123,3 +126,19 @@ func appendEscape(dst []byte, c byte) []byte {
 }
 
 const hexDigits = "0123456789abcdef"
+
+// appendTag appends a version as Tag.String renders it, without its allocations.
+func appendTag(dst []byte, t version.Tag) []byte {
+	if t.IsZero() {
+		return append(dst, "absent"...)
+	}
+	dst = strconv.AppendUint(dst, uint64(t.Generation), 10)
+	dst = append(dst, '.')
+	dst = strconv.AppendUint(dst, t.Counter, 10)
+	dst = append(dst, '@')
+	dst = strconv.AppendUint(dst, uint64(t.Incarnation), 10)
+	if t.Removed {
+		dst = append(dst, "✗"...)
+	}
+	return dst
+}

@@ -1,6 +1,10 @@
 package api
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf8"
+)
 
 // parameter is a name that some endpoint knows.
 type parameter uint8
@@ -123,3 +127,110 @@ func (p *parameters) parse(query []byte) {
 }
 
 const maxParameterName = 8 // "snapshot"
+
+// readParameters collects the query and, of a POST, the form body.
+func (x *exchange) readParameters() error {
+	target := x.ctx.Request.Header.RequestURI()
+	if len(target) > maxURLBytes {
+		return refuse(kindURLTooLong, "the URL has "+strconv.Itoa(len(target))+" bytes; the limit is "+strconv.Itoa(maxURLBytes))
+	}
+	if i := bytes.IndexByte(target, '?'); i >= 0 {
+		x.parameters.parse(target[i+1:])
+	}
+	if !x.endpoint.mutates || !x.ctx.IsPost() {
+		return nil
+	}
+	body := x.ctx.Request.Body()
+	if len(body) == 0 {
+		return nil
+	}
+	if contentType := x.ctx.Request.Header.ContentType(); !isForm(contentType) {
+		return refuse(kindMediaType, "send parameters in the query or in an "+string(formType)+" body")
+	}
+	x.parameters.parse(body)
+	return nil
+}
+
+var formType = []byte("application/x-www-form-urlencoded")
+
+func isForm(contentType []byte) bool {
+	if i := bytes.IndexByte(contentType, ';'); i >= 0 {
+		contentType = contentType[:i]
+	}
+	return bytes.EqualFold(bytes.TrimSpace(contentType), formType)
+}
+
+// textFault says what is wrong with an encoded text.
+type textFault uint8
+
+const (
+	textFine textFault = iota
+	textBadEscape
+	textBadUTF8
+	textTooLong // longer than the buffer to decode it into
+	textFragment
+)
+
+// plain reports that the bytes stand for themselves: ASCII without escapes.
+func plain(raw []byte) bool {
+	for _, c := range raw {
+		if !plainByte[c] {
+			return false
+		}
+	}
+	return true
+}
+
+var plainByte = func() (t [256]bool) {
+	for c := range 0x80 {
+		t[c] = c != '%' && c != '+' && c != '#'
+	}
+	return t
+}()
+
+// decodeText appends the decoded form of raw to dst, within dst's capacity: it never allocates. '+' is a space. A '#' in
+// a request target would be a fragment, which a client keeps to itself, and so is an encoding mistake.
+func decodeText(dst, raw []byte) ([]byte, textFault) {
+	for i := 0; i < len(raw); i++ {
+		if len(dst) == cap(dst) {
+			return dst, textTooLong
+		}
+		c := raw[i]
+		switch c {
+		case '+':
+			c = ' '
+		case '#':
+			return dst, textFragment
+		case '%':
+			if i+2 >= len(raw) {
+				return dst, textBadEscape
+			}
+			hi, lo := unhex[raw[i+1]], unhex[raw[i+2]]
+			if hi == notHex || lo == notHex {
+				return dst, textBadEscape
+			}
+			c = hi<<4 | lo
+			i += 2
+		}
+		dst = append(dst, c)
+	}
+	if !utf8.Valid(dst) {
+		return dst, textBadUTF8
+	}
+	return dst, textFine
+}
+
+const notHex = 0xff
+
+var unhex = func() (t [256]byte) {
+	for i := range t {
+		t[i] = notHex
+	}
+	for c := byte('0'); c <= '9'; c++ {
+		t[c] = c - '0'
+	}
+	for c := byte('a'); c <= 'f'; c++ {
+		t[c], t[c-'a'+'A'] = c-'a'+10, c-'a'+10
+	}
+	return t
+}()

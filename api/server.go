@@ -233,3 +233,21 @@ type fasthttpLogger struct{ log *zap.Logger }
 func (l fasthttpLogger) Printf(format string, _ ...any) {
 	l.log.Debug("connection", zap.String("message", format))
 }
+
+// announce says in one line what is open, when a public listener can be reached from other machines.
+func (s *Server) announce(a net.Addr) {
+	switch {
+	case loopback(a):
+	case s.tokens == nil:
+		s.config.Logger.Warn("open without tokens: anyone who reaches this address may read, write, remove, clear, join and leave; give a token file to close it",
+			zap.Stringer("address", a))
+	case s.tls == nil:
+		s.config.Logger.Warn("tokens without TLS: anyone on the way can read tokens, keys and values; give a certificate, or let a proxy end TLS",
+			zap.Stringer("address", a))
+	}
+}
+
+func loopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback()
+}

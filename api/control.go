@@ -1,0 +1,107 @@
+package api
+
+import (
+	"context"
+
+	"viakv/api/document"
+	"viakv/api/kv"
+	"viakv/api/plan"
+)
+
+// join answers /join: this node is a full member when it returns.
+func join(x *exchange) error {
+	s := x.server
+	if !x.parameters.seen.has(parameterPeer) {
+		return badParameter(parameterPeer, "missing: give the peer address (host:port) of a member of the mesh to join")
+	}
+	peer, err := x.peer()
+	if err != nil {
+		return err
+	}
+	if s.config.Cluster == nil {
+		return kv.ErrNotMesh
+	}
+	ctx, cancel := context.WithTimeout(s.base, s.config.ControlTimeout)
+	defer cancel()
+	if err := s.config.Cluster.Join(ctx, peer); err != nil {
+		return err
+	}
+	status := s.config.Cluster.Status()
+	answer := document.Joined{Node: status.Self, Cluster: status.Cluster, Epoch: uint64(status.Epoch), Members: []string{}}
+	for _, m := range status.Members {
+		answer.Members = append(answer.Members, m.Name)
+	}
+	return x.document(answer)
+}
+
+// leave answers /leave: this node, or the named one, is no member any more when it returns.
+func leave(x *exchange) error {
+	s := x.server
+	node, err := x.short(parameterNode)
+	if err != nil {
+		return err
+	}
+	if node == "" && x.parameters.seen.has(parameterNode) {
+		return badParameter(parameterNode, "empty: name the member to remove, or leave it out to remove the node that answers")
+	}
+	force, err := x.flag(parameterForce)
+	if err != nil {
+		return err
+	}
+	if s.config.Cluster == nil {
+		return kv.ErrNotMesh
+	}
+	ctx, cancel := context.WithTimeout(s.base, s.config.ControlTimeout)
+	defer cancel()
+	left, err := s.config.Cluster.Leave(ctx, node, force)
+	if err != nil {
+		return err
+	}
+	return x.document(leftDocument(left))
+}
+
+// planChange answers /plan: what a join, or the leave of a member, would do to the quorums. It changes nothing.
+func planChange(x *exchange) error {
+	change, err := x.short(parameterChange)
+	if err != nil {
+		return err
+	}
+	node, err := x.short(parameterNode)
+	if err != nil {
+		return err
+	}
+	named := x.parameters.seen.has(parameterNode)
+	status := statusDocument(x.server.status())
+	switch {
+	case change != "join" && change != "leave":
+		return badParameter(parameterChange, `give "join", or "leave" with the member's name as node`)
+	case change == "join" && named:
+		return badParameter(parameterNode, "a join is planned for any node: leave this out")
+	case change == "leave" && node == "":
+		return badParameter(parameterNode, "name the member whose leave is planned")
+	case status.Mode != "mesh":
+		return kv.Detail(kv.ErrNotMesh, "any number of nodes may serve it (%s), and none joins or leaves", status.Mode)
+	case change == "join":
+		return x.document(plan.Join(status))
+	}
+	p, err := plan.Leave(status, node)
+	if err != nil {
+		return err
+	}
+	return x.document(p)
+}
+
+// cluster answers /cluster.
+func cluster(x *exchange) error { return x.document(statusDocument(x.server.status())) }
+
+// status of the mesh, or of a lone store.
+func (s *Server) status() kv.Status {
+	if s.config.Cluster != nil {
+		return s.config.Cluster.Status()
+	}
+	name := s.config.Name
+	return kv.Status{
+		Mode: "lone", Self: name, State: "active", N: 1, R: 1, W: 1,
+		Members: []kv.Member{{Name: name, State: "active", Reachable: true, Ownership: 1}},
+	}
+}
