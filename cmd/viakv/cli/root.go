@@ -2,10 +2,42 @@
 package cli
 
 import (
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"viakv/cmd/cliutil"
+	"viakv/cmd/viakv/serve"
 )
+
+// Main is the program: it runs the command line of the process, and ends the process where that
+// fails. The commit is what the program was built from.
+func Main(commit string) {
+	if err := root(commit).Execute(); err != nil {
+		complain(err)
+		os.Exit(exitCode(err))
+	}
+}
+
+// complainTime bounds the wait for somebody to take the reason of a failure.
+const complainTime = time.Second
+
+// complain says why the command has failed, unless nobody takes that: it must not keep the command
+// from ending.
+func complain(err error) {
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		fmt.Fprintln(os.Stderr, "viakv:", err)
+	}()
+	select {
+	case <-said:
+	case <-time.After(complainTime):
+	}
+}
 
 // root returns the command line of a program that was built from a commit.
 func root(commit string) *cobra.Command {
@@ -39,3 +71,14 @@ const (
 	groupKeys    = "keys"
 	groupCluster = "cluster"
 )
+
+func versionCommand(commit string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cliutil.NoArguments,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintf(cmd.OutOrStdout(), "viakv %s (commit %s, %s %s/%s)\n", serve.Release, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
+	}
+}

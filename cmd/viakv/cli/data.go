@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"viakv/api/client"
+	"viakv/api/kv"
+	"viakv/cmd/cliutil"
+)
+
+func getCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "get KEY",
+		Short: "Print the key's value; exit status 1 if it has none",
+		Long: "Prints the key's value and a line end, or with -o json key, value and version.\n" +
+			"On a terminal, a value with characters that would act on it is shown quoted.",
+		Example: "  viakv get color\n  viakv get color -o json",
+		Args:    cobra.ExactArgs(1),
+	}
+	newRemote(cmd, get)
+	return cmd
+}
+
+func get(ctx context.Context, r *remote, c *client.Client, args []string) error {
+	entry, err := c.Lookup(ctx, args[0])
+	switch {
+	case err != nil:
+		return err
+	case r.json():
+		return r.document(entry)
+	case cliutil.IsTerminal(r.cmd.OutOrStdout()):
+		return r.print("%s\n", visible(entry.Value))
+	}
+	return r.print("%s\n", entry.Value)
+}
+
+func setCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "set KEY [VALUE]",
+		Short:   "Store a value, given or read from standard input",
+		Long:    "Stores the value, or without one all of standard input as it is, line ends included.",
+		Example: "  viakv set color green\n  printf 'two\\nlines' | viakv set poem",
+		Args:    cobra.RangeArgs(1, 2),
+	}
+	newRemote(cmd, set)
+	return cmd
+}
+
+func set(ctx context.Context, r *remote, c *client.Client, args []string) error {
+	var value string
+	if len(args) == 2 {
+		value = args[1]
+	} else {
+		b, err := io.ReadAll(io.LimitReader(r.cmd.InOrStdin(), kv.MaxValueBytes+1))
+		if err != nil {
+			return fmt.Errorf("standard input: %w", err)
+		}
+		value = string(b)
+	}
+	if err := checkPair(args[0], value); err != nil {
+		return cliutil.Usage(err)
+	}
+	version, err := c.Set(ctx, args[0], value)
+	switch {
+	case err != nil:
+		return err
+	case r.json():
+		return r.document(client.Entry{Key: args[0], Value: value, Version: version})
+	}
+	return r.print("stored\n")
+}
+
+func rmCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "rm KEY",
+		Short:   "Remove a key; exit status 1 if it is not there",
+		Example: "  viakv rm color",
+		Args:    cobra.ExactArgs(1),
+	}
+	newRemote(cmd, rm)
+	return cmd
+}
+
+func rm(ctx context.Context, r *remote, c *client.Client, args []string) error {
+	if err := c.Remove(ctx, args[0]); err != nil {
+		return err
+	}
+	if r.json() {
+		return r.document(keyAnswer{Key: args[0], Removed: true})
+	}
+	return r.print("removed\n")
+}
+
+// keyAnswer is what rm and is say in JSON.
+type keyAnswer struct {
+	Key     string `json:"key"`
+	Removed bool   `json:"removed,omitempty"`
+	Exists  *bool  `json:"exists,omitempty"`
+}
+
+func isCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "is KEY",
+		Short:   "Tell whether a key has a value; exit status 0 if so, 1 if not",
+		Example: "  viakv is color && echo there",
+		Args:    cobra.ExactArgs(1),
+	}
+	newRemote(cmd, is)
+	return cmd
+}
+
+func is(ctx context.Context, r *remote, c *client.Client, args []string) error {
+	exists, err := c.Has(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	if r.json() {
+		err = r.document(keyAnswer{Key: args[0], Exists: &exists})
+	} else if exists {
+		err = r.print("yes\n")
+	}
+	if err == nil && !exists {
+		err = fmt.Errorf("%w: %s", kv.ErrMissing, visible(args[0]))
+	}
+	return err
+}
+
+func clearCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:     "clear",
+		Short:   "Remove everything, at once",
+		Long:    "Removes every key of the cluster in one step. It asks first; where there is no terminal to ask at, --yes is needed.",
+		Example: "  viakv export backup.ndjson && viakv clear --yes",
+		Args:    cliutil.NoArguments,
+	}
+	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
+		if err := r.confirm(yes, "This removes every key of the cluster."); err != nil {
+			return err
+		}
+		if err := c.Clear(ctx); err != nil {
+			return err
+		}
+		if r.json() {
+			return r.document(map[string]bool{"cleared": true})
+		}
+		return r.print("cleared\n")
+	})
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
