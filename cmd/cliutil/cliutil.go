@@ -44,7 +44,7 @@ func IsUsage(err error) bool { return errors.As(err, new(usageError)) }
 func Prepare(root *cobra.Command) {
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		return FromEnvironment(root.Name(), cmd.Flags(), os.LookupEnv)
+		return fromEnvironment(root.Name(), cmd.Flags(), os.LookupEnv)
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage(err) })
 	argumentsAsUsage(root)
@@ -74,8 +74,8 @@ func NoArguments(_ *cobra.Command, args []string) error {
 	return fmt.Errorf("%q is not a flag, and this command takes nothing else", args[0])
 }
 
-// FromEnvironment sets the flags of a program that were not given from their variables.
-func FromEnvironment(program string, flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+// fromEnvironment sets the flags of a program that were not given from their variables.
+func fromEnvironment(program string, flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := strings.ToUpper(program + "_" + strings.ReplaceAll(f.Name, "-", "_"))

@@ -49,7 +49,7 @@ func TestEveryBadVariableIsNamed(t *testing.T) {
 	f := pflag.NewFlagSet("run", pflag.ContinueOnError)
 	f.Duration("drain", 0, "")
 	f.Int("top-speed", 0, "")
-	err := FromEnvironment("prog", f, func(string) (string, bool) { return "soon", true })
+	err := fromEnvironment("prog", f, func(string) (string, bool) { return "soon", true })
 	if !IsUsage(err) || !strings.Contains(err.Error(), "PROG_DRAIN") || !strings.Contains(err.Error(), "PROG_TOP_SPEED") {
 		t.Errorf("got %v", err)
 	}
@@ -92,8 +92,13 @@ func TestABarIsForTerminals(t *testing.T) {
 	if out.Len() > 0 {
 		t.Errorf("drawn into a buffer: %q", &out)
 	}
-	if f, err := os.Open(os.DevNull); err != nil || IsTerminal(f) || IsTerminal(&out) {
-		t.Errorf("%v, or a terminal where there is none", err)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = null.Close() }()
+	if IsTerminal(null) || IsTerminal(&out) {
+		t.Error("a terminal where there is none")
 	}
 	if f, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0); err == nil {
 		defer func() { _ = f.Close() }()

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"viakv/cmd/viakv/viakvtest"
@@ -48,8 +47,7 @@ func TestEnvoyInFrontOfNodesOnPostgreSQL(t *testing.T) {
 	l.progress(300)
 	boot(2)
 	healthy(3)
-	nodes[1].Signal(syscall.SIGTERM)
-	nodes[1].Exit()
+	nodes[1].Stop()
 	l.progress(300)
 	boot(1)
 	healthy(3)

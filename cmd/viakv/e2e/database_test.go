@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"viakv/cmd/viakv/viakvtest"
@@ -117,10 +116,7 @@ func twoNodes(t *testing.T, d realDatabase) {
 	}
 	for _, p := range []*viakvtest.Process{one, two} {
 		p.Line("ready again")
-		p.Signal(syscall.SIGTERM)
-		if code := p.Exit(); code != 0 {
-			t.Errorf("exit code %d after a drain, want 0", code)
-		}
+		p.Stop()
 		keeps(t, d.secrets, "the log", strings.Join(p.Lines(), "\n"))
 	}
 }

@@ -274,10 +274,7 @@ func TestEnvoyARollingRestart(t *testing.T) {
 	l := startLoad(t, b.proxy)
 	for _, n := range b.names {
 		l.progress(100)
-		b.nodes[n].Signal(syscall.SIGTERM)
-		if code := b.nodes[n].Exit(); code != 0 {
-			t.Errorf("%s ended with %d", n, code)
-		}
+		b.nodes[n].Stop()
 		b.boot(n)
 		b.ready(n)
 		b.members(b.names...)

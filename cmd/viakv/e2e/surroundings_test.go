@@ -68,10 +68,7 @@ func TestALogReaderThatIsGone(t *testing.T) {
 	}
 	viakvtest.Await(t, "lost lines to be counted", func() bool { return counter(t, address, "viakv_log_lines_lost_total") > 0 })
 	viakvtest.Expect(t, http.StatusOK, "green", address, "/get", "k", "color")
-	p.Signal(syscall.SIGTERM)
-	if code := p.Exit(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	p.Stop()
 }
 
 // The reader of the log stops: requests are answered as ever, and the node can be stopped in order.
@@ -115,10 +112,7 @@ func TestALogReaderThatStops(t *testing.T) {
 	})
 	time.Sleep(1100 * time.Millisecond) // the notice comes once a second
 	viakvtest.Expect(t, http.StatusOK, "", address, "/livez")
-	p.Signal(syscall.SIGTERM)
-	if code := p.Exit(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	p.Stop()
 	if !<-said {
 		t.Error("the log does not say that lines were lost")
 	}
@@ -138,10 +132,7 @@ func TestAStopWhileNobodyReadsTheLog(t *testing.T) {
 	for range 1000 {
 		on.expect(200, "/livez")
 	}
-	p.Signal(syscall.SIGTERM)
-	if code := p.Exit(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	p.Stop()
 }
 
 // A disk that is full, under the log, costs lines.
@@ -158,10 +149,7 @@ func TestALogOnAFullDisk(t *testing.T) {
 	if lost := counter(t, address, "viakv_log_lines_lost_total"); lost == 0 {
 		t.Error("no line was lost: the test proves nothing")
 	}
-	p.Signal(syscall.SIGTERM)
-	if code := p.Exit(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	p.Stop()
 }
 
 // Signals that come from the surroundings, a terminal that is closed above all, end no node and
@@ -180,10 +168,7 @@ func TestSignalsThatEndNothing(t *testing.T) {
 		}
 	}
 	p.Line("reading tokens and certificates again")
-	p.Signal(syscall.SIGTERM)
-	if code := p.Exit(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	p.Stop()
 }
 
 // SIGHUP makes new tokens count at once, and a file with a fault changes nothing.
@@ -248,8 +233,5 @@ func TestANodeWithoutStreamsAndDirectory(t *testing.T) {
 	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
 	viakvtest.Expect(t, http.StatusBadGateway, "", address, "/join", "peer", "127.0.0.1:1") // is logged
 	viakvtest.Expect(t, http.StatusOK, "green", address, "/get", "k", "color")
-	p.Signal(syscall.SIGTERM)
-	if code := p.Exit(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	p.Stop()
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Config is everything that serve can be told.
+// Config is everything that viakv serve can be told. Its flags fill it.
 type Config struct {
-	Commit string // that the program was built from; for the metrics
+	Commit string // what the program was built from, for the metrics
 
 	name                         string
 	http, peer                   string
@@ -48,6 +48,7 @@ type Config struct {
 	lostLogLines func() uint64 // nil: none are counted
 }
 
+// Flags are those of viakv serve. They have their defaults until a command line is parsed.
 func (c *Config) Flags(f *pflag.FlagSet) {
 	host, err := os.Hostname()
 	if err != nil {

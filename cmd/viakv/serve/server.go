@@ -100,7 +100,7 @@ func (s *Server) impaired() error {
 // server is whole.
 func (s *Server) ready(ctx context.Context) error { return s.api.Ready(ctx) }
 
-// close gives up what newServer has opened.
+// close gives up what New has opened.
 func (s *Server) close() (err error) {
 	for _, l := range []net.Listener{s.http, s.admin} {
 		if l != nil {
