@@ -12,8 +12,8 @@ import (
 	"viakv/api/listen"
 )
 
-// adminEndpoints is the table of the admin listeners: what operators' tools need without a client certificate, and apart from the
-// public limits. Profiles are nowhere else.
+// adminEndpoints is the table of the admin listeners: what operators' tools need without a client
+// certificate, and apart from the public limits. Profiles are nowhere else.
 var adminEndpoints = []*endpoint{
 	{path: "/livez", serve: live, free: true},
 	{path: "/readyz", serve: ready, free: true},
@@ -43,8 +43,8 @@ func profile(x *exchange) error {
 	return nil
 }
 
-// ServeAdmin answers health, metrics and profiles on a listener of its own, without TLS, until Shutdown. Bind it to loopback or to a private
-// network: only profiles ask for a token.
+// ServeAdmin answers health, metrics and profiles on a listener of its own, without TLS, until
+// Shutdown. Bind it to loopback or to a private network: only profiles ask for a token.
 func (s *Server) ServeAdmin(l net.Listener) error {
 	exposed := !loopback(l.Addr())
 	if exposed {

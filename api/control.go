@@ -60,7 +60,8 @@ func leave(x *exchange) error {
 	return x.document(leftDocument(left))
 }
 
-// planChange answers /plan: what a join, or the leave of a member, would do to the quorums. It changes nothing.
+// planChange answers /plan: what a join, or the leave of a member, would do to the quorums. It
+// changes nothing.
 func planChange(x *exchange) error {
 	change, err := x.short(parameterChange)
 	if err != nil {

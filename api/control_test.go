@@ -59,7 +59,8 @@ func TestLoneStore(t *testing.T) {
 	}
 }
 
-// What a request asks of the quorums reaches the store, with the time it has; a clear takes the store's own time.
+// What a request asks of the quorums reaches the store, with the time it has; a clear takes the
+// store's own time.
 func TestOptions(t *testing.T) {
 	store := &optionsStore{}
 	h := start(t, Config{Store: store, Timeout: time.Minute})

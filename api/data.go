@@ -94,7 +94,8 @@ func (x *exchange) keyAndOptions() (key []byte, o kv.Options, err error) {
 	return key, o, err
 }
 
-// clearAll answers /clear. The deadline is the store's own: a clear is a step of the topology and may wait for an election.
+// clearAll answers /clear. The deadline is the store's own: a clear is a step of the topology and
+// may wait for an election.
 func clearAll(x *exchange) error {
 	options, err := x.options()
 	if err != nil {

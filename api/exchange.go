@@ -14,7 +14,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// exchange is one request and what is needed to answer it. It is pooled; nothing of it may be kept beyond the handler (A4).
+// exchange is one request and what is needed to answer it. It is pooled; nothing of it may be kept
+// beyond the handler (A4).
 type exchange struct {
 	server   *Server
 	ctx      *fasthttp.RequestCtx
@@ -53,7 +54,8 @@ func (x *exchange) fields() []zap.Field {
 	return f
 }
 
-// done answers a mutation or a test that succeeded: a line for people, or the key and its version for programs.
+// done answers a mutation or a test that succeeded: a line for people, or the key and its version
+// for programs.
 func (x *exchange) done(key []byte, tag version.Tag) {
 	if !x.wantsJSON() {
 		x.ok()
@@ -108,8 +110,9 @@ var (
 	headerTraceparent = []byte("Traceparent")
 )
 
-// identify takes the client's request id and trace over, or makes an id. An id with other characters than those below, or longer than
-// maxRequestID, is replaced: it would go into logs and headers.
+// identify takes the client's request id and trace over, or makes an id. An id with other
+// characters than those below, or longer than maxRequestID, is replaced: it would go into logs and
+// headers.
 func (x *exchange) identify() {
 	header := &x.ctx.Request.Header
 	x.trace = kv.Trace{}

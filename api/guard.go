@@ -6,12 +6,14 @@ import (
 	"strings"
 )
 
-// checkHost refuses a request that was made under a foreign name, where the address alone keeps strangers out: on loopback without tokens.
-// A page of somebody's own site could have its name point here (DNS rebinding), and a browser then takes this server for that site: its
-// requests have no other mark than the name that they are for.
+// checkHost refuses a request that was made under a foreign name, where the address alone keeps
+// strangers out: on loopback without tokens. A page of somebody's own site could have its name
+// point here (DNS rebinding), and a browser then takes this server for that site: its requests have
+// no other mark than the name that they are for.
 //
-// Addresses pass, because a name is what such a page needs. So do localhost and all names without a dot: nobody beyond the local network gives those
-// out, and proxies in containers go by them. TLS is a defence of its own: no authority certifies this server under a stranger's name.
+// Addresses pass, because a name is what such a page needs. So do localhost and all names without a
+// dot: nobody beyond the local network gives those out, and proxies in containers go by them. TLS
+// is a defence of its own: no authority certifies this server under a stranger's name.
 func (x *exchange) checkHost() error {
 	s := x.server
 	host := authorityOf(&x.ctx.Request.Header)
@@ -76,12 +78,14 @@ var (
 	headerOrigin    = []byte("Origin")
 )
 
-// checkOrigin refuses a mutation that a browser sends for another site: GET changes state here, and so any page could. Clients
-// that are no browsers send neither header. Of another origin of the same site a browser may send no Origin, so that
-// Sec-Fetch-Site must say same-origin, or none for an address that the user typed.
+// checkOrigin refuses a mutation that a browser sends for another site: GET changes state here, and
+// so any page could. Clients that are no browsers send neither header. Of another origin of the
+// same site a browser may send no Origin, so that Sec-Fetch-Site must say same-origin, or none for
+// an address that the user typed.
 //
-// The scheme is not compared: a proxy in front may end TLS. A page from a host name that an attacker points at this server passes
-// (DNS rebinding); checkHost is the defence against that on loopback, and tokens are elsewhere.
+// The scheme is not compared: a proxy in front may end TLS. A page from a host name that an
+// attacker points at this server passes (DNS rebinding); checkHost is the defence against that on
+// loopback, and tokens are elsewhere.
 func (x *exchange) checkOrigin() error {
 	header := &x.ctx.Request.Header
 	origin := header.PeekCanonical(headerOrigin)

@@ -12,7 +12,8 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// On loopback without tokens nothing but the Host header tells a page of this server from one whose name was made to point here.
+// On loopback without tokens nothing but the Host header tells a page of this server from one whose
+// name was made to point here.
 func TestForeignHosts(t *testing.T) {
 	h := start(t, Config{Hosts: []string{"kv.example.com"}})
 	_, port, err := net.SplitHostPort(h.addr)

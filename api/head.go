@@ -18,8 +18,8 @@ func (s *Server) guarded(handler fasthttp.RequestHandler) fasthttp.RequestHandle
 	return func(ctx *fasthttp.RequestCtx) {
 		fault := framingFault(&ctx.Request.Header)
 		if ctx.Request.Header.ContentLength() == chunked {
-			// fasthttp bears more behind the last chunk than RFC 9112 allows, and shows nothing of it: what
-			// follows may be another request for whoever reads it in another way.
+			// fasthttp bears more behind the last chunk than RFC 9112 allows, and shows nothing of
+			// it: what follows may be another request for whoever reads it in another way.
 			defer ctx.SetConnectionClose()
 		}
 		if fault == "" {

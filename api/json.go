@@ -10,11 +10,12 @@ import (
 	"viakv/quorum/version"
 )
 
-// appendJSON appends s as a JSON string, byte for byte as encoding/json does without HTML escaping: U+2028 and U+2029 are
-// escaped, invalid UTF-8 becomes U+FFFD.
+// appendJSON appends s as a JSON string, byte for byte as encoding/json does without HTML escaping:
+// U+2028 and U+2029 are escaped, invalid UTF-8 becomes U+FFFD.
 //
-// Thirty-two bytes are looked at in a step. The first byte beyond ASCII decides about the rest: if it is valid UTF-8 without a line
-// or paragraph separator, only quotes, backslashes and control characters remain to be found; otherwise it goes rune by rune.
+// Thirty-two bytes are looked at in a step. The first byte beyond ASCII decides about the rest: if
+// it is valid UTF-8 without a line or paragraph separator, only quotes, backslashes and control
+// characters remain to be found; otherwise it goes rune by rune.
 func appendJSON(dst, s []byte) []byte {
 	dst = append(dst, '"')
 	ascii := uint64(highBits)
@@ -45,8 +46,8 @@ const (
 
 var separatorPrefix = []byte("\xe2\x80") // of U+2000 to U+203F
 
-// nextSpecial returns the index of the first control character, quote, backslash, or, where mask has the high bits set, byte
-// beyond ASCII.
+// nextSpecial returns the index of the first control character, quote, backslash, or, where mask
+// has the high bits set, byte beyond ASCII.
 func nextSpecial(s []byte, mask uint64) int {
 	i := 0
 	for ; i+32 <= len(s); i += 32 {
@@ -69,10 +70,12 @@ func nextSpecial(s []byte, mask uint64) int {
 	return i
 }
 
-// special marks the high bits of a word's special bytes. Flipping bit 1 exchanges the quote, 0x22, with the space, 0x20, and keeps control
-// characters among themselves: what is special then lies below 0x21. Subtracting from a byte that is below the bound, or from one that the
-// exclusive or made zero, sets its high bit; bytes beyond ASCII, whose high bit was set before, are masked out. A borrow can only mark bytes
-// above one that is rightly marked, and the lowest mark is the one that counts.
+// special marks the high bits of a word's special bytes. Flipping bit 1 exchanges the quote, 0x22,
+// with the space, 0x20, and keeps control characters among themselves: what is special then lies
+// below 0x21. Subtracting from a byte that is below the bound, or from one that the exclusive or
+// made zero, sets its high bit; bytes beyond ASCII, whose high bit was set before, are masked out.
+// A borrow can only mark bytes above one that is rightly marked, and the lowest mark is the one
+// that counts.
 func special(w, mask uint64) uint64 {
 	found := ((w ^ lowBits*2) - lowBits*0x21) | ((w ^ lowBits*'\\') - lowBits)
 	return found&^w&highBits | w&mask

@@ -14,8 +14,9 @@ func showVersion(x *exchange) error {
 	return x.document(document.Version{Name: x.server.config.Name, Version: x.server.config.Version, Go: runtime.Version()})
 }
 
-// console returns the rows for the console and everything below it. Its pages are static and need no token; what they ask of the API does, and
-// so does what they ask of the console itself. A later row goes before the one that it lies below.
+// console returns the rows for the console and everything below it. Its pages are static and need
+// no token; what they ask of the API does, and so does what they ask of the console itself. A later
+// row goes before the one that it lies below.
 func (s *Server) console() []*endpoint {
 	serve := func(x *exchange) error {
 		s.config.Console(x.ctx)
@@ -36,12 +37,14 @@ func showOpenAPI(x *exchange) error {
 
 const (
 	discoveryPath = "/v3/discovery:endpoints"
-	// maxDiscoveryBytes of a body at that path: a proxy describes itself in each request, in about 80 KiB.
+	// maxDiscoveryBytes of a body at that path: a proxy describes itself in each request, in about
+	// 80 KiB.
 	maxDiscoveryBytes = 1 << 20
 )
 
-// discovery returns the row by which a proxy learns which nodes take traffic. It needs no token, because proxies have none to show here; it is not counted
-// against the limit of requests in flight, because a proxy that learns nothing in an overload sends everything to the same nodes.
+// discovery returns the row by which a proxy learns which nodes take traffic. It needs no token,
+// because proxies have none to show here; it is not counted against the limit of requests in
+// flight, because a proxy that learns nothing in an overload sends everything to the same nodes.
 func (s *Server) discovery() *endpoint {
 	return &endpoint{path: discoveryPath, role: RoleNone, posts: true, free: true, serve: func(x *exchange) error {
 		s.config.Discovery(x.ctx)

@@ -87,8 +87,9 @@ type parameters struct {
 
 func (p *parameters) reset() { p.seen, p.repeated = 0, 0 }
 
-// parse adds the pairs of a query or of a form body. A request's query and body share one value, so a name that stands in both
-// counts as repeated. Names that no endpoint knows are skipped without a look at their values.
+// parse adds the pairs of a query or of a form body. A request's query and body share one value, so
+// a name that stands in both counts as repeated. Names that no endpoint knows are skipped without a
+// look at their values.
 func (p *parameters) parse(query []byte) {
 	for len(query) > 0 {
 		pair := query
@@ -188,8 +189,9 @@ var plainByte = func() (t [256]bool) {
 	return t
 }()
 
-// decodeText appends the decoded form of raw to dst, within dst's capacity: it never allocates. '+' is a space. A '#' in
-// a request target would be a fragment, which a client keeps to itself, and so is an encoding mistake.
+// decodeText appends the decoded form of raw to dst, within dst's capacity: it never allocates. '+'
+// is a space. A '#' in a request target would be a fragment, which a client keeps to itself, and so
+// is an encoding mistake.
 func decodeText(dst, raw []byte) ([]byte, textFault) {
 	for i := 0; i < len(raw); i++ {
 		if len(dst) == cap(dst) {

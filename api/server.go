@@ -58,7 +58,8 @@ func New(config Config) (*Server, error) {
 	config = config.withDefaults()
 	s := &Server{
 		config: config,
-		// The log of a failing store must not become a load of its own: of the same message 20 a second are kept, then every 100th.
+		// The log of a failing store must not become a load of its own: of the same message 20 a
+		// second are kept, then every 100th.
 		log: config.Logger.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
 			return zapcore.NewSamplerWithOptions(c, time.Second, 20, 100)
 		})),
@@ -105,8 +106,8 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
-// newServer sets up fasthttp. The number of connections is bounded by the gate, which answers those that it turns away; fasthttp's own
-// bound lies above it.
+// newServer sets up fasthttp. The number of connections is bounded by the gate, which answers those
+// that it turns away; fasthttp's own bound lies above it.
 func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fasthttp.Server {
 	return &fasthttp.Server{
 		Name:                         "viakv",
@@ -127,8 +128,9 @@ func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fa
 	}
 }
 
-// Serve answers the public API on a listener, over TLS if there is a certificate, until Shutdown, which makes it return nil. It closes the listener, and may run
-// on several at once. When no connection can be accepted it waits until one can (package listen).
+// Serve answers the public API on a listener, over TLS if there is a certificate, until Shutdown,
+// which makes it return nil. It closes the listener, and may run on several at once. When no
+// connection can be accepted it waits until one can (package listen).
 func (s *Server) Serve(l net.Listener) error {
 	if !loopback(l.Addr()) {
 		s.exposed.Store(true)
@@ -226,15 +228,17 @@ func (s *Server) finish(ctx context.Context, g *gate) error {
 	return err
 }
 
-// fasthttpLogger passes fasthttp's own messages on, without what it puts into them: that may be a piece of a request, and so a key, a value
-// or a token (A7). They concern single connections, and what ends a listener is returned by Serve as well.
+// fasthttpLogger passes fasthttp's own messages on, without what it puts into them: that may be a
+// piece of a request, and so a key, a value or a token (A7). They concern single connections, and
+// what ends a listener is returned by Serve as well.
 type fasthttpLogger struct{ log *zap.Logger }
 
 func (l fasthttpLogger) Printf(format string, _ ...any) {
 	l.log.Debug("connection", zap.String("message", format))
 }
 
-// announce says in one line what is open, when a public listener can be reached from other machines.
+// announce says in one line what is open, when a public listener can be reached from other
+// machines.
 func (s *Server) announce(a net.Addr) {
 	switch {
 	case loopback(a):

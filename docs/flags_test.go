@@ -136,7 +136,8 @@ var (
 	makeCall   = regexp.MustCompile(`(?m)^make ([a-z][a-z-]*)`)
 )
 
-// Commands, flags, variables and targets of make that the documentation names exist, in the blocks that cannot be run here as well.
+// Commands, flags, variables and targets of make that the documentation names exist, in the blocks
+// that cannot be run here as well.
 func TestDocumentedFlagsExist(t *testing.T) {
 	if testing.Short() {
 		t.Skip("asks each command for its flags, a hundred times")

@@ -9,14 +9,15 @@ import (
 	"testing"
 )
 
-// topLevel is all that stands at the top, beside files whose names begin with a dot: who opens the repository for the first
-// time should see at once what it is made of.
+// topLevel is all that stands at the top, beside files whose names begin with a dot: who opens the
+// repository for the first time should see at once what it is made of.
 var topLevel = []string{
 	"cmd", "ring", "node", "quorum", "handoff", "api", "bench", "docs",
 	"docker-compose.yml", "envoy.yaml", "Dockerfile", "Makefile", "go.mod", "go.sum", "README.md", "LICENSE", "CHANGELOG.md",
 }
 
-// maxLines of a file; most have less than a quarter of it. A longer one holds more than one concept.
+// maxLines of a file; most have less than a quarter of it. A longer one holds more than one
+// concept.
 const maxLines = 600
 
 func TestTheTopLevelStaysSmall(t *testing.T) {

@@ -63,7 +63,8 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// Whatever lies below docs can be found by following links from the README. A link to a directory leads to everything in it.
+// Whatever lies below docs can be found by following links from the README. A link to a directory
+// leads to everything in it.
 func TestEveryPageIsReachable(t *testing.T) {
 	pages := map[string]docPage{}
 	for _, d := range documents(t) {

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// names are what the code declares: "Name", "package.Name", "Type.member" and "package.Type.member".
+// names are what the code declares: "Name", "package.Name", "Type.member" and
+// "package.Type.member".
 func names(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
@@ -96,7 +97,8 @@ func members(of ast.Expr) (found []string) {
 	return found
 }
 
-// codeName is what can only be a name in the code: parts joined by dots, or one word with a capital.
+// codeName is what can only be a name in the code: parts joined by dots, or one word with a
+// capital.
 var codeName = regexp.MustCompile(`^([A-Za-z]\w*(\.[A-Za-z]\w*){1,2}|[A-Za-z]*[A-Z]\w*)(\(\))?$`)
 
 // noNames look like names of functions and are none.

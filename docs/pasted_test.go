@@ -15,7 +15,8 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// notPasted are the blocks that this test cannot run. Their commands and flags are checked nevertheless (TestDocumentedFlagsExist).
+// notPasted are the blocks that this test cannot run. Their commands and flags are checked
+// nevertheless (TestDocumentedFlagsExist).
 var notPasted = []struct{ document, contains, reason string }{
 	{"README.md", "make test", "make run is what this test stands on, as viakv dev at other ports; make test is this test"},
 	{"README.md", "docker compose", "needs Docker: make test-compose"},
@@ -35,8 +36,9 @@ var notPasted = []struct{ document, contains, reason string }{
 	{"docs/tutorial.md", "make build", "builds what this test's own binary stands for"},
 }
 
-// What documents say runs, with the answers that they show. A document's blocks run one after another in one directory; unless they
-// start nodes of their own, three nodes of viakv dev run meanwhile. Ports are replaced by ones that are free.
+// What documents say runs, with the answers that they show. A document's blocks run one after
+// another in one directory; unless they start nodes of their own, three nodes of viakv dev run
+// meanwhile. Ports are replaced by ones that are free.
 func TestPastedCommandsWork(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -151,7 +153,8 @@ var (
 	nodeLine = regexp.MustCompile(`(node-[a-z]) .*process (\d+)`)
 )
 
-// rewrite replaces what differs here: ports, the place of the binary, and pgrep, which would find other clusters on this machine as well.
+// rewrite replaces what differs here: ports, the place of the binary, and pgrep, which would find
+// other clusters on this machine as well.
 func (p *paster) rewrite(text string) string {
 	text = p.ports.Replace(strings.ReplaceAll(text, "bin/viakv", "viakv"))
 	text = devCall.ReplaceAllString(text, "viakv dev"+p.dev)
@@ -222,7 +225,8 @@ func commands(text string) (lines []string) {
 // shown is an answer that a comment behind a command shows.
 var shown = regexp.MustCompile(`(?m)^(.*\S)\s+#.*→ (.+)$`)
 
-// script runs a block of sh, which must succeed. Behind an arrow a comment shows what its line answers.
+// script runs a block of sh, which must succeed. Behind an arrow a comment shows what its line
+// answers.
 func (p *paster) script(where, text string) {
 	p.t.Helper()
 	text = shown.ReplaceAllStringFunc(p.rewrite(text), func(line string) string {
@@ -238,10 +242,12 @@ func (p *paster) script(where, text string) {
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// looks matches commands that change nothing and show what takes a moment to settle, such as who can be reached: they are repeated.
+// looks matches commands that change nothing and show what takes a moment to settle, such as who
+// can be reached: they are repeated.
 var looks = regexp.MustCompile(`^viakv (status|member (plan|list))`)
 
-// converse runs a block of console: each command behind a dollar, with the lines that it must answer.
+// converse runs a block of console: each command behind a dollar, with the lines that it must
+// answer.
 func (p *paster) converse(where, text string) {
 	p.t.Helper()
 	for _, part := range strings.Split("\n"+text, "\n$ ")[1:] {
@@ -269,7 +275,8 @@ var (
 	figure = regexp.MustCompile(`^(-|[0-9.]+(%|ms|µs|s|m)?)$`)
 )
 
-// difference compares an answer with what is shown, line by line in any order: numbers inside longer lines, times and identifiers may differ.
+// difference compares an answer with what is shown, line by line in any order: numbers inside
+// longer lines, times and identifiers may differ.
 func difference(want, got string) string {
 	lines := strings.Split(strings.TrimRight(got, "\n"), "\n")
 	for w := range strings.SplitSeq(strings.TrimRight(want, "\n"), "\n") {
@@ -293,7 +300,8 @@ func difference(want, got string) string {
 	return ""
 }
 
-// linePattern matches a line of an answer. A line that is one word, as a status is, must be that word.
+// linePattern matches a line of an answer. A line that is one word, as a status is, must be that
+// word.
 func linePattern(line string) *regexp.Regexp {
 	words := strings.Fields(line)
 	var parts []string

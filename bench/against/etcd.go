@@ -12,8 +12,8 @@ import (
 	"viakv/bench/workload"
 )
 
-// etcdTarget sends requests over gRPC, which multiplexes by itself: each connection here is a client of its own, and the requests of a window run
-// side by side.
+// etcdTarget sends requests over gRPC, which multiplexes by itself: each connection here is a
+// client of its own, and the requests of a window run side by side.
 type etcdTarget struct{ name, address string }
 
 func (e etcdTarget) Name() string { return e.name }

@@ -67,8 +67,8 @@ func (c *redisConnection) Buffered() bool               { return c.reader.Buffer
 func (c *redisConnection) SetReadDeadline(t time.Time)  { _ = c.Conn.SetReadDeadline(t) }
 func (c *redisConnection) SetWriteDeadline(t time.Time) { _ = c.Conn.SetWriteDeadline(t) }
 
-// Receive reads a simple string, an error, an integer or a bulk string: all that the four commands answer with. EXISTS and DEL count keys; 0 is
-// "missing".
+// Receive reads a simple string, an error, an integer or a bulk string: all that the four commands
+// answer with. EXISTS and DEL count keys; 0 is "missing".
 func (c *redisConnection) Receive() (runner.Answer, error) {
 	line, err := c.reader.ReadSlice('\n')
 	if err != nil {

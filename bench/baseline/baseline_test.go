@@ -155,7 +155,8 @@ func TestAlternation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// How far two equal servers are apart is the machine's business; that the median of the pairs is quoted is the code's.
+	// How far two equal servers are apart is the machine's business; that the median of the pairs
+	// is quoted is the code's.
 	if len(a.Ratios) != 3 || a.Ratio != slices.Sorted(slices.Values(a.Ratios))[1] || !(a.Ratio > 0) || math.IsInf(a.Ratio, 0) || a.Target.Elapsed < 600*time.Millisecond || a.Baseline.Good() == 0 {
 		t.Errorf("got %v, median %v, over %v", a.Ratios, a.Ratio, a.Target.Elapsed)
 	}

@@ -10,8 +10,9 @@ import (
 // recovery is how long after a time in which too much was broken nothing is expected yet.
 const recovery = time.Second
 
-// beyond returns when more was broken at once than a cluster of that size survives, in order and apart. A fault breaks the node that it names; one that
-// left makes the cluster smaller, and one that joined makes it larger, without bearing more.
+// beyond returns when more was broken at once than a cluster of that size survives, in order and
+// apart. A fault breaks the node that it names; one that left makes the cluster smaller, and one
+// that joined makes it larger, without bearing more.
 func beyond(faults []check.Fault, nodes int) []check.Span {
 	var times []float64
 	for _, f := range faults {
@@ -54,6 +55,6 @@ func tooMuch(faults []check.Fault, nodes int, at float64) bool {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// survivable returns how many members of a cluster may be broken at once: what is left is a majority of
-// all. Two members survive nothing, and four as much as three.
+// survivable returns how many members of a cluster may be broken at once: what is left is a
+// majority of all. Two members survive nothing, and four as much as three.
 func survivable(members int) int { return (members - 1) / 2 }

@@ -29,7 +29,8 @@ type nemesis struct {
 	log      func(format string, args ...any)
 	seed     uint64
 
-	// still makes the network lane hold its breath: a cluster that could not come together for a while gets the calm that it needs.
+	// still makes the network lane hold its breath: a cluster that could not come together for a
+	// while gets the calm that it needs.
 	still atomic.Int32
 
 	deciding sync.Mutex // held from looking at the cluster to taking a node down
@@ -101,8 +102,8 @@ func (n *nemesis) end(f *check.Fault) {
 	f.To = time.Since(n.start).Seconds()
 }
 
-// together waits until the cluster is settled but for the excused, and quiets the network when that takes long. It does not end with the run:
-// what was begun is brought to its end.
+// together waits until the cluster is settled but for the excused, and quiets the network when that
+// takes long. It does not end with the run: what was begun is brought to its end.
 func (n *nemesis) together(excused map[int]bool) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), rebuiltWithin)
 	defer cancel()

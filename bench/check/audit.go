@@ -8,8 +8,9 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Audit reads every key of the history once at every endpoint, and adds that to the history: a write that was acknowledged and is gone,
-// long after the clients were done with its key, is found here. It returns how many reads failed.
+// Audit reads every key of the history once at every endpoint, and adds that to the history: a
+// write that was acknowledged and is gone, long after the clients were done with its key, is found
+// here. It returns how many reads failed.
 func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func(done, total uint64)) (failed int) {
 	keys := h.allKeys()
 	const readers = 8
@@ -56,8 +57,9 @@ func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func
 	return failed
 }
 
-// Availability sums the history up by the second in which answers came. Longest is the longest time in which no write was acknowledged, up
-// to the end given; bearable is the same with the spans left out in which nothing else was to be expected.
+// Availability sums the history up by the second in which answers came. Longest is the longest time
+// in which no write was acknowledged, up to the end given; bearable is the same with the spans left
+// out in which nothing else was to be expected.
 func (h *History) Availability(end time.Duration, beyond []Span) (buckets []Bucket, longest, bearable time.Duration) {
 	n := int(end/time.Second) + 1
 	buckets = make([]Bucket, n)

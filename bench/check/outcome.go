@@ -40,7 +40,8 @@ type Chaos struct {
 	Digests    []string `json:"digests,omitempty"`    // of the members at the end
 	Unresolved string   `json:"unresolved,omitempty"` // why the cluster did not come together again
 	Longest    float64  `json:"longest"`              // seconds in which no node acknowledged a write
-	// Bearable is the longest such time while no more was broken at once than a cluster of that size survives, and Beyond how long more was.
+	// Bearable is the longest such time while no more was broken at once than a cluster of that
+	// size survives, and Beyond how long more was.
 	Bearable float64 `json:"bearable"`
 	Beyond   float64 `json:"beyond"`
 }

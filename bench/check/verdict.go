@@ -12,7 +12,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// shownAround is how many operations of a violation are shown before and after the first that does not fit.
+// shownAround is how many operations of a violation are shown before and after the first that does
+// not fit.
 const shownAround = 15
 
 // Check decides about every key, each within the time-out (K4), and sums up.
@@ -75,10 +76,11 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 	return c
 }
 
-// explain finds the shortest beginning of a history that is illegal already: the answer that ends it is the one that cannot be explained by all that
-// happened before.
+// explain finds the shortest beginning of a history that is illegal already: the answer that ends
+// it is the one that cannot be explained by all that happened before.
 func explain(name string, ops []Operation) *Violation {
-	// Cut by returns: a prefix holds what was invoked before a moment, and what was not answered by then is open.
+	// Cut by returns: a prefix holds what was invoked before a moment, and what was not answered by
+	// then is open.
 	var ends []time.Duration
 	for _, o := range ops {
 		if o.Return != forever {

@@ -46,7 +46,8 @@ type Result struct {
 	Check   *Verified // nil: not checked
 }
 
-// maxRounds over what failed. A set of a loader may be repeated: nobody else writes its keys, and it writes the same value each time.
+// maxRounds over what failed. A set of a loader may be repeated: nobody else writes its keys, and
+// it writes the same value each time.
 const maxRounds = 20
 
 // Run loads, repeats what failed, and scans.
@@ -77,7 +78,8 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 			if result.Result == nil || ctx.Err() != nil {
 				return nil, err
 			}
-			// The target is away for now (B5): the next round tries again, and the number of rounds is bounded.
+			// The target is away for now (B5): the next round tries again, and the number of rounds
+			// is bounded.
 			if !pause(ctx, time.Second) {
 				break
 			}

@@ -107,7 +107,8 @@ func TestWhatFailedIsRepeated(t *testing.T) {
 	}
 }
 
-// away answers a while, then is gone, then is there again: connections fail, and so do attempts to make others.
+// away answers a while, then is gone, then is there again: connections fail, and so do attempts to
+// make others.
 type away struct {
 	runner.Target
 	answers  atomic.Int64 // until it goes

@@ -17,10 +17,12 @@ type ScanConfig struct {
 	Kinds  []client.Kind
 	Rounds int // of each kind. Zero: 1
 
-	// Baseline is a bare server that is scanned in turns with the target, so that what else the machine does hits both. Nil: none.
+	// Baseline is a bare server that is scanned in turns with the target, so that what else the
+	// machine does hits both. Nil: none.
 	Baseline *client.Client
 
-	// Load that runs beside the scans, to see what they do to others: an open loop, whose duration is set here. Nil: none.
+	// Load that runs beside the scans, to see what they do to others: an open loop, whose duration
+	// is set here. Nil: none.
 	Load *runner.Config
 	// Quiet is how long the load runs alone, before. Zero: 3 s.
 	Quiet time.Duration

@@ -33,14 +33,16 @@ type Config struct {
 	Duration time.Duration // after the warm-up. Zero: until the sources end
 	// Timeout of one request, after which its connection is given up. Zero: 10 s.
 	Timeout time.Duration
-	// MaxLate is how long after its intended time an arrival is still sent; later it is dropped. Zero: the time-out.
+	// MaxLate is how long after its intended time an arrival is still sent; later it is dropped.
+	// Zero: the time-out.
 	MaxLate time.Duration
 
 	// Verify the values of gets against what the key space says. A mismatch is an error.
 	Verify bool
 	// OnSample is called once a second from one goroutine. Nil: nobody looks.
 	OnSample func(Sample)
-	// OnDone is told of every request that got an answer or lost it, from the worker's goroutine; the loader repeats what failed. Nil: nobody is told.
+	// OnDone is told of every request that got an answer or lost it, from the worker's goroutine;
+	// the loader repeats what failed. Nil: nobody is told.
 	OnDone func(op workload.Op, good bool)
 }
 

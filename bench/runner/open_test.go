@@ -47,8 +47,9 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
-// TestAStallIsSeenByAllItHoldsUp: the open loop counts from the intended start, so that one stall of a target is seen by every request that
-// should have been sent meanwhile; a closed loop would count it once (B1).
+// TestAStallIsSeenByAllItHoldsUp: the open loop counts from the intended start, so that one stall
+// of a target is seen by every request that should have been sent meanwhile; a closed loop would
+// count it once (B1).
 func TestAStallIsSeenByAllItHoldsUp(t *testing.T) { synctest.Test(t, aStallIsSeenByAllItHoldsUp) }
 
 func aStallIsSeenByAllItHoldsUp(t *testing.T) {
@@ -103,7 +104,8 @@ func TestFindMax(t *testing.T) {
 }
 
 func findMax(t *testing.T) {
-	// A target of two connections with 2 ms each does 1000 a second at most; shortly below, queues grow.
+	// A target of two connections with 2 ms each does 1000 a second at most; shortly below, queues
+	// grow.
 	f := &fake{answer: func(int64, workload.Kind) (Answer, error) {
 		time.Sleep(2 * time.Millisecond)
 		return Answer{Outcome: OK}, nil

@@ -23,8 +23,9 @@ type run struct {
 
 const maxRecorders = 16
 
-// Run sends load until its time is over, its sources are empty, or ctx ends, which is no error: the result says so. It fails when the
-// configuration is wrong, or when no connection can be made at the start.
+// Run sends load until its time is over, its sources are empty, or ctx ends, which is no error: the
+// result says so. It fails when the configuration is wrong, or when no connection can be made at
+// the start.
 func Run(ctx context.Context, c Config) (*Result, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -76,7 +77,8 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	return result, nil
 }
 
-// observe collects once a second until all workers have ended, and returns this process's CPU time in the measured part.
+// observe collects once a second until all workers have ended, and returns this process's CPU time
+// in the measured part.
 func (r *run) observe(c *collector, ended <-chan struct{}) time.Duration {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -101,7 +103,8 @@ func (r *run) observe(c *collector, ended <-chan struct{}) time.Duration {
 	}
 }
 
-// dialAll opens the connections of all workers, so that none of that is measured and a wrong address is an error and no result.
+// dialAll opens the connections of all workers, so that none of that is measured and a wrong
+// address is an error and no result.
 func (c *Config) dialAll(ctx context.Context) ([]Connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()

@@ -22,7 +22,8 @@ type Connection interface {
 	Append(kind workload.Kind, key, value []byte)
 	// Flush sends what is queued.
 	Flush() error
-	// Receive returns the next answer, in the order of the requests. An error ends the connection: whatever was not answered may have happened.
+	// Receive returns the next answer, in the order of the requests. An error ends the connection:
+	// whatever was not answered may have happened.
 	Receive() (Answer, error)
 	// Buffered reports whether some of the next answer is here already.
 	Buffered() bool

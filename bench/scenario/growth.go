@@ -14,8 +14,8 @@ import (
 	"viakv/bench/runner"
 )
 
-// Growth measures how a cluster behaves as it grows: for each number of keys a new one is founded, filled, read, written and scanned. The Spec
-// says what keys, connections and times to use.
+// Growth measures how a cluster behaves as it grows: for each number of keys a new one is founded,
+// filled, read, written and scanned. The Spec says what keys, connections and times to use.
 func Growth(ctx context.Context, s Spec, sizes []uint64, tools Tools, events Events) (*report.Report, error) {
 	s.Scenario, s.Targets = "load", []string{"http://127.0.0.1:1"} // those of each cluster come later
 	if err := s.Validate(); err != nil {
@@ -141,7 +141,8 @@ func stopped(ctx context.Context) error {
 	return nil
 }
 
-// roomPerKey is what a node needs for a key while it is written, with room to spare: 150 bytes stay, and the tables grow in steps.
+// roomPerKey is what a node needs for a key while it is written, with room to spare: 150 bytes
+// stay, and the tables grow in steps.
 const roomPerKey = 300
 
 // roomFor refuses a size that this machine cannot hold, before the system kills something.

@@ -60,7 +60,8 @@ func (u *setup) run(ctx context.Context, r *report.Report) error {
 	return u.judge(r)
 }
 
-// judge fails a run that got nothing done, whose rate was beyond reach, or whose values were wrong. Other errors are a result (bench, B5).
+// judge fails a run that got nothing done, whose rate was beyond reach, or whose values were wrong.
+// Other errors are a result (bench, B5).
 func (u *setup) judge(r *report.Report) error {
 	if r.Load.Good == 0 {
 		r.Fail("no request succeeded")
@@ -118,7 +119,8 @@ func (u *setup) bare(ctx context.Context, n int) (nodes *baseline.Cluster, confi
 	return nodes, config, nil
 }
 
-// fill writes all keys to each target on its own: the nodes of the baseline know nothing of each other.
+// fill writes all keys to each target on its own: the nodes of the baseline know nothing of each
+// other.
 func (u *setup) fill(ctx context.Context, c runner.Config) error {
 	for _, t := range c.Targets {
 		one := c

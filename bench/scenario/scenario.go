@@ -17,7 +17,8 @@ import (
 	"viakv/bench/workload"
 )
 
-// Events tell a watcher how a run goes. Each may be nil; they are called from different goroutines, and must not block for long.
+// Events tell a watcher how a run goes. Each may be nil; they are called from different goroutines,
+// and must not block for long.
 type Events struct {
 	Sample   func(runner.Sample)
 	Log      func(line string)
@@ -68,7 +69,8 @@ type setup struct {
 	version string
 }
 
-// Run runs a scenario. An error means that it could not be run; what the target did wrong is in the report.
+// Run runs a scenario. An error means that it could not be run; what the target did wrong is in the
+// report.
 func Run(ctx context.Context, s Spec, tools Tools, events Events) (*report.Report, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err

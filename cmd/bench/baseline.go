@@ -12,8 +12,8 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// baselineCommand is one bare server. It ends with its standard input, so that it cannot outlive what started it; a terminal's ends with
-// Ctrl-C or Ctrl-D.
+// baselineCommand is one bare server. It ends with its standard input, so that it cannot outlive
+// what started it; a terminal's ends with Ctrl-C or Ctrl-D.
 func baselineCommand() *cobra.Command {
 	var address string
 	cmd := &cobra.Command{

@@ -151,7 +151,8 @@ func finish(r *report.Report, o outputs, out io.Writer) error {
 	return nil
 }
 
-// findTools names this program as the baseline's server, and leaves the product's binary to the scenario unless it lies beside this one.
+// findTools names this program as the baseline's server, and leaves the product's binary to the
+// scenario unless it lies beside this one.
 func findTools() (scenario.Tools, error) {
 	self, err := os.Executable()
 	if err != nil {

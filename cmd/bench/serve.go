@@ -60,7 +60,8 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
-// serveOn serves until ctx ends. First the run that goes on is stopped and its report kept, then the connections are closed.
+// serveOn serves until ctx ends. First the run that goes on is stopped and its report kept, then
+// the connections are closed.
 func serveOn(ctx context.Context, s *service.Service, l net.Listener) error {
 	handler, err := s.Handler()
 	if err != nil {

@@ -107,7 +107,8 @@ func NewBar(out io.Writer, what, unit string, total int64) *progressbar.Progress
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true),
 		progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(),
 		progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(100*time.Millisecond),
-		// Without a total the bar would otherwise be drawn by a goroutine that ends with the process.
+		// Without a total the bar would otherwise be drawn by a goroutine that ends with the
+		// process.
 		progressbar.OptionSetSpinnerChangeInterval(0))
 }
 

@@ -167,7 +167,8 @@ func TestTokensDecideWhatACommandMayDo(t *testing.T) {
 	wants(t, 0, "green", cli(t, "", "get", "color"))
 }
 
-// serveWithTokens runs a server that lets nobody ask without a token, so its readiness is all that can be waited for.
+// serveWithTokens runs a server that lets nobody ask without a token, so its readiness is all that
+// can be waited for.
 func serveWithTokens(t *testing.T, tokens string) string {
 	t.Helper()
 	_, address := viakvtest.ServeOne(t, "--tokens", tokens)

@@ -116,7 +116,8 @@ func dev(ctx context.Context, c *devConfig, out io.Writer) error {
 	return errors.New("all nodes have ended")
 }
 
-// findPorts reports a port that is taken. A node would find out, too, but only after its neighbours began to wait for it.
+// findPorts reports a port that is taken. A node would find out, too, but only after its neighbours
+// began to wait for it.
 func (c *devConfig) findPorts() error {
 	for i := range c.nodes {
 		for _, p := range []struct{ flag, address string }{{"http-port", c.http(i)}, {"peer-port", c.peer(i)}} {

@@ -53,7 +53,8 @@ func (n *devNodes) pids() (pids []int) {
 	return pids
 }
 
-// awaitReady waits until every node is ready. Until the cluster has formed the nodes wait for each other, so one that ends is an error.
+// awaitReady waits until every node is ready. Until the cluster has formed the nodes wait for each
+// other, so one that ends is an error.
 func (n *devNodes) awaitReady(ctx context.Context) error {
 	for i := 0; i < n.cfg.nodes; {
 		if serves(ctx, n.cfg.http(i)) {
@@ -71,8 +72,9 @@ func (n *devNodes) awaitReady(ctx context.Context) error {
 	return nil
 }
 
-// serves reports whether a node is ready. It asks /cluster first, which always has an answer: a node logs each probe of /readyz that
-// it has to refuse, and that would be the first thing on the screen.
+// serves reports whether a node is ready. It asks /cluster first, which always has an answer: a
+// node logs each probe of /readyz that it has to refuse, and that would be the first thing on the
+// screen.
 func serves(ctx context.Context, address string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

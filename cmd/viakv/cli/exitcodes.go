@@ -9,7 +9,8 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// Exit codes. The commands that ask a cluster tell the reasons of a failure apart, so that a script can; serve, dev, health and certs know only 0 to 2.
+// Exit codes. The commands that ask a cluster tell the reasons of a failure apart, so that a script
+// can; serve, dev, health and certs know only 0 to 2.
 const (
 	exitMissing     = cliutil.ExitFailed // there is no such key, or no such member
 	exitUsage       = cliutil.ExitUsage  // a command line, a parameter or a file that cannot be understood; nothing happened
@@ -46,7 +47,8 @@ func exitCode(err error) int {
 	return cliutil.ExitFailed
 }
 
-// classify gives the failure of a command that asks a cluster its exit code, and says what to do about it.
+// classify gives the failure of a command that asks a cluster its exit code, and says what to do
+// about it.
 func classify(err error) error {
 	var coded *codedError
 	if err == nil || cliutil.IsUsage(err) || errors.As(err, &coded) {

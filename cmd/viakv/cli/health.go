@@ -47,7 +47,8 @@ func healthCommand() *cobra.Command {
 	return cmd
 }
 
-// dialable turns an address to listen on into one that can be dialled: an empty or unspecified host is this machine.
+// dialable turns an address to listen on into one that can be dialled: an empty or unspecified host
+// is this machine.
 func dialable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -164,7 +164,8 @@ func TestAFileThatIsNoExportWritesNothing(t *testing.T) {
 	viakvtest.Expect(t, http.StatusOK, "\uFFFD", a, "/get", "k", "😀\\ud83d\n")
 }
 
-// before stands before a node and answers the writes that refuse, given their number from 1, has an answer for.
+// before stands before a node and answers the writes that refuse, given their number from 1, has an
+// answer for.
 func before(t *testing.T, node string, refuse func(write int64) (status int, problem string)) string {
 	t.Helper()
 	var writes atomic.Int64

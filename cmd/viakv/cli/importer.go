@@ -15,11 +15,13 @@ import (
 )
 
 const (
-	// importers write at the same time. A write waits for other nodes most of its time, so a few dozen keep a node busy.
+	// importers write at the same time. A write waits for other nodes most of its time, so a few
+	// dozen keep a node busy.
 	importers = 64
 	// importQueue bounds the pairs that wait for one importer.
 	importQueue = 64
-	// importPatience is how long a pair is tried again: longer than an election or the restart of a node.
+	// importPatience is how long a pair is tried again: longer than an election or the restart of a
+	// node.
 	importPatience = 30 * time.Second
 )
 
@@ -29,7 +31,8 @@ type numbered struct {
 	pair exportedPair
 }
 
-// importing writes pairs in parallel. Pairs of one key go through the same importer, so that of two lines with the same key the later one stays.
+// importing writes pairs in parallel. Pairs of one key go through the same importer, so that of two
+// lines with the same key the later one stays.
 type importing struct {
 	client  *client.Client
 	bar     *progressbar.ProgressBar
@@ -67,7 +70,8 @@ func (w *importing) write(line int64, p exportedPair) bool {
 	}
 }
 
-// wait ends the import. After a failure it returns the first line that may not be written; next is the one after the last.
+// wait ends the import. After a failure it returns the first line that may not be written; next is
+// the one after the last.
 func (w *importing) wait(next int64) (resume int64, err error) {
 	for _, q := range w.queues {
 		close(q)
@@ -98,8 +102,8 @@ func (w *importing) work(queue <-chan numbered) {
 	}
 }
 
-// set writes a pair, again and again where that may help. A write whose outcome is unknown is repeated as well: it is the same pair, and an import
-// promises to write it at least once.
+// set writes a pair, again and again where that may help. A write whose outcome is unknown is
+// repeated as well: it is the same pair, and an import promises to write it at least once.
 func (w *importing) set(p exportedPair) error {
 	began := time.Now()
 	for n := range math.MaxInt {

@@ -14,7 +14,8 @@ import (
 	"viakv/api/kv"
 )
 
-// The format of exports: a line for each pair, and a last line that says how many there were. A file without it was cut.
+// The format of exports: a line for each pair, and a last line that says how many there were. A
+// file without it was cut.
 //
 //	{"key":"color","value":"green"}
 //	{"end":true,"count":1}
@@ -77,7 +78,8 @@ func (p *pairReader) next() bool {
 	return false
 }
 
-// parse reads a pair, or the last line. What JSON would silently replace, text that is no UTF-8, is an error here.
+// parse reads a pair, or the last line. What JSON would silently replace, text that is no UTF-8, is
+// an error here.
 func (p *pairReader) parse(line []byte) error {
 	var row struct {
 		Key, Value *string
@@ -106,7 +108,8 @@ func (p *pairReader) parse(line []byte) error {
 	return checkPair(p.pair.Key, p.pair.Value)
 }
 
-// halfCharacter reports whether a line of valid JSON escapes one half of a surrogate pair without the other.
+// halfCharacter reports whether a line of valid JSON escapes one half of a surrogate pair without
+// the other.
 func halfCharacter(line []byte) bool {
 	for i := 0; i+1 < len(line); i++ {
 		if line[i] != '\\' {

@@ -33,7 +33,8 @@ func (r *remote) note(format string, args ...any) {
 	fmt.Fprintf(r.cmd.ErrOrStderr(), format+"\n", args...)
 }
 
-// visible is a key or a value as one line that cannot be mistaken for several and does nothing to a terminal: quoted where it must be.
+// visible is a key or a value as one line that cannot be mistaken for several and does nothing to a
+// terminal: quoted where it must be.
 func visible(s string) string {
 	if s == "" || s[0] == '"' || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(s)
@@ -55,7 +56,8 @@ func readLine(in io.Reader) string {
 	}
 }
 
-// confirm asks before something that cannot be undone, unless --yes was given. Where nobody can be asked it refuses.
+// confirm asks before something that cannot be undone, unless --yes was given. Where nobody can be
+// asked it refuses.
 func (r *remote) confirm(yes bool, question string) error {
 	if yes {
 		return nil

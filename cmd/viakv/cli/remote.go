@@ -32,7 +32,8 @@ type remote struct {
 // defaultEndpoints are where `viakv dev` puts its first node, and `viakv serve` its only one.
 var defaultEndpoints = []string{"127.0.0.1:8081", "127.0.0.1:8080"}
 
-// newRemote makes cmd one that asks a cluster: run is called with a client, and the failure gets its exit code.
+// newRemote makes cmd one that asks a cluster: run is called with a client, and the failure gets
+// its exit code.
 func newRemote(cmd *cobra.Command, run func(context.Context, *remote, *client.Client, []string) error) {
 	r := &remote{cmd: cmd}
 	f := cmd.Flags()

@@ -13,8 +13,8 @@ import (
 	"viakv/cmd/viakv/serve"
 )
 
-// Flags are read from the environment by a function of the root, which a command with one of its own
-// would replace.
+// Flags are read from the environment by a function of the root, which a command with one of its
+// own would replace.
 func TestEveryFlagHasHelpAndReadsTheEnvironment(t *testing.T) {
 	flags := 0
 	var check func(c *cobra.Command)

@@ -16,7 +16,8 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// book keeps what a cluster must hold: by key, what was acknowledged last. Each key has one writer at a time, so that there is no doubt.
+// book keeps what a cluster must hold: by key, what was acknowledged last. Each key has one writer
+// at a time, so that there is no doubt.
 type book struct {
 	t     *testing.T
 	l     *chaos.Lab
@@ -88,7 +89,8 @@ func (b *book) fill() {
 	}
 }
 
-// fillOne sets a key again whose set a busy machine has cut off: nobody else writes it yet, so twice is as good as once.
+// fillOne sets a key again whose set a busy machine has cut off: nobody else writes it yet, so
+// twice is as good as once.
 func (b *book) fillOne(i int) bool {
 	var err error
 	for end := time.Now().Add(viakvtest.Patience); time.Now().Before(end); {
@@ -106,8 +108,8 @@ type note struct {
 	fresh    []string
 }
 
-// write overwrites, removes and adds keys until ctx ends; the returned function waits for that. Each writer has a node of its own, so that one
-// that hangs holds up its own writers and no others.
+// write overwrites, removes and adds keys until ctx ends; the returned function waits for that.
+// Each writer has a node of its own, so that one that hangs holds up its own writers and no others.
 func (b *book) write(ctx context.Context, round int) func() []note {
 	notes := make([]note, writers)
 	var writing sync.WaitGroup
@@ -126,7 +128,8 @@ func (b *book) write(ctx context.Context, round int) func() []note {
 	}
 }
 
-// writeOne writes a key that is overwritten, one that is removed, and a new one. A request is not cut off: its own end is what counts.
+// writeOne writes a key that is overwritten, one that is removed, and a new one. A request is not
+// cut off: its own end is what counts.
 func (b *book) writeOne(n *note, round, at, node int, fresh string) {
 	c, ctx := b.l.Client(node), context.WithoutCancel(b.t.Context())
 	if i := at + 2*round; i < len(b.state) && n.know(b, i) != open {
@@ -160,7 +163,8 @@ func (n *note) know(b *book, i int) entry {
 	return b.state[i]
 }
 
-// after notes a write's end: one of which nothing happened changes nothing, any other that failed leaves the key open for good.
+// after notes a write's end: one of which nothing happened changes nothing, any other that failed
+// leaves the key open for good.
 func (n *note) after(i int, e entry, err error) {
 	var failed *client.Error
 	switch {
@@ -185,7 +189,8 @@ func (b *book) learn(notes []note) {
 	}
 }
 
-// agree waits until the cluster is one, every member takes writes again, and all hold the same. It returns how long that was after the fault.
+// agree waits until the cluster is one, every member takes writes again, and all hold the same. It
+// returns how long that was after the fault.
 func (b *book) agree(over time.Time) time.Duration {
 	b.t.Helper()
 	limit := allowed(10 * time.Second)

@@ -48,8 +48,8 @@ func (s *stack) holds(database string) {
 		code, body := viakvtest.Fetch(t, s.proxy, "/get", "k", "color")
 		return code == 200 && body == "green"
 	})
-	// One node was enough for that. Before one is killed the others must be back, too: each by its own word, and for Envoy, which looks every half second,
-	// after some seconds more.
+	// One node was enough for that. Before one is killed the others must be back, too: each by its
+	// own word, and for Envoy, which looks every half second, after some seconds more.
 	for _, id := range s.containers(database + "-node") {
 		viakvtest.Await(t, "every node to be ready again", func() bool {
 			_, err := s.try("docker", "exec", id, "/viakv", "health", "--http", "127.0.0.1:8080")

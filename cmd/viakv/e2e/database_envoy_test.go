@@ -15,8 +15,10 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// TestEnvoyInFrontOfNodesOnPostgreSQL: three nodes on one database behind the shipped configuration. A node that dies or is stopped costs no read, and what
-// is written is there whichever answers; while the database is down nothing is served, and nothing is claimed to have happened.
+// TestEnvoyInFrontOfNodesOnPostgreSQL: three nodes on one database behind the shipped
+// configuration. A node that dies or is stopped costs no read, and what is written is there
+// whichever answers; while the database is down nothing is served, and nothing is claimed to have
+// happened.
 func TestEnvoyInFrontOfNodesOnPostgreSQL(t *testing.T) {
 	s := newPostgres(t)
 	store := s.URL(s.Database(t))
@@ -73,7 +75,8 @@ func TestEnvoyInFrontOfNodesOnPostgreSQL(t *testing.T) {
 	}
 }
 
-// statelessConfiguration writes the shipped configuration with the addresses of this test in place of a name that stands for them.
+// statelessConfiguration writes the shipped configuration with the addresses of this test in place
+// of a name that stands for them.
 func statelessConfiguration(t *testing.T, proxy, admin string, nodes []string) string {
 	t.Helper()
 	text := string(viakvtest.Shipped(t, "docs/databases/envoy.yaml"))

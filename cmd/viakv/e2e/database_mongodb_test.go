@@ -17,7 +17,8 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// mongoServer is a FerretDB in a process of its own: it comes from a module of its own, which this one does not know.
+// mongoServer is a FerretDB in a process of its own: it comes from a module of its own, which this
+// one does not know.
 type mongoServer struct {
 	t             *testing.T
 	program, data string

@@ -67,7 +67,8 @@ func TestWhatIsWrongWithPostgreSQL(t *testing.T) {
 	})
 }
 
-// TestRightsLostOnPostgreSQL: a user that is made read-only under a running node makes it not ready, and /readyz says why.
+// TestRightsLostOnPostgreSQL: a user that is made read-only under a running node makes it not
+// ready, and /readyz says why.
 func TestRightsLostOnPostgreSQL(t *testing.T) {
 	s := newPostgres(t)
 	db := s.Database(t)

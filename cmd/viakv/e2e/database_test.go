@@ -12,7 +12,8 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// Whole processes on a real database. The files beside this one bring the databases; what is asked of a node is the same on each.
+// Whole processes on a real database. The files beside this one bring the databases; what is asked
+// of a node is the same on each.
 
 // startPatience is for a process that waits for a database by itself, 30 s, before it gives up.
 const startPatience = 3 * viakvtest.Patience
@@ -52,7 +53,8 @@ func keeps(t *testing.T, secrets []string, what, text string) {
 	}
 }
 
-// twoNodes: two processes on one database are one store, follow the database when it stops and comes back, and lose nothing.
+// twoNodes: two processes on one database are one store, follow the database when it stops and
+// comes back, and lose nothing.
 func twoNodes(t *testing.T, d realDatabase) {
 	file := filepath.Join(t.TempDir(), "store")
 	if err := os.WriteFile(file, []byte(d.url+"\n"), 0o600); err != nil {
@@ -127,7 +129,8 @@ type badStart struct {
 	want      string // in what the process says
 }
 
-// refuses: each mistake ends the process with a code above zero and says what it was, and nothing was served in the meantime.
+// refuses: each mistake ends the process with a code above zero and says what it was, and nothing
+// was served in the meantime.
 func refuses(t *testing.T, secrets []string, mistakes []badStart) {
 	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {

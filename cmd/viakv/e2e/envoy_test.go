@@ -19,7 +19,8 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// behindEnvoy is a mesh of three processes with a real Envoy in front, which is told what envoy.yaml says, at other ports.
+// behindEnvoy is a mesh of three processes with a real Envoy in front, which is told what
+// envoy.yaml says, at other ports.
 type behindEnvoy struct {
 	*mesh
 	proxy, admin string
@@ -28,15 +29,16 @@ type behindEnvoy struct {
 // newBehindEnvoy starts everything and waits until the proxy sends to all three.
 func newBehindEnvoy(t *testing.T) *behindEnvoy {
 	t.Helper()
-	// The drain is the one that serve has without a flag: the proxy must see it before the node stops.
+	// The drain is the one that serve has without a flag: the proxy must see it before the node
+	// stops.
 	b := &behindEnvoy{mesh: newMeshThatDrains(t, "2s", "a", "b", "c"), proxy: viakvtest.FreeAddress(t), admin: viakvtest.FreeAddress(t)}
 	viakvtest.Launch(t, exec.Command(envoyBinary(t), "-c", b.configuration(), "--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"))
 	b.members("a", "b", "c")
 	return b
 }
 
-// envoyBinary is what VIAKV_ENVOY names, or an envoy on the PATH. Without one there is nothing to test with, which is a failure: the target that runs this has
-// a script that installs it.
+// envoyBinary is what VIAKV_ENVOY names, or an envoy on the PATH. Without one there is nothing to
+// test with, which is a failure: the target that runs this has a script that installs it.
 func envoyBinary(t *testing.T) string {
 	t.Helper()
 	name := os.Getenv("VIAKV_ENVOY")
@@ -50,7 +52,8 @@ func envoyBinary(t *testing.T) string {
 	return found
 }
 
-// configuration writes the shipped envoy.yaml with the addresses of this test, and nothing else changed.
+// configuration writes the shipped envoy.yaml with the addresses of this test, and nothing else
+// changed.
 func (b *behindEnvoy) configuration() string {
 	b.t.Helper()
 	text, _ := shippedProxy(b.t)
@@ -216,7 +219,8 @@ func TestEnvoySaysThatNobodyIsThere(t *testing.T) {
 	})
 }
 
-// A node that dies under load costs no read. A change fails only if the dead node was at work on it, and says that it may have happened.
+// A node that dies under load costs no read. A change fails only if the dead node was at work on
+// it, and says that it may have happened.
 func TestEnvoyADeathUnderLoad(t *testing.T) {
 	b := newBehindEnvoy(t)
 	l := startLoad(t, b.proxy)
@@ -234,7 +238,8 @@ func TestEnvoyADeathUnderLoad(t *testing.T) {
 	b.equal(b.names...)
 }
 
-// A node that hangs costs no read either: Envoy asks another one after a second, and notices two seconds later.
+// A node that hangs costs no read either: Envoy asks another one after a second, and notices two
+// seconds later.
 func TestEnvoyAPauseUnderLoad(t *testing.T) {
 	b := newBehindEnvoy(t)
 	l := startLoad(t, b.proxy)

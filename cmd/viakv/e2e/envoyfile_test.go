@@ -41,7 +41,8 @@ type proxy struct {
 var retryConditions = []string{"5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "envoy-ratelimited", "retriable-4xx",
 	"refused-stream", "retriable-status-codes", "retriable-headers", "http3-post-connect-failure"}
 
-// readProxy decodes and checks a configuration as Envoy would, and what Envoy only finds out with a request.
+// readProxy decodes and checks a configuration as Envoy would, and what Envoy only finds out with a
+// request.
 func readProxy(text []byte) (*proxy, error) {
 	asJSON, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {

@@ -41,7 +41,8 @@ func restart(t *testing.T, l *chaos.Lab, i int) {
 	}
 }
 
-// The single faults of which the cluster must recover. A TCP connection loses, repeats and reorders nothing; what it does instead is to end.
+// The single faults of which the cluster must recover. A TCP connection loses, repeats and reorders
+// nothing; what it does instead is to end.
 var singleFaults = []oneFault{
 	network("delay", func(l *chaos.Lab) { l.Delay(2, 60*time.Millisecond) }),
 	network("connections end", func(l *chaos.Lab) { l.Refuse(1) }),
@@ -91,8 +92,9 @@ var singleFaults = []oneFault{
 	}},
 }
 
-// After each single fault, with writes going on during it, all members hold the same within ten seconds, what was removed stays removed, and a getAll
-// beside more writes has each key that was acknowledged before it began, once. VIAKV_TEST_KEYS says how many keys there are.
+// After each single fault, with writes going on during it, all members hold the same within ten
+// seconds, what was removed stays removed, and a getAll beside more writes has each key that was
+// acknowledged before it began, once. VIAKV_TEST_KEYS says how many keys there are.
 func TestAfterEachFaultAllIsThere(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

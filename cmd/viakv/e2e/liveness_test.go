@@ -15,8 +15,9 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// Liveness on real processes: with one fault that stays, the nodes that are left make progress within the time that docs/operations.md states.
-// VIAKV_TEST_FAULTS=1 runs these tests. They bear ten times as long, which is for a busy machine, and which a hang does not keep to either;
+// Liveness on real processes: with one fault that stays, the nodes that are left make progress
+// within the time that docs/operations.md states. VIAKV_TEST_FAULTS=1 runs these tests. They bear
+// ten times as long, which is for a busy machine, and which a hang does not keep to either;
 // VIAKV_TEST_STRICT=1 holds them to what is stated.
 
 const (
@@ -66,7 +67,8 @@ func lab(t *testing.T, nodes int) *chaos.Lab {
 	return l
 }
 
-// pulse is how long one node went without a success of one kind, with a few clients asking for it all the time.
+// pulse is how long one node went without a success of one kind, with a few clients asking for it
+// all the time.
 type pulse struct {
 	node int
 	kind string
@@ -149,7 +151,8 @@ func readAll(ctx context.Context, c *client.Client) error {
 	return nil
 }
 
-// liveness puts a fault to a cluster of three and wants the others to answer each kind of request at each node.
+// liveness puts a fault to a cluster of three and wants the others to answer each kind of request
+// at each node.
 func liveness(t *testing.T, stated time.Duration, others []int, fault func(t *testing.T, l *chaos.Lab, ctx context.Context)) {
 	faultsOnly(t)
 	l := lab(t, 3)
@@ -189,13 +192,14 @@ func TestLivenessOneIsolatedForGood(t *testing.T) {
 	liveness(t, afterPause, []int{0, 1}, func(_ *testing.T, l *chaos.Lab, _ context.Context) { l.Isolate(2) })
 }
 
-// One direction between two of three is gone: all three keep answering, since each reaches the third.
+// One direction between two of three is gone: all three keep answering, since each reaches the
+// third.
 func TestLivenessOneWayCut(t *testing.T) {
 	liveness(t, afterPause, []int{0, 1, 2}, func(_ *testing.T, l *chaos.Lab, _ context.Context) { l.Cut(2, 0) })
 }
 
-// Four nodes are a majority of three away from each other: with one of them stopped, each of the others needs all of the rest. So it is
-// right after a join.
+// Four nodes are a majority of three away from each other: with one of them stopped, each of the
+// others needs all of the rest. So it is right after a join.
 func TestLivenessOnePausedAfterAJoin(t *testing.T) {
 	liveness(t, afterPause, []int{0, 1}, func(t *testing.T, l *chaos.Lab, _ context.Context) {
 		if err := l.Start(l.Spare()); err != nil {
@@ -222,7 +226,8 @@ func TestLivenessStarvedNode(t *testing.T) {
 	})
 }
 
-// A process that dies while it joins leaves a cluster that serves on, and that gives the join up by itself.
+// A process that dies while it joins leaves a cluster that serves on, and that gives the join up by
+// itself.
 func TestLivenessJoinerDies(t *testing.T) {
 	liveness(t, afterKill, []int{0, 1, 2}, func(t *testing.T, l *chaos.Lab, _ context.Context) {
 		random := rand.New(rand.NewPCG(1, 1))
@@ -252,7 +257,8 @@ func TestLivenessJoinerDies(t *testing.T) {
 	})
 }
 
-// Whichever member stops, the one that leads the consensus group among them: the others go on to agree on changes.
+// Whichever member stops, the one that leads the consensus group among them: the others go on to
+// agree on changes.
 func TestLivenessChangesGoOnWithoutOneMember(t *testing.T) {
 	faultsOnly(t)
 	l := lab(t, 3)

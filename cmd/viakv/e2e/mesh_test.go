@@ -210,7 +210,8 @@ func TestWithoutAMajorityTheMeshFailsClosed(t *testing.T) {
 	if s, body := viakvtest.Fetch(t, m.nodes["c"].http, "/getAll"); s == 200 && strings.HasSuffix(body, "}") {
 		t.Errorf("a scan without a majority ended well: %s", body)
 	}
-	// Two empty processes must not pass for the cluster that was lost, as long as the third remembers it.
+	// Two empty processes must not pass for the cluster that was lost, as long as the third
+	// remembers it.
 	m.boot("a")
 	m.boot("b")
 	m.nodes["a"].Line("admission")
@@ -349,7 +350,8 @@ func TestNothingOlderThanAClearIsReadAgain(t *testing.T) {
 		})
 	}
 	for i := range 10 {
-		// A number is drawn before it shows in writing: those below the lowest shown, or drawn later, are settled one way or the other.
+		// A number is drawn before it shows in writing: those below the lowest shown, or drawn
+		// later, are settled one way or the other.
 		oldest := number.Load() - int64(len(writing))
 		for w := range writing {
 			if x := writing[w].Load(); x > 0 {

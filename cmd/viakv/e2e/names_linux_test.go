@@ -110,9 +110,9 @@ func neighbours(t *testing.T, mixed bool, names ...string) (nodes []*neighbour, 
 	return nodes, port
 }
 
-// oneCluster waits until all nodes are ready and each shows all of them as members of one cluster. A
-// node that is ready has taken the step that makes it a member; the other nodes may take that step a
-// moment later.
+// oneCluster waits until all nodes are ready and each shows all of them as members of one cluster.
+// A node that is ready has taken the step that makes it a member; the other nodes may take that
+// step a moment later.
 func oneCluster(t *testing.T, nodes ...*neighbour) {
 	t.Helper()
 	m := &mesh{t: t, nodes: map[string]*member{}}

@@ -34,7 +34,8 @@ func TestOfTwoMembersOneRestarts(t *testing.T) {
 	m.equal("a", "b")
 }
 
-// Seeds know nothing of members that are no seeds. That they found a cluster of their own then is what the page warns of, and the way back is the page's.
+// Seeds know nothing of members that are no seeds. That they found a cluster of their own then is
+// what the page warns of, and the way back is the page's.
 func TestSeedsThatOutlivedTheirClusterFindBack(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, "a", "b")

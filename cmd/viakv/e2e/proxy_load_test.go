@@ -40,8 +40,8 @@ type failure struct {
 
 const readers, changers, keys = 4, 2, 50
 
-// startLoad fills the keys and starts the clients. Reads must find what was filled in; each changing client has a key of its own, so that it
-// knows what a remove must find.
+// startLoad fills the keys and starts the clients. Reads must find what was filled in; each
+// changing client has a key of its own, so that it knows what a remove must find.
 func startLoad(t *testing.T, proxy string) *load {
 	t.Helper()
 	l := &load{t: t, proxy: proxy, client: &http.Client{Timeout: viakvtest.AnswerTime, Transport: &http.Transport{MaxIdleConnsPerHost: readers + changers}}}
@@ -145,11 +145,13 @@ func (l *load) stop() {
 	}
 }
 
-// lostByAFault is how many changes one fault may cost: each connection between the proxy and the node that is gone loses what it carries, the proxy's
-// threads (two) do not share them, and none has more of them than there are clients.
+// lostByAFault is how many changes one fault may cost: each connection between the proxy and the
+// node that is gone loses what it carries, the proxy's threads (two) do not share them, and none
+// has more of them than there are clients.
 const lostByAFault = 2 * (readers + changers)
 
-// wantFailures reports what failed. No read may have; changes may, as many as so many faults explain, each with the outcome that it may have happened.
+// wantFailures reports what failed. No read may have; changes may, as many as so many faults
+// explain, each with the outcome that it may have happened.
 func (l *load) wantFailures(faults int) {
 	l.t.Helper()
 	most := faults * lostByAFault

@@ -10,8 +10,8 @@ import (
 	"viakv/node/transport"
 )
 
-// advertised is what others are told to dial: as configured, or else the address that is listened on, with the machine's name in the place
-// of an unspecified host.
+// advertised is what others are told to dial: as configured, or else the address that is listened
+// on, with the machine's name in the place of an unspecified host.
 func advertised(configured string, listening net.Addr) (string, error) {
 	if configured != "" {
 		return configured, nil

@@ -57,7 +57,8 @@ type databaseStore interface {
 	Close()
 }
 
-// lookEvery is how often a node looks for its database, for the log. The store answers from its own last look where that is fresh.
+// lookEvery is how often a node looks for its database, for the log. The store answers from its own
+// last look where that is fresh.
 const lookEvery = time.Second
 
 // Run implements backend: it logs when the database can no longer be used, and when it can again.

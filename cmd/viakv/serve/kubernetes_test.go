@@ -15,7 +15,8 @@ import (
 
 const manifests = "docs/kubernetes/viakv.yaml"
 
-// kubernetesSchemas are those of the kinds that the manifests hold: what a server of that version takes, and no field that it does not know.
+// kubernetesSchemas are those of the kinds that the manifests hold: what a server of that version
+// takes, and no field that it does not know.
 const kubernetesSchemas = "cmd/viakv/serve/testdata/kubernetes-1.34.json"
 
 // kindSchemas say where a kind's schema stands.

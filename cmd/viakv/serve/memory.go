@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// heapShare of a container's memory is the most that the Go heap should grow to, dataShare the most that --max-memory should be: keys and values lie outside
-// of the heap.
+// heapShare of a container's memory is the most that the Go heap should grow to, dataShare the most
+// that --max-memory should be: keys and values lie outside of the heap.
 const (
 	heapShare = 0.25
 	dataShare = 0.75
@@ -41,8 +41,9 @@ func containerMemory(cgroup string) int64 {
 	return 0
 }
 
-// fitMemory fits the node into its container: it tells the collector how large the heap may grow, unless GOMEMLIMIT does, and refuses a store that the kernel
-// would kill before the store refuses a value.
+// fitMemory fits the node into its container: it tells the collector how large the heap may grow,
+// unless GOMEMLIMIT does, and refuses a store that the kernel would kill before the store refuses a
+// value.
 func fitMemory(log *zap.Logger, limit int64, store bytesValue) error {
 	if limit == 0 {
 		return nil

@@ -9,7 +9,8 @@ import (
 	"viakv/api/kv"
 )
 
-// clusterMetrics renders what /cluster shows. Its labels are the members' names and the states, which are as few as the members.
+// clusterMetrics renders what /cluster shows. Its labels are the members' names and the states,
+// which are as few as the members.
 type clusterMetrics struct {
 	status func() kv.Status
 

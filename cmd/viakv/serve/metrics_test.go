@@ -87,7 +87,8 @@ func TestMetricsOfANodeOnADatabase(t *testing.T) {
 	}
 }
 
-// MetricNames are all of our own, of a mesh node or one on a database, without those that Prometheus' library adds.
+// MetricNames are all of our own, of a mesh node or one on a database, without those that
+// Prometheus' library adds.
 func MetricNames(t *testing.T) (names []string) {
 	t.Helper()
 	registry := newRegistry("test")

@@ -124,10 +124,12 @@ func (s *Server) Addr() net.Addr { return s.http.Addr() }
 // Reload reads tokens and certificates again.
 func (s *Server) Reload() { s.api.Reload() }
 
-// Run serves until ctx ends, then drains. When a part of the server ends by itself, the others are stopped and its error is returned.
+// Run serves until ctx ends, then drains. When a part of the server ends by itself, the others are
+// stopped and its error is returned.
 //
-// The stop order: readiness first, so that load balancers look elsewhere while everything is still served; then no new connections, and
-// the requests in flight are finished; then the store, which nobody uses any more.
+// The stop order: readiness first, so that load balancers look elsewhere while everything is still
+// served; then no new connections, and the requests in flight are finished; then the store, which
+// nobody uses any more.
 func (s *Server) Run(ctx context.Context) error {
 	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStore()

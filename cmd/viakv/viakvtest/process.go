@@ -40,7 +40,8 @@ func RunTests(m *testing.M, command func()) {
 	apitest.VerifyNoLeaks(m)
 }
 
-// Patience bounds every wait. Only a test that fails waits as long; a busy machine needs some of it.
+// Patience bounds every wait. Only a test that fails waits as long; a busy machine needs some of
+// it.
 const Patience = 2 * time.Minute
 
 // AnswerTime bounds one request: what a node does not answer in it hangs.
