@@ -11,7 +11,7 @@ RUN go mod download \
 COPY . .
 ARG COMMIT=unknown
 RUN mkdir -p /image/tmp /image/reports \
- && go build -trimpath -buildvcs=false -ldflags "-s -w -X main.commit=${COMMIT}" -o /image/ ./cmd/... \
+ && go build -trimpath -buildvcs=false -ldflags "-s -w -X main.commit=${COMMIT}" -o /image/ ./cmd/viakv ./cmd/bench \
  && chown -R 65532:65532 /image/reports && chmod 1777 /image/tmp
 
 FROM scratch

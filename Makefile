@@ -39,7 +39,7 @@ run: build ## start three nodes on this machine, http://127.0.0.1:8081 to 8083; 
 .PHONY: build
 build: ## build the commands into bin/
 	@mkdir -p $(BIN)
-	@go build -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+	@go build -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/viakv ./cmd/bench
 
 .PHONY: clean
 clean: ## remove what the targets have made

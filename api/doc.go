@@ -1,22 +1,28 @@
-// Package api serves a kv.Store over HTTP: routes, validation, streams, limits, access control and the error table.
+// Package api serves a kv.Store over HTTP: routes, validation, streams, limits, access control and
+// the error table.
 //
-// A1. Nothing reaches the store that kv's contract forbids: a parameter that is missing, repeated, badly encoded or too long is
-// answered with 400 before the store is called (parameters.go, text.go).
+// A1. Nothing reaches the store that kv's contract forbids: a parameter that is missing, repeated,
+// badly encoded or too long is answered with 400 before the store is called (parameters.go).
 //
-// A2. A response is either complete or recognisably cut: small answers carry their length, streams are chunked, and an error
-// in mid-stream closes the connection without the last chunk (stream.go). Only HTTP/1.0 has no chunks; there the cut is a reset.
+// A2. A response is either complete or recognisably cut: small answers carry their length, streams
+// are chunked, and an error in mid-stream closes the connection without the last chunk (stream.go).
+// Only HTTP/1.0 has no chunks; there the cut is a reset.
 //
-// A3. A 503 says whether anything happened. X-Viakv-Retriable is sent if and only if its outcome is none (errors.go).
+// A3. A 503 says whether anything happened. X-Viakv-Retriable is sent if and only if its outcome is
+// none (errors.go).
 //
-// A4. Bytes of a request are borrowed from fasthttp until the handler returns; what outlives it (a hijacked stream, a log entry)
-// is copied first.
+// A4. Bytes of a request are borrowed from fasthttp until the handler returns; what outlives it (a
+// hijacked stream, a log entry) is copied first.
 //
-// A5. get and set allocate nothing beyond what fasthttp does (alloc_test.go). What a request needs lives in a pooled exchange.
+// A5. get and set allocate nothing beyond what fasthttp does (alloc_test.go). What a request needs
+// lives in a pooled exchange.
 //
-// A6. Every resource a client can hold is bounded: connections, requests in flight, scans, header and body bytes, and the time
-// for each read, each write and each wait (config.go). Going over a bound is a quick 503 that says so, never a queue.
+// A6. Every resource a client can hold is bounded: connections, requests in flight, scans, header
+// and body bytes, and the time for each read, each write and each wait (config.go). Going over a
+// bound is a quick 503 that says so, never a queue.
 //
-// A7. Labels of metrics come from the table of endpoints, never from a request. Logs never contain keys, values or tokens.
+// A7. Labels of metrics come from the table of endpoints, never from a request. Logs never contain
+// keys, values or tokens.
 //
 // A8. A request whose end or host can be seen in two ways is refused before anything of it counts,
 // and its connection is closed (head.go, target.go). The host that it is for is decided in one

@@ -193,7 +193,7 @@ func (p *paster) open(line string) *viakvtest.Process {
 	cmd.Dir, cmd.Env = p.dir, p.env
 	opened := viakvtest.Launch(p.t, cmd)
 	p.opened = append(p.opened, opened)
-	p.t.Cleanup(func() { // before launch's own: dev must stop its nodes
+	p.t.Cleanup(func() { // before Launch's own: dev must stop its nodes
 		_ = cmd.Process.Signal(os.Interrupt)
 		opened.Exit()
 	})

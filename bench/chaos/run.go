@@ -30,7 +30,7 @@ type Config struct {
 // Result of a run.
 type Result struct {
 	Chaos   *check.Chaos
-	Check   *check.Outcome
+	Check   *check.Verdict
 	Unread  int      // reads of the audit that failed, although everything was healed
 	Crashes []string // ends of processes that nobody asked for
 	Logs    string   // directory

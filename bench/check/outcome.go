@@ -2,8 +2,8 @@ package check
 
 // What checks and runs with faults found, as reports keep it in JSON.
 
-// Outcome of the check of a history for linearizability.
-type Outcome struct {
+// Verdict of a check of a history for linearizability.
+type Verdict struct {
 	Clients    int     `json:"clients"`
 	Seconds    float64 `json:"seconds"`
 	Keys       int     `json:"keys"`
@@ -20,7 +20,7 @@ type Outcome struct {
 }
 
 // Passed says whether every key's history is legal.
-func (c *Outcome) Passed() bool { return len(c.Violations) == 0 && c.Undecided == 0 && c.Keys > 0 }
+func (c *Verdict) Passed() bool { return len(c.Violations) == 0 && c.Undecided == 0 && c.Keys > 0 }
 
 // Violation is a key whose history no single register could have produced.
 type Violation struct {

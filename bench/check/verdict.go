@@ -17,10 +17,10 @@ import (
 const shownAround = 15
 
 // Check decides about every key, each within the time-out (K4), and sums up.
-func (h *History) Check(ctx context.Context, timeout time.Duration, progress func(done, total uint64)) *Outcome {
+func (h *History) Check(ctx context.Context, timeout time.Duration, progress func(done, total uint64)) *Verdict {
 	began := time.Now()
 	keys := h.allKeys()
-	c := &Outcome{Keys: len(keys)}
+	c := &Verdict{Keys: len(keys)}
 	h.mu.Lock()
 	c.Clears, c.Scans = len(h.clears), h.scans
 	for _, o := range h.others {

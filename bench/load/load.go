@@ -1,5 +1,5 @@
-// Package load fills a store with the first keys of a key space, reads the store whole, and makes
-// sure that they are there.
+// Package load fills a store with the first keys of a key space, and reads whole stores to check
+// that such keys are there.
 //
 // S1. A scan is complete only when the client says so (client, L3) and every key that must be there
 // was seen once, with a value that the key space gives for it.

@@ -63,8 +63,8 @@ func (v *Verified) PairsPerSecond() float64 { return float64(v.Pairs) / max(v.Se
 // MBPerSecond of the whole scan.
 func (v *Verified) MBPerSecond() float64 { return float64(v.Bytes) / 1e6 / max(v.Seconds, 1e-9) }
 
-// KindName for reports and flags.
-func KindName(k client.Kind) string {
+// kindName for reports and flags.
+func kindName(k client.Kind) string {
 	return map[client.Kind]string{client.ScanAll: "getAll", client.ScanKeys: "getKeys", client.ScanValues: "getValues"}[k]
 }
 
@@ -80,7 +80,7 @@ const progressEvery = 1 << 14
 
 // Verify scans the store once. What goes wrong is part of the result (B5).
 func Verify(ctx context.Context, c *client.Client, kind client.Kind, o ScanOptions) *Verified {
-	v := &Verified{Kind: KindName(kind), Expected: o.Expected, Present: NewBitmap(o.Expected)}
+	v := &Verified{Kind: kindName(kind), Expected: o.Expected, Present: NewBitmap(o.Expected)}
 	seen := NewBitmap(o.Expected)
 	began := time.Now()
 	s := c.Scan(ctx, kind, client.ScanOptions{PageSize: o.PageSize})

@@ -37,7 +37,7 @@ type Report struct {
 	Steps    []runner.Step    `json:"steps,omitempty"` // of find-max
 	Scans    []*load.Verified `json:"scans,omitempty"`
 	Beside   *Beside          `json:"beside,omitempty"` // what scans did to other requests
-	Check    *check.Outcome   `json:"check,omitempty"`
+	Check    *check.Verdict   `json:"check,omitempty"`
 	Chaos    *check.Chaos     `json:"chaos,omitempty"`
 	Growth   []Growth         `json:"growth,omitempty"`
 }

@@ -45,7 +45,7 @@ type Answer struct {
 // Outcome is what became of a request.
 type Outcome uint8
 
-// Results. The zero value is the bad one.
+// Outcomes. The zero value is the bad one.
 const (
 	Failed  Outcome = iota // an error of the target
 	OK                     // as asked

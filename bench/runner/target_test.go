@@ -99,7 +99,7 @@ func TestAnswersAreJudged(t *testing.T) {
 		}
 		a, err := c.Receive()
 		if err != nil || a.Outcome != want || fmt.Sprint(a.Status) != key[:3] {
-			t.Errorf("%s: %+v, %v, want result %d", key, a, err, want)
+			t.Errorf("%s: %+v, %v, want outcome %d", key, a, err, want)
 		}
 		if want == runner.OK && !bytes.Equal(a.Value, []byte("value")) {
 			t.Errorf("value %q", a.Value)

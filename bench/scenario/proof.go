@@ -31,7 +31,7 @@ func (u *setup) check(ctx context.Context, r *report.Report) error {
 	return nil
 }
 
-func judgeCheck(r *report.Report, c *check.Outcome) {
+func judgeCheck(r *report.Report, c *check.Verdict) {
 	switch {
 	case len(c.Violations) > 0:
 		r.Fail("not linearizable: %d keys have histories that no register explains", len(c.Violations))

@@ -11,7 +11,7 @@ func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure, check and torment a viakv cluster",
-		Args:  cobra.NoArgs,
+		Args:  cliutil.KnownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, c := range scenarioCommands() {

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"viakv/bench/report"
 	"viakv/bench/runner"
 	"viakv/bench/scenario"
@@ -21,9 +19,9 @@ type screen struct {
 	status  io.Writer
 	rich    bool // the status stream is a terminal
 	phase   string
-	bar     *progressbar.ProgressBar // nil: no phase is under way
-	began   time.Time                // the phase
-	told    time.Time                // its progress, in a line
+	bar     *cliutil.Bar // nil: no phase is under way
+	began   time.Time    // the phase
+	told    time.Time    // its progress, in a line
 	samples int
 }
 
@@ -69,7 +67,7 @@ func (s *screen) progress(phase string, done, total uint64) {
 		s.phase, s.began, s.told = phase, now, now
 		s.bar = cliutil.NewBar(s.status, phase, "keys", int64(max(total, 1)))
 	}
-	_ = s.bar.Set64(int64(min(done, max(total, 1))))
+	s.bar.Set(int64(min(done, max(total, 1))))
 	if !s.rich && done > 0 && now.Sub(s.told) >= plainEvery {
 		s.told = now
 		took := now.Sub(s.began).Seconds()
@@ -80,7 +78,7 @@ func (s *screen) progress(phase string, done, total uint64) {
 
 func (s *screen) clearBar() {
 	if s.bar != nil {
-		_ = s.bar.Clear()
+		s.bar.End()
 		s.bar, s.phase = nil, ""
 	}
 }

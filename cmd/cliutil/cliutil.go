@@ -66,6 +66,19 @@ func argumentsAsUsage(cmd *cobra.Command) {
 	}
 }
 
+// KnownCommand refuses words that are no command, for a command that has others below it.
+func KnownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	alike := ""
+	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+		alike = fmt.Sprintf(", did you mean %s?", strings.Join(names, " or "))
+	}
+	return fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), alike)
+}
+
 // NoArguments refuses words that are no flags.
 func NoArguments(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {
@@ -97,19 +110,34 @@ func IsTerminal(v any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// NewBar is a bar of progress for a person who waits; on an output that is no terminal it is not
-// shown, and costs nothing. It expects total steps, counted in unit; below zero: it is not known
-// how many. Its steps may be added by several goroutines.
-func NewBar(out io.Writer, what, unit string, total int64) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(total,
+// Bar is a bar of progress for a person who waits. Where the output is no terminal nothing is
+// shown. Safe for concurrent use.
+type Bar struct {
+	bar     *progressbar.ProgressBar
+	endless bool
+}
+
+// NewBar expects total steps, counted in unit; below zero: it is not known how many.
+func NewBar(out io.Writer, what, unit string, total int64) *Bar {
+	return &Bar{endless: total < 0, bar: progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(out), progressbar.OptionSetVisibility(IsTerminal(out)),
-		progressbar.OptionSetDescription(what), progressbar.OptionSetItsString(unit),
+		progressbar.OptionSetDescription(what), progressbar.OptionSetItsString(unit), progressbar.OptionSetWidth(30),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true),
-		progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(),
-		progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(100*time.Millisecond),
-		// Without a total the bar would otherwise be drawn by a goroutine that ends with the
-		// process.
-		progressbar.OptionSetSpinnerChangeInterval(0))
+		progressbar.OptionThrottle(100*time.Millisecond))}
+}
+
+// Add counts steps.
+func (b *Bar) Add(n int) { _ = b.bar.Add(n) }
+
+// Set says how many steps there were so far.
+func (b *Bar) Set(n int64) { _ = b.bar.Set64(n) }
+
+// End takes the bar away.
+func (b *Bar) End() {
+	if b.endless { // else a goroutine would go on to draw it
+		_ = b.bar.Finish()
+	}
+	_ = b.bar.Clear()
 }
 
 // CheckAddress refuses what is no HOST:PORT; what names the flag or the argument.

@@ -6,15 +6,19 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // program is a command line with one command, and what that command was given.
 func program() (root *cobra.Command, speed *int) {
-	root = &cobra.Command{Use: "prog", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return nil }}
+	root = &cobra.Command{Use: "prog", Args: KnownCommand, RunE: func(*cobra.Command, []string) error { return nil }}
 	run := &cobra.Command{Use: "run", Args: NoArguments, RunE: func(*cobra.Command, []string) error { return nil }}
 	speed = run.Flags().Int("top-speed", 5, "of the run")
 	root.AddCommand(run)
@@ -61,6 +65,7 @@ func TestMistakesAreErrorsOfUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"bogus"}, `unknown command "bogus" for "prog"; see prog --help`},
+		{[]string{"rnu"}, `unknown command "rnu" for "prog", did you mean run?; see prog --help`},
 		{[]string{"run", "fast"}, `"fast" is not a flag, and this command takes nothing else; see prog run --help`},
 		{[]string{"run", "--bogus"}, "unknown flag: --bogus"},
 	} {
@@ -79,15 +84,76 @@ func TestMistakesAreErrorsOfUsage(t *testing.T) {
 	}
 }
 
-// Where nobody looks there is no bar. A goroutine that draws one would outlive the test, too, but
-// only a terminal could show that.
+// screen is a terminal of which everything that was written to it can be read.
+type screen struct {
+	mu       sync.Mutex
+	written  bytes.Buffer
+	terminal uintptr
+}
+
+func (s *screen) Fd() uintptr { return s.terminal }
+
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.written.Write(b)
+}
+
+func (s *screen) shown() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.written.String()
+}
+
+func newScreen(t *testing.T) *screen {
+	t.Helper()
+	f, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("no terminal to be had: ", err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return &screen{terminal: f.Fd()}
+}
+
+func TestABarOnATerminal(t *testing.T) {
+	s := newScreen(t)
+	bar := NewBar(s, "writing", "keys", 10)
+	bar.Add(4)
+	bar.Set(10)
+	if !strings.Contains(s.shown(), "writing") || !strings.Contains(s.shown(), "100%") {
+		t.Errorf("shown: %q", s.shown())
+	}
+	whole := s.shown()
+	for range 1000 { // more than were expected
+		bar.Add(1)
+	}
+	if s.shown() != whole {
+		t.Errorf("each step beyond the last writes something: %q", s.shown()[len(whole):])
+	}
+	bar.End()
+	if !strings.HasSuffix(s.shown(), " \r") {
+		t.Errorf("the bar is still there: %q", s.shown())
+	}
+}
+
+// TestMain finds the goroutine that draws such a bar, should it go on.
+func TestABarWithoutATotalEnds(t *testing.T) {
+	s := newScreen(t)
+	bar := NewBar(s, "reading", "pairs", -1)
+	bar.Add(3)
+	bar.End()
+	if !strings.Contains(s.shown(), "reading") || !strings.HasSuffix(s.shown(), " \r") {
+		t.Errorf("shown: %q", s.shown())
+	}
+}
+
 func TestABarIsForTerminals(t *testing.T) {
 	var out bytes.Buffer
 	for _, total := range []int64{-1, 10} {
 		bar := NewBar(&out, "writing", "keys", total)
-		if err := errors.Join(bar.Add(4), bar.Clear()); err != nil {
-			t.Error(err)
-		}
+		bar.Add(4)
+		bar.Set(5)
+		bar.End()
 	}
 	if out.Len() > 0 {
 		t.Errorf("drawn into a buffer: %q", &out)
@@ -99,11 +165,5 @@ func TestABarIsForTerminals(t *testing.T) {
 	defer func() { _ = null.Close() }()
 	if IsTerminal(null) || IsTerminal(&out) {
 		t.Error("a terminal where there is none")
-	}
-	if f, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0); err == nil {
-		defer func() { _ = f.Close() }()
-		if !IsTerminal(f) {
-			t.Error("a terminal is not known")
-		}
 	}
 }

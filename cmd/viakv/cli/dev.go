@@ -13,9 +13,9 @@ import (
 	"syscall"
 	"time"
 
-	"viakv/cmd/cliutil"
-
 	"github.com/spf13/cobra"
+
+	"viakv/cmd/cliutil"
 )
 
 // devConfig is a local cluster.

@@ -55,7 +55,7 @@ func export(ctx context.Context, r *remote, c *client.Client, l listing, to io.W
 		expected = s.Keys // as this node sees it: for the bar alone
 	}
 	bar := cliutil.NewBar(r.cmd.ErrOrStderr(), "exporting", "pairs", expected)
-	defer func() { _ = bar.Clear() }()
+	defer bar.End()
 	out := bufio.NewWriterSize(to, 64<<10)
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
@@ -65,7 +65,7 @@ func export(ctx context.Context, r *remote, c *client.Client, l listing, to io.W
 		if err := encoder.Encode(exportedPair{string(scan.Key()), string(scan.Value())}); err != nil {
 			return 0, err
 		}
-		_ = bar.Add(1)
+		bar.Add(1)
 	}
 	if err := scan.Err(); err != nil {
 		return 0, err

@@ -8,9 +8,9 @@ import (
 	"net/http"
 	"time"
 
-	"viakv/cmd/cliutil"
-
 	"github.com/spf13/cobra"
+
+	"viakv/cmd/cliutil"
 )
 
 // healthCommand is the health check of an image that has no shell.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
@@ -96,14 +95,14 @@ func (o *importOptions) mayWrite(ctx context.Context, c *client.Client) error {
 }
 
 // load writes the pairs and returns how many.
-func (o *importOptions) load(ctx context.Context, c *client.Client, in io.Reader, bar *progressbar.ProgressBar) (int64, error) {
-	defer func() { _ = bar.Clear() }()
+func (o *importOptions) load(ctx context.Context, c *client.Client, in io.Reader, bar *cliutil.Bar) (int64, error) {
+	defer bar.End()
 	w := newImport(ctx, c, bar)
 	pairs := newPairReader(in)
 	n := int64(0)
 	for pairs.next() {
 		if pairs.line < o.from {
-			_ = bar.Add(1)
+			bar.Add(1)
 			continue
 		}
 		if !w.write(pairs.line, pairs.pair) {

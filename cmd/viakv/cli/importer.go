@@ -8,10 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"viakv/api/client"
 	"viakv/api/kv"
+	"viakv/cmd/cliutil"
 )
 
 const (
@@ -35,7 +34,7 @@ type numbered struct {
 // lines with the same key the later one stays.
 type importing struct {
 	client  *client.Client
-	bar     *progressbar.ProgressBar
+	bar     *cliutil.Bar
 	ctx     context.Context // ends with the first failure, which is its cause
 	fail    context.CancelCauseFunc
 	seed    maphash.Seed
@@ -46,7 +45,7 @@ type importing struct {
 	pending map[int64]struct{} // lines taken and not known to be written
 }
 
-func newImport(ctx context.Context, c *client.Client, bar *progressbar.ProgressBar) *importing {
+func newImport(ctx context.Context, c *client.Client, bar *cliutil.Bar) *importing {
 	w := &importing{client: c, bar: bar, seed: maphash.MakeSeed(), pending: map[int64]struct{}{}}
 	w.ctx, w.fail = context.WithCancelCause(ctx)
 	for i := range w.queues {
@@ -98,7 +97,7 @@ func (w *importing) work(queue <-chan numbered) {
 		w.mu.Lock()
 		delete(w.pending, n.line)
 		w.mu.Unlock()
-		_ = w.bar.Add(1)
+		w.bar.Add(1)
 	}
 }
 

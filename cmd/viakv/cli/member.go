@@ -18,7 +18,7 @@ func memberCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "member",
 		Short: "List the members, add or remove one, and see beforehand what that would do",
-		Args:  cobra.NoArgs,
+		Args:  cliutil.KnownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(memberListCommand(), memberJoinCommand(), memberLeaveCommand(), memberPlanCommand())

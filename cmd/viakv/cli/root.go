@@ -44,7 +44,7 @@ func root(commit string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "viakv",
 		Short: "A key-value mesh: every node holds every key, and takes reads and writes",
-		Args:  cobra.NoArgs,
+		Args:  cliutil.KnownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddGroup(&cobra.Group{ID: groupNodes, Title: "Nodes:"}, &cobra.Group{ID: groupKeys, Title: "Keys of a running cluster:"},

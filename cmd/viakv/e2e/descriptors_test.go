@@ -11,15 +11,19 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
+// withFewFiles starts viakv with a limit of 64 open files.
+func withFewFiles(t *testing.T) func(args ...string) *viakvtest.Process {
+	return func(args ...string) *viakvtest.Process {
+		return viakvtest.Launch(t, viakvtest.CommandBehind(t, "ulimit -n 64", args...))
+	}
+}
+
 // Idle clients take what is left for clients and nothing else: no node ends, none loses its peers,
 // a member that was killed is let in again meanwhile, and a node says where a balancer asks that it
 // can take no more.
 func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 	t.Parallel()
-	few := func(args ...string) *viakvtest.Process {
-		return viakvtest.Launch(t, viakvtest.CommandBehind(t, "ulimit -n 64", args...))
-	}
-	m := newMeshOf(t, few, "a", "b", "c")
+	m := newMeshOf(t, withFewFiles(t), "a", "b", "c")
 	on := map[string]*kept{}
 	var stops []func()
 	for _, n := range m.names {
@@ -96,10 +100,7 @@ func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 
 // So do strangers at the peer port, who say nothing there.
 func TestStrangersAtThePeerPortUseUpNothing(t *testing.T) {
-	few := func(args ...string) *viakvtest.Process {
-		return viakvtest.Launch(t, viakvtest.CommandBehind(t, "ulimit -n 64", args...))
-	}
-	m := newMeshOf(t, few, "a", "b", "c")
+	m := newMeshOf(t, withFewFiles(t), "a", "b", "c")
 	for _, n := range m.names {
 		flood(t, m.nodes[n].peer, 60)
 	}

@@ -7,28 +7,21 @@ import (
 	"strings"
 	"testing"
 
-	"viakv/cmd/viakv/viakvtest"
-
 	bootstrap "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
-
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
-
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
-
 	connection "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
-
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 	"sigs.k8s.io/yaml"
+
+	"viakv/cmd/viakv/viakvtest"
 )
 
 // proxy is what Envoy's configuration says.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"viakv/cmd/cliutil"
-
 	"github.com/spf13/pflag"
+
+	"viakv/cmd/cliutil"
 )
 
 // Config is everything that viakv serve can be told. Its flags fill it.

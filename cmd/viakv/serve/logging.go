@@ -3,10 +3,10 @@ package serve
 import (
 	"os"
 
-	"viakv/cmd/cliutil"
-
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"viakv/cmd/cliutil"
 )
 
 // OpenLog opens the log, which leads to standard error. It ends with its second result.

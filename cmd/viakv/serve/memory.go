@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"viakv/cmd/cliutil"
-
 	"go.uber.org/zap"
+
+	"viakv/cmd/cliutil"
 )
 
 // heapShare of a container's memory is the most that the Go heap should grow to, dataShare the most

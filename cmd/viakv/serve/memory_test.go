@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"viakv/cmd/cliutil"
-
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"viakv/cmd/cliutil"
 )
 
 func TestAContainersMemoryIsFound(t *testing.T) {

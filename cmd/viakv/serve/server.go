@@ -21,6 +21,9 @@ import (
 	"viakv/node/transport/tcp"
 )
 
+// Release is the version of the program.
+const Release = "0.1.0"
+
 // Server is one node with its HTTP API.
 type Server struct {
 	cfg   *Config
@@ -174,6 +177,3 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
-
-// Release is the version of the program.
-const Release = "0.1.0"

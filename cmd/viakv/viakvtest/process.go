@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -114,8 +113,8 @@ func LaunchInto(t *testing.T, cmd *exec.Cmd, out *os.File) *Process {
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-p.ended
-		if lines := p.Lines(); t.Failed() && len(lines) > 0 {
-			t.Logf("%v:\n%s", cmd.Args[1:], strings.Join(lines, "\n"))
+		if t.Failed() {
+			t.Logf("%v:\n%s", cmd.Args[1:], strings.Join(p.Lines(), "\n"))
 		}
 	})
 	return p
@@ -280,12 +279,12 @@ func Expect(t *testing.T, wantStatus int, wantBody, address, path string, argume
 var hosts atomic.Uint32
 
 // FreeAddress is one that nobody listens at now, and that nobody else is given: each comes with a
-// loopback address of its own, on which no connection of another test, of other packages either,
+// loopback address of its own, a thousand for each process, on which no connection of another test
 // can take the port meanwhile. Where the system has but one, that must do.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
 	n := uint32(os.Getpid())*1000 + hosts.Add(1)
-	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 64+n/62500%128, n/250%250, 1+n%250))
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 178+n/62500%70, n/250%250, 1+n%250))
 	if err != nil {
 		l, err = net.Listen("tcp", "127.0.0.1:0")
 	}
@@ -296,16 +295,18 @@ func FreeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// FreePorts finds n ports in a row that nobody uses, twice: viakv dev counts up from one for HTTP
-// and from another for peers. They lie below those that systems give to connections, and each
-// process looks in a part of them of its own, so that no other test can take one before a node
-// listens there.
+// ranges numbers the ranges of ports that were given out.
+var ranges atomic.Uint32
+
+// FreePorts finds n ports in a row, at most six, that nobody uses, twice: viakv dev counts up from
+// one for HTTP and from another for peers. No other call in this process is given any of them, and
+// other processes look elsewhere first. They lie below those that systems give to connections.
 func FreePorts(t *testing.T, n int) (http, peer int) {
 	t.Helper()
-	const parts, part = 100, 120
-	for range 100 {
-		first := 20_000 + os.Getpid()%parts*part + rand.IntN(part-2*n)
-		if allFree(first, 2*n) {
+	const slots, slot = 1000, 12
+	for range slots {
+		number := uint32(os.Getpid())*101 + ranges.Add(1)
+		if first := 20_000 + int(number%slots)*slot; allFree(first, 2*n) {
 			return first, first + n
 		}
 	}
