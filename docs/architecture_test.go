@@ -72,9 +72,8 @@ var rooms = []room{
 }
 
 // testSupport may be imported by every test and by nothing else, and may do what tests may.
-var testSupport = []string{"api/apitest", "api/kv/kvtest", "node/database/faultproxy", "node/database/postgres/pgtest", "cmd/viakv/viakvtest",
-	"quorum/replica/replicatest",
-	"ring/keyspace/keyspacetest"}
+var testSupport = []string{"api/apitest", "api/kv/kvtest", "cmd/viakv/viakvtest", "node/database/faultproxy", "node/database/postgres/pgtest",
+	"quorum/replica/replicatest", "ring/keyspace/keyspacetest"}
 
 // homes are the packages that alone may import a library: it is an implementation detail of theirs,
 // and its types appear in nobody else's signatures.
