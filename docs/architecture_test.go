@@ -78,14 +78,16 @@ var testSupport = []string{"api/apitest", "api/kv/kvtest", "cmd/viakv/viakvtest"
 // homes are the packages that alone may import a library: it is an implementation detail of theirs,
 // and its types appear in nobody else's signatures.
 var homes = map[string][]string{
-	"github.com/buraksezer/consistent": {"ring"},
-	"go.etcd.io/raft/v3":               {"node/topology"},
-	"github.com/jackc/pgx/v5":          {"node/database/postgres"},
-	"go.mongodb.org/mongo-driver/v2":   {"node/database/mongodb"},
-	"github.com/fasthttp/router":       {"api", "bench"},
-	"github.com/valyala/fasthttp":      {"api", "bench"},
-	"github.com/spf13/cobra":           {"cmd/bench", "cmd/cliutil", "cmd/viakv/cli"},
-	"github.com/spf13/pflag":           {"cmd"},
+	"github.com/buraksezer/consistent":  {"ring"},
+	"go.etcd.io/raft/v3":                {"node/topology"},
+	"github.com/jackc/pgx/v5":           {"node/database/postgres"},
+	"go.mongodb.org/mongo-driver/v2":    {"node/database/mongodb"},
+	"github.com/fasthttp/router":        {"api", "bench"},
+	"github.com/valyala/fasthttp":       {"api", "bench"},
+	"github.com/spf13/cobra":            {"cmd/bench", "cmd/cliutil", "cmd/viakv/cli"},
+	"github.com/spf13/pflag":            {"cmd"},
+	"github.com/schollz/progressbar/v3": {"cmd/cliutil"},
+	"golang.org/x/term":                 {"cmd/cliutil"},
 	// Only a command touches flags, signals and processes; what starts processes for a test is the
 	// testing service's own.
 	"flag":      {"cmd/bench", "cmd/viakv/cli"},

@@ -194,7 +194,6 @@ func TestProgressIsShown(t *testing.T) {
 	if !strings.Contains(status.String(), "load: 50 of 100") || out.String() != "a line\n" {
 		t.Errorf("out %q, status %q", out.String(), status.String())
 	}
-	s.rich = true
 	e.Progress("scan", 1, 0)
 	s.close()
 	if _, err := findTools(); err != nil {

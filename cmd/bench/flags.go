@@ -110,7 +110,3 @@ func (o *outputs) watch(out, status io.Writer) (scenario.Events, func()) {
 }
 
 func durationOf(d *scenario.Duration) *time.Duration { return (*time.Duration)(d) }
-
-func errSize(text string) error {
-	return fmt.Errorf("size %q: give a number above zero, as in 100000, 100k or 2M", text)
-}

@@ -33,7 +33,7 @@ func growthCommand() *cobra.Command {
 			for _, text := range sizes {
 				var n countValue
 				if err := n.Set(text); err != nil || n == 0 {
-					return cliutil.Usage(errSize(text))
+					return cliutil.Usagef("size %q: give a number above zero, as in 100000, 100k or 2M", text)
 				}
 				numbers = append(numbers, uint64(n))
 			}

@@ -17,7 +17,6 @@ type screen struct {
 	mu      sync.Mutex
 	out     io.Writer
 	status  io.Writer
-	rich    bool // the status stream is a terminal
 	phase   string
 	bar     *cliutil.Bar // nil: no phase is under way
 	began   time.Time    // the phase
@@ -26,7 +25,7 @@ type screen struct {
 }
 
 func newScreen(out, status io.Writer) *screen {
-	return &screen{out: out, status: status, rich: cliutil.IsTerminal(status)}
+	return &screen{out: out, status: status}
 }
 
 func (s *screen) events() scenario.Events {
@@ -68,7 +67,7 @@ func (s *screen) progress(phase string, done, total uint64) {
 		s.bar = cliutil.NewBar(s.status, phase, "keys", int64(max(total, 1)))
 	}
 	s.bar.Set(int64(min(done, max(total, 1))))
-	if !s.rich && done > 0 && now.Sub(s.told) >= plainEvery {
+	if !s.bar.Shown() && done > 0 && now.Sub(s.told) >= plainEvery {
 		s.told = now
 		took := now.Sub(s.began).Seconds()
 		left := took / float64(done) * float64(max(total, done)-done)

@@ -110,21 +110,30 @@ func IsTerminal(v any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Bar is a bar of progress for a person who waits. Where the output is no terminal nothing is
-// shown. Safe for concurrent use.
+// Bar is a bar of progress for a person who waits. It is shown on a terminal that knows the usual
+// control sequences, and nowhere else. Safe for concurrent use.
 type Bar struct {
 	bar     *progressbar.ProgressBar
+	out     io.Writer // nil: the bar is not shown
 	endless bool
 }
 
 // NewBar expects total steps, counted in unit; below zero: it is not known how many.
 func NewBar(out io.Writer, what, unit string, total int64) *Bar {
-	return &Bar{endless: total < 0, bar: progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(out), progressbar.OptionSetVisibility(IsTerminal(out)),
+	b := &Bar{endless: total < 0}
+	if IsTerminal(out) && os.Getenv("TERM") != "dumb" {
+		b.out = out
+	}
+	b.bar = progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(out), progressbar.OptionSetVisibility(b.Shown()), progressbar.OptionUseANSICodes(true),
 		progressbar.OptionSetDescription(what), progressbar.OptionSetItsString(unit), progressbar.OptionSetWidth(30),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true),
-		progressbar.OptionThrottle(100*time.Millisecond))}
+		progressbar.OptionThrottle(100*time.Millisecond))
+	return b
 }
+
+// Shown reports whether anybody can see the bar.
+func (b *Bar) Shown() bool { return b.out != nil }
 
 // Add counts steps.
 func (b *Bar) Add(n int) { _ = b.bar.Add(n) }
@@ -132,12 +141,18 @@ func (b *Bar) Add(n int) { _ = b.bar.Add(n) }
 // Set says how many steps there were so far.
 func (b *Bar) Set(n int64) { _ = b.bar.Set64(n) }
 
-// End takes the bar away.
+// eraseLine erases the terminal's line and goes to its begin.
+const eraseLine = "\x1b[2K\r"
+
+// End takes the bar away. The library would leave the end of a line that has become longer.
 func (b *Bar) End() {
+	if !b.Shown() {
+		return
+	}
 	if b.endless { // else a goroutine would go on to draw it
 		_ = b.bar.Finish()
 	}
-	_ = b.bar.Clear()
+	_, _ = io.WriteString(b.out, eraseLine)
 }
 
 // CheckAddress refuses what is no HOST:PORT; what names the flag or the argument.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -112,38 +113,97 @@ func newScreen(t *testing.T) *screen {
 		t.Skip("no terminal to be had: ", err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
+	t.Setenv("TERM", "xterm")
 	return &screen{terminal: f.Fd()}
 }
 
-func TestABarOnATerminal(t *testing.T) {
-	s := newScreen(t)
-	bar := NewBar(s, "writing", "keys", 10)
-	bar.Add(4)
-	bar.Set(10)
-	if !strings.Contains(s.shown(), "writing") || !strings.Contains(s.shown(), "100%") {
-		t.Errorf("shown: %q", s.shown())
+// line is what the screen's last line shows, of what the bar writes: text, returns to the line's
+// begin, and the sequences that erase from the cursor on or the whole line.
+func (s *screen) line() string {
+	var cells []rune
+	at := 0
+	for rest := s.shown(); rest != ""; {
+		if after, is := strings.CutPrefix(rest, "\x1b[0K"); is {
+			cells, rest = cells[:min(at, len(cells))], after
+			continue
+		}
+		if after, is := strings.CutPrefix(rest, "\x1b[2K"); is {
+			cells, at, rest = nil, 0, after
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(rest)
+		rest = rest[n:]
+		switch {
+		case r == '\r':
+			at = 0
+		case r == '\n':
+			cells, at = nil, 0
+		case at < len(cells):
+			cells[at] = r
+			at++
+		default:
+			cells = append(cells, r)
+			at++
+		}
 	}
-	whole := s.shown()
-	for range 1000 { // more than were expected
-		bar.Add(1)
-	}
-	if s.shown() != whole {
-		t.Errorf("each step beyond the last writes something: %q", s.shown()[len(whole):])
-	}
-	bar.End()
-	if !strings.HasSuffix(s.shown(), " \r") {
-		t.Errorf("the bar is still there: %q", s.shown())
+	return strings.TrimRight(string(cells), " ")
+}
+
+// TestMain finds the goroutine that draws a bar without a total, should it go on after the end.
+func TestABarIsGoneAtItsEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		total int64
+		steps []int
+		shows string
+	}{
+		"some":               {10, []int{4}, "40%"},
+		"all":                {10, []int{4, 6}, "100%"},
+		"all at once":        {10, []int{10}, "100%"},
+		"many, drawn once":   {10_000_000, []int{1, 9_000_000}, "(1/10000000"},
+		"none":               {10, nil, ""},
+		"no total":           {-1, []int{3}, "(3/-"},
+		"no total, many":     {-1, []int{1, 9_000_000}, "(1/-"},
+		"no total, no steps": {-1, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScreen(t)
+			bar := NewBar(s, "writing", "keys", c.total)
+			for _, n := range c.steps {
+				bar.Add(n)
+			}
+			if c.shows != "" && !strings.Contains(s.line(), c.shows) {
+				t.Errorf("the line shows %q, want %s", s.line(), c.shows)
+			}
+			bar.End()
+			if line := s.line(); line != "" {
+				t.Errorf("left behind: %q of %q", line, s.shown())
+			}
+		})
 	}
 }
 
-// TestMain finds the goroutine that draws such a bar, should it go on.
-func TestABarWithoutATotalEnds(t *testing.T) {
+func TestStepsBeyondTheTotalWriteNothing(t *testing.T) {
 	s := newScreen(t)
-	bar := NewBar(s, "reading", "pairs", -1)
-	bar.Add(3)
+	bar := NewBar(s, "writing", "keys", 10)
+	bar.Set(10)
+	whole := s.shown()
+	for range 1000 {
+		bar.Add(1)
+	}
+	if s.shown() != whole || !strings.Contains(s.line(), "100%") {
+		t.Errorf("more was written: %q", s.shown()[len(whole):])
+	}
 	bar.End()
-	if !strings.Contains(s.shown(), "reading") || !strings.HasSuffix(s.shown(), " \r") {
-		t.Errorf("shown: %q", s.shown())
+}
+
+func TestABarIsForTerminalsThatKnowHow(t *testing.T) {
+	s := newScreen(t)
+	t.Setenv("TERM", "dumb")
+	bar := NewBar(s, "writing", "keys", 10)
+	bar.Add(10)
+	bar.End()
+	if s.shown() != "" {
+		t.Errorf("a dumb terminal got %q", s.shown())
 	}
 }
 

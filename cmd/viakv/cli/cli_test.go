@@ -257,7 +257,8 @@ func TestExitStatusOfTheProcess(t *testing.T) {
 
 func TestCompletionKnowsTheCommands(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		p := viakvtest.Start(t, "completion", shell) // it writes to the standard output that there was when the command was made
+		// It writes to the standard output that there was when the command was made.
+		p := viakvtest.Start(t, "completion", shell)
 		if code := p.Exit(); code != 0 {
 			t.Errorf("%s: exit status %d", shell, code)
 		}

@@ -12,12 +12,15 @@ import (
 // Exit codes. The commands that ask a cluster tell the reasons of a failure apart, so that a script
 // can; serve, dev, health and certs know only 0 to 2.
 const (
-	exitMissing     = cliutil.ExitFailed // there is no such key, or no such member
-	exitUsage       = cliutil.ExitUsage  // a command line, a parameter or a file that cannot be understood; nothing happened
-	exitUnavailable = 3                  // no node answers, or too few for a quorum; nothing happened
-	exitDenied      = 4                  // a token is missing, or its role does not suffice
-	exitUnknown     = 5                  // unavailable, and what was asked for may have happened
-	exitRefused     = 6                  // the cluster refused, or the command failed in another way
+	// exitMissing: there is no such key, or no such member.
+	exitMissing = cliutil.ExitFailed
+	// exitUsage: a command line, a parameter or a file cannot be understood; nothing happened.
+	exitUsage = cliutil.ExitUsage
+
+	exitUnavailable = 3 // no node answers, or too few for a quorum; nothing happened
+	exitDenied      = 4 // a token is missing, or its role does not suffice
+	exitUnknown     = 5 // unavailable, and what was asked for may have happened
+	exitRefused     = 6 // the cluster refused, or the command failed in another way
 )
 
 // codedError is a failure with its exit code.

@@ -58,7 +58,8 @@ func TestEnvoyInFrontOfNodesOnPostgreSQL(t *testing.T) {
 
 	s.Kill()
 	healthy(0)
-	viakvtest.Await(t, "the proxy to refuse a change itself", func() bool { // its workers learn of it a moment after its page
+	// The proxy's workers learn of it a moment after its page.
+	viakvtest.Await(t, "the proxy to refuse a change itself", func() bool {
 		got, body := viakvtest.Fetch(t, proxy, "/set", "k", "color", "v", "green")
 		return got == http.StatusServiceUnavailable && strings.Contains(body, "No node is ready") && strings.Contains(body, `"outcome":"none"`)
 	})

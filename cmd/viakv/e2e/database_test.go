@@ -105,7 +105,8 @@ func twoNodes(t *testing.T, d realDatabase) {
 	if code := viakvtest.Start(t, "health", "--http", a).Exit(); code == 0 {
 		t.Error("viakv health: exit code 0 with the database down")
 	}
-	for _, p := range []*viakvtest.Process{one, two} { // an outage that is over before a node looks is none for its log
+	// An outage that is over before a node looks is none for its log.
+	for _, p := range []*viakvtest.Process{one, two} {
 		p.Line("not ready: the database cannot be used")
 	}
 	d.restart()
