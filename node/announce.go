@@ -16,18 +16,18 @@ const announceTime = time.Second
 // have adopted it or announceTime has passed. Safety never depends on it: the change is agreed and
 // sealed before. It is for those who ask another member next and expect what they have just been
 // told; a load balancer picks any.
-func (l *life) announce(ctx context.Context) {
-	s := l.state.Load()
+func (m *membership) announce(ctx context.Context) {
+	s := m.state.Load()
 	ctx, cancel := context.WithTimeout(ctx, announceTime)
 	defer cancel()
 	var members sync.WaitGroup
 	for i := range s.View.Members {
 		address := transport.Address(s.View.Members[i].Address)
-		if i == s.View.Self || s.View.Members[i].Incarnation == 0 || !l.node.transport.Health(address).Connected {
+		if i == s.View.Self || s.View.Members[i].Incarnation == 0 || !m.node.transport.Health(address).Connected {
 			continue
 		}
 		members.Go(func() {
-			for l.manager.HandTo(ctx, address) != nil {
+			for m.manager.HandTo(ctx, address) != nil {
 				if !pause(ctx, announceEvery) {
 					return
 				}

@@ -51,7 +51,7 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 	}
 	// The join's time is over, too: it ends now, or has become a member and brings its keys along.
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		last := time.NewTimer(lastWord)
+		last := time.NewTimer(finalWait)
 		defer last.Stop()
 		select {
 		case err := <-ended:
@@ -62,8 +62,8 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 	return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the request was given up; the join goes on", Err: fmt.Errorf("%w: %w", kv.ErrJoinUnderWay, ctx.Err())}
 }
 
-// lastWord is how long an answer waits for a join whose time is over.
-const lastWord = 3 * time.Second
+// finalWait is how long an answer waits for a join whose time is over.
+const finalWait = 3 * time.Second
 
 var (
 	errNodeStops = &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping"}
@@ -72,7 +72,7 @@ var (
 
 // join makes the node a member of the peer's mesh until ctx ends.
 func (n *Node) join(ctx context.Context, peer transport.Address) error {
-	old := n.life.Load()
+	old := n.present.Load()
 	if len(n.cfg.Seeds) == 0 { // it founds a cluster of its own at once
 		select {
 		case <-old.first:
@@ -88,16 +88,16 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 		return err
 	}
 	for {
-		next, err := n.newLife(topology.Config{JoinVia: peer})
+		next, err := n.newMembership(topology.Config{JoinVia: peer})
 		if err != nil {
 			old.manager.Stay(ctx)
 			return err
 		}
 		if alone {
-			next.along = old.state.Load().Store.Stats().UsedBytes
+			next.importing = old.state.Load().Store.Stats().UsedBytes
 		}
 		// What is imported keeps its counters: tags made here must lie above them (quorum.Import).
-		next.membership.Clock.Observe(old.membership.Clock.Now())
+		next.peers.Clock.Observe(old.peers.Clock.Now())
 		n.next.Store(next)
 		n.begin(next)
 		err = next.awaitMembership(ctx)
@@ -136,8 +136,8 @@ const rejoinAfter = 200 * time.Millisecond
 
 // mayJoin reports whether the life may be given up for another: when it is alone, or over. Alone,
 // it has keys to bring along.
-func (l *life) mayJoin() (alone bool, err error) {
-	s := l.state.Load()
+func (m *membership) mayJoin() (alone bool, err error) {
+	s := m.state.Load()
 	switch {
 	case s == nil:
 		return false, kv.Detail(kv.ErrAlreadyMember, "the node is founding or joining a cluster with its seeds")
@@ -152,7 +152,7 @@ func (l *life) mayJoin() (alone bool, err error) {
 // awaitMembership waits until the life is an active member and its joining is settled. Before the
 // end of ctx it withdraws the life from the mesh. Where that comes too late, since the mesh counts
 // on it as a member, it goes on, settled or not.
-func (l *life) awaitMembership(ctx context.Context) error {
+func (m *membership) awaitMembership(ctx context.Context) error {
 	notice, cancel := ctx, context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok {
 		notice, cancel = context.WithDeadline(ctx, deadline.Add(-withdrawTime(time.Until(deadline))))
@@ -162,7 +162,7 @@ func (l *life) awaitMembership(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		s := l.state.Load()
+		s := m.state.Load()
 		if s != nil && s.role == topology.Active && (s.topology.Change == nil || timeUp == nil) {
 			return nil
 		}
@@ -170,14 +170,14 @@ func (l *life) awaitMembership(ctx context.Context) error {
 		case <-tick.C:
 		case <-timeUp:
 			timeUp = nil
-			if err := l.withdraw(ctx); err != nil {
+			if err := m.withdraw(ctx); err != nil {
 				return err
 			}
-		case <-l.over:
+		case <-m.over:
 			switch {
-			case l.err != nil:
-				return l.err
-			case l.ctx.Err() != nil:
+			case m.err != nil:
+				return m.err
+			case m.ctx.Err() != nil:
 				return errNodeStops
 			}
 			return errTakenOut
@@ -187,7 +187,7 @@ func (l *life) awaitMembership(ctx context.Context) error {
 
 // withdraw tells the mesh that a life does not go on that was to become a member, and returns what
 // the join has come to; nil: the mesh counts on it already, so that it has to become one.
-func (l *life) withdraw(given context.Context) error {
+func (l *membership) withdraw(given context.Context) error {
 	m := l.manager.Status()
 	reason, cause := m.Reason, m.Cause
 	if s := l.state.Load(); s != nil {
@@ -221,14 +221,14 @@ func withdrawTime(given time.Duration) time.Duration { return min(10*time.Second
 
 // move makes next the node's life. Between the last request served by the old one and the first by
 // the new one, the keys of a node that was alone are written into the mesh.
-func (n *Node) move(old, next *life, alone bool) error {
+func (n *Node) move(old, next *membership, alone bool) error {
 	n.quiesce()
 	defer n.frozen.Store(false)
 	var err error
 	if alone {
-		err = n.bringAlong(next.ctx, old, next)
+		err = n.importOwn(next.ctx, old, next)
 	}
-	n.life.Store(next)
+	n.present.Store(next)
 	n.next.Store(nil)
 	old.end()
 	return err
@@ -236,17 +236,17 @@ func (n *Node) move(old, next *life, alone bool) error {
 
 // Leave implements kv.Cluster.
 func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.Left, error) {
-	l := n.life.Load()
-	s := l.state.Load()
+	m := n.present.Load()
+	s := m.state.Load()
 	if s == nil || s.role == topology.Stranger {
 		return kv.Left{}, kv.Detail(kv.ErrNoSuchNode, "this node is no member of a cluster")
 	}
 	if name == "" {
 		name = n.cfg.Name
 	}
-	report, err := l.manager.Leave(ctx, name, force)
+	report, err := m.manager.Leave(ctx, name, force)
 	if err == nil {
-		l.announce(ctx)
+		m.announce(ctx)
 		n.log.Info("a node has left", zap.String("member", name), zap.Bool("forced", force))
 	}
 	return report, err
@@ -254,7 +254,7 @@ func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.Left, err
 
 // Status implements kv.Cluster.
 func (n *Node) Status() kv.Status {
-	l := n.life.Load()
+	l := n.present.Load()
 	m := l.manager.Status()
 	s := l.state.Load() // after the status: what the manager shows was adopted before
 	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: m.State, Leader: m.Leader, Reason: n.Ready(context.Background())}
@@ -307,7 +307,7 @@ func waiting(m topology.Status) error {
 }
 
 // member describes a member as this node knows it by itself.
-func (l *life) member(s *state, i int) kv.Member {
+func (l *membership) member(s *state, i int) kv.Member {
 	m := &s.View.Members[i]
 	out := kv.Member{Name: m.Name, Peer: m.Address, Incarnation: m.Holder()}
 	if r := s.Memory(i); r != nil {

@@ -81,7 +81,7 @@ func TestCollidingKeysAreServedInPortions(t *testing.T) {
 
 func servedInPortions(t *testing.T, n int) {
 	inMesh(t, 3, func(m *mesh) {
-		s, asker := m.nodes[1].life.Load().state.Load(), m.nodes[0].life.Load().state.Load()
+		s, asker := m.nodes[1].present.Load().state.Load(), m.nodes[0].present.Load().state.Load()
 		value := strings.Repeat("v", kv.MaxValueBytes)
 		var keys []string
 		for i, k := range keyspacetest.Colliding(n) {
@@ -198,7 +198,7 @@ func TestCollidingKeysStopNoRebuild(t *testing.T) {
 	value := strings.Repeat("\U0001F5DD", 256)
 	keys := keyspacetest.Colliding(n)
 	for _, i := range []int{0, 1, 2} {
-		s := r.nodes[i].life.Load().state.Load()
+		s := r.nodes[i].present.Load().state.Load()
 		for k := range keys {
 			s.put(t, string(keys[k]), live(uint64(k+1), value))
 		}
@@ -216,7 +216,7 @@ func TestCollidingKeysStopNoRepair(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		keys := keyspacetest.Colliding(n)
 		for i := range 3 {
-			s := m.nodes[i].life.Load().state.Load()
+			s := m.nodes[i].present.Load().state.Load()
 			for k, key := range keys {
 				s.put(t, string(key), live(uint64(k+1), "everywhere"))
 				if k%3 == i {
@@ -242,7 +242,7 @@ func TestCollidingKeysArePurged(t *testing.T) {
 	n := howMany(t, 2000)
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 3 {
-			s := m.nodes[i].life.Load().state.Load()
+			s := m.nodes[i].present.Load().state.Load()
 			for k, key := range keyspacetest.Colliding(n) {
 				tag := version.Tag{Counter: uint64(k + 1), Incarnation: 1, Removed: true}
 				s.put(t, string(key), version.Record{Tag: tag, Owner: version.Operation{Incarnation: 1, Sequence: uint64(k + 1)}})
@@ -266,7 +266,7 @@ func TestCollidingKeysAreScanned(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		keys := keyspacetest.Colliding(n)
 		for i := range 3 {
-			s := m.nodes[i].life.Load().state.Load()
+			s := m.nodes[i].present.Load().state.Load()
 			for k, key := range keys {
 				if k%100 != i { // each misses some
 					s.put(t, string(key), live(uint64(k+1), "v"))

@@ -20,18 +20,18 @@ import (
 
 // newDriver makes a life's hand-off. It takes hints from the first moment and works from the first
 // epoch on.
-func (l *life) newDriver() (*handoff.Driver, error) {
+func (m *membership) newDriver() (*handoff.Driver, error) {
 	random := topology.NewBoot // never zero, which is all that a list's id must be beside rare
-	source := l.node.random()
+	source := m.node.random()
 	return handoff.New(handoff.Config{
-		Views: handoffViews{l}, Peers: l.node.client, Topology: handoffTopology{l},
-		NewID: func() uint64 { return random(source) }, Logger: l.log,
+		Views: handoffViews{m}, Peers: m.node.client, Topology: handoffTopology{m},
+		NewID: func() uint64 { return random(source) }, Logger: m.log,
 	})
 }
 
 // handoffViews gives hand-off the view of the present epoch, also once the life refuses everything.
 // The driver runs only once there is one.
-type handoffViews struct{ *life }
+type handoffViews struct{ *membership }
 
 func (v handoffViews) Current() *replica.View { return &v.state.Load().View }
 
@@ -44,7 +44,7 @@ func barrierNeed(c *topology.SizeChange) int {
 }
 
 // handoffTopology reports to the topology's manager.
-type handoffTopology struct{ *life }
+type handoffTopology struct{ *membership }
 
 func (t handoffTopology) Rebuilt(ctx context.Context, at handoff.Basis) error {
 	t.tellIfFull(ctx)
@@ -64,26 +64,26 @@ func (t handoffTopology) Purge(ctx context.Context, list uint64, expect version.
 }
 
 // purge removes the tombstones of the list that the topology has agreed on (N4).
-func (l *life) purge(s *state, old *state) {
+func (m *membership) purge(s *state, old *state) {
 	id := uint64(0)
 	if old != nil && s.topology.Purge != old.topology.Purge {
 		id = s.topology.PurgeList
 	}
-	list, err := l.driver.Agreed(id)
+	list, err := m.driver.Agreed(id)
 	if err != nil {
 		if s.role == topology.Active {
-			l.log.Warn("the cluster has purged tombstones that this node was not asked about; repair will even that out", zap.Error(err))
+			m.log.Warn("the cluster has purged tombstones that this node was not asked about; repair will even that out", zap.Error(err))
 		}
 		return
 	}
 	if list == nil {
 		return
 	}
-	l.purged.note(s.topology.Purge, s.topology.Seed, list)
+	m.purged.note(s.topology.Purge, s.topology.Seed, list)
 	removed, err := s.Store.Purge(s.topology.Epoch, list.Tombstones)
-	l.driver.Purged(removed)
+	m.driver.Purged(removed)
 	if err != nil {
-		l.log.Debug("a purge met a store that was closed meanwhile", zap.Error(err))
+		m.log.Debug("a purge met a store that was closed meanwhile", zap.Error(err))
 	}
 }
 
@@ -91,7 +91,7 @@ func (l *life) purge(s *state, old *state) {
 type hints struct{ node *Node }
 
 // hintsOf notes for one life what a coordinator has missed that works in that.
-type hintsOf struct{ *life }
+type hintsOf struct{ *membership }
 
 var (
 	_ quorum.Hints = hints{}
@@ -100,7 +100,7 @@ var (
 
 // Miss implements quorum.Hints.
 func (h hints) Miss(member string, i version.Incarnation, key []byte) {
-	hintsOf{h.node.life.Load()}.Miss(member, i, key)
+	hintsOf{h.node.present.Load()}.Miss(member, i, key)
 }
 
 // Miss implements quorum.Hints.
@@ -110,7 +110,7 @@ func (h hintsOf) Miss(member string, i version.Incarnation, key []byte) {
 
 // progress says in words how far the rebuild has come, or what it waits for: with
 // kv.ErrTooFewCopies, for members that have a full copy.
-func (l *life) progress() (string, error) { return describeSync(l.driver.Progress()) }
+func (m *membership) progress() (string, error) { return describeSync(m.driver.Progress()) }
 
 func describeSync(p *kv.Sync) (string, error) {
 	switch {

@@ -153,7 +153,7 @@ func (m *mesh) ready(i int) func() bool {
 func (m *mesh) equal(nodes ...int) func() bool {
 	return func() bool {
 		for _, i := range nodes {
-			if m.nodes[i].life.Load().state.Load().Store.Root() != m.nodes[nodes[0]].life.Load().state.Load().Store.Root() {
+			if m.nodes[i].present.Load().state.Load().Store.Root() != m.nodes[nodes[0]].present.Load().state.Load().Store.Root() {
 				return false
 			}
 		}
@@ -211,7 +211,7 @@ func TestARestartedNodeIsRebuilt(t *testing.T) {
 			m.set((i+1)%3, key(5), fmt.Sprint("while away ", i))
 			m.start(i, m.seeds(3))
 			m.until(30*time.Second, "it is ready again", m.ready(i))
-			stats := m.nodes[i].life.Load().driver.Stats
+			stats := m.nodes[i].present.Load().driver.Stats
 			m.until(time.Second, "its rebuild is counted", func() bool { return stats().Rebuilds == 1 }) // a moment after it serves
 			if s := stats(); s.Received < 300 {
 				t.Errorf("%+v", s)
@@ -248,7 +248,7 @@ func TestACutOffNodeCatchesUpByHints(t *testing.T) {
 		}
 		m.isolate(2, false)
 		m.until(10*time.Second, "all are equal", m.equal(0, 1, 2))
-		replayed := m.nodes[0].life.Load().driver.Stats().Replayed + m.nodes[1].life.Load().driver.Stats().Replayed
+		replayed := m.nodes[0].present.Load().driver.Stats().Replayed + m.nodes[1].present.Load().driver.Stats().Replayed
 		if replayed == 0 {
 			t.Error("no record was replayed")
 		}
@@ -322,7 +322,7 @@ func TestAListThatAnEpochOvertakes(t *testing.T) {
 		for i := range 3 {
 			m.until(10*time.Second, "all are ready", m.ready(i))
 		}
-		s, asker := m.nodes[1].life.Load().state.Load(), m.nodes[0].life.Load().state.Load()
+		s, asker := m.nodes[1].present.Load().state.Load(), m.nodes[0].present.Load().state.Load()
 		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.View.Epoch, To: s.Self, From: asker.Self}
 		list := []replica.Tombstone{{Key: []byte("k"), Tag: version.Tag{Counter: 1, Incarnation: 1, Removed: true}}}
 		s.Store.Advance(s.View.Epoch+1, s.View.Generation) // which is what an epoch begins with

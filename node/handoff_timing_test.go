@@ -110,7 +110,7 @@ func (r *real) await(i int, within time.Duration) {
 func (r *real) load(n int, nodes ...int) {
 	value := make([]byte, 128)
 	for _, i := range nodes {
-		s := r.nodes[i].life.Load().state.Load()
+		s := r.nodes[i].present.Load().state.Load()
 		for k := range n {
 			key := fmt.Appendf(nil, "key-%012d", k)
 			rec := version.Record{Tag: version.Tag{Counter: uint64(k + 1), Incarnation: 1}, Value: value}
@@ -122,7 +122,7 @@ func (r *real) load(n int, nodes ...int) {
 }
 
 func (r *real) root(i int) string {
-	s := r.nodes[i].life.Load().state.Load()
+	s := r.nodes[i].present.Load().state.Load()
 	return s.Store.Root().String()
 }
 
@@ -151,7 +151,7 @@ func TestTimingRebuild(t *testing.T) {
 	r.restart(2)
 	began := time.Now()
 	r.await(2, time.Minute)
-	s := r.nodes[2].life.Load().driver.Stats()
+	s := r.nodes[2].present.Load().driver.Stats()
 	t.Logf("%d keys: ready after %v; %d records, %d bytes", n, time.Since(began), s.Received, s.Bytes)
 	if r.root(0) != r.root(2) {
 		t.Errorf("%s\n%s", r.root(0), r.root(2))
@@ -165,7 +165,7 @@ func TestTimingMissedWrites(t *testing.T) {
 	r.load(n, 0, 1, 2)
 	moved := func() (bytes uint64) {
 		for _, x := range r.nodes {
-			bytes += x.life.Load().driver.Stats().Bytes
+			bytes += x.present.Load().driver.Stats().Bytes
 		}
 		return bytes
 	}
@@ -176,7 +176,7 @@ func TestTimingMissedWrites(t *testing.T) {
 	}
 	value := make([]byte, 128)
 	for _, i := range []int{0, 1} {
-		s := r.nodes[i].life.Load().state.Load()
+		s := r.nodes[i].present.Load().state.Load()
 		for k := range 1000 {
 			key := fmt.Appendf(nil, "key-%012d", k*(n/1000))
 			rec := version.Record{Tag: version.Tag{Counter: uint64(n + k + 1), Incarnation: 1}, Value: value}
@@ -187,7 +187,7 @@ func TestTimingMissedWrites(t *testing.T) {
 	}
 	// Comparisons are periodic here; what counts is the time from the first one that the node takes
 	// part in.
-	late := r.nodes[2].life.Load()
+	late := r.nodes[2].present.Load()
 	repairing := func() bool {
 		for _, m := range late.state.Load().View.Members {
 			if late.driver.RepairWith(m.Incarnation) != nil {
@@ -195,7 +195,7 @@ func TestTimingMissedWrites(t *testing.T) {
 			}
 		}
 		for _, i := range []int{0, 1} {
-			if r.nodes[i].life.Load().driver.RepairWith(late.state.Load().Self) != nil {
+			if r.nodes[i].present.Load().driver.RepairWith(late.state.Load().Self) != nil {
 				return true
 			}
 		}

@@ -12,7 +12,7 @@ import (
 
 // Placement implements kv.Inspector.
 func (n *Node) Placement() kv.Placement {
-	s := n.life.Load().state.Load()
+	s := n.present.Load().state.Load()
 	if s == nil {
 		return kv.Placement{}
 	}

@@ -137,7 +137,7 @@ func TestShownDigestsHideTheSums(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(0, "a", "1")
 		m.until(5*time.Second, "all are equal", m.equal(0, 1, 2))
-		s := m.nodes[0].life.Load().state.Load()
+		s := m.nodes[0].present.Load().state.Load()
 		sums := s.Store.Root().Append(nil)
 		shown := m.nodes[0].Status().Digest
 		for _, text := range []string{shown, m.nodes[0].Holdings(context.Background())[0].Digest} {

@@ -101,7 +101,7 @@ func TestTheFormerLifeDoesNotAnswerForTheNext(t *testing.T) {
 		go func() { joined <- m.nodes[2].Join(ctx, string(m.address(leader))) }()
 		var next, from *state
 		m.until(10*time.Second, "it is admitted", func() bool {
-			from = m.nodes[leader].life.Load().state.Load()
+			from = m.nodes[leader].present.Load().state.Load()
 			l := m.nodes[2].next.Load()
 			if l == nil || l.state.Load() == nil {
 				return false
@@ -134,16 +134,16 @@ func TestTheMemoryOfALifeThatIsGivenUpIsFreed(t *testing.T) {
 		m.net.Cut(m.address(1), m.address(0))
 		m.start(1, m.seeds(3))
 		m.start(3, m.seeds(3))
-		var given *life
+		var given *membership
 		m.until(20*time.Second, "the fourth has copied", func() bool {
-			given = m.nodes[3].life.Load()
+			given = m.nodes[3].present.Load()
 			s := given.state.Load()
 			return s != nil && s.Store.Stats().Keys >= 2000
 		})
 		m.isolate(3, true)
-		m.until(20*time.Second, "it is given up", func() bool { return m.nodes[0].life.Load().state.Load().topology.Joining == nil })
+		m.until(20*time.Second, "it is given up", func() bool { return m.nodes[0].present.Load().state.Load().topology.Joining == nil })
 		m.isolate(3, false)
-		m.until(time.Minute, "it starts over", func() bool { return m.nodes[3].life.Load() != given })
+		m.until(time.Minute, "it starts over", func() bool { return m.nodes[3].present.Load() != given })
 		m.until(time.Minute, "the memory of the former life is free", func() bool {
 			return given.state.Load().Store.Stats().Extents.Mapped == 0
 		})

@@ -201,7 +201,7 @@ func TestAJoinHasItsTimeAndNoMore(t *testing.T) {
 		}
 		m.net.HealAll()
 		m.until(10*time.Second, "the joiner's cluster admits others again", func() bool {
-			return !m.nodes[next].life.Load().state.Load().topology.Departing
+			return !m.nodes[next].present.Load().state.Load().topology.Departing
 		})
 		if err := m.nodes[next].Join(context.Background(), string(m.address(leader))); err != nil {
 			t.Errorf("the next try: %v", err)

@@ -21,15 +21,15 @@ const memoryEvery = 500 * time.Millisecond
 
 // watchMemory tells the others how this node stands until ctx ends. A node without a limit only
 // answers.
-func (l *life) watchMemory(ctx context.Context) {
-	if l.node.cfg.MaxBytes == 0 {
+func (m *membership) watchMemory(ctx context.Context) {
+	if m.node.cfg.MaxBytes == 0 {
 		return
 	}
 	tick := time.NewTicker(memoryEvery)
 	defer tick.Stop()
 	for {
-		s := l.state.Load()
-		l.running.Go(func() { l.reviewMemory(ctx, s) })
+		s := m.state.Load()
+		m.running.Go(func() { m.reviewMemory(ctx, s) })
 		select {
 		case <-tick.C:
 		case <-s.View.Superseded: // a member that is new has heard nothing yet
@@ -41,27 +41,27 @@ func (l *life) watchMemory(ctx context.Context) {
 
 // tellIfFull makes sure that the others know of a limit that is reached before this node counts
 // among them: from then on all answer alike.
-func (l *life) tellIfFull(ctx context.Context) {
-	if s := l.state.Load(); s.Store.Full() {
-		l.reviewMemory(ctx, s)
+func (m *membership) tellIfFull(ctx context.Context) {
+	if s := m.state.Load(); s.Store.Full() {
+		m.reviewMemory(ctx, s)
 	}
 }
 
 // reviewMemory tells the others how this node stands, and the log what is new about it.
-func (l *life) reviewMemory(ctx context.Context, s *state) {
-	limit := zap.Int64("max-memory", l.node.cfg.MaxBytes)
+func (m *membership) reviewMemory(ctx context.Context, s *state) {
+	limit := zap.Int64("max-memory", m.node.cfg.MaxBytes)
 	full := s.Store.Full()
 	switch {
-	case !l.limit.Changes(full, time.Now()):
+	case !m.limit.Changes(full, time.Now()):
 	case full:
-		l.log.Warn("this node has reached its memory limit: new values are refused, at all nodes, until keys are removed or the limit is raised",
+		m.log.Warn("this node has reached its memory limit: new values are refused, at all nodes, until keys are removed or the limit is raised",
 			zap.Int64("bytes", s.Store.Bytes()), limit)
 	default:
-		l.log.Info("this node is below its memory limit again", zap.Int64("bytes", s.Store.Bytes()), limit)
+		m.log.Info("this node is below its memory limit again", zap.Int64("bytes", s.Store.Bytes()), limit)
 	}
 	s.TellMemory(ctx)
-	if name, held := s.short(); name != "" && !l.warned.Swap(true) {
-		l.log.Warn("the memory limit is below what another member holds: this node goes above it, because its copy must be whole, "+
+	if name, held := s.short(); name != "" && !m.warned.Swap(true) {
+		m.log.Warn("the memory limit is below what another member holds: this node goes above it, because its copy must be whole, "+
 			"and new values are refused, at all nodes", zap.String("member", name), zap.Int64("bytes", held), limit)
 	}
 }
@@ -86,7 +86,7 @@ func (s *state) short() (name string, bytes int64) {
 }
 
 // memory returns what a node wants to know before it joins.
-func (l *life) memory() (out topology.Memory) {
+func (l *membership) memory() (out topology.Memory) {
 	s := l.state.Load()
 	if s == nil {
 		return out
@@ -106,19 +106,19 @@ func (l *life) memory() (out topology.Memory) {
 // fits reports whether this node may hold what a mesh holds that it is about to join, and both what
 // it brings along. A member that comes back is not asked: its place is there, and the others count
 // on it.
-func (l *life) fits(mesh topology.Memory) error {
-	name, limit := l.node.cfg.Name, l.node.cfg.MaxBytes
+func (m *membership) fits(mesh topology.Memory) error {
+	name, limit := m.node.cfg.Name, m.node.cfg.MaxBytes
 	brings := ""
-	if l.along > 0 {
-		brings = fmt.Sprintf(" and %s of its own", kv.Size(l.along))
+	if m.importing > 0 {
+		brings = fmt.Sprintf(" and %s of its own", kv.Size(m.importing))
 	}
 	switch {
-	case limit > 0 && mesh.Held+l.along >= limit:
+	case limit > 0 && mesh.Held+m.importing >= limit:
 		return kv.Detail(kv.ErrMemoryLimit, "%s may hold %s, and would have to hold the mesh's %s%s",
 			name, kv.Size(limit), kv.Size(mesh.Held), brings)
-	case mesh.Room != nil && l.along > *mesh.Room:
+	case mesh.Room != nil && m.importing > *mesh.Room:
 		return kv.Detail(kv.ErrMemoryLimit, "a member of the mesh may hold %s more, and %s brings %s along",
-			kv.Size(*mesh.Room), name, kv.Size(l.along))
+			kv.Size(*mesh.Room), name, kv.Size(m.importing))
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func (r *limited) fill(at int, prefix string, n int) {
 // exceed stores half a mebibyte at a node alone, as a repair would, which no limit holds up.
 func (r *limited) exceed(at int, value []byte) {
 	r.t.Helper()
-	s := r.nodes[at].life.Load().state.Load()
+	s := r.nodes[at].present.Load().state.Load()
 	for i := range (512 << 10) / len(value) {
 		key := fmt.Appendf(nil, "repaired-%d", i)
 		rec := version.Record{Tag: version.Tag{Generation: s.View.Generation, Counter: 1, Incarnation: s.Self}, Value: value}

@@ -40,14 +40,14 @@ type Node struct {
 	stopping bool           // nothing begins any more
 	running  sync.WaitGroup // what the lives started
 
-	life atomic.Pointer[life] // the present one
-	next atomic.Pointer[life] // the one that a join is preparing
+	present atomic.Pointer[membership] // the present one
+	next    atomic.Pointer[membership] // the one that a join is preparing
 
 	joining sync.Mutex  // held by a join of this node
 	frozen  atomic.Bool // between two lives: nobody is served
 
 	seeds   sync.Mutex // guards cfg.Random and what follows
-	retired []*life
+	retired []*membership
 	closed  bool // Run has freed the lives' memory: whoever retires one later frees it
 }
 
@@ -69,11 +69,11 @@ func New(cfg Config) (*Node, error) {
 		Views: n, Peers: n.client, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter, Full: peer.Full,
 	})
 	n.scans = scan.New(scan.Config{Views: n, Own: ownBuckets{}, Peers: n.client, Reader: n.coordinator, Timeout: n.cfg.Timeout})
-	first, err := n.newLife(topology.Config{Seeds: cfg.Seeds})
+	first, err := n.newMembership(topology.Config{Seeds: cfg.Seeds})
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
-	n.life.Store(first)
+	n.present.Store(first)
 	return n, nil
 }
 
@@ -91,7 +91,7 @@ func (n *Node) Run(stopped context.Context) error {
 	carried := make(chan error, 1)
 	go func() { carried <- n.transport.Run(carrier) }()
 
-	n.begin(n.life.Load())
+	n.begin(n.present.Load())
 	var err error
 	select {
 	case <-stopped.Done():
@@ -113,8 +113,8 @@ func (n *Node) Run(stopped context.Context) error {
 	n.seeds.Lock()
 	defer n.seeds.Unlock()
 	n.closed = true
-	for _, l := range append(n.retired, n.life.Load()) {
-		l.close()
+	for _, m := range append(n.retired, n.present.Load()) {
+		m.close()
 	}
 	return err
 }
@@ -131,22 +131,22 @@ func (n *Node) spawn(f func()) bool {
 }
 
 // retire notes a life whose memory is freed at the latest when the node stops.
-func (n *Node) retire(l *life) {
+func (n *Node) retire(m *membership) {
 	n.seeds.Lock()
 	defer n.seeds.Unlock()
 	if n.closed {
-		l.close()
+		m.close()
 		return
 	}
-	n.retired = append(n.retired, l)
+	n.retired = append(n.retired, m)
 }
 
 // free frees the memory of a retired life.
-func (n *Node) free(l *life) {
-	l.close()
+func (n *Node) free(m *membership) {
+	m.close()
 	n.seeds.Lock()
 	defer n.seeds.Unlock()
-	n.retired = slices.DeleteFunc(n.retired, func(r *life) bool { return r == l })
+	n.retired = slices.DeleteFunc(n.retired, func(r *membership) bool { return r == m })
 }
 
 // quiesce turns requests away and waits for those under way, which their deadlines bound: a store
@@ -160,38 +160,38 @@ func (n *Node) quiesce() {
 
 // begin runs a life until it or the node ends. One that begins when the node is stopping is over at
 // once.
-func (n *Node) begin(l *life) {
-	l.ctx, l.cancel = context.WithCancel(n.ctx)
-	l.running.Add(1)
+func (n *Node) begin(m *membership) {
+	m.ctx, m.cancel = context.WithCancel(n.ctx)
+	m.running.Add(1)
 	if !n.spawn(func() {
-		<-l.ctx.Done()
-		l.running.Wait()
+		<-m.ctx.Done()
+		m.running.Wait()
 	}) {
-		l.cancel()
-		close(l.over)
-		l.running.Done()
+		m.cancel()
+		close(m.over)
+		m.running.Done()
 		return
 	}
 	go func() {
-		defer l.running.Done()
-		l.run(l.ctx)
+		defer m.running.Done()
+		m.run(m.ctx)
 	}()
 }
 
 // startOver gives a node with seeds another life when the cluster that it was about to enter does
 // not go on with it.
-func (n *Node) startOver(l *life) {
-	if len(n.cfg.Seeds) == 0 || n.life.Load() != l {
+func (n *Node) startOver(m *membership) {
+	if len(n.cfg.Seeds) == 0 || n.present.Load() != m {
 		return // the join of a node without seeds has its own end
 	}
-	next, err := n.newLife(topology.Config{Seeds: n.cfg.Seeds})
+	next, err := n.newMembership(topology.Config{Seeds: n.cfg.Seeds})
 	if err != nil {
 		n.log.Error("the node cannot start over", zap.Error(err))
 		return
 	}
-	l.cancel()
-	if n.life.CompareAndSwap(l, next) {
-		l.discard()
+	m.cancel()
+	if n.present.CompareAndSwap(m, next) {
+		m.discard()
 		n.begin(next)
 	}
 }
@@ -208,7 +208,7 @@ func (n *Node) Current() *replica.View {
 	if n.frozen.Load() {
 		return nil
 	}
-	return n.life.Load().view()
+	return n.present.Load().view()
 }
 
 // answering is what the server of peers asks of the node.
@@ -217,10 +217,10 @@ type answering struct{ *Node }
 // Memberships implements peer.Node. The next life is looked at first: it becomes the present one
 // before it ceases to be the next (move), so that it is always found as one of them.
 func (n answering) Memberships() (present, next *peer.Membership) {
-	if l := n.next.Load(); l != nil {
-		next = l.membership
+	if m := n.next.Load(); m != nil {
+		next = m.peers
 	}
-	return n.life.Load().membership, next
+	return n.present.Load().peers, next
 }
 
 // Control implements peer.Node: it passes a message about the topology to the life that it is meant
@@ -230,5 +230,5 @@ func (n answering) Control(ctx context.Context, dst, request []byte) []byte {
 	if next := n.next.Load(); err == nil && next != nil && c.To == next.id.Boot {
 		return next.manager.Serve(ctx, dst, request)
 	}
-	return n.life.Load().manager.Serve(ctx, dst, request)
+	return n.present.Load().manager.Serve(ctx, dst, request)
 }

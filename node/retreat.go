@@ -19,12 +19,12 @@ func (n *Node) Drain() { n.draining.Store(true) }
 func (n *Node) retreat() {
 	n.Drain()
 	n.server.Retreat()
-	l := n.life.Load()
-	s := l.state.Load()
+	m := n.present.Load()
+	s := m.state.Load()
 	if s == nil || s.Self == 0 || len(s.View.Members) < 2 {
 		return
 	}
-	s.SayBye(l.ctx)
+	s.SayBye(m.ctx)
 	time.Sleep(byeGrace)
 	for end := time.Now().Add(n.cfg.Timeout); n.server.Coordinated() > 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)

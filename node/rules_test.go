@@ -23,10 +23,10 @@ import (
 func (m *mesh) stored(key, value string, nodes ...int) {
 	m.t.Helper()
 	for _, i := range nodes {
-		s := m.nodes[i].life.Load().state.Load()
+		s := m.nodes[i].present.Load().state.Load()
 		r := version.Record{Tag: version.Tag{Counter: 1 << 20, Incarnation: s.Self}, Value: []byte(value)}
 		if i != nodes[0] {
-			r.Tag.Incarnation = m.nodes[nodes[0]].life.Load().state.Load().Self
+			r.Tag.Incarnation = m.nodes[nodes[0]].present.Load().state.Load().Self
 		}
 		if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
 			m.t.Fatal(err)
@@ -59,7 +59,7 @@ func (m *mesh) inTouch(a, b int) (stop func()) {
 // sender would take it that nothing has been stored.
 func TestACopyOfAnOfferAcrossAClearIsUnknown(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		from, to := m.nodes[0].life.Load().state.Load(), m.nodes[1].life.Load().state.Load()
+		from, to := m.nodes[0].present.Load().state.Load(), m.nodes[1].present.Load().state.Load()
 		offer := func(counter uint64) []byte {
 			stamp := wire.Stamp{Cluster: from.View.Cluster, Epoch: from.View.Epoch, To: to.Self, From: from.Self}
 			record := version.Record{Tag: version.Tag{Generation: from.View.Generation, Counter: counter, Incarnation: from.Self}, Value: []byte("v")}
@@ -132,7 +132,7 @@ func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 				t.Fatal("it is not ready again within 30 s")
 			}
 		}
-		if n := m.nodes[0].life.Load().state.Load().Store.Stats().Keys; n != keys {
+		if n := m.nodes[0].present.Load().state.Load().Store.Stats().Keys; n != keys {
 			t.Errorf("it serves with %d of %d keys", n, keys)
 		}
 		m.kill(1) // the only other one that held them: one crash at a time is what three must bear

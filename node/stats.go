@@ -31,9 +31,9 @@ type LinkStats struct {
 // Stats returns the present counts. It asks nobody and takes the store's partitions one after the
 // other, so its parts are of slightly different moments. Safe for concurrent use.
 func (n *Node) Stats() Stats {
-	l := n.life.Load()
-	out := Stats{Coordinator: n.coordinator.Stats(), Scans: n.scans.Stats(), Handoff: l.driver.Stats()}
-	s := l.state.Load()
+	m := n.present.Load()
+	out := Stats{Coordinator: n.coordinator.Stats(), Scans: n.scans.Stats(), Handoff: m.driver.Stats()}
+	s := m.state.Load()
 	if s == nil {
 		return out
 	}

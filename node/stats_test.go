@@ -8,7 +8,7 @@ import (
 func TestStatsCountWhatANodeDoes(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		removed := 2 // the first key that the node owns: it removes it itself
-		for at := m.nodes[0].life.Load().state.Load(); at.View.Ring.Owner(at.View.Seed.Hash([]byte(key(removed))).Partition()) != 0; {
+		for at := m.nodes[0].present.Load().state.Load(); at.View.Ring.Owner(at.View.Seed.Hash([]byte(key(removed))).Partition()) != 0; {
 			removed++
 		}
 		m.set(0, key(1), "a")

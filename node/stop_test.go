@@ -36,7 +36,7 @@ func TestAJoinEndsWithTheNode(t *testing.T) {
 // themselves.
 func TestAStoppingNodeCoordinatesNothingNew(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		from, to := m.nodes[0].life.Load().state.Load(), m.nodes[2].life.Load().state.Load()
+		from, to := m.nodes[0].present.Load().state.Load(), m.nodes[2].present.Load().state.Load()
 		stamp := wire.Stamp{Cluster: from.View.Cluster, Epoch: from.View.Epoch, To: to.Self, From: from.Self}
 		remove := wire.AppendRemove(wire.AppendRequest(nil, wire.Remove, stamp), &wire.RemoveRequest{Key: []byte("k"), Left: time.Second, Sequence: 1})
 		go m.stops[2]()
@@ -56,8 +56,8 @@ func TestAStoppingNodeCoordinatesNothingNew(t *testing.T) {
 func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(0, "k", "v")
-		from, stopping := m.nodes[0].life.Load().state.Load(), m.nodes[2]
-		l := stopping.life.Load()
+		from, stopping := m.nodes[0].present.Load().state.Load(), m.nodes[2]
+		l := stopping.present.Load()
 		to := l.state.Load()
 		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.View.Epoch, To: to.Self, From: from.Self}
 		read := wire.AppendRead(wire.AppendRequest(nil, wire.Read, stamp), &wire.ReadRequest{Value: true, Key: []byte("k")})
@@ -86,7 +86,7 @@ func TestAClearBetweenTwoLives(t *testing.T) {
 	inMesh(t, 1, func(m *mesh) {
 		m.set(0, "k", "v")
 		n := m.nodes[0]
-		l := n.life.Load()
+		l := n.present.Load()
 		before := l.state.Load().topology.Generation
 		refused := func(when string, at version.Generation) {
 			t.Helper()

@@ -55,7 +55,7 @@ func (n *Node) Clear(ctx context.Context, o kv.Options) error {
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	_, err := n.life.Load().manager.Clear(ctx)
+	_, err := n.present.Load().manager.Clear(ctx)
 	return err
 }
 
@@ -68,7 +68,7 @@ const minClearTime = 10 * time.Second
 // Ready implements kv.Store: nil when this node is an active member, and otherwise the reason why
 // not.
 func (n *Node) Ready(context.Context) error {
-	l := n.life.Load()
+	l := n.present.Load()
 	s := l.state.Load()
 	switch {
 	case n.frozen.Load():
@@ -84,7 +84,7 @@ func (n *Node) Ready(context.Context) error {
 		}
 		how, err := l.progress()
 		return &kv.Unavailable{Outcome: kv.None, Reason: fmt.Sprintf("the node is %s: %s", s.role, how), Err: err}
-	case l.membership.Sealed():
+	case l.peers.Sealed():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping, or its membership is over"}
 	}
 	return nil

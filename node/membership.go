@@ -24,16 +24,16 @@ import (
 	"viakv/ring"
 )
 
-// life is one membership of this process in one cluster.
-type life struct {
-	node       *Node
-	log        *zap.Logger
-	id         topology.Identity
-	manager    *topology.Manager
-	membership *peer.Membership // the life as its peers meet it
-	along      int64            // bytes that the node brings along from its life before
-	limit      peer.Notice      // of its memory limit
-	warned     atomic.Bool      // of a limit below what others hold
+// membership is one membership of this process in one cluster.
+type membership struct {
+	node      *Node
+	log       *zap.Logger
+	id        topology.Identity
+	manager   *topology.Manager
+	peers     *peer.Membership // the life as its peers meet it
+	importing int64            // bytes that the node brings along from its life before
+	limit     peer.Notice      // of its memory limit
+	warned    atomic.Bool      // of a limit below what others hold
 
 	driver *handoff.Driver
 
@@ -56,84 +56,84 @@ type state struct {
 	role     topology.Role
 }
 
-func (n *Node) newLife(cfg topology.Config) (*life, error) {
-	l := &life{
+func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
+	m := &membership{
 		node: n, log: n.log,
 		id:   topology.Identity{Name: n.cfg.Name, HTTP: n.cfg.HTTP, Peer: n.cfg.Peer, Boot: topology.NewBoot(n.random())},
 		over: make(chan struct{}), first: make(chan struct{}),
 	}
-	cfg.Memory, cfg.Fits, cfg.Stopping = l.memory, l.fits, n.draining.Load
-	cfg.Self, cfg.Host, cfg.Transport, cfg.Logger, cfg.Random = l.id, l, n.transport, n.log, n.random()
+	cfg.Memory, cfg.Fits, cfg.Stopping = m.memory, m.fits, n.draining.Load
+	cfg.Self, cfg.Host, cfg.Transport, cfg.Logger, cfg.Random = m.id, m, n.transport, n.log, n.random()
 	cfg.Expect, cfg.Resolve, cfg.Addresses = n.cfg.Expect, n.cfg.Resolve, n.cfg.Addresses
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
 	var err error
-	l.membership = peer.NewMembership(peer.Config{Host: host{l}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes})
-	if l.manager, err = topology.New(cfg); err != nil {
+	m.peers = peer.NewMembership(peer.Config{Host: host{m}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes})
+	if m.manager, err = topology.New(cfg); err != nil {
 		return nil, err
 	}
-	if l.driver, err = l.newDriver(); err != nil {
+	if m.driver, err = m.newDriver(); err != nil {
 		return nil, err
 	}
-	return l, nil
+	return m, nil
 }
 
 // run leads the life until ctx ends or the cluster does without this node.
-func (l *life) run(ctx context.Context) {
-	l.running.Go(func() {
+func (m *membership) run(ctx context.Context) {
+	m.running.Go(func() {
 		select {
-		case <-l.first:
-			l.driver.Run(ctx)
+		case <-m.first:
+			m.driver.Run(ctx)
 		case <-ctx.Done():
 		}
 	})
-	l.running.Go(func() {
+	m.running.Go(func() {
 		select {
-		case <-l.first:
-			l.watchMemory(ctx)
+		case <-m.first:
+			m.watchMemory(ctx)
 		case <-ctx.Done():
 		}
 	})
-	l.err = l.manager.Run(ctx)
+	m.err = m.manager.Run(ctx)
 	if ctx.Err() != nil {
-		l.err = nil
+		m.err = nil
 	}
-	if l.err != nil {
-		l.log.Warn("the node is no longer part of a cluster", zap.Error(l.err))
+	if m.err != nil {
+		m.log.Warn("the node is no longer part of a cluster", zap.Error(m.err))
 	}
-	close(l.over)
-	if errors.Is(l.err, topology.ErrForgotten) || errors.Is(l.err, topology.ErrAbandoned) {
-		l.node.startOver(l)
+	close(m.over)
+	if errors.Is(m.err, topology.ErrForgotten) || errors.Is(m.err, topology.ErrAbandoned) {
+		m.node.startOver(m)
 	}
 }
 
 // end stops the life and waits until it has stopped.
-func (l *life) end() {
-	l.cancel()
-	l.running.Wait()
-	l.discard()
+func (m *membership) end() {
+	m.cancel()
+	m.running.Wait()
+	m.discard()
 }
 
 // discard frees the store of a life that is over, once it has stopped. That is not at once: a
 // peer's request that came for it may still be under way. Where the node stops meanwhile, Run frees
 // it.
-func (l *life) discard() {
-	n := l.node
-	n.retire(l)
+func (m *membership) discard() {
+	n := m.node
+	n.retire(m)
 	n.spawn(func() {
-		l.running.Wait()
-		if pause(n.ctx, lingering) {
-			n.free(l)
+		m.running.Wait()
+		if pause(n.ctx, storeGrace) {
+			n.free(m)
 		}
 	})
 }
 
-// lingering is longer than any answer to a peer takes.
-const lingering = 10 * time.Second
+// storeGrace is longer than any answer to a peer takes.
+const storeGrace = 10 * time.Second
 
 // close frees the life's memory; no answer may be under way.
-func (l *life) close() {
-	l.closing.Do(func() {
-		if s := l.state.Load(); s != nil {
+func (m *membership) close() {
+	m.closing.Do(func() {
+		if s := m.state.Load(); s != nil {
 			s.Store.Close()
 		}
 	})
@@ -142,12 +142,12 @@ func (l *life) close() {
 // Close refuses everything from now on, at whatever epoch. The topology manager calls it when the
 // membership is over or the node stops, before it tells others that this process has nothing more
 // to say: they take that for the promise that nothing completes here (M5).
-func (l *life) Close() { l.membership.Seal() }
+func (m *membership) Close() { m.peers.Seal() }
 
 // view returns the view of the present epoch, nil when there is none or the life refuses
 // everything.
-func (l *life) view() *replica.View {
-	if s := l.state.Load(); s != nil && !l.membership.Sealed() {
+func (m *membership) view() *replica.View {
+	if s := m.state.Load(); s != nil && !m.peers.Sealed() {
 		return &s.View
 	}
 	return nil
@@ -155,51 +155,51 @@ func (l *life) view() *replica.View {
 
 // Adopt makes t the epoch at which this life serves (N1, N4). The topology manager calls it, one
 // epoch after another.
-func (l *life) Adopt(t *topology.Topology) {
-	old := l.state.Load()
+func (m *membership) Adopt(t *topology.Topology) {
+	old := m.state.Load()
 	if old != nil && t.Epoch <= old.topology.Epoch {
 		return
 	}
-	role, self := t.Role(l.id.Boot)
+	role, self := t.Role(m.id.Boot)
 	var store *storage.Store
 	if old == nil {
-		store = l.newStore(t)
+		store = m.newStore(t)
 	} else {
 		store = old.Store
 	}
-	s := &state{Epoch: l.membership.Next(l.newView(t, role), store, self), topology: t, role: role}
+	s := &state{Epoch: m.peers.Next(m.newView(t, role), store, self), topology: t, role: role}
 
 	store.Advance(t.Epoch, t.Generation)
-	l.purge(s, old)
+	m.purge(s, old)
 	// Clients first, and then peers: what peers ask may need what the driver knows of the same
 	// epoch.
-	l.state.Store(s)
-	l.membership.Enter(s.Epoch)
+	m.state.Store(s)
+	m.peers.Enter(s.Epoch)
 	if old == nil {
-		close(l.first)
+		close(m.first)
 	}
 }
 
-func (l *life) newStore(t *topology.Topology) *storage.Store {
-	store, err := storage.New(storage.Config{Seed: t.Seed, DigestKey: t.DigestKey, MaxBytes: l.node.cfg.MaxBytes, HugePages: l.node.cfg.HugePages})
+func (m *membership) newStore(t *topology.Topology) *storage.Store {
+	store, err := storage.New(storage.Config{Seed: t.Seed, DigestKey: t.DigestKey, MaxBytes: m.node.cfg.MaxBytes, HugePages: m.node.cfg.HugePages})
 	if err != nil {
 		panic(fmt.Sprintf("node: a store with a validated configuration: %v", err))
 	}
 	return store
 }
 
-func (l *life) newView(t *topology.Topology, role topology.Role) replica.View {
+func (m *membership) newView(t *topology.Topology, role topology.Role) replica.View {
 	v := replica.View{
 		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, Resized: t.Resized, R: t.R(), W: t.W(), Seed: t.Seed,
 		Cluster: uint64(t.Cluster), CursorKey: t.CursorKey,
 		Slots: t.N(), Self: -1, Ring: ring.Build(t.Names()), Settled: t.Change == nil && t.Joining == nil,
 		Purged: func(after uint64, key []byte) (version.Tag, bool) {
-			return l.purged.highest(after, t.Purge, t.Seed.Hash(key))
+			return m.purged.highest(after, t.Purge, t.Seed.Hash(key))
 		},
 	}
 	for i := range t.Slots {
 		slot := &t.Slots[i]
-		if slot.Boot == l.id.Boot {
+		if slot.Boot == m.id.Boot {
 			v.Self = i
 		}
 		v.Members = append(v.Members, replica.Member{
@@ -207,25 +207,25 @@ func (l *life) newView(t *topology.Topology, role topology.Role) replica.View {
 		})
 	}
 	if c := t.Joining; c != nil {
-		if c.Boot == l.id.Boot {
+		if c.Boot == m.id.Boot {
 			v.Self = t.N()
 		}
 		v.Members = append(v.Members, replica.Member{Name: c.Name, Address: string(c.Peer), Pending: c.Pending, Since: c.Since})
 	}
 	if role == topology.Rebuilding || role == topology.Joining {
-		v.Need, _ = t.RebuildNeed(l.id.Boot)
+		v.Need, _ = t.RebuildNeed(m.id.Boot)
 		if rule.Broken(rule.EnoughCopies) {
 			v.Need = 1
 		}
 	}
-	if c := t.Change; c != nil && role == topology.Active && slices.Contains(c.Owe, l.id.Name) {
+	if c := t.Change; c != nil && role == topology.Active && slices.Contains(c.Owe, m.id.Name) {
 		v.Barrier = &replica.Barrier{Change: c.Epoch, From: c.From, Need: barrierNeed(c)}
 	}
 	return v
 }
 
 // host is what the room of peers asks of a life.
-type host struct{ *life }
+type host struct{ *membership }
 
 var _ peer.Host = host{}
 
@@ -248,7 +248,7 @@ func (h host) Document() []byte { return h.manager.Document() }
 // Remove implements peer.Host. While the node's clients meet its former life, so does the
 // coordinator.
 func (h host) Remove(ctx context.Context, key []byte, o kv.Options) error {
-	if v := h.node.Current(); v == nil || h.node.life.Load() != h.life {
+	if v := h.node.Current(); v == nil || h.node.present.Load() != h.membership {
 		return errNotNow
 	}
 	return h.node.coordinator.RemoveHere(ctx, key, o)

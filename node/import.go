@@ -18,26 +18,26 @@ import (
 )
 
 // viewsOf lets a coordinator work in a life that is not the node's yet.
-type viewsOf struct{ *life }
+type viewsOf struct{ *membership }
 
 func (v viewsOf) Current() *replica.View { return v.view() }
 
-// importers is how many keys are brought along at a time.
-const importers = 32
+// importsInFlight is how many keys are brought along at a time.
+const importsInFlight = 32
 
-// bringAlong writes the keys that the node held alone into the mesh that it joined, each as a write
+// importOwn writes the keys that the node held alone into the mesh that it joined, each as a write
 // concurrent with all that are there. A key whose import fails is tried again with the same record,
 // for as long as the node runs: nothing that was acknowledged is dropped.
-func (n *Node) bringAlong(ctx context.Context, from, to *life) error {
+func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 	c := quorum.New(quorum.Config{Views: viewsOf{to}, Peers: n.client, Hints: hintsOf{to}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter})
 	type item struct {
 		key, value []byte
 		counter    uint64
 	}
-	items := make(chan item, importers)
+	items := make(chan item, importsInFlight)
 	var workers sync.WaitGroup
 	var count, lost atomic.Int64
-	for range importers {
+	for range importsInFlight {
 		workers.Add(1)
 		go func() {
 			defer workers.Done()
@@ -82,11 +82,11 @@ func (n *Node) bringAlong(ctx context.Context, from, to *life) error {
 
 // each visits all records of the life's store, in the order of ranks, through whatever epochs begin
 // meanwhile.
-func (l *life) each(ctx context.Context, visit func(key []byte, r *version.Record) bool) error {
+func (m *membership) each(ctx context.Context, visit func(key []byte, r *version.Record) bool) error {
 	for at := (keyspace.Place{}); ; {
-		s := l.state.Load()
+		s := m.state.Load()
 		epoch := s.View.Epoch
-		if l.membership.Sealed() {
+		if m.peers.Sealed() {
 			epoch = peer.SealedEpoch
 		}
 		next, err := s.Store.Walk(epoch, keyspace.Range{From: at.Rank}, at.Key, func(e replica.Entry) bool {

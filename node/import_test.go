@@ -19,7 +19,7 @@ func TestEachGoesThroughEpochs(t *testing.T) {
 		for i := range keys {
 			m.set(0, fmt.Sprint("key ", i), "v")
 		}
-		l := m.nodes[0].life.Load()
+		l := m.nodes[0].present.Load()
 		began := l.state.Load().View.Epoch
 		met := map[string]int{}
 		err := l.each(context.Background(), func(key []byte, r *version.Record) bool {
