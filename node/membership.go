@@ -229,8 +229,10 @@ type host struct{ *membership }
 
 var _ peer.Host = host{}
 
-// Hand implements peer.Host.
-func (h host) Hand(ctx context.Context, to transport.Address) error { return h.manager.HandTo(ctx, to) }
+// UpdatePeer implements peer.Host.
+func (h host) UpdatePeer(ctx context.Context, to transport.Address) error {
+	return h.manager.HandTo(ctx, to)
+}
 
 // Learn implements peer.Host.
 func (h host) Learn(document []byte) {

@@ -95,7 +95,7 @@ func (n *Node) Run(stopped context.Context) error {
 	var err error
 	select {
 	case <-stopped.Done():
-		n.retreat()
+		n.stopRemoves()
 	case err = <-carried:
 		carried <- nil
 		err = fmt.Errorf("node: transport: %w", err)

@@ -51,7 +51,7 @@ func (e *Epoch) bulk(ctx context.Context, to *replica.Member, op wire.Op, body f
 			if try == maxTries {
 				return nil, replica.ErrEpoch
 			}
-			if err := e.membership.cfg.Host.Hand(ctx, k.address); err != nil {
+			if err := e.membership.cfg.Host.UpdatePeer(ctx, k.address); err != nil {
 				return nil, err
 			}
 		case wire.Stale:

@@ -18,13 +18,13 @@ import (
 // Client carries to other members what this node asks of them: the calls of its coordinators, and
 // the bulk requests of hand-off and of scans. It is safe for concurrent use.
 type Client struct {
-	underway func() int64
-	solitude solitude
+	inFlight func() int64
+	serial   serial
 }
 
 // NewClient returns a client of a node. Underway counts the requests of the node's own clients that
 // it works on: while there is one, its calls need not wait for others to travel with.
-func NewClient(underway func() int64) *Client { return &Client{underway: underway} }
+func NewClient(underway func() int64) *Client { return &Client{inFlight: underway} }
 
 var (
 	_ quorum.Peers  = (*Client)(nil)
@@ -60,9 +60,9 @@ type carrier struct {
 	seen  bool // the peer has had the request, and was behind
 	wire  transport.Call
 
-	// handing is where the call is while its peer is brought up to date: in nobody's hands but its
+	// stage is where the call is while its peer is brought up to date: in nobody's hands but its
 	// own.
-	handing atomic.Uint32
+	stage atomic.Uint32
 }
 
 // Stages of handing.
@@ -83,7 +83,7 @@ func (client *Client) Start(v *replica.View, call *quorum.Call) {
 	}
 	c.epoch = Of(v)
 	c.link, c.tries, c.seen = c.epoch.links[call.Member], 0, false
-	c.wire.Urgent, c.wire.Alone = call.Urgent, client.solitude.observe(client.underway())
+	c.wire.Urgent, c.wire.Alone = call.Urgent, client.serial.observe(client.inFlight())
 	c.wire.Request = c.encode(c.wire.Request[:0])
 	c.send()
 }
@@ -92,8 +92,8 @@ func (client *Client) Start(v *replica.View, call *quorum.Call) {
 // the others for a while.
 func (*Client) Cancel(call *quorum.Call) bool {
 	c := call.Carrier.(*carrier)
-	if c.handing.Load() != sent {
-		c.handing.CompareAndSwap(waiting, unwanted)
+	if c.stage.Load() != sent {
+		c.stage.CompareAndSwap(waiting, unwanted)
 		return false // it ends by itself
 	}
 	if !c.epoch.membership.cfg.Transport.Cancel(&c.wire) {
@@ -112,13 +112,13 @@ func (c *carrier) send() {
 
 // resend sends the call once more, to a peer that has been brought up to date.
 func (c *carrier) resend() {
-	if !c.handing.CompareAndSwap(waiting, again) {
+	if !c.stage.CompareAndSwap(waiting, again) {
 		c.fail(errUnwanted, true)
 		return
 	}
 	c.send()
 	// A reply may have ended the call already, and another use of it may have begun.
-	c.handing.CompareAndSwap(again, sent)
+	c.stage.CompareAndSwap(again, sent)
 }
 
 var errUnwanted = errors.New("given up while the peer was brought up to date")
@@ -128,7 +128,7 @@ func (c *carrier) stamp() wire.Stamp { return c.epoch.stamp(c.call.Target) }
 // fail ends the call without a reply of the replica.
 func (c *carrier) fail(err error, nothingDone bool) {
 	c.call.Status, c.call.Err, c.call.NotSent = quorum.Failed, err, nothingDone && c.undone()
-	c.handing.Store(sent)
+	c.stage.Store(sent)
 	c.call.End()
 }
 
@@ -162,8 +162,8 @@ func (c *carrier) Complete(*transport.Call) {
 	case wire.Behind:
 		c.seen = true
 		if c.tries < maxTries {
-			c.handing.Store(waiting)
-			c.epoch.membership.hand(c)
+			c.stage.Store(waiting)
+			c.epoch.membership.updatePeer(c)
 			return
 		}
 		c.fail(errors.New("the peer does not reach this epoch"), true)
@@ -174,6 +174,6 @@ func (c *carrier) Complete(*transport.Call) {
 	default:
 		c.decode(r)
 	}
-	c.handing.Store(sent)
+	c.stage.Store(sent)
 	call.End()
 }

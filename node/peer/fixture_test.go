@@ -175,7 +175,7 @@ func (m *member) Memberships() (present, next *Membership) { return m.Membership
 func (m *member) Control(_ context.Context, dst, _ []byte) []byte { return append(dst, "control"...) }
 
 // Hand implements Host: the peer takes this node's epoch a moment later.
-func (m *member) Hand(ctx context.Context, to transport.Address) error {
+func (m *member) UpdatePeer(ctx context.Context, to transport.Address) error {
 	m.mu.Lock()
 	m.handed = append(m.handed, to)
 	err, fruitless := m.handing, m.fruitless

@@ -21,15 +21,15 @@ type link struct {
 	suspectUntil atomic.Int64
 
 	// memory is what the peer has said of its memory, nil before it has.
-	memory atomic.Pointer[told]
+	memory atomic.Pointer[memoryReport]
 	limit  Notice
 
 	// leaving is the incarnation that has said that it is about to stop; zero: none has.
 	leaving atomic.Uint64
 
-	mu      sync.Mutex
-	handing bool       // the peer is being brought up to date
-	waiting []*carrier // calls to be repeated once it has been
+	mu       sync.Mutex
+	updating bool       // the peer is being brought up to date
+	waiting  []*carrier // calls to be repeated once it has been
 }
 
 // suspicion is how long a peer that did not answer is asked after the others.
@@ -87,34 +87,34 @@ func (ls *links) of(v *replica.View, transporter transport.Transport) []*link {
 	return out
 }
 
-// hand brings a peer that is behind to the present epoch, and then repeats the calls that found it
+// updatePeer brings a peer that is behind to the present epoch, and then repeats the calls that found it
 // so. It returns at once.
-func (m *Membership) hand(c *carrier) {
+func (m *Membership) updatePeer(c *carrier) {
 	k := c.link
 	k.mu.Lock()
 	k.waiting = append(k.waiting, c)
-	underway := k.handing
-	k.handing = true
+	underway := k.updating
+	k.updating = true
 	k.mu.Unlock()
 	if underway {
 		return
 	}
 	if !m.cfg.Host.Go(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, handTime)
+		ctx, cancel := context.WithTimeout(ctx, updateTime)
 		defer cancel()
-		k.handed(m.cfg.Host.Hand(ctx, k.address))
+		k.updated(m.cfg.Host.UpdatePeer(ctx, k.address))
 	}) {
-		k.handed(errStopping)
+		k.updated(errStopping)
 	}
 }
 
 var errStopping = errors.New("the node is stopping")
 
-// handed ends a handing over.
-func (k *link) handed(err error) {
+// updated ends a handing over.
+func (k *link) updated(err error) {
 	k.mu.Lock()
 	waiting := k.waiting
-	k.waiting, k.handing = nil, false
+	k.waiting, k.updating = nil, false
 	k.mu.Unlock()
 	for _, c := range waiting {
 		if err != nil {
@@ -125,5 +125,5 @@ func (k *link) handed(err error) {
 	}
 }
 
-// handTime bounds a handing over: a call that waits for it cannot be withdrawn meanwhile.
-const handTime = time.Second
+// updateTime bounds a handing over: a call that waits for it cannot be withdrawn meanwhile.
+const updateTime = time.Second

@@ -20,9 +20,9 @@ import (
 // Host is what a membership asks of the rest of its node. The methods must be safe for concurrent
 // use. Learn, Document, Hold and Go do not block.
 type Host interface {
-	// Hand brings this node's newest topology to the peer at an address. It returns once the peer
+	// UpdatePeer brings this node's newest topology to the peer at an address. It returns once the peer
 	// has adopted it, or why it has not.
-	Hand(ctx context.Context, to transport.Address) error
+	UpdatePeer(ctx context.Context, to transport.Address) error
 	// Learn takes the newer topology that a peer's reply carried. It does not keep the document.
 	Learn(document []byte)
 	// Document returns the newest topology, for a peer that is behind. It is only read.

@@ -23,8 +23,8 @@ const (
 	memoryValid = 3 * time.Second
 )
 
-// told is what a member has said of its memory.
-type told struct {
+// memoryReport is what a member has said of its memory.
+type memoryReport struct {
 	wire.MemoryReport
 	by version.Incarnation
 	at time.Time
@@ -82,7 +82,7 @@ func (e *Epoch) TellMemory(ctx context.Context) {
 		case err != nil:
 		case reply.Status == wire.OK:
 			if r, err := wire.ParseMemory(reply.Body); err == nil {
-				e.heed(to, r)
+				e.observeMemory(to, r)
 			}
 		case reply.Status == wire.Stale:
 			e.membership.learn(reply.Epoch, reply.Body)
@@ -96,19 +96,19 @@ func (e *Epoch) serveMemory(dst []byte, from version.Incarnation, body []byte) (
 	if err != nil {
 		return dst, err
 	}
-	e.heed(from, r)
+	e.observeMemory(from, r)
 	return wire.AppendMemory(wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch), e.OwnMemory()), nil
 }
 
-// heed notes what a member has said.
-func (e *Epoch) heed(by version.Incarnation, r wire.MemoryReport) {
+// observeMemory notes what a member has said.
+func (e *Epoch) observeMemory(by version.Incarnation, r wire.MemoryReport) {
 	for m := range e.View.Members {
 		member := &e.View.Members[m]
 		if m == e.View.Self || member.Incarnation != by && member.Pending != by {
 			continue
 		}
 		now := time.Now()
-		e.links[m].memory.Store(&told{r, by, now})
+		e.links[m].memory.Store(&memoryReport{r, by, now})
 		if !e.links[m].limit.Changes(r.Full, now) {
 			continue
 		}

@@ -94,7 +94,7 @@ func TestTheLogTellsOfLimitsNowAndThen(t *testing.T) {
 		e := w.nodes[0].Present()
 		for range 50 {
 			for _, full := range []bool{true, false} {
-				e.heed(w.nodes[1].incarnation(), wire.MemoryReport{Full: full})
+				e.observeMemory(w.nodes[1].incarnation(), wire.MemoryReport{Full: full})
 				time.Sleep(100 * time.Millisecond)
 			}
 		}
@@ -102,8 +102,8 @@ func TestTheLogTellsOfLimitsNowAndThen(t *testing.T) {
 			t.Errorf("%d lines within ten seconds", n)
 		}
 		time.Sleep(noticeEvery)
-		e.heed(w.nodes[1].incarnation(), wire.MemoryReport{})
-		e.heed(w.nodes[0].incarnation(), wire.MemoryReport{Full: true}) // nobody tells a node of itself
+		e.observeMemory(w.nodes[1].incarnation(), wire.MemoryReport{})
+		e.observeMemory(w.nodes[0].incarnation(), wire.MemoryReport{Full: true}) // nobody tells a node of itself
 		if lines := logs.All(); len(lines) != 2 || lines[1].ContextMap()["member"] != "n2" {
 			t.Errorf("%v", lines)
 		}

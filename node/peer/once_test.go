@@ -54,9 +54,9 @@ func TestARefusedRemoveIsNotCarriedOutLater(t *testing.T) {
 		w.serve(wire.Unknown, first)
 		w.reply(wire.Overloaded, s.Refuse(nil, second))
 		w.serve(wire.Unknown, second)
-		s.retreating.Store(true)
+		s.stopping.Store(true)
 		w.inline(wire.Overloaded, third)
-		s.retreating.Store(false)
+		s.stopping.Store(false)
 		w.serve(wire.Unknown, third)
 		if got := w.nodes[1].holds("k"); got != "v" {
 			t.Errorf("the key holds %q", got)
@@ -74,7 +74,7 @@ func TestARefusedRemoveIsNotCarriedOutLater(t *testing.T) {
 // A node that retreats refuses removes in place, before they cost anything.
 func TestARetreatRefusesRemoves(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
-		w.nodes[1].server.Retreat()
+		w.nodes[1].server.StopRemoves()
 		w.inline(wire.Overloaded, w.removal("k", 1<<40, firstEpoch))
 		w.inline(wire.OK, requests(w.stamp(firstEpoch))[wire.Store].bytes)
 	})

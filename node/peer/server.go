@@ -27,14 +27,14 @@ type Server struct {
 	log         *zap.Logger
 	removes     once         // that were forwarded to this node
 	coordinated atomic.Int64 // of these, how many are under way
-	retreating  atomic.Bool
+	stopping    atomic.Bool
 }
 
 // NewServer returns the server of a node.
 func NewServer(n Node, log *zap.Logger) *Server { return &Server{node: n, log: log} }
 
-// Retreat makes the server refuse removes from now on: the node stops.
-func (s *Server) Retreat() { s.retreating.Store(true) }
+// StopRemoves makes the server refuse removes from now on: the node stops.
+func (s *Server) StopRemoves() { s.stopping.Store(true) }
 
 // Coordinated returns how many removes of peers are under way here.
 func (s *Server) Coordinated() int64 { return s.coordinated.Load() }
@@ -44,7 +44,7 @@ func (s *Server) Coordinated() int64 { return s.coordinated.Load() }
 // goroutine then.
 func (s *Server) ServeInline(dst, request []byte) ([]byte, bool) {
 	if !inline(request) {
-		if len(request) > 0 && wire.Op(request[0]) == wire.Remove && (s.retreating.Load() || s.coordinated.Load() >= maxCoordinated) {
+		if len(request) > 0 && wire.Op(request[0]) == wire.Remove && (s.stopping.Load() || s.coordinated.Load() >= maxCoordinated) {
 			return s.Refuse(dst, request), true
 		}
 		return dst, false
@@ -131,7 +131,7 @@ func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 	case wire.StoreIf:
 		return e.serveOffer(dst, stamp, body)
 	case wire.Bye:
-		return e.serveBye(dst, stamp.From, body), true
+		return e.serveGoodbye(dst, stamp.From, body), true
 	}
 	if status := e.admit(stamp, op != wire.Read); status != wire.OK {
 		return e.refuse(dst, status), true

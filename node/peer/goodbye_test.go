@@ -31,10 +31,10 @@ func TestAllAreToldGoodbye(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
 		w.net.Kill(w.nodes[2].address())
-		m.Present().SayBye(w.soon())
+		m.Present().SayGoodbye(w.soon())
 		w.net.Pause(w.nodes[2].address())
 		began := time.Now()
-		if m.Present().SayBye(w.soon()); time.Since(began) != byeTime {
+		if m.Present().SayGoodbye(w.soon()); time.Since(began) != goodbyeTime {
 			t.Errorf("one that is silent was waited for, for %v", time.Since(began))
 		}
 		v := w.nodes[1].Current()

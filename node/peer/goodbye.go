@@ -8,14 +8,14 @@ import (
 	"viakv/quorum/version"
 )
 
-// byeTime bounds the telling of the others that this node is about to stop.
-const byeTime = 500 * time.Millisecond
+// goodbyeTime bounds the telling of the others that this node is about to stop.
+const goodbyeTime = 500 * time.Millisecond
 
-// SayBye tells the other members that this node is about to stop, so that they send it no more and
+// SayGoodbye tells the other members that this node is about to stop, so that they send it no more and
 // ask other members first. It returns when those that are there have heard it, or at the end of
 // ctx.
-func (e *Epoch) SayBye(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, byeTime)
+func (e *Epoch) SayGoodbye(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, goodbyeTime)
 	defer cancel()
 	e.Each(func(m int) {
 		to := e.View.Members[m].Incarnation
@@ -26,9 +26,9 @@ func (e *Epoch) SayBye(ctx context.Context) {
 	})
 }
 
-// serveBye notes that another member is about to stop, whatever epoch the two are at: an
+// serveGoodbye notes that another member is about to stop, whatever epoch the two are at: an
 // incarnation stops for all of them.
-func (e *Epoch) serveBye(dst []byte, from version.Incarnation, body []byte) []byte {
+func (e *Epoch) serveGoodbye(dst []byte, from version.Incarnation, body []byte) []byte {
 	status := wire.OK
 	if len(body) != 0 {
 		status = wire.Malformed

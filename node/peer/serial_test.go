@@ -3,14 +3,14 @@ package peer
 import "testing"
 
 func TestSolitudeTakesARow(t *testing.T) {
-	var s solitude
+	var s serial
 	if !s.observe(1) {
 		t.Error("a node that never had company is not alone")
 	}
 	if s.observe(2) {
 		t.Error("two are alone")
 	}
-	for i := range solitaryRow {
+	for i := range serialRun {
 		if s.observe(1) {
 			t.Fatalf("alone after %d requests", i)
 		}
