@@ -27,7 +27,7 @@ func (m *membership) announce(ctx context.Context) {
 			continue
 		}
 		members.Go(func() {
-			for m.manager.HandTo(ctx, address) != nil {
+			for m.manager.UpdatePeer(ctx, address) != nil {
 				if !pause(ctx, announceEvery) {
 					return
 				}

@@ -90,7 +90,7 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 	for {
 		next, err := n.newMembership(topology.Config{JoinVia: peer})
 		if err != nil {
-			old.manager.Stay(ctx)
+			old.manager.CancelDeparture(ctx)
 			return err
 		}
 		if alone {
@@ -112,7 +112,7 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 			n.log.Warn("the mesh has given the join up; trying again", zap.Error(err)) // the mesh missed this node for a while; it may have been the mesh's fault
 			continue
 		}
-		old.manager.Stay(ctx)
+		old.manager.CancelDeparture(ctx)
 		if errors.Is(err, topology.ErrAbandoned) {
 			return &kv.Unavailable{Outcome: kv.None, Reason: "the mesh gave the join up, because its leader did not hear from this node", Err: err}
 		}

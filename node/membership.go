@@ -231,7 +231,7 @@ var _ peer.Host = host{}
 
 // UpdatePeer implements peer.Host.
 func (h host) UpdatePeer(ctx context.Context, to transport.Address) error {
-	return h.manager.HandTo(ctx, to)
+	return h.manager.UpdatePeer(ctx, to)
 }
 
 // Learn implements peer.Host.
@@ -241,7 +241,7 @@ func (h host) Learn(document []byte) {
 		h.log.Warn("a peer sent a topology that cannot be read; are all nodes of one version?", zap.Error(err))
 		return
 	}
-	h.manager.Handover(t)
+	h.manager.Learn(t)
 }
 
 // Document implements peer.Host.

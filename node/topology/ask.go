@@ -61,7 +61,7 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 	asked.Wait()
 	for i := range mine {
 		if s := &mine[i]; s.err == nil && s.Boot != m.self.Boot {
-			c.taken = "an address that leads to this node alone: " + misplaced(m.self, s.presence, nil)
+			c.taken = "an address that leads to this node alone: " + addressFault(m.self, s.presence, nil)
 		}
 	}
 	seen, unclaimed := counting(m.self, own, seen)
@@ -180,5 +180,5 @@ func (m *Manager) hangUp(keep func(transport.Address) bool) {
 // memberAt reports whether the connection to an address is one to another member.
 func (m *Manager) memberAt(a transport.Address) bool {
 	t := m.newest()
-	return t != nil && a != m.self.Peer && slices.ContainsFunc(t.audience(), func(id Identity) bool { return id.Peer == a })
+	return t != nil && a != m.self.Peer && slices.ContainsFunc(t.recipients(), func(id Identity) bool { return id.Peer == a })
 }

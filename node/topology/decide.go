@@ -35,7 +35,7 @@ func decide(s *scene) move {
 				}
 			}
 		}
-		if mv := s.ownAccord(); urgent && mv.command != nil {
+		if mv := s.unasked(); urgent && mv.command != nil {
 			return mv
 		}
 	}
@@ -78,8 +78,8 @@ func (s *scene) obstacle() string {
 		return t.Joining.Name + " is joining"
 	case t.Vacancies() > 0:
 		return "a member is rebuilding"
-	case s.mute("") != "":
-		return s.mute("") + " is not heard in the consensus group yet; let it leave first if it is gone"
+	case s.notVoting("") != "":
+		return s.notVoting("") + " is not heard in the consensus group yet; let it leave first if it is gone"
 	}
 	return "other changes came first"
 }
@@ -132,7 +132,7 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 		if j := t.Joining.Boot; j != s.self {
 			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, j}}
 		}
-		return move{transfer: s.heir(wanted)}
+		return move{transfer: s.transferee(wanted)}
 	}
 	for _, list := range [][]uint64{s.voters, s.learners} {
 		for _, b := range list {
@@ -140,7 +140,7 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 				continue
 			}
 			if b == s.self {
-				return move{transfer: s.heir(wanted)}
+				return move{transfer: s.transferee(wanted)}
 			}
 			return move{change: confChange{raftpb.ConfChangeRemoveNode, b}}
 		}
@@ -199,9 +199,9 @@ func (s *scene) allVote() bool {
 	return !slices.ContainsFunc(s.topology.Slots, func(o Slot) bool { return !s.voter(o.Boot) })
 }
 
-// mute returns a member that serves and does not vote yet, the leaver aside; empty: there is none. The next change of size waits for its vote: were
+// notVoting returns a member that serves and does not vote yet, the leaver aside; empty: there is none. The next change of size waits for its vote: were
 // one of four to leave before the fourth has one, three members would have two voters, and one crash would stop them for good (M11).
-func (s *scene) mute(leaver string) string {
+func (s *scene) notVoting(leaver string) string {
 	for i := range s.topology.Slots {
 		if o := &s.topology.Slots[i]; o.Active() && o.Name != leaver && !s.voter(o.Boot) {
 			return o.Name
@@ -210,8 +210,8 @@ func (s *scene) mute(leaver string) string {
 	return ""
 }
 
-// heir returns a voter that can lead at once, zero when there is none yet.
-func (s *scene) heir(wanted map[uint64]bool) uint64 {
+// transferee returns a voter that can lead at once, zero when there is none yet.
+func (s *scene) transferee(wanted map[uint64]bool) uint64 {
 	for _, b := range s.voters {
 		if b != s.self && wanted[b] && s.caughtUp[b] && s.reachable(b) {
 			return b
@@ -220,8 +220,8 @@ func (s *scene) heir(wanted map[uint64]bool) uint64 {
 	return 0
 }
 
-// heirs counts the slots that answer, this leader's own aside.
-func (s *scene) heirs() int {
+// transferees counts the slots that answer, this leader's own aside.
+func (s *scene) transferees() int {
 	n := 0
 	for i := range s.topology.Slots {
 		if o := &s.topology.Slots[i]; o.Boot != s.self && o.Active() && s.reachable(o.Boot) {
@@ -231,8 +231,8 @@ func (s *scene) heirs() int {
 	return n
 }
 
-// ownAccord returns what the leader does without being asked.
-func (s *scene) ownAccord() move {
+// unasked returns what the leader does without being asked.
+func (s *scene) unasked() move {
 	t := s.topology
 	if t.Change != nil && t.barriersDone(s.barriers, "") {
 		return move{command: &Command{Kind: Settle, Expect: t.Epoch, Barriers: s.barriers}}
@@ -258,7 +258,7 @@ func (s *scene) take(a *ask) move {
 		c.Kind = Activate
 	case toGrow:
 		early := t.Joining != nil && !s.odd() && !s.voter(t.Joining.Boot)
-		if (early || s.mute("") != "" || t.Change != nil || t.Vacancies() > 0) && t.holds(a.At, a.Name) {
+		if (early || s.notVoting("") != "" || t.Change != nil || t.Vacancies() > 0) && t.holds(a.At, a.Name) {
 			return move{}
 		}
 		switch {
@@ -355,11 +355,11 @@ func (s *scene) leaveReady(a *ask) error {
 	switch {
 	case slot == nil:
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", a.Name)
-	case a.Force && slot.Boot == s.self && s.heirs() == 0:
+	case a.Force && slot.Boot == s.self && s.transferees() == 0:
 		return kv.Detail(kv.ErrQuorumLoss, "no other member could go on after %s; ask one that stays", a.Name)
 	case a.Force:
 		return nil
-	case !t.barriersDone(s.barriers, a.Name) || s.mute(a.Name) != "":
+	case !t.barriersDone(s.barriers, a.Name) || s.notVoting(a.Name) != "":
 		return errWait
 	}
 	for i := range t.Slots { // a rebuild that is under way ends soon, and then one more copy stays; who has not been heard yet may be at it
@@ -394,6 +394,6 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 	if !a.Force && !s.fresh(a) {
 		return move{poll: true} // a member may have died since
 	}
-	c.Kind, c.Barriers, c.Reached = Shrink, s.barriers, 1+s.heirs()
+	c.Kind, c.Barriers, c.Reached = Shrink, s.barriers, 1+s.transferees()
 	return preview(s.topology, c)
 }

@@ -22,7 +22,7 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 		reports: Reports{Adopted: map[uint64]version.Epoch{}, Gone: map[uint64]bool{}},
 		heard:   map[uint64]time.Time{}, every: 100 * time.Millisecond, patience: 3 * time.Second, asks: asks,
 	}
-	for _, id := range top.audience() {
+	for _, id := range top.recipients() {
 		s.reports.Adopted[id.Boot] = top.Epoch
 		s.heard[id.Boot], s.caughtUp[id.Boot] = now, true
 	}
@@ -37,7 +37,7 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 			a.deadline = now.Add(time.Second)
 		}
 		a.there, a.polledAt = polled{}, now
-		for _, id := range top.audience() {
+		for _, id := range top.recipients() {
 			a.there[id.Boot] = true
 		}
 	}

@@ -38,21 +38,21 @@ func (m *Manager) Depart(ctx context.Context, to transport.Address) error {
 	}
 	if err != nil {
 		var u *kv.Unavailable
-		m.stay(ctx, errors.As(err, &u) && u.Outcome == kv.Unknown)
+		m.cancelDeparture(ctx, errors.As(err, &u) && u.Outcome == kv.Unknown)
 	}
 	return err
 }
 
-// Stay ends a departure that has come to nothing.
-func (m *Manager) Stay(ctx context.Context) { m.stay(ctx, false) }
+// CancelDeparture ends a departure that has come to nothing.
+func (m *Manager) CancelDeparture(ctx context.Context) { m.cancelDeparture(ctx, false) }
 
-// stay ends a departure; open: its entry may be in the log and not be agreed yet.
-func (m *Manager) stay(ctx context.Context, open bool) {
+// cancelDeparture ends a departure; open: its entry may be in the log and not be agreed yet.
+func (m *Manager) cancelDeparture(ctx context.Context, open bool) {
 	m.mu.Lock()
 	m.going = ""
 	m.mu.Unlock()
 	if t := m.newest(); t != nil && (t.Departing || open) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stayTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
 		defer cancel()
 		if _, err := m.propose(ctx, &request{Purpose: toStay}); err != nil {
 			m.log.Warn(fmt.Sprintf("the node's own cluster admits nobody until the node is restarted: %v", err))
@@ -60,8 +60,8 @@ func (m *Manager) stay(ctx context.Context, open bool) {
 	}
 }
 
-// stayTime bounds a proposal to a cluster of one, which needs nobody else.
-const stayTime = 5 * time.Second
+// cancelTime bounds a proposal to a cluster of one, which needs nobody else.
+const cancelTime = 5 * time.Second
 
 // Withdraw tells the cluster that this process, which is joining it, does not go on. Nil: it is no
 // member and will not become one. ErrAlreadyMember: it has become one. Another error leaves that
@@ -89,10 +89,10 @@ func (m *Manager) withdrawUnheard(ctx context.Context) error {
 	return err
 }
 
-// givesWay reports whether this process's node and the one that it joins are in a ring of nodes
+// yields reports whether this process's node and the one that it joins are in a ring of nodes
 // that join one another, and this one is to give way: the present life of its node has the lowest
 // boot id of all.
-func (m *Manager) givesWay(ctx context.Context, p presence) bool {
+func (m *Manager) yields(ctx context.Context, p presence) bool {
 	lowest := p.Boot
 	for range MaxSlots {
 		if p.Going == "" {

@@ -23,7 +23,7 @@ func (m *Manager) examine(ctx context.Context, node *Identity) (gone uint64, err
 		return 0, nil
 	}
 	p, err := m.reach(ctx, *node)
-	fault := misplaced(*node, p, err)
+	fault := addressFault(*node, p, err)
 	if fault == "" || p.Name == node.Name { // the live node of that name may be what answers
 		if gone, err = m.lookFor(ctx, node); fault == "" || err != nil {
 			return gone, err
@@ -32,9 +32,9 @@ func (m *Manager) examine(ctx context.Context, node *Identity) (gone uint64, err
 	return 0, kv.Detail(kv.ErrNodeUnreachable, "seen from %s, the leader, %s", m.self.Name, fault)
 }
 
-// misplaced says why a process cannot be met where it says that it is, when this was found there;
+// addressFault says why a process cannot be met where it says that it is, when this was found there;
 // empty: it can.
-func misplaced(id Identity, found presence, err error) string {
+func addressFault(id Identity, found presence, err error) string {
 	switch {
 	case err != nil:
 		return fmt.Sprintf("%s, which %s advertises, cannot be reached: %s", id.Peer, id.Name, cause(err))
@@ -50,7 +50,7 @@ func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout/2)
 	defer cancel()
 	for why := error(nil); ; {
-		p, err := m.visit(ctx, id)
+		p, err := m.identify(ctx, id)
 		if err == nil {
 			if p.Boot != id.Boot {
 				m.redial(id, p)
@@ -68,10 +68,10 @@ func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 	}
 }
 
-// visit asks who is at the address of a process; a node that leads two lives answers for the one
+// identify asks who is at the address of a process; a node that leads two lives answers for the one
 // that is looked for. A connection that ends says nothing about the process, for redial closes it
 // on behalf of another call: visit asks once more.
-func (m *Manager) visit(ctx context.Context, id Identity) (presence, error) {
+func (m *Manager) identify(ctx context.Context, id Identity) (presence, error) {
 	r, err := m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.Boot})
 	if lost(err) {
 		r, err = m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.Boot})
@@ -105,19 +105,19 @@ func (m *Manager) redial(id Identity, found presence) {
 	if sameAddress(found.Peer, id.Peer) {
 		return
 	}
-	if t := m.newest(); t != nil && slices.ContainsFunc(t.audience(), func(o Identity) bool { return o.Peer == id.Peer && o.Name != id.Name }) {
+	if t := m.newest(); t != nil && slices.ContainsFunc(t.recipients(), func(o Identity) bool { return o.Peer == id.Peer && o.Name != id.Name }) {
 		return
 	}
 	m.cfg.Transport.Forget(id.Peer)
 }
 
-// astray notes that a member's address leads to another node, and closes the connection there.
-func (m *Manager) astray(to Identity, r *wire.ControlReply) {
+// noteMisdirected notes that a member's address leads to another node, and closes the connection there.
+func (m *Manager) noteMisdirected(to Identity, r *wire.ControlReply) {
 	var p presence
 	if r.Status != wire.ControlWrongBoot || decodeBody(r.Body, &p) != nil || p.Name == "" || p.Name == to.Name {
 		return
 	}
-	if m.misled.due(misplaced(to, p, nil)) {
+	if m.misdirected.due(addressFault(to, p, nil)) {
 		m.log.Warn("another node answers at a member's address", zap.String("member", to.Name), zap.String("address", string(to.Peer)), zap.String("answers", p.Name))
 		m.redial(to, p)
 	}

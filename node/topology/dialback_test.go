@@ -168,7 +168,7 @@ func TestAVisitWhoseConnectionIsClosedAsksAgain(t *testing.T) {
 					port.Forget(b.id.Peer)
 				}
 			}()
-			p, err := a.m.visit(w.ctx(time.Second), b.id)
+			p, err := a.m.identify(w.ctx(time.Second), b.id)
 			if found := err == nil && p.Boot == b.id.Boot; found != (lost < 2) {
 				t.Errorf("after %d losses: %+v, %v", lost, p, err)
 			}

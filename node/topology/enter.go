@@ -87,7 +87,7 @@ func (m *Manager) join(ctx context.Context) error {
 		case p.Going != "":
 			reached = time.Now()
 			m.waitFor(fmt.Sprintf("%s, which is joining another cluster itself", p.Name))
-			if m.givesWay(ctx, p) {
+			if m.yields(ctx, p) {
 				return kv.Detail(kv.ErrAlreadyMember, "%s is joining this node's cluster at the same time, and that goes first", p.Name)
 			}
 		case p.Topology == nil || p.State == StateLeft:

@@ -96,10 +96,10 @@ func (m *Manager) refused(id Identity, r wire.ControlReply, err error) string {
 	var o objection
 	switch {
 	case err != nil:
-		return fmt.Sprintf("%s (%s)", id.Name, misplaced(id, p, err))
+		return fmt.Sprintf("%s (%s)", id.Name, addressFault(id, p, err))
 	case r.Status == wire.ControlWrongBoot && decodeBody(r.Body, &p) == nil:
 		m.redial(id, p)
-		return fmt.Sprintf("%s (%s)", id.Name, misplaced(id, p, nil))
+		return fmt.Sprintf("%s (%s)", id.Name, addressFault(id, p, nil))
 	case r.Status == wire.ControlRefused && decodeBody(r.Body, &o) == nil:
 		return fmt.Sprintf("%s (seen from there, %s)", id.Name, o.Detail)
 	}

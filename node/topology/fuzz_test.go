@@ -58,7 +58,7 @@ func FuzzBody(f *testing.F) {
 	f.Add(encodeBody(&response{Topology: founded(f, "a")}))
 	f.Add([]byte(`{"topology":{}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, v := range []any{new(presence), new(handover), new(handed), new(response)} {
+		for _, v := range []any{new(presence), new(update), new(updateReply), new(response)} {
 			_ = decodeBody(b, v)
 		}
 		var r response

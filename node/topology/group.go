@@ -25,7 +25,7 @@ type group struct {
 	ended  sync.WaitGroup
 	inbox  chan *raftpb.Message
 	calls  chan func()
-	post   *post
+	outbox *outbox
 	state  atomic.Pointer[groupState]
 
 	// Of the owning goroutine:
@@ -62,7 +62,7 @@ func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
 		waiting: map[OperationID]chan error{},
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
-	g.post = newPost(m, t.Cluster)
+	g.outbox = newOutbox(m, t.Cluster)
 	switch {
 	case forked:
 		g.conf.Voters = []uint64{m.self.Boot}
@@ -105,7 +105,7 @@ func (g *group) start() { g.ended.Go(g.run) }
 func (g *group) stop() {
 	g.cancel()
 	g.ended.Wait()
-	g.post.close()
+	g.outbox.close()
 }
 
 func (g *group) snapshot() *groupState { return g.state.Load() }
@@ -150,7 +150,7 @@ func (g *group) run() {
 		case <-tick.C:
 			g.node.Tick()
 			g.hear(nil)
-			g.post.expire(time.Now())
+			g.outbox.expire(time.Now())
 		case msg := <-g.inbox:
 			if err := g.node.Step(msg); err != nil {
 				g.m.log.Debug("consensus message dropped", zap.Error(err))
@@ -158,8 +158,8 @@ func (g *group) run() {
 			g.hear(msg)
 		case f := <-g.calls:
 			f()
-		case <-g.post.wake:
-			for _, r := range g.post.take() {
+		case <-g.outbox.wake:
+			for _, r := range g.outbox.take() {
 				g.report(r)
 			}
 		case <-g.ctx.Done():
@@ -169,7 +169,7 @@ func (g *group) run() {
 }
 
 // report tells raft what became of a message.
-func (g *group) report(r delivery) {
+func (g *group) report(r sendResult) {
 	if r.snapshot {
 		status := raft.SnapshotFinish
 		if r.failed {
@@ -190,7 +190,7 @@ func (g *group) advance() {
 	}
 	g.log.keep(rd.HardState, rd.Entries)
 	for _, msg := range rd.Messages {
-		g.post.send(msg)
+		g.outbox.send(msg)
 	}
 	for _, e := range rd.CommittedEntries {
 		g.apply(e)

@@ -141,10 +141,10 @@ func TestAJoinerIsAbandoned(t *testing.T) {
 		w.net.isolate(d.id.Peer, true)
 		w.until("d is given up", 20*time.Second, func() bool { return a.m.Current().Joining == nil })
 		w.net.isolate(d.id.Peer, false)
-		if err := a.m.HandTo(w.ctx(time.Second), d.id.Peer); err != nil && !errors.Is(err, kv.ErrNoSuchNode) {
+		if err := a.m.UpdatePeer(w.ctx(time.Second), d.id.Peer); err != nil && !errors.Is(err, kv.ErrNoSuchNode) {
 			t.Error(err)
 		}
-		if err := d.m.HandTo(w.ctx(time.Second), a.id.Peer); err != nil {
+		if err := d.m.UpdatePeer(w.ctx(time.Second), a.id.Peer); err != nil {
 			t.Error(err)
 		}
 		w.until("d ends", 10*time.Second, d.over)

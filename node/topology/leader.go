@@ -32,7 +32,7 @@ type leader struct {
 	adopted  map[uint64]version.Epoch // what it reports
 	gone     map[uint64]bool          // a newer one of its name is proved to be there
 	barriers map[uint64]version.Epoch // the last size change whose barrier it has run
-	couriers map[uint64]*courier
+	updaters map[uint64]*updater
 	working  sync.WaitGroup // couriers
 }
 
@@ -40,7 +40,7 @@ func newLeader(g *group) *leader {
 	l := &leader{
 		m: g.m, g: g, wake: make(chan struct{}, 1),
 		first: map[uint64]time.Time{}, heard: map[uint64]time.Time{}, adopted: map[uint64]version.Epoch{},
-		gone: map[uint64]bool{}, barriers: map[uint64]version.Epoch{}, couriers: map[uint64]*courier{},
+		gone: map[uint64]bool{}, barriers: map[uint64]version.Epoch{}, updaters: map[uint64]*updater{},
 	}
 	l.ctx, l.cancel = context.WithCancel(g.ctx)
 	return l
@@ -55,7 +55,7 @@ func (l *leader) run() {
 		if s == nil {
 			return
 		}
-		l.dispatch(s.topology)
+		l.startUpdaters(s.topology)
 		if mv := decide(s); l.do(mv) {
 			continue
 		}
@@ -85,7 +85,7 @@ func (l *leader) end() {
 	l.working.Wait()
 }
 
-func (l *leader) poke() {
+func (l *leader) wakeUp() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -117,7 +117,7 @@ func (l *leader) look() *scene {
 	}
 	l.barriers[s.self] = barrier
 	s.asks = slices.Clone(l.asks)
-	for _, id := range t.audience() {
+	for _, id := range t.recipients() {
 		b := id.Boot
 		s.reports.Adopted[b], s.reports.Gone[b] = l.adopted[b], l.gone[b]
 		last, ok := l.heard[b]
@@ -235,7 +235,7 @@ func (l *leader) submit(ctx context.Context, r *request, replaces uint64) respon
 		l.asks = append(l.asks, a)
 	}
 	l.mu.Unlock()
-	l.poke()
+	l.wakeUp()
 	select {
 	case answer := <-a.done:
 		return answer

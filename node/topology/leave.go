@@ -39,7 +39,7 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, 
 			return s.Boot == m.self.Boot || m.cfg.Transport.Health(s.Peer).Connected
 		})
 		var open bool
-		r, open, err = m.insist(ctx, leave)
+		r, open, err = m.proposeForced(ctx, leave)
 		if errors.Is(err, errLeaderless) {
 			return m.fork(ctx, t, name, report, open)
 		}
@@ -68,9 +68,9 @@ var errLast = kv.Detail(kv.ErrLastMember, "it is the last member: its keys would
 // errLeaderless: nobody has led for the time of some elections.
 var errLeaderless = errors.New("topology: no leader")
 
-// insist proposes a forced leave until it is decided, nobody leads any more (errLeaderless), or ctx or this life ends: a majority that has died may leave a
+// proposeForced proposes a forced leave until it is decided, nobody leads any more (errLeaderless), or ctx or this life ends: a majority that has died may leave a
 // leader behind that does not know it yet. Open: it was proposed, and may be agreed yet.
-func (m *Manager) insist(ctx context.Context, leave *request) (r response, open bool, err error) {
+func (m *Manager) proposeForced(ctx context.Context, leave *request) (r response, open bool, err error) {
 	for {
 		if m.leaderless(ctx) {
 			return response{}, open, errLeaderless

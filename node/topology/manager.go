@@ -28,14 +28,14 @@ const (
 // Manager is one life of a node in one cluster: it founds or enters the cluster, takes part in its consensus, hands
 // topologies to its Host, and ends when the node is no longer part of it.
 type Manager struct {
-	cfg     Config
-	log     *zap.Logger
-	self    Identity
-	changed signal // known, adopted, state or leader has changed
-	adopted atomic.Pointer[Topology]
-	said    throttle
-	misled  throttle
-	book    *book // of the goroutine that runs this life
+	cfg         Config
+	log         *zap.Logger
+	self        Identity
+	changed     signal // known, adopted, state or leader has changed
+	adopted     atomic.Pointer[Topology]
+	said        throttle
+	misdirected throttle
+	book        *book // of the goroutine that runs this life
 
 	mu           sync.Mutex // guards what follows
 	random       *rand.Rand
@@ -78,8 +78,8 @@ func (m *Manager) Document() []byte {
 	return m.encoded
 }
 
-// Handover takes a topology that some peer's reply carried. Never blocks on the Host.
-func (m *Manager) Handover(t *Topology) { m.learn(t) }
+// Learn takes a topology that some peer's reply carried. Never blocks on the Host.
+func (m *Manager) Learn(t *Topology) { m.learn(t) }
 
 // newest returns the newest known topology, nil before the first.
 func (m *Manager) newest() *Topology {
@@ -148,8 +148,8 @@ func (m *Manager) forget(last, t *Topology) {
 	if role, _ := t.Role(m.self.Boot); last == nil || role == Stranger {
 		return
 	}
-	for _, was := range last.audience() {
-		if !slices.ContainsFunc(t.audience(), func(id Identity) bool { return id.Peer == was.Peer }) {
+	for _, was := range last.recipients() {
+		if !slices.ContainsFunc(t.recipients(), func(id Identity) bool { return id.Peer == was.Peer }) {
 			m.cfg.Transport.Forget(was.Peer)
 		}
 	}

@@ -43,13 +43,13 @@ type objection struct {
 	Detail string `json:"detail"`
 }
 
-// handover is the body of OpHand. Without a topology it only asks.
-type handover struct {
+// update is the body of OpHand. Without a topology it only asks.
+type update struct {
 	Topology *Topology `json:"topology,omitempty"`
 }
 
-// handed answers it.
-type handed struct {
+// updateReply answers it.
+type updateReply struct {
 	Barrier  version.Epoch `json:"barrier,omitempty"`  // the size change whose barrier this process has run
 	Topology *Topology     `json:"topology,omitempty"` // when it is newer than the sender's
 }
@@ -111,9 +111,9 @@ func decodeBody(b []byte, v any) error {
 	switch v := v.(type) {
 	case *presence:
 		t = v.Topology
-	case *handover:
+	case *update:
 		t = v.Topology
-	case *handed:
+	case *updateReply:
 		t = v.Topology
 	case *response:
 		t = v.Topology

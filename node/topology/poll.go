@@ -34,7 +34,7 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 			return
 		}
 		asked.Go(func() {
-			p, err := m.visit(ctx, id)
+			p, err := m.identify(ctx, id)
 			if err != nil || p.Boot != id.Boot || p.State == StateLeft || p.Stopping {
 				return
 			}

@@ -171,7 +171,7 @@ func TestAReplacedProcessEnds(t *testing.T) {
 		w.agree(10*time.Second, a, again, c)
 		w.net.isolate(b.id.Peer, false)
 		// b is in nobody's audience any more; its own attempts to agree on something show it
-		if err := b.m.HandTo(w.ctx(time.Second), a.id.Peer); err != nil {
+		if err := b.m.UpdatePeer(w.ctx(time.Second), a.id.Peer); err != nil {
 			t.Fatal(err)
 		}
 		<-b.ended

@@ -71,7 +71,7 @@ func (l *leader) noteBarrier(boot uint64, change version.Epoch) {
 	l.mu.Lock()
 	l.barriers[boot] = max(l.barriers[boot], change)
 	l.mu.Unlock()
-	l.poke()
+	l.wakeUp()
 }
 
 // lookFor looks whether the process that holds the entering one's name is still where it was registered, and returns its boot id
@@ -93,7 +93,7 @@ func (m *Manager) lookFor(ctx context.Context, node *Identity) (uint64, error) {
 	}
 	alive := holder.Boot == m.self.Boot
 	if !alive {
-		p, err := m.visit(ctx, holder)
+		p, err := m.identify(ctx, holder)
 		alive = err == nil && p.Boot == holder.Boot && p.State != StateLeft
 	}
 	if alive {

@@ -105,7 +105,7 @@ func (m *Manager) askAround(ctx context.Context) {
 		if g == nil || g.snapshot().leader != 0 {
 			continue
 		}
-		all := t.audience()
+		all := t.recipients()
 		if id := all[next%len(all)]; id.Boot != m.self.Boot {
 			if p, err := m.discover(ctx, id.Peer); err == nil {
 				m.learn(p.Topology)

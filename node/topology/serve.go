@@ -32,8 +32,8 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 		status, body = m.servePromise(ctx, &c)
 	case wire.OpFound:
 		status = m.serveFound(&c)
-	case wire.OpHand:
-		status, body = m.serveHand(ctx, &c)
+	case wire.OpUpdate:
+		status, body = m.serveUpdate(ctx, &c)
 	case wire.OpSubmit:
 		status, body = m.serveSubmit(ctx, &c)
 	case wire.OpRaft:
@@ -101,7 +101,7 @@ func (m *Manager) servePromise(ctx context.Context, c *wire.Control) (wire.Contr
 	}
 	if m.promise(nil).Boot != c.From {
 		found, err := m.reach(ctx, p.Founder)
-		if fault := misplaced(p.Founder, found, err); fault != "" {
+		if fault := addressFault(p.Founder, found, err); fault != "" {
 			return wire.ControlRefused, encodeBody(objection{fault})
 		}
 	}

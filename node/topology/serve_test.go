@@ -39,7 +39,7 @@ func TestTheReceiverChecks(t *testing.T) {
 		}
 		cluster, boot := uint64(top.Cluster), a.id.Boot
 		good := vote(boot, b.id.Boot, raftpb.MsgHeartbeatResp)
-		doc := encodeBody(handover{Topology: founded(t, "a", "b")})
+		doc := encodeBody(update{Topology: founded(t, "a", "b")})
 		for _, x := range []struct {
 			name string
 			c    wire.Control
@@ -53,8 +53,8 @@ func TestTheReceiverChecks(t *testing.T) {
 			{"a proposal", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: vote(boot, b.id.Boot, raftpb.MsgProp)}, wire.ControlMalformed},
 			{"a local message from afar", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: vote(boot, b.id.Boot, raftpb.MsgHup)}, wire.ControlMalformed},
 			{"noise", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: []byte{255}}, wire.ControlMalformed},
-			{"a document of another cluster", wire.Control{Op: wire.OpHand, Cluster: 7, To: boot, Body: doc}, wire.ControlWrongCluster},
-			{"half a document", wire.Control{Op: wire.OpHand, Cluster: cluster, To: boot, Body: []byte("{")}, wire.ControlMalformed},
+			{"a document of another cluster", wire.Control{Op: wire.OpUpdate, Cluster: 7, To: boot, Body: doc}, wire.ControlWrongCluster},
+			{"half a document", wire.Control{Op: wire.OpUpdate, Cluster: cluster, To: boot, Body: []byte("{")}, wire.ControlMalformed},
 			{"a request of another cluster", wire.Control{Op: wire.OpSubmit, Cluster: cluster + 1, To: boot, Body: []byte("{}")}, wire.ControlWrongCluster},
 			{"half a request", wire.Control{Op: wire.OpSubmit, Cluster: cluster, To: boot, Body: []byte("{")}, wire.ControlMalformed},
 			{"a founder that comes too late", wire.Control{Op: wire.OpPromise, To: boot, From: 9, Body: encodeBody(promise{Founder: *identity("x", 9)})}, wire.ControlRefused},
@@ -77,7 +77,7 @@ func TestTheReceiverChecks(t *testing.T) {
 		if r, err := wire.ParseControlReply(Refuse(nil)); err != nil || r.Status != wire.ControlWrongBoot {
 			t.Errorf("refuse: %v, %v", r, err)
 		}
-		if b := Boot(wire.AppendControl(nil, &wire.Control{Op: wire.OpHand, To: 77})); b != 77 || Boot([]byte{1}) != 0 {
+		if b := Boot(wire.AppendControl(nil, &wire.Control{Op: wire.OpUpdate, To: 77})); b != 77 || Boot([]byte{1}) != 0 {
 			t.Errorf("routed to %d", b)
 		}
 	})
@@ -110,18 +110,18 @@ func TestDocumentsTravel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cutOff.m.Handover(doc)
+		cutOff.m.Learn(doc)
 		w.until("adopted", time.Second, func() bool { return cutOff.m.Current().Epoch == e })
-		cutOff.m.Handover(founded(t, "a", "b", "c")) // another cluster's
-		cutOff.m.Handover(nil)
+		cutOff.m.Learn(founded(t, "a", "b", "c")) // another cluster's
+		cutOff.m.Learn(nil)
 		if got := cutOff.m.Current(); got.Epoch != e || got.Cluster != doc.Cluster {
 			t.Errorf("%s", got.Encode())
 		}
 		w.net.isolate(cutOff.id.Peer, false)
-		if err := other.m.HandTo(w.ctx(time.Second), cutOff.id.Peer); err != nil {
+		if err := other.m.UpdatePeer(w.ctx(time.Second), cutOff.id.Peer); err != nil {
 			t.Error(err)
 		}
-		if err := other.m.HandTo(w.ctx(time.Second), "nowhere:1"); err == nil {
+		if err := other.m.UpdatePeer(w.ctx(time.Second), "nowhere:1"); err == nil {
 			t.Error("handed to nobody")
 		}
 	})
@@ -143,7 +143,7 @@ func TestConfig(t *testing.T) {
 	if _, err := m.Clear(ctx); err == nil {
 		t.Error("cleared without a cluster")
 	}
-	if err := m.HandTo(ctx, "x"); err == nil {
+	if err := m.UpdatePeer(ctx, "x"); err == nil {
 		t.Error("handed over without a topology")
 	}
 	if _, err := m.Leave(ctx, "", false); err == nil {

@@ -51,7 +51,7 @@ func (m *Manager) submit(ctx context.Context, r *request, d *directory) (respons
 			r.Patience = time.Minute
 		}
 		a, err := m.ask(ctx, r, d)
-		m.Handover(a.Topology)
+		m.Learn(a.Topology)
 		switch {
 		case err != nil:
 			open = open || !errors.Is(err, transport.ErrNotSent)

@@ -56,7 +56,7 @@ func (c *council) asked(p purpose) bool {
 func (c *council) scene() *scene {
 	s := sceneOf(c.top)
 	s.self, s.voters, s.learners = c.leads, slices.Clone(c.voters), slices.Clone(c.learns)
-	for _, id := range c.top.audience() {
+	for _, id := range c.top.recipients() {
 		b := id.Boot
 		s.caughtUp[b], s.absent[b], s.reports.Gone[b] = c.alive[b], !c.alive[b], !c.alive[b]
 		if !c.alive[b] {

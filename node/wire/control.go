@@ -20,7 +20,7 @@ const (
 	OpDiscover ControlOp = 32 // who are you, and what are you a member of
 	OpPromise  ControlOp = 33 // promise not to be founded by anybody else
 	OpFound    ControlOp = 34 // the founding document, from the founder
-	OpHand     ControlOp = 35 // a newer document, and the question how far the receiver is
+	OpUpdate   ControlOp = 35 // a newer document, and the question how far the receiver is
 	OpSubmit   ControlOp = 36 // a request for a change, to the leader
 	OpRaft     ControlOp = 37 // a message of the consensus group
 )

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var controlSample = Control{Op: OpHand, Cluster: 0x0102030405060708, To: 2, From: 3, Epoch: 4, Body: []byte("body")}
+var controlSample = Control{Op: OpUpdate, Cluster: 0x0102030405060708, To: 2, From: 3, Epoch: 4, Body: []byte("body")}
 var replySample = ControlReply{Status: ControlRefused, Cluster: 9, Boot: 0xa0b0, Epoch: 7, Body: []byte("why")}
 
 // The bytes are a contract between versions of the software.

@@ -11,40 +11,40 @@ import (
 	"viakv/quorum/version"
 )
 
-// hand brings the topology to a process, or only asks how far it is, and returns what it reports. A newer one that comes
+// update brings the topology to a process, or only asks how far it is, and returns what it reports. A newer one that comes
 // back is learnt.
-func (m *Manager) hand(ctx context.Context, to Identity, t *Topology, behind bool) (wire.ControlReply, handed, error) {
-	var body handover
+func (m *Manager) update(ctx context.Context, to Identity, t *Topology, behind bool) (wire.ControlReply, updateReply, error) {
+	var body update
 	if behind {
 		body.Topology = t
 	}
-	c := wire.Control{Op: wire.OpHand, Cluster: uint64(t.Cluster), To: to.Boot, Epoch: t.Epoch, Body: encodeBody(body)}
+	c := wire.Control{Op: wire.OpUpdate, Cluster: uint64(t.Cluster), To: to.Boot, Epoch: t.Epoch, Body: encodeBody(body)}
 	reply, err := m.call(ctx, to.Peer, &c)
 	if err != nil {
-		return reply, handed{}, err
+		return reply, updateReply{}, err
 	}
-	var h handed
+	var h updateReply
 	if reply.Status == wire.ControlOK {
 		if err := decodeBody(reply.Body, &h); err != nil {
-			return reply, handed{}, err
+			return reply, updateReply{}, err
 		}
-		m.Handover(h.Topology)
+		m.Learn(h.Topology)
 	}
 	return reply, h, nil
 }
 
-// HandTo brings this node's newest topology to the member at an address, which has shown that it is behind. It returns
+// UpdatePeer brings this node's newest topology to the member at an address, which has shown that it is behind. It returns
 // when the member has adopted it, or why it has not.
-func (m *Manager) HandTo(ctx context.Context, to transport.Address) error {
+func (m *Manager) UpdatePeer(ctx context.Context, to transport.Address) error {
 	t := m.newest()
 	if t == nil {
 		return &kv.Unavailable{Outcome: kv.None, Reason: "this node is not a member of a cluster yet"}
 	}
-	for _, id := range t.audience() {
+	for _, id := range t.recipients() {
 		if id.Peer != to {
 			continue
 		}
-		r, _, err := m.hand(ctx, id, t, true)
+		r, _, err := m.update(ctx, id, t, true)
 		if err == nil && r.Status != wire.ControlOK {
 			err = fmt.Errorf("topology: %s at %s does not take epoch %d: %v", id.Name, to, t.Epoch, r.Status)
 		}
@@ -53,8 +53,8 @@ func (m *Manager) HandTo(ctx context.Context, to transport.Address) error {
 	return kv.Detail(kv.ErrNoSuchNode, "no member has the address %s", to)
 }
 
-// audience lists everybody who must hear of t: its members, who joins, and the members of the epoch before, gone ones included.
-func (t *Topology) audience() []Identity {
+// recipients lists everybody who must hear of t: its members, who joins, and the members of the epoch before, gone ones included.
+func (t *Topology) recipients() []Identity {
 	var out []Identity
 	seen := map[uint64]bool{}
 	add := func(id Identity) {
@@ -75,9 +75,9 @@ func (t *Topology) audience() []Identity {
 	return out
 }
 
-// serveHand learns what a peer hands over and answers once it is adopted (E2).
-func (m *Manager) serveHand(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
-	var h handover
+// serveUpdate learns what a peer hands over and answers once it is adopted (E2).
+func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
+	var h update
 	if err := decodeBody(c.Body, &h); err != nil {
 		return wire.ControlMalformed, nil
 	}
@@ -92,7 +92,7 @@ func (m *Manager) serveHand(ctx context.Context, c *wire.Control) (wire.ControlS
 		return wire.ControlRefused, nil
 	}
 	m.mu.Lock()
-	answer := handed{Barrier: m.barrier}
+	answer := updateReply{Barrier: m.barrier}
 	if m.known.Epoch > c.Epoch {
 		answer.Topology = m.known
 	}

@@ -13,78 +13,78 @@ import (
 	"viakv/node/wire"
 )
 
-// maxLetters bounds the consensus messages under way. Raft sends again what is dropped.
-const maxLetters = 256
+// maxOutgoing bounds the consensus messages under way. Raft sends again what is dropped.
+const maxOutgoing = 256
 
-// post carries the group's messages. Raft wants no answers; a reply only shows that the message arrived.
-type post struct {
+// outbox carries the group's messages. Raft wants no answers; a reply only shows that the message arrived.
+type outbox struct {
 	m       *Manager
 	cluster ClusterID
 	wake    chan struct{} // holds a token: there are deliveries
 
-	mu         sync.Mutex
-	under      map[*letter]time.Time
-	deliveries []delivery
+	mu       sync.Mutex
+	inFlight map[*outgoing]time.Time
+	results  []sendResult
 }
 
-// letter is one message under way.
-type letter struct {
+// outgoing is one message under way.
+type outgoing struct {
 	transport.Call
-	p        *post
+	p        *outbox
 	to       uint64
 	snapshot bool
 }
 
-// delivery is what became of a message.
-type delivery struct {
+// sendResult is what became of a message.
+type sendResult struct {
 	to               uint64
 	snapshot, failed bool
 }
 
-func newPost(m *Manager, cluster ClusterID) *post {
-	return &post{m: m, cluster: cluster, wake: make(chan struct{}, 1), under: map[*letter]time.Time{}}
+func newOutbox(m *Manager, cluster ClusterID) *outbox {
+	return &outbox{m: m, cluster: cluster, wake: make(chan struct{}, 1), inFlight: map[*outgoing]time.Time{}}
 }
 
 // send starts one message on its way, or drops it.
-func (p *post) send(msg *raftpb.Message) {
+func (p *outbox) send(msg *raftpb.Message) {
 	to, t := msg.GetTo(), p.m.newest()
 	snapshot := msg.GetType() == raftpb.MsgSnap
 	id := t.process(to)
 	body, err := proto.Marshal(msg)
 	p.mu.Lock()
-	full := len(p.under) >= maxLetters
+	full := len(p.inFlight) >= maxOutgoing
 	p.mu.Unlock()
 	if id == nil || err != nil || full {
-		p.deliver(delivery{to, snapshot, true})
+		p.report(sendResult{to, snapshot, true})
 		return
 	}
 	c := wire.Control{Op: wire.OpRaft, Cluster: uint64(p.cluster), To: to, From: p.m.self.Boot, Epoch: t.Epoch, Body: body}
-	l := &letter{p: p, to: to, snapshot: snapshot}
-	l.Request, l.Done, l.Urgent = wire.AppendControl(nil, &c), l, true
+	o := &outgoing{p: p, to: to, snapshot: snapshot}
+	o.Request, o.Done, o.Urgent = wire.AppendControl(nil, &c), o, true
 	p.mu.Lock()
-	p.under[l] = time.Now()
+	p.inFlight[o] = time.Now()
 	p.mu.Unlock()
-	p.m.cfg.Transport.Go(id.Peer, transport.Data, &l.Call)
+	p.m.cfg.Transport.Go(id.Peer, transport.Data, &o.Call)
 }
 
 // Complete notes the end of a message (T2: it only notes).
-func (l *letter) Complete(c *transport.Call) {
+func (o *outgoing) Complete(c *transport.Call) {
 	failed := c.Err != nil
 	if !failed {
 		r, err := wire.ParseControlReply(c.Reply)
 		failed = err != nil || r.Status != wire.ControlOK
 	}
-	l.p.mu.Lock()
-	delete(l.p.under, l)
-	l.p.mu.Unlock()
-	if failed || l.snapshot {
-		l.p.deliver(delivery{l.to, l.snapshot, failed})
+	o.p.mu.Lock()
+	delete(o.p.inFlight, o)
+	o.p.mu.Unlock()
+	if failed || o.snapshot {
+		o.p.report(sendResult{o.to, o.snapshot, failed})
 	}
 }
 
-func (p *post) deliver(d delivery) {
+func (p *outbox) report(d sendResult) {
 	p.mu.Lock()
-	p.deliveries = append(p.deliveries, d)
+	p.results = append(p.results, d)
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
@@ -92,49 +92,49 @@ func (p *post) deliver(d delivery) {
 	}
 }
 
-func (p *post) take() []delivery {
+func (p *outbox) take() []sendResult {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d := p.deliveries
-	p.deliveries = nil
+	d := p.results
+	p.results = nil
 	return d
 }
 
 // expire withdraws messages that got no reply: a lost one would take up room for ever.
-func (p *post) expire(now time.Time) {
-	var old []*letter
+func (p *outbox) expire(now time.Time) {
+	var old []*outgoing
 	p.mu.Lock()
-	for l, since := range p.under {
+	for o, since := range p.inFlight {
 		if now.Sub(since) > p.m.cfg.CallTimeout {
-			old = append(old, l)
+			old = append(old, o)
 		}
 	}
 	p.mu.Unlock()
-	for _, l := range old {
-		p.withdraw(l)
+	for _, o := range old {
+		p.withdraw(o)
 	}
 }
 
-func (p *post) withdraw(l *letter) {
-	if !p.m.cfg.Transport.Cancel(&l.Call) {
+func (p *outbox) withdraw(o *outgoing) {
+	if !p.m.cfg.Transport.Cancel(&o.Call) {
 		return // completes by itself
 	}
 	p.mu.Lock()
-	delete(p.under, l)
+	delete(p.inFlight, o)
 	p.mu.Unlock()
-	p.deliver(delivery{l.to, l.snapshot, true})
+	p.report(sendResult{o.to, o.snapshot, true})
 }
 
 // close withdraws everything.
-func (p *post) close() {
+func (p *outbox) close() {
 	p.mu.Lock()
-	var all []*letter
-	for l := range p.under {
-		all = append(all, l)
+	var all []*outgoing
+	for o := range p.inFlight {
+		all = append(all, o)
 	}
 	p.mu.Unlock()
-	for _, l := range all {
-		p.withdraw(l)
+	for _, o := range all {
+		p.withdraw(o)
 	}
 }
 

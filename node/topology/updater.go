@@ -7,65 +7,65 @@ import (
 	"viakv/node/wire"
 )
 
-// courier brings every new topology to one process, and in between asks how it is.
-type courier struct {
+// updater brings every new topology to one process, and in between asks how it is.
+type updater struct {
 	to     Identity
 	cancel context.CancelFunc
 	until  time.Time // the process is out and has this long to hear of it; zero: it is in
 }
 
-// dispatch gives every process that must hear of t a courier, and ends those of processes that are out and know it, or
+// startUpdaters gives every process that must hear of t a courier, and ends those of processes that are out and know it, or
 // had their time.
-func (l *leader) dispatch(t *Topology) {
+func (l *leader) startUpdaters(t *Topology) {
 	now := time.Now()
 	in := map[uint64]bool{}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, id := range t.audience() {
+	for _, id := range t.recipients() {
 		in[id.Boot] = true
-		if id.Boot == l.m.self.Boot || l.couriers[id.Boot] != nil {
+		if id.Boot == l.m.self.Boot || l.updaters[id.Boot] != nil {
 			continue
 		}
 		ctx, cancel := context.WithCancel(l.ctx)
-		c := &courier{to: id, cancel: cancel}
-		l.couriers[id.Boot] = c
+		u := &updater{to: id, cancel: cancel}
+		l.updaters[id.Boot] = u
 		l.first[id.Boot] = now
-		l.working.Go(func() { l.carry(ctx, c.to) })
+		l.working.Go(func() { l.runUpdater(ctx, u.to) })
 	}
-	for boot, c := range l.couriers {
+	for boot, u := range l.updaters {
 		role, _ := t.Role(boot)
 		switch {
 		case in[boot]:
-			c.until = time.Time{}
-		case c.until.IsZero() && role == Stranger:
-			c.until = now.Add(l.m.cfg.Patience)
-		case now.After(c.until) || l.adopted[boot] >= t.Epoch || l.gone[boot]:
-			c.cancel()
-			delete(l.couriers, boot)
+			u.until = time.Time{}
+		case u.until.IsZero() && role == Stranger:
+			u.until = now.Add(l.m.cfg.Patience)
+		case now.After(u.until) || l.adopted[boot] >= t.Epoch || l.gone[boot]:
+			u.cancel()
+			delete(l.updaters, boot)
 		}
 	}
 }
 
-// carry is a courier's round.
-func (l *leader) carry(ctx context.Context, to Identity) {
+// runUpdater is a courier's round.
+func (l *leader) runUpdater(ctx context.Context, to Identity) {
 	for ctx.Err() == nil {
 		t := l.m.newest()
 		l.mu.Lock()
 		behind := l.adopted[to.Boot] < t.Epoch
 		l.mu.Unlock()
-		r, h, err := l.m.hand(ctx, to, t, behind)
-		follows := err == nil && l.heed(to, t, r, h)
+		r, h, err := l.m.update(ctx, to, t, behind)
+		follows := err == nil && l.noteReport(to, t, r, h)
 		if err == nil {
-			l.m.astray(to, &r)
+			l.m.noteMisdirected(to, &r)
 		}
-		l.poke()
-		l.rest(ctx, t, follows)
+		l.wakeUp()
+		l.awaitNewer(ctx, t, follows)
 	}
 }
 
-// rest waits until it is time to look again, or until there is something newer than t for a process that follows. One that
+// awaitNewer waits until it is time to look again, or until there is something newer than t for a process that follows. One that
 // does not is asked once in a while, whatever happens.
-func (l *leader) rest(ctx context.Context, t *Topology, follows bool) {
+func (l *leader) awaitNewer(ctx context.Context, t *Topology, follows bool) {
 	timer := time.NewTimer(l.m.cfg.Every)
 	defer timer.Stop()
 	for {
@@ -83,8 +83,8 @@ func (l *leader) rest(ctx context.Context, t *Topology, follows bool) {
 	}
 }
 
-// heed notes what a process reports, and returns whether it has adopted t.
-func (l *leader) heed(to Identity, t *Topology, r wire.ControlReply, h handed) bool {
+// noteReport notes what a process reports, and returns whether it has adopted t.
+func (l *leader) noteReport(to Identity, t *Topology, r wire.ControlReply, h updateReply) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
