@@ -21,7 +21,7 @@ import (
 // newDriver makes a life's hand-off. It takes hints from the first moment and works from the first
 // epoch on.
 func (m *membership) newDriver() (*handoff.Driver, error) {
-	random := topology.NewBoot // never zero, which is all that a list's id must be beside rare
+	random := topology.NewBootID // never zero, which is all that a list's id must be beside rare
 	source := m.node.random()
 	return handoff.New(handoff.Config{
 		Views: handoffViews{m}, Peers: m.node.client, Topology: handoffTopology{m},

@@ -59,7 +59,7 @@ type state struct {
 func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 	m := &membership{
 		node: n, log: n.log,
-		id:   topology.Identity{Name: n.cfg.Name, HTTP: n.cfg.HTTP, Peer: n.cfg.Peer, Boot: topology.NewBoot(n.random())},
+		id:   topology.Identity{Name: n.cfg.Name, HTTP: n.cfg.HTTP, Peer: n.cfg.Peer, BootID: topology.NewBootID(n.random())},
 		over: make(chan struct{}), first: make(chan struct{}),
 	}
 	cfg.Memory, cfg.Fits, cfg.Stopping = m.memory, m.fits, n.draining.Load
@@ -160,7 +160,7 @@ func (m *membership) Adopt(t *topology.Topology) {
 	if old != nil && t.Epoch <= old.topology.Epoch {
 		return
 	}
-	role, self := t.Role(m.id.Boot)
+	role, self := t.Role(m.id.BootID)
 	var store *storage.Store
 	if old == nil {
 		store = m.newStore(t)
@@ -199,7 +199,7 @@ func (m *membership) newView(t *topology.Topology, role topology.Role) replica.V
 	}
 	for i := range t.Slots {
 		slot := &t.Slots[i]
-		if slot.Boot == m.id.Boot {
+		if slot.BootID == m.id.BootID {
 			v.Self = i
 		}
 		v.Members = append(v.Members, replica.Member{
@@ -207,13 +207,13 @@ func (m *membership) newView(t *topology.Topology, role topology.Role) replica.V
 		})
 	}
 	if c := t.Joining; c != nil {
-		if c.Boot == m.id.Boot {
+		if c.BootID == m.id.BootID {
 			v.Self = t.N()
 		}
 		v.Members = append(v.Members, replica.Member{Name: c.Name, Address: string(c.Peer), Pending: c.Pending, Since: c.Since})
 	}
 	if role == topology.Rebuilding || role == topology.Joining {
-		v.Need, _ = t.RebuildNeed(m.id.Boot)
+		v.Need, _ = t.RebuildNeed(m.id.BootID)
 		if rule.Broken(rule.EnoughCopies) {
 			v.Need = 1
 		}

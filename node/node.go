@@ -227,7 +227,7 @@ func (n answering) Memberships() (present, next *peer.Membership) {
 // for.
 func (n answering) Control(ctx context.Context, dst, request []byte) []byte {
 	c, err := wire.ParseControl(request)
-	if next := n.next.Load(); err == nil && next != nil && c.To == next.id.Boot {
+	if next := n.next.Load(); err == nil && next != nil && c.To == next.id.BootID {
 		return next.manager.Serve(ctx, dst, request)
 	}
 	return n.present.Load().manager.Serve(ctx, dst, request)

@@ -99,10 +99,10 @@ func (n *Topology) vacate(index version.Incarnation, c *Command) error {
 	if s == nil {
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", c.Node.Name)
 	}
-	if s.Boot == c.Node.Boot {
+	if s.BootID == c.Node.BootID {
 		return kv.Detail(kv.ErrAlreadyMember, "%s already holds its slot", c.Node.Name)
 	}
-	s.HTTP, s.Peer, s.Boot = c.Node.HTTP, c.Node.Peer, c.Node.Boot
+	s.HTTP, s.Peer, s.BootID = c.Node.HTTP, c.Node.Peer, c.Node.BootID
 	s.Incarnation, s.Pending, s.Since = 0, index, n.Epoch
 	return nil
 }
@@ -149,7 +149,7 @@ func (n *Topology) admit(index version.Incarnation, c *Command) error {
 	if err := n.validateQuorums(n.N() + 1); err != nil {
 		return err
 	}
-	n.Joining = &Candidate{c.Node.Name, c.Node.HTTP, c.Node.Peer, c.Node.Boot, index, n.Epoch}
+	n.Joining = &Candidate{c.Node.Name, c.Node.HTTP, c.Node.Peer, c.Node.BootID, index, n.Epoch}
 	return nil
 }
 
@@ -193,7 +193,7 @@ func (n *Topology) grow(t *Topology, c *Command) error {
 	case c.At == nil || c.At.Epoch < j.Since || !t.holds(c.At, j.Name):
 		return ErrStartOver
 	}
-	n.Slots = append(n.Slots, Slot{Name: j.Name, HTTP: j.HTTP, Peer: j.Peer, Boot: j.Boot, Incarnation: j.Pending})
+	n.Slots = append(n.Slots, Slot{Name: j.Name, HTTP: j.HTTP, Peer: j.Peer, BootID: j.BootID, Incarnation: j.Pending})
 	slices.SortFunc(n.Slots, func(a, b Slot) int { return strings.Compare(a.Name, b.Name) })
 	n.Joining, n.Resized = nil, n.Epoch
 	n.Change = &SizeChange{

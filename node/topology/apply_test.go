@@ -13,7 +13,7 @@ import (
 )
 
 func identity(name string, boot uint64) *Identity {
-	return &Identity{Name: name, HTTP: name + ":80", Peer: transport.Address(name + ":7000"), Boot: boot}
+	return &Identity{Name: name, HTTP: name + ":80", Peer: transport.Address(name + ":7000"), BootID: boot}
 }
 
 // founded returns a cluster of the named slots, whose boots are 1, 2, … .
@@ -78,7 +78,7 @@ func facts(top *Topology, names ...string) []Fact {
 func TestApplyVacateAndActivate(t *testing.T) {
 	v := vacated(t)
 	s := v.Slot("c")
-	if s.Active() || s.Pending != version.Incarnation(v.LogIndex) || s.Since != v.Epoch || s.Boot != 30 {
+	if s.Active() || s.Pending != version.Incarnation(v.LogIndex) || s.Since != v.Epoch || s.BootID != 30 {
 		t.Errorf("vacated: %+v", s)
 	}
 	if v.N() != 3 || v.W() != 2 || v.Vacancies() != 1 {

@@ -60,7 +60,7 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 	b.dialled = dialled
 	asked.Wait()
 	for i := range mine {
-		if s := &mine[i]; s.err == nil && s.Boot != m.self.Boot {
+		if s := &mine[i]; s.err == nil && s.BootID != m.self.BootID {
 			c.taken = "an address that leads to this node alone: " + addressFault(m.self, s.presence, nil)
 		}
 	}
@@ -140,7 +140,7 @@ func counting(self Identity, own string, seen []sighting) (counted []sighting, u
 		for i := range group {
 			s := &group[i]
 			if s.err == nil {
-				boots[s.Boot] = true
+				boots[s.BootID] = true
 				claimed = claimed || sameAddress(s.Peer, s.seed)
 				answers = s
 			}
@@ -159,7 +159,7 @@ func counting(self Identity, own string, seen []sighting) (counted []sighting, u
 		}
 		for _, s := range group {
 			silence := s.err != nil && (claimed || !s.lost && (twin(&s) || own != "" && own == s.endpoint()))
-			if !silence && (s.err != nil || s.Boot != self.Boot) {
+			if !silence && (s.err != nil || s.BootID != self.BootID) {
 				counted = append(counted, s)
 			}
 		}

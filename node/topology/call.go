@@ -17,7 +17,7 @@ func (a arrival) Complete(*transport.Call) { a <- struct{}{} } // has room for o
 func (m *Manager) call(ctx context.Context, to transport.Address, c *wire.Control) (wire.ControlReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout)
 	defer cancel()
-	c.From = m.self.Boot
+	c.From = m.self.BootID
 	done := make(arrival, 1)
 	call := &transport.Call{Request: wire.AppendControl(nil, c), Done: done, Urgent: true}
 	m.cfg.Transport.Go(to, transport.Data, call)

@@ -20,7 +20,7 @@ func decide(s *scene) move {
 			return move{answer: r, ask: a}
 		}
 	}
-	if mv := s.reconcile(s.leaving()); mv.change.boot != 0 || mv.transfer != 0 {
+	if mv := s.reconcile(s.leaving()); mv.change.bootID != 0 || mv.transfer != 0 {
 		return mv
 	}
 	if !s.sealed() {
@@ -59,7 +59,7 @@ func (s *scene) due(a *ask) *response {
 		return r
 	}
 	if a.Purpose == toEnter {
-		if role, _ := s.topology.Role(a.Node.Boot); role != Stranger {
+		if role, _ := s.topology.Role(a.Node.BootID); role != Stranger {
 			return &response{Code: codeOK, Epoch: s.topology.Epoch}
 		}
 	}
@@ -105,13 +105,13 @@ func (s *scene) leaving() map[uint64]bool {
 	out := map[uint64]bool{}
 	for _, a := range s.asks {
 		if a.Purpose == toEnter {
-			if slot := s.topology.Slot(a.Node.Name); slot != nil && slot.Boot == a.replaces {
-				out[slot.Boot] = true
+			if slot := s.topology.Slot(a.Node.Name); slot != nil && slot.BootID == a.replaces {
+				out[slot.BootID] = true
 			}
 		}
 	}
-	if slot, _ := s.leaver(); slot != nil && len(out) == 0 && (!s.odd() || slot.Boot == s.self) {
-		out[slot.Boot] = true
+	if slot, _ := s.leaver(); slot != nil && len(out) == 0 && (!s.odd() || slot.BootID == s.self) {
+		out[slot.BootID] = true
 	}
 	return out
 }
@@ -124,19 +124,19 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 	t := s.topology
 	wanted := map[uint64]bool{}
 	for i := range t.Slots {
-		if b := t.Slots[i].Boot; !leaving[b] {
+		if b := t.Slots[i].BootID; !leaving[b] {
 			wanted[b] = true
 		}
 	}
 	if s.overdue() {
-		if j := t.Joining.Boot; j != s.self {
+		if j := t.Joining.BootID; j != s.self {
 			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, j}}
 		}
 		return move{transfer: s.transferee(wanted)}
 	}
 	for _, list := range [][]uint64{s.voters, s.learners} {
 		for _, b := range list {
-			if wanted[b] || t.Joining != nil && t.Joining.Boot == b {
+			if wanted[b] || t.Joining != nil && t.Joining.BootID == b {
 				continue
 			}
 			if b == s.self {
@@ -149,7 +149,7 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 		return !slices.Contains(s.voters, b) && !slices.Contains(s.learners, b) && s.reachable(b)
 	}
 	for i := range t.Slots {
-		b := t.Slots[i].Boot
+		b := t.Slots[i].BootID
 		switch {
 		case !wanted[b] || s.voter(b):
 		case add(b):
@@ -160,10 +160,10 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 	}
 	if j := t.Joining; j != nil {
 		switch {
-		case add(j.Boot):
-			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, j.Boot}}
-		case s.early() && !s.voter(j.Boot) && s.caughtUp[j.Boot] && s.reachable(j.Boot):
-			return move{change: confChange{raftpb.ConfChangeAddNode, j.Boot}}
+		case add(j.BootID):
+			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, j.BootID}}
+		case s.early() && !s.voter(j.BootID) && s.caughtUp[j.BootID] && s.reachable(j.BootID):
+			return move{change: confChange{raftpb.ConfChangeAddNode, j.BootID}}
 		}
 	}
 	return move{}
@@ -187,23 +187,23 @@ func (s *scene) early() bool {
 // member leaves that answers. A leaver that is dead or forced out loses its own vote first: the
 // joiner's may be needed for the majority that agrees to that.
 func (s *scene) overdue() bool {
-	if j := s.topology.Joining; j == nil || !s.voter(j.Boot) {
+	if j := s.topology.Joining; j == nil || !s.voter(j.BootID) {
 		return false
 	}
 	slot, a := s.leaver()
-	return s.odd() || !s.allVote() || slot != nil && !a.Force && a.there[slot.Boot]
+	return s.odd() || !s.allVote() || slot != nil && !a.Force && a.there[slot.BootID]
 }
 
 // allVote reports whether every slot's process votes.
 func (s *scene) allVote() bool {
-	return !slices.ContainsFunc(s.topology.Slots, func(o Slot) bool { return !s.voter(o.Boot) })
+	return !slices.ContainsFunc(s.topology.Slots, func(o Slot) bool { return !s.voter(o.BootID) })
 }
 
 // notVoting returns a member that serves and does not vote yet, the leaver aside; empty: there is none. The next change of size waits for its vote: were
 // one of four to leave before the fourth has one, three members would have two voters, and one crash would stop them for good (M11).
 func (s *scene) notVoting(leaver string) string {
 	for i := range s.topology.Slots {
-		if o := &s.topology.Slots[i]; o.Active() && o.Name != leaver && !s.voter(o.Boot) {
+		if o := &s.topology.Slots[i]; o.Active() && o.Name != leaver && !s.voter(o.BootID) {
 			return o.Name
 		}
 	}
@@ -224,7 +224,7 @@ func (s *scene) transferee(wanted map[uint64]bool) uint64 {
 func (s *scene) transferees() int {
 	n := 0
 	for i := range s.topology.Slots {
-		if o := &s.topology.Slots[i]; o.Boot != s.self && o.Active() && s.reachable(o.Boot) {
+		if o := &s.topology.Slots[i]; o.BootID != s.self && o.Active() && s.reachable(o.BootID) {
 			n++
 		}
 	}
@@ -237,7 +237,7 @@ func (s *scene) unasked() move {
 	if t.Change != nil && t.barriersDone(s.barriers, "") {
 		return move{command: &Command{Kind: Settle, Expect: t.Epoch, Barriers: s.barriers}}
 	}
-	if j := t.Joining; j != nil && s.absent[j.Boot] {
+	if j := t.Joining; j != nil && s.absent[j.BootID] {
 		return move{command: &Command{Kind: Abandon, Expect: t.Epoch, Name: j.Name, Incarnation: j.Pending}}
 	}
 	return move{}
@@ -252,19 +252,19 @@ func (s *scene) take(a *ask) move {
 		return s.takeEnter(a, c)
 	case toActivate:
 		slot := t.Slot(a.Name)
-		if slot != nil && slot.Pending == a.Incarnation && !s.voter(slot.Boot) && t.holds(a.At, a.Name) {
+		if slot != nil && slot.Pending == a.Incarnation && !s.voter(slot.BootID) && t.holds(a.At, a.Name) {
 			return move{} // M10: it votes before it counts
 		}
 		c.Kind = Activate
 	case toGrow:
-		early := t.Joining != nil && !s.odd() && !s.voter(t.Joining.Boot)
+		early := t.Joining != nil && !s.odd() && !s.voter(t.Joining.BootID)
 		if (early || s.notVoting("") != "" || t.Change != nil || t.Vacancies() > 0) && t.holds(a.At, a.Name) {
 			return move{}
 		}
 		switch {
 		case !s.fresh(a):
 			return move{poll: true}
-		case t.Joining != nil && (!a.there[t.Joining.Boot] || t.growPossible(a.there.active) != nil):
+		case t.Joining != nil && (!a.there[t.Joining.BootID] || t.growPossible(a.there.active) != nil):
 			return move{} // until enough members answer
 		}
 		c.Kind = Grow
@@ -287,9 +287,9 @@ func (s *scene) take(a *ask) move {
 		c.Kind = Stay
 	case toWithdraw:
 		switch j := t.Joining; {
-		case j != nil && j.Boot == a.ID.Boot:
+		case j != nil && j.BootID == a.ID.BootID:
 			c.Kind, c.Name, c.Incarnation = Abandon, j.Name, j.Pending
-		case t.Slot(a.Name) != nil && t.Slot(a.Name).Boot == a.ID.Boot:
+		case t.Slot(a.Name) != nil && t.Slot(a.Name).BootID == a.ID.BootID:
 			r := refusal(kv.Detail(kv.ErrAlreadyMember, "%s is a member", a.Name))
 			return move{answer: &r}
 		default:
@@ -314,16 +314,16 @@ func (s *scene) takeEnter(a *ask, c *Command) move {
 	t := s.topology
 	if slot := t.Slot(a.Node.Name); slot != nil {
 		switch {
-		case slot.Boot != a.replaces: // another process took the slot since: look again whether that one is there
+		case slot.BootID != a.replaces: // another process took the slot since: look again whether that one is there
 			return move{answer: &response{Code: codeAgain, Detail: "the slot has changed hands"}}
-		case s.voter(slot.Boot):
+		case s.voter(slot.BootID):
 			return move{} // M10: its vote ends first
 		}
 		c.Kind = Vacate
 		return preview(t, c)
 	}
 	if j := t.Joining; j != nil {
-		if j.Name == a.Node.Name && j.Boot == a.replaces {
+		if j.Name == a.Node.Name && j.BootID == a.replaces {
 			return move{command: &Command{Kind: Abandon, Expect: t.Epoch, Name: j.Name, Incarnation: j.Pending}}
 		}
 		return move{}
@@ -355,7 +355,7 @@ func (s *scene) leaveReady(a *ask) error {
 	switch {
 	case slot == nil:
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", a.Name)
-	case a.Force && slot.Boot == s.self && s.transferees() == 0:
+	case a.Force && slot.BootID == s.self && s.transferees() == 0:
 		return kv.Detail(kv.ErrQuorumLoss, "no other member could go on after %s; ask one that stays", a.Name)
 	case a.Force:
 		return nil
@@ -363,12 +363,12 @@ func (s *scene) leaveReady(a *ask) error {
 		return errWait
 	}
 	for i := range t.Slots { // a rebuild that is under way ends soon, and then one more copy stays; who has not been heard yet may be at it
-		if o := &t.Slots[i]; o.Name != a.Name && !o.Active() && !s.absent[o.Boot] {
+		if o := &t.Slots[i]; o.Name != a.Name && !o.Active() && !s.absent[o.BootID] {
 			return errWait
 		}
 	}
 	// Once its vote has ended the leave is under way, and takeLeave has the members asked again.
-	if a.there == nil || s.voter(slot.Boot) && !s.fresh(a) {
+	if a.there == nil || s.voter(slot.BootID) && !s.fresh(a) {
 		return errPoll
 	}
 	return t.shrinkPossible(a.Name, a.there.active)
@@ -385,10 +385,10 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 		return move{answer: &r}
 	}
 	slot := s.topology.Slot(a.Name)
-	if s.voter(slot.Boot) && s.topology.N() > 1 && (!s.odd() || slot.Boot == s.self) {
+	if s.voter(slot.BootID) && s.topology.N() > 1 && (!s.odd() || slot.BootID == s.self) {
 		return move{} // its vote ends first, or its lead
 	}
-	if j := s.topology.Joining; j != nil && s.voter(j.Boot) {
+	if j := s.topology.Joining; j != nil && s.voter(j.BootID) {
 		return move{} // so does the vote of an early joiner
 	}
 	if !a.Force && !s.fresh(a) {

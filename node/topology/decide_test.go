@@ -23,14 +23,14 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 		heard:   map[uint64]time.Time{}, every: 100 * time.Millisecond, patience: 3 * time.Second, asks: asks,
 	}
 	for _, id := range top.recipients() {
-		s.reports.Adopted[id.Boot] = top.Epoch
-		s.heard[id.Boot], s.caughtUp[id.Boot] = now, true
+		s.reports.Adopted[id.BootID] = top.Epoch
+		s.heard[id.BootID], s.caughtUp[id.BootID] = now, true
 	}
 	for i := range top.Slots {
-		s.voters = append(s.voters, top.Slots[i].Boot)
+		s.voters = append(s.voters, top.Slots[i].BootID)
 	}
 	if top.Joining != nil {
-		s.learners = append(s.learners, top.Joining.Boot)
+		s.learners = append(s.learners, top.Joining.BootID)
 	}
 	for _, a := range asks {
 		if a.deadline.IsZero() {
@@ -38,7 +38,7 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 		}
 		a.there, a.polledAt = polled{}, now
 		for _, id := range top.recipients() {
-			a.there[id.Boot] = true
+			a.there[id.BootID] = true
 		}
 	}
 	return s

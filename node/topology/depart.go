@@ -29,7 +29,7 @@ func (m *Manager) Depart(ctx context.Context, to transport.Address) error {
 	if t == nil {
 		return nil
 	}
-	if role, _ := t.Role(m.self.Boot); role == Stranger {
+	if role, _ := t.Role(m.self.BootID); role == Stranger {
 		return nil
 	}
 	r, err := m.propose(ctx, &request{Purpose: toDepart})
@@ -93,7 +93,7 @@ func (m *Manager) withdrawUnheard(ctx context.Context) error {
 // that join one another, and this one is to give way: the present life of its node has the lowest
 // boot id of all.
 func (m *Manager) yields(ctx context.Context, p presence) bool {
-	lowest := p.Boot
+	lowest := p.BootID
 	for range MaxSlots {
 		if p.Going == "" {
 			return false
@@ -103,9 +103,9 @@ func (m *Manager) yields(ctx context.Context, p presence) bool {
 			return false
 		}
 		if next.Name == m.self.Name && next.Peer == m.self.Peer {
-			return next.Boot < lowest
+			return next.BootID < lowest
 		}
-		lowest, p = min(lowest, next.Boot), next
+		lowest, p = min(lowest, next.BootID), next
 	}
 	return false
 }

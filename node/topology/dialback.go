@@ -19,7 +19,7 @@ import (
 // node, the leader, reaches it at the address that it advertises, and whether the process whose
 // name it has is still there. It returns the boot id of one that is gone, as lookFor does.
 func (m *Manager) examine(ctx context.Context, node *Identity) (gone uint64, err error) {
-	if role, _ := m.newest().Role(node.Boot); role != Stranger {
+	if role, _ := m.newest().Role(node.BootID); role != Stranger {
 		return 0, nil
 	}
 	p, err := m.reach(ctx, *node)
@@ -38,7 +38,7 @@ func addressFault(id Identity, found presence, err error) string {
 	switch {
 	case err != nil:
 		return fmt.Sprintf("%s, which %s advertises, cannot be reached: %s", id.Peer, id.Name, cause(err))
-	case found.Boot != id.Boot:
+	case found.BootID != id.BootID:
 		return fmt.Sprintf("%s answers at %s, which %s advertises", found.describe(id), id.Peer, id.Name)
 	}
 	return ""
@@ -52,7 +52,7 @@ func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 	for why := error(nil); ; {
 		p, err := m.identify(ctx, id)
 		if err == nil {
-			if p.Boot != id.Boot {
+			if p.BootID != id.BootID {
 				m.redial(id, p)
 			}
 			return p, nil
@@ -72,9 +72,9 @@ func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 // that is looked for. A connection that ends says nothing about the process, for redial closes it
 // on behalf of another call: visit asks once more.
 func (m *Manager) identify(ctx context.Context, id Identity) (presence, error) {
-	r, err := m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.Boot})
+	r, err := m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.BootID})
 	if lost(err) {
-		r, err = m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.Boot})
+		r, err = m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.BootID})
 	}
 	if err != nil {
 		return presence{}, err
@@ -114,7 +114,7 @@ func (m *Manager) redial(id Identity, found presence) {
 // noteMisdirected notes that a member's address leads to another node, and closes the connection there.
 func (m *Manager) noteMisdirected(to Identity, r *wire.ControlReply) {
 	var p presence
-	if r.Status != wire.ControlWrongBoot || decodeBody(r.Body, &p) != nil || p.Name == "" || p.Name == to.Name {
+	if r.Status != wire.ControlWrongBootID || decodeBody(r.Body, &p) != nil || p.Name == "" || p.Name == to.Name {
 		return
 	}
 	if m.misdirected.due(addressFault(to, p, nil)) {

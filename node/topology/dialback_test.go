@@ -169,7 +169,7 @@ func TestAVisitWhoseConnectionIsClosedAsksAgain(t *testing.T) {
 				}
 			}()
 			p, err := a.m.identify(w.ctx(time.Second), b.id)
-			if found := err == nil && p.Boot == b.id.Boot; found != (lost < 2) {
+			if found := err == nil && p.BootID == b.id.BootID; found != (lost < 2) {
 				t.Errorf("after %d losses: %+v, %v", lost, p, err)
 			}
 			time.Sleep(time.Second)
@@ -182,7 +182,7 @@ func TestReachSaysWhatItFound(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)
-		nobody := Identity{Name: "d", HTTP: "d:8000", Peer: "nobody:7000", Boot: 9}
+		nobody := Identity{Name: "d", HTTP: "d:8000", Peer: "nobody:7000", BootID: 9}
 		for i := range 100 { // ends at each moment of an attempt, and between two
 			within := 50*time.Millisecond + time.Duration(i)*200*time.Microsecond
 			if _, err := a.m.reach(w.ctx(within), nobody); !errors.Is(err, transport.ErrNotSent) {

@@ -20,14 +20,14 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 		return nil
 	}
 	m.mu.Lock()
-	bound, again := m.promised.Boot != 0, m.entering
+	bound, again := m.promised.BootID != 0, m.entering
 	m.entering = m.entering || !bound
 	m.mu.Unlock()
 	if bound { // its founder has yet to show that it does not found
 		m.waitFor("the node that this one promised itself to, or its end")
 		return nil
 	}
-	id := OperationID{m.self.Boot, 0}
+	id := OperationID{m.self.BootID, 0}
 	if !again { // later on the reason is what the last try has met
 		m.waitFor(fmt.Sprintf("admission to cluster %v through %s", t.Cluster, via.Name))
 	}
@@ -37,7 +37,7 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	switch {
 	case err == nil:
 		if t := r.Topology; t != nil {
-			if role, _ := t.Role(m.self.Boot); role == Stranger {
+			if role, _ := t.Role(m.self.BootID); role == Stranger {
 				return ErrAbandoned // admitted once, and given up before it heard of that
 			}
 		}
@@ -63,7 +63,7 @@ func (m *Manager) fits(p *presence) error {
 	if m.cfg.Fits == nil || entering || p.Topology == nil || p.Topology.Slot(m.self.Name) != nil {
 		return nil
 	}
-	if role, _ := p.Topology.Role(m.self.Boot); role != Stranger { // it was admitted, and has not heard of it
+	if role, _ := p.Topology.Role(m.self.BootID); role != Stranger { // it was admitted, and has not heard of it
 		return nil
 	}
 	return m.cfg.Fits(p.Memory)

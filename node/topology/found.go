@@ -34,7 +34,7 @@ func Found(f Founding) (*Topology, error) {
 	members := slices.Clone(f.Members)
 	slices.SortFunc(members, func(a, b Identity) int { return strings.Compare(a.Name, b.Name) })
 	for i, m := range members {
-		t.Slots = append(t.Slots, Slot{Name: m.Name, HTTP: m.HTTP, Peer: m.Peer, Boot: m.Boot, Incarnation: version.Incarnation(i + 1)})
+		t.Slots = append(t.Slots, Slot{Name: m.Name, HTTP: m.HTTP, Peer: m.Peer, BootID: m.BootID, Incarnation: version.Incarnation(i + 1)})
 	}
 	t.LogIndex = uint64(len(members))
 	if err := t.Validate(); err != nil {

@@ -17,7 +17,7 @@ import (
 // fails leaves nothing behind: the next one asks anew.
 func (m *Manager) found(ctx context.Context, members []Identity) error {
 	m.mu.Lock()
-	free := m.promised.Boot == 0 || m.promised.Boot == m.self.Boot
+	free := m.promised.BootID == 0 || m.promised.BootID == m.self.BootID
 	if free {
 		m.promised = m.self
 	}
@@ -26,7 +26,7 @@ func (m *Manager) found(ctx context.Context, members []Identity) error {
 		m.waitFor("an earlier founder to give up")
 		return nil
 	}
-	body := encodeBody(promise{Founder: m.self, Boots: boots(members)})
+	body := encodeBody(promise{Founder: m.self, BootIDs: bootIDs(members)})
 	missing := m.tell(ctx, members, wire.OpPromise, 0, body)
 	if len(missing) > 0 {
 		m.waitFor("the promise of " + strings.Join(missing, ", "))
@@ -45,7 +45,7 @@ func (m *Manager) found(ctx context.Context, members []Identity) error {
 func (m *Manager) issue(members []Identity) error {
 	m.mu.Lock()
 	f := Founding{
-		Cluster: ClusterID(NewBoot(m.random)), Founder: m.self.Boot,
+		Cluster: ClusterID(NewBootID(m.random)), Founder: m.self.BootID,
 		Seed:       keyspace.Seed{m.random.Uint64(), m.random.Uint64()},
 		DigestKey:  [2]uint64{m.random.Uint64(), m.random.Uint64()},
 		ReadQuorum: m.cfg.ReadQuorum, WriteQuorum: m.cfg.WriteQuorum, AllowWeak: m.cfg.AllowWeak,
@@ -72,11 +72,11 @@ func (m *Manager) tell(ctx context.Context, members []Identity, op wire.ControlO
 	var mu sync.Mutex
 	var missing []string
 	for _, id := range members {
-		if id.Boot == m.self.Boot {
+		if id.BootID == m.self.BootID {
 			continue
 		}
 		told.Go(func() {
-			r, err := m.call(ctx, id.Peer, &wire.Control{Op: op, Cluster: uint64(cluster), To: id.Boot, Body: body})
+			r, err := m.call(ctx, id.Peer, &wire.Control{Op: op, Cluster: uint64(cluster), To: id.BootID, Body: body})
 			if err != nil || r.Status != wire.ControlOK {
 				why := m.refused(id, r, err)
 				mu.Lock()
@@ -97,7 +97,7 @@ func (m *Manager) refused(id Identity, r wire.ControlReply, err error) string {
 	switch {
 	case err != nil:
 		return fmt.Sprintf("%s (%s)", id.Name, addressFault(id, p, err))
-	case r.Status == wire.ControlWrongBoot && decodeBody(r.Body, &p) == nil:
+	case r.Status == wire.ControlWrongBootID && decodeBody(r.Body, &p) == nil:
 		m.redial(id, p)
 		return fmt.Sprintf("%s (%s)", id.Name, addressFault(id, p, nil))
 	case r.Status == wire.ControlRefused && decodeBody(r.Body, &o) == nil:
@@ -111,7 +111,7 @@ func (m *Manager) refused(id Identity, r wire.ControlReply, err error) string {
 func (m *Manager) promise(p *promise) Identity {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p != nil && m.known == nil && !m.over && !m.entering && m.promised.Boot == 0 && slices.Equal(p.Boots, m.participants) {
+	if p != nil && m.known == nil && !m.over && !m.entering && m.promised.BootID == 0 && slices.Equal(p.BootIDs, m.participants) {
 		m.promised = p.Founder
 	}
 	return m.promised
@@ -124,10 +124,10 @@ func (m *Manager) release(bound Identity, seen []sighting, v survey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case bound.Boot == 0 || m.promised != bound || m.known != nil:
+	case bound.BootID == 0 || m.promised != bound || m.known != nil:
 		return
-	case bound.Boot == m.self.Boot:
-		if v.cluster != nil || len(v.fresh) > 0 && v.fresh[0].Boot != m.self.Boot {
+	case bound.BootID == m.self.BootID:
+		if v.cluster != nil || len(v.fresh) > 0 && v.fresh[0].BootID != m.self.BootID {
 			m.promised = Identity{}
 		}
 		return
@@ -136,8 +136,8 @@ func (m *Manager) release(bound Identity, seen []sighting, v survey) {
 		s := &seen[i]
 		switch {
 		case s.err != nil || s.Name != bound.Name:
-		case s.Topology != nil && s.Topology.Founder == bound.Boot: // its document is what this process waits for
-		case s.Boot != bound.Boot || s.State != StateFounding || s.Promised != bound.Boot:
+		case s.Topology != nil && s.Topology.Founder == bound.BootID: // its document is what this process waits for
+		case s.BootID != bound.BootID || s.State != StateFounding || s.Promised != bound.BootID:
 			m.promised = Identity{}
 			return
 		}

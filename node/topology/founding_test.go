@@ -20,7 +20,7 @@ func TestThreeFoundACluster(t *testing.T) {
 			w.Errorf("founding took %v", took)
 		}
 		top := w.agree(time.Second, a, b, c)
-		if top.Epoch != firstEpoch || top.Founder != a.id.Boot || top.N() != 3 || top.R() != 2 || top.W() != 2 {
+		if top.Epoch != firstEpoch || top.Founder != a.id.BootID || top.N() != 3 || top.R() != 2 || top.W() != 2 {
 			w.Errorf("founded %s", top.Encode())
 		}
 		w.leader(a, b, c)
@@ -190,9 +190,9 @@ func TestANewNodeEntersByItsSeeds(t *testing.T) {
 }
 
 func TestAssess(t *testing.T) {
-	self := Identity{Name: "b", Peer: "b:1", Boot: 2}
+	self := Identity{Name: "b", Peer: "b:1", BootID: 2}
 	id := func(name string, boot uint64) Identity {
-		return Identity{Name: name, Peer: transport.Address(name + ":1"), Boot: boot}
+		return Identity{Name: name, Peer: transport.Address(name + ":1"), BootID: boot}
 	}
 	fresh := func(name string, boot uint64) sighting {
 		return sighting{address: transport.Address(name + ":1"), presence: presence{Identity: id(name, boot), State: StateFounding}}

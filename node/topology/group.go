@@ -65,10 +65,10 @@ func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
 	g.outbox = newOutbox(m, t.Cluster)
 	switch {
 	case forked:
-		g.conf.Voters = []uint64{m.self.Boot}
+		g.conf.Voters = []uint64{m.self.BootID}
 	case t.Epoch == firstEpoch:
 		for i := range t.Slots {
-			g.conf.Voters = append(g.conf.Voters, t.Slots[i].Boot)
+			g.conf.Voters = append(g.conf.Voters, t.Slots[i].BootID)
 		}
 	}
 	applied := uint64(0)
@@ -80,7 +80,7 @@ func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
 		}
 	}
 	node, err := raft.NewRawNode(&raft.Config{
-		ID: m.self.Boot, Storage: g.log, Applied: applied,
+		ID: m.self.BootID, Storage: g.log, Applied: applied,
 		ElectionTick: electionTicks, HeartbeatTick: 1,
 		PreVote: true, CheckQuorum: true, StepDownOnRemoval: true, DisableProposalForwarding: true,
 		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 64, MaxUncommittedEntriesSize: 1 << 20,
@@ -91,7 +91,7 @@ func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
 	}
 	g.node = node
 	g.publish()
-	if len(g.conf.Voters) > 0 && (forked || t.Founder == m.self.Boot) {
+	if len(g.conf.Voters) > 0 && (forked || t.Founder == m.self.BootID) {
 		if err := node.Campaign(); err != nil { // nobody else would for a while
 			return nil, err
 		}
@@ -122,7 +122,7 @@ func (g *group) publish() {
 	g.m.changed.notify()
 }
 
-func (g *group) forgotten() bool { return g.soft.Lead != g.m.self.Boot && g.silence >= forgetTicks }
+func (g *group) forgotten() bool { return g.soft.Lead != g.m.self.BootID && g.silence >= forgetTicks }
 
 // hear counts the time since the leader's last message: msg, or one tick more without one.
 func (g *group) hear(msg *raftpb.Message) {
@@ -317,7 +317,7 @@ func (g *group) caughtUp(ctx context.Context) map[uint64]bool {
 	g.do(ctx, func() {
 		s := g.node.Status()
 		for id, p := range s.Progress {
-			if p.Match >= s.GetCommit() && (p.RecentActive || id == g.m.self.Boot) {
+			if p.Match >= s.GetCommit() && (p.RecentActive || id == g.m.self.BootID) {
 				up[id] = true
 			}
 		}

@@ -49,18 +49,18 @@ func (s *Secret) UnmarshalText(b []byte) error {
 
 // OperationID identifies one request for a change, however often it is sent (E5).
 type OperationID struct {
-	Boot     uint64 `json:"boot"` // of the process that asked
+	BootID   uint64 `json:"boot"` // of the process that asked
 	Sequence uint64 `json:"sequence"`
 }
 
-func (o OperationID) String() string { return fmt.Sprintf("%016x#%d", o.Boot, o.Sequence) }
+func (o OperationID) String() string { return fmt.Sprintf("%016x#%d", o.BootID, o.Sequence) }
 
 // Identity is who a node is for the length of one life in a cluster.
 type Identity struct {
-	Name string            `json:"name"`
-	HTTP string            `json:"http"`
-	Peer transport.Address `json:"peer"`
-	Boot uint64            `json:"boot"` // random and fresh for every life: the proof that no memory came along (M2)
+	Name   string            `json:"name"`
+	HTTP   string            `json:"http"`
+	Peer   transport.Address `json:"peer"`
+	BootID uint64            `json:"boot"` // random and fresh for every life: the proof that no memory came along (M2)
 }
 
 // NewRandom returns a generator that r seeds, or, where r is nil, the system. It is a strong one:
@@ -78,8 +78,8 @@ func NewRandom(r *rand.Rand) *rand.Rand {
 	return rand.New(rand.NewChaCha8(seed))
 }
 
-// NewBoot draws a boot id. Zero is nobody.
-func NewBoot(r *rand.Rand) uint64 {
+// NewBootID draws a boot id. Zero is nobody.
+func NewBootID(r *rand.Rand) uint64 {
 	for {
 		if b := r.Uint64(); b != 0 {
 			return b

@@ -102,7 +102,7 @@ func (l *leader) look() *scene {
 	now := time.Now()
 	cfg := &l.m.cfg
 	s := &scene{
-		topology: t, self: l.m.self.Boot, now: now, voters: state.voters, learners: state.learners, caughtUp: up,
+		topology: t, self: l.m.self.BootID, now: now, voters: state.voters, learners: state.learners, caughtUp: up,
 		reports: Reports{Adopted: map[uint64]version.Epoch{}, Gone: map[uint64]bool{}},
 		heard:   map[uint64]time.Time{}, absent: map[uint64]bool{},
 		every: cfg.Every, patience: cfg.Patience,
@@ -118,7 +118,7 @@ func (l *leader) look() *scene {
 	l.barriers[s.self] = barrier
 	s.asks = slices.Clone(l.asks)
 	for _, id := range t.recipients() {
-		b := id.Boot
+		b := id.BootID
 		s.reports.Adopted[b], s.reports.Gone[b] = l.adopted[b], l.gone[b]
 		last, ok := l.heard[b]
 		if ok {
@@ -130,7 +130,7 @@ func (l *leader) look() *scene {
 	}
 	if t.Change != nil {
 		for _, name := range t.Change.Owe {
-			if slot := t.Slot(name); slot != nil && slot.Active() && l.barriers[slot.Boot] >= t.Change.Epoch {
+			if slot := t.Slot(name); slot != nil && slot.Active() && l.barriers[slot.BootID] >= t.Change.Epoch {
 				s.barriers = append(s.barriers, Fact{name, slot.Incarnation})
 			}
 		}
@@ -143,9 +143,9 @@ func (l *leader) do(mv move) bool {
 	switch {
 	case mv.answer != nil:
 		l.answer(mv.ask, *mv.answer)
-	case mv.change.boot != 0:
-		l.m.log.Info("voters change", zap.Stringer("change", mv.change.kind), zap.Uint64("boot", mv.change.boot))
-		l.g.change(l.ctx, mv.change.kind, mv.change.boot)
+	case mv.change.bootID != 0:
+		l.m.log.Info("voters change", zap.Stringer("change", mv.change.kind), zap.Uint64("boot", mv.change.bootID))
+		l.g.change(l.ctx, mv.change.kind, mv.change.bootID)
 	case mv.transfer != 0:
 		l.g.transfer(l.ctx, mv.transfer)
 		sleep(l.ctx, l.m.cfg.Tick) // the resignation ends the wait

@@ -44,7 +44,7 @@ func TestALeaderWaitsForAnEntryOfItsTerm(t *testing.T) {
 				p.m.mu.Lock()
 				g := p.m.group
 				p.m.mu.Unlock()
-				if g != nil && g.snapshot().leader == p.id.Boot {
+				if g != nil && g.snapshot().leader == p.id.BootID {
 					return g
 				}
 			}
@@ -127,7 +127,7 @@ func TestARefusedChangeOfVotersWaits(t *testing.T) {
 		a, b, c := w.trio()
 		leader := w.leader(a, b, c)
 		w.until("it leads", 10*time.Second, func() bool { return leader.m.group.snapshot().leading != nil })
-		g, heir := leader.m.group, others(leader, a, b, c)[0].id.Boot
+		g, heir := leader.m.group, others(leader, a, b, c)[0].id.BootID
 		w.net.filter(func(_, _ transport.Address, request []byte) bool { return handsOver(request) }, nil)
 		g.transfer(w.ctx(time.Second), heir)
 		began := time.Now()

@@ -36,7 +36,7 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, 
 	if force {
 		report.Forced = true
 		report.Loss = t.loss(name, func(s *Slot) bool {
-			return s.Boot == m.self.Boot || m.cfg.Transport.Health(s.Peer).Connected
+			return s.BootID == m.self.BootID || m.cfg.Transport.Health(s.Peer).Connected
 		})
 		var open bool
 		r, open, err = m.proposeForced(ctx, leave)
@@ -112,7 +112,7 @@ func (m *Manager) leaderless(ctx context.Context) bool {
 func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.Left, open bool) (kv.Left, error) {
 	op := m.nextOperation()
 	m.mu.Lock()
-	id := ClusterID(NewBoot(m.random))
+	id := ClusterID(NewBootID(m.random))
 	m.mu.Unlock()
 	n, err := Fork(t, id, m.self.Name, name, op)
 	if err != nil {
@@ -146,7 +146,7 @@ func (m *Manager) Join(ctx context.Context) error {
 	for {
 		changed := m.changed.wait()
 		if t := m.Current(); t != nil {
-			if role, _ := t.Role(m.self.Boot); role == Active {
+			if role, _ := t.Role(m.self.BootID); role == Active {
 				return nil
 			}
 		}

@@ -53,7 +53,7 @@ func TestLeave(t *testing.T) {
 					if leaver.err != nil {
 						t.Errorf("the leaver ended with %v", leaver.err)
 					}
-					if role, _ := leaver.m.Current().Role(leaver.id.Boot); role != Stranger { // M7
+					if role, _ := leaver.m.Current().Role(leaver.id.BootID); role != Stranger { // M7
 						t.Errorf("the leaver is %v", role)
 					}
 					if s := leaver.m.Status(); s.State != string(StateLeft) {

@@ -112,8 +112,8 @@ func (m *Manager) acceptsLocked(t *Topology) bool {
 	case m.over:
 		return false
 	case k == nil:
-		role, _ := t.Role(m.self.Boot)
-		return role != Stranger && (m.promised.Boot == 0 || m.promised.Boot == t.Founder)
+		role, _ := t.Role(m.self.BootID)
+		return role != Stranger && (m.promised.BootID == 0 || m.promised.BootID == t.Founder)
 	case t.Epoch <= k.Epoch:
 		return false
 	case t.Cluster == k.Cluster:
@@ -145,7 +145,7 @@ func (m *Manager) adopt(ctx context.Context) {
 
 // forget closes the connections to addresses that nobody has any business with since t.
 func (m *Manager) forget(last, t *Topology) {
-	if role, _ := t.Role(m.self.Boot); last == nil || role == Stranger {
+	if role, _ := t.Role(m.self.BootID); last == nil || role == Stranger {
 		return
 	}
 	for _, was := range last.recipients() {
@@ -175,7 +175,7 @@ func (m *Manager) nextOperation() OperationID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sequence++
-	return OperationID{m.self.Boot, m.sequence}
+	return OperationID{m.self.BootID, m.sequence}
 }
 
 // waitFor notes what the manager is waiting for, and logs it once in a while.

@@ -34,7 +34,7 @@ type Memory struct {
 // promise is the body of OpPromise: the fresh processes that the founder sees, ascending. The founder is the sender.
 type promise struct {
 	Founder Identity `json:"founder"`
-	Boots   []uint64 `json:"boots"`
+	BootIDs []uint64 `json:"boots"`
 }
 
 // objection is the body of an OpPromise that is refused for a reason that the founder would not

@@ -58,7 +58,7 @@ func (p *outbox) send(msg *raftpb.Message) {
 		p.report(sendResult{to, snapshot, true})
 		return
 	}
-	c := wire.Control{Op: wire.OpRaft, Cluster: uint64(p.cluster), To: to, From: p.m.self.Boot, Epoch: t.Epoch, Body: body}
+	c := wire.Control{Op: wire.OpRaft, Cluster: uint64(p.cluster), To: to, From: p.m.self.BootID, Epoch: t.Epoch, Body: body}
 	o := &outgoing{p: p, to: to, snapshot: snapshot}
 	o.Request, o.Done, o.Urgent = wire.AppendControl(nil, &c), o, true
 	p.mu.Lock()
@@ -151,7 +151,7 @@ func (m *Manager) serveRaft(ctx context.Context, c *wire.Control) wire.ControlSt
 	switch {
 	case g == nil || uint64(g.cluster) != c.Cluster:
 		return wire.ControlWrongCluster
-	case msg.GetTo() != m.self.Boot || msg.GetFrom() != c.From || msg.GetFrom() == 0:
+	case msg.GetTo() != m.self.BootID || msg.GetFrom() != c.From || msg.GetFrom() == 0:
 		return wire.ControlMalformed
 	case msg.GetType() == raftpb.MsgProp || raft.IsLocalMsg(msg.GetType()):
 		return wire.ControlMalformed

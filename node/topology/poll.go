@@ -28,18 +28,18 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 	defer cancel()
 	var mu sync.Mutex
 	var asked sync.WaitGroup
-	there := polled{m.self.Boot: !m.stopping()}
+	there := polled{m.self.BootID: !m.stopping()}
 	ask := func(id Identity) {
-		if id.Boot == m.self.Boot {
+		if id.BootID == m.self.BootID {
 			return
 		}
 		asked.Go(func() {
 			p, err := m.identify(ctx, id)
-			if err != nil || p.Boot != id.Boot || p.State == StateLeft || p.Stopping {
+			if err != nil || p.BootID != id.BootID || p.State == StateLeft || p.Stopping {
 				return
 			}
 			mu.Lock()
-			there[id.Boot] = true
+			there[id.BootID] = true
 			mu.Unlock()
 		})
 	}
@@ -54,10 +54,10 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 }
 
 // active accepts the slots whose members serve and have answered.
-func (p polled) active(s *Slot) bool { return s.Active() && p[s.Boot] }
+func (p polled) active(s *Slot) bool { return s.Active() && p[s.BootID] }
 
 // coming accepts those that rebuild, too: they serve soon.
-func (p polled) coming(s *Slot) bool { return p[s.Boot] }
+func (p polled) coming(s *Slot) bool { return p[s.BootID] }
 
 // shrinkPossible returns nil when the cluster keeps its quorums without a slot, counting only the
 // members that there accepts.

@@ -32,7 +32,7 @@ func TestEveryNodeCrashesAndReturns(t *testing.T) {
 					t.Fatal("a second cluster was founded")
 				}
 				was, is := before.Slot(old.id.Name), after.Slot(old.id.Name)
-				if is.Incarnation <= was.Incarnation || is.Boot != nodes[i].id.Boot || is.Since == 0 {
+				if is.Incarnation <= was.Incarnation || is.BootID != nodes[i].id.BootID || is.Since == 0 {
 					t.Errorf("slot %+v became %+v", was, is)
 				}
 				if after.N() != 3 {
@@ -188,10 +188,10 @@ func TestTheLeaderDiesInAReboot(t *testing.T) {
 		reached func(leader, again *process) bool
 	}{
 		{"the old vote is removed", func(l, again *process) bool { return l.m.Status().Voters == 4 }},
-		{"the slot is vacated", func(l, again *process) bool { return l.m.newest().Slot(again.id.Name).Boot == again.id.Boot }},
+		{"the slot is vacated", func(l, again *process) bool { return l.m.newest().Slot(again.id.Name).BootID == again.id.BootID }},
 		{"the new process learns", func(l, again *process) bool { return len(l.m.group.snapshot().learners) > 0 }},
 		{"the new process votes", func(l, again *process) bool {
-			return l.m.Status().Voters == 5 && l.m.newest().Slot(again.id.Name).Boot == again.id.Boot
+			return l.m.Status().Voters == 5 && l.m.newest().Slot(again.id.Name).BootID == again.id.BootID
 		}},
 	} {
 		t.Run(stage.name, func(t *testing.T) {

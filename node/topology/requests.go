@@ -30,7 +30,7 @@ func (m *Manager) decideHere(ctx context.Context, r *request) response {
 			}
 		}
 		a := response{Code: codeElsewhere}
-		if state.leader != m.self.Boot {
+		if state.leader != m.self.BootID {
 			a.Leader = t.process(state.leader)
 		}
 		return a
@@ -51,7 +51,7 @@ func (m *Manager) decideAs(ctx context.Context, l *leader, r *request) response 
 		}
 		replaces = gone
 	case toSettle:
-		l.noteBarrier(r.ID.Boot, r.Epoch)
+		l.noteBarrier(r.ID.BootID, r.Epoch)
 		return response{Code: codeOK}
 	}
 	return l.submit(ctx, r, replaces)
@@ -88,18 +88,18 @@ func (m *Manager) lookFor(ctx context.Context, node *Identity) (uint64, error) {
 	default:
 		return 0, nil
 	}
-	if holder.Boot == node.Boot {
+	if holder.BootID == node.BootID {
 		return 0, nil
 	}
-	alive := holder.Boot == m.self.Boot
+	alive := holder.BootID == m.self.BootID
 	if !alive {
 		p, err := m.identify(ctx, holder)
-		alive = err == nil && p.Boot == holder.Boot && p.State != StateLeft
+		alive = err == nil && p.BootID == holder.BootID && p.State != StateLeft
 	}
 	if alive {
 		return 0, kv.Detail(kv.ErrAlreadyMember, "a live node at %s is named %s; give the one at %s another name", holder.Peer, node.Name, node.Peer)
 	}
-	return holder.Boot, nil
+	return holder.BootID, nil
 }
 
 // Clear removes everything in the cluster and returns the new generation. It returns when nothing older can be read any more (M8), here
@@ -134,7 +134,7 @@ func (m *Manager) Rebuilt(ctx context.Context, at *Topology) error {
 	}
 	basis := at.Basis()
 	r := &request{Name: m.self.Name, At: &basis}
-	switch role, incarnation := t.Role(m.self.Boot); role {
+	switch role, incarnation := t.Role(m.self.BootID); role {
 	case Active:
 		return m.awaitAdopted(ctx, t.Epoch)
 	case Rebuilding:

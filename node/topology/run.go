@@ -67,7 +67,7 @@ func (m *Manager) live(ctx context.Context) error {
 		m.mu.Lock()
 		t, forked, g := m.known, m.forked, m.group
 		m.mu.Unlock()
-		role, _ := t.Role(m.self.Boot)
+		role, _ := t.Role(m.self.BootID)
 		if role == Stranger {
 			m.replaceGroup(nil)
 			if m.awaitAdopted(ctx, t.Epoch) != nil { // M7: who leaves refuses, too
@@ -106,7 +106,7 @@ func (m *Manager) askAround(ctx context.Context) {
 			continue
 		}
 		all := t.recipients()
-		if id := all[next%len(all)]; id.Boot != m.self.Boot {
+		if id := all[next%len(all)]; id.BootID != m.self.BootID {
 			if p, err := m.discover(ctx, id.Peer); err == nil {
 				m.learn(p.Topology)
 			}
@@ -118,7 +118,7 @@ func (m *Manager) askAround(ctx context.Context) {
 func (m *Manager) verdict(t *Topology, was Role) error {
 	s := t.Slot(m.self.Name)
 	switch {
-	case s != nil && s.Boot != m.self.Boot:
+	case s != nil && s.BootID != m.self.BootID:
 		return ErrReplaced
 	case was == Joining || was == Stranger:
 		return ErrAbandoned

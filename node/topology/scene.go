@@ -49,8 +49,8 @@ type move struct {
 }
 
 type confChange struct {
-	kind raftpb.ConfChangeType
-	boot uint64 // zero: none
+	kind   raftpb.ConfChangeType
+	bootID uint64 // zero: none
 }
 
 func (s *scene) voter(boot uint64) bool { return slices.Contains(s.voters, boot) }

@@ -29,11 +29,11 @@ func (t *Topology) Sealed(r Reports) bool {
 }
 
 func (t *Topology) sealedBy(p *Slot, r Reports) bool {
-	if !p.Active() || r.Gone[p.Boot] || r.Adopted[p.Boot] >= t.Epoch {
+	if !p.Active() || r.Gone[p.BootID] || r.Adopted[p.BootID] >= t.Epoch {
 		return true
 	}
 	now := t.Slot(p.Name)
-	return now != nil && now.Boot != p.Boot
+	return now != nil && now.BootID != p.BootID
 }
 
 // predecessor is what t's successor keeps of t.

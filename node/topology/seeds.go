@@ -44,7 +44,7 @@ type survey struct {
 func assess(self Identity, seen []sighting) survey {
 	var v survey
 	var silent, busy []string
-	fresh := map[uint64]Identity{self.Boot: self}
+	fresh := map[uint64]Identity{self.BootID: self}
 	for i := range seen {
 		s := &seen[i]
 		switch {
@@ -65,13 +65,13 @@ func assess(self Identity, seen []sighting) survey {
 				v.cluster = s
 			}
 		case s.State == StateFounding:
-			fresh[s.Boot] = s.Identity
+			fresh[s.BootID] = s.Identity
 		default:
 			busy = append(busy, fmt.Sprintf("%s (%s)", s.address, s.State))
 		}
 	}
 	for boot, id := range fresh {
-		if id.Name == self.Name && boot != self.Boot {
+		if id.Name == self.Name && boot != self.BootID {
 			v.fatal = kv.Detail(kv.ErrAlreadyMember, "the node at %s is also named %s: every node needs a name of its own", id.Peer, id.Name)
 			return v
 		}
@@ -163,7 +163,7 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 			}
 		case v.wait != "":
 			m.waitBecause(v.cause, v.wait)
-		case v.fresh[0].Boot == m.self.Boot:
+		case v.fresh[0].BootID == m.self.BootID:
 			err = m.found(ctx, v.fresh)
 		default:
 			m.waitFor("the founder, " + v.fresh[0].Name)
@@ -200,14 +200,14 @@ func (m *Manager) note(v survey) {
 	defer m.mu.Unlock()
 	m.participants = nil
 	if v.fatal == nil && v.cluster == nil && v.wait == "" {
-		m.participants = boots(v.fresh)
+		m.participants = bootIDs(v.fresh)
 	}
 }
 
-func boots(members []Identity) []uint64 {
+func bootIDs(members []Identity) []uint64 {
 	out := make([]uint64, len(members))
 	for i := range members {
-		out[i] = members[i].Boot
+		out[i] = members[i].BootID
 	}
 	slices.Sort(out)
 	return out

@@ -16,8 +16,8 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 	if c.Op == wire.OpDiscover {
 		return m.reply(dst, wire.ControlOK, encodeBody(m.present(true)))
 	}
-	if c.To != m.self.Boot { // D1: meant for another process, which is not here
-		return m.reply(dst, wire.ControlWrongBoot, encodeBody(m.present(false)))
+	if c.To != m.self.BootID { // D1: meant for another process, which is not here
+		return m.reply(dst, wire.ControlWrongBootID, encodeBody(m.present(false)))
 	}
 	m.mu.Lock()
 	over := m.over
@@ -47,12 +47,12 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 // Refuse answers a control request that is meant for a life that this process does not lead any more, or not yet. The node calls it
 // when it finds no manager for the request.
 func Refuse(dst []byte) []byte {
-	return wire.AppendControlReply(dst, &wire.ControlReply{Status: wire.ControlWrongBoot, Body: encodeBody(presence{})})
+	return wire.AppendControlReply(dst, &wire.ControlReply{Status: wire.ControlWrongBootID, Body: encodeBody(presence{})})
 }
 
-// Boot returns the boot id of the life that a control request is meant for, zero when it does not care. A node that leads two lives
+// BootIDOf returns the boot id of the life that a control request is meant for, zero when it does not care. A node that leads two lives
 // for a while routes by it.
-func Boot(request []byte) uint64 {
+func BootIDOf(request []byte) uint64 {
 	c, err := wire.ParseControl(request)
 	if err != nil {
 		return 0
@@ -61,7 +61,7 @@ func Boot(request []byte) uint64 {
 }
 
 func (m *Manager) reply(dst []byte, status wire.ControlStatus, body []byte) []byte {
-	r := wire.ControlReply{Status: status, Boot: m.self.Boot, Body: body}
+	r := wire.ControlReply{Status: status, BootID: m.self.BootID, Body: body}
 	if t := m.adopted.Load(); t != nil {
 		r.Cluster, r.Epoch = uint64(t.Cluster), t.Epoch
 	}
@@ -73,7 +73,7 @@ func (m *Manager) present(full bool) presence {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := presence{
-		Identity: m.self, State: m.stateLocked(m.known), Stopping: m.stopping(), Promised: m.promised.Boot, Going: m.going,
+		Identity: m.self, State: m.stateLocked(m.known), Stopping: m.stopping(), Promised: m.promised.BootID, Going: m.going,
 	}
 	if p.State == StateFounding && m.cfg.Addresses != nil {
 		p.Addresses = m.cfg.Addresses()
@@ -96,16 +96,16 @@ func (m *Manager) stopping() bool { return m.cfg.Stopping != nil && m.cfg.Stoppi
 // is: the members of a cluster must reach one another.
 func (m *Manager) servePromise(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
 	p := new(promise)
-	if decodeBody(c.Body, p) != nil || p.Founder.Validate() != nil || p.Founder.Boot != c.From {
+	if decodeBody(c.Body, p) != nil || p.Founder.Validate() != nil || p.Founder.BootID != c.From {
 		return wire.ControlMalformed, nil
 	}
-	if m.promise(nil).Boot != c.From {
+	if m.promise(nil).BootID != c.From {
 		found, err := m.reach(ctx, p.Founder)
 		if fault := addressFault(p.Founder, found, err); fault != "" {
 			return wire.ControlRefused, encodeBody(objection{fault})
 		}
 	}
-	if m.promise(p).Boot != c.From {
+	if m.promise(p).BootID != c.From {
 		return wire.ControlRefused, nil
 	}
 	return wire.ControlOK, nil

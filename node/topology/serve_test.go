@@ -37,22 +37,22 @@ func TestTheReceiverChecks(t *testing.T) {
 			}
 			return out
 		}
-		cluster, boot := uint64(top.Cluster), a.id.Boot
-		good := vote(boot, b.id.Boot, raftpb.MsgHeartbeatResp)
+		cluster, boot := uint64(top.Cluster), a.id.BootID
+		good := vote(boot, b.id.BootID, raftpb.MsgHeartbeatResp)
 		doc := encodeBody(update{Topology: founded(t, "a", "b")})
 		for _, x := range []struct {
 			name string
 			c    wire.Control
 			want wire.ControlStatus
 		}{
-			{"a consensus message", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: good}, wire.ControlOK},
-			{"for the process that was here before", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot + 1, From: b.id.Boot, Body: good}, wire.ControlWrongBoot},
-			{"of another cluster", wire.Control{Op: wire.OpRaft, Cluster: cluster + 1, To: boot, From: b.id.Boot, Body: good}, wire.ControlWrongCluster},
-			{"from somebody else than it says", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: c.id.Boot, Body: good}, wire.ControlMalformed},
-			{"inside for somebody else", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: vote(c.id.Boot, b.id.Boot, raftpb.MsgVote)}, wire.ControlMalformed},
-			{"a proposal", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: vote(boot, b.id.Boot, raftpb.MsgProp)}, wire.ControlMalformed},
-			{"a local message from afar", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: vote(boot, b.id.Boot, raftpb.MsgHup)}, wire.ControlMalformed},
-			{"noise", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.Boot, Body: []byte{255}}, wire.ControlMalformed},
+			{"a consensus message", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.BootID, Body: good}, wire.ControlOK},
+			{"for the process that was here before", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot + 1, From: b.id.BootID, Body: good}, wire.ControlWrongBootID},
+			{"of another cluster", wire.Control{Op: wire.OpRaft, Cluster: cluster + 1, To: boot, From: b.id.BootID, Body: good}, wire.ControlWrongCluster},
+			{"from somebody else than it says", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: c.id.BootID, Body: good}, wire.ControlMalformed},
+			{"inside for somebody else", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.BootID, Body: vote(c.id.BootID, b.id.BootID, raftpb.MsgVote)}, wire.ControlMalformed},
+			{"a proposal", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.BootID, Body: vote(boot, b.id.BootID, raftpb.MsgProp)}, wire.ControlMalformed},
+			{"a local message from afar", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.BootID, Body: vote(boot, b.id.BootID, raftpb.MsgHup)}, wire.ControlMalformed},
+			{"noise", wire.Control{Op: wire.OpRaft, Cluster: cluster, To: boot, From: b.id.BootID, Body: []byte{255}}, wire.ControlMalformed},
 			{"a document of another cluster", wire.Control{Op: wire.OpUpdate, Cluster: 7, To: boot, Body: doc}, wire.ControlWrongCluster},
 			{"half a document", wire.Control{Op: wire.OpUpdate, Cluster: cluster, To: boot, Body: []byte("{")}, wire.ControlMalformed},
 			{"a request of another cluster", wire.Control{Op: wire.OpSubmit, Cluster: cluster + 1, To: boot, Body: []byte("{}")}, wire.ControlWrongCluster},
@@ -74,10 +74,10 @@ func TestTheReceiverChecks(t *testing.T) {
 		if err != nil || short.Status != wire.ControlMalformed {
 			t.Errorf("a cut request: %v, %v", short.Status, err)
 		}
-		if r, err := wire.ParseControlReply(Refuse(nil)); err != nil || r.Status != wire.ControlWrongBoot {
+		if r, err := wire.ParseControlReply(Refuse(nil)); err != nil || r.Status != wire.ControlWrongBootID {
 			t.Errorf("refuse: %v, %v", r, err)
 		}
-		if b := Boot(wire.AppendControl(nil, &wire.Control{Op: wire.OpUpdate, To: 77})); b != 77 || Boot([]byte{1}) != 0 {
+		if b := BootIDOf(wire.AppendControl(nil, &wire.Control{Op: wire.OpUpdate, To: 77})); b != 77 || BootIDOf([]byte{1}) != 0 {
 			t.Errorf("routed to %d", b)
 		}
 	})

@@ -46,7 +46,7 @@ func (m *Manager) stateLocked(t *Topology) State {
 	case t == nil:
 		return StateFounding
 	}
-	switch role, _ := t.Role(m.self.Boot); role {
+	switch role, _ := t.Role(m.self.BootID); role {
 	case Active:
 		return StateActive
 	case Rebuilding:
@@ -64,13 +64,13 @@ func (t *Topology) process(boot uint64) *Identity {
 	}
 	for _, list := range [][]Slot{t.Slots, t.Prev.Slots} {
 		for i := range list {
-			if list[i].Boot == boot {
+			if list[i].BootID == boot {
 				id := list[i].Identity()
 				return &id
 			}
 		}
 	}
-	if t.Joining != nil && t.Joining.Boot == boot {
+	if t.Joining != nil && t.Joining.BootID == boot {
 		id := t.Joining.Identity()
 		return &id
 	}

@@ -94,10 +94,10 @@ func outcome(open bool) kv.Outcome {
 // ask puts the request to one process, this one included.
 func (m *Manager) ask(ctx context.Context, r *request, d *directory) (response, error) {
 	to := d.pick()
-	if to.Boot == m.self.Boot {
+	if to.BootID == m.self.BootID {
 		return m.decideHere(ctx, r), nil
 	}
-	c := wire.Control{Op: wire.OpSubmit, Cluster: uint64(d.cluster), To: to.Boot, Body: encodeBody(r)}
+	c := wire.Control{Op: wire.OpSubmit, Cluster: uint64(d.cluster), To: to.BootID, Body: encodeBody(r)}
 	reply, err := m.call(ctx, to.Peer, &c)
 	if err != nil {
 		return response{}, err

@@ -48,7 +48,7 @@ type Slot struct {
 	Name        string              `json:"name"`
 	HTTP        string              `json:"http"` // where clients reach it
 	Peer        transport.Address   `json:"peer"`
-	Boot        uint64              `json:"boot"`              // of the process that holds the slot, active or pending
+	BootID      uint64              `json:"boot"`              // of the process that holds the slot, active or pending
 	Incarnation version.Incarnation `json:"incarnation"`       // the active one; zero: the slot is vacant
 	Pending     version.Incarnation `json:"pending,omitempty"` // the one that rebuilds; zero: none
 	Since       version.Epoch       `json:"since,omitempty"`   // epoch that last vacated the slot; zero: none did
@@ -59,7 +59,7 @@ type Candidate struct {
 	Name    string              `json:"name"`
 	HTTP    string              `json:"http"`
 	Peer    transport.Address   `json:"peer"`
-	Boot    uint64              `json:"boot"`
+	BootID  uint64              `json:"boot"`
 	Pending version.Incarnation `json:"pending"`
 	Since   version.Epoch       `json:"since"` // epoch of the admission
 }
@@ -197,14 +197,14 @@ func (r Role) String() string { return [...]string{"stranger", "joining", "rebui
 func (t *Topology) Role(boot uint64) (Role, version.Incarnation) {
 	for i := range t.Slots {
 		switch s := &t.Slots[i]; {
-		case s.Boot != boot:
+		case s.BootID != boot:
 		case s.Active():
 			return Active, s.Incarnation
 		default:
 			return Rebuilding, s.Pending
 		}
 	}
-	if t.Joining != nil && t.Joining.Boot == boot {
+	if t.Joining != nil && t.Joining.BootID == boot {
 		return Joining, t.Joining.Pending
 	}
 	return Stranger, 0
@@ -215,7 +215,7 @@ func (t *Topology) Role(boot uint64) (Role, version.Incarnation) {
 // operator may go on.
 func (t *Topology) RebuildNeed(boot uint64) (need int, from []string) {
 	for i := range t.Slots {
-		if s := &t.Slots[i]; s.Active() && s.Boot != boot {
+		if s := &t.Slots[i]; s.Active() && s.BootID != boot {
 			from = append(from, s.Name)
 		}
 	}

@@ -18,7 +18,7 @@ func (m *Manager) update(ctx context.Context, to Identity, t *Topology, behind b
 	if behind {
 		body.Topology = t
 	}
-	c := wire.Control{Op: wire.OpUpdate, Cluster: uint64(t.Cluster), To: to.Boot, Epoch: t.Epoch, Body: encodeBody(body)}
+	c := wire.Control{Op: wire.OpUpdate, Cluster: uint64(t.Cluster), To: to.BootID, Epoch: t.Epoch, Body: encodeBody(body)}
 	reply, err := m.call(ctx, to.Peer, &c)
 	if err != nil {
 		return reply, updateReply{}, err
@@ -58,8 +58,8 @@ func (t *Topology) recipients() []Identity {
 	var out []Identity
 	seen := map[uint64]bool{}
 	add := func(id Identity) {
-		if !seen[id.Boot] {
-			seen[id.Boot] = true
+		if !seen[id.BootID] {
+			seen[id.BootID] = true
 			out = append(out, id)
 		}
 	}

@@ -22,14 +22,14 @@ func (l *leader) startUpdaters(t *Topology) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, id := range t.recipients() {
-		in[id.Boot] = true
-		if id.Boot == l.m.self.Boot || l.updaters[id.Boot] != nil {
+		in[id.BootID] = true
+		if id.BootID == l.m.self.BootID || l.updaters[id.BootID] != nil {
 			continue
 		}
 		ctx, cancel := context.WithCancel(l.ctx)
 		u := &updater{to: id, cancel: cancel}
-		l.updaters[id.Boot] = u
-		l.first[id.Boot] = now
+		l.updaters[id.BootID] = u
+		l.first[id.BootID] = now
 		l.working.Go(func() { l.runUpdater(ctx, u.to) })
 	}
 	for boot, u := range l.updaters {
@@ -51,7 +51,7 @@ func (l *leader) runUpdater(ctx context.Context, to Identity) {
 	for ctx.Err() == nil {
 		t := l.m.newest()
 		l.mu.Lock()
-		behind := l.adopted[to.Boot] < t.Epoch
+		behind := l.adopted[to.BootID] < t.Epoch
 		l.mu.Unlock()
 		r, h, err := l.m.update(ctx, to, t, behind)
 		follows := err == nil && l.noteReport(to, t, r, h)
@@ -88,20 +88,20 @@ func (l *leader) noteReport(to Identity, t *Topology, r wire.ControlReply, h upd
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case r.Status == wire.ControlWrongBoot || r.Boot != to.Boot:
+	case r.Status == wire.ControlWrongBootID || r.BootID != to.BootID:
 		var p presence
-		if decodeBody(r.Body, &p) == nil && p.Name == to.Name && p.Boot != 0 && p.Boot != to.Boot {
-			l.gone[to.Boot] = true // M2: a new boot id at its name
+		if decodeBody(r.Body, &p) == nil && p.Name == to.Name && p.BootID != 0 && p.BootID != to.BootID {
+			l.gone[to.BootID] = true // M2: a new boot id at its name
 		}
 		return false
 	case r.Status == wire.ControlClosed: // its life is over, its Host closed: it refuses everything
-		l.adopted[to.Boot] = max(l.adopted[to.Boot], t.Epoch)
+		l.adopted[to.BootID] = max(l.adopted[to.BootID], t.Epoch)
 		return true
 	case r.Status != wire.ControlOK || r.Cluster != uint64(t.Cluster):
 		return false
 	}
-	l.heard[to.Boot] = time.Now()
-	l.adopted[to.Boot] = max(l.adopted[to.Boot], r.Epoch)
-	l.barriers[to.Boot] = max(l.barriers[to.Boot], h.Barrier)
+	l.heard[to.BootID] = time.Now()
+	l.adopted[to.BootID] = max(l.adopted[to.BootID], r.Epoch)
+	l.barriers[to.BootID] = max(l.barriers[to.BootID], h.Barrier)
 	return r.Epoch >= t.Epoch
 }

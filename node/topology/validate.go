@@ -34,13 +34,13 @@ func (t *Topology) Validate() error {
 		if err := id.Validate(); err != nil {
 			errs = append(errs, err)
 		}
-		if other, taken := boots[id.Boot]; taken {
+		if other, taken := boots[id.BootID]; taken {
 			fault("%s and %s have one boot id", id.Name, other)
 		}
 		if other, taken := incarnations[incarnation]; taken || incarnation == 0 {
 			fault("incarnation %d of %s is also that of %q", incarnation, id.Name, other)
 		}
-		boots[id.Boot], incarnations[incarnation] = id.Name, id.Name
+		boots[id.BootID], incarnations[incarnation] = id.Name, id.Name
 	}
 	for i := range t.Slots {
 		s := &t.Slots[i]
@@ -85,14 +85,14 @@ func (id Identity) Validate() error {
 		return fmt.Errorf("topology: the node's name has %d bytes, want 1 to %d", len(id.Name), maxName)
 	case id.Peer == "" || len(id.Peer) > maxAddress || len(id.HTTP) > maxAddress:
 		return fmt.Errorf("topology: %s: the peer address must be given and addresses have at most %d bytes", id.Name, maxAddress)
-	case id.Boot == 0:
+	case id.BootID == 0:
 		return fmt.Errorf("topology: %s has no boot id", id.Name)
 	}
 	return nil
 }
 
 // Identity returns the process that holds the slot.
-func (s *Slot) Identity() Identity { return Identity{s.Name, s.HTTP, s.Peer, s.Boot} }
+func (s *Slot) Identity() Identity { return Identity{s.Name, s.HTTP, s.Peer, s.BootID} }
 
 // Identity returns the process that joins.
-func (c *Candidate) Identity() Identity { return Identity{c.Name, c.HTTP, c.Peer, c.Boot} }
+func (c *Candidate) Identity() Identity { return Identity{c.Name, c.HTTP, c.Peer, c.BootID} }

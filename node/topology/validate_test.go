@@ -14,11 +14,11 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	bad := founded(t, "a", "b", "c")
 	bad.Slots[0], bad.Slots[1] = bad.Slots[1], bad.Slots[0]
 	bad.Slots[2].Incarnation = bad.Slots[1].Incarnation
-	bad.Slots[2].Boot = bad.Slots[1].Boot
+	bad.Slots[2].BootID = bad.Slots[1].BootID
 	bad.Slots[1].Pending = 9
 	bad.Slots[0].Peer = ""
 	bad.Cluster = 0
-	bad.Joining = &Candidate{Name: "c", Boot: 0, Peer: "x"}
+	bad.Joining = &Candidate{Name: "c", BootID: 0, Peer: "x"}
 	err := bad.Validate()
 	for _, want := range []string{"no cluster", "out of order", "one boot id", "active and rebuilding", "peer address", "joins and has a slot", "no boot id", "incarnation 0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -57,7 +57,7 @@ func (c *council) scene() *scene {
 	s := sceneOf(c.top)
 	s.self, s.voters, s.learners = c.leads, slices.Clone(c.voters), slices.Clone(c.learns)
 	for _, id := range c.top.recipients() {
-		b := id.Boot
+		b := id.BootID
 		s.caughtUp[b], s.absent[b], s.reports.Gone[b] = c.alive[b], !c.alive[b], !c.alive[b]
 		if !c.alive[b] {
 			delete(s.heard, b)
@@ -66,7 +66,7 @@ func (c *council) scene() *scene {
 	}
 	if c.top.Change != nil {
 		for _, name := range c.top.Change.Owe {
-			if slot := c.top.Slot(name); slot != nil && slot.Active() && c.alive[slot.Boot] {
+			if slot := c.top.Slot(name); slot != nil && slot.Active() && c.alive[slot.BootID] {
 				s.barriers = append(s.barriers, Fact{name, slot.Incarnation})
 			}
 		}
@@ -84,7 +84,7 @@ func (c *council) scene() *scene {
 // step carries out the leader's next step, and reports whether there is one.
 func (c *council) step() bool {
 	mv := decide(c.scene())
-	switch b := mv.change.boot; {
+	switch b := mv.change.bootID; {
 	case mv.answer != nil:
 		c.asks = slices.DeleteFunc(c.asks, func(a *ask) bool { return a == mv.ask })
 	case mv.poll:
@@ -120,7 +120,7 @@ func (c *council) step() bool {
 func (c *council) bears() int {
 	bears := (c.top.N() - 1) / 2
 	for i := range c.top.Slots {
-		if o := &c.top.Slots[i]; !o.Active() || !c.alive[o.Boot] {
+		if o := &c.top.Slots[i]; !o.Active() || !c.alive[o.BootID] {
 			bears--
 		}
 	}
@@ -135,7 +135,7 @@ func (c *council) check(t *rapid.T) {
 		return
 	}
 	for i := range c.top.Slots {
-		if o := &c.top.Slots[i]; o.Active() && c.alive[o.Boot] && slices.Contains(c.voters, o.Boot) {
+		if o := &c.top.Slots[i]; o.Active() && c.alive[o.BootID] && slices.Contains(c.voters, o.BootID) {
 			left++
 		}
 	}
@@ -154,12 +154,12 @@ func (c *council) elect() {
 
 // copied has the joiner and those who rebuild ask to count, as they do once they have copied.
 func (c *council) copied() {
-	if j := c.top.Joining; j != nil && c.alive[j.Boot] && !c.asked(toGrow) {
+	if j := c.top.Joining; j != nil && c.alive[j.BootID] && !c.asked(toGrow) {
 		c.ask(&ask{request: request{Purpose: toGrow, Name: j.Name, Incarnation: j.Pending, At: basis(c.top)}})
 	}
 	for i := range c.top.Slots {
 		o := &c.top.Slots[i]
-		if o.Pending != 0 && c.alive[o.Boot] && !slices.ContainsFunc(c.asks, func(a *ask) bool { return a.Name == o.Name }) {
+		if o.Pending != 0 && c.alive[o.BootID] && !slices.ContainsFunc(c.asks, func(a *ask) bool { return a.Name == o.Name }) {
 			c.ask(&ask{request: request{Purpose: toActivate, Name: o.Name, Incarnation: o.Pending, At: basis(c.top)}})
 		}
 	}
@@ -172,7 +172,7 @@ func (c *council) settle(t *rapid.T) {
 			before := len(c.asks)
 			c.copied()
 			for i := range c.top.Slots {
-				if s := &c.top.Slots[i]; !c.alive[s.Boot] {
+				if s := &c.top.Slots[i]; !c.alive[s.BootID] {
 					c.enter(s)
 				}
 			}
@@ -190,10 +190,10 @@ func (c *council) settle(t *rapid.T) {
 
 // enter has a new process take the slot of one that died, unless one is about to.
 func (c *council) enter(s *Slot) {
-	if slices.ContainsFunc(c.asks, func(a *ask) bool { return a.replaces == s.Boot }) {
+	if slices.ContainsFunc(c.asks, func(a *ask) bool { return a.replaces == s.BootID }) {
 		return
 	}
-	c.ask(&ask{request: request{Purpose: toEnter, Node: identity(s.Name, c.boot())}, replaces: s.Boot})
+	c.ask(&ask{request: request{Purpose: toEnter, Node: identity(s.Name, c.boot())}, replaces: s.BootID})
 }
 
 // M11: through joins, leaves, crashes, restarts and forced removals in any order the voters bear
@@ -203,7 +203,7 @@ func TestVotersBearWhatMembersBear(t *testing.T) {
 		c := newCouncil(t, rapid.IntRange(1, 5).Draw(rt, "n"))
 		slot := func(rt *rapid.T, alive bool) *Slot {
 			s := &c.top.Slots[rapid.IntRange(0, c.top.N()-1).Draw(rt, "slot")]
-			if c.alive[s.Boot] != alive {
+			if c.alive[s.BootID] != alive {
 				rt.Skip("not this one")
 			}
 			return s
@@ -234,7 +234,7 @@ func TestVotersBearWhatMembersBear(t *testing.T) {
 				if c.bears() < 1 || !s.Active() {
 					rt.Skip("too many are down")
 				}
-				c.alive[s.Boot] = false
+				c.alive[s.BootID] = false
 				c.elect()
 			},
 			"restart": func(rt *rapid.T) { c.enter(slot(rt, false)) },
@@ -244,10 +244,10 @@ func TestVotersBearWhatMembersBear(t *testing.T) {
 				}
 			},
 			"the joiner dies": func(rt *rapid.T) {
-				if c.top.Joining == nil || !c.alive[c.top.Joining.Boot] {
+				if c.top.Joining == nil || !c.alive[c.top.Joining.BootID] {
 					rt.Skip("nobody joins")
 				}
-				c.alive[c.top.Joining.Boot] = false
+				c.alive[c.top.Joining.BootID] = false
 				c.elect()
 			},
 		})

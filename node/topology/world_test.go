@@ -127,7 +127,7 @@ func (w *world) start(name string, options ...option) *process {
 	}
 	p := &process{w: w, ended: make(chan struct{}), ready: make(chan struct{}), news: make(chan struct{}, 1)}
 	cfg := Config{
-		Self:   Identity{Name: name, HTTP: name + ":80", Peer: address(name), Boot: NewBoot(random)},
+		Self:   Identity{Name: name, HTTP: name + ":80", Peer: address(name), BootID: NewBootID(random)},
 		Random: random, Host: p, Logger: log, Stopping: p.stopping.Load,
 	}
 	for _, o := range options {
@@ -187,7 +187,7 @@ func (p *process) ServeInline(dst, _ []byte) ([]byte, bool) { return dst, false 
 func (p *process) crash() {
 	p.unblock()
 	p.w.mu.Lock()
-	p.w.dead[p.id.Boot] = true
+	p.w.dead[p.id.BootID] = true
 	p.w.mu.Unlock()
 	p.unplug()
 	p.cancel()
@@ -229,7 +229,7 @@ func (p *process) Adopt(t *Topology) {
 		p.w.checkSealed(t, known[t.Epoch-1])
 	}
 	known[t.Epoch] = string(t.Encode())
-	p.w.adopted[p.id.Boot] = t.Epoch
+	p.w.adopted[p.id.BootID] = t.Epoch
 	p.w.mu.Unlock()
 	p.top.Store(t)
 	select {
@@ -244,7 +244,7 @@ func (p *process) Close() {
 		<-*gate
 	}
 	p.w.mu.Lock()
-	p.w.adopted[p.id.Boot] = ^version.Epoch(0)
+	p.w.adopted[p.id.BootID] = ^version.Epoch(0)
 	p.w.mu.Unlock()
 }
 
@@ -261,7 +261,7 @@ func (w *world) checkSealed(t *Topology, before string) {
 	}
 	n := 0
 	for i := range e.Prev.Slots {
-		if s := &e.Prev.Slots[i]; !s.Active() || w.dead[s.Boot] || w.adopted[s.Boot] >= e.Epoch {
+		if s := &e.Prev.Slots[i]; !s.Active() || w.dead[s.BootID] || w.adopted[s.BootID] >= e.Epoch {
 			n++
 		}
 	}
@@ -288,11 +288,11 @@ func (p *process) step() bool {
 	if t == nil {
 		return false
 	}
-	role, _ := t.Role(p.id.Boot)
+	role, _ := t.Role(p.id.BootID)
 	switch {
 	case p.stuck && role != Active:
 	case role == Rebuilding || role == Joining:
-		if need, from := t.RebuildNeed(p.id.Boot); len(from) < need {
+		if need, from := t.RebuildNeed(p.id.BootID); len(from) < need {
 			return false
 		}
 		time.Sleep(5 * time.Millisecond) // the copying
@@ -325,7 +325,7 @@ func (w *world) until(what string, limit time.Duration, f func() bool) time.Dura
 func (w *world) dump() {
 	for _, p := range w.processes {
 		if p.ctx.Err() == nil {
-			w.Logf("%s %x: %+v\n  %s", p.id.Name, p.id.Boot, p.m.Status(), p.m.Document())
+			w.Logf("%s %x: %+v\n  %s", p.id.Name, p.id.BootID, p.m.Status(), p.m.Document())
 			select {
 			case <-p.ended:
 				w.Logf("  ended: %v", p.err)
@@ -349,7 +349,7 @@ func (w *world) agree(limit time.Duration, all ...*process) *Topology {
 			if o == nil || o.Cluster != t.Cluster || o.Epoch != t.Epoch || p.m.newest() != o {
 				return false
 			}
-			if role, _ := t.Role(p.id.Boot); role != Active {
+			if role, _ := t.Role(p.id.BootID); role != Active {
 				return false
 			}
 		}

@@ -83,7 +83,7 @@ type ControlStatus uint8
 // Statuses. Zero is invalid.
 const (
 	ControlOK           ControlStatus = 1
-	ControlWrongBoot    ControlStatus = 2 // the process that was meant is not at this address
+	ControlWrongBootID  ControlStatus = 2 // the process that was meant is not at this address
 	ControlWrongCluster ControlStatus = 3 // a member of another cluster, or of none
 	ControlRefused      ControlStatus = 4 // the body says why
 	ControlMalformed    ControlStatus = 5
@@ -104,7 +104,7 @@ func (s ControlStatus) String() string {
 type ControlReply struct {
 	Status  ControlStatus
 	Cluster uint64
-	Boot    uint64        // of the process that answers
+	BootID  uint64        // of the process that answers
 	Epoch   version.Epoch // that it has adopted: nothing stamped older completes there any more
 	Body    []byte
 }
@@ -115,7 +115,7 @@ const controlReplyHeader = 1 + 3*8
 func AppendControlReply(dst []byte, r *ControlReply) []byte {
 	dst = append(dst, byte(r.Status))
 	dst = binary.BigEndian.AppendUint64(dst, r.Cluster)
-	dst = binary.BigEndian.AppendUint64(dst, r.Boot)
+	dst = binary.BigEndian.AppendUint64(dst, r.BootID)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.Epoch))
 	return append(dst, r.Body...)
 }
@@ -128,7 +128,7 @@ func ParseControlReply(b []byte) (ControlReply, error) {
 	return ControlReply{
 		Status:  ControlStatus(b[0]),
 		Cluster: binary.BigEndian.Uint64(b[1:]),
-		Boot:    binary.BigEndian.Uint64(b[9:]),
+		BootID:  binary.BigEndian.Uint64(b[9:]),
 		Epoch:   version.Epoch(binary.BigEndian.Uint64(b[17:])),
 		Body:    b[controlReplyHeader:],
 	}, nil

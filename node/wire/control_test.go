@@ -8,7 +8,7 @@ import (
 )
 
 var controlSample = Control{Op: OpUpdate, Cluster: 0x0102030405060708, To: 2, From: 3, Epoch: 4, Body: []byte("body")}
-var replySample = ControlReply{Status: ControlRefused, Cluster: 9, Boot: 0xa0b0, Epoch: 7, Body: []byte("why")}
+var replySample = ControlReply{Status: ControlRefused, Cluster: 9, BootID: 0xa0b0, Epoch: 7, Body: []byte("why")}
 
 // The bytes are a contract between versions of the software.
 func TestControlBytes(t *testing.T) {
