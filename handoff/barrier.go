@@ -36,8 +36,8 @@ func (d *Driver) barrier(ctx context.Context, v *replica.View) bool {
 			if len(merged) >= b.Need || slices.Contains(merged, name) || m == nil || !m.Active() {
 				continue
 			}
-			x := &visit{d: d, v: v, with: m, progress: progress}
-			if err := x.compare(ctx, keyspace.All()); err != nil {
+			s := &session{d: d, v: v, with: m, progress: progress}
+			if err := s.compare(ctx, keyspace.All()); err != nil {
 				if !v.Over() && ctx.Err() == nil {
 					d.cfg.Logger.Warn("the barrier's sync with a member failed; it is repeated", zap.String("member", name), zap.Error(err))
 				}

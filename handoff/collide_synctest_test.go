@@ -101,8 +101,8 @@ func TestAFetchGoesOnWithinARank(t *testing.T) {
 			ranks = append(ranks, rankOf([]byte(key)))
 		}
 		ranks = append(ranks, rankOf([]byte(sharing)), ranks[0])
-		x := &visit{d: a.driver, v: a.Current(), with: &b.self, progress: newProgress("repair")}
-		if err := x.fetchRanks(t.Context(), ranks); err != nil {
+		s := &session{d: a.driver, v: a.Current(), with: &b.self, progress: newProgress("repair")}
+		if err := s.fetchRanks(t.Context(), ranks); err != nil {
 			t.Fatal(err)
 		}
 		if n := a.store.Len(); n != 3400 {
@@ -182,11 +182,11 @@ func TestPagesThatDoNotGetOnAreAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := &visit{d: d, v: a.Current(), with: &m.nodes[1].self, progress: newProgress("repair")}
-		if err := x.copyRange(t.Context(), r); !errors.Is(err, errNonsense) {
+		s := &session{d: d, v: a.Current(), with: &m.nodes[1].self, progress: newProgress("repair")}
+		if err := s.copyRange(t.Context(), r); !errors.Is(err, errNonsense) {
 			t.Errorf("a copy that goes on at %d %q: %v", next.Rank, next.Key, err)
 		}
-		if err := x.fetchRanks(t.Context(), []keyspace.Rank{1000, 1500}); !errors.Is(err, errNonsense) {
+		if err := s.fetchRanks(t.Context(), []keyspace.Rank{1000, 1500}); !errors.Is(err, errNonsense) {
 			t.Errorf("a fetch that goes on at %d %q: %v", next.Rank, next.Key, err)
 		}
 	}

@@ -8,27 +8,27 @@ import (
 )
 
 // copyRange merges all of the member's records in a range.
-func (x *visit) copyRange(ctx context.Context, r keyspace.Range) error {
-	page := x.d.page()
-	defer x.d.pages.Put(page)
+func (s *session) copyRange(ctx context.Context, r keyspace.Range) error {
+	page := s.d.page()
+	defer s.d.pages.Put(page)
 	at := keyspace.Place{Rank: r.From}
 	for {
 		rest := keyspace.Range{From: at.Rank, To: r.To}
-		if err := x.d.cfg.Peers.Copy(ctx, x.v, x.with, rest, at.Key, pageFrom(at), page); err != nil {
+		if err := s.d.cfg.Peers.Copy(ctx, s.v, s.with, rest, at.Key, pageFrom(at), page); err != nil {
 			return err
 		}
-		size, err := x.store(page.Entries)
+		size, err := s.store(page.Entries)
 		if err != nil {
 			return err
 		}
-		if err := x.pace.pay(ctx, size); err != nil {
+		if err := s.pace.pay(ctx, size); err != nil {
 			return err
 		}
 		done := portion(rest)
 		if !page.Next.Ends(r) {
 			done -= portion(keyspace.Range{From: page.Next.Rank, To: r.To})
 		}
-		x.progress.add(done*x.weight, len(page.Entries), size)
+		s.progress.add(done*s.weight, len(page.Entries), size)
 		if page.Next.Ends(r) {
 			return nil
 		}
@@ -49,17 +49,17 @@ func pageFrom(at keyspace.Place) int {
 
 // giveRange makes the member merge all of this node's records in a range, which are those that
 // share a rank.
-func (x *visit) giveRange(ctx context.Context, r keyspace.Range) error {
-	page := x.d.page()
-	defer x.d.pages.Put(page)
+func (s *session) giveRange(ctx context.Context, r keyspace.Range) error {
+	page := s.d.page()
+	defer s.d.pages.Put(page)
 	at := keyspace.Place{Rank: r.From}
 	for {
 		rest := keyspace.Range{From: at.Rank, To: r.To}
-		if err := x.v.Store.Page(x.v.Epoch, rest, at.Key, pageFrom(at), page); err != nil {
+		if err := s.v.Store.Page(s.v.Epoch, rest, at.Key, pageFrom(at), page); err != nil {
 			return err
 		}
 		for part := range slices.Chunk(page.Entries, sharedEntries) {
-			if err := x.send(ctx, part); err != nil {
+			if err := s.send(ctx, part); err != nil {
 				return err
 			}
 		}
@@ -72,23 +72,23 @@ func (x *visit) giveRange(ctx context.Context, r keyspace.Range) error {
 
 // exchangeShared moves all records, both ways, of the ranks at which several keys lie. Under a
 // keyed hash there are none, so it need not be thrifty.
-func (x *visit) exchangeShared(ctx context.Context) error {
+func (s *session) exchangeShared(ctx context.Context) error {
 	for {
-		x.mu.Lock()
-		n := len(x.shared)
+		s.mu.Lock()
+		n := len(s.shared)
 		if n == 0 {
-			x.mu.Unlock()
+			s.mu.Unlock()
 			return nil
 		}
-		rank := x.shared[n-1]
-		x.shared = x.shared[:n-1]
-		x.mu.Unlock()
+		rank := s.shared[n-1]
+		s.shared = s.shared[:n-1]
+		s.mu.Unlock()
 		r := keyspace.Range{From: rank, To: rank + 1}
-		if err := x.copyRange(ctx, r); err != nil {
+		if err := s.copyRange(ctx, r); err != nil {
 			return err
 		}
-		if x.push {
-			if err := x.giveRange(ctx, r); err != nil {
+		if s.push {
+			if err := s.giveRange(ctx, r); err != nil {
 				return err
 			}
 		}

@@ -25,8 +25,8 @@ type Driver struct {
 
 	own atomic.Pointer[progress] // of this node's rebuild or barrier, nil: none
 
-	mu      sync.Mutex
-	menders map[version.Incarnation]*mender
+	mu        sync.Mutex
+	repairers map[version.Incarnation]*repairer
 }
 
 // New returns a driver that does nothing before Run, but takes hints.
@@ -36,7 +36,7 @@ func New(cfg Config) (*Driver, error) {
 	}
 	cfg = cfg.withDefaults()
 	cfg.Peers = timed{cfg.Peers, cfg.Timeout}
-	d := &Driver{cfg: cfg, hints: newHints(cfg.HintLimit), menders: map[version.Incarnation]*mender{}}
+	d := &Driver{cfg: cfg, hints: newHints(cfg.HintLimit), repairers: map[version.Incarnation]*repairer{}}
 	d.pages.New = func() any { return new(replica.Page) }
 	return d, nil
 }
@@ -50,7 +50,7 @@ func (d *Driver) page() *replica.Page {
 // Run works until ctx ends, and returns when everything that it started has stopped.
 func (d *Driver) Run(ctx context.Context) {
 	var running sync.WaitGroup
-	for _, loop := range []func(context.Context){d.recover, d.mend, d.collect, d.check} {
+	for _, loop := range []func(context.Context){d.recover, d.repairLoop, d.collect, d.check} {
 		running.Go(func() { loop(ctx) })
 	}
 	running.Wait()
@@ -100,7 +100,7 @@ func (d *Driver) Progress() *kv.Sync {
 // RepairWith returns how far the repair with a member has come, nil when there is none.
 func (d *Driver) RepairWith(i version.Incarnation) *kv.Sync {
 	d.mu.Lock()
-	m := d.menders[i]
+	m := d.repairers[i]
 	d.mu.Unlock()
 	if m == nil {
 		return nil

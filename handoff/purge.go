@@ -171,4 +171,4 @@ func (d *Driver) propose(ctx context.Context, v *replica.View, tombstones []repl
 }
 
 // want asks for a repair with a member.
-func (d *Driver) want(m *replica.Member) { d.mender(m.Holder()).wanted.Store(true) }
+func (d *Driver) want(m *replica.Member) { d.repairer(m.Holder()).wanted.Store(true) }

@@ -111,14 +111,14 @@ func (d *Driver) rebuild(ctx context.Context, v *replica.View) {
 // merge carries out one task.
 func (d *Driver) merge(ctx context.Context, v *replica.View, t task, p *progress, need int) error {
 	r := t.partition.Whole()
-	x := &visit{d: d, v: v, with: t.from, progress: p, weight: 1 / float64(need)}
+	s := &session{d: d, v: v, with: t.from, progress: p, weight: 1 / float64(need)}
 	if t.copy {
-		return x.copyRange(ctx, r)
+		return s.copyRange(ctx, r)
 	}
-	if err := x.compare(ctx, r); err != nil {
+	if err := s.compare(ctx, r); err != nil {
 		return err
 	}
-	p.add(portion(r)*x.weight, 0, 0)
+	p.add(portion(r)*s.weight, 0, 0)
 	return nil
 }
 

@@ -13,9 +13,9 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// mender keeps one other member equal to this node: it replays hints and runs repairs. Guarded by
+// repairer keeps one other member equal to this node: it replays hints and runs repairs. Guarded by
 // its goroutine's token: busy.
-type mender struct {
+type repairer struct {
 	busy     atomic.Bool              // set by mend's goroutine, cleared by the work's
 	progress atomic.Pointer[progress] // of the repair under way
 	wanted   atomic.Bool              // somebody asks for a repair
@@ -42,9 +42,9 @@ const (
 	returnStagger = 250 * time.Millisecond
 )
 
-// mend looks at every other member, several times a second, and works for those that need it, each
+// repairLoop looks at every other member, several times a second, and works for those that need it, each
 // in a goroutine of its own: a slow member does not hold up the others.
-func (d *Driver) mend(ctx context.Context) {
+func (d *Driver) repairLoop(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	var work sync.WaitGroup
@@ -53,7 +53,7 @@ func (d *Driver) mend(ctx context.Context) {
 	for {
 		v := d.cfg.Views.Current()
 		d.hints.prune(v)
-		d.retire(v)
+		d.forgetGone(v)
 		now := time.Now()
 		if v.Me().Active() {
 			due := turn.next(v, now)
@@ -71,7 +71,7 @@ func (d *Driver) mend(ctx context.Context) {
 
 // look decides whether a member needs work, and starts it.
 func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, turn bool, now time.Time, work *sync.WaitGroup) {
-	w := d.mender(m.Holder())
+	w := d.repairer(m.Holder())
 	idle := !w.busy.Load() // what ends from here on is the next look's: its result is not taken in this one
 	select {
 	case ok := <-w.ended:
@@ -186,40 +186,40 @@ func (d *Driver) replay(ctx context.Context, v *replica.View, m *replica.Member)
 }
 
 // repair makes this node and a member equal.
-func (d *Driver) repair(ctx context.Context, v *replica.View, m *replica.Member, w *mender) error {
+func (d *Driver) repair(ctx context.Context, v *replica.View, m *replica.Member, w *repairer) error {
 	p := newProgress("repair")
 	w.progress.Store(p)
 	defer w.progress.Store(nil)
-	x := &visit{d: d, v: v, with: m, push: true, pace: newPacer(d.cfg.RepairRate), progress: p}
-	if err := x.compare(ctx, keyspace.All()); err != nil {
+	s := &session{d: d, v: v, with: m, push: true, pace: newPacer(d.cfg.RepairRate), progress: p}
+	if err := s.compare(ctx, keyspace.All()); err != nil {
 		return err
 	}
 	d.stats.repairs.Add(1)
-	if x.moved > 0 {
-		d.cfg.Logger.Info("repaired", zap.String("member", m.Name), zap.Int("records", x.moved), zap.Int64("bytes", p.sync(time.Now()).Bytes), zap.Duration("took", time.Since(p.began)))
+	if s.moved > 0 {
+		d.cfg.Logger.Info("repaired", zap.String("member", m.Name), zap.Int("records", s.moved), zap.Int64("bytes", p.sync(time.Now()).Bytes), zap.Duration("took", time.Since(p.began)))
 	}
 	return nil
 }
 
-// mender returns the mender of an incarnation.
-func (d *Driver) mender(i version.Incarnation) *mender {
+// repairer returns the mender of an incarnation.
+func (d *Driver) repairer(i version.Incarnation) *repairer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	w := d.menders[i]
+	w := d.repairers[i]
 	if w == nil {
-		w = &mender{ended: make(chan bool, 1)}
-		d.menders[i] = w
+		w = &repairer{ended: make(chan bool, 1)}
+		d.repairers[i] = w
 	}
 	return w
 }
 
-// retire forgets the menders of members that are gone.
-func (d *Driver) retire(v *replica.View) {
+// forgetGone forgets the menders of members that are gone.
+func (d *Driver) forgetGone(v *replica.View) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for i := range d.menders {
+	for i := range d.repairers {
 		if !has(v, i) {
-			delete(d.menders, i)
+			delete(d.repairers, i)
 		}
 	}
 }

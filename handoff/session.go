@@ -21,8 +21,8 @@ const (
 	leavesAhead   = 8   // leaves whose tags are asked for at once
 )
 
-// visit is the exchange with one member at one epoch (H1).
-type visit struct {
+// session is the exchange with one member at one epoch (H1).
+type session struct {
 	d        *Driver
 	v        *replica.View
 	with     *replica.Member
@@ -39,13 +39,13 @@ type visit struct {
 }
 
 // store merges entries that were read at this visit's epoch.
-func (x *visit) store(entries []replica.Entry) (size int, err error) {
+func (s *session) store(entries []replica.Entry) (size int, err error) {
 	changed := 0
 	for i := range entries {
 		entry := &entries[i]
 		size += wireSize(entry)
-		x.v.Clock.Observe(entry.Record.Tag.Counter)
-		ok, err := x.v.Store.Put(x.v.Epoch, x.v.Seed.Hash(entry.Key), entry.Key, &entry.Record)
+		s.v.Clock.Observe(entry.Record.Tag.Counter)
+		ok, err := s.v.Store.Put(s.v.Epoch, s.v.Seed.Hash(entry.Key), entry.Key, &entry.Record)
 		if err != nil {
 			return size, err
 		}
@@ -53,40 +53,40 @@ func (x *visit) store(entries []replica.Entry) (size int, err error) {
 			changed++
 		}
 	}
-	x.d.stats.received.Add(uint64(len(entries)))
-	x.d.stats.bytes.Add(uint64(size))
-	x.mu.Lock()
-	x.moved += changed
-	x.mu.Unlock()
+	s.d.stats.received.Add(uint64(len(entries)))
+	s.d.stats.bytes.Add(uint64(size))
+	s.mu.Lock()
+	s.moved += changed
+	s.mu.Unlock()
 	return size, nil
 }
 
 // compare merges what differs in the ranges, found by digests.
-func (x *visit) compare(ctx context.Context, ranges ...keyspace.Range) error {
+func (s *session) compare(ctx context.Context, ranges ...keyspace.Range) error {
 	down := newDescent(ranges...)
-	own := func(r keyspace.Range) (replica.Digest, error) { return x.v.Store.Digest(x.v.Epoch, r) }
+	own := func(r keyspace.Range) (replica.Digest, error) { return s.v.Store.Digest(s.v.Epoch, r) }
 	var ask []keyspace.Range
 	var theirs []replica.Digest
 	for {
 		ask = down.ask(ask[:0], MaxDigests)
 		if len(ask) == 0 {
-			return x.exchange(ctx, down.found)
+			return s.exchange(ctx, down.found)
 		}
 		var err error
-		if theirs, err = x.d.cfg.Peers.Digests(ctx, x.v, x.with, ask, theirs[:0]); err != nil {
+		if theirs, err = s.d.cfg.Peers.Digests(ctx, s.v, s.with, ask, theirs[:0]); err != nil {
 			return err
 		}
 		if len(theirs) != len(ask) {
 			return errNonsense
 		}
-		x.count(len(ask) * digestSize)
+		s.count(len(ask) * digestSize)
 		for i := range ask {
 			if err := down.answer(i, theirs[i], own); err != nil {
 				return err
 			}
 		}
 		if len(down.found) >= MaxDigests {
-			if err := x.exchange(ctx, down.found); err != nil {
+			if err := s.exchange(ctx, down.found); err != nil {
 				return err
 			}
 			down.found = down.found[:0]
@@ -95,17 +95,17 @@ func (x *visit) compare(ctx context.Context, ranges ...keyspace.Range) error {
 }
 
 // count notes bytes on the wire that are no records.
-func (x *visit) count(size int) {
-	x.d.stats.bytes.Add(uint64(size))
-	x.progress.add(0, 0, size)
+func (s *session) count(size int) {
+	s.d.stats.bytes.Add(uint64(size))
+	s.progress.add(0, 0, size)
 }
 
 // exchange merges ranges that differ, several at once: each costs a round trip, and they are small.
-func (x *visit) exchange(ctx context.Context, leaves []keyspace.Range) error {
+func (s *session) exchange(ctx context.Context, leaves []keyspace.Range) error {
 	if len(leaves) == 0 {
 		return nil
 	}
-	x.d.stats.divergent.Add(uint64(len(leaves)))
+	s.d.stats.divergent.Add(uint64(len(leaves)))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	work := make(chan keyspace.Range)
@@ -113,7 +113,7 @@ func (x *visit) exchange(ctx context.Context, leaves []keyspace.Range) error {
 	for range min(leavesAhead, len(leaves)) {
 		workers.Go(func() {
 			for r := range work {
-				if err := x.leaf(ctx, r); err != nil {
+				if err := s.leaf(ctx, r); err != nil {
 					cancel(err)
 					return
 				}
@@ -133,51 +133,51 @@ feed:
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	return x.settle(ctx, 1)
+	return s.settle(ctx, 1)
 }
 
 // leaf compares tags in one range. What differs is gathered and moved in batches, whichever leaf it
 // lies in.
-func (x *visit) leaf(ctx context.Context, r keyspace.Range) error {
-	page := x.d.page()
-	defer x.d.pages.Put(page)
+func (s *session) leaf(ctx context.Context, r keyspace.Range) error {
+	page := s.d.page()
+	defer s.d.pages.Put(page)
 	var theirs []replica.TagAt
 	for rest, more := r, true; more; {
-		tags, next, err := x.d.cfg.Peers.Tags(ctx, x.v, x.with, rest, tagsPerPage, theirs[:0])
+		tags, next, err := s.d.cfg.Peers.Tags(ctx, s.v, s.with, rest, tagsPerPage, theirs[:0])
 		if err != nil {
 			return err
 		}
 		theirs = tags
-		x.count(len(theirs) * tagSize)
+		s.count(len(theirs) * tagSize)
 		part := keyspace.Range{From: rest.From, To: next}
 		if more = next != rest.To; more && (!rest.Contains(next) || next == rest.From) {
 			return errNonsense
 		}
 		rest.From = next
-		if err := x.against(part, theirs, page); err != nil {
+		if err := s.against(part, theirs, page); err != nil {
 			return err
 		}
 	}
-	return x.settle(ctx, MaxEntries)
+	return s.settle(ctx, MaxEntries)
 }
 
 // settle carries out what was gathered, once there is enough of it.
-func (x *visit) settle(ctx context.Context, enough int) error {
-	if err := x.give(ctx, enough); err != nil {
+func (s *session) settle(ctx context.Context, enough int) error {
+	if err := s.give(ctx, enough); err != nil {
 		return err
 	}
-	if err := x.fetch(ctx, enough); err != nil {
+	if err := s.fetch(ctx, enough); err != nil {
 		return err
 	}
-	return x.exchangeShared(ctx)
+	return s.exchangeShared(ctx)
 }
 
 // against compares this node's records of a range with the member's tags, and gathers what to give
 // and what to fetch.
-func (x *visit) against(r keyspace.Range, theirs []replica.TagAt, page *replica.Page) error {
+func (s *session) against(r keyspace.Range, theirs []replica.TagAt, page *replica.Page) error {
 	var d difference
 	for more := true; more; {
-		if err := x.v.Store.Page(x.v.Epoch, r, nil, pageBytes, page); err != nil {
+		if err := s.v.Store.Page(s.v.Epoch, r, nil, pageBytes, page); err != nil {
 			return err
 		}
 		d = difference{d.want[:0], d.give[:0], d.shared[:0]}
@@ -202,75 +202,75 @@ func (x *visit) against(r keyspace.Range, theirs []replica.TagAt, page *replica.
 			more = next != r.To
 		}
 		r.From = next
-		x.gather(&d, entries)
+		s.gather(&d, entries)
 	}
 	return nil
 }
 
 // gather notes what is to be moved. What is given are entries of a page.
-func (x *visit) gather(d *difference, entries []replica.Entry) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.want = append(x.want, d.want...)
-	x.shared = append(x.shared, d.shared...)
-	if !x.push {
+func (s *session) gather(d *difference, entries []replica.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.want = append(s.want, d.want...)
+	s.shared = append(s.shared, d.shared...)
+	if !s.push {
 		return
 	}
 	for _, i := range d.give {
 		entry := &entries[i]
-		x.spare = append(x.spare, replica.Entry{Rank: entry.Rank, Key: bytes.Clone(entry.Key), Record: entry.Record.Clone()})
+		s.spare = append(s.spare, replica.Entry{Rank: entry.Rank, Key: bytes.Clone(entry.Key), Record: entry.Record.Clone()})
 	}
 }
 
 // give pushes what was found to be newer here, once there is enough of it.
-func (x *visit) give(ctx context.Context, enough int) error {
+func (s *session) give(ctx context.Context, enough int) error {
 	for {
-		x.mu.Lock()
-		n := min(MaxEntries, len(x.spare))
-		if n == 0 || len(x.spare) < enough {
-			x.mu.Unlock()
+		s.mu.Lock()
+		n := min(MaxEntries, len(s.spare))
+		if n == 0 || len(s.spare) < enough {
+			s.mu.Unlock()
 			return nil
 		}
-		out := append([]replica.Entry(nil), x.spare[len(x.spare)-n:]...)
-		x.spare = x.spare[:len(x.spare)-n]
-		x.mu.Unlock()
-		if err := x.send(ctx, out); err != nil {
+		out := append([]replica.Entry(nil), s.spare[len(s.spare)-n:]...)
+		s.spare = s.spare[:len(s.spare)-n]
+		s.mu.Unlock()
+		if err := s.send(ctx, out); err != nil {
 			return err
 		}
 	}
 }
 
 // send pushes entries, at most MaxEntries.
-func (x *visit) send(ctx context.Context, entries []replica.Entry) error {
-	if err := x.d.cfg.Peers.Push(ctx, x.v, x.with, entries); err != nil {
+func (s *session) send(ctx context.Context, entries []replica.Entry) error {
+	if err := s.d.cfg.Peers.Push(ctx, s.v, s.with, entries); err != nil {
 		return err
 	}
 	size := 0
 	for i := range entries {
 		size += wireSize(&entries[i])
 	}
-	x.mu.Lock()
-	x.moved += len(entries)
-	x.mu.Unlock()
-	x.d.stats.sent.Add(uint64(len(entries)))
-	x.d.stats.bytes.Add(uint64(size))
-	x.progress.add(0, len(entries), size)
-	return x.pace.pay(ctx, size)
+	s.mu.Lock()
+	s.moved += len(entries)
+	s.mu.Unlock()
+	s.d.stats.sent.Add(uint64(len(entries)))
+	s.d.stats.bytes.Add(uint64(size))
+	s.progress.add(0, len(entries), size)
+	return s.pace.pay(ctx, size)
 }
 
 // fetch gets what was found to be newer at the member, once there is enough of it.
-func (x *visit) fetch(ctx context.Context, enough int) error {
+func (s *session) fetch(ctx context.Context, enough int) error {
 	for {
-		x.mu.Lock()
-		n := min(MaxEntries, len(x.want))
-		if n == 0 || len(x.want) < enough {
-			x.mu.Unlock()
+		s.mu.Lock()
+		n := min(MaxEntries, len(s.want))
+		if n == 0 || len(s.want) < enough {
+			s.mu.Unlock()
 			return nil
 		}
-		ranks := append([]keyspace.Rank(nil), x.want[len(x.want)-n:]...)
-		x.want = x.want[:len(x.want)-n]
-		x.mu.Unlock()
-		if err := x.fetchRanks(ctx, ranks); err != nil {
+		ranks := append([]keyspace.Rank(nil), s.want[len(s.want)-n:]...)
+		s.want = s.want[:len(s.want)-n]
+		s.mu.Unlock()
+		if err := s.fetchRanks(ctx, ranks); err != nil {
 			return err
 		}
 	}
@@ -278,22 +278,22 @@ func (x *visit) fetch(ctx context.Context, enough int) error {
 
 // fetchRanks gets the member's records at ranks, at most MaxEntries, in as many replies as they
 // need.
-func (x *visit) fetchRanks(ctx context.Context, ranks []keyspace.Rank) error {
-	page := x.d.page()
-	defer x.d.pages.Put(page)
+func (s *session) fetchRanks(ctx context.Context, ranks []keyspace.Rank) error {
+	page := s.d.page()
+	defer s.d.pages.Put(page)
 	slices.Sort(ranks)
 	ranks = slices.Compact(ranks)
 	at := keyspace.Place{Rank: ranks[0]}
 	for {
-		if err := x.d.cfg.Peers.Fetch(ctx, x.v, x.with, ranks, at.Key, page); err != nil {
+		if err := s.d.cfg.Peers.Fetch(ctx, s.v, s.with, ranks, at.Key, page); err != nil {
 			return err
 		}
-		size, err := x.store(page.Entries)
+		size, err := s.store(page.Entries)
 		if err != nil {
 			return err
 		}
-		x.progress.add(0, len(page.Entries), size)
-		if err := x.pace.pay(ctx, size); err != nil {
+		s.progress.add(0, len(page.Entries), size)
+		if err := s.pace.pay(ctx, size); err != nil {
 			return err
 		}
 		if page.Next.IsZero() {
