@@ -187,25 +187,25 @@ func (m *membership) awaitMembership(ctx context.Context) error {
 
 // withdraw tells the mesh that a life does not go on that was to become a member, and returns what
 // the join has come to; nil: the mesh counts on it already, so that it has to become one.
-func (l *membership) withdraw(given context.Context) error {
-	m := l.manager.Status()
-	reason, cause := m.Reason, m.Cause
-	if s := l.state.Load(); s != nil {
+func (m *membership) withdraw(given context.Context) error {
+	status := m.manager.Status()
+	reason, cause := status.Reason, status.Cause
+	if s := m.state.Load(); s != nil {
 		switch s.role {
 		case topology.Active:
 			return nil
 		case topology.Joining:
-			reason, cause = l.progress()
+			reason, cause = m.progress()
 		}
 	}
 	late := context.DeadlineExceeded
 	if cause != nil {
 		late = fmt.Errorf("%w: %w", cause, late)
 	}
-	switch err := l.manager.Withdraw(given); {
-	case l.ctx.Err() != nil:
+	switch err := m.manager.Withdraw(given); {
+	case m.ctx.Err() != nil:
 		return errNodeStops
-	case errors.Is(err, kv.ErrAlreadyMember), l.state.Load() != nil && l.state.Load().role == topology.Active:
+	case errors.Is(err, kv.ErrAlreadyMember), m.state.Load() != nil && m.state.Load().role == topology.Active:
 		return nil
 	case err == nil:
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the join took too long and was given up; it was waiting for " + reason, Err: late}
@@ -254,12 +254,12 @@ func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.Left, err
 
 // Status implements kv.Cluster.
 func (n *Node) Status() kv.Status {
-	l := n.present.Load()
-	m := l.manager.Status()
-	s := l.state.Load() // after the status: what the manager shows was adopted before
-	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: m.State, Leader: m.Leader, Reason: n.Ready(context.Background())}
+	m := n.present.Load()
+	status := m.manager.Status()
+	s := m.state.Load() // after the status: what the manager shows was adopted before
+	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: status.State, Leader: status.Leader, Reason: n.Ready(context.Background())}
 	if out.Reason == nil {
-		out.Reason = waiting(m)
+		out.Reason = waiting(status)
 	}
 	if next := n.next.Load(); next != nil {
 		out.State, out.Reason = "joining", waiting(next.manager.Status())
@@ -285,13 +285,13 @@ func (n *Node) Status() kv.Status {
 	}
 	for i := range t.Slots {
 		slot := &t.Slots[i]
-		member := l.member(s, i)
+		member := m.member(s, i)
 		member.State, member.HTTP = slot.State(), slot.HTTP
 		member.Ownership = s.View.Ring.Ownership(i)
 		out.Members = append(out.Members, member)
 	}
 	if c := t.Joining; c != nil {
-		member := l.member(s, t.N())
+		member := m.member(s, t.N())
 		member.State, member.HTTP = "joining", c.HTTP
 		out.Members = append(out.Members, member)
 	}
@@ -299,28 +299,28 @@ func (n *Node) Status() kv.Status {
 }
 
 // waiting returns what a manager waits for as the reason of a status; nil: nothing.
-func waiting(m topology.Status) error {
-	if m.Reason == "" {
+func waiting(s topology.Status) error {
+	if s.Reason == "" {
 		return nil
 	}
-	return &kv.Unavailable{Outcome: kv.None, Reason: m.Reason, Err: m.Cause}
+	return &kv.Unavailable{Outcome: kv.None, Reason: s.Reason, Err: s.Cause}
 }
 
 // member describes a member as this node knows it by itself.
-func (l *membership) member(s *state, i int) kv.Member {
-	m := &s.View.Members[i]
-	out := kv.Member{Name: m.Name, Peer: m.Address, Incarnation: m.Holder()}
+func (m *membership) member(s *state, i int) kv.Member {
+	member := &s.View.Members[i]
+	out := kv.Member{Name: member.Name, Peer: member.Address, Incarnation: member.Holder()}
 	if r := s.Memory(i); r != nil {
 		out.Bytes, out.MaxBytes, out.Full = int64(r.Bytes), int64(r.Limit), r.Full
 	}
 	if i == s.View.Self {
 		out.Reachable = true
-		out.Sync = l.driver.Progress()
+		out.Sync = m.driver.Progress()
 		return out
 	}
-	h := l.node.transport.Health(transport.Address(m.Address))
+	h := m.node.transport.Health(transport.Address(member.Address))
 	out.Reachable, out.RTT = h.Connected, h.RTT
-	out.Hints = l.driver.Hints(m.Holder())
-	out.Sync = l.driver.RepairWith(m.Holder())
+	out.Hints = m.driver.Hints(member.Holder())
+	out.Sync = m.driver.RepairWith(member.Holder())
 	return out
 }

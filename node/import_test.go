@@ -19,19 +19,19 @@ func TestEachGoesThroughEpochs(t *testing.T) {
 		for i := range keys {
 			m.set(0, fmt.Sprint("key ", i), "v")
 		}
-		l := m.nodes[0].present.Load()
-		began := l.state.Load().View.Epoch
+		member := m.nodes[0].present.Load()
+		began := member.state.Load().View.Epoch
 		met := map[string]int{}
-		err := l.each(context.Background(), func(key []byte, r *version.Record) bool {
+		err := member.each(context.Background(), func(key []byte, r *version.Record) bool {
 			met[string(key)]++
 			switch len(met) {
 			case keys / 3:
 				m.leaves(0, 1)
 			case keys * 2 / 3:
-				if e := l.state.Load().View.Epoch; e == began {
+				if e := member.state.Load().View.Epoch; e == began {
 					t.Errorf("the epoch is still %d", e)
 				}
-				l.Close()
+				member.Close()
 			}
 			return true
 		})
@@ -47,7 +47,7 @@ func TestEachGoesThroughEpochs(t *testing.T) {
 			}
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		if err := l.each(ctx, func([]byte, *version.Record) bool { cancel(); return true }); !errors.Is(err, context.Canceled) {
+		if err := member.each(ctx, func([]byte, *version.Record) bool { cancel(); return true }); !errors.Is(err, context.Canceled) {
 			t.Errorf("a visit that is cancelled: %v", err)
 		}
 	})

@@ -16,7 +16,7 @@ import (
 // While a node goes over from a cluster of its own to the mesh it leads two lives. What the mesh
 // sends it concerns the new one alone, although its own clients still meet the old one; and no
 // balancer that already knows it as a member may send it a request that the old one would answer.
-func TestAJoiningNodeKeepsItsTwoLivesApart(t *testing.T) {
+func TestAJoiningNodeKeepsItsTwoMembershipsApart(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		ctx := context.Background()
 		const keys = 4000
@@ -84,7 +84,7 @@ func (m *mesh) lists(at, other int) bool {
 
 // A node that has left joins the same mesh again. Its former life is of the same cluster, and must
 // not answer for the next one: the mesh counts on that.
-func TestTheFormerLifeDoesNotAnswerForTheNext(t *testing.T) {
+func TestTheFormerMembershipDoesNotAnswerForTheNext(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		ctx := context.Background()
 		if _, err := m.nodes[2].Leave(ctx, "", false); err != nil {
@@ -102,11 +102,11 @@ func TestTheFormerLifeDoesNotAnswerForTheNext(t *testing.T) {
 		var next, from *state
 		m.until(10*time.Second, "it is admitted", func() bool {
 			from = m.nodes[leader].present.Load().state.Load()
-			l := m.nodes[2].next.Load()
-			if l == nil || l.state.Load() == nil {
+			member := m.nodes[2].next.Load()
+			if member == nil || member.state.Load() == nil {
 				return false
 			}
-			next = l.state.Load()
+			next = member.state.Load()
 			return next.role == topology.Joining && next.View.Epoch == from.View.Epoch
 		})
 		record := version.Record{Tag: version.Tag{Counter: 7, Incarnation: from.Self}, Value: []byte("v")}
@@ -124,7 +124,7 @@ func TestTheFormerLifeDoesNotAnswerForTheNext(t *testing.T) {
 
 // A node with seeds joins as a new member, is given up while it is cut off, and starts over: the
 // memory of the life that it gave up is freed after a while.
-func TestTheMemoryOfALifeThatIsGivenUpIsFreed(t *testing.T) {
+func TestTheMemoryOfAnAbandonedMembershipIsFreed(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 2000 {
 			m.set(i%3, key(i), "v")

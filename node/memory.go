@@ -86,14 +86,14 @@ func (s *state) short() (name string, bytes int64) {
 }
 
 // memory returns what a node wants to know before it joins.
-func (l *membership) memory() (out topology.Memory) {
-	s := l.state.Load()
+func (m *membership) memory() (out topology.Memory) {
+	s := m.state.Load()
 	if s == nil {
 		return out
 	}
 	out.Held = s.Store.Bytes()
-	for m := range s.View.Members {
-		if r := s.Memory(m); r != nil && r.Limit > 0 {
+	for i := range s.View.Members {
+		if r := s.Memory(i); r != nil && r.Limit > 0 {
 			// What is held here is on the way there, if what it has said is older.
 			if room := max(int64(r.Limit)-max(int64(r.Bytes), out.Held), 0); out.Room == nil || room < *out.Room {
 				out.Room = &room

@@ -10,7 +10,7 @@ import (
 )
 
 // A join that ends with its life answers that nothing has happened; errors that a client tells apart stay what they are.
-func TestAJoinThatEndsWithItsLifeHasDoneNothing(t *testing.T) {
+func TestAJoinThatEndsWithItsMembershipHasDoneNothing(t *testing.T) {
 	for _, end := range []error{topology.ErrReplaced, topology.ErrForgotten, topology.ErrOver} {
 		var u *kv.Unavailable
 		if err := notTaken(fmt.Errorf("life: %w", end)); !errors.As(err, &u) || u.Outcome != kv.None || !errors.Is(err, end) {

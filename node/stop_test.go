@@ -57,8 +57,8 @@ func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(0, "k", "v")
 		from, stopping := m.nodes[0].present.Load().state.Load(), m.nodes[2]
-		l := stopping.present.Load()
-		to := l.state.Load()
+		member := stopping.present.Load()
+		to := member.state.Load()
 		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.View.Epoch, To: to.Self, From: from.Self}
 		read := wire.AppendRead(wire.AppendRequest(nil, wire.Read, stamp), &wire.ReadRequest{Value: true, Key: []byte("k")})
 		if !stopping.spawn(func() { time.Sleep(5 * time.Second) }) { // something that takes its time
@@ -66,7 +66,7 @@ func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 		}
 		go m.stops[2]()
 		m.stops[2] = nil
-		<-l.over
+		<-member.over
 		b, ok := stopping.server.ServeInline(nil, read)
 		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.NotActive {
 			t.Errorf("a read at a node whose membership is over: %v %v %v", ok, r.Status, err)
@@ -82,18 +82,18 @@ func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 }
 
 // A clear at a node that serves nobody at the moment is refused: it cannot be done.
-func TestAClearBetweenTwoLives(t *testing.T) {
+func TestAClearBetweenTwoMemberships(t *testing.T) {
 	inMesh(t, 1, func(m *mesh) {
 		m.set(0, "k", "v")
 		n := m.nodes[0]
-		l := n.present.Load()
-		before := l.state.Load().topology.Generation
+		member := n.present.Load()
+		before := member.state.Load().topology.Generation
 		refused := func(when string, at version.Generation) {
 			t.Helper()
 			if err := n.Clear(context.Background(), kv.Options{}); !errors.Is(err, kv.ErrUnavailable) {
 				t.Errorf("%s: %v", when, err)
 			}
-			if now := l.state.Load().topology.Generation; now != at {
+			if now := member.state.Load().topology.Generation; now != at {
 				t.Errorf("%s: generation %d, want %d", when, now, at)
 			}
 		}
@@ -103,10 +103,10 @@ func TestAClearBetweenTwoLives(t *testing.T) {
 		if err := n.Clear(context.Background(), kv.Options{}); err != nil {
 			t.Error(err)
 		}
-		if after := l.state.Load().topology.Generation; after != before+1 {
+		if after := member.state.Load().topology.Generation; after != before+1 {
 			t.Errorf("generation %d after %d", after, before)
 		}
-		l.Close()
+		member.Close()
 		refused("sealed", before+1)
 	})
 }

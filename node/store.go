@@ -68,23 +68,23 @@ const minClearTime = 10 * time.Second
 // Ready implements kv.Store: nil when this node is an active member, and otherwise the reason why
 // not.
 func (n *Node) Ready(context.Context) error {
-	l := n.present.Load()
-	s := l.state.Load()
+	m := n.present.Load()
+	s := m.state.Load()
 	switch {
 	case n.frozen.Load():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh"}
 	case n.admitted():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh and copies its keys; clients that ask for its own are answered meanwhile"}
 	case s == nil:
-		m := l.manager.Status()
-		return &kv.Unavailable{Outcome: kv.None, Reason: m.Reason, Err: m.Cause}
+		status := m.manager.Status()
+		return &kv.Unavailable{Outcome: kv.None, Reason: status.Reason, Err: status.Cause}
 	case s.View.Incarnation() == 0:
 		if s.role == topology.Stranger {
 			return &kv.Unavailable{Outcome: kv.None, Reason: kv.ErrNotMember.Error(), Err: kv.ErrNotMember}
 		}
-		how, err := l.progress()
+		how, err := m.progress()
 		return &kv.Unavailable{Outcome: kv.None, Reason: fmt.Sprintf("the node is %s: %s", s.role, how), Err: err}
-	case l.peers.Sealed():
+	case m.peers.Sealed():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping, or its membership is over"}
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 
 // A member that is about to stop may tell so while another one is an epoch ahead of it or behind.
 // It is heard in place.
-func TestAByeHoldsAtEveryEpoch(t *testing.T) {
+func TestAGoodbyeHoldsAtEveryEpoch(t *testing.T) {
 	for _, epoch := range []version.Epoch{firstEpoch - 1, firstEpoch, firstEpoch + 1} {
 		inWorld(t, 3, func(w *world) {
 			bye, m := wire.AppendRequest(nil, wire.Bye, w.stamp(epoch)), w.nodes[1]
@@ -27,7 +27,7 @@ func TestAByeHoldsAtEveryEpoch(t *testing.T) {
 }
 
 // SayBye tells all the others, and does not wait for one that cannot be reached.
-func TestAllAreToldGoodbye(t *testing.T) {
+func TestAllMembersAreToldGoodbye(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
 		w.net.Kill(w.nodes[2].address())

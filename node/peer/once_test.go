@@ -72,7 +72,7 @@ func TestARefusedRemoveIsNotCarriedOutLater(t *testing.T) {
 }
 
 // A node that retreats refuses removes in place, before they cost anything.
-func TestARetreatRefusesRemoves(t *testing.T) {
+func TestAStoppingServerRefusesRemoves(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.nodes[1].server.StopRemoves()
 		w.inline(wire.Overloaded, w.removal("k", 1<<40, firstEpoch))

@@ -2,7 +2,7 @@ package peer
 
 import "testing"
 
-func TestSolitudeTakesARow(t *testing.T) {
+func TestASerialClientIsSeenAfterARow(t *testing.T) {
 	var s serial
 	if !s.observe(1) {
 		t.Error("a node that never had company is not alone")

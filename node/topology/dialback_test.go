@@ -156,7 +156,7 @@ func TestSeveralAreLookedForAtOneAddress(t *testing.T) {
 }
 
 // A connection that is closed while a process is looked for does not stand for its absence.
-func TestAVisitWhoseConnectionIsClosedAsksAgain(t *testing.T) {
+func TestIdentifyAsksAgainAfterAClosedConnection(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)

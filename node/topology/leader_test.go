@@ -19,8 +19,8 @@ func appends(request []byte) bool {
 	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgApp
 }
 
-// handsOver reports whether a request tells a voter to take the lead over.
-func handsOver(request []byte) bool {
+// updates reports whether a request tells a voter to take the lead over.
+func updates(request []byte) bool {
 	var m raftpb.Message
 	c, err := wire.ParseControl(request)
 	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgTimeoutNow
@@ -128,7 +128,7 @@ func TestARefusedChangeOfVotersWaits(t *testing.T) {
 		leader := w.leader(a, b, c)
 		w.until("it leads", 10*time.Second, func() bool { return leader.m.group.snapshot().leading != nil })
 		g, heir := leader.m.group, others(leader, a, b, c)[0].id.BootID
-		w.net.filter(func(_, _ transport.Address, request []byte) bool { return handsOver(request) }, nil)
+		w.net.filter(func(_, _ transport.Address, request []byte) bool { return updates(request) }, nil)
 		g.transfer(w.ctx(time.Second), heir)
 		began := time.Now()
 		g.change(w.ctx(10*time.Second), raftpb.ConfChangeAddLearnerNode, 4711)
