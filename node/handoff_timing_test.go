@@ -28,6 +28,7 @@ type real struct {
 	address []transport.Address
 }
 
+// newReal founds a cluster of n nodes and waits until all of them are ready.
 func newReal(t testing.TB, n int) *real {
 	r := &real{t: t, nodes: make([]*Node, n), stops: make([]func(), n), address: make([]transport.Address, n)}
 	listeners := make([]net.Listener, n)
@@ -48,6 +49,7 @@ func newReal(t testing.TB, n int) *real {
 	return r
 }
 
+// listen gives node i a new address and listens there.
 func (r *real) listen(i int) net.Listener {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,6 +59,7 @@ func (r *real) listen(i int) net.Listener {
 	return l
 }
 
+// start starts node i on a listener, with an empty memory.
 func (r *real) start(i int, l net.Listener) {
 	log := zap.NewNop()
 	if os.Getenv("VIAKV_TEST_LOG") != "" {
@@ -87,12 +90,14 @@ func (r *real) stop(i int) {
 	}
 }
 
-// restart gives a node's name to a new process, as it were: an empty memory at another address.
+// restart stops node i and starts it again under its name, with an empty memory and at another
+// address.
 func (r *real) restart(i int) {
 	r.stop(i)
 	r.start(i, r.listen(i))
 }
 
+// await waits until node i is ready.
 func (r *real) await(i int, within time.Duration) {
 	r.t.Helper()
 	for end := time.Now().Add(within); ; time.Sleep(time.Millisecond) {
@@ -106,7 +111,7 @@ func (r *real) await(i int, within time.Duration) {
 	}
 }
 
-// load puts n records of 16 + 128 bytes straight into the stores of the given nodes.
+// load puts n records of 16 + 128 bytes directly into the stores of the given nodes.
 func (r *real) load(n int, nodes ...int) {
 	value := make([]byte, 128)
 	for _, i := range nodes {
@@ -121,13 +126,14 @@ func (r *real) load(n int, nodes ...int) {
 	}
 }
 
+// root returns the digest of everything that node i holds.
 func (r *real) root(i int) string {
 	s := r.nodes[i].present.Load().state.Load()
 	return s.Store.Root().String()
 }
 
-// processTime is the CPU time of all nodes: unlike the wall's it does not count what else the
-// machine does.
+// processTime returns the CPU time of all nodes. Unlike wall-clock time it does not count what else
+// the machine does.
 func processTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -136,6 +142,8 @@ func processTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// keysOf returns the value of VIAKV_TEST_KEYS: how many keys a timing test stores. It skips the
+// test when the variable is not set.
 func keysOf(t testing.TB) int {
 	n, err := strconv.Atoi(os.Getenv("VIAKV_TEST_KEYS"))
 	if err != nil {
@@ -158,7 +166,8 @@ func TestTimingRebuild(t *testing.T) {
 	}
 }
 
-// A thousand writes that one of three missed, without hints: what digests find and move.
+// One of three members misses a thousand writes, and there are no hints. The test measures what
+// digests find and move.
 func TestTimingMissedWrites(t *testing.T) {
 	n := keysOf(t)
 	r := newReal(t, 3)
@@ -169,10 +178,16 @@ func TestTimingMissedWrites(t *testing.T) {
 		}
 		return bytes
 	}
-	for quiet := 0; quiet < 3; time.Sleep(500 * time.Millisecond) {
-		if was := moved(); was == moved() && r.root(0) == r.root(2) && r.root(1) == r.root(2) {
+	// Wait until the nodes are equal and quiet.
+	for quiet, before := 0, moved(); quiet < 3; {
+		time.Sleep(500 * time.Millisecond)
+		now := moved()
+		if now == before && r.root(0) == r.root(2) && r.root(1) == r.root(2) {
 			quiet++
+		} else {
+			quiet = 0
 		}
+		before = now
 	}
 	value := make([]byte, 128)
 	for _, i := range []int{0, 1} {
@@ -185,8 +200,8 @@ func TestTimingMissedWrites(t *testing.T) {
 			}
 		}
 	}
-	// Comparisons are periodic here; what counts is the time from the first one that the node takes
-	// part in.
+	// Members compare periodically. What counts is the time from the first comparison that the late
+	// node takes part in.
 	late := r.nodes[2].present.Load()
 	repairing := func() bool {
 		for _, m := range late.state.Load().View.Members {
@@ -213,7 +228,7 @@ func TestTimingMissedWrites(t *testing.T) {
 	took, bytes := time.Since(began), moved()-before
 	t.Logf("%d keys: equal %v after the repair began; %d bytes", n, took, bytes)
 	if bytes > 1<<20 {
-		t.Error("that is more than the records and the way to them should need")
+		t.Error("that is more than the records and the search for them should need")
 	}
 }
 
@@ -247,7 +262,7 @@ func TestTimingScan(t *testing.T) {
 			sc.Close()
 			t.Logf("%d nodes: %d pairs in %v, CPU %v, the first after %v", size, pairs, time.Since(began), processTime()-cpu, first)
 			if pairs != n {
-				t.Fatal("some are missing")
+				t.Fatal("the scan missed some pairs")
 			}
 		}
 		for i := range r.stops {
@@ -256,8 +271,8 @@ func TestTimingScan(t *testing.T) {
 	}
 }
 
-// Clients set and remove keys while the tombstones of those removed before are collected, over TCP:
-// none notices.
+// Clients set and remove keys over TCP while tombstones of earlier removes are purged. No request
+// fails because of that.
 func TestTimingCollection(t *testing.T) {
 	n := max(1000, keysOf(t)/50)
 	r := newReal(t, 3)

@@ -9,11 +9,12 @@ import (
 	"viakv/node/topology"
 )
 
-// A join that ends with its life answers that nothing has happened; errors that a client tells apart stay what they are.
+// A join that ends with its membership answers that nothing has happened. Errors that a client
+// tells apart stay what they are.
 func TestAJoinThatEndsWithItsMembershipHasDoneNothing(t *testing.T) {
 	for _, end := range []error{topology.ErrReplaced, topology.ErrForgotten, topology.ErrOver} {
 		var u *kv.Unavailable
-		if err := notTaken(fmt.Errorf("life: %w", end)); !errors.As(err, &u) || u.Outcome != kv.None || !errors.Is(err, end) {
+		if err := notTaken(fmt.Errorf("membership: %w", end)); !errors.As(err, &u) || u.Outcome != kv.None || !errors.Is(err, end) {
 			t.Errorf("%v: got %v", end, err)
 		}
 	}
