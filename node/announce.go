@@ -8,14 +8,14 @@ import (
 	"viakv/node/transport"
 )
 
-// announceTime is how long the answer to a join or a leave waits for members that are slow to hear
-// of it.
+// announceTime is how long the answer to a join or a leave waits for members that are slow to adopt
+// it.
 const announceTime = time.Second
 
-// announce brings the newest topology to the other members that serve, and returns when all of them
-// have adopted it or announceTime has passed. Safety never depends on it: the change is agreed and
-// sealed before. It is for those who ask another member next and expect what they have just been
-// told; a load balancer picks any.
+// announce brings the newest topology to the other active members that are connected. It returns
+// when all of them have adopted it, or after announceTime. Safety never depends on it: the change
+// is agreed and sealed before. It serves clients that ask another member next, for example through
+// a load balancer, and expect the change to show there.
 func (m *membership) announce(ctx context.Context) {
 	s := m.state.Load()
 	ctx, cancel := context.WithTimeout(ctx, announceTime)
@@ -37,5 +37,5 @@ func (m *membership) announce(ctx context.Context) {
 	members.Wait()
 }
 
-// announceEvery paces the attempts at a member that could not be told.
+// announceEvery is the pause between two attempts to update a member.
 const announceEvery = 20 * time.Millisecond

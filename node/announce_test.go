@@ -8,8 +8,8 @@ import (
 	"viakv/api/kv"
 )
 
-// leaderAndFollowers tells the consensus group's leader from two others. Of four nodes, two of the three that stay after a leave can agree on it
-// without the third.
+// leaderAndFollowers returns the leader of the consensus group and two other nodes. In a mesh of
+// four, two of the three nodes that stay after a leave can agree on it without the third.
 func (m *mesh) leaderAndFollowers() (leader, one, other int) {
 	m.t.Helper()
 	m.until(10*time.Second, "all know one leader", func() bool {
@@ -28,7 +28,7 @@ func (m *mesh) leaderAndFollowers() (leader, one, other int) {
 	return leader, (leader + 1) % len(m.nodes), (leader + 2) % len(m.nodes)
 }
 
-// A leave is answered once it holds at whichever member is asked next, slow ones included.
+// A leave is answered once every member shows it, slow members included.
 func TestALeaveIsKnownEverywhereWhenItIsAnswered(t *testing.T) {
 	inMesh(t, 4, func(m *mesh) {
 		leader, slow, gone := m.leaderAndFollowers()
@@ -44,7 +44,7 @@ func TestALeaveIsKnownEverywhereWhenItIsAnswered(t *testing.T) {
 	})
 }
 
-// The node that leaves tells the others itself, and so does one that joins.
+// A node that leaves tells the other members itself, and so does a node that joins.
 func TestWhoLeavesAndJoinsTellsTheOthers(t *testing.T) {
 	inMesh(t, 4, func(m *mesh) {
 		ctx := context.Background()
@@ -73,7 +73,8 @@ func TestWhoLeavesAndJoinsTellsTheOthers(t *testing.T) {
 	})
 }
 
-// A joiner that the leader has not heard of for a while is given up, and tries again while its request has time.
+// The leader gives up a joiner that it has not heard from for a while. The joiner tries again while
+// its request has time.
 func TestAJoinThatWasGivenUpIsTriedAgain(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		leader, _, next := m.candidate()
@@ -83,9 +84,9 @@ func TestAJoinThatWasGivenUpIsTriedAgain(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
 		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(leader))) }()
-		m.until(30*time.Second, "the next is a candidate", candidate)
+		m.until(30*time.Second, "the joiner is a candidate", candidate)
 		m.isolate(next, true)
-		m.until(2*time.Minute, "it is given up", func() bool { return !candidate() })
+		m.until(2*time.Minute, "the mesh gives the joiner up", func() bool { return !candidate() })
 		m.net.HealAll()
 		if err := <-joined; err != nil {
 			t.Fatal(err)
@@ -99,7 +100,7 @@ func TestAJoinThatWasGivenUpIsTriedAgain(t *testing.T) {
 	})
 }
 
-// A member that answers nobody delays the answer of a leave, but not for long.
+// A member that does not answer delays the answer of a leave, but not for long.
 func TestALeaveDoesNotWaitForTheSilent(t *testing.T) {
 	inMesh(t, 4, func(m *mesh) {
 		leader, slow, gone := m.leaderAndFollowers()

@@ -10,19 +10,19 @@ import (
 	"viakv/api/kv"
 )
 
-// D4: what a read has answered with is on W replicas, so it outlives one crash, one join or one
-// leave just as an acknowledged write does. In meshes of even size a quorum of readers can be
-// larger than what it takes for the next quorum to meet it: a read that answered at once there was
-// contradicted afterwards.
+// D4: what a read has answered with is on W replicas. So it outlives one crash, one join or one
+// leave, as an acknowledged write does. In a mesh of even size a record may be on fewer than W
+// replicas, and every quorum of readers meets it all the same. A read that answered with such a
+// record at once was contradicted afterwards.
 func TestWhatWasReadIsCarriedOver(t *testing.T) {
 	const keys = 300
 	for _, c := range []struct {
 		name    string
 		nodes   int
-		holders []int // of a write that has not been acknowledged
+		holders []int // the nodes that hold a write that was not acknowledged
 		reader  int
 		change  func(m *mesh)
-		after   int // where it is read again
+		after   int // the node that reads again after the change
 	}{
 		{"join to a pair", 2, []int{1}, 1, func(m *mesh) { m.joins(2, 0) }, 2},
 		{"join to four", 4, []int{3, 2}, 3, func(m *mesh) { m.joins(4, 0) }, 4},
@@ -63,7 +63,7 @@ func TestWhatWasReadIsCarriedOver(t *testing.T) {
 	}
 }
 
-// joins makes node i, which does not run yet, a member of another one's mesh.
+// joins starts node i and makes it join the mesh of node via.
 func (m *mesh) joins(i, via int) {
 	m.t.Helper()
 	m.start(i, nil)
@@ -72,7 +72,7 @@ func (m *mesh) joins(i, via int) {
 	}
 }
 
-// leaves takes a node out, asked of another one.
+// leaves takes a node out of the mesh, through another node.
 func (m *mesh) leaves(asked, leaver int) {
 	m.t.Helper()
 	if _, err := m.nodes[asked].Leave(context.Background(), m.name(leaver), false); err != nil {
@@ -80,7 +80,7 @@ func (m *mesh) leaves(asked, leaver int) {
 	}
 }
 
-// restarts kills a node and starts it again, empty.
+// restarts kills a node and starts it again with an empty memory.
 func (m *mesh) restarts(i int) {
 	m.t.Helper()
 	n := len(m.nodes)

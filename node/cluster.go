@@ -13,13 +13,13 @@ import (
 	"viakv/node/transport"
 )
 
-// Join implements kv.Cluster. The node lives on alone while its next life is being admitted and
-// copies the mesh's data; then it stops serving, brings its own keys along, and goes on as a
-// member. A join that fails leaves the node as it was.
+// Join implements kv.Cluster. The node goes on alone while its next membership is admitted and
+// copies the mesh's data. Then the node stops serving, imports its own keys into the mesh, and goes
+// on as a member. A join that fails leaves the node as it was.
 //
-// The join has the request's time and no more: then it is given up, unless the node is a member
-// already. The request may end earlier, when the server is shut down for example; the join goes on
-// for as long as the node runs.
+// The deadline of the request is that of the join. At the deadline the join is given up, unless the
+// node is a member already. The request may end earlier, for example when the server is shut down.
+// The join then goes on while the node runs, until the deadline.
 func (n *Node) Join(ctx context.Context, peer string) error {
 	if !n.joining.TryLock() {
 		return fmt.Errorf("%w: %w", kv.ErrAlreadyMember, kv.ErrJoinUnderWay)
@@ -38,7 +38,7 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 		}
 		defer cancel()
 		err := n.join(own, transport.Address(peer))
-		n.joining.Unlock() // before the answer, after which the client may join again
+		n.joining.Unlock() // before the answer: the client may join again once it has it
 		ended <- err
 	}) {
 		n.joining.Unlock()
@@ -49,7 +49,8 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 		return err
 	case <-ctx.Done():
 	}
-	// The join's time is over, too: it ends now, or has become a member and brings its keys along.
+	// The join's deadline has passed, too. The join ends now, unless the node has become a member
+	// and imports its own keys.
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		last := time.NewTimer(finalWait)
 		defer last.Stop()
@@ -62,7 +63,7 @@ func (n *Node) Join(ctx context.Context, peer string) error {
 	return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the request was given up; the join goes on", Err: fmt.Errorf("%w: %w", kv.ErrJoinUnderWay, ctx.Err())}
 }
 
-// finalWait is how long an answer waits for a join whose time is over.
+// finalWait is how long an answer waits for a join whose deadline has passed.
 const finalWait = 3 * time.Second
 
 var (
@@ -70,10 +71,10 @@ var (
 	errTakenOut  = &kv.Unavailable{Outcome: kv.None, Reason: "the node became a member, and somebody took it out before it had settled in"}
 )
 
-// join makes the node a member of the peer's mesh until ctx ends.
+// join makes the node a member of the peer's mesh. It tries until ctx ends.
 func (n *Node) join(ctx context.Context, peer transport.Address) error {
 	old := n.present.Load()
-	if len(n.cfg.Seeds) == 0 { // it founds a cluster of its own at once
+	if len(n.cfg.Seeds) == 0 { // a node without seeds first founds a cluster of one
 		select {
 		case <-old.first:
 		case <-old.over:
@@ -96,7 +97,8 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 		if alone {
 			next.importing = old.state.Load().Store.Stats().UsedBytes
 		}
-		// What is imported keeps its counters: tags made here must lie above them (quorum.Import).
+		// Imported records keep their counters. Tags minted in the next membership must lie above
+		// them (quorum.Import).
 		next.peers.Clock.Observe(old.peers.Clock.Now())
 		n.next.Store(next)
 		n.begin(next)
@@ -109,7 +111,8 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 		n.next.Store(nil)
 		next.end()
 		if errors.Is(err, topology.ErrAbandoned) && pause(ctx, rejoinAfter) {
-			n.log.Warn("the mesh has given the join up; trying again", zap.Error(err)) // the mesh missed this node for a while; it may have been the mesh's fault
+			// The mesh has not heard from this node for a while. The cause may lie with the mesh.
+			n.log.Warn("the mesh has given the join up; trying again", zap.Error(err))
 			continue
 		}
 		old.manager.CancelDeparture(ctx)
@@ -120,8 +123,8 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 	}
 }
 
-// notTaken words the ends of a life that never became a member's: nothing has happened, to this
-// node or to the mesh.
+// notTaken marks the errors of a membership that ended before the node became a member: nothing has
+// happened, to this node or to the mesh. Other errors stay as they are.
 func notTaken(err error) error {
 	for _, end := range []error{topology.ErrReplaced, topology.ErrForgotten, topology.ErrOver} {
 		if errors.Is(err, end) {
@@ -131,11 +134,12 @@ func notTaken(err error) error {
 	return err
 }
 
-// rejoinAfter is how long a node waits before it tries again to join a mesh that has given it up.
+// rejoinAfter is how long a node waits before it tries again to join a mesh that has given its join
+// up.
 const rejoinAfter = 200 * time.Millisecond
 
-// mayJoin reports whether the life may be given up for another: when it is alone, or over. Alone,
-// it has keys to bring along.
+// mayJoin returns an error unless the membership may be given up for another. It may when the node
+// is standalone or no longer in a cluster. A standalone node (alone) has keys to import.
 func (m *membership) mayJoin() (alone bool, err error) {
 	s := m.state.Load()
 	switch {
@@ -149,9 +153,9 @@ func (m *membership) mayJoin() (alone bool, err error) {
 	return false, kv.Detail(kv.ErrInMesh, "the node is one of %d members of cluster %v", s.topology.N(), s.topology.Cluster)
 }
 
-// awaitMembership waits until the life is an active member and its joining is settled. Before the
-// end of ctx it withdraws the life from the mesh. Where that comes too late, since the mesh counts
-// on it as a member, it goes on, settled or not.
+// awaitMembership waits until this node is an active member and its join is settled. Some time
+// before the deadline of ctx it withdraws the node from the mesh. If that comes too late, because
+// the mesh counts on the node as a member, it waits until the node is active, settled or not.
 func (m *membership) awaitMembership(ctx context.Context) error {
 	notice, cancel := ctx, context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok {
@@ -185,8 +189,9 @@ func (m *membership) awaitMembership(ctx context.Context) error {
 	}
 }
 
-// withdraw tells the mesh that a life does not go on that was to become a member, and returns what
-// the join has come to; nil: the mesh counts on it already, so that it has to become one.
+// withdraw tells the mesh that this node does not go on with its join, and returns the outcome of
+// the join. It returns nil when the mesh counts on the node as a member already: the node then has
+// to become one.
 func (m *membership) withdraw(given context.Context) error {
 	status := m.manager.Status()
 	reason, cause := status.Reason, status.Cause
@@ -214,13 +219,13 @@ func (m *membership) withdraw(given context.Context) error {
 		". The mesh could not be told, and may count on this node as a member"}
 }
 
-// withdrawTime is how much of a join's time is kept for its withdrawal: long enough to outlast most
-// faults of a network. A node that gives up without the mesh's answer may be a member all the same,
-// and is missed there as if it had crashed.
+// withdrawTime is how much of a join's time is kept for its withdrawal: a quarter, and 10 s at
+// most, which outlasts most faults of a network. A node that gives up without the mesh's answer may
+// be a member all the same. The mesh then misses it as if it had crashed.
 func withdrawTime(given time.Duration) time.Duration { return min(10*time.Second, given/4) }
 
-// move makes next the node's life. Between the last request served by the old one and the first by
-// the new one, the keys of a node that was alone are written into the mesh.
+// move makes next the present membership of the node. If the node was alone, its keys are written
+// into the mesh after old has served its last request and before next serves its first.
 func (n *Node) move(old, next *membership, alone bool) error {
 	n.quiesce()
 	defer n.frozen.Store(false)
@@ -256,7 +261,7 @@ func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.Left, err
 func (n *Node) Status() kv.Status {
 	m := n.present.Load()
 	status := m.manager.Status()
-	s := m.state.Load() // after the status: what the manager shows was adopted before
+	s := m.state.Load() // read after the status, so that it is at least as new
 	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: status.State, Leader: status.Leader, Reason: n.Ready(context.Background())}
 	if out.Reason == nil {
 		out.Reason = waiting(status)
@@ -267,6 +272,7 @@ func (n *Node) Status() kv.Status {
 	if s == nil {
 		return out
 	}
+	// The node belongs to a cluster: show the agreed topology and what this node holds.
 	t := s.topology
 	stats := s.Store.Stats()
 	out.Cluster, out.Epoch, out.Generation, out.Purge = t.Cluster.String(), t.Epoch, t.Generation, t.Purge
@@ -283,6 +289,7 @@ func (n *Node) Status() kv.Status {
 	if c := t.Change; c != nil {
 		out.Unsettled = &kv.SizeChange{Member: c.Joined + c.Left, Epoch: c.Epoch, Waits: c.Owe}
 	}
+	// The members: the slots, then the member that is joining.
 	for i := range t.Slots {
 		slot := &t.Slots[i]
 		member := m.member(s, i)
@@ -298,7 +305,8 @@ func (n *Node) Status() kv.Status {
 	return out
 }
 
-// waiting returns what a manager waits for as the reason of a status; nil: nothing.
+// waiting returns what a manager waits for, as the reason of a status. It is nil when the manager
+// waits for nothing.
 func waiting(s topology.Status) error {
 	if s.Reason == "" {
 		return nil
@@ -306,7 +314,7 @@ func waiting(s topology.Status) error {
 	return &kv.Unavailable{Outcome: kv.None, Reason: s.Reason, Err: s.Cause}
 }
 
-// member describes a member as this node knows it by itself.
+// member describes a member from what this node knows, without asking a peer.
 func (m *membership) member(s *state, i int) kv.Member {
 	member := &s.View.Members[i]
 	out := kv.Member{Name: member.Name, Peer: member.Address, Incarnation: member.Holder()}

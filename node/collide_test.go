@@ -21,10 +21,12 @@ import (
 	"viakv/ring/keyspace/keyspacetest"
 )
 
-// Keys that xxhash64 hashes alike are ordinary keys to these tests, unless they are run with
-// VIAKV_BREAK=keyed-hash -tags mutation (make mutation): then all of them share one rank.
+// xxhash64 hashes the keys of these tests alike. The store hashes keys otherwise, so they are
+// ordinary keys to it. With VIAKV_BREAK=keyed-hash and -tags mutation (make mutation), the store
+// uses xxhash64, and all of them share one rank.
 
-// howMany returns how many colliding keys these tests make: VIAKV_TEST_COLLIDING keys, or some.
+// howMany returns how many colliding keys a test makes: the value of VIAKV_TEST_COLLIDING, or some
+// if it is not set.
 func howMany(t *testing.T, some int) int {
 	t.Helper()
 	text := os.Getenv("VIAKV_TEST_COLLIDING")
@@ -38,7 +40,7 @@ func howMany(t *testing.T, some int) int {
 	return n
 }
 
-// put stores a record straight in a node's store.
+// put stores a record directly in a node's store.
 func (s *state) put(t testing.TB, key string, r version.Record) {
 	t.Helper()
 	if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
@@ -50,13 +52,13 @@ func live(counter uint64, value string) version.Record {
 	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 1}, Value: []byte(value)}
 }
 
-// ranked is a key and its place.
+// ranked is a key with its rank.
 type ranked struct {
 	rank keyspace.Rank
 	key  string
 }
 
-// inOrder returns keys in the order in which they are copied.
+// inOrder returns keys in the order in which they are copied: by rank, then by key.
 func (s *state) inOrder(keys []string) []ranked {
 	out := make([]ranked, len(keys))
 	for i, k := range keys {
@@ -71,14 +73,16 @@ func (s *state) inOrder(keys []string) []ranked {
 	return out
 }
 
-// Whatever a peer asks for, no answer is longer than a message, and asking on from where each one
-// ends yields everything once.
+// No answer is longer than a message, whatever a peer asks for. A peer that goes on where each
+// answer ends gets everything once.
 func TestCollidingKeysAreServedInPortions(t *testing.T) {
 	for _, n := range []int{500, howMany(t, 10_000)} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) { servedInPortions(t, n) })
 	}
 }
 
+// servedInPortions stores n colliding keys and 3000 others at one node, and reads them with each
+// kind of bulk request.
 func servedInPortions(t *testing.T, n int) {
 	inMesh(t, 3, func(m *mesh) {
 		s, asker := m.nodes[1].present.Load().state.Load(), m.nodes[0].present.Load().state.Load()
@@ -94,6 +98,7 @@ func servedInPortions(t *testing.T, n int) {
 		}
 		all := s.inOrder(keys)
 		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.View.Epoch, To: s.Self, From: asker.Self}
+		// ask sends node 1 one request, as a peer would, and returns the body of the reply.
 		ask := func(op wire.Op, body func([]byte) []byte) []byte {
 			reply := m.nodes[1].server.Serve(context.Background(), nil, body(wire.AppendRequest(nil, op, stamp)))
 			if len(reply) > transport.MaxFrame*3/4 {
@@ -105,6 +110,7 @@ func servedInPortions(t *testing.T, n int) {
 			}
 			return r.Body
 		}
+		// records reads page after page, and wants all records in order.
 		records := func(what string, next func(keyspace.Place) (body []byte), done func(keyspace.Place) bool) {
 			var got []string
 			for at, pages := (keyspace.Place{}), 0; ; pages++ {
@@ -124,8 +130,10 @@ func servedInPortions(t *testing.T, n int) {
 				t.Errorf("%s: %d records, want %d, in order", what, len(got), len(all))
 			}
 		}
+		// Copy, by pages of different sizes.
 		for _, most := range []uint64{0, 20_000, 256 << 10, math.MaxUint64} {
-			if n > 1000 && most < 256<<10 { // an answer costs as much as all that shares the rank
+			// Skip small pages of many keys: each answer costs as much as all keys of the rank.
+			if n > 1000 && most < 256<<10 {
 				continue
 			}
 			records(fmt.Sprintf("copies of %d bytes", most), func(at keyspace.Place) []byte {
@@ -134,6 +142,7 @@ func servedInPortions(t *testing.T, n int) {
 				})
 			}, keyspace.Place.IsZero)
 		}
+		// Fetch, by the ranks of all records.
 		var ranks []keyspace.Rank
 		for _, r := range all {
 			ranks = append(ranks, r.rank)
@@ -159,6 +168,7 @@ func servedInPortions(t *testing.T, n int) {
 			}
 			return body
 		}, keyspace.Place.IsZero)
+		// Tags, which list each rank once and mark a rank that several keys share.
 		for _, most := range []uint64{0, 100, math.MaxUint64} {
 			if n > 1000 && most == 0 {
 				continue
@@ -186,6 +196,7 @@ func servedInPortions(t *testing.T, n int) {
 				t.Errorf("tags of %d ranks, %d of them shared, of %d keys at %d ranks", len(got), shared, len(all), len(ranks))
 			}
 		}
+		// Digests of as many ranges as one request may name.
 		ranges := make([]keyspace.Range, wire.MaxRanges)
 		ask(wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
 	})
@@ -210,7 +221,7 @@ func TestCollidingKeysStopNoRebuild(t *testing.T) {
 	}
 }
 
-// Members that differ in keys that share a rank become equal, and a fourth one joins.
+// Members that differ in keys of one rank become equal, and a fourth node joins.
 func TestCollidingKeysStopNoRepair(t *testing.T) {
 	n := howMany(t, 4000)
 	inMesh(t, 3, func(m *mesh) {
@@ -237,7 +248,7 @@ func TestCollidingKeysStopNoRepair(t *testing.T) {
 	})
 }
 
-// Removed keys' tombstones go, however many share a rank.
+// The tombstones of removed keys are purged, however many of them share a rank.
 func TestCollidingKeysArePurged(t *testing.T) {
 	n := howMany(t, 2000)
 	inMesh(t, 3, func(m *mesh) {
@@ -259,8 +270,8 @@ func TestCollidingKeysArePurged(t *testing.T) {
 	})
 }
 
-// A scan whose members differ reads what differs, also where keys share a rank, and pages end
-// within it.
+// A scan over members that differ reads the keys that differ, even if they share a rank. Its pages
+// may end within a rank.
 func TestCollidingKeysAreScanned(t *testing.T) {
 	n := howMany(t, 1500)
 	inMesh(t, 3, func(m *mesh) {
@@ -268,12 +279,13 @@ func TestCollidingKeysAreScanned(t *testing.T) {
 		for i := range 3 {
 			s := m.nodes[i].present.Load().state.Load()
 			for k, key := range keys {
-				if k%100 != i { // each misses some
+				if k%100 != i { // each node misses some keys
 					s.put(t, string(key), live(uint64(k+1), "v"))
 				}
 			}
 		}
 		seen := map[string]int{}
+		// Each page comes from another node, which goes on at the cursor of the page before.
 		for cursor, at := "", 0; ; at = (at + 1) % 3 {
 			sc, err := m.nodes[at].Scan(context.Background(), kv.ScanOptions{Values: true, Cursor: cursor})
 			if err != nil {
@@ -300,13 +312,13 @@ func TestCollidingKeysAreScanned(t *testing.T) {
 		}
 		for _, k := range keys {
 			if seen[string(k)] != 1 {
-				t.Fatalf("%q came %d times", k, seen[string(k)])
+				t.Fatalf("the scan returned %q %d times", k, seen[string(k)])
 			}
 		}
 	})
 }
 
-// The longest push and the longest list fit a message.
+// The longest push and the longest list of tombstones fit into a message.
 func TestTheLongestRequestsFit(t *testing.T) {
 	key := make([]byte, kv.MaxKeyBytes)
 	longest := version.Record{

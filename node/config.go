@@ -15,44 +15,53 @@ import (
 	"viakv/node/transport"
 )
 
-// Config of a Node.
+// Config is the configuration of a Node.
 type Config struct {
 	// Name identifies the node in its cluster, across restarts and addresses. Required.
 	Name string
-	// HTTP is where clients reach the node, host:port. It is shown to others and used by nobody here.
+	// HTTP is where clients reach the node, host:port. The node only shows it to peers and people.
+	// Empty: no address is shown.
 	HTTP string
 	// Peer is where other nodes reach this one, host:port. Required.
 	Peer transport.Address
-	// Seeds are peer addresses of the cluster's first members; this node's own may be among them. Empty: a cluster of one.
+	// Seeds are peer addresses of the cluster's first members. This node's own address may be among
+	// them. Empty: the node founds a cluster of one.
 	Seeds []transport.Address
-	// Expect is how many nodes found the cluster: more than half of all that are started with these
-	// seeds. 0: those that the seeds lead to.
+	// Expect is how many nodes found the cluster. It must be more than half of all nodes that are
+	// started with these seeds, so that no two groups of them found a cluster each. 0: the nodes
+	// that the seeds lead to.
 	Expect int
-	// Resolve returns the addresses of a seed's host name, each of which is a seed. It may block
-	// until ctx ends. Nil: names are not looked up.
+	// Resolve returns the addresses of a seed's host name. Each of them is a seed. Resolve may
+	// block until ctx ends. Nil: names are not looked up.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
-	// Addresses returns those of this machine: two addresses of one name may be one node's. Nil: none
-	// are known.
+	// Addresses returns the addresses of this machine. They tell whether two addresses of one name
+	// lead to the same node. Nil: none are known.
 	Addresses func() []netip.Addr
 
-	// ReadQuorum and WriteQuorum apply when this node founds a cluster. Default: majority.
+	// ReadQuorum and WriteQuorum are the quorums of a cluster that this node founds. Default:
+	// majority.
 	ReadQuorum, WriteQuorum kv.Quorum
-	// AllowWeak permits R + W ≤ N, with which reads may miss acknowledged writes (D7).
+	// AllowWeak permits R + W ≤ N for a cluster that this node founds. Its reads may then miss
+	// acknowledged writes (D7).
 	AllowWeak bool
 
-	// MaxBytes bounds the memory of keys and values, in bytes: above it new values are refused. 0: no limit.
+	// MaxBytes bounds the memory of keys and values, in bytes. Above it new values are refused. 0:
+	// no limit.
 	MaxBytes int64
-	// HugePages asks the system for large pages for them: faster lookups among millions of keys, about 4 MiB more memory.
+	// HugePages asks the system for large pages for keys and values. Lookups among millions of keys
+	// are then faster, for about 4 MiB more memory.
 	HugePages bool
-	// Timeout of requests that bring no deadline. Default 2 s.
+	// Timeout bounds requests that bring no deadline. Default 2 s.
 	Timeout time.Duration
-	// HedgeAfter is how long a phase waits for the replicas it asked before it asks more. Default 10 ms.
+	// HedgeAfter is how long a phase waits for the replicas that it has asked before it asks more
+	// replicas. Default 10 ms.
 	HedgeAfter time.Duration
 
-	// NewTransport makes the node's transport around its handler. Required.
+	// NewTransport makes the node's transport, which passes requests to the given handler.
+	// Required.
 	NewTransport func(transport.Handler) (transport.Transport, error)
-	// Random seeds the generators of boot ids, of election timeouts and of the secrets of a cluster
-	// that is founded here; a simulation gives a seeded one. Default: seeded by the system.
+	// Random seeds the generators of boot IDs, of election timeouts and of the secrets of a cluster
+	// that this node founds. A simulation gives a seeded one. Default: seeded by the system.
 	Random *rand.Rand
 	Logger *zap.Logger // default: none
 }

@@ -15,7 +15,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// The mesh is held to the same contract as the databases: three nodes over real TCP, asked in turn.
+// The mesh fulfils the same contract as the databases. The test asks three nodes over real TCP in
+// turn.
 func TestConformance(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store { return newRound(t, 3) })
 }
@@ -52,9 +53,10 @@ func (r *round) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 
 func (r *round) Ready(ctx context.Context) error { return r.one().Ready(ctx) }
 
-// newRound founds a cluster on loopback, stopped at the test's end.
+// newRound founds a cluster of n nodes on the loopback interface. They stop at the end of the test.
 func newRound(t *testing.T, n int) *round {
 	t.Helper()
+	// The listeners come first, since each node needs the addresses of all.
 	listeners := make([]net.Listener, n)
 	seeds := make([]transport.Address, n)
 	for i := range listeners {
@@ -86,6 +88,7 @@ func newRound(t *testing.T, n int) *round {
 		})
 		r.nodes = append(r.nodes, node)
 	}
+	// Wait until all nodes are ready.
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		ready := 0
 		for _, node := range r.nodes {

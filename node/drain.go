@@ -4,18 +4,18 @@ import (
 	"time"
 )
 
-// goodbyeGrace is how long after a goodbye a remove may still arrive that was sent before its sender
-// had heard.
+// goodbyeGrace is how long after a goodbye a remove may still arrive whose sender had not heard the
+// goodbye.
 const goodbyeGrace = 50 * time.Millisecond
 
-// Drain says to whoever asks that this node stops soon. It goes on as before; but the others do not
-// count on it any more when a change of size needs members that stay.
+// Drain announces, to any peer that asks, that this node stops soon. The node serves as before. But
+// the others no longer count on it when a change of size needs members that stay.
 func (n *Node) Drain() { n.draining.Store(true) }
 
-// stopRemoves ends what only this node can end: a remove that it coordinates as the key's owner, since
-// the sender can learn from nobody else what came of it. It tells the others that it is about to
-// stop, so that they send no more and ask other members first, refuses what comes all the same, and
-// waits for those under way, which their deadlines bound.
+// stopRemoves ends the removes that this node coordinates as the owner of their keys. Only this
+// node can tell their senders the outcome. It tells the other members that it is about to stop, so
+// that they send it no more removes and ask other members first. It refuses a remove that comes all
+// the same. It waits for those under way, for Config.Timeout at most.
 func (n *Node) stopRemoves() {
 	n.Drain()
 	n.server.StopRemoves()

@@ -11,13 +11,14 @@ import (
 	"viakv/quorum"
 )
 
-// The topology, the coordinator's sets and the contract agree about how many members there may be.
+// These constants compile only if kv.MaxMembers ≤ topology.MaxSlots ≤ quorum.MaxMembers.
 const (
 	_ = uint(quorum.MaxMembers - topology.MaxSlots)
 	_ = uint(topology.MaxSlots - kv.MaxMembers)
 )
 
-// A mesh is full with 32 members: the next is refused at once, and goes on as it was with what it holds.
+// A mesh of 32 members is full. It refuses the next node at once, and that node goes on as it was,
+// with the keys that it holds.
 func TestAFullMeshRefusesAJoin(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs as many nodes as a mesh may have")
@@ -25,7 +26,7 @@ func TestAFullMeshRefusesAJoin(t *testing.T) {
 	inMesh(t, kv.MaxMembers, func(m *mesh) {
 		const next = kv.MaxMembers
 		m.start(next, nil)
-		m.until(10*time.Second, "the next serves alone", m.ready(next))
+		m.until(10*time.Second, "the next node serves, standalone", m.ready(next))
 		m.set(next, "mine", "1")
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()

@@ -16,12 +16,12 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// What package handoff needs of a life: the view, and where to report to.
+// This file gives package handoff what it needs of a membership: the view, and where to report to.
 
-// newDriver makes a life's hand-off. It takes hints from the first moment and works from the first
-// epoch on.
+// newDriver makes the hand-off driver of a membership. The driver takes hints at once, and works
+// from the first epoch on.
 func (m *membership) newDriver() (*handoff.Driver, error) {
-	random := topology.NewBootID // never zero, which is all that a list's id must be beside rare
+	random := topology.NewBootID // a list's ID must be rare and not zero, as a boot ID is
 	source := m.node.random()
 	return handoff.New(handoff.Config{
 		Views: handoffViews{m}, Peers: m.node.client, Topology: handoffTopology{m},
@@ -29,13 +29,13 @@ func (m *membership) newDriver() (*handoff.Driver, error) {
 	})
 }
 
-// handoffViews gives hand-off the view of the present epoch, also once the life refuses everything.
-// The driver runs only once there is one.
+// handoffViews gives the driver the view of the present epoch, even once the membership refuses
+// everything. The driver runs only once there is a view.
 type handoffViews struct{ *membership }
 
 func (v handoffViews) Current() *replica.View { return &v.state.Load().View }
 
-// barrierNeed is how many copies the barrier of a size change merges.
+// barrierNeed returns how many copies the barrier of a size change merges.
 func barrierNeed(c *topology.SizeChange) int {
 	if rule.Broken(rule.Barrier) {
 		return 0
@@ -43,7 +43,7 @@ func barrierNeed(c *topology.SizeChange) int {
 	return c.Need
 }
 
-// handoffTopology reports to the topology's manager.
+// handoffTopology passes what the driver reports to the topology manager.
 type handoffTopology struct{ *membership }
 
 func (t handoffTopology) Rebuilt(ctx context.Context, at handoff.Basis) error {
@@ -63,7 +63,8 @@ func (t handoffTopology) Purge(ctx context.Context, list uint64, expect version.
 	return t.manager.Purge(ctx, list, expect)
 }
 
-// purge removes the tombstones of the list that the topology has agreed on (N4).
+// purge removes the tombstones of the list on which the topology has agreed between old and s, if
+// there is one (N4).
 func (m *membership) purge(s *state, old *state) {
 	id := uint64(0)
 	if old != nil && s.topology.Purge != old.topology.Purge {
@@ -72,7 +73,7 @@ func (m *membership) purge(s *state, old *state) {
 	list, err := m.driver.Agreed(id)
 	if err != nil {
 		if s.role == topology.Active {
-			m.log.Warn("the cluster has purged tombstones that this node was not asked about; repair will even that out", zap.Error(err))
+			m.log.Warn("the cluster has purged tombstones that this node was not asked about and keeps; a later purge removes them", zap.Error(err))
 		}
 		return
 	}
@@ -83,14 +84,14 @@ func (m *membership) purge(s *state, old *state) {
 	removed, err := s.Store.Purge(s.topology.Epoch, list.Tombstones)
 	m.driver.Purged(removed)
 	if err != nil {
-		m.log.Debug("a purge met a store that was closed meanwhile", zap.Error(err))
+		m.log.Debug("a purge ended early: the store no longer accepts its epoch", zap.Error(err))
 	}
 }
 
-// hints notes for the present life what the coordinator's phases have missed.
+// hints passes the keys that members missed in the coordinator's phases to the present membership.
 type hints struct{ node *Node }
 
-// hintsOf notes for one life what a coordinator has missed that works in that.
+// hintsOf passes the keys that members missed to the one membership in which a coordinator works.
 type hintsOf struct{ *membership }
 
 var (
@@ -108,8 +109,8 @@ func (h hintsOf) Miss(member string, i version.Incarnation, key []byte) {
 	h.driver.Miss(member, i, key)
 }
 
-// progress says in words how far the rebuild has come, or what it waits for: with
-// kv.ErrTooFewCopies, for members that have a full copy.
+// progress says in words how far the rebuild has come, or what it waits for. The error is
+// kv.ErrTooFewCopies when the rebuild waits for members that have a full copy.
 func (m *membership) progress() (string, error) { return describeSync(m.driver.Progress()) }
 
 func describeSync(p *kv.Sync) (string, error) {

@@ -19,17 +19,18 @@ import (
 	"viakv/quorum/version"
 )
 
-// mesh is a few whole nodes on a simulated network, in the time of a bubble.
+// mesh is a few whole nodes on a simulated network, in the virtual time of a bubble of
+// testing/synctest.
 type mesh struct {
 	t     *testing.T
 	net   *simnet.Network
 	nodes []*Node
 	stops []func()
 	boots uint64
-	log   func(i int) *zap.Logger // of a node; a nil one keeps nothing
+	log   func(i int) *zap.Logger // returns the log of a node; nil: none is kept
 }
 
-// inMesh runs a test of n nodes that have formed a cluster.
+// inMesh runs a test on n nodes that have formed a cluster.
 func inMesh(t *testing.T, n int, test func(m *mesh)) {
 	t.Helper()
 	inLoggedMesh(t, n, func(int) *zap.Logger { return nil }, test)
@@ -50,6 +51,7 @@ func inUnevenMesh(t *testing.T, n int, test func(m *mesh)) {
 	}}, func(int) *zap.Logger { return nil }, test)
 }
 
+// inMeshOver is inMesh over a given network, with a log for each node.
 func inMeshOver(t *testing.T, n int, net simnet.Config, log func(i int) *zap.Logger, test func(m *mesh)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -76,6 +78,7 @@ func (m *mesh) seeds(n int) (out []transport.Address) {
 func (m *mesh) name(i int) string               { return "node" + string("abcdefghijklmnopqrstuvwxyzABCDEFG"[i]) }
 func (m *mesh) address(i int) transport.Address { return transport.Address(m.name(i) + ":1") }
 
+// start starts node i with an empty memory. Each change may edit its configuration.
 func (m *mesh) start(i int, seeds []transport.Address, change ...func(*Config)) {
 	m.t.Helper()
 	m.boots++
@@ -105,7 +108,7 @@ func (m *mesh) start(i int, seeds []transport.Address, change ...func(*Config)) 
 	}
 }
 
-// kill takes a node off the network at once, and its memory with it.
+// kill takes a node off the network at once and stops it, so that its memory is lost.
 func (m *mesh) kill(i int) {
 	m.net.Kill(m.address(i))
 	if stop := m.stops[i]; stop != nil {
@@ -120,7 +123,7 @@ func (m *mesh) stopAll() {
 	}
 }
 
-// isolate cuts a node off from all others, or lets it back.
+// isolate cuts node i off from all others, or ends that cut.
 func (m *mesh) isolate(i int, cut bool) {
 	for j := range m.nodes {
 		if j == i {
@@ -136,6 +139,8 @@ func (m *mesh) isolate(i int, cut bool) {
 	}
 }
 
+// until waits in virtual time until cond holds, and fails the test when it does not within the
+// given time.
 func (m *mesh) until(within time.Duration, what string, cond func() bool) {
 	m.t.Helper()
 	for end := time.Now().Add(within); !cond(); time.Sleep(5 * time.Millisecond) {
@@ -145,11 +150,12 @@ func (m *mesh) until(within time.Duration, what string, cond func() bool) {
 	}
 }
 
+// ready returns a condition: node i is ready.
 func (m *mesh) ready(i int) func() bool {
 	return func() bool { return m.nodes[i].Ready(context.Background()) == nil }
 }
 
-// equal reports whether the given nodes hold the same records.
+// equal returns a condition: all given nodes hold the same records.
 func (m *mesh) equal(nodes ...int) func() bool {
 	return func() bool {
 		for _, i := range nodes {
@@ -168,8 +174,8 @@ func (m *mesh) set(i int, key, value string) {
 	}
 }
 
-// remove repeats a remove whose outcome is unknown: that of the first may be, when the key's owner
-// has just become silent.
+// remove removes a key. It repeats a remove whose outcome is unknown, as it may be when the key's
+// owner has become silent a moment before.
 func (m *mesh) remove(i int, key string) {
 	m.t.Helper()
 	for {
@@ -206,7 +212,7 @@ func TestARestartedNodeIsRebuilt(t *testing.T) {
 			m.set(i%3, key(i), "v")
 		}
 		m.remove(1, key(0))
-		for _, i := range []int{2, 0, 1} { // one after another: each time the others hold everything
+		for _, i := range []int{2, 0, 1} { // one after another, while the other two hold everything
 			m.kill(i)
 			m.set((i+1)%3, key(5), fmt.Sprint("while away ", i))
 			m.start(i, m.seeds(3))
@@ -238,7 +244,7 @@ func TestACutOffNodeCatchesUpByHints(t *testing.T) {
 		for i := 50; i < 60; i++ {
 			m.remove(i%2, key(i))
 		}
-		time.Sleep(5 * time.Second) // what waits for the third gives up and becomes hints
+		time.Sleep(5 * time.Second) // writes that wait for the third node time out and become hints
 		hints := 0
 		for _, member := range append(m.nodes[0].Status().Members, m.nodes[1].Status().Members...) {
 			hints += member.Hints
@@ -257,7 +263,7 @@ func TestACutOffNodeCatchesUpByHints(t *testing.T) {
 	})
 }
 
-// Removed keys stay removed across hints, purge and rebuild; tombstones do not stay.
+// Removed keys stay removed through hints, a purge and a rebuild. Their tombstones do not stay.
 func TestTombstonesAreCollected(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 60 {
@@ -265,11 +271,11 @@ func TestTombstonesAreCollected(t *testing.T) {
 		}
 		m.isolate(2, true)
 		for i := range 30 {
-			m.remove(i%2, key(i)) // the third holds the values still
+			m.remove(i%2, key(i)) // the third node still holds the values
 		}
 		time.Sleep(20 * time.Second)
 		if s := m.nodes[0].Status(); s.Purge != 0 || s.Tombstones != 30 {
-			t.Errorf("purge %d, %d tombstones while one cannot be asked", s.Purge, s.Tombstones)
+			t.Errorf("purge %d, %d tombstones while one member cannot be asked", s.Purge, s.Tombstones)
 		}
 		m.isolate(2, false)
 		m.until(40*time.Second, "the tombstones are gone everywhere", func() bool {
@@ -315,8 +321,8 @@ func TestAJoiningNodeCopiesEverything(t *testing.T) {
 	})
 }
 
-// A list to hold that the end of an epoch overtakes is not malformed: its proposer is told the
-// epoch that follows.
+// An epoch may end while a list of tombstones to hold is on its way. The list is not malformed
+// then: its proposer is told the next epoch.
 func TestAListThatAnEpochOvertakes(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 3 {
@@ -325,7 +331,7 @@ func TestAListThatAnEpochOvertakes(t *testing.T) {
 		s, asker := m.nodes[1].present.Load().state.Load(), m.nodes[0].present.Load().state.Load()
 		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.View.Epoch, To: s.Self, From: asker.Self}
 		list := []replica.Tombstone{{Key: []byte("k"), Tag: version.Tag{Counter: 1, Incarnation: 1, Removed: true}}}
-		s.Store.Advance(s.View.Epoch+1, s.View.Generation) // which is what an epoch begins with
+		s.Store.Advance(s.View.Epoch+1, s.View.Generation) // each epoch begins with this step
 		body := m.nodes[1].server.Serve(context.Background(), nil, wire.AppendList(wire.AppendRequest(nil, wire.Purge, stamp), 9, list))
 		if r, err := wire.ParseReply(body); err != nil || r.Status != wire.Stale {
 			t.Errorf("%v, %v", r.Status, err)
@@ -365,6 +371,7 @@ func TestScansOverMembers(t *testing.T) {
 		m.remove(1, key(8))
 		m.isolate(2, false)
 
+		// read returns up to limit keys of a scan at one node, and the cursor behind them.
 		read := func(at int, o kv.ScanOptions, limit int) (got map[string]string, cursor string, err error) {
 			sc, err := m.nodes[at].Scan(context.Background(), o)
 			if err != nil {
@@ -391,6 +398,7 @@ func TestScansOverMembers(t *testing.T) {
 			return got, cursor, nil
 		}
 		for at := range 3 {
+			// A scan at any node shows the writes that the third node missed.
 			got, _, err := read(at, kv.ScanOptions{Values: true}, 10*keys)
 			if err != nil || len(got) != keys-1 || got[key(7)] != "the third missed this" || got[key(9)] != "v9" {
 				t.Errorf("at %d: %v, %d keys, %q", at, err, len(got), got[key(7)])
@@ -399,7 +407,8 @@ func TestScansOverMembers(t *testing.T) {
 		if got, _, err := read(1, kv.ScanOptions{Snapshot: true}, 10*keys); err != nil || len(got) != keys-1 {
 			t.Errorf("snapshot: %v, %d keys", err, len(got))
 		}
-		// Pages outlive the node that gave the cursor (C4), and one dead member is no obstacle.
+		// A cursor works at other nodes when the node that gave it is dead (C4), and a scan works
+		// without a dead member.
 		all := 0
 		first, cursor, err := read(2, kv.ScanOptions{Values: true}, 100)
 		if err != nil {

@@ -17,17 +17,18 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// viewsOf lets a coordinator work in a life that is not the node's yet.
+// viewsOf lets a coordinator work in a membership that is not the present one of the node yet.
 type viewsOf struct{ *membership }
 
 func (v viewsOf) Current() *replica.View { return v.view() }
 
-// importsInFlight is how many keys are brought along at a time.
+// importsInFlight is how many keys are imported at a time.
 const importsInFlight = 32
 
-// importOwn writes the keys that the node held alone into the mesh that it joined, each as a write
-// concurrent with all that are there. A key whose import fails is tried again with the same record,
-// for as long as the node runs: nothing that was acknowledged is dropped.
+// importOwn writes the keys of a standalone node into the mesh that it has joined. Each is written
+// as a write concurrent with all versions of the key that are there. A key whose import fails is
+// tried again with the same record until ctx ends: no acknowledged value is dropped while the node
+// runs.
 func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 	c := quorum.New(quorum.Config{Views: viewsOf{to}, Peers: n.client, Hints: hintsOf{to}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter})
 	type item struct {
@@ -37,6 +38,7 @@ func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 	items := make(chan item, importsInFlight)
 	var workers sync.WaitGroup
 	var count, lost atomic.Int64
+	// The workers repeat each import until it succeeds.
 	for range importsInFlight {
 		workers.Add(1)
 		go func() {
@@ -58,6 +60,7 @@ func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 			}
 		}()
 	}
+	// A walk through the own store gives the workers all live records.
 	err := from.each(ctx, func(key []byte, r *version.Record) bool {
 		if !r.Live() {
 			return true
@@ -75,13 +78,13 @@ func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 		return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the node was stopped before all of its own keys were in the mesh", Err: err}
 	}
 	if count.Load() > 0 {
-		n.log.Info("brought the node's own keys along", zap.Int64("keys", count.Load()), zap.Int64("overruled by the mesh", lost.Load()))
+		n.log.Info("the node has imported its own keys into the mesh", zap.Int64("keys", count.Load()), zap.Int64("overruled by the mesh", lost.Load()))
 	}
 	return nil
 }
 
-// each visits all records of the life's store, in the order of ranks, through whatever epochs begin
-// meanwhile.
+// each visits all records of the membership's store, in the order of ranks. Epochs that begin
+// meanwhile do not stop it, nor does the end of the membership.
 func (m *membership) each(ctx context.Context, visit func(key []byte, r *version.Record) bool) error {
 	for at := (keyspace.Place{}); ; {
 		s := m.state.Load()
@@ -100,7 +103,7 @@ func (m *membership) each(ctx context.Context, visit func(key []byte, r *version
 	}
 }
 
-// pause waits; false when ctx ends first.
+// pause waits for d. It returns false when ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -10,7 +10,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// A visit of everything that a node holds meets each key once, though epochs begin meanwhile and
+// A walk over everything that a node holds meets each key once, although epochs begin meanwhile and
 // the membership ends.
 func TestEachGoesThroughEpochs(t *testing.T) {
 	inMesh(t, 2, func(m *mesh) {
@@ -48,7 +48,7 @@ func TestEachGoesThroughEpochs(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		if err := member.each(ctx, func([]byte, *version.Record) bool { cancel(); return true }); !errors.Is(err, context.Canceled) {
-			t.Errorf("a visit that is cancelled: %v", err)
+			t.Errorf("a walk that is cancelled: %v", err)
 		}
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// What people are shown of the inside.
+// This file shows operators what each member holds.
 
 // Placement implements kv.Inspector.
 func (n *Node) Placement() kv.Placement {
@@ -25,7 +25,7 @@ func (n *Node) Placement() kv.Placement {
 
 // Holdings implements kv.Inspector.
 func (n *Node) Holdings(ctx context.Context) []kv.Holding {
-	n.inflight.Add(1) // the store is not closed meanwhile
+	n.inflight.Add(1) // keeps the store from being closed meanwhile
 	defer n.inflight.Add(-1)
 	v := n.Current()
 	if v == nil {
@@ -62,7 +62,7 @@ func (n *Node) Copies(ctx context.Context, key []byte) kv.KeyCopies {
 		record, err := e.Record(ctx, m, key)
 		copies[m] = kv.Copy{Member: v.Members[m].Name, Err: err, Record: record}
 	})
-	// The preference list names slots; who is joining has none yet and comes last.
+	// The preference list names slots. A member that is joining has no slot yet and comes last.
 	names := v.Ring.Members()
 	placed := make(map[string]bool, len(names))
 	for _, i := range v.Ring.Preference(p) {

@@ -23,6 +23,7 @@ func TestInspectionShowsWhatEachMemberHolds(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		// Each member shows its copy of the newest value, the owner's first.
 		got := m.nodes[0].Copies(ctx, []byte("a"))
 		if len(got.Copies) != 3 || got.Epoch != m.nodes[0].Status().Epoch {
 			t.Fatalf("%+v", got)
@@ -37,6 +38,7 @@ func TestInspectionShowsWhatEachMemberHolds(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 		}
+		// After a remove each member shows the tombstone. A key that was never set has no record.
 		if err := m.nodes[2].Remove(ctx, []byte("a"), kv.Options{W: kv.QuorumAll}); err != nil {
 			t.Fatal(err)
 		}
@@ -47,9 +49,10 @@ func TestInspectionShowsWhatEachMemberHolds(t *testing.T) {
 		}
 		for _, c := range m.nodes[1].Copies(ctx, []byte("never")).Copies {
 			if !c.Record.Tag.IsZero() || c.Err != nil {
-				t.Errorf("a key that nobody has: %+v", c)
+				t.Errorf("a key that no member has: %+v", c)
 			}
 		}
+		// All members hold the same records.
 		for _, h := range m.nodes[2].Holdings(ctx) {
 			if h.Err != nil || h.Keys != 1 || h.Tombstones != 1 || h.Digest != m.nodes[0].Holdings(ctx)[0].Digest {
 				t.Errorf("%+v", h)
@@ -82,17 +85,17 @@ func TestInspectionOfAMemberThatIsGone(t *testing.T) {
 	})
 }
 
-// How far a member is that cannot serve yet can be asked of those that do.
+// Members that serve can be asked how far a rebuilding member has come.
 func TestInspectionOfAMemberThatIsRebuilding(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 50 {
 			m.set(0, fmt.Sprint("key", i), "v")
 		}
-		leader, lacking, back := m.leaderAndFollowers() // only the leader can admit
+		leader, lacking, back := m.leaderAndFollowers() // only the leader can admit the node
 		m.kill(back)
 		m.net.Cut(m.address(lacking), m.address(back))
 		m.net.Cut(m.address(back), m.address(lacking))
-		m.start(back, m.seeds(3)) // and copies from one of the two that it needs
+		m.start(back, m.seeds(3)) // it can copy from only one of the two members that it needs
 		m.until(30*time.Second, "the node that is back has reported what it copied", func() bool {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
@@ -102,12 +105,12 @@ func TestInspectionOfAMemberThatIsRebuilding(t *testing.T) {
 		if state := m.nodes[leader].Status().Members[back].State; state != "rebuilding" {
 			t.Errorf("the member is %s, and should still miss a copy", state)
 		}
-		// Its copy answers no read, and so it shows none of it, whomever one asks.
+		// A rebuilding copy answers no read, so it is not shown either, whichever member is asked.
 		for _, asked := range []int{leader, back} {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			for _, c := range m.nodes[asked].Copies(ctx, []byte("key7")).Copies {
 				if c.Member == m.name(back) && (c.Err == nil || c.Err.Error() != "the member is still copying, and answers once it has everything" || !c.Record.Tag.IsZero()) {
-					t.Errorf("%s shows the copy of the one that is back: %+v", m.name(asked), c)
+					t.Errorf("%s shows the copy of the rebuilding member: %+v", m.name(asked), c)
 				}
 			}
 			cancel()
@@ -126,13 +129,13 @@ func TestInspectionOfANodeThatServesNobody(t *testing.T) {
 		n.frozen.Store(true)
 		defer n.frozen.Store(false)
 		if h, c := n.Holdings(context.Background()), n.Copies(context.Background(), []byte("a")); h != nil || c.Copies != nil {
-			t.Errorf("between two lives: %+v %+v", h, c)
+			t.Errorf("between two memberships: %+v %+v", h, c)
 		}
 	})
 }
 
-// What is shown of a digest tells whether two members hold the same, and nothing of the sums, nor
-// of what a write has added to them.
+// A shown digest tells whether two members hold the same records. It shows nothing of the sums, and
+// nothing of what a write has added to them.
 func TestShownDigestsHideTheSums(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(0, "a", "1")

@@ -13,9 +13,10 @@ import (
 	"viakv/quorum/version"
 )
 
-// While a node goes over from a cluster of its own to the mesh it leads two lives. What the mesh
-// sends it concerns the new one alone, although its own clients still meet the old one; and no
-// balancer that already knows it as a member may send it a request that the old one would answer.
+// While a standalone node joins the mesh, it has two memberships. What the mesh sends it concerns
+// the next membership only, although the node's own clients still meet the present one. The node is
+// not ready while the mesh may list it and the present membership still answers: a balancer would
+// send it requests of the mesh.
 func TestAJoiningNodeKeepsItsTwoMembershipsApart(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		ctx := context.Background()
@@ -25,6 +26,7 @@ func TestAJoiningNodeKeepsItsTwoMembershipsApart(t *testing.T) {
 		}
 		m.start(3, nil)
 		m.until(10*time.Second, "the fourth is alone", m.ready(3))
+		// While the fourth node joins, every key is removed, and every remove must find its key.
 		var load sync.WaitGroup
 		for i := range 3 {
 			load.Go(func() {
@@ -43,6 +45,8 @@ func TestAJoiningNodeKeepsItsTwoMembershipsApart(t *testing.T) {
 				t.Error(err)
 			}
 		})
+		// Once the mesh lists the joiner and the joiner is ready, a read there answers from the
+		// mesh.
 		m.set(0, "asked", "v")
 		load.Go(func() {
 			for asked := 0; asked < 20 && !t.Failed(); time.Sleep(time.Millisecond / 4) {
@@ -60,8 +64,8 @@ func TestAJoiningNodeKeepsItsTwoMembershipsApart(t *testing.T) {
 	})
 }
 
-// A script starts a node and has it join in the next line: it need not wait until the node has
-// founded the cluster that it gives up again.
+// A script may start a node and make it join in its next line. It need not wait until the node has
+// founded the cluster of one that it gives up again.
 func TestANodeJoinsAsSoonAsItIsStarted(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.start(3, nil)
@@ -72,7 +76,7 @@ func TestANodeJoinsAsSoonAsItIsStarted(t *testing.T) {
 	})
 }
 
-// lists reports whether a node takes another one for an active member.
+// lists reports whether a node shows another one as an active member.
 func (m *mesh) lists(at, other int) bool {
 	for _, member := range m.nodes[at].Status().Members {
 		if member.Name == m.name(other) && member.State == "active" {
@@ -82,8 +86,9 @@ func (m *mesh) lists(at, other int) bool {
 	return false
 }
 
-// A node that has left joins the same mesh again. Its former life is of the same cluster, and must
-// not answer for the next one: the mesh counts on that.
+// A node that has left joins the same mesh again. Its former membership is of the same cluster. It
+// must not answer requests that are meant for the next one, since the mesh counts on the next one's
+// answers.
 func TestTheFormerMembershipDoesNotAnswerForTheNext(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		ctx := context.Background()
@@ -95,12 +100,12 @@ func TestTheFormerMembershipDoesNotAnswerForTheNext(t *testing.T) {
 		if m.nodes[0].Status().Leader != m.name(0) {
 			leader, other = 1, 0
 		}
-		m.net.Cut(m.address(other), m.address(2)) // so that the join takes its time
+		m.net.Cut(m.address(other), m.address(2)) // so that the join is still under way below
 		m.net.Cut(m.address(2), m.address(other))
 		joined := make(chan error, 1)
 		go func() { joined <- m.nodes[2].Join(ctx, string(m.address(leader))) }()
 		var next, from *state
-		m.until(10*time.Second, "it is admitted", func() bool {
+		m.until(10*time.Second, "the joiner is admitted", func() bool {
 			from = m.nodes[leader].present.Load().state.Load()
 			member := m.nodes[2].next.Load()
 			if member == nil || member.state.Load() == nil {
@@ -113,7 +118,7 @@ func TestTheFormerMembershipDoesNotAnswerForTheNext(t *testing.T) {
 		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.View.Epoch, To: next.Self, From: from.Self}
 		b, ok := m.nodes[2].server.ServeInline(nil, wire.AppendStore(wire.AppendRequest(nil, wire.Store, stamp), []byte("k"), &record))
 		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.OK {
-			t.Errorf("a store for the next life: %v %v %v", ok, r.Status, err)
+			t.Errorf("a store for the next membership: %v %v %v", ok, r.Status, err)
 		}
 		m.net.HealAll()
 		if err := <-joined; err != nil {
@@ -122,8 +127,8 @@ func TestTheFormerMembershipDoesNotAnswerForTheNext(t *testing.T) {
 	})
 }
 
-// A node with seeds joins as a new member, is given up while it is cut off, and starts over: the
-// memory of the life that it gave up is freed after a while.
+// A node with seeds joins as a new member, is given up while it is cut off, and starts over. The
+// memory of its abandoned membership is freed after a while.
 func TestTheMemoryOfAnAbandonedMembershipIsFreed(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 2000 {
@@ -141,13 +146,13 @@ func TestTheMemoryOfAnAbandonedMembershipIsFreed(t *testing.T) {
 			return s != nil && s.Store.Stats().Keys >= 2000
 		})
 		m.isolate(3, true)
-		m.until(20*time.Second, "it is given up", func() bool { return m.nodes[0].present.Load().state.Load().topology.Joining == nil })
+		m.until(20*time.Second, "the mesh gives the joiner up", func() bool { return m.nodes[0].present.Load().state.Load().topology.Joining == nil })
 		m.isolate(3, false)
-		m.until(time.Minute, "it starts over", func() bool { return m.nodes[3].present.Load() != given })
-		m.until(time.Minute, "the memory of the former life is free", func() bool {
+		m.until(time.Minute, "the joiner starts over", func() bool { return m.nodes[3].present.Load() != given })
+		m.until(time.Minute, "the memory of the former membership is free", func() bool {
 			return given.state.Load().Store.Stats().Extents.Mapped == 0
 		})
-		m.until(time.Second, "the node forgets it", func() bool {
+		m.until(time.Second, "the node forgets the former membership", func() bool {
 			m.nodes[3].seeds.Lock()
 			defer m.nodes[3].seeds.Unlock()
 			return len(m.nodes[3].retired) == 0
@@ -157,7 +162,7 @@ func TestTheMemoryOfAnAbandonedMembershipIsFreed(t *testing.T) {
 	})
 }
 
-// A script that joins again after a failure does so at once: a join that has been answered is over.
+// A script may join again at once after a failure: a join that has been answered is over.
 func TestAJoinThatWasAnsweredIsOver(t *testing.T) {
 	inMesh(t, 1, func(m *mesh) {
 		for range 50 {

@@ -12,9 +12,8 @@ import (
 	"viakv/api/kv"
 )
 
-// Clients set and remove keys of their own, over and over, while removed keys' tombstones are
-// collected. The collection is the mesh's own affair: no request ends unavailable because of it, be
-// its outcome known or not.
+// Clients set and remove keys of their own, over and over, while tombstones are purged. No request
+// ends unavailable because of a purge, with a known outcome or an unknown one.
 func TestClientsDoNotNoticeACollection(t *testing.T) {
 	inUnevenMesh(t, 3, func(m *mesh) {
 		const keys = 400
@@ -46,13 +45,14 @@ func TestClientsDoNotNoticeACollection(t *testing.T) {
 		}
 		clients.Wait()
 		if n := purges() - before; n < 5 {
-			t.Errorf("%d purges meanwhile, which are too few to tell", n)
+			t.Errorf("%d purges during the test, want at least 5", n)
 		}
 	})
 }
 
 // Nodes are stopped and started again, one after another, under load. Each is told to stop, so that
-// it can finish what it coordinates for others: no request at a node that runs ends unavailable.
+// it can finish the removes that it coordinates for others. No request at a running node ends
+// unavailable.
 func TestClientsDoNotNoticeARollingRestart(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		var down [3]atomic.Bool      // a balancer has noticed that the node stops

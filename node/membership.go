@@ -24,16 +24,17 @@ import (
 	"viakv/ring"
 )
 
-// membership is one membership of this process in one cluster.
+// membership is one stay of this process in one cluster, with a boot ID, a store and a clock of its
+// own.
 type membership struct {
 	node      *Node
 	log       *zap.Logger
 	id        topology.Identity
 	manager   *topology.Manager
-	peers     *peer.Membership // the life as its peers meet it
-	importing int64            // bytes that the node brings along from its life before
-	limit     peer.Notice      // of its memory limit
-	warned    atomic.Bool      // of a limit below what others hold
+	peers     *peer.Membership // the membership as its peers meet it
+	importing int64            // size of the keys that the node imports when it has joined; 0: none
+	limit     peer.Notice      // what the log has said of this node's memory limit
+	warned    atomic.Bool      // the log has said that the limit is below what another member holds
 
 	driver *handoff.Driver
 
@@ -41,21 +42,24 @@ type membership struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	over    chan struct{} // closed when the manager has ended
-	err     error         // why it did, once over is closed; nil when it was stopped
+	err     error         // why the manager ended; valid once over is closed; nil when it was stopped
 
-	state   atomic.Pointer[state] // nil before the life belongs to a cluster
+	state   atomic.Pointer[state] // nil before the membership belongs to a cluster
 	first   chan struct{}         // closed with the first state
 	purged  purges
 	closing sync.Once
 }
 
-// state is a life at one epoch: how its peers meet it, and what it is in the topology. Immutable.
+// state is a membership at one epoch: how its peers meet it, and what it is in the topology. It is
+// immutable.
 type state struct {
 	*peer.Epoch
 	topology *topology.Topology
 	role     topology.Role
 }
 
+// newMembership returns a membership that belongs to no cluster yet. The seeds or the peer in cfg
+// lead it to its cluster.
 func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 	m := &membership{
 		node: n, log: n.log,
@@ -77,7 +81,7 @@ func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 	return m, nil
 }
 
-// run leads the life until ctx ends or the cluster does without this node.
+// run runs the membership until ctx ends or the cluster goes on without this node.
 func (m *membership) run(ctx context.Context) {
 	m.running.Go(func() {
 		select {
@@ -106,16 +110,15 @@ func (m *membership) run(ctx context.Context) {
 	}
 }
 
-// end stops the life and waits until it has stopped.
+// end stops the membership and waits until it has stopped.
 func (m *membership) end() {
 	m.cancel()
 	m.running.Wait()
 	m.discard()
 }
 
-// discard frees the store of a life that is over, once it has stopped. That is not at once: a
-// peer's request that came for it may still be under way. Where the node stops meanwhile, Run frees
-// it.
+// discard frees the store of a membership that is over, storeGrace after it has stopped: until then
+// an answer to a peer may still use the store. If the node stops first, Run frees the store.
 func (m *membership) discard() {
 	n := m.node
 	n.retire(m)
@@ -130,7 +133,7 @@ func (m *membership) discard() {
 // storeGrace is longer than any answer to a peer takes.
 const storeGrace = 10 * time.Second
 
-// close frees the life's memory; no answer may be under way.
+// close frees the memory of the membership. No answer may be under way.
 func (m *membership) close() {
 	m.closing.Do(func() {
 		if s := m.state.Load(); s != nil {
@@ -139,13 +142,13 @@ func (m *membership) close() {
 	})
 }
 
-// Close refuses everything from now on, at whatever epoch. The topology manager calls it when the
-// membership is over or the node stops, before it tells others that this process has nothing more
-// to say: they take that for the promise that nothing completes here (M5).
+// Close makes the membership refuse everything from now on, at whatever epoch. The topology manager
+// calls it when the membership is over or the node stops, before it tells others that this process
+// has nothing more to say. The others take that as the promise that nothing completes here (M5).
 func (m *membership) Close() { m.peers.Seal() }
 
-// view returns the view of the present epoch, nil when there is none or the life refuses
-// everything.
+// view returns the view of the present epoch. It is nil when there is none, and once the membership
+// refuses everything.
 func (m *membership) view() *replica.View {
 	if s := m.state.Load(); s != nil && !m.peers.Sealed() {
 		return &s.View
@@ -153,8 +156,8 @@ func (m *membership) view() *replica.View {
 	return nil
 }
 
-// Adopt makes t the epoch at which this life serves (N1, N4). The topology manager calls it, one
-// epoch after another.
+// Adopt makes t the epoch at which this membership serves (N1, N4). The topology manager calls it
+// for one epoch after another.
 func (m *membership) Adopt(t *topology.Topology) {
 	old := m.state.Load()
 	if old != nil && t.Epoch <= old.topology.Epoch {
@@ -171,8 +174,8 @@ func (m *membership) Adopt(t *topology.Topology) {
 
 	store.Advance(t.Epoch, t.Generation)
 	m.purge(s, old)
-	// Clients first, and then peers: what peers ask may need what the driver knows of the same
-	// epoch.
+	// Clients are served at the new epoch before peers are: a peer's request may need what the
+	// driver knows of that epoch.
 	m.state.Store(s)
 	m.peers.Enter(s.Epoch)
 	if old == nil {
@@ -188,6 +191,7 @@ func (m *membership) newStore(t *topology.Topology) *storage.Store {
 	return store
 }
 
+// newView returns the view of t, without what peer.Membership.Next adds to it.
 func (m *membership) newView(t *topology.Topology, role topology.Role) replica.View {
 	v := replica.View{
 		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, Resized: t.Resized, R: t.R(), W: t.W(), Seed: t.Seed,
@@ -224,7 +228,7 @@ func (m *membership) newView(t *topology.Topology, role topology.Role) replica.V
 	return v
 }
 
-// host is what the room of peers asks of a life.
+// host implements peer.Host: what package peer asks of a membership.
 type host struct{ *membership }
 
 var _ peer.Host = host{}
@@ -247,8 +251,8 @@ func (h host) Learn(document []byte) {
 // Document implements peer.Host.
 func (h host) Document() []byte { return h.manager.Document() }
 
-// Remove implements peer.Host. While the node's clients meet its former life, so does the
-// coordinator.
+// Remove implements peer.Host. The coordinator works in the present membership, so a remove for any
+// other membership is refused.
 func (h host) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	if v := h.node.Current(); v == nil || h.node.present.Load() != h.membership {
 		return errNotNow

@@ -11,16 +11,17 @@ import (
 	"viakv/node/topology"
 )
 
-// Every member stores every value, so that the lowest memory limit is the limit of all. A member
-// with a limit tells the others how it stands, every half a second and before it counts after a
-// rebuild, and they refuse new values as it does. A copy that must be whole, of a rebuild, a join
-// or a repair, goes above a limit (S3): to be short of acknowledged writes would be worse.
+// Every member stores every value, so the lowest memory limit of any member is the limit of all. A
+// member with a limit tells the others every half a second how its memory stands. A full one also
+// does so after a rebuild, before it counts. The others refuse new values while it is full, as it
+// does. A copy that must be whole, of a rebuild, a join or a repair, goes above a limit (S3): to
+// lack acknowledged writes would be worse.
 
-// memoryEvery is how often a member with a limit tells the others.
+// memoryEvery is how often a member with a limit tells the others how its memory stands.
 const memoryEvery = 500 * time.Millisecond
 
-// watchMemory tells the others how this node stands until ctx ends. A node without a limit only
-// answers.
+// watchMemory tells the others how this node's memory stands, until ctx ends. A node without a
+// limit only answers the others.
 func (m *membership) watchMemory(ctx context.Context) {
 	if m.node.cfg.MaxBytes == 0 {
 		return
@@ -32,22 +33,23 @@ func (m *membership) watchMemory(ctx context.Context) {
 		m.running.Go(func() { m.reviewMemory(ctx, s) })
 		select {
 		case <-tick.C:
-		case <-s.View.Superseded: // a member that is new has heard nothing yet
+		case <-s.View.Superseded: // a new member has not been told yet
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// tellIfFull makes sure that the others know of a limit that is reached before this node counts
-// among them: from then on all answer alike.
+// tellIfFull tells the others that this node is full, if it is, before they count it as a member:
+// from then on all members answer alike.
 func (m *membership) tellIfFull(ctx context.Context) {
 	if s := m.state.Load(); s.Store.Full() {
 		m.reviewMemory(ctx, s)
 	}
 }
 
-// reviewMemory tells the others how this node stands, and the log what is new about it.
+// reviewMemory tells the others how this node's memory stands, and writes to the log what has
+// changed.
 func (m *membership) reviewMemory(ctx context.Context, s *state) {
 	limit := zap.Int64("max-memory", m.node.cfg.MaxBytes)
 	full := s.Store.Full()
@@ -66,8 +68,8 @@ func (m *membership) reviewMemory(ctx context.Context, s *state) {
 	}
 }
 
-// short returns, while this node copies what the others hold, a member that holds more than this
-// node may, and how much; no name: there is none.
+// short returns, while this node copies what the others hold, the member that holds most, if that
+// reaches this node's limit, and how many bytes it holds. An empty name: there is no such member.
 func (s *state) short() (name string, bytes int64) {
 	limit := int64(s.OwnMemory().Limit)
 	if limit == 0 || s.role != topology.Rebuilding && s.role != topology.Joining {
@@ -85,7 +87,8 @@ func (s *state) short() (name string, bytes int64) {
 	return name, bytes
 }
 
-// memory returns what a node wants to know before it joins.
+// memory returns what a node wants to know about the cluster before it joins: how much is held, and
+// how much room there is.
 func (m *membership) memory() (out topology.Memory) {
 	s := m.state.Load()
 	if s == nil {
@@ -94,7 +97,7 @@ func (m *membership) memory() (out topology.Memory) {
 	out.Held = s.Store.Bytes()
 	for i := range s.View.Members {
 		if r := s.Memory(i); r != nil && r.Limit > 0 {
-			// What is held here is on the way there, if what it has said is older.
+			// What is held here is on its way to the member, if the member's report is older.
 			if room := max(int64(r.Limit)-max(int64(r.Bytes), out.Held), 0); out.Room == nil || room < *out.Room {
 				out.Room = &room
 			}
@@ -103,9 +106,9 @@ func (m *membership) memory() (out topology.Memory) {
 	return out
 }
 
-// fits reports whether this node may hold what a mesh holds that it is about to join, and both what
-// it brings along. A member that comes back is not asked: its place is there, and the others count
-// on it.
+// fits returns an error when this node may not hold what the mesh holds together with the keys that
+// the node imports, or when a member of the mesh has no room for these keys. A member that comes
+// back is not asked: its slot is kept, and the others count on it.
 func (m *membership) fits(mesh topology.Memory) error {
 	name, limit := m.node.cfg.Name, m.node.cfg.MaxBytes
 	brings := ""

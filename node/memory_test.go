@@ -28,7 +28,7 @@ type limited struct {
 	stops     []func()
 }
 
-// newLimited founds a cluster of nodes with the given limits; 0: none.
+// newLimited founds a cluster of nodes with the given limits, in bytes; 0: no limit.
 func newLimited(t *testing.T, limits ...int64) *limited {
 	t.Helper()
 	r := &limited{t: t}
@@ -45,7 +45,7 @@ func newLimited(t *testing.T, limits ...int64) *limited {
 	return r
 }
 
-// reserve gives the next node an address.
+// reserve gives the next node an address and listens there.
 func (r *limited) reserve() {
 	r.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,11 +56,12 @@ func (r *limited) reserve() {
 	r.nodes, r.logs, r.stops = append(r.nodes, nil), append(r.logs, nil), append(r.stops, nil)
 }
 
+// start starts node i with a memory limit in bytes; 0: no limit.
 func (r *limited) start(i int, limit int64, seeds []transport.Address) {
 	r.t.Helper()
 	core, logs := observer.New(zap.InfoLevel)
 	l := r.listeners[i]
-	if l == nil { // again
+	if l == nil { // the node has run before
 		var err error
 		if l, err = net.Listen("tcp", string(r.addresses[i])); err != nil {
 			r.t.Fatal(err)
@@ -120,7 +121,8 @@ func (r *limited) fill(at int, prefix string, n int) {
 	}
 }
 
-// exceed stores half a mebibyte at a node alone, as a repair would, which no limit holds up.
+// exceed stores half a mebibyte in the store of one node only. No limit stops that, as with a
+// repair.
 func (r *limited) exceed(at int, value []byte) {
 	r.t.Helper()
 	s := r.nodes[at].present.Load().state.Load()
@@ -133,7 +135,8 @@ func (r *limited) exceed(at int, value []byte) {
 	}
 }
 
-// refused tells what a set of a new key says at a node; empty: it was stored.
+// refused sets a new key at a node and returns the text of the refusal. It is empty if the key was
+// stored.
 func (r *limited) refused(at int) string {
 	r.t.Helper()
 	_, err := r.nodes[at].Set(context.Background(), fmt.Appendf(nil, "new at %d", at), []byte("v"), kv.Options{})
@@ -146,7 +149,7 @@ func (r *limited) refused(at int) string {
 	return err.Error()
 }
 
-// logged reports whether a node's log has a line that begins so.
+// logged reports whether a node's log has a message that begins with begin.
 func (r *limited) logged(i int, begin string) bool {
 	for _, e := range r.logs[i].All() {
 		if strings.HasPrefix(e.Message, begin) {
@@ -156,8 +159,8 @@ func (r *limited) logged(i int, begin string) bool {
 	return false
 }
 
-// A node that comes back with a limit below what the cluster holds gets its whole copy, says so,
-// and from its first moment as a member all nodes refuse new values, and name it.
+// A node comes back with a limit below what the cluster holds. It gets its whole copy and logs
+// that. From its first moment as a member, all nodes refuse new values, and name it.
 func TestALimitBelowWhatARebuildNeeds(t *testing.T) {
 	for _, n := range []int{3, 5} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -170,6 +173,8 @@ func TestALimitBelowWhatARebuildNeeds(t *testing.T) {
 			r.stop(low)
 			r.start(low, limit, seeds)
 			r.wait(low)
+			// All nodes refuse new and changed values, still answer reads, and show and log the
+			// full member.
 			name := fmt.Sprint("n", n)
 			for i := range r.nodes {
 				if said := r.refused(i); !strings.Contains(said, name+" holds") {
@@ -195,6 +200,7 @@ func TestALimitBelowWhatARebuildNeeds(t *testing.T) {
 			r.until("the low node has logged it", func() bool {
 				return r.logged(low, "this node has reached its memory limit") && r.logged(low, "the memory limit is below what another member holds")
 			})
+			// The full node holds every key. After a clear there is room again.
 			if s := r.nodes[low].Status(); s.Keys != keys {
 				t.Errorf("the low node has %d keys, want %d", s.Keys, keys)
 			}
@@ -210,8 +216,8 @@ func TestALimitBelowWhatARebuildNeeds(t *testing.T) {
 	}
 }
 
-// The limit of a member is that of all, also where nobody asks it before a write: with three nodes
-// a write asks one peer, and that is not the third.
+// The limit of one member is the limit of all, even if no write asks that member. With three nodes
+// a write asks one peer, and the full member may be the third node.
 func TestTheLowestLimitIsThatOfAll(t *testing.T) {
 	for low := range 3 {
 		limits := []int64{0, 64 << 20, 0}
@@ -231,13 +237,13 @@ func TestTheLowestLimitIsThatOfAll(t *testing.T) {
 			break
 		}
 		if stored == 1<<16 {
-			t.Fatalf("the limit of %s stopped nobody", name)
+			t.Fatalf("the limit of %s stopped no write", name)
 		}
-		r.exceed(low, value) // at the limit itself it may be full and not full in turn
+		r.exceed(low, value) // at the limit itself the node may be full and not full in turn
 		for i := range r.nodes {
 			r.until("all refuse", func() bool { return strings.Contains(r.refused(i), name) })
 		}
-		for i := range r.nodes { // and go on to
+		for i := range r.nodes { // and they go on to refuse
 			if said := r.refused(i); !strings.Contains(said, name) {
 				t.Errorf("%s is full, and node %d says %q", name, i, said)
 			}
@@ -248,14 +254,15 @@ func TestTheLowestLimitIsThatOfAll(t *testing.T) {
 	}
 }
 
-// A node that may hold less than a mesh does is not taken in: neither by a join, which says both
-// figures, nor by its seeds, where it waits.
+// A mesh does not take in a node that may hold less than the mesh holds. A join there fails, and
+// its error has both figures. A node with seeds waits.
 func TestAJoinAboveTheLimitIsRefused(t *testing.T) {
 	ctx := context.Background()
 	r := newLimited(t, 0, 8<<20)
 	r.fill(0, "key", 3000)
 	before := r.nodes[0].Status()
 
+	// A standalone node whose limit is too low: its join is refused, and it goes on as it was.
 	r.reserve()
 	r.start(2, 2<<20, nil)
 	r.wait(2)
@@ -270,6 +277,7 @@ func TestAJoinAboveTheLimitIsRefused(t *testing.T) {
 		t.Errorf("after the refusal: %v", err)
 	}
 
+	// A node whose own keys do not fit within its limit beside those of the mesh.
 	r.reserve()
 	r.start(3, 6<<20, nil)
 	r.wait(3)
@@ -278,6 +286,7 @@ func TestAJoinAboveTheLimitIsRefused(t *testing.T) {
 		t.Errorf("the join with keys: %v", err)
 	}
 
+	// A node without a limit whose own keys do not fit within the limit of a member.
 	r.reserve()
 	r.start(4, 0, nil)
 	r.wait(4)
@@ -287,6 +296,7 @@ func TestAJoinAboveTheLimitIsRefused(t *testing.T) {
 		t.Errorf("the join with more keys than a member has room for: %v", err)
 	}
 
+	// A node with seeds waits. It joins once the mesh has been cleared, and so may the first node.
 	r.reserve()
 	r.start(5, 2<<20, append([]transport.Address(nil), r.addresses[0], r.addresses[5]))
 	r.until("the node with seeds says why it waits", func() bool {
@@ -305,14 +315,14 @@ func TestAJoinAboveTheLimitIsRefused(t *testing.T) {
 	}
 }
 
-// limitedStart starts a node of a simulated mesh with a limit.
+// limitedStart starts a node of a simulated mesh of three with a memory limit in bytes.
 func (m *mesh) limitedStart(i int, limit int64) {
 	m.t.Helper()
 	m.start(i, m.seeds(3), func(c *Config) { c.MaxBytes = limit })
 }
 
-// A full member stops new values for as long as it is a member that answers, whether or not anybody
-// writes, and not for longer.
+// A full member stops new values for as long as it answers, whether or not clients write, and no
+// longer.
 func TestAFullMemberThatIsSilentStopsNobody(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		refused := func(at int) bool {
@@ -332,7 +342,7 @@ func TestAFullMemberThatIsSilentStopsNobody(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		const silence = 4 * time.Second // what a member has said counts for a shorter time
+		const silence = 4 * time.Second // what a member has said counts for a shorter time than this
 		m.isolate(2, true)
 		m.until(silence, "the two others go on without it", func() bool { return !refused(0) && !refused(1) })
 		m.isolate(2, false)
@@ -342,13 +352,13 @@ func TestAFullMemberThatIsSilentStopsNobody(t *testing.T) {
 		m.limitedStart(2, 1<<30)
 		m.until(30*time.Second, "it is ready again", m.ready(2))
 		if refused(0) || refused(1) || refused(2) {
-			t.Error("a process is judged by what the one before it has said")
+			t.Error("a new process is judged by what the process before it has said")
 		}
 	})
 }
 
-// Between the moment in which a rebuilt node counts and the one in which the others know that it is
-// full there is none, whichever record was one too many.
+// A rebuilt node that is full tells the others before it counts as a member, whichever record was
+// the first above the limit.
 func TestAFullNodeSaysSoBeforeItCounts(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 500 {
@@ -358,7 +368,7 @@ func TestAFullNodeSaysSoBeforeItCounts(t *testing.T) {
 			before := m.nodes[0].Status().Members[2].Incarnation
 			m.kill(2)
 			m.limitedStart(2, limit)
-			m.until(30*time.Second, "it counts", func() bool {
+			m.until(30*time.Second, "the rebuilt node counts", func() bool {
 				it := m.nodes[0].Status().Members[2]
 				return it.Incarnation != before && it.State == "active"
 			})
@@ -376,7 +386,7 @@ func TestAFullNodeSaysSoBeforeItCounts(t *testing.T) {
 	})
 }
 
-// A node that copies what others hold says which of them holds more than it may.
+// A node that copies what others hold names a member that holds more than the node may hold.
 func TestANodeThatIsTooSmallSaysSoWhileItCopies(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 500 {

@@ -30,28 +30,30 @@ type Node struct {
 	scans       *scan.Scans
 	client      *peer.Client
 	server      *peer.Server
-	inflight    atomic.Int64 // requests of clients that are under way
-	draining    atomic.Bool  // the node stops soon, and does everything until then
+	inflight    atomic.Int64 // client requests that are under way
+	draining    atomic.Bool  // the node stops soon; until then it serves as before
 
-	started chan struct{}   // closed once Run runs
-	ctx     context.Context // of Run; set before started is closed
+	started chan struct{}   // closed once Run has begun
+	ctx     context.Context // the context of Run; set before started is closed
 
-	stop     sync.Mutex     // guards stopping, and running against additions while Run waits for it
-	stopping bool           // nothing begins any more
-	running  sync.WaitGroup // what the lives started
+	stop     sync.Mutex     // guards stopping, and keeps running from growing while Run waits for it
+	stopping bool           // no new goroutine begins
+	running  sync.WaitGroup // the goroutines that spawn has started
 
-	present atomic.Pointer[membership] // the present one
-	next    atomic.Pointer[membership] // the one that a join is preparing
+	present atomic.Pointer[membership] // the present membership
+	next    atomic.Pointer[membership] // the membership that a join is preparing
 
-	joining sync.Mutex  // held by a join of this node
-	frozen  atomic.Bool // between two lives: nobody is served
+	joining sync.Mutex  // held while this node joins a mesh
+	frozen  atomic.Bool // no client is served: the node is between two memberships, or has stopped
 
-	seeds   sync.Mutex // guards cfg.Random and what follows
-	retired []*membership
-	closed  bool // Run has freed the lives' memory: whoever retires one later frees it
+	seeds   sync.Mutex    // guards cfg.Random, retired and closed
+	retired []*membership // memberships that are over, whose memory is not freed yet
+	// closed says that Run has freed the memory of all memberships. A membership that is retired
+	// later is freed at once.
+	closed bool
 }
 
-// New returns a node that does nothing yet.
+// New returns a node that does nothing before Run.
 func New(cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("node: %w", err)
@@ -77,11 +79,13 @@ func New(cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// Run serves until ctx ends, and returns when everything that it started has stopped.
+// Run serves until stopped ends or the transport fails. It returns when everything that it started
+// has stopped.
 //
-// The stop order: first what this node coordinates for its peers, since only it can tell them what
-// came of that; then the lives, so that nothing new is asked of peers; then the transport, which
-// ends what is under way.
+// The node stops in this order. First it ends the removes that it coordinates for its peers, since
+// only this node can tell them the outcome. Then it ends the memberships, so that peers are asked
+// nothing new. Then it stops the transport, which ends what is under way. It frees the memory of
+// the stores last.
 func (n *Node) Run(stopped context.Context) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(stopped))
 	defer cancel()
@@ -119,7 +123,8 @@ func (n *Node) Run(stopped context.Context) error {
 	return err
 }
 
-// spawn runs f in a goroutine that Run waits for; false when the node is stopping.
+// spawn runs f in a goroutine that Run waits for. It returns false, without running f, when the
+// node is stopping.
 func (n *Node) spawn(f func()) bool {
 	n.stop.Lock()
 	defer n.stop.Unlock()
@@ -130,7 +135,7 @@ func (n *Node) spawn(f func()) bool {
 	return true
 }
 
-// retire notes a life whose memory is freed at the latest when the node stops.
+// retire notes a membership that is over. Its memory is freed when the node stops, at the latest.
 func (n *Node) retire(m *membership) {
 	n.seeds.Lock()
 	defer n.seeds.Unlock()
@@ -141,7 +146,7 @@ func (n *Node) retire(m *membership) {
 	n.retired = append(n.retired, m)
 }
 
-// free frees the memory of a retired life.
+// free frees the memory of a retired membership.
 func (n *Node) free(m *membership) {
 	m.close()
 	n.seeds.Lock()
@@ -149,8 +154,8 @@ func (n *Node) free(m *membership) {
 	n.retired = slices.DeleteFunc(n.retired, func(r *membership) bool { return r == m })
 }
 
-// quiesce turns requests away and waits for those under way, which their deadlines bound: a store
-// must not be used once it is closed.
+// quiesce refuses new requests of clients and waits for those under way, whose deadlines bound the
+// wait. A store must not be used once it is closed.
 func (n *Node) quiesce() {
 	n.frozen.Store(true)
 	for n.inflight.Load() > 0 {
@@ -158,8 +163,8 @@ func (n *Node) quiesce() {
 	}
 }
 
-// begin runs a life until it or the node ends. One that begins when the node is stopping is over at
-// once.
+// begin runs a membership until it or the node ends. A membership that begins while the node is
+// stopping is over at once.
 func (n *Node) begin(m *membership) {
 	m.ctx, m.cancel = context.WithCancel(n.ctx)
 	m.running.Add(1)
@@ -178,15 +183,15 @@ func (n *Node) begin(m *membership) {
 	}()
 }
 
-// startOver gives a node with seeds another life when the cluster that it was about to enter does
-// not go on with it.
+// startOver gives a node with seeds a new membership. The cluster that the node was about to enter
+// has forgotten it or has given its join up.
 func (n *Node) startOver(m *membership) {
 	if len(n.cfg.Seeds) == 0 || n.present.Load() != m {
-		return // the join of a node without seeds has its own end
+		return // Node.join handles the end of a membership that it has begun
 	}
 	next, err := n.newMembership(topology.Config{Seeds: n.cfg.Seeds})
 	if err != nil {
-		n.log.Error("the node cannot start over", zap.Error(err))
+		n.log.Error("the node could not begin a new membership", zap.Error(err))
 		return
 	}
 	m.cancel()
@@ -196,14 +201,14 @@ func (n *Node) startOver(m *membership) {
 	}
 }
 
-// random returns a new source of random numbers that nobody shares.
+// random returns a new source of random numbers for the caller's use alone.
 func (n *Node) random() *rand.Rand {
 	n.seeds.Lock()
 	defer n.seeds.Unlock()
 	return topology.NewRandom(n.cfg.Random)
 }
 
-// Current returns the view that requests run at, nil while this node serves nobody.
+// Current returns the view at which requests run. It is nil while this node serves no client.
 func (n *Node) Current() *replica.View {
 	if n.frozen.Load() {
 		return nil
@@ -211,11 +216,12 @@ func (n *Node) Current() *replica.View {
 	return n.present.Load().view()
 }
 
-// answering is what the server of peers asks of the node.
+// answering implements peer.Node, through which the peer server reaches the memberships of the
+// node.
 type answering struct{ *Node }
 
-// Memberships implements peer.Node. The next life is looked at first: it becomes the present one
-// before it ceases to be the next (move), so that it is always found as one of them.
+// Memberships implements peer.Node. It reads next before present, because move stores a membership
+// as the present one before it clears next. So a membership is always found as one of the two.
 func (n answering) Memberships() (present, next *peer.Membership) {
 	if m := n.next.Load(); m != nil {
 		next = m.peers
@@ -223,8 +229,8 @@ func (n answering) Memberships() (present, next *peer.Membership) {
 	return n.present.Load().peers, next
 }
 
-// Control implements peer.Node: it passes a message about the topology to the life that it is meant
-// for.
+// Control implements peer.Node. It passes a message about the topology to the membership whose boot
+// ID it names.
 func (n answering) Control(ctx context.Context, dst, request []byte) []byte {
 	c, err := wire.ParseControl(request)
 	if next := n.next.Load(); err == nil && next != nil && c.To == next.id.BootID {

@@ -26,8 +26,8 @@ func TestProgressSaysWhatIsWaitedFor(t *testing.T) {
 	}
 }
 
-// Two members of five lack a copy each, and a third starts anew: two full copies are left, and it
-// needs three.
+// Two of five members lack a copy each, and a third one restarts. Two full copies are left, and the
+// third needs three.
 func TestARebuildThatLacksCopiesSaysSo(t *testing.T) {
 	inMesh(t, 5, func(m *mesh) {
 		leader, one, other := m.leaderAndFollowers()
@@ -38,13 +38,13 @@ func TestARebuildThatLacksCopiesSaysSo(t *testing.T) {
 			m.net.Cut(m.address(i), m.address(other))
 			m.start(i, m.seeds(5))
 		}
-		m.until(30*time.Second, "both have their places", func() bool {
+		m.until(30*time.Second, "both are rebuilding", func() bool {
 			s := m.nodes[leader].Status()
 			return s.Members[lacking[0]].State == "rebuilding" && s.Members[lacking[1]].State == "rebuilding"
 		})
 		m.kill(one)
 		m.start(one, m.seeds(5))
-		m.until(30*time.Second, "it says what it waits for", func() bool {
+		m.until(30*time.Second, "the third says what it waits for", func() bool {
 			return errors.Is(m.nodes[one].Ready(context.Background()), kv.ErrTooFewCopies) && errors.Is(m.nodes[one].Status().Reason, kv.ErrTooFewCopies)
 		})
 	})

@@ -10,32 +10,32 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// purges are the last purges that a life has carried out. A write that was under way when one came
-// looks there whether anything of its key was removed (D2).
+// purges keeps the last purges that a membership has carried out. A write that was under way during
+// a purge looks up here whether the purge removed a tombstone of its key (D2).
 type purges struct {
 	mu   sync.Mutex
 	kept []*purge // ascending by sequence
 }
 
-// keptPurges is how many purges are kept. Two of them are seconds apart, which is as long as a
-// write is under way at most.
+// keptPurges is how many purges are kept. Two purges are seconds apart, and a write is under way
+// for no longer than that.
 const keptPurges = 2
 
-// purge is what one purge has removed.
+// purge holds the tombstones that one purge has removed.
 type purge struct {
 	sequence uint64
 	removed  []purgedTombstone
-	sorted   sync.Once // by hash; most purges are never asked about
+	sorted   sync.Once // sorts removed by hash on first use; most purges are never looked up
 }
 
-// purgedTombstone names a tombstone by the hash of its key. Where two keys share a hash, a write of
-// the one may be taken for one of the other, and its outcome be unknown.
+// purgedTombstone names a tombstone by the hash of its key. If two keys share a hash, a write of
+// one may find the tombstone of the other. The outcome of that write is then unknown.
 type purgedTombstone struct {
 	hash keyspace.Hash
 	tag  version.Tag
 }
 
-// note keeps what a purge removes.
+// note keeps the tombstones that a purge removes.
 func (p *purges) note(sequence uint64, seed keyspace.Seed, list *handoff.List) {
 	n := &purge{sequence: sequence, removed: make([]purgedTombstone, len(list.Tombstones))}
 	for i := range list.Tombstones {
@@ -50,8 +50,8 @@ func (p *purges) note(sequence uint64, seed keyspace.Seed, list *handoff.List) {
 	p.kept = append(p.kept, n)
 }
 
-// highest returns the highest tag that the purges in (after, last] have removed at a hash, zero
-// where they have removed none; false: one of them is not kept.
+// highest returns the highest tag that the purges in (after, last] have removed at a hash, zero if
+// they have removed none. known is false when one of these purges is not kept.
 func (p *purges) highest(after, last uint64, h keyspace.Hash) (tag version.Tag, known bool) {
 	for sequence := after + 1; sequence <= last; sequence++ {
 		n := p.find(sequence)
@@ -83,7 +83,7 @@ func (p *purge) at(h keyspace.Hash) (tag version.Tag) {
 	})
 	i, _ := slices.BinarySearchFunc(p.removed, h, func(t purgedTombstone, h keyspace.Hash) int { return cmp.Compare(t.hash, h) })
 	for ; i < len(p.removed) && p.removed[i].hash == h; i++ {
-		tag = p.removed[i].tag // ascending
+		tag = p.removed[i].tag // the tags of one hash ascend
 	}
 	return tag
 }

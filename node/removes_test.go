@@ -13,8 +13,8 @@ import (
 )
 
 // T4: a bulk deletion sends more removes to the keys' owners than a node coordinates at a time.
-// They must not hold up what the nodes read from each other: each remove needs the answers of
-// another node, and all of them would stand still until their deadlines.
+// They must not delay what the nodes read from each other. Each remove needs the answers of another
+// node; without these, all removes would stand still until their deadlines.
 func TestManyRemovesAtOnce(t *testing.T) {
 	const each = 1500
 	r := newReal(t, 3)
@@ -33,6 +33,7 @@ func TestManyRemovesAtOnce(t *testing.T) {
 		}
 		load.Wait()
 	}
+	// All removes begin at one moment.
 	start := make(chan struct{})
 	var removes sync.WaitGroup
 	var longest atomic.Int64
@@ -60,8 +61,9 @@ func TestManyRemovesAtOnce(t *testing.T) {
 	}
 }
 
-// BenchmarkRemovesBesideReads has so many callers at each of three nodes remove keys that are not
-// there, beside as many hundredths of callers that read, and reports the longest wait of each.
+// BenchmarkRemovesBesideReads lets callers at each of three nodes remove keys that are not there.
+// For each hundred of them one caller reads. The benchmark reports the longest wait of each kind of
+// call.
 func BenchmarkRemovesBesideReads(b *testing.B) {
 	for _, callers := range []int{200, 1000, 3000} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {
@@ -79,6 +81,7 @@ func BenchmarkRemovesBesideReads(b *testing.B) {
 			}
 			b.ResetTimer()
 			for i, n := range r.nodes {
+				// The callers that remove.
 				for c := range callers {
 					load.Go(func() {
 						for k := 0; ctx.Err() == nil; k++ {
@@ -98,6 +101,7 @@ func BenchmarkRemovesBesideReads(b *testing.B) {
 						}
 					})
 				}
+				// The callers that read.
 				for c := range max(1, callers/100) {
 					load.Go(func() {
 						for k := 0; ctx.Err() == nil; k++ {

@@ -14,12 +14,12 @@ import (
 	"viakv/quorum/version"
 )
 
-// Rules whose loss random faults show too seldom: each test makes the one schedule in which it does
-// harm. The mutation gate (node/simulation) runs them with the rule switched off, too, and then
-// they must fail.
+// Random faults show the loss of these rules too seldom. So each test makes the one schedule in
+// which the loss does harm. The mutation gate (node/simulation) also runs each test with its rule
+// switched off, and the test must then fail.
 
-// stored puts a record into the stores of some nodes, as a write does that the others have missed
-// and left no hint for.
+// stored puts a record into the stores of some nodes, as a write does that the other nodes have
+// missed and for which there is no hint.
 func (m *mesh) stored(key, value string, nodes ...int) {
 	m.t.Helper()
 	for _, i := range nodes {
@@ -34,7 +34,7 @@ func (m *mesh) stored(key, value string, nodes ...int) {
 	}
 }
 
-// inTouch lets two nodes hear of each other all the time, until stop is called.
+// inTouch makes two nodes hear from each other all the time, until stop is called.
 func (m *mesh) inTouch(a, b int) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var asking sync.WaitGroup
@@ -54,9 +54,9 @@ func (m *mesh) inTouch(a, b int) (stop func()) {
 	}
 }
 
-// D10: the network delivers an offer twice, and its peer adopts another epoch in between. What it
-// knows of the first copy lives on with its membership; were the second one called stale, the
-// sender would take it that nothing has been stored.
+// D10: the network delivers an offer twice, and the peer adopts another epoch in between. What the
+// peer knows of the first copy lasts as long as its membership. If the peer called the second copy
+// stale, the sender would conclude that nothing has been stored.
 func TestACopyOfAnOfferAcrossAClearIsUnknown(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		from, to := m.nodes[0].present.Load().state.Load(), m.nodes[1].present.Load().state.Load()
@@ -77,13 +77,13 @@ func TestACopyOfAnOfferAcrossAClearIsUnknown(t *testing.T) {
 			t.Fatal(err)
 		}
 		wants(wire.Unknown, offer(1<<40))
-		wants(wire.Stale, offer(1<<40+1)) // of this one nothing was stored, and will not be
+		wants(wire.Stale, offer(1<<40+1)) // nothing of this offer was stored, or will be
 	})
 }
 
-// D1: the way to b leads to c, as after a change of addresses that a has not seen. Were c to answer
-// for b, it would be counted twice, and of five members two would make a majority: what they
-// acknowledge the other three have never heard of.
+// D1: what a sends to b arrives at c, as after a change of addresses that a has not seen. If c
+// answered for b, c would be counted twice, and two of five members would make a majority. The
+// other three would never have heard of the write that the two acknowledged.
 func TestAMisdirectedRequestIsNoAcknowledgement(t *testing.T) {
 	inMesh(t, 5, func(m *mesh) {
 		ctx := context.Background()
@@ -106,36 +106,38 @@ func TestAMisdirectedRequestIsNoAcknowledgement(t *testing.T) {
 			cut(0, i)
 			cut(2, i)
 		}
-		m.wants(1, "k", "v") // acknowledged, so that b, d and e, a majority, must not have missed it
+		m.wants(1, "k", "v") // acknowledged, so the majority of b, d and e must hold it
 	})
 }
 
-// M3: a rebuild that merged fewer than N-W+1 copies would miss writes that two of three have
-// acknowledged: the restarted node would count for a replica that holds them, and the next restart
-// could lose the last one that does.
+// M3: a rebuild that merged fewer than N-W+1 copies would miss writes that two of three members
+// have acknowledged. The restarted node would count as a replica that holds them, and the next
+// restart could lose the last replica that does.
 func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		// Members that were out of touch for a second compare, and then none misses anything. These
-		// two ask each other all the time: only the rebuild brings a record to one that missed it.
+		// Members that were out of touch for a second compare, and then no member misses anything.
+		// These two ask each other all the time, so that only the rebuild brings a record to one
+		// that missed it.
 		stop := m.inTouch(1, 2)
 		defer stop()
-		time.Sleep(2 * time.Second) // what they compare after the founding
-		const keys = 300            // of partitions that all members own
+		time.Sleep(2 * time.Second) // until the comparisons after the founding are over
+		const keys = 300            // enough that every member owns some of their partitions
 		for i := range keys {
 			m.stored(key(i), "v", 0, 1)
 		}
 		m.kill(0)
 		m.start(0, m.seeds(3))
-		// Once it is ready, both compare with it, which takes five hops of a millisecond and more.
+		// Once the node is ready, both others compare with it. That takes five hops of a
+		// millisecond and more, so this loop polls more often than until does.
 		for end := time.Now().Add(30 * time.Second); !m.ready(0)(); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatal("it is not ready again within 30 s")
+				t.Fatal("the restarted node is not ready within 30 s")
 			}
 		}
 		if n := m.nodes[0].present.Load().state.Load().Store.Stats().Keys; n != keys {
-			t.Errorf("it serves with %d of %d keys", n, keys)
+			t.Errorf("the restarted node serves with %d of %d keys", n, keys)
 		}
-		m.kill(1) // the only other one that held them: one crash at a time is what three must bear
+		m.kill(1) // the only other node that held them; three members must bear one crash at a time
 		lost := 0
 		for i := range keys {
 			if v, _, err := m.nodes[2].Get(context.Background(), nil, []byte(key(i)), kv.Options{}); err != nil || string(v) != "v" {
@@ -149,7 +151,7 @@ func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 }
 
 // M6: after a size change the quorums of the two sizes overlap only once the members have synced.
-// Of five, three hold a write; two of those leave.
+// Three of five members hold a write, and two of these three leave.
 func TestTwoLeavesLoseNothing(t *testing.T) {
 	inMesh(t, 5, func(m *mesh) {
 		ctx := context.Background()
@@ -172,15 +174,15 @@ func TestTwoLeavesLoseNothing(t *testing.T) {
 }
 
 // Remove: a replica votes for one request only. Two members remove one version at once, and neither
-// hears of the other; the third one's vote decides between them. Were it to vote for both, both
-// clients would be told that they removed what was set once.
+// hears from the other. The vote of the third member decides between them. If it voted for both,
+// both clients would be told that they removed a value that was set once.
 func TestAReplicaVotesForOneRemoveOnly(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(1, "k", "v")
 		m.until(time.Second, "all hold the key", m.equal(0, 1, 2))
 		m.net.Cut(m.address(0), m.address(2))
 		m.net.Cut(m.address(2), m.address(0))
-		m.net.Pause(m.address(1)) // both have asked, and found the version, before the first vote comes
+		m.net.Pause(m.address(1)) // so that both find the version before the first vote arrives
 		var removing sync.WaitGroup
 		var errs [3]error
 		for _, i := range []int{0, 2} {

@@ -17,7 +17,7 @@ func (n *Node) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 }
 
 // ownBuckets gives scans the ranges of this node's own store. A scan may outlive the epoch and the
-// life in which it began: the store then refuses it, for good once it is closed.
+// membership in which it began. The store then refuses it, and for good once the store is closed.
 type ownBuckets struct{}
 
 var _ scan.Buckets = ownBuckets{}

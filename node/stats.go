@@ -10,8 +10,9 @@ import (
 	"viakv/quorum/scan"
 )
 
-// Stats is what a node counts. Coordinator and Scans count from the node's start, Handoff from the
-// beginning of its present life: a node that joins another mesh begins there at zero.
+// Stats holds what a node counts. Coordinator and Scans count from the start of the node. Handoff
+// counts from the start of the present membership: when a node joins another mesh, it begins there
+// at zero.
 type Stats struct {
 	Coordinator quorum.Stats
 	Scans       scan.Stats
@@ -28,8 +29,9 @@ type LinkStats struct {
 	RTT       time.Duration // smoothed; zero: not measured yet
 }
 
-// Stats returns the present counts. It asks nobody and takes the store's partitions one after the
-// other, so its parts are of slightly different moments. Safe for concurrent use.
+// Stats returns the present counts. It asks no peer. It reads the store's partitions one after the
+// other, so the parts of the result are of slightly different moments. It is safe for concurrent
+// use.
 func (n *Node) Stats() Stats {
 	m := n.present.Load()
 	out := Stats{Coordinator: n.coordinator.Stats(), Scans: n.scans.Stats(), Handoff: m.driver.Stats()}

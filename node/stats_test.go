@@ -7,7 +7,7 @@ import (
 
 func TestStatsCountWhatANodeDoes(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		removed := 2 // the first key that the node owns: it removes it itself
+		removed := 2 // becomes the first key that node 0 owns: node 0 then coordinates the remove
 		for at := m.nodes[0].present.Load().state.Load(); at.View.Ring.Owner(at.View.Seed.Hash([]byte(key(removed))).Partition()) != 0; {
 			removed++
 		}
@@ -37,7 +37,7 @@ func TestStatsCountWhatANodeDoes(t *testing.T) {
 
 func TestStatsOfANodeThatBelongsToNoCluster(t *testing.T) {
 	inMesh(t, 1, func(m *mesh) {
-		m.start(1, m.seeds(3)) // the third never comes
+		m.start(1, m.seeds(3)) // the third node never starts
 		if s := m.nodes[1].Stats(); s.Storage.Keys != 0 || s.Links != nil {
 			t.Errorf("%+v, want nothing", s)
 		}

@@ -12,8 +12,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// A join that is under way when the node stops ends with it, and one that comes later begins
-// nothing.
+// A join that is under way when its node stops ends with the node. A later join is refused.
 func TestAJoinEndsWithTheNode(t *testing.T) {
 	inMesh(t, 2, func(m *mesh) {
 		m.start(2, nil)
@@ -32,8 +31,8 @@ func TestAJoinEndsWithTheNode(t *testing.T) {
 	})
 }
 
-// A node that stops refuses the removes of its peers, before it says goodbye: they do these
-// themselves.
+// A node that stops refuses the removes of its peers before it says goodbye. The peers then
+// coordinate these removes themselves.
 func TestAStoppingNodeCoordinatesNothingNew(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		from, to := m.nodes[0].present.Load().state.Load(), m.nodes[2].present.Load().state.Load()
@@ -41,7 +40,7 @@ func TestAStoppingNodeCoordinatesNothingNew(t *testing.T) {
 		remove := wire.AppendRemove(wire.AppendRequest(nil, wire.Remove, stamp), &wire.RemoveRequest{Key: []byte("k"), Left: time.Second, Sequence: 1})
 		go m.stops[2]()
 		m.stops[2] = nil
-		synctest.Wait() // it says goodbye
+		synctest.Wait() // until it says goodbye
 		b, ok := m.nodes[2].server.ServeInline(nil, remove)
 		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.Overloaded {
 			t.Errorf("%v %v %v", ok, r.Status, err)
@@ -50,9 +49,9 @@ func TestAStoppingNodeCoordinatesNothingNew(t *testing.T) {
 	})
 }
 
-// M5: a node that stops tells the others at some moment that it has nothing more to say, which they
-// take for the promise that nothing completes there any more. From that moment on it must refuse
-// what its peers ask, although it takes a while to stop.
+// M5: a node that stops tells the others at some moment that it has nothing more to say. They take
+// that as the promise that nothing completes there any more. From that moment on the node must
+// refuse what its peers ask, although it takes a while to stop.
 func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(0, "k", "v")
@@ -61,7 +60,7 @@ func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 		to := member.state.Load()
 		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.View.Epoch, To: to.Self, From: from.Self}
 		read := wire.AppendRead(wire.AppendRequest(nil, wire.Read, stamp), &wire.ReadRequest{Value: true, Key: []byte("k")})
-		if !stopping.spawn(func() { time.Sleep(5 * time.Second) }) { // something that takes its time
+		if !stopping.spawn(func() { time.Sleep(5 * time.Second) }) { // keeps the node from stopping at once
 			t.Fatal("the node is stopping already")
 		}
 		go m.stops[2]()
@@ -81,7 +80,7 @@ func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 	})
 }
 
-// A clear at a node that serves nobody at the moment is refused: it cannot be done.
+// A clear is refused at a node that serves no client at the moment.
 func TestAClearBetweenTwoMemberships(t *testing.T) {
 	inMesh(t, 1, func(m *mesh) {
 		m.set(0, "k", "v")

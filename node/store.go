@@ -38,8 +38,8 @@ func (n *Node) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	return n.coordinator.Remove(ctx, key, o)
 }
 
-// Clear implements kv.Store. It is a step of the topology, and returns once enough members have
-// taken it that nothing older can be read any more (M8).
+// Clear implements kv.Store. A clear is a step of the topology. Clear returns once so many members
+// have adopted the step that nothing older can be read any more (M8).
 func (n *Node) Clear(ctx context.Context, o kv.Options) error {
 	n.inflight.Add(1)
 	defer n.inflight.Add(-1)
@@ -47,7 +47,7 @@ func (n *Node) Clear(ctx context.Context, o kv.Options) error {
 		if err := n.Ready(ctx); err != nil {
 			return err
 		}
-		return errNotNow // it changed in between, and nothing was cleared
+		return errNotNow // the node has become ready in between, and nothing was cleared
 	}
 	deadline := o.Deadline
 	if deadline.IsZero() {
@@ -61,12 +61,12 @@ func (n *Node) Clear(ctx context.Context, o kv.Options) error {
 
 var errNotNow = &kv.Unavailable{Outcome: kv.None, Reason: "the node is changing its cluster, or stopping"}
 
-// minClearTime is what a clear may take by default: it waits for the consensus group, which may be
-// electing a leader.
+// minClearTime is the least time that a clear without a deadline gets. A clear waits for the
+// consensus group, which may be electing a leader.
 const minClearTime = 10 * time.Second
 
-// Ready implements kv.Store: nil when this node is an active member, and otherwise the reason why
-// not.
+// Ready implements kv.Store. It returns nil when this node is an active member, and otherwise the
+// reason why it is not.
 func (n *Node) Ready(context.Context) error {
 	m := n.present.Load()
 	s := m.state.Load()
@@ -90,9 +90,9 @@ func (n *Node) Ready(context.Context) error {
 	return nil
 }
 
-// admitted reports whether another mesh has let this node in, and may count it as a member at any
-// moment: a balancer that asks that mesh for its members must send nothing here before the node has
-// gone over, since the answers would be those of its former life.
+// admitted reports whether another mesh has admitted this node, and may count on it as a member at
+// any moment. A balancer that asks that mesh for its members must send nothing here before the node
+// has moved: the node would answer from its former membership.
 func (n *Node) admitted() bool {
 	next := n.next.Load()
 	if next == nil {

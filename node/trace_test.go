@@ -11,7 +11,7 @@ import (
 	"viakv/api/kv"
 )
 
-// A remove is carried out by the key's owner; its log says in whose trace.
+// The owner of a key carries out its remove. The owner's log names the trace of the request.
 func TestATraceGoesWithARemoveToTheOwner(t *testing.T) {
 	const n = 3
 	var logs [n]*observer.ObservedLogs

@@ -12,20 +12,20 @@ import (
 	"viakv/api/kv"
 )
 
-// mix is what clients ask for, in shares of a hundred.
+// mix is what clients ask for, in shares of a hundred. The rest of the requests are reads.
 type mix struct {
 	set, remove, wipe int
-	quorums           int // of the requests: those that bring quorums of their own
+	quorums           int // the requests that bring quorums of their own
 }
 
-// clients run until the stop channel is closed.
+// clients sends random requests to the nodes of a cluster, until the stop channel is closed.
 type clients struct {
 	c       *cluster
 	h       *history
-	cluster string // whose nodes are asked
+	cluster string // ID of the cluster whose nodes are asked
 	mix     mix
 	keys    int
-	think   int // milliseconds between two requests, at most
+	think   int // a client waits at most so many milliseconds between two requests
 	stop    chan struct{}
 	running sync.WaitGroup
 }
@@ -61,7 +61,7 @@ func (w *clients) run(id int, r *rand.Rand) {
 	}
 }
 
-// one sends one request and notes what came of it.
+// one sends one request and notes its outcome.
 func (w *clients) one(id int, p *process, r *rand.Rand) {
 	key := fmt.Sprint("k", r.IntN(w.keys))
 	in := input{kind: get, at: p.name}
@@ -81,7 +81,7 @@ func (w *clients) one(id int, p *process, r *rand.Rand) {
 	called := w.h.now()
 	out, failed := w.ask(p, key, in, o)
 	select {
-	case <-p.dead: // whatever it answered, nobody heard it
+	case <-p.dead: // the process was killed, and its answer reached no client
 		out, failed = output{unknown: true}, false
 	default:
 	}
@@ -91,13 +91,13 @@ func (w *clients) one(id int, p *process, r *rand.Rand) {
 }
 
 // options draws quorums with which a request keeps the promise, whatever size the cluster has by
-// then: reads that meet every write, and writes that are answered when W replicas hold them.
+// then. Reads meet every write, and writes are answered once W replicas hold them.
 func options(k kind, r *rand.Rand) (o kv.Options) {
 	readers := []kv.Quorum{kv.QuorumDefault, kv.QuorumMajority, kv.QuorumAll}
 	writers := []kv.Quorum{kv.QuorumDefault, kv.QuorumMajority, kv.QuorumAll}
 	switch k {
 	case get:
-		writers = append(writers, 1) // no matter: w is for writes
+		writers = append(writers, 1) // no matter: w has no effect on a read
 	case set:
 		readers = append(readers, 1) // a write asks enough replicas, whatever r says
 	}
@@ -105,7 +105,8 @@ func options(k kind, r *rand.Rand) (o kv.Options) {
 	return o
 }
 
-// ask returns what a node answered; failed: certainly nothing happened.
+// ask sends a request and returns what the node answered. failed says that certainly nothing has
+// happened.
 func (w *clients) ask(p *process, key string, in input, o kv.Options) (out output, failed bool) {
 	ctx, k := context.Background(), []byte(key)
 	var err error
@@ -114,7 +115,7 @@ func (w *clients) ask(p *process, key string, in input, o kv.Options) (out outpu
 		var v []byte
 		if v, _, err = p.node.Get(ctx, nil, k, o); err == nil {
 			if out.value, err = strconv.Atoi(string(v)); err != nil {
-				w.c.t.Errorf("a value that nobody wrote: %q", v)
+				w.c.t.Errorf("a read returned a value that no client wrote: %q", v)
 			}
 		}
 	case set:

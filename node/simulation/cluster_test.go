@@ -26,7 +26,7 @@ type cluster struct {
 	random *rand.Rand
 	seeds  []transport.Address
 	log    *zap.Logger
-	id     string // once it has formed: nodes that have not joined it are clusters of their own
+	id     string // the cluster's ID once it has formed; a node that has not joined is a cluster of its own
 
 	dying sync.WaitGroup // killed processes whose goroutines have not ended
 
@@ -40,7 +40,7 @@ type process struct {
 	node   *node.Node
 	cancel context.CancelFunc
 	ended  chan struct{}
-	dead   chan struct{} // closed at the kill: what it answers from then on reaches nobody
+	dead   chan struct{} // closed at the kill; what the process answers afterwards reaches no client
 	paused atomic.Bool
 }
 
@@ -60,7 +60,7 @@ func newCluster(t testing.TB, net *simnet.Network, seed uint64, names ...string)
 
 func address(name string) transport.Address { return transport.Address(name + ":9080") }
 
-// start boots a node with an empty memory.
+// start starts a node with an empty memory.
 func (c *cluster) start(name string, seeds []transport.Address) *process {
 	p := &process{name: name, ended: make(chan struct{}), dead: make(chan struct{})}
 	n, err := node.New(node.Config{
@@ -86,7 +86,7 @@ func (c *cluster) start(name string, seeds []transport.Address) *process {
 	return p
 }
 
-// kill ends a process as kill -9 does: from one moment to the next nothing of it is heard.
+// kill ends a process as kill -9 does: from one moment to the next, nothing that it sends arrives.
 func (c *cluster) kill(name string) {
 	c.mu.Lock()
 	p := c.processes[name]
@@ -132,21 +132,23 @@ func (c *cluster) newest() kv.Status {
 	return best
 }
 
-// currentSeeds is the list that operators are asked to keep (docs/operations.md): who founded the cluster, and who is a member now. With the founders
-// alone, a node that restarts when all of them have left finds nobody.
+// currentSeeds returns the list that operators are asked to keep (docs/operations.md): the founders
+// of the cluster and its present members. A node that knows the founders alone, and restarts when
+// all of them have left, finds no member.
 func (c *cluster) currentSeeds() []transport.Address {
 	seeds := slices.Clone(c.seeds)
 	for _, m := range c.newest().Members {
-		if m.State != "joining" && !slices.Contains(seeds, address(m.Name)) { // a join may come to nothing
+		// A node that is joining is left out, since its join may fail.
+		if m.State != "joining" && !slices.Contains(seeds, address(m.Name)) {
 			seeds = append(seeds, address(m.Name))
 		}
 	}
 	return seeds
 }
 
-// weak counts the slots that hold no complete memory: vacant, rebuilding, or not even running; the
-// node that is about to become one; and one that has given its join up without knowing that it is
-// a member.
+// weak counts the members that hold no complete memory. These are slots that are vacant,
+// rebuilding, or without a running process; the node that is joining; and a node that has given its
+// join up without knowing that it is a member.
 func (c *cluster) weak() (weak int, status kv.Status) {
 	status = c.newest()
 	for _, m := range status.Members {
@@ -160,7 +162,8 @@ func (c *cluster) weak() (weak int, status kv.Status) {
 	return weak, status
 }
 
-// await polls in virtual time.
+// await polls ok in virtual time, and reports whether it came true within the given time. If not,
+// the test fails.
 func (c *cluster) await(what string, within time.Duration, ok func() bool) bool {
 	for end := time.Now().Add(within); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -171,7 +174,8 @@ func (c *cluster) await(what string, within time.Duration, ok func() bool) bool 
 	return true
 }
 
-// whole reports whether all slots are active, nothing is unsettled and all running nodes know it.
+// whole reports whether the cluster has n slots, all are active, no change of size is unsettled,
+// and all members know this.
 func (c *cluster) whole(n int) bool {
 	s := c.newest()
 	if len(s.Members) != n || s.Unsettled != nil {
@@ -189,7 +193,7 @@ func (c *cluster) whole(n int) bool {
 	return true
 }
 
-// equal reports whether all members hold the same.
+// equal reports whether all members hold the same records.
 func (c *cluster) equal() bool {
 	digest := ""
 	for _, m := range c.newest().Members {

@@ -19,7 +19,7 @@ const (
 	get kind = iota
 	set
 	remove
-	wipe // clear, as one key sees it: a write of nothing
+	wipe // a clear: for one key, a write of nothing
 )
 
 func (k kind) String() string { return [...]string{"get", "set", "rm", "clear"}[k] }
@@ -27,10 +27,11 @@ func (k kind) String() string { return [...]string{"get", "set", "rm", "clear"}[
 type input struct {
 	kind  kind
 	value int
-	at    string // the node that was asked, for people
+	at    string // the node that was asked, for messages
 }
 
-// output of an operation. Unknown ones may have happened or not, at any time until the end.
+// output is the result of an operation. An operation of unknown outcome may have happened or not,
+// at any time until the end.
 type output struct {
 	value   int // of get; zero: missing
 	missing bool
@@ -53,7 +54,7 @@ func newHistory() *history {
 
 func (h *history) now() int64 { return time.Since(h.began).Nanoseconds() }
 
-// value returns one that nobody has written before.
+// value returns a value that no client has written before.
 func (h *history) value() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -61,7 +62,7 @@ func (h *history) value() int {
 	return h.values
 }
 
-// add notes an operation that was called at a time and has just ended.
+// add notes an operation that was called at the given time and has ended now.
 func (h *history) add(client int, key string, in input, out output, called int64) {
 	op := porcupine.Operation{ClientId: client, Input: in, Output: out, Call: called, Return: h.now()}
 	if out.unknown {
@@ -75,7 +76,7 @@ func (h *history) add(client int, key string, in input, out output, called int64
 	}
 	h.counts[name]++
 	switch {
-	case out.unknown && in.kind == get: // says nothing
+	case out.unknown && in.kind == get: // tells nothing
 	case in.kind == wipe:
 		h.clears = append(h.clears, op)
 	default:
@@ -83,7 +84,7 @@ func (h *history) add(client int, key string, in input, out output, called int64
 	}
 }
 
-// specification of one key: a register with a remove that is a test-and-clear.
+// specification is the model of one key: a register whose remove is a test-and-clear.
 var specification = porcupine.Model{
 	Init: func() any { return 0 },
 	Step: func(state, in, out any) (bool, any) {
@@ -122,11 +123,12 @@ var specification = porcupine.Model{
 	},
 }
 
-// maxSteps bounds the search for the order of one key's operations, in memory too. One of a thousand
-// takes more than 30,000. A search that is cut short is no pass.
+// maxSteps bounds the search for the order of one key's operations, and so its memory. An order of
+// a thousand operations takes more than 30,000 steps. A search that is cut short does not pass.
 const maxSteps = 20_000_000
 
-// search looks for a legal order of one key's operations; Unknown: there were too many to try.
+// search looks for a legal order of one key's operations. The result is Unknown when there were too
+// many orders to try.
 func search(ops []porcupine.Operation, maxSteps int) (porcupine.CheckResult, porcupine.LinearizationInfo) {
 	bounded, steps := specification, 0
 	bounded.Step = func(state, in, out any) (bool, any) {
@@ -142,7 +144,8 @@ func search(ops []porcupine.Operation, maxSteps int) (porcupine.CheckResult, por
 	return result, info
 }
 
-// check fails the test when a key's history has no legal order, with a picture of it.
+// check fails the test when the history of a key has no legal order, and saves a picture of that
+// history.
 func (h *history) check(t testing.TB, seed uint64) {
 	t.Helper()
 	keys := make([]string, 0, len(h.keys))
@@ -170,7 +173,8 @@ func (h *history) check(t testing.TB, seed uint64) {
 	}
 }
 
-// stuck words where the search for an order got stuck: the end of the longest order found, and what was under way there.
+// stuck describes where the search for an order got stuck: the end of the longest order found, and
+// the operations that were under way then.
 func stuck(ops []porcupine.Operation, info porcupine.LinearizationInfo) string {
 	var longest []porcupine.Operation
 	for _, partition := range info.PartialLinearizationsOperations() {
@@ -204,11 +208,12 @@ func stuck(ops []porcupine.Operation, info porcupine.LinearizationInfo) string {
 	return s
 }
 
-// An order that exists is found, and a search that would not end is cut short.
+// A legal order is found where one exists, and a search that would not end is cut short.
 func TestSearch(t *testing.T) {
 	const limit = 100_000
 	for _, c := range []struct {
-		sets, got int // of unknown outcome; the value that a get then returned
+		// sets have an unknown outcome. got is the value that a later get returned.
+		sets, got int
 		want      porcupine.CheckResult
 	}{
 		{60, 60, porcupine.Ok},

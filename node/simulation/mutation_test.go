@@ -15,11 +15,13 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// The mutation gate: with each rule of the protocol switched off in turn, the simulation or a
-// directed test must find something wrong. A rule whose loss nothing notices is either not needed
-// or not tested.
+// The mutation gate switches off each rule of the protocol in turn. The simulation or a directed
+// test must then find something wrong. If nothing notices the loss of a rule, the rule is not
+// needed or not tested.
 //
 //	go test -tags mutation ./node/simulation -run MutationGate   (make mutation)
+
+// broken names the rule that is switched off in this process; empty: none.
 var broken = flag.String("sim.break", "", "run with this rule switched off")
 
 func TestMain(m *testing.M) {
@@ -34,8 +36,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// directed are the rules whose loss random faults show too seldom, each with a test that makes the
-// schedule in which it does harm.
+// directed names the rules whose loss random faults show too seldom. Each has a test that makes the
+// schedule in which the loss does harm.
 var directed = map[rule.Rule]struct{ dir, test string }{
 	rule.Destination:   {"..", "TestAMisdirectedRequestIsNoAcknowledgement"},
 	rule.Requery:       {"../../quorum", "TestARemoveDoesNotGoOnPastAPurge"},
@@ -78,6 +80,7 @@ func TestMutationGate(t *testing.T) {
 			if err == nil {
 				t.Fatalf("with %s switched off %s seeds of each shape passed", r, enough)
 			}
+			// Log the first line that tells what the simulation found.
 			for _, line := range strings.Split(string(out), "\n") {
 				if strings.Contains(line, "seed ") || strings.Contains(line, "I1:") || strings.Contains(line, "I2:") || strings.Contains(line, "I3:") ||
 					strings.Contains(line, "not equal") || strings.Contains(line, "not whole") || strings.Contains(line, "panic:") {
@@ -89,7 +92,8 @@ func TestMutationGate(t *testing.T) {
 	}
 }
 
-// gate runs a directed test, which must pass while the rule holds and fail once it is switched off.
+// gate runs a directed test twice. The test must pass while the rule holds, and fail once the rule
+// is switched off.
 func gate(t *testing.T, r rule.Rule, dir, test string) {
 	t.Helper()
 	for _, off := range []string{"", r.String()} {

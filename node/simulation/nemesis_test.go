@@ -13,15 +13,17 @@ import (
 	"viakv/api/kv"
 )
 
-// nemesis breaks a cluster at random, within what it promises to bear (M11).
+// nemesis breaks a cluster at random, within the faults that the cluster promises to bear (M11).
 type nemesis struct {
 	c           *cluster
 	r           *rand.Rand
-	least, most int // sizes between which nodes join and leave; zero: none does
+	least, most int // sizes between which nodes join and leave; zero: no node does
 	mu          sync.Mutex
 	log         []string
-	spare       int          // names of joiners
-	leaves      atomic.Int32 // asked for, and what became of them is not known: each may be agreed at any moment
+	spare       int // number in the next joiner's name
+	// leaves counts the leaves that were asked for and whose outcome is not known: each may be
+	// agreed at any moment.
+	leaves atomic.Int32
 
 	under sync.WaitGroup // faults and changes that have not ended
 }
@@ -32,14 +34,14 @@ func (n *nemesis) note(format string, args ...any) {
 	n.log = append(n.log, fmt.Sprintf("%8.3f ", time.Since(epoch).Seconds())+fmt.Sprintf(format, args...))
 }
 
-// epoch is when every bubble's clock begins.
+// epoch is the time at which the clock of every bubble begins.
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (n *nemesis) ms(from, to int) time.Duration {
 	return time.Duration(from+n.r.IntN(to-from)) * time.Millisecond
 }
 
-// run makes one fault after another until the end, and then heals everything.
+// run makes one fault after another until the given time, and then heals the network.
 func (n *nemesis) run(until time.Time) {
 	for time.Now().Before(until) {
 		time.Sleep(n.ms(30, 400))
@@ -65,7 +67,8 @@ func (n *nemesis) run(until time.Time) {
 	n.under.Wait()
 }
 
-// crash kills a node and boots it again, sometimes twice in a row; only while so many others are whole that nothing may be lost.
+// crash kills a node and starts it again. It does so only while enough other members are whole, so
+// that nothing may be lost.
 func (n *nemesis) crash(p *process) {
 	if !n.mayCrash(p) {
 		return
@@ -77,26 +80,26 @@ func (n *nemesis) crash(p *process) {
 	n.c.start(p.name, n.c.currentSeeds())
 }
 
-// mayCrash reports whether the cluster bears the crash of a process (M11). One that counts for
-// nothing may always crash.
+// mayCrash reports whether the cluster bears the crash of a process (M11). A process that counts
+// for nothing may always crash.
 func (n *nemesis) mayCrash(p *process) bool {
 	weak, s := n.c.weak()
 	if s.N == 0 {
 		return false
 	}
 	if leaving(s) || n.leaves.Load() > 0 {
-		weak++ // until the members that stay have synced, the leave takes a copy away as a crash does
+		weak++ // until the members that stay have synced, a leave takes a copy away as a crash does
 	}
 	bear, own := min(s.W-1, (s.N-1)/2), p.node.Status()
 	i := slices.IndexFunc(s.Members, func(m kv.Member) bool { return m.Name == p.name })
 	switch {
 	case i < 0:
 		return true
-	case s.Members[i].State == "joining": // from one moment to the next it may be one of N+1
+	case s.Members[i].State == "joining": // it may become one of N+1 at any moment
 		return weak-1 < s.N/2
 	case s.Members[i].State != "active" || own.Epoch == 0: // it rebuilds, or is about to
 		return true
-	case own.State != "active": // it is a member since a moment ago, and weak counts it
+	case own.State != "active": // it has become a member a moment ago, and weak counts it
 		return weak-1 < bear
 	}
 	return weak < bear
@@ -145,7 +148,7 @@ func (n *nemesis) cut(from, to *process, d time.Duration) {
 	})
 }
 
-// change starts a join or a leave; its answer is not waited for.
+// change starts a join or a leave, and does not wait for the answer.
 func (n *nemesis) change() {
 	weak, s := n.c.weak()
 	if weak > 0 || s.Unsettled != nil || s.N < n.least || s.N > n.most {
@@ -187,8 +190,8 @@ func (n *nemesis) change() {
 	}
 }
 
-// awaitLeave returns once a leave whose outcome is unknown shows, or is not to be expected any more:
-// it may be agreed already where nobody has heard of it.
+// awaitLeave waits until a leave whose outcome is unknown shows, and for 10 s at most. Such a leave
+// may be agreed already although no running member has heard of it.
 func (n *nemesis) awaitLeave(leaver string) {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		s := n.c.newest()
@@ -198,17 +201,17 @@ func (n *nemesis) awaitLeave(leaver string) {
 	}
 }
 
-// takeOut does what the answer to a join whose outcome is unknown asks of operators: a node that has
-// given its join up, and is a member all the same, has to leave. It is stopped, too: some that boot
-// have it among their seeds, which would be of two clusters.
+// takeOut does what the answer to a join of unknown outcome asks of operators. A node that has
+// given its join up, and is a member all the same, has to leave. The node is stopped, too: other
+// nodes have it among their seeds when they start, and these seeds would be of two clusters.
 func (n *nemesis) takeOut(p *process) {
 	for end := time.Now().Add(formTime); time.Now().Before(end); time.Sleep(time.Second) {
 		s := n.c.newest()
 		listed := slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == p.name })
 		switch here := n.c.get(p.name); {
-		case here != p && here != nil: // it was booted again, and enters
+		case here != p && here != nil: // it was started again, and enters the cluster
 			return
-		case here == p && p.node.Status().Cluster == s.Cluster: // it has gone over
+		case here == p && p.node.Status().Cluster == s.Cluster: // it has become a member
 			return
 		case here == p:
 			n.c.kill(p.name)

@@ -24,11 +24,11 @@ var (
 type shape struct {
 	name        string
 	nodes       int
-	least, most int // sizes between which nodes join and leave; zero: none does
-	harsh       bool
+	least, most int  // sizes between which nodes join and leave; zero: no node does
+	harsh       bool // the network has long delays and more losses
 	mix         mix
 	keys        int
-	think       int // most milliseconds between two requests of a client; default 80
+	think       int // at most so many milliseconds between two requests of a client; 0: 80
 }
 
 var shapes = []shape{
@@ -45,7 +45,7 @@ var shapes = []shape{
 	{name: "resize-even", nodes: 4, least: 2, most: 5, mix: mix{set: 30, remove: 10, wipe: 1, quorums: 30}, keys: 3, think: 30},
 }
 
-// Times of one run, virtual.
+// Times of one run, in virtual time.
 const (
 	formTime   = 20 * time.Second
 	faultTime  = 20 * time.Second
@@ -59,6 +59,7 @@ func TestSimulation(t *testing.T) {
 		}
 		return
 	}
+	// Run as many seeds of every shape as fit in the time, or a fixed number.
 	seeds := *perTest
 	if testing.Short() {
 		seeds = (seeds + 1) / 2
@@ -83,10 +84,11 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// simulate runs one seed: a cluster forms, is broken while clients use it, heals, and must then be whole, equal and legal.
+// simulate runs one seed. A cluster forms, is broken while clients use it, and heals. It must then
+// be whole and equal, and its history must be legal.
 func simulate(t *testing.T, s shape, seed uint64) {
 	h, n := newHistory(), new(nemesis)
-	defer func() { // a bubble that has failed ends this test at once
+	defer func() { // a failed bubble ends this test at once
 		if t.Failed() {
 			for _, line := range n.log {
 				t.Log(line)
@@ -123,6 +125,7 @@ func simulate(t *testing.T, s shape, seed uint64) {
 			t.Logf("%v of virtual time, %v, epoch %d", time.Since(epoch).Round(time.Millisecond), h.counts, c.newest().Epoch)
 		}
 	})
-	// Not in there: the search for an order may take too long, and virtual time stands still meanwhile.
+	// The history is checked outside the bubble: the search for an order may take long, and virtual
+	// time stands still meanwhile.
 	h.check(t, seed)
 }

@@ -9,7 +9,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// watch holds invariants against every message that is delivered.
+// watch checks invariants against every message that is delivered.
 //
 //	I1. A tag is minted once: no two different values of a key carry one tag.
 //	I2. Only one incarnation of an address acknowledges writes of an epoch.
@@ -37,6 +37,8 @@ func newWatch(t testing.TB) *watch {
 	return &watch{t: t, values: map[minted]string{}, acked: map[ackedAt]version.Incarnation{}}
 }
 
+// see checks one delivered message: a request that stores or votes against I1, and its
+// acknowledgement against I2 and I3.
 func (w *watch) see(m simnet.Message) {
 	request := m.Payload
 	if m.Reply {
@@ -74,6 +76,7 @@ func (w *watch) see(m simnet.Message) {
 	w.acked[at] = stamp.To
 }
 
+// request checks the record of a delivered request against I1.
 func (w *watch) request(op wire.Op, body []byte) {
 	var s wire.StoreRequest
 	var err error
