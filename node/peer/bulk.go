@@ -28,6 +28,7 @@ func (e *Epoch) bulk(ctx context.Context, to *replica.Member, op wire.Op, body f
 	request := body(wire.AppendRequest(nil, op, e.stamp(to.Holder())))
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
+	// Repeat the request as long as the peer is behind and can be brought up to date.
 	for try := 0; ; try++ {
 		reply, err := transport.Ask(ctx, e.membership.cfg.Transport, k.address, transport.Bulk, request)
 		if err != nil {
@@ -38,6 +39,7 @@ func (e *Epoch) bulk(ctx context.Context, to *replica.Member, op wire.Op, body f
 			return nil, fmt.Errorf("peer: a reply of %s: %w", to.Name, err)
 		}
 		e.membership.Clock.Observe(r.Counter)
+		// Only an answer that was given at the view's own epoch counts.
 		switch r.Status {
 		case wire.OK, wire.Nack:
 			if r.Epoch != at {
@@ -63,13 +65,13 @@ func (e *Epoch) bulk(ctx context.Context, to *replica.Member, op wire.Op, body f
 	}
 }
 
-// askTime bounds one bulk request: a page is about a megabyte, and what takes longer is better
-// asked of somebody else.
+// askTime bounds one bulk request. A page is about a megabyte; what takes longer is better asked of
+// another member.
 const askTime = 3 * time.Second
 
 var errNack = errors.New("peer: refused")
 
-// linkTo returns the link to the member that has an incarnation, active or pending.
+// linkTo returns the link to the member with an incarnation, active or pending; nil: there is none.
 func (e *Epoch) linkTo(i version.Incarnation) *link {
 	for m := range e.View.Members {
 		if member := &e.View.Members[m]; i != 0 && (member.Incarnation == i || member.Pending == i) {
@@ -112,7 +114,7 @@ func (*Client) Fetch(ctx context.Context, v *replica.View, to *replica.Member, r
 	return Of(v).records(ctx, to, wire.Fetch, page, func(b []byte) []byte { return wire.AppendRanks(b, ranks, after) })
 }
 
-// records fills a page with the records of a reply, whose memory the page takes over.
+// records fills a page with the records of a reply. The page takes over the reply's memory.
 func (e *Epoch) records(ctx context.Context, to *replica.Member, op wire.Op, page *replica.Page, body func([]byte) []byte) error {
 	reply, err := e.bulk(ctx, to, op, body)
 	if err != nil {
@@ -124,7 +126,7 @@ func (e *Epoch) records(ctx context.Context, to *replica.Member, op wire.Op, pag
 	return err
 }
 
-// setRanks fills in the ranks of entries that have travelled.
+// setRanks fills in the ranks of entries that have travelled without them.
 func setRanks(entries []replica.Entry, seed keyspace.Seed) {
 	for i := range entries {
 		entries[i].Rank = seed.Hash(entries[i].Key).Rank()

@@ -17,7 +17,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// filled is a world whose second member holds some keys, in the order of their ranks.
+// filled runs a test in a world whose second member holds n keys. The test gets the keys in the
+// order of their ranks.
 func filled(t *testing.T, n int, test func(w *world, keys []string)) {
 	t.Helper()
 	inWorld(t, 3, func(w *world) {
@@ -37,13 +38,14 @@ func filled(t *testing.T, n int, test func(w *world, keys []string)) {
 	})
 }
 
-// ask returns what the first member asks the second one under.
+// ask returns what a bulk request of the first member to the second one needs: client, view and
+// member.
 func (w *world) ask() (*Client, *replica.View, *replica.Member) {
 	v := w.nodes[0].Current()
 	return w.nodes[0].client, v, &v.Members[1]
 }
 
-// What hand-off and scans ask of a member is what its store holds.
+// Hand-off and scans see in a member's answers what its store holds.
 func TestBulkRequestsShowTheStore(t *testing.T) {
 	filled(t, 500, func(w *world, keys []string) {
 		c, v, to := w.ask()
@@ -99,7 +101,7 @@ func TestBulkRequestsShowTheStore(t *testing.T) {
 	})
 }
 
-// What does not fit into one answer is left for the next request.
+// Records that do not fit into one answer are left for the next request.
 func TestAFetchIsCutWhereItIsFull(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		c, v, to := w.ask()
@@ -121,7 +123,7 @@ func TestAFetchIsCutWhereItIsFull(t *testing.T) {
 			t.Fatalf("%d entries, next %+v", n, page.Next)
 		}
 		if err := c.Copy(w.soon(), v, to, keyspace.All(), nil, 1<<30, &page); err != nil || len(page.Entries) < n/2 || len(page.Entries) > n+1 {
-			t.Errorf("a copy of whatever length: %d entries, %v", len(page.Entries), err)
+			t.Errorf("a copy without a bound: %d entries, %v", len(page.Entries), err)
 		}
 		if err := c.Fetch(w.soon(), v, to, ranks[n:], nil, &page); err != nil || len(page.Entries) != records-n || page.Next.Rank != 0 {
 			t.Errorf("then %d entries, next %+v, %v", len(page.Entries), page.Next, err)
@@ -129,7 +131,7 @@ func TestAFetchIsCutWhereItIsFull(t *testing.T) {
 	})
 }
 
-// What one answer holds is bounded, whatever was asked for.
+// One answer holds a bounded number of tags, whatever the request asked for.
 func TestTagsAreBounded(t *testing.T) {
 	inWorld(t, 2, func(w *world) {
 		c, v, to := w.ask()
@@ -148,20 +150,20 @@ func TestTagsAreBounded(t *testing.T) {
 	})
 }
 
-// A push is merged, and a member's clock takes notice of it.
+// A push is merged, and the receiver's clock follows its counters.
 func TestAPushIsMerged(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		c, v, to := w.ask()
 		entries := []replica.Entry{{Key: []byte("k"), Record: version.Record{Tag: version.Tag{Generation: 1, Counter: 1 << 40, Incarnation: 9}, Value: []byte("v")}}}
 		if err := c.Push(w.soon(), v, to, entries); err != nil || w.nodes[1].holds("k") != "v" {
-			t.Errorf("%v, and it holds %q", err, w.nodes[1].holds("k"))
+			t.Errorf("%v, and the receiver holds %q", err, w.nodes[1].holds("k"))
 		}
 		if now := w.nodes[1].Clock.Now(); now < 1<<40 {
-			t.Errorf("its clock is at %d", now)
+			t.Errorf("the receiver's clock is at %d", now)
 		}
 		_, _ = Of(v).Holding(w.soon(), 1)
 		if now := w.nodes[0].Clock.Now(); now < 1<<40 {
-			t.Errorf("the clock of who has asked since is at %d", now)
+			t.Errorf("the clock of the sender of a later request is at %d", now)
 		}
 		later := slices.Clone(entries)
 		later[0].Record.Tag.Generation++
@@ -186,13 +188,13 @@ func TestHoldIsYesOrNo(t *testing.T) {
 		}
 		w.net.Kill(w.nodes[1].address())
 		if yes, err := c.Hold(w.soon(), v, to, &handoff.List{ID: 2, At: firstEpoch}); yes || err == nil {
-			t.Errorf("of one that is gone: %v, %v", yes, err)
+			t.Errorf("a list at a member that was killed: %v, %v", yes, err)
 		}
 	})
 }
 
-// A bulk request that finds its peer behind brings it up to date, and one whose sender is behind
-// says that the epoch is over, and teaches it the next.
+// A bulk request that finds its peer behind updates the peer first. If its sender is behind, the
+// request fails because its epoch is over, and the sender learns the next epoch.
 func TestBulkRequestsAcrossEpochs(t *testing.T) {
 	filled(t, 10, func(w *world, _ []string) {
 		m := w.nodes[0]
@@ -203,11 +205,11 @@ func TestBulkRequestsAcrossEpochs(t *testing.T) {
 			t.Errorf("under a view that is over: %v", err)
 		}
 		if len(m.handed) != 0 {
-			t.Error("a view that is over is sent all the same")
+			t.Error("a request under a view that is over is sent all the same")
 		}
 		c, v, to := w.ask()
 		if d, err := c.Digests(w.soon(), v, to, all, nil); err != nil || d[0].Records != 10 || len(m.handed) != 1 {
-			t.Errorf("%+v, %v, brought up to date %d times", d, err, len(m.handed))
+			t.Errorf("%+v, %v, the peer was updated %d times", d, err, len(m.handed))
 		}
 
 		w.begin(firstEpoch+2, 1)
@@ -219,7 +221,7 @@ func TestBulkRequestsAcrossEpochs(t *testing.T) {
 		c, v, to = w.ask()
 		m.handing = errors.New("no way there")
 		if _, err := c.Digests(w.soon(), v, to, all, nil); !errors.Is(err, m.handing) {
-			t.Errorf("a peer that cannot be brought up to date: %v", err)
+			t.Errorf("a peer that cannot be updated: %v", err)
 		}
 		m.handing, m.fruitless, m.handed = nil, true, nil
 		if _, err := c.Digests(w.soon(), v, to, all, nil); !errors.Is(err, replica.ErrEpoch) || len(m.handed) != maxTries {
@@ -228,7 +230,7 @@ func TestBulkRequestsAcrossEpochs(t *testing.T) {
 	})
 }
 
-// What is no proper answer is an error, which names the peer.
+// An improper answer is an error.
 func TestBulkAnswersThatAreNone(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		c, v, to := w.ask()
@@ -256,58 +258,58 @@ func TestBulkAnswersThatAreNone(t *testing.T) {
 		stranger := *to
 		stranger.Incarnation = 12345
 		if _, err := c.Digests(w.soon(), v, &stranger, all, nil); err == nil || !strings.Contains(err.Error(), "n2 is no member") {
-			t.Errorf("of a stranger: %v", err)
+			t.Errorf("a member with an unknown incarnation: %v", err)
 		}
 		vacant := *to
 		vacant.Incarnation = 0
 		if _, err := c.Digests(w.soon(), v, &vacant, all, nil); err == nil || !strings.Contains(err.Error(), "n2 is no member") {
-			t.Errorf("of nobody: %v", err)
+			t.Errorf("a vacant slot: %v", err)
 		}
 		w.net.Pause(w.nodes[2].address())
 		began := time.Now()
 		if _, err := c.Digests(w.soon(), v, &v.Members[2], all, nil); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != askTime {
-			t.Errorf("of one that is silent: %v after %v", err, time.Since(began))
+			t.Errorf("a silent member: %v after %v", err, time.Since(began))
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		if _, err := c.Digests(ctx, v, to, all, nil); !errors.Is(err, context.Canceled) {
-			t.Errorf("given up: %v", err)
+			t.Errorf("a request that is given up: %v", err)
 		}
 	})
 }
 
-// A member is reachable once it has answered of late, and while it owes no answer.
+// A member is reachable when it has answered lately and owes no answer.
 func TestWhoIsReachable(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		c, v, to := w.ask()
 		if c.Reachable(v, to) {
-			t.Error("a member that was never asked")
+			t.Error("a member that was never asked is reachable")
 		}
 		w.set("k", "v")
 		if !c.Reachable(v, to) {
-			t.Error("a member that has just answered")
+			t.Error("a member that has just answered is not reachable")
 		}
 		stranger := *to
 		stranger.Incarnation = 12345
 		if c.Reachable(v, &stranger) {
-			t.Error("a stranger")
+			t.Error("an unknown incarnation is reachable")
 		}
 		link := w.nodes[0].Present().links[1]
 		if link.suspect(time.Now()); c.Reachable(v, to) {
-			t.Error("a member that is suspected")
+			t.Error("a suspected member is reachable")
 		}
 		if link.trust(); !c.Reachable(v, to) {
-			t.Error("a member that is not suspected any more")
+			t.Error("a member that is not suspected any more is not reachable")
 		}
 		w.net.Kill(w.nodes[1].address())
 		_, _, _ = w.nodes[0].coordinator.Get(w.soon(), nil, []byte("k"), kv.Options{R: kv.QuorumAll})
 		if c.Reachable(v, to) {
-			t.Error("a member that has left a call unanswered")
+			t.Error("a member that has left a call unanswered is reachable")
 		}
 	})
 }
 
-// An operator is shown what one member holds, and why it shows nothing.
+// An operator is shown what one member holds, or why the member shows nothing.
 func TestWhatAnOperatorIsShown(t *testing.T) {
 	inWorld(t, 4, func(w *world) {
 		w.nodes[0].put("k", 1, "at the first")
@@ -320,29 +322,29 @@ func TestWhatAnOperatorIsShown(t *testing.T) {
 		for i, want := range map[int]string{0: "at the first", 1: "at the second"} {
 			r, err := m.Present().Record(w.soon(), i, []byte("k"))
 			if err != nil || string(r.Value) != want {
-				t.Errorf("of %d: %q, %v", i, r.Value, err)
+				t.Errorf("the record of member %d: %q, %v", i, r.Value, err)
 			}
 			if d, err := m.Present().Holding(w.soon(), i); err != nil || d.Records != 1 {
-				t.Errorf("of %d: %+v, %v", i, d, err)
+				t.Errorf("the digest of member %d: %+v, %v", i, d, err)
 			}
 		}
 		if r, err := m.Present().Record(w.soon(), 1, []byte("nothing")); err != nil || !r.Tag.IsZero() {
 			t.Errorf("of a key that the member does not hold: %+v, %v", r, err)
 		}
 		if _, err := m.Present().Record(w.soon(), 2, []byte("k")); !errors.Is(err, errPending) {
-			t.Errorf("of one that copies yet: %v", err)
+			t.Errorf("a record of a member that is still copying: %v", err)
 		}
 		if d, err := m.Present().Holding(w.soon(), 2); err != nil || d.Records != 0 {
-			t.Errorf("of one that copies yet: %+v, %v", d, err)
+			t.Errorf("the digest of a member that is still copying: %+v, %v", d, err)
 		}
 		_, err := m.Present().Record(w.soon(), 3, []byte("k"))
 		_, err2 := m.Present().Holding(w.soon(), 3)
 		if !errors.Is(err, errVacant) || !errors.Is(err2, errVacant) {
-			t.Errorf("of one that is gone: %v, %v", err, err2)
+			t.Errorf("a member that is gone: %v, %v", err, err2)
 		}
 		w.begin(firstEpoch+2, 1)
 		if _, err := m.Present().Record(w.soon(), 1, []byte("k")); err == nil || !strings.Contains(err.Error(), "refused") {
-			t.Errorf("of one that is at another epoch: %v", err)
+			t.Errorf("a record of a member at another epoch: %v", err)
 		}
 		w.answers(w.nodes[1].address(), func([]byte) []byte { return nil })
 		if _, err := m.Present().Record(w.soon(), 1, []byte("k")); err == nil {

@@ -15,15 +15,15 @@ import (
 	"viakv/quorum/version"
 )
 
-// Client carries to other members what this node asks of them: the calls of its coordinators, and
-// the bulk requests of hand-off and of scans. It is safe for concurrent use.
+// Client carries this node's requests to other members: the calls of its coordinators, and the bulk
+// requests of hand-off and of scans. It is safe for concurrent use.
 type Client struct {
 	inFlight func() int64
 	serial   serial
 }
 
-// NewClient returns a client of a node. Underway counts the requests of the node's own clients that
-// it works on: while there is one, its calls need not wait for others to travel with.
+// NewClient returns a client of a node. The function underway counts the requests of the node's own
+// clients that are under way. While these come one at a time, calls do not wait to share a write.
 func NewClient(underway func() int64) *Client { return &Client{inFlight: underway} }
 
 var (
@@ -57,19 +57,19 @@ type carrier struct {
 	epoch *Epoch
 	link  *link
 	tries int
-	seen  bool // the peer has had the request, and was behind
+	seen  bool // the peer has answered that it is behind
 	wire  transport.Call
 
-	// stage is where the call is while its peer is brought up to date: in nobody's hands but its
-	// own.
+	// stage says where the call is. While its peer is brought up to date, the transport does not
+	// hold the call and cannot withdraw it.
 	stage atomic.Uint32
 }
 
-// Stages of handing.
+// Stages of a call.
 const (
 	sent     = iota // with the transport, which can withdraw it
-	waiting         // for the peer to be brought up to date
-	unwanted        // likewise, and nobody waits for the call any more
+	waiting         // waiting for the peer to be brought up to date
+	unwanted        // as waiting, but the operation does not wait for the call any more
 	again           // being sent once more
 )
 
@@ -88,13 +88,13 @@ func (client *Client) Start(v *replica.View, call *quorum.Call) {
 	c.send()
 }
 
-// Cancel implements quorum.Peers. A peer that has left the call unanswered for long is asked after
-// the others for a while.
+// Cancel implements quorum.Peers. A peer that has left the call unanswered for longer than slow is
+// asked after the other members for a while.
 func (*Client) Cancel(call *quorum.Call) bool {
 	c := call.Carrier.(*carrier)
 	if c.stage.Load() != sent {
 		c.stage.CompareAndSwap(waiting, unwanted)
-		return false // it ends by itself
+		return false // the call ends by itself
 	}
 	if !c.epoch.membership.cfg.Transport.Cancel(&c.wire) {
 		return false
@@ -117,7 +117,8 @@ func (c *carrier) resend() {
 		return
 	}
 	c.send()
-	// A reply may have ended the call already, and another use of it may have begun.
+	// A reply may have ended the call already, and its next use may have begun. The stage is then
+	// not again any more.
 	c.stage.CompareAndSwap(again, sent)
 }
 
@@ -132,17 +133,19 @@ func (c *carrier) fail(err error, nothingDone bool) {
 	c.call.End()
 }
 
-// undone reports whether a call of which nothing has been done yet will stay so. Removes and offers
-// must not be done twice, and a copy of one that found its peer behind may be on the way yet, and
-// find that the peer has caught up.
+// undone reports whether a call of which the peer has done nothing will stay undone. A remove or an
+// offer must not be done twice. An earlier copy of it that the peer has seen may still be on the
+// way, and may find that the peer has caught up.
 func (c *carrier) undone() bool {
 	return !c.seen || c.call.Kind != quorum.Remove && c.call.Kind != quorum.StoreIf
 }
 
-// maxTries bounds how often a peer that says it is behind is brought up to date for one call.
+// maxTries bounds the repetition towards a peer that says that it is behind. A call is sent at most
+// maxTries times; a bulk request is repeated at most maxTries times. The peer is brought up to date
+// before each repetition.
 const maxTries = 3
 
-// Complete implements transport.Completer, in the goroutine that reads the connection.
+// Complete implements transport.Completer. It runs in the goroutine that reads the connection.
 func (c *carrier) Complete(*transport.Call) {
 	call := c.call
 	call.Reply, call.Full, call.Counter, call.NotSent, call.Err = version.Record{}, false, 0, false, nil

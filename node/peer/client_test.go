@@ -17,8 +17,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// The phases of a coordinator travel: what is set at one member is read at all, with and without an
-// offer, and removed by whichever owns the key.
+// The phases of a coordinator reach all members. What is set at one member, with or without an
+// offer, is read at all members. The owner of the key removes it.
 func TestACoordinatorReachesItsPeers(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		for i := range 30 {
@@ -43,13 +43,13 @@ func TestACoordinatorReachesItsPeers(t *testing.T) {
 	})
 }
 
-// What an answer waits for is sent at once, and alone while this node works on one request at a
-// time; what it does not wait for may wait for company. Whatever is large has a connection of its
-// own.
+// A call that the operation waits for is sent at once. While this node works on one request at a
+// time, the call does not wait for other calls. A call that the operation does not wait for may
+// wait to share a write. Bulk requests have a connection of their own.
 func TestHowRequestsAreSent(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m, way := w.nodes[0], w.through()
-		w.set("k", "v") // W is all: the second of the two stores is waited for, too
+		w.set("k", "v") // W is all: the operation waits for both stores
 		if _, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{}); err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestHowRequestsAreSent(t *testing.T) {
 		want := map[sending]int{
 			{wire.Read, transport.Data, true, true}:     2, // of the first set
 			{wire.Store, transport.Data, true, true}:    2,
-			{wire.StoreIf, transport.Data, true, true}:  1, // of the second
+			{wire.StoreIf, transport.Data, true, true}:  1, // of the second set
 			{wire.Store, transport.Data, false, true}:   1,
 			{wire.Digests, transport.Bulk, true, false}: 1,
 		}
@@ -75,8 +75,8 @@ func TestHowRequestsAreSent(t *testing.T) {
 	})
 }
 
-// A peer that is behind is brought up to date once for all the calls that find it so, and then
-// answers them: at one epoch as at the next.
+// A peer that is behind is updated once for all the calls that find it behind, and then answers
+// them. That holds at one epoch as at the next.
 func TestPeersThatAreBehindAreBroughtUpToDate(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		for round := range 2 {
@@ -96,7 +96,7 @@ func TestPeersThatAreBehindAreBroughtUpToDate(t *testing.T) {
 				}
 			}
 			if n := len(w.nodes[0].handed); n != 2*(round+1) {
-				t.Errorf("%d handings for two peers, in round %d", n, round)
+				t.Errorf("%d updates for two peers, in round %d", n, round)
 			}
 			for i := range calls {
 				for _, m := range w.nodes {
@@ -109,8 +109,8 @@ func TestPeersThatAreBehindAreBroughtUpToDate(t *testing.T) {
 	})
 }
 
-// A call that nobody waits for any more is not sent again to a peer that has been brought up to
-// date meanwhile.
+// Suppose that a call waits while its peer is updated, and that its operation ends meanwhile. The
+// call is then not sent again.
 func TestACallThatIsGivenUpIsNotSentAgain(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
@@ -128,14 +128,14 @@ func TestACallThatIsGivenUpIsNotSentAgain(t *testing.T) {
 		}
 		synctest.Wait()
 		if requests == 0 || requests != len(m.handed) {
-			t.Errorf("%d requests, and brought up to date %d times", requests, len(m.handed))
+			t.Errorf("the peer received %d requests, and was updated %d times", requests, len(m.handed))
 		}
 	})
 }
 
-// A peer that cannot be brought up to date does nothing of what it was asked for. Its sender may
-// not say so of an offer and of a remove: a copy of these may still be on the way, and find that
-// the peer has caught up.
+// A peer that cannot be updated does nothing of what it was asked for. For an offer or a remove its
+// sender must not rely on that: a copy may still be on the way, and may find that the peer has
+// caught up.
 func TestPeersThatStayBehind(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
@@ -153,18 +153,18 @@ func TestPeersThatStayBehind(t *testing.T) {
 				t.Errorf("%s holds %q", o.name(), got)
 			}
 		}
-		// One that says each time that it is behind is not asked for ever.
+		// A peer that says each time that it is behind is not asked for ever.
 		m.handing, m.fruitless, m.handed = nil, true, nil
 		if _, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{}); outcome(err) != "unknown" {
 			t.Errorf("a set at peers that stay behind: %v", err)
 		}
 		if n := len(m.handed); n > 3*2*maxTries {
-			t.Errorf("two peers were brought up to date %d times", n)
+			t.Errorf("two peers were updated %d times", n)
 		}
 	})
 }
 
-// A call waits a second for its peer to be brought up to date, and not at all once the node stops.
+// A call waits at most updateTime for its peer to be updated, and not at all once the node stops.
 func TestNobodyIsBroughtUpToDateForEver(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
@@ -180,12 +180,12 @@ func TestNobodyIsBroughtUpToDateForEver(t *testing.T) {
 		began = time.Now()
 		err = m.coordinator.Remove(w.soon(), key, kv.Options{Deadline: began.Add(5 * time.Second)})
 		if took := time.Since(began); outcome(err) != "unknown" || took > 100*time.Millisecond {
-			t.Errorf("of a node that stops: %v after %v", err, took)
+			t.Errorf("a remove of a node that stops: %v after %v", err, took)
 		}
 	})
 }
 
-// A node that is behind hears of the newer epoch with the first refusal, and of each epoch once.
+// A node that is behind learns of a newer epoch from the first refusal, and of each epoch once.
 func TestANodeThatIsBehindLearns(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.begin(firstEpoch+1, 1, 2)
@@ -197,12 +197,12 @@ func TestANodeThatIsBehindLearns(t *testing.T) {
 			}
 		}
 		if len(m.learned) != 1 || m.learned[0] != "epoch 6" {
-			t.Errorf("it has learned %q", m.learned)
+			t.Errorf("the node has learned %q", m.learned)
 		}
 	})
 }
 
-// A peer that leaves calls unanswered is asked after the others for a while, and owes an answer
+// A peer that leaves calls unanswered is asked after the other peers for a while. It owes an answer
 // until it has given one.
 func TestASilentPeerIsAskedAfterTheOthers(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
@@ -218,7 +218,7 @@ func TestASilentPeerIsAskedAfterTheOthers(t *testing.T) {
 		}
 		for peer := 1; peer < 3; peer++ {
 			if m.client.Likely(v, peer) || m.client.Answers(v, peer) {
-				t.Errorf("%d is not suspected", peer)
+				t.Errorf("peer %d is not suspected", peer)
 			}
 		}
 		w.net.Resume(w.nodes[1].address())
@@ -231,12 +231,12 @@ func TestASilentPeerIsAskedAfterTheOthers(t *testing.T) {
 			t.Error(err)
 		}
 		if !m.client.Answers(v, 1) || m.client.Heard(v, 1).IsZero() {
-			t.Error("its answer does not clear it")
+			t.Error("an answer does not end the suspicion")
 		}
 	})
 }
 
-// What a peer answers with nonsense is no reply, and counts for nothing.
+// A malformed answer is no reply, and counts for nothing.
 func TestNonsenseIsNoReply(t *testing.T) {
 	for what, answer := range map[string][]byte{
 		"cut short": {1}, "a reply whose body is no record": wire.AppendReply(nil, wire.OK, 1, firstEpoch),
@@ -255,7 +255,7 @@ func TestNonsenseIsNoReply(t *testing.T) {
 	}
 }
 
-// A call that has lost a race to a quicker peer says nothing against its own.
+// A call that was withdrawn because another peer was quicker does not make its own peer suspect.
 func TestALostRaceIsNoSilence(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
@@ -265,12 +265,12 @@ func TestALostRaceIsNoSilence(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !m.client.Likely(m.Current(), 1) {
-			t.Error("it is suspected at once")
+			t.Error("the peer is suspected at once")
 		}
 	})
 }
 
-// The calls to a member that has gone end with its link, and those to the others go on.
+// The calls to a member that has gone end with its link. The calls to the other members go on.
 func TestAWayThatIsGoneEndsItsCalls(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
@@ -298,7 +298,7 @@ func TestAWayThatIsGoneEndsItsCalls(t *testing.T) {
 	})
 }
 
-// The links of members that have gone are forgotten, and those of the others live on.
+// The links of members that have gone are forgotten. The links of the other members live on.
 func TestLinksOutliveEpochs(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]

@@ -1,14 +1,14 @@
-// Package peer is what a node says to other members, and what it answers them: the quorum phases,
+// Package peer is what a node sends to other members, and what it answers them: the quorum phases,
 // the removes that it coordinates for others, the bulk requests of hand-off and scans, what members
-// tell of their memory, and what an operator is shown of one.
+// tell each other of their memory, and what an operator is shown of one member.
 //
 //	coordinator, scans, hand-off ──▶ Client ──▶ Epoch ──▶ transport ──▶ Server ──▶ Epoch ──▶ store
 //
-// A Membership is one boot of this process in one cluster, and an Epoch what it knows and is at one
-// epoch of that. The Client finds the Epoch in the view that a caller works at (its Origin). The
-// Server finds it by the stamp of a request: a process may have two memberships, where it joins
-// another mesh while it still serves its own clients. What the topology and the coordinator do for
-// a peer the room asks of its Host; it knows neither.
+// A Membership stands for one membership of this node in one cluster. An Epoch is what it knows at
+// knows at one epoch. The Client finds the Epoch in the view that a caller works at (its Origin).
+// The Server finds it by the stamp of a request: a process may have two memberships while it joins
+// another mesh and still serves its own clients. The package knows neither the topology nor the
+// coordinator that serves a peer's remove. It asks its Host for what they do for a peer.
 //
 // Invariants:
 //
@@ -17,6 +17,6 @@
 //	    whatever its epoch: it changes no record, and an incarnation stops for all of them.
 //	N3. A pending incarnation stores what it is sent and answers no query (M4).
 //	N6. A request that must not be done twice is done at most once, however often the network
-//	    delivers it, and a refusal that lets its sender do it elsewhere holds for every copy (T1,
-//	    D10).
+//	    delivers it. A refusal that lets its sender do the request elsewhere holds for every copy
+//	    of the request (T1, D10).
 package peer

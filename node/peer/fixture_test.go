@@ -31,13 +31,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	cluster    = 77
 	firstEpoch = version.Epoch(5)
-	timeout    = 2 * time.Second // of the coordinators' requests
+	timeout    = 2 * time.Second // of the requests of the coordinators
 )
 
 var seed = keyspace.Seed{7}
 
-// world is a few members of one cluster on a simulated network. There is no topology: a test says
-// when an epoch begins, and at whom.
+// world is a few members of one cluster on a simulated network. There is no topology: a test
+// decides when an epoch begins, and at which members.
 type world struct {
 	t          *testing.T
 	net        *simnet.Network
@@ -55,31 +55,32 @@ type member struct {
 	client      *Client
 	coordinator *quorum.Coordinator
 	ctx         context.Context
-	next        *Membership // that a join would be preparing
+	next        *Membership // the membership that a join would be preparing
 
 	mu        sync.Mutex
-	handed    []transport.Address // whom Hand was asked to bring up to date
-	handing   error               // what it answers instead
-	fruitless bool                // it answers that it has, and has not
-	learned   []string            // documents
-	held      []uint64            // lists
-	missed    map[string]bool     // members that calls have missed
+	handed    []transport.Address // the peers that UpdatePeer was called for
+	handing   error               // what UpdatePeer returns instead of updating the peer
+	fruitless bool                // UpdatePeer returns nil, but does not update the peer
+	learned   []string            // the documents that Learn was given
+	held      []uint64            // the IDs of the lists that Hold was asked about
+	missed    map[string]bool     // the members that have missed a key
 	removes   []removal
-	removing  error // what Remove answers instead
+	removing  error // what Remove returns instead of removing
 	pending   bool  // this node is rebuilding
 	stopping  bool
-	slow      bool // Hand ends with its context only
+	slow      bool // UpdatePeer returns only when its context ends
 	log       *zap.Logger
 	maxBytes  int64
 }
 
-// removal is what a member was asked to coordinate, and how many removes it then counted.
+// removal is a remove that a member was asked to coordinate. It has the number of removes that the
+// member counted as under way at that time.
 type removal struct {
 	kv.Options
 	underway int64
 }
 
-// inWorld runs a test of n members that are at the first epoch, in virtual time.
+// inWorld runs a test with n members that are at the first epoch, in virtual time.
 func inWorld(t *testing.T, n int, test func(w *world), change ...func(*member)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -125,7 +126,7 @@ func (m *member) name() string                     { return "n" + string(rune('1
 func (m *member) address() transport.Address       { return transport.Address(m.name() + ":1") }
 func (m *member) incarnation() version.Incarnation { return version.Incarnation(100 + m.i) }
 
-// begin makes an epoch the present one at all nodes, or at those that are named.
+// begin makes an epoch the present one at the given nodes, or at all nodes when none is given.
 func (w *world) begin(e version.Epoch, nodes ...int) {
 	for i, m := range w.nodes {
 		if len(nodes) == 0 || slices.Contains(nodes, i) {
@@ -169,12 +170,13 @@ func (m *member) Miss(name string, _ version.Incarnation, _ []byte) {
 	m.missed[name] = true
 }
 
-// Memberships and Control implement Node.
+// Memberships implements Node.
 func (m *member) Memberships() (present, next *Membership) { return m.Membership, m.next }
 
+// Control implements Node.
 func (m *member) Control(_ context.Context, dst, _ []byte) []byte { return append(dst, "control"...) }
 
-// Hand implements Host: the peer takes this node's epoch a moment later.
+// UpdatePeer implements Host: the peer enters this node's epoch 10 ms later.
 func (m *member) UpdatePeer(ctx context.Context, to transport.Address) error {
 	m.mu.Lock()
 	m.handed = append(m.handed, to)
@@ -221,7 +223,7 @@ func (m *member) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	return m.coordinator.RemoveHere(ctx, key, o)
 }
 
-// Hold implements Host: of lists with an odd number it holds something else.
+// Hold implements Host: the member holds the lists whose ID is even.
 func (m *member) Hold(list *handoff.List) (bool, error) {
 	if list.At != m.Present().View.Epoch {
 		return false, replica.ErrEpoch
@@ -241,7 +243,7 @@ func (m *member) Go(f func(ctx context.Context)) bool {
 	return true
 }
 
-// put stores a record at one member alone.
+// put stores a record at this member only.
 func (m *member) put(key string, counter uint64, value string) version.Record {
 	m.w.t.Helper()
 	r := version.Record{Tag: version.Tag{Generation: m.w.generation, Counter: counter, Incarnation: 9}, Value: []byte(value)}
@@ -251,7 +253,7 @@ func (m *member) put(key string, counter uint64, value string) version.Record {
 	return r
 }
 
-// holds returns the value that one member holds of a key, empty: none.
+// holds returns the value of a key that this member holds, or an empty string when it holds none.
 func (m *member) holds(key string) string {
 	m.w.t.Helper()
 	r, _, err := m.store.Get(m.Present().View.Epoch, seed.Hash([]byte(key)), []byte(key), nil)
@@ -261,23 +263,23 @@ func (m *member) holds(key string) string {
 	return string(r.Value)
 }
 
-// stamp is that of a request of the first member to the second one, at an epoch of the sender's.
+// stamp returns the stamp of a request of the first member to the second one, at the given epoch.
 func (w *world) stamp(e version.Epoch) wire.Stamp {
 	return wire.Stamp{Cluster: cluster, Epoch: e, To: w.nodes[1].incarnation(), From: w.nodes[0].incarnation()}
 }
 
-// inline wants the second member to answer a request in the reader's goroutine, and how.
+// inline has the second member answer a request in place, and checks the reply's status.
 func (w *world) inline(want wire.Status, request []byte) wire.Reply {
 	w.t.Helper()
 	b, ok := w.nodes[1].server.ServeInline(nil, request)
 	if !ok {
-		w.t.Errorf("not answered in place")
+		w.t.Errorf("the request is not answered in place")
 		return wire.Reply{}
 	}
 	return w.reply(want, b)
 }
 
-// serve wants the second member to answer a request, and how.
+// serve has the second member's Serve answer a request, and checks the reply's status.
 func (w *world) serve(want wire.Status, request []byte) wire.Reply {
 	w.t.Helper()
 	return w.reply(want, w.nodes[1].server.Serve(context.Background(), nil, request))
@@ -292,14 +294,14 @@ func (w *world) reply(want wire.Status, b []byte) wire.Reply {
 	return r
 }
 
-// answers gives an address to another process, which answers everything as f does.
+// answers gives an address to another process, which answers every request as f does.
 func (w *world) answers(at transport.Address, f scripted) {
 	t := w.net.Node(at, f)
 	go func() { _ = t.Run(w.nodes[0].ctx) }()
 	synctest.Wait()
 }
 
-// scripted answers in place.
+// scripted is a handler that answers every request in place.
 type scripted func(request []byte) []byte
 
 func (f scripted) ServeInline(dst, request []byte) ([]byte, bool) {
@@ -312,14 +314,15 @@ func (f scripted) Serve(_ context.Context, dst, request []byte) []byte {
 
 func (f scripted) Refuse(dst, _ []byte) []byte { return dst }
 
-// soon is a context that ends: a member that is cut off never answers.
+// soon returns a context that ends after ten seconds, because a member that is cut off never
+// answers.
 func (w *world) soon() context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	w.t.Cleanup(cancel)
 	return ctx
 }
 
-// through makes the first member's transport one that a test looks through.
+// through replaces the first member's transport by one that the test observes.
 func (w *world) through() *way {
 	t := &w.nodes[0].cfg.Transport
 	seen := &way{Transport: *t}
@@ -330,7 +333,7 @@ func (w *world) through() *way {
 // way is a transport that notes how requests are sent.
 type way struct {
 	transport.Transport
-	unsent transport.Address // nothing leaves for it
+	unsent transport.Address // no request to this address leaves the node
 
 	mu    sync.Mutex
 	calls []sending
@@ -365,7 +368,8 @@ func (w *world) owned(by int) string {
 	}
 }
 
-// outcome returns what an error says of the request's effect, empty: it says nothing.
+// outcome returns what an error says of the request's effect, or an empty string when it says
+// nothing.
 func outcome(err error) string {
 	var u *kv.Unavailable
 	if errors.As(err, &u) {

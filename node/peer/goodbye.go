@@ -8,12 +8,12 @@ import (
 	"viakv/quorum/version"
 )
 
-// goodbyeTime bounds the telling of the others that this node is about to stop.
+// goodbyeTime bounds how long SayGoodbye waits for the other members.
 const goodbyeTime = 500 * time.Millisecond
 
-// SayGoodbye tells the other members that this node is about to stop, so that they send it no more and
-// ask other members first. It returns when those that are there have heard it, or at the end of
-// ctx.
+// SayGoodbye tells the other members that this node is about to stop, so that they ask other
+// members first. It returns when every active member has answered or failed, and at the latest
+// after goodbyeTime or at the end of ctx.
 func (e *Epoch) SayGoodbye(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, goodbyeTime)
 	defer cancel()
@@ -26,8 +26,8 @@ func (e *Epoch) SayGoodbye(ctx context.Context) {
 	})
 }
 
-// serveGoodbye notes that another member is about to stop, whatever epoch the two are at: an
-// incarnation stops for all of them.
+// serveGoodbye notes that another member is about to stop. The epochs of the two nodes do not
+// matter: an incarnation stops for all epochs.
 func (e *Epoch) serveGoodbye(dst []byte, from version.Incarnation, body []byte) []byte {
 	status := wire.OK
 	if len(body) != 0 {

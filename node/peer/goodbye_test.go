@@ -8,8 +8,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// A member that is about to stop may tell so while another one is an epoch ahead of it or behind.
-// It is heard in place.
+// A member may say goodbye while another member is an epoch ahead of it, or behind. The goodbye is
+// answered in place.
 func TestAGoodbyeHoldsAtEveryEpoch(t *testing.T) {
 	for _, epoch := range []version.Epoch{firstEpoch - 1, firstEpoch, firstEpoch + 1} {
 		inWorld(t, 3, func(w *world) {
@@ -20,13 +20,14 @@ func TestAGoodbyeHoldsAtEveryEpoch(t *testing.T) {
 			}
 			w.inline(wire.OK, bye)
 			if v := m.Current(); m.client.Likely(v, 0) || m.client.Answers(v, 0) || !m.client.Likely(v, 2) {
-				t.Errorf("of epoch %d at %d: it is still counted on, or another one is not", epoch, firstEpoch)
+				t.Errorf("goodbye of epoch %d at epoch %d: its sender is still counted on, or another member is not", epoch, firstEpoch)
 			}
 		})
 	}
 }
 
-// SayBye tells all the others, and does not wait for one that cannot be reached.
+// SayGoodbye tells all other members, and waits for a member that cannot be reached for goodbyeTime
+// only.
 func TestAllMembersAreToldGoodbye(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
@@ -35,16 +36,16 @@ func TestAllMembersAreToldGoodbye(t *testing.T) {
 		w.net.Pause(w.nodes[2].address())
 		began := time.Now()
 		if m.Present().SayGoodbye(w.soon()); time.Since(began) != goodbyeTime {
-			t.Errorf("one that is silent was waited for, for %v", time.Since(began))
+			t.Errorf("SayGoodbye waited %v for a silent member", time.Since(began))
 		}
 		v := w.nodes[1].Current()
 		if w.nodes[1].client.Likely(v, 0) {
-			t.Error("a member has not heard it")
+			t.Error("a member has not heard the goodbye")
 		}
-		// Another boot of it is another incarnation, which has said nothing.
+		// Another boot of the node is another incarnation, which has not said goodbye.
 		v.Members[0].Incarnation++
 		if !w.nodes[1].client.Likely(v, 0) {
-			t.Error("what one incarnation has said counts for another")
+			t.Error("the goodbye of one incarnation counts for another")
 		}
 	})
 }

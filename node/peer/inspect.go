@@ -11,15 +11,16 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// What people are shown of one member. It goes around the coordinator on purpose: a quorum's answer
-// would hide what one replica holds, and repair it.
+// What people are shown of one member. These requests go around the coordinator on purpose: a
+// quorum's answer would hide what one replica holds, and repair it.
 
 var (
 	errVacant  = errors.New("the member is gone; its slot waits for it to come back")
 	errPending = errors.New("the member is still copying, and answers once it has everything")
 )
 
-// Holding returns the digest of everything that a member holds, one that is still copying included.
+// Holding returns the digest of everything that a member holds. A member that is still copying
+// answers, too.
 func (e *Epoch) Holding(ctx context.Context, m int) (replica.Digest, error) {
 	if m == e.View.Self {
 		return e.Store.Digest(e.View.Epoch, keyspace.All())
@@ -41,7 +42,7 @@ func (e *Epoch) Holding(ctx context.Context, m int) (replica.Digest, error) {
 	return digests[0], nil
 }
 
-// Record returns a member's record of a key, a zero one where it holds none.
+// Record returns a member's record of a key, or a zero record where the member holds none.
 func (e *Epoch) Record(ctx context.Context, m int, key []byte) (version.Record, error) {
 	member := &e.View.Members[m]
 	if err := silent(member); err != nil {
@@ -64,13 +65,13 @@ func (e *Epoch) Record(ctx context.Context, m int, key []byte) (version.Record, 
 	case wire.OK:
 		read, err := wire.ParseReadReply(reply.Body, false)
 		return read.Record, err
-	case wire.Same: // the request's tag was the absent one
+	case wire.Same: // the request's tag was zero: the member holds no record
 		return version.Record{}, nil
 	}
 	return version.Record{}, fmt.Errorf("the member refused: %v", reply.Status)
 }
 
-// silent returns why a member answers nothing; nil: it answers.
+// silent returns why a member answers no reads, or nil when it answers them.
 func silent(m *replica.Member) error {
 	switch {
 	case m.Incarnation != 0:

@@ -15,12 +15,12 @@ import (
 type link struct {
 	address transport.Address
 
-	// suspectUntil is when the peer is worth asking first again, in Unix nanoseconds. A peer that
-	// leaves a call unanswered costs each request a hedge; so for a while the others are asked
-	// first.
+	// suspectUntil is when the peer is worth asking first again, in Unix nanoseconds. Zero: the
+	// peer is not suspected. A peer that leaves a call unanswered costs each request a hedge, so
+	// for a while other members are asked first.
 	suspectUntil atomic.Int64
 
-	// memory is what the peer has said of its memory, nil before it has.
+	// memory is what the peer has said of its memory; nil: it has said nothing yet.
 	memory atomic.Pointer[memoryReport]
 	limit  Notice
 
@@ -29,14 +29,14 @@ type link struct {
 
 	mu       sync.Mutex
 	updating bool       // the peer is being brought up to date
-	waiting  []*carrier // calls to be repeated once it has been
+	waiting  []*carrier // calls to be repeated once the peer is up to date
 }
 
-// suspicion is how long a peer that did not answer is asked after the others.
+// suspicion is how long a peer that did not answer is asked after the other members.
 const suspicion = 500 * time.Millisecond
 
-// slow is from when on a call that was withdrawn unanswered makes its peer suspect. Below, it may
-// just have lost a race.
+// slow is how long a call must have been open for its withdrawal to make the peer suspect. A
+// shorter call may have lost a race to a quicker peer.
 const slow = 8 * time.Millisecond
 
 func (k *link) suspect(now time.Time) { k.suspectUntil.Store(now.Add(suspicion).UnixNano()) }
@@ -64,7 +64,8 @@ type links struct {
 	byAddress map[transport.Address]*link
 }
 
-// of returns the links of a view's members in their order, and forgets the others.
+// of returns the links of a view's members, in the order of the members. It forgets all other
+// links.
 func (ls *links) of(v *replica.View, transporter transport.Transport) []*link {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -87,8 +88,8 @@ func (ls *links) of(v *replica.View, transporter transport.Transport) []*link {
 	return out
 }
 
-// updatePeer brings a peer that is behind to the present epoch, and then repeats the calls that found it
-// so. It returns at once.
+// updatePeer brings a peer that is behind to the present epoch, and then repeats the calls that
+// found the peer behind. It returns at once.
 func (m *Membership) updatePeer(c *carrier) {
 	k := c.link
 	k.mu.Lock()
@@ -110,7 +111,8 @@ func (m *Membership) updatePeer(c *carrier) {
 
 var errStopping = errors.New("the node is stopping")
 
-// updated ends a handing over.
+// updated ends an update of the peer. The calls that waited for it are repeated, or fail with its
+// error.
 func (k *link) updated(err error) {
 	k.mu.Lock()
 	waiting := k.waiting
@@ -125,5 +127,5 @@ func (k *link) updated(err error) {
 	}
 }
 
-// updateTime bounds a handing over: a call that waits for it cannot be withdrawn meanwhile.
+// updateTime bounds an update. A call that waits for it cannot be withdrawn meanwhile.
 const updateTime = time.Second

@@ -13,7 +13,7 @@ func TestASuspectMustAnswerFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &link{address: "b"}
 		if !k.likely() || !k.answers() {
-			t.Fatal("a peer nobody has complained of is suspected")
+			t.Fatal("a peer is suspected from the beginning")
 		}
 		k.suspect(time.Now())
 		if k.likely() || k.answers() {
@@ -25,13 +25,13 @@ func TestASuspectMustAnswerFirst(t *testing.T) {
 		}
 		k.trust()
 		if !k.answers() {
-			t.Error("its answer does not clear it")
+			t.Error("an answer does not end the suspicion")
 		}
 	})
 }
 
-// A remove that found its peer behind and then could not be sent again has not been done, and a
-// copy of it may be done yet: the sender must not do it itself.
+// Suppose that a remove found its peer behind and then could not be sent again. The remove has not
+// been done, but a copy of it may still be done. So the sender must not do it itself.
 func TestACallThatWasSeenMayBeDoneYet(t *testing.T) {
 	for kind, single := range map[quorum.Kind]bool{
 		quorum.ReadTag: false, quorum.ReadRecord: false, quorum.Store: false, quorum.Vote: false, quorum.Remove: true, quorum.StoreIf: true,

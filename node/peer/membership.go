@@ -20,21 +20,21 @@ import (
 // Host is what a membership asks of the rest of its node. The methods must be safe for concurrent
 // use. Learn, Document, Hold and Go do not block.
 type Host interface {
-	// UpdatePeer brings this node's newest topology to the peer at an address. It returns once the peer
-	// has adopted it, or why it has not.
+	// UpdatePeer brings this node's newest topology to the peer at an address. It returns nil once
+	// the peer has adopted that topology, and otherwise the reason why it has not.
 	UpdatePeer(ctx context.Context, to transport.Address) error
 	// Learn takes the newer topology that a peer's reply carried. It does not keep the document.
 	Learn(document []byte)
-	// Document returns the newest topology, for a peer that is behind. It is only read.
+	// Document returns the newest topology, for a peer that is behind. The caller only reads it.
 	Document() []byte
-	// Remove coordinates a remove for a peer, as the key's owner, and returns what came of it, by
-	// the options' deadline. It does not keep the key. It is a *kv.Unavailable whose outcome is
-	// none where the coordinator does not work in this membership.
+	// Remove coordinates a remove for a peer, as the key's owner, and returns its result by the
+	// options' deadline. It does not keep the key. The error is a *kv.Unavailable with outcome none
+	// where the coordinator does not work in this membership.
 	Remove(ctx context.Context, key []byte, o kv.Options) error
 	// Hold reports whether this node holds exactly each tombstone of a list. It keeps the list.
 	Hold(list *handoff.List) (bool, error)
 	// Go runs f in a goroutine that the node waits for, under a context that ends with the
-	// membership; false: the node is stopping.
+	// membership. It returns false when the node is stopping.
 	Go(f func(ctx context.Context)) bool
 }
 
@@ -43,18 +43,19 @@ type Config struct {
 	Host      Host
 	Transport transport.Transport
 	Logger    *zap.Logger
-	MaxBytes  int64 // this node's memory limit; 0: none
+	MaxBytes  int64 // this node's memory limit in bytes; 0: none
 }
 
-// Membership is one boot of this process in one cluster, as its peers meet it.
+// Membership is what peers meet of one membership of this node: its clock, its links and its
+// present epoch.
 type Membership struct {
 	Clock replica.Clock // of this node in the cluster (D3)
 
 	cfg     Config
-	present atomic.Pointer[Epoch] // nil before it belongs to a cluster
+	present atomic.Pointer[Epoch] // nil before the membership belongs to a cluster
 	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
 	links   links
-	offers  windows       // the first copies of StoreIf
+	offers  windows       // the first copies of StoreIf requests
 	sealed  chan struct{} // closed by Seal
 	sealing sync.Once
 }
@@ -64,19 +65,19 @@ func NewMembership(cfg Config) *Membership {
 	return &Membership{cfg: cfg, sealed: make(chan struct{})}
 }
 
-// Epoch is what a membership knows and is at one epoch; immutable.
+// Epoch is one epoch of a membership: its view, its store and its links. It never changes.
 type Epoch struct {
 	View  replica.View
 	Store *storage.Store
-	Self  version.Incarnation // this node's own, active or pending
+	Self  version.Incarnation // this node's own, active or pending; zero: it is no member
 
 	membership *Membership
-	links      []*link // by member
+	links      []*link // by member index
 	superseded chan struct{}
 }
 
-// Next returns the epoch of a view, which Enter makes the present one. It sets what of the view is
-// the membership's to say: Store, Clock, Origin and Superseded. One at a time.
+// Next returns the epoch of a view; Enter makes it the present one. Next sets the fields of the
+// view that belong to the membership: Store, Clock, Origin and Superseded. Calls must not overlap.
 func (m *Membership) Next(v replica.View, store *storage.Store, self version.Incarnation) *Epoch {
 	e := &Epoch{View: v, Store: store, Self: self, membership: m, superseded: make(chan struct{})}
 	e.View.Store, e.View.Clock, e.View.Origin, e.View.Superseded = store, &m.Clock, e, e.superseded
@@ -84,8 +85,8 @@ func (m *Membership) Next(v replica.View, store *storage.Store, self version.Inc
 	return e
 }
 
-// Enter makes an epoch the one at which peers are answered, and ends the one before. Its store must
-// have been moved to it (N1).
+// Enter makes an epoch the one at which peers are answered, and ends the epoch before it. The store
+// must have been moved to the new epoch already (N1).
 func (m *Membership) Enter(e *Epoch) {
 	old := m.present.Swap(e)
 	m.offers.keep(e.View.Knows)
@@ -94,11 +95,11 @@ func (m *Membership) Enter(e *Epoch) {
 	}
 }
 
-// Present returns the present epoch, nil before the membership belongs to a cluster.
+// Present returns the present epoch, or nil before the membership belongs to a cluster.
 func (m *Membership) Present() *Epoch { return m.present.Load() }
 
-// Seal refuses everything from now on, at whatever epoch: what comes, and what is between two
-// epochs already (N1). No epoch begins meanwhile or after it.
+// Seal makes the membership refuse everything from now on, at every epoch: what arrives later, and
+// what waits between two epochs already (N1). No epoch may begin while Seal runs or after it.
 func (m *Membership) Seal() {
 	m.sealing.Do(func() { close(m.sealed) })
 	if e := m.Present(); e != nil {
@@ -106,7 +107,8 @@ func (m *Membership) Seal() {
 	}
 }
 
-// SealedEpoch is above every epoch that is stamped on a request, and below that of a closed store.
+// SealedEpoch is above every epoch that is stamped on a request, and below the epoch of a closed
+// store.
 const SealedEpoch = ^version.Epoch(0) - 1
 
 // Sealed reports whether the membership refuses everything.
@@ -119,7 +121,7 @@ func (m *Membership) Sealed() bool {
 	}
 }
 
-// wait waits until the membership has left the epoch behind or is sealed, but not for ever.
+// wait waits until the membership has left the epoch behind or is sealed, for at most d.
 func (e *Epoch) wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -131,8 +133,8 @@ func (e *Epoch) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// learn hands on a newer topology that a peer replied with. Every call that was refused for being
-// stale brings one; the first is enough.
+// learn passes a newer topology from a peer's reply to the Host. Every call that was refused as
+// stale brings one. The first of an epoch is enough, so later ones are dropped.
 func (m *Membership) learn(epoch version.Epoch, document []byte) {
 	for {
 		known := m.learned.Load()
@@ -146,17 +148,17 @@ func (m *Membership) learn(epoch version.Epoch, document []byte) {
 	m.cfg.Host.Learn(document)
 }
 
-// stamp is that of a request to an incarnation.
+// stamp returns the stamp of a request to an incarnation.
 func (e *Epoch) stamp(to version.Incarnation) wire.Stamp {
 	return wire.Stamp{Cluster: e.View.Cluster, Epoch: e.View.Epoch, To: to, From: e.Self}
 }
 
-// ask sends a member a request that it answers in place, and returns the reply.
+// ask sends a member a request of class Data, and returns the reply.
 func (e *Epoch) ask(ctx context.Context, m int, request []byte) ([]byte, error) {
 	return transport.Ask(ctx, e.membership.cfg.Transport, e.links[m].address, transport.Data, request)
 }
 
-// Each calls f for all members at once, and returns when all calls have.
+// Each calls f for all members at once, and returns when all calls have returned.
 func (e *Epoch) Each(f func(member int)) {
 	var calls sync.WaitGroup
 	for m := range e.View.Members {

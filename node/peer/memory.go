@@ -12,31 +12,31 @@ import (
 	"viakv/quorum/version"
 )
 
-// What members tell each other of their memory (N5): each asks the others how they stand when it
-// tells how it does.
+// What members tell each other of their memory (N5). When a member reports its own memory, the
+// reply reports the other's.
 
 const (
-	// memoryPatience bounds one telling.
+	// memoryPatience bounds one round of reports.
 	memoryPatience = time.Second
-	// memoryValid is how long what a member has said counts. One that is silent for longer serves
-	// nobody and must not stop the others.
+	// memoryValid is how long a member's report counts. A member that is silent for longer serves
+	// no requests, and must not stop the other members.
 	memoryValid = 3 * time.Second
 )
 
-// memoryReport is what a member has said of its memory.
+// memoryReport is what a member has said of its memory, and when.
 type memoryReport struct {
 	wire.MemoryReport
 	by version.Incarnation
 	at time.Time
 }
 
-// OwnMemory returns how this node's own copy stands.
+// OwnMemory returns the report of this node's own copy.
 func (e *Epoch) OwnMemory() wire.MemoryReport {
 	return wire.MemoryReport{Full: e.Store.Full(), Bytes: uint64(e.Store.Bytes()), Limit: uint64(e.membership.cfg.MaxBytes)}
 }
 
-// Memory returns what a member has said of its memory, nil when it has said nothing of late. This
-// node knows for itself.
+// Memory returns a member's latest report of its memory, or nil when it has made none within
+// memoryValid. For this node itself it returns OwnMemory.
 func (e *Epoch) Memory(m int) *wire.MemoryReport {
 	if m == e.View.Self {
 		own := e.OwnMemory()
@@ -50,7 +50,7 @@ func (e *Epoch) Memory(m int) *wire.MemoryReport {
 	return &t.MemoryReport
 }
 
-// Full reports whether a member may hold no more, as far as it has said.
+// Full reports whether a member takes no more values, according to its latest report.
 func Full(v *replica.View, m int) bool {
 	e := Of(v)
 	if t := e.links[m].memory.Load(); t == nil || !t.Full { // nearly always
@@ -60,8 +60,8 @@ func Full(v *replica.View, m int) bool {
 	return r != nil && r.Full
 }
 
-// TellMemory tells all other members how this node stands, and learns how they do. It returns when
-// they have answered, or after memoryPatience.
+// TellMemory tells all other members the state of this node's memory, and learns theirs from the
+// replies. It returns when all members have answered or failed, at the latest after memoryPatience.
 func (e *Epoch) TellMemory(ctx context.Context) {
 	if e.Self == 0 {
 		return
@@ -76,7 +76,7 @@ func (e *Epoch) TellMemory(ctx context.Context) {
 		request := wire.AppendMemory(wire.AppendRequest(nil, wire.Memory, e.stamp(to)), e.OwnMemory())
 		b, err := e.ask(ctx, m, request)
 		if err != nil {
-			return // it is told again
+			return // the next round tells it again
 		}
 		switch reply, err := wire.ParseReply(b); {
 		case err != nil:
@@ -90,7 +90,7 @@ func (e *Epoch) TellMemory(ctx context.Context) {
 	})
 }
 
-// serveMemory takes note of what another member says of its memory, and answers likewise.
+// serveMemory notes another member's memory report, and answers with this node's own.
 func (e *Epoch) serveMemory(dst []byte, from version.Incarnation, body []byte) ([]byte, error) {
 	r, err := wire.ParseMemory(body)
 	if err != nil {
@@ -100,7 +100,8 @@ func (e *Epoch) serveMemory(dst []byte, from version.Incarnation, body []byte) (
 	return wire.AppendMemory(wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch), e.OwnMemory()), nil
 }
 
-// observeMemory notes what a member has said.
+// observeMemory notes a member's report, and logs when the member reaches its limit or falls below
+// it.
 func (e *Epoch) observeMemory(by version.Incarnation, r wire.MemoryReport) {
 	for m := range e.View.Members {
 		member := &e.View.Members[m]
@@ -122,16 +123,17 @@ func (e *Epoch) observeMemory(by version.Incarnation, r wire.MemoryReport) {
 	}
 }
 
-// Notice is what the log says of a memory limit. Its zero value has said nothing.
+// Notice decides when the log mentions a memory limit. Its zero value stands for a limit that is
+// not reached and was never logged.
 type Notice struct {
 	mu   sync.Mutex
 	full bool
 	at   time.Time
 }
 
-// Changes reports whether the log is to say that a limit is reached, or is not any more. At the
-// limit itself that may change with every request, and a log needs no more than a line now and
-// then.
+// Changes reports whether the log is to say that a limit is reached, or is not reached any more.
+// Near the limit the state may change with every request, so the log gets at most one line per
+// noticeEvery.
 func (n *Notice) Changes(full bool, now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"viakv/node/wire"
 )
 
-// Members tell each other how they stand, both ways at once, and what they have said counts for a
-// while.
+// Members tell each other the state of their memory, in both directions at once. A report counts
+// for memoryValid.
 func TestMembersTellOfTheirMemory(t *testing.T) {
 	const limit = 1
 	inWorld(t, 3, func(w *world) {
@@ -21,27 +21,27 @@ func TestMembersTellOfTheirMemory(t *testing.T) {
 			t.Fatalf("a member at its limit: %+v", own)
 		}
 		if Full(m.Current(), 1) || m.Present().Memory(1) != nil {
-			t.Error("it counts before it has said anything")
+			t.Error("a member's memory counts before it has reported it")
 		}
 		m.Present().TellMemory(w.soon())
 		if !Full(m.Current(), 1) || Full(m.Current(), 2) {
 			t.Errorf("%+v, %+v", m.Present().Memory(1), m.Present().Memory(2))
 		}
 		if r := full.Present().Memory(0); r == nil || r.Full || r.Limit != 0 {
-			t.Errorf("the one that was told knows %+v of who has told it", r)
+			t.Errorf("the member that was told knows %+v of the member that told it", r)
 		}
 		if r := m.Present().Memory(0); r == nil || r.Full {
-			t.Errorf("of itself a node knows %+v", r)
+			t.Errorf("a node knows %+v of itself", r)
 		}
 		v := *m.Current()
-		m.Current().Members[1].Incarnation++ // another process has its place
+		m.Current().Members[1].Incarnation++ // another process has taken the slot
 		if Full(m.Current(), 1) {
-			t.Error("what one incarnation has said counts for another")
+			t.Error("the report of one incarnation counts for another")
 		}
 		m.Current().Members[1].Incarnation--
 		time.Sleep(memoryValid + time.Millisecond)
 		if Full(&v, 1) {
-			t.Error("it counts for ever")
+			t.Error("a report counts for longer than memoryValid")
 		}
 	}, func(m *member) {
 		if m.i == 1 {
@@ -50,7 +50,7 @@ func TestMembersTellOfTheirMemory(t *testing.T) {
 	})
 }
 
-// A member that copies yet is told, and tells.
+// A member that is still copying is told of the others' memory, and tells them of its own.
 func TestAMemberThatCopiesTellsOfItsMemory(t *testing.T) {
 	inWorld(t, 2, func(w *world) {
 		w.nodes[1].pending = true
@@ -62,8 +62,8 @@ func TestAMemberThatCopiesTellsOfItsMemory(t *testing.T) {
 	})
 }
 
-// A member that cannot be reached holds nobody up for long, and one that is ahead teaches its
-// epoch.
+// A member that cannot be reached delays a round by memoryPatience only. A member that is ahead
+// teaches its epoch.
 func TestTellingOfMemoryAcrossFaults(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
@@ -72,22 +72,22 @@ func TestTellingOfMemoryAcrossFaults(t *testing.T) {
 		began := time.Now()
 		m.Present().TellMemory(w.soon())
 		if took := time.Since(began); took != memoryPatience {
-			t.Errorf("it took %v", took)
+			t.Errorf("the round took %v", took)
 		}
 		if len(m.learned) != 1 || m.Present().Memory(2) != nil {
-			t.Errorf("learned %q, and of one that refused it knows %+v", m.learned, m.Present().Memory(2))
+			t.Errorf("learned %q, and knows %+v of a member that refused", m.learned, m.Present().Memory(2))
 		}
 		w.answers(w.nodes[1].address(), func([]byte) []byte { return wire.AppendReply(nil, wire.OK, 1, firstEpoch) })
 		w.answers(w.nodes[2].address(), func([]byte) []byte { return nil })
 		m.Present().TellMemory(w.soon())
 		if m.Present().Memory(1) != nil || m.Present().Memory(2) != nil {
-			t.Error("nonsense counts")
+			t.Error("a malformed reply counts as a report")
 		}
 	})
 }
 
-// The log says that another member has reached its limit, and that it is below again, and not more
-// often than every ten seconds.
+// The log says that another member has reached its limit, and that it is below the limit again, but
+// at most every ten seconds.
 func TestTheLogTellsOfLimitsNowAndThen(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	inWorld(t, 2, func(w *world) {
@@ -103,7 +103,8 @@ func TestTheLogTellsOfLimitsNowAndThen(t *testing.T) {
 		}
 		time.Sleep(noticeEvery)
 		e.observeMemory(w.nodes[1].incarnation(), wire.MemoryReport{})
-		e.observeMemory(w.nodes[0].incarnation(), wire.MemoryReport{Full: true}) // nobody tells a node of itself
+		// A report under the node's own incarnation is ignored.
+		e.observeMemory(w.nodes[0].incarnation(), wire.MemoryReport{Full: true})
 		if lines := logs.All(); len(lines) != 2 || lines[1].ContextMap()["member"] != "n2" {
 			t.Errorf("%v", lines)
 		}

@@ -7,23 +7,24 @@ import (
 	"viakv/quorum/version"
 )
 
-// once remembers the requests that must not be carried out twice, should the network deliver them
-// twice (T1, N6). It keeps two spans of time and forgets the older, so its memory is bounded by the
-// rate of such requests.
+// once remembers the requests that must not be carried out twice, in case the network delivers them
+// twice (T1, N6). It keeps two spans of time and forgets what is older. So its memory is bounded by
+// the rate of such requests.
 type once struct {
 	mu       sync.Mutex
 	now, old map[requestID]struct{}
 	turned   time.Time
 }
 
-// requestID names a request: incarnations are a cluster's own.
+// requestID names a request. It contains the cluster because two clusters may use the same
+// incarnations.
 type requestID struct {
 	cluster uint64
 	version.Operation
 }
 
-// onceSpan is longer than any copy of a request travels: a coordinator has given it up by then, and
-// connections that carried it are gone.
+// onceSpan is longer than any copy of a request travels. By then the coordinator has given the
+// request up, and the connections that carried it are gone.
 const onceSpan = 30 * time.Second
 
 // first reports whether the request has not been seen before.
@@ -43,8 +44,8 @@ func (o *once) first(id requestID, now time.Time) bool {
 	return true
 }
 
-// forget makes the next copy of a request the first one: this one has done nothing, and the sender
-// knows that it will be asked for again.
+// forget makes the next copy of a request count as the first. This copy has done nothing, and its
+// sender will send the request again.
 func (o *once) forget(id requestID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -10,12 +10,12 @@ import (
 	"viakv/quorum/version"
 )
 
-// removal is a remove that the first member forwards to the second one, as bytes.
+// removal returns a Remove request that the first member forwards to the second one, encoded.
 func (w *world) removal(key string, sequence uint64, at version.Epoch) []byte {
 	return wire.AppendRemove(wire.AppendRequest(nil, wire.Remove, w.stamp(at)), &wire.RemoveRequest{Key: []byte(key), Left: time.Second, Sequence: sequence})
 }
 
-// set is a set at the first member that reaches all.
+// set sets a key at the first member, and waits for all members to store it.
 func (w *world) set(key, value string) {
 	w.t.Helper()
 	if _, err := w.nodes[0].coordinator.Set(w.soon(), []byte(key), []byte(value), kv.Options{W: kv.QuorumAll}); err != nil {
@@ -23,9 +23,9 @@ func (w *world) set(key, value string) {
 	}
 }
 
-// T1: the network delivers a forwarded remove twice, the second time at a later epoch. Were that
-// copy called stale, the sender would take it that nothing has been done, run the remove itself,
-// and answer that there was nothing to remove.
+// T1: the network delivers a forwarded remove twice, the second time at a later epoch. If that copy
+// were refused as stale, the sender would take it that nothing has been done. It would run the
+// remove itself, and answer that there was nothing to remove.
 func TestACopyOfARemoveIsNotStale(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.set("k", "v")
@@ -34,14 +34,15 @@ func TestACopyOfARemoveIsNotStale(t *testing.T) {
 		w.serve(wire.Unknown, request)
 		w.begin(firstEpoch + 1)
 		w.serve(wire.Unknown, request)
-		w.serve(wire.Stale, other) // of this one nothing was done: the sender may do it itself
+		// The other remove was not done, so its sender may do it itself.
+		w.serve(wire.Stale, other)
 		w.serve(wire.Unknown, other)
 	})
 }
 
-// T4: a remove for which there is no room is refused, so that its sender does it. A second copy of
-// it must not be carried out once there is room again, nor must a remove that was refused by the
-// transport. A node that stops has no room for any.
+// T4: a remove for which there is no room is refused, so that its sender does it. A second copy
+// must not be carried out once there is room again. The same holds for a remove that was refused by
+// the transport. A node that stops has no room for any remove.
 func TestARefusedRemoveIsNotCarriedOutLater(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.set("k", "v")
@@ -71,7 +72,7 @@ func TestARefusedRemoveIsNotCarriedOutLater(t *testing.T) {
 	})
 }
 
-// A node that retreats refuses removes in place, before they cost anything.
+// A node that is about to stop refuses removes in place, before they cost anything.
 func TestAStoppingServerRefusesRemoves(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.nodes[1].server.StopRemoves()
@@ -80,7 +81,7 @@ func TestAStoppingServerRefusesRemoves(t *testing.T) {
 	})
 }
 
-// A peer that is behind has done nothing and is asked again, by the same bytes.
+// A peer that is behind has done nothing, and is sent the same bytes again.
 func TestARemoveIsSentAgainToAPeerThatWasBehind(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		request := w.removal("k", 1<<40, firstEpoch+1)
@@ -91,8 +92,8 @@ func TestARemoveIsSentAgainToAPeerThatWasBehind(t *testing.T) {
 	})
 }
 
-// What is refused says so: the sender does it itself, or knows that nobody can tell what came of
-// it.
+// The sender of a refused remove does the remove itself. Where the outcome cannot be known, the
+// reply says so.
 func TestWhatARemoveCameTo(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.set("k", "v")
@@ -107,7 +108,8 @@ func TestWhatARemoveCameTo(t *testing.T) {
 				w.net.Kill(w.nodes[i].address())
 			}
 		}
-		w.serve(wire.NotActive, w.removal("k", 3, firstEpoch)) // no quorum: it has read, and begun nothing
+		// Without a quorum of reads the owner has begun nothing.
+		w.serve(wire.NotActive, w.removal("k", 3, firstEpoch))
 		if r := w.nodes[1].removes; len(r) != 1 || r[0].underway != 1 {
 			t.Errorf("%+v", r)
 		}
@@ -116,7 +118,7 @@ func TestWhatARemoveCameTo(t *testing.T) {
 	})
 }
 
-// Requests are named within their cluster: another one's has its own numbers.
+// A remove is named within its cluster: another cluster numbers its removes independently.
 func TestRemovesOfTwoClustersAreApart(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[1]
@@ -131,7 +133,7 @@ func TestRemovesOfTwoClustersAreApart(t *testing.T) {
 	})
 }
 
-// The owner coordinates a remove as its sender was asked to.
+// The owner coordinates a remove with the options that the sender was given.
 func TestARemoveTravelsWhole(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		o := kv.Options{R: kv.QuorumAll, W: kv.QuorumAll, Deadline: time.Now().Add(700 * time.Millisecond), Trace: kv.Trace{ID: [16]byte{1}, Parent: [8]byte{2}}}
@@ -147,8 +149,8 @@ func TestARemoveTravelsWhole(t *testing.T) {
 	})
 }
 
-// A remove that was on the way to its owner when the way there was lost may have been done. So the
-// sender must not do it itself, and answer that there is nothing to remove.
+// The connection to the owner is lost while a remove is under way there. The owner may have done
+// it. So the sender must not do it itself and answer that there is nothing to remove.
 func TestARemoveWhoseOwnerIsLost(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		key := w.owned(1)
@@ -180,15 +182,15 @@ func TestARemoveThatDoesNotLeave(t *testing.T) {
 	})
 }
 
-// A call's record of its peer ends with it: a remove that found its owner behind says nothing of
-// the next one, whose carrier is the same.
+// A carrier forgets what it noted of a call when the call ends. A remove that found its owner
+// behind says nothing of the next remove, which uses the same carrier.
 func TestACarrierForgetsItsCall(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m, way := w.nodes[0], w.through()
 		w.begin(firstEpoch+1, 0)
 		key := []byte(w.owned(1))
 		if err := m.coordinator.Remove(w.soon(), key, kv.Options{}); !errors.Is(err, kv.ErrMissing) || len(m.handed) != 1 {
-			t.Errorf("%v, brought up to date %d times", err, len(m.handed))
+			t.Errorf("%v, the owner was updated %d times", err, len(m.handed))
 		}
 		way.unsent = w.nodes[1].address()
 		for range 20 {
@@ -199,7 +201,8 @@ func TestACarrierForgetsItsCall(t *testing.T) {
 	})
 }
 
-// What is forgotten is forgotten in both spans of time. What is known is known for at least one.
+// forget forgets a request in both spans of time. A request that is known stays known for at least
+// one span.
 func TestOnceForgets(t *testing.T) {
 	var o once
 	now := time.Now()
@@ -219,11 +222,12 @@ func TestOnceForgets(t *testing.T) {
 		now = now.Add(onceSpan / 10)
 	}
 	if n := len(o.now) + len(o.old); n > 25 {
-		t.Errorf("it remembers %d requests of two spans with ten each", n)
+		t.Errorf("once remembers %d requests of two spans with ten each", n)
 	}
 }
 
-// The transport has no room: control is told so in words of its own, and everything else likewise.
+// When the transport has no room, control messages are refused with a control reply, and all other
+// requests with an ordinary one.
 func TestWhatTheTransportHasNoRoomFor(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		s := w.nodes[1].server

@@ -10,8 +10,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// The quorum phases on the wire: how a call becomes a request and a reply becomes its answer, and
-// what the replica does in between.
+// The quorum phases on the wire: how a call becomes a request, how a reply becomes the call's
+// answer, and what the replica does in between.
 
 // encode appends the call's request.
 func (c *carrier) encode(dst []byte) []byte {
@@ -63,8 +63,8 @@ func (c *carrier) decode(r wire.Reply) {
 	}
 }
 
-// serveRead answers with the replica's record, or that it is the one that the coordinator holds,
-// too.
+// serveRead answers with the replica's record. It answers Same when the record has the tag that the
+// coordinator holds, too.
 func (e *Epoch) serveRead(dst, body []byte) ([]byte, error) {
 	r, err := wire.ParseRead(body)
 	if err != nil {
@@ -88,7 +88,8 @@ func (e *Epoch) serveRead(dst, body []byte) ([]byte, error) {
 	return wire.AppendReadReply(dst, &wire.ReadReply{Full: e.Store.Full(), Record: rec}), nil
 }
 
-// scratchSize fits most records without growing: the longest value with an ordinary vector.
+// scratchSize is the size of a buffer that fits most records without growing: the longest value
+// with an ordinary vector.
 const scratchSize = 1280
 
 // serveStore merges a record.
@@ -104,9 +105,9 @@ func (e *Epoch) serveStore(dst, body []byte) ([]byte, error) {
 	return wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch), nil
 }
 
-// serveStoreIf stores the record that is offered if this replica holds what its coordinator holds,
-// and answers otherwise as to a query. What comes before it has made sure that this is the first
-// copy of the request (D10).
+// serveStoreIf stores the offered record if this replica holds the tag that the coordinator holds,
+// and otherwise answers as to a query. Its caller has made sure that this is the first copy of the
+// request (D10). A full replica takes no offer.
 func (e *Epoch) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error) {
 	e.membership.Clock.Observe(r.Record.Tag.Counter)
 	hash, full := e.View.Seed.Hash(r.Key), e.Store.Full()
@@ -128,7 +129,7 @@ func (e *Epoch) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error)
 	return wire.AppendReadReply(dst, &wire.ReadReply{Full: full, Record: rec}), nil
 }
 
-// serveVote votes for a tombstone, or refuses.
+// serveVote votes for a tombstone, or answers Nack.
 func (e *Epoch) serveVote(dst, body []byte) ([]byte, error) {
 	r, err := wire.ParseStore(body)
 	if err != nil {

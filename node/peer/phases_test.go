@@ -8,8 +8,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// What a reply says of a call: its status, and of a failed one whether the peer certainly has not
-// done what it was asked for.
+// A reply decides the call's status. For a failed call it also decides whether the peer certainly
+// has not done, and will not do, what it was asked for.
 func TestWhatARepliesStatusMeans(t *testing.T) {
 	body := wire.AppendReadReply(nil, &wire.ReadReply{})
 	for _, c := range []struct {
@@ -26,7 +26,8 @@ func TestWhatARepliesStatusMeans(t *testing.T) {
 		{quorum.StoreIf, wire.Reply{Status: wire.OK, Body: body}, quorum.OK, false},
 		{quorum.StoreIf, wire.Reply{Status: wire.Unknown}, quorum.Open, false},
 		{quorum.StoreIf, wire.Reply{Status: wire.NotActive}, quorum.Failed, true},
-		{quorum.StoreIf, wire.Reply{Status: wire.Overloaded}, quorum.Failed, false}, // a copy of it may be done yet
+		// A copy of this offer may still be done.
+		{quorum.StoreIf, wire.Reply{Status: wire.Overloaded}, quorum.Failed, false},
 		{quorum.StoreIf, wire.Reply{Status: wire.WrongDestination}, quorum.Failed, false},
 		{quorum.Remove, wire.Reply{Status: wire.OK}, quorum.OK, false},
 		{quorum.Remove, wire.Reply{Status: wire.Missing}, quorum.Missing, false},
@@ -45,8 +46,8 @@ func TestWhatARepliesStatusMeans(t *testing.T) {
 	}
 }
 
-// D3: a member's clock is never below a counter that it was sent, nor the asking one's below one
-// that it was answered.
+// D3: a member's clock is never below a counter that it was sent. The clock of the sender is never
+// below a counter in a reply.
 func TestClocksFollowCounters(t *testing.T) {
 	const high = 1 << 40
 	for _, op := range []wire.Op{wire.Store, wire.StoreIf, wire.Vote} {
@@ -64,17 +65,18 @@ func TestClocksFollowCounters(t *testing.T) {
 				w.inline(wire.OK, wire.AppendStore(head, []byte("k"), &r))
 			}
 			if now := w.nodes[1].Clock.Now(); now < high {
-				t.Errorf("after %v its clock is at %d", op, now)
+				t.Errorf("after %v the receiver's clock is at %d", op, now)
 			}
 			w.set("another", "v")
 			if now := w.nodes[0].Clock.Now(); now < high {
-				t.Errorf("the clock of who has asked it is at %d", now)
+				t.Errorf("the sender's clock is at %d", now)
 			}
 		})
 	}
 }
 
-// A replica votes for a tombstone of what it holds, and not of what something newer has replaced.
+// A replica votes for a tombstone of the version that it holds, but not of a version that a newer
+// one has replaced.
 func TestAVoteMayBeRefused(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.nodes[1].put("k", 10, "v")
@@ -87,13 +89,13 @@ func TestAVoteMayBeRefused(t *testing.T) {
 		}
 		w.inline(wire.Nack, vote(9))
 		if got := w.nodes[1].holds("k"); got != "v" {
-			t.Errorf("it holds %q", got)
+			t.Errorf("after a refused vote the replica holds %q", got)
 		}
 		w.inline(wire.OK, vote(11))
 	})
 }
 
-// S3, N5: a member at its limit says so with each answer to a read, and takes no offer.
+// S3, N5: a member at its limit says so in each answer to a read, and takes no offer.
 func TestAFullMemberSaysSo(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		full := w.nodes[1]
@@ -111,7 +113,7 @@ func TestAFullMemberSaysSo(t *testing.T) {
 		offered := version.Record{Tag: version.Tag{Generation: 1, Counter: 11, Incarnation: w.nodes[0].incarnation()}, Value: []byte("new")}
 		reply := w.inline(wire.OK, wire.AppendStoreIf(head(wire.StoreIf), held.Tag, []byte("k"), &offered))
 		if r, err := wire.ParseReadReply(reply.Body, false); err != nil || !r.Full || full.holds("k") != "v" {
-			t.Errorf("%+v, %v, and it holds %q", r, err, full.holds("k"))
+			t.Errorf("%+v, %v, and the full member holds %q", r, err, full.holds("k"))
 		}
 	}, func(m *member) {
 		if m.i == 1 {

@@ -12,17 +12,18 @@ import (
 	"viakv/quorum/version"
 )
 
-// maxCoordinated bounds the removes that this node coordinates for its peers at a time. What is
-// above is refused, and its sender coordinates it itself, which costs no more. It is lower than the
-// number of requests that one connection may have waiting: removes leave room for the messages of
-// the consensus group.
+// maxCoordinated bounds the removes that this node coordinates for its peers at a time. A remove
+// beyond it is refused, and its sender coordinates it itself, which costs no more. The bound is
+// lower than the number of requests that one connection may have waiting, so that removes leave
+// room for the messages of the consensus group.
 const maxCoordinated = 256
 
-// errSecondCopy: the network has delivered a request before.
+// errSecondCopy reports a request that the network has delivered before.
 var errSecondCopy = errors.New("peer: a second copy of a request")
 
-// firstRemove reads a request to remove and notes it, or reports a second copy of it. A sender that
-// is refused does the remove itself; so a copy that comes after a refusal must not be carried out.
+// firstRemove decodes a Remove request and notes it, or reports a second copy of it. The sender of
+// a refused remove does the remove itself. So a copy that arrives after a refusal must not be
+// carried out.
 func (s *Server) firstRemove(stamp wire.Stamp, body []byte) (r wire.RemoveRequest, id requestID, err error) {
 	if r, err = wire.ParseRemove(body); err != nil {
 		return r, id, err
@@ -34,28 +35,29 @@ func (s *Server) firstRemove(stamp wire.Stamp, body []byte) (r wire.RemoveReques
 	return r, id, nil
 }
 
-// serveRemove coordinates a remove for a peer, as the key's owner. A refusal makes the sender do it
-// itself. So a copy of one that is under way must not be refused, whatever has become of this
-// node's epoch since; and one that comes after a refusal must not be carried out.
+// serveRemove coordinates a remove for a peer, as the key's owner. A refusal makes the sender do
+// the remove itself. So a copy of a remove that is under way must not be refused, even if this
+// node's epoch has changed since. A copy that arrives after a refusal must not be carried out.
 func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, body []byte) []byte {
 	s.coordinated.Add(1)
 	defer s.coordinated.Add(-1)
 	r, id, err := s.firstRemove(stamp, body)
 	switch {
 	case errors.Is(err, errSecondCopy):
-		return wire.AppendReply(dst, wire.Unknown, 0, 0) // whatever came of the first is the answer, and this is not it
+		// The answer is what came of the first copy, which this copy does not know.
+		return wire.AppendReply(dst, wire.Unknown, 0, 0)
 	case err != nil:
 		return wire.AppendReply(dst, wire.Malformed, 0, 0)
 	}
-	// Not before the request was noted: a request refused as stale since then has left its later
-	// epoch to be seen here.
+	// The epoch is looked up only after the request was noted. So if another copy was refused as
+	// stale earlier, the later epoch that refused it is visible here.
 	e := s.epoch(stamp)
 	if e == nil {
 		return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 	}
 	if status := e.admit(stamp, false); status != wire.OK {
 		if status == wire.Behind {
-			s.removes.forget(id) // the sender brings this node up to date and sends the same again
+			s.removes.forget(id) // the sender updates this node and sends the same request again
 		}
 		return e.refuse(dst, status)
 	}
@@ -69,9 +71,9 @@ func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, 
 	case errors.As(err, &u) && u.Outcome == kv.Unknown:
 		status = wire.Unknown
 	default:
-		status = wire.NotActive // nothing was done, and the sender does it itself
+		status = wire.NotActive // nothing was done: the sender does the remove itself
 	}
-	if entry := s.log.Check(zap.DebugLevel, "remove for another member"); entry != nil {
+	if entry := s.log.Check(zap.DebugLevel, "coordinated a remove for another member"); entry != nil {
 		fields := []zap.Field{zap.Uint64("incarnation", uint64(stamp.From)), zap.Stringer("status", status)}
 		if !r.Trace.IsZero() {
 			fields = append(fields, zap.Stringer("traceparent", r.Trace))

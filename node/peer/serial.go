@@ -2,18 +2,19 @@ package peer
 
 import "sync/atomic"
 
-// serial tells whether the requests of this node come one at a time. One that finds no other
+// serial tells whether the requests of this node come one at a time. A request that finds no other
 // under way may still be the first of many that are ready to run, whose calls should travel in one
-// write; so it takes a row of calls that were each made when no other request was under way.
+// write. So requests count as serial only after a row of calls, each made while no other request
+// was under way. The zero value counts as serial.
 type serial struct{ left atomic.Int32 }
 
-// serialRun is how many calls in a row must have been alone before the next counts as such: some
-// milliseconds of one client.
+// serialRun is how many calls in a row must find no other request under way before the next one
+// counts as serial. That many calls take one client some milliseconds.
 const serialRun = 64
 
-// observe is told how many requests are under way when one of them makes a call, and reports
-// whether that one is alone. Where two are counted at once, a row may be counted wrongly; that
-// costs a yield or spares one.
+// observe takes the number of requests under way when one of them makes a call, and reports whether
+// that request is serial. Two calls at the same moment may be counted wrongly. That costs a yield,
+// or spares one.
 func (s *serial) observe(underway int64) bool {
 	left := s.left.Load()
 	switch {

@@ -5,17 +5,17 @@ import "testing"
 func TestASerialClientIsSeenAfterARow(t *testing.T) {
 	var s serial
 	if !s.observe(1) {
-		t.Error("a node that never had company is not alone")
+		t.Error("the first request of a node is not serial")
 	}
 	if s.observe(2) {
-		t.Error("two are alone")
+		t.Error("one of two requests is serial")
 	}
 	for i := range serialRun {
 		if s.observe(1) {
-			t.Fatalf("alone after %d requests", i)
+			t.Fatalf("serial after %d requests", i)
 		}
 	}
 	if !s.observe(1) {
-		t.Error("not alone after the row")
+		t.Error("not serial after the row of requests")
 	}
 }

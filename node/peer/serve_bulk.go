@@ -9,9 +9,9 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// serveBulk answers what another member asks in bulk, for its hand-off, its scans or its operator.
-// An active member answers all of it. A pending one takes what is pushed, and reports how far it
-// is, which nobody counts on.
+// serveBulk answers the bulk requests of another member's hand-off, scans or operator. An active
+// member answers all of them. A pending member takes what is pushed, and reports what it holds so
+// far, which only people see.
 func (e *Epoch) serveBulk(ctx context.Context, dst []byte, op wire.Op, stamp wire.Stamp, body []byte) []byte {
 	if status := e.admit(stamp, op == wire.Push || op == wire.Report); status != wire.OK {
 		return e.refuse(dst, status)
@@ -49,8 +49,8 @@ func (e *Epoch) serveBulk(ctx context.Context, dst []byte, op wire.Op, stamp wir
 	return e.refuse(dst[:mark], wire.Malformed)
 }
 
-// refuseLater refuses a request that an epoch's end has overtaken, with the topology that is about
-// to be published.
+// refuseLater refuses a request that the end of its epoch has overtaken. The refusal carries the
+// topology that is about to be published.
 func (e *Epoch) refuseLater(ctx context.Context, dst []byte) []byte {
 	e.wait(ctx, transitionTime)
 	return e.membership.Present().refuse(dst, wire.Stale)
@@ -72,7 +72,7 @@ func (e *Epoch) serveDigests(dst, body []byte) ([]byte, error) {
 	return wire.AppendDigests(dst, digests), nil
 }
 
-// serveReport answers with the digest of everything that is held here.
+// serveReport answers with the digest of everything that this node holds.
 func (e *Epoch) serveReport(dst, body []byte) ([]byte, error) {
 	if len(body) != 0 {
 		return dst, wire.ErrMalformed
@@ -99,15 +99,15 @@ func (e *Epoch) serveTags(dst, body []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	if len(next.Key) > 0 { // the last rank has more, and one entry says all about it
+	if len(next.Key) > 0 { // the walk stopped within a rank; one shared entry stands for all of it
 		tags[len(tags)-1] = replica.TagAt{Rank: next.Rank, Shared: true}
 		next.Rank++
 	}
 	return wire.AppendTags(dst, next.Rank, tags), nil
 }
 
-// Bounds of one answer, whatever was asked for: with the longest tags, and a record more, they are
-// well below a frame.
+// Bounds of one answer, whatever the request asked for. Even with the longest tags, and with one
+// record more, an answer stays well below a frame.
 const (
 	tagLimit  = wire.MaxTags / 2
 	copyLimit = 2 << 20
@@ -130,6 +130,7 @@ func (e *Epoch) serveFetch(dst, body []byte) ([]byte, error) {
 	}
 	p := portion{dst: dst, limit: len(dst) + copyLimit}
 	var next keyspace.Place
+	// The first rank is always begun, so that each answer makes progress.
 	for i, rank := range ranks {
 		if i > 0 && p.full() {
 			next.Rank = rank
@@ -148,10 +149,10 @@ func (e *Epoch) serveFetch(dst, body []byte) ([]byte, error) {
 	return wire.AppendNext(p.dst, next), nil
 }
 
-// portion is a list of records that is sent at once.
+// portion is a list of records that is sent in one answer.
 type portion struct {
 	dst     []byte
-	limit   int // of dst; the last record may go beyond it
+	limit   int // the length of dst at which the portion is full; the last record may exceed it
 	records int
 }
 
@@ -173,7 +174,7 @@ func (e *Epoch) servePush(body []byte) error {
 		r := &records[i]
 		e.membership.Clock.Observe(r.Record.Tag.Counter)
 		if _, err := e.Store.Put(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
-			return replica.ErrEpoch // a record of another generation is from another epoch, too
+			return replica.ErrEpoch // another generation means another epoch, too
 		}
 	}
 	return nil

@@ -12,10 +12,10 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// Node is what the server asks of its node. The methods do not block, but for Control.
+// Node is what the server asks of its node. Only Control may block.
 type Node interface {
-	// Memberships returns the present membership and the one that a join is preparing, nil: there
-	// is none.
+	// Memberships returns the present membership and the one that a join is preparing. The second
+	// is nil when no join is under way.
 	Memberships() (present, next *Membership)
 	// Control answers a message about the topology. It may block until ctx ends.
 	Control(ctx context.Context, dst, request []byte) []byte
@@ -25,23 +25,23 @@ type Node interface {
 type Server struct {
 	node        Node
 	log         *zap.Logger
-	removes     once         // that were forwarded to this node
-	coordinated atomic.Int64 // of these, how many are under way
+	removes     once         // the forwarded removes that this node has received
+	coordinated atomic.Int64 // how many forwarded removes are under way
 	stopping    atomic.Bool
 }
 
 // NewServer returns the server of a node.
 func NewServer(n Node, log *zap.Logger) *Server { return &Server{node: n, log: log} }
 
-// StopRemoves makes the server refuse removes from now on: the node stops.
+// StopRemoves makes the server refuse removes from now on, because the node is about to stop.
 func (s *Server) StopRemoves() { s.stopping.Store(true) }
 
-// Coordinated returns how many removes of peers are under way here.
+// Coordinated returns how many removes of peers are under way at this node.
 func (s *Server) Coordinated() int64 { return s.coordinated.Load() }
 
-// ServeInline implements transport.Handler: the quorum phases, answered from memory in the
-// goroutine that reads the connection. So is a remove for which there is no room, which costs no
-// goroutine then.
+// ServeInline implements transport.Handler. It answers the quorum phases from memory, in the
+// goroutine that reads the connection. It also refuses a remove for which there is no room, so that
+// such a remove costs no goroutine.
 func (s *Server) ServeInline(dst, request []byte) ([]byte, bool) {
 	if !inline(request) {
 		if len(request) > 0 && wire.Op(request[0]) == wire.Remove && (s.stopping.Load() || s.coordinated.Load() >= maxCoordinated) {
@@ -60,7 +60,7 @@ func (s *Server) ServeInline(dst, request []byte) ([]byte, bool) {
 	return e.serve(dst, op, stamp, body)
 }
 
-// inline reports whether a request is one that is answered in place. The code alone tells: control
+// inline reports whether a request is answered in place. Only the code is looked at: control
 // messages have a header of their own.
 func inline(request []byte) bool {
 	if len(request) == 0 {
@@ -73,10 +73,10 @@ func inline(request []byte) bool {
 	return false
 }
 
-// epoch returns the present epoch of the membership that a request is meant for: of those in the
-// request's cluster the one with the incarnation that is asked for, or else the present one. There
-// are two where a node joins the mesh again that it has left. Nil: this process has no membership
-// in that cluster.
+// epoch returns the present epoch of the membership that a request is meant for. Among the
+// memberships in the request's cluster it prefers the one with the destination's incarnation, then
+// the present one. There are two when a node joins the mesh again that it has left. The result is
+// nil when this process has no membership in that cluster.
 func (s *Server) epoch(stamp wire.Stamp) (found *Epoch) {
 	present, next := s.node.Memberships()
 	for _, m := range [...]*Membership{present, next} {
@@ -95,7 +95,7 @@ func (s *Server) epoch(stamp wire.Stamp) (found *Epoch) {
 	return found
 }
 
-// admit checks a stamp (N2). OK: the request may be served at this epoch.
+// admit checks a stamp (N2). It returns OK when the request may be served at this epoch.
 func (e *Epoch) admit(stamp wire.Stamp, pendingToo bool) wire.Status {
 	switch {
 	case e.membership.Sealed():
@@ -114,8 +114,8 @@ func (e *Epoch) admit(stamp wire.Stamp, pendingToo bool) wire.Status {
 	return wire.OK
 }
 
-// refuse appends the reply to a request that was not admitted. To one that is behind goes the
-// topology, so that it can catch up at once.
+// refuse appends the reply to a request that was not admitted. A stale reply carries the topology,
+// so that a sender that is behind can catch up at once.
 func (e *Epoch) refuse(dst []byte, status wire.Status) []byte {
 	dst = wire.AppendReply(dst, status, e.membership.Clock.Now(), e.View.Epoch)
 	if status == wire.Stale {
@@ -124,8 +124,8 @@ func (e *Epoch) refuse(dst []byte, status wire.Status) []byte {
 	return dst
 }
 
-// serve answers one phase of a quorum. False: this node is between two epochs and the answer must
-// wait for the next.
+// serve answers one phase of a quorum. It returns false when this node is between two epochs and
+// the answer must wait for the next epoch.
 func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]byte, bool) {
 	switch op {
 	case wire.StoreIf:
@@ -157,10 +157,10 @@ func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 	return dst[:mark], false
 }
 
-// serveOffer serves the first copy of a StoreIf, and refuses later ones as unknown (D10, N6). A
-// copy must learn whether it is the first before anything else can refuse it as stale or not
-// active: the sender takes that for a promise that nothing has been or will be stored. So the
-// promise is for the incarnation that keeps the window alone.
+// serveOffer serves the first copy of a StoreIf, and answers later copies as unknown (D10, N6). A
+// refusal as stale or not active promises the sender that this request has stored nothing and never
+// will. So each copy is first checked against the window, and only then may it be refused in that
+// way. Only the incarnation that keeps the window can give the promise.
 func (e *Epoch) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, bool) {
 	r, err := wire.ParseStoreIf(body)
 	if err != nil || r.Record.Tag.Incarnation != stamp.From {
@@ -170,9 +170,9 @@ func (e *Epoch) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, b
 	switch {
 	case stamp.To != e.Self:
 		return e.refuse(dst, wire.WrongDestination), true
-	case status == wire.Behind: // the sender brings this node up to date and sends the same again
+	case status == wire.Behind: // the sender updates this node and sends the same request again
 		return e.refuse(dst, status), true
-	case !e.View.Knows(stamp.From): // there is no window to note the copy in, and so no promise
+	case !e.View.Knows(stamp.From): // without a window for the sender there is no promise
 		return e.refuse(dst, wire.WrongDestination), true
 	case !e.membership.offers.first(stamp.From, n):
 		return wire.AppendReply(dst, wire.Unknown, 0, e.View.Epoch), true
@@ -187,7 +187,7 @@ func (e *Epoch) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, b
 	return dst, true
 }
 
-// Serve implements transport.Handler: everything that may wait.
+// Serve implements transport.Handler. It answers every request that may have to wait.
 func (s *Server) Serve(ctx context.Context, dst, request []byte) []byte {
 	if len(request) > 0 && wire.ControlOp(request[0]) >= wire.FirstControlOp {
 		return s.node.Control(ctx, dst, request)
@@ -210,7 +210,8 @@ func (s *Server) Serve(ctx context.Context, dst, request []byte) []byte {
 			if ok {
 				return out
 			}
-			e.wait(ctx, transitionTime) // the store is at the next epoch, which is about to be published
+			// The store is at the next epoch already, which is about to be published.
+			e.wait(ctx, transitionTime)
 			if ctx.Err() != nil || e == s.epoch(stamp) {
 				return e.refuse(dst, wire.Overloaded)
 			}
@@ -220,10 +221,10 @@ func (s *Server) Serve(ctx context.Context, dst, request []byte) []byte {
 	}
 }
 
-// transitionTime bounds the wait for the publication of an epoch at which the store already is.
+// transitionTime bounds the wait for the publication of an epoch that the store has reached.
 const transitionTime = time.Second
 
-// Refuse implements transport.Handler.
+// Refuse implements transport.Handler. It notes the removes that it refuses.
 func (s *Server) Refuse(dst, request []byte) []byte {
 	if len(request) > 0 && wire.ControlOp(request[0]) >= wire.FirstControlOp {
 		return wire.AppendControlReply(dst, &wire.ControlReply{Status: wire.ControlRefused})

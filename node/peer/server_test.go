@@ -13,7 +13,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// requests are one of each kind but for removes, with whether a member that copies yet answers it.
+// requests returns one request of each kind except removes, offers and goodbyes. The field pending
+// says whether a member that is still copying answers it.
 func requests(s wire.Stamp) map[wire.Op]struct {
 	bytes   []byte
 	pending bool
@@ -43,7 +44,8 @@ func requests(s wire.Stamp) map[wire.Op]struct {
 	}
 }
 
-// N2: a stamp must name the cluster, the epoch, the destination and a member, whatever is asked.
+// N2: a stamp must name the cluster, the epoch, the destination and a member, whatever the request
+// asks for.
 func TestARequestIsServedUnderItsStampOnly(t *testing.T) {
 	for what, c := range map[string]struct {
 		change func(*wire.Stamp)
@@ -63,7 +65,7 @@ func TestARequestIsServedUnderItsStampOnly(t *testing.T) {
 				for op, r := range requests(stamp) {
 					want := c.want
 					if op == wire.Read && want == wire.OK {
-						want = wire.Same // the replica holds nothing, as the sender
+						want = wire.Same // the replica holds nothing, like the sender
 					}
 					got := w.serve(want, r.bytes)
 					if got.Status == wire.Stale && string(got.Body) != "epoch 5" {
@@ -75,7 +77,7 @@ func TestARequestIsServedUnderItsStampOnly(t *testing.T) {
 	}
 }
 
-// N3: a member that copies yet stores what it is sent and answers nothing.
+// N3: a member that is still copying stores what it is sent, and answers no query.
 func TestAMemberThatCopiesStoresAndAnswersNothing(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.nodes[1].pending = true
@@ -91,31 +93,31 @@ func TestAMemberThatCopiesStoresAndAnswersNothing(t *testing.T) {
 		w.inline(wire.NotActive, offer)
 		w.serve(wire.NotActive, w.removal("k", 1, firstEpoch+1))
 		if got := w.nodes[1].store.Stats(); got.Tombstones != 1 || got.Keys != 1 || len(w.nodes[1].removes) != 0 {
-			t.Errorf("it has stored %+v, and removed %d times", got, len(w.nodes[1].removes))
+			t.Errorf("the member has stored %+v, and was asked for %d removes", got, len(w.nodes[1].removes))
 		}
 	})
 }
 
-// A membership that is sealed refuses everything, and at once.
+// A sealed membership refuses everything at once.
 func TestASealedMembershipRefuses(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.nodes[1].Seal()
-		w.nodes[1].Seal() // by whoever comes second
+		w.nodes[1].Seal() // a second Seal changes nothing
 		began := time.Now()
 		for _, r := range requests(w.stamp(firstEpoch)) {
 			w.serve(wire.NotActive, r.bytes)
 		}
 		if took := time.Since(began); took > 0 {
-			t.Errorf("it took %v", took)
+			t.Errorf("the refusals took %v", took)
 		}
 		k := []byte("k")
 		if _, _, err := w.nodes[1].store.Get(firstEpoch, seed.Hash(k), k, nil); !errors.Is(err, replica.ErrEpoch) {
-			t.Errorf("its own store: %v", err)
+			t.Errorf("a get from the sealed node's own store: %v", err)
 		}
 	})
 }
 
-// A node that is no member answers for nobody, not even who asks for nobody.
+// A node that is no member answers no request, not even a request to incarnation zero.
 func TestAStrangerAnswersNothing(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[1]
@@ -133,7 +135,8 @@ func TestAStrangerAnswersNothing(t *testing.T) {
 	})
 }
 
-// The phases are answered in place and by Serve alike, and nothing else is answered in place.
+// The phases are answered in place and by Serve alike. No other request of this list is answered in
+// place.
 func TestWhatIsAnsweredInPlace(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		for op, r := range requests(w.stamp(firstEpoch)) {
@@ -155,7 +158,7 @@ func TestWhatIsAnsweredInPlace(t *testing.T) {
 	})
 }
 
-// What cannot be read is refused as malformed, in whatever way it comes.
+// A request that cannot be read is refused as malformed, both in place and by Serve.
 func TestMalformedRequests(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		for op, r := range requests(w.stamp(firstEpoch)) {
@@ -174,8 +177,8 @@ func TestMalformedRequests(t *testing.T) {
 	})
 }
 
-// A request that comes between the store's move to an epoch and its publication waits for that, and
-// is answered at it.
+// A request may come after the store has moved to an epoch, and before the epoch is published. It
+// waits for the publication, and is answered at the new epoch.
 func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[1]
@@ -190,7 +193,7 @@ func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 			between()
 			if op == wire.Store {
 				if _, ok := m.server.ServeInline(nil, request); ok {
-					t.Error("it is answered in place")
+					t.Error("a store between two epochs is answered in place")
 				}
 			}
 			time.AfterFunc(100*time.Millisecond, func() { m.enter(e + 1) })
@@ -202,7 +205,7 @@ func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 				t.Errorf("%v was answered after %v", op, took)
 			}
 		}
-		// It does not wait for ever: neither for an epoch that does not come,
+		// A request does not wait for ever. It does not wait for an epoch that does not come.
 		e := m.Present().View.Epoch
 		store, digests := requests(w.stamp(e))[wire.Store].bytes, requests(w.stamp(e))[wire.Digests].bytes
 		between()
@@ -212,7 +215,7 @@ func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 		if took := time.Since(began); took != 2*transitionTime {
 			t.Errorf("two requests waited %v", took)
 		}
-		// nor longer than its sender does,
+		// It does not wait longer than its sender does.
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 		defer cancel()
 		began = time.Now()
@@ -221,7 +224,7 @@ func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 		if took := time.Since(began); took != 10*time.Millisecond {
 			t.Errorf("two requests that are given up waited %v", took)
 		}
-		// nor for one that will not come any more.
+		// It does not wait for an epoch that cannot come any more.
 		time.AfterFunc(10*time.Millisecond, m.Seal)
 		began = time.Now()
 		w.serve(wire.Stale, digests)
@@ -231,8 +234,8 @@ func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 	})
 }
 
-// Where a node joins the mesh again that it has left there are two memberships in one cluster: a
-// request is for the incarnation that it names.
+// When a node joins the mesh again that it has left, there are two memberships in one cluster. A
+// request goes to the incarnation that it names.
 func TestARequestFindsItsMembership(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[1]
@@ -245,18 +248,18 @@ func TestARequestFindsItsMembership(t *testing.T) {
 		again := w.stamp(firstEpoch)
 		again.To = 500
 		request := func(s wire.Stamp) []byte { return requests(s)[wire.Store].bytes }
-		w.inline(wire.WrongDestination, request(again)) // it belongs to no cluster yet
+		w.inline(wire.WrongDestination, request(again)) // the next membership belongs to no cluster yet
 		v := m.view(firstEpoch)
 		v.Members[1].Incarnation, v.Members[1].Pending = 0, 500
 		store.Advance(v.Epoch, v.Generation)
 		m.next.Enter(m.next.Next(v, store, 500))
 		w.inline(wire.OK, request(again))
 		if m.store.Stats().Tombstones+m.store.Stats().Keys != 0 || store.Stats().Keys != 1 {
-			t.Errorf("the present one holds %+v, the next %+v", m.store.Stats(), store.Stats())
+			t.Errorf("the present membership holds %+v, the next one %+v", m.store.Stats(), store.Stats())
 		}
 		w.inline(wire.OK, request(w.stamp(firstEpoch)))
 		if m.store.Stats().Keys != 1 {
-			t.Errorf("the present one holds %+v", m.store.Stats())
+			t.Errorf("the present membership holds %+v", m.store.Stats())
 		}
 		other := w.stamp(firstEpoch)
 		other.To = 501
@@ -264,12 +267,12 @@ func TestARequestFindsItsMembership(t *testing.T) {
 		store.Advance(v.Epoch, v.Generation)
 		m.next.Enter(m.next.Next(v, store, 500))
 		if reply := w.inline(wire.WrongDestination, request(other)); reply.Epoch != firstEpoch {
-			t.Errorf("what is for neither is answered at epoch %d", reply.Epoch)
+			t.Errorf("a request for neither membership is answered at epoch %d", reply.Epoch)
 		}
 	})
 }
 
-// A list is held or not, and who copies yet holds none.
+// A member holds a list or not, and the answer says which.
 func TestListsAreHeld(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		list := func(id uint64) []byte {
@@ -278,7 +281,7 @@ func TestListsAreHeld(t *testing.T) {
 		w.serve(wire.OK, list(2))
 		w.serve(wire.Nack, list(3))
 		if held := w.nodes[1].held; len(held) != 2 || held[0] != 2 || held[1] != 3 {
-			t.Errorf("it was asked about %v", held)
+			t.Errorf("the member was asked about %v", held)
 		}
 	})
 }

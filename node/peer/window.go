@@ -7,26 +7,26 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// windows tells the first copies of numbered requests from later ones, for each incarnation that
-// sends them. It is the anti-replay window of IPsec (RFC 6479): of the newest numbers each is
-// known, and whatever is older counts as seen. Unlike once it costs no memory by request, and so it
-// does for writes.
+// windows tells the first copy of a numbered request from later copies, for each incarnation that
+// sends them. It is the anti-replay window of IPsec (RFC 6479): each of the newest numbers is
+// known, and an older number counts as seen. Unlike type once, it costs no memory per request, so
+// it can do this for every offer.
 type windows struct {
 	mu sync.Mutex
 	of map[version.Incarnation]*window
 }
 
-// windowSize is how far behind the newest number another may be and still be told apart. The
-// numbers are a coordinator's counters, which move on with the writes of all members: this is what
-// a busy cluster writes in a second or two.
+// windowSize is how far below the newest number another number may be and still be told apart. The
+// numbers are a coordinator's counters, which rise with the writes of all members. A busy cluster
+// makes that many writes in a second or two.
 const windowSize = 1 << 16
 
 type window struct {
 	newest uint64
-	seen   [windowSize / 64]uint64 // by number modulo windowSize
+	seen   [windowSize / 64]uint64 // one bit per number, modulo windowSize
 }
 
-// first reports whether a number has not been seen before, and notes it.
+// first reports whether a number of an incarnation has not been seen before, and notes it.
 func (ws *windows) first(from version.Incarnation, n uint64) bool {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -41,7 +41,7 @@ func (ws *windows) first(from version.Incarnation, n uint64) bool {
 	return w.first(n) || rule.Broken(rule.OneCopy)
 }
 
-// forget makes the next copy of a number the first one: this one has done nothing.
+// forget makes the next copy of a number count as the first. This copy has done nothing.
 func (ws *windows) forget(from version.Incarnation, n uint64) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -68,7 +68,7 @@ func (w *window) first(n uint64) bool {
 		if n-w.newest >= windowSize {
 			clear(w.seen[:])
 		} else {
-			for i := w.newest + 1; i < n; i++ { // mostly one step
+			for i := w.newest + 1; i < n; i++ { // usually a few steps
 				word, bit := bitOf(i)
 				w.seen[word] &^= bit
 			}

@@ -11,8 +11,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// A window says of each number within it whether it has been seen, and never calls anything new
-// that has been.
+// A window says of each number within it whether the number was seen before. It never calls a
+// number new that was seen before.
 func TestWindowBesideASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var ws windows
@@ -47,21 +47,22 @@ func TestWindowsAreApart(t *testing.T) {
 	if !ws.first(3, math.MaxUint64) || ws.first(3, math.MaxUint64) || ws.first(3, 1) {
 		t.Error("a hostile counter breaks the window")
 	}
-	ws.forget(4, 1) // of a stranger
+	ws.forget(4, 1) // of a sender without a window
 	ws.forget(3, 1) // too old to be told apart
 	if ws.first(3, 1) {
 		t.Error("a number below the window was forgotten")
 	}
 }
 
-// offer is a write that the first member offers to the second one, as bytes.
+// offer returns an encoded StoreIf that the first member sends to the second one, and the tag that
+// it offers.
 func (w *world) offer(have version.Tag, counter uint64, at version.Epoch) (request []byte, tag version.Tag) {
 	tag = version.Tag{Generation: w.generation, Counter: counter, Incarnation: w.nodes[0].incarnation()}
 	return wire.AppendStoreIf(wire.AppendRequest(nil, wire.StoreIf, w.stamp(at)), have, []byte("k"), &version.Record{Tag: tag, Value: []byte("v")}), tag
 }
 
-// inBothWays runs a test of offers that are answered in place, and one of offers that Serve
-// answers.
+// inBothWays runs a test of offers twice: with offers that are answered in place, and with offers
+// that Serve answers.
 func inBothWays(t *testing.T, test func(t *testing.T, w *world, delivers func(want wire.Status, request []byte))) {
 	t.Helper()
 	for _, inPlace := range []bool{true, false} {
@@ -84,9 +85,9 @@ func inBothWays(t *testing.T, test func(t *testing.T, w *world, delivers func(wa
 	}
 }
 
-// D10: the network delivers an offer twice. By the time of the copy the peer may hold something
-// newer, or be at a later epoch: were it refused for that, the sender would take it that nothing
-// has been stored, and write the value a second time, under another tag.
+// D10: the network delivers an offer twice. When the copy arrives, the peer may hold something
+// newer, or be at a later epoch. If the copy were refused for that, the sender would take it that
+// nothing has been stored. It would then write the value a second time, under another tag.
 func TestACopyOfAnOfferIsUnknown(t *testing.T) {
 	inBothWays(t, func(_ *testing.T, w *world, delivers func(wire.Status, []byte)) {
 		first, tag := w.offer(version.Tag{}, 1<<40, firstEpoch)
@@ -102,12 +103,12 @@ func TestACopyOfAnOfferIsUnknown(t *testing.T) {
 		w.begin(firstEpoch + 1)
 		delivers(wire.Unknown, first)
 		delivers(wire.Unknown, refused)
-		delivers(wire.Stale, stale) // of this one nothing was stored, and will not be
+		delivers(wire.Stale, stale) // nothing was stored of this one, and nothing will be
 		delivers(wire.Unknown, stale)
 	})
 }
 
-// A peer that is behind has stored nothing and is sent the same bytes again.
+// A peer that is behind has stored nothing, and is sent the same bytes again.
 func TestAnOfferIsSentAgainToAPeerThatWasBehind(t *testing.T) {
 	inBothWays(t, func(_ *testing.T, w *world, delivers func(wire.Status, []byte)) {
 		w.generation++
@@ -119,15 +120,15 @@ func TestAnOfferIsSentAgainToAPeerThatWasBehind(t *testing.T) {
 	})
 }
 
-// An offer that meets the store between two epochs has done nothing, and may be the first at the
-// next.
+// An offer that finds the store between two epochs has done nothing. It may still be the first copy
+// at the next epoch.
 func TestAnOfferBetweenTwoEpochs(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[1]
 		request, _ := w.offer(version.Tag{}, 1<<40, firstEpoch)
 		m.store.Advance(firstEpoch+1, w.generation)
 		if _, ok := m.server.ServeInline(nil, request); ok {
-			t.Error("it is answered in place")
+			t.Error("an offer between two epochs is answered in place")
 		}
 		time.AfterFunc(100*time.Millisecond, func() { m.enter(firstEpoch + 1) })
 		w.serve(wire.Stale, request)
@@ -135,8 +136,8 @@ func TestAnOfferBetweenTwoEpochs(t *testing.T) {
 	})
 }
 
-// Only the incarnation that an offer is addressed to can promise that nothing was stored, and only
-// the one that minted a tag may offer it.
+// Only the incarnation that an offer is addressed to can promise that nothing was stored. Only the
+// incarnation that minted a tag may offer it.
 func TestWhoseOfferItIs(t *testing.T) {
 	inBothWays(t, func(_ *testing.T, w *world, delivers func(wire.Status, []byte)) {
 		stamp := w.stamp(firstEpoch - 1)
@@ -145,17 +146,17 @@ func TestWhoseOfferItIs(t *testing.T) {
 		bytes := func() []byte {
 			return wire.AppendStoreIf(wire.AppendRequest(nil, wire.StoreIf, stamp), version.Tag{}, []byte("k"), &record)
 		}
-		delivers(wire.WrongDestination, bytes()) // and not stale
+		delivers(wire.WrongDestination, bytes()) // not stale
 		stamp = w.stamp(firstEpoch - 1)
 		stamp.From = 12345
 		record.Tag.Incarnation = stamp.From
-		delivers(wire.WrongDestination, bytes()) // and no promise: there is no window for it
+		delivers(wire.WrongDestination, bytes()) // no promise: the sender has no window
 		stamp = w.stamp(firstEpoch - 1)
 		delivers(wire.Malformed, bytes())
 	})
 }
 
-// The windows of incarnations that a new epoch does not know are dropped with it.
+// A new epoch drops the windows of the incarnations that it does not know.
 func TestAnEpochDropsTheWindowsOfStrangers(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[1]

@@ -8,7 +8,8 @@ type waiter chan *Call
 // Complete implements Completer.
 func (w waiter) Complete(c *Call) { w <- c }
 
-// Ask sends a request and waits for its reply, which is the caller's.
+// Ask sends a request and waits for its reply, which belongs to the caller. When ctx ends first,
+// Ask withdraws the call and returns ctx.Err(), unless the call has completed by then.
 func Ask(ctx context.Context, t Transport, to Address, class Class, request []byte) ([]byte, error) {
 	done := make(waiter, 1)
 	c := &Call{Request: request, Done: done, Urgent: true}
@@ -21,6 +22,6 @@ func Ask(ctx context.Context, t Transport, to Address, class Class, request []by
 	if t.Cancel(c) {
 		return nil, ctx.Err()
 	}
-	<-done // it has just completed
+	<-done // the call has completed in this moment, or is about to
 	return c.Reply, c.Err
 }

@@ -2,20 +2,20 @@
 // implements it over real connections, package simnet over a simulated network.
 //
 // T1. A reply reaches its call at most once. A request may be lost, delayed, delivered more than
-// once or out of order with others: everything above must bear that.
+// once, or delivered out of order with others. All code above the transport must bear that.
 //
 // T2. Completion never blocks the transport: Completer.Complete is called from the goroutine that
-// reads the connection and must only hand the result on.
+// reads the connection, and must only pass the result on.
 //
 // T3. Requests of class Data are answered in the reader where the handler can (ServeInline), so
-// they must be lookups and stores in memory. Bulk has a connection of its own: it never delays
+// these must be lookups and stores in memory. Bulk has a connection of its own: it never delays
 // Data.
 //
-// T4. Nothing holds up the reader of Data: an answer that needs another peer may need what comes
-// next on the same connection, and readers that wait for each other in a circle would stand still
+// T4. Nothing holds up the reader of Data. An answer that needs another peer may need the next
+// message on the same connection. Readers that wait for each other in a circle would stand still
 // until the deadlines. So a request that cannot be answered in the reader is given a goroutine, or,
-// beyond a bound, refused at once. The reader of Bulk waits instead, which holds its peer back: no
-// answer there needs a peer.
+// beyond a bound, is refused at once. The reader of Bulk waits instead, which holds its peer back:
+// no answer there needs a peer.
 package transport
 
 import (
@@ -24,13 +24,13 @@ import (
 	"time"
 )
 
-// Address is where a node's peers reach it, host:port.
+// Address is where a node's peers reach it, as host:port.
 type Address string
 
 // Class chooses the connection of a request.
 type Class uint8
 
-// Classes of requests.
+// The classes of requests.
 const (
 	Data Class = iota // quorum phases, consensus: small and urgent
 	Bulk              // sync, rebuild, scans: large and patient
@@ -40,87 +40,104 @@ const (
 // Classes is the number of classes.
 const Classes = int(classes)
 
-// MaxFrame is the longest request or reply in bytes. A longer one is refused before anything is allocated for it.
+// MaxFrame is the longest request or reply in bytes. A longer one is refused before anything is
+// allocated for it.
 const MaxFrame = 4 << 20
 
-// Errors of a call. All of them leave open whether the peer has seen the request, except those that match ErrNotSent.
+// Errors of a call. All of them leave open whether the peer has seen the request, except those that
+// match ErrNotSent.
 var (
-	// ErrNotSent is matched by errors of requests that never left this node.
+	// ErrNotSent is matched by the errors of requests that never left this node.
 	ErrNotSent = errors.New("transport: not sent")
-	// ErrBroken: the connection ended before the reply came.
+	// ErrBroken reports that the connection ended before the reply came.
 	ErrBroken = errors.New("transport: connection lost")
-	// ErrClosed: the transport was closed, or told to forget the address.
+	// ErrClosed reports that the transport was closed, or was told to forget the address.
 	ErrClosed = errors.New("transport: closed")
-	// ErrTooLarge: the request is longer than MaxFrame.
+	// ErrTooLarge reports a request that is longer than MaxFrame.
 	ErrTooLarge = errors.New("transport: request too large")
-	// ErrReplyTooLarge: the peer has served the request, and its reply is longer than MaxFrame.
+	// ErrReplyTooLarge reports that the peer has served the request, and that its reply is longer
+	// than MaxFrame.
 	ErrReplyTooLarge = errors.New("transport: the reply is longer than a message may be")
-	// ErrPeerFull: the peer has served the request, and has too much to send already to send the
-	// reply.
+	// ErrPeerFull reports that the peer has served the request, but has too many replies queued to
+	// send this one.
 	ErrPeerFull = errors.New("transport: the peer has too many replies to send")
 )
 
 // Completer receives the end of a call.
 type Completer interface {
-	// Complete is called once for each call that was started and not cancelled. It must not block (T2) and may start
-	// other calls.
+	// Complete is called once for each call that was started and not cancelled. It must not block
+	// (T2), and may start other calls.
 	Complete(c *Call)
 }
 
-// Call is one request under way. The caller owns it and all its fields before Go and again after completion or a
-// Cancel that returned true; in between only the transport touches it. Calls may be reused.
+// Call is one request under way. The caller owns it and all its fields before Go, and again after
+// completion or a Cancel that returned true. In between only the transport touches it. Calls may be
+// reused.
 type Call struct {
-	Request []byte    // encoded request, read until the call ends; the caller may put it into a larger buffer
+	// Request is the encoded request. The transport reads it until the call ends. It may be a part
+	// of a larger buffer.
+	Request []byte
 	Reply   []byte    // the reply is appended to Reply[:0]
 	Err     error     // nil when there is a reply
-	Done    Completer // told about the end
-	Urgent  bool      // write at once; false: may wait a moment for company (at most a millisecond)
-	Alone   bool      // nobody else is about to call: with Urgent, not even the callers that are ready to run are let in first
+	Done    Completer // is told when the call has ended
+	// Urgent asks to write the request at once. Otherwise the request may wait at most a
+	// millisecond, to share a write with other requests.
+	Urgent bool
+	// Alone says that no other goroutine is about to start a call. An Urgent request then does not
+	// even wait for the goroutines that are ready to run.
+	Alone bool
 
-	via  any    // the transport's: the connection it waits on
-	slot uint64 // the transport's: where it waits there
+	via  any    // the transport's note: the connection that the call waits on
+	slot uint64 // the transport's note: where the call waits there
 }
 
-// Via and Slot are what the transport that carries the call has noted in it.
+// Via returns the connection that the transport has noted in the call.
 func (c *Call) Via() any { return c.via }
 
-// Slot is the transport's own number for the call.
+// Slot returns the number that the transport has noted in the call.
 func (c *Call) Slot() uint64 { return c.slot }
 
-// SetVia is for implementations of Transport, in Go.
+// SetVia notes the call's connection. It is for implementations of Transport, in Go.
 func (c *Call) SetVia(via any) { c.via = via }
 
-// SetSlot is for implementations of Transport, under their own lock.
+// SetSlot notes the call's number. It is for implementations of Transport, under their own lock.
 func (c *Call) SetSlot(slot uint64) { c.slot = slot }
 
-// Transport carries requests to peers and peers' requests to the handler it was made with.
+// Transport carries requests to peers, and the requests of peers to the handler that it was made
+// with.
 type Transport interface {
-	// Go starts a call and returns at once. Every failure, too, arrives by completion, possibly before Go returns.
+	// Go starts a call and returns at once. Every failure arrives by completion, too, possibly
+	// before Go returns.
 	Go(to Address, class Class, c *Call)
-	// Cancel withdraws a call. True: it will not complete, and the caller owns it again. False: it has completed or is about to.
+	// Cancel withdraws a call. True: the call will not complete, and the caller owns it again.
+	// False: the call has completed or is about to.
 	Cancel(c *Call) bool
-	// Health returns what the connection to a peer shows; the zero value for an address never called.
+	// Health returns the state of the connection to a peer. It is the zero value for an address
+	// that was never called.
 	Health(to Address) Health
-	// Forget closes the connections to an address that is no longer a member's, or that leads to
+	// Forget closes the connections to an address that no member has any more, or that leads to
 	// another node than it should. Calls that are under way there end with ErrClosed.
 	Forget(to Address)
-	// Run serves until the context ends, then closes all connections and returns when every goroutine has.
+	// Run serves until the context ends. It then closes all connections, and returns when all
+	// goroutines have ended.
 	Run(ctx context.Context) error
 }
 
-// Health of the way to a peer.
+// Health is the state of the way to a peer.
 type Health struct {
 	Connected bool          // the data connection stands
-	LastReply time.Time     // when something last came back
-	RTT       time.Duration // smoothed, of keep-alives
-	Err       error         // of the last failed attempt to connect, nil while connected
+	LastReply time.Time     // when something last came back from the peer
+	RTT       time.Duration // the smoothed round-trip time of keep-alives
+	Err       error         // why the last connection or attempt ended; nil while connected
 }
 
-// Handler answers peers. Both methods append the reply to dst and return it; request is borrowed for the call.
+// Handler answers peers. The methods append the reply to dst and return it. They borrow request for
+// the call.
 type Handler interface {
-	// ServeInline answers what needs no waiting, from the reader's goroutine. False: not that kind of request, use Serve.
+	// ServeInline answers, in the reader's goroutine, a request that needs no waiting. False: it is
+	// not such a request, and Serve must answer it.
 	ServeInline(dst, request []byte) ([]byte, bool)
-	// Serve answers in a goroutine of its own and may block until ctx ends.
+	// Serve answers a request in a goroutine of its own, and may block until ctx ends.
 	Serve(ctx context.Context, dst, request []byte) []byte
 	// Refuse answers a request of class Data that Serve should answer and for which there is no
 	// room (T4). It runs in the reader's goroutine.

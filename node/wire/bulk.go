@@ -68,11 +68,13 @@ func ParseDigests(dst []replica.Digest, b []byte) ([]replica.Digest, error) {
 	return dst, d.end()
 }
 
-// RangeRequest is the body of Tags and Copy: a range, and how much of it may be answered at once.
+// RangeRequest is the body of Tags and Copy: a range, and how much of it one answer may hold.
 type RangeRequest struct {
 	Range keyspace.Range
-	After []byte // keys up to it at the range's first rank are left out; empty: none is
-	Max   uint64 // tags, or bytes
+	// After leaves out the keys up to and including it at the range's first rank. Empty: no key is
+	// left out.
+	After []byte
+	Max   uint64 // the most tags (Tags) or bytes (Copy) in one answer
 }
 
 // AppendRangeRequest appends the body of Tags or Copy.
@@ -89,7 +91,7 @@ func ParseRangeRequest(b []byte) (r RangeRequest, err error) {
 	return r, d.end()
 }
 
-// after reads the key that a place lies behind, nil when there is none.
+// after reads the key that a place lies behind. It returns nil when there is no such key.
 func (d *decoder) after() []byte {
 	if k := d.bytes(kv.MaxKeyBytes); len(k) > 0 {
 		return k
@@ -97,9 +99,9 @@ func (d *decoder) after() []byte {
 	return nil
 }
 
-// AppendTags appends the body of the answer to Tags: one entry for each rank, ascending, and where
-// the range goes on. An entry is what the rank is larger by than the one before, and metadata;
-// those of a shared rank are empty.
+// AppendTags appends the body of the answer to Tags: the rank at which the range goes on, and one
+// entry for each rank, ascending. An entry is the step from the rank before, and metadata. The
+// metadata is empty where several keys share the rank.
 func AppendTags(dst []byte, next keyspace.Rank, tags []replica.TagAt) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(next))
 	dst = binary.AppendUvarint(dst, uint64(len(tags)))
@@ -137,8 +139,8 @@ func ParseTags(dst []replica.TagAt, b []byte) (next keyspace.Rank, tags []replic
 	return next, dst, d.end()
 }
 
-// AppendRanks appends the body of a Fetch: ranks, ascending, and the key at the first one up to
-// which keys are left out; empty: none is.
+// AppendRanks appends the body of a Fetch: the ranks, ascending, and a key. The keys up to and
+// including that one are left out at the first rank. An empty key leaves out nothing.
 func AppendRanks(dst []byte, ranks []keyspace.Rank, after []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(ranks)))
 	for _, r := range ranks {
@@ -169,16 +171,16 @@ func AppendEntry(dst, key []byte, r *version.Record) []byte {
 //
 //	(key | metadata | value)* | 0 (1) | next: rank (8) | key
 //
-// AppendEntry begins it and adds to it, up to MaxRecords: whoever fills it need not know beforehand
-// how much fits. Where it goes on stands at the end, behind the empty key that no record has. In a
-// Push it is the zero place.
+// AppendEntry appends each record, up to MaxRecords. The writer of the list need not know
+// beforehand how many records fit: the end is marked by an empty key, which no record has. The
+// place where the list goes on stands behind that mark. In a Push it is the zero place.
 func AppendNext(dst []byte, next keyspace.Place) []byte {
 	dst = binary.LittleEndian.AppendUint64(append(dst, 0), uint64(next.Rank))
 	return appendBytes(dst, next.Key)
 }
 
-// ParseRecords decodes a list of records, appending to dst. Ranks do not travel: they follow from
-// the keys, under a seed that this package does not know.
+// ParseRecords decodes a list of records, appending to dst. Ranks do not travel: the receiver
+// computes them from the keys, under a seed that this package does not know.
 func ParseRecords(dst []replica.Entry, b []byte) (next keyspace.Place, records []replica.Entry, err error) {
 	d := decoder{b: b}
 	for n := 0; len(d.b) > 0 && d.b[0] != 0 && !d.bad; n++ {
@@ -201,7 +203,7 @@ func ParseRecords(dst []replica.Entry, b []byte) (next keyspace.Place, records [
 	return next, dst, d.end()
 }
 
-// AppendList appends the body of a Purge: the list's id, and its tombstones.
+// AppendList appends the body of a Purge: the list's ID, and its tombstones.
 func AppendList(dst []byte, id uint64, list []replica.Tombstone) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, id)
 	dst = binary.AppendUvarint(dst, uint64(len(list)))

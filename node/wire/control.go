@@ -8,8 +8,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// ControlOp is the code of a request about the topology, the first byte of its frame. Codes are append-only; those
-// below FirstControlOp belong to the data path.
+// ControlOp is the code of a request about the topology, and the first byte of its frame. Codes are
+// append-only. Codes below FirstControlOp belong to the data path.
 type ControlOp uint8
 
 // FirstControlOp is the lowest control code.
@@ -17,10 +17,10 @@ const FirstControlOp ControlOp = 32
 
 // Control codes.
 const (
-	OpDiscover ControlOp = 32 // who are you, and what are you a member of
-	OpPromise  ControlOp = 33 // promise not to be founded by anybody else
+	OpDiscover ControlOp = 32 // asks who the receiver is, and what it is a member of
+	OpPromise  ControlOp = 33 // asks the receiver to promise that only the sender will found it
 	OpFound    ControlOp = 34 // the founding document, from the founder
-	OpUpdate   ControlOp = 35 // a newer document, and the question how far the receiver is
+	OpUpdate   ControlOp = 35 // a newer document; asks which epoch the receiver has adopted
 	OpSubmit   ControlOp = 36 // a request for a change, to the leader
 	OpRaft     ControlOp = 37 // a message of the consensus group
 )
@@ -36,12 +36,12 @@ func (o ControlOp) String() string {
 //
 //	op (1) | cluster (8) | to (8) | from (8) | epoch (8) | body
 //
-// Integers are big-endian. To and From are boot ids: a process that was restarted, or that took over an address, is not the
-// one that was meant (D1). OpDiscover asks for it: there To is zero, or the life that is looked for
-// where a node may lead two.
+// Integers are big-endian. To and From are boot IDs: a process that was restarted, or that took
+// over an address, is not the one that was meant (D1). OpDiscover is the question for a boot ID.
+// Its To is zero, or the boot ID of the membership that is looked for where a node may have two.
 type Control struct {
 	Op       ControlOp
-	Cluster  uint64 // zero: the sender is in none
+	Cluster  uint64 // zero: the sender is in no cluster
 	To, From uint64
 	Epoch    version.Epoch // the newest that the sender knows
 	Body     []byte
@@ -77,17 +77,17 @@ func ParseControl(b []byte) (Control, error) {
 	}, nil
 }
 
-// ControlStatus is the first byte of a reply to a Control. Append-only.
+// ControlStatus is the first byte of a reply to a Control. Codes are append-only.
 type ControlStatus uint8
 
 // Statuses. Zero is invalid.
 const (
 	ControlOK           ControlStatus = 1
 	ControlWrongBootID  ControlStatus = 2 // the process that was meant is not at this address
-	ControlWrongCluster ControlStatus = 3 // a member of another cluster, or of none
+	ControlWrongCluster ControlStatus = 3 // the receiver is a member of another cluster, or of none
 	ControlRefused      ControlStatus = 4 // the body says why
 	ControlMalformed    ControlStatus = 5
-	ControlClosed       ControlStatus = 6 // the life of this process in the cluster is over
+	ControlClosed       ControlStatus = 6 // the receiver's membership in the cluster is over
 	controlStatusEnd    ControlStatus = 7
 )
 
@@ -100,13 +100,15 @@ func (s ControlStatus) String() string {
 
 // ControlReply answers a Control:
 //
-//	status (1) | cluster (8) | boot (8) | epoch (8) | body
+//	status (1) | cluster (8) | boot ID (8) | epoch (8) | body
 type ControlReply struct {
 	Status  ControlStatus
 	Cluster uint64
-	BootID  uint64        // of the process that answers
-	Epoch   version.Epoch // that it has adopted: nothing stamped older completes there any more
-	Body    []byte
+	BootID  uint64 // of the membership that answers
+	// Epoch is the one that the membership has adopted: nothing stamped with an older one completes
+	// there any more.
+	Epoch version.Epoch
+	Body  []byte
 }
 
 const controlReplyHeader = 1 + 3*8

@@ -10,8 +10,8 @@ import (
 
 // ReadRequest is the body of a Read.
 type ReadRequest struct {
-	Value bool        // the value is wanted, too
-	Have  version.Tag // what the coordinator holds itself: the answer is Same if the replica agrees
+	Value bool        // whether the value is wanted, too
+	Have  version.Tag // the tag that the coordinator holds; the replica answers Same if it holds it, too
 	Key   []byte
 }
 
@@ -39,13 +39,14 @@ func ParseRead(b []byte) (r ReadRequest, err error) {
 	return r, d.end()
 }
 
-// ReadReply is the body of the reply to a Read, unless it is Same.
+// ReadReply is the body of the reply to a Read. A Same carries only its flags.
 type ReadReply struct {
 	Full   bool           // the replica is over its memory limit
-	Record version.Record // zero tag: absent
+	Record version.Record // a zero tag: the replica has no record
 }
 
-// AppendFlags appends what precedes the record in a ReadReply; it is all of the body of a Same.
+// AppendFlags appends the flags that precede the record in a ReadReply. They are the whole body of
+// a Same.
 func AppendFlags(dst []byte, full bool) []byte {
 	if full {
 		return append(dst, 1)
@@ -58,7 +59,7 @@ func AppendReadReply(dst []byte, r *ReadReply) []byte {
 	return appendRecord(AppendFlags(dst, r.Full), &r.Record)
 }
 
-// ParseReadReply decodes the body of an answer to a Read; a Same has no record.
+// ParseReadReply decodes the body of an answer to a Read. The body of a Same has no record.
 func ParseReadReply(b []byte, same bool) (r ReadReply, err error) {
 	d := decoder{b: b}
 	flags := d.byte()
@@ -85,7 +86,8 @@ func AppendStore(dst, key []byte, r *version.Record) []byte {
 	return appendRecord(appendBytes(dst, key), r)
 }
 
-// ParseStore decodes the body of a Store or a Vote. A record that is stored has a tag that some write minted.
+// ParseStore decodes the body of a Store or a Vote. It refuses a record without a counter or an
+// incarnation: every stored record has a tag that some write minted.
 func ParseStore(b []byte) (r StoreRequest, err error) {
 	d := decoder{b: b}
 	r.Key = d.key()
@@ -96,9 +98,9 @@ func ParseStore(b []byte) (r StoreRequest, err error) {
 	return r, d.end()
 }
 
-// StoreIfRequest is the body of a StoreIf. Its reply is that of a Read without the value.
+// StoreIfRequest is the body of a StoreIf. The reply is that to a Read without the value.
 type StoreIfRequest struct {
-	Have version.Tag // what the coordinator holds
+	Have version.Tag // the tag that the coordinator holds
 	StoreRequest
 }
 
@@ -120,9 +122,9 @@ func ParseStoreIf(b []byte) (r StoreIfRequest, err error) {
 
 // MemoryReport is the body of a Memory, and of its reply.
 type MemoryReport struct {
-	Full  bool   // new values are to be refused
-	Bytes uint64 // held
-	Limit uint64 // at which new values are refused; zero: none
+	Full  bool   // the member refuses new values
+	Bytes uint64 // held by the member
+	Limit uint64 // at which new values are refused; zero: no limit
 }
 
 // AppendMemory appends the body of a Memory.
@@ -150,14 +152,15 @@ type RemoveRequest struct {
 	R, W kv.Quorum
 	Left time.Duration // how long the sender will wait; sent in milliseconds
 
-	// Sequence names the request among those of the stamp's From. A remove is the one data request that must not be carried out twice.
+	// Sequence names the request among those of the stamp's From. A remove must not be carried out
+	// twice (N6).
 	Sequence uint64
 
-	// Trace of the request, so that the owner's log has it, too.
+	// Trace is that of the client's request, so that the owner's log has it, too. Zero: none.
 	Trace kv.Trace
 }
 
-// maxLeft bounds what a sender may ask for.
+// maxLeft bounds RemoveRequest.Left: how long a sender may say that it will wait.
 const maxLeft = 10 * time.Minute
 
 // AppendRemove appends the body of a Remove.
@@ -186,10 +189,10 @@ func ParseRemove(b []byte) (r RemoveRequest, err error) {
 	return r, d.end()
 }
 
-// traceSize is that of a trace on the wire: its id, the parent, and the flags.
+// traceSize is the size of a trace on the wire: its ID, its parent and its flags.
 const traceSize = 16 + 8 + 1
 
-// appendTrace appends a trace as a byte string, an empty one for none.
+// appendTrace appends a trace as a byte string. The string is empty for a zero trace.
 func appendTrace(dst []byte, t kv.Trace) []byte {
 	if t.IsZero() {
 		return append(dst, 0)

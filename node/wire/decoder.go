@@ -7,7 +7,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// decoder takes values off a message's front. A value that is not there makes all that follow zero, and err says so once.
+// decoder takes values off the front of a message. Once a value is missing, everything read after
+// it is zero, and err reports the fault once for all.
 type decoder struct {
 	b   []byte
 	bad bool
@@ -20,7 +21,7 @@ func (d *decoder) err() error {
 	return nil
 }
 
-// end is err for a message that must be used up.
+// end returns what err returns, and also ErrMalformed when the message is not used up.
 func (d *decoder) end() error {
 	if len(d.b) != 0 {
 		d.bad = true
@@ -56,7 +57,7 @@ func (d *decoder) uvarint() uint64 {
 		return uint64(x)
 	}
 	x, n := binary.Uvarint(d.b)
-	if n <= 0 || n > 1 && d.b[n-1] == 0 { // not the shortest form: no encoder's work (W3)
+	if n <= 0 || n > 1 && d.b[n-1] == 0 { // not the shortest form, which no encoder writes (W3)
 		d.bad, d.b = true, nil
 		return 0
 	}
@@ -64,7 +65,7 @@ func (d *decoder) uvarint() uint64 {
 	return x
 }
 
-// count reads a number of things of which each takes at least min bytes.
+// count reads the number of things that follow, of which each takes at least min bytes.
 func (d *decoder) count(limit, min int) int {
 	n := d.uvarint()
 	if n > uint64(limit) || n*uint64(min) > uint64(len(d.b)) {
@@ -74,7 +75,7 @@ func (d *decoder) count(limit, min int) int {
 	return int(n)
 }
 
-// bytes reads a string of at most limit bytes. An empty one is not nil.
+// bytes reads a string of at most limit bytes. An empty string is not nil.
 func (d *decoder) bytes(limit int) []byte {
 	n := d.count(limit, 1)
 	x := d.b[:n:n]
@@ -135,8 +136,8 @@ func appendRecord(dst []byte, r *version.Record) []byte {
 	return appendBytes(dst, r.Value)
 }
 
-// appendMeta puts the length before what it is the length of without encoding twice: metadata is nearly always shorter than 128
-// bytes, whose length is one byte.
+// appendMeta writes the metadata's length in front of it without encoding twice. It reserves one
+// byte for the length: metadata is nearly always shorter than 128 bytes.
 func appendMeta(dst []byte, r *version.Record) []byte {
 	mark := len(dst)
 	dst = append(dst, 0)

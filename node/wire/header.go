@@ -11,17 +11,19 @@ import (
 // ErrMalformed is matched by every error of a decoder of requests and replies.
 var ErrMalformed = errors.New("wire: malformed message")
 
-// Op is what a request asks for: its first byte. Codes from 32 on are control messages.
+// Op is what a request asks for, and the request's first byte. Codes from 32 on are control
+// messages.
 type Op uint8
 
-// Data operations are answered from memory; bulk operations travel on their own connection.
+// Operations. Data operations except Remove are answered from memory. Bulk operations travel on a
+// connection of their own.
 const (
 	Read    Op = 1 // the record of a key
 	Store   Op = 2 // merge a record
 	Vote    Op = 3 // vote for a tombstone
 	Remove  Op = 4 // coordinate a remove, as the key's owner
-	StoreIf Op = 5 // store a record if this is what the replica holds
-	Memory  Op = 6 // what the sender holds and may hold; the answer is the receiver's
+	StoreIf Op = 5 // store a record if the replica holds what the coordinator holds
+	Memory  Op = 6 // the sender's memory report; the reply carries the receiver's
 	Bye     Op = 7 // the sender is about to stop; the body is empty
 
 	Digests Op = 16 // the digests of ranges
@@ -67,20 +69,22 @@ func (o Op) String() string {
 	return fmt.Sprintf("op(%d)", uint8(o))
 }
 
-// Status is how a request was answered: the first byte of its reply.
+// Status is how a request was answered, and the reply's first byte.
 type Status uint8
 
 // Statuses.
 const (
-	OK               Status = 1  // done; the body is the answer
-	Same             Status = 2  // of Read: the record has the tag that the request carried; of StoreIf: it had, and was replaced
+	OK Status = 1 // done; the body is the answer
+	// Same answers a Read: the record has the tag that the request carried. It also answers a
+	// StoreIf: the record had that tag, and was replaced.
+	Same             Status = 2
 	Nack             Status = 3  // of Vote and Purge: refused
-	Behind           Status = 4  // the receiver's epoch is older: hand it the topology
+	Behind           Status = 4  // the receiver's epoch is older: the sender updates it
 	Stale            Status = 5  // the request's epoch is older; the body is the receiver's topology
-	NotActive        Status = 6  // the receiver, or the sender, counts for nothing at this epoch
+	NotActive        Status = 6  // the receiver or the sender counts for nothing at this epoch
 	WrongCluster     Status = 7  // the receiver is in another cluster, or in none
 	WrongDestination Status = 8  // the receiver is another incarnation
-	Overloaded       Status = 9  // nothing was done; try others
+	Overloaded       Status = 9  // nothing was done; the sender may try another peer
 	Malformed        Status = 10 // the request could not be read
 	Failed           Status = 11 // nothing was done; the body says why
 	Unknown          Status = 12 // of Remove and StoreIf: the outcome is unknown
@@ -95,7 +99,8 @@ func (s Status) String() string {
 	return fmt.Sprintf("status(%d)", uint8(s))
 }
 
-// Stamp says between whom and when a request is valid (D1). The receiver checks it.
+// Stamp says between which incarnations, and at which epoch of which cluster, a request is valid
+// (D1). The receiver checks it.
 type Stamp struct {
 	Cluster uint64
 	Epoch   version.Epoch
@@ -126,11 +131,11 @@ func ParseRequest(b []byte) (op Op, s Stamp, body []byte, err error) {
 	return op, s, d.b, d.err()
 }
 
-// Reply is the header of a reply, and what follows it.
+// Reply is a decoded reply: its header and its body.
 type Reply struct {
 	Status  Status
 	Counter uint64        // the replier's node-wide counter (D3)
-	Epoch   version.Epoch // at which the reply was given
+	Epoch   version.Epoch // the epoch at which the reply was given
 	Body    []byte
 }
 

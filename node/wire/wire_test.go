@@ -75,7 +75,7 @@ var messages = []struct {
 		func(b []byte) (any, error) { _, l, err := ParseList(nil, b); return l, err }, []replica.Tombstone{{Key: []byte("key"), Tag: tomb.Tag}}},
 }
 
-// Bodies that are decoded to more than one thing.
+// These types hold bodies that decode to more than one value.
 type (
 	tagsAndNext struct {
 		next keyspace.Rank
@@ -101,10 +101,11 @@ func parseRecords(b []byte) (any, error) {
 	return recordsAndNext{records, next}, err
 }
 
-// withVector is what a record without a vector is decoded to.
+// withVector returns a record as it decodes when it was encoded without a vector: the vector is
+// empty, not nil.
 func withVector(r version.Record) version.Record { r.Vector = version.Vector{}; return r }
 
-// The bytes are the protocol: a change needs a new protocol version.
+// The bytes are the protocol: to change them needs a new protocol version.
 func TestGolden(t *testing.T) {
 	encoded := map[string][]byte{
 		"request": AppendRequest(nil, Store, stamp),
@@ -140,7 +141,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// Every proper prefix of a message is malformed, and so is anything behind it.
+// Every proper prefix of a message is malformed, and so is a message with anything behind it.
 func TestNothingButWholeMessages(t *testing.T) {
 	for _, m := range messages {
 		for n := range m.bytes {
@@ -234,7 +235,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// FuzzDecode feeds every decoder. What one accepts must encode to the same bytes again.
+// FuzzDecode feeds every decoder. A message that a decoder accepts must encode to the same bytes
+// again.
 func FuzzDecode(f *testing.F) {
 	for i, m := range messages {
 		f.Add(uint8(i), m.bytes)
@@ -282,10 +284,10 @@ func FuzzDecode(f *testing.F) {
 			}
 			again = AppendNext(again, v.next)
 		default:
-			return // a list whose id is not part of v
+			return // a list whose ID is not part of v
 		}
 		if !bytes.Equal(again, b) {
-			// Metadata has fields that version.ParseMeta reads leniently; what counts is that a
+			// version.ParseMeta reads some fields of the metadata leniently. It is enough that a
 			// second pass is stable.
 			w, err := messages[i].decode(again)
 			if err != nil || !reflect.DeepEqual(v, w) {

@@ -1,7 +1,10 @@
-// Package simnet is a network in memory for simulations inside testing/synctest: seeded delays with a long tail, loss, duplication,
-// reordering, one-way partitions, pauses and kills. It uses channels and time only, so inside a bubble its time is virtual.
+// Package simnet is a network in memory for simulations inside testing/synctest. It has seeded
+// delays with a long tail, loss, duplication, reordering, one-way partitions, pauses and kills. It
+// uses channels and time only, so inside a bubble its time is virtual.
 //
-// Every hop copies the bytes: nothing is shared between two nodes but what a real network would carry. A message that is
-// lost says nothing to its sender; whoever waits must bring a deadline. Which message meets which fate depends on the seed and
-// on the order in which goroutines reach the network, which the runtime does not fix: a seed makes a run alike, not equal.
+// Every hop copies the bytes: two nodes share nothing but what a real network would carry. The
+// sender of a lost message learns nothing, so a caller that waits must bring a deadline; only a
+// lost message of class Bulk ends its call. The seed, and the order in which goroutines reach the
+// network, decide the fate of each message. The runtime does not fix that order, so two runs with
+// one seed are alike, not equal.
 package simnet

@@ -8,14 +8,16 @@ import (
 	"viakv/node/transport"
 )
 
-// Config of a Network. Probabilities lie between 0 and 1.
+// Config of a Network. Probabilities lie between 0 and 1. The zero value is a network without loss
+// and duplicates, with the delays of Calm.
 type Config struct {
 	Seed      uint64
 	Loss      float64
 	Duplicate float64
-	// Delay of one hop; nil: Calm.
+	// Delay draws the delay of one hop. Nil: Calm.
 	Delay func(*rand.Rand) time.Duration
-	// Observe sees each message when it is delivered, a request or a reply. It must not block.
+	// Observe sees each message when it is delivered, a request or a reply. It must not block. Nil:
+	// none.
 	Observe func(Message)
 }
 
@@ -23,16 +25,17 @@ type Config struct {
 type Message struct {
 	From, To transport.Address
 	Reply    bool
-	Request  []byte // of a reply: what it answers
-	Payload  []byte // borrowed
+	Request  []byte // of a reply: the request that it answers
+	Payload  []byte // borrowed during Observe
 }
 
-// Calm is a quiet local network: one to two milliseconds.
+// Calm draws the delay of a quiet local network: one to two milliseconds.
 func Calm(r *rand.Rand) time.Duration {
 	return time.Millisecond + time.Duration(r.Int64N(int64(time.Millisecond)))
 }
 
-// Harsh has a heavy tail: most messages take a few milliseconds, every fourth up to half a second.
+// Harsh draws a delay with a heavy tail: 60 % of the messages take a few milliseconds, every fourth
+// takes up to half a second.
 func Harsh(r *rand.Rand) time.Duration {
 	ms := func(from, to int64) time.Duration {
 		return time.Duration(from*int64(time.Millisecond) + r.Int64N((to-from)*int64(time.Millisecond)))
@@ -53,9 +56,11 @@ type Network struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	nodes  map[transport.Address]*Transport
-	cut    map[[2]transport.Address]bool // one-way
+	// cut holds the ways that are cut, each in one direction only: from and to.
+	cut    map[[2]transport.Address]bool
 	paused map[transport.Address]chan struct{}
-	leads  map[[2]transport.Address]transport.Address // where the way from one to another leads instead
+	// leads holds where the way from one address to another leads instead.
+	leads map[[2]transport.Address]transport.Address
 }
 
 // New returns a network without nodes.
@@ -72,8 +77,8 @@ func New(cfg Config) *Network {
 	}
 }
 
-// Node returns a transport at an address. It takes the address over from whoever had it: a process
-// was restarted.
+// Node returns a transport at an address. It replaces the transport that had the address before, as
+// when a process is restarted.
 func (n *Network) Node(at transport.Address, h transport.Handler) *Transport {
 	t := &Transport{net: n, at: at, handler: h, open: map[*transport.Call]flight{}}
 	n.mu.Lock()
@@ -85,7 +90,7 @@ func (n *Network) Node(at transport.Address, h transport.Handler) *Transport {
 // Cut stops messages from one address to another, in this direction only.
 func (n *Network) Cut(from, to transport.Address) { n.set(from, to, true) }
 
-// Heal lets them through again.
+// Heal ends a cut in this direction.
 func (n *Network) Heal(from, to transport.Address) { n.set(from, to, false) }
 
 func (n *Network) set(from, to transport.Address, cut bool) {
@@ -98,15 +103,15 @@ func (n *Network) set(from, to transport.Address, cut bool) {
 	}
 }
 
-// Mislead makes what one address sends to another arrive at a third, as when names or addresses
-// have changed hands unseen. It lasts as long as the network.
+// Mislead makes the messages from one address to another arrive at a third, as when names or
+// addresses have changed owners unnoticed. It lasts as long as the network.
 func (n *Network) Mislead(from, to, instead transport.Address) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.leads[[2]transport.Address{from, to}] = instead
 }
 
-// HealAll ends all cuts, loss and long delays.
+// HealAll ends all cuts, loss, duplication and long delays, but no pauses.
 func (n *Network) HealAll() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -114,7 +119,8 @@ func (n *Network) HealAll() {
 	n.cfg.Loss, n.cfg.Duplicate, n.cfg.Delay = 0, 0, Calm
 }
 
-// Kill takes the address's node off the network for good; what is on its way to or from it is lost.
+// Kill takes the node at an address off the network for good. Messages on their way to it are lost,
+// and it sends no more.
 func (n *Network) Kill(at transport.Address) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -122,7 +128,7 @@ func (n *Network) Kill(at transport.Address) {
 }
 
 // Pause holds back everything that arrives at the address until Resume, as when the process is
-// stopped: nothing is lost, all is late.
+// stopped. Nothing is lost; all is late.
 func (n *Network) Pause(at transport.Address) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -141,8 +147,8 @@ func (n *Network) Resume(at transport.Address) {
 	}
 }
 
-// fates draws what becomes of a message on one hop: a delay for each copy that arrives, none when
-// it is lost. A killed node's messages do not leave it.
+// fates draws what becomes of a message on one hop: a delay for each copy that arrives, and none
+// when the message is lost. A killed node's messages do not leave it.
 func (n *Network) fates(from *Transport, to transport.Address) []time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -156,8 +162,9 @@ func (n *Network) fates(from *Transport, to transport.Address) []time.Duration {
 	return fates
 }
 
-// arrive returns who is at the address when a message arrives, nil when nobody is or a cut has come
-// between. It waits while that one is paused.
+// arrive returns the transport that a message reaches at an address. It returns nil when no node
+// has the address, when the way is cut by now, or when done is closed. It waits while the node at
+// the address is paused.
 func (n *Network) arrive(from, to transport.Address, done <-chan struct{}) *Transport {
 	for {
 		n.mu.Lock()

@@ -13,7 +13,8 @@ import (
 	"viakv/node/transport"
 )
 
-// counting answers with what it was sent, and counts.
+// counting is a handler that answers with the request, and counts. Serve answers a request that
+// begins with an s.
 type counting struct{ served atomic.Int64 }
 
 func (c *counting) ServeInline(dst, request []byte) ([]byte, bool) {
@@ -61,7 +62,7 @@ func in(t *testing.T, cfg Config, test func(t *testing.T, w *world)) {
 	})
 }
 
-// ask calls b and waits for so long.
+// ask sends a request to b, and waits for the reply at most for the time within.
 func (w *world) ask(class transport.Class, request string, within time.Duration) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -69,8 +70,8 @@ func (w *world) ask(class transport.Class, request string, within time.Duration)
 	return string(reply), err
 }
 
-// The limit is the network's, as it is over TCP: a request beyond it is not sent, and a reply
-// beyond it is an error.
+// The network has the limit of TCP: a request beyond it is not sent, and a reply beyond it is an
+// error.
 func TestMessagesHaveALimit(t *testing.T) {
 	in(t, Config{}, func(t *testing.T, w *world) {
 		longest := "s" + strings.Repeat("x", transport.MaxFrame-1)
@@ -78,10 +79,10 @@ func TestMessagesHaveALimit(t *testing.T) {
 			t.Errorf("a message below the limit: %v", err)
 		}
 		if _, err := w.ask(transport.Bulk, longest, time.Second); !errors.Is(err, transport.ErrReplyTooLarge) || errors.Is(err, transport.ErrNotSent) {
-			t.Errorf("the reply is longer: %v", err)
+			t.Errorf("a reply beyond the limit: %v", err)
 		}
 		if _, err := w.ask(transport.Bulk, longest+"x", time.Second); !errors.Is(err, transport.ErrTooLarge) || !errors.Is(err, transport.ErrNotSent) {
-			t.Errorf("the request is longer: %v", err)
+			t.Errorf("a request beyond the limit: %v", err)
 		}
 		if n := w.at.served.Load(); n != 2 {
 			t.Errorf("%d requests were served, want two", n)
@@ -104,7 +105,7 @@ func TestCallsAreAnswered(t *testing.T) {
 			}
 		}
 		if !w.a.Health("b").Connected || w.b.Health("a").Connected {
-			t.Error("health says what was not heard")
+			t.Error("Health is wrong: only a has heard an answer")
 		}
 	})
 }
@@ -152,7 +153,8 @@ func TestCutsAreOneWay(t *testing.T) {
 	})
 }
 
-// What is led astray is answered by whoever it reached, from that sender only.
+// A misled message is answered by the node that it reaches. Only the messages of one sender are
+// misled.
 func TestMisledMessagesArriveElsewhere(t *testing.T) {
 	in(t, Config{}, func(t *testing.T, w *world) {
 		asks := func(to transport.Address) error {
@@ -162,7 +164,7 @@ func TestMisledMessagesArriveElsewhere(t *testing.T) {
 			return err
 		}
 		if err := asks("elsewhere"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("answered by nobody: %v", err)
+			t.Errorf("an address without a node: %v", err)
 		}
 		w.net.Mislead("a", "elsewhere", "b")
 		if err := asks("elsewhere"); err != nil || w.at.served.Load() != 1 {
@@ -208,7 +210,7 @@ func TestCancel(t *testing.T) {
 		c := &transport.Call{Request: []byte("x"), Done: completer(done)}
 		w.a.Go("b", transport.Data, c)
 		if !w.a.Cancel(c) || w.a.Cancel(c) {
-			t.Fatal("cancelled never or twice")
+			t.Fatal("the first Cancel failed, or the second succeeded")
 		}
 		c.Request = []byte("y") // used again at once
 		w.a.Go("b", transport.Data, c)
@@ -237,7 +239,7 @@ func TestForgetFailsWhatIsOpenThere(t *testing.T) {
 			t.Errorf("%q ended first: %v", c.Request, c.Err)
 		}
 		if c := <-done; c != other || c.Err != nil {
-			t.Errorf("%q ended then: %v", c.Request, c.Err)
+			t.Errorf("%q ended second: %v", c.Request, c.Err)
 		}
 	})
 }
@@ -267,8 +269,8 @@ func TestAStoppedTransportFailsWhatIsOpen(t *testing.T) {
 	})
 }
 
-// Whoever a call is completed to may use it again, while the Go that sent it has yet to return: the
-// race detector looks.
+// The owner of a completed call may use it again before the Go that sent it returns. The race
+// detector checks that.
 func TestACallThatHasEndedIsItsOwners(t *testing.T) {
 	a := New(Config{Loss: 1}).Node("a", &counting{})
 	ctx, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
@@ -290,7 +292,7 @@ func TestACallThatHasEndedIsItsOwners(t *testing.T) {
 	}
 }
 
-// again is an owner who uses its calls again.
+// again is a Completer that changes its calls at once, as an owner does who uses them again.
 type again chan struct{}
 
 func (a again) Complete(call *transport.Call) {

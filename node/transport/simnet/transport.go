@@ -24,7 +24,7 @@ type Transport struct {
 	running sync.WaitGroup
 }
 
-// flight is one use of a call: its number, and where it was sent.
+// flight is one use of a call: its number, and the address that it was sent to.
 type flight struct {
 	serial uint64
 	to     transport.Address
@@ -50,7 +50,7 @@ func (t *Transport) Run(ctx context.Context) error {
 	return nil
 }
 
-// fail ends the calls to addresses whose connections are closed.
+// fail ends the calls to the addresses for which closed returns true.
 func (t *Transport) fail(closed func(to transport.Address) bool) {
 	t.mu.Lock()
 	var ended []*transport.Call
@@ -67,7 +67,7 @@ func (t *Transport) fail(closed func(to transport.Address) bool) {
 	}
 }
 
-// spawn runs f in a goroutine that Run waits for; false when the transport does not run.
+// spawn runs f in a goroutine that Run waits for. It returns false when the transport does not run.
 func (t *Transport) spawn(f func(ctx context.Context)) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -89,7 +89,8 @@ func (t *Transport) Go(to transport.Address, class transport.Class, call *transp
 		call.Done.Complete(call)
 		return
 	}
-	request := append([]byte(nil), call.Request...) // once the call is open it may end, and be used again
+	// The copy is made first: once the call is open it may end, and its owner may use it again.
+	request := append([]byte(nil), call.Request...)
 	t.mu.Lock()
 	ok := t.ctx != nil && !t.closed
 	if ok {
@@ -152,11 +153,11 @@ func (t *Transport) answer(ctx context.Context, from *Transport, call *transport
 	}
 }
 
-// noticed is how long it takes until a broken bulk connection is noticed.
+// noticed is how long it takes until a node notices that its bulk connection has broken.
 const noticed = 300 * time.Millisecond
 
-// breakOff ends a bulk call whose message was lost. A data call may wait in vain, for the sake of the tests; bulk travels on a connection
-// whose loss is an error.
+// breakOff ends a bulk call whose message was lost, as a broken connection would. A data call waits
+// in vain instead, so that tests cover that case.
 func (t *Transport) breakOff(call *transport.Call, serial uint64) {
 	t.spawn(func(ctx context.Context) {
 		if !sleep(ctx, noticed) {
@@ -175,7 +176,8 @@ func (t *Transport) breakOff(call *transport.Call, serial uint64) {
 	})
 }
 
-// complete ends a call with its first reply, or with why there is none.
+// complete ends a call with its first reply, or with the reason why there is none. Later replies
+// are dropped.
 func (t *Transport) complete(call *transport.Call, serial uint64, from transport.Address, request, reply []byte, refused error) {
 	t.mu.Lock()
 	mine := t.open[call].serial == serial
@@ -209,7 +211,8 @@ func (t *Transport) Cancel(call *transport.Call) bool {
 	return open
 }
 
-// Health implements transport.Transport: a peer that answered within the last second is taken for connected.
+// Health implements transport.Transport. A peer that answered within the last second counts as
+// connected.
 func (t *Transport) Health(to transport.Address) transport.Health {
 	t.mu.Lock()
 	defer t.mu.Unlock()

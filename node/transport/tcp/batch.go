@@ -11,7 +11,7 @@ import (
 	"viakv/node/transport"
 )
 
-// headerSize of a frame.
+// headerSize is the size of a frame's header in bytes.
 const headerSize = 8
 
 // appendHeader appends the header of a frame whose payload has n bytes.
@@ -20,35 +20,37 @@ func appendHeader(dst []byte, n int, id uint32) []byte {
 	return binary.LittleEndian.AppendUint32(dst, id)
 }
 
-// batch gathers frames of many goroutines into few writes on one connection.
+// batch gathers the frames of many goroutines into few writes on one connection.
 type batch struct {
 	conn  net.Conn
 	limit int
 
 	mu       sync.Mutex
-	out      []byte // frames that nobody has taken yet
+	out      []byte // frames that no write has taken yet
 	spare    []byte // the buffer of the last write
-	flushing bool   // somebody is on the way to write
-	armed    bool   // a patient frame's timer is running
+	flushing bool   // a goroutine is about to write, or writes
+	armed    bool   // the timer of a frame that is not urgent is running
 	broken   bool
 
-	deadlineSet time.Time // of whoever is flushing
+	deadlineSet time.Time // belongs to the goroutine that writes
 }
 
 var errQueueFull = errors.New("tcp: the peer takes too little")
 
 const (
-	// patient is how long a frame that is not urgent may wait for company.
+	// patient is how long a frame that is not urgent may wait, to share a write with other frames.
 	patient = time.Millisecond
 	// writeTime bounds one write. A peer that takes nothing for so long is given up.
 	writeTime = 5 * time.Second
-	// ownWrites is how often a caller writes for others before it hands that over, to get its own answer.
+	// ownWrites is how many writes a caller makes for others before another goroutine goes on, so
+	// that the caller gets its own answer.
 	ownWrites = 4
-	// keepBuffer is the largest buffer that is kept from one write to the next.
+	// keepBuffer is the largest buffer, in bytes, that is kept from one write to the next.
 	keepBuffer = 1 << 20
 )
 
-// add queues one frame. When flush is true the caller must call flush to write it; otherwise somebody else is about to.
+// add queues one frame. When flush is true the caller must call flush to write it. Otherwise
+// another goroutine or the timer is about to write it.
 func (b *batch) add(id uint32, payload []byte, urgent bool) (flush bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -72,8 +74,8 @@ func (b *batch) add(id uint32, payload []byte, urgent bool) (flush bool, err err
 	return false, nil
 }
 
-// refuse queues a frame that says why a call gets no reply. It is so short that a full queue takes
-// it, too; a peer that does not even read these is given up.
+// refuse queues a frame that says why a call gets no reply. A full queue takes it, too, because it
+// is so short. A peer that does not even read such frames is given up.
 func (b *batch) refuse(id uint32, reason byte) {
 	b.addFrames(appendRefusal(nil, id, reason))
 }
@@ -84,7 +86,8 @@ func appendRefusal(dst []byte, id uint32, reason byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(dst, id), reason)
 }
 
-// addFrames queues whole frames and writes them. It is for the reader that answers what it has read: one write per read.
+// addFrames queues whole frames and writes them. It is for the reader that answers what it has
+// read: one write per read.
 func (b *batch) addFrames(frames []byte) {
 	b.mu.Lock()
 	if b.broken || len(b.out)+len(frames) > b.limit+transport.MaxFrame {
@@ -102,7 +105,7 @@ func (b *batch) addFrames(frames []byte) {
 	b.drain(ownWrites)
 }
 
-// expire writes what has waited long enough.
+// expire writes the frames whose time of waiting has ended.
 func (b *batch) expire() {
 	b.mu.Lock()
 	b.armed = false
@@ -115,8 +118,9 @@ func (b *batch) expire() {
 	b.drain(-1)
 }
 
-// flush lets the other callers that are ready append theirs, and then writes. The yield is the whole trick: see doc.go. For a caller that is alone it would
-// only wake another thread to look for work.
+// flush lets the other callers that are ready to run append their frames, and then writes all of
+// them. The yield is what makes one write serve many calls (see doc.go). For a caller that is alone
+// it would only wake another thread to look for work.
 func (b *batch) flush(alone bool) {
 	if !alone {
 		runtime.Gosched()
@@ -124,7 +128,8 @@ func (b *batch) flush(alone bool) {
 	b.drain(ownWrites)
 }
 
-// drain writes until nothing is left. After so many writes it goes on in a goroutine; never when writes is negative.
+// drain writes until nothing is left. After the given number of writes it goes on in a goroutine of
+// its own. It never does so when writes is negative.
 func (b *batch) drain(writes int) {
 	for {
 		b.mu.Lock()
@@ -159,7 +164,8 @@ func (b *batch) drain(writes int) {
 	}
 }
 
-// arm makes sure that a write has a deadline. Setting one costs as much as framing several calls, so it is moved on at most once a second.
+// arm makes sure that a write has a deadline. To set a deadline costs as much as framing several
+// calls, so it is moved at most once a second.
 func (b *batch) arm(now time.Time) error {
 	if now.Sub(b.deadlineSet) < time.Second {
 		return nil
@@ -168,7 +174,7 @@ func (b *batch) arm(now time.Time) error {
 	return b.conn.SetWriteDeadline(now.Add(writeTime))
 }
 
-// fail ends the connection; its reader notices and does the rest.
+// fail ends the connection. Its reader notices that and cleans up.
 func (b *batch) fail() {
 	b.mu.Lock()
 	b.broken, b.flushing, b.out = true, false, nil

@@ -18,11 +18,13 @@ import (
 	"time"
 )
 
-// certificateLife is how long made certificates are valid.
+// certificateLife is how long the certificates that MakeCertificates makes are valid.
 const certificateLife = 5 * 365 * 24 * time.Hour
 
-// MakeCertificates makes a certificate authority in dir, unless there is one, and a certificate for each name, which is good for that name, for
-// this machine, and for the given hosts: names or addresses. It returns the files it wrote and never overwrites one.
+// MakeCertificates makes a certificate authority in dir, unless there is one, and a certificate for
+// each name. A certificate is good for its name, for this machine, and for the given hosts, which
+// are names or addresses. MakeCertificates returns the files that it wrote, and never overwrites a
+// file.
 func MakeCertificates(dir string, names []string, hosts ...string) (written []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -65,7 +67,8 @@ func makeLeaf(dir, name string, hosts []string, ca *x509.Certificate, key crypto
 	}
 	t := template(name)
 	for _, host := range append([]string{name, "localhost", "127.0.0.1", "::1"}, hosts...) {
-		// Clients look for an address among the addresses and for a name among the names, never across.
+		// Clients look for an address only among the addresses, and for a name only among the
+		// names.
 		if ip := net.ParseIP(host); ip != nil {
 			t.IPAddresses = append(t.IPAddresses, ip)
 		} else {
@@ -89,7 +92,8 @@ func template(name string) *x509.Certificate {
 	}
 }
 
-// makePair writes a new key and its certificate, signed by the parent or by itself.
+// makePair writes a new key and its certificate, which is signed by the parent, or by itself where
+// parent is nil.
 func makePair(certFile, keyFile string, t, parent *x509.Certificate, parentKey crypto.Signer) ([]string, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"viakv/node/transport"
 )
 
-// client is the way to one peer for one class of calls. It connects when it is needed and again when the connection has broken.
+// client is the way to one peer for one class of calls. It connects when a call needs it, and again
+// after the connection has broken.
 type client struct {
 	t     *Transport
 	to    transport.Address
@@ -28,16 +29,17 @@ type client struct {
 	closed  bool
 
 	fails   int       // attempts to connect since the last success
-	resting time.Time // no attempt before
-	err     error     // of the last attempt
+	resting time.Time // no attempt to connect before this time
+	err     error     // why the last connection or attempt ended; nil while connected
 
 	lastReply time.Time
-	pinged    time.Time // when the keep-alive under way was sent; zero: none is
-	rtt       time.Duration
+	// pinged is when the keep-alive under way was sent. Zero: none is under way.
+	pinged time.Time
+	rtt    time.Duration
 }
 
-// slot is where a call waits for its reply. The generation makes the ids of a slot's successive calls differ, so that the
-// reply to a call that was cancelled finds nobody.
+// slot is where a call waits for its reply. The generation makes the IDs of a slot's successive
+// calls differ, so that a late reply to a cancelled call reaches no other call.
 type slot struct {
 	call       *transport.Call
 	generation uint16
@@ -47,11 +49,12 @@ const maxSlots = 1 << 16
 
 func id(index uint32, generation uint16) uint32 { return uint32(generation)<<16 | index }
 
-// keepAliveID is the id of keep-alives: slot 0 is never used.
+// keepAliveID is the ID of keep-alives. No call has it, because slot 0 is never used.
 const keepAliveID = 0
 
 func (c *client) start(call *transport.Call) {
-	alone := call.Alone // once its request is queued, somebody else may write it, and the call end
+	// Once the request is queued another goroutine may write it, and the call may end.
+	alone := call.Alone
 	c.mu.Lock()
 	err := c.admitLocked()
 	if err != nil {
@@ -76,7 +79,7 @@ func (c *client) start(call *transport.Call) {
 	}
 }
 
-// admitLocked makes sure that there is a connection or one on the way.
+// admitLocked makes sure that there is a connection, or that one is being made.
 func (c *client) admitLocked() error {
 	switch {
 	case c.closed:
@@ -101,7 +104,7 @@ func (c *client) admitLocked() error {
 // maxQueued bounds the calls that wait for a connection.
 const maxQueued = 1024
 
-// sendLocked gives the call a slot and queues its request.
+// sendLocked gives the call a slot and queues its request for writing.
 func (c *client) sendLocked(call *transport.Call) (flush bool, err error) {
 	var index uint32
 	switch n := len(c.free); {
@@ -124,7 +127,8 @@ func (c *client) sendLocked(call *transport.Call) (flush bool, err error) {
 	return flush, nil
 }
 
-// takeLocked frees the slot of a call that ends; nil when the id is not that of a waiting one.
+// takeLocked frees the slot of a call that ends, and returns the call. It returns nil when no call
+// with that ID is waiting.
 func (c *client) takeLocked(id uint32) *transport.Call {
 	index := id & (maxSlots - 1)
 	if int(index) >= len(c.slots) {
@@ -145,6 +149,7 @@ func (c *client) cancel(call *transport.Call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := call.Slot()
+	// A call without a slot waits for the connection.
 	if id == 0 {
 		for i, q := range c.queued {
 			if q == call {
@@ -161,7 +166,8 @@ func (c *client) cancel(call *transport.Call) bool {
 	return c.takeLocked(uint32(id)) == call
 }
 
-// connect dials and, once connected, reads until the connection ends. It runs in a goroutine of its own.
+// connect dials and, once connected, reads until the connection ends. It runs in a goroutine of its
+// own.
 func (c *client) connect(ctx context.Context) {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -194,7 +200,8 @@ func (c *client) dial(ctx context.Context) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.t.cfg.DialTimeout)
 	defer cancel()
-	var d net.Dialer // resolves the name anew each time: an address may have moved
+	// The name is resolved anew each time, because an address may have moved.
+	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", string(address))
 	if err != nil {
 		return nil, err
@@ -219,7 +226,8 @@ func (c *client) dial(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
-// connected sends what has waited for the connection.
+// connected sends the calls that have waited for the connection. It returns false when the client
+// was closed meanwhile.
 func (c *client) connected(out *batch) bool {
 	c.mu.Lock()
 	if c.closed {
@@ -248,8 +256,8 @@ func (c *client) connected(out *batch) bool {
 	return true
 }
 
-// unreachable fails the calls that have waited for the connection, and rests before the next attempt: longer each time, and
-// never in step with others.
+// unreachable fails the calls that have waited for the connection, and sets a rest before the next
+// attempt. The rest grows with each failure. Its jitter keeps nodes from dialling in step.
 func (c *client) unreachable(err error) {
 	c.mu.Lock()
 	queued := c.queued
@@ -291,7 +299,8 @@ func (c *client) broken(out *batch, cause error) {
 	}
 }
 
-// read completes calls until the connection ends. The lock is taken once per read, not once per reply.
+// read completes calls until the connection ends. It takes the lock once per read, not once per
+// reply.
 func (c *client) read(conn net.Conn) error {
 	f := newFrames(conn)
 	var calls []*transport.Call
@@ -319,6 +328,7 @@ func (c *client) read(conn net.Conn) error {
 			calls = append(calls, call)
 		}
 	}
+	// Collect the calls that one read has answered, and complete them without the lock.
 	for {
 		calls, locked = calls[:0], false
 		err := f.next(reply)
@@ -344,13 +354,14 @@ func (c *client) pongLocked() {
 	if c.rtt == 0 {
 		c.rtt = took
 	}
-	c.rtt += (took - c.rtt) / 8 // as TCP smooths it (RFC 6298)
+	c.rtt += (took - c.rtt) / 8 // smoothed as TCP does it (RFC 6298)
 }
 
-// errSilent: nothing was heard for Patience.
+// errSilent reports that nothing was heard from the peer for Patience.
 var errSilent = errors.New("no sign of life")
 
-// watch asks for signs of life, and ends a connection that shows none, until it is gone.
+// watch sends keep-alives until the connection is gone, and ends a connection that shows no sign of
+// life.
 func (c *client) watch(out *batch, gone <-chan struct{}) {
 	tick := time.NewTicker(c.t.cfg.KeepAlive)
 	defer tick.Stop()
@@ -377,7 +388,7 @@ func (c *client) watch(out *batch, gone <-chan struct{}) {
 			return
 		}
 		if flush, err := out.add(keepAliveID, nil, true); err != nil {
-			continue // the reader is about to notice
+			continue // the connection has ended or is full: the reader or Patience decides
 		} else if flush {
 			out.flush(true)
 		}

@@ -13,33 +13,37 @@ import (
 
 // Config of a Transport.
 type Config struct {
-	// Listener accepts peers; the transport closes it, and waits out whatever else keeps it from
-	// accepting (package listen). Required.
+	// Listener accepts peers. The transport closes it, and waits out failures to accept (package
+	// listen). Required.
 	Listener net.Listener
 	// Handler answers peers. Required.
 	Handler transport.Handler
-	// Name of this node, told to peers for their logs.
+	// Name of this node, told to peers for their logs. Empty: no name.
 	Name string
-	// TLS secures all connections, in both directions; nil: plain TCP. See Credentials.
+	// TLS returns the configuration that secures all connections, in both directions. Nil: plain
+	// TCP. See Credentials.
 	TLS func() (*tls.Config, error)
-	// Via dials somewhere else for an address: fault tests put a proxy between two nodes.
+	// Via gives another address to dial in place of an address: fault tests put a proxy between two
+	// nodes. Nil: none.
 	Via map[transport.Address]transport.Address
-	// DialTimeout bounds connecting and the hello. Default 1 s.
+	// DialTimeout bounds connecting, and the exchange of hellos. Default 1 s.
 	DialTimeout time.Duration
-	// KeepAlive is how often a silent peer is asked for a sign of life. Default 500 ms.
+	// KeepAlive is how often a peer is asked for a sign of life. Default 500 ms.
 	KeepAlive time.Duration
-	// Patience is how long a peer may be silent before its connection is given up and all its calls fail. Lower finds black holes
-	// sooner, higher bears a starved machine. Default 2 s.
+	// Patience is how long a peer may be silent before its connection is given up and all its calls
+	// fail. A lower value finds black holes sooner; a higher one bears a starved machine. Default 2
+	// s.
 	Patience time.Duration
-	// MaxQueue bounds what waits to be written to one peer, in bytes: beyond it calls fail at once. Default 8 MiB.
+	// MaxQueue bounds what waits to be written to one peer, in bytes. Beyond it calls fail at once.
+	// Default 8 MiB.
 	MaxQueue int
 	// MaxWaiting bounds the requests of one connection that are being answered outside of its
 	// reader. Default 2048.
 	MaxWaiting int
-	// MaxGreeting bounds the connections that were accepted and have brought no request yet: beyond it
-	// the oldest is closed. Default 64.
+	// MaxGreeting bounds the connections that were accepted and have brought no request yet. Beyond
+	// it the oldest is closed. Default 64.
 	MaxGreeting int
-	Logger      *zap.Logger // default: none
+	Logger      *zap.Logger // nil: no log
 }
 
 func (c Config) withDefaults() Config {

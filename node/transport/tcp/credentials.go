@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// Credentials returns what Config.TLS wants: mutual TLS 1.3 from three PEM files, which are read again when they change. A peer
-// is let in when the authority has signed its certificate. Its name is not compared with its address: nodes are known by name in
-// the topology, and move between addresses.
+// Credentials returns a value for Config.TLS: mutual TLS 1.3 from three PEM files, which are read
+// again when they change. A peer is let in when the authority has signed its certificate. The
+// certificate's name is not compared with the peer's address: the topology knows nodes by name, and
+// nodes move between addresses.
 func Credentials(certFile, keyFile, caFile string) (func() (*tls.Config, error), error) {
 	c := &credentials{files: [3]string{certFile, keyFile, caFile}}
 	if _, err := c.config(); err != nil {
@@ -29,7 +30,8 @@ type credentials struct {
 	current *tls.Config
 }
 
-// config returns the configuration of the files' present content. While they cannot be read the last good one stays in use.
+// config returns the configuration of the files' present content. While the files cannot be read
+// the last good configuration stays in use.
 func (c *credentials) config() (*tls.Config, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

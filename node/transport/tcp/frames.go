@@ -9,23 +9,24 @@ import (
 	"viakv/node/transport"
 )
 
-// frames reads from a connection and hands out all whole frames of each read.
+// frames reads from a connection and passes on all whole frames of each read.
 type frames struct {
 	conn net.Conn
 	buf  []byte
-	n    int // bytes in buf
+	n    int // how many bytes of buf are filled
 
-	refused func(id uint32, reason byte) // visits refusals; nil: they are no frames
+	// refused is called for each refusal. Nil: a refusal is no valid frame.
+	refused func(id uint32, reason byte)
 }
 
-// A refusal is a reply that says why there is none.
+// A refusal is a reply that says why there is no other reply.
 const (
-	refusal          = 1 << 31 // added to the frame's length, of one byte
+	refusal          = 1 << 31 // added to the frame's length, which is 1
 	refusedTooLong   = 1
 	refusedQueueFull = 2
 )
 
-// refusalError is the error of a call whose reply was refused.
+// refusalError returns the error of a call whose reply was refused.
 func refusalError(reason byte) error {
 	if reason == refusedTooLong {
 		return transport.ErrReplyTooLarge
@@ -33,14 +34,16 @@ func refusalError(reason byte) error {
 	return transport.ErrPeerFull
 }
 
-// readBuffer is how much is read at once: at full load some hundred small frames.
+// readBuffer is the size of the buffer for reads, in bytes: at full load it takes some hundred
+// small frames.
 const readBuffer = 64 << 10
 
 var errTooLong = errors.New("tcp: frame longer than the limit")
 
 func newFrames(conn net.Conn) *frames { return &frames{conn: conn, buf: make([]byte, readBuffer)} }
 
-// next blocks for one read and visits the frames that it has completed. Payloads are borrowed for the visit.
+// next blocks for one read, and calls visit for the frames that the read has completed. visit
+// borrows the payload.
 func (f *frames) next(visit func(id uint32, payload []byte)) error {
 	if f.n == len(f.buf) {
 		grown := make([]byte, 2*len(f.buf)) // bounded: the frame's length was checked below

@@ -10,12 +10,14 @@ import (
 	"viakv/node/transport"
 )
 
-// errCrowded: others have connected since, and this one has not shown that it is a peer.
+// errCrowded reports a connection that gave way to newer ones before it had shown that it is a
+// peer's.
 var errCrowded = errors.New("tcp: too many connections that ask nothing")
 
-// expect notes a connection that was accepted. Until its first request has come it may be anybody's,
-// and holds a descriptor that peers may need. So there are only so many of them at a time: the
-// oldest gives way, since a peer connects when it has something to ask.
+// expect notes a connection that was accepted. Until its first request has come it may be
+// anybody's, and it holds a descriptor that peers may need. So the number of such connections is
+// bounded by MaxGreeting. Beyond it the oldest gives way, because a peer that connects has a
+// request to send.
 func (t *Transport) expect(conn net.Conn) {
 	t.mu.Lock()
 	t.greeting = append(t.greeting, conn)
@@ -31,8 +33,8 @@ func (t *Transport) expect(conn net.Conn) {
 	}
 }
 
-// receive finds out whether it is a peer that has connected, and what for, and returns the
-// connection to use from then on.
+// receive finds out whether a peer has connected, and for which class. It returns the connection to
+// use from then on.
 func (t *Transport) receive(ctx context.Context, conn net.Conn) (net.Conn, transport.Class, error) {
 	use := conn
 	if t.cfg.TLS != nil {
@@ -52,6 +54,7 @@ func (t *Transport) receive(ctx context.Context, conn net.Conn) (net.Conn, trans
 	return use, class, err
 }
 
+// received ends the note of expect: the connection is a peer's, or has ended.
 func (t *Transport) received(conn net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -10,17 +10,18 @@ import (
 	"viakv/node/transport"
 )
 
-// Each side of a new connection says who it is before anything else, the dialler first:
+// Each side of a new connection says who it is before anything else. The dialler begins:
 //
 //	magic "viakv\n" (6) | protocol version (1) | class (1) | length of name (1) | name
 //
-// A listener answers a dialler that it cannot understand with its own hello and hangs up, so that both can say why.
+// A listener that cannot serve the dialler's version or class answers with its own hello before it
+// hangs up, so that both can say why. It answers another protocol with nothing.
 const (
 	magic   = "viakv\n"
 	version = 4
 )
 
-// errNotViakv: whatever is at the other end speaks another protocol.
+// errNotViakv reports that the other end of the connection speaks another protocol.
 var errNotViakv = errors.New("tcp: the other end does not speak the viakv peer protocol; is this a peer address?")
 
 type hello struct {
@@ -73,7 +74,7 @@ func greet(conn net.Conn, me hello, within time.Duration) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// welcome exchanges hellos as the listener, and returns what class of requests the connection is
+// welcome exchanges hellos as the listener. It returns the class of requests that the connection is
 // for.
 func welcome(conn net.Conn, name string, within time.Duration) (transport.Class, error) {
 	if err := conn.SetDeadline(time.Now().Add(within)); err != nil {

@@ -8,7 +8,7 @@ import (
 	"viakv/node/transport"
 )
 
-// readerConn reads from bytes; nothing else of a connection is used.
+// readerConn is a connection that reads from bytes. Nothing else of a connection is used.
 type readerConn struct {
 	net.Conn
 	*bytes.Reader
@@ -16,7 +16,7 @@ type readerConn struct {
 
 func (c readerConn) Read(b []byte) (int, error) { return c.Reader.Read(b) }
 
-// FuzzHello: a hello that is taken is of this version and of a class that exists.
+// FuzzHello checks that an accepted hello is of this version, and of a class that exists.
 func FuzzHello(f *testing.F) {
 	f.Add([]byte("viakv\n\x02\x00\x01a"))
 	f.Add([]byte("viakv\n\x01\x00\xff"))

@@ -14,7 +14,7 @@ import (
 	"viakv/node/transport"
 )
 
-// flushAt is when the answers to what was read at once are written before all are there.
+// flushAt is how many bytes of answers are written before all requests of one read are answered.
 const flushAt = 48 << 10
 
 // accept serves peers until the listener is closed.
@@ -22,7 +22,7 @@ func (t *Transport) accept() {
 	for {
 		conn, err := t.listener.Accept()
 		if err != nil {
-			return // closed: there is no other reason
+			return // Accept fails only once the listener is closed
 		}
 		t.expect(conn)
 		if !t.spawn(func(ctx context.Context) { t.serve(ctx, conn) }) {
@@ -32,7 +32,8 @@ func (t *Transport) accept() {
 	}
 }
 
-// serve answers one peer on one connection. Whatever is wrong with it ends it and nothing else.
+// serve answers one peer on one connection. A fault of the connection ends this connection and
+// nothing else.
 func (t *Transport) serve(ctx context.Context, accepted net.Conn) {
 	stop := context.AfterFunc(ctx, func() { _ = accepted.Close() })
 	defer stop()
@@ -45,6 +46,7 @@ func (t *Transport) serve(ctx context.Context, accepted net.Conn) {
 		return
 	}
 	defer func() { _ = conn.Close() }()
+	// The context ends before pending is waited for, so that the requests under way return.
 	out := &batch{conn: conn, limit: t.cfg.MaxQueue}
 	a := &answerer{t: t, ctx: ctx, class: class, out: out, waiting: make(chan struct{}, t.cfg.MaxWaiting)}
 	defer a.pending.Wait()
@@ -54,7 +56,8 @@ func (t *Transport) serve(ctx context.Context, accepted net.Conn) {
 	f := newFrames(conn)
 	var armed time.Time
 	for {
-		// A peer asks for a sign of life every KeepAlive. Who sends nothing at all is gone, or is none.
+		// A peer asks for a sign of life every KeepAlive. A dialler that sends nothing at all is
+		// gone, or is no peer.
 		if now := time.Now(); now.Sub(armed) > t.cfg.Patience {
 			if conn.SetReadDeadline(now.Add(quietPatiences*t.cfg.Patience)) != nil {
 				return
@@ -80,15 +83,15 @@ func (t *Transport) serve(ctx context.Context, accepted net.Conn) {
 	}
 }
 
-// survive ends a connection whose request ran into a fault of the program, and not the process: the
-// same request may be on its way to all other members.
+// survive turns a panic in a peer's request into the end of that connection. The process goes on:
+// the same request may be on its way to all other members.
 func (t *Transport) survive(conn net.Conn) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
 	t.panics.Add(1)
-	t.cfg.Logger.Error("panic in a peer's request", zap.Stringer("from", conn.RemoteAddr()), zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
+	t.cfg.Logger.Error("a peer's request caused a panic, and its connection is closed", zap.Stringer("from", conn.RemoteAddr()), zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
 	_ = conn.Close()
 }
 
@@ -98,19 +101,19 @@ type answerer struct {
 	ctx     context.Context
 	class   transport.Class
 	out     *batch
-	replies []byte        // frames not queued yet
-	waiting chan struct{} // bounds the requests answered outside of the reader
+	replies []byte        // frames that are not queued yet
+	waiting chan struct{} // bounds the requests that are answered outside of the reader
 	pending sync.WaitGroup
 
 	heard bool // a request has come
-	known bool // and the transport knows that this is a peer
+	known bool // the transport knows that this is a peer
 }
 
 // quietPatiences is how many times Patience an accepted connection may be quiet. The peer at its
 // other end has given it up long before, and has another one.
 const quietPatiences = 5
 
-// answer answers a request in place, or in a goroutine when it may have to wait.
+// answer answers a request in place, or in a goroutine when the answer may have to wait.
 func (a *answerer) answer(id uint32, payload []byte) {
 	a.heard = true
 	mark := len(a.replies)
@@ -125,6 +128,7 @@ func (a *answerer) answer(id uint32, payload []byte) {
 		}
 		a.replies = replies
 	}
+	// A reply beyond the limit is replaced by a refusal, so that the connection goes on.
 	if n := len(a.replies) - mark - headerSize; n > transport.MaxFrame {
 		a.t.complainOfReply(n)
 		a.replies = appendRefusal(a.replies[:mark], id, refusedTooLong)
@@ -142,9 +146,9 @@ func setLength(frame []byte) {
 	frame[0], frame[1], frame[2], frame[3] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
 }
 
-// later answers a request in a goroutine, once the replies before the mark are on their way. False:
-// there are too many already, and it has to be refused (T4). Too many of class Bulk hold up the
-// reader, and with it the peer that sends them.
+// later answers a request in a goroutine, once the replies before the mark are queued. It returns
+// false when too many requests wait already, so that this one has to be refused (T4). Too many of
+// class Bulk hold up the reader instead, and with it the peer that sends them.
 func (a *answerer) later(mark int, id uint32, payload []byte) bool {
 	select {
 	case a.waiting <- struct{}{}:
@@ -173,7 +177,7 @@ func (a *answerer) later(mark int, id uint32, payload []byte) bool {
 	return true
 }
 
-// flush writes the replies before the mark and drops what lies behind it.
+// flush queues the replies before the mark, and drops what lies behind it.
 func (a *answerer) flush(mark int) {
 	if mark > 0 {
 		a.out.addFrames(a.replies[:mark])
@@ -181,7 +185,7 @@ func (a *answerer) flush(mark int) {
 	a.replies = a.replies[:0]
 }
 
-// send queues a reply, or why there is none.
+// send queues a reply, or a refusal when the reply cannot be sent.
 func (a *answerer) send(id uint32, reply []byte) {
 	if len(reply) > transport.MaxFrame {
 		a.t.complainOfReply(len(reply))
@@ -197,7 +201,8 @@ func (a *answerer) send(id uint32, reply []byte) {
 	}
 }
 
-// complain logs why a connection was refused; a port scanner must not fill the log.
+// complain logs why a connection was refused. It logs at most one line a second, so that a port
+// scanner cannot fill the log.
 func (t *Transport) complain(conn net.Conn, err error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || !t.mayComplain() {
 		return
@@ -205,7 +210,8 @@ func (t *Transport) complain(conn net.Conn, err error) {
 	t.cfg.Logger.Warn("refused a connection to the peer port", zap.Stringer("from", conn.RemoteAddr()), zap.Error(err))
 }
 
-// complainOfReply logs a reply that a peer was refused: whoever made it has not kept to the limit.
+// complainOfReply logs a reply that was too long to be sent: the handler that made it has not kept
+// to the limit.
 func (t *Transport) complainOfReply(bytes int) {
 	if t.mayComplain() {
 		t.cfg.Logger.Error("a reply to a peer is longer than a message may be, and was not sent; this is a bug, please report it",
@@ -213,10 +219,10 @@ func (t *Transport) complainOfReply(bytes int) {
 	}
 }
 
-// mayComplain reports whether the log may have another line: one a second.
+// mayComplain reports whether the log may get another complaint: at most one a second.
 func (t *Transport) mayComplain() bool {
 	now := time.Now().UnixNano()
 	last := t.complained.Load()
-	since := now - last // below zero once the clock was set back
+	since := now - last // negative after the clock was set back
 	return (since < 0 || since >= int64(time.Second)) && t.complained.CompareAndSwap(last, now)
 }

@@ -18,7 +18,7 @@ import (
 	"viakv/node/transport"
 )
 
-// deaf is a listener that cannot accept as long as it is told so.
+// deaf is a listener that cannot accept as long as cause is set.
 type deaf struct {
 	net.Listener
 	cause atomic.Pointer[error]
@@ -31,8 +31,8 @@ func (d *deaf) Accept() (net.Conn, error) {
 	return d.Listener.Accept()
 }
 
-// A peer port that cannot accept for a while, for whatever reason, does not end the transport, and
-// with it the node; peers that are connected are answered meanwhile, and others as soon as they can
+// When a peer port cannot accept for a while, for whatever reason, the transport and the node go
+// on. Peers that are connected are answered meanwhile. Other peers are answered as soon as they can
 // be accepted.
 func TestWhatCannotBeAcceptedIsWaitedFor(t *testing.T) {
 	for _, cause := range []error{os.NewSyscallError("accept4", syscall.EMFILE), os.NewSyscallError("accept4", syscall.ENOBUFS), errors.New("deaf")} {
@@ -46,7 +46,7 @@ func TestWhatCannotBeAcceptedIsWaitedFor(t *testing.T) {
 		}
 		d.cause.Store(&cause)
 		if _, err := ask(t, p.a, p.addressB, transport.Bulk, []byte{2}); err != nil {
-			t.Error(err) // the one that Accept was waiting for
+			t.Error(err) // Accept was waiting for this connection already
 		}
 		p.a.Forget(p.addressB)
 		if _, err := ask(t, p.a, p.addressB, transport.Bulk, []byte{2}); err == nil {
@@ -61,8 +61,8 @@ func TestWhatCannotBeAcceptedIsWaitedFor(t *testing.T) {
 	}
 }
 
-// Connections that bring no request hold few descriptors, however many come, whether they say who
-// they are or not; and peers get through meanwhile.
+// Connections that bring no request hold few descriptors, however many there are, with or without a
+// hello. Peers get through meanwhile.
 func TestStrangersGiveWayToPeers(t *testing.T) {
 	t.Run("silent", func(t *testing.T) { strangersGiveWay(t, func(net.Conn) error { return nil }) })
 	t.Run("with a hello", func(t *testing.T) {
@@ -110,7 +110,8 @@ func strangersGiveWay(t *testing.T, begin func(net.Conn) error) {
 	}
 }
 
-// A connection that was a peer's and is quiet now is closed: its peer is gone, and nobody said so.
+// A connection that was a peer's and is quiet now is closed: its peer is gone without having closed
+// it.
 func TestAQuietConnectionIsClosed(t *testing.T) {
 	p := newPair(t, func(_, b *Config) { b.KeepAlive, b.Patience = 5*time.Millisecond, 10*time.Millisecond })
 	c, err := net.Dial("tcp", string(p.addressB))
@@ -136,7 +137,7 @@ func TestAQuietConnectionIsClosed(t *testing.T) {
 	}
 }
 
-// faulty runs into a fault of the program, in the reader or beside it.
+// faulty is a handler that panics, in the reader or in a goroutine of its own.
 type faulty struct{ echo }
 
 func (f faulty) ServeInline(dst, request []byte) ([]byte, bool) {
@@ -151,8 +152,8 @@ func (f faulty) ServeInline(dst, request []byte) ([]byte, bool) {
 
 func (faulty) Serve(context.Context, []byte, []byte) []byte { panic("another fault") }
 
-// A request that this program cannot bear ends its connection and not the process: it is on its way
-// to the other members as well.
+// A request that makes this program panic ends its connection and not the process: the same request
+// is on its way to the other members as well.
 func TestAPanicEndsItsConnectionAlone(t *testing.T) {
 	core, logs := observer.New(zap.ErrorLevel)
 	p := newPair(t, func(_, b *Config) { b.Handler, b.Logger = faulty{}, zap.New(core) })
@@ -169,7 +170,7 @@ func TestAPanicEndsItsConnectionAlone(t *testing.T) {
 	}
 	for _, e := range logs.All() {
 		if stack, _ := e.ContextMap()["stack"].(string); !strings.Contains(stack, "surroundings_test.go") {
-			t.Errorf("%v does not say where", e)
+			t.Errorf("%v does not say where the panic came from", e)
 		}
 	}
 }

@@ -12,7 +12,8 @@ type waiting chan struct{}
 
 func (w waiting) Complete(*transport.Call) { w <- struct{}{} }
 
-// echo answers with 200 bytes in place, or, where the first byte says so, with the request after a while.
+// echo answers in place with 200 bytes, or with as many as the request's first byte says. Where
+// that is slowly, Serve answers.
 type echo struct {
 	slow func(ctx context.Context, request []byte) []byte
 }
@@ -43,7 +44,7 @@ func (e echo) Serve(ctx context.Context, dst, request []byte) []byte {
 	return append(dst, request...)
 }
 
-// pair is two transports on loopback, the first of which calls the second.
+// pair is two transports on loopback. The first calls the second.
 type pair struct {
 	a, b               *Transport
 	addressA, addressB transport.Address
@@ -71,7 +72,7 @@ func newPair(t testing.TB, change func(a, b *Config)) *pair {
 	return p
 }
 
-// run starts a transport; the returned function stops it and waits.
+// run starts a transport. The returned function stops it and waits for its end.
 func run(t testing.TB, c Config) (*Transport, func()) {
 	t.Helper()
 	tr, err := New(c)

@@ -10,7 +10,8 @@ import (
 	"viakv/node/transport"
 )
 
-// BenchmarkCalls measures requests of 40 bytes with replies of 200 over one loopback connection, both ends in this process.
+// BenchmarkCalls measures requests of 40 bytes with replies of 200 bytes over one loopback
+// connection. Both ends are in this process.
 func BenchmarkCalls(b *testing.B) {
 	for _, callers := range []int{1, 16, 64, 256} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {

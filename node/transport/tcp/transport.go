@@ -16,16 +16,19 @@ import (
 type Transport struct {
 	cfg        Config
 	listener   *listen.Listener
-	complained atomic.Int64  // when a refused connection was last logged
-	panics     atomic.Uint64 // faults of the program that a peer's request ran into
+	complained atomic.Int64  // when the log last got a complaint, in Unix nanoseconds
+	panics     atomic.Uint64 // how many requests of peers have caused a panic
 
-	clients atomic.Pointer[map[way]*client] // copied on write: every call reads it, a new peer is rare
+	// clients points to a map that is copied on write: every call reads it, and a new peer is rare.
+	clients atomic.Pointer[map[way]*client]
 
-	mu       sync.Mutex
-	ctx      context.Context // nil before Run
-	closed   bool
-	running  sync.WaitGroup
-	greeting []net.Conn // accepted, and not known to be peers yet; the oldest first
+	mu      sync.Mutex
+	ctx     context.Context // nil before Run
+	closed  bool
+	running sync.WaitGroup
+	// greeting holds the connections that were accepted and are not known to be peers' yet, the
+	// oldest first.
+	greeting []net.Conn
 }
 
 type way struct {
@@ -35,7 +38,7 @@ type way struct {
 
 var _ transport.Transport = (*Transport)(nil)
 
-// New returns a transport; calls fail until Run runs.
+// New returns a transport. Its calls fail until Run runs.
 func New(cfg Config) (*Transport, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -46,8 +49,8 @@ func New(cfg Config) (*Transport, error) {
 	return t, nil
 }
 
-// Run implements transport.Transport. The listener stops first, then all connections, whose calls fail, and then
-// what was being answered is waited for.
+// Run implements transport.Transport. The listener stops first. Then all connections are closed,
+// and their calls fail. Run waits for the requests that are being answered.
 func (t *Transport) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -74,10 +77,10 @@ func (t *Transport) Run(ctx context.Context) error {
 	return nil
 }
 
-// Panics returns how many requests of peers have run into a fault of the program.
+// Panics returns how many requests of peers have caused a panic.
 func (t *Transport) Panics() uint64 { return t.panics.Load() }
 
-// spawn runs f in a goroutine that Run waits for; false when the transport does not run.
+// spawn runs f in a goroutine that Run waits for. It returns false when the transport does not run.
 func (t *Transport) spawn(f func(context.Context)) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
