@@ -8,10 +8,11 @@ import (
 	"viakv/node/transport"
 )
 
-// sameAddress reports whether two addresses are written for the same: names differ neither by case
-// nor by a dot at the end.
+// sameAddress reports whether two addresses mean the same place. Case and a dot at the end make no
+// difference in a name.
 func sameAddress(a, b transport.Address) bool { return a == b || canonical(a) == canonical(b) }
 
+// canonical returns the one spelling of an address that sameAddress compares.
 func canonical(a transport.Address) string {
 	host, port, err := net.SplitHostPort(string(a))
 	if err != nil {

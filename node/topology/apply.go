@@ -9,15 +9,15 @@ import (
 	"viakv/quorum/version"
 )
 
-// remembered bounds the operations that a topology remembers. A retry comes within a request's deadline, and there
-// are far fewer changes than that in one.
+// remembered bounds the operations that a topology remembers. A retry comes within a request's
+// deadline, and far fewer changes are made in that time.
 const remembered = 64
 
-// Apply returns the successor that the log entry at this index makes of t. It is pure: every node that applies the
-// same log holds the same topology.
+// Apply returns the successor of t that the log entry at this index makes. It is pure: all nodes
+// that apply the same log hold the same topology.
 //
-// An operation that t has applied already returns t itself (E5). An error means that the command has changed nothing and
-// never will: the entry is spent.
+// Apply returns t itself for an operation that t has applied already (E5). An error means that the
+// command has changed nothing and never will: the entry is spent.
 func Apply(t *Topology, index uint64, c *Command) (*Topology, error) {
 	if _, done := t.DoneAt(c.ID); done {
 		return t, nil
@@ -36,7 +36,7 @@ func Apply(t *Topology, index uint64, c *Command) (*Topology, error) {
 	return n, nil
 }
 
-// DoneAt returns the epoch that an operation made, if it is remembered.
+// DoneAt returns the epoch that an operation made, if t remembers the operation.
 func (t *Topology) DoneAt(id OperationID) (version.Epoch, bool) {
 	for i := range t.Applied {
 		if t.Applied[i].ID == id {
@@ -46,7 +46,7 @@ func (t *Topology) DoneAt(id OperationID) (version.Epoch, bool) {
 	return 0, false
 }
 
-// successor copies t one epoch on. Everything that change may write is cloned.
+// successor returns a copy of t with the next epoch. It clones everything that change may write.
 func (t *Topology) successor(id OperationID) *Topology {
 	n := *t
 	n.Epoch++
@@ -57,7 +57,7 @@ func (t *Topology) successor(id OperationID) *Topology {
 	return &n
 }
 
-// change makes n, a successor of t, what the command asks for.
+// change carries out the command on n, a successor of t.
 func (n *Topology) change(t *Topology, index version.Incarnation, c *Command) error {
 	switch c.Kind {
 	case Vacate:
@@ -121,8 +121,9 @@ func (n *Topology) activate(t *Topology, c *Command) error {
 	return nil
 }
 
-// holds reports whether copies made on this basis still say all that a member needs (M2, G3). A slot that was vacated
-// meanwhile may have been a source; which ones were is not worth recording, so any counts but the copier's own.
+// holds reports whether copies made on this basis still contain all that a member needs (M2, G3). A
+// slot that was vacated since may have been a source of the copies. The sources are not recorded,
+// so any vacated slot but the copier's own makes the basis void.
 func (t *Topology) holds(at *Basis, copier string) bool {
 	if at.Epoch > t.Epoch || at.Epoch < t.Resized || at.Generation != t.Generation || at.Purge != t.Purge {
 		return false
@@ -153,8 +154,9 @@ func (n *Topology) admit(index version.Incarnation, c *Command) error {
 	return nil
 }
 
-// depart closes a cluster of one to others, so that of two nodes that join each other at once not
-// both go over: one of the two entries, the departure and the admission, comes first.
+// depart closes a cluster of one to others. Of two nodes that join each other at once, only one may
+// leave its cluster for the other's. In each cluster one of two entries, the departure and the
+// admission of the other node, comes first, and the second has no effect.
 func (n *Topology) depart(t *Topology) error {
 	switch {
 	case t.Joining != nil:
@@ -214,7 +216,8 @@ func (n *Topology) settle(t *Topology, c *Command) error {
 	return nil
 }
 
-// barriersDone reports whether every slot that owes the barrier has run it, with the incarnation that it has now.
+// barriersDone reports whether every slot that owes the barrier has run it, with the incarnation
+// that it has now. The slot named but need not have run it.
 func (t *Topology) barriersDone(facts []Fact, but string) bool {
 	if t.Change == nil {
 		return true
@@ -230,7 +233,8 @@ func (t *Topology) barriersDone(facts []Fact, but string) bool {
 
 func (n *Topology) purge(t *Topology, c *Command) error {
 	switch {
-	case t.Change != nil || t.Joining != nil: // it would throw the joiner back to the start, again and again
+	// A purge during a join would make the joiner start over, again and again.
+	case t.Change != nil || t.Joining != nil:
 		return ErrUnsettled
 	case t.Vacancies() > 0:
 		return ErrVacant

@@ -16,7 +16,7 @@ func identity(name string, boot uint64) *Identity {
 	return &Identity{Name: name, HTTP: name + ":80", Peer: transport.Address(name + ":7000"), BootID: boot}
 }
 
-// founded returns a cluster of the named slots, whose boots are 1, 2, … .
+// founded returns a new cluster with slots of these names, whose boot IDs are 1, 2, … in order.
 func founded(t testing.TB, names ...string) *Topology {
 	t.Helper()
 	f := Founding{Cluster: 7, Founder: 1}
@@ -30,7 +30,7 @@ func founded(t testing.TB, names ...string) *Topology {
 	return top
 }
 
-// step applies one command at the present epoch.
+// step applies one command at the present epoch, which must succeed.
 func step(t testing.TB, top *Topology, c Command) *Topology {
 	t.Helper()
 	next, err := try(top, c)
@@ -40,6 +40,7 @@ func step(t testing.TB, top *Topology, c Command) *Topology {
 	return next
 }
 
+// try applies one command at the present epoch.
 func try(top *Topology, c Command) (*Topology, error) {
 	c.Expect = top.Epoch
 	c.ID = OperationID{99, uint64(top.Epoch) + 1000*uint64(len(c.Kind))}
@@ -51,17 +52,17 @@ func basis(top *Topology) *Basis {
 	return &b
 }
 
-// vacated is a trio whose slot c rebuilds.
+// vacated returns a cluster of a, b and c, where the process at slot c rebuilds.
 func vacated(t testing.TB) *Topology {
 	return step(t, founded(t, "a", "b", "c"), Command{Kind: Vacate, Node: identity("c", 30)})
 }
 
-// joining is a trio that d joins.
+// joining returns a cluster of a, b and c, which has admitted d.
 func joining(t testing.TB) *Topology {
 	return step(t, founded(t, "a", "b", "c"), Command{Kind: Admit, Node: identity("d", 40)})
 }
 
-// grown is a trio that d has joined, not settled.
+// grown returns a cluster of a, b and c, which d has joined. The change of size is not settled.
 func grown(t testing.TB) *Topology {
 	j := joining(t)
 	return step(t, j, Command{Kind: Grow, Name: "d", Incarnation: j.Joining.Pending, At: basis(j)})
@@ -93,7 +94,7 @@ func TestApplyVacateAndActivate(t *testing.T) {
 	}
 }
 
-// M2 and G3: everything that outdates copies.
+// M2 and G3: a process that rebuilds starts over after each change that outdates its copies.
 func TestActivateStartsOver(t *testing.T) {
 	v := vacated(t)
 	pending := v.Slot("c").Pending
@@ -101,7 +102,7 @@ func TestActivateStartsOver(t *testing.T) {
 	five = step(t, five, Command{Kind: Vacate, Node: identity("c", 30)})
 	for _, c := range []struct {
 		name string
-		at   *Topology // the copies'
+		at   *Topology // at which the copies were made
 		now  *Topology
 		want error
 	}{
@@ -120,13 +121,13 @@ func TestActivateStartsOver(t *testing.T) {
 			}
 		})
 	}
-	// a source that was vacated and rebuilt in between was still a source that forgot
+	// A source that was vacated has lost its memory, also where it has rebuilt in between.
 	w := step(t, v, Command{Kind: Vacate, Node: identity("b", 20)})
 	w = step(t, w, Command{Kind: Activate, Name: "b", Incarnation: w.Slot("b").Pending, At: basis(w)})
 	if _, err := try(w, Command{Kind: Activate, Name: "c", Incarnation: pending, At: basis(v)}); !errors.Is(err, ErrStartOver) {
 		t.Errorf("a source forgot and rebuilt: %v", err)
 	}
-	// the one that was replaced meanwhile cannot be activated at all
+	// An incarnation that was replaced meanwhile cannot be activated at all.
 	x := step(t, v, Command{Kind: Vacate, Node: identity("c", 31)})
 	if _, err := try(x, Command{Kind: Activate, Name: "c", Incarnation: pending, At: basis(x)}); err == nil {
 		t.Error("an incarnation that crashed while rebuilding was activated")
@@ -161,7 +162,7 @@ func TestApplyJoin(t *testing.T) {
 	if _, err := try(s, Command{Kind: Settle}); err == nil {
 		t.Error("settled twice")
 	}
-	// a joiner that dies unsettled is taken out again
+	// A joiner that dies before its join is settled is taken out again.
 	out := step(t, g, Command{Kind: Shrink, Name: "d"})
 	if out.N() != 3 || out.Change.Left != "d" || out.Change.Need != 2 || len(out.Change.Owe) != 3 {
 		t.Errorf("joined and gone: %s", out.Encode())
@@ -210,7 +211,7 @@ func TestGrowIsRefused(t *testing.T) {
 func TestApplyLeave(t *testing.T) {
 	for _, c := range []struct {
 		names string
-		need  int // N-W+1 of before
+		need  int // N-W+1 before the leave
 		err   error
 	}{
 		{"a b", 1, nil}, {"a b c", 2, nil}, {"a b c d", 2, nil}, {"a b c d e", 3, nil},
@@ -272,7 +273,7 @@ func TestQuorums(t *testing.T) {
 			t.Errorf("r %d, w %d of %d: %d, %d", c.r, c.w, c.n, top.R(), top.W())
 		}
 	}
-	// a cluster that cannot grow under its configuration says so before anybody copies
+	// A cluster that cannot grow under its configuration refuses a join before anything is copied.
 	top := founded(t, "a", "b", "c")
 	top.ReadQuorum, top.WriteQuorum = 2, 2
 	if _, err := try(top, Command{Kind: Admit, Node: identity("d", 4)}); !errors.Is(err, kv.ErrWeakQuorums) || !errors.Is(err, kv.ErrQuorumLoss) {
@@ -280,7 +281,7 @@ func TestQuorums(t *testing.T) {
 	}
 }
 
-// The 33rd is refused before it is a candidate, in words that survive the way to whoever asked.
+// The 33rd member is refused before it is a candidate. The reason survives the way to the caller.
 func TestAFullClusterAdmitsNobody(t *testing.T) {
 	names := make([]string, MaxSlots)
 	for i := range names {
@@ -306,7 +307,7 @@ func TestForkOf(t *testing.T) {
 	if f.Cluster != 8 || !f.Continues(7) || f.Continues(8) || f.Epoch <= top.Epoch+1000 || f.LogIndex <= top.LogIndex+1000 || f.N() != 2 || !f.Sealed(Reports{}) {
 		t.Errorf("%s", f.Encode())
 	}
-	for i := range 12 { // a lineage is bounded
+	for i := range 12 { // the list of forks is bounded
 		f.Slots = founded(t, "a", "b", "c").Slots
 		if f, err = Fork(f, ClusterID(9+i), "a", "b", OperationID{1, uint64(i)}); err != nil {
 			t.Fatal(err)
@@ -338,7 +339,7 @@ func TestDocument(t *testing.T) {
 		t.Errorf("came back as %+v, %v", back, err)
 	}
 	if s := fmt.Sprint(g.CursorKey); s != "secret" {
-		t.Errorf("a secret shows: %s", s)
+		t.Errorf("the secret is printed: %s", s)
 	}
 	for _, bad := range []string{`{"cluster":"xyz"}`, `{"cursorKey":"00"}`, `{"cursorKey":"zz112233445566778899aabbccddeeff"}`} {
 		if _, err := Decode([]byte(bad)); err == nil {
@@ -365,7 +366,7 @@ func TestRoles(t *testing.T) {
 		t.Error("states of slots")
 	}
 	if v.SlotOf(0) != nil || v.SlotOf(3) != nil {
-		t.Error("M7: an incarnation that is out has a slot")
+		t.Error("M7: an incarnation that has no slot any more was found at one")
 	}
 	if f := Founder([]Identity{*identity("b", 1), *identity("a", 2)}); f.Name != "a" {
 		t.Errorf("founder %s", f.Name)

@@ -11,8 +11,8 @@ import (
 	"viakv/node/transport"
 )
 
-// askSeeds asks all seeds at once, each at all its addresses, and returns what counts of the
-// answers.
+// askSeeds asks all seeds at once, each at all its addresses. It returns the answers that count,
+// and what a founding needs beside them.
 func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 	b, c := m.book, conditions{expect: m.cfg.Expect}
 	b.refresh(ctx, m.cfg.CallTimeout, append(slices.Clone(m.cfg.Seeds), m.self.Peer)...)
@@ -34,8 +34,8 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 			seen = append(seen, sighting{seed: seed, address: p.dial, ip: p.ip})
 		}
 	}
-	// What this process advertises should lead to itself alone. That nobody answers there tells
-	// nothing: some networks do not lead back.
+	// What this process advertises should lead to itself alone. Silence there tells nothing: some
+	// networks do not lead back.
 	var mine []sighting
 	places, _ := b.places(m.self.Peer, false)
 	for _, p := range places {
@@ -73,8 +73,8 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 	return seen, c
 }
 
-// askPeer asks the peer to join by. Of a name that stands for several nodes the first member of a
-// cluster answers, but for this node itself.
+// askPeer asks the peer whose cluster this node is to join. A name may stand for several nodes: the
+// answer is then that of the first member of a cluster other than this node.
 func (m *Manager) askPeer(ctx context.Context) (presence, error) {
 	via := m.cfg.JoinVia
 	m.book.refresh(ctx, m.cfg.CallTimeout, via)
@@ -89,7 +89,8 @@ func (m *Manager) askPeer(ctx context.Context) (presence, error) {
 		asked.Go(func() { seen[i].presence, seen[i].err = m.discover(ctx, p.dial) })
 	}
 	asked.Wait()
-	rank := func(s *sighting) int { // the lower the better
+	// rank orders the answers: the lower, the better.
+	rank := func(s *sighting) int {
 		switch {
 		case s.err != nil:
 			return 3
@@ -113,7 +114,7 @@ func (m *Manager) askPeer(ctx context.Context) (presence, error) {
 	return best.presence, best.err
 }
 
-// endpoint is the address in numbers; empty: not known.
+// endpoint returns the address in numbers, or "" when it is not known.
 func (s *sighting) endpoint() string {
 	_, port, err := net.SplitHostPort(string(s.seed))
 	if err != nil || !s.ip.IsValid() {
@@ -122,11 +123,14 @@ func (s *sighting) endpoint() string {
 	return net.JoinHostPort(s.ip.String(), port)
 }
 
-// counting leaves out of a round what no other process is behind: this process's own answers, and
-// silence at its own address, at further addresses of a name that a process which answers there
-// advertises, and at one of a name's two addresses, one in each family, when the machine that answers
-// at the other one says that both are its own. It also returns the names that nobody who answers
-// there advertises: they may stand for several nodes. It is pure.
+// counting returns the sightings of a round that count, and the names that no answering process
+// there advertises: such a name may stand for several nodes. It is pure. It leaves out sightings
+// with no other process behind them: this process's own answers, and silence
+//
+//   - at this process's own address,
+//   - at a further address of a name that a process which answers there advertises,
+//   - at one of a name's two addresses, one in each family, when the machine that answers at the
+//     other one says that both are its own.
 func counting(self Identity, own string, seen []sighting) (counted []sighting, unclaimed []transport.Address) {
 	for len(seen) > 0 {
 		n := 1
@@ -136,7 +140,7 @@ func counting(self Identity, own string, seen []sighting) (counted []sighting, u
 		group := seen[:n]
 		seen = seen[n:]
 		claimed, boots, four, six := false, map[uint64]bool{}, 0, 0
-		var answers *sighting // one of those that do
+		var answers *sighting // one of the sightings that answer
 		for i := range group {
 			s := &group[i]
 			if s.err == nil {
@@ -152,7 +156,7 @@ func counting(self Identity, own string, seen []sighting) (counted []sighting, u
 		}
 		twin := func(s *sighting) bool {
 			return four == 1 && six == 1 && len(boots) == 1 && slices.Contains(answers.Addresses, s.ip) &&
-				s.ip.IsLoopback() == answers.ip.IsLoopback() // every machine has those
+				s.ip.IsLoopback() == answers.ip.IsLoopback() // every machine has loopback addresses
 		}
 		if !claimed {
 			unclaimed = append(unclaimed, group[0].seed)
@@ -167,7 +171,7 @@ func counting(self Identity, own string, seen []sighting) (counted []sighting, u
 	return counted, unclaimed
 }
 
-// hangUp closes the connections that were opened to find a cluster, but for those to keep.
+// hangUp closes the connections that were opened to find a cluster, but not those to keep.
 func (m *Manager) hangUp(keep func(transport.Address) bool) {
 	for a := range m.book.dialled {
 		if !keep(a) {
@@ -177,7 +181,7 @@ func (m *Manager) hangUp(keep func(transport.Address) bool) {
 	clear(m.book.dialled)
 }
 
-// memberAt reports whether the connection to an address is one to another member.
+// memberAt reports whether the address is that of another member.
 func (m *Manager) memberAt(a transport.Address) bool {
 	t := m.newest()
 	return t != nil && a != m.self.Peer && slices.ContainsFunc(t.recipients(), func(id Identity) bool { return id.Peer == a })

@@ -8,10 +8,12 @@ import (
 	"viakv/node/wire"
 )
 
-// arrival is told about the end of one call.
+// arrival is told when one call ends.
 type arrival chan struct{}
 
-func (a arrival) Complete(*transport.Call) { a <- struct{}{} } // has room for one: never blocks (T2)
+// Complete signals the end of the call. The channel has room for one value, so it never blocks
+// (T2).
+func (a arrival) Complete(*transport.Call) { a <- struct{}{} }
 
 // call sends a request to one process and waits for its reply, at most for CallTimeout.
 func (m *Manager) call(ctx context.Context, to transport.Address, c *wire.Control) (wire.ControlReply, error) {
@@ -39,7 +41,7 @@ func (m *Manager) call(ctx context.Context, to transport.Address, c *wire.Contro
 	return r, nil
 }
 
-// discover asks who is at an address.
+// discover asks which process is at an address.
 func (m *Manager) discover(ctx context.Context, to transport.Address) (presence, error) {
 	r, err := m.call(ctx, to, &wire.Control{Op: wire.OpDiscover})
 	if err != nil {

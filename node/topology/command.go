@@ -11,35 +11,38 @@ import (
 // Kind names a command. The names are part of the log's format: append-only.
 type Kind string
 
-// The commands of the log. A topology begins with Found (see found.go) and never otherwise.
+// The commands of the log. The first topology comes from Found (found.go), not from a command.
 const (
 	Vacate   Kind = "vacate"   // a newer process holds the slot; its memory is lost (M2)
 	Activate Kind = "activate" // the slot has rebuilt and counts again
 	Admit    Kind = "admit"    // a new node may copy the data
-	Abandon  Kind = "abandon"  // the admitted node does not go on
+	Abandon  Kind = "abandon"  // the admitted node is given up
 	Grow     Kind = "grow"     // the admitted node becomes a slot: N + 1
 	Shrink   Kind = "shrink"   // a slot leaves: N - 1
 	Settle   Kind = "settle"   // every slot that owed the sync barrier has run it (M6)
 	Clear    Kind = "clear"    // generation + 1 (M8)
 	Purge    Kind = "purge"    // purge sequence + 1 (G2)
 	Depart   Kind = "depart"   // the only member is about to join another cluster
-	Stay     Kind = "stay"     // it does not any more
+	Stay     Kind = "stay"     // the only member cancels its departure
 )
 
 // Command is one entry of the consensus log.
 type Command struct {
-	ID     OperationID   `json:"id"`
-	Expect version.Epoch `json:"expect"` // the epoch that the proposer saw sealed; at any other the command is refused (E4)
+	ID OperationID `json:"id"`
+	// Expect is the epoch that the proposer saw sealed. At any other the command is refused (E4).
+	Expect version.Epoch `json:"expect"`
 	Kind   Kind          `json:"kind"`
 
-	Name        string              `json:"name,omitempty"`        // Activate, Abandon, Grow, Shrink: the slot or candidate
+	// Name is the slot or candidate of Activate, Abandon, Grow and Shrink.
+	Name        string              `json:"name,omitempty"`
 	Node        *Identity           `json:"node,omitempty"`        // Vacate, Admit: the process
 	Incarnation version.Incarnation `json:"incarnation,omitempty"` // Activate, Abandon, Grow: the pending one
-	At          *Basis              `json:"at,omitempty"`          // Activate, Grow: what the copies are worth
-	List        uint64              `json:"list,omitempty"`        // Purge: what is removed
+	At          *Basis              `json:"at,omitempty"`          // Activate, Grow: basis of the copies
+	List        uint64              `json:"list,omitempty"`        // Purge: the list that is removed
 	Barriers    []Fact              `json:"barriers,omitempty"`    // Settle, Shrink: who has run the barrier
 	Force       bool                `json:"force,omitempty"`       // Shrink: the operator accepts loss
-	Reached     int                 `json:"reached,omitempty"`     // Shrink by force: how many slots answer; sealing cannot ask more
+	// Reached is, in a forced Shrink, how many slots answer. Sealing cannot ask for more.
+	Reached int `json:"reached,omitempty"`
 }
 
 // Basis is the state of the topology at which a rebuild was made.
@@ -49,7 +52,7 @@ type Basis struct {
 	Purge      uint64             `json:"purge"`
 }
 
-// Basis returns what a rebuild made at t can refer to.
+// Basis returns the basis of a rebuild that is made at t.
 func (t *Topology) Basis() Basis { return Basis{t.Epoch, t.Generation, t.Purge} }
 
 // Fact says that an incarnation has run the sync barrier of the size change under way.
@@ -58,17 +61,19 @@ type Fact struct {
 	Incarnation version.Incarnation `json:"incarnation"`
 }
 
-// Errors of Apply that ask the proposer to look again. Others are api/kv's.
+// Errors of Apply that ask the proposer to look again. Its other errors are those of api/kv.
 var (
-	// ErrEpoch: the topology has moved on since the command was made.
+	// ErrEpoch means that the topology has moved on since the command was made.
 	ErrEpoch = errors.New("topology: the epoch has moved on")
-	// ErrStartOver: a clear, a purge, a size change or the loss of a source came in between (M2, G3). Copy again.
+	// ErrStartOver means that a clear, a purge, a size change or the loss of a source came in
+	// between (M2, G3). The process has to copy again.
 	ErrStartOver = errors.New("topology: the copies are outdated, rebuild again")
-	// ErrUnsettled: the last size change is not settled yet (M6), or another join is under way.
+	// ErrUnsettled means that the last size change is not settled yet (M6), or that another join is
+	// under way.
 	ErrUnsettled = errors.New("topology: another change of membership is under way")
-	// ErrDeparting: the cluster's only member is joining another one.
+	// ErrDeparting means that the cluster's only member is joining another cluster.
 	ErrDeparting = errors.New("topology: the node is joining another cluster itself")
-	// ErrVacant: refused while a slot is vacant (G3).
+	// ErrVacant means that the command is refused while a slot is vacant (G3).
 	ErrVacant = errors.New("topology: a slot is vacant until it has rebuilt")
 )
 

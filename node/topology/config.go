@@ -15,8 +15,9 @@ import (
 
 // Host is what adopts topologies: the node.
 type Host interface {
-	// Adopt makes t the topology that the node serves at. It is called in ascending epoch order from one goroutine, may block, and
-	// returns when nothing stamped with an older epoch can complete here any more. t is read only.
+	// Adopt makes t the topology at which the node serves. One goroutine calls it, in ascending
+	// order of epochs. Adopt may block, and returns when nothing stamped with an older epoch can
+	// complete here any more. t is read only.
 	Adopt(t *Topology)
 	// Close is called once, after the last Adopt has returned, when the membership is over or the
 	// process stops. It returns when nothing can complete here any more, whatever its epoch. It
@@ -24,53 +25,58 @@ type Host interface {
 	Close()
 }
 
-// Config of a Manager.
+// Config is the configuration of a Manager.
 type Config struct {
-	Self Identity // of this life; Boot must be fresh
-	// Seeds are the first members' peer addresses, this node's own possibly among them. Empty: found a cluster of one.
+	Self Identity // of this membership; BootID must be fresh
+	// Seeds are the first members' peer addresses, with or without this node's own. With neither
+	// Seeds nor JoinVia the node founds a cluster of one.
 	Seeds []transport.Address
-	// Expect is how many nodes found the cluster, when that is more than half of all that are
-	// started with these seeds: then no two groups of them can found one each, whatever part of the
-	// seeds' addresses a resolver shows them. 0: the nodes that the seeds lead to.
+	// Expect is the number of nodes that found the cluster. Where it is more than half of all nodes
+	// started with these seeds, no two groups of them can found a cluster each, whatever part of
+	// the seeds' addresses a resolver shows them. Zero: the nodes that the seeds lead to found it.
 	Expect int
 	// Resolve returns the addresses of a host name, each of which is a seed. It may block until ctx
 	// ends. Nil: names are not looked up, and the transport dials them as they are.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
-	// Addresses returns those of this machine. Nil: none are known.
+	// Addresses returns the addresses of this machine. Nil: none are known.
 	Addresses func() []netip.Addr
-	// JoinVia is a member's peer address: join its cluster, and never found one. It excludes Seeds.
+	// JoinVia is the peer address of a member whose cluster this node joins. The node then founds
+	// no cluster. JoinVia excludes Seeds.
 	JoinVia transport.Address
 
-	// What the cluster is configured to if this node founds it.
+	// The quorums of the cluster, used only if this node founds it. See Topology.
 	ReadQuorum, WriteQuorum kv.Quorum
 	AllowWeak               bool
 
-	// Memory returns what others want to know before they ask for admission. Nil: nothing.
+	// Memory returns what other nodes want to know before they ask for admission. Nil: nothing.
 	Memory func() Memory
-	// Fits judges, before this node asks for admission as a new member, whether it may hold what a
-	// member holds. Nil: it may.
+	// Fits returns an error when a member's data has no room on this node. It is called before this
+	// node asks for admission as a new member. Nil: the data always fits.
 	Fits func(Memory) error
-	// Stopping reports whether this process is about to end. It answers as before, and no change of
-	// size counts on it any more. Nil: it never does.
+	// Stopping reports whether this process is about to end. The process answers as before, but no
+	// change of size counts on it any more. Nil: it is never about to end.
 	Stopping func() bool
 
 	Transport transport.Transport
 	Host      Host
-	Logger    *zap.Logger // default: none
-	Random    *rand.Rand  // read by New alone; default: seeded by the system
+	Logger    *zap.Logger // nil: nothing is logged
+	Random    *rand.Rand  // read by New alone; nil: the system seeds it
 
-	// Tick is the consensus group's unit of time: a leader is missed after 10 to 20 ticks. Lower: faster fail-over, and more false
-	// alarms on a slow machine. Default 50 ms.
+	// Tick is the consensus group's unit of time: a leader is missed after 10 to 20 ticks. A lower
+	// value gives faster fail-over, and more false alarms on a slow machine. Zero: 50 ms.
 	Tick time.Duration
-	// Every is how often seeds are asked and members looked after while nothing happens. Default 100 ms.
+	// Every is the interval at which seeds are asked and members looked after while nothing
+	// happens. Zero: 100 ms.
 	Every time.Duration
-	// CallTimeout bounds one call to a peer. Default 1 s.
+	// CallTimeout bounds one call to a peer. Zero: 1 s.
 	CallTimeout time.Duration
-	// Patience is how long a member may be silent before a change counts without it, a joining node before it is given
-	// up, and a peer to join by before it counts as unreachable. Default 3 s.
+	// Patience is how long a process may be silent. After that a change counts without a silent
+	// member, a silent joining node is given up, and a peer to join by counts as unreachable. Zero:
+	// 3 s.
 	Patience time.Duration
 }
 
+// electionTicks is the least number of silent ticks after which a follower stands for election.
 const electionTicks = 10
 
 func (c Config) withDefaults() Config {

@@ -11,9 +11,10 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// decide chooses the leader's next step. Order of precedence: answers that are due; the voters, which must follow the topology
-// before anything else builds on it (M10); then, once the present epoch is sealed (E4), what need not wait for settling
-// (Vacate, Activate), what settles, and the waiting changes in the order of their arrival.
+// decide chooses the leader's next step, in this order. First come answers that are due. Then the
+// voters, which must follow the topology before anything else builds on it (M10). The remaining
+// steps need the present epoch to be sealed (E4): changes that need not wait for settling (Vacate,
+// Activate), then Settle and Abandon, then the waiting changes in the order of their arrival.
 func decide(s *scene) move {
 	for _, a := range s.asks {
 		if r := s.due(a); r != nil {
@@ -42,12 +43,12 @@ func decide(s *scene) move {
 	return move{}
 }
 
-// due returns the answer to a request that is decided or out of time.
+// due returns the answer to a request that is decided or out of time, and otherwise nil.
 func (s *scene) due(a *ask) *response {
 	if e, done := s.topology.DoneAt(a.ID); done {
 		waits := a.Purpose == toLeave || a.Purpose == toClear && !rule.Broken(rule.ClearSealed)
 		if waits && e == s.topology.Epoch && !s.sealed() {
-			return nil // M8: answered once nothing older can complete
+			return nil // M8: the answer waits until nothing older can complete
 		}
 		return &response{Code: codeOK, Epoch: e}
 	}
@@ -84,8 +85,8 @@ func (s *scene) obstacle() string {
 	return "other changes came first"
 }
 
-// leaver returns the slot that leaves next and the request for it, once nothing else stands in its
-// way; nil: none does.
+// leaver returns the slot that leaves next, and the request for it, once nothing else stands in its
+// way. It returns nil when no slot can leave now.
 func (s *scene) leaver() (*Slot, *ask) {
 	if !s.sealed() {
 		return nil, nil
@@ -99,8 +100,9 @@ func (s *scene) leaver() (*Slot, *ask) {
 }
 
 // leaving returns the processes whose votes must end before the log says that they are out: those
-// that an entering process replaces, and the one that leaves. From an odd number of members the
-// vote of one that leaves ends afterwards (see odd), but a leader hands over first in either case.
+// that an entering process replaces, and the one that leaves. Where the number of members is odd,
+// the vote of the leaver ends after its leave (see odd). A leader that leaves gives up the lead
+// before its leave in either case.
 func (s *scene) leaving() map[uint64]bool {
 	out := map[uint64]bool{}
 	for _, a := range s.asks {
@@ -116,10 +118,10 @@ func (s *scene) leaving() map[uint64]bool {
 	return out
 }
 
-// reconcile makes the voters follow the topology, one change at a time (E7): a vote for every
-// slot's process, none for anybody else but an early joiner. A new process first learns, and votes
-// once it has caught up. The leader never removes itself: a group of two could then not learn that
-// the removal is agreed.
+// reconcile makes the voters follow the topology, one change at a time (E7). Every slot's process
+// has a vote, and no other process but an early joiner. A new process first learns, and votes once
+// it has caught up. The leader never removes itself: a group of two could then not learn that the
+// removal is agreed.
 func (s *scene) reconcile(leaving map[uint64]bool) move {
 	t := s.topology
 	wanted := map[uint64]bool{}
@@ -128,12 +130,14 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 			wanted[b] = true
 		}
 	}
+	// The vote of a joiner that may not vote any longer becomes that of a learner.
 	if s.overdue() {
 		if j := t.Joining.BootID; j != s.self {
 			return move{change: confChange{raftpb.ConfChangeAddLearnerNode, j}}
 		}
 		return move{transfer: s.transferee(wanted)}
 	}
+	// Processes that are out lose their votes. A leader among them transfers the lead first.
 	for _, list := range [][]uint64{s.voters, s.learners} {
 		for _, b := range list {
 			if wanted[b] || t.Joining != nil && t.Joining.BootID == b {
@@ -148,6 +152,7 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 	add := func(b uint64) bool {
 		return !slices.Contains(s.voters, b) && !slices.Contains(s.learners, b) && s.reachable(b)
 	}
+	// The processes of slots learn, then vote.
 	for i := range t.Slots {
 		b := t.Slots[i].BootID
 		switch {
@@ -158,6 +163,7 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 			return move{change: confChange{raftpb.ConfChangeAddNode, b}}
 		}
 	}
+	// A joiner learns, and votes early where early says so.
 	if j := t.Joining; j != nil {
 		switch {
 		case add(j.BootID):
@@ -169,23 +175,26 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 	return move{}
 }
 
-// odd reports whether the members are odd in number. The voters must bear as many crashes as the members do (M11): five bear two, four bear one, and so
-// do four voters. So to and from an odd number the spare vote is the one outside of it: a fifth member votes before it grows, and one of five that
-// leaves votes until it has left. Below, between four and three, a vote more than members would only be one more that can be missing.
+// odd reports whether the number of members is odd. The voters must bear as many crashes as the
+// members do (M11): five bear two, four bear one, and four voters bear one. So there are five
+// voters while the size changes between four and five: a fifth member votes before it grows, and
+// one of five that leaves votes until it has left. There are three voters while the size changes
+// between three and four: a fourth voter beside three members would only be one more that can be
+// missing.
 func (s *scene) odd() bool { return s.topology.N()%2 == 1 }
 
-// early reports whether a joiner votes before it grows: the members are even in number, all of them
-// vote, and none is about to leave. Were one of four to leave while the joiner votes, three members
-// would have four voters: the joiner and one member may die at once, and two of four are no
-// majority.
+// early reports whether a joiner votes before it grows. It does when the number of members is even,
+// all of them vote, and none is about to leave. If one of four left while the joiner votes, three
+// members would have four voters. The joiner and one member may die at once, and the remaining two
+// of four voters are no majority.
 func (s *scene) early() bool {
 	leaves := slices.ContainsFunc(s.asks, func(a *ask) bool { return a.Purpose == toLeave && s.topology.Slot(a.Name) != nil })
 	return !s.odd() && !leaves && s.allVote()
 }
 
-// overdue reports whether a joiner votes that must not vote any longer. Its vote ends before a
-// member leaves that answers. A leaver that is dead or forced out loses its own vote first: the
-// joiner's may be needed for the majority that agrees to that.
+// overdue reports whether a joiner has a vote that must end now. It must end before a member that
+// answers leaves. A leaver that is dead or forced out loses its own vote first: the joiner's may be
+// needed for the majority that agrees to that.
 func (s *scene) overdue() bool {
 	if j := s.topology.Joining; j == nil || !s.voter(j.BootID) {
 		return false
@@ -199,8 +208,10 @@ func (s *scene) allVote() bool {
 	return !slices.ContainsFunc(s.topology.Slots, func(o Slot) bool { return !s.voter(o.BootID) })
 }
 
-// notVoting returns a member that serves and does not vote yet, the leaver aside; empty: there is none. The next change of size waits for its vote: were
-// one of four to leave before the fourth has one, three members would have two voters, and one crash would stop them for good (M11).
+// notVoting returns the name of a member that serves and does not vote yet. It ignores the leaver,
+// and returns "" when there is none. The next change of size waits for that vote. If one of four
+// left before the fourth votes, three members would have two voters, and one crash would stop them
+// for good (M11).
 func (s *scene) notVoting(leaver string) string {
 	for i := range s.topology.Slots {
 		if o := &s.topology.Slots[i]; o.Active() && o.Name != leaver && !s.voter(o.BootID) {
@@ -210,7 +221,7 @@ func (s *scene) notVoting(leaver string) string {
 	return ""
 }
 
-// transferee returns a voter that can lead at once, zero when there is none yet.
+// transferee returns the boot ID of a voter that can lead at once, or zero when there is none yet.
 func (s *scene) transferee(wanted map[uint64]bool) uint64 {
 	for _, b := range s.voters {
 		if b != s.self && wanted[b] && s.caughtUp[b] && s.reachable(b) {
@@ -220,7 +231,7 @@ func (s *scene) transferee(wanted map[uint64]bool) uint64 {
 	return 0
 }
 
-// transferees counts the slots that answer, this leader's own aside.
+// transferees counts the slots that serve and answer, without this leader's own.
 func (s *scene) transferees() int {
 	n := 0
 	for i := range s.topology.Slots {
@@ -231,7 +242,7 @@ func (s *scene) transferees() int {
 	return n
 }
 
-// unasked returns what the leader does without being asked.
+// unasked returns the step that the leader takes without a request.
 func (s *scene) unasked() move {
 	t := s.topology
 	if t.Change != nil && t.barriersDone(s.barriers, "") {
@@ -243,7 +254,7 @@ func (s *scene) unasked() move {
 	return move{}
 }
 
-// take returns the next step of a request, none while it has to wait.
+// take returns the next step of a request. It is empty while the request has to wait.
 func (s *scene) take(a *ask) move {
 	t := s.topology
 	c := &Command{ID: a.ID, Expect: t.Epoch, Name: a.Name, Node: a.Node, Incarnation: a.Incarnation, At: a.At, List: a.List, Force: a.Force}
@@ -276,7 +287,8 @@ func (s *scene) take(a *ask) move {
 		}
 		c.Kind = Clear
 	case toPurge:
-		if a.Epoch != t.Epoch { // G1: what all reported at one epoch may be purged at no other
+		// G1: all members reported the list at one epoch. It must not be purged at any other.
+		if a.Epoch != t.Epoch {
 			r := refusal(ErrEpoch)
 			return move{answer: &r}
 		}
@@ -301,7 +313,7 @@ func (s *scene) take(a *ask) move {
 	return preview(t, c)
 }
 
-// preview proposes a command that would take effect, and refuses one that would not, without an entry for it.
+// preview proposes a command that would take effect. It refuses any other without a log entry.
 func preview(t *Topology, c *Command) move {
 	if _, err := Apply(t, t.LogIndex+1, c); err != nil {
 		r := refusal(err)
@@ -314,7 +326,8 @@ func (s *scene) takeEnter(a *ask, c *Command) move {
 	t := s.topology
 	if slot := t.Slot(a.Node.Name); slot != nil {
 		switch {
-		case slot.BootID != a.replaces: // another process took the slot since: look again whether that one is there
+		// Another process has taken the slot since. The next try looks whether that one is there.
+		case slot.BootID != a.replaces:
 			return move{answer: &response{Code: codeAgain, Detail: "the slot has changed hands"}}
 		case s.voter(slot.BootID):
 			return move{} // M10: its vote ends first
@@ -342,10 +355,10 @@ func (s *scene) takeEnter(a *ask, c *Command) move {
 	return preview(t, c)
 }
 
-// errWait: nothing speaks against the change, but not now.
+// errWait says that nothing speaks against the change, but that it cannot be made yet.
 var errWait = errors.New("topology: not yet")
 
-// errPoll: the members have to be asked first whether they are there.
+// errPoll says that the leader has to ask the members first whether they are there.
 var errPoll = errors.New("topology: not before the members are asked")
 
 // leaveReady returns nil when the slot may be taken out now.
@@ -362,12 +375,14 @@ func (s *scene) leaveReady(a *ask) error {
 	case !t.barriersDone(s.barriers, a.Name) || s.notVoting(a.Name) != "":
 		return errWait
 	}
-	for i := range t.Slots { // a rebuild that is under way ends soon, and then one more copy stays; who has not been heard yet may be at it
+	// A rebuild under way ends soon, and then there is one more copy. A process that has not been
+	// heard yet may be rebuilding.
+	for i := range t.Slots {
 		if o := &t.Slots[i]; o.Name != a.Name && !o.Active() && !s.absent[o.BootID] {
 			return errWait
 		}
 	}
-	// Once its vote has ended the leave is under way, and takeLeave has the members asked again.
+	// Once the leaver's vote has ended the leave is under way, and takeLeave repeats the poll.
 	if a.there == nil || s.voter(slot.BootID) && !s.fresh(a) {
 		return errPoll
 	}
@@ -389,10 +404,10 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 		return move{} // its vote ends first, or its lead
 	}
 	if j := s.topology.Joining; j != nil && s.voter(j.BootID) {
-		return move{} // so does the vote of an early joiner
+		return move{} // the vote of an early joiner ends first, too
 	}
 	if !a.Force && !s.fresh(a) {
-		return move{poll: true} // a member may have died since
+		return move{poll: true} // a member may have died since the last poll
 	}
 	c.Kind, c.Barriers, c.Reached = Shrink, s.barriers, 1+s.transferees()
 	return preview(s.topology, c)

@@ -13,8 +13,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// sceneOf is a scene in which everybody is well: all slots vote, are caught up and answered just
-// now, to the asks' questions, too.
+// sceneOf returns a scene in which all members are well: they vote, are caught up and have answered
+// at this moment. They have also answered the polls of the given requests.
 func sceneOf(top *Topology, asks ...*ask) *scene {
 	now := time.Unix(1000, 0)
 	s := &scene{
@@ -44,10 +44,13 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 	return s
 }
 
+// asking returns a request that waits at the leader, for the member of that name.
 func asking(p purpose, name string) *ask {
 	return &ask{request: request{ID: OperationID{55, 1}, Purpose: p, Name: name}}
 }
 
+// entering returns the request of a process to enter, in place of the process with the boot ID
+// replaces; zero stands for none.
 func entering(name string, boot, replaces uint64) *ask {
 	a := asking(toEnter, "")
 	a.Node, a.replaces = identity(name, boot), replaces
@@ -55,6 +58,7 @@ func entering(name string, boot, replaces uint64) *ask {
 }
 
 func TestDecide(t *testing.T) {
+	// The topologies and requests of the cases.
 	trio := founded(t, "a", "b", "c")
 	later := step(t, trio, Command{Kind: Clear})
 	v, j, g := vacated(t), joining(t), grown(t)
@@ -79,6 +83,7 @@ func TestDecide(t *testing.T) {
 	forced.Force = true
 	done := asking(toClear, "")
 	done.ID = later.Applied[0].ID
+	// The changes that turn a scene of sceneOf into that of a case.
 	with := func(s *scene, changes ...func(s *scene)) *scene {
 		for _, f := range changes {
 			f(s)
@@ -213,7 +218,8 @@ func TestObstacles(t *testing.T) {
 	}
 }
 
-// Every error that askers tell apart survives the wire, and what does not is shown.
+// Every error that callers tell apart is the same error after it has crossed the wire. Of any other
+// error, the text survives.
 func TestCodes(t *testing.T) {
 	for _, err := range []error{kv.ErrAlreadyMember, kv.ErrInMesh, kv.ErrPeerUnreachable, kv.ErrNodeUnreachable, kv.ErrNoSuchNode,
 		kv.ErrQuorumLoss, kv.ErrLastMember, kv.ErrTooFewServe, kv.ErrWeakQuorums,

@@ -10,17 +10,17 @@ import (
 	"viakv/node/transport"
 )
 
-// A node that is alone in its cluster may join another one, and gives its own up for that. Nodes
-// that join each other at the same time, in pairs or rings, must not all go over: each would be let
-// into a cluster that nobody is in any more.
+// A node that is alone in its cluster may join another one, and gives its own cluster up for that.
+// Nodes that join each other at the same time, in pairs or rings, must not all go over: each would
+// be let into a cluster whose members have all gone.
 //
-// So a node departs first, by an entry in its own log: from then on its cluster admits nobody, and
-// one that it has admitted keeps it from departing. A node that finds the one that it joins
-// departed waits until that has gone over, and follows it. In a ring all would wait; there the node
-// with the lowest boot id gives way, and the others follow one another to it.
+// So a node departs first, by an entry in its own log. From then on its cluster admits no node, and
+// a node that was admitted before keeps it from departing. A node that finds the node that it joins
+// departed waits until that one has gone over, and follows it. In a ring all nodes would wait.
+// There the node with the lowest boot ID gives way, and the others follow one another to it.
 
-// Depart prepares the join of another cluster through a peer: this life's cluster admits nobody
-// from now on, if it is alone in it. An error says why it cannot be given up.
+// Depart prepares the join of another cluster through a peer. This membership's cluster admits no
+// node from now on, if this node is alone in it. An error says why the cluster cannot be given up.
 func (m *Manager) Depart(ctx context.Context, to transport.Address) error {
 	m.mu.Lock()
 	m.going = to
@@ -43,10 +43,10 @@ func (m *Manager) Depart(ctx context.Context, to transport.Address) error {
 	return err
 }
 
-// CancelDeparture ends a departure that has come to nothing.
+// CancelDeparture ends a departure that came to nothing.
 func (m *Manager) CancelDeparture(ctx context.Context) { m.cancelDeparture(ctx, false) }
 
-// cancelDeparture ends a departure; open: its entry may be in the log and not be agreed yet.
+// cancelDeparture ends a departure. With open, its entry may be in the log and not be agreed yet.
 func (m *Manager) cancelDeparture(ctx context.Context, open bool) {
 	m.mu.Lock()
 	m.going = ""
@@ -60,12 +60,12 @@ func (m *Manager) cancelDeparture(ctx context.Context, open bool) {
 	}
 }
 
-// cancelTime bounds a proposal to a cluster of one, which needs nobody else.
+// cancelTime bounds a proposal to a cluster of one, which needs no other node.
 const cancelTime = 5 * time.Second
 
-// Withdraw tells the cluster that this process, which is joining it, does not go on. Nil: it is no
-// member and will not become one. ErrAlreadyMember: it has become one. Another error leaves that
-// open.
+// Withdraw tells the cluster that this process, which is joining it, does not go on. Nil means that
+// the process is no member and will not become one. ErrAlreadyMember means that it has become one.
+// Another error leaves that open.
 func (m *Manager) Withdraw(ctx context.Context) error {
 	if m.newest() == nil {
 		return m.withdrawUnheard(ctx)
@@ -74,7 +74,7 @@ func (m *Manager) Withdraw(ctx context.Context) error {
 	return err
 }
 
-// withdrawUnheard withdraws a process that has not heard of its admission: it may have been
+// withdrawUnheard withdraws a process that has not heard of its admission. It may have been
 // admitted all the same.
 func (m *Manager) withdrawUnheard(ctx context.Context) error {
 	p, err := m.discover(ctx, m.cfg.JoinVia)
@@ -82,16 +82,15 @@ func (m *Manager) withdrawUnheard(ctx context.Context) error {
 	case err != nil:
 		return err
 	case p.Topology == nil:
-		return ErrOver // whoever is there now is in no cluster
+		return ErrOver // the process there now is in no cluster
 	}
 	r := &request{ID: m.nextOperation(), Purpose: toWithdraw, Name: m.self.Name}
 	_, err = m.submit(ctx, r, newDirectory(p.Topology, p.Identity))
 	return err
 }
 
-// yields reports whether this process's node and the one that it joins are in a ring of nodes
-// that join one another, and this one is to give way: the present life of its node has the lowest
-// boot id of all.
+// yields reports whether this node must give way. It must when it and the node that it joins are in
+// a ring of nodes that join one another, and its present membership has the lowest boot ID of all.
 func (m *Manager) yields(ctx context.Context, p presence) bool {
 	lowest := p.BootID
 	for range MaxSlots {

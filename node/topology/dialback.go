@@ -15,9 +15,10 @@ import (
 	"viakv/node/wire"
 )
 
-// examine looks at a process that wants to enter, before anything is changed for it: whether this
-// node, the leader, reaches it at the address that it advertises, and whether the process whose
-// name it has is still there. It returns the boot id of one that is gone, as lookFor does.
+// examine looks at a process that wants to enter, before anything is changed for it. It finds out
+// whether this node, the leader, reaches the process at the address that it advertises. It also
+// finds out whether the member that has the same name is still there, and returns its boot ID when
+// it is gone, as lookFor does.
 func (m *Manager) examine(ctx context.Context, node *Identity) (gone uint64, err error) {
 	if role, _ := m.newest().Role(node.BootID); role != Stranger {
 		return 0, nil
@@ -32,8 +33,8 @@ func (m *Manager) examine(ctx context.Context, node *Identity) (gone uint64, err
 	return 0, kv.Detail(kv.ErrNodeUnreachable, "seen from %s, the leader, %s", m.self.Name, fault)
 }
 
-// addressFault says why a process cannot be met where it says that it is, when this was found there;
-// empty: it can.
+// addressFault says why a process cannot be met at the address that it advertises, or returns ""
+// when it can be met. The caller passes what a call to that address returned: found or err.
 func addressFault(id Identity, found presence, err error) string {
 	switch {
 	case err != nil:
@@ -44,8 +45,8 @@ func addressFault(id Identity, found presence, err error) string {
 	return ""
 }
 
-// reach returns who answers at the address that a process advertises. It does not wait as long as
-// who asked for it, who is to hear of it.
+// reach returns the process that answers at the address that id advertises. It waits for half of
+// CallTimeout at most, so that its own caller hears the result in time.
 func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout/2)
 	defer cancel()
@@ -60,17 +61,18 @@ func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 		if ctx.Err() == nil || why == nil || lost(why) { // an attempt that is cut short tells nothing
 			why = err
 		}
-		// After the end of the process that was there before the transport rests, and a redial for
-		// another process closes the connection.
+		// The transport sends nothing while it rests after the end of the process that was there
+		// before. And a redial for another process closes the connection. Both are worth another
+		// try.
 		if !lost(err) && !errors.Is(err, transport.ErrNotSent) || !sleep(ctx, m.cfg.Every/4) {
 			return presence{}, why
 		}
 	}
 }
 
-// identify asks who is at the address of a process; a node that leads two lives answers for the one
-// that is looked for. A connection that ends says nothing about the process, for redial closes it
-// on behalf of another call: visit asks once more.
+// identify asks which process is at the address of id. A node that has two memberships for a while
+// answers for the one that is looked for. A connection that ends says nothing about the process,
+// since redial closes it for another call: identify then asks once more.
 func (m *Manager) identify(ctx context.Context, id Identity) (presence, error) {
 	r, err := m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.BootID})
 	if lost(err) {
@@ -99,8 +101,8 @@ func (p *presence) describe(expected Identity) string {
 	return p.Name
 }
 
-// redial closes the connection to the address of a process when another one answers there, so that
-// the next call looks the name up again. A connection that is right for somebody stays.
+// redial closes the connection to the address of a process when another one answers there. The next
+// call then looks the name up again. A connection that is right for some member stays.
 func (m *Manager) redial(id Identity, found presence) {
 	if sameAddress(found.Peer, id.Peer) {
 		return
@@ -111,7 +113,8 @@ func (m *Manager) redial(id Identity, found presence) {
 	m.cfg.Transport.Forget(id.Peer)
 }
 
-// noteMisdirected notes that a member's address leads to another node, and closes the connection there.
+// noteMisdirected notes that a member's address leads to another node, and closes the connection
+// there.
 func (m *Manager) noteMisdirected(to Identity, r *wire.ControlReply) {
 	var p presence
 	if r.Status != wire.ControlWrongBootID || decodeBody(r.Body, &p) != nil || p.Name == "" || p.Name == to.Name {
@@ -151,7 +154,7 @@ func cause(err error) string {
 	return text
 }
 
-// detail is what an error adds to the kind that it is of.
+// detail returns what an error adds to the kind of error that it is.
 func detail(err error) string {
 	var d *kv.DetailError
 	if errors.As(err, &d) {

@@ -17,7 +17,8 @@ import (
 	"viakv/node/transport"
 )
 
-// A node whose address leads to another one founds nothing and is told, and so is the founder.
+// A node whose advertised address leads to another node takes part in no founding. The node is told
+// the reason, and so is the founder.
 func TestFoundersMustBeWhereTheySay(t *testing.T) {
 	simulate(t, func(w *world) {
 		s := w.nameServer()
@@ -38,8 +39,8 @@ func TestFoundersMustBeWhereTheySay(t *testing.T) {
 		w.agree(10*time.Second, a, b, c)
 		w.founded()
 	})
-	// The founder is the one that cannot be reached: by its own words, which are another node's,
-	// and by those who promise.
+	// The founder itself cannot be reached. Its advertised address leads to another node, which the
+	// founder finds out by itself.
 	simulate(t, func(w *world) {
 		all := seeds("a", "b", "c")
 		a, b, c := w.start("a", all, advertised("c:7000")), w.start("b", all), w.start("c", all)
@@ -52,6 +53,7 @@ func TestFoundersMustBeWhereTheySay(t *testing.T) {
 		a = w.start("a", all)
 		w.agree(10*time.Second, a, b, c)
 	})
+	// The founder cannot be reached by the node that is to promise, which tells the founder.
 	simulate(t, func(w *world) {
 		all := seeds("a", "b")
 		w.net.filter(func(from, to transport.Address, _ []byte) bool { return from == address("b") && to == "public:7000" }, nil)
@@ -64,8 +66,8 @@ func TestFoundersMustBeWhereTheySay(t *testing.T) {
 	})
 }
 
-// A node that others do not reach where it says that it is is told so, and nothing is changed for
-// it.
+// A node that other nodes do not reach at its advertised address is told so. The cluster changes
+// nothing for it.
 func TestWhoCannotBeReachedDoesNotEnter(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -80,7 +82,7 @@ func TestWhoCannotBeReachedDoesNotEnter(t *testing.T) {
 		},
 		{
 			"the leader itself answers", "answers at public:7000, which d advertises",
-			func(w *world) { // as localhost does
+			func(w *world) { // as an advertised address of localhost does
 				w.net.lead("public:7000", w.leader(w.processes...).id.Peer)
 			},
 			func(w *world) { w.net.lead("public:7000", address("d")) },
@@ -115,7 +117,7 @@ func TestWhoCannotBeReachedDoesNotEnter(t *testing.T) {
 				if cause := d.m.Status().Cause; !errors.Is(cause, kv.ErrNodeUnreachable) {
 					t.Errorf("the cause: %v", cause)
 				}
-				// By request: an error within its deadline.
+				// A join by request ends with an error within its deadline.
 				e := w.start("e", via("b"), advertised("public:7000"))
 				began := time.Now()
 				w.until("the join ends", 15*time.Second, e.over)
@@ -133,8 +135,9 @@ func TestWhoCannotBeReachedDoesNotEnter(t *testing.T) {
 	}
 }
 
-// Several processes advertise one address, which leads to a member: the call that finds this out
-// for one of them closes the connection there, and the others hear the same nevertheless.
+// Several processes advertise one address, which leads to a member. The call that finds this out
+// for one of the processes closes the connection to that address. The other processes are told the
+// same reason nevertheless.
 func TestSeveralAreLookedForAtOneAddress(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -155,7 +158,8 @@ func TestSeveralAreLookedForAtOneAddress(t *testing.T) {
 	})
 }
 
-// A connection that is closed while a process is looked for does not stand for its absence.
+// A connection that is closed while identify looks for a process does not prove that the process is
+// gone.
 func TestIdentifyAsksAgainAfterAClosedConnection(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -177,13 +181,14 @@ func TestIdentifyAsksAgainAfterAClosedConnection(t *testing.T) {
 	})
 }
 
-// The time that runs out during an attempt does not take the place of what the attempts before found.
+// When the time of reach runs out during an attempt, reach returns the error of the attempts before
+// it, and not the timeout.
 func TestReachSaysWhatItFound(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)
 		nobody := Identity{Name: "d", HTTP: "d:8000", Peer: "nobody:7000", BootID: 9}
-		for i := range 100 { // ends at each moment of an attempt, and between two
+		for i := range 100 { // the time ends at each moment of an attempt, and between two attempts
 			within := 50*time.Millisecond + time.Duration(i)*200*time.Microsecond
 			if _, err := a.m.reach(w.ctx(within), nobody); !errors.Is(err, transport.ErrNotSent) {
 				t.Errorf("within %v: %v", within, err)
@@ -192,7 +197,8 @@ func TestReachSaysWhatItFound(t *testing.T) {
 	})
 }
 
-// A restarted node that nobody reaches leaves its slot as it was: as that of a node that is down.
+// A restarted node that other nodes cannot reach does not change its slot: the slot stays that of a
+// node that is down.
 func TestARestartedNodeThatCannotBeReached(t *testing.T) {
 	simulate(t, func(w *world) {
 		all := []option{seeds("a", "b", "c")}
@@ -212,7 +218,7 @@ func TestARestartedNodeThatCannotBeReached(t *testing.T) {
 	})
 }
 
-// A member's address that begins to lead to another node is looked up again.
+// The leader looks the address of a member up again when it begins to lead to another node.
 func TestAMembersAddressGoesAstray(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()

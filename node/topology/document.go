@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// Encode returns the document: what is logged, handed to peers and shown to nobody else, for it holds secrets.
+// Encode returns the document: the form in which a topology is sent to peers and kept in the log's
+// snapshots. It holds secrets, so it must not be shown elsewhere.
 func (t *Topology) Encode() []byte {
 	b, err := json.Marshal(t)
 	if err != nil {
@@ -14,7 +15,7 @@ func (t *Topology) Encode() []byte {
 	return b
 }
 
-// Decode reads a document that a peer handed over, and checks it.
+// Decode reads a document that a peer has sent, and checks it.
 func Decode(b []byte) (*Topology, error) {
 	t := new(Topology)
 	if err := json.Unmarshal(b, t); err != nil {

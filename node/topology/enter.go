@@ -9,26 +9,28 @@ import (
 	"viakv/api/kv"
 )
 
-// attempts bounds one try to be admitted; the next one looks at the seeds again, under the same
-// operation id.
-const attempts = 5 // calls
+// attempts bounds one try to be admitted. The next try looks at the seeds again, under the same
+// operation ID.
+const attempts = 5 // in calls
 
-// enter asks the cluster that via is a member of to admit this process: as the next one at its slot, or as a new node. Nil
-// without a topology means: not now.
+// enter asks the cluster of the member via to admit this process: as the next process at its slot,
+// or as a new node. A nil error without a topology means: not now.
 func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
-	if m.learn(t) { // it names this process already: a founding document that was missed, or an answer that was lost
+	// The topology may name this process already: a founding document that was missed, or a lost
+	// answer.
+	if m.learn(t) {
 		return nil
 	}
 	m.mu.Lock()
 	bound, again := m.promised.BootID != 0, m.entering
 	m.entering = m.entering || !bound
 	m.mu.Unlock()
-	if bound { // its founder has yet to show that it does not found
+	if bound { // the founder has yet to show that it does not found
 		m.waitFor("the node that this one promised itself to, or its end")
 		return nil
 	}
 	id := OperationID{m.self.BootID, 0}
-	if !again { // later on the reason is what the last try has met
+	if !again { // later the reason is what the last try met
 		m.waitFor(fmt.Sprintf("admission to cluster %v through %s", t.Cluster, via.Name))
 	}
 	ctx, cancel := context.WithTimeout(ctx, attempts*m.cfg.CallTimeout)
@@ -41,21 +43,21 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 				return ErrAbandoned // admitted once, and given up before it heard of that
 			}
 		}
-		return nil // the answer's topology has been learnt
+		return nil // submit has learnt the answer's topology
 	case errors.Is(err, kv.ErrUnavailable), errors.Is(err, kv.ErrQuorumLoss) && m.cfg.JoinVia == "":
 		m.waitBecause(err, fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
 		return nil
-	case errors.Is(err, ErrDeparting): // it began a moment ago; the next look at the peer shows it
+	case errors.Is(err, ErrDeparting): // the departure began a moment ago; the next look at the peer shows it
 		return nil
-	case errors.Is(err, kv.ErrPeerUnreachable): // this process, for the leader
+	case errors.Is(err, kv.ErrPeerUnreachable): // the leader cannot reach this process
 		m.waitBecause(err, fmt.Sprintf("admission to cluster %v: %s", t.Cluster, detail(err)))
 	}
 	return err
 }
 
-// fits reports whether a member's data has room here. It is asked before a new node's admission
-// only: a former member's slot counts on its next process, and a request that was made may be
-// agreed on yet.
+// fits returns nil when a member's data has room here, and otherwise why it has not. It checks that
+// only before a new node asks for admission. A former member's slot counts on its next process, and
+// a request that was made may be agreed on yet.
 func (m *Manager) fits(p *presence) error {
 	m.mu.Lock()
 	entering := m.entering
@@ -63,13 +65,14 @@ func (m *Manager) fits(p *presence) error {
 	if m.cfg.Fits == nil || entering || p.Topology == nil || p.Topology.Slot(m.self.Name) != nil {
 		return nil
 	}
-	if role, _ := p.Topology.Role(m.self.BootID); role != Stranger { // it was admitted, and has not heard of it
+	// This process was admitted, and has not heard of it.
+	if role, _ := p.Topology.Role(m.self.BootID); role != Stranger {
 		return nil
 	}
 	return m.cfg.Fits(p.Memory)
 }
 
-// join enters the cluster of a given member and founds none.
+// join enters the cluster of a given member, and founds none.
 func (m *Manager) join(ctx context.Context) error {
 	reached := time.Now()
 	for ctx.Err() == nil {

@@ -6,33 +6,36 @@ import (
 	"viakv/api/kv"
 )
 
-// Errors that end a life in a cluster.
+// Errors that end a membership.
 var (
-	// ErrReplaced: a newer process of the same name holds this node's slot. This one is refused for ever.
+	// ErrReplaced means that a newer process of the same name holds this node's slot. This process
+	// is refused for ever.
 	ErrReplaced = errors.New("topology: a newer process has taken over this node's slot; stop one of the two")
-	// ErrAbandoned: the cluster gave up waiting for this joining node. A new life may try again.
+	// ErrAbandoned means that the cluster gave up waiting for this joining node. A new membership
+	// may try again.
 	ErrAbandoned = errors.New("topology: the cluster has given this join up; join again")
-	// ErrForgotten: no seed remembers the cluster that was asked for admission. A new life may found another.
+	// ErrForgotten means that no seed remembers the cluster that was asked for admission. A new
+	// membership may found another.
 	ErrForgotten = errors.New("topology: the cluster that this node asked for admission is gone")
-	// ErrOver: this life has ended.
+	// ErrOver means that this membership has ended.
 	ErrOver = errors.New("topology: the node's membership is over")
 )
 
-// errOpen: a proposal was made and its fate is not known.
+// errOpen means that a proposal was made and its outcome is not known.
 var errOpen = errors.New("topology: the leader changed before the proposal was decided")
 
-// code is an outcome on the wire. Append-only.
+// code is an outcome on the wire. Codes are append-only.
 type code string
 
 const (
 	codeOK        code = "ok"
-	codeElsewhere code = "elsewhere" // not the leader
+	codeElsewhere code = "elsewhere" // this process is not the leader
 	codeAgain     code = "again"     // nothing was proposed; ask again
-	codeOpen      code = "open"      // something may have been proposed; ask again under the same id
-	codeRefused   code = "refused"   // never, for a reason that has no code
+	codeOpen      code = "open"      // something may have been proposed; ask again under the same ID
+	codeRefused   code = "refused"   // refused for good, for a reason that has no code
 )
 
-// codes maps the errors that askers tell apart.
+// codes maps codes to the errors that callers tell apart.
 var codes = []struct {
 	code code
 	err  error
@@ -49,8 +52,8 @@ var codes = []struct {
 	{"epoch", ErrEpoch},
 }
 
-// causes tell more than a code. A cause stands beside its code, so that an asker that does not know
-// the cause goes by the code.
+// causes maps causes, which tell more than a code, to errors. A cause stands beside its code, so
+// that a caller that does not know the cause goes by the code.
 var causes = []struct {
 	cause code
 	err   error
@@ -62,7 +65,7 @@ var causes = []struct {
 	{"weak-quorums", kv.ErrWeakQuorums},
 }
 
-// refusal makes the response for an error.
+// refusal returns the response for an error.
 func refusal(err error) response {
 	for _, c := range codes {
 		if errors.Is(err, c.err) {

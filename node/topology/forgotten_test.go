@@ -9,16 +9,17 @@ import (
 	"viakv/node/wire"
 )
 
-// A process without a vote never misses its leader by itself: raft counts the time for voters
-// alone. It must all the same, or it would neither look for whoever leads now nor follow a fork.
+// Raft counts the time of a leader's silence for voters alone. A process without a vote has to
+// notice the silence, too: otherwise it would neither look for the new leader nor follow a fork.
 
-// b has just become a member and does not vote yet when the only other member dies. The operator
-// takes that one out by force, at b.
+// The new member b does not vote yet when a, the only other member, dies. The operator takes a out
+// by force, at b.
 func TestAForcedLeaveAskedOfALearner(t *testing.T) {
 	simulate(t, func(w *world) {
 		a := w.start("a")
 		w.agree(time.Second, a)
-		w.net.filter(func(from, _ transport.Address, request []byte) bool { // never caught up: no vote
+		// The consensus messages of b are dropped, so b is never caught up and gets no vote.
+		w.net.filter(func(from, _ transport.Address, request []byte) bool {
 			return from == "b:7000" && wire.ControlOp(request[0]) == wire.OpRaft
 		}, nil)
 		b := w.start("b", via("a"))
@@ -36,8 +37,8 @@ func TestAForcedLeaveAskedOfALearner(t *testing.T) {
 	})
 }
 
-// c has restarted and does not vote yet when b dies. The operator takes b out by force, at a: c is
-// of the two that go on.
+// The member c has restarted and does not vote yet when b dies. The operator takes b out by force,
+// at a. Then a and c go on.
 func TestALearnerFollowsAFork(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -62,8 +63,8 @@ func TestALearnerFollowsAFork(t *testing.T) {
 	})
 }
 
-// Two of three members die while a fourth joins, and the operator takes both out by force. Whoever
-// was joining is no candidate of the fork, and learns it.
+// Two of three members die while a fourth node joins. The operator takes both out by force. The
+// joiner is no candidate of the fork, and learns that.
 func TestAJoinerLearnsThatAForkDoesWithoutIt(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -79,12 +80,12 @@ func TestAJoinerLearnsThatAForkDoesWithoutIt(t *testing.T) {
 			}
 		}
 		w.until("a is alone", time.Minute, func() bool { return a.m.Current().N() == 1 })
-		w.until("d's life ends", time.Minute, d.over)
+		w.until("d's membership ends", time.Minute, d.over)
 	})
 }
 
-// A joiner that has copied everything is cut off and given up, and all members restart before it is
-// back: nobody whom it knows is there any more.
+// A joiner that has copied everything is cut off and given up. All members restart before it is
+// back, so no process that it knows is there any more.
 func TestAJoinerLearnsThatAllMembersAreOthers(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -113,15 +114,17 @@ func TestAJoinerLearnsThatAllMembersAreOthers(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		w.net.isolate(d.id.Peer, false)
-		w.until("d's life ends", time.Minute, d.over)
+		w.until("d's membership ends", time.Minute, d.over)
 	})
 }
 
-// A member hangs while a joiner waits for it. A poll then takes as long as its answers count, and
-// both the joiner's growth and the hanging member's leave need one: neither may wait for the other.
+// A member hangs while a joiner waits for it. A poll of the members then takes as long as its
+// answers stay valid. The growth of the joiner and the leave of the hanging member both need a
+// poll. Neither may wait for the other.
 func TestALeaveOfAMemberThatHangsWhileAnotherJoins(t *testing.T) {
 	simulate(t, func(w *world) {
-		every := func(c *Config, _ *process) { c.WriteQuorum = kv.QuorumAll } // so that the growth needs it
+		// With W = N the growth needs the member that hangs.
+		every := func(c *Config, _ *process) { c.WriteQuorum = kv.QuorumAll }
 		all := seeds("a", "b", "c")
 		a, b, c := w.start("a", all, every), w.start("b", all, every), w.start("c", all, every)
 		w.agree(2*time.Second, a, b, c)
@@ -131,7 +134,7 @@ func TestALeaveOfAMemberThatHangsWhileAnotherJoins(t *testing.T) {
 		w.until("d is admitted", 5*time.Second, func() bool { return leader.m.Current().Joining != nil })
 		w.net.isolate(hangs.id.Peer, true)
 		w.until("d knows", 5*time.Second, func() bool { return d.m.Current() != nil })
-		d.driving.Go(func() { _ = d.m.Rebuilt(d.ctx, d.m.Current()) }) // it has copied, and asks to grow
+		d.driving.Go(func() { _ = d.m.Rebuilt(d.ctx, d.m.Current()) }) // d says that it has copied
 		time.Sleep(4 * time.Second)
 		if _, err := leader.m.Leave(w.ctx(10*time.Second), hangs.id.Name, false); err != nil {
 			t.Error(err)

@@ -5,18 +5,21 @@ import (
 )
 
 const (
-	// forkJump is how far a fork's epoch and log begin above what its survivor knew: the lost majority may have agreed
-	// on more, and neither an epoch nor an incarnation may ever be given out twice.
+	// forkJump is the distance from the epoch and log index that the survivor knew to those of its
+	// fork. The lost majority may have agreed on more, and no epoch or incarnation may be given out
+	// twice.
 	forkJump = 1 << 20
 	// maxForks bounds the lineage that a document carries.
 	maxForks = 8
 )
 
-// Fork is the operator's way out of a lost majority: a new cluster that continues t without one of its slots. Its only voter
-// is the survivor; the other slots are taken over as they come into reach, their memories intact.
+// Fork is the operator's way out of a lost majority: a new cluster that continues t without one of
+// its slots. Its only voter is the survivor. It takes the other slots over as they come into reach,
+// with their memories intact.
 //
-// It cannot be agreed on, that is its point: the operator vouches that nobody else does the same, and that the lost
-// members do not go on. What is stamped with the old cluster's id is refused by all that follow the new one.
+// A fork cannot be agreed on, since the majority is lost. So the operator vouches that no other
+// member forks, and that the lost members do not go on. All that follow the new cluster refuse what
+// is stamped with the old cluster's ID.
 func Fork(t *Topology, id ClusterID, survivor, remove string, op OperationID) (*Topology, error) {
 	i := t.Index(remove)
 	switch s := t.Slot(survivor); {
@@ -33,7 +36,7 @@ func Fork(t *Topology, id ClusterID, survivor, remove string, op OperationID) (*
 	n.Applied = []Done{{op, n.Epoch}}
 	n.remove(t, i)
 	n.Change.Need = min(n.Change.Need, len(n.Change.From))
-	n.Prev.Need = 0 // nobody is left to ask: the operator's word stands for the seal
+	n.Prev.Need = 0 // no process is left to ask: the operator's word stands for the seal
 	n.Joining = nil
 	n.Cluster = id
 	n.Forks = append(append([]ClusterID(nil), t.Forks[max(0, len(t.Forks)+1-maxForks):]...), t.Cluster)
@@ -43,7 +46,7 @@ func Fork(t *Topology, id ClusterID, survivor, remove string, op OperationID) (*
 	return n, nil
 }
 
-// Continues reports whether t is, through forced removals, the successor of that cluster.
+// Continues reports whether t succeeds that cluster through forced removals.
 func (t *Topology) Continues(c ClusterID) bool {
 	for _, f := range t.Forks {
 		if f == c {
@@ -53,9 +56,9 @@ func (t *Topology) Continues(c ClusterID) bool {
 	return false
 }
 
-// loss returns what removing a slot of t by force may lose when only the slots that present accepts
-// are there; nil: nothing. Every acknowledged write is on W slots, so on one of any N-W+1 that kept
-// their memories.
+// loss returns what may be lost when a slot of t is removed by force and only the slots that
+// present accepts are there. Nil: nothing. Every acknowledged write is on W slots, so on one of any
+// N-W+1 that kept their memories.
 func (t *Topology) loss(remove string, present func(*Slot) bool) *kv.Loss {
 	l := &kv.Loss{N: t.N(), W: t.W(), Need: t.N() - t.W() + 1}
 	for i := range t.Slots {

@@ -15,7 +15,7 @@ const firstEpoch version.Epoch = 1
 // Founding is what a founder decides once for a cluster.
 type Founding struct {
 	Cluster                 ClusterID
-	Founder                 uint64 // boot id
+	Founder                 uint64 // boot ID
 	Seed                    keyspace.Seed
 	DigestKey               [2]uint64
 	CursorKey               Secret
@@ -24,7 +24,7 @@ type Founding struct {
 	Members                 []Identity // in any order
 }
 
-// Found makes the first topology. Its incarnations are 1 to N, so the log begins after index N.
+// Found returns the first topology. Its incarnations are 1 to N, so the log begins after index N.
 func Found(f Founding) (*Topology, error) {
 	t := &Topology{
 		Cluster: f.Cluster, Founder: f.Founder, Epoch: firstEpoch,
@@ -43,7 +43,8 @@ func Found(f Founding) (*Topology, error) {
 	return t, nil
 }
 
-// Founder returns which of the nodes that are about to found a cluster does it: the one with the lowest name.
+// Founder returns the node that founds the cluster of the given nodes: the one with the lowest
+// name.
 func Founder(members []Identity) Identity {
 	return slices.MinFunc(members, func(a, b Identity) int { return strings.Compare(a.Name, b.Name) })
 }

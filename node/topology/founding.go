@@ -13,8 +13,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// found asks every other fresh process for its promise and, when all have given it, issues the founding document. A round that
-// fails leaves nothing behind: the next one asks anew.
+// found asks every other fresh process for its promise. When all have given it, found issues the
+// founding document. A round that fails leaves nothing behind: the next one asks anew.
 func (m *Manager) found(ctx context.Context, members []Identity) error {
 	m.mu.Lock()
 	free := m.promised.BootID == 0 || m.promised.BootID == m.self.BootID
@@ -35,13 +35,16 @@ func (m *Manager) found(ctx context.Context, members []Identity) error {
 	if err := m.issue(members); err != nil {
 		return err
 	}
-	if t := m.newest(); t != nil && t.Epoch == firstEpoch { // otherwise handed over meanwhile
-		m.tell(ctx, members, wire.OpFound, t.Cluster, t.Encode()) // who misses it learns it from any member
+	// The epoch is another one where a peer's update came first.
+	if t := m.newest(); t != nil && t.Epoch == firstEpoch {
+		// A process that misses the document learns it from any member.
+		m.tell(ctx, members, wire.OpFound, t.Cluster, t.Encode())
 	}
 	return nil
 }
 
-// issue makes the founding document known here; from then on this process is a member and the cluster exists.
+// issue makes the founding document known here. From then on this process is a member and the
+// cluster exists.
 func (m *Manager) issue(members []Identity) error {
 	m.mu.Lock()
 	f := Founding{
@@ -59,14 +62,16 @@ func (m *Manager) issue(members []Identity) error {
 	if err != nil {
 		return fmt.Errorf("topology: cannot found a cluster of this configuration: %w", err)
 	}
-	// acceptsLocked holds the founder to its promise: had it promised itself to another since, it would refuse its own document.
+	// acceptsLocked holds the founder to its promise: a founder that has promised itself to another
+	// since refuses its own document.
 	if m.learn(t) {
-		m.log.Info("founded a cluster", zap.Stringer("cluster", t.Cluster), zap.Strings("members", t.Names()))
+		m.log.Info("the node has founded a cluster", zap.Stringer("cluster", t.Cluster), zap.Strings("members", t.Names()))
 	}
 	return nil
 }
 
-// tell sends one request to all others at once and returns who did not agree, and why.
+// tell sends one request to all others at once. It returns the processes that did not agree, with
+// the reasons.
 func (m *Manager) tell(ctx context.Context, members []Identity, op wire.ControlOp, cluster ClusterID, body []byte) []string {
 	var told sync.WaitGroup
 	var mu sync.Mutex
@@ -90,7 +95,7 @@ func (m *Manager) tell(ctx context.Context, members []Identity, op wire.ControlO
 	return missing
 }
 
-// refused names a process that did not agree, and says why where that is known.
+// refused names a process that did not agree, with the reason where that is known.
 func (m *Manager) refused(id Identity, r wire.ControlReply, err error) string {
 	var p presence
 	var o objection
@@ -106,8 +111,9 @@ func (m *Manager) refused(id Identity, r wire.ControlReply, err error) string {
 	return id.Name
 }
 
-// promise answers a founder: it is bound to this process when that saw exactly the same fresh set and is bound to nobody else.
-// Returns whom the process is bound to; nil only asks.
+// promise answers a founder, and returns the founder that this process is bound to. The process
+// becomes bound to the founder when both saw the same fresh set and it is bound to no other. A nil
+// p changes nothing.
 func (m *Manager) promise(p *promise) Identity {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -117,9 +123,10 @@ func (m *Manager) promise(p *promise) Identity {
 	return m.promised
 }
 
-// release ends the promise to a founder that is proved dead, or that does not found: it is a member, enters some cluster, or has
-// promised itself to another. A founder that is merely silent may have issued its document: the promise stands.
-// A promise younger than the round is not judged by what the round saw.
+// release ends the promise to a founder that is proved dead, or that does not found: it is a
+// member, enters some cluster, or has promised itself to another. The promise stands for a founder
+// that is silent: it may have issued its document. A promise that is younger than the round is not
+// judged by what the round saw.
 func (m *Manager) release(bound Identity, seen []sighting, v survey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -136,7 +143,7 @@ func (m *Manager) release(bound Identity, seen []sighting, v survey) {
 		s := &seen[i]
 		switch {
 		case s.err != nil || s.Name != bound.Name:
-		case s.Topology != nil && s.Topology.Founder == bound.BootID: // its document is what this process waits for
+		case s.Topology != nil && s.Topology.Founder == bound.BootID: // this process waits for that document
 		case s.BootID != bound.BootID || s.State != StateFounding || s.Promised != bound.BootID:
 			m.promised = Identity{}
 			return

@@ -43,7 +43,8 @@ func TestAloneWithoutSeeds(t *testing.T) {
 	})
 }
 
-// Who reads "active" may ask the node for what an active node does: its host has to know of it first.
+// A client that reads "active" may at once ask the node for what an active node does. So the state
+// becomes "active" only after the host has adopted the topology.
 func TestANodeIsActiveOnceItsHostKnows(t *testing.T) {
 	simulate(t, func(w *world) {
 		a := w.start("a", held)
@@ -59,7 +60,7 @@ func TestANodeIsActiveOnceItsHostKnows(t *testing.T) {
 	})
 }
 
-// M9: a silent seed may belong to a cluster that lives on.
+// M9: the founders wait for a silent seed, since it may belong to a cluster that lives on.
 func TestASilentSeedIsWaitedFor(t *testing.T) {
 	simulate(t, func(w *world) {
 		all := seeds("a", "b", "c")
@@ -78,12 +79,13 @@ func TestASilentSeedIsWaitedFor(t *testing.T) {
 	})
 }
 
-// Each founder dies at another moment of the founding; whatever was promised or issued, one cluster of three comes out.
+// The founder dies, each time at another moment of the founding. Whatever was promised or issued
+// before, the three nodes end in one cluster.
 func TestTheFounderDiesWhileFounding(t *testing.T) {
 	for _, stage := range []struct {
 		name string
 		op   wire.ControlOp
-		to   transport.Address // how far the founder still gets
+		to   transport.Address // the only process that op still reaches; empty: none
 	}{
 		{"before any promise", wire.OpPromise, ""},
 		{"with one promise", wire.OpPromise, "c:7000"},
@@ -152,13 +154,14 @@ func TestSeedsOfTwoClusters(t *testing.T) {
 		if c.over() || c.m.Current() != nil || a.m.Current().Joining != nil || b.m.Current().Joining != nil {
 			t.Error("c has entered one of the two, or has given up")
 		}
-		b.crash() // and comes back as a member of the other one
+		b.crash() // and comes back as a member of the cluster of a
 		b = w.start("b", via("a"))
 		w.agree(20*time.Second, a, b, c)
 	})
 }
 
-// A seed list that names fewer nodes than another's must not found a cluster behind its back.
+// A node whose seed list names fewer nodes than that of another node must not found a cluster
+// without the nodes that only the other one knows.
 func TestFoundersMustSeeTheSame(t *testing.T) {
 	simulate(t, func(w *world) {
 		a := w.start("a", seeds("a", "b"))

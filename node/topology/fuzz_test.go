@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzDocument: what is taken as a topology is valid, and its encoding reads alike.
+// FuzzDocument checks that Decode panics on no input, and that each topology it accepts is the same
+// after another round of Encode and Decode.
 func FuzzDocument(f *testing.F) {
 	for _, t := range []*Topology{founded(f, "a", "b", "c"), joining(f), grown(f)} {
 		f.Add(t.Encode())
@@ -24,7 +25,8 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// FuzzCommand: whatever command the log holds, it is refused or makes a valid topology, the same one each time, and the old one stays.
+// FuzzCommand checks that any command in the log is either refused or makes a valid topology. It
+// makes the same one each time, and leaves the old one unchanged.
 func FuzzCommand(f *testing.F) {
 	top := grown(f)
 	for _, c := range []Command{{Kind: Clear, Expect: top.Epoch}, {Kind: Purge, Expect: top.Epoch, List: 1}, {Kind: Shrink, Expect: top.Epoch, Name: "a", Force: true}, {Kind: Admit, Expect: top.Epoch}} {
@@ -53,7 +55,7 @@ func FuzzCommand(f *testing.F) {
 	})
 }
 
-// FuzzBody: a message's body is refused or holds no invalid topology.
+// FuzzBody checks that decodeBody either refuses a body or returns no invalid topology.
 func FuzzBody(f *testing.F) {
 	f.Add(encodeBody(&response{Topology: founded(f, "a")}))
 	f.Add([]byte(`{"topology":{}}`))

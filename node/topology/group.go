@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// group is this process's part in the consensus group of one cluster. One goroutine owns the raft node and its log; everything
-// else reaches them by do.
+// group is this process's part in the consensus group of one cluster. One goroutine owns the raft
+// node and its log. All other goroutines reach them through do.
 type group struct {
 	m       *Manager
 	cluster ClusterID
@@ -28,32 +28,37 @@ type group struct {
 	outbox *outbox
 	state  atomic.Pointer[groupState]
 
-	// Of the owning goroutine:
-	topology *Topology // applied
+	// The owning goroutine's fields:
+	topology *Topology // the applied topology
 	conf     *raftpb.ConfState
 	soft     raft.SoftState
-	silence  int    // ticks since the leader's last message
-	term     uint64 // of the last applied entry: a leader's own, once everything older is applied, too
-	waiting  map[OperationID]chan error
-	leader   *leader
+	silence  int // ticks since the leader's last message
+	// term is that of the last applied entry. It is a leader's own term once everything older is
+	// applied.
+	term uint64
+	// waiting holds the proposals of this process whose outcome is not known yet.
+	waiting map[OperationID]chan error
+	leader  *leader
 }
 
-// groupState is what others may know; immutable.
+// groupState is what other goroutines may know of a group. It is immutable.
 type groupState struct {
-	leader           uint64 // boot; zero: none
+	leader           uint64 // boot ID; zero: none
 	voters, learners []uint64
-	leading          *leader // this process leads and has applied all that its predecessors agreed on
+	// leading is set when this process leads and has applied all that its predecessors agreed on.
+	leading *leader
 }
 
 const inboxSize = 256
 
-// forgetTicks is after how many ticks without a message a leader is none any more. For voters, raft
-// itself says so at latest then; it never does where the process has no vote: while it learns, and
-// after it was removed.
+// forgetTicks is the number of ticks without a message after which a process counts the leader as
+// none. Raft itself says so to voters by then at the latest. It never does where the process has no
+// vote: while it learns, and after it was removed.
 const forgetTicks = 2 * electionTicks
 
-// newGroup makes the group. Whoever holds the founding document, or has forked, begins with it as its log's first snapshot; everybody
-// else begins empty and learns the log from the leader. An empty log may vote: its process has acknowledged nothing (E6).
+// newGroup makes the group. A process that holds the founding document, or has forked, begins with
+// it as the first snapshot of its log. Every other process begins empty and learns the log from the
+// leader. An empty log may vote: its process has acknowledged nothing (E6).
 func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
 	g := &group{
 		m: m, cluster: t.Cluster, log: newMemoryLog(),
@@ -63,6 +68,8 @@ func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.outbox = newOutbox(m, t.Cluster)
+	// The first voters are known at a founding and at a fork. Otherwise the leader's snapshot tells
+	// them.
 	switch {
 	case forked:
 		g.conf.Voters = []uint64{m.self.BootID}
@@ -92,7 +99,7 @@ func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
 	g.node = node
 	g.publish()
 	if len(g.conf.Voters) > 0 && (forked || t.Founder == m.self.BootID) {
-		if err := node.Campaign(); err != nil { // nobody else would for a while
+		if err := node.Campaign(); err != nil { // otherwise no voter campaigns for a while
 			return nil, err
 		}
 	}
@@ -101,7 +108,7 @@ func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
 
 func (g *group) start() { g.ended.Go(g.run) }
 
-// stop ends the group and returns when all its goroutines have.
+// stop ends the group and returns when all its goroutines have ended.
 func (g *group) stop() {
 	g.cancel()
 	g.ended.Wait()
@@ -124,7 +131,7 @@ func (g *group) publish() {
 
 func (g *group) forgotten() bool { return g.soft.Lead != g.m.self.BootID && g.silence >= forgetTicks }
 
-// hear counts the time since the leader's last message: msg, or one tick more without one.
+// hear counts the ticks since the leader's last message: msg, or one tick more without one.
 func (g *group) hear(msg *raftpb.Message) {
 	before := g.forgotten()
 	switch {
@@ -153,7 +160,7 @@ func (g *group) run() {
 			g.outbox.expire(time.Now())
 		case msg := <-g.inbox:
 			if err := g.node.Step(msg); err != nil {
-				g.m.log.Debug("consensus message dropped", zap.Error(err))
+				g.m.log.Debug("a consensus message was dropped", zap.Error(err))
 			}
 			g.hear(msg)
 		case f := <-g.calls:
@@ -182,7 +189,7 @@ func (g *group) report(r sendResult) {
 	}
 }
 
-// advance does what one Ready asks for: keep, send, apply.
+// advance does what one Ready of raft asks for: it keeps, sends and applies.
 func (g *group) advance() {
 	rd := g.node.Ready()
 	if rd.Snapshot != nil && !raft.IsEmptySnap(rd.Snapshot) {
@@ -221,7 +228,8 @@ func (g *group) follow() {
 	}
 }
 
-// resign ends the leadership without waiting for its goroutine, which may be waiting for this one.
+// resign ends the leadership. It does not wait for the leader's goroutine, which may be waiting for
+// this one.
 func (g *group) resign() {
 	if g.leader != nil {
 		g.leader.cancel()
@@ -233,7 +241,7 @@ func (g *group) resign() {
 	}
 }
 
-// do runs f in the group's goroutine and waits for it; false: the group or ctx has ended.
+// do runs f in the group's goroutine and waits for it. False: the group or ctx has ended.
 func (g *group) do(ctx context.Context, f func()) bool {
 	done := make(chan struct{})
 	select {
@@ -247,7 +255,8 @@ func (g *group) do(ctx context.Context, f func()) bool {
 	return true
 }
 
-// propose brings a command to a decision: nil when it took effect, errOpen when that is not known, else why it never will.
+// propose brings a command to a decision. It returns nil when the command took effect, errOpen when
+// that is not known, and otherwise why it never will.
 func (g *group) propose(ctx context.Context, c *Command) error {
 	decided := make(chan error, 1)
 	var err error
@@ -272,16 +281,16 @@ func (g *group) propose(ctx context.Context, c *Command) error {
 	}
 }
 
-// change proposes one change of the voters and waits until it shows, for an election's time at
-// most: raft drops a change that is proposed while another one is under way, without a word. It
-// returns after a tick where raft refuses the change.
+// change proposes one change of the voters, and waits until it shows, at most for an election's
+// time: raft drops a change without notice when another one is under way. Where raft refuses the
+// change, change returns after a tick.
 func (g *group) change(ctx context.Context, kind raftpb.ConfChangeType, boot uint64) {
 	change := &raftpb.ConfChange{Type: kind.Enum(), NodeId: &boot}
 	var err error
 	if !g.do(ctx, func() { err = g.node.ProposeConfChange(change) }) {
 		return
 	}
-	if err != nil { // raft takes none while a transfer of the lead is under way
+	if err != nil { // raft takes no change while a transfer of the lead is under way
 		sleep(ctx, g.m.cfg.Tick)
 		return
 	}
@@ -300,7 +309,7 @@ func (g *group) change(ctx context.Context, kind raftpb.ConfChangeType, boot uin
 	}
 }
 
-// is reports whether the voters are as the change of this kind leaves them.
+// is reports whether the voters are as a change of this kind leaves them.
 func (s *groupState) is(kind raftpb.ConfChangeType, boot uint64) bool {
 	switch kind {
 	case raftpb.ConfChangeAddNode:
@@ -311,7 +320,8 @@ func (s *groupState) is(kind raftpb.ConfChangeType, boot uint64) bool {
 	return !slices.Contains(s.voters, boot) && !slices.Contains(s.learners, boot)
 }
 
-// caughtUp returns who has acknowledged everything that is committed. Of the leader's group.
+// caughtUp returns the processes that have acknowledged everything that is committed. Only the
+// leader's group knows them.
 func (g *group) caughtUp(ctx context.Context) map[uint64]bool {
 	up := map[uint64]bool{}
 	g.do(ctx, func() {
@@ -325,7 +335,7 @@ func (g *group) caughtUp(ctx context.Context) map[uint64]bool {
 	return up
 }
 
-// transfer asks a voter to take the lead over.
+// transfer asks a voter to take the lead.
 func (g *group) transfer(ctx context.Context, boot uint64) {
 	g.do(ctx, func() { g.node.TransferLeader(boot) })
 }

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// apply takes one committed entry in.
+// apply applies one committed entry.
 func (g *group) apply(e *raftpb.Entry) {
 	switch e.GetType() {
 	case raftpb.EntryConfChange:
@@ -40,14 +40,14 @@ func (g *group) applyCommand(e *raftpb.Entry) {
 		decided <- err
 	}
 	if err != nil {
-		if !errors.Is(err, ErrEpoch) { // two leaders in a row, and the expected end of it
-			g.m.log.Info("entry without effect", zap.String("kind", string(c.Kind)), zap.Error(err))
+		if !errors.Is(err, ErrEpoch) { // expected where two leaders follow one another
+			g.m.log.Info("a log entry had no effect", zap.String("kind", string(c.Kind)), zap.Error(err))
 		}
 		return
 	}
 	if next != g.topology {
 		g.topology = next
-		g.m.log.Info("agreed", zap.String("kind", string(c.Kind)), zap.Uint64("epoch", uint64(next.Epoch)), zap.Int("slots", next.N()))
+		g.m.log.Info("the cluster has agreed on a change", zap.String("kind", string(c.Kind)), zap.Uint64("epoch", uint64(next.Epoch)), zap.Int("slots", next.N()))
 		g.m.learn(next)
 	}
 }
@@ -65,8 +65,8 @@ func (g *group) restore(s *raftpb.Snapshot) {
 	g.m.learn(t)
 }
 
-// must stops the process where the agreed log cannot be followed: a member that guessed would disagree for ever (17: our own
-// invariant; entries and snapshots are written by the same code).
+// must stops the process when the agreed log cannot be followed: a member that guessed would
+// disagree for ever. It can only be a bug, since the same code writes entries and snapshots.
 func (g *group) must(err error) {
 	if err != nil {
 		panic(fmt.Sprintf("topology: the agreed log cannot be applied: %v", err))

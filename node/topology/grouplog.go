@@ -9,14 +9,16 @@ import (
 )
 
 const (
-	// compactAfter applied entries the log is cut. A document is a few kilobytes, so a snapshot costs less than the entries.
+	// compactAfter is the number of applied entries after which the log is cut. A document is a few
+	// kilobytes, so a snapshot costs less than the entries.
 	compactAfter = 64
-	// compactKeep entries stay for members that are a little behind.
+	// compactKeep is the number of entries that stay for members that are a little behind.
 	compactKeep = 16
 )
 
-// memoryLog is the group's log: in memory, because a process that lost its memory is another voter (E6). Unlike its base it makes the
-// snapshot when it is asked for one: that a new learner is sent must name it as a learner, or raft ignores it.
+// memoryLog is the group's log. It is in memory, because a process that lost its memory is another
+// voter (E6). Unlike raft.MemoryStorage it makes its snapshot when raft asks for one: a snapshot
+// for a new learner must name it as a learner, or raft ignores it.
 type memoryLog struct {
 	*raft.MemoryStorage
 	applied  uint64
@@ -40,7 +42,7 @@ func (l *memoryLog) begin(t *Topology, conf *raftpb.ConfState) error {
 	return l.SetHardState(&raftpb.HardState{Term: &term, Commit: &index})
 }
 
-// keep appends what raft wants kept. Memory does not fail.
+// keep appends what raft wants kept. Memory cannot fail.
 func (l *memoryLog) keep(hard *raftpb.HardState, entries []*raftpb.Entry) {
 	if hard != nil && !raft.IsEmptyHardState(hard) {
 		_ = l.SetHardState(hard)
@@ -55,7 +57,7 @@ func (l *memoryLog) note(index uint64, t *Topology, conf *raftpb.ConfState) {
 	l.applied, l.topology, l.conf = index, t, conf
 }
 
-// compact cuts the log now and then.
+// compact cuts the log when it has grown by compactAfter entries.
 func (l *memoryLog) compact() {
 	first, err := l.FirstIndex()
 	if err != nil || l.topology == nil || l.applied < first+compactAfter {
@@ -66,7 +68,7 @@ func (l *memoryLog) compact() {
 	}
 }
 
-// Snapshot is called by raft, in the group's goroutine.
+// Snapshot returns the current snapshot. Raft calls it in the group's goroutine.
 func (l *memoryLog) Snapshot() (*raftpb.Snapshot, error) {
 	if l.topology == nil {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
@@ -78,7 +80,8 @@ func (l *memoryLog) Snapshot() (*raftpb.Snapshot, error) {
 	return s, err
 }
 
-// raftLogger gives raft's chatter to the debug level; what it cannot go on after stays loud.
+// raftLogger writes raft's messages at debug level and its errors at error level. It panics where
+// raft cannot go on.
 type raftLogger struct{ s *zap.SugaredLogger }
 
 func (l raftLogger) Debug(v ...any)                   { l.s.Debug(v...) }

@@ -11,12 +11,13 @@ import (
 	"viakv/node/transport"
 )
 
-// ClusterID names a cluster: random, chosen by its founder. Zero is no cluster.
+// ClusterID names a cluster. Its founder draws it at random. Zero means no cluster.
 type ClusterID uint64
 
 func (c ClusterID) String() string { return fmt.Sprintf("%016x", uint64(c)) }
 
-// MarshalText writes the id in hexadecimal: a JSON number of 64 bits would lose digits in other languages.
+// MarshalText writes the ID in hexadecimal: a JSON number of 64 bits would lose digits in other
+// languages.
 func (c ClusterID) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // UnmarshalText reads what MarshalText wrote.
@@ -29,10 +30,10 @@ func (c *ClusterID) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Secret keys a message authentication code.
+// Secret is the key of a message authentication code.
 type Secret [16]byte
 
-// String hides the secret: it may end in a log.
+// String hides the secret, since it may end up in a log.
 func (s Secret) String() string { return "secret" }
 
 // MarshalText writes the secret in hexadecimal.
@@ -47,7 +48,7 @@ func (s *Secret) UnmarshalText(b []byte) error {
 	return err
 }
 
-// OperationID identifies one request for a change, however often it is sent (E5).
+// OperationID identifies one request for a change, however often the request is sent (E5).
 type OperationID struct {
 	BootID   uint64 `json:"boot"` // of the process that asked
 	Sequence uint64 `json:"sequence"`
@@ -55,17 +56,19 @@ type OperationID struct {
 
 func (o OperationID) String() string { return fmt.Sprintf("%016x#%d", o.BootID, o.Sequence) }
 
-// Identity is who a node is for the length of one life in a cluster.
+// Identity is what identifies a node during one membership.
 type Identity struct {
-	Name   string            `json:"name"`
-	HTTP   string            `json:"http"`
-	Peer   transport.Address `json:"peer"`
-	BootID uint64            `json:"boot"` // random and fresh for every life: the proof that no memory came along (M2)
+	Name string            `json:"name"`
+	HTTP string            `json:"http"`
+	Peer transport.Address `json:"peer"`
+	// BootID is random, and fresh for every membership: it proves that no memory was carried over
+	// (M2).
+	BootID uint64 `json:"boot"`
 }
 
-// NewRandom returns a generator that r seeds, or, where r is nil, the system. It is a strong one:
-// a cluster's secrets are drawn from it beside ids that everybody sees, and those must not tell
-// which numbers come before and after them.
+// NewRandom returns a generator that r seeds, or the system when r is nil. It is a strong one: a
+// cluster's secrets are drawn from it beside IDs that all nodes see. Those IDs must not tell the
+// numbers that come before and after them.
 func NewRandom(r *rand.Rand) *rand.Rand {
 	var seed [32]byte
 	if r == nil {
@@ -78,7 +81,7 @@ func NewRandom(r *rand.Rand) *rand.Rand {
 	return rand.New(rand.NewChaCha8(seed))
 }
 
-// NewBootID draws a boot id. Zero is nobody.
+// NewBootID draws a boot ID. It never returns zero, which stands for no process.
 func NewBootID(r *rand.Rand) uint64 {
 	for {
 		if b := r.Uint64(); b != 0 {

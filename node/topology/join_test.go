@@ -32,7 +32,8 @@ func TestJoin(t *testing.T) {
 	})
 }
 
-// What the leader alone can know comes back with its cause.
+// Only the leader can know that a join makes the quorums weak. Its refusal reaches the joiner with
+// the cause.
 func TestAJoinThatMakesQuorumsWeakIsRefused(t *testing.T) {
 	simulate(t, func(w *world) {
 		a := w.start("a", func(c *Config, _ *process) { c.ReadQuorum, c.WriteQuorum = 1, 1 })
@@ -42,7 +43,7 @@ func TestAJoinThatMakesQuorumsWeakIsRefused(t *testing.T) {
 		if !errors.Is(b.err, kv.ErrWeakQuorums) || !strings.Contains(b.err.Error(), "do not overlap") {
 			t.Error(b.err)
 		}
-		c := w.start("c", seeds("a", "c")) // which waits, because the mesh may change
+		c := w.start("c", seeds("a", "c")) // a node with seeds waits, because the mesh may change
 		w.reason(c, "do not overlap")
 		if cause := c.m.Status().Cause; !errors.Is(cause, kv.ErrWeakQuorums) {
 			t.Errorf("the cause: %v", cause)
@@ -50,7 +51,7 @@ func TestAJoinThatMakesQuorumsWeakIsRefused(t *testing.T) {
 	})
 }
 
-// Five at once: each is admitted, copied, grown and settled before the next (M6).
+// Five nodes join at once. Each is admitted, copies, grows and is settled before the next (M6).
 func TestFiveJoinAtOnce(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -89,9 +90,9 @@ func TestJoinIsRefused(t *testing.T) {
 			p.crash()
 		}
 		if e := a.m.Current().Epoch; e != firstEpoch {
-			t.Errorf("the refused moved the epoch to %d", e)
+			t.Errorf("the refused joins moved the epoch to %d", e)
 		}
-		// two that wait for each other are no cluster
+		// Two nodes that wait for each other are no cluster.
 		x, y := w.start("x", via("y")), w.start("y", via("x"))
 		<-x.ended
 		<-y.ended
@@ -103,7 +104,7 @@ func TestJoinIsRefused(t *testing.T) {
 	})
 }
 
-// A joiner that dies is given up, and the next one gets its turn.
+// A joiner that dies is given up, and the next joiner gets its turn.
 func TestAJoinerDies(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -115,7 +116,7 @@ func TestAJoinerDies(t *testing.T) {
 		if top.Slot("d") != nil {
 			t.Errorf("%s", top.Encode())
 		}
-		// and comes back under its name
+		// The dead joiner comes back under its name.
 		d = w.start("d", via("c"))
 		w.agree(20*time.Second, a, b, c, d, e)
 	})
@@ -132,7 +133,7 @@ func TestAJoinerRestarts(t *testing.T) {
 	})
 }
 
-// A joiner that is only cut off is given up all the same, and told so.
+// A joiner that is alive and cut off is given up like a dead one, and is told so.
 func TestAJoinerIsAbandoned(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -155,8 +156,8 @@ func TestAJoinerIsAbandoned(t *testing.T) {
 	})
 }
 
-// Two quick joins with one member cut off (protocol §8): the second waits until the first is sealed and settled, and sealing counts the
-// members of the epoch before.
+// Two nodes join at once while one member is cut off. The second join waits until the first is
+// sealed and settled. For a seal the members of the epoch before count.
 func TestTwoJoinsWithAMemberCutOff(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -213,7 +214,7 @@ func TestTheLeaderDiesInAJoin(t *testing.T) {
 						nodes[i] = w.start(leader.id.Name, seeds("a", "b", "c"))
 					}
 				}
-				if stage.name == "asked" { // through the node that is gone
+				if stage.name == "asked" { // d may have asked the node that is gone, and failed
 					select {
 					case <-d.ended:
 						d.crash()
@@ -227,7 +228,7 @@ func TestTheLeaderDiesInAJoin(t *testing.T) {
 	}
 }
 
-// The reply to Grow is lost, and asked for again.
+// The replies to the joiner's requests are lost, and the joiner asks again. It becomes one member.
 func TestRebuiltIsIdempotent(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -248,15 +249,16 @@ func TestRebuiltIsIdempotent(t *testing.T) {
 	})
 }
 
-// A joiner is admitted and hears nothing of it: the answer and what the leader hands over are lost
-// until it has been given up. It asks again under the same id, and must not take the answer to its
-// first request for an admission that stands.
+// A joiner is admitted and does not hear of it: the answer and the leader's updates are lost until
+// the joiner has been given up. It asks again under the same ID. Then it must not take the answer
+// to its first request for an admission that still stands.
 func TestAJoinerThatNeverHeardOfItsAdmission(t *testing.T) {
 	for _, how := range []option{via("a"), seeds("a", "b", "c", "d")} {
 		simulate(t, func(w *world) {
 			a, b, c := w.trio()
 			w.net.filter(func(_, to transport.Address, request []byte) bool {
-				return to == "d:7000" && wire.ControlOp(request[0]) != wire.OpDiscover // the leader looks for it first
+				// Discovery passes: the leader looks for a process before it admits it.
+				return to == "d:7000" && wire.ControlOp(request[0]) != wire.OpDiscover
 			},
 				func(from, _ transport.Address, request []byte) bool {
 					return from == "d:7000" && wire.ControlOp(request[0]) == wire.OpSubmit
@@ -265,11 +267,11 @@ func TestAJoinerThatNeverHeardOfItsAdmission(t *testing.T) {
 			w.until("d is admitted", 10*time.Second, func() bool { return a.m.Current().Joining != nil })
 			w.until("d is given up", 20*time.Second, func() bool { return a.m.Current().Joining == nil })
 			w.net.filter(nil, nil)
-			w.until("d's life is over, or it is a member", time.Minute, func() bool { return d.over() || a.m.Current().N() == 4 })
+			w.until("d's membership is over, or d is a member", time.Minute, func() bool { return d.over() || a.m.Current().N() == 4 })
 			if d.over() && !errors.Is(d.err, ErrAbandoned) {
 				t.Errorf("ended with %v", d.err)
 			}
-			if d.over() { // its node begins another life
+			if d.over() { // its node begins another membership
 				d.crash()
 				d = w.start("d", how)
 			}
@@ -278,24 +280,25 @@ func TestAJoinerThatNeverHeardOfItsAdmission(t *testing.T) {
 	}
 }
 
-// A joiner that has copied everything is given up while it is cut off, and the couriers' time for
-// it is over. Its next request is refused, and the refusal tells it why.
+// A joiner that has copied everything is given up while it is cut off. When it is back, no updater
+// sends it the topology any more. Its next request is refused, and the refusal tells it why.
 func TestACopiedJoinerLearnsThatItWasGivenUp(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		leader := w.leader(a, b, c)
 		other := others(leader, a, b, c)[0]
 		other.crash()
-		vacant := w.start(other.id.Name, seeds("a", "b", "c"), stuck) // as long as a slot is vacant, nobody becomes a member
+		// As long as a slot is vacant, no joiner becomes a member.
+		vacant := w.start(other.id.Name, seeds("a", "b", "c"), stuck)
 		w.until("the slot is vacant", 10*time.Second, func() bool { return leader.m.Current().Vacancies() == 1 })
 		d := w.start("d", via(leader.id.Name))
 		w.until("d is admitted", 10*time.Second, func() bool { return d.m.Current() != nil })
-		time.Sleep(time.Second) // it has copied
+		time.Sleep(time.Second) // d copies meanwhile
 		w.net.isolate(d.id.Peer, true)
 		w.until("d is given up", 20*time.Second, func() bool { return leader.m.Current().Joining == nil })
 		time.Sleep(10 * time.Second)
 		w.net.isolate(d.id.Peer, false)
-		w.until("d's life ends", 10*time.Second, d.over)
+		w.until("d's membership ends", 10*time.Second, d.over)
 		if !errors.Is(d.err, ErrAbandoned) {
 			t.Errorf("ended with %v", d.err)
 		}

@@ -15,8 +15,9 @@ import (
 // maxAsks bounds the requests that wait at the leader.
 const maxAsks = 256
 
-// leader is the leadership of this process, from election to resignation: one goroutine that looks, decides and does one step
-// after another, and a courier for each process that must hear of the topology.
+// leader is the leadership of this process, from election to resignation. One goroutine looks,
+// decides and takes one step after another. An updater serves each process that must hear of the
+// topology.
 type leader struct {
 	m      *Manager
 	g      *group
@@ -24,16 +25,16 @@ type leader struct {
 	cancel context.CancelFunc
 	wake   chan struct{} // holds a token: look again
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	asks     []*ask
 	over     bool
 	first    map[uint64]time.Time     // when a process was first looked for
 	heard    map[uint64]time.Time     // when it last answered
-	adopted  map[uint64]version.Epoch // what it reports
-	gone     map[uint64]bool          // a newer one of its name is proved to be there
+	adopted  map[uint64]version.Epoch // the epoch that it reports
+	gone     map[uint64]bool          // a newer process of its name is proved to be there
 	barriers map[uint64]version.Epoch // the last size change whose barrier it has run
 	updaters map[uint64]*updater
-	working  sync.WaitGroup // couriers
+	working  sync.WaitGroup // the updaters
 }
 
 func newLeader(g *group) *leader {
@@ -47,7 +48,7 @@ func newLeader(g *group) *leader {
 }
 
 func (l *leader) run() {
-	l.m.log.Info("leads the consensus group", zap.Stringer("cluster", l.g.cluster))
+	l.m.log.Info("the node leads the consensus group", zap.Stringer("cluster", l.g.cluster))
 	defer l.end()
 	for l.ctx.Err() == nil {
 		changed := l.m.changed.wait()
@@ -59,7 +60,9 @@ func (l *leader) run() {
 		if mv := decide(s); l.do(mv) {
 			continue
 		}
-		timer := time.NewTimer(l.m.cfg.Tick) // how far the learners are shows in raft's progress alone
+		// Only raft's progress shows how far the learners are, so the leader looks again after a
+		// tick.
+		timer := time.NewTimer(l.m.cfg.Tick)
 		select {
 		case <-l.wake:
 		case <-changed:
@@ -70,7 +73,7 @@ func (l *leader) run() {
 	}
 }
 
-// end answers what waits, and returns when the couriers have.
+// end answers the waiting requests, and returns when the updaters have ended.
 func (l *leader) end() {
 	l.cancel()
 	l.mu.Lock()
@@ -92,7 +95,7 @@ func (l *leader) wakeUp() {
 	}
 }
 
-// look gathers the scene; nil: the leadership is over.
+// look gathers the scene. It returns nil when the leadership is over.
 func (l *leader) look() *scene {
 	var t *Topology
 	if !l.g.do(l.ctx, func() { t = l.g.topology }) {
@@ -107,6 +110,7 @@ func (l *leader) look() *scene {
 		heard:   map[uint64]time.Time{}, absent: map[uint64]bool{},
 		every: cfg.Every, patience: cfg.Patience,
 	}
+	// This node's own reports do not come from an updater.
 	l.m.mu.Lock()
 	barrier := l.m.barrier
 	l.m.mu.Unlock()
@@ -117,6 +121,7 @@ func (l *leader) look() *scene {
 	}
 	l.barriers[s.self] = barrier
 	s.asks = slices.Clone(l.asks)
+	// The scene takes over what the updaters have heard.
 	for _, id := range t.recipients() {
 		b := id.BootID
 		s.reports.Adopted[b], s.reports.Gone[b] = l.adopted[b], l.gone[b]
@@ -128,6 +133,7 @@ func (l *leader) look() *scene {
 		}
 		s.absent[b] = b != s.self && (l.gone[b] || now.Sub(last) > cfg.Patience)
 	}
+	// A barrier counts only with the incarnation that the slot has now.
 	if t.Change != nil {
 		for _, name := range t.Change.Owe {
 			if slot := t.Slot(name); slot != nil && slot.Active() && l.barriers[slot.BootID] >= t.Change.Epoch {
@@ -138,13 +144,13 @@ func (l *leader) look() *scene {
 	return s
 }
 
-// do carries a step out; false: there was none.
+// do carries a step out. It returns false when there was none.
 func (l *leader) do(mv move) bool {
 	switch {
 	case mv.answer != nil:
 		l.answer(mv.ask, *mv.answer)
 	case mv.change.bootID != 0:
-		l.m.log.Info("voters change", zap.Stringer("change", mv.change.kind), zap.Uint64("boot", mv.change.bootID))
+		l.m.log.Info("the leader changes the voters", zap.Stringer("change", mv.change.kind), zap.Uint64("boot", mv.change.bootID))
 		l.g.change(l.ctx, mv.change.kind, mv.change.bootID)
 	case mv.transfer != 0:
 		l.g.transfer(l.ctx, mv.transfer)
@@ -159,9 +165,9 @@ func (l *leader) do(mv move) bool {
 	return true
 }
 
-// poll asks the members whether they are there, for all requests that wait. Were each to ask for
-// itself, the answers that one got could be old by the time that another one has got its own: where
-// a member does not answer, a poll takes as long as an answer counts. Nothing else is decided
+// poll asks the members whether they are there, for all waiting requests at once. If each request
+// asked for itself, its answers could be out of date when the next request has its own: where a
+// member does not answer, a poll takes as long as an answer counts. The leader decides nothing else
 // meanwhile.
 func (l *leader) poll() {
 	l.mu.Lock()
@@ -175,7 +181,7 @@ func (l *leader) poll() {
 	}
 }
 
-// enact proposes one command and waits for its fate.
+// enact proposes one command and waits for its outcome.
 func (l *leader) enact(c *Command, a *ask) {
 	if c.ID == (OperationID{}) {
 		c.ID = l.m.nextOperation()
@@ -185,13 +191,14 @@ func (l *leader) enact(c *Command, a *ask) {
 		queued := slices.Contains(l.asks, a)
 		a.proposed = a.proposed || queued
 		l.mu.Unlock()
-		if !queued { // it was told meanwhile that nothing has been proposed
+		if !queued { // its asker was told meanwhile that nothing was proposed
 			return
 		}
 	}
 	err := l.g.propose(l.ctx, c)
 	switch {
-	case err == nil, errors.Is(err, errOpen), errors.Is(err, ErrEpoch): // the next look shows what became of it
+	// The next look shows what became of the command.
+	case err == nil, errors.Is(err, errOpen), errors.Is(err, ErrEpoch):
 		if err != nil {
 			sleep(l.ctx, l.m.cfg.Tick)
 		}
@@ -203,7 +210,7 @@ func (l *leader) enact(c *Command, a *ask) {
 	}
 }
 
-// answer ends a request.
+// answer ends a request with a response.
 func (l *leader) answer(a *ask, r response) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -213,11 +220,11 @@ func (l *leader) answer(a *ask, r response) {
 	}
 }
 
-// submit queues a request and waits for its answer. One that is queued already, under the same
-// operation id, is one whose asker has given up a former call: it keeps its place, and the former
-// call is answered.
+// submit queues a request and waits for its answer. A request that is queued already under the same
+// operation ID belongs to an earlier call that its asker has given up. The new one takes its place,
+// and the earlier call is answered.
 func (l *leader) submit(ctx context.Context, r *request, replaces uint64) response {
-	// A little before the asker gives up: it is to hear what was in the way.
+	// The deadline is a little before the asker gives up, so that it hears what was in the way.
 	a := &ask{request: *r, deadline: time.Now().Add(r.Patience - r.Patience/20), replaces: replaces, done: make(chan response, 1)}
 	l.mu.Lock()
 	if l.over || len(l.asks) >= maxAsks {
@@ -250,8 +257,8 @@ func (l *leader) submit(ctx context.Context, r *request, replaces uint64) respon
 	}
 }
 
-// undecided is the answer to a request that leaves the queue without a decision: whether it was
-// proposed, and may be agreed on yet. Call it with the leader's mu held.
+// undecided returns the answer to a request that leaves the queue without a decision. The code says
+// whether the request was proposed, and may be agreed on yet. The caller holds the leader's mu.
 func (a *ask) undecided() response {
 	if a.proposed {
 		return response{Code: codeOpen}

@@ -19,16 +19,16 @@ func appends(request []byte) bool {
 	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgApp
 }
 
-// updates reports whether a request tells a voter to take the lead over.
+// updates reports whether a request transfers the lead: it tells a voter to become the leader.
 func updates(request []byte) bool {
 	var m raftpb.Message
 	c, err := wire.ParseControl(request)
 	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgTimeoutNow
 }
 
-// A new leader decides nothing before an entry of its own term is applied: only then has it applied
-// all that earlier leaders agreed on. That it has applied entries of the leader before, in the term
-// that was that one's own, says nothing.
+// A new leader decides nothing before an entry of its own term is applied. Only then has it applied
+// all that earlier leaders agreed on. Entries of an earlier leader in that leader's term do not
+// prove this.
 func TestALeaderWaitsForAnEntryOfItsTerm(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -51,7 +51,7 @@ func TestALeaderWaitsForAnEntryOfItsTerm(t *testing.T) {
 			return nil
 		}
 		w.until("another leader is elected", 10*time.Second, func() bool { return elected() != nil })
-		for range 40 { // its first entry cannot be agreed on
+		for range 40 { // the first entry of the new leader cannot be agreed on
 			if g := elected(); g != nil && g.snapshot().leading != nil {
 				t.Fatal("it leads before an entry of its term is applied")
 			}
@@ -65,33 +65,34 @@ func TestALeaderWaitsForAnEntryOfItsTerm(t *testing.T) {
 	})
 }
 
-// A request that was told that nothing has been proposed is not proposed afterwards.
+// A request that was answered with "nothing has been proposed" is not proposed afterwards.
 func TestWhatWasAnsweredIsNotProposed(t *testing.T) {
 	simulate(t, func(w *world) {
 		a := w.start("a")
 		w.agree(5*time.Second, a)
 		w.until("it leads", 10*time.Second, func() bool { return a.m.group.snapshot().leading != nil })
 		l, before := a.m.group.snapshot().leading, a.m.Current()
-		gone := asking(toClear, "") // its asker has given up, after the leader had looked at the queue
+		// The caller has given up after the leader looked at the queue: the request is in no queue.
+		gone := asking(toClear, "")
 		l.enact(&Command{ID: gone.ID, Expect: before.Epoch, Kind: Clear}, gone)
 		if now := a.m.newest(); now.Epoch != before.Epoch {
-			t.Errorf("a clear that was answered with none has taken place")
+			t.Errorf("a clear took place whose caller was told that nothing has been proposed")
 		}
 	})
 }
 
-// An asker that asks again, since the answer to its call was late, takes its former place: calls
-// that nobody waits for any more do not pile up.
+// A caller that asks again, since the answer to its call was late, takes its former place in the
+// queue. So calls whose callers have given up do not pile up.
 func TestARequestIsQueuedOnce(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		leader := w.leader(a, b, c)
 		w.until("it leads", 10*time.Second, func() bool { return leader.m.group.snapshot().leading != nil })
 		for _, p := range others(leader, a, b, c) {
-			p.block() // so that nothing is sealed, and requests wait
+			p.block() // no epoch is sealed then, and requests wait
 		}
 		if _, err := leader.m.Clear(w.ctx(3 * time.Second)); err == nil {
-			t.Fatal("a clear was sealed by nobody")
+			t.Fatal("a clear was answered although no other member has adopted it")
 		}
 		l := leader.m.group.snapshot().leading
 		r := &request{ID: OperationID{77, 1}, Purpose: toClear, Patience: time.Minute}
@@ -119,9 +120,9 @@ func TestARequestIsQueuedOnce(t *testing.T) {
 	})
 }
 
-// A change of the voters that raft refuses at once, as it does while a transfer of the lead is under
-// way, is tried again a tick later: a leader that asked again and again would keep a processor busy
-// until the transfer is given up, and in virtual time for ever.
+// Raft refuses a change of the voters at once while a transfer of the lead is under way. The leader
+// tries again a tick later. If it tried again at once, it would keep a processor busy until raft
+// gives the transfer up, and in virtual time for ever.
 func TestARefusedChangeOfVotersWaits(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -141,15 +142,16 @@ func TestARefusedChangeOfVotersWaits(t *testing.T) {
 	})
 }
 
-// So is a step of the leader's own that is refused.
+// A step of the leader's own that is refused is also tried again a tick later.
 func TestARefusedStepWaits(t *testing.T) {
 	simulate(t, func(w *world) {
-		a := w.start("a") // alone, a step takes no time
+		a := w.start("a") // in a cluster of one a step takes no time
 		w.agree(5*time.Second, a)
 		w.until("it leads", 10*time.Second, func() bool { return a.m.group.snapshot().leading != nil })
 		l, before := a.m.group.snapshot().leading, a.m.Current()
 		began := time.Now()
-		l.enact(&Command{Kind: Settle, Expect: before.Epoch}, nil) // nothing has changed in size
+		// Refused, since no change of size is under way.
+		l.enact(&Command{Kind: Settle, Expect: before.Epoch}, nil)
 		if took := time.Since(began); took < a.m.cfg.Tick {
 			t.Errorf("tried again after %v", took)
 		}

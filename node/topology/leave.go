@@ -10,11 +10,13 @@ import (
 	"viakv/api/kv"
 )
 
-// Leave takes a member out, this node when the name is empty. It returns when nothing that counts on it can complete any more. A member
-// that is dead can be taken out while the others have a majority and what remains keeps a quorum.
+// Leave takes a member out: this node when the name is empty. It returns when nothing that counts
+// on the member can complete any more. A dead member can be taken out while the others have a
+// majority and the remaining members keep a quorum.
 //
-// With force it goes on where that is lost: a leader, if there is one, no longer counts who remains; without one this node forks the
-// cluster (see Fork). What that may lose stands in the report.
+// With force it goes on where that majority or quorum is lost. A leader, if there is one, no longer
+// counts the remaining members. Without a leader this node forks the cluster (see Fork). The report
+// says what that may lose.
 func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, error) {
 	if name == "" {
 		name = m.self.Name
@@ -45,12 +47,12 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, 
 		}
 	} else {
 		if err := t.shrinkPossible(name, m.poll(ctx, t).coming); err != nil {
-			return kv.Left{}, err // at once, also where there is no leader to say so
+			return kv.Left{}, err // known at once, also without a leader to say so
 		}
 		r, err = m.propose(ctx, leave)
 	}
 	if now := m.newest(); err != nil && name == m.self.Name && now.Slot(name) == nil {
-		r.Epoch, err = now.Epoch, nil // it has left, and the answer found nobody any more
+		r.Epoch, err = now.Epoch, nil // this node has left, and the answer did not reach it any more
 	}
 	if err != nil {
 		return kv.Left{}, err
@@ -65,11 +67,13 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, 
 // errLast refuses the leave of the last member.
 var errLast = kv.Detail(kv.ErrLastMember, "it is the last member: its keys would be lost")
 
-// errLeaderless: nobody has led for the time of some elections.
+// errLeaderless means that no process has led for the time of some elections.
 var errLeaderless = errors.New("topology: no leader")
 
-// proposeForced proposes a forced leave until it is decided, nobody leads any more (errLeaderless), or ctx or this life ends: a majority that has died may leave a
-// leader behind that does not know it yet. Open: it was proposed, and may be agreed yet.
+// proposeForced proposes a forced leave until it is decided, no process leads any more
+// (errLeaderless), or ctx or this membership ends. A majority that has died may leave behind a
+// leader that does not know it yet. The result open says that the leave was proposed, and may be
+// agreed yet.
 func (m *Manager) proposeForced(ctx context.Context, leave *request) (r response, open bool, err error) {
 	for {
 		if m.leaderless(ctx) {
@@ -89,7 +93,7 @@ func (m *Manager) proposeForced(ctx context.Context, leave *request) (r response
 	}
 }
 
-// leaderless reports that no leader is known for the time of some elections.
+// leaderless reports whether no leader is known for the time of some elections.
 func (m *Manager) leaderless(ctx context.Context) bool {
 	elections := time.NewTimer(3 * electionTicks * m.cfg.Tick)
 	defer elections.Stop()
@@ -108,7 +112,8 @@ func (m *Manager) leaderless(ctx context.Context) bool {
 	}
 }
 
-// fork makes this node the only voter of a new cluster that continues the old one. Open: the leave may be agreed in the old one yet.
+// fork makes this node the only voter of a new cluster that continues the old one. With open, the
+// old cluster may agree on the leave yet.
 func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.Left, open bool) (kv.Left, error) {
 	op := m.nextOperation()
 	m.mu.Lock()
@@ -132,7 +137,7 @@ func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.
 	if l := report.Loss; l != nil {
 		fields = append(fields, zap.Int("copies", l.Copies), zap.Int("needed", l.Need), zap.Strings("missing", l.Missing))
 	}
-	m.log.Warn("forked the cluster by force", fields...)
+	m.log.Warn("the node has forked the cluster by force", fields...)
 	m.changed.notify()
 	report.Epoch = n.Epoch
 	if err := m.awaitAdopted(ctx, n.Epoch); err != nil {

@@ -93,7 +93,7 @@ func TestTwoBecomeOne(t *testing.T) {
 	})
 }
 
-// A leave after which too few would be there is refused, and nothing has changed.
+// A leave after which too few members would serve is refused, and changes nothing.
 func TestLeaveIsRefused(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -127,7 +127,7 @@ func TestLeaveIsRefused(t *testing.T) {
 	})
 }
 
-// A leave while another slot rebuilds waits for it.
+// A leave waits for another slot that rebuilds.
 func TestLeaveWaitsForARebuild(t *testing.T) {
 	simulate(t, func(w *world) {
 		all := seeds("a", "b", "c", "d", "e")
@@ -150,7 +150,8 @@ func TestLeaveWaitsForARebuild(t *testing.T) {
 	})
 }
 
-// A member that joined and died before its barrier can be taken out again, though the join never settles.
+// A member that has joined and died before it ran its barrier can be taken out again, though its
+// join never settles.
 func TestAnUnsettledJoinerLeaves(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -167,7 +168,8 @@ func TestAnUnsettledJoinerLeaves(t *testing.T) {
 	})
 }
 
-// The leader dies in the middle of a leave; the asker stays with its request, and one change comes of it.
+// The leader dies in the middle of a leave. The node that asked repeats its request, and the leave
+// takes place once.
 func TestTheLeaderDiesInALeave(t *testing.T) {
 	for _, stage := range []struct {
 		name    string
@@ -206,7 +208,7 @@ func TestTheLeaderDiesInALeave(t *testing.T) {
 	}
 }
 
-// The operator's way out of a lost majority.
+// A forced leave is the operator's way out of a lost majority.
 func TestForce(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -249,11 +251,13 @@ func TestForce(t *testing.T) {
 	})
 }
 
-// heardOnly returns a cluster whose leader has one follower left, which answers, and takes nothing in.
+// heardOnly starts three nodes and crashes one. The follower that is left answers the leader, but
+// the entries that the leader sends it are lost.
 func heardOnly(w *world) (leader, follower, dead *process) {
 	a, b, c := w.trio()
 	leader = w.leader(a, b, c)
-	w.until("the leader takes requests", time.Second, func() bool { // not before the first entry of its term is applied
+	// A leader takes requests only when the first entry of its term is applied.
+	w.until("the leader takes requests", time.Second, func() bool {
 		leader.m.mu.Lock()
 		defer leader.m.mu.Unlock()
 		return leader.m.group.snapshot().leading != nil
@@ -268,7 +272,8 @@ func heardOnly(w *world) (leader, follower, dead *process) {
 	return leader, rest[1], rest[0]
 }
 
-// A leader that has lost its majority may find out late, on a machine that is short of processor time for example.
+// A leader that has lost its majority may find out late, for example on a machine that is short of
+// processor time. A forced leave waits until the leader resigns, and then forks the cluster.
 func TestForceWaitsForALeaderThatDoesNotKnowYet(t *testing.T) {
 	simulate(t, func(w *world) {
 		leader, follower, dead := heardOnly(w)
@@ -278,12 +283,13 @@ func TestForceWaitsForALeaderThatDoesNotKnowYet(t *testing.T) {
 			t.Fatal(err)
 		}
 		if report.Epoch < forkJump {
-			t.Errorf("it was agreed without a majority: %+v", report)
+			t.Errorf("the leave was agreed on without a majority: %+v", report)
 		}
 	})
 }
 
-// A forced leave that was proposed may be agreed yet when the node that asked for it stops: it says so, and at once.
+// A forced leave that was proposed may still be agreed on when the node that proposed it stops. The
+// answer says so, and comes at once.
 func TestForceEndsWithTheNode(t *testing.T) {
 	simulate(t, func(w *world) {
 		leader, _, dead := heardOnly(w)
@@ -303,7 +309,8 @@ func TestForceEndsWithTheNode(t *testing.T) {
 	})
 }
 
-// A survivor that was cut off is taken over by the fork, its memory intact: same boot, same incarnation.
+// A fork takes over a survivor that was cut off, with its memory intact: the slot keeps its boot ID
+// and its incarnation.
 func TestAForkTakesOver(t *testing.T) {
 	simulate(t, func(w *world) {
 		all := seeds("a", "b", "c", "d", "e")
@@ -332,7 +339,7 @@ func TestAForkTakesOver(t *testing.T) {
 	})
 }
 
-// With a leader force is no fork: the cluster stays what it is.
+// While there is a leader, a forced leave makes no fork: the cluster stays the same.
 func TestForceWithALeader(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -352,10 +359,10 @@ func TestForceWithALeader(t *testing.T) {
 	})
 }
 
-// A member dies, or says that it is about to stop, and at once another one is asked to leave. It is
-// refused within a second, whoever of those that live is asked and whoever led: agreed, it would
-// leave a cluster without its quorum. Nothing has changed, and what is left goes on when the dead
-// one is back.
+// A member dies, or says that it is about to stop, and at once another member is to leave. The
+// leave is refused within a second, since it would leave the cluster without its quorum. This holds
+// whichever live member is asked, and whichever member led. Nothing has changed, and the cluster
+// goes on when the dead member is back.
 func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 	for _, leads := range []string{"dead", "leaver", "stays"} {
 		for _, how := range []string{"crashes", "falls silent", "is about to stop"} {
@@ -371,7 +378,7 @@ func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 					case "leaver":
 						dead, leaver, stays = rest[0], leader, rest[1]
 					}
-					time.Sleep(5 * time.Second) // the leader has heard from everybody, a moment ago
+					time.Sleep(5 * time.Second) // the leader hears from every member until now
 					before := stays.m.Current().Epoch
 					switch how {
 					case "crashes":
@@ -411,9 +418,9 @@ func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 	}
 }
 
-// Four members bear one crash more than three do, so that a joiner votes beside four and not beside
-// three. Where one of the four leaves while another node joins, the joiner and one of the three may
-// die at once, whoever led: the group goes on.
+// A joiner votes beside four members, and does not vote beside three (see scene.odd). When one of
+// four leaves while another node joins, the joiner and one of the remaining three may die at once.
+// The group goes on, whether that one led or not.
 func TestAJoinerAndAMemberDieAfterALeave(t *testing.T) {
 	for _, dies := range []string{"the leader", "a follower"} {
 		t.Run(dies, func(t *testing.T) {

@@ -13,20 +13,21 @@ import (
 	"viakv/quorum/version"
 )
 
-// State of a life, as shown to people and to other nodes.
+// State is the state of a membership, as shown to people and to other nodes.
 type State string
 
-// The states, in the order in which a life may run through them.
+// The states, in the order in which a membership may run through them.
 const (
-	StateFounding   State = "founding"   // waits for its seeds, fresh
+	StateFounding   State = "founding"   // waits for its seeds; not in a cluster yet
 	StateJoining    State = "joining"    // asks to be admitted, or copies before it becomes a slot
 	StateRebuilding State = "rebuilding" // its slot is vacant until it has rebuilt
 	StateActive     State = "active"
-	StateLeft       State = "left" // over
+	StateLeft       State = "left" // the membership is over
 )
 
-// Manager is one life of a node in one cluster: it founds or enters the cluster, takes part in its consensus, hands
-// topologies to its Host, and ends when the node is no longer part of it.
+// Manager runs one membership of a node in one cluster. It founds or enters the cluster, takes part
+// in its consensus, and passes topologies to its Host. It ends when the node is no longer part of
+// the cluster.
 type Manager struct {
 	cfg         Config
 	log         *zap.Logger
@@ -35,26 +36,32 @@ type Manager struct {
 	adopted     atomic.Pointer[Topology]
 	said        throttle
 	misdirected throttle
-	book        *book // of the goroutine that runs this life
+	book        *book // owned by the goroutine of Run
 
-	mu           sync.Mutex // guards what follows
-	random       *rand.Rand
-	sequence     uint64
-	reason       string // what is waited for
-	cause        error  // of the wait; nil: no error
-	entering     bool   // a cluster has been asked for admission
-	promised     Identity
-	participants []uint64  // the fresh processes that the last complete round saw, ascending; nil: it was not complete
-	known        *Topology // the newest; adopted or about to be
-	encoded      []byte    // known
+	mu       sync.Mutex // guards the fields below
+	random   *rand.Rand
+	sequence uint64
+	reason   string // what the manager waits for
+	cause    error  // the error that makes it wait; nil: none
+	entering bool   // a cluster has been asked for admission
+	// promised is the founder that this process is bound to. The zero value: none.
+	promised Identity
+	// participants are the fresh processes that the last round over the seeds saw, ascending. Nil:
+	// that round was not complete.
+	participants []uint64
+	known        *Topology // the newest topology; adopted or about to be
+	encoded      []byte    // the encoding of known
 	forked       bool      // known was forked here: this process is its only voter
-	barrier      version.Epoch
-	going        transport.Address // by which the node is joining another cluster; empty: it is not
-	group        *group
-	over         bool
+	// barrier is the epoch of the last size change whose sync barrier this node has run.
+	barrier version.Epoch
+	// going is the peer address by which the node is joining another cluster. Empty: it is not
+	// joining.
+	going transport.Address
+	group *group
+	over  bool
 }
 
-// New makes a manager. It starts nothing.
+// New returns a manager. It starts nothing.
 func New(cfg Config) (*Manager, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -68,27 +75,28 @@ func New(cfg Config) (*Manager, error) {
 	}, nil
 }
 
-// Current returns the topology that the Host has adopted, nil before the first. Never blocks.
+// Current returns the topology that the Host has adopted, or nil before the first. It never blocks.
 func (m *Manager) Current() *Topology { return m.adopted.Load() }
 
-// Document returns the newest topology's encoding, to be handed to a peer that is behind; nil before the first. Read only.
+// Document returns the encoding of the newest topology, to be sent to a peer that is behind. It is
+// nil before the first topology. The caller must not change it.
 func (m *Manager) Document() []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.encoded
 }
 
-// Learn takes a topology that some peer's reply carried. Never blocks on the Host.
+// Learn takes in a topology that a peer's reply carried. It never waits for the Host.
 func (m *Manager) Learn(t *Topology) { m.learn(t) }
 
-// newest returns the newest known topology, nil before the first.
+// newest returns the newest known topology, or nil before the first.
 func (m *Manager) newest() *Topology {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.known
 }
 
-// learn takes a committed document if it is news for this process, and reports whether it was.
+// learn takes in a committed document if it is news for this process, and reports whether it was.
 func (m *Manager) learn(t *Topology) bool {
 	if t == nil {
 		return false
@@ -119,11 +127,12 @@ func (m *Manager) acceptsLocked(t *Topology) bool {
 	case t.Cluster == k.Cluster:
 		return true
 	}
-	// A fork takes over whom the old majority has left. While the old group has a leader, it is the fork that is wrong.
+	// A fork takes over the members that the old majority has left behind. While the old group has
+	// a leader, this process does not follow a fork.
 	return t.Continues(k.Cluster) && (m.group == nil || m.group.snapshot().leader == 0)
 }
 
-// adopt feeds the Host, one topology after another (E2).
+// adopt passes topologies to the Host, one after another (E2).
 func (m *Manager) adopt(ctx context.Context) {
 	for {
 		changed := m.changed.wait()
@@ -143,7 +152,7 @@ func (m *Manager) adopt(ctx context.Context) {
 	}
 }
 
-// forget closes the connections to addresses that nobody has any business with since t.
+// forget closes the connections to addresses that no recipient of t has any more.
 func (m *Manager) forget(last, t *Topology) {
 	if role, _ := t.Role(m.self.BootID); last == nil || role == Stranger {
 		return
@@ -170,7 +179,7 @@ func (m *Manager) awaitAdopted(ctx context.Context, e version.Epoch) error {
 	}
 }
 
-// nextOperation names a new operation of this process.
+// nextOperation returns the ID of a new operation of this process.
 func (m *Manager) nextOperation() OperationID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -181,12 +190,12 @@ func (m *Manager) nextOperation() OperationID {
 // waitFor notes what the manager is waiting for, and logs it once in a while.
 func (m *Manager) waitFor(reason string) { m.waitBecause(nil, reason) }
 
-// waitBecause is waitFor with the error that makes the manager wait; nil: none.
+// waitBecause is waitFor with the error that makes the manager wait. A nil cause means none.
 func (m *Manager) waitBecause(cause error, reason string) {
 	m.mu.Lock()
 	m.reason, m.cause = reason, cause
 	m.mu.Unlock()
 	if m.said.due(reason) {
-		m.log.Info("waiting", zap.String("for", reason))
+		m.log.Info("the node is waiting", zap.String("for", reason))
 	}
 }

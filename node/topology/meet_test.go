@@ -6,9 +6,9 @@ import (
 	"viakv/api/kv"
 )
 
-// D7: while a change of size is not settled, what reads and writes of one size ask meets what those
-// of the other do: a read asks max(R, W) replicas (D4), and the query phase of a write at least R
-// and N-W+1.
+// D7: while a change of size is not settled, the quorums of the two sizes meet. The replicas that a
+// read or a write of one size asks include one that acknowledged each write of the other size. A
+// read asks max(R, W) replicas (D4), and the query phase of a write at least R and N-W+1.
 func TestQuorumsOfTwoSizesMeet(t *testing.T) {
 	configured := []kv.Quorum{kv.QuorumDefault, kv.QuorumAll, 1, 2, 3, 4}
 	checked, raised := 0, 0
@@ -34,7 +34,7 @@ func TestQuorumsOfTwoSizesMeet(t *testing.T) {
 						continue
 					}
 					if change.Left != "" && old.W() == 1 {
-						continue // the leaver may hold the only copy of a write: such a leave is refused
+						continue // such a leave is refused: the leaver may hold the only copy of a write
 					}
 					checked++
 					r, w := unsettled.R(), unsettled.W()
@@ -60,7 +60,7 @@ func TestQuorumsOfTwoSizesMeet(t *testing.T) {
 	}
 }
 
-// Majorities meet as they are, whatever the size.
+// Majorities are never raised: they meet at any size.
 func TestMajoritiesAreNotRaised(t *testing.T) {
 	for n := 1; n <= 9; n++ {
 		for _, change := range []*SizeChange{nil, {Joined: "x"}, {Left: "x"}} {

@@ -10,51 +10,58 @@ import (
 	"viakv/quorum/version"
 )
 
-// presence answers OpDiscover, and in a refusal tells who is at the address instead.
+// presence answers OpDiscover. In a refusal it tells which process is at the address instead.
 type presence struct {
 	Identity
-	State    State     `json:"state"`
-	Promised uint64    `json:"promised,omitempty"` // the founder's boot; a founder promises itself
-	Leader   uint64    `json:"leader,omitempty"`   // boot
-	Topology *Topology `json:"topology,omitempty"` // of a member
+	State State `json:"state"`
+	// Promised is the boot ID of the founder that the process is bound to. A founder promises
+	// itself.
+	Promised uint64    `json:"promised,omitempty"`
+	Leader   uint64    `json:"leader,omitempty"`   // boot ID
+	Topology *Topology `json:"topology,omitempty"` // a member's topology; nil: not a member
 	Memory   Memory    `json:"memory,omitzero"`
-	Stopping bool      `json:"stopping,omitempty"` // soon; it still answers
+	Stopping bool      `json:"stopping,omitempty"` // about to stop; it still answers
 
-	Addresses []netip.Addr `json:"addresses,omitempty"` // of the machine, while the process waits for its seeds
+	// Addresses are those of the machine, sent while the process waits for its seeds.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
 
-	Going transport.Address `json:"going,omitempty"` // the peer address by which the node is joining another cluster
+	// Going is the peer address by which the node is joining another cluster.
+	Going transport.Address `json:"going,omitempty"`
 }
 
-// Memory is how a member stands, in bytes.
+// Memory says how much memory a member's data takes, and how much room is left, in bytes.
 type Memory struct {
-	Held int64  `json:"held,omitempty"` // of the cluster's data
-	Room *int64 `json:"room,omitempty"` // until the first member's limit; nil: no limit is known
+	Held int64 `json:"held,omitempty"` // taken by the cluster's data
+	// Room is the memory left before the first member reaches its limit. Nil: no limit is known.
+	Room *int64 `json:"room,omitempty"`
 }
 
-// promise is the body of OpPromise: the fresh processes that the founder sees, ascending. The founder is the sender.
+// promise is the body of OpPromise: the fresh processes that the founder sees, ascending. The
+// founder is the sender.
 type promise struct {
 	Founder Identity `json:"founder"`
 	BootIDs []uint64 `json:"boots"`
 }
 
-// objection is the body of an OpPromise that is refused for a reason that the founder would not
-// know otherwise.
+// objection is the body of the reply that refuses an OpPromise, for a reason that the founder would
+// not know otherwise.
 type objection struct {
 	Detail string `json:"detail"`
 }
 
-// update is the body of OpHand. Without a topology it only asks.
+// update is the body of OpUpdate. Without a topology it only asks.
 type update struct {
 	Topology *Topology `json:"topology,omitempty"`
 }
 
-// updateReply answers it.
+// updateReply answers an update.
 type updateReply struct {
-	Barrier  version.Epoch `json:"barrier,omitempty"`  // the size change whose barrier this process has run
+	// Barrier is the epoch of the last size change whose barrier this process has run.
+	Barrier  version.Epoch `json:"barrier,omitempty"`
 	Topology *Topology     `json:"topology,omitempty"` // when it is newer than the sender's
 }
 
-// purpose of a request. Part of the wire format: append-only.
+// purpose is the purpose of a request. It is part of the wire format: append-only.
 type purpose string
 
 const (
@@ -67,7 +74,7 @@ const (
 	toPurge    purpose = "purge"
 	toDepart   purpose = "depart"
 	toStay     purpose = "stay"
-	toWithdraw purpose = "withdraw" // of a node that is joining: it does not go on
+	toWithdraw purpose = "withdraw" // the requester is joining, and does not go on
 )
 
 // request is the body of OpSubmit.
@@ -81,15 +88,16 @@ type request struct {
 	List        uint64              `json:"list,omitempty"`
 	Epoch       version.Epoch       `json:"epoch,omitempty"`
 	Force       bool                `json:"force,omitempty"`
-	Patience    time.Duration       `json:"patience"` // how long the asker still waits, in nanoseconds
+	// Patience is how long the asker still waits, in nanoseconds.
+	Patience time.Duration `json:"patience"`
 }
 
-// response answers it.
+// response answers a request.
 type response struct {
 	Code     code          `json:"code"`
-	Cause    code          `json:"cause,omitempty"` // what the code does not tell
+	Cause    code          `json:"cause,omitempty"` // more than the code tells
 	Detail   string        `json:"detail,omitempty"`
-	Epoch    version.Epoch `json:"epoch,omitempty"` // that the change made
+	Epoch    version.Epoch `json:"epoch,omitempty"` // the epoch that the change made
 	Leader   *Identity     `json:"leader,omitempty"`
 	Topology *Topology     `json:"topology,omitempty"` // the newest
 }
@@ -102,7 +110,7 @@ func encodeBody(v any) []byte {
 	return b
 }
 
-// decodeBody reads a body and checks the document in it, if there is one.
+// decodeBody reads a body and validates the topology in it, if there is one.
 func decodeBody(b []byte, v any) error {
 	if err := json.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("topology: malformed %T: %w", v, err)

@@ -17,7 +17,7 @@ import (
 	"viakv/node/transport"
 )
 
-// names is what the resolvers of a world say.
+// nameServer holds what the resolvers of a world answer.
 type nameServer struct {
 	w *world
 
@@ -33,7 +33,7 @@ func (w *world) nameServer() *nameServer {
 	return &nameServer{w: w, lists: map[string]func(string) ([]netip.Addr, error){}, machines: map[string][]netip.Addr{}}
 }
 
-// host gives a node's machine an address, which its name is resolved to.
+// host gives the machine of a node an address, and lists that address for the node's name.
 func (s *nameServer) host(name, ip string) netip.Addr {
 	addr := netip.MustParseAddr(ip)
 	s.w.net.lead(transport.Address(net.JoinHostPort(ip, "7000")), address(name))
@@ -41,7 +41,8 @@ func (s *nameServer) host(name, ip string) netip.Addr {
 	return addr
 }
 
-// list makes a name stand for these addresses, whoever asks. None: the name does not exist.
+// list makes a name stand for these addresses, for every viewer. Without addresses the name does
+// not exist.
 func (s *nameServer) list(name string, ips ...netip.Addr) {
 	s.say(name, func(string) ([]netip.Addr, error) {
 		if len(ips) == 0 {
@@ -51,16 +52,17 @@ func (s *nameServer) list(name string, ips ...netip.Addr) {
 	})
 }
 
-// say makes a name stand for what f says to each viewer.
+// say makes a name stand for what f returns for each viewer, which is the name of a node.
 func (s *nameServer) say(name string, f func(viewer string) ([]netip.Addr, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lists[name] = f
 }
 
-// errHangs makes a look-up hang until it is given up.
+// errHangs is returned by a function of lists to make the look-up hang until its context ends.
 var errHangs = errors.New("hangs")
 
+// resolve is an option: the process resolves names, and knows its own addresses, by s.
 func (s *nameServer) resolve(c *Config, _ *process) {
 	viewer := c.Self.Name
 	c.Addresses = func() []netip.Addr { return s.machines[viewer] }
@@ -80,7 +82,7 @@ func (s *nameServer) resolve(c *Config, _ *process) {
 	}
 }
 
-// founded wants exactly one cluster to have been founded, ever.
+// founded fails the test unless exactly one cluster has been founded so far.
 func (w *world) founded() {
 	w.Helper()
 	w.mu.Lock()
@@ -90,7 +92,7 @@ func (w *world) founded() {
 	}
 }
 
-// reason waits until a process says what it waits for, and holds it against what it should say.
+// reason waits until the reason for which a process waits contains the wanted text.
 func (w *world) reason(p *process, want string) {
 	w.Helper()
 	w.until(fmt.Sprintf("%s says %q; it says %q", p.id.Name, want, p.m.Status().Reason), 15*time.Second, func() bool {
@@ -98,6 +100,7 @@ func (w *world) reason(p *process, want string) {
 	})
 }
 
+// permutations returns all orders of some addresses.
 func permutations(of []netip.Addr) [][]netip.Addr {
 	if len(of) < 2 {
 		return [][]netip.Addr{of}
@@ -112,8 +115,8 @@ func permutations(of []netip.Addr) [][]netip.Addr {
 	return out
 }
 
-// One name stands for all nodes. Resolvers list its addresses in any order, this node's own first
-// or last, in one family or in both.
+// One name stands for all nodes. Resolvers list its addresses in any order, with the asking node's
+// own at any place, in one family or in both.
 func TestEachAddressOfASeedNameIsASeed(t *testing.T) {
 	for _, family := range []struct{ name, a, b, c string }{
 		{"IPv4", "10.0.0.1", "10.0.0.2", "10.0.0.3"},
@@ -140,7 +143,7 @@ func TestEachAddressOfASeedNameIsASeed(t *testing.T) {
 					if top := nodes[0].m.Current(); top.Epoch != firstEpoch {
 						t.Errorf("not founded by all: %s", top.Encode())
 					}
-					for _, p := range nodes { // what was dialled to find them is not kept
+					for _, p := range nodes { // the connections that served to find the seeds are closed
 						port := p.m.cfg.Transport.(*port)
 						port.mu.Lock()
 						if len(port.forgotten) < 3 {
@@ -154,8 +157,8 @@ func TestEachAddressOfASeedNameIsASeed(t *testing.T) {
 	}
 }
 
-// A name server lists nodes as they start, and each node hears of it late, by look-ups of which
-// some fail and some hang.
+// A name server lists nodes as they start. Each node sees a new entry late, and some of its
+// look-ups fail or hang.
 func TestASeedNameThatGrows(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -207,7 +210,7 @@ func TestASeedNameThatGrows(t *testing.T) {
 	}
 }
 
-// A name server that shows one or two of the addresses at a time, others at each look-up.
+// A name server shows only one or two of the addresses at each look-up, drawn anew each time.
 func TestASeedNameShownInParts(t *testing.T) {
 	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -238,8 +241,8 @@ func TestASeedNameShownInParts(t *testing.T) {
 	}
 }
 
-// Two groups of nodes are shown one half of the nodes each. Only the number of nodes tells them
-// that there are more.
+// Each of two groups of nodes is shown its own half of the addresses. Only Config.Expect tells the
+// nodes that there are more.
 func TestExpectKeepsHalvesFromFounding(t *testing.T) {
 	simulate(t, func(w *world) {
 		s := w.nameServer()
@@ -269,8 +272,8 @@ func TestExpectKeepsHalvesFromFounding(t *testing.T) {
 	})
 }
 
-// Two groups of nodes are shown one half of the nodes each at first, as by name servers that are
-// not up to date yet.
+// At first each of two groups of nodes is shown its own half of the addresses, as by name servers
+// that are not up to date yet.
 func TestHalvesThatAreShownForAMoment(t *testing.T) {
 	simulate(t, func(w *world) {
 		s := w.nameServer()
@@ -295,7 +298,7 @@ func TestHalvesThatAreShownForAMoment(t *testing.T) {
 	})
 }
 
-// A name that leads to nobody else may stand for nodes that the resolver does not show.
+// A name that leads only to this node may stand for further nodes that the resolver does not show.
 func TestANameThatLeadsToThisNodeAlone(t *testing.T) {
 	simulate(t, func(w *world) {
 		s := w.nameServer()
@@ -316,7 +319,8 @@ func TestANameThatLeadsToThisNodeAlone(t *testing.T) {
 		w.agree(10*time.Second, a, b)
 		w.founded()
 	})
-	for name, options := range map[string][]option{ // who wants a cluster of one says so
+	// An operator who wants a cluster of one can say so in these ways.
+	for name, options := range map[string][]option{
 		"by its number":           {seeds("all"), expects(1)},
 		"by its address":          {func(c *Config, _ *process) { c.Seeds = []transport.Address{"10.0.0.1:7000"} }},
 		"by its name":             {seeds("a")},
@@ -334,7 +338,8 @@ func TestANameThatLeadsToThisNodeAlone(t *testing.T) {
 	}
 }
 
-// M9, by address: whoever does not answer may be a member of a cluster that lives on.
+// M9 holds for each address of a name: a node that does not answer there may be a member of a
+// cluster that lives on.
 func TestASilentAddressOfASeedNameIsWaitedFor(t *testing.T) {
 	simulate(t, func(w *world) {
 		s := w.nameServer()
@@ -343,7 +348,7 @@ func TestASilentAddressOfASeedNameIsWaitedFor(t *testing.T) {
 		a, b := w.start("a", seeds("all"), s.resolve), w.start("b", seeds("all"), s.resolve)
 		w.reason(a, "seeds that do not answer: all:7000 at 10.0.0.9:7000")
 		s.list("all", ipA, ipB)
-		time.Sleep(20 * time.Second) // the next look-up may list it again
+		time.Sleep(20 * time.Second) // a later look-up could list the address again
 		if a.m.Current() != nil {
 			t.Fatal("founded without the node at 10.0.0.9")
 		}
@@ -351,7 +356,7 @@ func TestASilentAddressOfASeedNameIsWaitedFor(t *testing.T) {
 		w.reason(a, "all:7000 (no such host)")
 		time.Sleep(20 * time.Second)
 		if a.m.Current() != nil {
-			t.Fatal("founded without knowing who is a seed")
+			t.Fatal("founded while the seeds' addresses could not be looked up")
 		}
 		s.list("all", ipA, ipB)
 		w.agree(10*time.Second, a, b)
@@ -359,7 +364,7 @@ func TestASilentAddressOfASeedNameIsWaitedFor(t *testing.T) {
 	})
 }
 
-// Silence that says nothing about other nodes holds no founding up.
+// A silent address that cannot belong to another node does not hold a founding up.
 func TestSilenceThatDoesNotCount(t *testing.T) {
 	silent4, silent6 := netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("fd00::9")
 	for _, c := range []struct {
@@ -396,7 +401,7 @@ func TestSilenceThatDoesNotCount(t *testing.T) {
 	}
 }
 
-// One node under several names is one node.
+// Several seeds that name one node count as one node.
 func TestSeedsThatNameANodeTwice(t *testing.T) {
 	simulate(t, func(w *world) {
 		s := w.nameServer()
@@ -413,7 +418,8 @@ func TestSeedsThatNameANodeTwice(t *testing.T) {
 	})
 }
 
-// A name that stands for several nodes is a peer to join by, even when it leads to this node first.
+// A node can join by a name that stands for several nodes, even when the name lists the joining
+// node itself first.
 func TestJoinByANameOfSeveral(t *testing.T) {
 	simulate(t, func(w *world) {
 		s := w.nameServer()
@@ -423,7 +429,7 @@ func TestJoinByANameOfSeveral(t *testing.T) {
 		s.list("all", ipD, ipA, ipB)
 		d := w.start("d", via("all"), s.resolve)
 		w.agree(10*time.Second, a, d)
-		// Of two clusters one has to be named.
+		// A name that leads to two clusters is refused: the caller has to name one of them.
 		b := w.start("b")
 		w.agree(time.Second, b)
 		e := w.start("e", via("all"), s.resolve)
@@ -453,8 +459,8 @@ func TestSameAddress(t *testing.T) {
 	}
 }
 
-// A name of two machines, one in each family, is not taken for one node's: whoever is silent may be
-// about to start, or be out of reach.
+// A name of two machines, one in each address family, is not taken for a name of one node. The
+// silent machine may be about to start, or be out of reach.
 func TestANameOfTwoMachinesInTwoFamilies(t *testing.T) {
 	t.Run("one is not up yet", func(t *testing.T) {
 		simulate(t, func(w *world) {

@@ -10,7 +10,8 @@ import (
 	"viakv/node/transport"
 )
 
-// network is a small in-memory network: delay, isolated addresses, lost messages, dead processes.
+// network is a small in-memory network with delays, isolated addresses, lost messages and dead
+// processes.
 type network struct {
 	mu       sync.Mutex
 	random   *rand.Rand
@@ -21,13 +22,14 @@ type network struct {
 	leads    map[transport.Address]transport.Address // further addresses
 }
 
-// lead makes an address lead to a process, as a name or a further address of its machine does.
+// lead makes an address lead to a process, as a name of its machine or a further address does.
 func (n *network) lead(from, to transport.Address) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.leads[from] = to
 }
 
+// listener returns the address that a leads to, a itself by default.
 func (n *network) listener(a transport.Address) transport.Address {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -37,9 +39,11 @@ func (n *network) listener(a transport.Address) transport.Address {
 	return a
 }
 
-// filter picks messages by what they are or answer. It is called with the network's lock held.
+// filter picks messages by a request: the request itself, or the reply to it. It is called with the
+// network's lock held.
 type filter func(from, to transport.Address, request []byte) bool
 
+// filter sets what the network loses: requests by drop, replies by lose. Nil loses none.
 func (n *network) filter(drop, lose filter) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -64,7 +68,7 @@ type port struct {
 	work    sync.WaitGroup
 
 	mu   sync.Mutex
-	live map[*transport.Call]transport.Address // where each was sent
+	live map[*transport.Call]transport.Address // the address that each call was sent to
 	over bool                                  // the process has ended
 
 	forgotten []transport.Address
@@ -83,7 +87,7 @@ func (p *port) listen(serve func(ctx context.Context, dst, request []byte) []byt
 	p.net.at[p.address] = p
 }
 
-// close is a crash: nothing leaves or arrives any more.
+// close cuts the process off as a crash does: no message leaves or arrives any more.
 func (p *port) close() {
 	p.net.mu.Lock()
 	if p.net.at[p.address] == p {
@@ -93,15 +97,15 @@ func (p *port) close() {
 	p.cancel()
 }
 
-// isolate cuts an address off from all others, both ways, or heals it. The others are also those
-// that are opened later.
+// isolate cuts an address off from all other addresses in both directions, or ends that. The cut
+// holds for addresses that are opened later, too.
 func (n *network) isolate(a transport.Address, cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.isolated[a] = cut
 }
 
-// shortestWay is how long a message takes at least.
+// shortestWay is the shortest time that a message takes.
 const shortestWay = time.Millisecond / 2
 
 func (n *network) delay() time.Duration {
@@ -110,7 +114,9 @@ func (n *network) delay() time.Duration {
 	return shortestWay + time.Duration(n.random.Int64N(int64(time.Millisecond)))
 }
 
-// passes returns the port at to, or why nothing gets there: nil, true is silence.
+// passes returns the port at to. It returns nil and true when the message is lost without an error,
+// and nil and false when no process listens there. A reply passes nil for the request: drop is not
+// asked about it.
 func (n *network) passes(from, to transport.Address, request []byte) (*port, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -212,7 +218,7 @@ func (p *port) Forget(to transport.Address) {
 func (p *port) Run(ctx context.Context) error {
 	<-ctx.Done()
 	p.mu.Lock()
-	p.over = true // nothing is added to work while it is waited for
+	p.over = true // from now on Go adds nothing to work, which Run waits for
 	p.mu.Unlock()
 	p.work.Wait()
 	return nil

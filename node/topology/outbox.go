@@ -16,11 +16,12 @@ import (
 // maxOutgoing bounds the consensus messages under way. Raft sends again what is dropped.
 const maxOutgoing = 256
 
-// outbox carries the group's messages. Raft wants no answers; a reply only shows that the message arrived.
+// outbox sends the group's messages. Raft wants no answers: a reply only shows that a message has
+// arrived.
 type outbox struct {
 	m       *Manager
 	cluster ClusterID
-	wake    chan struct{} // holds a token: there are deliveries
+	wake    chan struct{} // holds a token: there are results
 
 	mu       sync.Mutex
 	inFlight map[*outgoing]time.Time
@@ -35,7 +36,7 @@ type outgoing struct {
 	snapshot bool
 }
 
-// sendResult is what became of a message.
+// sendResult is the outcome of sending a message.
 type sendResult struct {
 	to               uint64
 	snapshot, failed bool
@@ -45,7 +46,7 @@ func newOutbox(m *Manager, cluster ClusterID) *outbox {
 	return &outbox{m: m, cluster: cluster, wake: make(chan struct{}, 1), inFlight: map[*outgoing]time.Time{}}
 }
 
-// send starts one message on its way, or drops it.
+// send starts one message, or drops it.
 func (p *outbox) send(msg *raftpb.Message) {
 	to, t := msg.GetTo(), p.m.newest()
 	snapshot := msg.GetType() == raftpb.MsgSnap
@@ -67,7 +68,7 @@ func (p *outbox) send(msg *raftpb.Message) {
 	p.m.cfg.Transport.Go(id.Peer, transport.Data, &o.Call)
 }
 
-// Complete notes the end of a message (T2: it only notes).
+// Complete notes the end of a message. It does not block (T2).
 func (o *outgoing) Complete(c *transport.Call) {
 	failed := c.Err != nil
 	if !failed {
@@ -100,7 +101,8 @@ func (p *outbox) take() []sendResult {
 	return d
 }
 
-// expire withdraws messages that got no reply: a lost one would take up room for ever.
+// expire withdraws messages that got no reply in CallTimeout: a lost one would take up room for
+// ever.
 func (p *outbox) expire(now time.Time) {
 	var old []*outgoing
 	p.mu.Lock()
@@ -117,7 +119,7 @@ func (p *outbox) expire(now time.Time) {
 
 func (p *outbox) withdraw(o *outgoing) {
 	if !p.m.cfg.Transport.Cancel(&o.Call) {
-		return // completes by itself
+		return // the call completes by itself
 	}
 	p.mu.Lock()
 	delete(p.inFlight, o)
@@ -125,7 +127,7 @@ func (p *outbox) withdraw(o *outgoing) {
 	p.report(sendResult{o.to, o.snapshot, true})
 }
 
-// close withdraws everything.
+// close withdraws every message.
 func (p *outbox) close() {
 	p.mu.Lock()
 	var all []*outgoing
@@ -138,8 +140,8 @@ func (p *outbox) close() {
 	}
 }
 
-// serveRaft takes a message of the consensus group in, if it is meant for this process and comes from a process of
-// this cluster (D1). The address that was dialled proves nothing.
+// serveRaft takes in a message of the consensus group, if it is meant for this process and comes
+// from a process of this cluster (D1). The address that was dialled proves nothing.
 func (m *Manager) serveRaft(ctx context.Context, c *wire.Control) wire.ControlStatus {
 	msg := new(raftpb.Message)
 	if err := proto.Unmarshal(c.Body, msg); err != nil {

@@ -10,15 +10,15 @@ import (
 	"viakv/api/kv"
 )
 
-// A change of size is proposed only when enough members answer, then, when they are asked: what is
-// remembered of a member may be older than its death. A leave of a living member right after the
-// death of another one would be agreed, and leave a cluster without a quorum.
+// A change of size is proposed only when enough members answer a poll. What the leader remembers of
+// a member may be older than its death. Without the poll, a living member could leave right after
+// another one's death: the change would be agreed, and would leave a cluster without a quorum.
 
-// polled is which processes answered when they were asked last, and are not about to stop, by boot
-// id.
+// polled holds the boot IDs of the processes that answered the last poll, and are not about to
+// stop.
 type polled map[uint64]bool
 
-// pollTime bounds a poll. Members that are there answer within a round trip; the asker is told
+// pollTime bounds a poll. Members that are there answer within a round trip, and the asker is told
 // within a second.
 const pollTime = 500 * time.Millisecond
 
@@ -56,10 +56,10 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 // active accepts the slots whose members serve and have answered.
 func (p polled) active(s *Slot) bool { return s.Active() && p[s.BootID] }
 
-// coming accepts those that rebuild, too: they serve soon.
+// coming accepts members that rebuild as well: they serve soon.
 func (p polled) coming(s *Slot) bool { return p[s.BootID] }
 
-// shrinkPossible returns nil when the cluster keeps its quorums without a slot, counting only the
+// shrinkPossible returns nil when the cluster keeps its quorums without a slot. It counts only the
 // members that there accepts.
 func (t *Topology) shrinkPossible(name string, there func(*Slot) bool) error {
 	i := t.Index(name)
@@ -77,8 +77,8 @@ func (t *Topology) shrinkPossible(name string, there func(*Slot) bool) error {
 	return n.keepsQuorum(there)
 }
 
-// growPossible returns nil when the cluster keeps its quorums with one slot more, counting that and
-// the members that there accepts.
+// growPossible returns nil when the cluster keeps its quorums with one slot more. It counts the new
+// slot and the members that there accepts.
 func (t *Topology) growPossible(there func(*Slot) bool) error {
 	n := t.N() + 1
 	need := max(quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n), n/2+1)
@@ -90,9 +90,9 @@ func (t *Topology) growPossible(there func(*Slot) bool) error {
 	return nil
 }
 
-// keepsQuorum refuses a topology from which a member was taken when too few of its slots are
-// accepted by there: for reads, for writes, for the next change, and for the copies of the
-// hand-over.
+// keepsQuorum returns an error when too few slots of n are accepted by there, after a member was
+// taken out. The slots must suffice for reads, for writes, for the next change, and for the copies
+// that the sync barrier merges.
 func (n *Topology) keepsQuorum(there func(*Slot) bool) error {
 	need := max(n.R(), n.W(), n.N()/2+1, n.Change.Need)
 	count, missing := n.count(there)

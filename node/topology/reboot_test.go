@@ -11,8 +11,8 @@ import (
 	"viakv/node/wire"
 )
 
-// Every node in turn, leader and founder among them: its slot is vacated, rebuilt and active again, under a new incarnation, and the
-// dead process votes no more (M2, M10, E6).
+// Every node crashes in turn, leader and founder among them. Its slot is vacated, rebuilt and
+// active again under a new incarnation, and the dead process has no vote any more (M2, M10, E6).
 func TestEveryNodeCrashesAndReturns(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -66,7 +66,8 @@ func TestTheLeaderCrashes(t *testing.T) {
 	})
 }
 
-// A process that dies while it rebuilds is followed by another: each gets an incarnation of its own.
+// A process that dies while it rebuilds is followed by another process. Each of them gets an
+// incarnation of its own.
 func TestAPendingNodeCrashesAgain(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -93,7 +94,8 @@ func TestAPendingNodeCrashesAgain(t *testing.T) {
 	})
 }
 
-// Two of three lost: nothing can be agreed on; they wait, and found nothing anew.
+// Two of three nodes restart at once. Nothing can be agreed on: the nodes wait, and found no new
+// cluster.
 func TestAMajorityIsLost(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -115,7 +117,7 @@ func TestAMajorityIsLost(t *testing.T) {
 	})
 }
 
-// All restarted at once: every seed agrees that it is fresh, so a new cluster is right.
+// All nodes restart at once. Every seed says that it is fresh, so a new cluster is right.
 func TestAllRestart(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -131,7 +133,7 @@ func TestAllRestart(t *testing.T) {
 	})
 }
 
-// Two nodes come back at each other's address. Names are identities, addresses are not.
+// Two nodes come back, each at the other's address. A name is an identity, an address is not.
 func TestAddressesAreSwapped(t *testing.T) {
 	simulate(t, func(w *world) {
 		all := seeds("a", "b", "c", "d", "e")
@@ -161,7 +163,8 @@ func TestADuplicateNameIsRefused(t *testing.T) {
 	})
 }
 
-// A process that was cut off, and whose name another one took over meanwhile, learns that it is out.
+// A process was cut off while another process took over its name. It learns that it has no slot any
+// more.
 func TestAReplacedProcessEnds(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -170,7 +173,8 @@ func TestAReplacedProcessEnds(t *testing.T) {
 		w.net.isolate(b.id.Peer, true)
 		w.agree(10*time.Second, a, again, c)
 		w.net.isolate(b.id.Peer, false)
-		// b is in nobody's audience any more; its own attempts to agree on something show it
+		// No member sends b the topology any more. An update that b itself sends brings the newer
+		// topology back.
 		if err := b.m.UpdatePeer(w.ctx(time.Second), a.id.Peer); err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +185,7 @@ func TestAReplacedProcessEnds(t *testing.T) {
 	})
 }
 
-// The leader dies at each step of a reboot; the next one goes on from what is agreed (E7).
+// The leader dies at each step of a reboot. The next leader goes on from what is agreed (E7).
 func TestTheLeaderDiesInAReboot(t *testing.T) {
 	for _, stage := range []struct {
 		name    string
@@ -223,7 +227,7 @@ func TestTheLeaderDiesInAReboot(t *testing.T) {
 	}
 }
 
-// The replies to an entering process are lost: it asks again, and one incarnation is given out for it.
+// The replies to an entering process are lost. It asks again, and gets one incarnation.
 func TestEnteringIsIdempotent(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -247,8 +251,9 @@ func TestEnteringIsIdempotent(t *testing.T) {
 	})
 }
 
-// A member is paused, and another process takes over its slot. Once it goes on it learns that
-// within two seconds, although nobody asks it for anything: the leader has forgotten it.
+// A member is cut off, and another process takes over its slot. Once the member is reachable again,
+// it learns that within two seconds, although no member sends it anything: the leader has forgotten
+// it.
 func TestAReplacedProcessLearnsIt(t *testing.T) {
 	for _, leads := range []bool{false, true} {
 		t.Run(fmt.Sprintf("leads=%v", leads), func(t *testing.T) {
@@ -272,7 +277,7 @@ func TestAReplacedProcessLearnsIt(t *testing.T) {
 	}
 }
 
-// A member is cut off and taken out meanwhile: it learns that likewise.
+// A member is cut off and taken out of the cluster meanwhile. It learns that in the same way.
 func TestARemovedMemberLearnsIt(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()

@@ -8,9 +8,9 @@ import (
 	"viakv/quorum/version"
 )
 
-// decideHere answers a request if this process leads, and otherwise says who does. The newest
-// topology goes along with every answer of the leader, refusals above all: a process that is
-// refused because the cluster has given it up learns so from nobody else.
+// decideHere answers a request if this process leads, and otherwise says which process does. The
+// newest topology goes along with every answer of the leader, refusals above all. A process that is
+// refused because the cluster has given it up learns that from no other message.
 func (m *Manager) decideHere(ctx context.Context, r *request) response {
 	if err := r.validate(); err != nil {
 		return response{Code: codeRefused, Detail: err.Error()}
@@ -26,7 +26,7 @@ func (m *Manager) decideHere(ctx context.Context, r *request) response {
 		t := m.newest()
 		if r.Purpose == toEnter && t.Slot(r.Node.Name) == nil {
 			if err := t.growPossible(m.poll(ctx, t).coming); err != nil {
-				return refusal(err) // nobody else may be there to say so: who led may be dead
+				return refusal(err) // no leader may be there to say so: it may be dead
 			}
 		}
 		a := response{Code: codeElsewhere}
@@ -74,9 +74,10 @@ func (l *leader) noteBarrier(boot uint64, change version.Epoch) {
 	l.wakeUp()
 }
 
-// lookFor looks whether the process that holds the entering one's name is still where it was registered, and returns its boot id
-// when it is not; zero when nobody holds the name. A process that answers there under its boot id is alive: then two nodes have
-// one name, and the second has to go.
+// lookFor asks whether the process that has the entering one's name is still at its registered
+// address. It returns its boot ID when it is not, and zero when no process has the name. A process
+// that answers there under its boot ID is alive: then two nodes have one name, and the second is
+// refused.
 func (m *Manager) lookFor(ctx context.Context, node *Identity) (uint64, error) {
 	t := m.newest()
 	var holder Identity
@@ -102,8 +103,8 @@ func (m *Manager) lookFor(ctx context.Context, node *Identity) (uint64, error) {
 	return holder.BootID, nil
 }
 
-// Clear removes everything in the cluster and returns the new generation. It returns when nothing older can be read any more (M8), here
-// included.
+// Clear removes everything in the cluster and returns the new generation. It returns when nothing
+// older can be read any more, here included (M8).
 func (m *Manager) Clear(ctx context.Context) (version.Generation, error) {
 	r, err := m.propose(ctx, &request{Purpose: toClear})
 	if err != nil {
@@ -115,8 +116,9 @@ func (m *Manager) Clear(ctx context.Context) (version.Generation, error) {
 	return m.Current().Generation, nil
 }
 
-// Purge makes the removal of a list of tombstones, which all members reported at the expected epoch, a step of the topology (G1, G2).
-// ErrEpoch, ErrVacant, ErrUnsettled: not now, collect again later.
+// Purge makes the removal of a list of tombstones a step of the topology (G1, G2). All members
+// reported the list at the expected epoch. ErrEpoch, ErrVacant and ErrUnsettled mean that the list
+// cannot be purged now: the caller collects again later.
 func (m *Manager) Purge(ctx context.Context, list uint64, expected version.Epoch) error {
 	r, err := m.propose(ctx, &request{Purpose: toPurge, List: list, Epoch: expected})
 	if err != nil {
@@ -125,8 +127,9 @@ func (m *Manager) Purge(ctx context.Context, list uint64, expected version.Epoch
 	return m.awaitAdopted(ctx, r.Epoch)
 }
 
-// Rebuilt reports that this process, pending or joining, has copied what RebuildNeed asked for at the given topology. It returns when
-// the process counts as a member, or why it does not: ErrStartOver means that the copies are outdated.
+// Rebuilt reports that this process, pending or joining, has copied what RebuildNeed asked for at
+// the given topology. It returns nil when the process counts as a member, and otherwise why it does
+// not. ErrStartOver means that the copies are outdated.
 func (m *Manager) Rebuilt(ctx context.Context, at *Topology) error {
 	t := m.newest()
 	if t == nil {

@@ -17,23 +17,23 @@ import (
 const (
 	// lookAgain is how long the answer of a look-up is used.
 	lookAgain = 500 * time.Millisecond
-	// listedFor is how long an address counts after a look-up has listed it. A name server that
-	// lists some addresses at a time shows all of them in that time; an address that is given up
-	// holds a founding up for that long.
+	// listedFor is how long an address counts after a look-up has listed it. Some name servers list
+	// part of the addresses at a time: within that time they show all of them. An address that is
+	// given up delays a founding for that long.
 	listedFor = 30 * time.Second
 )
 
 // book looks names up and remembers their addresses. It belongs to one goroutine.
 type book struct {
 	lookUp  func(context.Context, string) ([]netip.Addr, error) // Config.Resolve
-	names   map[string]*listing                                 // by host
-	dialled map[transport.Address]bool                          // what hangUp forgets
+	names   map[string]*listing                                 // by host name
+	dialled map[transport.Address]bool                          // addresses whose connections hangUp closes
 }
 
-// listing is what the look-ups of one name have said.
+// listing is what the look-ups of one name have returned.
 type listing struct {
 	asked  time.Time
-	err    error                    // of the last look-up
+	err    error                    // of the look-up at asked
 	listed map[netip.Addr]time.Time // when an address was last listed
 	grown  time.Time                // when an address was last added
 }
@@ -41,14 +41,15 @@ type listing struct {
 // place is one address that a seed leads to.
 type place struct {
 	dial transport.Address
-	ip   netip.Addr // of which it is known; invalid: a name that is not looked up
+	ip   netip.Addr // address that dial leads to; invalid: not looked up
 }
 
 func newBook(lookUp func(context.Context, string) ([]netip.Addr, error)) *book {
 	return &book{lookUp: lookUp, names: map[string]*listing{}, dialled: map[transport.Address]bool{}}
 }
 
-// refresh looks up the names among the addresses that were not looked up just now, all at once.
+// refresh looks up the names in the addresses, all at once. It skips names that were looked up
+// within lookAgain.
 func (b *book) refresh(ctx context.Context, within time.Duration, addresses ...transport.Address) {
 	if b.lookUp == nil {
 		return
@@ -82,7 +83,7 @@ func (b *book) refresh(ctx context.Context, within time.Duration, addresses ...t
 	}
 }
 
-// note takes the answer of a look-up in.
+// note records the answer of a look-up.
 func (n *listing) note(now time.Time, found []netip.Addr, err error) {
 	n.asked, n.err = now, err
 	for _, ip := range found {
@@ -95,9 +96,9 @@ func (n *listing) note(now time.Time, found []netip.Addr, err error) {
 	maps.DeleteFunc(n.listed, func(_ netip.Addr, at time.Time) bool { return now.Sub(at) > listedFor })
 }
 
-// places returns where an address leads: a name with several addresses to each of them, anything
-// else to itself. The error is that of the name's last look-up; with remembered, what earlier ones
-// have listed is returned as well.
+// places returns where an address leads: a name with several addresses to each of them, any other
+// address to itself. The error is that of the name's last look-up. With remembered, places also
+// returns what earlier look-ups have listed.
 func (b *book) places(a transport.Address, remembered bool) ([]place, error) {
 	host, port, err := net.SplitHostPort(string(a))
 	if err != nil || b.lookUp == nil || fixed(host) {
@@ -135,5 +136,5 @@ func fixed(host string) bool {
 	return err == nil || strings.EqualFold(strings.TrimSuffix(host, "."), "localhost")
 }
 
-// errNoAddress: the look-up of a name lists nothing.
+// errNoAddress means that the look-up of a name lists no address.
 var errNoAddress = errors.New("the name has no address")

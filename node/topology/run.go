@@ -7,13 +7,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// Run lives one life: it founds or enters a cluster, takes part, and returns when the context ends
-// (nil), when the node has left (nil), or when it cannot be a member (the reason). Call it once.
+// Run runs one membership from its beginning to its end: it founds or enters a cluster and takes
+// part. It returns nil when the context ends or the node has left, and otherwise the reason why the
+// node cannot be a member. Call it once.
 //
-// Everything it starts has ended when it returns. The order matters: the consensus group stops
-// first, so that nobody hears a vote of a process whose Host is no longer told what was agreed;
-// then the adopter, then the Host. Only after that is the life over for others: they take it that
-// an over life completes nothing (M5).
+// Everything that Run starts has ended when it returns. The order matters. The consensus group
+// stops first, so that no vote is heard of a process whose Host is no longer told what was agreed.
+// Then the adopter ends, then the Host. Only after that do other processes learn that the
+// membership is over: they rely on it that nothing completes in an ended membership (M5).
 func (m *Manager) Run(ctx context.Context) error {
 	adopting, stop := context.WithCancel(context.Background())
 	var adopter sync.WaitGroup
@@ -69,14 +70,17 @@ func (m *Manager) live(ctx context.Context) error {
 		m.mu.Unlock()
 		role, _ := t.Role(m.self.BootID)
 		if role == Stranger {
+			// The node is out. The Host first refuses what is stamped with older epochs: a leaver
+			// must, too (M7).
 			m.replaceGroup(nil)
-			if m.awaitAdopted(ctx, t.Epoch) != nil { // M7: who leaves refuses, too
+			if m.awaitAdopted(ctx, t.Epoch) != nil {
 				return nil
 			}
 			return m.verdict(t, was)
 		}
+		// A new cluster, by founding, entering or forking, has a consensus group of its own.
 		if g == nil || g.cluster != t.Cluster {
-			m.log.Info("part of a cluster", zap.Stringer("cluster", t.Cluster), zap.Uint64("epoch", uint64(t.Epoch)), zap.Stringer("role", role))
+			m.log.Info("the node is part of a cluster", zap.Stringer("cluster", t.Cluster), zap.Uint64("epoch", uint64(t.Epoch)), zap.Stringer("role", role))
 			if err := m.startGroup(t, forked); err != nil {
 				return err
 			}
@@ -93,10 +97,10 @@ func (m *Manager) live(ctx context.Context) error {
 	}
 }
 
-// askAround asks one member after another for the topology as long as no leader is heard from. A
-// process that was replaced or removed while it was paused or cut off would learn that from nobody
-// otherwise: the leader has forgotten it, and it would go on as a member until one of its own
-// requests is refused.
+// askAround asks one member after another for the topology while no leader is heard. A process that
+// was paused or cut off may have been replaced or removed meanwhile. The leader has forgotten it
+// and tells it nothing. Without asking it would go on as a member until one of its own requests is
+// refused.
 func (m *Manager) askAround(ctx context.Context) {
 	for next := 0; sleep(ctx, m.cfg.Every); next++ {
 		m.mu.Lock()
@@ -114,7 +118,7 @@ func (m *Manager) askAround(ctx context.Context) {
 	}
 }
 
-// verdict says why the node is in t no more.
+// verdict returns the reason why the node is no longer in t, or nil when it has left.
 func (m *Manager) verdict(t *Topology, was Role) error {
 	s := t.Slot(m.self.Name)
 	switch {
@@ -127,7 +131,8 @@ func (m *Manager) verdict(t *Topology, was Role) error {
 	return nil
 }
 
-// startGroup makes this process a voter, or a learner that waits for the leader, of t's consensus group.
+// startGroup makes this process a voter of t's consensus group, or a learner that waits for the
+// leader.
 func (m *Manager) startGroup(t *Topology, forked bool) error {
 	g, err := newGroup(m, t, forked)
 	if err != nil {
@@ -138,7 +143,7 @@ func (m *Manager) startGroup(t *Topology, forked bool) error {
 	return nil
 }
 
-// replaceGroup installs g, or none, and waits for the end of the one before.
+// replaceGroup installs g, which may be nil, and waits for the end of the group before.
 func (m *Manager) replaceGroup(g *group) {
 	m.mu.Lock()
 	old := m.group

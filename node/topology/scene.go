@@ -7,57 +7,61 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 )
 
-// scene is everything that the leader's next step depends on: values only, so that decide is pure.
+// scene is everything that the leader's next step depends on. It holds values only, so that decide
+// is pure.
 type scene struct {
-	topology         *Topology // applied, with everything that earlier leaders agreed on
+	topology         *Topology // applied; it holds everything that earlier leaders agreed on
 	self             uint64
 	now              time.Time
 	voters, learners []uint64
-	caughtUp         map[uint64]bool // who has acknowledged all that is committed
+	caughtUp         map[uint64]bool // processes that have acknowledged all that is committed
 	reports          Reports
 	heard            map[uint64]time.Time // when a process last answered
-	barriers         []Fact               // who has run the barrier of the size change under way
-	absent           map[uint64]bool      // processes that are proved gone, or were silent for longer than patience
-	asks             []*ask               // in the order of their arrival
-	every            time.Duration        // between two looks at a member
-	patience         time.Duration        // with a silent one
+	barriers         []Fact               // slots that have run the barrier of the size change under way
+	// absent holds processes that are proved gone, or were silent for longer than patience.
+	absent   map[uint64]bool
+	asks     []*ask        // in the order of their arrival
+	every    time.Duration // Config.Every: the interval between two questions to a member
+	patience time.Duration // Config.Patience: how long a member may be silent
 }
 
 // ask is one request that waits for its turn.
 type ask struct {
 	request
 	deadline time.Time
-	replaces uint64 // toEnter: the process that was looked for and is gone
+	replaces uint64 // toEnter: boot ID of the process that the new one replaces, found to be gone
 	proposed bool
-	done     chan response // has room for one
+	done     chan response // has room for one response
 
-	there    polled    // of a change of size: the members that answered for it; nil: not asked yet
-	polledAt time.Time // when
+	// there holds the processes that answered the last poll, for a change of size. Nil: not polled
+	// yet.
+	there    polled
+	polledAt time.Time // when the poll ended
 }
 
-// fresh reports whether the members were asked just now.
+// fresh reports whether the poll for a is recent enough to decide by.
 func (s *scene) fresh(a *ask) bool { return a.there != nil && s.now.Sub(a.polledAt) < pollTime }
 
-// move is what decide wants done next. One field is set; none: wait.
+// move is the step that decide chooses. One field is set, beside ask. None is set: wait.
 type move struct {
-	answer   *response  // to ask
-	command  *Command   // for ask, or of the leader's own accord
+	answer   *response  // the answer to ask
+	command  *Command   // to propose: for ask, or of the leader's own accord when ask is nil
 	change   confChange // of the voters
-	transfer uint64     // the lead, to this voter
+	transfer uint64     // boot ID of the voter that takes the lead
 	poll     bool       // ask the members whether they are there
 	ask      *ask
 }
 
 type confChange struct {
 	kind   raftpb.ConfChangeType
-	bootID uint64 // zero: none
+	bootID uint64 // zero: no change
 }
 
 func (s *scene) voter(boot uint64) bool { return slices.Contains(s.voters, boot) }
 
 func (s *scene) sealed() bool { return s.topology.Sealed(s.reports) }
 
-// reachable reports whether the process answered lately.
+// reachable reports whether the process has answered lately.
 func (s *scene) reachable(boot uint64) bool {
 	at, ok := s.heard[boot]
 	return boot == s.self || ok && s.now.Sub(at) <= max(5*s.every, s.patience/3)

@@ -5,16 +5,18 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// Reports is what is known of the processes of the predecessor's list: the epochs that they have adopted, by boot id, and
-// the boot ids that a newer boot at the same name has proved dead.
+// Reports is what is known of the processes in the predecessor's list. Adopted holds the epochs
+// that they have adopted, by boot ID. Gone holds the boot IDs that a newer process of the same name
+// has proved dead.
 type Reports struct {
 	Adopted map[uint64]version.Epoch
 	Gone    map[uint64]bool
 }
 
-// Sealed reports whether nothing stamped with an older epoch can complete any more (M5): enough slots of the predecessor's list
-// have adopted this epoch, or counted for nothing in the last one, or were rebooted since. A quorum of the last
-// epoch then contains at least one that refuses.
+// Sealed reports whether nothing stamped with an older epoch can complete any more (M5). Each slot
+// of the predecessor's list counts that has adopted this epoch, was not active in the last one, or
+// has been rebooted since. When enough slots count, any quorum of the last epoch contains at least
+// one that refuses.
 func (t *Topology) Sealed(r Reports) bool {
 	if rule.Broken(rule.Sealing) {
 		return true
@@ -36,7 +38,7 @@ func (t *Topology) sealedBy(p *Slot, r Reports) bool {
 	return now != nil && now.BootID != p.BootID
 }
 
-// predecessor is what t's successor keeps of t.
+// predecessor returns what t's successor keeps of t.
 func (t *Topology) predecessor() Predecessor {
 	return Predecessor{Epoch: t.Epoch, Need: t.N() - min(t.R(), t.W()) + 1, Slots: t.Slots}
 }

@@ -47,7 +47,8 @@ func TestSealed(t *testing.T) {
 	}
 }
 
-// M8: a clear is answered only once enough members refuse what is older; commit alone is not enough.
+// M8: a clear is answered only once enough members refuse requests of older epochs. It is not
+// enough that the clear is committed.
 func TestClearIsAnsweredAfterSealing(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -72,7 +73,7 @@ func TestClearIsAnsweredAfterSealing(t *testing.T) {
 		if err := <-answered; err != nil {
 			t.Error(err)
 		}
-		// the next change waits for this one's seal as well, and finds it
+		// The next change waits for the seal of this one, which is there.
 		if g, err := leader.m.Clear(w.ctx(20 * time.Second)); err != nil || g != 2 {
 			t.Errorf("generation %d, %v", g, err)
 		}
@@ -81,7 +82,7 @@ func TestClearIsAnsweredAfterSealing(t *testing.T) {
 	})
 }
 
-// E4: with every other member's Host held up, nothing follows an epoch that is not sealed.
+// E4: nothing follows an epoch that is not sealed, since the Host of every other member is blocked.
 func TestNothingFollowsAnUnsealedEpoch(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -122,7 +123,7 @@ func TestPurge(t *testing.T) {
 	})
 }
 
-// A log that is cut: whoever comes later gets a snapshot.
+// The log is compacted. A process that comes later gets a snapshot.
 func TestLongLog(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -148,8 +149,8 @@ func TestLongLog(t *testing.T) {
 	})
 }
 
-// M5: a process that stops counts for an epoch as those that have adopted it do, since it completes
-// nothing any more. So it must not before its host is closed.
+// M5: a process that has stopped counts towards the seal of an epoch like one that has adopted it,
+// since it completes nothing any more. So it must not count before its host is closed.
 func TestAStoppingMemberRefusesBeforeItCounts(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -166,7 +167,7 @@ func TestAStoppingMemberRefusesBeforeItCounts(t *testing.T) {
 		}()
 		select {
 		case err := <-answered:
-			t.Errorf("the clear was answered (%v) while the one host is behind and the other one is not closed yet", err)
+			t.Errorf("the clear was answered (%v) while one host has not adopted it and the other is not closed yet", err)
 		case <-time.After(5 * time.Second):
 		}
 		stopping.unblock()

@@ -13,30 +13,36 @@ import (
 	"viakv/node/transport"
 )
 
-// sighting is what asking one address of a seed gave.
+// sighting is the result of asking one address of a seed.
 type sighting struct {
 	seed    transport.Address // as configured
-	address transport.Address // that was asked
-	ip      netip.Addr        // of it; invalid: not known
-	lost    bool              // the name could not be looked up: nobody was asked, and err says why
+	address transport.Address // the address that was asked
+	ip      netip.Addr        // IP address of address; invalid: not known
+	// lost says that the name could not be looked up: no process was asked, and err says why.
+	lost bool
 	presence
-	err error // nobody answered
+	err error // why no process answered; nil: one did
 }
 
 // conditions are what a founding needs beside a complete round.
 type conditions struct {
-	expect int               // so many fresh processes; 0: those that the seeds lead to
-	shared transport.Address // a name that may stand for nodes that it does not show; empty: none
-	young  []string          // unclaimed names whose addresses have changed lately
-	taken  string            // another node answers at this one's address; empty: no
+	// expect is the number of fresh processes that found the cluster. Zero: all that the seeds lead
+	// to.
+	expect int
+	// shared is a name that may stand for nodes that it does not show. Empty: there is none.
+	shared transport.Address
+	young  []string // unclaimed names whose addresses have changed lately
+	// taken says that another node answers at this node's address. Empty: none does.
+	taken string
 }
 
-// verdict of one round over all seeds. Exactly one of its fields decides, in this order.
+// survey is the verdict of one round over all seeds. Exactly one of its fields decides, in this
+// order.
 type survey struct {
-	fatal   error      // stop
+	fatal   error      // stop with this error
 	cluster *sighting  // enter the cluster of this member
-	wait    string     // for this
-	cause   error      // of the wait, where there is a name for it; decides nothing
+	wait    string     // wait for this
+	cause   error      // the error behind wait, where there is one; decides nothing
 	fresh   []Identity // found a cluster of these, ascending by name
 }
 
@@ -57,8 +63,8 @@ func assess(self Identity, seen []sighting) survey {
 			}
 			a, b := v.cluster.Topology, s.Topology
 			if a.Cluster != b.Cluster && !a.Continues(b.Cluster) && !b.Continues(a.Cluster) {
-				// One of the two may be on its way to the other, or be told to; this process must
-				// enter neither meanwhile.
+				// One of the two may be joining the other, or be told to. Meanwhile this process
+				// must enter neither.
 				return survey{wait: fmt.Sprintf("the seeds to be of one cluster: %s is in %v, %s in %v; name those of one", v.cluster.address, a.Cluster, s.address, b.Cluster)}
 			}
 			if b.Epoch > a.Epoch {
@@ -70,6 +76,8 @@ func assess(self Identity, seen []sighting) survey {
 			busy = append(busy, fmt.Sprintf("%s (%s)", s.address, s.State))
 		}
 	}
+	// Every process needs a name of its own. A second process of this node's name ends the start;
+	// two others of one name make it wait.
 	for boot, id := range fresh {
 		if id.Name == self.Name && boot != self.BootID {
 			v.fatal = kv.Detail(kv.ErrAlreadyMember, "the node at %s is also named %s: every node needs a name of its own", id.Peer, id.Name)
@@ -83,6 +91,7 @@ func assess(self Identity, seen []sighting) survey {
 			busy = append(busy, fmt.Sprintf("%s and %s to get different names (both are %s)", v.fresh[i-1].Peer, v.fresh[i].Peer, v.fresh[i].Name))
 		}
 	}
+	// A silent seed may be in a cluster: nothing is founded without its answer.
 	if len(silent) > 0 {
 		slices.Sort(silent)
 		busy = append([]string{"seeds that do not answer: " + strings.Join(slices.Compact(silent), ", ")}, busy...)
@@ -91,8 +100,9 @@ func assess(self Identity, seen []sighting) survey {
 	return v
 }
 
-// wait says what a founding by the fresh processes, which are all that the seeds lead to, still
-// waits for, and the cause where there is a name for it; empty: nothing.
+// wait says what still keeps the fresh processes, which are all that the seeds lead to, from
+// founding. It returns an empty string when nothing does. The error is the cause, where there is
+// one with a name.
 func (c *conditions) wait(fresh []Identity) (string, error) {
 	here := strings.Join(names(fresh), ", ")
 	switch {
@@ -100,7 +110,7 @@ func (c *conditions) wait(fresh []Identity) (string, error) {
 		return c.taken, nil
 	case len(fresh) < c.expect:
 		return fmt.Sprintf("%d nodes to found a cluster, as many as are expected; here are %s", c.expect, here), nil
-	case c.expect > 0: // more than half of all nodes are here: no others can found another
+	case c.expect > 0: // more than half of all nodes are here: no others can found another cluster
 	case len(fresh) == 1 && c.shared != "":
 		return fmt.Sprintf("another node at %s, a name that leads to this node alone", c.shared), kv.ErrLoneSeed
 	case len(c.young) > 0:
@@ -152,7 +162,7 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 		}
 		switch {
 		case m.newest() != nil:
-			return nil // handed over meanwhile
+			return nil // a peer has sent a topology meanwhile
 		case v.fatal != nil:
 			return v.fatal
 		case full != nil:
@@ -179,9 +189,10 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// forgotten reports whether this process has asked a cluster for admission that no seed remembers any more: all of them answer, and
-// none is a member of anything. The request may still be agreed on by somebody who is no seed, so this process must not found a cluster
-// under the boot id that it asked with.
+// forgotten reports whether no seed remembers the cluster that this process has asked for
+// admission: all seeds answer, and none is a member of anything. A node that is no seed may still
+// agree on the request. So this process must not found a cluster under the boot ID that it asked
+// with.
 func (m *Manager) forgotten(seen []sighting) bool {
 	m.mu.Lock()
 	entering := m.entering
@@ -194,7 +205,8 @@ func (m *Manager) forgotten(seen []sighting) bool {
 	return entering
 }
 
-// note remembers which fresh processes a complete round saw: what a founder's promise is compared with (E8).
+// note remembers the fresh processes that a complete round saw. A founder's promise is compared
+// with them (E8).
 func (m *Manager) note(v survey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -213,7 +225,7 @@ func bootIDs(members []Identity) []uint64 {
 	return out
 }
 
-// pause waits until something changed, at most for one interval.
+// pause waits until something has changed, at most for one interval.
 func (m *Manager) pause(ctx context.Context, changed <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.Every)
 	defer cancel()

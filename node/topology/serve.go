@@ -6,8 +6,8 @@ import (
 	"viakv/node/wire"
 )
 
-// Serve answers a control request, appends the reply to dst and returns it. It may block until ctx ends; request is borrowed
-// for the call.
+// Serve answers a control request: it appends the reply to dst and returns it. It may block until
+// ctx ends. It keeps no reference to request.
 func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 	c, err := wire.ParseControl(request)
 	if err != nil {
@@ -44,14 +44,15 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 	return m.reply(dst, status, body)
 }
 
-// Refuse answers a control request that is meant for a life that this process does not lead any more, or not yet. The node calls it
-// when it finds no manager for the request.
+// Refuse answers a control request that is meant for a membership that this process does not have
+// any more, or not yet. The node calls it when it finds no manager for the request.
 func Refuse(dst []byte) []byte {
 	return wire.AppendControlReply(dst, &wire.ControlReply{Status: wire.ControlWrongBootID, Body: encodeBody(presence{})})
 }
 
-// BootIDOf returns the boot id of the life that a control request is meant for, zero when it does not care. A node that leads two lives
-// for a while routes by it.
+// BootIDOf returns the boot ID of the membership that a control request is meant for. It is zero
+// when the request is meant for any, or is malformed. A node that has two memberships for a while
+// routes by it.
 func BootIDOf(request []byte) uint64 {
 	c, err := wire.ParseControl(request)
 	if err != nil {
@@ -68,7 +69,7 @@ func (m *Manager) reply(dst []byte, status wire.ControlStatus, body []byte) []by
 	return wire.AppendControlReply(dst, &r)
 }
 
-// present says who is here.
+// present says which process is here. Full adds what a member tells: its topology and memory.
 func (m *Manager) present(full bool) presence {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,8 +93,8 @@ func (m *Manager) present(full bool) presence {
 
 func (m *Manager) stopping() bool { return m.cfg.Stopping != nil && m.cfg.Stopping() }
 
-// servePromise gives a promise only to a founder that this process reaches where it says that it
-// is: the members of a cluster must reach one another.
+// servePromise gives a promise only to a founder that this process reaches at its advertised
+// address: the members of a cluster must reach one another.
 func (m *Manager) servePromise(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
 	p := new(promise)
 	if decodeBody(c.Body, p) != nil || p.Founder.Validate() != nil || p.Founder.BootID != c.From {

@@ -13,6 +13,7 @@ import (
 	"viakv/quorum/version"
 )
 
+// ask1 has a process serve one control message, and returns the reply.
 func ask1(p *process, c wire.Control) wire.ControlReply {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -23,7 +24,7 @@ func ask1(p *process, c wire.Control) wire.ControlReply {
 	return r
 }
 
-// D1: the receiver checks whom a message was meant for, whatever address was dialled.
+// D1: the receiver checks which process a message is meant for, whatever address was dialled.
 func TestTheReceiverChecks(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -83,7 +84,7 @@ func TestTheReceiverChecks(t *testing.T) {
 	})
 }
 
-// Any peer hands a newer topology on, in either direction.
+// Any node brings a newer topology to a peer, and takes one from it.
 func TestDocumentsTravel(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
@@ -112,7 +113,7 @@ func TestDocumentsTravel(t *testing.T) {
 		}
 		cutOff.m.Learn(doc)
 		w.until("adopted", time.Second, func() bool { return cutOff.m.Current().Epoch == e })
-		cutOff.m.Learn(founded(t, "a", "b", "c")) // another cluster's
+		cutOff.m.Learn(founded(t, "a", "b", "c")) // the topology of another cluster
 		cutOff.m.Learn(nil)
 		if got := cutOff.m.Current(); got.Epoch != e || got.Cluster != doc.Cluster {
 			t.Errorf("%s", got.Encode())
@@ -122,7 +123,7 @@ func TestDocumentsTravel(t *testing.T) {
 			t.Error(err)
 		}
 		if err := other.m.UpdatePeer(w.ctx(time.Second), "nowhere:1"); err == nil {
-			t.Error("handed to nobody")
+			t.Error("an update of a peer that does not exist succeeded")
 		}
 	})
 }
@@ -144,7 +145,7 @@ func TestConfig(t *testing.T) {
 		t.Error("cleared without a cluster")
 	}
 	if err := m.UpdatePeer(ctx, "x"); err == nil {
-		t.Error("handed over without a topology")
+		t.Error("updated a peer without a topology")
 	}
 	if _, err := m.Leave(ctx, "", false); err == nil {
 		t.Error("left without a cluster")

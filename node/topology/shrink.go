@@ -6,13 +6,13 @@ import (
 	"viakv/api/kv"
 )
 
-// shrink takes a slot out. The members that stay merge what the leaver may have held the only reachable copy of: each
-// write that the last epoch acknowledged is on W of its N slots, so on at least one of any N-W+1, the leaver's
-// own copy aside (M6).
+// shrink takes a slot out. The leaver may have held the only reachable copy of a write, so the
+// members that stay merge their copies. Each write that the last epoch acknowledged is on W of its
+// N slots, so on at least one of any N-W+1, the leaver's own copy aside (M6).
 //
-// A size change that is not settled yet does not stand in the way when all that is missing is the leaver's own barrier: every
-// other slot then holds whatever the epoch before acknowledged. Without that exception a node that joined and died for
-// good could never be removed.
+// A size change that is not settled does not stand in the way when only the leaver's own barrier is
+// missing: every other slot then holds whatever the epoch before acknowledged. Without that
+// exception a node that joined and died for good could never be removed.
 func (n *Topology) shrink(t *Topology, c *Command) error {
 	i := t.Index(c.Name)
 	switch {
@@ -26,13 +26,13 @@ func (n *Topology) shrink(t *Topology, c *Command) error {
 	n.remove(t, i)
 	if c.Force {
 		n.Change.Need = min(n.Change.Need, len(n.Change.From))
-		n.Prev.Need = min(n.Prev.Need, c.Reached) // the operator's word stands for those that do not answer
+		n.Prev.Need = min(n.Prev.Need, c.Reached) // the operator vouches for the slots that do not answer
 		return nil
 	}
 	return n.keepsQuorum((*Slot).Active)
 }
 
-// remove takes slot i of t out of n and notes who owes what.
+// remove takes slot i of t out of n, and notes which slots owe the sync barrier.
 func (n *Topology) remove(t *Topology, i int) {
 	n.Slots = slices.Delete(n.Slots, i, i+1)
 	var active []string

@@ -2,10 +2,11 @@ package topology
 
 import "sync"
 
-// signal wakes everybody who waits for something to change. Take the channel first, then look, then wait: nothing is missed.
+// signal wakes all goroutines that wait for something to change. A goroutine takes the channel
+// first, then looks, then waits: so it misses no change.
 type signal struct {
 	mu sync.Mutex
-	ch chan struct{} // closed by the next notify; nil: nobody waits
+	ch chan struct{} // closed by the next notify; nil: no goroutine waits
 }
 
 func (s *signal) wait() <-chan struct{} {

@@ -2,17 +2,18 @@ package topology
 
 import "viakv/quorum/version"
 
-// Status is what a manager shows of itself: of the topology that its Host has adopted, so that who reads "active" meets an active node.
+// Status is what a manager shows of itself. It is about the topology that the Host has adopted, so
+// that a reader who sees "active" meets an active node.
 type Status struct {
-	State  string // a State
-	Reason string // what is waited for, while there is something
-	Cause  error  // of the wait, where an error is; nil: none
+	State  string // one of the states of type State
+	Reason string // what the manager waits for; empty: nothing
+	Cause  error  // the error that makes it wait; nil: none
 	Leader string // of the consensus group, as last known; empty: none
 	Epoch  version.Epoch
 	Voters int // of the consensus group, as last applied here
 }
 
-// Status never blocks on a peer.
+// Status returns the manager's status. It never waits for a peer.
 func (m *Manager) Status() Status {
 	t := m.Current()
 	m.mu.Lock()
@@ -33,10 +34,10 @@ func (m *Manager) Status() Status {
 	return s
 }
 
-// Leader returns the name of the consensus group's leader as last known, empty when there is none.
+// Leader returns the name of the consensus group's leader as last known, or "" when there is none.
 func (m *Manager) Leader() string { return m.Status().Leader }
 
-// stateLocked returns the state of a life whose topology is t.
+// stateLocked returns the state of a membership whose topology is t. The caller holds mu.
 func (m *Manager) stateLocked(t *Topology) State {
 	switch {
 	case m.over:
@@ -57,7 +58,8 @@ func (m *Manager) stateLocked(t *Topology) State {
 	return StateLeft
 }
 
-// process returns who has this boot id, members of the epoch before included: they have to hear that they are gone.
+// process returns the process with this boot ID, or nil when t does not know it. Members of the
+// epoch before are included: they have to hear that they are gone.
 func (t *Topology) process(boot uint64) *Identity {
 	if boot == 0 {
 		return nil

@@ -14,8 +14,9 @@ import (
 	"viakv/quorum/version"
 )
 
-// Storms: loss, duplicates, heavy delays, crashes, cuts, joins, leaves, clears and purges at random, then calm. Throughout, the hosts
-// check E1, E2 and M5; at the end everybody who lives must agree. VIAKV_SEEDS sets how many storms.
+// A storm is a random sequence of lost and repeated messages, heavy delays, crashes, cuts, joins,
+// leaves, clears and purges, and then calm. The hosts check E1, E2 and M5 all the time. At the end
+// all live processes must agree. VIAKV_SEEDS sets the number of storms; the default is 6.
 func TestStorms(t *testing.T) {
 	n := 6
 	if s, err := strconv.Atoi(os.Getenv("VIAKV_SEEDS")); err == nil {
@@ -39,6 +40,7 @@ func TestStorms(t *testing.T) {
 	}
 }
 
+// storm runs one storm, and fails the test unless all nodes agree after it.
 func storm(w *world, r *rand.Rand) {
 	first := []string{"a", "b", "c", "d", "e"}
 	nodes := map[string]*process{}
@@ -46,7 +48,7 @@ func storm(w *world, r *rand.Rand) {
 		nodes[name] = w.start(name, seeds(first...))
 	}
 	down := map[string]bool{}
-	// settle the founding before anything dies: until then there is nothing to lose
+	// The founding ends before anything dies: until then there is nothing to lose.
 	w.until("founded", 60*time.Second, func() bool {
 		for _, p := range nodes {
 			if p.m.Current() == nil {
@@ -55,6 +57,7 @@ func storm(w *world, r *rand.Rand) {
 		}
 		return true
 	})
+	// Each round draws a node and something that happens to it.
 	pick := func() (string, *process) {
 		names := make([]string, 0, len(nodes))
 		for name := range nodes {
@@ -68,6 +71,7 @@ func storm(w *world, r *rand.Rand) {
 	for range 60 {
 		time.Sleep(time.Duration(r.Int64N(int64(800 * time.Millisecond))))
 		name, p := pick()
+		// How many slots are vacant, and how many members the newest epoch has.
 		vacant, size := len(down), 0
 		for _, q := range nodes {
 			if t := q.m.Current(); t != nil {
@@ -81,7 +85,7 @@ func storm(w *world, r *rand.Rand) {
 			}
 		}
 		switch x := r.Float64(); {
-		case x < 0.25 && vacant == 0 && size > 2: // two cannot lose one and agree
+		case x < 0.25 && vacant == 0 && size > 2: // two members could not agree after losing one
 			p.crash()
 			down[name] = true
 		case x < 0.45:
@@ -106,7 +110,8 @@ func storm(w *world, r *rand.Rand) {
 			joined++
 			name := fmt.Sprintf("j%d", joined)
 			nodes[name] = w.start(name, seeds(first...))
-		case x < 0.76 && vacant == 0 && size > 3 && name > "b": // a seed must stay, or the seeds found anew
+		// A seed must stay: otherwise the seeds would found a new cluster.
+		case x < 0.76 && vacant == 0 && size > 3 && name > "b":
 			go func() { _, _ = p.m.Leave(w.ctx(3*time.Second), "", false) }()
 		case x < 0.88:
 			go func() { _, _ = p.m.Clear(w.ctx(2 * time.Second)) }()
@@ -119,6 +124,7 @@ func storm(w *world, r *rand.Rand) {
 			}()
 		}
 	}
+	// Calm: the network heals, and the nodes that are down start again.
 	w.sim.HealAll()
 	for name := range down {
 		nodes[name] = w.start(name, seeds(first...))
@@ -127,7 +133,7 @@ func storm(w *world, r *rand.Rand) {
 	w.until("calm after the storm", 120*time.Second, func() bool {
 		var all []*process
 		for name, p := range nodes {
-			if p.over() { // has left, or was given up: a new life enters by its seeds
+			if p.over() { // it has left or was given up: a new membership enters by the seeds
 				nodes[name] = w.start(name, seeds(first...))
 				return false
 			}

@@ -11,15 +11,16 @@ import (
 	"viakv/node/wire"
 )
 
-// directory is where a request may find the leader.
+// directory is the list of processes at which a request may find the leader.
 type directory struct {
 	cluster ClusterID
 	members []Identity
 	next    int
-	hint    *Identity
+	// hint is the leader that the last answer named. Nil: none.
+	hint *Identity
 }
 
-// newDirectory lists t's members, the given ones first.
+// newDirectory lists the given processes and then t's members.
 func newDirectory(t *Topology, first ...Identity) *directory {
 	d := &directory{cluster: t.Cluster, members: first}
 	for i := range t.Slots {
@@ -28,7 +29,7 @@ func newDirectory(t *Topology, first ...Identity) *directory {
 	return d
 }
 
-// pick returns whom to ask next: who was named as the leader, else one after another.
+// pick returns the process to ask next: the one named as the leader, otherwise one after another.
 func (d *directory) pick() Identity {
 	if d.hint != nil {
 		id := *d.hint
@@ -40,8 +41,9 @@ func (d *directory) pick() Identity {
 	return id
 }
 
-// submit brings a request to the leader and stays with it, under one operation id, until it is decided or ctx ends (E5). An
-// error that is a *kv.Unavailable says whether the change may still happen; any other is final.
+// submit brings a request to the leader under one operation ID, and repeats it until it is decided
+// or ctx ends (E5). An error that is a *kv.Unavailable says whether the change may still happen.
+// Any other error is final.
 func (m *Manager) submit(ctx context.Context, r *request, d *directory) (response, error) {
 	open, reason := false, "no member answered"
 	for {
@@ -83,7 +85,8 @@ func (m *Manager) submit(ctx context.Context, r *request, d *directory) (respons
 	}
 }
 
-// outcome of a change that nobody has decided: whether it was proposed, and may be agreed yet.
+// outcome returns the outcome of a change that is not decided. It is unknown when the change was
+// proposed, and so may be agreed on yet.
 func outcome(open bool) kv.Outcome {
 	if open {
 		return kv.Unknown
@@ -91,7 +94,7 @@ func outcome(open bool) kv.Outcome {
 	return kv.None
 }
 
-// ask puts the request to one process, this one included.
+// ask puts the request to one process, which may be this one.
 func (m *Manager) ask(ctx context.Context, r *request, d *directory) (response, error) {
 	to := d.pick()
 	if to.BootID == m.self.BootID {
@@ -109,7 +112,7 @@ func (m *Manager) ask(ctx context.Context, r *request, d *directory) (response, 
 	return a, decodeBody(reply.Body, &a)
 }
 
-// propose submits a request of a member: as a new one, unless it has an operation id already.
+// propose submits a request of a member. It takes a new operation ID unless the request has one.
 func (m *Manager) propose(ctx context.Context, r *request) (response, error) {
 	t := m.newest()
 	if t == nil {
@@ -121,7 +124,7 @@ func (m *Manager) propose(ctx context.Context, r *request) (response, error) {
 	return m.submit(ctx, r, newDirectory(t, m.self))
 }
 
-// sleep waits for d; false: the context ended first.
+// sleep waits for d. False: the context ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// repeatAfter is when the same message is worth saying again.
+// repeatAfter is the time after which the same message may be logged again.
 const repeatAfter = 10 * time.Second
 
 // throttle lets a message pass when it is new, or old enough to be repeated.

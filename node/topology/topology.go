@@ -11,47 +11,55 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Topology is one agreed state of the cluster. Once published it is immutable: who wants to change it clones it first,
-// and only Apply has reason to.
+// Topology is one agreed state of the cluster. Once published it is immutable: a change is made on
+// a clone (see successor).
 type Topology struct {
-	Cluster    ClusterID          `json:"cluster"`
-	Founder    uint64             `json:"founder"` // boot id of who founded it (E8)
-	Epoch      version.Epoch      `json:"epoch"`
-	LogIndex   uint64             `json:"logIndex"`   // of the entry that made it; a founding document's and a fork's log begins after it
-	Generation version.Generation `json:"generation"` // clears so far
-	Purge      uint64             `json:"purge"`      // purges so far
-	PurgeList  uint64             `json:"purgeList"`  // what the last purge removed
+	Cluster ClusterID     `json:"cluster"`
+	Founder uint64        `json:"founder"` // boot ID of the node that founded the cluster (E8)
+	Epoch   version.Epoch `json:"epoch"`
+	// LogIndex is the index of the entry that made this topology. The log of a founding document,
+	// and that of a fork, begins after it.
+	LogIndex   uint64             `json:"logIndex"`
+	Generation version.Generation `json:"generation"` // number of clears so far
+	Purge      uint64             `json:"purge"`      // number of purges so far
+	PurgeList  uint64             `json:"purgeList"`  // the list that the last purge removed
 
-	Seed      keyspace.Seed `json:"seed"`      // keys the hash of keys; secret to clients
-	DigestKey [2]uint64     `json:"digestKey"` // keys the digests; secret to clients
-	CursorKey Secret        `json:"cursorKey"` // seals cursors, and what people see of digests
+	Seed      keyspace.Seed `json:"seed"`      // key of the keys' hash; never shown to clients
+	DigestKey [2]uint64     `json:"digestKey"` // key of the digests; never shown to clients
+	CursorKey Secret        `json:"cursorKey"` // seals cursors, and the digests that people see
 
-	// ReadQuorum and WriteQuorum are a number, kv.QuorumMajority or kv.QuorumAll; kv.QuorumDefault means majority. A number above N
-	// counts as N, so that a cluster may grow into its configuration.
+	// ReadQuorum and WriteQuorum are each a number, kv.QuorumMajority or kv.QuorumAll.
+	// kv.QuorumDefault means majority. A number above N counts as N, so that a cluster may grow
+	// into its configuration.
 	ReadQuorum  kv.Quorum `json:"readQuorum"`
 	WriteQuorum kv.Quorum `json:"writeQuorum"`
-	AllowWeak   bool      `json:"allowWeak,omitempty"` // R + W ≤ N was asked for by name (D7)
+	AllowWeak   bool      `json:"allowWeak,omitempty"` // the configuration permits R + W ≤ N (D7)
 
-	Slots     []Slot      `json:"slots"`               // ascending by name; N is their number
-	Joining   *Candidate  `json:"joining,omitempty"`   // the one node that copies before it becomes a slot
-	Departing bool        `json:"departing,omitempty"` // the only member is joining another cluster: nobody is admitted to this one
-	Change    *SizeChange `json:"change,omitempty"`    // the size change that is not settled yet (M6)
+	Slots   []Slot     `json:"slots"`             // ascending by name; N is their number
+	Joining *Candidate `json:"joining,omitempty"` // copies before it becomes a slot; nil: no node joins
+	// Departing says that the only member is joining another cluster: this one admits no node.
+	Departing bool        `json:"departing,omitempty"`
+	Change    *SizeChange `json:"change,omitempty"` // the size change that is not settled yet (M6); nil: none
 
-	Resized version.Epoch `json:"resized,omitempty"` // epoch of the last size change, settled or not
-	Prev    Predecessor   `json:"prev"`              // who must report this epoch before it is sealed (M5)
-	Forks   []ClusterID   `json:"forks,omitempty"`   // clusters that this one continues after a forced removal, the latest last
-	Applied []Done        `json:"applied,omitempty"` // operations applied last, ascending by epoch (E5)
+	Resized version.Epoch `json:"resized,omitempty"` // of the last size change, settled or not
+	// Prev says which processes must report this epoch before it is sealed (M5).
+	Prev Predecessor `json:"prev"`
+	// Forks lists the clusters that this one continues after forced removals, the latest last.
+	Forks   []ClusterID `json:"forks,omitempty"`
+	Applied []Done      `json:"applied,omitempty"` // the operations applied last, ascending by epoch (E5)
 }
 
 // Slot is a node's stable place in the cluster.
 type Slot struct {
-	Name        string              `json:"name"`
-	HTTP        string              `json:"http"` // where clients reach it
-	Peer        transport.Address   `json:"peer"`
-	BootID      uint64              `json:"boot"`              // of the process that holds the slot, active or pending
+	Name string            `json:"name"`
+	HTTP string            `json:"http"` // address for clients
+	Peer transport.Address `json:"peer"`
+	// BootID is that of the process that holds the slot, active or pending.
+	BootID      uint64              `json:"boot"`
 	Incarnation version.Incarnation `json:"incarnation"`       // the active one; zero: the slot is vacant
 	Pending     version.Incarnation `json:"pending,omitempty"` // the one that rebuilds; zero: none
-	Since       version.Epoch       `json:"since,omitempty"`   // epoch that last vacated the slot; zero: none did
+	// Since is the epoch that last vacated the slot. Zero: none did.
+	Since version.Epoch `json:"since,omitempty"`
 }
 
 // Candidate is a node that was admitted and copies the data before it becomes a slot.
@@ -70,8 +78,10 @@ type SizeChange struct {
 	Joined string        `json:"joined,omitempty"`
 	Left   string        `json:"left,omitempty"`
 	Owe    []string      `json:"owe"`  // slots that must run the sync barrier
-	From   []string      `json:"from"` // slots to merge from
-	Need   int           `json:"need"` // copies to merge, a slot's own included where it is one of From
+	From   []string      `json:"from"` // slots whose copies they merge
+	// Need is the number of copies to merge. A slot's own copy counts where the slot is one of
+	// From.
+	Need int `json:"need"`
 }
 
 // Predecessor is what sealing needs to know of the epoch before.
@@ -84,7 +94,7 @@ type Predecessor struct {
 // Done is one operation that was applied.
 type Done struct {
 	ID    OperationID   `json:"id"`
-	Epoch version.Epoch `json:"epoch"` // the epoch that it made
+	Epoch version.Epoch `json:"epoch"` // the epoch that the operation made
 }
 
 // N is the number of slots, which is the replication factor.
@@ -99,9 +109,9 @@ func (t *Topology) W() int { _, w := t.quorums(); return w }
 // Weak reports whether reads may miss acknowledged writes.
 func (t *Topology) Weak() bool { return t.R()+t.W() <= t.N() }
 
-// quorums returns R and W. While a change of size is not settled, they are raised where the quorums
-// of the two sizes would not meet otherwise: a read of one size has to see the writes of the other
-// (D7). Majorities meet as they are.
+// quorums returns R and W. A read of one size has to see the writes of the other (D7). So both are
+// raised while a change of size is not settled, where the quorums of the two sizes would not meet
+// otherwise. Majorities meet as they are.
 //
 // A raised quorum is never above N. That is enough even where the formula asks for more, with W = N
 // and R = 1: a read always asks W replicas, too, since its answer must be on as many (D4).
@@ -113,13 +123,14 @@ func (t *Topology) quorums() (r, w int) {
 	}
 	oldR, oldW := quorum(t.ReadQuorum, before), quorum(t.WriteQuorum, before)
 	if r+w <= n || oldR+oldW <= before {
-		return r, w // weak quorums were asked for by name
+		return r, w // the configuration asks for weak quorums
 	}
 	larger := max(n, before)
 	return max(r, min(n, larger-oldW+1)), max(w, min(n, larger-oldR+1))
 }
 
-// sizeBefore is N before the change of size that is not settled; N itself where none is under way.
+// sizeBefore is N before the change of size that is not settled. It is N itself when none is under
+// way.
 func (t *Topology) sizeBefore() int {
 	switch {
 	case t.Change == nil:
@@ -130,7 +141,7 @@ func (t *Topology) sizeBefore() int {
 	return t.N() + 1
 }
 
-// Index returns the place of a slot in Slots, -1 when there is none of that name.
+// Index returns the place of a slot in Slots, or -1 when no slot has that name.
 func (t *Topology) Index(name string) int {
 	i, ok := slices.BinarySearchFunc(t.Slots, name, func(s Slot, name string) int { return strings.Compare(s.Name, name) })
 	if !ok {
@@ -139,7 +150,8 @@ func (t *Topology) Index(name string) int {
 	return i
 }
 
-// Slot returns the slot of that name, nil when there is none. It points into the topology: read only.
+// Slot returns the slot of that name, or nil when there is none. The result points into the
+// topology: the caller must not write to it.
 func (t *Topology) Slot(name string) *Slot {
 	if i := t.Index(name); i >= 0 {
 		return &t.Slots[i]
@@ -147,7 +159,8 @@ func (t *Topology) Slot(name string) *Slot {
 	return nil
 }
 
-// SlotOf returns the slot whose active incarnation is i, nil when there is none (M7: such an incarnation is refused).
+// SlotOf returns the slot whose active incarnation is i. It returns nil when there is none:
+// messages of such an incarnation are refused (M7).
 func (t *Topology) SlotOf(i version.Incarnation) *Slot {
 	for k := range t.Slots {
 		if i != 0 && t.Slots[k].Incarnation == i {
@@ -157,7 +170,7 @@ func (t *Topology) SlotOf(i version.Incarnation) *Slot {
 	return nil
 }
 
-// Names returns the slots' names, ascending: what the ring is built from.
+// Names returns the slots' names, ascending. The ring is built from them.
 func (t *Topology) Names() []string {
 	out := make([]string, len(t.Slots))
 	for i := range t.Slots {
@@ -180,20 +193,21 @@ func (t *Topology) Active() int {
 // Vacancies counts the slots whose memory is lost and not yet rebuilt.
 func (t *Topology) Vacancies() int { return t.N() - t.Active() }
 
-// Role says what a process is in the topology.
+// Role is what a process is in the topology.
 type Role uint8
 
-// Roles of a process.
+// The roles of a process.
 const (
 	Stranger   Role = iota // in no slot and not joining: refused for ever
-	Joining                // copies before it becomes a slot; counts for nothing
-	Rebuilding             // its slot is vacant until it has rebuilt; counts for nothing
+	Joining                // copies before it becomes a slot; does not count
+	Rebuilding             // its slot is vacant until it has rebuilt; does not count
 	Active                 // serves
 )
 
 func (r Role) String() string { return [...]string{"stranger", "joining", "rebuilding", "active"}[r] }
 
-// Role returns what the process with this boot id is, and its incarnation (pending unless active).
+// Role returns the role of the process with this boot ID, and its incarnation: the active one of an
+// active process, otherwise the pending one.
 func (t *Topology) Role(boot uint64) (Role, version.Incarnation) {
 	for i := range t.Slots {
 		switch s := &t.Slots[i]; {
@@ -210,9 +224,10 @@ func (t *Topology) Role(boot uint64) (Role, version.Incarnation) {
 	return Stranger, 0
 }
 
-// RebuildNeed returns how many full copies of other members, each answered at this epoch or later, a rebuilding or joining
-// process must merge before it may count (M3, M6), and from which slots. Fewer sources than need: data may be lost, and only the
-// operator may go on.
+// RebuildNeed returns how many full copies of other members a rebuilding or joining process must
+// merge before it may count, and from which slots (M3, M6). Each copy must be answered at this
+// epoch or later. With fewer sources than needed, data may be lost, and only the operator may go
+// on.
 func (t *Topology) RebuildNeed(boot uint64) (need int, from []string) {
 	for i := range t.Slots {
 		if s := &t.Slots[i]; s.Active() && s.BootID != boot {
@@ -220,7 +235,7 @@ func (t *Topology) RebuildNeed(boot uint64) (need int, from []string) {
 		}
 	}
 	if t.Change != nil && len(from) > 0 {
-		return len(from), from // all others: either side of the size change may hold the only copy
+		return len(from), from // all others: the only copy may be on either side of the size change
 	}
 	return t.N() - t.W() + 1, from
 }
@@ -228,7 +243,7 @@ func (t *Topology) RebuildNeed(boot uint64) (need int, from []string) {
 // Active reports whether the slot's incarnation serves.
 func (s *Slot) Active() bool { return s.Incarnation != 0 }
 
-// State renders the slot for /cluster: "active", "rebuilding" or "vacant".
+// State returns the slot's state as /cluster shows it: "active", "rebuilding" or "vacant".
 func (s *Slot) State() string {
 	switch {
 	case s.Active():
@@ -239,7 +254,7 @@ func (s *Slot) State() string {
 	return "vacant"
 }
 
-// quorum resolves a configured quorum in a cluster of n.
+// quorum returns the number that a configured quorum means in a cluster of n.
 func quorum(q kv.Quorum, n int) int {
 	switch {
 	case q == kv.QuorumAll:

@@ -11,8 +11,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// update brings the topology to a process, or only asks how far it is, and returns what it reports. A newer one that comes
-// back is learnt.
+// update sends the topology to a process when it is behind, or only asks how far it is, and returns
+// what the process reports. It learns a newer topology that comes back.
 func (m *Manager) update(ctx context.Context, to Identity, t *Topology, behind bool) (wire.ControlReply, updateReply, error) {
 	var body update
 	if behind {
@@ -33,8 +33,8 @@ func (m *Manager) update(ctx context.Context, to Identity, t *Topology, behind b
 	return reply, h, nil
 }
 
-// UpdatePeer brings this node's newest topology to the member at an address, which has shown that it is behind. It returns
-// when the member has adopted it, or why it has not.
+// UpdatePeer sends this node's newest topology to the member at an address, which has shown that it
+// is behind. It returns nil when the member has adopted the topology, and otherwise why it has not.
 func (m *Manager) UpdatePeer(ctx context.Context, to transport.Address) error {
 	t := m.newest()
 	if t == nil {
@@ -53,7 +53,8 @@ func (m *Manager) UpdatePeer(ctx context.Context, to transport.Address) error {
 	return kv.Detail(kv.ErrNoSuchNode, "no member has the address %s", to)
 }
 
-// recipients lists everybody who must hear of t: its members, who joins, and the members of the epoch before, gone ones included.
+// recipients lists all processes that must hear of t: its members, the joiner, and the members of
+// the epoch before, including those that are gone.
 func (t *Topology) recipients() []Identity {
 	var out []Identity
 	seen := map[uint64]bool{}
@@ -75,7 +76,7 @@ func (t *Topology) recipients() []Identity {
 	return out
 }
 
-// serveUpdate learns what a peer hands over and answers once it is adopted (E2).
+// serveUpdate learns the topology that a peer sends, and answers once it is adopted (E2).
 func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
 	var h update
 	if err := decodeBody(c.Body, &h); err != nil {
@@ -86,7 +87,8 @@ func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.Contro
 	if t == nil || uint64(t.Cluster) != c.Cluster {
 		return wire.ControlWrongCluster, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout*3/4) // the asker waits no longer; it is told how far we came
+	// The asker waits for CallTimeout only. An answer before that tells it how far this node is.
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout*3/4)
 	defer cancel()
 	if err := m.awaitAdopted(ctx, min(c.Epoch, t.Epoch)); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return wire.ControlRefused, nil
@@ -100,9 +102,10 @@ func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.Contro
 	return wire.ControlOK, encodeBody(answer)
 }
 
-// BarrierDone notes that this node has run the sync barrier of the size change made at that epoch. The leader asks for it,
-// and hears of it at once where it can; it settles the change when every slot that owes has run the barrier. Returns when the
-// change is settled or the topology has gone on to another.
+// BarrierDone notes that this node has run the sync barrier of the size change made at that epoch.
+// The leader asks for it, and hears of it at once where that is possible. It settles the change
+// when every slot that owes the barrier has run it. BarrierDone returns when the change is settled
+// or the topology has gone on to another.
 func (m *Manager) BarrierDone(ctx context.Context, change version.Epoch) error {
 	m.mu.Lock()
 	m.barrier = max(m.barrier, change)
@@ -118,7 +121,8 @@ func (m *Manager) BarrierDone(ctx context.Context, change version.Epoch) error {
 			return nil
 		}
 		report, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout)
-		_, _ = m.propose(report, &request{Purpose: toSettle, Name: m.self.Name, Epoch: change}) // the leader's own question is the way that counts
+		// The outcome does not matter: the leader asks for the barrier, too.
+		_, _ = m.propose(report, &request{Purpose: toSettle, Name: m.self.Name, Epoch: change})
 		cancel()
 		m.mu.Lock()
 		over := m.over

@@ -7,15 +7,17 @@ import (
 	"viakv/node/wire"
 )
 
-// updater brings every new topology to one process, and in between asks how it is.
+// updater sends every new topology to one process, and asks in between how far it is.
 type updater struct {
 	to     Identity
 	cancel context.CancelFunc
-	until  time.Time // the process is out and has this long to hear of it; zero: it is in
+	// until is when this updater ends, once its process is out of the topology. Zero: the process
+	// is in.
+	until time.Time
 }
 
-// startUpdaters gives every process that must hear of t a courier, and ends those of processes that are out and know it, or
-// had their time.
+// startUpdaters starts an updater for every process that must hear of t. It ends those of processes
+// that are out and know it, or that had the time to hear of it.
 func (l *leader) startUpdaters(t *Topology) {
 	now := time.Now()
 	in := map[uint64]bool{}
@@ -46,7 +48,7 @@ func (l *leader) startUpdaters(t *Topology) {
 	}
 }
 
-// runUpdater is a courier's round.
+// runUpdater runs one updater until ctx ends.
 func (l *leader) runUpdater(ctx context.Context, to Identity) {
 	for ctx.Err() == nil {
 		t := l.m.newest()
@@ -63,8 +65,8 @@ func (l *leader) runUpdater(ctx context.Context, to Identity) {
 	}
 }
 
-// awaitNewer waits until it is time to look again, or until there is something newer than t for a process that follows. One that
-// does not is asked once in a while, whatever happens.
+// awaitNewer waits for Config.Every, or until there is a topology newer than t for a process that
+// follows. A newer topology does not end the wait for a process that does not follow.
 func (l *leader) awaitNewer(ctx context.Context, t *Topology, follows bool) {
 	timer := time.NewTimer(l.m.cfg.Every)
 	defer timer.Stop()
@@ -91,10 +93,11 @@ func (l *leader) noteReport(to Identity, t *Topology, r wire.ControlReply, h upd
 	case r.Status == wire.ControlWrongBootID || r.BootID != to.BootID:
 		var p presence
 		if decodeBody(r.Body, &p) == nil && p.Name == to.Name && p.BootID != 0 && p.BootID != to.BootID {
-			l.gone[to.BootID] = true // M2: a new boot id at its name
+			l.gone[to.BootID] = true // M2: a newer boot ID at its name
 		}
 		return false
-	case r.Status == wire.ControlClosed: // its life is over, its Host closed: it refuses everything
+	// The membership there is over and its Host closed: it refuses everything.
+	case r.Status == wire.ControlClosed:
 		l.adopted[to.BootID] = max(l.adopted[to.BootID], t.Epoch)
 		return true
 	case r.Status != wire.ControlOK || r.Cluster != uint64(t.Cluster):

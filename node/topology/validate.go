@@ -8,18 +8,19 @@ import (
 	"viakv/ring"
 )
 
-// MaxSlots bounds a cluster. Who joins is asked like a member, so that one place is kept for it: a cluster with MaxSlots admits nobody.
+// MaxSlots bounds a cluster, a joining node included: a node that joins is asked like a member. So
+// a cluster with MaxSlots members admits no other.
 const MaxSlots = kv.MaxMembers
 
-// Limits of what a node may call itself; they bound the document.
+// Limits of a node's name and of its addresses. They bound the size of the document.
 const (
 	maxName    = 128
 	maxAddress = 512
 )
 
-const _ = uint(ring.MaxMembers - MaxSlots) // the ring must have room for every slot
+const _ = uint(ring.MaxMembers - MaxSlots) // compiles only while the ring has room for every slot
 
-// Validate checks what must hold in every epoch and reports every fault at once.
+// Validate checks what must hold in every epoch, and reports all faults at once.
 func (t *Topology) Validate() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf("topology: "+format, args...)) }
@@ -29,6 +30,7 @@ func (t *Topology) Validate() error {
 	if t.N() < 1 || t.N() > MaxSlots {
 		fault("%d slots, want 1 to %d", t.N(), MaxSlots)
 	}
+	// Each process must have a boot ID and an incarnation of its own.
 	boots, incarnations := map[uint64]string{}, map[uint64]string{}
 	process := func(id Identity, incarnation uint64) {
 		if err := id.Validate(); err != nil {
@@ -42,6 +44,7 @@ func (t *Topology) Validate() error {
 		}
 		boots[id.BootID], incarnations[incarnation] = id.Name, id.Name
 	}
+	// Slots are in order, and each has one process: active or rebuilding.
 	for i := range t.Slots {
 		s := &t.Slots[i]
 		if i > 0 && t.Slots[i-1].Name >= s.Name {
@@ -52,6 +55,7 @@ func (t *Topology) Validate() error {
 		}
 		process(s.Identity(), uint64(s.Incarnation|s.Pending))
 	}
+	// The joiner has no slot yet.
 	if j := t.Joining; j != nil {
 		if t.Slot(j.Name) != nil {
 			fault("%s joins and has a slot", j.Name)
@@ -66,7 +70,7 @@ func (t *Topology) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validateQuorums holds D7 for a cluster of n.
+// validateQuorums checks D7, and the limit of members, for a cluster of n.
 func (t *Topology) validateQuorums(n int) error {
 	r, w := quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n)
 	if n > MaxSlots {
@@ -91,8 +95,8 @@ func (id Identity) Validate() error {
 	return nil
 }
 
-// Identity returns the process that holds the slot.
+// Identity returns the identity of the process that holds the slot.
 func (s *Slot) Identity() Identity { return Identity{s.Name, s.HTTP, s.Peer, s.BootID} }
 
-// Identity returns the process that joins.
+// Identity returns the identity of the process that joins.
 func (c *Candidate) Identity() Identity { return Identity{c.Name, c.HTTP, c.Peer, c.BootID} }

@@ -47,7 +47,7 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	}
 }
 
-// Whatever commands come in whatever order, accepted or not, the invariants hold.
+// The invariants hold after any commands in any order, whether these are accepted or refused.
 func TestApplyProperties(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		top := founded(t, strings.Fields("a b c d e")[:rapid.IntRange(1, 5).Draw(rt, "n")]...)
@@ -62,6 +62,7 @@ func TestApplyProperties(t *testing.T) {
 		for i := range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			index++
 			boot++
+			// Draw a command, with the incarnation and often the barriers that it needs.
 			c := Command{
 				ID: OperationID{1, uint64(i + 1)}, Expect: top.Epoch,
 				Kind: rapid.SampledFrom([]Kind{Vacate, Activate, Admit, Abandon, Grow, Shrink, Settle, Clear, Purge}).Draw(rt, "kind"),
@@ -92,6 +93,8 @@ func TestApplyProperties(t *testing.T) {
 			if rapid.IntRange(0, 9).Draw(rt, "stale") == 0 {
 				c.Expect--
 			}
+			// Apply it, and check that the old topology is unchanged and that the last command,
+			// repeated, does nothing.
 			before := string(top.Encode())
 			next, err := Apply(top, index, &c)
 			if string(top.Encode()) != before {
@@ -112,6 +115,8 @@ func TestApplyProperties(t *testing.T) {
 	})
 }
 
+// check fails the test unless the command c was right to turn top into next. The copies that c
+// refers to were made at the topology at.
 func check(t *rapid.T, top, next *Topology, c *Command, at *Topology, incarnations map[version.Incarnation]bool) {
 	if c.Expect != top.Epoch || next.Epoch != top.Epoch+1 || next.Prev.Epoch != top.Epoch {
 		t.Fatalf("%s: epoch %d became %d", c.Kind, top.Epoch, next.Epoch)

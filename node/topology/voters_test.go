@@ -10,7 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// council carries out what decide wants, and holds the voters to M11 after each step.
+// council is a model of a cluster and its leader. It carries out what decide wants, and checks M11
+// for the voters after each step.
 type council struct {
 	top    *Topology
 	voters []uint64
@@ -37,22 +38,25 @@ func newCouncil(t testing.TB, n int) *council {
 	return c
 }
 
+// boot starts a new process and returns its boot ID.
 func (c *council) boot() uint64 {
 	c.boots++
 	c.alive[c.boots] = true
 	return c.boots
 }
 
+// ask queues a request under a new operation ID.
 func (c *council) ask(a *ask) {
 	a.ID = OperationID{c.boots, uint64(len(c.top.Applied)) + 100*c.top.LogIndex + uint64(len(c.asks))}
 	c.asks = append(c.asks, a)
 }
 
+// asked reports whether a request of this purpose is queued.
 func (c *council) asked(p purpose) bool {
 	return slices.ContainsFunc(c.asks, func(a *ask) bool { return a.Purpose == p })
 }
 
-// scene is what the leader sees: everything that is true.
+// scene returns what the leader sees, which is the true state of the council.
 func (c *council) scene() *scene {
 	s := sceneOf(c.top)
 	s.self, s.voters, s.learners = c.leads, slices.Clone(c.voters), slices.Clone(c.learns)
@@ -115,8 +119,8 @@ func (c *council) step() bool {
 	return true
 }
 
-// bears is how many members may still die: of N as many as leave a majority, less those that are
-// down already.
+// bears returns how many more members may die. Of N members as many may be down as leave a
+// majority, and some are down already.
 func (c *council) bears() int {
 	bears := (c.top.N() - 1) / 2
 	for i := range c.top.Slots {
@@ -127,8 +131,8 @@ func (c *council) bears() int {
 	return bears
 }
 
-// check fails when the voters could lose their majority: as many more members die as the mesh
-// bears, and the joiner with them, and nobody is left of those that are no members any more.
+// check fails the test when the voters could lose their majority. It assumes that as many more
+// members die as bears says, and that all voters that are not members die, the joiner too.
 func (c *council) check(t *rapid.T) {
 	bears, left := c.bears(), 0
 	if bears < 0 {
@@ -145,14 +149,15 @@ func (c *council) check(t *rapid.T) {
 	}
 }
 
-// elect lets another voter lead where the leader is gone.
+// elect makes a live voter the leader when the leader has died or votes no more.
 func (c *council) elect() {
 	if !c.alive[c.leads] || !slices.Contains(c.voters, c.leads) {
 		c.leads = c.voters[slices.IndexFunc(c.voters, func(b uint64) bool { return c.alive[b] })]
 	}
 }
 
-// copied has the joiner and those who rebuild ask to count, as they do once they have copied.
+// copied makes the joiner and the rebuilding processes ask to count as members, as they do once
+// they have copied.
 func (c *council) copied() {
 	if j := c.top.Joining; j != nil && c.alive[j.BootID] && !c.asked(toGrow) {
 		c.ask(&ask{request: request{Purpose: toGrow, Name: j.Name, Incarnation: j.Pending, At: basis(c.top)}})
@@ -165,7 +170,8 @@ func (c *council) copied() {
 	}
 }
 
-// settle goes on without faults until nothing is left to do.
+// settle takes steps without further faults until nothing is left to do. It fails the test when
+// something still waits then.
 func (c *council) settle(t *rapid.T) {
 	for range 1000 {
 		if !c.step() {
@@ -188,7 +194,7 @@ func (c *council) settle(t *rapid.T) {
 	}
 }
 
-// enter has a new process take the slot of one that died, unless one is about to.
+// enter makes a new process ask for the slot of one that died, unless such a request is queued.
 func (c *council) enter(s *Slot) {
 	if slices.ContainsFunc(c.asks, func(a *ask) bool { return a.replaces == s.BootID }) {
 		return
@@ -196,8 +202,9 @@ func (c *council) enter(s *Slot) {
 	c.ask(&ask{request: request{Purpose: toEnter, Node: identity(s.Name, c.boot())}, replaces: s.BootID})
 }
 
-// M11: through joins, leaves, crashes, restarts and forced removals in any order the voters bear
-// what the members bear, and a joiner's death besides; and nothing waits for ever.
+// M11: the voters bear as many deaths as the members do, and the death of a joiner besides. This
+// holds through joins, leaves, crashes, restarts and forced removals in any order. And no request
+// waits for ever.
 func TestVotersBearWhatMembersBear(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := newCouncil(t, rapid.IntRange(1, 5).Draw(rt, "n"))

@@ -19,7 +19,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// world runs whole managers on a network inside a synctest bubble, and holds them to what must never happen.
+// world runs whole managers on a network inside a synctest bubble, and fails the test when they
+// break an invariant.
 type world struct {
 	*testing.T
 	net *network
@@ -28,16 +29,16 @@ type world struct {
 	documents map[ClusterID]map[version.Epoch]string // E1
 	processes []*process
 	boots     uint64
-	adopted   map[uint64]version.Epoch // by boot
+	adopted   map[uint64]version.Epoch // by boot ID
 	dead      map[uint64]bool
-	sim       *simnet.Network // nil: net
+	sim       *simnet.Network // used in place of net; nil: net is used
 }
 
-// process is one process: a manager and the host that copies and runs barriers as a node would.
+// process is one process: a manager, and a host that copies and runs barriers as a node does.
 type process struct {
 	w       *world
 	id      Identity
-	listens transport.Address // empty: where it says
+	listens transport.Address // empty: at the address that it advertises
 	unplug  func()            // kills its connections
 	network sync.WaitGroup    // its transport
 	m       *Manager
@@ -55,21 +56,23 @@ type process struct {
 	driving  sync.WaitGroup
 	ctx      context.Context
 	news     chan struct{}
-	gate     atomic.Pointer[chan struct{}] // not nil: the host does not return from Adopt before it is closed
+	gate     atomic.Pointer[chan struct{}] // not nil: Adopt does not return before it is closed
 }
 
-// block holds the host up in its next Adopt; unblock lets it go on.
+// block makes Adopt and Close of the host wait until unblock is called.
 func (p *process) block() {
 	gate := make(chan struct{})
 	p.gate.Store(&gate)
 }
 
+// unblock lets the calls that wait go on.
 func (p *process) unblock() {
 	if gate := p.gate.Swap(nil); gate != nil {
 		close(*gate)
 	}
 }
 
+// simulate runs f in a world of its own, in virtual time.
 func simulate(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -99,6 +102,7 @@ func addresses(names ...string) []transport.Address {
 	return out
 }
 
+// option changes the configuration or the host of a process before it starts.
 type option func(*Config, *process)
 
 func seeds(names ...string) option {
@@ -114,9 +118,10 @@ func advertised(a transport.Address) option {
 }
 func expects(n int) option { return func(c *Config, _ *process) { c.Expect = n } }
 
+// verbose makes the managers log to the test.
 var verbose = false
 
-// start begins a life.
+// start starts a process, which begins a membership.
 func (w *world) start(name string, options ...option) *process {
 	w.Helper()
 	w.boots++
@@ -183,7 +188,7 @@ func (p *process) Refuse(dst, _ []byte) []byte { return dst }
 // ServeInline implements transport.Handler.
 func (p *process) ServeInline(dst, _ []byte) ([]byte, bool) { return dst, false }
 
-// crash ends the process as kill -9 would: nothing more leaves it.
+// crash ends the process as kill -9 does: it sends nothing any more.
 func (p *process) crash() {
 	p.unblock()
 	p.w.mu.Lock()
@@ -195,7 +200,7 @@ func (p *process) crash() {
 	p.driving.Wait()
 }
 
-// over reports whether the life has ended.
+// over reports whether the membership has ended.
 func (p *process) over() bool {
 	select {
 	case <-p.ended:
@@ -205,7 +210,7 @@ func (p *process) over() bool {
 	}
 }
 
-// Adopt checks what a host may rely on (E1, E2).
+// Adopt implements Host. It checks what a host may rely on (E1, E2).
 func (p *process) Adopt(t *Topology) {
 	p.mu.Lock()
 	if n := len(p.epochs); n > 0 && p.epochs[n-1] >= t.Epoch {
@@ -238,7 +243,7 @@ func (p *process) Adopt(t *Topology) {
 	}
 }
 
-// Close notes that nothing completes at the host any more.
+// Close implements Host. It notes that nothing completes at the host any more.
 func (p *process) Close() {
 	if gate := p.gate.Load(); gate != nil {
 		<-*gate
@@ -248,8 +253,11 @@ func (p *process) Close() {
 	p.w.mu.Unlock()
 }
 
-// checkSealed holds an epoch that is seen for the first time to M5: enough members of the list before its predecessor's had adopted
-// that predecessor, or were dead. What the hosts did is what counts, not what the leader believed. Call it with mu held.
+// checkSealed checks M5 when t is seen for the first time: the epoch before t must have been
+// sealed. The document of that epoch is before; when that is empty, nothing is checked. Enough
+// slots of the predecessor's list in that document must have adopted the epoch, have been vacant,
+// or be dead. The check counts what the hosts did, not what the leader believed. Call it with mu
+// held.
 func (w *world) checkSealed(t *Topology, before string) {
 	if before == "" {
 		return
@@ -270,7 +278,7 @@ func (w *world) checkSealed(t *Topology, before string) {
 	}
 }
 
-// drive does what a node does when the topology asks for it: copy, and run the barrier.
+// drive does what a node does when the topology asks for it: it copies, and runs the barrier.
 func (p *process) drive() {
 	for {
 		select {
@@ -283,6 +291,7 @@ func (p *process) drive() {
 	}
 }
 
+// step does one such task. It reports whether the task failed and has to be tried again.
 func (p *process) step() bool {
 	t := p.top.Load()
 	if t == nil {
@@ -295,7 +304,7 @@ func (p *process) step() bool {
 		if need, from := t.RebuildNeed(p.id.BootID); len(from) < need {
 			return false
 		}
-		time.Sleep(5 * time.Millisecond) // the copying
+		time.Sleep(5 * time.Millisecond) // the time that copying takes
 		ctx, cancel := context.WithTimeout(p.ctx, time.Second)
 		defer cancel()
 		return p.m.Rebuilt(ctx, t) != nil && p.ctx.Err() == nil && p.m.Status().State != string(StateLeft)
@@ -308,7 +317,8 @@ func (p *process) step() bool {
 	return false
 }
 
-// until polls, in the bubble's time.
+// until waits in virtual time until f is true, and returns how long that took. It fails the test
+// after the limit.
 func (w *world) until(what string, limit time.Duration, f func() bool) time.Duration {
 	w.Helper()
 	began := time.Now()
@@ -322,6 +332,7 @@ func (w *world) until(what string, limit time.Duration, f func() bool) time.Dura
 	return time.Since(began)
 }
 
+// dump logs the state of all live processes.
 func (w *world) dump() {
 	for _, p := range w.processes {
 		if p.ctx.Err() == nil {
@@ -335,7 +346,8 @@ func (w *world) dump() {
 	}
 }
 
-// agree waits until exactly these processes are active members of one settled cluster and all have adopted its present epoch.
+// agree waits until exactly these processes are the active members and the voters of one settled
+// cluster, and all have adopted its present epoch. It returns the topology of that epoch.
 func (w *world) agree(limit time.Duration, all ...*process) *Topology {
 	w.Helper()
 	var t *Topology
@@ -361,7 +373,7 @@ func (w *world) agree(limit time.Duration, all ...*process) *Topology {
 	return t
 }
 
-// votersOf is the number of voters when all processes agree on it, zero otherwise.
+// votersOf returns the number of voters when all processes agree on it, and zero otherwise.
 func votersOf(all []*process) int {
 	n := all[0].m.Status().Voters
 	for _, p := range all {
@@ -372,7 +384,7 @@ func votersOf(all []*process) int {
 	return n
 }
 
-// leader returns the process that leads.
+// leader waits until one of the processes leads, and returns it.
 func (w *world) leader(all ...*process) *process {
 	w.Helper()
 	var leads *process
@@ -388,11 +400,12 @@ func (w *world) leader(all ...*process) *process {
 	return leads
 }
 
-// others returns all processes but one.
+// others returns all processes without one.
 func others(one *process, all ...*process) []*process {
 	return slices.DeleteFunc(slices.Clone(all), func(p *process) bool { return p == one })
 }
 
+// ctx returns a context that ends after d.
 func (w *world) ctx(d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	w.Cleanup(cancel)
