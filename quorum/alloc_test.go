@@ -1,6 +1,6 @@
 //go:build !race
 
-// The race detector makes pools forget at random, so budgets are held without it.
+// The race detector makes pools forget at random, so these budgets are checked without it.
 
 package quorum
 
@@ -11,8 +11,8 @@ import (
 	"viakv/api/kv"
 )
 
-// A coordinator allocates nothing. Its peers answer at once here, and the tests' store copies the
-// value of a write.
+// A coordinator allocates nothing. Its peers answer at once here. The one allocation of a write is
+// the tests' store, which copies the value.
 func TestAllocations(t *testing.T) {
 	for _, n := range []int{1, 3, 5} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -20,7 +20,7 @@ func TestAllocations(t *testing.T) {
 			nd := m.nodes[0]
 			nd.mustSet("k", "v")
 			nd.filter = func(c *Call) bool {
-				c.Status = Same // as what its coordinator holds
+				c.Status = Same // the peer holds what the coordinator holds
 				if c.Kind == Store {
 					c.Status = OK
 				}

@@ -16,16 +16,17 @@ type Config struct {
 	Peers Peers
 	Hints Hints
 
-	// Timeout of a request that brings no deadline. Default 2 s.
+	// Timeout of a request without a deadline of its own. Default 2 s.
 	Timeout time.Duration
 	// HedgeAfter is how long a phase waits for the replicas that it asked before it asks the others
-	// too. Lower costs calls, higher costs latency when a replica stalls. Default 10 ms.
+	// too. A lower value costs more calls. A higher one costs latency when a replica stalls.
+	// Default 10 ms.
 	HedgeAfter time.Duration
-	// Full reports whether a member has said of late that it may hold no more. It must not block.
-	// Nil: only replies tell, and this node's own replica.
+	// Full reports whether a member has said lately that it may hold no more. It must not block.
+	// When it is nil, the coordinator goes by the members' replies and by this node's own replica.
 	Full func(v *replica.View, member int) bool
-	// StoreTimeout is how long after its start an operation still waits for the replicas that were
-	// not needed for its answer, before they get a hint. Default 3 s.
+	// StoreTimeout is how long an operation waits, after its request was answered, for the replicas
+	// that the answer did not need. Then they get a hint. Default 3 s.
 	StoreTimeout time.Duration
 }
 
@@ -46,16 +47,16 @@ func (c Config) withDefaults() Config {
 type Coordinator struct {
 	cfg      Config
 	stats    counters
-	line     line          // of the removes that came to this node
-	removes  queue         // of those of one key
-	sequence atomic.Uint64 // of operations that own tombstones
+	line     line          // for the removes that came to this node
+	removes  queue         // for the removes of one key
+	sequence atomic.Uint64 // numbers the operations that own tombstones
 
-	// forwarding is how many removes are with each owner, by its index. After a change of size an
-	// index may be another's for as long as a remove takes.
+	// forwarding counts the removes that are under way at each owner, by its index. After a change
+	// of size, the count may belong to another member for as long as a remove takes.
 	forwarding [MaxMembers]atomic.Int32
 
-	// Pools belong to the coordinator: their timers and channels must not leave a simulation's
-	// bubble.
+	// The pools belong to the coordinator, because their timers and channels must not leave a
+	// simulation's bubble.
 	operations sync.Pool
 	calls      sync.Pool
 }

@@ -43,7 +43,7 @@ func wantOutcome(t *testing.T, err error, want kv.Outcome) *kv.Unavailable {
 	return u
 }
 
-// eventually polls: what it waits for happens in the background of an answered request.
+// eventually polls a condition that comes true in the background of an answered request.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
@@ -87,9 +87,9 @@ func TestEveryNodeReadsWhatAnyWrote(t *testing.T) {
 
 func TestReadRepairsBeforeItAnswers(t *testing.T) {
 	m := newMesh(t, 3)
-	// A write that reached one replica only.
+	// This write has reached one replica only.
 	m.Stores[1].Hold("k", version.Record{Tag: version.Tag{Counter: 7, Incarnation: 2}, Value: []byte("half")})
-	m.nodes[0].wantValue("k", "half") // asks its neighbour, finds them to differ
+	m.nodes[0].wantValue("k", "half") // the node asks its neighbour and finds that they differ
 	if got := m.Stores[0].Record("k"); string(got.Value) != "half" {
 		t.Fatalf("answered with the record at one replica only; own copy: %v", got.Tag)
 	}
@@ -157,7 +157,7 @@ func TestWithoutQuorum(t *testing.T) {
 	}
 	_, err = m.nodes[0].Set(bg, []byte("k"), []byte("w"), kv.Options{})
 	wantOutcome(t, err, kv.None)
-	m.nodes[0].filter = fail // where the peer may have been reached, it may have taken the write
+	m.nodes[0].filter = fail // a peer that may have been reached may have taken the write
 	_, err = m.nodes[0].Set(bg, []byte("k"), []byte("w"), kv.Options{})
 	wantOutcome(t, err, kv.Unknown)
 
@@ -199,7 +199,7 @@ func TestQuorumParameters(t *testing.T) {
 	if _, err := m.nodes[0].Has(bg, []byte("k"), kv.Options{R: 1}); err != nil {
 		t.Errorf("r=1 asks nobody else: %v", err)
 	}
-	// r=1 with w=all keeps the promise: what is answered is held by all.
+	// With r=1 and w=all the promise holds: a read answers only what all replicas hold.
 	if _, err := m.nodes[0].Has(bg, []byte("k"), kv.Options{R: 1, W: kv.QuorumAll}); err == nil {
 		t.Error("r=1, w=all answered without the others")
 	}
@@ -276,13 +276,14 @@ func TestNotServing(t *testing.T) {
 	wantOutcome(t, err, kv.None)
 }
 
-// An operation is returned to its pool once and only once, whichever way it ends.
+// An operation returns to its pool exactly once, whichever way it ends.
 func TestOperationsSurviveChaos(t *testing.T) {
 	m := newMesh(t, 3)
 	var wg sync.WaitGroup
 	for i := range 3 {
 		nd := m.nodes[i]
 		var n atomic.Uint64
+		// Of seven calls one fails and one is never answered.
 		nd.filter = func(c *Call) bool {
 			switch n.Add(1) % 7 {
 			case 0:
@@ -293,6 +294,7 @@ func TestOperationsSurviveChaos(t *testing.T) {
 			}
 			return false
 		}
+		// Four goroutines at each node mix sets, gets and removes.
 		for w := range 4 {
 			wg.Add(1)
 			go func() {
@@ -313,6 +315,7 @@ func TestOperationsSurviveChaos(t *testing.T) {
 		}
 	}
 	wg.Wait()
+	// Afterwards the operations in the pools must still work.
 	for _, nd := range m.nodes {
 		nd.filter = nil
 	}
@@ -320,9 +323,10 @@ func TestOperationsSurviveChaos(t *testing.T) {
 	m.nodes[1].wantValue("k0", "end")
 }
 
-// D2: a write whose epoch ends before its second phase asks again. Its order among writes that
-// overlap it is free, but here it is the last to be answered, and what it finds when it asks again
-// goes below it. Of three it asks by an offer, of five two peers for their tags.
+// D2: a write whose epoch ends before its second phase asks again. Writes that overlap it may be
+// ordered before or after it. But here this write is the last to be answered, and what it finds
+// when it asks again goes below it. With three nodes the write asks by an offer. With five it asks
+// two peers for their tags.
 func TestEpochEndsBeforeTheWriteIsMade(t *testing.T) {
 	for n, asked := range map[int]int{3: 1, 5: 2} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -342,7 +346,7 @@ func TestEpochEndsBeforeTheWriteIsMade(t *testing.T) {
 						}
 					}
 				}
-				c.Status = OK // at the epoch that has just ended: the replica held nothing
+				c.Status = OK // at the epoch that has just ended; the replica held nothing
 				go c.End()
 				return true
 			}

@@ -13,7 +13,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// Of three, the second phase is what is left of a write that one peer has taken.
+// With three nodes, the second phase is what follows after one peer has taken the offered record.
 func TestEpochEndsBetweenThePhases(t *testing.T) {
 	for _, n := range []int{3, 5} {
 		m := newMesh(t, n)
@@ -60,7 +60,7 @@ func TestClearBetweenThePhasesIsUnknown(t *testing.T) {
 func TestReadAtAnOldEpochIsRepeated(t *testing.T) {
 	m := newMesh(t, 3)
 	m.nodes[0].mustSet("k", "v")
-	m.Advance(nil) // nobody has told the coordinators yet
+	m.Advance(nil) // the coordinators do not know of the new epoch yet
 	done := make(chan error, 1)
 	go func() {
 		_, _, err := m.nodes[0].Get(bg, nil, []byte("k"), kv.Options{Deadline: time.Now().Add(5 * time.Second)})
@@ -74,8 +74,8 @@ func TestReadAtAnOldEpochIsRepeated(t *testing.T) {
 }
 
 // D2: between the phases the replicas go on to an epoch at which tombstones are purged. The write
-// goes on if none of them is of its key and above its record: then nothing is gone that would
-// refuse it.
+// goes on unless one of them is of its key and above its record. Otherwise no tombstone is gone
+// that would refuse it.
 func TestAPurgeBetweenThePhases(t *testing.T) {
 	above, below := version.Tag{Counter: 1 << 40, Incarnation: 2}.Tombstone(), version.Tag{Counter: 1, Incarnation: 2}.Tombstone()
 	for name, c := range map[string]struct {
@@ -93,7 +93,8 @@ func TestAPurgeBetweenThePhases(t *testing.T) {
 					m := newMesh(t, n)
 					m.nodes[0].mustSet("k", "older")
 					old := m.nodes[0].mustSet("k", "old")
-					// else a read may write it back first, and the purge falls before the phases
+					// Without this wait a read may write the value back first, and the purge would
+					// not fall between the phases.
 					eventually(t, "all have it", func() bool {
 						return !slices.ContainsFunc(m.Stores, func(s *replicatest.Store) bool { return s.Record("k").Tag != old })
 					})

@@ -15,7 +15,7 @@ import (
 )
 
 // mesh is a cluster in memory: replicas that obey the rules of epochs, and peers whose answers a
-// test can bend.
+// test can change.
 type mesh struct {
 	*replicatest.Cluster
 	t     testing.TB
@@ -25,22 +25,22 @@ type mesh struct {
 	misses []string
 }
 
-// node is one coordinator over the mesh; it implements Views, Peers and Hints for it.
+// node is one coordinator over the mesh. It implements Views, Peers and Hints for its coordinator.
 type node struct {
 	*Coordinator
 	*replicatest.Views
 	m    *mesh
 	self int
 
-	// filter may answer a call in the replica's place (true), or change what follows. It runs
-	// before delivery.
+	// filter runs before delivery. It returns true when it answers the call in the replica's place.
+	// It may also change what follows.
 	filter func(c *Call) bool
-	down   [MaxMembers]atomic.Bool // unlikely members
-	owes   [MaxMembers]atomic.Bool // members that may be there, and have left something unanswered
-	busy   atomic.Bool             // something comes back from all members all the time
+	down   [MaxMembers]atomic.Bool // members that are unlikely to answer
+	owes   [MaxMembers]atomic.Bool // members that have an answer overdue, but may be there
+	busy   atomic.Bool             // replies come back from all members all the time
 
 	mu   sync.Mutex
-	lost map[*Call]bool // swallowed: they end only by Cancel
+	lost map[*Call]bool // swallowed calls, which end only by Cancel
 }
 
 func newMesh(t testing.TB, n int) *mesh {
@@ -92,6 +92,7 @@ func (nd *node) Start(v *replica.View, c *Call) {
 }
 
 func (nd *node) deliver(v *replica.View, c *Call) {
+	// The request is encoded here: key and record may change once deliver has returned.
 	var rec version.Record
 	have := c.Have
 	if c.Kind == Store || c.Kind == Vote || c.Kind == StoreIf {
@@ -127,6 +128,7 @@ func (nd *node) deliver(v *replica.View, c *Call) {
 				c.Status, c.Err = Open, e
 			}
 		}
+		// A peer that holds what the coordinator holds says only so.
 		if c.Kind <= ReadRecord && err == nil && c.Reply.Tag == c.Have && !c.Have.IsZero() {
 			c.Status = Same
 		}
@@ -139,7 +141,7 @@ func (nd *node) deliver(v *replica.View, c *Call) {
 	}()
 }
 
-// unsent ends a call that has not left its node.
+// unsent ends a call as one that has not left its node.
 func unsent(c *Call) bool {
 	c.NotSent = true
 	return fail(c)

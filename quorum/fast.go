@@ -8,31 +8,32 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// Fast writes: one round of messages instead of two, where one peer completes both quorums and
-// holds what this node holds.
+// Fast writes take one round of messages instead of two. They are possible where one peer completes
+// both quorums and holds what this node holds.
 //
 // An operation that ends after one round is called fast. No register with several writers can make
 // every write fast (Dutta, Guerraoui, Levy, Chakraborty: How fast can a distributed atomic read
-// be?, PODC 2004), but most can be: those that no other write of the key overlaps. The query phase
-// asks the peer what it holds, and the answer is nearly always "the same". So the question brings
-// the record along (StoreIf), minted above what this node holds, and a peer that holds the same
-// stores it at once. The two of them are a majority of three, so no completed write or read is
-// above what they held, nor above the record's tag; and with this node's own copy, W hold it.
+// be?, PODC 2004). But most writes can be fast: those that no other write of the key overlaps. The
+// query phase asks the peer what it holds, and the answer is nearly always "the same". So the
+// question carries the record (StoreIf), minted above what this node holds. A peer that holds the
+// same stores it at once. The two nodes are a majority of three. So no completed write or read is
+// above what they held, nor above the record's tag. With this node's own copy, W replicas hold the
+// record.
 //
-// A peer that holds anything else stores nothing and answers as to a query; the write goes on in
-// two phases, under another tag. That is safe only because nobody else has the record: it is
-// offered to one peer, and kept by this node after that peer alone. It must be certain that the
-// peer has not taken it:
+// A peer that holds anything else stores nothing and answers as to a query. The write then goes on
+// in two phases, under another tag. That is safe only because no other node has the record: it is
+// offered to one peer, and this node stores it only after that peer has. It must be certain that
+// the peer has not taken it:
 //
-//	D10. A replica carries out one copy of an offer and refuses later ones as unknown, before it
-//	     would refuse them as stale or for what it holds. A coordinator mints another tag only after
-//	     a refusal that says that nothing was stored. Otherwise the record may be somewhere: the
-//	     write can only go on with it, and only if a query phase, begun after the offer, finds
-//	     nothing above it. Else only the peer can tell what became of the write, and its outcome is
-//	     unknown if the peer does not.
+//	D10. A replica carries out one copy of an offer. It refuses later copies as unknown, before it
+//	     would refuse them as stale or because of what it holds. A coordinator mints another tag
+//	     only after a refusal that says that nothing was stored. Otherwise a replica may hold the
+//	     record. The write can then only go on with that record, and only if a query phase, begun
+//	     after the offer, finds nothing above it. If the query does find something above it, only
+//	     the peer can tell what became of the write. If the peer does not, the outcome is unknown.
 
-// fastPeer returns the peer to which a write is offered; false where a second answer would be
-// needed, or nobody is likely to give one.
+// fastPeer returns the peer to which a write is offered. ok is false where the write needs a second
+// answer, and where no peer is likely to answer.
 func (o *operation) fastPeer() (peer int, ok bool) {
 	v := o.v
 	if v.Slots < 2 || v.Slots > 3 || o.writeAsks() != 2 || o.w != 2 {
@@ -50,8 +51,8 @@ func (o *operation) fastPeer() (peer int, ok bool) {
 	return 0, false
 }
 
-// offer tries to set the value in one round. When it is not done, no replica has taken anything,
-// and f is what a query phase has found, unless none was met.
+// offer tries to set the value in one round. When done is false, no replica has stored the record.
+// f is then the result of a query phase. Its best is nil when no query phase was met.
 func (o *operation) offer(peer int, value []byte) (f findings, done bool, err error) {
 	o.begin(o.writeAsks())
 	if o.readOwn(ReadTag) != nil || o.v.Store.Full() {
@@ -65,7 +66,7 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 	fate := o.offered(peer)
 	if fate == open && err == nil && o.overtaken() {
 		o.require(o.writeAsks() + 1)
-		// Whatever it says: the peer has answered now, or will not in time.
+		// The error does not matter: the peer has answered by now, or it will not answer in time.
 		_ = o.waitUntil(time.Time{}, o.deadline, 0)
 		fate = o.offered(peer)
 	}
@@ -81,6 +82,7 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 		}
 		return f, false, nil
 	}
+	// The peer may hold the record. Only a query of the others tells whether the write can go on.
 	if err != nil || !o.current() {
 		if _, err = o.query(kv.Unknown); err != nil {
 			return f, true, err
@@ -93,8 +95,8 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 	return f, true, o.writeStore()
 }
 
-// overtaken reports whether the present phase has found something above the record that does not
-// come from it.
+// overtaken reports whether the present phase has found a record above the operation's own, other
+// than that record's tombstone.
 func (o *operation) overtaken() bool {
 	if rule.Broken(rule.Overtaken) {
 		return false
@@ -115,8 +117,8 @@ type fate uint8
 
 const (
 	open    fate = iota // the peer may have taken it
-	taken               // it did
-	refused             // it did not, and will not
+	taken               // the peer has taken it
+	refused             // the peer has not taken it, and will not
 )
 
 // offered returns what has become of the offer to the peer.
@@ -135,10 +137,11 @@ func (o *operation) offered(peer int) fate {
 	return open
 }
 
-// spread ends a write that the peer has taken: this node stores the record, which makes two, and
-// the others are sent it. An error means that this node has left the epoch. Then the record must
-// not just be stored at the next one, as that of a second phase is (D2), for this node held nothing
-// when the epoch ended: what the peer has said is no query there, and the write has to ask again.
+// spread ends a write that the peer has taken. This node stores the record, which makes two copies,
+// and sends it to the other members. An error means that this node has left the epoch. The record
+// of a second phase could then be stored again at the next epoch (D2). This one must not be: this
+// node did not hold it when the epoch ended, so the peer's answer does not count as a query. The
+// write has to ask again.
 func (o *operation) spread(peer int) error {
 	o.begin(o.w)
 	o.countHolders(only(peer))

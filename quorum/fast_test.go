@@ -12,7 +12,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// kinds counts a node's calls, and lets them through.
+// kinds counts a node's calls by kind, and lets them through.
 func (nd *node) kinds() map[Kind]int {
 	seen := map[Kind]int{}
 	nd.filter = func(c *Call) bool {
@@ -53,7 +53,7 @@ func TestAWriteTakesOneRoundWhereOnePeerCompletesBothQuorums(t *testing.T) {
 }
 
 // Where a request asks for other quorums, no single peer completes both phases. An r below the
-// mesh's R does not count: a write asks R whatever it says.
+// mesh's R makes no difference: a write asks R replicas whatever its r is.
 func TestOtherQuorumsTakeTwoRounds(t *testing.T) {
 	for _, o := range []kv.Options{{W: 1}, {W: 3}, {R: 3}, {R: 1, W: 3}} {
 		m := newMesh(t, 3)
@@ -64,14 +64,14 @@ func TestOtherQuorumsTakeTwoRounds(t *testing.T) {
 	}
 }
 
-// The offer is refused where the peer holds another record, above or below; the answer serves as
-// that of a query.
+// The peer refuses the offer when it holds another record, above or below. Its answer then serves
+// as that of a query.
 func TestARefusedOfferGoesOnAsAQuery(t *testing.T) {
 	for name, there := range map[string]version.Tag{"above": {Counter: 70, Incarnation: 2}, "below": {Counter: 1, Incarnation: 2}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := newMesh(t, 3)
-				m.nodes[0].mustSet("other", "x") // a's clock is past the one below
+				m.nodes[0].mustSet("other", "x") // two sets move a's clock past the counter of "below"
 				m.nodes[0].mustSet("other", "y")
 				synctest.Wait()
 				m.Stores[1].Hold("k", version.Record{Tag: there, Value: []byte("theirs")})
@@ -92,7 +92,7 @@ func TestARefusedOfferGoesOnAsAQuery(t *testing.T) {
 	}
 }
 
-// An offer to a peer at a newer epoch was refused for certain: the write starts over there, under
+// A peer at a newer epoch has certainly refused an offer. The write starts over there, under
 // another tag.
 func TestAnOfferAtAnOldEpochStartsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -106,14 +106,15 @@ func TestAnOfferAtAnOldEpochStartsOver(t *testing.T) {
 			}
 			return false
 		}
-		tag := m.nodes[0].mustSet("k", "v") // a clear between the phases would make it unknown, had a phase begun
+		// If a phase had begun, the clear between the phases would make the outcome unknown.
+		tag := m.nodes[0].mustSet("k", "v")
 		if tag.Generation != 1 || tag.Counter != 2 {
 			t.Errorf("stored as %v", tag)
 		}
 	})
 }
 
-// A peer that takes the offer and whose answer is lost: the write goes on with the others, under
+// A peer takes the offer, and its answer is lost. The write goes on with the other members, under
 // the tag that was offered.
 func TestALostAnswerToAnOfferIsNoSecondWrite(t *testing.T) {
 	for name, lose := range map[string]func(*node, *Call){
@@ -147,7 +148,8 @@ func TestALostAnswerToAnOfferIsNoSecondWrite(t *testing.T) {
 	}
 }
 
-// As before, and meanwhile somebody has read the value and removed it: the write took place.
+// The answer is lost, too, and meanwhile another client has read the value and removed it. The
+// write took place.
 func TestAnOfferThatWasTakenAndRemovedTookPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -168,9 +170,9 @@ func TestAnOfferThatWasTakenAndRemovedTookPlace(t *testing.T) {
 	})
 }
 
-// D10: c's write is answered, and a has missed it and all that came before, so that its tag is
-// below. b refuses a's offer and that answer is lost. A write of a that went on under this tag
-// would be answered after c's, and read by nobody ever.
+// D10: c's write is answered. Node a has missed it and all that came before, so the tag of a's
+// write is below. b refuses a's offer, and that answer is lost. If a's write went on under this
+// tag, it would be answered after c's, and no read would ever return it.
 func TestAnOvertakenOfferIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -190,8 +192,8 @@ func TestAnOvertakenOfferIsUnknown(t *testing.T) {
 	})
 }
 
-// The same without a fault, only that b is slow: its answer tells, and the write takes place, in
-// two rounds if b has refused the offer and in one if it has taken it.
+// The same, but without a fault: b is only slow. Its answer tells what became of the offer, and the
+// write takes place. It takes two rounds if b has refused the offer, and one if b has taken it.
 func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 	for name, refused := range map[string]bool{"refused": true, "taken": false} {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +212,7 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 					record := c.Record.Clone()
 					m.nodes[0].swallow(c)
 					go func() {
-						time.Sleep(50 * time.Millisecond) // long after the hedge
+						time.Sleep(50 * time.Millisecond) // long after HedgeAfter
 						stored, here, err := m.Stores[1].PutIf(1, offered.Key, offered.Have, &record)
 						if stored == refused || err != nil {
 							t.Errorf("stored: %v, %v", stored, err)
@@ -236,8 +238,8 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 	}
 }
 
-// An offer that is never answered costs the write its outcome, at its deadline (Q2): what another
-// peer holds, which it says late, makes it matter.
+// An offer that is never answered costs the write its outcome, at its deadline (Q2). The offer
+// matters here because another peer says, late, that it holds something newer.
 func TestAnOvertakenOfferEndsByItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -264,7 +266,7 @@ func TestAnOvertakenOfferEndsByItsDeadline(t *testing.T) {
 	})
 }
 
-// A peer that cannot tell what became of an offer will not answer it: the others are asked at once,
+// A peer that cannot tell what became of an offer will not answer it. The others are asked at once,
 // and the write goes on under its tag.
 func TestAnOpenOfferAsksTheOthersAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -295,7 +297,7 @@ func TestAnOpenOfferAsksTheOthersAtOnce(t *testing.T) {
 }
 
 // D10: the peer takes the offer, and the epoch ends before this node has stored its own copy. At
-// the next one the write asks again, and finds that it was overtaken.
+// the next epoch the write asks again, and finds that it was overtaken.
 func TestAnEpochThatEndsBeforeTheOwnCopyAsksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -316,12 +318,12 @@ func TestAnEpochThatEndsBeforeTheOwnCopyAsksAgain(t *testing.T) {
 		_, err := m.nodes[0].Set(bg, []byte("k"), []byte("mine"), kv.Options{})
 		wantOutcome(t, err, kv.Unknown)
 		if !moved {
-			t.Error("the schedule was not made")
+			t.Error("the test's schedule did not come about")
 		}
 	})
 }
 
-// A clear after an offer that may have been taken: nobody can tell any more.
+// After an offer that may have been taken, a clear leaves the outcome unknown.
 func TestAClearAfterALostOfferIsUnknown(t *testing.T) {
 	for name, change := range map[string]func(*replica.View){
 		"clear": func(v *replica.View) { v.Generation++ },

@@ -12,7 +12,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// holders counts the replicas that hold a version of a key or something newer.
+// holders counts the replicas that hold a version of a key or a newer one.
 func (m *mesh) holders(key string, tag version.Tag) int {
 	n := 0
 	for _, r := range m.Stores {
@@ -23,9 +23,9 @@ func (m *mesh) holders(key string, tag version.Tag) int {
 	return n
 }
 
-// D4: whatever quorums a read asks for, W replicas hold what it answers with, unless r and w do not
-// overlap by name. Fewer would do for a later read of the same r. But a read of another r would
-// miss it, and a crash, a join or a leave could lose it.
+// D4: whatever quorums a read asks for, W replicas hold what it answers, unless its r and w do not
+// overlap. Fewer replicas would be enough for a later read of the same r. But a read of another r
+// would miss the answer, and a crash, a join or a leave could lose it.
 func TestAReadAnswersOnlyWhatWHold(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for n := 2; n <= 6; n++ {
@@ -76,7 +76,8 @@ func (m *mesh) newest(key string) (tag version.Tag) {
 	return tag
 }
 
-// A remove that finds nothing answers so only when W replicas hold what it found, whatever its r.
+// A remove that finds nothing answers so only when W replicas hold what it found, whatever its r
+// is.
 func TestARemoveMissesOnlyWhatWDoNotHold(t *testing.T) {
 	for _, r := range []kv.Quorum{kv.QuorumDefault, 1, kv.QuorumAll} {
 		for holder := range 3 {
@@ -97,12 +98,12 @@ func TestARemoveMissesOnlyWhatWDoNotHold(t *testing.T) {
 	}
 }
 
-// D4: what W hold must be below the tag of every later write, whatever r the write came with.
+// D4: what W replicas hold must be below the tag of every later write, whatever the write's r is.
 func TestAWriteAsksMoreThanItsR(t *testing.T) {
 	for n := 2; n <= 6; n++ {
 		for _, o := range []kv.Options{{R: 1}, {R: 1, W: kv.QuorumAll}} {
 			m := newMesh(t, n)
-			// W replicas, this coordinator's not among them where that can be.
+			// These are W replicas. The coordinator's own is among them only for n = 2.
 			for i := n - (n/2 + 1); i < n; i++ {
 				m.Stores[i].Hold("k", version.Record{Tag: version.Tag{Counter: 100, Incarnation: version.Incarnation(n)}, Value: []byte("old")})
 			}
@@ -115,8 +116,8 @@ func TestAWriteAsksMoreThanItsR(t *testing.T) {
 	}
 }
 
-// A write for which too few replicas are there ends before anything is sent: its outcome is none.
-// The slot is vacant, or its member does not answer.
+// A write that cannot reach enough replicas ends before anything is sent. Its outcome is none. The
+// slot is vacant, or its member does not answer.
 func TestAWriteThatCannotBeMetStoresNothing(t *testing.T) {
 	absences := map[string]func(m *mesh){
 		"vacant": func(m *mesh) { m.Advance(func(v *replica.View) { v.Members[2].Incarnation = 0 }, 0, 1, 2) },

@@ -9,19 +9,20 @@ import (
 	"viakv/quorum/version"
 )
 
-// A remove is sent to its key's owner once and nowhere else afterwards: nobody but the owner can
-// tell what became of it there. So an owner that does not answer costs the request its outcome, and
-// until the request notices, its client. Two things keep that rare and short: only an owner that
-// owes no answer is sent a remove, and one that is silent for too long is asked whether it is there
-// at all.
+// A remove is sent to its key's owner once, and then to no other node: only the owner can tell what
+// became of it there. So an owner that does not answer costs the request its outcome, and the
+// client its time until the request notices. Two rules keep that rare and short. A remove is sent
+// only to an owner whose answers are not overdue. An owner that is silent for too long is asked a
+// second question, which shows whether it answers at all.
 
-// maxForwarded bounds the removes that are with one owner at a time. One by one, a remove costs
-// less at its key's owner than split votes do. Of a crowd of removes nearly all are of different
-// keys, and each saves a round trip and a wait in the owner's queue where it arrived.
+// maxForwarded bounds the removes that are under way at one owner. A single remove costs less at
+// its key's owner than split votes do. But nearly all removes of a crowd are of different keys.
+// Where they run at the node that they arrived at, each saves a round trip and a wait in the
+// owner's queue.
 const maxForwarded = 64
 
-// forward sends the remove to the key's owner; false when that is this node, or when the owner
-// certainly did nothing.
+// forward sends the remove to the key's owner. It returns false when this node is the owner, and
+// when no remove was sent or the owner certainly did nothing.
 func (o *operation) forward() (bool, error) {
 	v := o.v
 	owner := v.Ring.Owner(o.hash.Partition())
@@ -40,7 +41,7 @@ func (o *operation) forward() (bool, error) {
 	err := o.await(owner)
 	o.mu.Lock()
 	status, notSent, cause := Failed, false, err
-	if call := o.calls[owner]; !call.started { // an open one is its carrier's
+	if call := o.calls[owner]; !call.started { // a call that is still open belongs to its carrier
 		status, notSent, cause = call.Status, call.NotSent, call.Err
 	}
 	o.mu.Unlock()
@@ -56,11 +57,11 @@ func (o *operation) forward() (bool, error) {
 	return true, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the remove was sent to " + v.Members[owner].Name + ", the key's owner", Err: cause}
 }
 
-// errSilent: the owner answers nothing at all.
+// errSilent reports an owner that answers nothing at all.
 var errSilent = errors.New("quorum: no answer, and none to a second question")
 
-// await waits for the owner's answer as long as the owner shows that it is there: a remove may take
-// its time, since others of the key come first, but a lookup does not.
+// await waits for the owner's answer as long as the owner shows that it is there. A remove may take
+// its time, since other removes of the key come first, but a lookup does not.
 func (o *operation) await(owner int) error {
 	patience := o.c.cfg.Timeout / 20
 	for {
@@ -71,8 +72,8 @@ func (o *operation) await(owner int) error {
 		if err := o.waitUntil(began, until, 0); err != errDeadline || until.Equal(o.deadline) {
 			return err
 		}
-		// What came back for others shows as much. Under a load of removes it spares each a
-		// question of its own.
+		// A reply to another request shows that the owner is there, too. Under a load of removes
+		// this saves a lookup for each of them.
 		heard := func() bool { return o.c.cfg.Peers.Heard(o.v, owner).After(began) }
 		if !heard() && !o.c.there(o.v, owner, o.key, earlier(o.deadline, time.Now().Add(silence))) && !heard() {
 			return errSilent
@@ -87,7 +88,7 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// there asks a member to look something up, and reports whether it answered in time.
+// there asks a member to look the key up, and reports whether it answered in time.
 func (c *Coordinator) there(v *replica.View, member int, key []byte, deadline time.Time) bool {
 	op, err := c.begin(key, kv.Options{Deadline: deadline})
 	if err != nil {
@@ -95,7 +96,9 @@ func (c *Coordinator) there(v *replica.View, member int, key []byte, deadline ti
 	}
 	defer op.finish()
 	if op.v != v {
-		return true // the epoch is over, and the members of this one may be others: the next time will tell
+		// The epoch is over, and its members may be others in the next one. The next attempt will
+		// tell.
+		return true
 	}
 	op.own = version.Record{}
 	op.enter(phase{need: 1, voters: only(member)})

@@ -9,7 +9,7 @@ import (
 	"viakv/api/kv"
 )
 
-// owned makes a mesh of three with a key that another node than the returned one owns.
+// owned makes a mesh of three. It returns a key, the key's owner, and another node.
 func owned(t *testing.T) (from *node, owner int, key []byte) {
 	m := newMesh(t, 3)
 	key = []byte("k")
@@ -20,7 +20,7 @@ func owned(t *testing.T) (from *node, owner int, key []byte) {
 	return from, owner, key
 }
 
-// An owner that has stopped holds a remove up for a part of its deadline, not for all of it.
+// A remove waits only for a part of its deadline for an owner that has stopped.
 func TestRemoveGivesUpOnASilentOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, owner, key := owned(t)
@@ -39,12 +39,12 @@ func TestRemoveGivesUpOnASilentOwner(t *testing.T) {
 		if took, timeout := time.Since(began), from.cfg.Timeout; took > timeout/3 {
 			t.Errorf("took %v of %v", took, timeout)
 		}
-		time.Sleep(time.Second) // of the bubble: the set's last call ends
+		time.Sleep(time.Second) // in the bubble's time: the last call of the set ends
 	})
 }
 
-// An owner that answers others is there, although it has yet to answer this remove and, short of
-// processor time, a second question, too.
+// An owner that answers other requests is there. It may be short of processor time, and have
+// answered neither this remove nor the second question.
 func TestRemoveWaitsForAnOwnerThatAnswersOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, owner, key := owned(t)
@@ -69,7 +69,7 @@ func TestRemoveWaitsForAnOwnerThatAnswersOthers(t *testing.T) {
 	})
 }
 
-// Whatever the owner says to others meanwhile, a remove ends by its deadline (Q2).
+// A remove ends by its deadline, whatever the owner answers to other requests meanwhile (Q2).
 func TestRemoveAtASilentOwnerEndsByItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, owner, key := owned(t)
@@ -89,8 +89,8 @@ func TestRemoveAtASilentOwnerEndsByItsDeadline(t *testing.T) {
 	})
 }
 
-// A call that has not ended belongs to its carrier, which may be writing its reply while the
-// request gives it up: the race detector looks.
+// A call that has not ended belongs to its carrier. The carrier may be writing the reply while the
+// request gives the call up. The race detector finds it if the request touches the call.
 func TestRemoveLeavesAnOpenCallToItsCarrier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, owner, key := owned(t)
@@ -115,7 +115,7 @@ func TestRemoveLeavesAnOpenCallToItsCarrier(t *testing.T) {
 	})
 }
 
-// An owner that is there is waited for, however long it takes.
+// A remove waits for an owner that is there, up to its deadline.
 func TestRemoveWaitsForABusyOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, owner, key := owned(t)
@@ -145,7 +145,7 @@ func TestRemoveWaitsForABusyOwner(t *testing.T) {
 	})
 }
 
-// A remove whose owner owes an answer runs here.
+// A remove runs at this node when the owner has an answer overdue.
 func TestRemoveIsNotSentToAnOwnerThatOwesAnAnswer(t *testing.T) {
 	from, owner, key := owned(t)
 	from.owes[owner].Store(true)

@@ -9,8 +9,8 @@ import (
 	"viakv/quorum/replica"
 )
 
-// A new value is refused alike at all nodes while the copy of any member is full, also of one that
-// a write would not have asked. Everything else goes on.
+// All nodes refuse a new value while the copy of any member is full, even a member that the write
+// would not have asked. Everything else goes on.
 func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4, 5} {
 		for full := range n {
@@ -41,11 +41,11 @@ func TestOneFullMemberRefusesAtAllNodes(t *testing.T) {
 	}
 }
 
-// view is that of a node.
+// view returns a node's view.
 func (m *mesh) view(i int) *replica.View { return m.nodes[i].Current() }
 
-// All that are full are named, those that have no vote yet included. What a reply says counts like
-// what was said before.
+// The error names all members that are full, including those that have no vote yet. A member's
+// reply counts as much as what the member has said before.
 func TestAllFullMembersAreNamed(t *testing.T) {
 	m := newMesh(t, 5)
 	m.nodes[0].Install(m.View(0, func(v *replica.View) { v.Members[3].Incarnation, v.Members[3].Pending = 0, 9 }))

@@ -45,7 +45,8 @@ func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (versio
 }
 
 // read finds the key's present record, and makes sure that no later read finds an older one. It
-// asks at least so many replicas. The record borrows the operation's buffers until the next phase.
+// asks at least as many replicas as least says. The record borrows the operation's buffers until
+// the next phase.
 func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 	for {
 		err := o.ask(kind, max(o.readAsks(), least))
@@ -69,11 +70,11 @@ func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 	}
 }
 
-// repair stores the record that a query phase found at W replicas, before it is answered. Those
-// that were found to hold it count.
+// repair stores the record that a query phase found, so that W replicas hold it before the read
+// answers. The replicas that were found to hold it already count.
 func (o *operation) repair(f findings) error {
 	o.c.stats.repaired.Add(1)
-	o.record = f.best.Clone() // the next phase reuses the buffer it lies in
+	o.record = f.best.Clone() // the next phase reuses the buffer that best lies in
 	need := o.firm()
 	o.begin(need)
 	o.countHolders(f.holders)

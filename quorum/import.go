@@ -8,13 +8,13 @@ import (
 )
 
 // Import writes a value that was set in another cluster, before its node joined this one. Neither
-// side knew of the other's writes, so the import is concurrent with every version of the key here,
-// and the higher tag stays, as between any two concurrent writes: the record keeps the counter that
-// its value had, and carries no vector. It reports whether the imported value stays.
+// side knew of the other's writes, so the import is concurrent with every version of the key here.
+// As between any two concurrent writes, the higher tag stays. The imported record keeps the counter
+// that its value had, and carries no vector. Import reports whether the imported value stays.
 //
 // An import may be repeated after an unknown outcome: the same counter at the same incarnation is
-// the same record (Q5). The caller's clock must be past all counters that it imports before it
-// mints tags of its own.
+// the same record (Q5). Before the caller's clock mints new tags, it must be past all counters that
+// the caller imports.
 func (c *Coordinator) Import(_ context.Context, key, value []byte, counter uint64, opt kv.Options) (bool, error) {
 	op, err := c.begin(key, opt)
 	if err != nil {

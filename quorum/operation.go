@@ -12,15 +12,15 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// operation is one request under way: its present phase, and the calls of all its phases that have
-// not ended.
+// operation is one request under way: its present phase, and those calls of all its phases that
+// have not ended.
 //
 // The goroutine of the request drives it: it begins phases and waits. Calls end in the transport's
-// goroutines, which only count and, when the count decides something, wake it. After the answer the
-// operation lives on until its last call has ended (Q6), driven by nobody.
+// goroutines. These only count, and wake the request when the count decides something. After the
+// answer no goroutine drives the operation. It lives on until its last call has ended (Q6).
 type operation struct {
 	c      *Coordinator
-	wake   chan struct{} // holds one token: something was decided, or the timer has fired
+	wake   chan struct{} // holds one token: something was decided, or timer has fired
 	timer  *time.Timer   // wakes the request
 	expiry *time.Timer   // ends the operation after its answer
 
@@ -29,11 +29,11 @@ type operation struct {
 	hash     keyspace.Hash
 	key      []byte // borrowed from the request until its answer
 	r, w     int
-	strict   bool // of a remove: whatever its r is, it asks for no less than the promise
+	strict   bool // of a remove: it asks for no less than the promise, whatever its r is
 	asked    kv.Options
-	began    time.Time // of the present phase: when its first call was started
+	began    time.Time // when the first call of the present phase was started
 	deadline time.Time
-	sequence uint64 // of a request that is forwarded
+	sequence uint64 // of a forwarded request
 
 	// This node's own copy.
 	own       version.Record // borrows ownBuffer
@@ -44,17 +44,19 @@ type operation struct {
 	vector []byte
 	seen   version.Seen
 
-	hintKey []byte // copy of key, for what outlives the request
+	hintKey []byte // copy of key, for the calls that outlive the request
 
-	mu       sync.Mutex
-	phase    phase             // the present one
-	calls    [MaxMembers]*Call // of the present phase, by member
-	causes   [MaxMembers]error // why members failed in it
-	used     int               // the members below had calls since reset: what lies above in calls and causes is empty
-	open     int               // calls of all phases that have not ended
-	storing  bool              // the present phase's misses deserve hints
-	answered bool              // the request has its answer
-	armed    bool              // expiry was set
+	mu     sync.Mutex
+	phase  phase             // the present phase
+	calls  [MaxMembers]*Call // of the present phase, by member
+	causes [MaxMembers]error // why members failed in the present phase
+	// used bounds the members that have had calls since reset. From this index on, calls and causes
+	// are empty.
+	used     int
+	open     int  // calls of all phases that have not ended
+	storing  bool // a member that misses the present phase gets a hint
+	answered bool // the request has its answer
+	armed    bool // expiry has been set
 }
 
 func newOperation(c *Coordinator) *operation {
@@ -75,8 +77,8 @@ func (o *operation) reset(v *replica.View, key []byte, opt kv.Options) error {
 	return o.move(v)
 }
 
-// move makes the operation go on at a view. The calls of the former one are given up first: their
-// members' indices mean nothing in the next.
+// move makes the operation go on at a view. It first gives up the calls of the former view, since
+// their members' indices mean nothing in the new one.
 func (o *operation) move(v *replica.View) (err error) {
 	hash := v.Seed.Hash(o.key)
 	o.mu.Lock()
@@ -89,7 +91,7 @@ func (o *operation) move(v *replica.View) (err error) {
 	return err
 }
 
-// begin starts a phase that needs so many of all who may answer.
+// begin starts a phase that needs so many answers, of all members that may answer.
 func (o *operation) begin(need int) { o.enter(phase{need: need, voters: votersOf(o.v)}) }
 
 // enter starts a phase: from here on only its own calls count.
@@ -106,7 +108,7 @@ func (o *operation) enter(p phase) {
 	o.mu.Unlock()
 }
 
-// dropLocked gives up the calls of the present phase. Those that will not end any more are free at
+// dropLocked gives up the calls of the present phase. Those that it could withdraw are free at
 // once.
 func (o *operation) dropLocked() {
 	for m, call := range o.calls[:o.used] {
@@ -153,7 +155,7 @@ func (o *operation) ended(call *Call) {
 	call.started = false
 	o.open--
 	m := call.Member
-	if o.calls[m] != call { // of an earlier phase, or given up
+	if o.calls[m] != call { // the call is of an earlier phase, or was given up
 		o.c.calls.Put(call)
 	} else {
 		o.countLocked(m, call)
@@ -165,16 +167,16 @@ func (o *operation) ended(call *Call) {
 	}
 }
 
-// countLocked lets the present phase decide about a call that has ended.
+// countLocked counts a call that has ended in the present phase.
 func (o *operation) countLocked(m int, call *Call) {
 	o.v.Clock.Observe(call.Counter)
 	status := call.Status
 	switch status {
 	case OK, Same, Missing, Nack:
 	case Stale:
-		// Mostly the phase is run again at the newer epoch and brings the record there, and the
-		// hint is one too many. But where enough others have taken it, the request is answered and
-		// nothing is run again.
+		// Usually the phase is run again at the newer epoch and brings the record to the peer. The
+		// hint is then superfluous. But when enough other members have taken the record, the
+		// request is answered and the phase is not run again.
 		o.missLocked(m)
 	default:
 		o.causes[m] = call.Err
@@ -188,7 +190,7 @@ func (o *operation) countLocked(m int, call *Call) {
 	}
 }
 
-// nudge wakes the request, which looks for itself whether anything was decided.
+// nudge wakes the request. The request itself then looks whether anything was decided.
 func (o *operation) nudge() {
 	select {
 	case o.wake <- struct{}{}:
@@ -196,7 +198,7 @@ func (o *operation) nudge() {
 	}
 }
 
-// missLocked hints a member that did not store the record.
+// missLocked notes a hint for a member that did not store the record.
 func (o *operation) missLocked(m int) {
 	if o.storing {
 		member := &o.v.Members[m]
@@ -204,7 +206,7 @@ func (o *operation) missLocked(m int) {
 	}
 }
 
-// countOwn counts this node's own replica.
+// countOwn counts the answer of this node's own replica.
 func (o *operation) countOwn(yes bool) {
 	status := OK
 	if !yes {
@@ -222,20 +224,23 @@ func (o *operation) require(need int) {
 	o.mu.Unlock()
 }
 
-// countHolders counts members that hold the record of the present phase already.
+// countHolders counts members that already hold the record of the present phase.
 func (o *operation) countHolders(holders memberSet) {
 	o.mu.Lock()
 	o.phase.holders(holders)
 	o.mu.Unlock()
 }
 
-// wait returns nil once the phase that has just begun is met, or the reason why it will not be by
-// the request's deadline. A query (its kind is given) also asks the replicas that it has spared
-// once it has waited for HedgeAfter, or has lost one; for other phases the kind is zero.
+// wait returns nil once the phase that has just begun is met. Otherwise it returns why the phase
+// will not be met by the request's deadline. query is the kind of a query phase, and zero for other
+// phases. A query also asks the remaining replicas once it has waited for HedgeAfter, or when a
+// replica fails.
 func (o *operation) wait(query Kind) error { return o.waitUntil(o.began, o.deadline, query) }
 
-// waitUntil is wait with a deadline of its own, at a time that is known already; zero: it is not.
+// waitUntil is wait with a deadline of its own. now is the present time, or zero when the caller
+// does not know it.
 func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
+	// hedge says that the remaining replicas were not asked yet.
 	hedge := query != 0
 	for {
 		o.mu.Lock()
@@ -272,12 +277,12 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
 		}
 		o.timer.Reset(left)
 		<-o.wake
-		now = time.Time{} // mostly not needed any more
+		now = time.Time{} // rarely needed again
 	}
 }
 
-// renew waits for a view later than the operation's and goes on with it: false when the deadline
-// comes first, or when this node is no member there.
+// renew waits for a view later than the operation's and goes on with it. It returns false when the
+// deadline comes first, or when this node is no member at the later view.
 func (o *operation) renew() bool {
 	o.c.stats.renewed.Add(1)
 	for {
@@ -291,14 +296,14 @@ func (o *operation) renew() bool {
 		o.timer.Reset(left)
 		select {
 		case <-o.v.Superseded:
-			// The closing of a view and the coming of the next are one step for Current.
+			// Current returned the next view before this one was closed.
 		case <-o.wake:
 		}
 	}
 }
 
-// finish ends the request's part in the operation. Calls that only mattered to it are withdrawn;
-// those that store a record are waited for in the background.
+// finish ends the request's part in the operation. It withdraws the calls that only this request
+// needed. Calls that store a record go on in the background.
 func (o *operation) finish() {
 	o.timer.Stop()
 	o.mu.Lock()
@@ -321,7 +326,7 @@ func (o *operation) finish() {
 // expire gives hints to the members that have not answered in time and withdraws their calls.
 func (o *operation) expire() {
 	o.mu.Lock()
-	if o.open == 0 { // the last call ended at the same moment
+	if o.open == 0 { // the last call ended while expire was starting
 		o.mu.Unlock()
 		return
 	}
@@ -330,7 +335,7 @@ func (o *operation) expire() {
 			o.missLocked(m)
 		}
 	}
-	o.storing = false // one hint each
+	o.storing = false // each member gets one hint
 	o.dropLocked()
 	done := o.open == 0
 	o.mu.Unlock()
@@ -339,8 +344,8 @@ func (o *operation) expire() {
 	}
 }
 
-// release ends the operation, once all its calls have. It goes back to its pool unless its expiry
-// may still be about to run.
+// release ends the operation once all its calls have ended. The operation goes back to its pool,
+// unless its expiry may still be about to run.
 func (o *operation) release() {
 	for m, call := range o.calls[:o.used] {
 		if call != nil {
@@ -356,7 +361,7 @@ func (o *operation) release() {
 	}
 }
 
-// unavailable words the end of a request that found no quorum.
+// unavailable returns the error of a request that found no quorum.
 func (o *operation) unavailable(outcome kv.Outcome, what string, err error) error {
 	if outcome == kv.Unknown {
 		o.c.stats.unknown.Add(1)

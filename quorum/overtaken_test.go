@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A member that went on to the next epoch refuses a record of this one. When the request has its
-// answer by then, nobody sends the record again: the member must get a hint, or it would miss the
-// record until its contents are compared.
+// A member that went on to the next epoch refuses a record of this one. If the request is answered
+// by then, the record is not sent again. So the member must get a hint, or it would miss the record
+// until its contents are compared.
 func TestAMemberThatIsAheadAfterTheAnswerGetsAHint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -25,7 +25,7 @@ func TestAMemberThatIsAheadAfterTheAnswerGetsAHint(t *testing.T) {
 			return true
 		}
 		nd.mustSet("k", "v")
-		time.Sleep(time.Second) // of the bubble
+		time.Sleep(time.Second) // in the bubble's time
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if !slices.Equal(m.misses, []string{"nc/k"}) {

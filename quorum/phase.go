@@ -14,8 +14,8 @@ type memberSet uint32
 
 const everyone = ^memberSet(0)
 
-// MaxMembers bounds a cluster, so that a set of members fits a word, and what an operation notes of
-// each member an array.
+// MaxMembers bounds a cluster. So a set of members fits a word, and an operation keeps its notes on
+// members in arrays.
 const MaxMembers = kv.MaxMembers
 
 // only returns the set of one member.
@@ -25,7 +25,7 @@ func (s memberSet) has(m int) bool { return s>>m&1 != 0 }
 func (s *memberSet) add(m int)     { *s |= only(m) }
 func (s memberSet) len() int       { return bits.OnesCount32(uint32(s)) }
 
-// votersOf returns who may answer at a view: the active slots.
+// votersOf returns the members that may answer at a view: the active slots.
 func votersOf(v *replica.View) (s memberSet) {
 	for m := range v.Members[:v.Slots] {
 		if v.Members[m].Active() || rule.Broken(rule.PendingNoVote) && v.Members[m].Pending != 0 {
@@ -36,25 +36,25 @@ func votersOf(v *replica.View) (s memberSet) {
 }
 
 // phase is one round of questions to the replicas: what it needs, and what has been answered. It
-// knows no clock, no lock and no peer: what it decides depends on the replies alone, in their order
+// knows no clock, no lock and no peer. What it decides depends only on the replies and their order
 // (testdata/phase).
 type phase struct {
 	need   int       // yes answers that complete it
-	voters memberSet // who may answer: the active slots at its epoch
+	voters memberSet // members that may answer: the active slots at its epoch
 	yes    memberSet
-	no     memberSet // the replica answered, and refused
+	no     memberSet // the replica has answered and refused
 	failed memberSet // no answer will come
-	stale  bool      // somebody is ahead of its epoch
+	stale  bool      // a member is ahead of the phase's epoch
 }
 
-// verdict is what a phase has come to.
+// verdict is the result of a phase.
 type verdict uint8
 
 const (
 	pending    verdict = iota
 	met                // enough replicas said yes
-	over               // its epoch has ended before
-	impossible         // too few are left that could say yes
+	over               // the epoch ended first
+	impossible         // too few members are left that could say yes
 )
 
 func (v verdict) String() string { return [...]string{"pending", "met", "over", "impossible"}[v] }
@@ -72,7 +72,7 @@ func (p phase) verdict() verdict {
 }
 
 // reply notes how the call to a member has ended. It reports whether that may change what the
-// request does next: the phase is decided, or an answer will not come.
+// request does next. It may when the phase is decided, and when a member will not answer.
 func (p *phase) reply(m int, s Status) bool {
 	failed := p.failed
 	switch s {
@@ -97,11 +97,11 @@ func (p phase) lost() bool { return p.failed != 0 }
 // said reports whether a member has said yes.
 func (p phase) said(m int) bool { return p.yes.has(m) }
 
-// holders notes members that hold the record of the phase already.
+// holders notes members that already hold the record of the phase.
 func (p *phase) holders(s memberSet) { p.record(&p.yes, s) }
 
-// record adds members to a set of answers. Those who have no vote (rebuilding and joining members,
-// M4) and second answers count nothing.
+// record adds members to a set of answers. It ignores second answers, and members without a vote:
+// those that are rebuilding or joining (M4).
 func (p *phase) record(set *memberSet, s memberSet) {
 	*set |= s & p.voters &^ (p.yes | p.no | p.failed)
 }

@@ -1,6 +1,6 @@
 package quorum
 
-// The phase that asks: this node's own replica and as many peers as the answer needs.
+// The query phase asks this node's own replica and as many peers as the answer needs.
 
 import (
 	"viakv/api/kv"
@@ -9,9 +9,9 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// ask runs a query phase: this node's own replica, and then as many peers as are missing to need,
-// in the order of the ring from this node on. A coordinator that always asks the same neighbour
-// first fills the batches of one connection instead of halving them over two.
+// ask runs a query phase. It asks this node's own replica, and then as many peers as are missing to
+// need. It takes the peers in ring order from this node on. A coordinator that always asks the same
+// neighbour first fills the batches of one connection, instead of halving them over two.
 func (o *operation) ask(kind Kind, need int) error {
 	o.begin(need)
 	if err := o.readOwn(kind); err != nil {
@@ -28,8 +28,8 @@ func (o *operation) ask(kind Kind, need int) error {
 	return o.wait(kind)
 }
 
-// askMore starts calls to up to n voters that were not asked in this phase, likely ones only or
-// all, and returns how many.
+// askMore starts calls to up to n voters that were not yet asked in this phase. With likely, it
+// skips members that are unlikely to answer. It returns how many calls it has started.
 func (o *operation) askMore(kind Kind, n int, likely bool) (started int) {
 	v := o.v
 	for i := 1; i < v.Slots && started < n; i++ {
@@ -37,8 +37,8 @@ func (o *operation) askMore(kind Kind, n int, likely bool) (started int) {
 		if m >= v.Slots {
 			m -= v.Slots
 		}
-		// A rebuilding member has no vote, but may know that it has been activated since: then it
-		// brings the next epoch.
+		// A rebuilding member has no vote. But it may know that it has been activated since. Then
+		// its answer tells of the next epoch.
 		member := &v.Members[m]
 		if member.Incarnation == 0 && (likely || member.Pending == 0) || o.called(m) || likely && !o.c.cfg.Peers.Likely(v, m) {
 			continue
@@ -66,9 +66,9 @@ func (o *operation) readOwn(kind Kind) (err error) {
 	return err
 }
 
-// query runs the query phase of a write: the tags of as many replicas as writeAsks says, at the
-// epoch that is still the present one (D2). Where it finds too few, the request ends with the given
-// outcome.
+// query runs the query phase of a write. It asks as many replicas as writeAsks says for their tags,
+// and repeats that until the epoch is still the present one afterwards (D2). When it finds too few
+// replicas, the request ends with the given outcome.
 func (o *operation) query(outcome kv.Outcome) (findings, error) {
 	for {
 		err := o.ask(ReadTag, o.writeAsks())
@@ -89,15 +89,15 @@ func (o *operation) current() bool {
 	return o.c.cfg.Views.Current() == o.v || rule.Broken(rule.Requery)
 }
 
-// findings is what a query phase has found.
+// findings is the result of a query phase.
 type findings struct {
-	best    *version.Record // the highest; borrows the operation's buffers until its next phase
-	holders memberSet       // who holds it
-	full    memberSet       // whose replica answered that it may hold no more
+	best    *version.Record // the highest record; borrows the operation's buffers until its next phase
+	holders memberSet       // the members that hold best
+	full    memberSet       // the members whose replica has answered that it may hold no more
 }
 
-// add takes a member's record into account. It reports whether neither writer of that and of the
-// highest so far knew the other's.
+// add takes a member's record into account. It reports whether the record conflicts with the
+// highest so far: neither writer knew the other's.
 func (f *findings) add(m int, r *version.Record) (conflict bool) {
 	c := r.Tag.Compare(f.best.Tag)
 	if c == 0 {
@@ -138,14 +138,14 @@ func (o *operation) found() findings {
 	return f
 }
 
-// weak reports whether a read's r and w do not overlap: it asked for less than the promise, by
-// name.
+// weak reports whether a read has asked, by its own r and w, for less than the promise: they do not
+// overlap.
 func (o *operation) weak() bool { return !o.strict && o.r+max(o.w, o.v.W) <= o.v.Slots }
 
-// firm is how many replicas must hold a record before a read answers with it; otherwise the read
-// writes the record back first (D4). It is the mesh's W, not what would do for this request's r:
-// later reads ask by r's of their own, and a rebuild, a join or a leave carries over what W
-// replicas hold.
+// firm returns how many replicas must hold a record before a read answers with it. When fewer do,
+// the read writes the record back first (D4). The number is the mesh's W, even where this request's
+// r would need fewer: later reads have an r of their own, and a rebuild, a join or a leave carries
+// over what W replicas hold.
 func (o *operation) firm() int {
 	switch {
 	case o.weak() || rule.Broken(rule.WriteBack):
@@ -156,8 +156,8 @@ func (o *operation) firm() int {
 	return o.v.W
 }
 
-// readAsks is how many replicas a read asks: enough to meet every write, and as many as must hold
-// what is answered, which saves writing it back.
+// readAsks returns how many replicas a read asks: enough to meet every write, and as many as must
+// hold the answer. The latter saves the read from writing it back.
 func (o *operation) readAsks() int {
 	if o.weak() {
 		return o.r
@@ -165,10 +165,10 @@ func (o *operation) readAsks() int {
 	return max(o.r, o.firm(), o.v.Slots-o.v.W+1)
 }
 
-// writeAsks is how many replicas the query phase of a write asks, whatever r says: with fewer than
-// the mesh's R, or than N-W+1, it could miss an acknowledged write and mint a tag below it (D4). It
-// asks at least as many as are to store the record: a write for which too few answer then ends
-// before anything is sent.
+// writeAsks returns how many replicas the query phase of a write asks, whatever r says. With fewer
+// than the mesh's R, or fewer than N-W+1, it could miss an acknowledged write and mint a tag below
+// it (D4). It asks at least as many as are to store the record. So a write for which too few answer
+// ends before anything is sent.
 func (o *operation) writeAsks() int {
 	v := o.v
 	if rule.Broken(rule.WriteQuery) {

@@ -7,9 +7,10 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// The phase that stores: a record is sent to all members, and answered once W of one epoch have it.
+// The store phase sends a record to all members. It is answered once W of them have the record at
+// one epoch.
 
-// writeStore runs the write phase of a value: to everyone, answered at W.
+// writeStore runs the write phase of a value: it sends to every member and is answered at W.
 func (o *operation) writeStore() error {
 	return o.write(func() error {
 		o.begin(o.w)
@@ -17,9 +18,9 @@ func (o *operation) writeStore() error {
 	})
 }
 
-// write runs the write phase with the operation's record until W replicas of one epoch have taken
-// it. When an epoch ends meanwhile the same record is sent again and all acknowledgements are
-// collected anew, where that can be told from the first sending (D2).
+// write runs the write phase with the operation's record until W replicas have taken it at one
+// epoch. When the epoch ends meanwhile, it sends the same record again and counts all
+// acknowledgements anew. It does so only where that is as safe as the first sending (D2).
 func (o *operation) write(put func() error) error {
 	generation, purge := o.v.Generation, o.v.Purge
 	for {
@@ -34,13 +35,14 @@ func (o *operation) write(put func() error) error {
 	}
 }
 
-// resumable reports whether the operation's record may be sent again at the present epoch, after a
-// clear generation and a purge sequence at which it may have been stored before (D2).
+// resumable reports whether the operation's record may be sent again at the present epoch (D2).
+// generation and purge are the clear generation and the purge sequence at which a replica may have
+// stored it before.
 //
-// The record may have been read, overwritten, and the overwriting value removed. As long as that
+// The record may have been read and overwritten, and the overwriting value removed. As long as that
 // tombstone is there, it refuses the record. Once the tombstone is purged, the record would come
-// back as if written anew. A purge that removed nothing of the key, or only what lies below the
-// record, has removed nothing that would refuse it.
+// back as if written anew. A purge is harmless if it removed no tombstone of the key, or only
+// tombstones below the record: these would not refuse it.
 func (o *operation) resumable(generation version.Generation, purge uint64) bool {
 	v := o.v
 	switch {
@@ -58,8 +60,9 @@ func (o *operation) resumable(generation version.Generation, purge uint64) bool 
 }
 
 // store sends the record to all the given members, and waits until the phase that was begun is met.
-// The first urgent of them that are likely to answer are sent to at once; the others may wait a
-// moment for company, since the answer does not depend on them.
+// It sends at once to the first members that are likely to answer, as many as urgent says. For the
+// others it may wait a moment, to send together with other requests, since the answer does not
+// depend on them.
 func (o *operation) store(targets memberSet, urgent int) error {
 	o.sendAll(Store, targets, urgent)
 	if targets.has(o.v.Self) {
@@ -71,8 +74,8 @@ func (o *operation) store(targets memberSet, urgent int) error {
 	return o.wait(0)
 }
 
-// sendAll starts calls to all the targets that are there, rebuilding and joining members included.
-// Who misses them gets a hint.
+// sendAll starts calls to all targets that have a process, including those that are rebuilding or
+// joining. A member that misses its call gets a hint.
 func (o *operation) sendAll(kind Kind, targets memberSet, urgent int) {
 	o.mu.Lock()
 	o.hintKey = append(o.hintKey[:0], o.key...)

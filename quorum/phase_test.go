@@ -8,7 +8,7 @@ import (
 )
 
 // The transcripts of testdata/phase drive a phase by hand. Members are letters. Each command prints
-// the phase, its verdict, and whether the request has to look at it:
+// the phase, its verdict, and "look" if the request has to look at it:
 //
 //	phase need=N voters=MEMBERS
 //	                    begins a phase
@@ -49,7 +49,7 @@ func TestPhaseTranscripts(t *testing.T) {
 	})
 }
 
-// lettered is a set of members by their letters.
+// lettered returns a set of members that are named by letters.
 func lettered(letters string) (s memberSet) {
 	for _, l := range letters {
 		s.add(int(l - 'a'))

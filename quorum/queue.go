@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// queue lets one remove of a key run at a time and makes the others wait their turn. It is no lock
-// in the sense of Q1: who waits in it waits by its deadline, and nothing but removes of the same
-// key at the same node waits.
+// queue lets one remove of a key run at a time, and makes the others wait their turn. It is no lock
+// in the sense of Q1: a remove waits in it no longer than to its deadline, and nothing waits but
+// removes of the same key at the same node.
 type queue struct {
 	mu      sync.Mutex
-	waiting map[string][]chan struct{} // a key that is in use, and who waits for it
+	waiting map[string][]chan struct{} // a key that is in use, and the removes that wait for it
 }
 
-// enter waits for the key's turn; leave must be called when err is nil.
+// enter waits for the key's turn. When err is nil, the caller must call leave.
 func (q *queue) enter(key string, deadline time.Time) (leave func(), err error) {
 	q.mu.Lock()
 	if q.waiting == nil {
@@ -59,15 +59,16 @@ func (q *queue) leave(key string) {
 	close(line[0])
 }
 
-// maxRemoves is how many of the removes that came to this node are in progress at a time. More of
-// them would end no sooner: all share the processor with each other and with the reads, and whoever
-// is unlucky waits the longer.
+// maxRemoves bounds the removes that are in progress, of those that came to this node. More at a
+// time would not end sooner: they all share the processor with each other and with the reads, and
+// some would wait longer.
 const maxRemoves = 256
 
-// line admits maxRemoves at a time, first come, first served.
+// line admits maxRemoves removes at a time, first come, first served.
 type line chan struct{}
 
-// enter waits for a place until the deadline; after true, leave must be called.
+// enter waits for a place until the deadline. It reports whether it got one; then the caller must
+// call leave.
 func (l line) enter(deadline time.Time) bool {
 	select {
 	case l <- struct{}{}:

@@ -12,8 +12,8 @@ import (
 	"viakv/api/kv"
 )
 
-// Of a crowd of removes so many are in progress, and the others wait for a turn, first come, first
-// served. One whose deadline comes first has sent nothing.
+// At most maxRemoves removes are in progress. The others wait for a turn, first come, first served.
+// A remove whose deadline comes before its turn has sent nothing.
 func TestRemovesWaitForTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nd := newMesh(t, 3).nodes[0]
@@ -73,6 +73,6 @@ func TestRemovesWaitForTheirTurn(t *testing.T) {
 		if sent["impatient"] || len(ended) != 3 {
 			t.Errorf("the impatient one was sent: %v; ended: %v", sent["impatient"], ended)
 		}
-		time.Sleep(time.Second) // of the bubble: the last calls end
+		time.Sleep(time.Second) // in the bubble's time: the last calls end
 	})
 }

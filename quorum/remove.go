@@ -10,14 +10,14 @@ import (
 	"viakv/quorum/version"
 )
 
-// Remove removes the key's value. "Missing" makes it a test-and-clear, which no register can give
-// (Herlihy: Wait-free synchronization, TOPLAS 13, 1991): so a tombstone is voted for, and each
-// replica gives its vote for one version to one request only. Two majorities share a replica; so of
-// overlapping removes of one value at most one wins.
+// Remove removes the key's value. Its answer "missing" makes it a test-and-clear, which no register
+// can give (Herlihy: Wait-free synchronization, TOPLAS 13, 1991). So the replicas vote for a
+// tombstone. Each replica gives its vote for one version to one request only, and two majorities
+// share a replica. So at most one of several overlapping removes of one value wins.
 //
-// The votes of overlapping removes can split so that none wins, and then nobody can tell whether a
-// tombstone will stay: outcome unknown. That is why a remove is sent to the key's owner, which runs
-// the removes of a key one after another. Safety never depends on it.
+// The votes of overlapping removes can split so that none wins. Then no node can tell whether a
+// tombstone will stay, and the outcome is unknown. To make that rare, a remove is sent to the key's
+// owner, which runs the removes of a key one after another. Safety does not depend on it.
 func (c *Coordinator) Remove(ctx context.Context, key []byte, opt kv.Options) error {
 	if opt.Deadline.IsZero() {
 		opt.Deadline = time.Now().Add(c.cfg.Timeout)
@@ -79,17 +79,18 @@ func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) 
 	}
 }
 
-// errOvertaken: the own replica holds something newer than what was read, and no vote has been
-// given: start over.
+// errOvertaken reports that the own replica holds something newer than what was read, and that no
+// replica has voted yet. The remove then starts over.
 var errOvertaken = errors.New("quorum: overtaken before the vote")
 
-// votes is how many votes a remove needs: those of a majority, whatever W is, or two removes could
-// win.
+// votes returns how many votes a remove needs: at least those of a majority, whatever W is. With
+// fewer, two removes could win.
 func (o *operation) votes() int { return max(o.w, o.v.Slots/2+1) }
 
 // poll returns the write phase of a remove, in which the replicas vote. This node's own replica
-// votes first: where it refuses in the first round, nobody else was asked, and the remove may read
-// again. In a later round votes may have been given, and a refusal is but a nack.
+// votes first. If it refuses in the first round, no other replica has been asked, and the remove
+// may read again. In a later round other replicas may already have voted, so a refusal counts as a
+// nack only.
 func (o *operation) poll() func() error {
 	first := true
 	return func() error {

@@ -20,7 +20,7 @@ func TestOfOverlappingRemovesOneWins(t *testing.T) {
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				// Half of them do not go through the owner, as when it cannot be reached.
+				// Half of the removes do not go through the owner, as when it cannot be reached.
 				remove := m.nodes[i%3].Remove
 				if i >= 3 {
 					remove = m.nodes[i%3].RemoveHere
@@ -48,7 +48,7 @@ func TestRemoveRereadsWhenOvertaken(t *testing.T) {
 	nd.mustSet("k", "v")
 	var once sync.Once
 	nd.filter = func(c *Call) bool {
-		if c.Kind == ReadTag { // a set overtakes at the own replica between read and vote
+		if c.Kind == ReadTag { // between read and vote, a set overtakes at this node's replica
 			once.Do(func() {
 				for _, r := range m.Stores {
 					r.Hold("k", version.Record{Tag: version.Tag{Counter: 99, Incarnation: 2}, Value: []byte("w")})
@@ -66,8 +66,8 @@ func TestRemoveRereadsWhenOvertaken(t *testing.T) {
 	}
 }
 
-// Votes may have been given in an earlier round of the vote, so this node's own replica may refuse
-// in a later one. Its refusal is no vote.
+// In an earlier round of the vote other replicas may have voted. So in a later round this node's
+// own replica may refuse, and its refusal is no vote.
 func TestAnOwnRefusalIsNoVote(t *testing.T) {
 	m := newMesh(t, 3)
 	nd := m.nodes[0]
@@ -90,11 +90,11 @@ func TestAnOwnRefusalIsNoVote(t *testing.T) {
 	}
 	wantOutcome(t, nd.RemoveHere(bg, []byte("k"), kv.Options{}), kv.Unknown)
 	if !made {
-		t.Error("the schedule was not made")
+		t.Error("the test's schedule did not come about")
 	}
 }
 
-// A remove takes the votes of a majority, whatever its w is: else two of them could win.
+// A remove needs the votes of a majority, whatever its w is. Otherwise two removes could win.
 func TestAMajorityVotesWhateverTheW(t *testing.T) {
 	m := newMesh(t, 3)
 	m.nodes[0].mustSet("k", "v")
@@ -115,7 +115,8 @@ func TestRemoveGoesToTheOwner(t *testing.T) {
 	if from.Stats().Forwarded != 1 || m.nodes[owner].Stats().Removes != 1 {
 		t.Fatalf("forwarded %d, owner ran %d", from.Stats().Forwarded, m.nodes[owner].Stats().Removes)
 	}
-	// An owner that certainly did nothing is replaced by this node, one that may have is not.
+	// An owner that certainly did nothing is replaced by this node. An owner that may have done
+	// something is not.
 	m.nodes[0].mustSet("k", "v")
 	from.filter = func(c *Call) bool {
 		if c.Kind == Remove {

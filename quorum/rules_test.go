@@ -10,11 +10,12 @@ import (
 	"viakv/quorum/version"
 )
 
-// Rules whose loss random faults show too seldom: each test makes the one schedule in which it does
-// harm. The mutation gate (node/simulation) runs them with the rule switched off, too, and then
-// they must fail. In a bubble, nothing happens between two steps of a schedule.
+// Random faults show the loss of some rules too seldom. Each test here makes the one schedule in
+// which the loss does harm. The mutation gate (node/simulation) also runs them with the rule
+// switched off, and then they must fail. In a bubble, nothing happens between two steps of a
+// schedule.
 
-// holdVotes keeps a node's votes under way.
+// holdVotes holds a node's calls for votes, and returns them.
 func (nd *node) holdVotes() *[]*Call {
 	var held []*Call
 	nd.filter = func(c *Call) bool {
@@ -28,7 +29,7 @@ func (nd *node) holdVotes() *[]*Call {
 	return &held
 }
 
-// release lets a call that was held go on, with the stamp that it was sent with, unless it was
+// release lets a held call go on, with the stamp that it was sent with, unless the call was
 // withdrawn meanwhile.
 func (nd *node) release(v *replica.View, c *Call) {
 	if nd.Cancel(c) {
@@ -36,8 +37,9 @@ func (nd *node) release(v *replica.View, c *Call) {
 	}
 }
 
-// D2: between the phases of a remove, another one removes the value, all three hold the tombstone,
-// and it is purged: nothing is left that could refuse a vote for what the first has read.
+// D2: between the phases of a remove, another remove removes the value. All three replicas hold the
+// tombstone, and it is purged. Nothing is left that could refuse a vote for the version that the
+// first remove has read.
 func TestARemoveDoesNotGoOnPastAPurge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -73,13 +75,14 @@ func TestARemoveDoesNotGoOnPastAPurge(t *testing.T) {
 			t.Errorf("%v, want missing", err)
 		}
 		if !purged {
-			t.Error("the schedule was not made")
+			t.Error("the test's schedule did not come about")
 		}
 	})
 }
 
-// D8: a coordinator that reaches nobody with what it stores leaves hints for all, and is lost with
-// them: had they counted as acknowledgements, an acknowledged write would be lost by one crash.
+// D8: a coordinator that reaches no peer with its record leaves hints for all of them, and then
+// crashes together with the hints. If hints counted as acknowledgements, one crash would lose an
+// acknowledged write.
 func TestAHintIsNoAcknowledgement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -93,16 +96,16 @@ func TestAHintIsNoAcknowledgement(t *testing.T) {
 			wantOutcome(t, err, kv.Unknown)
 			return
 		}
-		// Node a is gone: b and c are a majority.
+		// Node a is gone. Nodes b and c are a majority.
 		if got, _, err := m.nodes[1].Get(bg, nil, []byte("k"), kv.Options{}); err != nil || string(got) != "v" {
 			t.Errorf("an acknowledged write was lost with its coordinator: %q, %v", got, err)
 		}
 	})
 }
 
-// Removes X at a and Y at b overlap: X has the votes of a and c and is answered, Y that of b. Then
-// c loses its memory and rebuilds from b's copy and a's. Were it to take b's as it is, Y would find
-// two votes at the next epoch, too: its own and that of c.
+// Removes X at a and Y at b overlap. X has the votes of a and c and is answered. Y has the vote of
+// b. Then c loses its memory and rebuilds from the copies of b and a. If c took b's copy as it is,
+// Y would find two votes at the next epoch, too: those of b and c.
 func TestARebuiltReplicaVotesForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3)
@@ -140,7 +143,9 @@ func TestARebuiltReplicaVotesForNobody(t *testing.T) {
 		}
 
 		b.filter = nil
-		b.release(before, (*votesOfY)[0]) // too late for its epoch: Y learns of the next one, and asks for votes there
+		// The vote comes too late for its epoch. Y learns of the next epoch, and asks for votes
+		// there.
+		b.release(before, (*votesOfY)[0])
 		err := <-y
 		if err == nil {
 			t.Fatal("both removes of one value have succeeded")

@@ -26,7 +26,7 @@ func (c *Coordinator) Set(ctx context.Context, key, value []byte, opt kv.Options
 	return op.record.Tag, err
 }
 
-// set runs the phases of a write: one round where that will do, and otherwise two.
+// set runs the phases of a write: one round where that is enough, and otherwise two.
 func (o *operation) set(value []byte) error {
 	if err := o.room(); err != nil {
 		return err
@@ -52,8 +52,8 @@ func (o *operation) set(value []byte) error {
 	return o.writeStore()
 }
 
-// mint makes the operation's record one above everything that its query phase saw, best being the
-// highest (D3).
+// mint makes the operation's record, with a tag above everything that its query phase saw. best is
+// the highest record of these (D3).
 func (o *operation) mint(best *version.Record, value []byte) {
 	v, me := o.v, o.v.Incarnation()
 	o.seen.Reset()
@@ -75,7 +75,7 @@ func (o *operation) next(best *version.Record) uint64 {
 	return o.v.Clock.Next()
 }
 
-// see joins the vectors of all records that the query phase has found.
+// see adds the vectors of all records that the query phase has found.
 func (o *operation) see() {
 	o.seen.Add(&o.own)
 	o.mu.Lock()
@@ -87,9 +87,9 @@ func (o *operation) see() {
 	}
 }
 
-// room refuses a new value while any member may hold no more, whichever it is: each of them stores
-// every value, so the answer must not depend on the node that is asked, nor on which replicas a
-// query happens to meet. What members have said of themselves is up to half a second old.
+// room refuses a new value while any member may hold no more. Each member stores every value. So
+// the answer must depend neither on the node that is asked nor on the replicas that a query happens
+// to meet. What members have said of themselves is up to half a second old.
 func (o *operation) room() error {
 	var full memberSet
 	if o.v.Store.Full() {
@@ -105,7 +105,8 @@ func (o *operation) room() error {
 	return o.refuse(full)
 }
 
-// refuse names the members at whose limit a new value is refused; nil for none.
+// refuse returns the error for a new value, which names the members that are at their limit. It is
+// nil when full is empty.
 func (o *operation) refuse(full memberSet) error {
 	var names []string
 	for m := range o.v.Members {

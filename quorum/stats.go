@@ -6,13 +6,15 @@ import "sync/atomic"
 type Stats struct {
 	Reads, Writes, Removes uint64
 	Fast                   uint64 // writes that took one round (D10)
-	Repaired               uint64 // reads that found replicas that differed, and wrote the highest back first
-	Conflicts              uint64 // pairs of concurrent versions of a key that were met, settled by their tags
-	Hedged                 uint64 // phases that asked further replicas because the first did not answer in time
-	Renewed                uint64 // phases that were run again at a newer epoch
-	Forwarded              uint64 // removes that were sent to the key's owner
-	Unavailable            uint64 // requests that ended with outcome none
-	Unknown                uint64 // requests that ended with outcome unknown
+	// Repaired counts the reads that found replicas to differ and wrote the highest record back
+	// first.
+	Repaired    uint64
+	Conflicts   uint64 // pairs of concurrent versions that were met, and settled by their tags
+	Hedged      uint64 // phases that asked more replicas because the first were too slow
+	Renewed     uint64 // phases that were run again at a newer epoch
+	Forwarded   uint64 // removes that were sent to the key's owner
+	Unavailable uint64 // requests that ended with outcome none
+	Unknown     uint64 // requests that ended with outcome unknown
 }
 
 type counters struct {

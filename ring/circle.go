@@ -10,9 +10,10 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// circle is the ring of virtual points. consistent keeps its own to itself and orders a partition's
-// backups by their names' hashes alone, so that all partitions of a dead owner would fall to one
-// and the same successor; walking the points spreads them.
+// circle is the ring of virtual points, in ascending order. Package consistent does not export its
+// points. It orders the backups of a partition by the hashes of their names alone, so all
+// partitions of a dead owner would fall to one successor. Walking the points spreads them over
+// several successors.
 type circle []point
 
 type point struct {
@@ -33,7 +34,8 @@ func newCircle(members []string) circle {
 	return c
 }
 
-// from lists n members: the owner, then the others as their points follow the partition's.
+// from lists n members: the owner, then the other members in the order in which their points follow
+// the point of the partition.
 func (c circle) from(p keyspace.Partition, owner, n int) []int {
 	list := make([]int, 1, n)
 	list[0] = owner

@@ -12,17 +12,19 @@ import (
 )
 
 const (
-	// replicas is how many points of the circle belong to one member. More even out the lists, and
-	// cost time at each change of the topology.
+	// replicas is how many points of the circle belong to one member. More points even out the
+	// preference lists, and cost time at each change of the topology.
 	replicas = 20
-	// load bounds the most loaded member relative to the average.
+	// load is the bound on the partitions of one member, as a multiple of the average.
 	load = 1.25
-	// separator stands between a member's name and the number of its point. consistent puts none,
-	// so node-1's eleventh point would be node-11's first but one.
+	// separator stands between a member's name and the number of its point. Package consistent puts
+	// nothing there, so the eleventh point of node-1 would be the first of node-11: both are
+	// "node-110".
 	separator = '#'
 )
 
-// MaxMembers is the largest ring: with more members than partitions some would own nothing.
+// MaxMembers is the size of the largest ring. With more members than partitions, some members would
+// own nothing.
 const MaxMembers = keyspace.Partitions
 
 // Snapshot is the placement for one set of members. It is immutable and safe for concurrent use.
@@ -33,7 +35,7 @@ type Snapshot struct {
 	owned      []int
 }
 
-// member is a name as consistent wants it.
+// member is the name of a member in the form that package consistent asks for.
 type member string
 
 func (m member) String() string { return string(m) + string(separator) }
@@ -42,8 +44,8 @@ type hasher struct{}
 
 func (hasher) Sum64(b []byte) uint64 { return xxhash.Sum64(b) }
 
-// Build tabulates the placement of a set of members. Duplicates count once. It panics above
-// MaxMembers, which the topology never admits.
+// Build computes the placement for a set of members. Duplicates count once. It panics when there
+// are more than MaxMembers, which the topology never admits.
 func Build(members []string) *Snapshot {
 	s := &Snapshot{members: slices.Clone(members)}
 	slices.Sort(s.members)
@@ -77,21 +79,21 @@ func Build(members []string) *Snapshot {
 	return s
 }
 
-// Members returns the sorted names that indices refer to. Read only.
+// Members returns the sorted names, to which all indices refer. The result is read only.
 func (s *Snapshot) Members() []string { return s.members }
 
-// Owner returns the member that owns a partition, as an index into the sorted members; -1 when
-// there are none.
+// Owner returns the member that owns a partition, as an index into the sorted members. It returns
+// -1 when there are no members.
 func (s *Snapshot) Owner(p keyspace.Partition) int { return s.owner[p] }
 
-// Preference returns all members in the order in which a partition prefers them, its owner first.
-// Read only.
+// Preference returns the preference list of a partition: all members, as indices, the owner first.
+// The result is read only.
 func (s *Snapshot) Preference(p keyspace.Partition) []int { return s.preference[p] }
 
-// Ownership returns the share of the partitions that member i owns, 0 to 1.
+// Ownership returns the share of the partitions that member i owns, from 0 to 1.
 func (s *Snapshot) Ownership(i int) float64 { return float64(s.owned[i]) / keyspace.Partitions }
 
-// hashPartition places a partition on the circle, as consistent does.
+// hashPartition returns the point of a partition on the circle, computed as by package consistent.
 func hashPartition(p keyspace.Partition) uint64 {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(p))

@@ -21,7 +21,7 @@ func names(n int) []string {
 	return out
 }
 
-// Placement is frozen (R3): a change here moves data preferences in every running cluster.
+// Placement is frozen (R3): a change of it changes the preference lists of every running cluster.
 func TestPlacementIsFrozen(t *testing.T) {
 	datadriven.RunTest(t, "testdata/placement", func(t *testing.T, d *datadriven.TestData) string {
 		var n int
@@ -48,7 +48,7 @@ func TestSnapshotProperties(t *testing.T) {
 			t.Fatalf("members %q of %q", s.Members(), set)
 		}
 		shuffled := rapid.Permutation(set).Draw(t, "shuffled")
-		again := Build(append(shuffled, set[0])) // and a duplicate (R1)
+		again := Build(append(shuffled, set[0])) // R1: another order, and one duplicate
 		total := 0.0
 		for i := range s.Members() {
 			total += s.Ownership(i)
@@ -80,8 +80,8 @@ func TestSnapshotProperties(t *testing.T) {
 	})
 }
 
-// R4: with one member more, what it owns must move; beyond that only what the bound on the load
-// pushes on.
+// R4: when one member joins, the partitions that it owns must move. Beyond these, only those may
+// move that the bound on the load pushes on to another member.
 func TestFewPartitionsMove(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		set := members().Draw(t, "members")
@@ -100,7 +100,7 @@ func TestFewPartitionsMove(t *testing.T) {
 	})
 }
 
-// A dead owner's partitions must not all fall to one successor.
+// The partitions of a dead owner must not all fall to one successor.
 func TestSuccessorsAreSpread(t *testing.T) {
 	s := Build(names(5))
 	second := map[int]map[int]int{}
@@ -113,13 +113,13 @@ func TestSuccessorsAreSpread(t *testing.T) {
 	}
 	for owner, heirs := range second {
 		if len(heirs) < 3 {
-			t.Errorf("the partitions of member %d fall to %v alone", owner, heirs)
+			t.Errorf("the partitions of member %d fall to only these successors: %v", owner, heirs)
 		}
 	}
 }
 
-// The library joins names and numbers without a separator: without ours these two would share
-// points.
+// Package consistent joins names and numbers without a separator. Without the separator of this
+// package, the three members would share points.
 func TestNamesThatEndInDigits(t *testing.T) {
 	s := Build([]string{"node-1", "node-11", "node-111"})
 	for i, name := range s.Members() {

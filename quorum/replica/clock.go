@@ -2,8 +2,9 @@ package replica
 
 import "sync/atomic"
 
-// Clock is a node's Lamport counter (Lamport, CACM 21, 1978): one for all keys, so that two writes
-// of one coordinator never share a counter, and never behind anything the node has seen (D3).
+// Clock is a node's Lamport counter (Lamport, CACM 21, 1978). There is one for all keys, so that
+// two writes of one coordinator never share a counter. It is never behind anything that the node
+// has seen (D3).
 type Clock struct{ n atomic.Uint64 }
 
 // Now returns the highest counter seen or given out.

@@ -5,12 +5,13 @@ import (
 	"fmt"
 )
 
-// Digest stands for a set of records: equal digests mean equal sets, but for odds of about 2^-64 a
-// pair. It is a sum: the order of records does not matter, and digests of disjoint sets add up.
-// Comparable with ==; the zero Digest is that of no records. The store decides what a record adds.
+// Digest stands for a set of records. Equal digests mean equal sets, except with a probability of
+// about 2^-64 per pair. A digest is a sum: the order of records does not matter, and digests of
+// disjoint sets add up. Digests are comparable with ==. The zero Digest is that of no records. The
+// store decides what a record adds.
 type Digest struct {
 	Records    uint64
-	Tombstones uint64 // of the records
+	Tombstones uint64 // how many of the records are tombstones
 	Sum        [2]uint64
 }
 
@@ -27,7 +28,7 @@ func (d Digest) Sub(o Digest) Digest {
 	return Digest{d.Records - o.Records, d.Tombstones - o.Tombstones, [2]uint64{d.Sum[0] - o.Sum[0], d.Sum[1] - o.Sum[1]}}
 }
 
-// Append appends the digest as it travels: records, tombstones and the two sums, 64 bits each,
+// Append appends the digest as it is sent: records, tombstones and the two sums, 64 bits each,
 // little-endian.
 func (d Digest) Append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, d.Records)
@@ -43,8 +44,9 @@ func ParseDigest(b [DigestBytes]byte) (d Digest) {
 	return d
 }
 
-// String renders the counts and the sums: 12 records (2 tombstones)
-// 0123456789abcdef:0123456789abcdef.
+// String renders the counts and the sums, as in
+//
+//	12 records (2 tombstones) 0123456789abcdef:0123456789abcdef
 func (d Digest) String() string {
 	return fmt.Sprintf("%d records (%d tombstones) %016x:%016x", d.Records, d.Tombstones, d.Sum[0], d.Sum[1])
 }

@@ -6,8 +6,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Digests of disjoint sets add up in any order, and a part can be taken out again; what travels is
-// what was sent.
+// Digests of disjoint sets add up in any order, and a part can be subtracted again. An encoded
+// digest decodes to itself.
 func TestDigestsAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(name string) Digest {

@@ -12,34 +12,35 @@ type Entry struct {
 	Record version.Record
 }
 
-// TagAt says which version lies at a rank, or that several keys share the rank.
+// TagAt names the version that lies at a rank, or says that several keys share the rank.
 type TagAt struct {
 	Rank   keyspace.Rank
-	Shared bool // several keys lie there; neither tag nor owner says anything
+	Shared bool // several keys lie at the rank; Tag and Owner mean nothing
 	Tag    version.Tag
 	Owner  version.Operation
 }
 
-// Tombstone names one version of a key that a remove has left: a purge removes exactly it or
-// nothing.
+// Tombstone names one version of a key that a remove has left. A purge removes exactly that version
+// or nothing.
 type Tombstone struct {
 	Key []byte
 	Tag version.Tag
 }
 
-// tombstoneOverhead is at least what a tombstone of a list costs on the wire beside its key.
+// tombstoneOverhead is a lower bound of what a tombstone in a list costs on the wire, in bytes,
+// without its key.
 const tombstoneOverhead = 40
 
-// Size is at least what the tombstone costs on the wire, in bytes.
+// Size returns a lower bound of what the tombstone costs on the wire, in bytes.
 func (t *Tombstone) Size() int { return len(t.Key) + tombstoneOverhead }
 
 // Page is a run of entries in ascending order of rank and key.
 type Page struct {
-	Entries []Entry // borrow whatever filled the page, until it is filled again
-	// Next is where it goes on, and borrows likewise. With a key in it the rank has more than the
-	// page.
+	Entries []Entry // borrow the memory of whatever filled the page, until the page is filled again
+	// Next is the place at which the next page begins; it borrows likewise. When it has a key, the
+	// page ends within a rank: more records of that rank follow.
 	Next  keyspace.Place
-	Arena []byte // for whoever fills the page to keep the bytes in
+	Arena []byte // keeps the bytes, for the code that fills the page
 }
 
 // Reset empties the page and keeps its memory.

@@ -2,7 +2,7 @@ package replica
 
 import "errors"
 
-// ErrEpoch reports that the epoch of an operation is over: here, where the store has moved on, or
-// at a peer, which knows a newer one. The views show the next one soon. An operation on one key of
-// one store has done nothing; of one on many keys, or at several members, a part may be done.
+// ErrEpoch reports that the epoch of an operation is over. Either this node's store has moved on,
+// or a peer knows a newer epoch. The views show the next epoch soon. An operation on one key of one
+// store has then done nothing. One on many keys, or at several members, may have done a part.
 var ErrEpoch = errors.New("the epoch is over")

@@ -6,11 +6,12 @@ import (
 	"viakv/api/kv"
 )
 
-// ReadQuorum returns what a request's r means at the view: a number of replicas. The default is the
-// view's R.
+// ReadQuorum returns the number of replicas that a request's r means at the view. The default is
+// the view's R.
 func (v *View) ReadQuorum(asked kv.Quorum) (int, error) { return v.resolve(asked, "r", v.R) }
 
-// WriteQuorum returns what a request's w means, likewise. The default is the view's W.
+// WriteQuorum returns the number of replicas that a request's w means at the view. The default is
+// the view's W.
 func (v *View) WriteQuorum(asked kv.Quorum) (int, error) { return v.resolve(asked, "w", v.W) }
 
 // resolve turns a requested quorum into a number of replicas.
@@ -30,7 +31,7 @@ func (v *View) resolve(q kv.Quorum, parameter string, configured int) (int, erro
 	return int(q), nil
 }
 
-// errNotServing is the answer of a node that is no active member.
+// errNotServing is the answer of a node that is not an active member.
 var errNotServing = &kv.Unavailable{Outcome: kv.None, Reason: "this node is not an active member of a cluster yet, or no longer"}
 
 // Serving returns the present view if this node is an active member at it, and a

@@ -26,7 +26,7 @@ func TestQuorumsAsAsked(t *testing.T) {
 	}
 }
 
-// views gives one view.
+// views is a replica.Views of one view.
 type views struct{ *View }
 
 func (v views) Current() *View { return v.View }

@@ -8,36 +8,38 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// View is one epoch of the topology as requests and repair see it, with this node's copy: an
-// immutable snapshot.
+// View is one epoch of the topology as requests and repairs see it, together with this node's copy.
+// It is an immutable snapshot.
 type View struct {
 	Epoch      version.Epoch
 	Generation version.Generation
-	Purge      uint64        // purge sequence
-	Resized    version.Epoch // of the last change of size
+	Purge      uint64        // the purge sequence
+	Resized    version.Epoch // the epoch of the last change of size
 	R, W       int
 	Seed       keyspace.Seed
 	Ring       *ring.Snapshot
-	Cluster    uint64   // names the cluster
-	CursorKey  [16]byte // the members' secret: seals cursors, and what people see of digests
+	Cluster    uint64 // names the cluster
+	// CursorKey is the members' secret. It seals cursors, and the digests that are shown to people.
+	CursorKey [16]byte
 
-	Members []Member // the slots, ascending by name as in Ring, then the node that is joining
-	Slots   int      // N: how many of Members are slots
-	Self    int      // this node's index in Members; -1: it is none of them
+	Members []Member // the slots, ascending by name as in Ring; then the node that is joining
+	Slots   int      // N: the first so many of Members are slots
+	Self    int      // this node's index in Members; -1: it is no member
 	Settled bool     // no change of size and no join is under way
-	Need    int      // of a node that is not active: how many full copies it must merge (M3)
-	Barrier *Barrier // what this node owes; nil: nothing
+	Need    int      // how many full copies this node must merge, if it is not active (M3)
+	Barrier *Barrier // the barrier that this node owes; nil: none
 
 	Store Store  // this node's own copy
 	Clock *Clock // this node's counter
 
-	// Purged returns the highest tag of the key's tombstones that the purges after the given one
-	// have removed, up to this view's; zero: they have removed none. False: this node does not know
-	// what all of them have removed. Nil: it never does.
+	// Purged returns the highest tag among the key's tombstones that were removed by the purges
+	// after the given one, up to this view's. The tag is zero when they have removed none. It
+	// returns false when this node does not know what all of them have removed. Purged is nil when
+	// this node never knows.
 	Purged func(after uint64, key []byte) (version.Tag, bool)
 
-	// Origin is for whoever made the view: whoever speaks to peers finds in it what belongs to the
-	// epoch.
+	// Origin belongs to the code that made the view. The code that sends messages to peers finds in
+	// it what belongs to the epoch.
 	Origin any
 
 	// Superseded is closed when a later view takes this one's place.
@@ -48,25 +50,28 @@ type View struct {
 type Member struct {
 	Name        string
 	Address     string              // where its peers reach it
-	Incarnation version.Incarnation // who may answer for the slot; zero: vacant
-	Pending     version.Incarnation // who is rebuilding it: is sent new writes and counts for nothing (M4)
-	Since       version.Epoch       // when the slot last lost its memory, or the node was admitted
+	Incarnation version.Incarnation // the process that may answer for the slot; zero: the slot is vacant
+	// Pending is the process that is rebuilding the slot's copy, or joining. It is sent new writes
+	// and counts for nothing (M4).
+	Pending version.Incarnation
+	Since   version.Epoch // when the slot last lost its memory, or the node was admitted
 }
 
-// Barrier is the sync that a member owes after a change of size (M6).
+// Barrier is the sync barrier that a member owes after a change of size (M6).
 type Barrier struct {
-	Change version.Epoch // names the change
-	From   []string      // members to merge from
-	Need   int           // how many of them, this node included where it is one of From
+	Change version.Epoch // the epoch of the change, which names it
+	From   []string      // the members to merge from
+	Need   int           // how many of them to merge; this node counts if it is one of From
 }
 
-// Active reports whether somebody may answer for the slot.
+// Active reports whether a process may answer for the slot.
 func (m *Member) Active() bool { return m.Incarnation != 0 }
 
-// Holder returns the process that has the slot, active or not; zero: none has.
+// Holder returns the incarnation of the slot's process, active or pending. It is zero when there is
+// none.
 func (m *Member) Holder() version.Incarnation { return max(m.Incarnation, m.Pending) }
 
-// Me returns this node's own entry in Members; an empty one when it has none.
+// Me returns this node's own entry in Members, or an empty one if it has none.
 func (v *View) Me() *Member {
 	if v.Self < 0 {
 		return new(Member)
@@ -74,7 +79,7 @@ func (v *View) Me() *Member {
 	return &v.Members[v.Self]
 }
 
-// Incarnation returns this node's identity as a replica, zero when it must not serve.
+// Incarnation returns this node's identity as a replica. It is zero when the node must not serve.
 func (v *View) Incarnation() version.Incarnation {
 	if v.Self < 0 {
 		return 0
@@ -82,7 +87,7 @@ func (v *View) Incarnation() version.Incarnation {
 	return v.Members[v.Self].Incarnation
 }
 
-// Others yields the other members that a process holds, and who is joining.
+// Others yields the other members that have a process, including the node that is joining.
 func (v *View) Others() iter.Seq[*Member] {
 	return func(yield func(*Member) bool) {
 		for i := range v.Members {
@@ -93,7 +98,7 @@ func (v *View) Others() iter.Seq[*Member] {
 	}
 }
 
-// Knows reports whether an incarnation is an active or rebuilding one of this view.
+// Knows reports whether an incarnation is active or pending at this view.
 func (v *View) Knows(i version.Incarnation) bool {
 	for m := range v.Members {
 		if i != 0 && (v.Members[m].Incarnation == i || v.Members[m].Pending == i) {
@@ -113,5 +118,6 @@ func (v *View) Over() bool {
 	}
 }
 
-// Views gives the present view, nil before this node belongs to a cluster. Current does not block.
+// Views gives the present view, or nil before this node belongs to a cluster. Current does not
+// block.
 type Views interface{ Current() *View }

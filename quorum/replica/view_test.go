@@ -7,7 +7,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// The members of a view: who may answer, who has a slot, and who is another.
+// The members of a view: which may answer, which has a process, and which are other members than
+// this node.
 func TestMembersOfAView(t *testing.T) {
 	over := make(chan struct{})
 	v := &View{Self: 1, Slots: 3, Superseded: over, Members: []Member{
@@ -48,7 +49,7 @@ func TestMembersOfAView(t *testing.T) {
 	}
 }
 
-// A clock is never behind what it has seen, and gives nothing out twice.
+// A clock is never behind what it has seen, and gives out no counter twice.
 func TestClock(t *testing.T) {
 	var c Clock
 	c.Observe(7)

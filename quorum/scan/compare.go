@@ -15,17 +15,17 @@ import (
 type lookBuffers struct {
 	ranges []keyspace.Range
 	theirs [kv.MaxMembers][]replica.Digest
-	// Until when a member that has not answered is asked after the others.
+	// slow is the time until which a member that has not answered is asked after the others.
 	slow [kv.MaxMembers]time.Time
 }
 
-// A scan asks often. A member that leaves it waiting must not do so each time.
+// A scan asks often. A member that keeps it waiting must not do so each time.
 const (
 	slowFor  = 3 * time.Second
-	lookPart = 4 // of the time-out of a request is given to one question: then others are asked
+	lookPart = 4 // a question may take a quarter of a request's time-out; then others are asked
 )
 
-// compare asks peers for the digests of the buckets' ranges and reports for each bucket whether
+// compare asks peers for the digests of the buckets' ranges. It reports for each bucket whether
 // enough replicas agree with the copy.
 func (x *scanner) compare(v *replica.View, buckets []*Bucket) ([]bool, error) {
 	agreed := make([]bool, len(buckets))
@@ -66,7 +66,7 @@ func (x *scanner) others(v *replica.View) (int, error) {
 	return need - 1, nil
 }
 
-// askDigests gets the digests of the ranges being looked at from as many peers as are needed; who
+// askDigests gets the digests of the ranges in look from as many peers as are needed. A peer that
 // does not answer is replaced by another. The peers asked first change from round to round, so that
 // all share the work.
 func (x *scanner) askDigests(v *replica.View, need int) error {
@@ -102,7 +102,7 @@ func (x *scanner) askDigests(v *replica.View, need int) error {
 	return nil
 }
 
-// candidates lists the other active members, those likely to answer first, from the scan's turn on.
+// candidates lists the other active members in turn. Those that are likely to answer come first.
 func (x *scanner) candidates(v *replica.View) []int {
 	var likely, unlikely []int
 	now := time.Now()

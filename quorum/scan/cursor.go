@@ -17,13 +17,12 @@ import (
 //
 //	version (1) | cluster (8) | code (16) | sealed: generation (8) | rank (8) | key
 //
-// A rank is most of a key's secret hash, so nobody but the cluster's members may read one, or make
-// one up. The code authenticates everything else in the cursor, and the options that shape the
-// result: a cursor serves the scan it was made in. It is also what the encryption begins with
-// (AES in counter mode). So there is no nonce that two nodes could use twice under the key they
-// share, and the cursor of a place is the same whenever it is asked for. This is the construction
-// SIV (Rogaway, Shrimpton 2006), of HMAC-SHA-256 and AES-128; the standard library's AEADs need a
-// nonce.
+// A rank is most of a key's secret hash. So only the cluster's members may read a rank or make one
+// up. The code authenticates everything else in the cursor, and the options that shape the result:
+// a cursor serves only the scan that it was made in. The encryption (AES in counter mode) begins
+// with the code, too. So there is no nonce that two nodes could use twice under the key that they
+// share, and a place always has the same cursor. This is the construction SIV (Rogaway, Shrimpton
+// 2006), made of HMAC-SHA-256 and AES-128. The standard library's AEADs need a nonce.
 const (
 	cursorVersion = 2
 	cursorCluster = 1
@@ -81,7 +80,7 @@ func newCursorSeal(secret [16]byte) cursorSeal {
 	const codeBytes, blockBytes = sha256.Size, 16
 	keys, err := hkdf.Expand(sha256.New, secret[:], "viakv scan cursor", codeBytes+blockBytes)
 	if err != nil {
-		panic("scan: " + err.Error()) // the length is a constant, and allowed
+		panic("scan: " + err.Error()) // cannot happen: the length is a constant, and allowed
 	}
 	block, err := aes.NewCipher(keys[codeBytes:])
 	if err != nil {
@@ -90,7 +89,7 @@ func newCursorSeal(secret [16]byte) cursorSeal {
 	return cursorSeal{keys[:codeBytes], block}
 }
 
-// code authenticates a cursor that is not encrypted, and the options that it goes with.
+// code authenticates a cursor before its encryption, and the options that it belongs to.
 func (s cursorSeal) code(b []byte, o *kv.ScanOptions) []byte {
 	h := hmac.New(sha256.New, s.codes)
 	var flags byte
@@ -105,7 +104,7 @@ func (s cursorSeal) code(b []byte, o *kv.ScanOptions) []byte {
 	return h.Sum(nil)[:cursorSealed-cursorCode]
 }
 
-// encrypt encrypts what a cursor seals, in place, or decrypts it.
+// encrypt encrypts the sealed part of a cursor in place, or decrypts it.
 func (s cursorSeal) encrypt(b []byte) {
 	cipher.NewCTR(s.block, b[cursorCode:cursorSealed]).XORKeyStream(b[cursorSealed:], b[cursorSealed:])
 }

@@ -11,9 +11,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// K1: whoever reads a rank knows most of its key's hash. So none is to be read in any cursor that a
-// scan gives out, be it in the middle of a page or at the end of a round, where no key is beside
-// it.
+// K1: a rank shows most of its key's hash. So no cursor that a scan gives out may show a rank. The
+// test checks cursors in the middle of a page, and those at the end of a round, which have no key.
 func TestCursorsShowNoRank(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(1000)
@@ -52,7 +51,7 @@ func TestCursorsShowNoRank(t *testing.T) {
 	}
 }
 
-// shows reports whether half of a rank can be read in some bytes, in whatever order.
+// shows reports whether half of a rank can be read in some bytes, in either byte order.
 func shows(raw []byte, r keyspace.Rank) bool {
 	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
 		rank := order.AppendUint64(nil, uint64(r))
@@ -65,7 +64,7 @@ func shows(raw []byte, r keyspace.Rank) bool {
 	return false
 }
 
-// What is sealed looks like noise: of two ranks that differ in one bit about half of all bits
+// The sealed part looks like noise. For two ranks that differ in one bit, about half of all bits
 // differ, in every position.
 func TestSealedCursorsAreNoise(t *testing.T) {
 	o := &kv.ScanOptions{Values: true}
@@ -87,14 +86,14 @@ func TestSealedCursorsAreNoise(t *testing.T) {
 			}
 		}
 	}
-	for bit, n := range differ { // a fair coin does it once in 10^8
+	for bit, n := range differ { // a fair coin fails this check once in 10^8
 		if n < 10 || n > tries-10 {
 			t.Errorf("bit %d differs in %d of %d pairs", bit, n, tries)
 		}
 	}
 }
 
-// A place has one cursor, whichever node makes it: pages can be compared and cached.
+// A place has one cursor, whichever node makes it. So pages can be compared and cached.
 func TestAPlaceHasOneCursor(t *testing.T) {
 	o := &kv.ScanOptions{Prefix: "p"}
 	p := keyspace.Place{Rank: 1 << 50, Key: []byte("pear")}

@@ -1,23 +1,23 @@
-// Package scan reads everything: it walks over the buckets of this node's own copy in the order of
-// ranks, a round of them at a time, and delivers what as many replicas agree on as a read asks.
+// Package scan reads everything. It walks over the buckets of this node's own copy in the order of
+// ranks, one round of buckets at a time. It delivers what as many replicas agree on as a read asks.
 //
 //	copy a round of own buckets ─▶ ask R-1 peers for their digests of exactly these ranges
 //	   a range agrees ─▶ all its keys satisfy D4: deliver the own records
-//	   it differs     ─▶ look again: a write was under way, mostly
+//	   it differs     ─▶ look again: most often a write was under way
 //	      it differs twice ─▶ copy the range from the same peers;
 //	                          read each key on which they differ, through the coordinator
 //
-// Three work at once, each on a round of its own: one copies, one confirms with the peers, one
-// delivers. Its invariants:
+// Three goroutines work at once, each on a round of its own: the first copies it, the second
+// confirms it with the peers, the third delivers it. The invariants are:
 //
-//	C1. A key is delivered at most once: rounds are disjoint intervals of ranks, however the buckets
+//	C1. A key is delivered at most once. Rounds are disjoint intervals of ranks, even when buckets
 //	    split and merge meanwhile.
-//	C2. Each pair delivered is what a read of its key would have answered at some moment of the
-//	    scan: its record was on as many replicas, at one epoch, as a read asks (D4), or a read
-//	    answered it.
-//	C3. A round is stamped with one epoch. When the epoch ends the round is made again; a clear ends
-//	    the scan.
-//	C4. A cursor is a place in the order of ranks and nothing else. Every node of the cluster can go
-//	    on from it.
+//	C2. Each delivered pair is what a read of its key would have answered at some moment of the
+//	    scan. Either its record was on as many replicas, at one epoch, as a read asks (D4), or a
+//	    read has answered it.
+//	C3. A round is stamped with one epoch. When the epoch ends, the round is made again. A clear
+//	    ends the scan.
+//	C4. A cursor is a place in the order of ranks and nothing else. Every node of the cluster can
+//	    go on from it.
 //	C5. A scan whose reader stops costs four rounds of memory and no lock.
 package scan

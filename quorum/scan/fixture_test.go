@@ -22,8 +22,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// mesh is a few replicas in memory, each with a coordinator over all of them. Each splits its
-// partitions into buckets as deep as its level says, and the level may change at any time.
+// mesh is a few replicas in memory, each with a coordinator over all of them. Each replica splits
+// its partitions into buckets as deep as its level says. The level may change at any time.
 type mesh struct {
 	*replicatest.Cluster
 	t     testing.TB
@@ -33,17 +33,17 @@ type mesh struct {
 	levels []uint
 	asked  map[int]int // digest requests by member
 	dead   map[int]bool
-	hangs  int                         // member that never answers; 0: none
-	stuck  bool                        // copies do not go on behind their first page
+	hangs  int                         // the member that never answers; 0: none
+	stuck  bool                        // copies do not go on after their first page
 	before func(op string, member int) // runs before an answer is made
 }
 
-// node is one coordinator. It implements Views, Peers and Hints for it.
+// node is one coordinator. It implements Views, Peers and Hints for its coordinator.
 type node struct {
 	*quorum.Coordinator
 	*replicatest.Views
 	m       *mesh
-	owes    [kv.MaxMembers]atomic.Bool // members that have left something unanswered
+	owes    [kv.MaxMembers]atomic.Bool // members that have an answer overdue
 	timeout time.Duration              // of scans
 }
 
@@ -64,7 +64,7 @@ func (nd *node) Heard(*replica.View, int) time.Time       { return time.Time{} }
 func (nd *node) Cancel(*quorum.Call) bool                 { return false }
 func (nd *node) Miss(string, version.Incarnation, []byte) {}
 
-// Start implements quorum.Peers, for all but removes.
+// Start implements quorum.Peers for all kinds of calls but removes.
 func (nd *node) Start(v *replica.View, c *quorum.Call) {
 	c.Status, c.Err, c.NotSent, c.Reply, c.Full, c.Counter = quorum.OK, nil, false, version.Record{}, false, 0
 	var rec version.Record
@@ -97,7 +97,7 @@ func (nd *node) Start(v *replica.View, c *quorum.Call) {
 	}()
 }
 
-// copies is a node's way to its own and the others' buckets.
+// copies gives a node its own buckets and those of other members.
 type copies struct {
 	s    *mesh
 	self int
@@ -115,7 +115,7 @@ func (s *mesh) level(i int) uint {
 	return s.levels[i]
 }
 
-// ranks of keys: hashing them again and again would be most of what these tests do.
+// ranks keeps the ranks of keys. Hashing the keys each time would take most of these tests' time.
 var ranks sync.Map
 
 func rankOf(key []byte) keyspace.Rank {
@@ -143,7 +143,7 @@ func (c copies) Own(v *replica.View, at keyspace.Rank, b *Bucket) error {
 	return bucket(c.s.Stores[c.self], v.Epoch, at.Partition().Bucket(level, at.Index(level)), b)
 }
 
-// Live and Unpack: Own has set the records already.
+// Live returns the records that Own has set. Unpack has nothing to do.
 func (c copies) Live(b *Bucket, dst []kv.Pair) []kv.Pair {
 	for i := range b.Records {
 		if r := &b.Records[i]; r.Record.Live() {
@@ -198,7 +198,8 @@ func (c copies) Digests(ctx context.Context, v *replica.View, to *replica.Member
 	return c.digests(v, m, ranges, dst)
 }
 
-// copiedAtOnce is how many bytes the tests' replicas answer a copy with: a few records.
+// copiedAtOnce is how many bytes the tests' replicas answer a copy with. It is enough for a few
+// records.
 const copiedAtOnce = 100
 
 func (c copies) Copy(_ context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error {
@@ -221,7 +222,7 @@ func (c copies) of(v *replica.View, to *replica.Member) int {
 	return slices.IndexFunc(v.Members, func(m replica.Member) bool { return m.Name == to.Name })
 }
 
-// put writes straight into the given replicas, as a write that reached only these.
+// put merges a record into the given replicas, like a write that has reached only these.
 func (s *mesh) put(key string, rec version.Record, replicas ...int) {
 	for _, i := range replicas {
 		s.Stores[i].Merge(key, rec)
@@ -242,7 +243,7 @@ func (s *mesh) fill(n int) {
 	}
 }
 
-// pair is what a scan delivered, owned by the test.
+// pair is what a scan has delivered. The test owns its memory.
 type pair struct{ key, value string }
 
 // drain reads a scan to its end.
@@ -277,7 +278,7 @@ func (s *mesh) scan(self int, o kv.ScanOptions) kv.Scanner {
 	return sc
 }
 
-// next takes a scan's next batch, which there must be.
+// next returns a scan's next batch, and fails the test when there is none.
 func next(t testing.TB, sc kv.Scanner) *kv.Batch {
 	t.Helper()
 	var b kv.Batch
@@ -287,7 +288,7 @@ func next(t testing.TB, sc kv.Scanner) *kv.Batch {
 	return &b
 }
 
-// wantEnd checks that a scan ends with an error within the rounds that may be made ahead.
+// wantEnd checks that a scan ends with an error, within the rounds that may be made ahead.
 func wantEnd(t testing.TB, sc kv.Scanner, is func(error) bool) {
 	t.Helper()
 	var b kv.Batch

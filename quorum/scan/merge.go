@@ -13,11 +13,11 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// merge delivers a bucket in which the replicas differ: it copies the range from the peers that
-// were asked for its digest, and reads each key on which the copies differ through the coordinator,
-// which repairs it (D4). Keys on which they agree were found on enough replicas, as they are.
+// merge delivers a bucket in which the replicas differ. It copies the range from the peers that
+// were asked for its digest. It reads each key on which the copies differ through the coordinator,
+// which repairs it (D4). Keys on which the copies agree are on enough replicas as they are.
 //
-// Of a snapshot it delivers nothing and only repairs.
+// For a snapshot scan, merge delivers nothing and only repairs.
 func (x *scanner) merge(r *round, own *Bucket) error {
 	v, deliver := r.view, !x.options.Snapshot
 	x.scans.stats.merged.Add(1)
@@ -56,13 +56,14 @@ func (x *scanner) merge(r *round, own *Bucket) error {
 	}
 }
 
-// read asks the coordinator for one key. The value lies in the round.
+// read asks the coordinator for one key. The value lies in the round's values.
 func (x *scanner) read(r *round, key []byte) (tag version.Tag, value []byte, err error) {
 	x.scans.stats.read.Add(1)
 	o := x.options.Options
-	o.Deadline = time.Time{} // a scan's deadline is its reader's; each read has the store's own
+	o.Deadline = time.Time{} // the deadline of a scan is its reader's; each read has the store's own
 	n := len(r.values)
-	// What was appended before stays where it is when this append moves to a larger array.
+	// When this append moves to a larger array, the values that were returned before stay where
+	// they are.
 	r.values, tag, err = x.scans.cfg.Reader.Get(x.ctx, r.values, key, o)
 	return tag, r.values[n:len(r.values):len(r.values)], err
 }
@@ -74,7 +75,7 @@ func (x *scanner) copyOf(v *replica.View, m int, r keyspace.Range, b *Bucket) er
 	b.Range, b.Records = r, b.Records[:0]
 	at := keyspace.Place{Rank: r.From}
 	for {
-		var page replica.Page // of its own, since the records borrow it
+		var page replica.Page // a new one each time, since the records borrow it
 		rest := keyspace.Range{From: at.Rank, To: r.To}
 		if err := x.scans.cfg.Peers.Copy(ctx, v, &v.Members[m], rest, at.Key, scanPage, &page); err != nil {
 			return err
@@ -95,15 +96,15 @@ const scanPage = 1 << 20
 
 var errNoProgress = errors.New("scan: a page of a copy does not go on where the one before has ended")
 
-// union walks over the records of several copies of one range, each ascending by rank and key, key
-// by key.
+// union walks, key by key, over the records of several copies of one range. Each copy ascends by
+// rank and key.
 type union struct {
 	lists []*Bucket
 	at    []int
 }
 
-// next returns the next key's record in the first copy that has it, and whether all copies hold the
-// same version.
+// next returns the next key's record, from the first copy that has the key. agree reports whether
+// all copies hold the same version of it.
 func (u *union) next() (first *replica.Entry, agree, ok bool) {
 	for i, l := range u.lists {
 		if u.at[i] < len(l.Records) {

@@ -11,8 +11,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// What another member holds in a range comes in pages. One that does not go on where the page
-// before it ended must not be asked for again and again.
+// A copy of another member's range comes in pages. A page that does not go on where the former one
+// ended is an error, and must not be asked for again and again.
 func TestACopyIsMadeOfPages(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(200)

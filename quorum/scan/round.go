@@ -12,17 +12,17 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// round is a run of buckets and what is delivered of them.
+// round is a run of buckets and the pairs that it delivers.
 type round struct {
 	at, next keyspace.Place
-	last     bool // nothing follows; next means nothing
+	last     bool // no round follows; next is then not set
 	view     *replica.View
-	buckets  []*Bucket // the own ones of the round come first
+	buckets  []*Bucket // the round's own buckets come first
 	pairs    []kv.Pair
-	values   []byte // of keys that were read one by one
+	values   []byte // of the keys that were read one by one
 	err      error
 
-	spare []*Bucket // to be used again
+	spare []*Bucket // to be filled again
 }
 
 // reset makes the round begin at a place.
@@ -31,13 +31,13 @@ func (r *round) reset(at keyspace.Place) {
 	r.empty()
 }
 
-// empty takes everything out of the round.
+// empty takes all buckets, pairs and values out of the round.
 func (r *round) empty() {
 	r.spare = append(r.spare, r.buckets...)
 	r.buckets, r.pairs, r.values = r.buckets[:0], r.pairs[:0], r.values[:0]
 }
 
-// bucket returns one to be filled, which is the round's.
+// bucket adds a bucket to the round and returns it, to be filled.
 func (r *round) bucket() *Bucket {
 	var b *Bucket
 	if n := len(r.spare); n > 0 {
@@ -49,7 +49,7 @@ func (r *round) bucket() *Bucket {
 	return b
 }
 
-// present returns the view of the present epoch, or why the scan cannot go on (C3).
+// present returns the view of the present epoch, or the reason why the scan cannot go on (C3).
 func (x *scanner) present() (*replica.View, error) {
 	v, err := replica.Serving(x.scans.cfg.Views)
 	if err != nil {
@@ -64,8 +64,8 @@ func (x *scanner) present() (*replica.View, error) {
 	return v, nil
 }
 
-// patiently tries something again while epochs change, replicas do not answer, or those of a
-// snapshot differ, for as long as a request may take.
+// patiently repeats try while epochs change, replicas do not answer, or the replicas of a snapshot
+// differ. It does so for as long as a request may take.
 func (x *scanner) patiently(try func() error) error {
 	began, pause := time.Now(), time.Millisecond
 	for {
@@ -99,9 +99,9 @@ func (x *scanner) patiently(try func() error) error {
 	}
 }
 
-// fill copies own buckets to a round: n of them, or, when n is zero, those up to the round's end.
-// What would be delivered if all replicas agree with them is put together at once, while they are
-// in the processor's cache.
+// fill copies own buckets to a round: n of them, or those up to the round's end when n is zero. It
+// adds at once the pairs that are delivered if all replicas agree, while the buckets are in the
+// processor's cache.
 func (x *scanner) fill(r *round, v *replica.View, n int) error {
 	r.empty()
 	r.view = v
@@ -129,8 +129,8 @@ func (x *scanner) fill(r *round, v *replica.View, n int) error {
 	}
 }
 
-// firm makes a copied round one that may be delivered (C2). When its epoch has ended it is copied
-// again first, to the same end: who copies is ahead already.
+// firm turns a copied round into one that may be delivered (C2). Each further attempt first copies
+// the round again, up to the same end, because the copier has already gone on from there.
 func (x *scanner) firm(r *round, first bool) error {
 	again := false
 	return x.patiently(func() error {
@@ -155,14 +155,14 @@ func (x *scanner) firm(r *round, first bool) error {
 		err := x.settle(r)
 		if err != nil {
 			x.sums = before
-			x.turn++ // others may answer
+			x.turn++ // other members may answer
 		}
 		return err
 	})
 }
 
-// settle confirms a round's buckets, and puts together anew what is delivered where they do not all
-// agree.
+// settle confirms a round's buckets. Where the replicas do not agree on all of them, it makes the
+// round's pairs anew.
 func (x *scanner) settle(r *round) error {
 	own := slices.Clone(r.buckets)
 	agreed, err := x.compare(r.view, own)
@@ -189,7 +189,8 @@ func (x *scanner) settle(r *round) error {
 	return nil
 }
 
-// again looks a second time at a bucket that has differed, and merges what differs still.
+// again compares a bucket that has differed a second time, and merges those parts that still
+// differ.
 func (x *scanner) again(r *round, differs *Bucket) error {
 	x.scans.stats.again.Add(1)
 	second, err := x.recopy(r, differs)
@@ -214,8 +215,9 @@ func (x *scanner) again(r *round, differs *Bucket) error {
 	return nil
 }
 
-// recopy copies the range of an own bucket once more, in which there may be several by now. If it
-// has become part of a wider one the neighbours' ranges overlap, and the round must be made anew.
+// recopy copies the range of an own bucket once more. The range may have several buckets by now. If
+// it has become part of a wider bucket, that bucket overlaps with its neighbours, and the round
+// must be made anew.
 func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 	first := len(r.buckets)
 	for at := old.Range.From; ; {
@@ -233,7 +235,7 @@ func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 	}
 }
 
-// deliver adds the live records of an own bucket that the scan has not passed.
+// deliver adds those live records of an own bucket that the scan has not passed.
 func (x *scanner) deliver(r *round, b *Bucket) {
 	if b.from > b.Range.From || r.at.Within(b.Range) || r.endsBefore(b) {
 		x.scans.cfg.Own.Unpack(b)
@@ -258,14 +260,15 @@ func (x *scanner) deliver(r *round, b *Bucket) {
 	}
 }
 
-// endsBefore reports whether records of a bucket are the next round's. All of them can be: of a
-// wide bucket that the round was copied again with, and that has been split since.
+// endsBefore reports whether the bucket has records that belong to the next round. All its records
+// may belong there: when the round was copied again it may have ended with a wide bucket, which has
+// been split since.
 func (r *round) endsBefore(b *Bucket) bool {
 	return r.next.Rank != 0 && (b.Range.To == 0 || r.next.Rank < b.Range.To)
 }
 
-// wants reports whether a record found in a bucket is one to deliver: not passed, and not the next
-// round's (C1).
+// wants reports whether the scan delivers a record that was found in a bucket. It does not deliver
+// a record that it has passed, or that belongs to the next round (C1).
 func (x *scanner) wants(r *round, b *Bucket, c *replica.Entry) bool {
 	return c.Rank >= b.from && !r.at.Passed(c.Rank, c.Key) && (r.next.Rank == 0 || c.Rank < r.next.Rank) &&
 		(x.options.Prefix == "" || bytes.HasPrefix(c.Key, []byte(x.options.Prefix)))
@@ -280,7 +283,7 @@ func (x *scanner) add(r *round, p kv.Pair) {
 	r.pairs = append(r.pairs, p)
 }
 
-// ranges of buckets.
+// ranges returns the ranges of buckets.
 func (x *scanner) ranges(buckets []*Bucket) []keyspace.Range {
 	x.look.ranges = x.look.ranges[:0]
 	for _, b := range buckets {

@@ -15,44 +15,46 @@ import (
 
 // Bucket is a copy of the records of a range.
 type Bucket struct {
-	Range   keyspace.Range
-	Digest  replica.Digest
-	Records []replica.Entry // of a copy: ascending by rank and key; borrow Memory, or a peer's pages
-	Memory  any             // whatever Buckets keep the bytes in, from one use to the next
+	Range  keyspace.Range
+	Digest replica.Digest
+	// Records are those of a copy, ascending by rank and key. They borrow Memory or a peer's pages.
+	Records []replica.Entry
+	Memory  any // where Buckets keep the bytes, from one use to the next
 
-	from keyspace.Rank // what lies below is not this bucket's to deliver: buckets were merged meanwhile (C1)
+	// from is the first rank that this bucket delivers (C1). It lies within the range when buckets
+	// have merged since, or when a scan was resumed there.
+	from keyspace.Rank
 }
 
 // Buckets gives a scan the ranges of this node's own replica. Its methods do not block and are safe
 // for concurrent use.
 type Buckets interface {
-	// Own copies the bucket that holds a rank to b's Memory and sets Range, which may begin below
-	// the rank, and Digest. Once the view's epoch has ended it is a replica.ErrEpoch.
+	// Own copies the bucket that holds a rank to b's Memory, and sets Range and Digest. Range may
+	// begin below the rank. Own returns replica.ErrEpoch once the view's epoch has ended.
 	Own(v *replica.View, at keyspace.Rank, b *Bucket) error
 	// Live appends those records of a bucket that hold a value, ascending by rank and key. The
-	// pairs borrow b's Memory. Most buckets are delivered just so, which is why this is a way of
-	// its own.
+	// pairs borrow b's Memory. Most buckets are delivered in this way, without Unpack.
 	Live(b *Bucket, dst []kv.Pair) []kv.Pair
 	// Unpack sets the Records of a bucket.
 	Unpack(b *Bucket)
 }
 
 // Peers gives a scan the ranges of other members. A request is stamped with the view's epoch. A
-// peer that is behind is brought up to date first; once the epoch has ended, here or there, the
-// answer is replica.ErrEpoch. Digests and Copy block until the reply, a failure, or the end of ctx.
-// All are safe for concurrent use.
+// peer that is behind is first brought up to date. Once the epoch has ended, here or at the peer,
+// the answer is replica.ErrEpoch. Digests and Copy block until the reply, a failure, or the end of
+// ctx. All methods are safe for concurrent use.
 type Peers interface {
 	// Digests appends a member's digests of the ranges, at most MaxRanges.
 	Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
-	// Copy fills p with the member's first records of the range behind a key at its first rank,
-	// nil: all of them. About max bytes.
+	// Copy fills p with the member's first records of the range, about max bytes of them. When
+	// after is not nil, the records begin behind that key at the range's first rank.
 	Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error
-	// Answers reports whether a member, by its index, is not known to owe an answer.
+	// Answers reports whether no answer of a member, given by its index, is known to be overdue.
 	Answers(v *replica.View, member int) bool
 }
 
-// Reader reads one key from a quorum, which repairs it where replicas differ. It appends the value
-// to dst.
+// Reader reads one key from a quorum, and repairs the key where replicas differ. It appends the
+// value to dst.
 type Reader interface {
 	Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error)
 }
@@ -63,15 +65,15 @@ type Config struct {
 	Own    Buckets
 	Peers  Peers
 	Reader Reader
-	// Timeout bounds how long a round waits for enough replicas.
+	// Timeout bounds how long a round waits for enough replicas. Required: there is no default.
 	Timeout time.Duration
 }
 
 // MaxRanges bounds the ranges that a scan asks about at once.
 const MaxRanges = 256
 
-// Sizes of rounds, in buckets: a scan that stops soon has not copied much, one that goes on asks
-// seldom.
+// Sizes of rounds, in buckets. Rounds grow: a scan that stops soon has not copied much, and a long
+// one asks its peers seldom.
 const (
 	firstRound   = 8
 	roundGrowth  = 4
@@ -82,20 +84,20 @@ const (
 // Scans makes scanners. It is safe for concurrent use.
 type Scans struct {
 	cfg   Config
-	turn  atomic.Uint32 // where the next scan begins to ask, so that peers share the work
+	turn  atomic.Uint32 // where the next scan begins to ask, so that the peers share the work
 	stats counters
 }
 
-// New returns scans of what a node and its peers hold.
+// New returns Scans over what this node and its peers hold.
 func New(cfg Config) *Scans { return &Scans{cfg: cfg} }
 
 // Stats counts what scans did.
 type Stats struct {
-	Scans   uint64 // begun
+	Scans   uint64 // scans that were begun
 	Agreed  uint64 // buckets on which the replicas agreed at once
 	Again   uint64 // buckets that were looked at a second time
 	Merged  uint64 // buckets that differed twice
-	Read    uint64 // keys read one by one because of that
+	Read    uint64 // keys that were read one by one in such buckets
 	Renewed uint64 // rounds made again at a newer epoch
 }
 
@@ -109,9 +111,10 @@ func (s *Scans) Stats() Stats {
 	}
 }
 
-// renewed is a scanner that begins anew when a clear ends it before it has delivered anything: a
-// scan that begins at one node right after a clear was answered at another must not fail for it.
-// Once something was delivered, or where it resumes from a cursor, a clear is its end.
+// renewed is a scanner that begins anew when a clear ends it before it has delivered anything. A
+// scan at one node may begin right after another node has answered a clear, and must not fail for
+// that. Once the scanner has delivered something, or when it was resumed from a cursor, a clear
+// ends it.
 type renewed struct {
 	*scanner
 	delivered bool
@@ -161,8 +164,8 @@ func (s *Scans) begin(ctx context.Context, o kv.ScanOptions) (*scanner, error) {
 		x.start = at
 	}
 	s.stats.scans.Add(1)
-	// The rounds are made under a context of the scanner's own: Close ends it, whoever has given up
-	// meanwhile.
+	// The rounds have a context of the scanner's own. Close ends it; the end of the request's
+	// context does not.
 	x.ctx, x.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	x.copied, x.rounds, x.free = make(chan *round), make(chan *round), make(chan *round, roundsAhead)
 	for range roundsAhead {
@@ -173,8 +176,8 @@ func (s *Scans) begin(ctx context.Context, o kv.ScanOptions) (*scanner, error) {
 	return x, nil
 }
 
-// scanner is one scan under way: who copies rounds, who confirms them, and the reader that takes
-// them.
+// scanner is one scan under way: the goroutines that copy and confirm rounds, and the state of the
+// reader that takes the rounds.
 type scanner struct {
 	scans      *Scans
 	options    kv.ScanOptions
@@ -184,21 +187,23 @@ type scanner struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	workers    sync.WaitGroup
-	copied     chan *round // to be confirmed
+	copied     chan *round // to the confirmer
 	rounds     chan *round // to the reader
-	free       chan *round // back to be filled
+	free       chan *round // back to the copier, to be filled again
 
-	// The reader's.
-	current *round // delivered last
-	ahead   *round // taken already
+	// Owned by the reader.
+	current *round // the round delivered last
+	ahead   *round // the next round, if it was already taken
 	ended   bool
 
-	// The confirmer's.
-	turn  int                                  // whom to ask first
-	peers []int                                // who answered last
-	began keyspace.Rank                        // where the first bucket begins
-	sums  *[keyspace.Partitions]replica.Digest // of a snapshot: what was delivered of each partition
-	look  lookBuffers
+	// Owned by the confirmer.
+	turn  int           // the member to ask first
+	peers []int         // the members that answered last
+	began keyspace.Rank // the rank at which the first bucket begins
+	// sums are the digests of what a snapshot scan has delivered, by partition; nil for other
+	// scans.
+	sums *[keyspace.Partitions]replica.Digest
+	look lookBuffers
 }
 
 // Next implements kv.Scanner.
@@ -237,7 +242,8 @@ func (x *scanner) advance(ctx context.Context) error {
 	return nil
 }
 
-// recycle gives the round delivered last back: its memory is overwritten from here on.
+// recycle returns the round that was delivered last, to be filled again. From then on its memory is
+// overwritten.
 func (x *scanner) recycle() {
 	if x.current != nil && !x.ended {
 		x.free <- x.current
@@ -245,8 +251,8 @@ func (x *scanner) recycle() {
 	x.current = nil
 }
 
-// Cursor implements kv.Scanner. After the last pair of a batch it waits for the next round: only
-// that tells whether anything follows.
+// Cursor implements kv.Scanner. After the last pair of a batch it waits for the next round, which
+// alone shows whether another pair follows.
 func (x *scanner) Cursor(n int) string {
 	r := x.current
 	switch {
@@ -276,7 +282,8 @@ func (x *scanner) Close() {
 	x.workers.Wait()
 }
 
-// copy fills one round after another from the own replica, until the end, an error, or Close.
+// copy fills one round after another from this node's own replica, until the end, an error, or
+// Close.
 func (x *scanner) copy() {
 	defer close(x.copied)
 	size := firstRound
@@ -305,7 +312,7 @@ func (x *scanner) copy() {
 	}
 }
 
-// confirm makes of copied rounds what may be delivered.
+// confirm checks copied rounds with the peers, and hands on what may be delivered.
 func (x *scanner) confirm() {
 	defer close(x.rounds)
 	if x.options.Snapshot {
@@ -327,7 +334,7 @@ func (x *scanner) confirm() {
 		if r.err == nil && r.last && x.options.Snapshot {
 			r.err = x.patiently(x.unmoved)
 		}
-		failed := r.err != nil // the round is the reader's once it is handed on
+		failed := r.err != nil // once it is handed on, the round belongs to the reader
 		select {
 		case x.rounds <- r:
 		case <-x.ctx.Done():

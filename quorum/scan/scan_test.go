@@ -69,7 +69,7 @@ func TestScanOptions(t *testing.T) {
 	}
 }
 
-// C2: where replicas differ the scan answers what a read would, and repairs.
+// C2: where replicas differ, the scan answers what a read would answer, and repairs.
 func TestScanReadsWhereReplicasDiffer(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(300)
@@ -98,8 +98,8 @@ func TestScanReadsWhereReplicasDiffer(t *testing.T) {
 	}
 }
 
-// C1, C2: under writes, splits and merges each key that is there throughout comes once, with a
-// value that it had meanwhile.
+// C1, C2: under writes, splits and merges, each key that is there throughout comes once. Its value
+// is one that it had meanwhile.
 func TestScanUnderWrites(t *testing.T) {
 	const keys = 400
 	s := newMesh(t, 3)
@@ -138,9 +138,9 @@ func TestScanUnderWrites(t *testing.T) {
 	writers.Wait()
 }
 
-// C1: a round ends in the middle of a partition; its buckets are merged while it is confirmed, so
-// that it is copied again, and split once more after that. What lies beyond its end is the next
-// round's.
+// C1: a round ends in the middle of a partition. Its buckets are merged while it is confirmed, so
+// it is copied again. After that they are split once more. What lies beyond the round's end belongs
+// to the next round.
 func TestARoundThatIsCopiedAgainKeepsItsEnd(t *testing.T) {
 	const keys = 2000
 	s := newMesh(t, 3)
@@ -190,7 +190,7 @@ func TestARoundThatIsCopiedAgainKeepsItsEnd(t *testing.T) {
 	}
 }
 
-// C4: pages of any size, continued at any node, are the whole, each key once.
+// C4: pages of any size, continued at any node, together have each key once.
 func TestScanPages(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(250)
@@ -199,6 +199,7 @@ func TestScanPages(t *testing.T) {
 		var all []pair
 		cursor, pages := "", 0
 		for {
+			// Each page goes on from the last one, at a random node and with a random length.
 			sc := s.scan(r.IntN(3), kv.ScanOptions{Cursor: cursor, Values: true})
 			limit := 1 + r.IntN(most)
 			cursor = ""
@@ -225,6 +226,7 @@ func TestScanPages(t *testing.T) {
 			if pages++; cursor == "" {
 				break
 			}
+			// Between two pages a node may split or merge its buckets.
 			s.mu.Lock()
 			s.levels[r.IntN(3)] = uint(r.IntN(3))
 			s.mu.Unlock()
@@ -259,6 +261,7 @@ func TestBadCursors(t *testing.T) {
 	sc := s.scan(0, kv.ScanOptions{Values: true, Prefix: "key"})
 	next(t, sc)
 	good := sc.Cursor(1)
+	// try resumes a scan, whose options change may alter.
 	try := func(cursor string, change func(*kv.ScanOptions)) error {
 		o := kv.ScanOptions{Values: true, Prefix: "key", Cursor: cursor}
 		if change != nil {
@@ -273,6 +276,7 @@ func TestBadCursors(t *testing.T) {
 	if err := try(good, nil); err != nil {
 		t.Fatalf("a good cursor: %v", err)
 	}
+	// A cursor with one changed character, or cut short, is refused.
 	for i := range good {
 		other := byte('A')
 		if good[i] == 'A' {
@@ -321,7 +325,7 @@ func FuzzParseCursor(f *testing.F) {
 	})
 }
 
-// C3.
+// C3: a scan goes on across epochs.
 func TestScanAcrossEpochs(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(500)
@@ -348,14 +352,14 @@ func TestAClearEndsTheScan(t *testing.T) {
 	wantEnd(t, sc, func(err error) bool { return errors.Is(err, kv.ErrCleared) })
 }
 
-// What was delivered before the cursor was made is gone.
+// A clear removes what was delivered before the cursor was made. So it ends the resumed scan, too.
 func TestAClearEndsAScanThatGoesOnFromACursor(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(2000)
 	sc := s.scan(0, kv.ScanOptions{})
 	next(t, sc)
 	cursor := sc.Cursor(5)
-	sc.Close() // its workers are not to see what follows
+	sc.Close() // its workers must not see what follows
 	var once sync.Once
 	s.before = func(op string, _ int) {
 		if op == "digests" {
@@ -369,8 +373,8 @@ func TestAClearEndsAScanThatGoesOnFromACursor(t *testing.T) {
 	}
 }
 
-// D4: a scan that is asked for few replicas makes what it delivers firm all the same: as many as a
-// write must be on agree with it.
+// D4: what a scan delivers is firm, even if the scan asks for few replicas. As many replicas agree
+// with it as a write must be on.
 func TestAScanAsksAsManyAsAWriteIsOn(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(50)
@@ -409,12 +413,12 @@ func TestScanAsksAroundTheDead(t *testing.T) {
 		if ok || !errors.As(err, &u) || u.Outcome != kv.None || !errors.Is(err, kv.ErrTooFewReplicas) {
 			t.Errorf("no other replica answers: %v %v; want unavailable with outcome none", ok, err)
 		}
-		// With r=1 the own copy is enough.
+		// With r=1 this node's own copy is enough.
 		wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{Options: kv.Options{R: 1}})), 500)
 	})
 }
 
-// A member that hangs costs a scan one wait, not one each round.
+// A member that does not answer costs a scan one wait, not one in each round.
 func TestAHangingMemberIsAskedLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMesh(t, 3)

@@ -10,8 +10,8 @@ import (
 	"viakv/quorum/replica"
 )
 
-// A member that owes an answer may cost a scan a time-out for each question: it is asked when no
-// other is left.
+// A member with an overdue answer may cost a scan a time-out for each question. It is asked only
+// when no other is left.
 func TestAScanAsksTheSilentLast(t *testing.T) {
 	s := newMesh(t, 3)
 	s.fill(300)
@@ -26,8 +26,8 @@ func TestAScanAsksTheSilentLast(t *testing.T) {
 	wantKeys(t, drain(t, s.scan(0, kv.ScanOptions{})), 300)
 }
 
-// A scan that is given up says that replicas were too few, also where the epoch has ended and this
-// node does not hear of the next one.
+// A scan that fails says that too few replicas answered. It says so even where the epoch has ended
+// and this node does not hear of the next one.
 func TestAScanThatHearsOfNoNextEpochSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMesh(t, 3)

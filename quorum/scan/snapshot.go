@@ -10,23 +10,24 @@ import (
 )
 
 // A snapshot scan delivers only buckets on which the replicas agree, and adds up their digests by
-// partition. At the end it takes the digests of all partitions once more, its own first and then
-// its peers'. If every one is what was added up, then the result was the store's one state at the
-// moment when the own ones were taken: records only ever give way to higher tags, so what is equal
-// was not changed in between and back, and a write that had been answered before that moment is on
-// W replicas, one of them this node or one asked, and would show.
+// partition. At the end it takes the digests of all partitions once more, this node's first and
+// then its peers'. If each equals what was added up, the result was the store's one state at the
+// moment when this node's digests were taken. There are two reasons. A record gives way only to a
+// higher tag, so a record that is equal was not changed in between and back. And a write that had
+// been answered before that moment is on W replicas. One of these is this node or a peer that was
+// asked, so the write would show.
 //
-// So any moment after the last delivery will do, and a replica that has yet to get a write from
-// before the scan, or is asked for the first time, is no change: others are asked, for as long as a
-// request may take. Only when the own digests are others has something been written.
+// So any moment after the last delivery will do. A peer may have yet to get a write from before the
+// scan, or may be asked for the first time. That is no change: other peers are asked, for as long
+// as a request may take. Only when this node's own digests have changed has something been written.
 //
 // The sums take 8 KiB, however large the store is.
 //
-// A purge or a size change during the scan may end it, too, although no value has changed.
+// A purge or a change of size during the scan may end it, too, although no value has changed.
 
-// sum adds a bucket that is delivered to its partition's digest. The bucket's range may begin
-// before the place at which a resumed scan began; then its whole range counts, which is what the
-// end is asked for.
+// sum adds a delivered bucket to its partition's digest. The bucket's range may begin before the
+// place at which a resumed scan began. Then the whole range counts, and the last comparison asks
+// for the whole range, too.
 func (x *scanner) sum(b *Bucket) {
 	if x.sums != nil {
 		p := b.Range.From.Partition()
@@ -34,11 +35,11 @@ func (x *scanner) sum(b *Bucket) {
 	}
 }
 
-// errApart: the replicas asked by a snapshot scan differ.
+// errApart reports that the replicas asked by a snapshot scan differ.
 var errApart = errors.New("replicas differ")
 
-// unmoved compares what was delivered with what this node and enough others hold now:
-// ErrSnapshotMoved when this node holds something else, errApart when only another does.
+// unmoved compares what was delivered with what this node and enough others hold now. It returns
+// ErrSnapshotMoved when this node holds something else, and errApart when only another member does.
 func (x *scanner) unmoved() error {
 	v, err := x.present()
 	if err != nil {
@@ -48,6 +49,7 @@ func (x *scanner) unmoved() error {
 	if err != nil {
 		return err
 	}
+	// Ask for all partitions, from the place where the scan began.
 	x.look.ranges = x.look.ranges[:0]
 	first := x.start.Rank.Partition()
 	for p := first; p < keyspace.Partitions; p++ {
@@ -57,6 +59,7 @@ func (x *scanner) unmoved() error {
 		}
 		x.look.ranges = append(x.look.ranges, r)
 	}
+	// When the own digests have changed, something was written.
 	own := make([]replica.Digest, len(x.look.ranges))
 	for i, r := range x.look.ranges {
 		var err error
@@ -72,6 +75,7 @@ func (x *scanner) unmoved() error {
 	if more == 0 {
 		return nil
 	}
+	// A peer that holds something else may be behind: the caller tries again.
 	if err := x.askDigests(v, more); err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"viakv/api/kv"
 )
 
-// drained reads a scan to its end, and does something after the first batch.
+// drained reads a scan to its end, and calls meanwhile after the first batch.
 func drained(sc kv.Scanner, meanwhile func()) (n int, err error) {
 	var b kv.Batch
 	for {
@@ -34,7 +34,7 @@ func TestSnapshot(t *testing.T) {
 		if n, err := drained(s.scan(0, kv.ScanOptions{Snapshot: true}), nil); err != nil || n != 1000 {
 			t.Errorf("a store that rests: %d keys, %v", n, err)
 		}
-		if nodes > 1 { // a difference from before the scan is repaired and is no change
+		if nodes > 1 { // a difference from before the scan is repaired, and is no change
 			s.put("key-0005", written(7, "newer"), 1, 2)
 			if n, err := drained(s.scan(0, kv.ScanOptions{Snapshot: true}), nil); err != nil || n != 1000 {
 				t.Errorf("replicas that differ: %d keys, %v", n, err)
@@ -48,7 +48,7 @@ func TestSnapshot(t *testing.T) {
 		if _, err := drained(sc, nil); !errors.Is(err, kv.ErrSnapshotMoved) {
 			t.Errorf("a delivered key was set: %v, want ErrSnapshotMoved", err)
 		}
-		// From a cursor on, only what follows counts.
+		// In a scan from a cursor on, only what follows the cursor counts.
 		sc = s.scan(0, kv.ScanOptions{})
 		b = next(t, sc)
 		first := string(b.Pairs[0].Key)
@@ -62,13 +62,14 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// A replica that has yet to get a write from before the scan may be asked at the end only: that is
+// A replica that has yet to get a write from before the scan may be asked only at the end. That is
 // no change either.
 func TestSnapshotBesideAReplicaThatLags(t *testing.T) {
-	for turn := range uint32(3) { // whom the scan asks first
+	for turn := range uint32(3) { // the member that the scan asks first
 		s := newMesh(t, 3)
 		s.fill(300)
-		key := drain(t, s.scan(0, kv.ScanOptions{}))[0].key // of the first round: other replicas are asked by the end
+		// The key is of the first round. By the end, other replicas are asked.
+		key := drain(t, s.scan(0, kv.ScanOptions{}))[0].key
 		s.put(key, written(7, "acknowledged"), 0, 1)
 		scans := s.scans(0)
 		scans.turn.Store(turn)
@@ -83,9 +84,9 @@ func TestSnapshotBesideAReplicaThatLags(t *testing.T) {
 	}
 }
 
-// Replicas that go on differing end a snapshot scan when a request's time is up: in the middle,
-// where one key is written again and again, and at the end, where only one is left that has yet to
-// get a write.
+// Replicas that stay different end a snapshot scan when a request's time is up. One case is in the
+// middle, where one key is written again and again. The other is at the end, where the only replica
+// left has yet to get a write.
 func TestSnapshotOfReplicasThatStayApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, apart := range map[string]func(s *mesh, first string) (meanwhile func()){
@@ -100,7 +101,7 @@ func TestSnapshotOfReplicasThatStayApart(t *testing.T) {
 			},
 			"at the end": func(s *mesh, first string) func() {
 				s.put(first, written(7, "acknowledged"), 0, 1)
-				s.nodes[0].owes[2].Store(true) // the one that lags is asked last
+				s.nodes[0].owes[2].Store(true) // the replica that lags is asked last
 				return func() {
 					s.mu.Lock()
 					s.dead[1] = true

@@ -5,11 +5,14 @@ import (
 	"errors"
 )
 
-// The metadata of a record, as it is stored and sent (all integers uvarint):
+// The metadata of a record is stored and sent in this form. All integers after the flags are
+// uvarints:
 //
-//	flags (1 byte) | generation | counter | incarnation | [owner incarnation | owner sequence] | vector
+//	flags (1 byte) | generation | counter | incarnation |
+//	[owner incarnation | owner sequence] | vector
 //
-// bit 0 of flags: tombstone; bit 1: an owner follows (a tombstone without one is contested). The vector fills the rest.
+// Bit 0 of the flags marks a tombstone. Bit 1 says that an owner follows; a tombstone without an
+// owner is contested. The vector fills the rest.
 
 const (
 	flagRemoved = 1 << 0
@@ -20,10 +23,10 @@ const (
 // MaxMetaBytes is the longest encoding of a record's metadata.
 const MaxMetaBytes = 1 + 5*binary.MaxVarintLen64 + MaxVectorBytes
 
-// ErrCorrupt reports bytes that no AppendMeta has written.
+// ErrCorrupt is the error for bytes that AppendMeta cannot have written.
 var ErrCorrupt = errors.New("version: malformed record metadata")
 
-// AppendMeta appends the encoding of everything in r but its value.
+// AppendMeta appends the encoding of r without its value.
 func AppendMeta(dst []byte, r *Record) []byte {
 	var flags byte
 	if r.Tag.Removed {
@@ -43,8 +46,9 @@ func AppendMeta(dst []byte, r *Record) []byte {
 	return append(dst, r.Vector...)
 }
 
-// ParseMeta decodes what AppendMeta wrote. The vector borrows b; the value is left nil. The vector's inside is
-// not checked: who reads from a peer calls Vector.Check, who reads back what it stored need not.
+// ParseMeta decodes what AppendMeta wrote. The vector borrows b; the value is left nil. ParseMeta
+// does not check the vector: a caller that reads from a peer calls Vector.Check, and a caller that
+// reads back what it has stored need not.
 func ParseMeta(b []byte) (r Record, err error) {
 	if len(b) == 0 || b[0]&^flagsKnown != 0 || b[0] == flagOwned {
 		return Record{}, ErrCorrupt
@@ -67,8 +71,9 @@ func ParseMeta(b []byte) (r Record, err error) {
 	return r, nil
 }
 
-// number reads a uvarint and returns the position behind it, which lies beyond the end of b when there was none there. Small enough
-// to be inlined for numbers of one byte, which most are: a scan parses millions.
+// number reads a uvarint and returns the position behind it. Where there is no uvarint, that
+// position lies beyond the end of b. Most numbers have one byte, and a scan parses millions of
+// them: so number is small enough to be inlined, and leaves longer ones to longNumber.
 func number(b []byte, at int) (uint64, int) {
 	if at < len(b) && b[at] < 0x80 {
 		return uint64(b[at]), at + 1
@@ -87,5 +92,6 @@ func longNumber(b []byte, at int) (uint64, int) {
 	return x, at + n
 }
 
-// Removed reports whether the metadata that AppendMeta wrote is a tombstone's, without decoding the rest.
+// Removed reports whether metadata that AppendMeta wrote belongs to a tombstone. It does not decode
+// the rest.
 func Removed(meta []byte) bool { return meta[0]&flagRemoved != 0 }

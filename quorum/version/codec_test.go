@@ -31,7 +31,7 @@ func TestMetaSurvivesItsEncoding(t *testing.T) {
 	})
 }
 
-// The bytes are stored and sent: a change needs a new version of the peer protocol.
+// The bytes are stored and sent, so a change of them needs a new version of the peer protocol.
 func TestMetaGolden(t *testing.T) {
 	for _, c := range []struct {
 		r    Record
@@ -41,7 +41,8 @@ func TestMetaGolden(t *testing.T) {
 		{Record{Tag: Tag{1, 300, 70000, false}, Vector: Vector{1, 2}, Value: []byte("not in it")}, "0001ac02f0a2040102"},
 		{Record{Tag: Tag{1, 300, 2, true}, Owner: Operation{3, 128}, Vector: Vector{1, 2}}, "0301ac02020380010102"},
 		{Record{Tag: Tag{1, 300, 2, true}, Owner: Contested}, "0101ac0202"},
-		{Record{Tag: Tag{1, 300, 2, false}, Owner: Operation{3, 4}}, "0001ac0202"}, // a live record has no owner
+		// A live record has no owner, so the one given here is not encoded.
+		{Record{Tag: Tag{1, 300, 2, false}, Owner: Operation{3, 4}}, "0001ac0202"},
 	} {
 		if got := hex.EncodeToString(AppendMeta(nil, &c.r)); got != c.want {
 			t.Errorf("%v: %s, want %s", c.r.Tag, got, c.want)
@@ -66,12 +67,12 @@ func TestMetaThatNobodyWroteIsRefused(t *testing.T) {
 	}
 }
 
-// ParseMeta never panics; what it accepts says the same after another round, and no two encodings of
-// a record's fields that AppendMeta can write are equal.
+// FuzzParseMeta checks that ParseMeta never panics, and that each record it returns is the same
+// after another round of AppendMeta and ParseMeta. So AppendMeta writes no two of them alike.
 func FuzzParseMeta(f *testing.F) {
 	f.Add([]byte{0, 0, 1, 2})
 	f.Add([]byte{3, 1, 0xac, 2, 2, 3, 0x80, 1, 1, 2})
-	f.Add([]byte{3, 1, 1, 1, 0, 0, 9}) // an owner that is nobody
+	f.Add([]byte{3, 1, 1, 1, 0, 0, 9}) // the owner is the zero Operation, which is Contested
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := ParseMeta(b)
 		if err != nil {

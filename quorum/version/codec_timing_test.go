@@ -2,7 +2,8 @@ package version
 
 import "testing"
 
-// The shapes that a store meets: a key that one node writes, one that two write, a tombstone.
+// BenchmarkParseMeta decodes the three kinds of metadata that a store meets: of a key that one node
+// writes, of a key that two nodes write, and of a tombstone.
 func BenchmarkParseMeta(b *testing.B) {
 	for name, r := range map[string]Record{
 		"plain":     {Tag: Tag{1, 1_000_000, 4, false}},

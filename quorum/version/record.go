@@ -4,11 +4,11 @@ import "viakv/quorum/version/rule"
 
 // Record is one version of a key.
 //
-// Vector and Value are borrowed from wherever the record was decoded; who keeps a record longer than that buffer
-// lives copies it with Clone.
+// Vector and Value are borrowed from the buffer that the record was decoded from. A caller that
+// keeps a record longer than that buffer copies it with Clone.
 type Record struct {
 	Tag    Tag
-	Owner  Operation // of a tombstone: the request it was voted for, or Contested
+	Owner  Operation // of a tombstone: the request that it was voted for, or Contested
 	Vector Vector    // what the write had seen, without its own (Incarnation, Counter)
 	Value  []byte    // nil in a tombstone
 }
@@ -24,9 +24,10 @@ func (r *Record) Clone() Record {
 	return c
 }
 
-// Merge settles two copies of a key: the higher tag stays (V3). Copies of one tombstone that were voted for different
-// requests become one that belongs to nobody. Without that, a replica that lost its memory could rebuild from a
-// copy with another owner and vote a second time, and two overlapping removes would both succeed.
+// Merge settles two copies of a key: the higher tag stays (V3). Copies of one tombstone that were
+// voted for different requests become one that belongs to no request. Otherwise a replica that lost
+// its memory could rebuild from a copy with another owner and so vote a second time. Then two
+// overlapping removes would both succeed.
 func Merge(a, b Record) Record {
 	switch c := a.Tag.Compare(b.Tag); {
 	case c < 0:
@@ -37,34 +38,35 @@ func Merge(a, b Record) Record {
 	return a
 }
 
-// Changes reports whether merging the record with this tag and owner into one with tag have and owner haveOwner
-// changes the latter.
+// Changes reports whether Merge changes a record with tag have and owner haveOwner, when a record
+// with the given tag and owner is merged into it.
 func Changes(have Tag, haveOwner Operation, tag Tag, owner Operation) bool {
 	c := have.Compare(tag)
 	return c < 0 || c == 0 && tag.Removed && haveOwner != Contested && haveOwner != owner && !rule.Broken(rule.Contested)
 }
 
-// Relation says how two versions of a key came about.
+// Relation says which of two versions of a key was written in the knowledge of the other.
 type Relation uint8
 
 // The relations of Compare.
 const (
-	Equal      Relation = iota // the same version, or a tombstone and its base's writer's later act
+	Equal      Relation = iota // both are the same version
 	Before                     // the second was written in the knowledge of the first: an overwrite
 	After                      // the first was written in the knowledge of the second
-	Concurrent                 // neither knew the other: a conflict, settled by the tags
+	Concurrent                 // neither writer knew the other version: a conflict, settled by the tags
 )
 
 func (r Relation) String() string {
 	return [...]string{"equal", "before", "after", "concurrent"}[r]
 }
 
-// Compare relates two versions by what their writers had seen. It explains and never decides (V4).
+// Compare returns the relation of two versions, by what their writers had seen. It explains and
+// never decides (V4).
 func Compare(a, b *Record) Relation {
 	switch aSeen, bSeen := b.Saw(a.Tag), a.Saw(b.Tag); {
 	case a.Tag == b.Tag:
 		return Equal
-	case aSeen && bSeen: // a version and its own tombstone
+	case aSeen && bSeen: // one is the tombstone of the other
 		if a.Tag.Less(b.Tag) {
 			return Before
 		}
@@ -77,8 +79,8 @@ func Compare(a, b *Record) Relation {
 	return Concurrent
 }
 
-// Saw reports whether the writer of r had seen the version t. Everyone has seen "nothing was ever written" and
-// everything that a clear took away.
+// Saw reports whether the writer of r had seen the version t. Every writer has seen "nothing was
+// ever written" and all versions that a clear took away.
 func (r *Record) Saw(t Tag) bool {
 	switch {
 	case t.Counter == 0 || t.Generation < r.Tag.Generation:

@@ -8,7 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// drawRecord draws one of the copies of a key that can meet (V1, V2): everything but a tombstone's owner follows from the tag.
+// drawRecord draws one of the copies of a key that can meet. Everything but the owner of a
+// tombstone follows from the tag (V1, V2).
 func drawRecord(t *rapid.T, label string) Record {
 	r := Record{Tag: drawTag(t, label)}
 	if r.Tag.Counter == 0 {
@@ -29,7 +30,7 @@ func same(a, b Record) bool {
 	return a.Tag == b.Tag && a.Owner == b.Owner && bytes.Equal(a.Vector, b.Vector) && bytes.Equal(a.Value, b.Value)
 }
 
-// V3.
+// V3: Merge is commutative, associative and idempotent. It returns no tag below those it was given.
 func TestMergeIsALeastUpperBound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b, c := drawRecord(t, "a"), drawRecord(t, "b"), drawRecord(t, "c")
@@ -69,7 +70,7 @@ func TestReplicasConverge(t *testing.T) {
 	})
 }
 
-// What a store asks without the record at hand is what Merge does.
+// A store calls Changes when it does not have the record itself. The answer must agree with Merge.
 func TestChangesForeseesMerge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		have, r := drawRecord(t, "have"), drawRecord(t, "new")
@@ -87,7 +88,7 @@ func TestMergeOfTombstonesWithOtherOwners(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	if got := Merge(Merge(a, b), a); got.Owner != Contested {
-		t.Fatalf("a third copy made it %v's again", got.Owner)
+		t.Fatalf("after a third copy the owner is %v again, want contested", got.Owner)
 	}
 }
 

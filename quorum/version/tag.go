@@ -5,28 +5,29 @@ import (
 	"fmt"
 )
 
-// Epoch numbers the agreed states of the topology; it only grows.
+// Epoch is the number of an agreed state of the topology. It only grows.
 type Epoch uint64
 
-// Generation counts the clears of the store. Everything tagged with an older one is gone for ever.
+// Generation counts the clears of the store. A record tagged with an older generation is gone for
+// ever.
 type Generation uint64
 
-// Incarnation is one boot of a process at a slot: the index of the log entry that admitted it, and so unique in
-// its cluster by construction. Zero is nobody.
+// Incarnation is the number of one boot of a process at a slot. It is the index of the log entry
+// that admitted the process, and so unique in its cluster. Zero is no process.
 type Incarnation uint64
 
 // Tag names one version of a key.
 //
-// Its zero value is the tag of "nothing was ever written" and sorts before every tag that a write can carry,
-// because counters start at one.
+// Its zero value is the tag of "nothing was ever written". It sorts before every tag that a write
+// can carry, because counters start at one.
 type Tag struct {
 	Generation  Generation
-	Counter     uint64 // node-wide Lamport counter of the coordinator that minted the tag
+	Counter     uint64 // of the coordinator that minted the tag: its node-wide Lamport counter
 	Incarnation Incarnation
-	Removed     bool // a tombstone of the version with the same three fields
+	Removed     bool // marks the tombstone of the version with the same three other fields
 }
 
-// Compare orders tags: negative when t is older than o.
+// Compare orders tags: it is negative when t is older than o, zero when both are equal.
 func (t Tag) Compare(o Tag) int {
 	if c := cmp.Compare(t.Generation, o.Generation); c != 0 {
 		return c
@@ -58,7 +59,7 @@ func (t Tag) Live() bool { return t.Counter != 0 && !t.Removed }
 // Tombstone returns the tag under which the version t is removed.
 func (t Tag) Tombstone() Tag { t.Removed = true; return t }
 
-// String renders generation.counter@incarnation, with a cross behind a tombstone's.
+// String renders generation.counter@incarnation, with a cross at the end for a tombstone.
 func (t Tag) String() string {
 	if t.IsZero() {
 		return "absent"
@@ -70,15 +71,17 @@ func (t Tag) String() string {
 	return s
 }
 
-// Operation identifies one request of one coordinator: the incarnation makes it unique in the cluster, the sequence within
-// the incarnation. It is the owner of a voted tombstone.
+// Operation identifies one request of one coordinator. The incarnation names the coordinator within
+// the cluster, and the sequence names the request within the incarnation. An Operation is the owner
+// of a tombstone that replicas have voted for.
 type Operation struct {
 	Incarnation Incarnation
 	Sequence    uint64
 }
 
-// Contested is the owner of a tombstone for which copies with different owners met. It equals no request's identity,
-// so no request can count this replica's vote from then on (protocol, remove).
+// Contested is the owner of a tombstone of which copies with different owners have met. It equals
+// the identity of no request. So no request can count the vote of this replica from then on
+// (docs/adr/0008-contested-tombstones.md).
 var Contested = Operation{}
 
 func (o Operation) String() string {

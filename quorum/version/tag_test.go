@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// drawTag draws from so few values that equal tags and tombstones of each other come up.
+// drawTag draws a tag from few values, so that equal tags, and a tag with its tombstone, come up.
 func drawTag(t *rapid.T, label string) Tag {
 	g := rapid.Uint64Range(0, 2)
 	return Tag{Generation(g.Draw(t, label+" generation")), g.Draw(t, label+" counter"), Incarnation(g.Draw(t, label+" incarnation")),
@@ -25,7 +25,7 @@ func TestTagsAreTotallyOrdered(t *testing.T) {
 			t.Fatalf("%v and %v: %d and %d", a, b, a.Compare(b), b.Compare(a))
 		}
 		if a.Less(b) && b.Less(c) && !a.Less(c) {
-			t.Fatalf("%v < %v < %v, and yet not the first below the last", a, b, c)
+			t.Fatalf("%v < %v < %v, but the first is not below the last", a, b, c)
 		}
 		base, tomb := a, a.Tombstone()
 		base.Removed = false

@@ -6,15 +6,17 @@ import (
 	"strings"
 )
 
-// Vector is an encoded version vector: for each incarnation the highest counter of its writes that had been
-// seen. It is kept in its encoding (pairs of uvarints, ascending by incarnation), because a store holds millions of
-// vectors and compares few.
+// Vector is an encoded version vector: for each incarnation, the highest counter of its writes that
+// the writer of the record had seen. It stays encoded (pairs of uvarints, ascending by
+// incarnation), because a store holds millions of vectors and compares few.
 //
-// A record's own writer is left out: its entry is the tag. So the vector of a key that one node wrote is empty.
+// The incarnation that wrote the record is left out, since the tag holds its entry. So the vector
+// of a key that only one node has written is empty.
 type Vector []byte
 
-// MaxVectorEntries bounds a vector, and with it a record's metadata. It is above the largest cluster; what
-// exceeds it is dropped from the lowest counter up, which may turn "before" into "concurrent" in a report, and nothing else.
+// MaxVectorEntries is the largest number of entries of a vector. It bounds the metadata of a
+// record. Where there are more, the entries with the lowest counters are dropped. That may turn
+// "before" into "concurrent" in a report, and has no other effect.
 const MaxVectorEntries = 16
 
 // MaxVectorBytes is the longest encoding of a vector.
@@ -26,7 +28,7 @@ type Entry struct {
 	Counter     uint64
 }
 
-// Counter returns the entry of an incarnation, zero when there is none.
+// Counter returns the counter of an incarnation, zero when the vector has no entry for it.
 func (v Vector) Counter(i Incarnation) uint64 {
 	for len(v) > 0 {
 		e, n := v.next()
@@ -66,7 +68,8 @@ func (v Vector) next() (e Entry, n int) {
 	return Entry{Incarnation(i), c}, n1 + n2
 }
 
-// Check reports whether v is a well-formed encoding: bounded, ascending, no zero incarnation or counter.
+// Check reports whether v is a well-formed encoding: within the bounds, ascending by incarnation,
+// and without a zero incarnation or counter.
 func (v Vector) Check() bool {
 	if len(v) > MaxVectorBytes {
 		return false
@@ -82,7 +85,7 @@ func (v Vector) Check() bool {
 	return true
 }
 
-// String renders {incarnation:counter …}.
+// String renders the vector as {incarnation:counter …}.
 func (v Vector) String() string {
 	var s []string
 	for _, e := range v.Entries() {
@@ -91,7 +94,8 @@ func (v Vector) String() string {
 	return "{" + strings.Join(s, " ") + "}"
 }
 
-// Seen collects what a write has seen, in its query phase. The zero value has seen nothing; it does not allocate.
+// Seen collects the versions that a write has seen in its query phase. The zero value has seen
+// nothing. Its methods do not allocate, unless Append has to grow dst.
 type Seen struct {
 	entries [MaxVectorEntries + 1]Entry
 	n       int
@@ -100,7 +104,7 @@ type Seen struct {
 // Reset forgets everything.
 func (s *Seen) Reset() { s.n = 0 }
 
-// Add notes a record that was seen: its vector and its own tag.
+// Add notes that a record was seen: its tag and all entries of its vector.
 func (s *Seen) Add(r *Record) {
 	if r.Tag.Counter == 0 {
 		return
@@ -116,7 +120,8 @@ func (s *Seen) Add(r *Record) {
 	}
 }
 
-// note keeps the entries ascending and within the bound: over it, the entry with the lowest counter goes.
+// note takes one entry in. It keeps the entries ascending by incarnation and within
+// MaxVectorEntries: above that, it drops the entry with the lowest counter.
 func (s *Seen) note(e Entry) {
 	i := 0
 	for i < s.n && s.entries[i].Incarnation < e.Incarnation {
@@ -134,8 +139,9 @@ func (s *Seen) note(e Entry) {
 	}
 }
 
-// Append encodes what was seen as the vector of a new write by writer. Of the incarnations that are no longer in the
-// topology only the entry with the highest counter is kept, so vectors do not grow with the number of restarts.
+// Append encodes what was seen, as the vector of a new write by the incarnation writer. The
+// function member reports whether an incarnation is in the topology. Of those that are not, only
+// the entry with the highest counter is kept, so vectors do not grow with the number of restarts.
 func (s *Seen) Append(dst []byte, writer Incarnation, member func(Incarnation) bool) []byte {
 	departed := func(i Incarnation) bool { return i != writer && !member(i) }
 	for s.count(departed) > 1 {
@@ -160,7 +166,8 @@ func (s *Seen) count(match func(Incarnation) bool) (n int) {
 	return n
 }
 
-// lowest returns the index of the entry with the lowest counter among those not to be skipped.
+// lowest returns the index of the entry with the lowest counter, among those that skip does not
+// exclude. It returns -1 when all are excluded.
 func (s *Seen) lowest(skip func(Incarnation) bool) int {
 	at := -1
 	for i, e := range s.entries[:s.n] {

@@ -19,7 +19,7 @@ func encode(entries ...Entry) (v Vector) {
 	return v
 }
 
-// Seen keeps the highest counter of each incarnation, as a map would, but for the bound.
+// Seen keeps the highest counter of each incarnation. Below its bound it behaves like a map.
 func TestSeenIsAJoin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		oracle := map[Incarnation]uint64{}
@@ -67,7 +67,8 @@ func TestDepartedIncarnationsCollapse(t *testing.T) {
 	}
 	member := func(i Incarnation) bool { return i == 2 || i == 5 }
 	v := Vector(s.Append(nil, 5, member))
-	// Of 1, 3, 4 and 6, which have departed, the highest counter stays; the writer's own entry is its tag.
+	// The incarnations 1, 3, 4 and 6 have departed: the highest of their counters stays. The writer
+	// has no entry in the vector, since its tag holds it.
 	if got := v.String(); got != "{2:20 6:60}" {
 		t.Fatal(got)
 	}
@@ -88,7 +89,7 @@ func TestVectorsAreBounded(t *testing.T) {
 		if !v.Check() || len(v.Entries()) != MaxVectorEntries {
 			t.Fatalf("%v", v)
 		}
-		// What is dropped is the lowest counters.
+		// The entries with the lowest counters were dropped.
 		for _, e := range v.Entries() {
 			if e.Counter <= 40-MaxVectorEntries {
 				t.Fatalf("%v keeps %d", v, e.Counter)
@@ -135,7 +136,7 @@ func TestCheckRefuses(t *testing.T) {
 		if v.Check() {
 			t.Errorf("%s: %v passes", name, v)
 		}
-		_ = v.Entries() // must end
+		_ = v.Entries() // this and the calls below must return
 		_ = v.Counter(5)
 		var s Seen
 		s.Add(&Record{Tag: Tag{0, 1, 1, false}, Vector: v})

@@ -9,14 +9,14 @@ import (
 	"viakv/ring/keyspace/keyspacetest"
 )
 
-// K1: keys that xxhash64 hashes alike under every seed are ordinary keys here. No two of them share
-// a rank, and no bucket of a table that fits them gets many.
+// K1: keys that xxhash64 hashes alike under nearly every seed are ordinary keys for this hash. No
+// two of them share a rank, and no bucket of a table of the right size gets many of them.
 func TestKeysMadeToCollideDoNot(t *testing.T) {
 	keys := keyspacetest.Colliding(20_000)
 	seen := map[string]bool{}
 	for _, k := range keys {
 		if seen[string(k)] || !utf8.Valid(k) || utf8.RuneCount(k) > 64 {
-			t.Fatalf("%q twice, or no key", k)
+			t.Fatalf("%q comes twice, or is no valid key", k)
 		}
 		seen[string(k)] = true
 	}
@@ -27,7 +27,7 @@ func TestKeysMadeToCollideDoNot(t *testing.T) {
 		for _, k := range keys {
 			r := seed.Hash(k).Rank()
 			ranks[r]++
-			buckets[r>>54]++ // 1,024 buckets of 20 keys on average
+			buckets[r>>54]++ // 1,024 buckets of about 20 keys
 		}
 		most, fullest := 0, 0
 		for _, n := range ranks {
@@ -46,8 +46,8 @@ func TestPlaces(t *testing.T) {
 	r := keyspace.Range{From: 10, To: 20}
 	for _, c := range []struct {
 		place          keyspace.Place
-		passed, within bool // the key m at rank 15; the range
-		ends           bool
+		passed, within bool // passed: the key m at rank 15; within: the range r
+		ends           bool // the range r
 	}{
 		{keyspace.Place{Rank: 10}, false, false, false},
 		{keyspace.Place{Rank: 10, Key: []byte("a")}, false, true, false},
@@ -80,6 +80,6 @@ func TestPlaces(t *testing.T) {
 		}
 	}
 	if end := (keyspace.Place{}); !end.Beyond(at, keyspace.Range{From: 10}) || !end.Ends(keyspace.All()) {
-		t.Error("the end of the space is no end")
+		t.Error("the zero place is not the end of all ranks")
 	}
 }

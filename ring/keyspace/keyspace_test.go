@@ -58,7 +58,7 @@ func TestPartitionsAreOrderedAndAllUsed(t *testing.T) {
 	}
 }
 
-// The layout is part of the protocol: a change needs a new protocol version.
+// The layout is part of the protocol, so a change of it needs a new version of the protocol.
 func TestGolden(t *testing.T) {
 	for _, c := range []struct {
 		key  string

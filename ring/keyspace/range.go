@@ -2,11 +2,11 @@ package keyspace
 
 import "fmt"
 
-// Range is the half-open interval [From, To) of ranks. To = 0 means the end of the space, so the zero Range
-// is everything and no range is empty by accident: an empty one has From = To ≠ 0.
+// Range is the half-open interval [From, To) of ranks. To = 0 means the end of the space. So the
+// zero Range holds all ranks, and no range is empty by accident: an empty one has From = To ≠ 0.
 type Range struct{ From, To Rank }
 
-// All is the whole space.
+// All returns the range of all ranks.
 func All() Range { return Range{} }
 
 // Whole returns the range of a partition.

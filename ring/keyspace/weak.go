@@ -2,8 +2,8 @@ package keyspace
 
 import "github.com/cespare/xxhash/v2"
 
-// weak is the hash without K1: seeded xxhash64, for which colliding keys are known that work under
-// every seed.
+// weak is the hash without K1: seeded xxhash64. Keys are known that collide under nearly every seed
+// of it (package keyspacetest).
 func (s Seed) weak(key []byte) Hash {
 	var d xxhash.Digest
 	d.ResetWithSeed(s[0])

@@ -10,19 +10,19 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Cluster is what the members of a cluster hold, and what each of them knows of it. Its quorums are
-// majorities.
+// Cluster is a cluster for tests: what its members hold, and what each of them knows of it. Its
+// quorums are majorities.
 type Cluster struct {
 	Stores []*Store
 	Views  []*Views // by member
 	Epoch  version.Epoch
 }
 
-// Seed is that of the clusters' keys.
+// Seed is the seed under which the clusters hash keys.
 var Seed = keyspace.Seed{1}
 
-// NewCluster returns a cluster of n active members, na, nb and so on, at its first epoch. The order
-// of keys is rank's.
+// NewCluster returns a cluster of n active members, named na, nb and so on, at its first epoch.
+// rank decides the order of keys.
 func NewCluster(n int, rank func(key []byte) keyspace.Rank) *Cluster {
 	c := &Cluster{Epoch: 1}
 	for range n {
@@ -35,7 +35,8 @@ func NewCluster(n int, rank func(key []byte) keyspace.Rank) *Cluster {
 	return c
 }
 
-// View returns a member's view of the present epoch. change may change it; nil: nothing.
+// View returns a member's view of the present epoch. change may change the view; nil changes
+// nothing.
 func (c *Cluster) View(self int, change func(*replica.View)) *replica.View {
 	n := len(c.Stores)
 	v := &replica.View{
@@ -54,7 +55,8 @@ func (c *Cluster) View(self int, change func(*replica.View)) *replica.View {
 	return v
 }
 
-// Advance takes all stores and the given members to the next epoch.
+// Advance moves all stores to the next epoch, and installs its view, with the change, at the given
+// members.
 func (c *Cluster) Advance(change func(*replica.View), members ...int) {
 	c.Epoch++
 	for _, s := range c.Stores {
@@ -68,7 +70,7 @@ func (c *Cluster) Advance(change func(*replica.View), members ...int) {
 // Views is what one member knows of its cluster.
 type Views struct {
 	current atomic.Pointer[replica.View]
-	over    chan struct{} // of the current one
+	over    chan struct{} // closed when the current view ends
 }
 
 var _ replica.Views = (*Views)(nil)
@@ -76,8 +78,8 @@ var _ replica.Views = (*Views)(nil)
 // Current implements replica.Views.
 func (vs *Views) Current() *replica.View { return vs.current.Load() }
 
-// Install makes a view the current one, and ends the one before, whose clock goes on. One at a
-// time. Nil: the member has left.
+// Install makes a view the current one, and ends the former one, whose clock the new view takes
+// over. A nil view means that the member has left. Install must not run twice at a time.
 func (vs *Views) Install(v *replica.View) {
 	over := vs.over
 	vs.over = make(chan struct{})

@@ -1,5 +1,6 @@
-// Package replicatest is a copy of all keys of the dumbest kind, for tests of what works on copies:
-// a map, sorted when somebody asks for order. It obeys the rules of epochs, merges and votes.
+// Package replicatest has the plainest copy of all keys, for tests of the code that works on
+// copies. It is a map, and is sorted when the order is needed. It obeys the rules of epochs, merges
+// and votes.
 package replicatest
 
 import (
@@ -14,7 +15,7 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Store is one copy of all keys. The zero Store is not ready: see New.
+// Store is one copy of all keys. The zero Store is not ready for use: New returns one that is.
 type Store struct {
 	rank func(key []byte) keyspace.Rank
 
@@ -22,20 +23,20 @@ type Store struct {
 	epoch   version.Epoch
 	full    bool
 	records map[string]version.Record
-	sorted  []replica.Entry // nil: it is to be made anew
-	sums    []uint64        // of the sorted entries up to each
+	sorted  []replica.Entry // nil: to be sorted anew
+	sums    []uint64        // by n, the sum over the first n sorted entries
 	drift   error
 	checks  []keyspace.Rank
 }
 
 var _ replica.Store = (*Store)(nil)
 
-// New returns an empty store at an epoch, whose order of keys is rank's.
+// New returns an empty store at an epoch. rank decides the order of keys.
 func New(at version.Epoch, rank func(key []byte) keyspace.Rank) *Store {
 	return &Store{rank: rank, epoch: at, records: map[string]version.Record{}}
 }
 
-// Advance moves the store to an epoch. keep says which records it keeps; nil: all of them.
+// Advance moves the store to an epoch. keep says which records stay; nil keeps all of them.
 func (s *Store) Advance(at version.Epoch, keep func(version.Record) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +55,7 @@ func (s *Store) Epoch() version.Epoch {
 	return s.epoch
 }
 
-// SetFull makes the store refuse new values, or take them again.
+// SetFull makes the store refuse new values, or accept them again.
 func (s *Store) SetFull(full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,21 +76,21 @@ func (s *Store) Checks() []keyspace.Rank {
 	return slices.Clone(s.checks)
 }
 
-// Merge merges a record at whatever epoch the store is.
+// Merge merges a record at the store's present epoch, whichever that is.
 func (s *Store) Merge(key string, r version.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mergeLocked(key, r)
 }
 
-// Hold puts a record in the place of whatever is there; the zero record removes it.
+// Hold replaces the key's record. The zero record removes it.
 func (s *Store) Hold(key string, r version.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.changeLocked(key, r)
 }
 
-// Record returns a copy of the key's record, the zero record when there is none.
+// Record returns a copy of the key's record, or the zero record when there is none.
 func (s *Store) Record(key string) *version.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +99,7 @@ func (s *Store) Record(key string) *version.Record {
 	return &r
 }
 
-// Records returns a copy of everything.
+// Records returns a copy of all records.
 func (s *Store) Records() map[string]version.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +117,7 @@ func (s *Store) Len() int {
 	return len(s.records)
 }
 
-// Purge removes exactly this version.
+// Purge removes exactly the version that the tombstone names.
 func (s *Store) Purge(t replica.Tombstone) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,8 +185,8 @@ func (s *Store) Put(e version.Epoch, _ keyspace.Hash, key []byte, r *version.Rec
 	return s.mergeLocked(string(key), *r), nil
 }
 
-// PutIf stores the record if the store holds what have names, and returns what it holds otherwise,
-// without its value.
+// PutIf stores the record if the store holds the version that have names. Otherwise it returns what
+// it holds, without the value.
 func (s *Store) PutIf(e version.Epoch, key []byte, have version.Tag, r *version.Record) (stored bool, here version.Record, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,7 +238,7 @@ func (s *Store) Entries(e version.Epoch, r keyspace.Range) ([]replica.Entry, err
 	return slices.Clone(s.sorted[from:to]), nil
 }
 
-// boundsLocked returns where a range's entries lie among the sorted ones.
+// boundsLocked returns the interval of the sorted entries that a range covers.
 func (s *Store) boundsLocked(r keyspace.Range) (from, to int) {
 	if s.sorted == nil {
 		s.sorted = make([]replica.Entry, 0, len(s.records))
@@ -285,7 +286,7 @@ func (s *Store) Page(e version.Epoch, r keyspace.Range, after []byte, max int, p
 	return s.Fill(e, r, after, max, p)
 }
 
-// Fill is Page of a page that may have entries already, which count.
+// Fill is Page for a page that may already have entries. These count towards max.
 func (s *Store) Fill(e version.Epoch, r keyspace.Range, after []byte, max int, p *replica.Page) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -346,7 +347,7 @@ func (s *Store) Tombstones(e version.Epoch, from keyspace.Place, max int, dst []
 	return dst, keyspace.Place{}, nil
 }
 
-// Check implements replica.Store: each bucket has a sixteenth of all ranks.
+// Check implements replica.Store. Each bucket has a sixteenth of all ranks.
 func (s *Store) Check(at keyspace.Rank) (keyspace.Range, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

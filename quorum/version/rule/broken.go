@@ -4,15 +4,17 @@ package rule
 
 import "os"
 
-// Variable is the environment variable that names the rule to be switched off: so any test binary can be run without it.
+// Variable is the environment variable that names the rule to be switched off. With it any test
+// binary built with the tag can run without that rule.
 const Variable = "VIAKV_BREAK"
 
 func init() { off = Named(os.Getenv(Variable)) }
 
-// off is the rule that is switched off. It is set once, before anything runs.
+// off is the rule that is switched off, None for no rule. It is set before anything runs.
 var off Rule
 
-// Break switches a rule off for the life of the process.
+// Break switches a rule off until the process ends. The rule that was switched off before holds
+// again.
 func Break(r Rule) { off = r }
 
 // Broken reports whether a rule is switched off.

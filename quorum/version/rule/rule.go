@@ -1,34 +1,43 @@
-// Package rule names the rules of the protocol that can be switched off to see whether the tests notice: the mutation gate
-// (node/simulation). Without the build tag "mutation" every rule holds, and the compiler removes the switches.
+// Package rule names the rules of the protocol that can be switched off. The mutation gate
+// (node/simulation) switches off one after the other, to see whether the tests notice. Without the
+// build tag "mutation" every rule holds, and the compiler removes the switches.
 package rule
 
-// Rule is one rule of the protocol; docs/consistency.md and docs/testing.md say what each is for.
+// Rule is one rule of the protocol. docs/consistency.md and docs/testing.md say what the rules are
+// for.
 type Rule uint8
 
 // The rules with a switch.
 const (
-	None          Rule = iota
-	Fence              // D1: requests of older epochs are refused
-	Destination        // D1: requests for another incarnation are refused
-	Requery            // D2: an epoch that ends between the phases repeats the query; no write goes on past a purge or a clear
-	NodeCounter        // D3: one counter per node
-	WriteBack          // D4: a read stores what it found at W before it answers
-	Firm               // D4: a read answers only what W replicas hold
-	WriteQuery         // D4: the query phase of a write asks R and N-W+1, whatever the request's r is
-	Meet               // D7: until a change of size is settled, quorums meet those of the size before
-	OneTag             // D6: a write is never repeated under another tag
-	RealAcks           // D8: a hint is no acknowledgement
-	OneCopy            // D10: a replica carries out one copy of an offer
-	Overtaken          // D10: an offer that may have been taken and is below another write has an unknown outcome
-	VoteOnce           // remove: a replica votes for one request only
-	Contested          // remove: copies with different owners belong to nobody
-	EnoughCopies       // M3: a rebuild merges N-W+1 copies
-	PendingNoVote      // M4: a rebuilding member counts for nothing
-	Sealing            // M5: an epoch is left only once nothing older can complete
-	Barrier            // M6: a size change is followed by a sync
-	ClearSealed        // M8: a clear answers once it is sealed
-	PurgeAll           // G1: only tombstones that all N hold are purged
-	KeyedHash          // K1: nobody can make keys collide under the hash that places them
+	None        Rule = iota
+	Fence            // D1: requests of older epochs are refused
+	Destination      // D1: requests for another incarnation are refused
+	// Requery is two parts of D2. A query is repeated when its epoch ends before the store phase.
+	// No write goes on past a clear, or past a purge that may have removed a later state of its
+	// key.
+	Requery
+	NodeCounter // D3: one counter per node
+	WriteBack   // D4: before a read answers, it stores what it has found at W replicas
+	Firm        // D4: a read answers only what W replicas hold
+	// WriteQuery is D4 for writes: the query phase of a write asks at least R and N-W+1 replicas,
+	// whatever the r of the request is.
+	WriteQuery
+	Meet     // D7: until a change of size is settled, quorums meet those of the size before
+	OneTag   // D6: a write is never repeated under another tag
+	RealAcks // D8: a hint is no acknowledgement
+	OneCopy  // D10: a replica carries out only one copy of an offer
+	// Overtaken is D10: an offer that a replica may have taken, and that is below another write,
+	// has an unknown outcome.
+	Overtaken
+	VoteOnce      // remove: a replica votes for one request only
+	Contested     // remove: a tombstone of which copies with different owners met belongs to no request
+	EnoughCopies  // M3: a rebuild merges N-W+1 copies
+	PendingNoVote // M4: a rebuilding member counts for nothing
+	Sealing       // M5: the next change waits until nothing stamped with an older epoch can complete
+	Barrier       // M6: a change of size is followed by a sync barrier
+	ClearSealed   // M8: a clear is answered once it is sealed
+	PurgeAll      // G1: only tombstones that all N members hold are purged
+	KeyedHash     // K1: without the seed nobody can make keys collide under the hash that places them
 	end
 )
 
@@ -37,7 +46,7 @@ var names = [end]string{"none", "fence", "destination", "requery", "node-counter
 
 func (r Rule) String() string { return names[r] }
 
-// Named returns the rule of that name, None when there is none.
+// Named returns the rule of that name, or None when no rule has it.
 func Named(name string) Rule {
 	for i, n := range names {
 		if n == name {

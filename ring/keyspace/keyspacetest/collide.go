@@ -3,10 +3,10 @@ package keyspacetest
 
 import "encoding/binary"
 
-// keyBytes is the length of the keys: two stripes of xxhash64.
+// keyBytes is the length of the keys in bytes: two stripes of xxhash64.
 const keyBytes = 64
 
-// The first two primes of xxhash64, and the inverse of the second one modulo 2^64.
+// The first two primes of xxhash64, and the inverse of the second prime modulo 2^64.
 const (
 	prime1   uint64 = 11400714785074694791
 	prime2   uint64 = 14029467366897019727
@@ -19,16 +19,17 @@ const lanes = 2
 // Colliding returns n different keys of 64 ASCII characters each that xxhash64 hashes alike under
 // nearly every seed.
 //
-// xxhash64 reads 32 bytes at a time into four lanes of 64 bits. A lane a takes a word x so:
+// xxhash64 reads 32 bytes at a time into four lanes of 64 bits. A lane a takes in a word x by this
+// step:
 //
 //	a = rotate(a + x*prime2, 31) * prime1
 //
 // A word that is larger by d/prime2 makes the sum larger by d. As long as the low 33 bits of the
-// sum do not overflow, the rotation makes d*2^31 of it, and a second word that is smaller by
-// d*2^31*prime1/prime2 takes it away again. The seed decides only where the sum begins; with d
-// below 2^28 the bits overflow under one seed in 64 for each lane.
+// sum do not overflow, the rotation turns d into d*2^31. A second word that is smaller by
+// d*2^31*prime1/prime2 takes this away again. The seed decides only where the sum begins. With d
+// below 2^28 the bits overflow under fewer than one seed in 32 for each lane.
 func Colliding(n int) [][]byte {
-	// As many variants of each lane as make n keys together.
+	// The keys combine the variants of two lanes, so about √n variants of each lane make n keys.
 	each := 1
 	for each*each < n {
 		each++
@@ -52,7 +53,7 @@ func Colliding(n int) [][]byte {
 	return out
 }
 
-// base is a key that all others are variants of.
+// base returns the key that all keys are variants of.
 func base() []byte {
 	key := make([]byte, keyBytes)
 	for i := range key {
@@ -61,13 +62,14 @@ func base() []byte {
 	return key
 }
 
+// put writes the two words of a lane into the key, one into each stripe.
 func put(key []byte, lane int, words [2]uint64) {
 	binary.LittleEndian.PutUint64(key[8*lane:], words[0])
 	binary.LittleEndian.PutUint64(key[32+8*lane:], words[1])
 }
 
-// pairs returns n pairs of ASCII words for a lane, of which each leaves it as the first does. One d
-// in 2^16 gives such a pair.
+// pairs returns n pairs of ASCII words for a lane. Each pair leaves the lane in the same state as
+// the first. About one d in 2^16 gives such a pair.
 func pairs(lane, n int) (out [][2]uint64) {
 	key := base()
 	step := inverse2 // a variable: constants do not wrap around
