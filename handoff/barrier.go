@@ -11,12 +11,12 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// barrier runs the sync that this node owes after a size change: it merges, by digests, what is
-// newer at as many of the named members as the change asks for, each of which answers at the
-// change's epoch or later (M6). True once the topology took the report.
+// barrier runs the sync barrier that this node owes after a change of size. By digests, it merges
+// what is newer at as many of the named members as the change asks for. Each of them answers at the
+// change's epoch or later (M6). barrier returns true once the topology has taken the report.
 //
-// A member that lost its memory after the change has rebuilt from all others when it is active
-// again (M6), so whoever answers by the name of a slot counts for it.
+// A member that has lost its memory after the change is active again only when it has rebuilt from
+// all others (M6). So any active member that has the name of a slot counts for it.
 func (d *Driver) barrier(ctx context.Context, v *replica.View) bool {
 	b := v.Barrier
 	var merged []string
@@ -31,6 +31,7 @@ func (d *Driver) barrier(ctx context.Context, v *replica.View) bool {
 		if v.Barrier == nil || v.Barrier.Change != b.Change || !v.Me().Active() {
 			return false
 		}
+		// Merge from members that are still missing, one after another.
 		for _, name := range b.From {
 			m := named(v, name)
 			if len(merged) >= b.Need || slices.Contains(merged, name) || m == nil || !m.Active() {
@@ -46,6 +47,7 @@ func (d *Driver) barrier(ctx context.Context, v *replica.View) bool {
 			merged = append(merged, name)
 			progress.add(1/float64(b.Need), 0, 0)
 		}
+		// Report the barrier once enough members are merged.
 		if len(merged) >= b.Need {
 			err := d.cfg.Topology.BarrierDone(ctx, b.Change)
 			if err == nil {
@@ -57,6 +59,7 @@ func (d *Driver) barrier(ctx context.Context, v *replica.View) bool {
 			}
 		}
 		select {
+		// A new view may end the barrier, or bring members back.
 		case <-v.Superseded:
 			v = d.cfg.Views.Current()
 		case <-time.After(wait):

@@ -8,8 +8,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// check recomputes the digest of one bucket after another. A digest that drifted would hide a
-// difference between replicas for ever: it is a bug, and the log says so loudly.
+// check recomputes the digest of one bucket after another. A digest that has drifted would hide a
+// difference between replicas for ever. That is a bug, so it is logged as an error.
 func (d *Driver) check(ctx context.Context) {
 	if d.cfg.CheckEvery < 0 {
 		return

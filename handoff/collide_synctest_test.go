@@ -13,7 +13,7 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// collide makes keys that share one rank, each with a value of so many bytes, and stores them at
+// collide makes n keys that share one rank, each with a value of so many bytes, and stores them at
 // the given nodes.
 func (m *fakeMesh) collide(n, bytes int, nodes ...*fakeNode) {
 	v := strings.Repeat("v", bytes)
@@ -24,11 +24,11 @@ func (m *fakeMesh) collide(n, bytes int, nodes ...*fakeNode) {
 	}
 }
 
-// K2, H7: a rank that holds more than a message is copied in portions, by a rebuild and by a member
-// that compares.
+// K2, H7: a rank that holds more than fits a message is copied in portions, both where a rebuild
+// copies and where it compares.
 func TestARebuildCopiesWhatSharesARank(t *testing.T) {
 	for name, c := range map[string]struct{ keys, bytes int }{
-		"large values": {5000, 1024}, // more than a message may have
+		"large values": {5000, 1024}, // more than fits a message
 		"many keys":    {8000, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,8 +86,8 @@ func TestARepairExchangesWhatSharesARank(t *testing.T) {
 	})
 }
 
-// What the member got at a rank since it named its tags is fetched, too, in as many replies as it
-// takes.
+// The member may have got more records at a rank since it sent its tags. They are fetched, too, in
+// as many replies as are needed.
 func TestAFetchGoesOnWithinARank(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 2, nil)
@@ -111,7 +111,7 @@ func TestAFetchGoesOnWithinARank(t *testing.T) {
 	})
 }
 
-// Tombstones at one rank go in lists that fit a message.
+// Tombstones at one rank are purged in lists that fit a message.
 func TestTombstonesThatShareARankArePurged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, func(c *Config) { purging(c); c.PurgeBatch = 1000 })
@@ -127,8 +127,8 @@ func TestTombstonesThatShareARankArePurged(t *testing.T) {
 	})
 }
 
-// The longest keys make lists that fit a message, although they have fewer tombstones than a list
-// may have.
+// Lists of the longest keys fit a message. They have fewer tombstones than the bound on a list
+// allows.
 func TestListsOfLongKeysFitAMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 2, purging)
@@ -149,7 +149,7 @@ func TestListsOfLongKeysFitAMessage(t *testing.T) {
 	})
 }
 
-// stuck is a member whose pages do not get on.
+// stuck is a member whose pages do not go on.
 type stuck struct {
 	Peers
 	next keyspace.Place
@@ -167,8 +167,8 @@ func (s stuck) Fetch(_ context.Context, _ *replica.View, _ *replica.Member, _ []
 	return nil
 }
 
-// A member that always names the same place, or one outside of what was asked for, is an error, not
-// a loop.
+// A member that always names the same place, or a place outside of what was asked for, causes an
+// error, not a loop.
 func TestPagesThatDoNotGetOnAreAnError(t *testing.T) {
 	m := newMesh(t, 2, nil)
 	a := m.nodes[0]

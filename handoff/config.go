@@ -12,29 +12,29 @@ import (
 
 // Config of a Driver.
 type Config struct {
-	Views    replica.Views // its Current is never nil: a driver runs once there is a view
+	Views    replica.Views // Current must never return nil: a driver runs once there is a view
 	Peers    Peers
 	Topology Topology
-	NewID    func() uint64 // random ids of purge lists, never zero
-	Logger   *zap.Logger   // default: none
+	NewID    func() uint64 // makes random IDs of purge lists, never zero
+	Logger   *zap.Logger   // default: no log
 
-	// Timeout of one request to a peer. Lower finds out sooner that one is gone, higher bears
-	// slower ones. Default 3 s.
+	// Timeout of one request to a peer. A lower value notices a lost peer sooner, a higher one
+	// bears slower peers. Default 3 s.
 	Timeout time.Duration
-	// HintLimit bounds the keys noted for one member. Higher costs memory (a key and about 60 bytes
-	// each), lower turns more absences into comparisons of digests. Default 100,000.
+	// HintLimit bounds the keys noted for one member. A higher value costs memory: a key and about
+	// 60 bytes each. A lower one turns more absences into comparisons of digests. Default 100,000.
 	HintLimit int
-	// RepairEvery is how often one other member, in turn, is compared with. Default 10 s; negative:
-	// never.
+	// RepairEvery is how often this node compares itself with another member. The members take
+	// turns. Default 10 s; negative: never.
 	RepairEvery time.Duration
-	// RepairRate bounds the bytes per second that replays and repairs move. A rebuild is not held
-	// back. Default 64 MiB; negative: no bound.
+	// RepairRate bounds what replays and repairs move, in bytes per second. It does not slow a
+	// rebuild. Default 64 MiB; negative: no bound.
 	RepairRate int64
 	// PurgeEvery is the least time between two purges, and the least age of a tombstone that is
 	// purged. Default 3 s; negative: never.
 	PurgeEvery time.Duration
-	// PurgeBatch is the most tombstones of one purge. Requests wait while a node removes them,
-	// about 1 µs each. Default 32,768.
+	// PurgeBatch is the largest number of tombstones in one purge. Requests wait while a node
+	// removes them, about 1 µs each. Default 32,768.
 	PurgeBatch int
 	// CheckEvery is how often one bucket's digest is recomputed. Default 1 s; negative: never.
 	CheckEvery time.Duration
@@ -68,7 +68,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports everything that is missing.
+// Validate reports every required field that is missing, and negative bounds.
 func (c Config) Validate() error {
 	var errs []error
 	for _, need := range []struct {

@@ -39,7 +39,7 @@ func (s *session) copyRange(ctx context.Context, r keyspace.Range) error {
 	}
 }
 
-// pageFrom is how many bytes a page that begins at a place should have.
+// pageFrom returns how many bytes a page that begins at a place should have.
 func pageFrom(at keyspace.Place) int {
 	if len(at.Key) > 0 {
 		return sharedBytes
@@ -47,8 +47,8 @@ func pageFrom(at keyspace.Place) int {
 	return pageBytes
 }
 
-// giveRange makes the member merge all of this node's records in a range, which are those that
-// share a rank.
+// giveRange makes the member merge all of this node's records in a range. It is used for records
+// that share a rank.
 func (s *session) giveRange(ctx context.Context, r keyspace.Range) error {
 	page := s.d.page()
 	defer s.d.pages.Put(page)
@@ -70,8 +70,8 @@ func (s *session) giveRange(ctx context.Context, r keyspace.Range) error {
 	}
 }
 
-// exchangeShared moves all records, both ways, of the ranks at which several keys lie. Under a
-// keyed hash there are none, so it need not be thrifty.
+// exchangeShared moves all records of the ranks at which several keys lie, both ways. Under a keyed
+// hash there are practically no such ranks, so it need not be thrifty.
 func (s *session) exchangeShared(ctx context.Context) error {
 	for {
 		s.mu.Lock()

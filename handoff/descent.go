@@ -9,42 +9,43 @@ import (
 //
 //	whole ─▶ 256 partitions ─▶ halves ─▶ halves … ─▶ a range of few records: asked again ─▶ differs
 //
-// It is pure and stepped: ask says which ranges' digests to get from the peer, answer takes one of
-// them.
+// A descent is pure and stepped: ask returns the ranges whose digests to get from the peer, and
+// answer takes one of these digests.
 //
-// Digests add up, so of two halves only one is asked for: the other's digest is what remains of the
-// whole's. That moves half the bytes of asking for both, and less than any wider fan-out: 48 bytes
-// for each bit of a differing key's place. When the peer wrote meanwhile the remainder is wrong,
-// and looks different; since a range is asked for itself before it is exchanged, that costs a
-// comparison and nothing else. (It could look equal only if sums of keyed hashes of different keys
-// cancelled out.)
+// Digests add up. So only one of two halves is asked for, and the digest of the other half is the
+// remainder. That moves half the bytes of asking for both, and less than any wider fan-out: 48
+// bytes for each bit of a differing key's place. If the peer wrote meanwhile, the remainder is
+// wrong and looks different. A range is asked for itself before it is exchanged, so that costs one
+// comparison and nothing else. (A wrong remainder could look equal only if sums of keyed hashes of
+// different keys cancelled out.)
 //
-// Where both halves differ level after level, most records do: there the descent ends earlier,
-// since every one of the many leaves would cost a request of its own.
+// Where both halves differ level after level, most records differ. There the descent ends earlier,
+// because each of the many leaves would cost a request of its own.
 //
-// Spans are taken from the end of the list, so it stays short: a request's worth per level.
+// Spans are taken from the end of the list, so the list stays short: one request's worth per level.
 type descent struct {
 	leaf  int // a range of at most so many records is exchanged, not divided
-	dense int // likewise, where most records differ
+	dense int // the same bound, where most records differ
 	open  []span
 	asked []span
-	found []keyspace.Range // what differs, to be exchanged; the caller empties it
+	found []keyspace.Range // ranges that differ, to be exchanged; the caller empties the list
 }
 
 // span is a range to be asked for.
 type span struct {
 	keyspace.Range
-	again bool           // it has differed once, and is small enough (H5)
+	again bool           // it has differed once, and is small enough to be exchanged (H5)
 	both  int            // for how many levels above it both halves have differed
-	other keyspace.Range // its other half, of which whole is known; empty: none
-	whole replica.Digest // the peer's, of both halves
+	other keyspace.Range // the other half of whole; empty: there is none
+	whole replica.Digest // the peer's digest of both halves
 }
 
 // none is an empty range.
 var none = keyspace.Range{From: 1, To: 1}
 
-// denseAfter is how many levels of differing halves make a range dense. When one key in a hundred
-// differs, thirty-two neighbouring parts of at most dense records all do once in a blue moon.
+// denseAfter is how many levels of differing halves make a range dense. When only one key in a
+// hundred differs, it is very unlikely that thirty-two neighbouring parts of at most dense records
+// all differ.
 const denseAfter = 5
 
 func newDescent(ranges ...keyspace.Range) *descent {
@@ -55,8 +56,8 @@ func newDescent(ranges ...keyspace.Range) *descent {
 	return d
 }
 
-// ask appends the ranges to ask the peer for to dst, at most max; none: the descent is over. An
-// answer to each must follow.
+// ask appends the next ranges to ask the peer for to dst, at most max. When there are none, the
+// descent is over. An answer to each range must follow.
 func (d *descent) ask(dst []keyspace.Range, max int) []keyspace.Range {
 	first := len(d.open) - min(max, len(d.open))
 	d.asked = append(d.asked[:0], d.open[first:]...)
@@ -67,8 +68,8 @@ func (d *descent) ask(dst []keyspace.Range, max int) []keyspace.Range {
 	return dst
 }
 
-// answer takes the peer's digest of the i-th range asked for. own returns this store's digest of a
-// range; its first error ends the answer.
+// answer takes the peer's digest of the i-th range of the last ask. own returns this store's digest
+// of a range. answer returns the first error of own.
 func (d *descent) answer(i int, theirs replica.Digest, own func(keyspace.Range) (replica.Digest, error)) error {
 	s := d.asked[i]
 	ours, err := own(s.Range)
@@ -102,7 +103,7 @@ func (d *descent) answer(i int, theirs replica.Digest, own func(keyspace.Range) 
 
 // divide decides what to do about a span that differs.
 func (d *descent) divide(s span, theirs replica.Digest, records int) {
-	width := s.To - s.From // of the whole space: zero
+	width := s.To - s.From // zero for the whole space
 	switch {
 	case s.again:
 		d.found = append(d.found, s.Range)

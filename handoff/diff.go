@@ -6,14 +6,14 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// difference is what two stores differ in.
+// difference is what differs between this store and another.
 type difference struct {
-	want   []keyspace.Rank // where the other holds something newer
-	give   []int           // entries of this one that are newer
-	shared []keyspace.Rank // where either holds several keys, whose tags do not tell which is which
+	want   []keyspace.Rank // where the other store holds something newer
+	give   []int           // indices of this store's entries that are newer
+	shared []keyspace.Rank // where a store holds several keys, whose tags do not tell which key is which
 }
 
-// compare adds what two stores differ in within one range. Both ascend by rank.
+// compare adds what differs between the two stores within one range. Both lists ascend by rank.
 func (d *difference) compare(own []replica.Entry, other []replica.TagAt) {
 	for i, j := 0, 0; i < len(own) || j < len(other); {
 		var rank keyspace.Rank

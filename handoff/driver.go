@@ -15,7 +15,7 @@ import (
 // errNonsense reports a peer's reply that breaks its contract.
 var errNonsense = errors.New("handoff: the peer's reply does not fit the request")
 
-// Driver runs hand-off for one life of a node. Its methods are safe for concurrent use.
+// Driver runs hand-off for one membership of a node. Its methods are safe for concurrent use.
 type Driver struct {
 	cfg   Config
 	hints *hints
@@ -23,13 +23,13 @@ type Driver struct {
 	stats counters
 	pages sync.Pool
 
-	own atomic.Pointer[progress] // of this node's rebuild or barrier, nil: none
+	own atomic.Pointer[progress] // of this node's rebuild or barrier; nil: none is under way
 
 	mu        sync.Mutex
 	repairers map[version.Incarnation]*repairer
 }
 
-// New returns a driver that does nothing before Run, but takes hints.
+// New returns a driver. Before Run it only takes hints.
 func New(cfg Config) (*Driver, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (d *Driver) Run(ctx context.Context) {
 	running.Wait()
 }
 
-// recover does what an epoch asks of this node itself: rebuild, or a barrier.
+// recover does what an epoch asks of this node itself: a rebuild or a barrier.
 func (d *Driver) recover(ctx context.Context) {
 	var ran version.Epoch // the size change whose barrier was run last
 	for ctx.Err() == nil {
@@ -89,7 +89,8 @@ func (d *Driver) Hints(i version.Incarnation) int {
 	return n
 }
 
-// Progress returns how far this node's own rebuild or barrier has come, nil when there is none.
+// Progress returns how far this node's own rebuild or barrier has come. It is nil when there is
+// none.
 func (d *Driver) Progress() *kv.Sync {
 	if p := d.own.Load(); p != nil {
 		return p.sync(time.Now())
@@ -97,7 +98,7 @@ func (d *Driver) Progress() *kv.Sync {
 	return nil
 }
 
-// RepairWith returns how far the repair with a member has come, nil when there is none.
+// RepairWith returns how far the repair with a member has come. It is nil when there is none.
 func (d *Driver) RepairWith(i version.Incarnation) *kv.Sync {
 	d.mu.Lock()
 	m := d.repairers[i]

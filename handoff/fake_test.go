@@ -25,10 +25,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var seed = keyspace.Seed{7}
 
-// sharing begins the keys that all share one rank: that of this prefix.
+// sharing is the prefix of keys that all share one rank: the rank of this prefix.
 const sharing = "shared#"
 
-// rankOf is a key's place in the fakes' order.
+// rankOf returns a key's rank in the fakes' order.
 func rankOf(key []byte) keyspace.Rank {
 	if bytes.HasPrefix(key, []byte(sharing)) {
 		key = key[:len(sharing)]
@@ -46,11 +46,11 @@ type fakeMesh struct {
 	sized   version.Epoch
 	delay   time.Duration
 	next    version.Incarnation
-	hook    func(op string, from, to *fakeNode) error // may fail a request
+	hook    func(op string, from, to *fakeNode) error // may let a request fail
 	bytes   map[string]int
-	longest int       // page that a member answered with, in bytes
-	lost    *fakeNode // requests to it get no answer
-	silent  bool      // nobody looks reachable
+	longest int       // the longest page or purge list that was sent, in bytes
+	lost    *fakeNode // requests to this node get no answer
+	silent  bool      // no node looks reachable
 	asked   []string
 	rules   struct{ need, w int }
 }
@@ -84,7 +84,7 @@ func newMesh(t *testing.T, n int, config func(*Config)) *fakeMesh {
 	return m
 }
 
-// boot gives a node an empty memory and a new incarnation.
+// boot gives a node an empty memory and a new, pending incarnation.
 func (m *fakeMesh) boot(t *testing.T, x *fakeNode, config func(*Config)) {
 	x.self.Incarnation, x.self.Pending, x.self.Since = 0, m.next, m.epoch+1
 	m.next++
@@ -105,7 +105,7 @@ func (m *fakeMesh) boot(t *testing.T, x *fakeNode, config func(*Config)) {
 	x.driver = d
 }
 
-// activate lets a node count, or makes it one that rebuilds.
+// activate makes a node active, or one that rebuilds.
 func (x *fakeNode) activate(active bool) {
 	x.self.Incarnation, x.self.Pending = x.self.Holder(), 0
 	if !active {
@@ -113,7 +113,7 @@ func (x *fakeNode) activate(active bool) {
 	}
 }
 
-// run starts a node's driver; the test's end stops it.
+// run starts a node's driver. It stops with the mesh, or at the end of the test.
 func (x *fakeNode) run(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -133,7 +133,7 @@ func (m *fakeMesh) stop() {
 	}
 }
 
-// step begins the next epoch: every node that is not down adopts it, purging what list says.
+// step begins the next epoch. Every node that is not down adopts it.
 func (m *fakeMesh) step() { m.stepWith(0) }
 
 func (m *fakeMesh) stepWith(list uint64) {
@@ -223,7 +223,8 @@ func (x *fakeNode) reach(ctx context.Context, op string, v *replica.View, to *re
 		case !y.self.Active() && op != "push":
 			return nil, errors.New("not active")
 		}
-		return &fakeNode{self: y.self, store: y.store, driver: y.driver}, nil // as it is now: it may be restarted
+		// This is the node as it is now: it may be restarted meanwhile.
+		return &fakeNode{self: y.self, store: y.store, driver: y.driver}, nil
 	}
 	return nil, errors.New("no such member")
 }
@@ -287,7 +288,7 @@ func (x *fakeNode) Copy(ctx context.Context, v *replica.View, to *replica.Member
 	return x.fits(p)
 }
 
-// fits fails a page that would not fit one message.
+// fits returns an error for a page that would not fit one message.
 func (x *fakeNode) fits(p *replica.Page) error {
 	size := 0
 	for i := range p.Entries {
@@ -301,7 +302,7 @@ func (x *fakeNode) fits(p *replica.Page) error {
 	return nil
 }
 
-// messageLimit bounds a reply between the fakes.
+// messageLimit bounds a message between the fakes, in bytes.
 const messageLimit = 4 << 20
 
 func (x *fakeNode) Fetch(ctx context.Context, v *replica.View, to *replica.Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error {
@@ -334,7 +335,8 @@ func (x *fakeNode) Fetch(ctx context.Context, v *replica.View, to *replica.Membe
 	return x.fits(p)
 }
 
-// fetchedAtOnce is how many records the fakes answer a fetch with: so few that most take several.
+// fetchedAtOnce is about how many records the fakes answer a fetch with. There are so few that most
+// fetches take several replies.
 const fetchedAtOnce = 100
 
 func (x *fakeNode) Push(ctx context.Context, v *replica.View, to *replica.Member, entries []replica.Entry) error {
@@ -385,7 +387,7 @@ func (x *fakeNode) Reachable(_ *replica.View, to *replica.Member) bool {
 	return false
 }
 
-// Rebuilt is the topology's Activate (M2).
+// Rebuilt stands for the topology's Activate (M2).
 func (x *fakeNode) Rebuilt(_ context.Context, at Basis) error {
 	m := x.mesh
 	m.mu.Lock()
@@ -437,7 +439,7 @@ func (x *fakeNode) Purge(_ context.Context, list uint64, expect version.Epoch) e
 	return nil
 }
 
-// fill sets n keys on all nodes.
+// fill stores n keys on all nodes.
 func (m *fakeMesh) fill(n int) {
 	for i := range n {
 		for _, x := range m.nodes {
@@ -446,7 +448,7 @@ func (m *fakeMesh) fill(n int) {
 	}
 }
 
-// value makes a record; the counter also serves as its writer's.
+// value returns a record with a counter and a value, of incarnation 1.
 func value(counter uint64, v string) version.Record {
 	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 1}, Value: []byte(v)}
 }
@@ -455,7 +457,7 @@ func tombstone(counter uint64) version.Record {
 	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 1, Removed: true}, Owner: version.Operation{Incarnation: 1, Sequence: counter}}
 }
 
-// equal reports whether the given nodes hold the same.
+// equal reports whether the given nodes hold the same records.
 func (m *fakeMesh) equal(nodes ...*fakeNode) bool {
 	var first replica.Digest
 	for i, x := range nodes {
@@ -469,7 +471,7 @@ func (m *fakeMesh) equal(nodes ...*fakeNode) bool {
 	return true
 }
 
-// eventually waits in a bubble's time.
+// eventually polls a condition, in the bubble's time.
 func eventually(t *testing.T, within time.Duration, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(within); time.Now().Before(end); {

@@ -7,22 +7,22 @@ import (
 	"viakv/quorum/version"
 )
 
-// hints is, for each member, the bounded set of keys that it missed (H4). Nothing in it blocks, and
-// a key that is noted already costs no allocation: notes are taken in the goroutine that reads from
-// the network.
+// hints is, for each member, the bounded set of keys that it missed (H4). The goroutine that reads
+// from the network notes the hints. So nothing here blocks, and a key that is already noted costs
+// no allocation.
 type hints struct {
 	limit int
 
 	mu         sync.Mutex
 	sets       map[version.Incarnation]*hintSet
 	generation version.Generation
-	newest     version.Incarnation // that a view has shown
+	newest     version.Incarnation // the highest incarnation that a view has shown
 }
 
 type hintSet struct {
 	keys     map[string]struct{}
-	flying   int  // keys that were taken and have not landed
-	overflow bool // keys were not noted: only a repair with the member helps
+	flying   int  // keys that were taken and are being sent
+	overflow bool // keys were dropped: only a repair with the member helps
 }
 
 func newHints(limit int) *hints {
@@ -51,8 +51,8 @@ func (h *hints) miss(i version.Incarnation, key []byte) {
 	s.keys[string(key)] = struct{}{}
 }
 
-// take removes up to n keys of a member and appends them to dst. They count until they have landed;
-// whoever fails to deliver them notes them again.
+// take removes up to n keys of a member and appends them to dst. They still count until landed is
+// called. A caller that fails to send them notes them again.
 func (h *hints) take(i version.Incarnation, n int, dst []string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -72,7 +72,7 @@ func (h *hints) take(i version.Incarnation, n int, dst []string) []string {
 	return dst
 }
 
-// landed ends the flight of n keys.
+// landed ends the sending of n keys, successful or not.
 func (h *hints) landed(i version.Incarnation, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -86,8 +86,9 @@ func (h *hints) landed(i version.Incarnation, n int) {
 	}
 }
 
-// collapse reports whether keys of the member were lost to the bound, and begins to note them anew:
-// the caller runs a repair that makes up for those lost, and runs it again should it fail.
+// collapse reports whether keys of the member exceeded the bound and were dropped, and begins to
+// note keys anew. The caller runs a repair, which makes up for the dropped keys. It runs the repair
+// again if that fails.
 func (h *hints) collapse(i version.Incarnation) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -99,7 +100,7 @@ func (h *hints) collapse(i version.Incarnation) bool {
 	return true
 }
 
-// count returns how many keys are noted for a member, and whether there are more that are not.
+// count returns how many keys are noted for a member, and whether keys were dropped.
 func (h *hints) count(i version.Incarnation) (n int, overflow bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -109,9 +110,9 @@ func (h *hints) count(i version.Incarnation) (n int, overflow bool) {
 	return 0, false
 }
 
-// prune drops what no later repair needs: everything from before a clear, and what members missed
-// that are gone. An incarnation above all that were ever known may be one of an epoch that this
-// node has not adopted yet; it stays.
+// prune drops the hints that no later replay needs: those from before a clear, and those of members
+// that are gone. An incarnation above all that were ever known stays. It may belong to an epoch
+// that this node has not adopted yet.
 func (h *hints) prune(v *replica.View) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -8,17 +8,18 @@ import (
 	"viakv/quorum/replica"
 )
 
-// keptLists bounds the lists of one epoch. One node proposes at a time, and no more than its last
-// list can be agreed on; but messages may arrive late or twice.
+// keptLists bounds the lists of one epoch. One node proposes at a time, and only its last list can
+// still be agreed on. But messages may arrive late or twice.
 const keptLists = 3
 
-// lists are the purge lists that this node has said yes to at the present epoch, oldest first.
+// lists are the purge lists that this node has agreed to at the present epoch, oldest first.
 type lists struct {
 	mu   sync.Mutex
 	kept []*List
 }
 
-// keep notes a list in the place of the oldest. Those of other epochs can never be purged any more.
+// keep notes a list. If the lists are full, it replaces the oldest. Lists of former epochs are
+// dropped, since they can never be purged any more.
 func (l *lists) keep(list *List) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -29,7 +30,7 @@ func (l *lists) keep(list *List) {
 	l.kept = append(l.kept, list)
 }
 
-// take ends the epoch: it removes all lists and returns the one that is to be purged.
+// take ends the epoch. It removes all lists and returns the one that is to be purged.
 func (l *lists) take(id uint64) (*List, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -42,9 +43,9 @@ func (l *lists) take(id uint64) (*List, bool) {
 	return list, i >= 0
 }
 
-// Hold answers a peer: true when this node holds exactly each of the list's tombstones at the
-// list's epoch, and keeps the list for a purge that follows this epoch. It takes over the list and
-// its memory.
+// Hold answers a peer's question about a list. It returns true when this node holds exactly each of
+// the list's tombstones at the list's epoch. It then keeps the list, for a purge that follows this
+// epoch. The list and its memory pass to the driver.
 func (d *Driver) Hold(list *List) (bool, error) {
 	if len(list.Tombstones) > d.cfg.PurgeBatch || list.ID == 0 {
 		return false, nil
@@ -80,12 +81,13 @@ func held(v *replica.View, all []replica.Tombstone) ([]replica.Tombstone, error)
 // ErrNoList reports a purge that this node has not agreed to.
 var ErrNoList = errors.New("handoff: the topology names a purge that this node has not agreed to")
 
-// Agreed ends the lists of the epoch that ends, and returns the one that its successor purges:
-// called between the fence of the new epoch and its publication, with zero when nothing is purged.
+// Agreed drops the lists of the epoch that ends, and returns the one that the next epoch purges. It
+// is called after the store is fenced at the new epoch and before that epoch is published. id is
+// zero when nothing is purged.
 //
-// ErrNoList cannot happen to an active incarnation (see purge.go). Should it, the tombstones stay,
-// which is safe: they are newer than anything that they hide, repair gives them to the others, and
-// a later purge takes them all.
+// ErrNoList cannot happen to an active incarnation (see purge.go). If it happened, the tombstones
+// would stay. That is safe: they are newer than anything that they hide, repair gives them to the
+// others, and a later purge takes them all.
 func (d *Driver) Agreed(id uint64) (*List, error) {
 	list, ok := d.lists.take(id)
 	switch {

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// pacer holds a flow of bytes to a rate: a repair must not take the machine from those who are served. The nil pacer does not pace.
+// pacer holds a flow of bytes to a rate: a repair must not take the machine from clients' requests.
+// The nil pacer does not pace.
 type pacer struct {
 	rate int64     // bytes per second
-	free time.Time // when everything paid for so far has had its time
+	free time.Time // when all bytes that were paid for so far may have been moved
 }
 
 func newPacer(rate int64) *pacer {
@@ -18,10 +19,10 @@ func newPacer(rate int64) *pacer {
 	return &pacer{rate: rate}
 }
 
-// burst is how far a flow may run ahead of its rate, so that small exchanges never wait.
+// burst is how far a flow may run ahead of its rate, so that small exchanges do not wait.
 const burst = 50 * time.Millisecond
 
-// after returns how long to wait once size bytes were moved at now.
+// after returns how long to wait when size bytes were moved at the time now.
 func (p *pacer) after(now time.Time, size int) time.Duration {
 	if p.free.Before(now) {
 		p.free = now
@@ -30,7 +31,7 @@ func (p *pacer) after(now time.Time, size int) time.Duration {
 	return max(0, p.free.Sub(now)-burst)
 }
 
-// pay waits until size more bytes may move.
+// pay waits until size bytes fit the rate.
 func (p *pacer) pay(ctx context.Context, size int) error {
 	if p == nil {
 		return ctx.Err()
@@ -38,7 +39,7 @@ func (p *pacer) pay(ctx context.Context, size int) error {
 	return rest(ctx, p.after(time.Now(), size))
 }
 
-// rest waits, or until ctx ends.
+// rest waits for a while, or until ctx ends.
 func rest(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

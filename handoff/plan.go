@@ -9,17 +9,17 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// plan is the state of one rebuild: which partition was merged from whom, and what to do next. It
-// is a value that is stepped: no goroutines, no clock, no I/O.
+// plan is the state of one rebuild: from which members each partition was merged, and what to do
+// next. It is a value that is stepped: it has no goroutines, no clock and no I/O.
 //
-// A partition is copied once, from the first member in its preference order that answers, and then
-// compared with others until it has been merged from need distinct members (H2). A source that
-// fails rests for a while, longer each time; its partitions go to the next in order.
+// A partition is copied once, from the first member in its preference order that answers. Then it
+// is compared with others until it has been merged from need distinct members (H2). A source that
+// fails rests for a while, longer each time. Its partitions go to the next members in order.
 type plan struct {
 	basis   Basis
 	self    version.Incarnation
 	need    int
-	round   int // counts the times that it started over
+	round   int // counts the rounds: a rebuild that starts over begins the next
 	sources []source
 	parts   [keyspace.Partitions]part
 }
@@ -28,14 +28,14 @@ type source struct {
 	*replica.Member
 	busy     int
 	failures int
-	rest     time.Time // it is not asked before
+	rest     time.Time // the source is not asked before
 }
 
 type part struct {
 	busy   bool
-	copied bool // in any round: a later round compares
+	copied bool // copied in this or an earlier round; later tasks only compare
 	from   []version.Incarnation
-	order  []*replica.Member // active members in order of preference
+	order  []*replica.Member // the active members in order of preference
 }
 
 // task is one step of a rebuild: merge a partition from a member.
@@ -43,11 +43,12 @@ type task struct {
 	round     int
 	partition keyspace.Partition
 	from      *replica.Member
-	copy      bool // all of it; otherwise only what differs
+	copy      bool // copy all of it; otherwise merge only what differs
 }
 
 const (
-	// tasksPerSource are under way at once: one is at the network while the other stores.
+	// tasksPerSource is how many tasks a source has at once: one uses the network while the other
+	// stores.
 	tasksPerSource = 2
 	firstRest      = 100 * time.Millisecond
 	longestRest    = 2 * time.Second
@@ -70,8 +71,8 @@ func (p *plan) begin(v *replica.View) {
 	p.adopt(v)
 }
 
-// follow goes on at a later view: false when the basis is gone and the plan had to start over (H3).
-// What is under way at the former view is expected to fail.
+// follow goes on at a later view. It returns false when the basis is gone and the plan had to start
+// over (H3). Tasks under way at the former view are expected to fail.
 func (p *plan) follow(v *replica.View) bool {
 	if v.Generation != p.basis.Generation || v.Purge != p.basis.Purge || v.Resized > p.basis.Epoch ||
 		v.Me().Holder() != p.self || v.Need != p.need || p.lost(v) {
@@ -94,7 +95,7 @@ func (p *plan) lost(v *replica.View) bool {
 	return false
 }
 
-// adopt takes over who is active, and the order of preference.
+// adopt takes over the active members and the order of preference.
 func (p *plan) adopt(v *replica.View) {
 	old := p.sources
 	p.sources = nil
@@ -115,8 +116,8 @@ func (p *plan) adopt(v *replica.View) {
 	}
 }
 
-// short returns how many active members are missing to those that must be merged: then data may be
-// lost, and only the operator or their return can help (M3).
+// short returns how many active members are missing for the number of copies to be merged. When it
+// is not zero, data may be lost, and only the operator or the return of members can help (M3).
 func (p *plan) short() int { return max(0, p.need-len(p.sources)) }
 
 // done reports whether every partition has been merged from enough members.
@@ -129,13 +130,14 @@ func (p *plan) done() bool {
 	return true
 }
 
-// next returns a task to start now. When there is none, wait says when one may be possible without
-// anything ending before; zero: only then.
+// next returns a task to start now. When there is none, wait is the time after which one may be
+// possible before any task ends. A zero wait means that a task must end first, or a view appear.
 func (p *plan) next(now time.Time) (t task, ok bool, wait time.Duration) {
 	if p.short() > 0 {
 		return task{}, false, 0
 	}
-	// First what its preferred member can take on, so that all members work; then anything.
+	// First, give each partition to its preferred member, so that all members work. Then use any
+	// member in order.
 	for _, any := range []bool{false, true} {
 		for i := range p.parts {
 			c := &p.parts[i]
@@ -166,7 +168,8 @@ func (p *plan) next(now time.Time) (t task, ok bool, wait time.Duration) {
 	return task{}, false, wait
 }
 
-// end takes the outcome of a task. A failure is the source's unless it came from a change of epoch.
+// end takes the outcome of a task. The source is to blame for a failure, unless the epoch has
+// changed.
 func (p *plan) end(t task, err error, moved bool, now time.Time) {
 	if t.round != p.round {
 		return
@@ -184,7 +187,7 @@ func (p *plan) end(t task, err error, moved bool, now time.Time) {
 		if s != nil {
 			s.failures = 0
 		}
-	case !moved && s != nil && !now.Before(s.rest): // of tasks that fail together the first counts
+	case !moved && s != nil && !now.Before(s.rest): // of tasks that fail together only the first counts
 		s.rest = now.Add(min(longestRest, firstRest<<min(s.failures, 8)))
 		s.failures++
 	}

@@ -21,14 +21,14 @@ import (
 // The transcripts of testdata/plan drive a plan by hand, and show what it did:
 //
 //	view epoch=E need=N [gen=G] [purge=P] [resized=E] a=1 b=2 …
-//	                the topology: name=incarnation, - before a name that is not active, and
-//	                +E after one that is a member since epoch E
-//	start N         tasks of N more starts
+//	                the topology: name=incarnation; "-" stands before a name that is not active,
+//	                and +E after a member that joined or lost its memory at epoch E
+//	start N         up to N more tasks start
 //	end N           the oldest N tasks succeed
 //	fail NAME       all tasks of a source fail
 //	lost            all tasks fail because the epoch is over
-//	run             start and end until nothing is left to do
-//	pass MS         time passes
+//	run             tasks start and end until nothing is left to do
+//	pass MS         time passes, in milliseconds
 func TestPlanTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/plan", func(t *testing.T, file string) {
 		p := &player{t: t, now: time.Unix(0, 0)}
@@ -82,7 +82,7 @@ func (p *player) command(d *datadriven.TestData) string {
 	return p.out.String()
 }
 
-// seat makes a member this node, and puts all slots into their order.
+// seat adds this node to the members, and sorts the slots.
 func seat(v *replica.View, self replica.Member) {
 	v.Members = append(v.Members, self)
 	slices.SortFunc(v.Members, func(a, b replica.Member) int { return cmp.Compare(a.Name, b.Name) })
@@ -208,8 +208,8 @@ func (p *player) state() {
 	fmt.Fprintln(&p.out)
 }
 
-// However sources fail and return, a plan that is done has merged each partition from as many
-// distinct members as it needs (H2).
+// A plan that is done has merged each partition from as many distinct members as it needs, however
+// sources fail and return (H2).
 func TestPlanNeverEndsShort(t *testing.T) {
 	p := &player{t: t, now: time.Unix(0, 0)}
 	v := &replica.View{Epoch: 5, Need: 3, Ring: ring.Build([]string{"a", "b", "c", "d", "self"})}

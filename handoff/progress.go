@@ -9,7 +9,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// share is the part of all keys that lies in ranks below r: partitions are uneven by design, and even within.
+// share returns the part of all keys that lies in ranks below r. Partitions are of unequal size by
+// design; within a partition the keys are spread evenly.
 func share(r keyspace.Rank) float64 {
 	p := float64(r.Partition())
 	within := float64(r-r.Partition().First()) / float64(keyspace.Rank(1)<<56)
@@ -18,7 +19,7 @@ func share(r keyspace.Rank) float64 {
 	return low - 1 + within*(high-low)
 }
 
-// portion is the part of all keys that lies in a range.
+// portion returns the part of all keys that lies in a range.
 func portion(r keyspace.Range) float64 {
 	if r.To == 0 {
 		return 1 - share(r.From)
@@ -41,7 +42,7 @@ type progress struct {
 
 func newProgress(kind string) *progress { return &progress{kind: kind, began: time.Now()} }
 
-// add notes a part of the work that is done, and what it moved.
+// add notes that a part of the work is done, and what it has moved.
 func (p *progress) add(done float64, keys, bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,7 +51,7 @@ func (p *progress) add(done float64, keys, bytes int) {
 	p.bytes += int64(bytes)
 }
 
-// restart begins anew: what was moved stays counted.
+// restart begins the work anew. What was moved stays counted.
 func (p *progress) restart() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,7 +59,7 @@ func (p *progress) restart() {
 }
 
 // plans notes how many full copies a rebuild merges, and how many members have one. It reports
-// whether that is news.
+// whether either has changed.
 func (p *progress) plans(need, sources int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,10 +68,10 @@ func (p *progress) plans(need, sources int) bool {
 	return news
 }
 
-// longest is the longest time that is said to be left.
+// longest bounds the time that is reported as left.
 const longest = 100 * 24 * time.Hour
 
-// sync renders the progress. The time left is the time taken, in proportion.
+// sync renders the progress. It estimates the time left in proportion to the time taken.
 func (p *progress) sync(now time.Time) *kv.Sync {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -16,10 +16,11 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// The descent finds every difference, nothing else, and asks for little.
+// The descent finds every difference and nothing else, and asks for little.
 func TestDescentFindsWhatDiffers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := replicatest.New(1, rankOf), replicatest.New(1, rankOf)
+		// Two equal stores, and then a few keys that differ at either side.
 		for i := range rapid.IntRange(0, 3000).Draw(t, "keys") {
 			k := fmt.Sprintf("k%d", i)
 			a.Merge(k, value(1, ""))
@@ -35,6 +36,7 @@ func TestDescentFindsWhatDiffers(t *testing.T) {
 			}
 			differ[seed.Hash([]byte(k)).Rank()] = true
 		}
+		// Step the descent, and collect the ranges that it finds.
 		d := newDescent(keyspace.All())
 		max := rapid.IntRange(1, 300).Draw(t, "max")
 		var ask, found []keyspace.Range
@@ -64,6 +66,7 @@ func TestDescentFindsWhatDiffers(t *testing.T) {
 			}
 			d.found = d.found[:0]
 		}
+		// Each rank that differs lies in exactly one range, and each range has such a rank.
 		for rank := range differ {
 			if n := count(found, rank); n != 1 {
 				t.Fatalf("rank %x lies in %d of the ranges found", uint64(rank), n)
@@ -96,8 +99,8 @@ func count(found []keyspace.Range, r keyspace.Rank) (n int) {
 	return n
 }
 
-// A thousand missed writes of a million keys: below 1 MB on the wire, counted without a store. The
-// differing keys lie at random.
+// With a thousand missed writes of a million keys, a repair moves less than 1 MB, counted without a
+// store. The keys that differ lie at random.
 func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 	const keys, missed = 1_000_000, 1000
 	all := make([]keyspace.Rank, keys)
@@ -115,7 +118,7 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 		}
 		return to - from
 	}
-	// The number of missed keys stands for the difference.
+	// The number of missed keys stands for the sum that differs.
 	digest := func(r keyspace.Range, of int) (d replica.Digest) {
 		d.Records, d.Sum[0] = uint64(within(all, r)), uint64(of*within(differ, r))
 		return d
@@ -144,7 +147,7 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 	}
 }
 
-// Where everything differs the leaves are few and large; where little does, they are small.
+// Where most keys differ, the leaves are few and large. Here half of the keys are missing.
 func TestDescentEndsEarlyWhereMostDiffers(t *testing.T) {
 	a, b := replicatest.New(1, rankOf), replicatest.New(1, rankOf)
 	for i := range 200_000 {
@@ -174,7 +177,7 @@ func TestDescentEndsEarlyWhereMostDiffers(t *testing.T) {
 	}
 }
 
-// After what diff says was moved, both sides hold the same.
+// After everything that compare names was moved, both sides hold the same.
 func TestDiffMakesEqual(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		records := func(name string) []replica.Entry {
@@ -200,6 +203,7 @@ func TestDiffMakesEqual(t *testing.T) {
 				t.Fatalf("want %v, shared %v", d.want, d.shared)
 			}
 		}
+		// merge returns the tags and owners by key that two lists of entries come to.
 		merge := func(into []replica.Entry, entries []replica.Entry) map[string]string {
 			m := map[string]version.Record{}
 			for _, i := range append(slices.Clone(into), entries...) {
@@ -211,6 +215,7 @@ func TestDiffMakesEqual(t *testing.T) {
 			}
 			return out
 		}
+		// Move what compare names, in both directions.
 		var fetched, given []replica.Entry
 		for _, i := range b {
 			if slices.Contains(d.want, i.Rank) || slices.Contains(d.shared, i.Rank) {
@@ -232,7 +237,7 @@ func TestDiffMakesEqual(t *testing.T) {
 	})
 }
 
-// tagsOf is what a member answers that holds these entries.
+// tagsOf returns the tags that a member with these entries answers.
 func tagsOf(entries []replica.Entry) (tags []replica.TagAt) {
 	for _, i := range entries {
 		if n := len(tags); n > 0 && tags[n-1].Rank == i.Rank {
@@ -253,7 +258,7 @@ func TestDiffOfEqualsIsEmpty(t *testing.T) {
 	if d.compare(own, tagsOf(own)); len(d.want)+len(d.give)+len(d.shared) != 0 {
 		t.Errorf("%+v", d)
 	}
-	own[7].Rank = own[8].Rank // tags do not tell which of two keys is which
+	own[7].Rank = own[8].Rank // tags do not tell which of the two keys is which
 	if d.compare(own, tagsOf(own)); len(d.want)+len(d.give) != 0 || len(d.shared) != 1 || d.shared[0] != own[8].Rank {
 		t.Errorf("%+v", d)
 	}
@@ -275,7 +280,7 @@ func TestHints(t *testing.T) {
 		t.Errorf("%d keys while two are on their way", n)
 	}
 	h.landed(1, 2)
-	h.landed(7, 2) // of a member that is gone
+	h.landed(7, 2) // the member is gone
 	h.miss(1, []byte("d"))
 	h.miss(1, []byte("e"))
 	h.miss(1, []byte("f"))
@@ -288,7 +293,7 @@ func TestHints(t *testing.T) {
 	}
 	h.miss(1, []byte("h"))
 	h.miss(2, []byte("h"))
-	h.miss(9, []byte("h")) // of an epoch that is not adopted yet
+	h.miss(9, []byte("h")) // of an epoch that this node has not adopted yet
 	v := &replica.View{Generation: 1, Members: []replica.Member{{Name: "me", Incarnation: 3}, {Name: "x", Incarnation: 1}}}
 	h.prune(v)
 	for i, want := range map[version.Incarnation]int{1: 1, 2: 0, 9: 1} {
@@ -305,11 +310,12 @@ func TestHints(t *testing.T) {
 	}
 	h.prune(&replica.View{Generation: 2, Members: v.Members})
 	if n, _ := h.count(1); n != 0 {
-		t.Error("hints crossed a clear")
+		t.Error("hints outlived a clear")
 	}
 }
 
-// Notes are taken in the goroutine that reads from the network.
+// The goroutine that reads from the network notes the hints. So a key that is already noted must
+// cost no allocation.
 func TestANotedKeyCostsNoAllocation(t *testing.T) {
 	h := newHints(10)
 	key := []byte("key")
@@ -328,8 +334,8 @@ func TestPacer(t *testing.T) {
 		want time.Duration
 	}{
 		{0, 50, 0},                         // within the burst
-		{0, 50, 50 * time.Millisecond},     // 100 bytes take 100 ms, 50 of them ahead
-		{0, 1000, 1050 * time.Millisecond}, // and so on
+		{0, 50, 50 * time.Millisecond},     // 100 bytes take 100 ms, and may be 50 ms ahead
+		{0, 1000, 1050 * time.Millisecond}, // the burst is used up
 		{5 * time.Second, 50, 0},           // idle time is not saved up
 		{0, 100, 100 * time.Millisecond},
 	} {
@@ -343,7 +349,7 @@ func TestPacer(t *testing.T) {
 	}
 }
 
-// The share of keys below a rank is what hashes make of it.
+// share returns the part of the keys that has a lower rank, as their hashes have it.
 func TestShareFollowsTheKeys(t *testing.T) {
 	const n = 200_000
 	all := make([]keyspace.Rank, n)

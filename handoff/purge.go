@@ -13,41 +13,42 @@ import (
 
 // Why a purge is safe.
 //
-// A tombstone may go when nothing older than it can come back: no replica holds anything older,
-// nothing under way does, and no copy made before can be stored after.
+// A tombstone may go when nothing older than it can come back. That is the case when no replica and
+// no message under way holds anything older, and no copy made before can be stored afterwards.
 //
-//  1. The list is fixed before it is asked about, by key and exact tag. Each of the N slots' active
-//     incarnations says, at epoch e, that it holds exactly these versions. A tombstone that was
-//     made later is not on the list; a key that was set again has another tag, and removing a
-//     tombstone removes that exact version or nothing.
-//  2. The purge is the step e → e+1, refused unless the topology is still at e, all slots are
-//     active and no size change is open. So it is agreed only if every "yes" still stands: whoever
-//     lost its memory since is vacated, which is a step of its own.
-//  3. A node fences its store at its new epoch, removes the list, and then serves. What was stamped
-//     e is refused from then on (G2): delayed writes and votes, repairs and replays, whose records
-//     are stored at the epoch at which they were read (H1). A coordinator whose phase 2 spans the
-//     step sends again only where the list names no tombstone of the key above its record, and
-//     reports an unknown outcome otherwise (D2).
-//  4. A node cannot arrive at or beyond e+1 without the list. It said yes at e, so it was at e and
-//     not beyond, and held the list there. It can skip from e to any later epoch; but if that one's
-//     purge sequence were two further, it would have had to say yes at an epoch between. A new
-//     incarnation holds no list, and needs none: it copies from members that have removed it, at an
-//     epoch after its vacating, which no purge can overtake while it is vacant (G3).
+//  1. The list is fixed, by key and exact tag, before any member is asked about it. Each of the N
+//     slots' active incarnations says, at epoch e, that it holds exactly these versions. A
+//     tombstone that was made later is not on the list. A key that was set again has another tag,
+//     and removing a tombstone removes that exact version or nothing.
+//  2. The purge is the step e → e+1. The topology refuses it unless it is still at e, all slots are
+//     active and no change of size is open. So it is agreed only if every "yes" still stands: a
+//     member that has lost its memory since is vacated, which is a step of its own.
+//  3. A node fences its store at its new epoch, removes the list, and then serves. From then on it
+//     refuses what was stamped with e (G2): delayed writes and votes, repairs and replays, whose
+//     records are stored at the epoch at which they were read (H1). The phase 2 of a write may span
+//     the step. Its coordinator sends again only where the list names no tombstone of the key above
+//     the record, and reports an unknown outcome otherwise (D2).
+//  4. A node cannot arrive at or beyond e+1 without the list. It said yes at e. So it was at e and
+//     not beyond, and held the list there. It can skip from e to any later epoch. But if the purge
+//     sequence there had grown by two, the node would have had to say yes at an epoch between. A
+//     new incarnation holds no list and needs none. It copies from members that have removed the
+//     list, at an epoch after its slot was vacated. No purge can overtake that epoch while the slot
+//     is vacant (G3).
 //
-// Ages are no argument anywhere here. The wait before a tombstone is proposed only keeps the
-// removes that are still being voted for, and the replicas that a hint or a repair is about to
-// reach, from turning purges down.
+// No argument here rests on an age. A tombstone waits before it is proposed only to make refused
+// purges rare: its remove may still be voted for, or a hint or a repair may be about to bring it to
+// a replica.
 
 // collector is the state of the node that proposes purges.
 type collector struct {
 	from  keyspace.Place      // where the next collection begins
-	batch int                 // present size of a list: halved by a no, doubled when all say yes
+	batch int                 // present size of a list: halved after a no, doubled when all members say yes
 	aging []replica.Tombstone // collected in the last round
 }
 
 const smallestBatch = 64
 
-// grown is the next batch size after an answer.
+// grown returns the next batch size after an answer.
 func (c *collector) grown(agreed bool, most int) int {
 	if agreed {
 		return min(most, 2*c.batch)
@@ -55,8 +56,8 @@ func (c *collector) grown(agreed bool, most int) int {
 	return max(min(smallestBatch, most), c.batch/2)
 }
 
-// proposer reports whether this node proposes: the first of the slots, by name. Safety does not
-// depend on there being one.
+// proposer reports whether this node proposes purges: it is the first of the slots by name. Safety
+// does not depend on there being only one proposer.
 func proposer(v *replica.View) bool {
 	for m := range v.Others() {
 		if m.Name < v.Me().Name {
@@ -66,7 +67,7 @@ func proposer(v *replica.View) bool {
 	return v.Me().Active() && complete(v)
 }
 
-// collect proposes purges, on the node whose task that is.
+// collect proposes purges while this node is the proposer.
 func (d *Driver) collect(ctx context.Context) {
 	if d.cfg.PurgeEvery < 0 {
 		return
@@ -82,8 +83,8 @@ func (d *Driver) collect(ctx context.Context) {
 	}
 }
 
-// round proposes what the last round collected and is there still, and collects what the next one
-// will propose.
+// round proposes the tombstones that the last round collected, if they are still there. Then it
+// collects those that the next round proposes.
 func (d *Driver) round(ctx context.Context, v *replica.View, c *collector) {
 	aged, err := held(v, c.aging)
 	c.aging = nil
@@ -98,7 +99,7 @@ func (d *Driver) round(ctx context.Context, v *replica.View, c *collector) {
 	if err != nil {
 		return
 	}
-	if next.IsZero() && !c.from.IsZero() { // the rest of the round from the beginning
+	if next.IsZero() && !c.from.IsZero() { // continue from the beginning of the order
 		list, next, err = v.Store.Tombstones(v.Epoch, keyspace.Place{}, c.batch, list)
 		if err != nil {
 			return
@@ -107,7 +108,8 @@ func (d *Driver) round(ctx context.Context, v *replica.View, c *collector) {
 	c.aging, c.from = unique(list), next
 }
 
-// unique drops the second of two equal keys: the two runs of a round may overlap.
+// unique drops the second of two tombstones with equal keys. A round may collect in two runs, which
+// can overlap.
 func unique(list []replica.Tombstone) []replica.Tombstone {
 	seen := make(map[string]struct{}, len(list))
 	out := list[:0]
@@ -120,8 +122,9 @@ func unique(list []replica.Tombstone) []replica.Tombstone {
 	return out
 }
 
-// propose asks all other slots whether they hold exactly the tombstones, and if so proposes to
-// purge them. False: somebody does not; then a repair with that member is due.
+// propose asks all other slots whether they hold exactly the tombstones. If so, it proposes to
+// purge them. It returns false when a member does not hold them or does not answer. A member that
+// does not hold them is then due for a repair.
 func (d *Driver) propose(ctx context.Context, v *replica.View, tombstones []replica.Tombstone) bool {
 	list := &List{ID: d.cfg.NewID(), At: v.Epoch, Tombstones: tombstones}
 	type answer struct {
@@ -129,6 +132,7 @@ func (d *Driver) propose(ctx context.Context, v *replica.View, tombstones []repl
 		yes  bool
 		err  error
 	}
+	// Ask all others at once.
 	others := slices.Collect(v.Others())
 	answers := make(chan answer, len(others))
 	for _, m := range others {
@@ -137,6 +141,7 @@ func (d *Driver) propose(ctx context.Context, v *replica.View, tombstones []repl
 			answers <- answer{m, yes, err}
 		}()
 	}
+	// Count the answers. A member that says no needs a repair.
 	agreed, holders := true, 1
 	for range others {
 		a := <-answers
@@ -146,7 +151,7 @@ func (d *Driver) propose(ctx context.Context, v *replica.View, tombstones []repl
 		}
 		agreed = false
 		if a.err != nil && !v.Over() && ctx.Err() == nil {
-			d.cfg.Logger.Debug("a purge was not answered", zap.String("member", a.from.Name), zap.Error(a.err))
+			d.cfg.Logger.Debug("a member did not answer whether it holds the tombstones of a purge", zap.String("member", a.from.Name), zap.Error(a.err))
 		}
 		if a.err == nil {
 			d.want(a.from)
@@ -159,12 +164,13 @@ func (d *Driver) propose(ctx context.Context, v *replica.View, tombstones []repl
 		d.stats.refused.Add(1)
 		return false
 	}
+	// This node must hold the list before the topology can accept it.
 	d.lists.keep(list)
 	if err := d.cfg.Topology.Purge(ctx, list.ID, v.Epoch); err != nil {
 		if ctx.Err() == nil && !v.Over() {
-			d.cfg.Logger.Warn("a purge was not accepted by the topology; it is tried again", zap.Error(err))
+			d.cfg.Logger.Warn("the topology did not accept a purge; another one is proposed later", zap.Error(err))
 		}
-		return true // the members agreed: no reason for a smaller list
+		return true // the members agreed, so there is no reason for a smaller list
 	}
 	d.stats.purges.Add(1)
 	return true

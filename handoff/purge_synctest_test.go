@@ -75,8 +75,8 @@ func TestTombstonesThatAllHoldArePurged(t *testing.T) {
 	})
 }
 
-// G1: a tombstone that one replica does not hold exactly stays everywhere. Repair brings it there;
-// then it goes.
+// G1: while one replica does not hold exactly a tombstone, it stays everywhere. A repair brings it
+// to that replica, and then it is purged.
 func TestATombstoneThatOneMissedStays(t *testing.T) {
 	for name, other := range map[string]version.Record{
 		"an older value": value(3, "old"),
@@ -107,7 +107,7 @@ func TestATombstoneThatOneMissedStays(t *testing.T) {
 				eventually(t, 60*time.Second, "the tombstone is gone", func() bool { return m.tombstones() == 0 })
 				m.stop()
 				if refused == 0 || m.nodes[0].driver.Stats().Refused == 0 {
-					t.Errorf("nobody refused")
+					t.Errorf("no purge was refused")
 				}
 				if n := m.nodes[0].store.Len() + m.nodes[1].store.Len() + m.nodes[2].store.Len(); n != 0 {
 					t.Errorf("%d records are left: the removed value is back", n)
@@ -117,7 +117,8 @@ func TestATombstoneThatOneMissedStays(t *testing.T) {
 	}
 }
 
-// G1, G3: no purge while a slot is vacant, rebuilding, or a size change is open.
+// G1, G3: there is no purge while a slot is vacant or rebuilding, or while a change of size is
+// open.
 func TestNoPurgeUnlessComplete(t *testing.T) {
 	for name, change := range map[string]func(m *fakeMesh){
 		"rebuilding": func(m *fakeMesh) { m.nodes[2].activate(false) },
@@ -141,7 +142,7 @@ func TestNoPurgeUnlessComplete(t *testing.T) {
 	}
 }
 
-// Between the agreement and the step a key is set again: only the exact version goes.
+// A key is set again between the agreement and the step. The purge removes only the exact version.
 func TestAKeySetAgainSurvivesThePurge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, purging)
@@ -151,7 +152,7 @@ func TestAKeySetAgainSurvivesThePurge(t *testing.T) {
 		holds := 0
 		m.hook = func(op string, _, _ *fakeNode) error {
 			if op == "hold" {
-				if holds++; holds == 2 { // everyone has been asked
+				if holds++; holds == 2 { // both peers have been asked
 					go m.everywhere("back", value(4, "again"))
 				}
 			}
@@ -167,8 +168,8 @@ func TestAKeySetAgainSurvivesThePurge(t *testing.T) {
 	})
 }
 
-// A tombstone is left alone until it has been seen in two rounds: the remove that made it may be
-// voting still.
+// A tombstone is purged only when two rounds have seen it: the remove that made it may still
+// collect votes.
 func TestAFreshTombstoneWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, purging)
@@ -200,9 +201,9 @@ func TestLists(t *testing.T) {
 	if _, err := d.Agreed(1); !errors.Is(err, ErrNoList) {
 		t.Error("a list outlives its epoch")
 	}
-	for i := range uint64(100) { // each is turned down by somebody else
+	for i := range uint64(100) { // another member refuses each list
 		d.lists.keep(&List{ID: 10 + i, At: 8})
-		d.lists.keep(&List{ID: 10 + i, At: 8}) // and arrives twice
+		d.lists.keep(&List{ID: 10 + i, At: 8}) // each arrives twice
 	}
 	if len(d.lists.kept) != keptLists {
 		t.Errorf("%d lists are kept", len(d.lists.kept))
@@ -258,7 +259,7 @@ func TestChecksGoRound(t *testing.T) {
 	})
 }
 
-// Repairs show their progress while they run.
+// A repair shows its progress while it runs.
 func TestRepairReportsProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 2, func(c *Config) { c.RepairEvery = time.Second; c.RepairRate = 1000 })
@@ -274,7 +275,7 @@ func TestRepairReportsProgress(t *testing.T) {
 			t.Fatalf("%+v", p)
 		}
 		if a.driver.RepairWith(77) != nil {
-			t.Error("a repair with nobody")
+			t.Error("RepairWith reports a repair with an unknown incarnation")
 		}
 	})
 }

@@ -17,10 +17,11 @@ type outcome struct {
 	moved bool // the task's epoch was over
 }
 
-// rebuild copies what this node must hold before it may count, and reports it. It returns when the
-// topology took the report, when this node is not rebuilding any more, or when ctx ends.
+// rebuild copies what this node must hold before it may count, and reports that to the topology. It
+// returns when the topology has taken the report, when this node is not rebuilding any more, or
+// when ctx ends.
 //
-// One goroutine decides, by the plan; each task is a goroutine that ends in an outcome.
+// One goroutine decides, by the plan. Each task is a goroutine that ends in an outcome.
 func (d *Driver) rebuild(ctx context.Context, v *replica.View) {
 	tasks, cancel := context.WithCancel(ctx)
 	p := newPlan(v)
@@ -42,9 +43,10 @@ func (d *Driver) rebuild(ctx context.Context, v *replica.View) {
 	retry := firstRest
 	for {
 		if progress.plans(p.need, len(p.sources)) && p.short() > 0 {
-			d.cfg.Logger.Error("rebuild waits: writes may be lost with the members that are not active",
+			d.cfg.Logger.Error("the rebuild waits for more active members: writes may be lost with those that are not active",
 				zap.Int("copies", p.need), zap.Int("sources", len(p.sources)))
 		}
+		// Start every task that the plan allows now.
 		var wait time.Duration
 		for {
 			t, ok, rest := p.next(time.Now())
@@ -59,6 +61,7 @@ func (d *Driver) rebuild(ctx context.Context, v *replica.View) {
 				ends <- outcome{t, err, at.Over()}
 			}()
 		}
+		// Report the rebuild once every partition has been merged often enough.
 		if p.done() && p.short() == 0 {
 			err := d.cfg.Topology.Rebuilt(ctx, p.basis)
 			switch {
@@ -75,10 +78,11 @@ func (d *Driver) rebuild(ctx context.Context, v *replica.View) {
 				p.begin(v)
 				continue
 			}
-			d.cfg.Logger.Warn("rebuilt, but the topology did not take the report; it is repeated", zap.Error(err))
+			d.cfg.Logger.Warn("the rebuild is complete, but the topology did not take the report; the report is repeated", zap.Error(err))
 			wait = retry
 			retry = min(2*retry, longestRest)
 		}
+		// Wait for a task that ends, a new view, or the time of the next attempt.
 		var timer <-chan time.Time
 		if wait > 0 {
 			timer = time.After(wait)
@@ -88,7 +92,7 @@ func (d *Driver) rebuild(ctx context.Context, v *replica.View) {
 			running--
 			p.end(e.task, e.err, e.moved, time.Now())
 			if e.err != nil && !e.moved && ctx.Err() == nil {
-				d.cfg.Logger.Warn("a source of the rebuild failed; its partitions go to others", zap.String("source", e.task.from.Name),
+				d.cfg.Logger.Warn("a source of the rebuild failed; its partitions are merged from others", zap.String("source", e.task.from.Name),
 					zap.Int("partition", int(e.task.partition)), zap.Error(e.err))
 			}
 		case <-v.Superseded:
@@ -99,7 +103,7 @@ func (d *Driver) rebuild(ctx context.Context, v *replica.View) {
 			if !p.follow(v) {
 				d.stats.startOvers.Add(1)
 				progress.restart()
-				d.cfg.Logger.Info("rebuild starts over: the topology has moved under it", zap.Uint64("epoch", uint64(v.Epoch)))
+				d.cfg.Logger.Info("the rebuild starts over: the topology no longer agrees with its basis", zap.Uint64("epoch", uint64(v.Epoch)))
 			}
 		case <-timer:
 		case <-ctx.Done():
@@ -138,7 +142,7 @@ func (d *Driver) awaitActive(ctx context.Context, v *replica.View) {
 				return
 			}
 			v = next
-		case <-time.After(longestRest): // the report may have been lost with a leader: make it again
+		case <-time.After(longestRest): // the report may be lost with a leader: make it again
 			return
 		case <-ctx.Done():
 			return

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// restart makes a node lose its memory.
+// restart restarts a node, which loses its memory.
 func (m *fakeMesh) restart(t *testing.T, x *fakeNode, config func(*Config)) {
 	if x.stop != nil {
 		x.stop()
@@ -31,8 +31,8 @@ func TestRebuildCopiesFromOwnersAndComparesWithOthers(t *testing.T) {
 		defer m.stop()
 		m.fill(3000)
 		a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
-		// Acknowledged by two of three, and the third lost its memory: each key is on one of the
-		// sources only.
+		// These were acknowledged by two of three nodes, and the third lost its memory. So each key
+		// is on only one of the sources.
 		a.store.Merge("only-a", value(7, "a"))
 		b.store.Merge("only-b", value(9, "b"))
 		m.restart(t, c, nil)
@@ -150,7 +150,7 @@ func TestRebuildStartsOver(t *testing.T) {
 	}
 }
 
-// An epoch that changes nothing about the sources does not throw a rebuild back.
+// An epoch that changes nothing about the sources does not make a rebuild start over.
 func TestRebuildGoesOnAcrossEpochs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, nil)
@@ -175,7 +175,8 @@ func TestRebuildGoesOnAcrossEpochs(t *testing.T) {
 	})
 }
 
-// M3: with fewer sources than needed the node waits and says so, and goes on when one returns.
+// M3: with fewer sources than needed, the node waits and shows so in its progress. It goes on when
+// a source returns.
 func TestRebuildWaitsForEnoughSources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, nil)
@@ -222,7 +223,7 @@ func TestRebuildReportsProgress(t *testing.T) {
 	})
 }
 
-// A request that is lost must not hold up a rebuild: its time ends, and another member is asked.
+// A lost request must not hold up a rebuild. Its time ends, and another member is asked.
 func TestLostRequestsAreGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 5, nil)

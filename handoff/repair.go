@@ -13,37 +13,40 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// repairer keeps one other member equal to this node: it replays hints and runs repairs. Guarded by
-// its goroutine's token: busy.
+// repairer keeps one other member equal to this node: it replays hints and runs repairs. At most
+// one goroutine works for a member at a time: busy is its token.
 type repairer struct {
-	busy     atomic.Bool              // set by mend's goroutine, cleared by the work's
-	progress atomic.Pointer[progress] // of the repair under way
-	wanted   atomic.Bool              // somebody asks for a repair
+	busy     atomic.Bool              // set by repairLoop's goroutine, cleared by the work's goroutine
+	progress atomic.Pointer[progress] // of the repair under way; nil: none
+	wanted   atomic.Bool              // a repair was asked for
 
-	// Owned by mend's goroutine.
-	was    bool      // reachable at the last look
-	seen   bool      // looked at before
-	repair bool      // a repair is wanted,
-	due    time.Time // not before this moment
+	// Owned by repairLoop's goroutine.
+	was    bool      // the member was reachable at the last look
+	seen   bool      // the member was looked at before
+	repair bool      // a repair is due,
+	due    time.Time // but not before this time
 	pause  time.Duration
-	rest   time.Time // after a failure: nothing before this moment
-	probe  time.Time // an unreachable member is tried again then
-	ended  chan bool // the result of the last work; it is taken before other work begins, so that no work waits to send it
+	rest   time.Time // after a failure, no work begins before this time
+	probe  time.Time // when an unreachable member is tried again
+	// ended has the result of the last work. The result is taken before other work begins, so that
+	// no work waits to send it.
+	ended chan bool
 }
 
 const (
 	lookEvery = 100 * time.Millisecond
-	// probeEvery is how often work for a member that seems unreachable is tried all the same:
-	// between two members that nobody makes talk, this is what finds out that they can.
+	// probeEvery is how often work for a member that seems unreachable is tried. Two members that
+	// send each other nothing else find out in this way that they can talk.
 	probeEvery = time.Second
 	pingTime   = 500 * time.Millisecond
-	// returnStagger keeps the members that notice a return from all repairing at once, each with
-	// the same records: the first makes the member equal, the others find nothing.
+	// returnStagger delays repairs by one step per member when a member returns. Without it all
+	// members would repair it at once, each with the same records. The first makes the returned
+	// member equal, and the others find nothing.
 	returnStagger = 250 * time.Millisecond
 )
 
-// repairLoop looks at every other member, several times a second, and works for those that need it, each
-// in a goroutine of its own: a slow member does not hold up the others.
+// repairLoop looks at every other member several times a second. It works for those that need it,
+// each in a goroutine of its own, so that a slow member does not hold up the others.
 func (d *Driver) repairLoop(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -72,7 +75,10 @@ func (d *Driver) repairLoop(ctx context.Context) {
 // look decides whether a member needs work, and starts it.
 func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, turn bool, now time.Time, work *sync.WaitGroup) {
 	w := d.repairer(m.Holder())
-	idle := !w.busy.Load() // what ends from here on is the next look's: its result is not taken in this one
+	// Work that ends from here on belongs to the next look, since this one may have missed its
+	// result.
+	idle := !w.busy.Load()
+	// Take the result of the last work. After a failure the member rests, longer each time.
 	select {
 	case ok := <-w.ended:
 		if ok {
@@ -83,6 +89,7 @@ func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, t
 		}
 	default:
 	}
+	// A member that has come back is due for a repair.
 	reachable := d.cfg.Peers.Reachable(v, m)
 	if reachable && !w.was {
 		w.rest, w.pause = time.Time{}, 0
@@ -95,12 +102,13 @@ func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, t
 		w.repair = true
 	}
 	hinted, overflow := d.hints.count(m.Holder())
-	// A rebuilding member copies everything anyway. One with hints gets them first: then there is
-	// little left to compare.
+	// A rebuilding member copies everything anyway. A member with hints gets them first: then there
+	// is little left to compare.
 	repair := (w.repair || overflow) && m.Active() && hinted == 0 && !now.Before(w.due)
 	if now.Before(w.rest) || !repair && hinted == 0 || !reachable && now.Before(w.probe) || !idle {
 		return
 	}
+	// Start the work: hints first, then the repair.
 	w.busy.Store(true)
 	w.probe = now.Add(probeEvery)
 	if repair {
@@ -121,14 +129,14 @@ func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, t
 			err = d.repair(ctx, v, m, w)
 		}
 		if err != nil && reachable && ctx.Err() == nil && !v.Over() {
-			d.cfg.Logger.Warn("mending a member failed; it is repeated", zap.String("member", m.Name), zap.Error(err))
+			d.cfg.Logger.Warn("the repair of a member failed; it is repeated", zap.String("member", m.Name), zap.Error(err))
 		}
 		w.ended <- err == nil
 		w.busy.Store(false)
 	})
 }
 
-// ping pushes nothing: it succeeds where a push would.
+// ping pushes no entries. It succeeds where a push would.
 func (d *Driver) ping(ctx context.Context, v *replica.View, m *replica.Member) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
@@ -145,6 +153,7 @@ func (d *Driver) replay(ctx context.Context, v *replica.View, m *replica.Member)
 		if len(keys) == 0 {
 			return nil
 		}
+		// Read the present record of each key, and push them together.
 		entries = entries[:0]
 		var arena []byte
 		size := 0
@@ -156,10 +165,10 @@ func (d *Driver) replay(ctx context.Context, v *replica.View, m *replica.Member)
 				if err != nil {
 					return err
 				}
-				if r.Tag.IsZero() { // cleared, or a tombstone that was purged: there is nothing to send
+				if r.Tag.IsZero() { // the key was cleared, or its tombstone purged: there is nothing to send
 					continue
 				}
-				arena = grown[len(grown):] // the record borrows what lies before
+				arena = grown[len(grown):] // the record borrows the bytes before
 				entries = append(entries, replica.Entry{Rank: h.Rank(), Key: key, Record: r})
 				size += wireSize(&entries[len(entries)-1])
 			}
@@ -173,6 +182,7 @@ func (d *Driver) replay(ctx context.Context, v *replica.View, m *replica.Member)
 				d.hints.miss(m.Holder(), []byte(k))
 			}
 		}
+		// Keys of a failed push were noted again above, so none of them is lost.
 		d.hints.landed(m.Holder(), len(keys))
 		if err != nil {
 			return err
@@ -201,7 +211,7 @@ func (d *Driver) repair(ctx context.Context, v *replica.View, m *replica.Member,
 	return nil
 }
 
-// repairer returns the mender of an incarnation.
+// repairer returns the repairer of an incarnation.
 func (d *Driver) repairer(i version.Incarnation) *repairer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -213,7 +223,7 @@ func (d *Driver) repairer(i version.Incarnation) *repairer {
 	return w
 }
 
-// forgetGone forgets the menders of members that are gone.
+// forgetGone forgets the repairers of members that are gone.
 func (d *Driver) forgetGone(v *replica.View) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -224,20 +234,20 @@ func (d *Driver) forgetGone(v *replica.View) {
 	}
 }
 
-// turn decides with whom the periodic repair is next.
+// turn decides which member the periodic repair takes next.
 type turn struct {
 	every time.Duration
 	at    time.Time
 	last  string
 }
 
-// newTurn spreads the members over the time between two repairs: nodes that were started together
-// would all compare at the same moment.
+// newTurn spreads the nodes' first turns over the time between two repairs. Otherwise nodes that
+// were started together would all compare at the same moment.
 func newTurn(every time.Duration, v *replica.View, now time.Time) *turn {
 	return &turn{every: every, at: now.Add(max(0, every) + max(0, every)*time.Duration(place(v, ""))/time.Duration(max(1, v.Slots)))}
 }
 
-// next returns the member whose turn it is, zero: nobody's.
+// next returns the member whose turn it is, or zero when no turn is due.
 func (t *turn) next(v *replica.View, now time.Time) version.Incarnation {
 	if t.every < 0 || now.Before(t.at) {
 		return 0

@@ -11,7 +11,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// cut separates a node from the others, heal brings it back.
+// cut separates a node from the others, or connects it again when down is false.
 func (m *fakeMesh) cut(x *fakeNode, down bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -42,9 +42,9 @@ func TestHintsAreReplayedWithThePresentRecord(t *testing.T) {
 			key := fmt.Sprintf("new-%04d", i)
 			a.store.Merge(key, value(5, "missed"))
 			a.driver.Miss("n3", c.self.Holder(), []byte(key))
-			a.store.Merge(key, value(6, "newer")) // H4: this one is sent
+			a.store.Merge(key, value(6, "newer")) // H4: this version is sent
 		}
-		a.driver.Miss("n3", c.self.Holder(), []byte("purged since")) // there is nothing to send
+		a.driver.Miss("n3", c.self.Holder(), []byte("purged since")) // nothing is left to send
 		time.Sleep(5 * time.Second)
 		if n := a.driver.Hints(c.self.Holder()); n != 1501 {
 			t.Fatalf("%d hints while the member is away, want 1501", n)
@@ -60,7 +60,7 @@ func TestHintsAreReplayedWithThePresentRecord(t *testing.T) {
 	})
 }
 
-// A replay that fails in the middle loses no hint, and one that is cut by an epoch neither.
+// No hint is lost when a replay fails in the middle, or when an epoch cuts it off.
 func TestAReplayThatFailsIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, nil)
@@ -117,8 +117,8 @@ func TestHintsPastTheBoundBecomeARepair(t *testing.T) {
 	})
 }
 
-// A member that comes back is compared with even when no hint is known here: its misses may be
-// noted at a node that died.
+// This node compares itself with a member that comes back, even when it has no hint for that
+// member. The member's misses may be noted at a node that died.
 func TestAReturnBringsARepair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, nil)
@@ -166,7 +166,7 @@ func TestRepairTakesTurns(t *testing.T) {
 	})
 }
 
-// H5: a write under way makes a range differ once; nothing is exchanged for it.
+// H5: a write under way makes a range differ once. It causes no exchange.
 func TestWhatDiffersOnceIsNotExchanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 2, func(c *Config) { c.RepairEvery = time.Second })
@@ -177,7 +177,7 @@ func TestWhatDiffersOnceIsNotExchanged(t *testing.T) {
 		digests := 0
 		m.hook = func(op string, _, _ *fakeNode) error {
 			if op == "digests" {
-				if digests++; digests == 3 { // whole, partitions, and now again the one that differs
+				if digests++; digests == 3 { // the whole, the partitions, now again the one that differs
 					b.store.Merge("key-000001", value(5, "under way"))
 				}
 			}
@@ -191,7 +191,8 @@ func TestWhatDiffersOnceIsNotExchanged(t *testing.T) {
 	})
 }
 
-// H1: what was read before a purge is not stored after it, whichever way it travels.
+// H1: what was read before a purge is not stored after it, by whichever operation it was read or
+// sent.
 func TestNothingCrossesAnEpoch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, op := range []string{"tags", "fetch", "push"} {
@@ -203,8 +204,8 @@ func TestNothingCrossesAnEpoch(t *testing.T) {
 			m.hook = func(o string, _, _ *fakeNode) error {
 				if o == op && !stepped {
 					stepped = true
-					// Both keys are removed and their tombstones purged at the next epoch, with the
-					// request still under way.
+					// Both keys are removed, and their tombstones purged at the next epoch, while
+					// the request is under way.
 					for _, x := range m.nodes {
 						x.store.Advance(x.store.Epoch()+1, func(version.Record) bool { return false })
 					}
@@ -245,7 +246,7 @@ func TestBarrierMergesEnoughMembers(t *testing.T) {
 	})
 }
 
-// Too few of the barrier's members answer: it waits, and goes on when one returns.
+// When too few of the barrier's members answer, the barrier waits. It goes on when they return.
 func TestBarrierWaitsForItsMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, nil)
@@ -270,8 +271,8 @@ func TestBarrierWaitsForItsMembers(t *testing.T) {
 	})
 }
 
-// Nobody makes two members talk, and what shows whether they could is what they say to each other:
-// work is tried all the same.
+// Only messages between two members show whether they can talk, and nothing else may make these two
+// talk. So work for a member that seems unreachable is tried all the same.
 func TestAMemberThatSeemsUnreachableIsTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, 3, nil)
@@ -286,7 +287,7 @@ func TestAMemberThatSeemsUnreachableIsTried(t *testing.T) {
 	})
 }
 
-// glance is a Peers whose Reachable does something else first.
+// glance is a Peers whose Reachable first calls a function.
 type glance struct {
 	Peers
 	first func()
@@ -297,7 +298,7 @@ func (g glance) Reachable(v *replica.View, m *replica.Member) bool {
 	return g.Peers.Reachable(v, m)
 }
 
-// Work that ends while its member is being looked at: its result must be taken before other work
+// Work may end while its member is being looked at. Its result must be taken before other work
 // begins, or the driver never stops.
 func TestWorkThatEndsDuringALook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -322,7 +323,7 @@ func TestWorkThatEndsDuringALook(t *testing.T) {
 		}
 		miss("one")
 		look()
-		synctest.Wait() // the push waits
+		synctest.Wait() // the push waits for release
 		peers := d.cfg.Peers
 		d.cfg.Peers = glance{peers, func() {
 			close(release)

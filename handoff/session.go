@@ -12,13 +12,17 @@ import (
 )
 
 const (
-	pageBytes     = 256 << 10 // of a copy: one page is stored while the next is on its way
-	sharedBytes   = 2 << 20   // of a page that begins within a rank: it costs as much as the whole rank
-	sharedEntries = 64        // pushed at once of what shares a rank: each costs as much as finding it among all
+	pageBytes   = 256 << 10 // of a copy: one page is stored while the next is being sent
+	sharedBytes = 2 << 20   // of a page that begins within a rank: it costs as much as the whole rank
+	// sharedEntries is how many records of one shared rank are pushed at once. For each, the peer
+	// searches the whole rank.
+	sharedEntries = 64
 	tagsPerPage   = 4096
-	leafRecords   = 8   // a range of so many records costs not much more in tags than two more levels of digests
-	denseRecords  = 256 // a range of so many records is exchanged where most of them differ
-	leavesAhead   = 8   // leaves whose tags are asked for at once
+	// leafRecords is the size up to which a range is not divided any more: its tags cost not much
+	// more than two more levels of digests.
+	leafRecords  = 8
+	denseRecords = 256 // the same bound where most of the records differ
+	leavesAhead  = 8   // how many leaves are asked for their tags at once
 )
 
 // session is the exchange with one member at one epoch (H1).
@@ -26,19 +30,19 @@ type session struct {
 	d        *Driver
 	v        *replica.View
 	with     *replica.Member
-	push     bool // give what is newer here, too
+	push     bool // also give the member what is newer here
 	pace     *pacer
 	progress *progress
-	weight   float64 // of a copied range in the progress
+	weight   float64 // the weight of a copied range in the progress
 
 	mu     sync.Mutex
-	want   []keyspace.Rank // to fetch
-	spare  []replica.Entry // to give; nobody else's memory
-	shared []keyspace.Rank // to exchange whole, whatever differs there
-	moved  int             // records stored here or there
+	want   []keyspace.Rank // ranks to fetch
+	spare  []replica.Entry // entries to give; they own their memory
+	shared []keyspace.Rank // ranks to exchange whole, whatever differs there
+	moved  int             // how many records were stored, here or at the member
 }
 
-// store merges entries that were read at this visit's epoch.
+// store merges entries that were read at this session's epoch.
 func (s *session) store(entries []replica.Entry) (size int, err error) {
 	changed := 0
 	for i := range entries {
@@ -61,7 +65,7 @@ func (s *session) store(entries []replica.Entry) (size int, err error) {
 	return size, nil
 }
 
-// compare merges what differs in the ranges, found by digests.
+// compare finds by digests what differs in the ranges, and merges it.
 func (s *session) compare(ctx context.Context, ranges ...keyspace.Range) error {
 	down := newDescent(ranges...)
 	own := func(r keyspace.Range) (replica.Digest, error) { return s.v.Store.Digest(s.v.Epoch, r) }
@@ -94,13 +98,14 @@ func (s *session) compare(ctx context.Context, ranges ...keyspace.Range) error {
 	}
 }
 
-// count notes bytes on the wire that are no records.
+// count notes bytes on the wire that belong to no record.
 func (s *session) count(size int) {
 	s.d.stats.bytes.Add(uint64(size))
 	s.progress.add(0, 0, size)
 }
 
-// exchange merges ranges that differ, several at once: each costs a round trip, and they are small.
+// exchange merges ranges that differ, several at once, because each costs a round trip and they are
+// small.
 func (s *session) exchange(ctx context.Context, leaves []keyspace.Range) error {
 	if len(leaves) == 0 {
 		return nil
@@ -136,8 +141,8 @@ feed:
 	return s.settle(ctx, 1)
 }
 
-// leaf compares tags in one range. What differs is gathered and moved in batches, whichever leaf it
-// lies in.
+// leaf compares tags in one range. It gathers what differs, and moves that in batches of several
+// leaves.
 func (s *session) leaf(ctx context.Context, r keyspace.Range) error {
 	page := s.d.page()
 	defer s.d.pages.Put(page)
@@ -161,7 +166,7 @@ func (s *session) leaf(ctx context.Context, r keyspace.Range) error {
 	return s.settle(ctx, MaxEntries)
 }
 
-// settle carries out what was gathered, once there is enough of it.
+// settle moves what was gathered, once there is enough of it.
 func (s *session) settle(ctx context.Context, enough int) error {
 	if err := s.give(ctx, enough); err != nil {
 		return err
@@ -181,12 +186,13 @@ func (s *session) against(r keyspace.Range, theirs []replica.TagAt, page *replic
 			return err
 		}
 		d = difference{d.want[:0], d.give[:0], d.shared[:0]}
+		// Compare this page of own records with the tags of the same ranks.
 		entries, next, n := page.Entries, page.Next.Rank, len(theirs)
 		more = !page.Next.Ends(r)
 		if more {
 			n = sort.Search(len(theirs), func(i int) bool { return theirs[i].Rank >= next })
 		}
-		if len(page.Next.Key) > 0 { // the last rank has more: nothing of it is compared
+		if len(page.Next.Key) > 0 { // the page ends within its last rank, so that rank is exchanged whole
 			for len(entries) > 0 && entries[len(entries)-1].Rank == next {
 				entries = entries[:len(entries)-1]
 			}
@@ -207,7 +213,7 @@ func (s *session) against(r keyspace.Range, theirs []replica.TagAt, page *replic
 	return nil
 }
 
-// gather notes what is to be moved. What is given are entries of a page.
+// gather notes what is to be moved. It clones the entries to give, since they borrow a page.
 func (s *session) gather(d *difference, entries []replica.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,7 +228,7 @@ func (s *session) gather(d *difference, entries []replica.Entry) {
 	}
 }
 
-// give pushes what was found to be newer here, once there is enough of it.
+// give pushes what is newer here, once there is enough of it.
 func (s *session) give(ctx context.Context, enough int) error {
 	for {
 		s.mu.Lock()
@@ -258,7 +264,7 @@ func (s *session) send(ctx context.Context, entries []replica.Entry) error {
 	return s.pace.pay(ctx, size)
 }
 
-// fetch gets what was found to be newer at the member, once there is enough of it.
+// fetch gets what is newer at the member, once there is enough of it.
 func (s *session) fetch(ctx context.Context, enough int) error {
 	for {
 		s.mu.Lock()
@@ -276,8 +282,8 @@ func (s *session) fetch(ctx context.Context, enough int) error {
 	}
 }
 
-// fetchRanks gets the member's records at ranks, at most MaxEntries, in as many replies as they
-// need.
+// fetchRanks gets the member's records at ranks, at most MaxEntries, in as many replies as are
+// needed.
 func (s *session) fetchRanks(ctx context.Context, ranks []keyspace.Rank) error {
 	page := s.d.page()
 	defer s.d.pages.Put(page)

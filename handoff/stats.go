@@ -4,20 +4,20 @@ import "sync/atomic"
 
 // Stats counts what a driver did since it was made.
 type Stats struct {
-	Hinted     uint64 // notes that a member missed a key
+	Hinted     uint64 // times that a member was noted to have missed a key
 	Replayed   uint64 // records sent because of hints
-	Collapsed  uint64 // times that hints were too many and became a repair
+	Collapsed  uint64 // times that hints exceeded their bound and became a repair
 	Repairs    uint64 // comparisons with another member that were completed
 	Divergent  uint64 // ranges that differed twice and were exchanged
 	Received   uint64 // records copied or fetched
 	Sent       uint64 // records pushed by repairs
-	Bytes      uint64 // about what copies, fetches, pushes, tags and digests moved
+	Bytes      uint64 // about how many bytes copies, fetches, pushes, tags and digests moved
 	Rebuilds   uint64 // rebuilds that were completed
 	StartOvers uint64 // times that a rebuild lost its basis
 	Purges     uint64 // purges that this node proposed and the topology accepted
 	Purged     uint64 // tombstones that this node removed
 	Refused    uint64 // purges that a member could not agree to
-	Checked    uint64 // buckets recomputed
+	Checked    uint64 // buckets whose digest was recomputed
 	Drift      uint64 // buckets whose digest was wrong: a bug
 }
 

@@ -8,8 +8,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// timed bounds each request to a peer: a message may be lost, and what waits for it must not wait
-// for ever.
+// timed bounds the time of each request to a peer. A message may be lost, and the caller must not
+// wait for ever.
 type timed struct {
 	Peers
 	bound time.Duration

@@ -6,14 +6,15 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Basis is what a rebuild is worth: the copies hold as long as the topology agrees with it (H3).
+// Basis is what the copies of a rebuild rest on: they count as long as the topology agrees with it
+// (H3).
 type Basis struct {
 	Epoch      version.Epoch
 	Generation version.Generation
 	Purge      uint64
 }
 
-// basisOf returns the basis of what is copied at a view.
+// basisOf returns the basis of the copies that are made at a view.
 func basisOf(v *replica.View) Basis { return Basis{v.Epoch, v.Generation, v.Purge} }
 
 // has reports whether another member has this incarnation.
@@ -26,7 +27,7 @@ func has(v *replica.View, i version.Incarnation) bool {
 	return false
 }
 
-// named returns the other member of that name, nil when there is none.
+// named returns the other member of that name, or nil when there is none.
 func named(v *replica.View, name string) *replica.Member {
 	for m := range v.Others() {
 		if m.Name == name {
@@ -36,8 +37,8 @@ func named(v *replica.View, name string) *replica.Member {
 	return nil
 }
 
-// place returns how many others come before this node, by name, among those that look after a
-// member.
+// place returns how many other active members come before this node by name. It does not count the
+// member named by of, which the others repair.
 func place(v *replica.View, of string) (n int) {
 	for m := range v.Others() {
 		if m.Active() && m.Name < v.Me().Name && m.Name != of {
@@ -57,8 +58,8 @@ func preference(v *replica.View, p keyspace.Partition) (out []*replica.Member) {
 	return out
 }
 
-// complete reports whether all N slots are active and settled: the only state in which tombstones
-// may go (G1).
+// complete reports whether all N slots are active and settled. Only in this state may tombstones be
+// purged (G1).
 func complete(v *replica.View) bool {
 	for i := range v.Members[:v.Slots] {
 		if !v.Members[i].Active() {
