@@ -6,13 +6,14 @@ import (
 	"viakv/quorum/version"
 )
 
-// Advance moves every partition to an epoch and, if the generation is higher than a partition's,
-// empties it: in constant time a partition, by swapping in an empty table; the memory is freed in
-// the background. What is lower than a partition's epoch or generation leaves that as it is (S2).
+// Advance moves every partition to an epoch. If the generation is higher than a partition's, it
+// also empties the partition, in constant time: it swaps in an empty table, and the memory is freed
+// in the background. An epoch or a generation lower than a partition's leaves the partition's as it
+// is (S2).
 //
-// After the return no operation with an older stamp is under way. While it runs partitions differ:
-// an operation on one key or one bucket does not notice, and Digest fails where it meets another
-// epoch.
+// After the return no operation with an older stamp is under way. While Advance runs, partitions
+// differ. An operation on one key or one bucket does not notice. Digest fails where it meets
+// another epoch.
 func (s *Store) Advance(epoch version.Epoch, gen version.Generation) {
 	var old []table
 	var bytes int64
@@ -37,7 +38,7 @@ func (s *Store) Advance(epoch version.Epoch, gen version.Generation) {
 	})
 }
 
-// advance returns the table that was swapped out, if one was.
+// advance returns the table that was swapped out, if any.
 func (s *shard) advance(epoch version.Epoch, gen version.Generation, leaving *atomic.Int64) (old table, swapped bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -47,13 +47,13 @@ func TestChains(t *testing.T) {
 	if n != 300 {
 		t.Fatalf("the copy has %d entries", n)
 	}
-	s.space.target = 1000 // from now on it splits, chains and all
+	s.space.target = 1000 // from now on the table splits, and its chains with it
 	put(t, s, keys[0], live(10, "v"))
 	for range 200 {
 		put(t, s, keys[1], live(10+s.Stats().Buckets, "v"))
 	}
 	verify(t, s)
-	s.space.target = 1 << 30 // and merges again, into chains
+	s.space.target = 1 << 30 // from now on it merges again, into chains
 	for i, key := range keys {
 		put(t, s, key, dead(1000, 1))
 		verifyEvery(t, s, i, 50)
@@ -71,7 +71,7 @@ func TestChains(t *testing.T) {
 	}
 }
 
-// Blocks leave a chain from its head, its tail and its middle.
+// Blocks leave a chain from its head, from its tail and from its middle.
 func TestChainsComeApartInAnyOrder(t *testing.T) {
 	keys := crowded(300)
 	for name, arrange := range map[string]func([]string){

@@ -28,7 +28,8 @@ func (t *table) room(b *bucket, record int) (*chunk, packed.Block) {
 	return &b.chunk, block
 }
 
-// push moves the bucket's first block behind it in the chain and leaves the first without one.
+// push moves the bucket's first block to second place in the chain, and leaves the first place
+// without a block.
 func (t *table) push(b *bucket) {
 	i := t.spare
 	if i == 0 {
@@ -59,7 +60,7 @@ func (t *table) allocate(c *chunk, n int) packed.Block {
 	return t.bytes(c)
 }
 
-// move gives a chunk a block of at least n bytes with the content of the present one.
+// move gives a chunk a new block of at least n bytes, with the content of its old one.
 func (t *table) move(c *chunk, n int) packed.Block {
 	old := *c
 	block := t.allocate(c, n)[:old.used]
@@ -69,9 +70,10 @@ func (t *table) move(c *chunk, n int) packed.Block {
 	return block
 }
 
-// tidy moves one block to a fuller extent if that helps, and goes on to the next bucket. It runs
-// once for each block that changes its size: so a store whose sizes drift is packed anew by and by,
-// at the pace of the drift.
+// tidy looks at one bucket, and moves its first block to a fuller extent if that helps. The next
+// call looks at the next bucket. It runs once for each record that is removed, and for each one
+// that is replaced by one of another length. So a store whose sizes drift is packed anew, at the
+// pace of the drift.
 func (t *table) tidy() {
 	if t.hand++; t.hand >= t.count() {
 		t.hand = 0
@@ -87,9 +89,9 @@ func (t *table) release(c *chunk) {
 	t.blocks -= int64(c.cap)
 }
 
-// resized notes a block's new length. When a block of a lesser class would do with an eighth to
-// spare, it moves there: without the spare eighth a record that shrinks and grows would move its
-// block each time.
+// resized notes a block's new length. If a block of a smaller class would hold it with an eighth to
+// spare, the content moves there. Without the spare eighth, a record that shrinks and grows in turn
+// would move its block each time.
 func (t *table) resized(c *chunk, block packed.Block) {
 	t.used += int64(len(block)) - int64(c.used)
 	c.used = uint16(len(block))
@@ -98,7 +100,7 @@ func (t *table) resized(c *chunk, block packed.Block) {
 	}
 }
 
-// drop takes a record out of its block, and the block out of the chain when it was the last.
+// drop takes a record out of its block. If the block is then empty, drop takes it out of the chain.
 func (t *table) drop(at place) {
 	block := at.block.Remove(at.slot)
 	if len(block) > 0 {

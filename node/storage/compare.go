@@ -7,8 +7,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Root returns the digest of everything, for people. Partitions are taken one after the other, at
-// whatever epoch.
+// Root returns the digest of all records, for people to look at. It takes the partitions one after
+// the other, at whatever epoch they are.
 func (s *Store) Root() (d replica.Digest) {
 	for i := range s.shards {
 		p := &s.shards[i]
@@ -19,10 +19,10 @@ func (s *Store) Root() (d replica.Digest) {
 	return d
 }
 
-// Digest returns the digest of all records whose ranks lie in the range: of whole partitions and
-// buckets from their sums, of the at most two buckets that the range cuts from their records. Each
-// partition's part is exact at one moment; the partitions are taken one after the other, and all
-// were at the epoch when they were taken (S1).
+// Digest returns the digest of all records whose ranks lie in the range. For whole partitions and
+// buckets it takes their sums. For the buckets that the range cuts, at most two, it takes their
+// records. Each partition's part is exact at one moment. The partitions are taken one after the
+// other, and each was at the epoch when it was taken (S1).
 func (s *Store) Digest(epoch version.Epoch, r keyspace.Range) (d replica.Digest, err error) {
 	if r.Empty() {
 		return d, nil
@@ -39,7 +39,7 @@ func (s *Store) Digest(epoch version.Epoch, r keyspace.Range) (d replica.Digest,
 	}
 }
 
-// part is Digest of one partition's share of a range.
+// part returns the digest of one partition's share of a range.
 func (s *Store) part(epoch version.Epoch, p keyspace.Partition, r keyspace.Range) (d replica.Digest, err error) {
 	q := &s.shards[p]
 	q.mu.RLock()
@@ -65,7 +65,7 @@ func (s *Store) part(epoch version.Epoch, p keyspace.Partition, r keyspace.Range
 	}
 }
 
-// recount computes the digest of the records of a bucket that lie in a range.
+// recount computes the digest of those records of a bucket that lie in a range.
 func (t *table) recount(b *bucket, r keyspace.Range) (d replica.Digest) {
 	t.each(b, func(_ packed.Block, rec packed.Record, _, _ int) {
 		if h := t.space.seed.Hash(rec.Key); r.Contains(h.Rank()) {
@@ -76,9 +76,10 @@ func (t *table) recount(b *bucket, r keyspace.Range) (d replica.Digest) {
 	return d
 }
 
-// Check recomputes the digest of the bucket that holds a rank and compares it with the one that was
-// kept up to date; a difference is a *DriftError. It returns the bucket's range, so that a patrol
-// can go from bucket to bucket. Records that lie in the wrong bucket do not count.
+// Check recomputes the digest of the bucket that holds a rank, and compares it with the digest that
+// was kept up to date. A difference is a *DriftError. A record that lies in the wrong bucket is not
+// counted, so it is a difference, too. Check returns the bucket's range, so that a patrol can go
+// from bucket to bucket.
 func (s *Store) Check(at keyspace.Rank) (keyspace.Range, error) {
 	p := &s.shards[at.Partition()]
 	p.mu.RLock()

@@ -13,9 +13,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// While other keys come, change length and go, so that buckets split and merge all the time, a walk
-// meets each key that stays exactly once and whole, lookups find it, and digests of quiet
-// partitions stand still.
+// Other keys come, change length and go, so that buckets split and merge all the time. Meanwhile a
+// walk meets each key that stays exactly once and whole, lookups find it, and no digest drifts.
 func TestWalksAndLookupsDuringChange(t *testing.T) {
 	s := newStore(testConfig, 700)
 	defer s.Close()
@@ -55,7 +54,7 @@ func TestWalksAndLookupsDuringChange(t *testing.T) {
 						return
 					}
 					if n, err := s.Purge(0, []replica.Tombstone{{Key: key, Tag: tombstone.Tag}}); n != 1 || err != nil {
-						t.Errorf("a tombstone that nobody else touches was not purged: %v", err)
+						t.Errorf("a tombstone that only this writer touches was not purged: %v", err)
 						return
 					}
 				}
@@ -117,7 +116,7 @@ func TestWalksAndLookupsDuringChange(t *testing.T) {
 // an older generation stays (S2).
 func TestAdvanceFences(t *testing.T) {
 	s := open(t, testConfig)
-	var epoch atomic.Uint64 // set before the Advance to it
+	var epoch atomic.Uint64 // set before Advance is called with it
 	var wg sync.WaitGroup
 	var accepted atomic.Int64
 	const last = 60

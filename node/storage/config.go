@@ -6,26 +6,27 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Config of a store. The zero value is usable.
+// Config configures a store. The zero value is usable.
 type Config struct {
-	// Seed of the hash: equal on all nodes of a cluster.
+	// Seed is the seed of the hash. It is equal on all nodes of a cluster.
 	Seed keyspace.Seed
 
-	// DigestKey is the secret of the digests, equal on all nodes of a cluster. Without it a client could build sets of keys
-	// and versions that differ and look equal.
+	// DigestKey is the secret of the digests. It is equal on all nodes of a cluster. Without it a
+	// client could build sets of keys and versions that differ and have equal digests.
 	DigestKey [2]uint64
 
-	// MaxBytes is the memory at which Full says so; zero is no limit. The limit is soft by what is in flight. It counts what
-	// Bytes counts: a process needs more, for its Go heap. An extent is 128 KiB and serves one size of blocks, so a limit below
-	// some 16 MiB is reached by the first few thousand keys.
+	// MaxBytes is the memory in bytes from which on Full returns true; zero means no limit. Writes
+	// in flight can exceed the limit. It counts what Bytes counts; a process needs more, for its Go
+	// heap. An extent is 128 KiB and serves blocks of one size, so the first few thousand keys
+	// already reach a limit below some 16 MiB.
 	MaxBytes int64
 
-	// HugePages asks the system for large pages: a third less time for a lookup among millions of keys, and twice
-	// the time for a page's first touch.
+	// HugePages asks the system for large pages; the default is small ones. A lookup among millions
+	// of keys then takes a third less time, and the first touch of a page takes twice the time.
 	HugePages bool
 }
 
-// Validate reports what is wrong with the configuration.
+// Validate returns an error that says what is wrong with the configuration, or nil.
 func (c Config) Validate() error {
 	if c.MaxBytes < 0 {
 		return fmt.Errorf("storage: a memory limit of %d bytes: use a positive number, or 0 for none", c.MaxBytes)

@@ -8,7 +8,7 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// digestKey is the secret.
+// digestKey is the secret of the digests.
 type digestKey [2]uint64
 
 // Odd constants without structure (the fractional digits of the square roots of small primes).
@@ -23,17 +23,17 @@ const (
 	mix7 = 0x5be0cd19137e2179
 )
 
-// fold multiplies to 128 bits and folds the halves: every bit of the result depends on all of a and
+// fold multiplies to 128 bits and folds the halves. Every bit of the result depends on all of a and
 // b.
 func fold(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo
 }
 
-// of returns one record's digest. A record enters by its key's hash and its tag, and a tombstone by
-// its owner as well: copies of one tombstone with different owners are different records
+// of returns one record's digest. It covers the hash of the key and the tag and, for a tombstone,
+// also the owner: copies of one tombstone with different owners are different records
 // (version.Merge). Vector and value follow from the tag (V2). The definition is part of the
-// protocol: nodes compare results.
+// protocol, because nodes compare the results.
 func (k digestKey) of(h keyspace.Hash, tag version.Tag, owner version.Operation) replica.Digest {
 	d := replica.Digest{Records: 1}
 	what := uint64(tag.Incarnation) << 1

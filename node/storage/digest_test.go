@@ -12,7 +12,7 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Two nodes whose tables have grown and shrunk in different ways compare any range.
+// Two nodes whose tables have grown and shrunk in different ways can compare any range.
 func TestDigestsDoNotDependOnTheTablesState(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	a := newStore(testConfig, 600)
@@ -21,7 +21,7 @@ func TestDigestsDoNotDependOnTheTablesState(t *testing.T) {
 	defer b.Close()
 	const n = 20_000
 	order := r.Perm(n)
-	for _, i := range order { // b was ten times as large, and has shrunk
+	for _, i := range order { // b held three times as many records, and has shrunk
 		for j := range 3 {
 			put(t, b, fmt.Sprintf("gone-%d-%d", i, j), dead(1, 2))
 		}
@@ -77,7 +77,7 @@ func purgeOne(st *Store, key string, r version.Record) int {
 	return n
 }
 
-// The digest tells apart whatever version.Merge does.
+// The digest tells apart all records that version.Merge tells apart.
 func TestDigestOfOneRecord(t *testing.T) {
 	k := digestKey(testConfig.DigestKey)
 	tag := version.Tag{Generation: 1, Counter: 2, Incarnation: 3}
@@ -118,7 +118,7 @@ func TestDigestOfOneRecord(t *testing.T) {
 	}
 }
 
-// Nodes compare digests, so their definition is part of the protocol.
+// Nodes compare digests, so the definition of the digest is part of the protocol.
 func TestDigestGolden(t *testing.T) {
 	k := digestKey{0x0123456789abcdef, 0xfedcba9876543210}
 	d := k.of(42, version.Tag{Generation: 1, Counter: 2, Incarnation: 3}, version.Contested).

@@ -12,17 +12,18 @@ import (
 
 // Errors of a store, beside replica.ErrEpoch. Match them with errors.Is.
 var (
-	// ErrGeneration: the record is from before a clear, or from after one that this store has not
-	// seen. Nothing was done (S2).
+	// ErrGeneration means that the record is from before a clear, or from after a clear that this
+	// store has not seen. Nothing was done (S2).
 	ErrGeneration = errors.New("storage: a record of another clear generation")
-	// ErrSize: the key or the record does not fit the store's format. Nothing was done.
+	// ErrSize means that the key or the record does not fit the store's format. Nothing was done.
 	ErrSize = errors.New("storage: a size out of bounds")
-	// ErrDrift: a digest is not that of the records (S4): a bug in this program or a fault of the
-	// machine's memory.
+	// ErrDrift means that a digest does not match its records (S4). The cause is a bug in this
+	// program or a fault of the machine's memory.
 	ErrDrift = errors.New("storage: a bucket's digest has drifted from its records")
 )
 
-// DriftError is the finding of a Check.
+// DriftError is what Check has found: a bucket's range, the digest that was kept, and the digest of
+// the bucket's records.
 type DriftError struct {
 	Range           keyspace.Range
 	Kept, Recounted replica.Digest
@@ -35,7 +36,7 @@ func (e *DriftError) Error() string {
 // Is makes every DriftError match ErrDrift.
 func (e *DriftError) Is(target error) bool { return target == ErrDrift }
 
-// fits checks a record against the format.
+// fits checks that a key and its record fit the format.
 func fits(key []byte, r *version.Record) error {
 	switch {
 	case len(key) == 0 || len(key) > packed.MaxKeyBytes:

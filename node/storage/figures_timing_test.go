@@ -22,13 +22,7 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// The figures that the store is held to, each beside a sharded Go map of the same records:
-//
-//	go test ./node/storage -run '^$' -bench Figures -benchtime 1x -keys 10000000
-//
-// Times depend on the machine and on what else it does: what counts are the ratios within one run.
-// Each subject is loaded, measured and dropped before the next, so that neither pays for the
-// other's garbage.
+// hugeFlag makes BenchmarkLookups and BenchmarkScan use huge pages.
 var hugeFlag = flag.Bool("huge", false, "the Lookups benchmark uses huge pages")
 
 var keysFlag = flag.Int("keys", keysDefault(), "keys of the Figures benchmark (also VIAKV_BENCH_KEYS)")
@@ -40,12 +34,12 @@ func keysDefault() int {
 	return 1_000_000
 }
 
-// subject is what is measured.
+// subject is a store that is measured.
 type subject interface {
 	set(h keyspace.Hash, key []byte, rec *version.Record)
 	get(h keyspace.Hash, key, dst []byte) []byte
 	remove(h keyspace.Hash, key []byte)
-	scan(f func(key, value []byte)) // visits every pair, by copies
+	scan(f func(key, value []byte)) // visits a copy of every pair
 	close()
 }
 
@@ -88,8 +82,8 @@ func (x storeSubject) scan(f func(key, value []byte)) {
 
 func (x storeSubject) close() { x.s.Close() }
 
-// mapSubject is the baseline: 256 maps of strings to metadata and value in one slice, merged by the
-// same rule.
+// mapSubject is the baseline: 256 maps from a key to one slice of metadata and value, merged by the
+// same rule as in the store.
 type mapSubject struct {
 	shards [keyspace.Partitions]struct {
 		sync.RWMutex
@@ -170,8 +164,7 @@ func (x *mapSubject) close() {}
 
 var benchSeed = keyspace.Seed{99}
 
-// workload makes keys of 16 bytes and records with values of a length, all without memory of their
-// own.
+// workload makes keys of 16 bytes, and records with values of a given length. It allocates nothing.
 type workload struct {
 	key     [16]byte
 	rec     version.Record
@@ -184,8 +177,8 @@ func newWorkload() *workload {
 	for i := range w.payload {
 		w.payload[i] = byte('a' + i%26)
 	}
-	// Another incarnation's entry, so that a vector is stored as well: what a key carries that two
-	// nodes write.
+	// An entry of another incarnation, so that a vector is stored, too. A key that two nodes write
+	// carries such a vector.
 	w.rec.Vector = append(w.vector[:0], 2, 0xd0, 0x86, 0x03)
 	return w
 }
@@ -202,7 +195,7 @@ func (w *workload) record(counter, value int) *version.Record {
 	return &w.rec
 }
 
-// raw is what one record is: key, value, metadata.
+// raw returns the bytes of one record: key, value and metadata.
 func (w *workload) raw(value int) int {
 	var room [version.MaxMetaBytes]byte
 	return len(w.key) + value + len(version.AppendMeta(room[:0], &w.rec))
@@ -218,7 +211,7 @@ func residentBytes() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// both runs f in two goroutines over halves of n.
+// both runs f in two goroutines, each over half of n, and returns how long that took.
 func both(n int, f func(from, to int)) time.Duration {
 	begin := time.Now()
 	var wg sync.WaitGroup
@@ -228,10 +221,11 @@ func both(n int, f func(from, to int)) time.Duration {
 	return time.Since(begin)
 }
 
-// collectorShare returns a function that gives the collector's part of the CPU time since.
+// collectorShare returns a function that returns the collector's share of the CPU time since this
+// call.
 func collectorShare() func() float64 {
 	read := func() (collector, all float64) {
-		runtime.GC() // the runtime brings these up to date at the end of a cycle
+		runtime.GC() // the runtime brings these metrics up to date at the end of a cycle
 		m := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/cpu/classes/user:cpu-seconds"}}
 		metrics.Read(m)
 		return m[0].Value.Float64(), m[0].Value.Float64() + m[1].Value.Float64()
@@ -243,6 +237,14 @@ func collectorShare() func() float64 {
 	}
 }
 
+// BenchmarkFigures measures the figures that the store is held to, each beside a sharded Go map of
+// the same records:
+//
+//	go test ./node/storage -run '^$' -bench Figures -benchtime 1x -keys 10000000
+//
+// Times depend on the machine and on its other load, so only the ratios within one run count. Each
+// subject is loaded, measured and dropped before the next, so that neither pays for the other's
+// garbage.
 func BenchmarkFigures(b *testing.B) {
 	for _, c := range []struct {
 		name string
@@ -274,12 +276,13 @@ func BenchmarkFigures(b *testing.B) {
 
 func figures(b *testing.B, build func() subject) {
 	n := *keysFlag
-	debug.FreeOSMemory() // what the subject before has left
+	debug.FreeOSMemory() // gives back what the previous subject has left
 	before := residentBytes()
 	share := collectorShare()
 	x := build()
 	defer x.close()
 
+	// Load all keys, and relate the resident memory to them.
 	load := both(n, func(from, to int) {
 		w := newWorkload()
 		for i := from; i < to; i++ {
@@ -293,6 +296,7 @@ func figures(b *testing.B, build func() subject) {
 	b.ReportMetric(float64(residentBytes()-before)/float64(n), "rss-B/key")
 	b.ReportMetric(float64(w.raw(100)), "raw-B/key")
 
+	// Measure lookups and overwrites, one at a time.
 	ops := min(n, 2_000_000)
 	one := func(name string, f func(w *workload, r *rand.Rand)) {
 		w, r := newWorkload(), rand.New(rand.NewPCG(1, 2))
@@ -314,13 +318,14 @@ func figures(b *testing.B, build func() subject) {
 		x.set(h, w.key[:], w.record(counter, 100))
 	})
 
+	// Then the slow tail, scans and churn.
 	tail(b, x, n, &counter)
 	b.ReportMetric(share()*100, "gc-%cpu")
 	scans(b, x, n, &counter)
 	churn(b, x, n, &counter, before)
 }
 
-// tail measures sets of changing lengths by two goroutines.
+// tail measures sets of changing lengths, by two goroutines.
 func tail(b *testing.B, x subject, n int, counter *int) {
 	const each = 400_000
 	var all [2][]int64
@@ -372,8 +377,8 @@ func scans(b *testing.B, x subject, n int, counter *int) {
 	b.ReportMetric(float64(bytes)/took.Seconds()/1e9, "scan-GB/s")
 }
 
-// churn overwrites everything twice with other lengths, removes half, and relates what is resident
-// to what is alive.
+// churn overwrites everything twice with other lengths, removes half, and relates the resident
+// memory to the live records.
 func churn(b *testing.B, x subject, n int, counter *int, before int64) {
 	base := *counter
 	for round := range 2 {
@@ -408,8 +413,8 @@ func churn(b *testing.B, x subject, n int, counter *int, before int64) {
 	}
 }
 
-// BenchmarkDigest is a set's share that keeps the digest up to date: two records' digests and their
-// sums.
+// BenchmarkDigest measures the part of a set that keeps the digest up to date: two records' digests
+// and the sums.
 func BenchmarkDigest(b *testing.B) {
 	k := digestKey{1, 2}
 	var bk bucket
@@ -425,7 +430,7 @@ func BenchmarkDigest(b *testing.B) {
 	}
 }
 
-// BenchmarkMiss is a lookup of a key that is not there.
+// BenchmarkMiss measures the lookup of a key that is not there.
 func BenchmarkMiss(b *testing.B) {
 	s, err := New(Config{Seed: benchSeed})
 	if err != nil {

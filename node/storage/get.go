@@ -6,9 +6,9 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Get appends the key's record to dst; Vector and Value of the record point into the result. An
-// absent key has the zero Tag. It does not allocate when dst has room: version.MaxMetaBytes and the
-// longest value are always enough.
+// Get appends the key's record to dst. Vector and Value of the record point into the result. An
+// absent key has the zero Tag. Get does not allocate when dst has room: version.MaxMetaBytes and
+// the longest value are always enough.
 func (s *Store) Get(epoch version.Epoch, h keyspace.Hash, key, dst []byte) (rec version.Record, buf []byte, err error) {
 	return s.get(epoch, h, key, dst, true)
 }
@@ -31,7 +31,7 @@ func (s *Store) get(epoch version.Epoch, h keyspace.Hash, key, dst []byte, value
 	return rec, dst, nil
 }
 
-// copyOut appends a record's metadata and value; all else can wait until the lock is free (S5).
+// copyOut appends a record's metadata and value. Everything else is done without the lock (S5).
 func (s *shard) copyOut(epoch version.Epoch, h keyspace.Hash, key, dst []byte, value bool) (found bool, meta int, buf []byte, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -6,8 +6,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// grow splits the next bucket in turn, whichever has grown: over one round every bucket has its
-// turn, and an insert never does more than one split.
+// grow splits the next bucket in turn, whichever bucket has grown. Over one round every bucket is
+// split once, and an insert never does more than one split.
 func (t *table) grow() {
 	low, high := t.split, t.split+1<<t.level
 	t.reach(high)
@@ -21,10 +21,10 @@ func (t *table) grow() {
 		return
 	}
 
-	// Sizes first, so that both halves get blocks that fit.
+	// The first pass adds up the sizes of both halves, so that both get blocks that fit.
 	var halves [2]builder
 	var moved replica.Digest
-	var hashes [96]keyspace.Hash // all of a bucket but in freak cases, which hash twice
+	var hashes [96]keyspace.Hash // only in freak cases a bucket has more; the rest is hashed twice
 	n := 0
 	t.each(&from, func(_ packed.Block, r packed.Record, _, _ int) {
 		h := t.space.seed.Hash(r.Key)
@@ -40,6 +40,7 @@ func (t *table) grow() {
 		}
 		half.expect(r)
 	})
+	// The second pass copies the records.
 	halves[0].begin(t, t.bucket(low))
 	halves[1].begin(t, t.bucket(high))
 	n = 0
@@ -92,7 +93,7 @@ func (t *table) shrink() {
 	t.leave()
 }
 
-// each calls f for every record of a bucket, with its block and where it begins and ends there.
+// each calls f for every record of a bucket, with the record's block and its begin and end there.
 func (t *table) each(b *bucket, f func(block packed.Block, r packed.Record, begin, end int)) {
 	for c := &b.chunk; c.cap != 0; c = &t.links[c.next-1] {
 		block := t.bytes(c)
@@ -107,12 +108,12 @@ func (t *table) each(b *bucket, f func(block packed.Block, r packed.Record, begi
 	}
 }
 
-// builder fills an empty bucket with records of which the number and the bytes are known.
+// builder fills an empty bucket with records whose number and bytes are known in advance.
 type builder struct {
 	table          *table
 	bucket         *bucket
 	block          packed.Block
-	records, bytes int // yet to come
+	records, bytes int // of the records yet to come
 }
 
 func (b *builder) expect(r packed.Record) {

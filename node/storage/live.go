@@ -10,8 +10,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// AppendLive appends the pairs of those entries that hold a value, ascending by rank and key, which
-// is all that a scan delivers and cheaper than Sort. The pairs borrow the bucket.
+// AppendLive appends the pairs of those entries that hold a value, ascending by rank and key. That
+// is all that a scan delivers, and it is cheaper than Sort. The pairs borrow the bucket.
 func (b *Bucket) AppendLive(dst []kv.Pair) []kv.Pair {
 	var few [fewPairs]belongs
 	order, first := few[:0], len(dst)
@@ -25,7 +25,7 @@ func (b *Bucket) AppendLive(dst []kv.Pair) []kv.Pair {
 	return dst
 }
 
-// AppendSorted sorts the bucket and appends its entries, which borrow it.
+// AppendSorted sorts the bucket and appends its entries. They borrow the bucket.
 func (b *Bucket) AppendSorted(dst []replica.Entry) []replica.Entry {
 	b.Sort()
 	for e := range b.Records {
@@ -34,16 +34,17 @@ func (b *Bucket) AppendSorted(dst []replica.Entry) []replica.Entry {
 	return dst
 }
 
-// belongs is where a pair belongs, and where it lies.
+// belongs says where a pair belongs in the order, and where it lies.
 type belongs struct {
 	rank keyspace.Rank
 	at   int
 }
 
-// fewPairs is up to where insertion beats quicksort; a bucket has some dozens.
+// fewPairs is the number of pairs up to which insertion sort beats quicksort. A bucket has some
+// dozens.
 const fewPairs = 128
 
-// arrange brings pairs into the order of rank and key. It uses order up.
+// arrange brings pairs into the order of rank and key. It overwrites order.
 func arrange(pairs []kv.Pair, order []belongs) {
 	if len(order) <= fewPairs {
 		for i := 1; i < len(order); i++ {

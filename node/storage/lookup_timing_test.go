@@ -9,8 +9,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// BenchmarkLookups takes turns between map and store in one run, so that both see the same phase of
-// the machine, and reports the ratios.
+// BenchmarkLookups takes turns between map and store in one run, so that both see the same phases
+// of the machine. It reports the ratios.
 func BenchmarkLookups(b *testing.B) {
 	n := *keysFlag
 	s, err := New(Config{Seed: benchSeed, DigestKey: [2]uint64{1, 2}, HugePages: *hugeFlag})
@@ -66,7 +66,7 @@ func BenchmarkLookups(b *testing.B) {
 	b.ReportMetric(ns(resizes[1])/ns(resizes[0]), "resize/map")
 }
 
-// BenchmarkScan walks over all pairs, undisturbed.
+// BenchmarkScan measures walks over all pairs, without writes beside them.
 func BenchmarkScan(b *testing.B) {
 	n := *keysFlag
 	s, err := New(Config{Seed: benchSeed, HugePages: *hugeFlag})
@@ -120,7 +120,7 @@ func BenchmarkScan(b *testing.B) {
 	})
 }
 
-// BenchmarkHot is the work of an operation itself, on a store that fits the caches.
+// BenchmarkHot measures the work of an operation itself, on a store that fits the caches.
 func BenchmarkHot(b *testing.B) {
 	s, err := New(Config{Seed: benchSeed})
 	if err != nil {

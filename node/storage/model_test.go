@@ -20,8 +20,8 @@ var testSeed = keyspace.Seed{7}
 
 var testConfig = Config{Seed: testSeed, DigestKey: [2]uint64{11, 13}}
 
-// verify recounts a store from its blocks and fails on whatever differs from what is kept up to
-// date.
+// verify recounts a store from its blocks. It fails if a count or a digest that is kept up to date
+// differs.
 func verify(t rapid.TB, s *Store) {
 	t.Helper()
 	s.background.Wait()
@@ -31,6 +31,7 @@ func verify(t rapid.TB, s *Store) {
 		var sum replica.Digest
 		var tabData, tabUsed, tabBlocks int64
 		linked := 0
+		// Each bucket: its interval, its digest, its blocks, and the way from key to record.
 		for i := range tab.count() {
 			level := tab.level
 			if i < tab.split || i >= 1<<tab.level {
@@ -69,6 +70,7 @@ func verify(t rapid.TB, s *Store) {
 				}
 			})
 		}
+		// The table: its links and its sums.
 		free := 0
 		for i := tab.spare; i != 0; i = tab.links[i-1].next {
 			free++
@@ -86,6 +88,7 @@ func verify(t rapid.TB, s *Store) {
 		}
 		books += int64(cap(tab.links)) * int64(unsafe.Sizeof(chunk{}))
 	}
+	// The store: its statistics.
 	st := s.Stats()
 	if st.DataBytes != data || st.UsedBytes != used || st.Extents.Blocks != blocks || st.Books != books || st.Leaving != 0 {
 		t.Fatalf("recounted data %d, used %d, blocks %d, books %d; stats %+v", data, used, blocks, books, st)
@@ -95,7 +98,7 @@ func verify(t rapid.TB, s *Store) {
 	}
 }
 
-// model is the dumb oracle: records in a map, merged by the rules as the protocol states them.
+// model is the oracle: records in a map, merged by the rules as the protocol states them.
 type model struct {
 	epoch      version.Epoch
 	generation version.Generation
@@ -113,13 +116,14 @@ func (m *model) digest(r keyspace.Range) (d replica.Digest) {
 }
 
 func same(a, b version.Record) bool {
-	if a.Tag.Removed && a.Value != nil || b.Tag.Removed && b.Value != nil { // a tombstone has none, not even an empty one
+	// A tombstone has no value, not even an empty one.
+	if a.Tag.Removed && a.Value != nil || b.Tag.Removed && b.Value != nil {
 		return false
 	}
 	return a.Tag == b.Tag && a.Owner == b.Owner && bytes.Equal(a.Vector, b.Vector) && bytes.Equal(a.Value, b.Value)
 }
 
-// payload is a value or vector that is told by its tag, so that a mix-up shows.
+// payload returns a value or a vector that depends on the tag, so that a mix-up shows.
 func payload(n int, tag version.Tag) []byte {
 	p := make([]byte, n)
 	for i := range p {
@@ -139,8 +143,8 @@ func (x *machine) drawKey(t *rapid.T) []byte {
 }
 
 func (x *machine) drawRecord(t *rapid.T, key []byte) version.Record {
-	// Few tags per key, so that equal ones and tombstones of what is there come up; lengths follow
-	// from the tag (V2).
+	// There are few tags per key, so that equal tags and tombstones of what is there come up.
+	// Lengths follow from the tag (V2).
 	tag := version.Tag{
 		Generation:  x.m.generation,
 		Counter:     rapid.Uint64Range(0, 6).Draw(t, "counter"),
@@ -160,7 +164,7 @@ func (x *machine) drawRecord(t *rapid.T, key []byte) version.Record {
 	return r
 }
 
-// crowd puts many records with keys that share a bucket for long, so that blocks chain.
+// crowd puts many records. The keys that it draws from are crowded, so that blocks chain.
 func (x *machine) crowd(t *rapid.T) {
 	for range rapid.IntRange(1, 40).Draw(t, "records") {
 		x.put(t)
@@ -264,7 +268,7 @@ func (x *machine) stale(t *rapid.T) {
 		}
 	}
 	rec.Tag.Generation += version.Generation(rapid.SampledFrom([]int{-1, 1}).Draw(t, "generation"))
-	rec.Tag.Counter = 7 // above all
+	rec.Tag.Counter = 7 // above all that drawRecord draws
 	if _, err := x.s.Put(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, ErrGeneration) {
 		t.Fatalf("put of another generation: %v", err)
 	}
@@ -392,7 +396,7 @@ func drawRank(t *rapid.T, label string) keyspace.Rank {
 	return 0
 }
 
-// A store is a map with merge, whatever happens to its buckets.
+// A store is a map with merge, whatever splits and merges its buckets undergo.
 func TestStoreIsAMapWithMerge(t *testing.T) { rapid.Check(t, storeIsAMap) }
 
 func FuzzStore(f *testing.F) { f.Fuzz(rapid.MakeFuzz(storeIsAMap)) }

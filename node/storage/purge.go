@@ -6,10 +6,10 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Purge removes each key's record if it is the tombstone given, and returns how many it removed.
-// Whoever calls it has agreed on the tombstones with everyone else, for this epoch. A list is
-// purged key by key, each under its shard's lock; one that meets a shard at another epoch ends
-// there, with replica.ErrEpoch.
+// Purge removes each key's record if it is the given tombstone, and returns how many it has
+// removed. The caller has agreed on the tombstones with all members, for this epoch. Purge takes
+// key by key, each under its shard's lock. At the first shard that is at another epoch it stops
+// with replica.ErrEpoch.
 func (s *Store) Purge(epoch version.Epoch, tombstones []replica.Tombstone) (removed int, err error) {
 	for i := range tombstones {
 		t := &tombstones[i]

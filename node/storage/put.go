@@ -8,10 +8,11 @@ import (
 )
 
 // Put merges a record into what is there (version.Merge) and reports whether that changed anything.
-// Nothing of key and record is kept by reference.
+// Put keeps no reference to key or record.
 //
-// A record of another generation than the partition's is ErrGeneration and not a quiet success: an
-// older one was cleared away, and who counts acks must not count this one.
+// For a record of another generation than the partition's, Put returns ErrGeneration instead of a
+// quiet success. A clear has taken an older record away, so a caller that counts acknowledgements
+// must not count this one.
 func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *version.Record) (changed bool, err error) {
 	if err := fits(key, rec); err != nil {
 		return false, err
@@ -46,8 +47,9 @@ func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *versi
 	return true, nil
 }
 
-// PutIf stores a record in the place of the one with the tag have, the zero tag meaning none, and
-// reports whether that was what is here. Otherwise nothing changes.
+// PutIf stores a record if the tag of what is here is have, and reports whether it did. The zero
+// tag means that nothing is here. If the tag is another, or not below the record's, nothing
+// changes.
 func (s *Store) PutIf(epoch version.Epoch, h keyspace.Hash, key []byte, have version.Tag, rec *version.Record) (stored bool, err error) {
 	if err := fits(key, rec); err != nil {
 		return false, err
@@ -78,11 +80,13 @@ func (s *Store) PutIf(epoch version.Epoch, h keyspace.Hash, key []byte, have ver
 	return true, nil
 }
 
-// Vote stores a tombstone and votes for its owner, if what is here is the version that it removes
-// or an older one; absent counts as older. The same request's tombstone already here: the vote is
-// given again, and it does not matter whether that came by a vote or as a copy by Put, because no
-// other request can get this replica's vote from then on. Another request's, a contested one, or
-// something newer: no vote, and nothing changes.
+// Vote stores a tombstone and votes for its owner, if what is here is the version that the
+// tombstone removes, or an older one. An absent key counts as older.
+//
+// If the same request's tombstone is here already, Vote gives the vote again. It does not matter
+// whether that tombstone came by a vote or as a copy by Put: from then on no other request can get
+// this replica's vote. If another request's tombstone, a contested one or something newer is here,
+// Vote gives no vote and changes nothing.
 func (s *Store) Vote(epoch version.Epoch, h keyspace.Hash, key []byte, tombstone *version.Record) (voted bool, err error) {
 	if err := fits(key, tombstone); err != nil {
 		return false, err

@@ -11,14 +11,14 @@ import (
 
 var _ replica.Store = (*Store)(nil)
 
-// buckets are the copies that walks work on.
+// buckets holds the copies that walks work on.
 var buckets = sync.Pool{New: func() any { return new(Bucket) }}
 
-// Walk visits a range's entries behind a key at its first rank, in ascending order of rank and key,
-// until visit has had enough. It returns where to go on: within a rank only if that has more, and
-// the range's end when nothing is left. An entry borrows the memory of the walk until visit
-// returns. Once the epoch is over the error is replica.ErrEpoch, and the place is where the walk
-// had come to.
+// Walk visits the entries of a range in ascending order of rank and key, until visit returns false.
+// At the range's first rank it begins behind the key after. It returns the place to go on at: the
+// range's end when nothing is left, and a place within a rank only if that rank has more entries.
+// An entry borrows the memory of the walk until visit returns. Once the epoch is over, the error is
+// replica.ErrEpoch, and the place is where the walk had come to.
 func (s *Store) Walk(epoch version.Epoch, r keyspace.Range, after []byte, visit func(replica.Entry) bool) (keyspace.Place, error) {
 	b := buckets.Get().(*Bucket)
 	defer buckets.Put(b)
@@ -66,8 +66,7 @@ func (s *Store) Page(epoch version.Epoch, r keyspace.Range, after []byte, max in
 		p.Entries = append(p.Entries, replica.Entry{Rank: e.Rank, Key: e.Key, Record: e.Record})
 		return len(p.Arena) < max
 	})
-	// The entries borrow the walk's buffer: point them at the arena, now that it has its final
-	// place.
+	// The entries borrow the walk's buffer. Point them at the arena, now that it no longer moves.
 	rest := p.Arena
 	take := func(n int) []byte {
 		b := rest[:n:n]

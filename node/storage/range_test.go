@@ -19,7 +19,8 @@ import (
 	"viakv/ring/keyspace/keyspacetest"
 )
 
-// entries returns what the model holds in a range behind a key at its first rank, in order.
+// entries returns, in order, what the model holds in a range behind the key after at its first
+// rank.
 func (m *model) entries(r keyspace.Range, after []byte) (list []replica.Entry) {
 	for key, rec := range m.records {
 		if rank := testSeed.Hash([]byte(key)).Rank(); r.Contains(rank) && (rank > r.From || key > string(after)) {
@@ -36,8 +37,8 @@ func sameEntry(a, b replica.Entry) bool {
 	return a.Rank == b.Rank && bytes.Equal(a.Key, b.Key) && same(a.Record, b.Record)
 }
 
-// pagesOf reads a range page by page, and checks that the pages are together what the model holds:
-// each entry once, in order, and no page longer than its bound by more than its last entry.
+// pagesOf reads a range page by page, and checks that the pages together are what the model holds.
+// Each entry is there once, and in order. No page exceeds its bound by more than its last entry.
 func pagesOf(t rapid.TB, s *Store, m *model, r keyspace.Range, after []byte, max int) {
 	want := m.entries(r, after)
 	var page replica.Page
@@ -71,7 +72,8 @@ func pagesOf(t rapid.TB, s *Store, m *model, r keyspace.Range, after []byte, max
 	}
 }
 
-// tombstonesOf collects all tombstones by lists of at most max, and checks them against the model.
+// tombstonesOf collects all tombstones in lists of at most max, checks them against the model, and
+// returns the number of lists.
 func tombstonesOf(t rapid.TB, s *Store, m *model, max int) (lists int) {
 	want := slices.DeleteFunc(m.entries(keyspace.All(), nil), func(e replica.Entry) bool { return !e.Record.Tag.Removed })
 	for at := (keyspace.Place{}); ; {
@@ -104,7 +106,7 @@ func tombstonesOf(t rapid.TB, s *Store, m *model, max int) (lists int) {
 	return lists
 }
 
-// page reads a range that a key may begin in pages of some length.
+// page reads a range in pages of some length. The range may begin behind a key.
 func (x *machine) page(t *rapid.T) {
 	r := keyspace.Range{From: drawRank(t, "from"), To: drawRank(t, "to")}
 	if r.From > r.To && r.To != 0 {
@@ -126,7 +128,7 @@ func (x *machine) tombstones(t *rapid.T) {
 	tombstonesOf(t, x.s, &x.m, rapid.SampledFrom([]int{1, 5, math.MaxInt}).Draw(t, "max"))
 }
 
-// pairs copies one bucket as a scan does: its values in order, and all of its records.
+// pairs copies one bucket as a scan does, and checks its values in order, and all of its records.
 func (x *machine) pairs(t *rapid.T) {
 	var b Bucket
 	if err := x.s.Copy(x.m.epoch, drawRank(t, "at"), &b); err != nil {
@@ -171,7 +173,7 @@ func (x *machine) staleRange(t rapid.TB, epoch version.Epoch) {
 	}
 }
 
-// A walk that an epoch's end cuts short says how far it came, so that it can go on there.
+// A walk that the end of an epoch cuts short tells how far it came, so that it can go on there.
 func TestAWalkGoesOnAfterAnEpoch(t *testing.T) {
 	s := open(t, testConfig)
 	m := model{epoch: 1, records: map[string]version.Record{}}
@@ -208,7 +210,8 @@ func TestAWalkGoesOnAfterAnEpoch(t *testing.T) {
 	}
 }
 
-// Buckets that are merged while a walk goes on are copied together with what it has passed already.
+// A bucket that is merged while a walk goes on is copied together with entries that the walk has
+// passed already.
 func TestAWalkMeetsNoKeyTwice(t *testing.T) {
 	s := newStore(testConfig, 300)
 	t.Cleanup(s.Close)
@@ -249,7 +252,7 @@ func TestAWalkMeetsNoKeyTwice(t *testing.T) {
 	}
 }
 
-// A list of tombstones fits a message, however many there are.
+// A list of tombstones fits a message, however many tombstones there are.
 func TestAListOfTombstonesIsBounded(t *testing.T) {
 	s := open(t, testConfig)
 	m := model{records: map[string]version.Record{}}
@@ -259,7 +262,7 @@ func TestAListOfTombstonesIsBounded(t *testing.T) {
 		put(t, s, key, m.records[key])
 	}
 	if lists := tombstonesOf(t, s, &m, math.MaxInt); lists != 3 {
-		t.Errorf("%d lists", lists)
+		t.Errorf("%d lists, want 3", lists)
 	}
 	full := make([]replica.Tombstone, 3)
 	if list, next, err := s.Tombstones(0, keyspace.Place{Rank: 7}, len(full), full); len(list) != len(full) || next.Rank != 7 || err != nil {
@@ -267,9 +270,9 @@ func TestAListOfTombstonesIsBounded(t *testing.T) {
 	}
 }
 
-// Keys that xxhash64 hashes alike are ordinary ones, unless this test is run with
-// VIAKV_BREAK=keyed-hash -tags mutation (make mutation): then all of them share one rank, within
-// which pages and lists go on by key.
+// Keys that xxhash64 hashes alike are ordinary keys here. They collide only if this test is run
+// with VIAKV_BREAK=keyed-hash -tags mutation (make mutation). Then all of them share one rank,
+// within which pages and lists go on by key.
 func TestCollidingKeysInPages(t *testing.T) {
 	s := open(t, testConfig)
 	m := model{records: map[string]version.Record{}}

@@ -9,13 +9,13 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Store is one node's copy of all records. Its methods, but for Close, are safe for concurrent use and do not block but for
-// locks that are held for the copy or the change of one bucket.
+// Store keeps one node's copy of all records. Its methods, except Close, are safe for concurrent
+// use. They block only for locks, each of which is held for the copy or the change of one bucket.
 type Store struct {
 	cfg        Config
 	space      space
 	background sync.WaitGroup // frees what was swapped out
-	leaving    atomic.Int64   // bytes that it has yet to free
+	leaving    atomic.Int64   // bytes that background has yet to free
 	shards     [keyspace.Partitions]shard
 }
 
@@ -25,7 +25,7 @@ type shard struct {
 	epoch      version.Epoch
 	generation version.Generation
 	table      table
-	_          [64]byte // keeps the lock of one shard and the fields of the next on lines of their own
+	_          [64]byte // keeps the lock of a shard off the cache lines of its neighbour
 }
 
 // space is what all tables of a store share.
@@ -33,12 +33,12 @@ type space struct {
 	pool   *extent.Pool
 	seed   keyspace.Seed
 	key    digestKey
-	target int64        // bytes of a bucket, on average
+	target int64        // bytes in use of a bucket, on average
 	books  atomic.Int64 // bytes of bucket headers
 }
 
-// bucketTarget is the knee of the measured curve: smaller ones make scans slower and twice as many leaves to compare, larger
-// ones move more bytes at every change of a length.
+// bucketTarget is the knee of the measured curve. Smaller buckets make scans slower and double the
+// number of leaves to compare. Larger ones move more bytes at every change of a length.
 const bucketTarget = 4096
 
 // New returns an empty store at epoch and generation zero.
@@ -57,11 +57,11 @@ func newStore(cfg Config, target int64) *Store {
 	return s
 }
 
-// closed is the epoch of a store that is closed. Nothing is stamped with it.
+// closed is the epoch of a closed store. No operation is stamped with it.
 const closed = ^version.Epoch(0)
 
-// Close gives the memory back. What is stamped with an epoch is refused from now on (S1); no other
-// call may be under way, nor follow.
+// Close gives the memory back. From now on an operation that is stamped with an epoch is refused
+// (S1). No call of another kind may be under way or follow.
 func (s *Store) Close() {
 	s.Advance(closed, 0)
 	s.background.Wait()
@@ -70,11 +70,12 @@ func (s *Store) Close() {
 
 func (s *Store) shard(h keyspace.Hash) *shard { return &s.shards[h.Partition()] }
 
-// Bytes returns the memory that the limit counts: the extents in use, with what is free in them, and the bucket headers.
+// Bytes returns the memory that the limit counts: the extents in use, including the free blocks in
+// them, and the bucket headers.
 func (s *Store) Bytes() int64 { return s.space.pool.InUse() + s.space.books.Load() }
 
-// Full reports whether the limit is reached, so that no new write should begin (S3). What a clear has swapped out no longer
-// counts, although it takes a moment to free it.
+// Full reports whether the limit is reached, so that no new write should begin (S3). What a clear
+// has swapped out no longer counts, although it takes a moment to free it.
 func (s *Store) Full() bool {
 	return s.cfg.MaxBytes > 0 && s.Bytes()-s.leaving.Load() >= s.cfg.MaxBytes
 }

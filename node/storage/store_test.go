@@ -25,7 +25,7 @@ func open(t testing.TB, cfg Config) *Store {
 	return s
 }
 
-// copyTo copies the bucket that holds a rank, at whatever epoch its partition is.
+// copyTo copies the bucket that holds a rank, at the epoch that its partition is at.
 func copyTo(t testing.TB, s *Store, at keyspace.Rank, b *Bucket) {
 	t.Helper()
 	if err := s.Copy(s.shards[at.Partition()].epoch, at, b); err != nil {
@@ -121,7 +121,8 @@ func TestSizesOutOfBoundsAreRefusedAndNothingIsStored(t *testing.T) {
 	verify(t, s)
 }
 
-// Sizes drift and half of the keys go: what is left does not keep the extents of what was (tidy).
+// Sizes drift and half of the keys go. What is left must not keep the extents of what was there
+// before (tidy).
 func TestDriftingSizesLeaveNoHoles(t *testing.T) {
 	s := open(t, testConfig)
 	const n = 100_000
@@ -197,7 +198,7 @@ func TestLimitAndClear(t *testing.T) {
 		put(t, s, fmt.Sprintf("k%d", n), live(1, value))
 	}
 	if st := s.Stats(); st.Bytes < cfg.MaxBytes || st.Bytes > cfg.MaxBytes+extent.Bytes+1<<16 || st.DataBytes < cfg.MaxBytes/2 {
-		t.Fatalf("full at %+v", st)
+		t.Fatalf("the store is full at %+v", st)
 	}
 	if put(t, s, "one more", live(1, value)); s.Stats().Keys != uint64(n+1) {
 		t.Fatal("a full store lost an acknowledged record")
@@ -214,7 +215,7 @@ func TestLimitAndClear(t *testing.T) {
 	if _, err := s.Put(0, testSeed.Hash([]byte("k1")), []byte("k1"), &old); !errors.Is(err, ErrGeneration) {
 		t.Fatalf("a record from before the clear: %v", err)
 	}
-	s.Advance(3, 0) // a late word of the generation before
+	s.Advance(3, 0) // a late call with the generation before
 	old.Tag.Generation = 1
 	if _, err := s.Put(3, testSeed.Hash([]byte("k1")), []byte("k1"), &old); err != nil {
 		t.Fatal(err)
@@ -224,12 +225,12 @@ func TestLimitAndClear(t *testing.T) {
 	}
 }
 
-// Removing everything leaves neither blocks nor more headers than an empty store and its next
-// growth need.
+// A store from which everything was removed keeps no blocks, and no more headers than an empty
+// store and its next growth need.
 func TestEverythingIsGivenBack(t *testing.T) {
 	s := newStore(testConfig, 200) // many headers for few records
 	defer s.Close()
-	var keys []string // of few partitions, so that these grow beyond a segment of headers
+	var keys []string // of few partitions, so that these grow beyond one segment of headers
 	for i := 0; len(keys) < 30_000; i++ {
 		if key := fmt.Sprintf("k%d", i); testSeed.Hash([]byte(key)).Partition() < 8 {
 			keys = append(keys, key)
@@ -292,7 +293,7 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
-// Inserts allocate on the Go heap for headers alone.
+// Inserts allocate headers on the Go heap, and nothing else.
 func TestInsertsBarelyTouchTheHeap(t *testing.T) {
 	s := open(t, testConfig)
 	i := 0
@@ -303,7 +304,7 @@ func TestInsertsBarelyTouchTheHeap(t *testing.T) {
 		key = fmt.Appendf(key[:0], "k%d", i)
 		_, _ = s.Put(0, testSeed.Hash(key), key, &rec)
 	})
-	if n > 1 { // the formatting of the number
+	if n > 1 { // the formatting of the number allocates once
 		t.Fatalf("%v allocations an insert", n)
 	}
 }

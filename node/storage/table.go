@@ -10,27 +10,28 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// table is a hash table that grows by linear hashing (Litwin 1980): of its 2^level+split buckets
-// those below split, and their counterparts from 2^level on, have been split already and are told
-// apart by one bit more.
+// table is a hash table that grows by linear hashing (Litwin 1980). It has 2^level+split buckets.
+// The buckets below split have been split already; their counterparts begin at 2^level. One more
+// bit of the hash tells the two apart.
 //
-// It splits when its records exceed target bytes a bucket, and merges below half of that. The
-// criterion counts bytes, so the sizes of blocks do not depend on the sizes of values.
+// A table splits a bucket when more than target bytes per bucket are in use, and merges two below
+// half of that. The criterion counts bytes, so the sizes of blocks do not depend on the sizes of
+// values.
 type table struct {
 	space *space
 
 	level  uint
 	split  uint64
 	digest replica.Digest
-	used   int64 // bytes of blocks in use
-	blocks int64 // bytes of blocks
+	used   int64 // bytes of blocks that records and directories fill
+	blocks int64 // bytes of blocks, with what is free in them
 	data   int64 // bytes of keys, metadata and values
 
 	hand uint64 // the bucket that tidy looks at next
 
 	segments [][]bucket // segmentBuckets each; only the first can be shorter
-	links    []chunk    // the blocks of chains but the first (S6)
-	spare    uint32     // the first unused link plus one; they are linked by next
+	links    []chunk    // the blocks of chains, except the first of each chain (S6)
+	spare    uint32     // the first unused link plus one; the next fields lead to the other unused links
 }
 
 // bucket is the header of one bucket. The type holds no pointers, so the collector does not look at
@@ -45,11 +46,11 @@ type bucket struct {
 type chunk struct {
 	block     extent.Ref
 	used, cap uint16 // cap 0: no block
-	next      uint32 // the next block of the chain: its index in links plus one
+	next      uint32 // the next block of the chain: its index in links plus one, or zero
 }
 
 const (
-	segmentBits    = 5 // 1280 bytes, which the Go heap does not round up
+	segmentBits    = 5 // 32 headers, 1280 bytes: a size that the Go heap does not round up
 	segmentBuckets = 1 << segmentBits
 	bucketBytes    = 40
 	linkBytes      = 16
@@ -68,7 +69,7 @@ func (t *table) bucket(i uint64) *bucket {
 	return &t.segments[i>>segmentBits][i&(segmentBuckets-1)]
 }
 
-// index returns the bucket of a hash.
+// index returns the number of the bucket that a hash belongs to.
 func (t *table) index(h keyspace.Hash) uint64 {
 	i := uint64(h) & (1<<t.level - 1)
 	if i < t.split {
@@ -77,7 +78,7 @@ func (t *table) index(h keyspace.Hash) uint64 {
 	return i
 }
 
-// at returns the bucket that holds a rank, and its interval.
+// at returns the bucket that a rank belongs to, and the bucket's interval.
 func (t *table) at(rank keyspace.Rank) (*bucket, keyspace.Range) {
 	level := t.level
 	i := rank.Index(level)
@@ -88,8 +89,8 @@ func (t *table) at(rank keyspace.Rank) (*bucket, keyspace.Range) {
 	return t.bucket(i), rank.Partition().Bucket(level, i)
 }
 
-// fingerprint is a byte of the hash that neither the partition (bits 52 to 63) nor the bucket (from
-// bit 0 up) depends on.
+// fingerprint returns a byte of the hash on which neither the partition (bits 52 to 63) nor the
+// bucket (from bit 0 up) depends.
 func fingerprint(h keyspace.Hash) byte { return byte(h >> 40) }
 
 // place is where a record is.
@@ -97,10 +98,10 @@ type place struct {
 	bucket *bucket
 	chunk  *chunk
 	block  packed.Block
-	slot   int // -1: there is none
+	slot   int // -1: there is no record
 }
 
-// record decodes the metadata; the vector borrows the block.
+// record decodes the metadata. The vector borrows the block.
 func (p *place) record() version.Record { return parse(p.block.At(p.slot).Meta) }
 
 func (t *table) find(h keyspace.Hash, key []byte) place {
@@ -121,7 +122,7 @@ func (t *table) bytes(c *chunk) packed.Block {
 	return t.space.pool.Bytes(c.block, int(c.used), int(c.cap))
 }
 
-// insert adds a key that is not there.
+// insert adds a record under a key that the table does not hold.
 func (t *table) insert(h keyspace.Hash, key, meta []byte, rec *version.Record) {
 	b := t.bucket(t.index(h))
 	value := valueOf(rec)
@@ -134,16 +135,16 @@ func (t *table) insert(h keyspace.Hash, key, meta []byte, rec *version.Record) {
 	}
 }
 
-// replace changes a record that is there.
+// replace puts a record in the place of the one that is there.
 func (t *table) replace(h keyspace.Hash, at place, have *version.Record, meta []byte, rec *version.Record) {
-	before := t.space.key.of(h, have.Tag, have.Owner) // have borrows the block
+	before := t.space.key.of(h, have.Tag, have.Owner) // first of all: have borrows the block
 	old := at.block.At(at.slot)
 	value := valueOf(rec)
 	t.data += int64(len(meta) + len(value) - len(old.Meta) - len(old.Value))
 	t.account(at.bucket, t.space.key.of(h, rec.Tag, rec.Owner), before)
 	was, length := len(at.block), at.block.Replaced(at.slot, len(meta), len(value))
 	if length > packed.MaxBytes {
-		key := append([]byte(nil), old.Key...) // as rare as chains are
+		key := append([]byte(nil), old.Key...) // a copy, as rare as chains are
 		t.drop(at)
 		c, block := t.room(at.bucket, packed.RecordBytes(len(key), len(meta), len(value)))
 		t.resized(c, block.Append(fingerprint(h), key, meta, value))
@@ -173,7 +174,7 @@ func (t *table) remove(h keyspace.Hash, at place, have *version.Record) {
 	t.shrink()
 }
 
-// valueOf is what is stored as a record's value: nothing of a tombstone's.
+// valueOf returns what is stored as a record's value. A tombstone has none.
 func valueOf(rec *version.Record) []byte {
 	if rec.Tag.Removed {
 		return nil
@@ -181,7 +182,7 @@ func valueOf(rec *version.Record) []byte {
 	return rec.Value
 }
 
-// account exchanges one record's digest in the bucket's and the table's (S4).
+// account replaces one record's digest in the sums of its bucket and of the table (S4).
 func (t *table) account(b *bucket, now, was replica.Digest) {
 	t.digest = t.digest.Add(now).Sub(was)
 	b.setDigest(b.digest().Add(now).Sub(was))
@@ -207,7 +208,7 @@ func (t *table) reach(i uint64) {
 		t.space.books.Add(int64(size) * bucketBytes)
 		return
 	}
-	if s := t.segments[n]; int(i&(segmentBuckets-1)) >= len(s) { // the first, while it is short
+	if s := t.segments[n]; int(i&(segmentBuckets-1)) >= len(s) { // the first segment, while it is short
 		longer := make([]bucket, 1<<bits.Len64(i))
 		copy(longer, s)
 		t.segments[n] = longer
@@ -215,7 +216,8 @@ func (t *table) reach(i uint64) {
 	}
 }
 
-// leave gives headers back that buckets of this count and some to grow do not need.
+// leave gives back the segments of headers that are not needed, neither now nor for the next half a
+// segment of growth.
 func (t *table) leave() {
 	for n := len(t.segments); n > 1 && t.count() <= uint64(n-2)<<segmentBits+segmentBuckets/2; n-- {
 		t.segments[n-1] = nil
@@ -224,7 +226,7 @@ func (t *table) leave() {
 	}
 }
 
-// free gives everything back. The table is not used again.
+// free gives all memory back. The table is not used again.
 func (t *table) free() {
 	for _, s := range t.segments {
 		for i := range s {

@@ -12,10 +12,10 @@ import (
 )
 
 // Bucket is the copy of one bucket. It is made to be used again and again: Copy keeps its memory.
-// The zero value is ready.
+// The zero value is ready for use.
 type Bucket struct {
-	Range  keyspace.Range // the ranks it is the bucket of; the next one begins at Range.To
-	Digest replica.Digest // of the entries
+	Range  keyspace.Range // the bucket's ranks; the next bucket begins at Range.To
+	Digest replica.Digest // of all entries
 
 	seed   keyspace.Seed
 	data   []byte // the blocks, one after the other
@@ -24,16 +24,20 @@ type Bucket struct {
 	order  []ranked
 }
 
+// ranked is a record's rank and its position.
 type ranked struct {
 	rank     keyspace.Rank
 	position int // of the record in data
 }
 
-// Copy copies the bucket that holds a rank, or returns replica.ErrEpoch and leaves b without
-// entries (S1). A walk begins with the first rank of its range, goes on at b.Range.To, and ends
-// where that reaches the range's end or zero; it meets each key that is there throughout exactly
-// once. The first and the last bucket can be wider than the range; so can a bucket be that was
-// merged meanwhile: entries below the rank asked for were seen before.
+// Copy copies the bucket that holds a rank into b. At another epoch it returns replica.ErrEpoch and
+// leaves b without entries (S1).
+//
+// A walk begins with the first rank of its range and goes on at b.Range.To. It ends where
+// b.Range.To is zero or reaches the range's end. It meets each key that is there throughout exactly
+// once, if it skips entries below the rank that it asked for. Such entries occur in a first bucket
+// that is wider than the range. They also occur in a bucket that was merged meanwhile; the walk has
+// seen those before. The last bucket can be wider than the range, too.
 func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 	b.seed, b.data, b.ends, b.sorted = s.cfg.Seed, b.data[:0], b.ends[:0], false
 	b.Range, b.Digest = keyspace.Range{}, replica.Digest{}
@@ -58,8 +62,8 @@ func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 // Len returns the number of entries.
 func (b *Bucket) Len() int { return int(b.Digest.Records) }
 
-// Records yields the entries, whose slices borrow the Bucket: in no particular order, or, after
-// Sort, ascending by rank and key.
+// Records yields the entries. Their slices borrow the Bucket. They come in no particular order or,
+// after Sort, ascending by rank and key.
 func (b *Bucket) Records(yield func(replica.Entry) bool) {
 	var e replica.Entry
 	if b.sorted {
@@ -114,7 +118,7 @@ func (b *Bucket) Sort() {
 	b.sorted = true
 }
 
-// set makes e the entry of a packed record, but for its rank.
+// set makes e the entry of a packed record, except for its rank.
 func set(e *replica.Entry, r packed.Record) {
 	e.Key, e.Record = r.Key, parse(r.Meta)
 	if e.Record.Live() {

@@ -22,11 +22,11 @@ func classOf(n int) int {
 	return (shift+perBits-minBits)<<perBits + (n-1)>>shift - 1<<perBits + 1
 }
 
-// classBytes is the size of a class's blocks.
+// classBytes returns the size of a class's blocks.
 func classBytes(class int) int {
 	doubling, step := class>>perBits, class&(1<<perBits-1)
 	return MinBytes << doubling / (1 << perBits) * (1<<perBits + step)
 }
 
-// Round returns the length of the block that Allocate would give for n bytes.
+// Round returns the length of the block that Allocate would return for n bytes.
 func Round(n int) int { return classBytes(classOf(n)) }

@@ -32,7 +32,7 @@ type piece struct {
 	fill byte
 }
 
-// Blocks that are out never overlap, keep their content, and the books are exact.
+// Blocks that are out never overlap and keep their content, and the bookkeeping is exact.
 func TestPoolAgainstAList(t *testing.T) {
 	p := New(false)
 	defer p.Close()
@@ -53,7 +53,7 @@ func TestPoolAgainstAList(t *testing.T) {
 				for range rapid.IntRange(1, 20).Draw(t, "times") {
 					ref, size := p.Allocate(n)
 					if size != Round(n) || size < n {
-						t.Fatalf("%d bytes for %d", size, n)
+						t.Fatalf("a block of %d bytes for %d", size, n)
 					}
 					fill++
 					b := p.Bytes(ref, size, size)
@@ -119,7 +119,8 @@ func TestEmptyExtentsServeAnyClassAndGoBackBeyondTheReserve(t *testing.T) {
 	}
 }
 
-// Half of the blocks of many extents are freed in a pattern that empties none. Moving what Sparse points out packs them.
+// Half of the blocks of many extents are freed, in a pattern that empties no extent. Moving the
+// blocks that Sparse reports packs the rest.
 func TestSparseBlocksMoveTogether(t *testing.T) {
 	p := New(false)
 	defer p.Close()
@@ -207,7 +208,8 @@ func TestFreeingTwicePanics(t *testing.T) {
 	p.Free(r)
 }
 
-// Where the system maps no region, one comes from the heap: giving it or its pages back must do no harm.
+// Where the system maps no region, a region comes from the heap. Giving it or its pages back must
+// do no harm.
 func TestMemoryOfTheHeapIsNotUnmapped(t *testing.T) {
 	b := make([]byte, 4*Bytes)
 	discard(b[:Bytes])

@@ -2,7 +2,8 @@
 
 package extent
 
-// On other systems the regions come from the Go heap, and are small so that a small store has a small heap.
+// On other systems the regions come from the Go heap. They are small, so that a small store has a
+// small heap.
 const (
 	regionBits  = 22
 	regionBytes = 1 << regionBits

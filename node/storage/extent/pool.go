@@ -14,15 +14,16 @@ const (
 	extentBits = 17
 	mapWords   = Bytes / MinBytes / 64
 
-	// Empty extents stay resident for the next class that needs one: 4 MiB of them, and a thirty-second part of what is in use.
+	// Empty extents stay resident for the next class that needs one: 4 MiB of them, and as many as
+	// a thirty-second part of those in use.
 	reserve      = 4 << 20 / Bytes
 	reserveShare = 32
 )
 
-// Ref names a block: its place in the concatenation of all regions.
+// Ref names a block by its place in the concatenation of all regions.
 type Ref uint64
 
-// Pool is a set of extents. Its methods, but for Close, are safe for concurrent use.
+// Pool is a set of extents. Its methods, except Close, are safe for concurrent use.
 type Pool struct {
 	huge    bool
 	classes [classes]class
@@ -33,7 +34,7 @@ type Pool struct {
 	mapped  int    // regions
 	fresh   uint32 // extents that were ever handed out
 	resting stack  // empty, resident
-	cold    stack  // empty, their pages given back
+	cold    stack  // empty, with their pages given back
 	regions [maxRegions]region
 }
 
@@ -42,33 +43,38 @@ type region struct {
 	extents []extent
 }
 
-// extent is the book of one extent. The lock of its class guards it while it has one, and else the pool's.
+// extent is the bookkeeping of one extent. The lock of its class guards it while it has a class;
+// otherwise the pool's lock does.
 type extent struct {
-	free       [mapWords]uint64 // bit set: the block is free
-	next, prev uint32           // in a list of its class, or in the pool's stack: an extent plus one, zero ends it
-	room       uint16           // free blocks
+	free [mapWords]uint64 // bit set: the block is free
+	// next and prev link the lists of a class; the stacks of the pool use next alone. Both hold an
+	// extent's number plus one; zero ends a list.
+	next, prev uint32
+	room       uint16 // free blocks
 	class      uint8
 }
 
-// class is one block size. Its extents with room are listed by how full they are, and the fullest serve first: so the emptier ones
-// may run dry and go back to the pool, which is what keeps a store compact whose sizes drift.
+// class is one block size. Its extents with free blocks are listed by how full they are, and the
+// fullest serve first. So the emptier ones can become empty and go back to the pool. That keeps a
+// store compact when its sizes drift.
 type class struct {
 	mu    sync.Mutex
-	heads [shares]uint32 // an extent plus one; zero ends a list
+	heads [shares]uint32 // each an extent's number plus one, zero for an empty list
 }
 
-// shares is the number of lists of a class: extents with up to an eighth of their blocks free, up to two, and so on.
+// shares is the number of lists of a class: one for extents with up to an eighth of their blocks
+// free, one for up to two eighths, and so on.
 const shares = 8
 
 type stack struct {
-	top uint32 // the extent plus one
+	top uint32 // the extent's number plus one, zero for an empty stack
 	n   int
 }
 
-// New returns an empty pool. Huge pages make lookups faster and the first touch of memory slower.
+// New returns an empty pool. Huge pages make lookups faster, and the first touch of memory slower.
 func New(hugePages bool) *Pool { return &Pool{huge: hugePages} }
 
-// Close gives all memory back. No block may be used any more.
+// Close gives all memory back. No block may be used after that.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,7 +106,7 @@ func (p *Pool) Allocate(n int) (Ref, int) {
 	return Ref(uint64(i)<<extentBits + uint64(block*size)), size
 }
 
-// Free takes a block back.
+// Free takes a block back. It panics if the block is free already.
 func (p *Pool) Free(r Ref) {
 	i := uint32(r >> extentBits)
 	e := p.extent(i)
@@ -123,9 +129,12 @@ func (p *Pool) Free(r Ref) {
 	}
 }
 
-// Sparse reports whether it helps to move a block: much of what is in use is free, a quarter of the block's extent among it, and
-// another extent, at least as full, has room for the block. Whoever holds blocks asks now and then, and moves them; the pool cannot, since it does
-// not know the holders. Without that, blocks of sizes that have gone out of use would each keep an extent.
+// Sparse reports whether it helps to move a block. It does if three things hold: a good part of
+// what is in use is free (looseShare), more than a quarter of the block's own extent is free, and
+// another extent, at least as full, has room for the block.
+//
+// The holder of blocks asks now and then, and moves them. The pool cannot, since it does not know
+// the holders. Without that, blocks of sizes that have gone out of use would each keep an extent.
 func (p *Pool) Sparse(r Ref) bool {
 	if inUse := p.InUse(); inUse-p.blocks.Load() < inUse/looseShare {
 		return false
@@ -138,15 +147,17 @@ func (p *Pool) Sparse(r Ref) bool {
 	if e.share() < shares/4 {
 		return false
 	}
-	// Only to one at least as full: then each move adds to the sum of the squares of what extents hold, and moving ends.
+	// A move goes only to an extent that is at least as full. Each move then adds to the sum of the
+	// squares of what the extents hold, so moving comes to an end.
 	i, _ := c.fullest()
 	return i != own && p.extent(i).room <= e.room
 }
 
-// looseShare is the part of what is in use that may be free before blocks are worth moving.
+// looseShare sets the part of what is in use, a tenth, that may be free before blocks are worth
+// moving.
 const looseShare = 10
 
-// Bytes returns a block's memory: the first n bytes, with so much capacity.
+// Bytes returns the first n bytes of a block, as a slice of the given capacity.
 func (p *Pool) Bytes(r Ref, n, capacity int) []byte {
 	at := int(r & (regionBytes - 1))
 	return p.regions[r>>regionBits].bytes[at : at+n : at+capacity]
@@ -180,8 +191,9 @@ func (p *Pool) take() uint32 {
 	return i
 }
 
-// giveBack takes an extent whose blocks are all free. What rests above the reserve is given to the system, two extents at a
-// time: so after a clear the resting ones shrink along with their allowance.
+// giveBack takes an extent whose blocks are all free. Resting extents beyond the reserve are given
+// to the system, at most two for each one taken. So after a clear their number shrinks along with
+// the reserve.
 func (p *Pool) giveBack(i uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -192,7 +204,7 @@ func (p *Pool) giveBack(i uint32) {
 			return
 		}
 		j, _ := p.resting.pop(p)
-		p.mu.Unlock() // a system call; the extent is nobody's meanwhile
+		p.mu.Unlock() // discard is a system call; meanwhile no list holds the extent
 		discard(p.Bytes(Ref(j)<<extentBits, Bytes, Bytes))
 		p.mu.Lock()
 		p.cold.push(p, j)
@@ -215,7 +227,8 @@ func (s *stack) pop(p *Pool) (uint32, bool) {
 	return i, true
 }
 
-// share returns which list of its class an extent belongs to, -1 for a full one.
+// share returns the number of the list of its class that an extent belongs to, or -1 for a full
+// extent.
 func (e *extent) share() int {
 	if e.room == 0 {
 		return -1
@@ -232,7 +245,7 @@ func (c *class) fullest() (uint32, bool) {
 	return 0, false
 }
 
-// relist moves an extent to the list of its share, if that is another one than before.
+// relist moves an extent to the list of its share, if that is not the list it was on before.
 func (c *class) relist(p *Pool, i uint32, before int) {
 	if p.extent(i).share() != before {
 		c.unlink(p, i, before)

@@ -9,11 +9,11 @@ type Stats struct {
 	Mapped   int64 // bytes of address space
 }
 
-// InUse returns the bytes of all extents of which a block is out. Empty ones do not count: the next block of any size takes
-// one of them first.
+// InUse returns the bytes of all extents of which a block is out. Empty extents do not count: the
+// next block of any size takes one of them first.
 func (p *Pool) InUse() int64 { return p.inUse.Load() * Bytes }
 
-// Stats returns the pool's state. Its parts are taken one after the other.
+// Stats returns the pool's state. It reads the parts one after the other.
 func (p *Pool) Stats() (s Stats) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

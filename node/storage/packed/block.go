@@ -12,8 +12,8 @@ const (
 	MaxMetaBytes  = 1<<10 - 1
 	MaxValueBytes = 1<<14 - 1
 
-	// MaxBytes is the longest block. Offsets would allow 64 KiB; but every change of a length moves half a block, so a
-	// longer chain of blocks beats longer blocks.
+	// MaxBytes is the longest block. Offsets would allow 64 KiB. But every change of a length moves
+	// half a block on average, so a longer chain of blocks beats longer blocks.
 	MaxBytes = 1 << 15
 
 	countBytes  = 2
@@ -22,16 +22,16 @@ const (
 	lengthBytes = 4
 )
 
-// Block is the part of a block that is in use; the slice's capacity is how far it may grow. The empty block is a slice of
-// length zero.
+// Block is the part of a block that is in use. The slice's capacity is how far it may grow. The
+// empty block is a slice of length zero.
 type Block []byte
 
-// Record is one record of a block, borrowed from it.
+// Record is one record of a block. It borrows the block.
 type Record struct {
 	Key, Meta, Value []byte
 }
 
-// RecordBytes returns what a record takes of a block besides the directory.
+// RecordBytes returns the bytes that a record takes in a block besides the directory.
 func RecordBytes(key, meta, value int) int { return lengthBytes + key + meta + value }
 
 // Bytes returns the length of a block of n records that take so many bytes together.
@@ -42,7 +42,7 @@ func Bytes(n, records int) int {
 	return first(n) + records
 }
 
-// first is where the first record of a block of n begins.
+// first returns the position of the first record in a block of n records.
 func first(n int) int { return countBytes + (n+groupSlots-1)/groupSlots*groupBytes }
 
 // Count returns the number of records.
@@ -53,13 +53,13 @@ func (b Block) Count() int {
 	return int(binary.LittleEndian.Uint16(b))
 }
 
-// Grown returns the block's length after a record of so many bytes was appended.
+// Grown returns the length that the block would have after a record of so many bytes was appended.
 func (b Block) Grown(record int) int {
 	n := b.Count()
 	return len(b) + record + first(n+1) - first(n) + b.missingCount()
 }
 
-// missingCount is the length of the count that an empty block does not have yet.
+// missingCount returns the length of the count if the block is empty and does not have one yet.
 func (b Block) missingCount() int {
 	if len(b) == 0 {
 		return countBytes
@@ -67,12 +67,12 @@ func (b Block) missingCount() int {
 	return 0
 }
 
-// entry returns where the offset of a slot lies.
+// entry returns the position of a slot's offset.
 func entry(slot int) int {
 	return countBytes + slot/groupSlots*groupBytes + groupSlots + slot%groupSlots*2
 }
 
-// mark returns where the fingerprint of a slot lies.
+// mark returns the position of a slot's fingerprint.
 func mark(slot int) int { return countBytes + slot/groupSlots*groupBytes + slot%groupSlots }
 
 func (b Block) offset(slot int) int { return int(binary.LittleEndian.Uint16(b[entry(slot):])) }
@@ -86,8 +86,8 @@ const (
 	highs = 0x8080808080808080
 )
 
-// Find returns the slot of a key, -1 when there is none. The fingerprint is a byte of the key's hash that does not decide
-// about the bucket.
+// Find returns the slot of a key, or -1 if there is none. The fingerprint is a byte of the key's
+// hash on which the bucket does not depend.
 func (b Block) Find(fingerprint byte, key []byte) int {
 	n := b.Count()
 	if n == 0 {
@@ -95,7 +95,8 @@ func (b Block) Find(fingerprint byte, key []byte) int {
 	}
 	base := first(n)
 	for slot, at := 0, countBytes; slot < n; slot, at = slot+groupSlots, at+groupBytes {
-		// A zero byte of w is a match. The test can also flag a byte right above a match: the key decides anyway.
+		// A zero byte of w is a match. The test can also flag the byte right above a match; then
+		// the comparison of keys decides.
 		w := binary.LittleEndian.Uint64(b[at:]) ^ uint64(fingerprint)*lows
 		for hits := (w - lows) & ^w & highs; hits != 0; hits &= hits - 1 {
 			i := bits.TrailingZeros64(hits) / 8
@@ -120,7 +121,8 @@ func (b Block) At(slot int) Record {
 // First returns the position of the first record, for Next.
 func (b Block) First() int { return first(b.Count()) }
 
-// Next returns the record at a position and the position of the one behind it; the last one's is the block's length.
+// Next returns the record at a position, and the position of the record behind it. Behind the last
+// record that is the block's length.
 func (b Block) Next(at int) (r Record, next int) {
 	key, meta, value := lengths(b[at:])
 	at += lengthBytes

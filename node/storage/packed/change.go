@@ -2,7 +2,8 @@ package packed
 
 import "encoding/binary"
 
-// Append adds a record and returns the longer block, which shares b's memory: cap(b) must be at least b.Grown(its bytes).
+// Append adds a record and returns the longer block, which shares b's memory. cap(b) must be at
+// least what Grown returns for the record.
 func (b Block) Append(fingerprint byte, key, meta, value []byte) Block {
 	size := RecordBytes(len(key), len(meta), len(value))
 	b, at := b.extend(fingerprint, size)
@@ -14,14 +15,15 @@ func (b Block) Append(fingerprint byte, key, meta, value []byte) Block {
 	return b
 }
 
-// AppendFrom is Append of a record that is copied from another block, where it begins and ends at these positions.
+// AppendFrom adds a copy of the record that lies between two positions of another block. Otherwise
+// it is as Append.
 func (b Block) AppendFrom(fingerprint byte, from Block, begin, end int) Block {
 	b, at := b.extend(fingerprint, end-begin)
 	copy(b[at:], from[begin:end])
 	return b
 }
 
-// extend makes a slot and room for a record at the end, and returns where it begins.
+// extend makes a slot, and room for a record at the end. It returns the position of that room.
 func (b Block) extend(fingerprint byte, size int) (longer Block, at int) {
 	n, end := b.Count(), len(b)
 	b = b[:b.Grown(size)]
@@ -41,14 +43,16 @@ func (b Block) extend(fingerprint byte, size int) (longer Block, at int) {
 	return b, end
 }
 
-// Replaced returns the block's length after the record of a slot was given metadata and value of these lengths.
+// Replaced returns the length that the block would have after the record of a slot was given
+// metadata and a value of these lengths.
 func (b Block) Replaced(slot, meta, value int) int {
 	_, oldMeta, oldValue := lengths(b[b.First()+b.offset(slot):])
 	return len(b) + meta + value - oldMeta - oldValue
 }
 
-// Replace gives the record of a slot other metadata and another value: in place when the length stays, and otherwise by
-// moving what lies behind it. cap(b) must be at least what Replaced returned. meta and value must not lie in the block.
+// Replace gives the record of a slot other metadata and another value. It works in place when the
+// length stays, and otherwise moves what lies behind the record. cap(b) must be at least what
+// Replaced returns. meta and value must not lie in the block.
 func (b Block) Replace(slot int, meta, value []byte) Block {
 	offset := b.offset(slot)
 	at := b.First() + offset
@@ -65,7 +69,7 @@ func (b Block) Replace(slot int, meta, value []byte) Block {
 	return b
 }
 
-// Remove takes the record of a slot out. The last slot takes its place.
+// Remove takes the record of a slot out. The last slot moves to the free place.
 func (b Block) Remove(slot int) Block {
 	n := b.Count()
 	if n == 1 {
@@ -90,7 +94,7 @@ func (b Block) Remove(slot int) Block {
 	return b
 }
 
-// shift moves everything from a position on by d bytes and returns the block of the new length.
+// shift moves everything from a position on by d bytes, and returns the block of the new length.
 func (b Block) shift(from, d int) Block {
 	if d > 0 {
 		end := len(b)
@@ -102,7 +106,7 @@ func (b Block) shift(from, d int) Block {
 	return b[:len(b)+d]
 }
 
-// slide adds d to all offsets above one.
+// slide adds d to all offsets that are above the given one.
 func (b Block) slide(above, d int) {
 	for slot, n := 0, b.Count(); slot < n; slot++ {
 		if o := b.offset(slot); o > above {

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// ErrCorrupt is what every fault that Check finds matches.
+// ErrCorrupt is the error that every fault found by Check wraps.
 var ErrCorrupt = errors.New("packed: malformed block")
 
-// Check reports whether b keeps P1 and P2, so that every method may be called on it.
+// Check returns an error if b breaks P1 or P2. If it returns nil, every method may be called on b.
 func (b Block) Check() error {
 	if len(b) == 0 {
 		return nil

@@ -13,7 +13,7 @@ import (
 // twin is the oracle: a map of keys to metadata and value.
 type twin map[string][2]string
 
-// script is a store of one block, driven by operations.
+// script is a block that operations change, and its twin.
 type script struct {
 	b    Block
 	twin twin
@@ -27,7 +27,7 @@ func (s *script) room(n int) {
 		copy(longer, s.b)
 		s.b = longer
 	}
-	for i := range s.b[len(s.b):cap(s.b)] { // what lies behind the block is of no account
+	for i := range s.b[len(s.b):cap(s.b)] { // the bytes behind the block must not matter
 		s.b[:cap(s.b)][len(s.b)+i] = 0xa5
 	}
 }
@@ -179,7 +179,8 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 	}
 }
 
-// The format is the memory of a running process only; yet tools that read a core dump, and Copy's receivers, depend on it.
+// The format exists in the memory of a running process only. Yet tools that read a core dump, and
+// the callers of Store.Copy, depend on it.
 func TestGolden(t *testing.T) {
 	b := make(Block, 0, 200)
 	b = b.Append(0x11, []byte("a"), []byte{1, 2}, []byte("xyz"))
@@ -206,7 +207,7 @@ func TestNothingAllocates(t *testing.T) {
 	}
 }
 
-// Any script of operations leaves the block the map that it stands for.
+// After any script of operations the block holds the same map as its twin.
 func FuzzOperations(f *testing.F) {
 	f.Add([]byte{0, 1, 5, 9, 0, 2, 0, 0, 1, 1, 0, 1, 200, 3})
 	f.Add(bytes.Repeat([]byte{0, 9, 250, 250}, 40))
@@ -231,7 +232,7 @@ func FuzzOperations(f *testing.F) {
 	})
 }
 
-// Check never panics, and what it lets pass no method panics on.
+// Check never panics, and no method panics on a block that Check accepts.
 func FuzzCheck(f *testing.F) {
 	b := make(Block, 0, 300)
 	for i := range 9 {
