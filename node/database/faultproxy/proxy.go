@@ -1,4 +1,5 @@
-// Package faultproxy is a TCP proxy on loopback for tests: it delays, swallows or cuts what passes between a store and its database.
+// Package faultproxy is a TCP proxy on loopback for tests. It delays, swallows or cuts what passes
+// between a store and its database.
 package faultproxy
 
 import (
@@ -9,20 +10,20 @@ import (
 	"time"
 )
 
-// Proxy forwards connections to a target. Safe for concurrent use.
+// Proxy forwards connections to a target. It is safe for concurrent use.
 type Proxy struct {
 	listener net.Listener
 	target   string
 
 	mu      sync.Mutex
 	delay   time.Duration
-	stalled chan struct{} // closed when bytes may flow; nil: they may
+	stalled chan struct{} // closed when bytes may flow again; nil: they may flow
 	conns   map[net.Conn]struct{}
 	closed  bool
 	wg      sync.WaitGroup
 }
 
-// New starts a proxy to a target, until the test ends.
+// New starts a proxy to a target. The proxy runs until the test ends.
 func New(t testing.TB, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -35,17 +36,17 @@ func New(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// Port is where the proxy listens, on 127.0.0.1.
+// Port returns the port on 127.0.0.1 at which the proxy listens.
 func (p *Proxy) Port() int { return p.listener.Addr().(*net.TCPAddr).Port }
 
-// Delay holds every piece of data back for so long.
+// Delay makes the proxy hold every piece of data back for so long.
 func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = d
 }
 
-// Stall lets nothing through any more, and keeps connections open: a black hole.
+// Stall makes the proxy a black hole: nothing passes any more, and connections stay open.
 func (p *Proxy) Stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,7 +55,7 @@ func (p *Proxy) Stall() {
 	}
 }
 
-// Flow ends a stall; what was held back arrives.
+// Flow ends a stall. What was held back arrives.
 func (p *Proxy) Flow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -114,7 +115,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// forward copies one direction and ends both when it ends.
+// forward copies one direction. When that direction ends, it ends both.
 func (p *Proxy) forward(to, from net.Conn) {
 	defer func() {
 		_, _ = to.Close(), from.Close()
@@ -134,7 +135,7 @@ func (p *Proxy) forward(to, from net.Conn) {
 		}
 		if err != nil {
 			if err == io.EOF {
-				p.hold() // an end passes no sooner than data
+				p.hold() // the end of a direction passes no sooner than data
 			}
 			return
 		}
@@ -146,7 +147,7 @@ func (p *Proxy) hold() {
 	d, stalled := p.delay, p.stalled
 	p.mu.Unlock()
 	if d > 0 {
-		time.Sleep(d) // the fault itself, not a wait of the test
+		time.Sleep(d) // this delay is the fault itself; the test does not wait for anything here
 	}
 	if stalled != nil {
 		<-stalled

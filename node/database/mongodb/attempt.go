@@ -9,7 +9,8 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// kind of a command: whether it may be re-run after its answer was lost.
+// kind is the kind of a command. It tells whether the command may be re-run after its answer was
+// lost.
 type kind bool
 
 const (
@@ -17,14 +18,16 @@ const (
 	mutates kind = true
 )
 
-// lostAttempts bounds how often a read is re-run because its connection broke. The driver has repeated each by itself before.
+// lostAttempts bounds how often a read is tried when its connection breaks. The driver has repeated
+// each try by itself before.
 const lostAttempts = 3
 
-// grace is left between the driver's deadline and the caller's, for the driver's own clearing up.
+// grace is the time left between the driver's deadline and the caller's, in which the driver cleans
+// up.
 const grace = 50 * time.Millisecond
 
-// attempt runs fn until it has an answer, the deadline passes, or an error is final (N4). fn runs one command and must be ready to
-// be called again.
+// attempt runs fn until there is an answer, the deadline passes, or an error is final (N4). fn runs
+// one command, and must be ready to be called again.
 func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func(context.Context) error) error {
 	if deadline.IsZero() {
 		deadline = time.Now().Add(s.cfg.Timeout)

@@ -14,18 +14,21 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// Config of a Store.
+// Config configures a Store.
 type Config struct {
-	// URL is mongodb://user:password@host:port,…/database?option=value, or mongodb+srv://, with the driver's options. Write concern
-	// and read preference are this package's (N2), whatever it says.
+	// URL is mongodb://user:password@host:port,…/database?option=value, or mongodb+srv://, with the
+	// driver's options. It must be set. Write concern and read preference are always this package's
+	// (N2), whatever the URL says.
 	URL string
-	// Name of this node, shown in its status and in the server's log of connections.
+	// Name is the name of this node. It is shown in the node's status and in the server's log of
+	// connections.
 	Name string
-	// MaxConnections bounds the pool of each server. 0: the URL's maxPoolSize, or else 64.
+	// MaxConnections bounds the pool of each server. Zero means the URL's maxPoolSize or, without
+	// that, 64.
 	MaxConnections uint64
-	// Timeout of a request without a deadline. Default 2 s.
+	// Timeout bounds a request without a deadline. Zero means 2 s.
 	Timeout time.Duration
-	// StartTimeout is how long Open waits for a database that cannot be reached yet. Default 30 s.
+	// StartTimeout bounds the time that Open waits for an unreachable database. Zero means 30 s.
 	StartTimeout time.Duration
 }
 
@@ -54,7 +57,8 @@ type target struct {
 	scrub    stateless.Scrubber
 }
 
-// parse reads the URL. What the driver says about one it cannot read may quote parts of a password, so none of it is passed on.
+// parse reads the URL. What the driver says about a URL that it cannot read may quote parts of a
+// password. So parse passes it on only for a URL without a user.
 func (c Config) parse() (target, error) {
 	malformed := errors.New("the store's URL cannot be read: want mongodb://user:password@host:port,host:port/database?option=value, or mongodb+srv://; " +
 		"in the password, write special characters as percent codes (@ is %40, / is %2F)")
@@ -62,7 +66,7 @@ func (c Config) parse() (target, error) {
 	if !ok || scheme != "mongodb" && scheme != "mongodb+srv" {
 		return target{}, malformed
 	}
-	// net/url knows no lists of hosts, so the parts are cut by hand.
+	// net/url cannot read lists of hosts, so the parts are cut by hand.
 	authority, path, _ := strings.Cut(rest, "/")
 	path, query, _ := strings.Cut(path, "?")
 	var user, password string
@@ -110,7 +114,7 @@ func (c Config) parse() (target, error) {
 	return t, nil
 }
 
-// hasOption looks an option up as the driver does, without regard to case.
+// hasOption reports whether an option is set. It ignores case, as the driver does.
 func hasOption(values url.Values, name string) bool {
 	for k := range values {
 		if strings.EqualFold(k, name) {

@@ -41,7 +41,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestParseRefuses: a URL that cannot be used is refused without a word of it, which may be a part of the password.
+// TestParseRefuses: a URL that cannot be used is refused. The error quotes nothing of it, because
+// any part may belong to the password.
 func TestParseRefuses(t *testing.T) {
 	for _, url := range []string{
 		"", "x", "postgres://u:hunter2@h/db", "mongodb://", "mongodb://u:hunter2@h:1", "mongodb://u:hunter2@h:1/", "mongodb://u:hun/ter2@h:1/db",
@@ -108,7 +109,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestDiagnose: mistakes are final and say what to do; a server that is not there yet is waited for.
+// TestDiagnose: mistakes are final and say what to do. A server that is not there yet is waited
+// for.
 func TestDiagnose(t *testing.T) {
 	for _, c := range []struct {
 		err   error
@@ -131,12 +133,13 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
-// TestSendings: only what belongs to a request is counted, and connections add up.
+// TestSendings: only the commands of a request are counted, and the figures of the connections add
+// up.
 func TestSendings(t *testing.T) {
 	m := commandMonitor()
 	ctx, sent := counting(t.Context())
 	m.Started(ctx, nil)
-	m.Started(t.Context(), nil) // the driver's own
+	m.Started(t.Context(), nil) // a command of the driver's own
 	m.Started(ctx, nil)
 	if n := sent.n.Load(); n != 2 {
 		t.Fatalf("%d sendings", n)

@@ -10,7 +10,7 @@ import (
 	"viakv/api/kv"
 )
 
-// Error codes of the server that are told apart here.
+// Error codes of the server that this package tells apart.
 const (
 	internalError       = 1
 	unknownError        = 8
@@ -44,8 +44,9 @@ const (
 	transient               // nothing, and trying again may succeed
 )
 
-// codesOf returns the server's codes in an error, none when the error is not the server's. A write that was applied and not
-// replicated in time is reported as a write concern error: applied is true.
+// codesOf returns the server's codes in an error, and none when the error is not the server's.
+// applied means that a write was applied and was not replicated in time. The server reports that as
+// a write concern error.
 func codesOf(err error) (codes []int, applied bool) {
 	var we mongo.WriteException
 	if errors.As(err, &we) {
@@ -55,14 +56,15 @@ func codesOf(err error) (codes []int, applied bool) {
 		return codes, we.WriteConcernError != nil
 	}
 	var ce mongo.CommandError
-	// The driver dresses broken connections as command errors, without a code.
+	// The driver presents broken connections as command errors without a code.
 	if errors.As(err, &ce) && ce.Code != 0 && !ce.HasErrorLabel("NetworkError") {
 		codes = append(codes, int(ce.Code))
 	}
 	return codes, false
 }
 
-// effectOf classifies the error of a command that was sent so many times. Only what is certain counts as nothing (N4).
+// effectOf classifies the error of a command that was sent so many times. Only what certainly did
+// nothing counts as nothing (N4).
 func effectOf(err error, sent int32) effect {
 	if sent == 0 {
 		return nothing
@@ -75,9 +77,10 @@ func effectOf(err error, sent int32) effect {
 	for _, c := range codes {
 		switch c {
 		case writeConflict, duplicateKey, queryPlanKilled, notWritablePrimary, notPrimary:
-			// Refused before anything happened. A duplicate is another upsert of the same key that was first: now it is there to update.
-		case internalError, unknownError, // who knows
-			hostUnreachable, hostNotFound, networkTimeout, socketException, // a router lost its shard
+			// The server has refused before anything happened. A duplicate means that another
+			// upsert of the same key was first, so the key is now there to update.
+		case internalError, unknownError, // the cause is not known
+			hostUnreachable, hostNotFound, networkTimeout, socketException, // a router has lost its shard
 			maxTimeExpired, exceededTimeLimit, writeConcernFailed, // perhaps while waiting for the majority
 			shutdownInProgress, primarySteppedDown, interruptedShutdown, interruptedRepl:
 			return open
@@ -88,7 +91,8 @@ func effectOf(err error, sent int32) effect {
 	return worst
 }
 
-// noWrites reports the server's word that a repeated command has written nothing, neither time.
+// noWrites reports whether the server says that no sending of a repeated command has written
+// anything.
 func noWrites(err error) bool {
 	var le mongo.LabeledError
 	return errors.As(err, &le) && le.HasErrorLabel("NoWritesPerformed")
@@ -127,12 +131,12 @@ func reasonOf(err error) string {
 	return "there is no connection to the database"
 }
 
-// unavailable is the error of a request whose command failed.
+// unavailable returns the error of a request whose command failed.
 func (s *Store) unavailable(o kv.Outcome, reason string, err error) error {
 	return &kv.Unavailable{Outcome: o, Reason: reason, Err: s.scrub.Error(err)}
 }
 
-// unsent is the error of a request of which nothing was sent.
+// unsent returns the error of a request of which nothing was sent.
 func (s *Store) unsent(err error) error {
 	var waited topology.WaitQueueTimeoutError
 	if errors.As(err, &waited) {

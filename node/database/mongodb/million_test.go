@@ -6,7 +6,8 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// TestMillionDocuments: a scan of a million documents keeps a few pages in memory; a clear under load then takes all of them.
+// TestMillionDocuments: a scan of a million documents keeps a few pages in memory. A clear under
+// load then takes all of them.
 func TestMillionDocuments(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fills a store with a million documents")

@@ -10,18 +10,20 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// sendings counts how often a request's command went out to a server (N4): the driver may repeat it.
+// sendings counts how often a request's command went out to a server (N4), because the driver may
+// repeat it.
 type sendings struct{ n atomic.Int32 }
 
 type sendingsKey struct{}
 
-// counting returns a context under which the commands sent are counted.
+// counting returns a context under which the commands that are sent are counted.
 func counting(ctx context.Context) (context.Context, *sendings) {
 	s := &sendings{}
 	return context.WithValue(ctx, sendingsKey{}, s), s
 }
 
-// commandMonitor counts into the request's own counter; commands of the driver itself have none.
+// commandMonitor counts each sending in the counter of its request. Commands of the driver itself
+// have no counter.
 func commandMonitor() *event.CommandMonitor {
 	return &event.CommandMonitor{Started: func(ctx context.Context, _ *event.CommandStartedEvent) {
 		if s, ok := ctx.Value(sendingsKey{}).(*sendings); ok {
@@ -30,7 +32,8 @@ func commandMonitor() *event.CommandMonitor {
 	}}
 }
 
-// connections counts the pools' connections, of all servers together. The driver tells no figures, only events.
+// connections counts the connections of the pools of all servers together. The driver reports
+// events, and no figures.
 type connections struct {
 	opened, closed, busy, waiting, failed, waited atomic.Int64
 }
@@ -40,7 +43,7 @@ func (c *connections) monitor() *event.PoolMonitor {
 		switch e.Type {
 		case event.ConnectionCreated:
 			c.opened.Add(1)
-		case event.ConnectionClosed: // also of one that never became ready
+		case event.ConnectionClosed: // also for a connection that never became ready
 			c.closed.Add(1)
 		case event.ConnectionCheckOutStarted:
 			c.waiting.Add(1)
@@ -58,7 +61,8 @@ func (c *connections) monitor() *event.PoolMonitor {
 	}}
 }
 
-// pool returns the present figures. They are read one after the other, so what changes meanwhile may show in one and not in another.
+// pool returns the present figures. It reads them one after the other, so a change meanwhile may
+// show in one figure and not in another.
 func (c *connections) pool() stateless.Pool {
 	busy := max(0, c.busy.Load())
 	return stateless.Pool{

@@ -23,21 +23,23 @@ const (
 	stateName = "viakv_state"
 	itemsName = "viakv_items"
 
-	// schemaVersion of the documents. A later one needs a step in prepare that makes documents of this one into its own.
+	// schemaVersion is the version of the documents. A later version needs a step in prepare that
+	// converts documents of this version.
 	schemaVersion = 1
 )
 
 var stateFilter = bson.D{{Key: "_id", Value: "viakv"}}
 
-// stateDocument is the one in viakv_state.
+// stateDocument is the one document in viakv_state.
 type stateDocument struct {
 	Schema     int32  `bson:"schema"`
 	Generation int64  `bson:"generation"`
 	CursorKey  []byte `bson:"cursorKey"`
 }
 
-// Open connects, makes the state document when there is none, and checks that this user may do all that requests will ask for. A
-// database that cannot be reached is waited for; one that refuses is an error at once, which says what to do.
+// Open connects, makes the state document when there is none, and checks that this user may do all
+// that requests will need. It waits for a database that cannot be reached yet. A database that
+// refuses is an error at once, which says what to do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
 	t, err := cfg.parse()
@@ -61,7 +63,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// prepare makes the database ready, waiting for one that is still starting.
+// prepare makes the database ready, and waits for one that is still starting.
 func (s *Store) prepare(ctx context.Context, t target) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StartTimeout)
 	defer cancel()
@@ -82,7 +84,8 @@ func (s *Store) prepareOnce(ctx context.Context, t target) error {
 	if err := simpleCollation(ctx, db); err != nil {
 		return err
 	}
-	// Several nodes may do this at once: the first makes the document, and all then read the same.
+	// Several nodes may do this at once. The first makes the document, and all then read the same
+	// one.
 	_, err = s.state.UpdateOne(ctx, stateFilter, bson.D{{Key: "$setOnInsert", Value: bson.D{
 		{Key: "schema", Value: int32(schemaVersion)},
 		{Key: "generation", Value: int64(1)},
@@ -107,7 +110,7 @@ func (s *Store) prepareOnce(ctx context.Context, t target) error {
 }
 
 var (
-	// errNewerSchema is a database that a newer program has migrated.
+	// errNewerSchema says that a newer program has migrated the documents.
 	errNewerSchema = errors.New("the schema in the database is newer than this program")
 	errForeign     = errors.New("viakv_state is not viakv's: use another database")
 	errCollation   = errors.New("the collection viakv_items has a collation, under which different keys may be equal: drop it, or use another database")
@@ -127,7 +130,7 @@ func (s *Store) concerns(ctx context.Context, t target) (single, several *readco
 		return nil, nil, err
 	}
 	if hello.SetName == "" && hello.Message != "isdbgrid" {
-		return readconcern.Local(), readconcern.Local(), nil // a single server knows no other concern
+		return readconcern.Local(), readconcern.Local(), nil // a single server offers no other concern
 	}
 	if c := t.options.ReadConcern; c != nil && c.Level == readconcern.Majority().Level {
 		return c, c, nil
@@ -148,7 +151,7 @@ func simpleCollation(ctx context.Context, db *mongo.Database) error {
 	return nil
 }
 
-// readState reads the state document, linearizable where items are.
+// readState reads the state document. The read is linearizable where reads of items are.
 func (s *Store) readState(ctx context.Context) (stateDocument, error) {
 	var d stateDocument
 	err := s.state.FindOne(ctx, stateFilter).Decode(&d)
@@ -176,7 +179,7 @@ func diagnose(err error, t target) (reason string, final bool) {
 	return fmt.Sprintf("the database at %v cannot be reached", t.options.Hosts), false
 }
 
-// stateError turns what readState found into what a request says.
+// stateError turns an error of readState into the error of a request.
 func (s *Store) stateError(err error) error {
 	switch {
 	case errors.Is(err, mongo.ErrNoDocuments):
@@ -187,7 +190,8 @@ func (s *Store) stateError(err error) error {
 	return err
 }
 
-// check is the probe's: a primary answers, takes writes from this user and can have them confirmed, and the store is the one that was opened.
+// check is the check of the probe. It finds out whether a primary answers, takes writes from this
+// user and can have them confirmed, and whether the documents are ones that this program knows.
 func (s *Store) check(ctx context.Context) error {
 	deadline := time.Now().Add(probePatience)
 	err := s.attempt(ctx, deadline, reads, func(ctx context.Context) error {
@@ -204,8 +208,9 @@ func (s *Store) check(ctx context.Context) error {
 	return s.attempt(ctx, deadline, reads, s.removeNothing)
 }
 
-// removeNothing is a write that changes nothing, because no key is empty. It fails where one that did would: without the right to write,
-// without a primary, without a majority.
+// removeNothing is a write that changes nothing, because no key is empty. It fails where a write
+// that changes something would fail: without the right to write, without a primary, or without a
+// majority.
 func (s *Store) removeNothing(ctx context.Context) error {
 	_, err := s.items.DeleteOne(ctx, byKey(nil))
 	return err

@@ -27,7 +27,7 @@ func openOn(t testing.TB, url string) *Store {
 	return s
 }
 
-// patient is a deadline that no healthy request comes near.
+// patient returns options with a deadline that no healthy request comes near.
 func patient() kv.Options { return kv.Options{Deadline: time.Now().Add(time.Minute)} }
 
 func set(s *Store, key, value string) error {
@@ -39,8 +39,9 @@ func TestConformance(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store { return openOn(t, newStandIn(t).url()) })
 }
 
-// TestWhatAReplicaSetIsAsked: single keys are read linearizable, pages from a majority, and writes are confirmed by a majority's journals and may be
-// repeated, whatever the URL says (N2, N4).
+// TestWhatAReplicaSetIsAsked: single keys are read linearizable, and pages from a majority. Writes
+// are confirmed by the journals of a majority, and may be repeated. All that holds whatever the URL
+// says (N2, N4).
 func TestWhatAReplicaSetIsAsked(t *testing.T) {
 	r := newStandIn(t)
 	s := openOn(t, r.url()+"?w=1&journal=false&readPreference=secondary&readConcernLevel=local")
@@ -87,7 +88,8 @@ func TestWhatAReplicaSetIsAsked(t *testing.T) {
 	}
 }
 
-// TestReadConcerns: what the URL and the kind of server make of single reads and pages.
+// TestReadConcerns: the URL and the kind of server decide the read concerns of single keys and of
+// pages.
 func TestReadConcerns(t *testing.T) {
 	for _, c := range []struct {
 		name, option, one, many string
@@ -116,7 +118,8 @@ func TestReadConcerns(t *testing.T) {
 	}
 }
 
-// TestWhatIsRefusedAtStart: a wrong password, a missing right, a foreign collation and documents of a newer program end Open, soon and without the password.
+// TestWhatIsRefusedAtStart: a wrong password or a missing right ends Open soon, and without the
+// password in the error.
 func TestWhatIsRefusedAtStart(t *testing.T) {
 	for _, c := range []struct {
 		name, command string
@@ -133,7 +136,7 @@ func TestWhatIsRefusedAtStart(t *testing.T) {
 			r.from(c.command, c.fault)
 			began := time.Now()
 			url := r.url()
-			if c.command == "saslStart" { // the stand-in cannot let anybody in
+			if c.command == "saslStart" { // the stand-in cannot authenticate a user
 				url = strings.Replace(url, "//", "//u:hunter2@", 1)
 			}
 			s, err := Open(bg, Config{URL: url})
@@ -151,7 +154,8 @@ func TestWhatIsRefusedAtStart(t *testing.T) {
 	}
 }
 
-// TestANewPrimary: a write that a former primary refuses is sent again, to whoever is primary now, and happens once.
+// TestANewPrimary: a write that a former primary refuses is sent again to the present primary, and
+// happens once.
 func TestANewPrimary(t *testing.T) {
 	t.Parallel() // most of it is waiting
 	r := newStandIn(t)
@@ -164,7 +168,8 @@ func TestANewPrimary(t *testing.T) {
 	if v, _, err := s.Get(bg, nil, []byte("k"), patient()); err != nil || string(v) != "v" {
 		t.Fatalf("%q, %v", v, err)
 	}
-	// No election ever ends: nothing was written, and the server says so. A busy machine may miss the last answer, and not every time.
+	// No election ever ends here. Nothing was written, and the server says so. On a busy machine
+	// the last answer may come too late, but not every time.
 	r.from("update", fault{code: notWritablePrimary, name: "NotWritablePrimary", labels: []string{"RetryableWriteError", "NoWritesPerformed"}})
 	for until := time.Now().Add(30 * time.Second); ; {
 		_, err := s.Set(bg, []byte("k"), []byte("w"), kv.Options{Deadline: time.Now().Add(700 * time.Millisecond)})
@@ -181,7 +186,8 @@ func TestANewPrimary(t *testing.T) {
 	}
 }
 
-// TestALostAnswer: the driver repeats a write whose answer was lost, under its number, so that it happens once and is acknowledged.
+// TestALostAnswer: the driver repeats a write whose answer was lost, under the same number. So it
+// happens once and is acknowledged.
 func TestALostAnswer(t *testing.T) {
 	t.Parallel() // most of it is waiting
 	r := newStandIn(t)
@@ -202,8 +208,8 @@ func TestALostAnswer(t *testing.T) {
 	}
 }
 
-// TestAllAnswersLost: when no answer comes until the deadline, the outcome is unknown. A drop has no number and is sent once: a late second one would
-// take newer keys with it.
+// TestAllAnswersLost: when no answer comes until the deadline, the outcome is unknown. A drop has
+// no number and is sent once, because a late second drop would remove newer keys.
 func TestAllAnswersLost(t *testing.T) {
 	for _, c := range []struct {
 		command string
@@ -235,7 +241,8 @@ func TestAllAnswersLost(t *testing.T) {
 	}
 }
 
-// TestNoMajority: a write that the primary took and no majority confirmed is outcome unknown: it may be rolled back, or not.
+// TestNoMajority: a write that the primary took and no majority confirmed has outcome unknown. It
+// may be rolled back, or not.
 func TestNoMajority(t *testing.T) {
 	r := newStandIn(t)
 	s := openOn(t, r.url())
@@ -246,7 +253,8 @@ func TestNoMajority(t *testing.T) {
 	}
 }
 
-// TestOtherUpserts: two upserts of a new key at once may meet as a duplicate; the loser updates what is there now.
+// TestOtherUpserts: two upserts of a new key at once may meet as a duplicate. The loser then
+// updates what the winner has made.
 func TestOtherUpserts(t *testing.T) {
 	r := newStandIn(t)
 	s := openOn(t, r.url())
@@ -259,8 +267,8 @@ func TestOtherUpserts(t *testing.T) {
 	}
 }
 
-// TestReadinessFollowsTheDatabase: a right that is lost, a majority that is lost, newer documents and a lost state document make the node not ready
-// with the reason, until they are mended.
+// TestReadinessFollowsTheDatabase: a lost right, a lost majority, newer documents and a lost state
+// document each make the node not ready, with the reason, until the fault is repaired.
 func TestReadinessFollowsTheDatabase(t *testing.T) {
 	t.Parallel() // most of it is waiting
 	r := newStandIn(t)

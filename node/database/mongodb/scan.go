@@ -11,10 +11,11 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// pageTimeout is what a page may take by default, unless requests may take longer still.
+// pageTimeout is the time that a page may take by default, unless Config.Timeout is longer.
 const pageTimeout = 10 * time.Second
 
-// scanner walks over the documents in the order of _id, a page at a time, each a find of its own. Between pages it holds nothing on the server.
+// scanner walks over the documents in the order of _id, a page at a time. Each page is a find of
+// its own. Between pages the scanner holds nothing on the server.
 type scanner struct {
 	stateless.Pages
 	store      *Store
@@ -27,8 +28,8 @@ type scanner struct {
 	rows       int    // of the next page
 }
 
-// Scan implements kv.Store. An explicit deadline bounds the whole scan; without one each page has a time-out of its own, because
-// how long a scan takes is up to its reader.
+// Scan implements kv.Store. An explicit deadline bounds the whole scan. Without one each page has a
+// time-out of its own, because the reader decides how long a scan takes.
 func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 	if o.Snapshot {
 		return nil, &kv.ArgumentError{Parameter: "snapshot", Detail: "a store on MongoDB cannot promise one; scan without it"}
@@ -58,8 +59,9 @@ func (sc *scanner) begin(ctx context.Context, cursor string) error {
 // Close implements kv.Scanner. There is nothing to release.
 func (sc *scanner) Close() {}
 
-// page fills b with the next page. It asks for one document more than it wants, which tells whether any follow; that
-// one is read again. The count of clears is read after the page: unmoved, the page was read before any clear.
+// page fills b with the next page. It asks for one document more than it wants. That document tells
+// whether any follow, and is read again. page reads the count of clears after the page: if the
+// count has not moved, the page was read before any clear.
 func (sc *scanner) page(ctx context.Context, b *kv.Batch) (last bool, err error) {
 	err = sc.store.attempt(ctx, sc.pageDeadline(), reads, func(ctx context.Context) error {
 		b.Reset()
@@ -92,7 +94,7 @@ func (sc *scanner) read(ctx context.Context, b *kv.Batch) error {
 	if err != nil {
 		return err
 	}
-	defer cursor.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it is exhausted, or the page has failed already
+	defer cursor.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the cursor is exhausted, or the page has failed already
 	for cursor.Next(ctx) {
 		start := len(b.Arena)
 		key, ok := cursor.Current.Lookup("_id").StringValueOK()
@@ -110,14 +112,16 @@ func (sc *scanner) read(ctx context.Context, b *kv.Batch) error {
 			b.Arena = append(b.Arena, v...)
 			p.Value = b.Arena[split:len(b.Arena):len(b.Arena)]
 		}
-		// Where the arena moves to grow, earlier pairs keep the former one alive: a few times, until it is as large as a page.
+		// Where the arena moves to grow, earlier pairs keep its former memory alive. That happens a
+		// few times, until the arena is as large as a page.
 		p.Key = b.Arena[start:split:split]
 		b.Pairs = append(b.Pairs, p)
 	}
 	return cursor.Err()
 }
 
-// filter selects what remains. A cursor may come from a scan with another prefix, so both bounds count.
+// filter selects the documents that remain. A cursor may come from a scan with another prefix, so
+// both bounds count.
 func (sc *scanner) filter() bson.D {
 	var bounds bson.D
 	switch {

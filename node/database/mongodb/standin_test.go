@@ -14,37 +14,41 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
-// standIn stands in for a MongoDB replica set of one member: it speaks as much of the protocol as this store uses, from memory, writes down what it is
-// asked, and fails on request. It shows what the store sends and how it takes what comes back. It does not show that MongoDB behaves so.
+// standIn stands in for a MongoDB replica set of one member. It speaks as much of the protocol as
+// this store uses, answers from memory, records what it is asked, and fails on request. It shows
+// what the store sends and how the store takes the answers. It does not show that MongoDB behaves
+// so.
 type standIn struct {
 	listener net.Listener
-	single   bool // a server without a replica set
+	single   bool // act as a server without a replica set
 	wg       sync.WaitGroup
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
 	state  bson.D            // the document in viakv_state; nil: none
-	items  map[string][]byte // of viakv_items
-	keys   []string          // sorted; stale where dirty
+	items  map[string][]byte // the documents of viakv_items: value by key
+	keys   []string          // the keys of items, sorted; out of date while dirty
 	dirty  bool
 	seen   map[string]bson.Raw // the last command of each name
 	count  map[string]int      // commands by name
-	before map[string][]fault  // what becomes of the next commands of a name
-	always map[string]fault    // and of all later ones
-	done   map[string][]byte   // answers to repeatable writes, by session: MongoDB keeps the last one of each
+	before map[string][]fault  // by name, what becomes of the next commands
+	always map[string]fault    // by name, what becomes of all later ones
+	// done holds the answers to repeatable writes by session and number. MongoDB keeps the last one
+	// of each session.
+	done map[string][]byte
 }
 
 // fault is what becomes of a command.
 type fault struct {
 	code    int32  // refuse it with this code
-	name    string // the code's
+	name    string // the name of the code
 	labels  []string
 	concern bool // obey, and report the code as a write concern error
 	lose    bool // obey, and break the connection instead of answering
 	drop    bool // break the connection without obeying
 }
 
-// newStandIn starts one until the test ends.
+// newStandIn starts a stand-in that runs until the test ends.
 func newStandIn(t testing.TB) *standIn {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -69,7 +73,7 @@ func (s *standIn) next(name string, faults ...fault) {
 	s.before[name] = faults
 }
 
-// from now on, all commands of a name meet the fault; the zero value ends it.
+// from makes all commands of a name meet the fault from now on. The zero fault ends that.
 func (s *standIn) from(name string, f fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,6 +169,7 @@ func (s *standIn) obey(q request, dst []byte) ([]byte, error) {
 		}
 		return appendDoc(dst, refusal), nil
 	}
+	// A write that is sent again gets the answer that it got first.
 	session := repeatable(q.command)
 	if answer, ok := s.done[session]; ok && session != "" {
 		if f.lose {
@@ -190,7 +195,8 @@ func (s *standIn) obey(q request, dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// repeatable returns what tells a write apart that the driver may send again: its session and number. Empty: it may not.
+// repeatable returns the session and number by which the server recognises a write that the driver
+// may send again. It returns the empty string for any other command.
 func repeatable(command bson.Raw) string {
 	number, err := command.LookupErr("txnNumber")
 	if err != nil {
@@ -256,7 +262,7 @@ func (s *standIn) findState(dst []byte) []byte {
 	})
 }
 
-// findItems answers with all documents within the bounds at once, up to the limit.
+// findItems answers at once with all documents within the bounds, up to the limit.
 func (s *standIn) findItems(command bson.Raw, dst []byte) []byte {
 	if key, ok := command.Lookup("filter", "_id").StringValueOK(); ok {
 		return appendCursor(dst, func(i int32, dst []byte) (int32, []byte) {
@@ -322,7 +328,7 @@ func (s *standIn) updateState(update bson.Raw, dst []byte) []byte {
 		Raise  map[string]int64 `bson:"$inc"`
 	}
 	if err := bson.Unmarshal(update.Lookup("u").Document(), &u); err != nil {
-		panic(err) // a fault of this test's own
+		panic(err) // a fault in this test
 	}
 	there := s.state != nil
 	if !there && u.Insert != nil {
@@ -346,12 +352,12 @@ func count(b bool) int32 {
 func appendDoc(dst []byte, d bson.D) []byte {
 	b, err := bson.Marshal(d)
 	if err != nil {
-		panic(err) // a fault of this test's own
+		panic(err) // a fault in this test
 	}
 	return append(dst, b...)
 }
 
-// appendCursor appends an answer whose documents, array elements from 0, are appended by fill.
+// appendCursor appends an answer. fill appends its documents, which are array elements from 0 on.
 func appendCursor(dst []byte, fill func(i int32, dst []byte) (int32, []byte)) []byte {
 	whole, dst := bsoncore.AppendDocumentStart(dst)
 	cursor, dst := bsoncore.AppendDocumentElementStart(dst, "cursor")
@@ -359,7 +365,7 @@ func appendCursor(dst []byte, fill func(i int32, dst []byte) (int32, []byte)) []
 	dst = bsoncore.AppendStringElement(dst, "ns", "db.c")
 	batch, dst := bsoncore.AppendArrayElementStart(dst, "firstBatch")
 	_, dst = fill(0, dst)
-	dst, _ = bsoncore.AppendArrayEnd(dst, batch) // these fail on a start that is none
+	dst, _ = bsoncore.AppendArrayEnd(dst, batch) // this and the next ones fail only on a wrong start
 	dst, _ = bsoncore.AppendDocumentEnd(dst, cursor)
 	dst = bsoncore.AppendDoubleElement(dst, "ok", 1)
 	dst, _ = bsoncore.AppendDocumentEnd(dst, whole)
@@ -367,7 +373,7 @@ func appendCursor(dst []byte, fill func(i int32, dst []byte) (int32, []byte)) []
 }
 
 func appendItem(dst []byte, key string, value []byte, values bool) []byte {
-	dst = bsoncore.AppendHeader(dst, bsoncore.TypeEmbeddedDocument, "0") // nobody reads the index
+	dst = bsoncore.AppendHeader(dst, bsoncore.TypeEmbeddedDocument, "0") // no reader looks at the index
 	doc, dst := bsoncore.AppendDocumentStart(dst)
 	dst = bsoncore.AppendStringElement(dst, "_id", key)
 	if values {

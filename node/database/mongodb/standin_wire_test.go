@@ -9,7 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Opcodes of MongoDB's wire protocol. The driver says hello in the oldest of them and everything else in the newest.
+// Opcodes of MongoDB's wire protocol. The driver says hello in the oldest of them and everything
+// else in the newest.
 const (
 	opReply = 1
 	opQuery = 2004
@@ -20,12 +21,13 @@ const (
 type request struct {
 	id      uint32
 	opcode  uint32
-	name    string // the command's
+	name    string // the name of the command
 	command bson.Raw
 	batch   []bson.Raw // documents sent beside the command: updates or deletes
 }
 
-// message reads one message. The request borrows from buffer, which may be handed in again for the next one.
+// message reads one message. The request borrows from the buffer that is returned. The caller may
+// pass that buffer in again for the next message.
 //
 //	length | id | in response to | opcode | body        each 4 bytes, little-endian
 func message(r io.Reader, buffer []byte) (request, []byte, error) {
@@ -62,7 +64,7 @@ func message(r io.Reader, buffer []byte) (request, []byte, error) {
 
 var errShort = errors.New("a message ends too early")
 
-// document cuts a document off b.
+// document cuts a document off the front of b.
 func document(b []byte) (doc bson.Raw, rest []byte, err error) {
 	if len(b) < 5 {
 		return nil, nil, errShort
@@ -87,7 +89,7 @@ func (q *request) sections(b []byte) (err error) {
 		if len(b) < 4 {
 			return errShort
 		}
-		n := int(binary.LittleEndian.Uint32(b)) // of the section, itself included
+		n := int(binary.LittleEndian.Uint32(b)) // the length of the section, including these 4 bytes
 		if n < 5 || n > len(b) {
 			return errShort
 		}
@@ -115,7 +117,7 @@ func (q *request) query(b []byte) (err error) {
 	if len(b) < 9 {
 		return errShort
 	}
-	q.command, _, err = document(b[9:]) // behind the name's end, skip and limit
+	q.command, _, err = document(b[9:]) // behind the end of the name, skip and limit
 	return err
 }
 
@@ -137,5 +139,5 @@ func appendReply(dst []byte, q request, doc []byte) []byte {
 	return dst
 }
 
-// replyHead is flags, cursor, position and the number of documents, one.
+// replyHead holds flags, cursor and position, all zero, and the number of documents, one.
 var replyHead = [20]byte{16: 1}

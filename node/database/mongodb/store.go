@@ -15,7 +15,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// Store keeps keys and values in MongoDB. It implements kv.Store and kv.Cluster, and is safe for concurrent use.
+// Store keeps keys and values in MongoDB. It implements kv.Store and kv.Cluster, and is safe for
+// concurrent use.
 type Store struct {
 	stateless.Cluster
 
@@ -26,15 +27,15 @@ type Store struct {
 	maxConnections uint64
 
 	state *mongo.Collection
-	items *mongo.Collection // one key at a time: linearizable where there is a majority to ask (N2)
-	pages *mongo.Collection // many keys: majority
+	items *mongo.Collection // for one key at a time: linearizable where there is a majority to ask (N2)
+	pages *mongo.Collection // for many keys: majority
 
 	seal       *stateless.Seal
 	probe      *stateless.Probe
-	generation atomic.Int64 // highest seen; for status only
+	generation atomic.Int64 // highest seen, for the status only
 }
 
-// Stats are figures for the metrics page.
+// Stats holds figures for the metrics page.
 type Stats struct {
 	stateless.Pool
 }
@@ -49,14 +50,16 @@ func (s *Store) Stats() Stats {
 // closePatience is how long Close waits for requests under way.
 const closePatience = 5 * time.Second
 
-// Close ends the connections. It waits a little for requests under way. Call it once.
+// Close ends the connections. It waits for requests under way, but no longer than closePatience. It
+// must be called once only.
 func (s *Store) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 	defer cancel()
-	_ = s.client.Disconnect(ctx) // the connections are closed either way
+	_ = s.client.Disconnect(ctx) // even on an error the connections are closed
 }
 
-// Ready implements kv.Store: nil when a primary answered lately. Cheap: see stateless.Probe.
+// Ready implements kv.Store. It returns nil when a primary has answered lately. It is cheap: see
+// stateless.Probe.
 func (s *Store) Ready(ctx context.Context) error { return s.probe.Ready(ctx) }
 
 const valueField = "v"
@@ -105,7 +108,8 @@ func (s *Store) Set(ctx context.Context, key, value []byte, o kv.Options) (versi
 	})
 }
 
-// Remove implements kv.Store. The delete is atomic: of overlapping ones, one counts the document.
+// Remove implements kv.Store. The delete is atomic: of several that overlap, only one counts the
+// document.
 func (s *Store) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	return s.attempt(ctx, o.Deadline, mutates, func(ctx context.Context) error {
 		r, err := s.items.DeleteOne(ctx, byKey(key))
@@ -116,12 +120,14 @@ func (s *Store) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	})
 }
 
-// Clear implements kv.Store (N3). The drop is never re-run once its answer was lost: a late second one would take newer keys with it.
+// Clear implements kv.Store (N3). It never re-runs a drop whose answer was lost: a late second drop
+// would remove newer keys.
 func (s *Store) Clear(ctx context.Context, o kv.Options) error {
 	if o.Deadline.IsZero() {
 		o.Deadline = time.Now().Add(max(clearTimeout, s.cfg.Timeout))
 	}
-	// Raising the count changes no key. Whatever becomes of it, the outcome of the clear is that of the drop.
+	// Raising the count changes no key. Whatever becomes of it, the outcome of the clear is that of
+	// the drop.
 	err := s.attempt(ctx, o.Deadline, reads, func(ctx context.Context) error {
 		_, err := s.state.UpdateOne(ctx, stateFilter, bson.D{{Key: "$inc", Value: bson.D{{Key: "generation", Value: int64(1)}}}})
 		return err
@@ -132,16 +138,17 @@ func (s *Store) Clear(ctx context.Context, o kv.Options) error {
 	return s.attempt(ctx, o.Deadline, mutates, func(ctx context.Context) error {
 		err := s.items.Drop(ctx)
 		if hasCode(err, namespaceNotFound) {
-			return nil // nothing was ever set, or another clear was first
+			return nil // no key was ever set, or another clear was first
 		}
 		return err
 	})
 }
 
-// clearTimeout is what a clear may take by default: the collection's lock is waited for.
+// clearTimeout is the time that a clear may take by default, because it waits for the collection's
+// lock.
 const clearTimeout = 10 * time.Second
 
-// missing turns the driver's "no documents" into the contract's.
+// missing turns the driver's "no documents" into the contract's kv.ErrMissing.
 func missing(err error) error {
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return kv.ErrMissing

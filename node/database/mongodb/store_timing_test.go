@@ -16,8 +16,10 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// The benchmarks stand beside the raw driver sending the same commands with the same deadline to a stand-in that answers from memory: a database's
-// own work, which would hide what the store adds, is left out. It shares the processor with the stand-in, as it would with a local database.
+// The benchmarks compare the store with the raw driver, which sends the same commands with the same
+// deadline. Both use a stand-in that answers from memory. So a database's own work, which would
+// hide what the store adds, is left out. Store and driver share the processor with the stand-in, as
+// they would with a local database.
 
 const benchKeys = 10_000
 
@@ -28,7 +30,8 @@ func benchKeyList() (keys [][]byte) {
 	return keys
 }
 
-// bench returns a store on a stand-in with so many documents, and the same collections by a driver that the store has not touched.
+// bench returns a store on a stand-in with so many documents, and the same database through a
+// driver that the store has not touched.
 func bench(b *testing.B, documents int) (s *Store, raw *mongo.Database) {
 	b.Helper()
 	r := newStandIn(b)

@@ -11,7 +11,8 @@ import (
 	"viakv/api/kv"
 )
 
-// TestUnsent: waiting for a connection in vain is an overload; a server that is not there is none.
+// TestUnsent: a request that waits for a connection in vain has met an overload. One that finds no
+// server has not.
 func TestUnsent(t *testing.T) {
 	s := &Store{}
 	for _, c := range []struct {

@@ -10,7 +10,8 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// kind of a statement: whether it may be re-run after its answer was lost.
+// kind is the kind of a statement. It tells whether the statement may be re-run after its answer
+// was lost.
 type kind bool
 
 const (
@@ -18,11 +19,13 @@ const (
 	mutates kind = true
 )
 
-// lostAttempts bounds how often a read is re-run because its connection broke; each attempt takes another connection.
+// lostAttempts bounds how often a read is tried when its connection breaks. Each attempt takes
+// another connection.
 const lostAttempts = 3
 
-// attempt runs fn on a connection until it has an answer, the deadline passes, or an error is final (P3). fn runs one statement
-// and must be ready to be called again. It returns errors of kv only, and those of fn that are kv's already unchanged.
+// attempt runs fn on a connection until there is an answer, the deadline passes, or an error is
+// final (P3). fn runs one statement, and must be ready to be called again. attempt returns errors
+// of kv only; those that fn returns already pass unchanged.
 func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func(context.Context, *pgx.Conn) error) error {
 	if deadline.IsZero() {
 		deadline = time.Now().Add(s.cfg.Timeout)
@@ -41,7 +44,7 @@ func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func
 			return err
 		}
 		if sqlState(err) == readOnlyTransaction {
-			s.pool.Reset() // every connection to the former primary goes, this one first
+			s.pool.Reset() // closes every connection to the former primary, this one first
 		}
 		switch e := effectOf(err); {
 		case e == nothing:

@@ -11,8 +11,8 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// TestClearIsOneRow: a clear touches no row of an item, so that it does not wait for anybody who
-// holds them all, and the collector deletes the garbage in the background without touching what was
+// TestClearIsOneRow: a clear touches no row of an item, so it does not wait for a session that
+// holds them all. The collector deletes the garbage in the background, and does not touch what was
 // written since.
 func TestClearIsOneRow(t *testing.T) {
 	const rows = 50_000
@@ -46,7 +46,7 @@ func TestClearIsOneRow(t *testing.T) {
 	}
 }
 
-// TestOneCollector: while one node deletes, another leaves it alone; a node that died loses its claim.
+// TestOneCollector: while one node deletes, other nodes do not. A node that died loses its claim.
 func TestOneCollector(t *testing.T) {
 	db := server.Database(t)
 	s := openOn(t, server.URL(db))
@@ -73,7 +73,8 @@ func TestOneCollector(t *testing.T) {
 	}
 }
 
-// TestSnapshotIsOneState: a snapshot keeps showing its state while keys are written, removed, cleared and collected.
+// TestSnapshotIsOneState: a snapshot keeps showing its state while keys are written, removed,
+// cleared and collected.
 func TestSnapshotIsOneState(t *testing.T) {
 	const rows = 2 * stateless.FullPage
 	s := openFresh(t)
@@ -110,7 +111,8 @@ func TestSnapshotIsOneState(t *testing.T) {
 	}
 }
 
-// TestSnapshotsAreBounded: they hold connections, so only a part of the pool is theirs, and closing gives it back.
+// TestSnapshotsAreBounded: snapshots hold connections, so they may take only a part of the pool.
+// Closing a snapshot gives its connection back.
 func TestSnapshotsAreBounded(t *testing.T) {
 	s := openOn(t, server.URL(server.Database(t))+"&pool_max_conns=4")
 	first, err := s.Scan(bg, kv.ScanOptions{Snapshot: true})

@@ -14,13 +14,14 @@ import (
 
 const (
 	collectRows  = 1000             // a batch: a few milliseconds of row locks that no request waits for
-	collectEvery = 10 * time.Minute // looks for what a node that died left behind, or a late writer added
-	claimAge     = 10 * time.Second // renew the lease of 30 s so often
+	collectEvery = 10 * time.Minute // the pause between looks for garbage of dead nodes and late writers
+	claimAge     = 10 * time.Second // the age at which the lease of 30 s is renewed
 	leastPause   = 5 * time.Millisecond
 	batchTimeout = 30 * time.Second
 )
 
-// wakeCollector never blocks: one wake-up that waits is as good as many.
+// wakeCollector wakes the collector. It never blocks: one wake-up that is pending is as good as
+// many.
 func (s *Store) wakeCollector() {
 	select {
 	case s.collect <- struct{}{}:
@@ -28,10 +29,11 @@ func (s *Store) wakeCollector() {
 	}
 }
 
-// runCollector deletes garbage until ctx ends. An error ends a round and no more: the next one goes on.
+// runCollector deletes garbage until ctx ends. An error ends one round only; the next round goes
+// on.
 func (s *Store) runCollector(ctx context.Context) {
 	holder := fmt.Sprintf("%s/%016x", s.cfg.Name, rand.Uint64())
-	first := time.NewTimer(rand.N(time.Minute)) // after a deployment not all nodes look at once
+	first := time.NewTimer(rand.N(time.Minute)) // so that after a deployment not all nodes look at once
 	defer first.Stop()
 	for {
 		select {
@@ -41,18 +43,19 @@ func (s *Store) runCollector(ctx context.Context) {
 		case <-first.C:
 			first.Reset(collectEvery + rand.N(collectEvery/2))
 		}
-		_ = s.collectGarbage(ctx, holder) // its cause is the database's state, which Ready shows
+		_ = s.collectGarbage(ctx, holder) // the cause of an error is the database's state, which Ready shows
 	}
 }
 
-// position is a row in the order of the primary key.
+// position is a row's place in the order of the primary key.
 type position struct {
 	generation int64
 	key        []byte
 }
 
-// collectGarbage deletes all rows of older generations, in batches, and rests after each as long as the batch took: at most
-// half a connection's work, whatever the server can do. It returns early when another node is at it.
+// collectGarbage deletes all rows of older generations, in batches. After each batch it rests as
+// long as the batch took. So it uses half of one connection's time at most, however slow the server
+// is. It returns early when another node is collecting.
 func (s *Store) collectGarbage(ctx context.Context, holder string) error {
 	after := position{generation: -1}
 	var claimed time.Time
@@ -85,12 +88,14 @@ func (s *Store) collectGarbage(ctx context.Context, holder string) error {
 	}
 }
 
+// claim takes or renews the lease, and reports whether this node holds it.
 func (s *Store) claim(ctx context.Context, holder string) (bool, error) {
 	tag, err := s.pool.Exec(ctx, claimStatement, holder)
 	return err == nil && tag.RowsAffected() == 1, err
 }
 
-// collectBatch deletes the next rows behind a position. Deleting is idempotent, so a lost answer needs no thought.
+// collectBatch deletes the next rows behind a position. Deleting is idempotent, so a lost answer
+// does no harm.
 func (s *Store) collectBatch(ctx context.Context, after position) (n int, last position, err error) {
 	ctx, cancel := stateless.Deadline(ctx, time.Time{}, batchTimeout)
 	defer cancel()

@@ -15,18 +15,21 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// Config of a Store.
+// Config configures a Store.
 type Config struct {
-	// URL is postgres://user:password@host:port/database?option=value, with the options of libpq and of pgxpool.
+	// URL is postgres://user:password@host:port/database?option=value, with the options of libpq
+	// and of pgxpool. It must be set.
 	URL string
-	// Name of this node, shown in its status and, as application_name, in the database's list of sessions.
+	// Name is the name of this node. It is shown in the node's status and, as application_name, in
+	// the database's list of sessions.
 	Name string
-	// MaxConnections bounds the pool. 0: the URL's pool_max_conns, or else 32. More serve more requests at once until the database
-	// is busy; the nodes' sum must stay below the server's max_connections.
+	// MaxConnections bounds the pool. Zero means the URL's pool_max_conns or, without that, 32.
+	// More connections serve more requests at once until the database is busy. The sum over all
+	// nodes must stay below the server's max_connections.
 	MaxConnections int32
-	// Timeout of a request without a deadline. Default 2 s.
+	// Timeout bounds a request without a deadline. Zero means 2 s.
 	Timeout time.Duration
-	// StartTimeout is how long Open waits for a database that cannot be reached yet. Default 30 s.
+	// StartTimeout bounds the time that Open waits for an unreachable database. Zero means 30 s.
 	StartTimeout time.Duration
 }
 
@@ -35,8 +38,8 @@ const (
 	defaultTimeout      = 2 * time.Second
 	defaultStartTimeout = 30 * time.Second
 
-	// A connection lives so long, plus up to the jitter: after a failover or behind a balancer the load spreads anew, and not all nodes
-	// reconnect at once.
+	// A connection lives for connectionLife plus up to connectionLifeJitter. So after a failover or
+	// behind a balancer the load spreads anew, and not all nodes reconnect at once.
 	connectionLife       = 30 * time.Minute
 	connectionLifeJitter = 10 * time.Minute
 	connectionIdle       = 5 * time.Minute
@@ -53,11 +56,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// errReadOnly is a server that takes no writes (P6).
+// errReadOnly says that the server takes no writes (P6).
 var errReadOnly = errors.New("the server is read-only: a standby, or default_transaction_read_only is on for this user or database")
 
-// pool returns the configuration of the driver's pool, and what keeps the credentials out of texts. What the driver
-// says about a URL it cannot read may quote parts of a password, so none of it is passed on.
+// pool returns the configuration of the driver's pool, and the scrubber that keeps credentials out
+// of texts. The error about a URL that cannot be parsed may quote parts of a password, so pool does
+// not pass it on. An error about an option is passed on without the secrets.
 func (c Config) pool() (*pgxpool.Config, stateless.Scrubber, error) {
 	none := stateless.Scrubber{}
 	u, err := url.Parse(c.URL)
@@ -91,7 +95,7 @@ func (c Config) pool() (*pgxpool.Config, stateless.Scrubber, error) {
 	if _, set := cc.RuntimeParams["application_name"]; !set {
 		cc.RuntimeParams["application_name"] = strings.TrimSpace("viakv " + c.Name)
 	}
-	if cc.ValidateConnect == nil { // a URL with target_session_attrs has its own
+	if cc.ValidateConnect == nil { // a URL with target_session_attrs has its own check
 		cc.ValidateConnect = refuseReadOnly
 	}
 	cc.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {

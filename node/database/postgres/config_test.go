@@ -33,7 +33,8 @@ func TestPoolConfig(t *testing.T) {
 	}
 }
 
-// TestPoolConfigRefuses: a URL that cannot be used is refused without a word of it, which may be a part of the password.
+// TestPoolConfigRefuses: a URL that cannot be used is refused. The error quotes nothing of it,
+// because any part may belong to the password.
 func TestPoolConfigRefuses(t *testing.T) {
 	for _, url := range []string{
 		"", "x", "mongodb://u:hunter2@h/db", "postgres://", "postgres:///db", "postgres://u:hunter2@h:1", "postgres://u:hunter2@h:1/",
@@ -75,7 +76,7 @@ func TestEffects(t *testing.T) {
 		{server("PANIC", "XX000"), open},
 		{server("ERROR", noPrivilege), nothing},
 		{server("ERROR", readOnlyTransaction), nothing},
-		{&pgconn.PgError{Severity: "FATALE", Code: "57P01"}, open}, // an old server that speaks its own language
+		{&pgconn.PgError{Severity: "FATALE", Code: "57P01"}, open}, // an old server with localized severity
 		{unsent{io.EOF}, transient},
 		{io.ErrUnexpectedEOF, open},
 		{context.DeadlineExceeded, open},
@@ -105,17 +106,17 @@ func TestMigrationsAreNumbered(t *testing.T) {
 	}
 	for _, m := range all {
 		for _, s := range m.statements {
-			// Without a lock that works, statements are repeated (CockroachDB).
+			// CockroachDB has no lock that works, so several nodes may run a statement.
 			if !strings.Contains(s, "IF NOT EXISTS") && !strings.Contains(s, "ON CONFLICT DO NOTHING") {
 				t.Errorf("%s: not idempotent: %s", m.name, s)
 			}
 		}
 	}
 	if advisoryLocks("CockroachDB CCL v25.2.1 (x86_64-pc-linux-gnu)") || !advisoryLocks("PostgreSQL 15.4") {
-		t.Error("locks")
+		t.Error("advisoryLocks takes one server for the other")
 	}
 	if serverName("CockroachDB CCL v25.2.1") != "cockroachdb" || serverName("PostgreSQL 15.4 on x86_64") != "postgresql" {
-		t.Error("names")
+		t.Error("serverName takes one server for the other")
 	}
 }
 
@@ -126,6 +127,6 @@ func TestContractErrorsAreFinal(t *testing.T) {
 		}
 	}
 	if isContract(errors.New("x")) {
-		t.Error("any error")
+		t.Error("isContract accepts an error that is not kv's")
 	}
 }

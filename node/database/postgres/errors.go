@@ -11,7 +11,7 @@ import (
 	"viakv/api/kv"
 )
 
-// SQLSTATE codes that are told apart here; CockroachDB uses the same.
+// SQLSTATE codes that this package tells apart. CockroachDB uses the same.
 const (
 	serializationFailure = "40001"
 	completionUnknown    = "40003"
@@ -45,9 +45,10 @@ const (
 	transient               // nothing, and trying again may succeed
 )
 
-// effectOf classifies the error of a statement in autocommit. Only what is certain counts as nothing (P3): a fatal error
-// ends the session after its commit as well as before it (a shutdown while synchronous replication is waited for), so
-// even though the server spoke, the outcome is open.
+// effectOf classifies the error of a statement in autocommit. Only what certainly did nothing
+// counts as nothing (P3). A fatal error can end the session after the commit as well as before it,
+// for example a shutdown while synchronous replication is waited for. So its outcome is open,
+// although the server answered.
 func effectOf(err error) effect {
 	var e *pgconn.PgError
 	switch {
@@ -98,14 +99,15 @@ func reasonOf(err error) string {
 	return "the database refused the statement"
 }
 
-// unavailable is the error of a request whose statement failed.
+// unavailable returns the error of a request whose statement failed.
 func (s *Store) unavailable(o kv.Outcome, reason string, err error) error {
 	return &kv.Unavailable{Outcome: o, Reason: reason, Err: s.scrub.Error(err)}
 }
 
-// noConnection is the error of a request for which there was no connection: nothing was sent.
+// noConnection returns the error of a request for which there was no connection. Nothing was sent.
 func (s *Store) noConnection(err error) error {
-	// Not whether all are busy at this moment: those that filled the pool may have met the same deadline.
+	// Compare the open connections with the limit, and not the busy ones: the requests that filled
+	// the pool may have ended at the same deadline.
 	st := s.pool.Stat()
 	if errors.Is(err, context.DeadlineExceeded) && st.TotalConns()-st.ConstructingConns() >= st.MaxConns() {
 		return &kv.Unavailable{Outcome: kv.None, RetryAfter: time.Second,

@@ -34,7 +34,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// fillRows adds the rows 1 to n to the present generation, as sets would have left them.
+// fillRows adds the rows 1 to n to the present generation, as sets would have done.
 func fillRows(t testing.TB, s *Store, n int) {
 	t.Helper()
 	fillMore(t, s, 1, n)

@@ -17,19 +17,19 @@ import (
 
 var bg = context.Background()
 
-// server is the one that most tests share, each with a database of its own.
+// server is the server that most tests share. Each test has a database of its own there.
 var server *pgtest.Server
 
 func TestMain(m *testing.M) {
 	var err error
 	if server, err = pgtest.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1) // no server is a failure, not a reason to skip
+		os.Exit(1) // a missing server is a failure, not a reason to skip
 	}
 	goleak.VerifyTestMain(withServer{m})
 }
 
-// withServer runs the tests, and stops the server after them.
+// withServer runs the tests, and then stops the server.
 type withServer struct{ *testing.M }
 
 func (m withServer) Run() int {
@@ -62,7 +62,7 @@ func TestConformance(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store { return openFresh(t) })
 }
 
-// TestConformanceTwoNodes: two nodes on one database are one store.
+// TestConformanceTwoNodes: two nodes on one database behave as one store.
 func TestConformanceTwoNodes(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
 		url := server.URL(server.Database(t))
@@ -70,7 +70,8 @@ func TestConformanceTwoNodes(t *testing.T) {
 	})
 }
 
-// TestConformanceTextProtocol: behind a pooler that keeps no prepared statements, results come as text.
+// TestConformanceTextProtocol: behind a pooler that keeps no prepared statements, results come as
+// text.
 func TestConformanceTextProtocol(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
 		return openOn(t, server.URL(server.Database(t))+"&default_query_exec_mode=simple_protocol")

@@ -15,8 +15,9 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// The migrations, in order. Each statement is idempotent, because where there is no lock (CockroachDB accepts pg_advisory_lock
-// and locks nothing) several nodes run them at the same time. $1 is a fresh key for cursors; there are no other parameters.
+// migrationFiles holds the migrations, whose names give their order. Each statement is idempotent,
+// because several nodes may run them at the same time where there is no lock: CockroachDB accepts
+// pg_advisory_lock and locks nothing. $1 is a fresh key for cursors. There are no other parameters.
 //
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
@@ -33,7 +34,7 @@ const (
 	recordMigration = `INSERT INTO viakv_migrations (version) VALUES ($1) ON CONFLICT DO NOTHING`
 )
 
-// errNewerSchema is a schema that a newer program has migrated.
+// errNewerSchema says that a newer program has migrated the schema.
 var errNewerSchema = errors.New("the schema in the database is newer than this program")
 
 func newerSchema(found, known int) error {
@@ -46,7 +47,7 @@ type migration struct {
 	statements []string
 }
 
-// migrations returns all embedded ones by version.
+// migrations returns all embedded migrations by version.
 func migrations() ([]migration, error) {
 	names, err := fs.Glob(migrationFiles, "migrations/*.sql") // sorted
 	if err != nil {
@@ -75,14 +76,15 @@ func migrations() ([]migration, error) {
 	return all, nil
 }
 
-// querier is what a connection and a transaction share.
+// querier is what a connection and a transaction have in common.
 type querier interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// migrate brings the schema to this program's version, whoever else is doing the same. A schema that is there already is only read, so
-// that a user without the right to create tables can serve one that was made by another.
+// migrate brings the schema to this program's version, even while other nodes do the same. It only
+// reads a schema that is there already. So a user without the right to create tables can serve a
+// schema that another user has made.
 func migrate(ctx context.Context, conn *pgx.Conn, locked bool) error {
 	all, err := migrations()
 	if err != nil {
@@ -111,7 +113,7 @@ func migrate(ctx context.Context, conn *pgx.Conn, locked bool) error {
 	return nil
 }
 
-// schemaVersion returns the newest version applied, 0 when there is no schema.
+// schemaVersion returns the newest version applied, or 0 when there is no schema.
 func schemaVersion(ctx context.Context, q querier) (version int, err error) {
 	err = q.QueryRow(ctx, readMigrations).Scan(&version)
 	if sqlState(err) == undefinedTable {
@@ -129,7 +131,8 @@ func migrateLocked(ctx context.Context, conn *pgx.Conn, all []migration) error {
 	})
 }
 
-// applyFrom applies what is missing. Under a lock, another node may have done so while this one waited: hence the second look.
+// applyFrom applies the migrations that are missing. It reads the version again, because another
+// node may have migrated while this one waited for the lock.
 func applyFrom(ctx context.Context, q querier, all []migration, version int) error {
 	if _, err := q.Exec(ctx, createMigrations); err != nil {
 		return err
@@ -155,7 +158,8 @@ func applyFrom(ctx context.Context, q querier, all []migration, version int) err
 	return nil
 }
 
-// racing reports an error that idempotent DDL gives when another session does the same at the same time.
+// racing reports whether an error is one that idempotent DDL gives when another session runs the
+// same at the same time.
 func racing(err error) bool {
 	switch sqlState(err) {
 	case serializationFailure, deadlockDetected, uniqueViolation, duplicateTable, duplicateObject, duplicateColumn, internalError:
@@ -164,10 +168,11 @@ func racing(err error) bool {
 	return false
 }
 
-// advisoryLocks reports whether pg_advisory_xact_lock locks anything on the server that calls itself so.
+// advisoryLocks reports whether pg_advisory_xact_lock locks anything on the server that reports
+// this version.
 func advisoryLocks(serverVersion string) bool { return !strings.Contains(serverVersion, "CockroachDB") }
 
-// sqlState returns the server's error code, empty when the error is not the server's.
+// sqlState returns the server's error code, or the empty string when the error is not the server's.
 func sqlState(err error) string {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {

@@ -8,8 +8,8 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// TestMillionRows: a scan of a million rows keeps no more than a few pages in memory; a clear at that size under load is one row, and the collector
-// deletes the garbage beside the writers.
+// TestMillionRows: a scan of a million rows keeps no more than a few pages in memory. A clear of
+// that size under load writes one row, and the collector deletes the garbage beside the writers.
 func TestMillionRows(t *testing.T) {
 	const rows = 1_000_000
 	s := openFresh(t)

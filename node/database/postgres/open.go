@@ -20,8 +20,9 @@ const (
 	probePatience = 2 * time.Second
 )
 
-// Open connects, brings the schema up to date, checks that this user may do all that requests will ask for, and starts the
-// collector of garbage. A database that cannot be reached is waited for; one that refuses is an error at once, which says what to do.
+// Open connects, brings the schema up to date, checks that this user may do all that requests will
+// need, and starts the collector of garbage. It waits for a database that cannot be reached yet. A
+// database that refuses is an error at once, which says what to do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
 	known, err := migrations()
@@ -57,7 +58,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// prepare makes the database ready, waiting for one that is still starting. It returns the server's name.
+// prepare makes the database ready, and waits for one that is still starting. It returns the
+// server's name.
 func (s *Store) prepare(ctx context.Context, cc *pgx.ConnConfig) (server string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StartTimeout)
 	defer cancel()
@@ -94,9 +96,11 @@ func (s *Store) prepareOn(ctx context.Context, c *pgx.Conn) (server string, err 
 	if err != nil {
 		return "", err
 	}
-	// The tables may carry the names and yet be another program's: let the server check every statement now.
+	// The tables may have the right names and yet belong to another program. So let the server
+	// check every statement now.
 	for _, sql := range []string{getStatement, setStatement, removeStatement, pageStatement, collectStatement, claimStatement} {
-		if _, err := c.PgConn().Prepare(ctx, "", sql, nil); err != nil { // unnamed: nothing to keep behind a pooler
+		// The statement is unnamed, so that nothing of it stays behind a pooler.
+		if _, err := c.PgConn().Prepare(ctx, "", sql, nil); err != nil {
 			return "", err
 		}
 	}
@@ -105,7 +109,7 @@ func (s *Store) prepareOn(ctx context.Context, c *pgx.Conn) (server string, err 
 	return serverName(about), nil
 }
 
-// errNoPrivilege is a user that may log in and not write.
+// errNoPrivilege says that the user may log in, but lacks rights that requests need.
 var errNoPrivilege = errors.New("SELECT, INSERT, UPDATE and DELETE on viakv_items, and SELECT and UPDATE on viakv_generation and viakv_collector, are needed")
 
 func serverName(about string) string {
@@ -149,7 +153,8 @@ func diagnose(err error, cc *pgx.ConnConfig) (reason string, final bool) {
 	return fmt.Sprintf("the database at %s port %d cannot be reached", cc.Host, cc.Port), false
 }
 
-// check is the probe's: the database answers, its schema is the one known, it takes writes, and this user may write.
+// check is the check of the probe. It finds out whether the database answers and takes writes,
+// whether this user may write, and whether the schema is the one that this program knows.
 func (s *Store) check(ctx context.Context) error {
 	var g *int64
 	var schema *int
@@ -172,8 +177,9 @@ func (s *Store) check(ctx context.Context) error {
 	return s.checkSchema(schema)
 }
 
-// checkSchema compares the newest migration applied, nil when there is none, with the newest that this program knows. A node whose schema was
-// replaced under it must not go on with statements made for another.
+// checkSchema compares the newest migration that was applied, nil when there is none, with the
+// newest that this program knows. A node whose schema was replaced while it runs must not go on:
+// its statements were made for another schema.
 func (s *Store) checkSchema(newest *int) error {
 	switch {
 	case newest == nil:

@@ -15,8 +15,8 @@ import (
 	"viakv/node/database/postgres/pgtest"
 )
 
-// TestOpenSaysWhatIsWrong: each mistake has an error of its own, which is not waited for where
-// waiting is pointless, and no error holds the password.
+// TestOpenSaysWhatIsWrong: each mistake has an error of its own, and no error holds the password.
+// Open does not wait where waiting is pointless.
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	db := server.Database(t)
 	openOn(t, server.URL(db))
@@ -88,13 +88,14 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestOpenWithoutRightToCreate: tables that are there already need no right to create any.
+// TestOpenWithoutRightToCreate: where the tables are there already, the user needs no right to
+// create tables.
 func TestOpenWithoutRightToCreate(t *testing.T) {
 	db := server.Database(t)
 	openOn(t, server.URL(db))
 	role := fmt.Sprintf("writer%d", time.Now().UnixNano())
 	server.Exec(t, db, fmt.Sprintf(`CREATE ROLE %s LOGIN PASSWORD 'pw'`, role),
-		// As docs/databases.md has it.
+		// The same rights as in docs/databases.md.
 		fmt.Sprintf(`GRANT SELECT, INSERT, UPDATE, DELETE ON viakv_items TO %s`, role),
 		fmt.Sprintf(`GRANT SELECT, UPDATE ON viakv_generation, viakv_collector TO %s`, role),
 		fmt.Sprintf(`GRANT SELECT ON viakv_migrations TO %s`, role))
@@ -111,7 +112,7 @@ func TestOpenWithoutRightToCreate(t *testing.T) {
 	}
 }
 
-// TestOpenWaits: a database that is still starting is waited for.
+// TestOpenWaits: Open waits for a database that is still starting.
 func TestOpenWaits(t *testing.T) {
 	own, err := pgtest.Start()
 	if err != nil {
@@ -135,7 +136,8 @@ func TestOpenWaits(t *testing.T) {
 	}
 }
 
-// TestMigrationsAtOnce: eight nodes start on an empty database at the same time, with and without a lock that works.
+// TestMigrationsAtOnce: eight nodes start on an empty database at the same time, with and without a
+// lock that works.
 func TestMigrationsAtOnce(t *testing.T) {
 	const nodes = 8
 	for _, locked := range []bool{true, false} {

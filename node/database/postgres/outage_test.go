@@ -20,8 +20,9 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// TestServerDiesAndComesBack: under load the server is killed and started again. Nothing acknowledged is lost, what was reported as
-// "none" did not happen, the store says that it is not ready and why, and is ready again by itself.
+// TestServerDiesAndComesBack: under load the server is killed and started again. Nothing
+// acknowledged is lost, and no write that was reported as "none" has happened. The store says that
+// it is not ready and why, and becomes ready again by itself.
 func TestServerDiesAndComesBack(t *testing.T) {
 	const writers = 8
 	own, err := pgtest.Start()
@@ -68,6 +69,7 @@ func TestServerDiesAndComesBack(t *testing.T) {
 		defer mu.Unlock()
 		return len(acknowledged)
 	}
+	// Kill the server, look at the store without it, and start it again.
 	eventually(t, "writes", func() bool { return count() > 500 })
 	own.Kill()
 	eventually(t, "not ready", func() bool {
@@ -92,6 +94,7 @@ func TestServerDiesAndComesBack(t *testing.T) {
 	close(stop)
 	wg.Wait()
 
+	// Compare what is stored with what was reported.
 	for k, v := range acknowledged {
 		got, _, err := s.Get(bg, nil, []byte(k), kv.Options{})
 		if err != nil || string(got) != v {
@@ -134,7 +137,7 @@ func TestScanOutlivesConnections(t *testing.T) {
 	}
 }
 
-// slowStore has four connections, through a proxy.
+// slowStore returns a store with four connections through a proxy, and the proxy.
 func slowStore(t *testing.T) (*Store, *faultproxy.Proxy) {
 	t.Helper()
 	proxy := faultproxy.New(t, fmt.Sprintf("127.0.0.1:%d", server.Port))
@@ -152,11 +155,11 @@ func outcomeOf(t *testing.T, err error) kv.Outcome {
 	return u.Outcome
 }
 
-// TestLockedRow: a statement that waits on another session is cancelled at the deadline, so its outcome is known to be none and
-// the connection survives.
+// TestLockedRow: a statement that waits for another session is cancelled at the deadline. So its
+// outcome is known to be none, and the connection survives.
 func TestLockedRow(t *testing.T) {
 	db := server.Database(t)
-	s := openOn(t, server.URL(db)+"&pool_max_conns=1") // one, so that a second means that the first was lost
+	s := openOn(t, server.URL(db)+"&pool_max_conns=1") // a second connection shows that the first was lost
 	if _, err := s.Set(bg, []byte("k"), []byte("old"), kv.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +182,7 @@ func TestLockedRow(t *testing.T) {
 		if outcomeOf(t, err) == kv.None {
 			none++
 		} else {
-			unknown++ // a server this busy may not cancel in time, and then the connection is given up
+			unknown++ // a busy server may not cancel in time, and then the connection is given up
 		}
 	}
 	if none < 3 {
@@ -196,14 +199,15 @@ func TestLockedRow(t *testing.T) {
 	}
 }
 
-// TestBlackHole: when nothing comes back any more, reads are outcome none, writes unknown, all at their deadline; later the
-// store recovers by itself.
+// TestBlackHole: no answer comes back any more. At their deadline reads end with outcome none, and
+// writes with outcome unknown. Later the store recovers by itself.
 func TestBlackHole(t *testing.T) {
 	s, proxy := slowStore(t)
 	if _, err := s.Set(bg, []byte("k"), []byte("old"), kv.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	// Two connections in the pool, both used within the last second, so that neither is pinged first.
+	// Two connections are in the pool. Both were used within the last second, so that the pool does
+	// not ping them first.
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() { _, _ = s.Has(bg, []byte("k"), kv.Options{}) })
@@ -245,10 +249,12 @@ func TestBlackHole(t *testing.T) {
 	})
 }
 
-// TestSlowDatabase: with 30 ms on the wire and few connections, an overload is refused as one, with a time to come back.
+// TestSlowDatabase: with 30 ms on the wire and few connections, requests beyond the capacity are
+// refused as an overload, with a time to come back.
 func TestSlowDatabase(t *testing.T) {
 	s, proxy := slowStore(t)
-	// All connections stand before the wire becomes slow: while one is being made, a request that gets none has not met an overload.
+	// All connections are made before the wire becomes slow. A request that gets none while one is
+	// being made has not met an overload.
 	var held []*pgxpool.Conn
 	for range 4 {
 		conn, err := s.pool.Acquire(bg)
@@ -286,7 +292,8 @@ func TestSlowDatabase(t *testing.T) {
 	}
 }
 
-// TestReadOnlyServer: a primary that becomes read-only is left, and the store says why it is not ready.
+// TestReadOnlyServer: the store leaves a primary that becomes read-only, and says why it is not
+// ready.
 func TestReadOnlyServer(t *testing.T) {
 	db := server.Database(t)
 	s := openOn(t, server.URL(db))
@@ -307,7 +314,7 @@ func TestReadOnlyServer(t *testing.T) {
 	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
 }
 
-// TestReadOnlyUnderway: connections that are open while the server turns read-only are replaced.
+// TestReadOnlyUnderway: connections that are open when the server turns read-only are replaced.
 func TestReadOnlyUnderway(t *testing.T) {
 	s := openOn(t, server.URL(server.Database(t))+"&pool_max_conns=1")
 	if _, err := s.pool.Exec(bg, `SET default_transaction_read_only = on`); err != nil {

@@ -10,19 +10,20 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// pageTimeout is what a page may take by default, unless requests may take longer still.
+// pageTimeout is the time that a page may take by default, unless Config.Timeout is longer.
 const pageTimeout = 10 * time.Second
 
-// beyondKeys is above every key: no UTF-8 text begins with it.
+// beyondKeys is above every key, because no UTF-8 text begins with it.
 var beyondKeys = []byte{0xff}
 
-// scanner walks over one generation in the order of the keys' bytes, a page at a time. Between pages it holds no connection (P4), so
-// each page is a moment of its own; a snapshot scanner has all its pages on one transaction.
+// scanner walks over one generation in the order of the keys' bytes, a page at a time. Between
+// pages it holds no connection (P4), so each page shows a moment of its own. A snapshot scanner
+// reads all its pages in one transaction.
 type scanner struct {
 	stateless.Pages
 	store      *Store
 	deadline   time.Time // of the whole scan; zero: each page has a time-out of its own
-	snapshot   *snapshot // nil: each page is a moment of its own
+	snapshot   *snapshot // nil: each page shows a moment of its own
 	statement  string
 	values     bool
 	generation int64
@@ -30,8 +31,8 @@ type scanner struct {
 	rows       int    // of the next page
 }
 
-// Scan implements kv.Store. An explicit deadline bounds the whole scan; without one each page has a time-out of its own, because
-// how long a scan takes is up to its reader.
+// Scan implements kv.Store. An explicit deadline bounds the whole scan. Without one each page has a
+// time-out of its own, because the reader decides how long a scan takes.
 func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 	sc := &scanner{
 		store: s, deadline: o.Deadline, values: o.Values, statement: keysPageStatement,
@@ -81,10 +82,11 @@ func (sc *scanner) begin(ctx context.Context, cursor string) error {
 	return sc.Begin(ctx)
 }
 
-// resumeAfter never moves back before the prefix: a cursor may come from a scan with another one.
+// resumeAfter continues the scan behind a key. It never moves back before the prefix, because a
+// cursor may come from a scan with another prefix.
 func (sc *scanner) resumeAfter(key []byte) {
 	if string(key) >= string(sc.from) {
-		sc.from = append(append(make([]byte, 0, kv.MaxKeyBytes+1), key...), 0) // the next larger text of bytes
+		sc.from = append(append(make([]byte, 0, kv.MaxKeyBytes+1), key...), 0) // the next larger key
 	}
 }
 
@@ -96,8 +98,8 @@ func (sc *scanner) Close() {
 	}
 }
 
-// page fills b with the next page and notes where the one after begins. It asks for one row more than it wants, which tells whether any
-// follow; that row is read again.
+// page fills b with the next page, and notes where the page after that begins. It asks for one row
+// more than it wants. That row tells whether any follow, and is read again.
 func (sc *scanner) page(ctx context.Context, b *kv.Batch) (last bool, err error) {
 	err = sc.statementOn(ctx, func(ctx context.Context, c *pgx.Conn) error {
 		b.Reset()
@@ -132,7 +134,8 @@ func (sc *scanner) read(ctx context.Context, c *pgx.Conn, b *kv.Batch) error {
 		targets = targets[:1]
 	}
 	for rows.Next() {
-		// Where the arena moves to grow, earlier pairs keep the former one alive: a few times, until it is as large as a page.
+		// Where the arena moves to grow, earlier pairs keep its former memory alive. That happens a
+		// few times, until the arena is as large as a page.
 		start := len(arena.b)
 		if err := rows.Scan(targets...); err != nil {
 			return err
@@ -159,7 +162,7 @@ func (s *splitter) ScanBytes(v []byte) error {
 	return err
 }
 
-// confirm tells the end of the keys from a clear, both of which show as an empty page.
+// confirm tells the end of the keys from a clear. Both show as an empty page.
 func (sc *scanner) confirm(ctx context.Context) error {
 	if sc.snapshot != nil {
 		return nil
@@ -178,7 +181,7 @@ func (sc *scanner) confirm(ctx context.Context) error {
 	return nil
 }
 
-// statementOn runs a statement on the snapshot's connection, or on any.
+// statementOn runs a statement on the snapshot's connection or, without a snapshot, on any.
 func (sc *scanner) statementOn(ctx context.Context, fn func(context.Context, *pgx.Conn) error) error {
 	deadline := sc.deadline
 	if deadline.IsZero() {

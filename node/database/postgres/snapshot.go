@@ -11,22 +11,25 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// A snapshot keeps the server from vacuuming what it may still read, so it may neither stall nor last.
+// A snapshot keeps the server from vacuuming the rows that it may still read. So it may neither
+// stall nor last long.
 const (
 	snapshotLife  = 5 * time.Minute
 	snapshotStall = `SET LOCAL idle_in_transaction_session_timeout = '60s'`
 	snapshotBegin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
 )
 
-// snapshot is a read-only transaction that sees one state of the database, on a connection of its own (P4). PostgreSQL's
-// repeatable read is a snapshot; CockroachDB runs it as a snapshot or, in older versions, as serializable: one state either way.
+// snapshot is a read-only transaction that sees one state of the database, on a connection of its
+// own (P4). PostgreSQL's repeatable read is a snapshot. CockroachDB runs it as a snapshot or, in
+// older versions, as serializable. Either way it sees one state.
 type snapshot struct {
 	store *Store
 	conn  *pgxpool.Conn
 	until time.Time
 }
 
-// beginSnapshot refuses at once when a quarter of the pool is taken by snapshots already.
+// beginSnapshot begins a snapshot. It refuses at once when snapshots hold a quarter of the pool
+// already, or one connection of a pool of fewer than eight.
 func (s *Store) beginSnapshot(ctx context.Context) (*snapshot, error) {
 	select {
 	case s.snapshots <- struct{}{}:
@@ -51,7 +54,8 @@ func (s *Store) beginSnapshot(ctx context.Context) (*snapshot, error) {
 	return sn, nil
 }
 
-// run runs one statement in the transaction, until the deadline and within the snapshot's life. It cannot be re-run: an error ends the scan.
+// run runs one statement in the transaction, until the deadline and within the snapshot's life. The
+// statement cannot be re-run: an error ends the scan.
 func (sn *snapshot) run(ctx context.Context, deadline time.Time, fn func(context.Context, *pgx.Conn) error) error {
 	if time.Now().After(sn.until) {
 		return sn.store.unavailable(kv.None, "the snapshot scan took longer than "+snapshotLife.String()+": read faster, or scan without snapshot", nil)
@@ -63,17 +67,19 @@ func (sn *snapshot) run(ctx context.Context, deadline time.Time, fn func(context
 	case err == nil:
 		return nil
 	case sqlState(err) == serializationFailure:
-		// CockroachDB may ask for a restart, and what was streamed cannot be taken back.
+		// CockroachDB may ask for a restart, but what was streamed to the client cannot be taken
+		// back.
 		return kv.ErrSnapshotMoved
 	}
 	return sn.store.unavailable(kv.None, "the database ended the snapshot", err)
 }
 
-// end gives the connection back. A connection whose rollback fails is closed by the pool, because its transaction is still open.
+// end gives the connection back. If the rollback fails, the transaction is still open, so the pool
+// closes the connection.
 func (sn *snapshot) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
-	_, _ = sn.conn.Exec(ctx, `ROLLBACK`) // the pool looks at the connection's state itself
+	_, _ = sn.conn.Exec(ctx, `ROLLBACK`) // on an error the pool sees the connection's state itself
 	sn.conn.Release()
 	<-sn.store.snapshots
 }

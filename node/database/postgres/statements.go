@@ -1,7 +1,8 @@
 package postgres
 
-// The statements. Constant texts: the driver prepares each once per connection. They keep to what PostgreSQL 12 and CockroachDB 22
-// both document.
+// The statements. Their texts are constant, so that the driver prepares each of them once per
+// connection. They use only what the documentations of PostgreSQL 12 and CockroachDB 22 have in
+// common.
 const (
 	getStatement = `SELECT value FROM viakv_items
 WHERE generation = (SELECT generation FROM viakv_generation WHERE singleton) AND key = $1`
@@ -21,8 +22,8 @@ RETURNING 1`
 
 	generationStatement = `SELECT generation FROM viakv_generation WHERE singleton`
 
-	// A page is empty when the generation has moved on: a page with rows is therefore known to be current, and only
-	// an empty one asks which it was.
+	// A page is empty when the generation has moved on. A page with rows is therefore known to be
+	// current. The scanner asks for the generation only after an empty page.
 	pageStatement = `SELECT key, value FROM viakv_items
 WHERE generation = $1 AND key >= $2 AND key < $3
   AND $1 = (SELECT generation FROM viakv_generation WHERE singleton)
@@ -41,13 +42,14 @@ ORDER BY key LIMIT $4`
 
 	sealStatement = `SELECT generation, cursor_key FROM viakv_generation WHERE singleton`
 
-	// The lease runs on the database's clock alone.
+	// The lease depends on the database's clock alone.
 	claimStatement = `UPDATE viakv_collector SET holder = $1, until = now() + INTERVAL '30 seconds'
 WHERE singleton AND (holder = $1 OR until < now())`
 
 	releaseStatement = `UPDATE viakv_collector SET until = now() WHERE singleton AND holder = $1`
 
-	// Resuming behind the last row deleted keeps the walk from passing the dead entries of the index again and again.
+	// Each batch resumes behind the last row deleted. Otherwise the walk would pass the dead
+	// entries of the index again and again.
 	collectStatement = `DELETE FROM viakv_items WHERE (generation, key) IN (
   SELECT generation, key FROM viakv_items
   WHERE generation < $1 AND (generation, key) > ($2, $3)
@@ -56,7 +58,7 @@ RETURNING generation, key`
 
 	privilegeStatement = `SELECT ` + mayServe
 
-	// It is an error of the server's, undefinedTable, where one of the tables is gone.
+	// The server answers mayServe with the error undefinedTable when one of the tables is gone.
 	mayServe = `has_table_privilege('viakv_items', 'SELECT') AND has_table_privilege('viakv_items', 'INSERT')
   AND has_table_privilege('viakv_items', 'UPDATE') AND has_table_privilege('viakv_items', 'DELETE')
   AND has_table_privilege('viakv_generation', 'SELECT') AND has_table_privilege('viakv_generation', 'UPDATE')

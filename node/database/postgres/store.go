@@ -15,7 +15,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// Store keeps keys and values in PostgreSQL or CockroachDB. It implements kv.Store and kv.Cluster, and is safe for concurrent use.
+// Store keeps keys and values in PostgreSQL or CockroachDB. It implements kv.Store and kv.Cluster,
+// and is safe for concurrent use.
 type Store struct {
 	stateless.Cluster
 
@@ -24,24 +25,24 @@ type Store struct {
 	scrub stateless.Scrubber
 	seal  *stateless.Seal
 	probe *stateless.Probe
-	// schema is the newest version that this program knows.
+	// schema is the newest version of the schema that this program knows.
 	schema int
 
-	generation atomic.Int64  // highest seen; for status only, requests never rely on it (P1)
+	generation atomic.Int64  // highest seen, for the status only: requests never rely on it (P1)
 	snapshots  chan struct{} // a token per snapshot scan under way (P4)
 
 	collect   chan struct{} // wakes the collector
 	collected atomic.Uint64 // rows of garbage deleted
 
-	waiting  atomic.Int64  // requests without a connection yet
-	waited   atomic.Int64  // nanoseconds
-	unserved atomic.Uint64 // requests that got none
+	waiting  atomic.Int64  // requests that wait for a connection now
+	waited   atomic.Int64  // nanoseconds that all requests together have waited
+	unserved atomic.Uint64 // requests that got no connection
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
 
-// Stats are figures for the metrics page.
+// Stats holds figures for the metrics page.
 type Stats struct {
 	stateless.Pool
 	Collected uint64 // rows of garbage deleted by this node
@@ -59,7 +60,8 @@ func (s *Store) Stats() Stats {
 	}
 }
 
-// acquire takes a connection out of the pool, and keeps account of the wait. The driver's own account leaves out waits in vain.
+// acquire takes a connection out of the pool, and keeps account of the wait. The driver's own
+// account leaves out the waits that ended without a connection.
 func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	s.waiting.Add(1)
 	began := time.Now()
@@ -72,17 +74,20 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return conn, err
 }
 
-// Close ends the collector and then the connections. It waits for requests under way. Call it once.
+// Close ends the collector and then closes the connections. It waits for requests under way. It
+// must be called once only.
 func (s *Store) Close() {
 	s.stop()
 	s.stopped.Wait()
 	s.pool.Close()
 }
 
-// Ready implements kv.Store: nil when the database answered lately and takes writes. Cheap: see stateless.Probe.
+// Ready implements kv.Store. It returns nil when the database has answered lately and takes writes.
+// It is cheap: see stateless.Probe.
 func (s *Store) Ready(ctx context.Context) error { return s.probe.Ready(ctx) }
 
-// appender receives a value from the driver without a copy in between, in the text protocol as in the binary one.
+// appender receives a value from the driver without a copy in between, in the text protocol as well
+// as in the binary one.
 type appender struct{ b []byte }
 
 func (a *appender) ScanBytes(v []byte) error {
@@ -127,7 +132,8 @@ func (s *Store) Set(ctx context.Context, key, value []byte, o kv.Options) (versi
 	return version.Tag{}, err
 }
 
-// Remove implements kv.Store. The row lock makes the delete atomic: of overlapping ones, one finds the row.
+// Remove implements kv.Store. The row lock makes the delete atomic: of several that overlap, only
+// one finds the row.
 func (s *Store) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	return s.attempt(ctx, o.Deadline, mutates, func(ctx context.Context, c *pgx.Conn) error {
 		var one int
@@ -152,7 +158,7 @@ func (s *Store) Clear(ctx context.Context, o kv.Options) error {
 	return err
 }
 
-// missing turns the driver's "no rows" into the contract's.
+// missing turns the driver's "no rows" into the contract's kv.ErrMissing.
 func missing(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return kv.ErrMissing
@@ -160,7 +166,8 @@ func missing(err error) error {
 	return err
 }
 
-// isContract reports an error that is kv's own and final, whatever the driver did.
+// isContract reports whether an error is one of kv's own. Such an error is final, whatever the
+// driver did.
 func isContract(err error) bool {
 	return errors.Is(err, kv.ErrMissing) || errors.Is(err, kv.ErrUnavailable) || errors.Is(err, kv.ErrBadCursor) || errors.Is(err, kv.ErrCleared)
 }

@@ -12,7 +12,8 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// The benchmarks stand beside the raw driver doing the same statement on the same pool: compare store with raw.
+// The benchmarks compare the store with the raw driver, which runs the same statements on the same
+// pool.
 
 const benchKeys = 100_000
 

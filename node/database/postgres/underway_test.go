@@ -12,7 +12,8 @@ import (
 	"viakv/api/kv"
 )
 
-// TestLostTables: the store serves nothing, and says why, when its tables are dropped or emptied under it.
+// TestLostTables: when its tables are dropped or emptied while it runs, the store serves nothing
+// and says why.
 func TestLostTables(t *testing.T) {
 	db := server.Database(t)
 	s := openOn(t, server.URL(db))
@@ -30,7 +31,8 @@ func TestLostTables(t *testing.T) {
 	}
 }
 
-// TestSchemaChangesUnderway: a node whose schema is another than its own is not ready, and says what to run.
+// TestSchemaChangesUnderway: a node is not ready while the database's schema is another than its
+// own. It says what to run.
 func TestSchemaChangesUnderway(t *testing.T) {
 	db := server.Database(t)
 	s := openOn(t, server.URL(db))
@@ -44,7 +46,8 @@ func TestSchemaChangesUnderway(t *testing.T) {
 	unready(t, s, "viakv_migrations")
 }
 
-// TestRightsLostUnderway: a user who may no longer write makes the node not ready until the right is back.
+// TestRightsLostUnderway: a node whose user may no longer write is not ready until the right is
+// back.
 func TestRightsLostUnderway(t *testing.T) {
 	db := server.Database(t)
 	openOn(t, server.URL(db))
@@ -61,7 +64,8 @@ func TestRightsLostUnderway(t *testing.T) {
 	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
 }
 
-// TestPasswordChangedUnderway: connections that break are not replaced, and the store says why, until the password fits again.
+// TestPasswordChangedUnderway: broken connections are not replaced until the password fits again.
+// The store says why.
 func TestPasswordChangedUnderway(t *testing.T) {
 	db := server.Database(t)
 	role := fmt.Sprintf("changed%d", time.Now().UnixNano())
@@ -78,7 +82,7 @@ func TestPasswordChangedUnderway(t *testing.T) {
 	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
 }
 
-// unready waits until the store is not ready for a reason.
+// unready waits until the store is not ready for the given reason.
 func unready(t *testing.T, s *Store, reason string) {
 	t.Helper()
 	eventually(t, "not ready: "+reason, func() bool {

@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// Waits between attempts double from the first to the longest, and each is drawn between half of it and all of it, so that
-// nodes that failed together do not come back together.
+// Waits between attempts double from the first to the longest. Each wait is drawn between half of
+// that and all of it, so that nodes that failed together do not come back together.
 const (
 	firstWait   = 2 * time.Millisecond
 	longestWait = 250 * time.Millisecond
 )
 
-// Wait blocks before attempt n+1 (n from 1) and reports whether it may be made: false when ctx ended or would end first.
+// Wait blocks before attempt n+1 (n from 1) and reports whether that attempt may be made. It
+// returns false when ctx has ended, or would end before the wait does.
 func Wait(ctx context.Context, n int) bool {
 	d := longestWait
 	if n < 8 {
@@ -35,10 +36,12 @@ func Wait(ctx context.Context, n int) bool {
 	}
 }
 
-// Start repeats the attempt to make a database ready until it succeeds, is final by diagnose, or
-// ctx leaves no time for another one. The error says why: the reason by diagnose, then the
-// attempt's error without secrets. An attempt that was cut short says only that time ran out, so
-// that the reason is the one of the attempt before.
+// Start repeats the attempt to make a database ready. It ends when the attempt succeeds, when
+// diagnose calls the error final, or when ctx leaves no time for another attempt.
+//
+// The error says why: first the reason by diagnose, then the attempt's error without secrets. The
+// error of an attempt that was cut short says only that time ran out. So Start then keeps the
+// reason of the attempt before it.
 func Start(ctx context.Context, scrub Scrubber, diagnose func(error) (reason string, final bool), attempt func() error) error {
 	var why error
 	for n := 1; ; n++ {
@@ -57,7 +60,8 @@ func Start(ctx context.Context, scrub Scrubber, diagnose func(error) (reason str
 	}
 }
 
-// Deadline returns the context of one request: until the deadline, or for the default time-out when there is none.
+// Deadline returns the context of one request. It ends at the deadline or, if the deadline is zero,
+// after the default time-out.
 func Deadline(ctx context.Context, deadline time.Time, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if deadline.IsZero() {
 		deadline = time.Now().Add(timeout)

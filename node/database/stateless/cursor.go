@@ -15,20 +15,21 @@ const CursorKeyBytes = 32
 
 const (
 	cursorVersion  = 1
-	cursorMACBytes = 16 // half of SHA-256: forging one takes 2^127 tries on average, each a request
+	cursorMACBytes = 16 // half of SHA-256: a forgery takes 2^127 tries on average, each a request
 	maxCursorText  = 512
 )
 
-// Seal makes and checks cursors. Safe for concurrent use.
+// Seal makes and checks cursors. It is safe for concurrent use.
 //
 //	cursor = base64url( version 1 | generation, uvarint | last key delivered | MAC, 16 bytes )
 //
-// The MAC covers everything before it. The key stands in the clear: a client that holds a cursor was given the key itself.
+// The MAC covers everything before it. The key of the item is in the clear: a client that holds a
+// cursor was given that key before.
 type Seal struct {
 	key []byte
 }
 
-// NewSeal returns the seal of a store that keeps the key.
+// NewSeal returns the seal of a store that keeps this key.
 func NewSeal(key []byte) *Seal { return &Seal{key: append([]byte(nil), key...)} }
 
 // NewCursorKey returns a random key for a new store.
@@ -38,7 +39,7 @@ func NewCursorKey() []byte {
 	return k
 }
 
-// Cursor returns the text that resumes a scan of the generation after the key.
+// Cursor returns the text that resumes a scan of the generation behind the key after.
 func (s *Seal) Cursor(g version.Generation, after []byte) string {
 	b := make([]byte, 0, 1+binary.MaxVarintLen64+len(after)+cursorMACBytes)
 	b = append(b, cursorVersion)

@@ -7,15 +7,17 @@ import (
 	"viakv/quorum/version"
 )
 
-// Rows of a page. The first is small, for a scan that wants few; FullPage of the largest pairs are 5 MB.
+// Rows of a page. The first page is small, for a scan that wants few rows. FullPage rows of the
+// largest pairs are 5 MB.
 const (
 	FirstPage = 512
 	FullPage  = 4096
 )
 
-// Pages makes the batches and cursors of a kv.Scanner of a store's pages. Its zero value with Fetch and Seal is ready for Begin.
+// Pages is a kv.Scanner that makes its batches and cursors from the pages of a store. The zero
+// value with Fetch and Seal is ready for Begin.
 type Pages struct {
-	// Fetch fills b with the page behind the one before, and reports whether it is the last.
+	// Fetch fills b with the next page, and reports whether that is the last one.
 	Fetch func(ctx context.Context, b *kv.Batch) (last bool, err error)
 	Seal  *Seal
 
@@ -23,11 +25,12 @@ type Pages struct {
 	first      kv.Batch // read ahead by Begin, so that its errors are known before an answer begins
 	ahead      bool
 	ended      bool
-	batch      kv.Batch // as handed out: the cursor's keys; borrowed from the caller
+	batch      kv.Batch // the batch handed out last, whose keys cursors need; borrowed from the caller
 	after      []byte   // the key before that batch; empty: none
 }
 
-// Resume notes the generation that is walked over, and returns the key that the cursor resumes after: none if it is empty.
+// Resume notes the generation that the scan is of, and returns the key that the cursor resumes
+// behind. For an empty cursor that is no key.
 func (p *Pages) Resume(generation int64, cursor string) ([]byte, error) {
 	p.generation = generation
 	if cursor == "" {
@@ -51,7 +54,7 @@ func (p *Pages) Begin(ctx context.Context) (err error) {
 	return err
 }
 
-// Next implements kv.Scanner: a batch is a page.
+// Next implements kv.Scanner. A batch is a page.
 func (p *Pages) Next(ctx context.Context, b *kv.Batch) (_ bool, err error) {
 	if n := len(p.batch.Pairs); n > 0 {
 		p.after = append(p.after[:0], p.batch.Pairs[n-1].Key...)

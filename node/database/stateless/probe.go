@@ -8,9 +8,10 @@ import (
 	"viakv/api/kv"
 )
 
-// Probe is cached readiness. Safe for concurrent use.
+// Probe is cached readiness. It is safe for concurrent use.
 //
-// A check runs apart from who asked for it: an impatient caller neither ends it nor makes the database look down to others.
+// A check runs apart from the caller that asked for it. So an impatient caller neither ends it nor
+// makes the database look down to other callers.
 type Probe struct {
 	check    func(context.Context) error
 	maxAge   time.Duration
@@ -22,12 +23,14 @@ type Probe struct {
 	running chan struct{} // closed when the check under way ends; nil: none
 }
 
-// NewProbe returns a probe that runs check at most once per maxAge and gives it so much patience.
+// NewProbe returns a probe that begins no check while the result of the last one is younger than
+// maxAge. Each check ends after the given patience.
 func NewProbe(maxAge, patience time.Duration, check func(context.Context) error) *Probe {
 	return &Probe{check: check, maxAge: maxAge, patience: patience}
 }
 
-// Ready returns the result of a check that is no older than the probe's maximal age. It blocks until there is one or ctx ends.
+// Ready returns the result of a check that is no older than the probe's maximal age. It blocks
+// until there is such a result or ctx ends.
 func (p *Probe) Ready(ctx context.Context) error {
 	p.mu.Lock()
 	if !p.checked.IsZero() && time.Since(p.checked) < p.maxAge {
@@ -46,8 +49,9 @@ func (p *Probe) Ready(ctx context.Context) error {
 	}
 }
 
-// Last returns the result of the last check, without blocking; nil before the first. Where that is older than the maximal age, it
-// begins another for the next caller to see: a node that only its metrics are asked of must notice its database's end, too.
+// Last returns the result of the last check without blocking; before the first check that is nil.
+// If the result is older than the maximal age, Last also begins another check for the next caller.
+// So a node that is asked for its metrics only notices, too, when its database goes down.
 func (p *Probe) Last() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,7 +61,8 @@ func (p *Probe) Last() error {
 	return p.last
 }
 
-// beginLocked begins a check unless one is under way. The channel is closed when it has ended.
+// beginLocked begins a check unless one is under way. The channel that it returns is closed when
+// the check has ended.
 func (p *Probe) beginLocked() (done chan struct{}) {
 	if p.running == nil {
 		p.running = make(chan struct{})
@@ -66,7 +71,7 @@ func (p *Probe) beginLocked() (done chan struct{}) {
 	return p.running
 }
 
-// run ends by itself: the check is bound by the probe's patience.
+// run runs one check. It ends by itself, because the probe's patience bounds the check.
 func (p *Probe) run(done chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.patience)
 	defer cancel()

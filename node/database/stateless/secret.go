@@ -12,12 +12,14 @@ var (
 	passwords = regexp.MustCompile(`(?i)((?:ssl)?password=)('[^']*'|[^&\s]+)`)
 )
 
-// Scrubber removes one store's credentials from texts. The zero value removes what looks like credentials in a URL.
+// Scrubber removes one store's credentials from texts. The zero value removes only what looks like
+// credentials in a URL.
 type Scrubber struct {
 	secrets []string
 }
 
-// NewScrubber returns a scrubber for the secrets given, in all the spellings that a driver may print them in.
+// NewScrubber returns a scrubber for the given secrets, in all the spellings in which a driver may
+// print them.
 func NewScrubber(secrets ...string) Scrubber {
 	var s Scrubber
 	for _, secret := range secrets {
@@ -38,7 +40,7 @@ func (s Scrubber) Text(t string) string {
 	return passwords.ReplaceAllString(t, "${1}***")
 }
 
-// Error returns err with a text without credentials. The result keeps matching what err matches.
+// Error returns err with a text without credentials. The result still matches what err matches.
 func (s Scrubber) Error(err error) error {
 	if err == nil {
 		return nil
@@ -56,6 +58,7 @@ type scrubbed struct {
 
 func (e *scrubbed) Error() string { return e.text }
 
-// Is and As reach the cause; Unwrap does not exist, so that nobody prints the cause's own text by walking the chain.
+// Is and As reach the cause. There is no Unwrap, so that no caller prints the cause's own text by
+// walking the chain.
 func (e *scrubbed) Is(target error) bool { return errors.Is(e.err, target) }
 func (e *scrubbed) As(target any) bool   { return errors.As(e.err, target) }

@@ -32,7 +32,8 @@ func TestCursorRoundTrip(t *testing.T) {
 	})
 }
 
-// TestCursorOfAnotherVersion: one that this node does not know is refused, though the seal is right.
+// TestCursorOfAnotherVersion: a cursor of a version that this node does not know is refused,
+// although its seal is right.
 func TestCursorOfAnotherVersion(t *testing.T) {
 	seal := NewSeal(NewCursorKey())
 	for _, body := range [][]byte{{2, 1, 'k'}, {cursorVersion, 0x80}} {
@@ -115,7 +116,8 @@ func TestScrubber(t *testing.T) {
 	}
 }
 
-// TestLastNotices: a status page that only ever looks at the last result sees the database's end, one look later.
+// TestLastNotices: a status page that only ever looks at the last result notices the database's
+// end, one look later.
 func TestLastNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		checks, down := 0, errors.New("down")
@@ -140,7 +142,8 @@ func TestLastNotices(t *testing.T) {
 	})
 }
 
-// TestProbeIsCached: many callers cost one check per interval (L2), and an impatient one spoils it for nobody.
+// TestProbeIsCached: many callers cost one check per interval (L2), and an impatient caller does
+// not disturb the others.
 func TestProbeIsCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var checks atomic.Int64
@@ -192,13 +195,13 @@ func TestProbeIsCached(t *testing.T) {
 	})
 }
 
-// TestWait: waits grow, stay below the longest, and never outlast the context.
+// TestWait: waits grow up to the longest, and never outlast the context.
 func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for n, most := range map[int]time.Duration{1: 2 * time.Millisecond, 4: 16 * time.Millisecond, 8: longestWait, 1000: longestWait} {
 			began := time.Now()
 			if !Wait(t.Context(), n) {
-				t.Fatal("refused")
+				t.Fatal("Wait refused an attempt without a deadline")
 			}
 			if d := time.Since(began); d < most/2 || d > most {
 				t.Errorf("attempt %d waits %v", n, d)
@@ -208,17 +211,17 @@ func TestWait(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		if Wait(short, 100) || time.Since(began) != 0 {
-			t.Error("waited for nothing")
+			t.Error("Wait waited although the context would end first")
 		}
 		ended, end := context.WithCancel(t.Context())
 		time.AfterFunc(time.Millisecond, end)
 		if Wait(ended, 100) {
-			t.Error("outlasted the context")
+			t.Error("Wait outlasted the context")
 		}
 		whole, stop := Deadline(t.Context(), time.Time{}, time.Minute)
 		defer stop()
 		if d, ok := whole.Deadline(); !ok || time.Until(d) != time.Minute {
-			t.Error("no default")
+			t.Error("a zero deadline does not give the default time-out")
 		}
 	})
 }
@@ -244,7 +247,7 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-// TestStartSaysWhy: the error of a start that was waited for names the reason of the wait, and not
+// TestStartSaysWhy: the error of a start that ran out of time names the reason of the wait, and not
 // that the time is over.
 func TestStartSaysWhy(t *testing.T) {
 	errReadOnly, errForeign := errors.New("read-only"), errors.New("foreign s3cr3t")

@@ -14,7 +14,7 @@ import (
 
 var bg = context.Background()
 
-// server is the one that most tests share, each with a database of its own.
+// server is the server that most tests share. Each test has a database of its own there.
 var server *Server
 
 func TestMain(m *testing.M) {

@@ -8,8 +8,9 @@ import (
 	"viakv/quorum/version"
 )
 
-// racing is a store on FerretDB, which answers InternalError ("no such table") to a write that meets a drop, where MongoDB lets
-// it wait for the lock. The store rightly calls such an outcome unknown; these tests know better, and write again.
+// racing is a store on FerretDB. FerretDB answers InternalError ("no such table") to a request that
+// meets a drop, where MongoDB lets the request wait for the lock. The store rightly calls the
+// outcome of such a write unknown. These tests know better, and send the request again.
 type racing struct{ kv.Store }
 
 func (r racing) Set(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {

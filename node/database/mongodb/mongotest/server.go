@@ -25,7 +25,7 @@ type Server struct {
 
 // Start starts an empty server.
 func Start() (*Server, error) {
-	// SQLite waits for the disk at every write; in memory the tests take a minute instead of ten.
+	// SQLite waits for the disk at every write. In memory the tests take a minute instead of ten.
 	base := "/dev/shm"
 	if _, err := os.Stat(base); err != nil {
 		base = ""
@@ -38,7 +38,7 @@ func Start() (*Server, error) {
 	return s, s.Restart()
 }
 
-// Restart starts the server on its data, at the port it had.
+// Restart starts the server on its data, at the port that it had, if any.
 func (s *Server) Restart() error {
 	if s.port == 0 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -63,7 +63,7 @@ func (s *Server) Restart() error {
 	s.cancel, s.ended = cancel, make(chan struct{})
 	go func(ended chan struct{}) {
 		defer close(ended)
-		_ = f.Run(ctx) // it ends with the context
+		_ = f.Run(ctx) // it returns when the context ends
 	}(s.ended)
 	for until := time.Now().Add(30 * time.Second); ; {
 		c, err := net.DialTimeout("tcp", s.Address(), time.Second)
@@ -89,12 +89,12 @@ func (s *Server) Close() error {
 	return os.RemoveAll(s.dir)
 }
 
-// Address is where the server listens.
+// Address returns the address at which the server listens.
 func (s *Server) Address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
 
 var databases atomic.Int64
 
-// URL returns that of a database of its own, on this server or on the one named by the environment.
+// URL returns the URL of a new database, on this server or on the one that VIAKV_MONGODB_URL names.
 func (s *Server) URL(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d_%d", os.Getpid(), databases.Add(1))

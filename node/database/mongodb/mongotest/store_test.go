@@ -41,7 +41,8 @@ func outcomeOf(t *testing.T, err error) kv.Outcome {
 	return u.Outcome
 }
 
-// TestOpenSaysWhatIsWrong: each mistake that FerretDB can be made to show has an error of its own, soon, without the password.
+// TestOpenSaysWhatIsWrong: each mistake that can be shown on FerretDB has an error of its own,
+// which comes soon and without the password.
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	newer, foreign, lost := server.URL(t), server.URL(t), server.URL(t)
 	for url, state := range map[string]bson.D{
@@ -68,7 +69,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := mongodb.Config{URL: c.url}
 			if c.name == "nobody there" {
-				cfg.StartTimeout = 700 * time.Millisecond // the one that is waited for
+				cfg.StartTimeout = 700 * time.Millisecond // the only mistake that Open waits for
 			}
 			s, err := mongodb.Open(bg, cfg)
 			if err == nil {
@@ -93,7 +94,8 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestForeignDocuments: what something else wrote into the collection is an error, not a value.
+// TestForeignDocuments: a document that another program wrote into the collection is an error, not
+// a value.
 func TestForeignDocuments(t *testing.T) {
 	url := server.URL(t)
 	s := openOn(t, url)
@@ -108,7 +110,8 @@ func TestForeignDocuments(t *testing.T) {
 	}
 }
 
-// TestEightNodesStartAtOnce: all take the same state document, and each other's cursors.
+// TestEightNodesStartAtOnce: all nodes take the same state document, and accept each other's
+// cursors.
 func TestEightNodesStartAtOnce(t *testing.T) {
 	const nodes = 8
 	url := server.URL(t)
@@ -150,7 +153,8 @@ func TestEightNodesStartAtOnce(t *testing.T) {
 	}
 }
 
-// TestServerStopsAndComesBack: the store says that it is not ready and why, is ready again by itself, and nothing acknowledged is lost.
+// TestServerStopsAndComesBack: the store says that it is not ready and why, and becomes ready again
+// by itself. Nothing acknowledged is lost.
 func TestServerStopsAndComesBack(t *testing.T) {
 	own, err := Start()
 	if err != nil {
@@ -203,7 +207,8 @@ func TestServerStopsAndComesBack(t *testing.T) {
 	}
 }
 
-// TestBlackHole: when nothing comes back any more, a write that was sent is outcome unknown, one that was not is none, reads are none.
+// TestBlackHole: no answer comes back any more. A write that was sent has outcome unknown, a write
+// that was not sent and a read have outcome none.
 func TestBlackHole(t *testing.T) {
 	url := server.URL(t)
 	proxy := faultproxy.New(t, server.Address())
@@ -239,7 +244,8 @@ func TestBlackHole(t *testing.T) {
 	})
 }
 
-// TestSlowDatabase: with 30 ms on the wire and few connections, an overload is refused as one, with a time to come back.
+// TestSlowDatabase: with 30 ms on the wire and few connections, requests beyond the capacity are
+// refused as an overload, with a time to come back.
 func TestSlowDatabase(t *testing.T) {
 	url := server.URL(t)
 	proxy := faultproxy.New(t, server.Address())
@@ -270,7 +276,8 @@ func TestSlowDatabase(t *testing.T) {
 	}
 }
 
-// TestScanIsFlat: pages, not the collection, are in memory. On FerretDB a page costs a walk over all documents, so there are few.
+// TestScanIsFlat: a scan keeps pages in memory, not the collection. On FerretDB a page costs a walk
+// over all documents, so there are few documents.
 func TestScanIsFlat(t *testing.T) {
 	const rows = 20_000
 	url := server.URL(t)
@@ -286,7 +293,7 @@ func TestScanIsFlat(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kvtest.ScanIsFlat(t, s, rows, 1<<30) // FerretDB lives on the same heap
+	kvtest.ScanIsFlat(t, s, rows, 1<<30) // FerretDB shares the heap
 	began := time.Now()
 	if err := s.Clear(bg, kv.Options{}); err != nil {
 		t.Fatal(err)

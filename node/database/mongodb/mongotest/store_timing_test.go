@@ -12,12 +12,13 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// benchKeys is small: FerretDB's cost per request must not drown what the store adds to it.
+// benchKeys is small, so that FerretDB's cost per request does not drown what the store adds to it.
 const benchKeys = 1000
 
 func benchKey(n int) []byte { return fmt.Appendf(nil, "key %06d", n) }
 
-// BenchmarkSingle stands beside the raw driver sending the same command to the same server: the medians of slices in turns.
+// BenchmarkSingle compares the store with the raw driver, which sends the same commands to the same
+// server. The two take turns, and the medians of their slices are compared.
 func BenchmarkSingle(b *testing.B) {
 	url := server.URL(b)
 	s := openOn(b, url)
@@ -53,8 +54,8 @@ func BenchmarkSingle(b *testing.B) {
 	}
 }
 
-// BenchmarkScan walks over few documents, because FerretDB sorts all of them for each page. A million are walked over on a stand-in, in the store's own
-// package.
+// BenchmarkScan walks over few documents, because FerretDB sorts all of them for each page. The
+// store's own package walks over a million, on a stand-in.
 func BenchmarkScan(b *testing.B) {
 	const documents, page = 20_000, 4096
 	url := server.URL(b)

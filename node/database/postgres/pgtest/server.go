@@ -1,9 +1,11 @@
 //go:build postgres
 
-// Package pgtest runs private PostgreSQL servers for tests, with the programs that Debian's package postgresql installs.
+// Package pgtest runs private PostgreSQL servers for tests, with the programs that Debian's package
+// postgresql installs.
 //
-// A server lives in a temporary directory, listens on loopback at a port of the kernel's choice, and runs as an unprivileged
-// user, because PostgreSQL refuses root. It may be killed like any process and started again on the same data.
+// A server lives in a temporary directory, and listens on loopback at a port that the kernel
+// chooses. It runs as an unprivileged user, because PostgreSQL refuses root. A test may kill it
+// like any process and start it again on the same data.
 package pgtest
 
 import (
@@ -23,10 +25,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Password of the superuser "viakv". Odd on purpose: it must pass through URLs, and must never show up in a text.
+// Password is the password of the superuser "viakv". It is odd on purpose: it must pass through
+// URLs, and must never show up in a text.
 const Password = "s3cr%t/@:pass word"
 
-// startPatience is how long a server may take to answer, recovery after a kill included.
+// startPatience is how long a server may take to answer, including recovery after a kill.
 const startPatience = 60 * time.Second
 
 // Server is one PostgreSQL cluster.
@@ -62,7 +65,7 @@ func Start() (*Server, error) {
 	return s, nil
 }
 
-// programs returns where initdb and postgres are. Debian keeps them out of the path.
+// programs returns the directory of initdb and postgres. Debian keeps them out of the path.
 func programs() (string, error) {
 	if dir := os.Getenv("VIAKV_POSTGRES_BIN"); dir != "" {
 		return dir, nil
@@ -77,7 +80,8 @@ func programs() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-// unprivileged returns the user to run the server as: Debian's postgres, or nobody, when this process is root.
+// unprivileged returns the user to run the server as: nil when this process is not root, otherwise
+// Debian's postgres or, without that, nobody.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
@@ -112,7 +116,7 @@ func (s *Server) initialize() error {
 			}
 		}
 	}
-	// A linguistic collation on purpose where there is one: the store's order must not depend on it.
+	// The collation is a linguistic one on purpose: the store's order must not depend on it.
 	init := s.command("initdb", "-D", s.data(), "-U", "viakv", "--pwfile", password, "-A", "scram-sha-256", "-E", "UTF8",
 		"--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8", "--no-sync")
 	if out, err := init.CombinedOutput(); err != nil {
@@ -131,7 +135,8 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 	return c
 }
 
-// Restart starts the server on its data, at the same port as before when there was one, and waits until it answers.
+// Restart starts the server on its data and waits until it answers. The port is the same as before,
+// if there was one.
 func (s *Server) Restart() error {
 	until := time.Now().Add(startPatience)
 	var err error
@@ -139,7 +144,8 @@ func (s *Server) Restart() error {
 		if err = s.start(until); err == nil {
 			return nil
 		}
-		// The port was taken by another process meanwhile, or children of a killed server still hold its memory.
+		// Another process has taken the port meanwhile, or children of a killed server still hold
+		// its memory.
 	}
 	return err
 }
@@ -165,7 +171,7 @@ func (s *Server) start(until time.Time) error {
 	}
 	s.process, s.exited = c, make(chan struct{})
 	go func(exited chan struct{}) {
-		_ = c.Wait() // its end is what counts; the log says why
+		_ = c.Wait() // only that it ended counts; the log says why
 		close(exited)
 	}(s.exited)
 	for {
@@ -203,9 +209,10 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// Kill ends the server as a crash does: SIGKILL to the postmaster, whose children then end by themselves.
+// Kill ends the server as a crash does: SIGKILL to the postmaster, whose children then end by
+// themselves.
 func (s *Server) Kill() {
-	_ = s.process.Process.Kill() // gone already is as good
+	_ = s.process.Process.Kill() // a process that is gone already is as good
 	<-s.exited
 }
 
@@ -220,7 +227,7 @@ func (s *Server) Close() error {
 	return os.RemoveAll(s.dir)
 }
 
-// URL of a database, for the superuser.
+// URL returns the URL of a database, for the superuser.
 func (s *Server) URL(database string) string { return s.URLFor("viakv", Password, database) }
 
 // URLFor returns the URL of a database for any user.
@@ -228,7 +235,7 @@ func (s *Server) URLFor(name, password, database string) string {
 	return fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", name, escape(password), s.Port, database)
 }
 
-// escape writes every byte that is not a letter or digit as a percent code.
+// escape writes every byte that is neither a letter nor a digit as a percent code.
 func escape(s string) string {
 	out := ""
 	for _, b := range []byte(s) {

@@ -1,4 +1,5 @@
-// Command ferretdb is a MongoDB server for tests of whole processes: FerretDB, with SQLite behind it, until a signal.
+// Command ferretdb is a MongoDB server for tests of whole processes: FerretDB with SQLite behind
+// it. It runs until a signal.
 package main
 
 import (
