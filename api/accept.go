@@ -12,7 +12,8 @@ var (
 	headerAcceptEncoding = []byte(fasthttp.HeaderAcceptEncoding)
 )
 
-// wantsJSON reports whether a client prefers a JSON document to plain text, which is what it gets when it says nothing.
+// wantsJSON reports whether a client prefers a JSON document to plain text. A client that states no
+// preference gets plain text.
 func (x *exchange) wantsJSON() bool {
 	accept := x.ctx.Request.Header.PeekCanonical(headerAccept)
 	if len(accept) == 0 || string(accept) == "*/*" {
@@ -21,8 +22,9 @@ func (x *exchange) wantsJSON() bool {
 	return prefer(accept, "text/plain", jsonType) == 1
 }
 
-// prefer returns the index of the media type that an Accept header rates highest; the first on a tie, and when it wants
-// none of them: an answer in another type is of more use than 406.
+// prefer returns the index of the media type that an Accept header rates highest, and the first of
+// them on a tie. When the header accepts none of the types, it returns 0: an answer in another type
+// is of more use than a 406.
 func prefer(accept []byte, types ...string) int {
 	best, bestQuality := 0, -1.0
 	for i, t := range types {
@@ -33,7 +35,8 @@ func prefer(accept []byte, types ...string) int {
 	return best
 }
 
-// quality is the weight that an Accept or Accept-Encoding header gives to an offer, by its most specific range; 0 when none matches.
+// quality returns the weight that an Accept or Accept-Encoding header gives to an offer. The most
+// specific range that matches decides; the weight is 0 when none matches.
 func quality(header []byte, offer string, match func(pattern []byte, offer string) int) float64 {
 	result, specific := 0.0, 0
 	for len(header) > 0 {
@@ -47,7 +50,8 @@ func quality(header []byte, offer string, match func(pattern []byte, offer strin
 	return result
 }
 
-// weight finds q among a range's arguments; 1 without, 0 when it is no number from 0 to 1.
+// weight returns the value of q among a range's arguments: 1 when there is no q, 0 when q is not a
+// number from 0 to 1.
 func weight(arguments []byte) float64 {
 	for len(arguments) > 0 {
 		var argument []byte
@@ -65,7 +69,8 @@ func weight(arguments []byte) float64 {
 	return 1
 }
 
-// mediaMatch says how specifically a media range matches: 3 exactly, 2 by type, 1 by the wildcard, 0 not at all.
+// mediaMatch returns how specifically a media range matches an offer: 3 exactly, 2 by type, 1 by
+// the wildcard, 0 not at all.
 func mediaMatch(pattern []byte, offer string) int {
 	switch {
 	case bytes.EqualFold(pattern, []byte(offer)):
@@ -80,7 +85,8 @@ func mediaMatch(pattern []byte, offer string) int {
 	return 0
 }
 
-// codingMatch is mediaMatch for content codings.
+// codingMatch is mediaMatch for content codings. It returns 2 for an exact match, 1 for the
+// wildcard and 0 for no match.
 func codingMatch(pattern []byte, offer string) int {
 	switch {
 	case bytes.EqualFold(pattern, []byte(offer)):

@@ -23,7 +23,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// A browser's request for another site must change nothing; those of the site itself and of other programs pass.
+// A browser's request for another site must change nothing. Requests of the site itself and of
+// other programs pass.
 func TestCrossSiteRequests(t *testing.T) {
 	h := start(t, Config{Origins: []string{"https://ops.example.com"}, Hosts: []string{"kv.example"}})
 	for _, c := range []struct {
@@ -60,6 +61,7 @@ func TestCrossSiteRequests(t *testing.T) {
 				}
 			}
 		}
+		// Reads pass, whatever the headers say.
 		for _, target := range []string{"/getAll", "/is?k=a", "/cluster"} {
 			if a := h.get(target, c.headers...); a.status == 403 {
 				t.Errorf("%s with %v: %d", target, c.headers, a.status)
@@ -124,8 +126,9 @@ func TestTokens(t *testing.T) {
 			}
 		}
 	}
+	// An administrative request is logged with the token's name, and no token is ever logged.
 	h.get("/clear", "Authorization", "Bearer "+adminToken).want(t, 200, "OK\n")
-	audit := logs.FilterMessage("administration").FilterField(zap.String("endpoint", "/clear")).All()
+	audit := logs.FilterMessage("an administrative request was carried out").FilterField(zap.String("endpoint", "/clear")).All()
 	if len(audit) == 0 || audit[0].ContextMap()["token"] != "Ada L." {
 		t.Errorf("the log says %v", audit)
 	}
@@ -147,7 +150,7 @@ func stringsOf(m map[string]any) (out []string) {
 	return out
 }
 
-// Changes of the file take effect; a file that cannot be read leaves the former tokens in force.
+// Changes of the file take effect. A file that cannot be read leaves the former tokens in force.
 func TestTokensAreReloaded(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "tokens")
@@ -196,7 +199,7 @@ func TestBadTokenFiles(t *testing.T) {
 	}
 }
 
-// authority makes certificates for a test.
+// authority issues certificates for a test.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -242,7 +245,8 @@ func (a *authority) issue(t testing.TB, serial int64) (certificate, key string) 
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 }
 
-// overTLS makes the harness's client speak TLS; every request on a connection of its own, to see each handshake.
+// overTLS makes the harness's client speak TLS. Every request has a connection of its own, so that
+// each makes a handshake.
 func (h *harness) overTLS(a *authority, certificates ...tls.Certificate) *http.Transport {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
@@ -270,8 +274,9 @@ func TestTLS(t *testing.T) {
 		return response.TLS.PeerCertificates[0].SerialNumber.Int64()
 	}
 	if serial() != 2 {
-		t.Error("another certificate")
+		t.Error("the server presents another certificate than the one in its file")
 	}
+	// A stream over TLS is complete.
 	response, err := h.client.Get("https://" + h.addr + "/getAll?format=ndjson")
 	if err != nil {
 		t.Fatal(err)
@@ -284,11 +289,13 @@ func TestTLS(t *testing.T) {
 	pairs, _ := ndjson(t, string(body))
 	samePairs(t, pairs, want)
 
+	// A renewed certificate is presented without a restart.
 	renewed, key := ca.issue(t, 3)
 	write(t, files.CertFile, renewed)
 	write(t, files.KeyFile, key)
 	eventually(t, "the new certificate is presented", func() bool { return serial() == 3 })
 
+	// Neither plain HTTP nor TLS 1.1 is served.
 	if got := h.raw("GET /livez HTTP/1.0\r\n\r\n"); strings.Contains(got, "200") {
 		t.Errorf("plain HTTP got %q", got)
 	}
@@ -331,7 +338,7 @@ func TestClientCertificates(t *testing.T) {
 	if try(nil) == nil || try(stranger) == nil {
 		t.Error("a client without our certificate is served")
 	}
-	// Health and metrics need none on the admin listener.
+	// The admin listener asks for no client certificate.
 	h.client.Transport = &http.Transport{DisableKeepAlives: true}
 	h.addr = admin
 	h.get("/readyz").want(t, 200, "OK\n")
@@ -359,7 +366,7 @@ func TestBadTLSFiles(t *testing.T) {
 	}
 }
 
-// admin serves the admin listener and returns its address.
+// admin serves the admin listener until the test ends, and returns its address.
 func (h *harness) admin(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -411,7 +418,7 @@ func TestAdminListener(t *testing.T) {
 	h.do("POST", "/livez", nil).problem(t, 405, "method-not-allowed")
 }
 
-// What is open is said in one line, and only when it can be reached from elsewhere.
+// What is open is logged in one line, and only when it can be reached from other machines.
 func TestWhatIsOpenIsSaid(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "tokens")
 	write(t, file, "read "+readToken+"\n")

@@ -12,8 +12,8 @@ import (
 	"viakv/api/listen"
 )
 
-// adminEndpoints is the table of the admin listeners: what operators' tools need without a client
-// certificate, and apart from the public limits. Profiles are nowhere else.
+// adminEndpoints is the table of the admin listeners. It has what operators' tools need without a
+// client certificate and apart from the public limits. Profiles are served nowhere else.
 var adminEndpoints = []*endpoint{
 	{path: "/livez", serve: live, free: true},
 	{path: "/readyz", serve: ready, free: true},
@@ -22,12 +22,13 @@ var adminEndpoints = []*endpoint{
 	{path: profiles, role: RoleAdmin, admin: true, below: true, posts: true, free: true, serve: profile},
 }
 
+// profiles is the path below which profiles are served.
 const profiles = "/debug/pprof/"
 
-// profile answers below /debug/pprof/ as net/http/pprof does. One that takes a while ends when the
-// server is shut down.
+// profile answers below /debug/pprof/ as net/http/pprof does. A profile that takes a while ends
+// when the server is shut down.
 func profile(x *exchange) error {
-	take := pprof.Index // and the profiles that have names
+	take := pprof.Index // also serves the profiles that have names
 	switch strings.TrimPrefix(string(x.ctx.Path()), profiles) {
 	case "cmdline":
 		take = pprof.Cmdline
@@ -44,7 +45,8 @@ func profile(x *exchange) error {
 }
 
 // ServeAdmin answers health, metrics and profiles on a listener of its own, without TLS, until
-// Shutdown. Bind it to loopback or to a private network: only profiles ask for a token.
+// Shutdown. The listener belongs on loopback or in a private network: only profiles ask for a
+// token.
 func (s *Server) ServeAdmin(l net.Listener) error {
 	exposed := !loopback(l.Addr())
 	if exposed {

@@ -11,7 +11,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// fixed is a store that costs nothing: every key has the same value.
+// fixed is a store without any work of its own: every key has the same value.
 type fixed struct {
 	kv.Store
 	value []byte
@@ -28,7 +28,8 @@ func (s *fixed) Set(context.Context, []byte, []byte, kv.Options) (version.Tag, e
 }
 func (s *fixed) Remove(context.Context, []byte, kv.Options) error { return kv.ErrMissing }
 
-// A request of the data endpoints allocates nothing in our code (A5): with an id and a trace, escaped or not, found or missing.
+// A request of the data endpoints allocates nothing in the code of this package (A5): with an id
+// and a trace, escaped or not, found or missing.
 func TestAllocations(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector makes pools forget on purpose")
@@ -50,6 +51,7 @@ func TestAllocations(t *testing.T) {
 		{"set of an escaped value", "/set?k=a&v=%F0%9F%98%80", []string{"Sec-Fetch-Site", "same-origin", "Origin", "http://h"}},
 		{"rm of a missing key", "/rm?k=a", nil},
 	} {
+		// The request is built once; the handler then answers it again and again.
 		ctx := new(fasthttp.RequestCtx)
 		var request fasthttp.Request
 		request.SetRequestURI("http://h" + c.target)
@@ -73,7 +75,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// Rendering a batch allocates nothing once its buffer has grown.
+// Rendering a row allocates nothing once its buffer has grown.
 func TestAllocationsOfRows(t *testing.T) {
 	p := kv.Pair{Key: []byte("key \"é\""), Value: make([]byte, 200)}
 	buffer := make([]byte, 0, 4096)

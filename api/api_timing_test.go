@@ -19,7 +19,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// sharded is the plainest store that scales: 256 maps, each under its lock. Both sides of the comparison use it.
+// sharded is the plainest store that scales: 256 maps, each under its lock. Both sides of the
+// comparison use it.
 type sharded struct {
 	kv.Store
 	seed   maphash.Seed
@@ -72,7 +73,7 @@ func (s *sharded) Set(_ context.Context, key, value []byte, _ kv.Options) (versi
 	return someTag, nil
 }
 
-// bare is what anybody would write: fasthttp over the map, without a check of anything.
+// bare is the plain server to compare with: fasthttp over the map, without any checks.
 func bare(s *sharded) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		args := ctx.QueryArgs()
@@ -91,8 +92,9 @@ func bare(s *sharded) fasthttp.RequestHandler {
 	}
 }
 
-// BenchmarkRequests compares one node's get and set with the bare server, 64 connections on loopback. Compare ns/op within one run; the clients'
-// share of it is the same on both sides.
+// BenchmarkRequests compares one node's get and set with the bare server, over 64 connections on
+// loopback. Only ns/op of one run can be compared. The clients' share of it is the same on both
+// sides.
 func BenchmarkRequests(b *testing.B) {
 	value := strings.Repeat("v", 100)
 	for _, verb := range []string{"get", "set"} {
@@ -119,7 +121,8 @@ func BenchmarkRequests(b *testing.B) {
 	}
 }
 
-// load sends b.N requests over 64 connections. A client is as cheap as it gets: one write and one read for each request.
+// load sends b.N requests over 64 connections. A client does as little as possible: one write and
+// one read for each request.
 func load(b *testing.B, addr, format string) {
 	const connections = 64
 	var clients sync.WaitGroup
@@ -134,7 +137,7 @@ func load(b *testing.B, addr, format string) {
 		for j := range requests {
 			requests[j] = fmt.Appendf(nil, format, (i*7919+j*104729)%100_000)
 		}
-		// All answers are equally long; the first one tells how long.
+		// All answers are equally long. The first one tells how long.
 		if _, err := c.Write(requests[0]); err != nil {
 			b.Fatal(err)
 		}
@@ -166,7 +169,8 @@ func load(b *testing.B, addr, format string) {
 	b.ReportMetric(float64(processorTime()-before)/float64(connections*share), "cpu-ns/op")
 }
 
-// processorTime of this process, servers and clients: what remains comparable while others use the machine.
+// processorTime returns the processor time of this process, servers and clients. It remains
+// comparable while other processes use the machine.
 func processorTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
@@ -208,9 +212,10 @@ func (s *millionScanner) Next(_ context.Context, b *kv.Batch) (bool, error) {
 func (*millionScanner) Cursor(int) string { return "" }
 func (*millionScanner) Close()            {}
 
-// BenchmarkGetAll streams a million pairs; its baseline renders the same rows into fasthttp's StreamWriter.
+// BenchmarkGetAll streams a million pairs. Its baseline renders the same rows into fasthttp's
+// StreamWriter.
 func BenchmarkGetAll(b *testing.B) {
-	// The reader only reads: a client that parses chunks would be what is measured.
+	// The client only reads. If it parsed chunks, that would dominate the measurement.
 	read := func(b *testing.B, addr, coding string) {
 		buffer := make([]byte, 256<<10)
 		before, total := processorTime(), int64(0)
@@ -233,6 +238,7 @@ func BenchmarkGetAll(b *testing.B) {
 		}
 	}
 	b.Run("StreamWriter", func(b *testing.B) {
+		// The baseline: the same rows, written by fasthttp.
 		s := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
 			ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
 				scanner, _ := million{}.Scan(context.Background(), kv.ScanOptions{})
@@ -289,7 +295,8 @@ func BenchmarkAppendJSON(b *testing.B) {
 	}
 }
 
-// BenchmarkHandler is the part of a request that is ours: routing, checks, the store, the answer, metrics.
+// BenchmarkHandler measures this package's part of a request: routing, checks, the store, the
+// answer, metrics.
 func BenchmarkHandler(b *testing.B) {
 	store := newSharded(1000)
 	s, err := New(Config{Store: store})

@@ -8,8 +8,8 @@ import (
 	"viakv/api/kv"
 )
 
-// text returns a parameter's decoded value of at most maxCharacters characters. The result points into the request or into
-// buffer, whose capacity must hold that many characters.
+// text returns a parameter's decoded value, of at most maxCharacters characters. The result points
+// into the request or into buffer. The buffer's capacity must hold that many characters.
 func (x *exchange) text(p parameter, buffer []byte, maxCharacters int) ([]byte, error) {
 	if x.parameters.repeated.has(p) {
 		return nil, badParameter(p, "given more than once: give it once, in the query or in the form body")
@@ -39,7 +39,7 @@ func (x *exchange) text(p parameter, buffer []byte, maxCharacters int) ([]byte, 
 	return decoded, nil
 }
 
-// key returns k.
+// key returns the value of the parameter k.
 func (x *exchange) key() ([]byte, error) {
 	if !x.parameters.seen.has(parameterKey) {
 		return nil, badParameter(parameterKey, "missing: give a key of 1 to "+strconv.Itoa(kv.MaxKeyCharacters)+" characters")
@@ -51,7 +51,7 @@ func (x *exchange) key() ([]byte, error) {
 	return key, err
 }
 
-// value returns v.
+// value returns the value of the parameter v.
 func (x *exchange) value() ([]byte, error) {
 	if !x.parameters.seen.has(parameterValue) {
 		return nil, badParameter(parameterValue, "missing: give a value of 0 to "+strconv.Itoa(kv.MaxValueCharacters)+" characters")
@@ -59,17 +59,19 @@ func (x *exchange) value() ([]byte, error) {
 	return x.text(parameterValue, x.valueBuffer[:], kv.MaxValueCharacters)
 }
 
-// short returns a parameter of at most 256 characters as a string; empty when it is missing.
+// short returns a parameter of at most 256 characters as a string. It returns the empty string when
+// the parameter is missing.
 func (x *exchange) short(p parameter) (string, error) {
 	if !x.parameters.seen.has(p) {
 		return "", nil
 	}
-	var room [kv.MaxValueBytes]byte // not valueBuffer: it may hold the value that is to be stored
+	// valueBuffer is not used here: it may hold the value that is to be stored.
+	var room [kv.MaxValueBytes]byte
 	text, err := x.text(p, room[:], kv.MaxValueCharacters)
 	return string(text), err
 }
 
-// options returns the request's quorums and its deadline.
+// options returns the request's quorums, its deadline and its trace.
 func (x *exchange) options() (kv.Options, error) {
 	o := kv.Options{Deadline: x.start.Add(x.server.config.Timeout), Trace: x.trace}
 	var err error
@@ -83,7 +85,8 @@ func (x *exchange) options() (kv.Options, error) {
 	return o, err
 }
 
-// maxQuorum bounds what is passed on to the store, which knows how many replicas there are.
+// maxQuorum bounds the numbers that are passed on to the store. Only the store knows how many
+// replicas there are.
 const maxQuorum = 1000
 
 func (x *exchange) quorum(p parameter) (kv.Quorum, error) {
@@ -130,7 +133,7 @@ func (x *exchange) flag(p parameter) (bool, error) {
 	return false, badParameter(p, "give true or false")
 }
 
-// peer returns a join's peer address.
+// peer returns the peer address of a join.
 func (x *exchange) peer() (string, error) {
 	const want = "give the peer address (host:port) of a member of the mesh to join"
 	s, err := x.short(parameterPeer)
@@ -147,7 +150,8 @@ func (x *exchange) peer() (string, error) {
 	return s, nil
 }
 
-// decimal parses digits only: no sign, no space, no zero in front, at most limit.
+// decimal parses a number that consists of digits only: no sign, no space, no leading zero, at most
+// limit.
 func decimal(s string, limit int) (int, bool) {
 	if s == "" || s[0] == '0' && len(s) > 1 {
 		return 0, false

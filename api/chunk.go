@@ -7,24 +7,28 @@ import (
 )
 
 const (
-	// streamBuffer is the payload of a chunk: beyond it throughput hardly grows, and each stream holds one.
+	// streamBuffer is the payload of a chunk. Each stream holds one buffer of this size; a larger
+	// one hardly raises the throughput.
 	streamBuffer = 128 << 10
-	// chunkHead is the room before a chunk's payload for its size, up to eight hexadecimal digits, and a line end.
+	// chunkHead is the room before a chunk's payload. It holds the size, of up to eight hexadecimal
+	// digits, and a line end.
 	chunkHead = 10
-	// chunkTail is what follows the last chunk's payload at most: its line end, and the chunk of size zero.
+	// chunkTail is the most that follows the last chunk's payload: its line end, and the chunk of
+	// size zero.
 	chunkTail = 2 + 5
 )
 
-// chunkWriter frames a body by hand, one write for each chunk: head, payload and tail lie in one buffer.
+// chunkWriter frames a body in chunks, with one write for each chunk: head, payload and tail lie in
+// one buffer.
 type chunkWriter struct {
 	conn    net.Conn
 	timeout time.Duration // for each write
 	chunked bool          // false: the end of the connection is the end of the body
-	sent    int64         // payload bytes
+	sent    int64         // payload bytes sent so far
 }
 
-// send writes buffer, whose first chunkHead bytes are free, as a chunk, and the last one behind it if asked to. It
-// overwrites the head and appends the tail.
+// send writes buffer as a chunk, and behind it the last chunk if last is set. The first chunkHead
+// bytes of buffer are free; send overwrites them with the head, and appends the tail.
 func (w *chunkWriter) send(buffer []byte, last bool) error {
 	size := len(buffer) - chunkHead
 	w.sent += int64(size)
@@ -64,7 +68,7 @@ func (w *chunkWriter) write(b []byte) error {
 	return nil
 }
 
-// errStreamWrite marks errors that are the client's: it went away, or took nothing for too long.
+// errStreamWrite marks errors that the client caused: it went away, or took nothing for too long.
 var errStreamWrite = errors.New("the client does not take the stream")
 
 // chunkBuffer collects an encoder's output into chunks.

@@ -19,7 +19,7 @@ const (
 	codings
 )
 
-// String is the coding's name in Content-Encoding.
+// String returns the coding's name in Content-Encoding.
 func (c coding) String() string {
 	switch c {
 	case zstdCoding:
@@ -31,8 +31,9 @@ func (c coding) String() string {
 	return "identity"
 }
 
-// chooseCoding picks what an Accept-Encoding header rates highest, zstd on a tie: it takes the same time and two thirds of the bytes. Nothing
-// is compressed unless asked for.
+// chooseCoding returns the coding that an Accept-Encoding header rates highest. On a tie it is
+// zstd, which takes the same time as gzip and yields two thirds of the bytes. Nothing is compressed
+// unless the client asks for it.
 func chooseCoding(header []byte) coding {
 	best, bestQuality := identity, 0.0
 	for _, c := range []coding{zstdCoding, gzipCoding} {
@@ -49,10 +50,11 @@ type encoder interface {
 	Reset(io.Writer)
 }
 
-// encoders are kept for reuse: each has buffers of some 100 KiB.
+// encoders keeps encoders for reuse: each has buffers of some 100 KiB.
 var encoders [codings]sync.Pool
 
-// acquireEncoder returns an encoder to w. Both kinds work in the caller's goroutine alone.
+// acquireEncoder returns an encoder that writes to w. Both kinds work in the caller's goroutine and
+// start no other.
 func acquireEncoder(c coding, w io.Writer) (encoder, error) {
 	if e, ok := encoders[c].Get().(encoder); ok {
 		e.Reset(w)
@@ -73,7 +75,7 @@ func acquireEncoder(c coding, w io.Writer) (encoder, error) {
 	return e, nil
 }
 
-// releaseEncoder keeps an encoder for the next stream; it holds on to nothing of this one.
+// releaseEncoder keeps an encoder for the next stream. The encoder retains nothing of this stream.
 func releaseEncoder(c coding, e encoder) {
 	e.Reset(nil)
 	encoders[c].Put(e)

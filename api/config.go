@@ -15,81 +15,98 @@ import (
 // MaxPage is the highest limit a scan may ask for, in pairs.
 const MaxPage = 10_000
 
-// maxURLBytes is what a request line's target may take. The longest legal one, a key of 64 and a value of 256 four-byte characters, percent-encoded,
-// has about 3,900.
+// maxURLBytes bounds the target of a request line. The longest legal target has about 3,900 bytes:
+// a key of 64 and a value of 256 four-byte characters, percent-encoded.
 const maxURLBytes = 8 << 10
 
-// Config of a Server. The zero value of every field but Store is usable.
+// Config holds the settings of a Server. The zero value of every field but Store is usable.
 type Config struct {
-	// Name of this node, shown by /cluster when there is no mesh, and Version of the program, shown by /version.
+	// Name is this node's name, which /cluster shows when there is no mesh. Empty: "node". Version
+	// is the program's, which /version shows. Empty: none.
 	Name, Version string
 
 	// Store answers the data endpoints. Required.
 	Store kv.Store
-	// Cluster answers /join, /leave and /cluster. Nil: a lone store; joins and leaves are refused.
+	// Cluster answers /join, /leave, /cluster and /plan. Nil: a lone store, which refuses joins and
+	// leaves.
 	Cluster kv.Cluster
 	// Console serves /console and everything below it. Nil: 404.
 	Console fasthttp.RequestHandler
 	// Discovery tells proxies which nodes take traffic, at /v3/discovery:endpoints. Nil: 404.
 	Discovery fasthttp.RequestHandler
 
-	// Impaired says why the node cannot do its work although Store could; /readyz then fails for
+	// Impaired returns why the node cannot do its work although Store could; /readyz then fails for
 	// that reason. It must not block. Nil: never.
 	Impaired func() error
 
-	// Logger of the server. Nil: silent.
+	// Logger is the server's log. Nil: silent.
 	Logger *zap.Logger
-	// Registry that the server's metrics are put in and that /metrics shows. Nil: one of its own.
+	// Registry takes up the server's metrics, and /metrics shows it. Nil: a registry of the
+	// server's own.
 	Registry *prometheus.Registry
 
-	// Timeout of one data request. Zero: 2 s. Lower fails sooner while a replica is slow, higher holds clients longer.
+	// Timeout bounds one data request. Zero: 2 s. A lower one fails sooner while a replica is slow,
+	// a higher one holds clients longer.
 	Timeout time.Duration
-	// ControlTimeout of a join or a leave, which move data. Zero: 2 min.
+	// ControlTimeout bounds a join or a leave, which move data. Zero: 2 min.
 	ControlTimeout time.Duration
-	// ScanTimeout is how long a scan waits for the store's next batch. Zero: 10 s. A scan as a whole has no limit.
+	// ScanTimeout is how long a scan waits for the store's next batch. Zero: 10 s. A scan as a
+	// whole has no limit.
 	ScanTimeout time.Duration
 
 	// ReadTimeout is the time from a request's first byte to its last. Zero: 10 s.
 	ReadTimeout time.Duration
-	// WriteTimeout is the time a client has to take a response, or 64 KiB of a stream. Zero: 30 s. A stream's reader must
-	// therefore take at least 64 KiB in this time.
+	// WriteTimeout is the time a client has to take a response, or one chunk of a stream, which has
+	// at most 128 KiB. Zero: 30 s. The reader of a stream must therefore take at least 128 KiB in
+	// this time.
 	WriteTimeout time.Duration
-	// IdleTimeout is how long a kept-alive connection may wait for its next request. Zero: 2 min. Keep it above the proxy's own.
+	// IdleTimeout is how long a kept-alive connection may wait for its next request. Zero: 2 min.
+	// It should be longer than the idle time-out of a proxy in front.
 	IdleTimeout time.Duration
 
-	// MaxConnections open at once on the public listeners, streams included. Zero: 10,000. Each costs at least 16 KiB.
+	// MaxConnections is how many connections may be open at once on the public listeners, streams
+	// included. Zero: 10,000. Each costs at least 16 KiB.
 	MaxConnections int
-	// ConnectionsBoundBy says what MaxConnections is bounded by where that is no choice, as in "the
-	// limit of open files". Then /readyz fails while all of them are in use and more are turned
-	// away. Empty: a choice, and a node that is full is as ready as before.
+	// ConnectionsBoundBy names what bounds MaxConnections where the operator did not choose it, as
+	// in "the limit of open files". Then /readyz fails while all of them are in use and more are
+	// turned away. Empty: the operator chose the number, and a node that is full stays ready.
 	ConnectionsBoundBy string
-	// MaxAdminConnections open at once on the admin listeners. Zero: 64.
+	// MaxAdminConnections is how many connections may be open at once on the admin listeners. Zero:
+	// 64.
 	MaxAdminConnections int
-	// MaxConnectionsPerIP from one address. Zero: no limit, because all may come from one proxy.
+	// MaxConnectionsPerIP is how many connections may come from one address. Zero: no limit,
+	// because all may come from one proxy.
 	MaxConnectionsPerIP int
-	// MaxInFlight requests being worked on at once; more get a quick 503. Zero: 4,096.
+	// MaxInFlight is how many requests may be worked on at once; more get a quick 503. Zero: 4,096.
 	MaxInFlight int
-	// MaxScans running at once; more get a quick 503. Zero: 16. One at full speed takes a whole core; each holds up to
-	// 200 KiB, or 4 MiB and its compressed form while it builds a page.
+	// MaxScans is how many scans may run at once; more get a quick 503. Zero: 16. A scan at full
+	// speed takes a whole core. A stream holds about 130 KiB, and about 230 KiB more when it is
+	// compressed. A page holds up to 4 MiB and its compressed form while it is built.
 	MaxScans int
-	// MaxHeaderBytes of request line and headers. Zero: 16 KiB, room for the longest legal URL and 8 KiB of headers.
+	// MaxHeaderBytes bounds request line and headers together. Zero: 16 KiB, room for the longest
+	// legal URL and 8 KiB of headers.
 	MaxHeaderBytes int
-	// MaxBodyBytes of a form. Zero: 16 KiB.
+	// MaxBodyBytes bounds a form. Zero: 16 KiB.
 	MaxBodyBytes int
 
-	// Origins that browsers may send mutations from beside the server's own, as in "https://ops.example.com". For a proxy that
-	// changes the Host header.
+	// Origins are those that browsers may send mutations from beside the server's own, as in
+	// "https://ops.example.com". They are for a proxy that changes the Host header. Empty: the
+	// server's own only.
 	Origins []string
-	// Hosts are names, beside addresses, localhost and names without a dot, under which requests may come while the public listeners are on
-	// loopback and there are neither tokens nor TLS; "*" is any. For a proxy on this machine that passes its public name on.
+	// Hosts are further names under which requests may come while the public listeners are on
+	// loopback and there are neither tokens nor TLS. Addresses, localhost and names without a dot
+	// always pass; "*" is any name. Hosts are for a proxy on this machine that passes its public
+	// name on. Empty: no further names.
 	Hosts []string
-	// TokenFile holds bearer tokens with their roles, one a line: role, token, name. It is read again when it changes. Empty: everybody may do everything.
+	// TokenFile names the file of bearer tokens with their roles, one a line: role, token, name.
+	// The file is read again when it changes. Empty: every client may do everything.
 	TokenFile string
-	// TLS of the public listeners. Zero: plain HTTP.
+	// TLS names the certificate of the public listeners. Zero: plain HTTP.
 	TLS TLSConfig
 }
 
-// TLSConfig names the files of the public listeners' certificate; they are read again when they change.
+// TLSConfig names the files of the public listeners' certificate. The files are read again when
+// they change.
 type TLSConfig struct {
 	CertFile, KeyFile string // PEM; both or none
 	ClientCAFile      string // PEM; clients must then present a certificate that it signed
@@ -139,6 +156,7 @@ func (c Config) Validate() error {
 	if c.Store == nil {
 		fault("api: Store is missing")
 	}
+	// Durations and counts must not be negative.
 	for name, d := range map[string]time.Duration{
 		"Timeout": c.Timeout, "ControlTimeout": c.ControlTimeout, "ScanTimeout": c.ScanTimeout,
 		"ReadTimeout": c.ReadTimeout, "WriteTimeout": c.WriteTimeout, "IdleTimeout": c.IdleTimeout,
@@ -155,12 +173,14 @@ func (c Config) Validate() error {
 			fault("api: %s is %d: give a positive number, or zero for the default", name, n)
 		}
 	}
+	// Byte limits must leave room for the longest legal request.
 	if c.MaxHeaderBytes != 0 && c.MaxHeaderBytes < maxURLBytes {
 		fault("api: MaxHeaderBytes is %d: the longest legal request needs at least %d", c.MaxHeaderBytes, maxURLBytes)
 	}
 	if c.MaxBodyBytes != 0 && c.MaxBodyBytes < minBodyBytes {
 		fault("api: MaxBodyBytes is %d: the longest legal form needs at least %d", c.MaxBodyBytes, minBodyBytes)
 	}
+	// Files and names must fit together.
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		fault("api: TLS needs both a certificate and a key file")
 	}
@@ -180,5 +200,6 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// minBodyBytes is a form with the longest key and value and some room: 3 bytes for each percent-encoded byte.
+// minBodyBytes is the size of a form with the longest key and value, at 3 bytes for each
+// percent-encoded byte, and some room.
 const minBodyBytes = 3*(kv.MaxKeyBytes+kv.MaxValueBytes) + 256

@@ -27,7 +27,7 @@ func TestValidate(t *testing.T) {
 	for _, want := range []string{"Store", " Timeout", "ControlTimeout", "ScanTimeout", "ReadTimeout", "WriteTimeout", "IdleTimeout", "MaxConnections ",
 		"MaxConnectionsPerIP", "MaxInFlight", "MaxScans", "MaxHeaderBytes", "MaxBodyBytes", `"example.com"`, `"https://"`, `"https://a/b"`, `"port.example:80"`, `"http://scheme.example"`, `host ""`, "both a certificate", "client CA"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("no word of %q in %v", want, err)
+			t.Errorf("%q is not named in %v", want, err)
 		}
 	}
 	if strings.Contains(err.Error(), "fine.example") {

@@ -13,31 +13,35 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// conn is a public connection. It sets deadlines lazily: fasthttp asks for three with every request, each of which costs
-// a lock and a timer, although a busy connection hardly ever waits. A deadline that was asked for is armed by the next read or
-// write, and only if what is armed would strike later, or earlier by more than the gate's slack. The slack is a fraction of the shortest time-out,
-// so that what is armed is never in the past when a new time-out begins.
+// conn is a connection that a gate counts. It sets deadlines lazily. fasthttp asks for three with
+// every request, and each costs a lock and a timer, although a busy connection hardly ever waits.
 //
-// Like the net.Conn of a server it has one reader and one writer at a time; Close may come from anywhere.
+// A deadline that was asked for is armed by the next read or write. It is armed only if the
+// deadline that is already armed would strike later, or earlier by more than the gate's slack. The
+// slack is a fraction of the shortest time-out, so that the armed deadline is never in the past
+// when a new time-out begins.
+//
+// Like the net.Conn of a server it has one reader and one writer at a time. Close may come from
+// anywhere.
 type conn struct {
 	net.Conn
 	gate   *gate
 	ip     netip.Addr
-	linger atomic.Bool // read on for a while when closing
+	linger atomic.Bool // whether Close reads on for a while; see drain
 	closed atomic.Bool
 
-	// between is true while no byte of a next request has been read, and all answers have been
-	// written. fasthttp tells, in the goroutine that reads; see state.
+	// between is true while no byte of a next request has been read and all answers have been
+	// written. fasthttp reports this through state, in the goroutine that reads.
 	between bool
 
-	readBy, writeBy       time.Time // asked for
+	readBy, writeBy       time.Time // as fasthttp asked for
 	readArmed, writeArmed time.Time
 }
 
-// deadlineSlack is the slack for the shortest of a server's time-outs.
+// deadlineSlack returns the slack for the shortest of a server's time-outs.
 func deadlineSlack(shortest time.Duration) time.Duration { return min(time.Second, shortest/8) }
 
-// stale reports that armed does not serve for wanted.
+// stale reports whether the armed deadline cannot serve for the wanted one.
 func stale(armed, wanted time.Time, slack time.Duration) bool {
 	if armed.IsZero() || wanted.IsZero() {
 		return armed.IsZero() != wanted.IsZero()
@@ -61,9 +65,9 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// Read reads. Once the gate is closing it ends a connection that is between two requests, before it
-// reads of the next one: what is not read is not done. A request of which something has been read
-// is read to its end, for lastTime at most.
+// Read reads from the connection. Once the gate is closing, it ends a connection that is between
+// two requests before it reads anything of the next: what is not read is not done. A request of
+// which something has been read is read to its end, for lastTime at most.
 func (c *conn) Read(b []byte) (int, error) {
 	by := c.readDeadline()
 	if stale(c.readArmed, by, c.gate.slack) {
@@ -73,7 +77,8 @@ func (c *conn) Read(b []byte) (int, error) {
 		c.readArmed = by
 	}
 	for {
-		// After the deadline was set: the gate sets one in the past after it has begun to close.
+		// The order matters: the deadline is set first, then closing is read. The gate marks itself
+		// as closing first, and then sets a deadline in the past.
 		if c.between && c.gate.closing.Load() {
 			c.linger.Store(true)
 			return 0, io.EOF
@@ -87,7 +92,8 @@ func (c *conn) Read(b []byte) (int, error) {
 			if !time.Now().Before(by) {
 				return n, err
 			}
-			if err := c.Conn.SetReadDeadline(by); err != nil { // it was the gate's
+			// The deadline that struck was the gate's.
+			if err := c.Conn.SetReadDeadline(by); err != nil {
 				return 0, err
 			}
 			c.readArmed = by
@@ -95,7 +101,8 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 }
 
-// readDeadline is what was asked for, or what the closing gate gives.
+// readDeadline returns the deadline that fasthttp asked for, or the closing gate's if that is
+// earlier.
 func (c *conn) readDeadline() time.Time {
 	if c.gate.closing.Load() && (c.readBy.IsZero() || c.readBy.After(c.gate.lastBy)) {
 		return c.gate.lastBy
@@ -103,8 +110,8 @@ func (c *conn) readDeadline() time.Time {
 	return c.readBy
 }
 
-// state follows fasthttp. Between requests it reads only after it has written what there is to
-// write.
+// state is fasthttp's hook for the states of a connection. fasthttp reads between two requests only
+// after it has written all answers.
 func state(nc net.Conn, s fasthttp.ConnState) {
 	if s != fasthttp.StateActive && s != fasthttp.StateIdle {
 		return
@@ -124,22 +131,23 @@ func (c *conn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// Close closes the connection, lingering if asked to.
+// Close closes the connection. With linger set, it does so in a goroutine that first reads on for a
+// while.
 func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
 	if c.linger.Load() {
-		go c.drain() // bounded as the open connections are, of which it is one until its end
+		go c.drain() // until it ends, it counts among the open connections, which are bounded
 		return nil
 	}
-	defer c.gate.leave(c) // its descriptor is free by then
+	defer c.gate.leave(c) // deferred: the descriptor is free by then
 	return c.Conn.Close()
 }
 
-// drain ends our direction and reads on until the client has ended its own, within bounds. Who
-// closes with something unread resets the connection, and what the client has not read yet is lost
-// to it.
+// drain ends this side's direction and reads on, within bounds, until the client has ended its own.
+// A side that closes with unread data resets the connection, and the client then loses what it has
+// not read yet.
 func (c *conn) drain() {
 	defer c.gate.leave(c)
 	defer c.Conn.Close() //nolint:errcheck // nothing is left to be lost
@@ -154,7 +162,7 @@ func (c *conn) drain() {
 	}
 }
 
-// turnAway answers a connection without reading what it asks for.
+// turnAway answers a connection without reading its request.
 func (c *conn) turnAway(answer []byte) {
 	c.closed.Store(true)
 	tell := func() {
@@ -168,8 +176,8 @@ func (c *conn) turnAway(answer []byte) {
 	}
 }
 
-// abort closes with a reset where there is one, so that an HTTP/1.0 client, which reads until the end, learns that this was
-// not the end.
+// abort closes with a reset where there is one. An HTTP/1.0 client reads until the end of the
+// connection, and learns from the reset that the body is not complete.
 func (c *conn) abort() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -178,7 +186,8 @@ func (c *conn) abort() {
 	_ = c.Close()
 }
 
-// connOf finds our connection below fasthttp's and TLS's.
+// connOf returns the conn below the connections of fasthttp and TLS. It returns nil when there is
+// none.
 func connOf(c net.Conn) *conn {
 	for {
 		switch inner := c.(type) {

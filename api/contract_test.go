@@ -20,7 +20,7 @@ import (
 	"viakv/api/openapi"
 )
 
-// mesh is a cluster that does as it is told.
+// mesh is a cluster whose answers the test sets.
 type mesh struct {
 	join   func(ctx context.Context, peer string) error
 	leave  func(ctx context.Context, node string, force bool) (kv.Left, error)
@@ -33,7 +33,7 @@ func (m *mesh) Leave(ctx context.Context, node string, force bool) (kv.Left, err
 }
 func (m *mesh) Status() kv.Status { return m.status }
 
-// contract is the API's description, and what of it was seen.
+// contract is the API's description, and which of its answers were seen.
 type contract struct {
 	document *openapi3.T
 	router   routers.Router
@@ -57,7 +57,8 @@ func loadContract(t testing.TB) *contract {
 	return &contract{document, router, make(map[string]bool)}
 }
 
-// check holds a request and its answer against the document; requests that should be refused are not checked themselves.
+// check compares a request and its answer with the document. With fine unset the request should be
+// refused, and only its answer is compared.
 func (c *contract) check(t testing.TB, h *harness, r *http.Request, body string, fine bool) {
 	t.Helper()
 	name := fmt.Sprintf("%s %.60s", r.Method, r.URL.RequestURI())
@@ -72,6 +73,7 @@ func (c *contract) check(t testing.TB, h *harness, r *http.Request, body string,
 	if err := openapi3filter.ValidateRequest(context.Background(), input); (err == nil) != fine && fine {
 		t.Errorf("%s: %v", name, err)
 	}
+	// ValidateRequest has read the body; the client needs it anew.
 	r.Body = io.NopCloser(strings.NewReader(body))
 	r.ContentLength = int64(len(body))
 	response, err := h.client.Do(r)
@@ -92,6 +94,7 @@ func (c *contract) check(t testing.TB, h *harness, r *http.Request, body string,
 	if err != nil {
 		t.Errorf("%s: %d %s: %v", name, response.StatusCode, content, err)
 	}
+	// Headers beyond those of every HTTP answer must be documented.
 	for header := range response.Header {
 		switch header {
 		case "Content-Type", "Content-Length", "Date", "Server", "Connection", "Content-Encoding":
@@ -114,7 +117,8 @@ func (c *contract) responses(o *openapi3.Operation, status int) *openapi3.Respon
 	return o.Responses.Default().Value
 }
 
-// Every endpoint gives every answer that the document has, and each fits it.
+// Every endpoint gives every answer that the document has, and each answer conforms to the
+// document.
 func TestContract(t *testing.T) {
 	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.RegisteredBodyDecoder("text/plain"))
 	openapi3filter.RegisterBodyDecoder("application/problem+json", openapi3filter.RegisteredBodyDecoder("application/json"))
@@ -133,6 +137,7 @@ func TestContract(t *testing.T) {
 	}
 	h := start(t, Config{Store: store, Cluster: cluster})
 	lone := start(t, Config{Store: store})
+	// request, good, form and bad send one request each; bad also as a POST where that exists.
 	request := func(h *harness, method, target, body string, headers ...string) *http.Request {
 		r, err := http.NewRequest(method, "http://"+h.addr+target, strings.NewReader(body))
 		if err != nil {
@@ -166,6 +171,7 @@ func TestContract(t *testing.T) {
 	}
 	json := []string{"Accept", "application/json"}
 	ndjson := []string{"Accept", "application/x-ndjson"}
+	// The requests that succeed.
 	form("/set", url.Values{"k": {"a b"}, "v": {"\x00é"}}.Encode(), true)
 	for _, target := range []string{"/set?k=a&v=1", "/set?k=a&v=&w=all", "/get?k=a&r=quorum", "/is?k=a", "/rm?k=a", "/clear"} {
 		good(h, "/set?k=a&v=1")
@@ -193,6 +199,7 @@ func TestContract(t *testing.T) {
 	form("/join", "peer=n2:9081", true)
 	form("/leave", "node=n2", true)
 
+	// The requests that fail, by each kind of error.
 	unavailable := &kv.Unavailable{Outcome: kv.None, Reason: "no quorum"}
 	unknown := &kv.Unavailable{Outcome: kv.Unknown, Reason: "one of two"}
 	overloaded := &kv.Unavailable{Outcome: kv.None, Reason: "full", RetryAfter: 1}
@@ -230,6 +237,7 @@ func TestContract(t *testing.T) {
 	form("/set?k=a&k=b", "v=1", false)
 	bad("/set?k=a&v="+strings.Repeat("x", 9000), nil)
 
+	// Each documented status has been seen.
 	for path, item := range c.document.Paths.Map() {
 		for method, o := range item.Operations() {
 			for status := range o.Responses.Map() {

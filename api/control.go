@@ -8,7 +8,7 @@ import (
 	"viakv/api/plan"
 )
 
-// join answers /join: this node is a full member when it returns.
+// join answers /join. When it returns without an error, this node is a full member.
 func join(x *exchange) error {
 	s := x.server
 	if !x.parameters.seen.has(parameterPeer) {
@@ -34,7 +34,8 @@ func join(x *exchange) error {
 	return x.document(answer)
 }
 
-// leave answers /leave: this node, or the named one, is no member any more when it returns.
+// leave answers /leave. When it returns without an error, this node, or the named one, is no longer
+// a member.
 func leave(x *exchange) error {
 	s := x.server
 	node, err := x.short(parameterNode)
@@ -95,7 +96,7 @@ func planChange(x *exchange) error {
 // cluster answers /cluster.
 func cluster(x *exchange) error { return x.document(statusDocument(x.server.status())) }
 
-// status of the mesh, or of a lone store.
+// status returns the status of the mesh, or that of a lone store.
 func (s *Server) status() kv.Status {
 	if s.config.Cluster != nil {
 		return s.config.Cluster.Status()

@@ -59,8 +59,8 @@ func TestLoneStore(t *testing.T) {
 	}
 }
 
-// What a request asks of the quorums reaches the store, with the time it has; a clear takes the
-// store's own time.
+// The quorums of a request and its deadline reach the store. A clear has no deadline: it takes the
+// store's own.
 func TestOptions(t *testing.T) {
 	store := &optionsStore{}
 	h := start(t, Config{Store: store, Timeout: time.Minute})

@@ -6,7 +6,7 @@ import (
 	"viakv/api/kv"
 )
 
-// get answers /get: the value's bytes, or with its key and version as JSON.
+// get answers /get with the value's bytes, or with key, value and version as JSON.
 func get(x *exchange) error {
 	key, options, err := x.keyAndOptions()
 	if err != nil {
@@ -86,7 +86,8 @@ func remove(x *exchange) error {
 	return nil
 }
 
-// keyAndOptions are what a request about one key must have, and may have.
+// keyAndOptions returns the key, which a request about one key must have, and the options, which it
+// may have.
 func (x *exchange) keyAndOptions() (key []byte, o kv.Options, err error) {
 	if key, err = x.key(); err == nil {
 		o, err = x.options()
@@ -94,8 +95,8 @@ func (x *exchange) keyAndOptions() (key []byte, o kv.Options, err error) {
 	return key, o, err
 }
 
-// clearAll answers /clear. The deadline is the store's own: a clear is a step of the topology and
-// may wait for an election.
+// clearAll answers /clear. The store sets the deadline: a clear is a step of the topology and may
+// wait for an election.
 func clearAll(x *exchange) error {
 	options, err := x.options()
 	if err != nil {

@@ -57,7 +57,8 @@ func TestJSONAnswers(t *testing.T) {
 	h.get("/set?k=b&v=c", "Accept", "text/html,application/json;q=0.5,*/*;q=0.8").want(t, 200, "OK\n")
 }
 
-// Keys and values are what their characters are: NUL, a plus that is a space, both forms of é, and four bytes a character.
+// Keys and values are their characters: NUL, a plus that stands for a space, both forms of é, and
+// characters of four bytes.
 func TestCharacters(t *testing.T) {
 	h := start(t, Config{})
 	keys := map[string]string{"\x00": "a\x00b", "a b": "x+y", "\u00e9": "composed", "e\u0301": "decomposed",
@@ -177,7 +178,7 @@ func TestBadParameters(t *testing.T) {
 	}
 }
 
-// What is exactly at a limit passes, and what an endpoint does not know is not looked at.
+// A value exactly at a limit passes. A parameter that an endpoint does not know is not looked at.
 func TestGoodParameters(t *testing.T) {
 	h := start(t, Config{})
 	for _, target := range []string{

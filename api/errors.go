@@ -15,12 +15,13 @@ type refusal problem
 
 func (r *refusal) Error() string { return r.title + ": " + r.detail }
 
-// refuse makes an error of a kind; nothing has happened.
+// refuse returns an error of a kind. Nothing has happened.
 func refuse(k kind, detail string) error {
 	return &refusal{kind: k, detail: detail, outcome: kv.None}
 }
 
-// table is the one place where the store's errors become HTTP. All of them promise that nothing has changed (kv, C4).
+// table is the one place where the store's errors become HTTP. All of these errors promise that
+// nothing has changed (kv, C4).
 var table = []struct {
 	err error
 	kind
@@ -38,8 +39,8 @@ var table = []struct {
 	{kv.ErrNotMesh, kindNotMesh},
 }
 
-// explain turns any error into a problem; known is false for one that no rule covers. A request that only reads has the outcome
-// none whatever happened: it can be repeated anywhere.
+// explain turns any error into a problem; known is false when no rule covers the error. For a
+// request that only reads, the outcome is always none: it can be repeated anywhere.
 func explain(err error, mutates bool) (p problem, known bool) {
 	var (
 		own         *refusal
@@ -96,7 +97,8 @@ func (x *exchange) fail(err error) {
 		p.detail = "an unexpected error; the server's log has it under the request id " + string(x.id)
 		x.server.log.Error("unexpected error", append(x.fields(), zap.Error(err))...)
 	case p.status >= 500 && x.endpoint.free:
-		// A probe comes every second, and the answer tells its reader why.
+		// A probe comes every second, and its answer states the reason: the log has it at debug
+		// level only.
 		x.server.log.Debug("request failed", append(x.fields(), zap.Error(err))...)
 	case p.status >= 500:
 		x.server.log.Warn("request failed", append(x.fields(), zap.Error(err))...)

@@ -47,7 +47,8 @@ func TestErrorTable(t *testing.T) {
 		{errors.New("disk on fire at /secret"), 500, "internal", "unknown", "request id", "unexpected error"},
 	} {
 		core, logs := observer.New(zap.InfoLevel)
-		h := start(t, Config{Store: store, Logger: zap.New(core)}) // of its own, because repeated messages are sampled
+		// Each error has a server of its own, because repeated messages are sampled.
+		h := start(t, Config{Store: store, Logger: zap.New(core)})
 		store.hook = func(context.Context, string) error { return c.err }
 		for _, target := range []string{"/set?k=a&v=1", "/get?k=a", "/is?k=a", "/rm?k=a", "/clear", "/getAll"} {
 			logs.TakeAll()
@@ -91,7 +92,7 @@ func TestPanicIsAnswered(t *testing.T) {
 		t.Errorf("%d panics in the log", n)
 	}
 	if len(h.server.scans) != 0 || h.server.inFlight.Load() != 0 {
-		t.Error("a panic leaves something taken")
+		t.Error("a panic has left a scan or a request counted as running")
 	}
 	store.hook = nil
 	h.get("/set?k=a&v=1").want(t, 200, "OK\n")

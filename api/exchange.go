@@ -24,7 +24,7 @@ type exchange struct {
 	start    time.Time
 	detached bool // a stream took over: it counts and logs the request
 
-	who   string // the name of the token, if one was needed
+	who   string // the name of the request's token; empty: none was needed
 	id    []byte // request id, in idBuffer
 	trace kv.Trace
 
@@ -41,7 +41,7 @@ func (x *exchange) begin(s *Server, ctx *fasthttp.RequestCtx, e *endpoint, m *en
 	x.parameters.reset()
 }
 
-// fields identify the request in the log.
+// fields returns the log fields that identify the request.
 func (x *exchange) fields() []zap.Field {
 	f := []zap.Field{
 		zap.String("endpoint", x.endpoint.path),
@@ -54,8 +54,8 @@ func (x *exchange) fields() []zap.Field {
 	return f
 }
 
-// done answers a mutation or a test that succeeded: a line for people, or the key and its version
-// for programs.
+// done answers a mutation or a test that succeeded. The answer is a line for people, or the key and
+// its version as JSON for programs.
 func (x *exchange) done(key []byte, tag version.Tag) {
 	if !x.wantsJSON() {
 		x.ok()
@@ -69,13 +69,13 @@ func (x *exchange) done(key []byte, tag version.Tag) {
 	x.json(b)
 }
 
-// ok answers in plain text that there is nothing more to say.
+// ok answers success in plain text.
 func (x *exchange) ok() {
 	x.ctx.SetContentType(textType)
 	x.ctx.SetBodyString("OK\n")
 }
 
-// json answers with a document that was built in the exchange's scratch.
+// json answers with a document that was built in the exchange's scratch memory.
 func (x *exchange) json(document []byte) {
 	x.ctx.SetContentType(jsonType)
 	x.ctx.SetBody(document)
@@ -94,7 +94,7 @@ func (x *exchange) document(v any) error {
 	return nil
 }
 
-// maxScratch bounds what a pooled exchange keeps.
+// maxScratch bounds the scratch memory that a pooled exchange keeps, in bytes.
 const maxScratch = 8 << 10
 
 const (
@@ -110,9 +110,9 @@ var (
 	headerTraceparent = []byte("Traceparent")
 )
 
-// identify takes the client's request id and trace over, or makes an id. An id with other
-// characters than those below, or longer than maxRequestID, is replaced: it would go into logs and
-// headers.
+// identify takes over the client's request id and trace, or makes an id. An id that is longer than
+// maxRequestID, or has characters that validRequestID does not allow, is replaced: it would go into
+// logs and headers.
 func (x *exchange) identify() {
 	header := &x.ctx.Request.Header
 	x.trace = kv.Trace{}
@@ -127,7 +127,7 @@ func (x *exchange) identify() {
 	x.echo()
 }
 
-// echo puts both into the response.
+// echo puts the request id, and the trace if there is one, into the response.
 func (x *exchange) echo() {
 	x.ctx.Response.Header.SetCanonical(headerRequestID, x.id)
 	if !x.trace.IsZero() {
@@ -135,7 +135,8 @@ func (x *exchange) echo() {
 	}
 }
 
-// appendRequestID makes an id: eight digits of the process, ten of the request.
+// appendRequestID appends a new id: eight hexadecimal digits of the process, then ten of the
+// request.
 func (s *Server) appendRequestID(dst []byte) []byte {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], s.requests.Add(1))

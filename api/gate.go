@@ -16,28 +16,31 @@ import (
 	"viakv/api/listen"
 )
 
-// gate counts the connections of the listeners that share it, turns away those above the bounds
-// with an answer that says so, and ends all of them: gently between two requests, or at once.
+// gate counts the connections of the listeners that share it, and turns away those above the bounds
+// with an answer that says so. In a shutdown it ends all connections, either gently between two
+// requests or at once.
 type gate struct {
 	max, maxPerIP int
-	maxTurned     int           // connections that are being told that they are too many
+	maxTurned     int           // bounds turned
 	slack         time.Duration // how much earlier than asked a deadline may strike; see conn
 	boundBy       string        // what bounds max; empty: the operator's choice
 	log           *zap.Logger
 
-	closing atomic.Bool    // no connection begins another request; set under mu
-	lastBy  time.Time      // until when the requests that have begun are read; set before closing
-	serving sync.WaitGroup // the connections' goroutines
+	closing atomic.Bool // no connection begins another request; set under mu
+	// lastBy is until when requests that have begun are read. It is set before closing.
+	lastBy  time.Time
+	serving sync.WaitGroup // counts the connections' goroutines
 
 	mu        sync.Mutex
 	listeners []*listen.Listener
 	open      map[*conn]struct{}
-	perIP     map[netip.Addr]int // only with maxPerIP
+	perIP     map[netip.Addr]int // empty without maxPerIP
 	rejected  uint64
-	turned    int
-	full      time.Time  // since when connections are turned away for want of room; zero: not
-	told      time.Time  // when the log last had that
-	quiet     *sync.Cond // a connection or an answer to one too many has gone
+	// turned counts the connections above the bounds that are being answered.
+	turned int
+	full   time.Time  // since when connections are turned away for want of room; zero: none is
+	told   time.Time  // when the log was last told so
+	quiet  *sync.Cond // signalled when open or turned shrinks
 }
 
 func newGate(limit, perIP int, slack time.Duration, boundBy string, log *zap.Logger) *gate {
@@ -49,11 +52,11 @@ func newGate(limit, perIP int, slack time.Duration, boundBy string, log *zap.Log
 	return g
 }
 
-// MaxTurnedAway is how many connections above a bound are held at a time, for as long as it takes
-// to tell them that they are too many. They have descriptors of their own.
+// MaxTurnedAway returns how many connections above a bound are held at a time, each for as long as
+// its refusal takes. They have descriptors of their own.
 func MaxTurnedAway(connections int) int { return min(256, connections/8+1) }
 
-// listen adds a listener, unless the gate is closing.
+// listen adds a listener and reports whether it did. It adds none once the gate is closing.
 func (g *gate) listen(l *listen.Listener) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -71,8 +74,8 @@ func addressOf(c net.Conn) netip.Addr {
 	return netip.Addr{}
 }
 
-// enter lets a connection in, whose goroutine then is one of serving; or it returns the answer that
-// turns it away.
+// enter lets a connection in and counts its goroutine in serving. If the connection is turned away
+// instead, enter returns the answer for it.
 func (g *gate) enter(c *conn) (answer []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -92,7 +95,7 @@ func (g *gate) enter(c *conn) (answer []byte) {
 	return nil
 }
 
-// tellEvery is how often the log is told that connections are turned away.
+// tellEvery is how often, at most, the log is told that connections are turned away.
 const tellEvery = time.Minute
 
 func (g *gate) complainLocked() {
@@ -102,7 +105,7 @@ func (g *gate) complainLocked() {
 	}
 	if now.Sub(g.told) >= tellEvery || g.told.IsZero() {
 		g.told = now
-		g.log.Warn("connections are turned away: as many as may be are open", zap.Int("open", len(g.open)), zap.Int("limit", g.max),
+		g.log.Warn("connections are turned away: a limit of open connections is reached", zap.Int("open", len(g.open)), zap.Int("limit", g.max),
 			zap.Int("limit for one address", g.maxPerIP), zap.Uint64("turned away so far", g.rejected))
 	}
 }
@@ -123,7 +126,7 @@ func (g *gate) leave(c *conn) {
 	}
 }
 
-// stats returns the open connections and how many were ever turned away.
+// stats returns how many connections are open and how many were ever turned away.
 func (g *gate) stats() (open int, rejected uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -133,9 +136,9 @@ func (g *gate) stats() (open int, rejected uint64) {
 // fullTime is how long a gate must be full before it counts as trouble.
 const fullTime = time.Second
 
-// trouble says why no further connection has been let in for a while; nil when that is not so. That
-// the operator's own limit is reached is none: it is what the limit is for, and a node that left
-// the balancer for it would send its clients to nodes that are as full.
+// trouble returns why no further connection has been let in for a while, and nil when there is no
+// such reason. A full gate is no trouble if the operator chose its limit: a limit is there to be
+// reached. A node that left the balancer for it would send its clients to nodes that are as full.
 func (g *gate) trouble() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -160,8 +163,9 @@ func (g *gate) failures() (n uint64) {
 	return n
 }
 
-// close closes the listeners and lets no connection begin another request: one whose first byte has
-// been read is answered, any other is not read. It returns at once; wait waits.
+// close closes the listeners and lets no connection begin another request. A request whose first
+// byte has been read is answered; any other is not read. close returns at once; wait waits for the
+// connections.
 func (g *gate) close() (err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -172,12 +176,13 @@ func (g *gate) close() (err error) {
 	}
 	past := time.Unix(1, 0)
 	for c := range g.open {
-		_ = c.Conn.SetReadDeadline(past) // wakes a Read, which sees what it is about; see conn.Read
+		// This wakes a Read that waits. It then finds that the gate is closing; see conn.Read.
+		_ = c.Conn.SetReadDeadline(past)
 	}
 	return err
 }
 
-// closeAll closes every connection under its user.
+// closeAll closes every connection, even one in use.
 func (g *gate) closeAll() {
 	g.mu.Lock()
 	open := make([]*conn, 0, len(g.open))
@@ -190,7 +195,7 @@ func (g *gate) closeAll() {
 	}
 }
 
-// wait returns when no connection is left, or with ctx's error.
+// wait returns nil when no connection is left, or ctx's error when ctx ends first.
 func (g *gate) wait(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
 		g.mu.Lock()
@@ -210,16 +215,18 @@ func (g *gate) wait(ctx context.Context) error {
 }
 
 // lastTime is how long a request that has begun to arrive may still take to arrive once the gate is
-// closing. Nothing of it has been carried out, and one byte is enough of a beginning.
+// closing. One byte counts as a beginning. Nothing of the request has been carried out by then.
 const lastTime = 2 * time.Second
 
 const (
+	// lingerTime and lingerBytes bound how long, and how far, a closing connection is read on; see
+	// conn.drain.
 	lingerTime  = time.Second
 	lingerBytes = 256 << 10
 )
 
-// answerOne runs the answer to a connection too many in a goroutine of its own, or reports that
-// there are too many of those as well.
+// answerOne runs the answer to a connection above the bounds in a goroutine of its own. It reports
+// false, and runs nothing, when too many such answers are under way.
 func (g *gate) answerOne(answer func()) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -237,7 +244,8 @@ func (g *gate) answerOne(answer func()) bool {
 	return true
 }
 
-// The whole answers to a connection too many, and to one that came in the moment of the shutdown.
+// busy answers a connection above the bounds, stopping one that is accepted while the gate is
+// closing. Both are whole responses.
 var (
 	busy     = turnedAway(kindOverloaded, "the server has as many connections as it may; try again later or at another node")
 	stopping = turnedAway(kindUnavailable, "the node is shutting down; try another one")

@@ -4,5 +4,5 @@ package api
 
 import "runtime"
 
-// giveWay lets other goroutines that are ready go first.
+// giveWay yields the processor to other goroutines that are ready.
 func giveWay() { runtime.Gosched() }

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// checkHost refuses a request that was made under a foreign name, where the address alone keeps
-// strangers out: on loopback without tokens. A page of somebody's own site could have its name
-// point here (DNS rebinding), and a browser then takes this server for that site: its requests have
-// no other mark than the name that they are for.
+// checkHost refuses a request for a foreign host name where only the address keeps strangers out:
+// on loopback without tokens. The owner of a site can make its name point here (DNS rebinding). A
+// browser then takes this server for that site, and nothing but the host name marks the requests of
+// the site's pages.
 //
-// Addresses pass, because a name is what such a page needs. So do localhost and all names without a
-// dot: nobody beyond the local network gives those out, and proxies in containers go by them. TLS
-// is a defence of its own: no authority certifies this server under a stranger's name.
+// Addresses pass, because such an attack needs a name. So do localhost and all names without a dot:
+// nothing beyond the local network assigns such names, and proxies in containers use them. TLS is a
+// defence of its own: no authority certifies this server under a stranger's name.
 func (x *exchange) checkHost() error {
 	s := x.server
 	host := authorityOf(&x.ctx.Request.Header)
@@ -25,7 +25,7 @@ func (x *exchange) checkHost() error {
 		"with --hosts are answered, so that no web page can reach this node under a name of its own", host))
 }
 
-// defended reports whether something else than the address keeps strangers from the request's
+// defended reports whether something other than the address keeps strangers from the request's
 // listener.
 func (x *exchange) defended() bool {
 	s := x.server
@@ -40,7 +40,7 @@ func (s *Server) ownHost(authority []byte) bool {
 	host, _ := splitPort(authority)
 	host = bytes.TrimSuffix(host, []byte("."))
 	switch dot := bytes.LastIndexByte(host, '.'); {
-	case len(host) == 0: // no browser
+	case len(host) == 0: // no browser sends an empty host
 		return true
 	case host[0] == '[', dot < 0:
 		return true
@@ -57,6 +57,7 @@ func (s *Server) ownHost(authority []byte) bool {
 	return false
 }
 
+// localhost is the top-level domain of this machine (RFC 6761).
 var localhost = []byte("localhost")
 
 func numeric(b []byte) bool {
@@ -78,14 +79,14 @@ var (
 	headerOrigin    = []byte("Origin")
 )
 
-// checkOrigin refuses a mutation that a browser sends for another site: GET changes state here, and
-// so any page could. Clients that are no browsers send neither header. Of another origin of the
-// same site a browser may send no Origin, so that Sec-Fetch-Site must say same-origin, or none for
-// an address that the user typed.
+// checkOrigin refuses a mutation that a browser sends for another site. GET changes state here, so
+// any page could send one. Clients that are no browsers send neither header. For another origin of
+// the same site a browser may leave Origin out. So Sec-Fetch-Site must be same-origin, or none,
+// which stands for an address that the user typed.
 //
-// The scheme is not compared: a proxy in front may end TLS. A page from a host name that an
-// attacker points at this server passes (DNS rebinding); checkHost is the defence against that on
-// loopback, and tokens are elsewhere.
+// The scheme is not compared: a proxy in front may end TLS. A page passes if an attacker made its
+// host name point at this server (DNS rebinding). The defence against that is checkHost on
+// loopback, and tokens elsewhere.
 func (x *exchange) checkOrigin() error {
 	header := &x.ctx.Request.Header
 	origin := header.PeekCanonical(headerOrigin)
@@ -110,8 +111,8 @@ func (x *exchange) checkOrigin() error {
 	return refuse(kindCrossSite, "the browser says that another site sent this (Sec-Fetch-Site)")
 }
 
-// sameSite reports whether an origin's host and port are those that a request is for. The port that
-// the origin's scheme implies may be left out on either side.
+// sameSite reports whether an origin has the host and port that a request is for. Either side may
+// leave out the port that the origin's scheme implies.
 func sameSite(origin, authority []byte) bool {
 	own := originAuthority(origin)
 	if own == nil {
@@ -132,7 +133,8 @@ func sameSite(origin, authority []byte) bool {
 	return bytes.EqualFold(host, askedHost) && bytes.Equal(port, askedPort)
 }
 
-// originAuthority returns the host and port of an origin, nil when it is none, as "null" is.
+// originAuthority returns the host and port of an origin. It returns nil for what is no origin,
+// such as "null".
 func originAuthority(origin []byte) []byte {
 	scheme, authority, found := bytes.Cut(origin, []byte("://"))
 	if !found || len(scheme) == 0 || len(authority) == 0 || bytes.ContainsAny(scheme, ":/?#@ ") || bytes.ContainsAny(authority, "/?#@% ") {

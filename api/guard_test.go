@@ -12,7 +12,7 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// On loopback without tokens nothing but the Host header tells a page of this server from one whose
+// On loopback without tokens, only the Host header tells a page of this server from a page whose
 // name was made to point here.
 func TestForeignHosts(t *testing.T) {
 	h := start(t, Config{Hosts: []string{"kv.example.com"}})
@@ -38,7 +38,8 @@ func TestForeignHosts(t *testing.T) {
 				}
 			}
 		}
-		for _, target := range []string{"/livez", "/readyz", "/metrics", "/version"} { // proxies and probes use names of their own
+		// Proxies and probes use names of their own.
+		for _, target := range []string{"/livez", "/readyz", "/metrics", "/version"} {
 			h.get(target, "Host", host).want(t, 200, "*")
 		}
 	}
@@ -74,7 +75,7 @@ func TestEveryHostWhereSomethingElseGuards(t *testing.T) {
 	open.get("/set?k=a&v=1", foreign...).want(t, 200, "*")
 }
 
-// elsewhere is a listener that is not on loopback, as far as it says.
+// elsewhere is a listener whose address is not on loopback.
 type elsewhere struct{ net.Listener }
 
 func (elsewhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80} }

@@ -18,7 +18,7 @@ var (
 
 const headerRetriable = "X-Viakv-Retriable"
 
-// handler makes an endpoint's fasthttp handler.
+// handler returns an endpoint's fasthttp handler.
 func (s *Server) handler(e *endpoint) fasthttp.RequestHandler {
 	m := s.metrics.endpoint(e.path)
 	return func(ctx *fasthttp.RequestCtx) {
@@ -42,12 +42,13 @@ func (s *Server) handler(e *endpoint) fasthttp.RequestHandler {
 	}
 }
 
-// overload is a refusal that another node, or a later time, may not repeat.
+// overload returns the error of a request beyond a bound. Nothing has happened; another node, or
+// this one later, may accept the same request.
 func overload(reason string) error {
 	return &kv.Unavailable{Outcome: kv.None, Reason: reason + "; try again later or at another node", RetryAfter: time.Second}
 }
 
-// serve checks what all endpoints share and calls the endpoint's own.
+// serve makes the checks that all endpoints share, and calls the endpoint's own function.
 func (x *exchange) serve() {
 	ctx, e := x.ctx, x.endpoint
 	if !e.allows(ctx) {
@@ -81,11 +82,12 @@ func (x *exchange) serve() {
 		return
 	}
 	if e.mutates && e.role == RoleAdmin {
-		x.server.config.Logger.Info("administration", append(x.fields(), zap.String("token", x.who))...)
+		x.server.config.Logger.Info("an administrative request was carried out", append(x.fields(), zap.String("token", x.who))...)
 	}
 }
 
-// end runs deferred: it turns a panic into a 500, counts the request and gives the exchange back.
+// end is deferred by every handler. It turns a panic into a 500, counts the request and gives the
+// exchange back.
 func (x *exchange) end() {
 	s := x.server
 	if cause := recover(); cause != nil {
@@ -97,7 +99,8 @@ func (x *exchange) end() {
 		}
 		size := len(x.ctx.Response.Body())
 		if size == 0 && x.ctx.IsHead() {
-			x.ctx.Response.Header.SetContentLength(0) // fasthttp says nothing where GET says zero
+			// fasthttp leaves the length out of a HEAD's answer where a GET's says zero.
+			x.ctx.Response.Header.SetContentLength(0)
 		}
 		x.metrics.observe(x.ctx.Response.StatusCode(), time.Since(x.start), size)
 		if entry := s.config.Logger.Check(zap.DebugLevel, "request"); entry != nil {
@@ -108,8 +111,9 @@ func (x *exchange) end() {
 	s.exchanges.Put(x)
 }
 
-// takeLeave lets the answer say that its connection ends with it. The client may have sent more
-// before it reads that, which must not reset the connection under the answer.
+// takeLeave makes the answer say that its connection ends with it. The client may have sent more
+// before it reads that. The connection lingers, so that this does not reset it before the answer
+// has arrived.
 func (x *exchange) takeLeave() {
 	x.ctx.Response.Header.SetConnectionClose()
 	if c := connOf(x.ctx.Conn()); c != nil {
@@ -117,7 +121,8 @@ func (x *exchange) takeLeave() {
 	}
 }
 
-// panicked is a fault of this program: nothing is known about what happened.
+// panicked answers a request that ran into a fault of this program. What the request has done is
+// not known.
 func (x *exchange) panicked(cause any) {
 	x.server.metrics.panics.Inc()
 	x.server.log.Error("panic in a handler", append(x.fields(), zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))...)

@@ -16,7 +16,7 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// reporter is what a harness tells of failures: a test, or one check of a property.
+// reporter is what a harness reports failures to: a test, or one check of a property.
 type reporter interface {
 	Helper()
 	Error(args ...any)
@@ -34,7 +34,8 @@ type harness struct {
 	done   chan error
 }
 
-// start serves a configuration until the test ends; without a store, an empty reference store.
+// start serves a configuration until the test ends. Without a store in it, it serves an empty
+// reference store.
 func start(t testing.TB, config Config) *harness {
 	t.Helper()
 	if config.Store == nil {
@@ -55,7 +56,8 @@ func start(t testing.TB, config Config) *harness {
 	return h
 }
 
-// as is the harness for one check of a property: a fuzz target must not report to the test around it.
+// as returns the harness for one check of a property. A fuzz target must not report to the test
+// around it.
 func (h *harness) as(t reporter) *harness {
 	c := *h
 	c.t = t
@@ -116,7 +118,7 @@ func (h *harness) post(path string, form url.Values, headers ...string) answer {
 	return h.do("POST", path, strings.NewReader(form.Encode()), headers...)
 }
 
-// want fails the test unless the answer has this status; the body, too, unless it is "*".
+// want fails the test unless the answer has this status and this body. The body "*" stands for any.
 func (a answer) want(t testing.TB, status int, body string) {
 	t.Helper()
 	if a.status != status || body != "*" && a.body != body {
@@ -156,7 +158,8 @@ func (a answer) problem(t testing.TB, status int, slug string) problemDocument {
 	return p
 }
 
-// raw sends bytes on a connection of their own and returns all that comes back until the server closes or the time is over.
+// raw sends bytes on a connection of their own. It returns all that comes back until the server
+// closes or the time is over.
 func (h *harness) raw(request string) string {
 	h.t.Helper()
 	c, err := net.Dial("tcp", h.addr)

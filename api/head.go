@@ -10,16 +10,16 @@ import (
 	"viakv/api/kv"
 )
 
-// guarded lets only requests through whose head leaves no doubt. fasthttp bears some of what RFC
-// 9112 calls errors; a proxy in front that bears it in another way would see other requests in the
-// same bytes, or another host in the same request (request smuggling). The refusal closes the
-// connection, since nobody can tell where the next request begins.
+// guarded passes on only requests whose head is unambiguous. fasthttp tolerates some of what RFC
+// 9112 calls errors. A proxy in front that tolerates it in another way would see other requests in
+// the same bytes, or another host in the same request (request smuggling). The refusal closes the
+// connection, since the start of the next request is not certain.
 func (s *Server) guarded(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		fault := framingFault(&ctx.Request.Header)
 		if ctx.Request.Header.ContentLength() == chunked {
-			// fasthttp bears more behind the last chunk than RFC 9112 allows, and shows nothing of
-			// it: what follows may be another request for whoever reads it in another way.
+			// fasthttp tolerates more behind the last chunk than RFC 9112 allows, and does not show
+			// it. Another reader of the same bytes might see a further request there.
 			defer ctx.SetConnectionClose()
 		}
 		if fault == "" {
@@ -33,8 +33,8 @@ func (s *Server) guarded(handler fasthttp.RequestHandler) fasthttp.RequestHandle
 	}
 }
 
-// refuseHead answers a request that is not to be trusted, or that could not be read. Its connection
-// is closed afterwards, with a delay: what the client still sends would otherwise reset the
+// refuseHead answers a request that is ambiguous or that could not be read. It closes the
+// connection afterwards, with a delay: what the client still sends would otherwise reset the
 // connection before the client has read the answer.
 func (s *Server) refuseHead(ctx *fasthttp.RequestCtx, p problem) {
 	ctx.Response.Reset()
@@ -53,13 +53,13 @@ var (
 	codingChunked        = []byte("chunked")
 )
 
-// chunked is fasthttp's content length of a body in chunks.
+// chunked is the content length that fasthttp gives to a body in chunks.
 const chunked = -1
 
-// framingFault says what is ambiguous about a request's lengths, empty for nothing. fasthttp has
-// refused what it refuses before: lengths that are repeated or no numbers, codings other than
-// chunked and identity, and coded requests of HTTP/1.0. It looks at the header as it came, because
-// fasthttp drops one of two contradicting fields.
+// framingFault returns what is ambiguous about the length of a request, and an empty string for
+// nothing. fasthttp has already refused lengths that are repeated or no numbers, codings other than
+// chunked and identity, and coded requests of HTTP/1.0. framingFault looks at the header as it
+// arrived, because fasthttp drops one of two contradicting fields.
 func framingFault(h *fasthttp.RequestHeader) string {
 	if v := string(h.Protocol()); v != "HTTP/1.1" && v != "HTTP/1.0" {
 		return "the request is neither HTTP/1.1 nor HTTP/1.0"

@@ -25,7 +25,7 @@ func responses(t testing.TB, raw string) (out []answer) {
 		if err != nil {
 			t.Fatalf("%v in %q", err, raw)
 		}
-		if response.Close { // which ReadResponse has taken out
+		if response.Close { // ReadResponse has taken this header out
 			response.Header.Set("Connection", "close")
 		}
 		if response.StatusCode != 100 {
@@ -38,12 +38,12 @@ const (
 	formHead = "POST /set HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 	formBody = "k=a&v=1"
 	chunks   = "7\r\nk=a&v=1\r\n0\r\n\r\n"
-	// nextRequest follows on the same connection. Where a length is ambiguous it is what an
-	// attacker smuggles.
+	// nextRequest follows on the same connection. Where a length is ambiguous, an attacker smuggles
+	// such a request.
 	nextRequest = "GET /set?k=next&v=1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 )
 
-// Of a request whose end can be seen in two ways nothing is executed, nor of what follows it.
+// A request whose end is ambiguous is not executed, nor is anything that follows it.
 func TestAmbiguousFraming(t *testing.T) {
 	store := &recorder{}
 	h := start(t, Config{Store: store})
@@ -134,7 +134,8 @@ func TestAmbiguousFraming(t *testing.T) {
 	}
 }
 
-// A body that is not looked at is not taken for the next request; nor is any part of one that is.
+// A body that is not looked at is not taken for the next request, nor is any part of a body that is
+// looked at.
 func TestBodiesEndWhereTheySay(t *testing.T) {
 	inner := "GET /set?k=inner&v=1 HTTP/1.1\r\nHost: h\r\n\r\n"
 	length := fmt.Sprintf("Content-Length: %d\r\n\r\n", len(inner))
@@ -156,7 +157,8 @@ func TestBodiesEndWhereTheySay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h.get("/clear").want(t, 200, "*")
 			raw := h.raw(c.request + nextRequest)
-			if strings.HasPrefix(c.request, "HEAD") { // ReadResponse does not know
+			// ReadResponse does not know that this answer has no body.
+			if strings.HasPrefix(c.request, "HEAD") {
 				i := strings.Index(raw, "\r\n\r\n") + 4
 				raw = strings.Replace(raw[:i], "Content-Length", "Length-Of-Get", 1) + raw[i:]
 				raw = strings.Replace(raw, "\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n", 1)
@@ -176,8 +178,8 @@ func TestBodiesEndWhereTheySay(t *testing.T) {
 	}
 }
 
-// A body in chunks ends its connection: fasthttp bears more behind the last chunk than others do,
-// who would see its end elsewhere.
+// A body in chunks ends its connection. fasthttp tolerates more behind the last chunk than other
+// readers, which would see its end elsewhere.
 func TestABodyInChunksIsTheLastOfItsConnection(t *testing.T) {
 	inner := "GET /set?k=inner&v=1 HTTP/1.1\r\nHost: h\r\n\r\n"
 	head := formHead + "Transfer-Encoding: chunked\r\n\r\n"

@@ -7,14 +7,15 @@ import (
 	"viakv/api/kv"
 )
 
-// live answers /livez: the process answers, and a restart would help nothing else.
+// live answers /livez: the process answers. It checks nothing else, because a restart would mend
+// nothing else.
 func live(x *exchange) error {
 	x.ok()
 	return nil
 }
 
-// ready answers /readyz: this node can serve, and wants to. A node that cannot accept connections
-// says so on those that it has, which balancers keep for their probes.
+// ready answers /readyz: whether this node can serve and is not draining. A node that cannot accept
+// connections says so on the connections that it has; balancers keep one for their probes.
 func ready(x *exchange) error {
 	s := x.server
 	ctx, cancel := context.WithTimeout(s.base, s.config.Timeout)
@@ -45,7 +46,7 @@ func (s *Server) Ready(ctx context.Context) error {
 	return err
 }
 
-// impaired says why the server cannot do its work; nil when it can.
+// impaired returns why the server cannot do its work, and nil when it can.
 func (s *Server) impaired() error {
 	if err := s.gate.trouble(); err != nil || s.config.Impaired == nil {
 		return err

@@ -13,9 +13,9 @@ import (
 // appendJSON appends s as a JSON string, byte for byte as encoding/json does without HTML escaping:
 // U+2028 and U+2029 are escaped, invalid UTF-8 becomes U+FFFD.
 //
-// Thirty-two bytes are looked at in a step. The first byte beyond ASCII decides about the rest: if
-// it is valid UTF-8 without a line or paragraph separator, only quotes, backslashes and control
-// characters remain to be found; otherwise it goes rune by rune.
+// It looks at thirty-two bytes in a step. The first byte beyond ASCII decides how the rest is
+// handled. If the rest is valid UTF-8 without a line or paragraph separator, only quotes,
+// backslashes and control characters remain to be found. Otherwise appendJSON goes on rune by rune.
 func appendJSON(dst, s []byte) []byte {
 	dst = append(dst, '"')
 	ascii := uint64(highBits)
@@ -44,10 +44,10 @@ const (
 	highBits = 0x8080808080808080
 )
 
-var separatorPrefix = []byte("\xe2\x80") // of U+2000 to U+203F
+var separatorPrefix = []byte("\xe2\x80") // the first two bytes of U+2000 to U+203F
 
-// nextSpecial returns the index of the first control character, quote, backslash, or, where mask
-// has the high bits set, byte beyond ASCII.
+// nextSpecial returns the index of the first control character, quote or backslash. Where mask has
+// the high bits set, a byte beyond ASCII counts as well. It returns len(s) when there is none.
 func nextSpecial(s []byte, mask uint64) int {
 	i := 0
 	for ; i+32 <= len(s); i += 32 {
@@ -70,18 +70,19 @@ func nextSpecial(s []byte, mask uint64) int {
 	return i
 }
 
-// special marks the high bits of a word's special bytes. Flipping bit 1 exchanges the quote, 0x22,
-// with the space, 0x20, and keeps control characters among themselves: what is special then lies
-// below 0x21. Subtracting from a byte that is below the bound, or from one that the exclusive or
-// made zero, sets its high bit; bytes beyond ASCII, whose high bit was set before, are masked out.
-// A borrow can only mark bytes above one that is rightly marked, and the lowest mark is the one
-// that counts.
+// special sets the high bits of a word's special bytes. Flipping bit 1 exchanges the quote, 0x22,
+// with the space, 0x20, and maps control characters to control characters. Quotes and control
+// characters then lie below 0x21. A second exclusive or makes backslashes zero.
+//
+// Subtracting sets the high bit of a byte that is below the bound, or that is zero. Bytes beyond
+// ASCII have had their high bit set before, and are masked out. A borrow can only mark bytes above
+// one that is rightly marked, and only the lowest mark counts.
 func special(w, mask uint64) uint64 {
 	found := ((w ^ lowBits*2) - lowBits*0x21) | ((w ^ lowBits*'\\') - lowBits)
 	return found&^w&highBits | w&mask
 }
 
-// appendRunes appends the escaped form of any bytes.
+// appendRunes appends the escaped form of any bytes, rune by rune.
 func appendRunes(dst, s []byte) []byte {
 	for len(s) > 0 {
 		if c := s[0]; c < utf8.RuneSelf {

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// reference is what encoding/json makes of a string, without HTML escaping.
+// reference returns what encoding/json makes of a string, without HTML escaping.
 func reference(t testing.TB, s []byte) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -29,7 +29,8 @@ func checkJSON(t testing.TB, s []byte) {
 
 func TestAppendJSON(t *testing.T) {
 	for c := range 256 {
-		for _, at := range []int{0, 1, 7, 8, 15, 16, 17, 31} { // each place in a word, and in what is left behind the last one
+		// These are places in each part of a word, and in what is left behind the last word.
+		for _, at := range []int{0, 1, 7, 8, 15, 16, 17, 31} {
 			s := bytes.Repeat([]byte("a"), 37)
 			s[at] = byte(c)
 			checkJSON(t, s)

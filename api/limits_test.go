@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// readProblem parses a response from raw bytes.
+// readProblem parses a response from raw bytes and checks that it is this problem.
 func readProblem(t testing.TB, raw string, status int, slug string) {
 	t.Helper()
 	response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(raw)), nil)
@@ -57,20 +57,20 @@ func TestMalformedRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { readProblem(t, h.raw(c.request), c.status, c.slug) })
 	}
-	// Above the longest legal URL, and still within the buffer.
+	// This URL is longer than the longest legal one, and still fits the buffer.
 	h.get("/set?k=a&v="+strings.Repeat("x", 9<<10)).problem(t, 414, "url-too-long")
 	if n := store.calls.Load(); n != 0 {
 		t.Errorf("the store was called %d times", n)
 	}
 	if h.get("/livez").status != 200 {
-		t.Error("the server does not go on")
+		t.Error("the server does not answer any more")
 	}
 	if !strings.Contains(h.get("/metrics").body, "viakv_http_malformed_requests_total 13\n") {
 		t.Error("the malformed requests are not counted")
 	}
 }
 
-// Requests that arrive too slowly are ended; those of others are answered meanwhile.
+// Requests that arrive too slowly are ended.
 func TestSlowClients(t *testing.T) {
 	h := start(t, Config{ReadTimeout: 100 * time.Millisecond, IdleTimeout: 100 * time.Millisecond})
 	dial := func() net.Conn {
@@ -89,7 +89,8 @@ func TestSlowClients(t *testing.T) {
 	_, _ = io.WriteString(body, "POST /set HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nk=")
 	_, _ = io.WriteString(idle, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n")
 	dripped := make(chan int, 1)
-	go func() { // a byte now and then, never a whole request
+	// This client sends a byte now and then, and never a whole request.
+	go func() {
 		n := 0
 		for err := error(nil); err == nil && n < 10_000; n++ {
 			_, err = io.WriteString(drip, "G")
@@ -97,6 +98,7 @@ func TestSlowClients(t *testing.T) {
 		}
 		dripped <- n
 	}()
+	// A request that has begun is answered with 408; a connection without one is closed.
 	for name, c := range map[string]net.Conn{"halfway": halfway, "body": body} {
 		b, err := io.ReadAll(c)
 		if err != nil {
@@ -214,7 +216,8 @@ func TestDrain(t *testing.T) {
 	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
 }
 
-// Deadlines are set lazily; a connection that is used must still outlive its time-outs, however short they are.
+// Deadlines are set lazily. A connection that is used must still outlive its time-outs, however
+// short they are.
 func TestBusyConnectionOutlivesItsTimeouts(t *testing.T) {
 	const timeout = 400 * time.Millisecond
 	h := start(t, Config{ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout})
@@ -238,7 +241,8 @@ func TestBusyConnectionOutlivesItsTimeouts(t *testing.T) {
 				t.Fatalf("after %s, %s of it idle: %v", time.Since(begin), pause, err)
 			}
 			if err != nil {
-				return false // the machine was busy elsewhere, and the server was right: again
+				// The machine was busy elsewhere, and the server was right: it is tried again.
+				return false
 			}
 			last = time.Now()
 		}
@@ -255,11 +259,11 @@ func TestStaleDeadlines(t *testing.T) {
 	}{
 		{time.Time{}, time.Time{}, false},
 		{time.Time{}, now, true},
-		{now, time.Time{}, true}, // a hijacked connection has none
+		{now, time.Time{}, true}, // a hijacked connection has no deadline
 		{now, now, false},
 		{now, now.Add(slack), false},
 		{now, now.Add(slack + 1), true},
-		{now, now.Add(-1), true}, // never later than asked
+		{now, now.Add(-1), true}, // an armed deadline is never later than asked
 	} {
 		if got := stale(c.armed, c.wanted, slack); got != c.want {
 			t.Errorf("armed for %v, wanted for %v: %v", c.armed, c.wanted, got)
@@ -272,7 +276,7 @@ func TestStaleDeadlines(t *testing.T) {
 	}
 }
 
-// A client that waits for permission to send its body gets it, or learns why not.
+// A client that waits for permission to send its body gets the permission, or learns why not.
 func TestExpectContinue(t *testing.T) {
 	h := start(t, Config{})
 	got := h.raw("POST /set HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: 7\r\nConnection: close\r\n\r\nk=a&v=1")
@@ -285,7 +289,7 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// A client that opens a connection to the TLS port and says nothing is ended like any other.
+// A client that opens a connection to the TLS port and sends nothing is ended like any other.
 func TestSilentHandshake(t *testing.T) {
 	dir, ca := t.TempDir(), newAuthority(t)
 	files := TLSConfig{CertFile: dir + "/cert", KeyFile: dir + "/key"}
@@ -308,7 +312,8 @@ func TestSilentHandshake(t *testing.T) {
 	eventually(t, "it is gone", func() bool { open, _ := h.server.gate.stats(); return open == 0 })
 }
 
-// Large answers are not kept by the connection that carried them: thousands of idle ones would hold gigabytes.
+// Large answers are not kept by the connection that carried them: thousands of idle connections
+// would hold gigabytes.
 func TestPagesAreNotKept(t *testing.T) {
 	if testing.Short() {
 		t.Skip("sends large pages and measures memory")

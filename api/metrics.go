@@ -13,8 +13,8 @@ import (
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 )
 
-// metrics of a server. Children are resolved once for each endpoint and class, when the class first occurs, so that what never
-// happens makes no series.
+// metrics are a server's metrics. Each child is resolved once for each endpoint and status class,
+// when the class first occurs. A class that never occurs therefore makes no series.
 type metrics struct {
 	requests  *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
@@ -26,14 +26,15 @@ type metrics struct {
 	pairs     prometheus.Counter
 	cut       *prometheus.CounterVec
 	page      fasthttp.RequestHandler
-	pages     [2]chan struct{} // by port: hold a token for each page that is being made
+	// pages holds, by port, a token for each page that is being made.
+	pages [2]chan struct{}
 }
 
-// maxPages that are made at once for one port: each takes some hundred KiB, and its files of the
-// system a thread.
+// maxPages is how many pages are made at once for one port. Each takes some hundred KiB, and a
+// thread for the system's files that it reads.
 const maxPages = 8
 
-// endpointMetrics are one endpoint's children.
+// endpointMetrics holds one endpoint's children.
 type endpointMetrics struct {
 	metrics *metrics
 	path    string
@@ -46,10 +47,11 @@ type classMetrics struct {
 	seconds  prometheus.Observer
 }
 
-// latencyBuckets, in seconds, from a local read to a stream of everything.
+// latencyBuckets are in seconds. They reach from a local read to a stream of everything.
 var latencyBuckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 10, 60}
 
 func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
+	// counter, vector and gauge make metrics with the common prefix viakv_http_.
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "viakv", Subsystem: "http", Name: name, Help: help})
 	}
@@ -89,6 +91,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 			return nil, fmt.Errorf("api: metrics: %w", err)
 		}
 	}
+	// One collector that fails must not hide the others.
 	page := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 	m.page = fasthttpadaptor.NewFastHTTPHandler(page)
 	return m, nil
@@ -115,7 +118,8 @@ func (e *endpointMetrics) class(n int) *classMetrics {
 	if c := e.classes[n].Load(); c != nil {
 		return c
 	}
-	// Two first requests may both do this; the vectors give both the same children.
+	// Two requests may be the first of their class at once and both do this. The vectors give both
+	// the same children.
 	label := string(rune('0'+n)) + "xx"
 	c := &classMetrics{
 		requests: e.metrics.requests.WithLabelValues(e.path, label),
@@ -125,7 +129,8 @@ func (e *endpointMetrics) class(n int) *classMetrics {
 	return c
 }
 
-// The ports that have /metrics: clients that ask for pages keep no monitoring from the other one.
+// publicPort and adminPort are the ports that have /metrics. Each has its own bound on pages, so
+// that clients of the public port cannot keep monitoring from the admin port.
 const (
 	publicPort = iota
 	adminPort

@@ -60,7 +60,7 @@ func TestMetricsAreNamedWell(t *testing.T) {
 	}
 }
 
-// broken fails when it is gathered.
+// broken is a collector that fails when it is gathered.
 type broken struct{}
 
 func (broken) Describe(chan<- *prometheus.Desc) {}
@@ -68,7 +68,7 @@ func (broken) Collect(c chan<- prometheus.Metric) {
 	c <- prometheus.NewInvalidMetric(prometheus.NewDesc("broken", "", nil, nil), errors.New("broken"))
 }
 
-// One collector that fails does not hide the others.
+// A collector that fails does not hide the others.
 func TestBrokenCollector(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(broken{})
@@ -78,7 +78,7 @@ func TestBrokenCollector(t *testing.T) {
 	}
 }
 
-// A store that fails all the time does not fill the disk with what it says.
+// A store that fails all the time does not fill the disk with its messages.
 func TestRepeatedErrorsAreSampled(t *testing.T) {
 	t.Parallel()
 	store := &recorder{hook: func(context.Context, string) error { return errors.New("a fault") }}
@@ -123,7 +123,7 @@ func TestAppendTag(t *testing.T) {
 func TestQuality(t *testing.T) {
 	for _, c := range []struct {
 		accept string
-		want   int // of text/plain, application/json
+		want   int // index into text/plain, application/json
 	}{
 		{"application/json", 1}, {"text/plain", 0}, {"*/*", 0}, {"text/*", 0}, {"application/*", 1}, {"APPLICATION/JSON", 1},
 		{"application/json;q=0", 0}, {"text/plain;q=0.5, application/json;q=0.6", 1}, {"text/plain;q=0.5;x=y, */*", 1}, {"image/png", 0},

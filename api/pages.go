@@ -14,9 +14,9 @@ func showVersion(x *exchange) error {
 	return x.document(document.Version{Name: x.server.config.Name, Version: x.server.config.Version, Go: runtime.Version()})
 }
 
-// console returns the rows for the console and everything below it. Its pages are static and need
-// no token; what they ask of the API does, and so does what they ask of the console itself. A later
-// row goes before the one that it lies below.
+// console returns the rows for the console and everything below it. The console's files are static
+// and need no token. What its page asks of the API needs one, and so does what it asks of
+// /console/api. A row goes behind the row whose path it lies below: the last match counts.
 func (s *Server) console() []*endpoint {
 	serve := func(x *exchange) error {
 		s.config.Console(x.ctx)
@@ -37,14 +37,15 @@ func showOpenAPI(x *exchange) error {
 
 const (
 	discoveryPath = "/v3/discovery:endpoints"
-	// maxDiscoveryBytes of a body at that path: a proxy describes itself in each request, in about
-	// 80 KiB.
+	// maxDiscoveryBytes bounds a body at that path. A proxy describes itself in each request, in
+	// about 80 KiB.
 	maxDiscoveryBytes = 1 << 20
 )
 
 // discovery returns the row by which a proxy learns which nodes take traffic. It needs no token,
-// because proxies have none to show here; it is not counted against the limit of requests in
-// flight, because a proxy that learns nothing in an overload sends everything to the same nodes.
+// because proxies have none to show here. It is not counted against the limit of requests in
+// flight: a proxy that learns nothing in an overload would keep sending everything to the same
+// nodes.
 func (s *Server) discovery() *endpoint {
 	return &endpoint{path: discoveryPath, role: RoleNone, posts: true, free: true, serve: func(x *exchange) error {
 		s.config.Discovery(x.ctx)
@@ -52,7 +53,8 @@ func (s *Server) discovery() *endpoint {
 	}}
 }
 
-// limits gives the one endpoint with large bodies room for them. Zero: the server's own limit.
+// limits gives the one endpoint with large bodies room for them. Elsewhere it leaves the size zero,
+// which stands for the server's own limit.
 func (s *Server) limits(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 	if _, _, path := splitTarget(h.RequestURI()); s.config.Discovery != nil && string(path) == discoveryPath {
 		c.MaxRequestBodySize = maxDiscoveryBytes

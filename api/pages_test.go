@@ -24,11 +24,11 @@ func TestDiscoveryTakesWhatProxiesSend(t *testing.T) {
 	if a := h.do("GET", discoveryPath, nil); a.status != 200 {
 		t.Errorf("GET: %d", a.status)
 	}
-	// What is too large there, what is too large elsewhere, and elsewhere under a name that is only
-	// alike.
+	// These bodies are too large there, too large elsewhere, and too large under a name that is
+	// only similar.
 	for path, n := range map[string]int{discoveryPath: maxDiscoveryBytes + 1, "/set": 100_000, discoveryPath + "x": 100_000} {
-		// The head alone: a client that is still sending the rest may find the connection closed
-		// before it has read the answer.
+		// Only the head is sent. A client that is still sending the rest may find the connection
+		// closed before it has read the answer.
 		got := h.raw("POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + strconv.Itoa(n) + "\r\n\r\nx")
 		if !strings.HasPrefix(got, "HTTP/1.1 413 ") {
 			t.Errorf("POST %s of %d bytes: %.200q, want 413", path, n, got)

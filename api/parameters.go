@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// parameter is a name that some endpoint knows.
+// parameter is a parameter's name that some endpoint knows.
 type parameter uint8
 
 const (
@@ -32,7 +32,7 @@ var parameterNames = [parameterCount]string{
 
 func (p parameter) String() string { return parameterNames[p] }
 
-// lookup finds a decoded name; false when no endpoint knows it.
+// lookup returns the parameter of a decoded name, and false when no endpoint knows the name.
 func lookup(name []byte) (parameter, bool) {
 	switch string(name) {
 	case "k":
@@ -78,7 +78,7 @@ func setOf(ps ...parameter) parameterSet {
 
 func (s parameterSet) has(p parameter) bool { return s&(1<<p) != 0 }
 
-// parameters are the raw, still encoded values of one request. They point into the request.
+// parameters holds the raw, still encoded values of one request. They point into the request.
 type parameters struct {
 	raw      [parameterCount][]byte
 	seen     parameterSet
@@ -87,9 +87,9 @@ type parameters struct {
 
 func (p *parameters) reset() { p.seen, p.repeated = 0, 0 }
 
-// parse adds the pairs of a query or of a form body. A request's query and body share one value, so
-// a name that stands in both counts as repeated. Names that no endpoint knows are skipped without a
-// look at their values.
+// parse adds the pairs of a query or of a form body. Both are collected together, so a name that
+// stands in both counts as repeated. A name that no endpoint knows is skipped, and its value is not
+// decoded.
 func (p *parameters) parse(query []byte) {
 	for len(query) > 0 {
 		pair := query
@@ -127,7 +127,7 @@ func (p *parameters) parse(query []byte) {
 	}
 }
 
-const maxParameterName = 8 // "snapshot"
+const maxParameterName = 8 // that of "snapshot"
 
 // readParameters collects the query and, of a POST, the form body.
 func (x *exchange) readParameters() error {
@@ -161,7 +161,7 @@ func isForm(contentType []byte) bool {
 	return bytes.EqualFold(bytes.TrimSpace(contentType), formType)
 }
 
-// textFault says what is wrong with an encoded text.
+// textFault is what is wrong with an encoded text.
 type textFault uint8
 
 const (
@@ -172,7 +172,7 @@ const (
 	textFragment
 )
 
-// plain reports that the bytes stand for themselves: ASCII without escapes.
+// plain reports whether the bytes stand for themselves: ASCII without escapes.
 func plain(raw []byte) bool {
 	for _, c := range raw {
 		if !plainByte[c] {
@@ -190,8 +190,8 @@ var plainByte = func() (t [256]bool) {
 }()
 
 // decodeText appends the decoded form of raw to dst, within dst's capacity: it never allocates. '+'
-// is a space. A '#' in a request target would be a fragment, which a client keeps to itself, and so
-// is an encoding mistake.
+// stands for a space. A '#' is refused: in a request target it would begin a fragment, which a
+// client does not send, so it is an encoding mistake.
 func decodeText(dst, raw []byte) ([]byte, textFault) {
 	for i := 0; i < len(raw); i++ {
 		if len(dst) == cap(dst) {

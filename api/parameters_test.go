@@ -9,20 +9,22 @@ import (
 	"viakv/api/kv"
 )
 
-// FuzzParameters compares our pass over a query with net/url's: what we accept, it reads alike, and what it cannot read, we refuse.
+// FuzzParameters compares the parser of a query with that of net/url. What is accepted, net/url
+// reads alike; what net/url cannot read is refused.
 func FuzzParameters(f *testing.F) {
 	for _, q := range []string{"k=a&v=b", "k=%zz", "k=%", "k=%4", "k=a&k=b", "k=+%2B", "v=%F0%9F%98%80&k=%00", "k", "&&=&k==", "%6b=a", "k=a;v=b", "k=\xff", "k=" + strings.Repeat("a", 65)} {
 		f.Add(q)
 	}
 	f.Fuzz(func(t *testing.T, q string) {
-		if strings.ContainsAny(q, "#;") { // net/url refuses a semicolon anywhere; a fragment is no matter of its
+		// net/url refuses a semicolon anywhere, and knows no fragments in a query.
+		if strings.ContainsAny(q, "#;") {
 			t.Skip()
 		}
 		x := &exchange{}
 		x.parameters.parse([]byte(q))
 		key, keyErr := x.key()
 		value, valueErr := x.value()
-		want, _ := url.ParseQuery(q) // leaves out pairs that are badly encoded
+		want, _ := url.ParseQuery(q) // ParseQuery leaves out pairs that are badly encoded
 		check := func(name string, got []byte, err error, least, most int) {
 			raw := strings.Count("&"+q, "&"+name+"=") + strings.Count("&"+q+"&", "&"+name+"&")
 			read := want[name]

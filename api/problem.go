@@ -9,7 +9,8 @@ import (
 	"viakv/api/kv"
 )
 
-// kind is a class of errors: what an RFC 9457 type stands for. Slugs are part of the API and never change their meaning.
+// kind is a class of errors, which the type of an RFC 9457 document names. Slugs are part of the
+// API and never change their meaning.
 type kind struct {
 	slug   string
 	status int
@@ -53,12 +54,12 @@ type problem struct {
 	kind
 	detail     string
 	outcome    kv.Outcome
-	parameter  string        // the one at fault, or empty
-	endpoints  []string      // what there is instead, or nil
-	retryAfter time.Duration // above zero: when to come back
+	parameter  string        // the parameter at fault, or empty
+	endpoints  []string      // the paths that are served, or nil
+	retryAfter time.Duration // above zero: when to try again
 }
 
-// write makes the problem the response; headers that were set stay.
+// write makes the problem the response. Headers that were set before stay.
 func (p *problem) write(ctx *fasthttp.RequestCtx) {
 	ctx.SetStatusCode(p.status)
 	ctx.SetContentType(problemType)
@@ -72,7 +73,7 @@ func (p *problem) write(ctx *fasthttp.RequestCtx) {
 	ctx.SetBody(p.append(nil))
 }
 
-// append renders the document.
+// append appends the problem's document.
 func (p *problem) append(dst []byte) []byte {
 	dst = append(dst, `{"type":"`+problemTypePrefix...)
 	dst = append(dst, p.slug...)
@@ -105,5 +106,6 @@ func (p *problem) append(dst []byte) []byte {
 
 const problemType = "application/problem+json"
 
-// missingBody answers the one error that is part of normal life, without building it anew.
+// missingBody is the answer to a request for a missing key. It is the only error of ordinary
+// operation, and is built once.
 var missingBody = (&problem{kind: kindMissing, detail: "the key has no value", outcome: kv.None}).append(nil)

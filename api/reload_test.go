@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// Reload loads what files hold even when nothing shows that they have changed.
+// Reload loads what files hold, even when nothing shows that they have changed.
 func TestReload(t *testing.T) {
 	const first, second = "0123456789abcdef", "fedcba9876543210"
 	file := filepath.Join(t.TempDir(), "tokens")
@@ -44,11 +44,11 @@ func TestReload(t *testing.T) {
 		t.Error("a file with a fault was taken over")
 	}
 	if n := logs.FilterMessageSnippet("taken over").Len(); n != 2 {
-		t.Errorf("%d lines of two reloads", n)
+		t.Errorf("%d log lines for two reloads, want 2", n)
 	}
 }
 
-// A clock that is set back does not stop the looking at files.
+// After the clock is set back, the files are still looked at.
 func TestFilesAreLookedAtWhenTheClockIsSetBack(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "value")
 	put := func(s string) {
@@ -86,8 +86,8 @@ func TestFilesAreLookedAtWhenTheClockIsSetBack(t *testing.T) {
 	}
 }
 
-// A file that could not be read once is read again although it is the same: the reason may have
-// been another. The log has each reason once.
+// A file that could not be read is read again although it has not changed: the reason may have been
+// another. The log has each reason once.
 func TestFilesThatCouldNotBeReadAreReadAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "value")
 	put := func(s string) {

@@ -17,10 +17,12 @@ type endpoint struct {
 	posts   bool // answers POST, with parameters in a form body, as all that mutates does
 	any     bool // answers every method
 	below   bool // serves everything below its path as well
-	free    bool // not counted against the limit of requests in flight: probes must get through an overload
-	admin   bool // of the admin listeners, and not for everybody who reaches them
-	role    Role
-	serve   func(*exchange) error
+	// free endpoints are not counted against the limit of requests in flight: probes must get
+	// through an overload.
+	free  bool
+	admin bool // of the admin listeners, with the host checked
+	role  Role
+	serve func(*exchange) error
 }
 
 // endpoints is the table of the public listeners.
@@ -44,7 +46,7 @@ var endpoints = []*endpoint{
 	{path: "/openapi.yaml", role: RoleNone, serve: showOpenAPI},
 }
 
-// unknown answers every path that is not in a table.
+// unknown returns the endpoint that answers every path that is not in a table.
 func unknown(table []*endpoint) *endpoint {
 	var paths []string
 	for _, e := range table {
@@ -76,7 +78,8 @@ func (e *endpoint) allow() string {
 	return "GET, HEAD"
 }
 
-// routes makes the handler of a table. Methods are the endpoints' own business, and nothing is redirected: "/set/" is no endpoint.
+// routes returns the handler of a table. Each endpoint checks its methods itself. Nothing is
+// redirected: "/set/" is no endpoint.
 func (s *Server) routes(table []*endpoint) fasthttp.RequestHandler {
 	r := router.New()
 	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
@@ -92,14 +95,16 @@ func (s *Server) routes(table []*endpoint) fasthttp.RequestHandler {
 	others := r.NotFound
 	return s.guarded(func(ctx *fasthttp.RequestCtx) {
 		if target := ctx.Request.Header.RequestURI(); len(target) > 1 && target[0] == '/' && target[1] == '/' {
-			others(ctx) // fasthttp may have taken the first part of such a path for a host
+			// fasthttp may have taken the first part of such a path for a host.
+			others(ctx)
 			return
 		}
 		r.Handler(ctx)
 	})
 }
 
-// below serves a path and those below it, and passes others on. The router cannot have "/a" and "/a/" as different paths.
+// below serves a path and those below it, and passes others on. The router cannot have "/a" and
+// "/a/" as different paths.
 func below(path string, handler, others fasthttp.RequestHandler) fasthttp.RequestHandler {
 	folder := strings.TrimSuffix(path, "/") + "/"
 	return func(ctx *fasthttp.RequestCtx) {

@@ -15,14 +15,16 @@ const (
 	kindPairs
 )
 
-// rows renders a scan: an array of strings or an object, or NDJSON. A row begins on a line of its own in both.
+// rows renders a scan: as an array of strings, as an object, or as NDJSON. In all of them each row
+// begins on a line of its own.
 type rows struct {
 	kind   scanKind
 	ndjson bool
 	count  int
 }
 
-// maxRow is the longest row: each character as \u00XX or as four bytes, and what stands around key and value.
+// maxRow is the length of the longest row. Each character may take six bytes, as \u00XX; the rest
+// is what stands around key and value.
 const maxRow = 6*(kv.MaxKeyCharacters+kv.MaxValueCharacters) + 64
 
 func (r *rows) contentType() string {
@@ -70,7 +72,7 @@ func (r *rows) append(dst []byte, p *kv.Pair) []byte {
 	return dst
 }
 
-// end appends what tells a whole answer from one that was cut.
+// end appends the end of the body, by which a client tells a whole answer from one that was cut.
 func (r *rows) end(dst []byte, cursor string) []byte {
 	switch {
 	case !r.ndjson && r.kind == kindPairs:

@@ -14,7 +14,8 @@ import (
 const (
 	headerCursor = "X-Viakv-Cursor"
 
-	// maxPageBytes ends a page before its limit is reached: the page is built in memory, because its cursor goes before it.
+	// maxPageBytes ends a page before its limit is reached. A page is built in memory, because its
+	// cursor goes before it.
 	maxPageBytes = 4 << 20
 	// minCompressed is the size below which compression is not worth its header.
 	minCompressed = 1 << 10
@@ -27,16 +28,16 @@ func scanKeys(x *exchange) error   { return x.scan(kindKeys) }
 func scanValues(x *exchange) error { return x.scan(kindValues) }
 func scanAll(x *exchange) error    { return x.scan(kindPairs) }
 
-// scan is one request's walk over the store. What fits the first buffer, and every page, is an ordinary response with its length; only what is
-// larger becomes a stream.
+// scan is one request's walk over the store. What fits the first buffer is an ordinary response
+// with its length, and so is every page. Only a larger result becomes a stream.
 type scan struct {
 	scanner kv.Scanner
-	ctx     context.Context // ends with the server's, or when the scan does
+	ctx     context.Context // ends with the server's context, or when the scan does
 	cancel  context.CancelFunc
 	server  *Server
 	batch   kv.Batch
-	next    int // of the batch's pairs
-	limit   int // pairs; 0: all
+	next    int // index of the batch's next pair
+	limit   int // in pairs; 0: all
 	rows    rows
 	coding  coding
 	buffer  []byte // chunkHead bytes, then what was rendered and not yet sent
@@ -50,6 +51,7 @@ func (x *exchange) scan(kind scanKind) error {
 		return err
 	}
 	options.Values = kind != kindKeys
+	// The request takes a place among the running scans, or is refused at once.
 	select {
 	case s.scans <- struct{}{}:
 	default:
@@ -68,6 +70,8 @@ func (x *exchange) scan(kind scanKind) error {
 	if c.scanner, err = s.config.Store.Scan(c.ctx, options); err != nil {
 		return err
 	}
+	// The first buffer is filled before the answer begins. An error up to here is an ordinary
+	// problem.
 	c.scratch = scanBuffers.Get().(*[]byte)
 	c.buffer = c.rows.begin((*c.scratch)[:chunkHead])
 	room := streamBuffer
@@ -88,6 +92,7 @@ func (x *exchange) scan(kind scanKind) error {
 		s.metrics.pairs.Add(float64(c.rows.count))
 		return c.respond(x.ctx, cursor)
 	}
+	// What does not fit is streamed; the stream closes the scan.
 	streaming = true
 	x.stream(c)
 	return nil
@@ -95,7 +100,8 @@ func (x *exchange) scan(kind scanKind) error {
 
 // scanOptions reads a scan's parameters.
 func (x *exchange) scanOptions() (o kv.ScanOptions, limit int, ndjson bool, err error) {
-	o.Trace = x.trace // no deadline: each batch has ScanTimeout, the scan as a whole all the time it takes
+	// There is no deadline: each batch has ScanTimeout, the scan as a whole all the time it takes.
+	o.Trace = x.trace
 	if o.R, err = x.quorum(parameterR); err != nil {
 		return o, 0, false, err
 	}
@@ -138,8 +144,9 @@ func (x *exchange) scanOptions() (o kv.ScanOptions, limit int, ndjson bool, err 
 	return o, limit, ndjson, nil
 }
 
-// fill renders rows until the scan ends, its limit is reached, or the buffer holds room bytes. Complete means that nothing is left to
-// do for this request; the cursor then says where the next page begins. A page is complete when it is full.
+// fill renders rows until the scan ends, its limit is reached, or the buffer holds room bytes.
+// complete means that nothing is left to do for this request; cursor then says where the next page
+// begins. A page is complete when it is full.
 func (c *scan) fill(room int) (complete bool, cursor string, err error) {
 	for {
 		for {
@@ -179,8 +186,9 @@ func (c *scan) respond(ctx *fasthttp.RequestCtx, cursor string) error {
 			ctx.SetBody(body)
 			return nil
 		}
-		// fasthttp keeps the buffer that it copies a body into for as long as the connection lives: thousands of idle connections would each
-		// hold a page. So this one is given away, and collected.
+		// fasthttp copies a body into a buffer, and keeps that for as long as the connection lives.
+		// Thousands of idle connections would each hold a page. So the body is given away here, and
+		// collected later.
 		ctx.Response.SetBodyRaw(body)
 		c.buffer, c.scratch = nil, nil
 		return nil
@@ -202,7 +210,7 @@ func (c *scan) respond(ctx *fasthttp.RequestCtx, cursor string) error {
 	return nil
 }
 
-// close gives everything back that a scan holds.
+// close gives back everything that a scan holds.
 func (c *scan) close() {
 	if c.scanner != nil {
 		c.scanner.Close()
@@ -217,7 +225,8 @@ func (c *scan) close() {
 	<-c.server.scans
 }
 
-// scanBuffers hold a stream's buffer and one row more; a page's may grow beyond and is then left to the collector.
+// scanBuffers holds buffers for a stream's chunk and one row more. A page's buffer may grow beyond
+// that, and is then left to the garbage collector.
 var scanBuffers = sync.Pool{New: func() any {
 	b := make([]byte, chunkHead+streamBuffer+maxRow+chunkTail)
 	return &b

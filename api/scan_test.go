@@ -20,7 +20,7 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// filled returns a store of n pairs, with characters that need escapes, and what it holds.
+// filled returns a store of n pairs, with characters that need escapes, and the pairs.
 func filled(t testing.TB, n int) (*kvtest.Reference, map[string]string) {
 	t.Helper()
 	s, want := &kvtest.Reference{}, make(map[string]string, n)
@@ -63,7 +63,8 @@ func unpack(t testing.TB, a answer) string {
 	return string(b)
 }
 
-// Every shape of a scan delivers every pair once: below and above what one buffer holds, in each format and coding.
+// Every form of a scan delivers every pair once: below and above what one buffer holds, in each
+// format and coding.
 func TestScansAreComplete(t *testing.T) {
 	t.Parallel()
 	most := 20_000
@@ -90,6 +91,7 @@ func TestScansAreComplete(t *testing.T) {
 				}
 				samePairs(t, pairs, want)
 
+				// Keys and values come in the same order.
 				var keys, values []string
 				if err := json.Unmarshal([]byte(unpack(t, h.get("/getKeys", headers...))), &keys); err != nil {
 					t.Fatal(err)
@@ -106,6 +108,7 @@ func TestScansAreComplete(t *testing.T) {
 				}
 				samePairs(t, zipped, want)
 
+				// The same pairs as lines, with a last line that counts them.
 				a := h.get("/getAll", append(headers, "Accept", "application/x-ndjson")...)
 				if got := a.header.Get("Content-Type"); got != "application/x-ndjson" {
 					t.Errorf("content type %q", got)
@@ -213,6 +216,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("limit %d: %d pages, want %d", limit, pages, wantPages)
 		}
 	}
+	// A stream may resume where a page has ended, and a HEAD has the headers of a page.
 	first := h.get("/getKeys?limit=10")
 	rest := h.get("/getKeys?cursor=" + url.QueryEscape(first.header.Get("X-Viakv-Cursor")))
 	var a, b []string
@@ -223,6 +227,7 @@ func TestPages(t *testing.T) {
 	if head.header.Get("X-Viakv-Cursor") != first.header.Get("X-Viakv-Cursor") || head.header.Get("Content-Length") != first.header.Get("Content-Length") {
 		t.Errorf("HEAD: %v", head.header)
 	}
+	// A clear invalidates the cursors made before it.
 	h.get("/clear")
 	h.get("/getKeys?limit=10&cursor="+url.QueryEscape(first.header.Get("X-Viakv-Cursor"))).problem(t, 400, "bad-cursor")
 	h.get("/getKeys?cursor=nonsense").problem(t, 400, "bad-cursor")
@@ -253,7 +258,7 @@ func TestPagesAreBounded(t *testing.T) {
 // endless is a store whose scan goes on for ever, or fails after some batches.
 type endless struct {
 	kvtest.Reference
-	batches int // before fault; 0: for ever
+	batches int // before the fault; 0: for ever
 	fault   func() error
 	closed  atomic.Int64
 	served  atomic.Int64
@@ -290,7 +295,8 @@ func (s *endlessScanner) Next(ctx context.Context, b *kv.Batch) (bool, error) {
 func (s *endlessScanner) Cursor(int) string { return "on" }
 func (s *endlessScanner) Close()            { s.store.closed.Add(1) }
 
-// A fault before anything was sent is a problem; one in mid-stream cuts the connection without the last chunk (A2).
+// A fault before anything was sent is a problem. A fault in mid-stream cuts the connection without
+// the last chunk (A2).
 func TestFaultsOfScans(t *testing.T) {
 	t.Parallel()
 	fault := func() error { return kv.ErrSnapshotMoved }

@@ -33,14 +33,14 @@ type Server struct {
 	adminGate *gate
 	tokens    *watched[tokens] // nil: no access control
 	tls       *tls.Config      // of the public listeners; nil: plain
-	reloads   []func()         // load the files of both
+	reloads   []func()         // load the files of tokens and tls
 
 	// base is the context of every call to the store. It ends when Shutdown's time is up.
 	base   context.Context
 	cancel context.CancelFunc
 
 	idPrefix     []byte
-	requests     atomic.Uint64 // numbered by request id
+	requests     atomic.Uint64 // counted for request ids
 	inFlight     atomic.Int64
 	scans        chan struct{} // holds a token for each running scan
 	streams      sync.WaitGroup
@@ -58,7 +58,7 @@ func New(config Config) (*Server, error) {
 	config = config.withDefaults()
 	s := &Server{
 		config: config,
-		// The log of a failing store must not become a load of its own: of the same message 20 a
+		// The log of a failing store must not become a load of its own. Of the same message 20 a
 		// second are kept, then every 100th.
 		log: config.Logger.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
 			return zapcore.NewSamplerWithOptions(c, time.Second, 20, 100)
@@ -106,8 +106,8 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
-// newServer sets up fasthttp. The number of connections is bounded by the gate, which answers those
-// that it turns away; fasthttp's own bound lies above it.
+// newServer returns a fasthttp server for a handler. The gate bounds the number of connections and
+// answers those that it turns away. fasthttp's own bound lies above it.
 func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fasthttp.Server {
 	return &fasthttp.Server{
 		Name:                         "viakv",
@@ -122,15 +122,15 @@ func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fa
 		IdleTimeout:                  s.config.IdleTimeout,
 		HeaderReceived:               s.limits,
 		ConnState:                    state,
-		DisablePreParseMultipartForm: true, // would write files of requests that we refuse
+		DisablePreParseMultipartForm: true, // parsing would write files of requests that are refused
 		SecureErrorLogMessage:        true, // requests carry keys and values (A7)
 		NoDefaultContentType:         true,
 	}
 }
 
-// Serve answers the public API on a listener, over TLS if there is a certificate, until Shutdown,
-// which makes it return nil. It closes the listener, and may run on several at once. When no
-// connection can be accepted it waits until one can (package listen).
+// Serve answers the public API on a listener, over TLS if there is a certificate, until Shutdown
+// makes it return nil. It closes the listener, and may run on several at once. When no connection
+// can be accepted, it waits until one can (package listen).
 func (s *Server) Serve(l net.Listener) error {
 	if !loopback(l.Addr()) {
 		s.exposed.Store(true)
@@ -139,9 +139,10 @@ func (s *Server) Serve(l net.Listener) error {
 	return s.serve(s.public, s.gate, listen.Wrap(l, "http", s.config.Logger), s.tls)
 }
 
-// serve accepts connections until the listener is closed. It does so itself and gives fasthttp one
-// connection after the other: fasthttp's own loop ends at the first error, its Shutdown closes
-// connections that have a request, and a panic outside of a handler would end the process.
+// serve accepts connections until the listener is closed. It gives fasthttp one connection after
+// the other and does not use fasthttp's own loop, for three reasons. That loop ends at the first
+// error, its Shutdown closes connections that have a request, and a panic outside of a handler
+// would end the process.
 func (s *Server) serve(server *fasthttp.Server, g *gate, l *listen.Listener, secure *tls.Config) error {
 	if !g.listen(l) {
 		return errors.Join(errors.New("api: the server was shut down"), l.Close())
@@ -149,7 +150,7 @@ func (s *Server) serve(server *fasthttp.Server, g *gate, l *listen.Listener, sec
 	for {
 		nc, err := l.Accept()
 		if err != nil {
-			return nil // closed: there is no other reason
+			return nil // closed: Accept has no other error
 		}
 		c := &conn{Conn: nc, gate: g, ip: addressOf(nc), between: true}
 		if answer := g.enter(c); answer != nil {
@@ -160,8 +161,8 @@ func (s *Server) serve(server *fasthttp.Server, g *gate, l *listen.Listener, sec
 	}
 }
 
-// serveConn answers the requests of one connection. Whatever is wrong with it ends it and nothing
-// else.
+// serveConn answers the requests of one connection. A fault of the connection, or a panic, ends it
+// and nothing else.
 func (s *Server) serveConn(server *fasthttp.Server, c *conn, secure *tls.Config) {
 	defer c.gate.serving.Done()
 	defer func() {
@@ -181,35 +182,37 @@ func (s *Server) serveConn(server *fasthttp.Server, c *conn, secure *tls.Config)
 	}
 }
 
-// Drain makes /readyz fail from now on, so that load balancers send no more, and lets every answer
-// end its connection, so that clients that keep one go elsewhere. Everything is still served.
+// Drain makes /readyz fail from now on, so that load balancers send no more. It also lets every
+// answer end its connection, so that clients that keep one go elsewhere. Everything is still
+// served.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// Reload loads the tokens and the certificate from their files now. Without it that happens within
-// a second of a change, at the next request or connection. What cannot be loaded leaves the former
-// content in force, and is logged.
+// Reload loads the tokens and the certificate from their files now. Without it a change is loaded
+// within a second, at the next request or connection. When a file cannot be loaded, its former
+// content stays in force and the log has the reason.
 func (s *Server) Reload() {
 	for _, reload := range s.reloads {
 		reload()
 	}
 }
 
-// Shutdown ends the service. A request of which something was read before is answered; one that
-// comes later is not read, so that nothing is done without an answer. When ctx ends first, Shutdown
-// cancels what is under way, lets it answer for a moment, closes the connections that are left,
-// waits until their requests are gone, which takes no longer than the store takes to notice, and
-// returns ctx's error.
+// Shutdown ends the service. A request of which something was read before is answered. One that
+// comes later is not read, so that nothing is done without an answer.
+//
+// When ctx ends first, Shutdown cancels what is under way, lets it answer for a moment, and closes
+// the connections that are left. It then waits until their requests are gone, which takes as long
+// as the store takes to notice, and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.cancel()
 	err := s.finish(ctx, s.gate)
 	s.streams.Wait()
 	s.cancel() // ends profiles
-	// Probes and metrics answer to the end.
+	// The admin listeners come last: probes and metrics are answered to the end.
 	return errors.Join(err, s.finish(ctx, s.adminGate))
 }
 
-// answerTime is how long requests that were cancelled may take to say so.
+// answerTime is how long requests that were cancelled may take to answer.
 const answerTime = time.Second
 
 func (s *Server) finish(ctx context.Context, g *gate) error {
@@ -228,16 +231,16 @@ func (s *Server) finish(ctx context.Context, g *gate) error {
 	return err
 }
 
-// fasthttpLogger passes fasthttp's own messages on, without what it puts into them: that may be a
-// piece of a request, and so a key, a value or a token (A7). They concern single connections, and
-// what ends a listener is returned by Serve as well.
+// fasthttpLogger passes on fasthttp's own messages without their arguments. An argument may be a
+// piece of a request, and so a key, a value or a token (A7). The messages concern single
+// connections.
 type fasthttpLogger struct{ log *zap.Logger }
 
 func (l fasthttpLogger) Printf(format string, _ ...any) {
 	l.log.Debug("connection", zap.String("message", format))
 }
 
-// announce says in one line what is open, when a public listener can be reached from other
+// announce logs in one line what is open, when a public listener can be reached from other
 // machines.
 func (s *Server) announce(a net.Addr) {
 	switch {

@@ -14,7 +14,7 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// One server may have several public listeners; all share its limits and end together.
+// One server may have several public listeners. All of them share its limits and end together.
 func TestSeveralListeners(t *testing.T) {
 	h := start(t, Config{})
 	second, err := net.Listen("tcp", "127.0.0.1:0")
@@ -66,7 +66,7 @@ func TestServeAfterShutdown(t *testing.T) {
 	}
 }
 
-// deaf is a listener that cannot accept as long as it is told so.
+// deaf is a listener that cannot accept as long as its cause is set.
 type deaf struct {
 	net.Listener
 	cause atomic.Pointer[error]
@@ -79,8 +79,8 @@ func (d *deaf) Accept() (net.Conn, error) {
 	return d.Listener.Accept()
 }
 
-// No listener ends, and none is lost, because nothing can be accepted for a while: the process may
-// hold the only copy of its memory. It says so where a balancer has a connection already.
+// No listener ends because nothing can be accepted for a while: the process may hold the only copy
+// of its memory. /readyz says so on connections that a balancer already has.
 func TestListenersOutliveWhatTheyCannotAccept(t *testing.T) {
 	for says, cause := range map[string]error{
 		"too many open files": os.NewSyscallError("accept4", syscall.EMFILE), "deaf": errors.New("deaf"),
@@ -98,7 +98,7 @@ func TestListenersOutliveWhatTheyCannotAccept(t *testing.T) {
 			h.get("/livez").want(t, 200, "OK\n")
 			eventually(t, "the node is not ready", func() bool { return h.get("/readyz").status == 503 })
 			if p := h.get("/readyz").problem(t, 503, "unavailable"); !strings.Contains(p.Detail, ": "+says) || !strings.Contains(p.Detail, l.Addr().String()) {
-				t.Errorf("%q says neither what nor where", p.Detail)
+				t.Errorf("%q does not name both the cause and the address", p.Detail)
 			}
 			if body := h.get("/metrics").body; strings.Contains(body, "viakv_http_accept_failures_total 0\n") {
 				t.Error("the failures are not counted")
@@ -110,7 +110,8 @@ func TestListenersOutliveWhatTheyCannotAccept(t *testing.T) {
 			h.get("/get?k=a").want(t, 200, "1")
 			h.client.CloseIdleConnections()
 
-			d.cause.Store(&cause) // a shutdown does not wait for what cannot be accepted
+			// A shutdown does not wait for connections that cannot be accepted.
+			d.cause.Store(&cause)
 			if err := h.server.Shutdown(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -121,7 +122,7 @@ func TestListenersOutliveWhatTheyCannotAccept(t *testing.T) {
 	}
 }
 
-// An in-memory listener does as well: nothing depends on TCP.
+// A listener in memory works as well: nothing depends on TCP.
 func TestRequestsOverAPipe(t *testing.T) {
 	s, err := New(Config{Store: &endless{batches: 200, fault: func() error { return nil }}})
 	if err != nil {

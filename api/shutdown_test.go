@@ -20,8 +20,8 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// From the first moment of a drain every answer ends its connection, whatever it says, and clients
-// that keep one go elsewhere before anything is cut.
+// From the first moment of a drain every answer ends its connection, whatever it says. So clients
+// that keep a connection go elsewhere before any is cut.
 func TestEveryAnswerOfADrainEndsItsConnection(t *testing.T) {
 	h := start(t, Config{})
 	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
@@ -51,7 +51,8 @@ func TestEveryAnswerOfADrainEndsItsConnection(t *testing.T) {
 		}
 		return response
 	}
-	requests := map[string]int{ // to the status that it has even now
+	// The requests, with the status that each gets even during a drain.
+	requests := map[string]int{
 		"GET /get?k=a HTTP/1.1\r\nHost: h\r\n\r\n":                               200,
 		"HEAD /get?k=a HTTP/1.1\r\nHost: h\r\n\r\n":                              200,
 		"GET /set?k=b&v=2 HTTP/1.1\r\nHost: h\r\n\r\n":                           200,
@@ -72,6 +73,7 @@ func TestEveryAnswerOfADrainEndsItsConnection(t *testing.T) {
 		c net.Conn
 		r *bufio.Reader
 	}
+	// Each request gets a connection that was kept alive before the drain.
 	before := map[string]kept{}
 	for request := range requests {
 		c, r := dial(h.addr)
@@ -99,11 +101,10 @@ func TestEveryAnswerOfADrainEndsItsConnection(t *testing.T) {
 	}
 }
 
-// setter is a client that sets its own keys one after the other on one connection, so many at a
-// time.
+// setter is a client that sets its own keys on one connection, in batches of a fixed depth.
 type setter struct {
 	name     string
-	acked    int // how many were answered
+	acked    int // how many sets were answered
 	sent     int
 	wrong    []string
 	finished chan struct{}
@@ -126,7 +127,7 @@ func (s *setter) run(address string, depth int) {
 			fmt.Fprintf(&batch, "GET /set?k=%s&v=1 HTTP/1.1\r\nHost: h\r\n\r\n", s.key(s.sent))
 			s.sent++
 		}
-		// What could not be sent is looked up all the same.
+		// A key that could not be sent is looked up all the same.
 		_, _ = io.WriteString(c, batch.String())
 		for range depth {
 			response, err := http.ReadResponse(r, nil)
@@ -137,7 +138,9 @@ func (s *setter) run(address string, depth int) {
 				s.wrong = append(s.wrong, fmt.Sprintf("%s: cut: %v", s.key(s.acked), err))
 			}
 			if response.StatusCode == 503 && response.Header.Get("X-Viakv-Retriable") == "true" {
-				return // it came in that moment, and was told that nothing was done
+				// The request came in the moment of the shutdown, and the answer says that nothing
+				// was done.
+				return
 			}
 			if response.StatusCode != 200 {
 				s.wrong = append(s.wrong, fmt.Sprintf("%s: status %d", s.key(s.acked), response.StatusCode))
@@ -150,8 +153,8 @@ func (s *setter) run(address string, depth int) {
 	}
 }
 
-// A stop carries out nothing that it does not answer: not a request that comes in the same moment,
-// not one of several that were sent at once.
+// A shutdown carries out nothing that it does not answer: neither a request that comes in the same
+// moment, nor one of several that were sent at once.
 func TestAShutdownDoesNothingWithoutAnAnswer(t *testing.T) {
 	for _, depth := range []int{1, 16} {
 		for _, drained := range []bool{false, true} {
@@ -160,7 +163,7 @@ func TestAShutdownDoesNothingWithoutAnAnswer(t *testing.T) {
 				for round := range 60 {
 					store := &kvtest.Reference{}
 					h := start(t, Config{Store: store})
-					h.get("/livez").want(t, 200, "OK\n") // it serves
+					h.get("/livez").want(t, 200, "OK\n") // Serve is running
 					var clients []*setter
 					var running sync.WaitGroup
 					for i := range 8 {
@@ -195,7 +198,7 @@ func TestAShutdownDoesNothingWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// A request that has begun to arrive is read to its end, and answered; a connection between two
+// A request that has begun to arrive is read to its end and answered. A connection between two
 // requests is closed at once.
 func TestAShutdownWaitsForARequestThatHasBegun(t *testing.T) {
 	store := &kvtest.Reference{}
@@ -226,7 +229,7 @@ func TestAShutdownWaitsForARequestThatHasBegun(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "all are open", func() bool { open, _ := h.server.gate.stats(); return open == 3 })
-	time.Sleep(50 * time.Millisecond) // the first bytes are read
+	time.Sleep(50 * time.Millisecond) // time in which the first bytes are read
 	done := make(chan error, 1)
 	go func() { done <- h.server.Shutdown(t.Context()) }()
 	for name, r := range map[string]io.Reader{"fresh": fresh, "idle": answered} {
@@ -237,6 +240,7 @@ func TestAShutdownWaitsForARequestThatHasBegun(t *testing.T) {
 	if _, err := io.WriteString(halfway, "t: h\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
+	// The request that had begun is answered, and was carried out.
 	response, err := http.ReadResponse(bufio.NewReader(halfway), nil)
 	if err != nil || response.StatusCode != 200 || !response.Close {
 		t.Errorf("the request that had begun: %+v, %v", response, err)
@@ -250,7 +254,7 @@ func TestAShutdownWaitsForARequestThatHasBegun(t *testing.T) {
 	}
 }
 
-// Over TLS as well, where a record is not yet a request.
+// The same holds over TLS, where a record is not yet a request.
 func TestAShutdownOverTLS(t *testing.T) {
 	dir, ca := t.TempDir(), newAuthority(t)
 	files := TLSConfig{CertFile: dir + "/cert", KeyFile: dir + "/key"}
@@ -258,7 +262,7 @@ func TestAShutdownOverTLS(t *testing.T) {
 	write(t, files.CertFile, certificate)
 	write(t, files.KeyFile, key)
 	h := start(t, Config{TLS: files})
-	greeting, err := net.Dial("tcp", h.addr) // says nothing
+	greeting, err := net.Dial("tcp", h.addr) // this client sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,8 +287,8 @@ func TestAShutdownOverTLS(t *testing.T) {
 	}
 }
 
-// A connection that is accepted in the moment of a shutdown is told so, and not that it is one too
-// many.
+// A connection that is accepted in the moment of a shutdown is told so. It is not told that there
+// are too many.
 func TestAConnectionInTheMomentOfAShutdown(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -324,8 +328,8 @@ func TestAConnectionInTheMomentOfAShutdown(t *testing.T) {
 	}
 }
 
-// One byte makes no client that a stop has to wait for: line breaks between requests are allowed,
-// and some clients leave one behind.
+// A shutdown does not wait for a client because of one stray byte. Line breaks between requests are
+// allowed, and some clients leave one behind.
 func TestAShutdownWaitsForNoRequestThatDoesNotCome(t *testing.T) {
 	h := start(t, Config{ReadTimeout: time.Hour})
 	c, err := net.Dial("tcp", h.addr)
@@ -340,7 +344,7 @@ func TestAShutdownWaitsForNoRequestThatDoesNotCome(t *testing.T) {
 	if err != nil || response.StatusCode != 200 {
 		t.Fatal(response, err)
 	}
-	time.Sleep(50 * time.Millisecond) // what follows is read
+	time.Sleep(50 * time.Millisecond) // time in which the line break is read
 	ctx, cancel := context.WithTimeout(t.Context(), 10*lastTime)
 	defer cancel()
 	if err := h.server.Shutdown(ctx); err != nil {

@@ -10,10 +10,10 @@ import (
 	"viakv/api/kv"
 )
 
-// The documents of /cluster and /leave: what a store knows of its mesh, in words where it is for
-// people.
+// This file renders the documents of /cluster and /leave: what a store knows of its mesh, in words
+// where it is for people.
 
-// statusDocument renders a status.
+// statusDocument returns the document of a status.
 func statusDocument(s kv.Status) document.Status {
 	out := document.Status{
 		Mode: s.Mode, Cluster: s.Cluster, Self: s.Self, State: s.State, Reason: reason(s),
@@ -50,7 +50,8 @@ func syncDocument(s *kv.Sync) *document.Sync {
 	return &document.Sync{Kind: s.Kind, Done: s.Done, Keys: s.Keys, Bytes: s.Bytes, LeftSecs: s.Left.Seconds()}
 }
 
-// reason words why a node does not serve. What a database has said belongs to it.
+// reason returns in words why a node does not serve. In mesh mode the cause behind an Unavailable
+// is left out; the message of a database is part of the reason.
 func reason(s kv.Status) string {
 	if s.Reason == nil {
 		return ""
@@ -63,7 +64,7 @@ func reason(s kv.Status) string {
 	return advice.Add(text, s.Reason, "/cluster")
 }
 
-// warnings says what an operator should know of the members' memory.
+// warnings returns what an operator should know of the members' memory.
 func warnings(s kv.Status) (out []string) {
 	for i := range s.Members {
 		if m := &s.Members[i]; m.Full {
@@ -78,12 +79,12 @@ func warnings(s kv.Status) (out []string) {
 	return out
 }
 
-// leftDocument renders what a leave did.
+// leftDocument returns the document of a leave.
 func leftDocument(l kv.Left) document.Left {
 	return document.Left{Node: l.Node, Epoch: uint64(l.Epoch), Forced: l.Forced, MayLose: mayLose(l)}
 }
 
-// mayLose words what a forced leave may lose; empty: nothing.
+// mayLose returns in words what a forced leave may lose, and an empty string for nothing.
 func mayLose(l kv.Left) string {
 	loss := l.Loss
 	if loss == nil {

@@ -14,7 +14,7 @@ import (
 	"viakv/api/kv"
 )
 
-// shown is what /cluster says of a status.
+// shown returns what /cluster says of a status.
 func shown(t *testing.T, s kv.Status) (out document.Status) {
 	t.Helper()
 	h := start(t, Config{Cluster: &mesh{status: s}})
@@ -94,7 +94,7 @@ func TestStatusDocument(t *testing.T) {
 `)
 }
 
-// A node that is no member yet has no quorums to show, nor has a database.
+// A node that is not yet a member has no quorums to show. Nor has a node on a database.
 func TestStatusWithoutQuorums(t *testing.T) {
 	for name, s := range map[string]kv.Status{
 		"joining":  {Mode: "mesh", Self: "n1", State: "joining", Reason: &kv.Unavailable{Reason: "n2 to answer"}},
@@ -124,7 +124,7 @@ func TestReasonSaysWhatToDo(t *testing.T) {
 			t.Errorf("%v: %q, want %q", c.reason, got.Reason, c.want)
 		}
 	}
-	// a database's is shown with its cause, which no other page shows
+	// A database's reason is shown with its cause, which no other page shows.
 	lost := &kv.Unavailable{Reason: "there is no connection to the database", Err: errors.New("connection refused")}
 	if got := shown(t, kv.Status{Mode: "postgres", Reason: lost}).Reason; !strings.Contains(got, "no connection to the database: connection refused") {
 		t.Errorf("of a database: %q", got)
@@ -170,7 +170,7 @@ func TestLeftDocument(t *testing.T) {
 	}
 }
 
-// What to do about an error depends on what was asked.
+// What to do about an error depends on the request.
 func TestProblemsSayWhatToDo(t *testing.T) {
 	var fault error
 	h := start(t, Config{Cluster: &mesh{

@@ -13,7 +13,7 @@ import (
 type recorder struct {
 	kvtest.Reference
 	calls atomic.Int64
-	hook  func(ctx context.Context, call string) error // nil error: go on
+	hook  func(ctx context.Context, call string) error // nil error: the call goes on
 }
 
 func (s *recorder) call(ctx context.Context, name string) error {
@@ -89,7 +89,7 @@ func (s *recordingScanner) Next(ctx context.Context, b *kv.Batch) (bool, error) 
 	return s.Scanner.Next(ctx, b)
 }
 
-// optionsStore keeps the options of the last call and has nothing.
+// optionsStore keeps the options of the last call. It holds no keys.
 type optionsStore struct {
 	kv.Store
 	last kv.Options

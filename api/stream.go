@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// stream is a scan whose answer is being sent. It owns the connection, which is closed at its end: fasthttp can do nothing
-// else with a connection once it was handed out.
+// stream is a scan whose answer is being sent. It owns the connection, and closes it at the end:
+// fasthttp does not take back a connection that was hijacked.
 type stream struct {
 	*scan
 	server  *Server
@@ -23,8 +23,9 @@ type stream struct {
 	writer  chunkWriter
 }
 
-// stream takes the connection over and goes on with the scan there, at the pace of the client. fasthttp copies every body it is
-// given as a stream several times through small buffers; chunks written to the connection itself are five times as fast (docs/performance.md).
+// stream takes the connection over and goes on with the scan there, at the pace of the client.
+// fasthttp copies every body that it is given as a stream several times through small buffers.
+// Chunks written to the connection itself are five times as fast (docs/performance.md).
 func (x *exchange) stream(c *scan) {
 	ctx := x.ctx
 	response := &ctx.Response.Header
@@ -49,7 +50,7 @@ func (x *exchange) stream(c *scan) {
 	ctx.Hijack(t.run)
 }
 
-// run is the hijacked connection's goroutine. It closes the connection in every case.
+// run runs in the hijacked connection's goroutine. It closes the connection in every case.
 func (t *stream) run(c net.Conn) {
 	defer t.server.streams.Done()
 	defer t.close()
@@ -75,7 +76,7 @@ func (t *stream) run(c net.Conn) {
 	}
 }
 
-// send writes headers and body.
+// send writes the headers and the body.
 func (t *stream) send() error {
 	if err := t.writer.write(t.header); err != nil || t.head {
 		return err
@@ -125,7 +126,8 @@ func (t *stream) pump(flush func(last bool) error) error {
 	}
 }
 
-// cut ends the connection so that the client can tell: no last chunk, and a reset where there are no chunks.
+// cut ends the connection so that the client can tell: without the last chunk, or with a reset
+// where there are no chunks.
 func (t *stream) cut(c net.Conn, by string) {
 	t.server.metrics.cut.WithLabelValues(by).Inc()
 	if inner := connOf(unhijack(c)); inner != nil && !t.writer.chunked {
@@ -135,7 +137,7 @@ func (t *stream) cut(c net.Conn, by string) {
 	_ = unhijack(c).Close()
 }
 
-// unhijack returns the connection below fasthttp's wrapper, whose Close does nothing.
+// unhijack returns the connection below fasthttp's wrapper. Close does nothing on the wrapper.
 func unhijack(c net.Conn) net.Conn {
 	if h, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
 		return h.UnsafeConn()

@@ -16,7 +16,7 @@ import (
 	"viakv/api/kv"
 )
 
-// An HTTP/1.0 client gets no chunks; it learns of a cut by a reset.
+// An HTTP/1.0 client gets no chunks. It learns of a cut by a reset.
 func TestStreamToHTTP10(t *testing.T) {
 	store, want := filled(t, 5000)
 	h := start(t, Config{Store: store})
@@ -55,7 +55,7 @@ func TestHeadOfAStream(t *testing.T) {
 	eventually(t, "the scanner is closed", func() bool { return store.closed.Load() == 1 })
 }
 
-// After a stream the connection ends; requests that were pipelined behind it are not answered.
+// After a stream the connection ends. Requests that were pipelined behind it are not answered.
 func TestPipelining(t *testing.T) {
 	store, _ := filled(t, 5000)
 	h := start(t, Config{Store: store})
@@ -82,7 +82,8 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
-// A reader that stops costs no memory, and its connection after the write time-out; others are served meanwhile.
+// A reader that stops costs no memory, and loses its connection after the write time-out. Other
+// clients are served meanwhile.
 func TestStreamOfAStoppedReader(t *testing.T) {
 	store := &endless{}
 	h := start(t, Config{Store: store, WriteTimeout: 200 * time.Millisecond})
@@ -188,7 +189,7 @@ func TestShutdownCutsStreamsWhenItsTimeIsUp(t *testing.T) {
 	}
 }
 
-// A stream that its reader holds up does not hold up the end of the server.
+// A stream that its reader holds up does not hold up the shutdown.
 func TestShutdownCutsAStalledStream(t *testing.T) {
 	store := &endless{}
 	h := start(t, Config{Store: store, WriteTimeout: time.Hour})

@@ -16,11 +16,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// hostileChecks draws pipelines of requests of which some are no HTTP.
+// hostileChecks draws pipelines of requests, of which some are no HTTP.
 func hostileChecks(t testing.TB) func(*rapid.T) {
 	core, logs := observer.New(zap.ErrorLevel)
 	h := start(t, Config{Logger: zap.New(core)})
-	h.get("/livez").want(t, 200, "*") // it serves before it is stopped
+	h.get("/livez").want(t, 200, "*") // Serve runs before the server is stopped
 	pieces := rapid.OneOf(
 		rapid.SampledFrom([]string{
 			"GET /get?k=a HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD /getAll HTTP/1.1\r\nHost: a\r\n\r\n", "GET /getAll HTTP/1.0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
@@ -44,7 +44,8 @@ func hostileChecks(t testing.TB) func(*rapid.T) {
 	}
 }
 
-// hostile sends bytes and wants answers that are HTTP and no 500, and then the end of the connection.
+// hostile sends bytes. It wants answers that are HTTP and not of status 5xx, and then the end of
+// the connection.
 func hostile(t *rapid.T, addr, sent string) {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {

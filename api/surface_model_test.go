@@ -13,20 +13,22 @@ import (
 	"pgregory.net/rapid"
 )
 
-// surfaceModel is a map and what the API's description says of it, written down a second time with net/url.
+// surfaceModel is a map and the rules of the API's description, implemented a second time with
+// net/url.
 type surfaceModel struct {
 	pairs   map[string]string
 	clears  int
 	cursors []modelCursor
 }
 
-// modelCursor is one that was given out: it goes on after a key, until the next clear.
+// modelCursor is a cursor that an answer has had. It goes on after a key, until the next clear.
 type modelCursor struct {
 	text, after string
 	clears      int
 }
 
-// arguments are a request's parameters, decoded; nil for one that is badly encoded or repeated.
+// arguments are a request's parameters, decoded. A parameter that is badly encoded or repeated is
+// nil.
 type arguments map[string]*string
 
 func (a arguments) parse(query string) {
@@ -44,7 +46,7 @@ func (a arguments) parse(query string) {
 	}
 }
 
-// text reports whether a parameter that is there has so many characters.
+// text reports whether a parameter, if it is given, has a number of characters within these bounds.
 func (a arguments) text(name string, least, most int) bool {
 	value, ok := a[name]
 	return !ok || value != nil && utf8.RuneCountInString(*value) >= least && utf8.RuneCountInString(*value) <= most
@@ -64,7 +66,8 @@ func (a arguments) get(name string) string {
 
 var dataParameters = map[string]string{"/set": "kvrw", "/get": "krw", "/is": "krw", "/rm": "krw", "/clear": "rw", "/getKeys": "r", "/getValues": "r", "/getAll": "r"}
 
-// judge fails unless the answer is the one that the model gives, and follows the request's change.
+// judge fails unless the answer is the one that the model gives. It applies the request's change to
+// the model.
 func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 	want := func(status int) bool {
 		if a.status != status {
@@ -97,7 +100,7 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 	}
 	names, isData := dataParameters[r.path]
 	if !isData {
-		return // the document has judged it
+		return // surface.validate has compared the answer with the document
 	}
 	args := arguments{}
 	args.parse(r.query)
@@ -113,7 +116,7 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 		case 'v':
 			_, there := args["v"]
 			fine = fine && there && args.text("v", 0, 256)
-		default: // one replica is all there is
+		default: // r and w: there is one replica
 			fine = fine && args.oneOf(string(name), "1", "quorum", "all")
 		}
 	}
@@ -158,7 +161,8 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 	}
 }
 
-// scan judges a page or a whole scan. The store of these tests goes through its keys in their order.
+// scan judges a page or a whole scan. The store of these tests goes through its keys in their
+// order.
 func (m *surfaceModel) scan(want func(int) bool, t *rapid.T, path, accept string, args arguments, fine bool, a answer, what string) {
 	limit := 0
 	_, limited := args["limit"]
@@ -171,6 +175,7 @@ func (m *surfaceModel) scan(want func(int) bool, t *rapid.T, path, accept string
 	if snapshot := args.get("snapshot"); (snapshot == "1" || snapshot == "true") && (limited || resumed) {
 		fine = false
 	}
+	// A cursor must be one of an earlier answer since the last clear.
 	after, known := "", args.get("cursor") == ""
 	for _, c := range m.cursors {
 		if c.text == args.get("cursor") && c.clears == m.clears {
@@ -188,6 +193,7 @@ func (m *surfaceModel) scan(want func(int) bool, t *rapid.T, path, accept string
 			keys = append(keys, key)
 		}
 	}
+	// A page that leaves keys out has a cursor.
 	more := limited && len(keys) > limit
 	if more {
 		keys = keys[:limit]
@@ -207,6 +213,7 @@ func (m *surfaceModel) scan(want func(int) bool, t *rapid.T, path, accept string
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
+	// The rows are those of the map, in the order of the keys.
 	var rows []string
 	for _, key := range keys {
 		rows = append(rows, map[string]string{"/getKeys": key, "/getValues": m.pairs[key], "/getAll": key + "\x00=" + m.pairs[key]}[path])
@@ -216,7 +223,7 @@ func (m *surfaceModel) scan(want func(int) bool, t *rapid.T, path, accept string
 	}
 }
 
-// readRows reads a scan's body; a pair becomes "key\x00=value".
+// readRows returns the rows of a scan's body. A pair becomes "key\x00=value".
 func readRows(path, body string, ndjson bool) (rows []string, err error) {
 	if !ndjson && path == "/getAll" {
 		pairs := map[string]string{}

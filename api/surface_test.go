@@ -19,8 +19,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// surface draws requests against everything that is served and holds each answer against the OpenAPI document, and those of the data
-// endpoints against a map.
+// surface draws requests to everything that is served. It compares each answer with the OpenAPI
+// document, and the answers of the data endpoints with a map.
 type surface struct {
 	*rapid.T
 	h        *harness
@@ -31,13 +31,13 @@ type surface struct {
 	model    surfaceModel
 }
 
-// surfaceChecks starts one server for all checks; each begins with an empty store.
+// surfaceChecks starts one server for all checks. Each check begins with an empty store.
 func surfaceChecks(t testing.TB) func(*rapid.T) {
 	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.RegisteredBodyDecoder("text/plain"))
 	openapi3filter.RegisterBodyDecoder("application/problem+json", openapi3filter.RegisteredBodyDecoder("application/json"))
 	core, logs := observer.New(zap.ErrorLevel)
 	h := start(t, Config{Logger: zap.New(core)})
-	h.get("/livez").want(t, 200, "*") // it serves before it is stopped
+	h.get("/livez").want(t, 200, "*") // Serve runs before the server is stopped
 	c := loadContract(t)
 	return func(t *rapid.T) {
 		s := &surface{T: t, h: h, contract: c, logs: logs, model: surfaceModel{pairs: map[string]string{}}}
@@ -46,16 +46,17 @@ func surfaceChecks(t testing.TB) func(*rapid.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "requests") {
 			s.exchange(s.request())
 		}
-		s.exchange(request{method: "GET", path: "/getAll"}) // what was refused has stored nothing
+		s.exchange(request{method: "GET", path: "/getAll"}) // requests that were refused have stored nothing
 	}
 }
 
-// Whatever is asked, the answer is one that the document has, and the store is the map it should be.
+// Whatever is asked, the answer is one that the document has, and the store is the map it should
+// be.
 func TestSurfaceIsWhatTheDocumentSays(t *testing.T) { rapid.Check(t, surfaceChecks(t)) }
 
 func FuzzSurface(f *testing.F) { f.Fuzz(rapid.MakeFuzz(surfaceChecks(f))) }
 
-// request is one to be sent as it stands: nothing of it is encoded anew.
+// request is a request that is sent as it stands: none of it is encoded anew.
 type request struct {
 	method, path, query, body string
 	header                    map[string]string
@@ -82,7 +83,7 @@ func (s *surface) request() request {
 		r.path = rapid.SampledFrom(paths).Draw(s.T, "any path")
 	}
 	r.method = rapid.SampledFrom([]string{"GET", "GET", "GET", "GET", "POST", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"}).Draw(s.T, "method")
-	// Most requests have what their endpoint needs, and little else.
+	// Most requests have the parameters that their endpoint needs, and little else.
 	likely := map[string][]string{"/set": {"k", "v"}, "/get": {"k"}, "/rm": {"k"}, "/is": {"k"}, "/join": {"peer"}, "/plan": {"change"}}[r.path]
 	var query, form []string
 	add := func(name string) {
@@ -102,6 +103,7 @@ func (s *surface) request() request {
 		add(rapid.SampledFrom(names).Draw(s.T, "parameter"))
 	}
 	r.query, r.body = strings.Join(query, "&"), strings.Join(form, "&")
+	// Some requests have headers, valid and invalid ones.
 	maybe := func(header string, values ...string) {
 		if rapid.IntRange(0, 4).Draw(s.T, header) == 0 {
 			r.header[header] = rapid.SampledFrom(values).Draw(s.T, header+" value")
@@ -126,7 +128,7 @@ func (s *surface) request() request {
 	return r
 }
 
-// pair draws a value of a parameter and a way to write it, legal ones mostly.
+// pair draws a value of a parameter and a way to write it. Most are legal.
 func (s *surface) pair(name string) string {
 	var of *rapid.Generator[string]
 	switch name {
@@ -153,12 +155,12 @@ func (s *surface) pair(name string) string {
 	switch rapid.IntRange(0, 11).Draw(s.T, "encoding") {
 	case 0:
 		value = rapid.SampledFrom([]string{"%", "%4", "%zz", "a%", "%g1", "%ff", "%C3%28", "%ed%a0%80", "\xff", "%00", "+"}).Draw(s.T, "odd encoding")
-	case 1, 2: // every byte
+	case 1, 2: // every byte is escaped
 		value = strings.ToUpper(fmt.Sprintf("% x", value))
 		if value != "" {
 			value = "%" + strings.ReplaceAll(value, " ", "%")
 		}
-	case 3: // nothing that need not be
+	case 3: // nothing is escaped that need not be
 		value = strings.NewReplacer("%20", "+", "%3D", "=", "%2F", "/", "%3A", ":", "%3B", ";", "%3F", "?").Replace(url.QueryEscape(value))
 	default:
 		value = url.QueryEscape(value)
@@ -169,13 +171,14 @@ func (s *surface) pair(name string) string {
 	return name + "=" + value
 }
 
-// text has edge lengths, in characters of one byte to four, and all of Unicode.
+// text draws texts of edge lengths, in characters of one byte to four, and others of all of
+// Unicode.
 var text = rapid.OneOf(rapid.String(), rapid.Custom(func(t *rapid.T) string {
 	character := rapid.SampledFrom([]string{"x", "é", "€", "😀", "\xff"}).Draw(t, "character")
 	return strings.Repeat(character, rapid.SampledFrom([]int{0, 1, 64, 65, 256, 257}).Draw(t, "length"))
 }))
 
-// cursor draws true ones of earlier answers, damaged and foreign ones.
+// cursor draws cursors of earlier answers, and damaged and foreign ones.
 func (s *surface) cursor() *rapid.Generator[string] {
 	own := []string{"", "AQ", "AAAAAAAAAAFhAAAAAA", strings.Repeat("A", 512), strings.Repeat("A", 513)}
 	for _, c := range s.model.cursors {
@@ -202,7 +205,7 @@ func (s *surface) exchange(r request) {
 	s.model.judge(s.T, r, a, what)
 }
 
-// head compares with what GET would have said; of what changes, HEAD is refused.
+// head compares the answer to a HEAD with that to a GET. An endpoint that mutates must refuse HEAD.
 func (s *surface) head(r request, a answer, what string) {
 	if a.body != "" {
 		s.Fatalf("%s: a body", what)
@@ -218,7 +221,7 @@ func (s *surface) head(r request, a answer, what string) {
 	s.validate(r, full, what)
 	same := []string{"Content-Type", "Content-Length", "Allow", headerCursor}
 	if r.path == "/metrics" {
-		same = same[:1] // its figures move
+		same = same[:1] // its figures change from one answer to the next
 	}
 	for _, name := range same {
 		if a.header.Get(name) != full.header.Get(name) {
@@ -240,15 +243,17 @@ func endpointAt(path string) *endpoint {
 	return nil
 }
 
-// validate holds an answer against the document. Paths that it does not have get a problem document in its form.
+// validate compares an answer with the document. A path that the document does not have gets a
+// problem document of the same form.
 func (s *surface) validate(r request, a answer, what string) {
 	path, method := r.path, r.method
 	if endpointAt(path) == nil {
-		path, method = "/livez", "GET" // whose other answers are those of all endpoints
+		path, method = "/livez", "GET" // the other answers of /livez are those of every endpoint
 	} else if method != "POST" || !endpointAt(path).mutates {
 		method = "GET"
 	}
-	// kin-openapi counts UTF-16 units, where JSON Schema counts characters: those of two units are replaced.
+	// kin-openapi counts UTF-16 units where JSON Schema counts characters. Characters of two units
+	// are therefore replaced.
 	narrow := func(text string) string {
 		return strings.Map(func(c rune) rune { return min(c, 0xffff) }, text)
 	}
@@ -268,7 +273,7 @@ func (s *surface) validate(r request, a answer, what string) {
 	}
 	input := &openapi3filter.RequestValidationInput{Request: h, PathParams: params, Route: route, Options: &openapi3filter.Options{
 		ExcludeRequestBody: true, IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}}
-	if a.status == 200 && !strings.Contains(query, ";") { // net/url reads none with a semicolon
+	if a.status == 200 && !strings.Contains(query, ";") { // net/url does not read a query with a semicolon
 		if err := openapi3filter.ValidateRequest(context.Background(), input); err != nil {
 			s.Fatalf("%s: accepted, against the document: %v", what, err)
 		}
@@ -328,13 +333,13 @@ func (s *surface) hangUp() {
 	}
 }
 
-// Differences that the drawn requests have found.
+// These differences were found by drawn requests.
 func TestNumbersAndScansAsDocumented(t *testing.T) {
 	h := start(t, Config{})
 	for _, target := range []string{"/get?k=a&r=01", "/set?k=a&v=1&w=01", "/getAll?limit=01"} {
 		h.get(target).problem(t, 400, "bad-parameter")
 	}
-	h.get("/getAll?w=none").want(t, 200, "{}\n") // not a parameter of scans
+	h.get("/getAll?w=none").want(t, 200, "{}\n") // w is not a parameter of scans
 	h.get("/set?k=a&v=%F0%9F%98%80&w=%31").want(t, 200, "OK\n")
-	h.get("/get?k=a").want(t, 200, "😀") // and not what w was decoded to
+	h.get("/get?k=a").want(t, 200, "😀") // the value, and not what w was decoded to
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// connections opens some that say nothing, until the test ends.
+// connections opens connections that send nothing, until the test ends.
 func (h *harness) connections(t testing.TB, n int) (held []net.Conn) {
 	t.Helper()
 	for range n {
@@ -28,8 +28,8 @@ func (h *harness) connections(t testing.TB, n int) (held []net.Conn) {
 	return held
 }
 
-// What is held for connections that are turned away is bounded by what may be open, and not by how
-// many come.
+// The connections that are held to be turned away are bounded by how many may be open, and not by
+// how many come.
 func TestConnectionsTurnedAwayAreFew(t *testing.T) {
 	h := start(t, Config{MaxConnections: 8})
 	g := h.server.gate
@@ -51,12 +51,12 @@ func TestConnectionsTurnedAwayAreFew(t *testing.T) {
 	}
 }
 
-// A node that is full is as ready as before, unless it is full for want of descriptors.
+// A node that is full stays ready, unless it is full for want of descriptors.
 func TestANodeThatIsFull(t *testing.T) {
 	for _, boundBy := range []string{"", "the limit of open files"} {
 		t.Run(boundBy, func(t *testing.T) {
 			h := start(t, Config{MaxConnections: 4, ConnectionsBoundBy: boundBy})
-			kept := h.connections(t, 1)[0] // a balancer's
+			kept := h.connections(t, 1)[0] // stands for a balancer's connection
 			answers := bufio.NewReader(kept)
 			probe := func() (int, string) {
 				if _, err := io.WriteString(kept, "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
@@ -72,6 +72,7 @@ func TestANodeThatIsFull(t *testing.T) {
 				}
 				return response.StatusCode, string(body)
 			}
+			// All connections are in use, but none has been turned away yet.
 			others := h.connections(t, 3)
 			eventually(t, "all are open", func() bool { open, _ := h.server.gate.stats(); return open == 4 })
 			time.Sleep(fullTime)
@@ -101,7 +102,7 @@ func TestANodeThatIsFull(t *testing.T) {
 	}
 }
 
-// What the process cannot do beside the API makes the node as little ready.
+// A reason from Impaired makes the node not ready.
 func TestANodeThatIsImpaired(t *testing.T) {
 	var deaf atomic.Bool
 	h := start(t, Config{Impaired: func() error {
@@ -118,7 +119,7 @@ func TestANodeThatIsImpaired(t *testing.T) {
 	h.get("/livez").want(t, 200, "OK\n")
 }
 
-// explosive is a connection that runs into a fault of the program outside of all handlers.
+// explosive is a connection that panics outside of all handlers.
 type explosive struct{ net.Conn }
 
 func (explosive) Read([]byte) (int, error) { panic("a fault") }
@@ -165,8 +166,8 @@ func TestAPanicOutsideOfHandlersEndsItsConnectionAlone(t *testing.T) {
 	}
 }
 
-// Pages of metrics are made a few at a time, however many are asked for, and those of the admin
-// port whatever is asked of the public one.
+// Pages of metrics are made a few at a time, however many are asked for. Requests at the public
+// port do not use up the places of the admin port.
 func TestPagesOfMetricsAreMadeAFewAtATime(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	registry := prometheus.NewRegistry()

@@ -24,9 +24,9 @@ func splitTarget(target []byte) (scheme, authority, path []byte) {
 	return scheme, rest, nil
 }
 
-// authorityOf returns the host and port that a request is for. The Host header counts for nothing
-// beside a target that has an authority itself (RFC 9112 §3.2.2), and what proxies say in headers
-// like X-Forwarded-Host is never looked at: anybody can send them.
+// authorityOf returns the host and port that a request is for. If the target has an authority
+// itself, the Host header does not count (RFC 9112 §3.2.2). Headers of proxies, like
+// X-Forwarded-Host, are never looked at: any client can send them.
 func authorityOf(h *fasthttp.RequestHeader) []byte {
 	if scheme, authority, _ := splitTarget(h.RequestURI()); scheme != nil {
 		return authority
@@ -34,11 +34,11 @@ func authorityOf(h *fasthttp.RequestHeader) []byte {
 	return h.Host()
 }
 
-// targetFault says what is wrong with the host that a request is for, or with its target; empty for
-// nothing. The Host header must be valid even where it does not count.
+// targetFault returns what is wrong with a request's target, or with the host that it is for, and
+// an empty string for nothing. The Host header must be valid even where it does not count.
 func targetFault(h *fasthttp.RequestHeader) string {
 	scheme, authority, path := splitTarget(h.RequestURI())
-	// Without one, fasthttp has refused all but HTTP/1.0.
+	// A missing Host header is a fault only in HTTP/1.1, and fasthttp has refused that already.
 	if host := h.Host(); len(host) > 0 && !validAuthority(host) {
 		return "the Host header is not a host, or a host and a port"
 	}
@@ -56,10 +56,10 @@ func targetFault(h *fasthttp.RequestHeader) string {
 	return ""
 }
 
-// validAuthority reports whether b is a host name or an address, and perhaps a port. Names are of
-// letters, digits, hyphens, underscores and dots, since no others are looked up; user information
-// and percent-encoding are what attackers put there. What is inside of brackets was checked by
-// fasthttp where it counts.
+// validAuthority reports whether b is a host name or an address, and perhaps a port. Names consist
+// of letters, digits, hyphens, underscores and dots, since no others are looked up. Attackers put
+// user information and percent-encoding there. fasthttp has checked the content of brackets where
+// it counts.
 func validAuthority(b []byte) bool {
 	host, port := splitPort(b)
 	for _, c := range port {
@@ -69,7 +69,7 @@ func validAuthority(b []byte) bool {
 	}
 	if len(host) > 2 && host[0] == '[' && host[len(host)-1] == ']' {
 		for _, c := range host[1 : len(host)-1] {
-			if !hostByte[c] && c != ':' && c != '%' { // the latter begins a zone
+			if !hostByte[c] && c != ':' && c != '%' { // a percent sign begins a zone
 				return false
 			}
 		}
@@ -83,7 +83,7 @@ func validAuthority(b []byte) bool {
 	return len(host) > 0 && host[0] != '.'
 }
 
-// splitPort cuts the port off an authority.
+// splitPort cuts the port off an authority. The port is empty when there is none.
 func splitPort(authority []byte) (host, port []byte) {
 	if i := bytes.LastIndexByte(authority, ':'); i >= 0 && bytes.IndexByte(authority[i:], ']') < 0 {
 		return authority[:i], authority[i+1:]
@@ -91,7 +91,7 @@ func splitPort(authority []byte) (host, port []byte) {
 	return authority, nil
 }
 
-// hostByte has the bytes of host names.
+// hostByte is true for the bytes that host names consist of.
 var hostByte = func() (table [256]bool) {
 	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") {
 		table[c] = true

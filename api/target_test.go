@@ -9,13 +9,14 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// The host that a request is for is that of its target, where there is one, and of the Host header
-// otherwise; who it is for decides whether it is answered, and which site it came from.
+// The host that a request is for is that of its target, if the target has one, and otherwise that
+// of the Host header. It decides whether the request is answered, and whether the request came from
+// the same site.
 func TestTargetsAreJudgedByTheirAuthority(t *testing.T) {
 	store := &recorder{}
 	h := start(t, Config{Store: store, Hosts: []string{"kv.example.com"}})
 	for name, c := range map[string]struct {
-		target string // of a GET, and the version
+		target string // of a GET, with the version
 		header string
 		status int
 	}{
@@ -119,7 +120,8 @@ func TestTargetsAreJudgedByTheirAuthority(t *testing.T) {
 	}
 }
 
-// What is refused for its target closes the connection, as what is refused for its framing does.
+// A request that is refused for its target has its connection closed, as one that is refused for
+// its framing has.
 func TestABadTargetClosesTheConnection(t *testing.T) {
 	store := &recorder{}
 	h := start(t, Config{Store: store})
@@ -156,8 +158,8 @@ func TestTargetsWithoutAPath(t *testing.T) {
 	}
 }
 
-// A page whose name was made to point at this machine reads no profiles either. They come without
-// tokens, and so does the name.
+// A page whose name was made to point at this machine must not read profiles either. Without
+// tokens, only the host name guards them.
 func TestProfilesUnderForeignHosts(t *testing.T) {
 	h := start(t, Config{Hosts: []string{"kv.example.com"}})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -185,7 +187,7 @@ func TestProfilesUnderForeignHosts(t *testing.T) {
 	}
 }
 
-// A proxy's long description of itself finds room, however it writes the target.
+// A proxy's long description of itself is accepted, however the proxy writes the target.
 func TestDiscoveryUnderAWholeTarget(t *testing.T) {
 	answered := 0
 	h := start(t, Config{Discovery: func(ctx *fasthttp.RequestCtx) {

@@ -10,7 +10,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// load reads the files. Clients older than TLS 1.2 are refused; HTTP/2 is a proxy's business.
+// load reads the files. The result refuses clients older than TLS 1.2 and offers no HTTP/2, which a
+// proxy in front speaks.
 func (t TLSConfig) load() (*tls.Config, error) {
 	certificate, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 	if err != nil {
@@ -35,8 +36,8 @@ func (t TLSConfig) load() (*tls.Config, error) {
 	return c, nil
 }
 
-// watchTLS returns a configuration that follows the files: each handshake uses what they hold. And
-// how to load them at once.
+// watchTLS returns a configuration that follows the files: each handshake uses their present
+// content, at most a second old. The function that it returns loads them at once.
 func watchTLS(t TLSConfig, log *zap.Logger) (*tls.Config, func(), error) {
 	paths := []string{t.CertFile, t.KeyFile}
 	if t.ClientCAFile != "" {

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// Role is what a bearer token allows; each includes those before it.
+// Role is what a bearer token allows. Each role includes those before it.
 type Role uint8
 
-// Roles.
+// The roles.
 const (
 	RoleNone  Role = iota // needs no token
-	RoleRead              // get, is, scans, cluster, metrics
+	RoleRead              // get, is, scans, cluster, plan, metrics, /console/api
 	RoleWrite             // set, rm
 	RoleAdmin             // clear, join, leave, profiles
 )
@@ -29,16 +29,20 @@ func (r Role) String() string { return roleNames[r] }
 type tokens struct{ entries []tokenEntry }
 
 type tokenEntry struct {
-	digest [sha256.Size]byte // of the token: neither its bytes nor its length can be timed
+	// digest is the token's. Comparing digests reveals neither the bytes nor the length of a token
+	// through the time it takes.
+	digest [sha256.Size]byte
 	role   Role
 	name   string // for the log
 }
 
-// minToken is the shortest token accepted, in characters: what a person makes up is guessed.
+// minToken is the length of the shortest token accepted, in characters: a short one that a person
+// makes up can be guessed.
 const minToken = 16
 
-// loadTokens reads a token file: on each line a role (read, write or admin), a token of at least 16 of the characters that RFC 6750 allows, and
-// perhaps a name for the log. Empty lines and those that begin with # are skipped. Errors never show a token.
+// loadTokens reads a token file. Each line has a role (read, write or admin), a token and perhaps a
+// name for the log. The token has at least 16 characters, of those that RFC 6750 allows. Empty
+// lines and those that begin with # are skipped. Errors never show a token.
 func loadTokens(path string) (*tokens, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -89,7 +93,8 @@ func parseToken(fields []string) (tokenEntry, error) {
 
 const tokenCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/="
 
-// find returns the role and the name of a presented token, RoleNone when there is no such token. All entries are compared, whichever matches.
+// find returns the role and the name of a presented token, and RoleNone when there is no such
+// token. It compares all entries whichever matches, so that the time tells nothing.
 func (t *tokens) find(presented []byte) (Role, string) {
 	digest := sha256.Sum256(presented)
 	role, name := RoleNone, ""
@@ -107,7 +112,8 @@ var (
 	bearerScheme        = []byte("Bearer")
 )
 
-// authorize checks the request's token against the role that its endpoint needs. Without a token file everybody may do everything.
+// authorize checks the request's token against the role that its endpoint needs. Without a token
+// file every client may do everything.
 func (x *exchange) authorize(needed Role) error {
 	if x.server.tokens == nil || needed == RoleNone {
 		return nil

@@ -10,10 +10,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// watched is a value made of files that may change. Who needs the value looks at the files, at most
-// once in watchInterval, so that there is no goroutine to own. What cannot be loaded leaves the last
-// good value in force, says so in the log, and is tried again: the reason may lie outside of the
-// files, such as descriptors that ran out, or permissions that follow a moment later.
+// watched is a value made of files that may change. Each use of the value looks at the files, at
+// most once in watchInterval, so no goroutine is needed.
+//
+// When the files cannot be loaded, the last good value stays in force, the log has the reason, and
+// loading is tried again. The reason may lie outside of the files: descriptors that ran out, or
+// permissions that follow a moment later.
 type watched[T any] struct {
 	name  string // for the log
 	paths []string
@@ -22,22 +24,24 @@ type watched[T any] struct {
 	now   func() time.Time
 
 	value atomic.Pointer[T]
-	next  atomic.Int64 // nanoseconds since 1970 from when to look again
+	next  atomic.Int64 // when to look again, in nanoseconds since 1970
 
 	mu     sync.Mutex // held while looking
 	stamps []fileStamp
 	failed string // why the last load failed; empty: it did not
 }
 
+// watchInterval is the least time between two looks at the files.
 const watchInterval = time.Second
 
-// fileStamp changes when a file does; Kubernetes changes what a link points to.
+// fileStamp changes when a file does. Kubernetes changes the target of a link instead; os.Stat
+// follows the link.
 type fileStamp struct {
 	info os.FileInfo
 	err  bool
 }
 
-// watch loads the value for the first time.
+// watch returns a watched value and loads it for the first time.
 func watch[T any](name string, log *zap.Logger, load func() (*T, error), paths ...string) (*watched[T], error) {
 	w := &watched[T]{name: name, paths: paths, load: load, log: log, now: time.Now}
 	w.stamps = w.look()
@@ -49,10 +53,10 @@ func watch[T any](name string, log *zap.Logger, load func() (*T, error), paths .
 	return w, nil
 }
 
-// get returns the value as of a second ago or later.
+// get returns the value. It looks at the files first, unless it has done so within watchInterval.
 func (w *watched[T]) get() *T {
 	now := w.now().UnixNano()
-	// Longer than the interval is after the clock was set back.
+	// A wait longer than the interval means that the clock was set back.
 	if wait := w.next.Load() - now; (wait <= 0 || wait > int64(watchInterval)) && w.mu.TryLock() {
 		w.next.Store(now + int64(watchInterval))
 		if stamps := w.look(); w.failed != "" || !same(stamps, w.stamps) {
@@ -67,7 +71,7 @@ func (w *watched[T]) get() *T {
 func (w *watched[T]) reload() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.failed = "" // is said again
+	w.failed = "" // so that the same reason is logged again
 	w.loadLocked(w.look())
 }
 

@@ -1,6 +1,6 @@
 // Package advice says what to do about the errors of a store, in the words of the HTTP API and the
-// server's flags. A store, which knows neither, says what is the case. It is one table, so that an
-// error is answered alike wherever it is shown: in a problem document, in /cluster and in /plan.
+// server's flags. A store knows neither and says only what is the case. There is one table, so that
+// an error gets the same advice in a problem document, in /cluster and in /plan.
 package advice
 
 import (
@@ -9,15 +9,15 @@ import (
 	"viakv/api/kv"
 )
 
-// table holds what to do about an error that a request to an endpoint met; no endpoint: any. The
-// first row that matches counts. A wide error, such as kv.ErrQuorumLoss, has no row: what to do
-// depends on its cause.
+// table holds what to do about an error that a request to an endpoint ran into. An empty endpoint
+// stands for any. The first row that matches counts. A wide error, such as kv.ErrQuorumLoss, has no
+// row: what to do depends on its cause.
 var table = []struct {
 	err      error
 	endpoint string
 	do       string
 }{
-	// What became of a join comes before what was in its way.
+	// The rows about what became of a join precede those about what stopped it.
 	{kv.ErrMayBeMember, "", "if its /cluster shows this node as a member, take it out there by /leave"},
 	{kv.ErrJoinUnderWay, "", "/cluster shows how far it is"},
 
@@ -47,8 +47,8 @@ var table = []struct {
 	{kv.ErrNotMesh, "/leave", "stop the process"},
 }
 
-// For returns what to do about an error that a request to an endpoint met, empty where there is
-// nothing to say.
+// For returns what to do about an error that a request to an endpoint ran into. It returns an empty
+// string when there is no advice.
 func For(err error, endpoint string) string {
 	for _, row := range table {
 		if (row.endpoint == "" || row.endpoint == endpoint) && errors.Is(err, row.err) {
@@ -58,7 +58,7 @@ func For(err error, endpoint string) string {
 	return ""
 }
 
-// Add appends to a text what For returns.
+// Add appends to a text what For returns, if that is not empty.
 func Add(text string, err error, endpoint string) string {
 	if do := For(err, endpoint); do != "" {
 		return text + "; " + do

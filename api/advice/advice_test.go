@@ -36,7 +36,7 @@ func TestFor(t *testing.T) {
 	}
 }
 
-// A row below one that matches more would never be read.
+// A row is never read if an earlier row matches everything that it does.
 func TestEveryRowIsReached(t *testing.T) {
 	for i, row := range table {
 		if got := For(row.err, row.endpoint); got != row.do {

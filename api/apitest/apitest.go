@@ -1,4 +1,4 @@
-// Package apitest serves the real API in the tests of what talks to it.
+// Package apitest serves the real API in the tests of its callers.
 package apitest
 
 import (
@@ -14,8 +14,8 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// Serve runs the API on a loopback port until the test ends, over an empty [kvtest.Reference] unless the configuration has a store, and
-// returns its URL.
+// Serve runs the API on a loopback port until the test ends, and returns its URL. Without a store
+// in the configuration it serves an empty [kvtest.Reference].
 func Serve(t testing.TB, config api.Config) string {
 	t.Helper()
 	if config.Store == nil {
@@ -44,9 +44,10 @@ func Serve(t testing.TB, config api.Config) string {
 	return "http://" + l.Addr().String()
 }
 
-// VerifyNoLeaks is the TestMain of a package whose tests serve the API: it runs them, and fails if a goroutine outlives them. fasthttp keeps
-// two kinds for good: the clock behind the Date header, and each worker pool's cleaner, which sleeps for ten seconds before it looks whether
-// its pool has stopped.
+// VerifyNoLeaks is the TestMain of a package whose tests serve the API. It runs them, and fails if
+// a goroutine outlives them. fasthttp keeps two kinds of goroutines for good: the clock behind the
+// Date header, and the cleaner of each worker pool. A cleaner sleeps for ten seconds before it
+// looks whether its pool has stopped.
 func VerifyNoLeaks(m goleak.TestingM) {
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),

@@ -4,5 +4,6 @@ package client
 
 import "net"
 
-// alive cannot be told here; the idle time-out keeps connections below the server's.
+// alive reports true: the state of a connection cannot be looked up here. The idle time-out keeps
+// connections below the server's.
 func alive(net.Conn) bool { return true }

@@ -7,11 +7,13 @@ import (
 	"syscall"
 )
 
-// alive reports whether an idle connection is still open and silent. A server may close one at any time; a mutation that is sent on
-// such a connection would end with outcome unknown, for nothing.
+// alive reports whether an idle connection is still open and silent. A server may close one at any
+// time. A mutation that is sent on such a connection would end with outcome unknown, although
+// nothing happened.
 func alive(c net.Conn) bool {
 	s, ok := c.(syscall.Conn)
-	if !ok { // TLS: the record layer would have to be asked
+	// This is a TLS connection: the record layer would have to be asked.
+	if !ok {
 		return true
 	}
 	raw, err := s.SyscallConn()

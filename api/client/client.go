@@ -11,7 +11,7 @@ import (
 	"viakv/api/kv"
 )
 
-// Client speaks to a cluster through one or more endpoints. Safe for concurrent use.
+// Client speaks to a cluster through one or more endpoints. It is safe for concurrent use.
 type Client struct {
 	*shared
 	options Options
@@ -24,7 +24,7 @@ type shared struct {
 	preferred atomic.Uint32 // index of the endpoint to begin with
 }
 
-// New checks the configuration and builds a client. It opens no connection.
+// New checks the configuration and returns a client. It opens no connection.
 func New(config Config) (*Client, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -40,26 +40,28 @@ func New(config Config) (*Client, error) {
 	return &Client{shared: s}, nil
 }
 
-// With returns a client that sends these options with every data request and shares everything else with c.
+// With returns a client that sends these options with every data request and shares everything else
+// with c.
 func (c *Client) With(o Options) *Client { return &Client{shared: c.shared, options: o} }
 
-// Close closes the idle connections, and the others when their requests end.
+// Close closes the idle connections now, and the others when their requests end.
 func (c *Client) Close() {
 	for _, e := range c.endpoints {
 		e.close()
 	}
 }
 
-// call is one request, to be sent to one endpoint or several.
+// call is one request, to be sent to one endpoint or to several.
 type call struct {
 	path       string
 	parameters []parameter
 	mutates    bool
 	timeout    time.Duration
-	accept     string // empty: whatever comes
+	accept     string // empty: any content type
 }
 
-// do sends a call (L1) and hands the successful answer to read, which must copy what it keeps. Read may be nil.
+// do sends a call (L1) and passes the successful answer to read, which must copy what it keeps.
+// read may be nil.
 func (c *Client) do(ctx context.Context, k call, read func(*fasthttp.Response) error) error {
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
@@ -86,7 +88,7 @@ func (c *Client) do(ctx context.Context, k call, read func(*fasthttp.Response) e
 	return last
 }
 
-// elsewhere says whether another endpoint may be asked after this error.
+// elsewhere reports whether another endpoint may be asked after this error.
 func elsewhere(e *Error, mutates bool) bool {
 	switch {
 	case e.Status != 0 && e.Status < 500, e.Status == fasthttp.StatusInsufficientStorage && mutates:
@@ -97,7 +99,7 @@ func elsewhere(e *Error, mutates bool) bool {
 	return true
 }
 
-// do sends a call to this endpoint. Every error is an *Error, except read's.
+// do sends a call to this endpoint. Every error is an *Error, except those of read.
 func (e *endpoint) do(ctx context.Context, k call, read func(*fasthttp.Response) error) error {
 	w, err := e.send(ctx, k)
 	if err != nil {
@@ -126,8 +128,9 @@ func (e *endpoint) do(ctx context.Context, k call, read func(*fasthttp.Response)
 	return err
 }
 
-// send writes a call to a connection and returns it, still to be read from. A read that a kept connection did not take is sent on a new
-// one; what a connection that was looked at a moment ago does with a mutation is unknown.
+// send writes a call to a connection and returns that, still to be read from. A read that fails on
+// a kept connection is sent again on another one. A mutation is sent once: whether a kept
+// connection has passed it on is unknown.
 func (e *endpoint) send(ctx context.Context, k call) (*wire, error) {
 	for {
 		w, fresh, err := e.acquire(ctx)
@@ -142,7 +145,8 @@ func (e *endpoint) send(ctx context.Context, k call) (*wire, error) {
 			return w, nil
 		}
 		if err == nil {
-			// The connection may have been closed by the other side in this moment: only an answer shows. Wait for its first byte here.
+			// The other side may have closed the connection at this moment, which only an answer
+			// disproves. So the first byte of it is awaited here.
 			release = w.guard(ctx)
 			_, err = w.reader.Peek(1)
 			intact = release()
@@ -157,7 +161,7 @@ func (e *endpoint) send(ctx context.Context, k call) (*wire, error) {
 	}
 }
 
-// append renders the call for an endpoint.
+// append appends the call's request to an endpoint.
 func (k call) append(dst []byte, e *endpoint) []byte {
 	method, headers := "GET", e.headers
 	if k.mutates {
@@ -169,7 +173,7 @@ func (k call) append(dst []byte, e *endpoint) []byte {
 	return appendRequest(dst, method, k.path, k.parameters, headers)
 }
 
-// lost is the error of a request that was sent, at least in part, and not answered.
+// lost returns the error of a request that was sent, at least in part, and not answered.
 func (e *endpoint) lost(ctx context.Context, mutates bool, err error) *Error {
 	lost := &Error{Endpoint: e.name, Err: cause(ctx, err)}
 	if !mutates {
@@ -178,7 +182,8 @@ func (e *endpoint) lost(ctx context.Context, mutates bool, err error) *Error {
 	return lost
 }
 
-// cause names the context's end where a cut connection is only its consequence.
+// cause returns why the context has ended, if it has: a cut connection is then only the
+// consequence. Otherwise it returns err.
 func cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

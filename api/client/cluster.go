@@ -7,21 +7,22 @@ import (
 	"viakv/api/document"
 )
 
-// Cluster describes the mesh as the node that answers sees it.
+// Cluster returns the status of the mesh, as the node that answers sees it.
 func (c *Client) Cluster(ctx context.Context) (s document.Status, err error) {
 	err = c.do(ctx, call{path: "/cluster", timeout: c.config.Timeout}, decode(&s))
 	return s, err
 }
 
-// Join makes the node that answers a full member of the mesh that the peer (host:port) belongs to. It concerns one node: use a client with one
-// endpoint.
+// Join makes the node that answers a full member of the mesh that the peer (host:port) belongs to.
+// It concerns one node, so the client should have one endpoint.
 func (c *Client) Join(ctx context.Context, peer string) (j document.Joined, err error) {
 	err = c.do(ctx, c.control("/join", parameter{"peer", peer}), decode(&j))
 	return j, err
 }
 
-// Leave removes a member from the mesh: the node that answers when the name is empty, which needs a client with one endpoint. Force
-// removes members without a majority's consent; the report then says what may be lost.
+// Leave removes a member from the mesh. An empty name stands for the node that answers; the client
+// should then have one endpoint. Force removes a member without a majority's consent; the report
+// then says what may be lost.
 func (c *Client) Leave(ctx context.Context, node string, force bool) (r document.Left, err error) {
 	var ps []parameter
 	if node != "" {
@@ -41,10 +42,10 @@ func (c *Client) control(path string, ps ...parameter) call {
 // Live returns nil when the process answers.
 func (c *Client) Live(ctx context.Context) error { return c.probe(ctx, "/livez") }
 
-// Ready returns nil when the node that answers first serves, and otherwise the reason why it does not.
+// Ready returns nil when the node that is asked serves, and otherwise the reason why it does not.
 func (c *Client) Ready(ctx context.Context) error { return c.probe(ctx, "/readyz") }
 
-// probe asks the preferred endpoint alone: about its health no other can tell.
+// probe asks the preferred endpoint and no other: no other node can tell about its health.
 func (c *Client) probe(ctx context.Context, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
@@ -52,7 +53,7 @@ func (c *Client) probe(ctx context.Context, path string) error {
 	return e.do(ctx, call{path: path, timeout: c.config.Timeout}, nil)
 }
 
-// Version asks for the program's version. ErrNotViakv when something else answers.
+// Version asks for the program's version. It returns ErrNotViakv when something else answers.
 func (c *Client) Version(ctx context.Context) (v document.Version, err error) {
 	err = c.do(ctx, call{path: "/version", timeout: c.config.Timeout}, decode(&v))
 	var e *Error

@@ -12,25 +12,29 @@ import (
 	"viakv/api/kv"
 )
 
-// Config of a Client. Endpoints is required, the zero value of every other field is usable.
+// Config holds the settings of a Client. Endpoints is required; the zero value of every other field
+// is usable.
 type Config struct {
-	// Endpoints are the nodes, or balancers in front of them: http://host:port, https://host:port, or host:port for http. The first is used
-	// until it fails, then the next.
+	// Endpoints are the nodes, or balancers in front of them: http://host:port, https://host:port,
+	// or host:port for http. The first is used until it fails, then the next.
 	Endpoints []string
 	// Token is sent as a bearer token. Empty: none.
 	Token string
-	// TLS for https endpoints. Nil: the system's authorities, no client certificate.
+	// TLS is used for https endpoints. Nil: the system's authorities, no client certificate.
 	TLS *tls.Config
 
-	// Timeout of one data request with all its attempts. Zero: 5 s. Keep it above the server's own, so that the server says what happened.
+	// Timeout bounds one data request with all its attempts. Zero: 5 s. It should be longer than
+	// the server's own, so that the server can say what happened.
 	Timeout time.Duration
-	// ControlTimeout of a clear, a join or a leave. Zero: 3 min.
+	// ControlTimeout bounds a clear, a join or a leave. Zero: 3 min.
 	ControlTimeout time.Duration
-	// DialTimeout of one connection. Zero: 2 s.
+	// DialTimeout bounds the opening of one connection, and its TLS handshake likewise. Zero: 2 s.
 	DialTimeout time.Duration
-	// MaxIdle connections are kept for each endpoint. Zero: 64. More connections than that may be open while requests are in flight.
+	// MaxIdle is how many idle connections are kept for each endpoint. Zero: 64. More connections
+	// than that may be open while requests are in flight.
 	MaxIdle int
-	// IdleTimeout after which a kept connection is not used again. Zero: 30 s. Keep it below the server's.
+	// IdleTimeout is how long a kept connection may be idle and still be used again. Zero: 30 s. It
+	// should be shorter than the server's.
 	IdleTimeout time.Duration
 }
 
@@ -76,9 +80,10 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Options of single requests; see Client.With.
+// Options are those of single requests; see Client.With.
 type Options struct {
-	// R and W are the replicas that a read asks and that a write waits for. kv.QuorumDefault: what the cluster is configured to.
+	// R and W are how many replicas a read asks and how many a write waits for. kv.QuorumDefault:
+	// what the cluster is configured to.
 	R, W kv.Quorum
 }
 

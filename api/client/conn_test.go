@@ -33,6 +33,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	if conn.Pending() == 0 {
 		t.Fatal("nothing is queued")
 	}
+	// One goroutine sends while this one receives.
 	sent := make(chan error, 1)
 	go func() { sent <- conn.Flush() }()
 	for i := range n {
@@ -52,6 +53,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	if conn.Buffered() {
 		t.Error("more answers than requests")
 	}
+	// Nothing more arrives, and an endpoint without a server cannot be connected to.
 	conn.SetReadDeadline(time.Now().Add(time.Millisecond))
 	if _, err := conn.Receive(); err == nil {
 		t.Error("an answer without a request")

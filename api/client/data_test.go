@@ -38,6 +38,7 @@ func TestEveryVerb(t *testing.T) {
 			t.Fatalf("has %q: %v, %v", pair.Key, has, err)
 		}
 	}
+	// A removed key is missing to every method, and so is a cleared one.
 	if err := c.Remove(ctx, "color"); err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +54,7 @@ func TestEveryVerb(t *testing.T) {
 	if has, err := c.Has(ctx, "empty"); err != nil || has {
 		t.Fatalf("has a cleared key: %v, %v", has, err)
 	}
+	// The requests about the node itself.
 	status, err := c.Cluster(ctx)
 	if err != nil || status.Self != "node-a" || len(status.Members) != 1 {
 		t.Fatalf("cluster: %+v, %v", status, err)

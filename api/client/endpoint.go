@@ -14,8 +14,8 @@ type endpoint struct {
 	name    string // as configured
 	address string
 	tls     *tls.Config // nil: plain
-	headers string      // of every request, up to the end of the head
-	posts   string      // the same, of a POST without a body
+	headers string      // of every GET, up to the end of the head
+	posts   string      // the same of a POST without a body
 
 	mu     sync.Mutex
 	idle   []*wire // last used last
@@ -46,7 +46,7 @@ func newEndpoint(c Config, name string) (*endpoint, error) {
 	return e, nil
 }
 
-// acquire returns a kept connection that still stands, or a new one. Fresh is true for a new one.
+// acquire returns a kept connection that is still open, or a new one. fresh is true for a new one.
 func (e *endpoint) acquire(ctx context.Context) (w *wire, fresh bool, err error) {
 	for {
 		w := e.pop()
@@ -76,7 +76,8 @@ func (e *endpoint) pop() *wire {
 // release keeps a connection for later, unless the client was closed or enough are kept.
 func (e *endpoint) release(w *wire) {
 	w.lastUse = time.Now()
-	_ = w.conn.SetDeadline(time.Time{}) // one that has passed would make the connection look dead
+	// A deadline that has passed would make the connection look dead.
+	_ = w.conn.SetDeadline(time.Time{})
 	e.mu.Lock()
 	keep := !e.closed && len(e.idle) < e.config.MaxIdle
 	if keep {

@@ -13,31 +13,35 @@ import (
 	"viakv/api/kv"
 )
 
-// Sentinels that an *Error matches, for callers that import nothing else of viakv.
+// These are sentinels that an *Error matches, for callers that import nothing else of viakv.
 var (
 	ErrMissing     = kv.ErrMissing
 	ErrUnavailable = kv.ErrUnavailable
 	ErrMemoryLimit = kv.ErrMemoryLimit
 	// ErrCut: a scan's stream ended before its last line.
 	ErrCut = errors.New("the scan was cut short")
-	// ErrNotViakv: what answers there is not viakv.
+	// ErrNotViakv: the endpoint's answer is not one of viakv.
 	ErrNotViakv = errors.New("the answer is not one of viakv")
 )
 
-// Error is a request that did not succeed.
+// Error is the error of a request that did not succeed.
 type Error struct {
-	Endpoint string // that answered last
+	Endpoint string // the endpoint that was asked last
 	Status   int    // of HTTP; 0: there was no answer
-	Kind     string // the last part of the problem's type, as in "memory-limit"; empty: the answer was no problem document
-	Title    string
-	Detail   string // what to do
-	// Parameter at fault, when one is.
+	// Kind is the last part of the problem's type, as in "memory-limit". Empty: the answer was no
+	// problem document.
+	Kind   string
+	Title  string
+	Detail string // what to do
+	// Parameter is the parameter at fault. Empty: none is.
 	Parameter string
-	// Outcome of a mutation: kv.None when it is certain that nothing happened and nothing will. Of reads always None.
+	// Outcome of a mutation is kv.None when it is certain that nothing happened and nothing will.
+	// That of a read is always kv.None.
 	Outcome kv.Outcome
-	// Retriable: nothing happened, and the same request may succeed later or elsewhere.
+	// Retriable says that nothing happened, and that the same request may succeed later or
+	// elsewhere.
 	Retriable  bool
-	RetryAfter time.Duration // above zero: overload, come back later
+	RetryAfter time.Duration // above zero: overload, try again after this time
 	Err        error         // why there was no answer, or what came instead of one
 }
 
@@ -62,17 +66,18 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the cause.
+// Unwrap returns Err, the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// sentinels of package kv by the slug of a problem's type.
+// sentinels has the sentinels of package kv by the slug of a problem's type.
 var sentinels = map[string]error{
 	"missing": kv.ErrMissing, "memory-limit": kv.ErrMemoryLimit, "bad-cursor": kv.ErrBadCursor, "snapshot-moved": kv.ErrSnapshotMoved,
 	"cleared": kv.ErrCleared, "already-member": kv.ErrAlreadyMember, "peer-unreachable": kv.ErrPeerUnreachable, "no-such-node": kv.ErrNoSuchNode,
 	"quorum-loss": kv.ErrQuorumLoss, "mesh-full": kv.ErrFull, "not-a-mesh": kv.ErrNotMesh, "unavailable": kv.ErrUnavailable, "overloaded": kv.ErrUnavailable,
 }
 
-// Is matches the sentinels of package kv. No answer at all is kv.ErrUnavailable, too.
+// Is makes an Error match the sentinels of package kv. An Error without an answer matches
+// kv.ErrUnavailable, too.
 func (e *Error) Is(target error) bool {
 	if e.Status == 0 && target == kv.ErrUnavailable {
 		return true
@@ -90,7 +95,7 @@ const (
 	problemPrefix = "urn:viakv:problem:"
 )
 
-// newError reads an answer that is no success.
+// newError returns the error of an answer that is no success.
 func newError(endpoint string, mutates bool, r *fasthttp.Response) *Error {
 	e := &Error{Endpoint: endpoint, Status: r.StatusCode()}
 	if !mutates {
@@ -98,7 +103,8 @@ func newError(endpoint string, mutates bool, r *fasthttp.Response) *Error {
 	}
 	var p problem
 	if string(r.Header.ContentType()) != problemType || json.Unmarshal(r.Body(), &p) != nil {
-		// A proxy's answer. It may have passed the request on, and only its 4xx say that it did not.
+		// This is a proxy's answer. The proxy may have passed the request on; only a 4xx says that
+		// it did not.
 		if e.Status >= 400 && e.Status < 500 {
 			e.Outcome = kv.None
 		}

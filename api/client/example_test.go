@@ -12,7 +12,8 @@ import (
 	"viakv/api/kv"
 )
 
-// address stands for a running node. Example tests have no testing.TB of their own; this server lives until all tests have run.
+// address stands for a running node. Example tests have no testing.TB of their own, so this server
+// lives until all tests have run.
 var (
 	examples = new(lasting)
 	address  = serve(examples, api.Config{})
@@ -61,7 +62,7 @@ func ExampleClient_All() {
 	}
 	for pair, err := range c.All(ctx, client.ScanOptions{Prefix: "fruit."}) {
 		if err != nil {
-			log.Fatal(err) // the scan was cut: what came so far is not everything
+			log.Fatal(err) // the scan was cut: it has not delivered everything
 		}
 		fmt.Println(pair.Key, pair.Value)
 	}

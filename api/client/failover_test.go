@@ -29,7 +29,7 @@ func TestWhatGoesToASecondEndpoint(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		first           func(*http.Request, net.Conn) bool // nil: nothing listens
-		mutation, reads bool                               // goes on
+		mutation, reads bool                               // whether it goes to the second endpoint
 		outcome         kv.Outcome
 		status          int
 	}{
@@ -87,7 +87,8 @@ func TestTheEndpointThatWorkedIsPreferred(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Ready(t.Context()); err != nil { // asks one endpoint only: the one that worked
+	// Ready asks one endpoint only: the one that worked.
+	if err := c.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -109,7 +110,8 @@ func TestAllEndpointsFail(t *testing.T) {
 	}
 }
 
-// TestAKeptConnectionThatTheServerClosed: reads go on unnoticed, and a mutation does not end with an unknown outcome either.
+// TestAKeptConnectionThatTheServerClosed: a read succeeds on a new connection, and a mutation does
+// not end with an unknown outcome.
 func TestAKeptConnectionThatTheServerClosed(t *testing.T) {
 	closed := make(chan struct{}, 16)
 	s := script(t, func(_ *http.Request, c net.Conn) bool {

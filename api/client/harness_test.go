@@ -32,7 +32,7 @@ func connect(t testing.TB, config client.Config) *client.Client {
 	return c
 }
 
-// nowhere is an address on which nothing listens.
+// nowhere returns an address at which nothing listens.
 func nowhere(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -43,7 +43,8 @@ func nowhere(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// scripted is a server that reads each request and then does what the test says with the connection.
+// scripted is a server that reads each request and then does with the connection what the test
+// says.
 type scripted struct {
 	addr     string
 	requests atomic.Int64

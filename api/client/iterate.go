@@ -8,8 +8,8 @@ import (
 // Pair is a key and its value.
 type Pair struct{ Key, Value string }
 
-// All yields every key with its value. A scan that fails yields its error last, with an empty pair; a loop that ends without an error has
-// seen everything (L3).
+// All yields every key with its value. A scan that fails yields its error last, with an empty pair.
+// A loop that ends without an error has seen everything (L3).
 func (c *Client) All(ctx context.Context, o ScanOptions) iter.Seq2[Pair, error] {
 	return walk(ctx, c, ScanAll, o, func(s *Scanner) Pair { return Pair{string(s.Key()), string(s.Value())} })
 }

@@ -6,7 +6,7 @@ import (
 	"viakv/api/apitest"
 )
 
-// withExamples runs the tests, and stops the examples' server after them.
+// withExamples runs the tests, then stops the server of the examples.
 type withExamples struct{ *testing.M }
 
 func (m withExamples) Run() int {

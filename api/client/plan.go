@@ -6,7 +6,7 @@ import (
 	"viakv/api/document"
 )
 
-// PlanJoin asks what one member more would do to the quorums. It changes nothing.
+// PlanJoin asks what one more member would do to the quorums. It changes nothing.
 func (c *Client) PlanJoin(ctx context.Context) (p document.Plan, err error) {
 	err = c.do(ctx, call{path: "/plan", parameters: []parameter{{"change", "join"}}, timeout: c.config.Timeout}, decode(&p))
 	return p, err

@@ -9,7 +9,7 @@ import (
 // parameter is one pair of a query.
 type parameter struct{ name, value string }
 
-// appendRequest appends a whole HTTP/1.1 request. Headers end with an empty line.
+// appendRequest appends a whole HTTP/1.1 request. The headers must end with an empty line.
 func appendRequest(dst []byte, method, path string, parameters []parameter, headers string) []byte {
 	dst = append(dst, method...)
 	dst = append(dst, ' ')
@@ -26,7 +26,7 @@ func appendRequest(dst []byte, method, path string, parameters []parameter, head
 	return append(dst, headers...)
 }
 
-// quorums adds the parameters of the options.
+// quorums appends the parameters that stand for the options.
 func (o Options) quorums(ps []parameter) []parameter {
 	for _, q := range []struct {
 		name string
@@ -47,7 +47,8 @@ func (o Options) quorums(ps []parameter) []parameter {
 
 const hexDigits = "0123456789ABCDEF"
 
-// appendEscaped percent-encodes everything but RFC 3986's unreserved characters.
+// appendEscaped appends s, with every byte percent-encoded that is not one of RFC 3986's unreserved
+// characters.
 func appendEscaped[T string | []byte](dst []byte, s T) []byte {
 	for i := range len(s) {
 		if c := s[i]; unreserved[c] {

@@ -13,7 +13,7 @@ var (
 	valueMiddle = []byte(`","value":"`)
 )
 
-// text decodes a JSON string. Without an escape it is a part of the line.
+// text decodes a JSON string. A string without an escape is returned as a part of the line.
 func (s *Scanner) text(line []byte) ([]byte, bool) {
 	n := len(line)
 	if n < 2 || line[0] != '"' || line[n-1] != '"' {
@@ -32,7 +32,8 @@ func (s *Scanner) text(line []byte) ([]byte, bool) {
 	return s.scratch[from:], true
 }
 
-// pair decodes {"key":"…","value":"…"}. The server writes it in exactly this form; without an escape no decoder is needed.
+// pair decodes {"key":"…","value":"…"}. The server writes it in exactly this form, so no JSON
+// decoder is needed where there is no escape.
 func (s *Scanner) pair(line []byte) (key, value []byte, ok bool) {
 	if bytes.HasPrefix(line, keyPrefix) && bytes.IndexByte(line, '\\') < 0 && bytes.HasSuffix(line, []byte(`"}`)) {
 		rest := line[len(keyPrefix) : len(line)-2]
@@ -49,7 +50,8 @@ func (s *Scanner) pair(line []byte) (key, value []byte, ok bool) {
 	return s.scratch[:len(*p.Key)], s.scratch[len(*p.Key):], true
 }
 
-// timedReader gives each read of a stream a time-out of its own (L4), and keeps the context's end in force.
+// timedReader gives each read of a stream a time-out of its own (L4). The end of the context still
+// counts.
 type timedReader struct {
 	reader  io.Reader
 	wire    *wire
@@ -63,7 +65,9 @@ func (r *timedReader) Read(p []byte) (int, error) {
 		deadline = d
 	}
 	_ = r.wire.conn.SetReadDeadline(deadline)
-	if r.ctx.Err() != nil { // after the deadline was set, which could have overwritten the guard's
+	// The context is looked at after the deadline is set, which may have overwritten that of the
+	// guard.
+	if r.ctx.Err() != nil {
 		return 0, context.Cause(r.ctx)
 	}
 	return r.reader.Read(p)

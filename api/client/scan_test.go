@@ -75,6 +75,7 @@ func TestScans(t *testing.T) {
 			}
 		})
 	}
+	// A prefix restricts a scan, also across pages.
 	n := 0
 	for key, err := range c.Keys(t.Context(), client.ScanOptions{Prefix: "q\"", PageSize: 5}) {
 		if err != nil || !strings.HasPrefix(key, "q\"") {
@@ -85,8 +86,9 @@ func TestScans(t *testing.T) {
 	if n != 71 {
 		t.Errorf("%d keys with the prefix", n)
 	}
+	// A scan may be left early.
 	for range c.Keys(t.Context(), client.ScanOptions{}) {
-		break // the connection is closed, and the client goes on
+		break // the connection is closed, and the client can still be used
 	}
 	if _, err := c.Get(t.Context(), "key-0"); err != nil {
 		t.Error(err)

@@ -18,7 +18,7 @@ import (
 // Kind is what a scan delivers.
 type Kind uint8
 
-// Kinds of scans.
+// The kinds of scans.
 const (
 	ScanAll Kind = iota
 	ScanKeys
@@ -27,20 +27,22 @@ const (
 
 var scanPaths = [...]string{"/getAll", "/getKeys", "/getValues"}
 
-// ScanOptions of one scan.
+// ScanOptions are those of one scan.
 type ScanOptions struct {
-	// Prefix that keys must begin with. Empty: all keys.
+	// Prefix is what keys must begin with. Empty: all keys.
 	Prefix string
-	// PageSize above zero fetches pages of that many pairs instead of one stream: each page is a request of its own, may be answered by another
-	// node, and is asked for elsewhere when one refuses it.
+	// PageSize, if above zero, fetches pages of that many pairs instead of one stream. Each page is
+	// a request of its own, and another node may answer it. A page that one endpoint refuses is
+	// asked for at the next. Zero: one stream.
 	PageSize int
-	// Cursor to resume at; empty: from the beginning. See Scanner.Cursor.
+	// Cursor is where to resume; see Scanner.Cursor. Empty: from the beginning.
 	Cursor string
-	// Snapshot fails the scan with kv.ErrSnapshotMoved at its end unless the result was one atomic state.
+	// Snapshot makes the scan fail with kv.ErrSnapshotMoved at its end unless the result was one
+	// atomic state.
 	Snapshot bool
 }
 
-// Scanner walks over the pairs of a store. Not safe for concurrent use.
+// Scanner walks over the pairs of a store. It is not safe for concurrent use.
 //
 //	for s.Next() { use s.Key() and s.Value() }
 //	err := s.Err()
@@ -58,7 +60,7 @@ type Scanner struct {
 	key, value []byte
 	scratch    []byte
 	count      int64 // pairs delivered
-	page       int64 // of these by the current answer
+	page       int64 // of these, those of the current answer
 	bytes      int64
 	cursor     string
 	ended      bool
@@ -72,7 +74,7 @@ func (c *Client) Scan(ctx context.Context, kind Kind, o ScanOptions) *Scanner {
 	return s
 }
 
-// Next goes to the next pair; false at the end or after an error.
+// Next goes to the next pair. It returns false at the end and after an error.
 func (s *Scanner) Next() bool {
 	for s.err == nil && !s.ended {
 		line, err := s.line()
@@ -104,22 +106,25 @@ func (s *Scanner) Next() bool {
 	return false
 }
 
-// Key of the current pair, until the next call of Next. Nil in a scan of values.
+// Key returns the key of the current pair. It is valid until the next call of Next, and nil in a
+// scan of values.
 func (s *Scanner) Key() []byte { return s.key }
 
-// Value of the current pair, until the next call of Next. Nil in a scan of keys.
+// Value returns the value of the current pair. It is valid until the next call of Next, and nil in
+// a scan of keys.
 func (s *Scanner) Value() []byte { return s.value }
 
-// Count of the pairs delivered so far.
+// Count returns the number of pairs delivered so far.
 func (s *Scanner) Count() int64 { return s.count }
 
-// Bytes of the rows received so far.
+// Bytes returns the number of bytes of the lines received so far.
 func (s *Scanner) Bytes() int64 { return s.bytes }
 
-// Cursor resumes after the last whole page; empty at the beginning and at the end. What the current page delivered comes again.
+// Cursor returns where a scan resumes after the last whole page. It is empty at the beginning and
+// at the end. A scan that resumes there delivers the pairs of the current page again.
 func (s *Scanner) Cursor() string { return s.cursor }
 
-// Err returns why Next returned false: nil when everything was delivered (L3).
+// Err returns why Next returned false. It is nil when everything was delivered (L3).
 func (s *Scanner) Err() error { return s.err }
 
 // Close ends the scan, wherever it stands.
@@ -208,7 +213,7 @@ func (s *Scanner) openAt(e *endpoint, k call) error {
 	return nil
 }
 
-// problem reads the answer to a scan that did not begin.
+// problem returns the error of a scan that did not begin.
 func (w *wire) problem(e *endpoint) error {
 	body, err := io.ReadAll(io.LimitReader(w.response.BodyStream(), maxBody))
 	if err != nil {
@@ -220,7 +225,7 @@ func (w *wire) problem(e *endpoint) error {
 	return newError(e.name, false, &whole)
 }
 
-// line returns the next line without its end.
+// line returns the next line without its line end.
 func (s *Scanner) line() ([]byte, error) {
 	line, err := s.lines.ReadSlice('\n')
 	if err == nil {
@@ -249,7 +254,7 @@ type end struct {
 
 var endPrefix = []byte(`{"end":`)
 
-// parse reads a line: a pair, or the last line.
+// parse reads a line, which is a pair or the last line.
 func (s *Scanner) parse(line []byte) (last bool, err error) {
 	if bytes.HasPrefix(line, endPrefix) {
 		var e end
@@ -278,7 +283,8 @@ func (s *Scanner) parse(line []byte) (last bool, err error) {
 	return false, nil
 }
 
-// finish ends an answer that was read to its last line.
+// finish ends an answer that was read to its last line, and keeps the connection for later if
+// possible.
 func (s *Scanner) finish() error {
 	if _, err := s.lines.ReadByte(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w: more after the last line (%w)", ErrNotViakv, err)

@@ -14,7 +14,8 @@ import (
 
 const (
 	readBuffer = 16 << 10
-	// maxBody bounds what an ordinary answer may make the client hold; scans are streams and have no bound.
+	// maxBody bounds what the client holds of an ordinary answer, in bytes. Scans are streams and
+	// have no bound.
 	maxBody = 16 << 20
 )
 
@@ -52,7 +53,7 @@ func (w *wire) flush() error {
 	return err
 }
 
-// receive reads one answer into w.response; its body is read whole.
+// receive reads one answer into w.response, with its whole body.
 func (w *wire) receive() error {
 	w.response.StreamBody = false
 	err := w.response.ReadLimitBody(w.reader, maxBody)
@@ -62,8 +63,9 @@ func (w *wire) receive() error {
 	return err
 }
 
-// guard makes the connection's reads and writes fail when ctx ends, and returns what ends the guarding. That returns false when the connection may
-// have been cut and must not be used again.
+// guard makes the connection's reads and writes fail when ctx ends. The function that it returns
+// ends this. That function returns false when the connection may have been cut and must not be used
+// again.
 func (w *wire) guard(ctx context.Context) (release func() bool) {
 	deadline, _ := ctx.Deadline()
 	_ = w.conn.SetDeadline(deadline)

@@ -22,7 +22,7 @@ import (
 
 var screenshots = flag.String("screenshots", "", "a directory to put pictures of the pages in")
 
-// browser is one Chromium with a profile of its own. What its pages complain about fails the test.
+// browser is one Chromium with a profile of its own. A complaint of its pages fails the test.
 type browser struct {
 	t   *testing.T
 	ctx context.Context
@@ -32,10 +32,11 @@ type browser struct {
 	faults   []string
 }
 
-// patience bounds every wait: far beyond what it takes here, for machines that are slow or busy.
+// patience bounds every wait. It is far longer than any wait should take, for machines that are
+// slow or busy.
 const patience = 90 * time.Second
 
-// width and height of a desktop's window.
+// width and height are those of a desktop's window, in pixels.
 const width, height = 1280, 900
 
 func openBrowser(t *testing.T) *browser {
@@ -43,7 +44,8 @@ func openBrowser(t *testing.T) *browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true), // a container has little of it
+		// A container has little shared memory.
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.WSURLReadTimeout(patience))
 	ctx, end := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(end)
@@ -72,7 +74,8 @@ func openBrowser(t *testing.T) *browser {
 	return b
 }
 
-// listen collects errors on the console, violations of the content security policy among them, and exceptions.
+// listen collects exceptions, and errors on the console. Violations of the content security policy
+// are among the latter.
 func (b *browser) listen(event any) {
 	var fault string
 	switch e := event.(type) {
@@ -119,7 +122,7 @@ func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// open shows a view.
+// open shows a view of the console that this node serves.
 func (b *browser) open(n *process, view string) {
 	b.t.Helper()
 	b.do(chromedp.Navigate(n.url()+"/console#"+view), chromedp.WaitVisible(chromedp.CSS("#main > section:not([hidden])")))
@@ -135,18 +138,19 @@ func (b *browser) until(expression string) {
 	}
 }
 
-// click and write do what a mouse and a keyboard do.
+// click clicks on an element, as a mouse does.
 func (b *browser) click(selector string) {
 	b.t.Helper()
 	b.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
+// write replaces the text of an input, as a keyboard does.
 func (b *browser) write(selector, text string) {
 	b.t.Helper()
 	b.do(chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// value evaluates a JavaScript expression.
+// value returns the value of a JavaScript expression.
 func value[T any](b *browser, expression string) T {
 	b.t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
@@ -156,7 +160,7 @@ func value[T any](b *browser, expression string) T {
 	return v
 }
 
-// picture keeps a screenshot, if pictures are wanted.
+// picture keeps a screenshot if the flag -screenshots is given.
 func (b *browser) picture(name string) {
 	b.t.Helper()
 	if *screenshots == "" {
@@ -181,7 +185,7 @@ func (b *browser) scheme(name string) {
 	}
 }
 
-// size makes the window as wide and high.
+// size sets the window's width and height, in pixels.
 func (b *browser) size(width, height int64) {
 	b.t.Helper()
 	b.do(chromedp.EmulateViewport(width, height))

@@ -43,7 +43,7 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) { apitest.VerifyNoLeaks(withBinary{m}) }
 
-// withBinary runs the tests, and removes the nodes' program after them.
+// withBinary runs the tests, then removes the nodes' program.
 type withBinary struct{ *testing.M }
 
 func (m withBinary) Run() int {
@@ -55,7 +55,7 @@ func (m withBinary) Run() int {
 	return m.M.Run()
 }
 
-// startNode runs a node that listens where the kernel lets it, until the test ends.
+// startNode runs a node until the test ends. The node listens at ports that the kernel chooses.
 func startNode(t *testing.T, name string, flags ...string) *process {
 	t.Helper()
 	path, err := binary()
@@ -89,7 +89,7 @@ func startNode(t *testing.T, name string, flags ...string) *process {
 	return p
 }
 
-// kill ends the node at once, and its memory with it.
+// kill ends the node at once, and its memory is lost.
 func (p *process) kill() {
 	p.end.Do(func() {
 		_ = p.command.Process.Kill()
@@ -99,7 +99,7 @@ func (p *process) kill() {
 
 func (p *process) url() string { return "http://" + p.http }
 
-// call does something over HTTP and expects success.
+// call sends a request to the node and expects success.
 func (p *process) call(path string, parameters ...string) string {
 	p.t.Helper()
 	q := url.Values{}
@@ -126,7 +126,7 @@ func (p *process) status() (s document.Status) {
 	return s
 }
 
-// startCluster runs nodes that have joined the first.
+// startCluster runs nodes, of which the later ones have joined the first.
 func startCluster(t *testing.T, names ...string) []*process {
 	t.Helper()
 	var nodes []*process

@@ -12,9 +12,9 @@ import (
 	"viakv/api/kv"
 )
 
-// Console serves the page. Safe for concurrent use.
+// Console serves the page. It is safe for concurrent use.
 type Console struct {
-	inspector kv.Inspector // nil: a store that has nothing to show behind the API
+	inspector kv.Inspector // nil: the store has nothing to show beyond the API
 	files     map[string]*file
 }
 
@@ -26,11 +26,11 @@ func New(inspector kv.Inspector) *Console {
 // askTime bounds what is asked of the other members.
 const askTime = 1500 * time.Millisecond
 
-// policy is invariant W1.
+// policy is the content security policy of invariant W1.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// Handle answers /console and everything below it. Methods and roles are checked before.
+// Handle answers /console and everything below it. Methods and roles have been checked before.
 func (c *Console) Handle(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	h.Set("Content-Security-Policy", policy)
@@ -53,7 +53,7 @@ func (c *Console) Handle(ctx *fasthttp.RequestCtx) {
 	refuse(ctx, fasthttp.StatusNotFound, "No such file", "the console begins at /console")
 }
 
-// inspect answers /console/api.
+// inspect answers what lies below /console/api.
 func (c *Console) inspect(ctx *fasthttp.RequestCtx, name string) {
 	if c.inspector == nil {
 		refuse(ctx, fasthttp.StatusNotFound, "Nothing to show", "this node keeps its data in a database: there is no ring, and there are no replicas to look at")
@@ -87,7 +87,7 @@ func answer(ctx *fasthttp.RequestCtx, document any) {
 	ctx.SetBody(b)
 }
 
-// refuse answers as the API does (RFC 9457).
+// refuse answers with a problem document as the API does (RFC 9457).
 func refuse(ctx *fasthttp.RequestCtx, status int, title, detail string) {
 	answer(ctx, struct {
 		Type   string `json:"type"`

@@ -18,7 +18,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// inspector answers as a cluster of two would.
+// inspector answers as a cluster would.
 type inspector struct{ asked chan string }
 
 func (inspector) Placement() kv.Placement {
@@ -42,7 +42,7 @@ func (i inspector) Copies(_ context.Context, key []byte) kv.KeyCopies {
 	}}
 }
 
-// serve runs the API with a console, and returns its address.
+// serve runs the API with a console, and returns its URL.
 func serve(t *testing.T, of kv.Inspector, tokens string) string {
 	t.Helper()
 	config := api.Config{Store: struct{ kv.Store }{}, Console: console.New(of).Handle}
@@ -76,7 +76,8 @@ func ask(t *testing.T, method, url string, header ...string) (*http.Response, st
 	return response, string(body)
 }
 
-// W1: nothing inline, nothing from elsewhere, and every file that one names is there.
+// W1: nothing is inline, nothing is loaded from elsewhere, and every file that another one names is
+// there.
 func TestThePageKeepsToItsPolicy(t *testing.T) {
 	at := serve(t, nil, "")
 	seen := map[string]bool{}
@@ -190,7 +191,7 @@ func TestTheInspectorAnswers(t *testing.T) {
 	}
 }
 
-// W2: the page is for everybody, what it shows is not.
+// W2: the page needs no token, and what it shows does.
 func TestTokensGuardWhatThePageAsksFor(t *testing.T) {
 	at := serve(t, inspector{}, "read 0123456789abcdef reader\n")
 	for path, want := range map[string]int{

@@ -15,7 +15,7 @@ func TestDataIsBrowsedSetAndRemoved(t *testing.T) {
 	for i := range 30 {
 		nodes[i%3].call("/set", "k", fmt.Sprintf("user:%02d", i), "v", fmt.Sprintf("value %d", i))
 	}
-	nodes[1].call("/set", "k", "user:08", "v", "changed at node-b") // over what node-c wrote
+	nodes[1].call("/set", "k", "user:08", "v", "changed at node-b") // this overwrites what node-c wrote
 	b := openBrowser(t)
 	b.open(nodes[0], "data")
 	rows := `document.querySelectorAll('.pairlist button').length`

@@ -2,20 +2,21 @@ package console
 
 import "viakv/api/kv"
 
-// The documents that the console's page asks for below /console/api. Nobody else reads them.
+// These are the documents that the console's page asks for below /console/api. Nothing else reads
+// them.
 
 type placement struct {
 	Epoch   uint64   `json:"epoch"`
 	Members []string `json:"members"` // ascending
-	Owners  []int    `json:"owners"`  // of each partition: an index into Members
+	Owners  []int    `json:"owners"`  // the owner of each partition, as an index into Members
 }
 
 type holding struct {
 	Member     string `json:"member"`
-	Error      string `json:"error,omitempty"` // why it is not known; the rest is then zero
+	Error      string `json:"error,omitempty"` // why the holding is not known; the rest is then zero
 	Keys       uint64 `json:"keys"`
 	Tombstones uint64 `json:"tombstones"`
-	Digest     string `json:"digest"` // equal where all records are
+	Digest     string `json:"digest"` // equal on members with the same records
 }
 
 type keyCopies struct {
@@ -91,7 +92,7 @@ func keptBy(c *kv.Copy) kept {
 	return out
 }
 
-// text is an error's, empty for none.
+// text returns the text of an error, and an empty string for nil.
 func text(err error) string {
 	if err == nil {
 		return ""

@@ -28,7 +28,8 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// load reads the embedded files by their path below /console. It panics on a file that no browser could use: one that was left there by mistake.
+// load returns the embedded files by their path below /console. It panics on a file without a known
+// content type, such as one that was left there by mistake.
 func load() map[string]*file {
 	files := make(map[string]*file)
 	err := fs.WalkDir(page, "page", func(name string, d fs.DirEntry, err error) error {
@@ -55,8 +56,9 @@ func load() map[string]*file {
 	return files
 }
 
-// serve answers with the file. Browsers keep it but ask each time whether it is still the one: nodes of different versions may stand
-// behind one address, and a page must not be put together from both for longer than a reload.
+// serve answers with the file. A browser keeps the file but asks each time whether it has changed.
+// Nodes of different versions may stand behind one address, and a page must not be put together
+// from both for longer than a reload.
 func (f *file) serve(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderCacheControl, "no-cache")
@@ -69,7 +71,8 @@ func (f *file) serve(ctx *fasthttp.RequestCtx) {
 	ctx.SetBody(f.content)
 }
 
-// matches reports whether an If-None-Match header names the file, weakly compared as RFC 9110 asks for.
+// matches reports whether an If-None-Match header names the file, compared weakly as RFC 9110
+// demands.
 func (f *file) matches(header []byte) bool {
 	for one := range bytes.SplitSeq(header, []byte(",")) {
 		one = bytes.TrimPrefix(bytes.TrimSpace(one), []byte("W/"))

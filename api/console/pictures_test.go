@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Draws the pictures of docs/console.md: go test -tags browser -run Pictures ./api/console -screenshots ../../docs/images
+// TestPicturesForTheDocumentation draws the pictures of docs/console.md: go test -tags browser -run
+// Pictures ./api/console -screenshots ../../docs/images
 func TestPicturesForTheDocumentation(t *testing.T) {
 	if *screenshots == "" {
 		return // the other tests look at the same pages

@@ -58,7 +58,8 @@ func TestOverviewShowsTheMembersAndALoss(t *testing.T) {
 	b.until(`document.querySelector('#light').dataset.level === 'bad'`)
 }
 
-// rebuilding is a cluster that one member has come back to with a quarter of what the others hold.
+// rebuilding is a cluster to which one member has come back. It holds a quarter of what the others
+// hold.
 type rebuilding struct {
 	kv.Cluster
 	inspector
@@ -106,7 +107,7 @@ func TestAMemoryLimitIsSeenFromEveryNode(t *testing.T) {
 	b.until(`document.querySelector('#light').innerText.includes('node-c is at its memory limit')`)
 }
 
-// load keeps a node busy, with four reads for each write, until stop.
+// load keeps a node busy, with four reads for each write, until stop is called.
 func load(t *testing.T, n *process) (stop func()) {
 	t.Helper()
 	quit, ended := make(chan struct{}), make(chan error, 1)
@@ -207,7 +208,7 @@ func TestATokenIsAskedForAndKeptInTheTab(t *testing.T) {
 	}
 }
 
-// Everything that a mouse can do a keyboard can, and where it is can be seen.
+// A keyboard can do everything that a mouse can, and its focus can be seen.
 func TestTheKeyboardReachesEverything(t *testing.T) {
 	n := startCluster(t, "node-a", "node-b")[0]
 	b := openBrowser(t)

@@ -12,10 +12,12 @@ import (
 // lookupTime bounds one question to the name server. Envoy waits two seconds for the whole answer.
 const lookupTime = time.Second
 
-// maxNames bounds the memory: names of members that are long gone are dropped beyond it.
+// maxNames bounds the memory. Beyond it, the name that was asked for longest ago is dropped, as of
+// a member that is long gone.
 const maxNames = 256
 
-// addresses keeps what host names resolve to (E4). Safe for concurrent use; no lock is held while the name server is asked.
+// addresses keeps what host names resolve to (E4). It is safe for concurrent use. No lock is held
+// while the name server is asked.
 type addresses struct {
 	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
 	refresh time.Duration
@@ -26,7 +28,7 @@ type addresses struct {
 
 // resolved is what a name last resolved to.
 type resolved struct {
-	ip    netip.Addr // invalid: never yet
+	ip    netip.Addr // invalid: the name has not resolved yet
 	asked time.Time
 }
 
@@ -34,7 +36,8 @@ func newAddresses(lookup func(context.Context, string) ([]netip.Addr, error), re
 	return &addresses{lookup: lookup, refresh: refresh, known: map[string]resolved{}}
 }
 
-// of returns a host's address. Whoever finds it too old asks, and others go on with the old one meanwhile; before there is one, all ask.
+// of returns a host's address. A caller that finds it too old asks the name server; other callers
+// use the old address meanwhile. As long as no address is known, every caller asks.
 func (a *addresses) of(ctx context.Context, host string) (netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap(), nil
@@ -68,7 +71,7 @@ func (a *addresses) of(ctx context.Context, host string) (netip.Addr, error) {
 	return ip, nil
 }
 
-// keepLocked stores an entry and makes room for it when there are too many. Requires a.mu.
+// keepLocked stores an entry and makes room for it when there are too many. The caller holds a.mu.
 func (a *addresses) keepLocked(host string, r resolved) {
 	if _, ok := a.known[host]; !ok && len(a.known) >= maxNames {
 		oldest := ""
@@ -82,8 +85,9 @@ func (a *addresses) keepLocked(host string, r resolved) {
 	a.known[host] = r
 }
 
-// choose takes the address that was used before if it is still there, so that the order of a name server's answers moves no connection;
-// otherwise the lowest, and IPv4 before IPv6, because nodes listen on the former by default.
+// choose returns the address that was used before if it is still there, so that the order of a name
+// server's answers moves no connection. Otherwise it returns the lowest address, and IPv4 before
+// IPv6, because nodes listen on IPv4 by default.
 func choose(found []netip.Addr, before netip.Addr) netip.Addr {
 	found = slices.Clone(found)
 	for i := range found {

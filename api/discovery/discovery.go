@@ -15,25 +15,27 @@ import (
 	"viakv/api/kv"
 )
 
-// Path is where Envoy asks. The colon belongs to the name.
+// Path is the path at which Envoy asks. The colon belongs to the name.
 const Path = "/v3/discovery:endpoints"
 
-// resource is the name that all endpoints go by where a request names none.
+// resource is the name of the list of endpoints where a request names none.
 const resource = "viakv"
 
-// Config of a Service.
+// Config holds the settings of a Service.
 type Config struct {
-	// Status describes the cluster; it must not block. Required.
+	// Status describes the cluster. It must not block. Required.
 	Status func() kv.Status
-	// Ready tells whether this node serves; it must not block. Required.
+	// Ready returns nil when this node serves, and otherwise the reason why not. It must not block.
+	// Required.
 	Ready func(context.Context) error
 	// Lookup resolves a host name. Nil: the system's resolver.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
-	// Refresh is how long resolved addresses are used. Zero: 3 s. Lower notices a moved node sooner and asks the name server more often.
+	// Refresh is how long resolved addresses are used. Zero: 3 s. A lower one notices a moved node
+	// sooner and asks the name server more often.
 	Refresh time.Duration
 }
 
-// Service answers Envoy. Safe for concurrent use.
+// Service answers Envoy. It is safe for concurrent use.
 type Service struct {
 	config    Config
 	addresses *addresses
@@ -58,14 +60,15 @@ type endpoint struct {
 	at     netip.AddrPort
 }
 
-// view is what a node knows at a moment.
+// view is what a node knows of its cluster at one moment.
 type view struct {
 	cluster   string
 	epoch     uint64
-	endpoints []endpoint // by member
+	endpoints []endpoint // sorted by member
 }
 
-// view resolves the members, and blocks for that when an address is not known yet. The error says why this node cannot answer.
+// view returns the members with their addresses. It blocks while an address is looked up. The error
+// says why this node cannot answer.
 func (s *Service) view(ctx context.Context) (view, error) {
 	if err := s.config.Ready(ctx); err != nil {
 		return view{}, err // E2
@@ -108,7 +111,8 @@ func (s *Service) resolve(ctx context.Context, address string) (netip.AddrPort, 
 	return netip.AddrPortFrom(ip, uint16(n)), err
 }
 
-// version names a view: equal versions list the same endpoints, and the epoch in it orders those of one cluster.
+// version returns the view's version. Equal versions list the same endpoints. The epoch in it
+// orders the versions of one cluster.
 func (v *view) version() string {
 	h := fnv.New64a()
 	for _, e := range v.endpoints {
@@ -117,7 +121,8 @@ func (v *view) version() string {
 	return fmt.Sprintf("%s/%d/%016x", v.cluster, v.epoch, h.Sum64())
 }
 
-// news tells whether a holder of the version should get this view (E3). A version that is not ours says nothing.
+// news reports whether a proxy that holds this version should get this view (E3). A version that no
+// viakv node made tells nothing about the proxy, which then gets the view.
 func (v *view) news(version string) bool {
 	if version == v.version() {
 		return false

@@ -16,7 +16,7 @@ import (
 	"viakv/api/kv"
 )
 
-// fixture is a node that is told what to know.
+// fixture is a Service over a node whose knowledge the test sets.
 type fixture struct {
 	*Service
 	t      *testing.T
@@ -74,7 +74,8 @@ func (f *fixture) post(body []byte) (int, *discoveryv3.DiscoveryResponse) {
 	return 200, out
 }
 
-// endpoints unpacks an answer: "name: member@address ...", one a resource.
+// endpoints unpacks an answer into lines of the form "name: member@address ...", one for each
+// resource.
 func (f *fixture) endpoints(r *discoveryv3.DiscoveryResponse) (out []string) {
 	f.t.Helper()
 	for _, packed := range r.GetResources() {
@@ -112,7 +113,7 @@ func TestOnlyActiveMembersAreListed(t *testing.T) {
 	if second := f.want("members: a@127.0.0.1:80 b@127.0.0.2:80 r@127.0.0.3:80"); second == first {
 		t.Errorf("the version stayed %s", first)
 	}
-	// Both of the names that a proxy may use, and without any.
+	// A proxy may ask for several names, or for none.
 	_, r := f.ask(&discoveryv3.DiscoveryRequest{ResourceNames: []string{"x", "y"}})
 	if got := f.endpoints(r); len(got) != 2 || !strings.HasPrefix(got[0], "x: a@") || !strings.HasPrefix(got[1], "y: a@") {
 		t.Errorf("%q", got)
@@ -131,7 +132,7 @@ func TestANodeThatIsNotReadyIsSilent(t *testing.T) {
 	f.ready = nil
 	f.status.Mode = "postgres"
 	if status, _ := f.ask(nil); status != 503 {
-		t.Error("a node on a database told who its neighbours are:", status)
+		t.Error("a node on a database answered with a list of members:", status)
 	}
 }
 
@@ -160,7 +161,7 @@ func TestNamesAreResolvedAndKept(t *testing.T) {
 	f := newFixture(t)
 	f.status.Members = []kv.Member{{Name: "a", State: "active", HTTP: "node-a:80"}, {Name: "b", State: "active", HTTP: "node-b:80"}}
 	f.names["node-a"] = []netip.Addr{netip.MustParseAddr("::ffff:10.0.0.9"), netip.MustParseAddr("fd00::1"), netip.MustParseAddr("10.0.0.10")}
-	first := f.want("members: a@10.0.0.9:80") // b is unknown to the name server
+	first := f.want("members: a@10.0.0.9:80") // the name server does not know node-b
 	f.names["node-b"] = []netip.Addr{netip.MustParseAddr("fd00::2")}
 	if second := f.want("members: a@10.0.0.9:80 b@[fd00::2]:80"); second == first {
 		t.Error("an address came, and the version stayed")
@@ -171,13 +172,13 @@ func TestNamesAreResolvedAndKept(t *testing.T) {
 		t.Errorf("%d questions to the name server, want none", f.asked-asked)
 	}
 
-	f.addresses.refresh = 0 // everything is too old from here on
+	f.addresses.refresh = 0 // every address is too old from here on
 	f.names["node-a"] = []netip.Addr{netip.MustParseAddr("10.0.0.3"), netip.MustParseAddr("10.0.0.9")}
-	f.want("members: a@10.0.0.9:80 b@[fd00::2]:80") // still there: no reason to move
+	f.want("members: a@10.0.0.9:80 b@[fd00::2]:80") // the old address is still there: no reason to move
 	f.names["node-a"] = []netip.Addr{netip.MustParseAddr("10.0.0.4"), netip.MustParseAddr("10.0.0.3")}
 	f.want("members: a@10.0.0.3:80 b@[fd00::2]:80")
 	clear(f.names)
-	f.want("members: a@10.0.0.3:80 b@[fd00::2]:80") // the name server is gone: the last addresses stay
+	f.want("members: a@10.0.0.3:80 b@[fd00::2]:80") // the name server knows no name: the last addresses stay
 	f.names["node-a"] = []netip.Addr{}
 	f.want("members: a@10.0.0.3:80 b@[fd00::2]:80")
 }
@@ -187,7 +188,7 @@ func TestAddressesThatAreNone(t *testing.T) {
 	for _, http := range []string{"", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:http", "127.0.0.1:70000", "nowhere:80"} {
 		f.status.Members = []kv.Member{{Name: "a", State: "active", HTTP: http}}
 		if status, _ := f.ask(nil); status != 503 {
-			t.Errorf("%q: %d, want 503 rather than a list without anybody", http, status)
+			t.Errorf("%q: %d, want 503 rather than an empty list", http, status)
 		}
 	}
 }
@@ -221,7 +222,7 @@ func TestRequestsThatAreNotOurs(t *testing.T) {
 	if status, _ := f.post([]byte(`{"of a later version": true, "node": {"id": "e", "what": 1}}`)); status != 200 {
 		t.Error("an unknown field was refused:", status)
 	}
-	// Names are the proxy's own, even odd ones.
+	// Names are the proxy's own choice, even odd ones.
 	name := `"}, {`
 	if _, r := f.ask(&discoveryv3.DiscoveryRequest{ResourceNames: []string{name}}); !strings.HasPrefix(f.endpoints(r)[0], name) {
 		t.Errorf("%q", f.endpoints(r))

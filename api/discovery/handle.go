@@ -14,19 +14,21 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// MaxBodyBytes of a request. Envoy's own description of itself, which is in every one, takes about 80 KiB.
+// MaxBodyBytes is the largest body of a request. Envoy's description of itself, which is in every
+// request, takes about 80 KiB.
 const MaxBodyBytes = 1 << 20
 
-// typeURL of what is discovered here.
+// typeURL is the type of what is discovered here.
 const typeURL = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 
-// answerTime bounds one answer; Envoy polls again.
+// answerTime bounds one answer. Envoy polls again.
 const answerTime = 1500 * time.Millisecond
 
-// maxNamesAsked bounds what one request may make us build.
+// maxNamesAsked bounds how many resource names one request may have, and so the size of the answer.
 const maxNamesAsked = 64
 
-// Handle answers a DiscoveryRequest, in JSON, with a DiscoveryResponse; a request without a body, as from curl, with all there is. It blocks while names are resolved.
+// Handle answers a DiscoveryRequest, in JSON, with a DiscoveryResponse. A request without a body,
+// as from curl, gets all there is. It blocks while names are resolved.
 func (s *Service) Handle(ctx *fasthttp.RequestCtx) {
 	request, err := read(ctx.Request.Body())
 	if err != nil {
@@ -54,7 +56,8 @@ func (s *Service) Handle(ctx *fasthttp.RequestCtx) {
 	ctx.SetBody(body)
 }
 
-// read decodes a request and checks that it asks for what is served here. Fields of newer Envoys are passed over.
+// read decodes a request and checks that it asks for what is served here. It skips fields that it
+// does not know, as newer versions of Envoy send them.
 func read(body []byte) (*discoveryv3.DiscoveryRequest, error) {
 	r := new(discoveryv3.DiscoveryRequest)
 	if len(body) == 0 {
@@ -72,7 +75,8 @@ func read(body []byte) (*discoveryv3.DiscoveryRequest, error) {
 	return r, nil
 }
 
-// response lists the endpoints under each of the names: whatever a proxy calls this cluster, it is the one that the node is in.
+// response returns an answer that lists the endpoints under each of the names. A proxy may call
+// this cluster by any name; it always means the one that the node is in.
 func (v *view) response(names []string) ([]byte, error) {
 	if len(names) == 0 {
 		names = []string{resource}

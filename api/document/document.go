@@ -1,9 +1,10 @@
-// Package document is the shape of the JSON that the API answers with about the mesh, for those who
-// write it and those who read it: the server, the Go client and the command line. It knows nothing
-// of a store. Fields are added, and never change their meaning; api/openapi describes them, too.
+// Package document has the shape of the JSON that the API answers with about the mesh. It is shared
+// by those that write it and read it: the server, the Go client and the command line. It knows
+// nothing of a store. Fields may be added; they never change their meaning. api/openapi describes
+// them, too.
 package document
 
-// Version of the program that answers: the body of /version.
+// Version is the body of /version: the program that answers.
 type Version struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
@@ -42,8 +43,8 @@ type Status struct {
 	W          int    `json:"w"`
 	Weak       bool   `json:"weak"` // R + W ≤ N: reads may be stale
 
-	// What R and W follow from when N changes: "quorum", "all" or a number, and whether R + W ≤ N
-	// is allowed.
+	// ReadQuorum and WriteQuorum are what R and W are derived from when N changes: "quorum", "all"
+	// or a number. AllowWeak says whether R + W ≤ N is allowed.
 	ReadQuorum  string `json:"readQuorum,omitempty"`
 	WriteQuorum string `json:"writeQuorum,omitempty"`
 	AllowWeak   bool   `json:"allowWeak,omitempty"`
@@ -56,7 +57,7 @@ type Status struct {
 	Digest     string   `json:"digest"`   // of everything held; equal on nodes that hold the same
 	Members    []Member `json:"members"`
 
-	// Warnings are sentences for an operator: what will not go well although all members serve.
+	// Warnings are sentences for an operator: what may go wrong although all members serve.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -69,12 +70,12 @@ type Member struct {
 	Peer        string  `json:"peer"`
 	Incarnation uint64  `json:"incarnation"`
 	Ownership   float64 `json:"ownership"` // share of the partitions owned, 0 to 1
-	Hints       int     `json:"hints"`     // keys this node holds back for the member
+	Hints       int     `json:"hints"`     // how many keys this node holds hints of for the member
 	Sync        *Sync   `json:"sync,omitempty"`
 	RTTMicros   int64   `json:"rttMicros,omitempty"`
 
-	// What the member has said of its memory; all zero when it has not of late. Those that have a
-	// limit say it to all others.
+	// Bytes, MaxBytes and Full are what the member has said of its memory. All are zero when it has
+	// said nothing of late. A member with a limit tells all others.
 	Bytes    int64 `json:"bytes,omitempty"`
 	MaxBytes int64 `json:"maxBytes,omitempty"` // 0: no limit
 	Full     bool  `json:"full,omitempty"`     // new values are refused, at all nodes
@@ -90,22 +91,22 @@ type Sync struct {
 }
 
 // Plan is the body of /plan: what a change of the members would do to the quorums, as one node sees
-// the mesh now. The cluster decides anew when it is asked.
+// the mesh now. The cluster decides anew when the change is asked for.
 type Plan struct {
 	Change   string   `json:"change"`           // "join", or "leave of NAME"
-	Possible bool     `json:"possible"`         // false: it would be refused now
-	Reason   string   `json:"reason,omitempty"` // why not
+	Possible bool     `json:"possible"`         // false: the change would be refused now
+	Reason   string   `json:"reason,omitempty"` // why the change would be refused
 	Now      Strength `json:"now"`
 	After    Strength `json:"after"`
 	Notes    []string `json:"notes,omitempty"`
 }
 
-// Strength is what a mesh can lose.
+// Strength is how many failures a mesh survives.
 type Strength struct {
 	N             int `json:"n"`
 	Serving       int `json:"serving"` // members that are active and reachable
 	R             int `json:"r"`
 	W             int `json:"w"`
-	ReadFailures  int `json:"readFailures"`  // of the serving ones, how many may fail before reads do
-	WriteFailures int `json:"writeFailures"` // the same of writes
+	ReadFailures  int `json:"readFailures"`  // how many of the serving members may fail before reads do
+	WriteFailures int `json:"writeFailures"` // the same for writes
 }

@@ -10,17 +10,17 @@ import (
 // Cluster is the control side of a mesh. A store on a database answers ErrNotMesh to Join and
 // Leave.
 type Cluster interface {
-	// Join makes this node a full member of the mesh that the peer (host:port) belongs to. What
-	// this node held on its own is brought along as concurrent writes.
+	// Join makes this node a full member of the mesh that the peer (host:port) belongs to. The node
+	// imports its own keys, those that it held before the join, into the mesh as concurrent writes.
 	Join(ctx context.Context, peer string) error
-	// Leave removes a member: this node when the name is empty. With force it removes members
+	// Leave removes a member: this node when the name is empty. With force it removes a member
 	// without a majority's consent, and says what may be lost.
 	Leave(ctx context.Context, node string, force bool) (Left, error)
 	// Status describes the mesh as this node sees it. It never blocks on a peer.
 	Status() Status
 }
 
-// Left says what a leave did.
+// Left is what a leave did.
 type Left struct {
 	Node   string
 	Epoch  version.Epoch
@@ -28,28 +28,30 @@ type Left struct {
 	Loss   *Loss // nil: nothing can be lost
 }
 
-// Loss says why a forced leave may lose writes. Every acknowledged write is on W of N members, so
-// that N-W+1 full copies have all of them.
+// Loss is why a forced leave may lose writes. Every acknowledged write is on W of N members, so
+// N-W+1 full copies together have all of them.
 type Loss struct {
-	N, W    int
-	Copies  int      // full copies at hand
-	Need    int      // N-W+1
-	Missing []string // members, beside the one that left, that may still bring such writes back
+	N, W   int
+	Copies int // full copies that are at hand
+	Need   int // N-W+1
+	// Missing are members, beside the one that left, that may still bring such writes back.
+	Missing []string
 }
 
-// Status is what a node knows of its mesh, and of itself.
+// Status is what a node knows of its mesh and of itself.
 type Status struct {
 	Mode       string // "mesh", "lone", or the database's name
 	Cluster    string // empty: none
 	Self       string
 	State      string // of this node: see Member.State, or "founding", "joining", "left"
-	Reason     error  // why it does not serve, or what it waits for meanwhile; nil: nothing
+	Reason     error  // why the node does not serve, or what it waits for meanwhile; nil: nothing
 	Epoch      version.Epoch
 	Generation version.Generation
 	Purge      uint64 // purges of tombstones so far
 	Leader     string // of the topology's consensus group, as last known
 
-	// The present quorums, and what they follow from when N changes.
+	// N, R and W are the present quorums. Read and Write are what R and W are derived from when N
+	// changes.
 	N, R, W   int
 	Read      Quorum
 	Write     Quorum
@@ -62,21 +64,21 @@ type Status struct {
 	MaxBytes   int64  // 0: no limit
 	Digest     string // of everything held; equal on nodes that hold the same
 
-	Members []Member // the slots, and behind them the member that is joining
+	Members []Member // the slots, then the member that is joining
 
-	// Larger is, while this node copies what others hold, a member that holds more than this node
-	// may, and LargerBytes what it holds; empty: none.
+	// Larger is set while this node copies what others hold. It names a member that holds more than
+	// this node may, and LargerBytes is what that member holds. Empty: none.
 	Larger      string
 	LargerBytes int64
 }
 
-// Weak reports whether R + W ≤ N: reads may be stale.
+// Weak reports whether R + W ≤ N, so that reads may be stale.
 func (s *Status) Weak() bool { return s.N > 0 && s.R+s.W <= s.N }
 
 // SizeChange is a join or a leave whose sync is not complete.
 type SizeChange struct {
 	Member string
-	Epoch  version.Epoch // at which it joined or left
+	Epoch  version.Epoch // at which the member joined or left
 	Waits  []string      // members whose sync is waited for
 }
 
@@ -89,12 +91,12 @@ type Member struct {
 	Peer        string // address for other members
 	Incarnation version.Incarnation
 	Ownership   float64 // share of the partitions owned, 0 to 1
-	Hints       int     // keys this node holds back for the member
+	Hints       int     // how many keys this node holds hints of for the member
 	Sync        *Sync   // nil: none is under way
 	RTT         time.Duration
 
-	// What the member has said of its memory; all zero when it has not of late. Those that have a
-	// limit say it to all others.
+	// Bytes, MaxBytes and Full are what the member has said of its memory. All are zero when it has
+	// said nothing of late. A member with a limit tells all others.
 	Bytes    int64
 	MaxBytes int64 // 0: no limit
 	Full     bool  // new values are refused, at all nodes
@@ -106,9 +108,9 @@ type Sync struct {
 	Done  float64 // 0 to 1
 	Keys  int64
 	Bytes int64
-	Left  time.Duration // estimated from the time taken so far
+	Left  time.Duration // time left, estimated from the time taken so far
 
-	// Of a rebuild: the full copies that it merges, and the members that have one. It waits while
-	// these are too few.
+	// Need and Sources concern a rebuild: how many full copies it merges, and how many members have
+	// one. The rebuild waits while Sources is below Need.
 	Need, Sources int
 }

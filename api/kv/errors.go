@@ -6,16 +6,17 @@ import (
 	"time"
 )
 
-// Errors of a store. Match them with errors.Is. Their texts, and what is added to them, say what is
-// the case. What to do about it depends on the interface that the user has, and is said there
+// Errors of a store. They are matched with errors.Is. Their texts, and what is added to them, say
+// what is the case. What to do about it depends on the user's interface, and is said there
 // (api/advice): a store knows no endpoint, parameter or flag.
 var (
 	// ErrMissing: the key has no value.
 	ErrMissing = errors.New("no such key")
-	// ErrMemoryLimit: a node may hold no more bytes. Of a join: it could not hold what the mesh
-	// holds.
+	// ErrMemoryLimit: a node may hold no more bytes. From a join, it means that the node could not
+	// hold what the mesh holds.
 	ErrMemoryLimit = errors.New("a memory limit is reached")
-	// ErrBadCursor: forged, damaged, expired, or made by another cluster or before a clear.
+	// ErrBadCursor: the cursor is forged, damaged or expired, or was made by another cluster or
+	// before a clear.
 	ErrBadCursor = errors.New("the cursor is not valid here")
 	// ErrSnapshotMoved: something was written during a snapshot scan.
 	ErrSnapshotMoved = errors.New("the store changed during the scan")
@@ -23,8 +24,8 @@ var (
 	ErrCleared = errors.New("the store was cleared during the scan")
 	// ErrAlreadyMember: the node is a member of that mesh already, or a live node has its name.
 	ErrAlreadyMember = errors.New("already a member")
-	// ErrPeerUnreachable: the peer named in a join does not answer, or is no viakv node; or its
-	// mesh cannot reach the joining node where that says it is.
+	// ErrPeerUnreachable: the peer named in a join does not answer or is no viakv node. Or the
+	// peer's mesh cannot reach the joining node at the address that the node advertises.
 	ErrPeerUnreachable = errors.New("the peer cannot be reached")
 	// ErrNoSuchNode: no member has that name.
 	ErrNoSuchNode = errors.New("no such node")
@@ -32,7 +33,7 @@ var (
 	ErrQuorumLoss = errors.New("the change would lose the quorum")
 	// ErrFull: the mesh has as many members as it may.
 	ErrFull = errors.New("the mesh is full")
-	// ErrNotMesh: the store is a database; nodes are stateless and there is nothing to join or
+	// ErrNotMesh: the store is a database. Its nodes are stateless, and there is nothing to join or
 	// leave.
 	ErrNotMesh = errors.New("this node keeps its data in a database")
 	// ErrUnavailable is what every *Unavailable matches.
@@ -40,26 +41,27 @@ var (
 )
 
 // Causes say what exactly is the case, where the errors above, or an Unavailable, do not. A cause
-// that wraps an error matches it, too.
+// that wraps an error matches that error, too.
 var (
-	// ErrInMesh: the node is one of several members of a mesh, and can join none.
+	// ErrInMesh: the node is one of several members of a mesh, and cannot join another.
 	ErrInMesh = fmt.Errorf("%w", ErrAlreadyMember)
 	// ErrPeerSilent: nothing answers at the peer's address.
 	ErrPeerSilent = fmt.Errorf("%w", ErrPeerUnreachable)
-	// ErrNodeUnreachable: the mesh cannot reach the joining node where that says it is.
+	// ErrNodeUnreachable: the mesh cannot reach the joining node at the address that the node
+	// advertises.
 	ErrNodeUnreachable = fmt.Errorf("%w", ErrPeerUnreachable)
 	// ErrLastMember: the member is the last one, and its keys would be lost.
 	ErrLastMember = fmt.Errorf("%w", ErrQuorumLoss)
-	// ErrTooFewServe: too few members would be left that serve.
+	// ErrTooFewServe: too few members that serve would be left.
 	ErrTooFewServe = fmt.Errorf("%w", ErrQuorumLoss)
-	// ErrWeakQuorums: R and W would not overlap, and that is not allowed.
+	// ErrWeakQuorums: R and W would not overlap, and the configuration does not allow that.
 	ErrWeakQuorums = fmt.Errorf("%w", ErrQuorumLoss)
 
-	// ErrJoinUnderWay: a join of the node goes on.
+	// ErrJoinUnderWay: a join of the node is under way.
 	ErrJoinUnderWay = errors.New("a join of this node is under way")
 	// ErrMayBeMember: a join was given up, and the mesh does not know that.
 	ErrMayBeMember = errors.New("the mesh may count on this node as a member")
-	// ErrLoneSeed: the seeds are one name that leads to this node alone.
+	// ErrLoneSeed: the seeds are one name that leads to this node and no other.
 	ErrLoneSeed = errors.New("the seeds lead to this node alone")
 	// ErrMovedOn: the members have changed since the change was asked for.
 	ErrMovedOn = errors.New("the topology has moved on meanwhile")
@@ -68,16 +70,16 @@ var (
 	// ErrTooFewReplicas: fewer replicas answer than a request needs.
 	ErrTooFewReplicas = errors.New("too few replicas")
 	// ErrTooFewCopies: a rebuild waits, because fewer members have a full copy than it has to
-	// merge. Writes may be lost with the others.
+	// merge. Writes may have been lost with the copies of the others.
 	ErrTooFewCopies = errors.New("too few full copies")
 )
 
-// Outcome says what an unavailable request may have done.
+// Outcome is what an unavailable request may have done.
 type Outcome uint8
 
-// Outcomes. The zero value is the one that promises nothing.
+// The outcomes. The zero value promises nothing.
 const (
-	Unknown Outcome = iota // may have taken effect, or may yet
+	Unknown Outcome = iota // it may have taken effect, or may yet
 	None                   // nothing happened and nothing will
 )
 
@@ -88,12 +90,12 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
-// Unavailable is a request that could not be completed in time.
+// Unavailable is the error of a request that could not be completed in time.
 type Unavailable struct {
 	Outcome    Outcome
-	Reason     string        // for a human: what was waited for, or stood in the way
-	RetryAfter time.Duration // above zero: overload, come back later
-	Err        error         // the cause, if there is one; may be nil
+	Reason     string        // for people: what was waited for, or what stood in the way
+	RetryAfter time.Duration // above zero: overload, try again after this time
+	Err        error         // the cause; may be nil
 }
 
 func (u *Unavailable) Error() string {
@@ -109,8 +111,8 @@ func (u *Unavailable) Is(target error) bool { return target == ErrUnavailable }
 // Unwrap returns the cause.
 func (u *Unavailable) Unwrap() error { return u.Err }
 
-// ArgumentError is an option that the store cannot accept in its present shape, for example r=4 in
-// a cluster of three.
+// ArgumentError is the error of an option that the store cannot accept in its present shape, for
+// example r=4 in a cluster of three.
 type ArgumentError struct {
 	Parameter string // the option's name
 	Detail    string // what is wrong, and the limit
@@ -118,7 +120,7 @@ type ArgumentError struct {
 
 func (e *ArgumentError) Error() string { return e.Parameter + ": " + e.Detail }
 
-// DetailError adds to one of the errors above what is the case.
+// DetailError adds to one of the errors above a sentence that says what is the case.
 type DetailError struct {
 	Err    error
 	Detail string
@@ -126,7 +128,7 @@ type DetailError struct {
 
 func (e *DetailError) Error() string { return e.Err.Error() + ": " + e.Detail }
 
-// Unwrap returns the error that was detailed.
+// Unwrap returns the error without the sentence.
 func (e *DetailError) Unwrap() error { return e.Err }
 
 // Detail wraps err with a formatted sentence.

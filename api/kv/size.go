@@ -2,7 +2,7 @@ package kv
 
 import "fmt"
 
-// Size words a number of bytes, as in 2.1 MiB.
+// Size returns a number of bytes in words, as in 2.1 MiB.
 func Size(bytes int64) string {
 	const units = "KMGT"
 	if bytes < 1<<10 {

@@ -8,7 +8,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// Limits of keys and values, in Unicode characters, and in the bytes that these can take in UTF-8.
+// The limits of keys and values: in Unicode characters, and in the bytes that these can take in
+// UTF-8.
 const (
 	MaxKeyCharacters   = 64
 	MaxValueCharacters = 256
@@ -16,31 +17,37 @@ const (
 	MaxValueBytes      = 4 * MaxValueCharacters
 )
 
-// MaxMembers bounds a mesh: every member holds every key and asks every other, so the price of one more is paid by all.
+// MaxMembers bounds a mesh. Every member holds every key and asks every other, so all members pay
+// for one more.
 const MaxMembers = 32
 
 // Store keeps keys and values.
 type Store interface {
-	// Get appends the key's value to dst and returns it with the version it was read at; ErrMissing when the key has no value.
+	// Get appends the key's value to dst and returns it with the version it was read at. It returns
+	// ErrMissing when the key has no value.
 	Get(ctx context.Context, dst, key []byte, o Options) ([]byte, version.Tag, error)
 	// Has is Get without the value.
 	Has(ctx context.Context, key []byte, o Options) (version.Tag, error)
-	// Set stores a value and returns the version it was given.
+	// Set stores a value and returns the version of this write.
 	Set(ctx context.Context, key, value []byte, o Options) (version.Tag, error)
-	// Remove removes the key's value; ErrMissing when there is none. Of overlapping removes of one value at most one succeeds.
+	// Remove removes the key's value, and returns ErrMissing when there is none. Of overlapping
+	// removes of one value at most one succeeds.
 	Remove(ctx context.Context, key []byte, o Options) error
-	// Clear removes everything, atomically: once it has returned nobody reads anything that was written before it began.
+	// Clear removes everything, atomically. Once it has returned, no read returns anything that was
+	// written before it began.
 	Clear(ctx context.Context, o Options) error
-	// Scan begins or resumes a walk over all keys. ErrBadCursor when the cursor is not one of this store's.
+	// Scan begins or resumes a walk over all keys. It returns ErrBadCursor when the cursor is not
+	// one of this store's.
 	Scan(ctx context.Context, o ScanOptions) (Scanner, error)
 	// Ready returns nil when the store can serve, and otherwise the reason why it cannot.
 	Ready(ctx context.Context) error
 }
 
-// Quorum is how many replicas a phase waits for: a number, QuorumDefault, QuorumMajority or QuorumAll.
+// Quorum is how many replicas a phase waits for: a number, QuorumDefault, QuorumMajority or
+// QuorumAll.
 type Quorum int
 
-// Quorums that are not a number.
+// The quorums that are not a number.
 const (
 	QuorumDefault  Quorum = 0 // what the cluster is configured to
 	QuorumMajority Quorum = -1
@@ -57,36 +64,39 @@ func (q Quorum) String() string {
 	return strconv.Itoa(int(q))
 }
 
-// Options of one request.
+// Options are those of one request.
 type Options struct {
-	R, W     Quorum    // replicas asked and written; stores without quorums ignore them
+	R, W     Quorum    // how many replicas are asked and written; stores without quorums ignore them
 	Deadline time.Time // zero: the store's default time-out from now
-	Trace    Trace     // that the request is part of; zero: none
+	Trace    Trace     // the trace that the request is part of; zero: none
 }
 
-// ScanOptions of one scan.
+// ScanOptions are those of one scan.
 type ScanOptions struct {
 	Options
 	Cursor   string // where to resume; empty: at the beginning
 	Values   bool   // false: keys only
-	Prefix   string // only keys that begin with it
+	Prefix   string // only keys that begin with it; empty: all keys
 	Snapshot bool   // fail with ErrSnapshotMoved at the end unless the result was one atomic state
 }
 
-// Scanner walks over the keys of a store in the store's own order. Not safe for concurrent use.
+// Scanner walks over the keys of a store in the store's own order. It is not safe for concurrent
+// use.
 //
-// Each key that has a value throughout the scan is delivered exactly once, and each pair delivered was the
-// key's state at some moment of the scan. The scan as a whole is no snapshot unless asked for.
+// Each key that has a value throughout the scan is delivered exactly once. Each pair delivered was
+// the key's state at some moment of the scan. The scan as a whole is no snapshot unless asked for.
 type Scanner interface {
-	// Next replaces the batch by the next pairs; false at the end. Never returns an empty batch with true.
+	// Next replaces the batch by the next pairs. It returns false at the end, and never an empty
+	// batch with true.
 	Next(ctx context.Context, b *Batch) (bool, error)
-	// Cursor returns where a later scan resumes after the first n pairs of the last batch, empty when nothing follows.
+	// Cursor returns where a later scan resumes after the first n pairs of the last batch. It is
+	// empty when nothing follows.
 	Cursor(n int) string
 	// Close releases the scanner's resources. It must be called.
 	Close()
 }
 
-// Pair is a key and its value; the value is nil when only keys were asked for.
+// Pair is a key and its value. The value is nil when only keys were asked for.
 type Pair struct {
 	Key, Value []byte
 	Version    version.Tag

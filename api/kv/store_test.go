@@ -2,7 +2,7 @@ package kv
 
 import "testing"
 
-// What a quorum is called is what r, w and the flags accept.
+// The name of a quorum is what r, w and the flags accept.
 func TestQuorumsHaveTheNamesOfTheirParameters(t *testing.T) {
 	for q, want := range map[Quorum]string{QuorumDefault: "quorum", QuorumMajority: "quorum", QuorumAll: "all", 3: "3"} {
 		if got := q.String(); got != want {

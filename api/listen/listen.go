@@ -1,9 +1,9 @@
-// Package listen accepts connections through whatever passes.
+// Package listen accepts connections, and waits out the failures to do so.
 //
-// To accept fails when descriptors, memory or buffers are short, when a client is gone before it
-// was accepted, and for whatever else the system comes up with. None of it is a reason to end a
-// process that holds the only copy of its memory. So Accept waits and tries again until the
-// listener is closed; that it cannot accept is in the log, in the metrics and in Trouble meanwhile.
+// Accepting fails when descriptors, memory or buffers are short, when a client is gone before it
+// was accepted, and for other reasons of the system. None of them is a reason to end a process that
+// holds the only copy of its memory. So Accept waits and tries again until the listener is closed.
+// Meanwhile the log, the metrics and Trouble say that it cannot accept.
 package listen
 
 import (
@@ -18,15 +18,15 @@ import (
 )
 
 const (
-	// firstPause and longestPause lie between attempts, as in net/http.
+	// firstPause and longestPause bound the pause between two attempts, as in net/http.
 	firstPause   = 5 * time.Millisecond
 	longestPause = time.Second
-	// grace is how long accepting may fail before it counts as trouble: a moment without
+	// grace is how long accepting may fail before it counts as trouble. A moment without
 	// descriptors is over before a balancer could act.
 	grace = time.Second
-	// calm is how long nothing must fail until accepting works again. It is longer than any pause,
-	// so that no attempt is missed, and keeps a listener that fails and recovers many times a
-	// second from filling the log.
+	// calm is how long no attempt must fail before accepting counts as working again. It is longer
+	// than any pause, so that no attempt is missed. It also keeps a listener that fails and
+	// recovers many times a second from filling the log.
 	calm = 2 * longestPause
 )
 
@@ -40,15 +40,15 @@ type Listener struct {
 	close  sync.Once
 
 	mu       sync.Mutex
-	cause    error       // of the last failure
+	cause    error       // the last failure
 	failing  time.Time   // the first failure since a connection was last accepted; zero: none
-	began    time.Time   // of the failures that the log has; zero: none
-	quiet    *time.Timer // ends them
+	began    time.Time   // when the failures began that the log has; zero: none
+	quiet    *time.Timer // ends the failures that the log has
 	failures uint64
 }
 
-// Wrap returns a listener that waits out what passes; the given one, if it does so already. The
-// name is for the log, which may be nil.
+// Wrap returns a listener over l that waits out failures. It returns l itself if that does so
+// already. The name is for the log; log may be nil.
 func Wrap(l net.Listener, name string, log *zap.Logger) *Listener {
 	if own, ok := l.(*Listener); ok {
 		return own
@@ -75,7 +75,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		case err == nil:
 			l.accepted()
 			return c, nil
-		case errors.Is(err, net.ErrClosed): // by whoever has the listener below
+		case errors.Is(err, net.ErrClosed): // the owner of the listener below has closed it
 			return nil, net.ErrClosed
 		}
 		l.failed(err)
@@ -110,24 +110,25 @@ func (l *Listener) failed(err error) {
 	}
 	l.began = now
 	l.quiet = time.AfterFunc(calm, l.recovered)
-	l.log.Error("cannot accept connections; those that stand are served, and it is tried again and again",
+	l.log.Error("cannot accept connections; open ones are still served, and accepting is retried until it works",
 		zap.String("listener", l.name), zap.Stringer("address", l.Addr()), zap.Error(err))
 }
 
-// recovered ends a row of failures. That nothing failed for so long means that Accept has got a
+// recovered ends a row of failures. Nothing has failed for the time of calm: Accept has got a
 // connection, or waits for one.
 func (l *Listener) recovered() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.began.IsZero() {
-		return // closed meanwhile
+		return // the listener was closed meanwhile
 	}
 	l.log.Info("accepting connections again", zap.String("listener", l.name), zap.Stringer("address", l.Addr()),
 		zap.Duration("after", time.Since(l.began)-calm))
 	l.began, l.failing = time.Time{}, time.Time{}
 }
 
-// Trouble says why no connection could be accepted for a while; nil when that is not so.
+// Trouble returns why no connection could be accepted for a while, and nil when there is no such
+// reason.
 func (l *Listener) Trouble() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -136,7 +137,7 @@ func (l *Listener) Trouble() error {
 	}
 	cause := l.cause
 	if errno := syscall.Errno(0); errors.As(cause, &errno) {
-		cause = errno // without the names of calls around it
+		cause = errno // leaves out the names of the calls around it
 	}
 	return fmt.Errorf("no connection can be accepted at %s: %w", l.Addr(), cause)
 }

@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// scripted is a listener that fails as long as it is told to, and otherwise blocks until there is a
-// connection.
+// scripted is a listener that fails as long as it is told to. Otherwise Accept blocks until there
+// is a connection.
 type scripted struct {
 	mu          sync.Mutex
 	err         error
@@ -48,7 +48,7 @@ func (s *scripted) Accept() (net.Conn, error) {
 	case c := <-s.connections:
 		return c, nil
 	case <-s.closed:
-		return nil, io.EOF // whatever a listener says then
+		return nil, io.EOF // a listener may say anything then
 	}
 }
 
@@ -64,7 +64,7 @@ func (s *scripted) Close() error {
 
 func (s *scripted) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9} }
 
-// accepting is a listener under test, with what it has returned.
+// accepting is a listener under test, with what its Accept has returned.
 type accepting struct {
 	*Listener
 	inner    *scripted
@@ -105,7 +105,7 @@ func (a *accepting) stop(t *testing.T) {
 	}
 }
 
-// Whatever the system says, the listener goes on; and what was said is told once, and taken back
+// Whatever the system says, the listener goes on. The log has the failure once and the recovery
 // once.
 func TestEveryFailureIsWaitedOut(t *testing.T) {
 	for _, cause := range []error{
@@ -124,7 +124,8 @@ func TestEveryFailureIsWaitedOut(t *testing.T) {
 			if err := a.Trouble(); !errors.Is(err, cause) {
 				t.Errorf("%v: trouble is %v", cause, err)
 			}
-			// 5, 10, 20 … ms, and then once a second: never a busy loop, never a long sleep.
+			// The pauses are 5, 10, 20 … ms, and then a second: never a busy loop, never a long
+			// sleep.
 			if n := a.Failures(); n < 12 || n > 25 {
 				t.Errorf("%v: %d attempts in ten seconds", cause, n)
 			}
@@ -146,7 +147,7 @@ func TestEveryFailureIsWaitedOut(t *testing.T) {
 	}
 }
 
-// Nobody has to connect for the listener to notice that it could.
+// The listener notices that it can accept again, even if no client connects.
 func TestItRecoversWithoutAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := start()
@@ -165,8 +166,8 @@ func TestItRecoversWithoutAConnection(t *testing.T) {
 	})
 }
 
-// A listener that fails every now and then, and accepts in between, is no trouble and does not fill
-// the log.
+// A listener that fails now and then, and accepts in between, is no trouble and does not fill the
+// log.
 func TestFlickeringIsOneRow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := start()
@@ -174,7 +175,7 @@ func TestFlickeringIsOneRow(t *testing.T) {
 		for range 50 {
 			synctest.Wait()
 			a.inner.fail(syscall.EMFILE)
-			a.inner.connect() // the Accept that blocks takes it, the next one fails
+			a.inner.connect() // the Accept that blocks takes this connection; the next Accept fails
 			<-a.accepted
 			time.Sleep(100 * time.Millisecond)
 			a.inner.fail(nil)
@@ -204,7 +205,7 @@ func TestCloseEndsAPause(t *testing.T) {
 	})
 }
 
-// Whoever has the listener below may close that instead.
+// The owner of the listener below may close that instead.
 func TestClosedBelow(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

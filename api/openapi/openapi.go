@@ -1,10 +1,10 @@
-// Package openapi holds the description of the HTTP API, OpenAPI 3.1, which the server serves at /openapi.yaml and the tests check
-// every kind of answer against.
+// Package openapi holds the description of the HTTP API, in OpenAPI 3.1. The server serves it at
+// /openapi.yaml, and the tests check every kind of answer against it.
 package openapi
 
 import _ "embed"
 
-// Document is the description, YAML. Not to be modified.
+// Document is the description, in YAML. It must not be modified.
 //
 //go:embed openapi.yaml
 var Document []byte

@@ -9,22 +9,22 @@ import (
 	"viakv/api/kv"
 )
 
-// Now returns what the mesh can lose as it is.
+// Now returns how many failures the mesh survives as it is.
 func Now(s document.Status) document.Strength { return strength(s.N, serving(s, ""), s.R, s.W) }
 
-// Join plans one member more.
+// Join plans the join of one more member.
 func Join(s document.Status) document.Plan {
 	return change(s, "join", s.N+1, serving(s, "")+1)
 }
 
-// Leave plans a member's leave; it fails when there is no such member.
+// Leave plans a member's leave. It fails when there is no such member.
 func Leave(s document.Status, name string) (document.Plan, error) {
 	for i := range s.Members {
 		if s.Members[i].Name != name {
 			continue
 		}
 		p := change(s, "leave of "+name, s.N-1, serving(s, name))
-		copies := s.N - s.W + 1 // so many of those that stay hold every acknowledged write
+		copies := s.N - s.W + 1 // so many of the remaining members hold every acknowledged write
 		switch {
 		case s.N == 1:
 			refuse(&p, "%s", advice.Add("it is the last member: its keys would be lost", kv.ErrLastMember, ""))
@@ -37,7 +37,7 @@ func Leave(s document.Status, name string) (document.Plan, error) {
 	return document.Plan{}, kv.Detail(kv.ErrNoSuchNode, "%s", name)
 }
 
-// change fills in what joins and leaves have in common.
+// change returns the plan of a change, with what joins and leaves have in common.
 func change(s document.Status, what string, n, serves int) document.Plan {
 	p := document.Plan{
 		Change: what, Possible: true,
@@ -73,7 +73,8 @@ func strength(n, serving, r, w int) document.Strength {
 	return document.Strength{N: n, Serving: serving, R: r, W: w, ReadFailures: max(0, serving-r), WriteFailures: max(0, serving-w)}
 }
 
-// quorum is how many of n a configured quorum waits for (P2). What cannot be read is a majority, the default.
+// quorum returns how many of n replicas a configured quorum waits for (P2). A text that is neither
+// a number nor "all" is a majority, the default.
 func quorum(configured string, n int) int {
 	if configured == kv.QuorumAll.String() {
 		return n
@@ -84,7 +85,7 @@ func quorum(configured string, n int) int {
 	return n/2 + 1
 }
 
-// serving counts the members that answer, except one.
+// serving counts the members that are active and reachable, without the one of the name except.
 func serving(s document.Status, except string) (n int) {
 	for i := range s.Members {
 		if m := &s.Members[i]; m.State == "active" && m.Reachable && m.Name != except {

@@ -9,7 +9,8 @@ import (
 	"viakv/api/kv"
 )
 
-// mesh makes the status of a cluster of n majority quorums in which some serve.
+// mesh returns the status of a cluster of n members with majority quorums. Only the first members
+// serve, as many as serving says.
 func mesh(n, serving int) document.Status {
 	s := document.Status{Mode: "mesh", Self: "node-a", State: "active", N: n, R: n/2 + 1, W: n/2 + 1}
 	for i := range n {
@@ -25,7 +26,7 @@ func TestPlans(t *testing.T) {
 		leave         string // empty: join
 		possible      bool
 		n, r, w       int
-		reads, writes int // failures survived afterwards
+		reads, writes int // failures survived after the change
 		reason        string
 	}{
 		{"the second joins", mesh(1, 1), "", true, 2, 2, 2, 0, 0, ""},
@@ -72,7 +73,7 @@ func TestPlansWithConfiguredQuorums(t *testing.T) {
 	if p := Join(weak); !p.Possible || p.After.R != 1 || p.After.W != 1 {
 		t.Errorf("weak: %+v", p)
 	}
-	// A number above the members waits for all of them, until there are more.
+	// A number above the count of members waits for all of them, until there are more.
 	three := mesh(2, 2)
 	three.ReadQuorum, three.WriteQuorum = "quorum", "3"
 	if p := Join(three); p.After.W != 3 || p.After.R != 2 || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "every member") {

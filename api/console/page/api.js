@@ -1,6 +1,6 @@
-// Speaks the public HTTP API, with the user's token if there is one.
+// This module speaks the public HTTP API, with the user's token if there is one.
 
-const tokenKey = 'viakv.token'; // of this tab's session: it is gone when the tab is
+const tokenKey = 'viakv.token'; // kept for this tab's session: it is gone when the tab is
 
 export function token() { return sessionStorage.getItem(tokenKey) ?? ''; }
 
@@ -18,7 +18,7 @@ export class Problem extends Error {
   }
 }
 
-const patience = 8000; // ms: beyond what a request may take at the node
+const patience = 8000; // in ms: longer than a request may take at the node
 
 async function send(path, options, time = patience) {
   const headers = new Headers(options.headers);
@@ -52,13 +52,14 @@ export async function readText(path, parameters) {
   return response.text();
 }
 
-// change does something, by POST: a GET would be repeated by caches and history.
+// change sends a change by POST: caches and the history would repeat a GET.
 export async function change(path, parameters, time) {
   const response = await send(path, { method: 'POST', body: new URLSearchParams(parameters) }, time);
   return response.text();
 }
 
-// page reads one page of pairs: {pairs, cursor}, without a cursor at the end. An answer that was cut has no last line and is an error.
+// page reads one page of pairs: {pairs, cursor}, without a cursor at the end. An answer that was
+// cut has no last line, and is an error.
 export async function page(prefix, cursor, limit) {
   const parameters = { format: 'ndjson', limit };
   if (prefix) parameters.prefix = prefix;

@@ -1,4 +1,4 @@
-// The page: which view is seen, the light above it, and the clock.
+// The page: which view is shown, the light above it, and the clock.
 
 import { dialog, h, mark, text, toast } from './dom.js';
 import { setToken, token } from './api.js';
@@ -10,7 +10,7 @@ import { Ring } from './ring.js';
 import { Data } from './data.js';
 import { Members } from './members.js';
 
-const period = 1000; // ms
+const period = 1000; // between two questions, in ms
 const views = { overview: new Overview(), ring: new Ring(), data: new Data(), members: new Members() };
 const main = document.getElementById('main');
 const $ = (id) => document.getElementById(id);

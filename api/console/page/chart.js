@@ -1,12 +1,12 @@
 import { h, mark, s, text } from './dom.js';
 
-// A line chart of the last minutes: two lines, a scale that grows in round steps, gaps where nothing is known. What spans
-// orders of magnitude is drawn on a logarithmic scale.
+// A line chart of the last minutes: two lines, a scale that grows in round steps, and gaps where
+// nothing is known. Values that span orders of magnitude are drawn on a logarithmic scale.
 
 const height = 140;
 const left = 52; // room for the scale
 const bottom = 18;
-const lowest = 1e-5; // of a logarithmic scale
+const lowest = 1e-5; // the lowest value of a logarithmic scale
 const maxTicks = 8;
 
 // Chart draws lines of [{at, …}] points; each line is {field, label, tone}.
@@ -50,7 +50,7 @@ export class Chart {
       for (const p of points) {
         if (p[l.field] === null || now - p.at > this.span) { pen = 'M'; continue; }
         d += `${pen}${x(p.at).toFixed(1)} ${y(p[l.field]).toFixed(1)}`;
-        if (pen === 'M') d += 'h0.01'; // a point alone is a dot
+        if (pen === 'M') d += 'h0.01'; // a single point is drawn as a dot
         pen = 'L';
       }
       this.paths[i].setAttribute('d', d);
@@ -61,14 +61,14 @@ export class Chart {
   }
 }
 
-// halves is a straight scale up to the next of 1, 2, 5 times a power of ten.
+// halves returns a linear scale up to the next of 1, 2 or 5 times a power of ten.
 function halves(highest) {
   const power = 10 ** Math.floor(Math.log10(highest));
   const top = [1, 2, 5, 10].find((f) => f * power >= highest * 0.999) * power;
   return { ticks: [0, top / 2, top], share: (v) => v / top };
 }
 
-// decades is a logarithmic scale up to the next power of ten.
+// decades returns a logarithmic scale up to the next power of ten.
 function decades(highest) {
   const low = Math.log10(lowest);
   const high = Math.min(low + maxTicks - 1, Math.ceil(Math.log10(highest) - 1e-9));

@@ -48,7 +48,8 @@ export class Data {
     return this.load();
   }
 
-  // load shows the page at the present cursor. Answers that come late, after another was asked for, are dropped.
+  // load shows the page at the present cursor. It drops an answer that arrives after another page
+  // was asked for.
   async load() {
     const ticket = (this.ticket = {});
     this.back.disabled = this.next.disabled = true;
@@ -102,7 +103,7 @@ export class Data {
     });
   }
 
-  // describe shows one key.
+  // describe shows one key, or a hint to choose one.
   async describe(k) {
     this.chosen = k;
     this.choose();
@@ -110,7 +111,8 @@ export class Data {
       this.detail.replaceChildren(h('h2', null, 'A key in detail'), h('p', { class: 'muted' }, 'Choose a key to see its value, what its version means, and what each replica holds.'));
       return;
     }
-    const [held] = await Promise.allSettled([read('/console/api/copies', { k })]); // first: the get repairs what differs
+    // The copies are read first: the get repairs what differs.
+    const [held] = await Promise.allSettled([read('/console/api/copies', { k })]);
     const [got] = await Promise.allSettled([read('/get', { k })]);
     if (this.chosen !== k) return;
     const value = got.status === 'fulfilled' ? got.value.value : null;

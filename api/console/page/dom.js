@@ -1,8 +1,10 @@
-// Makes elements. Text only ever becomes text nodes, so no key or value can become markup.
+// This module makes elements. Text only ever becomes text nodes, so no key or value can become
+// markup.
 
 const svgNamespace = 'http://www.w3.org/2000/svg';
 
-// h makes an HTML element: properties that begin with "on" are listeners, others are attributes; null, undefined and false are left out.
+// h makes an HTML element. Properties that begin with "on" are listeners, others are attributes.
+// Those that are null, undefined or false are left out.
 export function h(name, properties, ...children) {
   return fill(document.createElement(name), properties, children);
 }
@@ -28,17 +30,19 @@ function append(element, children) {
   }
 }
 
-// text changes what an element says, if it says something else: what has not changed is not laid out or read out again.
+// text changes the text of an element if it differs. An unchanged text is not laid out or read out
+// again.
 export function text(element, value) {
   if (element.textContent !== value) element.textContent = value;
 }
 
-// mark changes an attribute, if it is another.
+// mark changes an attribute if its value differs.
 export function mark(element, name, value) {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-// toast says what came of something, for a while. Faults stay until they are clicked away or others push them out.
+// toast shows a message for some seconds. A fault stays longer. A click, or too many later
+// messages, removes it sooner.
 export function toast(message, level) {
   const box = document.getElementById('toasts');
   const note = h('div', { 'data-level': level, onclick: () => note.remove() }, message);
@@ -47,8 +51,9 @@ export function toast(message, level) {
   setTimeout(() => note.remove(), level === 'bad' ? 12000 : 4000);
 }
 
-// dialog opens a modal form. Escape and Cancel close it; confirm is called with the form on Enter or the button, and closes it unless it
-// throws, in which case the error is shown. Returns the parts that a caller may change.
+// dialog opens a modal form. Escape and Cancel close it. Enter and the button call confirm with the
+// form and then close it. If confirm throws, the form stays and shows the error. dialog returns the
+// parts that a caller may change.
 export function dialog({ title, body, action, danger, confirm }) {
   const fault = h('p', { class: 'note', 'data-level': 'bad', role: 'alert', hidden: true });
   const go = h('button', { type: 'submit', class: danger ? 'danger' : 'primary' }, action);

@@ -1,11 +1,12 @@
-// Words a record's tag and version vector. Pure, but for the names of the members.
+// This module puts a record's tag and version vector into words. It is pure, but for the names of
+// the members.
 
 import { count } from './format.js';
 import { nameOf } from './state.js';
 
 const writer = (incarnation) => nameOf(incarnation) ?? `a process that is gone (incarnation ${incarnation})`;
 
-// tag explains a tag, a sentence for each part.
+// tag explains a tag, in one sentence for each part.
 export function tag(v) {
   return [
     v.generation === 0 ? 'Generation 0: the store was never cleared.' : `Generation ${v.generation}: written after clear number ${v.generation}; whatever is older is gone.`,
@@ -25,12 +26,12 @@ function compare(a, b) {
   return a.generation - b.generation || a.counter - b.counter || a.incarnation - b.incarnation || Number(a.removed) - Number(b.removed);
 }
 
-// newest is the copy with the highest tag.
+// newest returns the copy with the highest tag.
 export function newest(copies) {
   return copies.filter((c) => c.version).reduce((best, c) => (!best || compare(c.version, best.version) > 0 ? c : best), null);
 }
 
-// verdict says how a copy stands to the newest.
+// verdict says how a copy compares with the newest.
 export function verdict(copy, best) {
   if (copy.error) return { level: 'bad', word: 'no answer' };
   if (!best) return { level: '', word: 'nothing' };

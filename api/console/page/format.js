@@ -1,4 +1,4 @@
-// Words numbers.
+// This module puts numbers into words.
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
@@ -6,7 +6,7 @@ export const none = '–';
 
 export const count = (n) => (n === undefined || n === null ? none : whole.format(n));
 
-// short keeps to four characters or so: 950, 1.2k, 34k, 1.1M.
+// short returns a number in about four characters: 950, 1.2k, 34k, 1.1M.
 export function short(n) {
   if (n === undefined || n === null || Number.isNaN(n)) return none;
   if (n < 10 && n % 1) return n.toFixed(1);

@@ -1,10 +1,11 @@
-// Says in one sentence how the cluster is, from a node's /cluster. Pure.
+// This module says in one sentence how the cluster is, from a node's /cluster. It is pure.
 
 function serving(status) {
   return status.members.filter((m) => m.state === 'active' && m.reachable).length;
 }
 
-// stateOf is what a member's card shows: unreachable goes before what the topology has not noticed yet.
+// stateOf returns what a member's card shows. An unreachable member is shown as such, even while
+// the topology has it as active.
 export function stateOf(member) {
   switch (member.state) {
     case 'active': return member.reachable ? { word: 'active', level: 'good' } : { word: 'unreachable', level: 'bad' };

@@ -1,4 +1,4 @@
-// Changes of the members, each shown before it is done, and the clear.
+// The changes of the members, each with a preview before it is made, and the clear.
 
 import { dialog, h, mark, text, toast } from './dom.js';
 import { change } from './api.js';
@@ -7,7 +7,7 @@ import { stateOf } from './health.js';
 import { basis, join, leave } from './plan.js';
 import { state } from './state.js';
 
-const controlTime = 125000; // ms: a join or a leave moves data
+const controlTime = 125000; // in ms: a join or a leave moves data
 
 export class Members {
   constructor() {
@@ -58,7 +58,7 @@ export class Members {
     else text(this.grow, 'There are no quorums: the database replicates.');
   }
 
-  // planJoin shows what one member more would do, and asks again only when the members have changed.
+  // planJoin shows what one more member would do. It asks again only when the members have changed.
   async planJoin(on) {
     if (on === this.plannedOn) return;
     this.plannedOn = on;
@@ -73,7 +73,7 @@ export class Members {
   }
 
   async askLeave(name) {
-    if (this.asking) return; // one dialog, however often the button is pressed meanwhile
+    if (this.asking) return; // one dialog, even if the button is pressed again meanwhile
     this.asking = true;
     let p;
     try {

@@ -1,4 +1,5 @@
-// Turns /metrics of whichever node answers into rates. Counters of different processes are never subtracted from each other.
+// This module turns the /metrics of whichever node answers into rates. It never subtracts counters
+// of different processes from each other.
 
 const wanted = /^(viakv_(http_requests_total|http_request_duration_seconds_bucket|conflicts_settled_total|read_repairs_total|sync_keys_total|hints_replayed_total|member_reachable|store_bytes)|process_start_time_seconds)(?:\{(.*)\})? (\S+)$/gm;
 
@@ -30,13 +31,15 @@ export function parse(body) {
   return sample;
 }
 
-// nodeOf finds out whose metrics these are: a node shows all members but itself.
+// nodeOf returns the name of the node whose metrics these are: a node's metrics list all members
+// but itself.
 export function nodeOf(sample, status) {
   const left = (status?.members ?? []).filter((m) => !sample.others.includes(m.name));
   return left.length === 1 ? left[0].name : `process ${sample.started}`;
 }
 
-// quantile reads a quantile off the difference of two cumulative histograms, between the bounds of a bucket by a straight line.
+// quantile returns a quantile of the difference of two cumulative histograms. Within a bucket it
+// interpolates linearly.
 export function quantile(q, buckets) {
   const total = buckets.get(Infinity) ?? 0;
   if (total <= 0) return null;
@@ -50,9 +53,9 @@ export function quantile(q, buckets) {
   return from;
 }
 
-const fresh = 6000; // ms: behind a balancer each node answers now and then
+const fresh = 6000; // in ms: behind a balancer each node answers only now and then
 
-// Rates keeps the last sample of each node and the history of what all of them did together.
+// Rates keeps the last sample of each node, and the history of what all nodes did together.
 export class Rates {
   constructor(length) {
     this.length = length;
@@ -84,7 +87,7 @@ export class Rates {
     this.push(point);
   }
 
-  // gap notes that nobody answered.
+  // gap notes that no node answered.
   gap(now) { this.push({ at: now, reads: null, writes: null, p50: null, p99: null }); }
 
   push(point) {

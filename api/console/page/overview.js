@@ -66,7 +66,8 @@ const figures = [
   { label: 'Hints', hint: 'Keys held back for members that missed them', read: () => count(state.status?.members.reduce((n, m) => n + m.hints, 0)) },
 ];
 
-// Card is one member. Its rows are always there, so that nothing moves when a member comes or goes.
+// Card shows one member. Its rows are always there, so that nothing moves when a member comes or
+// goes.
 class Card {
   constructor(name) {
     this.badge = h('span', { class: 'badge' });

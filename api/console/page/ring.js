@@ -1,4 +1,4 @@
-// The ring: each of the partitions in its owner's colour, and who owns how many.
+// The ring: each partition in its owner's colour, and how many each member owns.
 
 import { h, mark, s, text } from './dom.js';
 import { read } from './api.js';
@@ -26,7 +26,8 @@ export class Ring {
 
   show() { this.epoch = undefined; }
 
-  // update asks for the placement anew when the epoch has changed: it changes with nothing else.
+  // update asks for the placement anew when the epoch has changed. The placement changes with
+  // nothing else.
   async update() {
     if (!state.status || this.asking || this.epoch === state.status.epoch) return;
     this.asking = true;
@@ -73,7 +74,7 @@ export class Ring {
   }
 }
 
-// at is a point on a circle, clockwise from the top.
+// at returns a point on a circle, clockwise from the top.
 function at(angle, radius) {
   return [size / 2 + radius * Math.sin(angle), size / 2 - radius * Math.cos(angle)].map((v) => Number(v.toFixed(2)));
 }

@@ -1,21 +1,22 @@
-// What the page knows, from whichever nodes have answered. Asked anew every second while the page is seen.
+// This module holds what the page knows, from whichever nodes have answered. While the page is
+// visible it is asked for anew every second.
 
 import { read, readText, Problem } from './api.js';
 import { Rates, nodeOf, parse } from './metrics.js';
 
-const fresh = 6000; // ms that a node's own word about itself counts
+const fresh = 6000; // for how many ms a node's report about itself counts
 
 export const state = {
-  status: null, // the last /cluster
+  status: null, // the last answer of /cluster
   reports: new Map(), // by node: {status, at}
-  holdings: new Map(), // by member
+  holdings: new Map(), // by member's name
   rates: new Rates(180),
   problem: null, // why the last question had no answer
   color: (name) => state.names.indexOf(name) % 9,
-  names: [], // of all members, ascending: their colours
+  names: [], // of all members, ascending; a name's index gives its colour
 };
 
-// refresh asks once. It never throws.
+// refresh asks once for all that the page shows. It never throws.
 export async function refresh(withHoldings) {
   const [cluster, metrics, holdings] = await Promise.allSettled([
     read('/cluster'), readText('/metrics'), withHoldings ? read('/console/api/holdings') : Promise.reject(),
@@ -40,7 +41,8 @@ export async function refresh(withHoldings) {
   if (withHoldings) state.holdings = new Map(holdings.status === 'fulfilled' ? (holdings.value ?? []).map((x) => [x.member, x]) : []);
 }
 
-// about gathers what is known of a member: its own word, what others measure, what it holds.
+// about gathers what is known of a member: its own report, what the others measure, and what it
+// holds.
 export function about(member) {
   const own = state.reports.get(member.name)?.status;
   const seen = [...state.reports.values()].filter((r) => r.status.self !== member.name)
@@ -57,12 +59,13 @@ export function about(member) {
     hints: seen.length ? seen.reduce((n, m) => n + m.hints, 0) : undefined,
     rtt: rtts.length ? Math.min(...rtts) / 1e6 : undefined,
     sync: own?.members.find((m) => m.name === member.name)?.sync,
-    share: known && most ? Math.min(1, records(holding) / most) : undefined, // of what the fullest other member holds
+    // share is relative to what the fullest other member holds.
+    share: known && most ? Math.min(1, records(holding) / most) : undefined,
     digest: known ? holding.digest : undefined,
     error: holding?.error,
     answered: Boolean(own),
   };
 }
 
-// member names the member that an incarnation is.
+// nameOf returns the name of the member with this incarnation.
 export const nameOf = (incarnation) => state.status?.members.find((m) => m.incarnation === incarnation)?.name;

@@ -12,7 +12,7 @@ import (
 
 func clearAll(t testing.TB, open Open) {
 	s := open(t)
-	mustClear(t, s) // of nothing
+	mustClear(t, s) // a clear of an empty store
 	want := numbered(600)
 	fill(t, s, want)
 	cursor := someCursor(t, s, 100)
@@ -33,7 +33,8 @@ func clearAll(t testing.TB, open Open) {
 	mustMiss(t, s, "key 00001")
 }
 
-// clearDuringScan: the scan ends, with ErrCleared or as if the rest had been removed; what it had read ahead may still come.
+// clearDuringScan clears the store during a scan. The scan must end, with ErrCleared or as if the
+// rest had been removed. What it has read ahead may still come.
 func clearDuringScan(t testing.TB, open Open) {
 	s := open(t)
 	fill(t, s, numbered(scanKeys))
@@ -62,8 +63,8 @@ func clearDuringScan(t testing.TB, open Open) {
 	}
 }
 
-// clearUnderLoad: writers go on while the store is cleared again and again. What was acknowledged before a clear began is never read
-// after it returned; each key has one writer, whose values grow.
+// clearUnderLoad clears the store again and again while writers go on. What was acknowledged before
+// a clear began must never be read after it returned. Each key has one writer, whose values grow.
 func clearUnderLoad(t testing.TB, open Open) {
 	const writers, clears = 6, 8
 	s := open(t)
@@ -89,7 +90,7 @@ func clearUnderLoad(t testing.TB, open Open) {
 	g.run(func() error {
 		defer stop.Store(true)
 		for c := range clears {
-			// Let every writer get somewhere first.
+			// Each writer is let write something first.
 			var before [writers]int64
 			for w := range writers {
 				for from := acknowledged[w].Load(); acknowledged[w].Load() == from && !stop.Load(); {

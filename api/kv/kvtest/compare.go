@@ -11,14 +11,16 @@ import (
 	"viakv/api/kv"
 )
 
-// Compare measures a raw driver and the store over it in turns, and reports the medians of what they took for so many things each: what else the
-// machine does in between hits some turns of both.
+// Compare measures a raw driver and the store over it in turns. It reports how many things a second
+// each handles, from the median of its turns. Turns alternate, so that other load on the machine
+// hits some turns of both.
 func Compare(b *testing.B, things int, unit string, raw, store func() time.Duration) {
 	var took [2][]time.Duration
 	for i := 0; b.Loop(); i++ {
 		fns := [2]func() time.Duration{raw, store}
 		for j := range fns {
-			which := (i + j) % 2 // each comes first as often
+			// The two sides take turns at coming first.
+			which := (i + j) % 2
 			took[which] = append(took[which], fns[which]())
 		}
 	}
@@ -32,7 +34,7 @@ func Compare(b *testing.B, things int, unit string, raw, store func() time.Durat
 	b.ReportMetric(median[0]/median[1], "store/raw")
 }
 
-// CompareSingle compares single requests of so many clients on keys drawn from the given ones.
+// CompareSingle compares single requests of concurrent clients, on keys drawn from the given ones.
 func CompareSingle(b *testing.B, clients int, keys [][]byte, raw, store func(key []byte) error) {
 	const turn = 256
 	run := func(do func(key []byte) error) time.Duration {
@@ -56,7 +58,8 @@ func CompareSingle(b *testing.B, clients int, keys [][]byte, raw, store func(key
 	Compare(b, turn, "op/s", func() time.Duration { return run(raw) }, func() time.Duration { return run(store) })
 }
 
-// TimeScan returns how long a scan of keys and values takes that delivers so many pairs.
+// TimeScan returns how long a scan of keys and values takes. It fails unless the scan delivers this
+// many pairs.
 func TimeScan(b *testing.B, s kv.Store, pairs int) time.Duration {
 	b.Helper()
 	began := time.Now()

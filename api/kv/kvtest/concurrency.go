@@ -11,7 +11,8 @@ import (
 	"viakv/api/kv"
 )
 
-// overlappingRemoves: of many removes of one value at most one succeeds, and exactly one when none was left open.
+// overlappingRemoves runs many removes of one value at once. At most one may succeed, and exactly
+// one must when no outcome was left unknown.
 func overlappingRemoves(t testing.TB, open Open) {
 	const rounds, removers = 60, 8
 	s := open(t)
@@ -48,12 +49,13 @@ func overlappingRemoves(t testing.TB, open Open) {
 	}
 }
 
-// removesAndSets: each success of a remove needs a set of its own.
+// removesAndSets runs removes beside sets. No more removes may succeed than there were sets.
 func removesAndSets(t testing.TB, open Open) {
 	const sets, removers = 200, 4
 	s := open(t)
 	var removed, tried atomic.Int32
-	var stop atomic.Bool // the sets are over; removes go on until there were more of them than values
+	// stop says that the sets are over. Removes go on until there were more of them than values.
+	var stop atomic.Bool
 	var g group
 	g.run(func() error {
 		defer stop.Store(true)
@@ -90,10 +92,13 @@ func removesAndSets(t testing.TB, open Open) {
 	}
 }
 
-// readsGrow: one writer counts upward. A read shows at least what was acknowledged before it began, at most what was
-// begun before it ended, and one reader never sees the count fall: for one writer, that is linearizability.
+// readsGrow has one writer that counts upward, and readers. A read must show at least what was
+// acknowledged before it began and at most what was begun before it ended. No reader may see the
+// count fall. For one writer, that is linearizability.
 func readsGrow(t testing.TB, open Open) {
-	const writes, readers, reads = 300, 4, 200 // at least, and until each has done its part beside the others
+	// These are the least counts: the writer goes on until the readers have done their part beside
+	// it.
+	const writes, readers, reads = 300, 4, 200
 	s := open(t)
 	mustSet(t, s, "k", "0")
 	var begun, acknowledged, done atomic.Int64
@@ -112,7 +117,8 @@ func readsGrow(t testing.TB, open Open) {
 	})
 	for range readers {
 		g.run(func() error {
-			defer stop.Store(true) // when it fails: the writer must not wait for it
+			// When the reader fails, the writer must not wait for it.
+			defer stop.Store(true)
 			var last int64
 			for !stop.Load() {
 				least := max(last, acknowledged.Load())
@@ -126,7 +132,7 @@ func readsGrow(t testing.TB, open Open) {
 				}
 				last = n
 				if least > 0 {
-					done.Add(1) // a read that could have been stale
+					done.Add(1) // the read could have been stale
 				}
 			}
 			return nil

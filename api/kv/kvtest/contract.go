@@ -31,7 +31,7 @@ func contract(t testing.TB, open Open) {
 	if err := s.Remove(background, []byte("k"), patient()); !errors.Is(err, kv.ErrMissing) {
 		t.Fatalf("second remove: got %v, want ErrMissing", err)
 	}
-	mustSet(t, s, "k", "three") // a removed key is free again
+	mustSet(t, s, "k", "three") // a removed key can be set again
 	mustGet(t, s, "k", "three")
 	mustSet(t, s, "empty", "")
 	mustGet(t, s, "empty", "")
@@ -41,7 +41,8 @@ func contract(t testing.TB, open Open) {
 	mustGet(t, s, "nil", "")
 }
 
-// versions may be zero; where they are not, a read shows the version of the write, and a later write has a later one.
+// versions checks the versions of writes. They may be zero. Where they are not, a read shows the
+// version of the write, and a later write has a later one.
 func versions(t testing.TB, open Open) {
 	s := open(t)
 	first, err := s.Set(background, []byte("k"), []byte("1"), patient())
@@ -68,7 +69,8 @@ func versions(t testing.TB, open Open) {
 	}
 }
 
-// borrowedSlices: the store keeps no slice that it was given, and keeps its hands off those that it gave (C3).
+// borrowedSlices checks that the store keeps no slice that it was given, and changes none that it
+// returned (C3).
 func borrowedSlices(t testing.TB, open Open) {
 	s := open(t)
 	key, value := []byte("key"), []byte("value")
@@ -93,7 +95,7 @@ func borrowedSlices(t testing.TB, open Open) {
 	mustGet(t, s, "key", "other")
 }
 
-// againstMap runs random requests and compares every answer with a map's.
+// againstMap runs random requests and compares every answer with that of a map.
 func againstMap(t testing.TB, open Open) {
 	const steps = 1500
 	s := open(t)

@@ -8,7 +8,7 @@ import (
 	"viakv/api/kv"
 )
 
-// someCursor returns one from the middle of the store.
+// someCursor returns a cursor from the middle of the store.
 func someCursor(t testing.TB, s kv.Store, limit int) string {
 	t.Helper()
 	c, _ := page(t, s, kv.ScanOptions{Options: patient()}, limit, map[string]string{})
@@ -42,7 +42,7 @@ func forgedCursors(t testing.TB, open Open) {
 	for _, c := range forged {
 		mustRefuse(t, s, c, "forged")
 	}
-	// Every single damaged character.
+	// Each character of the cursor is damaged in turn.
 	for i := range len(good) {
 		b := []byte(good)
 		if b[i] == 'A' {

@@ -9,10 +9,11 @@ import (
 	"viakv/api/kv"
 )
 
-// tolerance is how far behind its deadline a call may return on a busy machine.
+// tolerance is how long after its deadline a call may return on a busy machine.
 const tolerance = 2 * time.Second
 
-// deadlines: a request whose time is over answers soon, and what it says about its outcome is true.
+// deadlines checks requests whose time is over. Each must answer soon, and what it says about its
+// outcome must be true.
 func deadlines(t testing.TB, open Open) {
 	past := func() (context.Context, kv.Options) {
 		return background, kv.Options{Deadline: time.Now().Add(-time.Second)}
@@ -24,7 +25,7 @@ func deadlines(t testing.TB, open Open) {
 	impatient(t, open(t), soon)
 }
 
-// cancellation is a deadline that comes from the caller's context.
+// cancellation makes the same checks with a deadline that comes from the caller's context.
 func cancellation(t testing.TB, open Open) {
 	impatient(t, open(t), func() (context.Context, kv.Options) {
 		ctx, cancel := context.WithCancel(background)
@@ -36,7 +37,8 @@ func cancellation(t testing.TB, open Open) {
 func impatient(t testing.TB, s kv.Store, request func() (context.Context, kv.Options)) {
 	t.Helper()
 	mustSet(t, s, "k", "old")
-	// timed runs one call and reports whether it failed; a failure must be the contract's, and in time.
+	// timed runs one call and reports whether it failed. A failure must be one of the contract's,
+	// and come in time.
 	timed := func(what string, call func(context.Context, kv.Options) error) (failed bool, outcome kv.Outcome) {
 		t.Helper()
 		ctx, o := request()

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// group runs goroutines that may fail. The first error is reported by wait, in the test's own goroutine: Fatal works nowhere else.
+// group runs goroutines that may fail. wait reports the first error in the test's own goroutine:
+// Fatal works in no other.
 type group struct {
 	wg    sync.WaitGroup
 	mu    sync.Mutex
@@ -33,8 +34,9 @@ func (g *group) wait(t testing.TB) {
 	}
 }
 
-// until waits for a condition that the group's goroutines bring about, so that what comes next does overlap with them. It gives up
-// when one of them has failed, and fails the test when nothing comes of it.
+// until waits for a condition that the group's goroutines bring about, so that what comes next
+// overlaps with them. It fails the test when one of them has failed, or when the condition does not
+// hold within patience.
 func (g *group) until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !holds(); time.Sleep(50 * time.Microsecond) { // between polls
@@ -50,7 +52,7 @@ func (g *group) until(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// parallel calls fn for every pair, at most n at a time.
+// parallel calls fn for every pair, in n goroutines.
 func parallel(t testing.TB, n int, pairs map[string]string, fn func(k, v string) error) {
 	t.Helper()
 	type pair struct{ k, v string }

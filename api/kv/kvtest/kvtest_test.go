@@ -14,7 +14,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// sound is a store that passes: the reference, with cursors bound to it.
+// sound is a store that passes all checks: the reference, with cursors that only the same store
+// accepts.
 type sound struct {
 	kv.Store
 	name string
@@ -53,7 +54,7 @@ func TestSoundStorePasses(t *testing.T) {
 	Run(t, func(*testing.T) kv.Store { return newSound() })
 }
 
-// recorder is a test that may fail without failing the one around it.
+// recorder is a test that may fail without failing the test around it.
 type recorder struct {
 	testing.TB
 	mu      sync.Mutex
@@ -74,7 +75,7 @@ func (r *recorder) fail(text string) {
 	runtime.Goexit()
 }
 
-// faulty is a store with some methods replaced; nil ones are sound.
+// faulty is a store with some methods replaced. Those that are nil are sound.
 type faulty struct {
 	kv.Store
 	get    func(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error)
@@ -141,7 +142,7 @@ func (f *faultyScanner) Cursor(n int) string {
 	return f.Scanner.Cursor(n)
 }
 
-// rekeyed applies a change to every key that goes in.
+// rekeyed returns a store that applies a change to every key that goes in.
 func rekeyed(change func(string) string) kv.Store {
 	s := newSound()
 	c := func(k []byte) []byte { return []byte(change(string(k))) }
@@ -157,7 +158,7 @@ func rekeyed(change func(string) string) kv.Store {
 	}
 }
 
-// rescanned applies a change to every scan.
+// rescanned returns a store that applies a change to every scan.
 func rescanned(change func(sc kv.Scanner, o kv.ScanOptions) kv.Scanner) kv.Store {
 	s := newSound()
 	return &faulty{Store: s, scan: func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
@@ -289,7 +290,8 @@ func TestFaultsAreFound(t *testing.T) {
 				return &faultyScanner{Scanner: sc, batch: func(b *kv.Batch) {
 					churn := func(p kv.Pair) bool { return strings.Contains(string(p.Key), "churn") }
 					for i, p := range b.Pairs[:len(b.Pairs)-1] {
-						if churn(p) && !churn(b.Pairs[i+1]) { // as a position does that a deleted row has shifted
+						// A position in the order has this fault when a deleted row shifts it.
+						if churn(p) && !churn(b.Pairs[i+1]) {
 							b.Pairs = append(b.Pairs[:i+1], b.Pairs[i+2:]...)
 							return
 						}
@@ -402,6 +404,7 @@ func TestFaultsAreFound(t *testing.T) {
 			}}
 		}},
 	}
+	// Each fault must be found by its check, and each check must have a fault that it finds.
 	found := map[string]bool{}
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
@@ -426,12 +429,12 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 	for _, c := range checks {
 		if !found[c.name] {
-			t.Errorf("no fault for the check %s: nobody knows whether it can fail", c.name)
+			t.Errorf("no fault for the check %s: it is not shown that it can fail", c.name)
 		}
 	}
 }
 
-// errorScanner gives away what a database says of a table that is gone.
+// errorScanner fails like a database whose table is gone, and not with ErrCleared.
 type errorScanner struct{ kv.Scanner }
 
 func (e *errorScanner) Next(ctx context.Context, b *kv.Batch) (bool, error) {

@@ -13,10 +13,11 @@ import (
 	"viakv/api/kv"
 )
 
-// maxBatch bounds what a scan's batch may hold, in bytes.
+// maxBatch bounds the memory of a scan's batch, in bytes.
 const maxBatch = 16 << 20
 
-// ScanIsFlat scans a store that delivers keys in their order: so many pairs come, each once, and the heap grows by no more than so many bytes.
+// ScanIsFlat scans a store that delivers keys in their order. This many pairs must come, each once,
+// and the heap must grow by no more than limit bytes.
 func ScanIsFlat(t testing.TB, s kv.Store, pairs int, limit uint64) {
 	t.Helper()
 	heap := func() uint64 {
@@ -31,6 +32,7 @@ func ScanIsFlat(t testing.TB, s kv.Store, pairs int, limit uint64) {
 		t.Fatal(err)
 	}
 	defer sc.Close()
+	// The pairs must come in order; the heap is measured every 32 batches.
 	before, most := heap(), uint64(0)
 	n, batches, last := 0, 0, ""
 	for b := new(kv.Batch); ; {
@@ -64,14 +66,15 @@ func ScanIsFlat(t testing.TB, s kv.Store, pairs int, limit uint64) {
 	t.Logf("%d pairs in %v, heap %d KiB above the start", n, time.Since(began), (int64(most)-int64(before))>>10)
 }
 
-// LargeClear clears a store while four writers go on: they are not held up, all that was there before is gone, and nothing that was acknowledged
-// since. What the store does after a clear is waited for beside them by after, if there is one.
+// LargeClear clears a store while four writers go on. The clear must not hold them up. All that was
+// there before must be gone, and nothing that was acknowledged since. after, if it is not nil,
+// waits for what the store does after a clear; the writers must get on beside it.
 func LargeClear(t testing.TB, s kv.Store, after func()) {
 	t.Helper()
 	var stop atomic.Bool
 	var written [4]atomic.Int64
 	var wg sync.WaitGroup
-	defer wg.Wait() // on failure too
+	defer wg.Wait() // also on failure
 	defer stop.Store(true)
 	for w := range written {
 		wg.Go(func() {
@@ -84,7 +87,8 @@ func LargeClear(t testing.TB, s kv.Store, after func()) {
 			}
 		})
 	}
-	// Each writer by itself: what the slowest has done since says nothing about the others, one of which may have stood still since before the clear.
+	// Each writer is looked at by itself. What the slowest one has done since says nothing about
+	// the others: one of them may have stood still since before the clear.
 	progress := func() {
 		t.Helper()
 		for w := range written {

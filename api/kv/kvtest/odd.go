@@ -7,12 +7,14 @@ import (
 	"viakv/api/kv"
 )
 
-// odd texts: each is another key, however alike a database's collation, normalisation or trimming may find some of them.
+// odd has texts that are all different keys. The collation, normalisation or trimming of a database
+// may take some of them for the same.
 var odd = []string{
 	"\x00", "\x00\x00", "a", "a\x00", "a\x00b", "\x00a", "A", "a ", " a", " ", "  ", "\t", "\n", "\r\n", "\x1b", "\x7f",
 	"'", `"`, `\`, `\\`, `\x00`, "$1", "$set", "_id", "a.b", ".", "..", "/", "%", "%00", "+", "&", "=", "?", "#", "{}", "[]", "null", "<b>",
 	"é", "e\u0301", "ﬁ", "fi", "ß", "ss", "İ", "i", "I", "ı", "Å", "\u212b", // forms, foldings, ligatures
-	"\u0080", "\u07ff", "\u0800", "\xed\x9f\xbf", "\ue000", "\xef\xbb\xbf", "\ufffd", "\uffff", "\U00010000", "\U0010ffff", // edges of UTF-8's lengths
+	// The edges of UTF-8's lengths.
+	"\u0080", "\u07ff", "\u0800", "\xed\x9f\xbf", "\ue000", "\xef\xbb\xbf", "\ufffd", "\uffff", "\U00010000", "\U0010ffff",
 	"\u200b", "\u202e", "العربية", "日本語", "👩‍👩‍👧", "🏳️", "z", "zz", "ä", "z\U0010ffff",
 	strings.Repeat("x", kv.MaxKeyCharacters), strings.Repeat("x", kv.MaxKeyCharacters-1),
 	strings.Repeat("𝄞", kv.MaxKeyCharacters), strings.Repeat("\U0010ffff", kv.MaxKeyCharacters), strings.Repeat("\x00", kv.MaxKeyCharacters),
@@ -22,7 +24,8 @@ func oddKeysAndValues(t testing.TB, open Open) {
 	s := open(t)
 	want := map[string]string{}
 	for i, k := range odd {
-		// Every odd text is a value as well, and the longest values are there.
+		// The odd texts serve as values as well. The first three values are instead the longest
+		// ones and the empty one.
 		v := odd[len(odd)-1-i]
 		switch i {
 		case 0:

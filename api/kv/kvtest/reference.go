@@ -15,14 +15,16 @@ import (
 	"viakv/quorum/version"
 )
 
-// Reference is a store that is nothing but a map under a mutex: the oracle that other stores are compared with, and a store for tests of what stands on
-// one. It orders scans by key. The zero value is an empty store.
+// Reference is a store that is nothing but a map under a mutex. It is the oracle that other stores
+// are compared with, and a store for tests of code that needs one. It orders scans by key. The zero
+// value is an empty store.
 type Reference struct {
 	// BatchSize is the number of pairs of a scan's batch. Zero: 256.
 	BatchSize int
-	// MaxBytes of keys and values; a set beyond it is kv.ErrMemoryLimit. Zero: no limit.
+	// MaxBytes bounds the bytes of keys and values. A set beyond it fails with kv.ErrMemoryLimit.
+	// Zero: no limit.
 	MaxBytes int
-	// NotReady, when set, is what Ready returns and what every other method fails with.
+	// NotReady, when not nil, is the error of Ready and of every other method.
 	NotReady error
 
 	mu         sync.RWMutex
@@ -39,7 +41,8 @@ type referenceValue struct {
 
 var _ kv.Store = (*Reference)(nil)
 
-// check fails a call whose time is over, or whose store is not ready.
+// check returns the error of a call whose time is over, whose store is not ready, or that asks for
+// more replicas than one.
 func (s *Reference) check(ctx context.Context, o kv.Options) error {
 	if s.NotReady != nil {
 		return s.NotReady
@@ -143,7 +146,8 @@ func (s *Reference) Len() int {
 	return len(s.pairs)
 }
 
-// Scan implements kv.Store. The keys are those of this moment; what is removed before its batch is left out.
+// Scan implements kv.Store. The keys are those of this moment. A key that is removed before its
+// batch is left out.
 func (s *Reference) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 	if err := s.check(ctx, o.Options); err != nil {
 		return nil, err
@@ -164,7 +168,7 @@ func (s *Reference) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, err
 	return sc, nil
 }
 
-// A cursor is the generation and the last key delivered, with a checksum.
+// cursor returns the generation and the last key delivered, with a checksum, as a cursor's text.
 func (s *Reference) cursor(generation uint64, key string) string {
 	b := binary.BigEndian.AppendUint64(nil, generation)
 	b = append(b, key...)
@@ -197,7 +201,7 @@ type referenceScanner struct {
 	generation uint64
 	changes    uint64
 	delivered  []string // the last batch's keys
-	resume     string   // the cursor before the last batch
+	resume     string   // the cursor at the start of the last batch
 	closed     bool
 }
 
@@ -220,10 +224,12 @@ func (sc *referenceScanner) Next(ctx context.Context, b *kv.Batch) (bool, error)
 	if size <= 0 {
 		size = 256
 	}
+	// Cursor(0) resumes at the start of the batch that now begins.
 	if n := len(sc.delivered); n > 0 {
 		sc.resume = s.cursor(sc.generation, sc.delivered[n-1])
 	}
 	sc.delivered = sc.delivered[:0]
+	// Keys that were removed meanwhile are left out.
 	for len(sc.keys) > 0 && len(b.Pairs) < size {
 		key := sc.keys[0]
 		sc.keys = sc.keys[1:]

@@ -9,7 +9,8 @@ import (
 	"viakv/api/kv"
 )
 
-// Open returns a new, empty store that shares nothing with any other. It registers with t what must be closed.
+// Open returns a new, empty store that shares nothing with any other. It registers with t what must
+// be closed.
 type Open func(t testing.TB) kv.Store
 
 // check is one rule of the contract.
@@ -18,7 +19,7 @@ type check struct {
 	run  func(t testing.TB, open Open)
 }
 
-// checks are all of them, the simple ones first: their failures explain the later ones'.
+// checks are all rules, the simple ones first: their failures explain those of later ones.
 var checks = []check{
 	{"Contract", contract},
 	{"Versions", versions},
@@ -43,7 +44,7 @@ var checks = []check{
 	{"Cancellation", cancellation},
 }
 
-// Run checks the contract, each rule as a subtest on a store of its own.
+// Run checks the contract, each rule in a subtest with a store of its own.
 func Run(t *testing.T, open func(t *testing.T) kv.Store) {
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
@@ -52,7 +53,8 @@ func Run(t *testing.T, open func(t *testing.T) kv.Store) {
 	}
 }
 
-// patience is the deadline of a request that must succeed: a store under test may be slow, and is not to hang.
+// patience is the deadline of a request that must succeed. A store under test may be slow, but must
+// not hang.
 const patience = 20 * time.Second
 
 func patient() kv.Options { return kv.Options{Deadline: time.Now().Add(patience)} }
@@ -91,7 +93,7 @@ func mustClear(t testing.TB, s kv.Store) {
 	}
 }
 
-// mustMiss checks that a key is missing to every method that can tell.
+// mustMiss checks that Get and Has miss a key.
 func mustMiss(t testing.TB, s kv.Store, key string) {
 	t.Helper()
 	if v, _, err := s.Get(background, nil, []byte(key), patient()); !errors.Is(err, kv.ErrMissing) {
@@ -102,7 +104,7 @@ func mustMiss(t testing.TB, s kv.Store, key string) {
 	}
 }
 
-// collect reads a scan to its end and fails when a key comes twice or a batch is empty.
+// collect reads a scan to its end. It fails when a key comes twice or a batch is empty.
 func collect(t testing.TB, s kv.Store, o kv.ScanOptions) map[string]string {
 	t.Helper()
 	found, err := tryCollect(t, s, o)
@@ -117,7 +119,7 @@ func tryCollect(t testing.TB, s kv.Store, o kv.ScanOptions) (map[string]string, 
 	return collectSlowly(t, s, o, func() {})
 }
 
-// collectSlowly is tryCollect that calls between after each batch.
+// collectSlowly is tryCollect with a call of between after each batch.
 func collectSlowly(t testing.TB, s kv.Store, o kv.ScanOptions, between func()) (map[string]string, error) {
 	t.Helper()
 	sc, err := s.Scan(background, o)

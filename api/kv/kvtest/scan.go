@@ -9,7 +9,7 @@ import (
 	"viakv/api/kv"
 )
 
-// scanKeys is more than a page of any store here.
+// scanKeys is a number of keys that exceeds a page of any store here.
 const scanKeys = 1500
 
 func numbered(n int) map[string]string {
@@ -51,7 +51,8 @@ func scanPrefix(t testing.TB, open Open) {
 	}
 }
 
-// scanPages walks in pages of every size, each page a scan of its own that is left early, as a client with a limit does.
+// scanPages walks in pages of many sizes. Each page is a scan of its own that is left early, as a
+// client with a limit does.
 func scanPages(t testing.TB, open Open) {
 	s := open(t)
 	want := numbered(1200)
@@ -119,7 +120,8 @@ func page(t testing.TB, s kv.Store, o kv.ScanOptions, limit int, found map[strin
 	}
 }
 
-// scanUnderWrites: keys that are there throughout come exactly once and with their value, whatever happens beside them.
+// scanUnderWrites scans beside writes. Keys that are there throughout must come exactly once and
+// with their value.
 func scanUnderWrites(t testing.TB, open Open) {
 	const rounds = 4
 	s := open(t)
@@ -128,12 +130,12 @@ func scanUnderWrites(t testing.TB, open Open) {
 	var stop atomic.Bool
 	var churned atomic.Int64
 	var g group
-	defer g.wg.Wait() // before the store is closed, on failure too
+	defer g.wg.Wait() // before the store is closed, also on failure
 	defer stop.Store(true)
 	for w := range 3 {
 		g.run(func() error {
 			for i := 0; !stop.Load(); i++ {
-				// Before, between and behind the stable keys.
+				// These keys lie before, between and behind the stable ones.
 				k := []byte(fmt.Sprintf("%c key %05d churn %d", "ajz"[i%3], i%scanKeys, w))
 				if i%2 == 0 {
 					k = []byte(fmt.Sprintf("key %05d churn %d", i%scanKeys, w))

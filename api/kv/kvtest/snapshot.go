@@ -9,7 +9,7 @@ import (
 	"viakv/api/kv"
 )
 
-// refused reports a store that supports no snapshots and says so.
+// refused reports whether err says that the store supports no snapshots.
 func refused(err error) bool {
 	var e *kv.ArgumentError
 	return errors.As(err, &e) && e.Parameter == "snapshot"
@@ -30,8 +30,9 @@ func snapshotQuiet(t testing.TB, open Open) {
 	mustEqual(t, found, want, true)
 }
 
-// snapshotUnderWrites: one writer raises two far keys in turn, so that in every state the first is equal to the second or one above. A scan that
-// is no snapshot sees other combinations; one that claims to be must not.
+// snapshotUnderWrites has one writer that raises two distant keys in turn. In every state the first
+// is equal to the second or one above it. A scan that is no snapshot sees other combinations; one
+// that claims to be a snapshot must not.
 func snapshotUnderWrites(t testing.TB, open Open) {
 	const rounds = 15
 	s := open(t)
@@ -42,8 +43,9 @@ func snapshotUnderWrites(t testing.TB, open Open) {
 	var stop atomic.Bool
 	var written atomic.Int64
 	var g group
-	defer g.wg.Wait() // before the store is closed, on failure too
+	defer g.wg.Wait() // before the store is closed, also on failure
 	defer stop.Store(true)
+	// The writer raises one key after the other.
 	g.run(func() error {
 		for i := 1; !stop.Load(); i++ {
 			for _, k := range []string{first, second} {
@@ -66,6 +68,7 @@ func snapshotUnderWrites(t testing.TB, open Open) {
 		if err != nil {
 			t.Fatalf("snapshot: %v", err)
 		}
+		// A snapshot that was delivered must show a state that existed.
 		a, errA := strconv.Atoi(found[first])
 		z, errZ := strconv.Atoi(found[second])
 		if errA != nil || errZ != nil || a < z || a > z+1 {
