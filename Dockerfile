@@ -2,7 +2,8 @@
 FROM golang:1.26 AS build
 WORKDIR /src
 ENV CGO_ENABLED=0
-# The modules first, and what takes longest to compile of them: they change less often than the code.
+# First the modules, and the packages of them that take longest to compile, because they change less often than the
+# code.
 COPY go.mod go.sum ./
 RUN go mod download \
  && go build -trimpath github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3 github.com/go-analyze/charts github.com/jackc/pgx/v5/pgxpool \
@@ -22,7 +23,7 @@ LABEL org.opencontainers.image.title="viakv" \
       org.opencontainers.image.revision="${COMMIT}"
 COPY --from=build /image/ /
 USER 65532:65532
-# API and console, and the other nodes.
+# The first port is for the API and the console, the second for the other nodes.
 EXPOSE 8080 9080
 ENV VIAKV_HTTP=0.0.0.0:8080 VIAKV_PEER=0.0.0.0:9080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["/viakv", "health", "--http", "127.0.0.1:8080"]

@@ -9,8 +9,8 @@ TOOL    := go tool -modfile=.tools/go.mod
 COMMIT  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.commit=$(COMMIT)
 
-# How much make fuzz runs of each target. A number of runs, as in 20000x, and not a time: Go 1.26 now and then calls a time that is up a failure,
-# "context deadline exceeded" (https://go.dev/issue/75804).
+# How much make fuzz runs of each target: a number of runs, as in 20000x. A time does not work, because Go 1.26
+# sometimes reports the end of that time as a failure, "context deadline exceeded" (https://go.dev/issue/75804).
 FUZZTIME ?= 20000x
 # How long make sim spends on all seeds.
 SIMTIME  ?= 1m
@@ -18,12 +18,12 @@ SIMTIME  ?= 1m
 CHAOSTIME ?= 20s
 # How many keys the tests of scans, repairs and single faults have.
 KEYS ?= 1000000
-# What make bench runs, how often, and what of it: make bench BENCH=Lookup COUNT=6
+# What make bench runs, and how often: make bench BENCH=Lookup COUNT=6
 BENCH ?= .
 COUNT ?= 1
-# The flags that make cover runs the tests with.
+# Further flags of go test in make cover.
 COVERING ?=
-# The floor, in percent, that make cover holds each of these packages to.
+# The least coverage, in percent, that make cover requires of each of these packages.
 FLOORS := node/peer:90 node/storage:90 api:90 quorum:90 quorum/scan:90 quorum/version:90
 
 .PHONY: help
@@ -51,7 +51,7 @@ clean: ## remove what the targets have made
 test: ## run the tests; needs Go alone
 	@go test ./...
 
-# Without vet, which lint runs, and without debug information it compiles in three quarters of the time.
+# Vet is left out because make lint runs it. Without debug information the compilation takes three quarters of the time.
 .PHONY: race
 race: ## run the tests under the race detector, the long ones shortened, and print the coverage; needs a C compiler
 	@CGO_ENABLED=1 $(MAKE) --no-print-directory cover COVERING='-race -short -timeout 30m -vet=off -gcflags=all=-dwarf=false'

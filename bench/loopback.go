@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// ErrRemote says that the target is not this machine, and nobody has said that this is meant.
+// ErrRemote says that the target is another machine and that the user has not allowed that.
 var ErrRemote = errors.New("load on another machine needs --allow-remote")
 
-// Loopback refuses a target whose name leads to another machine: load that is aimed at the wrong host by a typing error is an
-// attack on it. The target is a URL or host:port.
+// Loopback returns an error for a target whose name leads to another machine, because load that a
+// typing error sends to the wrong host is an attack on that host. The target is a URL or host:port.
 func Loopback(ctx context.Context, target string) error {
 	host := target
 	if strings.Contains(target, "://") {

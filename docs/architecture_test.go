@@ -18,21 +18,23 @@ import (
 // module is the root of the module, seen from this package.
 const module = ".."
 
-// contracts are leaf packages that everybody may import: what packages that know nothing of each
-// other agree on, and how a connection is accepted.
+// contracts are leaf packages that every package may import: what packages that know nothing of
+// each other agree on, and how a connection is accepted.
 var contracts = []string{"api/kv", "api/listen", "quorum/version", "quorum/version/rule", "ring/keyspace"}
 
-// room is one row of the import table: a directory with everything below it, unless a longer row
-// matches.
+// room is one row of the import table. It applies to a directory and everything below it, unless a
+// longer row matches.
 type room struct {
-	path    string
-	imports []string // of the module's own packages, beside its own room and the contracts; a trailing slash: and all below
-	tests   []string // beside those, from _test.go files only
+	path string
+	// The module's own packages that the room may import, beside the room itself and the contracts.
+	// A trailing slash stands for a package and all below it.
+	imports []string
+	tests   []string // beside these, for _test.go files only
 }
 
-// rooms is the import table. Dependencies point from what wires towards what is pure: the
-// coordinator and the repair know no node, no transport and no HTTP; the HTTP API knows no node. A
-// change of a row is a change of the architecture: say why in docs/adr.
+// rooms is the import table. Dependencies go from packages that wire to packages that are pure: the
+// coordinator and the repair know no node, no transport and no HTTP, and the HTTP API knows no
+// node. A change of a row is a change of the architecture: say why in docs/adr.
 var rooms = []room{
 	{path: "quorum/version", imports: []string{"quorum/version/rule"}},
 	{path: "ring/keyspace"},
@@ -40,7 +42,8 @@ var rooms = []room{
 	{path: "api/listen"},
 	{path: "api/kv/kvtest"}, // the conformance suite of all stores
 	{path: "ring"},
-	{path: "quorum/replica", imports: []string{"ring"}}, // what all who work on copies of the keys say of them
+	// What all packages that work on copies of the keys say about them.
+	{path: "quorum/replica", imports: []string{"ring"}},
 	{path: "quorum", imports: []string{"quorum/replica"}, tests: []string{"ring"}},
 	{path: "quorum/scan", imports: []string{"quorum/replica"}, tests: []string{"quorum", "ring"}},
 	{path: "handoff", imports: []string{"quorum/replica"}, tests: []string{"ring"}},
@@ -71,12 +74,13 @@ var rooms = []room{
 	{path: "docs", tests: []string{"cmd/viakv/cli"}},
 }
 
-// testSupport may be imported by every test and by nothing else, and may do what tests may.
+// testSupport are packages that every test may import, and nothing else. They may do what tests
+// may.
 var testSupport = []string{"api/apitest", "api/kv/kvtest", "cmd/viakv/viakvtest", "node/database/faultproxy", "node/database/postgres/pgtest",
 	"quorum/replica/replicatest", "ring/keyspace/keyspacetest"}
 
-// homes are the packages that alone may import a library: it is an implementation detail of theirs,
-// and its types appear in nobody else's signatures.
+// homes names for each library the only packages that may import it. The library is an
+// implementation detail of these packages, so its types do not appear in the signatures of others.
 var homes = map[string][]string{
 	"github.com/buraksezer/consistent":  {"ring"},
 	"go.etcd.io/raft/v3":                {"node/topology"},
@@ -88,14 +92,14 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":            {"cmd"},
 	"github.com/schollz/progressbar/v3": {"cmd/cliutil"},
 	"golang.org/x/term":                 {"cmd/cliutil"},
-	// Only a command touches flags, signals and processes; what starts processes for a test is the
-	// testing service's own.
+	// Only a command uses flags, signals and processes. Bench also starts processes for its tests.
 	"flag":      {"cmd/bench", "cmd/viakv/cli"},
 	"os/signal": {"cmd/bench", "cmd/viakv/cli"},
 	"os/exec":   {"cmd/bench", "cmd/viakv/cli", "bench"},
 }
 
-// silent packages never log: they return what happened, and their callers know whether it matters.
+// silent are packages that never log. They return what happened, because only their callers know
+// whether it matters.
 var silent = []string{"quorum", "quorum/replica", "quorum/scan", "quorum/version", "ring", "ring/keyspace", "api/kv", "node/storage", "node/wire"}
 
 func TestImportsKeepToTheTable(t *testing.T) {
@@ -128,10 +132,12 @@ func TestImportsKeepToTheTable(t *testing.T) {
 	}
 }
 
-// unchecked packages start goroutines only in the tests of others, which look for leaks themselves.
+// unchecked are packages that start goroutines only in the tests of other packages, which look for
+// leaks.
 var unchecked = []string{"api/apitest", "node/database/faultproxy", "node/database/postgres/pgtest"}
 
-// The tests of a package that starts goroutines, be it in its tests, fail when one outlives them.
+// The tests of a package that starts goroutines, even if only in its tests, must fail when a
+// goroutine outlives them.
 func TestGoroutinesAreWatched(t *testing.T) {
 	starts, watches := map[string]string{}, map[string]bool{}
 	for file := range sources(t) {
@@ -146,8 +152,8 @@ func TestGoroutinesAreWatched(t *testing.T) {
 			case *ast.CallExpr:
 				f, _ := n.Fun.(*ast.SelectorExpr)
 				switch {
-				case f == nil: // no method
-				case f.Sel.Name == "Go" && len(n.Args) == 1: // of sync.WaitGroup and the like
+				case f == nil: // not a method
+				case f.Sel.Name == "Go" && len(n.Args) == 1: // of sync.WaitGroup and similar types
 					starts[path.Dir(file)] = file
 				case f.Sel.Name == "VerifyTestMain" || f.Sel.Name == "VerifyNoLeaks" || f.Sel.Name == "RunTests":
 					watches[path.Dir(file)] = true
@@ -172,8 +178,8 @@ var core = []string{"api/kv", "handoff", "node", "quorum", "ring"}
 // surface matches an endpoint, a flag, and a parameter that is given a value.
 var surface = regexp.MustCompile(`(^|[^\w.])/(set|get|rm|is|clear|getKeys|getValues|getAll|join|leave|plan|cluster|readyz|livez|metrics|version|openapi|console)\b|(^|[^\w-])--[a-z]|force=`)
 
-// What the core says is the case. What to do about it, in the words of the HTTP API and the command
-// line, stands in api/advice.
+// The core says what the case is. What to do about it, in the words of the HTTP API and the command
+// line, is in api/advice.
 func TestTheCoreDoesNotSpeakOfItsSurface(t *testing.T) {
 	looked := 0
 	for file := range sources(t) {
@@ -252,7 +258,7 @@ func TestTheTableToldTheCommonMistakes(t *testing.T) {
 	}
 }
 
-// roomOf finds the row of a directory: the longest that it lies in.
+// roomOf returns the row of a directory: the longest one that the directory lies in.
 func roomOf(dir string) (found room, ok bool) {
 	for _, r := range rooms {
 		if within(dir, r.path) && (!ok || len(r.path) > len(found.path)) {
@@ -273,7 +279,8 @@ func (r room) mayImport(to string, test bool) bool {
 	if test {
 		allowed = slices.Concat(allowed, r.tests, testSupport)
 	}
-	if slices.Contains(contracts, r.path) && !test { // a leaf knows only the leaves below it
+	// A leaf may import only the leaves below it.
+	if slices.Contains(contracts, r.path) && !test {
 		allowed = map[string][]string{"api/kv": {"quorum/version"}, "ring/keyspace": {"quorum/version/rule"}}[r.path]
 	}
 	return slices.ContainsFunc(allowed, func(a string) bool {
@@ -315,8 +322,8 @@ func imports(t *testing.T, file string) []string {
 	return out
 }
 
-// sources yields the module's Go files by their slash-separated path; modules of their own, which
-// only tests use, are not part of it.
+// sources yields the slash-separated paths of the module's Go files. The other modules, which only
+// tests use, are left out.
 func sources(t *testing.T) func(yield func(string) bool) {
 	t.Helper()
 	return func(yield func(string) bool) {

@@ -13,7 +13,7 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// binaries are the programs that the documentation speaks of, and what their --help has said.
+// binaries are the programs that the documentation names, and the output of their --help.
 type binaries struct {
 	t     *testing.T
 	paths map[string]string
@@ -32,7 +32,7 @@ func newBinaries(t *testing.T) *binaries {
 	return &binaries{t: t, paths: map[string]string{"viakv": viakvtest.SelfAs(t, dir), "bench": bench}, helps: map[string]string{}}
 }
 
-// help of a command, given by its words: "viakv member list".
+// help returns the help of a command, which is given by its words: "viakv", "member", "list".
 func (b *binaries) help(words ...string) string {
 	b.t.Helper()
 	name := strings.Join(words, " ")
@@ -52,7 +52,7 @@ var (
 	flagLine   = regexp.MustCompile(`(?m)^ +(?:(-[a-zA-Z]), )?(--[a-z][a-z0-9-]*)`)
 )
 
-// commands below one, and its flags, long and short.
+// commands returns the names of the commands below a command.
 func (b *binaries) commands(words ...string) (names []string) {
 	above, _, _ := strings.Cut(b.help(words...), "\nFlags:")
 	if !strings.Contains(above, "[command]") {
@@ -72,7 +72,7 @@ func (b *binaries) flags(words ...string) (names []string) {
 	return names
 }
 
-// allFlags of all commands of all binaries.
+// allFlags returns the flags of all commands of all binaries.
 func (b *binaries) allFlags() map[string]bool {
 	all := map[string]bool{}
 	var visit func(words ...string)
@@ -95,7 +95,7 @@ var (
 	flagWord = regexp.MustCompile(`^-{1,2}[a-zA-Z][a-z0-9-]*`)
 )
 
-// checkLine holds each call of a binary in a line of shell against what the binary knows.
+// checkLine compares each call of a binary in a line of shell with the help of the binary.
 func (b *binaries) checkLine(where, line string) {
 	b.t.Helper()
 	words := strings.Fields(quoted.ReplaceAllString(line, "'…'"))
@@ -136,15 +136,16 @@ var (
 	makeCall   = regexp.MustCompile(`(?m)^make ([a-z][a-z-]*)`)
 )
 
-// Commands, flags, variables and targets of make that the documentation names exist, in the blocks
-// that cannot be run here as well.
+// The commands, flags, variables and make targets that the documentation names must exist, in
+// blocks that cannot be run here as well.
 func TestDocumentedFlagsExist(t *testing.T) {
 	if testing.Short() {
 		t.Skip("asks each command for its flags, a hundred times")
 	}
 	b := newBinaries(t)
 	flags := b.allFlags()
-	elsewhere := "" // where variables come from that are no flags
+	// The files that have the variables that are not flags.
+	elsewhere := ""
 	for _, file := range []string{"docker-compose.yml", "Makefile", "node/database/mongodb/mongotest/server.go", "quorum/version/rule/broken.go"} {
 		text, err := os.ReadFile(filepath.Join(module, file))
 		if err == nil {
@@ -165,7 +166,8 @@ func TestDocumentedFlagsExist(t *testing.T) {
 				b.checkLine(d.path, span)
 			case strings.HasPrefix(first, "--"):
 				for flag := range strings.FieldsSeq(span) {
-					if flag = flagWord.FindString(flag); strings.HasPrefix(flag, "--") && !flags[flag] && flag != "--compressed" { // which is curl's
+					// The flag --compressed is curl's.
+					if flag = flagWord.FindString(flag); strings.HasPrefix(flag, "--") && !flags[flag] && flag != "--compressed" {
 						t.Errorf("%s: no command has the flag %s", d.path, flag)
 					}
 				}

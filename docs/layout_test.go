@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// topLevel is all that stands at the top, beside files whose names begin with a dot: who opens the
-// repository for the first time should see at once what it is made of.
+// topLevel are all names at the top level, beside those that begin with a dot. A newcomer to the
+// repository should see at once what it consists of.
 var topLevel = []string{
 	"cmd", "ring", "node", "quorum", "handoff", "api", "bench", "docs",
 	"docker-compose.yml", "envoy.yaml", "Dockerfile", "Makefile", "go.mod", "go.sum", "README.md", "LICENSE", "CHANGELOG.md",
 }
 
-// maxLines of a file; most have less than a quarter of it. A longer one holds more than one
-// concept.
+// maxLines is the most lines of a file; most files have less than a quarter of it. A longer file
+// has more than one concept.
 const maxLines = 600
 
 func TestTheTopLevelStaysSmall(t *testing.T) {
@@ -25,7 +25,7 @@ func TestTheTopLevelStaysSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := strings.Fields(string(ignored)) // by make: /bin/, /out/
+	made := strings.Fields(string(ignored)) // what make writes: /bin/, /out/
 	entries, err := os.ReadDir(module)
 	if err != nil {
 		t.Fatal(err)

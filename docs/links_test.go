@@ -15,7 +15,7 @@ var (
 	heading = regexp.MustCompile(`(?m)^#{1,6} +(.+)$`)
 )
 
-// anchors of a page, made from its headings as code hosts make them.
+// anchors returns the anchors of a page, made from its headings as code hosts make them.
 func (d *docPage) anchors() map[string]bool {
 	all := map[string]bool{}
 	for _, m := range heading.FindAllStringSubmatch(d.prose, -1) {
@@ -63,7 +63,7 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// Whatever lies below docs can be found by following links from the README. A link to a directory
+// Every file below docs can be reached by following links from the README. A link to a directory
 // leads to everything in it.
 func TestEveryPageIsReachable(t *testing.T) {
 	pages := map[string]docPage{}

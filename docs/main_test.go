@@ -1,4 +1,4 @@
-// Package docs holds what the pages say against the programs, and the code against its structure.
+// Package docs compares what the pages say with the programs, and the code with its structure.
 package docs
 
 import (

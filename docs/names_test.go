@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// names are what the code declares: "Name", "package.Name", "Type.member" and
+// names returns what the code declares: "Name", "package.Name", "Type.member" and
 // "package.Type.member".
 func names(t *testing.T) map[string]bool {
 	t.Helper()
@@ -97,11 +97,11 @@ func members(of ast.Expr) (found []string) {
 	return found
 }
 
-// codeName is what can only be a name in the code: parts joined by dots, or one word with a
-// capital.
+// codeName matches a text that can only be a name in the code: parts joined by dots, or one word
+// with a capital.
 var codeName = regexp.MustCompile(`^([A-Za-z]\w*(\.[A-Za-z]\w*){1,2}|[A-Za-z]*[A-Z]\w*)(\(\))?$`)
 
-// noNames look like names of functions and are none.
+// noNames matches texts that look like names in the code and are not.
 var noNames = regexp.MustCompile(`\.(go|md|yaml|yml|json|proto|sum|mod|svg|com|localhost)$|^runtime\.|^[A-Z_0-9]+$`)
 
 func TestArchitectureNamesWhatExists(t *testing.T) {

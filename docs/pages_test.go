@@ -10,23 +10,24 @@ import (
 	"testing"
 )
 
-// docPage is one page of the documentation, as the tests of the documentation read it.
+// docPage is one page of the documentation, as the tests read it.
 type docPage struct {
 	path   string // from the top of the repository, with slashes
 	text   string
-	prose  string // text without its fenced blocks
+	prose  string // the text without its fenced blocks
 	blocks []block
 }
 
 // block is a fenced block.
 type block struct {
 	line     int
-	language string // the first word behind the fence
-	stays    bool   // the second word is "stays": what it starts keeps its terminal
-	text     string
+	language string // the first word after the fence
+	// The second word after the fence is "stays": what the block starts keeps its terminal.
+	stays bool
+	text  string
 }
 
-// documents reads all pages: those at the top, and all below docs.
+// documents reads all pages: those at the top level, and all below docs.
 func documents(t *testing.T) (all []docPage) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(module, "*.md"))
@@ -61,7 +62,7 @@ func documents(t *testing.T) (all []docPage) {
 	return all
 }
 
-// split tells prose and fenced blocks apart.
+// split separates the prose from the fenced blocks.
 func (d *docPage) split(t *testing.T) {
 	t.Helper()
 	var prose []string
@@ -94,7 +95,7 @@ func (d *docPage) split(t *testing.T) {
 
 var codeSpan = regexp.MustCompile("`([^`\n]+)`")
 
-// spans returns what stands between backticks in the prose.
+// spans returns the texts between backticks in the prose.
 func (d *docPage) spans() (found []string) {
 	for _, m := range codeSpan.FindAllStringSubmatch(d.prose, -1) {
 		found = append(found, m[1])

@@ -15,8 +15,8 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// notPasted are the blocks that this test cannot run. Their commands and flags are checked
-// nevertheless (TestDocumentedFlagsExist).
+// notPasted are the blocks that this test cannot run. TestDocumentedFlagsExist checks their
+// commands and flags nevertheless.
 var notPasted = []struct{ document, contains, reason string }{
 	{"README.md", "make test", "make run is what this test stands on, as viakv dev at other ports; make test is this test"},
 	{"README.md", "docker compose", "needs Docker: make test-compose"},
@@ -36,9 +36,9 @@ var notPasted = []struct{ document, contains, reason string }{
 	{"docs/tutorial.md", "make build", "builds what this test's own binary stands for"},
 }
 
-// What documents say runs, with the answers that they show. A document's blocks run one after
-// another in one directory; unless they start nodes of their own, three nodes of viakv dev run
-// meanwhile. Ports are replaced by ones that are free.
+// The documents' commands run and give the answers that the documents show. A document's blocks run
+// one after another in one directory. Three nodes of viakv dev run meanwhile, unless the blocks
+// start nodes themselves. Ports are replaced by free ports.
 func TestPastedCommandsWork(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -94,7 +94,7 @@ type paster struct {
 	opened []*viakvtest.Process
 }
 
-// documentedPorts are the ports of the first nodes in the documentation.
+// documentedHTTP and the others are the ports of the first nodes in the documentation.
 const documentedHTTP, documentedPeer, documentedTLS, documentedTLSPeer = 8081, 9081, 8441, 9441
 
 func newPaster(t *testing.T, blocks []block) *paster {
@@ -115,7 +115,7 @@ func newPaster(t *testing.T, blocks []block) *paster {
 		env: append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
 			"VIAKV_ENDPOINTS="+viakvtest.Loopback(httpPort), "CURL_HOME="+bin),
 	}
-	// A status of 400 or more fails a command that the documentation shows as one that works.
+	// The documentation shows commands that work, so a status of 400 or more fails a command.
 	if err := os.WriteFile(filepath.Join(bin, ".curlrc"), []byte("fail\nsilent\nshow-error\nretry = 20\nretry-delay = 1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +153,8 @@ var (
 	nodeLine = regexp.MustCompile(`(node-[a-z]) .*process (\d+)`)
 )
 
-// rewrite replaces what differs here: ports, the place of the binary, and pgrep, which would find
-// other clusters on this machine as well.
+// rewrite replaces what differs in this test: ports, the place of the binary, and pgrep, which
+// would find other clusters on this machine as well.
 func (p *paster) rewrite(text string) string {
 	text = p.ports.Replace(strings.ReplaceAll(text, "bin/viakv", "viakv"))
 	text = devCall.ReplaceAllString(text, "viakv dev"+p.dev)
@@ -183,17 +183,20 @@ func (p *paster) command(script string) *exec.Cmd {
 	p.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	cmd.Dir, cmd.Env = p.dir, p.env
-	cmd.WaitDelay = time.Second // what a script that was killed has left behind may hold its output open
+	// A process that a killed script has left behind may hold its output open.
+	cmd.WaitDelay = time.Second
 	return cmd
 }
 
-// open starts what keeps its terminal. The shell gives way to it, so that it gets the signals.
+// open starts a command that keeps its terminal. The shell is replaced by the command, so that the
+// command gets the signals.
 func (p *paster) open(line string) *viakvtest.Process {
 	cmd := exec.Command("bash", "-c", "exec "+p.rewrite(line))
 	cmd.Dir, cmd.Env = p.dir, p.env
 	opened := viakvtest.Launch(p.t, cmd)
 	p.opened = append(p.opened, opened)
-	p.t.Cleanup(func() { // before Launch's own: dev must stop its nodes
+	// This runs before Launch's own clean-up, because dev must stop its nodes.
+	p.t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		opened.Exit()
 	})
@@ -212,7 +215,8 @@ func (p *paster) stay(text string) {
 	}
 }
 
-// commands of a block: its lines without comments, those that go on behind a backslash in one.
+// commands returns the commands of a block: its lines without comments. A line that ends with a
+// backslash is joined with the next one.
 func commands(text string) (lines []string) {
 	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\\\n", " "), "\n") {
 		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
@@ -222,10 +226,10 @@ func commands(text string) (lines []string) {
 	return lines
 }
 
-// shown is an answer that a comment behind a command shows.
+// shown matches a command followed by a comment that shows its answer.
 var shown = regexp.MustCompile(`(?m)^(.*\S)\s+#.*→ (.+)$`)
 
-// script runs a block of sh, which must succeed. Behind an arrow a comment shows what its line
+// script runs a block of sh, which must succeed. A comment with an arrow shows what its line
 // answers.
 func (p *paster) script(where, text string) {
 	p.t.Helper()
@@ -242,11 +246,11 @@ func (p *paster) script(where, text string) {
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// looks matches commands that change nothing and show what takes a moment to settle, such as who
-// can be reached: they are repeated.
+// looks matches commands that change nothing and show a state that takes a moment to settle, such
+// as who can be reached. They are repeated.
 var looks = regexp.MustCompile(`^viakv (status|member (plan|list))`)
 
-// converse runs a block of console: each command behind a dollar, with the lines that it must
+// converse runs a block of console: each command after a dollar, with the lines that it must
 // answer.
 func (p *paster) converse(where, text string) {
 	p.t.Helper()
@@ -256,7 +260,8 @@ func (p *paster) converse(where, text string) {
 		var out []byte
 		var unlike string
 		for deadline := time.Now().Add(viakvtest.Patience); ; time.Sleep(50 * time.Millisecond) {
-			out, _ = p.command(script).CombinedOutput() // the status, where it matters, is shown by the document
+			// The exit status is not checked here; where it matters, the document shows it.
+			out, _ = p.command(script).CombinedOutput()
 			unlike = difference(p.ports.Replace(want), string(out))
 			if unlike == "" || !looks.MatchString(command) || time.Now().After(deadline) {
 				break
@@ -275,7 +280,7 @@ var (
 	figure = regexp.MustCompile(`^(-|[0-9.]+(%|ms|µs|s|m)?)$`)
 )
 
-// difference compares an answer with what is shown, line by line in any order: numbers inside
+// difference compares an answer with what is shown, line by line in any order. Numbers inside
 // longer lines, times and identifiers may differ.
 func difference(want, got string) string {
 	lines := strings.Split(strings.TrimRight(got, "\n"), "\n")
@@ -300,8 +305,8 @@ func difference(want, got string) string {
 	return ""
 }
 
-// linePattern matches a line of an answer. A line that is one word, as a status is, must be that
-// word.
+// linePattern returns an expression that matches a line of an answer. A line of one word, for
+// example a status, must be that word.
 func linePattern(line string) *regexp.Regexp {
 	words := strings.Fields(line)
 	var parts []string

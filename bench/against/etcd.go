@@ -12,7 +12,7 @@ import (
 	"viakv/bench/workload"
 )
 
-// etcdTarget sends requests over gRPC, which multiplexes by itself: each connection here is a
+// etcdTarget sends requests over gRPC, which multiplexes by itself. So each connection here is a
 // client of its own, and the requests of a window run side by side.
 type etcdTarget struct{ name, address string }
 

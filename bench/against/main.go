@@ -26,7 +26,7 @@ func main() {
 	}
 }
 
-// options of a run.
+// options are the options of a run.
 type options struct {
 	targets      string
 	keys         uint64
@@ -97,6 +97,7 @@ func measure(ctx context.Context, t runner.Target, o options) error {
 	if err != nil {
 		return err
 	}
+	// Write each key once.
 	population := workload.NewPopulation(o.keys)
 	distributions, err := workload.NewDistributions(distribution, population)
 	if err != nil {
@@ -120,6 +121,7 @@ func measure(ctx context.Context, t runner.Target, o options) error {
 	if n := filled.Errors.Sum(); n > 0 {
 		return fmt.Errorf("%d of %d keys could not be written", n, o.keys)
 	}
+	// Run the mix, and report.
 	c.Pipeline, c.Rate, c.Warmup, c.Duration = o.pipeline, o.rate, 2*time.Second, o.duration
 	c.Sources = func(w int) runner.Source {
 		return workload.NewStream(mix, distributions(), population, o.seed<<20+uint64(w))
@@ -160,7 +162,7 @@ func shares(o options) (mix workload.Mix, distribution string, err error) {
 	return mix, distribution, err
 }
 
-// first hands out the sets of the first keys.
+// first hands out the sets of the first n keys.
 type first struct {
 	next *atomic.Uint64
 	n    uint64

@@ -14,7 +14,7 @@ import (
 	"viakv/bench/workload"
 )
 
-// redis speaks RESP, which takes less than a driver would.
+// redis speaks RESP directly, because its requests take less work than those of a driver.
 type redis struct{ name, address string }
 
 func (r redis) Name() string { return r.name }
@@ -67,8 +67,8 @@ func (c *redisConnection) Buffered() bool               { return c.reader.Buffer
 func (c *redisConnection) SetReadDeadline(t time.Time)  { _ = c.Conn.SetReadDeadline(t) }
 func (c *redisConnection) SetWriteDeadline(t time.Time) { _ = c.Conn.SetWriteDeadline(t) }
 
-// Receive reads a simple string, an error, an integer or a bulk string: all that the four commands
-// answer with. EXISTS and DEL count keys; 0 is "missing".
+// Receive reads a simple string, an error, an integer or a bulk string, because the four commands
+// answer with these only. EXISTS and DEL return a number of keys; 0 is "missing".
 func (c *redisConnection) Receive() (runner.Answer, error) {
 	line, err := c.reader.ReadSlice('\n')
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"viakv/bench/workload"
 )
 
-// serveRESP answers the four commands from a map.
+// serveRESP starts a server that answers the four commands from a map.
 func serveRESP(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -8,16 +8,18 @@ import (
 	"viakv/bench/runner"
 )
 
-// Alternated is a target and the baseline, measured in turns, so that what else the machine does hits both.
+// Alternated is the result of measuring a target and the baseline in turns, so that other load on
+// the machine affects both.
 type Alternated struct {
 	Target, Baseline *runner.Result
-	// Ratios of the target's throughput to the baseline's, one for each round, and their median.
+	// Ratios are the target's throughput over the baseline's, one for each round. Ratio is their
+	// median.
 	Ratios []float64
 	Ratio  float64
 }
 
-// Alternate measures both for some rounds; the order changes with each, so that neither always has the warmer machine. Nil results of
-// either are an error of that run, which ends everything.
+// Alternate measures both for some rounds. The order changes with each round, so that neither
+// always has the warmer machine. An error of one run ends the measurement.
 func Alternate(ctx context.Context, target, baseline runner.Config, rounds int) (*Alternated, error) {
 	a := new(Alternated)
 	for round := range rounds {
@@ -54,7 +56,7 @@ func Alternate(ctx context.Context, target, baseline runner.Config, rounds int) 
 	return a, nil
 }
 
-// Median of the values, NaN without one.
+// Median returns the median of the values, or NaN if there are none.
 func Median(v []float64) float64 {
 	if len(v) == 0 {
 		return math.NaN()

@@ -21,7 +21,7 @@ import (
 	"viakv/bench/workload"
 )
 
-// role in the environment makes the test's own binary one of these programs.
+// role in the environment makes the test's own binary one of the programs that TestMain has.
 const role = "VIAKV_BASELINE_ROLE"
 
 func TestMain(m *testing.M) {
@@ -60,7 +60,7 @@ func start(t *testing.T, as string, n int) (*baseline.Cluster, error) {
 	return c, err
 }
 
-// plain leaves no connection behind.
+// plain is a client that keeps no connection open.
 var plain = http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func get(t *testing.T, address string) (int, string) {
@@ -155,8 +155,8 @@ func TestAlternation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// How far two equal servers are apart is the machine's business; that the median of the pairs
-	// is quoted is the code's.
+	// How far two equal servers are apart depends on the machine. That the median of the ratios is
+	// quoted depends on the code.
 	if len(a.Ratios) != 3 || a.Ratio != slices.Sorted(slices.Values(a.Ratios))[1] || !(a.Ratio > 0) || math.IsInf(a.Ratio, 0) || a.Target.Elapsed < 600*time.Millisecond || a.Baseline.Good() == 0 {
 		t.Errorf("got %v, median %v, over %v", a.Ratios, a.Ratio, a.Target.Elapsed)
 	}

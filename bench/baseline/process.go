@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// Ready is what a node prints, followed by its address, when it serves.
+// Ready is what a node prints when it serves, followed by its address.
 const Ready = "listening on "
 
-// Command starts one node: the program's own path and the arguments that make it call Serve and print Ready.
+// Command is how to start one node: the path of the running program, and the arguments that make it
+// call Serve and print Ready.
 type Command struct {
 	Path string
 	Args []string
@@ -29,7 +30,8 @@ type Cluster struct {
 
 const startTimeout = 10 * time.Second
 
-// Start starts n nodes. Each ends when its standard input does, and so does not outlive this process, however that ends.
+// Start starts n nodes. Each node ends when its standard input ends. So it does not outlive this
+// process, however this process ends.
 func Start(ctx context.Context, c Command, n int) (*Cluster, error) {
 	cluster := new(Cluster)
 	for range n {

@@ -6,13 +6,14 @@ import (
 	"strconv"
 )
 
-// rows is the body of a scan: the whole map as newline-delimited JSON, in the form that viakv answers in (docs/api.md).
+// rows is the body of a scan: the whole map as newline-delimited JSON, in the form of viakv's
+// answers (docs/api.md).
 type rows struct {
 	of           *store
 	keys, values bool
 }
 
-// flushRows is how much a chunk of the body has at least.
+// flushRows is the least size of a chunk of the body, in bytes.
 const flushRows = 64 << 10
 
 // SupportsBodyWriteTo makes fasthttp call WriteTo.
@@ -21,7 +22,7 @@ func (r *rows) SupportsBodyWriteTo() bool { return true }
 // Read is never called.
 func (r *rows) Read([]byte) (int, error) { return 0, io.ErrNoProgress }
 
-// WriteTo implements io.WriterTo. What is set meanwhile may be missing.
+// WriteTo implements io.WriterTo. A key that is set meanwhile may be missing.
 func (r *rows) WriteTo(w io.Writer) (total int64, err error) {
 	var b []byte
 	count := 0
@@ -66,11 +67,11 @@ func (r *rows) append(b []byte, key string, value []byte) []byte {
 	return append(b, '\n')
 }
 
-// appendQuoted appends a JSON string.
+// appendQuoted appends a text as a JSON string.
 func appendQuoted[T string | []byte](b []byte, s T) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c > '~' {
-			quoted, _ := json.Marshal(string(s)) // a string always has a form
+			quoted, _ := json.Marshal(string(s)) // cannot fail for a string
 			return append(b, quoted...)
 		}
 	}

@@ -31,7 +31,8 @@ func newStore() *store {
 
 func (s *store) shard(key []byte) *shard { return &s.shards[maphash.Bytes(s.seed, key)%shards] }
 
-// Serve answers /get, /set, /is, /rm, /clear, the scans and the probes until the listener is closed.
+// Serve answers /get, /set, /is, /rm, /clear, the scans and the probes until the listener is
+// closed.
 func Serve(l net.Listener) error {
 	s := newStore()
 	server := &fasthttp.Server{Handler: s.handle, Name: "baseline", ReadBufferSize: 16 << 10, NoDefaultContentType: true, SecureErrorLogMessage: true}
@@ -60,7 +61,8 @@ func (s *store) handle(ctx *fasthttp.RequestCtx) {
 			ctx.SetStatusCode(fasthttp.StatusNotFound)
 		}
 	case "/set":
-		value := append([]byte(nil), ctx.QueryArgs().Peek("v")...) // never changed: readers hold it without the lock
+		// The value is never changed, because readers hold it without the lock.
+		value := append([]byte(nil), ctx.QueryArgs().Peek("v")...)
 		in.mu.Lock()
 		in.values[string(key)] = value
 		in.mu.Unlock()

@@ -7,12 +7,12 @@ import (
 	"viakv/bench/check"
 )
 
-// recovery is how long after a time in which too much was broken nothing is expected yet.
+// recovery is how long after a time of too many faults no success is expected yet.
 const recovery = time.Second
 
-// beyond returns when more was broken at once than a cluster of that size survives, in order and
-// apart. A fault breaks the node that it names; one that left makes the cluster smaller, and one
-// that joined makes it larger, without bearing more.
+// beyond returns the spans in which more was broken at once than a cluster of that size survives.
+// The spans are in order and do not touch. A fault breaks the node that it names. A leave makes the
+// cluster smaller; a join makes it larger, but it does not then survive more faults.
 func beyond(faults []check.Fault, nodes int) []check.Span {
 	var times []float64
 	for _, f := range faults {
@@ -35,7 +35,7 @@ func beyond(faults []check.Fault, nodes int) []check.Span {
 	return spans
 }
 
-// tooMuch looks at the faults of one moment.
+// tooMuch reports whether more was broken at one moment than the cluster survives.
 func tooMuch(faults []check.Fault, nodes int, at float64) bool {
 	broken, size := map[string]bool{}, nodes
 	for _, f := range faults {
@@ -49,12 +49,12 @@ func tooMuch(faults []check.Fault, nodes int, at float64) bool {
 			broken[f.Node] = true
 		}
 	}
-	// Whether a change of the size has taken effect is not known, so the worse of both counts.
+	// Whether a change of size has taken effect is not known, so the smaller limit counts.
 	return len(broken) > min(survivable(size), survivable(nodes))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// survivable returns how many members of a cluster may be broken at once: what is left is a
-// majority of all. Two members survive nothing, and four as much as three.
+// survivable returns how many members of a cluster may be broken at once: those that remain must be
+// a majority of all. A cluster of two survives no fault, and four survive as many as three.
 func survivable(members int) int { return (members - 1) / 2 }

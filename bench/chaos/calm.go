@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Calm is a cluster of processes that nothing is done to, for measurements.
+// Calm is a cluster of processes without faults, for measurements.
 type Calm struct{ *cluster }
 
 // StartCalm founds a cluster. Close ends it.
@@ -26,7 +26,7 @@ func StartCalm(ctx context.Context, binary, logDir string, nodes int) (*Calm, er
 	return &Calm{c}, nil
 }
 
-// Endpoints of the nodes' HTTP API.
+// Endpoints returns the base URLs of the nodes' HTTP APIs.
 func (c *Calm) Endpoints() (all []string) {
 	for _, address := range c.http[:c.members] {
 		all = append(all, "http://"+address)
@@ -34,7 +34,8 @@ func (c *Calm) Endpoints() (all []string) {
 	return all
 }
 
-// Memory is the mean of what the nodes' processes have in memory, in bytes; 0 where the system does not tell.
+// Memory returns the mean resident memory of the nodes' processes, in bytes. It is 0 where the
+// system does not tell it.
 func (c *Calm) Memory() float64 {
 	sum := 0.0
 	for _, p := range c.nodes[:c.members] {
@@ -53,7 +54,7 @@ func (c *Calm) Memory() float64 {
 	return sum / float64(c.members)
 }
 
-// residentBytes reads VmRSS of a status file of Linux.
+// residentBytes returns VmRSS from the text of a Linux status file, in bytes, or 0 without it.
 func residentBytes(status string) float64 {
 	_, rest, found := strings.Cut(status, "VmRSS:")
 	if !found {

@@ -35,7 +35,8 @@ const (
 
 func nodeName(i int) string { return "node-" + string(rune('a'+i)) }
 
-// newCluster prepares n nodes and a spare. It starts none. Direct leaves out the links: nodes then reach each other as they would without this package.
+// newCluster prepares n nodes and a spare, and starts none of them. With direct there are no links:
+// the nodes reach each other as they would without this package.
 func newCluster(binary, logDir string, n int, timeout time.Duration, direct bool) (c *cluster, err error) {
 	c = &cluster{fabric: newFabric(), members: n}
 	defer func() {
@@ -43,7 +44,7 @@ func newCluster(binary, logDir string, n int, timeout time.Duration, direct bool
 			c.close()
 		}
 	}()
-	all := n + 1
+	all := n + 1 // with the spare
 	addresses, err := freeAddresses(2 * all)
 	if err != nil {
 		return nil, err
@@ -80,8 +81,9 @@ func newCluster(binary, logDir string, n int, timeout time.Duration, direct bool
 	return c, nil
 }
 
-// freeAddresses asks the kernel for ports that are free now. Each comes with a loopback address of its own, on which no connection of anybody
-// takes the port meanwhile, as the outgoing ones of other programs do on the usual address; where the system has but that one, it must do.
+// freeAddresses asks the kernel for ports that are free now. Each comes with a loopback address of
+// its own. On 127.0.0.1 an outgoing connection of another program may take the port before the node
+// does; on an address of its own none does. A system with 127.0.0.1 alone gets ports on that.
 func freeAddresses(n int) ([]string, error) {
 	var out []string
 	for range n {
@@ -92,13 +94,14 @@ func freeAddresses(n int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = l.Close() }() // together at the end, so that all differ
+		// Closed together at the end, so that all ports differ.
+		defer func() { _ = l.Close() }()
 		out = append(out, l.Addr().String())
 	}
 	return out, nil
 }
 
-// start starts the members and waits until they are a cluster.
+// start starts the members and waits until they have founded a cluster.
 func (c *cluster) start(ctx context.Context, within time.Duration) error {
 	for _, p := range c.nodes[:c.members] {
 		if err := p.start(); err != nil {
@@ -126,8 +129,9 @@ func (c *cluster) close() {
 	}
 }
 
-// settled says whether the cluster is one again: every node that runs answers, all with the same epoch, members and nothing under way, and
-// each member is active, but for those excused. The error says what is missing.
+// settled returns nil when all nodes agree on one cluster: every running node answers with the same
+// epoch and members and with no change under way, and each member is active. The excused nodes are
+// left out. The error says what is missing.
 func (c *cluster) settled(ctx context.Context, excused map[int]bool) error {
 	var (
 		asking sync.WaitGroup
@@ -197,7 +201,7 @@ func (c *cluster) index(name string) int {
 	return -1
 }
 
-// settle waits until the cluster is settled.
+// settle waits until the cluster is settled, for as long as within says.
 func (c *cluster) settle(ctx context.Context, excused map[int]bool, within time.Duration) error {
 	deadline := time.Now().Add(within)
 	for {
@@ -214,7 +218,7 @@ func (c *cluster) settle(ctx context.Context, excused map[int]bool, within time.
 	}
 }
 
-// digests of all members, and whether they are equal.
+// digests returns the digests of all members, and whether they are equal.
 func (c *cluster) digests(ctx context.Context) (all []string, equal bool) {
 	equal = true
 	for i := range c.members {

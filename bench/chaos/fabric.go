@@ -8,12 +8,12 @@ import (
 
 // weather is what happens to the bytes from one node to another.
 type weather struct {
-	held    bool          // they wait
-	refused bool          // connections are cut, and new ones too
+	held    bool          // the bytes wait
+	refused bool          // connections are cut, and so are new ones
 	delay   time.Duration // before each piece is delivered, in order
 }
 
-// fabric is the weather between all nodes. Safe for concurrent use.
+// fabric holds the weather between all nodes. It is safe for concurrent use.
 type fabric struct {
 	mu      sync.Mutex
 	between map[[2]int]weather
@@ -48,7 +48,8 @@ func (f *fabric) look(from, to int) (weather, <-chan struct{}) {
 	return f.between[[2]int{from, to}], f.changed
 }
 
-// pass blocks until a piece that came in at that time may be delivered; false when the connection must end.
+// pass blocks until a piece that came in at that time may be delivered. It returns false when the
+// connection must end.
 func (f *fabric) pass(ctx context.Context, from, to int, came time.Time) bool {
 	for {
 		w, changed := f.look(from, to)

@@ -15,8 +15,9 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// fakeNode in the environment makes the test's own binary a node: the real API over a store of its own that claims to be a member of a settled
-// cluster, whatever happens. Alone it is a correct cluster of one; three of them are a cluster that replicates nothing.
+// fakeNode in the environment makes the test's own binary a node: the real API over a store of its
+// own. The node always claims to be a member of a settled cluster. One such node is a correct
+// cluster of one; three of them are a cluster that replicates nothing.
 const fakeNode = "VIAKV_FAKE_NODE"
 
 func TestMain(m *testing.M) {

@@ -8,11 +8,13 @@ import (
 	"viakv/api/client"
 )
 
-// Lab is a cluster of processes whose faults the caller chooses, one by one. Its nodes are numbered: the members from 0 on, then a spare that
-// knows the members as its seeds and joins them when it is started.
+// Lab is a cluster of processes whose faults the caller chooses, one by one. Its nodes are
+// numbered: the members from 0 on, then a spare. The spare has the members as its seeds and joins
+// them when it is started.
 type Lab struct{ *cluster }
 
-// StartLab founds a cluster of that many nodes, each request to which ends after the time-out. Close ends it.
+// StartLab founds a cluster of that many nodes. Each client request ends after timeout. Close ends
+// the cluster.
 func StartLab(ctx context.Context, binary, logDir string, nodes int, timeout time.Duration) (*Lab, error) {
 	c, err := newCluster(binary, logDir, nodes, timeout, false)
 	if err != nil {
@@ -32,7 +34,7 @@ func (l *Lab) Close() { l.close() }
 // Spare is the number of the node that is no member at first.
 func (l *Lab) Spare() int { return l.members }
 
-// Name of a node.
+// Name returns the name of a node.
 func (l *Lab) Name(i int) string { return nodeName(i) }
 
 // HTTP is the address of a node's API.
@@ -41,37 +43,38 @@ func (l *Lab) HTTP(i int) string { return l.http[i] }
 // Peer is the address at which other nodes reach a node.
 func (l *Lab) Peer(i int) string { return l.peers[i] }
 
-// Client asks one node and no other.
+// Client returns a client that asks this node only.
 func (l *Lab) Client(i int) *client.Client { return l.clients[i] }
 
-// Kill ends a process at once, and its memory with it.
+// Kill ends a node's process at once. The keys in its memory are lost.
 func (l *Lab) Kill(i int) { l.nodes[i].kill() }
 
-// Start runs a process that does not run.
+// Start starts a node's process. It fails when the process runs.
 func (l *Lab) Start(i int) error { return l.nodes[i].start() }
 
-// Pause stops a process where it is.
+// Pause stops a process without ending it.
 func (l *Lab) Pause(i int) { l.nodes[i].pause() }
 
-// Resume lets it go on.
+// Resume continues a paused process.
 func (l *Lab) Resume(i int) { l.nodes[i].resume() }
 
-// Cut holds what one node sends another, in this direction alone.
+// Cut holds back what one node sends another, in this direction alone.
 func (l *Lab) Cut(from, to int) { l.fabric.set(from, to, weather{held: true}) }
 
-// Isolate holds everything that a node and all others send each other.
+// Isolate holds back everything that a node and all others send each other.
 func (l *Lab) Isolate(i int) { l.around(i, weather{held: true}) }
 
 // Refuse cuts a node's connections, and does not let it make new ones.
 func (l *Lab) Refuse(i int) { l.around(i, weather{refused: true}) }
 
-// Delay puts a node that far away from the others, in each direction.
+// Delay delays everything between a node and all others by d, in each direction.
 func (l *Lab) Delay(i int, d time.Duration) { l.around(i, weather{delay: d}) }
 
 // Calm ends all faults of the network.
 func (l *Lab) Calm() { l.fabric.calm() }
 
-// Settle waits until the cluster is one: all nodes that should run answer at one epoch, all of them active, with no change under way.
+// Settle waits until all nodes that should run answer at one epoch, all of them active, with no
+// change under way. The excused nodes are left out.
 func (l *Lab) Settle(ctx context.Context, within time.Duration, excused ...int) error {
 	out := map[int]bool{}
 	for _, i := range excused {
@@ -80,10 +83,10 @@ func (l *Lab) Settle(ctx context.Context, within time.Duration, excused ...int) 
 	return l.settle(ctx, out, within)
 }
 
-// Digests of all members, and whether they are equal.
+// Digests returns the digests of all members, and whether they are equal.
 func (l *Lab) Digests(ctx context.Context) ([]string, bool) { return l.digests(ctx) }
 
-// Crashes are the ends of processes that nobody asked for.
+// Crashes returns a line for each process that ended without being killed by the lab.
 func (l *Lab) Crashes() []string { return l.crashes() }
 
 // around sets the weather between a node and all others, both ways.

@@ -53,7 +53,8 @@ func (k *link) accept() {
 
 const dialTimeout = 2 * time.Second
 
-// carry connects to the target, and copies in both directions until either ends or the weather refuses.
+// carry connects to the target, and copies in both directions until either side ends or the weather
+// refuses.
 func (k *link) carry(near net.Conn) {
 	defer func() { _ = near.Close() }()
 	if w, _ := k.fabric.look(k.from, k.to); w.refused {
@@ -79,7 +80,7 @@ func (k *link) carry(near net.Conn) {
 	copying.Wait()
 }
 
-// watchRefusal returns when a connection must be cut although nothing is on its way.
+// watchRefusal returns when the weather refuses, so that a connection is cut even while it is idle.
 func (f *fabric) watchRefusal(ctx context.Context, a, b int) {
 	for {
 		there, changed := f.look(a, b)
@@ -97,7 +98,8 @@ func (f *fabric) watchRefusal(ctx context.Context, a, b int) {
 
 const (
 	pieceBytes = 32 << 10
-	piecesHeld = 64 // before the sender feels it, as with a full window
+	// piecesHeld is how many pieces may wait. More block the sender, as a full TCP window does.
+	piecesHeld = 64
 )
 
 type piece struct {
@@ -105,7 +107,8 @@ type piece struct {
 	came  time.Time
 }
 
-// pump copies one direction. Reading and delivering are apart, so that a delay is a delay and no throttle.
+// pump copies one direction. It reads and delivers in separate goroutines, so that a delay does not
+// reduce the throughput.
 func (f *fabric) pump(ctx context.Context, src, dst net.Conn, from, to int) {
 	pieces := make(chan piece, piecesHeld)
 	var reading sync.WaitGroup
@@ -136,7 +139,7 @@ func (f *fabric) pump(ctx context.Context, src, dst net.Conn, from, to int) {
 	}
 	_ = src.Close() // ends the reader
 	for range pieces {
-		continue // and lets it finish
+		continue // until the reader has finished
 	}
 	reading.Wait()
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// echo answers each line with itself.
+// echo listens on a port and sends each line that it reads back.
 func echo(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -48,7 +48,7 @@ func through(t *testing.T, k *link) *caller {
 	return &caller{t, c, bufio.NewReader(c)}
 }
 
-// ask sends a line and waits that long for it to come back.
+// ask sends a line and waits for it to come back, for as long as patience says.
 func (c *caller) ask(line string, patience time.Duration) error {
 	c.t.Helper()
 	if _, err := io.WriteString(c, line+"\n"); err != nil {
@@ -80,7 +80,7 @@ func linked(t *testing.T) (*fabric, *link) {
 
 const (
 	soon  = 5 * time.Second
-	never = 50 * time.Millisecond // long enough on a loopback to say that nothing comes
+	never = 50 * time.Millisecond // long enough on a loopback to conclude that nothing comes
 )
 
 func isTimeout(err error) bool {
@@ -101,7 +101,8 @@ func TestEachDirectionIsHeldByItself(t *testing.T) {
 				t.Fatalf("through a cut: %v", err)
 			}
 			f.calm()
-			if err := c.wait("two", soon); err != nil { // held, not lost: so does TCP after a partition
+			// The line was held, not lost: TCP behaves so after a partition.
+			if err := c.wait("two", soon); err != nil {
 				t.Fatal(err)
 			}
 		})

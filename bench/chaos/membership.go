@@ -17,7 +17,7 @@ func (n *nemesis) processFault(ctx context.Context, random *rand.Rand, kind stri
 	}
 }
 
-// killOne kills a node, perhaps again while it rebuilds, and waits until it is whole.
+// killOne kills a node, perhaps again while it rebuilds, and waits until the node is rebuilt.
 func (n *nemesis) killOne(ctx context.Context, random *rand.Rand) {
 	at := random.IntN(n.members)
 	again := random.IntN(3) == 0
@@ -37,12 +37,14 @@ func (n *nemesis) killOne(ctx context.Context, random *rand.Rand) {
 	}
 	if n.together(n.othersDown(at)) {
 		n.mu.Lock()
-		delete(n.down, at) // otherwise its slot stays down, and nothing else is killed in its place
+		// Otherwise the slot still counts as down, so that no further node is killed.
+		delete(n.down, at)
 		n.mu.Unlock()
 	}
 }
 
-// takeDown claims a node for killing, when the cluster can take that (X1).
+// takeDown claims a node for killing. It returns false when the cluster could not survive that
+// (X1).
 func (n *nemesis) takeDown(ctx context.Context, at int) bool {
 	n.deciding.Lock()
 	defer n.deciding.Unlock()
@@ -64,7 +66,7 @@ func (n *nemesis) restart(at int) {
 	}
 }
 
-// change does something with the membership while nothing is down (X2).
+// change runs do, which changes the members, if no node is down (X2).
 func (n *nemesis) change(do func()) {
 	n.deciding.Lock()
 	n.mu.Lock()
@@ -84,7 +86,7 @@ func (n *nemesis) change(do func()) {
 	n.mu.Unlock()
 }
 
-// leaveAndReturn makes a member leave and join again, as it is or as a new process.
+// leaveAndReturn makes a member leave and join again, in the same process or in a new one.
 func (n *nemesis) leaveAndReturn(ctx context.Context, random *rand.Rand) {
 	if n.members < 2 {
 		return
@@ -112,7 +114,8 @@ func (n *nemesis) leaveAndReturn(ctx context.Context, random *rand.Rand) {
 	n.together(nil)
 }
 
-// rejoin asks until the node is a member: the network is still being broken, and the answer to a join that worked may be lost.
+// rejoin asks until the node is a member. The network is still being broken, so the answer to a
+// join that worked may be lost.
 func (n *nemesis) rejoin(at int) {
 	for deadline := time.Now().Add(rebuiltWithin); time.Now().Before(deadline); {
 		ctx, cancel := context.WithTimeout(context.Background(), rebuiltWithin)

@@ -12,15 +12,15 @@ import (
 	"viakv/bench/check"
 )
 
-// Kinds of faults. The first three change which nodes there are, and keep to X1 and X2.
+// The kinds of faults. Those of processKinds change which nodes there are, and keep to X1 and X2.
 var (
 	processKinds = []string{"kill", "leave", "join"}
 	networkKinds = []string{"cut", "isolate", "delay", "reset", "pause"}
-	// Kinds are all of them.
+	// Kinds are all kinds of faults.
 	Kinds = slices.Concat(processKinds, networkKinds)
 )
 
-// nemesis injects faults until its context ends, and takes every one of them back.
+// nemesis injects faults until its context ends, and takes each of them back.
 type nemesis struct {
 	*cluster
 	kinds    []string
@@ -29,16 +29,17 @@ type nemesis struct {
 	log      func(format string, args ...any)
 	seed     uint64
 
-	// still makes the network lane hold its breath: a cluster that could not come together for a
-	// while gets the calm that it needs.
+	// still is above zero while no network fault may begin. A cluster that has not come together
+	// for calmAfter gets a network without faults.
 	still atomic.Int32
 
-	deciding sync.Mutex // held from looking at the cluster to taking a node down
+	// Held from looking at the cluster to taking a node down.
+	deciding sync.Mutex
 	mu       sync.Mutex
 	down     map[int]bool // killed and not yet rebuilt
 	changing bool         // a node leaves or joins (X2)
 	faults   []*check.Fault
-	stuck    string // why the cluster did not come together, once it has not
+	stuck    string // why the cluster did not come together; empty if it always did
 }
 
 const (
@@ -68,13 +69,13 @@ func (n *nemesis) enabled(kinds []string) []string {
 	return slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return !slices.Contains(n.kinds, k) })
 }
 
-// lane does one fault after the other.
+// lane injects one fault after another.
 func (n *nemesis) lane(ctx context.Context, id uint64, kinds []string, do func(context.Context, *rand.Rand, string), shortest, longest time.Duration) {
 	random := rand.New(rand.NewPCG(n.seed, id))
 	for pause(ctx, between(random, shortest, longest)) {
 		kind := kinds[random.IntN(len(kinds))]
 		if random.IntN(2) == 0 {
-			kind = kinds[0] // the first is the one that matters most: kill, cut
+			kind = kinds[0] // the first of kinds matters most: kill, cut
 		}
 		do(ctx, random, kind)
 	}
@@ -102,8 +103,9 @@ func (n *nemesis) end(f *check.Fault) {
 	f.To = time.Since(n.start).Seconds()
 }
 
-// together waits until the cluster is settled but for the excused, and quiets the network when that
-// takes long. It does not end with the run: what was begun is brought to its end.
+// together waits until the cluster is settled but for the excused nodes. If that takes long, it
+// stops the network faults. It does not end with the run: a fault that has begun is brought to its
+// end.
 func (n *nemesis) together(excused map[int]bool) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), rebuiltWithin)
 	defer cancel()
@@ -125,7 +127,7 @@ func (n *nemesis) together(excused map[int]bool) bool {
 	return err == nil
 }
 
-// othersDown are the nodes that are down beside one.
+// othersDown returns the nodes that are down, without the node but.
 func (n *nemesis) othersDown(but int) map[int]bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()

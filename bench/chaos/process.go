@@ -10,17 +10,17 @@ import (
 	"syscall"
 )
 
-// process runs one node, again and again.
+// process runs one node, and can start it again and again.
 type process struct {
 	name, binary string
 	args         []string
-	log          string // file that all its lives append to
+	log          string // file that every run of the process appends to
 
 	mu      sync.Mutex
 	running *exec.Cmd
-	ended   chan struct{} // of the running one
+	ended   chan struct{} // closed when the running process has ended
 	paused  bool
-	wanted  bool // it should run: an end that nobody asked for is a crash
+	wanted  bool // it should run: if it ends nevertheless, that is a crash
 	crashes []string
 }
 
@@ -58,7 +58,7 @@ func (p *process) start() error {
 	return nil
 }
 
-// kill ends the process at once, and waits for that.
+// kill ends the process at once and waits for its end.
 func (p *process) kill() {
 	p.mu.Lock()
 	cmd, ended := p.running, p.ended
@@ -67,11 +67,11 @@ func (p *process) kill() {
 	if cmd == nil {
 		return
 	}
-	_ = cmd.Process.Kill() // works on a stopped one, too
+	_ = cmd.Process.Kill() // works on a stopped process, too
 	<-ended
 }
 
-// pause stops the process; resume lets it go on, as if no time had passed for it.
+// pause stops the process; resume continues it, as if no time had passed for it.
 func (p *process) pause()  { p.signal(syscall.SIGSTOP, true) }
 func (p *process) resume() { p.signal(syscall.SIGCONT, false) }
 
@@ -89,7 +89,7 @@ func (p *process) alive() bool {
 	return p.running != nil && !p.paused
 }
 
-// crashed returns the ends that nobody asked for.
+// crashed returns a line for each time that the process ended although it should run.
 func (p *process) crashed() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,28 +12,28 @@ import (
 	"viakv/bench/check"
 )
 
-// Config of a run.
+// Config describes a run.
 type Config struct {
-	Binary  string // of viakv
+	Binary  string // path of the viakv program
 	LogDir  string // for the nodes' logs; empty: a new temporary directory
 	Nodes   int
 	Faults  []string // of Kinds; empty: all
 	Timeout time.Duration
-	PerKey  time.Duration // for the search of one key
+	PerKey  time.Duration // limit for the check of one key
 
-	// Recording by the clients; endpoints are set here.
+	// Recording is how the clients record; Run sets its Endpoints.
 	Recording check.Config
 	Log       func(format string, args ...any)
 	Progress  func(phase string, done, total uint64)
 }
 
-// Result of a run.
+// Result is the outcome of a run.
 type Result struct {
 	Chaos   *check.Chaos
 	Check   *check.Verdict
 	Unread  int      // reads of the audit that failed, although everything was healed
-	Crashes []string // ends of processes that nobody asked for
-	Logs    string   // directory
+	Crashes []string // processes that ended although they should run
+	Logs    string   // directory of the nodes' logs
 }
 
 const (
@@ -62,6 +62,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	}
 	c.Log("a cluster of %d nodes is up; their logs are in %s", c.Nodes, logs)
 
+	// Record a history while the nemesis injects faults.
 	recording := c.Recording
 	for i := range c.Nodes {
 		recording.Endpoints = append(recording.Endpoints, check.Endpoint{Name: nodeName(i), Client: cl.clients[i]})
@@ -76,6 +77,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	heal()
 	nemesisRuns.Wait()
 
+	// Describe the faults, and what clients saw while they lasted.
 	r := &Result{Chaos: &check.Chaos{Seed: recording.Seed, Nodes: c.Nodes, Seconds: recorded.Seconds(), Unresolved: n.stuck}, Logs: logs}
 	for _, f := range n.faults {
 		r.Chaos.Faults = append(r.Chaos.Faults, *f)
@@ -87,6 +89,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	for _, s := range spans {
 		r.Chaos.Beyond += (s.To - s.From).Seconds()
 	}
+	// Heal, and read every key at every node; then check the history.
 	if ctx.Err() == nil {
 		r.heal(ctx, cl, c)
 		r.Unread = history.Audit(ctx, recording.Endpoints, func(done, total uint64) { c.Progress("audit", done, total) })
@@ -97,13 +100,13 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	return r, nil
 }
 
-// heal ends all faults and waits until the members are one, with equal contents (X4).
+// heal ends all faults and waits until the members agree, with equal contents (X4).
 func (r *Result) heal(ctx context.Context, cl *cluster, c Config) {
 	c.Log("healing")
 	cl.fabric.calm()
 	for _, p := range cl.nodes[:cl.members] {
 		p.resume()
-		_ = p.start() // fails for those that run, as it should
+		_ = p.start() // fails for a node that runs, as it should
 	}
 	if err := cl.settle(ctx, nil, healedWithin); err != nil {
 		r.Chaos.Unresolved = err.Error()

@@ -44,7 +44,8 @@ func TestACorrectClusterPasses(t *testing.T) {
 	}
 }
 
-// TestAClusterThatReplicatesNothingFails: nodes that share nothing, and whose kills lose everything, must be found out.
+// TestAClusterThatReplicatesNothingFails checks that a run fails when the nodes share nothing and
+// each kill loses everything.
 func TestAClusterThatReplicatesNothingFails(t *testing.T) {
 	c := config(t, 3)
 	r, err := Run(t.Context(), c)
@@ -72,7 +73,8 @@ func TestEveryFaultIsInjectedAndTakenBack(t *testing.T) {
 	n := &nemesis{cluster: cl, survives: 1, start: time.Now(), log: t.Logf, seed: 1, down: map[int]bool{}}
 	random := rand.New(rand.NewPCG(1, 1))
 	for _, kind := range Kinds {
-		ctx, cut := context.WithTimeout(t.Context(), 300*time.Millisecond) // a run that ends takes its faults back early
+		// A run that ends takes its faults back early.
+		ctx, cut := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		if slices.Contains(processKinds, kind) {
 			n.processFault(ctx, random, kind)
 		} else {
@@ -130,7 +132,7 @@ func TestACrashIsReported(t *testing.T) {
 	cl.nodes[0].mu.Lock()
 	victim, ended := cl.nodes[0].running.Process, cl.nodes[0].ended
 	cl.nodes[0].mu.Unlock()
-	if err := victim.Kill(); err != nil { // by somebody else
+	if err := victim.Kill(); err != nil { // by another process than the cluster's
 		t.Fatal(err)
 	}
 	<-ended

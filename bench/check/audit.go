@@ -8,9 +8,9 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Audit reads every key of the history once at every endpoint, and adds that to the history: a
-// write that was acknowledged and is gone, long after the clients were done with its key, is found
-// here. It returns how many reads failed.
+// Audit reads every key of the history once at every endpoint, and adds these reads to the history.
+// So the check finds an acknowledged write that was lost long after the clients were done with its
+// key. Audit returns how many reads failed.
 func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func(done, total uint64)) (failed int) {
 	keys := h.allKeys()
 	const readers = 8
@@ -20,6 +20,7 @@ func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func
 		done    uint64
 		next    = make(chan *key)
 	)
+	// Readers take one key at a time and ask each endpoint for it.
 	for range readers {
 		reading.Go(func() {
 			for k := range next {
@@ -57,9 +58,9 @@ func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func
 	return failed
 }
 
-// Availability sums the history up by the second in which answers came. Longest is the longest time
-// in which no write was acknowledged, up to the end given; bearable is the same with the spans left
-// out in which nothing else was to be expected.
+// Availability counts the answers of each second of the recording. The result longest is the
+// longest time in which no write was acknowledged, up to the given end. The result bearable is the
+// same without the spans in beyond, in which too much was broken for a write to be expected.
 func (h *History) Availability(end time.Duration, beyond []Span) (buckets []Bucket, longest, bearable time.Duration) {
 	n := int(end/time.Second) + 1
 	buckets = make([]Bucket, n)
@@ -69,7 +70,8 @@ func (h *History) Availability(end time.Duration, beyond []Span) (buckets []Buck
 	add := func(o Operation) {
 		answered := o.Return
 		if answered == forever {
-			answered = o.Call // when the client gave up is not kept; it began then
+			// The moment when the client gave up is not kept, so the request counts where it began.
+			answered = o.Call
 		}
 		i := int(answered / time.Second)
 		if i < 0 || i >= n || o.Client == auditor {
@@ -93,6 +95,7 @@ func (h *History) Availability(end time.Duration, beyond []Span) (buckets []Buck
 			b.Unknown++
 		}
 	}
+	// Count what clients asked and got. The reads of the audit came later and are left out.
 	for _, k := range h.allKeys() {
 		k.mu.Lock()
 		for _, o := range k.ops {

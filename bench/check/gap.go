@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// Span of a recording.
+// Span is an interval of a recording, from the recording's start.
 type Span struct{ From, To time.Duration }
 
-// longestGap between neighbouring times, none of them beyond the end, that touches none of the spans left out, which are in order and apart.
+// longestGap returns the longest time between neighbouring times, up to end, without the spans in
+// but. These must be in order and must not touch.
 func longestGap(times []time.Duration, end time.Duration, but []Span) (longest time.Duration) {
 	slices.Sort(times)
 	for i := 1; i < len(times) && times[i-1] < end; i++ {

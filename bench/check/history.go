@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// History is what was asked and answered. Safe for concurrent use.
+// History holds what was asked and answered. It is safe for concurrent use.
 type History struct {
 	start time.Time
 
@@ -15,7 +15,8 @@ type History struct {
 	keys   []*key
 	clears []Operation
 	scans  int
-	others []Operation // refused and those without a key, for the availability only
+	// Refused operations and open reads: for the availability only.
+	others []Operation
 }
 
 // key is one register and its operations.
@@ -32,7 +33,7 @@ func newHistory() *History { return &History{start: time.Now()} }
 
 func (h *History) now() time.Duration { return time.Since(h.start) }
 
-// Elapsed since the start.
+// Elapsed returns the time since the start.
 func (h *History) Elapsed() time.Duration { return h.now() }
 
 func (h *History) newKey(name string) *key {
@@ -43,14 +44,15 @@ func (h *History) newKey(name string) *key {
 	return k
 }
 
-// allKeys returns the keys so far.
+// allKeys returns the keys recorded so far.
 func (h *History) allKeys() []*key {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.keys)
 }
 
-// end completes an operation. Open reads say nothing and are left out, as is what was refused.
+// end completes an operation. A read that is open says nothing and is left out, as is an operation
+// that was refused.
 func (h *History) end(k *key, o Operation, r Result, v Value) {
 	o.Result, o.Return = r, h.now()
 	if o.Kind == Get || o.Kind == Has || o.Kind == Scanned {
@@ -79,7 +81,7 @@ func (h *History) end(k *key, o Operation, r Result, v Value) {
 	}
 }
 
-// sequence returns the operations of a key, with the clears that overlap its life, by invocation.
+// sequence returns the operations of a key by invocation, with each clear that overlaps their time.
 func (h *History) sequence(k *key) []Operation {
 	k.mu.Lock()
 	ops := slices.Clone(k.ops)
@@ -97,7 +99,8 @@ func (h *History) sequence(k *key) []Operation {
 	}
 	h.mu.Lock()
 	for _, c := range h.clears {
-		// One that ended before the first operation found the key absent; one that began after the last answer was seen by nobody.
+		// A clear that ended before the first operation has left the key absent, as it was. A clear
+		// that began after the last answer was seen by no operation.
 		if c.Return >= first && c.Call <= last {
 			ops = append(ops, c)
 		}

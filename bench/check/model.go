@@ -23,8 +23,9 @@ var register = porcupine.Model{
 	Hash: func(state any) uint64 { return uint64(uint32(state.(Value))) },
 }
 
-// step says whether a register that holds a value can answer so, and what it holds then. An open operation is put wherever it fits: one that
-// never took effect fits behind everything else.
+// step returns whether a register that holds a value can answer so, and what it holds afterwards.
+// The search places an open operation wherever it fits; one that never took effect fits behind all
+// others.
 func step(held Value, i input, o output) (legal bool, next Value) {
 	switch i.kind {
 	case Set:

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// history of one key from a script: a line for each operation, "from to kind result value".
+// scripted returns the history of one key that has these operations.
 func scripted(ops ...Operation) *History {
 	h := newHistory()
 	k := h.newKey("k")
@@ -70,7 +70,8 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestTheCulpritIsNamed: of a long history, the explanation names the first answer that does not fit.
+// TestTheCulpritIsNamed checks that the explanation of a long history names the first answer that
+// does not fit.
 func TestTheCulpritIsNamed(t *testing.T) {
 	var ops []Operation
 	for i := range 50 {

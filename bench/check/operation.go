@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Kind of an operation.
+// Kind is the kind of an operation.
 type Kind uint8
 
-// Kinds of operations. The zero value only reads.
+// The kinds of operations. The zero value only reads.
 const (
 	Get Kind = iota
 	Has
@@ -25,10 +25,10 @@ func (k Kind) String() string { return kindNames[k] }
 
 func (k Kind) mutates() bool { return k == Set || k == Remove || k == Clear }
 
-// Result of an operation.
+// Result is what an operation's answer said.
 type Result uint8
 
-// Results. The zero value is the one that says least.
+// The results of an operation. The zero value says least.
 const (
 	Open    Result = iota // no definite answer (K1)
 	Done                  // success; a read found the value
@@ -40,10 +40,10 @@ var resultNames = [...]string{"?", "ok", "missing", "refused"}
 
 func (r Result) String() string { return resultNames[r] }
 
-// Value that was written: a number of its own in the whole run. Zero: absent.
+// Value stands for a written value: a number used once in the whole run. Zero: absent.
 type Value int32
 
-// Foreign is a value that nobody wrote, or not to this key.
+// Foreign is a value that no operation wrote, or none to this key.
 const Foreign Value = -1
 
 // Operation is one request of one client.
@@ -52,7 +52,7 @@ type Operation struct {
 	Endpoint int
 	Kind     Kind
 	Result   Result
-	Value    Value         // written, or read
+	Value    Value         // the value written or read
 	Call     time.Duration // since the start of the history
 	Return   time.Duration // forever when open
 }

@@ -1,35 +1,37 @@
 package check
 
-// What checks and runs with faults found, as reports keep it in JSON.
+// This file has what checks and runs with faults found, as reports keep it in JSON.
 
-// Verdict of a check of a history for linearizability.
+// Verdict is the outcome of checking a history for linearizability.
 type Verdict struct {
 	Clients    int     `json:"clients"`
 	Seconds    float64 `json:"seconds"`
 	Keys       int     `json:"keys"`
 	Operations int     `json:"operations"`
 	Unknown    int     `json:"unknown"` // outcomes left open
-	Refused    int     `json:"refused"` // nothing happened, by the target's word
+	Refused    int     `json:"refused"` // operations that did nothing, by the target's answer
 	Clears     int     `json:"clears"`
 	Scans      int     `json:"scans"`
 
-	Legal      int         `json:"legal"`     // keys
-	Undecided  int         `json:"undecided"` // keys whose check ran out of time: no pass
+	// Legal counts keys whose history is legal.
+	Legal int `json:"legal"`
+	// Undecided counts keys whose check ran out of time. With any of them the run has not passed.
+	Undecided  int         `json:"undecided"`
 	Violations []Violation `json:"violations,omitempty"`
 	CheckTime  float64     `json:"checkTime"` // seconds
 }
 
-// Passed says whether every key's history is legal.
+// Passed reports whether every key's history is legal.
 func (c *Verdict) Passed() bool { return len(c.Violations) == 0 && c.Undecided == 0 && c.Keys > 0 }
 
-// Violation is a key whose history no single register could have produced.
+// Violation describes a key whose history no single register could have produced.
 type Violation struct {
 	Key     string   `json:"key"`
 	Reason  string   `json:"reason"`
 	History []string `json:"history"` // the operations around it, in order of invocation
 }
 
-// Chaos is a run with faults.
+// Chaos is what happened in a run with faults.
 type Chaos struct {
 	Seed       uint64   `json:"seed"`
 	Nodes      int      `json:"nodes"`
@@ -39,14 +41,16 @@ type Chaos struct {
 	Converged  bool     `json:"converged"`
 	Digests    []string `json:"digests,omitempty"`    // of the members at the end
 	Unresolved string   `json:"unresolved,omitempty"` // why the cluster did not come together again
-	Longest    float64  `json:"longest"`              // seconds in which no node acknowledged a write
-	// Bearable is the longest such time while no more was broken at once than a cluster of that
-	// size survives, and Beyond how long more was.
+	// Longest is the longest time in which no node acknowledged a write, in seconds.
+	Longest float64 `json:"longest"`
+	// Bearable is the longest such time without the spans in which more was broken at once than a
+	// cluster of that size survives. Beyond is the length of these spans together. Both are in
+	// seconds.
 	Bearable float64 `json:"bearable"`
 	Beyond   float64 `json:"beyond"`
 }
 
-// Fault that was injected.
+// Fault is a fault that was injected.
 type Fault struct {
 	Kind string  `json:"kind"`
 	Node string  `json:"node,omitempty"`

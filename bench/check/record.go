@@ -15,13 +15,14 @@ import (
 	"viakv/api/kv"
 )
 
-// Endpoint is one node, or a balancer, that clients talk to.
+// Endpoint is one node, or a load balancer, that clients talk to.
 type Endpoint struct {
-	Name   string
-	Client *client.Client // of this endpoint alone: where a request went must be known
+	Name string
+	// Client has this endpoint alone, because it must be known where a request went.
+	Client *client.Client
 }
 
-// Config of a recording.
+// Config describes a recording.
 type Config struct {
 	Endpoints  []Endpoint
 	Clients    int
@@ -32,9 +33,10 @@ type Config struct {
 	ScanEvery  time.Duration // zero: never
 	Seed       uint64
 	Prefix     string // of the keys; must be new to the cluster
-	// Pace is the mean time between a client's operations. Zero: 2 ms. The check, not the cluster, is what limits it.
+	// Pace is the mean time between a client's operations. Zero: 2 ms. The speed of the check is
+	// the limit here, not the cluster.
 	Pace time.Duration
-	// OnTick is called once a second with what was answered in it. Nil: nobody looks.
+	// OnTick is called once a second with the counts of that second. Nil: not called.
 	OnTick func(Tick)
 }
 
@@ -45,14 +47,15 @@ type Tick struct {
 }
 
 const (
-	maxOpen     = 8                     // outcomes left open before a key is replaced
-	coolOff     = 20 * time.Millisecond // after a refusal: a node that is down answers at once
+	maxOpen = 8 // outcomes left open before a key is replaced
+	// coolOff is the wait after a refusal, because a node that is down refuses at once.
+	coolOff     = 20 * time.Millisecond
 	avoidFor    = 500 * time.Millisecond
 	avoidChance = 0.8
 	defaultPace = 2 * time.Millisecond
 )
 
-// recording is a History being made.
+// recording makes a History.
 type recording struct {
 	Config
 	*History
@@ -65,7 +68,7 @@ type recording struct {
 	active []*key
 }
 
-// Record runs the clients until the time is over or ctx ends.
+// Record runs the clients until the duration is over or ctx ends.
 func Record(ctx context.Context, c Config) *History {
 	if c.Pace == 0 {
 		c.Pace = defaultPace
@@ -97,7 +100,7 @@ func (r *recording) fresh() *key {
 	return r.newKey(r.Prefix + strconv.FormatInt(r.named.Add(1), 10))
 }
 
-// take returns a random active key for one operation, and replaces it when it has had enough.
+// take returns a random active key for one operation. A key that is used up is replaced first.
 func (r *recording) take(random *rand.Rand) *key {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,12 +117,13 @@ func (r *recording) take(random *rand.Rand) *key {
 	return k
 }
 
-// client asks one thing after the other.
+// client asks for one operation after another.
 func (r *recording) client(ctx context.Context, id int) {
 	random := rand.New(rand.NewPCG(r.Seed, uint64(id)))
 	avoid := make([]time.Time, len(r.Endpoints))
 	for ctx.Err() == nil {
-		// Each client has a home, so that a node that hangs holds up its own clients and the others show what the rest of the cluster does.
+		// Each client has a home endpoint. So a node that hangs holds up its own clients, and the
+		// other clients show what the rest of the cluster does.
 		at := id % len(r.Endpoints)
 		for tries := 0; tries < len(r.Endpoints) && time.Now().Before(avoid[at]) && random.Float64() < avoidChance; tries++ {
 			at = (at + 1) % len(r.Endpoints)
@@ -134,8 +138,8 @@ func (r *recording) client(ctx context.Context, id int) {
 	}
 }
 
-// operate does one operation. Its own time-out is the client's; the end of the recording does not cut it off, since an operation that is cut stays
-// open and makes the check harder.
+// operate does one operation. It is bounded by the client's own time-out. The end of the recording
+// does not cut it off, because an operation that is cut off stays open and makes the check harder.
 func (r *recording) operate(ctx context.Context, id, at int, k *key, random *rand.Rand) Result {
 	ctx = context.WithoutCancel(ctx)
 	c := r.Endpoints[at].Client
@@ -181,7 +185,7 @@ func (r *recording) count(result Result) {
 	}
 }
 
-// resultOf says what an error means for the history.
+// resultOf returns what an error means for the history.
 func resultOf(kind Kind, err error) Result {
 	if err == nil {
 		return Done
@@ -196,7 +200,7 @@ func resultOf(kind Kind, err error) Result {
 	return Open
 }
 
-// format makes a value that names its key, so that one which turns up at another key is seen.
+// format makes a value that names its key, so that a value found at another key is recognized.
 func format(k *key, v Value) string { return fmt.Sprintf("%s=%d", k.name, v) }
 
 func parse(k *key, text string) Value {
@@ -208,7 +212,7 @@ func parse(k *key, text string) Value {
 	return Value(n)
 }
 
-// other clients' ids, for the report.
+// Client ids, for the report, of requests that none of the clients made.
 const (
 	clearer = 1000
 	scanner = 1001
@@ -230,7 +234,8 @@ func (r *recording) clear(ctx context.Context, random *rand.Rand) {
 	r.count(result)
 }
 
-// scan reads the keys that are worked on. One that is active at its beginning or at its end is in the history, found or not (K5).
+// scan reads the active keys. A key that is active when the scan begins or ends gets a read in the
+// history, whether the scan found it or not (K5).
 func (r *recording) scan(ctx context.Context, random *rand.Rand) {
 	at := random.IntN(len(r.Endpoints))
 	watched := map[string]*key{}
@@ -246,7 +251,8 @@ func (r *recording) scan(ctx context.Context, random *rand.Rand) {
 	found := map[string]string{}
 	for pair, err := range r.Endpoints[at].Client.All(ctx, client.ScanOptions{Prefix: r.Prefix}) {
 		if err != nil {
-			return // cut, refused, or ended by a clear: it promised nothing
+			// A scan that was cut, refused, or ended by a clear promised nothing.
+			return
 		}
 		found[pair.Key] = pair.Value
 	}

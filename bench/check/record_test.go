@@ -44,7 +44,8 @@ func TestAStoreThatIsLinearizablePasses(t *testing.T) {
 	}
 }
 
-// TestTwoStoresThatShareNothingFail: clients at two stores see what no single register can give. A check that passes this checks nothing.
+// TestTwoStoresThatShareNothingFail checks that the check finds violations when clients use two
+// stores that share nothing. A check that passes this checks nothing.
 func TestTwoStoresThatShareNothingFail(t *testing.T) {
 	h, _ := record(t, endpoints(t, target(t), target(t)))
 	if c := h.Check(t.Context(), 10*time.Second, nil); c.Passed() || len(c.Violations) == 0 {

@@ -35,6 +35,7 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 		next    = make(chan *key)
 		done    uint64
 	)
+	// Each worker searches one key at a time; the search uses one core.
 	for range max(runtime.GOMAXPROCS(0), 1) {
 		working.Go(func() {
 			for k := range next {
@@ -76,11 +77,11 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 	return c
 }
 
-// explain finds the shortest beginning of a history that is illegal already: the answer that ends
-// it is the one that cannot be explained by all that happened before.
+// explain finds the shortest beginning of a history that is illegal already. The answer that ends
+// it is the first that the operations before cannot explain.
 func explain(name string, ops []Operation) *Violation {
-	// Cut by returns: a prefix holds what was invoked before a moment, and what was not answered by
-	// then is open.
+	// Each prefix ends with an answer. It holds what was invoked before that moment; what was not
+	// yet answered is open in it.
 	var ends []time.Duration
 	for _, o := range ops {
 		if o.Return != forever {
@@ -110,7 +111,8 @@ func explain(name string, ops []Operation) *Violation {
 	return v
 }
 
-// prefix is the history as it was known at a moment.
+// prefix returns the history as it was known at a moment. Operations that were not yet answered are
+// open.
 func prefix(ops []Operation, end time.Duration) []Operation {
 	var out []Operation
 	for _, o := range ops {

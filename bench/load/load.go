@@ -1,8 +1,8 @@
-// Package load fills a store with the first keys of a key space, and reads whole stores to check
-// that such keys are there.
+// Package load fills a store with the first keys of a key space. It also reads whole stores to
+// check that such keys are there.
 //
-// S1. A scan is complete only when the client says so (client, L3) and every key that must be there
-// was seen once, with a value that the key space gives for it.
+// S1. A scan is complete only when the client says so (package client, L3) and when every key that
+// must be there was seen once, with a value that the key space gives for it.
 package load
 
 import (
@@ -18,36 +18,39 @@ import (
 	"viakv/bench/workload"
 )
 
-// MaxKeys of one load (B3).
+// MaxKeys is the most keys that one load may have (B3).
 const MaxKeys = 200_000_000
 
-// Config of a load.
+// Config describes a load.
 type Config struct {
-	runner.Config        // Sources and OnDone are set here; a duration is the longest time that it may take
-	Count         uint64 // keys
-	Client        *client.Client
-	// Resume begins with a scan, and writes only what is not there yet.
+	// Config describes the runs; Run sets Sources and OnDone. Duration is the longest time that
+	// the load may take. Zero: runner.MaxDuration.
+	runner.Config
+	Count  uint64 // number of keys
+	Client *client.Client
+	// Resume makes the load begin with a scan and write only the keys that are not there yet.
 	Resume bool
 	// SkipCheck leaves out the scan at the end.
 	SkipCheck bool
-	// Progress is told of keys written, about once a second. Nil: nobody looks.
+	// Progress gets the number of written keys, about five times a second. Nil: not called.
 	Progress func(done, total uint64)
-	// OnCheck is told of pairs read by a scan. Nil: nobody looks.
+	// OnCheck gets the number of pairs that a scan has read so far. Nil: not called.
 	OnCheck func(pairs int64)
 }
 
-// Result of a load.
+// Result is the outcome of a load.
 type Result struct {
 	*runner.Result
 	Count   uint64
-	Written uint64    // keys that were acknowledged in this run
-	Found   uint64    // keys that were there before a resumed one
-	Rounds  int       // passes over what had failed, the first included
-	Check   *Verified // nil: not checked
+	Written uint64 // keys that were acknowledged in this run
+	Found   uint64 // keys that a resumed load found there
+	// Rounds counts the passes over the keys: the first pass, and each that repeats what failed.
+	Rounds int
+	Check  *Verified // nil: not checked
 }
 
-// maxRounds over what failed. A set of a loader may be repeated: nobody else writes its keys, and
-// it writes the same value each time.
+// maxRounds is the most rounds of a load. A load may repeat a set, because no other program writes
+// its keys and it writes the same value each time.
 const maxRounds = 20
 
 // Run loads, repeats what failed, and scans.
@@ -57,6 +60,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	}
 	result := &Result{Count: c.Count}
 	l := &loader{keys: c.Count, progress: c.Progress}
+	// A resumed load leaves out the keys that are there.
 	if c.Resume {
 		v := c.verify(ctx)
 		if v.Error != "" {
@@ -71,6 +75,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	}
 	c.Sources = func(int) runner.Source { return l }
 	c.OnDone = l.answered
+	// Each round writes the keys not tried yet and those that failed before.
 	for result.Rounds < maxRounds && !l.begin() {
 		c.Config.Duration = time.Until(deadline)
 		r, err := runner.Run(ctx, c.Config)
@@ -78,8 +83,8 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 			if result.Result == nil || ctx.Err() != nil {
 				return nil, err
 			}
-			// The target is away for now (B5): the next round tries again, and the number of rounds
-			// is bounded.
+			// The target does not answer at present (B5). The next round tries again; the number of
+			// rounds is bounded.
 			if !pause(ctx, time.Second) {
 				break
 			}
@@ -101,6 +106,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 			result.Latency[k] = runner.NewHistogram()
 		}
 	}
+	// Sum up, and read the whole store.
 	result.Written = l.done.Load() - result.Found
 	if result.Found+result.Written < c.Count && result.Incomplete == "" {
 		result.Incomplete = fmt.Sprintf("%d keys were not written", c.Count-result.Found-result.Written)
@@ -128,21 +134,22 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// loader hands out each key once, then what failed, round by round. Safe for concurrent use.
+// loader hands out each key once, then the keys that failed, round by round. It is safe for
+// concurrent use.
 type loader struct {
 	keys     uint64
-	skip     Bitmap // nil: nothing
+	skip     Bitmap // nil: no key is skipped
 	next     atomic.Uint64
 	done     atomic.Uint64
 	progress func(done, total uint64)
 
 	mu     sync.Mutex
-	again  []uint64 // of this round
-	failed []uint64 // for the next
+	again  []uint64 // keys that this round repeats
+	failed []uint64 // keys for the next round
 	told   time.Time
 }
 
-// begin starts a round; true when there is nothing left to do.
+// begin starts a round. It returns true when there is nothing left to do.
 func (l *loader) begin() (finished bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,7 +167,7 @@ func (l *loader) Next() (workload.Op, bool) {
 			}
 			return workload.Op{Kind: workload.Set, Index: i}, true
 		}
-		l.next.Store(l.keys) // far from an overflow, however long workers ask
+		l.next.Store(l.keys) // no overflow, however long workers ask
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		n := len(l.again)

@@ -37,7 +37,8 @@ func TestALoadIsCompleteAndResumes(t *testing.T) {
 	if err != nil || r.Written != 3000 || r.Rounds != 1 || r.Check == nil || !r.Check.Complete() || last != 3000 {
 		t.Fatalf("%+v, %v, progress %d", r, err, last)
 	}
-	for i := range 10 { // what a resumed load must find missing or wrong
+	// A resumed load must find keys that are missing and keys that have a wrong value.
+	for i := range 10 {
 		key := string(c.Keys.AppendKey(nil, uint64(i*100)))
 		var err error
 		if i%2 == 0 {
@@ -59,7 +60,7 @@ func TestALoadIsCompleteAndResumes(t *testing.T) {
 	}
 }
 
-// flaky loses every seventh answer, once.
+// flaky is a target that turns every seventh answer of a connection into a failure, limit times.
 type flaky struct {
 	runner.Target
 	limit int
@@ -107,12 +108,12 @@ func TestWhatFailedIsRepeated(t *testing.T) {
 	}
 }
 
-// away answers a while, then is gone, then is there again: connections fail, and so do attempts to
-// make others.
+// away is a target that answers for a while, is then gone, and later is there again. While it is
+// gone, connections fail, and so do attempts to make new ones.
 type away struct {
 	runner.Target
-	answers  atomic.Int64 // until it goes
-	refusals atomic.Int64 // of connections, before it is there again
+	answers  atomic.Int64 // number of answers until it is gone
+	refusals atomic.Int64 // number of connections that it refuses before it is there again
 }
 
 type awayConnection struct {
@@ -153,7 +154,7 @@ func TestATargetThatGoesAndComesBack(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if checked.Load() == 0 {
-		t.Error("nobody was told of the check's progress")
+		t.Error("OnCheck was not called")
 	}
 }
 

@@ -10,38 +10,39 @@ import (
 	"viakv/bench/workload"
 )
 
-// ScanConfig of a measurement of scans.
+// ScanConfig describes a measurement of scans.
 type ScanConfig struct {
 	ScanOptions
 	Client *client.Client
 	Kinds  []client.Kind
 	Rounds int // of each kind. Zero: 1
 
-	// Baseline is a bare server that is scanned in turns with the target, so that what else the
-	// machine does hits both. Nil: none.
+	// Baseline is a bare server that is scanned in turns with the target, so that other load on the
+	// machine affects both. Nil: none.
 	Baseline *client.Client
 
-	// Load that runs beside the scans, to see what they do to others: an open loop, whose duration
-	// is set here. Nil: none.
+	// Load is an open loop that runs beside the scans, to show what the scans do to other requests.
+	// Measure sets its duration. Nil: none.
 	Load *runner.Config
-	// Quiet is how long the load runs alone, before. Zero: 3 s.
+	// Quiet is how long the load runs before the scans, without them. Zero: 3 s.
 	Quiet time.Duration
-	// OnScan is called after each scan. Nil: nobody looks.
+	// OnScan is called after each scan. Nil: not called.
 	OnScan func(*Verified)
 }
 
-// Measured is the result of such a measurement.
+// Measured is the result of a measurement of scans.
 type Measured struct {
-	Scans    []*Verified
-	Baseline []*Verified    // the bare server's, each beside its counterpart in Scans; nil without one
-	Quiet    *runner.Result // the load alone; nil without one
-	During   *runner.Result // the load while scans ran
+	Scans []*Verified
+	// Baseline has the bare server's scan for each one in Scans. Nil: no baseline.
+	Baseline []*Verified
+	Quiet    *runner.Result // the load without scans. Nil: no load
+	During   *runner.Result // the load while the scans ran. Nil: no load
 }
 
-// maxLoadTime bounds the load beside the scans; they end it.
+// maxLoadTime bounds the load beside the scans. The end of the scans ends it earlier.
 const maxLoadTime = time.Hour
 
-// Measure scans once for each kind and round, while a load runs if there is one.
+// Measure scans once for each kind and round. If there is a load, it runs meanwhile.
 func Measure(ctx context.Context, c ScanConfig) (*Measured, error) {
 	if c.Quiet == 0 {
 		c.Quiet = 3 * time.Second
@@ -49,6 +50,7 @@ func Measure(ctx context.Context, c ScanConfig) (*Measured, error) {
 	m := new(Measured)
 	finish := func() error { return nil }
 	if c.Load != nil {
+		// First the load without scans, then the load that runs beside them.
 		quiet := *c.Load
 		quiet.Warmup, quiet.Duration = time.Second, c.Quiet
 		var err error
@@ -69,7 +71,8 @@ func Measure(ctx context.Context, c ScanConfig) (*Measured, error) {
 			done <- err
 			once.Do(func() { close(begun) })
 		}()
-		select { // scans of few keys would be over before the load has connected
+		// Wait for the first answer: scans of few keys would be over before the load has connected.
+		select {
 		case <-begun:
 		case <-ctx.Done():
 		}
@@ -77,7 +80,9 @@ func Measure(ctx context.Context, c ScanConfig) (*Measured, error) {
 			stop()
 			err := <-done
 			if m.During != nil && ctx.Err() == nil {
-				m.During.Incomplete, m.During.Dropped = "", 0 // it was ended with the last scan, as it should
+				// The end of the scans has ended it, so it is neither incomplete nor has it dropped
+				// anything.
+				m.During.Incomplete, m.During.Dropped = "", 0
 			}
 			return err
 		}
@@ -87,7 +92,9 @@ func Measure(ctx context.Context, c ScanConfig) (*Measured, error) {
 			if ctx.Err() != nil {
 				break
 			}
-			if c.Baseline != nil && round%2 == 1 { // the order changes with each round, so that neither always has the warmer machine
+			// The order changes with each round, so that neither server always has the warmer
+			// machine.
+			if c.Baseline != nil && round%2 == 1 {
 				m.Baseline = append(m.Baseline, Verify(ctx, c.Baseline, kind, c.ScanOptions))
 			}
 			v := Verify(ctx, c.Client, kind, c.ScanOptions)
@@ -103,7 +110,7 @@ func Measure(ctx context.Context, c ScanConfig) (*Measured, error) {
 	return m, finish()
 }
 
-// Ratios of the target's pairs per second to the baseline's, one for each scan.
+// Ratios returns the target's pairs per second over the baseline's, one ratio for each scan.
 func (m *Measured) Ratios() (r []float64) {
 	for i, b := range m.Baseline {
 		if b.Pairs > 0 {

@@ -12,13 +12,13 @@ import (
 // Bitmap is a set of indices.
 type Bitmap []uint64
 
-// NewBitmap has room for n indices.
+// NewBitmap returns an empty set with room for the indices below n.
 func NewBitmap(n uint64) Bitmap { return make(Bitmap, (n+63)/64) }
 
-// Has says whether i is in the set.
+// Has reports whether i is in the set.
 func (b Bitmap) Has(i uint64) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
-// Add puts i into the set; false when it was there.
+// Add puts i into the set. It returns false when i was there.
 func (b Bitmap) Add(i uint64) bool {
 	if b.Has(i) {
 		return false
@@ -27,7 +27,7 @@ func (b Bitmap) Add(i uint64) bool {
 	return true
 }
 
-// Count of the set.
+// Count returns how many indices are in the set.
 func (b Bitmap) Count() (n uint64) {
 	for _, w := range b {
 		n += uint64(bits.OnesCount64(w))
@@ -52,33 +52,35 @@ type Verified struct {
 	Present Bitmap `json:"-"` // keys that came with a right value
 }
 
-// Complete says whether the scan ended, and nothing that was expected is wrong or missing.
+// Complete reports whether the scan ended and no expected key was missing, wrong or seen twice.
 func (v *Verified) Complete() bool {
 	return v.Error == "" && v.Missing == 0 && v.Wrong == 0 && v.Twice == 0
 }
 
-// PairsPerSecond of the whole scan.
+// PairsPerSecond returns the mean over the whole scan.
 func (v *Verified) PairsPerSecond() float64 { return float64(v.Pairs) / max(v.Seconds, 1e-9) }
 
-// MBPerSecond of the whole scan.
+// MBPerSecond returns the mean over the whole scan, in millions of bytes.
 func (v *Verified) MBPerSecond() float64 { return float64(v.Bytes) / 1e6 / max(v.Seconds, 1e-9) }
 
-// kindName for reports and flags.
+// kindName returns the name of a scan's kind for reports and flags.
 func kindName(k client.Kind) string {
 	return map[client.Kind]string{client.ScanAll: "getAll", client.ScanKeys: "getKeys", client.ScanValues: "getValues"}[k]
 }
 
-// ScanOptions of a scan.
+// ScanOptions describe a scan.
 type ScanOptions struct {
-	Keys     workload.Keys
-	Expected uint64                                // the first keys of the space that must be there; 0: count only
-	PageSize int                                   // 0: one stream
-	Progress func(pairs int64, took time.Duration) // called every few thousand pairs; nil: nobody looks
+	Keys workload.Keys
+	// Expected is how many of the first keys of the space must be there. 0: only count pairs.
+	Expected uint64
+	PageSize int // 0: one stream
+	// Progress is called once every 16,384 pairs. Nil: not called.
+	Progress func(pairs int64, took time.Duration)
 }
 
 const progressEvery = 1 << 14
 
-// Verify scans the store once. What goes wrong is part of the result (B5).
+// Verify scans the store once. An error of the scan is part of the result (B5).
 func Verify(ctx context.Context, c *client.Client, kind client.Kind, o ScanOptions) *Verified {
 	v := &Verified{Kind: kindName(kind), Expected: o.Expected, Present: NewBitmap(o.Expected)}
 	seen := NewBitmap(o.Expected)
@@ -95,6 +97,7 @@ func Verify(ctx context.Context, c *client.Client, kind client.Kind, o ScanOptio
 		if kind == client.ScanValues || o.Expected == 0 {
 			continue
 		}
+		// A key that must be there has to come once, and with a right value.
 		i, ours := o.Keys.Index(s.Key())
 		if !ours || i >= o.Expected {
 			v.Foreign++

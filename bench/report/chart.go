@@ -10,8 +10,9 @@ import (
 	"github.com/go-analyze/charts"
 )
 
-// ink is a colour that is drawn with a number of its own and named only in the page's style sheet, so that one drawing serves the light and the
-// dark page.
+// ink is a colour of the charts. It is drawn as a colour that occurs nowhere else, which is then
+// replaced by a variable of the page's style sheet. So one drawing serves the light and the dark
+// page.
 type ink struct {
 	name  string
 	color charts.Color
@@ -38,27 +39,29 @@ type series struct {
 	values []float64
 }
 
-// chart is lines over common labels.
+// chart is one or more lines over common labels.
 type chart struct {
 	title    string
-	unit     string // of the values, said below the title
+	unit     string // of the values, shown below the title
 	labels   []string
 	series   []series
-	log      bool                 // values over decades
-	labelled int                  // labels to draw; 0: as many as fit
-	dots     bool                 // mark the points: there are few, and between them nothing was measured
-	format   func(float64) string // of a value
+	log      bool // logarithmic, in decades
+	labelled int  // labels to draw; 0: as many as fit
+	// Mark the points: they are few, and between them nothing was measured.
+	dots   bool
+	format func(float64) string // formats a value
 }
 
 const (
 	chartWidth  = 640
 	chartHeight = 260
 	fontSize    = 12
-	maxPoints   = 300 // more cannot be told apart
+	maxPoints   = 300 // more could not be told apart
 	maxLabels   = 8
 )
 
-// svg draws the chart. Colours are variables of the style sheet, and styles are classes, which a strict content policy permits.
+// svg draws the chart. Its colours are variables of the style sheet. Its styles are classes, which
+// a strict content policy permits.
 func (c chart) svg(sheet *sheet) (string, error) {
 	var lines []charts.Color
 	for _, i := range inkLines {
@@ -74,6 +77,7 @@ func (c chart) svg(sheet *sheet) (string, error) {
 		names = append(names, s.name)
 		values = append(values, c.scaled(s.values))
 	}
+	// Set up the drawing: no symbols, a legend for several lines, few labels.
 	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: chartHeight, Theme: theme})
 	font := charts.FontStyle{FontSize: fontSize, FontColor: inkText.color}
 	o := charts.NewLineChartOptionWithData(values)
@@ -88,6 +92,7 @@ func (c chart) svg(sheet *sheet) (string, error) {
 		o.XAxis.LabelCount = c.labelled
 	}
 	o.XAxis.BoundaryGap = charts.Ptr(false)
+	// A logarithmic axis has a label for each decade; others begin at zero.
 	axis := charts.YAxisOption{LabelFontStyle: font, ValueFormatter: c.format}
 	if c.log {
 		low, high := c.decades(values)
@@ -122,7 +127,7 @@ func (c chart) scaled(values []float64) []float64 {
 	return out
 }
 
-// decades that hold all values.
+// decades returns the decades that hold all values.
 func (c chart) decades(values [][]float64) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, v := range slices.Concat(values...) {
@@ -136,7 +141,8 @@ func (c chart) decades(values [][]float64) (low, high float64) {
 	return low, max(high, low+1)
 }
 
-// thinned has at most so many points that they can be told apart; of those that fall together the largest stays: spikes are what one looks for.
+// thinned returns the chart with few enough points that they can be told apart. Of points that fall
+// together the largest stays, because spikes matter most.
 func (c chart) thinned() chart {
 	n := len(c.labels)
 	step := (n + maxPoints - 1) / maxPoints

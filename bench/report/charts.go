@@ -8,7 +8,7 @@ import (
 	"viakv/bench/runner"
 )
 
-// charts of everything that the report holds.
+// charts returns the charts of everything that the report holds.
 func (r *Report) charts() (all []chart, err error) {
 	if r.Load != nil && len(r.Load.Samples) > 1 {
 		all = append(all, overTime(r.Load.Samples)...)
@@ -65,7 +65,7 @@ func (c *chart) add(label string, values ...float64) {
 	}
 }
 
-// percentiles over the number of nines, where tails have room.
+// percentiles returns the latencies over the number of nines, so that the tail has room.
 func (r *Report) percentiles() (chart, error) {
 	c := chart{title: "Latency by percentile", unit: "both axes logarithmic: each step to the right is a nine more", log: true, format: micros}
 	loads := []*Load{r.Load}
@@ -79,7 +79,8 @@ func (r *Report) percentiles() (chart, error) {
 	for i := range int(nines)*steps + 1 {
 		percentile := 100 * (1 - math.Pow(10, -float64(i)/steps))
 		label := ""
-		if i%steps == 0 { // each axis label stands at a whole nine
+		// Only whole nines have a label.
+		if i%steps == 0 {
 			label = strconv.FormatFloat(percentile, 'f', max(i/steps-2, 0), 64) + "%"
 		}
 		var values []float64

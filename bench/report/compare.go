@@ -13,25 +13,27 @@ import (
 // Interval is a figure with its confidence interval.
 type Interval struct{ Low, Value, High float64 }
 
-// Line of a comparison.
+// Line is one figure of a comparison.
 type Line struct {
 	Name          string
 	Before, After Interval
 	Change        float64 // of the value, as a part: 0.1 is 10 % more
-	Clear         bool    // the intervals do not overlap: the difference is not noise within these runs
-	Better        bool    // only when clear
-	Micros        bool    // values are microseconds; otherwise a second's rate
+	// Clear says that the intervals do not overlap: the difference is not noise within these runs.
+	Clear  bool
+	Better bool // only if clear
+	Micros bool // the values are microseconds, not rates per second
 }
 
-// Comparison of two reports. The intervals are of 95 %. They say how much the seconds within each run vary, not what a different day or
-// machine would do: repeat runs in turns for that.
+// Comparison is the comparison of two reports. The intervals are of 95 %. They say how much the
+// seconds within each run vary, not what another day or another machine would give. For that,
+// repeat the runs in turns.
 type Comparison struct {
 	Before, After string
 	Lines         []Line
 	Notes         []string
 }
 
-// fewest seconds of a run that its variance says something about.
+// fewest is the least number of seconds for which the variance of a run means something.
 const fewest = 5
 
 // Compare compares the loads of two reports.
@@ -40,6 +42,7 @@ func Compare(before, after *Report) (*Comparison, error) {
 		return nil, errors.New("both reports must have measured a load: made by bench run, load or find-max")
 	}
 	c := &Comparison{Before: before.Title, After: after.Title}
+	// Different settings and machines are noted: they limit what the comparison means.
 	for _, name := range []string{"mix", "distribution", "rate", "connections", "pipeline", "keys", "keySize", "valueSize", "seed", "r", "w"} {
 		if a, b := before.Flags[name], after.Flags[name]; a != b {
 			c.Notes = append(c.Notes, fmt.Sprintf("%s differs: %q and %q", name, a, b))
@@ -73,8 +76,8 @@ func (c *Comparison) add(name string, before, after Interval, latency bool) {
 	c.Lines = append(c.Lines, l)
 }
 
-// throughput is the mean of the seconds' rates with its interval by Student's t. Neighbouring seconds are not independent; pairs of
-// them are averaged first, which takes most of that away.
+// throughput returns the mean of the seconds' rates, with its interval by Student's t. Neighbouring
+// seconds are not independent. Their pairs are averaged first, which removes most of that.
 func throughput(l *Load) Interval {
 	var rates []float64
 	for _, s := range l.Samples {
@@ -104,13 +107,15 @@ func throughput(l *Load) Interval {
 	return Interval{mean - half, mean, mean + half}
 }
 
-// student is the 97.5 % quantile of Student's t with v degrees of freedom, by Cornish and Fisher's expansion: to two digits from 4 on.
+// student returns the 97.5 % quantile of Student's t with v degrees of freedom, by the expansion of
+// Cornish and Fisher. It is right to two digits for v of 4 and more.
 func student(v float64) float64 {
 	const z = 1.959964
 	return z + (z*z*z+z)/(4*v) + (5*math.Pow(z, 5)+16*z*z*z+3*z)/(96*v*v) + (3*math.Pow(z, 7)+19*math.Pow(z, 5)+17*z*z*z-15*z)/(384*v*v*v)
 }
 
-// quantile is one of a histogram with the interval that order statistics give, whatever the distribution: the ranks n*q ± 1.96*sqrt(n*q*(1-q)).
+// quantile returns a percentile of a histogram, with the interval that order statistics give for
+// any distribution: the ranks n*q ± 1.96*sqrt(n*q*(1-q)).
 func quantile(h *hdrhistogram.Histogram, percentile float64) Interval {
 	n := float64(h.TotalCount())
 	if n == 0 {
@@ -135,7 +140,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	return t.Flush()
 }
 
-// Verdict in a word.
+// Verdict returns the verdict about a figure in a few words.
 func (l Line) Verdict() string {
 	switch {
 	case math.IsInf(l.Before.High, 1) || math.IsInf(l.After.High, 1):
@@ -162,7 +167,7 @@ func (l Line) interval(i Interval) string {
 	return "[" + l.figure(i.Low) + ", " + l.figure(i.High) + "]"
 }
 
-// Row of a comparison, ready to be shown.
+// Row is one line of a table.
 type Row struct {
 	Name    string `json:"name"`
 	Before  string `json:"before"`
@@ -171,7 +176,7 @@ type Row struct {
 	Verdict string `json:"verdict"`
 }
 
-// Table is a comparison, ready to be shown.
+// Table is a comparison that is ready to be shown.
 type Table struct {
 	Before string   `json:"before"`
 	After  string   `json:"after"`
@@ -179,7 +184,7 @@ type Table struct {
 	Notes  []string `json:"notes"`
 }
 
-// Table renders the figures.
+// Table renders the figures as text.
 func (c *Comparison) Table() Table {
 	t := Table{Before: c.Before, After: c.After, Notes: c.Notes}
 	for _, l := range c.Lines {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// WriteCSV writes the per-second samples, latencies in microseconds.
+// WriteCSV writes the samples of each second, with latencies in microseconds.
 func (r *Report) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	rows := [][]string{{"elapsed_s", "warm", "good", "errors", "ops_per_s", "p50_us", "p90_us", "p95_us", "p99_us", "p999_us", "max_us"}}
@@ -24,7 +24,8 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	return c.WriteAll(rows)
 }
 
-// WriteHistogram writes the latency distribution of all requests in the form that HdrHistogram's plotter reads, in milliseconds.
+// WriteHistogram writes the latency distribution of all requests, in milliseconds and in the form
+// that HdrHistogram's plotter reads.
 func (r *Report) WriteHistogram(w io.Writer) error {
 	if r.Load == nil {
 		return fmt.Errorf("a %s report has no latency distribution", r.Scenario)

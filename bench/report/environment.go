@@ -40,7 +40,7 @@ func ThisEnvironment() Environment {
 	return e
 }
 
-// field returns a "name : value" of one of Linux's files; empty elsewhere.
+// field returns the value of a line "name : value" of a Linux file, or "" without it.
 func field(file, name string) string {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -54,7 +54,8 @@ func field(file, name string) string {
 	return ""
 }
 
-// AvailableMemory is what programs can still take, in bytes; not known outside Linux.
+// AvailableMemory returns how much memory programs can still take, in bytes. It is not known
+// outside Linux.
 func AvailableMemory() (bytes uint64, known bool) {
 	kib, err := strconv.ParseUint(strings.TrimSuffix(field("/proc/meminfo", "MemAvailable"), " kB"), 10, 64)
 	return kib << 10, err == nil

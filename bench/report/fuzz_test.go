@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A report may come from anywhere: bench show and bench compare take any file. Whatever passes for one can be shown and compared.
+// FuzzRead checks that each file that Read accepts can be shown and compared. The commands bench
+// show and bench compare take any file.
 func FuzzRead(f *testing.F) {
 	r := full()
 	var b bytes.Buffer

@@ -16,7 +16,8 @@ type growthChart struct {
 	chart
 }
 
-// growthCharts has nothing for a single size: one point is no line.
+// growthCharts returns the charts of a growth. A single size has none, because one point is no
+// line.
 func growthCharts(all []Growth) []growthChart {
 	if len(all) < 2 {
 		return nil
@@ -47,13 +48,14 @@ func growthCharts(all []Growth) []growthChart {
 	return charts
 }
 
-// Space around a drawing that stands alone, and for its title.
+// The space around a drawing in a file of its own, and for its title.
 const (
 	aloneSide = 18
 	aloneTop  = 62
 )
 
-// alone draws a chart as a file of its own, which carries its title, its background and its colours, light and dark.
+// alone draws a chart for a file of its own. The drawing has its title, its background and its
+// colours, light and dark.
 func (c chart) alone() (string, error) {
 	var s sheet
 	drawing, err := c.svg(&s)
@@ -96,7 +98,8 @@ func (r *Report) savePlots(dir, name string) (paths []string, err error) {
 	return paths, nil
 }
 
-// WriteGrowthTable writes the sizes as a table in Markdown, with what it was measured on.
+// WriteGrowthTable writes the sizes as a table in Markdown, followed by the machine that they were
+// measured on.
 func (r *Report) WriteGrowthTable(w io.Writer) error {
 	var b bytes.Buffer
 	b.WriteString("| keys | time to load | load, keys/s | bytes a key, one node | get/s | get p99 | set/s | set p99 | getAll | MB/s |\n")
@@ -106,18 +109,19 @@ func (r *Report) WriteGrowthTable(w io.Writer) error {
 			Count(int64(g.GetRate)), Micros(g.GetP99), Count(int64(g.SetRate)), Micros(g.SetP99), micros(g.ScanSeconds*1e6), g.ScanMBPerSec)
 	}
 	e := r.Environment
-	fmt.Fprintf(&b, "\n%s, %s UTC; %d cores (%s), %s, %s.\n", r.Title, r.Started.Format("2006-01-02 15:04"), e.Cores, e.CPU, e.Go, e.Target)
+	fmt.Fprintf(&b, "\n%s, %s UTC;\n%d cores (%s), %s, %s.\n", r.Title, r.Started.Format("2006-01-02 15:04"), e.Cores, e.CPU, e.Go, e.Target)
 	_, err := b.WriteTo(w)
 	return err
 }
 
-// Marks in a document, between which the table of the growth stands.
+// The marks in a document between which the table of the growth stands.
 const (
 	growthBegins = "<!-- growth: written by bench growth --docs -->"
 	growthEnds   = "<!-- growth ends -->"
 )
 
-// PublishGrowth writes the plots to images/growth-*.svg in a directory of documents, and the table into its performance.md.
+// PublishGrowth writes the plots to images/growth-*.svg in a directory of documents, and the table
+// into performance.md there.
 func (r *Report) PublishGrowth(docs string) (paths []string, err error) {
 	document := filepath.Join(docs, "performance.md")
 	text, err := os.ReadFile(document)

@@ -13,7 +13,7 @@ import (
 	"viakv/bench/runner"
 )
 
-// grown is a series of four sizes.
+// grown returns a report with a series of four sizes.
 func grown() *Report {
 	r := full()
 	r.Growth = []Growth{
@@ -33,7 +33,8 @@ func TestGrowthIsPublished(t *testing.T) {
 	if err := os.WriteFile(document, []byte(page1), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second time it replaces what the first has written
+	// The second time it replaces what it has written the first time.
+	for range 2 {
 		paths, err := grown().PublishGrowth(docs)
 		if err != nil || len(paths) != 6 {
 			t.Fatalf("%v %v", paths, err)
@@ -60,7 +61,8 @@ func TestGrowthIsPublished(t *testing.T) {
 	}
 }
 
-// standsAlone checks that a drawing is well formed, knows the dark, names all its colours and needs nothing from elsewhere.
+// standsAlone checks that a drawing is well formed, has dark colours too, names all its colours and
+// loads nothing from elsewhere.
 func standsAlone(t *testing.T, name, drawing string) {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(drawing))

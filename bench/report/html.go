@@ -18,7 +18,7 @@ var pageSource string
 //go:embed page.css
 var pageStyle string
 
-// colors are those of the page and of drawings that stand alone, light and dark.
+// colors are the colours of the page and of drawings in files of their own, light and dark.
 //
 //go:embed colors.css
 var colors string
@@ -28,18 +28,19 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"seconds": func(v float64) string { return micros(v * 1e6) }, "icount": Count[int],
 }).Parse(pageSource))
 
-// figure is a drawing with its words.
+// figure is a drawing with its title and unit.
 type figure struct {
 	Title, Unit string
 	SVG         template.HTML
 }
 
-// tile is one number at the top.
+// tile is one of the numbers at the top of the page.
 type tile struct{ Name, Value, Detail string }
 
 type pair struct{ Name, Value string }
 
-// WriteHTML writes one page that needs nothing else: no script, no font, no picture from anywhere, and its policy says so.
+// WriteHTML writes one page that loads no script, font or picture. The page's own policy forbids
+// it.
 func (r *Report) WriteHTML(w io.Writer) error {
 	var s sheet
 	drawings, err := r.charts()
@@ -57,6 +58,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		}
 		figures = append(figures, figure{c.title, c.unit, template.HTML(svg)})
 	}
+	// The policy permits this style sheet only, by its hash.
 	style := colors + pageStyle + s.rules.String()
 	sum := sha256.Sum256([]byte(style))
 	var kinds []struct {
@@ -90,7 +92,7 @@ func (r *Report) pairs() (out []pair) {
 	return out
 }
 
-// tiles are the numbers that answer the question the scenario asked.
+// tiles returns the numbers that answer the question of the scenario.
 func (r *Report) tiles() (t []tile) {
 	add := func(name, value, format string, args ...any) {
 		t = append(t, tile{name, value, fmt.Sprintf(format, args...)})
@@ -124,7 +126,7 @@ func (r *Report) tiles() (t []tile) {
 	return t
 }
 
-// Verdict in a word, for the page.
+// Verdict returns the verdict in a word, for the page.
 func (r *Report) Verdict() string {
 	if r.Passed {
 		return "passed"

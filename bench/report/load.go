@@ -12,7 +12,7 @@ import (
 	"viakv/bench/workload"
 )
 
-// all is the name of the histogram of all kinds.
+// all is the name of the histogram of all kinds of requests.
 const all = "all"
 
 // FromResult turns a runner's result into a part of a report.
@@ -38,7 +38,8 @@ func FromResult(r *runner.Result) *Load {
 }
 
 func (l *Load) store(name string, h *hdrhistogram.Histogram) {
-	// The encoding is base64 already; one that cannot be made is left out, and the quantiles stay.
+	// The encoding includes base64. A histogram that cannot be encoded is left out; its quantiles
+	// stay.
 	if b, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil {
 		l.Histograms[name] = string(b)
 	}
@@ -53,7 +54,7 @@ func (l *Load) Histogram(name string) (*hdrhistogram.Histogram, error) {
 	return hdrhistogram.Decode([]byte(text))
 }
 
-// AddLoad puts a load into the report, with the warnings that it deserves.
+// AddLoad puts a load into the report, together with its warnings.
 func (r *Report) AddLoad(result *runner.Result) {
 	r.Load = FromResult(result)
 	r.Seconds = result.Elapsed.Seconds()
@@ -63,17 +64,19 @@ func (r *Report) AddLoad(result *runner.Result) {
 	r.Warnings = append(r.Warnings, r.Load.warnings()...)
 }
 
-// bearable share of arrivals that were never sent; with more of them the rate asked for was not what was measured.
+// bearable is the share of arrivals that may be dropped. With a larger share, the run did not
+// measure the rate asked for.
 const bearable = 0.1
 
-// Behind says that an open loop could not keep up with its rate although it could connect all the time. Where a target went away in mid-run,
-// what was not sent to it is its result (bench, B5).
+// Behind reports whether an open loop could not keep up with its rate although it could connect all
+// the time. Where a target was down during the run, the dropped requests are its result (package
+// bench, B5).
 func (l *Load) Behind() bool {
 	arrivals := l.Good + l.Errors.Sum() + l.Dropped
 	return l.Open && l.Errors.Connect == 0 && float64(l.Dropped) > bearable*float64(arrivals)
 }
 
-// busy is the share of one core above which a generator may itself be what is measured, when all cores but its own are idle.
+// busy is the share of all cores above which the load generator may itself be the limit.
 const busy = 0.85
 
 func (l *Load) warnings() (w []string) {

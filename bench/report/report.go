@@ -17,14 +17,14 @@ import (
 // Format is raised when a field changes its meaning.
 const Format = 1
 
-// Report of one run of any scenario.
+// Report is what one run of a scenario found.
 type Report struct {
 	Format   int       `json:"format"`
 	Scenario string    `json:"scenario"` // load, run, find-max, scan, check, chaos, stress, growth
 	Title    string    `json:"title"`
 	Started  time.Time `json:"started"`
 	Seconds  float64   `json:"seconds"`
-	Passed   bool      `json:"passed"`           // false: an assertion of the scenario failed
+	Passed   bool      `json:"passed"`           // false: a condition of the scenario does not hold
 	Reason   string    `json:"reason,omitempty"` // why it did not pass, or why it ended early
 	Warnings []string  `json:"warnings,omitempty"`
 
@@ -36,7 +36,7 @@ type Report struct {
 	Against  []Neighbour      `json:"against,omitempty"`
 	Steps    []runner.Step    `json:"steps,omitempty"` // of find-max
 	Scans    []*load.Verified `json:"scans,omitempty"`
-	Beside   *Beside          `json:"beside,omitempty"` // what scans did to other requests
+	Beside   *Beside          `json:"beside,omitempty"` // how the scans affected other requests
 	Check    *check.Verdict   `json:"check,omitempty"`
 	Chaos    *check.Chaos     `json:"chaos,omitempty"`
 	Growth   []Growth         `json:"growth,omitempty"`
@@ -45,7 +45,7 @@ type Report struct {
 // Load is what a runner measured.
 type Load struct {
 	Open       bool              `json:"open"`
-	Asked      float64           `json:"asked,omitempty"` // rate of an open loop
+	Asked      float64           `json:"asked,omitempty"` // the rate asked for, in an open loop
 	Seconds    float64           `json:"seconds"`
 	Good       int64             `json:"good"`
 	Missing    int64             `json:"missing"`
@@ -54,28 +54,28 @@ type Load struct {
 	Errors     runner.Errors     `json:"errors"`
 	Status     map[int]int64     `json:"status,omitempty"` // of bad answers
 	Throughput float64           `json:"throughput"`       // good answers a second
-	CPU        float64           `json:"cpu"`              // cores used by the generator
+	CPU        float64           `json:"cpu"`              // cores that the load generator used
 	Latency    runner.Quantiles  `json:"latency"`
 	Kinds      map[string]Kind   `json:"kinds"`
 	Samples    []runner.Sample   `json:"samples"`
 	Histograms map[string]string `json:"histograms"` // V2 encoding, base64; "all" and one for each kind
 }
 
-// Kind is one kind of request.
+// Kind is what was measured for one kind of request.
 type Kind struct {
 	Count int64 `json:"count"`
 	runner.Quantiles
 }
 
-// Baseline is what a bare server reached in turns with the target.
+// Baseline is what a bare server reached, measured in turns with the target.
 type Baseline struct {
 	Load   *Load            `json:"load,omitempty"`
-	Scans  []*load.Verified `json:"scans,omitempty"` // each beside its counterpart in the report's
+	Scans  []*load.Verified `json:"scans,omitempty"` // one for each scan of the report
 	Ratios []float64        `json:"ratios"`
-	Ratio  float64          `json:"ratio"` // median of the rounds: target / baseline
+	Ratio  float64          `json:"ratio"` // median of target / baseline over the rounds
 }
 
-// Reached says what the bare server did, in a few words.
+// Reached says in a few words what the bare server reached.
 func (b *Baseline) Reached() string {
 	if b.Load != nil {
 		return Count(int64(b.Load.Throughput)) + " answers a second"
@@ -87,7 +87,7 @@ func (b *Baseline) Reached() string {
 	return Count(int64(pairs/max(seconds, 1e-9))) + " pairs a second"
 }
 
-// Detail says of what Ratio is the median.
+// Detail lists the ratios of which Ratio is the median.
 func (b *Baseline) Detail() string {
 	if len(b.Scans) == 0 {
 		return "rounds: " + join(b.Ratios)
@@ -110,7 +110,7 @@ type Neighbour struct {
 	Ratio float64 `json:"ratio"` // target / neighbour
 }
 
-// Beside is a load that ran alone, and then while scans ran.
+// Beside is a load that ran without scans, and then beside scans.
 type Beside struct {
 	Quiet  *Load `json:"quiet"`
 	During *Load `json:"during"`
@@ -118,10 +118,11 @@ type Beside struct {
 
 // Growth is one size of a series from small to large stores.
 type Growth struct {
-	Keys         uint64  `json:"keys"`
-	LoadSeconds  float64 `json:"loadSeconds"`
-	LoadRate     float64 `json:"loadRate"`
-	BytesPerKey  float64 `json:"bytesPerKey"` // resident memory of one node, without that of the empty one
+	Keys        uint64  `json:"keys"`
+	LoadSeconds float64 `json:"loadSeconds"`
+	LoadRate    float64 `json:"loadRate"`
+	// BytesPerKey is the resident memory of one node, without the memory of an empty node.
+	BytesPerKey  float64 `json:"bytesPerKey"`
 	GetRate      float64 `json:"getRate"`
 	GetP99       int64   `json:"getP99"` // microseconds
 	SetRate      float64 `json:"setRate"`
@@ -130,7 +131,7 @@ type Growth struct {
 	ScanMBPerSec float64 `json:"scanMBPerSecond"`
 }
 
-// New begins a report that has passed unless somebody says otherwise.
+// New begins a report. The report has passed until Fail is called.
 func New(scenario, title string, started time.Time, flags map[string]string) *Report {
 	return &Report{Format: Format, Scenario: scenario, Title: title, Started: started.UTC().Truncate(time.Millisecond), Passed: true, Flags: flags,
 		Environment: ThisEnvironment()}

@@ -39,7 +39,7 @@ func measured(seconds int, perSecond, micros int64, seed uint64) *runner.Result 
 	return r
 }
 
-// full has everything that a report can have.
+// full returns a report that has every part.
 func full() *Report {
 	r := New("run", `a <b>"title"</b>`, time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC), map[string]string{"mix": "b", "keys": "5"})
 	r.AddLoad(measured(12, 500, 1000, 1))
@@ -127,7 +127,8 @@ func TestTextSaysWhatMatters(t *testing.T) {
 func TestSavedFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	files, err := full().Save(dir, "x")
-	if err != nil || len(files) != 10 { // four forms, and the plots and the table of the growth
+	// Four forms, and the plots and the table of the growth.
+	if err != nil || len(files) != 10 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, ".*"))
@@ -195,7 +196,7 @@ func TestComparison(t *testing.T) {
 	}
 }
 
-// TestStudent compares with tables of the distribution.
+// TestStudent compares student with tables of the distribution.
 func TestStudent(t *testing.T) {
 	for freedom, want := range map[float64]float64{4: 2.776, 9: 2.262, 29: 2.045, 120: 1.980} {
 		if got := student(freedom); got < want-0.02 || got > want+0.02 {

@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Save writes the report in every form that it has into a directory, which it makes, and returns the paths.
+// Save writes the report into a directory, in every form that it has, and returns the paths. It
+// makes the directory.
 func (r *Report) Save(dir, name string) (paths []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func (r *Report) Save(dir, name string) (paths []string, err error) {
 	return append(paths, more...), err
 }
 
-// save writes a file whole or not at all: whoever looks into the directory must not find half a report.
+// save writes a file completely or not at all, so that the directory never has half a report.
 func save(path string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".writing-*")
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 	"viakv/bench/runner"
 )
 
-// SampleHeader stands above the lines of AppendSample.
+// SampleHeader stands above the lines that SampleLine makes.
 const SampleHeader = " elapsed   errors       ops/s      p50      p95      p99      max"
 
-// SampleLine is one second of a run as a line of text.
+// SampleLine returns a sample as a line of text.
 func SampleLine(s runner.Sample) string {
 	mark := ""
 	if s.Warm {
@@ -24,7 +24,7 @@ func SampleLine(s runner.Sample) string {
 	return fmt.Sprintf("%7.0fs %8d %11.0f %8s %8s %8s %8s%s", s.Elapsed, s.Errors, s.Rate, Micros(s.P50), Micros(s.P95), Micros(s.P99), Micros(s.Max), mark)
 }
 
-// Micros renders microseconds to three digits.
+// Micros renders microseconds with three digits.
 func Micros(us int64) string {
 	switch d := time.Duration(us) * time.Microsecond; {
 	case us == 0:
@@ -40,7 +40,7 @@ func Micros(us int64) string {
 	}
 }
 
-// Count renders a number with its thousands apart.
+// Count renders a number with a comma between thousands.
 func Count[T int | int64 | uint64](n T) string {
 	digits := fmt.Sprint(n)
 	var b strings.Builder
@@ -53,7 +53,7 @@ func Count[T int | int64 | uint64](n T) string {
 	return b.String()
 }
 
-// WriteText writes what a person wants to know, for a terminal.
+// WriteText writes the report for a person at a terminal.
 func (r *Report) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	verdict := "passed"
@@ -62,6 +62,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "%s\t%s\n", r.Title, verdict)
 	fmt.Fprintf(t, "machine\t%d cores, %s, %s %s/%s\n", r.Environment.Cores, r.Environment.CPU, r.Environment.Go, r.Environment.OS, r.Environment.Arch)
+	// First the load and what it is compared with, then the other parts that the report has.
 	if r.Load != nil {
 		r.Load.text(t)
 	}
@@ -145,7 +146,7 @@ func (l *Load) text(t io.Writer) {
 	fmt.Fprintf(t, "generator\t%.2f cores\n", l.CPU)
 }
 
-// proofText shows checks and fault runs.
+// proofText writes the results of checks and of runs with faults.
 func (r *Report) proofText(t io.Writer) {
 	if c := r.Check; c != nil {
 		fmt.Fprintf(t, "history\t%s operations on %s keys by %d clients in %.0f s: %d outcomes open, %d refused, %d clears, %d scans\n", Count(c.Operations), Count(c.Keys),

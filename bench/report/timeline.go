@@ -13,7 +13,7 @@ const (
 	laneLabel  = 64
 )
 
-// timeline draws the faults as bars, a lane for each node.
+// timeline draws the faults as bars, with a lane for each node.
 func timeline(c *check.Chaos) string {
 	var nodes []string
 	lanes := map[string]int{}

@@ -16,14 +16,15 @@ type arrivals struct {
 
 	mu     sync.Mutex
 	random *rand.Rand
-	passed float64 // arrivals so far, in expectation
+	passed float64 // expected number of arrivals so far
 }
 
 func newArrivals(rate float64, poisson bool, ramp, end time.Duration, seed uint64) *arrivals {
 	return &arrivals{rate: rate, ramp: ramp.Seconds(), end: end, poisson: poisson, random: rand.New(rand.NewPCG(seed, 0xa881))}
 }
 
-// next returns when the next request is meant to start, after the start of the run; false when that lies beyond the end.
+// next returns when the next request is meant to start, counted from the start of the run. It
+// returns false when that time lies beyond the end.
 func (a *arrivals) next() (time.Duration, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -39,8 +40,9 @@ func (a *arrivals) next() (time.Duration, bool) {
 	return at, true
 }
 
-// when inverts the expected number of arrivals by a time: rate*t²/(2*ramp) on the ramp, then rate*(t - ramp/2). A Poisson process of any
-// rate is one of rate 1 seen through that function.
+// when inverts the function that gives the expected number of arrivals by a time: rate*t²/(2*ramp)
+// on the ramp, then rate*(t - ramp/2). Applied to a Poisson process of rate 1 it gives one of the
+// wanted rate.
 func (a *arrivals) when(n float64) time.Duration {
 	t := n/a.rate + a.ramp/2
 	if t < a.ramp {
@@ -49,7 +51,7 @@ func (a *arrivals) when(n float64) time.Duration {
 	return time.Duration(t * float64(time.Second))
 }
 
-// left counts the arrivals that were never handed out, when a run ends before its time.
+// left counts the arrivals up to a time that were never handed out, when a run ends early.
 func (a *arrivals) left(until time.Duration) (n int64) {
 	for {
 		at, ok := a.next()

@@ -2,9 +2,10 @@ package runner
 
 import "time"
 
-// closed keeps the pipeline full until the time is over, the source is empty or the connection breaks.
+// closed keeps the pipeline full until the time is over, the source is empty or the connection
+// breaks.
 func (w *worker) closed() {
-	window := make([]sent, 0, w.Pipeline) // in flight, the oldest first from head on
+	window := make([]sent, 0, w.Pipeline) // in flight; the oldest is at head
 	head := 0
 	reads, writes := deadlines{timeout: w.Timeout}, deadlines{timeout: w.Timeout}
 	abandon := func() {
@@ -19,6 +20,7 @@ func (w *worker) closed() {
 		window = append(window[:0], window[head:]...)
 		head = 0
 		queued := false
+		// Fill the window with new requests, and send them together.
 		for !stop && !w.exhausted && len(window) < w.Pipeline {
 			op, ok := w.source.Next()
 			if !ok {
@@ -40,7 +42,8 @@ func (w *worker) closed() {
 			return
 		}
 		reads.renew(now, w.connection.SetReadDeadline)
-		// One answer is waited for, and what has come with it is taken along: the next flush then sends as many at once.
+		// Wait for one answer, and take with it all that have arrived. The next flush then sends as
+		// many requests at once.
 		for head < len(window) && (head == 0 || w.connection.Buffered()) {
 			a, err := w.connection.Receive()
 			if err != nil {

@@ -10,11 +10,11 @@ import (
 
 // Source gives a worker its requests. Each worker has its own.
 type Source interface {
-	// Next returns the next request; false when there are no more.
+	// Next returns the next request. It returns false when there are no more.
 	Next() (workload.Op, bool)
 }
 
-// Config of a run. Targets, Keys and Sources are required.
+// Config describes a run. Targets, Keys and Sources are required.
 type Config struct {
 	Targets []Target // connections go to them in turn
 	Keys    workload.Keys
@@ -22,27 +22,32 @@ type Config struct {
 
 	Connections int // zero: 16
 	Pipeline    int // requests in flight on each connection. Zero: 1
-	// Rate in requests a second makes an open loop. Zero: a closed loop.
+	// Rate is the number of requests a second of an open loop. Zero: a closed loop.
 	Rate float64
-	// Poisson arrivals in the open loop, as of many independent users; otherwise evenly spaced.
+	// Poisson makes the arrivals of the open loop random, as those of many independent users.
+	// Otherwise they are evenly spaced.
 	Poisson bool
 	Seed    uint64
 
-	Warmup   time.Duration // measured and shown, not summed
-	Ramp     time.Duration // over which the rate, or the number of connections, grows from zero; counted as part of the warm-up
-	Duration time.Duration // after the warm-up. Zero: until the sources end
-	// Timeout of one request, after which its connection is given up. Zero: 10 s.
+	// Warmup is a time whose samples are shown but not summed. Zero: none.
+	Warmup time.Duration
+	// Ramp is the time over which the rate, or the number of connections, grows from zero. It is
+	// part of the warm-up. Zero: none.
+	Ramp time.Duration
+	// Duration is the time of the run after the warm-up. Zero: until the sources end.
+	Duration time.Duration
+	// Timeout is how long one request may take. Then its connection is given up. Zero: 10 s.
 	Timeout time.Duration
-	// MaxLate is how long after its intended time an arrival is still sent; later it is dropped.
-	// Zero: the time-out.
+	// MaxLate is how long after its intended time a request may still be sent. A later one is
+	// dropped. Zero: the time-out.
 	MaxLate time.Duration
 
-	// Verify the values of gets against what the key space says. A mismatch is an error.
+	// Verify checks the values of gets against the key space. A mismatch is an error.
 	Verify bool
-	// OnSample is called once a second from one goroutine. Nil: nobody looks.
+	// OnSample is called once a second, always from the same goroutine. Nil: not called.
 	OnSample func(Sample)
-	// OnDone is told of every request that got an answer or lost it, from the worker's goroutine;
-	// the loader repeats what failed. Nil: nobody is told.
+	// OnDone is called in the worker's goroutine for every request that was answered or lost. The
+	// loader repeats the failed ones. Nil: not called.
 	OnDone func(op workload.Op, good bool)
 }
 
@@ -70,7 +75,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports every fault at once.
+// Validate returns all faults of the configuration.
 func (c Config) Validate() error {
 	faults := []error{c.Keys.Validate()}
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }

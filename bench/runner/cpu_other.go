@@ -4,5 +4,5 @@ package runner
 
 import "time"
 
-// CPUTime is not known here.
+// CPUTime returns 0, because it is not known on this system.
 func CPUTime() time.Duration { return 0 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// CPUTime of this process so far: user and system.
+// CPUTime returns the user and system time of this process so far.
 func CPUTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -77,7 +77,7 @@ func always(a Answer) func(int64, workload.Kind) (Answer, error) {
 	return func(int64, workload.Kind) (Answer, error) { return a, nil }
 }
 
-// counted hands out n requests to all workers together.
+// counted hands out as many requests as left says, to all workers together.
 type counted struct {
 	left *atomic.Int64
 	kind workload.Kind

@@ -11,7 +11,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Objective is what a rate must keep to: a quantile of the latency below a bound.
+// Objective is what a rate must keep to: a percentile of the latency below a bound.
 type Objective struct {
 	Percentile float64
 	Below      time.Duration
@@ -19,7 +19,7 @@ type Objective struct {
 
 var objectiveForm = regexp.MustCompile(`^p([0-9]{1,2}(?:\.[0-9]{1,3})?)<([0-9.]+(?:us|µs|ms|s))$`)
 
-// ParseObjective reads "p99<5ms".
+// ParseObjective parses a text like "p99<5ms".
 func ParseObjective(s string) (o Objective, err error) {
 	parts := objectiveForm.FindStringSubmatch(s)
 	if parts == nil {
@@ -49,29 +49,31 @@ type Step struct {
 	Dropped  int64   `json:"dropped"`
 	Errors   int64   `json:"errors"`
 	Met      bool    `json:"met"`
-	Why      string  `json:"why,omitempty"` // not
+	Why      string  `json:"why,omitempty"` // why the objective was not met
 	Quantiles
 }
 
-// Search for the highest rate.
+// Search describes the search for the highest rate.
 type Search struct {
 	Objective Objective
-	// StepTime of one rate after the warm-up. Zero: 5 s.
+	// StepTime is how long each rate is measured, after the warm-up. Zero: 5 s.
 	StepTime time.Duration
-	// Precision at which the search ends, as a part of the rate. Zero: 0.05.
+	// Precision is the width of the remaining range at which the search ends, as a part of the
+	// rate. Zero: 0.05.
 	Precision float64
-	// OnStep is called after each. Nil: nobody looks.
+	// OnStep is called after each step. Nil: not called.
 	OnStep func(Step)
 }
 
 const (
 	maxSteps = 16
-	// tolerated share of a rate that errors, drops and a target that lags behind may take together.
+	// tolerated is the share of a rate's requests that may be errors or dropped.
 	tolerated = 0.01
 )
 
-// FindMax looks for the highest rate of an open loop that meets the objective: from the throughput of a closed loop downwards, by bisection. It
-// returns the run at that rate, nil when even the lowest does not meet it, and every step.
+// FindMax looks for the highest rate of an open loop that meets the objective. It goes down from
+// the throughput of a closed loop, by bisection. It returns the run at that rate, or nil when no
+// rate met the objective, and every step.
 func FindMax(ctx context.Context, c Config, s Search) (best *Result, steps []Step, err error) {
 	if s.StepTime == 0 {
 		s.StepTime = 5 * time.Second
@@ -79,6 +81,7 @@ func FindMax(ctx context.Context, c Config, s Search) (best *Result, steps []Ste
 	if s.Precision == 0 {
 		s.Precision = 0.05
 	}
+	// A closed loop finds the throughput, the upper end of the range.
 	probe := c
 	probe.Rate, probe.Duration, probe.Ramp = 0, s.StepTime, 0
 	closed, err := Run(ctx, probe)
@@ -93,6 +96,8 @@ func FindMax(ctx context.Context, c Config, s Search) (best *Result, steps []Ste
 		if ctx.Err() != nil || high-low <= s.Precision*high {
 			break
 		}
+		// Try the middle of the range; the first try is higher, because most targets come close to
+		// their throughput.
 		rate := (low + high) / 2
 		if low == 0 && len(steps) == 0 {
 			rate = high * 0.7
@@ -118,7 +123,7 @@ func FindMax(ctx context.Context, c Config, s Search) (best *Result, steps []Ste
 	return best, steps, nil
 }
 
-// judge says whether a run kept to the objective.
+// judge decides whether a run kept to the objective, and says why if it did not.
 func (s Search) judge(rate float64, r *Result) Step {
 	all := r.All()
 	step := Step{Rate: rate, Achieved: r.Throughput(), Dropped: r.Dropped, Errors: r.Errors.Sum(), Quantiles: QuantilesOf(all)}

@@ -8,8 +8,9 @@ import (
 	"viakv/bench/workload"
 )
 
-// HTTP is viakv, or anything that speaks its API. Other stores, spoken to in their own protocols,
-// are targets of a module of their own, bench/against, so that nothing here links their drivers.
+// HTTP is viakv, or any server with its API, as a target. Other stores have protocols of their own;
+// their targets are in bench/against, a module of its own, so that nothing here links their
+// drivers.
 type HTTP struct {
 	name   string
 	client *client.Client
@@ -33,7 +34,7 @@ func NewHTTP(config client.Config, o client.Options) ([]Target, error) {
 // Name implements Target.
 func (h *HTTP) Name() string { return h.name }
 
-// Client speaks to the same endpoint.
+// Client returns a client of the same endpoint.
 func (h *HTTP) Client() *client.Client { return h.client }
 
 // Connect implements Target.

@@ -5,12 +5,15 @@ import (
 	"time"
 )
 
-// lateAfter is how far behind its intended time a request may be sent without being counted as late: timers are no better.
+// lateAfter is how far behind its intended time a request may be sent without counting as late.
+// Timers are not more precise.
 const lateAfter = time.Millisecond
 
-// open sends requests at their intended times until they end or the connection breaks. This goroutine sends, another one receives.
+// open sends requests at their intended times until they end or the connection breaks. This
+// goroutine sends; another one receives.
 func (w *worker) open() {
-	flight := make(chan sent, w.Pipeline) // in flight; its capacity is the window
+	// The requests in flight. The capacity of the channel is the window.
+	flight := make(chan sent, w.Pipeline)
 	broken := make(chan struct{})
 	var receiving sync.WaitGroup
 	receiving.Go(func() { w.receive(flight, broken) })
@@ -50,6 +53,8 @@ func (w *worker) sendAll(flight chan<- sent, broken <-chan struct{}) {
 			return
 		}
 		intended := w.start.Add(at)
+		// Wait for the intended time; first send what is queued. A request that is too late is
+		// dropped.
 		if early := time.Until(intended); early > 0 {
 			if queued > 0 && !flush() {
 				w.miss(intended)
@@ -76,11 +81,12 @@ func (w *worker) sendAll(flight chan<- sent, broken <-chan struct{}) {
 			w.exhausted = true
 			return
 		}
+		// Put the request into the window, then queue it.
 		s := sent{op, intended}
 		select {
 		case flight <- s:
 		default:
-			// The window is full: what is queued must be on its way before waiting for answers.
+			// The window is full. Send what is queued before waiting for answers.
 			if queued > 0 && !flush() {
 				w.lost(s)
 				return
@@ -106,7 +112,8 @@ func (w *worker) miss(intended time.Time) {
 	w.recorder.count(w.warm(intended), func(c *counts) { c.dropped++ })
 }
 
-// receive takes the answers. After an error it counts everything in flight as lost, until the sender has noticed.
+// receive takes the answers. After an error it counts each request in flight as lost, until the
+// sender has noticed the error.
 func (w *worker) receive(flight <-chan sent, broken chan<- struct{}) {
 	reads := deadlines{timeout: w.Timeout}
 	failed := false

@@ -29,7 +29,8 @@ func TestArrivals(t *testing.T) {
 	if len(even) != 10_000 || (even[7]-7*time.Millisecond).Abs() > time.Microsecond {
 		t.Errorf("%d arrivals, the eighth at %v", len(even), even[7])
 	}
-	if n := len(collect(false, 4*time.Second, 10*time.Second)); n < 7_998 || n > 8_002 { // the ramp is worth half its time
+	// The ramp counts half its time.
+	if n := len(collect(false, 4*time.Second, 10*time.Second)); n < 7_998 || n > 8_002 {
 		t.Errorf("with a ramp: %d arrivals", n)
 	}
 	random := collect(true, 0, 10*time.Second)
@@ -47,9 +48,9 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
-// TestAStallIsSeenByAllItHoldsUp: the open loop counts from the intended start, so that one stall
-// of a target is seen by every request that should have been sent meanwhile; a closed loop would
-// count it once (B1).
+// TestAStallIsSeenByAllItHoldsUp checks that an open loop counts from the intended start. So every
+// request that should have been sent during a stall of the target sees the stall. A closed loop
+// would count it once (B1).
 func TestAStallIsSeenByAllItHoldsUp(t *testing.T) { synctest.Test(t, aStallIsSeenByAllItHoldsUp) }
 
 func aStallIsSeenByAllItHoldsUp(t *testing.T) {
@@ -104,8 +105,8 @@ func TestFindMax(t *testing.T) {
 }
 
 func findMax(t *testing.T) {
-	// A target of two connections with 2 ms each does 1000 a second at most; shortly below, queues
-	// grow.
+	// The target answers two connections, and takes 2 ms for each request. So it does 1000 requests
+	// a second at most; slightly below that rate, queues grow.
 	f := &fake{answer: func(int64, workload.Kind) (Answer, error) {
 		time.Sleep(2 * time.Millisecond)
 		return Answer{Outcome: OK}, nil

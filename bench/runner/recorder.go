@@ -9,26 +9,28 @@ import (
 	"viakv/bench/workload"
 )
 
-// Latencies are kept in microseconds to three digits, up to two minutes; longer ones count as that.
+// Latencies are kept in microseconds, to three digits. A latency of more than two minutes counts as
+// two minutes.
 const (
 	lowest  = 1
 	highest = int64(2 * time.Minute / time.Microsecond)
 	digits  = 3
 )
 
-// NewHistogram returns an empty histogram as all runs use it.
+// NewHistogram returns an empty histogram with the range and precision of all runs.
 func NewHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
 
-// Errors of a run, by what happened.
+// Errors counts the errors of a run, by what happened.
 type Errors struct {
-	Refused  int64 `json:"refused"`  // overload or not ready, by the target's own word; nothing happened
+	// Refused counts answers that say that nothing happened: overload, not ready, bad request.
+	Refused  int64 `json:"refused"`
 	Failed   int64 `json:"failed"`   // any other bad answer
-	Lost     int64 `json:"lost"`     // sent, and the connection broke or the time was over
+	Lost     int64 `json:"lost"`     // sent, then the connection broke or the time was over
 	Connect  int64 `json:"connect"`  // connections that could not be made
-	Mismatch int64 `json:"mismatch"` // values that were not what the key space says
+	Mismatch int64 `json:"mismatch"` // values that the key space does not give
 }
 
-// Sum of all errors.
+// Sum returns the number of all errors.
 func (e Errors) Sum() int64 { return e.Refused + e.Failed + e.Lost + e.Connect + e.Mismatch }
 
 func (e *Errors) add(o Errors) {
@@ -39,7 +41,7 @@ func (e *Errors) add(o Errors) {
 	e.Mismatch += o.Mismatch
 }
 
-// counts is what is recorded between two looks of the collector.
+// counts is what the workers record between two calls of the collector.
 type counts struct {
 	latency [workload.Kinds]*hdrhistogram.Histogram // good answers only
 	missing int64
@@ -82,10 +84,10 @@ func (c *counts) merge(o *counts) {
 	}
 }
 
-// recorder is shared by a few workers (R3).
+// recorder keeps the counts of a few workers, which share it (R3).
 type recorder struct {
 	mu    sync.Mutex
-	now   *counts // since the collector's last look
+	now   *counts // since the collector's last call
 	warm  *counts // the same, of requests that began in the warm-up
 	spare [2]*counts
 }
@@ -94,7 +96,7 @@ func newRecorder() *recorder {
 	return &recorder{now: newCounts(), warm: newCounts(), spare: [2]*counts{newCounts(), newCounts()}}
 }
 
-// answer records a request that was answered.
+// answer records a request that was answered, and reports whether the answer was good.
 func (r *recorder) answer(kind workload.Kind, a Answer, latency time.Duration, warm, mismatch bool) (good bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,7 +133,7 @@ func (r *recorder) count(warm bool, change func(*counts)) {
 	}
 }
 
-// take adds what was recorded since the last call.
+// take adds to now and warm what was recorded since the last call.
 func (r *recorder) take(now, warm *counts) {
 	r.mu.Lock()
 	a, b := r.now, r.warm
@@ -141,5 +143,5 @@ func (r *recorder) take(now, warm *counts) {
 	warm.merge(b)
 	a.reset()
 	b.reset()
-	r.spare = [2]*counts{a, b} // only the collector looks at the spare
+	r.spare = [2]*counts{a, b} // only the collector uses the spare
 }

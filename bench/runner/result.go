@@ -8,24 +8,24 @@ import (
 	"viakv/bench/workload"
 )
 
-// Result of a run.
+// Result is the outcome of a run.
 type Result struct {
 	Started    time.Time
-	Elapsed    time.Duration // measured part, without the warm-up
+	Elapsed    time.Duration // the measured part, without the warm-up
 	Latency    [workload.Kinds]*hdrhistogram.Histogram
 	Missing    int64
 	Late       int64 // sent more than a millisecond after the intended time
-	Dropped    int64 // not sent at all, because they were too late
+	Dropped    int64 // not sent, because it was too late
 	Errors     Errors
 	Status     map[int]int64 // of bad answers
 	Samples    []Sample
-	CPU        time.Duration // of this process in the measured part
+	CPU        time.Duration // of this process, in the measured part
 	Open       bool
-	Rate       float64 // asked for
+	Rate       float64 // the rate asked for
 	Incomplete string  // why the run ended before its time; empty: it did not
 }
 
-// Good is the number of answers that were no error.
+// Good returns the number of answers that were no error.
 func (r *Result) Good() (n int64) {
 	for _, h := range r.Latency {
 		n += h.TotalCount()
@@ -33,7 +33,7 @@ func (r *Result) Good() (n int64) {
 	return n
 }
 
-// Throughput is good answers a second.
+// Throughput returns the good answers a second.
 func (r *Result) Throughput() float64 {
 	if r.Elapsed <= 0 {
 		return 0
@@ -41,7 +41,7 @@ func (r *Result) Throughput() float64 {
 	return float64(r.Good()) / r.Elapsed.Seconds()
 }
 
-// All merges the kinds' histograms (B2).
+// All returns the merged histogram of all kinds of requests (B2).
 func (r *Result) All() *hdrhistogram.Histogram {
 	h := NewHistogram()
 	for _, k := range r.Latency {

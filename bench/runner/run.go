@@ -15,17 +15,17 @@ import (
 type run struct {
 	Config
 	start    time.Time // of the run
-	measured time.Time // begins then: after ramp and warm-up
-	end      time.Time // no request starts after it
+	measured time.Time // begin of the measured part, after ramp and warm-up
+	end      time.Time // no request starts after this time
 	arrivals *arrivals // nil: closed loop
 	ctx      context.Context
 }
 
 const maxRecorders = 16
 
-// Run sends load until its time is over, its sources are empty, or ctx ends, which is no error: the
-// result says so. It fails when the configuration is wrong, or when no connection can be made at
-// the start.
+// Run sends load until its time is over, its sources are empty, or ctx ends. That ctx ends is no
+// error: the result says so. Run fails when the configuration is wrong, or when no connection can
+// be made at the start.
 func Run(ctx context.Context, c Config) (*Result, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -46,6 +46,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if c.Rate > 0 {
 		r.arrivals = newArrivals(c.Rate, c.Poisson, c.Ramp, r.end.Sub(r.start), c.Seed)
 	}
+	// A few workers share a recorder, because the collector merges all recorders each second.
 	recorders := make([]*recorder, min(c.Connections, maxRecorders))
 	for i := range recorders {
 		recorders[i] = newRecorder()
@@ -61,6 +62,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		workers.Wait()
 		close(ended)
 	}()
+	// Collect until the workers have ended, then sum up.
 	cpu := r.observe(col, ended)
 	now := time.Now()
 	result := &Result{
@@ -77,7 +79,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	return result, nil
 }
 
-// observe collects once a second until all workers have ended, and returns this process's CPU time
+// observe collects once a second until all workers have ended. It returns this process's CPU time
 // in the measured part.
 func (r *run) observe(c *collector, ended <-chan struct{}) time.Duration {
 	tick := time.NewTicker(time.Second)
@@ -88,7 +90,8 @@ func (r *run) observe(c *collector, ended <-chan struct{}) time.Duration {
 	warm := r.measured.After(r.start)
 	for {
 		select {
-		case now := <-warmed.C: // the first measured second begins here, not at the next tick
+		// The first measured second begins here, not at the next tick.
+		case now := <-warmed.C:
 			if warm {
 				c.collect(now, true)
 				tick.Reset(time.Second)
@@ -103,8 +106,8 @@ func (r *run) observe(c *collector, ended <-chan struct{}) time.Duration {
 	}
 }
 
-// dialAll opens the connections of all workers, so that none of that is measured and a wrong
-// address is an error and no result.
+// dialAll opens the connections of all workers before the measurement. A wrong address is then an
+// error of the run and no part of its result.
 func (c *Config) dialAll(ctx context.Context) ([]Connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -127,18 +130,20 @@ func (c *Config) dialAll(ctx context.Context) ([]Connection, error) {
 		}
 	}
 	if failed < len(open) {
-		return open, nil // some targets may be down: that is a part of what is measured (B5)
+		// Some targets may be down. That is a part of what is measured (B5).
+		return open, nil
 	}
 	return nil, fmt.Errorf("no connection could be made: %w", errors.Join(errs[0]))
 }
 
-// warm says whether a request that begins then belongs to the warm-up.
+// warm reports whether a request that begins at that time belongs to the warm-up.
 func (r *run) warm(begin time.Time) bool { return begin.Before(r.measured) }
 
-// stopped says whether no request may start any more.
+// stopped reports whether no request may start any more.
 func (r *run) stopped(now time.Time) bool { return r.ctx.Err() != nil || !now.Before(r.end) }
 
-// delay is when a worker of a closed loop begins: one after the other over the ramp.
+// delay returns how long after the start a worker of a closed loop begins: the workers begin one
+// after another over the ramp.
 func (r *run) delay(id int) time.Duration {
 	if r.arrivals != nil || r.Ramp == 0 {
 		return 0
@@ -146,7 +151,7 @@ func (r *run) delay(id int) time.Duration {
 	return time.Duration(math.Round(float64(r.Ramp) * float64(id) / float64(r.Connections)))
 }
 
-// wait blocks for d, or until the run is stopped.
+// wait blocks for d, or until the run is stopped. It returns false when the run is stopped.
 func (r *run) wait(d time.Duration) bool {
 	if d <= 0 {
 		return r.ctx.Err() == nil
@@ -164,5 +169,5 @@ func (r *run) wait(d time.Duration) bool {
 // sent is a request in flight.
 type sent struct {
 	op    workload.Op
-	begin time.Time // intended, in an open loop
+	begin time.Time // the intended time, in an open loop
 }

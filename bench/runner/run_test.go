@@ -62,7 +62,7 @@ func TestAnswersAreCountedByWhatTheyAre(t *testing.T) {
 	}
 }
 
-// TestABrokenConnectionCostsWhatWasInFlight is R2, for both loops.
+// TestABrokenConnectionCostsWhatWasInFlight checks R2 for both loops.
 func TestABrokenConnectionCostsWhatWasInFlight(t *testing.T) {
 	for _, rate := range []float64{0, 20_000} {
 		t.Run(fmt.Sprint("rate ", rate), func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestAStoppedRunSaysSo(t *testing.T) {
 
 func TestTheWarmUpIsShownAndNotSummed(t *testing.T) {
 	f := &fake{answer: func(int64, workload.Kind) (Answer, error) {
-		time.Sleep(time.Millisecond) // the work of a slow target
+		time.Sleep(time.Millisecond) // a slow target
 		return Answer{Outcome: OK}, nil
 	}}
 	r := measure(t, Config{Targets: []Target{f}, Sources: requests(1<<40, workload.Get), Connections: 2, Warmup: 400 * time.Millisecond, Duration: 400 * time.Millisecond})

@@ -9,15 +9,15 @@ import (
 // Sample is one second of a run.
 type Sample struct {
 	Elapsed float64 `json:"elapsed"` // seconds since the start, at the end of the sample
-	Seconds float64 `json:"seconds"` // that it covers
+	Seconds float64 `json:"seconds"` // length of the sample
 	Warm    bool    `json:"warm,omitempty"`
-	Good    int64   `json:"good"` // answers, missing keys included
+	Good    int64   `json:"good"` // answers, those for missing keys included
 	Errors  int64   `json:"errors"`
 	Rate    float64 `json:"rate"` // good answers a second
 	Quantiles
 }
 
-// Quantiles of latency, in microseconds.
+// Quantiles are quantiles of the latency, in microseconds.
 type Quantiles struct {
 	Mean float64 `json:"mean"`
 	P50  int64   `json:"p50"`
@@ -28,7 +28,7 @@ type Quantiles struct {
 	Max  int64   `json:"max"`
 }
 
-// QuantilesOf summarises a histogram.
+// QuantilesOf returns the quantiles of a histogram.
 func QuantilesOf(h *hdrhistogram.Histogram) Quantiles {
 	if h.TotalCount() == 0 {
 		return Quantiles{}
@@ -37,7 +37,7 @@ func QuantilesOf(h *hdrhistogram.Histogram) Quantiles {
 	return Quantiles{Mean: h.Mean(), P50: at(50), P90: at(90), P95: at(95), P99: at(99), P999: at(99.9), Max: h.Max()}
 }
 
-// all merges the kinds into scratch.
+// all returns the merged histogram of all kinds, in scratch.
 func (c *counts) all(scratch *hdrhistogram.Histogram) *hdrhistogram.Histogram {
 	scratch.Reset()
 	for _, h := range c.latency {
@@ -48,7 +48,7 @@ func (c *counts) all(scratch *hdrhistogram.Histogram) *hdrhistogram.Histogram {
 	return scratch
 }
 
-// collector looks at the recorders once a second and sums up.
+// collector takes the recorders' counts once a second and sums them up.
 type collector struct {
 	recorders []*recorder
 	start     time.Time
@@ -66,11 +66,12 @@ func newCollector(recorders []*recorder, start time.Time, onSample func(Sample))
 		scratch: NewHistogram(), onSample: onSample}
 }
 
-// shortest sample: what is left at the end of a run and is shorter is summed, not shown. A rate of a few milliseconds says nothing.
+// shortest is the shortest sample that is shown, because a rate over a few milliseconds says
+// nothing. A shorter rest at the end of a run is only summed.
 const shortest = 200 * time.Millisecond
 
-// collect sums up what was recorded since the last call. Warm says that this was the warm-up; the requests that began in it and end later are
-// in no sample.
+// collect sums up what was recorded since the last call. With warm the sample shows the warm-up.
+// Requests that began in the warm-up and ended after it are in no sample.
 func (c *collector) collect(now time.Time, warm bool) {
 	c.interval.reset()
 	c.warm.reset()

@@ -16,7 +16,7 @@ import (
 	"viakv/bench/workload"
 )
 
-// scripted answers by key, and keeps what it was asked.
+// scripted starts a server whose answer depends on the key, and which keeps what it was asked.
 func scripted(t *testing.T) (url string, asked func() string) {
 	t.Helper()
 	var (

@@ -14,7 +14,7 @@ type worker struct {
 	target     Target
 	recorder   *recorder
 	source     Source
-	connection Connection // nil: to be made
+	connection Connection // nil: not made yet
 
 	key, value []byte
 	exhausted  bool
@@ -52,7 +52,8 @@ func (w *worker) work() {
 		}
 		_ = w.connection.Close()
 		w.connection = nil
-		// A session that lasted is no sign of a target that is down.
+		// The pause grows from session to session. After a session that lasted, the target is not
+		// down, so the pause is short again.
 		if pause = min(2*pause, maxPause); time.Since(began) > maxPause {
 			pause = firstPause
 		}
@@ -97,7 +98,8 @@ func (w *worker) lost(s sent) {
 	}
 }
 
-// deadlines renews a deadline only now and then: each change costs more than reading the clock.
+// deadlines sets a connection's deadline only when much of the time-out has passed, because setting
+// it costs more than reading the clock.
 type deadlines struct {
 	timeout time.Duration
 	renewed time.Time

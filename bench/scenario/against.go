@@ -15,13 +15,14 @@ import (
 	"viakv/bench/report"
 )
 
-// AgainstName of the program that measures neighbours. It is built apart, so that this one does not link their drivers.
+// AgainstName is the name of the program that measures neighbours. It is built apart, so that this
+// program does not link their drivers.
 const AgainstName = "bench-against"
 
-// errNoAgainst says how to get what is missing.
+// errNoAgainst says how to get the program that measures neighbours.
 var errNoAgainst = errors.New("neighbours are measured by " + AgainstName + ", which lies neither beside this program nor on the PATH: build it with (cd bench/against && go build -o ../../bin/" + AgainstName + " .)")
 
-// neighboursKnown fails before the run, not after it.
+// neighboursKnown returns an error before the run if the run could not measure its neighbours.
 func (u *setup) neighboursKnown() error {
 	if len(u.Against) > 0 && u.tools.Against == "" {
 		return errNoAgainst
@@ -29,7 +30,7 @@ func (u *setup) neighboursKnown() error {
 	return nil
 }
 
-// against measures the neighbours one after the other.
+// against measures the neighbours one after another.
 func (u *setup) against(ctx context.Context, r *report.Report) {
 	for _, name := range u.Against {
 		if ctx.Err() != nil {
@@ -37,7 +38,7 @@ func (u *setup) against(ctx context.Context, r *report.Report) {
 		}
 		u.events.log("measuring %s", name)
 		load, err := u.neighbour(ctx, name)
-		if err != nil { // what the target itself reached is worth keeping
+		if err != nil { // what the target itself reached stays in the report
 			r.Fail("%s: %v", name, err)
 			continue
 		}
@@ -45,7 +46,7 @@ func (u *setup) against(ctx context.Context, r *report.Report) {
 	}
 }
 
-// neighbour runs the program and reads the report that it leaves.
+// neighbour runs the program on one neighbour and reads the report that it leaves.
 func (u *setup) neighbour(ctx context.Context, name string) (*report.Load, error) {
 	dir, err := os.MkdirTemp("", "viakv-against-")
 	if err != nil {

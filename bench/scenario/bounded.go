@@ -12,7 +12,7 @@ type bounded struct {
 	n     uint64
 }
 
-// upTo ends a stream when all are taken.
+// upTo is a stream that ends when the shared requests are used up.
 type upTo struct {
 	*bounded
 	stream *workload.Stream

@@ -52,12 +52,14 @@ func runChaos(ctx context.Context, s Spec, tools Tools, events Events) (*report.
 	case !r.Passed:
 		r.Warnings = append(r.Warnings, "the nodes' logs are in "+result.Logs)
 	case s.LogDir == "":
-		_ = os.RemoveAll(result.Logs) // a directory of our own, which nobody needs now
+		// The run made this directory, and no message names it.
+		_ = os.RemoveAll(result.Logs)
 	}
 	return r, nil
 }
 
-// viakv finds the product's binary: the one named, the one beside this program, or one built from the source that is here.
+// viakv finds the viakv program: the one named, the one beside this program, or one built from the
+// source that is here.
 func viakv(ctx context.Context, s Spec, tools Tools, events Events) (path string, remove func(), err error) {
 	remove = func() {}
 	for _, path := range []string{s.Binary, tools.Viakv} {

@@ -14,10 +14,11 @@ import (
 	"viakv/bench/runner"
 )
 
-// Growth measures how a cluster behaves as it grows: for each number of keys a new one is founded,
-// filled, read, written and scanned. The Spec says what keys, connections and times to use.
+// Growth measures how a cluster behaves as it grows. For each number of keys it founds a new
+// cluster, fills it, reads, writes and scans. The Spec says which keys, connections and times to
+// use.
 func Growth(ctx context.Context, s Spec, sizes []uint64, tools Tools, events Events) (*report.Report, error) {
-	s.Scenario, s.Targets = "load", []string{"http://127.0.0.1:1"} // those of each cluster come later
+	s.Scenario, s.Targets = "load", []string{"http://127.0.0.1:1"} // the targets of each cluster come later
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func Growth(ctx context.Context, s Spec, sizes []uint64, tools Tools, events Eve
 		case err == nil:
 		case len(r.Growth) == 0:
 			return nil, fmt.Errorf("with %s keys: %w", report.Count(keys), err)
-		default: // what was measured before is worth keeping
+		default: // what was measured before stays in the report
 			r.Fail("with %s keys: %v", report.Count(keys), err)
 		}
 		if err != nil {
@@ -57,11 +58,12 @@ func Growth(ctx context.Context, s Spec, sizes []uint64, tools Tools, events Eve
 	return r, nil
 }
 
-// grow measures one size on a cluster of its own.
+// grow measures one number of keys, on a cluster of its own.
 func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Report, events Events) (g report.Growth, err error) {
 	if err := roomFor(keys, s.Nodes); err != nil {
 		return g, err
 	}
+	// Found the cluster, and connect to it.
 	events.log("%s keys: founding %d nodes", report.Count(keys), s.Nodes)
 	logs, err := os.MkdirTemp("", "viakv-growth-")
 	if err != nil {
@@ -85,9 +87,10 @@ func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Rep
 	defer u.client.Close()
 	u.events = Events{Log: events.Log, Progress: events.Progress}
 	r.Environment.Target = u.version
+	// Fill it. The empty processes' memory is not part of the memory of a key.
 	empty := c.Memory()
 	filled := report.New("load", "", time.Now(), nil)
-	u.SkipCheck = true // the scan below is measured and checks the same
+	u.SkipCheck = true // the scan below checks the same, and is measured
 	if err := u.load(ctx, filled); err != nil {
 		return g, err
 	}
@@ -98,6 +101,7 @@ func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Rep
 		return g, errors.New(filled.Reason)
 	}
 	g = report.Growth{Keys: keys, LoadSeconds: filled.Load.Seconds, LoadRate: filled.Load.Throughput, BytesPerKey: (c.Memory() - empty) / float64(keys)}
+	// Measure gets, then sets, and at last a scan of all keys.
 	for _, m := range []struct {
 		mix  string
 		rate *float64
@@ -130,7 +134,7 @@ func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Rep
 	return g, nil
 }
 
-// stopped says that a measurement was cut short, so that its figures are none.
+// stopped returns an error when a measurement was cut short, because its figures then mean nothing.
 func stopped(ctx context.Context) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -141,11 +145,12 @@ func stopped(ctx context.Context) error {
 	return nil
 }
 
-// roomPerKey is what a node needs for a key while it is written, with room to spare: 150 bytes
-// stay, and the tables grow in steps.
+// roomPerKey is the memory that a node needs for a key while it is written, in bytes, with a
+// reserve: 150 bytes stay, and the tables grow in steps.
 const roomPerKey = 300
 
-// roomFor refuses a size that this machine cannot hold, before the system kills something.
+// roomFor returns an error for a size that this machine cannot hold, before the system kills a
+// process.
 func roomFor(keys uint64, nodes int) error {
 	available, known := report.AvailableMemory()
 	if need := keys * uint64(nodes) * roomPerKey; known && need > available {

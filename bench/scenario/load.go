@@ -16,7 +16,8 @@ import (
 
 func (u *setup) load(ctx context.Context, r *report.Report) error {
 	c := load.Config{Config: u.runner(), Count: u.Keys, Client: u.client, Resume: u.Resume, SkipCheck: u.SkipCheck}
-	c.Rate, c.Ramp, c.Warmup, c.Duration = 0, 0, 0, 0 // a load is as fast as it can be, and ends with its last key
+	// A load is as fast as it can be, and ends with its last key.
+	c.Rate, c.Ramp, c.Warmup, c.Duration = 0, 0, 0, 0
 	c.Progress = func(done, total uint64) { u.events.progress("load", done, total) }
 	c.OnCheck = func(pairs int64) { u.events.progress("check", uint64(pairs), u.Keys) }
 	result, err := load.Run(ctx, c)
@@ -60,8 +61,8 @@ func (u *setup) run(ctx context.Context, r *report.Report) error {
 	return u.judge(r)
 }
 
-// judge fails a run that got nothing done, whose rate was beyond reach, or whose values were wrong.
-// Other errors are a result (bench, B5).
+// judge fails a run without a good answer, with a rate that was beyond reach, or with wrong values.
+// Other errors are a result (package bench, B5).
 func (u *setup) judge(r *report.Report) error {
 	if r.Load.Good == 0 {
 		r.Fail("no request succeeded")
@@ -102,7 +103,7 @@ func (u *setup) alternate(ctx context.Context, c runner.Config, r *report.Report
 	return u.judge(r)
 }
 
-// bare starts n bare servers that hold all keys.
+// bare starts n servers of the baseline and fills them.
 func (u *setup) bare(ctx context.Context, n int) (nodes *baseline.Cluster, config client.Config, err error) {
 	if nodes, err = baseline.Start(ctx, u.tools.Baseline, n); err != nil {
 		return nil, config, err
@@ -119,8 +120,8 @@ func (u *setup) bare(ctx context.Context, n int) (nodes *baseline.Cluster, confi
 	return nodes, config, nil
 }
 
-// fill writes all keys to each target on its own: the nodes of the baseline know nothing of each
-// other.
+// fill writes all keys to each target on its own, because the nodes of the baseline know nothing of
+// each other.
 func (u *setup) fill(ctx context.Context, c runner.Config) error {
 	for _, t := range c.Targets {
 		one := c
@@ -181,6 +182,7 @@ func (u *setup) scan(ctx context.Context, r *report.Report) error {
 	if len(kinds) == 0 {
 		return errors.New("no scan: name getAll, getKeys or getValues")
 	}
+	// Describe the scans; the load beside them and the baseline are optional.
 	m := load.ScanConfig{Client: u.client, Kinds: kinds, Rounds: u.Rounds, OnScan: func(v *load.Verified) {
 		u.events.log("%s: %s pairs in %.2f s, %.1f MB/s", v.Kind, report.Count(v.Pairs), v.Seconds, v.MBPerSecond())
 	}}
@@ -212,6 +214,8 @@ func (u *setup) scan(ctx context.Context, r *report.Report) error {
 	if err != nil {
 		return err
 	}
+	// A scan that is not complete fails the run. An incomplete scan of the baseline is an error,
+	// because nothing can be compared with it.
 	r.Scans = result.Scans
 	for _, v := range result.Scans {
 		complete(r, v)

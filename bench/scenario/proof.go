@@ -10,7 +10,7 @@ import (
 	"viakv/bench/report"
 )
 
-// perKey is how long the search of one key's history may take.
+// perKey is the longest time that the search of one key's history may take.
 const perKey = time.Minute
 
 func (u *setup) check(ctx context.Context, r *report.Report) error {
@@ -42,7 +42,7 @@ func judgeCheck(r *report.Report, c *check.Verdict) {
 	}
 }
 
-// recording is what the clients of a check do.
+// recording describes what the clients of a check do.
 func (s *Spec) recording(endpoints []check.Endpoint, events Events) check.Config {
 	return check.Config{
 		Endpoints: endpoints, Clients: s.Clients, ActiveKeys: s.ActiveKeys, OpsPerKey: s.OpsPerKey, Duration: time.Duration(s.Duration),

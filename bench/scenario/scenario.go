@@ -17,8 +17,8 @@ import (
 	"viakv/bench/workload"
 )
 
-// Events tell a watcher how a run goes. Each may be nil; they are called from different goroutines,
-// and must not block for long.
+// Events tell a watcher how a run goes. Each function may be nil. They are called from different
+// goroutines, and must not block for long.
 type Events struct {
 	Sample   func(runner.Sample)
 	Log      func(line string)
@@ -41,15 +41,16 @@ func (e Events) progress(phase string, done, total uint64) {
 type Tools struct {
 	// Baseline starts one bare server.
 	Baseline baseline.Command
-	// Viakv is the path of the product's binary, for chaos. Empty: beside this program, or built.
+	// Viakv is the path of the viakv program, for chaos. Empty: it is built from source.
 	Viakv string
 	// Against is the path of the program that measures neighbours. Empty: there is none.
 	Against string
-	// Commit that this program was built from, for reports. Empty: the build says.
+	// Commit is the commit that this program was built from, for reports. Empty: the build
+	// information says it.
 	Commit string
 }
 
-// sign notes which build has measured.
+// sign notes in a report which build has measured.
 func (t Tools) sign(r *report.Report) {
 	if r.Environment.Commit == "" {
 		r.Environment.Commit = t.Commit
@@ -69,8 +70,8 @@ type setup struct {
 	version string
 }
 
-// Run runs a scenario. An error means that it could not be run; what the target did wrong is in the
-// report.
+// Run runs a scenario. An error means that the scenario could not be run. What the target did wrong
+// is in the report.
 func Run(ctx context.Context, s Spec, tools Tools, events Events) (*report.Report, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func Run(ctx context.Context, s Spec, tools Tools, events Events) (*report.Repor
 	return r, nil
 }
 
-// prepare checks that the targets are there, are viakv, and may be loaded.
+// prepare checks that the targets answer, are viakv, and may be loaded.
 func prepare(ctx context.Context, s Spec) (*setup, error) {
 	u := &setup{Spec: s, config: client.Config{Endpoints: s.Targets, Token: s.Token, Timeout: time.Duration(s.Timeout)}}
 	var err error
@@ -136,6 +137,7 @@ func prepare(ctx context.Context, s Spec) (*setup, error) {
 	if u.targets, err = runner.NewHTTP(u.config, options); err != nil {
 		return nil, err
 	}
+	// Refuse other machines before the first request.
 	if !s.AllowRemote {
 		for _, t := range s.Targets {
 			if err := bench.Loopback(ctx, t); err != nil {
@@ -148,6 +150,7 @@ func prepare(ctx context.Context, s Spec) (*setup, error) {
 		return nil, err
 	}
 	u.client = c.With(options)
+	// Ask the target what it is.
 	probe, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	v, err := u.client.Version(probe)
@@ -193,7 +196,7 @@ func (u *setup) title() string {
 	return u.Scenario + ", " + targets
 }
 
-// runner is the common part of all loads.
+// runner returns the part of the configuration that all loads share.
 func (u *setup) runner() runner.Config {
 	return runner.Config{
 		Targets: u.targets, Keys: u.keys, Connections: u.Connections, Pipeline: u.Pipeline, Seed: u.Seed, Timeout: time.Duration(u.Timeout),
@@ -202,7 +205,7 @@ func (u *setup) runner() runner.Config {
 	}
 }
 
-// mixed is a load of the mix.
+// mixed returns the configuration of a load with the mix.
 func (u *setup) mixed() (runner.Config, error) {
 	c := u.runner()
 	mix, distribution, err := u.mix()

@@ -168,7 +168,7 @@ func TestTargetsThatWillNotDo(t *testing.T) {
 	}
 }
 
-// TestClustersOfItsOwn builds the product and runs it, which takes a while.
+// TestClustersOfItsOwn builds viakv and runs it, which takes a while.
 func TestClustersOfItsOwn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs real clusters")
@@ -233,7 +233,8 @@ func TestARateBeyondReach(t *testing.T) {
 	}
 }
 
-// neighbour in the environment makes the test's own binary the program that measures neighbours: its value is what it does.
+// neighbour in the environment makes the test's own binary the program that measures neighbours.
+// Its value says what the program does.
 const neighbour = "VIAKV_NEIGHBOUR"
 
 func measureNeighbour() {

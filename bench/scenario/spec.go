@@ -29,12 +29,12 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return err
 }
 
-// Spec describes a run. Default fills in what a field's comment names.
+// Spec describes a run. The comment of a field names what Default sets, where that is not zero.
 type Spec struct {
 	Scenario string `json:"scenario"` // see Names
-	Title    string `json:"title"`    // empty: made of the scenario and what matters for it
+	Title    string `json:"title"`    // empty: made of the scenario and its most important fields
 
-	Targets     []string `json:"targets"` // URLs of nodes, or of one balancer
+	Targets     []string `json:"targets"` // URLs of nodes, or of one load balancer
 	Token       string   `json:"token,omitempty"`
 	CAFile      string   `json:"caFile,omitempty"`
 	AllowRemote bool     `json:"allowRemote,omitempty"`
@@ -54,7 +54,7 @@ type Spec struct {
 	SkipCheck bool   `json:"skipCheck,omitempty"`
 
 	Mix          string   `json:"mix"`          // b
-	Distribution string   `json:"distribution"` // as the letter says, else zipfian
+	Distribution string   `json:"distribution"` // empty: as the letter of the mix says, else zipfian
 	Rate         float64  `json:"rate"`         // 0: closed loop
 	Poisson      bool     `json:"poisson,omitempty"`
 	Warmup       Duration `json:"warmup"` // 2s
@@ -64,7 +64,8 @@ type Spec struct {
 	Objective    string   `json:"objective"` // p99<5ms
 	Baseline     int      `json:"baseline"`  // rounds in turns with a bare server; 0: none
 
-	Against []string `json:"against,omitempty"` // neighbours to measure too, as in redis://127.0.0.1:6379
+	// Against are neighbours to measure too, as in redis://127.0.0.1:6379.
+	Against []string `json:"against,omitempty"`
 
 	Scans    []string `json:"scans"` // getAll, getKeys, getValues
 	PageSize int      `json:"pageSize"`
@@ -72,21 +73,22 @@ type Spec struct {
 	Beside   float64  `json:"beside"` // rate of the load beside scans; 0: none
 
 	Clients    int      `json:"clients"`    // 8
-	ActiveKeys int      `json:"activeKeys"` // 4, that clients work on at a time
-	OpsPerKey  int      `json:"opsPerKey"`  // 300, before a key is replaced by a new one
+	ActiveKeys int      `json:"activeKeys"` // 4: keys in use at a time
+	OpsPerKey  int      `json:"opsPerKey"`  // 300: operations until a key is replaced by a new one
 	ClearEvery Duration `json:"clearEvery"` // 0: no clears
-	ScanEvery  Duration `json:"scanEvery"`  // 0: no scans
+	ScanEvery  Duration `json:"scanEvery"`  // 2s; 0: no scans
 
 	Nodes  int      `json:"nodes"`            // 3
-	Binary string   `json:"binary,omitempty"` // of viakv; the service sets it itself
+	Binary string   `json:"binary,omitempty"` // path of viakv; the service sets it itself
 	Faults []string `json:"faults"`           // empty: all
-	LogDir string   `json:"logDir,omitempty"` // where nodes write their logs; empty: a temporary one
+	// LogDir is where nodes write their logs. Empty: a temporary directory.
+	LogDir string `json:"logDir,omitempty"`
 }
 
-// Names of the scenarios.
+// Names are the names of the scenarios.
 var Names = []string{"load", "run", "find-max", "scan", "check", "chaos"}
 
-// Default returns a scenario with what is usual.
+// Default returns the usual description of a scenario.
 func Default(name string) Spec {
 	return Spec{
 		Scenario: name, Connections: 32, Pipeline: 1, Timeout: Duration(10 * time.Second), Seed: 1,
@@ -97,7 +99,7 @@ func Default(name string) Spec {
 	}
 }
 
-// Validate reports every fault at once.
+// Validate returns all faults of the description.
 func (s *Spec) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -107,6 +109,7 @@ func (s *Spec) Validate() error {
 	if s.Scenario != "chaos" && len(s.Targets) == 0 {
 		fault("no target: name at least one, for example http://127.0.0.1:8081")
 	}
+	// The texts must be readable, the numbers within their limits.
 	for _, check := range []func() error{
 		func() error { _, err := s.space(); return err },
 		func() error { _, _, err := s.mix(); return err },
@@ -170,7 +173,7 @@ func (s *Spec) space() (workload.Keys, error) {
 	return k, k.Validate()
 }
 
-// mix returns the shares and the distribution.
+// mix returns the shares and the distribution of the mix.
 func (s *Spec) mix() (m workload.Mix, distribution string, err error) {
 	distribution = "zipfian"
 	if strings.Contains(s.Mix, "=") {
@@ -222,7 +225,7 @@ func (s *Spec) kinds() (kinds []client.Kind, err error) {
 	return kinds, nil
 }
 
-// Fields of a Spec that each scenario looks at, beside its name and title.
+// The fields of a Spec that each scenario uses, beside its name and title.
 var (
 	targetFields = []string{"targets", "allowRemote", "caFile", "r", "w", "timeout", "seed"}
 	loadFields   = slices.Concat(targetFields, []string{"connections", "pipeline", "keys", "prefix", "keySize", "valueSize"})
@@ -241,7 +244,7 @@ var (
 	}
 )
 
-// flags describes the run for its report, without what must not be shown.
+// flags describes the run for its report, without the secret token.
 func (s *Spec) flags() map[string]string {
 	shown := *s
 	shown.Token = ""

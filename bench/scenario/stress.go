@@ -12,10 +12,10 @@ import (
 	"viakv/bench/runner"
 )
 
-// Stress founds a cluster of its own, fills it, runs the mix on it with all values compared, and scans it: what there is to see of a cluster
-// in one short run, without one that runs already.
+// Stress founds a cluster of its own, fills it, runs the mix on it with all values compared, and
+// scans it. So one short run shows most of a cluster, and none has to run already.
 func Stress(ctx context.Context, s Spec, tools Tools, events Events) (*report.Report, error) {
-	s.Scenario, s.Targets = "run", []string{"http://127.0.0.1:1"} // those of the cluster come later
+	s.Scenario, s.Targets = "run", []string{"http://127.0.0.1:1"} // the targets of the cluster come later
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func Stress(ctx context.Context, s Spec, tools Tools, events Events) (*report.Re
 		r.Warnings = append(r.Warnings, "the nodes' logs are in "+logs)
 		return r, nil
 	}
-	_ = os.RemoveAll(logs) // a directory of our own, which nobody needs now
+	_ = os.RemoveAll(logs) // the run made this directory, and no message names it
 	return r, nil
 }
 
@@ -92,5 +92,5 @@ func stress(ctx context.Context, s Spec, tools Tools, events Events, r *report.R
 	return u.scan(ctx, r)
 }
 
-// loadPipeline is how many sets of a load are in flight on each connection.
+// loadPipeline is the least number of sets that a load has in flight on each connection.
 const loadPipeline = 16

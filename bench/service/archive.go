@@ -15,7 +15,7 @@ import (
 	"viakv/bench/report"
 )
 
-// archive is the directory of kept reports. Safe for concurrent use.
+// archive is the directory of kept reports. It is safe for concurrent use.
 type archive struct {
 	dir string
 
@@ -23,17 +23,17 @@ type archive struct {
 	past []Summary // newest first
 }
 
-// Forms of a report that can be downloaded, with their content types.
+// forms are the forms of a report that can be downloaded, with their content types.
 var forms = map[string]string{
 	"html": "text/html; charset=utf-8", "json": "application/json", "csv": "text/csv; charset=utf-8", "hgrm": "text/plain; charset=utf-8",
 }
 
-// idForm is what ids look like: they become names of files.
+// idForm is the form of an id. Ids become names of files.
 var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,80}$`)
 
 var errNoReport = errors.New("there is no such report")
 
-// openArchive reads what is there. A file that is no report is left alone.
+// openArchive reads the reports that are there. It leaves files alone that are no reports.
 func openArchive(dir string) (*archive, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -42,7 +42,8 @@ func openArchive(dir string) (*archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &archive{dir: dir, past: []Summary{}} // never nil: null is no list for a page
+	// Never nil: in JSON that would be null, which the page cannot use as a list.
+	a := &archive{dir: dir, past: []Summary{}}
 	for _, name := range names {
 		id := strings.TrimSuffix(filepath.Base(name), ".json")
 		if !idForm.MatchString(id) {
@@ -76,7 +77,7 @@ func (a *archive) read(id string) (*report.Report, error) {
 	return report.Read(f)
 }
 
-// path of a report's file; only ids and forms that can be have one.
+// path returns the path of a report's file. It fails for an id or a form that cannot exist.
 func (a *archive) path(id, form string) (string, error) {
 	if _, known := forms[form]; !known || !idForm.MatchString(id) {
 		return "", errNoReport

@@ -21,7 +21,8 @@ import (
 	"viakv/bench/service"
 )
 
-// browse opens a real Chromium. Whatever it complains about, policy violations included, fails the test.
+// browse opens a real Chromium. Each complaint of the browser fails the test, also one about a
+// violated policy.
 func browse(t *testing.T) context.Context {
 	t.Helper()
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
@@ -29,7 +30,8 @@ func browse(t *testing.T) context.Context {
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // the browser lives as long as the context of this first call
+	// The browser lives as long as the context of this first call.
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
@@ -61,7 +63,7 @@ func browse(t *testing.T) context.Context {
 	return ctx
 }
 
-// patience of one action with the browser.
+// patience is the longest time for one action with the browser.
 const patience = time.Minute
 
 func act(t *testing.T, ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
@@ -109,7 +111,7 @@ func textOf(t *testing.T, ctx context.Context, selector string) string {
 	return run(t, ctx, chromedp.Evaluate[string](fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, selector)))
 }
 
-// fill sets fields as a user would leave them.
+// fill sets fields to values, as a user would.
 func fill(t *testing.T, ctx context.Context, values map[string]string) {
 	t.Helper()
 	for name, v := range values {
@@ -122,7 +124,8 @@ func choose(t *testing.T, ctx context.Context, scenario string) {
 	script(t, ctx, fmt.Sprintf(`document.querySelector("input[name=scenario][value=%s]").click()`, scenario))
 }
 
-// picture is kept where SCREENSHOTS says, and the page must not be wider than the window in any case.
+// picture checks that the page is not wider than the window. It keeps a picture of the page in the
+// directory that SCREENSHOTS names.
 func picture(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	for _, width := range []int64{1280, 420} {
@@ -161,7 +164,8 @@ func TestARunOnThePage(t *testing.T) {
 		return points && strings.Contains(textOf(t, ctx, "#live-state"), "running")
 	})
 	picture(t, ctx, "running")
-	act(t, ctx, chromedp.Reload(), visible("#plots")) // V2: all there was is there again
+	// V2: everything is there again.
+	act(t, ctx, chromedp.Reload(), visible("#plots"))
 	if state := textOf(t, ctx, "#live-state"); !strings.Contains(state, "running") && !strings.Contains(state, "done") {
 		t.Errorf("after the reload: %q", state)
 	}
@@ -191,7 +195,8 @@ func TestBadInputOnThePage(t *testing.T) {
 	act(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
 	fill(t, ctx, map[string]string{"duration": "0s"})
 	call(t, ctx, log.Disable, cdp.Empty{})
-	// The answer is a 403, which the browser's log shows as well; the page's own words are what counts here.
+	// The answer is a 403, which the browser's log shows as well. The test checks the page's own
+	// text.
 	act(t, ctx, click("#start"), visible("#fault"))
 	if fault := textOf(t, ctx, "#fault"); !strings.Contains(fault, "allow-remote") {
 		t.Errorf("got %q", fault)
@@ -204,7 +209,8 @@ func TestStopOnThePage(t *testing.T) {
 	act(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
 	fill(t, ctx, map[string]string{"keys": "100", "duration": "10m", "rate": "100"})
 	act(t, ctx, click("#start"), visible("#stop"), click("#start"), visible("#queue li"))
-	script(t, ctx, `document.querySelector("#queue button").click()`) // not by the mouse: the plots that appear meanwhile move what is below
+	// Not by the mouse: the plots that appear meanwhile move the button.
+	script(t, ctx, `document.querySelector("#queue button").click()`)
 	act(t, ctx, chromedp.WaitNotVisible(chromedp.CSS("#queue")), visible("#stop"))
 	script(t, ctx, `document.querySelector("#stop").click()`)
 	eventually(t, "the stopped run is kept", func() bool { return strings.Contains(textOf(t, ctx, "#past"), "stopped before its end") })

@@ -7,14 +7,16 @@ import (
 	"time"
 )
 
-// Events are server-sent: a browser reconnects by itself, and begins anew with all there is, so that nothing is missed.
+// Events are server-sent events. A browser reconnects by itself and then gets everything anew, so
+// that it misses nothing.
 
 const (
 	eventsPause = 200 * time.Millisecond // between two events of a stream
 	keepAlive   = 15 * time.Second
 )
 
-// stream sends what look returns, each time it has changed, until done, or until the client goes away.
+// stream sends what look returns, each time that it has changed. It ends when look says done, or
+// when the client has gone.
 func stream(w http.ResponseWriter, r *http.Request, look func() (v any, changed <-chan struct{}, done bool)) {
 	flusher, ok := w.(http.Flusher)
 	if !ok {
@@ -46,7 +48,8 @@ func stream(w http.ResponseWriter, r *http.Request, look func() (v any, changed 
 	}
 }
 
-// wait returns when something has changed, not too soon; false when the client is gone.
+// wait returns after a change, but not before eventsPause. It returns false when the client has
+// gone.
 func wait(r *http.Request, changed <-chan struct{}, alive func() bool) bool {
 	for waiting := true; waiting; {
 		select {
@@ -68,7 +71,7 @@ func wait(r *http.Request, changed <-chan struct{}, alive func() bool) bool {
 	}
 }
 
-// events is the stream of the list of runs and of kept reports.
+// events streams the list of runs and of kept reports.
 func (s *Service) events(w http.ResponseWriter, r *http.Request) {
 	stream(w, r, func() (any, <-chan struct{}, bool) {
 		runs, changed := s.list()
@@ -76,7 +79,7 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// runEvents is the stream of one run: first all there is, then what is new.
+// runEvents streams one run: first all that there is, then what is new.
 func (s *Service) runEvents(w http.ResponseWriter, r *http.Request) {
 	run := s.find(r.PathValue("id"))
 	if run == nil {

@@ -19,7 +19,7 @@ func target(t testing.TB) string {
 	return apitest.Serve(t, api.Config{Name: "node-a", Version: "test"})
 }
 
-// start serves a configuration until the test ends, and returns its URL.
+// start runs a service with this configuration until the test ends, and returns its URL.
 func start(t testing.TB, c service.Config) string {
 	t.Helper()
 	if c.Dir == "" {

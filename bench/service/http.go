@@ -24,7 +24,8 @@ const (
 	maxBodyBytes = 64 << 10
 )
 
-// Handler serves the page and the API. net/http is fast enough for people, and streams events.
+// Handler serves the page and the API. It uses net/http, which is fast enough for people and can
+// stream events.
 func (s *Service) Handler() (http.Handler, error) {
 	files, err := fs.Sub(assets, "assets")
 	if err != nil {
@@ -45,7 +46,7 @@ func (s *Service) Handler() (http.Handler, error) {
 	return s.guard(mux), nil
 }
 
-// guard sets the headers of every answer, and lets nobody in but the service's own page (V4).
+// guard sets the headers of every answer, and admits only requests of the service's own page (V4).
 func (s *Service) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -80,7 +81,7 @@ func (s *Service) knownHost(host string) bool {
 	}
 	name = strings.Trim(name, "[]")
 	if ip := net.ParseIP(name); ip != nil {
-		return true // no name, no rebinding
+		return true // a request by address cannot come from DNS rebinding
 	}
 	return strings.EqualFold(name, "localhost") || slices.ContainsFunc(s.config.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
@@ -111,7 +112,7 @@ func fail(w http.ResponseWriter, status int, detail string) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"status": status, "title": http.StatusText(status), "detail": detail})
 }
 
-// failed turns an error into an answer.
+// failed answers with an error.
 func failed(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, errNoRun), errors.Is(err, errNoReport):
@@ -125,7 +126,7 @@ func failed(w http.ResponseWriter, err error) {
 	}
 }
 
-// overview is the page's first look.
+// overview is what the page loads first.
 type overview struct {
 	Runs     []view                   `json:"runs"`
 	Past     []Summary                `json:"past"`
@@ -207,7 +208,8 @@ func (s *Service) compare(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, c.Table())
 }
 
-// download serves a report's file. The page form brings its own policy, as strict as ours and for its one style sheet.
+// download serves a file of a report. The HTML form brings its own policy, as strict as that of the
+// service, which permits its one style sheet.
 func (s *Service) download(w http.ResponseWriter, r *http.Request) {
 	id, form, _ := strings.Cut(r.PathValue("file"), ".")
 	path, err := s.archive.path(id, form)
@@ -216,7 +218,9 @@ func (s *Service) download(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if form == "html" {
-		w.Header().Del("Content-Security-Policy") // the page's own meta element holds, for its style's hash
+		// The policy in the page's own meta element holds, because it has the hash of the style
+		// sheet.
+		w.Header().Del("Content-Security-Policy")
 		w.Header().Set("X-Frame-Options", "DENY")
 	} else {
 		w.Header().Set("Content-Disposition", `attachment; filename="`+id+"."+form+`"`)

@@ -10,26 +10,26 @@ import (
 	"viakv/bench/scenario"
 )
 
-// State of a run.
+// State is the state of a run.
 type State string
 
-// States of a run.
+// The states of a run.
 const (
 	Queued  State = "queued"
 	Running State = "running"
 	Done    State = "done"    // there is a report
-	Failed  State = "failed"  // it could not be run, or keeping its report failed
-	Stopped State = "stopped" // taken out of the queue
+	Failed  State = "failed"  // it could not be run, or its report could not be kept
+	Stopped State = "stopped" // stopped in the queue, or before there was a report
 )
 
-// Progress of a phase of a run.
+// Progress is the progress of a phase of a run.
 type Progress struct {
 	Phase string `json:"phase"`
 	Done  uint64 `json:"done"`
 	Total uint64 `json:"total"`
 }
 
-// Run is one that waits, goes on, or has ended since the service started.
+// Run is a run that waits, is running, or has ended since the service started.
 type Run struct {
 	ID   string
 	Spec scenario.Spec
@@ -43,15 +43,15 @@ type Run struct {
 	ended    time.Time
 	samples  []runner.Sample
 	log      []string
-	dropped  int // lines of the log that are gone
+	dropped  int // lines that were removed from the log
 	progress Progress
 	fault    string
 	changed  chan struct{} // closed at each change
 }
 
 const (
-	maxLog     = 2000  // lines kept; older ones go
-	maxSamples = 86400 // a day
+	maxLog     = 2000  // lines kept; older lines are removed
+	maxSamples = 86400 // of a day
 )
 
 func newRun(id string, s scenario.Spec) *Run {
@@ -60,7 +60,7 @@ func newRun(id string, s scenario.Spec) *Run {
 	return r
 }
 
-// change alters the run and wakes whoever watches it.
+// change changes the run and wakes all watchers.
 func (r *Run) change(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,7 +94,7 @@ func (r *Run) logLine(line string) {
 	})
 }
 
-// view is a run as the page sees it, from some position on.
+// view is a run as the page shows it, from some position on.
 type view struct {
 	ID       string          `json:"id"`
 	Title    string          `json:"title"`
@@ -102,17 +102,18 @@ type view struct {
 	State    State           `json:"state"`
 	Started  time.Time       `json:"started,omitzero"`
 	Seconds  float64         `json:"seconds"`
-	Planned  float64         `json:"planned"` // seconds that it is meant to take; 0: not known
+	Planned  float64         `json:"planned"` // seconds that the run is meant to take; 0: not known
 	Samples  []runner.Sample `json:"samples,omitempty"`
 	Log      []string        `json:"log,omitempty"`
 	Progress Progress        `json:"progress"`
 	Fault    string          `json:"fault,omitempty"`
 }
 
-// position in a run's samples and log.
+// position is a place in a run's samples and log.
 type position struct{ samples, log int }
 
-// look returns the run from a position on, the position behind it, and what is closed at the next change.
+// look returns the run from a position on, the position after it, and a channel that is closed at
+// the next change.
 func (r *Run) look(from position) (view, position, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,7 +141,7 @@ func (r *Run) title() string {
 	return r.Spec.Scenario
 }
 
-// planned is how long a run is meant to take.
+// planned returns how long a run is meant to take, in seconds; 0: not known.
 func planned(s scenario.Spec) float64 {
 	switch s.Scenario {
 	case "run":

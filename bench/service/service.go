@@ -12,49 +12,51 @@ import (
 	"viakv/bench/scenario"
 )
 
-// Config of a Service.
+// Config configures a Service.
 type Config struct {
-	// Dir keeps the reports. Required.
+	// Dir is the directory that keeps the reports. Required.
 	Dir string
-	// Targets that the page proposes.
+	// Targets are the targets that the page proposes. Empty: none.
 	Targets []string
-	// AllowRemote permits targets that are not this machine.
+	// AllowRemote permits targets on other machines. False: none.
 	AllowRemote bool
-	// Token is sent to targets; the page neither sees nor sets it.
+	// Token is sent to targets. The page neither sees nor sets it. Empty: none.
 	Token string
-	// Tools that scenarios start.
+	// Tools are programs that scenarios start.
 	Tools scenario.Tools
-	// Hosts by which browsers may reach the service beside loopback names, as in "bench.example.com". See V4.
+	// Hosts are names by which browsers may reach the service beside loopback names, as in
+	// "bench.example.com". See V4. Empty: no other names.
 	Hosts []string
 	// MaxQueue is how many runs may wait. Zero: 20.
 	MaxQueue int
-	// MaxDuration of one run's measured part. Zero: 1 h.
+	// MaxDuration is the longest measured part of a run. Zero: 1 h.
 	MaxDuration time.Duration
 }
 
-// Service runs one scenario after the other.
+// Service runs one scenario after another.
 type Service struct {
 	config  Config
 	archive *archive
 
-	mu      sync.Mutex
-	runs    []*Run // waiting and running, in order, and those that ended lately
+	mu sync.Mutex
+	// The runs that wait and that run, in order, and those that have ended lately.
+	runs    []*Run
 	numbers int
-	wake    chan struct{} // a run was queued
+	wake    chan struct{} // gets a value when a run was queued
 	changed chan struct{} // closed when the list changes
 }
 
-// maxEnded runs are remembered with their log after their end; their reports stay in the archive.
+// maxEnded is how many ended runs are remembered with their log. Their reports stay in the archive.
 const maxEnded = 20
 
-// Errors of the queue.
+// The errors of the queue.
 var (
 	errFull   = errors.New("the queue is full: wait for a run to end, or stop one")
 	errNoRun  = errors.New("there is no such run")
 	errClosed = errors.New("the service is stopping")
 )
 
-// New opens the directory and builds a service. It starts nothing.
+// New opens the directory and makes a service. It starts nothing.
 func New(c Config) (*Service, error) {
 	if c.Dir == "" {
 		return nil, errors.New("service: Dir is missing: name a directory for the reports")
@@ -72,7 +74,8 @@ func New(c Config) (*Service, error) {
 	return &Service{config: c, archive: a, wake: make(chan struct{}, 1), changed: make(chan struct{})}, nil
 }
 
-// Run works the queue off until ctx ends; then it stops what runs and keeps what there is of its report.
+// Run runs what is queued until ctx ends. Then it stops the current run and keeps its report as far
+// as it has come.
 func (s *Service) Run(ctx context.Context) {
 	for {
 		if r := s.next(); r != nil {
@@ -144,7 +147,7 @@ func (s *Service) end(r *Run, state State, err error) {
 	s.notify()
 }
 
-// notify wakes whoever watches the list.
+// notify wakes all watchers of the list.
 func (s *Service) notify() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,7 +195,8 @@ func (s *Service) Submit(ctx context.Context, spec scenario.Spec) (*Run, error) 
 	return r, nil
 }
 
-// Stop ends a running run, whose report is kept as far as it came, or takes a waiting one out of the queue.
+// Stop ends a run. A running one keeps its report as far as it has come; a waiting one is taken out
+// of the queue.
 func (s *Service) Stop(id string) error {
 	r := s.find(id)
 	if r == nil {
@@ -217,7 +221,7 @@ func (s *Service) find(id string) *Run {
 	return nil
 }
 
-// list returns the runs as the page lists them, the newest first, without samples and logs.
+// list returns the runs as the page lists them: the newest first, without samples and logs.
 func (s *Service) list() ([]view, <-chan struct{}) {
 	s.mu.Lock()
 	runs, changed := slices.Clone(s.runs), s.changed

@@ -105,7 +105,7 @@ func TestRunsGoOneAfterTheOtherAndAreKept(t *testing.T) {
 	if s := stateOf(t, url, third); s != "stopped" {
 		t.Errorf("the third is %s", s)
 	}
-	// The events of the running one bring its samples.
+	// The events of the running run have its samples.
 	response, err := http.Get(url + "/api/runs/" + first + "/events")
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +186,8 @@ func TestWhatCannotBeRunSaysWhy(t *testing.T) {
 func TestTheQueueIsBounded(t *testing.T) {
 	to := target(t)
 	url := start(t, service.Config{MaxQueue: 2})
-	for range 3 { // one that runs and two that wait
+	// One that runs and two that wait.
+	for range 3 {
 		submit(t, url, to, `,"duration":"10m","rate":10`)
 	}
 	a := do(t, "POST", url+"/api/runs", fmt.Sprintf(`{"scenario":"run","targets":[%q]}`, to))
@@ -195,7 +196,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 	}
 }
 
-// TestOtherSitesGetNothing is V4.
+// TestOtherSitesGetNothing checks V4.
 func TestOtherSitesGetNothing(t *testing.T) {
 	url := start(t, service.Config{Hosts: []string{"bench.example"}})
 	for name, c := range map[string]struct {

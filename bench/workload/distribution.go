@@ -7,33 +7,34 @@ import (
 	"sync/atomic"
 )
 
-// Distribution says how often each key is asked for. Not safe for concurrent use: each worker has its own.
+// Distribution says how often each key is asked for. It is not safe for concurrent use: each worker
+// has its own.
 type Distribution interface {
 	// Next draws an index below the population.
 	Next(r *rand.Rand) uint64
 }
 
-// Population is the number of keys there are; inserts make it grow. Safe for concurrent use.
+// Population is the current number of keys; inserts make it grow. It is safe for concurrent use.
 type Population struct{ n atomic.Uint64 }
 
-// NewPopulation begins with n keys.
+// NewPopulation returns a population of n keys.
 func NewPopulation(n uint64) *Population {
 	p := new(Population)
 	p.n.Store(n)
 	return p
 }
 
-// Size is the number of keys now.
+// Size returns the current number of keys.
 func (p *Population) Size() uint64 { return p.n.Load() }
 
-// Insert returns the index of a new key.
+// Insert adds a key and returns its index.
 func (p *Population) Insert() uint64 { return p.n.Add(1) - 1 }
 
-// Distributions that NewDistributions knows.
+// Distributions are the names that NewDistributions knows.
 var Distributions = []string{"uniform", "zipfian", "latest", "hotspot", "sequential"}
 
-// NewDistributions returns a maker of distributions of that name, one for each worker. What is costly to compute, or shared between
-// workers, is made once.
+// NewDistributions returns a function that makes distributions of that name, one for each worker.
+// Tables that are costly to compute, or that workers share, are made once.
 func NewDistributions(name string, p *Population) (func() Distribution, error) {
 	if p.Size() == 0 {
 		return nil, fmt.Errorf("there are no keys to draw from: give at least one")
@@ -60,7 +61,8 @@ type uniform struct{ p *Population }
 
 func (d uniform) Next(r *rand.Rand) uint64 { return r.Uint64N(d.p.Size()) }
 
-// zipfian scatters the ranks over the whole space, as YCSB does, so that the hot keys are no neighbours.
+// zipfian scatters the ranks over the whole space, as YCSB does, so that the hot keys are not
+// neighbours.
 type zipfian struct {
 	z *zipf
 	n uint64
@@ -99,15 +101,16 @@ type sequential struct {
 
 func (d sequential) Next(*rand.Rand) uint64 { return (d.next.Add(1) - 1) % d.p.Size() }
 
-// zipf draws ranks whose frequency falls with the rank to the power of theta. The method is that of Gray et al., "Quickly
-// Generating Billion-Record Synthetic Databases", SIGMOD 1994: constant time after one sum over all ranks.
+// zipf draws ranks whose frequency falls with the rank to the power of theta. The method is that of
+// Gray et al., "Quickly Generating Billion-Record Synthetic Databases", SIGMOD 1994: constant time
+// after one sum over all ranks.
 type zipf struct {
 	n                 float64
 	alpha, eta, zetaN float64
 	second            float64 // below this, rank 1
 }
 
-const theta = 0.99 // as YCSB
+const theta = 0.99 // as in YCSB
 
 func newZipf(n uint64) *zipf {
 	zetaN, zeta2 := zeta(n), zeta(2)
@@ -117,7 +120,8 @@ func newZipf(n uint64) *zipf {
 	}
 }
 
-// zeta sums 1/i^theta. Beyond the exact part the sum is replaced by its integral, whose error there is far below the noise of any run.
+// zeta returns the sum of 1/i^theta. Beyond the exact part the integral replaces the sum; its error
+// there is far below the noise of any run.
 func zeta(n uint64) (sum float64) {
 	const exact = 100_000
 	for i := uint64(1); i <= min(n, exact); i++ {

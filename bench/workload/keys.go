@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Range is an inclusive range of sizes in characters.
+// Range is an inclusive range of sizes, in characters.
 type Range struct{ Min, Max int }
 
 func (r Range) String() string {
@@ -17,7 +17,7 @@ func (r Range) String() string {
 	return fmt.Sprintf("%d-%d", r.Min, r.Max)
 }
 
-// ParseRange reads "100" or "20-180".
+// ParseRange parses a text like "100" or "20-180".
 func ParseRange(s string) (r Range, err error) {
 	low, high, ranged := strings.Cut(s, "-")
 	if r.Min, err = strconv.Atoi(low); err != nil {
@@ -37,10 +37,10 @@ func (r Range) at(hash uint64) int {
 }
 
 const (
-	indexDigits   = 10 // of a key
+	indexDigits   = 10 // the digits of a key's index
 	maxKeySize    = 64
 	maxValueSize  = 256
-	saltedSize    = 16 // values at least this long begin with their salt
+	saltedSize    = 16 // values of at least this length begin with their salt
 	saltDigits    = 8
 	hexDigits     = "0123456789abcdef"
 	letters       = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
@@ -55,12 +55,12 @@ type Keys struct {
 	ValueSize Range
 }
 
-// DefaultKeys are keys of 16 and values of 100 characters.
+// DefaultKeys returns a space with keys of 16 and values of 100 characters.
 func DefaultKeys() Keys {
 	return Keys{Prefix: "bench-", Seed: 1, KeySize: Range{16, 16}, ValueSize: Range{100, 100}}
 }
 
-// Validate reports every fault at once.
+// Validate returns all faults of the key space.
 func (k Keys) Validate() error {
 	var faults []error
 	for _, c := range k.Prefix {
@@ -78,7 +78,7 @@ func (k Keys) Validate() error {
 	return errors.Join(faults...)
 }
 
-// AppendKey appends the key of an index: prefix, index, and letters up to its size.
+// AppendKey appends the key of an index: the prefix, the index, and letters up to the key's size.
 func (k *Keys) AppendKey(dst []byte, index uint64) []byte {
 	h := mix(k.Seed ^ mix(index))
 	size := k.KeySize.at(h)
@@ -91,7 +91,7 @@ func (k *Keys) AppendKey(dst []byte, index uint64) []byte {
 	return appendLetters(dst, size-len(k.Prefix)-indexDigits, h)
 }
 
-// Index returns the index of a key; false when it is not one of this space.
+// Index returns the index of a key. It returns false when the key is not of this space.
 func (k *Keys) Index(key []byte) (uint64, bool) {
 	if len(key) < len(k.Prefix)+indexDigits || string(key[:len(k.Prefix)]) != k.Prefix {
 		return 0, false
@@ -107,7 +107,8 @@ func (k *Keys) Index(key []byte) (uint64, bool) {
 	return index, string(k.AppendKey(room[:0], index)) == string(key)
 }
 
-// AppendValue appends a value of an index. Each salt gives another one; all of a key have the same size.
+// AppendValue appends a value of an index. Each salt gives another value; all values of a key have
+// the same size. A value of fewer than 16 characters has no salt.
 func (k *Keys) AppendValue(dst []byte, index uint64, salt uint32) []byte {
 	size := k.ValueSize.at(mix(k.Seed + mix(^index)))
 	if size < saltedSize {
@@ -121,7 +122,7 @@ func (k *Keys) AppendValue(dst []byte, index uint64, salt uint32) []byte {
 	return appendLetters(dst, size, mix(k.Seed^mix(index)+uint64(salt)))
 }
 
-// Matches reports whether the value is one that AppendValue gives for the index, whatever the salt.
+// Matches reports whether AppendValue gives this value for the index with any salt.
 func (k *Keys) Matches(index uint64, value []byte) bool {
 	var salt uint64
 	if len(value) >= saltedSize {

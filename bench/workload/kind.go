@@ -1,9 +1,9 @@
 package workload
 
-// Kind of a request.
+// Kind is the kind of a request.
 type Kind uint8
 
-// Kinds of requests. The zero value only reads.
+// The kinds of requests. The zero value only reads.
 const (
 	Get Kind = iota
 	Set
@@ -12,7 +12,7 @@ const (
 	kinds
 )
 
-// Kinds is the number of kinds, for tables indexed by one.
+// Kinds is the number of kinds, for tables indexed by a kind.
 const Kinds = int(kinds)
 
 var kindNames = [Kinds]string{"get", "set", "is", "rm"}

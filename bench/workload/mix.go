@@ -12,10 +12,11 @@ import (
 type Mix struct {
 	Get, Set, Has, Remove int
 	Insert                int // sets of new keys
-	Modify                int // a get, and a set of the same key right behind it
+	Modify                int // a get, followed by a set of the same key
 }
 
-// ycsb are the letters of the Yahoo! Cloud Serving Benchmark that have a meaning here; e scans ranges, which a hash space does not have.
+// ycsb has the workloads of the Yahoo! Cloud Serving Benchmark that have a meaning here. Workload e
+// scans ranges, which a hash space does not have.
 var ycsb = map[string]struct {
 	mix          Mix
 	distribution string
@@ -27,7 +28,7 @@ var ycsb = map[string]struct {
 	"f": {Mix{Get: 50, Modify: 50}, "zipfian"},
 }
 
-// Letter returns a YCSB mix and the distribution that goes with it.
+// Letter returns the mix of a YCSB workload and the distribution that goes with it.
 func Letter(name string) (Mix, string, error) {
 	y, ok := ycsb[strings.ToLower(name)]
 	if !ok {
@@ -46,7 +47,7 @@ func (m *Mix) shares() []struct {
 	}{{"get", &m.Get}, {"set", &m.Set}, {"is", &m.Has}, {"rm", &m.Remove}, {"insert", &m.Insert}, {"modify", &m.Modify}}
 }
 
-// ParseMix reads shares as in "get=95,set=5".
+// ParseMix parses shares like "get=95,set=5".
 func ParseMix(s string) (m Mix, err error) {
 	shares, sum := m.shares(), 0
 	for part := range strings.SplitSeq(s, ",") {
@@ -82,18 +83,19 @@ func (m Mix) String() string {
 
 func (m Mix) sum() int { return m.Get + m.Set + m.Has + m.Remove + m.Insert + m.Modify }
 
-// Stream is an endless sequence of requests of a mix. Not safe for concurrent use.
+// Stream is an endless sequence of requests of a mix. It is not safe for concurrent use.
 type Stream struct {
 	mix        Mix
 	sum        int
 	keys       Distribution
 	population *Population
 	random     *rand.Rand
-	second     Op // of a modify
+	second     Op // the set of a modify
 	pending    bool
 }
 
-// NewStream draws from a mix; the same seed gives the same requests, apart from what other workers insert.
+// NewStream returns a stream of a mix. The same seed gives the same requests, apart from the keys
+// that other workers insert.
 func NewStream(m Mix, keys Distribution, p *Population, seed uint64) *Stream {
 	return &Stream{mix: m, sum: m.sum(), keys: keys, population: p, random: rand.New(rand.NewPCG(seed, mix(seed)))}
 }

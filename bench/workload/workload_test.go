@@ -83,7 +83,7 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-// share of the draws that fall below a limit.
+// share returns the share of the draws that fall below a limit.
 func share(t *testing.T, name string, n, limit uint64) float64 {
 	t.Helper()
 	make, err := NewDistributions(name, NewPopulation(n))
@@ -119,7 +119,7 @@ func TestDistributions(t *testing.T) {
 	near("latest", 1-share(t, "latest", 1000, 999), 1/zeta(1000))
 	for _, n := range []uint64{1, 2, 3} {
 		for _, name := range Distributions {
-			share(t, name, n, 1) // never beyond the population
+			share(t, name, n, 1) // the index is never beyond the population
 		}
 	}
 	if _, err := NewDistributions("normal", NewPopulation(1)); err == nil {

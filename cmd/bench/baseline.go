@@ -12,8 +12,8 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// baselineCommand is one bare server. It ends with its standard input, so that it cannot outlive
-// what started it; a terminal's ends with Ctrl-C or Ctrl-D.
+// baselineCommand serves one bare server. The server ends when its standard input ends, so that it
+// cannot outlive the program that started it. At a terminal Ctrl-C or Ctrl-D ends it.
 func baselineCommand() *cobra.Command {
 	var address string
 	cmd := &cobra.Command{

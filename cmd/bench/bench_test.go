@@ -142,11 +142,11 @@ func TestTheBaselineEndsWithItsInput(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("it goes on")
+		t.Fatal("the server has not ended with its input")
 	}
 }
 
-// lineWriter passes on what is written to it.
+// lineWriter sends what is written to it to a channel.
 type lineWriter chan string
 
 func (w lineWriter) Write(b []byte) (int, error) {
@@ -166,7 +166,8 @@ func TestTheServiceStopsWithItsContext(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- serveOn(ctx, s, l) }()
-	stream, err := http.Get("http://" + l.Addr().String() + "/api/events") // it would go on for ever
+	// The stream does not end by itself.
+	stream, err := http.Get("http://" + l.Addr().String() + "/api/events")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ func TestTheServiceStopsWithItsContext(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("it goes on")
+		t.Fatal("serveOn has not returned")
 	}
 }
 

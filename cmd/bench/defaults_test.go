@@ -7,7 +7,8 @@ import (
 	"viakv/bench/scenario"
 )
 
-// A flag that several scenarios have must not take away what one of them has set.
+// TestScenariosKeepTheirDefaults checks that a flag which several scenarios share does not
+// overwrite the default of one scenario.
 func TestScenariosKeepTheirDefaults(t *testing.T) {
 	for _, cmd := range scenarioCommands() {
 		if cmd.Name() != "chaos" {

@@ -12,7 +12,7 @@ import (
 	"viakv/bench/scenario"
 )
 
-// group of flags that several scenarios have in common.
+// group adds flags that several scenarios have in common.
 type group func(*pflag.FlagSet, *scenario.Spec)
 
 func targetFlags(f *pflag.FlagSet, s *scenario.Spec) {
@@ -87,7 +87,7 @@ func (v *countValue) Set(s string) error {
 func (v *countValue) String() string { return strconv.FormatUint(uint64(*v), 10) }
 func (v *countValue) Type() string   { return "count" }
 
-// outputs are where a report goes beside the terminal.
+// outputs say where a report goes beside the terminal.
 type outputs struct {
 	dir   string
 	name  string
@@ -100,7 +100,7 @@ func (o *outputs) flags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "only the summary")
 }
 
-// watch shows a run on the terminal, unless it is to be quiet. The function that comes with it ends that.
+// watch shows a run on the terminal, unless quiet is set. The returned function ends that.
 func (o *outputs) watch(out, status io.Writer) (scenario.Events, func()) {
 	if o.quiet {
 		return scenario.Events{}, func() {}

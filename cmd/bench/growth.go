@@ -11,7 +11,7 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// growthCommand measures a series of sizes.
+// growthCommand measures clusters of several sizes.
 func growthCommand() *cobra.Command {
 	s := scenario.Default("load")
 	s.Pipeline = 16

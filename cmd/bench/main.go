@@ -1,4 +1,4 @@
-// Command bench measures, checks and torments a viakv cluster, from outside.
+// Command bench loads, checks and breaks a viakv cluster, from outside.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// commit that this program was built from; the linker sets it.
+// commit is the commit that this program was built from. The linker sets it.
 var commit string
 
 func main() {
@@ -27,8 +27,8 @@ func main() {
 	if cliutil.IsUsage(err) || errors.Is(err, bench.ErrRemote) {
 		os.Exit(cliutil.ExitUsage)
 	}
-	os.Exit(cliutil.ExitFailed) // also of a run that did not pass
+	os.Exit(cliutil.ExitFailed) // also after a run that did not pass
 }
 
-// errNotPassed ends a run whose report says why.
+// errNotPassed ends the program after a run that did not pass. The report says why.
 var errNotPassed = errors.New("the run did not pass")

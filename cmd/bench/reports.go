@@ -32,7 +32,7 @@ func compareCommand() *cobra.Command {
 	}
 }
 
-// showCommand renders a kept report again.
+// showCommand shows a kept report or renders its files again.
 func showCommand() *cobra.Command {
 	var o outputs
 	cmd := &cobra.Command{

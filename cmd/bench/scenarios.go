@@ -16,7 +16,7 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// scenarioCommands makes a command of each scenario.
+// scenarioCommands returns a command for each scenario.
 func scenarioCommands() []*cobra.Command {
 	return []*cobra.Command{
 		scenarioCommand("load", "Fill a cluster with keys and check that all are there",
@@ -111,7 +111,7 @@ func scenarioCommand(name, short, long string, more func(*cobra.Command, *scenar
 	return cmd
 }
 
-// runScenario runs, shows what happens, and keeps the report.
+// runScenario runs a scenario, shows its progress, and keeps the report.
 func runScenario(ctx context.Context, s scenario.Spec, o outputs, out, status io.Writer) error {
 	tools, err := findTools()
 	if err != nil {
@@ -126,7 +126,7 @@ func runScenario(ctx context.Context, s scenario.Spec, o outputs, out, status io
 	return finish(r, o, out)
 }
 
-// finish prints a report, keeps it, and turns its verdict into an error.
+// finish prints a report and keeps it. It returns an error when the run did not pass.
 func finish(r *report.Report, o outputs, out io.Writer) error {
 	fmt.Fprintln(out)
 	if err := r.WriteText(out); err != nil {
@@ -151,8 +151,8 @@ func finish(r *report.Report, o outputs, out io.Writer) error {
 	return nil
 }
 
-// findTools names this program as the baseline's server, and leaves the product's binary to the
-// scenario unless it lies beside this one.
+// findTools returns this program as the server of the baseline. It names viakv and the program for
+// neighbours if they lie beside this program; the latter may also be on the PATH.
 func findTools() (scenario.Tools, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// screen shows a run while it goes on: lines on the output, a bar on the status stream.
+// screen shows the progress of a run: lines on the output, a bar on the status stream.
 type screen struct {
 	mu      sync.Mutex
 	out     io.Writer
 	status  io.Writer
 	phase   string
-	bar     *cliutil.Bar // nil: no phase is under way
-	began   time.Time    // the phase
-	told    time.Time    // its progress, in a line
+	bar     *cliutil.Bar // nil: no phase is running
+	began   time.Time    // when the phase began
+	told    time.Time    // when a line last told its progress
 	samples int
 }
 
@@ -37,7 +37,7 @@ const headerEvery = 25 // lines
 func (s *screen) sample(v runner.Sample) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bar != nil { // a load shows its bar, not a line a second
+	if s.bar != nil { // a load shows its bar instead of samples
 		return
 	}
 	if s.samples%headerEvery == 0 {
@@ -54,7 +54,7 @@ func (s *screen) log(line string) {
 	fmt.Fprintln(s.out, line)
 }
 
-// plainEvery is how often progress is told where no bar can be drawn.
+// plainEvery is how often a line tells the progress where no bar can be drawn.
 const plainEvery = 5 * time.Second
 
 func (s *screen) progress(phase string, done, total uint64) {

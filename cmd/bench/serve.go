@@ -18,7 +18,7 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// serveCommand is the testing service.
+// serveCommand serves the testing service.
 func serveCommand() *cobra.Command {
 	var (
 		c       service.Config
@@ -43,7 +43,8 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%w; choose another address with --http", err)
 			}
-			// What reads the output may go; the runs that wait are in this process alone.
+			// The reader of the output may end before this process. The waiting runs exist in this
+			// process only, so it must not end then.
 			signal.Ignore(syscall.SIGPIPE)
 			fmt.Fprintf(cmd.OutOrStdout(), "the testing service is at http://%s, its reports in %s\n", l.Addr(), c.Dir)
 			return serveOn(cmd.Context(), s, l)
@@ -60,8 +61,8 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
-// serveOn serves until ctx ends. First the run that goes on is stopped and its report kept, then
-// the connections are closed.
+// serveOn serves until ctx ends. It then stops the current run and keeps its report, and closes the
+// connections last.
 func serveOn(ctx context.Context, s *service.Service, l net.Listener) error {
 	handler, err := s.Handler()
 	if err != nil {

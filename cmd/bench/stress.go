@@ -9,7 +9,7 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// stressCommand needs no cluster: it starts one.
+// stressCommand starts a cluster of its own, so that none has to run already.
 func stressCommand() *cobra.Command {
 	s := scenario.Default("run")
 	s.Mix, s.Duration = "a", scenario.Duration(10*time.Second)

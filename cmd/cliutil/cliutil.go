@@ -1,5 +1,5 @@
-// Package cliutil holds what the commands of this module share: flags that come from the
-// environment, mistakes on the command line with their exit status, and bars of progress.
+// Package cliutil has what the commands of this module share: flags that are read from the
+// environment, mistakes on the command line with their exit status, and progress bars.
 package cliutil
 
 import (
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Exit statuses that all commands have.
+// The exit statuses that all commands have.
 const (
 	ExitFailed = 1
 	ExitUsage  = 2 // a command line that cannot be understood; nothing happened
@@ -37,10 +37,10 @@ func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // IsUsage reports whether err is a mistake on the command line.
 func IsUsage(err error) bool { return errors.As(err, new(usageError)) }
 
-// Prepare completes a command line whose commands are all there. Every flag of theirs can then be
-// given as an environment variable as well: --max-memory of viakv as VIAKV_MAX_MEMORY. A flag wins
-// over the environment, the environment over the default. Mistakes are errors of usage, and the
-// caller prints them.
+// Prepare completes a command line that has all its commands. Each flag can then be given as an
+// environment variable as well: --max-memory of viakv as VIAKV_MAX_MEMORY. A flag wins over the
+// environment, and the environment over the default. Mistakes become usage errors, which the caller
+// prints.
 func Prepare(root *cobra.Command) {
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -50,8 +50,8 @@ func Prepare(root *cobra.Command) {
 	argumentsAsUsage(root)
 }
 
-// argumentsAsUsage makes what the checks of arguments find errors of usage, for a command and all
-// below it.
+// argumentsAsUsage turns the errors of argument checks into usage errors, for a command and for all
+// commands below it.
 func argumentsAsUsage(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -66,7 +66,7 @@ func argumentsAsUsage(cmd *cobra.Command) {
 	}
 }
 
-// KnownCommand refuses words that are no command, for a command that has others below it.
+// KnownCommand refuses unknown words, for a command that has other commands below it.
 func KnownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -79,7 +79,7 @@ func KnownCommand(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), alike)
 }
 
-// NoArguments refuses words that are no flags.
+// NoArguments refuses words that are not flags.
 func NoArguments(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -87,7 +87,7 @@ func NoArguments(_ *cobra.Command, args []string) error {
 	return fmt.Errorf("%q is not a flag, and this command takes nothing else", args[0])
 }
 
-// fromEnvironment sets the flags of a program that were not given from their variables.
+// fromEnvironment sets each flag that was not given from its variable, if that is set.
 func fromEnvironment(program string, flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -104,21 +104,21 @@ func fromEnvironment(program string, flags *pflag.FlagSet, lookup func(string) (
 	return nil
 }
 
-// IsTerminal reports whether a person sits behind an input or an output.
+// IsTerminal reports whether an input or an output is a terminal.
 func IsTerminal(v any) bool {
 	f, ok := v.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Bar is a bar of progress for a person who waits. It is shown on a terminal that knows the usual
-// control sequences, and nowhere else. Safe for concurrent use.
+// Bar is a progress bar. It is shown only on a terminal that knows the usual control sequences. It
+// is safe for concurrent use.
 type Bar struct {
 	bar     *progressbar.ProgressBar
 	out     io.Writer // nil: the bar is not shown
 	endless bool
 }
 
-// NewBar expects total steps, counted in unit; below zero: it is not known how many.
+// NewBar returns a bar of total steps, counted in unit. Below zero: the number is not known.
 func NewBar(out io.Writer, what, unit string, total int64) *Bar {
 	b := &Bar{endless: total < 0}
 	if IsTerminal(out) && os.Getenv("TERM") != "dumb" {
@@ -132,30 +132,31 @@ func NewBar(out io.Writer, what, unit string, total int64) *Bar {
 	return b
 }
 
-// Shown reports whether anybody can see the bar.
+// Shown reports whether the bar is drawn.
 func (b *Bar) Shown() bool { return b.out != nil }
 
-// Add counts steps.
+// Add counts n more steps.
 func (b *Bar) Add(n int) { _ = b.bar.Add(n) }
 
-// Set says how many steps there were so far.
+// Set sets the number of steps so far.
 func (b *Bar) Set(n int64) { _ = b.bar.Set64(n) }
 
-// eraseLine erases the terminal's line and goes to its begin.
+// eraseLine erases the terminal's line and returns to the line's begin.
 const eraseLine = "\x1b[2K\r"
 
-// End takes the bar away. The library would leave the end of a line that has become longer.
+// End removes the bar. The library alone would leave the end of a line that has become longer.
 func (b *Bar) End() {
 	if !b.Shown() {
 		return
 	}
-	if b.endless { // else a goroutine would go on to draw it
+	if b.endless { // otherwise a goroutine would continue to draw it
 		_ = b.bar.Finish()
 	}
 	_, _ = io.WriteString(b.out, eraseLine)
 }
 
-// CheckAddress refuses what is no HOST:PORT; what names the flag or the argument.
+// CheckAddress returns a usage error for a value that is no HOST:PORT. The text of what names the
+// flag or the argument.
 func CheckAddress(what, value string) error {
 	if _, port, err := net.SplitHostPort(value); err != nil || port == "" {
 		return Usagef("%s %q: want HOST:PORT", what, value)

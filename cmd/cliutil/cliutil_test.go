@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// program is a command line with one command, and what that command was given.
+// program returns a command line with one command, and the value of that command's flag.
 func program() (root *cobra.Command, speed *int) {
 	root = &cobra.Command{Use: "prog", Args: KnownCommand, RunE: func(*cobra.Command, []string) error { return nil }}
 	run := &cobra.Command{Use: "run", Args: NoArguments, RunE: func(*cobra.Command, []string) error { return nil }}
@@ -85,7 +85,7 @@ func TestMistakesAreErrorsOfUsage(t *testing.T) {
 	}
 }
 
-// screen is a terminal of which everything that was written to it can be read.
+// screen is a terminal whose received bytes the test can read.
 type screen struct {
 	mu       sync.Mutex
 	written  bytes.Buffer
@@ -117,8 +117,8 @@ func newScreen(t *testing.T) *screen {
 	return &screen{terminal: f.Fd()}
 }
 
-// line is what the screen's last line shows, of what the bar writes: text, returns to the line's
-// begin, and the sequences that erase from the cursor on or the whole line.
+// line returns the text of the screen's last line. It interprets what the bar writes: text, returns
+// to the line's begin, and the sequences that erase the rest of the line or the whole line.
 func (s *screen) line() string {
 	var cells []rune
 	at := 0
@@ -149,7 +149,8 @@ func (s *screen) line() string {
 	return strings.TrimRight(string(cells), " ")
 }
 
-// TestMain finds the goroutine that draws a bar without a total, should it go on after the end.
+// TestABarIsGoneAtItsEnd ends bars of all kinds. TestMain finds the goroutine that draws a bar
+// without a total, in case it does not end with the bar.
 func TestABarIsGoneAtItsEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		total int64

@@ -3,7 +3,7 @@ package main
 
 import "viakv/cmd/viakv/cli"
 
-// commit that this program was built from; the linker sets it.
+// commit is the commit that this program was built from. The linker sets it.
 var commit = "unknown"
 
 func main() { cli.Main(commit) }

@@ -8,7 +8,7 @@ const seconds = (s) => (s < 90 ? `${s.toFixed(0)} s` : `${Math.floor(s / 60)} mi
 let defaults = {};
 let scenario = "run";
 let shown = null; // the run whose details are on the page
-let stream = null; // of that run
+let stream = null; // the event stream of that run
 const chosen = new Set(); // past runs to compare
 
 async function call(method, path, body) {
@@ -29,7 +29,7 @@ function fault(message) {
   $("fault").hidden = !message;
 }
 
-// The run that is watched.
+// The run that is shown.
 
 let samples = [];
 
@@ -85,7 +85,7 @@ function drawSamples() {
   const errors = samples.reduce((sum, s) => sum + s.errors, 0);
   const tiles = [["answers/s", count(last.rate)], ["p50", micros(last.p50)], ["p99", micros(last.p99)], ["max", micros(last.max)], ["errors", count(errors)]];
   $("tiles").replaceChildren(...tiles.map(([name, value]) => node("div", { className: "tile" }, node("small", {}, name), node("b", {}, value))));
-  // Rounds of an alternated run begin anew; the plot goes on.
+  // An alternated run begins anew with each round. The plot continues.
   let shift = 0, before = 0;
   const xs = samples.map((s) => {
     if (s.elapsed < before) shift += before;
@@ -101,7 +101,8 @@ function drawSamples() {
 // Lists.
 
 function drawRuns(runs) {
-  const latest = runs.find((r) => r.started); // the one that runs, or the last that did; one taken out of the queue never began
+  // The run that is running, or the last one that ran. A run taken out of the queue never began.
+  const latest = runs.find((r) => r.started);
   const waiting = runs.filter((r) => r.state === "queued").reverse();
   if (latest) watch(latest.id);
   $("queue").hidden = waiting.length === 0;
@@ -134,7 +135,7 @@ function drawPast(past) {
 }
 
 async function compare() {
-  // The older one is before.
+  // The older report is "before".
   const [after, before] = [...document.querySelectorAll("#past li")].map((li) => li.dataset.id).filter((id) => chosen.has(id));
   const box = $("comparison");
   try {

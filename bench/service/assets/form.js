@@ -1,4 +1,4 @@
-// The form: which fields a scenario has, and what it says about itself.
+// The form: the fields of each scenario, and its description.
 
 const about = {
   load: "Fills the cluster with keys, and reads everything back.",

@@ -15,7 +15,7 @@ function nice(high) {
   return [1, 2, 2.5, 5, 10].map((m) => m * step).find((v) => v >= high) ?? high;
 }
 
-// plot draws series of {values, class} over the times xs. Log plots show decades.
+// plot draws series of {values, class} over the times xs. With log it shows decades.
 export function plot(svg, xs, series, { log = false, format, warmUntil = 0 }) {
   const all = series.flatMap((s) => s.values).filter((v) => v !== null && (!log || v > 0));
   const end = Math.max(xs.at(-1) ?? 1, 1);

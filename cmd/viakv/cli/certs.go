@@ -8,7 +8,8 @@ import (
 	"viakv/node/transport/tcp"
 )
 
-// certsCommand makes what mutual TLS between nodes needs, for development and small private meshes.
+// certsCommand makes the certificates for mutual TLS between nodes, for development and small
+// private meshes.
 func certsCommand() *cobra.Command {
 	var dir string
 	var hosts []string

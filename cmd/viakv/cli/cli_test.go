@@ -17,10 +17,11 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// result is a command that has ended.
+// result is what a command has printed, and its exit code.
 type result struct {
-	code          int
-	out, err, all string // all: what main prints of the error, too
+	code int
+	// The output, the messages, and all that a user sees, with the error that main prints.
+	out, err, all string
 }
 
 // cli runs a command line in this process.
@@ -41,7 +42,7 @@ func cli(t *testing.T, stdin string, args ...string) result {
 	return r
 }
 
-// wants holds a command against its exit code and a part of all that it says.
+// wants compares a command's exit code, and checks that all its output has a certain part.
 func wants(t *testing.T, code int, says string, r result) result {
 	t.Helper()
 	if r.code != code || !strings.Contains(r.all, says) {
@@ -50,7 +51,7 @@ func wants(t *testing.T, code int, says string, r result) result {
 	return r
 }
 
-// at names the endpoint that a command asks.
+// at adds the endpoint that a command asks.
 func at(address string, args ...string) []string { return append(args, "--endpoints", address) }
 
 func TestSetGetIsRemove(t *testing.T) {
@@ -78,7 +79,7 @@ func TestSetGetIsRemove(t *testing.T) {
 	wants(t, 0, `"removed": true`, cli(t, "", at(a, "rm", "poem", "-o", "json")...))
 }
 
-// oddKeys are those that quoting, escaping or counting could get wrong.
+// oddKeys are keys that faulty quoting, escaping or counting would get wrong.
 var oddKeys = []string{
 	" ", "a b", "\x00", "a\x00b", "🥝", "👩‍👩‍👧", "\t\r\n", `"`, `\ufffd`, "\uFFFD", "%2F/+&=?#", "é", "e\u0301", "\u2028", "<script>", "-", "--yes",
 	strings.Repeat("🥝", kv.MaxKeyCharacters),
@@ -167,8 +168,8 @@ func TestTokensDecideWhatACommandMayDo(t *testing.T) {
 	wants(t, 0, "green", cli(t, "", "get", "color"))
 }
 
-// serveWithTokens runs a server that lets nobody ask without a token, so its readiness is all that
-// can be waited for.
+// serveWithTokens runs a server on which nothing but the probes works without a token. So it waits
+// only for readiness.
 func serveWithTokens(t *testing.T, tokens string) string {
 	t.Helper()
 	_, address := viakvtest.ServeOne(t, "--tokens", tokens)
@@ -187,7 +188,7 @@ func TestNobodyThere(t *testing.T) {
 	wants(t, 0, "stored", cli(t, "", at(nobody+","+a, "set", "k", "v")...))
 }
 
-// swallow answers nothing: it reads requests and closes the connection.
+// swallow starts a server that answers nothing: it reads requests and closes the connection.
 func swallow(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -257,7 +258,8 @@ func TestExitStatusOfTheProcess(t *testing.T) {
 
 func TestCompletionKnowsTheCommands(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		// It writes to the standard output that there was when the command was made.
+		// The command writes to the standard output of the moment when it was made, so it needs a
+		// process.
 		p := viakvtest.Start(t, "completion", shell)
 		if code := p.Exit(); code != 0 {
 			t.Errorf("%s: exit status %d", shell, code)

@@ -95,7 +95,7 @@ func rm(ctx context.Context, r *remote, c *client.Client, args []string) error {
 	return r.print("removed\n")
 }
 
-// keyAnswer is what rm and is say in JSON.
+// keyAnswer is what rm and is print in JSON.
 type keyAnswer struct {
 	Key     string `json:"key"`
 	Removed bool   `json:"removed,omitempty"`

@@ -18,14 +18,14 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// devConfig is a local cluster.
+// devConfig describes a local cluster.
 type devConfig struct {
 	nodes              int
 	httpPort, peerPort int
 	logLevel           string
 }
 
-// maxDevNodes keeps names to one letter, and is more than a laptop enjoys.
+// maxDevNodes keeps the names at one letter. More nodes would be too many for a laptop.
 const maxDevNodes = 9
 
 func devCommand() *cobra.Command {
@@ -71,7 +71,7 @@ func (c *devConfig) peer(i int) string { return local(c.peerPort + i) }
 
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// args is the command line of one node.
+// args returns the command line of one node.
 func (c *devConfig) args(i int) []string {
 	args := []string{"serve", "--name", c.name(i), "--http", c.http(i), "--peer", c.peer(i)}
 	if c.nodes > 1 {
@@ -84,7 +84,7 @@ func (c *devConfig) args(i int) []string {
 	return append(args, "--drain", "100ms", "--log-format", "console", "--log-level", c.logLevel)
 }
 
-// dev runs the nodes until ctx ends or all of them have.
+// dev runs the nodes until ctx ends or all nodes have ended.
 func dev(ctx context.Context, c *devConfig, out io.Writer) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -116,8 +116,8 @@ func dev(ctx context.Context, c *devConfig, out io.Writer) error {
 	return errors.New("all nodes have ended")
 }
 
-// findPorts reports a port that is taken. A node would find out, too, but only after its neighbours
-// began to wait for it.
+// findPorts returns an error for a port that is in use. A node would find it out, too, but only
+// after other nodes began to wait for it.
 func (c *devConfig) findPorts() error {
 	for i := range c.nodes {
 		for _, p := range []struct{ flag, address string }{{"http-port", c.http(i)}, {"peer-port", c.peer(i)}} {
@@ -133,7 +133,7 @@ func (c *devConfig) findPorts() error {
 	return nil
 }
 
-// welcome is the first screen.
+// welcome returns the first screen.
 func (c *devConfig) welcome(pids []int, took time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nviakv is ready: ")

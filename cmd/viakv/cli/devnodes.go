@@ -16,20 +16,21 @@ import (
 // devNodes are the processes of a local cluster.
 type devNodes struct {
 	cfg       *devConfig
-	self      string // this executable, which is the nodes' as well
+	self      string // this executable, which runs the nodes as well
 	screen    *screen
 	processes []*exec.Cmd
-	ended     chan int // the node that has ended
+	ended     chan int // numbers of nodes that have ended
 	running   sync.WaitGroup
 }
 
 // stopTime is how long the nodes may take to drain before they are killed.
 const stopTime = 15 * time.Second
 
-// start starts all nodes. What was started before an error is left to stop.
+// start starts all nodes. After an error, stop ends the nodes that were started.
 func (n *devNodes) start(ctx context.Context) error {
 	for i := range n.cfg.nodes {
-		p := exec.CommandContext(context.WithoutCancel(ctx), n.self, n.cfg.args(i)...) // stop ends it, and lets it drain
+		// Not ctx: stop ends the process, and lets it drain.
+		p := exec.CommandContext(context.WithoutCancel(ctx), n.self, n.cfg.args(i)...)
 		p.SysProcAttr = childAttributes()
 		log := &prefixer{screen: n.screen, prefix: n.cfg.name(i)}
 		p.Stdout, p.Stderr = log, log
@@ -38,7 +39,7 @@ func (n *devNodes) start(ctx context.Context) error {
 		}
 		n.processes = append(n.processes, p)
 		n.running.Go(func() {
-			_ = p.Wait() // ProcessState has more to say
+			_ = p.Wait() // ProcessState says more
 			log.flush()
 			n.ended <- i
 		})
@@ -53,8 +54,8 @@ func (n *devNodes) pids() (pids []int) {
 	return pids
 }
 
-// awaitReady waits until every node is ready. Until the cluster has formed the nodes wait for each
-// other, so one that ends is an error.
+// awaitReady waits until every node is ready. Until the cluster has formed, the nodes wait for each
+// other, so a node that ends is an error.
 func (n *devNodes) awaitReady(ctx context.Context) error {
 	for i := 0; i < n.cfg.nodes; {
 		if serves(ctx, n.cfg.http(i)) {
@@ -72,9 +73,8 @@ func (n *devNodes) awaitReady(ctx context.Context) error {
 	return nil
 }
 
-// serves reports whether a node is ready. It asks /cluster first, which always has an answer: a
-// node logs each probe of /readyz that it has to refuse, and that would be the first thing on the
-// screen.
+// serves reports whether a node is ready. It asks /cluster first, which always answers. A node logs
+// each probe of /readyz that it refuses, and the first lines on the screen would be such messages.
 func serves(ctx context.Context, address string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -82,7 +82,7 @@ func serves(ctx context.Context, address string) bool {
 	return ask(ctx, "http://"+address+"/cluster", &s) && s.State == "active" && ask(ctx, "http://"+address+"/readyz", nil)
 }
 
-// ask reports whether a URL answers 200, and decodes the answer if it is asked to.
+// ask reports whether a URL answers 200. It decodes the answer into a value that is not nil.
 func ask(ctx context.Context, url string, into any) bool {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -102,7 +102,7 @@ func ask(ctx context.Context, url string, into any) bool {
 // stop lets the nodes drain, and returns when all have ended.
 func (n *devNodes) stop() {
 	for _, p := range n.processes {
-		_ = p.Process.Signal(syscall.SIGTERM) // an error: it has ended before
+		_ = p.Process.Signal(syscall.SIGTERM) // an error: it has ended already
 	}
 	patience := time.AfterFunc(stopTime, func() {
 		for _, p := range n.processes {

@@ -9,8 +9,8 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// Exit codes. The commands that ask a cluster tell the reasons of a failure apart, so that a script
-// can; serve, dev, health and certs know only 0 to 2.
+// The exit codes. The commands that ask a cluster have a code for each kind of failure, for
+// scripts. The commands serve, dev, health and certs have only 0 to 2.
 const (
 	// exitMissing: there is no such key, or no such member.
 	exitMissing = cliutil.ExitFailed
@@ -26,7 +26,7 @@ const (
 // codedError is a failure with its exit code.
 type codedError struct {
 	code   int
-	advice string // what to do, beyond what the error says; may be empty
+	advice string // what the user can do, beyond what the error says; may be empty
 	err    error
 }
 
@@ -50,8 +50,7 @@ func exitCode(err error) int {
 	return cliutil.ExitFailed
 }
 
-// classify gives the failure of a command that asks a cluster its exit code, and says what to do
-// about it.
+// classify adds to the failure of a command that asks a cluster its exit code and some advice.
 func classify(err error) error {
 	var coded *codedError
 	if err == nil || cliutil.IsUsage(err) || errors.As(err, &coded) {
@@ -65,6 +64,7 @@ func classify(err error) error {
 		}
 		return coded
 	}
+	// The kinds of failure, the most certain first.
 	switch {
 	case errors.Is(e, kv.ErrMissing), errors.Is(e, kv.ErrNoSuchNode):
 		coded.code = exitMissing

@@ -48,11 +48,12 @@ func exportCommand() *cobra.Command {
 	return cmd
 }
 
-// export writes everything and returns how many pairs there were.
+// export writes all pairs and returns how many there were.
 func export(ctx context.Context, r *remote, c *client.Client, l listing, to io.Writer) (int64, error) {
 	expected := int64(-1)
 	if s, err := c.Cluster(ctx); err == nil && l.prefix == "" && s.Keys > 0 {
-		expected = s.Keys // as this node sees it: for the bar alone
+		// The number that this node has; only the bar uses it.
+		expected = s.Keys
 	}
 	bar := cliutil.NewBar(r.cmd.ErrOrStderr(), "exporting", "pairs", expected)
 	defer bar.End()
@@ -76,7 +77,7 @@ func export(ctx context.Context, r *remote, c *client.Client, l listing, to io.W
 	return scan.Count(), out.Flush()
 }
 
-// exportFile writes beside the file and takes its place in the end.
+// exportFile writes a file beside the named one, and at the end renames it.
 func exportFile(ctx context.Context, r *remote, c *client.Client, l listing, name string) (n int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part")
 	if err != nil {

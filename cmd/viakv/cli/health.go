@@ -13,7 +13,7 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// healthCommand is the health check of an image that has no shell.
+// healthCommand is the health check of an image, which has no shell.
 func healthCommand() *cobra.Command {
 	var address, admin, path string
 	cmd := &cobra.Command{
@@ -47,8 +47,8 @@ func healthCommand() *cobra.Command {
 	return cmd
 }
 
-// dialable turns an address to listen on into one that can be dialled: an empty or unspecified host
-// is this machine.
+// dialable turns an address to listen on into one to dial: an empty or unspecified host becomes
+// this machine.
 func dialable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -65,10 +65,11 @@ func importCommand() *cobra.Command {
 	return cmd
 }
 
-// checkExport reads the whole file and returns how many pairs it has.
+// checkExport reads the whole file and returns how many pairs it has. It returns -1 for a pipe,
+// which cannot be read twice.
 func checkExport(f *os.File, partial bool) (int64, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return -1, err // a pipe: it cannot be read twice
+		return -1, err // not a regular file
 	}
 	p := newPairReader(f)
 	for p.next() {
@@ -80,7 +81,7 @@ func checkExport(f *os.File, partial bool) (int64, error) {
 	return p.pairs, err
 }
 
-// mayWrite refuses a cluster that is not empty.
+// mayWrite returns an error for a cluster that has keys already, unless force is set.
 func (o *importOptions) mayWrite(ctx context.Context, c *client.Client) error {
 	if o.force {
 		return nil
@@ -94,7 +95,7 @@ func (o *importOptions) mayWrite(ctx context.Context, c *client.Client) error {
 	return scan.Err()
 }
 
-// load writes the pairs and returns how many.
+// load writes the pairs and returns how many it has written.
 func (o *importOptions) load(ctx context.Context, c *client.Client, in io.Reader, bar *cliutil.Bar) (int64, error) {
 	defer bar.End()
 	w := newImport(ctx, c, bar)

@@ -26,7 +26,7 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// exportOf makes the content of an export.
+// exportOf returns the content of an export of these pairs.
 func exportOf(t *testing.T, pairs map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -99,7 +99,7 @@ func TestAnExportImportedElsewhereIsTheSame(t *testing.T) {
 	}
 }
 
-// compact takes the spaces out of what a command printed as JSON.
+// compact removes the spaces from what a command printed as JSON.
 func compact(r result) result {
 	r.all = strings.NewReplacer(" ", "", "\n", "").Replace(r.all)
 	return r
@@ -111,7 +111,7 @@ func TestImportIntoAClusterThatHoldsKeys(t *testing.T) {
 	content := string(exportOf(t, map[string]string{"mine": "2", "other": "3"}))
 	wants(t, exitRefused, "--force", cli(t, content, at(a, "import")...))
 	viakvtest.Expect(t, http.StatusOK, `{"mine":"1"}`, a, "/getAll")
-	for range 2 { // again is harmless
+	for range 2 { // the second time changes nothing
 		wants(t, 0, "imported 2 pairs", cli(t, content, at(a, "import", "--force")...))
 		viakvtest.Expect(t, http.StatusOK, "2", a, "/get", "k", "mine")
 		viakvtest.Expect(t, http.StatusOK, "3", a, "/get", "k", "other")
@@ -164,13 +164,14 @@ func TestAFileThatIsNoExportWritesNothing(t *testing.T) {
 	viakvtest.Expect(t, http.StatusOK, "\uFFFD", a, "/get", "k", "😀\\ud83d\n")
 }
 
-// before stands before a node and answers the writes that refuse, given their number from 1, has an
-// answer for.
+// before starts a proxy before a node. It calls refuse with the number of each write, from 1. If
+// refuse returns a status, the proxy answers with that instead of the node.
 func before(t *testing.T, node string, refuse func(write int64) (status int, problem string)) string {
 	t.Helper()
 	var writes atomic.Int64
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: node})
-	proxy.ErrorLog = log.New(io.Discard, "", 0) // an import that fails withdraws what is under way
+	// An import that fails ends its requests, which the proxy would log.
+	proxy.ErrorLog = log.New(io.Discard, "", 0)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/set" {
 			if status, problem := refuse(writes.Add(1)); status != 0 {

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// importers write at the same time. A write waits for other nodes most of its time, so a few
-	// dozen keep a node busy.
+	// importers is how many pairs are written at the same time. A write waits for other nodes for
+	// most of its time, so a few dozen keep a node busy.
 	importers = 64
 	// importQueue bounds the pairs that wait for one importer.
 	importQueue = 64
@@ -24,18 +24,19 @@ const (
 	importPatience = 30 * time.Second
 )
 
-// numbered is a pair with the line that it stands in.
+// numbered is a pair with the number of its line.
 type numbered struct {
 	line int64
 	pair exportedPair
 }
 
-// importing writes pairs in parallel. Pairs of one key go through the same importer, so that of two
-// lines with the same key the later one stays.
+// importing writes pairs in parallel. All pairs of one key go through the same importer, so that
+// the later of two lines with one key stays.
 type importing struct {
-	client  *client.Client
-	bar     *cliutil.Bar
-	ctx     context.Context // ends with the first failure, which is its cause
+	client *client.Client
+	bar    *cliutil.Bar
+	// The context ends with the first failure, which is its cause.
+	ctx     context.Context
 	fail    context.CancelCauseFunc
 	seed    maphash.Seed
 	queues  [importers]chan numbered
@@ -56,7 +57,7 @@ func newImport(ctx context.Context, c *client.Client, bar *cliutil.Bar) *importi
 	return w
 }
 
-// write takes a pair and blocks while its importer is behind; false after a failure.
+// write takes a pair, and blocks while its importer is behind. It returns false after a failure.
 func (w *importing) write(line int64, p exportedPair) bool {
 	w.mu.Lock()
 	w.pending[line] = struct{}{}
@@ -69,8 +70,8 @@ func (w *importing) write(line int64, p exportedPair) bool {
 	}
 }
 
-// wait ends the import. After a failure it returns the first line that may not be written; next is
-// the one after the last.
+// wait ends the import. After a failure it returns the first line that may not be written. The line
+// after the last one is next.
 func (w *importing) wait(next int64) (resume int64, err error) {
 	for _, q := range w.queues {
 		close(q)
@@ -88,7 +89,7 @@ func (w *importing) wait(next int64) (resume int64, err error) {
 func (w *importing) work(queue <-chan numbered) {
 	for n := range queue {
 		if w.ctx.Err() != nil {
-			continue // the queue is emptied, so that nobody blocks
+			continue // empty the queue, so that write does not block
 		}
 		if err := w.set(n.pair); err != nil {
 			w.fail(err)
@@ -101,7 +102,7 @@ func (w *importing) work(queue <-chan numbered) {
 	}
 }
 
-// set writes a pair, again and again where that may help. A write whose outcome is unknown is
+// set writes a pair, and repeats that where it may help. A write with an unknown outcome is
 // repeated as well: it is the same pair, and an import promises to write it at least once.
 func (w *importing) set(p exportedPair) error {
 	began := time.Now()

@@ -11,7 +11,7 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// listing is a scan as its flags describe it.
+// listing is what the flags say about a scan.
 type listing struct {
 	prefix   string
 	limit    int64
@@ -36,7 +36,8 @@ func allCommand() *cobra.Command {
 	})
 }
 
-// listCommand makes a command of a kind of scan; row renders the current row as text and for JSON.
+// listCommand makes a command for a kind of scan. The function row renders the current row as text
+// and for JSON.
 func listCommand(name, short string, kind client.Kind, row func(*client.Scanner) (string, any)) *cobra.Command {
 	var l listing
 	cmd := &cobra.Command{

@@ -185,7 +185,7 @@ func memberPlanCommand() *cobra.Command {
 	return cmd
 }
 
-// printPlan shows a plan to a person.
+// printPlan prints a plan for a person.
 func printPlan(r *remote, p *document.Plan) error {
 	t := tabwriter.NewWriter(r.cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s\tnow\tafter\n", visible(p.Change))

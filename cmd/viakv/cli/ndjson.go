@@ -14,8 +14,8 @@ import (
 	"viakv/api/kv"
 )
 
-// The format of exports: a line for each pair, and a last line that says how many there were. A
-// file without it was cut.
+// The format of exports: a line for each pair, and a last line that says how many pairs there were.
+// A file without the last line is not complete.
 //
 //	{"key":"color","value":"green"}
 //	{"end":true,"count":1}
@@ -32,15 +32,15 @@ type exportedEnd struct {
 	Count int64 `json:"count"`
 }
 
-// maxLine is far above what any escaping can make of the longest pair.
+// maxLine is far above the length of the longest pair with any escaping, in bytes.
 const maxLine = 64 << 10
 
-// pairReader reads an export. Not safe for concurrent use.
+// pairReader reads an export. It is not safe for concurrent use.
 type pairReader struct {
 	lines *bufio.Scanner
 	line  int64 // number of the line that was read last, from 1
 	pairs int64
-	ended bool // the last line was there
+	ended bool // the last line was read
 	err   error
 	pair  exportedPair
 }
@@ -51,7 +51,7 @@ func newPairReader(in io.Reader) *pairReader {
 	return &pairReader{lines: s}
 }
 
-// next goes to the next pair; false at the end or after an error.
+// next goes to the next pair. It returns false at the end or after an error.
 func (p *pairReader) next() bool {
 	for p.err == nil && p.lines.Scan() {
 		p.line++
@@ -78,8 +78,8 @@ func (p *pairReader) next() bool {
 	return false
 }
 
-// parse reads a pair, or the last line. What JSON would silently replace, text that is no UTF-8, is
-// an error here.
+// parse reads a pair, or the last line. Text that is not UTF-8 is an error here, because JSON would
+// silently replace it.
 func (p *pairReader) parse(line []byte) error {
 	var row struct {
 		Key, Value *string
@@ -109,24 +109,24 @@ func (p *pairReader) parse(line []byte) error {
 }
 
 // halfCharacter reports whether a line of valid JSON escapes one half of a surrogate pair without
-// the other.
+// the other half.
 func halfCharacter(line []byte) bool {
 	for i := 0; i+1 < len(line); i++ {
 		if line[i] != '\\' {
 			continue
 		}
-		i++ // what is escaped
+		i++ // the escaped character
 		if r := escaped(line[i:]); utf16.IsSurrogate(r) {
 			if i+5 >= len(line) || line[i+5] != '\\' || utf16.DecodeRune(r, escaped(line[i+6:])) == utf8.RuneError {
 				return true
 			}
-			i += 6 // the second half's u
+			i += 6 // to the u of the second half
 		}
 	}
 	return false
 }
 
-// escaped decodes uXXXX; 0 where there is no such thing.
+// escaped decodes uXXXX. It returns 0 for any other text.
 func escaped(s []byte) rune {
 	if len(s) < 5 || s[0] != 'u' {
 		return 0
@@ -138,7 +138,8 @@ func escaped(s []byte) rune {
 	return rune(n)
 }
 
-// whole returns nil when the file was read to its last line.
+// whole returns nil when the file was read to its last line. With partial a file may end without
+// it.
 func (p *pairReader) whole(partial bool) error {
 	if p.err == nil && !p.ended && !partial {
 		return errors.New(`the last line {"end":true,"count":N} is missing, so the file may be cut; if it is whole, repeat with --partial`)
@@ -146,7 +147,7 @@ func (p *pairReader) whole(partial bool) error {
 	return p.err
 }
 
-// checkPair holds a pair against the limits, before anything is sent.
+// checkPair checks a pair against the limits before anything is sent.
 func checkPair(key, value string) error {
 	switch {
 	case !utf8.ValidString(key), !utf8.ValidString(value):

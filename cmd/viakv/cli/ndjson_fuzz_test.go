@@ -8,8 +8,8 @@ import (
 	"viakv/api/kv"
 )
 
-// FuzzImport: pairs that are read can be stored, and an import that ended well has as many as it
-// says.
+// FuzzImport checks that pairs that are read can be stored, and that an import without an error has
+// as many pairs as its last line says.
 func FuzzImport(f *testing.F) {
 	f.Add([]byte("{\"key\":\"color\",\"value\":\"green\"}\n{\"end\":true,\"count\":1}\n"))
 	f.Add([]byte("{\"key\":\"\\ud800\",\"value\":\"\"}\n"))

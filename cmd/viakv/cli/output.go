@@ -12,7 +12,7 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// json is true where documents are asked for instead of text.
+// json reports whether the output is JSON instead of text.
 func (r *remote) json() bool { return r.output == "json" }
 
 // document prints v as JSON.
@@ -28,13 +28,13 @@ func (r *remote) print(format string, args ...any) error {
 	return err
 }
 
-// note tells a person something that is no result.
+// note prints a message that is no result, on standard error.
 func (r *remote) note(format string, args ...any) {
 	fmt.Fprintf(r.cmd.ErrOrStderr(), format+"\n", args...)
 }
 
-// visible is a key or a value as one line that cannot be mistaken for several and does nothing to a
-// terminal: quoted where it must be.
+// visible returns a key or a value as one line, which cannot look like several and does not act on
+// a terminal. It is quoted only where that is needed.
 func visible(s string) string {
 	if s == "" || s[0] == '"' || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(s)
@@ -42,7 +42,8 @@ func visible(s string) string {
 	return s
 }
 
-// readLine reads one line from a person, byte by byte, so that nothing beyond it is taken.
+// readLine reads one line from a person. It reads byte by byte, so that it takes nothing beyond the
+// line.
 func readLine(in io.Reader) string {
 	var line []byte
 	for b := make([]byte, 1); ; {
@@ -56,8 +57,8 @@ func readLine(in io.Reader) string {
 	}
 }
 
-// confirm asks before something that cannot be undone, unless --yes was given. Where nobody can be
-// asked it refuses.
+// confirm asks before a step that cannot be undone, unless --yes was given. Without a terminal it
+// refuses.
 func (r *remote) confirm(yes bool, question string) error {
 	if yes {
 		return nil
@@ -69,7 +70,7 @@ func (r *remote) confirm(yes bool, question string) error {
 	return confirmed(in, r.cmd.ErrOrStderr(), question)
 }
 
-// confirmed asks and returns nil for the answer yes.
+// confirmed asks a question and returns nil for the answer yes.
 func confirmed(in io.Reader, out io.Writer, question string) error {
 	fmt.Fprintf(out, "%s Type yes to go on: ", question)
 	if readLine(in) != "yes" {

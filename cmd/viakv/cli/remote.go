@@ -18,7 +18,7 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// remote is what every command that asks a cluster has in common.
+// remote is what all commands that ask a cluster have in common.
 type remote struct {
 	cmd *cobra.Command
 
@@ -29,11 +29,12 @@ type remote struct {
 	output                 string
 }
 
-// defaultEndpoints are where `viakv dev` puts its first node, and `viakv serve` its only one.
+// defaultEndpoints are the addresses of the first node of `viakv dev`, and of the only one of
+// `viakv serve`.
 var defaultEndpoints = []string{"127.0.0.1:8081", "127.0.0.1:8080"}
 
-// newRemote makes cmd one that asks a cluster: run is called with a client, and the failure gets
-// its exit code.
+// newRemote makes cmd a command that asks a cluster. It calls run with a client, and gives a
+// failure its exit code.
 func newRemote(cmd *cobra.Command, run func(context.Context, *remote, *client.Client, []string) error) {
 	r := &remote{cmd: cmd}
 	f := cmd.Flags()
@@ -57,7 +58,7 @@ func newRemote(cmd *cobra.Command, run func(context.Context, *remote, *client.Cl
 	}
 }
 
-// client checks the flags and builds a client of what they name.
+// client checks the flags and makes a client of the endpoints.
 func (r *remote) client() (*client.Client, error) {
 	if r.output != "table" && r.output != "json" {
 		return nil, cliutil.Usagef("--output %q: want table or json", r.output)
@@ -108,7 +109,7 @@ func (r *remote) bearer() (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// tls returns nil when no flag asks for anything but the system's authorities.
+// tls returns nil when no flag asks for more than the system's authorities.
 func (r *remote) tls() (*tls.Config, error) {
 	if r.tlsCA == "" && r.tlsCert == "" && r.tlsKey == "" {
 		return nil, nil
@@ -134,7 +135,7 @@ func (r *remote) tls() (*tls.Config, error) {
 	return c, nil
 }
 
-// one makes sure that the command is about one node, which its user has named.
+// one returns a usage error unless the user has named exactly one node.
 func (r *remote) one(what string) error {
 	if !r.cmd.Flags().Changed("endpoints") || len(r.endpoints) != 1 {
 		return cliutil.Usagef("%s: name that one node with --endpoints", what)

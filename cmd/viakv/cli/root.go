@@ -1,4 +1,4 @@
-// Package cli is the command line of viakv: what each command asks, prints and ends with.
+// Package cli is the command line of viakv: what each command asks and prints, and its exit code.
 package cli
 
 import (
@@ -13,8 +13,8 @@ import (
 	"viakv/cmd/viakv/serve"
 )
 
-// Main is the program: it runs the command line of the process, and ends the process where that
-// fails. The commit is what the program was built from.
+// Main runs the command line of the process, and ends the process if that fails. The commit is the
+// one that the program was built from.
 func Main(commit string) {
 	if err := root(commit).Execute(); err != nil {
 		complain(err)
@@ -22,11 +22,11 @@ func Main(commit string) {
 	}
 }
 
-// complainTime bounds the wait for somebody to take the reason of a failure.
+// complainTime bounds the wait for the error message to be written.
 const complainTime = time.Second
 
-// complain says why the command has failed, unless nobody takes that: it must not keep the command
-// from ending.
+// complain prints why the command has failed. If standard error takes nothing, it gives up, because
+// the command must end.
 func complain(err error) {
 	said := make(chan struct{})
 	go func() {
@@ -65,7 +65,7 @@ func root(commit string) *cobra.Command {
 	return cmd
 }
 
-// Groups of the commands in the help.
+// The groups of the commands in the help.
 const (
 	groupNodes   = "nodes"
 	groupKeys    = "keys"

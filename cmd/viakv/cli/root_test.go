@@ -13,8 +13,8 @@ import (
 	"viakv/cmd/viakv/serve"
 )
 
-// Flags are read from the environment by a function of the root, which a command with one of its
-// own would replace.
+// TestEveryFlagHasHelpAndReadsTheEnvironment checks each command. A function of the root reads
+// flags from the environment; a command with a function of its own would replace it.
 func TestEveryFlagHasHelpAndReadsTheEnvironment(t *testing.T) {
 	flags := 0
 	var check func(c *cobra.Command)
@@ -37,7 +37,7 @@ func TestEveryFlagHasHelpAndReadsTheEnvironment(t *testing.T) {
 	}
 	t.Setenv("VIAKV_HTTP", "nowhere:")
 	cmd := root("test")
-	cmd.SetArgs([]string{"serve", "--max-scans", "0"}) // which is refused in any case
+	cmd.SetArgs([]string{"serve", "--max-scans", "0"}) // refused in any case
 	if err := cmd.Execute(); exitCode(err) != exitUsage || !strings.Contains(err.Error(), `"nowhere:"`) {
 		t.Errorf("VIAKV_HTTP is not read: %v", err)
 	}

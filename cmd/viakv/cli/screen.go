@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// screen is shared by several processes: whoever writes, writes whole lines.
+// screen is an output that several processes share. Each of them writes complete lines.
 type screen struct {
 	mu  sync.Mutex
 	out io.Writer
@@ -19,11 +19,11 @@ func (s *screen) print(format string, args ...any) {
 	fmt.Fprintf(s.out, format, args...)
 }
 
-// prefixer puts a name before each line. Not safe for concurrent use.
+// prefixer writes its prefix before each line. It is not safe for concurrent use.
 type prefixer struct {
 	screen *screen
 	prefix string
-	rest   []byte // of a line that has not ended yet
+	rest   []byte // the begin of a line that has not ended yet
 }
 
 func (p *prefixer) Write(b []byte) (int, error) {
@@ -38,7 +38,7 @@ func (p *prefixer) Write(b []byte) (int, error) {
 	}
 }
 
-// flush ends a last line that its writer did not.
+// flush ends a last line without a line end.
 func (p *prefixer) flush() {
 	if len(p.rest) > 0 {
 		_, _ = p.Write([]byte{'\n'})

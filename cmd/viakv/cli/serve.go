@@ -35,7 +35,7 @@ func serveCommand(commit string) *cobra.Command {
 	return cmd
 }
 
-// runNode runs a node until a signal: the first lets it drain, the second ends it at once.
+// runNode runs a node until a signal. The first signal makes it drain, the second ends it at once.
 func runNode(ctx context.Context, c *serve.Config, log *zap.Logger) error {
 	outliveSignals()
 	hangups := make(chan os.Signal, 1)
@@ -44,6 +44,7 @@ func runNode(ctx context.Context, c *serve.Config, log *zap.Logger) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	// The limits of the container and the system come before anything that needs them.
 	if err := c.Fit(log); err != nil {
 		return err
 	}
@@ -66,6 +67,7 @@ func runNode(ctx context.Context, c *serve.Config, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	// A hangup makes the node read its files again.
 	go func() {
 		for {
 			select {
@@ -80,11 +82,11 @@ func runNode(ctx context.Context, c *serve.Config, log *zap.Logger) error {
 	return s.Run(ctx)
 }
 
-// outliveSignals ignores those that come from the surroundings of a process and ask nothing of it.
-// Of a node's memory there may be no other copy.
+// outliveSignals ignores signals that come from the surroundings of a process and ask nothing of
+// it. The process must not end then, because a node's memory may hold the only copy of its keys.
 //
-// SIGPIPE comes when what reads the log is gone: a journal that restarts, a terminal, a head(1).
-// SIGTTOU and SIGTTIN stop a process in the background of a terminal that it writes to or reads
-// from. SIGHUP, by which a terminal that is closed would end it, is what daemons read their files
-// again at.
+// SIGPIPE comes when the reader of the log has ended: a journal that restarts, a terminal, a
+// head(1). SIGTTOU and SIGTTIN stop a background process that writes to its terminal or reads from
+// it. A closed terminal would end the process with SIGHUP; as in other daemons, SIGHUP makes a node
+// read its files again.
 func outliveSignals() { signal.Ignore(syscall.SIGPIPE, syscall.SIGTTOU, syscall.SIGTTIN) }

@@ -8,7 +8,8 @@ import (
 	"viakv/api/document"
 )
 
-// statusWith makes the status of a cluster of n majority quorums in which some serve.
+// statusWith returns the status of a cluster of n members with majority quorums, of which some
+// serve.
 func statusWith(n, serving int) document.Status {
 	s := document.Status{Mode: "mesh", Self: "node-a", State: "active", N: n, R: n/2 + 1, W: n/2 + 1}
 	for i := range n {

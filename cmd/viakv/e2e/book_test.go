@@ -16,31 +16,32 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// book keeps what a cluster must hold: by key, what was acknowledged last. Each key has one writer
-// at a time, so that there is no doubt.
+// book keeps what a cluster must hold: for each key, what was acknowledged last. Each key has one
+// writer at a time, so that the last write is certain.
 type book struct {
 	t     *testing.T
 	l     *chaos.Lab
-	state []entry        // of the numbered keys
-	fresh map[string]int // written later, and how often the present scan has found it
-	added int            // fresh ones of the last round
+	state []entry // of the numbered keys
+	// Keys written later, and how often the current scan has found each.
+	fresh map[string]int
+	added int // fresh keys of the last round
 }
 
 // entry is what is known of a numbered key.
 type entry uint8
 
 const (
-	old     entry = iota // as it was filled in
+	old     entry = iota // as filled in
 	changed              // overwritten
 	gone                 // removed
-	open                 // a write of it has an unknown outcome
+	open                 // a write of the key has an unknown outcome
 )
 
 const (
 	oldValue     = "the value that the key was filled with: a hundred characters or so, as values are in the measurements"
 	changedValue = "the value that the key was overwritten with"
 	writers      = 4
-	span         = 64 // of so many keys in a row a round overwrites one and removes one
+	span         = 64 // in each row of so many keys, a round overwrites one and removes one
 )
 
 func newBook(t *testing.T, l *chaos.Lab, n int) *book {
@@ -49,7 +50,7 @@ func newBook(t *testing.T, l *chaos.Lab, n int) *book {
 
 func keyNumber(i int) string { return fmt.Sprintf("key-%09d", i) }
 
-// fill sets all numbered keys, over a few connections to each node.
+// fill sets all numbered keys, over several connections to each node.
 func (b *book) fill() {
 	const connections, batch = 12, 64
 	var filling sync.WaitGroup
@@ -89,8 +90,8 @@ func (b *book) fill() {
 	}
 }
 
-// fillOne sets a key again whose set a busy machine has cut off: nobody else writes it yet, so
-// twice is as good as once.
+// fillOne sets a key again after a busy machine has cut off its set. No other writer uses the key
+// yet, so a second set does no harm.
 func (b *book) fillOne(i int) bool {
 	var err error
 	for end := time.Now().Add(viakvtest.Patience); time.Now().Before(end); {
@@ -108,15 +109,16 @@ type note struct {
 	fresh    []string
 }
 
-// write overwrites, removes and adds keys until ctx ends; the returned function waits for that.
-// Each writer has a node of its own, so that one that hangs holds up its own writers and no others.
+// write overwrites, removes and adds keys until ctx ends. The returned function waits for that end.
+// Each writer has a node of its own, so that a node that hangs holds up its own writers only.
 func (b *book) write(ctx context.Context, round int) func() []note {
 	notes := make([]note, writers)
 	var writing sync.WaitGroup
 	for w := range writers {
 		notes[w].numbered = map[int]entry{}
 		writing.Go(func() {
-			stretch := max(len(b.state)/(writers*span), 1) * writers * span // whole turns of all writers: none comes to another's keys
+			// Whole turns of all writers, so that no writer reaches the keys of another.
+			stretch := max(len(b.state)/(writers*span), 1) * writers * span
 			for i := w * span; ctx.Err() == nil; i += writers * span {
 				b.writeOne(&notes[w], round, i%stretch, w%3, fmt.Sprintf("fresh-%d-%d-%d", round, w, i))
 			}
@@ -128,8 +130,8 @@ func (b *book) write(ctx context.Context, round int) func() []note {
 	}
 }
 
-// writeOne writes a key that is overwritten, one that is removed, and a new one. A request is not
-// cut off: its own end is what counts.
+// writeOne overwrites a key, removes a key, and adds a key. The end of the round does not cut a
+// request off, because the request's own result is needed.
 func (b *book) writeOne(n *note, round, at, node int, fresh string) {
 	c, ctx := b.l.Client(node), context.WithoutCancel(b.t.Context())
 	if i := at + 2*round; i < len(b.state) && n.know(b, i) != open {
@@ -163,8 +165,8 @@ func (n *note) know(b *book, i int) entry {
 	return b.state[i]
 }
 
-// after notes a write's end: one of which nothing happened changes nothing, any other that failed
-// leaves the key open for good.
+// after notes the result of a write. A failed write that did nothing changes nothing. After any
+// other failure the key stays open.
 func (n *note) after(i int, e entry, err error) {
 	var failed *client.Error
 	switch {
@@ -189,8 +191,8 @@ func (b *book) learn(notes []note) {
 	}
 }
 
-// agree waits until the cluster is one, every member takes writes again, and all hold the same. It
-// returns how long that was after the fault.
+// agree waits until the cluster is settled, every member takes writes again, and all hold the same.
+// It returns how long after the fault that was.
 func (b *book) agree(over time.Time) time.Duration {
 	b.t.Helper()
 	limit := allowed(10 * time.Second)
@@ -219,7 +221,7 @@ func (b *book) agree(over time.Time) time.Duration {
 	}
 }
 
-// scan reads everything while writes of other keys go on, and holds it against the book.
+// scan reads everything while writes of other keys go on, and compares it with the book.
 func (b *book) scan(round int) (took time.Duration, seen int) {
 	b.t.Helper()
 	ctx, stop := context.WithCancel(b.t.Context())
@@ -229,7 +231,8 @@ func (b *book) scan(round int) (took time.Duration, seen int) {
 			for i := 0; ctx.Err() == nil; i++ {
 				_, err := b.l.Client(w).Set(b.t.Context(), fmt.Sprintf("beside-%d-%d", w, i%5000), changedValue)
 				var failed *client.Error
-				if err != nil && !(errors.As(err, &failed) && failed.Outcome == kv.Unknown) { // a purge in mid-write leaves it open (D2)
+				// A purge during a write leaves its outcome unknown (D2).
+				if err != nil && !(errors.As(err, &failed) && failed.Outcome == kv.Unknown) {
 					b.t.Errorf("a set beside the scan: %v", err)
 					return
 				}
@@ -287,7 +290,7 @@ func (b *book) scan(round int) (took time.Duration, seen int) {
 	return took, seen
 }
 
-// purged waits until the tombstones are collected, and looks again.
+// purged waits until the tombstones are collected, and scans again.
 func (b *book) purged() {
 	b.t.Helper()
 	began := time.Now()
@@ -301,7 +304,7 @@ func (b *book) purged() {
 	b.scan(1)
 }
 
-// cleared clears the store; nothing is left anywhere.
+// cleared clears the store and checks that no node has a key left.
 func (b *book) cleared() {
 	b.t.Helper()
 	if err := b.l.Client(1).Clear(b.t.Context()); err != nil {

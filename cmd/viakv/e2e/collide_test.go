@@ -16,19 +16,19 @@ import (
 	"viakv/ring/keyspace/keyspacetest"
 )
 
-// colliding is how many keys that xxhash64 hashes alike these tests store, each with the largest
-// value: some 6 MiB, more than one message between nodes may have.
+// colliding is the number of keys with one xxhash64 hash that these tests store, each with the
+// largest value: about 6 MiB, more than one message between nodes may have.
 const colliding = 5000
 
-// A client that knows xxhash64 can make keys that collide under every seed. They must not keep a
-// node from rebuilding, nor another one from joining.
+// A client that knows xxhash64 can make keys that collide under every seed of it. They must not
+// keep a node from rebuilding, or another node from joining.
 func TestKeysMadeToCollideStopNoRebuild(t *testing.T) {
 	t.Parallel()
 	rebuildAndJoin(t, func(args ...string) *viakvtest.Process { return viakvtest.Start(t, args...) })
 }
 
-// The same where the keys do share one place in the order of keys: with the keyed hash switched
-// off, which takes a build of its own.
+// This test does the same with keys that do share one place in the order of keys. For that the
+// keyed hash is switched off, which needs a build of its own.
 func TestKeysThatCollideStopNoRebuild(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -96,7 +96,7 @@ func rebuildAndJoin(t *testing.T, boot func(args ...string) *viakvtest.Process) 
 		}
 		m.want(name, string(keys[colliding/2]), value)
 	}
-	// Scans meet them as well, whole and in pages that end within it.
+	// Scans meet these keys as well, as one stream and in pages that end among the keys.
 	if got := strings.Count(m.ask("d", http.StatusOK, "/getKeys", "format", "ndjson"), "\n"); got != colliding+1 {
 		t.Errorf("a scan has %d lines, want %d keys and the end", got, colliding)
 	}

@@ -7,7 +7,7 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// ran runs a command of its own process, and returns its exit code and what it said.
+// ran runs a command in a process of its own, and returns its exit code and output.
 func ran(t *testing.T, args ...string) (code int, said string) {
 	t.Helper()
 	cmd := viakvtest.Command(t, args...)

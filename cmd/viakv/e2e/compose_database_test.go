@@ -9,7 +9,7 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// onDatabase brings a profile's database, nodes and Envoy up by one command.
+// onDatabase starts a profile's database, nodes and Envoy by one command.
 func onDatabase(t *testing.T, profile, port string) *stack {
 	t.Helper()
 	s, _ := newStack(t)
@@ -17,7 +17,7 @@ func onDatabase(t *testing.T, profile, port string) *stack {
 	t.Setenv(port, free)
 	s.proxy = "127.0.0.1:" + free
 	s.up("--profile", profile, "up", "-d", profile+"-envoy")
-	// Everything before Envoy was healthy before Envoy began.
+	// Compose has started Envoy only after all else was healthy.
 	viakvtest.Await(t, "Envoy to find nodes", func() bool { return viakvtest.Status(t, s.proxy, "/readyz") == 200 })
 	if nodes := s.containers(profile + "-node"); len(nodes) != 3 {
 		t.Fatalf("the nodes %q", nodes)
@@ -25,7 +25,7 @@ func onDatabase(t *testing.T, profile, port string) *stack {
 	return s
 }
 
-// holds is what every profile must do, whatever the nodes are on.
+// holds checks what every profile must do, whatever the database.
 func (s *stack) holds(database string) {
 	t := s.t
 	t.Helper()
@@ -48,8 +48,9 @@ func (s *stack) holds(database string) {
 		code, body := viakvtest.Fetch(t, s.proxy, "/get", "k", "color")
 		return code == 200 && body == "green"
 	})
-	// One node was enough for that. Before one is killed the others must be back, too: each by its
-	// own word, and for Envoy, which looks every half second, after some seconds more.
+	// One node was enough for that. Before a node is killed, the other nodes must be ready again,
+	// too: first by their own answer, then for Envoy. Envoy checks every half second and needs some
+	// seconds more.
 	for _, id := range s.containers(database + "-node") {
 		viakvtest.Await(t, "every node to be ready again", func() bool {
 			_, err := s.try("docker", "exec", id, "/viakv", "health", "--http", "127.0.0.1:8080")

@@ -21,7 +21,7 @@ func TestComposeTakesEveryProfile(t *testing.T) {
 	}
 }
 
-// What a user sees when something is wrong at the start, and that the rest goes on.
+// saysWhatIsWrong checks what a user sees when the start meets a fault, and that the rest works.
 func saysWhatIsWrong(t *testing.T, s *stack) {
 	t.Log("one node is not there")
 	s.up("up", "-d", "--no-deps", "node-a", "node-b", "envoy")

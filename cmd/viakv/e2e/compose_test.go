@@ -48,7 +48,7 @@ func (s *stack) run(command ...string) string {
 	return out
 }
 
-// composed is a command of compose, with the services of all the profiles in sight.
+// composed returns a command of compose that sees the services of all profiles.
 func (s *stack) composed(arguments ...string) []string {
 	command := slices.Concat(s.compose, []string{"--profile", "scale", "--profile", "cockroach", "--profile", "mongo"})
 	return append(command, arguments...)
@@ -59,13 +59,13 @@ func (s *stack) up(arguments ...string) string {
 	return s.run(slices.Concat(s.compose, arguments)...)
 }
 
-// containers are the ids of a service's containers.
+// containers returns the ids of a service's containers.
 func (s *stack) containers(service string) []string {
 	s.t.Helper()
 	return strings.Fields(s.run(s.composed("ps", "-q", service)...))
 }
 
-// container is the id of a service's only container.
+// container returns the id of a service's only container.
 func (s *stack) container(service string) string {
 	s.t.Helper()
 	ids := s.containers(service)
@@ -80,15 +80,16 @@ func (s *stack) inspect(service, format string) string {
 	return s.run("docker", "inspect", "--format", format, s.container(service))
 }
 
-// serving are the members as the node sees them that the proxy asks, and whether each is there and
-// serves.
+// serving returns the members as the node that the proxy asks sees them, and whether each of them
+// can be reached and serves.
 func (s *stack) serving() map[string]bool {
 	s.t.Helper()
 	code, body := viakvtest.Fetch(s.t, s.proxy, "/cluster")
 	return servingOn(code, body)
 }
 
-// servingOn are the members that a node's page shows, and whether each is there and serves.
+// servingOn returns the members that a node's page shows, and whether each can be reached and
+// serves.
 func servingOn(code int, body string) (serves map[string]bool) {
 	var page document.Status
 	serves = map[string]bool{}
@@ -117,8 +118,8 @@ func (s *stack) members(names ...string) {
 }
 
 // whole waits until all of these nodes are ready, and then until each of them reaches all. The
-// members' pages alone do not tell that a killed node is back: until the others admit its new
-// process, they list the one that was killed.
+// members' pages alone do not tell that a killed node is back: they list the killed process until
+// the other members admit the new one.
 func (s *stack) whole(names ...string) {
 	s.t.Helper()
 	for _, n := range names {
@@ -129,7 +130,7 @@ func (s *stack) whole(names ...string) {
 	}
 }
 
-// lost waits until the others miss a member.
+// lost waits until the other members no longer reach a member.
 func (s *stack) lost(name string) {
 	s.t.Helper()
 	viakvtest.Await(s.t, "the loss of "+name+" to be noticed", func() bool {
@@ -138,7 +139,7 @@ func (s *stack) lost(name string) {
 	})
 }
 
-// ready waits until a node says so, through Envoy.
+// ready waits until a node, asked through Envoy, says that it is ready.
 func (s *stack) ready(service string) {
 	s.t.Helper()
 	viakvtest.Await(s.t, service+" to be ready", func() bool {
@@ -147,7 +148,7 @@ func (s *stack) ready(service string) {
 	})
 }
 
-// healthy waits until a container's own health check passes, and tells what it says otherwise.
+// healthy waits until a container's own health check passes. Otherwise it logs the check's output.
 func (s *stack) healthy(service string) {
 	s.t.Helper()
 	id, last := s.container(service), ""
@@ -163,7 +164,7 @@ func (s *stack) healthy(service string) {
 	})
 }
 
-// at asks one node through Envoy, by the name that leads to it.
+// at asks one node through Envoy, by the host name that leads to it.
 func (s *stack) at(node, path string) (status int, body string) {
 	s.t.Helper()
 	request, err := http.NewRequest(http.MethodGet, "http://"+s.proxy+path, nil)
@@ -201,7 +202,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// newStack starts nothing; whatever the test starts is taken down again at its end.
+// newStack starts nothing. What the test starts is stopped and removed at its end.
 func newStack(t *testing.T) (s *stack, bench string) {
 	t.Helper()
 	compose := strings.Fields(os.Getenv("VIAKV_COMPOSE"))
@@ -222,7 +223,7 @@ func newStack(t *testing.T) (s *stack, bench string) {
 	return s, "127.0.0.1:" + benchPort
 }
 
-// One mesh serves all that is tried on it, since each start takes a while.
+// All parts use one mesh, because each start takes a while.
 func TestComposeMesh(t *testing.T) {
 	s, bench := newStack(t)
 	for _, part := range []struct {
@@ -255,7 +256,7 @@ func startsWhatTheReadmeSays(t *testing.T, s *stack, bench string) {
 	if code, body := viakvtest.Fetch(t, s.proxy, "/console"); code != 200 || !strings.Contains(body, "<html") {
 		t.Errorf("the console: %d", code)
 	}
-	for _, n := range []string{"node-a", "node-b", "node-c"} { // each node's own, through Envoy
+	for _, n := range []string{"node-a", "node-b", "node-c"} { // through Envoy, by each node's own name
 		if code, body := s.at(n, "/console"); code != 200 || !strings.Contains(body, "<html") {
 			t.Errorf("the console of %s: %d", n, code)
 		}
@@ -277,7 +278,7 @@ func startsWhatTheReadmeSays(t *testing.T, s *stack, bench string) {
 			}
 		}
 	}
-	// What is published is published on loopback.
+	// Ports are published on loopback only.
 	for service, ports := range map[string]string{"envoy": "127.0.0.1", "bench": "127.0.0.1"} {
 		if got := s.inspect(service, "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}{{end}}{{end}}"); got != ports {
 			t.Errorf("%s is published on %q", service, got)
@@ -322,7 +323,7 @@ func losesNoReads(t *testing.T, s *stack) {
 	phase("node-d joins and leaves", func() {
 		s.run(s.composed("up", "-d", "node-d")...)
 		s.ready("node-d")
-		// A join is refused while node-a has not found the others again.
+		// A join is refused until node-a has reached the other members again.
 		viakvtest.Await(t, "node-d to join", func() bool {
 			return exec.Command("docker", "exec", s.container("node-d"), "/viakv", "member", "join", "--endpoints", "127.0.0.1:8080", "node-a:9080").Run() == nil
 		})

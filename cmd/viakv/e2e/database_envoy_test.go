@@ -15,10 +15,9 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// TestEnvoyInFrontOfNodesOnPostgreSQL: three nodes on one database behind the shipped
-// configuration. A node that dies or is stopped costs no read, and what is written is there
-// whichever answers; while the database is down nothing is served, and nothing is claimed to have
-// happened.
+// TestEnvoyInFrontOfNodesOnPostgreSQL runs three nodes on one database behind the shipped
+// configuration. A node that dies or is stopped costs no read, and every node has what was written.
+// While the database is down, nothing is served, and no answer claims that something was done.
 func TestEnvoyInFrontOfNodesOnPostgreSQL(t *testing.T) {
 	s := newPostgres(t)
 	store := s.URL(s.Database(t))
@@ -54,11 +53,11 @@ func TestEnvoyInFrontOfNodesOnPostgreSQL(t *testing.T) {
 	boot(1)
 	healthy(3)
 	l.stop()
-	l.wantFailures(1) // a change that the killed node was at work on
+	l.wantFailures(1) // a change that the killed node was working on
 
 	s.Kill()
 	healthy(0)
-	// The proxy's workers learn of it a moment after its page.
+	// The proxy's workers learn of that a moment after its page shows it.
 	viakvtest.Await(t, "the proxy to refuse a change itself", func() bool {
 		got, body := viakvtest.Fetch(t, proxy, "/set", "k", "color", "v", "green")
 		return got == http.StatusServiceUnavailable && strings.Contains(body, "No node is ready") && strings.Contains(body, `"outcome":"none"`)
@@ -76,8 +75,8 @@ func TestEnvoyInFrontOfNodesOnPostgreSQL(t *testing.T) {
 	}
 }
 
-// statelessConfiguration writes the shipped configuration with the addresses of this test in place
-// of a name that stands for them.
+// statelessConfiguration writes the shipped configuration, with the addresses of this test in place
+// of the name that stands for all nodes.
 func statelessConfiguration(t *testing.T, proxy, admin string, nodes []string) string {
 	t.Helper()
 	text := string(viakvtest.Shipped(t, "docs/databases/envoy.yaml"))

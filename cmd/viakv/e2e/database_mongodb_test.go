@@ -17,8 +17,8 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// mongoServer is a FerretDB in a process of its own: it comes from a module of its own, which this
-// one does not know.
+// mongoServer is a FerretDB in a process of its own. It is built from another module, which this
+// module does not know.
 type mongoServer struct {
 	t             *testing.T
 	program, data string
@@ -65,7 +65,7 @@ func TestTwoNodesOnMongoDB(t *testing.T) {
 }
 
 func TestWhatIsWrongWithMongoDB(t *testing.T) {
-	t.Parallel() // most of it is waiting for a server that is not there
+	t.Parallel() // most of the time it waits for a server that is not there
 	s := newMongoDB(t)
 	startOn(t, s.url("newer"), "--name", "first").Serves()
 	client, err := mongo.Connect(options.Client().ApplyURI(s.url("")))
@@ -78,7 +78,8 @@ func TestWhatIsWrongWithMongoDB(t *testing.T) {
 		t.Fatal(r, err)
 	}
 	refuses(t, []string{"hunter2"}, []badStart{
-		{"wrong password", "mongodb://viakv:hunter2@" + s.address + "/kv", "wrong user or password"}, // FerretDB takes none of this kind
+		// FerretDB accepts no user of this kind.
+		{"wrong password", "mongodb://viakv:hunter2@" + s.address + "/kv", "wrong user or password"},
 		{"no database", "mongodb://viakv:hunter2@" + s.address + "/", "names no database"},
 		{"unreachable", "mongodb://viakv:hunter2@" + viakvtest.FreeAddress(t) + "/kv", "cannot be reached"},
 		{"newer schema", s.url("newer"), "newer than this program"},

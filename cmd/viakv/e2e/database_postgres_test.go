@@ -26,12 +26,13 @@ func newPostgres(t *testing.T) *pgtest.Server {
 	return s
 }
 
-// postgresSecrets are the spellings of the superuser's password, and those of the tests' own users.
+// postgresSecrets are the superuser's password in its spellings, and the passwords of the tests'
+// own users.
 var postgresSecrets = []string{pgtest.Password, url.QueryEscape(pgtest.Password), url.PathEscape(pgtest.Password), "s3cr", "hunter2"}
 
 func TestTwoNodesOnPostgreSQL(t *testing.T) {
 	s := newPostgres(t)
-	// As docs/databases.md has it: a user that owns its database and nothing else.
+	// As docs/databases.md says: a user that owns its database and nothing else.
 	s.Exec(t, "postgres", `CREATE ROLE owner LOGIN PASSWORD 'hunter2'`, `CREATE DATABASE kv OWNER owner`)
 	twoNodes(t, realDatabase{
 		url: s.URLFor("owner", "hunter2", "kv"), secrets: postgresSecrets, mode: "postgresql",
@@ -45,7 +46,7 @@ func TestTwoNodesOnPostgreSQL(t *testing.T) {
 }
 
 func TestWhatIsWrongWithPostgreSQL(t *testing.T) {
-	t.Parallel() // most of it is waiting for a server that is not there
+	t.Parallel() // most of the time it waits for a server that is not there
 	s := newPostgres(t)
 	db, newer := s.Database(t), s.Database(t)
 	for _, name := range []string{db, newer} {
@@ -67,7 +68,7 @@ func TestWhatIsWrongWithPostgreSQL(t *testing.T) {
 	})
 }
 
-// TestRightsLostOnPostgreSQL: a user that is made read-only under a running node makes it not
+// TestRightsLostOnPostgreSQL makes a user read-only under a running node. The node is then not
 // ready, and /readyz says why.
 func TestRightsLostOnPostgreSQL(t *testing.T) {
 	s := newPostgres(t)

@@ -12,13 +12,13 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// Whole processes on a real database. The files beside this one bring the databases; what is asked
-// of a node is the same on each.
+// These tests run whole processes on a real database. The files beside this one start the
+// databases; the requests to a node are the same on each.
 
-// startPatience is for a process that waits for a database by itself, 30 s, before it gives up.
+// startPatience is enough for a process that itself waits for a database for 30 s.
 const startPatience = 3 * viakvtest.Patience
 
-// realDatabase is a server of this test's own.
+// realDatabase is a database server that belongs to one test.
 type realDatabase struct {
 	url           string // of an empty database
 	secrets       []string
@@ -26,7 +26,7 @@ type realDatabase struct {
 	stop, restart func()
 }
 
-// startOn starts viakv with a store named by its environment.
+// startOn starts viakv with the store named by a variable of its environment.
 func startOn(t *testing.T, url string, args ...string) *viakvtest.Process {
 	t.Helper()
 	cmd := viakvtest.Command(t, append([]string{"serve", "--http", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug"}, args...)...)
@@ -34,7 +34,7 @@ func startOn(t *testing.T, url string, args ...string) *viakvtest.Process {
 	return viakvtest.Launch(t, cmd)
 }
 
-// says asks a node and wants a text in what it answers.
+// says asks a node and wants a certain text in its answer.
 func says(t *testing.T, want int, text, address, path string, arguments ...string) {
 	t.Helper()
 	got, body := viakvtest.Fetch(t, address, path, arguments...)
@@ -43,7 +43,7 @@ func says(t *testing.T, want int, text, address, path string, arguments ...strin
 	}
 }
 
-// keeps fails when a text shows what must stay secret.
+// keeps fails the test if a text shows one of the secrets.
 func keeps(t *testing.T, secrets []string, what, text string) {
 	t.Helper()
 	for _, secret := range secrets {
@@ -53,14 +53,15 @@ func keeps(t *testing.T, secrets []string, what, text string) {
 	}
 }
 
-// twoNodes: two processes on one database are one store, follow the database when it stops and
-// comes back, and lose nothing.
+// twoNodes checks that two processes on one database are one store, that they follow the database
+// when it stops and comes back, and that they lose nothing.
 func twoNodes(t *testing.T, d realDatabase) {
 	file := filepath.Join(t.TempDir(), "store")
 	if err := os.WriteFile(file, []byte(d.url+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	one := startOn(t, "memory", "--name", "one", "--store-file", file) // the file counts, whatever the environment says
+	// The file wins over the environment.
+	one := startOn(t, "memory", "--name", "one", "--store-file", file)
 	two := startOn(t, d.url, "--name", "two")
 	a, b := one.Serves(), two.Serves()
 
@@ -105,7 +106,7 @@ func twoNodes(t *testing.T, d realDatabase) {
 	if code := viakvtest.Start(t, "health", "--http", a).Exit(); code == 0 {
 		t.Error("viakv health: exit code 0 with the database down")
 	}
-	// An outage that is over before a node looks is none for its log.
+	// The log has no line about an outage that ends before a node checks, so wait for the line.
 	for _, p := range []*viakvtest.Process{one, two} {
 		p.Line("not ready: the database cannot be used")
 	}
@@ -127,11 +128,11 @@ func twoNodes(t *testing.T, d realDatabase) {
 // badStart is a mistake that must keep a node from starting.
 type badStart struct {
 	name, url string
-	want      string // in what the process says
+	want      string // text in what the process says
 }
 
-// refuses: each mistake ends the process with a code above zero and says what it was, and nothing
-// was served in the meantime.
+// refuses checks that each mistake ends the process with an exit code above zero and a message
+// about it, and that the process has served nothing meanwhile.
 func refuses(t *testing.T, secrets []string, mistakes []badStart) {
 	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {

@@ -19,8 +19,8 @@ func limitFiles(t *testing.T, pid int, files uint64) {
 	}
 }
 
-// Descriptors that run out all the same, at each listener, are waited for: nothing ends, the node
-// says what is wrong on connections that it has, and recovers by itself.
+// A listener waits when descriptors run out nevertheless. The node does not end, it says what is
+// wrong on the connections that it has, and it recovers by itself.
 func TestDescriptorsThatRunOutAreWaitedFor(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, "a", "b", "c")
@@ -29,7 +29,8 @@ func TestDescriptorsThatRunOutAreWaitedFor(t *testing.T) {
 	on.expect(200, "/readyz")
 	pid := m.nodes["a"].Pid()
 	limitFiles(t, pid, 3)
-	knock := keep(t, m.nodes["a"].http) // and is let in when that is possible
+	// It is accepted once that is possible.
+	knock := keep(t, m.nodes["a"].http)
 	viakvtest.Await(t, "a to say that it cannot accept", func() bool { status, _ := on.ask("/readyz"); return status == 503 })
 	if body := on.expect(503, "/readyz"); !strings.Contains(body, "no connection can be accepted at "+m.nodes["a"].http+": too many open files") {
 		t.Errorf("a says only: %s", body)
@@ -41,7 +42,7 @@ func TestDescriptorsThatRunOutAreWaitedFor(t *testing.T) {
 	viakvtest.Await(t, "a to be ready again", func() bool { status, _ := on.ask("/readyz"); return status == 200 })
 	m.nodes["a"].Line("accepting connections again")
 
-	// The peer port: b lets its connections go and cannot come back.
+	// The peer port: b's connections end, and it cannot connect again.
 	limitFiles(t, pid, 3)
 	m.kill("b")
 	m.boot("b")

@@ -18,9 +18,9 @@ func withFewFiles(t *testing.T) func(args ...string) *viakvtest.Process {
 	}
 }
 
-// Idle clients take what is left for clients and nothing else: no node ends, none loses its peers,
-// a member that was killed is let in again meanwhile, and a node says where a balancer asks that it
-// can take no more.
+// Idle clients use up the share of the clients and nothing else. No node ends or loses its peers,
+// and a member that was killed meanwhile is admitted again. A node tells load balancers that it can
+// take no more connections.
 func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 	t.Parallel()
 	m := newMeshOf(t, withFewFiles(t), "a", "b", "c")
@@ -98,7 +98,7 @@ func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 	}
 }
 
-// So do strangers at the peer port, who say nothing there.
+// Strangers at the peer port, which send nothing, use up nothing either.
 func TestStrangersAtThePeerPortUseUpNothing(t *testing.T) {
 	m := newMeshOf(t, withFewFiles(t), "a", "b", "c")
 	for _, n := range m.names {

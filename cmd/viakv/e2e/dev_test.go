@@ -65,7 +65,7 @@ func TestDevSaysWhichPortIsTaken(t *testing.T) {
 	httpPort, peerPort := viakvtest.FreePorts(t, 2)
 	l, err := net.Listen("tcp", viakvtest.Loopback(peerPort+1))
 	if err != nil {
-		t.Skip(err) // somebody was quicker
+		t.Skip(err) // another process was quicker
 	}
 	defer func() { _ = l.Close() }()
 	p := viakvtest.Start(t, "dev", "--nodes", "2", "--http-port", strconv.Itoa(httpPort), "--peer-port", strconv.Itoa(peerPort))

@@ -13,13 +13,14 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// setter sets its own keys one after the other on one connection, so many at a time, until that
-// ends.
+// setter sets its own keys one after another on one connection, some at a time, until the
+// connection ends.
 type setter struct {
 	name        string
 	sent, acked int
-	draining    int // answers since the node was told to stop that did not end their connection
-	faults      []string
+	// Counts answers after the node was told to stop that did not end their connection.
+	draining int
+	faults   []string
 }
 
 func (s *setter) key(i int) string { return fmt.Sprintf("%s-%d", s.name, i) }
@@ -39,7 +40,8 @@ func (s *setter) run(k *kept, depth int, stopped <-chan struct{}) {
 			fmt.Fprintf(&batch, "GET /set?k=%s&v=1 HTTP/1.1\r\nHost: localhost\r\n\r\n", s.key(s.sent))
 			s.sent++
 		}
-		_, _ = io.WriteString(k.c, batch.String()) // what could not be sent is looked up as well
+		// Keys that could not be sent are looked up as well.
+		_, _ = io.WriteString(k.c, batch.String())
 		for range depth {
 			response, err := http.ReadResponse(k.r, nil)
 			if err != nil {
@@ -60,9 +62,9 @@ func (s *setter) run(k *kept, depth int, stopped <-chan struct{}) {
 	}
 }
 
-// A member that is stopped under load answers what it has begun, tells its clients to leave from
-// the first moment on, and does nothing that it does not answer: what the other members know is
-// what the clients were told.
+// A member that is stopped under load answers what it has begun, and from the first moment on tells
+// its clients to leave. It does nothing without an answer: the other members know exactly what the
+// clients were told.
 func TestAStoppedMemberDoesNothingWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	for _, drain := range []string{"0s", "150ms"} {
@@ -115,8 +117,8 @@ func TestAStoppedMemberDoesNothingWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// A client that reads a stream slowly gets all of it while the node drains, and as much time after
-// that as requests under way have.
+// A client that reads a stream slowly gets all of it while the node drains. After the drain it has
+// as much time as requests in flight have.
 func TestAStreamOutlivesTheDrain(t *testing.T) {
 	t.Parallel()
 	p, address := viakvtest.ServeOne(t, "--drain", "300ms")

@@ -19,26 +19,25 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// behindEnvoy is a mesh of three processes with a real Envoy in front, which is told what
-// envoy.yaml says, at other ports.
+// behindEnvoy is a mesh of three processes behind a real Envoy. Its configuration is envoy.yaml
+// with other ports.
 type behindEnvoy struct {
 	*mesh
 	proxy, admin string
 }
 
-// newBehindEnvoy starts everything and waits until the proxy sends to all three.
+// newBehindEnvoy starts everything and waits until the proxy sends to all three nodes.
 func newBehindEnvoy(t *testing.T) *behindEnvoy {
 	t.Helper()
-	// The drain is the one that serve has without a flag: the proxy must see it before the node
-	// stops.
+	// The drain is the default of viakv serve. The proxy must see the drain before the node stops.
 	b := &behindEnvoy{mesh: newMeshThatDrains(t, "2s", "a", "b", "c"), proxy: viakvtest.FreeAddress(t), admin: viakvtest.FreeAddress(t)}
 	viakvtest.Launch(t, exec.Command(envoyBinary(t), "-c", b.configuration(), "--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"))
 	b.members("a", "b", "c")
 	return b
 }
 
-// envoyBinary is what VIAKV_ENVOY names, or an envoy on the PATH. Without one there is nothing to
-// test with, which is a failure: the target that runs this has a script that installs it.
+// envoyBinary returns the program that VIAKV_ENVOY names, or an envoy on the PATH. Without one the
+// test fails, because the make target for it installs Envoy.
 func envoyBinary(t *testing.T) string {
 	t.Helper()
 	name := os.Getenv("VIAKV_ENVOY")
@@ -52,8 +51,8 @@ func envoyBinary(t *testing.T) string {
 	return found
 }
 
-// configuration writes the shipped envoy.yaml with the addresses of this test, and nothing else
-// changed.
+// configuration writes the shipped envoy.yaml with the addresses of this test, and with no other
+// change.
 func (b *behindEnvoy) configuration() string {
 	b.t.Helper()
 	text, _ := shippedProxy(b.t)
@@ -75,7 +74,8 @@ func (b *behindEnvoy) configuration() string {
 	replace("address: 0.0.0.0, port_value: 8080", socket(b.proxy), 1)
 	replace("address: 127.0.0.1, port_value: 9901", socket(b.admin), 1)
 	for _, n := range []string{"a", "b", "c"} {
-		replace("address: node-"+n+", port_value: 8080", socket(b.nodes[n].http), 2) // as a seed, and by itself
+		// Once as a seed, and once by its own name.
+		replace("address: node-"+n+", port_value: 8080", socket(b.nodes[n].http), 2)
 	}
 	path := filepath.Join(b.t.TempDir(), "envoy.yaml")
 	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
@@ -84,7 +84,7 @@ func (b *behindEnvoy) configuration() string {
 	return path
 }
 
-// members waits until the proxy sends to exactly these.
+// members waits until the proxy sends to exactly these nodes.
 func (b *behindEnvoy) members(names ...string) {
 	b.t.Helper()
 	want := map[string]bool{}
@@ -102,7 +102,7 @@ func (b *behindEnvoy) members(names ...string) {
 	})
 }
 
-// healthy are the addresses that the proxy sends to now.
+// healthy returns the addresses that the proxy sends to now.
 func (b *behindEnvoy) healthy() map[string]bool {
 	type health struct {
 		Status  string `json:"eds_health_status"`
@@ -125,7 +125,7 @@ func (b *behindEnvoy) healthy() map[string]bool {
 	}
 	out := map[string]bool{}
 	if s, body := viakvtest.Fetch(b.t, b.admin, "/clusters", "format", "json"); s != 200 || json.Unmarshal([]byte(body), &page) != nil {
-		return out // not up yet
+		return out // not started yet
 	}
 	for _, c := range page.Clusters {
 		for _, h := range c.Hosts {
@@ -137,7 +137,7 @@ func (b *behindEnvoy) healthy() map[string]bool {
 	return out
 }
 
-// served is how many reads a node has answered.
+// served returns how many reads a node has answered.
 func (b *behindEnvoy) served(name string) (n float64) {
 	b.t.Helper()
 	for line := range strings.Lines(b.ask(name, 200, "/metrics")) {
@@ -168,7 +168,7 @@ func TestEnvoyPassesWhatIsLegal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Cookie", strings.Repeat("c", 4<<10)) // ordinary headers around it
+	r.Header.Set("Cookie", strings.Repeat("c", 4<<10)) // ordinary headers beside the path
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -219,8 +219,8 @@ func TestEnvoySaysThatNobodyIsThere(t *testing.T) {
 	})
 }
 
-// A node that dies under load costs no read. A change fails only if the dead node was at work on
-// it, and says that it may have happened.
+// A node that dies under load costs no read. A change fails only if the dead node was working on
+// it, and the answer then says that the change may have happened.
 func TestEnvoyADeathUnderLoad(t *testing.T) {
 	b := newBehindEnvoy(t)
 	l := startLoad(t, b.proxy)
@@ -238,8 +238,8 @@ func TestEnvoyADeathUnderLoad(t *testing.T) {
 	b.equal(b.names...)
 }
 
-// A node that hangs costs no read either: Envoy asks another one after a second, and notices two
-// seconds later.
+// A node that hangs costs no read either. Envoy asks another node after a second, and takes the
+// node out two seconds later.
 func TestEnvoyAPauseUnderLoad(t *testing.T) {
 	b := newBehindEnvoy(t)
 	l := startLoad(t, b.proxy)
@@ -267,11 +267,11 @@ func TestEnvoyFollowsTheMembership(t *testing.T) {
 	b.ask("d", 200, "/leave")
 	b.members("a", "b", "c")
 	l.progress(200)
-	b.ask("b", 200, "/leave", "node", "c") // of a seed, by another node
+	b.ask("b", 200, "/leave", "node", "c") // a seed leaves, asked of another node
 	b.members("a", "b")
 	l.progress(200)
 	l.stop()
-	l.wantFailures(2) // a remove that its owner was at work on while it left
+	l.wantFailures(2) // a remove that its owner was working on while it left
 }
 
 func TestEnvoyARollingRestart(t *testing.T) {
@@ -286,7 +286,7 @@ func TestEnvoyARollingRestart(t *testing.T) {
 	}
 	l.progress(100)
 	l.stop()
-	l.wantFailures(3) // a remove that its owner was at work on when it stopped
+	l.wantFailures(3) // a remove that its owner was working on when it stopped
 	began := time.Now()
 	b.equal(b.names...)
 	t.Logf("equal %v after the last request", time.Since(began))

@@ -24,18 +24,19 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// proxy is what Envoy's configuration says.
+// proxy is the content of a configuration of Envoy.
 type proxy struct {
 	bootstrap *bootstrap.Bootstrap
-	messages  []proto.Message // all of it, however deep, with what was packed
+	messages  []proto.Message // all messages, at any depth, those in an Any included
 }
 
-// retryConditions are Envoy's words for retry_on. It passes over others without a word.
+// retryConditions are the words that Envoy knows for retry_on. It ignores other words without an
+// error.
 var retryConditions = []string{"5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "envoy-ratelimited", "retriable-4xx",
 	"refused-stream", "retriable-status-codes", "retriable-headers", "http3-post-connect-failure"}
 
-// readProxy decodes and checks a configuration as Envoy would, and what Envoy only finds out with a
-// request.
+// readProxy decodes and checks a configuration as Envoy does. It also checks what Envoy finds out
+// only with a request.
 func readProxy(text []byte) (*proxy, error) {
 	asJSON, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
@@ -104,7 +105,7 @@ func (p *proxy) collect(m proto.Message) error {
 	return errors.Join(errs...)
 }
 
-// clusters are the names that anything sends requests to.
+// clusters returns the names of the clusters that something sends requests to.
 func (p *proxy) clusters() (names []string) {
 	for _, m := range p.messages {
 		fields := m.ProtoReflect().Descriptor().Fields()
@@ -120,7 +121,7 @@ func (p *proxy) clusters() (names []string) {
 	return names
 }
 
-// all are the messages of a type.
+// all returns the messages of a type.
 func all[M proto.Message](p *proxy) (out []M) {
 	for _, m := range p.messages {
 		if of, ok := m.(M); ok {
@@ -145,7 +146,7 @@ func readShipped(t *testing.T, path string) ([]byte, *proxy) {
 	return text, p
 }
 
-// cluster returns one of the file's by its name.
+// cluster returns the file's cluster of a name.
 func (p *proxy) cluster(t *testing.T, name string) *cluster.Cluster {
 	t.Helper()
 	for _, c := range p.bootstrap.GetStaticResources().GetClusters() {
@@ -175,7 +176,7 @@ func TestTheProxyIsConfiguredAsTheContractSays(t *testing.T) {
 		}
 	}
 	for _, c := range p.bootstrap.GetStaticResources().GetClusters() {
-		//nolint:staticcheck // deprecated, and what the shipped version reads
+		//nolint:staticcheck // deprecated, but the shipped version reads it
 		if c.GetType() == cluster.Cluster_STRICT_DNS && (c.GetRespectDnsTtl() || c.GetDnsRefreshRate().AsDuration().Seconds() > 5) {
 			t.Errorf("%s: names are resolved too seldom", c.GetName())
 		}
@@ -188,7 +189,7 @@ func TestTheProxyIsConfiguredAsTheContractSays(t *testing.T) {
 		t.Errorf("%d KiB of headers: the longest legal request takes 12", kb)
 	}
 
-	// Which path may be repeated when, and how long it may take.
+	// When the request of a path may be repeated, and how long it may take.
 	for path, want := range map[string]struct{ reads, endless bool }{
 		"/get": {true, false}, "/is": {true, false}, "/set": {}, "/rm": {}, "/clear": {},
 		"/getAll": {false, true}, "/getKeys": {false, true}, "/getValues": {false, true}, "/join": {false, true}, "/leave": {false, true},
@@ -217,7 +218,8 @@ func TestTheProxyIsConfiguredAsTheContractSays(t *testing.T) {
 	}
 }
 
-// Each node's console can be opened, and nothing that is between the proxy and the nodes.
+// Each node's console can be opened through the proxy. The proxy's own requests to nodes are not
+// open to its clients.
 func TestTheProxyLeadsToEachNode(t *testing.T) {
 	_, p := shippedProxy(t)
 	hosts := map[string]*route.VirtualHost{}
@@ -247,7 +249,7 @@ func TestTheProxyLeadsToEachNode(t *testing.T) {
 	}
 }
 
-// The proxy of the nodes on a database differs in whom it asks, and in nothing else.
+// The proxy of the nodes on a database asks other nodes. It differs in nothing else.
 func TestTheDatabasesProxyIsTheSameButForTheNodes(t *testing.T) {
 	_, mesh := shippedProxy(t)
 	_, stateless := readShipped(t, "docs/databases/envoy.yaml")
@@ -258,11 +260,11 @@ func TestTheDatabasesProxyIsTheSameButForTheNodes(t *testing.T) {
 		t.Fatalf("its hosts: %v", got)
 	}
 	members, want := stateless.cluster(t, "members"), mesh.cluster(t, "members")
-	//nolint:staticcheck // deprecated, and what the shipped version reads
+	//nolint:staticcheck // deprecated, but the shipped version reads it
 	if members.GetType() != cluster.Cluster_STRICT_DNS || members.GetRespectDnsTtl() || members.GetDnsRefreshRate().AsDuration().Seconds() > 5 {
 		t.Errorf("names are resolved too seldom: %v", members)
 	}
-	// What must differ is made equal, and then nothing may be left.
+	// Make equal what must differ. Then nothing may differ.
 	expected := proto.Clone(want).(*cluster.Cluster)
 	expected.EdsClusterConfig = nil
 	expected.ClusterDiscoveryType, expected.LoadAssignment = members.ClusterDiscoveryType, members.LoadAssignment
@@ -284,7 +286,7 @@ func TestTheDatabasesProxyIsTheSameButForTheNodes(t *testing.T) {
 	}
 }
 
-// routeOf finds the first route that takes a path; the expressions in use are lists of words.
+// routeOf returns the first route that takes a path. The expressions in use are lists of words.
 func routeOf(t *testing.T, routes []*route.Route, path string) *route.Route {
 	t.Helper()
 	for _, r := range routes {

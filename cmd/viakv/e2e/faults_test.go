@@ -10,13 +10,13 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// oneFault is something that a cluster must be whole after. It has ended when make returns.
+// oneFault is a fault from which a cluster must recover. It is over when make returns.
 type oneFault struct {
 	name string
 	make func(t *testing.T, l *chaos.Lab)
 }
 
-// aWhile is how long a fault lasts: long enough to be noticed, and longer when there is time.
+// aWhile is how long a fault lasts: long enough to be noticed, and longer with VIAKV_TEST_FAULTS.
 func aWhile() time.Duration {
 	if os.Getenv("VIAKV_TEST_FAULTS") != "" {
 		return 1500 * time.Millisecond
@@ -24,7 +24,7 @@ func aWhile() time.Duration {
 	return 400 * time.Millisecond
 }
 
-// network is a fault of the network: it comes, stays for a while, and goes.
+// network returns a fault of the network that comes, stays for a while, and goes.
 func network(name string, come func(l *chaos.Lab)) oneFault {
 	return oneFault{name, func(_ *testing.T, l *chaos.Lab) {
 		come(l)
@@ -41,8 +41,8 @@ func restart(t *testing.T, l *chaos.Lab, i int) {
 	}
 }
 
-// The single faults of which the cluster must recover. A TCP connection loses, repeats and reorders
-// nothing; what it does instead is to end.
+// singleFaults are the single faults from which the cluster must recover. No fault loses, repeats
+// or reorders the bytes of a connection, because TCP does not do that: it ends the connection.
 var singleFaults = []oneFault{
 	network("delay", func(l *chaos.Lab) { l.Delay(2, 60*time.Millisecond) }),
 	network("connections end", func(l *chaos.Lab) { l.Refuse(1) }),
@@ -92,8 +92,8 @@ var singleFaults = []oneFault{
 	}},
 }
 
-// After each single fault, with writes going on during it, all members hold the same within ten
-// seconds, what was removed stays removed, and a getAll beside more writes has each key that was
+// Writes go on during each single fault. Within ten seconds after it, all members hold the same,
+// and what was removed stays removed. A getAll beside more writes has each key that was
 // acknowledged before it began, once. VIAKV_TEST_KEYS says how many keys there are.
 func TestAfterEachFaultAllIsThere(t *testing.T) {
 	t.Parallel()
@@ -114,7 +114,7 @@ func TestAfterEachFaultAllIsThere(t *testing.T) {
 		written := b.write(write, round)
 		f.make(t, l)
 		over := time.Now()
-		time.Sleep(aWhile()) // the recovery has writes beside it, too
+		time.Sleep(aWhile()) // so that writes go on during the recovery, too
 		stop()
 		b.learn(written())
 		agreed := b.agree(over)
@@ -122,7 +122,7 @@ func TestAfterEachFaultAllIsThere(t *testing.T) {
 		t.Logf("%-34s %5d new keys in it, whole again after %v, of which writes went on for %v; getAll of %d keys in %v", f.name, b.added,
 			agreed.Round(time.Millisecond), aWhile(), seen, took.Round(time.Millisecond))
 		if b.added == 0 {
-			t.Error("not one write was acknowledged in all that time")
+			t.Error("no write was acknowledged during the fault and the recovery")
 		}
 		if t.Failed() {
 			t.FailNow()

@@ -12,7 +12,7 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// kept is a connection that is used for one request after the other, as a balancer's is.
+// kept is a connection that is used for one request after another, as a load balancer does.
 type kept struct {
 	t *testing.T
 	c net.Conn
@@ -44,7 +44,7 @@ func (k *kept) try(path string) (response *http.Response, body string, err error
 	return response, string(b), err
 }
 
-// ask is try for what must be answered.
+// ask is like try, but fails the test when there is no answer.
 func (k *kept) ask(path string) (status int, body string) {
 	k.t.Helper()
 	response, body, err := k.try(path)
@@ -54,7 +54,7 @@ func (k *kept) ask(path string) (status int, body string) {
 	return response.StatusCode, body
 }
 
-// expect is ask with the status that must come.
+// expect is like ask, but fails the test when the status is another one.
 func (k *kept) expect(want int, path string) string {
 	k.t.Helper()
 	status, body := k.ask(path)
@@ -64,8 +64,8 @@ func (k *kept) expect(want int, path string) string {
 	return body
 }
 
-// flood holds so many connections that say nothing to an address, until it is stopped. Those that
-// are closed are made again.
+// flood keeps so many connections to an address open, and sends nothing on them, until it is
+// stopped. It makes closed connections again.
 func flood(t *testing.T, address string, connections int) (stop func()) {
 	t.Helper()
 	stopped := make(chan struct{})

@@ -15,17 +15,20 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// Liveness on real processes: with one fault that stays, the nodes that are left make progress
-// within the time that docs/operations.md states. VIAKV_TEST_FAULTS=1 runs these tests. They bear
-// ten times as long, which is for a busy machine, and which a hang does not keep to either;
-// VIAKV_TEST_STRICT=1 holds them to what is stated.
+// These tests check liveness on real processes. While one fault stays, the other nodes make
+// progress within the time that docs/operations.md states. VIAKV_TEST_FAULTS=1 runs these tests.
+// They allow ten times the stated time, because a machine may be busy; a hang exceeds that as well.
+// With VIAKV_TEST_STRICT=1 they allow the stated time only.
 
 const (
-	afterKill  = time.Second     // the connection tells at once
-	afterPause = 2 * time.Second // only silence tells
-	afterScan  = 5 * time.Second // it asks many questions, and some of them where nobody answers
-	changes    = 5 * time.Second // of the cluster, which needs another leader first if the fault met the leader
-	slack      = 10
+	afterKill  = time.Second     // the end of the connection is noticed at once
+	afterPause = 2 * time.Second // only the silence can be noticed
+	// afterScan is longer: a scan asks many questions, some of them to a node that is silent.
+	afterScan = 5 * time.Second
+	// changes is for changes of the cluster, which must first elect another leader if the fault met
+	// the leader.
+	changes = 5 * time.Second
+	slack   = 10
 )
 
 func allowed(stated time.Duration) time.Duration {
@@ -67,8 +70,8 @@ func lab(t *testing.T, nodes int) *chaos.Lab {
 	return l
 }
 
-// pulse is how long one node went without a success of one kind, with a few clients asking for it
-// all the time.
+// pulse is how long one node went without a success of one kind of request, while a few clients
+// asked for it all the time.
 type pulse struct {
 	node int
 	kind string
@@ -93,7 +96,7 @@ func (p *pulse) beat(err error) {
 	p.longest, p.last = max(p.longest, now.Sub(p.last)), now
 }
 
-// pulses measures the nodes until stop is called, which returns what was measured.
+// pulses measures the nodes until the returned function is called, which returns the measurements.
 func pulses(l *chaos.Lab, nodes ...int) (stop func() []*pulse) {
 	const clients = 4
 	ctx, cancel := context.WithCancel(context.Background())
@@ -123,7 +126,7 @@ func pulses(l *chaos.Lab, nodes ...int) (stop func() []*pulse) {
 							p.beat(readAll(ctx, l.Client(node)))
 							time.Sleep(100 * time.Millisecond)
 						}
-						time.Sleep(5 * time.Millisecond) // a load that leaves the machine to the nodes
+						time.Sleep(5 * time.Millisecond) // a load that leaves the processors to the nodes
 					}
 				})
 			}
@@ -151,8 +154,8 @@ func readAll(ctx context.Context, c *client.Client) error {
 	return nil
 }
 
-// liveness puts a fault to a cluster of three and wants the others to answer each kind of request
-// at each node.
+// liveness makes a fault in a cluster of three. Each node in others must then answer each kind of
+// request.
 func liveness(t *testing.T, stated time.Duration, others []int, fault func(t *testing.T, l *chaos.Lab, ctx context.Context)) {
 	faultsOnly(t)
 	l := lab(t, 3)
@@ -165,7 +168,7 @@ func liveness(t *testing.T, stated time.Duration, others []int, fault func(t *te
 	ctx, cancel := context.WithCancel(t.Context())
 	var faulty sync.WaitGroup
 	faulty.Go(func() { fault(t, l, ctx) })
-	time.Sleep(5 * time.Second) // how long the fault is watched; nothing waits for anything here
+	time.Sleep(5 * time.Second) // how long the fault is watched
 	cancel()
 	for _, p := range stop() {
 		t.Logf("%s %-3s longest silence %v, %d answers, failures %v", "node-"+string(rune('a'+p.node)), p.kind, p.longest.Round(time.Millisecond), p.good, p.failed)
@@ -192,14 +195,14 @@ func TestLivenessOneIsolatedForGood(t *testing.T) {
 	liveness(t, afterPause, []int{0, 1}, func(_ *testing.T, l *chaos.Lab, _ context.Context) { l.Isolate(2) })
 }
 
-// One direction between two of three is gone: all three keep answering, since each reaches the
-// third.
+// One direction between two of three nodes is cut. All three keep answering, because each reaches
+// the third node.
 func TestLivenessOneWayCut(t *testing.T) {
 	liveness(t, afterPause, []int{0, 1, 2}, func(_ *testing.T, l *chaos.Lab, _ context.Context) { l.Cut(2, 0) })
 }
 
-// Four nodes are a majority of three away from each other: with one of them stopped, each of the
-// others needs all of the rest. So it is right after a join.
+// Four nodes have a majority of three. With one of them stopped, each of the others needs all of
+// the rest. This is the case right after a join.
 func TestLivenessOnePausedAfterAJoin(t *testing.T) {
 	liveness(t, afterPause, []int{0, 1}, func(t *testing.T, l *chaos.Lab, _ context.Context) {
 		if err := l.Start(l.Spare()); err != nil {
@@ -214,7 +217,7 @@ func TestLivenessOnePausedAfterAJoin(t *testing.T) {
 	})
 }
 
-// A node that gets a tenth of the time that it needs slows nobody down.
+// A node that gets a tenth of the processor time that it needs does not slow down the other nodes.
 func TestLivenessStarvedNode(t *testing.T) {
 	liveness(t, afterPause, []int{0, 1}, func(_ *testing.T, l *chaos.Lab, ctx context.Context) {
 		for ctx.Err() == nil {
@@ -226,8 +229,8 @@ func TestLivenessStarvedNode(t *testing.T) {
 	})
 }
 
-// A process that dies while it joins leaves a cluster that serves on, and that gives the join up by
-// itself.
+// A process that dies while it joins leaves a cluster that continues to serve and that gives up the
+// join by itself.
 func TestLivenessJoinerDies(t *testing.T) {
 	liveness(t, afterKill, []int{0, 1, 2}, func(t *testing.T, l *chaos.Lab, _ context.Context) {
 		random := rand.New(rand.NewPCG(1, 1))
@@ -257,8 +260,7 @@ func TestLivenessJoinerDies(t *testing.T) {
 	})
 }
 
-// Whichever member stops, the one that leads the consensus group among them: the others go on to
-// agree on changes.
+// Any member may stop, also the leader: the other members continue to agree on changes.
 func TestLivenessChangesGoOnWithoutOneMember(t *testing.T) {
 	faultsOnly(t)
 	l := lab(t, 3)
@@ -270,7 +272,7 @@ func TestLivenessChangesGoOnWithoutOneMember(t *testing.T) {
 		l.Pause(stopped)
 		began := time.Now()
 		for l.Client(other).Clear(t.Context()) != nil && time.Since(began) < allowed(changes) {
-			continue // a clear ends by its own deadline, and does no harm twice
+			continue // a clear ends by its own deadline, and may be repeated
 		}
 		took := time.Since(began)
 		t.Logf("cleared after %v without node %d", took.Round(time.Millisecond), stopped)

@@ -9,13 +9,13 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// limit is the memory limit of the nodes that are booted from here on.
+// limit sets the memory limit of the nodes that are started from now on.
 func (m *mesh) limit(size string) {
 	m.t.Helper()
 	m.t.Setenv("VIAKV_MAX_MEMORY", size)
 }
 
-// fill stores n values of a kibibyte.
+// fill stores n values of the largest size.
 func (m *mesh) fill(name string, n int) {
 	m.t.Helper()
 	value := strings.Repeat("😀", kv.MaxValueCharacters)
@@ -24,7 +24,7 @@ func (m *mesh) fill(name string, n int) {
 	}
 }
 
-// full wants a set of a new key refused at a node, and the owner of the limit named.
+// full checks that a node refuses a set of a new key, and names the owner of the limit.
 func (m *mesh) full(at, owner string) {
 	m.t.Helper()
 	var p struct{ Type, Detail, Outcome string }
@@ -34,8 +34,8 @@ func (m *mesh) full(at, owner string) {
 	}
 }
 
-// Containers are sized by the limit: one that is below what a node must hold is said at once, and
-// one answer is given at all nodes.
+// Containers are sized by the limit. A node whose limit is below what it must hold says so at once,
+// and all nodes give the same answer.
 func TestAMemoryLimitBelowTheData(t *testing.T) {
 	m := newMesh(t, "n1", "n2", "n3")
 	m.fill("n1", 3000)
@@ -65,7 +65,7 @@ func TestAMemoryLimitBelowTheData(t *testing.T) {
 		t.Errorf("n3 has %d keys", s.Keys)
 	}
 
-	// A new node with such a limit is not taken in.
+	// A new node with such a limit is not admitted.
 	m.lone("n4")
 	m.set("n4", "mine", "v")
 	body := m.ask("n4", 507, "/join", "peer", m.nodes["n1"].peer)
@@ -77,7 +77,8 @@ func TestAMemoryLimitBelowTheData(t *testing.T) {
 		t.Errorf("the mesh has %d members", len(s.Members))
 	}
 
-	// With room again all go on, whether it comes of removes or of a higher limit.
+	// With room again all nodes take new keys, whether the room comes from removes or from a higher
+	// limit.
 	m.limit("64MiB")
 	m.kill("n3")
 	m.boot("n3")

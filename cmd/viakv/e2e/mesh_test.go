@@ -20,7 +20,7 @@ type mesh struct {
 	t     *testing.T
 	names []string
 	nodes map[string]*member
-	drain string // how long a node goes on after SIGTERM
+	drain string // how long a node goes on serving after SIGTERM
 	start func(args ...string) *viakvtest.Process
 }
 
@@ -30,7 +30,7 @@ type member struct {
 	seeds            string
 }
 
-// newMesh starts a cluster and waits until all of it is ready.
+// newMesh starts a cluster and waits until all nodes are ready.
 func newMesh(t *testing.T, names ...string) *mesh {
 	t.Helper()
 	return newMeshThatDrains(t, "10ms", names...)
@@ -41,7 +41,7 @@ func newMeshThatDrains(t *testing.T, drain string, names ...string) *mesh {
 	return formed(&mesh{t: t, drain: drain, start: func(args ...string) *viakvtest.Process { return viakvtest.Start(t, args...) }}, names...)
 }
 
-// newMeshOf is newMesh with processes that the test starts.
+// newMeshOf is newMesh with a function of the test that starts the processes.
 func newMeshOf(t *testing.T, start func(args ...string) *viakvtest.Process, names ...string) *mesh {
 	t.Helper()
 	return formed(&mesh{t: t, drain: "10ms", start: start}, names...)
@@ -66,7 +66,7 @@ func formed(m *mesh, names ...string) *mesh {
 	return m
 }
 
-// lone starts a node that belongs to nobody.
+// lone starts a standalone node.
 func (m *mesh) lone(name string) *member {
 	m.t.Helper()
 	m.nodes[name] = &member{name: name, http: viakvtest.FreeAddress(m.t), peer: viakvtest.FreeAddress(m.t)}
@@ -91,7 +91,7 @@ func (m *mesh) kill(name string) {
 	m.nodes[name].Kill()
 }
 
-// ask sends a request and wants a status.
+// ask sends a request and wants this status.
 func (m *mesh) ask(name string, want int, path string, arguments ...string) string {
 	m.t.Helper()
 	got, body := viakvtest.Fetch(m.t, m.nodes[name].http, path, arguments...)
@@ -158,7 +158,7 @@ func TestOneNodeAfterTheOtherDiesAndComesBack(t *testing.T) {
 	m.equal(m.names...)
 }
 
-// Under load nobody but the dead node's own clients notices a death.
+// Under load, only the clients of the dead node notice its death.
 func TestADeathFailsNoRequestElsewhere(t *testing.T) {
 	m := newMesh(t, "a", "b", "c")
 	var stop atomic.Bool
@@ -210,8 +210,8 @@ func TestWithoutAMajorityTheMeshFailsClosed(t *testing.T) {
 	if s, body := viakvtest.Fetch(t, m.nodes["c"].http, "/getAll"); s == 200 && strings.HasSuffix(body, "}") {
 		t.Errorf("a scan without a majority ended well: %s", body)
 	}
-	// Two empty processes must not pass for the cluster that was lost, as long as the third
-	// remembers it.
+	// Two empty processes must not pass for the lost cluster, as long as the third node remembers
+	// it.
 	m.boot("a")
 	m.boot("b")
 	m.nodes["a"].Line("admission")
@@ -220,7 +220,7 @@ func TestWithoutAMajorityTheMeshFailsClosed(t *testing.T) {
 		m.ask(n, 503, "/get", "k", "k")
 		m.ask(n, 503, "/readyz")
 	}
-	// Once nobody remembers it any more, the seeds agree on a new one.
+	// Once no node remembers the lost cluster, the seeds found a new one.
 	m.kill("c")
 	m.boot("c")
 	m.ready("a")
@@ -248,7 +248,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 	m.set("a", "both", "mesh")
 	own := m.lone("own")
 	m.set("own", "own", "brought along")
-	for range 3 { // a higher counter than the mesh's
+	for range 3 { // so that its counter is higher than the mesh's
 		m.set("own", "both", "own")
 	}
 	m.ask("own", 200, "/join", "peer", m.nodes["a"].peer)
@@ -263,7 +263,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 	}
 	m.equal("a", "b", "c", "own")
 
-	// By itself, and by somebody else after its death.
+	// One member leaves by itself, and one is removed by another member after its death.
 	m.ask("own", 200, "/leave")
 	m.ask("own", 503, "/get", "k", "mesh")
 	m.ask("own", 503, "/readyz")
@@ -274,7 +274,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	m.want("b", "both", "own")
-	// It may come back.
+	// The node may join again.
 	m.ask("own", 200, "/join", "peer", m.nodes["b"].peer)
 	m.want("own", "mesh", "yes")
 	_ = own
@@ -311,14 +311,14 @@ func TestJoinsThatCannotBe(t *testing.T) {
 	m := newMesh(t, "a", "b", "c")
 	n := m.lone("n")
 	m.ask("n", 502, "/join", "peer", viakvtest.FreeAddress(t))
-	m.ask("n", 502, "/join", "peer", n.http) // no peer address
+	m.ask("n", 502, "/join", "peer", n.http) // not a peer address
 	m.ask("n", 400, "/join")
 	twin := &member{name: "a", http: viakvtest.FreeAddress(t), peer: viakvtest.FreeAddress(t)}
 	m.nodes["twin"] = twin
 	twin.Process = viakvtest.Start(t, "serve", "--name", "a", "--http", twin.http, "--peer", twin.peer, "--log-format", "json")
 	m.ready("twin")
 	m.ask("twin", 409, "/join", "peer", m.nodes["b"].peer)
-	// Both are what they were.
+	// Both nodes still are what they were.
 	m.set("n", "k", "v")
 	m.set("twin", "k", "v")
 	if s := m.cluster("a"); s.N != 3 {
@@ -330,8 +330,8 @@ func TestNothingOlderThanAClearIsReadAgain(t *testing.T) {
 	m := newMesh(t, "a", "b", "c")
 	var stop atomic.Bool
 	var number atomic.Int64
-	var floor atomic.Int64      // everything numbered below was written before a clear that has answered
-	var writing [3]atomic.Int64 // what each client is writing; zero: nothing
+	var floor atomic.Int64      // values with smaller numbers were written before a clear that has answered
+	var writing [3]atomic.Int64 // the number that each client is writing; zero: none
 	var load sync.WaitGroup
 	for i := range writing {
 		load.Go(func() {
@@ -350,8 +350,9 @@ func TestNothingOlderThanAClearIsReadAgain(t *testing.T) {
 		})
 	}
 	for i := range 10 {
-		// A number is drawn before it shows in writing: those below the lowest shown, or drawn
-		// later, are settled one way or the other.
+		// A number is drawn before writing shows it, so the last numbers of the three clients may
+		// not show yet. Each number below those, and below the lowest one that shows, belongs to a
+		// write that has ended.
 		oldest := number.Load() - int64(len(writing))
 		for w := range writing {
 			if x := writing[w].Load(); x > 0 {
@@ -367,7 +368,8 @@ func TestNothingOlderThanAClearIsReadAgain(t *testing.T) {
 	m.equal(m.names...)
 }
 
-// The way out of a lost majority is the operator's, and open right after the loss.
+// Only the operator can make a cluster go on without its majority, and that is possible right after
+// the loss.
 func TestAForcedLeaveRightAfterTheMajorityDied(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, "a", "b", "c")

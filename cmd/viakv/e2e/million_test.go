@@ -18,8 +18,8 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// manyKeys is how many keys are loaded: VIAKV_TEST_KEYS, for example 1000000, or what a quick test
-// bears.
+// manyKeys returns how many keys are loaded: VIAKV_TEST_KEYS, for example 1000000, or 20,000 for a
+// quick test.
 func manyKeys(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("VIAKV_TEST_KEYS")
@@ -33,8 +33,8 @@ func manyKeys(t *testing.T) int {
 	return n
 }
 
-// pipelined sets keys 0 to n-1 over one connection, a hundred requests at a time, and fails unless
-// each is acknowledged.
+// pipelined sets keys 0 to n-1 over one connection, a hundred requests at a time. It fails the test
+// unless each is acknowledged.
 func pipelined(t *testing.T, address string, n int, value func(i int) string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -64,8 +64,8 @@ func pipelined(t *testing.T, address string, n int, value func(i int) string) {
 	}
 }
 
-// What was acknowledged before a getAll began is in it, each key once, while sets of old and new
-// keys go on.
+// A getAll has every key that was acknowledged before it began, each once, while sets of old and
+// new keys go on.
 func TestGetAllIsWholeWhileSetsGoOn(t *testing.T) {
 	t.Parallel()
 	n := manyKeys(t)
@@ -122,7 +122,7 @@ func TestGetAllIsWholeWhileSetsGoOn(t *testing.T) {
 		}
 		text, of := strings.CutPrefix(row.Key, "key-")
 		if !of {
-			continue // written meanwhile
+			continue // written during the scan
 		}
 		i, err := strconv.Atoi(text)
 		if err != nil || i >= n || seen[i] {

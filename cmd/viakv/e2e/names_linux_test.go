@@ -14,12 +14,12 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// namespacesWanted makes the tests that need mount namespaces fail where the system has none for
-// them, instead of skipping.
+// namespacesWanted makes the tests that need mount namespaces fail instead of skip, where the
+// system does not provide them.
 const namespacesWanted = "VIAKV_TEST_NAMESPACES"
 
-// ownMounts starts a command in a mount namespace of its own, as root or in a user namespace where
-// it is root.
+// ownMounts starts a command in a mount namespace of its own, as root or in a user namespace in
+// which it is root.
 func ownMounts() *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
@@ -30,11 +30,11 @@ func ownMounts() *syscall.SysProcAttr {
 	return a
 }
 
-// mountHosts puts another file in the place of /etc/hosts.
+// mountHosts returns a command that replaces /etc/hosts with another file.
 func mountHosts(file string) string { return fmt.Sprintf("mount --bind '%s' /etc/hosts", file) }
 
-// needNamespaces skips the test, or fails it where namespaces are wanted, if the system does not
-// let it mount.
+// needNamespaces skips the test if the system does not let it mount. Where namespaces are wanted,
+// it fails the test.
 func needNamespaces(t *testing.T) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "hosts")
@@ -51,17 +51,18 @@ func needNamespaces(t *testing.T) {
 	}
 }
 
-// neighbour is a node with a file of hosts of its own: the names and addresses that it knows.
+// neighbour is a node with a hosts file of its own, which has the names and addresses that the node
+// knows.
 type neighbour struct {
 	*viakvtest.Process
 	name, ip, http string
 	hosts          string
 }
 
-// peer is where the node listens for others.
+// peer returns the address at which the node listens for other nodes.
 func (n *neighbour) peer(port string) string { return net.JoinHostPort(n.ip, port) }
 
-// knows writes what the node's resolver says: lines of an address and a name.
+// knows writes what the node's resolver answers: lines of an address and a name.
 func (n *neighbour) knows(t *testing.T, lines ...string) {
 	t.Helper()
 	if err := os.WriteFile(n.hosts, []byte("127.0.0.1 localhost\n"+strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
@@ -77,8 +78,8 @@ func (n *neighbour) boot(t *testing.T, port string, args ...string) {
 	n.Process = viakvtest.Launch(t, cmd)
 }
 
-// neighbours are nodes at different loopback addresses and one port that is free at all of them.
-// With mixed the last one has the address of IPv6.
+// neighbours returns nodes at different loopback addresses, and one port that is free at all of
+// them. With mixed the last node has an IPv6 address.
 func neighbours(t *testing.T, mixed bool, names ...string) (nodes []*neighbour, port string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -111,8 +112,8 @@ func neighbours(t *testing.T, mixed bool, names ...string) (nodes []*neighbour, 
 }
 
 // oneCluster waits until all nodes are ready and each shows all of them as members of one cluster.
-// A node that is ready has taken the step that makes it a member; the other nodes may take that
-// step a moment later.
+// A node that is ready has already made itself a member; the other nodes may learn of that a moment
+// later.
 func oneCluster(t *testing.T, nodes ...*neighbour) {
 	t.Helper()
 	m := &mesh{t: t, nodes: map[string]*member{}}
@@ -130,7 +131,7 @@ func oneCluster(t *testing.T, nodes ...*neighbour) {
 }
 
 // One name stands for all nodes, and each node's resolver lists that node first, as a round-robin
-// name server may.
+// name server may do.
 func TestNamespacesOneSeedNameForAllNodes(t *testing.T) {
 	t.Parallel()
 	needNamespaces(t)
@@ -175,7 +176,7 @@ func TestNamespacesAnAdvertisedNameThatLeadsToAnotherNode(t *testing.T) {
 		return status == 503 && strings.Contains(body, "n2 answers at two:"+port)
 	})
 	n3.Line("n2 answers at two:" + port)
-	// By request: an error that says so, and the node is what it was.
+	// A join by request gets an error that says so, and the node stays what it was.
 	n4 := nodes[3]
 	n4.boot(t, port, "--advertise-peer", "two:"+port)
 	viakvtest.Await(t, "n4 to be ready", func() bool { return viakvtest.Status(t, n4.http, "/readyz") == 200 })
@@ -187,7 +188,7 @@ func TestNamespacesAnAdvertisedNameThatLeadsToAnotherNode(t *testing.T) {
 	if s := (&mesh{t: t, nodes: map[string]*member{"n1": {http: nodes[0].http}}}).cluster("n1"); s.Epoch != 1 || len(s.Members) != 2 {
 		t.Errorf("the cluster has changed: %+v", s)
 	}
-	// Once the name leads to n3, n3 is let in.
+	// Once the name leads to n3, n3 is admitted.
 	for _, n := range nodes {
 		n.knows(t, n3.ip+" two")
 	}

@@ -6,7 +6,7 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// What docs/operations.md tells an operator to do is done here.
+// These tests do what docs/operations.md tells an operator to do.
 
 // lives waits until a node answers reads of a key.
 func (m *mesh) lives(name, key, value string) {
@@ -29,13 +29,13 @@ func TestOfTwoMembersOneRestarts(t *testing.T) {
 	m.ask("a", 503, "/get", "k", "k")
 	m.ask("a", 200, "/leave", "node", "b", "force", "true")
 	m.lives("a", "k", "v")
-	m.ready("b") // its seeds name a, so it is let in again by itself
+	m.ready("b") // its seeds name a, so it is admitted again by itself
 	m.want("b", "k", "v")
 	m.equal("a", "b")
 }
 
-// Seeds know nothing of members that are no seeds. That they found a cluster of their own then is
-// what the page warns of, and the way back is the page's.
+// Seeds know nothing of members that are no seeds, so they found a cluster of their own. The page
+// warns of that, and this test takes the page's way back.
 func TestSeedsThatOutlivedTheirClusterFindBack(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, "a", "b")
@@ -61,14 +61,15 @@ func TestSeedsThatOutlivedTheirClusterFindBack(t *testing.T) {
 		m.kill(n)
 	}
 	for _, n := range m.names {
-		m.nodes[n].seeds += "," + m.nodes["d"].peer // one living member is enough
+		m.nodes[n].seeds += "," + m.nodes["d"].peer // one member that runs is enough
 		m.boot(n)
 	}
 	for _, n := range m.names {
 		m.ready(n)
 		m.want(n, "k", "v")
 	}
-	for _, n := range m.names { // who is ready already may hear of the last one a moment later
+	// A node that is ready already may learn of the last one a moment later.
+	for _, n := range m.names {
 		viakvtest.Await(t, n+" to know all three", func() bool { s := m.cluster(n); return s.N == 3 && s.Cluster == m.cluster("d").Cluster })
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// load is clients that read and change keys through the proxy, and what failed.
+// load is a number of clients that read and change keys through the proxy, and what failed.
 type load struct {
 	t       *testing.T
 	proxy   string
@@ -35,12 +35,12 @@ type load struct {
 type failure struct {
 	change  bool
 	what    string
-	outcome string // that the answer told; empty: none was told
+	outcome string // as the answer says; empty: the answer has none
 }
 
 const readers, changers, keys = 4, 2, 50
 
-// startLoad fills the keys and starts the clients. Reads must find what was filled in; each
+// startLoad fills the keys and starts the clients. Reads must find what was filled in. Each
 // changing client has a key of its own, so that it knows what a remove must find.
 func startLoad(t *testing.T, proxy string) *load {
 	t.Helper()
@@ -77,7 +77,8 @@ func (l *load) read(client int) {
 func (l *load) change(client int) {
 	key, open := "", true
 	for i := 0; !l.ended.Load(); i++ {
-		if open { // a change whose outcome is unknown may still come, so its key tells nothing any more
+		// A change whose outcome is unknown may still take effect, so its key is given up.
+		if open {
 			key, open = fmt.Sprintf("changed%d-%d", client, i), false
 		}
 		if status, body := l.ask(http.MethodPost, "/set", "k", key, "v", fmt.Sprint(i)); status != 200 {
@@ -116,7 +117,8 @@ func (l *load) ask(method, path string, arguments ...string) (int, string) {
 	if err != nil {
 		return 0, err.Error()
 	}
-	if response.StatusCode != 200 { // what finds the request in the logs belongs to what went wrong
+	// What finds the request in the logs belongs to the failure.
+	if response.StatusCode != 200 {
 		return response.StatusCode, fmt.Sprintf("%s attempts: %s, request %s, at %s", body, response.Header.Get("X-Envoy-Attempt-Count"),
 			response.Header.Get("X-Request-Id"), time.Now().UTC().Format(time.StampMilli))
 	}
@@ -125,7 +127,7 @@ func (l *load) ask(method, path string, arguments ...string) (int, string) {
 
 func (l *load) fail(change bool, what string, status int, body string) {
 	var p struct{ Outcome string }
-	_ = json.NewDecoder(strings.NewReader(body)).Decode(&p) // other answers tell no outcome
+	_ = json.NewDecoder(strings.NewReader(body)).Decode(&p) // other answers have no outcome
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failed = append(l.failed, failure{change, fmt.Sprintf("%s: %d %s", what, status, strings.TrimSpace(body)), p.Outcome})
@@ -145,13 +147,13 @@ func (l *load) stop() {
 	}
 }
 
-// lostByAFault is how many changes one fault may cost: each connection between the proxy and the
-// node that is gone loses what it carries, the proxy's threads (two) do not share them, and none
-// has more of them than there are clients.
+// lostByAFault is how many changes one fault may cost. Each connection between the proxy and the
+// lost node loses the requests that it carries. The proxy's two threads have connections of their
+// own, and neither has more of them than there are clients.
 const lostByAFault = 2 * (readers + changers)
 
-// wantFailures reports what failed. No read may have; changes may, as many as so many faults
-// explain, each with the outcome that it may have happened.
+// wantFailures reports what failed. No read may have failed. Changes may fail, at most as many as
+// so many faults explain, and each with the outcome that it may have happened.
 func (l *load) wantFailures(faults int) {
 	l.t.Helper()
 	most := faults * lostByAFault

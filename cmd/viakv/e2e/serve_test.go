@@ -24,7 +24,7 @@ func TestASignalDrains(t *testing.T) {
 		t.Errorf("exit code %d after a drain, want 0", code)
 	}
 	if got := viakvtest.Status(t, address, "/livez"); got != 0 {
-		t.Errorf("somebody still answers: %d", got)
+		t.Errorf("the address still answers: %d", got)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// counter reads a metric without labels.
+// counter returns the value of a metric without labels.
 func counter(t *testing.T, address, name string) (n float64) {
 	t.Helper()
 	_, body := viakvtest.Fetch(t, address, "/metrics")
@@ -32,7 +32,7 @@ func counter(t *testing.T, address, name string) (n float64) {
 	return 0
 }
 
-// servingAt is the address of the log's line about it.
+// servingAt returns the address from the log's line "serving".
 func servingAt(t *testing.T, r *bufio.Reader) string {
 	t.Helper()
 	for {
@@ -47,8 +47,8 @@ func servingAt(t *testing.T, r *bufio.Reader) string {
 	}
 }
 
-// The reader of the log goes away, as a journal that restarts does, or head(1): lines are lost, and
-// nothing else.
+// The reader of the log ends, as a journal that restarts or head(1) does. Only lines of the log are
+// lost.
 func TestALogReaderThatIsGone(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
@@ -64,14 +64,16 @@ func TestALogReaderThatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		viakvtest.Expect(t, http.StatusBadGateway, "", address, "/join", "peer", "127.0.0.1:1") // is logged
+		// A join that fails writes a line to the log.
+		viakvtest.Expect(t, http.StatusBadGateway, "", address, "/join", "peer", "127.0.0.1:1")
 	}
 	viakvtest.Await(t, "lost lines to be counted", func() bool { return counter(t, address, "viakv_log_lines_lost_total") > 0 })
 	viakvtest.Expect(t, http.StatusOK, "green", address, "/get", "k", "color")
 	p.Stop()
 }
 
-// The reader of the log stops: requests are answered as ever, and the node can be stopped in order.
+// The reader of the log stops reading. Requests are answered as before, and the node can be stopped
+// in order.
 func TestALogReaderThatStops(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
@@ -85,7 +87,7 @@ func TestALogReaderThatStops(t *testing.T) {
 	address := servingAt(t, out)
 	viakvtest.Await(t, "the node to be ready", func() bool { return viakvtest.Status(t, address, "/readyz") == 200 })
 	on := keep(t, address)
-	for i := range 10_000 { // each a line
+	for i := range 10_000 { // each writes a line
 		on.expect(200, fmt.Sprintf("/set?k=k%d&v=1", i%100))
 	}
 	if lost := counter(t, address, "viakv_log_lines_lost_total"); lost == 0 {
@@ -93,7 +95,7 @@ func TestALogReaderThatStops(t *testing.T) {
 	}
 	_ = on.c.Close()
 
-	// Once somebody reads again the log goes on, and says what is missing.
+	// When the reader reads again, the log continues, and says how much is missing.
 	said := make(chan bool)
 	go func() {
 		for found := false; ; {
@@ -110,7 +112,7 @@ func TestALogReaderThatStops(t *testing.T) {
 		viakvtest.Expect(t, http.StatusOK, "", address, "/livez")
 		return counter(t, address, "viakv_log_lines_lost_total") == before
 	})
-	time.Sleep(1100 * time.Millisecond) // the notice comes once a second
+	time.Sleep(1100 * time.Millisecond) // the notice comes at most once a second
 	viakvtest.Expect(t, http.StatusOK, "", address, "/livez")
 	p.Stop()
 	if !<-said {
@@ -118,7 +120,7 @@ func TestALogReaderThatStops(t *testing.T) {
 	}
 }
 
-// Nobody reads the log, and the node is stopped: it ends all the same.
+// A node that is stopped ends even if its log has no reader.
 func TestAStopWhileNobodyReadsTheLog(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
@@ -135,7 +137,7 @@ func TestAStopWhileNobodyReadsTheLog(t *testing.T) {
 	p.Stop()
 }
 
-// A disk that is full, under the log, costs lines.
+// A full disk under the log costs lines only.
 func TestALogOnAFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -152,8 +154,8 @@ func TestALogOnAFullDisk(t *testing.T) {
 	p.Stop()
 }
 
-// Signals that come from the surroundings, a terminal that is closed above all, end no node and
-// stop none.
+// Signals from the surroundings, most of all that of a closed terminal, neither end nor stop a
+// node.
 func TestSignalsThatEndNothing(t *testing.T) {
 	p, address := viakvtest.ServeOne(t, "--drain", "0s")
 	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
@@ -171,7 +173,7 @@ func TestSignalsThatEndNothing(t *testing.T) {
 	p.Stop()
 }
 
-// SIGHUP makes new tokens count at once, and a file with a fault changes nothing.
+// SIGHUP makes new tokens valid at once. A file with a fault changes nothing.
 func TestAHangupReadsTheTokensAgain(t *testing.T) {
 	const first, second = "0123456789abcdef", "fedcba9876543210"
 	file := filepath.Join(t.TempDir(), "tokens")
@@ -215,7 +217,7 @@ func TestAHangupReadsTheTokensAgain(t *testing.T) {
 	}
 }
 
-// Neither standard streams nor a working directory are needed.
+// A node needs neither standard streams nor a working directory.
 func TestANodeWithoutStreamsAndDirectory(t *testing.T) {
 	t.Parallel()
 	address := viakvtest.FreeAddress(t)
@@ -231,7 +233,8 @@ func TestANodeWithoutStreamsAndDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
-	viakvtest.Expect(t, http.StatusBadGateway, "", address, "/join", "peer", "127.0.0.1:1") // is logged
+	// A join that fails writes a line to the log.
+	viakvtest.Expect(t, http.StatusBadGateway, "", address, "/join", "peer", "127.0.0.1:1")
 	viakvtest.Expect(t, http.StatusOK, "green", address, "/get", "k", "color")
 	p.Stop()
 }

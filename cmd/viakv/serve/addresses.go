@@ -10,8 +10,9 @@ import (
 	"viakv/node/transport"
 )
 
-// advertised is what others are told to dial: as configured, or else the address that is listened
-// on, with the machine's name in the place of an unspecified host.
+// advertised returns the address that other nodes and clients are told to dial. That is the
+// configured one, or else the address of the listener. An unspecified host is replaced by the
+// machine's name.
 func advertised(configured string, listening net.Addr) (string, error) {
 	if configured != "" {
 		return configured, nil
@@ -28,7 +29,7 @@ func advertised(configured string, listening net.Addr) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// addressList splits HOST:PORT,HOST:PORT.
+// addressList parses values of the form HOST:PORT.
 func addressList(flag string, values []string) ([]transport.Address, error) {
 	var out []transport.Address
 	for _, v := range values {
@@ -44,8 +45,8 @@ func addressList(flag string, values []string) ([]transport.Address, error) {
 	return out, nil
 }
 
-// checkDialable refuses addresses to listen on where one to dial is wanted: a wildcard would lead
-// each node to itself.
+// checkDialable refuses an address that can only be listened on. A wildcard would lead each node to
+// itself.
 func checkDialable(flag, v string) error {
 	if err := cliutil.CheckAddress(flag, v); err != nil {
 		return err
@@ -57,7 +58,7 @@ func checkDialable(flag, v string) error {
 	return nil
 }
 
-// viaTable reads ADVERTISED=DIAL pairs.
+// viaTable parses ADVERTISED=DIAL pairs.
 func viaTable(values []string) (map[transport.Address]transport.Address, error) {
 	out := map[transport.Address]transport.Address{}
 	for _, v := range values {

@@ -15,15 +15,15 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// backend is what answers the API: a node of the mesh, or a database.
+// backend answers the API: a node of the mesh, or a store on a database.
 type backend interface {
 	kv.Store
 	kv.Cluster
-	// Run works until ctx ends, and returns when everything that it started has stopped.
+	// Run works until ctx ends. It returns when everything that it started has stopped.
 	Run(ctx context.Context) error
 }
 
-// newBackend makes what --store names.
+// newBackend makes the store that --store names.
 func (s *Server) newBackend(ctx context.Context) (backend, error) {
 	switch s.storeName() {
 	case "memory":
@@ -33,7 +33,7 @@ func (s *Server) newBackend(ctx context.Context) (backend, error) {
 	case "mongodb", "mongodb+srv":
 		return s.openMongoDB(ctx)
 	}
-	// What was given may be a secret with a slip in it, so it is not quoted.
+	// The given text may be a misspelt URL with a password, so it is not quoted.
 	return nil, cliutil.Usagef("--store: want memory, or a database's URL: postgres://user:password@host:port/database or mongodb://user:password@host:port/database")
 }
 
@@ -43,7 +43,7 @@ func (s *Server) storeName() string {
 	return scheme
 }
 
-// database is a store on a database. It works from the moment it is opened.
+// database is a store on a database. It works from the moment when it is opened.
 type database struct {
 	databaseStore
 	metrics []prometheus.Collector
@@ -53,15 +53,16 @@ type database struct {
 type databaseStore interface {
 	kv.Store
 	kv.Cluster
-	// Close waits for what the store has started and disconnects.
+	// Close waits for what the store has started, and disconnects.
 	Close()
 }
 
-// lookEvery is how often a node looks for its database, for the log. The store answers from its own
-// last look where that is fresh.
+// lookEvery is how often a node checks its database, for the log. If the store's own last check is
+// recent, the store answers from that.
 const lookEvery = time.Second
 
-// Run implements backend: it logs when the database can no longer be used, and when it can again.
+// Run implements backend. It logs when the database can no longer be used, and when it can be used
+// again.
 func (d database) Run(ctx context.Context) error {
 	defer d.Close()
 	look := time.NewTicker(lookEvery)

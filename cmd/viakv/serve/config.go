@@ -13,9 +13,9 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// Config is everything that viakv serve can be told. Its flags fill it.
+// Config is all configuration of viakv serve. Its flags fill it.
 type Config struct {
-	Commit string // what the program was built from, for the metrics
+	Commit string // commit that the program was built from, for the metrics
 
 	name                         string
 	http, peer                   string
@@ -41,14 +41,15 @@ type Config struct {
 
 	logFormat, logLevel string
 
-	// What the surroundings allow, where that is less than the defaults; see fitDescriptors.
+	// What the limit of open files allows, where that is less than the defaults. Zero: the
+	// defaults. See fitDescriptors.
 	connectionsBoundBy                string
 	maxAdminConnections, maxStrangers int
 
-	lostLogLines func() uint64 // nil: none are counted
+	lostLogLines func() uint64 // nil: no lines are counted
 }
 
-// Flags are those of viakv serve. They have their defaults until a command line is parsed.
+// Flags adds the flags of viakv serve. Each has its default until a command line is parsed.
 func (c *Config) Flags(f *pflag.FlagSet) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -98,10 +99,10 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 }
 
-// Drain is how long to go on serving, not ready, once the node was told to stop.
+// Drain returns how long the node continues to serve, not ready, after it was told to stop.
 func (c *Config) Drain() time.Duration { return c.drain }
 
-// Check completes the configuration and reports everything that is wrong with it.
+// Check completes the configuration and returns all faults in it.
 func (c *Config) Check() error {
 	var errs []error
 	for _, a := range []struct {
@@ -120,6 +121,7 @@ func (c *Config) Check() error {
 	if c.expect < 0 || c.expect > 0 && len(c.seeds) == 0 {
 		errs = append(errs, errors.New("--expect: want a number of nodes above zero, and --seeds by which they find one another"))
 	}
+	// --peer-tls stands for the three files that --peer-cert, --peer-key and --peer-ca name.
 	if c.peerTLS != "" {
 		if count(c.peerCert, c.peerKey, c.peerCA) != 0 {
 			errs = append(errs, errors.New("--peer-tls names all three files: leave --peer-cert, --peer-key and --peer-ca out"))
@@ -137,6 +139,7 @@ func (c *Config) Check() error {
 		}
 		c.store = strings.TrimSpace(string(b))
 	}
+	// Limits and times must make sense.
 	if c.drain < 0 || c.timeout <= 0 || c.hedge <= 0 {
 		errs = append(errs, errors.New("--drain must not be negative, --timeout and --hedge-after must be above zero"))
 	}

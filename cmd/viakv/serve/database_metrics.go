@@ -51,8 +51,8 @@ func (m *poolMetrics) Collect(out chan<- prometheus.Metric) {
 	row(m.waited, prometheus.CounterValue, p.Waited.Seconds())
 }
 
-// newCollectedRows counts what the store deleted behind clears. Only PostgreSQL and CockroachDB
-// leave anything to delete.
+// newCollectedRows counts the rows that the store deleted after clears. Only PostgreSQL and
+// CockroachDB leave rows to delete.
 func newCollectedRows(collected func() uint64) prometheus.Collector {
 	return prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "viakv_database_collected_rows_total", Help: "Rows from before a clear that this node has deleted.",

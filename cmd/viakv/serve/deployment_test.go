@@ -14,7 +14,7 @@ import (
 	"viakv/cmd/viakv/viakvtest"
 )
 
-// What stands in the files for operators is held against what the program has.
+// These tests compare the files for operators with the program.
 
 func TestEveryMetricIsExplainedAndNoOtherIsUsed(t *testing.T) {
 	known := serve.MetricNames(t)
@@ -57,7 +57,7 @@ func TestEveryAlertIsExplained(t *testing.T) {
 	}
 }
 
-// serveFlags are those of viakv serve.
+// serveFlags returns the flags of viakv serve.
 func serveFlags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	new(serve.Config).Flags(f)

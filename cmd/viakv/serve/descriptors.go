@@ -11,37 +11,40 @@ import (
 	"viakv/node/transport"
 )
 
-// What a node needs descriptors for beside its clients.
+// The descriptors that a node needs beside those of its clients.
 const (
 	// ownDescriptors are the standard streams, the poller, the listeners, and files and sockets
-	// that are open for a moment: certificates, tokens, names that are looked up.
+	// that are open for a moment: certificates, tokens, name look-ups.
 	ownDescriptors = 12
-	// peerDescriptors are for each other member: a connection of each class in each direction.
+	// peerDescriptors are those for each other member: a connection of each class in each
+	// direction.
 	peerDescriptors = 2 * transport.Classes
-	// fullReserve serves the largest mesh, strangers at the peer port, the admin listener, or the
-	// pool of a database, and has room left.
+	// fullReserve is enough for the largest mesh, strangers at the peer port and the admin
+	// listener, or for the pool of a database. It leaves some descriptors over.
 	fullReserve = 320
-	// reserveShare is the part of a small limit that is reserved: half, so that a database's pool,
-	// which no more requests use than there are clients, always fits.
+	// reserveShare is the divisor that gives the reserved part of a small limit. It is half, so
+	// that a database's pool always fits: at most as many requests use the pool as there are
+	// clients.
 	reserveShare = 2
-	// fewestClients is what a node needs to be of use.
+	// fewestClients is the least number of clients with which a node is useful.
 	fewestClients = 2
-	// fewestProbes and mostProbes bound the connections to the admin listener.
+	// fewestProbes and mostProbes bound the number of connections to the admin listener.
 	fewestProbes, mostProbes = 2, 64
 )
 
-// strangers is how many connections to the peer port may not have shown yet that they are members',
-// beside so many to the admin listener. A member that starts makes four at once.
+// strangers returns how many connections to the peer port may be open without having proved that
+// they are members', if the admin listener has so many probes. A member that starts makes four at
+// once.
 func strangers(probes int) int { return probes + 2 }
 
-// others is what both take.
+// others returns the descriptors that strangers and probes take together.
 func others(probes int) int { return strangers(probes) + clientDescriptors(probes) }
 
-// The full reserve has room for the largest mesh, and for the most strangers and probes.
+// The full reserve has room for the largest mesh and for the most strangers and probes.
 const _ = uint(fullReserve - ownDescriptors - peerDescriptors*(kv.MaxMembers-1) - 2*mostProbes - 16)
 
-// openFiles is how many descriptors this process may have. Go has raised the soft limit to the hard
-// one before main.
+// openFiles returns how many descriptors this process may have; 0: not known. Go has raised the
+// soft limit to the hard limit before main.
 func openFiles() int {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
@@ -52,8 +55,8 @@ func openFiles() int {
 }
 
 // fitDescriptors fits the node into its limit of open files; 0: not known. Clients must not be able
-// to use descriptors up: then no file could be read, no member reached, and no member could
-// connect. So they have what a reserve for all that leaves, and --max-connections is lowered to it.
+// to use up all descriptors: the node could then read no file, reach no member, and accept no
+// member. So a reserve for all these is kept, and --max-connections is lowered to the rest.
 func fitDescriptors(log *zap.Logger, limit int, c *Config) error {
 	if limit == 0 || limit >= fullReserve+clientDescriptors(c.maxConnections) {
 		return nil
@@ -85,6 +88,6 @@ func fitDescriptors(log *zap.Logger, limit int, c *Config) error {
 	return nil
 }
 
-// clientDescriptors is what so many connections take at the most: themselves, those that are turned
-// away for being too many, and the one that was just accepted.
+// clientDescriptors returns the most descriptors that so many connections take: the connections
+// themselves, those that are refused because they are too many, and the one just accepted.
 func clientDescriptors(connections int) int { return connections + api.MaxTurnedAway(connections) + 1 }

@@ -13,7 +13,7 @@ func TestANodeFitsItselfIntoItsLimitOfOpenFiles(t *testing.T) {
 	for _, c := range []struct {
 		limit, wanted int
 		seeds         []string
-		connections   int // 0: it is refused
+		connections   int // 0: the limit is refused
 		lowered       bool
 	}{
 		{0, 10_000, nil, 10_000, false}, // not known
@@ -55,7 +55,7 @@ func TestANodeFitsItselfIntoItsLimitOfOpenFiles(t *testing.T) {
 		if c.limit == 0 {
 			continue
 		}
-		// All of it together never exceeds the limit.
+		// All of them together never exceed the limit.
 		members := max(3, len(c.seeds))
 		unknown, probes := 66, 64
 		if config.maxStrangers > 0 {

@@ -15,18 +15,18 @@ import (
 
 const manifests = "docs/kubernetes/viakv.yaml"
 
-// kubernetesSchemas are those of the kinds that the manifests hold: what a server of that version
-// takes, and no field that it does not know.
+// kubernetesSchemas has the schemas of the kinds in the manifests. They accept what a server of
+// that version accepts, and no unknown field.
 const kubernetesSchemas = "cmd/viakv/serve/testdata/kubernetes-1.34.json"
 
-// kindSchemas say where a kind's schema stands.
+// kindSchemas names the schema of each kind.
 var kindSchemas = map[string]string{
 	"v1/Service":                    "io.k8s.api.core.v1.Service",
 	"apps/v1/StatefulSet":           "io.k8s.api.apps.v1.StatefulSet",
 	"policy/v1/PodDisruptionBudget": "io.k8s.api.policy.v1.PodDisruptionBudget",
 }
 
-// checkManifest holds one object against the schema of its kind.
+// checkManifest checks one object against the schema of its kind.
 func checkManifest(t *testing.T, document []byte) error {
 	t.Helper()
 	asJSON, err := yaml.YAMLToJSONStrict(document)

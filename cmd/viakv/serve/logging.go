@@ -9,7 +9,7 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// OpenLog opens the log, which leads to standard error. It ends with its second result.
+// OpenLog opens the log, which goes to standard error. The returned function ends it.
 func (c *Config) OpenLog() (*zap.Logger, func(), error) {
 	out := newLogOutput(os.Stderr)
 	log, err := newLogger(c.logFormat, c.logLevel, out)
@@ -21,8 +21,8 @@ func (c *Config) OpenLog() (*zap.Logger, func(), error) {
 	return log, out.close, nil
 }
 
-// newLogger logs to an output that leads to standard error: for people on a terminal, as JSON
-// otherwise.
+// newLogger returns a logger that writes to an output for standard error. The format auto is for
+// people if that is a terminal, and JSON otherwise.
 func newLogger(format, level string, to *logOutput) (*zap.Logger, error) {
 	at, err := zapcore.ParseLevel(level)
 	if err != nil {
@@ -50,7 +50,7 @@ func newLogger(format, level string, to *logOutput) (*zap.Logger, error) {
 	}
 	log := zap.New(zapcore.NewCore(encoder, to, at))
 	to.notice = func(lost uint64) {
-		log.Warn("lines of the log were lost: its reader was away, or took too little", zap.Uint64("so far", lost))
+		log.Warn("lines of the log were lost: its reader has taken no lines, or too few", zap.Uint64("lost so far", lost))
 	}
 	return log, nil
 }

@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// logLines is how many lines may wait to be written. When a reader stops for a while they are
-	// there once it goes on.
+	// logLines is how many lines may wait to be written. A reader that stops for a while gets them
+	// when it continues.
 	logLines = 4096
-	// flushTime bounds the wait for lines to be written at the end.
+	// flushTime bounds the wait at the end for lines to be written.
 	flushTime = time.Second
-	// noticeEvery is how often the log says at most that lines were lost.
+	// noticeEvery is the least time between two notices that lines were lost.
 	noticeEvery = time.Second
 )
 
-// logOutput writes lines of the log in a goroutine of its own. What reads them may stop reading, or
-// be gone, and a disk may be full: that costs lines, which are counted, and never holds up who
-// writes them or ends the process.
+// logOutput writes lines of the log in a goroutine of its own. Their reader may stop reading or
+// end, and a disk may be full. Lines are then lost, and counted, but the code that logs is never
+// held up and the process never ends because of it.
 type logOutput struct {
 	to     io.Writer
 	lines  chan logLine
@@ -28,17 +28,17 @@ type logOutput struct {
 	ending chan struct{}
 	ended  chan struct{}
 
-	// notice is told how many lines were lost so far, once lines are written again. Set before the
-	// first line.
+	// notice gets the number of lines lost so far, once lines are written again. It is set before
+	// the first line.
 	notice func(lost uint64)
 
-	// Of the goroutine alone:
-	torn    bool // the last line was written in part
+	// Only the goroutine uses these:
+	torn    bool // only a part of the last line was written
 	noticed uint64
-	next    time.Time // no notice before
+	next    time.Time // earliest time of the next notice
 }
 
-// logLine is a line, or nil and what to close once all lines before it are written.
+// logLine is a line. If text is nil, written is closed once all lines before it are written.
 type logLine struct {
 	text    []byte
 	written chan struct{}
@@ -78,7 +78,7 @@ func (o *logOutput) put(l logLine) {
 		return
 	}
 	text := l.text
-	if o.torn { // this line must not be taken for the rest of that one
+	if o.torn { // otherwise this line would continue the torn one
 		text = append([]byte("\n"), text...)
 	}
 	n, err := o.to.Write(text)
@@ -88,7 +88,7 @@ func (o *logOutput) put(l logLine) {
 		return
 	}
 	o.torn = false
-	room := len(o.lines) < cap(o.lines)/2 // else the notice would be lost, too
+	room := len(o.lines) < cap(o.lines)/2 // otherwise the notice would be lost, too
 	if lost := o.lost.Load(); lost > o.noticed && o.notice != nil && room && time.Now().After(o.next) {
 		o.noticed, o.next = lost, time.Now().Add(noticeEvery)
 		o.notice(lost)
@@ -97,8 +97,8 @@ func (o *logOutput) put(l logLine) {
 
 var errLogStuck = errors.New("the log's reader takes nothing")
 
-// Sync implements zapcore.WriteSyncer: it waits until all lines so far are written, but not for
-// long.
+// Sync implements zapcore.WriteSyncer. It waits until all lines so far are written, but at most
+// flushTime.
 func (o *logOutput) Sync() error {
 	timeout := time.NewTimer(flushTime)
 	defer timeout.Stop()
@@ -120,8 +120,8 @@ func (o *logOutput) Sync() error {
 	}
 }
 
-// close writes what waits, unless that takes too long, and ends the goroutine as soon as it is not
-// stuck in a write.
+// close writes the waiting lines, unless that takes too long. The goroutine ends as soon as it is
+// not stuck in a write.
 func (o *logOutput) close() {
 	_ = o.Sync()
 	close(o.ending)

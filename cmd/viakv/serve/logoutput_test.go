@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// reader is what reads a log: it may stop, be gone, or take only a part.
+// reader reads a log. It may stop, be gone, or take only a part.
 type reader struct {
 	mu    sync.Mutex
 	fault error
-	part  int           // of a line that meets a fault
-	gate  chan struct{} // not nil: nothing is taken until it is closed
+	part  int           // how much it takes of a line that meets a fault
+	gate  chan struct{} // not nil: it takes nothing until gate is closed
 	got   bytes.Buffer
 }
 
@@ -52,8 +52,8 @@ func (r *reader) text() string {
 
 func line(i int) []byte { return fmt.Appendf(nil, "line %d\n", i) }
 
-// A reader that stops holds nobody up. What fits is there once it goes on; the rest is counted, and
-// the log says so.
+// TestALogThatNobodyReadsHoldsNobodyUp checks that a reader that stops does not hold up the writer.
+// The reader gets the waiting lines when it continues; the others are counted, and the log says so.
 func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, gate := &reader{}, make(chan struct{})
@@ -96,7 +96,8 @@ func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-// What cannot be written is lost, and not more than that: half a line does not spoil the next one.
+// TestALogThatCannotBeWritten checks that only the line that cannot be written is lost: half a line
+// does not spoil the next one.
 func TestALogThatCannotBeWritten(t *testing.T) {
 	for _, fault := range []error{syscall.EPIPE, syscall.ENOSPC, syscall.EFBIG, errors.New("another")} {
 		r := &reader{part: 3}
@@ -119,7 +120,8 @@ func TestALogThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// At the end what waits is written, unless nobody takes it.
+// TestTheLogsEnd checks that the waiting lines are written at the end, unless the reader takes
+// none.
 func TestTheLogsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reader{}

@@ -12,20 +12,21 @@ import (
 	"viakv/cmd/cliutil"
 )
 
-// heapShare of a container's memory is the most that the Go heap should grow to, dataShare the most
-// that --max-memory should be: keys and values lie outside of the heap.
+// heapShare is the largest share of a container's memory that the Go heap should take, and
+// dataShare the largest share for --max-memory. Keys and values lie outside the heap.
 const (
 	heapShare = 0.25
 	dataShare = 0.75
 )
 
-// limitsAt are where Linux tells a container its memory limit: cgroup v2, v1.
+// limitsAt are the files in which Linux tells a container its memory limit: cgroup v2, v1.
 var limitsAt = []string{"memory.max", "memory/memory.limit_in_bytes"}
 
-// unlimited is what cgroup v1 says for no limit, or a little less.
+// unlimited is slightly less than what cgroup v1 says for no limit.
 const unlimited = 1 << 60
 
-// containerMemory reads the limit from a cgroup file system; zero: none, or none to know of.
+// containerMemory reads the limit from a cgroup file system, in bytes. Zero: no limit, or not
+// known.
 func containerMemory(cgroup string) int64 {
 	for _, name := range limitsAt {
 		b, err := os.ReadFile(filepath.Join(cgroup, filepath.FromSlash(name)))
@@ -33,7 +34,8 @@ func containerMemory(cgroup string) int64 {
 			continue
 		}
 		limit, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-		if err != nil || limit <= 0 || limit >= unlimited { // v2 says "max"
+		// Where there is no limit, cgroup v2 says "max".
+		if err != nil || limit <= 0 || limit >= unlimited {
 			return 0
 		}
 		return limit
@@ -41,8 +43,8 @@ func containerMemory(cgroup string) int64 {
 	return 0
 }
 
-// fitMemory fits the node into its container: it tells the collector how large the heap may grow,
-// unless GOMEMLIMIT does, and refuses a store that the kernel would kill before the store refuses a
+// fitMemory fits the node into its container. It limits the Go heap, unless GOMEMLIMIT is set. It
+// refuses a limit for the store at which the kernel would kill the node before the store refuses a
 // value.
 func fitMemory(log *zap.Logger, limit int64, store bytesValue) error {
 	if limit == 0 {
@@ -55,10 +57,10 @@ func fitMemory(log *zap.Logger, limit int64, store bytesValue) error {
 			&store, new(bytesValue(limit)), &advice)
 	case store > advice:
 		log.Warn("--max-memory leaves the program little of the container's memory; the kernel may kill the node before it refuses a value",
-			zap.Int64("container bytes", limit), zap.Int64("max-memory", int64(store)), zap.Int64("better", int64(advice)))
+			zap.Int64("container bytes", limit), zap.Int64("max-memory", int64(store)), zap.Int64("recommended", int64(advice)))
 	case store == 0:
-		log.Warn("the container's memory is limited and --max-memory is not: the kernel will kill the node instead of a value being refused",
-			zap.Int64("container bytes", limit), zap.Int64("better", int64(advice)))
+		log.Warn("the container's memory is limited and --max-memory is not; the kernel will kill the node before it refuses a value",
+			zap.Int64("container bytes", limit), zap.Int64("recommended", int64(advice)))
 	}
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return nil

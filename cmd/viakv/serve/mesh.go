@@ -68,8 +68,8 @@ func (s *Server) newNodeAt(peer net.Listener) (backend, error) {
 	})
 }
 
-// machineAddresses returns the addresses of this machine's interfaces, none when the system does
-// not tell.
+// machineAddresses returns the addresses of this machine's interfaces, or none when the system does
+// not tell them.
 func machineAddresses() (out []netip.Addr) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"viakv/api/kv"
 )
 
-// clusterMetrics renders what /cluster shows. Its labels are the members' names and the states,
-// which are as few as the members.
+// clusterMetrics renders what /cluster shows. Its labels are the members' names and states, which
+// are as few as the members.
 type clusterMetrics struct {
 	status func() kv.Status
 
@@ -78,7 +78,8 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 	if s.MaxBytes > 0 {
 		gauge(m.limit, float64(s.MaxBytes))
 	}
-	states := map[string]int{"active": 0, "rebuilding": 0, "joining": 0, "vacant": 0} // all, so that an alert sees a zero
+	// All states, so that an alert sees a zero.
+	states := map[string]int{"active": 0, "rebuilding": 0, "joining": 0, "vacant": 0}
 	for i := range s.Members {
 		member := &s.Members[i]
 		states[member.State]++
@@ -128,7 +129,8 @@ func truth(b bool) float64 {
 	return 0
 }
 
-// newRegistry holds what every program of ours shows; the server's parts add their own.
+// newRegistry returns a registry with what every process shows. The parts of the server add their
+// own metrics.
 func newRegistry(commit string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{

@@ -18,10 +18,10 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// page renders a collector, without comments.
+// page returns what a collector renders, without comments.
 func page(t *testing.T, c prometheus.Collector) (series []string) {
 	t.Helper()
-	r := prometheus.NewPedanticRegistry() // holds the collector to its Describe
+	r := prometheus.NewPedanticRegistry() // compares the collector with its Describe
 	if err := r.Register(c); err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +87,8 @@ func TestMetricsOfANodeOnADatabase(t *testing.T) {
 	}
 }
 
-// MetricNames are all of our own, of a mesh node or one on a database, without those that
-// Prometheus' library adds.
+// MetricNames returns the names of all metrics of viakv, of a mesh node and of a node on a
+// database, without those that Prometheus' library adds.
 func MetricNames(t *testing.T) (names []string) {
 	t.Helper()
 	registry := newRegistry("test")

@@ -14,7 +14,7 @@ type nodeMetrics struct {
 	connected, lastReply *prometheus.Desc
 }
 
-// nodeMetric is one series without a member.
+// nodeMetric is one series that has no member label.
 type nodeMetric struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType

@@ -1,5 +1,5 @@
-// Package serve puts one node together, as viakv serve runs it: configuration, log, listeners, the
-// store, the HTTP API over it, and metrics.
+// Package serve puts one node together as viakv serve runs it: configuration, log, listeners,
+// store, the HTTP API over the store, and metrics.
 package serve
 
 import (
@@ -33,14 +33,14 @@ type Server struct {
 	store backend
 	api   *api.Server
 
-	peer  *listen.Listener // nil: none, for nodes on a database
+	peer  *listen.Listener // nil on a node with a database, which has no peers
 	peers *tcp.Transport   // likewise
 }
 
 // shutdownTime bounds the wait for requests and streams in flight after the drain.
 const shutdownTime = 10 * time.Second
 
-// New listens and puts the server together; nothing is served before [Server.Run]. It waits for a
+// New listens and puts the server together. Nothing is served before [Server.Run]. It waits for a
 // database that is still starting, until ctx ends.
 func New(ctx context.Context, c *Config, log *zap.Logger) (s *Server, err error) {
 	s = &Server{cfg: c, log: log}
@@ -60,6 +60,7 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (s *Server, err error)
 	if s.store, err = s.newBackend(ctx); err != nil {
 		return s, err
 	}
+	// Register the metrics that every node has, then those of the kind of store.
 	registry := newRegistry(c.Commit)
 	if err = registry.Register(newClusterMetrics(s.store.Status)); err != nil {
 		return s, err
@@ -88,7 +89,7 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (s *Server, err error)
 	return s, err
 }
 
-// impaired says why the node cannot do its work although its store could.
+// impaired returns why the node cannot do its work although its store could.
 func (s *Server) impaired() error {
 	if s.peer == nil {
 		return nil
@@ -99,11 +100,11 @@ func (s *Server) impaired() error {
 	return nil
 }
 
-// ready is what a proxy that asks for members must find, as /readyz does. Nobody asks before the
-// server is whole.
+// ready returns nil when the node is ready as /readyz says it. A proxy that asks for members uses
+// it. It is not called before s.api is set.
 func (s *Server) ready(ctx context.Context) error { return s.api.Ready(ctx) }
 
-// close gives up what New has opened.
+// close closes what New has opened.
 func (s *Server) close() (err error) {
 	for _, l := range []net.Listener{s.http, s.admin} {
 		if l != nil {
@@ -121,18 +122,18 @@ func listenFor(flag, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// Addr is where the server listens for HTTP.
+// Addr returns where the server listens for HTTP.
 func (s *Server) Addr() net.Addr { return s.http.Addr() }
 
 // Reload reads tokens and certificates again.
 func (s *Server) Reload() { s.api.Reload() }
 
-// Run serves until ctx ends, then drains. When a part of the server ends by itself, the others are
-// stopped and its error is returned.
+// Run serves until ctx ends, then drains. When a part of the server ends by itself, Run stops the
+// other parts and returns the error.
 //
-// The stop order: readiness first, so that load balancers look elsewhere while everything is still
-// served; then no new connections, and the requests in flight are finished; then the store, which
-// nobody uses any more.
+// The order of the stop: first readiness ends, so that load balancers look elsewhere while
+// everything is still served. Then no new connections are accepted, and the requests in flight are
+// finished. The store stops last, when nothing uses it any more.
 func (s *Server) Run(ctx context.Context) error {
 	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStore()

@@ -88,7 +88,7 @@ func TestARequestIsCountedOnTheMetricsPage(t *testing.T) {
 			t.Errorf("/metrics does not show %s", line)
 		}
 	}
-	// What promtool would say: a counter ends with _total, and nothing else does.
+	// Promtool would say this: a counter ends with _total, and no other metric does.
 	for _, found := range regexp.MustCompile(`(?m)^# TYPE (viakv_\w+) (\w+)$`).FindAllStringSubmatch(body, -1) {
 		if counter := found[2] == "counter"; counter != strings.HasSuffix(found[1], "_total") {
 			t.Errorf("%s is a %s", found[1], found[2])
@@ -96,7 +96,8 @@ func TestARequestIsCountedOnTheMetricsPage(t *testing.T) {
 	}
 }
 
-// Of more connections than the flag allows, at least one is turned away at once, and says why.
+// TestTheLimitOfConnectionsIsAFlag checks that of more connections than the flag allows, at least
+// one is refused at once and told why.
 func TestTheLimitOfConnectionsIsAFlag(t *testing.T) {
 	const limit = 3
 	a, _ := viakvtest.Serve(t, "node-a", "--max-connections-per-ip", fmt.Sprint(limit))
@@ -106,7 +107,7 @@ func TestTheLimitOfConnectionsIsAFlag(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = c.Close() }() // held until all have asked
+		defer func() { _ = c.Close() }() // open until all have asked
 		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}

@@ -9,13 +9,12 @@ import (
 	"sync"
 )
 
-// threadReserve is how many threads a node has from its start. The runtime ends the process when it
-// wants another thread and gets none, which other processes of the same user or container can bring
-// about. It wants one for each call into the system that blocks, on files and in the log for
-// example.
+// threadReserve is how many threads a node has from its start. The runtime needs a thread for each
+// call into the system that blocks, on files and in the log for example. It ends the process when
+// it gets no new thread, and other processes of the same user or container can cause that.
 const threadReserve = 24
 
-// fitThreads is the reserve that a container's limit of threads has room for.
+// fitThreads returns the reserve that a container's limit of threads has room for.
 func fitThreads(cgroup string) int {
 	b, err := os.ReadFile(filepath.Join(cgroup, "pids.max"))
 	if err != nil {
@@ -28,15 +27,15 @@ func fitThreads(cgroup string) int {
 	return min(threadReserve, limit/4)
 }
 
-// reserveThreads starts so many threads. They are idle afterwards, and the runtime takes an idle
-// one before it starts another.
+// reserveThreads starts so many threads. They are idle afterwards, and the runtime uses an idle
+// thread before it starts another one.
 func reserveThreads(n int) {
 	var started, ended sync.WaitGroup
 	release := make(chan struct{})
 	started.Add(n)
 	for range n {
 		ended.Go(func() {
-			runtime.LockOSThread() // the next one needs another
+			runtime.LockOSThread() // so that the next goroutine needs another thread
 			defer runtime.UnlockOSThread()
 			started.Done()
 			<-release

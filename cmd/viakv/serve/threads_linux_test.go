@@ -17,7 +17,8 @@ func threads(t *testing.T) int {
 	return len(all)
 }
 
-// What blocks in the system is given threads that are there already.
+// TestThreadsAreReserved checks that calls that block in the system use the threads that are there
+// already.
 func TestThreadsAreReserved(t *testing.T) {
 	reserveThreads(threadReserve)
 	before := threads(t)

@@ -1,5 +1,5 @@
 // Package viakvtest starts viakv for tests: as processes of the test's own binary, or within the
-// test's own process.
+// test's process.
 package viakvtest
 
 import (
@@ -25,12 +25,12 @@ import (
 	"viakv/api/apitest"
 )
 
-// asCommand in the environment makes a test binary behave as the command itself, so that tests can
-// start real processes of it. The name viakv does the same.
+// asCommand in the environment makes a test binary behave as the program viakv, so that tests can
+// start real processes of it. The file name viakv does the same.
 const asCommand = "TEST_AS_VIAKV"
 
 // RunTests is the TestMain of a package whose tests start processes: command is the program viakv.
-// Its tests fail when goroutines outlive them.
+// The tests fail when goroutines outlive them.
 func RunTests(m *testing.M, command func()) {
 	if os.Getenv(asCommand) != "" || filepath.Base(os.Args[0]) == "viakv" {
 		command()
@@ -39,11 +39,11 @@ func RunTests(m *testing.M, command func()) {
 	apitest.VerifyNoLeaks(m)
 }
 
-// Patience bounds every wait. Only a test that fails waits as long; a busy machine needs some of
+// Patience bounds every wait. Only a test that fails waits so long; a busy machine needs a part of
 // it.
 const Patience = 2 * time.Minute
 
-// AnswerTime bounds one request: what a node does not answer in it hangs.
+// AnswerTime bounds one request: a node that has not answered by then hangs.
 const AnswerTime = 30 * time.Second
 
 // Process is a running viakv, or another program that a test needs.
@@ -57,14 +57,14 @@ type Process struct {
 	ended  chan struct{}
 }
 
-// Start starts this test's own binary as viakv. It is killed at the end of the test, if it is still
-// there then.
+// Start starts this test's own binary as viakv. The process is killed at the end of the test if it
+// still runs.
 func Start(t *testing.T, args ...string) *Process {
 	t.Helper()
 	return Launch(t, Command(t, args...))
 }
 
-// Command is this test's own binary as viakv, not started yet.
+// Command returns this test's own binary as viakv, not started yet.
 func Command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -76,7 +76,7 @@ func Command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// CommandBehind is viakv, in the process of a shell that runs a script first.
+// CommandBehind returns viakv in the process of a shell that runs a script first.
 func CommandBehind(t *testing.T, script string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := Command(t, args...)
@@ -131,14 +131,14 @@ func (p *Process) read(r io.ReadCloser) {
 	}
 }
 
-// Lines are those of its output so far.
+// Lines returns the lines of the output so far.
 func (p *Process) Lines() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.output...)
 }
 
-// Line waits for a line of output that holds text.
+// Line waits for a line of output that has this text.
 func (p *Process) Line(text string) string {
 	p.t.Helper()
 	timeout := time.After(Patience)
@@ -167,7 +167,7 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
-// Stop ends the process as operators do, and it must say that all went well.
+// Stop ends the process as operators do. Its exit code must be 0.
 func (p *Process) Stop() {
 	p.t.Helper()
 	p.Signal(syscall.SIGTERM)
@@ -200,10 +200,11 @@ func (p *Process) ExitWithin(limit time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Pid is the number of the process.
+// Pid returns the number of the process.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// Listens waits until a node that logs JSON has said where it serves HTTP.
+// Listens waits until a node that logs JSON has logged where it serves HTTP, and returns the
+// address.
 func (p *Process) Listens() (address string) {
 	p.t.Helper()
 	var entry struct{ HTTP string }
@@ -221,7 +222,7 @@ func (p *Process) Serves() (address string) {
 	return address
 }
 
-// ServeOne starts a lone node on ports that the system chooses, and returns it with its HTTP
+// ServeOne starts a standalone node on ports that the system chooses, and returns it with its HTTP
 // address.
 func ServeOne(t *testing.T, args ...string) (p *Process, address string) {
 	t.Helper()
@@ -239,7 +240,7 @@ func Await(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// Fetch asks a node; arguments are names and values in turn. Status 0 is no answer.
+// Fetch asks a node. The arguments are names and values in turn. Status 0: no answer.
 func Fetch(t *testing.T, address, path string, arguments ...string) (status int, body string) {
 	t.Helper()
 	q := url.Values{}
@@ -259,14 +260,14 @@ func Fetch(t *testing.T, address, path string, arguments ...string) (status int,
 	return response.StatusCode, string(b)
 }
 
-// Status asks a node and returns the status of the answer; 0 is no answer.
+// Status asks a node and returns the status of the answer. 0: no answer.
 func Status(t *testing.T, address, path string) int {
 	t.Helper()
 	s, _ := Fetch(t, address, path)
 	return s
 }
 
-// Expect asks a node and holds the answer against what should come.
+// Expect asks a node and compares the answer with the wanted one.
 func Expect(t *testing.T, wantStatus int, wantBody, address, path string, arguments ...string) {
 	t.Helper()
 	got, body := Fetch(t, address, path, arguments...)
@@ -275,12 +276,12 @@ func Expect(t *testing.T, wantStatus int, wantBody, address, path string, argume
 	}
 }
 
-// hosts numbers the loopback addresses that were given out.
+// hosts is the number of loopback addresses that were given out.
 var hosts atomic.Uint32
 
-// FreeAddress is one that nobody listens at now, and that nobody else is given: each comes with a
-// loopback address of its own, a thousand for each process, on which no connection of another test
-// can take the port meanwhile. Where the system has but one, that must do.
+// FreeAddress returns an address that no process listens at and that no other caller gets. Each
+// comes with a loopback address of its own, of a thousand for each process, so that no connection
+// of another test can take the port meanwhile. A system with 127.0.0.1 alone gives ports on that.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
 	n := uint32(os.Getpid())*1000 + hosts.Add(1)
@@ -295,12 +296,13 @@ func FreeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// ranges numbers the ranges of ports that were given out.
+// ranges is the number of ranges of ports that were given out.
 var ranges atomic.Uint32
 
-// FreePorts finds n ports in a row, at most six, that nobody uses, twice: viakv dev counts up from
-// one for HTTP and from another for peers. No other call in this process is given any of them, and
-// other processes look elsewhere first. They lie below those that systems give to connections.
+// FreePorts finds two ranges of n free ports in a row, at most six: viakv dev counts up from one
+// port for HTTP and from another for peers. No other call in this process gets any of them, and
+// other processes try other ranges first. The ports lie below those that systems give to
+// connections.
 func FreePorts(t *testing.T, n int) (http, peer int) {
 	t.Helper()
 	const slots, slot = 1000, 12
@@ -314,7 +316,7 @@ func FreePorts(t *testing.T, n int) (http, peer int) {
 	return 0, 0
 }
 
-// Loopback is an address of this machine.
+// Loopback returns an address of this machine with this port.
 func Loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 func allFree(first, n int) bool {
@@ -328,7 +330,7 @@ func allFree(first, n int) bool {
 	return true
 }
 
-// ModuleRoot is the directory of the module that the test belongs to.
+// ModuleRoot returns the directory of the module that the test belongs to.
 func ModuleRoot(t *testing.T) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -345,7 +347,7 @@ func ModuleRoot(t *testing.T) string {
 	return ""
 }
 
-// Shipped is a file of the module, by its path from the root.
+// Shipped returns the content of a file of the module, named by its path from the root.
 func Shipped(t *testing.T, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(ModuleRoot(t), filepath.FromSlash(path)))
@@ -355,8 +357,8 @@ func Shipped(t *testing.T, path string) []byte {
 	return b
 }
 
-// SelfAs puts this test's own binary into a directory, under the command's name, which makes it the
-// command.
+// SelfAs puts this test's own binary into a directory under the name viakv. The name makes it the
+// program viakv.
 func SelfAs(t *testing.T, dir string) string {
 	t.Helper()
 	self, err := os.Executable()

@@ -2,7 +2,8 @@ package viakvtest
 
 import "testing"
 
-// Tests take several ranges, and addresses, before a node listens at any of them.
+// TestPortsAndAddressesAreGivenOutOnce checks that several ranges and addresses differ. Tests take
+// several before a node listens at any of them.
 func TestPortsAndAddressesAreGivenOutOnce(t *testing.T) {
 	const n = 3
 	ports := map[int]bool{}

@@ -13,8 +13,8 @@ import (
 	"viakv/cmd/viakv/serve"
 )
 
-// Serve runs a node in this process, as viakv serve does, until the test ends, and returns its HTTP
-// and peer addresses.
+// Serve runs a node in this process as viakv serve does, until the test ends. It returns the node's
+// HTTP and peer addresses.
 func Serve(t *testing.T, name string, args ...string) (address, peer string) {
 	t.Helper()
 	var c serve.Config
@@ -45,7 +45,7 @@ func Serve(t *testing.T, name string, args ...string) (address, peer string) {
 	return address, ClusterOf(t, address).Members[0].Peer
 }
 
-// ClusterOf is what a node says of its cluster.
+// ClusterOf returns what a node says about its cluster.
 func ClusterOf(t *testing.T, address string) (s document.Status) {
 	t.Helper()
 	_, body := Fetch(t, address, "/cluster")
