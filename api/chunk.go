@@ -64,7 +64,7 @@ func (w *chunkWriter) write(b []byte) error {
 	if _, err := w.conn.Write(b); err != nil {
 		return errors.Join(errStreamWrite, err)
 	}
-	giveWay()
+	yieldProcessor()
 	return nil
 }
 

@@ -24,9 +24,9 @@ type exchange struct {
 	start    time.Time
 	detached bool // a stream took over: it counts and logs the request
 
-	who   string // the name of the request's token; empty: none was needed
-	id    []byte // request id, in idBuffer
-	trace kv.Trace
+	tokenName string // the name of the request's token; empty: none was needed
+	id        []byte // request id, in idBuffer
+	trace     kv.Trace
 
 	parameters  parameters
 	body        []byte // scratch for values and responses
@@ -37,7 +37,7 @@ type exchange struct {
 }
 
 func (x *exchange) begin(s *Server, ctx *fasthttp.RequestCtx, e *endpoint, m *endpointMetrics) {
-	x.server, x.ctx, x.endpoint, x.metrics, x.start, x.detached, x.who = s, ctx, e, m, ctx.Time(), false, ""
+	x.server, x.ctx, x.endpoint, x.metrics, x.start, x.detached, x.tokenName = s, ctx, e, m, ctx.Time(), false, ""
 	x.parameters.reset()
 }
 

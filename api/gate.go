@@ -36,11 +36,11 @@ type gate struct {
 	open      map[*conn]struct{}
 	perIP     map[netip.Addr]int // empty without maxPerIP
 	rejected  uint64
-	// turned counts the connections above the bounds that are being answered.
-	turned int
-	full   time.Time  // since when connections are turned away for want of room; zero: none is
-	told   time.Time  // when the log was last told so
-	quiet  *sync.Cond // signalled when open or turned shrinks
+	// turningAway counts the connections above the bounds that are being answered.
+	turningAway int
+	full        time.Time  // since when connections are turned away for want of room; zero: none is
+	lastWarned  time.Time  // when the log was last told so
+	quiet       *sync.Cond // signalled when open or turned shrinks
 }
 
 func newGate(limit, perIP int, slack time.Duration, boundBy string, log *zap.Logger) *gate {
@@ -103,8 +103,8 @@ func (g *gate) complainLocked() {
 	if len(g.open) >= g.max && g.full.IsZero() {
 		g.full = now
 	}
-	if now.Sub(g.told) >= tellEvery || g.told.IsZero() {
-		g.told = now
+	if now.Sub(g.lastWarned) >= tellEvery || g.lastWarned.IsZero() {
+		g.lastWarned = now
 		g.log.Warn("connections are turned away: a limit of open connections is reached", zap.Int("open", len(g.open)), zap.Int("limit", g.max),
 			zap.Int("limit for one address", g.maxPerIP), zap.Uint64("turned away so far", g.rejected))
 	}
@@ -205,7 +205,7 @@ func (g *gate) wait(ctx context.Context) error {
 	defer stop()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for len(g.open)+g.turned > 0 {
+	for len(g.open)+g.turningAway > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -230,15 +230,15 @@ const (
 func (g *gate) answerOne(answer func()) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.turned >= g.maxTurned {
+	if g.turningAway >= g.maxTurned {
 		return false
 	}
-	g.turned++
+	g.turningAway++
 	go func() {
 		answer()
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.turned--
+		g.turningAway--
 		g.quiet.Broadcast()
 	}()
 	return true

@@ -82,7 +82,7 @@ func (x *exchange) serve() {
 		return
 	}
 	if e.mutates && e.role == RoleAdmin {
-		x.server.config.Logger.Info("an administrative request was carried out", append(x.fields(), zap.String("token", x.who))...)
+		x.server.config.Logger.Info("an administrative request was carried out", append(x.fields(), zap.String("token", x.tokenName))...)
 	}
 }
 
@@ -95,7 +95,7 @@ func (x *exchange) end() {
 	}
 	if !x.detached {
 		if s.draining.Load() {
-			x.takeLeave()
+			x.closeAfterAnswer()
 		}
 		size := len(x.ctx.Response.Body())
 		if size == 0 && x.ctx.IsHead() {
@@ -111,10 +111,10 @@ func (x *exchange) end() {
 	s.exchanges.Put(x)
 }
 
-// takeLeave makes the answer say that its connection ends with it. The client may have sent more
-// before it reads that. The connection lingers, so that this does not reset it before the answer
-// has arrived.
-func (x *exchange) takeLeave() {
+// closeAfterAnswer makes the answer say that its connection ends with it. The client may have sent
+// more before it reads that. The connection lingers, so that this does not reset it before the
+// answer has arrived.
+func (x *exchange) closeAfterAnswer() {
 	x.ctx.Response.Header.SetConnectionClose()
 	if c := connOf(x.ctx.Conn()); c != nil {
 		c.linger.Store(true)

@@ -10,11 +10,11 @@ import (
 	"viakv/api/kv"
 )
 
-// guarded passes on only requests whose head is unambiguous. fasthttp tolerates some of what RFC
+// checkHead passes on only requests whose head is unambiguous. fasthttp tolerates some of what RFC
 // 9112 calls errors. A proxy in front that tolerates it in another way would see other requests in
 // the same bytes, or another host in the same request (request smuggling). The refusal closes the
 // connection, since the start of the next request is not certain.
-func (s *Server) guarded(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
+func (s *Server) checkHead(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		fault := framingFault(&ctx.Request.Header)
 		if ctx.Request.Header.ContentLength() == chunked {

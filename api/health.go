@@ -7,7 +7,7 @@ import (
 	"viakv/api/kv"
 )
 
-// live answers /livez: the process answers. It checks nothing else, because a restart would mend
+// live answers /livez: the process answers. It checks nothing else, because a restart would repair
 // nothing else.
 func live(x *exchange) error {
 	x.ok()

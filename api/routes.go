@@ -87,13 +87,13 @@ func (s *Server) routes(table []*endpoint) fasthttp.RequestHandler {
 	r.NotFound = s.handler(unknown(table))
 	for _, e := range table {
 		if e.below {
-			r.NotFound = below(e.path, s.handler(e), r.NotFound)
+			r.NotFound = servePrefix(e.path, s.handler(e), r.NotFound)
 		} else {
 			r.ANY(e.path, s.handler(e))
 		}
 	}
 	others := r.NotFound
-	return s.guarded(func(ctx *fasthttp.RequestCtx) {
+	return s.checkHead(func(ctx *fasthttp.RequestCtx) {
 		if target := ctx.Request.Header.RequestURI(); len(target) > 1 && target[0] == '/' && target[1] == '/' {
 			// fasthttp may have taken the first part of such a path for a host.
 			others(ctx)
@@ -103,9 +103,9 @@ func (s *Server) routes(table []*endpoint) fasthttp.RequestHandler {
 	})
 }
 
-// below serves a path and those below it, and passes others on. The router cannot have "/a" and
-// "/a/" as different paths.
-func below(path string, handler, others fasthttp.RequestHandler) fasthttp.RequestHandler {
+// servePrefix serves a path and those below it, and passes others on. The router cannot have "/a"
+// and "/a/" as different paths.
+func servePrefix(path string, handler, others fasthttp.RequestHandler) fasthttp.RequestHandler {
 	folder := strings.TrimSuffix(path, "/") + "/"
 	return func(ctx *fasthttp.RequestCtx) {
 		if p := ctx.URI().PathOriginal(); string(p) == path || bytes.HasPrefix(p, []byte(folder)) {

@@ -39,8 +39,8 @@ func TestConnectionsTurnedAwayAreFew(t *testing.T) {
 	eventually(t, "all others are turned away", func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if g.turned > MaxTurnedAway(8) || len(g.open) > 8 {
-			t.Errorf("%d connections are open and %d are held to be turned away", len(g.open), g.turned)
+		if g.turningAway > MaxTurnedAway(8) || len(g.open) > 8 {
+			t.Errorf("%d connections are open and %d are held to be turned away", len(g.open), g.turningAway)
 		}
 		return g.rejected == 100
 	})

@@ -138,6 +138,6 @@ func (x *exchange) authorize(needed Role) error {
 		x.server.metrics.deny("role")
 		return refuse(kindForbidden, "this needs the role "+needed.String()+", and the token has "+role.String())
 	}
-	x.who = name
+	x.tokenName = name
 	return nil
 }

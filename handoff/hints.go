@@ -21,7 +21,7 @@ type hints struct {
 
 type hintSet struct {
 	keys     map[string]struct{}
-	flying   int  // keys that were taken and are being sent
+	inFlight int  // keys that were taken and are being sent
 	overflow bool // keys were dropped: only a repair with the member helps
 }
 
@@ -67,21 +67,21 @@ func (h *hints) take(i version.Incarnation, n int, dst []string) []string {
 		n--
 		dst = append(dst, k)
 		delete(s.keys, k)
-		s.flying++
+		s.inFlight++
 	}
 	return dst
 }
 
-// landed ends the sending of n keys, successful or not.
-func (h *hints) landed(i version.Incarnation, n int) {
+// sent ends the sending of n keys, successful or not.
+func (h *hints) sent(i version.Incarnation, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.sets[i]
 	if s == nil { // dropped meanwhile
 		return
 	}
-	s.flying = max(0, s.flying-n)
-	if len(s.keys)+s.flying == 0 && !s.overflow {
+	s.inFlight = max(0, s.inFlight-n)
+	if len(s.keys)+s.inFlight == 0 && !s.overflow {
 		delete(h.sets, i)
 	}
 }
@@ -105,7 +105,7 @@ func (h *hints) count(i version.Incarnation) (n int, overflow bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s := h.sets[i]; s != nil {
-		return len(s.keys) + s.flying, s.overflow
+		return len(s.keys) + s.inFlight, s.overflow
 	}
 	return 0, false
 }

@@ -58,9 +58,9 @@ func (p *progress) restart() {
 	p.done = 0
 }
 
-// plans notes how many full copies a rebuild merges, and how many members have one. It reports
+// setCopies notes how many full copies a rebuild merges, and how many members have one. It reports
 // whether either has changed.
-func (p *progress) plans(need, sources int) bool {
+func (p *progress) setCopies(need, sources int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	news := p.need != need || p.sources != sources

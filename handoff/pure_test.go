@@ -279,8 +279,8 @@ func TestHints(t *testing.T) {
 	if n, _ := h.count(1); n != 3 {
 		t.Errorf("%d keys while two are on their way", n)
 	}
-	h.landed(1, 2)
-	h.landed(7, 2) // the member is gone
+	h.sent(1, 2)
+	h.sent(7, 2) // the member is gone
 	h.miss(1, []byte("d"))
 	h.miss(1, []byte("e"))
 	h.miss(1, []byte("f"))

@@ -42,7 +42,7 @@ func (d *Driver) rebuild(ctx context.Context, v *replica.View) {
 	d.cfg.Logger.Info("rebuild begins", zap.Uint64("epoch", uint64(v.Epoch)), zap.Int("copies", p.need), zap.Int("sources", len(p.sources)))
 	retry := firstRest
 	for {
-		if progress.plans(p.need, len(p.sources)) && p.short() > 0 {
+		if progress.setCopies(p.need, len(p.sources)) && p.short() > 0 {
 			d.cfg.Logger.Error("the rebuild waits for more active members: writes may be lost with those that are not active",
 				zap.Int("copies", p.need), zap.Int("sources", len(p.sources)))
 		}

@@ -95,7 +95,7 @@ func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, t
 		w.rest, w.pause = time.Time{}, 0
 	}
 	if reachable && !w.was && w.seen {
-		w.repair, w.due = true, now.Add(time.Duration(place(v, m.Name))*returnStagger)
+		w.repair, w.due = true, now.Add(time.Duration(turnOf(v, m.Name))*returnStagger)
 	}
 	w.was, w.seen = reachable, true
 	if turn || w.wanted.Swap(false) {
@@ -183,7 +183,7 @@ func (d *Driver) replay(ctx context.Context, v *replica.View, m *replica.Member)
 			}
 		}
 		// Keys of a failed push were noted again above, so none of them is lost.
-		d.hints.landed(m.Holder(), len(keys))
+		d.hints.sent(m.Holder(), len(keys))
 		if err != nil {
 			return err
 		}
@@ -244,7 +244,7 @@ type turn struct {
 // newTurn spreads the nodes' first turns over the time between two repairs. Otherwise nodes that
 // were started together would all compare at the same moment.
 func newTurn(every time.Duration, v *replica.View, now time.Time) *turn {
-	return &turn{every: every, at: now.Add(max(0, every) + max(0, every)*time.Duration(place(v, ""))/time.Duration(max(1, v.Slots)))}
+	return &turn{every: every, at: now.Add(max(0, every) + max(0, every)*time.Duration(turnOf(v, ""))/time.Duration(max(1, v.Slots)))}
 }
 
 // next returns the member whose turn it is, or zero when no turn is due.

@@ -37,7 +37,7 @@ type session struct {
 
 	mu     sync.Mutex
 	want   []keyspace.Rank // ranks to fetch
-	spare  []replica.Entry // entries to give; they own their memory
+	toGive []replica.Entry // entries to give; they own their memory
 	shared []keyspace.Rank // ranks to exchange whole, whatever differs there
 	moved  int             // how many records were stored, here or at the member
 }
@@ -159,7 +159,7 @@ func (s *session) leaf(ctx context.Context, r keyspace.Range) error {
 			return errNonsense
 		}
 		rest.From = next
-		if err := s.against(part, theirs, page); err != nil {
+		if err := s.compareTags(part, theirs, page); err != nil {
 			return err
 		}
 	}
@@ -177,9 +177,9 @@ func (s *session) settle(ctx context.Context, enough int) error {
 	return s.exchangeShared(ctx)
 }
 
-// against compares this node's records of a range with the member's tags, and gathers what to give
-// and what to fetch.
-func (s *session) against(r keyspace.Range, theirs []replica.TagAt, page *replica.Page) error {
+// compareTags compares this node's records of a range with the member's tags, and gathers what to
+// give and what to fetch.
+func (s *session) compareTags(r keyspace.Range, theirs []replica.TagAt, page *replica.Page) error {
 	var d difference
 	for more := true; more; {
 		if err := s.v.Store.Page(s.v.Epoch, r, nil, pageBytes, page); err != nil {
@@ -224,7 +224,7 @@ func (s *session) gather(d *difference, entries []replica.Entry) {
 	}
 	for _, i := range d.give {
 		entry := &entries[i]
-		s.spare = append(s.spare, replica.Entry{Rank: entry.Rank, Key: bytes.Clone(entry.Key), Record: entry.Record.Clone()})
+		s.toGive = append(s.toGive, replica.Entry{Rank: entry.Rank, Key: bytes.Clone(entry.Key), Record: entry.Record.Clone()})
 	}
 }
 
@@ -232,13 +232,13 @@ func (s *session) gather(d *difference, entries []replica.Entry) {
 func (s *session) give(ctx context.Context, enough int) error {
 	for {
 		s.mu.Lock()
-		n := min(MaxEntries, len(s.spare))
-		if n == 0 || len(s.spare) < enough {
+		n := min(MaxEntries, len(s.toGive))
+		if n == 0 || len(s.toGive) < enough {
 			s.mu.Unlock()
 			return nil
 		}
-		out := append([]replica.Entry(nil), s.spare[len(s.spare)-n:]...)
-		s.spare = s.spare[:len(s.spare)-n]
+		out := append([]replica.Entry(nil), s.toGive[len(s.toGive)-n:]...)
+		s.toGive = s.toGive[:len(s.toGive)-n]
 		s.mu.Unlock()
 		if err := s.send(ctx, out); err != nil {
 			return err

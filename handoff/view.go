@@ -37,9 +37,9 @@ func named(v *replica.View, name string) *replica.Member {
 	return nil
 }
 
-// place returns how many other active members come before this node by name. It does not count the
+// turnOf returns how many other active members come before this node by name. It does not count the
 // member named by of, which the others repair.
-func place(v *replica.View, of string) (n int) {
+func turnOf(v *replica.View, of string) (n int) {
 	for m := range v.Others() {
 		if m.Active() && m.Name < v.Me().Name && m.Name != of {
 			n++

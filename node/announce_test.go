@@ -45,7 +45,7 @@ func TestALeaveIsKnownEverywhereWhenItIsAnswered(t *testing.T) {
 }
 
 // A node that leaves tells the other members itself, and so does a node that joins.
-func TestWhoLeavesAndJoinsTellsTheOthers(t *testing.T) {
+func TestALeaverAndAJoinerTellTheOthers(t *testing.T) {
 	inMesh(t, 4, func(m *mesh) {
 		ctx := context.Background()
 		leader, slow, gone := m.leaderAndFollowers()

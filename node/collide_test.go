@@ -205,7 +205,7 @@ func servedInPortions(t *testing.T, n int) {
 // A node that lost its memory gets colliding keys back, over real connections.
 func TestCollidingKeysStopNoRebuild(t *testing.T) {
 	n := howMany(t, 8000)
-	r := newReal(t, 3)
+	r := newTCPMesh(t, 3)
 	value := strings.Repeat("\U0001F5DD", 256)
 	keys := keyspacetest.Colliding(n)
 	for _, i := range []int{0, 1, 2} {

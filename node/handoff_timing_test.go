@@ -20,17 +20,17 @@ import (
 	"viakv/quorum/version"
 )
 
-// real is a cluster of whole nodes in this process, over TCP.
-type real struct {
+// tcpMesh is a cluster of whole nodes in this process, over TCP.
+type tcpMesh struct {
 	t       testing.TB
 	nodes   []*Node
 	stops   []func()
 	address []transport.Address
 }
 
-// newReal founds a cluster of n nodes and waits until all of them are ready.
-func newReal(t testing.TB, n int) *real {
-	r := &real{t: t, nodes: make([]*Node, n), stops: make([]func(), n), address: make([]transport.Address, n)}
+// newTCPMesh founds a cluster of n nodes and waits until all of them are ready.
+func newTCPMesh(t testing.TB, n int) *tcpMesh {
+	r := &tcpMesh{t: t, nodes: make([]*Node, n), stops: make([]func(), n), address: make([]transport.Address, n)}
 	listeners := make([]net.Listener, n)
 	for i := range n {
 		listeners[i] = r.listen(i)
@@ -50,7 +50,7 @@ func newReal(t testing.TB, n int) *real {
 }
 
 // listen gives node i a new address and listens there.
-func (r *real) listen(i int) net.Listener {
+func (r *tcpMesh) listen(i int) net.Listener {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		r.t.Fatal(err)
@@ -60,7 +60,7 @@ func (r *real) listen(i int) net.Listener {
 }
 
 // start starts node i on a listener, with an empty memory.
-func (r *real) start(i int, l net.Listener) {
+func (r *tcpMesh) start(i int, l net.Listener) {
 	log := zap.NewNop()
 	if os.Getenv("VIAKV_TEST_LOG") != "" {
 		log = zaptest.NewLogger(r.t)
@@ -83,7 +83,7 @@ func (r *real) start(i int, l net.Listener) {
 	}
 }
 
-func (r *real) stop(i int) {
+func (r *tcpMesh) stop(i int) {
 	if stop := r.stops[i]; stop != nil {
 		r.stops[i] = nil
 		stop()
@@ -92,13 +92,13 @@ func (r *real) stop(i int) {
 
 // restart stops node i and starts it again under its name, with an empty memory and at another
 // address.
-func (r *real) restart(i int) {
+func (r *tcpMesh) restart(i int) {
 	r.stop(i)
 	r.start(i, r.listen(i))
 }
 
 // await waits until node i is ready.
-func (r *real) await(i int, within time.Duration) {
+func (r *tcpMesh) await(i int, within time.Duration) {
 	r.t.Helper()
 	for end := time.Now().Add(within); ; time.Sleep(time.Millisecond) {
 		err := r.nodes[i].Ready(context.Background())
@@ -112,7 +112,7 @@ func (r *real) await(i int, within time.Duration) {
 }
 
 // load puts n records of 16 + 128 bytes directly into the stores of the given nodes.
-func (r *real) load(n int, nodes ...int) {
+func (r *tcpMesh) load(n int, nodes ...int) {
 	value := make([]byte, 128)
 	for _, i := range nodes {
 		s := r.nodes[i].present.Load().state.Load()
@@ -127,7 +127,7 @@ func (r *real) load(n int, nodes ...int) {
 }
 
 // root returns the digest of everything that node i holds.
-func (r *real) root(i int) string {
+func (r *tcpMesh) root(i int) string {
 	s := r.nodes[i].present.Load().state.Load()
 	return s.Store.Root().String()
 }
@@ -142,9 +142,9 @@ func processTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// keysOf returns the value of VIAKV_TEST_KEYS: how many keys a timing test stores. It skips the
+// timingKeys returns the value of VIAKV_TEST_KEYS: how many keys a timing test stores. It skips the
 // test when the variable is not set.
-func keysOf(t testing.TB) int {
+func timingKeys(t testing.TB) int {
 	n, err := strconv.Atoi(os.Getenv("VIAKV_TEST_KEYS"))
 	if err != nil {
 		t.Skip("set VIAKV_TEST_KEYS, for example to 1000000")
@@ -153,8 +153,8 @@ func keysOf(t testing.TB) int {
 }
 
 func TestTimingRebuild(t *testing.T) {
-	n := keysOf(t)
-	r := newReal(t, 3)
+	n := timingKeys(t)
+	r := newTCPMesh(t, 3)
 	r.load(n, 0, 1, 2)
 	r.restart(2)
 	began := time.Now()
@@ -169,8 +169,8 @@ func TestTimingRebuild(t *testing.T) {
 // One of three members misses a thousand writes, and there are no hints. The test measures what
 // digests find and move.
 func TestTimingMissedWrites(t *testing.T) {
-	n := keysOf(t)
-	r := newReal(t, 3)
+	n := timingKeys(t)
+	r := newTCPMesh(t, 3)
 	r.load(n, 0, 1, 2)
 	moved := func() (bytes uint64) {
 		for _, x := range r.nodes {
@@ -233,9 +233,9 @@ func TestTimingMissedWrites(t *testing.T) {
 }
 
 func TestTimingScan(t *testing.T) {
-	n := keysOf(t)
+	n := timingKeys(t)
 	for _, size := range []int{1, 3} {
-		r := newReal(t, size)
+		r := newTCPMesh(t, size)
 		all := []int{0, 1, 2}[:size]
 		r.load(n, all...)
 		for range 3 {
@@ -274,8 +274,8 @@ func TestTimingScan(t *testing.T) {
 // Clients set and remove keys over TCP while tombstones of earlier removes are purged. No request
 // fails because of that.
 func TestTimingCollection(t *testing.T) {
-	n := max(1000, keysOf(t)/50)
-	r := newReal(t, 3)
+	n := max(1000, timingKeys(t)/50)
+	r := newTCPMesh(t, 3)
 	const clients, most = 24, 60
 	rounds := 0
 	for ; rounds < most && r.nodes[0].Status().Purge < 4; rounds++ {

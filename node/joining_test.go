@@ -153,8 +153,8 @@ func TestTheMemoryOfAnAbandonedMembershipIsFreed(t *testing.T) {
 			return given.state.Load().Store.Stats().Extents.Mapped == 0
 		})
 		m.until(time.Second, "the node forgets the former membership", func() bool {
-			m.nodes[3].seeds.Lock()
-			defer m.nodes[3].seeds.Unlock()
+			m.nodes[3].mu.Lock()
+			defer m.nodes[3].mu.Unlock()
 			return len(m.nodes[3].retired) == 0
 		})
 		m.net.HealAll()

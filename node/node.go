@@ -46,7 +46,7 @@ type Node struct {
 	joining sync.Mutex  // held while this node joins a mesh
 	frozen  atomic.Bool // no client is served: the node is between two memberships, or has stopped
 
-	seeds   sync.Mutex    // guards cfg.Random, retired and closed
+	mu      sync.Mutex    // guards cfg.Random, retired and closed
 	retired []*membership // memberships that are over, whose memory is not freed yet
 	// closed says that Run has freed the memory of all memberships. A membership that is retired
 	// later is freed at once.
@@ -114,8 +114,8 @@ func (n *Node) Run(stopped context.Context) error {
 		err = errors.Join(err, e)
 	}
 	n.quiesce()
-	n.seeds.Lock()
-	defer n.seeds.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.closed = true
 	for _, m := range append(n.retired, n.present.Load()) {
 		m.close()
@@ -137,8 +137,8 @@ func (n *Node) spawn(f func()) bool {
 
 // retire notes a membership that is over. Its memory is freed when the node stops, at the latest.
 func (n *Node) retire(m *membership) {
-	n.seeds.Lock()
-	defer n.seeds.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.closed {
 		m.close()
 		return
@@ -149,8 +149,8 @@ func (n *Node) retire(m *membership) {
 // free frees the memory of a retired membership.
 func (n *Node) free(m *membership) {
 	m.close()
-	n.seeds.Lock()
-	defer n.seeds.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.retired = slices.DeleteFunc(n.retired, func(r *membership) bool { return r == m })
 }
 
@@ -203,8 +203,8 @@ func (n *Node) startOver(m *membership) {
 
 // random returns a new source of random numbers for the caller's use alone.
 func (n *Node) random() *rand.Rand {
-	n.seeds.Lock()
-	defer n.seeds.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	return topology.NewRandom(n.cfg.Random)
 }
 

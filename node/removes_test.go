@@ -17,7 +17,7 @@ import (
 // node; without these, all removes would stand still until their deadlines.
 func TestManyRemovesAtOnce(t *testing.T) {
 	const each = 1500
-	r := newReal(t, 3)
+	r := newTCPMesh(t, 3)
 	ctx := context.Background()
 	key := func(i, k int) []byte { return fmt.Appendf(nil, "key-%d-%d", i, k) }
 	for i, n := range r.nodes {
@@ -67,7 +67,7 @@ func TestManyRemovesAtOnce(t *testing.T) {
 func BenchmarkRemovesBesideReads(b *testing.B) {
 	for _, callers := range []int{200, 1000, 3000} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {
-			r := newReal(b, 3)
+			r := newTCPMesh(b, 3)
 			ctx, stop := context.WithTimeout(context.Background(), 3*time.Second)
 			defer stop()
 			var read, removed, none, unknown, longestRead, longestRemove, longestNone atomic.Int64

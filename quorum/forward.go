@@ -75,7 +75,7 @@ func (o *operation) await(owner int) error {
 		// A reply to another request shows that the owner is there, too. Under a load of removes
 		// this saves a lookup for each of them.
 		heard := func() bool { return o.c.cfg.Peers.Heard(o.v, owner).After(began) }
-		if !heard() && !o.c.there(o.v, owner, o.key, earlier(o.deadline, time.Now().Add(silence))) && !heard() {
+		if !heard() && !o.c.probe(o.v, owner, o.key, earlier(o.deadline, time.Now().Add(silence))) && !heard() {
 			return errSilent
 		}
 	}
@@ -88,8 +88,8 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// there asks a member to look the key up, and reports whether it answered in time.
-func (c *Coordinator) there(v *replica.View, member int, key []byte, deadline time.Time) bool {
+// probe asks a member to look the key up, and reports whether it answered in time.
+func (c *Coordinator) probe(v *replica.View, member int, key []byte, deadline time.Time) bool {
 	op, err := c.begin(key, kv.Options{Deadline: deadline})
 	if err != nil {
 		return false

@@ -28,7 +28,7 @@ func (c *Coordinator) Set(ctx context.Context, key, value []byte, opt kv.Options
 
 // set runs the phases of a write: one round where that is enough, and otherwise two.
 func (o *operation) set(value []byte) error {
-	if err := o.room(); err != nil {
+	if err := o.refuseIfFull(); err != nil {
 		return err
 	}
 	var f findings
@@ -87,10 +87,10 @@ func (o *operation) see() {
 	}
 }
 
-// room refuses a new value while any member may hold no more. Each member stores every value. So
-// the answer must depend neither on the node that is asked nor on the replicas that a query happens
-// to meet. What members have said of themselves is up to half a second old.
-func (o *operation) room() error {
+// refuseIfFull refuses a new value while any member may hold no more. Each member stores every
+// value. So the answer must depend neither on the node that is asked nor on the replicas that a
+// query happens to meet. What members have said of themselves is up to half a second old.
+func (o *operation) refuseIfFull() error {
 	var full memberSet
 	if o.v.Store.Full() {
 		full.add(o.v.Self)

@@ -111,9 +111,9 @@ func TestSuccessorsAreSpread(t *testing.T) {
 		}
 		second[list[0]][list[1]]++
 	}
-	for owner, heirs := range second {
-		if len(heirs) < 3 {
-			t.Errorf("the partitions of member %d fall to only these successors: %v", owner, heirs)
+	for owner, successors := range second {
+		if len(successors) < 3 {
+			t.Errorf("the partitions of member %d fall to only these successors: %v", owner, successors)
 		}
 	}
 }

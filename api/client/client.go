@@ -165,7 +165,7 @@ func (e *endpoint) send(ctx context.Context, k call) (*wire, error) {
 func (k call) append(dst []byte, e *endpoint) []byte {
 	method, headers := "GET", e.headers
 	if k.mutates {
-		method, headers = "POST", e.posts
+		method, headers = "POST", e.postHeaders
 	}
 	if k.accept != "" {
 		headers = "Accept: " + k.accept + "\r\n" + headers

@@ -1,6 +1,8 @@
 // Package client is the Go client of viakv's HTTP API.
 //
-//	c, err := client.New(client.Config{Endpoints: []string{"http://127.0.0.1:8081", "http://127.0.0.1:8082"}})
+//	c, err := client.New(client.Config{
+//		Endpoints: []string{"http://127.0.0.1:8081", "http://127.0.0.1:8082"},
+//	})
 //	...
 //	defer c.Close()
 //	_, err = c.Set(ctx, "color", "green")

@@ -10,12 +10,12 @@ import (
 
 // endpoint is one address and the connections kept to it.
 type endpoint struct {
-	config  Config
-	name    string // as configured
-	address string
-	tls     *tls.Config // nil: plain
-	headers string      // of every GET, up to the end of the head
-	posts   string      // the same of a POST without a body
+	config      Config
+	name        string // as configured
+	address     string
+	tls         *tls.Config // nil: plain
+	headers     string      // of every GET, up to the end of the head
+	postHeaders string      // the same of a POST without a body
 
 	mu     sync.Mutex
 	idle   []*wire // last used last
@@ -42,7 +42,7 @@ func newEndpoint(c Config, name string) (*endpoint, error) {
 		common += "Authorization: Bearer " + c.Token + "\r\n"
 	}
 	e.headers = common + "\r\n"
-	e.posts = common + "Content-Length: 0\r\n\r\n"
+	e.postHeaders = common + "Content-Length: 0\r\n\r\n"
 	return e, nil
 }
 

@@ -11,7 +11,7 @@ type placement struct {
 	Owners  []int    `json:"owners"`  // the owner of each partition, as an index into Members
 }
 
-type holding struct {
+type memberHolding struct {
 	Member     string `json:"member"`
 	Error      string `json:"error,omitempty"` // why the holding is not known; the rest is then zero
 	Keys       uint64 `json:"keys"`
@@ -20,14 +20,14 @@ type holding struct {
 }
 
 type keyCopies struct {
-	Key       string `json:"key"`
-	Partition int    `json:"partition"`
-	Epoch     uint64 `json:"epoch"`
-	Copies    []kept `json:"copies"`
+	Key       string       `json:"key"`
+	Partition int          `json:"partition"`
+	Epoch     uint64       `json:"epoch"`
+	Copies    []memberCopy `json:"copies"`
 }
 
-// kept is what one member holds of a key.
-type kept struct {
+// memberCopy is what one member holds of a key.
+type memberCopy struct {
 	Member  string        `json:"member"`
 	Error   string        `json:"error,omitempty"` // why it is not known
 	Tag     string        `json:"tag,omitempty"`   // empty: the member has never heard of the key
@@ -54,13 +54,13 @@ func placementOf(p kv.Placement) placement {
 	return placement{Epoch: uint64(p.Epoch), Members: p.Members, Owners: p.Owners}
 }
 
-func holdingsOf(hs []kv.Holding) []holding {
+func holdingsOf(hs []kv.Holding) []memberHolding {
 	if hs == nil {
 		return nil
 	}
-	out := make([]holding, len(hs))
+	out := make([]memberHolding, len(hs))
 	for i, h := range hs {
-		out[i] = holding{Member: h.Member, Error: text(h.Err), Keys: h.Keys, Tombstones: h.Tombstones, Digest: h.Digest}
+		out[i] = memberHolding{Member: h.Member, Error: text(h.Err), Keys: h.Keys, Tombstones: h.Tombstones, Digest: h.Digest}
 	}
 	return out
 }
@@ -73,8 +73,8 @@ func copiesOf(k kv.KeyCopies) keyCopies {
 	return out
 }
 
-func keptBy(c *kv.Copy) kept {
-	out, r := kept{Member: c.Member, Error: text(c.Err)}, &c.Record
+func keptBy(c *kv.Copy) memberCopy {
+	out, r := memberCopy{Member: c.Member, Error: text(c.Err)}, &c.Record
 	if c.Err != nil || r.Tag.IsZero() {
 		return out
 	}

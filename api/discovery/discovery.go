@@ -121,9 +121,9 @@ func (v *view) version() string {
 	return fmt.Sprintf("%s/%d/%016x", v.cluster, v.epoch, h.Sum64())
 }
 
-// news reports whether a proxy that holds this version should get this view (E3). A version that no
-// viakv node made tells nothing about the proxy, which then gets the view.
-func (v *view) news(version string) bool {
+// isNewerThan reports whether a proxy that holds this version should get this view (E3). A version
+// that no viakv node made tells nothing about the proxy, which then gets the view.
+func (v *view) isNewerThan(version string) bool {
 	if version == v.version() {
 		return false
 	}

@@ -35,13 +35,13 @@ var (
 // Likely implements quorum.Peers.
 func (*Client) Likely(v *replica.View, member int) bool {
 	k := Of(v).links[member]
-	return k.likely() && k.stays(&v.Members[member])
+	return k.likely() && k.notLeaving(&v.Members[member])
 }
 
 // Answers implements quorum.Peers.
 func (*Client) Answers(v *replica.View, member int) bool {
 	k := Of(v).links[member]
-	return k.answers() && k.stays(&v.Members[member])
+	return k.answers() && k.notLeaving(&v.Members[member])
 }
 
 // Heard implements quorum.Peers.
@@ -83,7 +83,7 @@ func (client *Client) Start(v *replica.View, call *quorum.Call) {
 	}
 	c.epoch = Of(v)
 	c.link, c.tries, c.seen = c.epoch.links[call.Member], 0, false
-	c.wire.Urgent, c.wire.Alone = call.Urgent, client.serial.observe(client.inFlight())
+	c.wire.Urgent, c.wire.Serial = call.Urgent, client.serial.observe(client.inFlight())
 	c.wire.Request = c.encode(c.wire.Request[:0])
 	c.send()
 }
@@ -128,15 +128,15 @@ func (c *carrier) stamp() wire.Stamp { return c.epoch.stamp(c.call.Target) }
 
 // fail ends the call without a reply of the replica.
 func (c *carrier) fail(err error, nothingDone bool) {
-	c.call.Status, c.call.Err, c.call.NotSent = quorum.Failed, err, nothingDone && c.undone()
+	c.call.Status, c.call.Err, c.call.NotSent = quorum.Failed, err, nothingDone && c.neverDone()
 	c.stage.Store(sent)
 	c.call.End()
 }
 
-// undone reports whether a call of which the peer has done nothing will stay undone. A remove or an
-// offer must not be done twice. An earlier copy of it that the peer has seen may still be on the
+// neverDone reports whether a call of which the peer has done nothing will stay undone. A remove or
+// an offer must not be done twice. An earlier copy of it that the peer has seen may still be on the
 // way, and may find that the peer has caught up.
-func (c *carrier) undone() bool {
+func (c *carrier) neverDone() bool {
 	return !c.seen || c.call.Kind != quorum.Remove && c.call.Kind != quorum.StoreIf
 }
 

@@ -341,14 +341,14 @@ type way struct {
 
 // sending is how one request was sent.
 type sending struct {
-	op            wire.Op
-	class         transport.Class
-	urgent, alone bool
+	op             wire.Op
+	class          transport.Class
+	urgent, serial bool
 }
 
 func (y *way) Go(to transport.Address, class transport.Class, call *transport.Call) {
 	y.mu.Lock()
-	y.calls = append(y.calls, sending{wire.Op(call.Request[0]), class, call.Urgent, call.Alone})
+	y.calls = append(y.calls, sending{wire.Op(call.Request[0]), class, call.Urgent, call.Serial})
 	y.mu.Unlock()
 	if to != y.unsent {
 		y.Transport.Go(to, class, call)

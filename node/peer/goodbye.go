@@ -22,7 +22,7 @@ func (e *Epoch) SayGoodbye(ctx context.Context) {
 		if m == e.View.Self || to == 0 {
 			return
 		}
-		_, _ = e.ask(ctx, m, wire.AppendRequest(nil, wire.Bye, e.stamp(to)))
+		_, _ = e.ask(ctx, m, wire.AppendRequest(nil, wire.Goodbye, e.stamp(to)))
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 func TestAGoodbyeHoldsAtEveryEpoch(t *testing.T) {
 	for _, epoch := range []version.Epoch{firstEpoch - 1, firstEpoch, firstEpoch + 1} {
 		inWorld(t, 3, func(w *world) {
-			bye, m := wire.AppendRequest(nil, wire.Bye, w.stamp(epoch)), w.nodes[1]
+			bye, m := wire.AppendRequest(nil, wire.Goodbye, w.stamp(epoch)), w.nodes[1]
 			w.inline(wire.Malformed, append(bye, 1))
 			if v := m.Current(); !m.client.Likely(v, 0) || !m.client.Answers(v, 0) {
 				t.Error("a member that has said nothing is not counted on")

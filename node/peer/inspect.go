@@ -45,7 +45,7 @@ func (e *Epoch) Holding(ctx context.Context, m int) (replica.Digest, error) {
 // Record returns a member's record of a key, or a zero record where the member holds none.
 func (e *Epoch) Record(ctx context.Context, m int, key []byte) (version.Record, error) {
 	member := &e.View.Members[m]
-	if err := silent(member); err != nil {
+	if err := whyNoAnswer(member); err != nil {
 		return version.Record{}, err
 	}
 	if m == e.View.Self {
@@ -71,8 +71,8 @@ func (e *Epoch) Record(ctx context.Context, m int, key []byte) (version.Record, 
 	return version.Record{}, fmt.Errorf("the member refused: %v", reply.Status)
 }
 
-// silent returns why a member answers no reads, or nil when it answers them.
-func silent(m *replica.Member) error {
+// whyNoAnswer returns why a member answers no reads, or nil when it answers them.
+func whyNoAnswer(m *replica.Member) error {
 	switch {
 	case m.Incarnation != 0:
 		return nil

@@ -55,8 +55,8 @@ func (k *link) likely() bool {
 // answers reports whether the peer has answered since it was last suspected.
 func (k *link) answers() bool { return k.suspectUntil.Load() == 0 }
 
-// stays reports whether the member has not said that it is about to stop.
-func (k *link) stays(m *replica.Member) bool { return k.leaving.Load() != uint64(m.Incarnation) }
+// notLeaving reports whether the member has not said that it is about to stop.
+func (k *link) notLeaving(m *replica.Member) bool { return k.leaving.Load() != uint64(m.Incarnation) }
 
 // links holds a membership's links by address.
 type links struct {

@@ -38,7 +38,7 @@ func TestACallThatWasSeenMayBeDoneYet(t *testing.T) {
 	} {
 		for _, seen := range []bool{false, true} {
 			c := carrier{call: &quorum.Call{Kind: kind}, seen: seen}
-			if got, want := c.undone(), !seen || !single; got != want {
+			if got, want := c.neverDone(), !seen || !single; got != want {
 				t.Errorf("kind %d, seen by the peer: %v; undone for good: %v, want %v", kind, seen, got, want)
 			}
 		}

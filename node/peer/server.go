@@ -25,8 +25,8 @@ type Node interface {
 type Server struct {
 	node        Node
 	log         *zap.Logger
-	removes     once         // the forwarded removes that this node has received
-	coordinated atomic.Int64 // how many forwarded removes are under way
+	removes     recentRequests // the forwarded removes that this node has received
+	coordinated atomic.Int64   // how many forwarded removes are under way
 	stopping    atomic.Bool
 }
 
@@ -67,7 +67,7 @@ func inline(request []byte) bool {
 		return false
 	}
 	switch wire.Op(request[0]) {
-	case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory, wire.Bye:
+	case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory, wire.Goodbye:
 		return true
 	}
 	return false
@@ -130,7 +130,7 @@ func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 	switch op {
 	case wire.StoreIf:
 		return e.serveOffer(dst, stamp, body)
-	case wire.Bye:
+	case wire.Goodbye:
 		return e.serveGoodbye(dst, stamp.From, body), true
 	}
 	if status := e.admit(stamp, op != wire.Read); status != wire.OK {
@@ -205,7 +205,7 @@ func (s *Server) Serve(ctx context.Context, dst, request []byte) []byte {
 			return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 		}
 		switch op {
-		case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory, wire.Bye:
+		case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory, wire.Goodbye:
 			out, ok := e.serve(dst, op, stamp, body)
 			if ok {
 				return out

@@ -9,8 +9,8 @@ import (
 
 // windows tells the first copy of a numbered request from later copies, for each incarnation that
 // sends them. It is the anti-replay window of IPsec (RFC 6479): each of the newest numbers is
-// known, and an older number counts as seen. Unlike type once, it costs no memory per request, so
-// it can do this for every offer.
+// known, and an older number counts as seen. Unlike recentRequests, it costs no memory per request,
+// so it can do this for every offer.
 type windows struct {
 	mu sync.Mutex
 	of map[version.Incarnation]*window

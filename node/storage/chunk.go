@@ -35,7 +35,7 @@ func (t *table) push(b *bucket) {
 	if i == 0 {
 		before := cap(t.links)
 		t.links = append(t.links, chunk{})
-		t.space.books.Add(int64(cap(t.links)-before) * linkBytes)
+		t.space.headerBytes.Add(int64(cap(t.links)-before) * linkBytes)
 		i = uint32(len(t.links))
 	} else {
 		t.spare = t.links[i-1].next
@@ -75,10 +75,10 @@ func (t *table) move(c *chunk, n int) packed.Block {
 // that is replaced by one of another length. So a store whose sizes drift is packed anew, at the
 // pace of the drift.
 func (t *table) tidy() {
-	if t.hand++; t.hand >= t.count() {
-		t.hand = 0
+	if t.tidyNext++; t.tidyNext >= t.count() {
+		t.tidyNext = 0
 	}
-	if c := &t.bucket(t.hand).chunk; c.cap != 0 && t.space.pool.Sparse(c.block) {
+	if c := &t.bucket(t.tidyNext).chunk; c.cap != 0 && t.space.pool.Sparse(c.block) {
 		t.move(c, int(c.used))
 	}
 }

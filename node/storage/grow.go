@@ -10,7 +10,7 @@ import (
 // split once, and an insert never does more than one split.
 func (t *table) grow() {
 	low, high := t.split, t.split+1<<t.level
-	t.reach(high)
+	t.ensureHeader(high)
 	from := *t.bucket(low)
 	*t.bucket(low) = bucket{}
 	bit := keyspace.Hash(1) << t.level
@@ -90,7 +90,7 @@ func (t *table) shrink() {
 	for i := range halves {
 		t.discard(&halves[i])
 	}
-	t.leave()
+	t.trimHeaders()
 }
 
 // each calls f for every record of a bucket, with the record's block and its begin and end there.

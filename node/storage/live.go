@@ -13,11 +13,11 @@ import (
 // AppendLive appends the pairs of those entries that hold a value, ascending by rank and key. That
 // is all that a scan delivers, and it is cheaper than Sort. The pairs borrow the bucket.
 func (b *Bucket) AppendLive(dst []kv.Pair) []kv.Pair {
-	var few [fewPairs]belongs
+	var few [fewPairs]pairOrder
 	order, first := few[:0], len(dst)
 	for e := range b.Records {
 		if e.Record.Live() {
-			order = append(order, belongs{e.Rank, len(dst) - first})
+			order = append(order, pairOrder{e.Rank, len(dst) - first})
 			dst = append(dst, kv.Pair{Key: e.Key, Value: e.Record.Value, Version: e.Record.Tag})
 		}
 	}
@@ -34,8 +34,8 @@ func (b *Bucket) AppendSorted(dst []replica.Entry) []replica.Entry {
 	return dst
 }
 
-// belongs says where a pair belongs in the order, and where it lies.
-type belongs struct {
+// pairOrder says where a pair belongs in the order, and where it lies.
+type pairOrder struct {
 	rank keyspace.Rank
 	at   int
 }
@@ -45,7 +45,7 @@ type belongs struct {
 const fewPairs = 128
 
 // arrange brings pairs into the order of rank and key. It overwrites order.
-func arrange(pairs []kv.Pair, order []belongs) {
+func arrange(pairs []kv.Pair, order []pairOrder) {
 	if len(order) <= fewPairs {
 		for i := 1; i < len(order); i++ {
 			o, k := order[i], i
@@ -55,7 +55,7 @@ func arrange(pairs []kv.Pair, order []belongs) {
 			order[k] = o
 		}
 	} else {
-		slices.SortFunc(order, func(a, b belongs) int { return compare(pairs, a, b) })
+		slices.SortFunc(order, func(a, b pairOrder) int { return compare(pairs, a, b) })
 	}
 	// Each pair moves once, along the cycles of the permutation.
 	for i := range order {
@@ -75,7 +75,7 @@ func arrange(pairs []kv.Pair, order []belongs) {
 	}
 }
 
-func compare(pairs []kv.Pair, a, b belongs) int {
+func compare(pairs []kv.Pair, a, b pairOrder) int {
 	if a.rank != b.rank {
 		return cmp.Compare(a.rank, b.rank)
 	}

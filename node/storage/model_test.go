@@ -90,7 +90,7 @@ func verify(t rapid.TB, s *Store) {
 	}
 	// The store: its statistics.
 	st := s.Stats()
-	if st.DataBytes != data || st.UsedBytes != used || st.Extents.Blocks != blocks || st.Books != books || st.Leaving != 0 {
+	if st.DataBytes != data || st.UsedBytes != used || st.Extents.Blocks != blocks || st.HeaderBytes != books || st.Leaving != 0 {
 		t.Fatalf("recounted data %d, used %d, blocks %d, books %d; stats %+v", data, used, blocks, books, st)
 	}
 	if st.Bytes != st.Extents.InUse+books || st.Bytes != s.Bytes() || st.Extents.InUse < blocks {

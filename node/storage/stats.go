@@ -4,14 +4,14 @@ import "viakv/node/storage/extent"
 
 // Stats is a store's state.
 type Stats struct {
-	Keys       uint64 // records with a value
-	Tombstones uint64
-	Bytes      int64 // what the limit counts: Extents.InUse and Books
-	DataBytes  int64 // keys, metadata and values of all records, tombstones included
-	UsedBytes  int64 // DataBytes, and the lengths and directories in the blocks
-	Books      int64 // bytes of bucket headers
-	Leaving    int64 // bytes of blocks that a clear has swapped out and that are not yet freed
-	Buckets    uint64
+	Keys        uint64 // records with a value
+	Tombstones  uint64
+	Bytes       int64 // what the limit counts: Extents.InUse and HeaderBytes
+	DataBytes   int64 // keys, metadata and values of all records, tombstones included
+	UsedBytes   int64 // DataBytes, and the lengths and directories in the blocks
+	HeaderBytes int64 // bytes of bucket headers
+	Leaving     int64 // bytes of blocks that a clear has swapped out and that are not yet freed
+	Buckets     uint64
 	// Chained is the number of blocks beyond the first of their bucket. More than a few mean
 	// colliding hashes.
 	Chained uint64
@@ -20,8 +20,8 @@ type Stats struct {
 
 // Stats returns the store's state. It takes the partitions one after the other.
 func (s *Store) Stats() Stats {
-	r := Stats{Leaving: s.leaving.Load(), Books: s.space.books.Load(), Extents: s.space.pool.Stats()}
-	r.Bytes = r.Extents.InUse + r.Books
+	r := Stats{Leaving: s.leaving.Load(), HeaderBytes: s.space.headerBytes.Load(), Extents: s.space.pool.Stats()}
+	r.Bytes = r.Extents.InUse + r.HeaderBytes
 	for i := range s.shards {
 		s.shards[i].addTo(&r)
 	}

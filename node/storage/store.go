@@ -30,11 +30,11 @@ type shard struct {
 
 // space is what all tables of a store share.
 type space struct {
-	pool   *extent.Pool
-	seed   keyspace.Seed
-	key    digestKey
-	target int64        // bytes in use of a bucket, on average
-	books  atomic.Int64 // bytes of bucket headers
+	pool        *extent.Pool
+	seed        keyspace.Seed
+	key         digestKey
+	target      int64        // bytes in use of a bucket, on average
+	headerBytes atomic.Int64 // bytes of bucket headers
 }
 
 // bucketTarget is the knee of the measured curve. Smaller buckets make scans slower and double the
@@ -72,7 +72,7 @@ func (s *Store) shard(h keyspace.Hash) *shard { return &s.shards[h.Partition()] 
 
 // Bytes returns the memory that the limit counts: the extents in use, including the free blocks in
 // them, and the bucket headers.
-func (s *Store) Bytes() int64 { return s.space.pool.InUse() + s.space.books.Load() }
+func (s *Store) Bytes() int64 { return s.space.pool.InUse() + s.space.headerBytes.Load() }
 
 // Full reports whether the limit is reached, so that no new write should begin (S3). What a clear
 // has swapped out no longer counts, although it takes a moment to free it.

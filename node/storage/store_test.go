@@ -239,8 +239,8 @@ func TestEverythingIsGivenBack(t *testing.T) {
 	for _, key := range keys {
 		put(t, s, key, dead(1, 1))
 	}
-	if st := s.Stats(); st.Books < 8*2*segmentBuckets*bucketBytes {
-		t.Fatalf("%d buckets, %d bytes of headers: the test shows nothing", st.Buckets, st.Books)
+	if st := s.Stats(); st.HeaderBytes < 8*2*segmentBuckets*bucketBytes {
+		t.Fatalf("%d buckets, %d bytes of headers: the test shows nothing", st.Buckets, st.HeaderBytes)
 	}
 	for _, key := range keys {
 		if purgeOne(s, key, dead(1, 1)) != 1 {
@@ -249,7 +249,7 @@ func TestEverythingIsGivenBack(t *testing.T) {
 	}
 	verify(t, s)
 	if st := s.Stats(); st.Extents.InUse != 0 || st.Tombstones != 0 || st.Buckets != keyspace.Partitions ||
-		st.Books > (8*segmentBuckets+keyspace.Partitions)*bucketBytes {
+		st.HeaderBytes > (8*segmentBuckets+keyspace.Partitions)*bucketBytes {
 		t.Fatalf("%+v", st)
 	}
 }

@@ -27,7 +27,7 @@ type table struct {
 	blocks int64 // bytes of blocks, with what is free in them
 	data   int64 // bytes of keys, metadata and values
 
-	hand uint64 // the bucket that tidy looks at next
+	tidyNext uint64 // the bucket that tidy looks at next
 
 	segments [][]bucket // segmentBuckets each; only the first can be shorter
 	links    []chunk    // the blocks of chains, except the first of each chain (S6)
@@ -58,7 +58,7 @@ const (
 
 func newTable(s *space) table {
 	t := table{space: s}
-	t.reach(0)
+	t.ensureHeader(0)
 	return t
 }
 
@@ -196,8 +196,8 @@ func (b *bucket) setDigest(d replica.Digest) {
 	b.records, b.tombstones, b.sum = uint32(d.Records), uint32(d.Tombstones), d.Sum
 }
 
-// reach makes sure that bucket i has a header.
-func (t *table) reach(i uint64) {
+// ensureHeader makes sure that bucket i has a header.
+func (t *table) ensureHeader(i uint64) {
 	n := int(i >> segmentBits)
 	if n == len(t.segments) {
 		size := segmentBuckets
@@ -205,24 +205,24 @@ func (t *table) reach(i uint64) {
 			size = 1
 		}
 		t.segments = append(t.segments, make([]bucket, size))
-		t.space.books.Add(int64(size) * bucketBytes)
+		t.space.headerBytes.Add(int64(size) * bucketBytes)
 		return
 	}
 	if s := t.segments[n]; int(i&(segmentBuckets-1)) >= len(s) { // the first segment, while it is short
 		longer := make([]bucket, 1<<bits.Len64(i))
 		copy(longer, s)
 		t.segments[n] = longer
-		t.space.books.Add(int64(len(longer)-len(s)) * bucketBytes)
+		t.space.headerBytes.Add(int64(len(longer)-len(s)) * bucketBytes)
 	}
 }
 
-// leave gives back the segments of headers that are not needed, neither now nor for the next half a
-// segment of growth.
-func (t *table) leave() {
+// trimHeaders gives back the segments of headers that are not needed, neither now nor for the next
+// half a segment of growth.
+func (t *table) trimHeaders() {
 	for n := len(t.segments); n > 1 && t.count() <= uint64(n-2)<<segmentBits+segmentBuckets/2; n-- {
 		t.segments[n-1] = nil
 		t.segments = t.segments[:n-1]
-		t.space.books.Add(-segmentBuckets * bucketBytes)
+		t.space.headerBytes.Add(-segmentBuckets * bucketBytes)
 	}
 }
 
@@ -232,8 +232,8 @@ func (t *table) free() {
 		for i := range s {
 			t.discard(&s[i])
 		}
-		t.space.books.Add(-int64(len(s)) * bucketBytes)
+		t.space.headerBytes.Add(-int64(len(s)) * bucketBytes)
 	}
-	t.space.books.Add(-int64(cap(t.links)) * linkBytes)
+	t.space.headerBytes.Add(-int64(cap(t.links)) * linkBytes)
 	t.segments, t.links = nil, nil
 }

@@ -14,7 +14,7 @@ import (
 // askSeeds asks all seeds at once, each at all its addresses. It returns the answers that count,
 // and what a founding needs beside them.
 func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
-	b, c := m.book, conditions{expect: m.cfg.Expect}
+	b, c := m.addresses, conditions{expect: m.cfg.Expect}
 	b.refresh(ctx, m.cfg.CallTimeout, append(slices.Clone(m.cfg.Seeds), m.self.Peer)...)
 	var seen []sighting
 	done := map[string]bool{canonical(m.self.Peer): true}
@@ -28,7 +28,7 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 		}
 		places, err := b.places(seed, true)
 		if err != nil {
-			seen = append(seen, sighting{seed: seed, address: seed, lost: true, err: err})
+			seen = append(seen, sighting{seed: seed, address: seed, unresolved: true, err: err})
 		}
 		for _, p := range places {
 			seen = append(seen, sighting{seed: seed, address: p.dial, ip: p.ip})
@@ -50,7 +50,7 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 	for _, list := range [][]sighting{seen, mine} {
 		for i := range list {
 			s := &list[i]
-			if !s.lost {
+			if !s.unresolved {
 				dialled[s.address] = true
 				asked.Go(func() { s.presence, s.err = m.discover(ctx, s.address) })
 			}
@@ -67,7 +67,7 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 	seen, unclaimed := counting(m.self, own, seen)
 	for _, seed := range unclaimed {
 		if time.Since(b.grown(seed)) < m.cfg.Patience {
-			c.young = append(c.young, string(seed))
+			c.unsteady = append(c.unsteady, string(seed))
 		}
 	}
 	return seen, c
@@ -77,15 +77,15 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 // answer is then that of the first member of a cluster other than this node.
 func (m *Manager) askPeer(ctx context.Context) (presence, error) {
 	via := m.cfg.JoinVia
-	m.book.refresh(ctx, m.cfg.CallTimeout, via)
-	places, err := m.book.places(via, false)
+	m.addresses.refresh(ctx, m.cfg.CallTimeout, via)
+	places, err := m.addresses.places(via, false)
 	if err != nil {
 		return presence{}, err
 	}
 	seen := make([]sighting, len(places))
 	var asked sync.WaitGroup
 	for i, p := range places {
-		m.book.dialled[p.dial] = true
+		m.addresses.dialled[p.dial] = true
 		asked.Go(func() { seen[i].presence, seen[i].err = m.discover(ctx, p.dial) })
 	}
 	asked.Wait()
@@ -162,7 +162,7 @@ func counting(self Identity, own string, seen []sighting) (counted []sighting, u
 			unclaimed = append(unclaimed, group[0].seed)
 		}
 		for _, s := range group {
-			silence := s.err != nil && (claimed || !s.lost && (twin(&s) || own != "" && own == s.endpoint()))
+			silence := s.err != nil && (claimed || !s.unresolved && (twin(&s) || own != "" && own == s.endpoint()))
 			if !silence && (s.err != nil || s.BootID != self.BootID) {
 				counted = append(counted, s)
 			}
@@ -173,12 +173,12 @@ func counting(self Identity, own string, seen []sighting) (counted []sighting, u
 
 // hangUp closes the connections that were opened to find a cluster, but not those to keep.
 func (m *Manager) hangUp(keep func(transport.Address) bool) {
-	for a := range m.book.dialled {
+	for a := range m.addresses.dialled {
 		if !keep(a) {
 			m.cfg.Transport.Forget(a)
 		}
 	}
-	clear(m.book.dialled)
+	clear(m.addresses.dialled)
 }
 
 // memberAt reports whether the address is that of another member.

@@ -200,7 +200,7 @@ func (s *scene) overdue() bool {
 		return false
 	}
 	slot, a := s.leaver()
-	return s.odd() || !s.allVote() || slot != nil && !a.Force && a.there[slot.BootID]
+	return s.odd() || !s.allVote() || slot != nil && !a.Force && a.answered[slot.BootID]
 }
 
 // allVote reports whether every slot's process votes.
@@ -275,7 +275,7 @@ func (s *scene) take(a *ask) move {
 		switch {
 		case !s.fresh(a):
 			return move{poll: true}
-		case t.Joining != nil && (!a.there[t.Joining.BootID] || t.growPossible(a.there.active) != nil):
+		case t.Joining != nil && (!a.answered[t.Joining.BootID] || t.growPossible(a.answered.active) != nil):
 			return move{} // until enough members answer
 		}
 		c.Kind = Grow
@@ -347,7 +347,7 @@ func (s *scene) takeEnter(a *ask, c *Command) move {
 	if !s.fresh(a) {
 		return move{poll: true}
 	}
-	if err := t.growPossible(a.there.coming); err != nil {
+	if err := t.growPossible(a.answered.orRebuilding); err != nil {
 		r := refusal(err)
 		return move{answer: &r}
 	}
@@ -383,10 +383,10 @@ func (s *scene) leaveReady(a *ask) error {
 		}
 	}
 	// Once the leaver's vote has ended the leave is under way, and takeLeave repeats the poll.
-	if a.there == nil || s.voter(slot.BootID) && !s.fresh(a) {
+	if a.answered == nil || s.voter(slot.BootID) && !s.fresh(a) {
 		return errPoll
 	}
-	return t.shrinkPossible(a.Name, a.there.active)
+	return t.shrinkPossible(a.Name, a.answered.active)
 }
 
 func (s *scene) takeLeave(a *ask, c *Command) move {

@@ -36,9 +36,9 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 		if a.deadline.IsZero() {
 			a.deadline = now.Add(time.Second)
 		}
-		a.there, a.polledAt = polled{}, now
+		a.answered, a.polledAt = polled{}, now
 		for _, id := range top.recipients() {
-			a.there[id.BootID] = true
+			a.answered[id.BootID] = true
 		}
 	}
 	return s
@@ -151,12 +151,12 @@ func TestDecide(t *testing.T) {
 		{"M11: and before one of four leaves", with(sceneOf(four, asking(toLeave, "b")), voting(1, 2, 3, 4, 50)), move{change: confChange{learn, 50}}},
 		{"M11: a joiner that leads hands over first", with(sceneOf(four, asking(toLeave, "b")), leads(50), voting(1, 2, 3, 4, 50)), move{transfer: 1}},
 		{"M11: a vote that is missing ends before it", with(sceneOf(joinsPair, asking(toLeave, "b")), voting(1, 2, 30), func(s *scene) {
-			delete(s.asks[0].there, 2)
+			delete(s.asks[0].answered, 2)
 		}), move{change: confChange{remove, 2}}},
 		{"and one that is forced out", with(sceneOf(joinsPair, forced), voting(1, 2, 30)), move{change: confChange{remove, 2}}},
 		{"then it ends, too", with(sceneOf(joinsPair, forced), voting(1, 30)), move{change: confChange{learn, 30}}},
 		{"M11: one of two waits for the end of a joiner's vote", with(sceneOf(joinsPair, asking(toLeave, "b")), voting(1, 2, 30)), move{change: confChange{learn, 30}}},
-		{"M11: no joiner votes while a leave waits", with(sceneOf(four, asking(toLeave, "b")), func(s *scene) { s.asks[0].there = nil }), move{poll: true}},
+		{"M11: no joiner votes while a leave waits", with(sceneOf(four, asking(toLeave, "b")), func(s *scene) { s.asks[0].answered = nil }), move{poll: true}},
 		{"M11: and a joiner does not vote while one of two leaves", with(sceneOf(joinsPair, asking(toLeave, "b")), func(s *scene) { s.voters = []uint64{1} }),
 			move{command: &Command{Kind: Shrink}}},
 		{"but otherwise it does", sceneOf(joinsPair), move{change: confChange{promote, 30}}},
@@ -164,20 +164,20 @@ func TestDecide(t *testing.T) {
 		{"one of four hands over before it leaves", sceneOf(even, asking(toLeave, "a")), move{transfer: 2}},
 		{"the leader hands over before it leaves", sceneOf(trio, asking(toLeave, "a")), move{transfer: 2}},
 		{"to one that is caught up", with(sceneOf(trio, asking(toLeave, "a")), func(s *scene) { s.caughtUp[2] = false }), move{transfer: 3}},
-		{"a leave asks the members first", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { s.asks[0].there = nil }), move{poll: true}},
+		{"a leave asks the members first", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { s.asks[0].answered = nil }), move{poll: true}},
 		{"also before the leave of a member that does not vote yet", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) {
-			s.voters, s.learners, s.caughtUp[2], s.asks[0].there = []uint64{1, 3}, []uint64{2}, false, nil
+			s.voters, s.learners, s.caughtUp[2], s.asks[0].answered = []uint64{1, 3}, []uint64{2}, false, nil
 		}), move{poll: true}},
-		{"a leave that would lose the quorum", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { delete(s.asks[0].there, 3) }), move{answer: &response{Code: "quorum-loss"}}},
+		{"a leave that would lose the quorum", with(sceneOf(trio, asking(toLeave, "b")), func(s *scene) { delete(s.asks[0].answered, 3) }), move{answer: &response{Code: "quorum-loss"}}},
 		{"of four the vote ends, and then the members are asked again", with(sceneOf(even, asking(toLeave, "b")), func(s *scene) {
 			s.voters, s.asks[0].polledAt = []uint64{1, 3, 4}, s.now.Add(-2*time.Second)
 		}), move{poll: true}},
-		{"an admission asks the members first", with(sceneOf(trio, entering("d", 40, 0)), func(s *scene) { s.asks[0].there = nil }), move{poll: true}},
-		{"an admission that would lose the quorum", with(sceneOf(trio, entering("d", 40, 0)), func(s *scene) { s.asks[0].there = polled{1: true} }), move{answer: &response{Code: "quorum-loss"}}},
-		{"growing asks the members first", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].there = nil }), move{poll: true}},
-		{"and waits until enough answer", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].there = polled{1: true, 40: true} }), move{}},
-		{"and until the joiner does", with(sceneOf(j, growing()), func(s *scene) { delete(s.asks[0].there, 40) }), move{}},
-		{"by force", with(sceneOf(trio, forced), func(s *scene) { s.asks[0].there = nil }), move{command: &Command{Kind: Shrink}}},
+		{"an admission asks the members first", with(sceneOf(trio, entering("d", 40, 0)), func(s *scene) { s.asks[0].answered = nil }), move{poll: true}},
+		{"an admission that would lose the quorum", with(sceneOf(trio, entering("d", 40, 0)), func(s *scene) { s.asks[0].answered = polled{1: true} }), move{answer: &response{Code: "quorum-loss"}}},
+		{"growing asks the members first", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].answered = nil }), move{poll: true}},
+		{"and waits until enough answer", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].answered = polled{1: true, 40: true} }), move{}},
+		{"and until the joiner does", with(sceneOf(j, growing()), func(s *scene) { delete(s.asks[0].answered, 40) }), move{}},
+		{"by force", with(sceneOf(trio, forced), func(s *scene) { s.asks[0].answered = nil }), move{command: &Command{Kind: Shrink}}},
 		{"nobody of that name", sceneOf(trio, asking(toLeave, "x")), move{answer: &response{Code: "no-such-node"}}},
 		{"a purge", sceneOf(trio, purging), move{command: &Command{Kind: Purge}}},
 		{"G1: a purge at another epoch", sceneOf(later, purging), move{answer: &response{Code: "epoch"}}},

@@ -23,7 +23,7 @@ import (
 // node from now on, if this node is alone in it. An error says why the cluster cannot be given up.
 func (m *Manager) Depart(ctx context.Context, to transport.Address) error {
 	m.mu.Lock()
-	m.going = to
+	m.joiningVia = to
 	m.mu.Unlock()
 	t := m.newest()
 	if t == nil {
@@ -49,7 +49,7 @@ func (m *Manager) CancelDeparture(ctx context.Context) { m.cancelDeparture(ctx, 
 // cancelDeparture ends a departure. With open, its entry may be in the log and not be agreed yet.
 func (m *Manager) cancelDeparture(ctx context.Context, open bool) {
 	m.mu.Lock()
-	m.going = ""
+	m.joiningVia = ""
 	m.mu.Unlock()
 	if t := m.newest(); t != nil && (t.Departing || open) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
@@ -94,10 +94,10 @@ func (m *Manager) withdrawUnheard(ctx context.Context) error {
 func (m *Manager) yields(ctx context.Context, p presence) bool {
 	lowest := p.BootID
 	for range MaxSlots {
-		if p.Going == "" {
+		if p.JoiningVia == "" {
 			return false
 		}
-		next, err := m.discover(ctx, p.Going)
+		next, err := m.discover(ctx, p.JoiningVia)
 		if err != nil {
 			return false
 		}

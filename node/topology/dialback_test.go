@@ -219,7 +219,7 @@ func TestARestartedNodeThatCannotBeReached(t *testing.T) {
 }
 
 // The leader looks the address of a member up again when it begins to lead to another node.
-func TestAMembersAddressGoesAstray(t *testing.T) {
+func TestAMembersAddressIsMisdirected(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		leader := w.leader(a, b, c)

@@ -87,7 +87,7 @@ func (m *Manager) join(ctx context.Context) error {
 			}
 		case p.Name == m.self.Name && p.Peer == m.self.Peer:
 			return kv.Detail(kv.ErrAlreadyMember, "%s is this node itself", m.cfg.JoinVia)
-		case p.Going != "":
+		case p.JoiningVia != "":
 			reached = time.Now()
 			m.waitFor(fmt.Sprintf("%s, which is joining another cluster itself", p.Name))
 			if m.yields(ctx, p) {

@@ -47,7 +47,7 @@ func TestAloneWithoutSeeds(t *testing.T) {
 // becomes "active" only after the host has adopted the topology.
 func TestANodeIsActiveOnceItsHostKnows(t *testing.T) {
 	simulate(t, func(w *world) {
-		a := w.start("a", held)
+		a := w.start("a", blocked)
 		time.Sleep(time.Second)
 		if s := a.m.Status(); s.State != string(StateFounding) {
 			t.Errorf("%+v, and the host has yet to adopt its topology", s)

@@ -298,7 +298,7 @@ func (g *group) change(ctx context.Context, kind raftpb.ConfChangeType, boot uin
 	defer cancel()
 	for {
 		changed := g.m.changed.wait()
-		if s := g.snapshot(); s.is(kind, boot) {
+		if s := g.snapshot(); s.reflects(kind, boot) {
 			return
 		}
 		select {
@@ -309,8 +309,8 @@ func (g *group) change(ctx context.Context, kind raftpb.ConfChangeType, boot uin
 	}
 }
 
-// is reports whether the voters are as a change of this kind leaves them.
-func (s *groupState) is(kind raftpb.ConfChangeType, boot uint64) bool {
+// reflects reports whether the voters are as a change of this kind leaves them.
+func (s *groupState) reflects(kind raftpb.ConfChangeType, boot uint64) bool {
 	switch kind {
 	case raftpb.ConfChangeAddNode:
 		return slices.Contains(s.voters, boot)

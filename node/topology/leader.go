@@ -177,7 +177,7 @@ func (l *leader) poll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range waiting {
-		a.there, a.polledAt = there, time.Now()
+		a.answered, a.polledAt = there, time.Now()
 	}
 }
 
@@ -235,7 +235,7 @@ func (l *leader) submit(ctx context.Context, r *request, replaces uint64) respon
 		l.gone[replaces] = true
 	}
 	if i := slices.IndexFunc(l.asks, func(q *ask) bool { return q.ID == a.ID }); i >= 0 {
-		a.proposed, a.there, a.polledAt = l.asks[i].proposed, l.asks[i].there, l.asks[i].polledAt
+		a.proposed, a.answered, a.polledAt = l.asks[i].proposed, l.asks[i].answered, l.asks[i].polledAt
 		l.asks[i].done <- l.asks[i].undecided()
 		l.asks[i] = a
 	} else {

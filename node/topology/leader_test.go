@@ -19,8 +19,9 @@ func appends(request []byte) bool {
 	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgApp
 }
 
-// updates reports whether a request transfers the lead: it tells a voter to become the leader.
-func updates(request []byte) bool {
+// transfersLead reports whether a request transfers the lead: it tells a voter to become the
+// leader.
+func transfersLead(request []byte) bool {
 	var m raftpb.Message
 	c, err := wire.ParseControl(request)
 	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgTimeoutNow
@@ -128,9 +129,9 @@ func TestARefusedChangeOfVotersWaits(t *testing.T) {
 		a, b, c := w.trio()
 		leader := w.leader(a, b, c)
 		w.until("it leads", 10*time.Second, func() bool { return leader.m.group.snapshot().leading != nil })
-		g, heir := leader.m.group, others(leader, a, b, c)[0].id.BootID
-		w.net.filter(func(_, _ transport.Address, request []byte) bool { return updates(request) }, nil)
-		g.transfer(w.ctx(time.Second), heir)
+		g, transferee := leader.m.group, others(leader, a, b, c)[0].id.BootID
+		w.net.filter(func(_, _ transport.Address, request []byte) bool { return transfersLead(request) }, nil)
+		g.transfer(w.ctx(time.Second), transferee)
 		began := time.Now()
 		g.change(w.ctx(10*time.Second), raftpb.ConfChangeAddLearnerNode, 4711)
 		if took := time.Since(began); took < leader.m.cfg.Tick {

@@ -46,7 +46,7 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, 
 			return m.fork(ctx, t, name, report, open)
 		}
 	} else {
-		if err := t.shrinkPossible(name, m.poll(ctx, t).coming); err != nil {
+		if err := t.shrinkPossible(name, m.poll(ctx, t).orRebuilding); err != nil {
 			return kv.Left{}, err // known at once, also without a leader to say so
 		}
 		r, err = m.propose(ctx, leave)

@@ -34,9 +34,9 @@ type Manager struct {
 	self        Identity
 	changed     signal // known, adopted, state or leader has changed
 	adopted     atomic.Pointer[Topology]
-	said        throttle
+	toldWait    throttle
 	misdirected throttle
-	book        *book // owned by the goroutine of Run
+	addresses   *addressBook // owned by the goroutine of Run
 
 	mu       sync.Mutex // guards the fields below
 	random   *rand.Rand
@@ -54,11 +54,11 @@ type Manager struct {
 	forked       bool      // known was forked here: this process is its only voter
 	// barrier is the epoch of the last size change whose sync barrier this node has run.
 	barrier version.Epoch
-	// going is the peer address by which the node is joining another cluster. Empty: it is not
+	// joiningVia is the peer address by which the node is joining another cluster. Empty: it is not
 	// joining.
-	going transport.Address
-	group *group
-	over  bool
+	joiningVia transport.Address
+	group      *group
+	over       bool
 }
 
 // New returns a manager. It starts nothing.
@@ -69,9 +69,9 @@ func New(cfg Config) (*Manager, error) {
 	}
 	return &Manager{
 		cfg: cfg, self: cfg.Self,
-		log:    cfg.Logger.With(zap.String("node", cfg.Self.Name)),
-		book:   newBook(cfg.Resolve),
-		random: NewRandom(cfg.Random),
+		log:       cfg.Logger.With(zap.String("node", cfg.Self.Name)),
+		addresses: newAddressBook(cfg.Resolve),
+		random:    NewRandom(cfg.Random),
 	}, nil
 }
 
@@ -195,7 +195,7 @@ func (m *Manager) waitBecause(cause error, reason string) {
 	m.mu.Lock()
 	m.reason, m.cause = reason, cause
 	m.mu.Unlock()
-	if m.said.due(reason) {
+	if m.toldWait.due(reason) {
 		m.log.Info("the node is waiting", zap.String("for", reason))
 	}
 }

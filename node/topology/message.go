@@ -25,8 +25,8 @@ type presence struct {
 	// Addresses are those of the machine, sent while the process waits for its seeds.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
 
-	// Going is the peer address by which the node is joining another cluster.
-	Going transport.Address `json:"going,omitempty"`
+	// JoiningVia is the peer address by which the node is joining another cluster.
+	JoiningVia transport.Address `json:"going,omitempty"`
 }
 
 // Memory says how much memory a member's data takes, and how much room is left, in bytes.

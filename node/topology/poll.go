@@ -56,8 +56,8 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 // active accepts the slots whose members serve and have answered.
 func (p polled) active(s *Slot) bool { return s.Active() && p[s.BootID] }
 
-// coming accepts members that rebuild as well: they serve soon.
-func (p polled) coming(s *Slot) bool { return p[s.BootID] }
+// orRebuilding accepts members that rebuild as well: they serve soon.
+func (p polled) orRebuilding(s *Slot) bool { return p[s.BootID] }
 
 // shrinkPossible returns nil when the cluster keeps its quorums without a slot. It counts only the
 // members that there accepts.

@@ -25,7 +25,7 @@ func (m *Manager) decideHere(ctx context.Context, r *request) response {
 	if state.leading == nil {
 		t := m.newest()
 		if r.Purpose == toEnter && t.Slot(r.Node.Name) == nil {
-			if err := t.growPossible(m.poll(ctx, t).coming); err != nil {
+			if err := t.growPossible(m.poll(ctx, t).orRebuilding); err != nil {
 				return refusal(err) // no leader may be there to say so: it may be dead
 			}
 		}

@@ -23,8 +23,8 @@ const (
 	listedFor = 30 * time.Second
 )
 
-// book looks names up and remembers their addresses. It belongs to one goroutine.
-type book struct {
+// addressBook looks names up and remembers their addresses. It belongs to one goroutine.
+type addressBook struct {
 	lookUp  func(context.Context, string) ([]netip.Addr, error) // Config.Resolve
 	names   map[string]*listing                                 // by host name
 	dialled map[transport.Address]bool                          // addresses whose connections hangUp closes
@@ -44,13 +44,13 @@ type place struct {
 	ip   netip.Addr // address that dial leads to; invalid: not looked up
 }
 
-func newBook(lookUp func(context.Context, string) ([]netip.Addr, error)) *book {
-	return &book{lookUp: lookUp, names: map[string]*listing{}, dialled: map[transport.Address]bool{}}
+func newAddressBook(lookUp func(context.Context, string) ([]netip.Addr, error)) *addressBook {
+	return &addressBook{lookUp: lookUp, names: map[string]*listing{}, dialled: map[transport.Address]bool{}}
 }
 
 // refresh looks up the names in the addresses, all at once. It skips names that were looked up
 // within lookAgain.
-func (b *book) refresh(ctx context.Context, within time.Duration, addresses ...transport.Address) {
+func (b *addressBook) refresh(ctx context.Context, within time.Duration, addresses ...transport.Address) {
 	if b.lookUp == nil {
 		return
 	}
@@ -99,7 +99,7 @@ func (n *listing) note(now time.Time, found []netip.Addr, err error) {
 // places returns where an address leads: a name with several addresses to each of them, any other
 // address to itself. The error is that of the name's last look-up. With remembered, places also
 // returns what earlier look-ups have listed.
-func (b *book) places(a transport.Address, remembered bool) ([]place, error) {
+func (b *addressBook) places(a transport.Address, remembered bool) ([]place, error) {
 	host, port, err := net.SplitHostPort(string(a))
 	if err != nil || b.lookUp == nil || fixed(host) {
 		ip, _ := netip.ParseAddr(host)
@@ -122,7 +122,7 @@ func (b *book) places(a transport.Address, remembered bool) ([]place, error) {
 }
 
 // grown returns when an address of the name was last added.
-func (b *book) grown(a transport.Address) time.Time {
+func (b *addressBook) grown(a transport.Address) time.Time {
 	host, _, _ := net.SplitHostPort(string(a))
 	if n := b.names[host]; n != nil {
 		return n.grown

@@ -33,14 +33,14 @@ type ask struct {
 	proposed bool
 	done     chan response // has room for one response
 
-	// there holds the processes that answered the last poll, for a change of size. Nil: not polled
-	// yet.
-	there    polled
+	// answered holds the processes that answered the last poll, for a change of size. Nil: not
+	// polled yet.
+	answered polled
 	polledAt time.Time // when the poll ended
 }
 
 // fresh reports whether the poll for a is recent enough to decide by.
-func (s *scene) fresh(a *ask) bool { return a.there != nil && s.now.Sub(a.polledAt) < pollTime }
+func (s *scene) fresh(a *ask) bool { return a.answered != nil && s.now.Sub(a.polledAt) < pollTime }
 
 // move is the step that decide chooses. One field is set, beside ask. None is set: wait.
 type move struct {

@@ -18,8 +18,8 @@ type sighting struct {
 	seed    transport.Address // as configured
 	address transport.Address // the address that was asked
 	ip      netip.Addr        // IP address of address; invalid: not known
-	// lost says that the name could not be looked up: no process was asked, and err says why.
-	lost bool
+	// unresolved says that the name could not be looked up: no process was asked, and err says why.
+	unresolved bool
 	presence
 	err error // why no process answered; nil: one did
 }
@@ -30,8 +30,8 @@ type conditions struct {
 	// to.
 	expect int
 	// shared is a name that may stand for nodes that it does not show. Empty: there is none.
-	shared transport.Address
-	young  []string // unclaimed names whose addresses have changed lately
+	shared   transport.Address
+	unsteady []string // unclaimed names whose addresses have changed lately
 	// taken says that another node answers at this node's address. Empty: none does.
 	taken string
 }
@@ -113,8 +113,8 @@ func (c *conditions) wait(fresh []Identity) (string, error) {
 	case c.expect > 0: // more than half of all nodes are here: no others can found another cluster
 	case len(fresh) == 1 && c.shared != "":
 		return fmt.Sprintf("another node at %s, a name that leads to this node alone", c.shared), kv.ErrLoneSeed
-	case len(c.young) > 0:
-		return fmt.Sprintf("the addresses of %s to stay the same for a while; here are %s", strings.Join(c.young, ", "), here), nil
+	case len(c.unsteady) > 0:
+		return fmt.Sprintf("the addresses of %s to stay the same for a while; here are %s", strings.Join(c.unsteady, ", "), here), nil
 	}
 	return "", nil
 }
@@ -130,7 +130,7 @@ func names(nodes []Identity) []string {
 // String names a seed that does not answer.
 func (s *sighting) String() string {
 	switch {
-	case s.lost:
+	case s.unresolved:
 		return fmt.Sprintf("%s (%s)", s.seed, cause(s.err))
 	case s.seed != "" && s.address != s.seed:
 		return fmt.Sprintf("%s at %s", s.seed, s.address)

@@ -74,7 +74,7 @@ func (m *Manager) present(full bool) presence {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := presence{
-		Identity: m.self, State: m.stateLocked(m.known), Stopping: m.stopping(), Promised: m.promised.BootID, Going: m.going,
+		Identity: m.self, State: m.stateLocked(m.known), Stopping: m.stopping(), Promised: m.promised.BootID, JoiningVia: m.joiningVia,
 	}
 	if p.State == StateFounding && m.cfg.Addresses != nil {
 		p.Addresses = m.cfg.Addresses()

@@ -13,8 +13,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// ask1 has a process serve one control message, and returns the reply.
-func ask1(p *process, c wire.Control) wire.ControlReply {
+// serveOne has a process serve one control message, and returns the reply.
+func serveOne(p *process, c wire.Control) wire.ControlReply {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	r, err := wire.ParseControlReply(p.m.Serve(ctx, nil, wire.AppendControl(nil, &c)))
@@ -64,7 +64,7 @@ func TestTheReceiverChecks(t *testing.T) {
 			{"a second founding", wire.Control{Op: wire.OpFound, To: boot, From: 1, Body: founded(t, "a").Encode()}, wire.ControlRefused},
 			{"an operation of the future", wire.Control{Op: 99, To: boot}, wire.ControlMalformed},
 		} {
-			if r := ask1(a, x.c); r.Status != x.want {
+			if r := serveOne(a, x.c); r.Status != x.want {
 				t.Errorf("%s: %v, want %v", x.name, r.Status, x.want)
 			}
 		}

@@ -77,8 +77,8 @@ func (c *council) scene() *scene {
 	}
 	for _, a := range c.asks {
 		a.deadline, a.polledAt = s.now.Add(time.Hour), s.now
-		if a.there != nil {
-			a.there = c.alive
+		if a.answered != nil {
+			a.answered = c.alive
 		}
 	}
 	s.asks = slices.Clone(c.asks)
@@ -92,7 +92,7 @@ func (c *council) step() bool {
 	case mv.answer != nil:
 		c.asks = slices.DeleteFunc(c.asks, func(a *ask) bool { return a == mv.ask })
 	case mv.poll:
-		mv.ask.there = c.alive
+		mv.ask.answered = c.alive
 	case mv.transfer != 0:
 		c.leads = mv.transfer
 	case b != 0:

@@ -111,7 +111,7 @@ func seeds(names ...string) option {
 func via(name string) option        { return func(c *Config, _ *process) { c.JoinVia = address(name) } }
 func stuck(_ *Config, p *process)   { p.stuck = true }
 func lazy(_ *Config, p *process)    { p.lazy = true }
-func held(_ *Config, p *process)    { p.block() }
+func blocked(_ *Config, p *process) { p.block() }
 func at(a transport.Address) option { return func(c *Config, _ *process) { c.Self.Peer = a } }
 func advertised(a transport.Address) option {
 	return func(c *Config, p *process) { c.Self.Peer, p.listens = a, c.Self.Peer }

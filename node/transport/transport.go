@@ -83,9 +83,9 @@ type Call struct {
 	// Urgent asks to write the request at once. Otherwise the request may wait at most a
 	// millisecond, to share a write with other requests.
 	Urgent bool
-	// Alone says that no other goroutine is about to start a call. An Urgent request then does not
+	// Serial says that no other goroutine is about to start a call. An Urgent request then does not
 	// even wait for the goroutines that are ready to run.
-	Alone bool
+	Serial bool
 
 	via  any    // the transport's note: the connection that the call waits on
 	slot uint64 // the transport's note: where the call waits there

@@ -27,7 +27,7 @@ const (
 
 func (o ControlOp) String() string {
 	if i := int(o) - int(FirstControlOp); i >= 0 && i <= int(OpRaft-FirstControlOp) {
-		return [...]string{"discover", "promise", "found", "hand", "submit", "raft"}[i]
+		return [...]string{"discover", "promise", "found", "update", "submit", "raft"}[i]
 	}
 	return fmt.Sprintf("control(%d)", uint8(o))
 }
@@ -93,7 +93,7 @@ const (
 
 func (s ControlStatus) String() string {
 	if s > 0 && s < controlStatusEnd {
-		return [...]string{"ok", "wrong boot", "wrong cluster", "refused", "malformed", "closed"}[s-1]
+		return [...]string{"ok", "wrong boot ID", "wrong cluster", "refused", "malformed", "closed"}[s-1]
 	}
 	return fmt.Sprintf("status(%d)", uint8(s))
 }

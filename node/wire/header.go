@@ -24,7 +24,7 @@ const (
 	Remove  Op = 4 // coordinate a remove, as the key's owner
 	StoreIf Op = 5 // store a record if the replica holds what the coordinator holds
 	Memory  Op = 6 // the sender's memory report; the reply carries the receiver's
-	Bye     Op = 7 // the sender is about to stop; the body is empty
+	Goodbye Op = 7 // the sender is about to stop; the body is empty
 
 	Digests Op = 16 // the digests of ranges
 	Tags    Op = 17 // the tags of a range's records
@@ -49,8 +49,8 @@ func (o Op) String() string {
 		return "store-if"
 	case Memory:
 		return "memory"
-	case Bye:
-		return "bye"
+	case Goodbye:
+		return "goodbye"
 	case Digests:
 		return "digests"
 	case Tags:

@@ -79,7 +79,7 @@ func (x *scanner) patiently(try func() error) error {
 		case errors.Is(err, kv.ErrCleared), errors.Is(err, kv.ErrSnapshotMoved), errors.As(err, &final):
 			return err
 		case time.Since(began) > x.scans.cfg.Timeout:
-			if errors.Is(err, errApart) {
+			if errors.Is(err, errReplicasDiffer) {
 				return kv.Detail(kv.ErrSnapshotMoved, "replicas differ, in keys that are being written or that some have yet to get")
 			}
 			if !errors.Is(err, kv.ErrTooFewReplicas) {
@@ -210,7 +210,7 @@ func (x *scanner) again(r *round, differs *Bucket) error {
 		}
 	}
 	if x.options.Snapshot && slices.Contains(agreed, false) {
-		return errApart
+		return errReplicasDiffer
 	}
 	return nil
 }

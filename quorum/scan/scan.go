@@ -111,11 +111,11 @@ func (s *Scans) Stats() Stats {
 	}
 }
 
-// renewed is a scanner that begins anew when a clear ends it before it has delivered anything. A
+// restarting is a scanner that begins anew when a clear ends it before it has delivered anything. A
 // scan at one node may begin right after another node has answered a clear, and must not fail for
 // that. Once the scanner has delivered something, or when it was resumed from a cursor, a clear
 // ends it.
-type renewed struct {
+type restarting struct {
 	*scanner
 	delivered bool
 }
@@ -126,11 +126,11 @@ func (s *Scans) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &renewed{scanner: x, delivered: o.Cursor != ""}, nil
+	return &restarting{scanner: x, delivered: o.Cursor != ""}, nil
 }
 
 // Next implements kv.Scanner.
-func (s *renewed) Next(ctx context.Context, b *kv.Batch) (bool, error) {
+func (s *restarting) Next(ctx context.Context, b *kv.Batch) (bool, error) {
 	for {
 		ok, err := s.scanner.Next(ctx, b)
 		if s.delivered || !errors.Is(err, kv.ErrCleared) {
@@ -332,7 +332,7 @@ func (x *scanner) confirm() {
 			r.err = x.firm(r, first)
 		}
 		if r.err == nil && r.last && x.options.Snapshot {
-			r.err = x.patiently(x.unmoved)
+			r.err = x.patiently(x.confirmSnapshot)
 		}
 		failed := r.err != nil // once it is handed on, the round belongs to the reader
 		select {

@@ -35,12 +35,13 @@ func (x *scanner) sum(b *Bucket) {
 	}
 }
 
-// errApart reports that the replicas asked by a snapshot scan differ.
-var errApart = errors.New("replicas differ")
+// errReplicasDiffer reports that the replicas asked by a snapshot scan differ.
+var errReplicasDiffer = errors.New("replicas differ")
 
-// unmoved compares what was delivered with what this node and enough others hold now. It returns
-// ErrSnapshotMoved when this node holds something else, and errApart when only another member does.
-func (x *scanner) unmoved() error {
+// confirmSnapshot compares what was delivered with what this node and enough others hold now. It
+// returns ErrSnapshotMoved when this node holds something else, and errReplicasDiffer when only
+// another member does.
+func (x *scanner) confirmSnapshot() error {
 	v, err := x.present()
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func (x *scanner) unmoved() error {
 	}
 	for _, m := range x.peers {
 		if !slices.Equal(x.look.theirs[m], own) {
-			return errApart
+			return errReplicasDiffer
 		}
 	}
 	return nil

@@ -103,7 +103,7 @@ func (m *nodeMetrics) storage() {
 	m.gauge("store_data_bytes", "Bytes of keys, versions and values, of removed keys as well.", nil, func(s *node.Stats) int64 { return s.Storage.DataBytes })
 	m.gauge("store_used_bytes", "Bytes of data and the directories of its blocks.", nil, func(s *node.Stats) int64 { return s.Storage.UsedBytes })
 	m.gauge("store_block_bytes", "Bytes of the blocks that hold data, their free room included.", nil, func(s *node.Stats) int64 { return s.Storage.Extents.Blocks })
-	m.gauge("store_header_bytes", "Bytes of bucket headers.", nil, func(s *node.Stats) int64 { return s.Storage.Books })
+	m.gauge("store_header_bytes", "Bytes of bucket headers.", nil, func(s *node.Stats) int64 { return s.Storage.HeaderBytes })
 	m.gauge("store_leaving_bytes", "Bytes that a clear took out and that are being freed.", nil, func(s *node.Stats) int64 { return s.Storage.Leaving })
 	const extents, help = "store_extent_bytes", "Bytes of extents: in use, empty but resident, or empty and given back to the system."
 	m.gauge(extents, help, prometheus.Labels{"state": "used"}, func(s *node.Stats) int64 { return s.Storage.Extents.InUse })

@@ -20,7 +20,7 @@ func TestNodeMetrics(t *testing.T) {
 	h.Hinted, h.Replayed, h.Collapsed, h.Repairs, h.Divergent, h.Received, h.Sent, h.Bytes = 21, 22, 23, 24, 25, 26, 27, 28
 	h.Rebuilds, h.StartOvers, h.Purges, h.Purged, h.Refused, h.Checked, h.Drift = 29, 30, 31, 32, 33, 34, 35
 	m := &s.Storage
-	m.DataBytes, m.UsedBytes, m.Books, m.Leaving, m.Buckets, m.Chained = 41, 42, 43, 44, 45, 46
+	m.DataBytes, m.UsedBytes, m.HeaderBytes, m.Leaving, m.Buckets, m.Chained = 41, 42, 43, 44, 45, 46
 	m.Extents.InUse, m.Extents.Blocks, m.Extents.Resting, m.Extents.Released, m.Extents.Mapped = 47, 48, 49, 50, 51
 	s.Links = []node.LinkStats{{Member: "b", Connected: true, LastReply: time.UnixMilli(1500)}, {Member: "c"}}
 	want := []string{

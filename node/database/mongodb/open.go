@@ -104,7 +104,7 @@ func (s *Store) prepareOnce(ctx context.Context, t target) error {
 	if err := s.removeNothing(ctx); err != nil {
 		return err
 	}
-	s.saw(state.Generation)
+	s.noteGeneration(state.Generation)
 	s.seal = stateless.NewSeal(state.CursorKey)
 	return nil
 }
@@ -196,7 +196,7 @@ func (s *Store) check(ctx context.Context) error {
 	deadline := time.Now().Add(probePatience)
 	err := s.attempt(ctx, deadline, reads, func(ctx context.Context) error {
 		d, err := s.readState(ctx)
-		s.saw(d.Generation)
+		s.noteGeneration(d.Generation)
 		if err == nil && d.Schema > schemaVersion {
 			return s.unavailable(kv.None, "a newer viakv has brought the database's documents up to its own: run that one here, too", newerSchema(d.Schema))
 		}

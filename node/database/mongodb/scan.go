@@ -143,7 +143,7 @@ func (sc *scanner) current(ctx context.Context) (g int64, err error) {
 		g = d.Generation
 		return sc.store.stateError(err)
 	})
-	sc.store.saw(g)
+	sc.store.noteGeneration(g)
 	return g, err
 }
 

@@ -160,8 +160,8 @@ func (s *Store) foreignDocument() error {
 	return s.unavailable(kv.None, "a document in viakv_items has no binary field v: something else writes into viakv's collection", nil)
 }
 
-// saw notes the highest generation seen.
-func (s *Store) saw(g int64) {
+// noteGeneration notes the highest generation seen.
+func (s *Store) noteGeneration(g int64) {
 	for old := s.generation.Load(); old < g && !s.generation.CompareAndSwap(old, g); old = s.generation.Load() {
 	}
 }

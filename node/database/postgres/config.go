@@ -38,8 +38,8 @@ const (
 	defaultTimeout      = 2 * time.Second
 	defaultStartTimeout = 30 * time.Second
 
-	// A connection lives for connectionLife plus up to connectionLifeJitter. So after a failover or
-	// behind a balancer the load spreads anew, and not all nodes reconnect at once.
+	// connectionLife, plus up to connectionLifeJitter, is how long a connection is used. So after a
+	// failover or behind a balancer the load spreads anew, and not all nodes reconnect at once.
 	connectionLife       = 30 * time.Minute
 	connectionLifeJitter = 10 * time.Minute
 	connectionIdle       = 5 * time.Minute

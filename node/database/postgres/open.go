@@ -104,7 +104,7 @@ func (s *Store) prepareOn(ctx context.Context, c *pgx.Conn) (server string, err 
 			return "", err
 		}
 	}
-	s.saw(g)
+	s.noteGeneration(g)
 	s.seal = stateless.NewSeal(key)
 	return serverName(about), nil
 }
@@ -173,7 +173,7 @@ func (s *Store) check(ctx context.Context) error {
 	case g == nil:
 		return s.lostGeneration()
 	}
-	s.saw(*g)
+	s.noteGeneration(*g)
 	return s.checkSchema(schema)
 }
 

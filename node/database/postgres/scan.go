@@ -71,7 +71,7 @@ func (sc *scanner) begin(ctx context.Context, cursor string) error {
 	if err != nil {
 		return err
 	}
-	sc.store.saw(sc.generation)
+	sc.store.noteGeneration(sc.generation)
 	after, err := sc.Resume(sc.generation, cursor)
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (sc *scanner) confirm(ctx context.Context) error {
 		return err
 	}
 	if now != sc.generation {
-		sc.store.saw(now)
+		sc.store.noteGeneration(now)
 		return kv.ErrCleared
 	}
 	return nil

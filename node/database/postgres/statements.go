@@ -22,8 +22,8 @@ RETURNING 1`
 
 	generationStatement = `SELECT generation FROM viakv_generation WHERE singleton`
 
-	// A page is empty when the generation has moved on. A page with rows is therefore known to be
-	// current. The scanner asks for the generation only after an empty page.
+	// pageStatement returns no row when the generation has moved on. A page with rows is therefore
+	// known to be current. The scanner asks for the generation only after an empty page.
 	pageStatement = `SELECT key, value FROM viakv_items
 WHERE generation = $1 AND key >= $2 AND key < $3
   AND $1 = (SELECT generation FROM viakv_generation WHERE singleton)
@@ -42,14 +42,14 @@ ORDER BY key LIMIT $4`
 
 	sealStatement = `SELECT generation, cursor_key FROM viakv_generation WHERE singleton`
 
-	// The lease depends on the database's clock alone.
+	// claimStatement makes a lease that depends on the database's clock alone.
 	claimStatement = `UPDATE viakv_collector SET holder = $1, until = now() + INTERVAL '30 seconds'
 WHERE singleton AND (holder = $1 OR until < now())`
 
 	releaseStatement = `UPDATE viakv_collector SET until = now() WHERE singleton AND holder = $1`
 
-	// Each batch resumes behind the last row deleted. Otherwise the walk would pass the dead
-	// entries of the index again and again.
+	// collectStatement resumes behind the last row deleted. Otherwise each batch would pass the
+	// dead entries of the index again.
 	collectStatement = `DELETE FROM viakv_items WHERE (generation, key) IN (
   SELECT generation, key FROM viakv_items
   WHERE generation < $1 AND (generation, key) > ($2, $3)
@@ -58,7 +58,8 @@ RETURNING generation, key`
 
 	privilegeStatement = `SELECT ` + mayServe
 
-	// The server answers mayServe with the error undefinedTable when one of the tables is gone.
+	// mayServe tells whether the user has all rights that requests need. The server answers it with
+	// the error undefinedTable when one of the tables is gone.
 	mayServe = `has_table_privilege('viakv_items', 'SELECT') AND has_table_privilege('viakv_items', 'INSERT')
   AND has_table_privilege('viakv_items', 'UPDATE') AND has_table_privilege('viakv_items', 'DELETE')
   AND has_table_privilege('viakv_generation', 'SELECT') AND has_table_privilege('viakv_generation', 'UPDATE')

@@ -149,7 +149,7 @@ func (s *Store) Clear(ctx context.Context, o kv.Options) error {
 		if errors.Is(err, pgx.ErrNoRows) {
 			return s.lostGeneration()
 		}
-		s.saw(g)
+		s.noteGeneration(g)
 		return err
 	})
 	if err == nil {
@@ -176,8 +176,8 @@ func (s *Store) lostGeneration() error {
 	return s.unavailable(kv.None, "the table viakv_generation has lost its row: restore it from a backup, or drop viakv's tables to begin empty", nil)
 }
 
-// saw notes the highest generation seen.
-func (s *Store) saw(g int64) {
+// noteGeneration notes the highest generation seen.
+func (s *Store) noteGeneration(g int64) {
 	for old := s.generation.Load(); old < g && !s.generation.CompareAndSwap(old, g); old = s.generation.Load() {
 	}
 }

@@ -14,8 +14,8 @@ const (
 	extentBits = 17
 	mapWords   = Bytes / MinBytes / 64
 
-	// Empty extents stay resident for the next class that needs one: 4 MiB of them, and as many as
-	// a thirty-second part of those in use.
+	// reserve is how many empty extents stay resident for the next class that needs one: 4 MiB, and
+	// beyond that one for each reserveShare extents in use.
 	reserve      = 4 << 20 / Bytes
 	reserveShare = 32
 )

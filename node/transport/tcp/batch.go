@@ -119,10 +119,10 @@ func (b *batch) expire() {
 }
 
 // flush lets the other callers that are ready to run append their frames, and then writes all of
-// them. The yield is what makes one write serve many calls (see doc.go). For a caller that is alone
+// them. The yield is what makes one write serve many calls (see doc.go). For a serial caller
 // it would only wake another thread to look for work.
-func (b *batch) flush(alone bool) {
-	if !alone {
+func (b *batch) flush(serial bool) {
+	if !serial {
 		runtime.Gosched()
 	}
 	b.drain(ownWrites)

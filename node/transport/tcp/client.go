@@ -28,9 +28,9 @@ type client struct {
 	free    []uint32 // indices of free slots
 	closed  bool
 
-	fails   int       // attempts to connect since the last success
-	resting time.Time // no attempt to connect before this time
-	err     error     // why the last connection or attempt ended; nil while connected
+	fails       int       // attempts to connect since the last success
+	nextAttempt time.Time // no attempt to connect before this time
+	err         error     // why the last connection or attempt ended; nil while connected
 
 	lastReply time.Time
 	// pinged is when the keep-alive under way was sent. Zero: none is under way.
@@ -54,7 +54,7 @@ const keepAliveID = 0
 
 func (c *client) start(call *transport.Call) {
 	// Once the request is queued another goroutine may write it, and the call may end.
-	alone := call.Alone
+	serial := call.Serial
 	c.mu.Lock()
 	err := c.admitLocked()
 	if err != nil {
@@ -75,7 +75,7 @@ func (c *client) start(call *transport.Call) {
 	if err != nil {
 		end(call, err)
 	} else if flush {
-		out.flush(alone)
+		out.flush(serial)
 	}
 }
 
@@ -91,7 +91,7 @@ func (c *client) admitLocked() error {
 			return notSent{errQueueFull}
 		}
 		return nil
-	case time.Now().Before(c.resting):
+	case time.Now().Before(c.nextAttempt):
 		return notSent{fmt.Errorf("tcp: connect to %s: %w", c.to, c.err)}
 	}
 	if !c.t.spawn(c.connect) {
@@ -264,7 +264,7 @@ func (c *client) unreachable(err error) {
 	c.queued, c.dialing, c.err = nil, false, err
 	c.fails++
 	rest := min(firstRest<<min(c.fails-1, 10), longestRest)
-	c.resting = time.Now().Add(rest/2 + rand.N(rest))
+	c.nextAttempt = time.Now().Add(rest/2 + rand.N(rest))
 	c.mu.Unlock()
 	for _, call := range queued {
 		end(call, notSent{fmt.Errorf("tcp: connect to %s: %w", c.to, err)})

@@ -20,7 +20,7 @@ type Transport struct {
 	panics     atomic.Uint64 // how many requests of peers have caused a panic
 
 	// clients points to a map that is copied on write: every call reads it, and a new peer is rare.
-	clients atomic.Pointer[map[way]*client]
+	clients atomic.Pointer[map[clientKey]*client]
 
 	mu      sync.Mutex
 	ctx     context.Context // nil before Run
@@ -31,7 +31,7 @@ type Transport struct {
 	greeting []net.Conn
 }
 
-type way struct {
+type clientKey struct {
 	to    transport.Address
 	class transport.Class
 }
@@ -45,7 +45,7 @@ func New(cfg Config) (*Transport, error) {
 		return nil, err
 	}
 	t := &Transport{cfg: cfg, listener: listen.Wrap(cfg.Listener, "peer", cfg.Logger)}
-	t.clients.Store(&map[way]*client{})
+	t.clients.Store(&map[clientKey]*client{})
 	return t, nil
 }
 
@@ -105,7 +105,7 @@ func (t *Transport) Go(to transport.Address, class transport.Class, call *transp
 }
 
 func (t *Transport) client(to transport.Address, class transport.Class) *client {
-	w := way{to, class}
+	w := clientKey{to, class}
 	if c := (*t.clients.Load())[w]; c != nil {
 		return c
 	}
@@ -129,7 +129,7 @@ func (t *Transport) Cancel(call *transport.Call) bool {
 
 // Health implements transport.Transport.
 func (t *Transport) Health(to transport.Address) transport.Health {
-	if c := (*t.clients.Load())[way{to, transport.Data}]; c != nil {
+	if c := (*t.clients.Load())[clientKey{to, transport.Data}]; c != nil {
 		return c.health()
 	}
 	return transport.Health{}
@@ -141,7 +141,7 @@ func (t *Transport) Forget(to transport.Address) {
 	clients := maps.Clone(*t.clients.Load())
 	var gone []*client
 	for class := range transport.Classes {
-		w := way{to, transport.Class(class)}
+		w := clientKey{to, transport.Class(class)}
 		if c := clients[w]; c != nil {
 			gone = append(gone, c)
 			delete(clients, w)

@@ -7,10 +7,10 @@ import (
 	"viakv/quorum/version"
 )
 
-// once remembers the requests that must not be carried out twice, in case the network delivers them
-// twice (T1, N6). It keeps two spans of time and forgets what is older. So its memory is bounded by
-// the rate of such requests.
-type once struct {
+// recentRequests remembers the requests that must not be carried out twice, in case the network
+// delivers them twice (T1, N6). It keeps two spans of time and forgets what is older. So its memory
+// is bounded by the rate of such requests.
+type recentRequests struct {
 	mu       sync.Mutex
 	now, old map[requestID]struct{}
 	turned   time.Time
@@ -28,7 +28,7 @@ type requestID struct {
 const onceSpan = 30 * time.Second
 
 // first reports whether the request has not been seen before.
-func (o *once) first(id requestID, now time.Time) bool {
+func (o *recentRequests) first(id requestID, now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.now == nil || now.Sub(o.turned) > onceSpan {
@@ -46,7 +46,7 @@ func (o *once) first(id requestID, now time.Time) bool {
 
 // forget makes the next copy of a request count as the first. This copy has done nothing, and its
 // sender will send the request again.
-func (o *once) forget(id requestID) {
+func (o *recentRequests) forget(id requestID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.now, id)

@@ -204,7 +204,7 @@ func TestACarrierForgetsItsCall(t *testing.T) {
 // forget forgets a request in both spans of time. A request that is known stays known for at least
 // one span.
 func TestOnceForgets(t *testing.T) {
-	var o once
+	var o recentRequests
 	now := time.Now()
 	id := requestID{cluster, version.Operation{Incarnation: 1, Sequence: 1}}
 	for turns := range 2 {
