@@ -146,7 +146,7 @@ func (n *nemesis) networkFault(ctx context.Context, random *rand.Rand, kind stri
 	}
 	all := len(n.nodes)
 	a := random.IntN(n.members)
-	b := (a + 1 + random.IntN(n.members-1+1)) % all
+	b := (a + 1 + random.IntN(n.members)) % all
 	if b == a {
 		b = (a + 1) % all
 	}

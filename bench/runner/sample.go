@@ -81,6 +81,9 @@ func (c *collector) collect(now time.Time, warm bool) {
 	c.total.merge(c.interval)
 	took := now.Sub(c.last)
 	if took < shortest {
+		if warm {
+			c.last = now // the first measured sample begins here
+		}
 		return
 	}
 	c.last = now
