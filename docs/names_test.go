@@ -104,25 +104,36 @@ var codeName = regexp.MustCompile(`^([A-Za-z]\w*(\.[A-Za-z]\w*){1,2}|[A-Za-z]*[A
 // noNames matches texts that look like names in the code and are not.
 var noNames = regexp.MustCompile(`\.(go|md|yaml|yml|json|proto|sum|mod|svg|com|localhost)$|^runtime\.|^[A-Z_0-9]+$`)
 
-func TestArchitectureNamesWhatExists(t *testing.T) {
+// Pages about the code name functions, types and files. A name that is gone leads nowhere.
+func TestPagesNameWhatExists(t *testing.T) {
 	declared := names(t)
-	text, err := os.ReadFile(module + "/docs/architecture.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := docPage{path: "docs/architecture.md", text: string(text)}
-	d.split(t)
-	checked := 0
-	for _, span := range d.spans() {
-		if !codeName.MatchString(span) || noNames.MatchString(span) {
-			continue
+	for page, atLeast := range map[string]int{"docs/architecture.md": 30, "docs/glossary.md": 30} {
+		text, err := os.ReadFile(filepath.Join(module, filepath.FromSlash(page)))
+		if err != nil {
+			t.Fatal(err)
 		}
-		checked++
-		if !declared[strings.TrimSuffix(span, "()")] {
-			t.Errorf("docs/architecture.md names `%s`, which the code does not declare", span)
+		d := docPage{path: page, text: string(text)}
+		d.split(t)
+		checked := 0
+		for _, span := range d.spans() {
+			if sourceFile.MatchString(span) {
+				if _, err := os.Stat(filepath.Join(module, filepath.FromSlash(span))); err != nil {
+					t.Errorf("%s names the file `%s`, which does not exist", page, span)
+				}
+			}
+			if !codeName.MatchString(span) || noNames.MatchString(span) {
+				continue
+			}
+			checked++
+			if !declared[strings.TrimSuffix(span, "()")] {
+				t.Errorf("%s names `%s`, which the code does not declare", page, span)
+			}
 		}
-	}
-	if checked < 30 {
-		t.Errorf("found %d names only; is the pattern still right?", checked)
+		if checked < atLeast {
+			t.Errorf("%s: found %d names only; is the pattern still right?", page, checked)
+		}
 	}
 }
+
+// sourceFile matches the path of a Go file.
+var sourceFile = regexp.MustCompile(`^[a-z]+(/[a-z_]+)+\.go$`)

@@ -1,5 +1,6 @@
 // Package handoff makes replicas equal again: after a missed write, a partition, a lost memory or a
 // change of size. It also removes the tombstones of removed keys, once that is safe.
+// docs/glossary.md explains the terms.
 //
 //	hints    a member missed a key            ──▶ replay: send it the present local record
 //	repair   a member came back, or its turn  ──▶ compare digests level by level, exchange what

@@ -1,6 +1,6 @@
 // Package node wires one running replica: the agreed topology, the store, the coordinator, the
 // repair of what is missing, and the answers to peers. It is the one composition root below HTTP.
-// The binary, the tests and the simulation all start here.
+// The binary, the tests and the simulation all start here. docs/glossary.md explains the terms.
 //
 // A process has several memberships, one after another: first alone, as a cluster of one, then as a
 // member of the mesh that it joins. A node that has left belongs to no cluster until it joins

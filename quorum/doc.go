@@ -1,4 +1,5 @@
-// Package quorum coordinates one request over the replicas of a key.
+// Package quorum coordinates one request over the replicas of a key. docs/glossary.md explains the
+// terms.
 //
 // The register is ABD (Attiya, Bar-Noy, Dolev: Sharing Memory Robustly in Message-Passing Systems,
 // J. ACM 42, 1995) with many writers (Lynch, Shvartsman: Robust emulation of shared memory using

@@ -1,5 +1,5 @@
 // Package ring decides which member of a cluster owns each partition of the key space, and in which
-// order the other members follow.
+// order the other members follow. docs/glossary.md explains the terms.
 //
 //	members (a sorted set) ──Build──▶ Snapshot: partition → owner, preference list
 //

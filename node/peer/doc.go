@@ -1,6 +1,7 @@
 // Package peer is what a node sends to other members, and what it answers them: the quorum phases,
 // the removes that it coordinates for others, the bulk requests of hand-off and scans, what members
-// tell each other of their memory, and what an operator is shown of one member.
+// tell each other of their memory, and what an operator is shown of one member. docs/glossary.md
+// explains the terms.
 //
 //	coordinator, scans, hand-off ──▶ Client ──▶ Epoch ──▶ transport ──▶ Server ──▶ Epoch ──▶ store
 //

@@ -1,4 +1,5 @@
-// Package topology lets the nodes of a cluster agree on its members.
+// Package topology lets the nodes of a cluster agree on its members. docs/glossary.md explains the
+// terms.
 //
 //	seeds ──found or enter──▶ document ──▶ consensus group (raft, in memory)
 //	                                            │ applied entries

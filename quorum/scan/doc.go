@@ -1,5 +1,6 @@
 // Package scan reads everything. It walks over the buckets of this node's own copy in the order of
 // ranks, one round of buckets at a time. It delivers what as many replicas agree on as a read asks.
+// docs/glossary.md explains the terms.
 //
 //	copy a round of own buckets ─▶ ask R-1 peers for their digests of exactly these ranges
 //	   a range agrees ─▶ all its keys satisfy D4: deliver the own records

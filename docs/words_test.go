@@ -1,0 +1,245 @@
+package docs
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// Widths in columns; a tab counts four.
+const (
+	commentColumns  = 100 // of a line that is a comment
+	trailingColumns = 110 // of a line of code with a comment behind it
+	pageColumns     = 120 // of a line of a page
+)
+
+// columns returns the width of a line.
+func columns(line string) (n int) {
+	for _, r := range line {
+		if r == '\t' {
+			n += 4 - n%4
+		} else {
+			n++
+		}
+	}
+	return n
+}
+
+// parsed reads a Go file with its comments.
+func parsed(t *testing.T, file string) (*token.FileSet, *ast.File, []byte) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(module, filepath.FromSlash(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := token.NewFileSet()
+	f, err := parser.ParseFile(set, file, text, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set, f, text
+}
+
+func TestCommentsAreNotWide(t *testing.T) {
+	for file := range sources(t) {
+		set, f, text := parsed(t, file)
+		lines := strings.Split(string(text), "\n")
+		for _, group := range f.Comments {
+			for _, c := range group.List {
+				at := set.Position(c.Pos())
+				for i, part := range strings.Split(c.Text, "\n") {
+					line := lines[at.Line-1+i]
+					if fault := wideComment(line, part); fault != "" {
+						t.Errorf("%s:%d: %s", file, at.Line+i, fault)
+					}
+				}
+			}
+		}
+	}
+}
+
+// wideComment says why a line of a comment is too wide; empty: it is not. Directives and links
+// cannot be wrapped, and code that is wide by itself is not the comment's fault.
+func wideComment(line, comment string) string {
+	if strings.HasPrefix(comment, "//go:") || strings.HasPrefix(comment, "//nolint") || strings.Contains(comment, "https://") {
+		return ""
+	}
+	code := strings.TrimSpace(strings.TrimSuffix(line, comment))
+	switch {
+	case code == "" && columns(line) > commentColumns:
+		return "wrap the comment at 100 columns"
+	case code != "" && columns(line) > trailingColumns && columns(strings.TrimSuffix(line, comment)) <= commentColumns:
+		return "put the comment above the line, which has more than 110 columns with it"
+	}
+	return ""
+}
+
+// testName is what the test runner calls: its comments tell what is tested.
+var testName = regexp.MustCompile(`^(Test|Benchmark|Fuzz|Example)`)
+
+// A comment that names another thing than it stands above was left behind by a change.
+func TestCommentsBeginWithTheirName(t *testing.T) {
+	for file := range sources(t) {
+		set, f, _ := parsed(t, file)
+		check := func(doc *ast.CommentGroup, name *ast.Ident) {
+			if !explains(doc, name.Name) {
+				t.Errorf("%s:%d: the comment of %s does not begin with its name", file, set.Position(doc.Pos()).Line, name.Name)
+			}
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv != nil || !strings.HasSuffix(file, "_test.go") || !testName.MatchString(d.Name.Name) {
+					check(d.Doc, d.Name)
+				}
+			case *ast.GenDecl:
+				single := !d.Lparen.IsValid()
+				for _, s := range d.Specs {
+					switch s := s.(type) {
+					case *ast.TypeSpec:
+						check(s.Doc, s.Name)
+						if single {
+							check(d.Doc, s.Name)
+						}
+					case *ast.ValueSpec:
+						if len(s.Names) == 1 {
+							check(s.Doc, s.Names[0])
+							if single {
+								check(d.Doc, s.Names[0])
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// compoundName matches a word that can only be a name in the code: a capital follows a small letter
+// or a digit.
+var compoundName = regexp.MustCompile(`\b[A-Za-z]*[a-z0-9][A-Z]\w*\b`)
+
+// properNames match compoundName and are no names in this code: those of products and standards,
+// and names of libraries that the code does not use.
+var properNames = map[string]bool{
+	"HostClient": true, "JavaScript": true, "MutationGate": true, "OpenAPI": true, "SipHash": true, "TextMarshaler": true, "TextUnmarshaler": true,
+	"W3C": true, "WriteSyncer": true, "WriterTo": true, "deleteMany": true, "endSessions": true, "gRPC": true, "uXXXX": true,
+}
+
+// A comment that names something which was renamed or removed misleads its reader.
+func TestCommentsNameWhatExists(t *testing.T) {
+	words := map[string]bool{} // all names in the code, and all words of its strings
+	word := regexp.MustCompile(`\w+`)
+	for file := range sources(t) {
+		_, f, _ := parsed(t, file)
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.Ident:
+				words[n.Name] = true
+			case *ast.BasicLit:
+				for _, w := range word.FindAllString(n.Value, -1) {
+					words[w] = true
+				}
+			}
+			return true
+		})
+	}
+	for file := range sources(t) {
+		set, f, _ := parsed(t, file)
+		for _, group := range f.Comments {
+			for _, name := range compoundName.FindAllString(group.Text(), -1) {
+				if !words[name] && !properNames[name] {
+					t.Errorf("%s:%d: the comment names %s, which does not exist", file, set.Position(group.Pos()).Line, name)
+				}
+			}
+		}
+	}
+}
+
+// explains reports whether a comment begins with a name, perhaps behind an article.
+func explains(doc *ast.CommentGroup, name string) bool {
+	text := doc.Text() // without directives
+	if text == "" || name == "_" {
+		return true
+	}
+	for _, article := range []string{"A ", "An ", "The "} {
+		text = strings.TrimPrefix(text, article)
+	}
+	rest, ok := strings.CutPrefix(text, name)
+	next, _ := utf8.DecodeRuneInString(rest)
+	return ok && !strings.ContainsRune("_0123456789", next) && !('a' <= next && next <= 'z') && !('A' <= next && next <= 'Z')
+}
+
+// What is written by a program, or must be one line, is not wrapped: tables, pictures, and blocks
+// that show what a program answers.
+func TestPagesAreNotWide(t *testing.T) {
+	for _, d := range documents(t) {
+		block := "" // the language of the fenced block that the line stands in
+		for i, line := range strings.Split(d.text, "\n") {
+			if info, fence := strings.CutPrefix(strings.TrimSpace(line), "```"); fence {
+				if block == "" {
+					block = strings.Fields(info + " text")[0]
+				} else {
+					block = ""
+				}
+				continue
+			}
+			free := block != "" && block != "sh" || strings.HasPrefix(line, "|") || strings.HasPrefix(line, "![") || strings.Contains(line, "https://")
+			if columns(line) > pageColumns && !free {
+				t.Errorf("%s:%d: the line has %d columns: wrap it at %d", d.path, i+1, columns(line), pageColumns)
+			}
+		}
+	}
+}
+
+var (
+	citedRule  = regexp.MustCompile(`\b[DMG][0-9]+\b`)
+	listedRule = regexp.MustCompile(`(?m)^\| ([DMG][0-9]+) \|`)
+)
+
+// The rules of the protocol are cited by number; the number must lead to what the rule says.
+func TestRulesThatAreCitedAreListed(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(module, "docs", "consistency.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, m := range listedRule.FindAllSubmatch(page, -1) {
+		listed[string(m[1])] = true
+	}
+	if len(listed) < 20 {
+		t.Fatalf("docs/consistency.md lists %d rules; is the pattern still right?", len(listed))
+	}
+	for file := range sources(t) {
+		_, f, _ := parsed(t, file)
+		for _, group := range f.Comments {
+			for _, rule := range citedRule.FindAllString(group.Text(), -1) {
+				if !listed[rule] {
+					t.Errorf("%s cites %s, which docs/consistency.md does not list", file, rule)
+				}
+			}
+		}
+	}
+}
+
+// toldTerms are the packages whose words need the glossary.
+var toldTerms = []string{"handoff", "node", "node/peer", "node/topology", "quorum", "quorum/replica", "quorum/scan", "ring"}
+
+func TestTheGlossaryIsFound(t *testing.T) {
+	for _, dir := range toldTerms {
+		text, err := os.ReadFile(filepath.Join(module, filepath.FromSlash(dir), "doc.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte("docs/glossary.md")) {
+			t.Errorf("%s/doc.go does not lead to docs/glossary.md", dir)
+		}
+	}
+}
