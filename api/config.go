@@ -57,7 +57,7 @@ type Config struct {
 	// ReadTimeout is the time from a request's first byte to its last. Zero: 10 s.
 	ReadTimeout time.Duration
 	// WriteTimeout is the time a client has to take a response, or one chunk of a stream, which has
-	// at most 128 KiB. Zero: 30 s. The reader of a stream must therefore take at least 128 KiB in
+	// about 128 KiB. Zero: 30 s. The reader of a stream must therefore take at least 128 KiB in
 	// this time.
 	WriteTimeout time.Duration
 	// IdleTimeout is how long a kept-alive connection may wait for its next request. Zero: 2 min.

@@ -21,7 +21,7 @@ import (
 // requests or at once.
 type gate struct {
 	max, maxPerIP int
-	maxTurned     int           // bounds turned
+	maxTurned     int           // bounds turningAway
 	slack         time.Duration // how much earlier than asked a deadline may strike; see conn
 	boundBy       string        // what bounds max; empty: the operator's choice
 	log           *zap.Logger
@@ -40,7 +40,7 @@ type gate struct {
 	turningAway int
 	full        time.Time  // since when connections are turned away for want of room; zero: none is
 	lastWarned  time.Time  // when the log was last told so
-	quiet       *sync.Cond // signalled when open or turned shrinks
+	quiet       *sync.Cond // signalled when open or turningAway shrinks
 }
 
 func newGate(limit, perIP int, slack time.Duration, boundBy string, log *zap.Logger) *gate {
@@ -244,8 +244,8 @@ func (g *gate) answerOne(answer func()) bool {
 	return true
 }
 
-// busy answers a connection above the bounds, stopping one that is accepted while the gate is
-// closing. Both are whole responses.
+// busy answers a connection above the bounds; stopping answers one that is accepted while the gate
+// is closing. Both are whole responses.
 var (
 	busy     = turnedAway(kindOverloaded, "the server has as many connections as it may; try again later or at another node")
 	stopping = turnedAway(kindUnavailable, "the node is shutting down; try another one")

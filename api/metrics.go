@@ -130,7 +130,7 @@ func (e *endpointMetrics) class(n int) *classMetrics {
 }
 
 // publicPort and adminPort are the ports that have /metrics. Each has its own bound on pages, so
-// that clients of the public port cannot keep monitoring from the admin port.
+// that clients of the public port cannot block monitoring at the admin port.
 const (
 	publicPort = iota
 	adminPort

@@ -74,8 +74,7 @@ var rooms = []room{
 	{path: "docs", tests: []string{"cmd/viakv/cli"}},
 }
 
-// testSupport are packages that every test may import, and nothing else. They may do what tests
-// may.
+// testSupport are packages that every test may import, and only tests. They may do what tests may.
 var testSupport = []string{"api/apitest", "api/kv/kvtest", "cmd/viakv/viakvtest", "node/database/faultproxy", "node/database/postgres/pgtest",
 	"quorum/replica/replicatest", "ring/keyspace/keyspacetest"}
 

@@ -144,7 +144,7 @@ func TestDocumentedFlagsExist(t *testing.T) {
 	}
 	b := newBinaries(t)
 	flags := b.allFlags()
-	// The files that have the variables that are not flags.
+	// The text of the files whose variables are not flags.
 	elsewhere := ""
 	for _, file := range []string{"docker-compose.yml", "Makefile", "node/database/mongodb/mongotest/server.go", "quorum/version/rule/broken.go"} {
 		text, err := os.ReadFile(filepath.Join(module, file))

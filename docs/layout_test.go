@@ -16,8 +16,8 @@ var topLevel = []string{
 	"docker-compose.yml", "envoy.yaml", "Dockerfile", "Makefile", "go.mod", "go.sum", "README.md", "LICENSE", "CHANGELOG.md",
 }
 
-// maxLines is the most lines of a file; most files have less than a quarter of it. A longer file
-// has more than one concept.
+// maxLines is the largest number of lines that a file may have; most files have less than a quarter
+// of it. A longer file has more than one concept.
 const maxLines = 600
 
 func TestTheTopLevelStaysSmall(t *testing.T) {

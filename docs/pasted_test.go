@@ -94,7 +94,7 @@ type paster struct {
 	opened []*viakvtest.Process
 }
 
-// documentedHTTP and the others are the ports of the first nodes in the documentation.
+// The ports of the first nodes in the documentation.
 const documentedHTTP, documentedPeer, documentedTLS, documentedTLSPeer = 8081, 9081, 8441, 9441
 
 func newPaster(t *testing.T, blocks []block) *paster {

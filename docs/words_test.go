@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 // Widths in columns; a tab counts four.
@@ -75,16 +74,17 @@ func wideComment(line, comment string) string {
 	switch {
 	case code == "" && columns(line) > commentColumns:
 		return "wrap the comment at 100 columns"
-	case code != "" && columns(line) > trailingColumns && columns(strings.TrimSuffix(line, comment)) <= commentColumns:
+	case code != "" && columns(line) > trailingColumns && columns(strings.TrimSuffix(line, comment)) <= trailingColumns:
 		return "put the comment above the line, which has more than 110 columns with it"
 	}
 	return ""
 }
 
-// testName is what the test runner calls: its comments tell what is tested.
+// testName matches the functions that the test runner calls. Their comments say what is tested.
 var testName = regexp.MustCompile(`^(Test|Benchmark|Fuzz|Example)`)
 
-// A comment that names another thing than it stands above was left behind by a change.
+// A comment begins with the name that it explains. One that begins otherwise was often left behind
+// by a rename.
 func TestCommentsBeginWithTheirName(t *testing.T) {
 	for file := range sources(t) {
 		set, f, _ := parsed(t, file)
@@ -122,12 +122,12 @@ func TestCommentsBeginWithTheirName(t *testing.T) {
 	}
 }
 
-// compoundName matches a word that can only be a name in the code: a capital follows a small letter
-// or a digit.
+// compoundName matches a word that looks like a name in the code: a capital follows a small letter
+// or a digit. Names of one word cannot be told from prose.
 var compoundName = regexp.MustCompile(`\b[A-Za-z]*[a-z0-9][A-Z]\w*\b`)
 
 // properNames match compoundName and are no names in this code: those of products and standards,
-// and names of libraries that the code does not use.
+// names in libraries that the code does not use, and a form of text.
 var properNames = map[string]bool{
 	"HostClient": true, "JavaScript": true, "MutationGate": true, "OpenAPI": true, "SipHash": true, "TextMarshaler": true, "TextUnmarshaler": true,
 	"W3C": true, "WriteSyncer": true, "WriterTo": true, "deleteMany": true, "endSessions": true, "gRPC": true, "uXXXX": true,
@@ -166,19 +166,40 @@ func TestCommentsNameWhatExists(t *testing.T) {
 // explains reports whether a comment begins with a name, perhaps behind an article.
 func explains(doc *ast.CommentGroup, name string) bool {
 	text := doc.Text() // without directives
-	if text == "" || name == "_" {
-		return true
-	}
-	for _, article := range []string{"A ", "An ", "The "} {
-		text = strings.TrimPrefix(text, article)
-	}
-	rest, ok := strings.CutPrefix(text, name)
-	next, _ := utf8.DecodeRuneInString(rest)
-	return ok && !strings.ContainsRune("_0123456789", next) && !('a' <= next && next <= 'z') && !('A' <= next && next <= 'Z')
+	return text == "" || name == "_" || regexp.MustCompile(`^((A|An|The) )?`+regexp.QuoteMeta(name)+`\b`).MatchString(text)
 }
 
-// What is written by a program, or must be one line, is not wrapped: tables, pictures, and blocks
-// that show what a program answers.
+// The checks above must see what they are for.
+func TestFaultyCommentsAreSeen(t *testing.T) {
+	wide := strings.Repeat("x", 97)
+	for _, test := range []struct {
+		code, comment string
+		faulty        bool
+	}{
+		{"", "// " + wide, false},
+		{"\t", "// " + wide, true},
+		{"", "// https://" + wide, false},
+		{strings.Repeat("y", 100), "// " + wide[:7], false},
+		{strings.Repeat("y", 100), "// " + wide[:8], true},
+		{strings.Repeat("y", 111), "// " + wide, false}, // the code is wide by itself
+	} {
+		if fault := wideComment(test.code+test.comment, test.comment); (fault != "") != test.faulty {
+			t.Errorf("%q behind %q: %q", test.comment, test.code, fault)
+		}
+	}
+	for comment, explained := range map[string]bool{
+		"// find returns it.": true, "// A find is good.": true, "// find, and more.": true,
+		"// findAll returns them.": false, "// returns it.": false, "// find2 returns it.": false,
+	} {
+		doc := &ast.CommentGroup{List: []*ast.Comment{{Text: comment}}}
+		if explains(doc, "find") != explained {
+			t.Errorf("%q as the comment of find: want %v", comment, explained)
+		}
+	}
+}
+
+// Tables, pictures and lines with a link cannot be wrapped. Of the fenced blocks, those of sh are
+// held to the width.
 func TestPagesAreNotWide(t *testing.T) {
 	for _, d := range documents(t) {
 		block := "" // the language of the fenced block that the line stands in
@@ -204,7 +225,7 @@ var (
 	listedRule = regexp.MustCompile(`(?m)^\| ([DMG][0-9]+) \|`)
 )
 
-// The rules of the protocol are cited by number; the number must lead to what the rule says.
+// Code cites the rules of the protocol by number. The number must lead to what the rule says.
 func TestRulesThatAreCitedAreListed(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(module, "docs", "consistency.md"))
 	if err != nil {
@@ -217,23 +238,34 @@ func TestRulesThatAreCitedAreListed(t *testing.T) {
 	if len(listed) < 20 {
 		t.Fatalf("docs/consistency.md lists %d rules; is the pattern still right?", len(listed))
 	}
-	for file := range sources(t) {
-		_, f, _ := parsed(t, file)
-		for _, group := range f.Comments {
-			for _, rule := range citedRule.FindAllString(group.Text(), -1) {
-				if !listed[rule] {
-					t.Errorf("%s cites %s, which docs/consistency.md does not list", file, rule)
-				}
+	cited := 0
+	check := func(where, text string) {
+		for _, rule := range citedRule.FindAllString(text, -1) {
+			cited++
+			if !listed[rule] {
+				t.Errorf("%s cites %s, which docs/consistency.md does not list", where, rule)
 			}
 		}
 	}
+	for file := range sources(t) {
+		_, f, _ := parsed(t, file)
+		for _, group := range f.Comments {
+			check(file, group.Text())
+		}
+	}
+	for _, d := range documents(t) {
+		check(d.path, d.prose)
+	}
+	if cited < 100 {
+		t.Errorf("found %d citations only; is the pattern still right?", cited)
+	}
 }
 
-// toldTerms are the packages whose words need the glossary.
-var toldTerms = []string{"handoff", "node", "node/peer", "node/topology", "quorum", "quorum/replica", "quorum/scan", "ring"}
+// glossaryPackages are the packages whose terms need the glossary.
+var glossaryPackages = []string{"handoff", "node", "node/peer", "node/topology", "quorum", "quorum/replica", "quorum/scan", "ring"}
 
 func TestTheGlossaryIsFound(t *testing.T) {
-	for _, dir := range toldTerms {
+	for _, dir := range glossaryPackages {
 		text, err := os.ReadFile(filepath.Join(module, filepath.FromSlash(dir), "doc.go"))
 		if err != nil {
 			t.Fatal(err)

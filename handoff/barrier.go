@@ -16,7 +16,7 @@ import (
 // change's epoch or later (M6). barrier returns true once the topology has taken the report.
 //
 // A member that has lost its memory after the change is active again only when it has rebuilt from
-// all others (M6). So any active member that has the name of a slot counts for it.
+// all others (M3). So any active member that has the name of a slot counts for it.
 func (d *Driver) barrier(ctx context.Context, v *replica.View) bool {
 	b := v.Barrier
 	var merged []string

@@ -27,8 +27,8 @@
 //	    members as the topology asks for. Each of them has answered at an epoch no older than the
 //	    loss (M3). A range is merged from a member when it was copied from there, when the digests
 //	    of both agree, or when everything that is newer there was fetched.
-//	H3. A rebuild has one basis: generation, purge sequence and size, and that no other member has
-//	    lost its memory since. When the basis is gone, the rebuild starts over (M2, G3). What it
+//	H3. A rebuild has one basis: generation, purge sequence and size; and no other member has lost
+//	    its memory since. When the basis is gone, the rebuild starts over (M2, G3). What it
 //	    has stored stays, and makes the next round a comparison of digests.
 //	H4. A hint is a key (D8). What is sent is what this node holds at the moment of sending. Hints
 //	    are bounded. Past the bound they collapse into a repair with the member.

@@ -101,12 +101,12 @@ func (d *Driver) Progress() *kv.Sync {
 // RepairWith returns how far the repair with a member has come. It is nil when there is none.
 func (d *Driver) RepairWith(i version.Incarnation) *kv.Sync {
 	d.mu.Lock()
-	m := d.repairers[i]
+	r := d.repairers[i]
 	d.mu.Unlock()
-	if m == nil {
+	if r == nil {
 		return nil
 	}
-	if p := m.progress.Load(); p != nil {
+	if p := r.progress.Load(); p != nil {
 		return p.sync(time.Now())
 	}
 	return nil

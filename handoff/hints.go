@@ -51,7 +51,7 @@ func (h *hints) miss(i version.Incarnation, key []byte) {
 	s.keys[string(key)] = struct{}{}
 }
 
-// take removes up to n keys of a member and appends them to dst. They still count until landed is
+// take removes up to n keys of a member and appends them to dst. They still count until sent is
 // called. A caller that fails to send them notes them again.
 func (h *hints) take(i version.Incarnation, n int, dst []string) []string {
 	h.mu.Lock()

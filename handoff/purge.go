@@ -25,9 +25,9 @@ import (
 //     member that has lost its memory since is vacated, which is a step of its own.
 //  3. A node fences its store at its new epoch, removes the list, and then serves. From then on it
 //     refuses what was stamped with e (G2): delayed writes and votes, repairs and replays, whose
-//     records are stored at the epoch at which they were read (H1). The phase 2 of a write may span
-//     the step. Its coordinator sends again only where the list names no tombstone of the key above
-//     the record, and reports an unknown outcome otherwise (D2).
+//     records are stored at the epoch at which they were read (H1). The write phase of a write may
+//     span the step. Its coordinator sends again only where the list names no tombstone of the key
+//     above the record, and reports an unknown outcome otherwise (D2).
 //  4. A node cannot arrive at or beyond e+1 without the list. It said yes at e. So it was at e and
 //     not beyond, and held the list there. It can skip from e to any later epoch. But if the purge
 //     sequence there had grown by two, the node would have had to say yes at an epoch between. A

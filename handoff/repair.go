@@ -21,13 +21,13 @@ type repairer struct {
 	wanted   atomic.Bool              // a repair was asked for
 
 	// Owned by repairLoop's goroutine.
-	was    bool      // the member was reachable at the last look
-	seen   bool      // the member was looked at before
-	repair bool      // a repair is due,
-	due    time.Time // but not before this time
-	pause  time.Duration
-	rest   time.Time // after a failure, no work begins before this time
-	probe  time.Time // when an unreachable member is tried again
+	was         bool      // the member was reachable at the last look
+	seen        bool      // the member was looked at before
+	wantsRepair bool      // a repair is due,
+	due         time.Time // but not before this time
+	pause       time.Duration
+	rest        time.Time // after a failure, no work begins before this time
+	probe       time.Time // when an unreachable member is tried again
 	// ended has the result of the last work. The result is taken before other work begins, so that
 	// no work waits to send it.
 	ended chan bool
@@ -85,7 +85,7 @@ func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, t
 			w.pause = 0
 		} else {
 			w.pause = min(longestRest, max(firstRest, 2*w.pause))
-			w.rest, w.repair = now.Add(w.pause), true
+			w.rest, w.wantsRepair = now.Add(w.pause), true
 		}
 	default:
 	}
@@ -95,16 +95,16 @@ func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, t
 		w.rest, w.pause = time.Time{}, 0
 	}
 	if reachable && !w.was && w.seen {
-		w.repair, w.due = true, now.Add(time.Duration(turnOf(v, m.Name))*returnStagger)
+		w.wantsRepair, w.due = true, now.Add(time.Duration(turnOf(v, m.Name))*returnStagger)
 	}
 	w.was, w.seen = reachable, true
 	if turn || w.wanted.Swap(false) {
-		w.repair = true
+		w.wantsRepair = true
 	}
 	hinted, overflow := d.hints.count(m.Holder())
 	// A rebuilding member copies everything anyway. A member with hints gets them first: then there
 	// is little left to compare.
-	repair := (w.repair || overflow) && m.Active() && hinted == 0 && !now.Before(w.due)
+	repair := (w.wantsRepair || overflow) && m.Active() && hinted == 0 && !now.Before(w.due)
 	if now.Before(w.rest) || !repair && hinted == 0 || !reachable && now.Before(w.probe) || !idle {
 		return
 	}
@@ -112,7 +112,7 @@ func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, t
 	w.busy.Store(true)
 	w.probe = now.Add(probeEvery)
 	if repair {
-		w.repair = false
+		w.wantsRepair = false
 		if d.hints.collapse(m.Holder()) {
 			d.stats.collapsed.Add(1)
 		}
@@ -129,7 +129,7 @@ func (d *Driver) look(ctx context.Context, v *replica.View, m *replica.Member, t
 			err = d.repair(ctx, v, m, w)
 		}
 		if err != nil && reachable && ctx.Err() == nil && !v.Over() {
-			d.cfg.Logger.Warn("the repair of a member failed; it is repeated", zap.String("member", m.Name), zap.Error(err))
+			d.cfg.Logger.Warn("the replay or the repair with a member failed; it is repeated", zap.String("member", m.Name), zap.Error(err))
 		}
 		w.ended <- err == nil
 		w.busy.Store(false)

@@ -13,7 +13,7 @@ import (
 const announceTime = time.Second
 
 // announce brings the newest topology to the other active members that are connected. It returns
-// when all of them have adopted it, or after announceTime. Safety never depends on it: the change
+// when all of them have taken it, or after announceTime. Safety never depends on it: the change
 // is agreed and sealed before. It serves clients that ask another member next, for example through
 // a load balancer, and expect the change to show there.
 func (m *membership) announce(ctx context.Context) {

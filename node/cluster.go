@@ -99,7 +99,7 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 		}
 		// Imported records keep their counters. Tags minted in the next membership must lie above
 		// them (quorum.Import).
-		next.peers.Clock.Observe(old.peers.Clock.Now())
+		next.peerSide.Clock.Observe(old.peerSide.Clock.Now())
 		n.next.Store(next)
 		n.begin(next)
 		err = next.awaitMembership(ctx)

@@ -8,8 +8,8 @@ import (
 // goodbye.
 const goodbyeGrace = 50 * time.Millisecond
 
-// Drain announces, to any peer that asks, that this node stops soon. The node serves as before. But
-// the others no longer count on it when a change of size needs members that stay.
+// Drain announces, to any peer that asks, that this node stops soon. The node serves as before, but
+// changes of size no longer count on it.
 func (n *Node) Drain() { n.draining.Store(true) }
 
 // stopRemoves ends the removes that this node coordinates as the owner of their keys. Only this

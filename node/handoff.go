@@ -21,7 +21,7 @@ import (
 // newDriver makes the hand-off driver of a membership. The driver takes hints at once, and works
 // from the first epoch on.
 func (m *membership) newDriver() (*handoff.Driver, error) {
-	random := topology.NewBootID // a list's ID must be rare and not zero, as a boot ID is
+	random := topology.NewBootID // a list's ID must be unlikely to repeat, and not zero
 	source := m.node.random()
 	return handoff.New(handoff.Config{
 		Views: handoffViews{m}, Peers: m.node.client, Topology: handoffTopology{m},

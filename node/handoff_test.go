@@ -218,7 +218,8 @@ func TestARestartedNodeIsRebuilt(t *testing.T) {
 			m.start(i, m.seeds(3))
 			m.until(30*time.Second, "it is ready again", m.ready(i))
 			stats := m.nodes[i].present.Load().driver.Stats
-			m.until(time.Second, "its rebuild is counted", func() bool { return stats().Rebuilds == 1 }) // a moment after it serves
+			// The rebuild is counted a moment after the node serves.
+			m.until(time.Second, "its rebuild is counted", func() bool { return stats().Rebuilds == 1 })
 			if s := stats(); s.Received < 300 {
 				t.Errorf("%+v", s)
 			}

@@ -38,7 +38,7 @@ func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 	items := make(chan item, importsInFlight)
 	var workers sync.WaitGroup
 	var count, lost atomic.Int64
-	// The workers repeat each import until it succeeds.
+	// The workers repeat each import until it succeeds, or until ctx ends.
 	for range importsInFlight {
 		workers.Add(1)
 		go func() {
@@ -89,7 +89,7 @@ func (m *membership) each(ctx context.Context, visit func(key []byte, r *version
 	for at := (keyspace.Place{}); ; {
 		s := m.state.Load()
 		epoch := s.View.Epoch
-		if m.peers.Sealed() {
+		if m.peerSide.Sealed() {
 			epoch = peer.SealedEpoch
 		}
 		next, err := s.Store.Walk(epoch, keyspace.Range{From: at.Rank}, at.Key, func(e replica.Entry) bool {

@@ -31,8 +31,8 @@ type membership struct {
 	log       *zap.Logger
 	id        topology.Identity
 	manager   *topology.Manager
-	peers     *peer.Membership // the membership as its peers meet it
-	importing int64            // size of the keys that the node imports when it has joined; 0: none
+	peerSide  *peer.Membership // the membership as its peers meet it
+	importing int64            // bytes of the keys that the node imports once it has joined; 0: none
 	limit     peer.Notice      // what the log has said of this node's memory limit
 	warned    atomic.Bool      // the log has said that the limit is below what another member holds
 
@@ -71,7 +71,7 @@ func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 	cfg.Expect, cfg.Resolve, cfg.Addresses = n.cfg.Expect, n.cfg.Resolve, n.cfg.Addresses
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
 	var err error
-	m.peers = peer.NewMembership(peer.Config{Host: host{m}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes})
+	m.peerSide = peer.NewMembership(peer.Config{Host: host{m}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes})
 	if m.manager, err = topology.New(cfg); err != nil {
 		return nil, err
 	}
@@ -145,12 +145,12 @@ func (m *membership) close() {
 // Close makes the membership refuse everything from now on, at whatever epoch. The topology manager
 // calls it when the membership is over or the node stops, before it tells others that this process
 // has nothing more to say. The others take that as the promise that nothing completes here (M5).
-func (m *membership) Close() { m.peers.Seal() }
+func (m *membership) Close() { m.peerSide.Seal() }
 
 // view returns the view of the present epoch. It is nil when there is none, and once the membership
 // refuses everything.
 func (m *membership) view() *replica.View {
-	if s := m.state.Load(); s != nil && !m.peers.Sealed() {
+	if s := m.state.Load(); s != nil && !m.peerSide.Sealed() {
 		return &s.View
 	}
 	return nil
@@ -170,14 +170,14 @@ func (m *membership) Adopt(t *topology.Topology) {
 	} else {
 		store = old.Store
 	}
-	s := &state{Epoch: m.peers.Next(m.newView(t, role), store, self), topology: t, role: role}
+	s := &state{Epoch: m.peerSide.Next(m.newView(t, role), store, self), topology: t, role: role}
 
 	store.Advance(t.Epoch, t.Generation)
 	m.purge(s, old)
 	// Clients are served at the new epoch before peers are: a peer's request may need what the
 	// driver knows of that epoch.
 	m.state.Store(s)
-	m.peers.Enter(s.Epoch)
+	m.peerSide.Enter(s.Epoch)
 	if old == nil {
 		close(m.first)
 	}

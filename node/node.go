@@ -184,7 +184,7 @@ func (n *Node) begin(m *membership) {
 }
 
 // startOver gives a node with seeds a new membership. The cluster that the node was about to enter
-// has forgotten it or has given its join up.
+// is gone, or has given its join up.
 func (n *Node) startOver(m *membership) {
 	if len(n.cfg.Seeds) == 0 || n.present.Load() != m {
 		return // Node.join handles the end of a membership that it has begun
@@ -224,13 +224,13 @@ type answering struct{ *Node }
 // as the present one before it clears next. So a membership is always found as one of the two.
 func (n answering) Memberships() (present, next *peer.Membership) {
 	if m := n.next.Load(); m != nil {
-		next = m.peers
+		next = m.peerSide
 	}
-	return n.present.Load().peers, next
+	return n.present.Load().peerSide, next
 }
 
-// Control implements peer.Node. It passes a message about the topology to the membership whose boot
-// ID it names.
+// Control implements peer.Node. It passes a message about the topology to the next membership if
+// the message names that one's boot ID, and otherwise to the present one.
 func (n answering) Control(ctx context.Context, dst, request []byte) []byte {
 	c, err := wire.ParseControl(request)
 	if next := n.next.Load(); err == nil && next != nil && c.To == next.id.BootID {

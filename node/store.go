@@ -84,7 +84,7 @@ func (n *Node) Ready(context.Context) error {
 		}
 		how, err := m.progress()
 		return &kv.Unavailable{Outcome: kv.None, Reason: fmt.Sprintf("the node is %s: %s", s.role, how), Err: err}
-	case m.peers.Sealed():
+	case m.peerSide.Sealed():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping, or its membership is over"}
 	}
 	return nil

@@ -47,9 +47,9 @@ type Call struct {
 	Urgent   bool // false: may wait a moment, to be sent together with others
 	Member   int  // index in the view's Members
 	Target   version.Incarnation
-	Key      []byte          // read only while the call is started
+	Key      []byte          // read by Peers.Start only
 	Have     version.Tag     // of reads and StoreIf: the tag that the coordinator holds
-	Record   *version.Record // of Store, Vote and StoreIf; read only while the call is started
+	Record   *version.Record // of Store, Vote and StoreIf; read by Peers.Start only
 	R, W     kv.Quorum       // of Remove: as the client requested
 	Began    time.Time       // when the call's phase began
 	Deadline time.Time       // when the caller stops waiting
@@ -78,8 +78,8 @@ type Call struct {
 // does not block. From then on the call belongs to its operation again.
 func (c *Call) End() { c.op.ended(c) }
 
-// Trace returns the trace of the request that the call is part of. Like Key, it may be read only
-// while the call is started.
+// Trace returns the trace of the request that the call is part of. Like Key, it is read by
+// Peers.Start only.
 func (c *Call) Trace() kv.Trace { return c.op.asked.Trace }
 
 // Hints notes which members missed a key. Miss must not block.

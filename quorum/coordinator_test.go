@@ -323,7 +323,7 @@ func TestOperationsSurviveChaos(t *testing.T) {
 	m.nodes[1].wantValue("k0", "end")
 }
 
-// D2: a write whose epoch ends before its second phase asks again. Writes that overlap it may be
+// D2: a write whose epoch ends before its write phase asks again. Writes that overlap it may be
 // ordered before or after it. But here this write is the last to be answered, and what it finds
 // when it asks again goes below it. With three nodes the write asks by an offer. With five it asks
 // two peers for their tags.

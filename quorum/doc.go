@@ -11,7 +11,7 @@
 //	                              └▶ they differ: store the highest at W (read repair) ─▶ answer
 //	remove  get ─▶ missing: answer so
 //	            └▶ else send a tombstone that each replica votes for at most once,
-//	               answer at W votes
+//	               answer at a majority of votes, and at W at least
 //
 // Every node holds all keys. So the coordinator is itself a replica, and the answer of one peer
 // completes a majority of three.
@@ -29,9 +29,9 @@
 //	Q3. The coordinator's own replica answers first, by the same rules of epochs as a peer.
 //	Q4. A phase runs at the one epoch that it is stamped with. A reply given at another epoch is no
 //	    reply (D2).
-//	Q5. Phase 2 is begun at most once under a tag. It is sent again only with the same record (D6,
-//	    and D10 for an offer). An operation that fails before phase 2 has outcome none. One that
-//	    has begun phase 2 and was not answered by W has outcome unknown.
+//	Q5. The write phase is begun at most once under a tag. It is sent again only with the same
+//	    record (D6, and D10 for an offer). An operation that fails before its write phase has
+//	    outcome none. One that has begun it and was not answered by W has outcome unknown.
 //	Q6. An operation outlives its request until each of its calls has ended. A member that has not
 //	    stored the record by then gets a hint.
 package quorum

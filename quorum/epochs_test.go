@@ -13,7 +13,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// With three nodes, the second phase is what follows after one peer has taken the offered record.
+// With three nodes, the write phase is what follows after one peer has taken the offered record.
 func TestEpochEndsBetweenThePhases(t *testing.T) {
 	for _, n := range []int{3, 5} {
 		m := newMesh(t, n)
@@ -74,8 +74,8 @@ func TestReadAtAnOldEpochIsRepeated(t *testing.T) {
 }
 
 // D2: between the phases the replicas go on to an epoch at which tombstones are purged. The write
-// goes on unless one of them is of its key and above its record. Otherwise no tombstone is gone
-// that would refuse it.
+// goes on if no purged tombstone of its key is above its record: then no tombstone is gone that
+// would refuse the record. It does not go on if this node does not know what was purged.
 func TestAPurgeBetweenThePhases(t *testing.T) {
 	above, below := version.Tag{Counter: 1 << 40, Incarnation: 2}.Tombstone(), version.Tag{Counter: 1, Incarnation: 2}.Tombstone()
 	for name, c := range map[string]struct {

@@ -82,7 +82,8 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 		}
 		return f, false, nil
 	}
-	// The peer may hold the record. Only a query of the others tells whether the write can go on.
+	// The peer holds the record, or may hold it. Only a query phase that begins after the offer
+	// tells whether the write can go on.
 	if err != nil || !o.current() {
 		if _, err = o.query(kv.Unknown); err != nil {
 			return f, true, err
@@ -139,7 +140,7 @@ func (o *operation) offered(peer int) fate {
 
 // spread ends a write that the peer has taken. This node stores the record, which makes two copies,
 // and sends it to the other members. An error means that this node has left the epoch. The record
-// of a second phase could then be stored again at the next epoch (D2). This one must not be: this
+// of a write phase could then be stored again at the next epoch (D2). This one must not be: this
 // node did not hold it when the epoch ended, so the peer's answer does not count as a query. The
 // write has to ask again.
 func (o *operation) spread(peer int) error {

@@ -296,7 +296,7 @@ func (o *operation) renew() bool {
 		o.timer.Reset(left)
 		select {
 		case <-o.v.Superseded:
-			// Current returned the next view before this one was closed.
+			// Current returns the next view by now: it was set before this one was closed.
 		case <-o.wake:
 		}
 	}

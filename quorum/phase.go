@@ -18,6 +18,8 @@ const everyone = ^memberSet(0)
 // members in arrays.
 const MaxMembers = kv.MaxMembers
 
+const _ = uint(32 - MaxMembers) // a memberSet has room for all
+
 // only returns the set of one member.
 func only(m int) memberSet { return 1 << m }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // ask runs a query phase. It asks this node's own replica, and then as many peers as are missing to
-// need. It takes the peers in ring order from this node on. A coordinator that always asks the same
+// need. It takes the peers by name, from this node on. A coordinator that always asks the same
 // neighbour first fills the batches of one connection, instead of halving them over two.
 func (o *operation) ask(kind Kind, need int) error {
 	o.begin(need)
@@ -138,8 +138,8 @@ func (o *operation) found() findings {
 	return f
 }
 
-// weak reports whether a read has asked, by its own r and w, for less than the promise: they do not
-// overlap.
+// weak reports whether a read asks for less than the promise. It does when its r does not overlap
+// with the larger of its w and the mesh's W.
 func (o *operation) weak() bool { return !o.strict && o.r+max(o.w, o.v.W) <= o.v.Slots }
 
 // firm returns how many replicas must hold a record before a read answers with it. When fewer do,

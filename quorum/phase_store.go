@@ -7,7 +7,7 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// The store phase sends a record to all members. It is answered once W of them have the record at
+// The write phase sends a record to all members. It is answered once W of them have the record at
 // one epoch.
 
 // writeStore runs the write phase of a value: it sends to every member and is answered at W.

@@ -68,12 +68,12 @@ func holdingsOf(hs []kv.Holding) []memberHolding {
 func copiesOf(k kv.KeyCopies) keyCopies {
 	out := keyCopies{Key: k.Key, Partition: k.Partition, Epoch: uint64(k.Epoch)}
 	for i := range k.Copies {
-		out.Copies = append(out.Copies, keptBy(&k.Copies[i]))
+		out.Copies = append(out.Copies, copyOf(&k.Copies[i]))
 	}
 	return out
 }
 
-func keptBy(c *kv.Copy) memberCopy {
+func copyOf(c *kv.Copy) memberCopy {
 	out, r := memberCopy{Member: c.Member, Error: text(c.Err)}, &c.Record
 	if c.Err != nil || r.Tag.IsZero() {
 		return out

@@ -121,9 +121,10 @@ func (v *view) version() string {
 	return fmt.Sprintf("%s/%d/%016x", v.cluster, v.epoch, h.Sum64())
 }
 
-// isNewerThan reports whether a proxy that holds this version should get this view (E3). A version
-// that no viakv node made tells nothing about the proxy, which then gets the view.
-func (v *view) isNewerThan(version string) bool {
+// shouldReplace reports whether a proxy that holds this version should get this view (E3). A
+// version of another cluster, or one that no viakv node made, tells nothing; such a proxy gets the
+// view.
+func (v *view) shouldReplace(version string) bool {
 	if version == v.version() {
 		return false
 	}

@@ -18,7 +18,7 @@
 // seconds. Where resolving fails, the last address stays. A member that never resolved is left out,
 // and the answer is refused when no member is left.
 //
-// Deliberately not here: the streaming (gRPC) form of the protocol. It would be a second server
-// beside the API's, for an answer that changes a few times a day. Nor is health, which Envoy finds
-// out by itself at /readyz, faster than any list can.
+// Two things are deliberately not here. The streaming (gRPC) form of the protocol would be a second
+// server beside the API's, for an answer that changes a few times a day. Health is what Envoy finds
+// out by itself at /readyz, faster than any list can tell it.
 package discovery

@@ -43,7 +43,7 @@ func (s *Service) Handle(ctx *fasthttp.RequestCtx) {
 		refuse(ctx, fasthttp.StatusServiceUnavailable, err)
 		return
 	}
-	if !v.isNewerThan(request.GetVersionInfo()) {
+	if !v.shouldReplace(request.GetVersionInfo()) {
 		ctx.SetStatusCode(fasthttp.StatusNotModified)
 		return
 	}

@@ -35,9 +35,10 @@ func (n *nemesis) killOne(ctx context.Context, random *rand.Rand) {
 		n.nodes[at].kill()
 		n.restart(at)
 	}
+	// If the cluster did not come together, the slot still counts as down, and no other node is
+	// killed in its place.
 	if n.together(n.othersDown(at)) {
 		n.mu.Lock()
-		// Otherwise the slot still counts as down, so that no further node is killed.
 		delete(n.down, at)
 		n.mu.Unlock()
 	}

@@ -104,8 +104,8 @@ func (n *nemesis) end(f *check.Fault) {
 }
 
 // together waits until the cluster is settled but for the excused nodes. If that takes long, it
-// stops the network faults. It does not end with the run: a fault that has begun is brought to its
-// end.
+// lets no new network fault begin. It does not end with the run: a fault that has begun is brought
+// to its end.
 func (n *nemesis) together(excused map[int]bool) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), rebuiltWithin)
 	defer cancel()
@@ -147,9 +147,6 @@ func (n *nemesis) networkFault(ctx context.Context, random *rand.Rand, kind stri
 	all := len(n.nodes)
 	a := random.IntN(n.members)
 	b := (a + 1 + random.IntN(n.members)) % all
-	if b == a {
-		b = (a + 1) % all
-	}
 	length := between(random, 200*time.Millisecond, 4*time.Second)
 	var f *check.Fault
 	switch kind {

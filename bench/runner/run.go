@@ -15,7 +15,7 @@ import (
 type run struct {
 	Config
 	start    time.Time // of the run
-	measured time.Time // begin of the measured part, after ramp and warm-up
+	measured time.Time // start of the measured part, after ramp and warm-up
 	end      time.Time // no request starts after this time
 	arrivals *arrivals // nil: closed loop
 	ctx      context.Context

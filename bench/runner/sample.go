@@ -67,7 +67,7 @@ func newCollector(recorders []*recorder, start time.Time, onSample func(Sample))
 }
 
 // shortest is the shortest sample that is shown, because a rate over a few milliseconds says
-// nothing. A shorter rest at the end of a run is only summed.
+// nothing. A shorter rest at the end of a run is only summed, and one of the warm-up is left out.
 const shortest = 200 * time.Millisecond
 
 // collect sums up what was recorded since the last call. With warm the sample shows the warm-up.

@@ -98,8 +98,8 @@ func (w *worker) lost(s sent) {
 	}
 }
 
-// deadlines sets a connection's deadline only when much of the time-out has passed, because setting
-// it costs more than reading the clock.
+// deadlines renews a connection's deadline only once a sixteenth of the time-out has passed since
+// the last time, because setting it costs more than reading the clock.
 type deadlines struct {
 	timeout time.Duration
 	renewed time.Time

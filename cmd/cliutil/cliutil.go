@@ -141,7 +141,7 @@ func (b *Bar) Add(n int) { _ = b.bar.Add(n) }
 // Set sets the number of steps so far.
 func (b *Bar) Set(n int64) { _ = b.bar.Set64(n) }
 
-// eraseLine erases the terminal's line and returns to the line's begin.
+// eraseLine erases the terminal's line and returns to its start.
 const eraseLine = "\x1b[2K\r"
 
 // End removes the bar. The library alone would leave the end of a line that has become longer.

@@ -118,7 +118,7 @@ func newScreen(t *testing.T) *screen {
 }
 
 // line returns the text of the screen's last line. It interprets what the bar writes: text, returns
-// to the line's begin, and the sequences that erase the rest of the line or the whole line.
+// to the line's start, and the sequences that erase the rest of the line or the whole line.
 func (s *screen) line() string {
 	var cells []rune
 	at := 0

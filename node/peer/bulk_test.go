@@ -204,12 +204,12 @@ func TestBulkRequestsAcrossEpochs(t *testing.T) {
 		if _, err := c.Digests(w.soon(), old, to, all, nil); !errors.Is(err, replica.ErrEpoch) {
 			t.Errorf("under a view that is over: %v", err)
 		}
-		if len(m.handed) != 0 {
+		if len(m.updatedPeers) != 0 {
 			t.Error("a request under a view that is over is sent all the same")
 		}
 		c, v, to := w.ask()
-		if d, err := c.Digests(w.soon(), v, to, all, nil); err != nil || d[0].Records != 10 || len(m.handed) != 1 {
-			t.Errorf("%+v, %v, the peer was updated %d times", d, err, len(m.handed))
+		if d, err := c.Digests(w.soon(), v, to, all, nil); err != nil || d[0].Records != 10 || len(m.updatedPeers) != 1 {
+			t.Errorf("%+v, %v, the peer was updated %d times", d, err, len(m.updatedPeers))
 		}
 
 		w.begin(firstEpoch+2, 1)
@@ -219,13 +219,13 @@ func TestBulkRequestsAcrossEpochs(t *testing.T) {
 
 		w.begin(firstEpoch+3, 0)
 		c, v, to = w.ask()
-		m.handing = errors.New("no way there")
-		if _, err := c.Digests(w.soon(), v, to, all, nil); !errors.Is(err, m.handing) {
+		m.updateErr = errors.New("no way there")
+		if _, err := c.Digests(w.soon(), v, to, all, nil); !errors.Is(err, m.updateErr) {
 			t.Errorf("a peer that cannot be updated: %v", err)
 		}
-		m.handing, m.fruitless, m.handed = nil, true, nil
-		if _, err := c.Digests(w.soon(), v, to, all, nil); !errors.Is(err, replica.ErrEpoch) || len(m.handed) != maxTries {
-			t.Errorf("a peer that stays behind: %v, after %d attempts", err, len(m.handed))
+		m.updateErr, m.fruitless, m.updatedPeers = nil, true, nil
+		if _, err := c.Digests(w.soon(), v, to, all, nil); !errors.Is(err, replica.ErrEpoch) || len(m.updatedPeers) != maxTries {
+			t.Errorf("a peer that stays behind: %v, after %d attempts", err, len(m.updatedPeers))
 		}
 	})
 }

@@ -18,13 +18,13 @@ import (
 // Client carries this node's requests to other members: the calls of its coordinators, and the bulk
 // requests of hand-off and of scans. It is safe for concurrent use.
 type Client struct {
-	inFlight func() int64
+	underway func() int64
 	serial   serial
 }
 
 // NewClient returns a client of a node. The function underway counts the requests of the node's own
 // clients that are under way. While these come one at a time, calls do not wait to share a write.
-func NewClient(underway func() int64) *Client { return &Client{inFlight: underway} }
+func NewClient(underway func() int64) *Client { return &Client{underway: underway} }
 
 var (
 	_ quorum.Peers  = (*Client)(nil)
@@ -67,10 +67,10 @@ type carrier struct {
 
 // Stages of a call.
 const (
-	sent     = iota // with the transport, which can withdraw it
-	waiting         // waiting for the peer to be brought up to date
-	unwanted        // as waiting, but the operation does not wait for the call any more
-	again           // being sent once more
+	sent      = iota // with the transport, which can withdraw it
+	waiting          // waiting for the peer to be brought up to date
+	unwanted         // as waiting, but the operation does not wait for the call any more
+	resending        // being sent once more
 )
 
 // Start implements quorum.Peers.
@@ -83,7 +83,7 @@ func (client *Client) Start(v *replica.View, call *quorum.Call) {
 	}
 	c.epoch = Of(v)
 	c.link, c.tries, c.seen = c.epoch.links[call.Member], 0, false
-	c.wire.Urgent, c.wire.Serial = call.Urgent, client.serial.observe(client.inFlight())
+	c.wire.Urgent, c.wire.Serial = call.Urgent, client.serial.observe(client.underway())
 	c.wire.Request = c.encode(c.wire.Request[:0])
 	c.send()
 }
@@ -112,14 +112,14 @@ func (c *carrier) send() {
 
 // resend sends the call once more, to a peer that has been brought up to date.
 func (c *carrier) resend() {
-	if !c.stage.CompareAndSwap(waiting, again) {
+	if !c.stage.CompareAndSwap(waiting, resending) {
 		c.fail(errUnwanted, true)
 		return
 	}
 	c.send()
-	// A reply may have ended the call already, and its next use may have begun. The stage is then
-	// not again any more.
-	c.stage.CompareAndSwap(again, sent)
+	// A reply may have ended the call already, and its next use may have begun. Then the stage has
+	// changed already.
+	c.stage.CompareAndSwap(resending, sent)
 }
 
 var errUnwanted = errors.New("given up while the peer was brought up to date")

@@ -95,7 +95,7 @@ func TestPeersThatAreBehindAreBroughtUpToDate(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if n := len(w.nodes[0].handed); n != 2*(round+1) {
+			if n := len(w.nodes[0].updatedPeers); n != 2*(round+1) {
 				t.Errorf("%d updates for two peers, in round %d", n, round)
 			}
 			for i := range calls {
@@ -127,8 +127,8 @@ func TestACallThatIsGivenUpIsNotSentAgain(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
-		if requests == 0 || requests != len(m.handed) {
-			t.Errorf("the peer received %d requests, and was updated %d times", requests, len(m.handed))
+		if requests == 0 || requests != len(m.updatedPeers) {
+			t.Errorf("the peer received %d requests, and was updated %d times", requests, len(m.updatedPeers))
 		}
 	})
 }
@@ -139,7 +139,7 @@ func TestACallThatIsGivenUpIsNotSentAgain(t *testing.T) {
 func TestPeersThatStayBehind(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
-		m.handing = errors.New("no way there")
+		m.updateErr = errors.New("no way there")
 		w.begin(firstEpoch+1, 0)
 		_, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{})
 		if outcome(err) != "unknown" {
@@ -154,11 +154,11 @@ func TestPeersThatStayBehind(t *testing.T) {
 			}
 		}
 		// A peer that says each time that it is behind is not asked for ever.
-		m.handing, m.fruitless, m.handed = nil, true, nil
+		m.updateErr, m.fruitless, m.updatedPeers = nil, true, nil
 		if _, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{}); outcome(err) != "unknown" {
 			t.Errorf("a set at peers that stay behind: %v", err)
 		}
-		if n := len(m.handed); n > 3*2*maxTries {
+		if n := len(m.updatedPeers); n > 3*2*maxTries {
 			t.Errorf("two peers were updated %d times", n)
 		}
 	})

@@ -5,11 +5,11 @@
 //
 //	coordinator, scans, hand-off ──▶ Client ──▶ Epoch ──▶ transport ──▶ Server ──▶ Epoch ──▶ store
 //
-// A Membership stands for one membership of this node in one cluster. An Epoch is what it knows at
-// knows at one epoch. The Client finds the Epoch in the view that a caller works at (its Origin).
-// The Server finds it by the stamp of a request: a process may have two memberships while it joins
-// another mesh and still serves its own clients. The package knows neither the topology nor the
-// coordinator that serves a peer's remove. It asks its Host for what they do for a peer.
+// A Membership stands for one membership of this node in one cluster. An Epoch is what that
+// membership knows at one epoch. The Client finds the Epoch in the view that a caller works at (its
+// Origin). The Server finds it by the stamp of a request: a process may have two memberships while
+// it joins another mesh and still serves its own clients. The package knows neither the topology
+// nor the coordinator that serves a peer's remove. It asks its Host for what they do for a peer.
 //
 // Invariants:
 //

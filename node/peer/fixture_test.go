@@ -57,20 +57,20 @@ type member struct {
 	ctx         context.Context
 	next        *Membership // the membership that a join would be preparing
 
-	mu        sync.Mutex
-	handed    []transport.Address // the peers that UpdatePeer was called for
-	handing   error               // what UpdatePeer returns instead of updating the peer
-	fruitless bool                // UpdatePeer returns nil, but does not update the peer
-	learned   []string            // the documents that Learn was given
-	held      []uint64            // the IDs of the lists that Hold was asked about
-	missed    map[string]bool     // the members that have missed a key
-	removes   []removal
-	removing  error // what Remove returns instead of removing
-	pending   bool  // this node is rebuilding
-	stopping  bool
-	slow      bool // UpdatePeer returns only when its context ends
-	log       *zap.Logger
-	maxBytes  int64
+	mu           sync.Mutex
+	updatedPeers []transport.Address // the peers that UpdatePeer was called for
+	updateErr    error               // what UpdatePeer returns instead of updating the peer
+	fruitless    bool                // UpdatePeer returns nil, but does not update the peer
+	learned      []string            // the documents that Learn was given
+	held         []uint64            // the IDs of the lists that Hold was asked about
+	missed       map[string]bool     // the members that have missed a key
+	removes      []removal
+	removing     error // what Remove returns instead of removing
+	pending      bool  // this node is rebuilding
+	stopping     bool
+	slow         bool // UpdatePeer returns only when its context ends
+	log          *zap.Logger
+	maxBytes     int64
 }
 
 // removal is a remove that a member was asked to coordinate. It has the number of removes that the
@@ -179,8 +179,8 @@ func (m *member) Control(_ context.Context, dst, _ []byte) []byte { return appen
 // UpdatePeer implements Host: the peer enters this node's epoch 10 ms later.
 func (m *member) UpdatePeer(ctx context.Context, to transport.Address) error {
 	m.mu.Lock()
-	m.handed = append(m.handed, to)
-	err, fruitless := m.handing, m.fruitless
+	m.updatedPeers = append(m.updatedPeers, to)
+	err, fruitless := m.updateErr, m.fruitless
 	m.mu.Unlock()
 	if m.slow {
 		<-ctx.Done()

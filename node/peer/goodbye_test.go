@@ -13,12 +13,12 @@ import (
 func TestAGoodbyeHoldsAtEveryEpoch(t *testing.T) {
 	for _, epoch := range []version.Epoch{firstEpoch - 1, firstEpoch, firstEpoch + 1} {
 		inWorld(t, 3, func(w *world) {
-			bye, m := wire.AppendRequest(nil, wire.Goodbye, w.stamp(epoch)), w.nodes[1]
-			w.inline(wire.Malformed, append(bye, 1))
+			goodbye, m := wire.AppendRequest(nil, wire.Goodbye, w.stamp(epoch)), w.nodes[1]
+			w.inline(wire.Malformed, append(goodbye, 1))
 			if v := m.Current(); !m.client.Likely(v, 0) || !m.client.Answers(v, 0) {
 				t.Error("a member that has said nothing is not counted on")
 			}
-			w.inline(wire.OK, bye)
+			w.inline(wire.OK, goodbye)
 			if v := m.Current(); m.client.Likely(v, 0) || m.client.Answers(v, 0) || !m.client.Likely(v, 2) {
 				t.Errorf("goodbye of epoch %d at epoch %d: its sender is still counted on, or another member is not", epoch, firstEpoch)
 			}

@@ -94,10 +94,10 @@ func (m *Membership) updatePeer(c *carrier) {
 	k := c.link
 	k.mu.Lock()
 	k.waiting = append(k.waiting, c)
-	underway := k.updating
+	already := k.updating
 	k.updating = true
 	k.mu.Unlock()
-	if underway {
+	if already {
 		return
 	}
 	if !m.cfg.Host.Go(func(ctx context.Context) {

@@ -21,7 +21,7 @@ import (
 // use. Learn, Document, Hold and Go do not block.
 type Host interface {
 	// UpdatePeer brings this node's newest topology to the peer at an address. It returns nil once
-	// the peer has adopted that topology, and otherwise the reason why it has not.
+	// the peer has taken the topology; a slow peer may not have adopted it yet.
 	UpdatePeer(ctx context.Context, to transport.Address) error
 	// Learn takes the newer topology that a peer's reply carried. It does not keep the document.
 	Learn(document []byte)

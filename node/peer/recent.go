@@ -23,32 +23,32 @@ type requestID struct {
 	version.Operation
 }
 
-// onceSpan is longer than any copy of a request travels. By then the coordinator has given the
+// recentSpan is longer than any copy of a request travels. By then the coordinator has given the
 // request up, and the connections that carried it are gone.
-const onceSpan = 30 * time.Second
+const recentSpan = 30 * time.Second
 
 // first reports whether the request has not been seen before.
-func (o *recentRequests) first(id requestID, now time.Time) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.now == nil || now.Sub(o.turned) > onceSpan {
-		o.old, o.now, o.turned = o.now, map[requestID]struct{}{}, now
+func (r *recentRequests) first(id requestID, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now == nil || now.Sub(r.turned) > recentSpan {
+		r.old, r.now, r.turned = r.now, map[requestID]struct{}{}, now
 	}
-	if _, seen := o.now[id]; seen {
+	if _, seen := r.now[id]; seen {
 		return false
 	}
-	if _, seen := o.old[id]; seen {
+	if _, seen := r.old[id]; seen {
 		return false
 	}
-	o.now[id] = struct{}{}
+	r.now[id] = struct{}{}
 	return true
 }
 
 // forget makes the next copy of a request count as the first. This copy has done nothing, and its
 // sender will send the request again.
-func (o *recentRequests) forget(id requestID) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.now, id)
-	delete(o.old, id)
+func (r *recentRequests) forget(id requestID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.now, id)
+	delete(r.old, id)
 }

@@ -189,8 +189,8 @@ func TestACarrierForgetsItsCall(t *testing.T) {
 		m, way := w.nodes[0], w.through()
 		w.begin(firstEpoch+1, 0)
 		key := []byte(w.owned(1))
-		if err := m.coordinator.Remove(w.soon(), key, kv.Options{}); !errors.Is(err, kv.ErrMissing) || len(m.handed) != 1 {
-			t.Errorf("%v, the owner was updated %d times", err, len(m.handed))
+		if err := m.coordinator.Remove(w.soon(), key, kv.Options{}); !errors.Is(err, kv.ErrMissing) || len(m.updatedPeers) != 1 {
+			t.Errorf("%v, the owner was updated %d times", err, len(m.updatedPeers))
 		}
 		way.unsent = w.nodes[1].address()
 		for range 20 {
@@ -211,7 +211,7 @@ func TestOnceForgets(t *testing.T) {
 		if !o.first(id, now) || o.first(id, now) {
 			t.Errorf("the first copy is not told from the second, after %d turns", turns)
 		}
-		now = now.Add(onceSpan + 1)
+		now = now.Add(recentSpan + 1)
 		if o.first(id, now) {
 			t.Error("a turn has forgotten a request")
 		}
@@ -219,10 +219,10 @@ func TestOnceForgets(t *testing.T) {
 	}
 	for i := range uint64(100) {
 		o.first(requestID{cluster, version.Operation{Incarnation: 1, Sequence: 10 + i}}, now)
-		now = now.Add(onceSpan / 10)
+		now = now.Add(recentSpan / 10)
 	}
 	if n := len(o.now) + len(o.old); n > 25 {
-		t.Errorf("once remembers %d requests of two spans with ten each", n)
+		t.Errorf("recentRequests remembers %d requests of two spans with ten each", n)
 	}
 }
 

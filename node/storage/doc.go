@@ -16,8 +16,8 @@
 //	S1. An operation that is stamped with an epoch (Get, Tag, Put, PutIf, Vote, Copy, Digest,
 //	    Walk, Page, Tombstones, Purge) runs under its shard's lock, and only if the shard is at
 //	    that epoch. An operation that reads several shards takes one after the other, and fails at
-//	    the first that is at another epoch. So once Advance has returned, no operation with an
-//	    older stamp takes effect or reads. What was read at an epoch holds no change that a purge
+//	    the first that is at another epoch. So once Advance has returned, no operation with
+//	    another stamp takes effect or reads. What was read at an epoch holds no change that a purge
 //	    or a clear of a later epoch has made.
 //	S2. A shard holds records of its own generation only. Epoch and generation never go down.
 //	S3. What a shard holds of a key is version.Merge of everything that was put since the last

@@ -23,7 +23,7 @@ import (
 )
 
 // hugeFlag makes BenchmarkLookups and BenchmarkScan use huge pages.
-var hugeFlag = flag.Bool("huge", false, "the Lookups benchmark uses huge pages")
+var hugeFlag = flag.Bool("huge", false, "BenchmarkLookups and BenchmarkScan use huge pages")
 
 var keysFlag = flag.Int("keys", keysDefault(), "keys of the Figures benchmark (also VIAKV_BENCH_KEYS)")
 
@@ -195,7 +195,7 @@ func (w *workload) record(counter, value int) *version.Record {
 	return &w.rec
 }
 
-// raw returns the bytes of one record: key, value and metadata.
+// raw returns the number of bytes of one record: key, value and metadata.
 func (w *workload) raw(value int) int {
 	var room [version.MaxMetaBytes]byte
 	return len(w.key) + value + len(version.AppendMeta(room[:0], &w.rec))

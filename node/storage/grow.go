@@ -24,7 +24,7 @@ func (t *table) grow() {
 	// The first pass adds up the sizes of both halves, so that both get blocks that fit.
 	var halves [2]builder
 	var moved replica.Digest
-	var hashes [96]keyspace.Hash // only in freak cases a bucket has more; the rest is hashed twice
+	var hashes [96]keyspace.Hash // a bucket has more only in freak cases; those are hashed twice
 	n := 0
 	t.each(&from, func(_ packed.Block, r packed.Record, _, _ int) {
 		h := t.space.seed.Hash(r.Key)
@@ -93,7 +93,7 @@ func (t *table) shrink() {
 	t.trimHeaders()
 }
 
-// each calls f for every record of a bucket, with the record's block and its begin and end there.
+// each calls f for every record of a bucket, with the record's block and its start and end there.
 func (t *table) each(b *bucket, f func(block packed.Block, r packed.Record, begin, end int)) {
 	for c := &b.chunk; c.cap != 0; c = &t.links[c.next-1] {
 		block := t.bytes(c)

@@ -25,7 +25,7 @@ var testConfig = Config{Seed: testSeed, DigestKey: [2]uint64{11, 13}}
 func verify(t rapid.TB, s *Store) {
 	t.Helper()
 	s.background.Wait()
-	var data, used, blocks, books int64
+	var data, used, blocks, headers int64
 	for p := range s.shards {
 		tab := &s.shards[p].table
 		var sum replica.Digest
@@ -84,16 +84,16 @@ func verify(t rapid.TB, s *Store) {
 		}
 		data, used, blocks = data+tabData, used+tabUsed, blocks+tabBlocks
 		for _, seg := range tab.segments {
-			books += int64(len(seg)) * int64(unsafe.Sizeof(bucket{}))
+			headers += int64(len(seg)) * int64(unsafe.Sizeof(bucket{}))
 		}
-		books += int64(cap(tab.links)) * int64(unsafe.Sizeof(chunk{}))
+		headers += int64(cap(tab.links)) * int64(unsafe.Sizeof(chunk{}))
 	}
 	// The store: its statistics.
 	st := s.Stats()
-	if st.DataBytes != data || st.UsedBytes != used || st.Extents.Blocks != blocks || st.HeaderBytes != books || st.Leaving != 0 {
-		t.Fatalf("recounted data %d, used %d, blocks %d, books %d; stats %+v", data, used, blocks, books, st)
+	if st.DataBytes != data || st.UsedBytes != used || st.Extents.Blocks != blocks || st.HeaderBytes != headers || st.Leaving != 0 {
+		t.Fatalf("recounted data %d, used %d, blocks %d, headers %d; stats %+v", data, used, blocks, headers, st)
 	}
-	if st.Bytes != st.Extents.InUse+books || st.Bytes != s.Bytes() || st.Extents.InUse < blocks {
+	if st.Bytes != st.Extents.InUse+headers || st.Bytes != s.Bytes() || st.Extents.InUse < blocks {
 		t.Fatalf("bytes %d, %d; stats %+v", st.Bytes, s.Bytes(), st)
 	}
 }

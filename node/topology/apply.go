@@ -217,14 +217,14 @@ func (n *Topology) settle(t *Topology, c *Command) error {
 }
 
 // barriersDone reports whether every slot that owes the barrier has run it, with the incarnation
-// that it has now. The slot named but need not have run it.
-func (t *Topology) barriersDone(facts []Fact, but string) bool {
+// that it has now. The slot named by except need not have run it.
+func (t *Topology) barriersDone(facts []Fact, except string) bool {
 	if t.Change == nil {
 		return true
 	}
 	for _, name := range t.Change.Owe {
 		s := t.Slot(name)
-		if name != but && (s == nil || !s.Active() || !slices.Contains(facts, Fact{name, s.Incarnation})) {
+		if name != except && (s == nil || !s.Active() || !slices.Contains(facts, Fact{name, s.Incarnation})) {
 			return false
 		}
 	}

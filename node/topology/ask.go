@@ -73,8 +73,8 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 	return seen, c
 }
 
-// askPeer asks the peer whose cluster this node is to join. A name may stand for several nodes: the
-// answer is then that of the first member of a cluster other than this node.
+// askPeer asks the peer whose cluster this node is to join. A name may stand for several nodes. The
+// answer is then that of the first one that is in a cluster and is not this node.
 func (m *Manager) askPeer(ctx context.Context) (presence, error) {
 	via := m.cfg.JoinVia
 	m.addresses.refresh(ctx, m.cfg.CallTimeout, via)
@@ -123,7 +123,7 @@ func (s *sighting) endpoint() string {
 	return net.JoinHostPort(s.ip.String(), port)
 }
 
-// counting returns the sightings of a round that count, and the names that no answering process
+// counting returns the sightings of a round that count, and the names that no process answering
 // there advertises: such a name may stand for several nodes. It is pure. It leaves out sightings
 // with no other process behind them: this process's own answers, and silence
 //

@@ -176,7 +176,8 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 }
 
 // odd reports whether the number of members is odd. The voters must bear as many crashes as the
-// members do (M11): five bear two, four bear one, and four voters bear one. So there are five
+// members do (M11). So while the size changes, the voters are as many as the odd one of the two
+// sizes: five bear two, four bear one, and four voters bear one. So there are five
 // voters while the size changes between four and five: a fifth member votes before it grows, and
 // one of five that leaves votes until it has left. There are three voters while the size changes
 // between three and four: a fourth voter beside three members would only be one more that can be
@@ -231,8 +232,8 @@ func (s *scene) transferee(wanted map[uint64]bool) uint64 {
 	return 0
 }
 
-// transferees counts the slots that serve and answer, without this leader's own.
-func (s *scene) transferees() int {
+// othersReached counts the slots that serve and answer, without this leader's own.
+func (s *scene) othersReached() int {
 	n := 0
 	for i := range s.topology.Slots {
 		if o := &s.topology.Slots[i]; o.BootID != s.self && o.Active() && s.reachable(o.BootID) {
@@ -368,7 +369,7 @@ func (s *scene) leaveReady(a *ask) error {
 	switch {
 	case slot == nil:
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", a.Name)
-	case a.Force && slot.BootID == s.self && s.transferees() == 0:
+	case a.Force && slot.BootID == s.self && s.othersReached() == 0:
 		return kv.Detail(kv.ErrQuorumLoss, "no other member could go on after %s; ask one that stays", a.Name)
 	case a.Force:
 		return nil
@@ -409,6 +410,6 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 	if !a.Force && !s.fresh(a) {
 		return move{poll: true} // a member may have died since the last poll
 	}
-	c.Kind, c.Barriers, c.Reached = Shrink, s.barriers, 1+s.transferees()
+	c.Kind, c.Barriers, c.Reached = Shrink, s.barriers, 1+s.othersReached()
 	return preview(s.topology, c)
 }

@@ -3,8 +3,9 @@ package topology
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
+
+	"go.uber.org/zap"
 
 	"viakv/api/kv"
 	"viakv/node/transport"
@@ -55,7 +56,7 @@ func (m *Manager) cancelDeparture(ctx context.Context, open bool) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
 		defer cancel()
 		if _, err := m.propose(ctx, &request{Purpose: toStay}); err != nil {
-			m.log.Warn(fmt.Sprintf("the node's own cluster admits nobody until the node is restarted: %v", err))
+			m.log.Warn("the node's own cluster admits no node until the node is restarted", zap.Error(err))
 		}
 	}
 }

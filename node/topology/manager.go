@@ -128,7 +128,7 @@ func (m *Manager) acceptsLocked(t *Topology) bool {
 		return true
 	}
 	// A fork takes over the members that the old majority has left behind. While the old group has
-	// a leader, this process does not follow a fork.
+	// a leader, the fork is in the wrong, and this process does not follow it.
 	return t.Continues(k.Cluster) && (m.group == nil || m.group.snapshot().leader == 0)
 }
 

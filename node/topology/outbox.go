@@ -31,7 +31,7 @@ type outbox struct {
 // outgoing is one message under way.
 type outgoing struct {
 	transport.Call
-	p        *outbox
+	box      *outbox
 	to       uint64
 	snapshot bool
 }
@@ -47,25 +47,25 @@ func newOutbox(m *Manager, cluster ClusterID) *outbox {
 }
 
 // send starts one message, or drops it.
-func (p *outbox) send(msg *raftpb.Message) {
-	to, t := msg.GetTo(), p.m.newest()
+func (b *outbox) send(msg *raftpb.Message) {
+	to, t := msg.GetTo(), b.m.newest()
 	snapshot := msg.GetType() == raftpb.MsgSnap
 	id := t.process(to)
 	body, err := proto.Marshal(msg)
-	p.mu.Lock()
-	full := len(p.inFlight) >= maxOutgoing
-	p.mu.Unlock()
+	b.mu.Lock()
+	full := len(b.inFlight) >= maxOutgoing
+	b.mu.Unlock()
 	if id == nil || err != nil || full {
-		p.report(sendResult{to, snapshot, true})
+		b.report(sendResult{to, snapshot, true})
 		return
 	}
-	c := wire.Control{Op: wire.OpRaft, Cluster: uint64(p.cluster), To: to, From: p.m.self.BootID, Epoch: t.Epoch, Body: body}
-	o := &outgoing{p: p, to: to, snapshot: snapshot}
+	c := wire.Control{Op: wire.OpRaft, Cluster: uint64(b.cluster), To: to, From: b.m.self.BootID, Epoch: t.Epoch, Body: body}
+	o := &outgoing{box: b, to: to, snapshot: snapshot}
 	o.Request, o.Done, o.Urgent = wire.AppendControl(nil, &c), o, true
-	p.mu.Lock()
-	p.inFlight[o] = time.Now()
-	p.mu.Unlock()
-	p.m.cfg.Transport.Go(id.Peer, transport.Data, &o.Call)
+	b.mu.Lock()
+	b.inFlight[o] = time.Now()
+	b.mu.Unlock()
+	b.m.cfg.Transport.Go(id.Peer, transport.Data, &o.Call)
 }
 
 // Complete notes the end of a message. It does not block (T2).
@@ -75,68 +75,68 @@ func (o *outgoing) Complete(c *transport.Call) {
 		r, err := wire.ParseControlReply(c.Reply)
 		failed = err != nil || r.Status != wire.ControlOK
 	}
-	o.p.mu.Lock()
-	delete(o.p.inFlight, o)
-	o.p.mu.Unlock()
+	o.box.mu.Lock()
+	delete(o.box.inFlight, o)
+	o.box.mu.Unlock()
 	if failed || o.snapshot {
-		o.p.report(sendResult{o.to, o.snapshot, failed})
+		o.box.report(sendResult{o.to, o.snapshot, failed})
 	}
 }
 
-func (p *outbox) report(d sendResult) {
-	p.mu.Lock()
-	p.results = append(p.results, d)
-	p.mu.Unlock()
+func (b *outbox) report(r sendResult) {
+	b.mu.Lock()
+	b.results = append(b.results, r)
+	b.mu.Unlock()
 	select {
-	case p.wake <- struct{}{}:
+	case b.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (p *outbox) take() []sendResult {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	d := p.results
-	p.results = nil
+func (b *outbox) take() []sendResult {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := b.results
+	b.results = nil
 	return d
 }
 
 // expire withdraws messages that got no reply in CallTimeout: a lost one would take up room for
 // ever.
-func (p *outbox) expire(now time.Time) {
+func (b *outbox) expire(now time.Time) {
 	var old []*outgoing
-	p.mu.Lock()
-	for o, since := range p.inFlight {
-		if now.Sub(since) > p.m.cfg.CallTimeout {
+	b.mu.Lock()
+	for o, since := range b.inFlight {
+		if now.Sub(since) > b.m.cfg.CallTimeout {
 			old = append(old, o)
 		}
 	}
-	p.mu.Unlock()
+	b.mu.Unlock()
 	for _, o := range old {
-		p.withdraw(o)
+		b.withdraw(o)
 	}
 }
 
-func (p *outbox) withdraw(o *outgoing) {
-	if !p.m.cfg.Transport.Cancel(&o.Call) {
+func (b *outbox) withdraw(o *outgoing) {
+	if !b.m.cfg.Transport.Cancel(&o.Call) {
 		return // the call completes by itself
 	}
-	p.mu.Lock()
-	delete(p.inFlight, o)
-	p.mu.Unlock()
-	p.report(sendResult{o.to, o.snapshot, true})
+	b.mu.Lock()
+	delete(b.inFlight, o)
+	b.mu.Unlock()
+	b.report(sendResult{o.to, o.snapshot, true})
 }
 
 // close withdraws every message.
-func (p *outbox) close() {
-	p.mu.Lock()
+func (b *outbox) close() {
+	b.mu.Lock()
 	var all []*outgoing
-	for o := range p.inFlight {
+	for o := range b.inFlight {
 		all = append(all, o)
 	}
-	p.mu.Unlock()
+	b.mu.Unlock()
 	for _, o := range all {
-		p.withdraw(o)
+		b.withdraw(o)
 	}
 }
 

@@ -28,7 +28,7 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 	defer cancel()
 	var mu sync.Mutex
 	var asked sync.WaitGroup
-	there := polled{m.self.BootID: !m.stopping()}
+	answered := polled{m.self.BootID: !m.stopping()}
 	ask := func(id Identity) {
 		if id.BootID == m.self.BootID {
 			return
@@ -39,7 +39,7 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 				return
 			}
 			mu.Lock()
-			there[id.BootID] = true
+			answered[id.BootID] = true
 			mu.Unlock()
 		})
 	}
@@ -50,7 +50,7 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 		ask(t.Joining.Identity())
 	}
 	asked.Wait()
-	return there
+	return answered
 }
 
 // active accepts the slots whose members serve and have answered.

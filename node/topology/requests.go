@@ -26,7 +26,7 @@ func (m *Manager) decideHere(ctx context.Context, r *request) response {
 		t := m.newest()
 		if r.Purpose == toEnter && t.Slot(r.Node.Name) == nil {
 			if err := t.growPossible(m.poll(ctx, t).orRebuilding); err != nil {
-				return refusal(err) // no leader may be there to say so: it may be dead
+				return refusal(err) // perhaps no leader is left to say so
 			}
 		}
 		a := response{Code: codeElsewhere}

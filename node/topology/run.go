@@ -22,7 +22,7 @@ func (m *Manager) Run(ctx context.Context) error {
 
 	err := m.begin(ctx)
 	if err == nil {
-		err = m.live(ctx)
+		err = m.takePart(ctx)
 	}
 	stop()
 	adopter.Wait()
@@ -52,8 +52,8 @@ func (m *Manager) begin(ctx context.Context) error {
 	return m.findSeeds(ctx)
 }
 
-// live takes part until the node is no longer in the topology.
-func (m *Manager) live(ctx context.Context) error {
+// takePart takes part until the node is no longer in the topology.
+func (m *Manager) takePart(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var asking sync.WaitGroup
 	asking.Go(func() { m.askAround(ctx) })

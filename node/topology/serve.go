@@ -44,23 +44,6 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 	return m.reply(dst, status, body)
 }
 
-// Refuse answers a control request that is meant for a membership that this process does not have
-// any more, or not yet. The node calls it when it finds no manager for the request.
-func Refuse(dst []byte) []byte {
-	return wire.AppendControlReply(dst, &wire.ControlReply{Status: wire.ControlWrongBootID, Body: encodeBody(presence{})})
-}
-
-// BootIDOf returns the boot ID of the membership that a control request is meant for. It is zero
-// when the request is meant for any, or is malformed. A node that has two memberships for a while
-// routes by it.
-func BootIDOf(request []byte) uint64 {
-	c, err := wire.ParseControl(request)
-	if err != nil {
-		return 0
-	}
-	return c.To
-}
-
 func (m *Manager) reply(dst []byte, status wire.ControlStatus, body []byte) []byte {
 	r := wire.ControlReply{Status: status, BootID: m.self.BootID, Body: body}
 	if t := m.adopted.Load(); t != nil {

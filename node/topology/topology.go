@@ -103,7 +103,7 @@ func (t *Topology) N() int { return len(t.Slots) }
 // R is the number of replies that completes a query phase.
 func (t *Topology) R() int { r, _ := t.quorums(); return r }
 
-// W is the number of acknowledgements that completes a store phase.
+// W is the number of acknowledgements that completes a write phase.
 func (t *Topology) W() int { _, w := t.quorums(); return w }
 
 // Weak reports whether reads may miss acknowledged writes.
@@ -225,7 +225,7 @@ func (t *Topology) Role(boot uint64) (Role, version.Incarnation) {
 }
 
 // RebuildNeed returns how many full copies of other members a rebuilding or joining process must
-// merge before it may count, and from which slots (M3, M6). Each copy must be answered at this
+// merge before it may count, and from which slots (M3). Each copy must be answered at this
 // epoch or later. With fewer sources than needed, data may be lost, and only the operator may go
 // on.
 func (t *Topology) RebuildNeed(boot uint64) (need int, from []string) {

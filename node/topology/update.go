@@ -23,18 +23,19 @@ func (m *Manager) update(ctx context.Context, to Identity, t *Topology, behind b
 	if err != nil {
 		return reply, updateReply{}, err
 	}
-	var h updateReply
+	var answer updateReply
 	if reply.Status == wire.ControlOK {
-		if err := decodeBody(reply.Body, &h); err != nil {
+		if err := decodeBody(reply.Body, &answer); err != nil {
 			return reply, updateReply{}, err
 		}
-		m.Learn(h.Topology)
+		m.Learn(answer.Topology)
 	}
-	return reply, h, nil
+	return reply, answer, nil
 }
 
 // UpdatePeer sends this node's newest topology to the member at an address, which has shown that it
-// is behind. It returns nil when the member has adopted the topology, and otherwise why it has not.
+// is behind. It returns nil when the member has taken the topology. A slow member may not have
+// adopted it yet.
 func (m *Manager) UpdatePeer(ctx context.Context, to transport.Address) error {
 	t := m.newest()
 	if t == nil {
@@ -76,13 +77,14 @@ func (t *Topology) recipients() []Identity {
 	return out
 }
 
-// serveUpdate learns the topology that a peer sends, and answers once it is adopted (E2).
+// serveUpdate learns the topology that a peer sends. It answers once the topology is adopted (E2),
+// or after three quarters of CallTimeout.
 func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
-	var h update
-	if err := decodeBody(c.Body, &h); err != nil {
+	var news update
+	if err := decodeBody(c.Body, &news); err != nil {
 		return wire.ControlMalformed, nil
 	}
-	m.learn(h.Topology)
+	m.learn(news.Topology)
 	t := m.newest()
 	if t == nil || uint64(t.Cluster) != c.Cluster {
 		return wire.ControlWrongCluster, nil

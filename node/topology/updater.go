@@ -55,8 +55,8 @@ func (l *leader) runUpdater(ctx context.Context, to Identity) {
 		l.mu.Lock()
 		behind := l.adopted[to.BootID] < t.Epoch
 		l.mu.Unlock()
-		r, h, err := l.m.update(ctx, to, t, behind)
-		follows := err == nil && l.noteReport(to, t, r, h)
+		r, reply, err := l.m.update(ctx, to, t, behind)
+		follows := err == nil && l.noteReport(to, t, r, reply)
 		if err == nil {
 			l.m.noteMisdirected(to, &r)
 		}
@@ -86,7 +86,7 @@ func (l *leader) awaitNewer(ctx context.Context, t *Topology, follows bool) {
 }
 
 // noteReport notes what a process reports, and returns whether it has adopted t.
-func (l *leader) noteReport(to Identity, t *Topology, r wire.ControlReply, h updateReply) bool {
+func (l *leader) noteReport(to Identity, t *Topology, r wire.ControlReply, reply updateReply) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -105,6 +105,6 @@ func (l *leader) noteReport(to Identity, t *Topology, r wire.ControlReply, h upd
 	}
 	l.heard[to.BootID] = time.Now()
 	l.adopted[to.BootID] = max(l.adopted[to.BootID], r.Epoch)
-	l.barriers[to.BootID] = max(l.barriers[to.BootID], h.Barrier)
+	l.barriers[to.BootID] = max(l.barriers[to.BootID], reply.Barrier)
 	return r.Epoch >= t.Epoch
 }

@@ -37,7 +37,7 @@ func (t *Topology) Validate() error {
 			errs = append(errs, err)
 		}
 		if other, taken := boots[id.BootID]; taken {
-			fault("%s and %s have one boot id", id.Name, other)
+			fault("%s and %s have one boot ID", id.Name, other)
 		}
 		if other, taken := incarnations[incarnation]; taken || incarnation == 0 {
 			fault("incarnation %d of %s is also that of %q", incarnation, id.Name, other)
@@ -90,7 +90,7 @@ func (id Identity) Validate() error {
 	case id.Peer == "" || len(id.Peer) > maxAddress || len(id.HTTP) > maxAddress:
 		return fmt.Errorf("topology: %s: the peer address must be given and addresses have at most %d bytes", id.Name, maxAddress)
 	case id.BootID == 0:
-		return fmt.Errorf("topology: %s has no boot id", id.Name)
+		return fmt.Errorf("topology: %s has no boot ID", id.Name)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	bad.Cluster = 0
 	bad.Joining = &Candidate{Name: "c", BootID: 0, Peer: "x"}
 	err := bad.Validate()
-	for _, want := range []string{"no cluster", "out of order", "one boot id", "active and rebuilding", "peer address", "joins and has a slot", "no boot id", "incarnation 0"} {
+	for _, want := range []string{"no cluster", "out of order", "one boot ID", "active and rebuilding", "peer address", "joins and has a slot", "no boot ID", "incarnation 0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
 		}

@@ -105,7 +105,7 @@ func parseRecords(b []byte) (any, error) {
 // empty, not nil.
 func withVector(r version.Record) version.Record { r.Vector = version.Vector{}; return r }
 
-// The bytes are the protocol: to change them needs a new protocol version.
+// The bytes are the protocol: changing them needs a new protocol version.
 func TestGolden(t *testing.T) {
 	encoded := map[string][]byte{
 		"request": AppendRequest(nil, Store, stamp),

@@ -60,7 +60,7 @@ func (x *scanner) merge(r *round, own *Bucket) error {
 func (x *scanner) read(r *round, key []byte) (tag version.Tag, value []byte, err error) {
 	x.scans.stats.read.Add(1)
 	o := x.options.Options
-	o.Deadline = time.Time{} // the deadline of a scan is its reader's; each read has the store's own
+	o.Deadline = time.Time{} // each read has the coordinator's default time-out
 	n := len(r.values)
 	// When this append moves to a larger array, the values that were returned before stay where
 	// they are.

@@ -70,8 +70,8 @@ func (w *importing) write(line int64, p exportedPair) bool {
 	}
 }
 
-// wait ends the import. After a failure it returns the first line that may not be written. The line
-// after the last one is next.
+// wait ends the import. After a failure it returns the first line that may not be written. next is
+// the number of the line after the last one.
 func (w *importing) wait(next int64) (resume int64, err error) {
 	for _, q := range w.queues {
 		close(q)

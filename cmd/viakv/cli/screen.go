@@ -23,7 +23,7 @@ func (s *screen) print(format string, args ...any) {
 type prefixer struct {
 	screen *screen
 	prefix string
-	rest   []byte // the begin of a line that has not ended yet
+	rest   []byte // the start of a line that has not ended yet
 }
 
 func (p *prefixer) Write(b []byte) (int, error) {

@@ -29,7 +29,7 @@ func TestDescriptorsThatRunOutAreWaitedFor(t *testing.T) {
 	on.expect(200, "/readyz")
 	pid := m.nodes["a"].Pid()
 	limitFiles(t, pid, 3)
-	// It is accepted once that is possible.
+	// knock is a connection that is accepted once that is possible.
 	knock := keep(t, m.nodes["a"].http)
 	viakvtest.Await(t, "a to say that it cannot accept", func() bool { status, _ := on.ask("/readyz"); return status == 503 })
 	if body := on.expect(503, "/readyz"); !strings.Contains(body, "no connection can be accepted at "+m.nodes["a"].http+": too many open files") {

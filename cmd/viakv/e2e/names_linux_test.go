@@ -112,8 +112,8 @@ func neighbours(t *testing.T, mixed bool, names ...string) (nodes []*neighbour, 
 }
 
 // oneCluster waits until all nodes are ready and each shows all of them as members of one cluster.
-// A node that is ready has already made itself a member; the other nodes may learn of that a moment
-// later.
+// A node that is ready has adopted the topology in which it is a member; the other nodes may adopt
+// it a moment later.
 func oneCluster(t *testing.T, nodes ...*neighbour) {
 	t.Helper()
 	m := &mesh{t: t, nodes: map[string]*member{}}

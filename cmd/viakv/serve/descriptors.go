@@ -22,9 +22,8 @@ const (
 	// fullReserve is enough for the largest mesh, strangers at the peer port and the admin
 	// listener, or for the pool of a database. It leaves some descriptors over.
 	fullReserve = 320
-	// reserveShare is the divisor that gives the reserved part of a small limit. It is half, so
-	// that a database's pool always fits: at most as many requests use the pool as there are
-	// clients.
+	// reserveShare divides a small limit: half of it is reserved, so that a database's pool always
+	// fits. At most as many requests use the pool as there are clients.
 	reserveShare = 2
 	// fewestClients is the least number of clients with which a node is useful.
 	fewestClients = 2

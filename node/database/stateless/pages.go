@@ -14,8 +14,8 @@ const (
 	FullPage  = 4096
 )
 
-// Pages is a kv.Scanner that makes its batches and cursors from the pages of a store. The zero
-// value with Fetch and Seal is ready for Begin.
+// Pages makes the batches and cursors of a kv.Scanner from the pages of a store; a scanner embeds
+// it. The zero value with Fetch and Seal is ready for Begin.
 type Pages struct {
 	// Fetch fills b with the next page, and reports whether that is the last one.
 	Fetch func(ctx context.Context, b *kv.Batch) (last bool, err error)

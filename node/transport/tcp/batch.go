@@ -164,7 +164,7 @@ func (b *batch) drain(writes int) {
 	}
 }
 
-// arm makes sure that a write has a deadline. To set a deadline costs as much as framing several
+// arm makes sure that a write has a deadline. Setting a deadline costs as much as framing several
 // calls, so it is moved at most once a second.
 func (b *batch) arm(now time.Time) error {
 	if now.Sub(b.deadlineSet) < time.Second {

@@ -14,7 +14,8 @@ import (
 	"viakv/node/transport"
 )
 
-// flushAt is how many bytes of answers are written before all requests of one read are answered.
+// flushAt is from how many bytes on the answers to one read are written, although not all of its
+// requests are answered yet.
 const flushAt = 48 << 10
 
 // accept serves peers until the listener is closed.
@@ -46,10 +47,9 @@ func (t *Transport) serve(ctx context.Context, accepted net.Conn) {
 		return
 	}
 	defer func() { _ = conn.Close() }()
-	// The context ends before pending is waited for, so that the requests under way return.
 	out := &batch{conn: conn, limit: t.cfg.MaxQueue}
 	a := &answerer{t: t, ctx: ctx, class: class, out: out, waiting: make(chan struct{}, t.cfg.MaxWaiting)}
-	defer a.pending.Wait()
+	defer a.pending.Wait() // after cancel, so that the requests under way return
 	ctx, cancel := context.WithCancel(ctx)
 	a.ctx = ctx
 	defer cancel()

@@ -12,7 +12,7 @@ const (
 	None        Rule = iota
 	Fence            // D1: requests of older epochs are refused
 	Destination      // D1: requests for another incarnation are refused
-	// Requery is two parts of D2. A query is repeated when its epoch ends before the store phase.
+	// Requery is two parts of D2. A query is repeated when its epoch ends before the write phase.
 	// No write goes on past a clear, or past a purge that may have removed a later state of its
 	// key.
 	Requery
