@@ -326,7 +326,7 @@ func imports(t *testing.T, file string) []string {
 func sources(t *testing.T) func(yield func(string) bool) {
 	t.Helper()
 	return func(yield func(string) bool) {
-		root := os.DirFS(module)
+		root, found, whole := os.DirFS(module), 0, true
 		err := fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
@@ -337,13 +337,19 @@ func sources(t *testing.T) func(yield func(string) bool) {
 				if _, err := fs.Stat(root, path.Join(p, "go.mod")); err == nil {
 					return fs.SkipDir
 				}
-			case strings.HasSuffix(p, ".go") && !yield(p):
-				return fs.SkipAll
+			case strings.HasSuffix(p, ".go"):
+				found++
+				if whole = yield(p); !whole {
+					return fs.SkipAll
+				}
 			}
 			return nil
 		})
 		if err != nil {
 			t.Error(err)
+		}
+		if whole && found < 500 {
+			t.Errorf("found %d Go files only: is this test run in its own directory?", found)
 		}
 	}
 }

@@ -137,3 +137,36 @@ func TestPagesNameWhatExists(t *testing.T) {
 
 // sourceFile matches the path of a Go file.
 var sourceFile = regexp.MustCompile(`^[a-z]+(/[a-z_]+)+\.go$`)
+
+// testCase matches the name of a test in a page, perhaps with that of a case of it.
+var testCase = regexp.MustCompile(`^((Test|Benchmark|Fuzz)[A-Z]\w*)(/.*)?$`)
+
+// A page that says which test holds something must name one that is there.
+func TestPagesNameTestsThatExist(t *testing.T) {
+	declared := map[string]bool{}
+	for file := range sources(t) {
+		if !strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		_, f, _ := parsed(t, file)
+		for _, d := range f.Decls {
+			if d, ok := d.(*ast.FuncDecl); ok && d.Recv == nil {
+				declared[d.Name.Name] = true
+			}
+		}
+	}
+	checked := 0
+	for _, d := range documents(t) {
+		for _, span := range d.spans() {
+			if m := testCase.FindStringSubmatch(span); m != nil {
+				checked++
+				if !declared[m[1]] {
+					t.Errorf("%s names the test `%s`, which does not exist", d.path, m[1])
+				}
+			}
+		}
+	}
+	if checked < 100 {
+		t.Errorf("found %d names of tests only; is the pattern still right?", checked)
+	}
+}

@@ -74,7 +74,8 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 }
 
 // askPeer asks the peer whose cluster this node is to join. A name may stand for several nodes. The
-// answer is then that of the first one that is in a cluster and is not this node.
+// answer is then that of the first node that is in a cluster and is not this one.
+
 func (m *Manager) askPeer(ctx context.Context) (presence, error) {
 	via := m.cfg.JoinVia
 	m.addresses.refresh(ctx, m.cfg.CallTimeout, via)

@@ -176,12 +176,11 @@ func (s *scene) reconcile(leaving map[uint64]bool) move {
 }
 
 // odd reports whether the number of members is odd. The voters must bear as many crashes as the
-// members do (M11). So while the size changes, the voters are as many as the odd one of the two
-// sizes: five bear two, four bear one, and four voters bear one. So there are five
-// voters while the size changes between four and five: a fifth member votes before it grows, and
-// one of five that leaves votes until it has left. There are three voters while the size changes
-// between three and four: a fourth voter beside three members would only be one more that can be
-// missing.
+// members do (M11): five bear two, four bear one, three bear one. So while the size changes, there
+// are as many voters as the odd one of the two sizes has members. Between four and five there are
+// five: a fifth member votes before it grows, and one of five that leaves votes until it has left.
+// Between three and four there are three: a fourth voter beside three members would only be one
+// more that can be missing.
 func (s *scene) odd() bool { return s.topology.N()%2 == 1 }
 
 // early reports whether a joiner votes before it grows. It does when the number of members is even,

@@ -74,6 +74,7 @@ func TestFewRefusalsAreLogged(t *testing.T) {
 		_, _ = io.Copy(io.Discard, conn)
 		_ = conn.Close()
 	}
+	p.stopB()
 	if n, seconds := logs.Len(), int(time.Since(began)/time.Second); n == 0 || n > 1+seconds {
 		t.Errorf("%d lines in the log within %d s: want one a second", n, seconds+1)
 	}
