@@ -89,7 +89,7 @@ func TestApplyVacateAndActivate(t *testing.T) {
 		t.Errorf("M3: %d of %v", need, from)
 	}
 	a := step(t, v, Command{Kind: Activate, Name: "c", Incarnation: s.Pending, At: basis(v)})
-	if c := a.Slot("c"); c.Incarnation != s.Pending || c.Pending != 0 || a.SlotOf(s.Pending) != c {
+	if c := a.Slot("c"); c.Incarnation != s.Pending || c.Pending != 0 {
 		t.Errorf("activated: %+v", c)
 	}
 }
@@ -239,6 +239,9 @@ func TestApplyLeave(t *testing.T) {
 	}
 }
 
+// weak reports whether reads may miss acknowledged writes.
+func weak(top *Topology) bool { return top.R()+top.W() <= top.N() }
+
 func TestQuorums(t *testing.T) {
 	for _, c := range []struct {
 		r, w   kv.Quorum
@@ -263,10 +266,10 @@ func TestQuorums(t *testing.T) {
 		}
 		if c.refuse {
 			f.AllowWeak = true
-			if top, err = Found(f); err != nil || !top.Weak() {
+			if top, err = Found(f); err != nil || !weak(top) {
 				t.Errorf("weak by name: %v", err)
 			}
-		} else if top.Weak() {
+		} else if weak(top) {
 			t.Error("weak")
 		}
 		if top.R() != c.wantR || top.W() != c.wantW {
@@ -364,11 +367,5 @@ func TestRoles(t *testing.T) {
 	}
 	if v.Slot("c").State() != "rebuilding" || v.Slot("a").State() != "active" || (&Slot{}).State() != "vacant" {
 		t.Error("states of slots")
-	}
-	if v.SlotOf(0) != nil || v.SlotOf(3) != nil {
-		t.Error("M7: an incarnation that has no slot any more was found at one")
-	}
-	if f := Founder([]Identity{*identity("b", 1), *identity("a", 2)}); f.Name != "a" {
-		t.Errorf("founder %s", f.Name)
 	}
 }

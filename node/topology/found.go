@@ -42,9 +42,3 @@ func Found(f Founding) (*Topology, error) {
 	}
 	return t, nil
 }
-
-// Founder returns the node that founds the cluster of the given nodes: the one with the lowest
-// name.
-func Founder(members []Identity) Identity {
-	return slices.MinFunc(members, func(a, b Identity) int { return strings.Compare(a.Name, b.Name) })
-}

@@ -37,9 +37,6 @@ func TestAloneWithoutSeeds(t *testing.T) {
 		if top.R() != 1 || top.W() != 1 {
 			t.Errorf("R %d, W %d", top.R(), top.W())
 		}
-		if err := a.m.Join(w.ctx(time.Second)); err != nil {
-			t.Error(err)
-		}
 	})
 }
 

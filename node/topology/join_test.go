@@ -17,9 +17,6 @@ func TestJoin(t *testing.T) {
 		a := w.start("a")
 		w.agree(time.Second, a)
 		b := w.start("b", via("a"))
-		if err := b.m.Join(w.ctx(5 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
 		top := w.agree(5*time.Second, a, b)
 		if top.N() != 2 || top.W() != 2 {
 			t.Errorf("%s", top.Encode())
@@ -83,9 +80,6 @@ func TestJoinIsRefused(t *testing.T) {
 			<-p.ended
 			if !errors.Is(p.err, c.want) {
 				t.Errorf("%s through %s: %v", c.name, c.via, p.err)
-			}
-			if err := p.m.Join(w.ctx(time.Second)); !errors.Is(err, ErrOver) {
-				t.Errorf("join after the end: %v", err)
 			}
 			p.crash()
 		}

@@ -145,26 +145,3 @@ func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.
 	}
 	return report, nil
 }
-
-// Join waits until this node is an active member.
-func (m *Manager) Join(ctx context.Context) error {
-	for {
-		changed := m.changed.wait()
-		if t := m.Current(); t != nil {
-			if role, _ := t.Role(m.self.BootID); role == Active {
-				return nil
-			}
-		}
-		m.mu.Lock()
-		over, reason := m.over, m.reason
-		m.mu.Unlock()
-		if over {
-			return ErrOver
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return &kv.Unavailable{Outcome: kv.Unknown, Reason: "not a member yet; waiting for " + reason, Err: ctx.Err()}
-		}
-	}
-}

@@ -27,7 +27,7 @@ func TestQuorumsOfTwoSizesMeet(t *testing.T) {
 					unsettled, old := settled, settled
 					unsettled.Change = change
 					old.Slots = make([]Slot, before)
-					if settled.Weak() || old.Weak() {
+					if weak(&settled) || weak(&old) {
 						if unsettled.R() != settled.R() || unsettled.W() != settled.W() {
 							t.Errorf("R %v, W %v, %d to %d: weak quorums were asked for by name, and raised", rq, wq, before, n)
 						}

@@ -106,9 +106,6 @@ func (t *Topology) R() int { r, _ := t.quorums(); return r }
 // W is the number of acknowledgements that completes a write phase.
 func (t *Topology) W() int { _, w := t.quorums(); return w }
 
-// Weak reports whether reads may miss acknowledged writes.
-func (t *Topology) Weak() bool { return t.R()+t.W() <= t.N() }
-
 // quorums returns R and W. A read of one size has to see the writes of the other (D7). So both are
 // raised while a change of size is not settled, where the quorums of the two sizes would not meet
 // otherwise. Majorities meet as they are.
@@ -155,17 +152,6 @@ func (t *Topology) Index(name string) int {
 func (t *Topology) Slot(name string) *Slot {
 	if i := t.Index(name); i >= 0 {
 		return &t.Slots[i]
-	}
-	return nil
-}
-
-// SlotOf returns the slot whose active incarnation is i. It returns nil when there is none:
-// messages of such an incarnation are refused (M7).
-func (t *Topology) SlotOf(i version.Incarnation) *Slot {
-	for k := range t.Slots {
-		if i != 0 && t.Slots[k].Incarnation == i {
-			return &t.Slots[k]
-		}
 	}
 	return nil
 }
