@@ -15,7 +15,7 @@ import (
 // and what a founding needs beside them.
 func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 	b, c := m.addresses, conditions{expect: m.cfg.Expect}
-	b.refresh(ctx, m.cfg.CallTimeout, append(slices.Clone(m.cfg.Seeds), m.self.Peer)...)
+	b.refresh(ctx, append(slices.Clone(m.cfg.Seeds), m.self.Peer)...)
 	var seen []sighting
 	done := map[string]bool{canonical(m.self.Peer): true}
 	for _, seed := range m.cfg.Seeds {
@@ -66,7 +66,7 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 	}
 	seen, unclaimed := counting(m.self, own, seen)
 	for _, seed := range unclaimed {
-		if time.Since(b.grown(seed)) < m.cfg.Patience {
+		if time.Since(b.grown(seed)) < patience {
 			c.unsteady = append(c.unsteady, string(seed))
 		}
 	}
@@ -75,10 +75,9 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 
 // askPeer asks the peer whose cluster this node is to join. A name may stand for several nodes. The
 // answer is then that of the first node that is in a cluster and is not this one.
-
 func (m *Manager) askPeer(ctx context.Context) (presence, error) {
 	via := m.cfg.JoinVia
-	m.addresses.refresh(ctx, m.cfg.CallTimeout, via)
+	m.addresses.refresh(ctx, via)
 	places, err := m.addresses.places(via, false)
 	if err != nil {
 		return presence{}, err

@@ -15,9 +15,9 @@ type arrival chan struct{}
 // (T2).
 func (a arrival) Complete(*transport.Call) { a <- struct{}{} }
 
-// call sends a request to one process and waits for its reply, at most for CallTimeout.
+// call sends a request to one process and waits for its reply, at most for callTimeout.
 func (m *Manager) call(ctx context.Context, to transport.Address, c *wire.Control) (wire.ControlReply, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	c.From = m.self.BootID
 	done := make(arrival, 1)

@@ -61,42 +61,24 @@ type Config struct {
 	Host      Host
 	Logger    *zap.Logger // nil: nothing is logged
 	Random    *rand.Rand  // read by New alone; nil: the system seeds it
-
-	// Tick is the consensus group's unit of time: a leader is missed after 10 to 20 ticks. A lower
-	// value gives faster fail-over, and more false alarms on a slow machine. Zero: 50 ms.
-	Tick time.Duration
-	// Every is the interval at which seeds are asked and members looked after while nothing
-	// happens. Zero: 100 ms.
-	Every time.Duration
-	// CallTimeout bounds one call to a peer. Zero: 1 s.
-	CallTimeout time.Duration
-	// Patience is how long a process may be silent. After that a change counts without a silent
-	// member, a silent joining node is given up, and a peer to join by counts as unreachable. Zero:
-	// 3 s.
-	Patience time.Duration
 }
 
-// electionTicks is the least number of silent ticks after which a follower stands for election.
-const electionTicks = 10
-
-func (c Config) withDefaults() Config {
-	if c.Logger == nil {
-		c.Logger = zap.NewNop()
-	}
-	if c.Random == nil {
-		c.Random = NewRandom(nil)
-	}
-	fallback := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	fallback(&c.Tick, 50*time.Millisecond)
-	fallback(&c.Every, 100*time.Millisecond)
-	fallback(&c.CallTimeout, time.Second)
-	fallback(&c.Patience, 3*time.Second)
-	return c
-}
+// The times of a cluster. They are the same in all its nodes.
+const (
+	// tick is the consensus group's unit of time: a leader is missed after 10 to 20 ticks. A lower
+	// value would give faster fail-over, and more false alarms on a slow machine.
+	tick = 50 * time.Millisecond
+	// electionTicks is the least number of silent ticks after which a follower stands for election.
+	electionTicks = 10
+	// every is the interval at which seeds are asked and members looked after while nothing
+	// happens.
+	every = 100 * time.Millisecond
+	// callTimeout bounds one call to a peer.
+	callTimeout = time.Second
+	// patience is how long a process may be silent. After that a change counts without a silent
+	// member, a silent joining node is given up, and a peer to join by counts as unreachable.
+	patience = 3 * time.Second
+)
 
 // Validate reports everything that is wrong with the configuration.
 func (c Config) Validate() error {
@@ -109,9 +91,6 @@ func (c Config) Validate() error {
 	}
 	if c.Expect < 0 {
 		errs = append(errs, errors.New("topology: the number of founders must not be negative"))
-	}
-	if c.Tick < 0 || c.Every < 0 || c.CallTimeout < 0 || c.Patience < 0 {
-		errs = append(errs, errors.New("topology: intervals must not be negative"))
 	}
 	return errors.Join(errs...)
 }

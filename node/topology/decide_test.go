@@ -20,7 +20,7 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 	s := &scene{
 		topology: top, self: 1, now: now, caughtUp: map[uint64]bool{}, absent: map[uint64]bool{},
 		reports: Reports{Adopted: map[uint64]version.Epoch{}, Gone: map[uint64]bool{}},
-		heard:   map[uint64]time.Time{}, every: 100 * time.Millisecond, patience: 3 * time.Second, asks: asks,
+		heard:   map[uint64]time.Time{}, asks: asks,
 	}
 	for _, id := range top.recipients() {
 		s.reports.Adopted[id.BootID] = top.Epoch

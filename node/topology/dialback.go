@@ -46,9 +46,9 @@ func addressFault(id Identity, found presence, err error) string {
 }
 
 // reach returns the process that answers at the address that id advertises. It waits for half of
-// CallTimeout at most, so that its own caller hears the result in time.
+// callTimeout at most, so that its own caller hears the result in time.
 func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout/2)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout/2)
 	defer cancel()
 	for why := error(nil); ; {
 		p, err := m.identify(ctx, id)
@@ -64,7 +64,7 @@ func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 		// The transport sends nothing while it rests after the end of the process that was there
 		// before. And a redial for another process closes the connection. Both are worth another
 		// try.
-		if !lost(err) && !errors.Is(err, transport.ErrNotSent) || !sleep(ctx, m.cfg.Every/4) {
+		if !lost(err) && !errors.Is(err, transport.ErrNotSent) || !sleep(ctx, every/4) {
 			return presence{}, why
 		}
 	}

@@ -33,7 +33,7 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	if !again { // later the reason is what the last try met
 		m.waitFor(fmt.Sprintf("admission to cluster %v through %s", t.Cluster, via.Name))
 	}
-	ctx, cancel := context.WithTimeout(ctx, attempts*m.cfg.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, attempts*callTimeout)
 	defer cancel()
 	r, err := m.submit(ctx, &request{ID: id, Purpose: toEnter, Node: &m.self}, newDirectory(t, via))
 	switch {
@@ -82,7 +82,7 @@ func (m *Manager) join(ctx context.Context) error {
 		switch {
 		case err != nil:
 			m.waitFor(fmt.Sprintf("%s to answer: %s", m.cfg.JoinVia, cause(err)))
-			if time.Since(reached) > m.cfg.Patience {
+			if time.Since(reached) > patience {
 				return kv.Detail(kv.ErrPeerSilent, "%s: %s", m.cfg.JoinVia, cause(err))
 			}
 		case p.Name == m.self.Name && p.Peer == m.self.Peer:
@@ -95,7 +95,7 @@ func (m *Manager) join(ctx context.Context) error {
 			}
 		case p.Topology == nil || p.State == StateLeft:
 			m.waitFor(fmt.Sprintf("%s to be a member of a cluster (it is %s)", m.cfg.JoinVia, p.State))
-			if time.Since(reached) > m.cfg.Patience {
+			if time.Since(reached) > patience {
 				return kv.Detail(kv.ErrPeerUnreachable, "%s is no member of a cluster (it is %s)", m.cfg.JoinVia, p.State)
 			}
 		case full != nil:
@@ -104,7 +104,7 @@ func (m *Manager) join(ctx context.Context) error {
 			switch err := m.enter(ctx, p.Identity, p.Topology); {
 			case err == nil:
 				reached = time.Now()
-			case !errors.Is(err, kv.ErrPeerUnreachable) || time.Since(reached) > m.cfg.Patience:
+			case !errors.Is(err, kv.ErrPeerUnreachable) || time.Since(reached) > patience:
 				return err
 			}
 		}

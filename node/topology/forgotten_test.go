@@ -124,13 +124,13 @@ func TestAJoinerLearnsThatAllMembersAreOthers(t *testing.T) {
 func TestALeaveOfAMemberThatHangsWhileAnotherJoins(t *testing.T) {
 	simulate(t, func(w *world) {
 		// With W = N the growth needs the member that hangs.
-		every := func(c *Config, _ *process) { c.WriteQuorum = kv.QuorumAll }
-		all := seeds("a", "b", "c")
-		a, b, c := w.start("a", all, every), w.start("b", all, every), w.start("c", all, every)
+		all := func(c *Config, _ *process) { c.WriteQuorum = kv.QuorumAll }
+		from := seeds("a", "b", "c")
+		a, b, c := w.start("a", from, all), w.start("b", from, all), w.start("c", from, all)
 		w.agree(2*time.Second, a, b, c)
 		leader := w.leader(a, b, c)
 		hangs := others(leader, a, b, c)[0]
-		d := w.start("d", all, every, stuck)
+		d := w.start("d", from, all, stuck)
 		w.until("d is admitted", 5*time.Second, func() bool { return leader.m.Current().Joining != nil })
 		w.net.isolate(hangs.id.Peer, true)
 		w.until("d knows", 5*time.Second, func() bool { return d.m.Current() != nil })

@@ -147,14 +147,14 @@ func (g *group) hear(msg *raftpb.Message) {
 
 func (g *group) run() {
 	defer g.resign()
-	tick := time.NewTicker(g.m.cfg.Tick)
-	defer tick.Stop()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
 	for {
 		for g.node.HasReady() {
 			g.advance()
 		}
 		select {
-		case <-tick.C:
+		case <-ticker.C:
 			g.node.Tick()
 			g.hear(nil)
 			g.outbox.expire(time.Now())
@@ -291,10 +291,10 @@ func (g *group) change(ctx context.Context, kind raftpb.ConfChangeType, boot uin
 		return
 	}
 	if err != nil { // raft takes no change while a transfer of the lead is under way
-		sleep(ctx, g.m.cfg.Tick)
+		sleep(ctx, tick)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, electionTicks*g.m.cfg.Tick)
+	ctx, cancel := context.WithTimeout(ctx, electionTicks*tick)
 	defer cancel()
 	for {
 		changed := g.m.changed.wait()

@@ -62,7 +62,7 @@ func (l *leader) run() {
 		}
 		// Only raft's progress shows how far the learners are, so the leader looks again after a
 		// tick.
-		timer := time.NewTimer(l.m.cfg.Tick)
+		timer := time.NewTimer(tick)
 		select {
 		case <-l.wake:
 		case <-changed:
@@ -103,12 +103,10 @@ func (l *leader) look() *scene {
 	}
 	up, state := l.g.caughtUp(l.ctx), l.g.snapshot()
 	now := time.Now()
-	cfg := &l.m.cfg
 	s := &scene{
 		topology: t, self: l.m.self.BootID, now: now, voters: state.voters, learners: state.learners, caughtUp: up,
 		reports: Reports{Adopted: map[uint64]version.Epoch{}, Gone: map[uint64]bool{}},
 		heard:   map[uint64]time.Time{}, absent: map[uint64]bool{},
-		every: cfg.Every, patience: cfg.Patience,
 	}
 	// This node's own reports do not come from an updater.
 	l.m.mu.Lock()
@@ -131,7 +129,7 @@ func (l *leader) look() *scene {
 		} else if last, ok = l.first[b]; !ok {
 			last = now
 		}
-		s.absent[b] = b != s.self && (l.gone[b] || now.Sub(last) > cfg.Patience)
+		s.absent[b] = b != s.self && (l.gone[b] || now.Sub(last) > patience)
 	}
 	// A barrier counts only with the incarnation that the slot has now.
 	if t.Change != nil {
@@ -154,7 +152,7 @@ func (l *leader) do(mv move) bool {
 		l.g.change(l.ctx, mv.change.kind, mv.change.bootID)
 	case mv.transfer != 0:
 		l.g.transfer(l.ctx, mv.transfer)
-		sleep(l.ctx, l.m.cfg.Tick) // the resignation ends the wait
+		sleep(l.ctx, tick) // the resignation ends the wait
 	case mv.poll:
 		l.poll()
 	case mv.command != nil:
@@ -200,13 +198,13 @@ func (l *leader) enact(c *Command, a *ask) {
 	// The next look shows what became of the command.
 	case err == nil, errors.Is(err, errOpen), errors.Is(err, ErrEpoch):
 		if err != nil {
-			sleep(l.ctx, l.m.cfg.Tick)
+			sleep(l.ctx, tick)
 		}
 	case a != nil:
 		l.answer(a, refusal(err))
 	default:
 		l.m.log.Info("the leader's own step was refused", zap.String("kind", string(c.Kind)), zap.Error(err))
-		sleep(l.ctx, l.m.cfg.Tick)
+		sleep(l.ctx, tick)
 	}
 }
 

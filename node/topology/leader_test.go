@@ -134,7 +134,7 @@ func TestARefusedChangeOfVotersWaits(t *testing.T) {
 		g.transfer(w.ctx(time.Second), transferee)
 		began := time.Now()
 		g.change(w.ctx(10*time.Second), raftpb.ConfChangeAddLearnerNode, 4711)
-		if took := time.Since(began); took < leader.m.cfg.Tick {
+		if took := time.Since(began); took < tick {
 			t.Errorf("tried again after %v", took)
 		}
 		if slices.Contains(g.snapshot().learners, 4711) {
@@ -153,7 +153,7 @@ func TestARefusedStepWaits(t *testing.T) {
 		began := time.Now()
 		// Refused, since no change of size is under way.
 		l.enact(&Command{Kind: Settle, Expect: before.Epoch}, nil)
-		if took := time.Since(began); took < a.m.cfg.Tick {
+		if took := time.Since(began); took < tick {
 			t.Errorf("tried again after %v", took)
 		}
 		if now := a.m.newest(); now.Epoch != before.Epoch {

@@ -79,7 +79,7 @@ func (m *Manager) proposeForced(ctx context.Context, leave *request) (r response
 		if m.leaderless(ctx) {
 			return response{}, open, errLeaderless
 		}
-		proposing, cancel := context.WithTimeout(ctx, 3*electionTicks*m.cfg.Tick)
+		proposing, cancel := context.WithTimeout(ctx, 3*electionTicks*tick)
 		r, err = m.propose(proposing, leave)
 		cancel()
 		var u *kv.Unavailable
@@ -95,7 +95,7 @@ func (m *Manager) proposeForced(ctx context.Context, leave *request) (r response
 
 // leaderless reports whether no leader is known for the time of some elections.
 func (m *Manager) leaderless(ctx context.Context) bool {
-	elections := time.NewTimer(3 * electionTicks * m.cfg.Tick)
+	elections := time.NewTimer(3 * electionTicks * tick)
 	defer elections.Stop()
 	for {
 		changed := m.changed.wait()

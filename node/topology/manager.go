@@ -63,7 +63,9 @@ type Manager struct {
 
 // New returns a manager. It starts nothing.
 func New(cfg Config) (*Manager, error) {
-	cfg = cfg.withDefaults()
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop()
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

@@ -101,13 +101,13 @@ func (b *outbox) take() []sendResult {
 	return d
 }
 
-// expire withdraws messages that got no reply in CallTimeout: a lost one would take up room for
+// expire withdraws messages that got no reply in callTimeout: a lost one would take up room for
 // ever.
 func (b *outbox) expire(now time.Time) {
 	var old []*outgoing
 	b.mu.Lock()
 	for o, since := range b.inFlight {
-		if now.Sub(since) > b.m.cfg.CallTimeout {
+		if now.Sub(since) > callTimeout {
 			old = append(old, o)
 		}
 	}

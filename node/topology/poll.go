@@ -24,7 +24,7 @@ const pollTime = 500 * time.Millisecond
 
 // poll asks all processes of a topology at once whether they are there.
 func (m *Manager) poll(ctx context.Context, t *Topology) polled {
-	ctx, cancel := context.WithTimeout(ctx, min(pollTime, m.cfg.CallTimeout))
+	ctx, cancel := context.WithTimeout(ctx, pollTime)
 	defer cancel()
 	var mu sync.Mutex
 	var asked sync.WaitGroup

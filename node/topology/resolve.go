@@ -50,11 +50,11 @@ func newAddressBook(lookUp func(context.Context, string) ([]netip.Addr, error)) 
 
 // refresh looks up the names in the addresses, all at once. It skips names that were looked up
 // within lookAgain.
-func (b *addressBook) refresh(ctx context.Context, within time.Duration, addresses ...transport.Address) {
+func (b *addressBook) refresh(ctx context.Context, addresses ...transport.Address) {
 	if b.lookUp == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, within)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	type answer struct {
 		found []netip.Addr

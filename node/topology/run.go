@@ -102,7 +102,7 @@ func (m *Manager) takePart(ctx context.Context) error {
 // and tells it nothing. Without asking it would go on as a member until one of its own requests is
 // refused.
 func (m *Manager) askAround(ctx context.Context) {
-	for next := 0; sleep(ctx, m.cfg.Every); next++ {
+	for next := 0; sleep(ctx, every); next++ {
 		m.mu.Lock()
 		t, g := m.known, m.group
 		m.mu.Unlock()

@@ -19,10 +19,8 @@ type scene struct {
 	heard            map[uint64]time.Time // when a process last answered
 	barriers         []Fact               // slots that have run the barrier of the size change under way
 	// absent holds processes that are proved gone, or were silent for longer than patience.
-	absent   map[uint64]bool
-	asks     []*ask        // in the order of their arrival
-	every    time.Duration // Config.Every: the interval between two questions to a member
-	patience time.Duration // Config.Patience: how long a member may be silent
+	absent map[uint64]bool
+	asks   []*ask // in the order of their arrival
 }
 
 // ask is one request that waits for its turn.
@@ -64,5 +62,5 @@ func (s *scene) sealed() bool { return s.topology.Sealed(s.reports) }
 // reachable reports whether the process has answered lately.
 func (s *scene) reachable(boot uint64) bool {
 	at, ok := s.heard[boot]
-	return boot == s.self || ok && s.now.Sub(at) <= max(5*s.every, s.patience/3)
+	return boot == s.self || ok && s.now.Sub(at) <= patience/3
 }

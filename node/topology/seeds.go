@@ -151,7 +151,7 @@ func (m *Manager) findSeeds(ctx context.Context) error {
 		}
 		if !m.forgotten(seen) {
 			remembered = time.Now()
-		} else if time.Since(remembered) > m.cfg.Patience {
+		} else if time.Since(remembered) > patience {
 			return ErrForgotten
 		}
 		m.note(v)
@@ -227,7 +227,7 @@ func bootIDs(members []Identity) []uint64 {
 
 // pause waits until something has changed, at most for one interval.
 func (m *Manager) pause(ctx context.Context, changed <-chan struct{}) {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.Every)
+	ctx, cancel := context.WithTimeout(ctx, every)
 	defer cancel()
 	select {
 	case <-changed:

@@ -123,7 +123,7 @@ func TestDocumentsTravel(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	if _, err := New(Config{Seeds: addresses("a"), JoinVia: "b", Tick: -1}); err == nil {
+	if _, err := New(Config{Seeds: addresses("a"), JoinVia: "b", Expect: -1}); err == nil {
 		t.Error("an empty configuration was accepted")
 	} else {
 		for _, want := range []string{"name has 0 bytes", "transport and a host", "exclude each other", "negative"} {
@@ -132,7 +132,7 @@ func TestConfig(t *testing.T) {
 			}
 		}
 	}
-	m := &Manager{self: *identity("a", 1), cfg: Config{}.withDefaults()}
+	m := &Manager{self: *identity("a", 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := m.Clear(ctx); err == nil {

@@ -75,7 +75,7 @@ func (m *Manager) submit(ctx context.Context, r *request, d *directory) (respons
 		m.mu.Lock()
 		over := m.over
 		m.mu.Unlock()
-		if over || !sleep(ctx, m.cfg.Every/4) {
+		if over || !sleep(ctx, every/4) {
 			err := ctx.Err()
 			if over {
 				err = ErrOver

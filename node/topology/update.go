@@ -78,7 +78,7 @@ func (t *Topology) recipients() []Identity {
 }
 
 // serveUpdate learns the topology that a peer sends. It answers once the topology is adopted (E2),
-// or after three quarters of CallTimeout.
+// or after three quarters of callTimeout.
 func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
 	var news update
 	if err := decodeBody(c.Body, &news); err != nil {
@@ -89,8 +89,8 @@ func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.Contro
 	if t == nil || uint64(t.Cluster) != c.Cluster {
 		return wire.ControlWrongCluster, nil
 	}
-	// The asker waits for CallTimeout only. An answer before that tells it how far this node is.
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout*3/4)
+	// The asker waits for callTimeout only. An answer before that tells it how far this node is.
+	ctx, cancel := context.WithTimeout(ctx, callTimeout*3/4)
 	defer cancel()
 	if err := m.awaitAdopted(ctx, min(c.Epoch, t.Epoch)); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return wire.ControlRefused, nil
@@ -122,7 +122,7 @@ func (m *Manager) BarrierDone(ctx context.Context, change version.Epoch) error {
 		if t.Change == nil || t.Change.Epoch != change {
 			return nil
 		}
-		report, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout)
+		report, cancel := context.WithTimeout(ctx, callTimeout)
 		// The outcome does not matter: the leader asks for the barrier, too.
 		_, _ = m.propose(report, &request{Purpose: toSettle, Name: m.self.Name, Epoch: change})
 		cancel()

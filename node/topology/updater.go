@@ -40,7 +40,7 @@ func (l *leader) startUpdaters(t *Topology) {
 		case in[boot]:
 			u.until = time.Time{}
 		case u.until.IsZero() && role == Stranger:
-			u.until = now.Add(l.m.cfg.Patience)
+			u.until = now.Add(patience)
 		case now.After(u.until) || l.adopted[boot] >= t.Epoch || l.gone[boot]:
 			u.cancel()
 			delete(l.updaters, boot)
@@ -65,10 +65,10 @@ func (l *leader) runUpdater(ctx context.Context, to Identity) {
 	}
 }
 
-// awaitNewer waits for Config.Every, or until there is a topology newer than t for a process that
+// awaitNewer waits for one interval, or until there is a topology newer than t for a process that
 // follows. A newer topology does not end the wait for a process that does not follow.
 func (l *leader) awaitNewer(ctx context.Context, t *Topology, follows bool) {
-	timer := time.NewTimer(l.m.cfg.Every)
+	timer := time.NewTimer(every)
 	defer timer.Stop()
 	for {
 		changed := l.m.changed.wait()
