@@ -52,7 +52,7 @@ func (m *Manager) askSeeds(ctx context.Context) ([]sighting, conditions) {
 			s := &list[i]
 			if !s.unresolved {
 				dialled[s.address] = true
-				asked.Go(func() { s.presence, s.err = m.discover(ctx, s.address) })
+				asked.Go(func() { s.presence, s.err = m.discover(ctx, s.address, 0) })
 			}
 		}
 	}
@@ -86,7 +86,7 @@ func (m *Manager) askPeer(ctx context.Context) (presence, error) {
 	var asked sync.WaitGroup
 	for i, p := range places {
 		m.addresses.dialled[p.dial] = true
-		asked.Go(func() { seen[i].presence, seen[i].err = m.discover(ctx, p.dial) })
+		asked.Go(func() { seen[i].presence, seen[i].err = m.discover(ctx, p.dial, 0) })
 	}
 	asked.Wait()
 	// rank orders the answers: the lower, the better.

@@ -8,42 +8,26 @@ import (
 	"viakv/node/wire"
 )
 
-// arrival is told when one call ends.
-type arrival chan struct{}
-
-// Complete signals the end of the call. The channel has room for one value, so it never blocks
-// (T2).
-func (a arrival) Complete(*transport.Call) { a <- struct{}{} }
-
 // call sends a request to one process and waits for its reply, at most for callTimeout.
 func (m *Manager) call(ctx context.Context, to transport.Address, c *wire.Control) (wire.ControlReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	c.From = m.self.BootID
-	done := make(arrival, 1)
-	call := &transport.Call{Request: wire.AppendControl(nil, c), Done: done, Urgent: true}
-	m.cfg.Transport.Go(to, transport.Data, call)
-	select {
-	case <-done:
-	case <-ctx.Done():
-		if m.cfg.Transport.Cancel(call) {
-			return wire.ControlReply{}, fmt.Errorf("topology: %v to %s: %w", c.Op, to, ctx.Err())
-		}
-		<-done
+	var r wire.ControlReply
+	reply, err := transport.Ask(ctx, m.cfg.Transport, to, transport.Data, wire.AppendControl(nil, c))
+	if err == nil {
+		r, err = wire.ParseControlReply(reply)
 	}
-	if call.Err != nil {
-		return wire.ControlReply{}, fmt.Errorf("topology: %v to %s: %w", c.Op, to, call.Err)
-	}
-	r, err := wire.ParseControlReply(call.Reply)
 	if err != nil {
 		return wire.ControlReply{}, fmt.Errorf("topology: %v to %s: %w", c.Op, to, err)
 	}
 	return r, nil
 }
 
-// discover asks which process is at an address.
-func (m *Manager) discover(ctx context.Context, to transport.Address) (presence, error) {
-	r, err := m.call(ctx, to, &wire.Control{Op: wire.OpDiscover})
+// discover asks which process is at an address. A node that has two memberships for a while answers
+// for the one with this boot ID; zero stands for any.
+func (m *Manager) discover(ctx context.Context, to transport.Address, boot uint64) (presence, error) {
+	r, err := m.call(ctx, to, &wire.Control{Op: wire.OpDiscover, To: boot})
 	if err != nil {
 		return presence{}, err
 	}

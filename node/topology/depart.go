@@ -78,7 +78,7 @@ func (m *Manager) Withdraw(ctx context.Context) error {
 // withdrawUnheard withdraws a process that has not heard of its admission. It may have been
 // admitted all the same.
 func (m *Manager) withdrawUnheard(ctx context.Context) error {
-	p, err := m.discover(ctx, m.cfg.JoinVia)
+	p, err := m.discover(ctx, m.cfg.JoinVia, 0)
 	switch {
 	case err != nil:
 		return err
@@ -98,7 +98,7 @@ func (m *Manager) yields(ctx context.Context, p presence) bool {
 		if p.JoiningVia == "" {
 			return false
 		}
-		next, err := m.discover(ctx, p.JoiningVia)
+		next, err := m.discover(ctx, p.JoiningVia, 0)
 		if err != nil {
 			return false
 		}

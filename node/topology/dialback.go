@@ -70,19 +70,14 @@ func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 	}
 }
 
-// identify asks which process is at the address of id. A node that has two memberships for a while
-// answers for the one that is looked for. A connection that ends says nothing about the process,
-// since redial closes it for another call: identify then asks once more.
+// identify asks which process is at the address of id. A connection that ends says nothing about
+// the process, since redial closes it for another call: identify then asks once more.
 func (m *Manager) identify(ctx context.Context, id Identity) (presence, error) {
-	r, err := m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.BootID})
+	p, err := m.discover(ctx, id.Peer, id.BootID)
 	if lost(err) {
-		r, err = m.call(ctx, id.Peer, &wire.Control{Op: wire.OpDiscover, To: id.BootID})
+		p, err = m.discover(ctx, id.Peer, id.BootID)
 	}
-	if err != nil {
-		return presence{}, err
-	}
-	var p presence
-	return p, decodeBody(r.Body, &p)
+	return p, err
 }
 
 // lost reports whether a call has no reply because its connection has ended.
