@@ -27,7 +27,7 @@ func Apply(t *Topology, index uint64, c *Command) (*Topology, error) {
 	}
 	n := t.successor(c.ID)
 	n.LogIndex = index
-	if err := n.change(t, version.Incarnation(index), c); err != nil {
+	if err := n.change(t, c); err != nil {
 		return nil, err
 	}
 	if err := n.Validate(); err != nil {
@@ -58,14 +58,14 @@ func (t *Topology) successor(id OperationID) *Topology {
 }
 
 // change carries out the command on n, a successor of t.
-func (n *Topology) change(t *Topology, index version.Incarnation, c *Command) error {
+func (n *Topology) change(t *Topology, c *Command) error {
 	switch c.Kind {
 	case Vacate:
-		return n.vacate(index, c)
+		return n.vacate(c)
 	case Activate:
 		return n.activate(t, c)
 	case Admit:
-		return n.admit(index, c)
+		return n.admit(c)
 	case Abandon:
 		return n.abandon(c)
 	case Grow:
@@ -91,7 +91,7 @@ func (n *Topology) change(t *Topology, index version.Incarnation, c *Command) er
 	return fmt.Errorf("topology: unknown command %q: is a newer version of the software in the cluster?", c.Kind)
 }
 
-func (n *Topology) vacate(index version.Incarnation, c *Command) error {
+func (n *Topology) vacate(c *Command) error {
 	if c.Node == nil {
 		return fmt.Errorf("topology: %s without a node", c.Kind)
 	}
@@ -103,7 +103,7 @@ func (n *Topology) vacate(index version.Incarnation, c *Command) error {
 		return kv.Detail(kv.ErrAlreadyMember, "%s already holds its slot", c.Node.Name)
 	}
 	s.HTTP, s.Peer, s.BootID = c.Node.HTTP, c.Node.Peer, c.Node.BootID
-	s.Incarnation, s.Pending, s.Since = 0, index, n.Epoch
+	s.Incarnation, s.Pending, s.Since = 0, version.Incarnation(n.LogIndex), n.Epoch
 	return nil
 }
 
@@ -136,7 +136,7 @@ func (t *Topology) holds(at *Basis, copier string) bool {
 	return true
 }
 
-func (n *Topology) admit(index version.Incarnation, c *Command) error {
+func (n *Topology) admit(c *Command) error {
 	switch {
 	case c.Node == nil:
 		return fmt.Errorf("topology: %s without a node", c.Kind)
@@ -150,7 +150,7 @@ func (n *Topology) admit(index version.Incarnation, c *Command) error {
 	if err := n.validateQuorums(n.N() + 1); err != nil {
 		return err
 	}
-	n.Joining = &Candidate{c.Node.Name, c.Node.HTTP, c.Node.Peer, c.Node.BootID, index, n.Epoch}
+	n.Joining = &Candidate{c.Node.Name, c.Node.HTTP, c.Node.Peer, c.Node.BootID, version.Incarnation(n.LogIndex), n.Epoch}
 	return nil
 }
 

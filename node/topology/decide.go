@@ -53,11 +53,9 @@ func (s *scene) due(a *ask) *response {
 		return &response{Code: codeOK, Epoch: e}
 	}
 	if s.now.After(a.deadline) {
-		r := &response{Code: codeAgain, Detail: s.obstacle()}
-		if a.proposed {
-			r.Code = codeOpen
-		}
-		return r
+		r := a.undecided()
+		r.Detail = s.obstacle()
+		return &r
 	}
 	if a.Purpose == toEnter {
 		if role, _ := s.topology.Role(a.Node.BootID); role != Stranger {
@@ -289,8 +287,7 @@ func (s *scene) take(a *ask) move {
 	case toPurge:
 		// G1: all members reported the list at one epoch. It must not be purged at any other.
 		if a.Epoch != t.Epoch {
-			r := refusal(ErrEpoch)
-			return move{answer: &r}
+			return refuse(ErrEpoch)
 		}
 		c.Kind = Purge
 	case toDepart:
@@ -302,8 +299,7 @@ func (s *scene) take(a *ask) move {
 		case j != nil && j.BootID == a.ID.BootID:
 			c.Kind, c.Name, c.Incarnation = Abandon, j.Name, j.Pending
 		case t.Slot(a.Name) != nil && t.Slot(a.Name).BootID == a.ID.BootID:
-			r := refusal(kv.Detail(kv.ErrAlreadyMember, "%s is a member", a.Name))
-			return move{answer: &r}
+			return refuse(kv.Detail(kv.ErrAlreadyMember, "%s is a member", a.Name))
 		default:
 			return move{answer: &response{Code: codeOK}}
 		}
@@ -316,10 +312,15 @@ func (s *scene) take(a *ask) move {
 // preview proposes a command that would take effect. It refuses any other without a log entry.
 func preview(t *Topology, c *Command) move {
 	if _, err := Apply(t, t.LogIndex+1, c); err != nil {
-		r := refusal(err)
-		return move{answer: &r}
+		return refuse(err)
 	}
 	return move{command: c}
+}
+
+// refuse answers a request with an error.
+func refuse(err error) move {
+	r := refusal(err)
+	return move{answer: &r}
 }
 
 func (s *scene) takeEnter(a *ask, c *Command) move {
@@ -348,8 +349,7 @@ func (s *scene) takeEnter(a *ask, c *Command) move {
 		return move{poll: true}
 	}
 	if err := t.growPossible(a.answered.orRebuilding); err != nil {
-		r := refusal(err)
-		return move{answer: &r}
+		return refuse(err)
 	}
 	c.Kind = Admit
 	return preview(t, c)
@@ -396,8 +396,7 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 	case errors.Is(err, errPoll):
 		return move{poll: true}
 	case err != nil:
-		r := refusal(err)
-		return move{answer: &r}
+		return refuse(err)
 	}
 	slot := s.topology.Slot(a.Name)
 	if s.voter(slot.BootID) && s.topology.N() > 1 && (!s.odd() || slot.BootID == s.self) {

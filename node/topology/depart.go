@@ -33,13 +33,10 @@ func (m *Manager) Depart(ctx context.Context, to transport.Address) error {
 	if role, _ := t.Role(m.self.BootID); role == Stranger {
 		return nil
 	}
-	r, err := m.propose(ctx, &request{Purpose: toDepart})
-	if err == nil {
-		err = m.awaitAdopted(ctx, r.Epoch)
-	}
+	err := m.carryOut(ctx, &request{Purpose: toDepart})
 	if err != nil {
-		var u *kv.Unavailable
-		m.cancelDeparture(ctx, errors.As(err, &u) && u.Outcome == kv.Unknown)
+		u, ok := errors.AsType[*kv.Unavailable](err)
+		m.cancelDeparture(ctx, ok && u.Outcome == kv.Unknown)
 	}
 	return err
 }

@@ -123,12 +123,10 @@ func (m *Manager) noteMisdirected(to Identity, r *wire.ControlReply) {
 
 // cause says in a few words why a peer could not be asked.
 func cause(err error) string {
-	var timeout net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+	if timeout, ok := errors.AsType[net.Error](err); errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout() {
 		return "no answer in time"
 	}
-	var lookUp *net.DNSError
-	if errors.As(err, &lookUp) {
+	if lookUp, ok := errors.AsType[*net.DNSError](err); ok {
 		return lookUp.Err
 	}
 	for {
@@ -151,8 +149,7 @@ func cause(err error) string {
 
 // detail returns what an error adds to the kind of error that it is.
 func detail(err error) string {
-	var d *kv.DetailError
-	if errors.As(err, &d) {
+	if d, ok := errors.AsType[*kv.DetailError](err); ok {
 		return d.Detail
 	}
 	return err.Error()

@@ -75,8 +75,7 @@ func refusal(err error) response {
 					r.Cause = k.cause
 				}
 			}
-			var d *kv.DetailError
-			if errors.As(err, &d) {
+			if d, ok := errors.AsType[*kv.DetailError](err); ok {
 				r.Detail = d.Detail
 			}
 			return r

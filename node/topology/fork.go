@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"slices"
+
 	"viakv/api/kv"
 )
 
@@ -39,7 +41,7 @@ func Fork(t *Topology, id ClusterID, survivor, remove string, op OperationID) (*
 	n.Prev.Need = 0 // no process is left to ask: the operator's word stands for the seal
 	n.Joining = nil
 	n.Cluster = id
-	n.Forks = append(append([]ClusterID(nil), t.Forks[max(0, len(t.Forks)+1-maxForks):]...), t.Cluster)
+	n.Forks = append(slices.Clone(t.Forks[max(0, len(t.Forks)+1-maxForks):]), t.Cluster)
 	if err := n.Validate(); err != nil {
 		return nil, err
 	}
@@ -47,14 +49,7 @@ func Fork(t *Topology, id ClusterID, survivor, remove string, op OperationID) (*
 }
 
 // Continues reports whether t succeeds that cluster through forced removals.
-func (t *Topology) Continues(c ClusterID) bool {
-	for _, f := range t.Forks {
-		if f == c {
-			return true
-		}
-	}
-	return false
-}
+func (t *Topology) Continues(c ClusterID) bool { return slices.Contains(t.Forks, c) }
 
 // loss returns what may be lost when a slot of t is removed by force and only the slots that
 // present accepts are there. Nil: nothing. Every acknowledged write is on W slots, so on one of any

@@ -56,8 +56,9 @@ const inboxSize = 256
 // vote: while it learns, and after it was removed.
 const forgetTicks = 2 * electionTicks
 
-// newGroup makes the group. A process that holds the founding document, or has forked, begins with
-// it as the first snapshot of its log. Every other process begins empty and learns the log from the
+// newGroup makes this process a voter of the consensus group of t's cluster, or a learner that
+// waits for the leader. A process that holds the founding document, or has forked, begins with it
+// as the first snapshot of its log. Every other process begins empty and learns the log from the
 // leader. An empty log may vote: its process has acknowledged nothing (E6).
 func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
 	g := &group{
@@ -105,8 +106,6 @@ func newGroup(m *Manager, t *Topology, forked bool) (*group, error) {
 	}
 	return g, nil
 }
-
-func (g *group) start() { g.ended.Go(g.run) }
 
 // stop ends the group and returns when all its goroutines have ended.
 func (g *group) stop() {
@@ -296,17 +295,7 @@ func (g *group) change(ctx context.Context, kind raftpb.ConfChangeType, boot uin
 	}
 	ctx, cancel := context.WithTimeout(ctx, electionTicks*tick)
 	defer cancel()
-	for {
-		changed := g.m.changed.wait()
-		if s := g.snapshot(); s.reflects(kind, boot) {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
+	_ = g.m.changed.until(ctx, func() bool { return g.snapshot().reflects(kind, boot) })
 }
 
 // reflects reports whether the voters are as a change of this kind leaves them.

@@ -256,7 +256,8 @@ func (l *leader) submit(ctx context.Context, r *request, replaces uint64) respon
 }
 
 // undecided returns the answer to a request that leaves the queue without a decision. The code says
-// whether the request was proposed, and may be agreed on yet. The caller holds the leader's mu.
+// whether the request was proposed, and may be agreed on yet. The caller holds the leader's mu, or
+// is the leader's goroutine, which alone proposes.
 func (a *ask) undecided() response {
 	if a.proposed {
 		return response{Code: codeOpen}

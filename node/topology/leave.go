@@ -3,7 +3,6 @@ package topology
 import (
 	"context"
 	"errors"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -31,12 +30,11 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, 
 	if t.N() == 1 {
 		return kv.Left{}, errLast
 	}
-	report := kv.Left{Node: name}
+	report := kv.Left{Node: name, Forced: force}
 	leave := &request{ID: m.nextOperation(), Purpose: toLeave, Name: name, Force: force}
 	var r response
 	var err error
 	if force {
-		report.Forced = true
 		report.Loss = t.loss(name, func(s *Slot) bool {
 			return s.BootID == m.self.BootID || m.cfg.Transport.Health(s.Peer).Connected
 		})
@@ -82,8 +80,8 @@ func (m *Manager) proposeForced(ctx context.Context, leave *request) (r response
 		proposing, cancel := context.WithTimeout(ctx, 3*electionTicks*tick)
 		r, err = m.propose(proposing, leave)
 		cancel()
-		var u *kv.Unavailable
-		if !errors.As(err, &u) {
+		u, ok := errors.AsType[*kv.Unavailable](err)
+		if !ok {
 			return r, open, err
 		}
 		open = open || u.Outcome == kv.Unknown
@@ -95,21 +93,9 @@ func (m *Manager) proposeForced(ctx context.Context, leave *request) (r response
 
 // leaderless reports whether no leader is known for the time of some elections.
 func (m *Manager) leaderless(ctx context.Context) bool {
-	elections := time.NewTimer(3 * electionTicks * tick)
-	defer elections.Stop()
-	for {
-		changed := m.changed.wait()
-		if m.Leader() != "" {
-			return false
-		}
-		select {
-		case <-changed:
-		case <-elections.C:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
+	elections, cancel := context.WithTimeout(ctx, 3*electionTicks*tick)
+	defer cancel()
+	return m.changed.until(elections, func() bool { return m.Leader() != "" }) != nil && ctx.Err() == nil
 }
 
 // fork makes this node the only voter of a new cluster that continues the old one. With open, the

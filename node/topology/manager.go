@@ -98,6 +98,13 @@ func (m *Manager) newest() *Topology {
 	return m.known
 }
 
+// ended reports whether this membership is over.
+func (m *Manager) ended() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.over
+}
+
 // learn takes in a committed document if it is news for this process, and reports whether it was.
 func (m *Manager) learn(t *Topology) bool {
 	if t == nil {
@@ -168,17 +175,10 @@ func (m *Manager) forget(last, t *Topology) {
 
 // awaitAdopted waits until the Host has adopted the epoch or a later one.
 func (m *Manager) awaitAdopted(ctx context.Context, e version.Epoch) error {
-	for {
-		changed := m.changed.wait()
-		if t := m.adopted.Load(); t != nil && t.Epoch >= e {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return m.changed.until(ctx, func() bool {
+		t := m.adopted.Load()
+		return t != nil && t.Epoch >= e
+	})
 }
 
 // nextOperation returns the ID of a new operation of this process.

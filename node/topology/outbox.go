@@ -2,6 +2,8 @@ package topology
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -130,10 +132,7 @@ func (b *outbox) withdraw(o *outgoing) {
 // close withdraws every message.
 func (b *outbox) close() {
 	b.mu.Lock()
-	var all []*outgoing
-	for o := range b.inFlight {
-		all = append(all, o)
-	}
+	all := slices.Collect(maps.Keys(b.inFlight))
 	b.mu.Unlock()
 	for _, o := range all {
 		b.withdraw(o)

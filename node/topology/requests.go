@@ -120,11 +120,7 @@ func (m *Manager) Clear(ctx context.Context) (version.Generation, error) {
 // reported the list at the expected epoch. ErrEpoch, ErrVacant and ErrUnsettled mean that the list
 // cannot be purged now: the caller collects again later.
 func (m *Manager) Purge(ctx context.Context, list uint64, expected version.Epoch) error {
-	r, err := m.propose(ctx, &request{Purpose: toPurge, List: list, Epoch: expected})
-	if err != nil {
-		return err
-	}
-	return m.awaitAdopted(ctx, r.Epoch)
+	return m.carryOut(ctx, &request{Purpose: toPurge, List: list, Epoch: expected})
 }
 
 // Rebuilt reports that this process, pending or joining, has copied what RebuildNeed asked for at
@@ -147,9 +143,5 @@ func (m *Manager) Rebuilt(ctx context.Context, at *Topology) error {
 	default:
 		return ErrOver
 	}
-	a, err := m.propose(ctx, r)
-	if err != nil {
-		return err
-	}
-	return m.awaitAdopted(ctx, a.Epoch)
+	return m.carryOut(ctx, r)
 }

@@ -81,9 +81,12 @@ func (m *Manager) takePart(ctx context.Context) error {
 		// A new cluster, by founding, entering or forking, has a consensus group of its own.
 		if g == nil || g.cluster != t.Cluster {
 			m.log.Info("the node is part of a cluster", zap.Stringer("cluster", t.Cluster), zap.Uint64("epoch", uint64(t.Epoch)), zap.Stringer("role", role))
-			if err := m.startGroup(t, forked); err != nil {
+			g, err := newGroup(m, t, forked)
+			if err != nil {
 				return err
 			}
+			m.replaceGroup(g)
+			g.ended.Go(g.run)
 		}
 		was = role
 		m.mu.Lock()
@@ -128,18 +131,6 @@ func (m *Manager) verdict(t *Topology, was Role) error {
 		return ErrAbandoned
 	}
 	m.log.Info("the node has left the cluster", zap.Stringer("cluster", t.Cluster), zap.Uint64("epoch", uint64(t.Epoch)))
-	return nil
-}
-
-// startGroup makes this process a voter of t's consensus group, or a learner that waits for the
-// leader.
-func (m *Manager) startGroup(t *Topology, forked bool) error {
-	g, err := newGroup(m, t, forked)
-	if err != nil {
-		return err
-	}
-	m.replaceGroup(g)
-	g.start()
 	return nil
 }
 

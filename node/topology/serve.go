@@ -19,10 +19,7 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 	if c.To != m.self.BootID { // D1: meant for another process, which is not here
 		return m.reply(dst, wire.ControlWrongBootID, encodeBody(m.present(false)))
 	}
-	m.mu.Lock()
-	over := m.over
-	m.mu.Unlock()
-	if over {
+	if m.ended() {
 		return m.reply(dst, wire.ControlClosed, nil)
 	}
 	var status wire.ControlStatus

@@ -1,6 +1,9 @@
 package topology
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // signal wakes all goroutines that wait for something to change. A goroutine takes the channel
 // first, then looks, then waits: so it misses no change.
@@ -16,6 +19,21 @@ func (s *signal) wait() <-chan struct{} {
 		s.ch = make(chan struct{})
 	}
 	return s.ch
+}
+
+// until waits until f is true. It returns ctx's error when ctx ends before that.
+func (s *signal) until(ctx context.Context, f func() bool) error {
+	for {
+		changed := s.wait()
+		if f() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (s *signal) notify() {

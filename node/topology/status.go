@@ -1,6 +1,10 @@
 package topology
 
-import "viakv/quorum/version"
+import (
+	"slices"
+
+	"viakv/quorum/version"
+)
 
 // Status is what a manager shows of itself. It is about the topology that the Host has adopted, so
 // that a reader who sees "active" meets an active node.
@@ -61,20 +65,9 @@ func (m *Manager) stateLocked(t *Topology) State {
 // process returns the process with this boot ID, or nil when t does not know it. Members of the
 // epoch before are included: they have to hear that they are gone.
 func (t *Topology) process(boot uint64) *Identity {
-	if boot == 0 {
-		return nil
-	}
-	for _, list := range [][]Slot{t.Slots, t.Prev.Slots} {
-		for i := range list {
-			if list[i].BootID == boot {
-				id := list[i].Identity()
-				return &id
-			}
-		}
-	}
-	if t.Joining != nil && t.Joining.BootID == boot {
-		id := t.Joining.Identity()
-		return &id
+	all := t.recipients()
+	if i := slices.IndexFunc(all, func(id Identity) bool { return id.BootID == boot }); boot != 0 && i >= 0 {
+		return &all[i]
 	}
 	return nil
 }

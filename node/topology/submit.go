@@ -72,9 +72,7 @@ func (m *Manager) submit(ctx context.Context, r *request, d *directory) (respons
 		default:
 			return a, a.err()
 		}
-		m.mu.Lock()
-		over := m.over
-		m.mu.Unlock()
+		over := m.ended()
 		if over || !sleep(ctx, every/4) {
 			err := ctx.Err()
 			if over {
@@ -122,6 +120,15 @@ func (m *Manager) propose(ctx context.Context, r *request) (response, error) {
 		r.ID = m.nextOperation()
 	}
 	return m.submit(ctx, r, newDirectory(t, m.self))
+}
+
+// carryOut proposes a request, and waits until the Host has adopted the epoch that it made.
+func (m *Manager) carryOut(ctx context.Context, r *request) error {
+	a, err := m.propose(ctx, r)
+	if err != nil {
+		return err
+	}
+	return m.awaitAdopted(ctx, a.Epoch)
 }
 
 // sleep waits for d. False: the context ended first.

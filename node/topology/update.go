@@ -126,10 +126,7 @@ func (m *Manager) BarrierDone(ctx context.Context, change version.Epoch) error {
 		// The outcome does not matter: the leader asks for the barrier, too.
 		_, _ = m.propose(report, &request{Purpose: toSettle, Name: m.self.Name, Epoch: change})
 		cancel()
-		m.mu.Lock()
-		over := m.over
-		m.mu.Unlock()
-		if over {
+		if m.ended() {
 			return ErrOver
 		}
 		select {

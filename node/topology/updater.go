@@ -68,21 +68,9 @@ func (l *leader) runUpdater(ctx context.Context, to Identity) {
 // awaitNewer waits for one interval, or until there is a topology newer than t for a process that
 // follows. A newer topology does not end the wait for a process that does not follow.
 func (l *leader) awaitNewer(ctx context.Context, t *Topology, follows bool) {
-	timer := time.NewTimer(every)
-	defer timer.Stop()
-	for {
-		changed := l.m.changed.wait()
-		if follows && l.m.newest().Epoch > t.Epoch {
-			return
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
+	ctx, cancel := context.WithTimeout(ctx, every)
+	defer cancel()
+	_ = l.m.changed.until(ctx, func() bool { return follows && l.m.newest().Epoch > t.Epoch })
 }
 
 // noteReport notes what a process reports, and returns whether it has adopted t.
