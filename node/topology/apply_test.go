@@ -16,14 +16,19 @@ func identity(name string, boot uint64) *Identity {
 	return &Identity{Name: name, HTTP: name + ":80", Peer: transport.Address(name + ":7000"), BootID: boot}
 }
 
+// identities returns processes of these names, whose boot IDs are 1, 2, … in order.
+func identities(names ...string) []Identity {
+	var out []Identity
+	for i, n := range names {
+		out = append(out, *identity(n, uint64(i+1)))
+	}
+	return out
+}
+
 // founded returns a new cluster with slots of these names, whose boot IDs are 1, 2, … in order.
 func founded(t testing.TB, names ...string) *Topology {
 	t.Helper()
-	f := Founding{Cluster: 7, Founder: 1}
-	for i, n := range names {
-		f.Members = append(f.Members, *identity(n, uint64(i+1)))
-	}
-	top, err := Found(f)
+	top, err := firstTopology(Topology{Cluster: 7, Founder: 1}, identities(names...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,18 +260,15 @@ func TestQuorums(t *testing.T) {
 		{1, kv.QuorumAll, 3, 1, 3, false}, {1, kv.QuorumAll, 4, 1, 4, false}, {kv.QuorumAll, 1, 4, 4, 1, false},
 		{2, 2, 1, 1, 1, false}, {2, 2, 3, 2, 2, false}, {2, 2, 4, 2, 2, true}, {1, 1, 2, 1, 1, true},
 	} {
-		names := strings.Fields("a b c d e")[:c.n]
-		f := Founding{Cluster: 1, ReadQuorum: c.r, WriteQuorum: c.w}
-		for i, n := range names {
-			f.Members = append(f.Members, *identity(n, uint64(i+1)))
-		}
-		top, err := Found(f)
+		members := identities(strings.Fields("a b c d e")[:c.n]...)
+		decided := Topology{Cluster: 1, ReadQuorum: c.r, WriteQuorum: c.w}
+		top, err := firstTopology(decided, members)
 		if refused := errors.Is(err, kv.ErrWeakQuorums); refused != c.refuse {
 			t.Errorf("D7: r %d, w %d of %d: %v", c.r, c.w, c.n, err)
 		}
 		if c.refuse {
-			f.AllowWeak = true
-			if top, err = Found(f); err != nil || !weak(top) {
+			decided.AllowWeak = true
+			if top, err = firstTopology(decided, members); err != nil || !weak(top) {
 				t.Errorf("weak by name: %v", err)
 			}
 		} else if weak(top) {

@@ -96,7 +96,7 @@ func (m *Manager) askPeer(ctx context.Context) (presence, error) {
 			return 3
 		case s.Name == m.self.Name && s.Peer == m.self.Peer:
 			return 2
-		case s.Topology == nil || s.State == StateLeft:
+		case s.Topology == nil || s.State == stateLeft:
 			return 1
 		}
 		return 0

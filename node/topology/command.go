@@ -11,7 +11,7 @@ import (
 // Kind names a command. The names are part of the log's format: append-only.
 type Kind string
 
-// The commands of the log. The first topology comes from Found (found.go), not from a command.
+// The commands of the log. The first topology comes from firstTopology, not from a command.
 const (
 	Vacate   Kind = "vacate"   // a newer process holds the slot; its memory is lost (M2)
 	Activate Kind = "activate" // the slot has rebuilt and counts again
@@ -76,14 +76,6 @@ var (
 	// ErrVacant means that the command is refused while a slot is vacant (G3).
 	ErrVacant = errors.New("topology: a slot is vacant until it has rebuilt")
 )
-
-func (c *Command) encode() []byte {
-	b, err := json.Marshal(c)
-	if err != nil {
-		panic(fmt.Sprintf("topology: encode command: %v", err)) // plain values only: cannot fail
-	}
-	return b
-}
 
 func decodeCommand(b []byte) (*Command, error) {
 	c := new(Command)

@@ -226,7 +226,7 @@ func TestCodes(t *testing.T) {
 		ErrStartOver, ErrUnsettled, ErrVacant, ErrEpoch} {
 		r := refusal(kv.Detail(err, "because of %d", 7))
 		var back response
-		if e := decodeBody(encodeBody(r), &back); e != nil {
+		if e := decodeBody(encodeJSON(r), &back); e != nil {
 			t.Fatal(e)
 		}
 		if got := back.err(); !errors.Is(got, err) || got.Error() != err.Error()+": because of 7" {

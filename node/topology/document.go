@@ -7,13 +7,7 @@ import (
 
 // Encode returns the document: the form in which a topology is sent to peers and kept in the log's
 // snapshots. It holds secrets, so it must not be shown elsewhere.
-func (t *Topology) Encode() []byte {
-	b, err := json.Marshal(t)
-	if err != nil {
-		panic(fmt.Sprintf("topology: encode: %v", err)) // plain values only: cannot fail
-	}
-	return b
-}
+func (t *Topology) Encode() []byte { return encodeJSON(t) }
 
 // Decode reads a document that a peer has sent, and checks it.
 func Decode(b []byte) (*Topology, error) {

@@ -18,7 +18,7 @@ const attempts = 5 // in calls
 func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	// The topology may name this process already: a founding document that was missed, or a lost
 	// answer.
-	if m.learn(t) {
+	if m.Learn(t) {
 		return nil
 	}
 	m.mu.Lock()
@@ -93,7 +93,7 @@ func (m *Manager) join(ctx context.Context) error {
 			if m.yields(ctx, p) {
 				return kv.Detail(kv.ErrAlreadyMember, "%s is joining this node's cluster at the same time, and that goes first", p.Name)
 			}
-		case p.Topology == nil || p.State == StateLeft:
+		case p.Topology == nil || p.State == stateLeft:
 			m.waitFor(fmt.Sprintf("%s to be a member of a cluster (it is %s)", m.cfg.JoinVia, p.State))
 			if time.Since(reached) > patience {
 				return kv.Detail(kv.ErrPeerUnreachable, "%s is no member of a cluster (it is %s)", m.cfg.JoinVia, p.State)

@@ -26,7 +26,7 @@ func (m *Manager) found(ctx context.Context, members []Identity) error {
 		m.waitFor("an earlier founder to give up")
 		return nil
 	}
-	body := encodeBody(promise{Founder: m.self, BootIDs: bootIDs(members)})
+	body := encodeJSON(promise{Founder: m.self, BootIDs: bootIDs(members)})
 	missing := m.tell(ctx, members, wire.OpPromise, 0, body)
 	if len(missing) > 0 {
 		m.waitFor("the promise of " + strings.Join(missing, ", "))
@@ -47,24 +47,23 @@ func (m *Manager) found(ctx context.Context, members []Identity) error {
 // cluster exists.
 func (m *Manager) issue(members []Identity) error {
 	m.mu.Lock()
-	f := Founding{
+	decided := Topology{
 		Cluster: ClusterID(NewBootID(m.random)), Founder: m.self.BootID,
 		Seed:       keyspace.Seed{m.random.Uint64(), m.random.Uint64()},
 		DigestKey:  [2]uint64{m.random.Uint64(), m.random.Uint64()},
 		ReadQuorum: m.cfg.ReadQuorum, WriteQuorum: m.cfg.WriteQuorum, AllowWeak: m.cfg.AllowWeak,
-		Members: members,
 	}
-	for i := range f.CursorKey {
-		f.CursorKey[i] = byte(m.random.Uint32())
+	for i := range decided.CursorKey {
+		decided.CursorKey[i] = byte(m.random.Uint32())
 	}
 	m.mu.Unlock()
-	t, err := Found(f)
+	t, err := firstTopology(decided, members)
 	if err != nil {
 		return fmt.Errorf("topology: cannot found a cluster of this configuration: %w", err)
 	}
 	// acceptsLocked holds the founder to its promise: a founder that has promised itself to another
 	// since refuses its own document.
-	if m.learn(t) {
+	if m.Learn(t) {
 		m.log.Info("the node has founded a cluster", zap.Stringer("cluster", t.Cluster), zap.Strings("members", t.Names()))
 	}
 	return nil
@@ -144,7 +143,7 @@ func (m *Manager) release(bound Identity, seen []sighting, v survey) {
 		switch {
 		case s.err != nil || s.Name != bound.Name:
 		case s.Topology != nil && s.Topology.Founder == bound.BootID: // this process waits for that document
-		case s.BootID != bound.BootID || s.State != StateFounding || s.Promised != bound.BootID:
+		case s.BootID != bound.BootID || s.State != stateFounding || s.Promised != bound.BootID:
 			m.promised = Identity{}
 			return
 		}

@@ -46,12 +46,12 @@ func TestANodeIsActiveOnceItsHostKnows(t *testing.T) {
 	simulate(t, func(w *world) {
 		a := w.start("a", blocked)
 		time.Sleep(time.Second)
-		if s := a.m.Status(); s.State != string(StateFounding) {
+		if s := a.m.Status(); s.State != stateFounding {
 			t.Errorf("%+v, and the host has yet to adopt its topology", s)
 		}
 		a.unblock()
 		w.agree(100*time.Millisecond, a)
-		if s := a.m.Status(); s.State != string(StateActive) {
+		if s := a.m.Status(); s.State != stateActive {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -67,7 +67,7 @@ func TestASilentSeedIsWaitedFor(t *testing.T) {
 			if p.m.Current() != nil {
 				t.Fatalf("%s founded without c", p.id.Name)
 			}
-			if s := p.m.Status(); s.State != string(StateFounding) || s.Reason != "seeds that do not answer: c:7000" {
+			if s := p.m.Status(); s.State != stateFounding || s.Reason != "seeds that do not answer: c:7000" {
 				t.Errorf("%s: %+v", p.id.Name, s)
 			}
 		}
@@ -195,16 +195,16 @@ func TestAssess(t *testing.T) {
 		return Identity{Name: name, Peer: transport.Address(name + ":1"), BootID: boot}
 	}
 	fresh := func(name string, boot uint64) sighting {
-		return sighting{address: transport.Address(name + ":1"), presence: presence{Identity: id(name, boot), State: StateFounding}}
+		return sighting{address: transport.Address(name + ":1"), presence: presence{Identity: id(name, boot), State: stateFounding}}
 	}
 	member := func(name string, cluster ClusterID, epoch version.Epoch, forks ...ClusterID) sighting {
 		s := fresh(name, 100)
-		s.State, s.Topology = StateActive, &Topology{Cluster: cluster, Epoch: epoch, Forks: forks}
+		s.State, s.Topology = stateActive, &Topology{Cluster: cluster, Epoch: epoch, Forks: forks}
 		return s
 	}
 	silent := sighting{address: "z:1", err: errors.New("refused")}
 	left := fresh("y", 9)
-	left.State = StateLeft
+	left.State = stateLeft
 	for _, c := range []struct {
 		name    string
 		seen    []sighting

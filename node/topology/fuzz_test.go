@@ -30,7 +30,7 @@ func FuzzDocument(f *testing.F) {
 func FuzzCommand(f *testing.F) {
 	top := grown(f)
 	for _, c := range []Command{{Kind: Clear, Expect: top.Epoch}, {Kind: Purge, Expect: top.Epoch, List: 1}, {Kind: Shrink, Expect: top.Epoch, Name: "a", Force: true}, {Kind: Admit, Expect: top.Epoch}} {
-		f.Add(c.encode())
+		f.Add(encodeJSON(c))
 	}
 	f.Add([]byte(`null`))
 	before := top.Encode()
@@ -57,7 +57,7 @@ func FuzzCommand(f *testing.F) {
 
 // FuzzBody checks that decodeBody either refuses a body or returns no invalid topology.
 func FuzzBody(f *testing.F) {
-	f.Add(encodeBody(&response{Topology: founded(f, "a")}))
+	f.Add(encodeJSON(&response{Topology: founded(f, "a")}))
 	f.Add([]byte(`{"topology":{}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, v := range []any{new(presence), new(update), new(updateReply), new(response)} {

@@ -260,7 +260,7 @@ func (g *group) propose(ctx context.Context, c *Command) error {
 	decided := make(chan error, 1)
 	var err error
 	ok := g.do(ctx, func() {
-		if err = g.node.Propose(c.encode()); err == nil {
+		if err = g.node.Propose(encodeJSON(c)); err == nil {
 			g.waiting[c.ID] = decided
 		}
 	})

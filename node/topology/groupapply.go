@@ -48,7 +48,7 @@ func (g *group) applyCommand(e *raftpb.Entry) {
 	if next != g.topology {
 		g.topology = next
 		g.m.log.Info("the cluster has agreed on a change", zap.String("kind", string(c.Kind)), zap.Uint64("epoch", uint64(next.Epoch)), zap.Int("slots", next.N()))
-		g.m.learn(next)
+		g.m.Learn(next)
 	}
 }
 
@@ -62,7 +62,7 @@ func (g *group) restore(s *raftpb.Snapshot) {
 	g.log.note(s.GetMetadata().GetIndex(), t, g.conf)
 	g.term = s.GetMetadata().GetTerm()
 	g.publish()
-	g.m.learn(t)
+	g.m.Learn(t)
 }
 
 // must stops the process when the agreed log cannot be followed: a member that guessed would

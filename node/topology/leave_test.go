@@ -56,7 +56,7 @@ func TestLeave(t *testing.T) {
 					if role, _ := leaver.m.Current().Role(leaver.id.BootID); role != Stranger { // M7
 						t.Errorf("the leaver is %v", role)
 					}
-					if s := leaver.m.Status(); s.State != string(StateLeft) {
+					if s := leaver.m.Status(); s.State != stateLeft {
 						t.Errorf("%+v", s)
 					}
 				}
@@ -137,7 +137,7 @@ func TestLeaveWaitsForARebuild(t *testing.T) {
 		rest := others(leader, nodes...)
 		rest[0].crash()
 		pending := w.start(rest[0].id.Name, all, stuck)
-		w.until("it rebuilds", 10*time.Second, func() bool { return pending.m.Status().State == string(StateRebuilding) })
+		w.until("it rebuilds", 10*time.Second, func() bool { return pending.m.Status().State == stateRebuilding })
 		if _, err := leader.m.Leave(w.ctx(5*time.Second), rest[1].id.Name, false); !errors.Is(err, kv.ErrUnavailable) {
 			t.Errorf("during a rebuild: %v", err)
 		}

@@ -13,16 +13,14 @@ import (
 	"viakv/quorum/version"
 )
 
-// State is the state of a membership, as shown to people and to other nodes.
-type State string
-
-// The states, in the order in which a membership may run through them.
+// The states of a membership, as shown to people and to other nodes. They are in the order in which
+// a membership may run through them.
 const (
-	StateFounding   State = "founding"   // waits for its seeds; not in a cluster yet
-	StateJoining    State = "joining"    // asks to be admitted, or copies before it becomes a slot
-	StateRebuilding State = "rebuilding" // its slot is vacant until it has rebuilt
-	StateActive     State = "active"
-	StateLeft       State = "left" // the membership is over
+	stateFounding   = "founding"   // waits for its seeds; not in a cluster yet
+	stateJoining    = "joining"    // asks to be admitted, or copies before it becomes a slot
+	stateRebuilding = "rebuilding" // its slot is vacant until it has rebuilt
+	stateActive     = "active"
+	stateLeft       = "left" // the membership is over
 )
 
 // Manager runs one membership of a node in one cluster. It founds or enters the cluster, takes part
@@ -88,9 +86,6 @@ func (m *Manager) Document() []byte {
 	return m.encoded
 }
 
-// Learn takes in a topology that a peer's reply carried. It never waits for the Host.
-func (m *Manager) Learn(t *Topology) { m.learn(t) }
-
 // newest returns the newest known topology, or nil before the first.
 func (m *Manager) newest() *Topology {
 	m.mu.Lock()
@@ -105,8 +100,9 @@ func (m *Manager) ended() bool {
 	return m.over
 }
 
-// learn takes in a committed document if it is news for this process, and reports whether it was.
-func (m *Manager) learn(t *Topology) bool {
+// Learn takes in a committed document if it is news for this process, and reports whether it was.
+// It never waits for the Host.
+func (m *Manager) Learn(t *Topology) bool {
 	if t == nil {
 		return false
 	}

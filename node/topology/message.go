@@ -13,7 +13,7 @@ import (
 // presence answers OpDiscover. In a refusal it tells which process is at the address instead.
 type presence struct {
 	Identity
-	State State `json:"state"`
+	State string `json:"state"` // one of the states of a membership
 	// Promised is the boot ID of the founder that the process is bound to. A founder promises
 	// itself.
 	Promised uint64    `json:"promised,omitempty"`
@@ -102,10 +102,11 @@ type response struct {
 	Topology *Topology     `json:"topology,omitempty"` // the newest
 }
 
-func encodeBody(v any) []byte {
+// encodeJSON encodes plain values.
+func encodeJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(fmt.Sprintf("topology: encode %T: %v", v, err)) // plain values only: cannot fail
+		panic(fmt.Sprintf("topology: encode %T: %v", v, err)) // cannot fail
 	}
 	return b
 }

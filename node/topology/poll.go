@@ -35,7 +35,7 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 		}
 		asked.Go(func() {
 			p, err := m.identify(ctx, id)
-			if err != nil || p.BootID != id.BootID || p.State == StateLeft || p.Stopping {
+			if err != nil || p.BootID != id.BootID || p.State == stateLeft || p.Stopping {
 				return
 			}
 			mu.Lock()

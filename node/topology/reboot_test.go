@@ -76,7 +76,7 @@ func TestAPendingNodeCrashesAgain(t *testing.T) {
 		for range 3 {
 			c.crash()
 			c = w.start("c", seeds("a", "b", "c"), stuck)
-			w.until("c rebuilds", 10*time.Second, func() bool { return c.m.Status().State == string(StateRebuilding) })
+			w.until("c rebuilds", 10*time.Second, func() bool { return c.m.Status().State == stateRebuilding })
 			top := c.m.Current()
 			w.until("adopted", time.Second, func() bool { top = c.m.Current(); return top != nil })
 			pending := uint64(top.Slot("c").Pending)
@@ -111,7 +111,7 @@ func TestAMajorityIsLost(t *testing.T) {
 		if _, err := a.m.Clear(w.ctx(2 * time.Second)); !errors.Is(err, kv.ErrUnavailable) {
 			t.Errorf("clear: %v", err)
 		}
-		if s := b.m.Status(); s.State != string(StateJoining) || s.Reason == "" {
+		if s := b.m.Status(); s.State != stateJoining || s.Reason == "" {
 			t.Errorf("b: %+v", s)
 		}
 	})
@@ -243,7 +243,7 @@ func TestEnteringIsIdempotent(t *testing.T) {
 			return false
 		})
 		c = w.start("c", seeds("a", "b", "c"), stuck)
-		w.until("c rebuilds", 10*time.Second, func() bool { return c.m.Status().State == string(StateRebuilding) })
+		w.until("c rebuilds", 10*time.Second, func() bool { return c.m.Status().State == stateRebuilding })
 		time.Sleep(5 * time.Second)
 		if e := a.m.Current().Epoch; e != before+1 {
 			t.Errorf("%d epochs for one vacating", e-before)

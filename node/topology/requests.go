@@ -95,7 +95,7 @@ func (m *Manager) lookFor(ctx context.Context, node *Identity) (uint64, error) {
 	alive := holder.BootID == m.self.BootID
 	if !alive {
 		p, err := m.identify(ctx, holder)
-		alive = err == nil && p.BootID == holder.BootID && p.State != StateLeft
+		alive = err == nil && p.BootID == holder.BootID && p.State != stateLeft
 	}
 	if alive {
 		return 0, kv.Detail(kv.ErrAlreadyMember, "a live node at %s is named %s; give the one at %s another name", holder.Peer, node.Name, node.Peer)

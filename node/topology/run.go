@@ -115,7 +115,7 @@ func (m *Manager) askAround(ctx context.Context) {
 		all := t.recipients()
 		if id := all[next%len(all)]; id.BootID != m.self.BootID {
 			if p, err := m.discover(ctx, id.Peer, 0); err == nil {
-				m.learn(p.Topology)
+				m.Learn(p.Topology)
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func assess(self Identity, seen []sighting) survey {
 		switch {
 		case s.err != nil:
 			silent = append(silent, s.String())
-		case s.Topology != nil && (s.State == StateActive || s.State == StateRebuilding || s.State == StateJoining):
+		case s.Topology != nil && (s.State == stateActive || s.State == stateRebuilding || s.State == stateJoining):
 			if v.cluster == nil {
 				v.cluster = s
 				continue
@@ -70,7 +70,7 @@ func assess(self Identity, seen []sighting) survey {
 			if b.Epoch > a.Epoch {
 				v.cluster = s
 			}
-		case s.State == StateFounding:
+		case s.State == stateFounding:
 			fresh[s.BootID] = s.Identity
 		default:
 			busy = append(busy, fmt.Sprintf("%s (%s)", s.address, s.State))

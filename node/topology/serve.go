@@ -14,10 +14,10 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 		return m.reply(dst, wire.ControlMalformed, nil)
 	}
 	if c.Op == wire.OpDiscover {
-		return m.reply(dst, wire.ControlOK, encodeBody(m.present(true)))
+		return m.reply(dst, wire.ControlOK, encodeJSON(m.present(true)))
 	}
 	if c.To != m.self.BootID { // D1: meant for another process, which is not here
-		return m.reply(dst, wire.ControlWrongBootID, encodeBody(m.present(false)))
+		return m.reply(dst, wire.ControlWrongBootID, encodeJSON(m.present(false)))
 	}
 	if m.ended() {
 		return m.reply(dst, wire.ControlClosed, nil)
@@ -56,7 +56,7 @@ func (m *Manager) present(full bool) presence {
 	p := presence{
 		Identity: m.self, State: m.stateLocked(m.known), Stopping: m.stopping(), Promised: m.promised.BootID, JoiningVia: m.joiningVia,
 	}
-	if p.State == StateFounding && m.cfg.Addresses != nil {
+	if p.State == stateFounding && m.cfg.Addresses != nil {
 		p.Addresses = m.cfg.Addresses()
 	}
 	if full && !m.over {
@@ -83,7 +83,7 @@ func (m *Manager) servePromise(ctx context.Context, c *wire.Control) (wire.Contr
 	if m.promise(nil).BootID != c.From {
 		found, err := m.reach(ctx, p.Founder)
 		if fault := addressFault(p.Founder, found, err); fault != "" {
-			return wire.ControlRefused, encodeBody(objection{fault})
+			return wire.ControlRefused, encodeJSON(objection{fault})
 		}
 	}
 	if m.promise(p).BootID != c.From {
@@ -97,7 +97,7 @@ func (m *Manager) serveFound(c *wire.Control) wire.ControlStatus {
 	if err != nil || t.Founder != c.From {
 		return wire.ControlMalformed
 	}
-	m.learn(t)
+	m.Learn(t)
 	if k := m.newest(); k == nil || k.Cluster != t.Cluster {
 		return wire.ControlRefused
 	}
@@ -112,5 +112,5 @@ func (m *Manager) serveSubmit(ctx context.Context, c *wire.Control) (wire.Contro
 	if t := m.newest(); t == nil || uint64(t.Cluster) != c.Cluster {
 		return wire.ControlWrongCluster, nil
 	}
-	return wire.ControlOK, encodeBody(m.decideHere(ctx, r))
+	return wire.ControlOK, encodeJSON(m.decideHere(ctx, r))
 }

@@ -40,7 +40,7 @@ func TestTheReceiverChecks(t *testing.T) {
 		}
 		cluster, boot := uint64(top.Cluster), a.id.BootID
 		good := vote(boot, b.id.BootID, raftpb.MsgHeartbeatResp)
-		doc := encodeBody(update{Topology: founded(t, "a", "b")})
+		doc := encodeJSON(update{Topology: founded(t, "a", "b")})
 		for _, x := range []struct {
 			name string
 			c    wire.Control
@@ -58,8 +58,8 @@ func TestTheReceiverChecks(t *testing.T) {
 			{"half a document", wire.Control{Op: wire.OpUpdate, Cluster: cluster, To: boot, Body: []byte("{")}, wire.ControlMalformed},
 			{"a request of another cluster", wire.Control{Op: wire.OpSubmit, Cluster: cluster + 1, To: boot, Body: []byte("{}")}, wire.ControlWrongCluster},
 			{"half a request", wire.Control{Op: wire.OpSubmit, Cluster: cluster, To: boot, Body: []byte("{")}, wire.ControlMalformed},
-			{"a founder that comes too late", wire.Control{Op: wire.OpPromise, To: boot, From: 9, Body: encodeBody(promise{Founder: *identity("x", 9)})}, wire.ControlRefused},
-			{"a promise for another", wire.Control{Op: wire.OpPromise, To: boot, From: 9, Body: encodeBody(promise{Founder: *identity("x", 8)})}, wire.ControlMalformed},
+			{"a founder that comes too late", wire.Control{Op: wire.OpPromise, To: boot, From: 9, Body: encodeJSON(promise{Founder: *identity("x", 9)})}, wire.ControlRefused},
+			{"a promise for another", wire.Control{Op: wire.OpPromise, To: boot, From: 9, Body: encodeJSON(promise{Founder: *identity("x", 8)})}, wire.ControlMalformed},
 			{"a founding from another than the founder", wire.Control{Op: wire.OpFound, To: boot, From: 9, Body: founded(t, "a").Encode()}, wire.ControlMalformed},
 			{"a second founding", wire.Control{Op: wire.OpFound, To: boot, From: 1, Body: founded(t, "a").Encode()}, wire.ControlRefused},
 			{"an operation of the future", wire.Control{Op: 99, To: boot}, wire.ControlMalformed},

@@ -9,7 +9,7 @@ import (
 // Status is what a manager shows of itself. It is about the topology that the Host has adopted, so
 // that a reader who sees "active" meets an active node.
 type Status struct {
-	State  string // one of the states of type State
+	State  string // one of the states of a membership
 	Reason string // what the manager waits for; empty: nothing
 	Cause  error  // the error that makes it wait; nil: none
 	Leader string // of the consensus group, as last known; empty: none
@@ -22,7 +22,7 @@ func (m *Manager) Status() Status {
 	t := m.Current()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Status{State: string(m.stateLocked(t)), Reason: m.reason, Cause: m.cause}
+	s := Status{State: m.stateLocked(t), Reason: m.reason, Cause: m.cause}
 	if t != nil {
 		s.Epoch = t.Epoch
 	}
@@ -42,24 +42,24 @@ func (m *Manager) Status() Status {
 func (m *Manager) Leader() string { return m.Status().Leader }
 
 // stateLocked returns the state of a membership whose topology is t. The caller holds mu.
-func (m *Manager) stateLocked(t *Topology) State {
+func (m *Manager) stateLocked(t *Topology) string {
 	switch {
 	case m.over:
-		return StateLeft
+		return stateLeft
 	case t == nil && (m.entering || m.cfg.JoinVia != ""):
-		return StateJoining
+		return stateJoining
 	case t == nil:
-		return StateFounding
+		return stateFounding
 	}
 	switch role, _ := t.Role(m.self.BootID); role {
 	case Active:
-		return StateActive
+		return stateActive
 	case Rebuilding:
-		return StateRebuilding
+		return stateRebuilding
 	case Joining:
-		return StateJoining
+		return stateJoining
 	}
-	return StateLeft
+	return stateLeft
 }
 
 // process returns the process with this boot ID, or nil when t does not know it. Members of the

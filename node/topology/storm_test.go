@@ -80,7 +80,7 @@ func storm(w *world, r *rand.Rand) {
 		}
 		size &= 255 // of the newest epoch
 		for _, q := range nodes {
-			if !q.over() && q.m.Status().State != string(StateActive) {
+			if !q.over() && q.m.Status().State != stateActive {
 				vacant++
 			}
 		}

@@ -98,7 +98,7 @@ func (m *Manager) ask(ctx context.Context, r *request, d *directory) (response, 
 	if to.BootID == m.self.BootID {
 		return m.decideHere(ctx, r), nil
 	}
-	c := wire.Control{Op: wire.OpSubmit, Cluster: uint64(d.cluster), To: to.BootID, Body: encodeBody(r)}
+	c := wire.Control{Op: wire.OpSubmit, Cluster: uint64(d.cluster), To: to.BootID, Body: encodeJSON(r)}
 	reply, err := m.call(ctx, to.Peer, &c)
 	if err != nil {
 		return response{}, err

@@ -233,9 +233,9 @@ func (s *Slot) Active() bool { return s.Incarnation != 0 }
 func (s *Slot) State() string {
 	switch {
 	case s.Active():
-		return "active"
+		return stateActive
 	case s.Pending != 0:
-		return "rebuilding"
+		return stateRebuilding
 	}
 	return "vacant"
 }

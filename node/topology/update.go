@@ -18,7 +18,7 @@ func (m *Manager) update(ctx context.Context, to Identity, t *Topology, behind b
 	if behind {
 		body.Topology = t
 	}
-	c := wire.Control{Op: wire.OpUpdate, Cluster: uint64(t.Cluster), To: to.BootID, Epoch: t.Epoch, Body: encodeBody(body)}
+	c := wire.Control{Op: wire.OpUpdate, Cluster: uint64(t.Cluster), To: to.BootID, Epoch: t.Epoch, Body: encodeJSON(body)}
 	reply, err := m.call(ctx, to.Peer, &c)
 	if err != nil {
 		return reply, updateReply{}, err
@@ -84,7 +84,7 @@ func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.Contro
 	if err := decodeBody(c.Body, &news); err != nil {
 		return wire.ControlMalformed, nil
 	}
-	m.learn(news.Topology)
+	m.Learn(news.Topology)
 	t := m.newest()
 	if t == nil || uint64(t.Cluster) != c.Cluster {
 		return wire.ControlWrongCluster, nil
@@ -101,7 +101,7 @@ func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.Contro
 		answer.Topology = m.known
 	}
 	m.mu.Unlock()
-	return wire.ControlOK, encodeBody(answer)
+	return wire.ControlOK, encodeJSON(answer)
 }
 
 // BarrierDone notes that this node has run the sync barrier of the size change made at that epoch.

@@ -35,14 +35,10 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	for i := range MaxSlots + 1 {
 		many = append(many, fmt.Sprintf("n%03d", i))
 	}
-	f := Founding{Cluster: 1}
-	for i, n := range many {
-		f.Members = append(f.Members, *identity(n, uint64(i+1)))
-	}
-	if _, err := Found(f); err == nil {
+	if _, err := firstTopology(Topology{Cluster: 1}, identities(many...)); err == nil {
 		t.Errorf("%d slots", len(many))
 	}
-	if _, err := Found(Founding{Cluster: 1}); err == nil {
+	if _, err := firstTopology(Topology{Cluster: 1}, nil); err == nil {
 		t.Error("founded by nobody")
 	}
 }

@@ -307,7 +307,7 @@ func (p *process) step() bool {
 		time.Sleep(5 * time.Millisecond) // the time that copying takes
 		ctx, cancel := context.WithTimeout(p.ctx, time.Second)
 		defer cancel()
-		return p.m.Rebuilt(ctx, t) != nil && p.ctx.Err() == nil && p.m.Status().State != string(StateLeft)
+		return p.m.Rebuilt(ctx, t) != nil && p.ctx.Err() == nil && p.m.Status().State != stateLeft
 	case role == Active && t.Change != nil && !p.lazy && slices.Contains(t.Change.Owe, p.id.Name):
 		time.Sleep(5 * time.Millisecond)
 		ctx, cancel := context.WithTimeout(p.ctx, time.Second)
