@@ -13,31 +13,31 @@ import (
 // deadline, and far fewer changes are made in that time.
 const remembered = 64
 
-// Apply returns the successor of t that the log entry at this index makes. It is pure: all nodes
+// apply returns the successor of t that the log entry at this index makes. It is pure: all nodes
 // that apply the same log hold the same topology.
 //
-// Apply returns t itself for an operation that t has applied already (E5). An error means that the
+// apply returns t itself for an operation that t has applied already (E5). An error means that the
 // command has changed nothing and never will: the entry is spent.
-func Apply(t *Topology, index uint64, c *Command) (*Topology, error) {
-	if _, done := t.DoneAt(c.ID); done {
+func apply(t *Topology, index uint64, c *command) (*Topology, error) {
+	if _, done := t.doneAt(c.ID); done {
 		return t, nil
 	}
 	if c.Expect != t.Epoch {
-		return nil, fmt.Errorf("%w: expected %d, is %d", ErrEpoch, c.Expect, t.Epoch)
+		return nil, fmt.Errorf("%w: expected %d, is %d", errEpoch, c.Expect, t.Epoch)
 	}
 	n := t.successor(c.ID)
 	n.LogIndex = index
 	if err := n.change(t, c); err != nil {
 		return nil, err
 	}
-	if err := n.Validate(); err != nil {
+	if err := n.validate(); err != nil {
 		return nil, err
 	}
 	return n, nil
 }
 
-// DoneAt returns the epoch that an operation made, if t remembers the operation.
-func (t *Topology) DoneAt(id OperationID) (version.Epoch, bool) {
+// doneAt returns the epoch that an operation made, if t remembers the operation.
+func (t *Topology) doneAt(id OperationID) (version.Epoch, bool) {
 	for i := range t.Applied {
 		if t.Applied[i].ID == id {
 			return t.Applied[i].Epoch, true
@@ -58,7 +58,7 @@ func (t *Topology) successor(id OperationID) *Topology {
 }
 
 // change carries out the command on n, a successor of t.
-func (n *Topology) change(t *Topology, c *Command) error {
+func (n *Topology) change(t *Topology, c *command) error {
 	switch c.Kind {
 	case Vacate:
 		return n.vacate(c)
@@ -76,7 +76,7 @@ func (n *Topology) change(t *Topology, c *Command) error {
 		return n.settle(t, c)
 	case Clear:
 		if t.Change != nil {
-			return ErrUnsettled
+			return errUnsettled
 		}
 		n.Generation++
 		return nil
@@ -91,11 +91,11 @@ func (n *Topology) change(t *Topology, c *Command) error {
 	return fmt.Errorf("topology: unknown command %q: is a newer version of the software in the cluster?", c.Kind)
 }
 
-func (n *Topology) vacate(c *Command) error {
+func (n *Topology) vacate(c *command) error {
 	if c.Node == nil {
 		return fmt.Errorf("topology: %s without a node", c.Kind)
 	}
-	s := n.Slot(c.Node.Name)
+	s := n.slot(c.Node.Name)
 	if s == nil {
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", c.Node.Name)
 	}
@@ -107,12 +107,12 @@ func (n *Topology) vacate(c *Command) error {
 	return nil
 }
 
-func (n *Topology) activate(t *Topology, c *Command) error {
-	s := n.Slot(c.Name)
+func (n *Topology) activate(t *Topology, c *command) error {
+	s := n.slot(c.Name)
 	switch {
 	case s == nil:
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", c.Name)
-	case s.Active() || s.Pending != c.Incarnation || c.At == nil:
+	case s.active() || s.Pending != c.Incarnation || c.At == nil:
 		return fmt.Errorf("topology: incarnation %d is not rebuilding at %s", c.Incarnation, c.Name)
 	case c.At.Epoch < s.Since || !t.holds(c.At, c.Name):
 		return ErrStartOver
@@ -124,7 +124,7 @@ func (n *Topology) activate(t *Topology, c *Command) error {
 // holds reports whether copies made on this basis still contain all that a member needs (M2, G3). A
 // slot that was vacated since may have been a source of the copies. The sources are not recorded,
 // so any vacated slot but the copier's own makes the basis void.
-func (t *Topology) holds(at *Basis, copier string) bool {
+func (t *Topology) holds(at *basis, copier string) bool {
 	if at.Epoch > t.Epoch || at.Epoch < t.Resized || at.Generation != t.Generation || at.Purge != t.Purge {
 		return false
 	}
@@ -136,16 +136,16 @@ func (t *Topology) holds(at *Basis, copier string) bool {
 	return true
 }
 
-func (n *Topology) admit(c *Command) error {
+func (n *Topology) admit(c *command) error {
 	switch {
 	case c.Node == nil:
 		return fmt.Errorf("topology: %s without a node", c.Kind)
-	case n.Slot(c.Node.Name) != nil:
+	case n.slot(c.Node.Name) != nil:
 		return kv.Detail(kv.ErrAlreadyMember, "%s has a slot", c.Node.Name)
 	case n.Departing:
-		return ErrDeparting
+		return errDeparting
 	case n.Joining != nil || n.Change != nil:
-		return ErrUnsettled
+		return errUnsettled
 	}
 	if err := n.validateQuorums(n.N() + 1); err != nil {
 		return err
@@ -168,14 +168,14 @@ func (n *Topology) depart(t *Topology) error {
 	return nil
 }
 
-func (n *Topology) candidate(c *Command) (*Candidate, error) {
+func (n *Topology) candidate(c *command) (*Candidate, error) {
 	if j := n.Joining; j != nil && j.Name == c.Name && j.Pending == c.Incarnation {
 		return j, nil
 	}
 	return nil, fmt.Errorf("topology: incarnation %d of %s is not joining", c.Incarnation, c.Name)
 }
 
-func (n *Topology) abandon(c *Command) error {
+func (n *Topology) abandon(c *command) error {
 	if _, err := n.candidate(c); err != nil {
 		return err
 	}
@@ -183,15 +183,15 @@ func (n *Topology) abandon(c *Command) error {
 	return nil
 }
 
-func (n *Topology) grow(t *Topology, c *Command) error {
+func (n *Topology) grow(t *Topology, c *command) error {
 	j, err := n.candidate(c)
 	switch {
 	case err != nil:
 		return err
 	case t.Change != nil:
-		return ErrUnsettled
-	case t.Vacancies() > 0:
-		return ErrVacant
+		return errUnsettled
+	case t.vacancies() > 0:
+		return errVacant
 	case c.At == nil || c.At.Epoch < j.Since || !t.holds(c.At, j.Name):
 		return ErrStartOver
 	}
@@ -205,12 +205,12 @@ func (n *Topology) grow(t *Topology, c *Command) error {
 	return nil
 }
 
-func (n *Topology) settle(t *Topology, c *Command) error {
+func (n *Topology) settle(t *Topology, c *command) error {
 	switch {
 	case t.Change == nil:
 		return fmt.Errorf("topology: nothing to settle")
 	case !t.barriersDone(c.Barriers, ""):
-		return ErrUnsettled
+		return errUnsettled
 	}
 	n.Change = nil
 	return nil
@@ -218,26 +218,26 @@ func (n *Topology) settle(t *Topology, c *Command) error {
 
 // barriersDone reports whether every slot that owes the barrier has run it, with the incarnation
 // that it has now. The slot named by except need not have run it.
-func (t *Topology) barriersDone(facts []Fact, except string) bool {
+func (t *Topology) barriersDone(facts []fact, except string) bool {
 	if t.Change == nil {
 		return true
 	}
 	for _, name := range t.Change.Owe {
-		s := t.Slot(name)
-		if name != except && (s == nil || !s.Active() || !slices.Contains(facts, Fact{name, s.Incarnation})) {
+		s := t.slot(name)
+		if name != except && (s == nil || !s.active() || !slices.Contains(facts, fact{name, s.Incarnation})) {
 			return false
 		}
 	}
 	return true
 }
 
-func (n *Topology) purge(t *Topology, c *Command) error {
+func (n *Topology) purge(t *Topology, c *command) error {
 	switch {
 	// A purge during a join would make the joiner start over, again and again.
 	case t.Change != nil || t.Joining != nil:
-		return ErrUnsettled
-	case t.Vacancies() > 0:
-		return ErrVacant
+		return errUnsettled
+	case t.vacancies() > 0:
+		return errVacant
 	}
 	n.Purge++
 	n.PurgeList = c.List

@@ -36,7 +36,7 @@ func founded(t testing.TB, names ...string) *Topology {
 }
 
 // step applies one command at the present epoch, which must succeed.
-func step(t testing.TB, top *Topology, c Command) *Topology {
+func step(t testing.TB, top *Topology, c command) *Topology {
 	t.Helper()
 	next, err := try(top, c)
 	if err != nil {
@@ -46,55 +46,50 @@ func step(t testing.TB, top *Topology, c Command) *Topology {
 }
 
 // try applies one command at the present epoch.
-func try(top *Topology, c Command) (*Topology, error) {
+func try(top *Topology, c command) (*Topology, error) {
 	c.Expect = top.Epoch
 	c.ID = OperationID{99, uint64(top.Epoch) + 1000*uint64(len(c.Kind))}
-	return Apply(top, top.LogIndex+1, &c)
-}
-
-func basis(top *Topology) *Basis {
-	b := top.Basis()
-	return &b
+	return apply(top, top.LogIndex+1, &c)
 }
 
 // vacated returns a cluster of a, b and c, where the process at slot c rebuilds.
 func vacated(t testing.TB) *Topology {
-	return step(t, founded(t, "a", "b", "c"), Command{Kind: Vacate, Node: identity("c", 30)})
+	return step(t, founded(t, "a", "b", "c"), command{Kind: Vacate, Node: identity("c", 30)})
 }
 
 // joining returns a cluster of a, b and c, which has admitted d.
 func joining(t testing.TB) *Topology {
-	return step(t, founded(t, "a", "b", "c"), Command{Kind: Admit, Node: identity("d", 40)})
+	return step(t, founded(t, "a", "b", "c"), command{Kind: Admit, Node: identity("d", 40)})
 }
 
 // grown returns a cluster of a, b and c, which d has joined. The change of size is not settled.
 func grown(t testing.TB) *Topology {
 	j := joining(t)
-	return step(t, j, Command{Kind: Grow, Name: "d", Incarnation: j.Joining.Pending, At: basis(j)})
+	return step(t, j, command{Kind: Grow, Name: "d", Incarnation: j.Joining.Pending, At: j.basis()})
 }
 
-func facts(top *Topology, names ...string) []Fact {
-	var out []Fact
+func facts(top *Topology, names ...string) []fact {
+	var out []fact
 	for _, n := range names {
-		out = append(out, Fact{n, top.Slot(n).Incarnation})
+		out = append(out, fact{n, top.slot(n).Incarnation})
 	}
 	return out
 }
 
 func TestApplyVacateAndActivate(t *testing.T) {
 	v := vacated(t)
-	s := v.Slot("c")
-	if s.Active() || s.Pending != version.Incarnation(v.LogIndex) || s.Since != v.Epoch || s.BootID != 30 {
+	s := v.slot("c")
+	if s.active() || s.Pending != version.Incarnation(v.LogIndex) || s.Since != v.Epoch || s.BootID != 30 {
 		t.Errorf("vacated: %+v", s)
 	}
-	if v.N() != 3 || v.W() != 2 || v.Vacancies() != 1 {
+	if v.N() != 3 || v.W() != 2 || v.vacancies() != 1 {
 		t.Errorf("M1: N %d, W %d", v.N(), v.W())
 	}
 	if need, from := v.RebuildNeed(30); need != 2 || !reflect.DeepEqual(from, []string{"a", "b"}) {
 		t.Errorf("M3: %d of %v", need, from)
 	}
-	a := step(t, v, Command{Kind: Activate, Name: "c", Incarnation: s.Pending, At: basis(v)})
-	if c := a.Slot("c"); c.Incarnation != s.Pending || c.Pending != 0 {
+	a := step(t, v, command{Kind: Activate, Name: "c", Incarnation: s.Pending, At: v.basis()})
+	if c := a.slot("c"); c.Incarnation != s.Pending || c.Pending != 0 {
 		t.Errorf("activated: %+v", c)
 	}
 }
@@ -102,9 +97,9 @@ func TestApplyVacateAndActivate(t *testing.T) {
 // M2 and G3: a process that rebuilds starts over after each change that outdates its copies.
 func TestActivateStartsOver(t *testing.T) {
 	v := vacated(t)
-	pending := v.Slot("c").Pending
+	pending := v.slot("c").Pending
 	five := founded(t, "a", "b", "c", "d", "e")
-	five = step(t, five, Command{Kind: Vacate, Node: identity("c", 30)})
+	five = step(t, five, command{Kind: Vacate, Node: identity("c", 30)})
 	for _, c := range []struct {
 		name string
 		at   *Topology // at which the copies were made
@@ -112,29 +107,29 @@ func TestActivateStartsOver(t *testing.T) {
 		want error
 	}{
 		{"nothing came between", v, v, nil},
-		{"a clear", v, step(t, v, Command{Kind: Clear}), ErrStartOver},
+		{"a clear", v, step(t, v, command{Kind: Clear}), ErrStartOver},
 		{"copied before the vacating", founded(t, "a", "b", "c"), v, ErrStartOver},
-		{"a source was vacated", v, step(t, v, Command{Kind: Vacate, Node: identity("b", 20)}), ErrStartOver},
-		{"copied at an epoch that is not there yet", step(t, v, Command{Kind: Clear}), v, ErrStartOver},
-		{"a slot left", five, step(t, five, Command{Kind: Shrink, Name: "e"}), ErrStartOver},
+		{"a source was vacated", v, step(t, v, command{Kind: Vacate, Node: identity("b", 20)}), ErrStartOver},
+		{"copied at an epoch that is not there yet", step(t, v, command{Kind: Clear}), v, ErrStartOver},
+		{"a slot left", five, step(t, five, command{Kind: Shrink, Name: "e"}), ErrStartOver},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := c.now.Slot("c").Pending
-			_, err := try(c.now, Command{Kind: Activate, Name: "c", Incarnation: p, At: basis(c.at)})
+			p := c.now.slot("c").Pending
+			_, err := try(c.now, command{Kind: Activate, Name: "c", Incarnation: p, At: c.at.basis()})
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 		})
 	}
 	// A source that was vacated has lost its memory, also where it has rebuilt in between.
-	w := step(t, v, Command{Kind: Vacate, Node: identity("b", 20)})
-	w = step(t, w, Command{Kind: Activate, Name: "b", Incarnation: w.Slot("b").Pending, At: basis(w)})
-	if _, err := try(w, Command{Kind: Activate, Name: "c", Incarnation: pending, At: basis(v)}); !errors.Is(err, ErrStartOver) {
+	w := step(t, v, command{Kind: Vacate, Node: identity("b", 20)})
+	w = step(t, w, command{Kind: Activate, Name: "b", Incarnation: w.slot("b").Pending, At: w.basis()})
+	if _, err := try(w, command{Kind: Activate, Name: "c", Incarnation: pending, At: v.basis()}); !errors.Is(err, ErrStartOver) {
 		t.Errorf("a source forgot and rebuilt: %v", err)
 	}
 	// An incarnation that was replaced meanwhile cannot be activated at all.
-	x := step(t, v, Command{Kind: Vacate, Node: identity("c", 31)})
-	if _, err := try(x, Command{Kind: Activate, Name: "c", Incarnation: pending, At: basis(x)}); err == nil {
+	x := step(t, v, command{Kind: Vacate, Node: identity("c", 31)})
+	if _, err := try(x, command{Kind: Activate, Name: "c", Incarnation: pending, At: x.basis()}); err == nil {
 		t.Error("an incarnation that crashed while rebuilding was activated")
 	}
 }
@@ -145,30 +140,30 @@ func TestApplyJoin(t *testing.T) {
 	if g.N() != 4 || g.Joining != nil || !reflect.DeepEqual(g.Change, want) || g.Resized != g.Epoch {
 		t.Errorf("grown: %s", g.Encode())
 	}
-	if need, from := step(t, g, Command{Kind: Vacate, Node: identity("a", 10)}).RebuildNeed(10); need != 3 || len(from) != 3 {
+	if need, from := step(t, g, command{Kind: Vacate, Node: identity("a", 10)}).RebuildNeed(10); need != 3 || len(from) != 3 {
 		t.Errorf("M6: a crash during an unsettled change rebuilds from all others, not %d of %v", need, from)
 	}
-	for name, c := range map[string]Command{
+	for name, c := range map[string]command{
 		"another join":     {Kind: Admit, Node: identity("e", 50)},
 		"a leave":          {Kind: Shrink, Name: "a"},
 		"a clear":          {Kind: Clear},
 		"a purge":          {Kind: Purge, List: 1},
 		"settled too soon": {Kind: Settle},
-		"a barrier of an incarnation that is gone": {Kind: Settle, Barriers: []Fact{{"d", 2}}},
+		"a barrier of an incarnation that is gone": {Kind: Settle, Barriers: []fact{{"d", 2}}},
 	} {
-		if _, err := try(g, c); !errors.Is(err, ErrUnsettled) {
+		if _, err := try(g, c); !errors.Is(err, errUnsettled) {
 			t.Errorf("%s while unsettled: %v", name, err)
 		}
 	}
-	s := step(t, g, Command{Kind: Settle, Barriers: facts(g, "d")})
+	s := step(t, g, command{Kind: Settle, Barriers: facts(g, "d")})
 	if s.Change != nil || s.Resized != g.Epoch {
 		t.Errorf("settled: %s", s.Encode())
 	}
-	if _, err := try(s, Command{Kind: Settle}); err == nil {
+	if _, err := try(s, command{Kind: Settle}); err == nil {
 		t.Error("settled twice")
 	}
 	// A joiner that dies before its join is settled is taken out again.
-	out := step(t, g, Command{Kind: Shrink, Name: "d"})
+	out := step(t, g, command{Kind: Shrink, Name: "d"})
 	if out.N() != 3 || out.Change.Left != "d" || out.Change.Need != 2 || len(out.Change.Owe) != 3 {
 		t.Errorf("joined and gone: %s", out.Encode())
 	}
@@ -177,36 +172,36 @@ func TestApplyJoin(t *testing.T) {
 func TestGrowIsRefused(t *testing.T) {
 	j := joining(t)
 	grow := func(at, now *Topology) error {
-		_, err := try(now, Command{Kind: Grow, Name: "d", Incarnation: j.Joining.Pending, At: basis(at)})
+		_, err := try(now, command{Kind: Grow, Name: "d", Incarnation: j.Joining.Pending, At: at.basis()})
 		return err
 	}
-	v := step(t, j, Command{Kind: Vacate, Node: identity("a", 10)})
+	v := step(t, j, command{Kind: Vacate, Node: identity("a", 10)})
 	for name, c := range map[string]struct {
 		err, want error
 	}{
-		"while a slot is vacant":     {grow(j, v), ErrVacant},
-		"after a clear":              {grow(j, step(t, j, Command{Kind: Clear})), ErrStartOver},
+		"while a slot is vacant":     {grow(j, v), errVacant},
+		"after a clear":              {grow(j, step(t, j, command{Kind: Clear})), ErrStartOver},
 		"copied before admission":    {grow(founded(t, "a", "b", "c"), j), ErrStartOver},
-		"admitted twice at a time":   {func() error { _, err := try(j, Command{Kind: Admit, Node: identity("e", 50)}); return err }(), ErrUnsettled},
-		"purge while one is joining": {func() error { _, err := try(j, Command{Kind: Purge}); return err }(), ErrUnsettled},
-		"purge while one is vacant":  {func() error { _, err := try(vacated(t), Command{Kind: Purge}); return err }(), ErrVacant},
-		"admit a member":             {func() error { _, err := try(founded(t, "a"), Command{Kind: Admit, Node: identity("a", 9)}); return err }(), kv.ErrAlreadyMember},
-		"vacate nobody":              {func() error { _, err := try(j, Command{Kind: Vacate, Node: identity("x", 9)}); return err }(), kv.ErrNoSuchNode},
-		"vacate for itself":          {func() error { _, err := try(j, Command{Kind: Vacate, Node: identity("a", 1)}); return err }(), kv.ErrAlreadyMember},
-		"activate nobody":            {func() error { _, err := try(j, Command{Kind: Activate, Name: "x"}); return err }(), kv.ErrNoSuchNode},
-		"remove nobody":              {func() error { _, err := try(j, Command{Kind: Shrink, Name: "x"}); return err }(), kv.ErrNoSuchNode},
-		"remove the last":            {func() error { _, err := try(founded(t, "a"), Command{Kind: Shrink, Name: "a"}); return err }(), kv.ErrLastMember},
-		"depart from a mesh":         {func() error { _, err := try(founded(t, "a", "b"), Command{Kind: Depart}); return err }(), kv.ErrInMesh},
+		"admitted twice at a time":   {func() error { _, err := try(j, command{Kind: Admit, Node: identity("e", 50)}); return err }(), errUnsettled},
+		"purge while one is joining": {func() error { _, err := try(j, command{Kind: Purge}); return err }(), errUnsettled},
+		"purge while one is vacant":  {func() error { _, err := try(vacated(t), command{Kind: Purge}); return err }(), errVacant},
+		"admit a member":             {func() error { _, err := try(founded(t, "a"), command{Kind: Admit, Node: identity("a", 9)}); return err }(), kv.ErrAlreadyMember},
+		"vacate nobody":              {func() error { _, err := try(j, command{Kind: Vacate, Node: identity("x", 9)}); return err }(), kv.ErrNoSuchNode},
+		"vacate for itself":          {func() error { _, err := try(j, command{Kind: Vacate, Node: identity("a", 1)}); return err }(), kv.ErrAlreadyMember},
+		"activate nobody":            {func() error { _, err := try(j, command{Kind: Activate, Name: "x"}); return err }(), kv.ErrNoSuchNode},
+		"remove nobody":              {func() error { _, err := try(j, command{Kind: Shrink, Name: "x"}); return err }(), kv.ErrNoSuchNode},
+		"remove the last":            {func() error { _, err := try(founded(t, "a"), command{Kind: Shrink, Name: "a"}); return err }(), kv.ErrLastMember},
+		"depart from a mesh":         {func() error { _, err := try(founded(t, "a", "b"), command{Kind: Depart}); return err }(), kv.ErrInMesh},
 	} {
 		if !errors.Is(c.err, c.want) || c.err == nil {
 			t.Errorf("%s: %v, want %v", name, c.err, c.want)
 		}
 	}
-	ab := step(t, j, Command{Kind: Abandon, Name: "d", Incarnation: j.Joining.Pending})
+	ab := step(t, j, command{Kind: Abandon, Name: "d", Incarnation: j.Joining.Pending})
 	if err := grow(ab, ab); err == nil {
 		t.Error("an abandoned candidate grew")
 	}
-	for _, c := range []Command{{Kind: "unheard of"}, {Kind: Vacate}, {Kind: Admit}, {Kind: Activate, Name: "a"}} {
+	for _, c := range []command{{Kind: "unheard of"}, {Kind: Vacate}, {Kind: Admit}, {Kind: Activate, Name: "a"}} {
 		if _, err := try(j, c); err == nil {
 			t.Errorf("%+v was applied", c)
 		}
@@ -222,24 +217,24 @@ func TestApplyLeave(t *testing.T) {
 		{"a b", 1, nil}, {"a b c", 2, nil}, {"a b c d", 2, nil}, {"a b c d e", 3, nil},
 	} {
 		top := founded(t, strings.Fields(c.names)...)
-		next, err := try(top, Command{Kind: Shrink, Name: "a"})
+		next, err := try(top, command{Kind: Shrink, Name: "a"})
 		if !errors.Is(err, c.err) {
 			t.Errorf("%s: %v", c.names, err)
 			continue
 		}
-		if next.Change.Need != c.need || len(next.Change.Owe) != top.N()-1 || next.Slot("a") != nil {
+		if next.Change.Need != c.need || len(next.Change.Owe) != top.N()-1 || next.slot("a") != nil {
 			t.Errorf("%s: %s", c.names, next.Encode())
 		}
 	}
 	v := vacated(t)
-	if _, err := try(v, Command{Kind: Shrink, Name: "b"}); !errors.Is(err, kv.ErrQuorumLoss) {
+	if _, err := try(v, command{Kind: Shrink, Name: "b"}); !errors.Is(err, kv.ErrQuorumLoss) {
 		t.Errorf("one of two active ones: %v", err)
 	}
-	forced := step(t, v, Command{Kind: Shrink, Name: "b", Force: true, Reached: 1})
+	forced := step(t, v, command{Kind: Shrink, Name: "b", Force: true, Reached: 1})
 	if forced.Change.Need != 1 || forced.Prev.Need != 1 {
 		t.Errorf("forced: %s", forced.Encode())
 	}
-	if out := step(t, v, Command{Kind: Shrink, Name: "c"}); out.Active() != 2 {
+	if out := step(t, v, command{Kind: Shrink, Name: "c"}); out.active() != 2 {
 		t.Errorf("the vacant one: %s", out.Encode())
 	}
 }
@@ -281,7 +276,7 @@ func TestQuorums(t *testing.T) {
 	// A cluster that cannot grow under its configuration refuses a join before anything is copied.
 	top := founded(t, "a", "b", "c")
 	top.ReadQuorum, top.WriteQuorum = 2, 2
-	if _, err := try(top, Command{Kind: Admit, Node: identity("d", 4)}); !errors.Is(err, kv.ErrWeakQuorums) || !errors.Is(err, kv.ErrQuorumLoss) {
+	if _, err := try(top, command{Kind: Admit, Node: identity("d", 4)}); !errors.Is(err, kv.ErrWeakQuorums) || !errors.Is(err, kv.ErrQuorumLoss) {
 		t.Errorf("admit: %v", err)
 	}
 }
@@ -293,10 +288,10 @@ func TestAFullClusterAdmitsNobody(t *testing.T) {
 		names[i] = fmt.Sprintf("n%02d", i)
 	}
 	last := MaxSlots - 1
-	if _, err := try(founded(t, names[:last]...), Command{Kind: Admit, Node: identity("x", 99)}); err != nil {
+	if _, err := try(founded(t, names[:last]...), command{Kind: Admit, Node: identity("x", 99)}); err != nil {
 		t.Errorf("the last that fits: %v", err)
 	}
-	_, err := try(founded(t, names...), Command{Kind: Admit, Node: identity("x", 99)})
+	_, err := try(founded(t, names...), command{Kind: Admit, Node: identity("x", 99)})
 	r := refusal(err)
 	if err := r.err(); !errors.Is(err, kv.ErrFull) || !strings.Contains(err.Error(), "at most 32 members") {
 		t.Error(err)
@@ -305,26 +300,26 @@ func TestAFullClusterAdmitsNobody(t *testing.T) {
 
 func TestForkOf(t *testing.T) {
 	top := founded(t, "a", "b", "c")
-	f, err := Fork(top, 8, "a", "b", OperationID{1, 1})
+	f, err := fork(top, 8, "a", "b", OperationID{1, 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Cluster != 8 || !f.Continues(7) || f.Continues(8) || f.Epoch <= top.Epoch+1000 || f.LogIndex <= top.LogIndex+1000 || f.N() != 2 || !f.Sealed(Reports{}) {
+	if f.Cluster != 8 || !f.continues(7) || f.continues(8) || f.Epoch <= top.Epoch+1000 || f.LogIndex <= top.LogIndex+1000 || f.N() != 2 || !f.sealed(reports{}) {
 		t.Errorf("%s", f.Encode())
 	}
 	for i := range 12 { // the list of forks is bounded
 		f.Slots = founded(t, "a", "b", "c").Slots
-		if f, err = Fork(f, ClusterID(9+i), "a", "b", OperationID{1, uint64(i)}); err != nil {
+		if f, err = fork(f, ClusterID(9+i), "a", "b", OperationID{1, uint64(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if len(f.Forks) != maxForks || f.Forks[maxForks-1] != 19 {
 		t.Errorf("%v", f.Forks)
 	}
-	if _, err := Fork(vacated(t), 8, "c", "b", OperationID{}); !errors.Is(err, kv.ErrQuorumLoss) {
+	if _, err := fork(vacated(t), 8, "c", "b", OperationID{}); !errors.Is(err, kv.ErrQuorumLoss) {
 		t.Errorf("a survivor without memory: %v", err)
 	}
-	if _, err := Fork(top, 8, "a", "x", OperationID{}); !errors.Is(err, kv.ErrNoSuchNode) {
+	if _, err := fork(top, 8, "a", "x", OperationID{}); !errors.Is(err, kv.ErrNoSuchNode) {
 		t.Errorf("nobody: %v", err)
 	}
 	all := func(*Slot) bool { return true }
@@ -367,7 +362,7 @@ func TestRoles(t *testing.T) {
 			t.Errorf("boot %d is %v, want %v", c.boot, role, c.want)
 		}
 	}
-	if v.Slot("c").State() != "rebuilding" || v.Slot("a").State() != "active" || (&Slot{}).State() != "vacant" {
+	if v.slot("c").State() != "rebuilding" || v.slot("a").State() != "active" || (&Slot{}).State() != "vacant" {
 		t.Error("states of slots")
 	}
 }

@@ -26,8 +26,8 @@ const (
 	Stay     Kind = "stay"     // the only member cancels its departure
 )
 
-// Command is one entry of the consensus log.
-type Command struct {
+// command is one entry of the consensus log.
+type command struct {
 	ID OperationID `json:"id"`
 	// Expect is the epoch that the proposer saw sealed. At any other the command is refused (E4).
 	Expect version.Epoch `json:"expect"`
@@ -37,48 +37,48 @@ type Command struct {
 	Name        string              `json:"name,omitempty"`
 	Node        *Identity           `json:"node,omitempty"`        // Vacate, Admit: the process
 	Incarnation version.Incarnation `json:"incarnation,omitempty"` // Activate, Abandon, Grow: the pending one
-	At          *Basis              `json:"at,omitempty"`          // Activate, Grow: basis of the copies
+	At          *basis              `json:"at,omitempty"`          // Activate, Grow: basis of the copies
 	List        uint64              `json:"list,omitempty"`        // Purge: the list that is removed
-	Barriers    []Fact              `json:"barriers,omitempty"`    // Settle, Shrink: who has run the barrier
+	Barriers    []fact              `json:"barriers,omitempty"`    // Settle, Shrink: who has run the barrier
 	Force       bool                `json:"force,omitempty"`       // Shrink: the operator accepts loss
 	// Reached is, in a forced Shrink, how many slots answer. Sealing cannot ask for more.
 	Reached int `json:"reached,omitempty"`
 }
 
-// Basis is the state of the topology at which a rebuild was made.
-type Basis struct {
+// basis is the state of the topology at which a rebuild was made.
+type basis struct {
 	Epoch      version.Epoch      `json:"epoch"`
 	Generation version.Generation `json:"generation"`
 	Purge      uint64             `json:"purge"`
 }
 
-// Basis returns the basis of a rebuild that is made at t.
-func (t *Topology) Basis() Basis { return Basis{t.Epoch, t.Generation, t.Purge} }
+// basis returns the basis of a rebuild that is made at t.
+func (t *Topology) basis() *basis { return &basis{t.Epoch, t.Generation, t.Purge} }
 
-// Fact says that an incarnation has run the sync barrier of the size change under way.
-type Fact struct {
+// fact says that an incarnation has run the sync barrier of the size change under way.
+type fact struct {
 	Slot        string              `json:"slot"`
 	Incarnation version.Incarnation `json:"incarnation"`
 }
 
-// Errors of Apply that ask the proposer to look again. Its other errors are those of api/kv.
+// Errors of apply that ask the proposer to look again. Its other errors are those of api/kv.
 var (
-	// ErrEpoch means that the topology has moved on since the command was made.
-	ErrEpoch = errors.New("topology: the epoch has moved on")
+	// errEpoch means that the topology has moved on since the command was made.
+	errEpoch = errors.New("topology: the epoch has moved on")
 	// ErrStartOver means that a clear, a purge, a size change or the loss of a source came in
 	// between (M2, G3). The process has to copy again.
 	ErrStartOver = errors.New("topology: the copies are outdated, rebuild again")
-	// ErrUnsettled means that the last size change is not settled yet (M6), or that another join is
+	// errUnsettled means that the last size change is not settled yet (M6), or that another join is
 	// under way.
-	ErrUnsettled = errors.New("topology: another change of membership is under way")
-	// ErrDeparting means that the cluster's only member is joining another cluster.
-	ErrDeparting = errors.New("topology: the node is joining another cluster itself")
-	// ErrVacant means that the command is refused while a slot is vacant (G3).
-	ErrVacant = errors.New("topology: a slot is vacant until it has rebuilt")
+	errUnsettled = errors.New("topology: another change of membership is under way")
+	// errDeparting means that the cluster's only member is joining another cluster.
+	errDeparting = errors.New("topology: the node is joining another cluster itself")
+	// errVacant means that the command is refused while a slot is vacant (G3).
+	errVacant = errors.New("topology: a slot is vacant until it has rebuilt")
 )
 
-func decodeCommand(b []byte) (*Command, error) {
-	c := new(Command)
+func decodeCommand(b []byte) (*command, error) {
+	c := new(command)
 	if err := json.Unmarshal(b, c); err != nil {
 		return nil, fmt.Errorf("topology: malformed command: %w", err)
 	}

@@ -80,9 +80,9 @@ const (
 	patience = 3 * time.Second
 )
 
-// Validate reports everything that is wrong with the configuration.
-func (c Config) Validate() error {
-	errs := []error{c.Self.Validate()}
+// validate reports everything that is wrong with the configuration.
+func (c Config) validate() error {
+	errs := []error{c.Self.validate()}
 	if c.Transport == nil || c.Host == nil {
 		errs = append(errs, errors.New("topology: a transport and a host are required"))
 	}

@@ -29,7 +29,7 @@ func decide(s *scene) move {
 	}
 	for _, urgent := range []bool{true, false} {
 		for _, a := range s.asks {
-			if (a.Purpose == toEnter && s.topology.Slot(a.Node.Name) != nil || a.Purpose == toActivate) == urgent {
+			if (a.Purpose == toEnter && s.topology.slot(a.Node.Name) != nil || a.Purpose == toActivate) == urgent {
 				if mv := s.take(a); mv.command != nil || mv.answer != nil || mv.poll {
 					mv.ask = a
 					return mv
@@ -45,7 +45,7 @@ func decide(s *scene) move {
 
 // due returns the answer to a request that is decided or out of time, and otherwise nil.
 func (s *scene) due(a *ask) *response {
-	if e, done := s.topology.DoneAt(a.ID); done {
+	if e, done := s.topology.doneAt(a.ID); done {
 		waits := a.Purpose == toLeave || a.Purpose == toClear && !rule.Broken(rule.ClearSealed)
 		if waits && e == s.topology.Epoch && !s.sealed() {
 			return nil // M8: the answer waits until nothing older can complete
@@ -75,7 +75,7 @@ func (s *scene) obstacle() string {
 		return fmt.Sprintf("the last size change waits for the sync of %v", t.Change.Owe)
 	case t.Joining != nil:
 		return t.Joining.Name + " is joining"
-	case t.Vacancies() > 0:
+	case t.vacancies() > 0:
 		return "a member is rebuilding"
 	case s.notVoting("") != "":
 		return s.notVoting("") + " is not heard in the consensus group yet; let it leave first if it is gone"
@@ -91,7 +91,7 @@ func (s *scene) leaver() (*Slot, *ask) {
 	}
 	for _, a := range s.asks {
 		if a.Purpose == toLeave && s.leaveReady(a) == nil {
-			return s.topology.Slot(a.Name), a
+			return s.topology.slot(a.Name), a
 		}
 	}
 	return nil, nil
@@ -105,7 +105,7 @@ func (s *scene) leaving() map[uint64]bool {
 	out := map[uint64]bool{}
 	for _, a := range s.asks {
 		if a.Purpose == toEnter {
-			if slot := s.topology.Slot(a.Node.Name); slot != nil && slot.BootID == a.replaces {
+			if slot := s.topology.slot(a.Node.Name); slot != nil && slot.BootID == a.replaces {
 				out[slot.BootID] = true
 			}
 		}
@@ -186,7 +186,7 @@ func (s *scene) odd() bool { return s.topology.N()%2 == 1 }
 // members would have four voters. The joiner and one member may die at once, and the remaining two
 // of four voters are no majority.
 func (s *scene) early() bool {
-	leaves := slices.ContainsFunc(s.asks, func(a *ask) bool { return a.Purpose == toLeave && s.topology.Slot(a.Name) != nil })
+	leaves := slices.ContainsFunc(s.asks, func(a *ask) bool { return a.Purpose == toLeave && s.topology.slot(a.Name) != nil })
 	return !s.odd() && !leaves && s.allVote()
 }
 
@@ -212,7 +212,7 @@ func (s *scene) allVote() bool {
 // for good (M11).
 func (s *scene) notVoting(leaver string) string {
 	for i := range s.topology.Slots {
-		if o := &s.topology.Slots[i]; o.Active() && o.Name != leaver && !s.voter(o.BootID) {
+		if o := &s.topology.Slots[i]; o.active() && o.Name != leaver && !s.voter(o.BootID) {
 			return o.Name
 		}
 	}
@@ -233,7 +233,7 @@ func (s *scene) transferee(wanted map[uint64]bool) uint64 {
 func (s *scene) othersReached() int {
 	n := 0
 	for i := range s.topology.Slots {
-		if o := &s.topology.Slots[i]; o.BootID != s.self && o.Active() && s.reachable(o.BootID) {
+		if o := &s.topology.Slots[i]; o.BootID != s.self && o.active() && s.reachable(o.BootID) {
 			n++
 		}
 	}
@@ -244,10 +244,10 @@ func (s *scene) othersReached() int {
 func (s *scene) unasked() move {
 	t := s.topology
 	if t.Change != nil && t.barriersDone(s.barriers, "") {
-		return move{command: &Command{Kind: Settle, Expect: t.Epoch, Barriers: s.barriers}}
+		return move{command: &command{Kind: Settle, Expect: t.Epoch, Barriers: s.barriers}}
 	}
 	if j := t.Joining; j != nil && s.absent[j.BootID] {
-		return move{command: &Command{Kind: Abandon, Expect: t.Epoch, Name: j.Name, Incarnation: j.Pending}}
+		return move{command: &command{Kind: Abandon, Expect: t.Epoch, Name: j.Name, Incarnation: j.Pending}}
 	}
 	return move{}
 }
@@ -255,19 +255,19 @@ func (s *scene) unasked() move {
 // take returns the next step of a request. It is empty while the request has to wait.
 func (s *scene) take(a *ask) move {
 	t := s.topology
-	c := &Command{ID: a.ID, Expect: t.Epoch, Name: a.Name, Node: a.Node, Incarnation: a.Incarnation, At: a.At, List: a.List, Force: a.Force}
+	c := &command{ID: a.ID, Expect: t.Epoch, Name: a.Name, Node: a.Node, Incarnation: a.Incarnation, At: a.At, List: a.List, Force: a.Force}
 	switch a.Purpose {
 	case toEnter:
 		return s.takeEnter(a, c)
 	case toActivate:
-		slot := t.Slot(a.Name)
+		slot := t.slot(a.Name)
 		if slot != nil && slot.Pending == a.Incarnation && !s.voter(slot.BootID) && t.holds(a.At, a.Name) {
 			return move{} // M10: it votes before it counts
 		}
 		c.Kind = Activate
 	case toGrow:
 		early := t.Joining != nil && !s.odd() && !s.voter(t.Joining.BootID)
-		if (early || s.notVoting("") != "" || t.Change != nil || t.Vacancies() > 0) && t.holds(a.At, a.Name) {
+		if (early || s.notVoting("") != "" || t.Change != nil || t.vacancies() > 0) && t.holds(a.At, a.Name) {
 			return move{}
 		}
 		switch {
@@ -287,7 +287,7 @@ func (s *scene) take(a *ask) move {
 	case toPurge:
 		// G1: all members reported the list at one epoch. It must not be purged at any other.
 		if a.Epoch != t.Epoch {
-			return refuse(ErrEpoch)
+			return refuse(errEpoch)
 		}
 		c.Kind = Purge
 	case toDepart:
@@ -298,7 +298,7 @@ func (s *scene) take(a *ask) move {
 		switch j := t.Joining; {
 		case j != nil && j.BootID == a.ID.BootID:
 			c.Kind, c.Name, c.Incarnation = Abandon, j.Name, j.Pending
-		case t.Slot(a.Name) != nil && t.Slot(a.Name).BootID == a.ID.BootID:
+		case t.slot(a.Name) != nil && t.slot(a.Name).BootID == a.ID.BootID:
 			return refuse(kv.Detail(kv.ErrAlreadyMember, "%s is a member", a.Name))
 		default:
 			return move{answer: &response{Code: codeOK}}
@@ -310,8 +310,8 @@ func (s *scene) take(a *ask) move {
 }
 
 // preview proposes a command that would take effect. It refuses any other without a log entry.
-func preview(t *Topology, c *Command) move {
-	if _, err := Apply(t, t.LogIndex+1, c); err != nil {
+func preview(t *Topology, c *command) move {
+	if _, err := apply(t, t.LogIndex+1, c); err != nil {
 		return refuse(err)
 	}
 	return move{command: c}
@@ -323,9 +323,9 @@ func refuse(err error) move {
 	return move{answer: &r}
 }
 
-func (s *scene) takeEnter(a *ask, c *Command) move {
+func (s *scene) takeEnter(a *ask, c *command) move {
 	t := s.topology
-	if slot := t.Slot(a.Node.Name); slot != nil {
+	if slot := t.slot(a.Node.Name); slot != nil {
 		switch {
 		// Another process has taken the slot since. The next try looks whether that one is there.
 		case slot.BootID != a.replaces:
@@ -338,7 +338,7 @@ func (s *scene) takeEnter(a *ask, c *Command) move {
 	}
 	if j := t.Joining; j != nil {
 		if j.Name == a.Node.Name && j.BootID == a.replaces {
-			return move{command: &Command{Kind: Abandon, Expect: t.Epoch, Name: j.Name, Incarnation: j.Pending}}
+			return move{command: &command{Kind: Abandon, Expect: t.Epoch, Name: j.Name, Incarnation: j.Pending}}
 		}
 		return move{}
 	}
@@ -364,7 +364,7 @@ var errPoll = errors.New("topology: not before the members are asked")
 // leaveReady returns nil when the slot may be taken out now.
 func (s *scene) leaveReady(a *ask) error {
 	t := s.topology
-	slot := t.Slot(a.Name)
+	slot := t.slot(a.Name)
 	switch {
 	case slot == nil:
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", a.Name)
@@ -378,7 +378,7 @@ func (s *scene) leaveReady(a *ask) error {
 	// A rebuild under way ends soon, and then there is one more copy. A process that has not been
 	// heard yet may be rebuilding.
 	for i := range t.Slots {
-		if o := &t.Slots[i]; o.Name != a.Name && !o.Active() && !s.absent[o.BootID] {
+		if o := &t.Slots[i]; o.Name != a.Name && !o.active() && !s.absent[o.BootID] {
 			return errWait
 		}
 	}
@@ -389,7 +389,7 @@ func (s *scene) leaveReady(a *ask) error {
 	return t.shrinkPossible(a.Name, a.answered.active)
 }
 
-func (s *scene) takeLeave(a *ask, c *Command) move {
+func (s *scene) takeLeave(a *ask, c *command) move {
 	switch err := s.leaveReady(a); {
 	case errors.Is(err, errWait):
 		return move{}
@@ -398,7 +398,7 @@ func (s *scene) takeLeave(a *ask, c *Command) move {
 	case err != nil:
 		return refuse(err)
 	}
-	slot := s.topology.Slot(a.Name)
+	slot := s.topology.slot(a.Name)
 	if s.voter(slot.BootID) && s.topology.N() > 1 && (!s.odd() || slot.BootID == s.self) {
 		return move{} // its vote ends first, or its lead
 	}

@@ -19,11 +19,11 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 	now := time.Unix(1000, 0)
 	s := &scene{
 		topology: top, self: 1, now: now, caughtUp: map[uint64]bool{}, absent: map[uint64]bool{},
-		reports: Reports{Adopted: map[uint64]version.Epoch{}, Gone: map[uint64]bool{}},
+		reports: reports{adopted: map[uint64]version.Epoch{}, gone: map[uint64]bool{}},
 		heard:   map[uint64]time.Time{}, asks: asks,
 	}
 	for _, id := range top.recipients() {
-		s.reports.Adopted[id.BootID] = top.Epoch
+		s.reports.adopted[id.BootID] = top.Epoch
 		s.heard[id.BootID], s.caughtUp[id.BootID] = now, true
 	}
 	for i := range top.Slots {
@@ -60,23 +60,23 @@ func entering(name string, boot, replaces uint64) *ask {
 func TestDecide(t *testing.T) {
 	// The topologies and requests of the cases.
 	trio := founded(t, "a", "b", "c")
-	later := step(t, trio, Command{Kind: Clear})
+	later := step(t, trio, command{Kind: Clear})
 	v, j, g := vacated(t), joining(t), grown(t)
 	activate := asking(toActivate, "c")
-	activate.Incarnation, activate.At = v.Slot("c").Pending, basis(v)
+	activate.Incarnation, activate.At = v.slot("c").Pending, v.basis()
 	growing := func() *ask {
 		a := asking(toGrow, "d")
-		a.Incarnation, a.At = j.Joining.Pending, basis(j)
+		a.Incarnation, a.At = j.Joining.Pending, j.basis()
 		return a
 	}
-	vacant := step(t, founded(t, "a", "b", "c", "d", "e"), Command{Kind: Vacate, Node: identity("e", 50)})
+	vacant := step(t, founded(t, "a", "b", "c", "d", "e"), command{Kind: Vacate, Node: identity("e", 50)})
 	even := founded(t, "a", "b", "c", "d")
-	left := step(t, trio, Command{Kind: Shrink, Name: "b"})
+	left := step(t, trio, command{Kind: Shrink, Name: "b"})
 	pair := founded(t, "a", "b")
-	joinsPair := step(t, pair, Command{Kind: Admit, Node: identity("c", 30)})
-	four := step(t, even, Command{Kind: Admit, Node: identity("e", 50)})
+	joinsPair := step(t, pair, command{Kind: Admit, Node: identity("c", 30)})
+	four := step(t, even, command{Kind: Admit, Node: identity("e", 50)})
 	fifth := asking(toGrow, "e")
-	fifth.Incarnation, fifth.At = four.Joining.Pending, basis(four)
+	fifth.Incarnation, fifth.At = four.Joining.Pending, four.basis()
 	purging := asking(toPurge, "")
 	purging.Epoch = trio.Epoch
 	forced := asking(toLeave, "b")
@@ -106,43 +106,43 @@ func TestDecide(t *testing.T) {
 		want move // compared by kind, name and code
 	}{
 		{"nothing to do", sceneOf(trio), move{}},
-		{"a clear", sceneOf(trio, asking(toClear, "")), move{command: &Command{Kind: Clear}}},
-		{"E4: unsealed", with(sceneOf(later, asking(toClear, "")), func(s *scene) { s.reports.Adopted[2], s.reports.Adopted[3] = 1, 1 }), move{}},
-		{"M8: agreed, unsealed", with(sceneOf(later, done), func(s *scene) { s.reports.Adopted[2], s.reports.Adopted[3] = 1, 1 }), move{}},
+		{"a clear", sceneOf(trio, asking(toClear, "")), move{command: &command{Kind: Clear}}},
+		{"E4: unsealed", with(sceneOf(later, asking(toClear, "")), func(s *scene) { s.reports.adopted[2], s.reports.adopted[3] = 1, 1 }), move{}},
+		{"M8: agreed, unsealed", with(sceneOf(later, done), func(s *scene) { s.reports.adopted[2], s.reports.adopted[3] = 1, 1 }), move{}},
 		{"M8: agreed and sealed", sceneOf(later, done), move{answer: &response{Code: codeOK}}},
 		{"out of time", with(sceneOf(trio, asking(toClear, "")), func(s *scene) { s.now = s.now.Add(time.Minute) }), move{answer: &response{Code: codeAgain}}},
 		{"M6: a clear waits for settling", sceneOf(g, asking(toClear, "")), move{}},
 		{"M6: a leave waits for settling", sceneOf(g, asking(toLeave, "a")), move{}},
 		{"M6: an admission waits for settling", sceneOf(g, entering("e", 50, 0)), move{}},
-		{"M6: vacating does not", with(sceneOf(g, entering("c", 30, 3)), func(s *scene) { s.voters = []uint64{1, 2, 40} }), move{command: &Command{Kind: Vacate}}},
-		{"settle", with(sceneOf(g), func(s *scene) { s.barriers = facts(g, "d") }), move{command: &Command{Kind: Settle}}},
+		{"M6: vacating does not", with(sceneOf(g, entering("c", 30, 3)), func(s *scene) { s.voters = []uint64{1, 2, 40} }), move{command: &command{Kind: Vacate}}},
+		{"settle", with(sceneOf(g), func(s *scene) { s.barriers = facts(g, "d") }), move{command: &command{Kind: Settle}}},
 		{"M10: the old vote ends first", sceneOf(trio, entering("c", 30, 3)), move{change: confChange{remove, 3}}},
-		{"M10: then the slot is vacated", with(sceneOf(trio, entering("c", 30, 3)), func(s *scene) { s.voters = []uint64{1, 2} }), move{command: &Command{Kind: Vacate}}},
+		{"M10: then the slot is vacated", with(sceneOf(trio, entering("c", 30, 3)), func(s *scene) { s.voters = []uint64{1, 2} }), move{command: &command{Kind: Vacate}}},
 		{"M10: then the new process learns", with(sceneOf(v), func(s *scene) { s.voters = []uint64{1, 2} }), move{change: confChange{learn, 30}}},
 		{"M10: it votes once caught up", with(sceneOf(v), func(s *scene) { s.voters, s.learners = []uint64{1, 2}, []uint64{30} }), move{change: confChange{promote, 30}}},
 		{"M10: not before", with(sceneOf(v), func(s *scene) { s.voters, s.learners, s.caughtUp[30] = []uint64{1, 2}, []uint64{30}, false }), move{}},
-		{"M10: it counts once it votes", sceneOf(v, activate), move{command: &Command{Kind: Activate}}},
+		{"M10: it counts once it votes", sceneOf(v, activate), move{command: &command{Kind: Activate}}},
 		{"M10: and not before", with(sceneOf(v, activate), func(s *scene) { s.voters, s.learners, s.caughtUp[30] = []uint64{1, 2}, []uint64{30}, false }), move{}},
 		{"the slot has changed hands since", sceneOf(trio, entering("c", 30, 9)), move{answer: &response{Code: codeAgain}}},
 		{"it is in already", sceneOf(v, entering("c", 30, 3)), move{answer: &response{Code: codeOK}}},
 		{"a silent new process is not waited for", with(sceneOf(v), func(s *scene) { s.voters = []uint64{1, 2}; delete(s.heard, 30) }), move{}},
 		{"a stranger votes no more", with(sceneOf(trio), func(s *scene) { s.voters = append(s.voters, 77) }), move{change: confChange{remove, 77}}},
 		{"a stranger learns no more", with(sceneOf(trio), func(s *scene) { s.learners = []uint64{77} }), move{change: confChange{remove, 77}}},
-		{"an admission", sceneOf(trio, entering("d", 40, 0)), move{command: &Command{Kind: Admit}}},
+		{"an admission", sceneOf(trio, entering("d", 40, 0)), move{command: &command{Kind: Admit}}},
 		{"one joins at a time", sceneOf(j, entering("e", 50, 0)), move{}},
 		{"a joiner learns", with(sceneOf(j), func(s *scene) { s.learners = nil }), move{change: confChange{learn, 40}}},
 		{"and does not vote", sceneOf(j), move{}},
-		{"a joiner grows", sceneOf(j, growing()), move{command: &Command{Kind: Grow}}},
+		{"a joiner grows", sceneOf(j, growing()), move{command: &command{Kind: Grow}}},
 		{"M11: a fifth votes before it grows", sceneOf(four), move{change: confChange{promote, 50}}},
 		{"M11: and does not grow before", with(sceneOf(four, fifth), func(s *scene) { s.caughtUp[50] = false }), move{}},
-		{"M11: then it grows", with(sceneOf(four, fifth), func(s *scene) { s.voters, s.learners = append(s.voters, 50), nil }), move{command: &Command{Kind: Grow}}},
-		{"a silent joiner is given up", with(sceneOf(j), func(s *scene) { s.absent[40] = true }), move{command: &Command{Kind: Abandon}}},
-		{"a joiner restarts", sceneOf(j, entering("d", 41, 40)), move{command: &Command{Kind: Abandon}}},
+		{"M11: then it grows", with(sceneOf(four, fifth), func(s *scene) { s.voters, s.learners = append(s.voters, 50), nil }), move{command: &command{Kind: Grow}}},
+		{"a silent joiner is given up", with(sceneOf(j), func(s *scene) { s.absent[40] = true }), move{command: &command{Kind: Abandon}}},
+		{"a joiner restarts", sceneOf(j, entering("d", 41, 40)), move{command: &command{Kind: Abandon}}},
 		{"one of four: its vote ends first", sceneOf(even, asking(toLeave, "b")), move{change: confChange{remove, 2}}},
-		{"then it leaves", with(sceneOf(even, asking(toLeave, "b")), func(s *scene) { s.voters = []uint64{1, 3, 4} }), move{command: &Command{Kind: Shrink}}},
-		{"M11: one of three leaves first", sceneOf(trio, asking(toLeave, "b")), move{command: &Command{Kind: Shrink}}},
+		{"then it leaves", with(sceneOf(even, asking(toLeave, "b")), func(s *scene) { s.voters = []uint64{1, 3, 4} }), move{command: &command{Kind: Shrink}}},
+		{"M11: one of three leaves first", sceneOf(trio, asking(toLeave, "b")), move{command: &command{Kind: Shrink}}},
 		{"a leave waits for a rebuild that it has not heard of yet", with(sceneOf(vacant, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 50) }), move{}},
-		{"and not for one that has died", with(sceneOf(vacant, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 50); s.absent[50] = true }), move{command: &Command{Kind: Shrink}}},
+		{"and not for one that has died", with(sceneOf(vacant, asking(toLeave, "b")), func(s *scene) { delete(s.heard, 50); s.absent[50] = true }), move{command: &command{Kind: Shrink}}},
 		{"M11: a leave waits until the fourth votes", with(sceneOf(even, asking(toLeave, "b")), mute4), move{}},
 		{"but not the fourth's own", with(sceneOf(even, asking(toLeave, "d")), mute4), move{change: confChange{remove, 4}}},
 		{"M11: a fifth waits, too", with(sceneOf(four, fifth), mute4, func(s *scene) { s.learners = []uint64{4, 50} }), move{}},
@@ -158,7 +158,7 @@ func TestDecide(t *testing.T) {
 		{"M11: one of two waits for the end of a joiner's vote", with(sceneOf(joinsPair, asking(toLeave, "b")), voting(1, 2, 30)), move{change: confChange{learn, 30}}},
 		{"M11: no joiner votes while a leave waits", with(sceneOf(four, asking(toLeave, "b")), func(s *scene) { s.asks[0].answered = nil }), move{poll: true}},
 		{"M11: and a joiner does not vote while one of two leaves", with(sceneOf(joinsPair, asking(toLeave, "b")), func(s *scene) { s.voters = []uint64{1} }),
-			move{command: &Command{Kind: Shrink}}},
+			move{command: &command{Kind: Shrink}}},
 		{"but otherwise it does", sceneOf(joinsPair), move{change: confChange{promote, 30}}},
 		{"then its vote ends", with(sceneOf(left), func(s *scene) { s.voters = []uint64{1, 2, 3} }), move{change: confChange{remove, 2}}},
 		{"one of four hands over before it leaves", sceneOf(even, asking(toLeave, "a")), move{transfer: 2}},
@@ -177,9 +177,9 @@ func TestDecide(t *testing.T) {
 		{"growing asks the members first", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].answered = nil }), move{poll: true}},
 		{"and waits until enough answer", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].answered = polled{1: true, 40: true} }), move{}},
 		{"and until the joiner does", with(sceneOf(j, growing()), func(s *scene) { delete(s.asks[0].answered, 40) }), move{}},
-		{"by force", with(sceneOf(trio, forced), func(s *scene) { s.asks[0].answered = nil }), move{command: &Command{Kind: Shrink}}},
+		{"by force", with(sceneOf(trio, forced), func(s *scene) { s.asks[0].answered = nil }), move{command: &command{Kind: Shrink}}},
 		{"nobody of that name", sceneOf(trio, asking(toLeave, "x")), move{answer: &response{Code: "no-such-node"}}},
-		{"a purge", sceneOf(trio, purging), move{command: &Command{Kind: Purge}}},
+		{"a purge", sceneOf(trio, purging), move{command: &command{Kind: Purge}}},
 		{"G1: a purge at another epoch", sceneOf(later, purging), move{answer: &response{Code: "epoch"}}},
 		{"a request of the future", sceneOf(trio, asking("teleport", "")), move{answer: &response{Code: codeRefused}}},
 	} {
@@ -210,7 +210,7 @@ func TestObstacles(t *testing.T) {
 			s.voters = []uint64{1, 2, 3}
 			return s
 		}(),
-		"epoch 2 waits until enough members of the one before have adopted it": func() *scene { s := sceneOf(joining(t)); clear(s.reports.Adopted); return s }(),
+		"epoch 2 waits until enough members of the one before have adopted it": func() *scene { s := sceneOf(joining(t)); clear(s.reports.adopted); return s }(),
 	} {
 		if got := s.obstacle(); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -223,7 +223,7 @@ func TestObstacles(t *testing.T) {
 func TestCodes(t *testing.T) {
 	for _, err := range []error{kv.ErrAlreadyMember, kv.ErrInMesh, kv.ErrPeerUnreachable, kv.ErrNodeUnreachable, kv.ErrNoSuchNode,
 		kv.ErrQuorumLoss, kv.ErrLastMember, kv.ErrTooFewServe, kv.ErrWeakQuorums,
-		ErrStartOver, ErrUnsettled, ErrVacant, ErrEpoch} {
+		ErrStartOver, errUnsettled, errVacant, errEpoch} {
 		r := refusal(kv.Detail(err, "because of %d", 7))
 		var back response
 		if e := decodeBody(encodeJSON(r), &back); e != nil {

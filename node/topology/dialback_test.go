@@ -111,7 +111,7 @@ func TestWhoCannotBeReachedDoesNotEnter(t *testing.T) {
 				w.reason(d, "the leader")
 				time.Sleep(5 * time.Second)
 				w.reason(d, c.want)
-				if e := a.m.Current().Epoch; e != firstEpoch {
+				if e := a.m.current().Epoch; e != firstEpoch {
 					t.Errorf("the epoch has moved to %d", e)
 				}
 				if cause := d.m.Status().Cause; !errors.Is(cause, kv.ErrNodeUnreachable) {
@@ -209,7 +209,7 @@ func TestARestartedNodeThatCannotBeReached(t *testing.T) {
 		c = w.start("c", append(all, advertised("public:7000"))...)
 		w.reason(c, "b answers at public:7000, which c advertises")
 		time.Sleep(5 * time.Second)
-		if top := a.m.Current(); top.Epoch != firstEpoch || top.Vacancies() > 0 {
+		if top := a.m.current(); top.Epoch != firstEpoch || top.vacancies() > 0 {
 			t.Errorf("the slot was vacated: %s", top.Encode())
 		}
 		c.crash()

@@ -4,10 +4,10 @@
 //	seeds ──found or enter──▶ document ──▶ consensus group (raft, in memory)
 //	                                            │ applied entries
 //	requests ──submit──▶ leader: one serial loop ┤            ┌── update ──▶ other members
-//	(enter, leave, clear, purge, activate …)     └─▶ Apply ─▶ Topology ──Adopt──▶ Host (the node)
+//	(enter, leave, clear, purge, activate …)     └─▶ apply ─▶ Topology ──Adopt──▶ Host (the node)
 //
 // The log carries the topology and nothing else. Only its applied state drives the data path. The
-// package has three layers, from pure to busy: the state machine (Apply and the types it works on),
+// package has three layers, from pure to busy: the state machine (apply and the types it works on),
 // the leader's decisions (decide, over a scene), and the goroutines that carry them out (Manager,
 // group, leader, updaters).
 //

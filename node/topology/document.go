@@ -15,7 +15,7 @@ func Decode(b []byte) (*Topology, error) {
 	if err := json.Unmarshal(b, t); err != nil {
 		return nil, fmt.Errorf("topology: malformed document: %w", err)
 	}
-	if err := t.Validate(); err != nil {
+	if err := t.validate(); err != nil {
 		return nil, err
 	}
 	return t, nil

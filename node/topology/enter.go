@@ -47,7 +47,7 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	case errors.Is(err, kv.ErrUnavailable), errors.Is(err, kv.ErrQuorumLoss) && m.cfg.JoinVia == "":
 		m.waitBecause(err, fmt.Sprintf("admission to cluster %v: %v", t.Cluster, err))
 		return nil
-	case errors.Is(err, ErrDeparting): // the departure began a moment ago; the next look at the peer shows it
+	case errors.Is(err, errDeparting): // the departure began a moment ago; the next look at the peer shows it
 		return nil
 	case errors.Is(err, kv.ErrPeerUnreachable): // the leader cannot reach this process
 		m.waitBecause(err, fmt.Sprintf("admission to cluster %v: %s", t.Cluster, detail(err)))
@@ -62,7 +62,7 @@ func (m *Manager) fits(p *presence) error {
 	m.mu.Lock()
 	entering := m.entering
 	m.mu.Unlock()
-	if m.cfg.Fits == nil || entering || p.Topology == nil || p.Topology.Slot(m.self.Name) != nil {
+	if m.cfg.Fits == nil || entering || p.Topology == nil || p.Topology.slot(m.self.Name) != nil {
 		return nil
 	}
 	// This process was admitted, and has not heard of it.

@@ -46,10 +46,10 @@ var codes = []struct {
 	{"quorum-loss", kv.ErrQuorumLoss},
 	{"full", kv.ErrFull},
 	{"start-over", ErrStartOver},
-	{"unsettled", ErrUnsettled},
-	{"departing", ErrDeparting},
-	{"vacant", ErrVacant},
-	{"epoch", ErrEpoch},
+	{"unsettled", errUnsettled},
+	{"departing", errDeparting},
+	{"vacant", errVacant},
+	{"epoch", errEpoch},
 }
 
 // causes maps causes, which tell more than a code, to errors. A cause stands beside its code, so

@@ -24,8 +24,8 @@ func TestAForcedLeaveAskedOfALearner(t *testing.T) {
 		}, nil)
 		b := w.start("b", via("a"))
 		w.until("b is a member", 20*time.Second, func() bool {
-			t := b.m.Current()
-			return t != nil && t.N() == 2 && t.Change == nil && b.m.Leader() == "a"
+			t := b.m.current()
+			return t != nil && t.N() == 2 && t.Change == nil && b.m.leader() == "a"
 		})
 		a.crash()
 		w.net.filter(nil, nil)
@@ -51,7 +51,7 @@ func TestALearnerFollowsAFork(t *testing.T) {
 		}, nil)
 		again := w.start(c.id.Name, seeds("a", "b", "c"))
 		w.until("c rebuilds and has heard of the leader", 10*time.Second, func() bool {
-			return again.m.Current() != nil && again.m.Leader() == leader.id.Name
+			return again.m.current() != nil && again.m.leader() == leader.id.Name
 		})
 		b.crash()
 		time.Sleep(time.Second)
@@ -69,7 +69,7 @@ func TestAJoinerLearnsThatAForkDoesWithoutIt(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		d := w.start("d", seeds("a", "b", "c"), stuck)
-		w.until("d is admitted", 10*time.Second, func() bool { return d.m.Current() != nil })
+		w.until("d is admitted", 10*time.Second, func() bool { return d.m.current() != nil })
 		time.Sleep(time.Second)
 		b.crash()
 		c.crash()
@@ -79,7 +79,7 @@ func TestAJoinerLearnsThatAForkDoesWithoutIt(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.until("a is alone", time.Minute, func() bool { return a.m.Current().N() == 1 })
+		w.until("a is alone", time.Minute, func() bool { return a.m.current().N() == 1 })
 		w.until("d's membership ends", time.Minute, d.over)
 	})
 }
@@ -94,13 +94,13 @@ func TestAJoinerLearnsThatAllMembersAreOthers(t *testing.T) {
 		rest := others(leader, a, b, c)
 		rest[0].crash()
 		vacant := w.start(rest[0].id.Name, all, stuck)
-		w.until("the slot is vacant", 10*time.Second, func() bool { return leader.m.Current().Vacancies() == 1 })
+		w.until("the slot is vacant", 10*time.Second, func() bool { return leader.m.current().vacancies() == 1 })
 		d := w.start("d", all)
-		w.until("d is admitted", 10*time.Second, func() bool { return d.m.Current() != nil })
+		w.until("d is admitted", 10*time.Second, func() bool { return d.m.current() != nil })
 		time.Sleep(time.Second) // it has copied
 		away := func() { w.net.isolate(d.id.Peer, true) }
 		away()
-		w.until("d is given up", 20*time.Second, func() bool { return leader.m.Current().Joining == nil })
+		w.until("d is given up", 20*time.Second, func() bool { return leader.m.current().Joining == nil })
 		vacant.crash()
 		members := []*process{leader, rest[1], w.start(rest[0].id.Name, all)}
 		away()
@@ -131,10 +131,10 @@ func TestALeaveOfAMemberThatHangsWhileAnotherJoins(t *testing.T) {
 		leader := w.leader(a, b, c)
 		hangs := others(leader, a, b, c)[0]
 		d := w.start("d", from, all, stuck)
-		w.until("d is admitted", 5*time.Second, func() bool { return leader.m.Current().Joining != nil })
+		w.until("d is admitted", 5*time.Second, func() bool { return leader.m.current().Joining != nil })
 		w.net.isolate(hangs.id.Peer, true)
-		w.until("d knows", 5*time.Second, func() bool { return d.m.Current() != nil })
-		d.driving.Go(func() { _ = d.m.Rebuilt(d.ctx, d.m.Current()) }) // d says that it has copied
+		w.until("d knows", 5*time.Second, func() bool { return d.m.current() != nil })
+		d.driving.Go(func() { _ = d.m.Rebuilt(d.ctx, d.m.current()) }) // d says that it has copied
 		time.Sleep(4 * time.Second)
 		if _, err := leader.m.Leave(w.ctx(10*time.Second), hangs.id.Name, false); err != nil {
 			t.Error(err)

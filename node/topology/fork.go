@@ -15,21 +15,21 @@ const (
 	maxForks = 8
 )
 
-// Fork is the operator's way out of a lost majority: a new cluster that continues t without one of
+// fork is the operator's way out of a lost majority: a new cluster that continues t without one of
 // its slots. Its only voter is the survivor. It takes the other slots over as they come into reach,
 // with their memories intact.
 //
 // A fork cannot be agreed on, since the majority is lost. So the operator vouches that no other
 // member forks, and that the lost members do not go on. All that follow the new cluster refuse what
 // is stamped with the old cluster's ID.
-func Fork(t *Topology, id ClusterID, survivor, remove string, op OperationID) (*Topology, error) {
-	i := t.Index(remove)
-	switch s := t.Slot(survivor); {
+func fork(t *Topology, id ClusterID, survivor, remove string, op OperationID) (*Topology, error) {
+	i := t.index(remove)
+	switch s := t.slot(survivor); {
 	case i < 0:
 		return nil, kv.Detail(kv.ErrNoSuchNode, "%s has no slot", remove)
 	case remove == survivor:
 		return nil, kv.Detail(kv.ErrQuorumLoss, "%s cannot remove itself by force; ask a member that stays", remove)
-	case s == nil || !s.Active():
+	case s == nil || !s.active():
 		return nil, kv.Detail(kv.ErrQuorumLoss, "%s holds no full copy; ask a member that is active", survivor)
 	}
 	n := t.successor(op)
@@ -42,14 +42,14 @@ func Fork(t *Topology, id ClusterID, survivor, remove string, op OperationID) (*
 	n.Joining = nil
 	n.Cluster = id
 	n.Forks = append(slices.Clone(t.Forks[max(0, len(t.Forks)+1-maxForks):]), t.Cluster)
-	if err := n.Validate(); err != nil {
+	if err := n.validate(); err != nil {
 		return nil, err
 	}
 	return n, nil
 }
 
-// Continues reports whether t succeeds that cluster through forced removals.
-func (t *Topology) Continues(c ClusterID) bool { return slices.Contains(t.Forks, c) }
+// continues reports whether t succeeds that cluster through forced removals.
+func (t *Topology) continues(c ClusterID) bool { return slices.Contains(t.Forks, c) }
 
 // loss returns what may be lost when a slot of t is removed by force and only the slots that
 // present accepts are there. Nil: nothing. Every acknowledged write is on W slots, so on one of any
@@ -59,7 +59,7 @@ func (t *Topology) loss(remove string, present func(*Slot) bool) *kv.Loss {
 	for i := range t.Slots {
 		switch s := &t.Slots[i]; {
 		case s.Name == remove:
-		case s.Active() && present(s):
+		case s.active() && present(s):
 			l.Copies++
 		default:
 			l.Missing = append(l.Missing, s.Name)

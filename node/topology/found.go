@@ -17,7 +17,7 @@ func firstTopology(decided Topology, members []Identity) (*Topology, error) {
 		t.Slots = append(t.Slots, Slot{Name: m.Name, HTTP: m.HTTP, Peer: m.Peer, BootID: m.BootID, Incarnation: version.Incarnation(i + 1)})
 	}
 	t.LogIndex = uint64(t.N())
-	if err := t.Validate(); err != nil {
+	if err := t.validate(); err != nil {
 		return nil, err
 	}
 	return t, nil

@@ -64,7 +64,7 @@ func TestASilentSeedIsWaitedFor(t *testing.T) {
 		a, b := w.start("a", all), w.start("b", all)
 		time.Sleep(30 * time.Second)
 		for _, p := range []*process{a, b} {
-			if p.m.Current() != nil {
+			if p.m.current() != nil {
 				t.Fatalf("%s founded without c", p.id.Name)
 			}
 			if s := p.m.Status(); s.State != stateFounding || s.Reason != "seeds that do not answer: c:7000" {
@@ -148,7 +148,7 @@ func TestSeedsOfTwoClusters(t *testing.T) {
 		c := w.start("c", seeds("a", "b", "c"))
 		w.until("c says what it waits for", 5*time.Second, func() bool { return strings.Contains(c.m.Status().Reason, "name those of one") })
 		time.Sleep(5 * time.Second)
-		if c.over() || c.m.Current() != nil || a.m.Current().Joining != nil || b.m.Current().Joining != nil {
+		if c.over() || c.m.current() != nil || a.m.current().Joining != nil || b.m.current().Joining != nil {
 			t.Error("c has entered one of the two, or has given up")
 		}
 		b.crash() // and comes back as a member of the cluster of a
@@ -164,7 +164,7 @@ func TestFoundersMustSeeTheSame(t *testing.T) {
 		a := w.start("a", seeds("a", "b"))
 		b := w.start("b", seeds("a", "b", "c"))
 		time.Sleep(10 * time.Second)
-		if a.m.Current() != nil || b.m.Current() != nil {
+		if a.m.current() != nil || b.m.current() != nil {
 			t.Fatal("a cluster was founded without c")
 		}
 		if s := a.m.Status(); s.Reason != "the promise of b" {
@@ -172,7 +172,7 @@ func TestFoundersMustSeeTheSame(t *testing.T) {
 		}
 		w.start("c", seeds("a", "b", "c"))
 		time.Sleep(5 * time.Second)
-		if a.m.Current() != nil {
+		if a.m.current() != nil {
 			t.Error("a and b founded a cluster that c is no part of")
 		}
 	})

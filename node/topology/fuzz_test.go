@@ -29,7 +29,7 @@ func FuzzDocument(f *testing.F) {
 // makes the same one each time, and leaves the old one unchanged.
 func FuzzCommand(f *testing.F) {
 	top := grown(f)
-	for _, c := range []Command{{Kind: Clear, Expect: top.Epoch}, {Kind: Purge, Expect: top.Epoch, List: 1}, {Kind: Shrink, Expect: top.Epoch, Name: "a", Force: true}, {Kind: Admit, Expect: top.Epoch}} {
+	for _, c := range []command{{Kind: Clear, Expect: top.Epoch}, {Kind: Purge, Expect: top.Epoch, List: 1}, {Kind: Shrink, Expect: top.Epoch, Name: "a", Force: true}, {Kind: Admit, Expect: top.Epoch}} {
 		f.Add(encodeJSON(c))
 	}
 	f.Add([]byte(`null`))
@@ -39,17 +39,17 @@ func FuzzCommand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		next, err := Apply(top, 1000, c)
+		next, err := apply(top, 1000, c)
 		if !bytes.Equal(top.Encode(), before) {
 			t.Fatalf("%s changed what it was applied to", b)
 		}
 		if err != nil {
 			return
 		}
-		if err := next.Validate(); err != nil {
+		if err := next.validate(); err != nil {
 			t.Errorf("%s: %v", b, err)
 		}
-		if again, err := Apply(top, 1000, c); err != nil || !bytes.Equal(again.Encode(), next.Encode()) {
+		if again, err := apply(top, 1000, c); err != nil || !bytes.Equal(again.Encode(), next.Encode()) {
 			t.Errorf("%s: %s, and then %v (%v)", b, next.Encode(), again, err)
 		}
 	})
@@ -65,7 +65,7 @@ func FuzzBody(f *testing.F) {
 		}
 		var r response
 		if err := decodeBody(b, &r); err == nil && r.Topology != nil {
-			if err := r.Topology.Validate(); err != nil {
+			if err := r.Topology.validate(); err != nil {
 				t.Errorf("%q: %v", b, err)
 			}
 		}

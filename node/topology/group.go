@@ -256,7 +256,7 @@ func (g *group) do(ctx context.Context, f func()) bool {
 
 // propose brings a command to a decision. It returns nil when the command took effect, errOpen when
 // that is not known, and otherwise why it never will.
-func (g *group) propose(ctx context.Context, c *Command) error {
+func (g *group) propose(ctx context.Context, c *command) error {
 	decided := make(chan error, 1)
 	var err error
 	ok := g.do(ctx, func() {
@@ -268,7 +268,7 @@ func (g *group) propose(ctx context.Context, c *Command) error {
 	case !ok:
 		return errOpen
 	case err != nil:
-		return ErrEpoch // dropped before it was logged: nothing happened, look again
+		return errEpoch // dropped before it was logged: nothing happened, look again
 	}
 	select {
 	case err = <-decided:

@@ -34,13 +34,13 @@ func (g *group) apply(e *raftpb.Entry) {
 func (g *group) applyCommand(e *raftpb.Entry) {
 	c, err := decodeCommand(e.GetData())
 	g.must(err)
-	next, err := Apply(g.topology, e.GetIndex(), c)
+	next, err := apply(g.topology, e.GetIndex(), c)
 	if decided, mine := g.waiting[c.ID]; mine {
 		delete(g.waiting, c.ID)
 		decided <- err
 	}
 	if err != nil {
-		if !errors.Is(err, ErrEpoch) { // expected where two leaders follow one another
+		if !errors.Is(err, errEpoch) { // expected where two leaders follow one another
 			g.m.log.Info("a log entry had no effect", zap.String("kind", string(c.Kind)), zap.Error(err))
 		}
 		return

@@ -83,7 +83,7 @@ func TestJoinIsRefused(t *testing.T) {
 			}
 			p.crash()
 		}
-		if e := a.m.Current().Epoch; e != firstEpoch {
+		if e := a.m.current().Epoch; e != firstEpoch {
 			t.Errorf("the refused joins moved the epoch to %d", e)
 		}
 		// Two nodes that wait for each other are no cluster.
@@ -103,11 +103,11 @@ func TestAJoinerDies(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		d := w.start("d", via("a"), stuck)
-		w.until("d is admitted", 5*time.Second, func() bool { return a.m.Current().Joining != nil })
+		w.until("d is admitted", 5*time.Second, func() bool { return a.m.current().Joining != nil })
 		e := w.start("e", via("b"))
 		d.crash()
 		top := w.agree(20*time.Second, a, b, c, e)
-		if top.Slot("d") != nil {
+		if top.slot("d") != nil {
 			t.Errorf("%s", top.Encode())
 		}
 		// The dead joiner comes back under its name.
@@ -120,7 +120,7 @@ func TestAJoinerRestarts(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		d := w.start("d", via("a"), stuck)
-		w.until("d is admitted", 5*time.Second, func() bool { return a.m.Current().Joining != nil })
+		w.until("d is admitted", 5*time.Second, func() bool { return a.m.current().Joining != nil })
 		d.crash()
 		d = w.start("d", via("a"))
 		w.agree(20*time.Second, a, b, c, d)
@@ -132,9 +132,9 @@ func TestAJoinerIsAbandoned(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		d := w.start("d", via("a"), stuck)
-		w.until("d is admitted", 5*time.Second, func() bool { return d.m.Current() != nil && a.m.Current().Joining != nil })
+		w.until("d is admitted", 5*time.Second, func() bool { return d.m.current() != nil && a.m.current().Joining != nil })
 		w.net.isolate(d.id.Peer, true)
-		w.until("d is given up", 20*time.Second, func() bool { return a.m.Current().Joining == nil })
+		w.until("d is given up", 20*time.Second, func() bool { return a.m.current().Joining == nil })
 		w.net.isolate(d.id.Peer, false)
 		if err := a.m.UpdatePeer(w.ctx(time.Second), d.id.Peer); err != nil && !errors.Is(err, kv.ErrNoSuchNode) {
 			t.Error(err)
@@ -157,7 +157,7 @@ func TestTwoJoinsWithAMemberCutOff(t *testing.T) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)
 		w.until("a leader other than c", 10*time.Second, func() bool {
-			if a.m.Leader() != "c" && a.m.Leader() != "" {
+			if a.m.leader() != "c" && a.m.leader() != "" {
 				return true
 			}
 			if l := w.leader(a, b, c); l == c {
@@ -172,7 +172,7 @@ func TestTwoJoinsWithAMemberCutOff(t *testing.T) {
 		d, e := w.start("d", via("a")), w.start("e", via("b"))
 		w.net.isolate(c.id.Peer, true)
 		w.until("both have joined", 30*time.Second, func() bool {
-			top := a.m.Current()
+			top := a.m.current()
 			return top.N() == 5 && top.Change == nil
 		})
 		w.net.isolate(c.id.Peer, false)
@@ -258,10 +258,10 @@ func TestAJoinerThatNeverHeardOfItsAdmission(t *testing.T) {
 					return from == "d:7000" && wire.ControlOp(request[0]) == wire.OpSubmit
 				})
 			d := w.start("d", how)
-			w.until("d is admitted", 10*time.Second, func() bool { return a.m.Current().Joining != nil })
-			w.until("d is given up", 20*time.Second, func() bool { return a.m.Current().Joining == nil })
+			w.until("d is admitted", 10*time.Second, func() bool { return a.m.current().Joining != nil })
+			w.until("d is given up", 20*time.Second, func() bool { return a.m.current().Joining == nil })
 			w.net.filter(nil, nil)
-			w.until("d's membership is over, or d is a member", time.Minute, func() bool { return d.over() || a.m.Current().N() == 4 })
+			w.until("d's membership is over, or d is a member", time.Minute, func() bool { return d.over() || a.m.current().N() == 4 })
 			if d.over() && !errors.Is(d.err, ErrAbandoned) {
 				t.Errorf("ended with %v", d.err)
 			}
@@ -284,12 +284,12 @@ func TestACopiedJoinerLearnsThatItWasGivenUp(t *testing.T) {
 		other.crash()
 		// As long as a slot is vacant, no joiner becomes a member.
 		vacant := w.start(other.id.Name, seeds("a", "b", "c"), stuck)
-		w.until("the slot is vacant", 10*time.Second, func() bool { return leader.m.Current().Vacancies() == 1 })
+		w.until("the slot is vacant", 10*time.Second, func() bool { return leader.m.current().vacancies() == 1 })
 		d := w.start("d", via(leader.id.Name))
-		w.until("d is admitted", 10*time.Second, func() bool { return d.m.Current() != nil })
+		w.until("d is admitted", 10*time.Second, func() bool { return d.m.current() != nil })
 		time.Sleep(time.Second) // d copies meanwhile
 		w.net.isolate(d.id.Peer, true)
-		w.until("d is given up", 20*time.Second, func() bool { return leader.m.Current().Joining == nil })
+		w.until("d is given up", 20*time.Second, func() bool { return leader.m.current().Joining == nil })
 		time.Sleep(10 * time.Second)
 		w.net.isolate(d.id.Peer, false)
 		w.until("d's membership ends", 10*time.Second, d.over)

@@ -105,7 +105,7 @@ func (l *leader) look() *scene {
 	now := time.Now()
 	s := &scene{
 		topology: t, self: l.m.self.BootID, now: now, voters: state.voters, learners: state.learners, caughtUp: up,
-		reports: Reports{Adopted: map[uint64]version.Epoch{}, Gone: map[uint64]bool{}},
+		reports: reports{adopted: map[uint64]version.Epoch{}, gone: map[uint64]bool{}},
 		heard:   map[uint64]time.Time{}, absent: map[uint64]bool{},
 	}
 	// This node's own reports do not come from an updater.
@@ -122,7 +122,7 @@ func (l *leader) look() *scene {
 	// The scene takes over what the updaters have heard.
 	for _, id := range t.recipients() {
 		b := id.BootID
-		s.reports.Adopted[b], s.reports.Gone[b] = l.adopted[b], l.gone[b]
+		s.reports.adopted[b], s.reports.gone[b] = l.adopted[b], l.gone[b]
 		last, ok := l.heard[b]
 		if ok {
 			s.heard[b] = last
@@ -134,8 +134,8 @@ func (l *leader) look() *scene {
 	// A barrier counts only with the incarnation that the slot has now.
 	if t.Change != nil {
 		for _, name := range t.Change.Owe {
-			if slot := t.Slot(name); slot != nil && slot.Active() && l.barriers[slot.BootID] >= t.Change.Epoch {
-				s.barriers = append(s.barriers, Fact{name, slot.Incarnation})
+			if slot := t.slot(name); slot != nil && slot.active() && l.barriers[slot.BootID] >= t.Change.Epoch {
+				s.barriers = append(s.barriers, fact{name, slot.Incarnation})
 			}
 		}
 	}
@@ -180,7 +180,7 @@ func (l *leader) poll() {
 }
 
 // enact proposes one command and waits for its outcome.
-func (l *leader) enact(c *Command, a *ask) {
+func (l *leader) enact(c *command, a *ask) {
 	if c.ID == (OperationID{}) {
 		c.ID = l.m.nextOperation()
 	}
@@ -196,7 +196,7 @@ func (l *leader) enact(c *Command, a *ask) {
 	err := l.g.propose(l.ctx, c)
 	switch {
 	// The next look shows what became of the command.
-	case err == nil, errors.Is(err, errOpen), errors.Is(err, ErrEpoch):
+	case err == nil, errors.Is(err, errOpen), errors.Is(err, errEpoch):
 		if err != nil {
 			sleep(l.ctx, tick)
 		}

@@ -72,10 +72,10 @@ func TestWhatWasAnsweredIsNotProposed(t *testing.T) {
 		a := w.start("a")
 		w.agree(5*time.Second, a)
 		w.until("it leads", 10*time.Second, func() bool { return a.m.group.snapshot().leading != nil })
-		l, before := a.m.group.snapshot().leading, a.m.Current()
+		l, before := a.m.group.snapshot().leading, a.m.current()
 		// The caller has given up after the leader looked at the queue: the request is in no queue.
 		gone := asking(toClear, "")
-		l.enact(&Command{ID: gone.ID, Expect: before.Epoch, Kind: Clear}, gone)
+		l.enact(&command{ID: gone.ID, Expect: before.Epoch, Kind: Clear}, gone)
 		if now := a.m.newest(); now.Epoch != before.Epoch {
 			t.Errorf("a clear took place whose caller was told that nothing has been proposed")
 		}
@@ -149,10 +149,10 @@ func TestARefusedStepWaits(t *testing.T) {
 		a := w.start("a") // in a cluster of one a step takes no time
 		w.agree(5*time.Second, a)
 		w.until("it leads", 10*time.Second, func() bool { return a.m.group.snapshot().leading != nil })
-		l, before := a.m.group.snapshot().leading, a.m.Current()
+		l, before := a.m.group.snapshot().leading, a.m.current()
 		began := time.Now()
 		// Refused, since no change of size is under way.
-		l.enact(&Command{Kind: Settle, Expect: before.Epoch}, nil)
+		l.enact(&command{Kind: Settle, Expect: before.Epoch}, nil)
 		if took := time.Since(began); took < tick {
 			t.Errorf("tried again after %v", took)
 		}

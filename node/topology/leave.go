@@ -14,7 +14,7 @@ import (
 // majority and the remaining members keep a quorum.
 //
 // With force it goes on where that majority or quorum is lost. A leader, if there is one, no longer
-// counts the remaining members. Without a leader this node forks the cluster (see Fork). The report
+// counts the remaining members. Without a leader this node forks the cluster (see fork). The report
 // says what that may lose.
 func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, error) {
 	if name == "" {
@@ -24,7 +24,7 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, 
 	if t == nil {
 		return kv.Left{}, kv.Detail(kv.ErrNoSuchNode, "this node is not a member of a cluster yet")
 	}
-	if t.Slot(name) == nil {
+	if t.slot(name) == nil {
 		return kv.Left{}, kv.Detail(kv.ErrNoSuchNode, "%s has no slot", name)
 	}
 	if t.N() == 1 {
@@ -49,7 +49,7 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, 
 		}
 		r, err = m.propose(ctx, leave)
 	}
-	if now := m.newest(); err != nil && name == m.self.Name && now.Slot(name) == nil {
+	if now := m.newest(); err != nil && name == m.self.Name && now.slot(name) == nil {
 		r.Epoch, err = now.Epoch, nil // this node has left, and the answer did not reach it any more
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func (m *Manager) proposeForced(ctx context.Context, leave *request) (r response
 func (m *Manager) leaderless(ctx context.Context) bool {
 	elections, cancel := context.WithTimeout(ctx, 3*electionTicks*tick)
 	defer cancel()
-	return m.changed.until(elections, func() bool { return m.Leader() != "" }) != nil && ctx.Err() == nil
+	return m.changed.until(elections, func() bool { return m.leader() != "" }) != nil && ctx.Err() == nil
 }
 
 // fork makes this node the only voter of a new cluster that continues the old one. With open, the
@@ -105,7 +105,7 @@ func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.
 	m.mu.Lock()
 	id := ClusterID(NewBootID(m.random))
 	m.mu.Unlock()
-	n, err := Fork(t, id, m.self.Name, name, op)
+	n, err := fork(t, id, m.self.Name, name, op)
 	if err != nil {
 		return kv.Left{}, err
 	}

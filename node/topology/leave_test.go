@@ -53,7 +53,7 @@ func TestLeave(t *testing.T) {
 					if leaver.err != nil {
 						t.Errorf("the leaver ended with %v", leaver.err)
 					}
-					if role, _ := leaver.m.Current().Role(leaver.id.BootID); role != Stranger { // M7
+					if role, _ := leaver.m.current().Role(leaver.id.BootID); role != Stranger { // M7
 						t.Errorf("the leaver is %v", role)
 					}
 					if s := leaver.m.Status(); s.State != stateLeft {
@@ -111,12 +111,12 @@ func TestLeaveIsRefused(t *testing.T) {
 		}
 		dead.crash()
 		time.Sleep(2 * time.Second)
-		before := leader.m.Current().Epoch
+		before := leader.m.current().Epoch
 		if _, err := leader.m.Leave(w.ctx(5*time.Second), other.id.Name, false); !errors.Is(err, kv.ErrTooFewServe) {
 			t.Errorf("one of two that live: %v", err)
 		}
 		time.Sleep(time.Second)
-		if e := leader.m.Current().Epoch; e != before {
+		if e := leader.m.current().Epoch; e != before {
 			t.Errorf("the epoch moved from %d to %d", before, e)
 		}
 		if v := leader.m.Status().Voters; v != 3 {
@@ -156,7 +156,7 @@ func TestAnUnsettledJoinerLeaves(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		d := w.start("d", via("a"), lazy)
-		w.until("d has a slot", 10*time.Second, func() bool { return a.m.Current().N() == 4 })
+		w.until("d has a slot", 10*time.Second, func() bool { return a.m.current().N() == 4 })
 		d.crash()
 		if _, err := a.m.Leave(w.ctx(3*time.Second), "c", false); err == nil {
 			t.Error("another leave did not wait for settling")
@@ -330,11 +330,11 @@ func TestAForkTakesOver(t *testing.T) {
 		}
 		w.net.isolate("b:7000", false)
 		after := w.agree(20*time.Second, a, b)
-		if after.Cluster == before.Cluster || !after.Continues(before.Cluster) {
+		if after.Cluster == before.Cluster || !after.continues(before.Cluster) {
 			t.Errorf("%s", after.Encode())
 		}
-		if *after.Slot("b") != *before.Slot("b") {
-			t.Errorf("slot %+v became %+v", before.Slot("b"), after.Slot("b"))
+		if *after.slot("b") != *before.slot("b") {
+			t.Errorf("slot %+v became %+v", before.slot("b"), after.slot("b"))
 		}
 	})
 }
@@ -379,7 +379,7 @@ func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 						dead, leaver, stays = rest[0], leader, rest[1]
 					}
 					time.Sleep(5 * time.Second) // the leader hears from every member until now
-					before := stays.m.Current().Epoch
+					before := stays.m.current().Epoch
 					switch how {
 					case "crashes":
 						dead.crash()
@@ -399,7 +399,7 @@ func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 						}
 					}
 					time.Sleep(5 * time.Second)
-					if now := stays.m.Current(); now.Epoch != before || now.N() != 3 {
+					if now := stays.m.current(); now.Epoch != before || now.N() != 3 {
 						t.Errorf("the epoch moved from %d to %d, %d members", before, now.Epoch, now.N())
 					}
 					switch how {

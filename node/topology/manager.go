@@ -64,7 +64,7 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
-	if err := cfg.Validate(); err != nil {
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	return &Manager{
@@ -75,8 +75,8 @@ func New(cfg Config) (*Manager, error) {
 	}, nil
 }
 
-// Current returns the topology that the Host has adopted, or nil before the first. It never blocks.
-func (m *Manager) Current() *Topology { return m.adopted.Load() }
+// current returns the topology that the Host has adopted, or nil before the first. It never blocks.
+func (m *Manager) current() *Topology { return m.adopted.Load() }
 
 // Document returns the encoding of the newest topology, to be sent to a peer that is behind. It is
 // nil before the first topology. The caller must not change it.
@@ -134,7 +134,7 @@ func (m *Manager) acceptsLocked(t *Topology) bool {
 	}
 	// A fork takes over the members that the old majority has left behind. While the old group has
 	// a leader, the fork is in the wrong, and this process does not follow it.
-	return t.Continues(k.Cluster) && (m.group == nil || m.group.snapshot().leader == 0)
+	return t.continues(k.Cluster) && (m.group == nil || m.group.snapshot().leader == 0)
 }
 
 // adopt passes topologies to the Host, one after another (E2).

@@ -84,7 +84,7 @@ type request struct {
 	Node        *Identity           `json:"node,omitempty"`
 	Name        string              `json:"name,omitempty"`
 	Incarnation version.Incarnation `json:"incarnation,omitempty"`
-	At          *Basis              `json:"at,omitempty"`
+	At          *basis              `json:"at,omitempty"`
 	List        uint64              `json:"list,omitempty"`
 	Epoch       version.Epoch       `json:"epoch,omitempty"`
 	Force       bool                `json:"force,omitempty"`
@@ -128,7 +128,7 @@ func decodeBody(b []byte, v any) error {
 		t = v.Topology
 	}
 	if t != nil {
-		return t.Validate()
+		return t.validate()
 	}
 	return nil
 }

@@ -140,7 +140,7 @@ func TestEachAddressOfASeedNameIsASeed(t *testing.T) {
 					}
 					w.agree(10*time.Second, nodes...)
 					w.founded()
-					if top := nodes[0].m.Current(); top.Epoch != firstEpoch {
+					if top := nodes[0].m.current(); top.Epoch != firstEpoch {
 						t.Errorf("not founded by all: %s", top.Encode())
 					}
 					for _, p := range nodes { // the connections that served to find the seeds are closed
@@ -310,7 +310,7 @@ func TestANameThatLeadsToThisNodeAlone(t *testing.T) {
 			t.Errorf("the cause: %v", cause)
 		}
 		time.Sleep(time.Minute)
-		if a.m.Current() != nil {
+		if a.m.current() != nil {
 			t.Fatal("it founded a cluster of its own")
 		}
 		s.list("all", ip, s.host("b", "10.0.0.2"))
@@ -349,13 +349,13 @@ func TestASilentAddressOfASeedNameIsWaitedFor(t *testing.T) {
 		w.reason(a, "seeds that do not answer: all:7000 at 10.0.0.9:7000")
 		s.list("all", ipA, ipB)
 		time.Sleep(20 * time.Second) // a later look-up could list the address again
-		if a.m.Current() != nil {
+		if a.m.current() != nil {
 			t.Fatal("founded without the node at 10.0.0.9")
 		}
 		s.list("all")
 		w.reason(a, "all:7000 (no such host)")
 		time.Sleep(20 * time.Second)
-		if a.m.Current() != nil {
+		if a.m.current() != nil {
 			t.Fatal("founded while the seeds' addresses could not be looked up")
 		}
 		s.list("all", ipA, ipB)
@@ -469,7 +469,7 @@ func TestANameOfTwoMachinesInTwoFamilies(t *testing.T) {
 			s.host("c", "10.0.0.3")
 			a, c := w.start("a", seeds("rack", "c"), s.resolve), w.start("c", seeds("rack", "c"), s.resolve)
 			time.Sleep(20 * time.Second)
-			if top := c.m.Current(); top != nil {
+			if top := c.m.current(); top != nil {
 				t.Fatalf("founded without b: %v", top.Names())
 			}
 			w.agree(10*time.Second, a, w.start("b", seeds("rack", "c"), s.resolve), c)

@@ -44,17 +44,17 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 		})
 	}
 	for i := range t.Slots {
-		ask(t.Slots[i].Identity())
+		ask(t.Slots[i].identity())
 	}
 	if t.Joining != nil {
-		ask(t.Joining.Identity())
+		ask(t.Joining.identity())
 	}
 	asked.Wait()
 	return answered
 }
 
 // active accepts the slots whose members serve and have answered.
-func (p polled) active(s *Slot) bool { return s.Active() && p[s.BootID] }
+func (p polled) active(s *Slot) bool { return s.active() && p[s.BootID] }
 
 // orRebuilding accepts members that rebuild as well: they serve soon.
 func (p polled) orRebuilding(s *Slot) bool { return p[s.BootID] }
@@ -62,7 +62,7 @@ func (p polled) orRebuilding(s *Slot) bool { return p[s.BootID] }
 // shrinkPossible returns nil when the cluster keeps its quorums without a slot. It counts only the
 // members that there accepts.
 func (t *Topology) shrinkPossible(name string, there func(*Slot) bool) error {
-	i := t.Index(name)
+	i := t.index(name)
 	if i < 0 {
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", name)
 	}
@@ -71,7 +71,7 @@ func (t *Topology) shrinkPossible(name string, there func(*Slot) bool) error {
 	}
 	n := t.successor(OperationID{})
 	n.remove(t, i)
-	if err := n.Validate(); err != nil {
+	if err := n.validate(); err != nil {
 		return err
 	}
 	return n.keepsQuorum(there)

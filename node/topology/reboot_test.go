@@ -31,7 +31,7 @@ func TestEveryNodeCrashesAndReturns(t *testing.T) {
 				if after.Cluster != before.Cluster {
 					t.Fatal("a second cluster was founded")
 				}
-				was, is := before.Slot(old.id.Name), after.Slot(old.id.Name)
+				was, is := before.slot(old.id.Name), after.slot(old.id.Name)
 				if is.Incarnation <= was.Incarnation || is.BootID != nodes[i].id.BootID || is.Since == 0 {
 					t.Errorf("slot %+v became %+v", was, is)
 				}
@@ -56,7 +56,7 @@ func TestTheLeaderCrashes(t *testing.T) {
 				rest = append(rest, p)
 			}
 			took := w.until("another leader", 5*time.Second, func() bool {
-				l := rest[0].m.Leader()
+				l := rest[0].m.leader()
 				return l != "" && l != old.id.Name
 			})
 			t.Logf("another leader after %v", took)
@@ -77,14 +77,14 @@ func TestAPendingNodeCrashesAgain(t *testing.T) {
 			c.crash()
 			c = w.start("c", seeds("a", "b", "c"), stuck)
 			w.until("c rebuilds", 10*time.Second, func() bool { return c.m.Status().State == stateRebuilding })
-			top := c.m.Current()
-			w.until("adopted", time.Second, func() bool { top = c.m.Current(); return top != nil })
-			pending := uint64(top.Slot("c").Pending)
+			top := c.m.current()
+			w.until("adopted", time.Second, func() bool { top = c.m.current(); return top != nil })
+			pending := uint64(top.slot("c").Pending)
 			if pending == 0 || seen[pending] {
 				t.Errorf("pending incarnation %d again", pending)
 			}
 			seen[pending] = true
-			if err := a.m.Purge(w.ctx(5*time.Second), 1, a.m.Current().Epoch); !errors.Is(err, ErrVacant) {
+			if err := a.m.Purge(w.ctx(5*time.Second), 1, a.m.current().Epoch); !errors.Is(err, errVacant) {
 				t.Errorf("purge while a slot is vacant: %v", err)
 			}
 		}
@@ -100,12 +100,12 @@ func TestAMajorityIsLost(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)
-		before := a.m.Current()
+		before := a.m.current()
 		b.crash()
 		c.crash()
 		b, c = w.start("b", seeds("a", "b", "c")), w.start("c", seeds("a", "b", "c"))
 		time.Sleep(20 * time.Second)
-		if a.m.Current().Epoch != before.Epoch || b.m.Current() != nil || c.m.Current() != nil {
+		if a.m.current().Epoch != before.Epoch || b.m.current() != nil || c.m.current() != nil {
 			t.Error("a minority agreed on something")
 		}
 		if _, err := a.m.Clear(w.ctx(2 * time.Second)); !errors.Is(err, kv.ErrUnavailable) {
@@ -121,7 +121,7 @@ func TestAMajorityIsLost(t *testing.T) {
 func TestAllRestart(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
-		before := a.m.Current()
+		before := a.m.current()
 		a.crash()
 		b.crash()
 		c.crash()
@@ -144,7 +144,7 @@ func TestAddressesAreSwapped(t *testing.T) {
 		e.crash()
 		d, e = w.start("d", all, at("e:7000")), w.start("e", all, at("d:7000"))
 		top := w.agree(10*time.Second, a, b, c, d, e)
-		if top.Slot("d").Peer != "e:7000" || top.Slot("e").Peer != "d:7000" {
+		if top.slot("d").Peer != "e:7000" || top.slot("e").Peer != "d:7000" {
 			t.Errorf("%s", top.Encode())
 		}
 	})
@@ -192,10 +192,10 @@ func TestTheLeaderDiesInAReboot(t *testing.T) {
 		reached func(leader, again *process) bool
 	}{
 		{"the old vote is removed", func(l, again *process) bool { return l.m.Status().Voters == 4 }},
-		{"the slot is vacated", func(l, again *process) bool { return l.m.newest().Slot(again.id.Name).BootID == again.id.BootID }},
+		{"the slot is vacated", func(l, again *process) bool { return l.m.newest().slot(again.id.Name).BootID == again.id.BootID }},
 		{"the new process learns", func(l, again *process) bool { return len(l.m.group.snapshot().learners) > 0 }},
 		{"the new process votes", func(l, again *process) bool {
-			return l.m.Status().Voters == 5 && l.m.newest().Slot(again.id.Name).BootID == again.id.BootID
+			return l.m.Status().Voters == 5 && l.m.newest().slot(again.id.Name).BootID == again.id.BootID
 		}},
 	} {
 		t.Run(stage.name, func(t *testing.T) {
@@ -232,7 +232,7 @@ func TestEnteringIsIdempotent(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)
-		before := a.m.Current().Epoch
+		before := a.m.current().Epoch
 		c.crash()
 		lost := 0
 		w.net.filter(nil, func(from, _ transport.Address, request []byte) bool {
@@ -245,7 +245,7 @@ func TestEnteringIsIdempotent(t *testing.T) {
 		c = w.start("c", seeds("a", "b", "c"), stuck)
 		w.until("c rebuilds", 10*time.Second, func() bool { return c.m.Status().State == stateRebuilding })
 		time.Sleep(5 * time.Second)
-		if e := a.m.Current().Epoch; e != before+1 {
+		if e := a.m.current().Epoch; e != before+1 {
 			t.Errorf("%d epochs for one vacating", e-before)
 		}
 	})

@@ -24,7 +24,7 @@ func (m *Manager) decideHere(ctx context.Context, r *request) response {
 	state := g.snapshot()
 	if state.leading == nil {
 		t := m.newest()
-		if r.Purpose == toEnter && t.Slot(r.Node.Name) == nil {
+		if r.Purpose == toEnter && t.slot(r.Node.Name) == nil {
 			if err := t.growPossible(m.poll(ctx, t).orRebuilding); err != nil {
 				return refusal(err) // perhaps no leader is left to say so
 			}
@@ -62,7 +62,7 @@ func (r *request) validate() error {
 	case r.Purpose == toEnter && r.Node == nil, (r.Purpose == toActivate || r.Purpose == toGrow) && r.At == nil:
 		return fmt.Errorf("topology: incomplete request to %s", r.Purpose)
 	case r.Purpose == toEnter:
-		return r.Node.Validate()
+		return r.Node.validate()
 	}
 	return nil
 }
@@ -81,11 +81,11 @@ func (l *leader) noteBarrier(boot uint64, change version.Epoch) {
 func (m *Manager) lookFor(ctx context.Context, node *Identity) (uint64, error) {
 	t := m.newest()
 	var holder Identity
-	switch slot := t.Slot(node.Name); {
+	switch slot := t.slot(node.Name); {
 	case slot != nil:
-		holder = slot.Identity()
+		holder = slot.identity()
 	case t.Joining != nil && t.Joining.Name == node.Name:
-		holder = t.Joining.Identity()
+		holder = t.Joining.identity()
 	default:
 		return 0, nil
 	}
@@ -113,11 +113,11 @@ func (m *Manager) Clear(ctx context.Context) (version.Generation, error) {
 	if err := m.awaitAdopted(ctx, r.Epoch); err != nil {
 		return 0, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the clear is agreed and not adopted here yet", Err: err}
 	}
-	return m.Current().Generation, nil
+	return m.current().Generation, nil
 }
 
 // Purge makes the removal of a list of tombstones a step of the topology (G1, G2). All members
-// reported the list at the expected epoch. ErrEpoch, ErrVacant and ErrUnsettled mean that the list
+// reported the list at the expected epoch. errEpoch, errVacant and errUnsettled mean that the list
 // cannot be purged now: the caller collects again later.
 func (m *Manager) Purge(ctx context.Context, list uint64, expected version.Epoch) error {
 	return m.carryOut(ctx, &request{Purpose: toPurge, List: list, Epoch: expected})
@@ -131,8 +131,7 @@ func (m *Manager) Rebuilt(ctx context.Context, at *Topology) error {
 	if t == nil {
 		return ErrOver
 	}
-	basis := at.Basis()
-	r := &request{Name: m.self.Name, At: &basis}
+	r := &request{Name: m.self.Name, At: at.basis()}
 	switch role, incarnation := t.Role(m.self.BootID); role {
 	case Active:
 		return m.awaitAdopted(ctx, t.Epoch)

@@ -123,7 +123,7 @@ func (m *Manager) askAround(ctx context.Context) {
 
 // verdict returns the reason why the node is no longer in t, or nil when it has left.
 func (m *Manager) verdict(t *Topology, was Role) error {
-	s := t.Slot(m.self.Name)
+	s := t.slot(m.self.Name)
 	switch {
 	case s != nil && s.BootID != m.self.BootID:
 		return ErrReplaced

@@ -15,9 +15,9 @@ type scene struct {
 	now              time.Time
 	voters, learners []uint64
 	caughtUp         map[uint64]bool // processes that have acknowledged all that is committed
-	reports          Reports
+	reports          reports
 	heard            map[uint64]time.Time // when a process last answered
-	barriers         []Fact               // slots that have run the barrier of the size change under way
+	barriers         []fact               // slots that have run the barrier of the size change under way
 	// absent holds processes that are proved gone, or were silent for longer than patience.
 	absent map[uint64]bool
 	asks   []*ask // in the order of their arrival
@@ -43,7 +43,7 @@ func (s *scene) fresh(a *ask) bool { return a.answered != nil && s.now.Sub(a.pol
 // move is the step that decide chooses. One field is set, beside ask. None is set: wait.
 type move struct {
 	answer   *response  // the answer to ask
-	command  *Command   // to propose: for ask, or of the leader's own accord when ask is nil
+	command  *command   // to propose: for ask, or of the leader's own accord when ask is nil
 	change   confChange // of the voters
 	transfer uint64     // boot ID of the voter that takes the lead
 	poll     bool       // ask the members whether they are there
@@ -57,7 +57,7 @@ type confChange struct {
 
 func (s *scene) voter(boot uint64) bool { return slices.Contains(s.voters, boot) }
 
-func (s *scene) sealed() bool { return s.topology.Sealed(s.reports) }
+func (s *scene) sealed() bool { return s.topology.sealed(s.reports) }
 
 // reachable reports whether the process has answered lately.
 func (s *scene) reachable(boot uint64) bool {

@@ -5,19 +5,17 @@ import (
 	"viakv/quorum/version/rule"
 )
 
-// Reports is what is known of the processes in the predecessor's list. Adopted holds the epochs
-// that they have adopted, by boot ID. Gone holds the boot IDs that a newer process of the same name
-// has proved dead.
-type Reports struct {
-	Adopted map[uint64]version.Epoch
-	Gone    map[uint64]bool
+// reports is what is known of the processes in the predecessor's list.
+type reports struct {
+	adopted map[uint64]version.Epoch // the epochs that they have adopted, by boot ID
+	gone    map[uint64]bool          // boot IDs that a newer process of the same name has proved dead
 }
 
-// Sealed reports whether nothing stamped with an older epoch can complete any more (M5). Each slot
+// sealed reports whether nothing stamped with an older epoch can complete any more (M5). Each slot
 // of the predecessor's list counts that has adopted this epoch, was not active in the last one, or
 // has been rebooted since. When enough slots count, any quorum of the last epoch contains at least
 // one that refuses.
-func (t *Topology) Sealed(r Reports) bool {
+func (t *Topology) sealed(r reports) bool {
 	if rule.Broken(rule.Sealing) {
 		return true
 	}
@@ -30,11 +28,11 @@ func (t *Topology) Sealed(r Reports) bool {
 	return n >= t.Prev.Need
 }
 
-func (t *Topology) sealedBy(p *Slot, r Reports) bool {
-	if !p.Active() || r.Gone[p.BootID] || r.Adopted[p.BootID] >= t.Epoch {
+func (t *Topology) sealedBy(p *Slot, r reports) bool {
+	if !p.active() || r.gone[p.BootID] || r.adopted[p.BootID] >= t.Epoch {
 		return true
 	}
-	now := t.Slot(p.Name)
+	now := t.slot(p.Name)
 	return now != nil && now.BootID != p.BootID
 }
 

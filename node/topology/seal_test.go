@@ -23,24 +23,24 @@ func TestSealed(t *testing.T) {
 		name    string
 		prev    Predecessor
 		slots   []Slot
-		reports Reports
+		reports reports
 		want    bool
 	}{
-		{"nobody reports", Predecessor{4, 2, three}, three, Reports{}, false},
-		{"one of two", Predecessor{4, 2, three}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5}}, false},
-		{"two of two", Predecessor{4, 2, three}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5, 3: 7}}, true},
-		{"an older report", Predecessor{4, 2, three}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5, 3: 4}}, false},
-		{"a stranger's report", Predecessor{4, 2, three}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5, 9: 5}}, false},
-		{"a newer process in the slot", Predecessor{4, 2, three}, rebooted, Reports{Adopted: map[uint64]version.Epoch{1: 5}}, true},
-		{"a newer process is proved", Predecessor{4, 2, three}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5}, Gone: map[uint64]bool{2: true}}, true},
-		{"vacant before", Predecessor{4, 2, rebooted}, rebooted, Reports{Adopted: map[uint64]version.Epoch{2: 5}}, true},
-		{"the leaver counts, it is of the list before", Predecessor{4, 2, three}, three[:2], Reports{Adopted: map[uint64]version.Epoch{1: 5, 3: 5}}, true},
-		{"the joiner does not", Predecessor{4, 2, three[:2]}, three, Reports{Adopted: map[uint64]version.Epoch{1: 5, 3: 5}}, false},
-		{"founded", Predecessor{}, three, Reports{}, true},
+		{"nobody reports", Predecessor{4, 2, three}, three, reports{}, false},
+		{"one of two", Predecessor{4, 2, three}, three, reports{adopted: map[uint64]version.Epoch{1: 5}}, false},
+		{"two of two", Predecessor{4, 2, three}, three, reports{adopted: map[uint64]version.Epoch{1: 5, 3: 7}}, true},
+		{"an older report", Predecessor{4, 2, three}, three, reports{adopted: map[uint64]version.Epoch{1: 5, 3: 4}}, false},
+		{"a stranger's report", Predecessor{4, 2, three}, three, reports{adopted: map[uint64]version.Epoch{1: 5, 9: 5}}, false},
+		{"a newer process in the slot", Predecessor{4, 2, three}, rebooted, reports{adopted: map[uint64]version.Epoch{1: 5}}, true},
+		{"a newer process is proved", Predecessor{4, 2, three}, three, reports{adopted: map[uint64]version.Epoch{1: 5}, gone: map[uint64]bool{2: true}}, true},
+		{"vacant before", Predecessor{4, 2, rebooted}, rebooted, reports{adopted: map[uint64]version.Epoch{2: 5}}, true},
+		{"the leaver counts, it is of the list before", Predecessor{4, 2, three}, three[:2], reports{adopted: map[uint64]version.Epoch{1: 5, 3: 5}}, true},
+		{"the joiner does not", Predecessor{4, 2, three[:2]}, three, reports{adopted: map[uint64]version.Epoch{1: 5, 3: 5}}, false},
+		{"founded", Predecessor{}, three, reports{}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			top := &Topology{Epoch: 5, Slots: c.slots, Prev: c.prev}
-			if got := top.Sealed(c.reports); got != c.want {
+			if got := top.sealed(c.reports); got != c.want {
 				t.Errorf("sealed: %v", got)
 			}
 		})
@@ -62,7 +62,7 @@ func TestClearIsAnsweredAfterSealing(t *testing.T) {
 			answered <- err
 		}()
 		w.until("the clear is agreed", 5*time.Second, func() bool {
-			return leader.m.Current().Generation == 1 && hosts[0].m.newest().Generation == 1
+			return leader.m.current().Generation == 1 && hosts[0].m.newest().Generation == 1
 		})
 		select {
 		case err := <-answered:
@@ -93,7 +93,7 @@ func TestNothingFollowsAnUnsealedEpoch(t *testing.T) {
 		for range 3 {
 			go func() { _, _ = leader.m.Clear(w.ctx(60 * time.Second)) }()
 		}
-		w.until("one clear", 5*time.Second, func() bool { return leader.m.Current().Generation == 1 })
+		w.until("one clear", 5*time.Second, func() bool { return leader.m.current().Generation == 1 })
 		time.Sleep(10 * time.Second)
 		if g := leader.m.newest().Generation; g != 1 {
 			t.Fatalf("%d clears were agreed on unsealed epochs", g)
@@ -101,7 +101,7 @@ func TestNothingFollowsAnUnsealedEpoch(t *testing.T) {
 		for _, p := range others(leader, a, b, c) {
 			p.unblock()
 		}
-		w.until("all clears", 10*time.Second, func() bool { return leader.m.Current().Generation == 3 })
+		w.until("all clears", 10*time.Second, func() bool { return leader.m.current().Generation == 3 })
 	})
 }
 
@@ -109,7 +109,7 @@ func TestPurge(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)
-		e := a.m.Current().Epoch
+		e := a.m.current().Epoch
 		if err := b.m.Purge(w.ctx(5*time.Second), 77, e); err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func TestPurge(t *testing.T) {
 		if top.Purge != 1 || top.PurgeList != 77 {
 			t.Errorf("%s", top.Encode())
 		}
-		if err := c.m.Purge(w.ctx(5*time.Second), 78, e); !errors.Is(err, ErrEpoch) {
+		if err := c.m.Purge(w.ctx(5*time.Second), 78, e); !errors.Is(err, errEpoch) {
 			t.Errorf("at an epoch that is past: %v", err)
 		}
 	})
@@ -129,7 +129,7 @@ func TestLongLog(t *testing.T) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)
 		for i := range uint64(3 * compactAfter) {
-			if err := a.m.Purge(w.ctx(5*time.Second), i, a.m.newest().Epoch); err != nil && !errors.Is(err, ErrEpoch) {
+			if err := a.m.Purge(w.ctx(5*time.Second), i, a.m.newest().Epoch); err != nil && !errors.Is(err, errEpoch) {
 				t.Fatal(err)
 			}
 		}

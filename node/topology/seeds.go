@@ -62,7 +62,7 @@ func assess(self Identity, seen []sighting) survey {
 				continue
 			}
 			a, b := v.cluster.Topology, s.Topology
-			if a.Cluster != b.Cluster && !a.Continues(b.Cluster) && !b.Continues(a.Cluster) {
+			if a.Cluster != b.Cluster && !a.continues(b.Cluster) && !b.continues(a.Cluster) {
 				// One of the two may be joining the other, or be told to. Meanwhile this process
 				// must enter neither.
 				return survey{wait: fmt.Sprintf("the seeds to be of one cluster: %s is in %v, %s in %v; name those of one", v.cluster.address, a.Cluster, s.address, b.Cluster)}

@@ -77,7 +77,7 @@ func (m *Manager) stopping() bool { return m.cfg.Stopping != nil && m.cfg.Stoppi
 // address: the members of a cluster must reach one another.
 func (m *Manager) servePromise(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
 	p := new(promise)
-	if decodeBody(c.Body, p) != nil || p.Founder.Validate() != nil || p.Founder.BootID != c.From {
+	if decodeBody(c.Body, p) != nil || p.Founder.validate() != nil || p.Founder.BootID != c.From {
 		return wire.ControlMalformed, nil
 	}
 	if m.promise(nil).BootID != c.From {

@@ -29,7 +29,7 @@ func TestTheReceiverChecks(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
 		w.leader(a, b, c)
-		top := a.m.Current()
+		top := a.m.current()
 		vote := func(to, from uint64, kind raftpb.MessageType) []byte {
 			term := uint64(1000)
 			out, err := proto.Marshal(&raftpb.Message{Type: &kind, To: &to, From: &from, Term: &term})
@@ -68,7 +68,7 @@ func TestTheReceiverChecks(t *testing.T) {
 				t.Errorf("%s: %v, want %v", x.name, r.Status, x.want)
 			}
 		}
-		if e := a.m.Current(); e != top {
+		if e := a.m.current(); e != top {
 			t.Errorf("epoch %d was adopted from strangers", e.Epoch)
 		}
 		short, err := wire.ParseControlReply(a.m.Serve(context.Background(), nil, []byte{32}))
@@ -97,8 +97,8 @@ func TestDocumentsTravel(t *testing.T) {
 		if _, err := other.m.Clear(w.ctx(5 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		e := other.m.Current().Epoch
-		if cutOff.m.Current().Epoch >= e {
+		e := other.m.current().Epoch
+		if cutOff.m.current().Epoch >= e {
 			t.Fatal("a node that is cut off heard of it")
 		}
 		doc, err := Decode(other.m.Document())
@@ -106,10 +106,10 @@ func TestDocumentsTravel(t *testing.T) {
 			t.Fatal(err)
 		}
 		cutOff.m.Learn(doc)
-		w.until("adopted", time.Second, func() bool { return cutOff.m.Current().Epoch == e })
+		w.until("adopted", time.Second, func() bool { return cutOff.m.current().Epoch == e })
 		cutOff.m.Learn(founded(t, "a", "b", "c")) // the topology of another cluster
 		cutOff.m.Learn(nil)
-		if got := cutOff.m.Current(); got.Epoch != e || got.Cluster != doc.Cluster {
+		if got := cutOff.m.current(); got.Epoch != e || got.Cluster != doc.Cluster {
 			t.Errorf("%s", got.Encode())
 		}
 		w.net.isolate(cutOff.id.Peer, false)

@@ -13,15 +13,15 @@ import (
 // A size change that is not settled does not stand in the way when only the leaver's own barrier is
 // missing: every other slot then holds whatever the epoch before acknowledged. Without that
 // exception a node that joined and died for good could never be removed.
-func (n *Topology) shrink(t *Topology, c *Command) error {
-	i := t.Index(c.Name)
+func (n *Topology) shrink(t *Topology, c *command) error {
+	i := t.index(c.Name)
 	switch {
 	case i < 0:
 		return kv.Detail(kv.ErrNoSuchNode, "%s has no slot", c.Name)
 	case t.N() == 1:
 		return errLast
 	case !c.Force && !t.barriersDone(c.Barriers, c.Name):
-		return ErrUnsettled
+		return errUnsettled
 	}
 	n.remove(t, i)
 	if c.Force {
@@ -29,7 +29,7 @@ func (n *Topology) shrink(t *Topology, c *Command) error {
 		n.Prev.Need = min(n.Prev.Need, c.Reached) // the operator vouches for the slots that do not answer
 		return nil
 	}
-	return n.keepsQuorum((*Slot).Active)
+	return n.keepsQuorum((*Slot).active)
 }
 
 // remove takes slot i of t out of n, and notes which slots owe the sync barrier.
@@ -37,7 +37,7 @@ func (n *Topology) remove(t *Topology, i int) {
 	n.Slots = slices.Delete(n.Slots, i, i+1)
 	var active []string
 	for k := range n.Slots {
-		if n.Slots[k].Active() {
+		if n.Slots[k].active() {
 			active = append(active, n.Slots[k].Name)
 		}
 	}

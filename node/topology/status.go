@@ -19,7 +19,7 @@ type Status struct {
 
 // Status returns the manager's status. It never waits for a peer.
 func (m *Manager) Status() Status {
-	t := m.Current()
+	t := m.current()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := Status{State: m.stateLocked(t), Reason: m.reason, Cause: m.cause}
@@ -38,8 +38,8 @@ func (m *Manager) Status() Status {
 	return s
 }
 
-// Leader returns the name of the consensus group's leader as last known, or "" when there is none.
-func (m *Manager) Leader() string { return m.Status().Leader }
+// leader returns the name of the consensus group's leader as last known, or "" when there is none.
+func (m *Manager) leader() string { return m.Status().Leader }
 
 // stateLocked returns the state of a membership whose topology is t. The caller holds mu.
 func (m *Manager) stateLocked(t *Topology) string {

@@ -51,7 +51,7 @@ func storm(w *world, r *rand.Rand) {
 	// The founding ends before anything dies: until then there is nothing to lose.
 	w.until("founded", 60*time.Second, func() bool {
 		for _, p := range nodes {
-			if p.m.Current() == nil {
+			if p.m.current() == nil {
 				return false
 			}
 		}
@@ -74,7 +74,7 @@ func storm(w *world, r *rand.Rand) {
 		// How many slots are vacant, and how many members the newest epoch has.
 		vacant, size := len(down), 0
 		for _, q := range nodes {
-			if t := q.m.Current(); t != nil {
+			if t := q.m.current(); t != nil {
 				size = max(size, int(t.Epoch)<<8|t.N())
 			}
 		}
@@ -118,7 +118,7 @@ func storm(w *world, r *rand.Rand) {
 		default:
 			list := r.Uint64()
 			go func() {
-				if t := p.m.Current(); t != nil {
+				if t := p.m.current(); t != nil {
 					_ = p.m.Purge(w.ctx(2*time.Second), list, t.Epoch)
 				}
 			}()
@@ -139,12 +139,12 @@ func storm(w *world, r *rand.Rand) {
 			}
 			all = append(all, p)
 		}
-		calm = all[0].m.Current()
-		if calm == nil || calm.N() != len(all) || calm.Change != nil || calm.Joining != nil || calm.Active() != len(all) {
+		calm = all[0].m.current()
+		if calm == nil || calm.N() != len(all) || calm.Change != nil || calm.Joining != nil || calm.active() != len(all) {
 			return false
 		}
 		for _, p := range all {
-			o := p.m.Current()
+			o := p.m.current()
 			if o == nil || o.Epoch != calm.Epoch || o.Cluster != calm.Cluster {
 				return false
 			}

@@ -138,8 +138,8 @@ func (t *Topology) sizeBefore() int {
 	return t.N() + 1
 }
 
-// Index returns the place of a slot in Slots, or -1 when no slot has that name.
-func (t *Topology) Index(name string) int {
+// index returns the place of a slot in Slots, or -1 when no slot has that name.
+func (t *Topology) index(name string) int {
 	i, ok := slices.BinarySearchFunc(t.Slots, name, func(s Slot, name string) int { return strings.Compare(s.Name, name) })
 	if !ok {
 		return -1
@@ -147,10 +147,10 @@ func (t *Topology) Index(name string) int {
 	return i
 }
 
-// Slot returns the slot of that name, or nil when there is none. The result points into the
+// slot returns the slot of that name, or nil when there is none. The result points into the
 // topology: the caller must not write to it.
-func (t *Topology) Slot(name string) *Slot {
-	if i := t.Index(name); i >= 0 {
+func (t *Topology) slot(name string) *Slot {
+	if i := t.index(name); i >= 0 {
 		return &t.Slots[i]
 	}
 	return nil
@@ -165,19 +165,19 @@ func (t *Topology) Names() []string {
 	return out
 }
 
-// Active counts the slots that hold an active incarnation.
-func (t *Topology) Active() int {
+// active counts the slots that hold an active incarnation.
+func (t *Topology) active() int {
 	n := 0
 	for i := range t.Slots {
-		if t.Slots[i].Active() {
+		if t.Slots[i].active() {
 			n++
 		}
 	}
 	return n
 }
 
-// Vacancies counts the slots whose memory is lost and not yet rebuilt.
-func (t *Topology) Vacancies() int { return t.N() - t.Active() }
+// vacancies counts the slots whose memory is lost and not yet rebuilt.
+func (t *Topology) vacancies() int { return t.N() - t.active() }
 
 // Role is what a process is in the topology.
 type Role uint8
@@ -198,7 +198,7 @@ func (t *Topology) Role(boot uint64) (Role, version.Incarnation) {
 	for i := range t.Slots {
 		switch s := &t.Slots[i]; {
 		case s.BootID != boot:
-		case s.Active():
+		case s.active():
 			return Active, s.Incarnation
 		default:
 			return Rebuilding, s.Pending
@@ -216,7 +216,7 @@ func (t *Topology) Role(boot uint64) (Role, version.Incarnation) {
 // on.
 func (t *Topology) RebuildNeed(boot uint64) (need int, from []string) {
 	for i := range t.Slots {
-		if s := &t.Slots[i]; s.Active() && s.BootID != boot {
+		if s := &t.Slots[i]; s.active() && s.BootID != boot {
 			from = append(from, s.Name)
 		}
 	}
@@ -226,13 +226,13 @@ func (t *Topology) RebuildNeed(boot uint64) (need int, from []string) {
 	return t.N() - t.W() + 1, from
 }
 
-// Active reports whether the slot's incarnation serves.
-func (s *Slot) Active() bool { return s.Incarnation != 0 }
+// active reports whether the slot's incarnation serves.
+func (s *Slot) active() bool { return s.Incarnation != 0 }
 
 // State returns the slot's state as /cluster shows it: "active", "rebuilding" or "vacant".
 func (s *Slot) State() string {
 	switch {
-	case s.Active():
+	case s.active():
 		return stateActive
 	case s.Pending != 0:
 		return stateRebuilding

@@ -66,13 +66,13 @@ func (t *Topology) recipients() []Identity {
 		}
 	}
 	for i := range t.Slots {
-		add(t.Slots[i].Identity())
+		add(t.Slots[i].identity())
 	}
 	if t.Joining != nil {
-		add(t.Joining.Identity())
+		add(t.Joining.identity())
 	}
 	for i := range t.Prev.Slots {
-		add(t.Prev.Slots[i].Identity())
+		add(t.Prev.Slots[i].identity())
 	}
 	return out
 }

@@ -20,8 +20,8 @@ const (
 
 const _ = uint(ring.MaxMembers - MaxSlots) // compiles only while the ring has room for every slot
 
-// Validate checks what must hold in every epoch, and reports all faults at once.
-func (t *Topology) Validate() error {
+// validate checks what must hold in every epoch, and reports all faults at once.
+func (t *Topology) validate() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf("topology: "+format, args...)) }
 	if t.Cluster == 0 || t.Epoch == 0 {
@@ -33,7 +33,7 @@ func (t *Topology) Validate() error {
 	// Each process must have a boot ID and an incarnation of its own.
 	boots, incarnations := map[uint64]string{}, map[uint64]string{}
 	process := func(id Identity, incarnation uint64) {
-		if err := id.Validate(); err != nil {
+		if err := id.validate(); err != nil {
 			errs = append(errs, err)
 		}
 		if other, taken := boots[id.BootID]; taken {
@@ -53,14 +53,14 @@ func (t *Topology) Validate() error {
 		if (s.Incarnation == 0) == (s.Pending == 0) {
 			fault("slot %s is active and rebuilding, or neither", s.Name)
 		}
-		process(s.Identity(), uint64(s.Incarnation|s.Pending))
+		process(s.identity(), uint64(s.Incarnation|s.Pending))
 	}
 	// The joiner has no slot yet.
 	if j := t.Joining; j != nil {
-		if t.Slot(j.Name) != nil {
+		if t.slot(j.Name) != nil {
 			fault("%s joins and has a slot", j.Name)
 		}
-		process(j.Identity(), uint64(j.Pending))
+		process(j.identity(), uint64(j.Pending))
 	}
 	if t.N() > 0 {
 		if err := t.validateQuorums(t.N()); err != nil {
@@ -82,8 +82,8 @@ func (t *Topology) validateQuorums(n int) error {
 	return nil
 }
 
-// Validate checks an identity that came from a peer or a configuration.
-func (id Identity) Validate() error {
+// validate checks an identity that came from a peer or a configuration.
+func (id Identity) validate() error {
 	switch {
 	case id.Name == "" || len(id.Name) > maxName:
 		return fmt.Errorf("topology: the node's name has %d bytes, want 1 to %d", len(id.Name), maxName)
@@ -95,8 +95,8 @@ func (id Identity) Validate() error {
 	return nil
 }
 
-// Identity returns the identity of the process that holds the slot.
-func (s *Slot) Identity() Identity { return Identity{s.Name, s.HTTP, s.Peer, s.BootID} }
+// identity returns the identity of the process that holds the slot.
+func (s *Slot) identity() Identity { return Identity{s.Name, s.HTTP, s.Peer, s.BootID} }
 
-// Identity returns the identity of the process that joins.
-func (c *Candidate) Identity() Identity { return Identity{c.Name, c.HTTP, c.Peer, c.BootID} }
+// identity returns the identity of the process that joins.
+func (c *Candidate) identity() Identity { return Identity{c.Name, c.HTTP, c.Peer, c.BootID} }

@@ -19,7 +19,7 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	bad.Slots[0].Peer = ""
 	bad.Cluster = 0
 	bad.Joining = &Candidate{Name: "c", BootID: 0, Peer: "x"}
-	err := bad.Validate()
+	err := bad.validate()
 	for _, want := range []string{"no cluster", "out of order", "one boot ID", "active and rebuilding", "peer address", "joins and has a slot", "no boot ID", "incarnation 0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
@@ -54,23 +54,23 @@ func TestApplyProperties(t *testing.T) {
 		}
 		bases := []*Topology{top}
 		name := rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"})
-		var last *Command
+		var last *command
 		for i := range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			index++
 			boot++
 			// Draw a command, with the incarnation and often the barriers that it needs.
-			c := Command{
+			c := command{
 				ID: OperationID{1, uint64(i + 1)}, Expect: top.Epoch,
 				Kind: rapid.SampledFrom([]Kind{Vacate, Activate, Admit, Abandon, Grow, Shrink, Settle, Clear, Purge}).Draw(rt, "kind"),
 				Name: name.Draw(rt, "name"), Force: rapid.IntRange(0, 9).Draw(rt, "force") == 0,
 			}
 			at := rapid.SampledFrom(bases).Draw(rt, "at")
-			c.At = basis(at)
+			c.At = at.basis()
 			switch c.Kind {
 			case Vacate, Admit:
 				c.Node = identity(c.Name, boot)
 			case Activate:
-				if s := top.Slot(c.Name); s != nil {
+				if s := top.slot(c.Name); s != nil {
 					c.Incarnation = s.Pending
 				}
 			case Grow, Abandon:
@@ -80,8 +80,8 @@ func TestApplyProperties(t *testing.T) {
 			case Settle, Shrink:
 				if top.Change != nil && rapid.Bool().Draw(rt, "done") {
 					for _, n := range top.Change.Owe {
-						if s := top.Slot(n); s != nil {
-							c.Barriers = append(c.Barriers, Fact{n, s.Incarnation})
+						if s := top.slot(n); s != nil {
+							c.Barriers = append(c.Barriers, fact{n, s.Incarnation})
 						}
 					}
 				}
@@ -92,7 +92,7 @@ func TestApplyProperties(t *testing.T) {
 			// Apply it, and check that the old topology is unchanged and that the last command,
 			// repeated, does nothing.
 			before := string(top.Encode())
-			next, err := Apply(top, index, &c)
+			next, err := apply(top, index, &c)
 			if string(top.Encode()) != before {
 				rt.Fatalf("%s changed its argument", c.Kind) // E1
 			}
@@ -100,7 +100,7 @@ func TestApplyProperties(t *testing.T) {
 				continue
 			}
 			if last != nil {
-				if again, err := Apply(next, index+1, last); err != nil || again != next && next.Epoch-firstEpoch < remembered {
+				if again, err := apply(next, index+1, last); err != nil || again != next && next.Epoch-firstEpoch < remembered {
 					rt.Fatalf("%s again: %v", last.Kind, err) // E5
 				}
 			}
@@ -113,11 +113,11 @@ func TestApplyProperties(t *testing.T) {
 
 // check fails the test unless the command c was right to turn top into next. The copies that c
 // refers to were made at the topology at.
-func check(t *rapid.T, top, next *Topology, c *Command, at *Topology, incarnations map[version.Incarnation]bool) {
+func check(t *rapid.T, top, next *Topology, c *command, at *Topology, incarnations map[version.Incarnation]bool) {
 	if c.Expect != top.Epoch || next.Epoch != top.Epoch+1 || next.Prev.Epoch != top.Epoch {
 		t.Fatalf("%s: epoch %d became %d", c.Kind, top.Epoch, next.Epoch)
 	}
-	if err := next.Validate(); err != nil {
+	if err := next.validate(); err != nil {
 		t.Fatal(err)
 	}
 	if need := top.N() - min(top.R(), top.W()) + 1; next.Prev.Need != need && !c.Force {
@@ -144,7 +144,7 @@ func check(t *rapid.T, top, next *Topology, c *Command, at *Topology, incarnatio
 			}
 		}
 	}
-	if c.Kind == Purge && (top.Vacancies() > 0 || top.Change != nil) {
+	if c.Kind == Purge && (top.vacancies() > 0 || top.Change != nil) {
 		t.Fatal("purge while vacant or unsettled") // G3, M6
 	}
 	if next.Generation != top.Generation && (c.Kind != Clear || top.Change != nil) {

@@ -62,16 +62,16 @@ func (c *council) scene() *scene {
 	s.self, s.voters, s.learners = c.leads, slices.Clone(c.voters), slices.Clone(c.learns)
 	for _, id := range c.top.recipients() {
 		b := id.BootID
-		s.caughtUp[b], s.absent[b], s.reports.Gone[b] = c.alive[b], !c.alive[b], !c.alive[b]
+		s.caughtUp[b], s.absent[b], s.reports.gone[b] = c.alive[b], !c.alive[b], !c.alive[b]
 		if !c.alive[b] {
 			delete(s.heard, b)
-			delete(s.reports.Adopted, b)
+			delete(s.reports.adopted, b)
 		}
 	}
 	if c.top.Change != nil {
 		for _, name := range c.top.Change.Owe {
-			if slot := c.top.Slot(name); slot != nil && slot.Active() && c.alive[slot.BootID] {
-				s.barriers = append(s.barriers, Fact{name, slot.Incarnation})
+			if slot := c.top.slot(name); slot != nil && slot.active() && c.alive[slot.BootID] {
+				s.barriers = append(s.barriers, fact{name, slot.Incarnation})
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func (c *council) step() bool {
 		if mv.ask == nil {
 			mv.command.ID = OperationID{c.leads, c.top.LogIndex}
 		}
-		next, err := Apply(c.top, c.top.LogIndex+1, mv.command)
+		next, err := apply(c.top, c.top.LogIndex+1, mv.command)
 		if err != nil {
 			panic(fmt.Sprintf("%s: %v", mv.command.Kind, err))
 		}
@@ -124,7 +124,7 @@ func (c *council) step() bool {
 func (c *council) bears() int {
 	bears := (c.top.N() - 1) / 2
 	for i := range c.top.Slots {
-		if o := &c.top.Slots[i]; !o.Active() || !c.alive[o.BootID] {
+		if o := &c.top.Slots[i]; !o.active() || !c.alive[o.BootID] {
 			bears--
 		}
 	}
@@ -139,7 +139,7 @@ func (c *council) check(t *rapid.T) {
 		return
 	}
 	for i := range c.top.Slots {
-		if o := &c.top.Slots[i]; o.Active() && c.alive[o.BootID] && slices.Contains(c.voters, o.BootID) {
+		if o := &c.top.Slots[i]; o.active() && c.alive[o.BootID] && slices.Contains(c.voters, o.BootID) {
 			left++
 		}
 	}
@@ -160,12 +160,12 @@ func (c *council) elect() {
 // they have copied.
 func (c *council) copied() {
 	if j := c.top.Joining; j != nil && c.alive[j.BootID] && !c.asked(toGrow) {
-		c.ask(&ask{request: request{Purpose: toGrow, Name: j.Name, Incarnation: j.Pending, At: basis(c.top)}})
+		c.ask(&ask{request: request{Purpose: toGrow, Name: j.Name, Incarnation: j.Pending, At: c.top.basis()}})
 	}
 	for i := range c.top.Slots {
 		o := &c.top.Slots[i]
 		if o.Pending != 0 && c.alive[o.BootID] && !slices.ContainsFunc(c.asks, func(a *ask) bool { return a.Name == o.Name }) {
-			c.ask(&ask{request: request{Purpose: toActivate, Name: o.Name, Incarnation: o.Pending, At: basis(c.top)}})
+			c.ask(&ask{request: request{Purpose: toActivate, Name: o.Name, Incarnation: o.Pending, At: c.top.basis()}})
 		}
 	}
 }
@@ -188,7 +188,7 @@ func (c *council) settle(t *rapid.T) {
 		}
 		c.check(t)
 	}
-	if len(c.asks) > 0 || c.top.Joining != nil || c.top.Change != nil || c.top.Vacancies() > 0 || len(c.voters) != c.top.N() {
+	if len(c.asks) > 0 || c.top.Joining != nil || c.top.Change != nil || c.top.vacancies() > 0 || len(c.voters) != c.top.N() {
 		t.Fatalf("stands still with voters %v, learners %v, %d requests, the first %+v: %s",
 			c.voters, c.learns, len(c.asks), c.asks, c.top.Encode())
 	}
@@ -238,7 +238,7 @@ func TestVotersBearWhatMembersBear(t *testing.T) {
 			},
 			"crash": func(rt *rapid.T) {
 				s := slot(rt, true)
-				if c.bears() < 1 || !s.Active() {
+				if c.bears() < 1 || !s.active() {
 					rt.Skip("too many are down")
 				}
 				c.alive[s.BootID] = false

@@ -269,7 +269,7 @@ func (w *world) checkSealed(t *Topology, before string) {
 	}
 	n := 0
 	for i := range e.Prev.Slots {
-		if s := &e.Prev.Slots[i]; !s.Active() || w.dead[s.BootID] || w.adopted[s.BootID] >= e.Epoch {
+		if s := &e.Prev.Slots[i]; !s.active() || w.dead[s.BootID] || w.adopted[s.BootID] >= e.Epoch {
 			n++
 		}
 	}
@@ -352,12 +352,12 @@ func (w *world) agree(limit time.Duration, all ...*process) *Topology {
 	w.Helper()
 	var t *Topology
 	w.until(fmt.Sprintf("%d processes agree", len(all)), limit, func() bool {
-		t = all[0].m.Current()
+		t = all[0].m.current()
 		if t == nil || t.N() != len(all) || t.Change != nil || t.Joining != nil {
 			return false
 		}
 		for _, p := range all {
-			o := p.m.Current()
+			o := p.m.current()
 			if o == nil || o.Cluster != t.Cluster || o.Epoch != t.Epoch || p.m.newest() != o {
 				return false
 			}
@@ -367,7 +367,7 @@ func (w *world) agree(limit time.Duration, all ...*process) *Topology {
 		}
 		return votersOf(all) == len(all)
 	})
-	if err := t.Validate(); err != nil {
+	if err := t.validate(); err != nil {
 		w.Fatal(err)
 	}
 	return t
@@ -390,7 +390,7 @@ func (w *world) leader(all ...*process) *process {
 	var leads *process
 	w.until("a leader", 10*time.Second, func() bool {
 		for _, p := range all {
-			if p.ctx.Err() == nil && p.m.Leader() == p.id.Name {
+			if p.ctx.Err() == nil && p.m.leader() == p.id.Name {
 				leads = p
 				return true
 			}
