@@ -221,22 +221,14 @@ func TestARestartedNodeThatCannotBeReached(t *testing.T) {
 // The leader looks the address of a member up again when it begins to lead to another node.
 func TestAMembersAddressIsMisdirected(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		rest := others(leader, a, b, c)
-		lost, other := rest[0], rest[1]
+		leader, lost, other := w.ledTrio()
 		w.net.lead(lost.id.Peer, other.id.Peer)
-		port := leader.m.cfg.Transport.(*port)
-		w.until("the leader dials anew", 5*time.Second, func() bool {
-			port.mu.Lock()
-			defer port.mu.Unlock()
-			return slices.Contains(port.forgotten, lost.id.Peer)
-		})
+		w.until("the leader dials anew", 5*time.Second, func() bool { return slices.Contains(leader.forgotten(), lost.id.Peer) })
 		w.net.lead(lost.id.Peer, lost.id.Peer)
 		if _, err := leader.m.Clear(w.ctx(10 * time.Second)); err != nil {
 			t.Error(err)
 		}
-		w.agree(10*time.Second, a, b, c)
+		w.agree(10*time.Second, leader, lost, other)
 	})
 }
 

@@ -41,10 +41,7 @@ func TestAForcedLeaveAskedOfALearner(t *testing.T) {
 // at a. Then a and c go on.
 func TestALearnerFollowsAFork(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		rest := others(leader, a, b, c)
-		b, c = rest[0], rest[1]
+		leader, b, c := w.ledTrio()
 		c.crash()
 		w.net.filter(func(from, _ transport.Address, request []byte) bool {
 			return from == c.id.Peer && wire.ControlOp(request[0]) == wire.OpRaft
@@ -88,12 +85,10 @@ func TestAJoinerLearnsThatAForkDoesWithoutIt(t *testing.T) {
 // back, so no process that it knows is there any more.
 func TestAJoinerLearnsThatAllMembersAreOthers(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
+		leader, b, c := w.ledTrio()
 		all := seeds("a", "b", "c")
-		leader := w.leader(a, b, c)
-		rest := others(leader, a, b, c)
-		rest[0].crash()
-		vacant := w.start(rest[0].id.Name, all, stuck)
+		b.crash()
+		vacant := w.start(b.id.Name, all, stuck)
 		w.until("the slot is vacant", 10*time.Second, func() bool { return leader.m.current().vacancies() == 1 })
 		d := w.start("d", all)
 		w.until("d is admitted", 10*time.Second, func() bool { return d.m.current() != nil })
@@ -102,7 +97,7 @@ func TestAJoinerLearnsThatAllMembersAreOthers(t *testing.T) {
 		away()
 		w.until("d is given up", 20*time.Second, func() bool { return leader.m.current().Joining == nil })
 		vacant.crash()
-		members := []*process{leader, rest[1], w.start(rest[0].id.Name, all)}
+		members := []*process{leader, c, w.start(b.id.Name, all)}
 		away()
 		w.agree(20*time.Second, members...)
 		for i := range 2 {

@@ -12,19 +12,11 @@ import (
 	"viakv/node/wire"
 )
 
-// appends reports whether a request carries entries of the consensus log.
-func appends(request []byte) bool {
+// carries reports whether a request carries a consensus message of this type.
+func carries(request []byte, kind raftpb.MessageType) bool {
 	var m raftpb.Message
 	c, err := wire.ParseControl(request)
-	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgApp
-}
-
-// transfersLead reports whether a request transfers the lead: it tells a voter to become the
-// leader.
-func transfersLead(request []byte) bool {
-	var m raftpb.Message
-	c, err := wire.ParseControl(request)
-	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgTimeoutNow
+	return err == nil && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == kind
 }
 
 // A new leader decides nothing before an entry of its own term is applied. Only then has it applied
@@ -32,16 +24,14 @@ func transfersLead(request []byte) bool {
 // prove this.
 func TestALeaderWaitsForAnEntryOfItsTerm(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
+		leader, b, c := w.ledTrio()
 		if _, err := leader.m.Clear(w.ctx(10 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		rest := others(leader, a, b, c)
 		leader.crash()
-		w.net.filter(func(_, _ transport.Address, request []byte) bool { return appends(request) }, nil)
+		w.net.filter(func(_, _ transport.Address, request []byte) bool { return carries(request, raftpb.MsgApp) }, nil)
 		elected := func() (group *group) {
-			for _, p := range rest {
+			for _, p := range []*process{b, c} {
 				p.m.mu.Lock()
 				g := p.m.group
 				p.m.mu.Unlock()
@@ -71,8 +61,7 @@ func TestWhatWasAnsweredIsNotProposed(t *testing.T) {
 	simulate(t, func(w *world) {
 		a := w.start("a")
 		w.agree(5*time.Second, a)
-		w.until("it leads", 10*time.Second, func() bool { return a.m.group.snapshot().leading != nil })
-		l, before := a.m.group.snapshot().leading, a.m.current()
+		l, before := w.leads(a), a.m.current()
 		// The caller has given up after the leader looked at the queue: the request is in no queue.
 		gone := asking(toClear, "")
 		l.enact(&command{ID: gone.ID, Expect: before.Epoch, Kind: Clear}, gone)
@@ -86,16 +75,13 @@ func TestWhatWasAnsweredIsNotProposed(t *testing.T) {
 // queue. So calls whose callers have given up do not pile up.
 func TestARequestIsQueuedOnce(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		w.until("it leads", 10*time.Second, func() bool { return leader.m.group.snapshot().leading != nil })
-		for _, p := range others(leader, a, b, c) {
-			p.block() // no epoch is sealed then, and requests wait
-		}
+		leader, b, c := w.ledTrio()
+		l := w.leads(leader)
+		b.block() // no epoch is sealed then, and requests wait
+		c.block()
 		if _, err := leader.m.Clear(w.ctx(3 * time.Second)); err == nil {
 			t.Fatal("a clear was answered although no other member has adopted it")
 		}
-		l := leader.m.group.snapshot().leading
 		r := &request{ID: OperationID{77, 1}, Purpose: toClear, Patience: time.Minute}
 		answers := make(chan response, 5)
 		for range 5 {
@@ -112,9 +98,8 @@ func TestARequestIsQueuedOnce(t *testing.T) {
 				t.Fatal("a call that was asked again still waits")
 			}
 		}
-		for _, p := range others(leader, a, b, c) {
-			p.unblock()
-		}
+		b.unblock()
+		c.unblock()
 		if a := <-answers; a.Code != codeOK {
 			t.Errorf("the last call: %+v", a)
 		}
@@ -126,11 +111,10 @@ func TestARequestIsQueuedOnce(t *testing.T) {
 // gives the transfer up, and in virtual time for ever.
 func TestARefusedChangeOfVotersWaits(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		w.until("it leads", 10*time.Second, func() bool { return leader.m.group.snapshot().leading != nil })
-		g, transferee := leader.m.group, others(leader, a, b, c)[0].id.BootID
-		w.net.filter(func(_, _ transport.Address, request []byte) bool { return transfersLead(request) }, nil)
+		leader, other, _ := w.ledTrio()
+		w.leads(leader)
+		g, transferee := leader.m.group, other.id.BootID
+		w.net.filter(func(_, _ transport.Address, request []byte) bool { return carries(request, raftpb.MsgTimeoutNow) }, nil)
 		g.transfer(w.ctx(time.Second), transferee)
 		began := time.Now()
 		g.change(w.ctx(10*time.Second), raftpb.ConfChangeAddLearnerNode, 4711)
@@ -148,8 +132,7 @@ func TestARefusedStepWaits(t *testing.T) {
 	simulate(t, func(w *world) {
 		a := w.start("a") // in a cluster of one a step takes no time
 		w.agree(5*time.Second, a)
-		w.until("it leads", 10*time.Second, func() bool { return a.m.group.snapshot().leading != nil })
-		l, before := a.m.group.snapshot().leading, a.m.current()
+		l, before := w.leads(a), a.m.current()
 		began := time.Now()
 		// Refused, since no change of size is under way.
 		l.enact(&command{Kind: Settle, Expect: before.Epoch}, nil)

@@ -7,28 +7,24 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 
 	"viakv/api/kv"
 	"viakv/node/transport"
-	"viakv/node/wire"
 )
 
 func TestLeave(t *testing.T) {
 	for _, who := range []string{"self", "another", "leader", "leader of itself", "dead"} {
 		t.Run(who, func(t *testing.T) {
 			simulate(t, func(w *world) {
-				a, b, c := w.trio()
-				leader := w.leader(a, b, c)
-				rest := others(leader, a, b, c)
-				leaver, asked := rest[0], leader
+				leader, b, c := w.ledTrio()
+				leaver, asked := b, leader
 				switch who {
 				case "self":
 					asked = leaver
 				case "another":
-					asked = rest[1]
+					asked = c
 				case "leader":
-					leaver, asked = leader, rest[1]
+					leaver, asked = leader, c
 				case "leader of itself":
 					leaver, asked = leader, leader
 				case "dead":
@@ -47,7 +43,7 @@ func TestLeave(t *testing.T) {
 				if report.Node != leaver.id.Name || report.Epoch == 0 || report.Loss != nil {
 					t.Errorf("%+v", report)
 				}
-				w.agree(10*time.Second, others(leaver, a, b, c)...)
+				w.agree(10*time.Second, others(leaver, leader, b, c)...)
 				if who != "dead" {
 					<-leaver.ended
 					if leaver.err != nil {
@@ -76,12 +72,9 @@ func TestTwoBecomeOne(t *testing.T) {
 		}
 		<-a.ended
 		w.agree(5*time.Second, b)
-		port := b.m.cfg.Transport.(*port)
-		port.mu.Lock()
-		if !slices.Equal(port.forgotten, addresses("a")) {
-			t.Errorf("forgotten addresses: %v", port.forgotten)
+		if forgotten := b.forgotten(); !slices.Equal(forgotten, addresses("a")) {
+			t.Errorf("forgotten addresses: %v", forgotten)
 		}
-		port.mu.Unlock()
 		for _, force := range []bool{false, true} {
 			if _, err := b.m.Leave(w.ctx(5*time.Second), "", force); !errors.Is(err, kv.ErrLastMember) {
 				t.Errorf("the last one leaves, by force: %v: %v", force, err)
@@ -96,19 +89,7 @@ func TestTwoBecomeOne(t *testing.T) {
 // A leave after which too few members would serve is refused, and changes nothing.
 func TestLeaveIsRefused(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		nodes := []*process{a, b, c}
-		leader := w.leader(nodes...)
-		var dead, other *process
-		for _, p := range nodes {
-			switch {
-			case p == leader:
-			case dead == nil:
-				dead = p
-			default:
-				other = p
-			}
-		}
+		leader, dead, other := w.ledTrio()
 		dead.crash()
 		time.Sleep(2 * time.Second)
 		before := leader.m.current().Epoch
@@ -130,19 +111,15 @@ func TestLeaveIsRefused(t *testing.T) {
 // A leave waits for another slot that rebuilds.
 func TestLeaveWaitsForARebuild(t *testing.T) {
 	simulate(t, func(w *world) {
-		all := seeds("a", "b", "c", "d", "e")
-		nodes := []*process{w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)}
-		w.agree(2*time.Second, nodes...)
-		leader := w.leader(nodes...)
-		rest := others(leader, nodes...)
+		leader, rest := w.quintet()
 		rest[0].crash()
-		pending := w.start(rest[0].id.Name, all, stuck)
+		pending := w.start(rest[0].id.Name, seeds(five...), stuck)
 		w.until("it rebuilds", 10*time.Second, func() bool { return pending.m.Status().State == stateRebuilding })
 		if _, err := leader.m.Leave(w.ctx(5*time.Second), rest[1].id.Name, false); !errors.Is(err, kv.ErrUnavailable) {
 			t.Errorf("during a rebuild: %v", err)
 		}
 		pending.crash()
-		rest[0] = w.start(pending.id.Name, all)
+		rest[0] = w.start(pending.id.Name, seeds(five...))
 		if _, err := leader.m.Leave(w.ctx(10*time.Second), rest[1].id.Name, false); err != nil {
 			t.Errorf("after it: %v", err)
 		}
@@ -180,11 +157,7 @@ func TestTheLeaderDiesInALeave(t *testing.T) {
 	} {
 		t.Run(stage.name, func(t *testing.T) {
 			simulate(t, func(w *world) {
-				all := seeds("a", "b", "c", "d", "e")
-				nodes := []*process{w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)}
-				w.agree(2*time.Second, nodes...)
-				leader := w.leader(nodes...)
-				rest := others(leader, nodes...)
+				leader, rest := w.quintet()
 				done := make(chan error, 1)
 				go func() {
 					_, err := rest[1].m.Leave(w.ctx(20*time.Second), rest[0].id.Name, false)
@@ -195,7 +168,7 @@ func TestTheLeaderDiesInALeave(t *testing.T) {
 				}
 				leader.crash()
 				time.Sleep(500 * time.Millisecond)
-				again := w.start(leader.id.Name, all)
+				again := w.start(leader.id.Name, seeds(five...))
 				if err := <-done; err != nil {
 					t.Fatal(err)
 				}
@@ -254,22 +227,13 @@ func TestForce(t *testing.T) {
 // heardOnly starts three nodes and crashes one. The follower that is left answers the leader, but
 // the entries that the leader sends it are lost.
 func heardOnly(w *world) (leader, follower, dead *process) {
-	a, b, c := w.trio()
-	leader = w.leader(a, b, c)
-	// A leader takes requests only when the first entry of its term is applied.
-	w.until("the leader takes requests", time.Second, func() bool {
-		leader.m.mu.Lock()
-		defer leader.m.mu.Unlock()
-		return leader.m.group.snapshot().leading != nil
-	})
-	rest := others(leader, a, b, c)
-	rest[0].crash()
-	w.net.filter(func(from, to transport.Address, request []byte) bool {
-		var m raftpb.Message
-		c, err := wire.ParseControl(request)
-		return err == nil && from == leader.id.Peer && c.Op == wire.OpRaft && proto.Unmarshal(c.Body, &m) == nil && m.GetType() == raftpb.MsgApp
+	leader, dead, follower = w.ledTrio()
+	w.leads(leader)
+	dead.crash()
+	w.net.filter(func(from, _ transport.Address, request []byte) bool {
+		return from == leader.id.Peer && carries(request, raftpb.MsgApp)
 	}, nil)
-	return leader, rest[1], rest[0]
+	return leader, follower, dead
 }
 
 // A leader that has lost its majority may find out late, for example on a machine that is short of
@@ -313,9 +277,8 @@ func TestForceEndsWithTheNode(t *testing.T) {
 // and its incarnation.
 func TestAForkTakesOver(t *testing.T) {
 	simulate(t, func(w *world) {
-		all := seeds("a", "b", "c", "d", "e")
-		nodes := []*process{w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)}
-		before := w.agree(2*time.Second, nodes...)
+		nodes := w.cluster(five...)
+		before := nodes[0].m.current()
 		w.leader(nodes...)
 		for _, p := range nodes[2:] {
 			p.crash()
@@ -342,18 +305,16 @@ func TestAForkTakesOver(t *testing.T) {
 // While there is a leader, a forced leave makes no fork: the cluster stays the same.
 func TestForceWithALeader(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		rest := others(leader, a, b, c)
-		rest[0].crash()
-		report, err := rest[1].m.Leave(w.ctx(10*time.Second), rest[0].id.Name, true)
+		leader, dead, other := w.ledTrio()
+		dead.crash()
+		report, err := other.m.Leave(w.ctx(10*time.Second), dead.id.Name, true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if report.Loss != nil {
 			t.Errorf("two of three remain, nothing is lost: %+v", report)
 		}
-		if top := w.agree(10*time.Second, leader, rest[1]); len(top.Forks) > 0 {
+		if top := w.agree(10*time.Second, leader, other); len(top.Forks) > 0 {
 			t.Errorf("%s", top.Encode())
 		}
 	})
@@ -368,15 +329,13 @@ func TestALeaveRightAfterACrashIsRefused(t *testing.T) {
 		for _, how := range []string{"crashes", "falls silent", "is about to stop"} {
 			t.Run(leads+" leads, one "+how, func(t *testing.T) {
 				simulate(t, func(w *world) {
-					a, b, c := w.trio()
-					leader := w.leader(a, b, c)
-					rest := others(leader, a, b, c)
-					dead, leaver, stays := rest[0], rest[1], leader
+					leader, b, c := w.ledTrio()
+					dead, leaver, stays := b, c, leader
 					switch leads {
 					case "dead":
-						dead, leaver, stays = leader, rest[0], rest[1]
+						dead, leaver, stays = leader, b, c
 					case "leaver":
-						dead, leaver, stays = rest[0], leader, rest[1]
+						dead, leaver, stays = b, leader, c
 					}
 					time.Sleep(5 * time.Second) // the leader hears from every member until now
 					before := stays.m.current().Epoch
@@ -425,16 +384,15 @@ func TestAJoinerAndAMemberDieAfterALeave(t *testing.T) {
 	for _, dies := range []string{"the leader", "a follower"} {
 		t.Run(dies, func(t *testing.T) {
 			simulate(t, func(w *world) {
-				all := seeds("a", "b", "c", "d")
-				a, b, c, d := w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all)
-				w.agree(2*time.Second, a, b, c, d)
+				four := w.cluster("a", "b", "c", "d")
 				e := w.start("e", via("a"), stuck)
-				w.until("the joiner votes", 10*time.Second, func() bool { return votersOf([]*process{a, b, c, d, e}) == 5 })
-				leaver := others(w.leader(a, b, c, d, e), a, b, c, d)[0]
-				if _, err := a.m.Leave(w.ctx(10*time.Second), leaver.id.Name, false); err != nil {
+				all := append(slices.Clone(four), e)
+				w.until("the joiner votes", 10*time.Second, func() bool { return votersOf(all) == 5 })
+				leaver := others(w.leader(all...), four...)[0]
+				if _, err := four[0].m.Leave(w.ctx(10*time.Second), leaver.id.Name, false); err != nil {
 					t.Fatal(err)
 				}
-				rest := others(leaver, a, b, c, d)
+				rest := others(leaver, four...)
 				dead := w.leader(rest...)
 				if dies == "a follower" {
 					dead = others(dead, rest...)[0]
@@ -442,7 +400,7 @@ func TestAJoinerAndAMemberDieAfterALeave(t *testing.T) {
 				e.crash()
 				dead.crash()
 				rest = others(dead, rest...)
-				again := w.start(dead.id.Name, all)
+				again := w.start(dead.id.Name, seeds("a", "b", "c", "d"))
 				w.agree(20*time.Second, append(rest, again)...)
 			})
 		})

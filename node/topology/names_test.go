@@ -41,6 +41,15 @@ func (s *nameServer) host(name, ip string) netip.Addr {
 	return addr
 }
 
+// hosts gives the machines of some nodes an address each.
+func (s *nameServer) hosts(names ...string) []netip.Addr {
+	var out []netip.Addr
+	for i, name := range names {
+		out = append(out, s.host(name, fmt.Sprintf("10.0.0.%d", 1+i)))
+	}
+	return out
+}
+
 // list makes a name stand for these addresses, for every viewer. Without addresses the name does
 // not exist.
 func (s *nameServer) list(name string, ips ...netip.Addr) {
@@ -144,12 +153,9 @@ func TestEachAddressOfASeedNameIsASeed(t *testing.T) {
 						t.Errorf("not founded by all: %s", top.Encode())
 					}
 					for _, p := range nodes { // the connections that served to find the seeds are closed
-						port := p.m.cfg.Transport.(*port)
-						port.mu.Lock()
-						if len(port.forgotten) < 3 {
-							t.Errorf("%s keeps its connections: closed %v", p.id.Name, port.forgotten)
+						if forgotten := p.forgotten(); len(forgotten) < 3 {
+							t.Errorf("%s keeps its connections: closed %v", p.id.Name, forgotten)
 						}
-						port.mu.Unlock()
 					}
 				})
 			})
@@ -217,11 +223,7 @@ func TestASeedNameShownInParts(t *testing.T) {
 			simulate(t, func(w *world) {
 				random := rand.New(rand.NewPCG(seed, 5))
 				s := w.nameServer()
-				var all []netip.Addr
-				names := []string{"a", "b", "c", "d"}
-				for i, name := range names {
-					all = append(all, s.host(name, fmt.Sprintf("10.0.0.%d", 1+i)))
-				}
+				all := s.hosts("a", "b", "c", "d")
 				var mu sync.Mutex
 				s.say("all", func(string) ([]netip.Addr, error) {
 					mu.Lock()
@@ -230,10 +232,7 @@ func TestASeedNameShownInParts(t *testing.T) {
 					random.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 					return out[:1+seed%2], nil
 				})
-				var nodes []*process
-				for _, name := range names {
-					nodes = append(nodes, w.start(name, seeds("all"), s.resolve))
-				}
+				nodes := w.startAll([]string{"a", "b", "c", "d"}, seeds("all"), s.resolve)
 				w.agree(time.Minute, nodes...)
 				w.founded()
 			})
@@ -246,21 +245,14 @@ func TestASeedNameShownInParts(t *testing.T) {
 func TestExpectKeepsHalvesFromFounding(t *testing.T) {
 	simulate(t, func(w *world) {
 		s := w.nameServer()
-		var all []netip.Addr
-		names := []string{"a", "b", "c", "d"}
-		for i, name := range names {
-			all = append(all, s.host(name, fmt.Sprintf("10.0.0.%d", 1+i)))
-		}
+		all := s.hosts("a", "b", "c", "d")
 		s.say("all", func(viewer string) ([]netip.Addr, error) {
 			if viewer < "c" {
 				return all[:2], nil
 			}
 			return all[2:], nil
 		})
-		var nodes []*process
-		for _, name := range names {
-			nodes = append(nodes, w.start(name, seeds("all"), s.resolve, expects(3)))
-		}
+		nodes := w.startAll([]string{"a", "b", "c", "d"}, seeds("all"), s.resolve, expects(3))
 		w.reason(nodes[0], "3 nodes to found a cluster, as many as are expected; here are a, b")
 		time.Sleep(time.Minute)
 		if len(w.documents) > 0 {
@@ -277,7 +269,7 @@ func TestExpectKeepsHalvesFromFounding(t *testing.T) {
 func TestHalvesThatAreShownForAMoment(t *testing.T) {
 	simulate(t, func(w *world) {
 		s := w.nameServer()
-		all := []netip.Addr{s.host("a", "10.0.0.1"), s.host("b", "10.0.0.2"), s.host("c", "10.0.0.3"), s.host("d", "10.0.0.4")}
+		all := s.hosts("a", "b", "c", "d")
 		began := time.Now()
 		s.say("all", func(viewer string) ([]netip.Addr, error) {
 			switch {
@@ -288,10 +280,7 @@ func TestHalvesThatAreShownForAMoment(t *testing.T) {
 			}
 			return all[2:], nil
 		})
-		var nodes []*process
-		for _, name := range []string{"a", "b", "c", "d"} {
-			nodes = append(nodes, w.start(name, seeds("all"), s.resolve))
-		}
+		nodes := w.startAll([]string{"a", "b", "c", "d"}, seeds("all"), s.resolve)
 		w.reason(nodes[0], "the addresses of all:7000 to stay the same for a while; here are a, b")
 		w.agree(10*time.Second, nodes...)
 		w.founded()
@@ -483,10 +472,7 @@ func TestANameOfTwoMachinesInTwoFamilies(t *testing.T) {
 			s.list("rack2", s.host("c", "10.0.0.3"), s.host("d", "fd00::4"))
 			four := map[transport.Address]bool{"a:7000": true, "c:7000": true}
 			w.net.filter(func(from, to transport.Address, _ []byte) bool { return four[from] != four[to] }, nil)
-			var all []*process
-			for _, name := range []string{"a", "b", "c", "d"} {
-				all = append(all, w.start(name, seeds("rack1", "rack2"), s.resolve))
-			}
+			all := w.startAll([]string{"a", "b", "c", "d"}, seeds("rack1", "rack2"), s.resolve)
 			time.Sleep(20 * time.Second)
 			w.net.filter(nil, nil)
 			w.agree(20*time.Second, all...)

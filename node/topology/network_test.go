@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -213,6 +214,14 @@ func (p *port) Forget(to transport.Address) {
 	for _, c := range lost {
 		p.finish(c, nil, transport.ErrClosed)
 	}
+}
+
+// forgotten returns the addresses to which a process has closed the connections.
+func (p *process) forgotten() []transport.Address {
+	port := p.m.cfg.Transport.(*port)
+	port.mu.Lock()
+	defer port.mu.Unlock()
+	return slices.Clone(port.forgotten)
 }
 
 func (p *port) Run(ctx context.Context) error {

@@ -46,22 +46,18 @@ func TestEveryNodeCrashesAndReturns(t *testing.T) {
 func TestTheLeaderCrashes(t *testing.T) {
 	simulate(t, func(w *world) {
 		a, b, c := w.trio()
-		nodes := map[string]*process{"a": a, "b": b, "c": c}
+		nodes := []*process{a, b, c}
 		for range 4 {
-			old := w.leader(nodes["a"], nodes["b"], nodes["c"])
+			old := w.leader(nodes...)
 			old.crash()
-			delete(nodes, old.id.Name)
-			var rest []*process
-			for _, p := range nodes {
-				rest = append(rest, p)
-			}
+			rest := others(old, nodes...)
 			took := w.until("another leader", 5*time.Second, func() bool {
 				l := rest[0].m.leader()
 				return l != "" && l != old.id.Name
 			})
 			t.Logf("another leader after %v", took)
-			nodes[old.id.Name] = w.start(old.id.Name, seeds("a", "b", "c"))
-			w.agree(10*time.Second, nodes["a"], nodes["b"], nodes["c"])
+			nodes = append(rest, w.start(old.id.Name, seeds("a", "b", "c")))
+			w.agree(10*time.Second, nodes...)
 		}
 	})
 }
@@ -136,14 +132,12 @@ func TestAllRestart(t *testing.T) {
 // Two nodes come back, each at the other's address. A name is an identity, an address is not.
 func TestAddressesAreSwapped(t *testing.T) {
 	simulate(t, func(w *world) {
-		all := seeds("a", "b", "c", "d", "e")
-		a, b, c, d, e := w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)
-		w.agree(2*time.Second, a, b, c, d, e)
-		w.leader(a, b, c, d, e)
-		d.crash()
-		e.crash()
-		d, e = w.start("d", all, at("e:7000")), w.start("e", all, at("d:7000"))
-		top := w.agree(10*time.Second, a, b, c, d, e)
+		nodes := w.cluster(five...)
+		w.leader(nodes...)
+		nodes[3].crash()
+		nodes[4].crash()
+		nodes[3], nodes[4] = w.start("d", seeds(five...), at("e:7000")), w.start("e", seeds(five...), at("d:7000"))
+		top := w.agree(10*time.Second, nodes...)
 		if top.slot("d").Peer != "e:7000" || top.slot("e").Peer != "d:7000" {
 			t.Errorf("%s", top.Encode())
 		}
@@ -200,28 +194,15 @@ func TestTheLeaderDiesInAReboot(t *testing.T) {
 	} {
 		t.Run(stage.name, func(t *testing.T) {
 			simulate(t, func(w *world) {
-				all := seeds("a", "b", "c", "d", "e")
-				nodes := []*process{w.start("a", all), w.start("b", all), w.start("c", all), w.start("d", all), w.start("e", all)}
-				w.agree(2*time.Second, nodes...)
-				leader := w.leader(nodes...)
-				i := 0
-				for nodes[i] == leader {
-					i++
-				}
-				nodes[i].crash()
-				again := w.start(nodes[i].id.Name, all)
-				nodes[i] = again
-				for !stage.reached(leader, again) {
+				leader, rest := w.quintet()
+				rest[0].crash()
+				rest[0] = w.start(rest[0].id.Name, seeds(five...))
+				for !stage.reached(leader, rest[0]) {
 					time.Sleep(50 * time.Microsecond)
 				}
 				leader.crash()
-				for k := range nodes {
-					if nodes[k] == leader {
-						time.Sleep(time.Second)
-						nodes[k] = w.start(leader.id.Name, all)
-					}
-				}
-				w.agree(20*time.Second, nodes...)
+				time.Sleep(time.Second)
+				w.agree(20*time.Second, append(rest, w.start(leader.id.Name, seeds(five...)))...)
 			})
 		})
 	}
@@ -280,15 +261,13 @@ func TestAReplacedProcessLearnsIt(t *testing.T) {
 // A member is cut off and taken out of the cluster meanwhile. It learns that in the same way.
 func TestARemovedMemberLearnsIt(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		gone := others(leader, a, b, c)[0]
+		leader, gone, other := w.ledTrio()
 		w.net.isolate(gone.id.Peer, true)
 		time.Sleep(2 * time.Second)
 		if _, err := leader.m.Leave(w.ctx(10*time.Second), gone.id.Name, false); err != nil {
 			t.Fatal(err)
 		}
-		w.agree(10*time.Second, others(gone, a, b, c)...)
+		w.agree(10*time.Second, leader, other)
 		time.Sleep(10 * time.Second)
 		w.net.isolate(gone.id.Peer, false)
 		w.until("the removed member ends", 2*time.Second, gone.over)

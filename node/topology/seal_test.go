@@ -47,29 +47,33 @@ func TestSealed(t *testing.T) {
 	}
 }
 
+// clearAt asks a process for a clear, and returns where the answer arrives.
+func (w *world) clearAt(p *process) <-chan error {
+	answered := make(chan error, 1)
+	go func() {
+		_, err := p.m.Clear(w.ctx(20 * time.Second))
+		answered <- err
+	}()
+	return answered
+}
+
 // M8: a clear is answered only once enough members refuse requests of older epochs. It is not
 // enough that the clear is committed.
 func TestClearIsAnsweredAfterSealing(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		hosts := others(leader, a, b, c)
-		hosts[0].block()
-		hosts[1].block()
-		answered := make(chan error, 1)
-		go func() {
-			_, err := leader.m.Clear(w.ctx(20 * time.Second))
-			answered <- err
-		}()
+		leader, b, c := w.ledTrio()
+		b.block()
+		c.block()
+		answered := w.clearAt(leader)
 		w.until("the clear is agreed", 5*time.Second, func() bool {
-			return leader.m.current().Generation == 1 && hosts[0].m.newest().Generation == 1
+			return leader.m.current().Generation == 1 && b.m.newest().Generation == 1
 		})
 		select {
 		case err := <-answered:
 			t.Fatalf("answered before any other member refuses: %v", err)
 		case <-time.After(5 * time.Second):
 		}
-		hosts[1].unblock()
+		c.unblock()
 		if err := <-answered; err != nil {
 			t.Error(err)
 		}
@@ -77,19 +81,17 @@ func TestClearIsAnsweredAfterSealing(t *testing.T) {
 		if g, err := leader.m.Clear(w.ctx(20 * time.Second)); err != nil || g != 2 {
 			t.Errorf("generation %d, %v", g, err)
 		}
-		hosts[0].unblock()
-		w.agree(10*time.Second, a, b, c)
+		b.unblock()
+		w.agree(10*time.Second, leader, b, c)
 	})
 }
 
 // E4: nothing follows an epoch that is not sealed, since the Host of every other member is blocked.
 func TestNothingFollowsAnUnsealedEpoch(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		for _, p := range others(leader, a, b, c) {
-			p.block()
-		}
+		leader, b, c := w.ledTrio()
+		b.block()
+		c.block()
 		for range 3 {
 			go func() { _, _ = leader.m.Clear(w.ctx(60 * time.Second)) }()
 		}
@@ -98,9 +100,8 @@ func TestNothingFollowsAnUnsealedEpoch(t *testing.T) {
 		if g := leader.m.newest().Generation; g != 1 {
 			t.Fatalf("%d clears were agreed on unsealed epochs", g)
 		}
-		for _, p := range others(leader, a, b, c) {
-			p.unblock()
-		}
+		b.unblock()
+		c.unblock()
 		w.until("all clears", 10*time.Second, func() bool { return leader.m.current().Generation == 3 })
 	})
 }
@@ -153,18 +154,11 @@ func TestLongLog(t *testing.T) {
 // since it completes nothing any more. So it must not count before its host is closed.
 func TestAStoppingMemberRefusesBeforeItCounts(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		hosts := others(leader, a, b, c)
-		slow, stopping := hosts[0], hosts[1]
+		leader, slow, stopping := w.ledTrio()
 		slow.block()
 		stopping.block()
 		stopping.cancel()
-		answered := make(chan error, 1)
-		go func() {
-			_, err := leader.m.Clear(w.ctx(20 * time.Second))
-			answered <- err
-		}()
+		answered := w.clearAt(leader)
 		select {
 		case err := <-answered:
 			t.Errorf("the clear was answered (%v) while one host has not adopted it and the other is not closed yet", err)

@@ -81,18 +81,7 @@ func TestTheReceiverChecks(t *testing.T) {
 // Any node brings a newer topology to a peer, and takes one from it.
 func TestDocumentsTravel(t *testing.T) {
 	simulate(t, func(w *world) {
-		a, b, c := w.trio()
-		leader := w.leader(a, b, c)
-		var cutOff, other *process
-		for _, p := range []*process{a, b, c} {
-			switch {
-			case p == leader:
-			case cutOff == nil:
-				cutOff = p
-			default:
-				other = p
-			}
-		}
+		_, cutOff, other := w.ledTrio()
 		w.net.isolate(cutOff.id.Peer, true)
 		if _, err := other.m.Clear(w.ctx(5 * time.Second)); err != nil {
 			t.Fatal(err)

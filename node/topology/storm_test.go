@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -11,7 +12,6 @@ import (
 	"time"
 
 	"viakv/node/transport/simnet"
-	"viakv/quorum/version"
 )
 
 // A storm is a random sequence of lost and repeated messages, heavy delays, crashes, cuts, joins,
@@ -29,8 +29,7 @@ func TestStorms(t *testing.T) {
 				if seed%2 == 1 {
 					delay = simnet.Harsh
 				}
-				w := &world{T: t, documents: map[ClusterID]map[version.Epoch]string{},
-					adopted: map[uint64]version.Epoch{}, dead: map[uint64]bool{}}
+				w := newWorld(t)
 				w.sim = simnet.New(simnet.Config{Seed: seed, Loss: 0.02, Duplicate: 0.03, Delay: delay})
 				w.boots = seed << 16
 				defer w.stop()
@@ -42,10 +41,10 @@ func TestStorms(t *testing.T) {
 
 // storm runs one storm, and fails the test unless all nodes agree after it.
 func storm(w *world, r *rand.Rand) {
-	first := []string{"a", "b", "c", "d", "e"}
+	first := seeds(five...)
 	nodes := map[string]*process{}
-	for _, name := range first {
-		nodes[name] = w.start(name, seeds(first...))
+	for _, name := range five {
+		nodes[name] = w.start(name, first)
 	}
 	down := map[string]bool{}
 	// The founding ends before anything dies: until then there is nothing to lose.
@@ -59,11 +58,7 @@ func storm(w *world, r *rand.Rand) {
 	})
 	// Each round draws a node and something that happens to it.
 	pick := func() (string, *process) {
-		names := make([]string, 0, len(nodes))
-		for name := range nodes {
-			names = append(names, name)
-		}
-		slices.Sort(names)
+		names := slices.Sorted(maps.Keys(nodes))
 		name := names[r.IntN(len(names))]
 		return name, nodes[name]
 	}
@@ -90,7 +85,7 @@ func storm(w *world, r *rand.Rand) {
 			down[name] = true
 		case x < 0.45:
 			for name := range down {
-				nodes[name] = w.start(name, seeds(first...))
+				nodes[name] = w.start(name, first)
 				delete(down, name)
 				break
 			}
@@ -109,7 +104,7 @@ func storm(w *world, r *rand.Rand) {
 		case x < 0.7 && joined < 3 && vacant == 0:
 			joined++
 			name := fmt.Sprintf("j%d", joined)
-			nodes[name] = w.start(name, seeds(first...))
+			nodes[name] = w.start(name, first)
 		// A seed must stay: otherwise the seeds would found a new cluster.
 		case x < 0.76 && vacant == 0 && size > 3 && name > "b":
 			go func() { _, _ = p.m.Leave(w.ctx(3*time.Second), "", false) }()
@@ -127,14 +122,14 @@ func storm(w *world, r *rand.Rand) {
 	// Calm: the network heals, and the nodes that are down start again.
 	w.sim.HealAll()
 	for name := range down {
-		nodes[name] = w.start(name, seeds(first...))
+		nodes[name] = w.start(name, first)
 	}
 	var calm *Topology
 	w.until("calm after the storm", 120*time.Second, func() bool {
 		var all []*process
 		for name, p := range nodes {
 			if p.over() { // it has left or was given up: a new membership enters by the seeds
-				nodes[name] = w.start(name, seeds(first...))
+				nodes[name] = w.start(name, first)
 				return false
 			}
 			all = append(all, p)

@@ -76,11 +76,15 @@ func (p *process) unblock() {
 func simulate(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, net: newNetwork(1), documents: map[ClusterID]map[version.Epoch]string{},
-			adopted: map[uint64]version.Epoch{}, dead: map[uint64]bool{}}
+		w := newWorld(t)
 		defer w.stop()
 		f(w)
 	})
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{T: t, net: newNetwork(1), documents: map[ClusterID]map[version.Epoch]string{},
+		adopted: map[uint64]version.Epoch{}, dead: map[uint64]bool{}}
 }
 
 func (w *world) stop() {
@@ -337,10 +341,8 @@ func (w *world) dump() {
 	for _, p := range w.processes {
 		if p.ctx.Err() == nil {
 			w.Logf("%s %x: %+v\n  %s", p.id.Name, p.id.BootID, p.m.Status(), p.m.Document())
-			select {
-			case <-p.ended:
+			if p.over() {
 				w.Logf("  ended: %v", p.err)
-			default:
 			}
 		}
 	}
@@ -412,11 +414,61 @@ func (w *world) ctx(d time.Duration) context.Context {
 	return ctx
 }
 
+// startAll starts one process of each name.
+func (w *world) startAll(names []string, options ...option) []*process {
+	w.Helper()
+	var out []*process
+	for _, name := range names {
+		out = append(out, w.start(name, options...))
+	}
+	return out
+}
+
+// cluster starts nodes that found a cluster.
+func (w *world) cluster(names ...string) []*process {
+	w.Helper()
+	nodes := w.startAll(names, seeds(names...))
+	w.agree(2*time.Second, nodes...)
+	return nodes
+}
+
 // trio starts three nodes that found a cluster.
 func (w *world) trio() (a, b, c *process) {
 	w.Helper()
-	all := seeds("a", "b", "c")
-	a, b, c = w.start("a", all), w.start("b", all), w.start("c", all)
-	w.agree(2*time.Second, a, b, c)
-	return a, b, c
+	nodes := w.cluster("a", "b", "c")
+	return nodes[0], nodes[1], nodes[2]
+}
+
+// ledTrio is trio with the leader first.
+func (w *world) ledTrio() (leader, b, c *process) {
+	w.Helper()
+	nodes := w.cluster("a", "b", "c")
+	leader = w.leader(nodes...)
+	rest := others(leader, nodes...)
+	return leader, rest[0], rest[1]
+}
+
+// quintet starts five nodes that found a cluster, and returns the leader and the other four.
+func (w *world) quintet() (leader *process, rest []*process) {
+	w.Helper()
+	nodes := w.cluster(five...)
+	leader = w.leader(nodes...)
+	return leader, others(leader, nodes...)
+}
+
+// five are the names of a quintet.
+var five = []string{"a", "b", "c", "d", "e"}
+
+// leads waits until a process leads and takes requests. That is when the first entry of its term is
+// applied.
+func (w *world) leads(p *process) *leader {
+	w.Helper()
+	var l *leader
+	w.until(p.id.Name+" takes requests", 10*time.Second, func() bool {
+		p.m.mu.Lock()
+		defer p.m.mu.Unlock()
+		l = p.m.group.snapshot().leading
+		return l != nil
+	})
+	return l
 }
