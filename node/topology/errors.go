@@ -35,11 +35,14 @@ const (
 	codeRefused   code = "refused"   // refused for good, for a reason that has no code
 )
 
-// codes maps codes to the errors that callers tell apart.
-var codes = []struct {
+// coded is an error and what stands for it on the wire.
+type coded struct {
 	code code
 	err  error
-}{
+}
+
+// codes maps codes to the errors that callers tell apart.
+var codes = []coded{
 	{"already-member", kv.ErrAlreadyMember},
 	{"unreachable", kv.ErrPeerUnreachable},
 	{"no-such-node", kv.ErrNoSuchNode},
@@ -54,10 +57,7 @@ var codes = []struct {
 
 // causes maps causes, which tell more than a code, to errors. A cause stands beside its code, so
 // that a caller that does not know the cause goes by the code.
-var causes = []struct {
-	cause code
-	err   error
-}{
+var causes = []coded{
 	{"in-mesh", kv.ErrInMesh},
 	{"node-unreachable", kv.ErrNodeUnreachable},
 	{"last-member", kv.ErrLastMember},
@@ -72,7 +72,7 @@ func refusal(err error) response {
 			r := response{Code: c.code}
 			for _, k := range causes {
 				if errors.Is(err, k.err) {
-					r.Cause = k.cause
+					r.Cause = k.code
 				}
 			}
 			if d, ok := errors.AsType[*kv.DetailError](err); ok {
@@ -95,7 +95,7 @@ func (r *response) err() error {
 		}
 		known := c.err
 		for _, k := range causes {
-			if r.Cause == k.cause && errors.Is(k.err, c.err) {
+			if r.Cause == k.code && errors.Is(k.err, c.err) {
 				known = k.err
 			}
 		}

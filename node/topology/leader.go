@@ -114,7 +114,7 @@ func (l *leader) look() *scene {
 	l.m.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if own := l.m.adopted.Load(); own != nil && own.Cluster == t.Cluster {
+	if own := l.m.current(); own != nil && own.Cluster == t.Cluster {
 		l.adopted[s.self] = own.Epoch
 	}
 	l.barriers[s.self] = barrier

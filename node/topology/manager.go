@@ -142,7 +142,7 @@ func (m *Manager) acceptsLocked(t *Topology) bool {
 func (m *Manager) adopt(ctx context.Context) {
 	for {
 		changed := m.changed.wait()
-		t, last := m.newest(), m.adopted.Load()
+		t, last := m.newest(), m.current()
 		if t != nil && (last == nil || t.Epoch > last.Epoch) {
 			m.cfg.Host.Adopt(t)
 			m.adopted.Store(t)
@@ -173,7 +173,7 @@ func (m *Manager) forget(last, t *Topology) {
 // awaitAdopted waits until the Host has adopted the epoch or a later one.
 func (m *Manager) awaitAdopted(ctx context.Context, e version.Epoch) error {
 	return m.changed.until(ctx, func() bool {
-		t := m.adopted.Load()
+		t := m.current()
 		return t != nil && t.Epoch >= e
 	})
 }

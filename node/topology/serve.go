@@ -43,7 +43,7 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 
 func (m *Manager) reply(dst []byte, status wire.ControlStatus, body []byte) []byte {
 	r := wire.ControlReply{Status: status, BootID: m.self.BootID, Body: body}
-	if t := m.adopted.Load(); t != nil {
+	if t := m.current(); t != nil {
 		r.Cluster, r.Epoch = uint64(t.Cluster), t.Epoch
 	}
 	return wire.AppendControlReply(dst, &r)

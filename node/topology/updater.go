@@ -9,7 +9,6 @@ import (
 
 // updater sends every new topology to one process, and asks in between how far it is.
 type updater struct {
-	to     Identity
 	cancel context.CancelFunc
 	// until is when this updater ends, once its process is out of the topology. Zero: the process
 	// is in.
@@ -29,10 +28,9 @@ func (l *leader) startUpdaters(t *Topology) {
 			continue
 		}
 		ctx, cancel := context.WithCancel(l.ctx)
-		u := &updater{to: id, cancel: cancel}
-		l.updaters[id.BootID] = u
+		l.updaters[id.BootID] = &updater{cancel: cancel}
 		l.first[id.BootID] = now
-		l.working.Go(func() { l.runUpdater(ctx, u.to) })
+		l.working.Go(func() { l.runUpdater(ctx, id) })
 	}
 	for boot, u := range l.updaters {
 		role, _ := t.Role(boot)
