@@ -1,11 +1,9 @@
 package topology
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,98 +14,6 @@ import (
 	"viakv/api/kv"
 	"viakv/node/transport"
 )
-
-// nameServer holds what the resolvers of a world answer.
-type nameServer struct {
-	w *world
-
-	mu    sync.Mutex
-	lists map[string]func(viewer string) ([]netip.Addr, error) // by host
-
-	machines map[string][]netip.Addr // by node: the addresses of its machine
-}
-
-var errNoSuchHost = &net.DNSError{Err: "no such host", IsNotFound: true}
-
-func (w *world) nameServer() *nameServer {
-	return &nameServer{w: w, lists: map[string]func(string) ([]netip.Addr, error){}, machines: map[string][]netip.Addr{}}
-}
-
-// host gives the machine of a node an address, and lists that address for the node's name.
-func (s *nameServer) host(name, ip string) netip.Addr {
-	addr := netip.MustParseAddr(ip)
-	s.w.net.lead(transport.Address(net.JoinHostPort(ip, "7000")), address(name))
-	s.list(name, addr)
-	return addr
-}
-
-// hosts gives the machines of some nodes an address each.
-func (s *nameServer) hosts(names ...string) []netip.Addr {
-	var out []netip.Addr
-	for i, name := range names {
-		out = append(out, s.host(name, fmt.Sprintf("10.0.0.%d", 1+i)))
-	}
-	return out
-}
-
-// list makes a name stand for these addresses, for every viewer. Without addresses the name does
-// not exist.
-func (s *nameServer) list(name string, ips ...netip.Addr) {
-	s.say(name, func(string) ([]netip.Addr, error) {
-		if len(ips) == 0 {
-			return nil, errNoSuchHost
-		}
-		return ips, nil
-	})
-}
-
-// say makes a name stand for what f returns for each viewer, which is the name of a node.
-func (s *nameServer) say(name string, f func(viewer string) ([]netip.Addr, error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lists[name] = f
-}
-
-// errHangs is returned by a function of lists to make the look-up hang until its context ends.
-var errHangs = errors.New("hangs")
-
-// resolve is an option: the process resolves names, and knows its own addresses, by s.
-func (s *nameServer) resolve(c *Config, _ *process) {
-	viewer := c.Self.Name
-	c.Addresses = func() []netip.Addr { return s.machines[viewer] }
-	c.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
-		s.mu.Lock()
-		list := s.lists[host]
-		s.mu.Unlock()
-		if list == nil {
-			return nil, errNoSuchHost
-		}
-		ips, err := list(viewer)
-		if errors.Is(err, errHangs) {
-			<-ctx.Done()
-			err = ctx.Err()
-		}
-		return ips, err
-	}
-}
-
-// founded fails the test unless exactly one cluster has been founded so far.
-func (w *world) founded() {
-	w.Helper()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.documents) != 1 {
-		w.Errorf("%d clusters were founded", len(w.documents))
-	}
-}
-
-// reason waits until the reason for which a process waits contains the wanted text.
-func (w *world) reason(p *process, want string) {
-	w.Helper()
-	w.until(fmt.Sprintf("%s says %q; it says %q", p.id.Name, want, p.m.Status().Reason), 15*time.Second, func() bool {
-		return strings.Contains(p.m.Status().Reason, want)
-	})
-}
 
 // permutations returns all orders of some addresses.
 func permutations(of []netip.Addr) [][]netip.Addr {

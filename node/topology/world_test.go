@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,44 +32,6 @@ type world struct {
 	adopted   map[uint64]version.Epoch // by boot ID
 	dead      map[uint64]bool
 	sim       *simnet.Network // used in place of net; nil: net is used
-}
-
-// process is one process: a manager, and a host that copies and runs barriers as a node does.
-type process struct {
-	w       *world
-	id      Identity
-	listens transport.Address // empty: at the address that it advertises
-	unplug  func()            // kills its connections
-	network sync.WaitGroup    // its transport
-	m       *Manager
-	cancel  context.CancelFunc
-	top     atomic.Pointer[Topology]
-	ended   chan struct{}
-	ready   chan struct{} // closed once m is set
-	err     error
-	stuck   bool // the host copies nothing: it rebuilds for ever
-	lazy    bool // the host never runs the barrier
-
-	stopping atomic.Bool // it says that it is about to stop
-	mu       sync.Mutex
-	epochs   []version.Epoch
-	driving  sync.WaitGroup
-	ctx      context.Context
-	news     chan struct{}
-	gate     atomic.Pointer[chan struct{}] // not nil: Adopt does not return before it is closed
-}
-
-// block makes Adopt and Close of the host wait until unblock is called.
-func (p *process) block() {
-	gate := make(chan struct{})
-	p.gate.Store(&gate)
-}
-
-// unblock lets the calls that wait go on.
-func (p *process) unblock() {
-	if gate := p.gate.Swap(nil); gate != nil {
-		close(*gate)
-	}
 }
 
 // simulate runs f in a world of its own, in virtual time.
@@ -178,147 +140,6 @@ func (w *world) plug(p *process) transport.Transport {
 	}
 	p.network.Go(func() { _ = tr.Run(p.ctx) })
 	return tr
-}
-
-// Serve implements transport.Handler.
-func (p *process) Serve(ctx context.Context, dst, request []byte) []byte {
-	<-p.ready
-	return p.m.Serve(ctx, dst, request)
-}
-
-// Refuse implements transport.Handler. The simulated network has room for everything.
-func (p *process) Refuse(dst, _ []byte) []byte { return dst }
-
-// ServeInline implements transport.Handler.
-func (p *process) ServeInline(dst, _ []byte) ([]byte, bool) { return dst, false }
-
-// crash ends the process as kill -9 does: it sends nothing any more.
-func (p *process) crash() {
-	p.unblock()
-	p.w.mu.Lock()
-	p.w.dead[p.id.BootID] = true
-	p.w.mu.Unlock()
-	p.unplug()
-	p.cancel()
-	<-p.ended
-	p.driving.Wait()
-}
-
-// over reports whether the membership has ended.
-func (p *process) over() bool {
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
-	}
-}
-
-// Adopt implements Host. It checks what a host may rely on (E1, E2).
-func (p *process) Adopt(t *Topology) {
-	p.mu.Lock()
-	if n := len(p.epochs); n > 0 && p.epochs[n-1] >= t.Epoch {
-		p.w.Errorf("%s adopts epoch %d after %d", p.id.Name, t.Epoch, p.epochs[n-1])
-	}
-	p.epochs = append(p.epochs, t.Epoch)
-	p.mu.Unlock()
-	if gate := p.gate.Load(); gate != nil {
-		<-*gate
-	}
-	p.w.mu.Lock()
-	known := p.w.documents[t.Cluster]
-	if known == nil {
-		known = map[version.Epoch]string{}
-		p.w.documents[t.Cluster] = known
-	}
-	if other, ok := known[t.Epoch]; ok && other != string(t.Encode()) {
-		p.w.Errorf("two documents of epoch %d:\n%s\n%s", t.Epoch, other, t.Encode())
-	}
-	if known[t.Epoch] == "" {
-		p.w.checkSealed(t, known[t.Epoch-1])
-	}
-	known[t.Epoch] = string(t.Encode())
-	p.w.adopted[p.id.BootID] = t.Epoch
-	p.w.mu.Unlock()
-	p.top.Store(t)
-	select {
-	case p.news <- struct{}{}:
-	default:
-	}
-}
-
-// Close implements Host. It notes that nothing completes at the host any more.
-func (p *process) Close() {
-	if gate := p.gate.Load(); gate != nil {
-		<-*gate
-	}
-	p.w.mu.Lock()
-	p.w.adopted[p.id.BootID] = ^version.Epoch(0)
-	p.w.mu.Unlock()
-}
-
-// checkSealed checks M5 when t is seen for the first time: the epoch before t must have been
-// sealed. The document of that epoch is before; when that is empty, nothing is checked. Enough
-// slots of the predecessor's list in that document must have adopted the epoch, have been vacant,
-// or be dead. The check counts what the hosts did, not what the leader believed. Call it with mu
-// held.
-func (w *world) checkSealed(t *Topology, before string) {
-	if before == "" {
-		return
-	}
-	e, err := Decode([]byte(before))
-	if err != nil {
-		w.Error(err)
-		return
-	}
-	n := 0
-	for i := range e.Prev.Slots {
-		if s := &e.Prev.Slots[i]; !s.active() || w.dead[s.BootID] || w.adopted[s.BootID] >= e.Epoch {
-			n++
-		}
-	}
-	if n < e.Prev.Need {
-		w.Errorf("epoch %d took effect when %d of %d needed had adopted epoch %d", t.Epoch, n, e.Prev.Need, e.Epoch)
-	}
-}
-
-// drive does what a node does when the topology asks for it: it copies, and runs the barrier.
-func (p *process) drive() {
-	for {
-		select {
-		case <-p.news:
-		case <-p.ctx.Done():
-			return
-		}
-		for p.step() {
-		}
-	}
-}
-
-// step does one such task. It reports whether the task failed and has to be tried again.
-func (p *process) step() bool {
-	t := p.top.Load()
-	if t == nil {
-		return false
-	}
-	role, _ := t.Role(p.id.BootID)
-	switch {
-	case p.stuck && role != Active:
-	case role == Rebuilding || role == Joining:
-		if need, from := t.RebuildNeed(p.id.BootID); len(from) < need {
-			return false
-		}
-		time.Sleep(5 * time.Millisecond) // the time that copying takes
-		ctx, cancel := context.WithTimeout(p.ctx, time.Second)
-		defer cancel()
-		return p.m.Rebuilt(ctx, t) != nil && p.ctx.Err() == nil && p.m.Status().State != stateLeft
-	case role == Active && t.Change != nil && !p.lazy && slices.Contains(t.Change.Owe, p.id.Name):
-		time.Sleep(5 * time.Millisecond)
-		ctx, cancel := context.WithTimeout(p.ctx, time.Second)
-		defer cancel()
-		return p.m.BarrierDone(ctx, t.Change.Epoch) != nil && p.ctx.Err() == nil
-	}
-	return false
 }
 
 // until waits in virtual time until f is true, and returns how long that took. It fails the test
@@ -471,4 +292,22 @@ func (w *world) leads(p *process) *leader {
 		return l != nil
 	})
 	return l
+}
+
+// founded fails the test unless exactly one cluster has been founded so far.
+func (w *world) founded() {
+	w.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.documents) != 1 {
+		w.Errorf("%d clusters were founded", len(w.documents))
+	}
+}
+
+// reason waits until the reason for which a process waits contains the wanted text.
+func (w *world) reason(p *process, want string) {
+	w.Helper()
+	w.until(fmt.Sprintf("%s says %q; it says %q", p.id.Name, want, p.m.Status().Reason), 15*time.Second, func() bool {
+		return strings.Contains(p.m.Status().Reason, want)
+	})
 }
