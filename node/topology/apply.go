@@ -102,7 +102,7 @@ func (n *Topology) vacate(c *command) error {
 	if s.BootID == c.Node.BootID {
 		return kv.Detail(kv.ErrAlreadyMember, "%s already holds its slot", c.Node.Name)
 	}
-	s.HTTP, s.Peer, s.BootID = c.Node.HTTP, c.Node.Peer, c.Node.BootID
+	s.Identity = *c.Node
 	s.Incarnation, s.Pending, s.Since = 0, version.Incarnation(n.LogIndex), n.Epoch
 	return nil
 }
@@ -150,7 +150,7 @@ func (n *Topology) admit(c *command) error {
 	if err := n.validateQuorums(n.N() + 1); err != nil {
 		return err
 	}
-	n.Joining = &Candidate{c.Node.Name, c.Node.HTTP, c.Node.Peer, c.Node.BootID, version.Incarnation(n.LogIndex), n.Epoch}
+	n.Joining = &Candidate{*c.Node, version.Incarnation(n.LogIndex), n.Epoch}
 	return nil
 }
 
@@ -195,7 +195,7 @@ func (n *Topology) grow(t *Topology, c *command) error {
 	case c.At == nil || c.At.Epoch < j.Since || !t.holds(c.At, j.Name):
 		return ErrStartOver
 	}
-	n.Slots = append(n.Slots, Slot{Name: j.Name, HTTP: j.HTTP, Peer: j.Peer, BootID: j.BootID, Incarnation: j.Pending})
+	n.Slots = append(n.Slots, Slot{Identity: j.Identity, Incarnation: j.Pending})
 	slices.SortFunc(n.Slots, func(a, b Slot) int { return strings.Compare(a.Name, b.Name) })
 	n.Joining, n.Resized = nil, n.Epoch
 	n.Change = &SizeChange{

@@ -54,10 +54,8 @@ func (s *scene) due(a *ask) *response {
 		r.Detail = s.obstacle()
 		return &r
 	}
-	if a.Purpose == toEnter {
-		if role, _ := s.topology.Role(a.Node.BootID); role != Stranger {
-			return &response{Code: codeOK, Epoch: s.topology.Epoch}
-		}
+	if a.Purpose == toEnter && s.topology.includes(a.Node.BootID) {
+		return &response{Code: codeOK, Epoch: s.topology.Epoch}
 	}
 	return nil
 }

@@ -26,11 +26,7 @@ func (m *Manager) Depart(ctx context.Context, to transport.Address) error {
 	m.mu.Lock()
 	m.joiningVia = to
 	m.mu.Unlock()
-	t := m.newest()
-	if t == nil {
-		return nil
-	}
-	if role, _ := t.Role(m.self.BootID); role == Stranger {
+	if t := m.newest(); t == nil || !t.includes(m.self.BootID) {
 		return nil
 	}
 	err := m.carryOut(ctx, &request{Purpose: toDepart})

@@ -20,7 +20,7 @@ import (
 // finds out whether the member that has the same name is still there, and returns its boot ID when
 // it is gone, as lookFor does.
 func (m *Manager) examine(ctx context.Context, node *Identity) (gone uint64, err error) {
-	if role, _ := m.newest().Role(node.BootID); role != Stranger {
+	if m.newest().includes(node.BootID) {
 		return 0, nil
 	}
 	p, err := m.reach(ctx, *node)

@@ -38,10 +38,8 @@ func (m *Manager) enter(ctx context.Context, via Identity, t *Topology) error {
 	r, err := m.submit(ctx, &request{ID: id, Purpose: toEnter, Node: &m.self}, newDirectory(t, via))
 	switch {
 	case err == nil:
-		if t := r.Topology; t != nil {
-			if role, _ := t.Role(m.self.BootID); role == Stranger {
-				return ErrAbandoned // admitted once, and given up before it heard of that
-			}
+		if t := r.Topology; t != nil && !t.includes(m.self.BootID) {
+			return ErrAbandoned // admitted once, and given up before it heard of that
 		}
 		return nil // submit has learnt the answer's topology
 	case errors.Is(err, kv.ErrUnavailable), errors.Is(err, kv.ErrQuorumLoss) && m.cfg.JoinVia == "":
@@ -66,7 +64,7 @@ func (m *Manager) fits(p *presence) error {
 		return nil
 	}
 	// This process was admitted, and has not heard of it.
-	if role, _ := p.Topology.Role(m.self.BootID); role != Stranger {
+	if p.Topology.includes(m.self.BootID) {
 		return nil
 	}
 	return m.cfg.Fits(p.Memory)

@@ -80,7 +80,7 @@ func firstTopology(decided Topology, members []Identity) (*Topology, error) {
 	t := &decided
 	t.Epoch = firstEpoch
 	for i, m := range members {
-		t.Slots = append(t.Slots, Slot{Name: m.Name, HTTP: m.HTTP, Peer: m.Peer, BootID: m.BootID, Incarnation: version.Incarnation(i + 1)})
+		t.Slots = append(t.Slots, Slot{Identity: m, Incarnation: version.Incarnation(i + 1)})
 	}
 	t.LogIndex = uint64(t.N())
 	if err := t.validate(); err != nil {

@@ -59,7 +59,7 @@ func (o OperationID) String() string { return fmt.Sprintf("%016x#%d", o.BootID, 
 // Identity is what identifies a node during one membership.
 type Identity struct {
 	Name string            `json:"name"`
-	HTTP string            `json:"http"`
+	HTTP string            `json:"http"` // address for clients
 	Peer transport.Address `json:"peer"`
 	// BootID is random, and fresh for every membership: it proves that no memory was carried over
 	// (M2).

@@ -126,8 +126,7 @@ func (m *Manager) acceptsLocked(t *Topology) bool {
 	case m.over:
 		return false
 	case k == nil:
-		role, _ := t.Role(m.self.BootID)
-		return role != Stranger && (m.promised.BootID == 0 || m.promised.BootID == t.Founder)
+		return t.includes(m.self.BootID) && (m.promised.BootID == 0 || m.promised.BootID == t.Founder)
 	case t.Epoch <= k.Epoch:
 		return false
 	case t.Cluster == k.Cluster:
@@ -160,7 +159,7 @@ func (m *Manager) adopt(ctx context.Context) {
 
 // forget closes the connections to addresses that no recipient of t has any more.
 func (m *Manager) forget(last, t *Topology) {
-	if role, _ := t.Role(m.self.BootID); last == nil || role == Stranger {
+	if last == nil || !t.includes(m.self.BootID) {
 		return
 	}
 	for _, was := range last.recipients() {

@@ -44,10 +44,10 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 		})
 	}
 	for i := range t.Slots {
-		ask(t.Slots[i].identity())
+		ask(t.Slots[i].Identity)
 	}
 	if t.Joining != nil {
-		ask(t.Joining.identity())
+		ask(t.Joining.Identity)
 	}
 	asked.Wait()
 	return answered

@@ -83,9 +83,9 @@ func (m *Manager) lookFor(ctx context.Context, node *Identity) (uint64, error) {
 	var holder Identity
 	switch slot := t.slot(node.Name); {
 	case slot != nil:
-		holder = slot.identity()
+		holder = slot.Identity
 	case t.Joining != nil && t.Joining.Name == node.Name:
-		holder = t.Joining.identity()
+		holder = t.Joining.Identity
 	default:
 		return 0, nil
 	}

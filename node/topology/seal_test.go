@@ -11,7 +11,7 @@ import (
 
 func TestSealed(t *testing.T) {
 	slot := func(name string, boot uint64, incarnation version.Incarnation) Slot {
-		s := Slot{Name: name, BootID: boot, Incarnation: incarnation}
+		s := Slot{Identity: Identity{Name: name, BootID: boot}, Incarnation: incarnation}
 		if incarnation == 0 {
 			s.Pending = 99
 		}

@@ -24,7 +24,7 @@ type directory struct {
 func newDirectory(t *Topology, first ...Identity) *directory {
 	d := &directory{cluster: t.Cluster, members: first}
 	for i := range t.Slots {
-		d.members = append(d.members, t.Slots[i].identity())
+		d.members = append(d.members, t.Slots[i].Identity)
 	}
 	return d
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"viakv/api/kv"
-	"viakv/node/transport"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 	"viakv/ring/keyspace"
@@ -53,11 +52,7 @@ type Topology struct {
 
 // Slot is a node's stable place in the cluster.
 type Slot struct {
-	Name string            `json:"name"`
-	HTTP string            `json:"http"` // address for clients
-	Peer transport.Address `json:"peer"`
-	// BootID is that of the process that holds the slot, active or pending.
-	BootID      uint64              `json:"boot"`
+	Identity                        // of the process that holds the slot, active or pending
 	Incarnation version.Incarnation `json:"incarnation"`       // the active one; zero: the slot is vacant
 	Pending     version.Incarnation `json:"pending,omitempty"` // the one that rebuilds; zero: none
 	// Since is the epoch that last vacated the slot. Zero: none did.
@@ -66,10 +61,7 @@ type Slot struct {
 
 // Candidate is a node that was admitted and copies the data before it becomes a slot.
 type Candidate struct {
-	Name    string              `json:"name"`
-	HTTP    string              `json:"http"`
-	Peer    transport.Address   `json:"peer"`
-	BootID  uint64              `json:"boot"`
+	Identity
 	Pending version.Incarnation `json:"pending"`
 	Since   version.Epoch       `json:"since"` // epoch of the admission
 }
@@ -210,6 +202,12 @@ func (t *Topology) Role(boot uint64) (Role, version.Incarnation) {
 		return Joining, t.Joining.Pending
 	}
 	return Stranger, 0
+}
+
+// includes reports whether the process with this boot ID has a slot or is joining.
+func (t *Topology) includes(boot uint64) bool {
+	role, _ := t.Role(boot)
+	return role != Stranger
 }
 
 // RebuildNeed returns how many full copies of other members a rebuilding or joining process must

@@ -66,13 +66,13 @@ func (t *Topology) recipients() []Identity {
 		}
 	}
 	for i := range t.Slots {
-		add(t.Slots[i].identity())
+		add(t.Slots[i].Identity)
 	}
 	if t.Joining != nil {
-		add(t.Joining.identity())
+		add(t.Joining.Identity)
 	}
 	for i := range t.Prev.Slots {
-		add(t.Prev.Slots[i].identity())
+		add(t.Prev.Slots[i].Identity)
 	}
 	return out
 }

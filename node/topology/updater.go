@@ -33,11 +33,10 @@ func (l *leader) startUpdaters(t *Topology) {
 		l.working.Go(func() { l.runUpdater(ctx, id) })
 	}
 	for boot, u := range l.updaters {
-		role, _ := t.Role(boot)
 		switch {
 		case in[boot]:
 			u.until = time.Time{}
-		case u.until.IsZero() && role == Stranger:
+		case u.until.IsZero() && !t.includes(boot):
 			u.until = now.Add(patience)
 		case now.After(u.until) || l.adopted[boot] >= t.Epoch || l.gone[boot]:
 			u.cancel()

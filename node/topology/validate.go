@@ -53,14 +53,14 @@ func (t *Topology) validate() error {
 		if (s.Incarnation == 0) == (s.Pending == 0) {
 			fault("slot %s is active and rebuilding, or neither", s.Name)
 		}
-		process(s.identity(), uint64(s.Incarnation|s.Pending))
+		process(s.Identity, uint64(s.Incarnation|s.Pending))
 	}
 	// The joiner has no slot yet.
 	if j := t.Joining; j != nil {
 		if t.slot(j.Name) != nil {
 			fault("%s joins and has a slot", j.Name)
 		}
-		process(j.identity(), uint64(j.Pending))
+		process(j.Identity, uint64(j.Pending))
 	}
 	if t.N() > 0 {
 		if err := t.validateQuorums(t.N()); err != nil {
@@ -94,9 +94,3 @@ func (id Identity) validate() error {
 	}
 	return nil
 }
-
-// identity returns the identity of the process that holds the slot.
-func (s *Slot) identity() Identity { return Identity{s.Name, s.HTTP, s.Peer, s.BootID} }
-
-// identity returns the identity of the process that joins.
-func (c *Candidate) identity() Identity { return Identity{c.Name, c.HTTP, c.Peer, c.BootID} }

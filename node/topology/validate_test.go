@@ -18,7 +18,7 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	bad.Slots[1].Pending = 9
 	bad.Slots[0].Peer = ""
 	bad.Cluster = 0
-	bad.Joining = &Candidate{Name: "c", BootID: 0, Peer: "x"}
+	bad.Joining = &Candidate{Identity: Identity{Name: "c", Peer: "x"}}
 	err := bad.validate()
 	for _, want := range []string{"no cluster", "out of order", "one boot ID", "active and rebuilding", "peer address", "joins and has a slot", "no boot ID", "incarnation 0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
