@@ -29,10 +29,8 @@ func (m *Manager) Status() Status {
 	if m.group != nil {
 		g := m.group.snapshot()
 		s.Voters = len(g.voters)
-		if m.known != nil {
-			if id := m.known.process(g.leader); id != nil {
-				s.Leader = id.Name
-			}
+		if id := m.known.process(g.leader); id != nil {
+			s.Leader = id.Name
 		}
 	}
 	return s
@@ -51,13 +49,8 @@ func (m *Manager) stateLocked(t *Topology) string {
 	case t == nil:
 		return stateFounding
 	}
-	switch role, _ := t.Role(m.self.BootID); role {
-	case Active:
-		return stateActive
-	case Rebuilding:
-		return stateRebuilding
-	case Joining:
-		return stateJoining
+	if role, _ := t.Role(m.self.BootID); role != Stranger {
+		return role.String()
 	}
 	return stateLeft
 }

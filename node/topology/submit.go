@@ -107,7 +107,8 @@ func (m *Manager) ask(ctx context.Context, r *request, d *directory) (response, 
 		return response{Code: codeAgain, Detail: fmt.Sprintf("%s at %s answers: %v", to.Name, to.Peer, reply.Status)}, nil
 	}
 	var a response
-	return a, decodeBody(reply.Body, &a)
+	err = decodeBody(reply.Body, &a)
+	return a, err
 }
 
 // propose submits a request of a member. It takes a new operation ID unless the request has one.

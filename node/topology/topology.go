@@ -184,7 +184,10 @@ const (
 	Active                 // serves
 )
 
-func (r Role) String() string { return [...]string{"stranger", "joining", "rebuilding", "active"}[r] }
+// String returns the state of a membership in that role, and "stranger" for no role.
+func (r Role) String() string {
+	return [...]string{"stranger", stateJoining, stateRebuilding, stateActive}[r]
+}
 
 // Role returns the role of the process with this boot ID, and its incarnation: the active one of an
 // active process, otherwise the pending one.
