@@ -117,8 +117,8 @@ func (m *Manager) Clear(ctx context.Context) (version.Generation, error) {
 }
 
 // Purge makes the removal of a list of tombstones a step of the topology (G1, G2). All members
-// reported the list at the expected epoch. errEpoch, errVacant and errUnsettled mean that the list
-// cannot be purged now: the caller collects again later.
+// reported the list at the expected epoch. An error means that the list cannot be purged now, or
+// that the outcome is unknown: the caller collects again later.
 func (m *Manager) Purge(ctx context.Context, list uint64, expected version.Epoch) error {
 	return m.carryOut(ctx, &request{Purpose: toPurge, List: list, Epoch: expected})
 }

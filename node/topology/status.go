@@ -1,8 +1,6 @@
 package topology
 
 import (
-	"slices"
-
 	"viakv/quorum/version"
 )
 
@@ -58,9 +56,18 @@ func (m *Manager) stateLocked(t *Topology) string {
 // process returns the process with this boot ID, or nil when t does not know it. Members of the
 // epoch before are included: they have to hear that they are gone.
 func (t *Topology) process(boot uint64) *Identity {
-	all := t.recipients()
-	if i := slices.IndexFunc(all, func(id Identity) bool { return id.BootID == boot }); boot != 0 && i >= 0 {
-		return &all[i]
+	if boot == 0 {
+		return nil
+	}
+	for _, list := range [][]Slot{t.Slots, t.Prev.Slots} {
+		for i := range list {
+			if list[i].BootID == boot {
+				return &list[i].Identity
+			}
+		}
+	}
+	if t.Joining != nil && t.Joining.BootID == boot {
+		return &t.Joining.Identity
 	}
 	return nil
 }

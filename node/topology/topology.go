@@ -61,9 +61,9 @@ type Slot struct {
 
 // Candidate is a node that was admitted and copies the data before it becomes a slot.
 type Candidate struct {
-	Identity
-	Pending version.Incarnation `json:"pending"`
-	Since   version.Epoch       `json:"since"` // epoch of the admission
+	Identity                     // of the process that copies
+	Pending  version.Incarnation `json:"pending"`
+	Since    version.Epoch       `json:"since"` // epoch of the admission
 }
 
 // SizeChange is a join or a leave that is not settled.
