@@ -36,9 +36,8 @@ func TestChains(t *testing.T) {
 	verify(t, s)
 	var b Bucket
 	copyTo(t, s, testSeed.Hash([]byte(keys[0])).Rank(), &b)
-	b.Sort()
 	n := 0
-	for e := range b.Records {
+	for e := range b.entries {
 		if want := 2000; e.Record.Tag.Counter == 9 && len(e.Record.Value) != want {
 			t.Fatalf("%q has %d bytes", e.Key, len(e.Record.Value))
 		}

@@ -85,7 +85,7 @@ func TestWalksAndLookupsDuringChange(t *testing.T) {
 		seen := map[string]bool{}
 		for at := keyspace.Rank(0); ; {
 			copyTo(t, s, at, &b)
-			for e := range b.Records {
+			for e := range b.entries {
 				key := string(e.Key)
 				if !stay[key] || e.Rank < at {
 					continue
@@ -150,14 +150,14 @@ func TestAdvanceFences(t *testing.T) {
 			if err := s.Copy(version.Epoch(e), at.First(), &b); err != nil {
 				t.Fatalf("partition %d after the advance to %d: %v", p, e, err)
 			}
-			if err := s.Copy(version.Epoch(e-1), at.First(), &b); !errors.Is(err, replica.ErrEpoch) || b.Len() != 0 {
-				t.Fatalf("partition %d copies %d records at the epoch before %d: %v", p, b.Len(), e, err)
+			if err := s.Copy(version.Epoch(e-1), at.First(), &b); !errors.Is(err, replica.ErrEpoch) || len(b.data) != 0 {
+				t.Fatalf("partition %d copies %d bytes at the epoch before %d: %v", p, len(b.data), e, err)
 			}
 			if d, err := s.Digest(version.Epoch(e-1), at.Whole()); !errors.Is(err, replica.ErrEpoch) {
 				t.Fatalf("partition %d has the digest %v at the epoch before %d: %v", p, d, e, err)
 			}
 			_ = s.Copy(version.Epoch(e), at.First(), &b)
-			for r := range b.Records {
+			for r := range b.entries {
 				if r.Record.Tag.Generation != version.Generation(e) {
 					t.Fatalf("%v is there after the advance to %d", r.Record.Tag, e)
 				}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/node/storage/packed"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
@@ -69,10 +70,13 @@ func (x storeSubject) scan(f func(key, value []byte)) {
 	var b Bucket
 	for at := keyspace.Rank(0); ; {
 		_ = x.s.Copy(0, at, &b)
-		for e := range b.Records {
-			if e.Record.Live() {
-				f(e.Key, e.Record.Value)
+		for at := 0; at < len(b.data); {
+			r, next := packed.Block(b.data).Next(at)
+			_ = b.seed.Hash(r.Key).Rank() // a part of every scan
+			if rec := parse(r.Meta); rec.Live() {
+				f(r.Key, r.Value)
 			}
+			at = next
 		}
 		if at = b.Range.To; at == 0 {
 			return

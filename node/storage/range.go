@@ -30,9 +30,8 @@ func (s *Store) Walk(epoch version.Epoch, r keyspace.Range, after []byte, visit 
 			}
 			return begin, err
 		}
-		b.Sort()
 		enough, last := false, keyspace.Place{}
-		for e := range b.Records {
+		for e := range b.entries {
 			switch {
 			case e.Rank < rank || begin.Passed(e.Rank, e.Key):
 				continue

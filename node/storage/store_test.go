@@ -266,7 +266,7 @@ func TestBudgets(t *testing.T) {
 	tombstone := version.Record{Owner: version.Operation{Incarnation: 1, Sequence: 1}}
 	var b Bucket
 	copyTo(t, s, h.Rank(), &b)
-	b.Sort()
+	b.sort()
 	for name, f := range map[string]func(){
 		"get":    func() { _, _, _ = s.Get(0, h, key, dst) },
 		"tag":    func() { _, _, _ = s.Tag(0, h, key, dst) },
@@ -282,8 +282,8 @@ func TestBudgets(t *testing.T) {
 		"check":     func() { _, _ = s.Check(h.Rank()) },
 		"stats":     func() { _ = s.Stats() },
 		"copy":      func() { _ = s.Copy(0, h.Rank(), &b) },
-		"sort":      func() { b.Sort() },
-		"records":   func() { b.Records(func(replica.Entry) bool { return true }) },
+		"sort":      func() { b.order = b.order[:0]; b.sort() },
+		"entries":   func() { b.entries(func(replica.Entry) bool { return true }) },
 		"advance":   func() { s.Advance(0, 0) },
 		"put stale": func() { _, _ = s.Put(9, h, key, &rec) },
 	} {
@@ -327,33 +327,30 @@ func TestAClosedStoreRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if b.Len() != 0 {
-		t.Errorf("%d entries were copied", b.Len())
+	if len(b.data) != 0 {
+		t.Errorf("%d bytes were copied", len(b.data))
 	}
 }
 
 func second[T any](_ T, err error) error { return err }
 
-func TestRecordsStopWhenTold(t *testing.T) {
+func TestEntriesStopWhenTold(t *testing.T) {
 	s := open(t, testConfig)
 	for i := range 20_000 {
 		put(t, s, fmt.Sprintf("k%d", i), live(1, "v"))
 	}
 	var b Bucket
 	copyTo(t, s, 0, &b)
-	if b.Len() < 3 {
-		t.Fatalf("%d entries", b.Len())
+	if b.Digest.Records < 3 {
+		t.Fatalf("%d entries", b.Digest.Records)
 	}
-	for _, sorted := range []bool{false, true} {
-		n := 0
-		for range b.Records {
-			if n++; n == 2 {
-				break
-			}
+	n := 0
+	for range b.entries {
+		if n++; n == 2 {
+			break
 		}
-		if n != 2 {
-			t.Fatalf("sorted %v: %d records after a stop at two", sorted, n)
-		}
-		b.Sort()
+	}
+	if n != 2 {
+		t.Fatalf("%d entries after a stop at two", n)
 	}
 }

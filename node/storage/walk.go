@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"slices"
 
+	"viakv/api/kv"
 	"viakv/node/storage/packed"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
@@ -17,11 +18,9 @@ type Bucket struct {
 	Range  keyspace.Range // the bucket's ranks; the next bucket begins at Range.To
 	Digest replica.Digest // of all entries
 
-	seed   keyspace.Seed
-	data   []byte // the blocks, one after the other
-	ends   []int  // where each block ends
-	sorted bool
-	order  []ranked
+	seed  keyspace.Seed
+	data  []byte   // the records of all blocks, back to back
+	order []ranked // empty until an entry is asked for
 }
 
 // ranked is a record's rank and its position.
@@ -39,7 +38,7 @@ type ranked struct {
 // that is wider than the range. They also occur in a bucket that was merged meanwhile; the walk has
 // seen those before. The last bucket can be wider than the range, too.
 func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
-	b.seed, b.data, b.ends, b.sorted = s.cfg.Seed, b.data[:0], b.ends[:0], false
+	b.seed, b.data, b.order = s.cfg.Seed, b.data[:0], b.order[:0]
 	b.Range, b.Digest = keyspace.Range{}, replica.Digest{}
 	p := &s.shards[at.Partition()]
 	p.mu.RLock()
@@ -50,8 +49,8 @@ func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 	from, r := p.table.at(at)
 	b.Range, b.Digest = r, from.digest()
 	for c := &from.chunk; c.cap != 0; c = &p.table.links[c.next-1] {
-		b.data = append(b.data, p.table.bytes(c)...)
-		b.ends = append(b.ends, len(b.data))
+		block := p.table.bytes(c)
+		b.data = append(b.data, block[block.First():]...)
 		if c.next == 0 {
 			break
 		}
@@ -59,69 +58,67 @@ func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 	return nil
 }
 
-// Len returns the number of entries.
-func (b *Bucket) Len() int { return int(b.Digest.Records) }
-
-// Records yields the entries. Their slices borrow the Bucket. They come in no particular order or,
-// after Sort, ascending by rank and key.
-func (b *Bucket) Records(yield func(replica.Entry) bool) {
-	var e replica.Entry
-	if b.sorted {
-		for i := range b.order {
-			o := &b.order[i]
-			r, _ := packed.Block(b.data).Next(o.position)
-			e.Rank = o.rank
-			set(&e, r)
-			if !yield(e) {
-				return
-			}
+// AppendLive appends the pairs of those entries that hold a value, ascending by rank and key. That
+// is all that a scan delivers. The pairs borrow the bucket.
+func (b *Bucket) AppendLive(dst []kv.Pair) []kv.Pair {
+	b.sort()
+	for i := range b.order {
+		r := b.record(b.order[i].position)
+		if rec := parse(r.Meta); rec.Live() {
+			dst = append(dst, kv.Pair{Key: r.Key, Value: r.Value, Version: rec.Tag})
 		}
+	}
+	return dst
+}
+
+// AppendSorted appends the entries, ascending by rank and key. They borrow the bucket.
+func (b *Bucket) AppendSorted(dst []replica.Entry) []replica.Entry {
+	for e := range b.entries {
+		dst = append(dst, e)
+	}
+	return dst
+}
+
+// entries yields the entries, ascending by rank and key. Their slices borrow the Bucket.
+func (b *Bucket) entries(yield func(replica.Entry) bool) {
+	b.sort()
+	var e replica.Entry
+	for i := range b.order {
+		o := &b.order[i]
+		r := b.record(o.position)
+		e.Rank, e.Key, e.Record = o.rank, r.Key, parse(r.Meta)
+		if e.Record.Live() {
+			e.Record.Value = r.Value
+		}
+		if !yield(e) {
+			return
+		}
+	}
+}
+
+// sort fills order, unless that was done since the last Copy.
+func (b *Bucket) sort() {
+	if len(b.order) > 0 {
 		return
 	}
-	begin := 0
-	for _, end := range b.ends {
-		block := packed.Block(b.data[begin:end])
-		for at := block.First(); at < len(block); {
-			r, next := block.Next(at)
-			e.Rank = b.seed.Hash(r.Key).Rank()
-			set(&e, r)
-			if !yield(e) {
-				return
-			}
-			at = next
-		}
-		begin = end
+	b.order = slices.Grow(b.order, int(b.Digest.Records))
+	for at := 0; at < len(b.data); {
+		r, next := packed.Block(b.data).Next(at)
+		b.order = append(b.order, ranked{b.seed.Hash(r.Key).Rank(), at})
+		at = next
 	}
+	slices.SortFunc(b.order, b.compare)
 }
 
-// Sort brings the entries into ascending order of rank and key.
-func (b *Bucket) Sort() {
-	b.order = b.order[:0]
-	begin := 0
-	for _, end := range b.ends {
-		block := packed.Block(b.data[begin:end])
-		for at := block.First(); at < len(block); {
-			r, next := block.Next(at)
-			b.order = append(b.order, ranked{b.seed.Hash(r.Key).Rank(), begin + at})
-			at = next
-		}
-		begin = end
+func (b *Bucket) compare(x, y ranked) int {
+	if x.rank != y.rank {
+		return cmp.Compare(x.rank, y.rank)
 	}
-	slices.SortFunc(b.order, func(x, y ranked) int {
-		if c := cmp.Compare(x.rank, y.rank); c != 0 {
-			return c
-		}
-		rx, _ := packed.Block(b.data).Next(x.position)
-		ry, _ := packed.Block(b.data).Next(y.position)
-		return bytes.Compare(rx.Key, ry.Key)
-	})
-	b.sorted = true
+	return bytes.Compare(b.record(x.position).Key, b.record(y.position).Key)
 }
 
-// set makes e the entry of a packed record, except for its rank.
-func set(e *replica.Entry, r packed.Record) {
-	e.Key, e.Record = r.Key, parse(r.Meta)
-	if e.Record.Live() {
-		e.Record.Value = r.Value
-	}
+// record returns the record at a position in data.
+func (b *Bucket) record(at int) packed.Record {
+	r, _ := packed.Block(b.data).Next(at)
+	return r
 }
