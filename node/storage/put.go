@@ -14,17 +14,13 @@ import (
 // quiet success. A clear has taken an older record away, so a caller that counts acknowledgements
 // must not count this one.
 func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *version.Record) (changed bool, err error) {
-	if err := fits(key, rec); err != nil {
-		return false, err
-	}
 	var buffer [version.MaxMetaBytes]byte
-	meta := version.AppendMeta(buffer[:0], rec)
 	p := s.shard(h)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.admitsLocked(epoch, rec.Tag); err != nil {
+	meta, err := p.admit(epoch, key, rec, buffer[:0])
+	if err != nil {
 		return false, err
 	}
+	defer p.mu.Unlock()
 	if rec.Tag.Counter == 0 { // the record of an absent key
 		return false, nil
 	}
@@ -39,9 +35,7 @@ func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *versi
 	}
 	if have.Tag == rec.Tag { // a tombstone that becomes contested
 		merged := version.Merge(have, *rec)
-		meta = version.AppendMeta(buffer[:0], &merged)
-		p.table.replace(h, at, &have, meta, &merged)
-		return true, nil
+		rec, meta = &merged, version.AppendMeta(buffer[:0], &merged)
 	}
 	p.table.replace(h, at, &have, meta, rec)
 	return true, nil
@@ -51,17 +45,13 @@ func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *versi
 // tag means that nothing is here. If the tag is another, or not below the record's, nothing
 // changes.
 func (s *Store) PutIf(epoch version.Epoch, h keyspace.Hash, key []byte, have version.Tag, rec *version.Record) (stored bool, err error) {
-	if err := fits(key, rec); err != nil {
-		return false, err
-	}
 	var buffer [version.MaxMetaBytes]byte
-	meta := version.AppendMeta(buffer[:0], rec)
 	p := s.shard(h)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.admitsLocked(epoch, rec.Tag); err != nil {
+	meta, err := p.admit(epoch, key, rec, buffer[:0])
+	if err != nil {
 		return false, err
 	}
+	defer p.mu.Unlock()
 	if rec.Tag.Counter == 0 || !have.Less(rec.Tag) {
 		return false, nil
 	}
@@ -88,17 +78,13 @@ func (s *Store) PutIf(epoch version.Epoch, h keyspace.Hash, key []byte, have ver
 // this replica's vote. If another request's tombstone, a contested one or something newer is here,
 // Vote gives no vote and changes nothing.
 func (s *Store) Vote(epoch version.Epoch, h keyspace.Hash, key []byte, tombstone *version.Record) (voted bool, err error) {
-	if err := fits(key, tombstone); err != nil {
-		return false, err
-	}
 	var buffer [version.MaxMetaBytes]byte
-	meta := version.AppendMeta(buffer[:0], tombstone)
 	p := s.shard(h)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.admitsLocked(epoch, tombstone.Tag); err != nil {
+	meta, err := p.admit(epoch, key, tombstone, buffer[:0])
+	if err != nil {
 		return false, err
 	}
+	defer p.mu.Unlock()
 	if !tombstone.Tag.Removed || tombstone.Tag.Counter == 0 || tombstone.Owner == version.Contested {
 		return false, nil
 	}
@@ -118,13 +104,22 @@ func (s *Store) Vote(epoch version.Epoch, h keyspace.Hash, key []byte, tombstone
 	return true, nil
 }
 
-// admitsLocked checks S1 and S2.
-func (s *shard) admitsLocked(epoch version.Epoch, tag version.Tag) error {
+// admit checks that a record may be put (S1, S2), and appends its metadata to buffer. Unless there
+// is an error the shard is then locked, and the caller unlocks it.
+func (s *shard) admit(epoch version.Epoch, key []byte, r *version.Record, buffer []byte) (meta []byte, err error) {
+	if err := fits(key, r); err != nil {
+		return nil, err
+	}
+	meta = version.AppendMeta(buffer, r)
+	s.mu.Lock()
 	switch {
 	case s.epoch != epoch:
-		return replica.ErrEpoch
-	case s.generation != tag.Generation && tag.Counter != 0:
-		return ErrGeneration
+		err = replica.ErrEpoch
+	case s.generation != r.Tag.Generation && r.Tag.Counter != 0:
+		err = ErrGeneration
+	default:
+		return meta, nil
 	}
-	return nil
+	s.mu.Unlock()
+	return nil, err
 }
