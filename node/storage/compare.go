@@ -1,6 +1,9 @@
 package storage
 
 import (
+	"errors"
+	"fmt"
+
 	"viakv/node/storage/packed"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
@@ -76,8 +79,12 @@ func (t *table) recount(b *bucket, r keyspace.Range) (d replica.Digest) {
 	return d
 }
 
+// errDrift means that a digest does not match its records (S4). The cause is a bug in this program
+// or a fault of the machine's memory.
+var errDrift = errors.New("storage: a bucket's digest has drifted from its records")
+
 // Check recomputes the digest of the bucket that holds a rank, and compares it with the digest that
-// was kept up to date. A difference is a *DriftError. A record that lies in the wrong bucket is not
+// was kept up to date. A difference is an errDrift. A record that lies in the wrong bucket is not
 // counted, so it is a difference, too. Check returns the bucket's range, so that a patrol can go
 // from bucket to bucket.
 func (s *Store) Check(at keyspace.Rank) (keyspace.Range, error) {
@@ -86,7 +93,7 @@ func (s *Store) Check(at keyspace.Rank) (keyspace.Range, error) {
 	defer p.mu.RUnlock()
 	b, r := p.table.at(at)
 	if kept, counted := b.digest(), p.table.recount(b, r); kept != counted {
-		return r, &DriftError{Range: r, Kept: kept, Recounted: counted}
+		return r, fmt.Errorf("%w: %v holds %v, its digest says %v; rebuild this node from its peers and report it", errDrift, r, counted, kept)
 	}
 	return r, nil
 }

@@ -1,10 +1,6 @@
 package storage
 
-import (
-	"fmt"
-
-	"viakv/ring/keyspace"
-)
+import "viakv/ring/keyspace"
 
 // Config configures a store. The zero value is usable.
 type Config struct {
@@ -25,12 +21,4 @@ type Config struct {
 	// large pages a lookup among millions of keys takes a third less time, and the first touch of a
 	// page takes twice the time.
 	HugePages bool
-}
-
-// Validate returns an error that says what is wrong with the configuration, or nil.
-func (c Config) Validate() error {
-	if c.MaxBytes < 0 {
-		return fmt.Errorf("storage: a memory limit of %d bytes: use a positive number, or 0 for none", c.MaxBytes)
-	}
-	return nil
 }

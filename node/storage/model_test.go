@@ -269,13 +269,13 @@ func (x *machine) stale(t *rapid.T) {
 	}
 	rec.Tag.Generation += version.Generation(rapid.SampledFrom([]int{-1, 1}).Draw(t, "generation"))
 	rec.Tag.Counter = 7 // above all that drawRecord draws
-	if _, err := x.s.Put(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, ErrGeneration) {
+	if _, err := x.s.Put(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, errGeneration) {
 		t.Fatalf("put of another generation: %v", err)
 	}
-	if _, err := x.s.PutIf(x.m.epoch, testSeed.Hash(key), key, version.Tag{}, &rec); !errors.Is(err, ErrGeneration) {
+	if _, err := x.s.PutIf(x.m.epoch, testSeed.Hash(key), key, version.Tag{}, &rec); !errors.Is(err, errGeneration) {
 		t.Fatalf("conditional put of another generation: %v", err)
 	}
-	if _, err := x.s.Vote(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, ErrGeneration) {
+	if _, err := x.s.Vote(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, errGeneration) {
 		t.Fatalf("vote of another generation: %v", err)
 	}
 }

@@ -1,16 +1,29 @@
 package storage
 
 import (
+	"errors"
+	"fmt"
+
+	"viakv/node/storage/packed"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 	"viakv/ring/keyspace"
 )
 
+// Errors of Put, PutIf and Vote, beside replica.ErrEpoch. Nothing was done.
+var (
+	// errGeneration means that the record is from before a clear, or from after a clear that this
+	// store has not seen (S2).
+	errGeneration = errors.New("storage: a record of another clear generation")
+	// errSize means that the key or the record does not fit the store's format.
+	errSize = errors.New("storage: a size out of bounds")
+)
+
 // Put merges a record into what is there (version.Merge) and reports whether that changed anything.
 // Put keeps no reference to key or record.
 //
-// For a record of another generation than the partition's, Put returns ErrGeneration instead of a
+// For a record of another generation than the partition's, Put returns errGeneration instead of a
 // quiet success. A clear has taken an older record away, so a caller that counts acknowledgements
 // must not count this one.
 func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *version.Record) (changed bool, err error) {
@@ -116,10 +129,23 @@ func (s *shard) admit(epoch version.Epoch, key []byte, r *version.Record, buffer
 	case s.epoch != epoch:
 		err = replica.ErrEpoch
 	case s.generation != r.Tag.Generation && r.Tag.Counter != 0:
-		err = ErrGeneration
+		err = errGeneration
 	default:
 		return meta, nil
 	}
 	s.mu.Unlock()
 	return nil, err
+}
+
+// fits checks that a key and its record fit the format.
+func fits(key []byte, r *version.Record) error {
+	switch {
+	case len(key) == 0 || len(key) > packed.MaxKeyBytes:
+		return fmt.Errorf("%w: a key of %d bytes, allowed are 1 to %d", errSize, len(key), packed.MaxKeyBytes)
+	case len(r.Value) > packed.MaxValueBytes:
+		return fmt.Errorf("%w: a value of %d bytes, allowed are %d", errSize, len(r.Value), packed.MaxValueBytes)
+	case len(r.Vector) > version.MaxVectorBytes:
+		return fmt.Errorf("%w: a version vector of %d bytes, allowed are %d", errSize, len(r.Vector), version.MaxVectorBytes)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -43,8 +44,8 @@ const bucketTarget = 4096
 
 // New returns an empty store at epoch and generation zero.
 func New(cfg Config) (*Store, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
+	if cfg.MaxBytes < 0 {
+		return nil, fmt.Errorf("storage: a memory limit of %d bytes: use a positive number, or 0 for none", cfg.MaxBytes)
 	}
 	return newStore(cfg, bucketTarget), nil
 }

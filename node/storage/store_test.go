@@ -93,15 +93,15 @@ func TestSizesOutOfBoundsAreRefusedAndNothingIsStored(t *testing.T) {
 		"long vector": {"k", crammed},
 	} {
 		h := testSeed.Hash([]byte(c.key))
-		if _, err := s.Put(0, h, []byte(c.key), &c.rec); !errors.Is(err, ErrSize) {
+		if _, err := s.Put(0, h, []byte(c.key), &c.rec); !errors.Is(err, errSize) {
 			t.Errorf("%s: put: %v", name, err)
 		}
-		if _, err := s.PutIf(0, h, []byte(c.key), version.Tag{}, &c.rec); !errors.Is(err, ErrSize) {
+		if _, err := s.PutIf(0, h, []byte(c.key), version.Tag{}, &c.rec); !errors.Is(err, errSize) {
 			t.Errorf("%s: conditional put: %v", name, err)
 		}
 		c.rec.Tag.Removed = true
 		c.rec.Owner = version.Operation{Incarnation: 1}
-		if _, err := s.Vote(0, h, []byte(c.key), &c.rec); !errors.Is(err, ErrSize) {
+		if _, err := s.Vote(0, h, []byte(c.key), &c.rec); !errors.Is(err, errSize) {
 			t.Errorf("%s: vote: %v", name, err)
 		}
 	}
@@ -212,7 +212,7 @@ func TestLimitAndClear(t *testing.T) {
 		t.Fatalf("after a clear: %+v", st)
 	}
 	old := live(9, value)
-	if _, err := s.Put(0, testSeed.Hash([]byte("k1")), []byte("k1"), &old); !errors.Is(err, ErrGeneration) {
+	if _, err := s.Put(0, testSeed.Hash([]byte("k1")), []byte("k1"), &old); !errors.Is(err, errGeneration) {
 		t.Fatalf("a record from before the clear: %v", err)
 	}
 	s.Advance(3, 0) // a late call with the generation before

@@ -23,8 +23,8 @@ const (
 // MaxMetaBytes is the longest encoding of a record's metadata.
 const MaxMetaBytes = 1 + 5*binary.MaxVarintLen64 + MaxVectorBytes
 
-// ErrCorrupt is the error for bytes that AppendMeta cannot have written.
-var ErrCorrupt = errors.New("version: malformed record metadata")
+// errCorrupt is the error for bytes that AppendMeta cannot have written.
+var errCorrupt = errors.New("version: malformed record metadata")
 
 // AppendMeta appends the encoding of r without its value.
 func AppendMeta(dst []byte, r *Record) []byte {
@@ -51,7 +51,7 @@ func AppendMeta(dst []byte, r *Record) []byte {
 // reads back what it has stored need not.
 func ParseMeta(b []byte) (r Record, err error) {
 	if len(b) == 0 || b[0]&^flagsKnown != 0 || b[0] == flagOwned {
-		return Record{}, ErrCorrupt
+		return Record{}, errCorrupt
 	}
 	flags := b[0]
 	generation, at := number(b, 1)
@@ -65,7 +65,7 @@ func ParseMeta(b []byte) (r Record, err error) {
 		r.Owner.Sequence, at = number(b, at)
 	}
 	if at > len(b) {
-		return Record{}, ErrCorrupt
+		return Record{}, errCorrupt
 	}
 	r.Vector = Vector(b[at:])
 	return r, nil

@@ -61,7 +61,7 @@ func TestMetaThatNobodyWroteIsRefused(t *testing.T) {
 		"cut in the owner":    {3, 0, 1, 1, 1},
 		"over 64 bits":        {0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 1},
 	} {
-		if r, err := ParseMeta(b); !errors.Is(err, ErrCorrupt) {
+		if r, err := ParseMeta(b); !errors.Is(err, errCorrupt) {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 	}

@@ -4,7 +4,7 @@ import "math/bits"
 
 // Block sizes.
 const (
-	MinBytes = 1 << minBits
+	minBytes = 1 << minBits
 	MaxBytes = 1 << maxBits
 
 	minBits = 8
@@ -15,7 +15,7 @@ const (
 
 // classOf returns the smallest class that holds n bytes.
 func classOf(n int) int {
-	if n <= MinBytes {
+	if n <= minBytes {
 		return 0
 	}
 	shift := bits.Len(uint(n-1)) - 1 - perBits
@@ -25,7 +25,7 @@ func classOf(n int) int {
 // classBytes returns the size of a class's blocks.
 func classBytes(class int) int {
 	doubling, step := class>>perBits, class&(1<<perBits-1)
-	return MinBytes << doubling / (1 << perBits) * (1<<perBits + step)
+	return minBytes << doubling / (1 << perBits) * (1<<perBits + step)
 }
 
 // Round returns the length of the block that Allocate would return for n bytes.

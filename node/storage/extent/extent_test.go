@@ -21,7 +21,7 @@ func TestClasses(t *testing.T) {
 		}
 		last = size
 	}
-	if last != MaxBytes || classBytes(0) != MinBytes || classOf(0) != 0 || Round(4097) != 4608 {
+	if last != MaxBytes || classBytes(0) != minBytes || classOf(0) != 0 || Round(4097) != 4608 {
 		t.Fatalf("classes from %d to %d; 4097 is rounded to %d", classBytes(0), last, Round(4097))
 	}
 }
@@ -170,7 +170,7 @@ func TestManyCallers(t *testing.T) {
 		wg.Go(func() {
 			var refs []Ref
 			for i := range 5000 {
-				n := MinBytes + (i*g*37)%8192
+				n := minBytes + (i*g*37)%8192
 				r, size := p.Allocate(n)
 				b := p.Bytes(r, 8, size)
 				copy(b, []byte{byte(g), byte(i), byte(i >> 8)})

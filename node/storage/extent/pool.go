@@ -12,7 +12,7 @@ const Bytes = 1 << extentBits
 
 const (
 	extentBits = 17
-	mapWords   = Bytes / MinBytes / 64
+	mapWords   = Bytes / minBytes / 64
 
 	// reserve is how many empty extents stay resident for the next class that needs one: 4 MiB, and
 	// beyond that one for each reserveShare extents in use.

@@ -45,8 +45,8 @@ func Bytes(n, records int) int {
 // first returns the position of the first record in a block of n records.
 func first(n int) int { return countBytes + (n+groupSlots-1)/groupSlots*groupBytes }
 
-// Count returns the number of records.
-func (b Block) Count() int {
+// count returns the number of records.
+func (b Block) count() int {
 	if len(b) == 0 {
 		return 0
 	}
@@ -55,7 +55,7 @@ func (b Block) Count() int {
 
 // Grown returns the length that the block would have after a record of so many bytes was appended.
 func (b Block) Grown(record int) int {
-	n := b.Count()
+	n := b.count()
 	return len(b) + record + first(n+1) - first(n) + b.missingCount()
 }
 
@@ -89,7 +89,7 @@ const (
 // Find returns the slot of a key, or -1 if there is none. The fingerprint is a byte of the key's
 // hash on which the bucket does not depend.
 func (b Block) Find(fingerprint byte, key []byte) int {
-	n := b.Count()
+	n := b.count()
 	if n == 0 {
 		return -1
 	}
@@ -114,12 +114,12 @@ func (b Block) Find(fingerprint byte, key []byte) int {
 
 // At returns the record of a slot.
 func (b Block) At(slot int) Record {
-	r, _ := b.Next(first(b.Count()) + b.offset(slot))
+	r, _ := b.Next(first(b.count()) + b.offset(slot))
 	return r
 }
 
 // First returns the position of the first record, for Next.
-func (b Block) First() int { return first(b.Count()) }
+func (b Block) First() int { return first(b.count()) }
 
 // Next returns the record at a position, and the position of the record behind it. Behind the last
 // record that is the block's length.

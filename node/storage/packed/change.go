@@ -25,7 +25,7 @@ func (b Block) AppendFrom(fingerprint byte, from Block, begin, end int) Block {
 
 // extend makes a slot, and room for a record at the end. It returns the position of that room.
 func (b Block) extend(fingerprint byte, size int) (longer Block, at int) {
-	n, end := b.Count(), len(b)
+	n, end := b.count(), len(b)
 	b = b[:b.Grown(size)]
 	if n%groupSlots == 0 {
 		from, to := first(n), first(n+1)
@@ -71,7 +71,7 @@ func (b Block) Replace(slot int, meta, value []byte) Block {
 
 // Remove takes the record of a slot out. The last slot moves to the free place.
 func (b Block) Remove(slot int) Block {
-	n := b.Count()
+	n := b.count()
 	if n == 1 {
 		return b[:0]
 	}
@@ -108,7 +108,7 @@ func (b Block) shift(from, d int) Block {
 
 // slide adds d to all offsets that are above the given one.
 func (b Block) slide(above, d int) {
-	for slot, n := 0, b.Count(); slot < n; slot++ {
+	for slot, n := 0, b.count(); slot < n; slot++ {
 		if o := b.offset(slot); o > above {
 			b.setOffset(slot, o+d)
 		}

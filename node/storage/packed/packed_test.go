@@ -76,8 +76,8 @@ func (s *script) check() error {
 	if err := s.b.Check(); err != nil {
 		return err
 	}
-	if s.b.Count() != len(s.twin) {
-		return fmt.Errorf("%d records, want %d", s.b.Count(), len(s.twin))
+	if s.b.count() != len(s.twin) {
+		return fmt.Errorf("%d records, want %d", s.b.count(), len(s.twin))
 	}
 	size := 0
 	for key, want := range s.twin {
@@ -173,7 +173,7 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 		"an empty slot's mark": func(b Block) Block { b[mark(12)] = 1; return b },
 		"longer than allowed":  func(Block) Block { return make(Block, MaxBytes+1) },
 	} {
-		if err := spoil(slices.Clone(s.b)).Check(); !errors.Is(err, ErrCorrupt) {
+		if err := spoil(slices.Clone(s.b)).Check(); !errors.Is(err, errCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -254,7 +254,7 @@ func FuzzCheck(f *testing.F) {
 				}
 			}
 		}
-		n := b.Count()
+		n := b.count()
 		if b = b.Append(1, []byte(key), []byte("meta"), []byte("value")); len(b) <= MaxBytes && b.Check() != nil {
 			t.Fatal(b.Check())
 		}
