@@ -71,6 +71,15 @@ type stack struct {
 	n   int
 }
 
+// Stats is a pool's state.
+type Stats struct {
+	InUse    int64 // bytes of extents that have a block out
+	Blocks   int64 // bytes of the blocks that are out
+	Resting  int64 // bytes of empty extents that stay resident
+	Released int64 // bytes of empty extents whose pages were given back
+	Mapped   int64 // bytes of address space
+}
+
 // New returns an empty pool. Huge pages make lookups faster, and the first touch of memory slower.
 func New(hugePages bool) *Pool { return &Pool{huge: hugePages} }
 
@@ -156,6 +165,22 @@ func (p *Pool) Sparse(r Ref) bool {
 // looseShare sets the part of what is in use, a tenth, that may be free before blocks are worth
 // moving.
 const looseShare = 10
+
+// InUse returns the bytes of all extents of which a block is out. Empty extents do not count: the
+// next block of any size takes one of them first.
+func (p *Pool) InUse() int64 { return p.inUse.Load() * Bytes }
+
+// Stats returns the pool's state. It reads the parts one after the other.
+func (p *Pool) Stats() (s Stats) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.InUse = p.InUse()
+	s.Blocks = p.blocks.Load()
+	s.Resting = int64(p.resting.n) * Bytes
+	s.Released = int64(p.cold.n) * Bytes
+	s.Mapped = int64(p.mapped) * regionBytes
+	return s
+}
 
 // Bytes returns the first n bytes of a block, as a slice of the given capacity.
 func (p *Pool) Bytes(r Ref, n, capacity int) []byte {
