@@ -3,7 +3,6 @@ package storage
 import (
 	"encoding/binary"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -199,6 +198,13 @@ func (w *workload) record(counter, value int) *version.Record {
 	return &w.rec
 }
 
+// loaded returns a store with the first n keys of a workload, and that workload.
+func loaded(b *testing.B, cfg Config, n int) (*Store, *workload) {
+	s := open(b, cfg)
+	load(storeSubject{s}, n)
+	return s, newWorkload()
+}
+
 // raw returns the number of bytes of one record: key, value and metadata.
 func (w *workload) raw(value int) int {
 	var room [version.MaxMetaBytes]byte
@@ -223,6 +229,18 @@ func both(n int, f func(from, to int)) time.Duration {
 	wg.Go(func() { f(n/2, n) })
 	wg.Wait()
 	return time.Since(begin)
+}
+
+// load sets the first n keys of a workload, with values of 100 bytes, and returns how long that
+// took.
+func load(x subject, n int) time.Duration {
+	return both(n, func(from, to int) {
+		w := newWorkload()
+		for i := from; i < to; i++ {
+			h := w.at(i)
+			x.set(h, w.key[:], w.record(i, 100))
+		}
+	})
 }
 
 // collectorShare returns a function that returns the collector's share of the CPU time since this
@@ -250,25 +268,18 @@ func collectorShare() func() float64 {
 // subject is loaded, measured and dropped before the next, so that neither pays for the other's
 // garbage.
 func BenchmarkFigures(b *testing.B) {
+	store := func(huge bool) func() subject {
+		return func() subject {
+			return storeSubject{newStore(Config{Seed: benchSeed, DigestKey: [2]uint64{1, 2}, HugePages: huge}, bucketTarget)}
+		}
+	}
 	for _, c := range []struct {
 		name string
 		make func() subject
 	}{
 		{"map", func() subject { return newMapSubject() }},
-		{"store", func() subject {
-			s, err := New(Config{Seed: benchSeed, DigestKey: [2]uint64{1, 2}})
-			if err != nil {
-				b.Fatal(err)
-			}
-			return storeSubject{s}
-		}},
-		{"store-huge-pages", func() subject {
-			s, err := New(Config{Seed: benchSeed, DigestKey: [2]uint64{1, 2}, HugePages: true})
-			if err != nil {
-				b.Fatal(err)
-			}
-			return storeSubject{s}
-		}},
+		{"store", store(false)},
+		{"store-huge-pages", store(true)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for range b.N {
@@ -287,16 +298,10 @@ func figures(b *testing.B, build func() subject) {
 	defer x.close()
 
 	// Load all keys, and relate the resident memory to them.
-	load := both(n, func(from, to int) {
-		w := newWorkload()
-		for i := from; i < to; i++ {
-			h := w.at(i)
-			x.set(h, w.key[:], w.record(i, 100))
-		}
-	})
+	took := load(x, n)
 	w := newWorkload()
 	w.record(n, 100)
-	b.ReportMetric(float64(load.Nanoseconds())/float64(n), "load-ns/key")
+	b.ReportMetric(float64(took.Nanoseconds())/float64(n), "load-ns/key")
 	b.ReportMetric(float64(residentBytes()-before)/float64(n), "rss-B/key")
 	b.ReportMetric(float64(w.raw(100)), "raw-B/key")
 
@@ -414,44 +419,5 @@ func churn(b *testing.B, x subject, n int, counter *int, before int64) {
 		b.ReportMetric(float64(st.Bytes)/l, "churn-bytes/live")
 		b.ReportMetric(float64(st.Extents.Blocks)/l, "churn-blocks/live")
 		b.ReportMetric(float64(st.UsedBytes)/l, "churn-used/live")
-	}
-}
-
-// BenchmarkDigest measures the part of a set that keeps the digest up to date: two records' digests
-// and the sums.
-func BenchmarkDigest(b *testing.B) {
-	k := digestKey{1, 2}
-	var bk bucket
-	tab := table{}
-	tag := version.Tag{Counter: 1, Incarnation: 3}
-	for i := range b.N {
-		was := k.of(keyspace.Hash(i), tag, version.Contested)
-		tag.Counter++
-		tab.account(&bk, k.of(keyspace.Hash(i), tag, version.Contested), was)
-	}
-	if bk.sum != tab.digest.Sum {
-		b.Fatal(fmt.Sprint(bk.digest(), tab.digest))
-	}
-}
-
-// BenchmarkMiss measures the lookup of a key that is not there.
-func BenchmarkMiss(b *testing.B) {
-	s, err := New(Config{Seed: benchSeed})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	w := newWorkload()
-	for i := range 100_000 {
-		h := w.at(i)
-		storeSubject{s}.set(h, w.key[:], w.record(i, 100))
-	}
-	dst := make([]byte, 0, 4096)
-	b.ResetTimer()
-	for i := range b.N {
-		h := w.at(100_000 + i)
-		if _, _, err := s.Get(0, h, w.key[:], dst); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -1,11 +1,13 @@
 package storage
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"viakv/quorum/replica"
+	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
@@ -13,20 +15,10 @@ import (
 // of the machine. It reports the ratios.
 func BenchmarkLookups(b *testing.B) {
 	n := *keysFlag
-	s, err := New(Config{Seed: benchSeed, DigestKey: [2]uint64{1, 2}, HugePages: *hugeFlag})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
+	s := open(b, Config{Seed: benchSeed, DigestKey: [2]uint64{1, 2}, HugePages: *hugeFlag})
 	subjects := []subject{newMapSubject(), storeSubject{s}}
 	for _, x := range subjects {
-		both(n, func(from, to int) {
-			w := newWorkload()
-			for i := from; i < to; i++ {
-				h := w.at(i)
-				x.set(h, w.key[:], w.record(i, 100))
-			}
-		})
+		load(x, n)
 	}
 	const turn = 200_000
 	var gets, sets, resizes [2]time.Duration
@@ -69,16 +61,7 @@ func BenchmarkLookups(b *testing.B) {
 // BenchmarkScan measures walks over all pairs, without writes beside them.
 func BenchmarkScan(b *testing.B) {
 	n := *keysFlag
-	s, err := New(Config{Seed: benchSeed, HugePages: *hugeFlag})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	w := newWorkload()
-	for i := range n {
-		h := w.at(i)
-		storeSubject{s}.set(h, w.key[:], w.record(i, 100))
-	}
+	s, _ := loaded(b, Config{Seed: benchSeed, HugePages: *hugeFlag}, n)
 	var c Bucket
 	for name, use := range map[string]func(){
 		"sorted": func() { c.entries(func(replica.Entry) bool { return true }) },
@@ -101,17 +84,8 @@ func BenchmarkScan(b *testing.B) {
 
 // BenchmarkHot measures the work of an operation itself, on a store that fits the caches.
 func BenchmarkHot(b *testing.B) {
-	s, err := New(Config{Seed: benchSeed})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	w := newWorkload()
 	const n = 5000
-	for i := range n {
-		h := w.at(i)
-		storeSubject{s}.set(h, w.key[:], w.record(i, 100))
-	}
+	s, w := loaded(b, Config{Seed: benchSeed}, n)
 	dst := make([]byte, 0, 4096)
 	b.Run("hash", func(b *testing.B) {
 		for i := range b.N {
@@ -139,4 +113,35 @@ func BenchmarkHot(b *testing.B) {
 			_, _ = s.Put(0, h, w.key[:], w.record(counter, 80+counter*7%41))
 		}
 	})
+}
+
+// BenchmarkDigest measures the part of a set that keeps the digest up to date: two records' digests
+// and the sums.
+func BenchmarkDigest(b *testing.B) {
+	k := digestKey{1, 2}
+	var bk bucket
+	tab := table{}
+	tag := version.Tag{Counter: 1, Incarnation: 3}
+	for i := range b.N {
+		was := k.of(keyspace.Hash(i), tag, version.Contested)
+		tag.Counter++
+		tab.account(&bk, k.of(keyspace.Hash(i), tag, version.Contested), was)
+	}
+	if bk.sum != tab.digest.Sum {
+		b.Fatal(fmt.Sprint(bk.digest(), tab.digest))
+	}
+}
+
+// BenchmarkMiss measures the lookup of a key that is not there.
+func BenchmarkMiss(b *testing.B) {
+	const n = 100_000
+	s, w := loaded(b, Config{Seed: benchSeed}, n)
+	dst := make([]byte, 0, 4096)
+	b.ResetTimer()
+	for i := range b.N {
+		h := w.at(n + i)
+		if _, _, err := s.Get(0, h, w.key[:], dst); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
