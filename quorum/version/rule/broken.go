@@ -19,3 +19,21 @@ func Break(r Rule) { off = r }
 
 // Broken reports whether a rule is switched off.
 func Broken(r Rule) bool { return off == r }
+
+// Named returns the rule of that name, or None when no rule has it.
+func Named(name string) Rule {
+	for i, n := range names {
+		if n == name {
+			return Rule(i)
+		}
+	}
+	return None
+}
+
+// All returns the rules that have a switch.
+func All() (all []Rule) {
+	for r := None + 1; r < end; r++ {
+		all = append(all, r)
+	}
+	return all
+}

@@ -45,21 +45,3 @@ var names = [end]string{"none", "fence", "destination", "requery", "node-counter
 	"enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all", "keyed-hash"}
 
 func (r Rule) String() string { return names[r] }
-
-// Named returns the rule of that name, or None when no rule has it.
-func Named(name string) Rule {
-	for i, n := range names {
-		if n == name {
-			return Rule(i)
-		}
-	}
-	return None
-}
-
-// All returns the rules that have a switch.
-func All() (all []Rule) {
-	for r := None + 1; r < end; r++ {
-		all = append(all, r)
-	}
-	return all
-}
