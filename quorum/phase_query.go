@@ -104,7 +104,7 @@ func (f *findings) add(m int, r *version.Record) (conflict bool) {
 		f.holders.add(m)
 		return false
 	}
-	conflict = version.Compare(f.best, r) == version.Concurrent
+	conflict = version.Conflict(f.best, r)
 	if c > 0 {
 		f.best, f.holders = r, only(m)
 	}

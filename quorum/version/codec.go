@@ -91,7 +91,3 @@ func longNumber(b []byte, at int) (uint64, int) {
 	}
 	return x, at + n
 }
-
-// Removed reports whether metadata that AppendMeta wrote belongs to a tombstone. It does not decode
-// the rest.
-func Removed(meta []byte) bool { return meta[0]&flagRemoved != 0 }

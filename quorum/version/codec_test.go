@@ -25,9 +25,6 @@ func TestMetaSurvivesItsEncoding(t *testing.T) {
 		if err != nil || !same(got, r) {
 			t.Fatalf("%+v, %v; want %+v", got, err, r)
 		}
-		if Removed(b[6:]) != r.Tag.Removed {
-			t.Fatalf("removed: %v", Removed(b[6:]))
-		}
 	})
 }
 

@@ -14,7 +14,7 @@ type Record struct {
 }
 
 // Live reports whether the record holds a value.
-func (r *Record) Live() bool { return r.Tag.Live() }
+func (r *Record) Live() bool { return r.Tag.Counter != 0 && !r.Tag.Removed }
 
 // Clone returns a copy that shares no memory with r.
 func (r *Record) Clone() Record {
@@ -45,43 +45,13 @@ func Changes(have Tag, haveOwner Operation, tag Tag, owner Operation) bool {
 	return c < 0 || c == 0 && tag.Removed && haveOwner != Contested && haveOwner != owner && !rule.Broken(rule.Contested)
 }
 
-// Relation says which of two versions of a key was written in the knowledge of the other.
-type Relation uint8
+// Conflict reports whether two records are versions whose writers had not seen each other. It
+// explains and never decides (V4).
+func Conflict(a, b *Record) bool { return !a.saw(b.Tag) && !b.saw(a.Tag) }
 
-// The relations of Compare.
-const (
-	Equal      Relation = iota // both are the same version
-	Before                     // the second was written in the knowledge of the first: an overwrite
-	After                      // the first was written in the knowledge of the second
-	Concurrent                 // neither writer knew the other version: a conflict, settled by the tags
-)
-
-func (r Relation) String() string {
-	return [...]string{"equal", "before", "after", "concurrent"}[r]
-}
-
-// Compare returns the relation of two versions, by what their writers had seen. It explains and
-// never decides (V4).
-func Compare(a, b *Record) Relation {
-	switch aSeen, bSeen := b.Saw(a.Tag), a.Saw(b.Tag); {
-	case a.Tag == b.Tag:
-		return Equal
-	case aSeen && bSeen: // one is the tombstone of the other
-		if a.Tag.Less(b.Tag) {
-			return Before
-		}
-		return After
-	case aSeen:
-		return Before
-	case bSeen:
-		return After
-	}
-	return Concurrent
-}
-
-// Saw reports whether the writer of r had seen the version t. Every writer has seen "nothing was
-// ever written" and all versions that a clear took away.
-func (r *Record) Saw(t Tag) bool {
+// saw reports whether the writer of r had seen the version t. Every writer has seen its own
+// version, "nothing was ever written" and all versions that a clear took away.
+func (r *Record) saw(t Tag) bool {
 	switch {
 	case t.Counter == 0 || t.Generation < r.Tag.Generation:
 		return true

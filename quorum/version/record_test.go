@@ -101,7 +101,7 @@ func TestCloneSharesNothing(t *testing.T) {
 	}
 }
 
-func TestRelations(t *testing.T) {
+func TestConflicts(t *testing.T) {
 	write := func(counter uint64, by Incarnation, saw ...*Record) *Record {
 		var s Seen
 		for _, r := range saw {
@@ -120,29 +120,25 @@ func TestRelations(t *testing.T) {
 	rival := write(2, 3, first)
 	cleared := &Record{Tag: Tag{2, 1, 9, false}}
 	for name, c := range map[string]struct {
-		a, b *Record
-		want Relation
+		a, b         *Record
+		aSawB, bSawA bool
 	}{
-		"itself":                  {first, first, Equal},
-		"an overwrite":            {first, second, Before},
-		"two steps":               {first, third, Before},
-		"blind writes":            {second, rival, Concurrent},
-		"one writer, two writes":  {first, write(5, 1), Before},
-		"nothing and a write":     {&Record{}, first, Before},
-		"a version and its end":   {first, removed(first), Before},
-		"an end and a write over": {removed(first), second, Before},
-		"across a clear":          {third, cleared, Before},
+		"itself":                  {first, first, true, true},
+		"an overwrite":            {first, second, false, true},
+		"two steps":               {first, third, false, true},
+		"blind writes":            {second, rival, false, false},
+		"one writer, two writes":  {first, write(5, 1), false, true},
+		"nothing and a write":     {&Record{}, first, false, true},
+		"a version and its end":   {first, removed(first), true, true},
+		"an end and a write over": {removed(first), second, false, true},
+		"across a clear":          {third, cleared, false, true},
 	} {
-		if got := Compare(c.a, c.b); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
+		if c.a.saw(c.b.Tag) != c.aSawB || c.b.saw(c.a.Tag) != c.bSawA {
+			t.Errorf("%s: seen %v, and the other way %v", name, c.a.saw(c.b.Tag), c.b.saw(c.a.Tag))
 		}
-		mirror := map[Relation]Relation{Equal: Equal, Before: After, Concurrent: Concurrent}[c.want]
-		if got := Compare(c.b, c.a); got != mirror {
-			t.Errorf("%s, the other way: %v, want %v", name, got, mirror)
+		if want := !c.aSawB && !c.bSawA; Conflict(c.a, c.b) != want || Conflict(c.b, c.a) != want {
+			t.Errorf("%s: a conflict: %v, and the other way %v", name, Conflict(c.a, c.b), Conflict(c.b, c.a))
 		}
-	}
-	if s := Equal.String() + Before.String() + After.String() + Concurrent.String(); s != "equalbeforeafterconcurrent" {
-		t.Error(s)
 	}
 }
 

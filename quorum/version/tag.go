@@ -53,9 +53,6 @@ func (t Tag) Less(o Tag) bool { return t.Compare(o) < 0 }
 // IsZero reports whether the tag says that nothing was ever written.
 func (t Tag) IsZero() bool { return t == Tag{} }
 
-// Live reports whether a record with this tag holds a value.
-func (t Tag) Live() bool { return t.Counter != 0 && !t.Removed }
-
 // Tombstone returns the tag under which the version t is removed.
 func (t Tag) Tombstone() Tag { t.Removed = true; return t }
 

@@ -69,8 +69,8 @@ func TestTagKinds(t *testing.T) {
 		{Tag{1, 2, 3, true}, false, false, "1.2@3✗"},
 		{Tag{Generation: 1}, false, false, "1.0@0"},
 	} {
-		if c.tag.IsZero() != c.zero || c.tag.Live() != c.live || c.tag.String() != c.text {
-			t.Errorf("%v: zero %v, live %v", c.tag, c.tag.IsZero(), c.tag.Live())
+		if r := (Record{Tag: c.tag}); c.tag.IsZero() != c.zero || r.Live() != c.live || c.tag.String() != c.text {
+			t.Errorf("%v: zero %v, live %v", c.tag, c.tag.IsZero(), r.Live())
 		}
 	}
 	if s := (Operation{3, 4}).String() + " " + Contested.String(); s != "3#4 contested" {

@@ -135,7 +135,8 @@ func (s *Seen) note(e Entry) {
 	s.entries[i] = e
 	s.n++
 	if s.n > MaxVectorEntries {
-		s.drop(s.lowest(func(Incarnation) bool { return false }))
+		at, _ := s.lowest(func(Incarnation) bool { return true })
+		s.drop(at)
 	}
 }
 
@@ -144,8 +145,8 @@ func (s *Seen) note(e Entry) {
 // the entry with the highest counter is kept, so vectors do not grow with the number of restarts.
 func (s *Seen) Append(dst []byte, writer Incarnation, member func(Incarnation) bool) []byte {
 	departed := func(i Incarnation) bool { return i != writer && !member(i) }
-	for s.count(departed) > 1 {
-		s.drop(s.lowest(func(i Incarnation) bool { return !departed(i) }))
+	for at, n := s.lowest(departed); n > 1; at, n = s.lowest(departed) {
+		s.drop(at)
 	}
 	for _, e := range s.entries[:s.n] {
 		if e.Incarnation == writer {
@@ -157,25 +158,19 @@ func (s *Seen) Append(dst []byte, writer Incarnation, member func(Incarnation) b
 	return dst
 }
 
-func (s *Seen) count(match func(Incarnation) bool) (n int) {
-	for _, e := range s.entries[:s.n] {
-		if match(e.Incarnation) {
-			n++
-		}
-	}
-	return n
-}
-
-// lowest returns the index of the entry with the lowest counter, among those that skip does not
-// exclude. It returns -1 when all are excluded.
-func (s *Seen) lowest(skip func(Incarnation) bool) int {
-	at := -1
+// lowest returns the index of the entry with the lowest counter, among the n entries whose
+// incarnations match.
+func (s *Seen) lowest(match func(Incarnation) bool) (at, n int) {
 	for i, e := range s.entries[:s.n] {
-		if !skip(e.Incarnation) && (at < 0 || e.Counter < s.entries[at].Counter) {
+		if !match(e.Incarnation) {
+			continue
+		}
+		if n == 0 || e.Counter < s.entries[at].Counter {
 			at = i
 		}
+		n++
 	}
-	return at
+	return at, n
 }
 
 func (s *Seen) drop(i int) {
