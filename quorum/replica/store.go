@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"errors"
+
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -42,3 +44,8 @@ type Store interface {
 // MaxListBytes bounds the keys and tags of one purge's list, in bytes, so that the list fits a
 // frame. A list may exceed it by one tombstone.
 const MaxListBytes = 2 << 20
+
+// ErrEpoch reports that the epoch of an operation is over. Either this node's store has moved on,
+// or a peer knows a newer epoch. The views show the next epoch soon. An operation on one key of one
+// store has then done nothing. One on many keys, or at several members, may have done a part.
+var ErrEpoch = errors.New("the epoch is over")
