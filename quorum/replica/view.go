@@ -80,12 +80,7 @@ func (v *View) Me() *Member {
 }
 
 // Incarnation returns this node's identity as a replica. It is zero when the node must not serve.
-func (v *View) Incarnation() version.Incarnation {
-	if v.Self < 0 {
-		return 0
-	}
-	return v.Members[v.Self].Incarnation
-}
+func (v *View) Incarnation() version.Incarnation { return v.Me().Incarnation }
 
 // Others yields the other members that have a process, including the node that is joining.
 func (v *View) Others() iter.Seq[*Member] {

@@ -86,13 +86,9 @@ func (r Rank) Partition() Partition { return Partition(r >> rankBits) }
 
 // Bucket returns the range of bucket i among 2^level in partition p.
 func (p Partition) Bucket(level uint, i uint64) Range {
-	width := Rank(1) << (rankBits - level)
-	first := p.First()
-	if level > 0 {
-		// i has level bits; reversed, they become the highest of the 56.
-		first |= Rank(bits.Reverse64(i) >> (64 - rankBits))
-	}
-	return Range{From: first, To: first + width}
+	// i has level bits; reversed, they become the highest of the 56.
+	first := p.First() | Rank(bits.Reverse64(i)>>(64-rankBits))
+	return Range{From: first, To: first + 1<<(rankBits-level)}
 }
 
 // Index returns the index of the bucket that the rank lies in, among the 2^level buckets of its
