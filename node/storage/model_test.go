@@ -242,15 +242,7 @@ func (x *machine) stale(t *rapid.T) {
 	key := x.drawKey(t)
 	rec := x.drawRecord(t, key)
 	epoch := x.m.epoch + version.Epoch(rapid.SampledFrom([]int{-1, 1}).Draw(t, "off"))
-	if _, err := x.s.Put(epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, replica.ErrEpoch) {
-		t.Fatalf("put at another epoch: %v", err)
-	}
-	if _, err := x.s.Vote(epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, replica.ErrEpoch) {
-		t.Fatalf("vote at another epoch: %v", err)
-	}
-	if _, err := x.s.PutIf(epoch, testSeed.Hash(key), key, version.Tag{}, &rec); !errors.Is(err, replica.ErrEpoch) {
-		t.Fatalf("conditional put at another epoch: %v", err)
-	}
+	x.refuses(t, epoch, key, rec, replica.ErrEpoch)
 	if _, _, err := x.s.Get(epoch, testSeed.Hash(key), key, nil); !errors.Is(err, replica.ErrEpoch) {
 		t.Fatalf("get at another epoch: %v", err)
 	}
@@ -269,14 +261,20 @@ func (x *machine) stale(t *rapid.T) {
 	}
 	rec.Tag.Generation += version.Generation(rapid.SampledFrom([]int{-1, 1}).Draw(t, "generation"))
 	rec.Tag.Counter = 7 // above all that drawRecord draws
-	if _, err := x.s.Put(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, errGeneration) {
-		t.Fatalf("put of another generation: %v", err)
-	}
-	if _, err := x.s.PutIf(x.m.epoch, testSeed.Hash(key), key, version.Tag{}, &rec); !errors.Is(err, errGeneration) {
-		t.Fatalf("conditional put of another generation: %v", err)
-	}
-	if _, err := x.s.Vote(x.m.epoch, testSeed.Hash(key), key, &rec); !errors.Is(err, errGeneration) {
-		t.Fatalf("vote of another generation: %v", err)
+	x.refuses(t, x.m.epoch, key, rec, errGeneration)
+}
+
+// refuses checks that all that writes a record fails with an error.
+func (x *machine) refuses(t *rapid.T, epoch version.Epoch, key []byte, rec version.Record, want error) {
+	h := testSeed.Hash(key)
+	for name, err := range map[string]error{
+		"put":             second(x.s.Put(epoch, h, key, &rec)),
+		"conditional put": second(x.s.PutIf(epoch, h, key, version.Tag{}, &rec)),
+		"vote":            second(x.s.Vote(epoch, h, key, &rec)),
+	} {
+		if !errors.Is(err, want) {
+			t.Fatalf("%s: %v, want %v", name, err, want)
+		}
 	}
 }
 
@@ -297,7 +295,7 @@ func (x *machine) purge(t *rapid.T) {
 	seen := map[string]bool{}
 	for key, rec := range x.m.records {
 		if rec.Tag.Removed {
-			list = append(list, replica.Tombstone{Key: []byte(key), Tag: rec.Tag})
+			list = append(list, purgeOf(key, rec))
 		}
 	}
 	slices.SortFunc(list, func(a, b replica.Tombstone) int { return bytes.Compare(a.Key, b.Key) })
@@ -363,10 +361,7 @@ func (x *machine) walk(t *rapid.T) {
 }
 
 func (x *machine) compare(t *rapid.T) {
-	r := keyspace.Range{From: drawRank(t, "from"), To: drawRank(t, "to")}
-	if r.From > r.To && r.To != 0 {
-		r.From, r.To = r.To, r.From
-	}
+	r := drawRange(t)
 	want := x.m.digest(r)
 	if r.Empty() {
 		want = replica.Digest{}
@@ -377,6 +372,14 @@ func (x *machine) compare(t *rapid.T) {
 	if got, want := x.s.Root(), x.m.digest(keyspace.All()); got != want {
 		t.Fatalf("root: %v, want %v", got, want)
 	}
+}
+
+func drawRange(t *rapid.T) keyspace.Range {
+	r := keyspace.Range{From: drawRank(t, "from"), To: drawRank(t, "to")}
+	if r.From > r.To && r.To != 0 {
+		r.From, r.To = r.To, r.From
+	}
+	return r
 }
 
 func drawRank(t *rapid.T, label string) keyspace.Rank {

@@ -16,7 +16,7 @@ func (s *Store) Purge(epoch version.Epoch, tombstones []replica.Tombstone) (remo
 		if !t.Tag.Removed {
 			continue
 		}
-		h := s.cfg.Seed.Hash(t.Key)
+		h := s.space.seed.Hash(t.Key)
 		gone, err := s.shard(h).purge(epoch, h, t)
 		if err != nil {
 			return removed, err

@@ -97,7 +97,7 @@ func (s *Store) Tombstones(epoch version.Epoch, from keyspace.Place, max int, ds
 	}
 	next, err := s.Walk(epoch, keyspace.Range{From: from.Rank}, from.Key, func(e replica.Entry) bool {
 		if e.Record.Tag.Removed {
-			dst = append(dst, replica.Tombstone{Key: append([]byte(nil), e.Key...), Tag: e.Record.Tag})
+			dst = append(dst, replica.Tombstone{Key: bytes.Clone(e.Key), Tag: e.Record.Tag})
 			size += dst[len(dst)-1].Size()
 		}
 		return more()

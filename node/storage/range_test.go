@@ -108,10 +108,7 @@ func tombstonesOf(t rapid.TB, s *Store, m *model, max int) (lists int) {
 
 // page reads a range in pages of some length. The range may begin behind a key.
 func (x *machine) page(t *rapid.T) {
-	r := keyspace.Range{From: drawRank(t, "from"), To: drawRank(t, "to")}
-	if r.From > r.To && r.To != 0 {
-		r.From, r.To = r.To, r.From
-	}
+	r := drawRange(t)
 	if r.Empty() {
 		return
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"math/bits"
 
 	"viakv/node/storage/extent"
@@ -144,7 +145,7 @@ func (t *table) replace(h keyspace.Hash, at place, have *version.Record, meta []
 	t.account(at.bucket, t.space.key.of(h, rec.Tag, rec.Owner), before)
 	was, length := len(at.block), at.block.Replaced(at.slot, len(meta), len(value))
 	if length > packed.MaxBytes {
-		key := append([]byte(nil), old.Key...) // a copy, as rare as chains are
+		key := bytes.Clone(old.Key) // a copy, as rare as chains are
 		t.drop(at)
 		c, block := t.room(at.bucket, packed.RecordBytes(len(key), len(meta), len(value)))
 		t.resized(c, block.Append(fingerprint(h), key, meta, value))

@@ -38,7 +38,7 @@ type ranked struct {
 // that is wider than the range. They also occur in a bucket that was merged meanwhile; the walk has
 // seen those before. The last bucket can be wider than the range, too.
 func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
-	b.seed, b.data, b.order = s.cfg.Seed, b.data[:0], b.order[:0]
+	b.seed, b.data, b.order = s.space.seed, b.data[:0], b.order[:0]
 	b.Range, b.Digest = keyspace.Range{}, replica.Digest{}
 	p := &s.shards[at.Partition()]
 	p.mu.RLock()

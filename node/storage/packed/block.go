@@ -56,15 +56,10 @@ func (b Block) count() int {
 // Grown returns the length that the block would have after a record of so many bytes was appended.
 func (b Block) Grown(record int) int {
 	n := b.count()
-	return len(b) + record + first(n+1) - first(n) + b.missingCount()
-}
-
-// missingCount returns the length of the count if the block is empty and does not have one yet.
-func (b Block) missingCount() int {
-	if len(b) == 0 {
-		return countBytes
+	if n == 0 {
+		return first(1) + record
 	}
-	return 0
+	return len(b) + record + first(n+1) - first(n)
 }
 
 // entry returns the position of a slot's offset.
