@@ -2,123 +2,105 @@ package storage
 
 import (
 	"bytes"
-	"cmp"
-	"slices"
+	"sync"
 
-	"viakv/api/kv"
-	"viakv/node/storage/packed"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
-// Bucket is the copy of one bucket. It is made to be used again and again: Copy keeps its memory.
-// The zero value is ready for use.
-type Bucket struct {
-	Range  keyspace.Range // the bucket's ranks; the next bucket begins at Range.To
-	Digest replica.Digest // of all entries
+var _ replica.Store = (*Store)(nil)
 
-	seed  keyspace.Seed
-	data  []byte   // the records of all blocks, back to back
-	order []ranked // empty until an entry is asked for
-}
+// buckets holds the copies that walks work on.
+var buckets = sync.Pool{New: func() any { return new(Bucket) }}
 
-// ranked is a record's rank and its position.
-type ranked struct {
-	rank     keyspace.Rank
-	position int // of the record in data
-}
-
-// Copy copies the bucket that holds a rank into b. At another epoch it returns replica.ErrEpoch and
-// leaves b without entries (S1).
-//
-// A walk begins with the first rank of its range and goes on at b.Range.To. It ends where
-// b.Range.To is zero or reaches the range's end. It meets each key that is there throughout exactly
-// once, if it skips entries below the rank that it asked for. Such entries occur in a first bucket
-// that is wider than the range. They also occur in a bucket that was merged meanwhile; the walk has
-// seen those before. The last bucket can be wider than the range, too.
-func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
-	b.seed, b.data, b.order = s.space.seed, b.data[:0], b.order[:0]
-	b.Range, b.Digest = keyspace.Range{}, replica.Digest{}
-	p := &s.shards[at.Partition()]
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if p.epoch != epoch {
-		return replica.ErrEpoch
-	}
-	from, r := p.table.at(at)
-	b.Range, b.Digest = r, from.digest()
-	for c := &from.chunk; c.cap != 0; c = &p.table.links[c.next-1] {
-		block := p.table.bytes(c)
-		b.data = append(b.data, block[block.First():]...)
-		if c.next == 0 {
-			break
+// Walk visits the entries of a range in ascending order of rank and key, until visit returns false.
+// At the range's first rank it begins behind the key after. It returns the place to go on at: the
+// range's end when nothing is left, and a place within a rank only if that rank has more entries.
+// An entry borrows the memory of the walk until visit returns. Once the epoch is over, the error is
+// replica.ErrEpoch, and the place is where the walk had come to.
+func (s *Store) Walk(epoch version.Epoch, r keyspace.Range, after []byte, visit func(replica.Entry) bool) (keyspace.Place, error) {
+	b := buckets.Get().(*Bucket)
+	defer buckets.Put(b)
+	begin, end := keyspace.Place{Rank: r.From, Key: after}, keyspace.Place{Rank: r.To}
+	for rank := r.From; ; {
+		if err := s.Copy(epoch, rank, b); err != nil {
+			if rank > r.From {
+				begin = keyspace.Place{Rank: rank}
+			}
+			return begin, err
 		}
-	}
-	return nil
-}
-
-// AppendLive appends the pairs of those entries that hold a value, ascending by rank and key. That
-// is all that a scan delivers. The pairs borrow the bucket.
-func (b *Bucket) AppendLive(dst []kv.Pair) []kv.Pair {
-	b.sort()
-	for i := range b.order {
-		r := b.record(b.order[i].position)
-		if rec := parse(r.Meta); rec.Live() {
-			dst = append(dst, kv.Pair{Key: r.Key, Value: r.Value, Version: rec.Tag})
+		enough, last := false, keyspace.Place{}
+		for e := range b.entries {
+			switch {
+			case e.Rank < rank || begin.Passed(e.Rank, e.Key):
+				continue
+			case !r.Contains(e.Rank):
+				return end, nil
+			case enough && e.Rank != last.Rank:
+				return keyspace.Place{Rank: e.Rank}, nil
+			case enough:
+				return keyspace.Place{Rank: last.Rank, Key: bytes.Clone(last.Key)}, nil
+			}
+			last = keyspace.Place{Rank: e.Rank, Key: e.Key}
+			enough = !visit(e)
 		}
-	}
-	return dst
-}
-
-// AppendSorted appends the entries, ascending by rank and key. They borrow the bucket.
-func (b *Bucket) AppendSorted(dst []replica.Entry) []replica.Entry {
-	for e := range b.entries {
-		dst = append(dst, e)
-	}
-	return dst
-}
-
-// entries yields the entries, ascending by rank and key. Their slices borrow the Bucket.
-func (b *Bucket) entries(yield func(replica.Entry) bool) {
-	b.sort()
-	var e replica.Entry
-	for i := range b.order {
-		o := &b.order[i]
-		r := b.record(o.position)
-		e.Rank, e.Key, e.Record = o.rank, r.Key, parse(r.Meta)
-		if e.Record.Live() {
-			e.Record.Value = r.Value
+		rank = b.Range.To
+		if rank == 0 || r.To != 0 && rank >= r.To {
+			return end, nil
 		}
-		if !yield(e) {
-			return
+		if enough {
+			return keyspace.Place{Rank: rank}, nil
 		}
 	}
 }
 
-// sort fills order, unless that was done since the last Copy.
-func (b *Bucket) sort() {
-	if len(b.order) > 0 {
-		return
+// Page implements replica.Store.
+func (s *Store) Page(epoch version.Epoch, r keyspace.Range, after []byte, max int, p *replica.Page) error {
+	p.Reset()
+	next, err := s.Walk(epoch, r, after, func(e replica.Entry) bool {
+		p.Arena = append(p.Arena, e.Key...)
+		p.Arena = append(p.Arena, e.Record.Value...)
+		p.Arena = append(p.Arena, e.Record.Vector...)
+		p.Entries = append(p.Entries, replica.Entry{Rank: e.Rank, Key: e.Key, Record: e.Record})
+		return len(p.Arena) < max
+	})
+	// The entries borrow the walk's buffer. Point them at the arena, now that it no longer moves.
+	rest := p.Arena
+	take := func(n int) []byte {
+		b := rest[:n:n]
+		rest = rest[n:]
+		return b
 	}
-	b.order = slices.Grow(b.order, int(b.Digest.Records))
-	for at := 0; at < len(b.data); {
-		r, next := packed.Block(b.data).Next(at)
-		b.order = append(b.order, ranked{b.seed.Hash(r.Key).Rank(), at})
-		at = next
+	for i := range p.Entries {
+		it := &p.Entries[i]
+		it.Key = take(len(it.Key))
+		value := take(len(it.Record.Value))
+		if it.Record.Live() {
+			it.Record.Value = value
+		}
+		it.Record.Vector = version.Vector(take(len(it.Record.Vector)))
 	}
-	slices.SortFunc(b.order, b.compare)
+	p.Next = next
+	return err
 }
 
-func (b *Bucket) compare(x, y ranked) int {
-	if x.rank != y.rank {
-		return cmp.Compare(x.rank, y.rank)
+// Tombstones implements replica.Store.
+func (s *Store) Tombstones(epoch version.Epoch, from keyspace.Place, max int, dst []replica.Tombstone) ([]replica.Tombstone, keyspace.Place, error) {
+	size := 0
+	for i := range dst {
+		size += dst[i].Size()
 	}
-	return bytes.Compare(b.record(x.position).Key, b.record(y.position).Key)
-}
-
-// record returns the record at a position in data.
-func (b *Bucket) record(at int) packed.Record {
-	r, _ := packed.Block(b.data).Next(at)
-	return r
+	more := func() bool { return len(dst) < max && size < replica.MaxListBytes }
+	if !more() {
+		return dst, from, nil
+	}
+	next, err := s.Walk(epoch, keyspace.Range{From: from.Rank}, from.Key, func(e replica.Entry) bool {
+		if e.Record.Tag.Removed {
+			dst = append(dst, replica.Tombstone{Key: bytes.Clone(e.Key), Tag: e.Record.Tag})
+			size += dst[len(dst)-1].Size()
+		}
+		return more()
+	})
+	return dst, next, err
 }

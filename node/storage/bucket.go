@@ -1,0 +1,124 @@
+package storage
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"viakv/api/kv"
+	"viakv/node/storage/packed"
+	"viakv/quorum/replica"
+	"viakv/quorum/version"
+	"viakv/ring/keyspace"
+)
+
+// Bucket is the copy of one bucket. It is made to be used again and again: Copy keeps its memory.
+// The zero value is ready for use.
+type Bucket struct {
+	Range  keyspace.Range // the bucket's ranks; the next bucket begins at Range.To
+	Digest replica.Digest // of all entries
+
+	seed  keyspace.Seed
+	data  []byte   // the records of all blocks, back to back
+	order []ranked // empty until an entry is asked for
+}
+
+// ranked is a record's rank and its position.
+type ranked struct {
+	rank     keyspace.Rank
+	position int // of the record in data
+}
+
+// Copy copies the bucket that holds a rank into b. At another epoch it returns replica.ErrEpoch and
+// leaves b without entries (S1).
+//
+// A walk begins with the first rank of its range and goes on at b.Range.To. It ends where
+// b.Range.To is zero or reaches the range's end. It meets each key that is there throughout exactly
+// once, if it skips entries below the rank that it asked for. Such entries occur in a first bucket
+// that is wider than the range. They also occur in a bucket that was merged meanwhile; the walk has
+// seen those before. The last bucket can be wider than the range, too.
+func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
+	b.seed, b.data, b.order = s.space.seed, b.data[:0], b.order[:0]
+	b.Range, b.Digest = keyspace.Range{}, replica.Digest{}
+	p := &s.shards[at.Partition()]
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.epoch != epoch {
+		return replica.ErrEpoch
+	}
+	from, r := p.table.at(at)
+	b.Range, b.Digest = r, from.digest()
+	for c := &from.chunk; c.cap != 0; c = &p.table.links[c.next-1] {
+		block := p.table.bytes(c)
+		b.data = append(b.data, block[block.First():]...)
+		if c.next == 0 {
+			break
+		}
+	}
+	return nil
+}
+
+// AppendLive appends the pairs of those entries that hold a value, ascending by rank and key. That
+// is all that a scan delivers. The pairs borrow the bucket.
+func (b *Bucket) AppendLive(dst []kv.Pair) []kv.Pair {
+	b.sort()
+	for i := range b.order {
+		r := b.record(b.order[i].position)
+		if rec := parse(r.Meta); rec.Live() {
+			dst = append(dst, kv.Pair{Key: r.Key, Value: r.Value, Version: rec.Tag})
+		}
+	}
+	return dst
+}
+
+// AppendSorted appends the entries, ascending by rank and key. They borrow the bucket.
+func (b *Bucket) AppendSorted(dst []replica.Entry) []replica.Entry {
+	for e := range b.entries {
+		dst = append(dst, e)
+	}
+	return dst
+}
+
+// entries yields the entries, ascending by rank and key. Their slices borrow the Bucket.
+func (b *Bucket) entries(yield func(replica.Entry) bool) {
+	b.sort()
+	var e replica.Entry
+	for i := range b.order {
+		o := &b.order[i]
+		r := b.record(o.position)
+		e.Rank, e.Key, e.Record = o.rank, r.Key, parse(r.Meta)
+		if e.Record.Live() {
+			e.Record.Value = r.Value
+		}
+		if !yield(e) {
+			return
+		}
+	}
+}
+
+// sort fills order, unless that was done since the last Copy.
+func (b *Bucket) sort() {
+	if len(b.order) > 0 {
+		return
+	}
+	b.order = slices.Grow(b.order, int(b.Digest.Records))
+	for at := 0; at < len(b.data); {
+		r, next := packed.Block(b.data).Next(at)
+		b.order = append(b.order, ranked{b.seed.Hash(r.Key).Rank(), at})
+		at = next
+	}
+	slices.SortFunc(b.order, b.compare)
+}
+
+func (b *Bucket) compare(x, y ranked) int {
+	if x.rank != y.rank {
+		return cmp.Compare(x.rank, y.rank)
+	}
+	return bytes.Compare(b.record(x.position).Key, b.record(y.position).Key)
+}
+
+// record returns the record at a position in data.
+func (b *Bucket) record(at int) packed.Record {
+	r, _ := packed.Block(b.data).Next(at)
+	return r
+}
