@@ -34,7 +34,7 @@ type Config struct {
 // Store keeps one node's copy of all records. Its methods, except Close, are safe for concurrent
 // use. They block only for locks, each of which is held for the copy or the change of one bucket.
 type Store struct {
-	maxBytes   int64 // Config.MaxBytes
+	cfg        Config
 	space      space
 	background sync.WaitGroup // frees what was swapped out
 	leaving    atomic.Int64   // bytes that background has yet to free
@@ -72,7 +72,7 @@ func New(cfg Config) (*Store, error) {
 }
 
 func newStore(cfg Config, target int64) *Store {
-	s := &Store{maxBytes: cfg.MaxBytes, space: space{pool: extent.New(cfg.HugePages), seed: cfg.Seed, key: cfg.DigestKey, target: target}}
+	s := &Store{cfg: cfg, space: space{pool: extent.New(cfg.HugePages), seed: cfg.Seed, key: cfg.DigestKey, target: target}}
 	for i := range s.shards {
 		s.shards[i].table = newTable(&s.space)
 	}
@@ -99,5 +99,5 @@ func (s *Store) Bytes() int64 { return s.space.pool.InUse() + s.space.headerByte
 // Full reports whether the limit is reached, so that no new write should begin (S3). What a clear
 // has swapped out no longer counts, although it takes a moment to free it.
 func (s *Store) Full() bool {
-	return s.maxBytes > 0 && s.Bytes()-s.leaving.Load() >= s.maxBytes
+	return s.cfg.MaxBytes > 0 && s.Bytes()-s.leaving.Load() >= s.cfg.MaxBytes
 }
