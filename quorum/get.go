@@ -6,6 +6,7 @@ import (
 	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 )
 
 // Get appends the key's value to dst.
@@ -79,4 +80,31 @@ func (o *operation) repair(f findings) error {
 	o.begin(need)
 	o.countHolders(f.holders)
 	return o.store(everyone&^f.holders, need-f.holders.len())
+}
+
+// weak reports whether a read asks for less than the promise. It does when its r does not overlap
+// with the larger of its w and the mesh's W.
+func (o *operation) weak() bool { return !o.strict && o.r+max(o.w, o.v.W) <= o.v.Slots }
+
+// firm returns how many replicas must hold a record before a read answers with it. When fewer do,
+// the read writes the record back first (D4). The number is the mesh's W, even where this request's
+// r would need fewer: later reads have an r of their own, and a rebuild, a join or a leave carries
+// over what W replicas hold.
+func (o *operation) firm() int {
+	switch {
+	case o.weak() || rule.Broken(rule.WriteBack):
+		return 1
+	case rule.Broken(rule.Firm):
+		return min(o.w, o.v.Slots-o.r+1)
+	}
+	return o.v.W
+}
+
+// readAsks returns how many replicas a read asks: enough to meet every write, and as many as must
+// hold the answer. The latter saves the read from writing it back.
+func (o *operation) readAsks() int {
+	if o.weak() {
+		return o.r
+	}
+	return max(o.r, o.firm(), o.v.Slots-o.v.W+1)
 }

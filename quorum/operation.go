@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -66,6 +67,20 @@ func newOperation(c *Coordinator) *operation {
 	o.expiry = time.AfterFunc(time.Hour, o.expire)
 	o.expiry.Stop()
 	return o
+}
+
+// begin checks the request's quorums and returns an operation at the present view.
+func (c *Coordinator) begin(key []byte, o kv.Options) (*operation, error) {
+	v, err := replica.Serving(c.cfg.Views)
+	if err != nil {
+		return nil, err
+	}
+	op := c.operations.Get().(*operation)
+	if err := op.reset(v, key, o); err != nil {
+		op.release()
+		return nil, err
+	}
+	return op, nil
 }
 
 func (o *operation) reset(v *replica.View, key []byte, opt kv.Options) error {
@@ -230,6 +245,9 @@ func (o *operation) countHolders(holders memberSet) {
 	o.phase.holders(holders)
 	o.mu.Unlock()
 }
+
+// errDeadline ends a phase at the request's deadline.
+var errDeadline = errors.New("quorum: deadline")
 
 // wait returns nil once the phase that has just begun is met. Otherwise it returns why the phase
 // will not be met by the request's deadline. query is the kind of a query phase, and zero for other

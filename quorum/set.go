@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 )
@@ -52,6 +53,41 @@ func (o *operation) set(value []byte) error {
 	return o.writeStore()
 }
 
+// query runs the query phase of a write. It asks as many replicas as writeAsks says for their tags,
+// and repeats that until the epoch is still the present one afterwards (D2). When it finds too few
+// replicas, the request ends with the given outcome.
+func (o *operation) query(outcome kv.Outcome) (findings, error) {
+	for {
+		err := o.ask(ReadTag, o.writeAsks())
+		if err == nil && !o.current() {
+			err = replica.ErrEpoch
+		}
+		if err == nil {
+			return o.found(), nil
+		}
+		if err != replica.ErrEpoch || !o.renew() {
+			return findings{}, o.unavailable(outcome, "query for a write", err)
+		}
+	}
+}
+
+// current reports whether the operation's epoch is still this node's (D2).
+func (o *operation) current() bool {
+	return o.c.cfg.Views.Current() == o.v || rule.Broken(rule.Requery)
+}
+
+// writeAsks returns how many replicas the query phase of a write asks, whatever r says. With fewer
+// than the mesh's R, or fewer than N-W+1, it could miss an acknowledged write and mint a tag below
+// it (D4). It asks at least as many as are to store the record. So a write for which too few answer
+// ends before anything is sent.
+func (o *operation) writeAsks() int {
+	v := o.v
+	if rule.Broken(rule.WriteQuery) {
+		return o.r
+	}
+	return max(o.r, o.w, v.R, v.Slots-v.W+1)
+}
+
 // mint makes the operation's record, with a tag above everything that its query phase saw. best is
 // the highest record of these (D3).
 func (o *operation) mint(best *version.Record, value []byte) {
@@ -84,6 +120,93 @@ func (o *operation) see() {
 		if call := o.calls[m]; call != nil && !call.started && call.Status == OK && o.phase.said(m) {
 			o.seen.Add(&call.Reply)
 		}
+	}
+}
+
+// writeStore runs the write phase of a value: it sends to every member and is answered at W.
+func (o *operation) writeStore() error {
+	return o.write(func() error {
+		o.begin(o.w)
+		return o.store(everyone, o.w-1)
+	})
+}
+
+// write runs the write phase with the operation's record until W replicas have taken it at one
+// epoch. When the epoch ends meanwhile, it sends the same record again and counts all
+// acknowledgements anew. It does so only where that is as safe as the first sending (D2).
+func (o *operation) write(put func() error) error {
+	generation, purge := o.v.Generation, o.v.Purge
+	for {
+		err := put()
+		if err == nil || err == errOvertaken {
+			return err
+		}
+		if err == replica.ErrEpoch && o.renew() && o.resumable(generation, purge) {
+			continue
+		}
+		return o.unavailable(kv.Unknown, "write", err)
+	}
+}
+
+// resumable reports whether the operation's record may be sent again at the present epoch (D2).
+// generation and purge are the clear generation and the purge sequence at which a replica may have
+// stored it before.
+//
+// The record may have been read and overwritten, and the overwriting value removed. As long as that
+// tombstone is there, it refuses the record. Once the tombstone is purged, the record would come
+// back as if written anew. A purge is harmless if it removed no tombstone of the key, or only
+// tombstones below the record: these would not refuse it.
+func (o *operation) resumable(generation version.Generation, purge uint64) bool {
+	v := o.v
+	switch {
+	case rule.Broken(rule.Requery):
+		return true
+	case v.Generation != generation:
+		return false
+	case v.Purge == purge:
+		return true
+	case v.Purged == nil:
+		return false
+	}
+	highest, known := v.Purged(purge, o.key)
+	return known && highest.Less(o.record.Tag)
+}
+
+// store sends the record to all the given members, and waits until the phase that was begun is met.
+// It sends at once to the first members that are likely to answer, as many as urgent says. For the
+// others it may wait a moment, to send together with other requests, since the answer does not
+// depend on them.
+func (o *operation) store(targets memberSet, urgent int) error {
+	o.sendAll(Store, targets, urgent)
+	if targets.has(o.v.Self) {
+		if _, err := o.v.Store.Put(o.v.Epoch, o.hash, o.key, &o.record); err != nil {
+			return replica.ErrEpoch
+		}
+		o.countOwn(true)
+	}
+	return o.wait(0)
+}
+
+// sendAll starts calls to all targets that have a process, including those that are rebuilding or
+// joining. A member that misses its call gets a hint.
+func (o *operation) sendAll(kind Kind, targets memberSet, urgent int) {
+	o.mu.Lock()
+	o.hintKey = append(o.hintKey[:0], o.key...)
+	o.storing = true
+	o.mu.Unlock()
+	v := o.v
+	n := len(v.Members)
+	for i := 1; i < n; i++ {
+		m := (v.Self + i) % n
+		member := &v.Members[m]
+		if !targets.has(m) || member.Incarnation == 0 && member.Pending == 0 {
+			continue
+		}
+		now := urgent > 0 && member.Incarnation != 0 && o.c.cfg.Peers.Likely(v, m)
+		if now {
+			urgent--
+		}
+		o.start(m, kind, now)
 	}
 }
 
@@ -122,4 +245,33 @@ func (o *operation) refuse(full memberSet) error {
 	default:
 		return kv.Detail(kv.ErrMemoryLimit, "%s and %s hold as much as they may", strings.Join(names[:n-1], ", "), names[n-1])
 	}
+}
+
+// Import writes a value that was set in another cluster, before its node joined this one. Neither
+// side knew of the other's writes, so the import is concurrent with every version of the key here.
+// As between any two concurrent writes, the higher tag stays. The imported record keeps the counter
+// that its value had, and carries no vector. Import reports whether the imported value stays.
+//
+// An import may be repeated after an unknown outcome: the same counter at the same incarnation is
+// the same record (Q5). Before the caller's clock mints new tags, it must be past all counters that
+// the caller imports.
+func (c *Coordinator) Import(_ context.Context, key, value []byte, counter uint64, opt kv.Options) (bool, error) {
+	op, err := c.begin(key, opt)
+	if err != nil {
+		return false, err
+	}
+	defer op.finish()
+	f, err := op.query(kv.None)
+	if err != nil {
+		return false, err
+	}
+	tag := version.Tag{Generation: op.v.Generation, Counter: counter, Incarnation: op.v.Incarnation()}
+	if f.best.Tag.Counter != 0 && f.best.Tag != tag {
+		c.stats.conflicts.Add(1)
+	}
+	if tag.Less(f.best.Tag) {
+		return false, nil
+	}
+	op.record = version.Record{Tag: tag, Value: value}
+	return true, op.writeStore()
 }

@@ -3,10 +3,8 @@ package quorum
 // The query phase asks this node's own replica and as many peers as the answer needs.
 
 import (
-	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
-	"viakv/quorum/version/rule"
 )
 
 // ask runs a query phase. It asks this node's own replica, and then as many peers as are missing to
@@ -66,29 +64,6 @@ func (o *operation) readOwn(kind Kind) (err error) {
 	return err
 }
 
-// query runs the query phase of a write. It asks as many replicas as writeAsks says for their tags,
-// and repeats that until the epoch is still the present one afterwards (D2). When it finds too few
-// replicas, the request ends with the given outcome.
-func (o *operation) query(outcome kv.Outcome) (findings, error) {
-	for {
-		err := o.ask(ReadTag, o.writeAsks())
-		if err == nil && !o.current() {
-			err = replica.ErrEpoch
-		}
-		if err == nil {
-			return o.found(), nil
-		}
-		if err != replica.ErrEpoch || !o.renew() {
-			return findings{}, o.unavailable(outcome, "query for a write", err)
-		}
-	}
-}
-
-// current reports whether the operation's epoch is still this node's (D2).
-func (o *operation) current() bool {
-	return o.c.cfg.Views.Current() == o.v || rule.Broken(rule.Requery)
-}
-
 // findings is the result of a query phase.
 type findings struct {
 	best    *version.Record // the highest record; borrows the operation's buffers until its next phase
@@ -136,43 +111,4 @@ func (o *operation) found() findings {
 		}
 	}
 	return f
-}
-
-// weak reports whether a read asks for less than the promise. It does when its r does not overlap
-// with the larger of its w and the mesh's W.
-func (o *operation) weak() bool { return !o.strict && o.r+max(o.w, o.v.W) <= o.v.Slots }
-
-// firm returns how many replicas must hold a record before a read answers with it. When fewer do,
-// the read writes the record back first (D4). The number is the mesh's W, even where this request's
-// r would need fewer: later reads have an r of their own, and a rebuild, a join or a leave carries
-// over what W replicas hold.
-func (o *operation) firm() int {
-	switch {
-	case o.weak() || rule.Broken(rule.WriteBack):
-		return 1
-	case rule.Broken(rule.Firm):
-		return min(o.w, o.v.Slots-o.r+1)
-	}
-	return o.v.W
-}
-
-// readAsks returns how many replicas a read asks: enough to meet every write, and as many as must
-// hold the answer. The latter saves the read from writing it back.
-func (o *operation) readAsks() int {
-	if o.weak() {
-		return o.r
-	}
-	return max(o.r, o.firm(), o.v.Slots-o.v.W+1)
-}
-
-// writeAsks returns how many replicas the query phase of a write asks, whatever r says. With fewer
-// than the mesh's R, or fewer than N-W+1, it could miss an acknowledged write and mint a tag below
-// it (D4). It asks at least as many as are to store the record. So a write for which too few answer
-// ends before anything is sent.
-func (o *operation) writeAsks() int {
-	v := o.v
-	if rule.Broken(rule.WriteQuery) {
-		return o.r
-	}
-	return max(o.r, o.w, v.R, v.Slots-v.W+1)
 }
