@@ -73,11 +73,6 @@ type Call struct {
 	op      *operation
 }
 
-// End tells the call's operation that the reply fields are set. It must be called exactly once for
-// each started call that was not cancelled. The caller must hold no lock that Cancel takes. End
-// does not block. From then on the call belongs to its operation again.
-func (c *Call) End() { c.op.ended(c) }
-
 // Trace returns the trace of the request that the call is part of. Like Key, it is read by
 // Peers.Start only.
 func (c *Call) Trace() kv.Trace { return c.op.asked.Trace }

@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,19 +27,6 @@ type Config struct {
 	// StoreTimeout is how long an operation waits, after its request was answered, for the replicas
 	// that the answer did not need. Then they get a hint. Default 3 s.
 	StoreTimeout time.Duration
-}
-
-func (c Config) withDefaults() Config {
-	if c.Timeout == 0 {
-		c.Timeout = 2 * time.Second
-	}
-	if c.HedgeAfter == 0 {
-		c.HedgeAfter = 10 * time.Millisecond
-	}
-	if c.StoreTimeout == 0 {
-		c.StoreTimeout = 3 * time.Second
-	}
-	return c
 }
 
 // Stats counts what the coordinator did since it was made.
@@ -80,7 +68,10 @@ type Coordinator struct {
 
 // New returns a coordinator.
 func New(cfg Config) *Coordinator {
-	c := &Coordinator{cfg: cfg.withDefaults(), line: make(line, maxRemoves)}
+	cfg.Timeout = cmp.Or(cfg.Timeout, 2*time.Second)
+	cfg.HedgeAfter = cmp.Or(cfg.HedgeAfter, 10*time.Millisecond)
+	cfg.StoreTimeout = cmp.Or(cfg.StoreTimeout, 3*time.Second)
+	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves)}
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
 	return c

@@ -18,7 +18,8 @@
 //
 // A request is a sequence of phases. A phase is a value that counts answers and says what they come
 // to (phase.go, testdata/phase). An operation drives one request: it begins a phase, starts its
-// calls, and waits for its verdict. Scans of all keys are in package quorum/scan.
+// calls, and waits for its verdict (operation.go). A get is in get.go, a set in set.go and fast.go.
+// Both ask by query.go. Scans of all keys are in package quorum/scan.
 //
 // Invariants, cited by number (D rules are those of docs/consistency.md):
 //

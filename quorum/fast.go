@@ -51,21 +51,23 @@ func (o *operation) fastPeer() (peer int, ok bool) {
 	return 0, false
 }
 
-// offer tries to set the value in one round. When done is false, no replica has stored the record.
-// f is then the result of a query phase. Its best is nil when no query phase was met.
-func (o *operation) offer(peer int, value []byte) (f findings, done bool, err error) {
-	o.begin(o.writeAsks())
-	if o.readOwn(ReadTag) != nil || o.v.Store.Full() {
+// offer tries to set the value in one round, where one peer is enough for that. When done is false,
+// no replica has stored the record. f is then the result of a query phase. Its best is nil when no
+// query phase was met.
+func (o *operation) offer(value []byte) (f findings, done bool, err error) {
+	peer, ok := o.fastPeer()
+	if !ok || o.askOwn(ReadTag, o.writeAsks()) != nil || o.v.Store.Full() {
 		return f, false, nil
 	}
-	o.countOwn(true)
 	o.mint(&o.own, value)
 	generation, purge := o.v.Generation, o.v.Purge
 	o.start(peer, StoreIf, true)
 	err = o.wait(ReadTag)
 	fate := o.offered(peer)
 	if fate == open && err == nil && o.overtaken() {
-		o.require(o.writeAsks() + 1)
+		o.mu.Lock()
+		o.phase.need++ // one more answer, which only the peer can give
+		o.mu.Unlock()
 		// The error does not matter: the peer has answered by now, or it will not answer in time.
 		_ = o.waitUntil(time.Time{}, o.deadline, 0)
 		fate = o.offered(peer)
@@ -93,7 +95,7 @@ func (o *operation) offer(peer int, value []byte) (f findings, done bool, err er
 		o.c.stats.unknown.Add(1)
 		return f, true, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the node that the value was offered to does not answer, and another change came between"}
 	}
-	return f, true, o.writeStore()
+	return f, true, o.write(Store)
 }
 
 // overtaken reports whether the present phase has found a record above the operation's own, other
@@ -105,8 +107,8 @@ func (o *operation) overtaken() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	above := func(t version.Tag) bool { return o.record.Tag.Less(t) && t != o.record.Tag.Tombstone() }
-	for m, call := range o.calls[:o.v.Slots] {
-		if call != nil && !call.started && call.Status == OK && o.phase.said(m) && above(call.Reply.Tag) {
+	for m := range o.v.Slots {
+		if call := o.saidLocked(m); call != nil && call.Status == OK && above(call.Reply.Tag) {
 			return true
 		}
 	}
@@ -143,8 +145,4 @@ func (o *operation) offered(peer int) fate {
 // of a write phase could then be stored again at the next epoch (D2). This one must not be: this
 // node did not hold it when the epoch ended, so the peer's answer does not count as a query. The
 // write has to ask again.
-func (o *operation) spread(peer int) error {
-	o.begin(o.w)
-	o.countHolders(only(peer))
-	return o.store(everyone&^only(peer), 0)
-}
+func (o *operation) spread(peer int) error { return o.store(o.w, only(peer), 0) }

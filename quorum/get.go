@@ -77,9 +77,7 @@ func (o *operation) repair(f findings) error {
 	o.c.stats.repaired.Add(1)
 	o.record = f.best.Clone() // the next phase reuses the buffer that best lies in
 	need := o.firm()
-	o.begin(need)
-	o.countHolders(f.holders)
-	return o.store(everyone&^f.holders, need-f.holders.len())
+	return o.store(need, f.holders, need-f.holders.len())
 }
 
 // weak reports whether a read asks for less than the promise. It does when its r does not overlap

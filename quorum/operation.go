@@ -25,7 +25,7 @@ type operation struct {
 	timer  *time.Timer   // wakes the request
 	expiry *time.Timer   // ends the operation after its answer
 
-	// Set by reset, and by move between phases.
+	// Set by begin, and by move between phases.
 	v        *replica.View
 	hash     keyspace.Hash
 	key      []byte // borrowed from the request until its answer
@@ -51,7 +51,7 @@ type operation struct {
 	phase  phase             // the present phase
 	calls  [MaxMembers]*Call // of the present phase, by member
 	causes [MaxMembers]error // why members failed in the present phase
-	// used bounds the members that have had calls since reset. From this index on, calls and causes
+	// used bounds the members that have had calls since begin. From this index on, calls and causes
 	// are empty.
 	used     int
 	open     int  // calls of all phases that have not ended
@@ -70,26 +70,22 @@ func newOperation(c *Coordinator) *operation {
 }
 
 // begin checks the request's quorums and returns an operation at the present view.
-func (c *Coordinator) begin(key []byte, o kv.Options) (*operation, error) {
+func (c *Coordinator) begin(key []byte, asked kv.Options) (*operation, error) {
 	v, err := replica.Serving(c.cfg.Views)
 	if err != nil {
 		return nil, err
 	}
-	op := c.operations.Get().(*operation)
-	if err := op.reset(v, key, o); err != nil {
-		op.release()
+	o := c.operations.Get().(*operation)
+	o.key, o.asked, o.deadline = key, asked, asked.Deadline
+	if o.deadline.IsZero() {
+		o.deadline = time.Now().Add(c.cfg.Timeout)
+	}
+	o.answered, o.armed, o.strict = false, false, false
+	if err := o.move(v); err != nil {
+		o.release()
 		return nil, err
 	}
-	return op, nil
-}
-
-func (o *operation) reset(v *replica.View, key []byte, opt kv.Options) error {
-	o.key, o.asked, o.deadline = key, opt, opt.Deadline
-	if o.deadline.IsZero() {
-		o.deadline = time.Now().Add(o.c.cfg.Timeout)
-	}
-	o.answered, o.storing, o.armed, o.strict = false, false, false, false
-	return o.move(v)
+	return o, nil
 }
 
 // move makes the operation go on at a view. It first gives up the calls of the former view, since
@@ -106,8 +102,12 @@ func (o *operation) move(v *replica.View) (err error) {
 	return err
 }
 
-// begin starts a phase that needs so many answers, of all members that may answer.
-func (o *operation) begin(need int) { o.enter(phase{need: need, voters: votersOf(o.v)}) }
+// begin starts a phase that needs so many answers of the members that may answer. The holders
+// already have the phase's record, and count.
+func (o *operation) begin(need int, holders memberSet) {
+	voters := votersOf(o.v)
+	o.enter(phase{need: need, voters: voters, yes: holders & voters})
+}
 
 // enter starts a phase: from here on only its own calls count.
 func (o *operation) enter(p phase) {
@@ -164,28 +164,26 @@ func (o *operation) start(m int, kind Kind, urgent bool) {
 	o.c.cfg.Peers.Start(o.v, call)
 }
 
-// ended counts a call that has ended. It runs in the transport's goroutine and must not block (Q1).
-func (o *operation) ended(call *Call) {
+// End tells the call's operation that the reply fields are set. It must be called exactly once for
+// each started call that was not cancelled. The caller must hold no lock that Cancel takes. End
+// does not block (Q1). From then on the call belongs to its operation again.
+func (c *Call) End() {
+	o := c.op
 	o.mu.Lock()
-	call.started = false
+	c.started = false
 	o.open--
-	m := call.Member
-	if o.calls[m] != call { // the call is of an earlier phase, or was given up
-		o.c.calls.Put(call)
-	} else {
-		o.countLocked(m, call)
+	if o.calls[c.Member] == c {
+		o.countLocked(c)
+	} else { // the call is of an earlier phase, or was given up
+		o.c.calls.Put(c)
 	}
-	done := o.answered && o.open == 0
-	o.mu.Unlock()
-	if done {
-		o.release()
-	}
+	o.unlock()
 }
 
 // countLocked counts a call that has ended in the present phase.
-func (o *operation) countLocked(m int, call *Call) {
+func (o *operation) countLocked(call *Call) {
 	o.v.Clock.Observe(call.Counter)
-	status := call.Status
+	m, status := call.Member, call.Status
 	switch status {
 	case OK, Same, Missing, Nack:
 	case Stale:
@@ -232,20 +230,6 @@ func (o *operation) countOwn(yes bool) {
 	o.mu.Unlock()
 }
 
-// require makes the present phase wait for more answers than it began with.
-func (o *operation) require(need int) {
-	o.mu.Lock()
-	o.phase.require(need)
-	o.mu.Unlock()
-}
-
-// countHolders counts members that already hold the record of the present phase.
-func (o *operation) countHolders(holders memberSet) {
-	o.mu.Lock()
-	o.phase.holders(holders)
-	o.mu.Unlock()
-}
-
 // errDeadline ends a phase at the request's deadline.
 var errDeadline = errors.New("quorum: deadline")
 
@@ -262,7 +246,7 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
 	hedge := query != 0
 	for {
 		o.mu.Lock()
-		verdict, lost := o.phase.verdict(), o.phase.lost()
+		verdict, lost := o.phase.verdict(), o.phase.failed != 0
 		o.mu.Unlock()
 		switch {
 		case verdict == met:
@@ -330,15 +314,11 @@ func (o *operation) finish() {
 		o.dropLocked()
 	}
 	o.answered = true
-	done := o.open == 0
-	if !done && o.storing {
+	if o.open > 0 && o.storing {
 		o.armed = true
 		o.expiry.Reset(o.c.cfg.StoreTimeout)
 	}
-	o.mu.Unlock()
-	if done {
-		o.release()
-	}
+	o.unlock()
 }
 
 // expire gives hints to the members that have not answered in time and withdraws their calls.
@@ -355,7 +335,12 @@ func (o *operation) expire() {
 	}
 	o.storing = false // each member gets one hint
 	o.dropLocked()
-	done := o.open == 0
+	o.unlock()
+}
+
+// unlock unlocks the operation. It releases it when the request was answered and no call is open.
+func (o *operation) unlock() {
+	done := o.answered && o.open == 0
 	o.mu.Unlock()
 	if done {
 		o.release()

@@ -12,8 +12,6 @@ import (
 // memberSet is a set of members, by their index in a view.
 type memberSet uint32
 
-const everyone = ^memberSet(0)
-
 // MaxMembers bounds a cluster. So a set of members fits a word, and an operation keeps its notes on
 // members in arrays.
 const MaxMembers = kv.MaxMembers
@@ -59,8 +57,6 @@ const (
 	impossible         // too few members are left that could say yes
 )
 
-func (v verdict) String() string { return [...]string{"pending", "met", "over", "impossible"}[v] }
-
 func (p phase) verdict() verdict {
 	switch {
 	case p.yes.len() >= p.need:
@@ -89,18 +85,6 @@ func (p *phase) reply(m int, s Status) bool {
 	}
 	return p.failed != failed || p.verdict() != pending
 }
-
-// require makes the phase need more answers than it began with.
-func (p *phase) require(need int) { p.need = need }
-
-// lost reports whether a voter will not answer.
-func (p phase) lost() bool { return p.failed != 0 }
-
-// said reports whether a member has said yes.
-func (p phase) said(m int) bool { return p.yes.has(m) }
-
-// holders notes members that already hold the record of the phase.
-func (p *phase) holders(s memberSet) { p.record(&p.yes, s) }
 
 // record adds members to a set of answers. It ignores second answers, and members without a vote:
 // those that are rebuilding or joining (M4).

@@ -10,10 +10,9 @@ import (
 // The transcripts of testdata/phase drive a phase by hand. Members are letters. Each command prints
 // the phase, its verdict, and "look" if the request has to look at it:
 //
-//	phase need=N voters=MEMBERS
-//	                    begins a phase
+//	phase need=N voters=MEMBERS [holders=MEMBERS]
+//	                    begins a phase, whose record the holders have already
 //	STATUS MEMBERS      the members' calls end with a status
-//	hold MEMBERS        the members hold the record already
 //	require need=N      more answers are needed than at the beginning
 func TestPhaseTranscripts(t *testing.T) {
 	statuses := map[string]Status{"failed": Failed, "ok": OK, "same": Same, "nack": Nack, "missing": Missing, "stale": Stale, "open": Open}
@@ -28,13 +27,14 @@ func TestPhaseTranscripts(t *testing.T) {
 			status, isStatus := statuses[d.Cmd]
 			switch {
 			case d.Cmd == "phase":
-				var voters string
+				var voters, holders string
 				d.ScanArgs(t, "voters", &voters)
-				p = phase{need: need, voters: lettered(voters)}
-			case d.Cmd == "hold":
-				p.holders(lettered(d.CmdArgs[0].Key))
+				if d.HasArg("holders") {
+					d.ScanArgs(t, "holders", &holders)
+				}
+				p = phase{need: need, voters: lettered(voters), yes: lettered(holders)}
 			case d.Cmd == "require":
-				p.require(need)
+				p.need = need
 			case isStatus:
 				for _, letter := range d.CmdArgs[0].Key {
 					if p.reply(int(letter-'a'), status) {
@@ -56,3 +56,5 @@ func lettered(letters string) (s memberSet) {
 	}
 	return s
 }
+
+func (v verdict) String() string { return [...]string{"pending", "met", "over", "impossible"}[v] }

@@ -1,7 +1,5 @@
 package quorum
 
-// The query phase asks this node's own replica and as many peers as the answer needs.
-
 import (
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
@@ -11,19 +9,28 @@ import (
 // need. It takes the peers by name, from this node on. A coordinator that always asks the same
 // neighbour first fills the batches of one connection, instead of halving them over two.
 func (o *operation) ask(kind Kind, need int) error {
-	o.begin(need)
-	if err := o.readOwn(kind); err != nil {
+	if o.askOwn(kind, need) != nil {
 		return replica.ErrEpoch
 	}
-	o.countOwn(true)
-	more := need - 1
-	if more == 0 {
-		return o.wait(0)
-	}
-	if more -= o.askMore(kind, more, true); more > 0 {
+	if more := need - 1 - o.askMore(kind, need-1, true); more > 0 {
 		o.askMore(kind, more, false)
 	}
 	return o.wait(kind)
+}
+
+// askOwn begins a query phase and asks this node's own replica.
+func (o *operation) askOwn(kind Kind, need int) (err error) {
+	o.begin(need, 0)
+	v := o.v
+	if kind == ReadRecord {
+		o.own, o.ownBuffer, err = v.Store.Get(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
+	} else {
+		o.own, o.ownBuffer, err = v.Store.Tag(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
+	}
+	if err == nil {
+		o.countOwn(true)
+	}
+	return err
 }
 
 // askMore starts calls to up to n voters that were not yet asked in this phase. With likely, it
@@ -52,16 +59,6 @@ func (o *operation) called(m int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.calls[m] != nil
-}
-
-func (o *operation) readOwn(kind Kind) (err error) {
-	v := o.v
-	if kind == ReadRecord {
-		o.own, o.ownBuffer, err = v.Store.Get(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
-	} else {
-		o.own, o.ownBuffer, err = v.Store.Tag(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
-	}
-	return err
 }
 
 // findings is the result of a query phase.
@@ -95,8 +92,8 @@ func (o *operation) found() findings {
 		f.full.add(o.v.Self)
 	}
 	for m := range o.v.Slots {
-		call := o.calls[m]
-		if call == nil || call.started || !o.phase.said(m) {
+		call := o.saidLocked(m)
+		if call == nil {
 			continue
 		}
 		if call.Full {
@@ -111,4 +108,13 @@ func (o *operation) found() findings {
 		}
 	}
 	return f
+}
+
+// saidLocked returns a member's call that has ended in the present phase, and was no refusal. It is
+// nil when there is none.
+func (o *operation) saidLocked(m int) *Call {
+	if o.phase.yes.has(m) {
+		return o.calls[m]
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -38,11 +39,9 @@ func (q *queue) enter(key string, deadline time.Time) (leave func(), err error) 
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, w := range q.waiting[key] {
-		if w == turn {
-			q.waiting[key] = append(q.waiting[key][:i], q.waiting[key][i+1:]...)
-			return nil, errDeadline
-		}
+	if i := slices.Index(q.waiting[key], turn); i >= 0 {
+		q.waiting[key] = slices.Delete(q.waiting[key], i, i+1)
+		return nil, errDeadline
 	}
 	return func() { q.leave(key) }, nil // the turn came at the same moment
 }

@@ -73,7 +73,7 @@ func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) 
 			}
 			continue
 		}
-		if err := op.write(op.poll()); !errors.Is(err, errOvertaken) {
+		if err := op.write(Vote); err != errOvertaken {
 			return err
 		}
 	}
@@ -87,24 +87,20 @@ var errOvertaken = errors.New("quorum: overtaken before the vote")
 // fewer, two removes could win.
 func (o *operation) votes() int { return max(o.w, o.v.Slots/2+1) }
 
-// poll returns the write phase of a remove, in which the replicas vote. This node's own replica
-// votes first. If it refuses in the first round, no other replica has been asked, and the remove
-// may read again. In a later round other replicas may already have voted, so a refusal counts as a
-// nack only.
-func (o *operation) poll() func() error {
-	first := true
-	return func() error {
-		o.begin(o.votes())
-		voted, err := o.v.Store.Vote(o.v.Epoch, o.hash, o.key, &o.record)
-		switch {
-		case err != nil:
-			return replica.ErrEpoch
-		case !voted && first:
-			return errOvertaken
-		}
-		first = false
-		o.countOwn(voted)
-		o.sendAll(Vote, everyone, o.votes()-1)
-		return o.wait(0)
+// poll runs a write phase in which the replicas vote. This node's own replica votes first. While it
+// alone was asked, its refusal lets the remove read again. Once others were asked, they may have
+// voted, so a refusal counts as a nack only. asked says so from one round to the next.
+func (o *operation) poll(asked *bool) error {
+	o.begin(o.votes(), 0)
+	voted, err := o.v.Store.Vote(o.v.Epoch, o.hash, o.key, &o.record)
+	switch {
+	case err != nil:
+		return replica.ErrEpoch
+	case !voted && !*asked:
+		return errOvertaken
 	}
+	*asked = true
+	o.countOwn(voted)
+	o.sendAll(Vote, 0, o.votes()-1)
+	return o.wait(0)
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
@@ -64,6 +66,38 @@ func TestRemoveRereadsWhenOvertaken(t *testing.T) {
 	if got := m.Stores[0].Record("k"); got.Tag.Counter != 99 || !got.Tag.Removed {
 		t.Fatalf("removed %v", got.Tag)
 	}
+}
+
+// The epoch ends before this node's own replica has voted, and a set overtakes. No other replica
+// was asked for a vote, so the remove reads again at the next epoch.
+func TestRemoveRereadsWhenOvertakenAtTheNextEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3)
+		nd := m.nodes[0]
+		nd.mustSet("k", "v")
+		synctest.Wait()
+		moved := false
+		nd.filter = func(c *Call) bool {
+			if c.Kind != ReadTag || moved {
+				return false
+			}
+			moved = true
+			m.Advance(nil) // this node learns of the new epoch only when it waits for it
+			for _, r := range m.Stores {
+				r.Hold("k", version.Record{Tag: version.Tag{Counter: 99, Incarnation: 2}, Value: []byte("w")})
+			}
+			time.AfterFunc(time.Millisecond, func() { nd.Install(m.View(0, nil)) })
+			c.Status = Same // at the epoch that has just ended
+			c.End()
+			return true
+		}
+		if err := nd.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Stores[0].Record("k"); !moved || got.Tag.Counter != 99 || !got.Tag.Removed {
+			t.Errorf("removed %v", got.Tag)
+		}
+	})
 }
 
 // In an earlier round of the vote other replicas may have voted. So in a later round this node's

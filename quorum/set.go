@@ -32,16 +32,11 @@ func (o *operation) set(value []byte) error {
 	if err := o.refuseIfFull(); err != nil {
 		return err
 	}
-	var f findings
-	if peer, ok := o.fastPeer(); ok {
-		var done bool
-		var err error
-		if f, done, err = o.offer(peer, value); done {
-			return err
-		}
+	f, done, err := o.offer(value)
+	if done {
+		return err
 	}
 	if f.best == nil {
-		var err error
 		if f, err = o.query(kv.None); err != nil {
 			return err
 		}
@@ -50,7 +45,7 @@ func (o *operation) set(value []byte) error {
 		return err
 	}
 	o.mint(f.best, value)
-	return o.writeStore()
+	return o.write(Store)
 }
 
 // query runs the query phase of a write. It asks as many replicas as writeAsks says for their tags,
@@ -93,51 +88,41 @@ func (o *operation) writeAsks() int {
 func (o *operation) mint(best *version.Record, value []byte) {
 	v, me := o.v, o.v.Incarnation()
 	o.seen.Reset()
-	o.see()
-	v.Clock.Observe(best.Tag.Counter)
+	o.seen.Add(&o.own)
+	o.mu.Lock()
+	for m := range v.Slots {
+		if call := o.saidLocked(m); call != nil && call.Status == OK {
+			o.seen.Add(&call.Reply)
+		}
+	}
+	o.mu.Unlock()
 	o.vector = o.seen.Append(o.vector[:0], me, v.Knows)
+	v.Clock.Observe(best.Tag.Counter)
+	counter := best.Tag.Counter + 1
+	if !rule.Broken(rule.NodeCounter) {
+		counter = v.Clock.Next()
+	}
 	o.record = version.Record{
-		Tag:    version.Tag{Generation: v.Generation, Counter: o.next(best), Incarnation: me},
+		Tag:    version.Tag{Generation: v.Generation, Counter: counter, Incarnation: me},
 		Vector: o.vector,
 		Value:  value,
 	}
 }
 
-// next returns the new record's counter.
-func (o *operation) next(best *version.Record) uint64 {
-	if rule.Broken(rule.NodeCounter) {
-		return best.Tag.Counter + 1
-	}
-	return o.v.Clock.Next()
-}
-
-// see adds the vectors of all records that the query phase has found.
-func (o *operation) see() {
-	o.seen.Add(&o.own)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for m := range o.v.Slots {
-		if call := o.calls[m]; call != nil && !call.started && call.Status == OK && o.phase.said(m) {
-			o.seen.Add(&call.Reply)
-		}
-	}
-}
-
-// writeStore runs the write phase of a value: it sends to every member and is answered at W.
-func (o *operation) writeStore() error {
-	return o.write(func() error {
-		o.begin(o.w)
-		return o.store(everyone, o.w-1)
-	})
-}
-
 // write runs the write phase with the operation's record until W replicas have taken it at one
-// epoch. When the epoch ends meanwhile, it sends the same record again and counts all
-// acknowledgements anew. It does so only where that is as safe as the first sending (D2).
-func (o *operation) write(put func() error) error {
+// epoch: they store it, or vote for it. When the epoch ends meanwhile, it sends the same record
+// again and counts all acknowledgements anew. It does so only where that is as safe as the first
+// sending (D2).
+func (o *operation) write(kind Kind) error {
 	generation, purge := o.v.Generation, o.v.Purge
+	asked := false // other replicas for their votes
 	for {
-		err := put()
+		var err error
+		if kind == Vote {
+			err = o.poll(&asked)
+		} else {
+			err = o.store(o.w, 0, o.w-1)
+		}
 		if err == nil || err == errOvertaken {
 			return err
 		}
@@ -172,13 +157,14 @@ func (o *operation) resumable(generation version.Generation, purge uint64) bool 
 	return known && highest.Less(o.record.Tag)
 }
 
-// store sends the record to all the given members, and waits until the phase that was begun is met.
-// It sends at once to the first members that are likely to answer, as many as urgent says. For the
-// others it may wait a moment, to send together with other requests, since the answer does not
-// depend on them.
-func (o *operation) store(targets memberSet, urgent int) error {
-	o.sendAll(Store, targets, urgent)
-	if targets.has(o.v.Self) {
+// store runs a write phase of a record: it sends the record to all members, and waits until need
+// replicas have it. The holders have it already, and get no call. store sends at once to the first
+// members that are likely to answer, as many as urgent says. For the others it may wait a moment,
+// to send together with other requests, since the answer does not depend on them.
+func (o *operation) store(need int, holders memberSet, urgent int) error {
+	o.begin(need, holders)
+	o.sendAll(Store, holders, urgent)
+	if !holders.has(o.v.Self) {
 		if _, err := o.v.Store.Put(o.v.Epoch, o.hash, o.key, &o.record); err != nil {
 			return replica.ErrEpoch
 		}
@@ -187,9 +173,9 @@ func (o *operation) store(targets memberSet, urgent int) error {
 	return o.wait(0)
 }
 
-// sendAll starts calls to all targets that have a process, including those that are rebuilding or
-// joining. A member that misses its call gets a hint.
-func (o *operation) sendAll(kind Kind, targets memberSet, urgent int) {
+// sendAll starts calls to all members but the holders that have a process, including those that are
+// rebuilding or joining. A member that misses its call gets a hint.
+func (o *operation) sendAll(kind Kind, holders memberSet, urgent int) {
 	o.mu.Lock()
 	o.hintKey = append(o.hintKey[:0], o.key...)
 	o.storing = true
@@ -199,7 +185,7 @@ func (o *operation) sendAll(kind Kind, targets memberSet, urgent int) {
 	for i := 1; i < n; i++ {
 		m := (v.Self + i) % n
 		member := &v.Members[m]
-		if !targets.has(m) || member.Incarnation == 0 && member.Pending == 0 {
+		if holders.has(m) || member.Incarnation == 0 && member.Pending == 0 {
 			continue
 		}
 		now := urgent > 0 && member.Incarnation != 0 && o.c.cfg.Peers.Likely(v, m)
@@ -273,5 +259,5 @@ func (c *Coordinator) Import(_ context.Context, key, value []byte, counter uint6
 		return false, nil
 	}
 	op.record = version.Record{Tag: tag, Value: value}
-	return true, op.writeStore()
+	return true, op.write(Store)
 }
