@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/quorum/replica"
+	"viakv/quorum/version"
 )
 
 // Config of a Driver.
@@ -87,3 +89,17 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Topology takes proposals of steps. The methods block until the step is applied or refused.
+type Topology interface {
+	// Rebuilt reports that this node has merged what the basis asks for. It returns ErrStartOver
+	// when the basis is gone.
+	Rebuilt(ctx context.Context, at Basis) error
+	// BarrierDone reports that this node has run the barrier of a size change.
+	BarrierDone(ctx context.Context, change version.Epoch) error
+	// Purge proposes to purge a list. The purge must be the step that follows the expected epoch.
+	Purge(ctx context.Context, list uint64, expect version.Epoch) error
+}
+
+// ErrStartOver reports that the topology does not accept a rebuild: its basis is gone (H3).
+var ErrStartOver = errors.New("handoff: the copies are outdated")

@@ -7,13 +7,40 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/ring/keyspace"
 )
 
 // errNonsense reports a peer's reply that breaks its contract.
 var errNonsense = errors.New("handoff: the peer's reply does not fit the request")
+
+// Stats counts what a driver did since it was made.
+type Stats struct {
+	Hinted     uint64 // times that a member was noted to have missed a key
+	Replayed   uint64 // records sent because of hints
+	Collapsed  uint64 // times that hints exceeded their bound and became a repair
+	Repairs    uint64 // comparisons with another member that were completed
+	Divergent  uint64 // ranges that differed twice and were exchanged
+	Received   uint64 // records copied or fetched
+	Sent       uint64 // records pushed by repairs
+	Bytes      uint64 // about how many bytes copies, fetches, pushes, tags and digests moved
+	Rebuilds   uint64 // rebuilds that were completed
+	StartOvers uint64 // times that a rebuild lost its basis
+	Purges     uint64 // purges that this node proposed and the topology accepted
+	Purged     uint64 // tombstones that this node removed
+	Refused    uint64 // purges that a member could not agree to
+	Checked    uint64 // buckets whose digest was recomputed
+	Drift      uint64 // buckets whose digest was wrong: a bug
+}
+
+type counters struct {
+	hinted, replayed, collapsed, repairs, divergent, received, sent, bytes atomic.Uint64
+	rebuilds, startOvers, purges, purged, refused, checked, drift          atomic.Uint64
+}
 
 // Driver runs hand-off for one membership of a node. Its methods are safe for concurrent use.
 type Driver struct {
@@ -77,6 +104,25 @@ func (d *Driver) recover(ctx context.Context) {
 	}
 }
 
+// check recomputes the digest of one bucket after another. A digest that has drifted would hide a
+// difference between replicas for ever. That is a bug, so it is logged as an error.
+func (d *Driver) check(ctx context.Context) {
+	if d.cfg.CheckEvery < 0 {
+		return
+	}
+	var at keyspace.Rank
+	for rest(ctx, d.cfg.CheckEvery) == nil {
+		bucket, drift := d.cfg.Views.Current().Store.Check(at)
+		d.stats.checked.Add(1)
+		if drift != nil {
+			d.stats.drift.Add(1)
+			d.cfg.Logger.Error("a digest has drifted from its records: this is a bug, please report it; restart this node to make it copy the data anew",
+				zap.Uint64("rank", uint64(at)), zap.Error(drift))
+		}
+		at = bucket.To
+	}
+}
+
 // Miss notes that a member missed a key. It does not block.
 func (d *Driver) Miss(_ string, i version.Incarnation, key []byte) {
 	d.stats.hinted.Add(1)
@@ -110,4 +156,16 @@ func (d *Driver) RepairWith(i version.Incarnation) *kv.Sync {
 		return p.sync(time.Now())
 	}
 	return nil
+}
+
+// Stats returns the present counts.
+func (d *Driver) Stats() Stats {
+	s := &d.stats
+	return Stats{
+		Hinted: s.hinted.Load(), Replayed: s.replayed.Load(), Collapsed: s.collapsed.Load(),
+		Repairs: s.repairs.Load(), Divergent: s.divergent.Load(), Received: s.received.Load(), Sent: s.sent.Load(), Bytes: s.bytes.Load(),
+		Rebuilds: s.rebuilds.Load(), StartOvers: s.startOvers.Load(),
+		Purges: s.purges.Load(), Purged: s.purged.Load(), Refused: s.refused.Load(),
+		Checked: s.checked.Load(), Drift: s.drift.Load(),
+	}
 }

@@ -6,7 +6,15 @@ import (
 	"sync"
 
 	"viakv/quorum/replica"
+	"viakv/quorum/version"
 )
+
+// List is what one purge removes.
+type List struct {
+	ID         uint64
+	At         version.Epoch // the epoch at which the members say that they hold the list
+	Tombstones []replica.Tombstone
+}
 
 // keptLists bounds the lists of one epoch. One node proposes at a time, and only its last list can
 // still be agreed on. But messages may arrive late or twice.

@@ -25,6 +25,20 @@ const (
 	leavesAhead  = 8   // how many leaves are asked for their tags at once
 )
 
+// entryOverhead is about what an entry costs on the wire without key and value, in bytes.
+const entryOverhead = 24
+
+// wireSize is about what the entry costs on the wire, in bytes.
+func wireSize(e *replica.Entry) int {
+	return len(e.Key) + len(e.Record.Value) + len(e.Record.Vector) + entryOverhead
+}
+
+// tagSize is about what the version at one rank costs on the wire, in bytes.
+const tagSize = 16
+
+// digestSize is about what the comparison of one range costs on the wire, both ways, in bytes.
+const digestSize = 32 + 16
+
 // session is the exchange with one member at one epoch (H1).
 type session struct {
 	d        *Driver

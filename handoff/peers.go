@@ -2,15 +2,11 @@ package handoff
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"viakv/quorum/replica"
-	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
-
-// ErrStartOver reports that the topology does not accept a rebuild: its basis is gone (H3).
-var ErrStartOver = errors.New("handoff: the copies are outdated")
 
 // Peers carries bulk requests to other members of a view, stamped with its epoch. A peer that is
 // behind is brought up to date first. Once a later view has taken this one's place, here or at the
@@ -47,13 +43,45 @@ const MaxDigests = 1024
 // keys and values.
 const MaxEntries = 512
 
-// Topology takes proposals of steps. The methods block until the step is applied or refused.
-type Topology interface {
-	// Rebuilt reports that this node has merged what the basis asks for. It returns ErrStartOver
-	// when the basis is gone.
-	Rebuilt(ctx context.Context, at Basis) error
-	// BarrierDone reports that this node has run the barrier of a size change.
-	BarrierDone(ctx context.Context, change version.Epoch) error
-	// Purge proposes to purge a list. The purge must be the step that follows the expected epoch.
-	Purge(ctx context.Context, list uint64, expect version.Epoch) error
+// timed bounds the time of each request to a peer. A message may be lost, and the caller must not
+// wait for ever.
+type timed struct {
+	Peers
+	bound time.Duration
+}
+
+func (t timed) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Digests(ctx, v, to, ranges, dst)
+}
+
+func (t timed) Tags(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Tags(ctx, v, to, r, max, dst)
+}
+
+func (t timed) Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, p *replica.Page) error {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Copy(ctx, v, to, r, after, max, p)
+}
+
+func (t timed) Fetch(ctx context.Context, v *replica.View, to *replica.Member, ranks []keyspace.Rank, after []byte, p *replica.Page) error {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Fetch(ctx, v, to, ranks, after, p)
+}
+
+func (t timed) Push(ctx context.Context, v *replica.View, to *replica.Member, entries []replica.Entry) error {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Push(ctx, v, to, entries)
+}
+
+func (t timed) Hold(ctx context.Context, v *replica.View, to *replica.Member, list *List) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.bound)
+	defer cancel()
+	return t.Peers.Hold(ctx, v, to, list)
 }
