@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,32 +47,18 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
-	if c.Timeout == 0 {
-		c.Timeout = 3 * time.Second
-	}
-	if c.HintLimit == 0 {
-		c.HintLimit = 100_000
-	}
-	if c.RepairEvery == 0 {
-		c.RepairEvery = 10 * time.Second
-	}
-	if c.RepairRate == 0 {
-		c.RepairRate = 64 << 20
-	}
-	if c.PurgeEvery == 0 {
-		c.PurgeEvery = 3 * time.Second
-	}
-	if c.PurgeBatch == 0 {
-		c.PurgeBatch = 32 << 10
-	}
-	if c.CheckEvery == 0 {
-		c.CheckEvery = time.Second
-	}
+	c.Timeout = cmp.Or(c.Timeout, 3*time.Second)
+	c.HintLimit = cmp.Or(c.HintLimit, 100_000)
+	c.RepairEvery = cmp.Or(c.RepairEvery, 10*time.Second)
+	c.RepairRate = cmp.Or(c.RepairRate, 64<<20)
+	c.PurgeEvery = cmp.Or(c.PurgeEvery, 3*time.Second)
+	c.PurgeBatch = cmp.Or(c.PurgeBatch, 32<<10)
+	c.CheckEvery = cmp.Or(c.CheckEvery, time.Second)
 	return c
 }
 
-// Validate reports every required field that is missing, and negative bounds.
-func (c Config) Validate() error {
+// validate reports every required field that is missing, and negative bounds.
+func (c Config) validate() error {
 	var errs []error
 	for _, need := range []struct {
 		name  string

@@ -17,18 +17,13 @@ func (s *session) copyRange(ctx context.Context, r keyspace.Range) error {
 		if err := s.d.cfg.Peers.Copy(ctx, s.v, s.with, rest, at.Key, pageFrom(at), page); err != nil {
 			return err
 		}
-		size, err := s.store(page.Entries)
-		if err != nil {
-			return err
-		}
-		if err := s.pace.pay(ctx, size); err != nil {
-			return err
-		}
 		done := portion(rest)
 		if !page.Next.Ends(r) {
 			done -= portion(keyspace.Range{From: page.Next.Rank, To: r.To})
 		}
-		s.progress.add(done*s.weight, len(page.Entries), size)
+		if err := s.store(ctx, page.Entries, done*s.weight); err != nil {
+			return err
+		}
 		if page.Next.Ends(r) {
 			return nil
 		}

@@ -24,8 +24,6 @@ import (
 //
 // Spans are taken from the end of the list, so the list stays short: one request's worth per level.
 type descent struct {
-	leaf  int // a range of at most so many records is exchanged, not divided
-	dense int // the same bound, where most records differ
 	open  []span
 	asked []span
 	found []keyspace.Range // ranges that differ, to be exchanged; the caller empties the list
@@ -43,17 +41,20 @@ type span struct {
 // none is an empty range.
 var none = keyspace.Range{From: 1, To: 1}
 
+const (
+	// leafRecords is the size up to which a range is not divided any more: its tags cost not much
+	// more than two more levels of digests.
+	leafRecords  = 8
+	denseRecords = 256 // the same bound where most of the records differ
+)
+
 // denseAfter is how many levels of differing halves make a range dense. When only one key in a
-// hundred differs, it is very unlikely that thirty-two neighbouring parts of at most dense records
-// all differ.
+// hundred differs, it is very unlikely that thirty-two neighbouring parts of at most denseRecords
+// records all differ.
 const denseAfter = 5
 
-func newDescent(ranges ...keyspace.Range) *descent {
-	d := &descent{leaf: leafRecords, dense: denseRecords}
-	for _, r := range ranges {
-		d.open = append(d.open, span{Range: r, other: none})
-	}
-	return d
+func newDescent(r keyspace.Range) *descent {
+	return &descent{open: []span{{Range: r, other: none}}}
 }
 
 // ask appends the next ranges to ask the peer for to dst, at most max. When there are none, the
@@ -111,7 +112,7 @@ func (d *descent) divide(s span, theirs replica.Digest, records int) {
 		for p := range keyspace.Partition(keyspace.Partitions) {
 			d.open = append(d.open, span{Range: p.Whole(), other: none})
 		}
-	case records <= d.leaf || width == 1 || s.both >= denseAfter && records <= d.dense:
+	case records <= leafRecords || width == 1 || s.both >= denseAfter && records <= denseRecords:
 		d.open = append(d.open, span{Range: s.Range, again: true, other: none})
 	default:
 		middle := s.From + width/2

@@ -58,7 +58,7 @@ type Driver struct {
 
 // New returns a driver. Before Run it only takes hints.
 func New(cfg Config) (*Driver, error) {
-	if err := cfg.Validate(); err != nil {
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
@@ -138,10 +138,7 @@ func (d *Driver) Hints(i version.Incarnation) int {
 // Progress returns how far this node's own rebuild or barrier has come. It is nil when there is
 // none.
 func (d *Driver) Progress() *kv.Sync {
-	if p := d.own.Load(); p != nil {
-		return p.sync(time.Now())
-	}
-	return nil
+	return d.own.Load().sync(time.Now())
 }
 
 // RepairWith returns how far the repair with a member has come. It is nil when there is none.
@@ -152,10 +149,7 @@ func (d *Driver) RepairWith(i version.Incarnation) *kv.Sync {
 	if r == nil {
 		return nil
 	}
-	if p := r.progress.Load(); p != nil {
-		return p.sync(time.Now())
-	}
-	return nil
+	return r.progress.Load().sync(time.Now())
 }
 
 // Stats returns the present counts.

@@ -236,7 +236,7 @@ func (m *fakeMesh) moved(op string, n int) {
 }
 
 func (x *fakeNode) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
-	if len(ranges) > MaxDigests {
+	if len(ranges) > maxDigests {
 		return nil, errors.New("too many ranges")
 	}
 	y, err := x.reach(ctx, "digests", v, to)

@@ -38,17 +38,18 @@ func (l *lists) keep(list *List) {
 	l.kept = append(l.kept, list)
 }
 
-// take ends the epoch. It removes all lists and returns the one that is to be purged.
-func (l *lists) take(id uint64) (*List, bool) {
+// take ends the epoch. It removes all lists and returns the one that is to be purged. It returns
+// nil when that is not among them.
+func (l *lists) take(id uint64) (list *List) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.IndexFunc(l.kept, func(k *List) bool { return k.ID == id })
-	var list *List
-	if i >= 0 {
-		list = l.kept[i]
+	for _, k := range l.kept {
+		if k.ID == id {
+			list = k
+		}
 	}
 	l.kept = nil
-	return list, i >= 0
+	return list
 }
 
 // Hold answers a peer's question about a list. It returns true when this node holds exactly each of
@@ -86,23 +87,20 @@ func held(v *replica.View, all []replica.Tombstone) ([]replica.Tombstone, error)
 	return held, failed
 }
 
-// ErrNoList reports a purge that this node has not agreed to.
-var ErrNoList = errors.New("handoff: the topology names a purge that this node has not agreed to")
+// errNoList reports a purge that this node has not agreed to.
+var errNoList = errors.New("handoff: the topology names a purge that this node has not agreed to")
 
 // Agreed drops the lists of the epoch that ends, and returns the one that the next epoch purges. It
 // is called after the store is fenced at the new epoch and before that epoch is published. id is
 // zero when nothing is purged.
 //
-// ErrNoList cannot happen to an active incarnation (see purge.go). If it happened, the tombstones
+// errNoList cannot happen to an active incarnation (see purge.go). If it happened, the tombstones
 // would stay. That is safe: they are newer than anything that they hide, repair gives them to the
 // others, and a later purge takes them all.
 func (d *Driver) Agreed(id uint64) (*List, error) {
-	list, ok := d.lists.take(id)
-	switch {
-	case id == 0:
-		return nil, nil
-	case !ok:
-		return nil, ErrNoList
+	list := d.lists.take(id)
+	if list == nil && id != 0 {
+		return nil, errNoList
 	}
 	return list, nil
 }

@@ -14,7 +14,7 @@ import (
 // reply. Methods block until the reply, a failure, or the end of ctx. They are safe for concurrent
 // use. What they return belongs to the caller.
 type Peers interface {
-	// Digests appends the peer's digests of the ranges, at most MaxDigests.
+	// Digests appends the peer's digests of the ranges, at most maxDigests.
 	Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Tags appends the versions that the peer holds in the range, ascending, up to about max ranks.
 	// next is the rank to go on at. It equals the range's To when nothing is left.
@@ -36,8 +36,8 @@ type Peers interface {
 	Reachable(v *replica.View, to *replica.Member) bool
 }
 
-// MaxDigests bounds the ranges of one comparison.
-const MaxDigests = 1024
+// maxDigests bounds the ranges of one comparison.
+const maxDigests = 1024
 
 // MaxEntries bounds the entries of one fetch or push. So many fit a frame, even with the longest
 // keys and values.

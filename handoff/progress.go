@@ -71,8 +71,12 @@ func (p *progress) setCopies(need, sources int) bool {
 // longest bounds the time that is reported as left.
 const longest = 100 * 24 * time.Hour
 
-// sync renders the progress. It estimates the time left in proportion to the time taken.
+// sync renders the progress, or nil when there is none. It estimates the time left in proportion to
+// the time taken.
 func (p *progress) sync(now time.Time) *kv.Sync {
+	if p == nil {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := &kv.Sync{Kind: p.kind, Done: p.done, Keys: p.keys, Bytes: p.bytes, Need: p.need, Sources: p.sources}

@@ -127,7 +127,7 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 	var ask []keyspace.Range
 	compared, tags, requests := 0, 0, 0
 	for {
-		if ask = d.ask(ask[:0], MaxDigests); len(ask) == 0 {
+		if ask = d.ask(ask[:0], maxDigests); len(ask) == 0 {
 			break
 		}
 		requests++
@@ -160,7 +160,7 @@ func TestDescentEndsEarlyWhereMostDiffers(t *testing.T) {
 	var ask []keyspace.Range
 	compared := 0
 	for {
-		if ask = d.ask(ask[:0], MaxDigests); len(ask) == 0 {
+		if ask = d.ask(ask[:0], maxDigests); len(ask) == 0 {
 			break
 		}
 		compared += len(ask)

@@ -112,14 +112,11 @@ func (d *Driver) round(ctx context.Context, v *replica.View, c *collector) {
 // can overlap.
 func unique(list []replica.Tombstone) []replica.Tombstone {
 	seen := make(map[string]struct{}, len(list))
-	out := list[:0]
-	for _, t := range list {
-		if _, twice := seen[string(t.Key)]; !twice {
-			seen[string(t.Key)] = struct{}{}
-			out = append(out, t)
-		}
-	}
-	return out
+	return slices.DeleteFunc(list, func(t replica.Tombstone) bool {
+		_, twice := seen[string(t.Key)]
+		seen[string(t.Key)] = struct{}{}
+		return twice
+	})
 }
 
 // propose asks all other slots whether they hold exactly the tombstones. If so, it proposes to

@@ -190,7 +190,7 @@ func TestAFreshTombstoneWaits(t *testing.T) {
 
 func TestLists(t *testing.T) {
 	d := &Driver{}
-	if l, err := d.Agreed(5); !errors.Is(err, ErrNoList) || l != nil {
+	if l, err := d.Agreed(5); !errors.Is(err, errNoList) || l != nil {
 		t.Errorf("%v %v: a list that nobody asked about", l, err)
 	}
 	d.lists.keep(&List{ID: 1, At: 7})
@@ -198,7 +198,7 @@ func TestLists(t *testing.T) {
 	if l, err := d.Agreed(2); err != nil || l == nil || l.ID != 2 {
 		t.Errorf("%v %v", l, err)
 	}
-	if _, err := d.Agreed(1); !errors.Is(err, ErrNoList) {
+	if _, err := d.Agreed(1); !errors.Is(err, errNoList) {
 		t.Error("a list outlives its epoch")
 	}
 	for i := range uint64(100) { // another member refuses each list

@@ -18,11 +18,7 @@ const (
 	// searches the whole rank.
 	sharedEntries = 64
 	tagsPerPage   = 4096
-	// leafRecords is the size up to which a range is not divided any more: its tags cost not much
-	// more than two more levels of digests.
-	leafRecords  = 8
-	denseRecords = 256 // the same bound where most of the records differ
-	leavesAhead  = 8   // how many leaves are asked for their tags at once
+	leavesAhead   = 8 // how many leaves are asked for their tags at once
 )
 
 // entryOverhead is about what an entry costs on the wire without key and value, in bytes.
@@ -56,37 +52,39 @@ type session struct {
 	moved  int             // how many records were stored, here or at the member
 }
 
-// store merges entries that were read at this session's epoch.
-func (s *session) store(entries []replica.Entry) (size int, err error) {
-	changed := 0
+// store merges entries of the member, which were read at this session's epoch. done is the part of
+// the work that they complete.
+func (s *session) store(ctx context.Context, entries []replica.Entry, done float64) error {
+	size, changed := 0, 0
 	for i := range entries {
 		entry := &entries[i]
 		size += wireSize(entry)
 		s.v.Clock.Observe(entry.Record.Tag.Counter)
 		ok, err := s.v.Store.Put(s.v.Epoch, s.v.Seed.Hash(entry.Key), entry.Key, &entry.Record)
 		if err != nil {
-			return size, err
+			return err
 		}
 		if ok {
 			changed++
 		}
 	}
-	s.d.stats.received.Add(uint64(len(entries)))
-	s.d.stats.bytes.Add(uint64(size))
 	s.mu.Lock()
 	s.moved += changed
 	s.mu.Unlock()
-	return size, nil
+	s.d.stats.received.Add(uint64(len(entries)))
+	s.d.stats.bytes.Add(uint64(size))
+	s.progress.add(done, len(entries), size)
+	return s.pace.pay(ctx, size)
 }
 
-// compare finds by digests what differs in the ranges, and merges it.
-func (s *session) compare(ctx context.Context, ranges ...keyspace.Range) error {
-	down := newDescent(ranges...)
+// compare finds by digests what differs in a range, and merges it.
+func (s *session) compare(ctx context.Context, r keyspace.Range) error {
+	down := newDescent(r)
 	own := func(r keyspace.Range) (replica.Digest, error) { return s.v.Store.Digest(s.v.Epoch, r) }
 	var ask []keyspace.Range
 	var theirs []replica.Digest
 	for {
-		ask = down.ask(ask[:0], MaxDigests)
+		ask = down.ask(ask[:0], maxDigests)
 		if len(ask) == 0 {
 			return s.exchange(ctx, down.found)
 		}
@@ -103,7 +101,7 @@ func (s *session) compare(ctx context.Context, ranges ...keyspace.Range) error {
 				return err
 			}
 		}
-		if len(down.found) >= MaxDigests {
+		if len(down.found) >= maxDigests {
 			if err := s.exchange(ctx, down.found); err != nil {
 				return err
 			}
@@ -242,19 +240,28 @@ func (s *session) gather(d *difference, entries []replica.Entry) {
 	}
 }
 
+// take removes up to MaxEntries from the end of one of the session's lists, and returns them. It
+// returns none while there are fewer than enough.
+func take[T any](s *session, list *[]T, enough int) []T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(*list) < enough {
+		return nil
+	}
+	from := max(0, len(*list)-MaxEntries)
+	taken := slices.Clone((*list)[from:])
+	*list = (*list)[:from]
+	return taken
+}
+
 // give pushes what is newer here, once there is enough of it.
 func (s *session) give(ctx context.Context, enough int) error {
 	for {
-		s.mu.Lock()
-		n := min(MaxEntries, len(s.toGive))
-		if n == 0 || len(s.toGive) < enough {
-			s.mu.Unlock()
+		entries := take(s, &s.toGive, enough)
+		if len(entries) == 0 {
 			return nil
 		}
-		out := append([]replica.Entry(nil), s.toGive[len(s.toGive)-n:]...)
-		s.toGive = s.toGive[:len(s.toGive)-n]
-		s.mu.Unlock()
-		if err := s.send(ctx, out); err != nil {
+		if err := s.send(ctx, entries); err != nil {
 			return err
 		}
 	}
@@ -281,15 +288,10 @@ func (s *session) send(ctx context.Context, entries []replica.Entry) error {
 // fetch gets what is newer at the member, once there is enough of it.
 func (s *session) fetch(ctx context.Context, enough int) error {
 	for {
-		s.mu.Lock()
-		n := min(MaxEntries, len(s.want))
-		if n == 0 || len(s.want) < enough {
-			s.mu.Unlock()
+		ranks := take(s, &s.want, enough)
+		if len(ranks) == 0 {
 			return nil
 		}
-		ranks := append([]keyspace.Rank(nil), s.want[len(s.want)-n:]...)
-		s.want = s.want[:len(s.want)-n]
-		s.mu.Unlock()
 		if err := s.fetchRanks(ctx, ranks); err != nil {
 			return err
 		}
@@ -308,12 +310,7 @@ func (s *session) fetchRanks(ctx context.Context, ranks []keyspace.Rank) error {
 		if err := s.d.cfg.Peers.Fetch(ctx, s.v, s.with, ranks, at.Key, page); err != nil {
 			return err
 		}
-		size, err := s.store(page.Entries)
-		if err != nil {
-			return err
-		}
-		s.progress.add(0, len(page.Entries), size)
-		if err := s.pace.pay(ctx, size); err != nil {
+		if err := s.store(ctx, page.Entries, 0); err != nil {
 			return err
 		}
 		if page.Next.IsZero() {
