@@ -8,16 +8,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/quorum/replica"
-	"viakv/ring/keyspace"
 )
-
-// lookBuffers are kept from one comparison to the next.
-type lookBuffers struct {
-	ranges []keyspace.Range
-	theirs [kv.MaxMembers][]replica.Digest
-	// slow is the time until which a member that has not answered is asked after the others.
-	slow [kv.MaxMembers]time.Time
-}
 
 // A scan asks often. A member that keeps it waiting must not do so each time.
 const (
@@ -36,15 +27,18 @@ func (x *scanner) compare(v *replica.View, buckets []*Bucket) ([]bool, error) {
 	if err != nil || more == 0 {
 		return agreed, err
 	}
-	for begin := 0; begin < len(buckets); begin += MaxRanges {
-		part := buckets[begin:min(begin+MaxRanges, len(buckets))]
-		x.ranges(part)
+	for begin := 0; begin < len(buckets); begin += maxRanges {
+		part := buckets[begin:min(begin+maxRanges, len(buckets))]
+		x.ranges = x.ranges[:0]
+		for _, b := range part {
+			x.ranges = append(x.ranges, b.Range)
+		}
 		if err := x.askDigests(v, more); err != nil {
 			return nil, err
 		}
 		for _, m := range x.peers {
 			for i, b := range part {
-				if x.look.theirs[m][i] != b.Digest {
+				if x.theirs[m][i] != b.Digest {
 					agreed[begin+i] = false
 				}
 			}
@@ -66,7 +60,7 @@ func (x *scanner) others(v *replica.View) (int, error) {
 	return need - 1, nil
 }
 
-// askDigests gets the digests of the ranges in look from as many peers as are needed. A peer that
+// askDigests gets the digests of x.ranges from as many peers as are needed. A peer that
 // does not answer is replaced by another. The peers asked first change from round to round, so that
 // all share the work.
 func (x *scanner) askDigests(v *replica.View, need int) error {
@@ -84,7 +78,7 @@ func (x *scanner) askDigests(v *replica.View, need int) error {
 			asking.Go(func() {
 				ctx, cancel := context.WithTimeout(x.ctx, x.scans.cfg.Timeout/lookPart)
 				defer cancel()
-				x.look.theirs[m], errs[i] = x.scans.cfg.Peers.Digests(ctx, v, &v.Members[m], x.look.ranges, x.look.theirs[m][:0])
+				x.theirs[m], errs[i] = x.scans.cfg.Peers.Digests(ctx, v, &v.Members[m], x.ranges, x.theirs[m][:0])
 			})
 		}
 		asking.Wait()
@@ -92,10 +86,10 @@ func (x *scanner) askDigests(v *replica.View, need int) error {
 			switch {
 			case errors.Is(errs[i], replica.ErrEpoch):
 				return replica.ErrEpoch
-			case errs[i] == nil && len(x.look.theirs[m]) == len(x.look.ranges):
+			case errs[i] == nil && len(x.theirs[m]) == len(x.ranges):
 				x.peers = append(x.peers, m)
 			default:
-				x.look.slow[m] = time.Now().Add(slowFor)
+				x.slow[m] = time.Now().Add(slowFor)
 			}
 		}
 	}
@@ -110,7 +104,7 @@ func (x *scanner) candidates(v *replica.View) []int {
 		m := (x.turn + i) % v.Slots
 		switch {
 		case m == v.Self || v.Members[m].Incarnation == 0:
-		case x.scans.cfg.Peers.Answers(v, m) && now.After(x.look.slow[m]):
+		case x.scans.cfg.Peers.Answers(v, m) && now.After(x.slow[m]):
 			likely = append(likely, m)
 		default:
 			unlikely = append(unlikely, m)

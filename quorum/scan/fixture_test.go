@@ -183,7 +183,7 @@ func (c copies) reach(m int) error {
 }
 
 func (c copies) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
-	if len(ranges) > MaxRanges {
+	if len(ranges) > maxRanges {
 		return nil, errors.New("too many ranges")
 	}
 	m := c.of(v, to)

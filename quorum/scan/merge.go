@@ -22,20 +22,19 @@ func (x *scanner) merge(r *round, own *Bucket) error {
 	v, deliver := r.view, !x.options.Snapshot
 	x.scans.stats.merged.Add(1)
 	x.scans.cfg.Own.Unpack(own)
-	copies := []*Bucket{own}
+	copies := union{own.Records}
 	for _, m := range x.peers {
-		b := r.bucket()
-		if err := x.copyOf(v, m, own.Range, b); err != nil {
+		records, err := x.copyOf(v, m, own.Range)
+		if err != nil {
 			if !errors.Is(err, replica.ErrEpoch) {
-				x.look.slow[m] = time.Now().Add(slowFor)
+				x.slow[m] = time.Now().Add(slowFor)
 			}
 			return err
 		}
-		copies = append(copies, b)
+		copies = append(copies, records)
 	}
-	u := union{lists: copies, at: make([]int, len(copies))}
 	for {
-		c, agree, ok := u.next()
+		c, agree, ok := copies.next()
 		switch {
 		case !ok:
 			return nil
@@ -68,24 +67,23 @@ func (x *scanner) read(r *round, key []byte) (tag version.Tag, value []byte, err
 	return tag, r.values[n:len(r.values):len(r.values)], err
 }
 
-// copyOf sets b's Range and Records to all that a member holds in a range.
-func (x *scanner) copyOf(v *replica.View, m int, r keyspace.Range, b *Bucket) error {
+// copyOf returns all records that a member holds in a range, ascending by rank and key.
+func (x *scanner) copyOf(v *replica.View, m int, r keyspace.Range) (records []replica.Entry, err error) {
 	ctx, cancel := context.WithTimeout(x.ctx, x.scans.cfg.Timeout)
 	defer cancel()
-	b.Range, b.Records = r, b.Records[:0]
 	at := keyspace.Place{Rank: r.From}
 	for {
 		var page replica.Page // a new one each time, since the records borrow it
 		rest := keyspace.Range{From: at.Rank, To: r.To}
 		if err := x.scans.cfg.Peers.Copy(ctx, v, &v.Members[m], rest, at.Key, scanPage, &page); err != nil {
-			return err
+			return nil, err
 		}
-		b.Records = append(b.Records, page.Entries...)
+		records = append(records, page.Entries...)
 		switch {
 		case page.Next.Ends(r):
-			return nil
+			return records, nil
 		case !page.Next.Beyond(at, r):
-			return errNoProgress
+			return nil, errNoProgress
 		}
 		at = page.Next
 	}
@@ -96,36 +94,29 @@ const scanPage = 1 << 20
 
 var errNoProgress = errors.New("scan: a page of a copy does not go on where the one before has ended")
 
-// union walks, key by key, over the records of several copies of one range. Each copy ascends by
-// rank and key.
-type union struct {
-	lists []*Bucket
-	at    []int
-}
+// union is what several copies of one range still hold beyond the keys that were walked over. Each
+// copy ascends by rank and key.
+type union [][]replica.Entry
 
-// next returns the next key's record, from the first copy that has the key. agree reports whether
-// all copies hold the same version of it.
-func (u *union) next() (first *replica.Entry, agree, ok bool) {
-	for i, l := range u.lists {
-		if u.at[i] < len(l.Records) {
-			if c := &l.Records[u.at[i]]; first == nil || before(c, first) {
-				first = c
-			}
+// next walks over the next key. It returns the key's record from the first copy that has the key.
+// agree reports whether all copies hold the same version of it.
+func (u union) next() (first *replica.Entry, agree, ok bool) {
+	for _, rest := range u {
+		if len(rest) > 0 && (first == nil || before(&rest[0], first)) {
+			first = &rest[0]
 		}
 	}
 	if first == nil {
 		return nil, false, false
 	}
 	agree = true
-	for i, l := range u.lists {
-		if u.at[i] < len(l.Records) {
-			if c := &l.Records[u.at[i]]; !before(first, c) {
-				u.at[i]++
-				agree = agree && c.Record.Tag == first.Record.Tag
-				continue
-			}
+	for i, rest := range u {
+		if len(rest) == 0 || before(first, &rest[0]) {
+			agree = false
+			continue
 		}
-		agree = false
+		agree = agree && rest[0].Record.Tag == first.Record.Tag
+		u[i] = rest[1:]
 	}
 	return first, agree, true
 }

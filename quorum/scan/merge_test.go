@@ -26,34 +26,33 @@ func TestACopyIsMadeOfPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b Bucket
-	if err := x.copyOf(v, 1, keyspace.All(), &b); err != nil || len(b.Records) != len(want) {
-		t.Errorf("%d records of %d, %v", len(b.Records), len(want), err)
+	records, err := x.copyOf(v, 1, keyspace.All())
+	if err != nil || len(records) != len(want) {
+		t.Errorf("%d records of %d, %v", len(records), len(want), err)
 	}
-	for i := range min(len(want), len(b.Records)) {
-		if got := b.Records[i]; string(got.Key) != string(want[i].Key) || string(got.Record.Value) != string(want[i].Record.Value) {
+	for i := range min(len(want), len(records)) {
+		if got := records[i]; string(got.Key) != string(want[i].Key) || string(got.Record.Value) != string(want[i].Record.Value) {
 			t.Fatalf("record %d is %q = %q, want %q", i, got.Key, got.Record.Value, want[i].Key)
 		}
 	}
 	s.stuck = true
-	if err := x.copyOf(v, 1, keyspace.Range{From: 1}, &b); !errors.Is(err, errNoProgress) {
+	if _, err := x.copyOf(v, 1, keyspace.Range{From: 1}); !errors.Is(err, errNoProgress) {
 		t.Errorf("pages that do not go on: %v", err)
 	}
 }
 
 // C2: copies agree on a key if all of them hold it, at one version.
 func TestUnion(t *testing.T) {
-	list := func(keys string) *Bucket {
-		b := &Bucket{}
+	list := func(keys string) (records []replica.Entry) {
 		for _, k := range keys {
 			// An upper-case letter is another version.
 			key, counter := strings.ToLower(string(k)), uint64(1)
 			if string(k) != key {
 				counter = 2
 			}
-			b.Records = append(b.Records, replica.Entry{Rank: keyspace.Rank(key[0]), Key: []byte(key), Record: written(counter, "v")})
+			records = append(records, replica.Entry{Rank: keyspace.Rank(key[0]), Key: []byte(key), Record: written(counter, "v")})
 		}
-		return b
+		return records
 	}
 	for _, c := range []struct{ own, other, want string }{
 		{"abc", "abc", "a= b= c= "},
@@ -64,7 +63,7 @@ func TestUnion(t *testing.T) {
 		{"abc", "aBc", "a= b c= "},
 		{"", "a", "a "},
 	} {
-		u := union{lists: []*Bucket{list(c.own), list(c.other)}, at: make([]int, 2)}
+		u := union{list(c.own), list(c.other)}
 		got := ""
 		for {
 			first, agree, ok := u.next()

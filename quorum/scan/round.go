@@ -282,12 +282,3 @@ func (x *scanner) add(r *round, p kv.Pair) {
 	}
 	r.pairs = append(r.pairs, p)
 }
-
-// ranges returns the ranges of buckets.
-func (x *scanner) ranges(buckets []*Bucket) []keyspace.Range {
-	x.look.ranges = x.look.ranges[:0]
-	for _, b := range buckets {
-		x.look.ranges = append(x.look.ranges, b.Range)
-	}
-	return x.look.ranges
-}

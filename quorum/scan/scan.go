@@ -44,7 +44,7 @@ type Buckets interface {
 // the answer is replica.ErrEpoch. Digests and Copy block until the reply, a failure, or the end of
 // ctx. All methods are safe for concurrent use.
 type Peers interface {
-	// Digests appends a member's digests of the ranges, at most MaxRanges.
+	// Digests appends a member's digests of the ranges, at most maxRanges.
 	Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error)
 	// Copy fills p with the member's first records of the range, about max bytes of them. When
 	// after is not nil, the records begin behind that key at the range's first rank.
@@ -69,8 +69,8 @@ type Config struct {
 	Timeout time.Duration
 }
 
-// MaxRanges bounds the ranges that a scan asks about at once.
-const MaxRanges = 256
+// maxRanges bounds the ranges that a scan asks about at once.
+const maxRanges = 256
 
 // Sizes of rounds, in buckets. Rounds grow: a scan that stops soon has not copied much, and a long
 // one asks its peers seldom.
@@ -203,7 +203,12 @@ type scanner struct {
 	// sums are the digests of what a snapshot scan has delivered, by partition; nil for other
 	// scans.
 	sums *[keyspace.Partitions]replica.Digest
-	look lookBuffers
+	// ranges is what was compared last, and theirs the members' digests of it. Their memory is used
+	// again.
+	ranges []keyspace.Range
+	theirs [kv.MaxMembers][]replica.Digest
+	// slow is the time until which a member that has not answered is asked after the others.
+	slow [kv.MaxMembers]time.Time
 }
 
 // Next implements kv.Scanner.

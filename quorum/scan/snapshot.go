@@ -51,18 +51,18 @@ func (x *scanner) confirmSnapshot() error {
 		return err
 	}
 	// Ask for all partitions, from the place where the scan began.
-	x.look.ranges = x.look.ranges[:0]
+	x.ranges = x.ranges[:0]
 	first := x.start.Rank.Partition()
 	for p := first; p < keyspace.Partitions; p++ {
 		r := p.Whole()
 		if p == first {
 			r.From = x.began
 		}
-		x.look.ranges = append(x.look.ranges, r)
+		x.ranges = append(x.ranges, r)
 	}
 	// When the own digests have changed, something was written.
-	own := make([]replica.Digest, len(x.look.ranges))
-	for i, r := range x.look.ranges {
+	own := make([]replica.Digest, len(x.ranges))
+	for i, r := range x.ranges {
 		var err error
 		if own[i], err = v.Store.Digest(v.Epoch, r); err != nil {
 			return err
@@ -81,7 +81,7 @@ func (x *scanner) confirmSnapshot() error {
 		return err
 	}
 	for _, m := range x.peers {
-		if !slices.Equal(x.look.theirs[m], own) {
+		if !slices.Equal(x.theirs[m], own) {
 			return errReplicasDiffer
 		}
 	}
