@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"viakv/quorum/replica"
@@ -32,17 +31,15 @@ func TestARebuildCopiesWhatSharesARank(t *testing.T) {
 		"many keys":    {8000, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newMesh(t, 3, nil)
-				defer m.stop()
+			inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 				m.fill(300)
 				a, b, x := m.nodes[0], m.nodes[1], m.nodes[2]
 				m.collide(c.keys, c.bytes, m.nodes...)
 				a.store.Merge(sharing+"only-a", value(7, "a")) // acknowledged by a and by x, which forgets it
 				b.store.Merge(sharing+"only-b", value(9, "b"))
-				m.restart(t, x, nil)
+				m.restart(t, x)
 				x.run(t)
-				eventually(t, time.Minute, "it is active", func() bool { return x.Current().Me().Active() })
+				x.becomesActive(t, time.Minute)
 				m.stop()
 				if n := x.store.Len(); n != c.keys+302 {
 					t.Errorf("it has %d keys, want %d", n, c.keys+302)
@@ -57,9 +54,7 @@ func TestARebuildCopiesWhatSharesARank(t *testing.T) {
 
 // A repair finds what differs at a shared rank, and moves it both ways.
 func TestARepairExchangesWhatSharesARank(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 2, nil)
-		defer m.stop()
+	inMesh(t, 2, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(300)
 		a, b := m.nodes[0], m.nodes[1]
 		m.collide(3000, 1024, a)
@@ -89,9 +84,7 @@ func TestARepairExchangesWhatSharesARank(t *testing.T) {
 // The member may have got more records at a rank since it sent its tags. They are fetched, too, in
 // as many replies as are needed.
 func TestAFetchGoesOnWithinARank(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 2, nil)
-		defer m.stop()
+	inMesh(t, 2, nil, func(t *testing.T, m *fakeMesh) {
 		a, b := m.nodes[0], m.nodes[1]
 		m.collide(3000, 1024, b)
 		var ranks []keyspace.Rank
@@ -113,9 +106,7 @@ func TestAFetchGoesOnWithinARank(t *testing.T) {
 
 // Tombstones at one rank are purged in lists that fit a message.
 func TestTombstonesThatShareARankArePurged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, func(c *Config) { purging(c); c.PurgeBatch = 1000 })
-		defer m.stop()
+	inMesh(t, 3, func(c *Config) { purging(c); c.PurgeBatch = 1000 }, func(t *testing.T, m *fakeMesh) {
 		for i := range 5000 {
 			m.everywhere(fmt.Sprintf("%s%06d", sharing, i), tombstone(3))
 		}
@@ -130,9 +121,7 @@ func TestTombstonesThatShareARankArePurged(t *testing.T) {
 // Lists of the longest keys fit a message. They have fewer tombstones than the bound on a list
 // allows.
 func TestListsOfLongKeysFitAMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 2, purging)
-		defer m.stop()
+	inMesh(t, 2, purging, func(t *testing.T, m *fakeMesh) {
 		const n = 14_000 // some 4 MiB
 		long := strings.Repeat("k", 250)
 		for i := range n {

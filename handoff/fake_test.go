@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -82,6 +83,16 @@ func newMesh(t *testing.T, n int, config func(*Config)) *fakeMesh {
 	}
 	m.step()
 	return m
+}
+
+// inMesh runs a test in a bubble, with a mesh that stops at its end.
+func inMesh(t *testing.T, n int, config func(*Config), test func(*testing.T, *fakeMesh)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, n, config)
+		defer m.stop()
+		test(t, m)
+	})
 }
 
 // boot gives a node an empty memory and a new, pending incarnation.
@@ -481,4 +492,10 @@ func eventually(t *testing.T, within time.Duration, what string, cond func() boo
 		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatalf("not within %v: %s", within, what)
+}
+
+// becomesActive waits until a rebuild is over.
+func (x *fakeNode) becomesActive(t *testing.T, within time.Duration) {
+	t.Helper()
+	eventually(t, within, x.self.Name+" is active", func() bool { return x.Current().Me().Active() })
 }

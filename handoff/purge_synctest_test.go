@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"viakv/quorum/replica"
@@ -38,9 +37,7 @@ func (m *fakeMesh) tombstones() (n int) {
 }
 
 func TestTombstonesThatAllHoldArePurged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, func(c *Config) { purging(c); c.PurgeBatch = 200 })
-		defer m.stop()
+	inMesh(t, 3, func(c *Config) { purging(c); c.PurgeBatch = 200 }, func(t *testing.T, m *fakeMesh) {
 		m.fill(100)
 		for i := range 1000 {
 			m.everywhere(fmt.Sprintf("gone-%d", i), tombstone(3))
@@ -83,9 +80,7 @@ func TestATombstoneThatOneMissedStays(t *testing.T) {
 		"nothing":        {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newMesh(t, 3, purging)
-				defer m.stop()
+			inMesh(t, 3, purging, func(t *testing.T, m *fakeMesh) {
 				if other.Live() {
 					m.everywhere("gone", other)
 				}
@@ -126,9 +121,7 @@ func TestNoPurgeUnlessComplete(t *testing.T) {
 		"cut off":    func(m *fakeMesh) { m.cut(m.nodes[2], true) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newMesh(t, 3, purging)
-				defer m.stop()
+			inMesh(t, 3, purging, func(t *testing.T, m *fakeMesh) {
 				m.everywhere("gone", tombstone(3))
 				change(m)
 				m.step()
@@ -144,9 +137,7 @@ func TestNoPurgeUnlessComplete(t *testing.T) {
 
 // A key is set again between the agreement and the step. The purge removes only the exact version.
 func TestAKeySetAgainSurvivesThePurge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, purging)
-		defer m.stop()
+	inMesh(t, 3, purging, func(t *testing.T, m *fakeMesh) {
 		m.everywhere("gone", tombstone(3))
 		m.everywhere("back", tombstone(3))
 		holds := 0
@@ -161,7 +152,7 @@ func TestAKeySetAgainSurvivesThePurge(t *testing.T) {
 		m.nodes[0].run(t)
 		eventually(t, 20*time.Second, "the tombstone is gone", func() bool { return m.tombstones() == 0 })
 		for _, x := range m.nodes {
-			if r := x.store.Record("back"); !r.Live() {
+			if !x.store.Record("back").Live() {
 				t.Errorf("%s lost what was set again", x.self.Name)
 			}
 		}
@@ -171,9 +162,7 @@ func TestAKeySetAgainSurvivesThePurge(t *testing.T) {
 // A tombstone is purged only when two rounds have seen it: the remove that made it may still
 // collect votes.
 func TestAFreshTombstoneWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, purging)
-		defer m.stop()
+	inMesh(t, 3, purging, func(t *testing.T, m *fakeMesh) {
 		m.nodes[0].run(t)
 		time.Sleep(900 * time.Millisecond)
 		m.everywhere("gone", tombstone(3))
@@ -239,9 +228,7 @@ func TestBatches(t *testing.T) {
 }
 
 func TestChecksGoRound(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 1, func(c *Config) { c.CheckEvery = time.Second })
-		defer m.stop()
+	inMesh(t, 1, func(c *Config) { c.CheckEvery = time.Second }, func(t *testing.T, m *fakeMesh) {
 		x := m.nodes[0]
 		x.run(t)
 		time.Sleep(17500 * time.Millisecond)
@@ -261,9 +248,7 @@ func TestChecksGoRound(t *testing.T) {
 
 // A repair shows its progress while it runs.
 func TestRepairReportsProgress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 2, func(c *Config) { c.RepairEvery = time.Second; c.RepairRate = 1000 })
-		defer m.stop()
+	inMesh(t, 2, func(c *Config) { c.RepairEvery = time.Second; c.RepairRate = 1000 }, func(t *testing.T, m *fakeMesh) {
 		for i := range 500 {
 			m.nodes[0].store.Merge(fmt.Sprintf("k%d", i), value(3, "a value of some length"))
 		}

@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
 // restart restarts a node, which loses its memory.
-func (m *fakeMesh) restart(t *testing.T, x *fakeNode, config func(*Config)) {
+func (m *fakeMesh) restart(t *testing.T, x *fakeNode) {
 	if x.stop != nil {
 		x.stop()
 		x.stop = nil
@@ -17,7 +16,7 @@ func (m *fakeMesh) restart(t *testing.T, x *fakeNode, config func(*Config)) {
 	m.mu.Lock()
 	over := x.over
 	x.over = nil
-	m.boot(t, x, config)
+	m.boot(t, x, nil)
 	m.mu.Unlock()
 	if over != nil {
 		close(over)
@@ -26,21 +25,19 @@ func (m *fakeMesh) restart(t *testing.T, x *fakeNode, config func(*Config)) {
 }
 
 func TestRebuildCopiesFromOwnersAndComparesWithOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, nil)
-		defer m.stop()
+	inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(3000)
 		a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
 		// These were acknowledged by two of three nodes, and the third lost its memory. So each key
 		// is on only one of the sources.
 		a.store.Merge("only-a", value(7, "a"))
 		b.store.Merge("only-b", value(9, "b"))
-		m.restart(t, c, nil)
+		m.restart(t, c)
 		c.run(t)
-		eventually(t, 10*time.Second, "c is active", func() bool { return c.Current().Me().Active() })
+		c.becomesActive(t, 10*time.Second)
 		m.stop()
 		for _, key := range []string{"only-a", "only-b"} {
-			if !func() bool { r := c.store.Record(key); return r.Live() }() {
+			if !c.store.Record(key).Live() {
 				t.Errorf("%s is lost", key)
 			}
 		}
@@ -71,12 +68,10 @@ func TestRebuildCopiesFromOwnersAndComparesWithOthers(t *testing.T) {
 }
 
 func TestRebuildSurvivesASourceThatDies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 5, nil)
-		defer m.stop()
+	inMesh(t, 5, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(2000)
 		last := m.nodes[4]
-		m.restart(t, last, nil)
+		m.restart(t, last)
 		asked := 0
 		m.hook = func(op string, _, to *fakeNode) error {
 			if asked++; asked > 100 && to == m.nodes[0] {
@@ -85,7 +80,7 @@ func TestRebuildSurvivesASourceThatDies(t *testing.T) {
 			return nil
 		}
 		last.run(t)
-		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
+		last.becomesActive(t, 20*time.Second)
 		if !m.equal(m.nodes...) {
 			t.Error("the rebuilt node differs")
 		}
@@ -96,7 +91,7 @@ func TestRebuildSurvivesASourceThatDies(t *testing.T) {
 func TestRebuildStartsOver(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, m *fakeMesh){
 		"a source lost its memory": func(t *testing.T, m *fakeMesh) {
-			m.restart(t, m.nodes[1], nil)
+			m.restart(t, m.nodes[1])
 			m.mu.Lock()
 			m.nodes[1].activate(true) // as if it had rebuilt at once
 			m.mu.Unlock()
@@ -121,12 +116,10 @@ func TestRebuildStartsOver(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newMesh(t, 5, nil)
-				defer m.stop()
+			inMesh(t, 5, nil, func(t *testing.T, m *fakeMesh) {
 				m.fill(500)
 				last := m.nodes[4]
-				m.restart(t, last, nil)
+				m.restart(t, last)
 				before := m.epoch
 				last.run(t)
 				time.Sleep(20 * time.Millisecond)
@@ -134,7 +127,7 @@ func TestRebuildStartsOver(t *testing.T) {
 					t.Fatal("the rebuild was over before anything happened")
 				}
 				change(t, m)
-				eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
+				last.becomesActive(t, 20*time.Second)
 				m.stop()
 				if last.basis.Epoch <= before {
 					t.Errorf("the rebuild was reported on the basis of epoch %d, whose copies are outdated", last.basis.Epoch)
@@ -152,19 +145,17 @@ func TestRebuildStartsOver(t *testing.T) {
 
 // An epoch that changes nothing about the sources does not make a rebuild start over.
 func TestRebuildGoesOnAcrossEpochs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, nil)
-		defer m.stop()
+	inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(500)
 		last := m.nodes[2]
-		m.restart(t, last, nil)
+		m.restart(t, last)
 		basis := m.epoch
 		last.run(t)
 		for range 5 {
 			time.Sleep(20 * time.Millisecond)
 			m.step()
 		}
-		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
+		last.becomesActive(t, 20*time.Second)
 		m.stop()
 		if s := last.driver.Stats(); s.StartOvers != 0 || last.basis.Epoch != basis {
 			t.Errorf("%d times started over, basis %d; want none, %d", s.StartOvers, last.basis.Epoch, basis)
@@ -178,13 +169,11 @@ func TestRebuildGoesOnAcrossEpochs(t *testing.T) {
 // M3: with fewer sources than needed, the node waits and shows so in its progress. It goes on when
 // a source returns.
 func TestRebuildWaitsForEnoughSources(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, nil)
-		defer m.stop()
+	inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(100)
 		m.nodes[1].activate(false)
 		last := m.nodes[2]
-		m.restart(t, last, nil)
+		m.restart(t, last)
 		last.run(t)
 		time.Sleep(5 * time.Second)
 		p := last.driver.Progress()
@@ -193,17 +182,15 @@ func TestRebuildWaitsForEnoughSources(t *testing.T) {
 		}
 		m.nodes[1].activate(true)
 		m.step()
-		eventually(t, 10*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
+		last.becomesActive(t, 10*time.Second)
 	})
 }
 
 func TestRebuildReportsProgress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, nil)
-		defer m.stop()
+	inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(2000)
 		last := m.nodes[2]
-		m.restart(t, last, nil)
+		m.restart(t, last)
 		m.hook = func(op string, _, _ *fakeNode) error {
 			if op == "copy" && len(m.asked) > 150 {
 				return errors.New("stalled")
@@ -219,21 +206,19 @@ func TestRebuildReportsProgress(t *testing.T) {
 		m.mu.Lock()
 		m.hook = nil
 		m.mu.Unlock()
-		eventually(t, 20*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
+		last.becomesActive(t, 20*time.Second)
 	})
 }
 
 // A lost request must not hold up a rebuild. Its time ends, and another member is asked.
 func TestLostRequestsAreGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 5, nil)
-		defer m.stop()
+	inMesh(t, 5, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(500)
 		last := m.nodes[4]
-		m.restart(t, last, nil)
+		m.restart(t, last)
 		m.lost = m.nodes[1]
 		last.run(t)
-		eventually(t, 30*time.Second, "the node is active", func() bool { return last.Current().Me().Active() })
+		last.becomesActive(t, 30*time.Second)
 		if !m.equal(m.nodes...) {
 			t.Error("the rebuilt node differs")
 		}

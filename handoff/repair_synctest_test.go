@@ -29,10 +29,14 @@ func (m *fakeMesh) count(op string) (n int) {
 	return n
 }
 
+// setMissedBy sets a key at a node, which notes that another has missed it.
+func (x *fakeNode) setMissedBy(other *fakeNode, key string) {
+	x.store.Merge(key, value(5, "missed"))
+	x.driver.Miss(other.self.Name, other.self.Holder(), []byte(key))
+}
+
 func TestHintsAreReplayedWithThePresentRecord(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, nil)
-		defer m.stop()
+	inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(100)
 		a, c := m.nodes[0], m.nodes[2]
 		a.run(t)
@@ -40,8 +44,7 @@ func TestHintsAreReplayedWithThePresentRecord(t *testing.T) {
 		time.Sleep(time.Second)
 		for i := range 1500 {
 			key := fmt.Sprintf("new-%04d", i)
-			a.store.Merge(key, value(5, "missed"))
-			a.driver.Miss("n3", c.self.Holder(), []byte(key))
+			a.setMissedBy(c, key)
 			a.store.Merge(key, value(6, "newer")) // H4: this version is sent
 		}
 		a.driver.Miss("n3", c.self.Holder(), []byte("purged since")) // nothing is left to send
@@ -62,14 +65,10 @@ func TestHintsAreReplayedWithThePresentRecord(t *testing.T) {
 
 // No hint is lost when a replay fails in the middle, or when an epoch cuts it off.
 func TestAReplayThatFailsIsRepeated(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, nil)
-		defer m.stop()
+	inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 		a, c := m.nodes[0], m.nodes[2]
 		for i := range 2000 {
-			key := fmt.Sprintf("k%04d", i)
-			a.store.Merge(key, value(5, "v"))
-			a.driver.Miss("n3", c.self.Holder(), []byte(key))
+			a.setMissedBy(c, fmt.Sprintf("k%04d", i))
 		}
 		pushes := 0
 		m.hook = func(op string, _, _ *fakeNode) error {
@@ -92,18 +91,14 @@ func TestAReplayThatFailsIsRepeated(t *testing.T) {
 }
 
 func TestHintsPastTheBoundBecomeARepair(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, func(c *Config) { c.HintLimit = 10 })
-		defer m.stop()
+	inMesh(t, 3, func(c *Config) { c.HintLimit = 10 }, func(t *testing.T, m *fakeMesh) {
 		m.fill(2000)
 		a, c := m.nodes[0], m.nodes[2]
 		a.run(t)
 		m.cut(c, true)
 		time.Sleep(time.Second)
 		for i := range 100 {
-			key := fmt.Sprintf("key-%06d", i*17)
-			a.store.Merge(key, value(5, "missed"))
-			a.driver.Miss("n3", c.self.Holder(), []byte(key))
+			a.setMissedBy(c, fmt.Sprintf("key-%06d", i*17))
 		}
 		c.store.Merge("only here", value(4, "v")) // repair goes both ways
 		m.cut(c, false)
@@ -111,7 +106,7 @@ func TestHintsPastTheBoundBecomeARepair(t *testing.T) {
 		if s := a.driver.Stats(); s.Collapsed != 1 || s.Repairs == 0 || s.Replayed != 0 {
 			t.Errorf("%+v", s)
 		}
-		if r := a.store.Record("only here"); !r.Live() {
+		if !a.store.Record("only here").Live() {
 			t.Error("what only the other had was not fetched")
 		}
 	})
@@ -120,9 +115,7 @@ func TestHintsPastTheBoundBecomeARepair(t *testing.T) {
 // This node compares itself with a member that comes back, even when it has no hint for that
 // member. The member's misses may be noted at a node that died.
 func TestAReturnBringsARepair(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, nil)
-		defer m.stop()
+	inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(2000)
 		a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
 		a.run(t)
@@ -145,9 +138,7 @@ func TestAReturnBringsARepair(t *testing.T) {
 }
 
 func TestRepairTakesTurns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 4, func(c *Config) { c.RepairEvery = 10 * time.Second })
-		defer m.stop()
+	inMesh(t, 4, func(c *Config) { c.RepairEvery = 10 * time.Second }, func(t *testing.T, m *fakeMesh) {
 		m.fill(500)
 		a := m.nodes[1]
 		a.run(t)
@@ -168,9 +159,7 @@ func TestRepairTakesTurns(t *testing.T) {
 
 // H5: a write under way makes a range differ once. It causes no exchange.
 func TestWhatDiffersOnceIsNotExchanged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 2, func(c *Config) { c.RepairEvery = time.Second })
-		defer m.stop()
+	inMesh(t, 2, func(c *Config) { c.RepairEvery = time.Second }, func(t *testing.T, m *fakeMesh) {
 		m.fill(500)
 		a, b := m.nodes[0], m.nodes[1]
 		a.store.Merge("key-000001", value(5, "under way"))
@@ -226,9 +215,7 @@ func TestNothingCrossesAnEpoch(t *testing.T) {
 }
 
 func TestBarrierMergesEnoughMembers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 4, nil)
-		defer m.stop()
+	inMesh(t, 4, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(300)
 		a := m.nodes[0]
 		m.nodes[1].store.Merge("only-2", value(3, "v"))
@@ -239,7 +226,7 @@ func TestBarrierMergesEnoughMembers(t *testing.T) {
 		a.run(t)
 		eventually(t, 5*time.Second, "the barrier is done", func() bool { return a.Current().Barrier == nil })
 		for _, key := range []string{"only-2", "only-3"} {
-			if r := a.store.Record(key); !r.Live() {
+			if !a.store.Record(key).Live() {
 				t.Errorf("%s was not merged", key)
 			}
 		}
@@ -248,9 +235,7 @@ func TestBarrierMergesEnoughMembers(t *testing.T) {
 
 // When too few of the barrier's members answer, the barrier waits. It goes on when they return.
 func TestBarrierWaitsForItsMembers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, nil)
-		defer m.stop()
+	inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 		a, b := m.nodes[0], m.nodes[1]
 		m.cut(b, true)
 		m.cut(m.nodes[2], true)
@@ -274,15 +259,12 @@ func TestBarrierWaitsForItsMembers(t *testing.T) {
 // Only messages between two members show whether they can talk, and nothing else may make these two
 // talk. So work for a member that seems unreachable is tried all the same.
 func TestAMemberThatSeemsUnreachableIsTried(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, nil)
-		defer m.stop()
+	inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 		m.fill(100)
 		a, c := m.nodes[0], m.nodes[2]
 		m.silent = true
 		a.run(t)
-		a.store.Merge("missed", value(5, "v"))
-		a.driver.Miss("n3", c.self.Holder(), []byte("missed"))
+		a.setMissedBy(c, "missed")
 		eventually(t, 3*time.Second, "c has what it missed", func() bool { return m.equal(a, c) })
 	})
 }
@@ -301,9 +283,7 @@ func (g glance) Reachable(v *replica.View, m *replica.Member) bool {
 // Work may end while its member is being looked at. Its result must be taken before other work
 // begins, or the driver never stops.
 func TestWorkThatEndsDuringALook(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, nil)
-		defer m.stop()
+	inMesh(t, 3, nil, func(t *testing.T, m *fakeMesh) {
 		a, c := m.nodes[0], m.nodes[2]
 		m.delay = 0
 		release := make(chan struct{})
@@ -317,18 +297,14 @@ func TestWorkThatEndsDuringALook(t *testing.T) {
 		member := named(v, "n3")
 		var work sync.WaitGroup
 		look := func() { d.look(t.Context(), v, member, false, time.Now(), &work) }
-		miss := func(key string) {
-			a.store.Merge(key, value(5, "v"))
-			d.Miss("n3", c.self.Holder(), []byte(key))
-		}
-		miss("one")
+		a.setMissedBy(c, "one")
 		look()
 		synctest.Wait() // the push waits for release
 		peers := d.cfg.Peers
 		d.cfg.Peers = glance{peers, func() {
 			close(release)
 			synctest.Wait() // the work has ended
-			miss("two")
+			a.setMissedBy(c, "two")
 		}}
 		look()
 		d.cfg.Peers = peers
