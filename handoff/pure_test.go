@@ -2,7 +2,6 @@ package handoff
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"sort"
 	"testing"
@@ -99,6 +98,29 @@ func count(found []keyspace.Range, r keyspace.Rank) (n int) {
 	return n
 }
 
+// descend runs a descent to its end. It returns the ranges that differ, and what it has asked.
+func descend(t *testing.T, theirs, own func(keyspace.Range) (replica.Digest, error)) (found []keyspace.Range, requests, compared int) {
+	t.Helper()
+	d := newDescent(keyspace.All())
+	var ask []keyspace.Range
+	for {
+		if ask = d.ask(ask[:0], maxDigests); len(ask) == 0 {
+			return d.found, requests, compared
+		}
+		requests++
+		compared += len(ask)
+		for i, r := range ask {
+			x, err := theirs(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.answer(i, x, own); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // With a thousand missed writes of a million keys, a repair moves less than 1 MB, counted without a
 // store. The keys that differ lie at random.
 func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
@@ -123,20 +145,11 @@ func TestDescentOfAThousandInAMillionMovesLittle(t *testing.T) {
 		d.Records, d.Sum[0] = uint64(within(all, r)), uint64(of*within(differ, r))
 		return d
 	}
-	d := newDescent(keyspace.All())
-	var ask []keyspace.Range
-	compared, tags, requests := 0, 0, 0
-	for {
-		if ask = d.ask(ask[:0], maxDigests); len(ask) == 0 {
-			break
-		}
-		requests++
-		compared += len(ask)
-		for i, r := range ask {
-			_ = d.answer(i, digest(r, 1), func(r keyspace.Range) (replica.Digest, error) { return digest(r, 0), nil })
-		}
-	}
-	for _, r := range d.found {
+	found, requests, compared := descend(t,
+		func(r keyspace.Range) (replica.Digest, error) { return digest(r, 1), nil },
+		func(r keyspace.Range) (replica.Digest, error) { return digest(r, 0), nil })
+	tags := 0
+	for _, r := range found {
 		tags += within(all, r)
 	}
 	const record = 16 + 128 + entryOverhead
@@ -156,24 +169,12 @@ func TestDescentEndsEarlyWhereMostDiffers(t *testing.T) {
 			b.Merge(fmt.Sprintf("k%d", i), value(1, ""))
 		}
 	}
-	d := newDescent(keyspace.All())
-	var ask []keyspace.Range
-	compared := 0
-	for {
-		if ask = d.ask(ask[:0], maxDigests); len(ask) == 0 {
-			break
-		}
-		compared += len(ask)
-		for i, r := range ask {
-			x, _ := b.Digest(1, r)
-			if err := d.answer(i, x, func(r keyspace.Range) (replica.Digest, error) { return a.Digest(1, r) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	t.Logf("%d comparisons, %d leaves", compared, len(d.found))
-	if len(d.found) > 10_000 || compared > 20_000 {
-		t.Errorf("%d leaves and %d comparisons for 200,000 keys of which half are missing", len(d.found), compared)
+	found, _, compared := descend(t,
+		func(r keyspace.Range) (replica.Digest, error) { return b.Digest(1, r) },
+		func(r keyspace.Range) (replica.Digest, error) { return a.Digest(1, r) })
+	t.Logf("%d comparisons, %d leaves", compared, len(found))
+	if len(found) > 10_000 || compared > 20_000 {
+		t.Errorf("%d leaves and %d comparisons for 200,000 keys of which half are missing", len(found), compared)
 	}
 }
 
@@ -346,28 +347,6 @@ func TestPacer(t *testing.T) {
 	}
 	if newPacer(0) != nil || newPacer(-1) != nil {
 		t.Error("no rate must mean no pacing")
-	}
-}
-
-// share returns the part of the keys that has a lower rank, as their hashes have it.
-func TestShareFollowsTheKeys(t *testing.T) {
-	const n = 200_000
-	all := make([]keyspace.Rank, n)
-	for i := range all {
-		all[i] = seed.Hash(fmt.Appendf(nil, "k%d", i)).Rank()
-	}
-	slices.Sort(all)
-	for i := 0; i < n; i += n / 50 {
-		if got, want := share(all[i]), float64(i)/n; math.Abs(got-want) > 0.01 {
-			t.Errorf("share below the rank of key %d of %d: %.4f", i, n, got)
-		}
-	}
-	total := 0.0
-	for p := range keyspace.Partition(keyspace.Partitions) {
-		total += portion(p.Whole())
-	}
-	if math.Abs(total-1) > 1e-9 {
-		t.Errorf("the partitions add up to %f", total)
 	}
 }
 

@@ -120,13 +120,7 @@ func TestStalledNeighbourIsHedged(t *testing.T) {
 	m := newMesh(t, 3)
 	m.nodes[0].mustSet("k", "v")
 	nd := m.nodes[0]
-	nd.filter = func(c *Call) bool {
-		if c.Member == 1 {
-			nd.swallow(c)
-			return true
-		}
-		return false
-	}
+	nd.silence(1)
 	nd.wantValue("k", "v")
 	if nd.Stats().Hedged == 0 {
 		t.Fatal("not hedged")

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"viakv/api/kv"
@@ -54,6 +55,12 @@ func newMesh(t testing.TB, n int) *mesh {
 	return m
 }
 
+// inMesh runs a test in a bubble, with a mesh.
+func inMesh(t *testing.T, n int, test func(*testing.T, *mesh)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newMesh(t, n)) })
+}
+
 func (nd *node) Likely(_ *replica.View, m int) bool  { return !nd.down[m].Load() }
 func (nd *node) Answers(v *replica.View, m int) bool { return nd.Likely(v, m) && !nd.owes[m].Load() }
 func (nd *node) Heard(*replica.View, int) (at time.Time) {
@@ -81,6 +88,17 @@ func (nd *node) swallow(c *Call) {
 	nd.mu.Lock()
 	nd.lost[c] = true
 	nd.mu.Unlock()
+}
+
+// silence makes a member answer none of the node's calls.
+func (nd *node) silence(member int) {
+	nd.filter = func(c *Call) bool {
+		if c.Member != member {
+			return false
+		}
+		nd.swallow(c)
+		return true
+	}
 }
 
 func (nd *node) Start(v *replica.View, c *Call) {

@@ -25,8 +25,7 @@ func (nd *node) kinds() map[Kind]int {
 func TestAWriteTakesOneRoundWhereOnePeerCompletesBothQuorums(t *testing.T) {
 	for n, fast := range map[int]bool{1: false, 2: true, 3: true, 4: false, 5: false} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newMesh(t, n)
+			inMesh(t, n, func(t *testing.T, m *mesh) {
 				calls := m.nodes[0].kinds()
 				for i := range 3 {
 					tag := m.nodes[0].mustSet("k", fmt.Sprint("v", i))
@@ -69,8 +68,7 @@ func TestOtherQuorumsTakeTwoRounds(t *testing.T) {
 func TestARefusedOfferGoesOnAsAQuery(t *testing.T) {
 	for name, there := range map[string]version.Tag{"above": {Counter: 70, Incarnation: 2}, "below": {Counter: 1, Incarnation: 2}} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newMesh(t, 3)
+			inMesh(t, 3, func(t *testing.T, m *mesh) {
 				m.nodes[0].mustSet("other", "x") // two sets move a's clock past the counter of "below"
 				m.nodes[0].mustSet("other", "y")
 				synctest.Wait()
@@ -95,8 +93,7 @@ func TestARefusedOfferGoesOnAsAQuery(t *testing.T) {
 // A peer at a newer epoch has certainly refused an offer. The write starts over there, under
 // another tag.
 func TestAnOfferAtAnOldEpochStartsOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		moved := false
 		m.nodes[0].filter = func(c *Call) bool {
 			if c.Kind == StoreIf && !moved {
@@ -122,8 +119,7 @@ func TestALostAnswerToAnOfferIsNoSecondWrite(t *testing.T) {
 		"broken": func(_ *node, c *Call) { fail(c) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newMesh(t, 3)
+			inMesh(t, 3, func(t *testing.T, m *mesh) {
 				m.nodes[0].mustSet("k", "v")
 				synctest.Wait()
 				m.nodes[0].filter = func(c *Call) bool {
@@ -151,8 +147,7 @@ func TestALostAnswerToAnOfferIsNoSecondWrite(t *testing.T) {
 // The answer is lost, too, and meanwhile another client has read the value and removed it. The
 // write took place.
 func TestAnOfferThatWasTakenAndRemovedTookPlace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		m.nodes[0].filter = func(c *Call) bool {
 			if c.Kind != StoreIf {
 				return false
@@ -174,8 +169,7 @@ func TestAnOfferThatWasTakenAndRemovedTookPlace(t *testing.T) {
 // write is below. b refuses a's offer, and that answer is lost. If a's write went on under this
 // tag, it would be answered after c's, and no read would ever return it.
 func TestAnOvertakenOfferIsUnknown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		m.nodes[2].filter = func(c *Call) bool { return c.Member == 0 && fail(c) }
 		for i := range 5 {
 			m.nodes[2].mustSet("k", fmt.Sprint("theirs", i))
@@ -197,8 +191,7 @@ func TestAnOvertakenOfferIsUnknown(t *testing.T) {
 func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 	for name, refused := range map[string]bool{"refused": true, "taken": false} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newMesh(t, 3)
+			inMesh(t, 3, func(t *testing.T, m *mesh) {
 				theirs := version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")}
 				m.Stores[2].Hold("k", theirs)
 				if refused {
@@ -241,8 +234,7 @@ func TestAnOvertakenOfferWaitsForASlowPeer(t *testing.T) {
 // An offer that is never answered costs the write its outcome, at its deadline (Q2). The offer
 // matters here because another peer says, late, that it holds something newer.
 func TestAnOvertakenOfferEndsByItsDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		nd := m.nodes[0]
 		m.Stores[2].Hold("k", version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")})
 		nd.filter = func(c *Call) bool {
@@ -269,8 +261,7 @@ func TestAnOvertakenOfferEndsByItsDeadline(t *testing.T) {
 // A peer that cannot tell what became of an offer will not answer it. The others are asked at once,
 // and the write goes on under its tag.
 func TestAnOpenOfferAsksTheOthersAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		nd := m.nodes[0]
 		nd.cfg.HedgeAfter = time.Hour
 		nd.mustSet("k", "v")
@@ -299,8 +290,7 @@ func TestAnOpenOfferAsksTheOthersAtOnce(t *testing.T) {
 // D10: the peer takes the offer, and the epoch ends before this node has stored its own copy. At
 // the next epoch the write asks again, and finds that it was overtaken.
 func TestAnEpochThatEndsBeforeTheOwnCopyAsksAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		moved := false
 		m.nodes[0].filter = func(c *Call) bool {
 			if c.Kind == Store && !moved {
@@ -330,8 +320,7 @@ func TestAClearAfterALostOfferIsUnknown(t *testing.T) {
 		"purge": func(v *replica.View) { v.Purge++ },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newMesh(t, 3)
+			inMesh(t, 3, func(t *testing.T, m *mesh) {
 				m.nodes[0].filter = func(c *Call) bool {
 					if c.Kind != StoreIf {
 						return false

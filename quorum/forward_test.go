@@ -24,12 +24,7 @@ func owned(t *testing.T) (from *node, owner int, key []byte) {
 func TestRemoveGivesUpOnASilentOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, owner, key := owned(t)
-		from.filter = func(c *Call) bool {
-			if c.Member == owner {
-				from.swallow(c)
-			}
-			return c.Member == owner
-		}
+		from.silence(owner)
 		began := time.Now()
 		err := from.Remove(bg, key, kv.Options{})
 		wantOutcome(t, err, kv.Unknown)
@@ -74,12 +69,7 @@ func TestRemoveAtASilentOwnerEndsByItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, owner, key := owned(t)
 		from.busy.Store(true)
-		from.filter = func(c *Call) bool {
-			if c.Member == owner {
-				from.swallow(c)
-			}
-			return c.Member == owner
-		}
+		from.silence(owner)
 		began := time.Now()
 		wantOutcome(t, from.Remove(bg, key, kv.Options{}), kv.Unknown)
 		if took, timeout := time.Since(began), from.cfg.Timeout; took != timeout {

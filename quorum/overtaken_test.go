@@ -3,7 +3,6 @@ package quorum
 import (
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -11,8 +10,7 @@ import (
 // by then, the record is not sent again. So the member must get a hint, or it would miss the record
 // until its contents are compared.
 func TestAMemberThatIsAheadAfterTheAnswerGetsAHint(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		nd := m.nodes[0]
 		nd.filter = func(c *Call) bool {
 			if c.Kind != Store || c.Member != 2 {

@@ -71,8 +71,7 @@ func TestRemoveRereadsWhenOvertaken(t *testing.T) {
 // The epoch ends before this node's own replica has voted, and a set overtakes. No other replica
 // was asked for a vote, so the remove reads again at the next epoch.
 func TestRemoveRereadsWhenOvertakenAtTheNextEpoch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		nd := m.nodes[0]
 		nd.mustSet("k", "v")
 		synctest.Wait()
@@ -137,12 +136,8 @@ func TestAMajorityVotesWhateverTheW(t *testing.T) {
 }
 
 func TestRemoveGoesToTheOwner(t *testing.T) {
-	m := newMesh(t, 3)
-	key := []byte("k")
-	v := m.nodes[0].Current()
-	owner := v.Ring.Owner(v.Seed.Hash(key).Partition())
-	from := m.nodes[(owner+1)%3]
-	m.nodes[0].mustSet("k", "v")
+	from, owner, key := owned(t)
+	m := from.m
 	if err := from.Remove(bg, key, kv.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -152,13 +147,7 @@ func TestRemoveGoesToTheOwner(t *testing.T) {
 	// An owner that certainly did nothing is replaced by this node. An owner that may have done
 	// something is not.
 	m.nodes[0].mustSet("k", "v")
-	from.filter = func(c *Call) bool {
-		if c.Kind == Remove {
-			c.NotSent = true
-			return fail(c)
-		}
-		return false
-	}
+	from.filter = func(c *Call) bool { return c.Kind == Remove && unsent(c) }
 	if err := from.Remove(bg, key, kv.Options{}); err != nil {
 		t.Fatal(err)
 	}

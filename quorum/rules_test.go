@@ -41,8 +41,7 @@ func (nd *node) release(v *replica.View, c *Call) {
 // tombstone, and it is purged. Nothing is left that could refuse a vote for the version that the
 // first remove has read.
 func TestARemoveDoesNotGoOnPastAPurge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		late, other := m.nodes[0], m.nodes[1]
 		late.mustSet("k", "v")
 		synctest.Wait()
@@ -84,8 +83,7 @@ func TestARemoveDoesNotGoOnPastAPurge(t *testing.T) {
 // crashes together with the hints. If hints counted as acknowledgements, one crash would lose an
 // acknowledged write.
 func TestAHintIsNoAcknowledgement(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		m.nodes[0].filter = func(c *Call) bool { return (c.Kind == Store || c.Kind == StoreIf) && fail(c) }
 		_, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{})
 		synctest.Wait()
@@ -107,8 +105,7 @@ func TestAHintIsNoAcknowledgement(t *testing.T) {
 // b. Then c loses its memory and rebuilds from the copies of b and a. If c took b's copy as it is,
 // Y would find two votes at the next epoch, too: those of b and c.
 func TestARebuiltReplicaVotesForNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3)
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		a, b := m.nodes[0], m.nodes[1]
 		a.mustSet("k", "v")
 		synctest.Wait()

@@ -229,6 +229,11 @@ func (s *mesh) put(key string, rec version.Record, replicas ...int) {
 	}
 }
 
+// clear makes all members go on to an epoch after a clear.
+func (s *mesh) clear() {
+	s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
+}
+
 func written(counter uint64, value string) version.Record {
 	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 9}, Value: []byte(value)}
 }

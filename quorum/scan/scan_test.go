@@ -302,7 +302,7 @@ func TestBadCursors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
+	s.clear()
 	if err := try(good, nil); !errors.Is(err, kv.ErrBadCursor) {
 		t.Errorf("from before a clear: %v", err)
 	}
@@ -348,7 +348,7 @@ func TestAClearEndsTheScan(t *testing.T) {
 	s.fill(2000)
 	sc := s.scan(0, kv.ScanOptions{})
 	next(t, sc)
-	s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
+	s.clear()
 	wantEnd(t, sc, func(err error) bool { return errors.Is(err, kv.ErrCleared) })
 }
 
@@ -363,7 +363,7 @@ func TestAClearEndsAScanThatGoesOnFromACursor(t *testing.T) {
 	var once sync.Once
 	s.before = func(op string, _ int) {
 		if op == "digests" {
-			once.Do(func() { s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2) })
+			once.Do(s.clear)
 		}
 	}
 	resumed := s.scan(1, kv.ScanOptions{Cursor: cursor})
@@ -475,7 +475,7 @@ func TestAScanThatHasDeliveredNothingSurvivesAClear(t *testing.T) {
 	var once sync.Once
 	s.before = func(op string, _ int) {
 		if op == "digests" {
-			once.Do(func() { s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2) })
+			once.Do(s.clear)
 		}
 	}
 	sc := s.scan(0, kv.ScanOptions{})
