@@ -82,8 +82,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports everything that is wrong with the configuration.
-func (c Config) Validate() error {
+// validate reports everything that is wrong with the configuration.
+func (c Config) validate() error {
 	var errs []error
 	if !validName(c.Name) {
 		errs = append(errs, fmt.Errorf("name %q: want 1 to 64 letters, digits, dots, dashes or underscores", c.Name))

@@ -55,7 +55,7 @@ type Node struct {
 
 // New returns a node that does nothing before Run.
 func New(cfg Config) (*Node, error) {
-	if err := cfg.Validate(); err != nil {
+	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	n := &Node{cfg: cfg.withDefaults(), started: make(chan struct{})}

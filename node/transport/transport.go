@@ -87,21 +87,9 @@ type Call struct {
 	// even wait for the goroutines that are ready to run.
 	Serial bool
 
-	via  any    // the transport's note: the connection that the call waits on
-	slot uint64 // the transport's note: where the call waits there
+	Via  any    // the transport's own note: the connection that the call waits on
+	Slot uint64 // the transport's own note: where the call waits there
 }
-
-// Via returns the connection that the transport has noted in the call.
-func (c *Call) Via() any { return c.via }
-
-// Slot returns the number that the transport has noted in the call.
-func (c *Call) Slot() uint64 { return c.slot }
-
-// SetVia notes the call's connection. It is for implementations of Transport, in Go.
-func (c *Call) SetVia(via any) { c.via = via }
-
-// SetSlot notes the call's number. It is for implementations of Transport, under their own lock.
-func (c *Call) SetSlot(slot uint64) { c.slot = slot }
 
 // Transport carries requests to peers, and the requests of peers to the handler that it was made
 // with.

@@ -15,7 +15,7 @@ const (
 	MaxRanks   = 4096
 	MaxTags    = 1 << 16
 	MaxRecords = 1 << 16
-	MaxList    = 1 << 17 // tombstones of one purge
+	maxList    = 1 << 17 // tombstones of one purge
 )
 
 // AppendRanges appends the body of a Digests request.
@@ -218,7 +218,7 @@ func AppendList(dst []byte, id uint64, list []replica.Tombstone) []byte {
 func ParseList(dst []replica.Tombstone, b []byte) (id uint64, list []replica.Tombstone, err error) {
 	d := decoder{b: b}
 	id = d.uint64()
-	for range d.count(MaxList, 7) {
+	for range d.count(maxList, 7) {
 		t := replica.Tombstone{Key: d.key()}
 		t.Tag, _ = d.tag()
 		if !t.Tag.Removed {

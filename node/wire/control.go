@@ -49,8 +49,8 @@ type Control struct {
 
 const controlHeader = 1 + 4*8
 
-// ErrControl reports a malformed control message.
-var ErrControl = errors.New("wire: malformed control message")
+// errControl reports a malformed control message.
+var errControl = errors.New("wire: malformed control message")
 
 // AppendControl appends the encoding of c.
 func AppendControl(dst []byte, c *Control) []byte {
@@ -65,7 +65,7 @@ func AppendControl(dst []byte, c *Control) []byte {
 // ParseControl decodes a request. The body borrows b.
 func ParseControl(b []byte) (Control, error) {
 	if len(b) < controlHeader || ControlOp(b[0]) < FirstControlOp {
-		return Control{}, ErrControl
+		return Control{}, errControl
 	}
 	return Control{
 		Op:      ControlOp(b[0]),
@@ -125,7 +125,7 @@ func AppendControlReply(dst []byte, r *ControlReply) []byte {
 // ParseControlReply decodes a reply. The body borrows b.
 func ParseControlReply(b []byte) (ControlReply, error) {
 	if len(b) < controlReplyHeader || b[0] == 0 || ControlStatus(b[0]) >= controlStatusEnd {
-		return ControlReply{}, ErrControl
+		return ControlReply{}, errControl
 	}
 	return ControlReply{
 		Status:  ControlStatus(b[0]),

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"viakv/api/kv"
@@ -147,7 +148,7 @@ func appendMeta(dst []byte, r *version.Record) []byte {
 		dst[mark] = byte(n)
 		return dst
 	}
-	meta := append([]byte(nil), dst[mark+1:]...)
+	meta := bytes.Clone(dst[mark+1:])
 	return appendBytes(dst[:mark], meta)
 }
 

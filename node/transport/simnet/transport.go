@@ -1,6 +1,7 @@
 package simnet
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -74,11 +75,7 @@ func (t *Transport) spawn(f func(ctx context.Context)) bool {
 	if t.ctx == nil || t.closed {
 		return false
 	}
-	t.running.Add(1)
-	go func() {
-		defer t.running.Done()
-		f(t.ctx)
-	}()
+	t.running.Go(func() { f(t.ctx) })
 	return true
 }
 
@@ -90,7 +87,7 @@ func (t *Transport) Go(to transport.Address, class transport.Class, call *transp
 		return
 	}
 	// The copy is made first: once the call is open it may end, and its owner may use it again.
-	request := append([]byte(nil), call.Request...)
+	request := bytes.Clone(call.Request)
 	t.mu.Lock()
 	ok := t.ctx != nil && !t.closed
 	if ok {
@@ -128,10 +125,10 @@ func (t *Transport) answer(ctx context.Context, from *Transport, call *transport
 	var reply []byte
 	inline := false
 	if class == transport.Data {
-		reply, inline = t.handler.ServeInline(nil, append([]byte(nil), request...))
+		reply, inline = t.handler.ServeInline(nil, bytes.Clone(request))
 	}
 	if !inline {
-		reply = t.handler.Serve(ctx, nil, append([]byte(nil), request...))
+		reply = t.handler.Serve(ctx, nil, bytes.Clone(request))
 	}
 	var refused error
 	if len(reply) > transport.MaxFrame {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,10 +63,10 @@ func (c *client) start(call *transport.Call) {
 		end(call, err)
 		return
 	}
-	call.SetVia(c)
+	call.Via = c
 	out := c.out
 	if out == nil {
-		call.SetSlot(0)
+		call.Slot = 0
 		c.queued = append(c.queued, call)
 		c.mu.Unlock()
 		return
@@ -123,7 +124,7 @@ func (c *client) sendLocked(call *transport.Call) (flush bool, err error) {
 		return false, notSent{err}
 	}
 	s.call = call
-	call.SetSlot(uint64(id(index, s.generation)))
+	call.Slot = uint64(id(index, s.generation))
 	return flush, nil
 }
 
@@ -148,16 +149,14 @@ func (c *client) takeLocked(id uint32) *transport.Call {
 func (c *client) cancel(call *transport.Call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id := call.Slot()
+	id := call.Slot
 	// A call without a slot waits for the connection.
 	if id == 0 {
-		for i, q := range c.queued {
-			if q == call {
-				c.queued = append(c.queued[:i], c.queued[i+1:]...)
-				return true
-			}
+		i := slices.Index(c.queued, call)
+		if i >= 0 {
+			c.queued = slices.Delete(c.queued, i, i+1)
 		}
-		return false
+		return i >= 0
 	}
 	index := uint32(id) & (maxSlots - 1)
 	if int(index) >= len(c.slots) || c.slots[index].call != call {
@@ -181,16 +180,14 @@ func (c *client) connect(ctx context.Context) {
 	}
 	stop := context.AfterFunc(ctx, out.fail)
 	defer stop()
-	gone, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		c.watch(out, gone)
-	}()
+	gone := make(chan struct{})
+	var watched sync.WaitGroup
+	watched.Go(func() { c.watch(out, gone) })
 	err = c.read(conn)
 	out.fail()
 	c.broken(out, err)
 	close(gone)
-	<-watched
+	watched.Wait()
 }
 
 func (c *client) dial(ctx context.Context) (net.Conn, error) {

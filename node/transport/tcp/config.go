@@ -71,8 +71,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports everything that is wrong with the configuration.
-func (c Config) Validate() error {
+// validate reports everything that is wrong with the configuration.
+func (c Config) validate() error {
 	var errs []error
 	if c.Listener == nil {
 		errs = append(errs, errors.New("tcp: no listener"))

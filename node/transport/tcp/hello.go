@@ -81,7 +81,7 @@ func welcome(conn net.Conn, name string, within time.Duration) (transport.Class,
 		return 0, err
 	}
 	h, err := readHello(conn)
-	if err != nil && errors.Is(err, errNotViakv) {
+	if errors.Is(err, errNotViakv) {
 		return 0, err
 	}
 	if e := writeHello(conn, hello{version: version, class: h.class, name: name}); e != nil || err != nil {

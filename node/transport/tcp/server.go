@@ -1,7 +1,9 @@
 package tcp
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -133,17 +135,12 @@ func (a *answerer) answer(id uint32, payload []byte) {
 		a.t.complainOfReply(n)
 		a.replies = appendRefusal(a.replies[:mark], id, refusedTooLong)
 	} else {
-		setLength(a.replies[mark:])
+		binary.LittleEndian.PutUint32(a.replies[mark:], uint32(n))
 	}
 	if len(a.replies) > flushAt {
 		a.out.addFrames(a.replies)
 		a.replies = a.replies[:0]
 	}
-}
-
-func setLength(frame []byte) {
-	n := uint32(len(frame) - headerSize)
-	frame[0], frame[1], frame[2], frame[3] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
 }
 
 // later answers a request in a goroutine, once the replies before the mark are queued. It returns
@@ -165,15 +162,13 @@ func (a *answerer) later(mark int, id uint32, payload []byte) bool {
 		}
 	}
 	a.flush(mark)
-	request := append([]byte(nil), payload...)
-	a.pending.Add(1)
-	go func() {
-		defer a.pending.Done()
+	request := bytes.Clone(payload)
+	a.pending.Go(func() {
 		defer a.t.survive(a.out.conn)
 		reply := a.t.cfg.Handler.Serve(a.ctx, nil, request)
 		<-a.waiting
 		a.send(id, reply)
-	}()
+	})
 	return true
 }
 

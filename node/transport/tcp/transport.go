@@ -41,7 +41,7 @@ var _ transport.Transport = (*Transport)(nil)
 // New returns a transport. Its calls fail until Run runs.
 func New(cfg Config) (*Transport, error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.Validate(); err != nil {
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	t := &Transport{cfg: cfg, listener: listen.Wrap(cfg.Listener, "peer", cfg.Logger)}
@@ -87,11 +87,7 @@ func (t *Transport) spawn(f func(context.Context)) bool {
 	if t.ctx == nil || t.closed {
 		return false
 	}
-	t.running.Add(1)
-	go func() {
-		defer t.running.Done()
-		f(t.ctx)
-	}()
+	t.running.Go(func() { f(t.ctx) })
 	return true
 }
 
@@ -123,7 +119,7 @@ func (t *Transport) client(to transport.Address, class transport.Class) *client 
 
 // Cancel implements transport.Transport.
 func (t *Transport) Cancel(call *transport.Call) bool {
-	c, ok := call.Via().(*client)
+	c, ok := call.Via.(*client)
 	return ok && c.cancel(call)
 }
 
