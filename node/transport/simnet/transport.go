@@ -63,8 +63,7 @@ func (t *Transport) fail(closed func(to transport.Address) bool) {
 	}
 	t.mu.Unlock()
 	for _, c := range ended {
-		c.Err = fmt.Errorf("simnet: %w", transport.ErrClosed)
-		c.Done.Complete(c)
+		end(c, transport.ErrClosed)
 	}
 }
 
@@ -82,8 +81,7 @@ func (t *Transport) spawn(f func(ctx context.Context)) bool {
 // Go implements transport.Transport.
 func (t *Transport) Go(to transport.Address, class transport.Class, call *transport.Call) {
 	if len(call.Request) > transport.MaxFrame {
-		call.Err = fmt.Errorf("simnet: %w: %w", transport.ErrTooLarge, transport.ErrNotSent)
-		call.Done.Complete(call)
+		end(call, fmt.Errorf("%w: %w", transport.ErrTooLarge, transport.ErrNotSent))
 		return
 	}
 	// The copy is made first: once the call is open it may end, and its owner may use it again.
@@ -97,8 +95,7 @@ func (t *Transport) Go(to transport.Address, class transport.Class, call *transp
 	serial := t.serial
 	t.mu.Unlock()
 	if !ok {
-		call.Err = fmt.Errorf("simnet: %w: %w", transport.ErrClosed, transport.ErrNotSent)
-		call.Done.Complete(call)
+		end(call, fmt.Errorf("%w: %w", transport.ErrClosed, transport.ErrNotSent))
 		return
 	}
 	fates := t.net.fates(t, to)
@@ -161,26 +158,34 @@ func (t *Transport) breakOff(call *transport.Call, serial uint64) {
 			return
 		}
 		t.mu.Lock()
-		mine := t.open[call].serial == serial
-		if mine {
-			delete(t.open, call)
-		}
+		mine := t.takeLocked(call, serial)
 		t.mu.Unlock()
 		if mine {
-			call.Err = fmt.Errorf("simnet: %w", transport.ErrBroken)
-			call.Done.Complete(call)
+			end(call, transport.ErrBroken)
 		}
 	})
+}
+
+// takeLocked reports whether one use of a call is still under way, and ends it.
+func (t *Transport) takeLocked(call *transport.Call, serial uint64) bool {
+	mine := t.open[call].serial == serial
+	if mine {
+		delete(t.open, call)
+	}
+	return mine
+}
+
+// end completes a call without a reply.
+func end(call *transport.Call, err error) {
+	call.Err = fmt.Errorf("simnet: %w", err)
+	call.Done.Complete(call)
 }
 
 // complete ends a call with its first reply, or with the reason why there is none. Later replies
 // are dropped.
 func (t *Transport) complete(call *transport.Call, serial uint64, from transport.Address, request, reply []byte, refused error) {
 	t.mu.Lock()
-	mine := t.open[call].serial == serial
-	if mine {
-		delete(t.open, call)
-	}
+	mine := t.takeLocked(call, serial)
 	t.heard[from] = time.Now()
 	t.mu.Unlock()
 	if !mine {
