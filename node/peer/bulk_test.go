@@ -294,7 +294,7 @@ func TestWhoIsReachable(t *testing.T) {
 		if c.Reachable(v, &stranger) {
 			t.Error("an unknown incarnation is reachable")
 		}
-		link := w.nodes[0].Present().links[1]
+		link := w.nodes[0].present.Load().links[1]
 		if link.suspect(time.Now()); c.Reachable(v, to) {
 			t.Error("a suspected member is reachable")
 		}
@@ -320,34 +320,34 @@ func TestWhatAnOperatorIsShown(t *testing.T) {
 		v := m.Current()
 		v.Members[3].Incarnation = 0 // vacant
 		for i, want := range map[int]string{0: "at the first", 1: "at the second"} {
-			r, err := m.Present().Record(w.soon(), i, []byte("k"))
+			r, err := m.present.Load().Record(w.soon(), i, []byte("k"))
 			if err != nil || string(r.Value) != want {
 				t.Errorf("the record of member %d: %q, %v", i, r.Value, err)
 			}
-			if d, err := m.Present().Holding(w.soon(), i); err != nil || d.Records != 1 {
+			if d, err := m.present.Load().Holding(w.soon(), i); err != nil || d.Records != 1 {
 				t.Errorf("the digest of member %d: %+v, %v", i, d, err)
 			}
 		}
-		if r, err := m.Present().Record(w.soon(), 1, []byte("nothing")); err != nil || !r.Tag.IsZero() {
+		if r, err := m.present.Load().Record(w.soon(), 1, []byte("nothing")); err != nil || !r.Tag.IsZero() {
 			t.Errorf("of a key that the member does not hold: %+v, %v", r, err)
 		}
-		if _, err := m.Present().Record(w.soon(), 2, []byte("k")); !errors.Is(err, errPending) {
+		if _, err := m.present.Load().Record(w.soon(), 2, []byte("k")); !errors.Is(err, errPending) {
 			t.Errorf("a record of a member that is still copying: %v", err)
 		}
-		if d, err := m.Present().Holding(w.soon(), 2); err != nil || d.Records != 0 {
+		if d, err := m.present.Load().Holding(w.soon(), 2); err != nil || d.Records != 0 {
 			t.Errorf("the digest of a member that is still copying: %+v, %v", d, err)
 		}
-		_, err := m.Present().Record(w.soon(), 3, []byte("k"))
-		_, err2 := m.Present().Holding(w.soon(), 3)
+		_, err := m.present.Load().Record(w.soon(), 3, []byte("k"))
+		_, err2 := m.present.Load().Holding(w.soon(), 3)
 		if !errors.Is(err, errVacant) || !errors.Is(err2, errVacant) {
 			t.Errorf("a member that is gone: %v, %v", err, err2)
 		}
 		w.begin(firstEpoch+2, 1)
-		if _, err := m.Present().Record(w.soon(), 1, []byte("k")); err == nil || !strings.Contains(err.Error(), "refused") {
+		if _, err := m.present.Load().Record(w.soon(), 1, []byte("k")); err == nil || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("a record of a member at another epoch: %v", err)
 		}
 		w.answers(w.nodes[1].address(), func([]byte) []byte { return nil })
-		if _, err := m.Present().Record(w.soon(), 1, []byte("k")); err == nil {
+		if _, err := m.present.Load().Record(w.soon(), 1, []byte("k")); err == nil {
 			t.Error("an empty answer is a record")
 		}
 	})

@@ -124,8 +124,6 @@ func (c *carrier) resend() {
 
 var errUnwanted = errors.New("given up while the peer was brought up to date")
 
-func (c *carrier) stamp() wire.Stamp { return c.epoch.stamp(c.call.Target) }
-
 // fail ends the call without a reply of the replica.
 func (c *carrier) fail(err error, nothingDone bool) {
 	c.call.Status, c.call.Err, c.call.NotSent = quorum.Failed, err, nothingDone && c.neverDone()

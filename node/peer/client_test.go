@@ -280,7 +280,7 @@ func TestAWayThatIsGoneEndsItsCalls(t *testing.T) {
 			w.net.Pause(w.nodes[peer].address())
 			calls.Go(func() {
 				began := time.Now()
-				if _, err := m.Present().Holding(w.soon(), peer); err == nil {
+				if _, err := m.present.Load().Holding(w.soon(), peer); err == nil {
 					t.Error("a member that is paused answers")
 				}
 				took[peer] = time.Since(began)
@@ -302,7 +302,7 @@ func TestAWayThatIsGoneEndsItsCalls(t *testing.T) {
 func TestLinksOutliveEpochs(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
-		before := m.Present()
+		before := m.present.Load()
 		before.links[1].suspect(time.Now())
 		w.begin(firstEpoch + 1)
 		if m.client.Likely(m.Current(), 1) {
@@ -312,11 +312,11 @@ func TestLinksOutliveEpochs(t *testing.T) {
 		v.Members[1].Address, v.Members[1].Incarnation = "elsewhere:1", version.Incarnation(300)
 		m.store.Advance(v.Epoch, v.Generation)
 		m.Enter(m.Next(v, m.store, m.incarnation()))
-		after := m.Present()
+		after := m.present.Load()
 		if after.links[1] == before.links[1] || after.links[2] != before.links[2] || !m.client.Likely(m.Current(), 1) {
 			t.Error("a link does not belong to its address")
 		}
-		if n := len(m.links.byAddress); n != 3 {
+		if n := len(m.links); n != 3 {
 			t.Errorf("%d links of three members", n)
 		}
 	})

@@ -161,7 +161,7 @@ func (m *member) view(e version.Epoch) replica.View {
 }
 
 // Current implements replica.Views.
-func (m *member) Current() *replica.View { return &m.Present().View }
+func (m *member) Current() *replica.View { return &m.present.Load().View }
 
 // Miss implements quorum.Hints.
 func (m *member) Miss(name string, _ version.Incarnation, _ []byte) {
@@ -194,7 +194,7 @@ func (m *member) UpdatePeer(ctx context.Context, to transport.Address) error {
 		return err
 	}
 	for _, o := range m.w.nodes {
-		if e := m.Present().View.Epoch; o.address() == to && o.Present().View.Epoch < e {
+		if e := m.present.Load().View.Epoch; o.address() == to && o.present.Load().View.Epoch < e {
 			o.enter(e)
 		}
 	}
@@ -209,7 +209,7 @@ func (m *member) Learn(document []byte) {
 }
 
 // Document implements Host.
-func (m *member) Document() []byte { return fmt.Append(nil, "epoch ", m.Present().View.Epoch) }
+func (m *member) Document() []byte { return fmt.Append(nil, "epoch ", m.present.Load().View.Epoch) }
 
 // Remove implements Host.
 func (m *member) Remove(ctx context.Context, key []byte, o kv.Options) error {
@@ -225,7 +225,7 @@ func (m *member) Remove(ctx context.Context, key []byte, o kv.Options) error {
 
 // Hold implements Host: the member holds the lists whose ID is even.
 func (m *member) Hold(list *handoff.List) (bool, error) {
-	if list.At != m.Present().View.Epoch {
+	if list.At != m.present.Load().View.Epoch {
 		return false, replica.ErrEpoch
 	}
 	m.mu.Lock()
@@ -247,7 +247,7 @@ func (m *member) Go(f func(ctx context.Context)) bool {
 func (m *member) put(key string, counter uint64, value string) version.Record {
 	m.w.t.Helper()
 	r := version.Record{Tag: version.Tag{Generation: m.w.generation, Counter: counter, Incarnation: 9}, Value: []byte(value)}
-	if _, err := m.store.Put(m.Present().View.Epoch, seed.Hash([]byte(key)), []byte(key), &r); err != nil {
+	if _, err := m.store.Put(m.present.Load().View.Epoch, seed.Hash([]byte(key)), []byte(key), &r); err != nil {
 		m.w.t.Fatal(err)
 	}
 	return r
@@ -256,7 +256,7 @@ func (m *member) put(key string, counter uint64, value string) version.Record {
 // holds returns the value of a key that this member holds, or an empty string when it holds none.
 func (m *member) holds(key string) string {
 	m.w.t.Helper()
-	r, _, err := m.store.Get(m.Present().View.Epoch, seed.Hash([]byte(key)), []byte(key), nil)
+	r, _, err := m.store.Get(m.present.Load().View.Epoch, seed.Hash([]byte(key)), []byte(key), nil)
 	if err != nil {
 		m.w.t.Fatal(err)
 	}

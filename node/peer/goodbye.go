@@ -35,5 +35,5 @@ func (e *Epoch) serveGoodbye(dst []byte, from version.Incarnation, body []byte) 
 	} else if k := e.linkTo(from); k != nil {
 		k.leaving.Store(uint64(from))
 	}
-	return wire.AppendReply(dst, status, e.membership.Clock.Now(), e.View.Epoch)
+	return e.reply(dst, status)
 }

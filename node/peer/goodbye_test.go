@@ -32,10 +32,10 @@ func TestAllMembersAreToldGoodbye(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
 		w.net.Kill(w.nodes[2].address())
-		m.Present().SayGoodbye(w.soon())
+		m.present.Load().SayGoodbye(w.soon())
 		w.net.Pause(w.nodes[2].address())
 		began := time.Now()
-		if m.Present().SayGoodbye(w.soon()); time.Since(began) != goodbyeTime {
+		if m.present.Load().SayGoodbye(w.soon()); time.Since(began) != goodbyeTime {
 			t.Errorf("SayGoodbye waited %v for a silent member", time.Since(began))
 		}
 		v := w.nodes[1].Current()

@@ -58,19 +58,11 @@ func (k *link) answers() bool { return k.suspectUntil.Load() == 0 }
 // notLeaving reports whether the member has not said that it is about to stop.
 func (k *link) notLeaving(m *replica.Member) bool { return k.leaving.Load() != uint64(m.Incarnation) }
 
-// links holds a membership's links by address.
-type links struct {
-	mu        sync.Mutex
-	byAddress map[transport.Address]*link
-}
-
-// of returns the links of a view's members, in the order of the members. It forgets all other
-// links.
-func (ls *links) of(v *replica.View, transporter transport.Transport) []*link {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	old := ls.byAddress
-	ls.byAddress = map[transport.Address]*link{}
+// linksOf returns the links to a view's members, in the order of the members. It forgets all other
+// links. Calls must not overlap.
+func (m *Membership) linksOf(v *replica.View) []*link {
+	old := m.links
+	m.links = map[transport.Address]*link{}
 	out := make([]*link, len(v.Members))
 	for i := range v.Members {
 		a := transport.Address(v.Members[i].Address)
@@ -78,11 +70,11 @@ func (ls *links) of(v *replica.View, transporter transport.Transport) []*link {
 		if k == nil {
 			k = &link{address: a}
 		}
-		ls.byAddress[a], out[i] = k, k
+		m.links[a], out[i] = k, k
 	}
 	for a := range old {
-		if ls.byAddress[a] == nil {
-			transporter.Forget(a)
+		if m.links[a] == nil {
+			m.cfg.Transport.Forget(a)
 		}
 	}
 	return out

@@ -52,11 +52,11 @@ type Membership struct {
 	Clock replica.Clock // of this node in the cluster (D3)
 
 	cfg     Config
-	present atomic.Pointer[Epoch] // nil before the membership belongs to a cluster
-	learned atomic.Uint64         // the newest epoch that a peer's reply has brought
-	links   links
-	offers  windows       // the first copies of StoreIf requests
-	sealed  chan struct{} // closed by Seal
+	present atomic.Pointer[Epoch]       // nil before the membership belongs to a cluster
+	learned atomic.Uint64               // the newest epoch that a peer's reply has brought
+	links   map[transport.Address]*link // to the members of the epoch that Next made last
+	offers  windows                     // the first copies of StoreIf requests
+	sealed  chan struct{}               // closed by Seal
 	sealing sync.Once
 }
 
@@ -81,7 +81,7 @@ type Epoch struct {
 func (m *Membership) Next(v replica.View, store *storage.Store, self version.Incarnation) *Epoch {
 	e := &Epoch{View: v, Store: store, Self: self, membership: m, superseded: make(chan struct{})}
 	e.View.Store, e.View.Clock, e.View.Origin, e.View.Superseded = store, &m.Clock, e, e.superseded
-	e.links = m.links.of(&e.View, m.cfg.Transport)
+	e.links = m.linksOf(&e.View)
 	return e
 }
 
@@ -95,14 +95,11 @@ func (m *Membership) Enter(e *Epoch) {
 	}
 }
 
-// Present returns the present epoch, or nil before the membership belongs to a cluster.
-func (m *Membership) Present() *Epoch { return m.present.Load() }
-
 // Seal makes the membership refuse everything from now on, at every epoch: what arrives later, and
 // what waits between two epochs already (N1). No epoch may begin while Seal runs or after it.
 func (m *Membership) Seal() {
 	m.sealing.Do(func() { close(m.sealed) })
-	if e := m.Present(); e != nil {
+	if e := m.present.Load(); e != nil {
 		e.Store.Advance(SealedEpoch, 0)
 	}
 }
@@ -153,6 +150,11 @@ func (e *Epoch) stamp(to version.Incarnation) wire.Stamp {
 	return wire.Stamp{Cluster: e.View.Cluster, Epoch: e.View.Epoch, To: to, From: e.Self}
 }
 
+// reply appends the header of a reply that is given at the epoch.
+func (e *Epoch) reply(dst []byte, status wire.Status) []byte {
+	return wire.AppendReply(dst, status, e.membership.Clock.Now(), e.View.Epoch)
+}
+
 // ask sends a member a request of class Data, and returns the reply.
 func (e *Epoch) ask(ctx context.Context, m int, request []byte) ([]byte, error) {
 	return transport.Ask(ctx, e.membership.cfg.Transport, e.links[m].address, transport.Data, request)
@@ -166,9 +168,6 @@ func (e *Epoch) Each(f func(member int)) {
 	}
 	calls.Wait()
 }
-
-// active reports whether this node answers for its slot at the epoch.
-func (e *Epoch) active() bool { return e.View.Incarnation() != 0 }
 
 // Of returns the epoch that a view belongs to.
 func Of(v *replica.View) *Epoch { return v.Origin.(*Epoch) }

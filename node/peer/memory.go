@@ -97,7 +97,7 @@ func (e *Epoch) serveMemory(dst []byte, from version.Incarnation, body []byte) (
 		return dst, err
 	}
 	e.observeMemory(from, r)
-	return wire.AppendMemory(wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch), e.OwnMemory()), nil
+	return wire.AppendMemory(e.reply(dst, wire.OK), e.OwnMemory()), nil
 }
 
 // observeMemory notes a member's report, and logs when the member reaches its limit or falls below

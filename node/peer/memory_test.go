@@ -17,20 +17,20 @@ func TestMembersTellOfTheirMemory(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m, full := w.nodes[0], w.nodes[1]
 		full.put("k", 1, "v")
-		if own := full.Present().OwnMemory(); !own.Full || own.Limit != limit {
+		if own := full.present.Load().OwnMemory(); !own.Full || own.Limit != limit {
 			t.Fatalf("a member at its limit: %+v", own)
 		}
-		if Full(m.Current(), 1) || m.Present().Memory(1) != nil {
+		if Full(m.Current(), 1) || m.present.Load().Memory(1) != nil {
 			t.Error("a member's memory counts before it has reported it")
 		}
-		m.Present().TellMemory(w.soon())
+		m.present.Load().TellMemory(w.soon())
 		if !Full(m.Current(), 1) || Full(m.Current(), 2) {
-			t.Errorf("%+v, %+v", m.Present().Memory(1), m.Present().Memory(2))
+			t.Errorf("%+v, %+v", m.present.Load().Memory(1), m.present.Load().Memory(2))
 		}
-		if r := full.Present().Memory(0); r == nil || r.Full || r.Limit != 0 {
+		if r := full.present.Load().Memory(0); r == nil || r.Full || r.Limit != 0 {
 			t.Errorf("the member that was told knows %+v of the member that told it", r)
 		}
-		if r := m.Present().Memory(0); r == nil || r.Full {
+		if r := m.present.Load().Memory(0); r == nil || r.Full {
 			t.Errorf("a node knows %+v of itself", r)
 		}
 		v := *m.Current()
@@ -55,9 +55,9 @@ func TestAMemberThatCopiesTellsOfItsMemory(t *testing.T) {
 	inWorld(t, 2, func(w *world) {
 		w.nodes[1].pending = true
 		w.begin(firstEpoch + 1)
-		w.nodes[0].Present().TellMemory(w.soon())
-		if w.nodes[0].Present().Memory(1) == nil || w.nodes[1].Present().Memory(0) == nil {
-			t.Errorf("%+v, %+v", w.nodes[0].Present().Memory(1), w.nodes[1].Present().Memory(0))
+		w.nodes[0].present.Load().TellMemory(w.soon())
+		if w.nodes[0].present.Load().Memory(1) == nil || w.nodes[1].present.Load().Memory(0) == nil {
+			t.Errorf("%+v, %+v", w.nodes[0].present.Load().Memory(1), w.nodes[1].present.Load().Memory(0))
 		}
 	})
 }
@@ -70,17 +70,17 @@ func TestTellingOfMemoryAcrossFaults(t *testing.T) {
 		w.net.Pause(w.nodes[1].address())
 		w.begin(firstEpoch+1, 2)
 		began := time.Now()
-		m.Present().TellMemory(w.soon())
+		m.present.Load().TellMemory(w.soon())
 		if took := time.Since(began); took != memoryPatience {
 			t.Errorf("the round took %v", took)
 		}
-		if len(m.learned) != 1 || m.Present().Memory(2) != nil {
-			t.Errorf("learned %q, and knows %+v of a member that refused", m.learned, m.Present().Memory(2))
+		if len(m.learned) != 1 || m.present.Load().Memory(2) != nil {
+			t.Errorf("learned %q, and knows %+v of a member that refused", m.learned, m.present.Load().Memory(2))
 		}
 		w.answers(w.nodes[1].address(), func([]byte) []byte { return wire.AppendReply(nil, wire.OK, 1, firstEpoch) })
 		w.answers(w.nodes[2].address(), func([]byte) []byte { return nil })
-		m.Present().TellMemory(w.soon())
-		if m.Present().Memory(1) != nil || m.Present().Memory(2) != nil {
+		m.present.Load().TellMemory(w.soon())
+		if m.present.Load().Memory(1) != nil || m.present.Load().Memory(2) != nil {
 			t.Error("a malformed reply counts as a report")
 		}
 	})
@@ -91,7 +91,7 @@ func TestTellingOfMemoryAcrossFaults(t *testing.T) {
 func TestTheLogTellsOfLimitsNowAndThen(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	inWorld(t, 2, func(w *world) {
-		e := w.nodes[0].Present()
+		e := w.nodes[0].present.Load()
 		for range 50 {
 			for _, full := range []bool{true, false} {
 				e.observeMemory(w.nodes[1].incarnation(), wire.MemoryReport{Full: full})

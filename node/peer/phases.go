@@ -15,19 +15,19 @@ import (
 
 // encode appends the call's request.
 func (c *carrier) encode(dst []byte) []byte {
-	call := c.call
+	call, stamp := c.call, c.epoch.stamp(c.call.Target)
 	switch call.Kind {
 	case quorum.ReadTag, quorum.ReadRecord:
-		dst = wire.AppendRequest(dst, wire.Read, c.stamp())
+		dst = wire.AppendRequest(dst, wire.Read, stamp)
 		return wire.AppendRead(dst, &wire.ReadRequest{Value: call.Kind == quorum.ReadRecord, Have: call.Have, Key: call.Key})
 	case quorum.Store:
-		return wire.AppendStore(wire.AppendRequest(dst, wire.Store, c.stamp()), call.Key, call.Record)
+		return wire.AppendStore(wire.AppendRequest(dst, wire.Store, stamp), call.Key, call.Record)
 	case quorum.StoreIf:
-		return wire.AppendStoreIf(wire.AppendRequest(dst, wire.StoreIf, c.stamp()), call.Have, call.Key, call.Record)
+		return wire.AppendStoreIf(wire.AppendRequest(dst, wire.StoreIf, stamp), call.Have, call.Key, call.Record)
 	case quorum.Vote:
-		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, c.stamp()), call.Key, call.Record)
+		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, stamp), call.Key, call.Record)
 	case quorum.Remove:
-		return wire.AppendRemove(wire.AppendRequest(dst, wire.Remove, c.stamp()),
+		return wire.AppendRemove(wire.AppendRequest(dst, wire.Remove, stamp),
 			&wire.RemoveRequest{Key: call.Key, R: call.R, W: call.W, Left: time.Until(call.Deadline), Sequence: call.Sequence, Trace: call.Trace()})
 	}
 	panic(fmt.Sprintf("peer: call of kind %d", call.Kind))
@@ -82,9 +82,9 @@ func (e *Epoch) serveRead(dst, body []byte) ([]byte, error) {
 		return dst, err
 	}
 	if rec.Tag == r.Have {
-		return wire.AppendFlags(wire.AppendReply(dst, wire.Same, e.membership.Clock.Now(), e.View.Epoch), e.Store.Full()), nil
+		return wire.AppendFlags(e.reply(dst, wire.Same), e.Store.Full()), nil
 	}
-	dst = wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch)
+	dst = e.reply(dst, wire.OK)
 	return wire.AppendReadReply(dst, &wire.ReadReply{Full: e.Store.Full(), Record: rec}), nil
 }
 
@@ -102,7 +102,7 @@ func (e *Epoch) serveStore(dst, body []byte) ([]byte, error) {
 	if _, err := e.Store.Put(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
 		return dst, err
 	}
-	return wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch), nil
+	return e.reply(dst, wire.OK), nil
 }
 
 // serveStoreIf stores the offered record if this replica holds the tag that the coordinator holds,
@@ -117,7 +117,7 @@ func (e *Epoch) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error)
 			return dst, err
 		}
 		if stored {
-			return wire.AppendFlags(wire.AppendReply(dst, wire.Same, e.membership.Clock.Now(), e.View.Epoch), false), nil
+			return wire.AppendFlags(e.reply(dst, wire.Same), false), nil
 		}
 	}
 	var scratch [scratchSize]byte
@@ -125,7 +125,7 @@ func (e *Epoch) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error)
 	if err != nil {
 		return dst, err
 	}
-	dst = wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch)
+	dst = e.reply(dst, wire.OK)
 	return wire.AppendReadReply(dst, &wire.ReadReply{Full: full, Record: rec}), nil
 }
 
@@ -147,5 +147,5 @@ func (e *Epoch) serveVote(dst, body []byte) ([]byte, error) {
 	if voted {
 		status = wire.OK
 	}
-	return wire.AppendReply(dst, status, e.membership.Clock.Now(), e.View.Epoch), nil
+	return e.reply(dst, status), nil
 }

@@ -80,5 +80,5 @@ func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, 
 		}
 		entry.Write(fields...)
 	}
-	return wire.AppendReply(dst, status, e.membership.Clock.Now(), e.View.Epoch)
+	return e.reply(dst, status)
 }

@@ -17,7 +17,7 @@ func (e *Epoch) serveBulk(ctx context.Context, dst []byte, op wire.Op, stamp wir
 		return e.refuse(dst, status)
 	}
 	mark := len(dst)
-	dst = wire.AppendReply(dst, wire.OK, e.membership.Clock.Now(), e.View.Epoch)
+	dst = e.reply(dst, wire.OK)
 	var err error
 	switch op {
 	case wire.Digests:
@@ -53,7 +53,7 @@ func (e *Epoch) serveBulk(ctx context.Context, dst []byte, op wire.Op, stamp wir
 // topology that is about to be published.
 func (e *Epoch) refuseLater(ctx context.Context, dst []byte) []byte {
 	e.wait(ctx, transitionTime)
-	return e.membership.Present().refuse(dst, wire.Stale)
+	return e.membership.present.Load().refuse(dst, wire.Stale)
 }
 
 func (e *Epoch) serveDigests(dst, body []byte) ([]byte, error) {

@@ -43,10 +43,10 @@ func (s *Server) Coordinated() int64 { return s.coordinated.Load() }
 // goroutine that reads the connection. It also refuses a remove for which there is no room, so that
 // such a remove costs no goroutine.
 func (s *Server) ServeInline(dst, request []byte) ([]byte, bool) {
-	if !inline(request) {
-		if len(request) > 0 && wire.Op(request[0]) == wire.Remove && (s.stopping.Load() || s.coordinated.Load() >= maxCoordinated) {
-			return s.Refuse(dst, request), true
-		}
+	switch op := wire.Op(code(request)); {
+	case op == wire.Remove && (s.stopping.Load() || s.coordinated.Load() >= maxCoordinated):
+		return s.Refuse(dst, request), true
+	case !inline(op):
 		return dst, false
 	}
 	op, stamp, body, err := wire.ParseRequest(request)
@@ -60,13 +60,18 @@ func (s *Server) ServeInline(dst, request []byte) ([]byte, bool) {
 	return e.serve(dst, op, stamp, body)
 }
 
-// inline reports whether a request is answered in place. Only the code is looked at: control
-// messages have a header of their own.
-func inline(request []byte) bool {
+// code returns the code of a request, and zero, which is no code, of an empty request. The headers
+// of control messages and those of other requests have nothing else in common.
+func code(request []byte) byte {
 	if len(request) == 0 {
-		return false
+		return 0
 	}
-	switch wire.Op(request[0]) {
+	return request[0]
+}
+
+// inline reports whether requests with a code are answered in place.
+func inline(op wire.Op) bool {
+	switch op {
 	case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory, wire.Goodbye:
 		return true
 	}
@@ -83,7 +88,7 @@ func (s *Server) epoch(stamp wire.Stamp) (found *Epoch) {
 		if m == nil {
 			continue
 		}
-		e := m.Present()
+		e := m.present.Load()
 		switch {
 		case e == nil || e.View.Cluster != stamp.Cluster:
 		case e.Self == stamp.To:
@@ -106,7 +111,7 @@ func (e *Epoch) admit(stamp wire.Stamp, pendingToo bool) wire.Status {
 		return wire.Behind
 	case stamp.To != e.Self && !rule.Broken(rule.Destination) || e.Self == 0:
 		return wire.WrongDestination
-	case !e.active() && !pendingToo:
+	case e.View.Incarnation() == 0 && !pendingToo: // this node does not answer for its slot
 		return wire.NotActive
 	case !e.View.Knows(stamp.From):
 		return wire.NotActive
@@ -117,7 +122,7 @@ func (e *Epoch) admit(stamp wire.Stamp, pendingToo bool) wire.Status {
 // refuse appends the reply to a request that was not admitted. A stale reply carries the topology,
 // so that a sender that is behind can catch up at once.
 func (e *Epoch) refuse(dst []byte, status wire.Status) []byte {
-	dst = wire.AppendReply(dst, status, e.membership.Clock.Now(), e.View.Epoch)
+	dst = e.reply(dst, status)
 	if status == wire.Stale {
 		dst = append(dst, e.membership.cfg.Host.Document()...)
 	}
@@ -189,7 +194,7 @@ func (e *Epoch) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, b
 
 // Serve implements transport.Handler. It answers every request that may have to wait.
 func (s *Server) Serve(ctx context.Context, dst, request []byte) []byte {
-	if len(request) > 0 && wire.ControlOp(request[0]) >= wire.FirstControlOp {
+	if wire.ControlOp(code(request)) >= wire.FirstControlOp {
 		return s.node.Control(ctx, dst, request)
 	}
 	op, stamp, body, err := wire.ParseRequest(request)
@@ -204,19 +209,16 @@ func (s *Server) Serve(ctx context.Context, dst, request []byte) []byte {
 		if e == nil {
 			return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
 		}
-		switch op {
-		case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory, wire.Goodbye:
-			out, ok := e.serve(dst, op, stamp, body)
-			if ok {
-				return out
-			}
-			// The store is at the next epoch already, which is about to be published.
-			e.wait(ctx, transitionTime)
-			if ctx.Err() != nil || e == s.epoch(stamp) {
-				return e.refuse(dst, wire.Overloaded)
-			}
-		default:
+		if !inline(op) {
 			return e.serveBulk(ctx, dst, op, stamp, body)
+		}
+		if out, ok := e.serve(dst, op, stamp, body); ok {
+			return out
+		}
+		// The store is at the next epoch already, which is about to be published.
+		e.wait(ctx, transitionTime)
+		if ctx.Err() != nil || e == s.epoch(stamp) {
+			return e.refuse(dst, wire.Overloaded)
 		}
 	}
 }
@@ -226,7 +228,7 @@ const transitionTime = time.Second
 
 // Refuse implements transport.Handler. It notes the removes that it refuses.
 func (s *Server) Refuse(dst, request []byte) []byte {
-	if len(request) > 0 && wire.ControlOp(request[0]) >= wire.FirstControlOp {
+	if wire.ControlOp(code(request)) >= wire.FirstControlOp {
 		return wire.AppendControlReply(dst, &wire.ControlReply{Status: wire.ControlRefused})
 	}
 	op, stamp, body, err := wire.ParseRequest(request)

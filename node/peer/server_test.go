@@ -182,9 +182,9 @@ func TestMalformedRequests(t *testing.T) {
 func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[1]
-		between := func() { m.store.Advance(m.Present().View.Epoch+1, w.generation) }
+		between := func() { m.store.Advance(m.present.Load().View.Epoch+1, w.generation) }
 		for _, op := range []wire.Op{wire.Store, wire.Digests, wire.Push} {
-			e := m.Present().View.Epoch
+			e := m.present.Load().View.Epoch
 			request := requests(w.stamp(e))[op].bytes
 			if op == wire.Push {
 				record := version.Record{Tag: version.Tag{Generation: 1, Counter: 9, Incarnation: 1}, Value: []byte("v")}
@@ -206,7 +206,7 @@ func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 			}
 		}
 		// A request does not wait for ever. It does not wait for an epoch that does not come.
-		e := m.Present().View.Epoch
+		e := m.present.Load().View.Epoch
 		store, digests := requests(w.stamp(e))[wire.Store].bytes, requests(w.stamp(e))[wire.Digests].bytes
 		between()
 		began := time.Now()

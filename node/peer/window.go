@@ -68,15 +68,12 @@ func (w *window) first(n uint64) bool {
 		if n-w.newest >= windowSize {
 			clear(w.seen[:])
 		} else {
-			for i := w.newest + 1; i < n; i++ { // usually a few steps
-				word, bit := bitOf(i)
+			for i := w.newest; i < n; i++ { // usually a few steps
+				word, bit := bitOf(i + 1)
 				w.seen[word] &^= bit
 			}
 		}
 		w.newest = n
-		word, bit := bitOf(n)
-		w.seen[word] |= bit
-		return true
 	case w.newest-n >= windowSize:
 		return false
 	}
