@@ -178,3 +178,81 @@ func (c *carrier) Complete(*transport.Call) {
 	c.stage.Store(sent)
 	call.End()
 }
+
+// encode appends the call's request.
+func (c *carrier) encode(dst []byte) []byte {
+	call, stamp := c.call, c.epoch.stamp(c.call.Target)
+	switch call.Kind {
+	case quorum.ReadTag, quorum.ReadRecord:
+		dst = wire.AppendRequest(dst, wire.Read, stamp)
+		return wire.AppendRead(dst, &wire.ReadRequest{Value: call.Kind == quorum.ReadRecord, Have: call.Have, Key: call.Key})
+	case quorum.Store:
+		return wire.AppendStore(wire.AppendRequest(dst, wire.Store, stamp), call.Key, call.Record)
+	case quorum.StoreIf:
+		return wire.AppendStoreIf(wire.AppendRequest(dst, wire.StoreIf, stamp), call.Have, call.Key, call.Record)
+	case quorum.Vote:
+		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, stamp), call.Key, call.Record)
+	case quorum.Remove:
+		return wire.AppendRemove(wire.AppendRequest(dst, wire.Remove, stamp),
+			&wire.RemoveRequest{Key: call.Key, R: call.R, W: call.W, Left: time.Until(call.Deadline), Sequence: call.Sequence, Trace: call.Trace()})
+	}
+	panic(fmt.Sprintf("peer: call of kind %d", call.Kind))
+}
+
+// decode fills in what a reply of the replica says.
+func (c *carrier) decode(r wire.Reply) {
+	call := c.call
+	switch r.Status {
+	case wire.OK, wire.Same:
+		call.Status = quorum.OK
+		if r.Status == wire.Same {
+			call.Status = quorum.Same
+		}
+		switch call.Kind {
+		case quorum.ReadTag, quorum.ReadRecord, quorum.StoreIf:
+			reply, err := wire.ParseReadReply(r.Body, r.Status == wire.Same)
+			if err != nil {
+				call.Status, call.Err = quorum.Failed, fmt.Errorf("a reply of %s: %w", c.link.address, err)
+				return
+			}
+			call.Full, call.Reply = reply.Full, reply.Record
+		}
+	case wire.Nack:
+		call.Status = quorum.Nack
+	case wire.Missing:
+		call.Status = quorum.Missing
+	case wire.Unknown:
+		call.Status, call.Err = quorum.Open, errors.New("outcome unknown there")
+	default:
+		call.Status, call.NotSent = quorum.Failed, call.Kind != quorum.StoreIf || r.Status == wire.NotActive
+		call.Err = fmt.Errorf("refused: %v %s", r.Status, r.Body)
+	}
+}
+
+// serial tells whether the requests of this node come one at a time. A request that finds no other
+// under way may still be the first of many that are ready to run, whose calls should travel in one
+// write. So requests count as serial only after a row of calls, each made while no other request
+// was under way. The zero value counts as serial.
+type serial struct{ left atomic.Int32 }
+
+// serialRun is how many calls in a row must find no other request under way before the next one
+// counts as serial. That many calls take one client some milliseconds.
+const serialRun = 64
+
+// observe takes the number of requests under way when one of them makes a call, and reports whether
+// that request is serial. Two calls at the same moment may be counted wrongly. That costs a yield,
+// or spares one.
+func (s *serial) observe(underway int64) bool {
+	left := s.left.Load()
+	switch {
+	case underway > 1:
+		if left != serialRun {
+			s.left.Store(serialRun)
+		}
+		return false
+	case left > 0:
+		s.left.Store(left - 1)
+		return false
+	}
+	return true
+}

@@ -13,6 +13,7 @@ import (
 	"viakv/api/kv"
 	"viakv/node/transport"
 	"viakv/node/wire"
+	"viakv/quorum"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
@@ -320,4 +321,60 @@ func TestLinksOutliveEpochs(t *testing.T) {
 			t.Errorf("%d links of three members", n)
 		}
 	})
+}
+
+// A reply decides the call's status. For a failed call it also decides whether the peer certainly
+// has not done, and will not do, what it was asked for.
+func TestWhatARepliesStatusMeans(t *testing.T) {
+	body := wire.AppendReadReply(nil, &wire.ReadReply{})
+	for _, c := range []struct {
+		kind    quorum.Kind
+		reply   wire.Reply
+		want    quorum.Status
+		notSent bool
+	}{
+		{quorum.ReadTag, wire.Reply{Status: wire.OK, Body: body}, quorum.OK, false},
+		{quorum.ReadRecord, wire.Reply{Status: wire.Same, Body: wire.AppendFlags(nil, false)}, quorum.Same, false},
+		{quorum.Store, wire.Reply{Status: wire.OK}, quorum.OK, false},
+		{quorum.Store, wire.Reply{Status: wire.NotActive}, quorum.Failed, true},
+		{quorum.Vote, wire.Reply{Status: wire.Nack}, quorum.Nack, false},
+		{quorum.StoreIf, wire.Reply{Status: wire.OK, Body: body}, quorum.OK, false},
+		{quorum.StoreIf, wire.Reply{Status: wire.Unknown}, quorum.Open, false},
+		{quorum.StoreIf, wire.Reply{Status: wire.NotActive}, quorum.Failed, true},
+		// A copy of this offer may still be done.
+		{quorum.StoreIf, wire.Reply{Status: wire.Overloaded}, quorum.Failed, false},
+		{quorum.StoreIf, wire.Reply{Status: wire.WrongDestination}, quorum.Failed, false},
+		{quorum.Remove, wire.Reply{Status: wire.OK}, quorum.OK, false},
+		{quorum.Remove, wire.Reply{Status: wire.Missing}, quorum.Missing, false},
+		{quorum.Remove, wire.Reply{Status: wire.Unknown}, quorum.Open, false},
+		{quorum.Remove, wire.Reply{Status: wire.Overloaded}, quorum.Failed, true},
+		{quorum.Remove, wire.Reply{Status: wire.NotActive}, quorum.Failed, true},
+	} {
+		call := &quorum.Call{Kind: c.kind}
+		(&carrier{call: call, link: &link{}}).decode(c.reply)
+		if call.Status != c.want || call.NotSent != c.notSent {
+			t.Errorf("kind %d answered %v: status %d, not sent %v; want %d, %v", c.kind, c.reply.Status, call.Status, call.NotSent, c.want, c.notSent)
+		}
+		if failed := call.Status == quorum.Failed || call.Status == quorum.Open; failed != (call.Err != nil) {
+			t.Errorf("kind %d answered %v: %v", c.kind, c.reply.Status, call.Err)
+		}
+	}
+}
+
+func TestASerialClientIsSeenAfterARow(t *testing.T) {
+	var s serial
+	if !s.observe(1) {
+		t.Error("the first request of a node is not serial")
+	}
+	if s.observe(2) {
+		t.Error("one of two requests is serial")
+	}
+	for i := range serialRun {
+		if s.observe(1) {
+			t.Fatalf("serial after %d requests", i)
+		}
+	}
+	if !s.observe(1) {
+		t.Error("not serial after the row of requests")
+	}
 }

@@ -5,7 +5,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"viakv/node/wire"
 	"viakv/quorum"
+	"viakv/quorum/version"
 )
 
 // A suspect is asked again after a while, but is trusted with a remove only once it has answered.
@@ -43,4 +45,46 @@ func TestACallThatWasSeenMayBeDoneYet(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A member may say goodbye while another member is an epoch ahead of it, or behind. The goodbye is
+// answered in place.
+func TestAGoodbyeHoldsAtEveryEpoch(t *testing.T) {
+	for _, epoch := range []version.Epoch{firstEpoch - 1, firstEpoch, firstEpoch + 1} {
+		inWorld(t, 3, func(w *world) {
+			goodbye, m := wire.AppendRequest(nil, wire.Goodbye, w.stamp(epoch)), w.nodes[1]
+			w.inline(wire.Malformed, append(goodbye, 1))
+			if v := m.Current(); !m.client.Likely(v, 0) || !m.client.Answers(v, 0) {
+				t.Error("a member that has said nothing is not counted on")
+			}
+			w.inline(wire.OK, goodbye)
+			if v := m.Current(); m.client.Likely(v, 0) || m.client.Answers(v, 0) || !m.client.Likely(v, 2) {
+				t.Errorf("goodbye of epoch %d at epoch %d: its sender is still counted on, or another member is not", epoch, firstEpoch)
+			}
+		})
+	}
+}
+
+// SayGoodbye tells all other members, and waits for a member that cannot be reached for goodbyeTime
+// only.
+func TestAllMembersAreToldGoodbye(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		m := w.nodes[0]
+		w.net.Kill(w.nodes[2].address())
+		m.present.Load().SayGoodbye(w.soon())
+		w.net.Pause(w.nodes[2].address())
+		began := time.Now()
+		if m.present.Load().SayGoodbye(w.soon()); time.Since(began) != goodbyeTime {
+			t.Errorf("SayGoodbye waited %v for a silent member", time.Since(began))
+		}
+		v := w.nodes[1].Current()
+		if w.nodes[1].client.Likely(v, 0) {
+			t.Error("a member has not heard the goodbye")
+		}
+		// Another boot of the node is another incarnation, which has not said goodbye.
+		v.Members[0].Incarnation++
+		if !w.nodes[1].client.Likely(v, 0) {
+			t.Error("the goodbye of one incarnation counts for another")
+		}
+	})
 }

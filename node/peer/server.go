@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/node/wire"
+	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 )
 
@@ -190,6 +191,93 @@ func (e *Epoch) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, b
 		return dst[:mark], false
 	}
 	return dst, true
+}
+
+// serveRead answers with the replica's record. It answers Same when the record has the tag that the
+// coordinator holds, too.
+func (e *Epoch) serveRead(dst, body []byte) ([]byte, error) {
+	r, err := wire.ParseRead(body)
+	if err != nil {
+		return dst, err
+	}
+	hash := e.View.Seed.Hash(r.Key)
+	var scratch [scratchSize]byte
+	var rec version.Record
+	if r.Value {
+		rec, _, err = e.Store.Get(e.View.Epoch, hash, r.Key, scratch[:0])
+	} else {
+		rec, _, err = e.Store.Tag(e.View.Epoch, hash, r.Key, scratch[:0])
+	}
+	if err != nil {
+		return dst, err
+	}
+	if rec.Tag == r.Have {
+		return wire.AppendFlags(e.reply(dst, wire.Same), e.Store.Full()), nil
+	}
+	dst = e.reply(dst, wire.OK)
+	return wire.AppendReadReply(dst, &wire.ReadReply{Full: e.Store.Full(), Record: rec}), nil
+}
+
+// scratchSize is the size of a buffer that fits most records without growing: the longest value
+// with an ordinary vector.
+const scratchSize = 1280
+
+// serveStore merges a record.
+func (e *Epoch) serveStore(dst, body []byte) ([]byte, error) {
+	r, err := wire.ParseStore(body)
+	if err != nil {
+		return dst, err
+	}
+	e.membership.Clock.Observe(r.Record.Tag.Counter)
+	if _, err := e.Store.Put(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
+		return dst, err
+	}
+	return e.reply(dst, wire.OK), nil
+}
+
+// serveStoreIf stores the offered record if this replica holds the tag that the coordinator holds,
+// and otherwise answers as to a query. Its caller has made sure that this is the first copy of the
+// request (D10). A full replica takes no offer.
+func (e *Epoch) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error) {
+	e.membership.Clock.Observe(r.Record.Tag.Counter)
+	hash, full := e.View.Seed.Hash(r.Key), e.Store.Full()
+	if !full {
+		stored, err := e.Store.PutIf(e.View.Epoch, hash, r.Key, r.Have, &r.Record)
+		if err != nil {
+			return dst, err
+		}
+		if stored {
+			return wire.AppendFlags(e.reply(dst, wire.Same), false), nil
+		}
+	}
+	var scratch [scratchSize]byte
+	rec, _, err := e.Store.Tag(e.View.Epoch, hash, r.Key, scratch[:0])
+	if err != nil {
+		return dst, err
+	}
+	dst = e.reply(dst, wire.OK)
+	return wire.AppendReadReply(dst, &wire.ReadReply{Full: full, Record: rec}), nil
+}
+
+// serveVote votes for a tombstone, or answers Nack.
+func (e *Epoch) serveVote(dst, body []byte) ([]byte, error) {
+	r, err := wire.ParseStore(body)
+	if err != nil {
+		return dst, err
+	}
+	if !r.Record.Tag.Removed {
+		return dst, wire.ErrMalformed
+	}
+	e.membership.Clock.Observe(r.Record.Tag.Counter)
+	voted, err := e.Store.Vote(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record)
+	if err != nil {
+		return dst, err
+	}
+	status := wire.Nack
+	if voted {
+		status = wire.OK
+	}
+	return e.reply(dst, status), nil
 }
 
 // Serve implements transport.Handler. It answers every request that may have to wait.
