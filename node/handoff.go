@@ -21,11 +21,11 @@ import (
 // newDriver makes the hand-off driver of a membership. The driver takes hints at once, and works
 // from the first epoch on.
 func (m *membership) newDriver() (*handoff.Driver, error) {
-	random := topology.NewBootID // a list's ID must be unlikely to repeat, and not zero
-	source := m.node.random()
+	random := m.node.random()
 	return handoff.New(handoff.Config{
-		Views: handoffViews{m}, Peers: m.node.client, Topology: handoffTopology{m},
-		NewID: func() uint64 { return random(source) }, Logger: m.log,
+		Views: handoffViews{m}, Peers: m.node.client, Topology: handoffTopology{m.manager, m},
+		// A list's ID, too, must be unlikely to repeat, and not zero.
+		NewID: func() uint64 { return topology.NewBootID(random) }, Logger: m.log,
 	})
 }
 
@@ -44,23 +44,18 @@ func barrierNeed(c *topology.SizeChange) int {
 }
 
 // handoffTopology passes what the driver reports to the topology manager.
-type handoffTopology struct{ *membership }
+type handoffTopology struct {
+	*topology.Manager
+	m *membership
+}
 
 func (t handoffTopology) Rebuilt(ctx context.Context, at handoff.Basis) error {
-	t.tellIfFull(ctx)
-	err := t.manager.Rebuilt(ctx, &topology.Topology{Epoch: at.Epoch, Generation: at.Generation, Purge: at.Purge})
+	t.m.tellIfFull(ctx)
+	err := t.Manager.Rebuilt(ctx, &topology.Topology{Epoch: at.Epoch, Generation: at.Generation, Purge: at.Purge})
 	if errors.Is(err, topology.ErrStartOver) {
 		return handoff.ErrStartOver
 	}
 	return err
-}
-
-func (t handoffTopology) BarrierDone(ctx context.Context, change version.Epoch) error {
-	return t.manager.BarrierDone(ctx, change)
-}
-
-func (t handoffTopology) Purge(ctx context.Context, list uint64, expect version.Epoch) error {
-	return t.manager.Purge(ctx, list, expect)
 }
 
 // purge removes the tombstones of the list on which the topology has agreed between old and s, if
@@ -91,22 +86,11 @@ func (m *membership) purge(s *state, old *state) {
 // hints passes the keys that members missed in the coordinator's phases to the present membership.
 type hints struct{ node *Node }
 
-// hintsOf passes the keys that members missed to the one membership in which a coordinator works.
-type hintsOf struct{ *membership }
-
-var (
-	_ quorum.Hints = hints{}
-	_ quorum.Hints = hintsOf{}
-)
+var _ quorum.Hints = hints{}
 
 // Miss implements quorum.Hints.
 func (h hints) Miss(member string, i version.Incarnation, key []byte) {
-	hintsOf{h.node.present.Load()}.Miss(member, i, key)
-}
-
-// Miss implements quorum.Hints.
-func (h hintsOf) Miss(member string, i version.Incarnation, key []byte) {
-	h.driver.Miss(member, i, key)
+	h.node.present.Load().driver.Miss(member, i, key)
 }
 
 // progress says in words how far the rebuild has come, or what it waits for. The error is

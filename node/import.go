@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -17,11 +18,6 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// viewsOf lets a coordinator work in a membership that is not the present one of the node yet.
-type viewsOf struct{ *membership }
-
-func (v viewsOf) Current() *replica.View { return v.view() }
-
 // importsInFlight is how many keys are imported at a time.
 const importsInFlight = 32
 
@@ -30,7 +26,7 @@ const importsInFlight = 32
 // tried again with the same record until ctx ends: no acknowledged value is dropped while the node
 // runs.
 func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
-	c := quorum.New(quorum.Config{Views: viewsOf{to}, Peers: n.client, Hints: hintsOf{to}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter})
+	c := quorum.New(quorum.Config{Views: to, Peers: n.client, Hints: to.driver, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter})
 	type item struct {
 		key, value []byte
 		counter    uint64
@@ -40,9 +36,7 @@ func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 	var count, lost atomic.Int64
 	// The workers repeat each import until it succeeds, or until ctx ends.
 	for range importsInFlight {
-		workers.Add(1)
-		go func() {
-			defer workers.Done()
+		workers.Go(func() {
 			for i := range items {
 				for {
 					won, err := c.Import(ctx, i.key, i.value, i.counter, kv.Options{})
@@ -58,7 +52,7 @@ func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 					}
 				}
 			}
-		}()
+		})
 	}
 	// A walk through the own store gives the workers all live records.
 	err := from.each(ctx, func(key []byte, r *version.Record) bool {
@@ -66,7 +60,7 @@ func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 			return true
 		}
 		select {
-		case items <- item{append([]byte(nil), key...), append([]byte(nil), r.Value...), r.Tag.Counter}:
+		case items <- item{bytes.Clone(key), bytes.Clone(r.Value), r.Tag.Counter}:
 			return true
 		case <-ctx.Done():
 			return false

@@ -83,20 +83,15 @@ func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 
 // run runs the membership until ctx ends or the cluster goes on without this node.
 func (m *membership) run(ctx context.Context) {
-	m.running.Go(func() {
-		select {
-		case <-m.first:
-			m.driver.Run(ctx)
-		case <-ctx.Done():
-		}
-	})
-	m.running.Go(func() {
-		select {
-		case <-m.first:
-			m.watchMemory(ctx)
-		case <-ctx.Done():
-		}
-	})
+	for _, work := range []func(context.Context){m.driver.Run, m.watchMemory} {
+		m.running.Go(func() {
+			select {
+			case <-m.first:
+				work(ctx)
+			case <-ctx.Done():
+			}
+		})
+	}
 	m.err = m.manager.Run(ctx)
 	if ctx.Err() != nil {
 		m.err = nil
@@ -147,9 +142,9 @@ func (m *membership) close() {
 // has nothing more to say. The others take that as the promise that nothing completes here (M5).
 func (m *membership) Close() { m.peerSide.Seal() }
 
-// view returns the view of the present epoch. It is nil when there is none, and once the membership
-// refuses everything.
-func (m *membership) view() *replica.View {
+// Current returns the view of the present epoch. It is nil when there is none, and once the
+// membership refuses everything.
+func (m *membership) Current() *replica.View {
 	if s := m.state.Load(); s != nil && !m.peerSide.Sealed() {
 		return &s.View
 	}

@@ -213,7 +213,7 @@ func (n *Node) Current() *replica.View {
 	if n.frozen.Load() {
 		return nil
 	}
-	return n.present.Load().view()
+	return n.present.Load().Current()
 }
 
 // answering implements peer.Node, through which the peer server reaches the memberships of the
