@@ -6,9 +6,22 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/node/peer"
+	"viakv/node/storage"
 	"viakv/node/topology"
+	"viakv/quorum/replica"
+	"viakv/quorum/scan"
 	"viakv/quorum/version"
+	"viakv/ring/keyspace"
 )
+
+// Current returns the view at which requests run. It is nil while this node serves no client.
+func (n *Node) Current() *replica.View {
+	if n.frozen.Load() {
+		return nil
+	}
+	return n.present.Load().Current()
+}
 
 // Get implements kv.Store.
 func (n *Node) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error) {
@@ -100,4 +113,37 @@ func (n *Node) admitted() bool {
 	}
 	s := next.state.Load()
 	return s != nil && s.role != topology.Stranger
+}
+
+// Scan implements kv.Store.
+func (n *Node) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
+	return n.scans.Scan(ctx, o)
+}
+
+// ownBuckets gives scans the ranges of this node's own store. A scan may outlive the epoch and the
+// membership in which it began. The store then refuses it, and for good once the store is closed.
+type ownBuckets struct{}
+
+var _ scan.Buckets = ownBuckets{}
+
+// Own implements scan.Buckets.
+func (ownBuckets) Own(v *replica.View, at keyspace.Rank, b *scan.Bucket) error {
+	own, _ := b.Memory.(*storage.Bucket)
+	if own == nil {
+		own = new(storage.Bucket)
+		b.Memory = own
+	}
+	err := peer.Of(v).Store.Copy(v.Epoch, at, own)
+	b.Range, b.Digest, b.Records = own.Range, own.Digest, b.Records[:0]
+	return err
+}
+
+// Live implements scan.Buckets.
+func (ownBuckets) Live(b *scan.Bucket, dst []kv.Pair) []kv.Pair {
+	return b.Memory.(*storage.Bucket).AppendLive(dst)
+}
+
+// Unpack implements scan.Buckets.
+func (ownBuckets) Unpack(b *scan.Bucket) {
+	b.Records = b.Memory.(*storage.Bucket).AppendSorted(b.Records[:0])
 }
