@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,17 +68,11 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Timeout == 0 {
-		c.Timeout = 2 * time.Second
-	}
-	if c.HedgeAfter == 0 {
-		c.HedgeAfter = 10 * time.Millisecond
-	}
+	c.Timeout = cmp.Or(c.Timeout, 2*time.Second)
+	c.HedgeAfter = cmp.Or(c.HedgeAfter, 10*time.Millisecond)
+	c.Logger = cmp.Or(c.Logger, zap.NewNop())
 	if c.Random == nil {
 		c.Random = topology.NewRandom(nil)
-	}
-	if c.Logger == nil {
-		c.Logger = zap.NewNop()
 	}
 	return c
 }

@@ -17,23 +17,14 @@ type ReadRequest struct {
 
 // AppendRead appends the body of a Read.
 func AppendRead(dst []byte, r *ReadRequest) []byte {
-	var flags byte
-	if r.Value {
-		flags |= 1
-	}
-	dst = append(dst, flags)
-	dst = appendTag(dst, r.Have, version.Contested)
+	dst = appendTag(AppendFlags(dst, r.Value), r.Have, version.Contested)
 	return appendBytes(dst, r.Key)
 }
 
 // ParseRead decodes the body of a Read.
 func ParseRead(b []byte) (r ReadRequest, err error) {
 	d := decoder{b: b}
-	flags := d.byte()
-	if flags > 1 {
-		d.bad = true
-	}
-	r.Value = flags&1 != 0
+	r.Value = d.flags()
 	r.Have, _ = d.tag()
 	r.Key = d.key()
 	return r, d.end()
@@ -45,10 +36,10 @@ type ReadReply struct {
 	Record version.Record // a zero tag: the replica has no record
 }
 
-// AppendFlags appends the flags that precede the record in a ReadReply. They are the whole body of
-// a Same.
-func AppendFlags(dst []byte, full bool) []byte {
-	if full {
+// AppendFlags appends the flags that a Read, its reply and a Memory begin with, of which there is
+// one so far. They are the whole body of a Same.
+func AppendFlags(dst []byte, set bool) []byte {
+	if set {
 		return append(dst, 1)
 	}
 	return append(dst, 0)
@@ -62,11 +53,7 @@ func AppendReadReply(dst []byte, r *ReadReply) []byte {
 // ParseReadReply decodes the body of an answer to a Read. The body of a Same has no record.
 func ParseReadReply(b []byte, same bool) (r ReadReply, err error) {
 	d := decoder{b: b}
-	flags := d.byte()
-	if flags > 1 {
-		d.bad = true
-	}
-	r.Full = flags&1 != 0
+	r.Full = d.flags()
 	if !same {
 		m := d.meta()
 		m.Value = d.bytes(kv.MaxValueBytes) // empty where it was not asked for
@@ -137,11 +124,7 @@ func AppendMemory(dst []byte, r MemoryReport) []byte {
 // ParseMemory decodes the body of a Memory.
 func ParseMemory(b []byte) (r MemoryReport, err error) {
 	d := decoder{b: b}
-	flags := d.byte()
-	if flags > 1 {
-		d.bad = true
-	}
-	r.Full = flags&1 != 0
+	r.Full = d.flags()
 	r.Bytes, r.Limit = d.uvarint(), d.uvarint()
 	return r, d.end()
 }

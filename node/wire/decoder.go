@@ -40,6 +40,15 @@ func (d *decoder) byte() byte {
 	return x
 }
 
+// flags reads what AppendFlags has written.
+func (d *decoder) flags() bool {
+	b := d.byte()
+	if b > 1 {
+		d.bad = true
+	}
+	return b == 1
+}
+
 func (d *decoder) uint64() uint64 {
 	if len(d.b) < 8 {
 		d.bad, d.b = true, nil

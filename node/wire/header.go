@@ -35,36 +35,14 @@ const (
 	Report  Op = 22 // the digest of all that the member holds, for people; the body is empty
 )
 
+var opNames = [...]string{
+	Read: "read", Store: "store", Vote: "vote", Remove: "remove", StoreIf: "store-if", Memory: "memory", Goodbye: "goodbye",
+	Digests: "digests", Tags: "tags", Copy: "copy", Fetch: "fetch", Push: "push", Purge: "purge", Report: "report",
+}
+
 func (o Op) String() string {
-	switch o {
-	case Read:
-		return "read"
-	case Store:
-		return "store"
-	case Vote:
-		return "vote"
-	case Remove:
-		return "remove"
-	case StoreIf:
-		return "store-if"
-	case Memory:
-		return "memory"
-	case Goodbye:
-		return "goodbye"
-	case Digests:
-		return "digests"
-	case Tags:
-		return "tags"
-	case Copy:
-		return "copy"
-	case Fetch:
-		return "fetch"
-	case Push:
-		return "push"
-	case Purge:
-		return "purge"
-	case Report:
-		return "report"
+	if int(o) < len(opNames) && opNames[o] != "" {
+		return opNames[o]
 	}
 	return fmt.Sprintf("op(%d)", uint8(o))
 }

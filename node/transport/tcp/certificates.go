@@ -46,19 +46,17 @@ func MakeCertificates(dir string, names []string, hosts ...string) (written []st
 
 func authority(dir string) (*x509.Certificate, crypto.Signer, []string, error) {
 	certFile, keyFile := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
+	var made []string
 	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
 		template := template("viakv development authority")
 		template.IsCA, template.BasicConstraintsValid = true, true
 		template.KeyUsage = x509.KeyUsageCertSign
-		made, err := makePair(certFile, keyFile, template, nil, nil)
-		if err != nil {
+		if made, err = makePair(certFile, keyFile, template, nil, nil); err != nil {
 			return nil, nil, made, err
 		}
-		cert, key, err := loadPair(certFile, keyFile)
-		return cert, key, made, err
 	}
 	cert, key, err := loadPair(certFile, keyFile)
-	return cert, key, nil, err
+	return cert, key, made, err
 }
 
 func makeLeaf(dir, name string, hosts []string, ca *x509.Certificate, key crypto.Signer) ([]string, error) {

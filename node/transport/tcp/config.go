@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -47,27 +48,13 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.DialTimeout == 0 {
-		c.DialTimeout = time.Second
-	}
-	if c.KeepAlive == 0 {
-		c.KeepAlive = 500 * time.Millisecond
-	}
-	if c.Patience == 0 {
-		c.Patience = 2 * time.Second
-	}
-	if c.MaxQueue == 0 {
-		c.MaxQueue = 2 * transport.MaxFrame
-	}
-	if c.MaxWaiting == 0 {
-		c.MaxWaiting = 2048
-	}
-	if c.MaxGreeting == 0 {
-		c.MaxGreeting = 64
-	}
-	if c.Logger == nil {
-		c.Logger = zap.NewNop()
-	}
+	c.DialTimeout = cmp.Or(c.DialTimeout, time.Second)
+	c.KeepAlive = cmp.Or(c.KeepAlive, 500*time.Millisecond)
+	c.Patience = cmp.Or(c.Patience, 2*time.Second)
+	c.MaxQueue = cmp.Or(c.MaxQueue, 2*transport.MaxFrame)
+	c.MaxWaiting = cmp.Or(c.MaxWaiting, 2048)
+	c.MaxGreeting = cmp.Or(c.MaxGreeting, 64)
+	c.Logger = cmp.Or(c.Logger, zap.NewNop())
 	return c
 }
 

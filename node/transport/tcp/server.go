@@ -49,11 +49,10 @@ func (t *Transport) serve(ctx context.Context, accepted net.Conn) {
 		return
 	}
 	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithCancel(ctx)
 	out := &batch{conn: conn, limit: t.cfg.MaxQueue}
 	a := &answerer{t: t, ctx: ctx, class: class, out: out, waiting: make(chan struct{}, t.cfg.MaxWaiting)}
 	defer a.pending.Wait() // after cancel, so that the requests under way return
-	ctx, cancel := context.WithCancel(ctx)
-	a.ctx = ctx
 	defer cancel()
 	f := newFrames(conn)
 	var armed time.Time
