@@ -4,29 +4,7 @@ import (
 	"context"
 	"testing"
 	"time"
-
-	"viakv/api/kv"
 )
-
-// leaderAndFollowers returns the leader of the consensus group and two other nodes. In a mesh of
-// four, two of the three nodes that stay after a leave can agree on it without the third.
-func (m *mesh) leaderAndFollowers() (leader, one, other int) {
-	m.t.Helper()
-	m.until(10*time.Second, "all know one leader", func() bool {
-		for i := range m.nodes {
-			if m.nodes[i].Status().Leader != m.nodes[0].Status().Leader {
-				return false
-			}
-		}
-		return m.nodes[0].Status().Leader != ""
-	})
-	for i := range m.nodes {
-		if m.name(i) == m.nodes[0].Status().Leader {
-			leader = i
-		}
-	}
-	return leader, (leader + 1) % len(m.nodes), (leader + 2) % len(m.nodes)
-}
 
 // A leave is answered once every member shows it, slow members included.
 func TestALeaveIsKnownEverywhereWhenItIsAnswered(t *testing.T) {
@@ -35,9 +13,7 @@ func TestALeaveIsKnownEverywhereWhenItIsAnswered(t *testing.T) {
 		m.net.Pause(m.address(slow))
 		wake := time.AfterFunc(300*time.Millisecond, func() { m.net.Resume(m.address(slow)) })
 		defer wake.Stop()
-		if _, err := m.nodes[leader].Leave(context.Background(), m.name(gone), false); err != nil {
-			t.Fatal(err)
-		}
+		m.leaves(leader, gone)
 		if s := m.nodes[slow].Status(); s.N != 3 {
 			t.Errorf("the leave is answered, and %s still shows %d members at epoch %d", s.Self, s.N, s.Epoch)
 		}
@@ -62,7 +38,7 @@ func TestALeaverAndAJoinerTellTheOthers(t *testing.T) {
 				t.Errorf("after the leave: %s shows %d members", s.Self, s.N)
 			}
 		}
-		if err := m.nodes[gone].Join(ctx, string(m.address(leader))); err != nil {
+		if err := m.join(ctx, gone, leader); err != nil {
 			t.Fatal(err)
 		}
 		for i := range m.nodes {
@@ -79,14 +55,12 @@ func TestAJoinThatWasGivenUpIsTriedAgain(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		leader, _, next := m.candidate()
 		m.set(next, "mine", "1")
-		candidate := func() bool { return len(m.nodes[leader].Status().Members) == 4 }
-		joined := make(chan error, 1)
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
-		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(leader))) }()
-		m.until(30*time.Second, "the joiner is a candidate", candidate)
+		joined := m.joining(ctx, next, leader)
+		m.until(30*time.Second, "the joiner is a candidate", m.shows(leader, 4))
 		m.isolate(next, true)
-		m.until(2*time.Minute, "the mesh gives the joiner up", func() bool { return !candidate() })
+		m.until(2*time.Minute, "the mesh gives the joiner up", m.shows(leader, 3))
 		m.net.HealAll()
 		if err := <-joined; err != nil {
 			t.Fatal(err)
@@ -94,9 +68,7 @@ func TestAJoinThatWasGivenUpIsTriedAgain(t *testing.T) {
 		if s := m.nodes[leader].Status(); s.N != 4 {
 			t.Errorf("%d members after the join", s.N)
 		}
-		if value, _, err := m.nodes[leader].Get(context.Background(), nil, []byte("mine"), kv.Options{}); err != nil || string(value) != "1" {
-			t.Errorf("what the joiner held: %q, %v", value, err)
-		}
+		m.wants(leader, "mine", "1")
 	})
 }
 

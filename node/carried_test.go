@@ -3,9 +3,7 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
-	"time"
 
 	"viakv/api/kv"
 )
@@ -24,8 +22,8 @@ func TestWhatWasReadIsCarriedOver(t *testing.T) {
 		change  func(m *mesh)
 		after   int // the node that reads again after the change
 	}{
-		{"join to a pair", 2, []int{1}, 1, func(m *mesh) { m.joins(2, 0) }, 2},
-		{"join to four", 4, []int{3, 2}, 3, func(m *mesh) { m.joins(4, 0) }, 4},
+		{"join to a pair", 2, []int{1}, 1, func(m *mesh) { m.start(2, nil); m.joins(2, 0) }, 2},
+		{"join to four", 4, []int{3, 2}, 3, func(m *mesh) { m.start(4, nil); m.joins(4, 0) }, 4},
 		{"leave from four", 4, []int{0, 3}, 3, func(m *mesh) { m.leaves(1, 0) }, 1},
 		{"leave from a trio", 3, []int{0}, 0, func(m *mesh) { m.leaves(1, 0) }, 2},
 		{"crash of one of four", 4, []int{0, 1}, 0, func(m *mesh) { m.restarts(0) }, 2},
@@ -61,30 +59,4 @@ func TestWhatWasReadIsCarriedOver(t *testing.T) {
 			})
 		})
 	}
-}
-
-// joins starts node i and makes it join the mesh of node via.
-func (m *mesh) joins(i, via int) {
-	m.t.Helper()
-	m.start(i, nil)
-	if err := m.nodes[i].Join(context.Background(), string(m.address(via))); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-// leaves takes a node out of the mesh, through another node.
-func (m *mesh) leaves(asked, leaver int) {
-	m.t.Helper()
-	if _, err := m.nodes[asked].Leave(context.Background(), m.name(leaver), false); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-// restarts kills a node and starts it again with an empty memory.
-func (m *mesh) restarts(i int) {
-	m.t.Helper()
-	n := len(m.nodes)
-	m.kill(i)
-	m.start(i, m.seeds(n))
-	m.until(30*time.Second, fmt.Sprint(m.name(i), " is ready again"), m.ready(i))
 }

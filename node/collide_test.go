@@ -40,14 +40,6 @@ func howMany(t *testing.T, some int) int {
 	return n
 }
 
-// put stores a record directly in a node's store.
-func (s *state) put(t testing.TB, key string, r version.Record) {
-	t.Helper()
-	if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func live(counter uint64, value string) version.Record {
 	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 1}, Value: []byte(value)}
 }
@@ -85,7 +77,7 @@ func TestCollidingKeysAreServedInPortions(t *testing.T) {
 // kind of bulk request.
 func servedInPortions(t *testing.T, n int) {
 	inMesh(t, 3, func(m *mesh) {
-		s, asker := m.nodes[1].present.Load().state.Load(), m.nodes[0].present.Load().state.Load()
+		s := m.state(1)
 		value := strings.Repeat("v", kv.MaxValueBytes)
 		var keys []string
 		for i, k := range keyspacetest.Colliding(n) {
@@ -97,10 +89,9 @@ func servedInPortions(t *testing.T, n int) {
 			keys = append(keys, key(i))
 		}
 		all := s.inOrder(keys)
-		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.View.Epoch, To: s.Self, From: asker.Self}
 		// ask sends node 1 one request, as a peer would, and returns the body of the reply.
 		ask := func(op wire.Op, body func([]byte) []byte) []byte {
-			reply := m.nodes[1].server.Serve(context.Background(), nil, body(wire.AppendRequest(nil, op, stamp)))
+			reply := m.nodes[1].server.Serve(context.Background(), nil, body(request(op, m.state(0), s)))
 			if len(reply) > transport.MaxFrame*3/4 {
 				t.Fatalf("%v: a reply of %d bytes", op, len(reply))
 			}
@@ -227,7 +218,7 @@ func TestCollidingKeysStopNoRepair(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		keys := keyspacetest.Colliding(n)
 		for i := range 3 {
-			s := m.nodes[i].present.Load().state.Load()
+			s := m.state(i)
 			for k, key := range keys {
 				s.put(t, string(key), live(uint64(k+1), "everywhere"))
 				if k%3 == i {
@@ -239,11 +230,8 @@ func TestCollidingKeysStopNoRepair(t *testing.T) {
 		for i := range 3 {
 			m.wants(i, string(keys[1]), "only at 1")
 		}
-		m.start(3, nil)
-		m.until(10*time.Second, "the fourth is alone", m.ready(3))
-		if err := m.nodes[3].Join(context.Background(), string(m.address(1))); err != nil {
-			t.Fatal(err)
-		}
+		m.alone(3)
+		m.joins(3, 1)
 		m.until(time.Minute, "all are equal", m.equal(0, 1, 2, 3))
 	})
 }
@@ -253,7 +241,7 @@ func TestCollidingKeysArePurged(t *testing.T) {
 	n := howMany(t, 2000)
 	inMesh(t, 3, func(m *mesh) {
 		for i := range 3 {
-			s := m.nodes[i].present.Load().state.Load()
+			s := m.state(i)
 			for k, key := range keyspacetest.Colliding(n) {
 				tag := version.Tag{Counter: uint64(k + 1), Incarnation: 1, Removed: true}
 				s.put(t, string(key), version.Record{Tag: tag, Owner: version.Operation{Incarnation: 1, Sequence: uint64(k + 1)}})
@@ -277,7 +265,7 @@ func TestCollidingKeysAreScanned(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		keys := keyspacetest.Colliding(n)
 		for i := range 3 {
-			s := m.nodes[i].present.Load().state.Load()
+			s := m.state(i)
 			for k, key := range keys {
 				if k%100 != i { // each node misses some keys
 					s.put(t, string(key), live(uint64(k+1), "v"))

@@ -25,17 +25,14 @@ func TestAFullMeshRefusesAJoin(t *testing.T) {
 	}
 	inMesh(t, kv.MaxMembers, func(m *mesh) {
 		const next = kv.MaxMembers
-		m.start(next, nil)
-		m.until(10*time.Second, "the next node serves, standalone", m.ready(next))
+		m.alone(next)
 		m.set(next, "mine", "1")
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := m.nodes[next].Join(ctx, string(m.address(0))); !errors.Is(err, kv.ErrFull) {
+		if err := m.join(ctx, next, 0); !errors.Is(err, kv.ErrFull) {
 			t.Errorf("the join: %v", err)
 		}
-		if value, _, err := m.nodes[next].Get(ctx, nil, []byte("mine"), kv.Options{}); err != nil || string(value) != "1" {
-			t.Errorf("after the refusal: %q, %v", value, err)
-		}
+		m.wants(next, "mine", "1")
 		if s := m.nodes[0].Status(); s.N != kv.MaxMembers || s.Unsettled != nil || len(s.Members) != kv.MaxMembers {
 			t.Errorf("the mesh has %d members, %+v", s.N, s.Unsettled)
 		}

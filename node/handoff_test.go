@@ -4,207 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
-
 	"viakv/api/kv"
-	"viakv/node/transport"
-	"viakv/node/transport/simnet"
 	"viakv/node/wire"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
-
-// mesh is a few whole nodes on a simulated network, in the virtual time of a bubble of
-// testing/synctest.
-type mesh struct {
-	t     *testing.T
-	net   *simnet.Network
-	nodes []*Node
-	stops []func()
-	boots uint64
-	log   func(i int) *zap.Logger // returns the log of a node; nil: none is kept
-}
-
-// inMesh runs a test on n nodes that have formed a cluster.
-func inMesh(t *testing.T, n int, test func(m *mesh)) {
-	t.Helper()
-	inLoggedMesh(t, n, func(int) *zap.Logger { return nil }, test)
-}
-
-// inLoggedMesh is inMesh with a log for each node.
-func inLoggedMesh(t *testing.T, n int, log func(i int) *zap.Logger, test func(m *mesh)) {
-	t.Helper()
-	inMeshOver(t, n, simnet.Config{Seed: 1}, log, test)
-}
-
-// inUnevenMesh is inMesh over a network whose delays differ widely, so that nodes reach an epoch at
-// different times.
-func inUnevenMesh(t *testing.T, n int, test func(m *mesh)) {
-	t.Helper()
-	inMeshOver(t, n, simnet.Config{Seed: 1, Delay: func(r *rand.Rand) time.Duration {
-		return 200*time.Microsecond + time.Duration(r.Int64N(int64(12*time.Millisecond)))
-	}}, func(int) *zap.Logger { return nil }, test)
-}
-
-// inMeshOver is inMesh over a given network, with a log for each node.
-func inMeshOver(t *testing.T, n int, net simnet.Config, log func(i int) *zap.Logger, test func(m *mesh)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t, net: simnet.New(net), log: log}
-		defer m.stopAll()
-		seeds := m.seeds(n)
-		for i := range n {
-			m.start(i, seeds)
-		}
-		for i := range n {
-			m.until(30*time.Second, fmt.Sprintf("node %d is ready", i), m.ready(i))
-		}
-		test(m)
-	})
-}
-
-func (m *mesh) seeds(n int) (out []transport.Address) {
-	for i := range n {
-		out = append(out, m.address(i))
-	}
-	return out
-}
-
-func (m *mesh) name(i int) string               { return "node" + string("abcdefghijklmnopqrstuvwxyzABCDEFG"[i]) }
-func (m *mesh) address(i int) transport.Address { return transport.Address(m.name(i) + ":1") }
-
-// start starts node i with an empty memory. Each change may edit its configuration.
-func (m *mesh) start(i int, seeds []transport.Address, change ...func(*Config)) {
-	m.t.Helper()
-	m.boots++
-	c := Config{
-		Name: m.name(i), Peer: m.address(i), Seeds: seeds, Logger: m.log(i), Random: rand.New(rand.NewPCG(7, m.boots)),
-		NewTransport: func(h transport.Handler) (transport.Transport, error) { return m.net.Node(m.address(i), h), nil },
-	}
-	for _, f := range change {
-		f(&c)
-	}
-	n, err := New(c)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- n.Run(ctx) }()
-	for len(m.nodes) <= i {
-		m.nodes, m.stops = append(m.nodes, nil), append(m.stops, nil)
-	}
-	m.nodes[i] = n
-	m.stops[i] = func() {
-		cancel()
-		if err := <-done; err != nil {
-			m.t.Error(err)
-		}
-	}
-}
-
-// kill takes a node off the network at once and stops it, so that its memory is lost.
-func (m *mesh) kill(i int) {
-	m.net.Kill(m.address(i))
-	if stop := m.stops[i]; stop != nil {
-		m.stops[i] = nil
-		stop()
-	}
-}
-
-func (m *mesh) stopAll() {
-	for i := range m.nodes {
-		m.kill(i)
-	}
-}
-
-// isolate cuts node i off from all others, or ends that cut.
-func (m *mesh) isolate(i int, cut bool) {
-	for j := range m.nodes {
-		if j == i {
-			continue
-		}
-		for _, way := range [][2]transport.Address{{m.address(i), m.address(j)}, {m.address(j), m.address(i)}} {
-			if cut {
-				m.net.Cut(way[0], way[1])
-			} else {
-				m.net.Heal(way[0], way[1])
-			}
-		}
-	}
-}
-
-// until waits in virtual time until cond holds, and fails the test when it does not within the
-// given time.
-func (m *mesh) until(within time.Duration, what string, cond func() bool) {
-	m.t.Helper()
-	for end := time.Now().Add(within); !cond(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			m.t.Fatalf("not within %v: %s", within, what)
-		}
-	}
-}
-
-// ready returns a condition: node i is ready.
-func (m *mesh) ready(i int) func() bool {
-	return func() bool { return m.nodes[i].Ready(context.Background()) == nil }
-}
-
-// equal returns a condition: all given nodes hold the same records.
-func (m *mesh) equal(nodes ...int) func() bool {
-	return func() bool {
-		for _, i := range nodes {
-			if m.nodes[i].present.Load().state.Load().Store.Root() != m.nodes[nodes[0]].present.Load().state.Load().Store.Root() {
-				return false
-			}
-		}
-		return true
-	}
-}
-
-func (m *mesh) set(i int, key, value string) {
-	m.t.Helper()
-	if _, err := m.nodes[i].Set(context.Background(), []byte(key), []byte(value), kv.Options{}); err != nil {
-		m.t.Fatalf("set %s: %v", key, err)
-	}
-}
-
-// remove removes a key. It repeats a remove whose outcome is unknown, as it may be when the key's
-// owner has become silent a moment before.
-func (m *mesh) remove(i int, key string) {
-	m.t.Helper()
-	for {
-		err := m.nodes[i].Remove(context.Background(), []byte(key), kv.Options{})
-		if err == nil || errors.Is(err, kv.ErrMissing) {
-			return
-		}
-		if !errors.Is(err, kv.ErrUnavailable) {
-			m.t.Fatalf("remove %s: %v", key, err)
-		}
-	}
-}
-
-func (m *mesh) wants(i int, key, value string) {
-	m.t.Helper()
-	v, _, err := m.nodes[i].Get(context.Background(), nil, []byte(key), kv.Options{})
-	if err != nil || string(v) != value {
-		m.t.Errorf("get %s at %d: %q %v, want %q", key, i, v, err, value)
-	}
-}
-
-func (m *mesh) missing(i int, key string) {
-	m.t.Helper()
-	if _, err := m.nodes[i].Has(context.Background(), []byte(key), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
-		m.t.Errorf("has %s at %d: %v, want it missing", key, i, err)
-	}
-}
-
-func key(i int) string { return fmt.Sprintf("key-%03d", i) }
 
 func TestARestartedNodeIsRebuilt(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
@@ -305,12 +112,9 @@ func TestAJoiningNodeCopiesEverything(t *testing.T) {
 		for i := range 200 {
 			m.set(i%3, key(i), "v")
 		}
-		m.start(3, nil)
-		m.until(10*time.Second, "the fourth is alone", m.ready(3))
+		m.alone(3)
 		m.set(3, "its own", "comes along")
-		if err := m.nodes[3].Join(context.Background(), string(m.address(1))); err != nil {
-			t.Fatal(err)
-		}
+		m.joins(3, 1)
 		m.until(15*time.Second, "all are equal", m.equal(0, 1, 2, 3))
 		for i := range 4 {
 			m.wants(i, key(77), "v")
@@ -326,14 +130,10 @@ func TestAJoiningNodeCopiesEverything(t *testing.T) {
 // then: its proposer is told the next epoch.
 func TestAListThatAnEpochOvertakes(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		for i := range 3 {
-			m.until(10*time.Second, "all are ready", m.ready(i))
-		}
-		s, asker := m.nodes[1].present.Load().state.Load(), m.nodes[0].present.Load().state.Load()
-		stamp := wire.Stamp{Cluster: uint64(s.topology.Cluster), Epoch: s.View.Epoch, To: s.Self, From: asker.Self}
+		s := m.state(1)
 		list := []replica.Tombstone{{Key: []byte("k"), Tag: version.Tag{Counter: 1, Incarnation: 1, Removed: true}}}
 		s.Store.Advance(s.View.Epoch+1, s.View.Generation) // each epoch begins with this step
-		body := m.nodes[1].server.Serve(context.Background(), nil, wire.AppendList(wire.AppendRequest(nil, wire.Purge, stamp), 9, list))
+		body := m.nodes[1].server.Serve(context.Background(), nil, wire.AppendList(request(wire.Purge, m.state(0), s), 9, list))
 		if r, err := wire.ParseReply(body); err != nil || r.Status != wire.Stale {
 			t.Errorf("%v, %v", r.Status, err)
 		}

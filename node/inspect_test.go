@@ -93,8 +93,7 @@ func TestInspectionOfAMemberThatIsRebuilding(t *testing.T) {
 		}
 		leader, lacking, back := m.leaderAndFollowers() // only the leader can admit the node
 		m.kill(back)
-		m.net.Cut(m.address(lacking), m.address(back))
-		m.net.Cut(m.address(back), m.address(lacking))
+		m.cut(lacking, back)
 		m.start(back, m.seeds(3)) // it can copy from only one of the two members that it needs
 		m.until(30*time.Second, "the node that is back has reported what it copied", func() bool {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -140,7 +139,7 @@ func TestShownDigestsHideTheSums(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(0, "a", "1")
 		m.until(5*time.Second, "all are equal", m.equal(0, 1, 2))
-		s := m.nodes[0].present.Load().state.Load()
+		s := m.state(0)
 		sums := s.Store.Root().Append(nil)
 		shown := m.nodes[0].Status().Digest
 		for _, text := range []string{shown, m.nodes[0].Holdings(context.Background())[0].Digest} {

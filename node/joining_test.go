@@ -24,8 +24,7 @@ func TestAJoiningNodeKeepsItsTwoMembershipsApart(t *testing.T) {
 		for i := range keys {
 			m.set(i%3, key(i), "v")
 		}
-		m.start(3, nil)
-		m.until(10*time.Second, "the fourth is alone", m.ready(3))
+		m.alone(3)
 		// While the fourth node joins, every key is removed, and every remove must find its key.
 		var load sync.WaitGroup
 		for i := range 3 {
@@ -41,7 +40,7 @@ func TestAJoiningNodeKeepsItsTwoMembershipsApart(t *testing.T) {
 			})
 		}
 		load.Go(func() {
-			if err := m.nodes[3].Join(ctx, string(m.address(1))); err != nil {
+			if err := m.join(ctx, 3, 1); err != nil {
 				t.Error(err)
 			}
 		})
@@ -69,21 +68,9 @@ func TestAJoiningNodeKeepsItsTwoMembershipsApart(t *testing.T) {
 func TestANodeJoinsAsSoonAsItIsStarted(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.start(3, nil)
-		if err := m.nodes[3].Join(context.Background(), string(m.address(1))); err != nil {
-			m.t.Fatal(err)
-		}
+		m.joins(3, 1)
 		m.until(15*time.Second, "all are equal", m.equal(0, 1, 2, 3))
 	})
-}
-
-// lists reports whether a node shows another one as an active member.
-func (m *mesh) lists(at, other int) bool {
-	for _, member := range m.nodes[at].Status().Members {
-		if member.Name == m.name(other) && member.State == "active" {
-			return true
-		}
-	}
-	return false
 }
 
 // A node that has left joins the same mesh again. Its former membership is of the same cluster. It
@@ -100,13 +87,11 @@ func TestTheFormerMembershipDoesNotAnswerForTheNext(t *testing.T) {
 		if m.nodes[0].Status().Leader != m.name(0) {
 			leader, other = 1, 0
 		}
-		m.net.Cut(m.address(other), m.address(2)) // so that the join is still under way below
-		m.net.Cut(m.address(2), m.address(other))
-		joined := make(chan error, 1)
-		go func() { joined <- m.nodes[2].Join(ctx, string(m.address(leader))) }()
+		m.cut(other, 2) // so that the join is still under way below
+		joined := m.joining(ctx, 2, leader)
 		var next, from *state
 		m.until(10*time.Second, "the joiner is admitted", func() bool {
-			from = m.nodes[leader].present.Load().state.Load()
+			from = m.state(leader)
 			member := m.nodes[2].next.Load()
 			if member == nil || member.state.Load() == nil {
 				return false
@@ -115,11 +100,7 @@ func TestTheFormerMembershipDoesNotAnswerForTheNext(t *testing.T) {
 			return next.role == topology.Joining && next.View.Epoch == from.View.Epoch
 		})
 		record := version.Record{Tag: version.Tag{Counter: 7, Incarnation: from.Self}, Value: []byte("v")}
-		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.View.Epoch, To: next.Self, From: from.Self}
-		b, ok := m.nodes[2].server.ServeInline(nil, wire.AppendStore(wire.AppendRequest(nil, wire.Store, stamp), []byte("k"), &record))
-		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.OK {
-			t.Errorf("a store for the next membership: %v %v %v", ok, r.Status, err)
-		}
+		m.inline(2, wire.OK, wire.AppendStore(request(wire.Store, from, next), []byte("k"), &record))
 		m.net.HealAll()
 		if err := <-joined; err != nil {
 			t.Error(err)
@@ -135,8 +116,7 @@ func TestTheMemoryOfAnAbandonedMembershipIsFreed(t *testing.T) {
 			m.set(i%3, key(i), "v")
 		}
 		m.kill(1) // its slot is vacant, so that the joiner cannot become a member
-		m.net.Cut(m.address(0), m.address(1))
-		m.net.Cut(m.address(1), m.address(0))
+		m.cut(0, 1)
 		m.start(1, m.seeds(3))
 		m.start(3, m.seeds(3))
 		var given *membership
@@ -146,7 +126,7 @@ func TestTheMemoryOfAnAbandonedMembershipIsFreed(t *testing.T) {
 			return s != nil && s.Store.Stats().Keys >= 2000
 		})
 		m.isolate(3, true)
-		m.until(20*time.Second, "the mesh gives the joiner up", func() bool { return m.nodes[0].present.Load().state.Load().topology.Joining == nil })
+		m.until(20*time.Second, "the mesh gives the joiner up", func() bool { return m.state(0).topology.Joining == nil })
 		m.isolate(3, false)
 		m.until(time.Minute, "the joiner starts over", func() bool { return m.nodes[3].present.Load() != given })
 		m.until(time.Minute, "the memory of the former membership is free", func() bool {

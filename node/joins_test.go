@@ -77,7 +77,7 @@ func joinsAtOnce(t *testing.T, shape []int, spread time.Duration, keys bool) {
 				time.Sleep(delay)
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				defer cancel()
-				outcomes[i] = m.nodes[i].Join(ctx, string(m.address(peer)))
+				outcomes[i] = m.join(ctx, i, peer)
 			})
 		}
 		began := time.Now()
@@ -140,17 +140,13 @@ func (m *mesh) wantsConsistentClusters() {
 func TestANodeThatIsJoinedDoesNotDepart(t *testing.T) {
 	inMesh(t, 0, func(m *mesh) {
 		for i := range 3 {
-			m.start(i, nil)
-			m.until(10*time.Second, "each is alone", m.ready(i))
+			m.alone(i)
 		}
-		joined := make(chan error, 1)
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			joined <- m.nodes[1].Join(ctx, string(m.address(0)))
-		}()
-		m.until(20*time.Second, "b is admitted", func() bool { return len(m.nodes[0].Status().Members) == 2 })
-		if err := m.nodes[0].Join(context.Background(), string(m.address(2))); !errors.Is(err, kv.ErrAlreadyMember) || errors.Is(err, kv.ErrInMesh) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		joined := m.joining(ctx, 1, 0)
+		m.until(20*time.Second, "b is admitted", m.shows(0, 2))
+		if err := m.join(context.Background(), 0, 2); !errors.Is(err, kv.ErrAlreadyMember) || errors.Is(err, kv.ErrInMesh) {
 			t.Errorf("a node that is being joined joins another one, or the join is over: %v", err)
 		}
 		if err := <-joined; err != nil {
@@ -166,11 +162,9 @@ func (m *mesh) candidate() (leader, follower, next int) {
 	m.t.Helper()
 	next = len(m.nodes)
 	leader, follower, other := m.leaderAndFollowers()
-	m.start(next, nil)
-	m.until(10*time.Second, "the next node is alone", m.ready(next))
+	m.alone(next)
 	for _, i := range []int{follower, other} {
-		m.net.Cut(m.address(i), m.address(next))
-		m.net.Cut(m.address(next), m.address(i))
+		m.cut(i, next)
 	}
 	return leader, follower, next
 }
@@ -185,9 +179,8 @@ func TestAJoinHasItsTimeAndNoMore(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		began := time.Now()
-		err := m.nodes[next].Join(ctx, string(m.address(leader)))
-		var u *kv.Unavailable
-		if !errors.As(err, &u) || u.Outcome != kv.None {
+		err := m.join(ctx, next, leader)
+		if outcome(err) != "none" {
 			t.Errorf("%v, want outcome none", err)
 		}
 		if took := time.Since(began); took > 25*time.Second {
@@ -202,9 +195,9 @@ func TestAJoinHasItsTimeAndNoMore(t *testing.T) {
 		}
 		m.net.HealAll()
 		m.until(10*time.Second, "the joiner's cluster admits others again", func() bool {
-			return !m.nodes[next].present.Load().state.Load().topology.Departing
+			return !m.state(next).topology.Departing
 		})
-		if err := m.nodes[next].Join(context.Background(), string(m.address(leader))); err != nil {
+		if err := m.join(context.Background(), next, leader); err != nil {
 			t.Errorf("the next try: %v", err)
 		}
 	})
@@ -215,23 +208,21 @@ func TestAJoinDoesNotHoldTheServerUp(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		leader, one, next := m.candidate()
 		ctx, shutDown := context.WithCancel(context.Background())
-		joined := make(chan error, 1)
-		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(leader))) }()
-		m.until(30*time.Second, "the joiner is a candidate", func() bool { return len(m.nodes[leader].Status().Members) == 4 })
-		if err := m.nodes[next].Join(context.Background(), string(m.address(one))); !errors.Is(err, kv.ErrAlreadyMember) || !errors.Is(err, kv.ErrJoinUnderWay) {
+		joined := m.joining(ctx, next, leader)
+		m.until(30*time.Second, "the joiner is a candidate", m.shows(leader, 4))
+		if err := m.join(context.Background(), next, one); !errors.Is(err, kv.ErrAlreadyMember) || !errors.Is(err, kv.ErrJoinUnderWay) {
 			t.Errorf("a second join: %v", err)
 		}
 		shutDown()
 		began := time.Now()
-		var u *kv.Unavailable
-		if err := <-joined; !errors.As(err, &u) || u.Outcome != kv.Unknown || !errors.Is(err, kv.ErrJoinUnderWay) {
+		if err := <-joined; outcome(err) != "unknown" || !errors.Is(err, kv.ErrJoinUnderWay) {
 			t.Errorf("%v, want outcome unknown, of a join that goes on", err)
 		}
 		m.kill(next)
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("the node stopped after %v", took)
 		}
-		m.until(30*time.Second, "the mesh gives the joiner up", func() bool { return len(m.nodes[leader].Status().Members) == 3 })
+		m.until(30*time.Second, "the mesh gives the joiner up", m.shows(leader, 3))
 	})
 }
 
@@ -242,12 +233,10 @@ func TestAJoinThatCannotBeTakenBackSaysSo(t *testing.T) {
 		leader, _, next := m.candidate()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		joined := make(chan error, 1)
-		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(leader))) }()
-		m.until(5*time.Second, "the joiner is a candidate", func() bool { return len(m.nodes[leader].Status().Members) == 4 })
+		joined := m.joining(ctx, next, leader)
+		m.until(5*time.Second, "the joiner is a candidate", m.shows(leader, 4))
 		m.isolate(next, true)
-		var u *kv.Unavailable
-		if err := <-joined; !errors.As(err, &u) || u.Outcome != kv.Unknown || !errors.Is(err, kv.ErrMayBeMember) {
+		if err := <-joined; outcome(err) != "unknown" || !errors.Is(err, kv.ErrMayBeMember) {
 			t.Errorf("%v, want outcome unknown, of a node that may be a member", err)
 		}
 	})
@@ -257,9 +246,8 @@ func TestAJoinThatCannotBeTakenBackSaysSo(t *testing.T) {
 // member.
 func TestMembershipIsNamed(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		m.start(3, nil)
-		m.until(10*time.Second, "the next node is alone", m.ready(3))
-		if err := m.nodes[0].Join(context.Background(), string(m.address(3))); !errors.Is(err, kv.ErrInMesh) {
+		m.alone(3)
+		if err := m.join(context.Background(), 0, 3); !errors.Is(err, kv.ErrInMesh) {
 			t.Errorf("a member joins another mesh: %v", err)
 		}
 		if _, err := m.nodes[2].Leave(context.Background(), "", false); err != nil {
@@ -282,11 +270,9 @@ func TestAJoinSaysWhatKeepsItOut(t *testing.T) {
 		// The request has less time than the mesh's patience.
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		joined := make(chan error, 1)
-		go func() { joined <- m.nodes[next].Join(ctx, string(m.address(0))) }()
+		joined := m.joining(ctx, next, 0)
 		m.until(2*time.Second, "the joiner says why it waits", func() bool { return errors.Is(m.nodes[next].Status().Reason, kv.ErrNodeUnreachable) })
-		var u *kv.Unavailable
-		if err := <-joined; !errors.As(err, &u) || u.Outcome != kv.None || !errors.Is(err, kv.ErrNodeUnreachable) {
+		if err := <-joined; outcome(err) != "none" || !errors.Is(err, kv.ErrNodeUnreachable) {
 			t.Errorf("%v, want outcome none, of a node that cannot be reached", err)
 		}
 	})

@@ -34,8 +34,7 @@ func TestARebuildThatLacksCopiesSaysSo(t *testing.T) {
 		lacking := []int{(leader + 3) % 5, (leader + 4) % 5}
 		for _, i := range lacking {
 			m.kill(i)
-			m.net.Cut(m.address(other), m.address(i))
-			m.net.Cut(m.address(i), m.address(other))
+			m.cut(other, i)
 			m.start(i, m.seeds(5))
 		}
 		m.until(30*time.Second, "both are rebuilding", func() bool {

@@ -18,22 +18,6 @@ import (
 // which the loss does harm. The mutation gate (node/simulation) also runs each test with its rule
 // switched off, and the test must then fail.
 
-// stored puts a record into the stores of some nodes, as a write does that the other nodes have
-// missed and for which there is no hint.
-func (m *mesh) stored(key, value string, nodes ...int) {
-	m.t.Helper()
-	for _, i := range nodes {
-		s := m.nodes[i].present.Load().state.Load()
-		r := version.Record{Tag: version.Tag{Counter: 1 << 20, Incarnation: s.Self}, Value: []byte(value)}
-		if i != nodes[0] {
-			r.Tag.Incarnation = m.nodes[nodes[0]].present.Load().state.Load().Self
-		}
-		if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash([]byte(key)), []byte(key), &r); err != nil {
-			m.t.Fatal(err)
-		}
-	}
-}
-
 // inTouch makes two nodes hear from each other all the time, until stop is called.
 func (m *mesh) inTouch(a, b int) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -59,25 +43,17 @@ func (m *mesh) inTouch(a, b int) (stop func()) {
 // stale, the sender would conclude that nothing has been stored.
 func TestACopyOfAnOfferAcrossAClearIsUnknown(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		from, to := m.nodes[0].present.Load().state.Load(), m.nodes[1].present.Load().state.Load()
+		from, to := m.state(0), m.state(1)
 		offer := func(counter uint64) []byte {
-			stamp := wire.Stamp{Cluster: from.View.Cluster, Epoch: from.View.Epoch, To: to.Self, From: from.Self}
 			record := version.Record{Tag: version.Tag{Generation: from.View.Generation, Counter: counter, Incarnation: from.Self}, Value: []byte("v")}
-			return wire.AppendStoreIf(wire.AppendRequest(nil, wire.StoreIf, stamp), version.Tag{}, []byte("k"), &record)
+			return wire.AppendStoreIf(request(wire.StoreIf, from, to), version.Tag{}, []byte("k"), &record)
 		}
-		wants := func(want wire.Status, request []byte) {
-			t.Helper()
-			b, ok := m.nodes[1].server.ServeInline(nil, request)
-			if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != want {
-				t.Errorf("%v %v, want %v", r.Status, err, want)
-			}
-		}
-		wants(wire.Same, offer(1<<40))
+		m.inline(1, wire.Same, offer(1<<40))
 		if err := m.nodes[0].Clear(context.Background(), kv.Options{}); err != nil {
 			t.Fatal(err)
 		}
-		wants(wire.Unknown, offer(1<<40))
-		wants(wire.Stale, offer(1<<40+1)) // nothing of this offer was stored, or will be
+		m.inline(1, wire.Unknown, offer(1<<40))
+		m.inline(1, wire.Stale, offer(1<<40+1)) // nothing of this offer was stored, or will be
 	})
 }
 
@@ -89,12 +65,8 @@ func TestAMisdirectedRequestIsNoAcknowledgement(t *testing.T) {
 		ctx := context.Background()
 		synctest.Wait()
 		m.net.Mislead(m.address(0), m.address(1), m.address(2))
-		cut := func(i, j int) {
-			m.net.Cut(m.address(i), m.address(j))
-			m.net.Cut(m.address(j), m.address(i))
-		}
-		cut(0, 3)
-		cut(0, 4)
+		m.cut(0, 3)
+		m.cut(0, 4)
 		_, err := m.nodes[0].Set(ctx, []byte("k"), []byte("v"), kv.Options{})
 		if err != nil {
 			if !errors.Is(err, kv.ErrUnavailable) {
@@ -103,8 +75,8 @@ func TestAMisdirectedRequestIsNoAcknowledgement(t *testing.T) {
 			return
 		}
 		for _, i := range []int{1, 3, 4} {
-			cut(0, i)
-			cut(2, i)
+			m.cut(0, i)
+			m.cut(2, i)
 		}
 		m.wants(1, "k", "v") // acknowledged, so the majority of b, d and e must hold it
 	})
@@ -134,7 +106,7 @@ func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 				t.Fatal("the restarted node is not ready within 30 s")
 			}
 		}
-		if n := m.nodes[0].present.Load().state.Load().Store.Stats().Keys; n != keys {
+		if n := m.state(0).Store.Stats().Keys; n != keys {
 			t.Errorf("the restarted node serves with %d of %d keys", n, keys)
 		}
 		m.kill(1) // the only other node that held them; three members must bear one crash at a time
@@ -154,14 +126,11 @@ func TestARebuildMissesNoAcknowledgedWrite(t *testing.T) {
 // Three of five members hold a write, and two of these three leave.
 func TestTwoLeavesLoseNothing(t *testing.T) {
 	inMesh(t, 5, func(m *mesh) {
-		ctx := context.Background()
 		for i := range 50 {
 			m.stored(key(i), "v", 0, 1, 2)
 		}
 		for _, i := range []int{0, 1} {
-			if _, err := m.nodes[3].Leave(ctx, m.name(i), false); err != nil {
-				t.Fatal(err)
-			}
+			m.leaves(3, i)
 		}
 		if n := m.nodes[3].Status().N; n != 3 {
 			t.Fatal(fmt.Sprint(n, " members"))
@@ -180,8 +149,7 @@ func TestAReplicaVotesForOneRemoveOnly(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(1, "k", "v")
 		m.until(time.Second, "all hold the key", m.equal(0, 1, 2))
-		m.net.Cut(m.address(0), m.address(2))
-		m.net.Cut(m.address(2), m.address(0))
+		m.cut(0, 2)
 		m.net.Pause(m.address(1)) // so that both find the version before the first vote arrives
 		var removing sync.WaitGroup
 		var errs [3]error
@@ -193,11 +161,10 @@ func TestAReplicaVotesForOneRemoveOnly(t *testing.T) {
 		removing.Wait()
 		removed := 0
 		for _, i := range []int{0, 2} {
-			var u *kv.Unavailable
 			switch err := errs[i]; {
 			case err == nil:
 				removed++
-			case !errors.As(err, &u) || u.Outcome != kv.Unknown:
+			case outcome(err) != "unknown":
 				t.Errorf("node %d: %v, want that it removed the key, or that it does not know", i, err)
 			}
 		}

@@ -8,7 +8,7 @@ import (
 func TestStatsCountWhatANodeDoes(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		removed := 2 // becomes the first key that node 0 owns: node 0 then coordinates the remove
-		for at := m.nodes[0].present.Load().state.Load(); at.View.Ring.Owner(at.View.Seed.Hash([]byte(key(removed))).Partition()) != 0; {
+		for at := m.state(0); at.View.Ring.Owner(at.View.Seed.Hash([]byte(key(removed))).Partition()) != 0; {
 			removed++
 		}
 		m.set(0, key(1), "a")

@@ -15,17 +15,15 @@ import (
 // A join that is under way when its node stops ends with the node. A later join is refused.
 func TestAJoinEndsWithTheNode(t *testing.T) {
 	inMesh(t, 2, func(m *mesh) {
-		m.start(2, nil)
-		m.until(10*time.Second, "the third is alone", m.ready(2))
+		m.alone(2)
 		m.isolate(2, true)
-		ended := make(chan error)
-		go func() { ended <- m.nodes[2].Join(context.Background(), string(m.address(0))) }()
+		ended := m.joining(context.Background(), 2, 0)
 		time.Sleep(500 * time.Millisecond)
 		m.kill(2)
 		if err := <-ended; !errors.Is(err, kv.ErrUnavailable) {
 			t.Errorf("the join that was under way: %v", err)
 		}
-		if err := m.nodes[2].Join(context.Background(), string(m.address(0))); !errors.Is(err, kv.ErrUnavailable) {
+		if err := m.join(context.Background(), 2, 0); !errors.Is(err, kv.ErrUnavailable) {
 			t.Errorf("a join of a stopped node: %v", err)
 		}
 	})
@@ -35,16 +33,11 @@ func TestAJoinEndsWithTheNode(t *testing.T) {
 // coordinate these removes themselves.
 func TestAStoppingNodeCoordinatesNothingNew(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
-		from, to := m.nodes[0].present.Load().state.Load(), m.nodes[2].present.Load().state.Load()
-		stamp := wire.Stamp{Cluster: from.View.Cluster, Epoch: from.View.Epoch, To: to.Self, From: from.Self}
-		remove := wire.AppendRemove(wire.AppendRequest(nil, wire.Remove, stamp), &wire.RemoveRequest{Key: []byte("k"), Left: time.Second, Sequence: 1})
+		remove := wire.AppendRemove(request(wire.Remove, m.state(0), m.state(2)), &wire.RemoveRequest{Key: []byte("k"), Left: time.Second, Sequence: 1})
 		go m.stops[2]()
 		m.stops[2] = nil
 		synctest.Wait() // until it says goodbye
-		b, ok := m.nodes[2].server.ServeInline(nil, remove)
-		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.Overloaded {
-			t.Errorf("%v %v %v", ok, r.Status, err)
-		}
+		m.inline(2, wire.Overloaded, remove)
 		time.Sleep(6 * time.Second)
 	})
 }
@@ -55,21 +48,17 @@ func TestAStoppingNodeCoordinatesNothingNew(t *testing.T) {
 func TestAStoppingNodeRefusesBeforeItSaysThatItIsOver(t *testing.T) {
 	inMesh(t, 3, func(m *mesh) {
 		m.set(0, "k", "v")
-		from, stopping := m.nodes[0].present.Load().state.Load(), m.nodes[2]
+		stopping := m.nodes[2]
 		member := stopping.present.Load()
 		to := member.state.Load()
-		stamp := wire.Stamp{Cluster: uint64(from.topology.Cluster), Epoch: from.View.Epoch, To: to.Self, From: from.Self}
-		read := wire.AppendRead(wire.AppendRequest(nil, wire.Read, stamp), &wire.ReadRequest{Value: true, Key: []byte("k")})
+		read := wire.AppendRead(request(wire.Read, m.state(0), to), &wire.ReadRequest{Value: true, Key: []byte("k")})
 		if !stopping.spawn(func() { time.Sleep(5 * time.Second) }) { // keeps the node from stopping at once
 			t.Fatal("the node is stopping already")
 		}
 		go m.stops[2]()
 		m.stops[2] = nil
 		<-member.over
-		b, ok := stopping.server.ServeInline(nil, read)
-		if r, err := wire.ParseReply(b); !ok || err != nil || r.Status != wire.NotActive {
-			t.Errorf("a read at a node whose membership is over: %v %v %v", ok, r.Status, err)
-		}
+		m.inline(2, wire.NotActive, read)
 		if _, _, err := stopping.Get(context.Background(), nil, []byte("k"), kv.Options{R: 1}); !errors.Is(err, kv.ErrUnavailable) {
 			t.Errorf("a read of its own: %v", err)
 		}

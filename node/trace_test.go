@@ -28,7 +28,7 @@ func TestATraceGoesWithARemoveToTheOwner(t *testing.T) {
 		for k := 0; len(owners) < n; k++ {
 			key := fmt.Sprint("key", k)
 			m.set(0, key, "v")
-			s := m.nodes[0].present.Load().state.Load()
+			s := m.state(0)
 			owner := s.View.Ring.Owner(s.View.Seed.Hash([]byte(key)).Partition())
 			owners[owner] = true
 			trace := kv.Trace{ID: [16]byte{1, byte(k)}, Parent: [8]byte{2}, Flags: 1}
