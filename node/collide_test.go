@@ -200,7 +200,7 @@ func TestCollidingKeysStopNoRebuild(t *testing.T) {
 	value := strings.Repeat("\U0001F5DD", 256)
 	keys := keyspacetest.Colliding(n)
 	for _, i := range []int{0, 1, 2} {
-		s := r.nodes[i].present.Load().state.Load()
+		s := r.state(i)
 		for k := range keys {
 			s.put(t, string(keys[k]), live(uint64(k+1), value))
 		}

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"sync"
@@ -11,126 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest"
-
 	"viakv/api/kv"
-	"viakv/node/transport"
-	"viakv/node/transport/tcp"
 	"viakv/quorum/version"
 )
-
-// tcpMesh is a cluster of whole nodes in this process, over TCP.
-type tcpMesh struct {
-	t       testing.TB
-	nodes   []*Node
-	stops   []func()
-	address []transport.Address
-}
-
-// newTCPMesh founds a cluster of n nodes and waits until all of them are ready.
-func newTCPMesh(t testing.TB, n int) *tcpMesh {
-	r := &tcpMesh{t: t, nodes: make([]*Node, n), stops: make([]func(), n), address: make([]transport.Address, n)}
-	listeners := make([]net.Listener, n)
-	for i := range n {
-		listeners[i] = r.listen(i)
-	}
-	for i := range n {
-		r.start(i, listeners[i])
-	}
-	t.Cleanup(func() {
-		for i := range r.stops {
-			r.stop(i)
-		}
-	})
-	for i := range n {
-		r.await(i, 20*time.Second)
-	}
-	return r
-}
-
-// listen gives node i a new address and listens there.
-func (r *tcpMesh) listen(i int) net.Listener {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.address[i] = transport.Address(l.Addr().String())
-	return l
-}
-
-// start starts node i on a listener, with an empty memory.
-func (r *tcpMesh) start(i int, l net.Listener) {
-	log := zap.NewNop()
-	if os.Getenv("VIAKV_TEST_LOG") != "" {
-		log = zaptest.NewLogger(r.t)
-	}
-	n, err := New(Config{Name: fmt.Sprintf("node%c", 'a'+i), Peer: r.address[i], Seeds: r.address, Logger: log,
-		NewTransport: func(h transport.Handler) (transport.Transport, error) {
-			return tcp.New(tcp.Config{Listener: l, Handler: h, Logger: log})
-		}})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- n.Run(ctx) }()
-	r.nodes[i], r.stops[i] = n, func() {
-		cancel()
-		if err := <-done; err != nil {
-			r.t.Error(err)
-		}
-	}
-}
-
-func (r *tcpMesh) stop(i int) {
-	if stop := r.stops[i]; stop != nil {
-		r.stops[i] = nil
-		stop()
-	}
-}
-
-// restart stops node i and starts it again under its name, with an empty memory and at another
-// address.
-func (r *tcpMesh) restart(i int) {
-	r.stop(i)
-	r.start(i, r.listen(i))
-}
-
-// await waits until node i is ready.
-func (r *tcpMesh) await(i int, within time.Duration) {
-	r.t.Helper()
-	for end := time.Now().Add(within); ; time.Sleep(time.Millisecond) {
-		err := r.nodes[i].Ready(context.Background())
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			r.t.Fatalf("node %d is not ready: %v", i, err)
-		}
-	}
-}
-
-// load puts n records of 16 + 128 bytes directly into the stores of the given nodes.
-func (r *tcpMesh) load(n int, nodes ...int) {
-	value := make([]byte, 128)
-	for _, i := range nodes {
-		s := r.nodes[i].present.Load().state.Load()
-		for k := range n {
-			key := fmt.Appendf(nil, "key-%012d", k)
-			rec := version.Record{Tag: version.Tag{Counter: uint64(k + 1), Incarnation: 1}, Value: value}
-			if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash(key), key, &rec); err != nil {
-				r.t.Fatal(err)
-			}
-		}
-	}
-}
-
-// root returns the digest of everything that node i holds.
-func (r *tcpMesh) root(i int) string {
-	s := r.nodes[i].present.Load().state.Load()
-	return s.Store.Root().String()
-}
 
 // processTime returns the CPU time of all nodes. Unlike wall-clock time it does not count what else
 // the machine does.
@@ -191,13 +73,9 @@ func TestTimingMissedWrites(t *testing.T) {
 	}
 	value := make([]byte, 128)
 	for _, i := range []int{0, 1} {
-		s := r.nodes[i].present.Load().state.Load()
+		s := r.state(i)
 		for k := range 1000 {
-			key := fmt.Appendf(nil, "key-%012d", k*(n/1000))
-			rec := version.Record{Tag: version.Tag{Counter: uint64(n + k + 1), Incarnation: 1}, Value: value}
-			if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash(key), key, &rec); err != nil {
-				t.Fatal(err)
-			}
+			s.put(t, fmt.Sprintf("key-%012d", k*(n/1000)), version.Record{Tag: version.Tag{Counter: uint64(n + k + 1), Incarnation: 1}, Value: value})
 		}
 	}
 	// Members compare periodically. What counts is the time from the first comparison that the late

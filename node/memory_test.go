@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -14,100 +13,41 @@ import (
 
 	"viakv/api/kv"
 	"viakv/node/transport"
-	"viakv/node/transport/tcp"
 	"viakv/quorum/version"
 )
 
 // limited is a few nodes over real TCP, each with a memory limit of its own and a log.
 type limited struct {
-	t         *testing.T
-	nodes     []*Node
-	logs      []*observer.ObservedLogs
-	listeners []net.Listener
-	addresses []transport.Address
-	stops     []func()
+	tcpMesh
+	logs []*observer.ObservedLogs
 }
 
 // newLimited founds a cluster of nodes with the given limits, in bytes; 0: no limit.
 func newLimited(t *testing.T, limits ...int64) *limited {
 	t.Helper()
-	r := &limited{t: t}
-	for range limits {
-		r.reserve()
-	}
-	seeds := append([]transport.Address(nil), r.addresses...)
-	for i, limit := range limits {
-		r.start(i, limit, seeds)
-	}
-	for i := range limits {
-		r.wait(i)
-	}
+	r := &limited{tcpMesh: tcpMesh{t: t}}
+	r.found(len(limits), func(i int, c *Config) { r.limit(i, limits[i], c) })
 	return r
 }
 
-// reserve gives the next node an address and listens there.
-func (r *limited) reserve() {
-	r.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		r.t.Fatal(err)
+// limit gives node i a memory limit in bytes and a log; 0: no limit.
+func (r *limited) limit(i int, limit int64, c *Config) {
+	core, logs := observer.New(zap.InfoLevel)
+	for len(r.logs) <= i {
+		r.logs = append(r.logs, nil)
 	}
-	r.listeners, r.addresses = append(r.listeners, l), append(r.addresses, transport.Address(l.Addr().String()))
-	r.nodes, r.logs, r.stops = append(r.nodes, nil), append(r.logs, nil), append(r.stops, nil)
+	r.logs[i], c.Logger, c.MaxBytes = logs, zap.New(core), limit
 }
 
 // start starts node i with a memory limit in bytes; 0: no limit.
 func (r *limited) start(i int, limit int64, seeds []transport.Address) {
 	r.t.Helper()
-	core, logs := observer.New(zap.InfoLevel)
-	l := r.listeners[i]
-	if l == nil { // the node has run before
-		var err error
-		if l, err = net.Listen("tcp", string(r.addresses[i])); err != nil {
-			r.t.Fatal(err)
-		}
-	}
-	n, err := New(Config{
-		Name: fmt.Sprint("n", i+1), Peer: r.addresses[i], Seeds: seeds, MaxBytes: limit, Logger: zap.New(core),
-		NewTransport: func(h transport.Handler) (transport.Transport, error) {
-			return tcp.New(tcp.Config{Listener: l, Handler: h})
-		},
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx) }()
-	stop := func() {
-		cancel()
-		if err := <-ended; err != nil {
-			r.t.Error(err)
-		}
-	}
-	r.nodes[i], r.logs[i], r.listeners[i], r.stops[i] = n, logs, nil, stop
-	r.t.Cleanup(func() { r.stop(i) })
-}
-
-func (r *limited) stop(i int) {
-	if stop := r.stops[i]; stop != nil {
-		r.stops[i] = nil
-		stop()
-	}
-}
-
-func (r *limited) until(what string, cond func() bool) {
-	r.t.Helper()
-	for end := time.Now().Add(60 * time.Second); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			r.t.Fatalf("never: %s", what)
-		}
-	}
+	r.tcpMesh.start(i, seeds, func(c *Config) { r.limit(i, limit, c) })
 }
 
 func (r *limited) wait(i int) {
 	r.t.Helper()
-	r.until(fmt.Sprintf("node %d is ready", i), func() bool { return r.nodes[i].Ready(context.Background()) == nil })
+	r.await(i, time.Minute)
 }
 
 // fill stores n values of a kibibyte at a node.
@@ -125,13 +65,10 @@ func (r *limited) fill(at int, prefix string, n int) {
 // repair.
 func (r *limited) exceed(at int, value []byte) {
 	r.t.Helper()
-	s := r.nodes[at].present.Load().state.Load()
+	s := r.state(at)
 	for i := range (512 << 10) / len(value) {
-		key := fmt.Appendf(nil, "repaired-%d", i)
-		rec := version.Record{Tag: version.Tag{Generation: s.View.Generation, Counter: 1, Incarnation: s.Self}, Value: value}
-		if _, err := s.Store.Put(s.View.Epoch, s.View.Seed.Hash(key), key, &rec); err != nil {
-			r.t.Fatal(err)
-		}
+		tag := version.Tag{Generation: s.View.Generation, Counter: 1, Incarnation: s.Self}
+		s.put(r.t, fmt.Sprint("repaired-", i), version.Record{Tag: tag, Value: value})
 	}
 }
 
@@ -166,12 +103,11 @@ func TestALimitBelowWhatARebuildNeeds(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			ctx := context.Background()
 			r := newLimited(t, make([]int64, n)...)
-			seeds := append([]transport.Address(nil), r.addresses...)
 			const keys, limit = 4000, 2 << 20
 			r.fill(0, "key", keys)
 			low := n - 1
 			r.stop(low)
-			r.start(low, limit, seeds)
+			r.start(low, limit, r.addresses)
 			r.wait(low)
 			// All nodes refuse new and changed values, still answer reads, and show and log the
 			// full member.
@@ -298,7 +234,7 @@ func TestAJoinAboveTheLimitIsRefused(t *testing.T) {
 
 	// A node with seeds waits. It joins once the mesh has been cleared, and so may the first node.
 	r.reserve()
-	r.start(5, 2<<20, append([]transport.Address(nil), r.addresses[0], r.addresses[5]))
+	r.start(5, 2<<20, []transport.Address{r.addresses[0], r.addresses[5]})
 	r.until("the node with seeds says why it waits", func() bool {
 		s := r.nodes[5].Status()
 		return s.State != "active" && errors.Is(s.Reason, kv.ErrMemoryLimit) && strings.Contains(s.Reason.Error(), "n6 may hold 2.0 MiB")
