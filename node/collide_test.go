@@ -247,14 +247,7 @@ func TestCollidingKeysArePurged(t *testing.T) {
 				s.put(t, string(key), version.Record{Tag: tag, Owner: version.Operation{Incarnation: 1, Sequence: uint64(k + 1)}})
 			}
 		}
-		m.until(10*time.Minute, "the tombstones are gone everywhere", func() bool {
-			for i := range 3 {
-				if m.nodes[i].Status().Tombstones != 0 {
-					return false
-				}
-			}
-			return true
-		})
+		m.until(10*time.Minute, "the tombstones are gone everywhere", m.collected)
 	})
 }
 

@@ -86,20 +86,11 @@ func TestTombstonesAreCollected(t *testing.T) {
 			t.Errorf("purge %d, %d tombstones while one member cannot be asked", s.Purge, s.Tombstones)
 		}
 		m.isolate(2, false)
-		m.until(40*time.Second, "the tombstones are gone everywhere", func() bool {
-			for i := range 3 {
-				if m.nodes[i].Status().Tombstones != 0 {
-					return false
-				}
-			}
-			return true
-		})
+		m.until(40*time.Second, "the tombstones are gone everywhere", m.collected)
 		if s := m.nodes[2].Status(); s.Purge == 0 || s.Keys != 30 {
 			t.Errorf("purge %d, %d keys", s.Purge, s.Keys)
 		}
-		m.kill(1)
-		m.start(1, m.seeds(3))
-		m.until(30*time.Second, "it is ready again", m.ready(1))
+		m.restarts(1)
 		for i := range 30 {
 			m.missing(i%3, key(i))
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/node/topology"
 )
 
 // Standalone nodes join one another at the same time, in pairs, chains, rings and at random. Each
@@ -276,4 +277,19 @@ func TestAJoinSaysWhatKeepsItOut(t *testing.T) {
 			t.Errorf("%v, want outcome none, of a node that cannot be reached", err)
 		}
 	})
+}
+
+// A join that ends with its membership answers that nothing has happened. Errors that a client
+// tells apart stay what they are.
+func TestAJoinThatEndsWithItsMembershipHasDoneNothing(t *testing.T) {
+	for _, end := range []error{topology.ErrReplaced, topology.ErrForgotten, topology.ErrOver} {
+		if err := notTaken(fmt.Errorf("membership: %w", end)); outcome(err) != "none" || !errors.Is(err, end) {
+			t.Errorf("%v: got %v", end, err)
+		}
+	}
+	for _, known := range []error{kv.ErrFull, kv.ErrPeerUnreachable, kv.ErrAlreadyMember} {
+		if err := notTaken(known); err != known { //nolint:errorlint // the very same
+			t.Errorf("%v became %v", known, err)
+		}
+	}
 }

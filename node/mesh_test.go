@@ -178,6 +178,16 @@ func (m *mesh) equal(nodes ...int) func() bool {
 	}
 }
 
+// collected reports whether no node holds a tombstone.
+func (m *mesh) collected() bool {
+	for i := range m.nodes {
+		if m.nodes[i].Status().Tombstones != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func (m *mesh) set(i int, key, value string) {
 	m.t.Helper()
 	if _, err := m.nodes[i].Set(context.Background(), []byte(key), []byte(value), kv.Options{}); err != nil {

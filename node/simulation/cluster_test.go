@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -108,11 +109,7 @@ func (c *cluster) stop() {
 func (c *cluster) running() []*process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out []*process
-	for _, p := range c.processes {
-		out = append(out, p)
-	}
-	return out
+	return slices.Collect(maps.Values(c.processes))
 }
 
 func (c *cluster) get(name string) *process {

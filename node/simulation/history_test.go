@@ -1,10 +1,12 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"os"
-	"sort"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -148,13 +150,8 @@ func search(ops []porcupine.Operation, maxSteps int) (porcupine.CheckResult, por
 // history.
 func (h *history) check(t testing.TB, seed uint64) {
 	t.Helper()
-	keys := make([]string, 0, len(h.keys))
-	for k := range h.keys {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	for _, key := range keys {
-		ops := append(append([]porcupine.Operation(nil), h.keys[key]...), h.clears...)
+	for _, key := range slices.Sorted(maps.Keys(h.keys)) {
+		ops := slices.Concat(h.keys[key], h.clears)
 		for i := range ops {
 			ops[i].ClientId = i // an operation of unknown outcome overlaps its client's later ones
 		}
@@ -199,7 +196,7 @@ func stuck(ops []porcupine.Operation, info porcupine.LinearizationInfo) string {
 		s += line(op)
 	}
 	s += "\n  not placed, around that time"
-	sort.Slice(ops, func(i, j int) bool { return ops[i].Call < ops[j].Call })
+	slices.SortFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	for _, op := range ops {
 		if !placed[op.ClientId] && op.Call < last+2e9 && (op.Return > last-2e9) {
 			s += line(op)

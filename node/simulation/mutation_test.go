@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,9 +82,9 @@ func TestMutationGate(t *testing.T) {
 				t.Fatalf("with %s switched off %s seeds of each shape passed", r, enough)
 			}
 			// Log the first line that tells what the simulation found.
-			for _, line := range strings.Split(string(out), "\n") {
-				if strings.Contains(line, "seed ") || strings.Contains(line, "I1:") || strings.Contains(line, "I2:") || strings.Contains(line, "I3:") ||
-					strings.Contains(line, "not equal") || strings.Contains(line, "not whole") || strings.Contains(line, "panic:") {
+			telling := []string{"seed ", "I1:", "I2:", "I3:", "not equal", "not whole", "panic:"}
+			for line := range strings.Lines(string(out)) {
+				if slices.ContainsFunc(telling, func(part string) bool { return strings.Contains(line, part) }) {
 					t.Log(strings.TrimSpace(line))
 					break
 				}

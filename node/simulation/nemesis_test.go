@@ -105,9 +105,20 @@ func (n *nemesis) mayCrash(p *process) bool {
 	return weak < bear
 }
 
+// lists reports whether a status shows a member of that name.
+func lists(s kv.Status, name string) bool {
+	return slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == name })
+}
+
+// unknown reports whether an error leaves open what the request has done.
+func unknown(err error) bool {
+	var u *kv.Unavailable
+	return errors.As(err, &u) && u.Outcome == kv.Unknown
+}
+
 // leaving reports whether a leave is not settled yet.
 func leaving(s kv.Status) bool {
-	return s.Unsettled != nil && !slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == s.Unsettled.Member })
+	return s.Unsettled != nil && !lists(s, s.Unsettled.Member)
 }
 
 func (n *nemesis) pause(p *process) {
@@ -165,8 +176,7 @@ func (n *nemesis) change() {
 			defer cancel()
 			err := p.node.Join(ctx, string(address(via)))
 			n.note("join of %s is answered: %v", name, err)
-			var u *kv.Unavailable
-			if errors.As(err, &u) && u.Outcome == kv.Unknown {
+			if unknown(err) {
 				n.takeOut(p)
 			}
 		})
@@ -182,8 +192,7 @@ func (n *nemesis) change() {
 			defer cancel()
 			_, err := p.node.Leave(ctx, leaver, false)
 			n.note("leave of %s is answered: %v", leaver, err)
-			var u *kv.Unavailable
-			if errors.As(err, &u) && u.Outcome == kv.Unknown {
+			if unknown(err) {
 				n.awaitLeave(leaver)
 			}
 		})
@@ -195,7 +204,7 @@ func (n *nemesis) change() {
 func (n *nemesis) awaitLeave(leaver string) {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		s := n.c.newest()
-		if s.N > 0 && !leaving(s) && !slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == leaver }) {
+		if s.N > 0 && !leaving(s) && !lists(s, leaver) {
 			return
 		}
 	}
@@ -207,7 +216,7 @@ func (n *nemesis) awaitLeave(leaver string) {
 func (n *nemesis) takeOut(p *process) {
 	for end := time.Now().Add(formTime); time.Now().Before(end); time.Sleep(time.Second) {
 		s := n.c.newest()
-		listed := slices.ContainsFunc(s.Members, func(m kv.Member) bool { return m.Name == p.name })
+		listed := lists(s, p.name)
 		switch here := n.c.get(p.name); {
 		case here != p && here != nil: // it was started again, and enters the cluster
 			return
