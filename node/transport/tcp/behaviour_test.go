@@ -70,9 +70,7 @@ func TestSlowRequestsDoNotHoldUpOthers(t *testing.T) {
 			return request
 		}}
 	})
-	done := make(waiting, 1)
-	slow := &transport.Call{Request: []byte{slowly, 42}, Done: done, Urgent: true}
-	p.a.Go(p.addressB, transport.Data, slow)
+	slow, done := p.start(slowly, 42)
 	if reply, err := ask(t, p.a, p.addressB, transport.Data, []byte{7}); err != nil || len(reply) != 7 {
 		t.Fatalf("the reply behind a slow request: %d bytes, %v", len(reply), err)
 	}
@@ -104,9 +102,7 @@ func TestCancelledCallsNeverComplete(t *testing.T) {
 	if _, err := ask(t, p.a, p.addressB, transport.Data, []byte{2}); err != nil {
 		t.Fatal(err)
 	}
-	done := make(waiting, 1)
-	call := &transport.Call{Request: []byte{slowly}, Done: done, Urgent: true}
-	p.a.Go(p.addressB, transport.Data, call)
+	call, done := p.start(slowly)
 	if !p.a.Cancel(call) {
 		t.Fatal("not cancelled")
 	}
@@ -247,10 +243,7 @@ func TestARefusalIsNoRequest(t *testing.T) {
 
 func TestNobodyThere(t *testing.T) {
 	p := newPair(t, nil)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listener(t, "127.0.0.1:0")
 	gone := transport.Address(l.Addr().String())
 	_ = l.Close()
 	for range 3 { // the first call dials, the others meet the rest between attempts
@@ -270,10 +263,7 @@ func TestPeerThatStopsAndComesBack(t *testing.T) {
 	}
 	p.stopB()
 	eventually(t, "the loss noticed", func() bool { return !p.a.Health(p.addressB).Connected })
-	l, err := net.Listen("tcp", string(p.addressB))
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listener(t, string(p.addressB))
 	run(t, Config{Listener: l, Handler: echo{}})
 	eventually(t, "connected again", func() bool {
 		_, err := ask(t, p.a, p.addressB, transport.Data, []byte{2})
@@ -286,9 +276,7 @@ func TestCallsUnderWayFailWithTheConnection(t *testing.T) {
 	p := newPair(t, func(_, b *Config) { // the answer would come too late
 		b.Handler = echo{slow: func(context.Context, []byte) []byte { close(entered); <-release; return nil }}
 	})
-	done := make(waiting, 1)
-	call := &transport.Call{Request: []byte{slowly}, Done: done, Urgent: true}
-	p.a.Go(p.addressB, transport.Data, call)
+	call, done := p.start(slowly)
 	<-entered
 	stopped := make(chan struct{})
 	go func() {
@@ -305,10 +293,7 @@ func TestCallsUnderWayFailWithTheConnection(t *testing.T) {
 
 // The peer is a black hole: the connection stands and nothing comes back.
 func TestSilentPeerIsGivenUp(t *testing.T) {
-	hole, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	hole := listener(t, "127.0.0.1:0")
 	defer func() { _ = hole.Close() }()
 	var held sync.WaitGroup
 	held.Go(func() {
@@ -324,7 +309,7 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 	})
 	p := newPair(t, func(a, _ *Config) { a.KeepAlive, a.Patience = 10*time.Millisecond, 50*time.Millisecond })
 	began := time.Now()
-	_, err = ask(t, p.a, transport.Address(hole.Addr().String()), transport.Data, []byte{1})
+	_, err := ask(t, p.a, transport.Address(hole.Addr().String()), transport.Data, []byte{1})
 	if !errors.Is(err, transport.ErrBroken) || !errors.Is(err, errSilent) {
 		t.Fatal(err)
 	}
@@ -349,16 +334,12 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte("\xff\xff\xff\xff\x05\x00\x00\x00"))
 	p := newPair(f, nil)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		conn, err := net.Dial("tcp", string(p.addressB))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = conn.Close() }()
+		conn := p.connect(t)
 		if err := greet(conn, hello{version: version, name: "fuzz"}, 5*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = conn.Write(b)
-		_ = conn.(*net.TCPConn).CloseWrite()
+		_ = conn.CloseWrite()
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatal("the connection stays open")
@@ -461,10 +442,7 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 
 func TestForgetAndVia(t *testing.T) {
 	p := newPair(t, nil)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listener(t, "127.0.0.1:0")
 	tr, _ := run(t, Config{Listener: l, Handler: echo{}, Via: map[transport.Address]transport.Address{"b.example:1": p.addressB}})
 	if reply, err := ask(t, tr, "b.example:1", transport.Data, []byte{4}); err != nil || len(reply) != 4 {
 		t.Fatal(reply, err)
@@ -480,9 +458,7 @@ func TestForgetEndsWhatIsUnderWay(t *testing.T) {
 	p := newPair(t, func(_, b *Config) {
 		b.Handler = echo{slow: func(ctx context.Context, request []byte) []byte { close(entered); <-ctx.Done(); return request }}
 	})
-	done := make(waiting, 1)
-	call := &transport.Call{Request: []byte{slowly}, Done: done, Urgent: true}
-	p.a.Go(p.addressB, transport.Data, call)
+	call, done := p.start(slowly)
 	<-entered
 	p.a.Forget(p.addressB)
 	if <-done; !errors.Is(call.Err, transport.ErrClosed) || errors.Is(call.Err, transport.ErrNotSent) {

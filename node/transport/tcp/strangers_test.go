@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -32,15 +31,11 @@ func TestStrangersAreRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			core, logs := observer.New(zapcore.WarnLevel)
 			p := newPair(t, func(_, b *Config) { b.Logger = zap.New(core) })
-			conn, err := net.Dial("tcp", string(p.addressB))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = conn.Close() }()
+			conn := p.connect(t)
 			if _, err := io.WriteString(conn, test.sent); err != nil {
 				t.Fatal(err)
 			}
-			_ = conn.(*net.TCPConn).CloseWrite()
+			_ = conn.CloseWrite()
 			_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("the connection stays open")
@@ -66,10 +61,7 @@ func TestFewRefusalsAreLogged(t *testing.T) {
 	p := newPair(t, func(_, b *Config) { b.Logger = zap.New(core) })
 	began := time.Now()
 	for range 20 {
-		conn, err := net.Dial("tcp", string(p.addressB))
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := p.connect(t)
 		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		_, _ = io.Copy(io.Discard, conn)
 		_ = conn.Close()

@@ -78,11 +78,7 @@ func strangersGiveWay(t *testing.T, begin func(net.Conn) error) {
 	})
 	gone := make(chan error, 100)
 	for range cap(gone) {
-		c, err := net.Dial("tcp", string(p.addressB))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
+		c := p.connect(t)
 		if err := begin(c); err != nil {
 			t.Fatal(err)
 		}
@@ -114,11 +110,7 @@ func strangersGiveWay(t *testing.T, begin func(net.Conn) error) {
 // it.
 func TestAQuietConnectionIsClosed(t *testing.T) {
 	p := newPair(t, func(_, b *Config) { b.KeepAlive, b.Patience = 5*time.Millisecond, 10*time.Millisecond })
-	c, err := net.Dial("tcp", string(p.addressB))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := p.connect(t)
 	if err := greet(c, hello{version: version, name: "x"}, time.Minute); err != nil {
 		t.Fatal(err)
 	}

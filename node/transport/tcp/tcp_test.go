@@ -56,10 +56,7 @@ func newPair(t testing.TB, change func(a, b *Config)) *pair {
 	var configs [2]Config
 	var addresses [2]transport.Address
 	for i := range configs {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := listener(t, "127.0.0.1:0")
 		addresses[i] = transport.Address(l.Addr().String())
 		configs[i] = Config{Listener: l, Handler: echo{}, Name: string(rune('a' + i))}
 	}
@@ -70,6 +67,36 @@ func newPair(t testing.TB, change func(a, b *Config)) *pair {
 	p.a, p.stopA = run(t, configs[0])
 	p.b, p.stopB = run(t, configs[1])
 	return p
+}
+
+func listener(t testing.TB, at string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// connect opens a connection to the second transport, which knows nothing of it yet. The end of the
+// test closes it.
+func (p *pair) connect(t testing.TB) *net.TCPConn {
+	t.Helper()
+	conn, err := net.Dial("tcp", string(p.addressB))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn.(*net.TCPConn)
+}
+
+// start starts a call of the first transport to the second. What it returns is told when the call
+// has ended.
+func (p *pair) start(request ...byte) (*transport.Call, waiting) {
+	done := make(waiting, 1)
+	call := &transport.Call{Request: request, Done: done, Urgent: true}
+	p.a.Go(p.addressB, transport.Data, call)
+	return call, done
 }
 
 // run starts a transport. The returned function stops it and waits for its end.
