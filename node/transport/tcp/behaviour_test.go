@@ -335,7 +335,7 @@ func FuzzServer(f *testing.F) {
 	p := newPair(f, nil)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		conn := p.connect(t)
-		if err := greet(conn, hello{version: version, name: "fuzz"}, 5*time.Second); err != nil {
+		if err := greet(conn, hello{name: "fuzz"}, 5*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = conn.Write(b)

@@ -216,7 +216,7 @@ func (c *client) dial(ctx context.Context) (net.Conn, error) {
 		}
 		conn = tc
 	}
-	if err := greet(conn, hello{version: version, class: c.class, name: c.t.cfg.Name}, c.t.cfg.DialTimeout); err != nil {
+	if err := greet(conn, hello{class: c.class, name: c.t.cfg.Name}, c.t.cfg.DialTimeout); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}

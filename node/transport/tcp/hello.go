@@ -25,14 +25,13 @@ const (
 var errNotViakv = errors.New("tcp: the other end does not speak the viakv peer protocol; is this a peer address?")
 
 type hello struct {
-	version byte
-	class   transport.Class
-	name    string
+	class transport.Class
+	name  string
 }
 
 func writeHello(conn net.Conn, h hello) error {
 	name := h.name[:min(len(h.name), 255)]
-	b := append([]byte(magic), h.version, byte(h.class), byte(len(name)))
+	b := append([]byte(magic), version, byte(h.class), byte(len(name)))
 	_, err := conn.Write(append(b, name...))
 	return err
 }
@@ -45,14 +44,15 @@ func readHello(conn net.Conn) (h hello, err error) {
 	if string(b[:len(magic)]) != magic {
 		return h, errNotViakv
 	}
-	h.version, h.class = b[len(magic)], transport.Class(b[len(magic)+1])
+	theirs := b[len(magic)]
+	h.class = transport.Class(b[len(magic)+1])
 	name := make([]byte, b[len(magic)+2])
 	if _, err := io.ReadFull(conn, name); err != nil {
 		return h, err
 	}
 	h.name = string(name)
-	if h.version != version {
-		return h, fmt.Errorf("tcp: %s speaks version %d of the peer protocol, this node %d: upgrade one of them", h.name, h.version, version)
+	if theirs != version {
+		return h, fmt.Errorf("tcp: %s speaks version %d of the peer protocol, this node %d: upgrade one of them", h.name, theirs, version)
 	}
 	if int(h.class) >= transport.Classes {
 		return h, fmt.Errorf("tcp: %s asks for connection class %d, which does not exist", h.name, h.class)
@@ -84,7 +84,7 @@ func welcome(conn net.Conn, name string, within time.Duration) (transport.Class,
 	if errors.Is(err, errNotViakv) {
 		return 0, err
 	}
-	if e := writeHello(conn, hello{version: version, class: h.class, name: name}); e != nil || err != nil {
+	if e := writeHello(conn, hello{class: h.class, name: name}); e != nil || err != nil {
 		return 0, errors.Join(err, e)
 	}
 	return h.class, conn.SetDeadline(time.Time{})

@@ -23,7 +23,7 @@ func FuzzHello(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := readHello(readerConn{Reader: bytes.NewReader(b)})
-		if err == nil && (h.version != version || int(h.class) >= transport.Classes || len(h.name) != int(b[len(magic)+2])) {
+		if err == nil && (b[len(magic)] != version || int(h.class) >= transport.Classes || len(h.name) != int(b[len(magic)+2])) {
 			t.Errorf("%q is %+v", b, h)
 		}
 	})

@@ -66,7 +66,7 @@ func TestWhatCannotBeAcceptedIsWaitedFor(t *testing.T) {
 func TestStrangersGiveWayToPeers(t *testing.T) {
 	t.Run("silent", func(t *testing.T) { strangersGiveWay(t, func(net.Conn) error { return nil }) })
 	t.Run("with a hello", func(t *testing.T) {
-		strangersGiveWay(t, func(c net.Conn) error { return greet(c, hello{version: version, name: "x"}, time.Minute) })
+		strangersGiveWay(t, func(c net.Conn) error { return greet(c, hello{name: "x"}, time.Minute) })
 	})
 }
 
@@ -111,7 +111,7 @@ func strangersGiveWay(t *testing.T, begin func(net.Conn) error) {
 func TestAQuietConnectionIsClosed(t *testing.T) {
 	p := newPair(t, func(_, b *Config) { b.KeepAlive, b.Patience = 5*time.Millisecond, 10*time.Millisecond })
 	c := p.connect(t)
-	if err := greet(c, hello{version: version, name: "x"}, time.Minute); err != nil {
+	if err := greet(c, hello{name: "x"}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	keepAlive := appendHeader(nil, 0, keepAliveID)
