@@ -18,6 +18,7 @@ import (
 	"viakv/node/storage"
 	"viakv/node/topology"
 	"viakv/node/transport"
+	"viakv/node/wire"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
@@ -221,6 +222,29 @@ func (m *membership) newView(t *topology.Topology, role topology.Role) replica.V
 		v.Barrier = &replica.Barrier{Change: c.Epoch, From: c.From, Need: barrierNeed(c)}
 	}
 	return v
+}
+
+// answering implements peer.Node, through which the peer server reaches the memberships of the
+// node.
+type answering struct{ *Node }
+
+// Memberships implements peer.Node. It reads next before present, because move stores a membership
+// as the present one before it clears next. So a membership is always found as one of the two.
+func (n answering) Memberships() (present, next *peer.Membership) {
+	if m := n.next.Load(); m != nil {
+		next = m.peerSide
+	}
+	return n.present.Load().peerSide, next
+}
+
+// Control implements peer.Node. It passes a message about the topology to the next membership if
+// the message names that one's boot ID, and otherwise to the present one.
+func (n answering) Control(ctx context.Context, dst, request []byte) []byte {
+	c, err := wire.ParseControl(request)
+	if next := n.next.Load(); err == nil && next != nil && c.To == next.id.BootID {
+		return next.manager.Serve(ctx, dst, request)
+	}
+	return n.present.Load().manager.Serve(ctx, dst, request)
 }
 
 // host implements peer.Host: what package peer asks of a membership.

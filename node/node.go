@@ -15,7 +15,6 @@ import (
 	"viakv/node/peer"
 	"viakv/node/topology"
 	"viakv/node/transport"
-	"viakv/node/wire"
 	"viakv/quorum"
 	"viakv/quorum/scan"
 )
@@ -232,27 +231,4 @@ func (n *Node) random() *rand.Rand {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return topology.NewRandom(n.cfg.Random)
-}
-
-// answering implements peer.Node, through which the peer server reaches the memberships of the
-// node.
-type answering struct{ *Node }
-
-// Memberships implements peer.Node. It reads next before present, because move stores a membership
-// as the present one before it clears next. So a membership is always found as one of the two.
-func (n answering) Memberships() (present, next *peer.Membership) {
-	if m := n.next.Load(); m != nil {
-		next = m.peerSide
-	}
-	return n.present.Load().peerSide, next
-}
-
-// Control implements peer.Node. It passes a message about the topology to the next membership if
-// the message names that one's boot ID, and otherwise to the present one.
-func (n answering) Control(ctx context.Context, dst, request []byte) []byte {
-	c, err := wire.ParseControl(request)
-	if next := n.next.Load(); err == nil && next != nil && c.To == next.id.BootID {
-		return next.manager.Serve(ctx, dst, request)
-	}
-	return n.present.Load().manager.Serve(ctx, dst, request)
 }
