@@ -140,7 +140,6 @@ type Health struct {
 	Connected bool          // the data connection stands
 	LastReply time.Time     // when something last came back from the peer
 	RTT       time.Duration // the smoothed round-trip time of keep-alives
-	Err       error         // why the last connection or attempt ended; nil while connected
 }
 
 // Handler answers peers. The methods append the reply to dst and return it. They borrow request for

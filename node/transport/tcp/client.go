@@ -410,7 +410,7 @@ func (c *client) close() {
 func (c *client) health() transport.Health {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return transport.Health{Connected: c.out != nil, LastReply: c.lastReply, RTT: c.rtt, Err: c.err}
+	return transport.Health{Connected: c.out != nil, LastReply: c.lastReply, RTT: c.rtt}
 }
 
 // end completes a call.
