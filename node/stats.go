@@ -25,8 +25,7 @@ type Stats struct {
 type LinkStats struct {
 	Member    string
 	Connected bool
-	LastReply time.Time     // zero: none yet
-	RTT       time.Duration // smoothed; zero: not measured yet
+	LastReply time.Time // zero: none yet
 }
 
 // Stats returns the present counts. It asks no peer. It reads the store's partitions one after the
@@ -45,7 +44,7 @@ func (n *Node) Stats() Stats {
 			continue
 		}
 		h := n.transport.Health(transport.Address(s.View.Members[i].Address))
-		out.Links = append(out.Links, LinkStats{Member: s.View.Members[i].Name, Connected: h.Connected, LastReply: h.LastReply, RTT: h.RTT})
+		out.Links = append(out.Links, LinkStats{Member: s.View.Members[i].Name, Connected: h.Connected, LastReply: h.LastReply})
 	}
 	return out
 }
