@@ -1,10 +1,8 @@
 package api
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -45,82 +43,5 @@ func TestReload(t *testing.T) {
 	}
 	if n := logs.FilterMessageSnippet("taken over").Len(); n != 2 {
 		t.Errorf("%d log lines for two reloads, want 2", n)
-	}
-}
-
-// After the clock is set back, the files are still looked at.
-func TestFilesAreLookedAtWhenTheClockIsSetBack(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "value")
-	put := func(s string) {
-		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	load := func() (*string, error) {
-		b, err := os.ReadFile(file)
-		s := strings.TrimSpace(string(b))
-		return &s, err
-	}
-	put("old")
-	w, err := watch("value", zap.NewNop(), load, file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	w.now = func() time.Time { return now }
-	if got := *w.get(); got != "old" {
-		t.Fatal(got)
-	}
-	put("newer")
-	now = now.Add(-24 * time.Hour)
-	if got := *w.get(); got != "newer" {
-		t.Errorf("got %q after the clock was set back", got)
-	}
-	put("newest of all")
-	if got := *w.get(); got != "newer" {
-		t.Errorf("looked again at once: %q", got)
-	}
-	now = now.Add(watchInterval)
-	if got := *w.get(); got != "newest of all" {
-		t.Errorf("got %q a second later", got)
-	}
-}
-
-// A file that could not be read is read again although it has not changed: the reason may have been
-// another. The log has each reason once.
-func TestFilesThatCouldNotBeReadAreReadAgain(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "value")
-	put := func(s string) {
-		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var trouble error
-	load := func() (*string, error) {
-		b, err := os.ReadFile(file)
-		s := string(b)
-		return &s, errors.Join(trouble, err)
-	}
-	put("old")
-	core, logs := observer.New(zap.ErrorLevel)
-	w, err := watch("value", zap.New(core), load, file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	w.now = func() time.Time { now = now.Add(watchInterval); return now }
-	put("newer")
-	trouble = errors.New("too many open files")
-	for range 3 {
-		if got := *w.get(); got != "old" {
-			t.Fatalf("got %q", got)
-		}
-	}
-	if n := logs.Len(); n != 1 {
-		t.Errorf("one reason is %d times in the log", n)
-	}
-	trouble = nil
-	if got := *w.get(); got != "newer" {
-		t.Errorf("got %q after the trouble", got)
 	}
 }

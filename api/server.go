@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"viakv/api/listen"
+	"viakv/api/reload"
 )
 
 // Server serves a store over HTTP. Its methods are safe for concurrent use.
@@ -31,9 +32,9 @@ type Server struct {
 	gate    *gate // counts and closes the public connections
 
 	adminGate *gate
-	tokens    *watched[tokens] // nil: no access control
-	tls       *tls.Config      // of the public listeners; nil: plain
-	reloads   []func()         // load the files of tokens and tls
+	tokens    *reload.Value[tokens] // nil: no access control
+	tls       *tls.Config           // of the public listeners; nil: plain
+	reloads   []func()              // load the files of tokens and tls
 
 	// base is the context of every call to the store. It ends when Shutdown's time is up.
 	base   context.Context
@@ -81,17 +82,17 @@ func New(config Config) (*Server, error) {
 	s.metrics = m
 	if config.TokenFile != "" {
 		load := func() (*tokens, error) { return loadTokens(config.TokenFile) }
-		if s.tokens, err = watch("token file", s.log, load, config.TokenFile); err != nil {
-			return nil, err
+		if s.tokens, err = reload.New("token file", s.log, load, config.TokenFile); err != nil {
+			return nil, fmt.Errorf("api: %w", err)
 		}
-		s.reloads = append(s.reloads, s.tokens.reload)
+		s.reloads = append(s.reloads, s.tokens.Reload)
 	}
 	if config.TLS.enabled() {
-		var reload func()
-		if s.tls, reload, err = watchTLS(config.TLS, s.log); err != nil {
+		var again func()
+		if s.tls, again, err = watchTLS(config.TLS, s.log); err != nil {
 			return nil, err
 		}
-		s.reloads = append(s.reloads, reload)
+		s.reloads = append(s.reloads, again)
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	table := endpoints
@@ -191,8 +192,8 @@ func (s *Server) Drain() { s.draining.Store(true) }
 // within a second, at the next request or connection. When a file cannot be loaded, its former
 // content stays in force and the log has the reason.
 func (s *Server) Reload() {
-	for _, reload := range s.reloads {
-		reload()
+	for _, load := range s.reloads {
+		load()
 	}
 }
 

@@ -3,11 +3,12 @@ package api
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 
 	"go.uber.org/zap"
+
+	"viakv/api/reload"
 )
 
 // load reads the files. The result refuses clients older than TLS 1.2 and offers no HTTP/2, which a
@@ -31,7 +32,7 @@ func (t TLSConfig) load() (*tls.Config, error) {
 	}
 	c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
 	if !c.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: %w", t.ClientCAFile, errors.New("no certificate in it"))
+		return nil, fmt.Errorf("%s: no certificate in it", t.ClientCAFile)
 	}
 	return c, nil
 }
@@ -43,11 +44,11 @@ func watchTLS(t TLSConfig, log *zap.Logger) (*tls.Config, func(), error) {
 	if t.ClientCAFile != "" {
 		paths = append(paths, t.ClientCAFile)
 	}
-	w, err := watch("TLS certificate", log, t.load, paths...)
+	files, err := reload.New("TLS certificate", log, t.load, paths...)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("api: %w", err)
 	}
-	outer := w.get().Clone()
-	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return w.get(), nil }
-	return outer, w.reload, nil
+	outer := files.Get().Clone()
+	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return files.Get(), nil }
+	return outer, files.Reload, nil
 }

@@ -127,7 +127,7 @@ func (x *exchange) authorize(needed Role) error {
 		x.server.metrics.deny("no token")
 		return refuse(kindUnauthenticated, "send the header Authorization: Bearer TOKEN with a token of the role "+needed.String())
 	}
-	role, name := x.server.tokens.get().find(bytes.TrimSpace(token))
+	role, name := x.server.tokens.Get().find(bytes.TrimSpace(token))
 	switch {
 	case role == RoleNone:
 		challenge(`, error="invalid_token"`)

@@ -47,7 +47,7 @@ func (s *Server) newNodeAt(peer net.Listener) (backend, error) {
 	}
 	var secure func() (*tls.Config, error)
 	if c.peerCert != "" {
-		if secure, err = tcp.Credentials(c.peerCert, c.peerKey, c.peerCA); err != nil {
+		if secure, err = tcp.Credentials(c.peerCert, c.peerKey, c.peerCA, s.log); err != nil {
 			return nil, err
 		}
 	}

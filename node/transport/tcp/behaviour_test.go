@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -387,7 +389,7 @@ func TestMutualTLS(t *testing.T) {
 	}
 	with := func(c *Config, dir, name string) {
 		var err error
-		if c.TLS, err = Credentials(filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key"), filepath.Join(dir, "ca.crt")); err != nil {
+		if c.TLS, err = Credentials(filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key"), filepath.Join(dir, "ca.crt"), zap.NewNop()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -406,38 +408,45 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
+// Files that have changed are used within a second. While they cannot be loaded, the last good ones
+// stay in use, and the log has the reason.
 func TestCredentialsAreReadAgain(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := MakeCertificates(dir, []string{"a", "b"}); err != nil {
-		t.Fatal(err)
-	}
-	cert, key := filepath.Join(dir, "a.crt"), filepath.Join(dir, "a.key")
-	get, err := Credentials(cert, key, filepath.Join(dir, "ca.crt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, _ := get()
-	for from, to := range map[string]string{"b.crt": cert, "b.key": key} {
-		if err := os.Rename(filepath.Join(dir, from), to); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		if _, err := MakeCertificates(dir, []string{"a", "b"}); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chtimes(to, time.Now(), time.Now().Add(time.Minute)); err != nil {
+		cert, key, ca := filepath.Join(dir, "a.crt"), filepath.Join(dir, "a.key"), filepath.Join(dir, "ca.crt")
+		core, logs := observer.New(zap.ErrorLevel)
+		get, err := Credentials(cert, key, ca, zap.New(core))
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	second, err := get()
-	if err != nil || first == second {
-		t.Fatalf("the credentials were not read again: %v", err)
-	}
-	if err := os.Remove(key); err != nil {
-		t.Fatal(err)
-	}
-	if kept, err := get(); err != nil || kept != second {
-		t.Fatalf("the last good credentials were given up: %v", err)
-	}
-	if _, err := Credentials(cert, key, cert); err == nil || !strings.Contains(err.Error(), "a.key") {
-		t.Fatalf("the error does not name the missing file: %v", err)
-	}
+		first, _ := get()
+		for from, to := range map[string]string{"b.crt": cert, "b.key": key} {
+			if err := os.Rename(filepath.Join(dir, from), to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		second, err := get()
+		if err != nil || first == second {
+			t.Fatalf("the credentials were not read again: %v", err)
+		}
+		if err := os.Remove(key); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if kept, err := get(); err != nil || kept != second {
+			t.Fatalf("the last good credentials were given up: %v", err)
+		}
+		if entries := logs.All(); len(entries) != 1 || !strings.Contains(fmt.Sprint(entries[0].ContextMap()), "a.key") {
+			t.Errorf("the log does not name the missing file once: %v", entries)
+		}
+		if _, err := Credentials(cert, key, ca, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "a.key") {
+			t.Fatalf("the error does not name the missing file: %v", err)
+		}
+	})
 }
 
 func TestForgetAndVia(t *testing.T) {

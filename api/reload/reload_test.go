@@ -1,0 +1,106 @@
+package reload
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// subject is a value under test: the text of one file.
+type subject struct {
+	*Value[string]
+	t       *testing.T
+	file    string
+	trouble error // makes loading fail
+	logs    *observer.ObservedLogs
+}
+
+func begin(t *testing.T, content string) *subject {
+	t.Helper()
+	core, logs := observer.New(zap.InfoLevel)
+	s := &subject{t: t, file: filepath.Join(t.TempDir(), "file"), logs: logs}
+	s.put(content)
+	load := func() (*string, error) {
+		b, err := os.ReadFile(s.file)
+		text := string(b)
+		return &text, errors.Join(s.trouble, err)
+	}
+	v, err := New("value", zap.New(core), load, s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Value = v
+	return s
+}
+
+func (s *subject) put(content string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.file, []byte(content), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *subject) want(content string) {
+	s.t.Helper()
+	if got := *s.Get(); got != content {
+		s.t.Errorf("got %q, want %q", got, content)
+	}
+}
+
+// After the clock is set back, the files are still looked at.
+func TestFilesAreLookedAtWhenTheClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t, "old")
+		s.want("old")
+		s.put("newer")
+		s.next.Add(int64(24 * time.Hour)) // as if the clock had been set back by a day
+		s.want("newer")
+		s.put("newest of all")
+		s.want("newer") // it does not look again at once
+		time.Sleep(interval)
+		s.want("newest of all")
+	})
+}
+
+// A file that could not be read is read again although it has not changed: the reason may have been
+// another. The log has each reason once.
+func TestFilesThatCouldNotBeReadAreReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t, "old")
+		s.put("newer")
+		s.trouble = errors.New("too many open files")
+		for range 3 {
+			s.want("old")
+			time.Sleep(interval)
+		}
+		if n := s.logs.FilterLevelExact(zap.ErrorLevel).Len(); n != 1 {
+			t.Errorf("one reason is %d times in the log", n)
+		}
+		s.trouble = nil
+		s.want("newer")
+	})
+}
+
+// A file that is gone is missed, and found when it is there again.
+func TestAFileThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t, "old")
+		if err := os.Remove(s.file); err != nil {
+			t.Fatal(err)
+		}
+		s.want("old")
+		if n := s.logs.FilterLevelExact(zap.ErrorLevel).Len(); n != 1 {
+			t.Errorf("%d lines in the log, want 1", n)
+		}
+		s.put("another")
+		s.want("old")
+		time.Sleep(interval)
+		s.want("another")
+	})
+}
