@@ -92,19 +92,19 @@ func TestTokens(t *testing.T) {
 	write(t, file, "# of the test\n\nread "+readToken+" dashboard\r\nwrite "+writeToken+"\nadmin\t"+adminToken+" Ada L.\nread "+adminToken+"\n")
 	core, logs := observer.New(zap.DebugLevel)
 	h := start(t, Config{TokenFile: file, Logger: zap.New(core)})
-	needs := map[string]Role{
-		"/get?k=a": RoleRead, "/is?k=a": RoleRead, "/getKeys": RoleRead, "/getValues": RoleRead, "/getAll": RoleRead, "/cluster": RoleRead, "/metrics": RoleRead,
-		"/set?k=a&v=1": RoleWrite, "/rm?k=a": RoleWrite,
-		"/clear": RoleAdmin, "/join?peer=a:1": RoleAdmin, "/leave": RoleAdmin, "/leave?force=true&node=n": RoleAdmin,
-		"/livez": RoleNone, "/readyz": RoleNone, "/version": RoleNone, "/openapi.yaml": RoleNone, "/nothing": RoleNone,
+	needs := map[string]tokenRole{
+		"/get?k=a": roleRead, "/is?k=a": roleRead, "/getKeys": roleRead, "/getValues": roleRead, "/getAll": roleRead, "/cluster": roleRead, "/metrics": roleRead,
+		"/set?k=a&v=1": roleWrite, "/rm?k=a": roleWrite,
+		"/clear": roleAdmin, "/join?peer=a:1": roleAdmin, "/leave": roleAdmin, "/leave?force=true&node=n": roleAdmin,
+		"/livez": roleNone, "/readyz": roleNone, "/version": roleNone, "/openapi.yaml": roleNone, "/nothing": roleNone,
 	}
 	for _, c := range []struct {
 		authorization string
-		role          Role
+		role          tokenRole
 	}{
-		{"", RoleNone}, {"Bearer", RoleNone}, {"Bearer ", RoleNone}, {"Bearer wrong", RoleNone}, {"Basic " + adminToken, RoleNone},
-		{"Bearer " + adminToken + "x", RoleNone}, {"Bearer " + adminToken[:21], RoleNone}, {adminToken, RoleNone},
-		{"Bearer " + readToken, RoleRead}, {"bearer  " + readToken, RoleRead}, {"Bearer " + writeToken, RoleWrite}, {"Bearer " + adminToken, RoleAdmin},
+		{"", roleNone}, {"Bearer", roleNone}, {"Bearer ", roleNone}, {"Bearer wrong", roleNone}, {"Basic " + adminToken, roleNone},
+		{"Bearer " + adminToken + "x", roleNone}, {"Bearer " + adminToken[:21], roleNone}, {adminToken, roleNone},
+		{"Bearer " + readToken, roleRead}, {"bearer  " + readToken, roleRead}, {"Bearer " + writeToken, roleWrite}, {"Bearer " + adminToken, roleAdmin},
 	} {
 		for target, needed := range needs {
 			a := h.get(target, "Authorization", c.authorization)
@@ -113,7 +113,7 @@ func TestTokens(t *testing.T) {
 				if a.status == 401 || a.status == 403 {
 					t.Errorf("%q, %s: %d %s", c.authorization, target, a.status, a.body)
 				}
-			case c.role == RoleNone:
+			case c.role == roleNone:
 				a.problem(t, 401, "unauthenticated")
 				if !strings.HasPrefix(a.header.Get("Www-Authenticate"), `Bearer realm="viakv"`) {
 					t.Errorf("%q, %s: headers %v", c.authorization, target, a.header)

@@ -19,7 +19,7 @@ var adminEndpoints = []*endpoint{
 	{path: "/readyz", serve: ready, free: true},
 	{path: "/metrics", serve: showAdminMetrics, free: true},
 	{path: "/version", serve: showVersion, free: true},
-	{path: profiles, role: RoleAdmin, admin: true, below: true, posts: true, free: true, serve: profile},
+	{path: profiles, role: roleAdmin, admin: true, below: true, posts: true, free: true, serve: profile},
 }
 
 // profiles is the path below which profiles are served.

@@ -107,14 +107,17 @@ func (x *exchange) quorum(p parameter) (kv.Quorum, error) {
 	return kv.Quorum(n), nil
 }
 
+// maxLimit is the highest limit that a scan may ask for, in pairs.
+const maxLimit = 10_000
+
 func (x *exchange) limit() (int, error) {
 	s, err := x.short(parameterLimit)
 	if err != nil || !x.parameters.seen.has(parameterLimit) {
 		return 0, err
 	}
-	n, ok := decimal(s, MaxPage)
+	n, ok := decimal(s, maxLimit)
 	if !ok || n < 1 {
-		return 0, badParameter(parameterLimit, "give a number from 1 to "+strconv.Itoa(MaxPage))
+		return 0, badParameter(parameterLimit, "give a number from 1 to "+strconv.Itoa(maxLimit))
 	}
 	return n, nil
 }

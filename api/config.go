@@ -12,12 +12,23 @@ import (
 	"viakv/api/kv"
 )
 
-// MaxPage is the highest limit a scan may ask for, in pairs.
-const MaxPage = 10_000
+// These are the bounds that no configuration changes.
+const (
+	// controlTimeout bounds a join or a leave, which move data.
+	controlTimeout = 2 * time.Minute
+	// scanTimeout is how long a scan waits for the store's next batch. A scan as a whole has no
+	// limit.
+	scanTimeout = 10 * time.Second
 
-// maxURLBytes bounds the target of a request line. The longest legal target has about 3,900 bytes:
-// a key of 64 and a value of 256 four-byte characters, percent-encoded.
-const maxURLBytes = 8 << 10
+	// maxURLBytes bounds the target of a request line. The longest legal target has about 3,900
+	// bytes: a key of 64 and a value of 256 four-byte characters, percent-encoded.
+	maxURLBytes = 8 << 10
+	// maxHeaderBytes bounds request line and headers together: the longest target, and 8 KiB of
+	// headers.
+	maxHeaderBytes = maxURLBytes + 8<<10
+	// maxBodyBytes bounds a form. The longest legal one has about 3,900 bytes as well.
+	maxBodyBytes = 16 << 10
+)
 
 // Config holds the settings of a Server. The zero value of every field but Store is usable.
 type Config struct {
@@ -48,11 +59,6 @@ type Config struct {
 	// Timeout bounds one data request. Zero: 2 s. A lower one fails sooner while a replica is slow,
 	// a higher one holds clients longer.
 	Timeout time.Duration
-	// ControlTimeout bounds a join or a leave, which move data. Zero: 2 min.
-	ControlTimeout time.Duration
-	// ScanTimeout is how long a scan waits for the store's next batch. Zero: 10 s. A scan as a
-	// whole has no limit.
-	ScanTimeout time.Duration
 
 	// ReadTimeout is the time from a request's first byte to its last. Zero: 10 s.
 	ReadTimeout time.Duration
@@ -83,11 +89,6 @@ type Config struct {
 	// speed takes a whole core. A stream holds about 130 KiB, and about 230 KiB more when it is
 	// compressed. A page holds up to 4 MiB and its compressed form while it is built.
 	MaxScans int
-	// MaxHeaderBytes bounds request line and headers together. Zero: 16 KiB, room for the longest
-	// legal URL and 8 KiB of headers.
-	MaxHeaderBytes int
-	// MaxBodyBytes bounds a form. Zero: 16 KiB.
-	MaxBodyBytes int
 
 	// Origins are those that browsers may send mutations from beside the server's own, as in
 	// "https://ops.example.com". They are for a proxy that changes the Host header. Empty: the
@@ -128,8 +129,7 @@ func (c Config) withDefaults() Config {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&c.Timeout, 2 * time.Second}, {&c.ControlTimeout, 2 * time.Minute}, {&c.ScanTimeout, 10 * time.Second},
-		{&c.ReadTimeout, 10 * time.Second}, {&c.WriteTimeout, 30 * time.Second}, {&c.IdleTimeout, 2 * time.Minute},
+		{&c.Timeout, 2 * time.Second}, {&c.ReadTimeout, 10 * time.Second}, {&c.WriteTimeout, 30 * time.Second}, {&c.IdleTimeout, 2 * time.Minute},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -140,7 +140,6 @@ func (c Config) withDefaults() Config {
 		value int
 	}{
 		{&c.MaxConnections, 10_000}, {&c.MaxAdminConnections, 64}, {&c.MaxInFlight, 4096}, {&c.MaxScans, 16},
-		{&c.MaxHeaderBytes, 16 << 10}, {&c.MaxBodyBytes, 16 << 10},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -149,8 +148,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports every fault of the configuration at once.
-func (c Config) Validate() error {
+// validate reports every fault of the configuration at once.
+func (c Config) validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if c.Store == nil {
@@ -158,8 +157,7 @@ func (c Config) Validate() error {
 	}
 	// Durations and counts must not be negative.
 	for name, d := range map[string]time.Duration{
-		"Timeout": c.Timeout, "ControlTimeout": c.ControlTimeout, "ScanTimeout": c.ScanTimeout,
-		"ReadTimeout": c.ReadTimeout, "WriteTimeout": c.WriteTimeout, "IdleTimeout": c.IdleTimeout,
+		"Timeout": c.Timeout, "ReadTimeout": c.ReadTimeout, "WriteTimeout": c.WriteTimeout, "IdleTimeout": c.IdleTimeout,
 	} {
 		if d < 0 {
 			fault("api: %s is %s: give a positive duration, or zero for the default", name, d)
@@ -172,13 +170,6 @@ func (c Config) Validate() error {
 		if n < 0 {
 			fault("api: %s is %d: give a positive number, or zero for the default", name, n)
 		}
-	}
-	// Byte limits must leave room for the longest legal request.
-	if c.MaxHeaderBytes != 0 && c.MaxHeaderBytes < maxURLBytes {
-		fault("api: MaxHeaderBytes is %d: the longest legal request needs at least %d", c.MaxHeaderBytes, maxURLBytes)
-	}
-	if c.MaxBodyBytes != 0 && c.MaxBodyBytes < minBodyBytes {
-		fault("api: MaxBodyBytes is %d: the longest legal form needs at least %d", c.MaxBodyBytes, minBodyBytes)
 	}
 	// Files and names must fit together.
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
@@ -199,7 +190,3 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(faults...)
 }
-
-// minBodyBytes is the size of a form with the longest key and value, at 3 bytes for each
-// percent-encoded byte, and some room.
-const minBodyBytes = 3*(kv.MaxKeyBytes+kv.MaxValueBytes) + 256

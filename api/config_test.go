@@ -12,11 +12,11 @@ import (
 	"viakv/api/kv/kvtest"
 )
 
-// Validate names every fault at once, and New passes them on.
+// validate names every fault at once, and New passes them on.
 func TestValidate(t *testing.T) {
 	_, err := New(Config{
-		Timeout: -1, ControlTimeout: -1, ScanTimeout: -1, ReadTimeout: -1, WriteTimeout: -1, IdleTimeout: -1,
-		MaxConnections: -1, MaxConnectionsPerIP: -1, MaxInFlight: -1, MaxScans: -1, MaxHeaderBytes: 4096, MaxBodyBytes: 100,
+		Timeout: -1, ReadTimeout: -1, WriteTimeout: -1, IdleTimeout: -1,
+		MaxConnections: -1, MaxConnectionsPerIP: -1, MaxInFlight: -1, MaxScans: -1,
 		Origins: []string{"https://fine.example", "example.com", "https://", "https://a/b"},
 		Hosts:   []string{"fine.example", "port.example:80", "http://scheme.example", ""},
 		TLS:     TLSConfig{KeyFile: "key", ClientCAFile: "ca"},
@@ -24,8 +24,8 @@ func TestValidate(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"Store", " Timeout", "ControlTimeout", "ScanTimeout", "ReadTimeout", "WriteTimeout", "IdleTimeout", "MaxConnections ",
-		"MaxConnectionsPerIP", "MaxInFlight", "MaxScans", "MaxHeaderBytes", "MaxBodyBytes", `"example.com"`, `"https://"`, `"https://a/b"`, `"port.example:80"`, `"http://scheme.example"`, `host ""`, "both a certificate", "client CA"} {
+	for _, want := range []string{"Store", " Timeout", "ReadTimeout", "WriteTimeout", "IdleTimeout", "MaxConnections ",
+		"MaxConnectionsPerIP", "MaxInFlight", "MaxScans", `"example.com"`, `"https://"`, `"https://a/b"`, `"port.example:80"`, `"http://scheme.example"`, `host ""`, "both a certificate", "client CA"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not named in %v", want, err)
 		}
@@ -33,7 +33,7 @@ func TestValidate(t *testing.T) {
 	if strings.Contains(err.Error(), "fine.example") {
 		t.Errorf("a good origin or host is refused: %v", err)
 	}
-	if err := (Config{Store: &kvtest.Reference{}}).Validate(); err != nil {
+	if err := (Config{Store: &kvtest.Reference{}}).validate(); err != nil {
 		t.Errorf("the zero values: %v", err)
 	}
 }
@@ -43,7 +43,7 @@ func TestDefaultsKeepWhatIsGiven(t *testing.T) {
 	if c.Timeout != time.Minute || c.MaxScans != 3 {
 		t.Errorf("got %+v", c)
 	}
-	if c.Logger == nil || c.Registry == nil || c.WriteTimeout <= 0 || c.MaxConnections <= 0 || c.MaxHeaderBytes < maxURLBytes+(8<<10) {
+	if c.Logger == nil || c.Registry == nil || c.WriteTimeout <= 0 || c.MaxConnections <= 0 {
 		t.Errorf("got %+v", c)
 	}
 }

@@ -264,7 +264,7 @@ func TestContractIsComplete(t *testing.T) {
 		if (item.Post != nil) != e.mutates || item.Get.Extensions["x-viakv-role"] != e.role.String() {
 			t.Errorf("%s: POST %v, role %v", e.path, item.Post != nil, item.Get.Extensions["x-viakv-role"])
 		}
-		if open := item.Get.Security != nil; open != (e.role == RoleNone) {
+		if open := item.Get.Security != nil; open != (e.role == roleNone) {
 			t.Errorf("%s: open %v", e.path, open)
 		}
 	}

@@ -21,7 +21,7 @@ func join(x *exchange) error {
 	if s.config.Cluster == nil {
 		return kv.ErrNotMesh
 	}
-	ctx, cancel := context.WithTimeout(s.base, s.config.ControlTimeout)
+	ctx, cancel := context.WithTimeout(s.base, controlTimeout)
 	defer cancel()
 	if err := s.config.Cluster.Join(ctx, peer); err != nil {
 		return err
@@ -52,7 +52,7 @@ func leave(x *exchange) error {
 	if s.config.Cluster == nil {
 		return kv.ErrNotMesh
 	}
-	ctx, cancel := context.WithTimeout(s.base, s.config.ControlTimeout)
+	ctx, cancel := context.WithTimeout(s.base, controlTimeout)
 	defer cancel()
 	left, err := s.config.Cluster.Leave(ctx, node, force)
 	if err != nil {

@@ -56,7 +56,7 @@ func (x *exchange) serve() {
 		x.fail(refuse(kindMethod, e.path+" answers "+e.allow()))
 		return
 	}
-	if e.admin || e.role != RoleNone && !e.free {
+	if e.admin || e.role != roleNone && !e.free {
 		if err := x.checkHost(); err != nil {
 			x.fail(err)
 			return
@@ -81,7 +81,7 @@ func (x *exchange) serve() {
 		x.fail(err)
 		return
 	}
-	if e.mutates && e.role == RoleAdmin {
+	if e.mutates && e.role == roleAdmin {
 		x.server.config.Logger.Info("an administrative request was carried out", append(x.fields(), zap.String("token", x.tokenName))...)
 	}
 }

@@ -23,8 +23,8 @@ func (s *Server) console() []*endpoint {
 		return nil
 	}
 	return []*endpoint{
-		{path: "/console", below: true, role: RoleNone, serve: serve},
-		{path: "/console/api", below: true, role: RoleRead, serve: serve},
+		{path: "/console", below: true, role: roleNone, serve: serve},
+		{path: "/console/api", below: true, role: roleRead, serve: serve},
 	}
 }
 
@@ -36,7 +36,7 @@ func showOpenAPI(x *exchange) error {
 }
 
 const (
-	discoveryPath = "/v3/discovery:endpoints"
+	discoveryPath = "/v3/discovery:endpoints" // the colon belongs to the name
 	// maxDiscoveryBytes bounds a body at that path. A proxy describes itself in each request, in
 	// about 80 KiB.
 	maxDiscoveryBytes = 1 << 20
@@ -47,7 +47,7 @@ const (
 // flight: a proxy that learns nothing in an overload would keep sending everything to the same
 // nodes.
 func (s *Server) discovery() *endpoint {
-	return &endpoint{path: discoveryPath, role: RoleNone, posts: true, free: true, serve: func(x *exchange) error {
+	return &endpoint{path: discoveryPath, role: roleNone, posts: true, free: true, serve: func(x *exchange) error {
 		s.config.Discovery(x.ctx)
 		return nil
 	}}

@@ -50,7 +50,7 @@ func FuzzTokensAndOrigins(f *testing.F) {
 	f.Add("write", "a://%800")
 	f.Fuzz(func(t *testing.T, line, origin string) {
 		if fields := strings.Fields(line); len(fields) > 0 {
-			if e, err := parseToken(fields); err == nil && (e.role < RoleRead || e.role > RoleAdmin || len(fields[1]) < minToken) {
+			if e, err := parseToken(fields); err == nil && (e.role < roleRead || e.role > roleAdmin || len(fields[1]) < minToken) {
 				t.Errorf("%q gives %v", line, e)
 			}
 		}

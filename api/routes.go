@@ -21,29 +21,29 @@ type endpoint struct {
 	// through an overload.
 	free  bool
 	admin bool // of the admin listeners, with the host checked
-	role  Role
+	role  tokenRole
 	serve func(*exchange) error
 }
 
 // endpoints is the table of the public listeners.
 var endpoints = []*endpoint{
-	{path: "/get", role: RoleRead, serve: get},
-	{path: "/set", role: RoleWrite, mutates: true, serve: set},
-	{path: "/rm", role: RoleWrite, mutates: true, serve: remove},
-	{path: "/is", role: RoleRead, serve: has},
-	{path: "/clear", role: RoleAdmin, mutates: true, serve: clearAll},
-	{path: "/getKeys", role: RoleRead, serve: scanKeys},
-	{path: "/getValues", role: RoleRead, serve: scanValues},
-	{path: "/getAll", role: RoleRead, serve: scanAll},
-	{path: "/join", role: RoleAdmin, mutates: true, serve: join},
-	{path: "/leave", role: RoleAdmin, mutates: true, serve: leave},
-	{path: "/cluster", role: RoleRead, serve: cluster},
-	{path: "/plan", role: RoleRead, serve: planChange},
-	{path: "/livez", role: RoleNone, free: true, serve: live},
-	{path: "/readyz", role: RoleNone, free: true, serve: ready},
-	{path: "/metrics", role: RoleRead, free: true, serve: showPublicMetrics},
-	{path: "/version", role: RoleNone, free: true, serve: showVersion},
-	{path: "/openapi.yaml", role: RoleNone, serve: showOpenAPI},
+	{path: "/get", role: roleRead, serve: get},
+	{path: "/set", role: roleWrite, mutates: true, serve: set},
+	{path: "/rm", role: roleWrite, mutates: true, serve: remove},
+	{path: "/is", role: roleRead, serve: has},
+	{path: "/clear", role: roleAdmin, mutates: true, serve: clearAll},
+	{path: "/getKeys", role: roleRead, serve: scanKeys},
+	{path: "/getValues", role: roleRead, serve: scanValues},
+	{path: "/getAll", role: roleRead, serve: scanAll},
+	{path: "/join", role: roleAdmin, mutates: true, serve: join},
+	{path: "/leave", role: roleAdmin, mutates: true, serve: leave},
+	{path: "/cluster", role: roleRead, serve: cluster},
+	{path: "/plan", role: roleRead, serve: planChange},
+	{path: "/livez", role: roleNone, free: true, serve: live},
+	{path: "/readyz", role: roleNone, free: true, serve: ready},
+	{path: "/metrics", role: roleRead, free: true, serve: showPublicMetrics},
+	{path: "/version", role: roleNone, free: true, serve: showVersion},
+	{path: "/openapi.yaml", role: roleNone, serve: showOpenAPI},
 }
 
 // unknown returns the endpoint that answers every path that is not in a table.

@@ -100,7 +100,7 @@ func (x *exchange) scan(kind scanKind) error {
 
 // scanOptions reads a scan's parameters.
 func (x *exchange) scanOptions() (o kv.ScanOptions, limit int, ndjson bool, err error) {
-	// There is no deadline: each batch has ScanTimeout, the scan as a whole all the time it takes.
+	// There is no deadline: each batch has scanTimeout, the scan as a whole all the time it takes.
 	o.Trace = x.trace
 	if o.R, err = x.quorum(parameterR); err != nil {
 		return o, 0, false, err
@@ -165,7 +165,7 @@ func (c *scan) fill(room int) (complete bool, cursor string, err error) {
 		}
 		c.next = 0
 		c.batch.Reset()
-		ctx, cancel := context.WithTimeout(c.ctx, c.server.config.ScanTimeout)
+		ctx, cancel := context.WithTimeout(c.ctx, scanTimeout)
 		more, err := c.scanner.Next(ctx, &c.batch)
 		cancel()
 		if err != nil {

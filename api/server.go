@@ -53,7 +53,7 @@ type Server struct {
 
 // New checks the configuration and builds a server. It starts nothing.
 func New(config Config) (*Server, error) {
-	if err := config.Validate(); err != nil {
+	if err := config.validate(); err != nil {
 		return nil, err
 	}
 	config = config.withDefaults()
@@ -116,8 +116,8 @@ func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fa
 		ErrorHandler:                 s.malformed,
 		Logger:                       fasthttpLogger{s.log},
 		Concurrency:                  2*connections + 64,
-		ReadBufferSize:               s.config.MaxHeaderBytes,
-		MaxRequestBodySize:           s.config.MaxBodyBytes,
+		ReadBufferSize:               maxHeaderBytes,
+		MaxRequestBodySize:           maxBodyBytes,
 		ReadTimeout:                  s.config.ReadTimeout,
 		WriteTimeout:                 s.config.WriteTimeout,
 		IdleTimeout:                  s.config.IdleTimeout,

@@ -85,7 +85,7 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 	case r.method != "GET" && (r.method != "POST" || !e.mutates):
 		want(405)
 		return
-	case host == "evil.example" && e.role != RoleNone && !e.free:
+	case host == "evil.example" && e.role != roleNone && !e.free:
 		want(421)
 		return
 	case e.mutates && (origin != "" && origin != "https://"+host || site == "cross-site"):
@@ -168,7 +168,7 @@ func (m *surfaceModel) scan(want func(int) bool, t *rapid.T, path, accept string
 	_, limited := args["limit"]
 	if limited {
 		limit, _ = strconv.Atoi(args.get("limit"))
-		fine = fine && limit >= 1 && limit <= MaxPage && args.get("limit") == strconv.Itoa(limit)
+		fine = fine && limit >= 1 && limit <= maxLimit && args.get("limit") == strconv.Itoa(limit)
 	}
 	_, resumed := args["cursor"]
 	fine = fine && args.oneOf("snapshot", "1", "true", "0", "false") && args.oneOf("format", "json", "ndjson") && args.text("prefix", 0, 64) && args.text("cursor", 0, 512)

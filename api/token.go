@@ -10,20 +10,20 @@ import (
 	"strings"
 )
 
-// Role is what a bearer token allows. Each role includes those before it.
-type Role uint8
+// tokenRole is what a bearer token allows. Each role includes those before it.
+type tokenRole uint8
 
 // The roles.
 const (
-	RoleNone  Role = iota // needs no token
-	RoleRead              // get, is, scans, cluster, plan, metrics, /console/api
-	RoleWrite             // set, rm
-	RoleAdmin             // clear, join, leave, profiles
+	roleNone  tokenRole = iota // needs no token
+	roleRead                   // get, is, scans, cluster, plan, metrics, /console/api
+	roleWrite                  // set, rm
+	roleAdmin                  // clear, join, leave, profiles
 )
 
 var roleNames = [...]string{"none", "read", "write", "admin"}
 
-func (r Role) String() string { return roleNames[r] }
+func (r tokenRole) String() string { return roleNames[r] }
 
 // tokens is the content of a token file, immutable.
 type tokens struct{ entries []tokenEntry }
@@ -32,7 +32,7 @@ type tokenEntry struct {
 	// digest is the token's. Comparing digests reveals neither the bytes nor the length of a token
 	// through the time it takes.
 	digest [sha256.Size]byte
-	role   Role
+	role   tokenRole
 	name   string // for the log
 }
 
@@ -75,11 +75,11 @@ func parseToken(fields []string) (tokenEntry, error) {
 	var e tokenEntry
 	switch fields[0] {
 	case "read":
-		e.role = RoleRead
+		e.role = roleRead
 	case "write":
-		e.role = RoleWrite
+		e.role = roleWrite
 	case "admin":
-		e.role = RoleAdmin
+		e.role = roleAdmin
 	default:
 		return e, errors.New("begin the line with the role: read, write or admin")
 	}
@@ -93,11 +93,11 @@ func parseToken(fields []string) (tokenEntry, error) {
 
 const tokenCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/="
 
-// find returns the role and the name of a presented token, and RoleNone when there is no such
+// find returns the role and the name of a presented token, and roleNone when there is no such
 // token. It compares all entries whichever matches, so that the time tells nothing.
-func (t *tokens) find(presented []byte) (Role, string) {
+func (t *tokens) find(presented []byte) (tokenRole, string) {
 	digest := sha256.Sum256(presented)
-	role, name := RoleNone, ""
+	role, name := roleNone, ""
 	for i := range t.entries {
 		e := &t.entries[i]
 		if subtle.ConstantTimeCompare(digest[:], e.digest[:]) == 1 && e.role > role {
@@ -114,8 +114,8 @@ var (
 
 // authorize checks the request's token against the role that its endpoint needs. Without a token
 // file every client may do everything.
-func (x *exchange) authorize(needed Role) error {
-	if x.server.tokens == nil || needed == RoleNone {
+func (x *exchange) authorize(needed tokenRole) error {
+	if x.server.tokens == nil || needed == roleNone {
 		return nil
 	}
 	challenge := func(parameters string) {
@@ -129,7 +129,7 @@ func (x *exchange) authorize(needed Role) error {
 	}
 	role, name := x.server.tokens.Get().find(bytes.TrimSpace(token))
 	switch {
-	case role == RoleNone:
+	case role == roleNone:
 		challenge(`, error="invalid_token"`)
 		x.server.metrics.deny("unknown token")
 		return refuse(kindUnauthenticated, "the token is not known here")

@@ -47,21 +47,13 @@ var table = []struct {
 	{kv.ErrNotMesh, "/leave", "stop the process"},
 }
 
-// For returns what to do about an error that a request to an endpoint ran into. It returns an empty
-// string when there is no advice.
-func For(err error, endpoint string) string {
+// Add appends to a text what to do about an error that a request to an endpoint ran into. It
+// returns the text as it is when there is no advice.
+func Add(text string, err error, endpoint string) string {
 	for _, row := range table {
 		if (row.endpoint == "" || row.endpoint == endpoint) && errors.Is(err, row.err) {
-			return row.do
+			return text + "; " + row.do
 		}
-	}
-	return ""
-}
-
-// Add appends to a text what For returns, if that is not empty.
-func Add(text string, err error, endpoint string) string {
-	if do := For(err, endpoint); do != "" {
-		return text + "; " + do
 	}
 	return text
 }

@@ -8,7 +8,7 @@ import (
 	"viakv/api/kv"
 )
 
-func TestFor(t *testing.T) {
+func TestAdd(t *testing.T) {
 	for _, c := range []struct {
 		err      error
 		endpoint string
@@ -30,8 +30,12 @@ func TestFor(t *testing.T) {
 		{&kv.Unavailable{Outcome: kv.None, Reason: "so it is"}, "/leave", ""},
 		{&kv.Unavailable{Outcome: kv.None, Reason: "so it is", Err: kv.ErrTooFewReplicas}, "/get", "/cluster shows who is reachable"},
 	} {
-		if got := For(c.err, c.endpoint); got != c.want {
-			t.Errorf("%v at %s: %q, want %q", c.err, c.endpoint, got, c.want)
+		want := "so it is"
+		if c.want != "" {
+			want += "; " + c.want
+		}
+		if got := Add("so it is", c.err, c.endpoint); got != want {
+			t.Errorf("%v at %s: %q, want %q", c.err, c.endpoint, got, want)
 		}
 	}
 }
@@ -39,17 +43,8 @@ func TestFor(t *testing.T) {
 // A row is never read if an earlier row matches everything that it does.
 func TestEveryRowIsReached(t *testing.T) {
 	for i, row := range table {
-		if got := For(row.err, row.endpoint); got != row.do {
+		if got := Add("so it is", row.err, row.endpoint); got != "so it is; "+row.do {
 			t.Errorf("row %d, %v at %q: %q, want %q", i, row.err, row.endpoint, got, row.do)
 		}
-	}
-}
-
-func TestAdd(t *testing.T) {
-	if got := Add("no such node: x", kv.ErrNoSuchNode, "/plan"); got != "no such node: x; /cluster shows the members" {
-		t.Errorf("%q", got)
-	}
-	if got := Add("the key has no value", kv.ErrMissing, "/get"); got != "the key has no value" {
-		t.Errorf("%q", got)
 	}
 }

@@ -15,9 +15,6 @@ import (
 	"viakv/api/kv"
 )
 
-// Path is the path at which Envoy asks. The colon belongs to the name.
-const Path = "/v3/discovery:endpoints"
-
 // resource is the name of the list of endpoints where a request names none.
 const resource = "viakv"
 

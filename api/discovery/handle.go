@@ -14,10 +14,6 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// MaxBodyBytes is the largest body of a request. Envoy's description of itself, which is in every
-// request, takes about 80 KiB.
-const MaxBodyBytes = 1 << 20
-
 // typeURL is the type of what is discovered here.
 const typeURL = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 

@@ -139,13 +139,6 @@ func (s *Reference) Clear(ctx context.Context, o kv.Options) error {
 	return nil
 }
 
-// Len returns the number of keys.
-func (s *Reference) Len() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.pairs)
-}
-
 // Scan implements kv.Store. The keys are those of this moment. A key that is removed before its
 // batch is left out.
 func (s *Reference) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
