@@ -7,6 +7,10 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
+// This is done here, and not by github.com/munnerz/goautoneg, because that takes a type with q=0
+// for accepted, lets an exact type win over a wildcard of higher weight, minds capitals, and
+// allocates for every header.
+
 var (
 	headerAccept         = []byte(fasthttp.HeaderAccept)
 	headerAcceptEncoding = []byte(fasthttp.HeaderAcceptEncoding)
@@ -28,7 +32,7 @@ func (x *exchange) wantsJSON() bool {
 func prefer(accept []byte, types ...string) int {
 	best, bestQuality := 0, -1.0
 	for i, t := range types {
-		if q := quality(accept, t, mediaMatch); q > bestQuality {
+		if q := quality(accept, t, "*/*"); q > bestQuality {
 			best, bestQuality = i, q
 		}
 	}
@@ -36,14 +40,15 @@ func prefer(accept []byte, types ...string) int {
 }
 
 // quality returns the weight that an Accept or Accept-Encoding header gives to an offer. The most
-// specific range that matches decides; the weight is 0 when none matches.
-func quality(header []byte, offer string, match func(pattern []byte, offer string) int) float64 {
+// specific range that matches decides; the weight is 0 when none matches. The wildcard is the
+// header's: "*/*" or "*".
+func quality(header []byte, offer, wildcard string) float64 {
 	result, specific := 0.0, 0
 	for len(header) > 0 {
 		var element []byte
 		element, header, _ = bytes.Cut(header, []byte(","))
 		pattern, arguments, _ := bytes.Cut(element, []byte(";"))
-		if m := match(bytes.TrimSpace(pattern), offer); m > specific {
+		if m := match(bytes.TrimSpace(pattern), offer, wildcard); m > specific {
 			specific, result = m, weight(arguments)
 		}
 	}
@@ -69,30 +74,18 @@ func weight(arguments []byte) float64 {
 	return 1
 }
 
-// mediaMatch returns how specifically a media range matches an offer: 3 exactly, 2 by type, 1 by
-// the wildcard, 0 not at all.
-func mediaMatch(pattern []byte, offer string) int {
+// match returns how specifically a range matches an offer: 3 exactly, 2 by a media type's first
+// part, 1 by the wildcard, 0 not at all.
+func match(pattern []byte, offer, wildcard string) int {
 	switch {
 	case bytes.EqualFold(pattern, []byte(offer)):
 		return 3
-	case string(pattern) == "*/*":
+	case string(pattern) == wildcard:
 		return 1
 	}
 	if kind, found := bytes.CutSuffix(pattern, []byte("/*")); found && len(offer) > len(kind) && offer[len(kind)] == '/' &&
 		bytes.EqualFold(kind, []byte(offer[:len(kind)])) {
 		return 2
-	}
-	return 0
-}
-
-// codingMatch is mediaMatch for content codings. It returns 2 for an exact match, 1 for the
-// wildcard and 0 for no match.
-func codingMatch(pattern []byte, offer string) int {
-	switch {
-	case bytes.EqualFold(pattern, []byte(offer)):
-		return 2
-	case string(pattern) == "*":
-		return 1
 	}
 	return 0
 }

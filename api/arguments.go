@@ -139,6 +139,9 @@ func (x *exchange) flag(p parameter) (bool, error) {
 // peer returns the peer address of a join.
 func (x *exchange) peer() (string, error) {
 	const want = "give the peer address (host:port) of a member of the mesh to join"
+	if !x.parameters.seen.has(parameterPeer) {
+		return "", badParameter(parameterPeer, "missing: "+want)
+	}
 	s, err := x.short(parameterPeer)
 	if err != nil {
 		return "", err
@@ -156,20 +159,8 @@ func (x *exchange) peer() (string, error) {
 // decimal parses a number that consists of digits only: no sign, no space, no leading zero, at most
 // limit.
 func decimal(s string, limit int) (int, bool) {
-	if s == "" || s[0] == '0' && len(s) > 1 {
-		return 0, false
-	}
-	n := 0
-	for i := range len(s) {
-		c := s[i]
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		if n = n*10 + int(c-'0'); n > limit {
-			return 0, false
-		}
-	}
-	return n, true
+	n, err := strconv.Atoi(s)
+	return n, err == nil && n >= 0 && n <= limit && strconv.Itoa(n) == s
 }
 
 func badParameter(p parameter, detail string) error {

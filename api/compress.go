@@ -37,7 +37,7 @@ func (c coding) String() string {
 func chooseCoding(header []byte) coding {
 	best, bestQuality := identity, 0.0
 	for _, c := range []coding{zstdCoding, gzipCoding} {
-		if q := quality(header, c.String(), codingMatch); q > bestQuality {
+		if q := quality(header, c.String(), "*"); q > bestQuality {
 			best, bestQuality = c, q
 		}
 	}

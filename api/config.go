@@ -125,6 +125,9 @@ func (c Config) withDefaults() Config {
 	if c.Name == "" {
 		c.Name = "node"
 	}
+	if c.Cluster == nil {
+		c.Cluster = lone(c.Name)
+	}
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration

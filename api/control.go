@@ -11,15 +11,9 @@ import (
 // join answers /join. When it returns without an error, this node is a full member.
 func join(x *exchange) error {
 	s := x.server
-	if !x.parameters.seen.has(parameterPeer) {
-		return badParameter(parameterPeer, "missing: give the peer address (host:port) of a member of the mesh to join")
-	}
 	peer, err := x.peer()
 	if err != nil {
 		return err
-	}
-	if s.config.Cluster == nil {
-		return kv.ErrNotMesh
 	}
 	ctx, cancel := context.WithTimeout(s.base, controlTimeout)
 	defer cancel()
@@ -49,9 +43,6 @@ func leave(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if s.config.Cluster == nil {
-		return kv.ErrNotMesh
-	}
 	ctx, cancel := context.WithTimeout(s.base, controlTimeout)
 	defer cancel()
 	left, err := s.config.Cluster.Leave(ctx, node, force)
@@ -73,7 +64,7 @@ func planChange(x *exchange) error {
 		return err
 	}
 	named := x.parameters.seen.has(parameterNode)
-	status := statusDocument(x.server.status())
+	status := statusDocument(x.server.config.Cluster.Status())
 	switch {
 	case change != "join" && change != "leave":
 		return badParameter(parameterChange, `give "join", or "leave" with the member's name as node`)
@@ -94,16 +85,18 @@ func planChange(x *exchange) error {
 }
 
 // cluster answers /cluster.
-func cluster(x *exchange) error { return x.document(statusDocument(x.server.status())) }
+func cluster(x *exchange) error { return x.document(statusDocument(x.server.config.Cluster.Status())) }
 
-// status returns the status of the mesh, or that of a lone store.
-func (s *Server) status() kv.Status {
-	if s.config.Cluster != nil {
-		return s.config.Cluster.Status()
-	}
-	name := s.config.Name
+// lone is the cluster of a store that is no mesh. It is the node's name.
+type lone string
+
+func (lone) Join(context.Context, string) error { return kv.ErrNotMesh }
+
+func (lone) Leave(context.Context, string, bool) (kv.Left, error) { return kv.Left{}, kv.ErrNotMesh }
+
+func (l lone) Status() kv.Status {
 	return kv.Status{
-		Mode: "lone", Self: name, State: "active", N: 1, R: 1, W: 1,
-		Members: []kv.Member{{Name: name, State: "active", Reachable: true, Ownership: 1}},
+		Mode: "lone", Self: string(l), State: "active", N: 1, R: 1, W: 1,
+		Members: []kv.Member{{Name: string(l), State: "active", Reachable: true, Ownership: 1}},
 	}
 }

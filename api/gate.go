@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -185,10 +187,7 @@ func (g *gate) close() (err error) {
 // closeAll closes every connection, even one in use.
 func (g *gate) closeAll() {
 	g.mu.Lock()
-	open := make([]*conn, 0, len(g.open))
-	for c := range g.open {
-		open = append(open, c)
-	}
+	open := slices.Collect(maps.Keys(g.open))
 	g.mu.Unlock()
 	for _, c := range open {
 		_ = c.Conn.Close()

@@ -27,18 +27,18 @@ func (s *Server) handler(e *endpoint) fasthttp.RequestHandler {
 		defer x.end()
 		ctx.Response.Header.SetCanonical(headerCacheControl, noStore)
 		x.identify()
-		if e.free {
-			x.serve()
-			return
+		if !e.free {
+			if s.inFlight.Add(1) > int64(s.config.MaxInFlight) {
+				s.inFlight.Add(-1)
+				s.metrics.overloads.Inc()
+				x.fail(overload("the server is working on as many requests as it may (" + strconv.Itoa(s.config.MaxInFlight) + ")"))
+				return
+			}
+			defer s.inFlight.Add(-1)
 		}
-		if s.inFlight.Add(1) > int64(s.config.MaxInFlight) {
-			s.inFlight.Add(-1)
-			s.metrics.overloads.Inc()
-			x.fail(overload("the server is working on as many requests as it may (" + strconv.Itoa(s.config.MaxInFlight) + ")"))
-			return
+		if err := x.serve(); err != nil {
+			x.fail(err)
 		}
-		defer s.inFlight.Add(-1)
-		x.serve()
 	}
 }
 
@@ -49,41 +49,36 @@ func overload(reason string) error {
 }
 
 // serve makes the checks that all endpoints share, and calls the endpoint's own function.
-func (x *exchange) serve() {
+func (x *exchange) serve() error {
 	ctx, e := x.ctx, x.endpoint
 	if !e.allows(ctx) {
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, e.allow())
-		x.fail(refuse(kindMethod, e.path+" answers "+e.allow()))
-		return
+		return refuse(kindMethod, e.path+" answers "+e.allow())
 	}
 	if e.admin || e.role != roleNone && !e.free {
 		if err := x.checkHost(); err != nil {
-			x.fail(err)
-			return
+			return err
 		}
 	}
 	if e.mutates {
 		if err := x.checkOrigin(); err != nil {
 			x.server.metrics.deny("origin")
-			x.fail(err)
-			return
+			return err
 		}
 	}
 	if err := x.authorize(e.role); err != nil {
-		x.fail(err)
-		return
+		return err
 	}
 	if err := x.readParameters(); err != nil {
-		x.fail(err)
-		return
+		return err
 	}
 	if err := e.serve(x); err != nil {
-		x.fail(err)
-		return
+		return err
 	}
 	if e.mutates && e.role == roleAdmin {
 		x.server.config.Logger.Info("an administrative request was carried out", append(x.fields(), zap.String("token", x.tokenName))...)
 	}
+	return nil
 }
 
 // end is deferred by every handler. It turns a panic into a 500, counts the request and gives the

@@ -51,7 +51,7 @@ type classMetrics struct {
 var latencyBuckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 10, 60}
 
 func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
-	// counter, vector and gauge make metrics with the common prefix viakv_http_.
+	// counter, vector, gauge and counted make metrics with the common prefix viakv_http_.
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "viakv", Subsystem: "http", Name: name, Help: help})
 	}
@@ -60,6 +60,9 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "viakv", Subsystem: "http", Name: name, Help: help}, f)
+	}
+	counted := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "viakv", Subsystem: "http", Name: name, Help: help}, f)
 	}
 	m := &metrics{
 		requests: vector("requests_total", "Requests answered, by endpoint and status class.", "endpoint", "class"),
@@ -81,10 +84,9 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 		gauge("connections", "Open public connections.", func() float64 { open, _ := s.gate.stats(); return float64(open) }),
 		gauge("connections_limit", "Public connections that may be open at once: --max-connections, or fewer where the limit of open files wants it.",
 			func() float64 { return float64(s.gate.max) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "viakv", Subsystem: "http", Name: "rejected_connections_total",
-			Help: "Connections turned away because too many were open."}, func() float64 { _, r := s.gate.stats(); return float64(r) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "viakv", Subsystem: "http", Name: "accept_failures_total",
-			Help: "Attempts to accept a public connection that failed, for want of descriptors or memory for example."},
+		counted("rejected_connections_total", "Connections turned away because too many were open.",
+			func() float64 { _, r := s.gate.stats(); return float64(r) }),
+		counted("accept_failures_total", "Attempts to accept a public connection that failed, for want of descriptors or memory for example.",
 			func() float64 { return float64(s.gate.failures()) }),
 	} {
 		if err := registry.Register(c); err != nil {

@@ -92,17 +92,9 @@ func (p *parameters) reset() { p.seen, p.repeated = 0, 0 }
 // decoded.
 func (p *parameters) parse(query []byte) {
 	for len(query) > 0 {
-		pair := query
-		if i := bytes.IndexByte(query, '&'); i >= 0 {
-			pair, query = query[:i], query[i+1:]
-		} else {
-			query = nil
-		}
-		var value []byte
-		name := pair
-		if i := bytes.IndexByte(pair, '='); i >= 0 {
-			name, value = pair[:i], pair[i+1:]
-		}
+		var pair []byte
+		pair, query, _ = bytes.Cut(query, []byte("&"))
+		name, value, _ := bytes.Cut(pair, []byte("="))
 		if len(name) == 0 || len(name) > 3*maxParameterName {
 			continue
 		}
@@ -135,9 +127,8 @@ func (x *exchange) readParameters() error {
 	if len(target) > maxURLBytes {
 		return refuse(kindURLTooLong, "the URL has "+strconv.Itoa(len(target))+" bytes; the limit is "+strconv.Itoa(maxURLBytes))
 	}
-	if i := bytes.IndexByte(target, '?'); i >= 0 {
-		x.parameters.parse(target[i+1:])
-	}
+	_, query, _ := bytes.Cut(target, []byte("?"))
+	x.parameters.parse(query)
 	if !x.endpoint.mutates || !x.ctx.IsPost() {
 		return nil
 	}
@@ -155,9 +146,7 @@ func (x *exchange) readParameters() error {
 var formType = []byte("application/x-www-form-urlencoded")
 
 func isForm(contentType []byte) bool {
-	if i := bytes.IndexByte(contentType, ';'); i >= 0 {
-		contentType = contentType[:i]
-	}
+	contentType, _, _ = bytes.Cut(contentType, []byte(";"))
 	return bytes.EqualFold(bytes.TrimSpace(contentType), formType)
 }
 

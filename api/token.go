@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -21,7 +22,7 @@ const (
 	roleAdmin                  // clear, join, leave, profiles
 )
 
-var roleNames = [...]string{"none", "read", "write", "admin"}
+var roleNames = []string{"none", "read", "write", "admin"}
 
 func (r tokenRole) String() string { return roleNames[r] }
 
@@ -73,16 +74,11 @@ func loadTokens(path string) (*tokens, error) {
 
 func parseToken(fields []string) (tokenEntry, error) {
 	var e tokenEntry
-	switch fields[0] {
-	case "read":
-		e.role = roleRead
-	case "write":
-		e.role = roleWrite
-	case "admin":
-		e.role = roleAdmin
-	default:
+	role := slices.Index(roleNames, fields[0])
+	if role < int(roleRead) { // no name at all, or that of roleNone
 		return e, errors.New("begin the line with the role: read, write or admin")
 	}
+	e.role = tokenRole(role)
 	if len(fields) < 2 || len(fields[1]) < minToken || strings.Trim(fields[1], tokenCharacters) != "" {
 		return e, fmt.Errorf("a token has at least %d letters, digits or -._~+/= (make one with: openssl rand -hex 24)", minToken)
 	}
