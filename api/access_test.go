@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -79,6 +78,14 @@ const (
 	adminToken = "admin-0123456789abcdef"
 )
 
+// tokenFile writes a token file and returns its path.
+func tokenFile(t testing.TB, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tokens")
+	write(t, path, content)
+	return path
+}
+
 func write(t testing.TB, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -88,8 +95,7 @@ func write(t testing.TB, path, content string) {
 
 func TestTokens(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "tokens")
-	write(t, file, "# of the test\n\nread "+readToken+" dashboard\r\nwrite "+writeToken+"\nadmin\t"+adminToken+" Ada L.\nread "+adminToken+"\n")
+	file := tokenFile(t, "# of the test\n\nread "+readToken+" dashboard\r\nwrite "+writeToken+"\nadmin\t"+adminToken+" Ada L.\nread "+adminToken+"\n")
 	core, logs := observer.New(zap.DebugLevel)
 	h := start(t, Config{TokenFile: file, Logger: zap.New(core)})
 	needs := map[string]tokenRole{
@@ -153,8 +159,7 @@ func stringsOf(m map[string]any) (out []string) {
 // Changes of the file take effect. A file that cannot be read leaves the former tokens in force.
 func TestTokensAreReloaded(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "tokens")
-	write(t, file, "read "+readToken+"\n")
+	file := tokenFile(t, "read "+readToken+"\n")
 	core, logs := observer.New(zap.DebugLevel)
 	h := start(t, Config{TokenFile: file, Logger: zap.New(core)})
 	status := func(token string) int { return h.get("/getKeys", "Authorization", "Bearer "+token).status }
@@ -245,6 +250,17 @@ func (a *authority) issue(t testing.TB, serial int64) (certificate, key string) 
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 }
 
+// files writes a certificate of the serial number 2 and its key, and returns where they are.
+func (a *authority) files(t testing.TB) TLSConfig {
+	t.Helper()
+	dir := t.TempDir()
+	c := TLSConfig{CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")}
+	certificate, key := a.issue(t, 2)
+	write(t, c.CertFile, certificate)
+	write(t, c.KeyFile, key)
+	return c
+}
+
 // overTLS makes the harness's client speak TLS. Every request has a connection of its own, so that
 // each makes a handshake.
 func (h *harness) overTLS(a *authority, certificates ...tls.Certificate) *http.Transport {
@@ -257,11 +273,8 @@ func (h *harness) overTLS(a *authority, certificates ...tls.Certificate) *http.T
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	dir, ca := t.TempDir(), newAuthority(t)
-	files := TLSConfig{CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")}
-	certificate, key := ca.issue(t, 2)
-	write(t, files.CertFile, certificate)
-	write(t, files.KeyFile, key)
+	ca := newAuthority(t)
+	files := ca.files(t)
 	store, want := filled(t, 5000)
 	h := start(t, Config{Store: store, TLS: files, ReadTimeout: 5 * time.Second})
 	h.overTLS(ca)
@@ -308,11 +321,9 @@ func TestTLS(t *testing.T) {
 
 func TestClientCertificates(t *testing.T) {
 	t.Parallel()
-	dir, ca, stranger := t.TempDir(), newAuthority(t), newAuthority(t)
-	files := TLSConfig{CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key"), ClientCAFile: filepath.Join(dir, "ca")}
-	certificate, key := ca.issue(t, 2)
-	write(t, files.CertFile, certificate)
-	write(t, files.KeyFile, key)
+	ca, stranger := newAuthority(t), newAuthority(t)
+	files := ca.files(t)
+	files.ClientCAFile = filepath.Join(t.TempDir(), "ca")
 	write(t, files.ClientCAFile, ca.pem)
 	h := start(t, Config{TLS: files})
 	admin := h.admin(t)
@@ -366,33 +377,9 @@ func TestBadTLSFiles(t *testing.T) {
 	}
 }
 
-// admin serves the admin listener until the test ends, and returns its address.
-func (h *harness) admin(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- h.server.ServeAdmin(l) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		h.client.CloseIdleConnections()
-		if err := h.server.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return l.Addr().String()
-}
-
 func TestAdminListener(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "tokens")
-	write(t, file, "write "+writeToken+"\nadmin "+adminToken+"\n")
+	file := tokenFile(t, "write "+writeToken+"\nadmin "+adminToken+"\n")
 	h := start(t, Config{TokenFile: file, Version: "1.2.3", Name: "n1"})
 	h.get("/debug/pprof/", "Authorization", "Bearer "+adminToken).problem(t, 404, "no-such-endpoint")
 	h.addr = h.admin(t)
@@ -420,8 +407,7 @@ func TestAdminListener(t *testing.T) {
 
 // What is open is logged in one line, and only when it can be reached from other machines.
 func TestWhatIsOpenIsSaid(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "tokens")
-	write(t, file, "read "+readToken+"\n")
+	file := tokenFile(t, "read "+readToken+"\n")
 	elsewhere, here := &net.TCPAddr{IP: net.IPv4zero, Port: 1}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}
 	for name, c := range map[string]struct {
 		config Config

@@ -104,10 +104,7 @@ func BenchmarkRequests(b *testing.B) {
 		}
 		b.Run(verb+"/bare", func(b *testing.B) {
 			s := &fasthttp.Server{Handler: bare(newSharded(100_000))}
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				b.Fatal(err)
-			}
+			l := listener(b)
 			done := make(chan error, 1)
 			go func() { done <- s.Serve(l) }()
 			load(b, l.Addr().String(), request)
@@ -259,10 +256,7 @@ func BenchmarkGetAll(b *testing.B) {
 				}
 			})
 		}}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			b.Fatal(err)
-		}
+		l := listener(b)
 		done := make(chan error, 1)
 		go func() { done <- s.Serve(l) }()
 		read(b, l.Addr().String(), "identity")

@@ -2,14 +2,8 @@ package api
 
 import (
 	"net"
-	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"viakv/api/kv/kvtest"
 )
 
 // On loopback without tokens, only the Host header tells a page of this server from a page whose
@@ -52,26 +46,13 @@ func TestEveryHostWhereSomethingElseGuards(t *testing.T) {
 	foreign := []string{"Host", "evil.example"}
 	start(t, Config{Hosts: []string{"*"}}).get("/set?k=a&v=1", foreign...).want(t, 200, "*")
 
-	tokens := filepath.Join(t.TempDir(), "tokens")
-	if err := os.WriteFile(tokens, []byte("write "+strings.Repeat("w", 20)+" w\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h := start(t, Config{TokenFile: tokens})
+	h := start(t, Config{TokenFile: tokenFile(t, "write "+strings.Repeat("w", 20)+" w\n")})
 	h.get("/set?k=a&v=1", append(foreign, "Authorization", "Bearer "+strings.Repeat("w", 20))...).want(t, 200, "*")
 	h.get("/set?k=a&v=1", foreign...).problem(t, 401, "unauthenticated")
 
-	s, err := New(Config{Store: &kvtest.Reference{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(elsewhere{l}) }()
-	open := &harness{t: t, server: s, addr: l.Addr().String(), done: ended, client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}}}
-	defer open.stop()
+	l := listener(t)
+	open := startAt(t, Config{}, elsewhere{l})
+	open.addr = l.Addr().String()
 	open.get("/set?k=a&v=1", foreign...).want(t, 200, "*")
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -38,14 +39,16 @@ type harness struct {
 // reference store.
 func start(t testing.TB, config Config) *harness {
 	t.Helper()
+	return startAt(t, config, listener(t))
+}
+
+// startAt is start on a listener of the test.
+func startAt(t testing.TB, config Config, l net.Listener) *harness {
+	t.Helper()
 	if config.Store == nil {
 		config.Store = &kvtest.Reference{}
 	}
 	s, err := New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +57,16 @@ func start(t testing.TB, config Config) *harness {
 	go func() { h.done <- s.Serve(l) }()
 	t.Cleanup(h.stop)
 	return h
+}
+
+// listener returns a listener on a loopback port.
+func listener(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // as returns the harness for one check of a property. A fuzz target must not report to the test
@@ -65,15 +78,87 @@ func (h *harness) as(t reporter) *harness {
 }
 
 func (h *harness) stop() {
-	h.client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := h.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := h.shutdown(10 * time.Second); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		h.t.Error(err)
 	}
 	if err := <-h.done; err != nil {
 		h.t.Error(err)
 	}
+}
+
+// shutdown ends the server, and the client's own idle connections. It cuts what takes longer.
+func (h *harness) shutdown(within time.Duration) error {
+	h.client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	return h.server.Shutdown(ctx)
+}
+
+// serveAlso serves a further listener, with Serve or ServeAdmin. The function that it returns ends
+// the server, and fails the test unless all goes well.
+func (h *harness) serveAlso(t testing.TB, serve func(net.Listener) error, l net.Listener) (end func()) {
+	done := make(chan error, 1)
+	go func() { done <- serve(l) }()
+	return func() {
+		t.Helper()
+		if err := h.shutdown(10 * time.Second); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// admin serves the admin listener until the test ends, and returns its address.
+func (h *harness) admin(t testing.TB) string {
+	t.Helper()
+	l := listener(t)
+	t.Cleanup(h.serveAlso(t, h.server.ServeAdmin, l))
+	return l.Addr().String()
+}
+
+// dial opens a connection that is closed when the test ends. Nothing on it waits for longer than a
+// minute.
+func (h *harness) dial(t testing.TB) net.Conn {
+	t.Helper()
+	return dial(t, h.addr)
+}
+
+func dial(t testing.TB, address string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// connections opens connections that send nothing, until the test ends.
+func (h *harness) connections(t testing.TB, n int) (held []net.Conn) {
+	t.Helper()
+	for range n {
+		held = append(held, h.dial(t))
+	}
+	return held
+}
+
+// send writes to a connection what must be taken.
+func send(t testing.TB, c net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// untilOpen waits until so many public connections are open.
+func (h *harness) untilOpen(t testing.TB, n int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d connections are open", n), func() bool { open, _ := h.server.gate.stats(); return open == n })
 }
 
 // answer is a response that was read to its end.

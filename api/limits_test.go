@@ -73,18 +73,7 @@ func TestMalformedRequests(t *testing.T) {
 // Requests that arrive too slowly are ended.
 func TestSlowClients(t *testing.T) {
 	h := start(t, Config{ReadTimeout: 100 * time.Millisecond, IdleTimeout: 100 * time.Millisecond})
-	dial := func() net.Conn {
-		c, err := net.Dial("tcp", h.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	silent, halfway, drip, idle, body := dial(), dial(), dial(), dial(), dial()
+	silent, halfway, drip, idle, body := h.dial(t), h.dial(t), h.dial(t), h.dial(t), h.dial(t)
 	_, _ = io.WriteString(halfway, "GET /get?k=a HTTP/1.1\r\nHost: h\r\n")
 	_, _ = io.WriteString(body, "POST /set HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nk=")
 	_, _ = io.WriteString(idle, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -118,7 +107,7 @@ func TestSlowClients(t *testing.T) {
 	if n := <-dripped; n >= 10_000 {
 		t.Error("a dripping client is never ended")
 	}
-	eventually(t, "all are gone", func() bool { open, _ := h.server.gate.stats(); return open == 0 })
+	h.untilOpen(t, 0)
 }
 
 func TestTooManyRequestsInFlight(t *testing.T) {
@@ -158,20 +147,12 @@ func TestTooManyConnections(t *testing.T) {
 	for name, config := range map[string]Config{"in all": {MaxConnections: 2}, "from one address": {MaxConnectionsPerIP: 2}} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, config)
-			var held []net.Conn
-			for range 2 {
-				c, err := net.Dial("tcp", h.addr)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer c.Close()
-				held = append(held, c)
-			}
-			eventually(t, "both are counted", func() bool { open, _ := h.server.gate.stats(); return open == 2 })
+			held := h.connections(t, 2)
+			h.untilOpen(t, 2)
 			// The answer arrives although nothing of the request was read.
 			readProblem(t, h.raw("GET /get?k=a HTTP/1.1\r\nHost: h\r\n\r\n"), 503, "overloaded")
 			held[0].Close()
-			eventually(t, "one is free", func() bool { open, _ := h.server.gate.stats(); return open == 1 })
+			h.untilOpen(t, 1)
 			h.get("/livez").want(t, 200, "OK\n")
 		})
 	}
@@ -196,9 +177,7 @@ func TestShutdownCancelsWhatHangs(t *testing.T) {
 		}
 	}()
 	<-entered
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	if err := h.server.Shutdown(ctx); err == nil {
+	if err := h.shutdown(50 * time.Millisecond); err == nil {
 		t.Error("no error although a request was cut")
 	}
 	<-done
@@ -222,15 +201,12 @@ func TestBusyConnectionOutlivesItsTimeouts(t *testing.T) {
 	const timeout = 400 * time.Millisecond
 	h := start(t, Config{ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout})
 	eventually(t, "a connection is served for three times its time-outs", func() bool {
-		c, err := net.Dial("tcp", h.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
+		c := h.dial(t)
 		r := bufio.NewReader(c)
 		last := time.Now()
 		for begin := last; time.Since(begin) < 3*timeout; time.Sleep(timeout / 20) {
-			if _, err = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"); err == nil {
+			_, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n")
+			if err == nil {
 				var response *http.Response
 				if response, err = http.ReadResponse(r, nil); err == nil {
 					_, err = io.Copy(io.Discard, response.Body)
@@ -291,25 +267,13 @@ func TestExpectContinue(t *testing.T) {
 
 // A client that opens a connection to the TLS port and sends nothing is ended like any other.
 func TestSilentHandshake(t *testing.T) {
-	dir, ca := t.TempDir(), newAuthority(t)
-	files := TLSConfig{CertFile: dir + "/cert", KeyFile: dir + "/key"}
-	certificate, key := ca.issue(t, 2)
-	write(t, files.CertFile, certificate)
-	write(t, files.KeyFile, key)
-	h := start(t, Config{TLS: files, ReadTimeout: 100 * time.Millisecond})
-	c, err := net.Dial("tcp", h.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	h := start(t, Config{TLS: newAuthority(t).files(t), ReadTimeout: 100 * time.Millisecond})
+	c := h.dial(t)
 	var timeout net.Error
 	if _, err := io.Copy(io.Discard, c); errors.As(err, &timeout) && timeout.Timeout() {
 		t.Error("the connection is still open")
 	}
-	eventually(t, "it is gone", func() bool { open, _ := h.server.gate.stats(); return open == 0 })
+	h.untilOpen(t, 0)
 }
 
 // Large answers are not kept by the connection that carried them: thousands of idle connections
@@ -332,14 +296,8 @@ func TestPagesAreNotKept(t *testing.T) {
 	before := heap()
 	var size int64
 	for range connections {
-		c, err := net.Dial("tcp", h.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if _, err := io.WriteString(c, request); err != nil {
-			t.Fatal(err)
-		}
+		c := h.dial(t)
+		send(t, c, request)
 		response, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -356,14 +314,8 @@ func TestPagesAreNotKept(t *testing.T) {
 // A client that goes on sending after its request was refused is not reset before it has read why.
 func TestRefusalReachesAClientThatIsStillSending(t *testing.T) {
 	h := start(t, Config{})
-	c, err := net.Dial("tcp", h.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, "GET /get?k=a HTTP/1.1\r\nHost: h\r\nX: "+strings.Repeat("x", 60<<10)); err != nil {
-		t.Fatal(err)
-	}
+	c := h.dial(t)
+	send(t, c, "GET /get?k=a HTTP/1.1\r\nHost: h\r\nX: "+strings.Repeat("x", 60<<10))
 	first := make([]byte, 12)
 	if _, err := io.ReadFull(c, first); err != nil {
 		t.Fatal(err)

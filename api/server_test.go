@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"viakv/api/kv/kvtest"
 )
@@ -17,29 +16,15 @@ import (
 // One server may have several public listeners. All of them share its limits and end together.
 func TestSeveralListeners(t *testing.T) {
 	h := start(t, Config{})
-	second, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- h.server.Serve(second) }()
+	second := listener(t)
+	end := h.serveAlso(t, h.server.Serve, second)
 	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
-	first := h.addr
 	h.addr = second.Addr().String()
 	h.get("/get?k=a").want(t, 200, "1")
 	if !strings.Contains(h.get("/metrics").body, "viakv_http_connections 2\n") {
 		t.Error("the connections of both are not counted together")
 	}
-	h.addr = first
-	h.client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := h.server.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	end()
 	if c, err := net.Dial("tcp", second.Addr().String()); err == nil {
 		c.Close()
 		t.Error("the second listener is still open")
@@ -54,10 +39,7 @@ func TestServeAfterShutdown(t *testing.T) {
 	if err := s.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listener(t)
 	if err := s.Serve(l); err == nil {
 		t.Error("a server that was shut down serves")
 	}
@@ -87,14 +69,10 @@ func TestListenersOutliveWhatTheyCannotAccept(t *testing.T) {
 	} {
 		t.Run(says, func(t *testing.T) {
 			h := start(t, Config{})
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
+			l := listener(t)
 			d := &deaf{Listener: l}
 			d.cause.Store(&cause)
-			done := make(chan error, 1)
-			go func() { done <- h.server.Serve(d) }()
+			end := h.serveAlso(t, h.server.Serve, d)
 			h.get("/livez").want(t, 200, "OK\n")
 			eventually(t, "the node is not ready", func() bool { return h.get("/readyz").status == 503 })
 			if p := h.get("/readyz").problem(t, 503, "unavailable"); !strings.Contains(p.Detail, ": "+says) || !strings.Contains(p.Detail, l.Addr().String()) {
@@ -108,16 +86,10 @@ func TestListenersOutliveWhatTheyCannotAccept(t *testing.T) {
 			eventually(t, "the node is ready again", func() bool { return h.get("/readyz").status == 200 })
 			h.addr = l.Addr().String()
 			h.get("/get?k=a").want(t, 200, "1")
-			h.client.CloseIdleConnections()
 
 			// A shutdown does not wait for connections that cannot be accepted.
 			d.cause.Store(&cause)
-			if err := h.server.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
+			end()
 		})
 	}
 }

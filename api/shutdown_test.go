@@ -26,23 +26,18 @@ func TestEveryAnswerOfADrainEndsItsConnection(t *testing.T) {
 	h := start(t, Config{})
 	h.get("/set?k=a&v=1").want(t, 200, "OK\n")
 	admin := h.admin(t)
-	dial := func(address string) (net.Conn, *bufio.Reader) {
-		c, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		return c, bufio.NewReader(c)
+	type kept struct {
+		net.Conn
+		r *bufio.Reader
 	}
-	ask := func(c net.Conn, r *bufio.Reader, request string) *http.Response {
-		if _, err := io.WriteString(c, request); err != nil {
-			t.Fatal(err)
-		}
+	keep := func(address string) kept {
+		c := dial(t, address)
+		return kept{c, bufio.NewReader(c)}
+	}
+	ask := func(on kept, request string) *http.Response {
+		send(t, on, request)
 		method, _, _ := strings.Cut(request, " ")
-		response, err := http.ReadResponse(r, &http.Request{Method: method})
+		response, err := http.ReadResponse(on.r, &http.Request{Method: method})
 		if err != nil {
 			t.Fatalf("%q: %v", request, err)
 		}
@@ -69,23 +64,18 @@ func TestEveryAnswerOfADrainEndsItsConnection(t *testing.T) {
 		"GET /get?k=a HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n":     200,
 		"GET /set?k=c HTTP/1.1\r\nHost: h\r\nSec-Fetch-Site: cross-site\r\n\r\n": 403,
 	}
-	type kept struct {
-		c net.Conn
-		r *bufio.Reader
-	}
 	// Each request gets a connection that was kept alive before the drain.
 	before := map[string]kept{}
 	for request := range requests {
-		c, r := dial(h.addr)
-		if response := ask(c, r, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"); response.Close {
+		before[request] = keep(h.addr)
+		if response := ask(before[request], "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"); response.Close {
 			t.Fatal("a connection is ended before the drain")
 		}
-		before[request] = kept{c, r}
 	}
 	h.server.Drain()
 	for request, status := range requests {
 		on := before[request]
-		response := ask(on.c, on.r, request)
+		response := ask(on, request)
 		if response.StatusCode != status || !response.Close {
 			t.Errorf("%q: status %d, want %d; ends its connection: %v", request, response.StatusCode, status, response.Close)
 		}
@@ -94,8 +84,7 @@ func TestEveryAnswerOfADrainEndsItsConnection(t *testing.T) {
 		}
 	}
 	for request, status := range map[string]int{"/readyz": 503, "/livez": 200, "/metrics": 200, "/debug/pprof/": 200} {
-		c, r := dial(admin)
-		if response := ask(c, r, "GET "+request+" HTTP/1.1\r\nHost: h\r\n\r\n"); response.StatusCode != status || !response.Close {
+		if response := ask(keep(admin), "GET "+request+" HTTP/1.1\r\nHost: h\r\n\r\n"); response.StatusCode != status || !response.Close {
 			t.Errorf("admin %s: status %d, want %d; ends its connection: %v", request, response.StatusCode, status, response.Close)
 		}
 	}
@@ -203,21 +192,8 @@ func TestAShutdownDoesNothingWithoutAnAnswer(t *testing.T) {
 func TestAShutdownWaitsForARequestThatHasBegun(t *testing.T) {
 	store := &kvtest.Reference{}
 	h := start(t, Config{Store: store})
-	dial := func() net.Conn {
-		c, err := net.Dial("tcp", h.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	fresh, idle, halfway := dial(), dial(), dial()
-	if _, err := io.WriteString(idle, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
+	fresh, idle, halfway := h.dial(t), h.dial(t), h.dial(t)
+	send(t, idle, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n")
 	answered := bufio.NewReader(idle)
 	if response, err := http.ReadResponse(answered, nil); err != nil || response.StatusCode != 200 {
 		t.Fatal(response, err)
@@ -225,10 +201,8 @@ func TestAShutdownWaitsForARequestThatHasBegun(t *testing.T) {
 	if _, err := answered.Discard(len("OK\n")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(halfway, "GET /set?k=a&v=1 HTTP/1.1\r\nHos"); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "all are open", func() bool { open, _ := h.server.gate.stats(); return open == 3 })
+	send(t, halfway, "GET /set?k=a&v=1 HTTP/1.1\r\nHos")
+	h.untilOpen(t, 3)
 	time.Sleep(50 * time.Millisecond) // time in which the first bytes are read
 	done := make(chan error, 1)
 	go func() { done <- h.server.Shutdown(t.Context()) }()
@@ -237,9 +211,7 @@ func TestAShutdownWaitsForARequestThatHasBegun(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", name, n, err)
 		}
 	}
-	if _, err := io.WriteString(halfway, "t: h\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
+	send(t, halfway, "t: h\r\n\r\n")
 	// The request that had begun is answered, and was carried out.
 	response, err := http.ReadResponse(bufio.NewReader(halfway), nil)
 	if err != nil || response.StatusCode != 200 || !response.Close {
@@ -256,17 +228,9 @@ func TestAShutdownWaitsForARequestThatHasBegun(t *testing.T) {
 
 // The same holds over TLS, where a record is not yet a request.
 func TestAShutdownOverTLS(t *testing.T) {
-	dir, ca := t.TempDir(), newAuthority(t)
-	files := TLSConfig{CertFile: dir + "/cert", KeyFile: dir + "/key"}
-	certificate, key := ca.issue(t, 2)
-	write(t, files.CertFile, certificate)
-	write(t, files.KeyFile, key)
-	h := start(t, Config{TLS: files})
-	greeting, err := net.Dial("tcp", h.addr) // this client sends nothing
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer greeting.Close()
+	ca := newAuthority(t)
+	h := start(t, Config{TLS: ca.files(t)})
+	h.connections(t, 1)
 	roots := x509.NewCertPool()
 	roots.AddCert(ca.certificate)
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
@@ -277,7 +241,7 @@ func TestAShutdownOverTLS(t *testing.T) {
 	}
 	_, _ = io.Copy(io.Discard, response.Body)
 	response.Body.Close()
-	eventually(t, "both are open", func() bool { open, _ := h.server.gate.stats(); return open == 2 })
+	h.untilOpen(t, 2)
 	began := time.Now()
 	if err := h.server.Shutdown(t.Context()); err != nil {
 		t.Error(err)
@@ -290,16 +254,9 @@ func TestAShutdownOverTLS(t *testing.T) {
 // A connection that is accepted in the moment of a shutdown is told so. It is not told that there
 // are too many.
 func TestAConnectionInTheMomentOfAShutdown(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listener(t)
 	defer l.Close()
-	client, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	client := dial(t, l.Addr().String())
 	accepted, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -332,22 +289,14 @@ func TestAConnectionInTheMomentOfAShutdown(t *testing.T) {
 // allowed, and some clients leave one behind.
 func TestAShutdownWaitsForNoRequestThatDoesNotCome(t *testing.T) {
 	h := start(t, Config{ReadTimeout: time.Hour})
-	c, err := net.Dial("tcp", h.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
+	c := h.dial(t)
+	send(t, c, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n\r\n")
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil || response.StatusCode != 200 {
 		t.Fatal(response, err)
 	}
 	time.Sleep(50 * time.Millisecond) // time in which the line break is read
-	ctx, cancel := context.WithTimeout(t.Context(), 10*lastTime)
-	defer cancel()
-	if err := h.server.Shutdown(ctx); err != nil {
+	if err := h.shutdown(10 * lastTime); err != nil {
 		t.Error(err)
 	}
 }

@@ -31,14 +31,8 @@ func TestStreamToHTTP10(t *testing.T) {
 	samePairs(t, pairs, want)
 
 	cut := start(t, Config{Store: &endless{batches: 100, fault: func() error { return kv.ErrCleared }}})
-	c, err := net.Dial("tcp", cut.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, "GET /getAll HTTP/1.0\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
+	c := cut.dial(t)
+	send(t, c, "GET /getAll HTTP/1.0\r\n\r\n")
 	if _, err := io.Copy(io.Discard, c); err == nil {
 		t.Error("the cut looks like an end")
 	}
@@ -82,6 +76,19 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
+// stalledStream begins a stream and reads nothing of it, until it stalls.
+func (h *harness) stalledStream(t testing.TB, store *endless) net.Conn {
+	t.Helper()
+	c := h.dial(t)
+	send(t, c, "GET /getAll HTTP/1.1\r\nHost: h\r\n\r\n")
+	eventually(t, "the stream stalls", func() bool {
+		n := store.served.Load()
+		time.Sleep(20 * time.Millisecond)
+		return n > 0 && n == store.served.Load()
+	})
+	return c
+}
+
 // A reader that stops costs no memory, and loses its connection after the write time-out. Other
 // clients are served meanwhile.
 func TestStreamOfAStoppedReader(t *testing.T) {
@@ -90,19 +97,7 @@ func TestStreamOfAStoppedReader(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	c, err := net.Dial("tcp", h.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, "GET /getAll HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the stream stalls", func() bool {
-		n := store.served.Load()
-		time.Sleep(20 * time.Millisecond)
-		return n > 0 && n == store.served.Load()
-	})
+	c := h.stalledStream(t, store)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4<<20 {
@@ -176,9 +171,7 @@ func TestShutdownCutsStreamsWhenItsTimeIsUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	if err := h.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := h.shutdown(50 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	if store.closed.Load() != 1 {
@@ -193,22 +186,8 @@ func TestShutdownCutsStreamsWhenItsTimeIsUp(t *testing.T) {
 func TestShutdownCutsAStalledStream(t *testing.T) {
 	store := &endless{}
 	h := start(t, Config{Store: store, WriteTimeout: time.Hour})
-	c, err := net.Dial("tcp", h.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, "GET /getAll HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the stream stalls", func() bool {
-		n := store.served.Load()
-		time.Sleep(20 * time.Millisecond)
-		return n > 0 && n == store.served.Load()
-	})
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	if err := h.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	h.stalledStream(t, store)
+	if err := h.shutdown(50 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	if open, _ := h.server.gate.stats(); open != 0 || store.closed.Load() != 1 {

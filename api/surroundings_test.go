@@ -14,27 +14,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// connections opens connections that send nothing, until the test ends.
-func (h *harness) connections(t testing.TB, n int) (held []net.Conn) {
-	t.Helper()
-	for range n {
-		c, err := net.Dial("tcp", h.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		held = append(held, c)
-	}
-	return held
-}
-
 // The connections that are held to be turned away are bounded by how many may be open, and not by
 // how many come.
 func TestConnectionsTurnedAwayAreFew(t *testing.T) {
 	h := start(t, Config{MaxConnections: 8})
 	g := h.server.gate
 	h.connections(t, 8)
-	eventually(t, "all are open", func() bool { open, _ := g.stats(); return open == 8 })
+	h.untilOpen(t, 8)
 	h.connections(t, 100)
 	eventually(t, "all others are turned away", func() bool {
 		g.mu.Lock()
@@ -59,9 +45,7 @@ func TestANodeThatIsFull(t *testing.T) {
 			kept := h.connections(t, 1)[0] // stands for a balancer's connection
 			answers := bufio.NewReader(kept)
 			probe := func() (int, string) {
-				if _, err := io.WriteString(kept, "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
-					t.Fatal(err)
-				}
+				send(t, kept, "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n")
 				response, err := http.ReadResponse(answers, nil)
 				if err != nil {
 					t.Fatal(err)
@@ -74,7 +58,7 @@ func TestANodeThatIsFull(t *testing.T) {
 			}
 			// All connections are in use, but none has been turned away yet.
 			others := h.connections(t, 3)
-			eventually(t, "all are open", func() bool { open, _ := h.server.gate.stats(); return open == 4 })
+			h.untilOpen(t, 4)
 			time.Sleep(fullTime)
 			if status, body := probe(); status != 200 {
 				t.Errorf("not ready although none has been turned away: %s", body)
@@ -136,20 +120,9 @@ func (l explosives) Accept() (net.Conn, error) {
 
 func TestAPanicOutsideOfHandlersEndsItsConnectionAlone(t *testing.T) {
 	h := start(t, Config{})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- h.server.Serve(explosives{l}) }()
-	c, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	l := listener(t)
+	end := h.serveAlso(t, h.server.Serve, explosives{l})
+	c := dial(t, l.Addr().String())
 	if n, err := c.Read(make([]byte, 1)); n > 0 || err != io.EOF {
 		t.Errorf("%d bytes, %v", n, err)
 	}
@@ -157,13 +130,7 @@ func TestAPanicOutsideOfHandlersEndsItsConnectionAlone(t *testing.T) {
 		body := h.get("/metrics").body
 		return strings.Contains(body, "viakv_http_panics_total 1\n") && strings.Contains(body, "viakv_http_connections 1\n")
 	})
-	h.client.CloseIdleConnections()
-	if err := h.server.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	end()
 }
 
 // Pages of metrics are made a few at a time, however many are asked for. Requests at the public

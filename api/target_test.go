@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -162,17 +161,8 @@ func TestTargetsWithoutAPath(t *testing.T) {
 // tokens, only the host name guards them.
 func TestProfilesUnderForeignHosts(t *testing.T) {
 	h := start(t, Config{Hosts: []string{"kv.example.com"}})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- h.server.ServeAdmin(l) }()
-	admin := &harness{t: t, server: h.server, addr: l.Addr().String(), done: ended, client: h.client}
-	t.Cleanup(func() {
-		_ = h.server.Shutdown(t.Context())
-		<-ended
-	})
+	admin := h.as(t)
+	admin.addr = h.admin(t)
 	for host, status := range map[string]int{"evil.example": 421, "localhost": 200, admin.addr: 200, "kv.example.com": 200} {
 		if a := admin.get("/debug/pprof/cmdline", "Host", host); a.status != status {
 			t.Errorf("under %s: %d %s", host, a.status, a.body)
