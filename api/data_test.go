@@ -57,6 +57,27 @@ func TestJSONAnswers(t *testing.T) {
 	h.get("/set?k=b&v=c", "Accept", "text/html,application/json;q=0.5,*/*;q=0.8").want(t, 200, "OK\n")
 }
 
+func TestQuality(t *testing.T) {
+	for _, c := range []struct {
+		accept string
+		want   int // index into text/plain, application/json
+	}{
+		{"application/json", 1}, {"text/plain", 0}, {"*/*", 0}, {"text/*", 0}, {"application/*", 1}, {"APPLICATION/JSON", 1},
+		{"application/json;q=0", 0}, {"text/plain;q=0.5, application/json;q=0.6", 1}, {"text/plain;q=0.5;x=y, */*", 1}, {"image/png", 0},
+		{"application/json; q=high", 0}, {"application/json;q=2", 0}, {"application/json;charset=utf-8", 1}, {",,;q=1,", 0}, {"application/jsonx", 0}, {"app/*", 0},
+	} {
+		if got := prefer([]byte(c.accept), "text/plain", "application/json"); got != c.want {
+			t.Errorf("%q: got %d", c.accept, got)
+		}
+	}
+	for header, want := range map[string]coding{"": identity, "gzip": gzipCoding, "zstd": zstdCoding, "gzip, zstd": zstdCoding, "gzip, zstd;q=0.9": gzipCoding,
+		"*": zstdCoding, "*;q=0": identity, "gzip;q=0, *": zstdCoding, "br": identity, "GZIP": gzipCoding, "identity": identity} {
+		if got := chooseCoding([]byte(header)); got != want {
+			t.Errorf("%q: got %s, want %s", header, got, want)
+		}
+	}
+}
+
 // Keys and values are their characters: NUL, a plus that stands for a space, both forms of é, and
 // characters of four bytes.
 func TestCharacters(t *testing.T) {

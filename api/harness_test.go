@@ -14,8 +14,20 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"viakv/api/kv/kvtest"
 )
+
+// TestMain checks that no goroutine outlives its server. fasthttp keeps two kinds of goroutines for
+// good: the clock behind the Date header, and the cleaner of each worker pool. A cleaner sleeps for
+// ten seconds before it looks whether its pool has stopped.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	)
+}
 
 // reporter is what a harness reports failures to: a test, or one check of a property.
 type reporter interface {

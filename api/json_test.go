@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"viakv/quorum/version"
 )
 
 // reference returns what encoding/json makes of a string, without HTML escaping.
@@ -52,4 +54,12 @@ func FuzzAppendJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, s []byte) { checkJSON(t, s) })
+}
+
+func TestAppendTag(t *testing.T) {
+	for _, tag := range []version.Tag{{}, {Counter: 1}, {Generation: 1, Counter: 1 << 63, Incarnation: 7}, {Counter: 5, Removed: true}} {
+		if got := string(appendTag([]byte("x"), tag)); got != "x"+tag.String() {
+			t.Errorf("got %s, want x%s", got, tag)
+		}
+	}
 }

@@ -11,8 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
-
-	"viakv/quorum/version"
 )
 
 func TestMetrics(t *testing.T) {
@@ -108,35 +106,6 @@ func TestNothingOfTheDataIsLogged(t *testing.T) {
 	for _, e := range logs.All() {
 		if s := fmt.Sprint(e.Message, e.ContextMap()); strings.Contains(s, "secret") {
 			t.Errorf("logged %s", s)
-		}
-	}
-}
-
-func TestAppendTag(t *testing.T) {
-	for _, tag := range []version.Tag{{}, {Counter: 1}, {Generation: 1, Counter: 1 << 63, Incarnation: 7}, {Counter: 5, Removed: true}} {
-		if got := string(appendTag([]byte("x"), tag)); got != "x"+tag.String() {
-			t.Errorf("got %s, want x%s", got, tag)
-		}
-	}
-}
-
-func TestQuality(t *testing.T) {
-	for _, c := range []struct {
-		accept string
-		want   int // index into text/plain, application/json
-	}{
-		{"application/json", 1}, {"text/plain", 0}, {"*/*", 0}, {"text/*", 0}, {"application/*", 1}, {"APPLICATION/JSON", 1},
-		{"application/json;q=0", 0}, {"text/plain;q=0.5, application/json;q=0.6", 1}, {"text/plain;q=0.5;x=y, */*", 1}, {"image/png", 0},
-		{"application/json; q=high", 0}, {"application/json;q=2", 0}, {"application/json;charset=utf-8", 1}, {",,;q=1,", 0}, {"application/jsonx", 0}, {"app/*", 0},
-	} {
-		if got := prefer([]byte(c.accept), "text/plain", "application/json"); got != c.want {
-			t.Errorf("%q: got %d", c.accept, got)
-		}
-	}
-	for header, want := range map[string]coding{"": identity, "gzip": gzipCoding, "zstd": zstdCoding, "gzip, zstd": zstdCoding, "gzip, zstd;q=0.9": gzipCoding,
-		"*": zstdCoding, "*;q=0": identity, "gzip;q=0, *": zstdCoding, "br": identity, "GZIP": gzipCoding, "identity": identity} {
-		if got := chooseCoding([]byte(header)); got != want {
-			t.Errorf("%q: got %s, want %s", header, got, want)
 		}
 	}
 }

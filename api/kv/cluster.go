@@ -2,6 +2,7 @@ package kv
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"viakv/quorum/version"
@@ -113,4 +114,17 @@ type Sync struct {
 	// Need and Sources concern a rebuild: how many full copies it merges, and how many members have
 	// one. The rebuild waits while Sources is below Need.
 	Need, Sources int
+}
+
+// Size returns a number of bytes in words, as in 2.1 MiB.
+func Size(bytes int64) string {
+	const units = "KMGT"
+	if bytes < 1<<10 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	size, unit := float64(bytes)/(1<<10), 0
+	for size >= 1<<10 && unit < len(units)-1 {
+		size, unit = size/(1<<10), unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", size, units[unit])
 }

@@ -10,9 +10,13 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"viakv/api/kv"
 	"viakv/quorum/version"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // sound is a store that passes all checks: the reference, with cursors that only the same store
 // accepts.
