@@ -54,8 +54,8 @@ func TestSharedRegistry(t *testing.T) {
 	if _, err := New(Config{Store: &kvtest.Reference{}, Registry: registry}); err != nil {
 		t.Fatal(err)
 	}
-	var twice prometheus.AlreadyRegisteredError
-	if _, err := New(Config{Store: &kvtest.Reference{}, Registry: registry}); !errors.As(err, &twice) {
+	_, err := New(Config{Store: &kvtest.Reference{}, Registry: registry})
+	if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); !twice {
 		t.Errorf("got %v", err)
 	}
 }

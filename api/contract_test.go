@@ -42,6 +42,8 @@ type contract struct {
 
 func loadContract(t testing.TB) *contract {
 	t.Helper()
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.RegisteredBodyDecoder("text/plain"))
+	openapi3filter.RegisterBodyDecoder("application/problem+json", openapi3filter.RegisteredBodyDecoder("application/json"))
 	document, err := openapi3.NewLoader().LoadFromData(openapi.Document)
 	if err != nil {
 		t.Fatal(err)
@@ -120,8 +122,6 @@ func (c *contract) responses(o *openapi3.Operation, status int) *openapi3.Respon
 // Every endpoint gives every answer that the document has, and each answer conforms to the
 // document.
 func TestContract(t *testing.T) {
-	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.RegisteredBodyDecoder("text/plain"))
-	openapi3filter.RegisterBodyDecoder("application/problem+json", openapi3filter.RegisteredBodyDecoder("application/json"))
 	c := loadContract(t)
 
 	store := &recorder{Reference: kvtest.Reference{}}

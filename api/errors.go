@@ -42,17 +42,13 @@ var table = []struct {
 // explain turns any error into a problem; known is false when no rule covers the error. For a
 // request that only reads, the outcome is always none: it can be repeated anywhere.
 func explain(err error, mutates bool) (p problem, known bool) {
-	var (
-		own         *refusal
-		argument    *kv.ArgumentError
-		unavailable *kv.Unavailable
-	)
-	switch {
-	case errors.As(err, &own):
+	if own, ok := errors.AsType[*refusal](err); ok {
 		return problem(*own), true
-	case errors.As(err, &argument):
+	}
+	if argument, ok := errors.AsType[*kv.ArgumentError](err); ok {
 		return problem{kind: kindBadParameter, detail: argument.Error(), outcome: kv.None, parameter: argument.Parameter}, true
-	case errors.As(err, &unavailable):
+	}
+	if unavailable, ok := errors.AsType[*kv.Unavailable](err); ok {
 		p = problem{kind: kindUnavailable, detail: unavailable.Reason, outcome: unavailable.Outcome, retryAfter: unavailable.RetryAfter}
 		if p.retryAfter > 0 {
 			p.kind = kindOverloaded

@@ -36,11 +36,7 @@ func (s *Server) Ready(ctx context.Context) error {
 		return &kv.Unavailable{Outcome: kv.None, Reason: err.Error(), Err: err}
 	}
 	err := s.config.Store.Ready(ctx)
-	if err == nil {
-		return nil
-	}
-	var unavailable *kv.Unavailable
-	if !errors.As(err, &unavailable) {
+	if _, ok := errors.AsType[*kv.Unavailable](err); !ok && err != nil {
 		return &kv.Unavailable{Outcome: kv.None, Reason: err.Error(), Err: err}
 	}
 	return err

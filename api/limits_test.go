@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -269,8 +270,7 @@ func TestExpectContinue(t *testing.T) {
 func TestSilentHandshake(t *testing.T) {
 	h := start(t, Config{TLS: newAuthority(t).files(t), ReadTimeout: 100 * time.Millisecond})
 	c := h.dial(t)
-	var timeout net.Error
-	if _, err := io.Copy(io.Discard, c); errors.As(err, &timeout) && timeout.Timeout() {
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the connection is still open")
 	}
 	h.untilOpen(t, 0)

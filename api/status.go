@@ -57,8 +57,7 @@ func reason(s kv.Status) string {
 		return ""
 	}
 	text := s.Reason.Error()
-	var u *kv.Unavailable
-	if s.Mode == "mesh" && errors.As(s.Reason, &u) {
+	if u, ok := errors.AsType[*kv.Unavailable](s.Reason); ok && s.Mode == "mesh" {
 		text = u.Reason
 	}
 	return advice.Add(text, s.Reason, "/cluster")

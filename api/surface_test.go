@@ -33,8 +33,6 @@ type surface struct {
 
 // surfaceChecks starts one server for all checks. Each check begins with an empty store.
 func surfaceChecks(t testing.TB) func(*rapid.T) {
-	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.RegisteredBodyDecoder("text/plain"))
-	openapi3filter.RegisterBodyDecoder("application/problem+json", openapi3filter.RegisteredBodyDecoder("application/json"))
 	core, logs := observer.New(zap.ErrorLevel)
 	h := start(t, Config{Logger: zap.New(core)})
 	h.get("/livez").want(t, 200, "*") // Serve runs before the server is stopped

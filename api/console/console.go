@@ -1,9 +1,9 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -38,9 +38,9 @@ func (c *Console) Handle(ctx *fasthttp.RequestCtx) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	path := string(bytes.TrimPrefix(ctx.URI().PathOriginal(), []byte("/console")))
-	if name, ok := bytes.CutPrefix([]byte(path), []byte("/api/")); ok {
-		c.inspect(ctx, string(name))
+	path := strings.TrimPrefix(string(ctx.URI().PathOriginal()), "/console")
+	if name, ok := strings.CutPrefix(path, "/api/"); ok {
+		c.inspect(ctx, name)
 		return
 	}
 	if path == "" || path == "/" {

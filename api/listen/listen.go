@@ -136,7 +136,7 @@ func (l *Listener) Trouble() error {
 		return nil
 	}
 	cause := l.cause
-	if errno := syscall.Errno(0); errors.As(cause, &errno) {
+	if errno, ok := errors.AsType[syscall.Errno](cause); ok {
 		cause = errno // leaves out the names of the calls around it
 	}
 	return fmt.Errorf("no connection can be accepted at %s: %w", l.Addr(), cause)

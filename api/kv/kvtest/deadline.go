@@ -50,8 +50,8 @@ func impatient(t testing.TB, s kv.Store, request func() (context.Context, kv.Opt
 		if err == nil {
 			return false, kv.Unknown
 		}
-		var u *kv.Unavailable
-		if !errors.As(err, &u) {
+		u, ok := errors.AsType[*kv.Unavailable](err)
+		if !ok {
 			t.Fatalf("%s: got %v, want Unavailable or success", what, err)
 		}
 		return true, u.Outcome
@@ -88,27 +88,23 @@ func impatient(t testing.TB, s kv.Store, request func() (context.Context, kv.Opt
 		t.Fatalf("a set with outcome none left %q", v)
 	}
 
-	mustSet(t, s, "r", "there")
-	failed, outcome = timed("remove", func(ctx context.Context, o kv.Options) error { return s.Remove(ctx, []byte("r"), o) })
-	_, err = s.Has(background, []byte("r"), patient())
-	switch {
-	case err != nil && !errors.Is(err, kv.ErrMissing):
-		t.Fatal(err)
-	case !failed && err == nil:
-		t.Fatal("a remove that succeeded left the key")
-	case failed && outcome == kv.None && err != nil:
-		t.Fatal("a remove with outcome none removed the key")
-	}
-
-	mustSet(t, s, "c", "there")
-	failed, outcome = timed("clear", func(ctx context.Context, o kv.Options) error { return s.Clear(ctx, o) })
-	_, err = s.Has(background, []byte("c"), patient())
-	switch {
-	case err != nil && !errors.Is(err, kv.ErrMissing):
-		t.Fatal(err)
-	case !failed && err == nil:
-		t.Fatal("a clear that succeeded left a key")
-	case failed && outcome == kv.None && err != nil:
-		t.Fatal("a clear with outcome none removed a key")
+	for _, c := range []struct {
+		what string
+		call func(context.Context, kv.Options) error
+	}{
+		{"remove", func(ctx context.Context, o kv.Options) error { return s.Remove(ctx, []byte("r"), o) }},
+		{"clear", s.Clear},
+	} {
+		mustSet(t, s, "r", "there")
+		failed, outcome := timed(c.what, c.call)
+		_, err := s.Has(background, []byte("r"), patient())
+		switch {
+		case err != nil && !errors.Is(err, kv.ErrMissing):
+			t.Fatal(err)
+		case !failed && err == nil:
+			t.Fatalf("a %s that succeeded left the key", c.what)
+		case failed && outcome == kv.None && err != nil:
+			t.Fatalf("a %s with outcome none removed the key", c.what)
+		}
 	}
 }

@@ -147,8 +147,7 @@ func (f *faultyScanner) Cursor(n int) string {
 }
 
 // rekeyed returns a store that applies a change to every key that goes in.
-func rekeyed(change func(string) string) kv.Store {
-	s := newSound()
+func rekeyed(s kv.Store, change func(string) string) kv.Store {
 	c := func(k []byte) []byte { return []byte(change(string(k))) }
 	return &faulty{
 		Store: s,
@@ -163,8 +162,7 @@ func rekeyed(change func(string) string) kv.Store {
 }
 
 // rescanned returns a store that applies a change to every scan.
-func rescanned(change func(sc kv.Scanner, o kv.ScanOptions) kv.Scanner) kv.Store {
-	s := newSound()
+func rescanned(s kv.Store, change func(sc kv.Scanner, o kv.ScanOptions) kv.Scanner) kv.Store {
 	return &faulty{Store: s, scan: func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 		sc, err := s.Scan(ctx, o)
 		if err != nil {
@@ -178,10 +176,9 @@ func rescanned(change func(sc kv.Scanner, o kv.ScanOptions) kv.Scanner) kv.Store
 func TestFaultsAreFound(t *testing.T) {
 	faults := []struct {
 		name, check string
-		open        func() kv.Store
+		open        func(s kv.Store) kv.Store // the store with this fault, over a sound one
 	}{
-		{"remove of nothing succeeds", "Contract", func() kv.Store {
-			s := newSound()
+		{"remove of nothing succeeds", "Contract", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, remove: func(ctx context.Context, key []byte, o kv.Options) error {
 				if err := s.Remove(ctx, key, o); !errors.Is(err, kv.ErrMissing) {
 					return err
@@ -189,8 +186,7 @@ func TestFaultsAreFound(t *testing.T) {
 				return nil
 			}}
 		}},
-		{"set keeps the first value", "Contract", func() kv.Store {
-			s := newSound()
+		{"set keeps the first value", "Contract", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, set: func(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
 				if tag, err := s.Has(ctx, key, o); err == nil {
 					return tag, nil
@@ -198,28 +194,25 @@ func TestFaultsAreFound(t *testing.T) {
 				return s.Set(ctx, key, value, o)
 			}}
 		}},
-		{"keys without regard to case", "OddKeysAndValues", func() kv.Store { return rekeyed(strings.ToLower) }},
-		{"keys end at NUL", "OddKeysAndValues", func() kv.Store {
-			return rekeyed(func(k string) string { return k[:1] + strings.SplitN(k[1:], "\x00", 2)[0] })
+		{"keys without regard to case", "OddKeysAndValues", func(s kv.Store) kv.Store { return rekeyed(s, strings.ToLower) }},
+		{"keys end at NUL", "OddKeysAndValues", func(s kv.Store) kv.Store {
+			return rekeyed(s, func(k string) string { return k[:1] + strings.SplitN(k[1:], "\x00", 2)[0] })
 		}},
-		{"keys lose trailing spaces", "OddKeysAndValues", func() kv.Store {
-			return rekeyed(func(k string) string { return k[:1] + strings.TrimRight(k[1:], " ") })
+		{"keys lose trailing spaces", "OddKeysAndValues", func(s kv.Store) kv.Store {
+			return rekeyed(s, func(k string) string { return k[:1] + strings.TrimRight(k[1:], " ") })
 		}},
-		{"values lose NUL", "OddKeysAndValues", func() kv.Store {
-			s := newSound()
+		{"values lose NUL", "OddKeysAndValues", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, set: func(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
 				return s.Set(ctx, key, []byte(strings.ReplaceAll(string(value), "\x00", "")), o)
 			}}
 		}},
-		{"remove removes a neighbour", "AgainstMap", func() kv.Store {
-			s := newSound()
+		{"remove removes a neighbour", "AgainstMap", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, remove: func(ctx context.Context, key []byte, o kv.Options) error {
 				_ = s.Remove(ctx, append([]byte("a"), key...), o)
 				return s.Remove(ctx, key, o)
 			}}
 		}},
-		{"versions fall", "Versions", func() kv.Store {
-			s := newSound()
+		{"versions fall", "Versions", func(s kv.Store) kv.Store {
 			n := uint64(1000)
 			return &faulty{Store: s, set: func(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
 				_, err := s.Set(ctx, key, value, o)
@@ -227,8 +220,7 @@ func TestFaultsAreFound(t *testing.T) {
 				return version.Tag{Counter: n}, err
 			}}
 		}},
-		{"values are kept where the caller had them", "BorrowedSlices", func() kv.Store {
-			s := newSound()
+		{"values are kept where the caller had them", "BorrowedSlices", func(s kv.Store) kv.Store {
 			var kept []byte
 			return &faulty{
 				Store: s,
@@ -245,14 +237,13 @@ func TestFaultsAreFound(t *testing.T) {
 				},
 			}
 		}},
-		{"get overwrites dst", "BorrowedSlices", func() kv.Store {
-			s := newSound()
+		{"get overwrites dst", "BorrowedSlices", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, get: func(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error) {
 				return s.Get(ctx, dst[:0], key, o)
 			}}
 		}},
-		{"a scan loses the last pair of a batch", "Scan", func() kv.Store {
-			return rescanned(func(sc kv.Scanner, _ kv.ScanOptions) kv.Scanner {
+		{"a scan loses the last pair of a batch", "Scan", func(s kv.Store) kv.Store {
+			return rescanned(s, func(sc kv.Scanner, _ kv.ScanOptions) kv.Scanner {
 				return &faultyScanner{Scanner: sc, batch: func(b *kv.Batch) {
 					if len(b.Pairs) > 1 {
 						b.Pairs = b.Pairs[:len(b.Pairs)-1]
@@ -260,37 +251,35 @@ func TestFaultsAreFound(t *testing.T) {
 				}}
 			})
 		}},
-		{"a scan repeats a pair", "Scan", func() kv.Store {
-			return rescanned(func(sc kv.Scanner, _ kv.ScanOptions) kv.Scanner {
+		{"a scan repeats a pair", "Scan", func(s kv.Store) kv.Store {
+			return rescanned(s, func(sc kv.Scanner, _ kv.ScanOptions) kv.Scanner {
 				return &faultyScanner{Scanner: sc, batch: func(b *kv.Batch) { b.Pairs = append(b.Pairs, b.Pairs[0]) }}
 			})
 		}},
-		{"a scan of keys brings values", "Scan", func() kv.Store {
-			s := newSound()
+		{"a scan of keys brings values", "Scan", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, scan: func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 				o.Values = true
 				return s.Scan(ctx, o)
 			}}
 		}},
-		{"prefixes are ignored", "ScanPrefix", func() kv.Store {
-			s := newSound()
+		{"prefixes are ignored", "ScanPrefix", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, scan: func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 				o.Prefix = ""
 				return s.Scan(ctx, o)
 			}}
 		}},
-		{"a cursor repeats a pair", "ScanPages", func() kv.Store {
-			return rescanned(func(sc kv.Scanner, _ kv.ScanOptions) kv.Scanner {
+		{"a cursor repeats a pair", "ScanPages", func(s kv.Store) kv.Store {
+			return rescanned(s, func(sc kv.Scanner, _ kv.ScanOptions) kv.Scanner {
 				return &faultyScanner{Scanner: sc, cursor: func(n int) string { return sc.Cursor(max(n-1, 1)) }}
 			})
 		}},
-		{"a cursor at the end", "Scan", func() kv.Store {
-			return rescanned(func(sc kv.Scanner, _ kv.ScanOptions) kv.Scanner {
+		{"a cursor at the end", "Scan", func(s kv.Store) kv.Store {
+			return rescanned(s, func(sc kv.Scanner, _ kv.ScanOptions) kv.Scanner {
 				return &faultyScanner{Scanner: sc, cursor: func(int) string { return "more" }}
 			})
 		}},
-		{"stable keys are lost beside writes", "ScanUnderWrites", func() kv.Store {
-			return rescanned(func(sc kv.Scanner, o kv.ScanOptions) kv.Scanner {
+		{"stable keys are lost beside writes", "ScanUnderWrites", func(s kv.Store) kv.Store {
+			return rescanned(s, func(sc kv.Scanner, o kv.ScanOptions) kv.Scanner {
 				return &faultyScanner{Scanner: sc, batch: func(b *kv.Batch) {
 					churn := func(p kv.Pair) bool { return strings.Contains(string(p.Key), "churn") }
 					for i, p := range b.Pairs[:len(b.Pairs)-1] {
@@ -303,15 +292,13 @@ func TestFaultsAreFound(t *testing.T) {
 				}}
 			})
 		}},
-		{"a snapshot is none", "SnapshotUnderWrites", func() kv.Store {
-			s := newSound()
+		{"a snapshot is none", "SnapshotUnderWrites", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, scan: func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 				o.Snapshot = false
 				return s.Scan(ctx, o)
 			}}
 		}},
-		{"a snapshot of a store at rest moves", "Snapshot", func() kv.Store {
-			s := newSound()
+		{"a snapshot of a store at rest moves", "Snapshot", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, scan: func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 				if o.Snapshot {
 					return nil, kv.ErrSnapshotMoved
@@ -319,8 +306,7 @@ func TestFaultsAreFound(t *testing.T) {
 				return s.Scan(ctx, o)
 			}}
 		}},
-		{"a bad cursor begins anew", "ForgedCursors", func() kv.Store {
-			s := newSound()
+		{"a bad cursor begins anew", "ForgedCursors", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, scan: func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 				sc, err := s.Scan(ctx, o)
 				if errors.Is(err, kv.ErrBadCursor) {
@@ -330,9 +316,8 @@ func TestFaultsAreFound(t *testing.T) {
 				return sc, err
 			}}
 		}},
-		{"a foreign cursor is taken", "ForeignCursor", func() kv.Store { return &Reference{BatchSize: 10} }},
-		{"a cursor outlives a clear", "Clear", func() kv.Store {
-			s := newSound()
+		{"a foreign cursor is taken", "ForeignCursor", func(kv.Store) kv.Store { return &Reference{BatchSize: 10} }},
+		{"a cursor outlives a clear", "Clear", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, scan: func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 				sc, err := s.Scan(ctx, o)
 				if err != nil && o.Cursor != "" {
@@ -342,23 +327,19 @@ func TestFaultsAreFound(t *testing.T) {
 				return sc, err
 			}}
 		}},
-		{"a clear leaves keys", "Clear", func() kv.Store {
-			s := newSound()
+		{"a clear leaves keys", "Clear", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, clear: func(ctx context.Context, o kv.Options) error { return ctx.Err() }}
 		}},
-		{"a cleared store brings a scan to an error of another kind", "ClearDuringScan", func() kv.Store {
-			s := newSound()
+		{"a cleared store brings a scan to an error of another kind", "ClearDuringScan", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, scan: func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 				sc, err := s.Scan(ctx, o)
 				return &errorScanner{sc}, err
 			}}
 		}},
-		{"a clear that ends before its work", "ClearUnderLoad", func() kv.Store {
-			s := newSound()
+		{"a clear that ends before its work", "ClearUnderLoad", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, clear: func(ctx context.Context, o kv.Options) error { return nil }}
 		}},
-		{"two removes of one value", "OverlappingRemoves", func() kv.Store {
-			s := newSound()
+		{"two removes of one value", "OverlappingRemoves", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, remove: func(ctx context.Context, key []byte, o kv.Options) error {
 				if _, err := s.Has(ctx, key, o); err != nil {
 					return err
@@ -370,15 +351,13 @@ func TestFaultsAreFound(t *testing.T) {
 				return nil
 			}}
 		}},
-		{"more removes than sets", "RemovesAndSets", func() kv.Store {
-			s := newSound()
+		{"more removes than sets", "RemovesAndSets", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, remove: func(ctx context.Context, key []byte, o kv.Options) error {
 				_ = s.Remove(ctx, key, o)
 				return nil
 			}}
 		}},
-		{"reads are stale", "ReadsGrow", func() kv.Store {
-			s := newSound()
+		{"reads are stale", "ReadsGrow", func(s kv.Store) kv.Store {
 			var reads atomic.Int64
 			return &faulty{Store: s, get: func(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error) {
 				if reads.Add(1)%5 == 4 {
@@ -387,8 +366,7 @@ func TestFaultsAreFound(t *testing.T) {
 				return s.Get(ctx, dst, key, o)
 			}}
 		}},
-		{"outcome none of a write that happened", "Deadlines", func() kv.Store {
-			s := newSound()
+		{"outcome none of a write that happened", "Deadlines", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, set: func(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
 				tag, err := s.Set(ctx, key, value, o)
 				if errors.Is(err, kv.ErrUnavailable) {
@@ -397,8 +375,7 @@ func TestFaultsAreFound(t *testing.T) {
 				return tag, err
 			}}
 		}},
-		{"missing instead of too late", "Cancellation", func() kv.Store {
-			s := newSound()
+		{"missing instead of too late", "Cancellation", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, get: func(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error) {
 				v, tag, err := s.Get(ctx, dst, key, o)
 				if errors.Is(err, kv.ErrUnavailable) {
@@ -421,7 +398,7 @@ func TestFaultsAreFound(t *testing.T) {
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					c.run(r, func(testing.TB) kv.Store { return f.open() })
+					c.run(r, func(testing.TB) kv.Store { return f.open(newSound()) })
 				}()
 				<-done
 				if r.failure == "" {

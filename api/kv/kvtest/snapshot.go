@@ -11,8 +11,8 @@ import (
 
 // refused reports whether err says that the store supports no snapshots.
 func refused(err error) bool {
-	var e *kv.ArgumentError
-	return errors.As(err, &e) && e.Parameter == "snapshot"
+	e, ok := errors.AsType[*kv.ArgumentError](err)
+	return ok && e.Parameter == "snapshot"
 }
 
 func snapshotQuiet(t testing.TB, open Open) {
