@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -11,6 +12,10 @@ import (
 
 // lookupTime bounds one question to the name server. Envoy waits two seconds for the whole answer.
 const lookupTime = time.Second
+
+// refreshTime is how long a resolved address is used. A shorter time would notice a moved node
+// sooner and ask the name server more often.
+const refreshTime = 3 * time.Second
 
 // maxNames bounds the memory. Beyond it, the name that was asked for longest ago is dropped, as of
 // a member that is long gone.
@@ -32,8 +37,11 @@ type resolved struct {
 	asked time.Time
 }
 
-func newAddresses(lookup func(context.Context, string) ([]netip.Addr, error), refresh time.Duration) *addresses {
-	return &addresses{lookup: lookup, refresh: refresh, known: map[string]resolved{}}
+func newAddresses() *addresses {
+	lookup := func(ctx context.Context, host string) ([]netip.Addr, error) {
+		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	}
+	return &addresses{lookup: lookup, refresh: refreshTime, known: map[string]resolved{}}
 }
 
 // of returns a host's address. A caller that finds it too old asks the name server; other callers

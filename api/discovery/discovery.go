@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"viakv/api/kv"
 )
@@ -25,11 +24,6 @@ type Config struct {
 	// Ready returns nil when this node serves, and otherwise the reason why not. It must not block.
 	// Required.
 	Ready func(context.Context) error
-	// Lookup resolves a host name. Nil: the system's resolver.
-	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
-	// Refresh is how long resolved addresses are used. Zero: 3 s. A lower one notices a moved node
-	// sooner and asks the name server more often.
-	Refresh time.Duration
 }
 
 // Service answers Envoy. It is safe for concurrent use.
@@ -39,17 +33,7 @@ type Service struct {
 }
 
 // New returns a service. It starts nothing.
-func New(c Config) *Service {
-	if c.Refresh == 0 {
-		c.Refresh = 3 * time.Second
-	}
-	if c.Lookup == nil {
-		c.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		}
-	}
-	return &Service{config: c, addresses: newAddresses(c.Lookup, c.Refresh)}
-}
+func New(c Config) *Service { return &Service{config: c, addresses: newAddresses()} }
 
 // endpoint is a member that takes traffic.
 type endpoint struct {

@@ -32,16 +32,15 @@ func newFixture(t *testing.T) *fixture {
 		{Name: "b", State: "active", HTTP: "127.0.0.2:80"}, {Name: "a", State: "active", HTTP: "127.0.0.1:80"},
 		{Name: "r", State: "rebuilding", HTTP: "127.0.0.3:80"}, {Name: "j", State: "joining", HTTP: "127.0.0.4:80"}, {Name: "v", State: "vacant", HTTP: "127.0.0.5:80"},
 	}}
-	f.Service = New(Config{
-		Status: func() kv.Status { return f.status }, Ready: func(context.Context) error { return f.ready }, Refresh: time.Hour,
-		Lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
-			f.asked++
-			if found, ok := f.names[host]; ok {
-				return found, nil
-			}
-			return nil, errors.New("no such host")
-		},
-	})
+	f.Service = New(Config{Status: func() kv.Status { return f.status }, Ready: func(context.Context) error { return f.ready }})
+	f.addresses.refresh = time.Hour
+	f.addresses.lookup = func(_ context.Context, host string) ([]netip.Addr, error) {
+		f.asked++
+		if found, ok := f.names[host]; ok {
+			return found, nil
+		}
+		return nil, errors.New("no such host")
+	}
 	return f
 }
 
