@@ -66,26 +66,21 @@ func (c *Client) do(ctx context.Context, k call, read func(*fasthttp.Response) e
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
 	first := int(c.preferred.Load())
-	var last *Error
+	var err error
 	for i := range c.endpoints {
 		at := (first + i) % len(c.endpoints)
-		err := c.endpoints[at].do(ctx, k, read)
-		if err == nil {
+		if err = c.endpoints[at].do(ctx, k, read); err == nil {
 			if i > 0 {
 				c.preferred.Store(uint32(at))
 			}
 			return nil
 		}
-		var e *Error
-		if !errors.As(err, &e) {
-			return err
-		}
-		last = e
-		if ctx.Err() != nil || !elsewhere(e, k.mutates) {
+		e, ok := errors.AsType[*Error](err)
+		if !ok || ctx.Err() != nil || !elsewhere(e, k.mutates) {
 			break
 		}
 	}
-	return last
+	return err
 }
 
 // elsewhere reports whether another endpoint may be asked after this error.
@@ -106,25 +101,18 @@ func (e *endpoint) do(ctx context.Context, k call, read func(*fasthttp.Response)
 		return err
 	}
 	release := w.guard(ctx)
-	err = w.receive()
-	if err != nil {
+	if err = w.receive(); err != nil {
 		release()
 		_ = w.conn.Close()
-		return e.lost(ctx, k.mutates, err)
+		return e.unanswered(ctx, k.mutates, err)
 	}
-	if w.response.StatusCode() == fasthttp.StatusOK {
-		err = nil
-		if read != nil {
-			err = read(&w.response)
-		}
-	} else {
+	switch {
+	case w.response.StatusCode() != fasthttp.StatusOK:
 		err = newError(e.name, k.mutates, &w.response)
+	case read != nil:
+		err = read(&w.response)
 	}
-	if release() && !w.response.ConnectionClose() {
-		e.release(w)
-	} else {
-		_ = w.conn.Close()
-	}
+	e.release(w, release())
 	return err
 }
 
@@ -135,7 +123,7 @@ func (e *endpoint) send(ctx context.Context, k call) (*wire, error) {
 	for {
 		w, fresh, err := e.acquire(ctx)
 		if err != nil {
-			return nil, &Error{Endpoint: e.name, Outcome: kv.None, Retriable: true, Err: cause(ctx, err)}
+			return nil, e.unanswered(ctx, false, err) // nothing was sent
 		}
 		w.out = k.append(w.out[:0], e)
 		release := w.guard(ctx)
@@ -156,7 +144,7 @@ func (e *endpoint) send(ctx context.Context, k call) (*wire, error) {
 		}
 		_ = w.conn.Close()
 		if fresh || k.mutates || !intact || ctx.Err() != nil {
-			return nil, e.lost(ctx, k.mutates, err)
+			return nil, e.unanswered(ctx, k.mutates, err)
 		}
 	}
 }
@@ -173,13 +161,14 @@ func (k call) append(dst []byte, e *endpoint) []byte {
 	return appendRequest(dst, method, k.path, k.parameters, headers)
 }
 
-// lost returns the error of a request that was sent, at least in part, and not answered.
-func (e *endpoint) lost(ctx context.Context, mutates bool, err error) *Error {
-	lost := &Error{Endpoint: e.name, Err: cause(ctx, err)}
+// unanswered returns the error of a request that has no answer. With mutates, the request was sent,
+// at least in part, and may have taken effect.
+func (e *endpoint) unanswered(ctx context.Context, mutates bool, err error) *Error {
+	failed := &Error{Endpoint: e.name, Err: cause(ctx, err)}
 	if !mutates {
-		lost.Outcome, lost.Retriable = kv.None, true
+		failed.Outcome, failed.Retriable = kv.None, true
 	}
-	return lost
+	return failed
 }
 
 // cause returns why the context has ended, if it has: a cut connection is then only the

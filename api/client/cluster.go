@@ -56,8 +56,7 @@ func (c *Client) probe(ctx context.Context, path string) error {
 // Version asks for the program's version. It returns ErrNotViakv when something else answers.
 func (c *Client) Version(ctx context.Context) (v document.Version, err error) {
 	err = c.do(ctx, call{path: "/version", timeout: c.config.Timeout}, decode(&v))
-	var e *Error
-	if errors.As(err, &e) && e.Status != 0 && e.Kind == "" {
+	if e, ok := errors.AsType[*Error](err); ok && e.Status != 0 && e.Kind == "" {
 		e.Err = errors.Join(ErrNotViakv, e.Err)
 	}
 	return v, err

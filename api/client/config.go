@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -39,17 +40,11 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	for _, d := range []struct {
-		field *time.Duration
-		value time.Duration
-	}{{&c.Timeout, 5 * time.Second}, {&c.ControlTimeout, 3 * time.Minute}, {&c.DialTimeout, 2 * time.Second}, {&c.IdleTimeout, 30 * time.Second}} {
-		if *d.field == 0 {
-			*d.field = d.value
-		}
-	}
-	if c.MaxIdle == 0 {
-		c.MaxIdle = 64
-	}
+	c.Timeout = cmp.Or(c.Timeout, 5*time.Second)
+	c.ControlTimeout = cmp.Or(c.ControlTimeout, 3*time.Minute)
+	c.DialTimeout = cmp.Or(c.DialTimeout, 2*time.Second)
+	c.MaxIdle = cmp.Or(c.MaxIdle, 64)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 30*time.Second)
 	return c
 }
 

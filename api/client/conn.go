@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
-
-	"viakv/api/kv"
 )
 
 // Conn is one connection on which requests are pipelined: many are sent before the first answer is
@@ -27,7 +25,7 @@ func (c *Client) Connect(ctx context.Context, endpoint int) (*Conn, error) {
 	e := c.endpoints[endpoint%len(c.endpoints)]
 	w, err := e.dial(ctx)
 	if err != nil {
-		return nil, &Error{Endpoint: e.name, Outcome: kv.None, Retriable: true, Err: cause(ctx, err)}
+		return nil, e.unanswered(ctx, false, err)
 	}
 	conn := &Conn{wire: w, headers: " HTTP/1.1\r\n" + e.headers}
 	for _, p := range c.options.quorums(nil) {
@@ -82,9 +80,7 @@ func (c *Conn) Receive() (Answer, error) {
 	}
 	r := &c.wire.response
 	a := Answer{Status: r.StatusCode(), Body: r.Body()}
-	if a.Status == fasthttp.StatusServiceUnavailable {
-		a.Retriable = string(r.Header.Peek("X-Viakv-Retriable")) == "true"
-	}
+	a.Retriable = a.Status == fasthttp.StatusServiceUnavailable && retriable(r)
 	return a, nil
 }
 

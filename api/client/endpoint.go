@@ -73,20 +73,26 @@ func (e *endpoint) pop() *wire {
 	return w
 }
 
-// release keeps a connection for later, unless the client was closed or enough are kept.
-func (e *endpoint) release(w *wire) {
+// release keeps a connection for later whose answer was read to its end. It closes the connection
+// if that was cut meanwhile, so that it is not intact, or if the answer says that it ends.
+func (e *endpoint) release(w *wire, intact bool) {
+	if !intact || w.response.ConnectionClose() || !e.keep(w) {
+		_ = w.conn.Close()
+	}
+}
+
+// keep returns false when the client was closed or enough connections are kept.
+func (e *endpoint) keep(w *wire) bool {
 	w.lastUse = time.Now()
 	// A deadline that has passed would make the connection look dead.
 	_ = w.conn.SetDeadline(time.Time{})
 	e.mu.Lock()
-	keep := !e.closed && len(e.idle) < e.config.MaxIdle
-	if keep {
-		e.idle = append(e.idle, w)
+	defer e.mu.Unlock()
+	if e.closed || len(e.idle) >= e.config.MaxIdle {
+		return false
 	}
-	e.mu.Unlock()
-	if !keep {
-		_ = w.conn.Close()
-	}
+	e.idle = append(e.idle, w)
+	return true
 }
 
 func (e *endpoint) close() {

@@ -111,16 +111,21 @@ func newError(endpoint string, mutates bool, r *fasthttp.Response) *Error {
 		e.Err = fmt.Errorf("%w: %s", ErrNotViakv, shorten(string(r.Body())))
 		return e
 	}
-	e.Kind, _ = strings.CutPrefix(p.Type, problemPrefix)
+	e.Kind = strings.TrimPrefix(p.Type, problemPrefix)
 	e.Title, e.Detail, e.Parameter = p.Title, p.Detail, p.Parameter
 	if p.Outcome == kv.None.String() {
 		e.Outcome = kv.None
 	}
-	e.Retriable = string(r.Header.Peek("X-Viakv-Retriable")) == "true"
+	e.Retriable = retriable(r)
 	if s, err := strconv.Atoi(string(r.Header.Peek(fasthttp.HeaderRetryAfter))); err == nil && s > 0 {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
 	return e
+}
+
+// retriable reports whether an answer says that nothing happened and the request may be repeated.
+func retriable(r *fasthttp.Response) bool {
+	return string(r.Header.Peek("X-Viakv-Retriable")) == "true"
 }
 
 func shorten(s string) string {

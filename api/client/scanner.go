@@ -139,13 +139,8 @@ func (s *Scanner) Close() {
 
 // fail ends the scan with an error. A connection that ended early is a cut, whatever the reason.
 func (s *Scanner) fail(err error) {
-	at := ""
-	if s.at != nil {
-		at = s.at.name
-	}
-	var known *Error
-	if !errors.As(err, &known) {
-		err = &Error{Endpoint: at, Outcome: kv.None, Retriable: true, Err: fmt.Errorf("%w after %d pairs: %w", ErrCut, s.count, cause(s.ctx, err))}
+	if _, known := errors.AsType[*Error](err); !known {
+		err = &Error{Endpoint: s.at.name, Outcome: kv.None, Retriable: true, Err: fmt.Errorf("%w after %d pairs: %w", ErrCut, s.count, cause(s.ctx, err))}
 	}
 	s.err = err
 	s.Close()
@@ -175,8 +170,8 @@ func (s *Scanner) open() error {
 		if err = s.openAt(c.endpoints[(first+i)%len(c.endpoints)], k); err == nil {
 			return nil
 		}
-		var e *Error
-		if s.ctx.Err() != nil || !errors.As(err, &e) || !elsewhere(e, false) {
+		e, ok := errors.AsType[*Error](err)
+		if !ok || s.ctx.Err() != nil || !elsewhere(e, false) {
 			break
 		}
 	}
@@ -197,10 +192,10 @@ func (s *Scanner) openAt(e *endpoint, k call) error {
 	}
 	if intact := guard(); err != nil || !intact {
 		_ = w.conn.Close()
-		if errors.As(err, new(*Error)) {
+		if _, known := errors.AsType[*Error](err); known {
 			return err
 		}
-		return e.lost(ctx, false, err)
+		return e.unanswered(ctx, false, err)
 	}
 	s.wire, s.at = w, e
 	s.guard = w.guard(s.ctx)
@@ -292,10 +287,6 @@ func (s *Scanner) finish() error {
 	w := s.wire
 	s.wire = nil
 	_ = w.response.CloseBodyStream()
-	if s.guard() && !w.response.ConnectionClose() {
-		s.at.release(w)
-	} else {
-		_ = w.conn.Close()
-	}
+	s.at.release(w, s.guard())
 	return nil
 }
