@@ -13,6 +13,18 @@ func (c *Client) Cluster(ctx context.Context) (s document.Status, err error) {
 	return s, err
 }
 
+// PlanJoin asks what one more member would do to the quorums. It changes nothing.
+func (c *Client) PlanJoin(ctx context.Context) (p document.Plan, err error) {
+	err = c.do(ctx, call{path: "/plan", parameters: []parameter{{"change", "join"}}, timeout: c.config.Timeout}, decode(&p))
+	return p, err
+}
+
+// PlanLeave asks what a member's leave would do to the quorums. It changes nothing.
+func (c *Client) PlanLeave(ctx context.Context, node string) (p document.Plan, err error) {
+	err = c.do(ctx, call{path: "/plan", parameters: []parameter{{"change", "leave"}, {"node", node}}, timeout: c.config.Timeout}, decode(&p))
+	return p, err
+}
+
 // Join makes the node that answers a full member of the mesh that the peer (host:port) belongs to.
 // It concerns one node, so the client should have one endpoint.
 func (c *Client) Join(ctx context.Context, peer string) (j document.Joined, err error) {
