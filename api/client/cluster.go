@@ -9,19 +9,19 @@ import (
 
 // Cluster returns the status of the mesh, as the node that answers sees it.
 func (c *Client) Cluster(ctx context.Context) (s document.Status, err error) {
-	err = c.do(ctx, call{path: "/cluster", timeout: c.config.Timeout}, decode(&s))
+	err = c.do(ctx, c.inquiry("/cluster"), decode(&s))
 	return s, err
 }
 
 // PlanJoin asks what one more member would do to the quorums. It changes nothing.
 func (c *Client) PlanJoin(ctx context.Context) (p document.Plan, err error) {
-	err = c.do(ctx, call{path: "/plan", parameters: []parameter{{"change", "join"}}, timeout: c.config.Timeout}, decode(&p))
+	err = c.do(ctx, c.inquiry("/plan", parameter{"change", "join"}), decode(&p))
 	return p, err
 }
 
 // PlanLeave asks what a member's leave would do to the quorums. It changes nothing.
 func (c *Client) PlanLeave(ctx context.Context, node string) (p document.Plan, err error) {
-	err = c.do(ctx, call{path: "/plan", parameters: []parameter{{"change", "leave"}, {"node", node}}, timeout: c.config.Timeout}, decode(&p))
+	err = c.do(ctx, c.inquiry("/plan", parameter{"change", "leave"}, parameter{"node", node}), decode(&p))
 	return p, err
 }
 
@@ -47,6 +47,11 @@ func (c *Client) Leave(ctx context.Context, node string, force bool) (r document
 	return r, err
 }
 
+// inquiry is a request that changes nothing and asks for no key.
+func (c *Client) inquiry(path string, ps ...parameter) call {
+	return call{path: path, parameters: ps, timeout: c.config.Timeout}
+}
+
 func (c *Client) control(path string, ps ...parameter) call {
 	return call{path: path, parameters: ps, mutates: true, timeout: c.config.ControlTimeout}
 }
@@ -62,12 +67,12 @@ func (c *Client) probe(ctx context.Context, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	e := c.endpoints[int(c.preferred.Load())%len(c.endpoints)]
-	return e.do(ctx, call{path: path, timeout: c.config.Timeout}, nil)
+	return e.do(ctx, c.inquiry(path), nil)
 }
 
 // Version asks for the program's version. It returns ErrNotViakv when something else answers.
 func (c *Client) Version(ctx context.Context) (v document.Version, err error) {
-	err = c.do(ctx, call{path: "/version", timeout: c.config.Timeout}, decode(&v))
+	err = c.do(ctx, c.inquiry("/version"), decode(&v))
 	if e, ok := errors.AsType[*Error](err); ok && e.Status != 0 && e.Kind == "" {
 		e.Err = errors.Join(ErrNotViakv, e.Err)
 	}

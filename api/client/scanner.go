@@ -240,26 +240,23 @@ func (s *Scanner) line() ([]byte, error) {
 	return s.long[:len(s.long)-1], nil
 }
 
-// end is the last line of an answer.
-type end struct {
-	End    bool   `json:"end"`
-	Count  int64  `json:"count"`
-	Cursor string `json:"cursor"`
-}
-
 var endPrefix = []byte(`{"end":`)
 
 // parse reads a line, which is a pair or the last line.
 func (s *Scanner) parse(line []byte) (last bool, err error) {
 	if bytes.HasPrefix(line, endPrefix) {
-		var e end
-		if err := json.Unmarshal(line, &e); err != nil || !e.End {
+		var end struct {
+			End    bool
+			Count  int64
+			Cursor string
+		}
+		if err := json.Unmarshal(line, &end); err != nil || !end.End {
 			return false, fmt.Errorf("%w: last line %s", ErrNotViakv, shorten(string(line)))
 		}
-		if e.Count != s.page {
-			return false, fmt.Errorf("the last line counts %d pairs, and %d arrived", e.Count, s.page)
+		if end.Count != s.page {
+			return false, fmt.Errorf("the last line counts %d pairs, and %d arrived", end.Count, s.page)
 		}
-		s.cursor = e.Cursor
+		s.cursor = end.Cursor
 		return true, nil
 	}
 	s.scratch = s.scratch[:0]
