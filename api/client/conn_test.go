@@ -15,7 +15,7 @@ import (
 )
 
 func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
-	c := connect(t, client.Config{Endpoints: []string{serve(t, api.Config{})}}).With(client.Options{R: 1, W: kv.QuorumAll})
+	c := connectTo(t, serve(t, api.Config{})).With(client.Options{R: 1, W: kv.QuorumAll})
 	conn, err := c.Connect(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	if _, err := conn.Receive(); err == nil {
 		t.Error("an answer without a request")
 	}
-	if _, err := connect(t, client.Config{Endpoints: []string{nowhere(t)}}).Connect(t.Context(), 0); err == nil {
+	if _, err := connectTo(t, nowhere(t)).Connect(t.Context(), 0); err == nil {
 		t.Error("connected to nothing")
 	}
 }
@@ -74,6 +74,6 @@ func TestTLS(t *testing.T) {
 			t.Errorf("got %q, %v", got, err)
 		}
 	}
-	_, err := connect(t, client.Config{Endpoints: []string{s.URL}}).Set(t.Context(), "k", "v")
+	_, err := connectTo(t, s.URL).Set(t.Context(), "k", "v")
 	want(t, err, 0, kv.None, client.ErrUnavailable) // an unknown authority: nothing was sent
 }

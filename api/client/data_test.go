@@ -19,7 +19,7 @@ import (
 
 func TestEveryVerb(t *testing.T) {
 	ctx := t.Context()
-	c := connect(t, client.Config{Endpoints: []string{serve(t, api.Config{Name: "node-a", Version: "1.2"})}})
+	c := connectTo(t, serve(t, api.Config{Name: "node-a", Version: "1.2"}))
 	for _, pair := range []client.Pair{
 		{Key: "color", Value: "green"}, {Key: " &=+%#?/\x00\n\"\\", Value: "a=b&c%20+"}, {Key: strings.Repeat("🜁", 64), Value: strings.Repeat("🜂", 256)}, {Key: "empty", Value: ""},
 	} {
@@ -95,7 +95,7 @@ func TestTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := serve(t, api.Config{TokenFile: file})
-	_, err := connect(t, client.Config{Endpoints: []string{addr}}).Set(t.Context(), "k", "v")
+	_, err := connectTo(t, addr).Set(t.Context(), "k", "v")
 	want(t, err, 401, kv.None, nil)
 	_, err = connect(t, client.Config{Endpoints: []string{addr}, Token: "0123456789abcdef0"}).Set(t.Context(), "k", "v")
 	want(t, err, 403, kv.None, nil)
@@ -110,7 +110,7 @@ func TestMutationsArePosts(t *testing.T) {
 		methods = append(methods, r.Method+r.URL.Path)
 		return write(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 	})
-	c := connect(t, client.Config{Endpoints: []string{s.addr}})
+	c := connectTo(t, s.addr)
 	ctx := context.Background()
 	if _, err := c.Set(ctx, "k", "v"); err != nil {
 		t.Fatal(err)

@@ -24,9 +24,6 @@ var retriable = problemAnswer(503, "overloaded", "none", "X-Viakv-Retriable: tru
 // TestWhatGoesToASecondEndpoint is invariant L1.
 func TestWhatGoesToASecondEndpoint(t *testing.T) {
 	hangUp := func(*http.Request, net.Conn) bool { return false }
-	reply := func(s string) func(*http.Request, net.Conn) bool {
-		return func(_ *http.Request, c net.Conn) bool { return write(c, s) }
-	}
 	for name, c := range map[string]struct {
 		first           func(*http.Request, net.Conn) bool // nil: nothing listens
 		mutation, reads bool                               // whether it goes to the second endpoint
@@ -49,7 +46,7 @@ func TestWhatGoesToASecondEndpoint(t *testing.T) {
 				first = script(t, c.first).addr
 			}
 			for _, mutates := range []bool{true, false} {
-				cl := connect(t, client.Config{Endpoints: []string{first, second.addr}})
+				cl := connectTo(t, first, second.addr)
 				before := second.requests.Load()
 				var err error
 				if mutates {
@@ -80,8 +77,8 @@ func TestWhatGoesToASecondEndpoint(t *testing.T) {
 
 func TestTheEndpointThatWorkedIsPreferred(t *testing.T) {
 	down := nowhere(t)
-	up := script(t, func(_ *http.Request, c net.Conn) bool { return write(c, ok) })
-	c := connect(t, client.Config{Endpoints: []string{down, up.addr}})
+	up := script(t, reply(ok))
+	c := connectTo(t, down, up.addr)
 	for range 3 {
 		if _, err := c.Get(t.Context(), "k"); err != nil {
 			t.Fatal(err)
@@ -94,13 +91,13 @@ func TestTheEndpointThatWorkedIsPreferred(t *testing.T) {
 }
 
 func TestAllEndpointsFail(t *testing.T) {
-	c := connect(t, client.Config{Endpoints: []string{nowhere(t), nowhere(t)}})
+	c := connectTo(t, nowhere(t), nowhere(t))
 	_, err := c.Set(t.Context(), "k", "v")
 	if e := want(t, err, 0, kv.None, client.ErrUnavailable); !e.Retriable {
 		t.Errorf("got %+v", e)
 	}
-	busy := script(t, func(_ *http.Request, c net.Conn) bool { return write(c, retriable) })
-	c = connect(t, client.Config{Endpoints: []string{busy.addr}})
+	busy := script(t, reply(retriable))
+	c = connectTo(t, busy.addr)
 	_, err = c.Set(t.Context(), "k", "v")
 	if e := want(t, err, 503, kv.None, client.ErrUnavailable); e.RetryAfter != 2*time.Second || !e.Retriable {
 		t.Errorf("got %+v", e)
@@ -120,7 +117,7 @@ func TestAKeptConnectionThatTheServerClosed(t *testing.T) {
 		closed <- struct{}{}
 		return false
 	})
-	c := connect(t, client.Config{Endpoints: []string{s.addr}})
+	c := connectTo(t, s.addr)
 	for range 4 {
 		if _, err := c.Get(t.Context(), "k"); err != nil {
 			t.Fatal(err)
@@ -139,7 +136,7 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 		asked <- struct{}{}
 		return true
 	})
-	c := connect(t, client.Config{Endpoints: []string{silent.addr}})
+	c := connectTo(t, silent.addr)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-asked
@@ -156,10 +153,8 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 }
 
 func TestNotViakv(t *testing.T) {
-	s := script(t, func(_ *http.Request, c net.Conn) bool {
-		return write(c, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")
-	})
-	c := connect(t, client.Config{Endpoints: []string{s.addr}})
+	s := script(t, reply("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"))
+	c := connectTo(t, s.addr)
 	if _, err := c.Version(t.Context()); !errors.Is(err, client.ErrNotViakv) {
 		t.Errorf("got %v", err)
 	}
@@ -168,17 +163,15 @@ func TestNotViakv(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	s = script(t, func(_ *http.Request, c net.Conn) bool {
-		return write(c, "HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\n<html>")
-	})
-	if _, err := connect(t, client.Config{Endpoints: []string{s.addr}}).Version(t.Context()); !errors.Is(err, client.ErrNotViakv) {
+	s = script(t, reply("HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\n<html>"))
+	if _, err := connectTo(t, s.addr).Version(t.Context()); !errors.Is(err, client.ErrNotViakv) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestConnectionsAreKept(t *testing.T) {
 	addr := serve(t, api.Config{MaxConnections: 1})
-	c := connect(t, client.Config{Endpoints: []string{addr}})
+	c := connectTo(t, addr)
 	for range 10 {
 		if _, err := c.Set(t.Context(), "k", "v"); err != nil { // a second connection would be turned away
 			t.Fatal(err)

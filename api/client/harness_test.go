@@ -32,6 +32,11 @@ func connect(t testing.TB, config client.Config) *client.Client {
 	return c
 }
 
+func connectTo(t testing.TB, endpoints ...string) *client.Client {
+	t.Helper()
+	return connect(t, client.Config{Endpoints: endpoints})
+}
+
 // nowhere returns an address at which nothing listens.
 func nowhere(t testing.TB) string {
 	t.Helper()
@@ -85,6 +90,11 @@ func script(t testing.TB, answer func(r *http.Request, c net.Conn) (goOn bool)) 
 func write(c net.Conn, text string) bool {
 	_, err := io.WriteString(c, text)
 	return err == nil
+}
+
+// reply returns a script that answers every request with the same text.
+func reply(text string) func(*http.Request, net.Conn) bool {
+	return func(_ *http.Request, c net.Conn) bool { return write(c, text) }
 }
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ngreen"

@@ -38,7 +38,7 @@ func fill(t *testing.T, c *client.Client, n int) map[string]string {
 }
 
 func TestScans(t *testing.T) {
-	c := connect(t, client.Config{Endpoints: []string{serve(t, api.Config{})}})
+	c := connectTo(t, serve(t, api.Config{}))
 	pairs := fill(t, c, 500)
 	for _, o := range []client.ScanOptions{{}, {PageSize: 7}, {PageSize: 500}, {Snapshot: true}} {
 		t.Run(fmt.Sprintf("%+v", o), func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestScans(t *testing.T) {
 }
 
 func TestAScanResumesAtItsCursor(t *testing.T) {
-	c := connect(t, client.Config{Endpoints: []string{serve(t, api.Config{})}})
+	c := connectTo(t, serve(t, api.Config{}))
 	pairs := fill(t, c, 50)
 	seen := map[string]bool{}
 	first := c.Scan(t.Context(), client.ScanAll, client.ScanOptions{PageSize: 20})
@@ -156,19 +156,15 @@ func TestACutScanIsAnError(t *testing.T) {
 			want(t, drain(c.Scan(t.Context(), client.ScanKeys, client.ScanOptions{})), 0, kv.None, client.ErrCut)
 		})
 	}
-	s := script(t, func(_ *http.Request, c net.Conn) bool {
-		return write(c, chunked("{\"key\":\"a\"}\n{\"end\":true,\"count\":1}\n")+last)
-	})
-	c := connect(t, client.Config{Endpoints: []string{s.addr}})
+	s := script(t, reply(chunked("{\"key\":\"a\"}\n{\"end\":true,\"count\":1}\n")+last))
+	c := connectTo(t, s.addr)
 	want(t, drain(c.Scan(t.Context(), client.ScanAll, client.ScanOptions{})), 0, kv.None, client.ErrNotViakv)
 }
 
 func TestALongLine(t *testing.T) {
 	long := strings.Repeat("x", 200<<10)
-	s := script(t, func(_ *http.Request, c net.Conn) bool {
-		return write(c, chunked("\""+long+"\"\n{\"end\":true,\"count\":1}\n")+"0\r\n\r\n")
-	})
-	scan := connect(t, client.Config{Endpoints: []string{s.addr}}).Scan(t.Context(), client.ScanValues, client.ScanOptions{})
+	s := script(t, reply(chunked("\""+long+"\"\n{\"end\":true,\"count\":1}\n")+"0\r\n\r\n"))
+	scan := connectTo(t, s.addr).Scan(t.Context(), client.ScanValues, client.ScanOptions{})
 	if !scan.Next() || string(scan.Value()) != long || scan.Next() || scan.Err() != nil || scan.Bytes() < 200<<10 {
 		t.Errorf("got %d bytes, %v", len(scan.Value()), scan.Err())
 	}
@@ -176,19 +172,19 @@ func TestALongLine(t *testing.T) {
 
 func TestAScanGoesToAnotherEndpoint(t *testing.T) {
 	addr := serve(t, api.Config{})
-	busy := script(t, func(_ *http.Request, c net.Conn) bool { return write(c, retriable) })
-	c := connect(t, client.Config{Endpoints: []string{nowhere(t), busy.addr, addr}})
+	busy := script(t, reply(retriable))
+	c := connectTo(t, nowhere(t), busy.addr, addr)
 	if err := drain(c.Scan(t.Context(), client.ScanAll, client.ScanOptions{})); err != nil {
 		t.Error(err)
 	}
-	c = connect(t, client.Config{Endpoints: []string{busy.addr}})
+	c = connectTo(t, busy.addr)
 	want(t, drain(c.Scan(t.Context(), client.ScanAll, client.ScanOptions{})), 503, kv.None, client.ErrUnavailable)
 }
 
 func TestAScanEndsWithItsContext(t *testing.T) {
-	s := script(t, func(_ *http.Request, c net.Conn) bool { return write(c, chunked("\"a\"\n")) })
+	s := script(t, reply(chunked("\"a\"\n")))
 	ctx, cancel := context.WithCancel(t.Context())
-	scan := connect(t, client.Config{Endpoints: []string{s.addr}}).Scan(ctx, client.ScanKeys, client.ScanOptions{})
+	scan := connectTo(t, s.addr).Scan(ctx, client.ScanKeys, client.ScanOptions{})
 	if !scan.Next() {
 		t.Fatal(scan.Err())
 	}
