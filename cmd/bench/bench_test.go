@@ -185,7 +185,7 @@ func TestTheServiceStopsWithItsContext(t *testing.T) {
 
 func TestProgressIsShown(t *testing.T) {
 	var out, status bytes.Buffer
-	s := newScreen(&out, &status)
+	s := &screen{out: &out, status: &status}
 	e := s.events()
 	e.Progress("load", 10, 100)
 	s.told = time.Now().Add(-time.Hour)

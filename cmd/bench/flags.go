@@ -56,6 +56,11 @@ func rateFlags(f *pflag.FlagSet, s *scenario.Spec) {
 	f.IntVar(&s.Baseline, "baseline", 0, "also measure a bare server on this machine, in turns of this many rounds, and print the ratio")
 }
 
+func clusterFlags(f *pflag.FlagSet, s *scenario.Spec) {
+	f.IntVar(&s.Nodes, "nodes", s.Nodes, "of the cluster")
+	f.StringVar(&s.Binary, "viakv", "", "path of the viakv binary (default: beside this program, or built)")
+}
+
 func proofFlags(f *pflag.FlagSet, s *scenario.Spec) {
 	f.IntVar(&s.Clients, "clients", s.Clients, "concurrent clients; at most ten for each active key")
 	f.IntVar(&s.ActiveKeys, "active-keys", s.ActiveKeys, "keys that are worked on at a time")
@@ -105,8 +110,6 @@ func (o *outputs) watch(out, status io.Writer) (scenario.Events, func()) {
 	if o.quiet {
 		return scenario.Events{}, func() {}
 	}
-	screen := newScreen(out, status)
+	screen := &screen{out: out, status: status}
 	return screen.events(), screen.close
 }
-
-func durationOf(d *scenario.Duration) *time.Duration { return (*time.Duration)(d) }

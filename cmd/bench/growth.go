@@ -43,7 +43,7 @@ func growthCommand() *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), within)
 			defer cancel()
-			screen := newScreen(cmd.OutOrStdout(), cmd.ErrOrStderr())
+			screen := &screen{out: cmd.OutOrStdout(), status: cmd.ErrOrStderr()}
 			defer screen.close()
 			r, err := scenario.Growth(ctx, s, numbers, tools, screen.events())
 			if err != nil {
@@ -65,7 +65,7 @@ func growthCommand() *cobra.Command {
 	f.StringVar(&s.Binary, "viakv", "", "path of the viakv binary (default: beside this program, or built)")
 	f.StringVar(&s.KeySize, "key-size", s.KeySize, "characters of a key, or a range")
 	f.StringVar(&s.ValueSize, "value-size", s.ValueSize, "characters of a value, or a range")
-	f.DurationVarP(durationOf(&s.Duration), "duration", "d", *durationOf(&s.Duration)/2, "of each measurement of gets and of sets")
+	f.DurationVarP((*time.Duration)(&s.Duration), "duration", "d", time.Duration(s.Duration)/2, "of each measurement of gets and of sets")
 	f.DurationVar(&within, "within", 30*time.Minute, "for all sizes; the one that is under way then is left out")
 	f.StringVar(&docs, "docs", "", "directory of documents whose plots (images/growth-*.svg) and table (performance.md) to renew")
 	f.StringVar(&s.Title, "title", "", "of the report")

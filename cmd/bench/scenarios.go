@@ -73,11 +73,9 @@ func scenarioCommands() []*cobra.Command {
 				s.Duration *= 3
 				s.ClearEvery = s.Duration / 3
 				f := c.Flags()
-				f.IntVar(&s.Nodes, "nodes", s.Nodes, "of the cluster")
-				f.StringVar(&s.Binary, "viakv", "", "path of the viakv binary (default: beside this program, or built)")
 				f.StringSliceVar(&s.Faults, "faults", nil, "only these kinds: kill, pause, cut, isolate, delay, reset, leave (default: all)")
 				f.StringVar(&s.LogDir, "log-dir", "", "where the nodes' logs go (default: beside the report, or a temporary directory)")
-			}, proofFlags),
+			}, clusterFlags, proofFlags),
 	}
 }
 
@@ -95,7 +93,7 @@ func scenarioCommand(name, short, long string, more func(*cobra.Command, *scenar
 			if err := s.Validate(); err != nil {
 				return cliutil.Usage(err)
 			}
-			return runScenario(cmd.Context(), s, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runScenario(cmd, scenario.Run, s, o)
 		},
 	}
 	if long == "" {
@@ -111,19 +109,22 @@ func scenarioCommand(name, short, long string, more func(*cobra.Command, *scenar
 	return cmd
 }
 
+// scenarioRun runs a scenario: scenario.Run or scenario.Stress.
+type scenarioRun func(context.Context, scenario.Spec, scenario.Tools, scenario.Events) (*report.Report, error)
+
 // runScenario runs a scenario, shows its progress, and keeps the report.
-func runScenario(ctx context.Context, s scenario.Spec, o outputs, out, status io.Writer) error {
+func runScenario(cmd *cobra.Command, run scenarioRun, s scenario.Spec, o outputs) error {
 	tools, err := findTools()
 	if err != nil {
 		return err
 	}
-	events, closeScreen := o.watch(out, status)
+	events, closeScreen := o.watch(cmd.OutOrStdout(), cmd.ErrOrStderr())
 	defer closeScreen()
-	r, err := scenario.Run(ctx, s, tools, events)
+	r, err := run(cmd.Context(), s, tools, events)
 	if err != nil {
 		return err
 	}
-	return finish(r, o, out)
+	return finish(r, o, cmd.OutOrStdout())
 }
 
 // finish prints a report and keeps it. It returns an error when the run did not pass.

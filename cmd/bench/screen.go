@@ -24,10 +24,6 @@ type screen struct {
 	samples int
 }
 
-func newScreen(out, status io.Writer) *screen {
-	return &screen{out: out, status: status}
-}
-
 func (s *screen) events() scenario.Events {
 	return scenario.Events{Sample: s.sample, Log: s.log, Progress: s.progress}
 }

@@ -20,26 +20,12 @@ func stressCommand() *cobra.Command {
 		Long:    "Starts nodes on this machine, writes all keys, runs a mix of requests with every value compared, scans everything, and ends the nodes.\nThe exit status is 0 when nothing was missing or wrong.",
 		Example: "  bench stress --keys 1M -d 30s -o out/stress",
 		Args:    cliutil.NoArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			tools, err := findTools()
-			if err != nil {
-				return err
-			}
-			events, closeScreen := o.watch(cmd.OutOrStdout(), cmd.ErrOrStderr())
-			defer closeScreen()
-			r, err := scenario.Stress(cmd.Context(), s, tools, events)
-			if err != nil {
-				return err
-			}
-			return finish(r, o, cmd.OutOrStdout())
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runScenario(cmd, scenario.Stress, s, o) },
 	}
 	f := cmd.Flags()
-	f.IntVar(&s.Nodes, "nodes", s.Nodes, "of the cluster")
-	f.StringVar(&s.Binary, "viakv", "", "path of the viakv binary (default: beside this program, or built)")
 	f.StringVar(&s.Title, "title", "", "of the report")
 	f.Float64Var(&s.Rate, "rate", 0, "requests a second, whatever the target does: an open loop (0: a closed loop, as fast as answers come)")
-	for _, g := range []group{keyFlags, connectionFlags, mixFlags} {
+	for _, g := range []group{clusterFlags, keyFlags, connectionFlags, mixFlags} {
 		g(f, &s)
 	}
 	o.flags(f)

@@ -28,11 +28,16 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// Usage makes err a mistake on the command line.
-func Usage(err error) error { return usageError{err} }
+// Usage makes err a mistake on the command line. Nil stays nil.
+func Usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
 
 // Usagef is fmt.Errorf for a mistake on the command line.
-func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+func Usagef(format string, args ...any) error { return Usage(fmt.Errorf(format, args...)) }
 
 // IsUsage reports whether err is a mistake on the command line.
 func IsUsage(err error) bool { return errors.As(err, new(usageError)) }
@@ -98,10 +103,7 @@ func fromEnvironment(program string, flags *pflag.FlagSet, lookup func(string) (
 			}
 		}
 	})
-	if err := errors.Join(errs...); err != nil {
-		return Usage(err)
-	}
-	return nil
+	return Usage(errors.Join(errs...))
 }
 
 // IsTerminal reports whether an input or an output is a terminal.

@@ -146,10 +146,7 @@ func (c *Config) Check() error {
 	if c.maxConnections < 1 || c.maxConnectionsPerIP < 0 || c.maxInFlight < 1 || c.maxScans < 1 {
 		errs = append(errs, errors.New("--max-connections, --max-in-flight and --max-scans must be above zero, --max-connections-per-ip not below"))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return cliutil.Usage(err)
-	}
-	return nil
+	return cliutil.Usage(errors.Join(errs...))
 }
 
 func count(values ...string) (n int) {
