@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"viakv/bench"
 	"viakv/cmd/cliutil"
 )
@@ -32,3 +34,20 @@ func main() {
 
 // errNotPassed ends the program after a run that did not pass. The report says why.
 var errNotPassed = errors.New("the run did not pass")
+
+// root returns the command line.
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure, check and torment a viakv cluster",
+		Args:  cliutil.KnownCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	for _, c := range scenarioCommands() {
+		cmd.AddCommand(c)
+	}
+	cmd.AddCommand(stressCommand(), baselineCommand(), growthCommand(), compareCommand(), showCommand(), serveCommand())
+	cmd.InitDefaultCompletionCmd()
+	cliutil.Prepare(cmd)
+	return cmd
+}
