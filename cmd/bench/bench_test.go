@@ -206,6 +206,14 @@ func TestProgressIsShown(t *testing.T) {
 	}
 }
 
+func TestAQuietGrowthShowsNoProgress(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()) // for the logs of the nodes, which end at once
+	out, err := command(t, "growth", "--viakv", "/bin/true", "--sizes", "10", "--within", "50ms", "-q")
+	if err == nil || out != "" {
+		t.Errorf("%v, and it showed %q", err, out)
+	}
+}
+
 func TestCounts(t *testing.T) {
 	for text, want := range map[string]countValue{"7": 7, "10k": 10_000, "2M": 2_000_000, "3m": 3_000_000} {
 		var v countValue

@@ -43,9 +43,9 @@ func growthCommand() *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), within)
 			defer cancel()
-			screen := &screen{out: cmd.OutOrStdout(), status: cmd.ErrOrStderr()}
-			defer screen.close()
-			r, err := scenario.Growth(ctx, s, numbers, tools, screen.events())
+			events, closeScreen := o.watch(cmd.OutOrStdout(), cmd.ErrOrStderr())
+			defer closeScreen()
+			r, err := scenario.Growth(ctx, s, numbers, tools, events)
 			if err != nil {
 				return err
 			}
