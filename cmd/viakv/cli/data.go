@@ -13,41 +13,36 @@ import (
 )
 
 func getCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return remoteCommand(&cobra.Command{
 		Use:   "get KEY",
 		Short: "Print the key's value; exit status 1 if it has none",
 		Long: "Prints the key's value and a line end, or with -o json key, value and version.\n" +
 			"On a terminal, a value with characters that would act on it is shown quoted.",
 		Example: "  viakv get color\n  viakv get color -o json",
 		Args:    cobra.ExactArgs(1),
-	}
-	newRemote(cmd, get)
-	return cmd
+	}, get)
 }
 
 func get(ctx context.Context, r *remote, c *client.Client, args []string) error {
 	entry, err := c.Lookup(ctx, args[0])
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case r.json():
-		return r.document(entry)
-	case cliutil.IsTerminal(r.cmd.OutOrStdout()):
-		return r.print("%s\n", visible(entry.Value))
 	}
-	return r.print("%s\n", entry.Value)
+	text := entry.Value
+	if cliutil.IsTerminal(r.cmd.OutOrStdout()) {
+		text = visible(text)
+	}
+	return r.answer(entry, "%s\n", text)
 }
 
 func setCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return remoteCommand(&cobra.Command{
 		Use:     "set KEY [VALUE]",
 		Short:   "Store a value, given or read from standard input",
 		Long:    "Stores the value, or without one all of standard input as it is, line ends included.",
 		Example: "  viakv set color green\n  printf 'two\\nlines' | viakv set poem",
 		Args:    cobra.RangeArgs(1, 2),
-	}
-	newRemote(cmd, set)
-	return cmd
+	}, set)
 }
 
 func set(ctx context.Context, r *remote, c *client.Client, args []string) error {
@@ -65,34 +60,26 @@ func set(ctx context.Context, r *remote, c *client.Client, args []string) error 
 		return cliutil.Usage(err)
 	}
 	version, err := c.Set(ctx, args[0], value)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case r.json():
-		return r.document(client.Entry{Key: args[0], Value: value, Version: version})
 	}
-	return r.print("stored\n")
+	return r.answer(client.Entry{Key: args[0], Value: value, Version: version}, "stored\n")
 }
 
 func rmCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return remoteCommand(&cobra.Command{
 		Use:     "rm KEY",
 		Short:   "Remove a key; exit status 1 if it is not there",
 		Example: "  viakv rm color",
 		Args:    cobra.ExactArgs(1),
-	}
-	newRemote(cmd, rm)
-	return cmd
+	}, rm)
 }
 
 func rm(ctx context.Context, r *remote, c *client.Client, args []string) error {
 	if err := c.Remove(ctx, args[0]); err != nil {
 		return err
 	}
-	if r.json() {
-		return r.document(keyAnswer{Key: args[0], Removed: true})
-	}
-	return r.print("removed\n")
+	return r.answer(keyAnswer{Key: args[0], Removed: true}, "removed\n")
 }
 
 // keyAnswer is what rm and is print in JSON.
@@ -103,14 +90,12 @@ type keyAnswer struct {
 }
 
 func isCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return remoteCommand(&cobra.Command{
 		Use:     "is KEY",
 		Short:   "Tell whether a key has a value; exit status 0 if so, 1 if not",
 		Example: "  viakv is color && echo there",
 		Args:    cobra.ExactArgs(1),
-	}
-	newRemote(cmd, is)
-	return cmd
+	}, is)
 }
 
 func is(ctx context.Context, r *remote, c *client.Client, args []string) error {
@@ -131,24 +116,20 @@ func is(ctx context.Context, r *remote, c *client.Client, args []string) error {
 
 func clearCommand() *cobra.Command {
 	var yes bool
-	cmd := &cobra.Command{
+	cmd := remoteCommand(&cobra.Command{
 		Use:     "clear",
 		Short:   "Remove everything, at once",
 		Long:    "Removes every key of the cluster in one step. It asks first; where there is no terminal to ask at, --yes is needed.",
 		Example: "  viakv export backup.ndjson && viakv clear --yes",
 		Args:    cliutil.NoArguments,
-	}
-	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
+	}, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
 		if err := r.confirm(yes, "This removes every key of the cluster."); err != nil {
 			return err
 		}
 		if err := c.Clear(ctx); err != nil {
 			return err
 		}
-		if r.json() {
-			return r.document(map[string]bool{"cleared": true})
-		}
-		return r.print("cleared\n")
+		return r.answer(map[string]bool{"cleared": true}, "cleared\n")
 	})
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd

@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -17,7 +16,7 @@ import (
 
 func exportCommand() *cobra.Command {
 	var l listing
-	cmd := &cobra.Command{
+	cmd := remoteCommand(&cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write all pairs to a file, or to standard output",
 		Long: "Writes a line of JSON for each pair and a last line that counts them, so that a file that was cut is found out. FILE is made anew, readable by\n" +
@@ -25,10 +24,9 @@ func exportCommand() *cobra.Command {
 			"Each pair is as it was at some moment of the export; --snapshot insists on one moment for all.",
 		Example: "  viakv export backup.ndjson\n  viakv export | gzip > backup.ndjson.gz",
 		Args:    cobra.MaximumNArgs(1),
-	}
-	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
+	}, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
 		if len(args) == 0 || args[0] == "-" {
-			n, err := export(ctx, r, c, l, cmd.OutOrStdout())
+			n, err := export(ctx, r, c, l, r.cmd.OutOrStdout())
 			if err != nil {
 				return err
 			}
@@ -36,13 +34,10 @@ func exportCommand() *cobra.Command {
 			return nil
 		}
 		n, err := exportFile(ctx, r, c, l, args[0])
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case r.json():
-			return r.document(map[string]any{"file": args[0], "pairs": n})
 		}
-		return r.print("exported %d pairs to %s\n", n, args[0])
+		return r.answer(map[string]any{"file": args[0], "pairs": n}, "exported %d pairs to %s\n", n, args[0])
 	})
 	l.flags(cmd)
 	return cmd
@@ -58,8 +53,7 @@ func export(ctx context.Context, r *remote, c *client.Client, l listing, to io.W
 	bar := cliutil.NewBar(r.cmd.ErrOrStderr(), "exporting", "pairs", expected)
 	defer bar.End()
 	out := bufio.NewWriterSize(to, 64<<10)
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
+	encoder := newEncoder(out)
 	scan := c.Scan(ctx, client.ScanAll, client.ScanOptions{Prefix: l.prefix, Snapshot: l.snapshot})
 	defer scan.Close()
 	for scan.Next() {

@@ -21,7 +21,7 @@ type importOptions struct {
 
 func importCommand() *cobra.Command {
 	var o importOptions
-	cmd := &cobra.Command{
+	cmd := remoteCommand(&cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Write the pairs of an export, from a file or standard input",
 		Long: "Writes the pairs that export has written. A file is checked as a whole before anything is sent; standard input is written as it comes.\n" +
@@ -30,12 +30,11 @@ func importCommand() *cobra.Command {
 			"long as nobody else writes these keys; a failure says from which line on it is needed.",
 		Example: "  viakv import backup.ndjson\n  gunzip < backup.ndjson.gz | viakv import --force",
 		Args:    cobra.MaximumNArgs(1),
-	}
-	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
+	}, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
 		if o.from < 1 {
 			return cliutil.Usagef("--from-line %d: the first line is 1", o.from)
 		}
-		in, total := cmd.InOrStdin(), int64(-1)
+		in, total := r.cmd.InOrStdin(), int64(-1)
 		if len(args) == 1 && args[0] != "-" {
 			f, err := os.Open(args[0])
 			if err != nil {
@@ -50,14 +49,11 @@ func importCommand() *cobra.Command {
 		if err := o.mayWrite(ctx, c); err != nil {
 			return err
 		}
-		n, err := o.load(ctx, c, in, cliutil.NewBar(cmd.ErrOrStderr(), "importing", "pairs", total))
-		switch {
-		case err != nil:
+		n, err := o.load(ctx, c, in, cliutil.NewBar(r.cmd.ErrOrStderr(), "importing", "pairs", total))
+		if err != nil {
 			return err
-		case r.json():
-			return r.document(map[string]int64{"pairs": n})
 		}
-		return r.print("imported %d pairs\n", n)
+		return r.answer(map[string]int64{"pairs": n}, "imported %d pairs\n", n)
 	})
 	cmd.Flags().BoolVar(&o.force, "force", false, "write into a cluster that holds keys already")
 	cmd.Flags().BoolVar(&o.partial, "partial", false, "accept an input without the last line that counts the pairs, one made by hand")

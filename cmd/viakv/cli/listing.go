@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 
 	"github.com/spf13/cobra"
 
@@ -40,18 +39,16 @@ func allCommand() *cobra.Command {
 // and for JSON.
 func listCommand(name, short string, kind client.Kind, row func(*client.Scanner) (string, any)) *cobra.Command {
 	var l listing
-	cmd := &cobra.Command{
+	cmd := remoteCommand(&cobra.Command{
 		Use:   name,
 		Short: short,
 		Long: short + ", in no particular order. What holds a character that cannot be printed, a line end for example, is quoted.\n" +
 			"With -o json, each line is a JSON document.",
 		Example: "  viakv " + name + " --prefix user/ --limit 10",
 		Args:    cliutil.NoArguments,
-	}
-	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
-		out := bufio.NewWriter(cmd.OutOrStdout())
-		encoder := json.NewEncoder(out)
-		encoder.SetEscapeHTML(false)
+	}, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
+		out := bufio.NewWriter(r.cmd.OutOrStdout())
+		encoder := newEncoder(out)
 		scan := c.Scan(ctx, kind, client.ScanOptions{Prefix: l.prefix, Snapshot: l.snapshot})
 		defer scan.Close()
 		for scan.Next() {

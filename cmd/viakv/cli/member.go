@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,12 +25,11 @@ func memberCommand() *cobra.Command {
 }
 
 func memberListCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return remoteCommand(&cobra.Command{
 		Use:   "list",
 		Short: "List the members as the node that answers sees them",
 		Args:  cliutil.NoArguments,
-	}
-	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
+	}, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
 		s, err := c.Cluster(ctx)
 		switch {
 		case err != nil:
@@ -42,9 +40,8 @@ func memberListCommand() *cobra.Command {
 			}
 			return r.document(s.Members)
 		}
-		return printMembers(cmd.OutOrStdout(), s)
+		return printMembers(r.cmd.OutOrStdout(), s)
 	})
-	return cmd
 }
 
 // printMembers prints a table with a line for each member.
@@ -53,7 +50,7 @@ func printMembers(out io.Writer, s document.Status) error {
 		_, err := fmt.Fprintf(out, "no members: the nodes keep their data in a database (%s)\n", s.Mode)
 		return err
 	}
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	t := newTable(out)
 	fmt.Fprintln(t, "NAME\tSTATE\tREACHABLE\tHTTP\tPEER\tOWNS\tHINTS\tROUND TRIP\tSYNC")
 	for i := range s.Members {
 		m := &s.Members[i]
@@ -81,15 +78,14 @@ func describeSync(s *document.Sync) string {
 }
 
 func memberJoinCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return remoteCommand(&cobra.Command{
 		Use:   "join PEER",
 		Short: "Make the node at --endpoints a member of the mesh that PEER belongs to",
 		Long: "Makes the node at --endpoints a full member of the mesh that PEER (a member's peer address, HOST:PORT) belongs to, and waits until it is.\n" +
 			"What the node held on its own is brought along. `viakv member plan join`, asked of the mesh, shows beforehand what that does to its quorums.",
 		Example: "  viakv member join --endpoints 127.0.0.1:8084 127.0.0.1:9081",
 		Args:    cobra.ExactArgs(1),
-	}
-	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
+	}, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
 		if err := r.one("join changes the node that is asked"); err != nil {
 			return err
 		}
@@ -97,20 +93,16 @@ func memberJoinCommand() *cobra.Command {
 			return err
 		}
 		j, err := c.Join(ctx, args[0])
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case r.json():
-			return r.document(j)
 		}
-		return r.print("%s is a member of cluster %s, which has %d: %v\n", visible(j.Node), j.Cluster, len(j.Members), j.Members)
+		return r.answer(j, "%s is a member of cluster %s, which has %d: %v\n", visible(j.Node), j.Cluster, len(j.Members), j.Members)
 	})
-	return cmd
 }
 
 func memberLeaveCommand() *cobra.Command {
 	var force, yes bool
-	cmd := &cobra.Command{
+	cmd := remoteCommand(&cobra.Command{
 		Use:   "leave [NODE]",
 		Short: "Remove a member, dead or alive; without NODE the one at --endpoints",
 		Long: "Removes the member from the mesh once the others hold what it held. A change that would lose the quorum is refused.\n" +
@@ -118,8 +110,7 @@ func memberLeaveCommand() *cobra.Command {
 			"and says what may be lost by that.",
 		Example: "  viakv member leave node-c",
 		Args:    cobra.MaximumNArgs(1),
-	}
-	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
+	}, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
 		name := ""
 		if len(args) == 1 {
 			name = args[0]
@@ -132,16 +123,13 @@ func memberLeaveCommand() *cobra.Command {
 			}
 		}
 		report, err := c.Leave(ctx, name, force)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case r.json():
-			return r.document(report)
 		}
-		if report.MayLose != "" {
+		if report.MayLose != "" && !r.json() {
 			r.note("%s", report.MayLose)
 		}
-		return r.print("%s has left at epoch %d\n", visible(report.Node), report.Epoch)
+		return r.answer(report, "%s has left at epoch %d\n", visible(report.Node), report.Epoch)
 	})
 	cmd.Flags().BoolVar(&force, "force", false, "without a majority's consent; acknowledged writes may be lost")
 	cmd.Flags().BoolVar(&yes, "yes", false, "with --force: do not ask")
@@ -149,18 +137,17 @@ func memberLeaveCommand() *cobra.Command {
 }
 
 func memberPlanCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return remoteCommand(&cobra.Command{
 		Use:   "plan join|leave [NODE]",
 		Short: "Show what a join, or the leave of NODE, would do to the quorums; changes nothing",
 		Long: "Shows the quorums, and how many failures reads and writes survive, now and after the change. Exit status 6 if it would be refused, so\n" +
 			"`viakv member plan leave NODE && viakv member leave NODE` does what it says.",
 		Example: "  viakv member plan join\n  viakv member plan leave node-c",
 		Args:    cobra.RangeArgs(1, 2),
-	}
-	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
+	}, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
 		join := args[0] == "join"
 		if !join && args[0] != "leave" || join && len(args) == 2 || !join && len(args) == 1 {
-			return cliutil.Usagef("want `%[1]s join` or `%[1]s leave NODE`", cmd.CommandPath())
+			return cliutil.Usagef("want `%[1]s join` or `%[1]s leave NODE`", r.cmd.CommandPath())
 		}
 		var p document.Plan
 		var err error
@@ -182,12 +169,11 @@ func memberPlanCommand() *cobra.Command {
 		}
 		return err
 	})
-	return cmd
 }
 
 // printPlan prints a plan for a person.
 func printPlan(r *remote, p *document.Plan) error {
-	t := tabwriter.NewWriter(r.cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	t := newTable(r.cmd.OutOrStdout())
 	fmt.Fprintf(t, "%s\tnow\tafter\n", visible(p.Change))
 	for _, row := range []struct {
 		what       string

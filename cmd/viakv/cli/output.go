@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"unicode"
 
 	"viakv/cmd/cliutil"
@@ -17,16 +18,33 @@ func (r *remote) json() bool { return r.output == "json" }
 
 // document prints v as JSON.
 func (r *remote) document(v any) error {
-	e := json.NewEncoder(r.cmd.OutOrStdout())
-	e.SetEscapeHTML(false)
+	e := newEncoder(r.cmd.OutOrStdout())
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// newEncoder returns an encoder that leaves <, > and & as they are.
+func newEncoder(out io.Writer) *json.Encoder {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	return e
 }
 
 func (r *remote) print(format string, args ...any) error {
 	_, err := fmt.Fprintf(r.cmd.OutOrStdout(), format, args...)
 	return err
 }
+
+// answer prints a result: as JSON the document, and otherwise the text.
+func (r *remote) answer(document any, format string, args ...any) error {
+	if r.json() {
+		return r.document(document)
+	}
+	return r.print(format, args...)
+}
+
+// newTable returns a table whose columns are as wide as their cells.
+func newTable(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }
 
 // note prints a message that is no result, on standard error.
 func (r *remote) note(format string, args ...any) {

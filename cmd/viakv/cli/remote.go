@@ -33,9 +33,9 @@ type remote struct {
 // `viakv serve`.
 var defaultEndpoints = []string{"127.0.0.1:8081", "127.0.0.1:8080"}
 
-// newRemote makes cmd a command that asks a cluster. It calls run with a client, and gives a
-// failure its exit code.
-func newRemote(cmd *cobra.Command, run func(context.Context, *remote, *client.Client, []string) error) {
+// remoteCommand makes cmd a command that asks a cluster, and returns it. The command calls run with
+// a client, and gives a failure its exit code.
+func remoteCommand(cmd *cobra.Command, run func(context.Context, *remote, *client.Client, []string) error) *cobra.Command {
 	r := &remote{cmd: cmd}
 	f := cmd.Flags()
 	f.StringSliceVar(&r.endpoints, "endpoints", defaultEndpoints, "nodes, or balancers before them: HOST:PORT or https://HOST:PORT,...; the first that answers is asked")
@@ -56,6 +56,7 @@ func newRemote(cmd *cobra.Command, run func(context.Context, *remote, *client.Cl
 		defer stop()
 		return classify(run(ctx, r, c, args))
 	}
+	return cmd
 }
 
 // client checks the flags and makes a client of the endpoints.

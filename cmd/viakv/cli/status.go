@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -15,13 +14,12 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return remoteCommand(&cobra.Command{
 		Use:     "status",
 		Short:   "Show the cluster as the node that answers sees it",
 		Example: "  viakv status --endpoints 127.0.0.1:8082\n  viakv status -o json",
 		Args:    cliutil.NoArguments,
-	}
-	newRemote(cmd, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
+	}, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
 		s, err := c.Cluster(ctx)
 		switch {
 		case err != nil:
@@ -29,13 +27,12 @@ func statusCommand() *cobra.Command {
 		case r.json():
 			return r.document(s)
 		}
-		return printStatus(cmd.OutOrStdout(), s)
+		return printStatus(r.cmd.OutOrStdout(), s)
 	})
-	return cmd
 }
 
 func printStatus(out io.Writer, s document.Status) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	t := newTable(out)
 	row := func(what, format string, args ...any) { fmt.Fprintf(t, what+"\t"+format+"\n", args...) }
 	row("node", "%s, %s", visible(s.Self), s.State)
 	if s.Reason != "" {
