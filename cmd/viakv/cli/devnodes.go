@@ -2,15 +2,13 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"os/exec"
 	"sync"
 	"syscall"
 	"time"
 
-	"viakv/api/document"
+	"viakv/api/client"
 )
 
 // devNodes are the processes of a local cluster.
@@ -76,27 +74,13 @@ func (n *devNodes) awaitReady(ctx context.Context) error {
 // serves reports whether a node is ready. It asks /cluster first, which always answers. A node logs
 // each probe of /readyz that it refuses, and the first lines on the screen would be such messages.
 func serves(ctx context.Context, address string) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	var s document.Status
-	return ask(ctx, "http://"+address+"/cluster", &s) && s.State == "active" && ask(ctx, "http://"+address+"/readyz", nil)
-}
-
-// ask reports whether a URL answers 200. It decodes the answer into a value that is not nil.
-func ask(ctx context.Context, url string, into any) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	c, err := client.New(client.Config{Endpoints: []string{address}, Timeout: 2 * time.Second})
 	if err != nil {
 		return false
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return false
-	}
-	return into == nil || json.NewDecoder(response.Body).Decode(into) == nil
+	defer c.Close()
+	s, err := c.Cluster(ctx)
+	return err == nil && s.State == "active" && c.Ready(ctx) == nil
 }
 
 // stop lets the nodes drain, and returns when all have ended.

@@ -43,8 +43,7 @@ func exitCode(err error) int {
 	if cliutil.IsUsage(err) {
 		return exitUsage
 	}
-	var coded *codedError
-	if errors.As(err, &coded) {
+	if coded, ok := errors.AsType[*codedError](err); ok {
 		return coded.code
 	}
 	return cliutil.ExitFailed
@@ -52,22 +51,16 @@ func exitCode(err error) int {
 
 // classify adds to the failure of a command that asks a cluster its exit code and some advice.
 func classify(err error) error {
-	var coded *codedError
-	if err == nil || cliutil.IsUsage(err) || errors.As(err, &coded) {
+	if err == nil || cliutil.IsUsage(err) || errors.As(err, new(*codedError)) {
 		return err
 	}
-	coded = &codedError{code: exitRefused, err: err}
-	var e *client.Error
-	if !errors.As(err, &e) {
-		if errors.Is(err, kv.ErrMissing) || errors.Is(err, kv.ErrNoSuchNode) {
-			coded.code = exitMissing
-		}
-		return coded
-	}
+	coded := &codedError{code: exitRefused, err: err}
+	e, asked := errors.AsType[*client.Error](err)
 	// The kinds of failure, the most certain first.
 	switch {
-	case errors.Is(e, kv.ErrMissing), errors.Is(e, kv.ErrNoSuchNode):
+	case errors.Is(err, kv.ErrMissing), errors.Is(err, kv.ErrNoSuchNode):
 		coded.code = exitMissing
+	case !asked: // the command itself has failed
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
 		coded.code, coded.advice = exitDenied, "give a token whose role suffices with --token-file or VIAKV_TOKEN"
 	case e.Status == http.StatusBadRequest, e.Status == http.StatusRequestURITooLong:

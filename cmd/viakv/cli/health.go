@@ -21,7 +21,8 @@ func healthCommand() *cobra.Command {
 		Short: "Ask a node whether it is ready; exit status 0 if so",
 		Args:  cliutil.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if path != "/readyz" && path != "/livez" {
+			state, known := map[string]string{"/readyz": "ready", "/livez": "alive"}[path]
+			if !known {
 				return cliutil.Usagef("--path %q: want /readyz or /livez", path)
 			}
 			if admin != "" {
@@ -37,7 +38,7 @@ func healthCommand() *cobra.Command {
 				reason, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
 				return fmt.Errorf("%s answers %s: %s", address, response.Status, bytes.TrimSpace(reason))
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is %s\n", address, map[string]string{"/readyz": "ready", "/livez": "alive"}[path])
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is %s\n", address, state)
 			return err
 		},
 	}
@@ -54,7 +55,7 @@ func dialable(address string) string {
 	if err != nil {
 		return address
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+	if host == "" || net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(host, port)

@@ -21,7 +21,7 @@ func advertised(configured string, listening net.Addr) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+	if net.ParseIP(host).IsUnspecified() {
 		if host, err = os.Hostname(); err != nil {
 			return "", fmt.Errorf("no name of this machine to tell the other nodes: %w; use --advertise-http and --advertise-peer", err)
 		}
@@ -52,7 +52,7 @@ func checkDialable(flag, v string) error {
 		return err
 	}
 	host, port, _ := net.SplitHostPort(v)
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() || port == "0" {
+	if host == "" || net.ParseIP(host).IsUnspecified() || port == "0" {
 		return cliutil.Usagef("%s %q: want the name or IP address, and the port, at which others reach the node", flag, v)
 	}
 	return nil
