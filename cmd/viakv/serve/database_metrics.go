@@ -8,6 +8,7 @@ import (
 
 // poolMetrics renders the state of a store's connections to its database.
 type poolMetrics struct {
+	descriptions
 	stats func() stateless.Pool
 
 	connections, limit, waiting *prometheus.Desc
@@ -15,25 +16,14 @@ type poolMetrics struct {
 }
 
 func newPoolMetrics(stats func() stateless.Pool) *poolMetrics {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("viakv_database_"+name, help, labels, nil)
-	}
-	return &poolMetrics{
-		stats:       stats,
-		connections: desc("connections", "Connections to the database: in use by a request, or idle.", "state"),
-		limit:       desc("connections_limit", "The most connections to the database, or on MongoDB to each of its servers, that this node opens."),
-		waiting:     desc("waiting_requests", "Requests that want a connection to the database now and have none."),
-		opened:      desc("connections_opened_total", "Connections to the database that this node has opened. A steady rise means that they do not last."),
-		failed:      desc("connections_denied_total", "Requests that got no connection to the database in time."),
-		waited:      desc("connection_wait_seconds_total", "Time that all requests together took to get a connection to the database, or to give up."),
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (m *poolMetrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.connections, m.limit, m.waiting, m.opened, m.failed, m.waited} {
-		out <- d
-	}
+	m := &poolMetrics{stats: stats}
+	m.connections = m.describe("database_connections", "Connections to the database: in use by a request, or idle.", "state")
+	m.limit = m.describe("database_connections_limit", "The most connections to the database, or on MongoDB to each of its servers, that this node opens.")
+	m.waiting = m.describe("database_waiting_requests", "Requests that want a connection to the database now and have none.")
+	m.opened = m.describe("database_connections_opened_total", "Connections to the database that this node has opened. A steady rise means that they do not last.")
+	m.failed = m.describe("database_connections_denied_total", "Requests that got no connection to the database in time.")
+	m.waited = m.describe("database_connection_wait_seconds_total", "Time that all requests together took to get a connection to the database, or to give up.")
+	return m
 }
 
 // Collect implements prometheus.Collector.
@@ -54,7 +44,5 @@ func (m *poolMetrics) Collect(out chan<- prometheus.Metric) {
 // newCollectedRows counts the rows that the store deleted after clears. Only PostgreSQL and
 // CockroachDB leave rows to delete.
 func newCollectedRows(collected func() uint64) prometheus.Collector {
-	return prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "viakv_database_collected_rows_total", Help: "Rows from before a clear that this node has deleted.",
-	}, func() float64 { return float64(collected()) })
+	return newCount("database_collected_rows_total", "Rows from before a clear that this node has deleted.", collected)
 }

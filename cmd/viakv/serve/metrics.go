@@ -9,9 +9,27 @@ import (
 	"viakv/api/kv"
 )
 
+// descriptions are a part of a collector: what it renders.
+type descriptions []*prometheus.Desc
+
+// describe adds series that these labels tell apart.
+func (d *descriptions) describe(name, help string, labels ...string) *prometheus.Desc {
+	described := prometheus.NewDesc("viakv_"+name, help, labels, nil)
+	*d = append(*d, described)
+	return described
+}
+
+// Describe implements prometheus.Collector.
+func (d *descriptions) Describe(out chan<- *prometheus.Desc) {
+	for _, described := range *d {
+		out <- described
+	}
+}
+
 // clusterMetrics renders what /cluster shows. Its labels are the members' names and states, which
 // are as few as the members.
 type clusterMetrics struct {
+	descriptions
 	status func() kv.Status
 
 	active, epoch, generation, unsettled, weak *prometheus.Desc
@@ -22,38 +40,24 @@ type clusterMetrics struct {
 }
 
 func newClusterMetrics(status func() kv.Status) *clusterMetrics {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("viakv_"+name, help, labels, nil)
-	}
-	return &clusterMetrics{
-		status:     status,
-		active:     desc("node_active", "1 while this node is a synced member that serves, or its database answers; else 0."),
-		epoch:      desc("cluster_epoch", "Changes of the topology that this node knows of. It should be the same everywhere."),
-		generation: desc("cluster_generation", "Clears so far."),
-		unsettled:  desc("cluster_unsettled", "1 while a change of the cluster's size waits for its sync."),
-		weak:       desc("cluster_weak_quorums", "1 where reads may miss acknowledged writes, because R + W is not above N."),
-		quorum:     desc("cluster_quorum_nodes", "Replicas that a read asks and a write waits for.", "phase"),
-		members:    desc("cluster_members", "Members by state, as this node sees them.", "state"),
-		keys:       desc("store_keys", "Keys with a value on this node."),
-		tombstones: desc("store_tombstones", "Removed keys that are still remembered on this node."),
-		bytes:      desc("store_bytes", "Memory of this node's keys and values, as --max-memory counts it."),
-		limit:      desc("store_limit_bytes", "The limit of --max-memory; absent without one."),
-		reachable:  desc("member_reachable", "1 if this node has a connection to the member; else 0.", "member"),
-		hints:      desc("member_hints", "Keys that this node holds back for a member that missed them.", "member"),
-		roundTrip:  desc("member_round_trip_seconds", "Time that a member takes to answer this node's sign of life.", "member"),
-		full:       desc("member_full", "1 while the member holds as much as its --max-memory allows, so that new values are refused at all nodes; absent where it has no limit.", "member"),
-		progress:   desc("sync_progress_ratio", "How far the sync under way is, from 0 to 1; absent when there is none.", "member", "kind"),
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (m *clusterMetrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
-		m.active, m.epoch, m.generation, m.unsettled, m.weak, m.quorum, m.members, m.keys, m.tombstones, m.bytes, m.limit,
-		m.reachable, m.hints, m.roundTrip, m.full, m.progress,
-	} {
-		out <- d
-	}
+	m := &clusterMetrics{status: status}
+	m.active = m.describe("node_active", "1 while this node is a synced member that serves, or its database answers; else 0.")
+	m.epoch = m.describe("cluster_epoch", "Changes of the topology that this node knows of. It should be the same everywhere.")
+	m.generation = m.describe("cluster_generation", "Clears so far.")
+	m.unsettled = m.describe("cluster_unsettled", "1 while a change of the cluster's size waits for its sync.")
+	m.weak = m.describe("cluster_weak_quorums", "1 where reads may miss acknowledged writes, because R + W is not above N.")
+	m.quorum = m.describe("cluster_quorum_nodes", "Replicas that a read asks and a write waits for.", "phase")
+	m.members = m.describe("cluster_members", "Members by state, as this node sees them.", "state")
+	m.keys = m.describe("store_keys", "Keys with a value on this node.")
+	m.tombstones = m.describe("store_tombstones", "Removed keys that are still remembered on this node.")
+	m.bytes = m.describe("store_bytes", "Memory of this node's keys and values, as --max-memory counts it.")
+	m.limit = m.describe("store_limit_bytes", "The limit of --max-memory; absent without one.")
+	m.reachable = m.describe("member_reachable", "1 if this node has a connection to the member; else 0.", "member")
+	m.hints = m.describe("member_hints", "Keys that this node holds back for a member that missed them.", "member")
+	m.roundTrip = m.describe("member_round_trip_seconds", "Time that a member takes to answer this node's sign of life.", "member")
+	m.full = m.describe("member_full", "1 while the member holds as much as its --max-memory allows, so that new values are refused at all nodes; absent where it has no limit.", "member")
+	m.progress = m.describe("sync_progress_ratio", "How far the sync under way is, from 0 to 1; absent when there is none.", "member", "kind")
+	return m
 }
 
 // Collect implements prometheus.Collector.

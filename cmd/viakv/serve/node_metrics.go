@@ -8,6 +8,7 @@ import (
 
 // nodeMetrics renders what a node of the mesh counts. A node on a database has none of it.
 type nodeMetrics struct {
+	descriptions
 	stats func() node.Stats
 	rows  []nodeMetric
 
@@ -22,12 +23,9 @@ type nodeMetric struct {
 }
 
 func newNodeMetrics(stats func() node.Stats) *nodeMetrics {
-	m := &nodeMetrics{
-		stats:     stats,
-		connected: prometheus.NewDesc("viakv_link_connected", "1 while the data connection to the member stands; else 0.", []string{"member"}, nil),
-		lastReply: prometheus.NewDesc("viakv_link_last_reply_timestamp_seconds", "When something last came back from the member; absent before that.",
-			[]string{"member"}, nil),
-	}
+	m := &nodeMetrics{stats: stats}
+	m.connected = m.describe("link_connected", "1 while the data connection to the member stands; else 0.", "member")
+	m.lastReply = m.describe("link_last_reply_timestamp_seconds", "When something last came back from the member; absent before that.", "member")
 	m.requests()
 	m.scans()
 	m.handoff()
@@ -36,7 +34,9 @@ func newNodeMetrics(stats func() node.Stats) *nodeMetrics {
 }
 
 func (m *nodeMetrics) add(kind prometheus.ValueType, name, help string, labels prometheus.Labels, value func(*node.Stats) float64) {
-	m.rows = append(m.rows, nodeMetric{prometheus.NewDesc("viakv_"+name, help, nil, labels), kind, value})
+	described := prometheus.NewDesc("viakv_"+name, help, nil, labels)
+	m.descriptions = append(m.descriptions, described)
+	m.rows = append(m.rows, nodeMetric{described, kind, value})
 }
 
 func (m *nodeMetrics) counter(name, help string, value func(*node.Stats) uint64) {
@@ -113,15 +113,6 @@ func (m *nodeMetrics) storage() {
 	m.gauge("store_buckets", "Buckets of the store.", nil, func(s *node.Stats) int64 { return int64(s.Storage.Buckets) })
 	m.gauge("store_chained_blocks", "Blocks beyond the first of their bucket; more than a few mean colliding hashes.", nil,
 		func(s *node.Stats) int64 { return int64(s.Storage.Chained) })
-}
-
-// Describe implements prometheus.Collector.
-func (m *nodeMetrics) Describe(out chan<- *prometheus.Desc) {
-	for i := range m.rows {
-		out <- m.rows[i].desc
-	}
-	out <- m.connected
-	out <- m.lastReply
 }
 
 // Collect implements prometheus.Collector.
