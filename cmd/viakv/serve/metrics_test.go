@@ -39,6 +39,14 @@ func page(t *testing.T, c prometheus.Collector) (series []string) {
 	return series
 }
 
+// shows compares what a collector renders with the wanted series, in their order.
+func shows(t *testing.T, c prometheus.Collector, want ...string) {
+	t.Helper()
+	if got := page(t, c); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestClusterMetrics(t *testing.T) {
 	status := kv.Status{
 		Mode: "mesh", Self: "a", State: "active", Epoch: 7, Generation: 2, N: 3, R: 2, W: 2, Unsettled: &kv.SizeChange{Member: "c"},
@@ -49,7 +57,7 @@ func TestClusterMetrics(t *testing.T) {
 			{Name: "c", State: "joining", Reachable: true, RTT: 250 * time.Microsecond, MaxBytes: 4096, Full: true, Sync: &kv.Sync{Kind: "join", Done: 0.5}},
 		},
 	}
-	want := []string{
+	shows(t, newClusterMetrics(func() kv.Status { return status }),
 		`viakv_cluster_epoch 7`,
 		`viakv_cluster_generation 2`,
 		`viakv_cluster_members{state="active"} 1`,
@@ -73,18 +81,13 @@ func TestClusterMetrics(t *testing.T) {
 		`viakv_store_limit_bytes 8192`,
 		`viakv_store_tombstones 1`,
 		`viakv_sync_progress_ratio{kind="join",member="c"} 0.5`,
-	}
-	if got := page(t, newClusterMetrics(func() kv.Status { return status })); !slices.Equal(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
+	)
 }
 
 func TestMetricsOfANodeOnADatabase(t *testing.T) {
 	status := kv.Status{Mode: "PostgreSQL", State: "unavailable", Generation: 3}
-	want := []string{"viakv_cluster_generation 3", "viakv_node_active 0"}
-	if got := page(t, newClusterMetrics(func() kv.Status { return status })); !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q: the database knows the rest", got, want)
-	}
+	// The database knows the rest.
+	shows(t, newClusterMetrics(func() kv.Status { return status }), "viakv_cluster_generation 3", "viakv_node_active 0")
 }
 
 // MetricNames returns the names of all metrics of viakv, of a mesh node and of a node on a
