@@ -2,12 +2,10 @@ package docs
 
 import (
 	"go/ast"
-	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -158,10 +156,7 @@ var unchecked = []string{"node/database/faultproxy", "node/database/postgres/pgt
 func TestGoroutinesAreWatched(t *testing.T) {
 	starts, watches := map[string]string{}, map[string]bool{}
 	for file := range sources(t) {
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module, filepath.FromSlash(file)), nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, f, _ := parsed(t, file)
 		ast.Inspect(f, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.GoStmt:
@@ -209,10 +204,7 @@ func TestTheCoreDoesNotSpeakOfItsSurface(t *testing.T) {
 		if strings.HasSuffix(file, "_test.go") || slices.Contains(testSupport, dir) || !slices.ContainsFunc(core, func(r string) bool { return within(dir, r) }) {
 			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module, filepath.FromSlash(file)), nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, f, _ := parsed(t, file)
 		ast.Inspect(f, func(n ast.Node) bool {
 			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
 				looked++
@@ -359,10 +351,7 @@ func homeOf(dir, imported string) (by string, may bool) {
 
 func imports(t *testing.T, file string) []string {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module, filepath.FromSlash(file)), nil, parser.ImportsOnly)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, f, _ := parsed(t, file)
 	var out []string
 	for _, i := range f.Imports {
 		p, err := strconv.Unquote(i.Path.Value)

@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -147,15 +146,9 @@ func TestDocumentedFlagsExist(t *testing.T) {
 	// The text of the files whose variables are not flags.
 	elsewhere := ""
 	for _, file := range []string{"docker-compose.yml", "Makefile", "node/database/mongodb/mongotest/server.go", "quorum/version/rule/broken.go"} {
-		text, err := os.ReadFile(filepath.Join(module, file))
-		if err == nil {
-			elsewhere += string(text)
-		}
+		elsewhere += string(viakvtest.Shipped(t, file))
 	}
-	makefile, err := os.ReadFile(filepath.Join(module, "Makefile"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	makefile := string(viakvtest.Shipped(t, "Makefile"))
 	calls := 0
 	for _, d := range documents(t) {
 		for _, span := range d.spans() {
@@ -174,7 +167,7 @@ func TestDocumentedFlagsExist(t *testing.T) {
 			}
 		}
 		for _, block := range d.blocks {
-			if block.language != "sh" && block.language != "console" {
+			if !block.isShell() {
 				continue
 			}
 			for line := range strings.SplitSeq(strings.ReplaceAll(block.text, "\\\n", " "), "\n") {
@@ -195,7 +188,7 @@ func TestDocumentedFlagsExist(t *testing.T) {
 			targets = append(targets, makeCall.FindAllStringSubmatch(block.text, -1)...)
 		}
 		for _, m := range targets {
-			if !strings.Contains(string(makefile), "\n"+m[1]+":") {
+			if !strings.Contains(makefile, "\n"+m[1]+":") {
 				t.Errorf("%s: make has no target %s", d.path, m[1])
 			}
 		}

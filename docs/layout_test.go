@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"viakv/cmd/viakv/viakvtest"
 )
 
 // topLevel are all names at the top level, beside those that begin with a dot. A newcomer to the
@@ -21,11 +23,7 @@ var topLevel = []string{
 const maxLines = 600
 
 func TestTheTopLevelStaysSmall(t *testing.T) {
-	ignored, err := os.ReadFile(filepath.Join(module, ".gitignore"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	made := strings.Fields(string(ignored)) // what make writes: /bin/, /out/
+	made := strings.Fields(string(viakvtest.Shipped(t, ".gitignore"))) // what make writes: /bin/, /out/
 	entries, err := os.ReadDir(module)
 	if err != nil {
 		t.Fatal(err)
@@ -45,11 +43,7 @@ func TestTheTopLevelStaysSmall(t *testing.T) {
 
 func TestNoFileHoldsTooMuch(t *testing.T) {
 	for file := range sources(t) {
-		b, err := os.ReadFile(filepath.Join(module, filepath.FromSlash(file)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := bytes.Count(b, []byte("\n")); n > maxLines {
+		if n := bytes.Count(viakvtest.Shipped(t, file), []byte("\n")); n > maxLines {
 			t.Errorf("%s has %d lines: split it by concept", file, n)
 		}
 	}

@@ -34,10 +34,7 @@ func (d *docPage) anchors() map[string]bool {
 }
 
 func TestEveryLinkLeadsSomewhere(t *testing.T) {
-	pages := map[string]docPage{}
-	for _, d := range documents(t) {
-		pages[d.path] = d
-	}
+	pages := documentsByPath(t)
 	for _, d := range pages {
 		for _, m := range link.FindAllStringSubmatch(d.prose, -1) {
 			to := m[1]
@@ -66,10 +63,7 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 // Every file below docs can be reached by following links from the README. A link to a directory
 // leads to everything in it.
 func TestEveryPageIsReachable(t *testing.T) {
-	pages := map[string]docPage{}
-	for _, d := range documents(t) {
-		pages[d.path] = d
-	}
+	pages := documentsByPath(t)
 	reached := map[string]bool{}
 	var follow func(string)
 	follow = func(name string) {

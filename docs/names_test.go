@@ -2,8 +2,6 @@ package docs
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,10 +18,7 @@ func names(t *testing.T) map[string]bool {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module, filepath.FromSlash(file)), nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, f, _ := parsed(t, file)
 		in := f.Name.Name
 		all[in] = true
 		declare := func(of, name string) {
@@ -107,14 +102,9 @@ var noNames = regexp.MustCompile(`\.(go|md|yaml|yml|json|proto|sum|mod|svg|com|l
 // Pages about the code name functions, types and files. A name that is gone leads nowhere.
 func TestPagesNameWhatExists(t *testing.T) {
 	declared := names(t)
-	for page, atLeast := range map[string]int{"docs/architecture.md": 30, "docs/glossary.md": 30} {
-		text, err := os.ReadFile(filepath.Join(module, filepath.FromSlash(page)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := docPage{path: page, text: string(text)}
-		d.split(t)
-		checked := 0
+	pages := documentsByPath(t)
+	for _, page := range []string{"docs/architecture.md", "docs/glossary.md"} {
+		d, checked := pages[page], 0
 		for _, span := range d.spans() {
 			if sourceFile.MatchString(span) {
 				if _, err := os.Stat(filepath.Join(module, filepath.FromSlash(span))); err != nil {
@@ -129,7 +119,7 @@ func TestPagesNameWhatExists(t *testing.T) {
 				t.Errorf("%s names `%s`, which the code does not declare", page, span)
 			}
 		}
-		if checked < atLeast {
+		if checked < 30 {
 			t.Errorf("%s: found %d names only; is the pattern still right?", page, checked)
 		}
 	}

@@ -2,12 +2,13 @@ package docs
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"viakv/cmd/viakv/viakvtest"
 )
 
 // docPage is one page of the documentation, as the tests read it.
@@ -27,6 +28,9 @@ type block struct {
 	text  string
 }
 
+// isShell reports whether the block shows commands.
+func (b *block) isShell() bool { return b.language == "sh" || b.language == "console" }
+
 // documents reads all pages: those at the top level, and all below docs.
 func documents(t *testing.T) (all []docPage) {
 	t.Helper()
@@ -44,15 +48,12 @@ func documents(t *testing.T) (all []docPage) {
 		t.Fatal(err)
 	}
 	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
 		name, err := filepath.Rel(module, path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := docPage{path: filepath.ToSlash(name), text: string(text)}
+		d := docPage{path: filepath.ToSlash(name)}
+		d.text = string(viakvtest.Shipped(t, d.path))
 		d.split(t)
 		all = append(all, d)
 	}
@@ -60,6 +61,15 @@ func documents(t *testing.T) (all []docPage) {
 		t.Fatalf("found %d documents only", len(all))
 	}
 	return all
+}
+
+func documentsByPath(t *testing.T) map[string]docPage {
+	t.Helper()
+	pages := map[string]docPage{}
+	for _, d := range documents(t) {
+		pages[d.path] = d
+	}
+	return pages
 }
 
 // split separates the prose from the fenced blocks.

@@ -54,7 +54,7 @@ func TestPastedCommandsWork(t *testing.T) {
 	for _, d := range documents(t) {
 		var run []block
 		for _, b := range d.blocks {
-			if b.language != "sh" && b.language != "console" {
+			if !b.isShell() {
 				continue
 			}
 			skip := false

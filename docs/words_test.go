@@ -5,11 +5,11 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"viakv/cmd/viakv/viakvtest"
 )
 
 // Widths in columns; a tab counts four.
@@ -34,10 +34,7 @@ func columns(line string) (n int) {
 // parsed reads a Go file with its comments.
 func parsed(t *testing.T, file string) (*token.FileSet, *ast.File, []byte) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(module, filepath.FromSlash(file)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := viakvtest.Shipped(t, file)
 	set := token.NewFileSet()
 	f, err := parser.ParseFile(set, file, text, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
@@ -202,18 +199,15 @@ func TestFaultyCommentsAreSeen(t *testing.T) {
 // held to the width.
 func TestPagesAreNotWide(t *testing.T) {
 	for _, d := range documents(t) {
-		block := "" // the language of the fenced block that the line stands in
-		for i, line := range strings.Split(d.text, "\n") {
-			if info, fence := strings.CutPrefix(strings.TrimSpace(line), "```"); fence {
-				if block == "" {
-					block = strings.Fields(info + " text")[0]
-				} else {
-					block = ""
-				}
-				continue
+		free := map[int]bool{} // numbers of lines in blocks that are not of sh
+		for _, b := range d.blocks {
+			for i := range strings.Split(b.text, "\n") {
+				free[b.line+1+i] = b.language != "sh"
 			}
-			free := block != "" && block != "sh" || strings.HasPrefix(line, "|") || strings.HasPrefix(line, "![") || strings.Contains(line, "https://")
-			if columns(line) > pageColumns && !free {
+		}
+		for i, line := range strings.Split(d.text, "\n") {
+			whole := strings.HasPrefix(line, "|") || strings.HasPrefix(line, "![") || strings.Contains(line, "https://")
+			if columns(line) > pageColumns && !whole && !free[i+1] {
 				t.Errorf("%s:%d: the line has %d columns: wrap it at %d", d.path, i+1, columns(line), pageColumns)
 			}
 		}
@@ -227,12 +221,8 @@ var (
 
 // Code cites the rules of the protocol by number. The number must lead to what the rule says.
 func TestRulesThatAreCitedAreListed(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(module, "docs", "consistency.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	listed := map[string]bool{}
-	for _, m := range listedRule.FindAllSubmatch(page, -1) {
+	for _, m := range listedRule.FindAllSubmatch(viakvtest.Shipped(t, "docs/consistency.md"), -1) {
 		listed[string(m[1])] = true
 	}
 	if len(listed) < 20 {
@@ -266,11 +256,7 @@ var glossaryPackages = []string{"handoff", "node", "node/peer", "node/topology",
 
 func TestTheGlossaryIsFound(t *testing.T) {
 	for _, dir := range glossaryPackages {
-		text, err := os.ReadFile(filepath.Join(module, filepath.FromSlash(dir), "doc.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Contains(text, []byte("docs/glossary.md")) {
+		if !bytes.Contains(viakvtest.Shipped(t, dir+"/doc.go"), []byte("docs/glossary.md")) {
 			t.Errorf("%s/doc.go does not lead to docs/glossary.md", dir)
 		}
 	}
