@@ -247,13 +247,9 @@ func TestCommandLinesOfTheClientThatCannotBeUnderstood(t *testing.T) {
 func TestExitStatusOfTheProcess(t *testing.T) {
 	nobody := viakvtest.FreeAddress(t)
 	p := viakvtest.Start(t, "get", "color", "--endpoints", nobody)
-	if code := p.Exit(); code != exitUnavailable {
-		t.Errorf("exit status %d, want %d", code, exitUnavailable)
-	}
+	p.Exits(exitUnavailable)
 	p.Line("viakv: " + nobody)
-	if code := viakvtest.Start(t, "get").Exit(); code != exitUsage {
-		t.Errorf("exit status %d, want %d", code, exitUsage)
-	}
+	viakvtest.Start(t, "get").Exits(exitUsage)
 }
 
 func TestCompletionKnowsTheCommands(t *testing.T) {
@@ -261,9 +257,7 @@ func TestCompletionKnowsTheCommands(t *testing.T) {
 		// The command writes to the standard output of the moment when it was made, so it needs a
 		// process.
 		p := viakvtest.Start(t, "completion", shell)
-		if code := p.Exit(); code != 0 {
-			t.Errorf("%s: exit status %d", shell, code)
-		}
+		p.Exits(0)
 		p.Line("viakv")
 	}
 	wants(t, 0, "member", cli(t, "", "__complete", "mem"))

@@ -18,7 +18,7 @@ func onDatabase(t *testing.T, profile, port string) *stack {
 	s.proxy = "127.0.0.1:" + free
 	s.up("--profile", profile, "up", "-d", profile+"-envoy")
 	// Compose has started Envoy only after all else was healthy.
-	viakvtest.Await(t, "Envoy to find nodes", func() bool { return viakvtest.Status(t, s.proxy, "/readyz") == 200 })
+	viakvtest.AwaitStatus(t, 200, s.proxy, "/readyz")
 	if nodes := s.containers(profile + "-node"); len(nodes) != 3 {
 		t.Fatalf("the nodes %q", nodes)
 	}
@@ -42,7 +42,7 @@ func (s *stack) holds(database string) {
 
 	t.Log("the database is killed and comes back")
 	s.run("docker", "kill", s.container(database))
-	viakvtest.Await(t, "a refusal", func() bool { return viakvtest.Status(t, s.proxy, "/getAll") == 503 })
+	viakvtest.AwaitStatus(t, 503, s.proxy, "/getAll")
 	s.run("docker", "start", s.container(database))
 	viakvtest.Await(t, "the key to be read again", func() bool {
 		code, body := viakvtest.Fetch(t, s.proxy, "/get", "k", "color")

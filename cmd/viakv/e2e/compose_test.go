@@ -265,7 +265,7 @@ func startsWhatTheReadmeSays(t *testing.T, s *stack, bench string) {
 			t.Errorf("%s answers %d as %s", n, code, page.Self)
 		}
 	}
-	viakvtest.Await(t, "the testing service", func() bool { return viakvtest.Status(t, bench, "/") == http.StatusOK })
+	viakvtest.AwaitStatus(t, http.StatusOK, bench, "/")
 
 	for _, n := range []string{"node-a", "node-b", "node-c"} {
 		viakvtest.Await(t, n+" to be healthy", func() bool { return s.inspect(n, "{{.State.Health.Status}}") == "healthy" })

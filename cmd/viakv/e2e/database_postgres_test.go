@@ -78,10 +78,10 @@ func TestRightsLostOnPostgreSQL(t *testing.T) {
 	address := startOn(t, s.URLFor("writer", "hunter2", db), "--name", "second").Serves()
 	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
 	s.Exec(t, db, `REVOKE INSERT, UPDATE, DELETE ON viakv_items FROM writer`)
-	viakvtest.Await(t, "the node to be unready", func() bool { return viakvtest.Status(t, address, "/readyz") == http.StatusServiceUnavailable })
+	viakvtest.AwaitStatus(t, http.StatusServiceUnavailable, address, "/readyz")
 	says(t, http.StatusServiceUnavailable, "lost the right", address, "/readyz")
 	says(t, http.StatusServiceUnavailable, "lost the right", address, "/set", "k", "color", "v", "red")
 	s.Exec(t, db, `GRANT INSERT, UPDATE, DELETE ON viakv_items TO writer`)
-	viakvtest.Await(t, "the node to be ready", func() bool { return viakvtest.Status(t, address, "/readyz") == http.StatusOK })
+	viakvtest.AwaitStatus(t, http.StatusOK, address, "/readyz")
 	viakvtest.Expect(t, http.StatusOK, "green", address, "/get", "k", "color")
 }

@@ -124,8 +124,6 @@ func TestStrangersAtThePeerPortUseUpNothing(t *testing.T) {
 
 func TestTooFewDescriptorsForANode(t *testing.T) {
 	p := viakvtest.Launch(t, viakvtest.CommandBehind(t, "ulimit -n 24", "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0"))
-	if code := p.Exit(); code != cliutil.ExitFailed {
-		t.Errorf("exit code %d, want %d", code, cliutil.ExitFailed)
-	}
+	p.Exits(cliutil.ExitFailed)
 	p.Line("raise it to")
 }

@@ -51,9 +51,7 @@ func TestDevRunsAClusterThatSurvivesADeath(t *testing.T) {
 	viakvtest.Expect(t, http.StatusOK, "blue", b, "/get", "k", "color")
 
 	p.Signal(syscall.SIGINT)
-	if code := p.Exit(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
+	p.Exits(0)
 	for i, pid := range pids {
 		if err := syscall.Kill(pid, 0); err == nil {
 			t.Errorf("node %d, process %d, was left behind", i, pid)
@@ -69,8 +67,6 @@ func TestDevSaysWhichPortIsTaken(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	p := viakvtest.Start(t, "dev", "--nodes", "2", "--http-port", strconv.Itoa(httpPort), "--peer-port", strconv.Itoa(peerPort))
-	if code := p.Exit(); code != cliutil.ExitFailed {
-		t.Errorf("exit code %d, want %d", code, cliutil.ExitFailed)
-	}
+	p.Exits(cliutil.ExitFailed)
 	p.Line("--peer-port")
 }

@@ -83,7 +83,7 @@ func (m *mesh) boot(name string) {
 
 func (m *mesh) ready(name string) {
 	m.t.Helper()
-	viakvtest.Await(m.t, name+" to be ready", func() bool { return viakvtest.Status(m.t, m.nodes[name].http, "/readyz") == http.StatusOK })
+	viakvtest.AwaitStatus(m.t, http.StatusOK, m.nodes[name].http, "/readyz")
 }
 
 func (m *mesh) kill(name string) {

@@ -179,7 +179,7 @@ func TestNamespacesAnAdvertisedNameThatLeadsToAnotherNode(t *testing.T) {
 	// A join by request gets an error that says so, and the node stays what it was.
 	n4 := nodes[3]
 	n4.boot(t, port, "--advertise-peer", "two:"+port)
-	viakvtest.Await(t, "n4 to be ready", func() bool { return viakvtest.Status(t, n4.http, "/readyz") == 200 })
+	viakvtest.AwaitStatus(t, 200, n4.http, "/readyz")
 	viakvtest.Expect(t, 200, "", n4.http, "/set", "k", "k", "v", "own")
 	if status, body := viakvtest.Fetch(t, n4.http, "/join", "peer", nodes[0].peer(port)); status != 502 || !strings.Contains(body, "n2 answers at two:"+port) {
 		t.Errorf("/join: %d %s", status, body)

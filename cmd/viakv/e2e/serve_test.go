@@ -17,12 +17,10 @@ func TestASignalDrains(t *testing.T) {
 	p, address := viakvtest.ServeOne(t, "--drain", "1500ms")
 	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
 	p.Signal(syscall.SIGTERM)
-	viakvtest.Await(t, "the node to be unready", func() bool { return viakvtest.Status(t, address, "/readyz") == http.StatusServiceUnavailable })
+	viakvtest.AwaitStatus(t, http.StatusServiceUnavailable, address, "/readyz")
 	viakvtest.Expect(t, http.StatusOK, "", address, "/livez")
 	viakvtest.Expect(t, http.StatusOK, "green", address, "/get", "k", "color")
-	if code := p.Exit(); code != 0 {
-		t.Errorf("exit code %d after a drain, want 0", code)
-	}
+	p.Exits(0)
 	if got := viakvtest.Status(t, address, "/livez"); got != 0 {
 		t.Errorf("the address still answers: %d", got)
 	}
@@ -31,19 +29,15 @@ func TestASignalDrains(t *testing.T) {
 func TestASecondSignalEndsAtOnce(t *testing.T) {
 	p, address := viakvtest.ServeOne(t, "--drain", "10m")
 	p.Signal(syscall.SIGINT)
-	viakvtest.Await(t, "the node to be unready", func() bool { return viakvtest.Status(t, address, "/readyz") == http.StatusServiceUnavailable })
+	viakvtest.AwaitStatus(t, http.StatusServiceUnavailable, address, "/readyz")
 	p.Signal(syscall.SIGINT)
-	if code := p.Exit(); code != cliutil.ExitFailed {
-		t.Errorf("exit code %d, want %d", code, cliutil.ExitFailed)
-	}
+	p.Exits(cliutil.ExitFailed)
 }
 
 func TestHealthOfARunningNode(t *testing.T) {
 	_, address := viakvtest.ServeOne(t)
 	for _, path := range []string{"/readyz", "/livez"} {
-		if code := viakvtest.Start(t, "health", "--http", address, "--path", path).Exit(); code != 0 {
-			t.Errorf("%s: exit code %d, want 0", path, code)
-		}
+		viakvtest.Start(t, "health", "--http", address, "--path", path).Exits(0)
 	}
 }
 
@@ -52,9 +46,7 @@ func TestAPortThatIsTaken(t *testing.T) {
 	for _, flag := range []string{"--http", "--peer", "--admin"} {
 		args := []string{"serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", flag, address}
 		p := viakvtest.Start(t, args...)
-		if code := p.Exit(); code != cliutil.ExitFailed {
-			t.Errorf("%s: exit code %d, want %d", flag, code, cliutil.ExitFailed)
-		}
+		p.Exits(cliutil.ExitFailed)
 		if l := p.Line(address); !strings.Contains(l, flag) || !strings.Contains(l, "choose another") {
 			t.Errorf("%q does not say which flag to change", l)
 		}
@@ -67,9 +59,7 @@ func TestADatabaseThatDoesNotExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := viakvtest.Start(t, "serve", "--http", "127.0.0.1:0", "--store-file", file)
-	if code := p.Exit(); code != cliutil.ExitFailed {
-		t.Errorf("exit code %d, want %d", code, cliutil.ExitFailed)
-	}
+	p.Exits(cliutil.ExitFailed)
 	p.Line("names no database")
 	if out := strings.Join(p.Lines(), "\n"); strings.Contains(out, "hunter2") {
 		t.Errorf("the password is shown:\n%s", out)

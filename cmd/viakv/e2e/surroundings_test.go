@@ -58,7 +58,7 @@ func TestALogReaderThatIsGone(t *testing.T) {
 	p := viakvtest.LaunchInto(t, viakvtest.Command(t, "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json", "--drain", "0s"), w)
 	_ = w.Close()
 	address := servingAt(t, bufio.NewReader(r))
-	viakvtest.Await(t, "the node to be ready", func() bool { return viakvtest.Status(t, address, "/readyz") == 200 })
+	viakvtest.AwaitStatus(t, 200, address, "/readyz")
 	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestALogReaderThatStops(t *testing.T) {
 	_ = w.Close()
 	out := bufio.NewReader(r)
 	address := servingAt(t, out)
-	viakvtest.Await(t, "the node to be ready", func() bool { return viakvtest.Status(t, address, "/readyz") == 200 })
+	viakvtest.AwaitStatus(t, 200, address, "/readyz")
 	on := keep(t, address)
 	for i := range 10_000 { // each writes a line
 		on.expect(200, fmt.Sprintf("/set?k=k%d&v=1", i%100))
@@ -146,7 +146,7 @@ func TestALogOnAFullDisk(t *testing.T) {
 	address := viakvtest.FreeAddress(t)
 	p := viakvtest.LaunchInto(t, viakvtest.Command(t, "serve", "--http", address, "--peer", "127.0.0.1:0", "--drain", "0s"), full)
 	_ = full.Close()
-	viakvtest.Await(t, "the node to be ready", func() bool { return viakvtest.Status(t, address, "/readyz") == 200 })
+	viakvtest.AwaitStatus(t, 200, address, "/readyz")
 	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
 	if lost := counter(t, address, "viakv_log_lines_lost_total"); lost == 0 {
 		t.Error("no line was lost: the test proves nothing")
@@ -228,7 +228,7 @@ func TestANodeWithoutStreamsAndDirectory(t *testing.T) {
 	cmd := viakvtest.CommandBehind(t, "exec <&- >&- 2>&-", "serve", "--http", address, "--peer", "127.0.0.1:0", "--drain", "0s")
 	cmd.Dir = dir
 	p := viakvtest.LaunchInto(t, cmd, nil)
-	viakvtest.Await(t, "the node to be ready", func() bool { return viakvtest.Status(t, address, "/readyz") == 200 })
+	viakvtest.AwaitStatus(t, 200, address, "/readyz")
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func TestNodesWithCertificatesRefuseOneWithout(t *testing.T) {
 func TestTheAdminListenerServesHealthAndNoData(t *testing.T) {
 	admin := viakvtest.FreeAddress(t)
 	viakvtest.Serve(t, "node-a", "--admin", admin)
-	viakvtest.Await(t, "the admin listener", func() bool { return viakvtest.Status(t, admin, "/readyz") == http.StatusOK })
+	viakvtest.AwaitStatus(t, http.StatusOK, admin, "/readyz")
 	got, body := viakvtest.Fetch(t, admin, "/metrics")
 	if got != http.StatusOK {
 		t.Errorf("/metrics: %d", got)

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,7 +136,7 @@ func (p *Process) read(r io.ReadCloser) {
 func (p *Process) Lines() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]string(nil), p.output...)
+	return slices.Clone(p.output)
 }
 
 // Line waits for a line of output that has this text.
@@ -171,9 +172,7 @@ func (p *Process) Signal(s os.Signal) {
 func (p *Process) Stop() {
 	p.t.Helper()
 	p.Signal(syscall.SIGTERM)
-	if code := p.Exit(); code != 0 {
-		p.t.Errorf("exit code %d of a process that was told to stop, want 0", code)
-	}
+	p.Exits(0)
 }
 
 // Kill ends the process at once.
@@ -187,6 +186,14 @@ func (p *Process) Kill() {
 func (p *Process) Exit() int {
 	p.t.Helper()
 	return p.ExitWithin(Patience)
+}
+
+// Exits waits for the process to end and compares its exit code.
+func (p *Process) Exits(want int) {
+	p.t.Helper()
+	if code := p.Exit(); code != want {
+		p.t.Errorf("exit code %d, want %d", code, want)
+	}
 }
 
 // ExitWithin is [Process.Exit] for a process that may take longer than others.
@@ -218,7 +225,7 @@ func (p *Process) Listens() (address string) {
 func (p *Process) Serves() (address string) {
 	p.t.Helper()
 	address = p.Listens()
-	Await(p.t, "the node to be ready", func() bool { return Status(p.t, address, "/readyz") == http.StatusOK })
+	AwaitStatus(p.t, http.StatusOK, address, "/readyz")
 	return address
 }
 
@@ -238,6 +245,12 @@ func Await(t *testing.T, what string, holds func() bool) {
 			t.Fatalf("waited %v for %s", Patience, what)
 		}
 	}
+}
+
+// AwaitStatus asks a node until its answer has a status.
+func AwaitStatus(t *testing.T, want int, address, path string) {
+	t.Helper()
+	Await(t, fmt.Sprintf("%s%s to answer %d", address, path, want), func() bool { return Status(t, address, path) == want })
 }
 
 // Fetch asks a node. The arguments are names and values in turn. Status 0: no answer.

@@ -41,7 +41,7 @@ func Serve(t *testing.T, name string, args ...string) (address, peer string) {
 		}
 	})
 	address = s.Addr().String()
-	Await(t, name+" to be ready", func() bool { return Status(t, address, "/readyz") == http.StatusOK })
+	AwaitStatus(t, http.StatusOK, address, "/readyz")
 	return address, ClusterOf(t, address).Members[0].Peer
 }
 
