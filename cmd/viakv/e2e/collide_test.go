@@ -50,7 +50,7 @@ func TestKeysThatCollideStopNoRebuild(t *testing.T) {
 }
 
 func rebuildAndJoin(t *testing.T, boot func(args ...string) *viakvtest.Process) {
-	m := newMeshOf(t, boot, "a", "b", "c")
+	m := formed(&mesh{t: t, start: boot}, "a", "b", "c")
 	keys := keyspacetest.Colliding(colliding)
 	value := strings.Repeat("\U0001F5DD", 256)
 	client := http.Client{Timeout: viakvtest.AnswerTime}
@@ -84,8 +84,7 @@ func rebuildAndJoin(t *testing.T, boot func(args ...string) *viakvtest.Process) 
 	}
 
 	m.kill("c")
-	m.boot("c")
-	m.ready("c")
+	m.back("c")
 	m.equal("a", "b", "c")
 	m.lone("d")
 	m.ask("d", http.StatusOK, "/join", "peer", m.nodes["a"].peer)

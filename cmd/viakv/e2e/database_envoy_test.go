@@ -4,11 +4,7 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,7 +28,7 @@ func TestEnvoyInFrontOfNodesOnPostgreSQL(t *testing.T) {
 		boot(i)
 	}
 	proxy, admin := viakvtest.FreeAddress(t), viakvtest.FreeAddress(t)
-	viakvtest.Launch(t, exec.Command(envoyBinary(t), "-c", statelessConfiguration(t, proxy, admin, addresses), "--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"))
+	launchEnvoy(t, statelessConfiguration(t, proxy, admin, addresses))
 	healthy := func(n int) {
 		t.Helper()
 		viakvtest.Await(t, fmt.Sprint(n, " healthy nodes"), func() bool {
@@ -75,36 +71,15 @@ func TestEnvoyInFrontOfNodesOnPostgreSQL(t *testing.T) {
 	}
 }
 
-// statelessConfiguration writes the shipped configuration, with the addresses of this test in place
-// of the name that stands for all nodes.
+// statelessConfiguration returns the shipped configuration, with the addresses of this test in
+// place of the name that stands for all nodes.
 func statelessConfiguration(t *testing.T, proxy, admin string, nodes []string) string {
 	t.Helper()
-	text := string(viakvtest.Shipped(t, "docs/databases/envoy.yaml"))
-	socket := func(address string) string {
-		host, port, err := net.SplitHostPort(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return fmt.Sprintf("address: %s, port_value: %s", host, port)
-	}
+	text := listening(t, string(viakvtest.Shipped(t, "docs/databases/envoy.yaml")), proxy, admin)
 	const endpoint = "        - endpoint: { address: { socket_address: { address: nodes, port_value: 8080 } } }\n"
 	endpoints := ""
 	for _, n := range nodes {
-		endpoints += strings.Replace(endpoint, "address: nodes, port_value: 8080", socket(n), 1)
+		endpoints += strings.Replace(endpoint, "address: nodes, port_value: 8080", socket(t, n), 1)
 	}
-	for old, with := range map[string]string{
-		endpoint:                               endpoints,
-		"address: 0.0.0.0, port_value: 8080":   socket(proxy),
-		"address: 127.0.0.1, port_value: 9901": socket(admin),
-	} {
-		if n := strings.Count(text, old); n != 1 {
-			t.Fatalf("%q is in the configuration %d times, want 1", old, n)
-		}
-		text = strings.Replace(text, old, with, 1)
-	}
-	path := filepath.Join(t.TempDir(), "envoy.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return replaced(t, text, endpoint, endpoints, 1)
 }

@@ -5,8 +5,6 @@ import (
 	"syscall"
 	"testing"
 	"unsafe"
-
-	"viakv/cmd/viakv/viakvtest"
 )
 
 // limitFiles changes how many files and sockets a running process may have open.
@@ -31,7 +29,7 @@ func TestDescriptorsThatRunOutAreWaitedFor(t *testing.T) {
 	limitFiles(t, pid, 3)
 	// knock is a connection that is accepted once that is possible.
 	knock := keep(t, m.nodes["a"].http)
-	viakvtest.Await(t, "a to say that it cannot accept", func() bool { status, _ := on.ask("/readyz"); return status == 503 })
+	on.await(503, "/readyz")
 	if body := on.expect(503, "/readyz"); !strings.Contains(body, "no connection can be accepted at "+m.nodes["a"].http+": too many open files") {
 		t.Errorf("a says only: %s", body)
 	}
@@ -39,21 +37,21 @@ func TestDescriptorsThatRunOutAreWaitedFor(t *testing.T) {
 	on.expect(200, "/set?k=k&v=w")
 	limitFiles(t, pid, 1024)
 	knock.expect(200, "/get?k=k")
-	viakvtest.Await(t, "a to be ready again", func() bool { status, _ := on.ask("/readyz"); return status == 200 })
+	on.await(200, "/readyz")
 	m.nodes["a"].Line("accepting connections again")
 
 	// The peer port: b's connections end, and it cannot connect again.
 	limitFiles(t, pid, 3)
 	m.kill("b")
 	m.boot("b")
-	viakvtest.Await(t, "a to say that its peers cannot connect", func() bool { status, _ := on.ask("/readyz"); return status == 503 })
+	on.await(503, "/readyz")
 	if body := on.expect(503, "/readyz"); !strings.Contains(body, "other members cannot connect: no connection can be accepted at "+m.nodes["a"].peer+": too many open files") {
 		t.Errorf("a says only: %s", body)
 	}
 	limitFiles(t, pid, 1024)
 	m.ready("b")
 	m.want("b", "k", "w")
-	viakvtest.Await(t, "a to be ready again", func() bool { status, _ := on.ask("/readyz"); return status == 200 })
+	on.await(200, "/readyz")
 	failures := 0
 	for _, l := range m.nodes["a"].Lines() {
 		if strings.Contains(l, "cannot accept") {

@@ -18,12 +18,24 @@ func withFewFiles(t *testing.T) func(args ...string) *viakvtest.Process {
 	}
 }
 
+// noneRanOut checks that no node had too few descriptors at any time.
+func (m *mesh) noneRanOut() {
+	m.t.Helper()
+	for _, n := range m.names {
+		for _, l := range m.nodes[n].Lines() {
+			if strings.Contains(l, "too many open files") {
+				m.t.Errorf("%s ran out of descriptors: %s", n, l)
+			}
+		}
+	}
+}
+
 // Idle clients use up the share of the clients and nothing else. No node ends or loses its peers,
 // and a member that was killed meanwhile is admitted again. A node tells load balancers that it can
 // take no more connections.
 func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 	t.Parallel()
-	m := newMeshOf(t, withFewFiles(t), "a", "b", "c")
+	m := formed(&mesh{t: t, start: withFewFiles(t)}, "a", "b", "c")
 	on := map[string]*kept{}
 	var stops []func()
 	for _, n := range m.names {
@@ -89,18 +101,12 @@ func TestIdleClientsUseUpNothingButTheirShare(t *testing.T) {
 			t.Errorf("the metrics lack %q", want)
 		}
 	}
-	for _, n := range m.names {
-		for _, l := range m.nodes[n].Lines() {
-			if strings.Contains(l, "too many open files") {
-				t.Errorf("%s ran out of descriptors: %s", n, l)
-			}
-		}
-	}
+	m.noneRanOut()
 }
 
 // Strangers at the peer port, which send nothing, use up nothing either.
 func TestStrangersAtThePeerPortUseUpNothing(t *testing.T) {
-	m := newMeshOf(t, withFewFiles(t), "a", "b", "c")
+	m := formed(&mesh{t: t, start: withFewFiles(t)}, "a", "b", "c")
 	for _, n := range m.names {
 		flood(t, m.nodes[n].peer, 60)
 	}
@@ -110,16 +116,9 @@ func TestStrangersAtThePeerPortUseUpNothing(t *testing.T) {
 		}
 	}
 	m.kill("b")
-	m.boot("b")
-	m.ready("b")
+	m.back("b")
 	m.want("b", "k99", "c")
-	for _, n := range m.names {
-		for _, l := range m.nodes[n].Lines() {
-			if strings.Contains(l, "too many open files") {
-				t.Errorf("%s ran out of descriptors: %s", n, l)
-			}
-		}
-	}
+	m.noneRanOut()
 }
 
 func TestTooFewDescriptorsForANode(t *testing.T) {

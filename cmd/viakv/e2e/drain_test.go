@@ -68,7 +68,7 @@ func (s *setter) run(k *kept, depth int, stopped <-chan struct{}) {
 func TestAStoppedMemberDoesNothingWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	for _, drain := range []string{"0s", "150ms"} {
-		m := newMeshThatDrains(t, drain, "a", "b", "c")
+		m := formed(&mesh{t: t, drain: drain}, "a", "b", "c")
 		unanswered := 0
 		for round := range 4 {
 			depth := 1 + 15*(round%2)
@@ -108,8 +108,7 @@ func TestAStoppedMemberDoesNothingWithoutAnAnswer(t *testing.T) {
 				}
 			}
 			_ = on.c.Close()
-			m.boot(name)
-			m.ready(name)
+			m.back(name)
 		}
 		t.Logf("drain %s: %d requests had no answer, and none of them was done", drain, unanswered)
 	}

@@ -30,8 +30,8 @@ type behindEnvoy struct {
 func newBehindEnvoy(t *testing.T) *behindEnvoy {
 	t.Helper()
 	// The drain is the default of viakv serve. The proxy must see the drain before the node stops.
-	b := &behindEnvoy{mesh: newMeshThatDrains(t, "2s", "a", "b", "c"), proxy: viakvtest.FreeAddress(t), admin: viakvtest.FreeAddress(t)}
-	viakvtest.Launch(t, exec.Command(envoyBinary(t), "-c", b.configuration(), "--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"))
+	b := &behindEnvoy{mesh: formed(&mesh{t: t, drain: "2s"}, "a", "b", "c"), proxy: viakvtest.FreeAddress(t), admin: viakvtest.FreeAddress(t)}
+	launchEnvoy(t, b.configuration())
 	b.members("a", "b", "c")
 	return b
 }
@@ -51,37 +51,53 @@ func envoyBinary(t *testing.T) string {
 	return found
 }
 
-// configuration writes the shipped envoy.yaml with the addresses of this test, and with no other
+// launchEnvoy starts Envoy with a configuration.
+func launchEnvoy(t *testing.T, configuration string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "envoy.yaml")
+	if err := os.WriteFile(path, []byte(configuration), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	viakvtest.Launch(t, exec.Command(envoyBinary(t), "-c", path, "--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"))
+}
+
+// replaced replaces a part of a configuration, which must be there so many times.
+func replaced(t *testing.T, text, old, with string, times int) string {
+	t.Helper()
+	if n := strings.Count(text, old); n != times {
+		t.Fatalf("%q is in the configuration %d times, want %d", old, n, times)
+	}
+	return strings.ReplaceAll(text, old, with)
+}
+
+// socket returns an address as the configurations write it.
+func socket(t *testing.T, address string) string {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("address: %s, port_value: %s", host, port)
+}
+
+// listening replaces the addresses at which a shipped configuration listens.
+func listening(t *testing.T, text, proxy, admin string) string {
+	t.Helper()
+	text = replaced(t, text, "address: 0.0.0.0, port_value: 8080", socket(t, proxy), 1)
+	return replaced(t, text, "address: 127.0.0.1, port_value: 9901", socket(t, admin), 1)
+}
+
+// configuration returns the shipped envoy.yaml with the addresses of this test, and with no other
 // change.
 func (b *behindEnvoy) configuration() string {
 	b.t.Helper()
-	text, _ := shippedProxy(b.t)
-	changed := string(text)
-	replace := func(old, with string, times int) {
-		b.t.Helper()
-		if n := strings.Count(changed, old); n != times {
-			b.t.Fatalf("%q is in envoy.yaml %d times, want %d", old, n, times)
-		}
-		changed = strings.ReplaceAll(changed, old, with)
-	}
-	socket := func(address string) string {
-		host, port, err := net.SplitHostPort(address)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		return fmt.Sprintf("address: %s, port_value: %s", host, port)
-	}
-	replace("address: 0.0.0.0, port_value: 8080", socket(b.proxy), 1)
-	replace("address: 127.0.0.1, port_value: 9901", socket(b.admin), 1)
+	shipped, _ := shippedProxy(b.t)
+	text := listening(b.t, string(shipped), b.proxy, b.admin)
 	for _, n := range []string{"a", "b", "c"} {
 		// Once as a seed, and once by its own name.
-		replace("address: node-"+n+", port_value: 8080", socket(b.nodes[n].http), 2)
+		text = replaced(b.t, text, "address: node-"+n+", port_value: 8080", socket(b.t, b.nodes[n].http), 2)
 	}
-	path := filepath.Join(b.t.TempDir(), "envoy.yaml")
-	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
-		b.t.Fatal(err)
-	}
-	return path
+	return text
 }
 
 // members waits until the proxy sends to exactly these nodes.
@@ -228,8 +244,7 @@ func TestEnvoyADeathUnderLoad(t *testing.T) {
 		l.progress(300)
 		b.kill(victim)
 		l.progress(600)
-		b.boot(victim)
-		b.ready(victim)
+		b.back(victim)
 		b.members("a", "b", "c")
 		b.takes(victim)
 	}
@@ -280,8 +295,7 @@ func TestEnvoyARollingRestart(t *testing.T) {
 	for _, n := range b.names {
 		l.progress(100)
 		b.nodes[n].Stop()
-		b.boot(n)
-		b.ready(n)
+		b.back(n)
 		b.members(b.names...)
 	}
 	l.progress(100)

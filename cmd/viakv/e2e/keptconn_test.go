@@ -64,6 +64,12 @@ func (k *kept) expect(want int, path string) string {
 	return body
 }
 
+// await is like expect, but asks until the status is the wanted one.
+func (k *kept) await(want int, path string) {
+	k.t.Helper()
+	viakvtest.Await(k.t, fmt.Sprintf("%s to answer %d", path, want), func() bool { status, _ := k.ask(path); return status == want })
+}
+
 // flood keeps so many connections to an address open, and sends nothing on them, until it is
 // stopped. It makes closed connections again.
 func flood(t *testing.T, address string, connections int) (stop func()) {

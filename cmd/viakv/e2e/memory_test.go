@@ -42,8 +42,7 @@ func TestAMemoryLimitBelowTheData(t *testing.T) {
 
 	m.kill("n3")
 	m.limit("2MiB")
-	m.boot("n3")
-	m.ready("n3")
+	m.back("n3")
 	for _, n := range m.names {
 		m.full(n, "n3")
 	}
@@ -81,8 +80,7 @@ func TestAMemoryLimitBelowTheData(t *testing.T) {
 	// limit.
 	m.limit("64MiB")
 	m.kill("n3")
-	m.boot("n3")
-	m.ready("n3")
+	m.back("n3")
 	for _, n := range m.names {
 		m.set(n, "new at "+n, "v")
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -20,7 +21,8 @@ type mesh struct {
 	t     *testing.T
 	names []string
 	nodes map[string]*member
-	drain string // how long a node goes on serving after SIGTERM
+	drain string // how long a node goes on serving after SIGTERM; empty: for a moment
+	// How processes start; nil: as in viakvtest.Start.
 	start func(args ...string) *viakvtest.Process
 }
 
@@ -30,30 +32,29 @@ type member struct {
 	seeds            string
 }
 
+func newMember(t *testing.T, name string) *member {
+	t.Helper()
+	return &member{name: name, http: viakvtest.FreeAddress(t), peer: viakvtest.FreeAddress(t)}
+}
+
 // newMesh starts a cluster and waits until all nodes are ready.
 func newMesh(t *testing.T, names ...string) *mesh {
 	t.Helper()
-	return newMeshThatDrains(t, "10ms", names...)
+	return formed(&mesh{t: t}, names...)
 }
 
-func newMeshThatDrains(t *testing.T, drain string, names ...string) *mesh {
-	t.Helper()
-	return formed(&mesh{t: t, drain: drain, start: func(args ...string) *viakvtest.Process { return viakvtest.Start(t, args...) }}, names...)
-}
-
-// newMeshOf is newMesh with a function of the test that starts the processes.
-func newMeshOf(t *testing.T, start func(args ...string) *viakvtest.Process, names ...string) *mesh {
-	t.Helper()
-	return formed(&mesh{t: t, drain: "10ms", start: start}, names...)
-}
-
+// formed is newMesh for a mesh that differs from others.
 func formed(m *mesh, names ...string) *mesh {
 	t := m.t
 	t.Helper()
+	m.drain = cmp.Or(m.drain, "10ms")
+	if m.start == nil {
+		m.start = func(args ...string) *viakvtest.Process { return viakvtest.Start(t, args...) }
+	}
 	m.names, m.nodes = names, map[string]*member{}
 	var seeds []string
 	for _, n := range names {
-		m.nodes[n] = &member{name: n, http: viakvtest.FreeAddress(t), peer: viakvtest.FreeAddress(t)}
+		m.nodes[n] = newMember(t, n)
 		seeds = append(seeds, m.nodes[n].peer)
 	}
 	for _, n := range names {
@@ -69,9 +70,8 @@ func formed(m *mesh, names ...string) *mesh {
 // lone starts a standalone node.
 func (m *mesh) lone(name string) *member {
 	m.t.Helper()
-	m.nodes[name] = &member{name: name, http: viakvtest.FreeAddress(m.t), peer: viakvtest.FreeAddress(m.t)}
-	m.boot(name)
-	m.ready(name)
+	m.nodes[name] = newMember(m.t, name)
+	m.back(name)
 	return m.nodes[name]
 }
 
@@ -84,6 +84,13 @@ func (m *mesh) boot(name string) {
 func (m *mesh) ready(name string) {
 	m.t.Helper()
 	viakvtest.AwaitStatus(m.t, http.StatusOK, m.nodes[name].http, "/readyz")
+}
+
+// back starts a node that has ended, and waits until it is ready.
+func (m *mesh) back(name string) {
+	m.t.Helper()
+	m.boot(name)
+	m.ready(name)
 }
 
 func (m *mesh) kill(name string) {
@@ -149,8 +156,7 @@ func TestOneNodeAfterTheOtherDiesAndComesBack(t *testing.T) {
 				m.set(n, fmt.Sprint("while", round), fmt.Sprint(i))
 			}
 		}
-		m.boot(victim)
-		m.ready(victim)
+		m.back(victim)
 		for i := range 60 {
 			m.want(victim, fmt.Sprint("k", i), fmt.Sprint("v", i))
 		}
@@ -189,7 +195,7 @@ func TestADeathFailsNoRequestElsewhere(t *testing.T) {
 	}
 	phase("load", func() {})
 	phase("c dies", func() { m.kill("c") })
-	phase("c comes back", func() { m.boot("c"); m.ready("c") })
+	phase("c comes back", func() { m.back("c") })
 	stop.Store(true)
 	load.Wait()
 	m.equal(m.names...)
@@ -246,7 +252,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 	m := newMesh(t, "a", "b", "c")
 	m.set("a", "mesh", "yes")
 	m.set("a", "both", "mesh")
-	own := m.lone("own")
+	m.lone("own")
 	m.set("own", "own", "brought along")
 	for range 3 { // so that its counter is higher than the mesh's
 		m.set("own", "both", "own")
@@ -277,7 +283,6 @@ func TestJoinsAndLeaves(t *testing.T) {
 	// The node may join again.
 	m.ask("own", 200, "/join", "peer", m.nodes["b"].peer)
 	m.want("own", "mesh", "yes")
-	_ = own
 }
 
 func TestFiveJoinAtOnce(t *testing.T) {
@@ -313,7 +318,7 @@ func TestJoinsThatCannotBe(t *testing.T) {
 	m.ask("n", 502, "/join", "peer", viakvtest.FreeAddress(t))
 	m.ask("n", 502, "/join", "peer", n.http) // not a peer address
 	m.ask("n", 400, "/join")
-	twin := &member{name: "a", http: viakvtest.FreeAddress(t), peer: viakvtest.FreeAddress(t)}
+	twin := newMember(t, "a")
 	m.nodes["twin"] = twin
 	twin.Process = viakvtest.Start(t, "serve", "--name", "a", "--http", twin.http, "--peer", twin.peer, "--log-format", "json")
 	m.ready("twin")
@@ -382,6 +387,5 @@ func TestAForcedLeaveRightAfterTheMajorityDied(t *testing.T) {
 			t.Fatal(body)
 		}
 	}
-	viakvtest.Await(t, "c to serve alone", func() bool { s, _ := viakvtest.Fetch(t, m.nodes["c"].http, "/get", "k", "k"); return s == 200 })
-	m.want("c", "k", "v")
+	m.lives("c", "k", "v") // alone
 }

@@ -32,17 +32,25 @@ func counter(t *testing.T, address, name string) (n float64) {
 	return 0
 }
 
-// servingAt returns the address from the log's line "serving".
-func servingAt(t *testing.T, r *bufio.Reader) string {
+// piped starts a node whose log goes into a pipe, and returns the other end of that, read to the
+// line that says where the node serves.
+func piped(t *testing.T, args ...string) (p *viakvtest.Process, log *os.File, address string) {
 	t.Helper()
-	for {
-		line, err := r.ReadString('\n')
+	log, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	p = viakvtest.LaunchInto(t, viakvtest.Command(t, append([]string{"serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json", "--drain", "0s"}, args...)...), w)
+	_ = w.Close()
+	for lines := bufio.NewReader(log); ; {
+		line, err := lines.ReadString('\n')
 		if err != nil {
 			t.Fatal(err)
 		}
 		var entry struct{ Msg, HTTP string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "serving" {
-			return entry.HTTP
+			return p, log, entry.HTTP
 		}
 	}
 }
@@ -51,16 +59,10 @@ func servingAt(t *testing.T, r *bufio.Reader) string {
 // lost.
 func TestALogReaderThatIsGone(t *testing.T) {
 	t.Parallel()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := viakvtest.LaunchInto(t, viakvtest.Command(t, "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json", "--drain", "0s"), w)
-	_ = w.Close()
-	address := servingAt(t, bufio.NewReader(r))
+	p, log, address := piped(t)
 	viakvtest.AwaitStatus(t, 200, address, "/readyz")
 	viakvtest.Expect(t, http.StatusOK, "", address, "/set", "k", "color", "v", "green")
-	if err := r.Close(); err != nil {
+	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -76,15 +78,7 @@ func TestALogReaderThatIsGone(t *testing.T) {
 // in order.
 func TestALogReaderThatStops(t *testing.T) {
 	t.Parallel()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = r.Close() }()
-	p := viakvtest.LaunchInto(t, viakvtest.Command(t, "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug", "--drain", "0s"), w)
-	_ = w.Close()
-	out := bufio.NewReader(r)
-	address := servingAt(t, out)
+	p, log, address := piped(t, "--log-level", "debug")
 	viakvtest.AwaitStatus(t, 200, address, "/readyz")
 	on := keep(t, address)
 	for i := range 10_000 { // each writes a line
@@ -98,7 +92,8 @@ func TestALogReaderThatStops(t *testing.T) {
 	// When the reader reads again, the log continues, and says how much is missing.
 	said := make(chan bool)
 	go func() {
-		for found := false; ; {
+		out, found := bufio.NewReader(log), false
+		for {
 			line, err := out.ReadString('\n')
 			if err != nil {
 				said <- found
@@ -123,14 +118,8 @@ func TestALogReaderThatStops(t *testing.T) {
 // A node that is stopped ends even if its log has no reader.
 func TestAStopWhileNobodyReadsTheLog(t *testing.T) {
 	t.Parallel()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = r.Close() }()
-	p := viakvtest.LaunchInto(t, viakvtest.Command(t, "serve", "--http", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug", "--drain", "0s"), w)
-	_ = w.Close()
-	on := keep(t, servingAt(t, bufio.NewReaderSize(r, 16)))
+	p, _, address := piped(t, "--log-level", "debug")
+	on := keep(t, address)
 	for range 1000 {
 		on.expect(200, "/livez")
 	}
