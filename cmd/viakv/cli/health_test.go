@@ -3,8 +3,9 @@ package cli
 import (
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
+
+	"viakv/cmd/cliutil"
 )
 
 func TestHealth(t *testing.T) {
@@ -16,29 +17,13 @@ func TestHealth(t *testing.T) {
 	}))
 	defer node.Close()
 	address := node.Listener.Addr().String()
-	var out strings.Builder
-	health := func(args ...string) error {
-		cmd := root("test")
-		cmd.SetOut(&out)
-		cmd.SetArgs(append([]string{"health"}, args...))
-		return cmd.Execute()
+	if r := wants(t, 0, "", cli(t, "", "health", "--http", address, "--path", "/livez")); r.out != address+" is alive\n" {
+		t.Errorf("a live node: printed %q", r.out)
 	}
-	if err := health("--http", address, "--path", "/livez"); err != nil {
-		t.Errorf("a live node: %v", err)
-	}
-	if want := address + " is alive\n"; out.String() != want {
-		t.Errorf("a live node: printed %q, want %q", out.String(), want)
-	}
-	if err := health("--http", address); err == nil || !strings.Contains(err.Error(), "rebuilding") {
-		t.Errorf("a node that is not ready: error %v, want its reason", err)
-	}
-	if err := health("--http", "127.0.0.1:1", "--admin", address, "--path", "/livez"); err != nil {
-		t.Errorf("the admin address was not asked instead: %v", err)
-	}
+	wants(t, cliutil.ExitFailed, "rebuilding", cli(t, "", "health", "--http", address))
+	wants(t, 0, "", cli(t, "", "health", "--http", "127.0.0.1:1", "--admin", address, "--path", "/livez"))
 	node.Close()
-	if err := health("--http", address, "--path", "/livez"); err == nil {
-		t.Error("a node that is gone is healthy")
-	}
+	wants(t, cliutil.ExitFailed, "", cli(t, "", "health", "--http", address, "--path", "/livez"))
 }
 
 func TestDialable(t *testing.T) {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -36,11 +35,7 @@ func TestEveryFlagHasHelpAndReadsTheEnvironment(t *testing.T) {
 		t.Errorf("%d flags were looked at", flags)
 	}
 	t.Setenv("VIAKV_HTTP", "nowhere:")
-	cmd := root("test")
-	cmd.SetArgs([]string{"serve", "--max-scans", "0"}) // refused in any case
-	if err := cmd.Execute(); exitCode(err) != exitUsage || !strings.Contains(err.Error(), `"nowhere:"`) {
-		t.Errorf("VIAKV_HTTP is not read: %v", err)
-	}
+	wants(t, exitUsage, `"nowhere:"`, cli(t, "", "serve", "--max-scans", "0")) // refused in any case
 }
 
 func TestCommandLinesThatCannotBeUnderstood(t *testing.T) {
@@ -68,11 +63,8 @@ func TestCommandLinesThatCannotBeUnderstood(t *testing.T) {
 		{"health", "--path", "/set"},
 		{"certs"},
 	} {
-		cmd := root("test")
-		cmd.SetArgs(args)
-		cmd.SetOut(new(bytes.Buffer))
-		if err := cmd.Execute(); exitCode(err) != exitUsage {
-			t.Errorf("%v: error %v, want one of usage", args, err)
+		if r := cli(t, "", args...); r.code != exitUsage {
+			t.Errorf("%v: exit code %d, want %d: %s", args, r.code, exitUsage, r.all)
 		}
 	}
 }
@@ -95,14 +87,8 @@ func TestVersionAndHelp(t *testing.T) {
 		{nil, "Keys of a running cluster:"},
 		{[]string{"serve", "--help"}, "--max-memory size"},
 	} {
-		var out bytes.Buffer
-		cmd := root("test")
-		cmd.SetArgs(c.args)
-		cmd.SetOut(&out)
-		if err := cmd.Execute(); err != nil || !strings.Contains(out.String(), c.want) {
-			t.Errorf("%v: error %v, output without %q:\n%s", c.args, err, c.want, &out)
-		}
-		if strings.Contains(out.String(), "peer-via") {
+		r := wants(t, 0, c.want, cli(t, "", c.args...))
+		if strings.Contains(r.all, "peer-via") {
 			t.Error("--peer-via is for fault tests and should be hidden")
 		}
 	}
