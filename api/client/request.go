@@ -1,8 +1,6 @@
 package client
 
 import (
-	"strconv"
-
 	"viakv/api/kv"
 )
 
@@ -28,19 +26,11 @@ func appendRequest(dst []byte, method, path string, parameters []parameter, head
 
 // quorums appends the parameters that stand for the options.
 func (o Options) quorums(ps []parameter) []parameter {
-	for _, q := range []struct {
-		name string
-		q    kv.Quorum
-	}{{"r", o.R}, {"w", o.W}} {
-		switch q.q {
-		case kv.QuorumDefault:
-		case kv.QuorumMajority:
-			ps = append(ps, parameter{q.name, "quorum"})
-		case kv.QuorumAll:
-			ps = append(ps, parameter{q.name, "all"})
-		default:
-			ps = append(ps, parameter{q.name, strconv.Itoa(int(q.q))})
-		}
+	if o.R != kv.QuorumDefault {
+		ps = append(ps, parameter{"r", o.R.String()})
+	}
+	if o.W != kv.QuorumDefault {
+		ps = append(ps, parameter{"w", o.W.String()})
 	}
 	return ps
 }

@@ -12,13 +12,12 @@ import (
 type quorumValue kv.Quorum
 
 func (q *quorumValue) String() string {
-	switch kv.Quorum(*q) {
+	switch quorum := kv.Quorum(*q); quorum {
 	case kv.QuorumDefault, kv.QuorumMajority:
 		return "majority"
-	case kv.QuorumAll:
-		return "all"
+	default:
+		return quorum.String()
 	}
-	return strconv.Itoa(int(*q))
 }
 
 func (q *quorumValue) Set(s string) error {
