@@ -15,9 +15,11 @@ import (
 // group adds flags that several scenarios have in common.
 type group func(*pflag.FlagSet, *scenario.Spec)
 
+// devTargets are the nodes that viakv dev starts.
+var devTargets = []string{"http://127.0.0.1:8081", "http://127.0.0.1:8082", "http://127.0.0.1:8083"}
+
 func targetFlags(f *pflag.FlagSet, s *scenario.Spec) {
-	f.StringSliceVarP(&s.Targets, "target", "t", []string{"http://127.0.0.1:8081", "http://127.0.0.1:8082", "http://127.0.0.1:8083"},
-		"the nodes, or a balancer in front of them; may be repeated")
+	f.StringSliceVarP(&s.Targets, "target", "t", devTargets, "the nodes, or a balancer in front of them; may be repeated")
 	f.StringVar(&s.Token, "token", "", "bearer token (better: the variable BENCH_TOKEN)")
 	f.StringVar(&s.CAFile, "ca", "", "authority of https targets, PEM")
 	f.BoolVar(&s.AllowRemote, "allow-remote", false, "permit load on targets that are not this machine")

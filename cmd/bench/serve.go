@@ -53,7 +53,7 @@ func serveCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&address, "http", "127.0.0.1:8090", "where to serve")
 	f.StringVarP(&c.Dir, "out", "o", "out/bench", "directory for the reports")
-	f.StringSliceVarP(&c.Targets, "target", "t", []string{"http://127.0.0.1:8081", "http://127.0.0.1:8082", "http://127.0.0.1:8083"}, "that the page proposes")
+	f.StringSliceVarP(&c.Targets, "target", "t", devTargets, "that the page proposes")
 	f.StringVar(&c.Token, "token", "", "bearer token for targets (better: the variable BENCH_TOKEN)")
 	f.BoolVar(&c.AllowRemote, "allow-remote", false, "permit load on targets that are not this machine")
 	f.StringSliceVar(&c.Hosts, "host", nil, "names by which browsers reach this service, beside localhost and addresses")
