@@ -102,8 +102,8 @@ const ok = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ngreen"
 // want fails unless err is an *Error with these facts.
 func want(t testing.TB, err error, status int, outcome kv.Outcome, sentinel error) *client.Error {
 	t.Helper()
-	var e *client.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok {
 		t.Fatalf("got %v, want an *Error", err)
 	}
 	if e.Status != status || e.Outcome != outcome || sentinel != nil && !errors.Is(err, sentinel) {

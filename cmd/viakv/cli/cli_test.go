@@ -54,29 +54,35 @@ func wants(t *testing.T, code int, says string, r result) result {
 // at adds the endpoint that a command asks.
 func at(address string, args ...string) []string { return append(args, "--endpoints", address) }
 
+// ask runs a command line that asks an endpoint.
+func ask(t *testing.T, endpoint string, args ...string) result {
+	t.Helper()
+	return cli(t, "", at(endpoint, args...)...)
+}
+
 func TestSetGetIsRemove(t *testing.T) {
 	a, _ := viakvtest.Serve(t, "node-a")
-	wants(t, 0, "stored\n", cli(t, "", at(a, "set", "color", "green")...))
-	if r := wants(t, 0, "", cli(t, "", at(a, "get", "color")...)); r.out != "green\n" {
+	wants(t, 0, "stored\n", ask(t, a, "set", "color", "green"))
+	if r := wants(t, 0, "", ask(t, a, "get", "color")); r.out != "green\n" {
 		t.Errorf("got %q", r.out)
 	}
-	wants(t, 0, "yes\n", cli(t, "", at(a, "is", "color")...))
+	wants(t, 0, "yes\n", ask(t, a, "is", "color"))
 	var e client.Entry
-	r := cli(t, "", at(a, "get", "color", "-o", "json")...)
+	r := ask(t, a, "get", "color", "-o", "json")
 	if err := json.Unmarshal([]byte(r.out), &e); err != nil || e.Key != "color" || e.Value != "green" || e.Version == "" {
 		t.Errorf("%v: %s", err, r.out)
 	}
-	wants(t, 0, `"exists": true`, cli(t, "", at(a, "is", "color", "-o", "json")...))
-	wants(t, 0, "removed\n", cli(t, "", at(a, "rm", "color")...))
-	wants(t, exitMissing, "No such key", cli(t, "", at(a, "rm", "color")...))
-	wants(t, exitMissing, "No such key", cli(t, "", at(a, "get", "color")...))
-	wants(t, exitMissing, "no such key: color", cli(t, "", at(a, "is", "color")...))
-	wants(t, exitMissing, `"exists": false`, cli(t, "", at(a, "is", "color", "-o", "json")...))
+	wants(t, 0, `"exists": true`, ask(t, a, "is", "color", "-o", "json"))
+	wants(t, 0, "removed\n", ask(t, a, "rm", "color"))
+	wants(t, exitMissing, "No such key", ask(t, a, "rm", "color"))
+	wants(t, exitMissing, "No such key", ask(t, a, "get", "color"))
+	wants(t, exitMissing, "no such key: color", ask(t, a, "is", "color"))
+	wants(t, exitMissing, `"exists": false`, ask(t, a, "is", "color", "-o", "json"))
 	wants(t, 0, "stored\n", cli(t, "two\nlines\n", at(a, "set", "poem")...))
-	if r := cli(t, "", at(a, "get", "poem")...); r.out != "two\nlines\n\n" {
+	if r := ask(t, a, "get", "poem"); r.out != "two\nlines\n\n" {
 		t.Errorf("got %q: want what was on standard input, and one line end", r.out)
 	}
-	wants(t, 0, `"removed": true`, cli(t, "", at(a, "rm", "poem", "-o", "json")...))
+	wants(t, 0, `"removed": true`, ask(t, a, "rm", "poem", "-o", "json"))
 }
 
 // oddKeys are keys that faulty quoting, escaping or counting would get wrong.
@@ -93,17 +99,17 @@ func TestOddKeysAndValuesPassUnchanged(t *testing.T) {
 			t.Errorf("%q: got %q", k, r.out)
 		}
 	}
-	wants(t, 0, "stored", cli(t, "", at(a, "set", "empty", "")...))
-	if r := cli(t, "", at(a, "get", "empty")...); r.code != 0 || r.out != "\n" {
+	wants(t, 0, "stored", ask(t, a, "set", "empty", ""))
+	if r := ask(t, a, "get", "empty"); r.code != 0 || r.out != "\n" {
 		t.Errorf("the empty value: %+v", r)
 	}
 	for _, list := range []string{"keys", "values", "all"} {
-		r := cli(t, "", at(a, list)...)
+		r := ask(t, a, list)
 		if n := strings.Count(r.out, "\n"); n != len(oddKeys)+1 || !utf8.ValidString(r.out) || strings.ContainsAny(r.out, "\x00\r") {
 			t.Errorf("%s: %d lines, want one for each of %d pairs and nothing that acts on a terminal:\n%q", list, n, len(oddKeys)+1, r.out)
 		}
 	}
-	r := cli(t, "", at(a, "keys", "-o", "json")...)
+	r := ask(t, a, "keys", "-o", "json")
 	seen := map[string]bool{}
 	for d := json.NewDecoder(strings.NewReader(r.out)); ; {
 		var k string
@@ -119,22 +125,22 @@ func TestOddKeysAndValuesPassUnchanged(t *testing.T) {
 			t.Errorf("%q is not listed", k)
 		}
 	}
-	if r := cli(t, "", at(a, "all", "--prefix", "a", "-o", "json")...); strings.Count(r.out, `{"key":"a`) != 2 || strings.Count(r.out, "\n") != 2 {
+	if r := ask(t, a, "all", "--prefix", "a", "-o", "json"); strings.Count(r.out, `{"key":"a`) != 2 || strings.Count(r.out, "\n") != 2 {
 		t.Errorf("keys that begin with a: %s", r.out)
 	}
-	if r := cli(t, "", at(a, "values", "--limit", "3")...); r.code != 0 || strings.Count(r.out, "\n") != 3 {
+	if r := ask(t, a, "values", "--limit", "3"); r.code != 0 || strings.Count(r.out, "\n") != 3 {
 		t.Errorf("a limit of 3: %q", r.out)
 	}
 }
 
 func TestClearAsks(t *testing.T) {
 	a, _ := viakvtest.Serve(t, "node-a")
-	wants(t, 0, "", cli(t, "", at(a, "set", "color", "green")...))
+	wants(t, 0, "", ask(t, a, "set", "color", "green"))
 	wants(t, exitUsage, "repeat it with --yes", cli(t, "yes\n", at(a, "clear")...))
-	wants(t, 0, "green", cli(t, "", at(a, "get", "color")...))
-	wants(t, 0, "cleared", cli(t, "", at(a, "clear", "--yes")...))
-	wants(t, exitMissing, "", cli(t, "", at(a, "get", "color")...))
-	wants(t, 0, `"cleared": true`, cli(t, "", at(a, "clear", "--yes", "-o", "json")...))
+	wants(t, 0, "green", ask(t, a, "get", "color"))
+	wants(t, 0, "cleared", ask(t, a, "clear", "--yes"))
+	wants(t, exitMissing, "", ask(t, a, "get", "color"))
+	wants(t, 0, `"cleared": true`, ask(t, a, "clear", "--yes", "-o", "json"))
 	for answer, want := range map[string]bool{"yes\n": true, " yes \r\n": true, "yes": true, "y\n": false, "no\nyes\n": false, "\n": false, "": false} {
 		var shown bytes.Buffer
 		err := confirmed(strings.NewReader(answer), &shown, "Sure?")
@@ -154,15 +160,15 @@ func TestTokensDecideWhatACommandMayDo(t *testing.T) {
 		}
 	}
 	a := serveWithTokens(t, file)
-	wants(t, exitDenied, "give a token", cli(t, "", at(a, "get", "color")...))
-	wants(t, exitDenied, "not known", cli(t, "", at(a, "get", "color", "--token", "0123456789abcdef")...))
-	wants(t, exitMissing, "", cli(t, "", at(a, "get", "color", "--token", read)...))
-	wants(t, exitDenied, "needs the role write", cli(t, "", at(a, "set", "color", "green", "--token", read)...))
-	wants(t, exitDenied, "needs the role admin", cli(t, "", at(a, "clear", "--yes", "--token", read)...))
-	wants(t, exitDenied, "", cli(t, "", at(a, "all")...))
-	wants(t, exitDenied, "", cli(t, "", at(a, "status")...))
-	wants(t, 0, "stored", cli(t, "", at(a, "set", "color", "green", "--token-file", mine)...))
-	wants(t, exitUsage, "one of them", cli(t, "", at(a, "get", "color", "--token-file", mine, "--token", read)...))
+	wants(t, exitDenied, "give a token", ask(t, a, "get", "color"))
+	wants(t, exitDenied, "not known", ask(t, a, "get", "color", "--token", "0123456789abcdef"))
+	wants(t, exitMissing, "", ask(t, a, "get", "color", "--token", read))
+	wants(t, exitDenied, "needs the role write", ask(t, a, "set", "color", "green", "--token", read))
+	wants(t, exitDenied, "needs the role admin", ask(t, a, "clear", "--yes", "--token", read))
+	wants(t, exitDenied, "", ask(t, a, "all"))
+	wants(t, exitDenied, "", ask(t, a, "status"))
+	wants(t, 0, "stored", ask(t, a, "set", "color", "green", "--token-file", mine))
+	wants(t, exitUsage, "one of them", ask(t, a, "get", "color", "--token-file", mine, "--token", read))
 	t.Setenv("VIAKV_TOKEN", read)
 	t.Setenv("VIAKV_ENDPOINTS", a)
 	wants(t, 0, "green", cli(t, "", "get", "color"))
@@ -182,10 +188,10 @@ func TestNobodyThere(t *testing.T) {
 		{"get", "k"}, {"set", "k", "v"}, {"rm", "k"}, {"is", "k"}, {"clear", "--yes"}, {"keys"}, {"values"}, {"all"}, {"export"}, {"import"},
 		{"status"}, {"member", "list"}, {"member", "plan", "join"}, {"member", "leave", "node-b"}, {"member", "join", "127.0.0.1:1"},
 	} {
-		wants(t, exitUnavailable, "--endpoints", cli(t, "", at(nobody, args...)...))
+		wants(t, exitUnavailable, "--endpoints", ask(t, nobody, args...))
 	}
 	a, _ := viakvtest.Serve(t, "node-a")
-	wants(t, 0, "stored", cli(t, "", at(nobody+","+a, "set", "k", "v")...))
+	wants(t, 0, "stored", ask(t, nobody+","+a, "set", "k", "v"))
 }
 
 // swallow starts a server that answers nothing: it reads requests and closes the connection.
@@ -213,9 +219,9 @@ func swallow(t *testing.T) string {
 func TestAWriteThatIsNotAnsweredHasAnUnknownOutcome(t *testing.T) {
 	silent := swallow(t)
 	for _, args := range [][]string{{"set", "k", "v"}, {"rm", "k"}, {"clear", "--yes"}, {"member", "leave", "node-b"}} {
-		wants(t, exitUnknown, "outcome unknown", cli(t, "", at(silent, args...)...))
+		wants(t, exitUnknown, "outcome unknown", ask(t, silent, args...))
 	}
-	wants(t, exitUnavailable, "", cli(t, "", at(silent, "get", "k")...))
+	wants(t, exitUnavailable, "", ask(t, silent, "get", "k"))
 }
 
 func TestCommandLinesOfTheClientThatCannotBeUnderstood(t *testing.T) {
@@ -239,7 +245,7 @@ func TestCommandLinesOfTheClientThatCannotBeUnderstood(t *testing.T) {
 			t.Errorf("%q: exit code %d, want %d: %s", args, r.code, exitUsage, r.all)
 		}
 	}
-	wants(t, exitUsage, "endpoint", cli(t, "", at("ftp://127.0.0.1:1", "get", "k")...))
+	wants(t, exitUsage, "endpoint", ask(t, "ftp://127.0.0.1:1", "get", "k"))
 	wants(t, exitUsage, "--endpoints", cli(t, "", "member", "leave"))
 	wants(t, exitUsage, "--endpoints", cli(t, "", "member", "join", "127.0.0.1:1"))
 }

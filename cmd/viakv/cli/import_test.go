@@ -75,8 +75,8 @@ func TestAnExportImportedElsewhereIsTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, _ := viakvtest.Serve(t, "node-a")
-	wants(t, 0, fmt.Sprintf("imported %d pairs", len(want)), cli(t, "", at(a, "import", made)...))
-	wants(t, 0, fmt.Sprintf("exported %d pairs to", len(want)), cli(t, "", at(a, "export", exported, "--snapshot")...))
+	wants(t, 0, fmt.Sprintf("imported %d pairs", len(want)), ask(t, a, "import", made))
+	wants(t, 0, fmt.Sprintf("exported %d pairs to", len(want)), ask(t, a, "export", exported, "--snapshot"))
 	content, err := os.ReadFile(exported)
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestAnExportImportedElsewhereIsTheSame(t *testing.T) {
 
 	b, _ := viakvtest.Serve(t, "node-b")
 	wants(t, 0, fmt.Sprintf(`"pairs":%d`, len(want)), compact(cli(t, string(content), at(b, "import", "-o", "json")...)))
-	r := wants(t, 0, fmt.Sprintf("exported %d pairs", len(want)), cli(t, "", at(b, "export")...))
+	r := wants(t, 0, fmt.Sprintf("exported %d pairs", len(want)), ask(t, b, "export"))
 	if !maps.Equal(pairsOf(t, []byte(r.out)), want) {
 		t.Error("the second export differs from the first")
 	}
@@ -107,7 +107,7 @@ func compact(r result) result {
 
 func TestImportIntoAClusterThatHoldsKeys(t *testing.T) {
 	a, _ := viakvtest.Serve(t, "node-a")
-	wants(t, 0, "", cli(t, "", at(a, "set", "mine", "1")...))
+	wants(t, 0, "", ask(t, a, "set", "mine", "1"))
 	content := string(exportOf(t, map[string]string{"mine": "2", "other": "3"}))
 	wants(t, exitRefused, "--force", cli(t, content, at(a, "import")...))
 	viakvtest.Expect(t, http.StatusOK, `{"mine":"1"}`, a, "/getAll")
@@ -152,7 +152,7 @@ func TestAFileThatIsNoExportWritesNothing(t *testing.T) {
 		if err := os.WriteFile(file, []byte(c.content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if r := wants(t, exitUsage, c.says, cli(t, "", at(a, "import", file)...)); !strings.Contains(r.all, "nothing was written") {
+		if r := wants(t, exitUsage, c.says, ask(t, a, "import", file)); !strings.Contains(r.all, "nothing was written") {
 			t.Errorf("%s: %s", name, r.all)
 		}
 	}
@@ -212,7 +212,7 @@ func TestAnImportThatFailedGoesOnFromTheLineThatItNames(t *testing.T) {
 		t.Fatalf("%q: want a line after the first, and none of those that were never sent", line)
 	}
 	wants(t, 0, fmt.Sprintf("imported %d pairs", n-from+1), cli(t, content.String(), at(a, "import", "--force", "--from-line", fmt.Sprint(from))...))
-	if r := cli(t, "", at(a, "export")...); len(pairsOf(t, []byte(r.out))) != n {
+	if r := ask(t, a, "export"); len(pairsOf(t, []byte(r.out))) != n {
 		t.Error("pairs are missing")
 	}
 }
@@ -266,7 +266,7 @@ func TestACutExportLeavesTheOldFile(t *testing.T) {
 	if err := os.WriteFile(file, []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, exitUnavailable, "not everything", cli(t, "", at(cut.Listener.Addr().String(), "export", file)...))
+	wants(t, exitUnavailable, "not everything", ask(t, cut.Listener.Addr().String(), "export", file))
 	if b, err := os.ReadFile(file); err != nil || string(b) != "old" {
 		t.Errorf("%q %v: want the old file", b, err)
 	}

@@ -14,40 +14,40 @@ func TestMembersJoinAndLeaveByCommand(t *testing.T) {
 	a, meeting := viakvtest.Serve(t, "node-a")
 	b, _ := viakvtest.Serve(t, "node-b")
 	c, _ := viakvtest.Serve(t, "node-c")
-	wants(t, 0, "stored", cli(t, "", at(b, "set", "of-b", "1")...))
-	wants(t, 0, "members (N)                   1    2", cli(t, "", at(a, "member", "plan", "join")...))
-	wants(t, 0, "node-b is a member", cli(t, "", at(b, "member", "join", meeting)...))
-	wants(t, exitRefused, "leave it first", cli(t, "", at(b, "member", "join", meeting)...))
-	wants(t, 0, `"epoch"`, cli(t, "", at(c, "member", "join", meeting, "-o", "json")...))
-	wants(t, 0, "1\n", cli(t, "", at(c, "get", "of-b")...))
+	wants(t, 0, "stored", ask(t, b, "set", "of-b", "1"))
+	wants(t, 0, "members (N)                   1    2", ask(t, a, "member", "plan", "join"))
+	wants(t, 0, "node-b is a member", ask(t, b, "member", "join", meeting))
+	wants(t, exitRefused, "leave it first", ask(t, b, "member", "join", meeting))
+	wants(t, 0, `"epoch"`, ask(t, c, "member", "join", meeting, "-o", "json"))
+	wants(t, 0, "1\n", ask(t, c, "get", "of-b"))
 
-	r := wants(t, 0, "R=2 W=2 of N=3, 3 serving", cli(t, "", at(a, "status")...))
+	r := wants(t, 0, "R=2 W=2 of N=3, 3 serving", ask(t, a, "status"))
 	for _, want := range []string{"node-a, active", "1 before reads fail, 1 before writes fail", "1 keys", "\nnode-b ", "\nnode-c "} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("status does not show %q:\n%s", want, r.out)
 		}
 	}
 	var s document.Status
-	if r := cli(t, "", at(a, "status", "-o", "json")...); json.Unmarshal([]byte(r.out), &s) != nil || s.N != 3 || s.Self != "node-a" {
+	if r := ask(t, a, "status", "-o", "json"); json.Unmarshal([]byte(r.out), &s) != nil || s.N != 3 || s.Self != "node-a" {
 		t.Errorf("status -o json: %s", r.out)
 	}
-	if r := cli(t, "", at(a, "member", "list")...); strings.Count(r.out, "\n") != 4 || !strings.Contains(r.out, "self") {
+	if r := ask(t, a, "member", "list"); strings.Count(r.out, "\n") != 4 || !strings.Contains(r.out, "self") {
 		t.Errorf("member list:\n%s", r.out)
 	}
 	var members []document.Member
-	if r := cli(t, "", at(a, "member", "list", "-o", "json")...); json.Unmarshal([]byte(r.out), &members) != nil || len(members) != 3 {
+	if r := ask(t, a, "member", "list", "-o", "json"); json.Unmarshal([]byte(r.out), &members) != nil || len(members) != 3 {
 		t.Errorf("member list -o json: %s", r.out)
 	}
 
-	wants(t, exitMissing, "no such node", cli(t, "", at(a, "member", "plan", "leave", "node-x")...))
-	wants(t, exitMissing, "No such node", cli(t, "", at(a, "member", "leave", "node-x")...))
-	r = wants(t, 0, "2 members survive no more failures than 1 do", cli(t, "", at(a, "member", "plan", "leave", "node-c")...))
+	wants(t, exitMissing, "no such node", ask(t, a, "member", "plan", "leave", "node-x"))
+	wants(t, exitMissing, "No such node", ask(t, a, "member", "leave", "node-x"))
+	r = wants(t, 0, "2 members survive no more failures than 1 do", ask(t, a, "member", "plan", "leave", "node-c"))
 	if !strings.Contains(r.out, "failures that writes survive  1    0") {
 		t.Errorf("the plan:\n%s", r.out)
 	}
-	wants(t, 0, "node-c has left at epoch", cli(t, "", at(a, "member", "leave", "node-c")...))
-	wants(t, 0, `"node": "node-b"`, cli(t, "", at(b, "member", "leave", "-o", "json")...))
-	wants(t, exitRefused, "last member", cli(t, "", at(a, "member", "plan", "leave", "node-a")...))
-	wants(t, exitRefused, "last member", cli(t, "", at(a, "member", "leave")...))
+	wants(t, 0, "node-c has left at epoch", ask(t, a, "member", "leave", "node-c"))
+	wants(t, 0, `"node": "node-b"`, ask(t, b, "member", "leave", "-o", "json"))
+	wants(t, exitRefused, "last member", ask(t, a, "member", "plan", "leave", "node-a"))
+	wants(t, exitRefused, "last member", ask(t, a, "member", "leave"))
 	viakvtest.Expect(t, http.StatusOK, "1", a, "/get", "k", "of-b")
 }

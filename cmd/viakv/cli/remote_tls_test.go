@@ -21,16 +21,18 @@ func TestCommandsOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	node := net.JoinHostPort("localhost", port)
-	secure := []string{"--tls-ca", in("ca.crt"), "--tls-cert", in("operator.crt"), "--tls-key", in("operator.key")}
-	viakvtest.Await(t, "the node to be ready", func() bool { return cli(t, "", append(at(node, "is", "k"), secure...)...).code == exitMissing })
-	wants(t, 0, "stored", cli(t, "", append(at(node, "set", "k", "v"), secure...)...))
-	wants(t, 0, "v\n", cli(t, "", append(at("https://"+node, "get", "k"), secure...)...))
-	wants(t, 0, "v\n", cli(t, "", append(at("https://"+address, "get", "k"), secure...)...)) // by its address
-	wants(t, exitUnavailable, "certificate", cli(t, "", at("https://"+node, "get", "k")...))
-	wants(t, exitUnavailable, "", cli(t, "", at(node, "get", "k", "--tls-ca", in("ca.crt"))...))
+	secured := func(endpoint string, args ...string) result {
+		return ask(t, endpoint, append(args, "--tls-ca", in("ca.crt"), "--tls-cert", in("operator.crt"), "--tls-key", in("operator.key"))...)
+	}
+	viakvtest.Await(t, "the node to be ready", func() bool { return secured(node, "is", "k").code == exitMissing })
+	wants(t, 0, "stored", secured(node, "set", "k", "v"))
+	wants(t, 0, "v\n", secured("https://"+node, "get", "k"))
+	wants(t, 0, "v\n", secured("https://"+address, "get", "k")) // by its address
+	wants(t, exitUnavailable, "certificate", ask(t, "https://"+node, "get", "k"))
+	wants(t, exitUnavailable, "", ask(t, node, "get", "k", "--tls-ca", in("ca.crt")))
 
 	if err := os.WriteFile(in("empty"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, exitUsage, "no certificate in it", cli(t, "", at(node, "get", "k", "--tls-ca", in("empty"))...))
+	wants(t, exitUsage, "no certificate in it", ask(t, node, "get", "k", "--tls-ca", in("empty")))
 }

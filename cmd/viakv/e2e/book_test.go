@@ -168,11 +168,11 @@ func (n *note) know(b *book, i int) entry {
 // after notes the result of a write. A failed write that did nothing changes nothing. After any
 // other failure the key stays open.
 func (n *note) after(i int, e entry, err error) {
-	var failed *client.Error
+	failed, is := errors.AsType[*client.Error](err)
 	switch {
 	case err == nil:
 		n.numbered[i] = e
-	case errors.As(err, &failed) && failed.Outcome == kv.None:
+	case is && failed.Outcome == kv.None:
 	default:
 		n.numbered[i] = open
 	}
@@ -230,9 +230,9 @@ func (b *book) scan(round int) (took time.Duration, seen int) {
 		beside.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				_, err := b.l.Client(w).Set(b.t.Context(), fmt.Sprintf("beside-%d-%d", w, i%5000), changedValue)
-				var failed *client.Error
+				failed, is := errors.AsType[*client.Error](err)
 				// A purge during a write leaves its outcome unknown (D2).
-				if err != nil && !(errors.As(err, &failed) && failed.Outcome == kv.Unknown) {
+				if err != nil && !(is && failed.Outcome == kv.Unknown) {
 					b.t.Errorf("a set beside the scan: %v", err)
 					return
 				}

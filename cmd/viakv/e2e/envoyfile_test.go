@@ -63,7 +63,7 @@ func readProxy(text []byte) (*proxy, error) {
 		}
 	}
 	for _, r := range all[*route.RetryPolicy](p) {
-		for _, word := range strings.Split(r.GetRetryOn(), ",") {
+		for word := range strings.SplitSeq(r.GetRetryOn(), ",") {
 			if !slices.Contains(retryConditions, word) {
 				errs = append(errs, fmt.Errorf("retry_on: %q is no condition", word))
 			}

@@ -91,7 +91,7 @@ func TestTheComposeFileSetsWhatThereIs(t *testing.T) {
 			t.Errorf("%s: its name in the cluster would change with every container", name)
 		}
 	}
-	for _, seed := range strings.Split(file.Services["node-a"].Environment["VIAKV_SEEDS"], ",") {
+	for seed := range strings.SplitSeq(file.Services["node-a"].Environment["VIAKV_SEEDS"], ",") {
 		if _, ok := file.Services[strings.TrimSuffix(seed, ":9080")]; !ok {
 			t.Errorf("the seed %s is no service", seed)
 		}
