@@ -57,7 +57,7 @@ type call struct {
 	parameters []parameter
 	mutates    bool
 	timeout    time.Duration
-	accept     string // empty: any content type
+	json       bool // the answer is wanted as JSON
 }
 
 // do sends a call (L1) and passes the successful answer to read, which must copy what it keeps.
@@ -147,18 +147,6 @@ func (e *endpoint) send(ctx context.Context, k call) (*wire, error) {
 			return nil, e.unanswered(ctx, k.mutates, err)
 		}
 	}
-}
-
-// append appends the call's request to an endpoint.
-func (k call) append(dst []byte, e *endpoint) []byte {
-	method, headers := "GET", e.headers
-	if k.mutates {
-		method, headers = "POST", e.postHeaders
-	}
-	if k.accept != "" {
-		headers = "Accept: " + k.accept + "\r\n" + headers
-	}
-	return appendRequest(dst, method, k.path, k.parameters, headers)
 }
 
 // unanswered returns the error of a request that has no answer. With mutates, the request was sent,

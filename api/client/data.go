@@ -32,7 +32,7 @@ func (c *Client) Get(ctx context.Context, key string) (value string, err error) 
 // Lookup returns the key's value like Get, with its version.
 func (c *Client) Lookup(ctx context.Context, key string) (e Entry, err error) {
 	k := c.data("/get", false, parameter{"k", key})
-	k.accept = jsonType
+	k.json = true
 	err = c.do(ctx, k, decode(&e))
 	return e, err
 }
@@ -40,7 +40,7 @@ func (c *Client) Lookup(ctx context.Context, key string) (e Entry, err error) {
 // Set stores a value and returns the version of this write.
 func (c *Client) Set(ctx context.Context, key, value string) (version string, err error) {
 	k := c.data("/set", true, parameter{"k", key}, parameter{"v", value})
-	k.accept = jsonType
+	k.json = true
 	var e Entry
 	err = c.do(ctx, k, decode(&e))
 	return e.Version, err
@@ -67,8 +67,6 @@ func (c *Client) Clear(ctx context.Context) error {
 	k.timeout = c.config.ControlTimeout
 	return c.do(ctx, k, nil)
 }
-
-const jsonType = "application/json"
 
 // decode returns a function that reads a JSON document into v.
 func decode(v any) func(*fasthttp.Response) error {

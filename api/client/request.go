@@ -7,13 +7,16 @@ import (
 // parameter is one pair of a query.
 type parameter struct{ name, value string }
 
-// appendRequest appends a whole HTTP/1.1 request. The headers must end with an empty line.
-func appendRequest(dst []byte, method, path string, parameters []parameter, headers string) []byte {
+// append appends the call's request to an endpoint.
+func (k call) append(dst []byte, e *endpoint) []byte {
+	method, headers := "GET ", e.headers
+	if k.mutates {
+		method, headers = "POST ", e.postHeaders
+	}
 	dst = append(dst, method...)
-	dst = append(dst, ' ')
-	dst = append(dst, path...)
+	dst = append(dst, k.path...)
 	separator := byte('?')
-	for _, p := range parameters {
+	for _, p := range k.parameters {
 		dst = append(dst, separator)
 		dst = append(dst, p.name...)
 		dst = append(dst, '=')
@@ -21,6 +24,9 @@ func appendRequest(dst []byte, method, path string, parameters []parameter, head
 		separator = '&'
 	}
 	dst = append(dst, " HTTP/1.1\r\n"...)
+	if k.json {
+		dst = append(dst, "Accept: application/json\r\n"...)
+	}
 	return append(dst, headers...)
 }
 
