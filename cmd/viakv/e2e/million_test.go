@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -15,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api/client"
 	"viakv/cmd/viakv/viakvtest"
 )
 
@@ -35,30 +34,28 @@ func manyKeys(t *testing.T) int {
 
 // pipelined sets keys 0 to n-1 over one connection, a hundred requests at a time. It fails the test
 // unless each is acknowledged.
-func pipelined(t *testing.T, address string, n int, value func(i int) string) {
+func pipelined(t *testing.T, address string, n int, value string) {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	c, err := client.New(client.Config{Endpoints: []string{address}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	in, out := bufio.NewReader(conn), bufio.NewWriter(conn)
+	conn, err := c.Connect(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
 	for at := 0; at < n; at += 100 {
 		to := min(n, at+100)
 		for i := at; i < to; i++ {
-			fmt.Fprintf(out, "GET /set?k=key-%09d&v=%s HTTP/1.1\r\nHost: %s\r\n\r\n", i, value(i), address)
+			conn.AppendSet([]byte(keyNumber(i)), []byte(value))
 		}
-		if err := out.Flush(); err != nil {
+		if err := conn.Flush(); err != nil {
 			t.Fatal(err)
 		}
 		for range to - at {
-			r, err := http.ReadResponse(in, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _ = io.Copy(io.Discard, r.Body)
-			if r.StatusCode != http.StatusOK {
-				t.Fatalf("a set was answered %s", r.Status)
+			if a, err := conn.Receive(); err != nil || a.Status != http.StatusOK {
+				t.Fatalf("a set was answered %d, %v", a.Status, err)
 			}
 		}
 	}
@@ -71,7 +68,7 @@ func TestGetAllIsWholeWhileSetsGoOn(t *testing.T) {
 	n := manyKeys(t)
 	p, address := viakvtest.ServeOne(t)
 	old, fresh := strings.Repeat("o", 100), strings.Repeat("f", 100)
-	pipelined(t, address, n, func(int) string { return old })
+	pipelined(t, address, n, old)
 
 	var stop atomic.Bool
 	var written atomic.Int64
@@ -81,7 +78,7 @@ func TestGetAllIsWholeWhileSetsGoOn(t *testing.T) {
 	for w := range 4 {
 		writers.Go(func() {
 			for i := w; !stop.Load(); i += 4 {
-				k, v := fmt.Sprintf("key-%09d", i%n), fresh
+				k, v := keyNumber(i%n), fresh
 				if i%2 == 1 {
 					k = fmt.Sprintf("new-%09d", i)
 				}
@@ -139,7 +136,7 @@ func TestGetAllIsWholeWhileSetsGoOn(t *testing.T) {
 	t.Logf("%d keys in %v, %d sets meanwhile", n, time.Since(began), written.Load()-before)
 	for i, ok := range seen {
 		if !ok {
-			t.Fatalf("key-%09d is missing", i)
+			t.Fatalf("%s is missing", keyNumber(i))
 		}
 	}
 	stop.Store(true)
