@@ -8,16 +8,18 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"viakv/api/client"
-	"viakv/api/document"
 )
 
-// cluster is the nodes, the links between them, and a client for each node.
-type cluster struct {
+// Lab is a cluster of processes whose faults the caller chooses, one by one. It has the nodes, the
+// links between them, and a client for each node. Its nodes are numbered: the members from 0 on,
+// then a spare. The spare has the members as its seeds and joins them when it is started.
+type Lab struct {
 	fabric  *fabric
 	links   []*link
 	nodes   []*process // the last one is a spare that joins and leaves
@@ -35,13 +37,37 @@ const (
 
 func nodeName(i int) string { return "node-" + string(rune('a'+i)) }
 
-// newCluster prepares n nodes and a spare, and starts none of them. With direct there are no links:
-// the nodes reach each other as they would without this package.
-func newCluster(binary, logDir string, n int, timeout time.Duration, direct bool) (c *cluster, err error) {
-	c = &cluster{fabric: newFabric(), members: n}
+// StartLab founds a cluster of that many nodes. Each client request ends after timeout. Close ends
+// the cluster.
+func StartLab(ctx context.Context, binary, logDir string, nodes int, timeout time.Duration) (*Lab, error) {
+	return found(ctx, binary, logDir, nodes, timeout, false)
+}
+
+// StartCalm founds a cluster without links, for measurements. Its network has no faults.
+func StartCalm(ctx context.Context, binary, logDir string, nodes int) (*Lab, error) {
+	return found(ctx, binary, logDir, nodes, 10*time.Second, true)
+}
+
+func found(ctx context.Context, binary, logDir string, nodes int, timeout time.Duration, direct bool) (*Lab, error) {
+	l, err := newLab(binary, logDir, nodes, timeout, direct)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.start(ctx); err != nil {
+		crashes := joinLines(l.Crashes())
+		l.Close()
+		return nil, errors.Join(err, crashes)
+	}
+	return l, nil
+}
+
+// newLab prepares n nodes and a spare, and starts none of them. With direct there are no links: the
+// nodes reach each other as they would without this package.
+func newLab(binary, logDir string, n int, timeout time.Duration, direct bool) (l *Lab, err error) {
+	l = &Lab{fabric: newFabric(), members: n}
 	defer func() {
 		if err != nil {
-			c.close()
+			l.Close()
 		}
 	}()
 	all := n + 1 // with the spare
@@ -49,36 +75,36 @@ func newCluster(binary, logDir string, n int, timeout time.Duration, direct bool
 	if err != nil {
 		return nil, err
 	}
-	c.http, c.peers = addresses[:all], addresses[all:]
-	seeds := strings.Join(c.peers[:n], ",")
+	l.http, l.peers = addresses[:all], addresses[all:]
+	seeds := strings.Join(l.peers[:n], ",")
 	for i := range all {
-		args := []string{"serve", "--name", nodeName(i), "--http", c.http[i], "--peer", c.peers[i], "--seeds", seeds, "--drain", "50ms",
+		args := []string{"serve", "--name", nodeName(i), "--http", l.http[i], "--peer", l.peers[i], "--seeds", seeds, "--drain", "50ms",
 			"--log-format", "json", "--log-level", "info"}
 		for k := range all {
 			if k == i || direct {
 				continue
 			}
-			l, err := newLink(c.fabric, i, k, c.peers[k])
+			way, err := newLink(l.fabric, i, k, l.peers[k])
 			if err != nil {
 				return nil, err
 			}
-			c.links = append(c.links, l)
-			args = append(args, "--peer-via", c.peers[k]+"="+l.address())
+			l.links = append(l.links, way)
+			args = append(args, "--peer-via", l.peers[k]+"="+way.address())
 		}
-		c.nodes = append(c.nodes, &process{name: nodeName(i), binary: binary, args: args, log: filepath.Join(logDir, nodeName(i)+".log")})
+		l.nodes = append(l.nodes, &process{name: nodeName(i), binary: binary, args: args, log: filepath.Join(logDir, nodeName(i)+".log")})
 		for _, made := range []struct {
 			list    *[]*client.Client
 			timeout time.Duration
 			control time.Duration
-		}{{&c.clients, timeout, 10 * time.Second}, {&c.control, controlTimeout, 30 * time.Second}} {
-			one, err := client.New(client.Config{Endpoints: []string{c.http[i]}, Timeout: made.timeout, ControlTimeout: made.control, DialTimeout: controlTimeout})
+		}{{&l.clients, timeout, 10 * time.Second}, {&l.control, controlTimeout, 30 * time.Second}} {
+			one, err := client.New(client.Config{Endpoints: []string{l.http[i]}, Timeout: made.timeout, ControlTimeout: made.control, DialTimeout: controlTimeout})
 			if err != nil {
 				return nil, err
 			}
 			*made.list = append(*made.list, one)
 		}
 	}
-	return c, nil
+	return l, nil
 }
 
 // freeAddresses asks the kernel for ports that are free now. Each comes with a loopback address of
@@ -102,29 +128,29 @@ func freeAddresses(n int) ([]string, error) {
 }
 
 // start starts the members and waits until they have founded a cluster.
-func (c *cluster) start(ctx context.Context, within time.Duration) error {
-	for _, p := range c.nodes[:c.members] {
+func (l *Lab) start(ctx context.Context) error {
+	for _, p := range l.nodes[:l.members] {
 		if err := p.start(); err != nil {
 			return err
 		}
 	}
-	if err := c.settle(ctx, nil, within); err != nil {
-		return fmt.Errorf("the cluster was not founded: %w (the nodes' logs are in %s)", err, filepath.Dir(c.nodes[0].log))
+	if err := l.Settle(ctx, foundedWithin); err != nil {
+		return fmt.Errorf("the cluster was not founded: %w (the nodes' logs are in %s)", err, filepath.Dir(l.nodes[0].log))
 	}
 	return nil
 }
 
-// close ends everything that was started (X5).
-func (c *cluster) close() {
+// Close ends everything that was started, and waits for it (X5).
+func (l *Lab) Close() {
 	var ending sync.WaitGroup
-	for _, p := range c.nodes {
+	for _, p := range l.nodes {
 		ending.Go(p.kill)
 	}
 	ending.Wait()
-	for _, l := range c.links {
-		l.close()
+	for _, k := range l.links {
+		k.close()
 	}
-	for _, one := range append(c.clients, c.control...) {
+	for _, one := range append(l.clients, l.control...) {
 		one.Close()
 	}
 }
@@ -132,27 +158,25 @@ func (c *cluster) close() {
 // settled returns nil when all nodes agree on one cluster: every running node answers with the same
 // epoch and members and with no change under way, and each member is active. The excused nodes are
 // left out. The error says what is missing.
-func (c *cluster) settled(ctx context.Context, excused map[int]bool) error {
+func (l *Lab) settled(ctx context.Context, excused ...int) error {
 	var (
 		asking sync.WaitGroup
 		mu     sync.Mutex
 		faults []error
 		epochs = map[uint64]bool{}
 	)
-	for i, p := range c.nodes {
-		if excused[i] || i == c.members && !p.alive() {
+	for i, p := range l.nodes {
+		if slices.Contains(excused, i) || i == l.members && !p.alive() {
 			continue
 		}
 		asking.Go(func() {
-			err := c.settledAt(ctx, i, excused, func(s document.Status) {
-				mu.Lock()
-				defer mu.Unlock()
-				epochs[s.Epoch] = true
-			})
+			epoch, err := l.settledAt(ctx, i, excused)
+			mu.Lock()
+			defer mu.Unlock()
 			if err != nil {
-				mu.Lock()
-				defer mu.Unlock()
 				faults = append(faults, fmt.Errorf("%s: %w", nodeName(i), err))
+			} else {
+				epochs[epoch] = true
 			}
 		})
 	}
@@ -163,49 +187,41 @@ func (c *cluster) settled(ctx context.Context, excused map[int]bool) error {
 	return errors.Join(faults...)
 }
 
-func (c *cluster) settledAt(ctx context.Context, i int, excused map[int]bool, tell func(document.Status)) error {
-	if !c.nodes[i].alive() {
-		return errors.New("does not run")
+// settledAt returns the epoch of a node, or an error that says what the node lacks.
+func (l *Lab) settledAt(ctx context.Context, i int, excused []int) (epoch uint64, err error) {
+	if !l.nodes[i].alive() {
+		return 0, errors.New("does not run")
 	}
-	s, err := c.control[i].Cluster(ctx)
+	s, err := l.control[i].Cluster(ctx)
 	switch {
 	case err != nil:
-		return err
+		return 0, err
 	case s.State != "active":
-		return fmt.Errorf("is %s (%s)", s.State, s.Reason)
+		return 0, fmt.Errorf("is %s (%s)", s.State, s.Reason)
 	case s.Unsettled != "":
-		return fmt.Errorf("a change is under way: %s", s.Unsettled)
+		return 0, fmt.Errorf("a change is under way: %s", s.Unsettled)
 	}
 	there := map[string]bool{}
 	for _, m := range s.Members {
 		there[m.Name] = true
-		if m.State != "active" && !excused[c.index(m.Name)] {
-			return fmt.Errorf("%s is %s", m.Name, m.State)
+		if m.State != "active" && !slices.ContainsFunc(excused, func(k int) bool { return nodeName(k) == m.Name }) {
+			return 0, fmt.Errorf("%s is %s", m.Name, m.State)
 		}
 	}
-	for k := range c.members {
-		if !there[nodeName(k)] && !excused[k] {
-			return fmt.Errorf("%s is no member", nodeName(k))
+	for k := range l.members {
+		if !there[nodeName(k)] && !slices.Contains(excused, k) {
+			return 0, fmt.Errorf("%s is no member", nodeName(k))
 		}
 	}
-	tell(s)
-	return nil
+	return s.Epoch, nil
 }
 
-func (c *cluster) index(name string) int {
-	for i := range c.nodes {
-		if nodeName(i) == name {
-			return i
-		}
-	}
-	return -1
-}
-
-// settle waits until the cluster is settled, for as long as within says.
-func (c *cluster) settle(ctx context.Context, excused map[int]bool, within time.Duration) error {
+// Settle waits until all nodes that should run answer at one epoch, all of them active, with no
+// change under way. The excused nodes are left out.
+func (l *Lab) Settle(ctx context.Context, within time.Duration, excused ...int) error {
 	deadline := time.Now().Add(within)
 	for {
-		err := c.settled(ctx, excused)
+		err := l.settled(ctx, excused...)
 		switch {
 		case err == nil:
 			return nil
@@ -218,11 +234,11 @@ func (c *cluster) settle(ctx context.Context, excused map[int]bool, within time.
 	}
 }
 
-// digests returns the digests of all members, and whether they are equal.
-func (c *cluster) digests(ctx context.Context) (all []string, equal bool) {
+// Digests returns the digests of all members, and whether they are equal.
+func (l *Lab) Digests(ctx context.Context) (all []string, equal bool) {
 	equal = true
-	for i := range c.members {
-		s, err := c.control[i].Cluster(ctx)
+	for i := range l.members {
+		s, err := l.control[i].Cluster(ctx)
 		if err != nil {
 			return append(all, nodeName(i)+": "+err.Error()), false
 		}
@@ -233,8 +249,9 @@ func (c *cluster) digests(ctx context.Context) (all []string, equal bool) {
 	return all, equal
 }
 
-func (c *cluster) crashes() (all []string) {
-	for _, p := range c.nodes {
+// Crashes returns a line for each process that ended without being killed by the lab.
+func (l *Lab) Crashes() (all []string) {
+	for _, p := range l.nodes {
 		all = append(all, p.crashed()...)
 	}
 	return all

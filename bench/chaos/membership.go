@@ -3,7 +3,10 @@ package chaos
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
+
+	"viakv/api/document"
 )
 
 func (n *nemesis) processFault(ctx context.Context, random *rand.Rand, kind string) {
@@ -27,17 +30,17 @@ func (n *nemesis) killOne(ctx context.Context, random *rand.Rand) {
 	}
 	f := n.begin("kill", at, "kill -9 %s, restarted after %v%s", nodeName(at), away.Round(time.Millisecond), map[bool]string{true: ", and again while it rebuilds"}[again])
 	defer n.end(f)
-	n.nodes[at].kill()
+	n.Kill(at)
 	pause(ctx, away)
 	n.restart(at)
 	if again {
 		pause(ctx, between(random, 10*time.Millisecond, 500*time.Millisecond))
-		n.nodes[at].kill()
+		n.Kill(at)
 		n.restart(at)
 	}
 	// If the cluster did not come together, the slot still counts as down, and no other node is
 	// killed in its place.
-	if n.together(n.othersDown(at)) {
+	if n.together(n.othersDown(at)...) {
 		n.mu.Lock()
 		delete(n.down, at)
 		n.mu.Unlock()
@@ -52,7 +55,7 @@ func (n *nemesis) takeDown(ctx context.Context, at int) bool {
 	n.mu.Lock()
 	refused := n.changing || n.down[at] || len(n.down) >= n.survives
 	n.mu.Unlock()
-	if refused || n.settled(ctx, n.othersDown(at)) != nil {
+	if refused || n.settled(ctx, n.othersDown(at)...) != nil {
 		return false
 	}
 	n.mu.Lock()
@@ -62,7 +65,7 @@ func (n *nemesis) takeDown(ctx context.Context, at int) bool {
 }
 
 func (n *nemesis) restart(at int) {
-	if err := n.nodes[at].start(); err != nil {
+	if err := n.Start(at); err != nil {
 		n.log("%s cannot be restarted: %v", nodeName(at), err)
 	}
 }
@@ -73,7 +76,7 @@ func (n *nemesis) change(do func()) {
 	n.mu.Lock()
 	busy := n.changing || len(n.down) > 0
 	n.mu.Unlock()
-	if busy || n.settled(context.Background(), nil) != nil {
+	if busy || n.settled(context.Background()) != nil {
 		n.deciding.Unlock()
 		return
 	}
@@ -107,59 +110,50 @@ func (n *nemesis) leaveAndReturn(ctx context.Context, random *rand.Rand) {
 	}
 	pause(ctx, away)
 	if fresh {
-		n.nodes[at].kill()
+		n.Kill(at)
 		n.restart(at)
 	} else {
 		n.rejoin(at)
 	}
-	n.together(nil)
+	n.together()
 }
 
 // rejoin asks until the node is a member. The network is still being broken, so the answer to a
 // join that worked may be lost.
 func (n *nemesis) rejoin(at int) {
-	for deadline := time.Now().Add(rebuiltWithin); time.Now().Before(deadline); {
+	insist(func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), rebuiltWithin)
-		_, err := n.control[at].Join(ctx, n.peers[(at+1)%n.members])
-		cancel()
-		if err == nil || n.settled(context.Background(), nil) == nil {
-			return
-		}
+		defer cancel()
+		_, err := n.control[at].Join(ctx, n.Peer((at+1)%n.members))
+		return err == nil || n.settled(context.Background()) == nil
+	})
+}
+
+// insist tries again until that succeeds, for as long as a rebuild may take.
+func insist(try func() bool) {
+	for deadline := time.Now().Add(rebuiltWithin); time.Now().Before(deadline) && !try(); {
 		pause(context.Background(), 200*time.Millisecond)
 	}
 }
 
 // growAndShrink lets the spare join, serve for a while, and leave.
 func (n *nemesis) growAndShrink(ctx context.Context, random *rand.Rand) {
-	spare := n.members
+	spare := n.Spare()
 	stay := between(random, 500*time.Millisecond, 4*time.Second)
 	f := n.begin("join", spare, "%s joins, and leaves after %v", nodeName(spare), stay.Round(time.Millisecond))
 	defer n.end(f)
 	n.restart(spare)
-	n.together(nil)
+	n.together()
 	pause(ctx, stay)
-	for deadline := time.Now().Add(rebuiltWithin); time.Now().Before(deadline); {
-		if _, err := n.control[0].Leave(context.Background(), nodeName(spare), false); err == nil {
-			break
-		}
-		if n.isNoMember(spare) {
-			break
-		}
-		pause(context.Background(), 200*time.Millisecond)
-	}
-	n.nodes[spare].kill()
-	n.together(nil)
+	insist(func() bool {
+		_, err := n.control[0].Leave(context.Background(), nodeName(spare), false)
+		return err == nil || n.isNoMember(spare)
+	})
+	n.Kill(spare)
+	n.together()
 }
 
 func (n *nemesis) isNoMember(at int) bool {
 	s, err := n.control[0].Cluster(context.Background())
-	if err != nil || s.State != "active" {
-		return false
-	}
-	for _, m := range s.Members {
-		if m.Name == nodeName(at) {
-			return false
-		}
-	}
-	return true
+	return err == nil && s.State == "active" && !slices.ContainsFunc(s.Members, func(m document.Member) bool { return m.Name == nodeName(at) })
 }

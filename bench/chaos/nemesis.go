@@ -16,13 +16,12 @@ import (
 var (
 	processKinds = []string{"kill", "leave", "join"}
 	networkKinds = []string{"cut", "isolate", "delay", "reset", "pause"}
-	// Kinds are all kinds of faults.
-	Kinds = slices.Concat(processKinds, networkKinds)
+	allKinds     = slices.Concat(processKinds, networkKinds)
 )
 
 // nemesis injects faults until its context ends, and takes each of them back.
 type nemesis struct {
-	*cluster
+	*Lab
 	kinds    []string
 	survives int // slots that may be down at once (X1)
 	start    time.Time
@@ -106,7 +105,7 @@ func (n *nemesis) end(f *check.Fault) {
 // together waits until the cluster is settled but for the excused nodes. If that takes long, it
 // lets no new network fault begin. It does not end with the run: a fault that has begun is brought
 // to its end.
-func (n *nemesis) together(excused map[int]bool) bool {
+func (n *nemesis) together(excused ...int) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), rebuiltWithin)
 	defer cancel()
 	calm := time.AfterFunc(calmAfter, func() { n.still.Add(1) })
@@ -115,7 +114,7 @@ func (n *nemesis) together(excused map[int]bool) bool {
 			n.still.Add(-1)
 		}
 	}()
-	err := n.settle(ctx, excused, rebuiltWithin)
+	err := n.Settle(ctx, rebuiltWithin, excused...)
 	if err != nil {
 		n.mu.Lock()
 		if n.stuck == "" {
@@ -128,16 +127,15 @@ func (n *nemesis) together(excused map[int]bool) bool {
 }
 
 // othersDown returns the nodes that are down, without the node but.
-func (n *nemesis) othersDown(but int) map[int]bool {
+func (n *nemesis) othersDown(but int) (others []int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	out := map[int]bool{}
 	for i := range n.down {
 		if i != but {
-			out[i] = true
+			others = append(others, i)
 		}
 	}
-	return out
+	return others
 }
 
 func (n *nemesis) networkFault(ctx context.Context, random *rand.Rand, kind string) {
@@ -152,27 +150,27 @@ func (n *nemesis) networkFault(ctx context.Context, random *rand.Rand, kind stri
 	switch kind {
 	case "cut":
 		f = n.begin(kind, a, "nothing that %s sends reaches %s", nodeName(a), nodeName(b))
-		n.fabric.set(a, b, weather{held: true})
+		n.Cut(a, b)
 	case "isolate":
 		f = n.begin(kind, a, "%s is cut off from all others", nodeName(a))
-		n.around(a, weather{held: true})
+		n.Isolate(a)
 	case "delay":
 		delay := between(random, 5*time.Millisecond, 300*time.Millisecond)
 		f = n.begin(kind, a, "%s is %v away from the others", nodeName(a), delay.Round(time.Millisecond))
-		n.around(a, weather{delay: delay})
+		n.Delay(a, delay)
 	case "reset":
 		length = min(length, time.Second)
 		f = n.begin(kind, a, "all connections of %s to others are cut and refused", nodeName(a))
-		n.around(a, weather{refused: true})
+		n.Refuse(a)
 	case "pause":
 		f = n.begin(kind, a, "%s is stopped and continued", nodeName(a))
-		n.nodes[a].pause()
+		n.Pause(a)
 	}
 	pause(ctx, length)
 	if kind == "pause" {
-		n.nodes[a].resume()
+		n.Resume(a)
 	} else {
-		n.fabric.calm() // there is one network fault at a time
+		n.Calm() // there is one network fault at a time
 	}
 	n.end(f)
 }

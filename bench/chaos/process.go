@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -94,4 +95,22 @@ func (p *process) crashed() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.crashes
+}
+
+// memory returns the resident memory of the process, in bytes. It is not known outside Linux.
+func (p *process) memory() (bytes float64, known bool) {
+	p.mu.Lock()
+	running := p.running
+	p.mu.Unlock()
+	if running == nil {
+		return 0, false
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", running.Process.Pid))
+	if err != nil {
+		return 0, false
+	}
+	var kib float64
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	_, err = fmt.Sscan(rest, &kib)
+	return kib * 1024, err == nil
 }

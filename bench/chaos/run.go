@@ -17,7 +17,7 @@ type Config struct {
 	Binary  string // path of the viakv program
 	LogDir  string // for the nodes' logs; empty: a new temporary directory
 	Nodes   int
-	Faults  []string // of Kinds; empty: all
+	Faults  []string // of allKinds; empty: all
 	Timeout time.Duration
 	PerKey  time.Duration // limit for the check of one key
 
@@ -44,30 +44,27 @@ const (
 // Run founds a cluster, records a history while faults are injected, heals, and decides.
 func Run(ctx context.Context, c Config) (*Result, error) {
 	for _, kind := range c.Faults {
-		if !slices.Contains(Kinds, kind) {
-			return nil, fmt.Errorf("fault %q: choose of %s", kind, strings.Join(Kinds, ", "))
+		if !slices.Contains(allKinds, kind) {
+			return nil, fmt.Errorf("fault %q: choose of %s", kind, strings.Join(allKinds, ", "))
 		}
 	}
 	logs, err := logsIn(c.LogDir)
 	if err != nil {
 		return nil, err
 	}
-	cl, err := newCluster(c.Binary, logs, c.Nodes, c.Timeout, false)
+	lab, err := StartLab(ctx, c.Binary, logs, c.Nodes, c.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	defer cl.close()
-	if err := cl.start(ctx, foundedWithin); err != nil {
-		return nil, errors.Join(err, joinLines(cl.crashes()))
-	}
+	defer lab.Close()
 	c.Log("a cluster of %d nodes is up; their logs are in %s", c.Nodes, logs)
 
 	// Record a history while the nemesis injects faults.
 	recording := c.Recording
 	for i := range c.Nodes {
-		recording.Endpoints = append(recording.Endpoints, check.Endpoint{Name: nodeName(i), Client: cl.clients[i]})
+		recording.Endpoints = append(recording.Endpoints, check.Endpoint{Name: lab.Name(i), Client: lab.Client(i)})
 	}
-	n := &nemesis{cluster: cl, kinds: c.Faults, survives: survivable(c.Nodes), start: time.Now(), log: c.Log, seed: recording.Seed}
+	n := &nemesis{Lab: lab, kinds: c.Faults, survives: survivable(c.Nodes), start: time.Now(), log: c.Log, seed: recording.Seed}
 	breaking, heal := context.WithCancel(ctx)
 	defer heal()
 	var nemesisRuns sync.WaitGroup
@@ -91,29 +88,29 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	}
 	// Heal, and read every key at every node; then check the history.
 	if ctx.Err() == nil {
-		r.heal(ctx, cl, c)
+		r.heal(ctx, lab, c)
 		r.Unread = history.Audit(ctx, recording.Endpoints, func(done, total uint64) { c.Progress("audit", done, total) })
 	}
-	r.Crashes = cl.crashes()
+	r.Crashes = lab.Crashes()
 	r.Check = history.Check(ctx, c.PerKey, func(done, total uint64) { c.Progress("search", done, total) })
 	r.Check.Clients, r.Check.Seconds = recording.Clients, recorded.Seconds()
 	return r, nil
 }
 
 // heal ends all faults and waits until the members agree, with equal contents (X4).
-func (r *Result) heal(ctx context.Context, cl *cluster, c Config) {
+func (r *Result) heal(ctx context.Context, lab *Lab, c Config) {
 	c.Log("healing")
-	cl.fabric.calm()
-	for _, p := range cl.nodes[:cl.members] {
-		p.resume()
-		_ = p.start() // fails for a node that runs, as it should
+	lab.Calm()
+	for i := range c.Nodes {
+		lab.Resume(i)
+		_ = lab.Start(i) // fails for a node that runs, as it should
 	}
-	if err := cl.settle(ctx, nil, healedWithin); err != nil {
+	if err := lab.Settle(ctx, healedWithin); err != nil {
 		r.Chaos.Unresolved = err.Error()
 		return
 	}
 	for deadline := time.Now().Add(healedWithin); ; {
-		r.Chaos.Digests, r.Chaos.Converged = cl.digests(ctx)
+		r.Chaos.Digests, r.Chaos.Converged = lab.Digests(ctx)
 		if r.Chaos.Converged || ctx.Err() != nil || time.Now().After(deadline) {
 			break
 		}

@@ -27,6 +27,16 @@ func config(t *testing.T, nodes int) Config {
 	}
 }
 
+func lab(t *testing.T, c Config) *Lab {
+	t.Helper()
+	l, err := StartLab(t.Context(), c.Binary, c.LogDir, c.Nodes, c.Timeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
 func TestACorrectClusterPasses(t *testing.T) {
 	c := config(t, 1)
 	c.Faults = []string{"pause", "delay", "isolate", "cut", "reset"}
@@ -62,17 +72,10 @@ func TestAClusterThatReplicatesNothingFails(t *testing.T) {
 
 func TestEveryFaultIsInjectedAndTakenBack(t *testing.T) {
 	c := config(t, 3)
-	cl, err := newCluster(c.Binary, c.LogDir, 3, time.Second, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cl.close)
-	if err := cl.start(t.Context(), 10*time.Second); err != nil {
-		t.Fatal(err)
-	}
-	n := &nemesis{cluster: cl, survives: 1, start: time.Now(), log: t.Logf, seed: 1, down: map[int]bool{}}
+	l := lab(t, c)
+	n := &nemesis{Lab: l, survives: 1, start: time.Now(), log: t.Logf, seed: 1, down: map[int]bool{}}
 	random := rand.New(rand.NewPCG(1, 1))
-	for _, kind := range Kinds {
+	for _, kind := range allKinds {
 		// A run that ends takes its faults back early.
 		ctx, cut := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		if slices.Contains(processKinds, kind) {
@@ -93,12 +96,12 @@ func TestEveryFaultIsInjectedAndTakenBack(t *testing.T) {
 	if len(n.down) > 0 || n.changing || n.stuck != "" {
 		t.Errorf("down %v, changing %v, stuck %q", n.down, n.changing, n.stuck)
 	}
-	for _, p := range cl.nodes[:3] {
+	for _, p := range l.nodes[:3] {
 		if !p.alive() {
 			t.Errorf("%s does not run any more", p.name)
 		}
 	}
-	if err := cl.settle(t.Context(), nil, 10*time.Second); err != nil {
+	if err := l.Settle(t.Context(), 10*time.Second); err != nil {
 		t.Error(err)
 	}
 }
@@ -118,28 +121,21 @@ func TestMistakesAreSaid(t *testing.T) {
 
 func TestACrashIsReported(t *testing.T) {
 	c := config(t, 1)
-	cl, err := newCluster(c.Binary, c.LogDir, 1, time.Second, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cl.close)
-	if err := cl.start(t.Context(), 10*time.Second); err != nil {
-		t.Fatal(err)
-	}
-	if err := cl.nodes[0].start(); err == nil {
+	l := lab(t, c)
+	if err := l.Start(0); err == nil {
 		t.Error("a node was started twice")
 	}
-	cl.nodes[0].mu.Lock()
-	victim, ended := cl.nodes[0].running.Process, cl.nodes[0].ended
-	cl.nodes[0].mu.Unlock()
+	l.nodes[0].mu.Lock()
+	victim, ended := l.nodes[0].running.Process, l.nodes[0].ended
+	l.nodes[0].mu.Unlock()
 	if err := victim.Kill(); err != nil { // by another process than the cluster's
 		t.Fatal(err)
 	}
 	<-ended
-	if crashes := cl.crashes(); len(crashes) != 1 || !strings.Contains(crashes[0], "node-a") {
+	if crashes := l.Crashes(); len(crashes) != 1 || !strings.Contains(crashes[0], "node-a") {
 		t.Errorf("got %v", crashes)
 	}
-	if err := cl.settle(t.Context(), nil, 100*time.Millisecond); err == nil || !strings.Contains(err.Error(), "does not run") {
+	if err := l.Settle(t.Context(), 100*time.Millisecond); err == nil || !strings.Contains(err.Error(), "does not run") {
 		t.Errorf("got %v", err)
 	}
 }
