@@ -49,11 +49,12 @@ func StartCalm(ctx context.Context, binary, logDir string, nodes int) (*Lab, err
 }
 
 func found(ctx context.Context, binary, logDir string, nodes int, timeout time.Duration, direct bool) (*Lab, error) {
-	l, err := newLab(binary, logDir, nodes, timeout, direct)
-	if err != nil {
-		return nil, err
+	l := &Lab{fabric: newFabric(), members: nodes}
+	err := l.prepare(binary, logDir, timeout, direct)
+	if err == nil {
+		err = l.start(ctx)
 	}
-	if err := l.start(ctx); err != nil {
+	if err != nil {
 		crashes := joinLines(l.Crashes())
 		l.Close()
 		return nil, errors.Join(err, crashes)
@@ -61,22 +62,16 @@ func found(ctx context.Context, binary, logDir string, nodes int, timeout time.D
 	return l, nil
 }
 
-// newLab prepares n nodes and a spare, and starts none of them. With direct there are no links: the
-// nodes reach each other as they would without this package.
-func newLab(binary, logDir string, n int, timeout time.Duration, direct bool) (l *Lab, err error) {
-	l = &Lab{fabric: newFabric(), members: n}
-	defer func() {
-		if err != nil {
-			l.Close()
-		}
-	}()
-	all := n + 1 // with the spare
+// prepare makes the members and a spare, and starts none of them. With direct there are no links:
+// the nodes reach each other as they would without this package.
+func (l *Lab) prepare(binary, logDir string, timeout time.Duration, direct bool) error {
+	all := l.members + 1 // with the spare
 	addresses, err := freeAddresses(2 * all)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	l.http, l.peers = addresses[:all], addresses[all:]
-	seeds := strings.Join(l.peers[:n], ",")
+	seeds := strings.Join(l.peers[:l.members], ",")
 	for i := range all {
 		args := []string{"serve", "--name", nodeName(i), "--http", l.http[i], "--peer", l.peers[i], "--seeds", seeds, "--drain", "50ms",
 			"--log-format", "json", "--log-level", "info"}
@@ -86,7 +81,7 @@ func newLab(binary, logDir string, n int, timeout time.Duration, direct bool) (l
 			}
 			way, err := newLink(l.fabric, i, k, l.peers[k])
 			if err != nil {
-				return nil, err
+				return err
 			}
 			l.links = append(l.links, way)
 			args = append(args, "--peer-via", l.peers[k]+"="+way.address())
@@ -99,12 +94,12 @@ func newLab(binary, logDir string, n int, timeout time.Duration, direct bool) (l
 		}{{&l.clients, timeout, 10 * time.Second}, {&l.control, controlTimeout, 30 * time.Second}} {
 			one, err := client.New(client.Config{Endpoints: []string{l.http[i]}, Timeout: made.timeout, ControlTimeout: made.control, DialTimeout: controlTimeout})
 			if err != nil {
-				return nil, err
+				return err
 			}
 			*made.list = append(*made.list, one)
 		}
 	}
-	return l, nil
+	return nil
 }
 
 // freeAddresses asks the kernel for ports that are free now. Each comes with a loopback address of

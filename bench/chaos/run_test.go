@@ -117,6 +117,11 @@ func TestMistakesAreSaid(t *testing.T) {
 	if _, err := Run(t.Context(), c); err == nil {
 		t.Error("a binary that is not there was run")
 	}
+	c = config(t, 1)
+	c.Timeout = -1
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "Timeout") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestACrashIsReported(t *testing.T) {
