@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func
 	var (
 		reading sync.WaitGroup
 		mu      sync.Mutex
-		done    uint64
+		read    uint64
 		next    = make(chan *key)
 	)
 	// Readers take one key at a time and ask each endpoint for it.
@@ -25,23 +26,23 @@ func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func
 		reading.Go(func() {
 			for k := range next {
 				for at, e := range endpoints {
-					o := Operation{Client: auditor, Endpoint: at, Kind: Get, Call: h.now()}
-					var value Value
+					o := operation{Client: auditor, Endpoint: at, Kind: get, Call: h.Elapsed()}
+					var value opValue
 					text, err := e.Client.Get(ctx, k.name)
 					if err == nil {
 						value = parse(k, text)
 					}
-					result := resultOf(Get, err)
+					result := resultOf(get, err)
 					h.end(k, o, result, value)
-					if result == Open {
+					if result == open {
 						mu.Lock()
 						failed++
 						mu.Unlock()
 					}
 				}
 				mu.Lock()
-				if done++; progress != nil {
-					progress(done, uint64(len(keys)))
+				if read++; progress != nil {
+					progress(read, uint64(len(keys)))
 				}
 				mu.Unlock()
 			}
@@ -67,7 +68,7 @@ func (h *History) Availability(end time.Duration, beyond []Span) (buckets []Buck
 	latencies := make([]*hdrhistogram.Histogram, n)
 	serving := make([]map[int]bool, n)
 	writes := []time.Duration{0, end}
-	add := func(o Operation) {
+	add := func(o operation) {
 		answered := o.Return
 		if answered == forever {
 			// The moment when the client gave up is not kept, so the request counts where it began.
@@ -79,17 +80,17 @@ func (h *History) Availability(end time.Duration, beyond []Span) (buckets []Buck
 		}
 		b := &buckets[i]
 		switch o.Result {
-		case Done, Missing:
+		case done, missing:
 			b.Good++
 			if latencies[i] == nil {
 				latencies[i], serving[i] = hdrhistogram.New(1, 120_000_000, 2), map[int]bool{}
 			}
 			_ = latencies[i].RecordValue((o.Return - o.Call).Microseconds())
 			serving[i][o.Endpoint] = true
-			if o.Kind == Set {
+			if o.Kind == set {
 				writes = append(writes, o.Return)
 			}
-		case Refused:
+		case refused:
 			b.Refused++
 		default:
 			b.Unknown++
@@ -116,4 +117,25 @@ func (h *History) Availability(end time.Duration, beyond []Span) (buckets []Buck
 		}
 	}
 	return buckets, longestGap(writes, end, nil), longestGap(writes, end, beyond)
+}
+
+// Span is an interval of a recording, from the recording's start.
+type Span struct{ From, To time.Duration }
+
+// longestGap returns the longest time between neighbouring times, up to end, without the spans in
+// but. These must be in order and must not touch.
+func longestGap(times []time.Duration, end time.Duration, but []Span) (longest time.Duration) {
+	slices.Sort(times)
+	for i := 1; i < len(times) && times[i-1] < end; i++ {
+		from, to := times[i-1], min(times[i], end)
+		for _, s := range but {
+			if s.To <= from || s.From >= to {
+				continue
+			}
+			longest = max(longest, s.From-from)
+			from = min(s.To, to)
+		}
+		longest = max(longest, to-from)
+	}
+	return longest
 }

@@ -13,10 +13,10 @@ type History struct {
 
 	mu     sync.Mutex
 	keys   []*key
-	clears []Operation
+	clears []operation
 	scans  int
 	// Refused operations and open reads: for the availability only.
-	others []Operation
+	others []operation
 }
 
 // key is one register and its operations.
@@ -24,17 +24,15 @@ type key struct {
 	name string
 
 	mu    sync.Mutex
-	ops   []Operation
+	ops   []operation
 	open  int
 	taken int // operations begun
 }
 
 func newHistory() *History { return &History{start: time.Now()} }
 
-func (h *History) now() time.Duration { return time.Since(h.start) }
-
 // Elapsed returns the time since the start.
-func (h *History) Elapsed() time.Duration { return h.now() }
+func (h *History) Elapsed() time.Duration { return time.Since(h.start) }
 
 func (h *History) newKey(name string) *key {
 	k := &key{name: name}
@@ -53,28 +51,28 @@ func (h *History) allKeys() []*key {
 
 // end completes an operation. A read that is open says nothing and is left out, as is an operation
 // that was refused.
-func (h *History) end(k *key, o Operation, r Result, v Value) {
-	o.Result, o.Return = r, h.now()
-	if o.Kind == Get || o.Kind == Has || o.Kind == Scanned {
+func (h *History) end(k *key, o operation, r opResult, v opValue) {
+	o.Result, o.Return = r, h.Elapsed()
+	if o.Kind == get || o.Kind == has || o.Kind == scanned {
 		o.Value = v
 	}
 	ended := o
-	if r == Open {
+	if r == open {
 		o.Return = forever
 	}
 	switch {
-	case r == Refused || r == Open && !o.Kind.mutates():
+	case r == refused || r == open && !o.Kind.mutates():
 		h.mu.Lock()
 		h.others = append(h.others, ended)
 		h.mu.Unlock()
-	case o.Kind == Clear:
+	case o.Kind == clearAll:
 		h.mu.Lock()
 		h.clears = append(h.clears, o)
 		h.mu.Unlock()
 	default:
 		k.mu.Lock()
 		k.ops = append(k.ops, o)
-		if r == Open {
+		if r == open {
 			k.open++
 		}
 		k.mu.Unlock()
@@ -82,7 +80,7 @@ func (h *History) end(k *key, o Operation, r Result, v Value) {
 }
 
 // sequence returns the operations of a key by invocation, with each clear that overlaps their time.
-func (h *History) sequence(k *key) []Operation {
+func (h *History) sequence(k *key) []operation {
 	k.mu.Lock()
 	ops := slices.Clone(k.ops)
 	k.mu.Unlock()
@@ -106,6 +104,6 @@ func (h *History) sequence(k *key) []Operation {
 		}
 	}
 	h.mu.Unlock()
-	slices.SortFunc(ops, func(a, b Operation) int { return cmp.Or(cmp.Compare(a.Call, b.Call), cmp.Compare(a.Return, b.Return)) })
+	slices.SortFunc(ops, func(a, b operation) int { return cmp.Or(cmp.Compare(a.Call, b.Call), cmp.Compare(a.Return, b.Return)) })
 	return ops
 }

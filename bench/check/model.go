@@ -3,54 +3,54 @@ package check
 import "github.com/anishathalye/porcupine"
 
 type input struct {
-	kind  Kind
-	value Value
+	kind  opKind
+	value opValue
 }
 
 type output struct {
-	result Result
-	value  Value
+	result opResult
+	value  opValue
 }
 
-// register is the strict specification of one key (K3). Its state is the Value it holds.
+// register is the strict specification of one key (K3). Its state is the value that it holds.
 var register = porcupine.Model{
-	Init: func() any { return Value(0) },
+	Init: func() any { return opValue(0) },
 	Step: func(state, in, out any) (bool, any) {
-		held, i, o := state.(Value), in.(input), out.(output)
+		held, i, o := state.(opValue), in.(input), out.(output)
 		legal, next := step(held, i, o)
 		return legal, next
 	},
-	Hash: func(state any) uint64 { return uint64(uint32(state.(Value))) },
+	Hash: func(state any) uint64 { return uint64(uint32(state.(opValue))) },
 }
 
 // step returns whether a register that holds a value can answer so, and what it holds afterwards.
 // The search places an open operation wherever it fits; one that never took effect fits behind all
 // others.
-func step(held Value, i input, o output) (legal bool, next Value) {
+func step(held opValue, i input, o output) (legal bool, next opValue) {
 	switch i.kind {
-	case Set:
+	case set:
 		return true, i.value
-	case Clear:
+	case clearAll:
 		return true, 0
-	case Remove:
+	case remove:
 		switch o.result {
-		case Done:
+		case done:
 			return held != 0, 0
-		case Missing:
+		case missing:
 			return held == 0, 0
 		}
 		return true, 0
-	case Has:
-		return (held != 0) == (o.result == Done), held
+	case has:
+		return (held != 0) == (o.result == done), held
 	default:
-		if o.result == Missing {
+		if o.result == missing {
 			return held == 0, held
 		}
 		return held != 0 && held == o.value, held
 	}
 }
 
-func toPorcupine(ops []Operation) []porcupine.Operation {
+func toPorcupine(ops []operation) []porcupine.Operation {
 	out := make([]porcupine.Operation, 0, len(ops))
 	for _, o := range ops {
 		out = append(out, porcupine.Operation{

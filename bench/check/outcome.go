@@ -21,9 +21,6 @@ type Verdict struct {
 	CheckTime  float64     `json:"checkTime"` // seconds
 }
 
-// Passed reports whether every key's history is legal.
-func (c *Verdict) Passed() bool { return len(c.Violations) == 0 && c.Undecided == 0 && c.Keys > 0 }
-
 // Violation describes a key whose history no single register could have produced.
 type Violation struct {
 	Key     string   `json:"key"`

@@ -130,7 +130,7 @@ func (r *recording) client(ctx context.Context, id int) {
 		}
 		result := r.operate(ctx, id, at, r.take(random), random)
 		pause := time.Duration(random.ExpFloat64() * float64(r.Pace))
-		if result == Open || result == Refused {
+		if result == open || result == refused {
 			avoid[at] = time.Now().Add(avoidFor)
 			pause += coolOff
 		}
@@ -140,32 +140,32 @@ func (r *recording) client(ctx context.Context, id int) {
 
 // operate does one operation. It is bounded by the client's own time-out. The end of the recording
 // does not cut it off, because an operation that is cut off stays open and makes the check harder.
-func (r *recording) operate(ctx context.Context, id, at int, k *key, random *rand.Rand) Result {
+func (r *recording) operate(ctx context.Context, id, at int, k *key, random *rand.Rand) opResult {
 	ctx = context.WithoutCancel(ctx)
 	c := r.Endpoints[at].Client
-	o := Operation{Client: id, Endpoint: at}
+	o := operation{Client: id, Endpoint: at}
 	var (
 		err  error
-		read Value
+		read opValue
 	)
 	switch n := random.IntN(100); {
 	case n < 40:
-		o.Kind, o.Call = Get, r.now()
+		o.Kind, o.Call = get, r.Elapsed()
 		var text string
 		if text, err = c.Get(ctx, k.name); err == nil {
 			read = parse(k, text)
 		}
 	case n < 50:
-		o.Kind, o.Call = Has, r.now()
-		var has bool
-		if has, err = c.Has(ctx, k.name); err == nil && !has {
+		o.Kind, o.Call = has, r.Elapsed()
+		var found bool
+		if found, err = c.Has(ctx, k.name); err == nil && !found {
 			err = client.ErrMissing
 		}
 	case n < 85:
-		o.Kind, o.Value, o.Call = Set, Value(r.values.Add(1)), r.now()
+		o.Kind, o.Value, o.Call = set, opValue(r.values.Add(1)), r.Elapsed()
 		_, err = c.Set(ctx, k.name, format(k, o.Value))
 	default:
-		o.Kind, o.Call = Remove, r.now()
+		o.Kind, o.Call = remove, r.Elapsed()
 		err = c.Remove(ctx, k.name)
 	}
 	result := resultOf(o.Kind, err)
@@ -174,11 +174,11 @@ func (r *recording) operate(ctx context.Context, id, at int, k *key, random *ran
 	return result
 }
 
-func (r *recording) count(result Result) {
+func (r *recording) count(result opResult) {
 	switch result {
-	case Refused:
+	case refused:
 		r.refused.Add(1)
-	case Open:
+	case open:
 		r.open.Add(1)
 	default:
 		r.good.Add(1)
@@ -186,30 +186,29 @@ func (r *recording) count(result Result) {
 }
 
 // resultOf returns what an error means for the history.
-func resultOf(kind Kind, err error) Result {
+func resultOf(kind opKind, err error) opResult {
 	if err == nil {
-		return Done
+		return done
 	}
-	if errors.Is(err, client.ErrMissing) && kind != Set && kind != Clear {
-		return Missing
+	if errors.Is(err, client.ErrMissing) && kind != set && kind != clearAll {
+		return missing
 	}
-	var e *client.Error
-	if errors.As(err, &e) && e.Outcome == kv.None && kind.mutates() {
-		return Refused
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Outcome == kv.None && kind.mutates() {
+		return refused
 	}
-	return Open
+	return open
 }
 
 // format makes a value that names its key, so that a value found at another key is recognized.
-func format(k *key, v Value) string { return fmt.Sprintf("%s=%d", k.name, v) }
+func format(k *key, v opValue) string { return fmt.Sprintf("%s=%d", k.name, v) }
 
-func parse(k *key, text string) Value {
+func parse(k *key, text string) opValue {
 	digits, ours := strings.CutPrefix(text, k.name+"=")
 	n, err := strconv.ParseInt(digits, 10, 32)
 	if !ours || err != nil || n <= 0 {
-		return Foreign
+		return foreign
 	}
-	return Value(n)
+	return opValue(n)
 }
 
 // Client ids, for the report, of requests that none of the clients made.
@@ -228,8 +227,8 @@ func (r *recording) every(ctx context.Context, d time.Duration, do func(context.
 
 func (r *recording) clear(ctx context.Context, random *rand.Rand) {
 	at := random.IntN(len(r.Endpoints))
-	o := Operation{Client: clearer, Endpoint: at, Kind: Clear, Call: r.now()}
-	result := resultOf(Clear, r.Endpoints[at].Client.Clear(ctx))
+	o := operation{Client: clearer, Endpoint: at, Kind: clearAll, Call: r.Elapsed()}
+	result := resultOf(clearAll, r.Endpoints[at].Client.Clear(ctx))
 	r.end(nil, o, result, 0)
 	r.count(result)
 }
@@ -247,7 +246,7 @@ func (r *recording) scan(ctx context.Context, random *rand.Rand) {
 		}
 	}
 	watch()
-	o := Operation{Client: scanner, Endpoint: at, Kind: Scanned, Call: r.now()}
+	o := operation{Client: scanner, Endpoint: at, Kind: scanned, Call: r.Elapsed()}
 	found := map[string]string{}
 	for pair, err := range r.Endpoints[at].Client.All(ctx, client.ScanOptions{Prefix: r.Prefix}) {
 		if err != nil {
@@ -262,16 +261,16 @@ func (r *recording) scan(ctx context.Context, random *rand.Rand) {
 	r.History.mu.Unlock()
 	for name, k := range watched {
 		if text, ok := found[name]; ok {
-			r.end(k, o, Done, parse(k, text))
+			r.end(k, o, done, parse(k, text))
 		} else {
-			r.end(k, o, Missing, 0)
+			r.end(k, o, missing, 0)
 		}
 	}
 }
 
 func (r *recording) tick(ctx context.Context) {
 	for sleep(ctx, time.Second) {
-		r.OnTick(Tick{Elapsed: r.now(), Good: r.good.Swap(0), Refused: r.refused.Swap(0), Open: r.open.Swap(0)})
+		r.OnTick(Tick{Elapsed: r.Elapsed(), Good: r.good.Swap(0), Refused: r.refused.Swap(0), Open: r.open.Swap(0)})
 	}
 }
 

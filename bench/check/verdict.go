@@ -24,7 +24,7 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 	h.mu.Lock()
 	c.Clears, c.Scans = len(h.clears), h.scans
 	for _, o := range h.others {
-		if o.Result == Refused {
+		if o.Result == refused {
 			c.Refused++
 		}
 	}
@@ -33,10 +33,10 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 		mu      sync.Mutex
 		working sync.WaitGroup
 		next    = make(chan *key)
-		done    uint64
+		checked uint64
 	)
 	// Each worker searches one key at a time; the search uses one core.
-	for range max(runtime.GOMAXPROCS(0), 1) {
+	for range runtime.GOMAXPROCS(0) {
 		working.Go(func() {
 			for k := range next {
 				ops := h.sequence(k)
@@ -44,24 +44,24 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 				if ctx.Err() == nil {
 					result = porcupine.CheckOperationsTimeout(register, toPorcupine(ops), timeout)
 				}
-				var v *Violation
+				var v Violation
 				if result == porcupine.Illegal {
 					v = explain(k.name, ops)
 				}
 				mu.Lock()
-				done++
+				checked++
 				c.Operations += len(ops)
 				c.Unknown += k.open
 				switch result {
 				case porcupine.Ok:
 					c.Legal++
 				case porcupine.Illegal:
-					c.Violations = append(c.Violations, *v)
+					c.Violations = append(c.Violations, v)
 				default:
 					c.Undecided++
 				}
 				if progress != nil {
-					progress(done, uint64(len(keys)))
+					progress(checked, uint64(len(keys)))
 				}
 				mu.Unlock()
 			}
@@ -79,7 +79,7 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 
 // explain finds the shortest beginning of a history that is illegal already. The answer that ends
 // it is the first that the operations before cannot explain.
-func explain(name string, ops []Operation) *Violation {
+func explain(name string, ops []operation) Violation {
 	// Each prefix ends with an answer. It holds what was invoked before that moment; what was not
 	// yet answered is open in it.
 	var ends []time.Duration
@@ -95,12 +95,11 @@ func explain(name string, ops []Operation) *Violation {
 		}
 		return -1
 	})
-	v := &Violation{Key: name, Reason: "no order of its operations explains all answers"}
 	if at >= len(ends) {
 		at = len(ends) - 1
 	}
-	culprit := slices.IndexFunc(ops, func(o Operation) bool { return o.Return == ends[at] })
-	v.Reason = fmt.Sprintf("nothing that happened before explains: %s", ops[culprit])
+	culprit := slices.IndexFunc(ops, func(o operation) bool { return o.Return == ends[at] })
+	v := Violation{Key: name, Reason: fmt.Sprintf("nothing that happened before explains: %s", ops[culprit])}
 	for i := max(0, culprit-shownAround); i < min(len(ops), culprit+shownAround); i++ {
 		mark := "  "
 		if i == culprit {
@@ -113,15 +112,15 @@ func explain(name string, ops []Operation) *Violation {
 
 // prefix returns the history as it was known at a moment. Operations that were not yet answered are
 // open.
-func prefix(ops []Operation, end time.Duration) []Operation {
-	var out []Operation
+func prefix(ops []operation, end time.Duration) []operation {
+	var out []operation
 	for _, o := range ops {
 		switch {
 		case o.Call > end:
 		case o.Return <= end:
 			out = append(out, o)
 		case o.Kind.mutates():
-			o.Result, o.Return = Open, forever
+			o.Result, o.Return = open, forever
 			out = append(out, o)
 		}
 	}

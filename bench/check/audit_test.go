@@ -26,3 +26,19 @@ func TestLongestGap(t *testing.T) {
 		}
 	}
 }
+
+func TestAvailability(t *testing.T) {
+	s := int(time.Second)
+	h := scripted(op(0, s/10, set, done, 1), op(s/2, s/2+s/5, get, done, 1), op(3*s, 3*s+s/10, set, done, 2))
+	h.others = append(h.others, op(s, s+1, set, refused, 0), op(s, int(forever), get, open, 0))
+	buckets, longest, bearable := h.Availability(5*time.Second, []Span{{0, 5 * time.Second}})
+	if buckets[0].Good != 2 || buckets[1].Refused != 1 || buckets[1].Unknown != 1 || buckets[3].Good != 1 || buckets[0].Serving != 1 || buckets[0].Max == 0 {
+		t.Errorf("got %+v", buckets)
+	}
+	if longest != 3*time.Second {
+		t.Errorf("longest %v, want from 0.1 s to 3.1 s", longest)
+	}
+	if bearable != 0 {
+		t.Errorf("%v are counted although nothing was to be expected", bearable)
+	}
+}
