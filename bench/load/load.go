@@ -101,10 +101,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		}
 	}
 	if result.Result == nil { // a resumed load that had nothing left to do
-		result.Result = &runner.Result{Started: time.Now(), Status: map[int]int64{}}
-		for k := range result.Latency {
-			result.Latency[k] = runner.NewHistogram()
-		}
+		result.Result = &runner.Result{Counts: *runner.NewCounts(), Started: time.Now()}
 	}
 	// Sum up, and read the whole store.
 	result.Written = l.done.Load() - result.Found

@@ -19,10 +19,8 @@ import (
 
 // measured makes a run of some seconds with a latency around a number of microseconds.
 func measured(seconds int, perSecond, micros int64, seed uint64) *runner.Result {
-	r := &runner.Result{Started: time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC), Elapsed: time.Duration(seconds) * time.Second, CPU: time.Second, Status: map[int]int64{503: 2}}
-	for k := range r.Latency {
-		r.Latency[k] = runner.NewHistogram()
-	}
+	r := &runner.Result{Counts: *runner.NewCounts(), Started: time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC), Elapsed: time.Duration(seconds) * time.Second, CPU: time.Second}
+	r.Status[503] = 2
 	random := rand.New(rand.NewPCG(seed, 1))
 	for s := range seconds {
 		n := perSecond + random.Int64N(perSecond/10+1)

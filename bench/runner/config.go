@@ -75,8 +75,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate returns all faults of the configuration.
-func (c Config) Validate() error {
+// validate returns all faults of the configuration.
+func (c Config) validate() error {
 	faults := []error{c.Keys.Validate()}
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if len(c.Targets) == 0 {

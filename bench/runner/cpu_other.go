@@ -4,5 +4,5 @@ package runner
 
 import "time"
 
-// CPUTime returns 0, because it is not known on this system.
-func CPUTime() time.Duration { return 0 }
+// cpuTime returns 0, because it is not known on this system.
+func cpuTime() time.Duration { return 0 }

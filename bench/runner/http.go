@@ -2,16 +2,15 @@ package runner
 
 import (
 	"context"
-	"time"
 
 	"viakv/api/client"
 	"viakv/bench/workload"
 )
 
-// HTTP is viakv, or any server with its API, as a target. Other stores have protocols of their own;
-// their targets are in bench/against, a module of its own, so that nothing here links their
-// drivers.
-type HTTP struct {
+// httpTarget is viakv, or any server with its API, as a target. Other stores have protocols of
+// their own; their targets are in bench/against, a module of its own, so that nothing here links
+// their drivers.
+type httpTarget struct {
 	name   string
 	client *client.Client
 }
@@ -26,19 +25,16 @@ func NewHTTP(config client.Config, o client.Options) ([]Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		targets = append(targets, &HTTP{name: endpoint, client: c.With(o)})
+		targets = append(targets, &httpTarget{name: endpoint, client: c.With(o)})
 	}
 	return targets, nil
 }
 
 // Name implements Target.
-func (h *HTTP) Name() string { return h.name }
-
-// Client returns a client of the same endpoint.
-func (h *HTTP) Client() *client.Client { return h.client }
+func (h *httpTarget) Name() string { return h.name }
 
 // Connect implements Target.
-func (h *HTTP) Connect(ctx context.Context) (Connection, error) {
+func (h *httpTarget) Connect(ctx context.Context) (Connection, error) {
 	c, err := h.client.Connect(ctx, 0)
 	if err != nil {
 		return nil, err
@@ -77,6 +73,3 @@ func (c connection) Receive() (Answer, error) {
 	}
 	return answer, nil
 }
-
-// SetWriteDeadline implements Connection.
-func (c connection) SetWriteDeadline(t time.Time) { c.Conn.SetWriteDeadline(t) }

@@ -100,7 +100,7 @@ func (w *worker) sendAll(flight chan<- sent, broken <-chan struct{}) {
 			}
 		}
 		if time.Since(intended) > lateAfter {
-			w.recorder.count(w.warm(intended), func(c *counts) { c.late++ })
+			w.recorder.count(w.warm(intended), func(c *Counts) { c.Late++ })
 		}
 		w.send(op)
 		queued++
@@ -109,7 +109,7 @@ func (w *worker) sendAll(flight chan<- sent, broken <-chan struct{}) {
 
 // miss counts an arrival that is not sent.
 func (w *worker) miss(intended time.Time) {
-	w.recorder.count(w.warm(intended), func(c *counts) { c.dropped++ })
+	w.recorder.count(w.warm(intended), func(c *Counts) { c.Dropped++ })
 }
 
 // receive takes the answers. After an error it counts each request in flight as lost, until the

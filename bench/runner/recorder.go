@@ -41,59 +41,79 @@ func (e *Errors) add(o Errors) {
 	e.Mismatch += o.Mismatch
 }
 
-// counts is what the workers record between two calls of the collector.
-type counts struct {
-	latency [workload.Kinds]*hdrhistogram.Histogram // good answers only
-	missing int64
-	late    int64
-	dropped int64
-	errors  Errors
-	status  map[int]int64 // of bad answers
+// Counts are the answers of some time, by what they are.
+type Counts struct {
+	Latency [workload.Kinds]*hdrhistogram.Histogram // good answers only
+	Missing int64
+	Late    int64 // sent more than a millisecond after the intended time
+	Dropped int64 // not sent, because it was too late
+	Errors  Errors
+	Status  map[int]int64 // of bad answers
 }
 
-func newCounts() *counts {
-	c := &counts{status: map[int]int64{}}
-	for k := range c.latency {
-		c.latency[k] = NewHistogram()
+// NewCounts returns counts of nothing.
+func NewCounts() *Counts {
+	c := &Counts{Status: map[int]int64{}}
+	for k := range c.Latency {
+		c.Latency[k] = NewHistogram()
 	}
 	return c
 }
 
-func (c *counts) reset() {
-	for _, h := range c.latency {
+// Good returns the number of answers that were no error.
+func (c *Counts) Good() (n int64) {
+	for _, h := range c.Latency {
+		n += h.TotalCount()
+	}
+	return n
+}
+
+// All returns the merged histogram of all kinds of requests (B2).
+func (c *Counts) All() *hdrhistogram.Histogram {
+	all := NewHistogram()
+	for _, h := range c.Latency {
+		if h.TotalCount() > 0 {
+			all.Merge(h)
+		}
+	}
+	return all
+}
+
+func (c *Counts) reset() {
+	for _, h := range c.Latency {
 		if h.TotalCount() > 0 {
 			h.Reset()
 		}
 	}
-	c.missing, c.late, c.dropped, c.errors = 0, 0, 0, Errors{}
-	clear(c.status)
+	c.Missing, c.Late, c.Dropped, c.Errors = 0, 0, 0, Errors{}
+	clear(c.Status)
 }
 
-func (c *counts) merge(o *counts) {
-	for k, h := range o.latency {
+func (c *Counts) merge(o *Counts) {
+	for k, h := range o.Latency {
 		if h.TotalCount() > 0 {
-			c.latency[k].Merge(h)
+			c.Latency[k].Merge(h)
 		}
 	}
-	c.missing += o.missing
-	c.late += o.late
-	c.dropped += o.dropped
-	c.errors.add(o.errors)
-	for s, n := range o.status {
-		c.status[s] += n
+	c.Missing += o.Missing
+	c.Late += o.Late
+	c.Dropped += o.Dropped
+	c.Errors.add(o.Errors)
+	for s, n := range o.Status {
+		c.Status[s] += n
 	}
 }
 
 // recorder keeps the counts of a few workers, which share it (R3).
 type recorder struct {
 	mu    sync.Mutex
-	now   *counts // since the collector's last call
-	warm  *counts // the same, of requests that began in the warm-up
-	spare [2]*counts
+	now   *Counts // since the collector's last call
+	warm  *Counts // the same, of requests that began in the warm-up
+	spare [2]*Counts
 }
 
 func newRecorder() *recorder {
-	return &recorder{now: newCounts(), warm: newCounts(), spare: [2]*counts{newCounts(), newCounts()}}
+	return &recorder{now: NewCounts(), warm: NewCounts(), spare: [2]*Counts{NewCounts(), NewCounts()}}
 }
 
 // answer records a request that was answered, and reports whether the answer was good.
@@ -106,24 +126,24 @@ func (r *recorder) answer(kind workload.Kind, a Answer, latency time.Duration, w
 	}
 	switch {
 	case mismatch:
-		c.errors.Mismatch++
+		c.Errors.Mismatch++
 		return false
 	case a.Outcome == Missing:
-		c.missing++
+		c.Missing++
 	case a.Outcome == Refused:
-		c.errors.Refused++
-		c.status[a.Status]++
+		c.Errors.Refused++
+		c.Status[a.Status]++
 		return false
 	case a.Outcome == Failed:
-		c.errors.Failed++
-		c.status[a.Status]++
+		c.Errors.Failed++
+		c.Status[a.Status]++
 		return false
 	}
-	_ = c.latency[kind].RecordValue(min(max(latency.Microseconds(), lowest), highest))
+	_ = c.Latency[kind].RecordValue(min(max(latency.Microseconds(), lowest), highest))
 	return true
 }
 
-func (r *recorder) count(warm bool, change func(*counts)) {
+func (r *recorder) count(warm bool, change func(*Counts)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if warm {
@@ -134,7 +154,7 @@ func (r *recorder) count(warm bool, change func(*counts)) {
 }
 
 // take adds to now and warm what was recorded since the last call.
-func (r *recorder) take(now, warm *counts) {
+func (r *recorder) take(now, warm *Counts) {
 	r.mu.Lock()
 	a, b := r.now, r.warm
 	r.now, r.warm = r.spare[0], r.spare[1]
@@ -143,5 +163,5 @@ func (r *recorder) take(now, warm *counts) {
 	warm.merge(b)
 	a.reset()
 	b.reset()
-	r.spare = [2]*counts{a, b} // only the collector uses the spare
+	r.spare = [2]*Counts{a, b} // only the collector uses the spare
 }

@@ -2,9 +2,7 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -27,7 +25,7 @@ const maxRecorders = 16
 // error: the result says so. Run fails when the configuration is wrong, or when no connection can
 // be made at the start.
 func Run(ctx context.Context, c Config) (*Result, error) {
-	if err := c.Validate(); err != nil {
+	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	c = c.withDefaults()
@@ -66,8 +64,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	cpu := r.observe(col, ended)
 	now := time.Now()
 	result := &Result{
-		Started: r.start, Missing: col.total.missing, Late: col.total.late, Dropped: col.total.dropped, Errors: col.total.errors,
-		Latency: col.total.latency, Status: col.total.status, Samples: col.samples, CPU: cpu, Open: c.Rate > 0, Rate: c.Rate,
+		Counts: *col.total, Started: r.start, Samples: col.samples, CPU: cpu, Open: c.Rate > 0, Rate: c.Rate,
 		Elapsed: max(min(now.Sub(r.measured), r.end.Sub(r.measured)), 0),
 	}
 	if ctx.Err() != nil {
@@ -86,7 +83,7 @@ func (r *run) observe(c *collector, ended <-chan struct{}) time.Duration {
 	defer tick.Stop()
 	warmed := time.NewTimer(time.Until(r.measured))
 	defer warmed.Stop()
-	cpu := CPUTime()
+	cpu := cpuTime()
 	warm := r.measured.After(r.start)
 	for {
 		select {
@@ -96,12 +93,12 @@ func (r *run) observe(c *collector, ended <-chan struct{}) time.Duration {
 				c.collect(now, true)
 				tick.Reset(time.Second)
 			}
-			warm, cpu = false, CPUTime()
+			warm, cpu = false, cpuTime()
 		case now := <-tick.C:
 			c.collect(now, warm)
 		case <-ended:
 			c.collect(time.Now(), warm)
-			return CPUTime() - cpu
+			return cpuTime() - cpu
 		}
 	}
 }
@@ -133,7 +130,7 @@ func (c *Config) dialAll(ctx context.Context) ([]Connection, error) {
 		// Some targets may be down. That is a part of what is measured (B5).
 		return open, nil
 	}
-	return nil, fmt.Errorf("no connection could be made: %w", errors.Join(errs[0]))
+	return nil, fmt.Errorf("no connection could be made: %w", errs[0])
 }
 
 // warm reports whether a request that begins at that time belongs to the warm-up.
@@ -145,10 +142,10 @@ func (r *run) stopped(now time.Time) bool { return r.ctx.Err() != nil || !now.Be
 // delay returns how long after the start a worker of a closed loop begins: the workers begin one
 // after another over the ramp.
 func (r *run) delay(id int) time.Duration {
-	if r.arrivals != nil || r.Ramp == 0 {
+	if r.arrivals != nil {
 		return 0
 	}
-	return time.Duration(math.Round(float64(r.Ramp) * float64(id) / float64(r.Connections)))
+	return r.Ramp * time.Duration(id) / time.Duration(r.Connections)
 }
 
 // wait blocks for d, or until the run is stopped. It returns false when the run is stopped.

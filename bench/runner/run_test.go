@@ -164,14 +164,14 @@ func (s *sameKey) Next() (workload.Op, bool) {
 
 func TestConfigFaultsAreAllReported(t *testing.T) {
 	c := Config{Connections: -1, Pipeline: MaxPipeline + 1, Rate: -1, Warmup: -1, Duration: 48 * time.Hour}
-	err := c.Validate()
+	err := c.validate()
 	for _, part := range []string{"no target", "no source", "connections", "in flight", "rate", "warm-up", "duration"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not name: %s", err, part)
 		}
 	}
 	c = Config{Targets: make([]Target, 1), Sources: requests(1, workload.Get), Keys: workload.DefaultKeys(), Rate: 5}
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "duration") {
+	if err := c.validate(); err == nil || !strings.Contains(err.Error(), "duration") {
 		t.Errorf("an open loop without an end: %v", err)
 	}
 }

@@ -37,33 +37,20 @@ func QuantilesOf(h *hdrhistogram.Histogram) Quantiles {
 	return Quantiles{Mean: h.Mean(), P50: at(50), P90: at(90), P95: at(95), P99: at(99), P999: at(99.9), Max: h.Max()}
 }
 
-// all returns the merged histogram of all kinds, in scratch.
-func (c *counts) all(scratch *hdrhistogram.Histogram) *hdrhistogram.Histogram {
-	scratch.Reset()
-	for _, h := range c.latency {
-		if h.TotalCount() > 0 {
-			scratch.Merge(h)
-		}
-	}
-	return scratch
-}
-
 // collector takes the recorders' counts once a second and sums them up.
 type collector struct {
 	recorders []*recorder
 	start     time.Time
 	last      time.Time
-	interval  *counts
-	warm      *counts
-	total     *counts
-	scratch   *hdrhistogram.Histogram
+	interval  *Counts
+	warm      *Counts
+	total     *Counts
 	samples   []Sample
 	onSample  func(Sample)
 }
 
 func newCollector(recorders []*recorder, start time.Time, onSample func(Sample)) *collector {
-	return &collector{recorders: recorders, start: start, last: start, interval: newCounts(), warm: newCounts(), total: newCounts(),
-		scratch: NewHistogram(), onSample: onSample}
+	return &collector{recorders: recorders, start: start, last: start, interval: NewCounts(), warm: NewCounts(), total: NewCounts(), onSample: onSample}
 }
 
 // shortest is the shortest sample that is shown, because a rate over a few milliseconds says
@@ -91,9 +78,9 @@ func (c *collector) collect(now time.Time, warm bool) {
 	if warm {
 		shown = c.warm
 	}
-	h := shown.all(c.scratch)
+	h := shown.All()
 	s := Sample{
-		Elapsed: now.Sub(c.start).Seconds(), Seconds: took.Seconds(), Warm: warm, Good: h.TotalCount(), Errors: shown.errors.Sum(),
+		Elapsed: now.Sub(c.start).Seconds(), Seconds: took.Seconds(), Warm: warm, Good: h.TotalCount(), Errors: shown.Errors.Sum(),
 		Rate: float64(h.TotalCount()) / took.Seconds(), Quantiles: QuantilesOf(h),
 	}
 	c.samples = append(c.samples, s)

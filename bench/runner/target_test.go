@@ -49,9 +49,6 @@ func connect(t *testing.T, url string, o client.Options) runner.Connection {
 	if err != nil || len(all) != 2 || all[0].Name() != url || all[1].Name() != "http://127.0.0.1:1" {
 		t.Fatalf("%v, %v", all, err)
 	}
-	if h, ok := all[0].(*runner.HTTP); !ok || h.Client() == nil {
-		t.Error("no client of the same endpoint")
-	}
 	if _, err := all[1].Connect(t.Context()); err == nil {
 		t.Error("connected to nobody")
 	}

@@ -36,7 +36,7 @@ func (w *worker) work() {
 			var err error
 			if w.connection, err = w.dial(); err != nil {
 				w.connection = nil
-				w.recorder.count(w.warm(time.Now()), func(c *counts) { c.errors.Connect++ })
+				w.recorder.count(w.warm(time.Now()), func(c *Counts) { c.Errors.Connect++ })
 				if !w.wait(pause) {
 					return
 				}
@@ -92,7 +92,7 @@ func (w *worker) done(s sent, a Answer, now time.Time) {
 
 // lost records a request that will get no answer.
 func (w *worker) lost(s sent) {
-	w.recorder.count(w.warm(s.begin), func(c *counts) { c.errors.Lost++ })
+	w.recorder.count(w.warm(s.begin), func(c *Counts) { c.Errors.Lost++ })
 	if w.OnDone != nil {
 		w.OnDone(s.op, false)
 	}
