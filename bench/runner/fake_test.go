@@ -14,6 +14,7 @@ import (
 type fake struct {
 	answer   func(n int64, kind workload.Kind) (Answer, error)
 	connects atomic.Int64
+	closes   atomic.Int64
 	refuse   atomic.Bool
 	requests atomic.Int64
 	most     atomic.Int64 // in flight on one connection at once
@@ -69,7 +70,10 @@ func (c *fakeConnection) Receive() (Answer, error) {
 }
 
 func (c *fakeConnection) Close() error {
-	c.once.Do(func() { close(c.closed) })
+	c.once.Do(func() {
+		close(c.closed)
+		c.closes.Add(1)
+	})
 	return nil
 }
 

@@ -120,6 +120,21 @@ func TestAStoppedRunSaysSo(t *testing.T) {
 	}
 }
 
+// TestAConnectionThatWasNotUsedIsClosed checks that a run which is stopped in its ramp closes the
+// connections of the workers that had not begun.
+func TestAConnectionThatWasNotUsedIsClosed(t *testing.T) {
+	f := &fake{answer: always(Answer{Outcome: OK})}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	c := Config{Targets: []Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1<<40, workload.Get), Connections: 3, Ramp: time.Hour, Duration: time.Second}
+	if _, err := Run(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if made, closed := f.connects.Load(), f.closes.Load(); made != 3 || closed != made {
+		t.Errorf("%d connections were made and %d closed", made, closed)
+	}
+}
+
 func TestTheWarmUpIsShownAndNotSummed(t *testing.T) {
 	f := &fake{answer: func(int64, workload.Kind) (Answer, error) {
 		time.Sleep(time.Millisecond) // a slow target

@@ -27,6 +27,11 @@ const (
 
 // work runs sessions, one for each connection, until the run is over.
 func (w *worker) work() {
+	defer func() {
+		if w.connection != nil {
+			_ = w.connection.Close()
+		}
+	}()
 	if !w.wait(w.delay(w.id)) {
 		return
 	}
@@ -60,9 +65,6 @@ func (w *worker) work() {
 		if w.exhausted || w.stopped(time.Now()) || !w.wait(pause) {
 			break
 		}
-	}
-	if w.connection != nil {
-		_ = w.connection.Close()
 	}
 }
 
