@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -8,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"viakv/bench"
@@ -93,16 +93,15 @@ func open(name string) (runner.Target, error) {
 
 // measure writes the keys, runs the mix, and reports.
 func measure(ctx context.Context, t runner.Target, o options) error {
-	mix, distribution, err := shares(o)
+	mix, distribution, err := workload.ParseMix(o.mix)
+	if err != nil {
+		return err
+	}
+	streams, err := workload.Streams(mix, cmp.Or(o.distribution, distribution), o.keys, o.seed)
 	if err != nil {
 		return err
 	}
 	// Write each key once.
-	population := workload.NewPopulation(o.keys)
-	distributions, err := workload.NewDistributions(distribution, population)
-	if err != nil {
-		return err
-	}
 	keys := workload.DefaultKeys()
 	keys.Seed = o.seed
 	if keys.KeySize, err = workload.ParseRange(o.keySize); err != nil {
@@ -112,8 +111,7 @@ func measure(ctx context.Context, t runner.Target, o options) error {
 		return err
 	}
 	c := runner.Config{Targets: []runner.Target{t}, Keys: keys, Seed: o.seed, Connections: o.connections, Pipeline: max(o.pipeline, 16)}
-	next := new(atomic.Uint64)
-	c.Sources = func(int) runner.Source { return first{next, o.keys} }
+	c.Sources = workload.FirstKeys(o.keys)
 	filled, err := runner.Run(ctx, c)
 	if err != nil {
 		return err
@@ -122,10 +120,7 @@ func measure(ctx context.Context, t runner.Target, o options) error {
 		return fmt.Errorf("%d of %d keys could not be written", n, o.keys)
 	}
 	// Run the mix, and report.
-	c.Pipeline, c.Rate, c.Warmup, c.Duration = o.pipeline, o.rate, 2*time.Second, o.duration
-	c.Sources = func(w int) runner.Source {
-		return workload.NewStream(mix, distributions(), population, o.seed<<20+uint64(w))
-	}
+	c.Pipeline, c.Rate, c.Warmup, c.Duration, c.Sources = o.pipeline, o.rate, 2*time.Second, o.duration, streams
 	fmt.Println(report.SampleHeader)
 	c.OnSample = func(s runner.Sample) { fmt.Println(report.SampleLine(s)) }
 	result, err := runner.Run(ctx, c)
@@ -147,29 +142,4 @@ func measure(ctx context.Context, t runner.Target, o options) error {
 			result.Errors.Lost, result.Errors.Connect))
 	}
 	return err
-}
-
-func shares(o options) (mix workload.Mix, distribution string, err error) {
-	distribution = "zipfian"
-	if strings.Contains(o.mix, "=") {
-		mix, err = workload.ParseMix(o.mix)
-	} else {
-		mix, distribution, err = workload.Letter(o.mix)
-	}
-	if o.distribution != "" {
-		distribution = o.distribution
-	}
-	return mix, distribution, err
-}
-
-// first hands out the sets of the first n keys.
-type first struct {
-	next *atomic.Uint64
-	n    uint64
-}
-
-// Next implements runner.Source.
-func (s first) Next() (workload.Op, bool) {
-	i := s.next.Add(1) - 1
-	return workload.Op{Kind: workload.Set, Index: i}, i < s.n
 }

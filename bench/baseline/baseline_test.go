@@ -142,14 +142,11 @@ func TestAlternation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		population := workload.NewPopulation(100)
-		distributions, err := workload.NewDistributions("uniform", population)
+		streams, err := workload.Streams(workload.Mix{Set: 1, Get: 1}, "uniform", 100, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return runner.Config{Targets: targets, Keys: workload.DefaultKeys(), Connections: 2, Duration: 200 * time.Millisecond, Sources: func(w int) runner.Source {
-			return workload.NewStream(workload.Mix{Set: 1, Get: 1}, distributions(), population, uint64(w))
-		}}
+		return runner.Config{Targets: targets, Keys: workload.DefaultKeys(), Connections: 2, Duration: 200 * time.Millisecond, Sources: streams}
 	}
 	a, err := baseline.Alternate(t.Context(), config(c.Endpoints[0]), config(c.Endpoints[1]), 3)
 	if err != nil {

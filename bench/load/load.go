@@ -73,7 +73,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if c.Duration > 0 {
 		deadline = time.Now().Add(c.Duration)
 	}
-	c.Sources = func(int) runner.Source { return l }
+	c.Sources = func(int) workload.Source { return l }
 	c.OnDone = l.answered
 	// Each round writes the keys not tried yet and those that failed before.
 	for result.Rounds < maxRounds && !l.begin() {
@@ -154,7 +154,7 @@ func (l *loader) begin() (finished bool) {
 	return len(l.again) == 0 && l.next.Load() >= l.keys
 }
 
-// Next implements runner.Source.
+// Next implements workload.Source.
 func (l *loader) Next() (workload.Op, bool) {
 	for {
 		i := l.next.Add(1) - 1

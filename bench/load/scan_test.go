@@ -99,14 +99,11 @@ func TestScansBesideALoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	population := workload.NewPopulation(200)
-	distributions, err := workload.NewDistributions("uniform", population)
+	streams, err := workload.Streams(workload.Mix{Get: 1}, "uniform", 200, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	beside := runner.Config{Targets: to, Keys: keys, Connections: 2, Rate: 500, Warmup: time.Hour, Sources: func(w int) runner.Source {
-		return workload.NewStream(workload.Mix{Get: 1}, distributions(), population, uint64(w))
-	}}
+	beside := runner.Config{Targets: to, Keys: keys, Connections: 2, Rate: 500, Warmup: time.Hour, Sources: streams}
 	seen := 0
 	m, err := load.Measure(t.Context(), load.ScanConfig{
 		ScanOptions: load.ScanOptions{Keys: keys, Expected: 200}, Client: c, Kinds: []client.Kind{client.ScanAll, client.ScanKeys}, Rounds: 20,

@@ -8,17 +8,11 @@ import (
 	"viakv/bench/workload"
 )
 
-// Source gives a worker its requests. Each worker has its own.
-type Source interface {
-	// Next returns the next request. It returns false when there are no more.
-	Next() (workload.Op, bool)
-}
-
 // Config describes a run. Targets, Keys and Sources are required.
 type Config struct {
 	Targets []Target // connections go to them in turn
 	Keys    workload.Keys
-	Sources func(worker int) Source // called once for each connection
+	Sources func(worker int) workload.Source // called once for each connection
 
 	Connections int // zero: 16
 	Pipeline    int // requests in flight on each connection. Zero: 1

@@ -92,8 +92,8 @@ func (c counted) Next() (workload.Op, bool) {
 	return workload.Op{Kind: c.kind, Index: uint64(max(n, 0))}, n >= 0
 }
 
-func requests(n int64, kind workload.Kind) func(int) Source {
+func requests(n int64, kind workload.Kind) func(int) workload.Source {
 	left := new(atomic.Int64)
 	left.Store(n)
-	return func(int) Source { return counted{left, kind} }
+	return func(int) workload.Source { return counted{left, kind} }
 }

@@ -3,7 +3,6 @@ package runner_test
 import (
 	"context"
 	"net"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,22 +20,6 @@ func run(t testing.TB, c runner.Config) *runner.Result {
 		t.Fatal(err)
 	}
 	return r
-}
-
-// writes hands out the sets of the first n keys, to all workers together.
-func writes(n uint64) func(int) runner.Source {
-	next := new(atomic.Uint64)
-	return func(int) runner.Source { return firstKeys{next, n} }
-}
-
-type firstKeys struct {
-	next *atomic.Uint64
-	n    uint64
-}
-
-func (s firstKeys) Next() (workload.Op, bool) {
-	i := s.next.Add(1) - 1
-	return workload.Op{Kind: workload.Set, Index: i}, i < s.n
 }
 
 // bare runs the baseline's server in this process.
@@ -61,18 +44,16 @@ func bare(t testing.TB) []runner.Target {
 
 func TestOverHTTP(t *testing.T) {
 	targets := bare(t)
-	r := run(t, runner.Config{Targets: targets, Sources: writes(5000), Connections: 4, Pipeline: 16})
+	r := run(t, runner.Config{Targets: targets, Sources: workload.FirstKeys(5000), Connections: 4, Pipeline: 16})
 	if r.Good() != 5000 || r.Errors.Sum() != 0 {
 		t.Fatalf("sets: %d, %+v", r.Good(), r.Errors)
 	}
-	population := workload.NewPopulation(5000)
-	distributions, err := workload.NewDistributions("uniform", population)
+	streams, err := workload.Streams(workload.Mix{Get: 70, Set: 10, Has: 10, Remove: 10}, "uniform", 5000, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mix := workload.Mix{Get: 70, Set: 10, Has: 10, Remove: 10}
 	r = run(t, runner.Config{Targets: targets, Connections: 4, Rate: 2000, Poisson: true, Ramp: 100 * time.Millisecond, Duration: time.Second, Verify: true, Pipeline: 8,
-		Sources: func(w int) runner.Source { return workload.NewStream(mix, distributions(), population, uint64(w)) }})
+		Sources: streams})
 	if r.Good() < 1700 || r.Good() > 2300 || r.Errors.Sum() != 0 || !r.Open || r.Missing == 0 {
 		t.Errorf("good %d, missing %d, %+v", r.Good(), r.Missing, r.Errors)
 	}

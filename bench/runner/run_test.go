@@ -163,7 +163,7 @@ func TestValuesAreVerified(t *testing.T) {
 		}
 		return a, nil
 	}}
-	zero := func(int) Source { return &sameKey{n: 100} }
+	zero := func(int) workload.Source { return &sameKey{n: 100} }
 	r := measure(t, Config{Targets: []Target{f}, Sources: zero, Connections: 1, Verify: true})
 	if r.Errors.Mismatch != 50 || r.Good() != 50 {
 		t.Errorf("good %d, %+v", r.Good(), r.Errors)

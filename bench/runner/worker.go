@@ -13,7 +13,7 @@ type worker struct {
 	id         int
 	target     Target
 	recorder   *recorder
-	source     Source
+	source     workload.Source
 	connection Connection // nil: not made yet
 
 	key, value []byte

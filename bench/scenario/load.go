@@ -127,14 +127,7 @@ func (u *setup) fill(ctx context.Context, c runner.Config) error {
 		one := c
 		one.Targets, one.Rate, one.Warmup, one.Ramp, one.Duration, one.Pipeline, one.OnSample = []runner.Target{t}, 0, 0, 0, runner.MaxDuration, 64, nil
 		one.Connections = min(c.Connections, 8)
-		distributions, err := workload.NewDistributions("sequential", workload.NewPopulation(u.Keys))
-		if err != nil {
-			return err
-		}
-		left := &bounded{n: u.Keys}
-		one.Sources = func(worker int) runner.Source {
-			return &upTo{bounded: left, stream: workload.NewStream(workload.Mix{Set: 1}, distributions(), workload.NewPopulation(u.Keys), uint64(worker))}
-		}
+		one.Sources = workload.FirstKeys(u.Keys)
 		result, err := runner.Run(ctx, one)
 		if err != nil {
 			return err

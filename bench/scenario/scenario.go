@@ -212,13 +212,6 @@ func (u *setup) mixed() (runner.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	population := workload.NewPopulation(u.Keys)
-	distributions, err := workload.NewDistributions(distribution, population)
-	if err != nil {
-		return c, err
-	}
-	c.Sources = func(worker int) runner.Source {
-		return workload.NewStream(mix, distributions(), population, u.Seed<<20+uint64(worker))
-	}
-	return c, nil
+	c.Sources, err = workload.Streams(mix, distribution, u.Keys, u.Seed)
+	return c, err
 }

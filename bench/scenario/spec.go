@@ -175,12 +175,7 @@ func (s *Spec) space() (workload.Keys, error) {
 
 // mix returns the shares and the distribution of the mix.
 func (s *Spec) mix() (m workload.Mix, distribution string, err error) {
-	distribution = "zipfian"
-	if strings.Contains(s.Mix, "=") {
-		m, err = workload.ParseMix(s.Mix)
-	} else {
-		m, distribution, err = workload.Letter(s.Mix)
-	}
+	m, distribution, err = workload.ParseMix(s.Mix)
 	if s.Distribution != "" {
 		distribution = s.Distribution
 	}

@@ -7,59 +7,58 @@ import (
 	"sync/atomic"
 )
 
-// Distribution says how often each key is asked for. It is not safe for concurrent use: each worker
-// has its own.
-type Distribution interface {
-	// Next draws an index below the population.
-	Next(r *rand.Rand) uint64
+// picker chooses the keys that are asked for. It is not safe for concurrent use: each worker has
+// its own.
+type picker interface {
+	// next draws an index below the population.
+	next(r *rand.Rand) uint64
 }
 
-// Population is the current number of keys; inserts make it grow. It is safe for concurrent use.
-type Population struct{ n atomic.Uint64 }
+// population is the current number of keys; inserts make it grow. It is safe for concurrent use.
+type population struct{ n atomic.Uint64 }
 
-// NewPopulation returns a population of n keys.
-func NewPopulation(n uint64) *Population {
-	p := new(Population)
+func newPopulation(n uint64) *population {
+	p := new(population)
 	p.n.Store(n)
 	return p
 }
 
-// Size returns the current number of keys.
-func (p *Population) Size() uint64 { return p.n.Load() }
+// size returns the current number of keys.
+func (p *population) size() uint64 { return p.n.Load() }
 
-// Insert adds a key and returns its index.
-func (p *Population) Insert() uint64 { return p.n.Add(1) - 1 }
+// insert adds a key and returns its index.
+func (p *population) insert() uint64 { return p.n.Add(1) - 1 }
 
-// Distributions are the names that NewDistributions knows.
+// Distributions are the names of the distributions: how often each key is asked for.
 var Distributions = []string{"uniform", "zipfian", "latest", "hotspot", "sequential"}
 
-// NewDistributions returns a function that makes distributions of that name, one for each worker.
-// Tables that are costly to compute, or that workers share, are made once.
-func NewDistributions(name string, p *Population) (func() Distribution, error) {
-	if p.Size() == 0 {
+// newPickers returns a function that makes pickers of a distribution, one for each worker. Tables
+// that are costly to compute, or that workers share, are made once.
+func newPickers(name string, p *population) (func() picker, error) {
+	if p.size() == 0 {
 		return nil, fmt.Errorf("there are no keys to draw from: give at least one")
 	}
 	switch name {
 	case "uniform":
-		return func() Distribution { return uniform{p} }, nil
+		return func() picker { return uniform{p} }, nil
 	case "zipfian":
-		z := newZipf(p.Size())
-		return func() Distribution { return zipfian{z, p.Size()} }, nil
+		z := newZipf(p.size())
+		return func() picker { return zipfian{z, p.size()} }, nil
 	case "latest":
-		z := newZipf(p.Size())
-		return func() Distribution { return latest{z, p} }, nil
+		z := newZipf(p.size())
+		return func() picker { return latest{z, p} }, nil
 	case "hotspot":
-		return func() Distribution { return hotspot{p} }, nil
+		return func() picker { return hotspot{p} }, nil
 	case "sequential":
-		next := new(atomic.Uint64)
-		return func() Distribution { return sequential{next, p} }, nil
+		drawn := new(atomic.Uint64)
+		return func() picker { return sequential{drawn, p} }, nil
 	}
 	return nil, fmt.Errorf("distribution %q: choose one of %v", name, Distributions)
 }
 
-type uniform struct{ p *Population }
+type uniform struct{ p *population }
 
-func (d uniform) Next(r *rand.Rand) uint64 { return r.Uint64N(d.p.Size()) }
+func (d uniform) next(r *rand.Rand) uint64 { return r.Uint64N(d.p.size()) }
 
 // zipfian scatters the ranks over the whole space, as YCSB does, so that the hot keys are not
 // neighbours.
@@ -68,24 +67,24 @@ type zipfian struct {
 	n uint64
 }
 
-func (d zipfian) Next(r *rand.Rand) uint64 { return mix(d.z.rank(r.Float64())) % d.n }
+func (d zipfian) next(r *rand.Rand) uint64 { return mix(d.z.rank(r.Float64())) % d.n }
 
 // latest prefers the keys inserted last.
 type latest struct {
 	z *zipf
-	p *Population
+	p *population
 }
 
-func (d latest) Next(r *rand.Rand) uint64 {
-	n := d.p.Size()
+func (d latest) next(r *rand.Rand) uint64 {
+	n := d.p.size()
 	return n - 1 - min(d.z.rank(r.Float64()), n-1)
 }
 
 // hotspot sends four requests of five to a fifth of the keys.
-type hotspot struct{ p *Population }
+type hotspot struct{ p *population }
 
-func (d hotspot) Next(r *rand.Rand) uint64 {
-	n := d.p.Size()
+func (d hotspot) next(r *rand.Rand) uint64 {
+	n := d.p.size()
 	hot := max(n/5, 1)
 	if hot == n || r.Uint32()%5 != 0 {
 		return r.Uint64N(hot)
@@ -95,11 +94,11 @@ func (d hotspot) Next(r *rand.Rand) uint64 {
 
 // sequential goes through the space in order, all workers together.
 type sequential struct {
-	next *atomic.Uint64
-	p    *Population
+	drawn *atomic.Uint64
+	p     *population
 }
 
-func (d sequential) Next(*rand.Rand) uint64 { return (d.next.Add(1) - 1) % d.p.Size() }
+func (d sequential) next(*rand.Rand) uint64 { return (d.drawn.Add(1) - 1) % d.p.size() }
 
 // zipf draws ranks whose frequency falls with the rank to the power of theta. The method is that of
 // Gray et al., "Quickly Generating Billion-Record Synthetic Databases", SIGMOD 1994: constant time

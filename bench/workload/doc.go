@@ -4,6 +4,6 @@
 // W1. The key and the value of an index are functions of the seed. So a program that knows the
 // configuration can check what a store holds without having written it.
 //
-// W2. Everything here is pure. A Distribution draws from the source that it is given, and the same
-// seed gives the same sequence.
+// W2. Everything here is pure. What is random comes from a seed, and the same seed gives the same
+// sequence.
 package workload

@@ -86,7 +86,7 @@ func TestRanges(t *testing.T) {
 // share returns the share of the draws that fall below a limit.
 func share(t *testing.T, name string, n, limit uint64) float64 {
 	t.Helper()
-	make, err := NewDistributions(name, NewPopulation(n))
+	make, err := newPickers(name, newPopulation(n))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func share(t *testing.T, name string, n, limit uint64) float64 {
 	const draws = 200_000
 	below := 0
 	for range draws {
-		i := d.Next(r)
+		i := d.next(r)
 		if i >= n {
 			t.Fatalf("%s drew %d of %d", name, i, n)
 		}
@@ -122,23 +122,23 @@ func TestDistributions(t *testing.T) {
 			share(t, name, n, 1) // the index is never beyond the population
 		}
 	}
-	if _, err := NewDistributions("normal", NewPopulation(1)); err == nil {
+	if _, err := newPickers("normal", newPopulation(1)); err == nil {
 		t.Error("an unknown distribution was accepted")
 	}
-	if _, err := NewDistributions("uniform", NewPopulation(0)); err == nil {
+	if _, err := newPickers("uniform", newPopulation(0)); err == nil {
 		t.Error("an empty population was accepted")
 	}
 }
 
 func TestZipfianIsScattered(t *testing.T) {
-	make, err := NewDistributions("zipfian", NewPopulation(10_000))
+	make, err := newPickers("zipfian", newPopulation(10_000))
 	if err != nil {
 		t.Fatal(err)
 	}
 	counts := map[uint64]int{}
 	d, r := make(), rand.New(rand.NewPCG(3, 4))
 	for range 100_000 {
-		counts[d.Next(r)]++
+		counts[d.next(r)]++
 	}
 	hottest, most := uint64(0), 0
 	for i, n := range counts {
@@ -163,31 +163,31 @@ func TestTheSumOfRanksIsCloseBeyondItsExactPart(t *testing.T) {
 
 func TestMixes(t *testing.T) {
 	for text, want := range map[string]Mix{"get=95,set=5": {Get: 95, Set: 5}, "is=1, rm=2": {Has: 1, Remove: 2}, "insert=1,modify=3": {Insert: 1, Modify: 3}} {
-		got, err := ParseMix(text)
-		if err != nil || got != want {
-			t.Errorf("%q: %+v, %v", text, got, err)
+		got, d, err := ParseMix(text)
+		if err != nil || got != want || d != "zipfian" {
+			t.Errorf("%q: %+v, %s, %v", text, got, d, err)
 		}
 	}
 	for _, text := range []string{"", "get", "get=x", "put=5", "get=-1", "get=0"} {
-		if m, err := ParseMix(text); err == nil {
+		if m, _, err := ParseMix(text); err == nil {
 			t.Errorf("%q gave %v", text, m)
 		}
 	}
-	if _, _, err := Letter("e"); err == nil {
+	if _, _, err := ParseMix("e"); err == nil {
 		t.Error("mix e scans ranges, which cannot be")
 	}
-	if m, d, err := Letter("D"); err != nil || m.String() != "get=95,insert=5" || d != "latest" {
+	if m, d, err := ParseMix("D"); err != nil || m != (Mix{Get: 95, Insert: 5}) || d != "latest" {
 		t.Errorf("d: %v, %s, %v", m, d, err)
 	}
 }
 
 func TestStreamsKeepToTheirShares(t *testing.T) {
-	population := NewPopulation(100)
-	make, err := NewDistributions("uniform", population)
+	all := newPopulation(100)
+	make, err := newPickers("uniform", all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewStream(Mix{Get: 40, Set: 20, Has: 10, Remove: 10, Insert: 10, Modify: 10}, make(), population, 1)
+	s := newStream(Mix{Get: 40, Set: 20, Has: 10, Remove: 10, Insert: 10, Modify: 10}, make(), all, 1)
 	counts := map[Kind]int{}
 	var last Op
 	modified := 0
@@ -207,13 +207,13 @@ func TestStreamsKeepToTheirShares(t *testing.T) {
 			t.Errorf("%v: %d, want about %d", kind, got, want)
 		}
 	}
-	if grown := population.Size() - 100; grown < 850 || grown > 1150 {
+	if grown := all.size() - 100; grown < 850 || grown > 1150 {
 		t.Errorf("%d inserts", grown)
 	}
 	if modified < 900 {
 		t.Errorf("%d gets with a set of the same key behind them", modified)
 	}
-	a, b := NewStream(Mix{Get: 1}, make(), population, 7), NewStream(Mix{Get: 1}, make(), population, 7)
+	a, b := newStream(Mix{Get: 1}, make(), all, 7), newStream(Mix{Get: 1}, make(), all, 7)
 	for range 100 { // W2
 		x, _ := a.Next()
 		if y, _ := b.Next(); x != y {
