@@ -66,7 +66,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		if v.Error != "" {
 			return nil, errors.New("the scan for what is there already failed: " + v.Error)
 		}
-		l.skip, result.Found = v.Present, v.Present.Count()
+		l.skip, result.Found = v.present, v.present.count()
 		l.done.Store(result.Found)
 	}
 	deadline := time.Now().Add(runner.MaxDuration)
@@ -135,7 +135,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // concurrent use.
 type loader struct {
 	keys     uint64
-	skip     Bitmap // nil: no key is skipped
+	skip     bitmap // nil: no key is skipped
 	next     atomic.Uint64
 	done     atomic.Uint64
 	progress func(done, total uint64)
@@ -159,7 +159,7 @@ func (l *loader) Next() (workload.Op, bool) {
 	for {
 		i := l.next.Add(1) - 1
 		if i < l.keys {
-			if l.skip != nil && l.skip.Has(i) {
+			if l.skip != nil && l.skip.has(i) {
 				continue
 			}
 			return workload.Op{Kind: workload.Set, Index: i}, true

@@ -1,4 +1,4 @@
-package load_test
+package load
 
 import (
 	"context"
@@ -8,13 +8,22 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api"
+	"viakv/api/apitest"
 	"viakv/api/client"
-	"viakv/bench/load"
 	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
 
-func config(t *testing.T, url string, count uint64) load.Config {
+func TestMain(m *testing.M) { apitest.VerifyNoLeaks(m) }
+
+// target runs the real API over a reference store until the test ends, and returns its URL.
+func target(t testing.TB) string {
+	t.Helper()
+	return apitest.Serve(t, api.Config{Name: "node-a", Version: "test"})
+}
+
+func config(t *testing.T, url string, count uint64) Config {
 	t.Helper()
 	c, err := client.New(client.Config{Endpoints: []string{url}})
 	if err != nil {
@@ -25,7 +34,7 @@ func config(t *testing.T, url string, count uint64) load.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return load.Config{Config: runner.Config{Targets: to, Keys: workload.DefaultKeys(), Connections: 4, Pipeline: 8}, Count: count, Client: c}
+	return Config{Config: runner.Config{Targets: to, Keys: workload.DefaultKeys(), Connections: 4, Pipeline: 8}, Count: count, Client: c}
 }
 
 func TestALoadIsCompleteAndResumes(t *testing.T) {
@@ -33,7 +42,7 @@ func TestALoadIsCompleteAndResumes(t *testing.T) {
 	c := config(t, url, 3000)
 	var last uint64
 	c.Progress = func(done, _ uint64) { last = max(last, done) }
-	r, err := load.Run(t.Context(), c)
+	r, err := Run(t.Context(), c)
 	if err != nil || r.Written != 3000 || r.Rounds != 1 || r.Check == nil || !r.Check.Complete() || last != 3000 {
 		t.Fatalf("%+v, %v, progress %d", r, err, last)
 	}
@@ -52,10 +61,10 @@ func TestALoadIsCompleteAndResumes(t *testing.T) {
 	}
 	c = config(t, url, 4000)
 	c.Resume = true
-	if r, err = load.Run(t.Context(), c); err != nil || r.Found != 2990 || r.Written != 1010 || !r.Check.Complete() {
+	if r, err = Run(t.Context(), c); err != nil || r.Found != 2990 || r.Written != 1010 || !r.Check.Complete() {
 		t.Fatalf("found %d, written %d, %+v, %v", r.Found, r.Written, r.Check, err)
 	}
-	if r, err = load.Run(t.Context(), c); err != nil || r.Written != 0 || !r.Check.Complete() || r.Good() != 0 {
+	if r, err = Run(t.Context(), c); err != nil || r.Written != 0 || !r.Check.Complete() || r.Good() != 0 {
 		t.Fatalf("a load with nothing to do: %+v, %v", r, err)
 	}
 }
@@ -93,14 +102,14 @@ func TestWhatFailedIsRepeated(t *testing.T) {
 	c := config(t, target(t), 200)
 	c.Connections = 1
 	c.Targets[0] = &flaky{Target: c.Targets[0], limit: 25}
-	r, err := load.Run(t.Context(), c)
+	r, err := Run(t.Context(), c)
 	if err != nil || r.Written != 200 || r.Rounds < 2 || r.Errors.Failed != 25 || !r.Check.Complete() {
 		t.Fatalf("written %d in %d rounds, %+v, %v", r.Written, r.Rounds, r.Errors, err)
 	}
 	c = config(t, target(t), 50)
 	c.Connections = 1
 	c.Targets[0] = &flaky{Target: c.Targets[0], limit: 1 << 30}
-	if r, err = load.Run(t.Context(), c); err != nil {
+	if r, err = Run(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	if r.Written > 50 || r.Rounds > 20 {
@@ -149,7 +158,7 @@ func TestATargetThatGoesAndComesBack(t *testing.T) {
 	c.Targets[0] = a
 	var checked atomic.Int64
 	c.OnCheck = func(pairs int64) { checked.Store(pairs) }
-	r, err := load.Run(t.Context(), c)
+	r, err := Run(t.Context(), c)
 	if err != nil || r.Written != 20_000 || r.Errors.Lost == 0 || !r.Check.Complete() {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -163,29 +172,29 @@ func TestAStoppedLoadSaysSo(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	c.Progress = func(uint64, uint64) { stop() }
-	r, err := load.Run(ctx, c)
+	r, err := Run(ctx, c)
 	if err != nil || r.Written == 0 || r.Written >= 1_000_000 || r.Check != nil || r.Incomplete == "" {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	c = config(t, target(t), 1_000_000)
 	c.Duration, c.SkipCheck = 10*time.Millisecond, true
-	if r, err = load.Run(t.Context(), c); err != nil || r.Written >= 1_000_000 || !strings.Contains(r.Incomplete, "were not written") {
+	if r, err = Run(t.Context(), c); err != nil || r.Written >= 1_000_000 || !strings.Contains(r.Incomplete, "were not written") {
 		t.Fatalf("a load whose time was over: %+v, %v", r, err)
 	}
 }
 
 func TestBounds(t *testing.T) {
-	for _, count := range []uint64{0, load.MaxKeys + 1} {
-		if _, err := load.Run(t.Context(), config(t, "http://127.0.0.1:1", count)); err == nil || !strings.Contains(err.Error(), "keys") {
+	for _, count := range []uint64{0, MaxKeys + 1} {
+		if _, err := Run(t.Context(), config(t, "http://127.0.0.1:1", count)); err == nil || !strings.Contains(err.Error(), "keys") {
 			t.Errorf("%d keys: %v", count, err)
 		}
 	}
-	if _, err := load.Run(t.Context(), config(t, "http://127.0.0.1:1", 5)); err == nil {
+	if _, err := Run(t.Context(), config(t, "http://127.0.0.1:1", 5)); err == nil {
 		t.Error("a target that is not there was loaded")
 	}
 	c := config(t, "http://127.0.0.1:1", 5)
 	c.Resume = true
-	if _, err := load.Run(t.Context(), c); err == nil {
+	if _, err := Run(t.Context(), c); err == nil {
 		t.Error("a target that is not there was resumed")
 	}
 }

@@ -1,4 +1,4 @@
-package load_test
+package load
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"viakv/api/client"
-	"viakv/bench/load"
 	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
@@ -43,7 +42,7 @@ func TestACompleteStore(t *testing.T) {
 	fill(t, c, keys, first(300)...)
 	for kind, name := range map[client.Kind]string{client.ScanAll: "getAll", client.ScanKeys: "getKeys", client.ScanValues: "getValues"} {
 		for _, page := range []int{0, 7} {
-			v := load.Verify(t.Context(), c, kind, load.ScanOptions{Keys: keys, Expected: 300, PageSize: page})
+			v := Verify(t.Context(), c, kind, ScanOptions{Keys: keys, Expected: 300, PageSize: page})
 			if !v.Complete() || v.Pairs != 300 || v.Kind != name || v.Foreign != 0 || v.PairsPerSecond() <= 0 || v.MBPerSecond() <= 0 {
 				t.Errorf("%s: %+v", name, v)
 			}
@@ -59,35 +58,35 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	v := load.Verify(t.Context(), c, client.ScanAll, load.ScanOptions{Keys: keys, Expected: 6})
+	v := Verify(t.Context(), c, client.ScanAll, ScanOptions{Keys: keys, Expected: 6})
 	if v.Complete() || v.Missing != 1 || v.Wrong != 1 || v.Foreign != 2 {
 		t.Errorf("got %+v, want key 3 missing, 5 wrong, 9 and another foreign", v)
 	}
-	if v.Present.Has(3) || v.Present.Has(5) || !v.Present.Has(4) || v.Present.Count() != 4 {
+	if v.present.has(3) || v.present.has(5) || !v.present.has(4) || v.present.count() != 4 {
 		t.Error("the set of right pairs is wrong")
 	}
-	if v := load.Verify(t.Context(), c, client.ScanValues, load.ScanOptions{Keys: keys, Expected: 10}); v.Missing != 3 {
+	if v := Verify(t.Context(), c, client.ScanValues, ScanOptions{Keys: keys, Expected: 10}); v.Missing != 3 {
 		t.Errorf("values: %d missing, want 3", v.Missing)
 	}
-	if v := load.Verify(t.Context(), c, client.ScanAll, load.ScanOptions{}); !v.Complete() || v.Pairs != 7 {
+	if v := Verify(t.Context(), c, client.ScanAll, ScanOptions{}); !v.Complete() || v.Pairs != 7 {
 		t.Errorf("without an expectation: %+v", v)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if v := load.Verify(ctx, c, client.ScanAll, load.ScanOptions{Keys: keys, Expected: 5}); v.Complete() || v.Error == "" {
+	if v := Verify(ctx, c, client.ScanAll, ScanOptions{Keys: keys, Expected: 5}); v.Complete() || v.Error == "" {
 		t.Errorf("a scan that was cut: %+v", v)
 	}
 }
 
 func TestBitmap(t *testing.T) {
-	b := load.NewBitmap(130)
+	b := newBitmap(130)
 	for _, i := range []uint64{0, 63, 64, 129} {
-		if !b.Add(i) || b.Add(i) || !b.Has(i) {
+		if !b.add(i) || b.add(i) || !b.has(i) {
 			t.Errorf("index %d", i)
 		}
 	}
-	if b.Count() != 4 || b.Has(1) {
-		t.Errorf("%d in the set", b.Count())
+	if b.count() != 4 || b.has(1) {
+		t.Errorf("%d in the set", b.count())
 	}
 }
 
@@ -105,9 +104,9 @@ func TestScansBesideALoad(t *testing.T) {
 	}
 	beside := runner.Config{Targets: to, Keys: keys, Connections: 2, Rate: 500, Warmup: time.Hour, Sources: streams}
 	seen := 0
-	m, err := load.Measure(t.Context(), load.ScanConfig{
-		ScanOptions: load.ScanOptions{Keys: keys, Expected: 200}, Client: c, Kinds: []client.Kind{client.ScanAll, client.ScanKeys}, Rounds: 20,
-		Load: &beside, Quiet: 300 * time.Millisecond, OnScan: func(*load.Verified) { seen++ },
+	m, err := Measure(t.Context(), ScanConfig{
+		ScanOptions: ScanOptions{Keys: keys, Expected: 200}, Client: c, Kinds: []client.Kind{client.ScanAll, client.ScanKeys}, Rounds: 20,
+		Load: &beside, Quiet: 300 * time.Millisecond, OnScan: func(*Verified) { seen++ },
 	})
 	if err != nil {
 		t.Fatal(err)

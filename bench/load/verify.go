@@ -9,26 +9,26 @@ import (
 	"viakv/bench/workload"
 )
 
-// Bitmap is a set of indices.
-type Bitmap []uint64
+// bitmap is a set of indices.
+type bitmap []uint64
 
-// NewBitmap returns an empty set with room for the indices below n.
-func NewBitmap(n uint64) Bitmap { return make(Bitmap, (n+63)/64) }
+// newBitmap returns an empty set with room for the indices below n.
+func newBitmap(n uint64) bitmap { return make(bitmap, (n+63)/64) }
 
-// Has reports whether i is in the set.
-func (b Bitmap) Has(i uint64) bool { return b[i/64]&(1<<(i%64)) != 0 }
+// has reports whether i is in the set.
+func (b bitmap) has(i uint64) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
-// Add puts i into the set. It returns false when i was there.
-func (b Bitmap) Add(i uint64) bool {
-	if b.Has(i) {
+// add puts i into the set. It returns false when i was there.
+func (b bitmap) add(i uint64) bool {
+	if b.has(i) {
 		return false
 	}
 	b[i/64] |= 1 << (i % 64)
 	return true
 }
 
-// Count returns how many indices are in the set.
-func (b Bitmap) Count() (n uint64) {
+// count returns how many indices are in the set.
+func (b bitmap) count() (n uint64) {
 	for _, w := range b {
 		n += uint64(bits.OnesCount64(w))
 	}
@@ -49,7 +49,7 @@ type Verified struct {
 	Foreign  int64   `json:"foreign"` // keys outside the key space
 	Error    string  `json:"error,omitempty"`
 
-	Present Bitmap `json:"-"` // keys that came with a right value
+	present bitmap // keys that came with a right value
 }
 
 // Complete reports whether the scan ended and no expected key was missing, wrong or seen twice.
@@ -82,8 +82,8 @@ const progressEvery = 1 << 14
 
 // Verify scans the store once. An error of the scan is part of the result (B5).
 func Verify(ctx context.Context, c *client.Client, kind client.Kind, o ScanOptions) *Verified {
-	v := &Verified{Kind: kindName(kind), Expected: o.Expected, Present: NewBitmap(o.Expected)}
-	seen := NewBitmap(o.Expected)
+	v := &Verified{Kind: kindName(kind), Expected: o.Expected, present: newBitmap(o.Expected)}
+	seen := newBitmap(o.Expected)
 	began := time.Now()
 	s := c.Scan(ctx, kind, client.ScanOptions{PageSize: o.PageSize})
 	defer s.Close()
@@ -103,14 +103,14 @@ func Verify(ctx context.Context, c *client.Client, kind client.Kind, o ScanOptio
 			v.Foreign++
 			continue
 		}
-		if !seen.Add(i) {
+		if !seen.add(i) {
 			v.Twice++
 		}
 		if kind == client.ScanAll && !o.Keys.Matches(i, s.Value()) {
 			v.Wrong++
 			continue
 		}
-		v.Present.Add(i)
+		v.present.add(i)
 	}
 	v.Seconds, v.Bytes = time.Since(began).Seconds(), s.Bytes()
 	if err := s.Err(); err != nil {
@@ -120,7 +120,7 @@ func Verify(ctx context.Context, c *client.Client, kind client.Kind, o ScanOptio
 	case kind == client.ScanValues && uint64(v.Pairs) < o.Expected:
 		v.Missing = o.Expected - uint64(v.Pairs)
 	case kind != client.ScanValues:
-		v.Missing = o.Expected - seen.Count()
+		v.Missing = o.Expected - seen.count()
 	}
 	return v
 }

@@ -12,6 +12,7 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/kv"
+	"viakv/bench/load"
 	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
@@ -147,8 +148,8 @@ func (s *Spec) Validate() error {
 	if s.Scenario == "scan" && s.Baseline > 0 && s.Beside > 0 {
 		fault("a load beside the scans would slow down the target alone: measure with the baseline, or with the load")
 	}
-	if s.Keys == 0 || s.Keys > maxKeys {
-		fault("keys: give 1 to %d", maxKeys)
+	if s.Keys == 0 || s.Keys > load.MaxKeys {
+		fault("keys: give 1 to %d", load.MaxKeys)
 	}
 	if s.Clients > 10*s.ActiveKeys {
 		fault("%d clients on %d keys: checking takes for ever beyond ten clients a key", s.Clients, s.ActiveKeys)
@@ -160,8 +161,6 @@ func (s *Spec) Validate() error {
 	}
 	return errors.Join(faults...)
 }
-
-const maxKeys = 200_000_000
 
 func (s *Spec) space() (workload.Keys, error) {
 	key, err := workload.ParseRange(s.KeySize)
