@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"viakv/bench/runner"
@@ -85,7 +87,7 @@ func (r *Report) percentiles() (chart, error) {
 		}
 		var values []float64
 		for _, l := range loads {
-			h, err := l.Histogram(all)
+			h, err := l.histogram(all)
 			if err != nil {
 				return c, err
 			}
@@ -98,9 +100,8 @@ func (r *Report) percentiles() (chart, error) {
 
 func steps(all []runner.Step) chart {
 	c := chart{title: "Latency by rate", unit: "p50 and p99 at each rate that was tried", log: true, format: micros, series: []series{{name: "p50"}, {name: "p99"}}}
-	ordered := append([]runner.Step(nil), all...)
-	sortBy(ordered, func(s runner.Step) float64 { return s.Rate })
-	for _, s := range ordered {
+	byRate := func(a, b runner.Step) int { return cmp.Compare(a.Rate, b.Rate) }
+	for _, s := range slices.SortedFunc(slices.Values(all), byRate) {
 		c.add(rate(s.Rate)+"/s", float64(s.P50), float64(s.P99))
 	}
 	return c

@@ -10,27 +10,27 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Interval is a figure with its confidence interval.
-type Interval struct{ Low, Value, High float64 }
+// interval is a figure with its confidence interval.
+type interval struct{ low, value, high float64 }
 
-// Line is one figure of a comparison.
-type Line struct {
-	Name          string
-	Before, After Interval
-	Change        float64 // of the value, as a part: 0.1 is 10 % more
-	// Clear says that the intervals do not overlap: the difference is not noise within these runs.
-	Clear  bool
-	Better bool // only if clear
-	Micros bool // the values are microseconds, not rates per second
+// compared is one figure of a comparison.
+type compared struct {
+	name          string
+	before, after interval
+	change        float64 // of the value, as a part: 0.1 is 10 % more
+	// clear says that the intervals do not overlap: the difference is not noise within these runs.
+	clear  bool
+	better bool // only if clear
+	micros bool // the values are microseconds, not rates per second
 }
 
 // Comparison is the comparison of two reports. The intervals are of 95 %. They say how much the
 // seconds within each run vary, not what another day or another machine would give. For that,
 // repeat the runs in turns.
 type Comparison struct {
-	Before, After string
-	Lines         []Line
-	Notes         []string
+	before, after string
+	lines         []compared
+	notes         []string
 }
 
 // fewest is the least number of seconds for which the variance of a run means something.
@@ -41,22 +41,22 @@ func Compare(before, after *Report) (*Comparison, error) {
 	if before.Load == nil || after.Load == nil {
 		return nil, errors.New("both reports must have measured a load: made by bench run, load or find-max")
 	}
-	c := &Comparison{Before: before.Title, After: after.Title}
+	c := &Comparison{before: before.Title, after: after.Title}
 	// Different settings and machines are noted: they limit what the comparison means.
 	for _, name := range []string{"mix", "distribution", "rate", "connections", "pipeline", "keys", "keySize", "valueSize", "seed", "r", "w"} {
 		if a, b := before.Flags[name], after.Flags[name]; a != b {
-			c.Notes = append(c.Notes, fmt.Sprintf("%s differs: %q and %q", name, a, b))
+			c.notes = append(c.notes, fmt.Sprintf("%s differs: %q and %q", name, a, b))
 		}
 	}
 	if a, b := before.Environment, after.Environment; a.Cores != b.Cores || a.CPU != b.CPU || a.Go != b.Go {
-		c.Notes = append(c.Notes, "the machines or Go versions differ: prefer ratios to a baseline measured on each")
+		c.notes = append(c.notes, "the machines or Go versions differ: prefer ratios to a baseline measured on each")
 	}
 	c.add("throughput", throughput(before.Load), throughput(after.Load), false)
-	h1, err := before.Load.Histogram(all)
+	h1, err := before.Load.histogram(all)
 	if err != nil {
 		return nil, err
 	}
-	h2, err := after.Load.Histogram(all)
+	h2, err := after.Load.histogram(all)
 	if err != nil {
 		return nil, err
 	}
@@ -66,19 +66,19 @@ func Compare(before, after *Report) (*Comparison, error) {
 	return c, nil
 }
 
-func (c *Comparison) add(name string, before, after Interval, latency bool) {
-	l := Line{Name: name, Before: before, After: after, Micros: latency}
-	if before.Value > 0 {
-		l.Change = after.Value/before.Value - 1
+func (c *Comparison) add(name string, before, after interval, latency bool) {
+	l := compared{name: name, before: before, after: after, micros: latency}
+	if before.value > 0 {
+		l.change = after.value/before.value - 1
 	}
-	l.Clear = before.High < after.Low || after.High < before.Low
-	l.Better = l.Clear && (after.Value < before.Value) == latency
-	c.Lines = append(c.Lines, l)
+	l.clear = before.high < after.low || after.high < before.low
+	l.better = l.clear && (after.value < before.value) == latency
+	c.lines = append(c.lines, l)
 }
 
 // throughput returns the mean of the seconds' rates, with its interval by Student's t. Neighbouring
 // seconds are not independent. Their pairs are averaged first, which removes most of that.
-func throughput(l *Load) Interval {
+func throughput(l *Load) interval {
 	var rates []float64
 	for _, s := range l.Samples {
 		if !s.Warm && s.Seconds > 0.5 {
@@ -98,13 +98,13 @@ func throughput(l *Load) Interval {
 	}
 	mean := sum / max(n, 1)
 	if n < fewest {
-		return Interval{0, l.Throughput, math.Inf(1)}
+		return interval{0, l.Throughput, math.Inf(1)}
 	}
 	for _, r := range rates {
 		squares += (r - mean) * (r - mean)
 	}
 	half := student(n-1) * math.Sqrt(squares/(n-1)/n)
-	return Interval{mean - half, mean, mean + half}
+	return interval{mean - half, mean, mean + half}
 }
 
 // student returns the 97.5 % quantile of Student's t with v degrees of freedom, by the expansion of
@@ -116,55 +116,55 @@ func student(v float64) float64 {
 
 // quantile returns a percentile of a histogram, with the interval that order statistics give for
 // any distribution: the ranks n*q ± 1.96*sqrt(n*q*(1-q)).
-func quantile(h *hdrhistogram.Histogram, percentile float64) Interval {
+func quantile(h *hdrhistogram.Histogram, percentile float64) interval {
 	n := float64(h.TotalCount())
 	if n == 0 {
-		return Interval{0, 0, math.Inf(1)}
+		return interval{0, 0, math.Inf(1)}
 	}
 	q := percentile / 100
 	half := 1.96 * math.Sqrt(n*q*(1-q)) / n * 100
 	at := func(p float64) float64 { return float64(h.ValueAtPercentile(min(max(p, 0), 100))) }
-	return Interval{at(percentile - half), at(percentile), at(percentile + half)}
+	return interval{at(percentile - half), at(percentile), at(percentile + half)}
 }
 
 // WriteText writes the comparison as a table.
 func (c *Comparison) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "before\t%s\nafter\t%s\n\n\tbefore\t\tafter\t\tchange\n", c.Before, c.After)
-	for _, l := range c.Lines {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%+.1f%%\t%s\n", l.Name, l.figure(l.Before.Value), l.interval(l.Before), l.figure(l.After.Value), l.interval(l.After), 100*l.Change, l.Verdict())
+	fmt.Fprintf(t, "before\t%s\nafter\t%s\n\n\tbefore\t\tafter\t\tchange\n", c.before, c.after)
+	for _, l := range c.lines {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%+.1f%%\t%s\n", l.name, l.figure(l.before.value), l.interval(l.before), l.figure(l.after.value), l.interval(l.after), 100*l.change, l.verdict())
 	}
-	for _, n := range c.Notes {
+	for _, n := range c.notes {
 		fmt.Fprintf(t, "note\t%s\n", n)
 	}
 	return t.Flush()
 }
 
-// Verdict returns the verdict about a figure in a few words.
-func (l Line) Verdict() string {
+// verdict returns the verdict about a figure in a few words.
+func (l compared) verdict() string {
 	switch {
-	case math.IsInf(l.Before.High, 1) || math.IsInf(l.After.High, 1):
+	case math.IsInf(l.before.high, 1) || math.IsInf(l.after.high, 1):
 		return "too short to tell"
-	case !l.Clear:
+	case !l.clear:
 		return "within the noise"
-	case l.Better:
+	case l.better:
 		return "better"
 	}
 	return "worse"
 }
 
-func (l Line) figure(v float64) string {
-	if l.Micros {
+func (l compared) figure(v float64) string {
+	if l.micros {
 		return Micros(int64(v))
 	}
 	return Count(int64(v)) + "/s"
 }
 
-func (l Line) interval(i Interval) string {
-	if math.IsInf(i.High, 1) {
+func (l compared) interval(i interval) string {
+	if math.IsInf(i.high, 1) {
 		return ""
 	}
-	return "[" + l.figure(i.Low) + ", " + l.figure(i.High) + "]"
+	return "[" + l.figure(i.low) + ", " + l.figure(i.high) + "]"
 }
 
 // Row is one line of a table.
@@ -186,11 +186,11 @@ type Table struct {
 
 // Table renders the figures as text.
 func (c *Comparison) Table() Table {
-	t := Table{Before: c.Before, After: c.After, Notes: c.Notes}
-	for _, l := range c.Lines {
+	t := Table{Before: c.before, After: c.after, Notes: c.notes}
+	for _, l := range c.lines {
 		t.Rows = append(t.Rows, Row{
-			Name: l.Name, Before: l.figure(l.Before.Value) + " " + l.interval(l.Before), After: l.figure(l.After.Value) + " " + l.interval(l.After),
-			Change: fmt.Sprintf("%+.1f%%", 100*l.Change), Verdict: l.Verdict(),
+			Name: l.name, Before: l.figure(l.before.value) + " " + l.interval(l.before), After: l.figure(l.after.value) + " " + l.interval(l.after),
+			Change: fmt.Sprintf("%+.1f%%", 100*l.change), Verdict: l.verdict(),
 		})
 	}
 	return t

@@ -20,8 +20,8 @@ type Environment struct {
 	Target string `json:"target,omitempty"` // what the target says it is
 }
 
-// ThisEnvironment describes this machine and this binary.
-func ThisEnvironment() Environment {
+// thisEnvironment describes this machine and this binary.
+func thisEnvironment() Environment {
 	e := Environment{OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.NumCPU(), Go: runtime.Version(), CPU: field("/proc/cpuinfo", "model name"), Memory: field("/proc/meminfo", "MemTotal")}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		dirty := false

@@ -21,7 +21,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, write := range []func(io.Writer) error{r.WriteText, r.WriteHTML, r.WriteCSV, r.WriteHistogram, r.WriteGrowthTable, r.WriteJSON} {
+		for _, write := range []func(io.Writer) error{r.WriteText, r.WriteHTML, r.writeCSV, r.writeHistogram, r.writeGrowthTable, r.WriteJSON} {
 			_ = write(io.Discard)
 		}
 		_, _ = Compare(r, full())

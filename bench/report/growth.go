@@ -74,13 +74,13 @@ func (c chart) alone() (string, error) {
 	return b.String(), nil
 }
 
-// SaveGrowth writes each plot of the growth as name-*.svg, and its table as name.md.
-func (r *Report) SaveGrowth(dir, name string) (paths []string, err error) {
+// saveGrowth writes each plot of the growth as name-*.svg, and its table as name.md.
+func (r *Report) saveGrowth(dir, name string) (paths []string, err error) {
 	if paths, err = r.savePlots(dir, name); err != nil {
 		return paths, err
 	}
 	path := filepath.Join(dir, name+".md")
-	return append(paths, path), save(path, r.WriteGrowthTable)
+	return append(paths, path), save(path, r.writeGrowthTable)
 }
 
 func (r *Report) savePlots(dir, name string) (paths []string, err error) {
@@ -98,9 +98,9 @@ func (r *Report) savePlots(dir, name string) (paths []string, err error) {
 	return paths, nil
 }
 
-// WriteGrowthTable writes the sizes as a table in Markdown, followed by the machine that they were
+// writeGrowthTable writes the sizes as a table in Markdown, followed by the machine that they were
 // measured on.
-func (r *Report) WriteGrowthTable(w io.Writer) error {
+func (r *Report) writeGrowthTable(w io.Writer) error {
 	var b bytes.Buffer
 	b.WriteString("| keys | time to load | load, keys/s | bytes a key, one node | get/s | get p99 | set/s | set p99 | getAll | MB/s |\n")
 	b.WriteString("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
@@ -147,7 +147,7 @@ func (r *Report) PublishGrowth(docs string) (paths []string, err error) {
 		if _, err := fmt.Fprintf(w, "%s%s\n", before, growthBegins); err != nil {
 			return err
 		}
-		if err := r.WriteGrowthTable(w); err != nil {
+		if err := r.writeGrowthTable(w); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(w, "%s%s", growthEnds, after)

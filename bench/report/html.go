@@ -61,16 +61,14 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	// The policy permits this style sheet only, by its hash.
 	style := colors + pageStyle + s.rules.String()
 	sum := sha256.Sum256([]byte(style))
-	var kinds []struct {
+	type row struct {
 		Name string
 		Kind
 	}
+	var kinds []row
 	if r.Load != nil {
 		for _, name := range slices.Sorted(maps.Keys(r.Load.Kinds)) {
-			kinds = append(kinds, struct {
-				Name string
-				Kind
-			}{name, r.Load.Kinds[name]})
+			kinds = append(kinds, row{name, r.Load.Kinds[name]})
 		}
 	}
 	var b bytes.Buffer

@@ -45,8 +45,8 @@ func (l *Load) store(name string, h *hdrhistogram.Histogram) {
 	}
 }
 
-// Histogram returns a stored histogram.
-func (l *Load) Histogram(name string) (*hdrhistogram.Histogram, error) {
+// histogram returns a stored histogram.
+func (l *Load) histogram(name string) (*hdrhistogram.Histogram, error) {
 	text, ok := l.Histograms[name]
 	if !ok {
 		return nil, fmt.Errorf("the report has no histogram %q, only %v", name, slices.Sorted(maps.Keys(l.Histograms)))

@@ -14,8 +14,8 @@ import (
 	"viakv/bench/runner"
 )
 
-// Format is raised when a field changes its meaning.
-const Format = 1
+// currentFormat is raised when a field changes its meaning.
+const currentFormat = 1
 
 // Report is what one run of a scenario found.
 type Report struct {
@@ -133,8 +133,8 @@ type Growth struct {
 
 // New begins a report. The report has passed until Fail is called.
 func New(scenario, title string, started time.Time, flags map[string]string) *Report {
-	return &Report{Format: Format, Scenario: scenario, Title: title, Started: started.UTC().Truncate(time.Millisecond), Passed: true, Flags: flags,
-		Environment: ThisEnvironment()}
+	return &Report{Format: currentFormat, Scenario: scenario, Title: title, Started: started.UTC().Truncate(time.Millisecond), Passed: true, Flags: flags,
+		Environment: thisEnvironment()}
 }
 
 // Fail notes a reason why the run did not pass.
@@ -160,8 +160,8 @@ func Read(in io.Reader) (*Report, error) {
 	if err := json.NewDecoder(in).Decode(r); err != nil {
 		return nil, fmt.Errorf("not a report of bench: %w", err)
 	}
-	if r.Format != Format {
-		return nil, fmt.Errorf("the report has format %d, and this program reads %d: make it again", r.Format, Format)
+	if r.Format != currentFormat {
+		return nil, fmt.Errorf("the report has format %d, and this program reads %d: make it again", r.Format, currentFormat)
 	}
 	return r, nil
 }

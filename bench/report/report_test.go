@@ -67,7 +67,7 @@ func TestJSONKeepsEverything(t *testing.T) {
 	if err := back.WriteJSON(&second); err != nil || first.String() != second.String() {
 		t.Errorf("what was read is not what was written (%v)", err)
 	}
-	h, err := back.Load.Histogram(all) // P2
+	h, err := back.Load.histogram(all) // P2
 	if err != nil || h.TotalCount() != r.Load.Good || h.ValueAtPercentile(99) != r.Load.Latency.P99 {
 		t.Errorf("the histogram is not whole: %v", err)
 	}
@@ -182,7 +182,7 @@ func TestComparison(t *testing.T) {
 	short := New("run", "r", time.Now(), map[string]string{"mix": "a"})
 	short.AddLoad(measured(2, 500, 1000, 4))
 	c, err := Compare(slow, short)
-	if err != nil || c.Lines[0].Verdict() != "too short to tell" || len(c.Notes) == 0 {
+	if err != nil || c.lines[0].verdict() != "too short to tell" || len(c.notes) == 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	var b bytes.Buffer

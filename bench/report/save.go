@@ -1,10 +1,12 @@
 package report
 
 import (
+	"encoding/csv"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // Save writes the report into a directory, in every form that it has, and returns the paths. It
@@ -13,15 +15,13 @@ func (r *Report) Save(dir, name string) (paths []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	forms := []struct {
+	type form struct {
 		extension string
 		write     func(io.Writer) error
-	}{{".json", r.WriteJSON}, {".html", r.WriteHTML}}
+	}
+	forms := []form{{".json", r.WriteJSON}, {".html", r.WriteHTML}}
 	if r.Load != nil {
-		forms = append(forms, []struct {
-			extension string
-			write     func(io.Writer) error
-		}{{".csv", r.WriteCSV}, {".hgrm", r.WriteHistogram}}...)
+		forms = append(forms, form{".csv", r.writeCSV}, form{".hgrm", r.writeHistogram})
 	}
 	for _, form := range forms {
 		path := filepath.Join(dir, name+form.extension)
@@ -33,7 +33,7 @@ func (r *Report) Save(dir, name string) (paths []string, err error) {
 	if len(r.Growth) == 0 {
 		return paths, nil
 	}
-	more, err := r.SaveGrowth(dir, name)
+	more, err := r.saveGrowth(dir, name)
 	return append(paths, more...), err
 }
 
@@ -60,4 +60,35 @@ func save(path string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// writeCSV writes the samples of each second, with latencies in microseconds.
+func (r *Report) writeCSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	rows := [][]string{{"elapsed_s", "warm", "good", "errors", "ops_per_s", "p50_us", "p90_us", "p95_us", "p99_us", "p999_us", "max_us"}}
+	if r.Load != nil {
+		for _, s := range r.Load.Samples {
+			row := []string{strconv.FormatFloat(s.Elapsed, 'f', 3, 64), strconv.FormatBool(s.Warm), strconv.FormatInt(s.Good, 10), strconv.FormatInt(s.Errors, 10),
+				strconv.FormatFloat(s.Rate, 'f', 1, 64)}
+			for _, us := range []int64{s.P50, s.P90, s.P95, s.P99, s.P999, s.Max} {
+				row = append(row, strconv.FormatInt(us, 10))
+			}
+			rows = append(rows, row)
+		}
+	}
+	return c.WriteAll(rows)
+}
+
+// writeHistogram writes the latency distribution of all requests, in milliseconds and in the form
+// that HdrHistogram's plotter reads.
+func (r *Report) writeHistogram(w io.Writer) error {
+	if r.Load == nil {
+		return fmt.Errorf("a %s report has no latency distribution", r.Scenario)
+	}
+	h, err := r.Load.histogram(all)
+	if err != nil {
+		return err
+	}
+	_, err = h.PercentilesPrint(w, 5, 1000)
+	return err
 }

@@ -76,7 +76,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s ops/s, p50 %s, p99 %s; the target reached %.2f of that\n", n.Name, Count(int64(n.Load.Throughput)), Micros(n.Load.Latency.P50), Micros(n.Load.Latency.P99), n.Ratio)
 	}
 	for _, s := range r.Steps {
-		fmt.Fprintf(t, "step\t%s/s asked, %s reached, p50 %s, p99 %s\t%s\n", Count(int64(s.Rate)), Count(int64(s.Achieved)), Micros(s.P50), Micros(s.P99), met(s))
+		fmt.Fprintf(t, "step\t%s/s asked, %s reached, p50 %s, p99 %s\t%s\n", Count(int64(s.Rate)), Count(int64(s.Achieved)), Micros(s.P50), Micros(s.P99), s.Verdict())
 	}
 	for i, s := range r.Scans {
 		fmt.Fprintf(t, "%s\t%s pairs in %.2f s: %s pairs/s, %.1f MB/s, first after %s", s.Kind, Count(s.Pairs), s.Seconds,
@@ -107,13 +107,6 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(t, "note\t%s\n", warning)
 	}
 	return t.Flush()
-}
-
-func met(s runner.Step) string {
-	if s.Met {
-		return "met"
-	}
-	return "missed: " + s.Why
 }
 
 func join(v []float64) string {

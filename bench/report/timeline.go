@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"html"
+	"maps"
+	"slices"
 	"strings"
 
 	"viakv/bench/check"
@@ -15,21 +17,13 @@ const (
 
 // timeline draws the faults as bars, with a lane for each node.
 func timeline(c *check.Chaos) string {
-	var nodes []string
-	lanes := map[string]int{}
+	lanes, end := map[string]int{}, max(c.Seconds, 1)
 	for _, f := range c.Faults {
-		if _, known := lanes[f.Node]; !known {
-			lanes[f.Node] = 0
-			nodes = append(nodes, f.Node)
-		}
+		lanes[f.Node], end = 0, max(end, f.To)
 	}
-	sortNames(nodes)
-	end := max(c.Seconds, 1)
+	nodes := slices.Sorted(maps.Keys(lanes))
 	for i, n := range nodes {
 		lanes[n] = i
-	}
-	for _, f := range c.Faults {
-		end = max(end, f.To)
 	}
 	height := len(nodes)*laneHeight + 20
 	x := func(t float64) float64 { return laneLabel + t/end*(chartWidth-laneLabel-8) }

@@ -53,6 +53,14 @@ type Step struct {
 	Quantiles
 }
 
+// Verdict returns the verdict about the rate in a few words.
+func (s Step) Verdict() string {
+	if s.Met {
+		return "met"
+	}
+	return "missed: " + s.Why
+}
+
 // Search describes the search for the highest rate.
 type Search struct {
 	Objective Objective
