@@ -22,14 +22,6 @@ const AgainstName = "bench-against"
 // errNoAgainst says how to get the program that measures neighbours.
 var errNoAgainst = errors.New("neighbours are measured by " + AgainstName + ", which lies neither beside this program nor on the PATH: build it with (cd bench/against && go build -o ../../bin/" + AgainstName + " .)")
 
-// neighboursKnown returns an error before the run if the run could not measure its neighbours.
-func (u *setup) neighboursKnown() error {
-	if len(u.Against) > 0 && u.tools.Against == "" {
-		return errNoAgainst
-	}
-	return nil
-}
-
 // against measures the neighbours one after another.
 func (u *setup) against(ctx context.Context, r *report.Report) {
 	for _, name := range u.Against {

@@ -19,13 +19,8 @@ func runChaos(ctx context.Context, s Spec, tools Tools, events Events) (*report.
 		return nil, err
 	}
 	defer remove()
-	title := s.Title
-	if title == "" {
-		title = fmt.Sprintf("chaos on %d nodes for %v, seed %d", s.Nodes, time.Duration(s.Duration), s.Seed)
-	}
 	began := time.Now()
-	r := report.New(s.Scenario, title, began, s.flags())
-	tools.sign(r)
+	r := s.begin(fmt.Sprintf("chaos on %d nodes for %v, seed %d", s.Nodes, time.Duration(s.Duration), s.Seed), began, tools)
 	result, err := chaos.Run(ctx, chaos.Config{
 		Binary: binary, LogDir: s.LogDir, Nodes: s.Nodes, Faults: s.Faults, Timeout: time.Duration(s.Timeout), PerKey: perKey,
 		Recording: s.recording(nil, events), Log: events.log, Progress: events.progress,

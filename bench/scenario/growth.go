@@ -31,23 +31,15 @@ func Growth(ctx context.Context, s Spec, sizes []uint64, tools Tools, events Eve
 	}
 	defer remove()
 	began := time.Now()
-	title := s.Title
-	if title == "" {
-		title = fmt.Sprintf("growth from %s to %s keys on %d nodes", report.Count(sizes[0]), report.Count(sizes[len(sizes)-1]), s.Nodes)
-	}
 	s.Scenario = "growth"
-	r := report.New("growth", title, began, s.flags())
-	tools.sign(r)
+	r := s.begin(fmt.Sprintf("growth from %s to %s keys on %d nodes", report.Count(sizes[0]), report.Count(sizes[len(sizes)-1]), s.Nodes), began, tools)
 	for _, keys := range sizes {
 		g, err := grow(ctx, s, keys, binary, r, events)
-		switch {
-		case err == nil:
-		case len(r.Growth) == 0:
+		if err != nil && len(r.Growth) == 0 {
 			return nil, fmt.Errorf("with %s keys: %w", report.Count(keys), err)
-		default: // what was measured before stays in the report
-			r.Fail("with %s keys: %v", report.Count(keys), err)
 		}
-		if err != nil {
+		if err != nil { // what was measured before stays in the report
+			r.Fail("with %s keys: %v", report.Count(keys), err)
 			break
 		}
 		r.Growth = append(r.Growth, g)

@@ -58,26 +58,27 @@ func (u *setup) run(ctx context.Context, r *report.Report) error {
 		return err
 	}
 	r.AddLoad(result)
-	return u.judge(r)
+	judge(r)
+	return nil
 }
 
 // judge fails a run without a good answer, with a rate that was beyond reach, or with wrong values.
 // Other errors are a result (package bench, B5).
-func (u *setup) judge(r *report.Report) error {
-	if r.Load.Good == 0 {
+func judge(r *report.Report) {
+	l := r.Load
+	if l.Good == 0 {
 		r.Fail("no request succeeded")
 	}
-	if n := r.Load.Errors.Mismatch; n > 0 {
+	if n := l.Errors.Mismatch; n > 0 {
 		r.Fail("%d gets returned values that nobody had set", n)
 	}
-	if l := r.Load; l.Behind() {
+	if l.Behind() {
 		r.Fail("the rate cannot be reached: %s requests a second were asked for and %s answered; ask for less, or allow more connections or requests in flight",
 			report.Count(int64(l.Asked)), report.Count(int64(l.Throughput)))
 	}
-	if r.Load.Good > 0 && r.Load.Missing > r.Load.Good/2 {
+	if l.Good > 0 && l.Missing > l.Good/2 {
 		r.Warnings = append(r.Warnings, "most keys were missing: fill the store first, with bench load and the same key flags")
 	}
-	return nil
 }
 
 // alternate measures the target in turns with the baseline.
@@ -100,7 +101,8 @@ func (u *setup) alternate(ctx context.Context, c runner.Config, r *report.Report
 	}
 	r.AddLoad(a.Target)
 	r.Baseline = &report.Baseline{Load: report.FromResult(a.Baseline), Ratios: a.Ratios, Ratio: a.Ratio}
-	return u.judge(r)
+	judge(r)
+	return nil
 }
 
 // bare starts n servers of the baseline and fills them.

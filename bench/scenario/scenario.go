@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -50,11 +51,11 @@ type Tools struct {
 	Commit string
 }
 
-// sign notes in a report which build has measured.
-func (t Tools) sign(r *report.Report) {
-	if r.Environment.Commit == "" {
-		r.Environment.Commit = t.Commit
-	}
+// begin begins the report of a run. The title is used when the description has none.
+func (s *Spec) begin(title string, began time.Time, tools Tools) *report.Report {
+	r := report.New(s.Scenario, cmp.Or(s.Title, title), began, s.flags())
+	r.Environment.Commit = cmp.Or(r.Environment.Commit, tools.Commit)
+	return r
 }
 
 // setup is what all scenarios on a running cluster need.
@@ -85,12 +86,11 @@ func Run(ctx context.Context, s Spec, tools Tools, events Events) (*report.Repor
 	}
 	defer u.client.Close()
 	u.tools, u.events = tools, events
-	if err := u.neighboursKnown(); err != nil {
-		return nil, err
+	if len(s.Against) > 0 && tools.Against == "" {
+		return nil, errNoAgainst
 	}
 	began := time.Now()
-	r := report.New(s.Scenario, u.title(), began, s.flags())
-	tools.sign(r)
+	r := s.begin(u.title(), began, tools)
 	r.Environment.Target = u.version
 	switch s.Scenario {
 	case "load":
@@ -178,9 +178,6 @@ func trust(file string) (*tls.Config, error) {
 }
 
 func (u *setup) title() string {
-	if u.Title != "" {
-		return u.Title
-	}
 	targets := fmt.Sprintf("%d targets", len(u.Targets))
 	if len(u.Targets) == 1 {
 		targets = u.Targets[0]

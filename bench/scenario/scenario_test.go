@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api"
 	"viakv/api/apitest"
 	"viakv/bench"
 	"viakv/bench/baseline"
@@ -44,6 +45,12 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}()
 	_ = baseline.Serve(l)
+}
+
+// target runs the real API over a reference store until the test ends, and returns its URL.
+func target(t testing.TB) string {
+	t.Helper()
+	return apitest.Serve(t, api.Config{Name: "node-a", Version: "test"})
 }
 
 func spec(name string, targets ...string) scenario.Spec {

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -175,9 +176,7 @@ func (s *Spec) space() (workload.Keys, error) {
 // mix returns the shares and the distribution of the mix.
 func (s *Spec) mix() (m workload.Mix, distribution string, err error) {
 	m, distribution, err = workload.ParseMix(s.Mix)
-	if s.Distribution != "" {
-		distribution = s.Distribution
-	}
+	distribution = cmp.Or(s.Distribution, distribution)
 	if err == nil && !slices.Contains(workload.Distributions, distribution) {
 		err = fmt.Errorf("distribution %q: choose one of %s", distribution, strings.Join(workload.Distributions, ", "))
 	}
