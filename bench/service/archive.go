@@ -20,7 +20,7 @@ type archive struct {
 	dir string
 
 	mu   sync.Mutex
-	past []Summary // newest first
+	past []summary // newest first
 }
 
 // forms are the forms of a report that can be downloaded, with their content types.
@@ -43,7 +43,7 @@ func openArchive(dir string) (*archive, error) {
 		return nil, err
 	}
 	// Never nil: in JSON that would be null, which the page cannot use as a list.
-	a := &archive{dir: dir, past: []Summary{}}
+	a := &archive{dir: dir, past: []summary{}}
 	for _, name := range names {
 		id := strings.TrimSuffix(filepath.Base(name), ".json")
 		if !idForm.MatchString(id) {
@@ -58,7 +58,7 @@ func openArchive(dir string) (*archive, error) {
 }
 
 func (a *archive) sort() {
-	slices.SortFunc(a.past, func(x, y Summary) int { return cmp.Or(y.Started.Compare(x.Started), cmp.Compare(y.ID, x.ID)) })
+	slices.SortFunc(a.past, func(x, y summary) int { return cmp.Or(y.Started.Compare(x.Started), cmp.Compare(y.ID, x.ID)) })
 }
 
 func (a *archive) read(id string) (*report.Report, error) {
@@ -96,16 +96,16 @@ func (a *archive) keep(id string, r *report.Report) error {
 	return nil
 }
 
-func (a *archive) list() []Summary {
+func (a *archive) list() []summary {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return append([]Summary{}, a.past...)
+	return append([]summary{}, a.past...)
 }
 
 func (a *archive) remove(id string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	at := slices.IndexFunc(a.past, func(s Summary) bool { return s.ID == id })
+	at := slices.IndexFunc(a.past, func(s summary) bool { return s.ID == id })
 	if at < 0 {
 		return errNoReport
 	}

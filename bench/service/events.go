@@ -90,6 +90,6 @@ func (s *Service) runEvents(w http.ResponseWriter, r *http.Request) {
 	stream(w, r, func() (any, <-chan struct{}, bool) {
 		v, next, changed := run.look(at)
 		at = next
-		return v, changed, v.State != Queued && v.State != Running
+		return v, changed, v.State.ended()
 	})
 }

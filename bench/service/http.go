@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -129,7 +130,7 @@ func failed(w http.ResponseWriter, err error) {
 // overview is what the page loads first.
 type overview struct {
 	Runs     []view                   `json:"runs"`
-	Past     []Summary                `json:"past"`
+	Past     []summary                `json:"past"`
 	Targets  []string                 `json:"targets"`
 	Defaults map[string]scenario.Spec `json:"defaults"`
 }
@@ -157,13 +158,13 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	spec := scenario.Default(head.Scenario)
-	d := json.NewDecoder(strings.NewReader(string(raw)))
+	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&spec); err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	run, err := s.Submit(r.Context(), spec)
+	run, err := s.enqueue(r.Context(), spec)
 	if err != nil {
 		failed(w, err)
 		return
@@ -173,7 +174,7 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) stop(w http.ResponseWriter, r *http.Request) {
-	if err := s.Stop(r.PathValue("id")); err != nil {
+	if err := s.cancel(r.PathValue("id")); err != nil {
 		failed(w, err)
 		return
 	}

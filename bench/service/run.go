@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -10,41 +11,44 @@ import (
 	"viakv/bench/scenario"
 )
 
-// State is the state of a run.
-type State string
+// runState is the state of a run.
+type runState string
 
 // The states of a run.
 const (
-	Queued  State = "queued"
-	Running State = "running"
-	Done    State = "done"    // there is a report
-	Failed  State = "failed"  // it could not be run, or its report could not be kept
-	Stopped State = "stopped" // stopped in the queue, or before there was a report
+	stateQueued  runState = "queued"
+	stateRunning runState = "running"
+	stateDone    runState = "done"    // there is a report
+	stateFailed  runState = "failed"  // it could not be run, or its report could not be kept
+	stateStopped runState = "stopped" // stopped in the queue, or before there was a report
 )
 
-// Progress is the progress of a phase of a run.
-type Progress struct {
+// ended reports whether no other state follows.
+func (s runState) ended() bool { return s != stateQueued && s != stateRunning }
+
+// progress is the progress of a phase of a run.
+type progress struct {
 	Phase string `json:"phase"`
 	Done  uint64 `json:"done"`
 	Total uint64 `json:"total"`
 }
 
-// Run is a run that waits, is running, or has ended since the service started.
-type Run struct {
-	ID   string
-	Spec scenario.Spec
+// job is a run that waits, is running, or has ended since the service started.
+type job struct {
+	id   string
+	spec scenario.Spec
 
 	cancel context.CancelFunc // of a running one
 	ctx    context.Context
 
 	mu       sync.Mutex
-	state    State
+	state    runState
 	started  time.Time
 	ended    time.Time
 	samples  []runner.Sample
 	log      []string
 	dropped  int // lines that were removed from the log
-	progress Progress
+	progress progress
 	fault    string
 	changed  chan struct{} // closed at each change
 }
@@ -54,43 +58,43 @@ const (
 	maxSamples = 86400 // of a day
 )
 
-func newRun(id string, s scenario.Spec) *Run {
-	r := &Run{ID: id, Spec: s, state: Queued, changed: make(chan struct{})}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	return r
+func newJob(id string, s scenario.Spec) *job {
+	j := &job{id: id, spec: s, state: stateQueued, changed: make(chan struct{})}
+	j.ctx, j.cancel = context.WithCancel(context.Background())
+	return j
 }
 
 // change changes the run and wakes all watchers.
-func (r *Run) change(f func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (j *job) change(f func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	f()
-	close(r.changed)
-	r.changed = make(chan struct{})
+	close(j.changed)
+	j.changed = make(chan struct{})
 }
 
-func (r *Run) events() scenario.Events {
+func (j *job) events() scenario.Events {
 	return scenario.Events{
 		Sample: func(s runner.Sample) {
-			r.change(func() {
-				if len(r.samples) < maxSamples {
-					r.samples = append(r.samples, s)
+			j.change(func() {
+				if len(j.samples) < maxSamples {
+					j.samples = append(j.samples, s)
 				}
 			})
 		},
-		Log: r.logLine,
+		Log: j.logLine,
 		Progress: func(phase string, done, total uint64) {
-			r.change(func() { r.progress = Progress{phase, done, total} })
+			j.change(func() { j.progress = progress{phase, done, total} })
 		},
 	}
 }
 
-func (r *Run) logLine(line string) {
-	r.change(func() {
-		if len(r.log) == maxLog {
-			r.log, r.dropped = append(r.log[:0], r.log[maxLog/4:]...), r.dropped+maxLog/4
+func (j *job) logLine(line string) {
+	j.change(func() {
+		if len(j.log) == maxLog {
+			j.log, j.dropped = append(j.log[:0], j.log[maxLog/4:]...), j.dropped+maxLog/4
 		}
-		r.log = append(r.log, line)
+		j.log = append(j.log, line)
 	})
 }
 
@@ -99,13 +103,13 @@ type view struct {
 	ID       string          `json:"id"`
 	Title    string          `json:"title"`
 	Scenario string          `json:"scenario"`
-	State    State           `json:"state"`
+	State    runState        `json:"state"`
 	Started  time.Time       `json:"started,omitzero"`
 	Seconds  float64         `json:"seconds"`
 	Planned  float64         `json:"planned"` // seconds that the run is meant to take; 0: not known
 	Samples  []runner.Sample `json:"samples,omitempty"`
 	Log      []string        `json:"log,omitempty"`
-	Progress Progress        `json:"progress"`
+	Progress progress        `json:"progress"`
 	Fault    string          `json:"fault,omitempty"`
 }
 
@@ -114,31 +118,24 @@ type position struct{ samples, log int }
 
 // look returns the run from a position on, the position after it, and a channel that is closed at
 // the next change.
-func (r *Run) look(from position) (view, position, <-chan struct{}) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	v := view{ID: r.ID, Title: r.title(), Scenario: r.Spec.Scenario, State: r.state, Started: r.started, Progress: r.progress, Fault: r.fault, Planned: planned(r.Spec)}
-	if !r.started.IsZero() {
-		end := r.ended
+func (j *job) look(from position) (view, position, <-chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	v := view{ID: j.id, Title: cmp.Or(j.spec.Title, j.spec.Scenario), Scenario: j.spec.Scenario, State: j.state, Started: j.started, Progress: j.progress, Fault: j.fault, Planned: planned(j.spec)}
+	if !j.started.IsZero() {
+		end := j.ended
 		if end.IsZero() {
 			end = time.Now()
 		}
-		v.Seconds = end.Sub(r.started).Seconds()
+		v.Seconds = end.Sub(j.started).Seconds()
 	}
-	if from.samples < len(r.samples) {
-		v.Samples = append(v.Samples, r.samples[from.samples:]...)
+	if from.samples < len(j.samples) {
+		v.Samples = append(v.Samples, j.samples[from.samples:]...)
 	}
-	if at := max(from.log-r.dropped, 0); at < len(r.log) {
-		v.Log = append(v.Log, r.log[at:]...)
+	if at := max(from.log-j.dropped, 0); at < len(j.log) {
+		v.Log = append(v.Log, j.log[at:]...)
 	}
-	return v, position{len(r.samples), r.dropped + len(r.log)}, r.changed
-}
-
-func (r *Run) title() string {
-	if r.Spec.Title != "" {
-		return r.Spec.Title
-	}
-	return r.Spec.Scenario
+	return v, position{len(j.samples), j.dropped + len(j.log)}, j.changed
 }
 
 // planned returns how long a run is meant to take, in seconds; 0: not known.
@@ -157,14 +154,14 @@ func planned(s scenario.Spec) float64 {
 	return 0
 }
 
-func (r *Run) finished() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state != Queued && r.state != Running
+func (j *job) current() runState {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.state
 }
 
-// Summary is a kept report as lists show it.
-type Summary struct {
+// summary is a kept report as lists show it.
+type summary struct {
 	ID         string    `json:"id"`
 	Title      string    `json:"title"`
 	Scenario   string    `json:"scenario"`
@@ -179,8 +176,8 @@ type Summary struct {
 	Comparable bool      `json:"comparable"`
 }
 
-func summarise(id string, r *report.Report) Summary {
-	s := Summary{ID: id, Title: r.Title, Scenario: r.Scenario, Started: r.Started, Seconds: r.Seconds, Passed: r.Passed, Reason: r.Reason}
+func summarise(id string, r *report.Report) summary {
+	s := summary{ID: id, Title: r.Title, Scenario: r.Scenario, Started: r.Started, Seconds: r.Seconds, Passed: r.Passed, Reason: r.Reason}
 	if r.Load != nil {
 		s.Throughput, s.P99, s.Comparable = r.Load.Throughput, r.Load.Latency.P99, true
 	}

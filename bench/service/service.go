@@ -40,7 +40,7 @@ type Service struct {
 
 	mu sync.Mutex
 	// The runs that wait and that run, in order, and those that have ended lately.
-	runs    []*Run
+	runs    []*job
 	numbers int
 	wake    chan struct{} // gets a value when a run was queued
 	changed chan struct{} // closed when the list changes
@@ -78,8 +78,8 @@ func New(c Config) (*Service, error) {
 // as it has come.
 func (s *Service) Run(ctx context.Context) {
 	for {
-		if r := s.next(); r != nil {
-			s.execute(ctx, r)
+		if j := s.next(); j != nil {
+			s.execute(ctx, j)
 			continue
 		}
 		select {
@@ -90,54 +90,51 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-func (s *Service) next() *Run {
+func (s *Service) next() *job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.runs {
-		r.mu.Lock()
-		queued := r.state == Queued
-		r.mu.Unlock()
-		if queued {
-			return r
+	for _, j := range s.runs {
+		if j.current() == stateQueued {
+			return j
 		}
 	}
 	return nil
 }
 
-func (s *Service) execute(ctx context.Context, r *Run) {
+func (s *Service) execute(ctx context.Context, j *job) {
 	if ctx.Err() != nil {
-		s.end(r, Failed, errClosed)
+		s.end(j, stateFailed, errClosed)
 		return
 	}
-	defer context.AfterFunc(ctx, r.cancel)()
-	r.change(func() { r.state, r.started = Running, time.Now() })
+	defer context.AfterFunc(ctx, j.cancel)()
+	j.change(func() { j.state, j.started = stateRunning, time.Now() })
 	s.notify()
-	rep, err := scenario.Run(r.ctx, r.Spec, s.config.Tools, r.events())
+	rep, err := scenario.Run(j.ctx, j.spec, s.config.Tools, j.events())
 	if err == nil {
-		err = s.archive.keep(r.ID, rep)
+		err = s.archive.keep(j.id, rep)
 	}
 	switch {
 	case err == nil:
-		s.end(r, Done, nil)
-	case r.ctx.Err() != nil:
-		s.end(r, Stopped, err)
+		s.end(j, stateDone, nil)
+	case j.ctx.Err() != nil:
+		s.end(j, stateStopped, err)
 	default:
-		s.end(r, Failed, err)
+		s.end(j, stateFailed, err)
 	}
 }
 
-func (s *Service) end(r *Run, state State, err error) {
-	r.change(func() {
-		r.state, r.ended = state, time.Now()
+func (s *Service) end(j *job, state runState, err error) {
+	j.change(func() {
+		j.state, j.ended = state, time.Now()
 		if err != nil {
-			r.fault = err.Error()
+			j.fault = err.Error()
 		}
 	})
-	r.cancel()
+	j.cancel()
 	s.mu.Lock()
 	ended := 0
 	for i := len(s.runs) - 1; i >= 0; i-- {
-		if s.runs[i].finished() {
+		if s.runs[i].current().ended() {
 			if ended++; ended > maxEnded {
 				s.runs = slices.Delete(s.runs, i, i+1)
 			}
@@ -155,8 +152,8 @@ func (s *Service) notify() {
 	s.changed = make(chan struct{})
 }
 
-// Submit checks a scenario and queues it (V1, V3).
-func (s *Service) Submit(ctx context.Context, spec scenario.Spec) (*Run, error) {
+// enqueue checks a scenario and queues it (V1, V3).
+func (s *Service) enqueue(ctx context.Context, spec scenario.Spec) (*job, error) {
 	spec.Token, spec.AllowRemote = s.config.Token, s.config.AllowRemote
 	spec.Binary, spec.LogDir, spec.CAFile, spec.Against = "", "", "", nil
 	if err := spec.Validate(); err != nil {
@@ -174,8 +171,8 @@ func (s *Service) Submit(ctx context.Context, spec scenario.Spec) (*Run, error) 
 	}
 	s.mu.Lock()
 	waiting := 0
-	for _, r := range s.runs {
-		if !r.finished() {
+	for _, j := range s.runs {
+		if !j.current().ended() {
 			waiting++
 		}
 	}
@@ -184,38 +181,36 @@ func (s *Service) Submit(ctx context.Context, spec scenario.Spec) (*Run, error) 
 		return nil, errFull
 	}
 	s.numbers++
-	r := newRun(fmt.Sprintf("%s-%s-%d", spec.Scenario, time.Now().UTC().Format("20060102-150405"), s.numbers), spec)
-	s.runs = append(s.runs, r)
+	j := newJob(fmt.Sprintf("%s-%s-%d", spec.Scenario, time.Now().UTC().Format("20060102-150405"), s.numbers), spec)
+	s.runs = append(s.runs, j)
 	s.mu.Unlock()
 	s.notify()
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
-	return r, nil
+	return j, nil
 }
 
-// Stop ends a run. A running one keeps its report as far as it has come; a waiting one is taken out
-// of the queue.
-func (s *Service) Stop(id string) error {
-	r := s.find(id)
-	if r == nil {
+// cancel ends a run. A running one keeps its report as far as it has come; a waiting one is taken
+// out of the queue.
+func (s *Service) cancel(id string) error {
+	j := s.find(id)
+	if j == nil {
 		return errNoRun
 	}
-	r.mu.Lock()
-	queued := r.state == Queued
-	r.mu.Unlock()
-	r.cancel()
+	queued := j.current() == stateQueued
+	j.cancel()
 	if queued {
-		s.end(r, Stopped, nil)
+		s.end(j, stateStopped, nil)
 	}
 	return nil
 }
 
-func (s *Service) find(id string) *Run {
+func (s *Service) find(id string) *job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.IndexFunc(s.runs, func(r *Run) bool { return r.ID == id }); i >= 0 {
+	if i := slices.IndexFunc(s.runs, func(j *job) bool { return j.id == id }); i >= 0 {
 		return s.runs[i]
 	}
 	return nil
@@ -227,8 +222,8 @@ func (s *Service) list() ([]view, <-chan struct{}) {
 	runs, changed := slices.Clone(s.runs), s.changed
 	s.mu.Unlock()
 	views := []view{}
-	for _, r := range slices.Backward(runs) {
-		v, _, _ := r.look(position{1 << 30, 1 << 30})
+	for _, j := range slices.Backward(runs) {
+		v, _, _ := j.look(position{1 << 30, 1 << 30})
 		views = append(views, v)
 	}
 	return views, changed
