@@ -62,7 +62,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	// Record a history while the nemesis injects faults.
 	recording := c.Recording
 	for i := range c.Nodes {
-		recording.Endpoints = append(recording.Endpoints, check.Endpoint{Name: lab.Name(i), Client: lab.Client(i)})
+		recording.Endpoints = append(recording.Endpoints, lab.Client(i))
 	}
 	n := &nemesis{Lab: lab, kinds: c.Faults, survives: survivable(c.Nodes), start: time.Now(), log: c.Log, seed: recording.Seed}
 	breaking, heal := context.WithCancel(ctx)

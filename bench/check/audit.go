@@ -6,13 +6,15 @@ import (
 	"sync"
 	"time"
 
+	"viakv/api/client"
+
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Audit reads every key of the history once at every endpoint, and adds these reads to the history.
 // So the check finds an acknowledged write that was lost long after the clients were done with its
 // key. Audit returns how many reads failed.
-func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func(done, total uint64)) (failed int) {
+func (h *History) Audit(ctx context.Context, endpoints []*client.Client, progress func(done, total uint64)) (failed int) {
 	keys := h.allKeys()
 	const readers = 8
 	var (
@@ -25,10 +27,10 @@ func (h *History) Audit(ctx context.Context, endpoints []Endpoint, progress func
 	for range readers {
 		reading.Go(func() {
 			for k := range next {
-				for at, e := range endpoints {
+				for at, c := range endpoints {
 					o := operation{Client: auditor, Endpoint: at, Kind: get, Call: h.Elapsed()}
 					var value opValue
-					text, err := e.Client.Get(ctx, k.name)
+					text, err := c.Get(ctx, k.name)
 					if err == nil {
 						value = parse(k, text)
 					}

@@ -15,16 +15,11 @@ import (
 	"viakv/api/kv"
 )
 
-// Endpoint is one node, or a load balancer, that clients talk to.
-type Endpoint struct {
-	Name string
-	// Client has this endpoint alone, because it must be known where a request went.
-	Client *client.Client
-}
-
 // Config describes a recording.
 type Config struct {
-	Endpoints  []Endpoint
+	// Endpoints are clients, each of one node or load balancer alone, because it must be known
+	// where a request went.
+	Endpoints  []*client.Client
 	Clients    int
 	ActiveKeys int
 	OpsPerKey  int
@@ -33,9 +28,6 @@ type Config struct {
 	ScanEvery  time.Duration // zero: never
 	Seed       uint64
 	Prefix     string // of the keys; must be new to the cluster
-	// Pace is the mean time between a client's operations. Zero: 2 ms. The speed of the check is
-	// the limit here, not the cluster.
-	Pace time.Duration
 	// OnTick is called once a second with the counts of that second. Nil: not called.
 	OnTick func(Tick)
 }
@@ -52,7 +44,9 @@ const (
 	coolOff     = 20 * time.Millisecond
 	avoidFor    = 500 * time.Millisecond
 	avoidChance = 0.8
-	defaultPace = 2 * time.Millisecond
+	// pace is the mean time between a client's operations. The speed of the check is the limit
+	// here, not the cluster.
+	pace = 2 * time.Millisecond
 )
 
 // recording makes a History.
@@ -70,9 +64,6 @@ type recording struct {
 
 // Record runs the clients until the duration is over or ctx ends.
 func Record(ctx context.Context, c Config) *History {
-	if c.Pace == 0 {
-		c.Pace = defaultPace
-	}
 	r := &recording{Config: c, History: newHistory()}
 	for range c.ActiveKeys {
 		r.active = append(r.active, r.fresh())
@@ -129,7 +120,7 @@ func (r *recording) client(ctx context.Context, id int) {
 			at = (at + 1) % len(r.Endpoints)
 		}
 		result := r.operate(ctx, id, at, r.take(random), random)
-		pause := time.Duration(random.ExpFloat64() * float64(r.Pace))
+		pause := time.Duration(random.ExpFloat64() * float64(pace))
 		if result == open || result == refused {
 			avoid[at] = time.Now().Add(avoidFor)
 			pause += coolOff
@@ -142,7 +133,7 @@ func (r *recording) client(ctx context.Context, id int) {
 // does not cut it off, because an operation that is cut off stays open and makes the check harder.
 func (r *recording) operate(ctx context.Context, id, at int, k *key, random *rand.Rand) opResult {
 	ctx = context.WithoutCancel(ctx)
-	c := r.Endpoints[at].Client
+	c := r.Endpoints[at]
 	o := operation{Client: id, Endpoint: at}
 	var (
 		err  error
@@ -228,7 +219,7 @@ func (r *recording) every(ctx context.Context, d time.Duration, do func(context.
 func (r *recording) clear(ctx context.Context, random *rand.Rand) {
 	at := random.IntN(len(r.Endpoints))
 	o := operation{Client: clearer, Endpoint: at, Kind: clearAll, Call: r.Elapsed()}
-	result := resultOf(clearAll, r.Endpoints[at].Client.Clear(ctx))
+	result := resultOf(clearAll, r.Endpoints[at].Clear(ctx))
 	r.end(nil, o, result, 0)
 	r.count(result)
 }
@@ -248,7 +239,7 @@ func (r *recording) scan(ctx context.Context, random *rand.Rand) {
 	watch()
 	o := operation{Client: scanner, Endpoint: at, Kind: scanned, Call: r.Elapsed()}
 	found := map[string]string{}
-	for pair, err := range r.Endpoints[at].Client.All(ctx, client.ScanOptions{Prefix: r.Prefix}) {
+	for pair, err := range r.Endpoints[at].All(ctx, client.ScanOptions{Prefix: r.Prefix}) {
 		if err != nil {
 			// A scan that was cut, refused, or ended by a clear promised nothing.
 			return

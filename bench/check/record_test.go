@@ -19,7 +19,7 @@ func target(t testing.TB) string {
 	return apitest.Serve(t, api.Config{Name: "node-a", Version: "test"})
 }
 
-func endpoints(t *testing.T, urls ...string) (out []check.Endpoint) {
+func endpoints(t *testing.T, urls ...string) (out []*client.Client) {
 	t.Helper()
 	for _, u := range urls {
 		c, err := client.New(client.Config{Endpoints: []string{u}, Timeout: time.Second})
@@ -27,12 +27,12 @@ func endpoints(t *testing.T, urls ...string) (out []check.Endpoint) {
 			t.Fatal(err)
 		}
 		t.Cleanup(c.Close)
-		out = append(out, check.Endpoint{Name: u, Client: c})
+		out = append(out, c)
 	}
 	return out
 }
 
-func record(t *testing.T, e []check.Endpoint) (*check.History, int64) {
+func record(t *testing.T, e []*client.Client) (*check.History, int64) {
 	t.Helper()
 	var ticks atomic.Int64
 	h := check.Record(t.Context(), check.Config{

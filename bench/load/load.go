@@ -41,7 +41,6 @@ type Config struct {
 // Result is the outcome of a load.
 type Result struct {
 	*runner.Result
-	Count   uint64
 	Written uint64 // keys that were acknowledged in this run
 	Found   uint64 // keys that a resumed load found there
 	// Rounds counts the passes over the keys: the first pass, and each that repeats what failed.
@@ -58,7 +57,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if c.Count == 0 || c.Count > MaxKeys {
 		return nil, fmt.Errorf("%d keys: give 1 to %d", c.Count, MaxKeys)
 	}
-	result := &Result{Count: c.Count}
+	result := new(Result)
 	l := &loader{keys: c.Count, progress: c.Progress}
 	// A resumed load leaves out the keys that are there.
 	if c.Resume {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -24,10 +25,10 @@ type ScanConfig struct {
 	// Load is an open loop that runs beside the scans, to show what the scans do to other requests.
 	// Measure sets its duration. Nil: none.
 	Load *runner.Config
-	// Quiet is how long the load runs before the scans, without them. Zero: 3 s.
-	Quiet time.Duration
 	// OnScan is called after each scan. Nil: not called.
 	OnScan func(*Verified)
+
+	quiet time.Duration // how long the load runs before the scans, without them. Zero: 3 s
 }
 
 // Measured is the result of a measurement of scans.
@@ -44,15 +45,12 @@ const maxLoadTime = time.Hour
 
 // Measure scans once for each kind and round. If there is a load, it runs meanwhile.
 func Measure(ctx context.Context, c ScanConfig) (*Measured, error) {
-	if c.Quiet == 0 {
-		c.Quiet = 3 * time.Second
-	}
 	m := new(Measured)
 	finish := func() error { return nil }
 	if c.Load != nil {
 		// First the load without scans, then the load that runs beside them.
 		quiet := *c.Load
-		quiet.Warmup, quiet.Duration = time.Second, c.Quiet
+		quiet.Warmup, quiet.Duration = time.Second, cmp.Or(c.quiet, 3*time.Second)
 		var err error
 		if m.Quiet, err = runner.Run(ctx, quiet); err != nil {
 			return nil, err

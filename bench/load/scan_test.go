@@ -106,7 +106,7 @@ func TestScansBesideALoad(t *testing.T) {
 	seen := 0
 	m, err := Measure(t.Context(), ScanConfig{
 		ScanOptions: ScanOptions{Keys: keys, Expected: 200}, Client: c, Kinds: []client.Kind{client.ScanAll, client.ScanKeys}, Rounds: 20,
-		Load: &beside, Quiet: 300 * time.Millisecond, OnScan: func(*Verified) { seen++ },
+		Load: &beside, quiet: 300 * time.Millisecond, OnScan: func(*Verified) { seen++ },
 	})
 	if err != nil {
 		t.Fatal(err)

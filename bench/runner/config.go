@@ -30,11 +30,9 @@ type Config struct {
 	Ramp time.Duration
 	// Duration is the time of the run after the warm-up. Zero: until the sources end.
 	Duration time.Duration
-	// Timeout is how long one request may take. Then its connection is given up. Zero: 10 s.
+	// Timeout is how long one request may take. Then its connection is given up. A request of an
+	// open loop that is to be sent later than that after its intended time is dropped. Zero: 10 s.
 	Timeout time.Duration
-	// MaxLate is how long after its intended time a request may still be sent. A later one is
-	// dropped. Zero: the time-out.
-	MaxLate time.Duration
 
 	// Verify checks the values of gets against the key space. A mismatch is an error.
 	Verify bool
@@ -63,9 +61,6 @@ func (c Config) withDefaults() Config {
 	if c.Timeout == 0 {
 		c.Timeout = 10 * time.Second
 	}
-	if c.MaxLate == 0 {
-		c.MaxLate = c.Timeout
-	}
 	return c
 }
 
@@ -88,7 +83,7 @@ func (c Config) validate() error {
 	if c.Rate < 0 || c.Rate > MaxRate {
 		fault("a rate of %g a second: give 0, for a closed loop, to %d", c.Rate, MaxRate)
 	}
-	for name, d := range map[string]time.Duration{"warm-up": c.Warmup, "ramp": c.Ramp, "duration": c.Duration, "time-out": c.Timeout, "latest arrival": c.MaxLate} {
+	for name, d := range map[string]time.Duration{"warm-up": c.Warmup, "ramp": c.Ramp, "duration": c.Duration, "time-out": c.Timeout} {
 		if d < 0 || d > MaxDuration {
 			fault("%s of %s: give 0 to %s", name, d, MaxDuration)
 		}

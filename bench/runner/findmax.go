@@ -66,11 +66,12 @@ type Search struct {
 	Objective Objective
 	// StepTime is how long each rate is measured, after the warm-up. Zero: 5 s.
 	StepTime time.Duration
-	// Precision is the width of the remaining range at which the search ends, as a part of the
-	// rate. Zero: 0.05.
-	Precision float64
 	// OnStep is called after each step. Nil: not called.
 	OnStep func(Step)
+
+	// precision is the width of the remaining range at which the search ends, as a part of the
+	// rate. Zero: 0.05.
+	precision float64
 }
 
 const (
@@ -86,8 +87,8 @@ func FindMax(ctx context.Context, c Config, s Search) (best *Result, steps []Ste
 	if s.StepTime == 0 {
 		s.StepTime = 5 * time.Second
 	}
-	if s.Precision == 0 {
-		s.Precision = 0.05
+	if s.precision == 0 {
+		s.precision = 0.05
 	}
 	// A closed loop finds the throughput, the upper end of the range.
 	probe := c
@@ -101,7 +102,7 @@ func FindMax(ctx context.Context, c Config, s Search) (best *Result, steps []Ste
 	}
 	low, high := 0.0, closed.Throughput()*1.1
 	for range maxSteps {
-		if ctx.Err() != nil || high-low <= s.Precision*high {
+		if ctx.Err() != nil || high-low <= s.precision*high {
 			break
 		}
 		// Try the middle of the range; the first try is higher, because most targets come close to

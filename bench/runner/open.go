@@ -72,7 +72,7 @@ func (w *worker) sendAll(flight chan<- sent, broken <-chan struct{}) {
 			}
 		} else if w.ctx.Err() != nil {
 			return
-		} else if -early > w.MaxLate {
+		} else if -early > w.Timeout {
 			w.miss(intended)
 			continue
 		}

@@ -86,7 +86,7 @@ func arrivalsThatAreTooLateAreDropped(t *testing.T) {
 		}
 		return Answer{Outcome: OK}, nil
 	}}
-	r := measure(t, Config{Targets: []Target{f}, Sources: requests(1<<40, workload.Get), Connections: 1, Rate: 1000, Duration: 500 * time.Millisecond, MaxLate: 20 * time.Millisecond})
+	r := measure(t, Config{Targets: []Target{f}, Sources: requests(1<<40, workload.Get), Connections: 1, Rate: 1000, Duration: 500 * time.Millisecond, Timeout: 20 * time.Millisecond})
 	if r.Dropped < 100 || r.Dropped > 250 {
 		t.Errorf("%d dropped, want about 180", r.Dropped)
 	}
@@ -113,14 +113,14 @@ func findMax(t *testing.T) {
 	}}
 	seen := 0
 	c := Config{Targets: []Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1<<40, workload.Get), Connections: 2}
-	best, steps, err := FindMax(context.Background(), c, Search{Objective: Objective{50, 50 * time.Millisecond}, StepTime: 300 * time.Millisecond, Precision: 0.2, OnStep: func(Step) { seen++ }})
+	best, steps, err := FindMax(context.Background(), c, Search{Objective: Objective{50, 50 * time.Millisecond}, StepTime: 300 * time.Millisecond, precision: 0.2, OnStep: func(Step) { seen++ }})
 	if err != nil || best == nil || seen != len(steps) {
 		t.Fatalf("%v, %v, %d steps, %d seen", best, err, len(steps), seen)
 	}
 	if rate := best.Throughput(); rate < 800 || rate > 1000 {
 		t.Errorf("the highest rate is %.0f", rate)
 	}
-	none, steps, err := FindMax(context.Background(), c, Search{Objective: Objective{50, time.Millisecond}, StepTime: 100 * time.Millisecond, Precision: 0.5})
+	none, steps, err := FindMax(context.Background(), c, Search{Objective: Objective{50, time.Millisecond}, StepTime: 100 * time.Millisecond, precision: 0.5})
 	if err != nil || none != nil || len(steps) == 0 || steps[0].Why == "" {
 		t.Errorf("an objective below the service time: %v, %v, %+v", none, err, steps)
 	}

@@ -43,7 +43,7 @@ func judgeCheck(r *report.Report, c *check.Verdict) {
 }
 
 // recording describes what the clients of a check do.
-func (s *Spec) recording(endpoints []check.Endpoint, events Events) check.Config {
+func (s *Spec) recording(endpoints []*client.Client, events Events) check.Config {
 	return check.Config{
 		Endpoints: endpoints, Clients: s.Clients, ActiveKeys: s.ActiveKeys, OpsPerKey: s.OpsPerKey, Duration: time.Duration(s.Duration),
 		ClearEvery: time.Duration(s.ClearEvery), ScanEvery: time.Duration(s.ScanEvery), Seed: s.Seed,
@@ -55,14 +55,14 @@ func (s *Spec) recording(endpoints []check.Endpoint, events Events) check.Config
 }
 
 // endpoints makes a client of each target.
-func (u *setup) endpoints() (out []check.Endpoint, closeAll func(), err error) {
+func (u *setup) endpoints() (out []*client.Client, closeAll func(), err error) {
 	options, err := u.options()
 	if err != nil {
 		return nil, nil, err
 	}
 	closeAll = func() {
-		for _, e := range out {
-			e.Client.Close()
+		for _, c := range out {
+			c.Close()
 		}
 	}
 	for _, t := range u.Targets {
@@ -73,7 +73,7 @@ func (u *setup) endpoints() (out []check.Endpoint, closeAll func(), err error) {
 			closeAll()
 			return nil, nil, err
 		}
-		out = append(out, check.Endpoint{Name: t, Client: c.With(options)})
+		out = append(out, c.With(options))
 	}
 	return out, closeAll, nil
 }
