@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"viakv/bench/runner"
 )
 
 // grown returns a report with a series of four sizes.
@@ -130,22 +128,5 @@ func TestGrowthWithoutAPlace(t *testing.T) {
 	one.Growth = one.Growth[:1]
 	if _, err := one.PublishGrowth(docs); err == nil {
 		t.Error("one size was published")
-	}
-}
-
-func TestBehind(t *testing.T) {
-	for name, c := range map[string]struct {
-		load Load
-		want bool
-	}{
-		"kept up":                {Load{Open: true, Good: 1000, Dropped: 3}, false},
-		"could not":              {Load{Open: true, Good: 1000, Dropped: 1000}, true},
-		"slow, and some lost":    {Load{Open: true, Good: 1000, Dropped: 1000, Errors: runner.Errors{Lost: 3}}, true},
-		"the target was gone":    {Load{Open: true, Good: 1000, Dropped: 1000, Errors: runner.Errors{Lost: 3, Connect: 9}}, false},
-		"a closed loop has none": {Load{Good: 1000, Dropped: 1000}, false},
-	} {
-		if got := c.load.Behind(); got != c.want {
-			t.Errorf("%s: got %v", name, got)
-		}
 	}
 }

@@ -213,6 +213,23 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+func TestBehind(t *testing.T) {
+	for name, c := range map[string]struct {
+		load Load
+		want bool
+	}{
+		"kept up":                {Load{Open: true, Good: 1000, Dropped: 3}, false},
+		"could not":              {Load{Open: true, Good: 1000, Dropped: 1000}, true},
+		"slow, and some lost":    {Load{Open: true, Good: 1000, Dropped: 1000, Errors: runner.Errors{Lost: 3}}, true},
+		"the target was gone":    {Load{Open: true, Good: 1000, Dropped: 1000, Errors: runner.Errors{Lost: 3, Connect: 9}}, false},
+		"a closed loop has none": {Load{Good: 1000, Dropped: 1000}, false},
+	} {
+		if got := c.load.Behind(); got != c.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
 func TestThinningKeepsSpikes(t *testing.T) {
 	c := chart{series: []series{{name: "s"}}}
 	for i := range 1000 {

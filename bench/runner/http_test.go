@@ -6,11 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api/apitest"
 	"viakv/api/client"
 	"viakv/bench/baseline"
 	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
+
+func TestMain(m *testing.M) { apitest.VerifyNoLeaks(m) }
 
 func run(t testing.TB, c runner.Config) *runner.Result {
 	t.Helper()

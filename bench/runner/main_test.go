@@ -1,9 +1,0 @@
-package runner_test
-
-import (
-	"testing"
-
-	"viakv/api/apitest"
-)
-
-func TestMain(m *testing.M) { apitest.VerifyNoLeaks(m) }
