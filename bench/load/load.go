@@ -114,11 +114,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 }
 
 func (c *Config) verify(ctx context.Context) *Verified {
-	o := ScanOptions{Keys: c.Keys, Expected: c.Count}
-	if c.OnCheck != nil {
-		o.Progress = func(pairs int64, _ time.Duration) { c.OnCheck(pairs) }
-	}
-	return Verify(ctx, c.Client, client.ScanAll, o)
+	return Verify(ctx, c.Client, client.ScanAll, ScanOptions{Keys: c.Keys, Expected: c.Count, Progress: c.OnCheck})
 }
 
 func pause(ctx context.Context, d time.Duration) bool {

@@ -25,16 +25,11 @@ func target(t testing.TB) string {
 
 func config(t *testing.T, url string, count uint64) Config {
 	t.Helper()
-	c, err := client.New(client.Config{Endpoints: []string{url}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
 	to, err := runner.NewHTTP(client.Config{Endpoints: []string{url}}, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{Config: runner.Config{Targets: to, Keys: workload.DefaultKeys(), Connections: 4, Pipeline: 8}, Count: count, Client: c}
+	return Config{Config: runner.Config{Targets: to, Keys: workload.DefaultKeys(), Connections: 4, Pipeline: 8}, Count: count, Client: connect(t, url)}
 }
 
 func TestALoadIsCompleteAndResumes(t *testing.T) {

@@ -75,7 +75,7 @@ type ScanOptions struct {
 	Expected uint64
 	PageSize int // 0: one stream
 	// Progress is called once every 16,384 pairs. Nil: not called.
-	Progress func(pairs int64, took time.Duration)
+	Progress func(pairs int64)
 }
 
 const progressEvery = 1 << 14
@@ -92,7 +92,7 @@ func Verify(ctx context.Context, c *client.Client, kind client.Kind, o ScanOptio
 			v.First = time.Since(began).Seconds()
 		}
 		if o.Progress != nil && v.Pairs%progressEvery == 0 {
-			o.Progress(v.Pairs, time.Since(began))
+			o.Progress(v.Pairs)
 		}
 		if kind == client.ScanValues || o.Expected == 0 {
 			continue

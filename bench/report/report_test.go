@@ -24,13 +24,13 @@ func measured(seconds int, perSecond, micros int64, seed uint64) *runner.Result 
 	random := rand.New(rand.NewPCG(seed, 1))
 	for s := range seconds {
 		n := perSecond + random.Int64N(perSecond/10+1)
-		second := runner.NewHistogram()
+		second := runner.NewCounts()
 		for range n {
 			us := micros + int64(random.ExpFloat64()*float64(micros)/4)
 			_ = r.Latency[workload.Get].RecordValue(us)
-			_ = second.RecordValue(us)
+			_ = second.Latency[workload.Get].RecordValue(us)
 		}
-		r.Samples = append(r.Samples, runner.Sample{Elapsed: float64(s + 1), Seconds: 1, Warm: false, Good: n, Rate: float64(n), Quantiles: runner.QuantilesOf(second)})
+		r.Samples = append(r.Samples, runner.Sample{Elapsed: float64(s + 1), Seconds: 1, Warm: false, Good: n, Rate: float64(n), Quantiles: runner.QuantilesOf(second.All())})
 	}
 	_ = r.Latency[workload.Set].RecordValue(micros)
 	r.Errors.Refused = 2

@@ -16,8 +16,8 @@ const (
 	digits  = 3
 )
 
-// NewHistogram returns an empty histogram with the range and precision of all runs.
-func NewHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
+// newHistogram returns an empty histogram with the range and precision of all runs.
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
 
 // Errors counts the errors of a run, by what happened.
 type Errors struct {
@@ -54,7 +54,7 @@ type Counts struct {
 func NewCounts() *Counts {
 	c := &Counts{Status: map[int]int64{}}
 	for k := range c.Latency {
-		c.Latency[k] = NewHistogram()
+		c.Latency[k] = newHistogram()
 	}
 	return c
 }
@@ -69,7 +69,7 @@ func (c *Counts) Good() (n int64) {
 
 // All returns the merged histogram of all kinds of requests (B2).
 func (c *Counts) All() *hdrhistogram.Histogram {
-	all := NewHistogram()
+	all := newHistogram()
 	for _, h := range c.Latency {
 		if h.TotalCount() > 0 {
 			all.Merge(h)

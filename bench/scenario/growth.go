@@ -115,7 +115,7 @@ func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Rep
 		}
 		*m.rate, *m.p99 = result.Throughput(), result.All().ValueAtPercentile(99)
 	}
-	v := load.Verify(ctx, u.client, client.ScanAll, load.ScanOptions{Keys: u.keys, Expected: keys, Progress: func(pairs int64, _ time.Duration) {
+	v := load.Verify(ctx, u.client, client.ScanAll, load.ScanOptions{Keys: u.keys, Expected: keys, Progress: func(pairs int64) {
 		u.events.progress("scan", uint64(pairs), keys)
 	}})
 	if err := stopped(ctx); err != nil {

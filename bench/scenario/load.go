@@ -177,7 +177,7 @@ func (u *setup) scan(ctx context.Context, r *report.Report) error {
 	m := load.ScanConfig{Client: u.client, Kinds: kinds, Rounds: u.Rounds, OnScan: func(v *load.Verified) {
 		u.events.log("%s: %s pairs in %.2f s, %.1f MB/s", v.Kind, report.Count(v.Pairs), v.Seconds, v.MBPerSecond())
 	}}
-	m.ScanOptions = load.ScanOptions{Keys: u.keys, PageSize: u.PageSize, Progress: func(pairs int64, _ time.Duration) { u.events.progress("scan", uint64(pairs), u.Keys) }}
+	m.ScanOptions = load.ScanOptions{Keys: u.keys, PageSize: u.PageSize, Progress: func(pairs int64) { u.events.progress("scan", uint64(pairs), u.Keys) }}
 	if !u.SkipCheck {
 		m.Expected = u.Keys
 	}
