@@ -42,24 +42,21 @@ func Serve(l net.Listener) error {
 func (s *store) handle(ctx *fasthttp.RequestCtx) {
 	key := ctx.QueryArgs().Peek("k")
 	in := s.shard(key)
+	found := true
 	switch string(ctx.Path()) {
 	case "/get":
 		in.mu.RLock()
-		value, found := in.values[string(key)]
+		var value []byte
+		value, found = in.values[string(key)]
 		in.mu.RUnlock()
-		if !found {
-			ctx.SetStatusCode(fasthttp.StatusNotFound)
-			return
+		if found {
+			ctx.SetContentType("text/plain; charset=utf-8")
+			ctx.Response.SetBodyRaw(value)
 		}
-		ctx.SetContentType("text/plain; charset=utf-8")
-		ctx.Response.SetBodyRaw(value)
 	case "/is":
 		in.mu.RLock()
-		_, found := in.values[string(key)]
+		_, found = in.values[string(key)]
 		in.mu.RUnlock()
-		if !found {
-			ctx.SetStatusCode(fasthttp.StatusNotFound)
-		}
 	case "/set":
 		// The value is never changed, because readers hold it without the lock.
 		value := append([]byte(nil), ctx.QueryArgs().Peek("v")...)
@@ -68,12 +65,9 @@ func (s *store) handle(ctx *fasthttp.RequestCtx) {
 		in.mu.Unlock()
 	case "/rm":
 		in.mu.Lock()
-		_, found := in.values[string(key)]
+		_, found = in.values[string(key)]
 		delete(in.values, string(key))
 		in.mu.Unlock()
-		if !found {
-			ctx.SetStatusCode(fasthttp.StatusNotFound)
-		}
 	case "/clear":
 		for i := range s.shards {
 			s.shards[i].mu.Lock()
@@ -88,6 +82,9 @@ func (s *store) handle(ctx *fasthttp.RequestCtx) {
 		ctx.SetBodyStream(&rows{of: s, values: true}, -1)
 	case "/livez", "/readyz":
 	default:
+		found = false
+	}
+	if !found {
 		ctx.SetStatusCode(fasthttp.StatusNotFound)
 	}
 }

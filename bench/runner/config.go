@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -52,15 +53,7 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	if c.Connections == 0 {
-		c.Connections = 16
-	}
-	if c.Pipeline == 0 {
-		c.Pipeline = 1
-	}
-	if c.Timeout == 0 {
-		c.Timeout = 10 * time.Second
-	}
+	c.Connections, c.Pipeline, c.Timeout = cmp.Or(c.Connections, 16), cmp.Or(c.Pipeline, 1), cmp.Or(c.Timeout, 10*time.Second)
 	return c
 }
 

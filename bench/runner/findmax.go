@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,12 +85,7 @@ const (
 // the throughput of a closed loop, by bisection. It returns the run at that rate, or nil when no
 // rate met the objective, and every step.
 func FindMax(ctx context.Context, c Config, s Search) (best *Result, steps []Step, err error) {
-	if s.StepTime == 0 {
-		s.StepTime = 5 * time.Second
-	}
-	if s.precision == 0 {
-		s.precision = 0.05
-	}
+	s.StepTime, s.precision = cmp.Or(s.StepTime, 5*time.Second), cmp.Or(s.precision, 0.05)
 	// A closed loop finds the throughput, the upper end of the range.
 	probe := c
 	probe.Rate, probe.Duration, probe.Ramp = 0, s.StepTime, 0

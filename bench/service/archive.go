@@ -99,7 +99,7 @@ func (a *archive) keep(id string, r *report.Report) error {
 func (a *archive) list() []summary {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return append([]summary{}, a.past...)
+	return slices.Clone(a.past)
 }
 
 func (a *archive) remove(id string) error {

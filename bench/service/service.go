@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,12 +62,7 @@ func New(c Config) (*Service, error) {
 	if c.Dir == "" {
 		return nil, errors.New("service: Dir is missing: name a directory for the reports")
 	}
-	if c.MaxQueue == 0 {
-		c.MaxQueue = 20
-	}
-	if c.MaxDuration == 0 {
-		c.MaxDuration = time.Hour
-	}
+	c.MaxQueue, c.MaxDuration = cmp.Or(c.MaxQueue, 20), cmp.Or(c.MaxDuration, time.Hour)
 	a, err := openArchive(c.Dir)
 	if err != nil {
 		return nil, err
