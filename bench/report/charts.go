@@ -87,7 +87,7 @@ func (r *Report) percentiles() (chart, error) {
 		}
 		var values []float64
 		for _, l := range loads {
-			h, err := l.histogram(all)
+			h, err := l.histogram()
 			if err != nil {
 				return c, err
 			}

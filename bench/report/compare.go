@@ -52,11 +52,11 @@ func Compare(before, after *Report) (*Comparison, error) {
 		c.notes = append(c.notes, "the machines or Go versions differ: prefer ratios to a baseline measured on each")
 	}
 	c.add("throughput", throughput(before.Load), throughput(after.Load), false)
-	h1, err := before.Load.histogram(all)
+	h1, err := before.Load.histogram()
 	if err != nil {
 		return nil, err
 	}
-	h2, err := after.Load.histogram(all)
+	h2, err := after.Load.histogram()
 	if err != nil {
 		return nil, err
 	}

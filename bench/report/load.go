@@ -45,11 +45,11 @@ func (l *Load) store(name string, h *hdrhistogram.Histogram) {
 	}
 }
 
-// histogram returns a stored histogram.
-func (l *Load) histogram(name string) (*hdrhistogram.Histogram, error) {
-	text, ok := l.Histograms[name]
+// histogram returns the stored histogram of all kinds of requests.
+func (l *Load) histogram() (*hdrhistogram.Histogram, error) {
+	text, ok := l.Histograms[all]
 	if !ok {
-		return nil, fmt.Errorf("the report has no histogram %q, only %v", name, slices.Sorted(maps.Keys(l.Histograms)))
+		return nil, fmt.Errorf("the report has no histogram %q, only %v", all, slices.Sorted(maps.Keys(l.Histograms)))
 	}
 	return hdrhistogram.Decode([]byte(text))
 }

@@ -85,7 +85,7 @@ func (r *Report) writeHistogram(w io.Writer) error {
 	if r.Load == nil {
 		return fmt.Errorf("a %s report has no latency distribution", r.Scenario)
 	}
-	h, err := r.Load.histogram(all)
+	h, err := r.Load.histogram()
 	if err != nil {
 		return err
 	}

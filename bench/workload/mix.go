@@ -39,8 +39,9 @@ func ParseMix(s string) (m Mix, distribution string, err error) {
 	shares := map[string]*int{"get": &m.Get, "set": &m.Set, "is": &m.Has, "rm": &m.Remove, "insert": &m.Insert, "modify": &m.Modify}
 	for part := range strings.SplitSeq(s, ",") {
 		name, number, _ := strings.Cut(strings.TrimSpace(part), "=")
-		share, n := shares[name], 0
-		if n, err = strconv.Atoi(number); share == nil || err != nil || n < 0 || n > 1_000_000 {
+		share := shares[name]
+		n, err := strconv.Atoi(number)
+		if share == nil || err != nil || n < 0 || n > 1_000_000 {
 			return m, "", fmt.Errorf("share %q: give get, set, is, rm, insert or modify, and a number, as in get=95,set=5", part)
 		}
 		*share += n
