@@ -29,9 +29,7 @@ const grace = 50 * time.Millisecond
 // attempt runs fn until there is an answer, the deadline passes, or an error is final (N4). fn runs
 // one command, and must be ready to be called again.
 func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func(context.Context) error) error {
-	if deadline.IsZero() {
-		deadline = time.Now().Add(s.cfg.Timeout)
-	}
+	deadline = stateless.Until(deadline, s.cfg.Timeout)
 	ctx, cancel := context.WithDeadline(ctx, deadline.Add(-min(grace, time.Until(deadline)/4)))
 	defer cancel()
 	lost := 0

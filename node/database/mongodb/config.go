@@ -23,32 +23,16 @@ type Config struct {
 	// Name is the name of this node. It is shown in the node's status and in the server's log of
 	// connections.
 	Name string
-	// MaxConnections bounds the pool of each server. Zero means the URL's maxPoolSize or, without
-	// that, 64.
-	MaxConnections uint64
-	// Timeout bounds a request without a deadline. Zero means 2 s.
+	// Timeout bounds a request without a deadline. Zero means stateless.DefaultTimeout.
 	Timeout time.Duration
-	// StartTimeout bounds the time that Open waits for an unreachable database. Zero means 30 s.
-	StartTimeout time.Duration
 }
 
 const (
-	defaultConnections  = 64
-	defaultTimeout      = 2 * time.Second
-	defaultStartTimeout = 30 * time.Second
-	connectTimeout      = 5 * time.Second
-	connectionIdle      = 5 * time.Minute
+	// defaultConnections is the size of the pool of each server, unless the URL has maxPoolSize.
+	defaultConnections = 64
+	connectTimeout     = 5 * time.Second
+	connectionIdle     = 5 * time.Minute
 )
-
-func (c Config) withDefaults() Config {
-	if c.Timeout == 0 {
-		c.Timeout = defaultTimeout
-	}
-	if c.StartTimeout == 0 {
-		c.StartTimeout = defaultStartTimeout
-	}
-	return c
-}
 
 // target is what a URL names.
 type target struct {
@@ -93,10 +77,7 @@ func (c Config) parse() (target, error) {
 	}
 
 	o := t.options
-	switch {
-	case c.MaxConnections > 0:
-		o.SetMaxPoolSize(c.MaxConnections)
-	case !hasOption(values, "maxPoolSize"):
+	if !hasOption(values, "maxPoolSize") {
 		o.SetMaxPoolSize(defaultConnections)
 	}
 	if !hasOption(values, "maxIdleTimeMS") {

@@ -21,22 +21,21 @@ import (
 
 func TestParse(t *testing.T) {
 	for _, c := range []struct {
-		cfg      Config
-		database string
-		most     uint64
+		url  string
+		most uint64
 	}{
-		{Config{URL: "mongodb://h:1/db"}, "db", defaultConnections},
-		{Config{URL: "mongodb://u:p%40%2F@h1:1,h2:2,h3:3/db?replicaSet=rs&maxpoolsize=9"}, "db", 9},
-		{Config{URL: "mongodb://h/db?maxPoolSize=9&w=1&readPreference=secondary", MaxConnections: 5}, "db", 5},
+		{"mongodb://h:1/db", defaultConnections},
+		{"mongodb://u:p%40%2F@h1:1,h2:2,h3:3/db?replicaSet=rs&maxpoolsize=9", 9},
+		{"mongodb://h/db?maxPoolSize=5&w=1&readPreference=secondary", 5},
 	} {
-		got, err := c.cfg.withDefaults().parse()
+		got, err := Config{URL: c.url}.parse()
 		if err != nil {
-			t.Fatalf("%s: %v", c.cfg.URL, err)
+			t.Fatalf("%s: %v", c.url, err)
 		}
 		o := got.options
-		if got.database != c.database || *o.MaxPoolSize != c.most || o.WriteConcern.W != "majority" || !*o.WriteConcern.Journal ||
+		if got.database != "db" || *o.MaxPoolSize != c.most || o.WriteConcern.W != "majority" || !*o.WriteConcern.Journal ||
 			o.ReadPreference.Mode() != readpref.PrimaryMode {
-			t.Errorf("%s: %+v", c.cfg.URL, o)
+			t.Errorf("%s: %+v", c.url, o)
 		}
 	}
 }
@@ -49,7 +48,7 @@ func TestParseRefuses(t *testing.T) {
 		"mongodb://u:hunter2@@h:1/db", "mongodb://u:%zzhunter2@h:1/db", "mongodb://u:hunter2@h:port/db", "mongodb://u:hunter2@h/d.b",
 		"mongodb://u:hunter2@h/db?maxPoolSize=hunter2", "mongodb://h/db?w=%zz", "mongodb://h/db?tls=perhaps",
 	} {
-		_, err := Config{URL: url}.withDefaults().parse()
+		_, err := Config{URL: url}.parse()
 		if err == nil {
 			t.Errorf("%q is taken", url)
 		} else if strings.Contains(err.Error(), "ter2") {
@@ -196,7 +195,7 @@ func TestStateErrors(t *testing.T) {
 
 func mustParse(t *testing.T) *options.ClientOptions {
 	t.Helper()
-	p, err := Config{URL: "mongodb://h:1/db"}.withDefaults().parse()
+	p, err := Config{URL: "mongodb://h:1/db"}.parse()
 	if err != nil {
 		t.Fatal(err)
 	}

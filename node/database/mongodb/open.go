@@ -1,6 +1,7 @@
 package mongodb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ type stateDocument struct {
 // that requests will need. It waits for a database that cannot be reached yet. A database that
 // refuses is an error at once, which says what to do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	cfg = cfg.withDefaults()
+	cfg.Timeout = cmp.Or(cfg.Timeout, stateless.DefaultTimeout)
 	t, err := cfg.parse()
 	if err != nil {
 		return nil, err
@@ -52,7 +53,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, s.scrub.Error(err)
 	}
 	s.probe = stateless.NewProbe(probeAge, probePatience, s.check)
-	if err := s.prepare(ctx, t); err != nil {
+	err = stateless.Start(ctx, s.scrub, func(err error) (string, bool) { return diagnose(err, t) }, func(ctx context.Context) error {
+		return s.prepare(ctx, t)
+	})
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -63,16 +67,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// prepare makes the database ready, and waits for one that is still starting.
+// prepare makes the database ready.
 func (s *Store) prepare(ctx context.Context, t target) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.StartTimeout)
-	defer cancel()
-	return stateless.Start(ctx, s.scrub, func(err error) (string, bool) { return diagnose(err, t) }, func() error {
-		return s.prepareOnce(ctx, t)
-	})
-}
-
-func (s *Store) prepareOnce(ctx context.Context, t target) error {
 	single, several, err := s.concerns(ctx, t)
 	if err != nil {
 		return err

@@ -11,9 +11,6 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// pageTimeout is the time that a page may take by default, unless Config.Timeout is longer.
-const pageTimeout = 10 * time.Second
-
 // scanner walks over the documents in the order of _id, a page at a time. Each page is a find of
 // its own. Between pages the scanner holds nothing on the server.
 type scanner struct {
@@ -148,8 +145,5 @@ func (sc *scanner) current(ctx context.Context) (g int64, err error) {
 }
 
 func (sc *scanner) pageDeadline() time.Time {
-	if sc.deadline.IsZero() {
-		return time.Now().Add(max(pageTimeout, sc.store.cfg.Timeout))
-	}
-	return sc.deadline
+	return stateless.Until(sc.deadline, max(stateless.PageTimeout, sc.store.cfg.Timeout))
 }

@@ -123,19 +123,17 @@ func (s *Store) Remove(ctx context.Context, key []byte, o kv.Options) error {
 // Clear implements kv.Store (N3). It never re-runs a drop whose answer was lost: a late second drop
 // would remove newer keys.
 func (s *Store) Clear(ctx context.Context, o kv.Options) error {
-	if o.Deadline.IsZero() {
-		o.Deadline = time.Now().Add(max(clearTimeout, s.cfg.Timeout))
-	}
+	deadline := stateless.Until(o.Deadline, max(clearTimeout, s.cfg.Timeout))
 	// Raising the count changes no key. Whatever becomes of it, the outcome of the clear is that of
 	// the drop.
-	err := s.attempt(ctx, o.Deadline, reads, func(ctx context.Context) error {
+	err := s.attempt(ctx, deadline, reads, func(ctx context.Context) error {
 		_, err := s.state.UpdateOne(ctx, stateFilter, bson.D{{Key: "$inc", Value: bson.D{{Key: "generation", Value: int64(1)}}}})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return s.attempt(ctx, o.Deadline, mutates, func(ctx context.Context) error {
+	return s.attempt(ctx, deadline, mutates, func(ctx context.Context) error {
 		err := s.items.Drop(ctx)
 		if hasCode(err, namespaceNotFound) {
 			return nil // no key was ever set, or another clear was first

@@ -27,10 +27,7 @@ const lostAttempts = 3
 // final (P3). fn runs one statement, and must be ready to be called again. attempt returns errors
 // of kv only; those that fn returns already pass unchanged.
 func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func(context.Context, *pgx.Conn) error) error {
-	if deadline.IsZero() {
-		deadline = time.Now().Add(s.cfg.Timeout)
-	}
-	ctx, cancel := cancelBefore(ctx, deadline)
+	ctx, cancel := cancelBefore(ctx, stateless.Until(deadline, s.cfg.Timeout))
 	defer cancel()
 	lost := 0
 	for n := 1; ; n++ {

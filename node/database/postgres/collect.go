@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"viakv/node/database/stateless"
 )
 
 const (
@@ -97,7 +95,7 @@ func (s *Store) claim(ctx context.Context, holder string) (bool, error) {
 // collectBatch deletes the next rows behind a position. Deleting is idempotent, so a lost answer
 // does no harm.
 func (s *Store) collectBatch(ctx context.Context, after position) (n int, last position, err error) {
-	ctx, cancel := stateless.Deadline(ctx, time.Time{}, batchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	var current int64
 	if err := s.pool.QueryRow(ctx, generationStatement).Scan(&current); err != nil {

@@ -23,20 +23,15 @@ type Config struct {
 	// Name is the name of this node. It is shown in the node's status and, as application_name, in
 	// the database's list of sessions.
 	Name string
-	// MaxConnections bounds the pool. Zero means the URL's pool_max_conns or, without that, 32.
-	// More connections serve more requests at once until the database is busy. The sum over all
-	// nodes must stay below the server's max_connections.
-	MaxConnections int32
-	// Timeout bounds a request without a deadline. Zero means 2 s.
+	// Timeout bounds a request without a deadline. Zero means stateless.DefaultTimeout.
 	Timeout time.Duration
-	// StartTimeout bounds the time that Open waits for an unreachable database. Zero means 30 s.
-	StartTimeout time.Duration
 }
 
 const (
-	defaultConnections  = 32
-	defaultTimeout      = 2 * time.Second
-	defaultStartTimeout = 30 * time.Second
+	// defaultConnections is the size of the pool, unless the URL has pool_max_conns. More
+	// connections serve more requests at once until the database is busy. The sum over all nodes
+	// must stay below the server's max_connections.
+	defaultConnections = 32
 
 	// connectionLife, plus up to connectionLifeJitter, is how long a connection is used. So after a
 	// failover or behind a balancer the load spreads anew, and not all nodes reconnect at once.
@@ -45,16 +40,6 @@ const (
 	connectionIdle       = 5 * time.Minute
 	connectTimeout       = 5 * time.Second
 )
-
-func (c Config) withDefaults() Config {
-	if c.Timeout == 0 {
-		c.Timeout = defaultTimeout
-	}
-	if c.StartTimeout == 0 {
-		c.StartTimeout = defaultStartTimeout
-	}
-	return c
-}
 
 // errReadOnly says that the server takes no writes (P6).
 var errReadOnly = errors.New("the server is read-only: a standby, or default_transaction_read_only is on for this user or database")
@@ -80,10 +65,7 @@ func (c Config) pool() (*pgxpool.Config, stateless.Scrubber, error) {
 	}
 	scrub = stateless.NewScrubber(p.ConnConfig.Password, u.Query().Get("sslpassword"))
 
-	switch {
-	case c.MaxConnections > 0:
-		p.MaxConns = c.MaxConnections
-	case !u.Query().Has("pool_max_conns"):
+	if !u.Query().Has("pool_max_conns") {
 		p.MaxConns = defaultConnections
 	}
 	p.MinConns = min(p.MinConns, p.MaxConns)

@@ -15,20 +15,19 @@ import (
 
 func TestPoolConfig(t *testing.T) {
 	for _, c := range []struct {
-		cfg  Config
+		url  string
 		want int32
 	}{
-		{Config{URL: "postgres://u:p@h:1/db"}, defaultConnections},
-		{Config{URL: "postgres://u:p@h:1/db?pool_max_conns=7"}, 7},
-		{Config{URL: "postgres://u:p@h:1/db?pool_max_conns=7", MaxConnections: 9}, 9},
-		{Config{URL: "postgresql:///db?host=/run/postgresql"}, defaultConnections},
+		{"postgres://u:p@h:1/db", defaultConnections},
+		{"postgres://u:p@h:1/db?pool_max_conns=7", 7},
+		{"postgresql:///db?host=/run/postgresql", defaultConnections},
 	} {
-		p, _, err := c.cfg.withDefaults().pool()
+		p, _, err := Config{URL: c.url}.pool()
 		if err != nil {
-			t.Fatalf("%s: %v", c.cfg.URL, err)
+			t.Fatalf("%s: %v", c.url, err)
 		}
 		if p.MaxConns != c.want || p.MaxConnLifetimeJitter == 0 || p.ConnConfig.ConnectTimeout == 0 || p.ConnConfig.ValidateConnect == nil {
-			t.Errorf("%s: %+v", c.cfg.URL, p)
+			t.Errorf("%s: %+v", c.url, p)
 		}
 	}
 }
@@ -42,7 +41,7 @@ func TestPoolConfigRefuses(t *testing.T) {
 		"postgres://u:hunter2@h:1/db?sslmode=hunter3", "postgres://u@h:1/db?password=hunter2&sslmode=x",
 		"postgres://u:p@h:1/db?sslpassword=hunter2&pool_max_conns=x", "postgres://u:hunter2@h:1/db?pool_max_conns=0",
 	} {
-		_, _, err := Config{URL: url}.withDefaults().pool()
+		_, _, err := Config{URL: url}.pool()
 		if err == nil {
 			t.Errorf("%q is taken", url)
 		} else if strings.Contains(err.Error(), "hunter2") {

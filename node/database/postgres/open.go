@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ const (
 // need, and starts the collector of garbage. It waits for a database that cannot be reached yet. A
 // database that refuses is an error at once, which says what to do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	cfg = cfg.withDefaults()
+	cfg.Timeout = cmp.Or(cfg.Timeout, stateless.DefaultTimeout)
 	known, err := migrations()
 	if err != nil {
 		return nil, err
@@ -61,9 +62,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 // prepare makes the database ready, and waits for one that is still starting. It returns the
 // server's name.
 func (s *Store) prepare(ctx context.Context, cc *pgx.ConnConfig) (server string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.StartTimeout)
-	defer cancel()
-	err = stateless.Start(ctx, s.scrub, func(err error) (string, bool) { return diagnose(err, cc) }, func() error {
+	err = stateless.Start(ctx, s.scrub, func(err error) (string, bool) { return diagnose(err, cc) }, func(ctx context.Context) error {
 		return s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 			server, err = s.prepareOn(ctx, c.Conn())
 			return err

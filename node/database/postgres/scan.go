@@ -10,9 +10,6 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// pageTimeout is the time that a page may take by default, unless Config.Timeout is longer.
-const pageTimeout = 10 * time.Second
-
 // beyondKeys is above every key, because no UTF-8 text begins with it.
 var beyondKeys = []byte{0xff}
 
@@ -183,10 +180,7 @@ func (sc *scanner) confirm(ctx context.Context) error {
 
 // statementOn runs a statement on the snapshot's connection or, without a snapshot, on any.
 func (sc *scanner) statementOn(ctx context.Context, fn func(context.Context, *pgx.Conn) error) error {
-	deadline := sc.deadline
-	if deadline.IsZero() {
-		deadline = time.Now().Add(max(pageTimeout, sc.store.cfg.Timeout))
-	}
+	deadline := stateless.Until(sc.deadline, max(stateless.PageTimeout, sc.store.cfg.Timeout))
 	if sc.snapshot != nil {
 		return sc.snapshot.run(ctx, deadline, fn)
 	}

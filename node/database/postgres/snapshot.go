@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"viakv/api/kv"
-	"viakv/node/database/stateless"
 )
 
 // A snapshot keeps the server from vacuuming the rows that it may still read. So it may neither
@@ -37,7 +36,7 @@ func (s *Store) beginSnapshot(ctx context.Context) (*snapshot, error) {
 		return nil, &kv.Unavailable{Outcome: kv.None, RetryAfter: time.Second,
 			Reason: "as many snapshot scans as this node allows are under way: wait for one to end, or scan without snapshot"}
 	}
-	ctx, cancel := stateless.Deadline(ctx, time.Time{}, s.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	conn, err := s.acquire(ctx)
 	if err != nil {

@@ -20,11 +20,7 @@ const benchKeys = 100_000
 // benchStore returns a store with benchKeys rows.
 func benchStore(b *testing.B) *Store {
 	b.Helper()
-	s, err := Open(bg, Config{URL: server.URL(server.Database(b)), Name: "bench", MaxConnections: 64})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(s.Close)
+	s := openOn(b, server.URL(server.Database(b))+"&pool_max_conns=64")
 	fillRows(b, s, benchKeys)
 	if _, err := s.pool.Exec(bg, `VACUUM ANALYZE viakv_items`); err != nil {
 		b.Fatal(err)

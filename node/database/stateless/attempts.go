@@ -15,6 +15,17 @@ const (
 	longestWait = 250 * time.Millisecond
 )
 
+const (
+	// DefaultTimeout bounds a request without a deadline.
+	DefaultTimeout = 2 * time.Second
+	// PageTimeout bounds a page of a scan without a deadline, unless the store's time-out is
+	// longer.
+	PageTimeout = 10 * time.Second
+
+	// startTimeout bounds the wait for an unreachable database.
+	startTimeout = 30 * time.Second
+)
+
 // Wait blocks before attempt n+1 (n from 1) and reports whether that attempt may be made. It
 // returns false when ctx has ended, or would end before the wait does.
 func Wait(ctx context.Context, n int) bool {
@@ -37,15 +48,17 @@ func Wait(ctx context.Context, n int) bool {
 }
 
 // Start repeats the attempt to make a database ready. It ends when the attempt succeeds, when
-// diagnose calls the error final, or when ctx leaves no time for another attempt.
+// diagnose calls the error final, or when startTimeout or ctx leaves no time for another attempt.
 //
 // The error says why: first the reason by diagnose, then the attempt's error without secrets. The
 // error of an attempt that was cut short says only that time ran out. So Start then keeps the
 // reason of the attempt before it.
-func Start(ctx context.Context, scrub Scrubber, diagnose func(error) (reason string, final bool), attempt func() error) error {
+func Start(ctx context.Context, scrub Scrubber, diagnose func(error) (reason string, final bool), attempt func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	var why error
 	for n := 1; ; n++ {
-		err := attempt()
+		err := attempt(ctx)
 		if err == nil {
 			return nil
 		}
@@ -60,11 +73,11 @@ func Start(ctx context.Context, scrub Scrubber, diagnose func(error) (reason str
 	}
 }
 
-// Deadline returns the context of one request. It ends at the deadline or, if the deadline is zero,
-// after the default time-out.
-func Deadline(ctx context.Context, deadline time.Time, timeout time.Duration) (context.Context, context.CancelFunc) {
+// Until returns the deadline of a request: the given one or, if that is zero, the end of the
+// time-out.
+func Until(deadline time.Time, timeout time.Duration) time.Time {
 	if deadline.IsZero() {
-		deadline = time.Now().Add(timeout)
+		return time.Now().Add(timeout)
 	}
-	return context.WithDeadline(ctx, deadline)
+	return deadline
 }

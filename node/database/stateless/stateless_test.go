@@ -207,7 +207,7 @@ func TestWait(t *testing.T) {
 				t.Errorf("attempt %d waits %v", n, d)
 			}
 		}
-		short, cancel := Deadline(t.Context(), time.Now().Add(50*time.Millisecond), time.Hour)
+		short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		began := time.Now()
 		if Wait(short, 100) || time.Since(began) != 0 {
@@ -218,10 +218,11 @@ func TestWait(t *testing.T) {
 		if Wait(ended, 100) {
 			t.Error("Wait outlasted the context")
 		}
-		whole, stop := Deadline(t.Context(), time.Time{}, time.Minute)
-		defer stop()
-		if d, ok := whole.Deadline(); !ok || time.Until(d) != time.Minute {
-			t.Error("a zero deadline does not give the default time-out")
+		if d := Until(time.Time{}, time.Minute); time.Until(d) != time.Minute {
+			t.Error("a zero deadline does not give the time-out")
+		}
+		if d := Until(time.Now().Add(time.Second), time.Minute); time.Until(d) != time.Second {
+			t.Error("a deadline is not kept")
 		}
 	})
 }
@@ -269,7 +270,7 @@ func TestStartSaysWhy(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				began, n := time.Now(), 0
-				err := Start(ctx, NewScrubber("s3cr3t"), diagnose, func() error {
+				err := Start(ctx, NewScrubber("s3cr3t"), diagnose, func(ctx context.Context) error {
 					err := c.attempts[n]
 					n++
 					if err == nil {

@@ -2,6 +2,7 @@ package mongotest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -67,11 +68,13 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"unescaped", "mongodb://u:hun/ter2@" + server.Address() + "/db", "percent codes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := mongodb.Config{URL: c.url}
+			patience := time.Minute
 			if c.name == "nobody there" {
-				cfg.StartTimeout = 700 * time.Millisecond // the only mistake that Open waits for
+				patience = 700 * time.Millisecond // the only mistake that Open waits for
 			}
-			s, err := mongodb.Open(bg, cfg)
+			ctx, cancel := context.WithTimeout(bg, patience)
+			defer cancel()
+			s, err := mongodb.Open(ctx, mongodb.Config{URL: c.url})
 			if err == nil {
 				s.Close()
 				t.Fatal("opened")
