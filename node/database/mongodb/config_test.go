@@ -164,7 +164,7 @@ func TestSendings(t *testing.T) {
 
 // TestFilters: the bounds of a page, for a cursor within, before and behind the prefix.
 func TestFilters(t *testing.T) {
-	for _, c := range []struct{ prefix, to, resume, want string }{
+	for _, c := range []struct{ prefix, to, after, want string }{
 		{"", "", "", `{"_id":{"$gte":""}}`},
 		{"", "", "k", `{"_id":{"$gt":"k"}}`},
 		{"b", "c", "", `{"_id":{"$gte":"b","$lt":"c"}}`},
@@ -172,8 +172,8 @@ func TestFilters(t *testing.T) {
 		{"b", "c", "a", `{"_id":{"$gte":"b","$lt":"c"}}`},
 		{"b", "c", "d", `{"_id":{"$gt":"d","$lt":"c"}}`},
 	} {
-		sc := &scanner{prefix: c.prefix, to: c.to, resume: c.resume}
-		got, err := bson.MarshalExtJSON(sc.filter(), false, false)
+		sc := &scanner{prefix: c.prefix, to: c.to}
+		got, err := bson.MarshalExtJSON(sc.filter(c.after), false, false)
 		if err != nil || string(got) != c.want {
 			t.Errorf("%+v: %s, %v", c, got, err)
 		}

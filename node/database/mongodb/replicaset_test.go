@@ -11,7 +11,6 @@ import (
 
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
-	"viakv/node/database/stateless"
 )
 
 var bg = context.Background()
@@ -78,8 +77,8 @@ func TestWhatAReplicaSetIsAsked(t *testing.T) {
 	}
 	wants("drop", confirmed)
 	read, _ := r.last("find")
-	sc := &scanner{store: s, values: true, rows: stateless.FirstPage}
-	if err := sc.read(bg, new(kv.Batch)); err != nil {
+	sc := &scanner{store: s, values: true}
+	if err := sc.read(bg, new(kv.Batch), "", 1); err != nil {
 		t.Fatal(err)
 	}
 	wants("find", map[string]string{"readConcern.level": `"majority"`})
@@ -110,8 +109,8 @@ func TestReadConcerns(t *testing.T) {
 			if _, err := s.Has(bg, []byte("k"), patient()); !errors.Is(err, kv.ErrMissing) || level() != c.one {
 				t.Errorf("%v; one key is read with %s, want %s", err, level(), c.one)
 			}
-			sc := &scanner{store: s, rows: stateless.FirstPage}
-			if err := sc.read(bg, new(kv.Batch)); err != nil || level() != c.many {
+			sc := &scanner{store: s}
+			if err := sc.read(bg, new(kv.Batch), "", 1); err != nil || level() != c.many {
 				t.Errorf("%v; a page is read with %s, want %s", err, level(), c.many)
 			}
 		})

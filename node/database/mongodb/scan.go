@@ -15,14 +15,11 @@ import (
 // its own. Between pages the scanner holds nothing on the server.
 type scanner struct {
 	stateless.Pages
-	store      *Store
-	deadline   time.Time // of the whole scan; zero: each page has a time-out of its own
-	values     bool
-	generation int64
-	prefix     string
-	to         string // beyond the prefix; empty: no end
-	resume     string // the last key delivered; empty: none
-	rows       int    // of the next page
+	store    *Store
+	deadline time.Time // of the whole scan; zero: each page has a time-out of its own
+	values   bool
+	prefix   string
+	to       string // beyond the prefix; empty: no end
 }
 
 // Scan implements kv.Store. An explicit deadline bounds the whole scan. Without one each page has a
@@ -31,63 +28,45 @@ func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 	if o.Snapshot {
 		return nil, &kv.ArgumentError{Parameter: "snapshot", Detail: "a store on MongoDB cannot promise one; scan without it"}
 	}
-	sc := &scanner{store: s, deadline: o.Deadline, values: o.Values, prefix: o.Prefix, rows: stateless.FirstPage}
+	sc := &scanner{store: s, deadline: o.Deadline, values: o.Values, prefix: o.Prefix}
 	sc.Pages = stateless.Pages{Fetch: sc.page, Seal: s.seal}
 	sc.to, _ = stateless.Successor(o.Prefix)
-	if err := sc.begin(ctx, o.Cursor); err != nil {
+	var err error
+	if sc.Generation, err = sc.current(ctx); err != nil {
+		return nil, err
+	}
+	if err := sc.Begin(ctx, o.Cursor); err != nil {
 		return nil, err
 	}
 	return sc, nil
 }
 
-func (sc *scanner) begin(ctx context.Context, cursor string) error {
-	var err error
-	if sc.generation, err = sc.current(ctx); err != nil {
-		return err
-	}
-	after, err := sc.Resume(sc.generation, cursor)
-	if err != nil {
-		return err
-	}
-	sc.resume = string(after)
-	return sc.Begin(ctx)
-}
-
 // Close implements kv.Scanner. There is nothing to release.
 func (sc *scanner) Close() {}
 
-// page fills b with the next page. It asks for one document more than it wants. That document tells
-// whether any follow, and is read again. page reads the count of clears after the page: if the
-// count has not moved, the page was read before any clear.
-func (sc *scanner) page(ctx context.Context, b *kv.Batch) (last bool, err error) {
-	err = sc.store.attempt(ctx, sc.pageDeadline(), reads, func(ctx context.Context) error {
+// page is the Fetch of its Pages. It reads the count of clears after the page: if the count has not
+// moved, the page was read before any clear.
+func (sc *scanner) page(ctx context.Context, b *kv.Batch, after []byte, limit int) error {
+	err := sc.store.attempt(ctx, sc.pageDeadline(), reads, func(ctx context.Context) error {
 		b.Reset()
-		return sc.read(ctx, b)
+		return sc.read(ctx, b, string(after), limit)
 	})
 	if err != nil {
-		return false, err
+		return err
 	}
-	n := len(b.Pairs)
-	last = n <= sc.rows
-	b.Pairs = b.Pairs[:min(n, sc.rows)]
-	if n > 0 {
-		sc.resume = string(b.Pairs[len(b.Pairs)-1].Key)
-	}
-	sc.rows = stateless.FullPage
 	now, err := sc.current(ctx)
-	if err == nil && now != sc.generation {
+	if err == nil && now != sc.Generation {
 		err = kv.ErrCleared
 	}
-	return last, err
+	return err
 }
 
-func (sc *scanner) read(ctx context.Context, b *kv.Batch) error {
-	limit := sc.rows + 1
+func (sc *scanner) read(ctx context.Context, b *kv.Batch, after string, limit int) error {
 	o := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit)).SetBatchSize(int32(limit))
 	if !sc.values {
 		o.SetProjection(bson.D{{Key: "_id", Value: 1}})
 	}
-	cursor, err := sc.store.pages.Find(ctx, sc.filter(), o)
+	cursor, err := sc.store.pages.Find(ctx, sc.filter(after), o)
 	if err != nil {
 		return err
 	}
@@ -117,15 +96,11 @@ func (sc *scanner) read(ctx context.Context, b *kv.Batch) error {
 	return cursor.Err()
 }
 
-// filter selects the documents that remain. A cursor may come from a scan with another prefix, so
-// both bounds count.
-func (sc *scanner) filter() bson.D {
-	var bounds bson.D
-	switch {
-	case sc.resume != "" && sc.resume >= sc.prefix:
-		bounds = bson.D{{Key: "$gt", Value: sc.resume}}
-	default:
-		bounds = bson.D{{Key: "$gte", Value: sc.prefix}}
+// filter selects the documents behind a key.
+func (sc *scanner) filter(after string) bson.D {
+	bounds := bson.D{{Key: "$gte", Value: sc.prefix}}
+	if after >= sc.prefix && after != "" {
+		bounds = bson.D{{Key: "$gt", Value: after}}
 	}
 	if sc.to != "" {
 		bounds = append(bounds, bson.E{Key: "$lt", Value: sc.to})

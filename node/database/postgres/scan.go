@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -18,22 +19,20 @@ var beyondKeys = []byte{0xff}
 // reads all its pages in one transaction.
 type scanner struct {
 	stateless.Pages
-	store      *Store
-	deadline   time.Time // of the whole scan; zero: each page has a time-out of its own
-	snapshot   *snapshot // nil: each page shows a moment of its own
-	statement  string
-	values     bool
-	generation int64
-	from, to   []byte // what remains: from ≤ key < to
-	rows       int    // of the next page
+	store     *Store
+	deadline  time.Time // of the whole scan; zero: each page has a time-out of its own
+	snapshot  *snapshot // nil: each page shows a moment of its own
+	statement string
+	values    bool
+	prefix    string
+	to        []byte // above every key with the prefix
 }
 
 // Scan implements kv.Store. An explicit deadline bounds the whole scan. Without one each page has a
 // time-out of its own, because the reader decides how long a scan takes.
 func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
 	sc := &scanner{
-		store: s, deadline: o.Deadline, values: o.Values, statement: keysPageStatement,
-		from: []byte(o.Prefix), to: beyondKeys, rows: stateless.FirstPage,
+		store: s, deadline: o.Deadline, values: o.Values, statement: keysPageStatement, prefix: o.Prefix, to: beyondKeys,
 	}
 	sc.Pages = stateless.Pages{Fetch: sc.page, Seal: s.seal}
 	if o.Values {
@@ -63,28 +62,13 @@ func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 // begin finds the generation to walk over and reads the first page.
 func (sc *scanner) begin(ctx context.Context, cursor string) error {
 	err := sc.statementOn(ctx, func(ctx context.Context, c *pgx.Conn) error {
-		return c.QueryRow(ctx, generationStatement).Scan(&sc.generation)
+		return c.QueryRow(ctx, generationStatement).Scan(&sc.Generation)
 	})
 	if err != nil {
 		return err
 	}
-	sc.store.noteGeneration(sc.generation)
-	after, err := sc.Resume(sc.generation, cursor)
-	if err != nil {
-		return err
-	}
-	if cursor != "" {
-		sc.resumeAfter(after)
-	}
-	return sc.Begin(ctx)
-}
-
-// resumeAfter continues the scan behind a key. It never moves back before the prefix, because a
-// cursor may come from a scan with another prefix.
-func (sc *scanner) resumeAfter(key []byte) {
-	if string(key) >= string(sc.from) {
-		sc.from = append(append(make([]byte, 0, kv.MaxKeyBytes+1), key...), 0) // the next larger key
-	}
+	sc.store.noteGeneration(sc.Generation)
+	return sc.Begin(ctx, cursor)
 }
 
 // Close implements kv.Scanner.
@@ -95,31 +79,24 @@ func (sc *scanner) Close() {
 	}
 }
 
-// page fills b with the next page, and notes where the page after that begins. It asks for one row
-// more than it wants. That row tells whether any follow, and is read again.
-func (sc *scanner) page(ctx context.Context, b *kv.Batch) (last bool, err error) {
-	err = sc.statementOn(ctx, func(ctx context.Context, c *pgx.Conn) error {
+// page is the Fetch of its Pages.
+func (sc *scanner) page(ctx context.Context, b *kv.Batch, after []byte, limit int) error {
+	from := []byte(sc.prefix)
+	if string(after) >= sc.prefix && len(after) > 0 {
+		from = append(bytes.Clone(after), 0) // the next larger key
+	}
+	err := sc.statementOn(ctx, func(ctx context.Context, c *pgx.Conn) error {
 		b.Reset()
-		return sc.read(ctx, c, b)
+		return sc.read(ctx, c, b, from, limit)
 	})
-	if err != nil {
-		return false, err
-	}
-	n := len(b.Pairs)
-	b.Pairs = b.Pairs[:min(n, sc.rows)]
-	if n > 0 {
-		sc.resumeAfter(b.Pairs[len(b.Pairs)-1].Key)
-	}
-	last = n <= sc.rows
-	sc.rows = stateless.FullPage
-	if n == 0 {
+	if err == nil && len(b.Pairs) == 0 {
 		err = sc.confirm(ctx)
 	}
-	return last, err
+	return err
 }
 
-func (sc *scanner) read(ctx context.Context, c *pgx.Conn, b *kv.Batch) error {
-	rows, err := c.Query(ctx, sc.statement, sc.generation, sc.from, sc.to, sc.rows+1)
+func (sc *scanner) read(ctx context.Context, c *pgx.Conn, b *kv.Batch, from []byte, limit int) error {
+	rows, err := c.Query(ctx, sc.statement, sc.Generation, from, sc.to, limit)
 	if err != nil {
 		return err
 	}
@@ -171,7 +148,7 @@ func (sc *scanner) confirm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if now != sc.generation {
+	if now != sc.Generation {
 		sc.store.noteGeneration(now)
 		return kv.ErrCleared
 	}

@@ -10,52 +10,58 @@ import (
 // Rows of a page. The first page is small, for a scan that wants few rows. FullPage rows of the
 // largest pairs are 5 MB.
 const (
-	FirstPage = 512
+	firstPage = 512
 	FullPage  = 4096
 )
 
 // Pages makes the batches and cursors of a kv.Scanner from the pages of a store; a scanner embeds
-// it. The zero value with Fetch and Seal is ready for Begin.
+// it. The zero value with the exported fields is ready for Begin.
 type Pages struct {
-	// Fetch fills b with the next page, and reports whether that is the last one.
-	Fetch func(ctx context.Context, b *kv.Batch) (last bool, err error)
-	Seal  *Seal
+	// Fetch fills b with the rows behind a key, in the order of their keys and up to a limit. An
+	// empty key is before all others. A cursor may come from a scan with another prefix, so the key
+	// may lie before or behind the prefix.
+	Fetch      func(ctx context.Context, b *kv.Batch, after []byte, limit int) error
+	Seal       *Seal
+	Generation int64 // the one that the scan walks over
 
-	generation int64
-	first      kv.Batch // read ahead by Begin, so that its errors are known before an answer begins
-	ahead      bool
-	ended      bool
-	batch      kv.Batch // the batch handed out last, whose keys cursors need; borrowed from the caller
-	after      []byte   // the key before that batch; empty: none
+	first kv.Batch // read ahead by Begin, so that its errors are known before an answer begins
+	ahead bool
+	ended bool
+	batch kv.Batch // the batch handed out last, whose keys cursors need; borrowed from the caller
+	after []byte   // the key before that batch; empty: none
 }
 
-// Resume notes the generation that the scan is of, and returns the key that the cursor resumes
-// behind. For an empty cursor that is no key.
-func (p *Pages) Resume(generation int64, cursor string) ([]byte, error) {
-	p.generation = generation
-	if cursor == "" {
-		return nil, nil
+// Begin reads the first page: behind the cursor or, if that is empty, from the first key on.
+func (p *Pages) Begin(ctx context.Context, cursor string) error {
+	if cursor != "" {
+		g, after, err := p.Seal.Open(cursor)
+		if err != nil {
+			return err
+		}
+		if int64(g) != p.Generation {
+			return kv.Detail(kv.ErrBadCursor, "the store was cleared since it was given out")
+		}
+		p.after = after
 	}
-	g, after, err := p.Seal.Open(cursor)
-	if err != nil {
-		return nil, err
-	}
-	if int64(g) != generation {
-		return nil, kv.Detail(kv.ErrBadCursor, "the store was cleared since it was given out")
-	}
-	p.after = after
-	return after, nil
-}
-
-// Begin reads the first page.
-func (p *Pages) Begin(ctx context.Context) (err error) {
-	p.ended, err = p.Fetch(ctx, &p.first)
+	err := p.fetch(ctx, &p.first, firstPage)
 	p.ahead = len(p.first.Pairs) > 0
 	return err
 }
 
+// fetch fills b with the page behind p.after. It asks for one row more than it wants. That row
+// tells whether any follow, and is read again.
+func (p *Pages) fetch(ctx context.Context, b *kv.Batch, rows int) error {
+	if err := p.Fetch(ctx, b, p.after, rows+1); err != nil {
+		return err
+	}
+	n := len(b.Pairs)
+	p.ended = n <= rows
+	b.Pairs = b.Pairs[:min(n, rows)]
+	return nil
+}
+
 // Next implements kv.Scanner. A batch is a page.
-func (p *Pages) Next(ctx context.Context, b *kv.Batch) (_ bool, err error) {
+func (p *Pages) Next(ctx context.Context, b *kv.Batch) (bool, error) {
 	if n := len(p.batch.Pairs); n > 0 {
 		p.after = append(p.after[:0], p.batch.Pairs[n-1].Key...)
 	}
@@ -67,7 +73,7 @@ func (p *Pages) Next(ctx context.Context, b *kv.Batch) (_ bool, err error) {
 	case p.ended:
 		return false, nil
 	default:
-		if p.ended, err = p.Fetch(ctx, b); err != nil {
+		if err := p.fetch(ctx, b, FullPage); err != nil {
 			return false, err
 		}
 	}
@@ -84,5 +90,5 @@ func (p *Pages) Cursor(n int) string {
 	if n > 0 {
 		after = p.batch.Pairs[n-1].Key
 	}
-	return p.Seal.Cursor(version.Generation(p.generation), after)
+	return p.Seal.Cursor(version.Generation(p.Generation), after)
 }
