@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -14,13 +13,9 @@ import (
 
 	"viakv/api/kv"
 	"viakv/node/database/stateless"
-	"viakv/quorum/version"
 )
 
 const (
-	probeAge      = time.Second
-	probePatience = 2 * time.Second
-
 	stateName = "viakv_state"
 	itemsName = "viakv_items"
 
@@ -47,22 +42,18 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, scrub: t.scrub, maxConnections: *t.options.MaxPoolSize}
+	s := &Store{Cluster: stateless.Cluster{Mode: "mongodb", Self: cfg.Name}, cfg: cfg, scrub: t.scrub, maxConnections: *t.options.MaxPoolSize}
 	t.options.SetMonitor(commandMonitor()).SetPoolMonitor(s.connections.monitor())
 	if s.client, err = mongo.Connect(t.options); err != nil {
 		return nil, s.scrub.Error(err)
 	}
-	s.probe = stateless.NewProbe(probeAge, probePatience, s.check)
+	s.Probe = stateless.NewProbe(s.check)
 	err = stateless.Start(ctx, s.scrub, func(err error) (string, bool) { return diagnose(err, t) }, func(ctx context.Context) error {
 		return s.prepare(ctx, t)
 	})
 	if err != nil {
 		s.Close()
 		return nil, err
-	}
-	s.Cluster = stateless.Cluster{
-		Mode: "mongodb", Self: cfg.Name, Probe: s.probe,
-		Generation: func() version.Generation { return version.Generation(s.generation.Load()) },
 	}
 	return s, nil
 }
@@ -100,7 +91,7 @@ func (s *Store) prepare(ctx context.Context, t target) error {
 	if err := s.removeNothing(ctx); err != nil {
 		return err
 	}
-	s.noteGeneration(state.Generation)
+	s.Generation.Note(state.Generation)
 	s.seal = stateless.NewSeal(state.CursorKey)
 	return nil
 }
@@ -189,10 +180,10 @@ func (s *Store) stateError(err error) error {
 // check is the check of the probe. It finds out whether a primary answers, takes writes from this
 // user and can have them confirmed, and whether the documents are ones that this program knows.
 func (s *Store) check(ctx context.Context) error {
-	deadline := time.Now().Add(probePatience)
+	deadline, _ := ctx.Deadline()
 	err := s.attempt(ctx, deadline, reads, func(ctx context.Context) error {
 		d, err := s.readState(ctx)
-		s.noteGeneration(d.Generation)
+		s.Generation.Note(d.Generation)
 		if err == nil && d.Schema > schemaVersion {
 			return s.unavailable(kv.None, "a newer viakv has brought the database's documents up to its own: run that one here, too", newerSchema(d.Schema))
 		}

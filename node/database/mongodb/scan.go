@@ -115,7 +115,7 @@ func (sc *scanner) current(ctx context.Context) (g int64, err error) {
 		g = d.Generation
 		return sc.store.stateError(err)
 	})
-	sc.store.noteGeneration(g)
+	sc.store.Generation.Note(g)
 	return g, err
 }
 

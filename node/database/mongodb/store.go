@@ -3,7 +3,6 @@ package mongodb
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -30,9 +29,7 @@ type Store struct {
 	items *mongo.Collection // for one key at a time: linearizable where there is a majority to ask (N2)
 	pages *mongo.Collection // for many keys: majority
 
-	seal       *stateless.Seal
-	probe      *stateless.Probe
-	generation atomic.Int64 // highest seen, for the status only
+	seal *stateless.Seal
 }
 
 // Stats holds figures for the metrics page.
@@ -57,10 +54,6 @@ func (s *Store) Close() {
 	defer cancel()
 	_ = s.client.Disconnect(ctx) // even on an error the connections are closed
 }
-
-// Ready implements kv.Store. It returns nil when a primary has answered lately. It is cheap: see
-// stateless.Probe.
-func (s *Store) Ready(ctx context.Context) error { return s.probe.Ready(ctx) }
 
 const valueField = "v"
 
@@ -156,10 +149,4 @@ func missing(err error) error {
 
 func (s *Store) foreignDocument() error {
 	return s.unavailable(kv.None, "a document in viakv_items has no binary field v: something else writes into viakv's collection", nil)
-}
-
-// noteGeneration notes the highest generation seen.
-func (s *Store) noteGeneration(g int64) {
-	for old := s.generation.Load(); old < g && !s.generation.CompareAndSwap(old, g); old = s.generation.Load() {
-	}
 }

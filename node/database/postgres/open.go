@@ -6,19 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"viakv/api/kv"
 	"viakv/node/database/stateless"
-	"viakv/quorum/version"
-)
-
-const (
-	probeAge      = time.Second
-	probePatience = 2 * time.Second
 )
 
 // Open connects, brings the schema up to date, checks that this user may do all that requests will
@@ -39,19 +32,17 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, scrub.Error(err)
 	}
 	s := &Store{
-		cfg: cfg, pool: pool, scrub: scrub, schema: len(known),
+		Cluster: stateless.Cluster{Self: cfg.Name}, cfg: cfg, pool: pool, scrub: scrub, schema: len(known),
 		snapshots: make(chan struct{}, max(1, pc.MaxConns/4)),
 		collect:   make(chan struct{}, 1),
 	}
-	s.probe = stateless.NewProbe(probeAge, probePatience, s.check)
-	server, err := s.prepare(ctx, pc.ConnConfig)
+	s.Probe = stateless.NewProbe(s.check)
+	err = stateless.Start(ctx, scrub, func(err error) (string, bool) { return diagnose(err, pc.ConnConfig) }, func(ctx context.Context) error {
+		return pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return s.prepare(ctx, c.Conn()) })
+	})
 	if err != nil {
 		pool.Close()
 		return nil, err
-	}
-	s.Cluster = stateless.Cluster{
-		Mode: server, Self: cfg.Name, Probe: s.probe,
-		Generation: func() version.Generation { return version.Generation(s.generation.Load()) },
 	}
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
@@ -59,53 +50,43 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// prepare makes the database ready, and waits for one that is still starting. It returns the
-// server's name.
-func (s *Store) prepare(ctx context.Context, cc *pgx.ConnConfig) (server string, err error) {
-	err = stateless.Start(ctx, s.scrub, func(err error) (string, bool) { return diagnose(err, cc) }, func(ctx context.Context) error {
-		return s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
-			server, err = s.prepareOn(ctx, c.Conn())
-			return err
-		})
-	})
-	return server, err
-}
-
-func (s *Store) prepareOn(ctx context.Context, c *pgx.Conn) (server string, err error) {
+// prepare makes the database ready.
+func (s *Store) prepare(ctx context.Context, c *pgx.Conn) error {
 	var about string
 	if err := c.QueryRow(ctx, `SELECT version()`).Scan(&about); err != nil {
-		return "", err
+		return err
 	}
 	if err := migrate(ctx, c, advisoryLocks(about)); err != nil {
-		return "", err
+		return err
 	}
 	var mayServe bool
 	if err := c.QueryRow(ctx, privilegeStatement).Scan(&mayServe); err != nil {
-		return "", err
+		return err
 	}
 	if !mayServe {
-		return "", errNoPrivilege
+		return errNoPrivilege
 	}
 	var g int64
 	var key []byte
-	err = c.QueryRow(ctx, sealStatement).Scan(&g, &key)
+	err := c.QueryRow(ctx, sealStatement).Scan(&g, &key)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", s.lostGeneration()
+		return s.lostGeneration()
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
 	// The tables may have the right names and yet belong to another program. So let the server
 	// check every statement now.
 	for _, sql := range []string{getStatement, setStatement, removeStatement, pageStatement, collectStatement, claimStatement} {
 		// The statement is unnamed, so that nothing of it stays behind a pooler.
 		if _, err := c.PgConn().Prepare(ctx, "", sql, nil); err != nil {
-			return "", err
+			return err
 		}
 	}
-	s.noteGeneration(g)
+	s.Generation.Note(g)
 	s.seal = stateless.NewSeal(key)
-	return serverName(about), nil
+	s.Mode = serverName(about)
+	return nil
 }
 
 // errNoPrivilege says that the user may log in, but lacks rights that requests need.
@@ -172,7 +153,7 @@ func (s *Store) check(ctx context.Context) error {
 	case g == nil:
 		return s.lostGeneration()
 	}
-	s.noteGeneration(*g)
+	s.Generation.Note(*g)
 	return s.checkSchema(schema)
 }
 

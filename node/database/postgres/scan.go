@@ -67,7 +67,7 @@ func (sc *scanner) begin(ctx context.Context, cursor string) error {
 	if err != nil {
 		return err
 	}
-	sc.store.noteGeneration(sc.Generation)
+	sc.store.Generation.Note(sc.Generation)
 	return sc.Begin(ctx, cursor)
 }
 
@@ -149,7 +149,7 @@ func (sc *scanner) confirm(ctx context.Context) error {
 		return err
 	}
 	if now != sc.Generation {
-		sc.store.noteGeneration(now)
+		sc.store.Generation.Note(now)
 		return kv.ErrCleared
 	}
 	return nil

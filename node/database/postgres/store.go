@@ -24,12 +24,10 @@ type Store struct {
 	pool  *pgxpool.Pool
 	scrub stateless.Scrubber
 	seal  *stateless.Seal
-	probe *stateless.Probe
 	// schema is the newest version of the schema that this program knows.
 	schema int
 
-	generation atomic.Int64  // highest seen, for the status only: requests never rely on it (P1)
-	snapshots  chan struct{} // a token per snapshot scan under way (P4)
+	snapshots chan struct{} // a token per snapshot scan under way (P4)
 
 	collect   chan struct{} // wakes the collector
 	collected atomic.Uint64 // rows of garbage deleted
@@ -81,10 +79,6 @@ func (s *Store) Close() {
 	s.stopped.Wait()
 	s.pool.Close()
 }
-
-// Ready implements kv.Store. It returns nil when the database has answered lately and takes writes.
-// It is cheap: see stateless.Probe.
-func (s *Store) Ready(ctx context.Context) error { return s.probe.Ready(ctx) }
 
 // appender receives a value from the driver without a copy in between, in the text protocol as well
 // as in the binary one.
@@ -149,7 +143,7 @@ func (s *Store) Clear(ctx context.Context, o kv.Options) error {
 		if errors.Is(err, pgx.ErrNoRows) {
 			return s.lostGeneration()
 		}
-		s.noteGeneration(g)
+		s.Generation.Note(g)
 		return err
 	})
 	if err == nil {
@@ -174,10 +168,4 @@ func isContract(err error) bool {
 
 func (s *Store) lostGeneration() error {
 	return s.unavailable(kv.None, "the table viakv_generation has lost its row: restore it from a backup, or drop viakv's tables to begin empty", nil)
-}
-
-// noteGeneration notes the highest generation seen.
-func (s *Store) noteGeneration(g int64) {
-	for old := s.generation.Load(); old < g && !s.generation.CompareAndSwap(old, g); old = s.generation.Load() {
-	}
 }

@@ -2,19 +2,28 @@ package stateless
 
 import (
 	"context"
+	"sync/atomic"
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
 )
 
-// Cluster is the control side of a node on a database. The nodes know nothing of each other, so
-// there is nothing to join.
+// Cluster is the control side of a node on a database; a store embeds it. The nodes know nothing of
+// each other, so there is nothing to join.
 type Cluster struct {
-	Mode  string // the database's name, as Status.Mode
-	Self  string // the node's name
-	Probe *Probe
-	// Generation returns the number of clears as last seen. It must not block.
-	Generation func() version.Generation
+	*Probe
+	Mode       string // the database's name, as Status.Mode
+	Self       string // the node's name
+	Generation Highest
+}
+
+// Highest is the highest generation seen. It is for the status only: requests never rely on it.
+type Highest struct{ n atomic.Int64 }
+
+// Note notes a generation that was seen.
+func (h *Highest) Note(g int64) {
+	for old := h.n.Load(); old < g && !h.n.CompareAndSwap(old, g); old = h.n.Load() {
+	}
 }
 
 // Join implements kv.Cluster. It refuses, and gives the reason.
@@ -30,7 +39,8 @@ func (c *Cluster) Leave(context.Context, string, bool) (kv.Left, error) {
 // Status implements kv.Cluster. Keys and Bytes stay zero, because counting keys would cost the
 // database a walk over all of them.
 func (c *Cluster) Status() kv.Status {
-	s := kv.Status{Mode: c.Mode, Self: c.Self, State: "active", Generation: c.Generation(), Members: []kv.Member{}, Reason: c.Probe.Last()}
+	generation := version.Generation(c.Generation.n.Load())
+	s := kv.Status{Mode: c.Mode, Self: c.Self, State: "active", Generation: generation, Members: []kv.Member{}, Reason: c.latest()}
 	if s.Reason != nil {
 		s.State = "unavailable"
 	}

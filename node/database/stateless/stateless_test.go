@@ -121,14 +121,14 @@ func TestScrubber(t *testing.T) {
 func TestLastNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		checks, down := 0, errors.New("down")
-		p := NewProbe(time.Second, 5*time.Second, func(context.Context) error {
+		p := NewProbe(func(context.Context) error {
 			if checks++; checks == 1 {
 				return nil
 			}
 			return down
 		})
 		for i, want := range []error{nil, nil, nil, down} {
-			if err := p.Last(); err != want {
+			if err := p.latest(); err != want {
 				t.Fatalf("look %d: %v, want %v", i, err, want)
 			}
 			synctest.Wait()
@@ -149,7 +149,7 @@ func TestProbeIsCached(t *testing.T) {
 		var checks atomic.Int64
 		down := errors.New("down")
 		var result atomic.Pointer[error]
-		p := NewProbe(time.Second, 5*time.Second, func(ctx context.Context) error {
+		p := NewProbe(func(ctx context.Context) error {
 			checks.Add(1)
 			select {
 			case <-time.After(300 * time.Millisecond):
@@ -161,7 +161,7 @@ func TestProbeIsCached(t *testing.T) {
 			}
 			return nil
 		})
-		if err := p.Last(); err != nil {
+		if err := p.latest(); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -186,7 +186,7 @@ func TestProbeIsCached(t *testing.T) {
 			t.Fatalf("within the interval: %v", err)
 		}
 		time.Sleep(2 * time.Second) // the bubble's clock
-		if err := p.Ready(t.Context()); err != down || p.Last() != down {
+		if err := p.Ready(t.Context()); err != down || p.latest() != down {
 			t.Fatalf("got %v", err)
 		}
 		if n := checks.Load(); n != 2 {
@@ -229,12 +229,13 @@ func TestWait(t *testing.T) {
 
 func TestCluster(t *testing.T) {
 	down := errors.New("gone fishing")
-	c := &Cluster{Mode: "x", Self: "n", Probe: NewProbe(time.Hour, time.Hour, func(context.Context) error { return down }),
-		Generation: func() version.Generation { return 7 }}
+	c := &Cluster{Mode: "x", Self: "n", Probe: NewProbe(func(context.Context) error { return down })}
+	c.Generation.Note(7)
+	c.Generation.Note(6)
 	if s := c.Status(); s.State != "active" || s.Members == nil || s.Generation != 7 {
 		t.Errorf("%+v", s)
 	}
-	if err := c.Probe.Ready(t.Context()); err != down {
+	if err := c.Ready(t.Context()); err != down {
 		t.Fatal(err)
 	}
 	if s := c.Status(); s.State != "unavailable" || s.Reason != down || s.Mode != "x" || s.Self != "n" {
