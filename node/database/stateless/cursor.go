@@ -49,8 +49,8 @@ func (s *Seal) Cursor(g version.Generation, after []byte) string {
 	return kv.EncodeCursor(b)
 }
 
-// Open returns what a cursor holds, or kv.ErrBadCursor with the reason.
-func (s *Seal) Open(text string) (g version.Generation, after []byte, err error) {
+// open returns what a cursor holds, or kv.ErrBadCursor with the reason.
+func (s *Seal) open(text string) (g version.Generation, after []byte, err error) {
 	if len(text) > maxCursorText {
 		return 0, nil, kv.Detail(kv.ErrBadCursor, "it is longer than any that this store gives out")
 	}

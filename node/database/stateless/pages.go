@@ -34,7 +34,7 @@ type Pages struct {
 // Begin reads the first page: behind the cursor or, if that is empty, from the first key on.
 func (p *Pages) Begin(ctx context.Context, cursor string) error {
 	if cursor != "" {
-		g, after, err := p.Seal.Open(cursor)
+		g, after, err := p.Seal.open(cursor)
 		if err != nil {
 			return err
 		}

@@ -31,8 +31,8 @@ func NewScrubber(secrets ...string) Scrubber {
 	return s
 }
 
-// Text returns the text without credentials.
-func (s Scrubber) Text(t string) string {
+// text returns the text without credentials.
+func (s Scrubber) text(t string) string {
 	for _, secret := range s.secrets {
 		t = strings.ReplaceAll(t, secret, "***")
 	}
@@ -45,7 +45,7 @@ func (s Scrubber) Error(err error) error {
 	if err == nil {
 		return nil
 	}
-	if t := s.Text(err.Error()); t != err.Error() {
+	if t := s.text(err.Error()); t != err.Error() {
 		return &scrubbed{text: t, err: err}
 	}
 	return err

@@ -22,11 +22,11 @@ func TestCursorRoundTrip(t *testing.T) {
 		g := version.Generation(rapid.Uint64().Draw(t, "generation"))
 		key := rapid.SliceOfN(rapid.Byte(), 0, kv.MaxKeyBytes).Draw(t, "key")
 		text := seal.Cursor(g, key)
-		gotG, gotKey, err := seal.Open(text)
+		gotG, gotKey, err := seal.open(text)
 		if err != nil || gotG != g || string(gotKey) != string(key) {
 			t.Fatalf("got %d %q %v", gotG, gotKey, err)
 		}
-		if _, _, err := NewSeal(NewCursorKey()).Open(text); !errors.Is(err, kv.ErrBadCursor) {
+		if _, _, err := NewSeal(NewCursorKey()).open(text); !errors.Is(err, kv.ErrBadCursor) {
 			t.Fatalf("a foreign cursor: %v", err)
 		}
 	})
@@ -38,7 +38,7 @@ func TestCursorOfAnotherVersion(t *testing.T) {
 	seal := NewSeal(NewCursorKey())
 	for _, body := range [][]byte{{2, 1, 'k'}, {cursorVersion, 0x80}} {
 		text := kv.EncodeCursor(seal.appendMAC(append([]byte{}, body...), body))
-		if _, _, err := seal.Open(text); !errors.Is(err, kv.ErrBadCursor) {
+		if _, _, err := seal.open(text); !errors.Is(err, kv.ErrBadCursor) {
 			t.Errorf("%v: %v", body, err)
 		}
 	}
@@ -50,7 +50,7 @@ func FuzzCursor(f *testing.F) {
 	f.Add("AQ")
 	f.Add("\r" + seal.Cursor(3, []byte("key")))
 	f.Fuzz(func(t *testing.T, text string) {
-		g, key, err := seal.Open(text)
+		g, key, err := seal.open(text)
 		if err != nil {
 			if !errors.Is(err, kv.ErrBadCursor) {
 				t.Fatal(err)
@@ -95,7 +95,7 @@ func TestScrubber(t *testing.T) {
 		"failed: p@ss/wörd %", "parse postgres://u:p%40ss%2Fw%C3%B6rd%20%25@h", "p%40ss%2Fw%C3%B6rd+%25 again",
 		"mongodb://someone:hunter2@host/db", "host=h password='p q' user=u", "x?password=hunter2&y=1", "sslpassword=hunter2",
 	} {
-		got := s.Text(text)
+		got := s.text(text)
 		for _, leak := range []string{"p@ss", "rd%20", "rd+", "hunter2", "someone", "p q"} {
 			if strings.Contains(got, leak) {
 				t.Errorf("%q: %q", text, got)
