@@ -39,7 +39,7 @@ func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func
 		if err == nil || errors.Is(err, kv.ErrMissing) || errors.Is(err, kv.ErrUnavailable) {
 			return err
 		}
-		sendings := sent.n.Load()
+		sendings := sent.Load()
 		switch e := effectOf(err, sendings); {
 		case sendings == 0:
 			return s.unsent(err)

@@ -140,10 +140,10 @@ func TestSendings(t *testing.T) {
 	m.Started(ctx, nil)
 	m.Started(t.Context(), nil) // a command of the driver's own
 	m.Started(ctx, nil)
-	if n := sent.n.Load(); n != 2 {
+	if n := sent.Load(); n != 2 {
 		t.Fatalf("%d sendings", n)
 	}
-	var c connections
+	c := connections{limit: 9}
 	p := c.monitor()
 	for _, e := range []event.PoolEvent{
 		{Type: event.ConnectionCreated}, {Type: event.ConnectionCreated}, {Type: event.ConnectionCreated}, {Type: event.ConnectionCreated},
@@ -156,7 +156,7 @@ func TestSendings(t *testing.T) {
 	} {
 		p.Event(&e)
 	}
-	want := stateless.Pool{InUse: 1, Idle: 2, Waiting: 1, Opened: 4, Failed: 1, Waited: 5 * time.Second}
+	want := stateless.Pool{InUse: 1, Idle: 2, Limit: 9, Waiting: 1, Opened: 4, Failed: 1, Waited: 5 * time.Second}
 	if got := c.pool(); got != want {
 		t.Fatalf("%+v, want %+v", got, want)
 	}

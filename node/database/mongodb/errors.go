@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -48,16 +49,14 @@ const (
 // applied means that a write was applied and was not replicated in time. The server reports that as
 // a write concern error.
 func codesOf(err error) (codes []int, applied bool) {
-	var we mongo.WriteException
-	if errors.As(err, &we) {
+	if we, ok := errors.AsType[mongo.WriteException](err); ok {
 		for _, e := range we.WriteErrors {
 			codes = append(codes, e.Code)
 		}
 		return codes, we.WriteConcernError != nil
 	}
-	var ce mongo.CommandError
 	// The driver presents broken connections as command errors without a code.
-	if errors.As(err, &ce) && ce.Code != 0 && !ce.HasErrorLabel("NetworkError") {
+	if ce, ok := errors.AsType[mongo.CommandError](err); ok && ce.Code != 0 && !ce.HasErrorLabel("NetworkError") {
 		codes = append(codes, int(ce.Code))
 	}
 	return codes, false
@@ -94,18 +93,13 @@ func effectOf(err error, sent int32) effect {
 // noWrites reports whether the server says that no sending of a repeated command has written
 // anything.
 func noWrites(err error) bool {
-	var le mongo.LabeledError
-	return errors.As(err, &le) && le.HasErrorLabel("NoWritesPerformed")
+	le, ok := errors.AsType[mongo.LabeledError](err)
+	return ok && le.HasErrorLabel("NoWritesPerformed")
 }
 
 func hasCode(err error, code int) bool {
 	codes, _ := codesOf(err)
-	for _, c := range codes {
-		if c == code {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(codes, code)
 }
 
 // reasonOf puts a refusal into words that say what to do.
@@ -138,8 +132,7 @@ func (s *Store) unavailable(o kv.Outcome, reason string, err error) error {
 
 // unsent returns the error of a request of which nothing was sent.
 func (s *Store) unsent(err error) error {
-	var waited topology.WaitQueueTimeoutError
-	if errors.As(err, &waited) {
+	if _, waited := errors.AsType[topology.WaitQueueTimeoutError](err); waited {
 		return &kv.Unavailable{Outcome: kv.None, RetryAfter: time.Second, Err: s.scrub.Error(err),
 			Reason: "no connection to the database became free in time: the database is slow, or allow more connections"}
 	}

@@ -10,24 +10,21 @@ import (
 	"viakv/node/database/stateless"
 )
 
-// sendings counts how often a request's command went out to a server (N4), because the driver may
-// repeat it.
-type sendings struct{ n atomic.Int32 }
-
 type sendingsKey struct{}
 
-// counting returns a context under which the commands that are sent are counted.
-func counting(ctx context.Context) (context.Context, *sendings) {
-	s := &sendings{}
-	return context.WithValue(ctx, sendingsKey{}, s), s
+// counting returns a context that counts how often a request's command goes out to a server (N4),
+// because the driver may repeat it.
+func counting(ctx context.Context) (_ context.Context, sendings *atomic.Int32) {
+	sendings = new(atomic.Int32)
+	return context.WithValue(ctx, sendingsKey{}, sendings), sendings
 }
 
 // commandMonitor counts each sending in the counter of its request. Commands of the driver itself
 // have no counter.
 func commandMonitor() *event.CommandMonitor {
 	return &event.CommandMonitor{Started: func(ctx context.Context, _ *event.CommandStartedEvent) {
-		if s, ok := ctx.Value(sendingsKey{}).(*sendings); ok {
-			s.n.Add(1)
+		if sendings, ok := ctx.Value(sendingsKey{}).(*atomic.Int32); ok {
+			sendings.Add(1)
 		}
 	}}
 }
@@ -35,6 +32,8 @@ func commandMonitor() *event.CommandMonitor {
 // connections counts the connections of the pools of all servers together. The driver reports
 // events, and no figures.
 type connections struct {
+	limit int64 // of the pool of each server
+
 	opened, closed, busy, waiting, failed, waited atomic.Int64
 }
 
@@ -66,7 +65,7 @@ func (c *connections) monitor() *event.PoolMonitor {
 func (c *connections) pool() stateless.Pool {
 	busy := max(0, c.busy.Load())
 	return stateless.Pool{
-		InUse: busy, Idle: max(0, c.opened.Load()-c.closed.Load()-busy), Waiting: max(0, c.waiting.Load()),
+		InUse: busy, Idle: max(0, c.opened.Load()-c.closed.Load()-busy), Limit: c.limit, Waiting: max(0, c.waiting.Load()),
 		Opened: uint64(c.opened.Load()), Failed: uint64(c.failed.Load()), Waited: time.Duration(c.waited.Load()),
 	}
 }

@@ -42,7 +42,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{Cluster: stateless.Cluster{Mode: "mongodb", Self: cfg.Name}, cfg: cfg, scrub: t.scrub, maxConnections: *t.options.MaxPoolSize}
+	s := &Store{Cluster: stateless.Cluster{Mode: "mongodb", Self: cfg.Name}, cfg: cfg, scrub: t.scrub}
+	s.connections.limit = int64(*t.options.MaxPoolSize)
 	t.options.SetMonitor(commandMonitor()).SetPoolMonitor(s.connections.monitor())
 	if s.client, err = mongo.Connect(t.options); err != nil {
 		return nil, s.scrub.Error(err)

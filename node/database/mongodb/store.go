@@ -19,11 +19,10 @@ import (
 type Store struct {
 	stateless.Cluster
 
-	cfg            Config
-	scrub          stateless.Scrubber
-	client         *mongo.Client
-	connections    connections
-	maxConnections uint64
+	cfg         Config
+	scrub       stateless.Scrubber
+	client      *mongo.Client
+	connections connections
 
 	state *mongo.Collection
 	items *mongo.Collection // for one key at a time: linearizable where there is a majority to ask (N2)
@@ -38,11 +37,7 @@ type Stats struct {
 }
 
 // Stats returns the present figures.
-func (s *Store) Stats() Stats {
-	p := s.connections.pool()
-	p.Limit = int64(s.maxConnections)
-	return Stats{p}
-}
+func (s *Store) Stats() Stats { return Stats{s.connections.pool()} }
 
 // closePatience is how long Close waits for requests under way.
 const closePatience = 5 * time.Second
