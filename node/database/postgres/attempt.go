@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,7 +38,7 @@ func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func
 		}
 		err = fn(ctx, conn.Conn())
 		conn.Release()
-		if err == nil || isContract(err) {
+		if err == nil || errors.Is(err, kv.ErrMissing) || errors.Is(err, kv.ErrUnavailable) {
 			return err
 		}
 		if sqlState(err) == readOnlyTransaction {

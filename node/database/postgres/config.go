@@ -48,30 +48,31 @@ var errReadOnly = errors.New("the server is read-only: a standby, or default_tra
 // of texts. The error about a URL that cannot be parsed may quote parts of a password, so pool does
 // not pass it on. An error about an option is passed on without the secrets.
 func (c Config) pool() (*pgxpool.Config, stateless.Scrubber, error) {
-	none := stateless.Scrubber{}
+	var scrub stateless.Scrubber
 	u, err := url.Parse(c.URL)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || (u.Host == "" && u.Query().Get("host") == "") {
-		return nil, none, errors.New("the store's URL cannot be read: want postgres://user:password@host:port/database?option=value; " +
+		return nil, scrub, errors.New("the store's URL cannot be read: want postgres://user:password@host:port/database?option=value; " +
 			"in the password, write special characters as percent codes (@ is %40, / is %2F)")
 	}
+	options := u.Query()
 	password, _ := u.User.Password()
-	scrub := stateless.NewScrubber(password, u.Query().Get("password"), u.Query().Get("sslpassword"))
+	scrub = stateless.NewScrubber(password, options.Get("password"), options.Get("sslpassword"))
 	p, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
 		return nil, scrub, fmt.Errorf("an option in the store's URL is wrong: %w", scrub.Error(err))
 	}
-	if p.ConnConfig.Database == "" || strings.Trim(u.Path, "/") == "" && u.Query().Get("dbname") == "" && u.Query().Get("database") == "" {
+	if p.ConnConfig.Database == "" || strings.Trim(u.Path, "/") == "" && options.Get("dbname") == "" && options.Get("database") == "" {
 		return nil, scrub, errors.New("the store's URL names no database: want postgres://user:password@host:port/database")
 	}
-	scrub = stateless.NewScrubber(p.ConnConfig.Password, u.Query().Get("sslpassword"))
+	scrub = stateless.NewScrubber(p.ConnConfig.Password, options.Get("sslpassword"))
 
-	if !u.Query().Has("pool_max_conns") {
+	if !options.Has("pool_max_conns") {
 		p.MaxConns = defaultConnections
 	}
 	p.MinConns = min(p.MinConns, p.MaxConns)
 	p.MaxConnLifetime, p.MaxConnLifetimeJitter, p.MaxConnIdleTime = connectionLife, connectionLifeJitter, connectionIdle
 	cc := p.ConnConfig
-	if !u.Query().Has("connect_timeout") {
+	if !options.Has("connect_timeout") {
 		cc.ConnectTimeout = connectTimeout
 	}
 	if _, set := cc.RuntimeParams["application_name"]; !set {

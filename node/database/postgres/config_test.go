@@ -2,15 +2,12 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"viakv/api/kv"
 )
 
 func TestPoolConfig(t *testing.T) {
@@ -111,21 +108,7 @@ func TestMigrationsAreNumbered(t *testing.T) {
 			}
 		}
 	}
-	if advisoryLocks("CockroachDB CCL v25.2.1 (x86_64-pc-linux-gnu)") || !advisoryLocks("PostgreSQL 15.4") {
-		t.Error("advisoryLocks takes one server for the other")
-	}
-	if serverName("CockroachDB CCL v25.2.1") != "cockroachdb" || serverName("PostgreSQL 15.4 on x86_64") != "postgresql" {
+	if serverName("CockroachDB CCL v25.2.1 (x86_64-pc-linux-gnu)") != "cockroachdb" || serverName("PostgreSQL 15.4 on x86_64") != "postgresql" {
 		t.Error("serverName takes one server for the other")
-	}
-}
-
-func TestContractErrorsAreFinal(t *testing.T) {
-	for _, err := range []error{kv.ErrMissing, kv.ErrCleared, kv.ErrBadCursor, &kv.Unavailable{}} {
-		if !isContract(fmt.Errorf("x: %w", err)) {
-			t.Error(err)
-		}
-	}
-	if isContract(errors.New("x")) {
-		t.Error("isContract accepts an error that is not kv's")
 	}
 }

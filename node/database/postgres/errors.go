@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -50,24 +51,29 @@ const (
 // for example a shutdown while synchronous replication is waited for. So its outcome is open,
 // although the server answered.
 func effectOf(err error) effect {
-	var e *pgconn.PgError
-	switch {
-	case errors.As(err, &e):
-		severity := e.SeverityUnlocalized
-		if severity == "" {
-			severity = e.Severity
-		}
-		switch {
-		case severity != "" && severity != "ERROR", e.Code == completionUnknown, strings.HasPrefix(e.Code, "08"):
-			return open
-		case e.Code == serializationFailure, e.Code == deadlockDetected, e.Code == lockNotAvailable, e.Code == queryCanceled:
+	e, answered := errors.AsType[*pgconn.PgError](err)
+	if !answered {
+		if pgconn.SafeToRetry(err) {
 			return transient
 		}
-		return nothing
-	case pgconn.SafeToRetry(err):
+		return open
+	}
+	severity := cmp.Or(e.SeverityUnlocalized, e.Severity)
+	switch {
+	case severity != "" && severity != "ERROR", e.Code == completionUnknown, strings.HasPrefix(e.Code, "08"):
+		return open
+	case e.Code == serializationFailure, e.Code == deadlockDetected, e.Code == lockNotAvailable, e.Code == queryCanceled:
 		return transient
 	}
-	return open
+	return nothing
+}
+
+// sqlState returns the server's error code, or the empty string when the error is not the server's.
+func sqlState(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
 }
 
 const lostRight = "the database user has lost the right to read or write viakv's tables: grant it"

@@ -168,15 +168,10 @@ func racing(err error) bool {
 	return false
 }
 
-// advisoryLocks reports whether pg_advisory_xact_lock locks anything on the server that reports
-// this version.
-func advisoryLocks(serverVersion string) bool { return !strings.Contains(serverVersion, "CockroachDB") }
-
-// sqlState returns the server's error code, or the empty string when the error is not the server's.
-func sqlState(err error) string {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
-		return e.Code
+// serverName names the server that reports this version.
+func serverName(version string) string {
+	if strings.Contains(version, "CockroachDB") {
+		return "cockroachdb"
 	}
-	return ""
+	return "postgresql"
 }

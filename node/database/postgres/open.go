@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -56,7 +55,8 @@ func (s *Store) prepare(ctx context.Context, c *pgx.Conn) error {
 	if err := c.QueryRow(ctx, `SELECT version()`).Scan(&about); err != nil {
 		return err
 	}
-	if err := migrate(ctx, c, advisoryLocks(about)); err != nil {
+	s.Mode = serverName(about)
+	if err := migrate(ctx, c, s.Mode == "postgresql"); err != nil {
 		return err
 	}
 	var mayServe bool
@@ -85,19 +85,11 @@ func (s *Store) prepare(ctx context.Context, c *pgx.Conn) error {
 	}
 	s.Generation.Note(g)
 	s.seal = stateless.NewSeal(key)
-	s.Mode = serverName(about)
 	return nil
 }
 
 // errNoPrivilege says that the user may log in, but lacks rights that requests need.
 var errNoPrivilege = errors.New("SELECT, INSERT, UPDATE and DELETE on viakv_items, and SELECT and UPDATE on viakv_generation and viakv_collector, are needed")
-
-func serverName(about string) string {
-	if strings.Contains(about, "CockroachDB") {
-		return "cockroachdb"
-	}
-	return "postgresql"
-}
 
 // diagnose says what is wrong when a store cannot be opened, and whether waiting is pointless.
 func diagnose(err error, cc *pgx.ConnConfig) (reason string, final bool) {

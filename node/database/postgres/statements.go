@@ -4,32 +4,27 @@ package postgres
 // connection. They use only what the documentations of PostgreSQL 12 and CockroachDB 22 have in
 // common.
 const (
-	getStatement = `SELECT value FROM viakv_items
-WHERE generation = (SELECT generation FROM viakv_generation WHERE singleton) AND key = $1`
+	getStatement    = `SELECT value` + ofKey
+	hasStatement    = `SELECT 1` + ofKey
+	removeStatement = `DELETE` + ofKey + ` RETURNING 1`
 
-	hasStatement = `SELECT 1 FROM viakv_items
+	ofKey = ` FROM viakv_items
 WHERE generation = (SELECT generation FROM viakv_generation WHERE singleton) AND key = $1`
 
 	setStatement = `INSERT INTO viakv_items (generation, key, value)
 SELECT generation, $1, $2 FROM viakv_generation WHERE singleton
 ON CONFLICT (generation, key) DO UPDATE SET value = excluded.value`
 
-	removeStatement = `DELETE FROM viakv_items
-WHERE generation = (SELECT generation FROM viakv_generation WHERE singleton) AND key = $1
-RETURNING 1`
-
 	clearStatement = `UPDATE viakv_generation SET generation = generation + 1 WHERE singleton RETURNING generation`
 
 	generationStatement = `SELECT generation FROM viakv_generation WHERE singleton`
 
-	// pageStatement returns no row when the generation has moved on. A page with rows is therefore
-	// known to be current. The scanner asks for the generation only after an empty page.
-	pageStatement = `SELECT key, value FROM viakv_items
-WHERE generation = $1 AND key >= $2 AND key < $3
-  AND $1 = (SELECT generation FROM viakv_generation WHERE singleton)
-ORDER BY key LIMIT $4`
+	pageStatement     = `SELECT key, value` + ofPage
+	keysPageStatement = `SELECT key` + ofPage
 
-	keysPageStatement = `SELECT key FROM viakv_items
+	// ofPage selects no row when the generation has moved on. A page with rows is therefore known
+	// to be current. The scanner asks for the generation only after an empty page.
+	ofPage = ` FROM viakv_items
 WHERE generation = $1 AND key >= $2 AND key < $3
   AND $1 = (SELECT generation FROM viakv_generation WHERE singleton)
 ORDER BY key LIMIT $4`

@@ -160,12 +160,6 @@ func missing(err error) error {
 	return err
 }
 
-// isContract reports whether an error is one of kv's own. Such an error is final, whatever the
-// driver did.
-func isContract(err error) bool {
-	return errors.Is(err, kv.ErrMissing) || errors.Is(err, kv.ErrUnavailable) || errors.Is(err, kv.ErrBadCursor) || errors.Is(err, kv.ErrCleared)
-}
-
 func (s *Store) lostGeneration() error {
 	return s.unavailable(kv.None, "the table viakv_generation has lost its row: restore it from a backup, or drop viakv's tables to begin empty", nil)
 }
