@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology"
 
 	"viakv/api/kv"
 	"viakv/node/database/stateless"
@@ -200,4 +201,23 @@ func mustParse(t *testing.T) *options.ClientOptions {
 		t.Fatal(err)
 	}
 	return p.options
+}
+
+// TestUnsent: a request that waits for a connection in vain has met an overload. One that finds no
+// server has not.
+func TestUnsent(t *testing.T) {
+	s := &Store{}
+	for _, c := range []struct {
+		err      error
+		overload bool
+	}{
+		{fmt.Errorf("x: %w", topology.WaitQueueTimeoutError{Wrapped: context.DeadlineExceeded}), true},
+		{context.DeadlineExceeded, false},
+		{topology.ServerSelectionError{Wrapped: context.DeadlineExceeded}, false},
+	} {
+		var u *kv.Unavailable
+		if !errors.As(s.unsent(c.err), &u) || u.Outcome != kv.None || (u.RetryAfter > 0) != c.overload {
+			t.Errorf("%v: %+v", c.err, u)
+		}
+	}
 }
