@@ -28,9 +28,8 @@ func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 	if o.Snapshot {
 		return nil, &kv.ArgumentError{Parameter: "snapshot", Detail: "a store on MongoDB cannot promise one; scan without it"}
 	}
-	sc := &scanner{store: s, deadline: o.Deadline, values: o.Values, prefix: o.Prefix}
+	sc := &scanner{store: s, deadline: o.Deadline, values: o.Values, prefix: o.Prefix, to: stateless.Successor(o.Prefix)}
 	sc.Pages = stateless.Pages{Fetch: sc.page, Seal: s.seal}
-	sc.to, _ = stateless.Successor(o.Prefix)
 	var err error
 	if sc.Generation, err = sc.current(ctx); err != nil {
 		return nil, err

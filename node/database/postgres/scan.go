@@ -38,10 +38,8 @@ func (s *Store) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) 
 	if o.Values {
 		sc.statement = pageStatement
 	}
-	if o.Prefix != "" {
-		if to, ok := stateless.Successor(o.Prefix); ok {
-			sc.to = []byte(to)
-		}
+	if to := stateless.Successor(o.Prefix); to != "" {
+		sc.to = []byte(to)
 	}
 	if o.Snapshot {
 		if o.Cursor != "" {

@@ -94,10 +94,10 @@ func (p *Pages) Cursor(n int) string {
 	return p.Seal.Cursor(version.Generation(p.Generation), after)
 }
 
-// Successor returns the smallest valid UTF-8 text above every text with the prefix, and false when
-// there is none. In UTF-8 the order of bytes is the order of characters. So Successor serves
-// databases that compare bytes and databases that compare characters.
-func Successor(prefix string) (string, bool) {
+// Successor returns the smallest valid UTF-8 text above every text with the prefix, and the empty
+// text when there is none. In UTF-8 the order of bytes is the order of characters. So Successor
+// serves databases that compare bytes and databases that compare characters.
+func Successor(prefix string) string {
 	for len(prefix) > 0 {
 		r, n := utf8.DecodeLastRuneInString(prefix)
 		prefix = prefix[:len(prefix)-n]
@@ -109,7 +109,7 @@ func Successor(prefix string) (string, bool) {
 		default:
 			r++
 		}
-		return prefix + string(r), true
+		return prefix + string(r)
 	}
-	return "", false
+	return ""
 }
