@@ -75,7 +75,7 @@ var rooms = []room{
 }
 
 // testSupport are packages that every test may import, and only tests. They may do what tests may.
-var testSupport = []string{"api/apitest", "api/kv/kvtest", "cmd/viakv/viakvtest", "node/database/faultproxy", "node/database/postgres/pgtest",
+var testSupport = []string{"api/apitest", "api/kv/kvtest", "cmd/viakv/viakvtest", "node/database/dbtest", "node/database/postgres/pgtest",
 	"quorum/replica/replicatest", "ring/keyspace/keyspacetest"}
 
 // homes names for each library the only packages that may import it. The library is an
@@ -149,7 +149,7 @@ func TestImportsKeepToTheTable(t *testing.T) {
 
 // unchecked are packages that start goroutines only in the tests of other packages, which look for
 // leaks.
-var unchecked = []string{"node/database/faultproxy", "node/database/postgres/pgtest"}
+var unchecked = []string{"node/database/dbtest", "node/database/postgres/pgtest"}
 
 // The tests of a package that starts goroutines, even if only in its tests, must fail when a
 // goroutine outlives them.

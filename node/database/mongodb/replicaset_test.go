@@ -11,6 +11,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
+	"viakv/node/database/dbtest"
 )
 
 var bg = context.Background()
@@ -172,11 +173,7 @@ func TestANewPrimary(t *testing.T) {
 	r.from("update", fault{code: notWritablePrimary, name: "NotWritablePrimary", labels: []string{"RetryableWriteError", "NoWritesPerformed"}})
 	for until := time.Now().Add(30 * time.Second); ; {
 		_, err := s.Set(bg, []byte("k"), []byte("w"), kv.Options{Deadline: time.Now().Add(700 * time.Millisecond)})
-		var u *kv.Unavailable
-		if !errors.As(err, &u) {
-			t.Fatalf("without a primary: %v", err)
-		}
-		if u.Outcome == kv.None {
+		if dbtest.OutcomeOf(t, err) == kv.None {
 			break
 		}
 		if time.Now().After(until) {
@@ -229,8 +226,7 @@ func TestAllAnswersLost(t *testing.T) {
 			_, before := r.last(c.command)
 			r.from(c.command, fault{lose: true})
 			err := c.run(s, kv.Options{Deadline: time.Now().Add(2 * time.Second)})
-			var u *kv.Unavailable
-			if !errors.As(err, &u) || u.Outcome != kv.Unknown {
+			if dbtest.OutcomeOf(t, err) != kv.Unknown {
 				t.Errorf("%v, want outcome unknown", err)
 			}
 			if _, after := r.last(c.command); after == before || c.once && after-before != 1 {
@@ -272,16 +268,6 @@ func TestReadinessFollowsTheDatabase(t *testing.T) {
 	t.Parallel() // most of it is waiting
 	r := newStandIn(t)
 	s := openOn(t, r.url())
-	ready := func(reason string) {
-		t.Helper()
-		var err error
-		for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
-			if err = s.Ready(bg); reason == "" && err == nil || reason != "" && errors.Is(err, kv.ErrUnavailable) && strings.Contains(err.Error(), reason) {
-				return
-			}
-		}
-		t.Fatalf("not within 30 s: %q; the store says %v", reason, err)
-	}
 	schema := func(n int32) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -291,28 +277,28 @@ func TestReadinessFollowsTheDatabase(t *testing.T) {
 			}
 		}
 	}
-	ready("")
+	dbtest.Ready(t, s)
 	r.from("delete", fault{code: unauthorized, name: "Unauthorized"})
-	ready("lost its rights")
+	dbtest.Unready(t, s, "lost its rights")
 	r.from("delete", fault{})
-	ready("")
+	dbtest.Ready(t, s)
 	r.from("delete", fault{code: writeConcernFailed, name: "waiting for replication timed out", concern: true})
-	ready("majority")
+	dbtest.Unready(t, s, "majority")
 	r.from("delete", fault{})
-	ready("")
+	dbtest.Ready(t, s)
 	schema(schemaVersion + 1)
-	ready("newer viakv")
+	dbtest.Unready(t, s, "newer viakv")
 	schema(schemaVersion)
-	ready("")
+	dbtest.Ready(t, s)
 	r.mu.Lock()
 	kept := r.state
 	r.state = nil
 	r.mu.Unlock()
-	ready("viakv_state")
+	dbtest.Unready(t, s, "viakv_state")
 	r.mu.Lock()
 	r.state = append(bson.D(nil), kept...)
 	r.mu.Unlock()
-	ready("")
+	dbtest.Ready(t, s)
 }
 
 // TestMillionDocuments: a scan of a million documents keeps a few pages in memory. A clear under

@@ -9,6 +9,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
+	"viakv/node/database/dbtest"
 	"viakv/node/database/stateless"
 )
 
@@ -38,7 +39,7 @@ func TestClearIsOneRow(t *testing.T) {
 	if _, err := s.Set(bg, []byte("key 000000001"), []byte("new"), kv.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "garbage collected", func() bool { return countRows(t, s) == 1 })
+	dbtest.Eventually(t, "garbage collected", func() bool { return countRows(t, s) == 1 })
 	if v, _, err := s.Get(bg, nil, []byte("key 000000001"), kv.Options{}); err != nil || string(v) != "new" {
 		t.Fatalf("got %q, %v", v, err)
 	}
@@ -94,20 +95,8 @@ func TestSnapshotIsOneState(t *testing.T) {
 	if err := s.Clear(bg, kv.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "garbage collected", func() bool { return countRows(t, s) == 0 })
-	n := 0
-	var b kv.Batch
-	for {
-		more, err := sc.Next(bg, &b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !more {
-			break
-		}
-		n += len(b.Pairs)
-	}
-	if n != rows {
+	dbtest.Eventually(t, "garbage collected", func() bool { return countRows(t, s) == 0 })
+	if n := drain(t, sc, func() {}); n != rows {
 		t.Fatalf("the snapshot shows %d rows, want %d", n, rows)
 	}
 }
@@ -143,7 +132,7 @@ func TestSnapshotsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	late.until = time.Now().Add(-time.Second)
-	if err := late.run(bg, time.Now().Add(time.Second), nil); outcomeOf(t, err) != kv.None {
+	if err := late.run(bg, time.Now().Add(time.Second), nil); dbtest.OutcomeOf(t, err) != kv.None {
 		t.Fatal(err)
 	}
 	late.end()
@@ -157,6 +146,6 @@ func TestMillionRows(t *testing.T) {
 	fillRows(t, s, rows)
 	kvtest.ScanIsFlat(t, s, rows, 48<<20)
 	kvtest.LargeClear(t, s, func() {
-		eventually(t, "garbage is collected beside the writers", func() bool { return s.Stats().Collected >= 10*collectRows })
+		dbtest.Eventually(t, "garbage is collected beside the writers", func() bool { return s.Stats().Collected >= 10*collectRows })
 	})
 }

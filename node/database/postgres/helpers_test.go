@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api/kv"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -21,17 +23,6 @@ func migrateOnce(t testing.TB, db string, locked bool) error {
 	}
 	defer conn.Close(ctx)
 	return migrate(ctx, conn, locked)
-}
-
-// eventually polls until a condition holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for until := time.Now().Add(30 * time.Second); !holds(); {
-		if time.Now().After(until) {
-			t.Fatalf("%s: not within 30 s", what)
-		}
-		time.Sleep(5 * time.Millisecond) // between polls
-	}
 }
 
 // fillRows adds the rows 1 to n to the present generation, as sets would have done.
@@ -57,4 +48,19 @@ func countRows(t testing.TB, s *Store) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// drain counts the pairs that remain of a scan. It calls between after each batch.
+func drain(t testing.TB, sc kv.Scanner, between func()) (pairs int) {
+	t.Helper()
+	for b := new(kv.Batch); ; between() {
+		more, err := sc.Next(bg, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			return pairs
+		}
+		pairs += len(b.Pairs)
+	}
 }

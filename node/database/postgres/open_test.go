@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"viakv/api/kv"
+	"viakv/node/database/dbtest"
 	"viakv/node/database/postgres/pgtest"
 )
 
@@ -37,12 +37,10 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		fmt.Sprintf(`ALTER ROLE %s SET default_transaction_read_only = on`, standby))
 	fresh := server.Database(t)
 
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := dbtest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	silent := nobody.Addr().(*net.TCPAddr).Port
-	nobody.Close()
 
 	const secret = "wr0ng%@/pass"
 	for _, c := range []struct{ name, url, want string }{
@@ -109,7 +107,7 @@ func TestOpenWithoutRightToCreate(t *testing.T) {
 	if err := s.Clear(bg, kv.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "garbage collected", func() bool { return s.Stats().Collected == 1 })
+	dbtest.Eventually(t, "garbage collected", func() bool { return s.Stats().Collected == 1 })
 	if err := s.Ready(bg); err != nil {
 		t.Fatal(err)
 	}

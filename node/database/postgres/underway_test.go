@@ -3,13 +3,13 @@
 package postgres
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"viakv/api/kv"
+	"viakv/node/database/dbtest"
 )
 
 // TestLostTables: when its tables are dropped or emptied while it runs, the store serves nothing
@@ -18,15 +18,15 @@ func TestLostTables(t *testing.T) {
 	db := server.Database(t)
 	s := openOn(t, server.URL(db))
 	server.Exec(t, db, `ALTER TABLE viakv_items RENAME TO elsewhere`)
-	if _, _, err := s.Get(bg, nil, []byte("k"), kv.Options{}); outcomeOf(t, err) != kv.None || !strings.Contains(err.Error(), "tables") {
+	if _, _, err := s.Get(bg, nil, []byte("k"), kv.Options{}); dbtest.OutcomeOf(t, err) != kv.None || !strings.Contains(err.Error(), "tables") {
 		t.Errorf("get: %v", err)
 	}
-	unready(t, s, "has lost viakv's tables")
+	dbtest.Unready(t, s, "has lost viakv's tables")
 	server.Exec(t, db, `ALTER TABLE elsewhere RENAME TO viakv_items`)
-	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
+	dbtest.Ready(t, s)
 	server.Exec(t, db, `DELETE FROM viakv_generation`)
-	unready(t, s, "viakv_generation has lost its row")
-	if err := s.Clear(bg, kv.Options{}); outcomeOf(t, err) != kv.None {
+	dbtest.Unready(t, s, "viakv_generation has lost its row")
+	if err := s.Clear(bg, kv.Options{}); dbtest.OutcomeOf(t, err) != kv.None {
 		t.Errorf("clear: %v", err)
 	}
 }
@@ -37,13 +37,13 @@ func TestSchemaChangesUnderway(t *testing.T) {
 	db := server.Database(t)
 	s := openOn(t, server.URL(db))
 	server.Exec(t, db, `INSERT INTO viakv_migrations (version) VALUES (99)`)
-	unready(t, s, "newer viakv")
+	dbtest.Unready(t, s, "newer viakv")
 	server.Exec(t, db, `DELETE FROM viakv_migrations WHERE version = 99`)
-	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
+	dbtest.Ready(t, s)
 	server.Exec(t, db, `UPDATE viakv_migrations SET version = 0`)
-	unready(t, s, "older")
+	dbtest.Unready(t, s, "older")
 	server.Exec(t, db, `DELETE FROM viakv_migrations`)
-	unready(t, s, "viakv_migrations")
+	dbtest.Unready(t, s, "viakv_migrations")
 }
 
 // TestRightsLostUnderway: a node whose user may no longer write is not ready until the right is
@@ -56,12 +56,12 @@ func TestRightsLostUnderway(t *testing.T) {
 		fmt.Sprintf(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %s`, role))
 	s := openOn(t, server.URLFor(role, "pw", db))
 	server.Exec(t, db, fmt.Sprintf(`REVOKE INSERT ON viakv_items FROM %s`, role))
-	unready(t, s, "lost the right")
-	if _, err := s.Set(bg, []byte("k"), []byte("v"), kv.Options{}); outcomeOf(t, err) != kv.None || !strings.Contains(err.Error(), "lost the right") {
+	dbtest.Unready(t, s, "lost the right")
+	if _, err := s.Set(bg, []byte("k"), []byte("v"), kv.Options{}); dbtest.OutcomeOf(t, err) != kv.None || !strings.Contains(err.Error(), "lost the right") {
 		t.Errorf("set: %v", err)
 	}
 	server.Exec(t, db, fmt.Sprintf(`GRANT INSERT ON viakv_items TO %s`, role))
-	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
+	dbtest.Ready(t, s)
 }
 
 // TestPasswordChangedUnderway: broken connections are not replaced until the password fits again.
@@ -73,20 +73,11 @@ func TestPasswordChangedUnderway(t *testing.T) {
 	s := openOn(t, server.URLFor(role, "first-pw", db))
 	server.Exec(t, db, fmt.Sprintf(`ALTER ROLE %s PASSWORD 'second-pw'`, role),
 		fmt.Sprintf(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s'`, role))
-	unready(t, s, "refuses the user")
+	dbtest.Unready(t, s, "refuses the user")
 	_, err := s.Set(bg, []byte("k"), []byte("v"), kv.Options{})
-	if outcomeOf(t, err) != kv.None || !strings.Contains(err.Error(), "refuses the user") || strings.Contains(err.Error(), "-pw") {
+	if dbtest.OutcomeOf(t, err) != kv.None || !strings.Contains(err.Error(), "refuses the user") || strings.Contains(err.Error(), "-pw") {
 		t.Errorf("set: %v", err)
 	}
 	server.Exec(t, db, fmt.Sprintf(`ALTER ROLE %s PASSWORD 'first-pw'`, role))
-	eventually(t, "ready", func() bool { return s.Ready(bg) == nil })
-}
-
-// unready waits until the store is not ready for the given reason.
-func unready(t *testing.T, s *Store, reason string) {
-	t.Helper()
-	eventually(t, "not ready: "+reason, func() bool {
-		err := s.Ready(bg)
-		return errors.Is(err, kv.ErrUnavailable) && strings.Contains(err.Error(), reason)
-	})
+	dbtest.Ready(t, s)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
@@ -38,17 +37,6 @@ func openOn(t testing.TB, url string) *mongodb.Store {
 	}
 	t.Cleanup(s.Close)
 	return s
-}
-
-// eventually polls until a condition holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for until := time.Now().Add(30 * time.Second); !holds(); {
-		if time.Now().After(until) {
-			t.Fatalf("%s: not within 30 s", what)
-		}
-		time.Sleep(5 * time.Millisecond) // between polls
-	}
 }
 
 func TestConformance(t *testing.T) {

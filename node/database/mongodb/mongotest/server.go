@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/FerretDB/FerretDB/ferretdb"
+
+	"viakv/node/database/dbtest"
 )
 
 // Server is a FerretDB in this process.
@@ -41,12 +43,8 @@ func Start() (*Server, error) {
 // Restart starts the server on its data, at the port that it had, if any.
 func (s *Server) Restart() error {
 	if s.port == 0 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		s.port = l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
+		var err error
+		if s.port, err = dbtest.FreePort(); err != nil {
 			return err
 		}
 	}

@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,8 +16,9 @@ import (
 
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
-	"viakv/node/database/faultproxy"
+	"viakv/node/database/dbtest"
 	"viakv/node/database/mongodb"
+	"viakv/node/database/stateless"
 )
 
 // raw returns the driver's own view of a store's database.
@@ -33,13 +32,18 @@ func raw(t testing.TB, url string) *mongo.Database {
 	return c.Database(url[strings.LastIndex(url, "/")+1:])
 }
 
-func outcomeOf(t *testing.T, err error) kv.Outcome {
+// fill adds documents, a multiple of 1000, without the store.
+func fill(t testing.TB, items *mongo.Collection, documents int, value []byte) {
 	t.Helper()
-	var u *kv.Unavailable
-	if !errors.As(err, &u) {
-		t.Fatalf("got %v, want Unavailable", err)
+	for i := 0; i < documents; i += 1000 {
+		docs := make([]any, 0, 1000)
+		for j := range 1000 {
+			docs = append(docs, bson.D{{Key: "_id", Value: fmt.Sprintf("key %06d", i+j)}, {Key: "v", Value: bson.Binary{Data: value}}})
+		}
+		if _, err := items.InsertMany(bg, docs); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return u.Outcome
 }
 
 // TestOpenSaysWhatIsWrong: each mistake that can be shown on FerretDB has an error of its own,
@@ -54,17 +58,15 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := dbtest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	silent := l.Addr().String()
-	l.Close()
 	for _, c := range []struct{ name, url, want string }{
 		{"newer schema", newer, "newer"},
 		{"foreign state", foreign, "not viakv's"},
 		{"no database", "mongodb://" + server.Address(), "names no database"},
-		{"nobody there", "mongodb://u:hunter2@" + silent + "/db", "cannot be reached"},
+		{"nobody there", fmt.Sprintf("mongodb://u:hunter2@127.0.0.1:%d/db", silent), "cannot be reached"},
 		{"unescaped", "mongodb://u:hun/ter2@" + server.Address() + "/db", "percent codes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -92,7 +94,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	if err := s.Ready(bg); err == nil || !strings.Contains(err.Error(), "viakv_state") {
 		t.Errorf("ready without the state document: %v", err)
 	}
-	if _, err := s.Scan(bg, kv.ScanOptions{}); outcomeOf(t, err) != kv.None {
+	if _, err := s.Scan(bg, kv.ScanOptions{}); dbtest.OutcomeOf(t, err) != kv.None {
 		t.Errorf("scan: %v", err)
 	}
 }
@@ -105,10 +107,10 @@ func TestForeignDocuments(t *testing.T) {
 	if _, err := raw(t, url).Collection("viakv_items").InsertOne(bg, bson.D{{Key: "_id", Value: "k"}, {Key: "v", Value: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.Get(bg, nil, []byte("k"), kv.Options{}); outcomeOf(t, err) != kv.None {
+	if _, _, err := s.Get(bg, nil, []byte("k"), kv.Options{}); dbtest.OutcomeOf(t, err) != kv.None {
 		t.Error(err)
 	}
-	if _, err := s.Scan(bg, kv.ScanOptions{Values: true}); outcomeOf(t, err) != kv.None {
+	if _, err := s.Scan(bg, kv.ScanOptions{Values: true}); dbtest.OutcomeOf(t, err) != kv.None {
 		t.Error(err)
 	}
 }
@@ -156,127 +158,31 @@ func TestEightNodesStartAtOnce(t *testing.T) {
 	}
 }
 
-// TestServerStopsAndComesBack: the store says that it is not ready and why, and becomes ready again
-// by itself. Nothing acknowledged is lost.
+// TestServerStopsAndComesBack: under load the server ends and starts again.
 func TestServerStopsAndComesBack(t *testing.T) {
 	own, err := Start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer own.Close()
-	s := openOn(t, "mongodb://"+own.Address()+"/db")
-	var mu sync.Mutex
-	acknowledged := map[string]bool{}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for w := range 4 {
-		wg.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				k := fmt.Sprintf("%d/%d", w, i)
-				_, err := s.Set(bg, []byte(k), []byte(k), kv.Options{Deadline: time.Now().Add(time.Second)})
-				if err == nil {
-					mu.Lock()
-					acknowledged[k] = true
-					mu.Unlock()
-				} else if !errors.Is(err, kv.ErrUnavailable) {
-					t.Errorf("set: %v", err)
-				}
-			}
-		})
-	}
-	count := func() int { mu.Lock(); defer mu.Unlock(); return len(acknowledged) }
-	eventually(t, "writes", func() bool { return count() > 50 })
-	own.Stop()
-	eventually(t, "not ready", func() bool {
-		return errors.Is(s.Ready(bg), kv.ErrUnavailable) && s.Status().State == "unavailable" && s.Status().Reason != nil
-	})
-	if err := own.Restart(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "ready again", func() bool { return s.Ready(bg) == nil })
-	before := count()
-	eventually(t, "writes again", func() bool { return count() > before+50 })
-	close(stop)
-	wg.Wait()
-	for k := range acknowledged {
-		if v, _, err := s.Get(bg, nil, []byte(k), kv.Options{}); err != nil || string(v) != k {
-			t.Fatalf("acknowledged %s: got %q, %v", k, v, err)
-		}
-	}
+	dbtest.OutlivesServer(t, openOn(t, "mongodb://"+own.Address()+"/db"), 50, own.Stop, own.Restart)
 }
 
-// TestBlackHole: no answer comes back any more. A write that was sent has outcome unknown, a write
-// that was not sent and a read have outcome none.
+// proxied returns a store with so many connections through a proxy, and the proxy.
+func proxied(t *testing.T, connections int) (*mongodb.Store, *dbtest.Proxy) {
+	t.Helper()
+	proxy := dbtest.NewProxy(t, server.Address())
+	return openOn(t, fmt.Sprintf("%s?maxPoolSize=%d", proxy.Through(server.URL(t)), connections)), proxy
+}
+
 func TestBlackHole(t *testing.T) {
-	url := server.URL(t)
-	proxy := faultproxy.New(t, server.Address())
-	s := openOn(t, strings.Replace(url, server.Address(), fmt.Sprintf("127.0.0.1:%d", proxy.Port()), 1)+"?maxPoolSize=2")
-	if _, err := s.Set(bg, []byte("k"), []byte("old"), kv.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	proxy.Stall()
-	deadline := func() kv.Options { return kv.Options{Deadline: time.Now().Add(600 * time.Millisecond)} }
-	began := time.Now()
-	_, err := s.Set(bg, []byte("k"), []byte("new"), deadline())
-	if o := outcomeOf(t, err); o != kv.Unknown {
-		t.Errorf("set: outcome %v (%v): it was sent and not answered", o, err)
-	}
-	if _, _, err := s.Get(bg, nil, []byte("k"), deadline()); outcomeOf(t, err) != kv.None {
-		t.Errorf("get: %v", err)
-	}
-	for range 3 {
-		_, err = s.Set(bg, []byte("other"), []byte("new"), deadline())
-		outcomeOf(t, err)
-	}
-	if o := outcomeOf(t, err); o != kv.None {
-		t.Errorf("set without a connection: outcome %v (%v)", o, err)
-	}
-	if d := time.Since(began); d > 30*time.Second {
-		t.Errorf("five requests of 600 ms took %v", d)
-	}
-	eventually(t, "not ready", func() bool { return errors.Is(s.Ready(bg), kv.ErrUnavailable) })
-	proxy.Flow()
-	eventually(t, "writes", func() bool {
-		_, err := s.Set(bg, []byte("k"), []byte("newest"), kv.Options{})
-		return err == nil
-	})
+	s, proxy := proxied(t, 2)
+	dbtest.BlackHole(t, s, proxy)
 }
 
-// TestSlowDatabase: with 30 ms on the wire and few connections, requests beyond the capacity are
-// refused as an overload, with a time to come back.
 func TestSlowDatabase(t *testing.T) {
-	url := server.URL(t)
-	proxy := faultproxy.New(t, server.Address())
-	s := openOn(t, strings.Replace(url, server.Address(), fmt.Sprintf("127.0.0.1:%d", proxy.Port()), 1)+"?maxPoolSize=3")
-	proxy.Delay(30 * time.Millisecond)
-	var succeeded, overloaded atomic.Int64
-	var wg sync.WaitGroup
-	for i := range 60 {
-		wg.Go(func() {
-			_, err := s.Set(bg, []byte(fmt.Sprint(i)), []byte("v"), kv.Options{Deadline: time.Now().Add(500 * time.Millisecond)})
-			var u *kv.Unavailable
-			switch {
-			case err == nil:
-				succeeded.Add(1)
-			case errors.As(err, &u) && u.Outcome == kv.None && u.RetryAfter > 0:
-				overloaded.Add(1)
-			case !errors.As(err, &u):
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if succeeded.Load() == 0 || overloaded.Load() == 0 {
-		t.Fatalf("%d succeeded, %d were refused as overload", succeeded.Load(), overloaded.Load())
-	}
-	if st := s.Stats(); st.Limit != 3 || st.InUse+st.Idle > 3 || st.Opened == 0 || st.Failed == 0 || st.Waited <= 0 || st.Waiting != 0 {
-		t.Fatalf("%+v", st)
-	}
+	s, proxy := proxied(t, 3)
+	dbtest.SlowDatabase(t, s, proxy, 3, func() stateless.Pool { return s.Stats().Pool })
 }
 
 // TestScanIsFlat: a scan keeps pages in memory, not the collection. On FerretDB a page costs a walk
@@ -285,17 +191,7 @@ func TestScanIsFlat(t *testing.T) {
 	const rows = 20_000
 	url := server.URL(t)
 	s := openOn(t, url)
-	items := raw(t, url).Collection("viakv_items")
-	value := bytes.Repeat([]byte("v"), 1000)
-	for i := 0; i < rows; i += 1000 {
-		docs := make([]any, 0, 1000)
-		for j := range 1000 {
-			docs = append(docs, bson.D{{Key: "_id", Value: fmt.Sprintf("key %06d", i+j)}, {Key: "v", Value: bson.Binary{Data: value}}})
-		}
-		if _, err := items.InsertMany(bg, docs); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fill(t, raw(t, url).Collection("viakv_items"), rows, bytes.Repeat([]byte("v"), 1000))
 	kvtest.ScanIsFlat(t, s, rows, 1<<30) // FerretDB shares the heap
 	began := time.Now()
 	if err := s.Clear(bg, kv.Options{}); err != nil {
@@ -304,15 +200,9 @@ func TestScanIsFlat(t *testing.T) {
 	t.Logf("clear of %d rows: %v", rows, time.Since(began))
 }
 
-// TestMesh: there is nothing to join or leave, and the answer says so.
-func TestMesh(t *testing.T) {
+// TestStatus: the status names the node and the database.
+func TestStatus(t *testing.T) {
 	s := openOn(t, server.URL(t))
-	if err := s.Join(bg, "127.0.0.1:1"); !errors.Is(err, kv.ErrNotMesh) {
-		t.Errorf("join: %v", err)
-	}
-	if _, err := s.Leave(bg, "", true); !errors.Is(err, kv.ErrNotMesh) {
-		t.Errorf("leave: %v", err)
-	}
 	if st := s.Status(); st.Mode != "mongodb" || st.State != "active" || st.Self != "test" || st.Generation != 1 {
 		t.Errorf("status: %+v", st)
 	}

@@ -15,8 +15,6 @@ import (
 // benchKeys is small, so that FerretDB's cost per request does not drown what the store adds to it.
 const benchKeys = 1000
 
-func benchKey(n int) []byte { return fmt.Appendf(nil, "key %06d", n) }
-
 // BenchmarkSingle compares the store with the raw driver, which sends the same commands to the same
 // server. The two take turns, and the medians of their slices are compared.
 func BenchmarkSingle(b *testing.B) {
@@ -26,7 +24,7 @@ func BenchmarkSingle(b *testing.B) {
 	value := []byte("a value of some forty characters, no less")
 	var keys [][]byte
 	for i := range benchKeys {
-		keys = append(keys, benchKey(i))
+		keys = append(keys, fmt.Appendf(nil, "key %06d", i))
 		if _, err := s.Set(bg, keys[i], value, kv.Options{}); err != nil {
 			b.Fatal(err)
 		}
@@ -61,15 +59,7 @@ func BenchmarkScan(b *testing.B) {
 	url := server.URL(b)
 	s := openOn(b, url)
 	items := raw(b, url).Collection("viakv_items")
-	for i := 0; i < documents; i += 1000 {
-		docs := make([]any, 0, 1000)
-		for j := range 1000 {
-			docs = append(docs, bson.D{{Key: "_id", Value: string(benchKey(i + j))}, {Key: "v", Value: bson.Binary{Data: []byte("a value of some forty characters, no less")}}})
-		}
-		if _, err := items.InsertMany(bg, docs); err != nil {
-			b.Fatal(err)
-		}
-	}
+	fill(b, items, documents, []byte("a value of some forty characters, no less"))
 	o := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(page).SetBatchSize(page)
 	kvtest.Compare(b, documents, "row/s", func() time.Duration {
 		began := time.Now()

@@ -12,7 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"viakv/node/database/dbtest"
 )
 
 // Password is the password of the superuser "viakv". It is odd on purpose: it must pass through
@@ -152,11 +154,10 @@ func (s *Server) Restart() error {
 
 func (s *Server) start(until time.Time) error {
 	if s.Port == 0 {
-		port, err := freePort()
-		if err != nil {
+		var err error
+		if s.Port, err = dbtest.FreePort(); err != nil {
 			return err
 		}
-		s.Port = port
 	}
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -200,15 +201,6 @@ func (s *Server) answers() error {
 	return conn.Close(ctx)
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 // Kill ends the server as a crash does: SIGKILL to the postmaster, whose children then end by
 // themselves.
 func (s *Server) Kill() {
@@ -232,20 +224,7 @@ func (s *Server) URL(database string) string { return s.URLFor("viakv", Password
 
 // URLFor returns the URL of a database for any user.
 func (s *Server) URLFor(name, password, database string) string {
-	return fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", name, escape(password), s.Port, database)
-}
-
-// escape writes every byte that is neither a letter nor a digit as a percent code.
-func escape(s string) string {
-	out := ""
-	for _, b := range []byte(s) {
-		if b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' {
-			out += string(rune(b))
-		} else {
-			out += fmt.Sprintf("%%%02X", b)
-		}
-	}
-	return out
+	return fmt.Sprintf("postgres://%v@127.0.0.1:%d/%s?sslmode=disable", url.UserPassword(name, password), s.Port, database)
 }
 
 // Database creates an empty database and returns its name.

@@ -1,16 +1,19 @@
-// Package faultproxy is a TCP proxy on loopback for tests. It delays, swallows or cuts what passes
-// between a store and its database.
-package faultproxy
+// Package dbtest holds what the tests of all stores on databases share: a proxy that puts faults on
+// the wire to a database, and checks of what a store makes of faults. A check knows nothing of the
+// database.
+package dbtest
 
 import (
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// Proxy forwards connections to a target. It is safe for concurrent use.
+// Proxy is a TCP proxy on loopback. It forwards connections to a target, and delays, swallows or
+// cuts what passes. It is safe for concurrent use.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -23,8 +26,8 @@ type Proxy struct {
 	wg      sync.WaitGroup
 }
 
-// New starts a proxy to a target. The proxy runs until the test ends.
-func New(t testing.TB, target string) *Proxy {
+// NewProxy starts a proxy to a target. The proxy runs until the test ends.
+func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,8 +39,10 @@ func New(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// Port returns the port on 127.0.0.1 at which the proxy listens.
-func (p *Proxy) Port() int { return p.listener.Addr().(*net.TCPAddr).Port }
+// Through returns a URL of the target as one that leads through the proxy.
+func (p *Proxy) Through(url string) string {
+	return strings.Replace(url, p.target, p.listener.Addr().String(), 1)
+}
 
 // Delay makes the proxy hold every piece of data back for so long.
 func (p *Proxy) Delay(d time.Duration) {
