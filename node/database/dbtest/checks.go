@@ -164,7 +164,7 @@ func BlackHole(t testing.TB, s Store, proxy *Proxy) {
 		wg.Go(func() { _, _ = s.Has(background, []byte("k"), kv.Options{}) })
 	}
 	wg.Wait()
-	proxy.Stall()
+	proxy.stall()
 	deadline := func() kv.Options { return kv.Options{Deadline: time.Now().Add(600 * time.Millisecond)} }
 	began := time.Now()
 	_, err := s.Set(background, []byte("k"), []byte("new"), deadline())
@@ -189,7 +189,7 @@ func BlackHole(t testing.TB, s Store, proxy *Proxy) {
 		t.Errorf("seven requests of 600 ms took %v", d)
 	}
 	Unready(t, s, "")
-	proxy.Flow()
+	proxy.flow()
 	Ready(t, s)
 	Eventually(t, "writes", func() bool {
 		_, err := s.Set(background, []byte("k"), []byte("newest"), kv.Options{})
@@ -201,7 +201,7 @@ func BlackHole(t testing.TB, s Store, proxy *Proxy) {
 // Requests beyond the capacity must be refused as an overload, with a time to come back.
 func SlowDatabase(t testing.TB, s Store, proxy *Proxy, connections int64, stats func() stateless.Pool) {
 	t.Helper()
-	proxy.Delay(30 * time.Millisecond)
+	proxy.delay(30 * time.Millisecond)
 	var succeeded, overloaded atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 60 {

@@ -19,7 +19,7 @@ type Proxy struct {
 	target   string
 
 	mu      sync.Mutex
-	delay   time.Duration
+	lag     time.Duration
 	stalled chan struct{} // closed when bytes may flow again; nil: they may flow
 	conns   map[net.Conn]struct{}
 	closed  bool
@@ -44,15 +44,15 @@ func (p *Proxy) Through(url string) string {
 	return strings.Replace(url, p.target, p.listener.Addr().String(), 1)
 }
 
-// Delay makes the proxy hold every piece of data back for so long.
-func (p *Proxy) Delay(d time.Duration) {
+// delay makes the proxy hold every piece of data back for so long.
+func (p *Proxy) delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.delay = d
+	p.lag = d
 }
 
-// Stall makes the proxy a black hole: nothing passes any more, and connections stay open.
-func (p *Proxy) Stall() {
+// stall makes the proxy a black hole: nothing passes any more, and connections stay open.
+func (p *Proxy) stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stalled == nil {
@@ -60,8 +60,8 @@ func (p *Proxy) Stall() {
 	}
 }
 
-// Flow ends a stall. What was held back arrives.
-func (p *Proxy) Flow() {
+// flow ends a stall. What was held back arrives.
+func (p *Proxy) flow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flowLocked()
@@ -149,7 +149,7 @@ func (p *Proxy) forward(to, from net.Conn) {
 
 func (p *Proxy) hold() {
 	p.mu.Lock()
-	d, stalled := p.delay, p.stalled
+	d, stalled := p.lag, p.stalled
 	p.mu.Unlock()
 	if d > 0 {
 		time.Sleep(d) // this delay is the fault itself; the test does not wait for anything here
