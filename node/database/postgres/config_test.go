@@ -93,6 +93,9 @@ func TestReasons(t *testing.T) {
 		}
 		seen[r] = true
 	}
+	if r := reasonOf(io.ErrUnexpectedEOF); r != "the database did not answer" {
+		t.Errorf("a broken connection: %q", r)
+	}
 }
 
 func TestMigrationsAreNumbered(t *testing.T) {

@@ -78,9 +78,11 @@ func sqlState(err error) string {
 
 const lostRight = "the database user has lost the right to read or write viakv's tables: grant it"
 
-// reasonOf puts the server's refusal into words that say what to do.
+// reasonOf puts the server's refusal, or its silence, into words that say what to do.
 func reasonOf(err error) string {
 	switch sqlState(err) {
+	case "":
+		return "the database did not answer"
 	case readOnlyTransaction:
 		return "the database became read-only, perhaps by a failover: the node reconnects"
 	case undefinedTable, undefinedColumn:
