@@ -6,6 +6,8 @@ SHELL := /bin/bash
 BIN     := bin
 OUT     := out
 TOOL    := go tool -modfile=.tools/go.mod
+# All files but those that targets make: under $(OUT) a Docker engine may be at work.
+FIND    := find . -path ./$(OUT) -prune -o
 COMMIT  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.commit=$(COMMIT)
 
@@ -86,8 +88,12 @@ cover: ## print the coverage, and fail where a package is below its floor
 	@go tool cover -func=$(OUT)/cover.out | tail -1
 
 .PHONY: lint
-lint: ## run gofmt, go vet and the linters, in the versions that .tools/go.mod pins
+lint: ## run gofmt, go vet and the linters that .tools/go.mod pins, and check that each go.mod is tidy
+	@files=$$($(FIND) -name '*.go' -print0 | xargs -0 gofmt -l); if [ -n "$$files" ]; then echo "not formatted, run gofmt -w on:" $$files >&2; exit 1; fi
 	@$(TOOL) golangci-lint run ./...
+	@$(FIND) -name go.mod -print | while read -r module; do \
+	  (cd "$$(dirname "$$module")" && go mod tidy -diff) || { echo "$$module is not tidy: run go mod tidy in its directory" >&2; exit 1; }; \
+	done
 
 .PHONY: fuzz
 fuzz: ## fuzz each decoder for a while: make fuzz FUZZTIME=20000x

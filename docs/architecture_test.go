@@ -91,6 +91,10 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":            {"cmd"},
 	"github.com/schollz/progressbar/v3": {"cmd/cliutil"},
 	"golang.org/x/term":                 {"cmd/cliutil"},
+	// Only tests drive a browser, and only those with the tag browser. So neither go build nor
+	// go test ./... downloads what that needs.
+	"github.com/chromedp/chromedp": {},
+	"github.com/chromedp/cdproto":  {},
 	// Only a command uses flags, signals and processes. Bench also starts processes for its tests.
 	"flag":      nil, // pflag is used instead
 	"os/signal": {"cmd/bench", "cmd/viakv/cli"},
