@@ -17,9 +17,9 @@ import (
 const module = ".."
 
 // contracts are leaf packages that every package may import: what packages that know nothing of
-// each other agree on, how a connection is accepted, and how files that change are followed. The
-// last two are the same for clients and for peers.
-var contracts = []string{"api/kv", "api/listen", "api/reload", "quorum/version", "quorum/version/rule", "ring/keyspace"}
+// each other agree on, how a connection is accepted, how files that change are followed, and how to
+// wait.
+var contracts = []string{"api/kv", "api/listen", "api/reload", "api/sleep", "quorum/version", "quorum/version/rule", "ring/keyspace"}
 
 // room is one row of the import table. It applies to a directory and everything below it, unless a
 // longer row matches.
@@ -40,6 +40,7 @@ var rooms = []room{
 	{path: "api/kv", imports: []string{"quorum/version"}},
 	{path: "api/listen"},
 	{path: "api/reload"},
+	{path: "api/sleep"},
 	{path: "api/kv/kvtest"}, // the conformance suite of all stores
 	{path: "ring"},
 	// What all packages that work on copies of the keys say about them.

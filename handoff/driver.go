@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api/kv"
+	"viakv/api/sleep"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
@@ -111,7 +112,7 @@ func (d *Driver) check(ctx context.Context) {
 		return
 	}
 	var at keyspace.Rank
-	for rest(ctx, d.cfg.CheckEvery) == nil {
+	for sleep.For(ctx, d.cfg.CheckEvery) {
 		bucket, drift := d.cfg.Views.Current().Store.Check(at)
 		d.stats.checked.Add(1)
 		if drift != nil {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"viakv/api/sleep"
 	"viakv/quorum/replica"
 	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
@@ -203,8 +204,8 @@ var errCut = errors.New("cut")
 
 // reach passes a request to a member as the network and the receiver's checks do (D1).
 func (x *fakeNode) reach(ctx context.Context, op string, v *replica.View, to *replica.Member) (*fakeNode, error) {
-	if err := rest(ctx, x.mesh.delay); err != nil {
-		return nil, err
+	if !sleep.For(ctx, x.mesh.delay) {
+		return nil, ctx.Err()
 	}
 	x.mesh.mu.Lock()
 	defer x.mesh.mu.Unlock()

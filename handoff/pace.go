@@ -3,6 +3,8 @@ package handoff
 import (
 	"context"
 	"time"
+
+	"viakv/api/sleep"
 )
 
 // pacer holds a flow of bytes to a rate: a repair must not take the machine from clients' requests.
@@ -36,20 +38,8 @@ func (p *pacer) pay(ctx context.Context, size int) error {
 	if p == nil {
 		return ctx.Err()
 	}
-	return rest(ctx, p.after(time.Now(), size))
-}
-
-// rest waits for a while, or until ctx ends.
-func rest(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
+	if !sleep.For(ctx, p.after(time.Now(), size)) {
 		return ctx.Err()
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/api/sleep"
 	"viakv/quorum/replica"
 	"viakv/quorum/version/rule"
 	"viakv/ring/keyspace"
@@ -73,7 +74,7 @@ func (d *Driver) collect(ctx context.Context) {
 		return
 	}
 	c := &collector{batch: d.cfg.PurgeBatch}
-	for rest(ctx, d.cfg.PurgeEvery) == nil {
+	for sleep.For(ctx, d.cfg.PurgeEvery) {
 		v := d.cfg.Views.Current()
 		if !proposer(v) {
 			c.aging = nil

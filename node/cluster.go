@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api/kv"
+	"viakv/api/sleep"
 	"viakv/node/topology"
 	"viakv/node/transport"
 )
@@ -111,7 +112,7 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 		}
 		n.next.Store(nil)
 		next.end()
-		if errors.Is(err, topology.ErrAbandoned) && pause(ctx, rejoinAfter) {
+		if errors.Is(err, topology.ErrAbandoned) && sleep.For(ctx, rejoinAfter) {
 			// The mesh has not heard from this node for a while. The cause may lie with the mesh.
 			n.log.Warn("the mesh has given the join up; trying again", zap.Error(err))
 			continue
@@ -278,7 +279,7 @@ func (m *membership) announce(ctx context.Context) {
 		}
 		members.Go(func() {
 			for m.manager.UpdatePeer(ctx, address) != nil {
-				if !pause(ctx, announceEvery) {
+				if !sleep.For(ctx, announceEvery) {
 					return
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api/kv"
+	"viakv/api/sleep"
 	"viakv/node/peer"
 	"viakv/quorum"
 	"viakv/quorum/replica"
@@ -47,7 +48,7 @@ func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 						}
 						break
 					}
-					if !pause(ctx, 100*time.Millisecond) {
+					if !sleep.For(ctx, 100*time.Millisecond) {
 						return
 					}
 				}
@@ -93,18 +94,6 @@ func (m *membership) each(ctx context.Context, visit func(key []byte, r *version
 			return ctx.Err()
 		}
 		at = next
-		pause(ctx, time.Millisecond)
-	}
-}
-
-// pause waits for d. It returns false when ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
+		sleep.For(ctx, time.Millisecond)
 	}
 }

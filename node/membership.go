@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api/kv"
+	"viakv/api/sleep"
 	"viakv/handoff"
 	"viakv/node/peer"
 	"viakv/node/storage"
@@ -120,7 +121,7 @@ func (m *membership) discard() {
 	n.retire(m)
 	n.spawn(func() {
 		m.running.Wait()
-		if pause(n.ctx, storeGrace) {
+		if sleep.For(n.ctx, storeGrace) {
 			n.free(m)
 		}
 	})

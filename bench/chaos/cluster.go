@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"viakv/api/client"
+	"viakv/api/sleep"
 )
 
 // Lab is a cluster of processes whose faults the caller chooses, one by one. It has the nodes, the
@@ -225,7 +226,7 @@ func (l *Lab) Settle(ctx context.Context, within time.Duration, excused ...int) 
 		case time.Now().After(deadline):
 			return fmt.Errorf("not within %v: %w", within, err)
 		}
-		pause(ctx, pollEvery)
+		sleep.For(ctx, pollEvery)
 	}
 }
 
@@ -250,17 +251,6 @@ func (l *Lab) Crashes() (all []string) {
 		all = append(all, p.crashed()...)
 	}
 	return all
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // logsIn makes the directory for the nodes' logs.

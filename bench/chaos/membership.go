@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"viakv/api/document"
+	"viakv/api/sleep"
 )
 
 func (n *nemesis) processFault(ctx context.Context, random *rand.Rand, kind string) {
@@ -31,10 +32,10 @@ func (n *nemesis) killOne(ctx context.Context, random *rand.Rand) {
 	f := n.begin("kill", at, "kill -9 %s, restarted after %v%s", nodeName(at), away.Round(time.Millisecond), map[bool]string{true: ", and again while it rebuilds"}[again])
 	defer n.end(f)
 	n.Kill(at)
-	pause(ctx, away)
+	sleep.For(ctx, away)
 	n.restart(at)
 	if again {
-		pause(ctx, between(random, 10*time.Millisecond, 500*time.Millisecond))
+		sleep.For(ctx, between(random, 10*time.Millisecond, 500*time.Millisecond))
 		n.Kill(at)
 		n.restart(at)
 	}
@@ -108,7 +109,7 @@ func (n *nemesis) leaveAndReturn(ctx context.Context, random *rand.Rand) {
 	if _, err := n.control[at].Leave(control, "", false); err != nil {
 		n.log("%s could not leave: %v", nodeName(at), err)
 	}
-	pause(ctx, away)
+	sleep.For(ctx, away)
 	if fresh {
 		n.Kill(at)
 		n.restart(at)
@@ -132,7 +133,7 @@ func (n *nemesis) rejoin(at int) {
 // insist tries again until that succeeds, for as long as a rebuild may take.
 func insist(try func() bool) {
 	for deadline := time.Now().Add(rebuiltWithin); time.Now().Before(deadline) && !try(); {
-		pause(context.Background(), 200*time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 	}
 }
 
@@ -144,7 +145,7 @@ func (n *nemesis) growAndShrink(ctx context.Context, random *rand.Rand) {
 	defer n.end(f)
 	n.restart(spare)
 	n.together()
-	pause(ctx, stay)
+	sleep.For(ctx, stay)
 	insist(func() bool {
 		_, err := n.control[0].Leave(context.Background(), nodeName(spare), false)
 		return err == nil || n.isNoMember(spare)

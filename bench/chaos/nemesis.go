@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"viakv/api/sleep"
 	"viakv/bench/check"
 )
 
@@ -71,7 +72,7 @@ func (n *nemesis) enabled(kinds []string) []string {
 // lane injects one fault after another.
 func (n *nemesis) lane(ctx context.Context, id uint64, kinds []string, do func(context.Context, *rand.Rand, string), shortest, longest time.Duration) {
 	random := rand.New(rand.NewPCG(n.seed, id))
-	for pause(ctx, between(random, shortest, longest)) {
+	for sleep.For(ctx, between(random, shortest, longest)) {
 		kind := kinds[random.IntN(len(kinds))]
 		if random.IntN(2) == 0 {
 			kind = kinds[0] // the first of kinds matters most: kill, cut
@@ -166,7 +167,7 @@ func (n *nemesis) networkFault(ctx context.Context, random *rand.Rand, kind stri
 		f = n.begin(kind, a, "%s is stopped and continued", nodeName(a))
 		n.Pause(a)
 	}
-	pause(ctx, length)
+	sleep.For(ctx, length)
 	if kind == "pause" {
 		n.Resume(a)
 	} else {

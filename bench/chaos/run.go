@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"viakv/api/sleep"
 	"viakv/bench/check"
 )
 
@@ -114,7 +115,7 @@ func (r *Result) heal(ctx context.Context, lab *Lab, c Config) {
 		if r.Chaos.Converged || ctx.Err() != nil || time.Now().After(deadline) {
 			break
 		}
-		pause(ctx, pollEvery)
+		sleep.For(ctx, pollEvery)
 	}
 	if !r.Chaos.Converged {
 		r.Chaos.Unresolved = "the members' contents still differ: " + strings.Join(r.Chaos.Digests, ", ")

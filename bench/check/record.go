@@ -13,6 +13,7 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/kv"
+	"viakv/api/sleep"
 )
 
 // Config describes a recording.
@@ -125,7 +126,7 @@ func (r *recording) client(ctx context.Context, id int) {
 			avoid[at] = time.Now().Add(avoidFor)
 			pause += coolOff
 		}
-		sleep(ctx, pause)
+		sleep.For(ctx, pause)
 	}
 }
 
@@ -211,7 +212,7 @@ const (
 
 func (r *recording) every(ctx context.Context, d time.Duration, do func(context.Context, *rand.Rand)) {
 	random := rand.New(rand.NewPCG(r.Seed, uint64(d)))
-	for sleep(ctx, d/2+time.Duration(random.Int64N(int64(d)))) {
+	for sleep.For(ctx, d/2+time.Duration(random.Int64N(int64(d)))) {
 		do(context.WithoutCancel(ctx), random)
 	}
 }
@@ -260,18 +261,7 @@ func (r *recording) scan(ctx context.Context, random *rand.Rand) {
 }
 
 func (r *recording) tick(ctx context.Context) {
-	for sleep(ctx, time.Second) {
+	for sleep.For(ctx, time.Second) {
 		r.OnTick(Tick{Elapsed: r.Elapsed(), Good: r.good.Swap(0), Refused: r.refused.Swap(0), Open: r.open.Swap(0)})
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"viakv/api/client"
+	"viakv/api/sleep"
 	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
@@ -84,7 +85,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 			}
 			// The target does not answer at present (B5). The next round tries again; the number of
 			// rounds is bounded.
-			if !pause(ctx, time.Second) {
+			if !sleep.For(ctx, time.Second) {
 				break
 			}
 			result.Rounds++
@@ -115,15 +116,6 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 
 func (c *Config) verify(ctx context.Context) *Verified {
 	return Verify(ctx, c.Client, client.ScanAll, ScanOptions{Keys: c.Keys, Expected: c.Count, Progress: c.OnCheck})
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }
 
 // loader hands out each key once, then the keys that failed, round by round. It is safe for

@@ -148,21 +148,6 @@ func (r *run) delay(id int) time.Duration {
 	return r.Ramp * time.Duration(id) / time.Duration(r.Connections)
 }
 
-// wait blocks for d, or until the run is stopped. It returns false when the run is stopped.
-func (r *run) wait(d time.Duration) bool {
-	if d <= 0 {
-		return r.ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-r.ctx.Done():
-		return false
-	}
-}
-
 // sent is a request in flight.
 type sent struct {
 	op    workload.Op

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"viakv/api/sleep"
 	"viakv/bench/workload"
 )
 
@@ -32,7 +33,7 @@ func (w *worker) work() {
 			_ = w.connection.Close()
 		}
 	}()
-	if !w.wait(w.delay(w.id)) {
+	if !sleep.For(w.ctx, w.delay(w.id)) {
 		return
 	}
 	pause := firstPause
@@ -42,7 +43,7 @@ func (w *worker) work() {
 			if w.connection, err = w.dial(); err != nil {
 				w.connection = nil
 				w.recorder.count(w.warm(time.Now()), func(c *Counts) { c.Errors.Connect++ })
-				if !w.wait(pause) {
+				if !sleep.For(w.ctx, pause) {
 					return
 				}
 				pause = min(2*pause, maxPause)
@@ -62,7 +63,7 @@ func (w *worker) work() {
 		if pause = min(2*pause, maxPause); time.Since(began) > maxPause {
 			pause = firstPause
 		}
-		if w.exhausted || w.stopped(time.Now()) || !w.wait(pause) {
+		if w.exhausted || w.stopped(time.Now()) || !sleep.For(w.ctx, pause) {
 			break
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api/kv"
+	"viakv/api/sleep"
 	"viakv/node/transport"
 	"viakv/node/wire"
 )
@@ -64,7 +65,7 @@ func (m *Manager) reach(ctx context.Context, id Identity) (presence, error) {
 		// The transport sends nothing while it rests after the end of the process that was there
 		// before. And a redial for another process closes the connection. Both are worth another
 		// try.
-		if !lost(err) && !errors.Is(err, transport.ErrNotSent) || !sleep(ctx, every/4) {
+		if !lost(err) && !errors.Is(err, transport.ErrNotSent) || !sleep.For(ctx, every/4) {
 			return presence{}, why
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"viakv/api/sleep"
+
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/zap"
@@ -290,7 +292,7 @@ func (g *group) change(ctx context.Context, kind raftpb.ConfChangeType, boot uin
 		return
 	}
 	if err != nil { // raft takes no change while a transfer of the lead is under way
-		sleep(ctx, tick)
+		sleep.For(ctx, tick)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, electionTicks*tick)

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/api/sleep"
 	"viakv/quorum/version"
 )
 
@@ -152,7 +153,7 @@ func (l *leader) do(mv move) bool {
 		l.g.change(l.ctx, mv.change.kind, mv.change.bootID)
 	case mv.transfer != 0:
 		l.g.transfer(l.ctx, mv.transfer)
-		sleep(l.ctx, tick) // the resignation ends the wait
+		sleep.For(l.ctx, tick) // the resignation ends the wait
 	case mv.poll:
 		l.poll()
 	case mv.command != nil:
@@ -198,13 +199,13 @@ func (l *leader) enact(c *command, a *ask) {
 	// The next look shows what became of the command.
 	case err == nil, errors.Is(err, errOpen), errors.Is(err, errEpoch):
 		if err != nil {
-			sleep(l.ctx, tick)
+			sleep.For(l.ctx, tick)
 		}
 	case a != nil:
 		l.answer(a, refusal(err))
 	default:
 		l.m.log.Info("the leader's own step was refused", zap.String("kind", string(c.Kind)), zap.Error(err))
-		sleep(l.ctx, tick)
+		sleep.For(l.ctx, tick)
 	}
 }
 

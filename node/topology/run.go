@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"viakv/api/sleep"
+
 	"go.uber.org/zap"
 )
 
@@ -105,7 +107,7 @@ func (m *Manager) takePart(ctx context.Context) error {
 // and tells it nothing. Without asking it would go on as a member until one of its own requests is
 // refused.
 func (m *Manager) askAround(ctx context.Context) {
-	for next := 0; sleep(ctx, every); next++ {
+	for next := 0; sleep.For(ctx, every); next++ {
 		m.mu.Lock()
 		t, g := m.known, m.group
 		m.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/api/sleep"
 	"viakv/node/transport"
 	"viakv/node/wire"
 )
@@ -73,7 +74,7 @@ func (m *Manager) submit(ctx context.Context, r *request, d *directory) (respons
 			return a, a.err()
 		}
 		over := m.ended()
-		if over || !sleep(ctx, every/4) {
+		if over || !sleep.For(ctx, every/4) {
 			err := ctx.Err()
 			if over {
 				err = ErrOver
@@ -130,16 +131,4 @@ func (m *Manager) carryOut(ctx context.Context, r *request) error {
 		return err
 	}
 	return m.awaitAdopted(ctx, a.Epoch)
-}
-
-// sleep waits for d. False: the context ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

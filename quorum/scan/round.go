@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/api/sleep"
 	"viakv/quorum/replica"
 	"viakv/ring/keyspace"
 )
@@ -89,12 +90,7 @@ func (x *scanner) patiently(try func() error) error {
 		case errors.Is(err, replica.ErrEpoch):
 			x.scans.stats.renewed.Add(1)
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-x.ctx.Done():
-			t.Stop()
-		}
+		sleep.For(x.ctx, pause)
 		pause = min(2*pause, 50*time.Millisecond)
 	}
 }

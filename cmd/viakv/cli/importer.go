@@ -10,6 +10,7 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/kv"
+	"viakv/api/sleep"
 	"viakv/cmd/cliutil"
 )
 
@@ -112,11 +113,7 @@ func (w *importing) set(p exportedPair) error {
 		if err == nil || w.ctx.Err() != nil || !errors.As(err, &e) || !errors.Is(e, kv.ErrUnavailable) || time.Since(began) > importPatience {
 			return err
 		}
-		wait := time.NewTimer(max(e.RetryAfter, min(20*time.Millisecond<<min(n, 6), time.Second)))
-		select {
-		case <-wait.C:
-		case <-w.ctx.Done():
-			wait.Stop()
+		if !sleep.For(w.ctx, max(e.RetryAfter, min(20*time.Millisecond<<min(n, 6), time.Second))) {
 			return err
 		}
 	}

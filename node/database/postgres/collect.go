@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"viakv/api/sleep"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -76,11 +78,7 @@ func (s *Store) collectGarbage(ctx context.Context, holder string) error {
 		}
 		s.collected.Add(uint64(n))
 		after = last
-		pause := time.NewTimer(max(leastPause, time.Since(began)))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !sleep.For(ctx, max(leastPause, time.Since(began))) {
 			return ctx.Err()
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"viakv/api/sleep"
 )
 
 // Waits between attempts double from the first to the longest. Each wait is drawn between half of
@@ -37,14 +39,7 @@ func Wait(ctx context.Context, n int) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
 		return false
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return sleep.For(ctx, d)
 }
 
 // Start repeats the attempt to make a database ready. It ends when the attempt succeeds, when

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"viakv/api/sleep"
 	"viakv/node/transport"
 )
 
@@ -104,7 +105,7 @@ func (t *Transport) Go(to transport.Address, class transport.Class, call *transp
 	}
 	for _, delay := range fates {
 		t.spawn(func(ctx context.Context) {
-			if !sleep(ctx, delay) {
+			if !sleep.For(ctx, delay) {
 				return
 			}
 			peer := t.net.arrive(t.at, to, ctx.Done())
@@ -137,7 +138,7 @@ func (t *Transport) answer(ctx context.Context, from *Transport, call *transport
 	}
 	for _, delay := range fates {
 		if !t.spawn(func(ctx context.Context) {
-			if !sleep(ctx, delay) || t.net.arrive(t.at, from.at, ctx.Done()) != from {
+			if !sleep.For(ctx, delay) || t.net.arrive(t.at, from.at, ctx.Done()) != from {
 				return
 			}
 			from.complete(call, serial, t.at, request, reply, refused)
@@ -154,7 +155,7 @@ const noticed = 300 * time.Millisecond
 // in vain instead, so that tests cover that case.
 func (t *Transport) breakOff(call *transport.Call, serial uint64) {
 	t.spawn(func(ctx context.Context) {
-		if !sleep(ctx, noticed) {
+		if !sleep.For(ctx, noticed) {
 			return
 		}
 		t.mu.Lock()
@@ -225,15 +226,4 @@ func (t *Transport) Health(to transport.Address) transport.Health {
 // Forget implements transport.Transport.
 func (t *Transport) Forget(to transport.Address) {
 	t.fail(func(a transport.Address) bool { return a == to })
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
