@@ -35,7 +35,7 @@ func (o *operation) forward() (bool, error) {
 	}
 	defer o.c.forwarding[owner].Add(-1)
 	o.c.stats.forwarded.Add(1)
-	o.enter(phase{need: 1, voters: only(owner)})
+	o.enter(newPhase(1, only(owner), nobody))
 	o.sequence = o.c.sequence.Add(1)
 	o.start(owner, Remove, true)
 	err := o.await(owner)

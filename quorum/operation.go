@@ -25,7 +25,7 @@ type operation struct {
 	timer  *time.Timer   // wakes the request
 	expiry *time.Timer   // ends the operation after its answer
 
-	// Set by begin, and by move between phases.
+	// Set by Coordinator.begin, and by move between phases.
 	v        *replica.View
 	hash     keyspace.Hash
 	key      []byte // borrowed from the request until its answer
@@ -51,8 +51,8 @@ type operation struct {
 	phase  phase             // the present phase
 	calls  [MaxMembers]*Call // of the present phase, by member
 	causes [MaxMembers]error // why members failed in the present phase
-	// used bounds the members that have had calls since begin. From this index on, calls and causes
-	// are empty.
+	// used bounds the members that have had calls since Coordinator.begin. From this index on,
+	// calls and causes are empty.
 	used     int
 	open     int  // calls of all phases that have not ended
 	storing  bool // a member that misses the present phase gets a hint
@@ -102,11 +102,10 @@ func (o *operation) move(v *replica.View) (err error) {
 	return err
 }
 
-// begin starts a phase that needs so many answers of the members that may answer. The holders
+// beginPhase starts a phase that needs so many answers of the members that may answer. The holders
 // already have the phase's record, and count.
-func (o *operation) begin(need int, holders memberSet) {
-	voters := votersOf(o.v)
-	o.enter(phase{need: need, voters: voters, yes: holders & voters})
+func (o *operation) beginPhase(need int, holders memberSet) {
+	o.enter(newPhase(need, votersOf(o.v), holders))
 }
 
 // enter starts a phase: from here on only its own calls count.
@@ -177,7 +176,7 @@ func (c *Call) End() {
 	} else { // the call is of an earlier phase, or was given up
 		o.c.calls.Put(c)
 	}
-	o.unlock()
+	o.unlockAndRelease()
 }
 
 // countLocked counts a call that has ended in the present phase.
@@ -318,7 +317,7 @@ func (o *operation) finish() {
 		o.armed = true
 		o.expiry.Reset(o.c.cfg.StoreTimeout)
 	}
-	o.unlock()
+	o.unlockAndRelease()
 }
 
 // expire gives hints to the members that have not answered in time and withdraws their calls.
@@ -335,11 +334,12 @@ func (o *operation) expire() {
 	}
 	o.storing = false // each member gets one hint
 	o.dropLocked()
-	o.unlock()
+	o.unlockAndRelease()
 }
 
-// unlock unlocks the operation. It releases it when the request was answered and no call is open.
-func (o *operation) unlock() {
+// unlockAndRelease unlocks the operation, and releases it when the request was answered and no call
+// is open. The caller must not touch the operation afterwards.
+func (o *operation) unlockAndRelease() {
 	done := o.answered && o.open == 0
 	o.mu.Unlock()
 	if done {

@@ -21,6 +21,9 @@ const _ = uint(32 - MaxMembers) // a memberSet has room for all
 // only returns the set of one member.
 func only(m int) memberSet { return 1 << m }
 
+// nobody is the empty set.
+const nobody memberSet = 0
+
 func (s memberSet) has(m int) bool { return s>>m&1 != 0 }
 func (s *memberSet) add(m int)     { *s |= only(m) }
 func (s memberSet) len() int       { return bits.OnesCount32(uint32(s)) }
@@ -45,6 +48,12 @@ type phase struct {
 	no     memberSet // the replica has answered and refused
 	failed memberSet // no answer will come
 	stale  bool      // a member is ahead of the phase's epoch
+}
+
+// newPhase returns a phase before its first call has ended. The holders have the phase's record
+// already. Those of them that are voters count (M4).
+func newPhase(need int, voters, holders memberSet) phase {
+	return phase{need: need, voters: voters, yes: holders & voters}
 }
 
 // verdict is the result of a phase.

@@ -32,7 +32,7 @@ func TestPhaseTranscripts(t *testing.T) {
 				if d.HasArg("holders") {
 					d.ScanArgs(t, "holders", &holders)
 				}
-				p = phase{need: need, voters: lettered(voters), yes: lettered(holders)}
+				p = newPhase(need, lettered(voters), lettered(holders))
 			case d.Cmd == "require":
 				p.need = need
 			case isStatus:

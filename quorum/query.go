@@ -12,15 +12,17 @@ func (o *operation) ask(kind Kind, need int) error {
 	if o.askOwn(kind, need) != nil {
 		return replica.ErrEpoch
 	}
-	if more := need - 1 - o.askMore(kind, need-1, true); more > 0 {
-		o.askMore(kind, more, false)
+	// Members that are unlikely to answer are asked only where the others are too few.
+	asked := o.askMore(kind, need-1, true)
+	if asked < need-1 {
+		o.askMore(kind, need-1-asked, false)
 	}
 	return o.wait(kind)
 }
 
 // askOwn begins a query phase and asks this node's own replica.
 func (o *operation) askOwn(kind Kind, need int) (err error) {
-	o.begin(need, 0)
+	o.beginPhase(need, nobody)
 	v := o.v
 	if kind == ReadRecord {
 		o.own, o.ownBuffer, err = v.Store.Get(v.Epoch, o.hash, o.key, o.ownBuffer[:0])
@@ -111,7 +113,7 @@ func (o *operation) found() findings {
 }
 
 // saidLocked returns a member's call that has ended in the present phase, and was no refusal. It is
-// nil when there is none.
+// nil when there is none. In a query phase only calls that have ended, and this node, count as yes.
 func (o *operation) saidLocked(m int) *Call {
 	if o.phase.yes.has(m) {
 		return o.calls[m]

@@ -91,7 +91,7 @@ func (o *operation) votes() int { return max(o.w, o.v.Slots/2+1) }
 // alone was asked, its refusal lets the remove read again. Once others were asked, they may have
 // voted, so a refusal counts as a nack only. asked says so from one round to the next.
 func (o *operation) poll(asked *bool) error {
-	o.begin(o.votes(), 0)
+	o.beginPhase(o.votes(), nobody)
 	voted, err := o.v.Store.Vote(o.v.Epoch, o.hash, o.key, &o.record)
 	switch {
 	case err != nil:
@@ -101,6 +101,6 @@ func (o *operation) poll(asked *bool) error {
 	}
 	*asked = true
 	o.countOwn(voted)
-	o.sendAll(Vote, 0, o.votes()-1)
+	o.sendAll(Vote, nobody, o.votes()-1)
 	return o.wait(0)
 }

@@ -121,7 +121,7 @@ func (o *operation) write(kind Kind) error {
 		if kind == Vote {
 			err = o.poll(&asked)
 		} else {
-			err = o.store(o.w, 0, o.w-1)
+			err = o.store(o.w, nobody, o.w-1)
 		}
 		if err == nil || err == errOvertaken {
 			return err
@@ -162,7 +162,7 @@ func (o *operation) resumable(generation version.Generation, purge uint64) bool 
 // members that are likely to answer, as many as urgent says. For the others it may wait a moment,
 // to send together with other requests, since the answer does not depend on them.
 func (o *operation) store(need int, holders memberSet, urgent int) error {
-	o.begin(need, holders)
+	o.beginPhase(need, holders)
 	o.sendAll(Store, holders, urgent)
 	if !holders.has(o.v.Self) {
 		if _, err := o.v.Store.Put(o.v.Epoch, o.hash, o.key, &o.record); err != nil {
@@ -173,8 +173,8 @@ func (o *operation) store(need int, holders memberSet, urgent int) error {
 	return o.wait(0)
 }
 
-// sendAll starts calls to all members but the holders that have a process, including those that are
-// rebuilding or joining. A member that misses its call gets a hint.
+// sendAll starts a call to each other member that has a process, except to the holders. Members
+// that are rebuilding or joining get one, too. A member that misses its call gets a hint.
 func (o *operation) sendAll(kind Kind, holders memberSet, urgent int) {
 	o.mu.Lock()
 	o.hintKey = append(o.hintKey[:0], o.key...)

@@ -18,7 +18,7 @@ type round struct {
 	at, next keyspace.Place
 	last     bool // no round follows; next is then not set
 	view     *replica.View
-	buckets  []*Bucket // the round's own buckets come first
+	buckets  []*Bucket // the round's own; those that recopy adds follow
 	pairs    []kv.Pair
 	values   []byte // of the keys that were read one by one
 	err      error

@@ -17,7 +17,7 @@ import (
 type Bucket struct {
 	Range  keyspace.Range
 	Digest replica.Digest
-	// Records are those of a copy, ascending by rank and key. They borrow Memory or a peer's pages.
+	// Records are ascending by rank and key. They borrow Memory.
 	Records []replica.Entry
 	Memory  any // where Buckets keep the bytes, from one use to the next
 
