@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -260,8 +259,8 @@ func (h host) UpdatePeer(ctx context.Context, to transport.Address) error {
 
 // Learn implements peer.Host.
 func (h host) Learn(document []byte) {
-	t := new(topology.Topology)
-	if err := json.Unmarshal(document, t); err != nil {
+	t, err := topology.Decode(document)
+	if err != nil {
 		h.log.Warn("a peer sent a topology that cannot be read; are all nodes of one version?", zap.Error(err))
 		return
 	}

@@ -138,7 +138,7 @@ func TestApplyJoin(t *testing.T) {
 	g := grown(t)
 	want := &SizeChange{Epoch: g.Epoch, Joined: "d", Owe: []string{"d"}, From: []string{"a", "b", "c"}, Need: 2}
 	if g.N() != 4 || g.Joining != nil || !reflect.DeepEqual(g.Change, want) || g.Resized != g.Epoch {
-		t.Errorf("grown: %s", g.Encode())
+		t.Errorf("grown: %s", g.encode())
 	}
 	if need, from := step(t, g, command{Kind: Vacate, Node: identity("a", 10)}).RebuildNeed(10); need != 3 || len(from) != 3 {
 		t.Errorf("M6: a crash during an unsettled change rebuilds from all others, not %d of %v", need, from)
@@ -157,7 +157,7 @@ func TestApplyJoin(t *testing.T) {
 	}
 	s := step(t, g, command{Kind: Settle, Barriers: facts(g, "d")})
 	if s.Change != nil || s.Resized != g.Epoch {
-		t.Errorf("settled: %s", s.Encode())
+		t.Errorf("settled: %s", s.encode())
 	}
 	if _, err := try(s, command{Kind: Settle}); err == nil {
 		t.Error("settled twice")
@@ -165,7 +165,7 @@ func TestApplyJoin(t *testing.T) {
 	// A joiner that dies before its join is settled is taken out again.
 	out := step(t, g, command{Kind: Shrink, Name: "d"})
 	if out.N() != 3 || out.Change.Left != "d" || out.Change.Need != 2 || len(out.Change.Owe) != 3 {
-		t.Errorf("joined and gone: %s", out.Encode())
+		t.Errorf("joined and gone: %s", out.encode())
 	}
 }
 
@@ -219,7 +219,7 @@ func TestApplyLeave(t *testing.T) {
 		top := founded(t, strings.Fields(c.names)...)
 		next := step(t, top, command{Kind: Shrink, Name: "a"})
 		if next.Change.Need != c.need || len(next.Change.Owe) != top.N()-1 || next.slot("a") != nil {
-			t.Errorf("%s: %s", c.names, next.Encode())
+			t.Errorf("%s: %s", c.names, next.encode())
 		}
 	}
 	v := vacated(t)
@@ -228,10 +228,10 @@ func TestApplyLeave(t *testing.T) {
 	}
 	forced := step(t, v, command{Kind: Shrink, Name: "b", Force: true, Reached: 1})
 	if forced.Change.Need != 1 || forced.Prev.Need != 1 {
-		t.Errorf("forced: %s", forced.Encode())
+		t.Errorf("forced: %s", forced.encode())
 	}
 	if out := step(t, v, command{Kind: Shrink, Name: "c"}); out.active() != 2 {
-		t.Errorf("the vacant one: %s", out.Encode())
+		t.Errorf("the vacant one: %s", out.encode())
 	}
 }
 
@@ -301,7 +301,7 @@ func TestForkOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f.Cluster != 8 || !f.continues(7) || f.continues(8) || f.Epoch <= top.Epoch+1000 || f.LogIndex <= top.LogIndex+1000 || f.N() != 2 || !f.sealed(reports{}) {
-		t.Errorf("%s", f.Encode())
+		t.Errorf("%s", f.encode())
 	}
 	for i := range 12 { // the list of forks is bounded
 		f.Slots = founded(t, "a", "b", "c").Slots
@@ -330,7 +330,7 @@ func TestForkOf(t *testing.T) {
 
 func TestDocument(t *testing.T) {
 	g := grown(t)
-	back, err := Decode(g.Encode())
+	back, err := Decode(g.encode())
 	if err != nil || !reflect.DeepEqual(back, g) {
 		t.Errorf("came back as %+v, %v", back, err)
 	}

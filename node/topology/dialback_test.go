@@ -210,7 +210,7 @@ func TestARestartedNodeThatCannotBeReached(t *testing.T) {
 		w.reason(c, "b answers at public:7000, which c advertises")
 		time.Sleep(5 * time.Second)
 		if top := a.m.current(); top.Epoch != firstEpoch || top.vacancies() > 0 {
-			t.Errorf("the slot was vacated: %s", top.Encode())
+			t.Errorf("the slot was vacated: %s", top.encode())
 		}
 		c.crash()
 		c = w.start("c", all...)

@@ -49,7 +49,7 @@ func TestForce(t *testing.T) {
 		b = w.start("b", seeds("a", "b", "c"))
 		top := w.agree(10*time.Second, a, b)
 		if len(top.Forks) != 1 {
-			t.Errorf("%s", top.Encode())
+			t.Errorf("%s", top.encode())
 		}
 	})
 }
@@ -124,7 +124,7 @@ func TestAForkTakesOver(t *testing.T) {
 		w.net.isolate("b:7000", false)
 		after := w.agree(20*time.Second, a, b)
 		if after.Cluster == before.Cluster || !after.continues(before.Cluster) {
-			t.Errorf("%s", after.Encode())
+			t.Errorf("%s", after.encode())
 		}
 		if *after.slot("b") != *before.slot("b") {
 			t.Errorf("slot %+v became %+v", before.slot("b"), after.slot("b"))
@@ -145,7 +145,7 @@ func TestForceWithALeader(t *testing.T) {
 			t.Errorf("two of three remain, nothing is lost: %+v", report)
 		}
 		if top := w.agree(10*time.Second, leader, other); len(top.Forks) > 0 {
-			t.Errorf("%s", top.Encode())
+			t.Errorf("%s", top.encode())
 		}
 	})
 }

@@ -39,7 +39,7 @@ func (m *Manager) found(ctx context.Context, members []Identity) error {
 	// The epoch is another one where a peer's update came first.
 	if t := m.newest(); t != nil && t.Epoch == firstEpoch {
 		// A process that misses the document learns it from any member.
-		m.tell(ctx, members, wire.OpFound, t.Cluster, t.Encode())
+		m.tell(ctx, members, wire.OpFound, t.Cluster, t.encode())
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func TestThreeFoundACluster(t *testing.T) {
 		}
 		top := w.agree(time.Second, a, b, c)
 		if top.Epoch != firstEpoch || top.Founder != a.id.BootID || top.N() != 3 || top.R() != 2 || top.W() != 2 {
-			w.Errorf("founded %s", top.Encode())
+			w.Errorf("founded %s", top.encode())
 		}
 		w.leader(a, b, c)
 	})
@@ -120,7 +120,7 @@ func TestTheFounderDiesWhileFounding(t *testing.T) {
 					t.Errorf("%d clusters were founded", len(w.documents))
 				}
 				if top.N() != 3 {
-					t.Errorf("%s", top.Encode())
+					t.Errorf("%s", top.encode())
 				}
 			})
 		})
@@ -184,7 +184,7 @@ func TestANewNodeEntersByItsSeeds(t *testing.T) {
 		d := w.start("d", seeds("a", "b", "c", "d"))
 		top := w.agree(5*time.Second, a, b, c, d)
 		if top.N() != 4 || top.W() != 3 {
-			t.Errorf("%s", top.Encode())
+			t.Errorf("%s", top.encode())
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 // after another round of Encode and Decode.
 func FuzzDocument(f *testing.F) {
 	for _, t := range []*Topology{founded(f, "a", "b", "c"), joining(f), grown(f)} {
-		f.Add(t.Encode())
+		f.Add(t.encode())
 	}
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`null`))
@@ -18,9 +18,9 @@ func FuzzDocument(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := Decode(top.Encode())
-		if err != nil || !bytes.Equal(again.Encode(), top.Encode()) {
-			t.Errorf("%q is %s, then %v (%v)", b, top.Encode(), again, err)
+		again, err := Decode(top.encode())
+		if err != nil || !bytes.Equal(again.encode(), top.encode()) {
+			t.Errorf("%q is %s, then %v (%v)", b, top.encode(), again, err)
 		}
 	})
 }
@@ -33,14 +33,14 @@ func FuzzCommand(f *testing.F) {
 		f.Add(encodeJSON(c))
 	}
 	f.Add([]byte(`null`))
-	before := top.Encode()
+	before := top.encode()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := decodeCommand(b)
 		if err != nil {
 			return
 		}
 		next, err := apply(top, 1000, c)
-		if !bytes.Equal(top.Encode(), before) {
+		if !bytes.Equal(top.encode(), before) {
 			t.Fatalf("%s changed what it was applied to", b)
 		}
 		if err != nil {
@@ -49,8 +49,8 @@ func FuzzCommand(f *testing.F) {
 		if err := next.validate(); err != nil {
 			t.Errorf("%s: %v", b, err)
 		}
-		if again, err := apply(top, 1000, c); err != nil || !bytes.Equal(again.Encode(), next.Encode()) {
-			t.Errorf("%s: %s, and then %v (%v)", b, next.Encode(), again, err)
+		if again, err := apply(top, 1000, c); err != nil || !bytes.Equal(again.encode(), next.encode()) {
+			t.Errorf("%s: %s, and then %v (%v)", b, next.encode(), again, err)
 		}
 	})
 }

@@ -32,7 +32,7 @@ func newMemoryLog() *memoryLog { return &memoryLog{MemoryStorage: raft.NewMemory
 func (l *memoryLog) begin(t *Topology, conf *raftpb.ConfState) error {
 	index, term := t.LogIndex, uint64(1)
 	err := l.ApplySnapshot(&raftpb.Snapshot{
-		Data:     t.Encode(),
+		Data:     t.encode(),
 		Metadata: &raftpb.SnapshotMetadata{ConfState: conf, Index: &index, Term: &term},
 	})
 	if err != nil {
@@ -73,7 +73,7 @@ func (l *memoryLog) Snapshot() (*raftpb.Snapshot, error) {
 	if l.topology == nil {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
-	s, err := l.CreateSnapshot(l.applied, l.conf, l.topology.Encode())
+	s, err := l.CreateSnapshot(l.applied, l.conf, l.topology.encode())
 	if errors.Is(err, raft.ErrSnapOutOfDate) {
 		return l.MemoryStorage.Snapshot()
 	}

@@ -19,12 +19,12 @@ func TestJoin(t *testing.T) {
 		b := w.start("b", via("a"))
 		top := w.agree(5*time.Second, a, b)
 		if top.N() != 2 || top.W() != 2 {
-			t.Errorf("%s", top.Encode())
+			t.Errorf("%s", top.encode())
 		}
 		c := w.start("c", via("b"))
 		top = w.agree(5*time.Second, a, b, c)
 		if top.N() != 3 || top.Resized == 0 {
-			t.Errorf("%s", top.Encode())
+			t.Errorf("%s", top.encode())
 		}
 	})
 }
@@ -58,7 +58,7 @@ func TestFiveJoinAtOnce(t *testing.T) {
 		}
 		top := w.agree(20*time.Second, nodes...)
 		if top.N() != 8 || top.R() != 5 || top.W() != 5 {
-			t.Errorf("%s", top.Encode())
+			t.Errorf("%s", top.encode())
 		}
 	})
 }
@@ -108,7 +108,7 @@ func TestAJoinerDies(t *testing.T) {
 		d.crash()
 		top := w.agree(20*time.Second, a, b, c, e)
 		if top.slot("d") != nil {
-			t.Errorf("%s", top.Encode())
+			t.Errorf("%s", top.encode())
 		}
 		// The dead joiner comes back under its name.
 		d = w.start("d", via("c"))
@@ -233,7 +233,7 @@ func TestRebuiltIsIdempotent(t *testing.T) {
 		d := w.start("d", via("a"))
 		top := w.agree(30*time.Second, a, b, c, d)
 		if top.N() != 4 {
-			t.Errorf("%s", top.Encode())
+			t.Errorf("%s", top.encode())
 		}
 	})
 }

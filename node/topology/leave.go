@@ -109,7 +109,7 @@ func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.
 	if err != nil {
 		return kv.Left{}, err
 	}
-	encoded := n.Encode()
+	encoded := n.encode()
 	m.mu.Lock()
 	moved := m.known != t || m.over
 	if !moved {

@@ -171,7 +171,7 @@ func TestTheLeaderDiesInALeave(t *testing.T) {
 				}
 				top := w.agree(20*time.Second, rest[1], rest[2], rest[3], again)
 				if top.N() != 4 {
-					t.Errorf("%s", top.Encode())
+					t.Errorf("%s", top.encode())
 				}
 			})
 		})

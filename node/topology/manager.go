@@ -107,7 +107,7 @@ func (m *Manager) Learn(t *Topology) bool {
 	if t == nil {
 		return false
 	}
-	encoded := t.Encode()
+	encoded := t.encode()
 	m.mu.Lock()
 	ok := m.acceptsLocked(t)
 	if ok {

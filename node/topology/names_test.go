@@ -56,7 +56,7 @@ func TestEachAddressOfASeedNameIsASeed(t *testing.T) {
 					w.agree(10*time.Second, nodes...)
 					w.founded()
 					if top := nodes[0].m.current(); top.Epoch != firstEpoch {
-						t.Errorf("not founded by all: %s", top.Encode())
+						t.Errorf("not founded by all: %s", top.encode())
 					}
 					for _, p := range nodes { // the connections that served to find the seeds are closed
 						if forgotten := p.forgotten(); len(forgotten) < 3 {

@@ -100,13 +100,13 @@ func (p *process) Adopt(t *Topology) {
 		known = map[version.Epoch]string{}
 		p.w.documents[t.Cluster] = known
 	}
-	if other, ok := known[t.Epoch]; ok && other != string(t.Encode()) {
-		p.w.Errorf("two documents of epoch %d:\n%s\n%s", t.Epoch, other, t.Encode())
+	if other, ok := known[t.Epoch]; ok && other != string(t.encode()) {
+		p.w.Errorf("two documents of epoch %d:\n%s\n%s", t.Epoch, other, t.encode())
 	}
 	if known[t.Epoch] == "" {
 		p.w.checkSealed(t, known[t.Epoch-1])
 	}
-	known[t.Epoch] = string(t.Encode())
+	known[t.Epoch] = string(t.encode())
 	p.w.adopted[p.id.BootID] = t.Epoch
 	p.w.mu.Unlock()
 	p.top.Store(t)

@@ -139,7 +139,7 @@ func TestAddressesAreSwapped(t *testing.T) {
 		nodes[3], nodes[4] = w.start("d", seeds(five...), at("e:7000")), w.start("e", seeds(five...), at("d:7000"))
 		top := w.agree(10*time.Second, nodes...)
 		if top.slot("d").Peer != "e:7000" || top.slot("e").Peer != "d:7000" {
-			t.Errorf("%s", top.Encode())
+			t.Errorf("%s", top.encode())
 		}
 	})
 }

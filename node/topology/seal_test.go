@@ -116,7 +116,7 @@ func TestPurge(t *testing.T) {
 		}
 		top := w.agree(5*time.Second, a, b, c)
 		if top.Purge != 1 || top.PurgeList != 77 {
-			t.Errorf("%s", top.Encode())
+			t.Errorf("%s", top.encode())
 		}
 		if err := c.m.Purge(w.ctx(5*time.Second), 78, e); !errors.Is(err, errEpoch) {
 			t.Errorf("at an epoch that is past: %v", err)

@@ -60,8 +60,8 @@ func TestTheReceiverChecks(t *testing.T) {
 			{"half a request", wire.Control{Op: wire.OpSubmit, Cluster: cluster, To: boot, Body: []byte("{")}, wire.ControlMalformed},
 			{"a founder that comes too late", wire.Control{Op: wire.OpPromise, To: boot, From: 9, Body: encodeJSON(promise{Founder: *identity("x", 9)})}, wire.ControlRefused},
 			{"a promise for another", wire.Control{Op: wire.OpPromise, To: boot, From: 9, Body: encodeJSON(promise{Founder: *identity("x", 8)})}, wire.ControlMalformed},
-			{"a founding from another than the founder", wire.Control{Op: wire.OpFound, To: boot, From: 9, Body: founded(t, "a").Encode()}, wire.ControlMalformed},
-			{"a second founding", wire.Control{Op: wire.OpFound, To: boot, From: 1, Body: founded(t, "a").Encode()}, wire.ControlRefused},
+			{"a founding from another than the founder", wire.Control{Op: wire.OpFound, To: boot, From: 9, Body: founded(t, "a").encode()}, wire.ControlMalformed},
+			{"a second founding", wire.Control{Op: wire.OpFound, To: boot, From: 1, Body: founded(t, "a").encode()}, wire.ControlRefused},
 			{"an operation of the future", wire.Control{Op: 99, To: boot}, wire.ControlMalformed},
 		} {
 			if r := serveOne(a, x.c); r.Status != x.want {
@@ -99,7 +99,7 @@ func TestDocumentsTravel(t *testing.T) {
 		cutOff.m.Learn(founded(t, "a", "b", "c")) // the topology of another cluster
 		cutOff.m.Learn(nil)
 		if got := cutOff.m.current(); got.Epoch != e || got.Cluster != doc.Cluster {
-			t.Errorf("%s", got.Encode())
+			t.Errorf("%s", got.encode())
 		}
 		w.net.isolate(cutOff.id.Peer, false)
 		if err := other.m.UpdatePeer(w.ctx(time.Second), cutOff.id.Peer); err != nil {

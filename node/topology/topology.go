@@ -254,9 +254,9 @@ func quorum(q kv.Quorum, n int) int {
 	return min(int(q), n)
 }
 
-// Encode returns the document: the form in which a topology is sent to peers and kept in the log's
+// encode returns the document: the form in which a topology is sent to peers and kept in the log's
 // snapshots. It holds secrets, so it must not be shown elsewhere.
-func (t *Topology) Encode() []byte { return encodeJSON(t) }
+func (t *Topology) encode() []byte { return encodeJSON(t) }
 
 // Decode reads a document that a peer has sent, and checks it.
 func Decode(b []byte) (*Topology, error) {

@@ -25,7 +25,7 @@ func TestValidateReportsEveryFault(t *testing.T) {
 			t.Errorf("%q is missing in:\n%v", want, err)
 		}
 	}
-	if _, err := Decode(bad.Encode()); err == nil {
+	if _, err := Decode(bad.encode()); err == nil {
 		t.Error("an invalid document was decoded")
 	}
 	if _, err := Decode([]byte("{")); err == nil {
@@ -91,9 +91,9 @@ func TestApplyProperties(t *testing.T) {
 			}
 			// Apply it, and check that the old topology is unchanged and that the last command,
 			// repeated, does nothing.
-			before := string(top.Encode())
+			before := string(top.encode())
 			next, err := apply(top, index, &c)
-			if string(top.Encode()) != before {
+			if string(top.encode()) != before {
 				rt.Fatalf("%s changed its argument", c.Kind) // E1
 			}
 			if err != nil {

@@ -145,7 +145,7 @@ func (c *council) check(t *rapid.T) {
 	}
 	if need := len(c.voters)/2 + 1; left-bears < need {
 		t.Fatalf("of %d voters %v %d members are left after %d more die, and %d are needed: %s",
-			len(c.voters), c.voters, left-bears, bears, need, c.top.Encode())
+			len(c.voters), c.voters, left-bears, bears, need, c.top.encode())
 	}
 }
 
@@ -190,7 +190,7 @@ func (c *council) settle(t *rapid.T) {
 	}
 	if len(c.asks) > 0 || c.top.Joining != nil || c.top.Change != nil || c.top.vacancies() > 0 || len(c.voters) != c.top.N() {
 		t.Fatalf("stands still with voters %v, learners %v, %d requests, the first %+v: %s",
-			c.voters, c.learns, len(c.asks), c.asks, c.top.Encode())
+			c.voters, c.learns, len(c.asks), c.asks, c.top.encode())
 	}
 }
 
