@@ -144,10 +144,18 @@ func dial(t testing.TB, address string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
+	within(t, time.Minute, c)
 	return c
+}
+
+// within bounds the time in which the server must have done with connections.
+func within(t testing.TB, d time.Duration, all ...net.Conn) {
+	t.Helper()
+	for _, c := range all {
+		if err := c.SetDeadline(time.Now().Add(d)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // connections opens connections that send nothing, until the test ends.

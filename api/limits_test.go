@@ -75,6 +75,7 @@ func TestMalformedRequests(t *testing.T) {
 func TestSlowClients(t *testing.T) {
 	h := start(t, Config{ReadTimeout: 100 * time.Millisecond, IdleTimeout: 100 * time.Millisecond})
 	silent, halfway, drip, idle, body := h.dial(t), h.dial(t), h.dial(t), h.dial(t), h.dial(t)
+	within(t, 10*time.Second, silent, halfway, drip, idle, body)
 	_, _ = io.WriteString(halfway, "GET /get?k=a HTTP/1.1\r\nHost: h\r\n")
 	_, _ = io.WriteString(body, "POST /set HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nk=")
 	_, _ = io.WriteString(idle, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -270,6 +271,7 @@ func TestExpectContinue(t *testing.T) {
 func TestSilentHandshake(t *testing.T) {
 	h := start(t, Config{TLS: newAuthority(t).files(t), ReadTimeout: 100 * time.Millisecond})
 	c := h.dial(t)
+	within(t, 10*time.Second, c)
 	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the connection is still open")
 	}

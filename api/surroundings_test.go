@@ -123,6 +123,7 @@ func TestAPanicOutsideOfHandlersEndsItsConnectionAlone(t *testing.T) {
 	l := listener(t)
 	end := h.serveAlso(t, h.server.Serve, explosives{l})
 	c := dial(t, l.Addr().String())
+	within(t, 10*time.Second, c)
 	if n, err := c.Read(make([]byte, 1)); n > 0 || err != io.EOF {
 		t.Errorf("%d bytes, %v", n, err)
 	}

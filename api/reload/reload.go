@@ -48,18 +48,28 @@ func New[T any](name string, log *zap.Logger, load func() (*T, error), paths ...
 	return v, nil
 }
 
-// Get returns the value. It looks at the files first, unless it has done so within interval.
+// Get returns the value. It looks at the files first, unless it has done so within interval. While
+// one caller looks, the others wait: none gets what the files held before.
 func (v *Value[T]) Get() *T {
-	now := time.Now().UnixNano()
-	// A wait longer than the interval means that the clock was set back.
-	if wait := v.next.Load() - now; (wait <= 0 || wait > int64(interval)) && v.mu.TryLock() {
-		v.next.Store(now + int64(interval))
-		if files := v.look(); v.failed != "" || !slices.EqualFunc(files, v.seen, same) {
-			v.loadLocked(files)
+	if v.due() {
+		v.mu.Lock()
+		if v.due() {
+			began := time.Now()
+			if files := v.look(); v.failed != "" || !slices.EqualFunc(files, v.seen, same) {
+				v.loadLocked(files)
+			}
+			v.next.Store(began.Add(interval).UnixNano())
 		}
 		v.mu.Unlock()
 	}
 	return v.value.Load()
+}
+
+// due reports whether it is time to look at the files. A wait longer than the interval means that
+// the clock was set back.
+func (v *Value[T]) due() bool {
+	wait := v.next.Load() - time.Now().UnixNano()
+	return wait <= 0 || wait > int64(interval)
 }
 
 // Reload loads the files now, changed or not.

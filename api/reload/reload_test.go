@@ -4,20 +4,25 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // subject is a value under test: the text of one file.
 type subject struct {
 	*Value[string]
 	t       *testing.T
 	file    string
-	trouble error // makes loading fail
+	trouble error  // makes loading fail
+	before  func() // is called before the content is loaded; nil: nothing is
 	logs    *observer.ObservedLogs
 }
 
@@ -27,6 +32,9 @@ func begin(t *testing.T, content string) *subject {
 	s := &subject{t: t, file: filepath.Join(t.TempDir(), "file"), logs: logs}
 	s.put(content)
 	load := func() (*string, error) {
+		if s.before != nil {
+			s.before()
+		}
 		b, err := os.ReadFile(s.file)
 		text := string(b)
 		return &text, errors.Join(s.trouble, err)
@@ -85,6 +93,27 @@ func TestFilesThatCouldNotBeReadAreReadAgain(t *testing.T) {
 		s.trouble = nil
 		s.want("newer")
 	})
+}
+
+// When the files have changed and it is time to look, nobody gets the former content, not even
+// those that come while another caller loads.
+func TestAllThatComeAtOnceGetTheNewContent(t *testing.T) {
+	s := begin(t, "old")
+	s.put("newer")
+	entered, release := make(chan struct{}), make(chan struct{})
+	s.before = func() {
+		close(entered)
+		<-release
+	}
+	var all sync.WaitGroup
+	all.Go(func() { s.want("newer") })
+	<-entered
+	for range 7 {
+		all.Go(func() { s.want("newer") })
+	}
+	time.Sleep(10 * time.Millisecond) // so that the others have come
+	close(release)
+	all.Wait()
 }
 
 // A file that is gone is missed, and found when it is there again.

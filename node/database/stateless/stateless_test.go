@@ -249,6 +249,19 @@ func TestCluster(t *testing.T) {
 	}
 }
 
+// A start that nobody bounds ends by itself.
+func TestStartEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		err := Start(context.Background(), NewScrubber("s3cr3t"), func(error) (string, bool) { return "nobody is there", false }, func(context.Context) error {
+			return errors.New("refused")
+		})
+		if took := time.Since(began); err == nil || took > startTimeout || took < startTimeout-longestWait {
+			t.Errorf("it took %v: %v", took, err)
+		}
+	})
+}
+
 // TestStartSaysWhy: the error of a start that ran out of time names the reason of the wait, and not
 // that the time is over.
 func TestStartSaysWhy(t *testing.T) {
