@@ -105,7 +105,7 @@ func (w *writer) write(n int, nodes ...int) {
 		switch {
 		case err == nil:
 			w.last[k] = value
-		case outcome(err) == "none": // nothing has changed
+		case endedWith(err, kv.None): // nothing has changed
 		default:
 			w.open[k] = true
 		}

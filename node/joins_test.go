@@ -181,7 +181,7 @@ func TestAJoinHasItsTimeAndNoMore(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		err := m.join(ctx, next, leader)
-		if outcome(err) != "none" {
+		if !endedWith(err, kv.None) {
 			t.Errorf("%v, want outcome none", err)
 		}
 		if took := time.Since(began); took > 25*time.Second {
@@ -216,7 +216,7 @@ func TestAJoinDoesNotHoldTheServerUp(t *testing.T) {
 		}
 		shutDown()
 		began := time.Now()
-		if err := <-joined; outcome(err) != "unknown" || !errors.Is(err, kv.ErrJoinUnderWay) {
+		if err := <-joined; !endedWith(err, kv.Unknown) || !errors.Is(err, kv.ErrJoinUnderWay) {
 			t.Errorf("%v, want outcome unknown, of a join that goes on", err)
 		}
 		m.kill(next)
@@ -237,7 +237,7 @@ func TestAJoinThatCannotBeTakenBackSaysSo(t *testing.T) {
 		joined := m.joining(ctx, next, leader)
 		m.until(5*time.Second, "the joiner is a candidate", m.shows(leader, 4))
 		m.isolate(next, true)
-		if err := <-joined; outcome(err) != "unknown" || !errors.Is(err, kv.ErrMayBeMember) {
+		if err := <-joined; !endedWith(err, kv.Unknown) || !errors.Is(err, kv.ErrMayBeMember) {
 			t.Errorf("%v, want outcome unknown, of a node that may be a member", err)
 		}
 	})
@@ -273,7 +273,7 @@ func TestAJoinSaysWhatKeepsItOut(t *testing.T) {
 		defer cancel()
 		joined := m.joining(ctx, next, 0)
 		m.until(2*time.Second, "the joiner says why it waits", func() bool { return errors.Is(m.nodes[next].Status().Reason, kv.ErrNodeUnreachable) })
-		if err := <-joined; outcome(err) != "none" || !errors.Is(err, kv.ErrNodeUnreachable) {
+		if err := <-joined; !endedWith(err, kv.None) || !errors.Is(err, kv.ErrNodeUnreachable) {
 			t.Errorf("%v, want outcome none, of a node that cannot be reached", err)
 		}
 	})
@@ -283,7 +283,7 @@ func TestAJoinSaysWhatKeepsItOut(t *testing.T) {
 // tells apart stay what they are.
 func TestAJoinThatEndsWithItsMembershipHasDoneNothing(t *testing.T) {
 	for _, end := range []error{topology.ErrReplaced, topology.ErrForgotten, topology.ErrOver} {
-		if err := notTaken(fmt.Errorf("membership: %w", end)); outcome(err) != "none" || !errors.Is(err, end) {
+		if err := notTaken(fmt.Errorf("membership: %w", end)); !endedWith(err, kv.None) || !errors.Is(err, end) {
 			t.Errorf("%v: got %v", end, err)
 		}
 	}

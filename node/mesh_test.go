@@ -317,9 +317,9 @@ func (s *state) put(t testing.TB, key string, r version.Record) {
 	}
 }
 
-// request returns the header of a request of one node to another one, at the sender's epoch.
+// request returns the header of a request of one node to another one, at the receiver's epoch.
 func request(op wire.Op, from, to *state) []byte {
-	return wire.AppendRequest(nil, op, wire.Stamp{Cluster: from.View.Cluster, Epoch: from.View.Epoch, To: to.Self, From: from.Self})
+	return wire.AppendRequest(nil, op, wire.Stamp{Cluster: to.View.Cluster, Epoch: to.View.Epoch, To: to.Self, From: from.Self})
 }
 
 // inline has a node answer a request in place, and checks the status of its reply.
@@ -331,14 +331,11 @@ func (m *mesh) inline(at int, want wire.Status, request []byte) {
 	}
 }
 
-// outcome returns what an error says of the request's effect, or an empty string when it says
-// nothing.
-func outcome(err error) string {
-	var u *kv.Unavailable
-	if errors.As(err, &u) {
-		return u.Outcome.String()
-	}
-	return ""
+// endedWith reports whether err says that the node could not carry out a request, with this
+// outcome.
+func endedWith(err error, outcome kv.Outcome) bool {
+	u, ok := errors.AsType[*kv.Unavailable](err)
+	return ok && u.Outcome == outcome
 }
 
 func key(i int) string { return fmt.Sprintf("key-%03d", i) }

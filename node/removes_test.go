@@ -89,7 +89,7 @@ func BenchmarkRemovesBesideReads(b *testing.B) {
 							case errors.Is(err, kv.ErrMissing):
 								removed.Add(1)
 								keepLongest(&longestRemove, began)
-							case outcome(err) == "none":
+							case endedWith(err, kv.None):
 								none.Add(1)
 								keepLongest(&longestNone, began)
 							default:

@@ -44,7 +44,7 @@ func (r *tcpMesh) found(n int, change func(i int, c *Config)) {
 		r.start(i, r.addresses, func(c *Config) { change(i, c) })
 	}
 	for i := range n {
-		r.await(i, 20*time.Second)
+		r.await(i, time.Minute)
 	}
 }
 

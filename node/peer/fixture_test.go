@@ -56,6 +56,7 @@ type member struct {
 	coordinator *quorum.Coordinator
 	ctx         context.Context
 	next        *Membership // the membership that a join would be preparing
+	entering    sync.Mutex  // held by enter: calls of Next must not overlap
 
 	mu           sync.Mutex
 	updatedPeers []transport.Address // the peers that UpdatePeer was called for
@@ -137,6 +138,8 @@ func (w *world) begin(e version.Epoch, nodes ...int) {
 
 // enter begins an epoch at a member as its node does: the store first (N1).
 func (m *member) enter(e version.Epoch) {
+	m.entering.Lock()
+	defer m.entering.Unlock()
 	next := m.Next(m.view(e), m.store, m.incarnation())
 	m.store.Advance(e, m.w.generation)
 	m.Enter(next)

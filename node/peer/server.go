@@ -70,7 +70,8 @@ func code(request []byte) byte {
 	return request[0]
 }
 
-// inline reports whether requests with a code are answered in place.
+// inline reports whether requests with a code are answered in place: by Epoch.serve, and not by
+// Epoch.serveBulk.
 func inline(op wire.Op) bool {
 	switch op {
 	case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory, wire.Goodbye:
