@@ -19,7 +19,8 @@ type Bucket struct {
 	Digest replica.Digest // of all entries
 
 	seed  keyspace.Seed
-	data  []byte   // the records of all blocks, back to back
+	data  []byte   // the blocks, one after the other: whole, since aligned copies are faster
+	ends  []int    // where each block ends
 	order []ranked // empty until an entry is asked for
 }
 
@@ -38,7 +39,7 @@ type ranked struct {
 // that is wider than the range. They also occur in a bucket that was merged meanwhile; the walk has
 // seen those before. The last bucket can be wider than the range, too.
 func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
-	b.seed, b.data, b.order = s.space.seed, b.data[:0], b.order[:0]
+	b.seed, b.data, b.ends, b.order = s.space.seed, b.data[:0], b.ends[:0], b.order[:0]
 	b.Range, b.Digest = keyspace.Range{}, replica.Digest{}
 	p := &s.shards[at.Partition()]
 	p.mu.RLock()
@@ -49,8 +50,8 @@ func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 	from, r := p.table.at(at)
 	b.Range, b.Digest = r, from.digest()
 	for c := &from.chunk; c.cap != 0; c = &p.table.links[c.next-1] {
-		block := p.table.bytes(c)
-		b.data = append(b.data, block[block.First():]...)
+		b.data = append(b.data, p.table.bytes(c)...)
+		b.ends = append(b.ends, len(b.data))
 		if c.next == 0 {
 			break
 		}
@@ -102,19 +103,22 @@ func (b *Bucket) sort() {
 		return
 	}
 	b.order = slices.Grow(b.order, int(b.Digest.Records))
-	for at := 0; at < len(b.data); {
-		r, next := packed.Block(b.data).Next(at)
-		b.order = append(b.order, ranked{b.seed.Hash(r.Key).Rank(), at})
-		at = next
+	begin := 0
+	for _, end := range b.ends {
+		block := packed.Block(b.data[begin:end])
+		for at := block.First(); at < len(block); {
+			r, next := block.Next(at)
+			b.order = append(b.order, ranked{b.seed.Hash(r.Key).Rank(), begin + at})
+			at = next
+		}
+		begin = end
 	}
-	slices.SortFunc(b.order, b.compare)
-}
-
-func (b *Bucket) compare(x, y ranked) int {
-	if x.rank != y.rank {
-		return cmp.Compare(x.rank, y.rank)
-	}
-	return bytes.Compare(b.record(x.position).Key, b.record(y.position).Key)
+	slices.SortFunc(b.order, func(x, y ranked) int {
+		if x.rank != y.rank {
+			return cmp.Compare(x.rank, y.rank)
+		}
+		return bytes.Compare(b.record(x.position).Key, b.record(y.position).Key)
+	})
 }
 
 // record returns the record at a position in data.
