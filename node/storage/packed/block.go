@@ -9,7 +9,7 @@ import (
 // Sizes of the format.
 const (
 	MaxKeyBytes   = 1 << 8
-	MaxMetaBytes  = 1<<10 - 1
+	maxMetaBytes  = 1<<10 - 1
 	MaxValueBytes = 1<<14 - 1
 
 	// MaxBytes is the longest block. Offsets would allow 64 KiB. But every change of a length moves

@@ -115,7 +115,7 @@ func TestBlockIsAMap(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				key := rapid.SampledFrom(keys).Draw(t, "key")
-				meta := bytes.Repeat([]byte("m"), rapid.SampledFrom([]int{0, 1, 9, 10, 255, 256, MaxMetaBytes}).Draw(t, "meta"))
+				meta := bytes.Repeat([]byte("m"), rapid.SampledFrom([]int{0, 1, 9, 10, 255, 256, maxMetaBytes}).Draw(t, "meta"))
 				value := bytes.Repeat([]byte("v"), rapid.SampledFrom([]int{0, 1, 99, 100, 101, 1024, MaxValueBytes}).Draw(t, "value"))
 				if err := s.put(key, meta, value); err != nil {
 					t.Fatal(err)
