@@ -21,7 +21,7 @@ type Bucket struct {
 	seed  keyspace.Seed
 	data  []byte   // the blocks, one after the other: whole, since aligned copies are faster
 	ends  []int    // where each block ends
-	order []ranked // empty until an entry is asked for
+	order []ranked // of the records that were asked for last
 }
 
 // ranked is a record's rank and its position.
@@ -39,7 +39,7 @@ type ranked struct {
 // that is wider than the range. They also occur in a bucket that was merged meanwhile; the walk has
 // seen those before. The last bucket can be wider than the range, too.
 func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
-	b.seed, b.data, b.ends, b.order = s.space.seed, b.data[:0], b.ends[:0], b.order[:0]
+	b.seed, b.data, b.ends = s.space.seed, b.data[:0], b.ends[:0]
 	b.Range, b.Digest = keyspace.Range{}, replica.Digest{}
 	p := &s.shards[at.Partition()]
 	p.mu.RLock()
@@ -62,12 +62,10 @@ func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 // AppendLive appends the pairs of those entries that hold a value, ascending by rank and key. That
 // is all that a scan delivers. The pairs borrow the bucket.
 func (b *Bucket) AppendLive(dst []kv.Pair) []kv.Pair {
-	b.sort()
+	b.sort(living)
 	for i := range b.order {
 		r := b.record(b.order[i].position)
-		if rec := parse(r.Meta); rec.Live() {
-			dst = append(dst, kv.Pair{Key: r.Key, Value: r.Value, Version: rec.Tag})
-		}
+		dst = append(dst, kv.Pair{Key: r.Key, Value: r.Value, Version: parse(r.Meta).Tag})
 	}
 	return dst
 }
@@ -82,7 +80,7 @@ func (b *Bucket) AppendSorted(dst []replica.Entry) []replica.Entry {
 
 // entries yields the entries, ascending by rank and key. Their slices borrow the Bucket.
 func (b *Bucket) entries(yield func(replica.Entry) bool) {
-	b.sort()
+	b.sort(every)
 	var e replica.Entry
 	for i := range b.order {
 		o := &b.order[i]
@@ -97,21 +95,17 @@ func (b *Bucket) entries(yield func(replica.Entry) bool) {
 	}
 }
 
-// sort fills order, unless that was done since the last Copy.
-func (b *Bucket) sort() {
-	if len(b.order) > 0 {
-		return
-	}
-	b.order = slices.Grow(b.order, int(b.Digest.Records))
-	begin := 0
-	for _, end := range b.ends {
-		block := packed.Block(b.data[begin:end])
-		for at := block.First(); at < len(block); {
-			r, next := block.Next(at)
-			b.order = append(b.order, ranked{b.seed.Hash(r.Key).Rank(), begin + at})
-			at = next
+// living and every choose records by their metadata.
+func living(meta []byte) bool { return !version.Removed(meta) }
+func every([]byte) bool       { return true }
+
+// sort fills order with the chosen records.
+func (b *Bucket) sort(chosen func(meta []byte) bool) {
+	b.order = b.order[:0]
+	for at, r := range b.records {
+		if chosen(r.Meta) {
+			b.order = append(b.order, ranked{b.seed.Hash(r.Key).Rank(), at})
 		}
-		begin = end
 	}
 	slices.SortFunc(b.order, func(x, y ranked) int {
 		if x.rank != y.rank {
@@ -119,6 +113,22 @@ func (b *Bucket) sort() {
 		}
 		return bytes.Compare(b.record(x.position).Key, b.record(y.position).Key)
 	})
+}
+
+// records yields the records as they lie, each with its position in data.
+func (b *Bucket) records(yield func(int, packed.Record) bool) {
+	begin := 0
+	for _, end := range b.ends {
+		block := packed.Block(b.data[begin:end])
+		for at := block.First(); at < len(block); {
+			r, next := block.Next(at)
+			if !yield(begin+at, r) {
+				return
+			}
+			at = next
+		}
+		begin = end
+	}
 }
 
 // record returns the record at a position in data.

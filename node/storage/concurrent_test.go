@@ -150,7 +150,7 @@ func TestAdvanceFences(t *testing.T) {
 			if err := s.Copy(version.Epoch(e), at.First(), &b); err != nil {
 				t.Fatalf("partition %d after the advance to %d: %v", p, e, err)
 			}
-			if err := s.Copy(version.Epoch(e-1), at.First(), &b); !errors.Is(err, replica.ErrEpoch) || len(b.data) != 0 {
+			if err := s.Copy(version.Epoch(e-1), at.First(), &b); !errors.Is(err, replica.ErrEpoch) || len(b.data) != 0 || b.Digest != (replica.Digest{}) {
 				t.Fatalf("partition %d copies %d bytes at the epoch before %d: %v", p, len(b.data), e, err)
 			}
 			if d, err := s.Digest(version.Epoch(e-1), at.Whole()); !errors.Is(err, replica.ErrEpoch) {

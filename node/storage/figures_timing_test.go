@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"viakv/node/storage/packed"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
@@ -69,13 +68,11 @@ func (x storeSubject) scan(f func(key, value []byte)) {
 	var b Bucket
 	for at := keyspace.Rank(0); ; {
 		_ = x.s.Copy(0, at, &b)
-		for at := 0; at < len(b.data); {
-			r, next := packed.Block(b.data).Next(at)
+		for _, r := range b.records {
 			_ = b.seed.Hash(r.Key).Rank() // a part of every scan
 			if rec := parse(r.Meta); rec.Live() {
 				f(r.Key, r.Value)
 			}
-			at = next
 		}
 		if at = b.Range.To; at == 0 {
 			return

@@ -247,7 +247,7 @@ func (x *machine) stale(t *rapid.T) {
 		t.Fatalf("get at another epoch: %v", err)
 	}
 	var b Bucket
-	if err := x.s.Copy(epoch, testSeed.Hash(key).Rank(), &b); !errors.Is(err, replica.ErrEpoch) || len(b.data) != 0 {
+	if err := x.s.Copy(epoch, testSeed.Hash(key).Rank(), &b); !errors.Is(err, replica.ErrEpoch) || len(b.data) != 0 || b.Digest != (replica.Digest{}) {
 		t.Fatalf("copy at another epoch: %d bytes, %v", len(b.data), err)
 	}
 	if d, err := x.s.Digest(epoch, keyspace.All()); !errors.Is(err, replica.ErrEpoch) || d != (replica.Digest{}) {

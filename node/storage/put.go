@@ -23,13 +23,13 @@ var (
 // Put merges a record into what is there (version.Merge) and reports whether that changed anything.
 // Put keeps no reference to key or record.
 //
-// For a record of another generation than the partition's, Put returns errGeneration instead of a
-// quiet success. A clear has taken an older record away, so a caller that counts acknowledgements
-// must not count this one.
+// For a record of another generation than the partition's, Put returns an error instead of a quiet
+// success. A clear has taken an older record away, so a caller that counts acknowledgements must
+// not count this one.
 func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *version.Record) (changed bool, err error) {
 	var buffer [version.MaxMetaBytes]byte
 	p := s.shard(h)
-	meta, err := p.admit(epoch, key, rec, buffer[:0])
+	meta, err := p.lockFor(epoch, key, rec, buffer[:0])
 	if err != nil {
 		return false, err
 	}
@@ -60,7 +60,7 @@ func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *versi
 func (s *Store) PutIf(epoch version.Epoch, h keyspace.Hash, key []byte, have version.Tag, rec *version.Record) (stored bool, err error) {
 	var buffer [version.MaxMetaBytes]byte
 	p := s.shard(h)
-	meta, err := p.admit(epoch, key, rec, buffer[:0])
+	meta, err := p.lockFor(epoch, key, rec, buffer[:0])
 	if err != nil {
 		return false, err
 	}
@@ -93,7 +93,7 @@ func (s *Store) PutIf(epoch version.Epoch, h keyspace.Hash, key []byte, have ver
 func (s *Store) Vote(epoch version.Epoch, h keyspace.Hash, key []byte, tombstone *version.Record) (voted bool, err error) {
 	var buffer [version.MaxMetaBytes]byte
 	p := s.shard(h)
-	meta, err := p.admit(epoch, key, tombstone, buffer[:0])
+	meta, err := p.lockFor(epoch, key, tombstone, buffer[:0])
 	if err != nil {
 		return false, err
 	}
@@ -117,9 +117,9 @@ func (s *Store) Vote(epoch version.Epoch, h keyspace.Hash, key []byte, tombstone
 	return true, nil
 }
 
-// admit checks that a record may be put (S1, S2), and appends its metadata to buffer. Unless there
-// is an error the shard is then locked, and the caller unlocks it.
-func (s *shard) admit(epoch version.Epoch, key []byte, r *version.Record, buffer []byte) (meta []byte, err error) {
+// lockFor checks that a record may be put (S1, S2), appends its metadata to buffer, and locks the
+// shard, which the caller unlocks. It does not lock the shard when it returns an error.
+func (s *shard) lockFor(epoch version.Epoch, key []byte, r *version.Record, buffer []byte) (meta []byte, err error) {
 	if err := fits(key, r); err != nil {
 		return nil, err
 	}

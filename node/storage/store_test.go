@@ -266,7 +266,7 @@ func TestBudgets(t *testing.T) {
 	tombstone := version.Record{Owner: version.Operation{Incarnation: 1, Sequence: 1}}
 	var b Bucket
 	copyTo(t, s, h.Rank(), &b)
-	b.sort()
+	b.sort(every)
 	for name, f := range map[string]func(){
 		"get":    func() { _, _, _ = s.Get(0, h, key, dst) },
 		"tag":    func() { _, _, _ = s.Tag(0, h, key, dst) },
@@ -282,7 +282,7 @@ func TestBudgets(t *testing.T) {
 		"check":     func() { _, _ = s.Check(h.Rank()) },
 		"stats":     func() { _ = s.Stats() },
 		"copy":      func() { _ = s.Copy(0, h.Rank(), &b) },
-		"sort":      func() { b.order = b.order[:0]; b.sort() },
+		"sort":      func() { b.sort(every) },
 		"entries":   func() { b.entries(func(replica.Entry) bool { return true }) },
 		"advance":   func() { s.Advance(0, 0) },
 		"put stale": func() { _, _ = s.Put(9, h, key, &rec) },
@@ -327,7 +327,7 @@ func TestAClosedStoreRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if len(b.data) != 0 {
+	if len(b.data) != 0 || b.Digest != (replica.Digest{}) {
 		t.Errorf("%d bytes were copied", len(b.data))
 	}
 }

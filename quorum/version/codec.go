@@ -71,6 +71,10 @@ func ParseMeta(b []byte) (r Record, err error) {
 	return r, nil
 }
 
+// Removed reports whether metadata that AppendMeta wrote belongs to a tombstone. It does not decode
+// the rest.
+func Removed(meta []byte) bool { return meta[0]&flagRemoved != 0 }
+
 // number reads a uvarint and returns the position behind it. Where there is no uvarint, that
 // position lies beyond the end of b. Most numbers have one byte, and a scan parses millions of
 // them: so number is small enough to be inlined, and leaves longer ones to longNumber.

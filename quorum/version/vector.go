@@ -15,8 +15,8 @@ import (
 type Vector []byte
 
 // MaxVectorEntries is the largest number of entries of a vector. It bounds the metadata of a
-// record. Where there are more, the entries with the lowest counters are dropped. That may turn
-// "before" into "concurrent" in a report, and has no other effect.
+// record. Where there are more, the entries with the lowest counters are dropped. Then an overwrite
+// may be reported as a conflict. That has no other effect.
 const MaxVectorEntries = 16
 
 // MaxVectorBytes is the longest encoding of a vector.
