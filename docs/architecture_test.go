@@ -142,7 +142,7 @@ func TestImportsKeepToTheTable(t *testing.T) {
 	}
 	for _, allowed := range allowances() {
 		if !used[allowed] {
-			t.Errorf("%s, and no file does: take it off the table", allowed)
+			t.Errorf("%s, and no file of the program does: take it off the table, or move it to the tests", allowed)
 		}
 	}
 	for _, r := range rooms {

@@ -44,7 +44,7 @@ func StartLab(ctx context.Context, binary, logDir string, nodes int, timeout tim
 	return found(ctx, binary, logDir, nodes, timeout, false)
 }
 
-// StartCalm founds a cluster without links, for measurements. Its network has no faults.
+// StartCalm founds a cluster without links, for measurements. Faults of its network have no effect.
 func StartCalm(ctx context.Context, binary, logDir string, nodes int) (*Lab, error) {
 	return found(ctx, binary, logDir, nodes, 10*time.Second, true)
 }

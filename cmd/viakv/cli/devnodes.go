@@ -74,7 +74,9 @@ func (n *devNodes) awaitReady(ctx context.Context) error {
 // serves reports whether a node is ready. It asks /cluster first, which always answers. A node logs
 // each probe of /readyz that it refuses, and the first lines on the screen would be such messages.
 func serves(ctx context.Context, address string) bool {
-	c, err := client.New(client.Config{Endpoints: []string{address}, Timeout: 2 * time.Second})
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	c, err := client.New(client.Config{Endpoints: []string{address}})
 	if err != nil {
 		return false
 	}

@@ -88,6 +88,9 @@ func TestVersionAndHelp(t *testing.T) {
 		{[]string{"serve", "--help"}, "--max-memory size"},
 	} {
 		r := wants(t, 0, c.want, cli(t, "", c.args...))
+		if !strings.Contains(r.out, c.want) {
+			t.Errorf("%v: standard output has %q", c.args, r.out)
+		}
 		if strings.Contains(r.all, "peer-via") {
 			t.Error("--peer-via is for fault tests and should be hidden")
 		}

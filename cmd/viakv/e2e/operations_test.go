@@ -8,13 +8,18 @@ import (
 
 // These tests do what docs/operations.md tells an operator to do.
 
-// lives waits until a node answers reads of a key.
+// lives waits until a node answers a read of a key, which must have this value.
 func (m *mesh) lives(name, key, value string) {
 	m.t.Helper()
+	var body string
 	viakvtest.Await(m.t, name+" to serve", func() bool {
-		s, body := viakvtest.Fetch(m.t, m.nodes[name].http, "/get", "k", key)
-		return s == 200 && body == value
+		var status int
+		status, body = viakvtest.Fetch(m.t, m.nodes[name].http, "/get", "k", key)
+		return status == 200
 	})
+	if body != value {
+		m.t.Errorf("%s serves %q, want %q", name, body, value)
+	}
 }
 
 func TestOfTwoMembersOneRestarts(t *testing.T) {
