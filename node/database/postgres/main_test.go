@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -14,7 +13,6 @@ import (
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
 	"viakv/node/database/postgres/pgtest"
-	"viakv/quorum/version"
 )
 
 var bg = context.Background()
@@ -68,7 +66,7 @@ func TestConformance(t *testing.T) {
 func TestConformanceTwoNodes(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
 		url := server.URL(server.Database(t))
-		return &alternating{nodes: []kv.Store{openOn(t, url), openOn(t, url)}}
+		return kvtest.Balanced(openOn(t, url), openOn(t, url))
 	})
 }
 
@@ -79,32 +77,3 @@ func TestConformanceTextProtocol(t *testing.T) {
 		return openOn(t, server.URL(server.Database(t))+"&default_query_exec_mode=simple_protocol")
 	})
 }
-
-// alternating sends each request to the next node, as a balancer does.
-type alternating struct {
-	nodes []kv.Store
-	n     atomic.Uint32
-}
-
-func (a *alternating) next() kv.Store { return a.nodes[int(a.n.Add(1))%len(a.nodes)] }
-
-func (a *alternating) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error) {
-	return a.next().Get(ctx, dst, key, o)
-}
-
-func (a *alternating) Has(ctx context.Context, key []byte, o kv.Options) (version.Tag, error) {
-	return a.next().Has(ctx, key, o)
-}
-
-func (a *alternating) Set(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
-	return a.next().Set(ctx, key, value, o)
-}
-
-func (a *alternating) Remove(ctx context.Context, key []byte, o kv.Options) error {
-	return a.next().Remove(ctx, key, o)
-}
-func (a *alternating) Clear(ctx context.Context, o kv.Options) error { return a.next().Clear(ctx, o) }
-func (a *alternating) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {
-	return a.next().Scan(ctx, o)
-}
-func (a *alternating) Ready(ctx context.Context) error { return a.next().Ready(ctx) }
