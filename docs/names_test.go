@@ -3,6 +3,7 @@ package docs
 import (
 	"go/ast"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -158,5 +159,27 @@ func TestPagesNameTestsThatExist(t *testing.T) {
 	}
 	if checked < 100 {
 		t.Errorf("found %d names of tests only; is the pattern still right?", checked)
+	}
+}
+
+// A newcomer looks for the place of a change in the tables of this page.
+func TestTheArchitectureNamesEveryPackage(t *testing.T) {
+	named := documentsByPath(t)["docs/architecture.md"]
+	spans := map[string]bool{}
+	for _, span := range named.spans() {
+		spans[span] = true
+	}
+	seen := map[string]bool{}
+	for file := range sources(t) {
+		seen[path.Dir(file)] = true
+	}
+	if len(seen) < 40 {
+		t.Errorf("%d packages were found", len(seen))
+	}
+	for dir := range seen {
+		// cmd/viakv is one call into cmd/viakv/cli.
+		if !spans[dir] && dir != "cmd/viakv" {
+			t.Errorf("docs/architecture.md does not name the package %s: say what it owns", dir)
+		}
 	}
 }
