@@ -31,9 +31,9 @@ func (m *membership) newDriver() (*handoff.Driver, error) {
 
 // handoffViews gives the driver the view of the present epoch, even once the membership refuses
 // everything. The driver runs only once there is a view.
-type handoffViews struct{ *membership }
+type handoffViews struct{ m *membership }
 
-func (v handoffViews) Current() *replica.View { return &v.state.Load().View }
+func (v handoffViews) Current() *replica.View { return &v.m.state.Load().View }
 
 // barrierNeed returns how many copies the barrier of a size change merges.
 func barrierNeed(c *topology.SizeChange) int {
