@@ -110,14 +110,18 @@ func (x *exchange) quorum(p parameter) (kv.Quorum, error) {
 // maxLimit is the highest limit that a scan may ask for, in pairs.
 const maxLimit = 10_000
 
-func (x *exchange) limit() (int, error) {
-	s, err := x.short(parameterLimit)
-	if err != nil || !x.parameters.seen.has(parameterLimit) {
+func (x *exchange) limit() (int, error) { return x.count(parameterLimit, maxLimit) }
+
+// count returns a parameter that is a number from 1 to most. It returns zero when the parameter is
+// missing.
+func (x *exchange) count(p parameter, most int) (int, error) {
+	s, err := x.short(p)
+	if err != nil || !x.parameters.seen.has(p) {
 		return 0, err
 	}
-	n, ok := decimal(s, maxLimit)
+	n, ok := decimal(s, most)
 	if !ok || n < 1 {
-		return 0, badParameter(parameterLimit, "give a number from 1 to "+strconv.Itoa(maxLimit))
+		return 0, badParameter(p, "give a number from 1 to "+strconv.Itoa(most))
 	}
 	return n, nil
 }

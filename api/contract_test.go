@@ -9,12 +9,14 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
 	"viakv/api/openapi"
@@ -32,6 +34,13 @@ func (m *mesh) Leave(ctx context.Context, node string, force bool) (kv.Left, err
 	return m.leave(ctx, node, force)
 }
 func (m *mesh) Status() kv.Status { return m.status }
+
+// Events has one event.
+func (m *mesh) Events() *health.Log {
+	log := new(health.Log)
+	log.Add(health.Event{At: time.Unix(1, 0).UTC(), Name: "leader", Member: "n1", Text: "n1 leads the changes of members"})
+	return log
+}
 
 // contract is the API's description, and which of its answers were seen.
 type contract struct {
@@ -130,7 +139,7 @@ func TestContract(t *testing.T) {
 	cluster := &mesh{
 		join: func(context.Context, string) error { return storeError },
 		leave: func(_ context.Context, node string, force bool) (kv.Left, error) {
-			return kv.Left{Node: "n1", Epoch: 8, Forced: force, Loss: &kv.Loss{N: 3, W: 2, Copies: 1, Need: 2}}, storeError
+			return kv.Left{Node: "n1", Epoch: 8, Forced: force, Loss: &health.Loss{N: 3, W: 2, Copies: 1, Need: 2}}, storeError
 		},
 		status: kv.Status{Mode: "mesh", Cluster: "c", Self: "n1", State: "active", N: 3, R: 2, W: 2, Epoch: 7, Digest: "00ff",
 			Members: []kv.Member{{Name: "n1", State: "active", Ownership: 0.5}, {Name: "n2", State: "rebuilding", Sync: &kv.Sync{Kind: "rebuild", Done: 0.5}}}},
@@ -191,7 +200,7 @@ func TestContract(t *testing.T) {
 	}
 	good(h, "/getAll?limit=3&format=json")
 	good(h, "/getAll")
-	for _, target := range []string{"/cluster", "/plan?change=join", "/plan?change=leave&node=n2", "/livez", "/readyz", "/metrics", "/version", "/openapi.yaml", "/join?peer=n2:9081", "/leave?node=n2&force=true", "/leave"} {
+	for _, target := range []string{"/cluster", "/cluster?events=1", "/plan?change=join", "/plan?change=leave&node=n2", "/livez", "/readyz", "/metrics", "/version", "/openapi.yaml", "/join?peer=n2:9081", "/leave?node=n2&force=true", "/leave"} {
 		good(h, target)
 	}
 	good(lone, "/cluster")
@@ -211,7 +220,7 @@ func TestContract(t *testing.T) {
 			bad(target, io.ErrUnexpectedEOF) // unknown: 500
 		}
 	}
-	for _, target := range []string{"/set?k=&v=", "/get", "/rm?k=", "/is?k=%25zz&k=", "/clear?w=x", "/getKeys?limit=0", "/getValues?format=x", "/getAll?cursor=x", "/join", "/leave?force=x"} {
+	for _, target := range []string{"/set?k=&v=", "/get", "/rm?k=", "/is?k=%25zz&k=", "/clear?w=x", "/getKeys?limit=0", "/getValues?format=x", "/getAll?cursor=x", "/join", "/leave?force=x", "/cluster?events=0"} {
 		bad(target, nil)
 	}
 	bad("/set?k=a&v=1", kv.ErrMemoryLimit)

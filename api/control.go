@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"viakv/api/document"
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/api/plan"
 )
@@ -64,7 +65,7 @@ func planChange(x *exchange) error {
 		return err
 	}
 	named := x.parameters.seen.has(parameterNode)
-	status := statusDocument(x.server.config.Cluster.Status())
+	status := x.server.config.Cluster.Status()
 	switch {
 	case change != "join" && change != "leave":
 		return badParameter(parameterChange, `give "join", or "leave" with the member's name as node`)
@@ -75,9 +76,9 @@ func planChange(x *exchange) error {
 	case status.Mode != "mesh":
 		return kv.Detail(kv.ErrNotMesh, "any number of nodes may serve it (%s), and none joins or leaves", status.Mode)
 	case change == "join":
-		return x.document(plan.Join(status))
+		return x.document(plan.Join(&status))
 	}
-	p, err := plan.Leave(status, node)
+	p, err := plan.Leave(&status, node)
 	if err != nil {
 		return err
 	}
@@ -85,18 +86,31 @@ func planChange(x *exchange) error {
 }
 
 // cluster answers /cluster.
-func cluster(x *exchange) error { return x.document(statusDocument(x.server.config.Cluster.Status())) }
+func cluster(x *exchange) error {
+	n, err := x.count(parameterEvents, health.Kept)
+	if err != nil {
+		return err
+	}
+	out := statusDocument(x.server.config.Cluster.Status())
+	out.Events = eventDocuments(x.server.config.Cluster.Events().Last(n))
+	return x.document(out)
+}
 
 // lone is the cluster of a store that is no mesh. It is the node's name.
 type lone string
+
+// Events implements kv.Cluster. Nothing changes.
+func (lone) Events() *health.Log { return new(health.Log) }
 
 func (lone) Join(context.Context, string) error { return kv.ErrNotMesh }
 
 func (lone) Leave(context.Context, string, bool) (kv.Left, error) { return kv.Left{}, kv.ErrNotMesh }
 
 func (l lone) Status() kv.Status {
+	name := string(l)
+	facts := health.Facts{Self: name, N: 1, R: 1, W: 1, Leader: name, Members: []health.Member{{Name: name, State: health.Active, Reach: health.Answers}}}
 	return kv.Status{
-		Mode: "lone", Self: string(l), State: "active", N: 1, R: 1, W: 1,
-		Members: []kv.Member{{Name: string(l), State: "active", Reachable: true, Ownership: 1}},
+		Mode: "lone", Self: name, State: health.Active, N: 1, R: 1, W: 1, Health: health.Judge(&facts),
+		Members: []kv.Member{{Name: name, State: health.Active, Reach: health.Answers, Ownership: 1}},
 	}
 }

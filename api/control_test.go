@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"viakv/api/document"
+	"viakv/api/health"
 	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
 )
 
 func TestJoinAndLeave(t *testing.T) {
@@ -82,9 +84,9 @@ func TestOptions(t *testing.T) {
 
 func TestPlanOfAChange(t *testing.T) {
 	status := kv.Status{Mode: "mesh", Self: "n1", N: 2, R: 2, W: 2, Members: []kv.Member{
-		{Name: "n1", State: "active", Reachable: true}, {Name: "n 2", State: "active", Reachable: true},
+		{Name: "n1", State: "active", Reach: health.Answers}, {Name: "n 2", State: "active", Reach: health.Answers},
 	}}
-	h := start(t, Config{Cluster: &mesh{status: status}})
+	h := start(t, Config{Cluster: &mesh{status: kvtest.Judged(status)}})
 	for target, want := range map[string]document.Strength{
 		"/plan?change=join":             {N: 3, Serving: 3, R: 2, W: 2, ReadFailures: 1, WriteFailures: 1},
 		"/plan?change=leave&node=n%202": {N: 1, Serving: 1, R: 1, W: 1},

@@ -23,11 +23,12 @@ const (
 	parameterNode
 	parameterForce
 	parameterChange
+	parameterEvents
 	parameterCount
 )
 
 var parameterNames = [parameterCount]string{
-	"k", "v", "r", "w", "limit", "cursor", "prefix", "format", "snapshot", "peer", "node", "force", "change",
+	"k", "v", "r", "w", "limit", "cursor", "prefix", "format", "snapshot", "peer", "node", "force", "change", "events",
 }
 
 func (p parameter) String() string { return parameterNames[p] }
@@ -61,6 +62,8 @@ func lookup(name []byte) (parameter, bool) {
 		return parameterForce, true
 	case "change":
 		return parameterChange, true
+	case "events":
+		return parameterEvents, true
 	}
 	return 0, false
 }

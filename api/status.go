@@ -3,10 +3,10 @@ package api
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"viakv/api/advice"
 	"viakv/api/document"
+	"viakv/api/health"
 	"viakv/api/kv"
 )
 
@@ -20,13 +20,13 @@ func statusDocument(s kv.Status) document.Status {
 		Epoch: uint64(s.Epoch), Generation: uint64(s.Generation), Purge: s.Purge, Leader: s.Leader,
 		N: s.N, R: s.R, W: s.W, Weak: s.Weak(), AllowWeak: s.AllowWeak,
 		Keys: s.Keys, Tombstones: s.Tombstones, Bytes: s.Bytes, MaxBytes: s.MaxBytes, Digest: s.Digest,
-		Warnings: warnings(s),
+		Warnings: warnings(s), Health: healthDocument(&s),
 	}
 	if s.Mode == "mesh" && s.N > 0 {
 		out.ReadQuorum, out.WriteQuorum = s.Read.String(), s.Write.String()
 	}
 	if c := s.Unsettled; c != nil {
-		out.Unsettled = fmt.Sprintf("%s joined or left at epoch %d; waiting for the sync of %v", c.Member, c.Epoch, c.Waits)
+		out.Unsettled = c.String()
 	}
 	if s.Members != nil {
 		out.Members = make([]document.Member, len(s.Members))
@@ -34,7 +34,7 @@ func statusDocument(s kv.Status) document.Status {
 	for i := range s.Members {
 		m := &s.Members[i]
 		out.Members[i] = document.Member{
-			Name: m.Name, State: m.State, Reachable: m.Reachable, HTTP: m.HTTP, Peer: m.Peer,
+			Name: m.Name, State: m.State, Reachable: m.Reach == health.Answers, Reach: m.Reach.String(), Since: m.Since, HTTP: m.HTTP, Peer: m.Peer,
 			Incarnation: uint64(m.Incarnation), Ownership: m.Ownership, Hints: m.Hints,
 			Sync: syncDocument(m.Sync), RTTMicros: m.RTT.Microseconds(),
 			Bytes: m.Bytes, MaxBytes: m.MaxBytes, Full: m.Full,
@@ -78,20 +78,41 @@ func warnings(s kv.Status) (out []string) {
 	return out
 }
 
-// leftDocument returns the document of a leave.
-func leftDocument(l kv.Left) document.Left {
-	return document.Left{Node: l.Node, Epoch: uint64(l.Epoch), Forced: l.Forced, MayLose: mayLose(l)}
+// healthDocument returns the document of a status's verdict.
+func healthDocument(s *kv.Status) document.Health {
+	v, http := &s.Health, ""
+	for i := range s.Members {
+		if m := &s.Members[i]; m.Name == s.Self {
+			http = m.HTTP
+		}
+	}
+	return document.Health{
+		Verdict: v.Level.String(), Reason: v.Reason, Next: advice.Next(v, http),
+		CanRead: v.CanRead, CanWrite: v.CanWrite, CanChange: v.CanChange,
+		Answering: v.Answering, ReadNeed: v.ReadNeed, WriteNeed: v.WriteNeed,
+		ReadFailures: v.ReadFailures(), WriteFailures: v.WriteFailures(),
+		Copies: v.Copies, CopiesNeed: v.CopiesNeed, MayLose: mayLose(v.Loss("")), Since: v.Since,
+	}
 }
 
-// mayLose returns in words what a forced leave may lose, and an empty string for nothing.
-func mayLose(l kv.Left) string {
-	loss := l.Loss
-	if loss == nil {
+// mayLose says what may be lost, in words. It returns an empty string for nothing.
+func mayLose(l *health.Loss) string {
+	if l == nil {
 		return ""
 	}
-	text := fmt.Sprintf("writes acknowledged by %d of %d members that only %s held", loss.W, loss.N, l.Node)
-	if len(loss.Missing) > 0 {
-		text += ", or it and " + strings.Join(loss.Missing, ", ") + " (which may still bring them back)"
+	return l.String()
+}
+
+// eventDocuments returns the documents of events.
+func eventDocuments(events []health.Event) []document.Event {
+	out := make([]document.Event, len(events))
+	for i, e := range events {
+		out[i] = document.Event{Sequence: e.Sequence, At: e.At, Name: e.Name, Member: e.Member, Text: e.Text}
 	}
-	return fmt.Sprintf("%s; %d full copies are at hand, %d would rule out a loss", text, loss.Copies, loss.Need)
+	return out
+}
+
+// leftDocument returns the document of a leave.
+func leftDocument(l kv.Left) document.Left {
+	return document.Left{Node: l.Node, Epoch: uint64(l.Epoch), Forced: l.Forced, MayLose: mayLose(l.Loss)}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"viakv/api/document"
+	"viakv/api/health"
 	"viakv/api/kv"
 )
 
@@ -31,10 +32,13 @@ func TestStatusDocument(t *testing.T) {
 		Unsettled: &kv.SizeChange{Member: "n3", Epoch: 8, Waits: []string{"n1", "n2"}},
 		Keys:      5, Tombstones: 1, Bytes: 700, MaxBytes: 900, Digest: "d1",
 		Members: []kv.Member{
-			{Name: "n1", State: "active", Reachable: true, HTTP: "n1:9080", Peer: "n1:9081", Incarnation: 4, Ownership: 0.5,
+			{Name: "n1", State: "active", Reach: health.Answers, HTTP: "n1:9080", Peer: "n1:9081", Incarnation: 4, Ownership: 0.5,
 				Sync: &kv.Sync{Kind: "barrier", Done: 0.25, Keys: 6, Bytes: 60, Left: 1500 * time.Millisecond, Need: 2, Sources: 2}},
 			{Name: "n2", State: "vacant", Hints: 7, RTT: 1234567 * time.Nanosecond, Bytes: 70, MaxBytes: 80},
 		},
+		Health: health.Verdict{Level: health.ReadsOnly, Reason: "1 of 3 members answers, and reads need 1 and writes 2: no connection to n2",
+			Since: time.Date(2026, 11, 30, 1, 2, 3, 0, time.UTC), CanRead: true, N: 3, W: 2, Answering: 1, ReadNeed: 1, WriteNeed: 2,
+			Copies: 1, CopiesNeed: 2, Away: []string{"n2"}, Lost: []string{"n3"}},
 	}}})
 	h.get("/cluster").want(t, 200, `{
   "mode": "mesh",
@@ -52,7 +56,7 @@ func TestStatusDocument(t *testing.T) {
   "readQuorum": "1",
   "writeQuorum": "quorum",
   "allowWeak": true,
-  "unsettled": "n3 joined or left at epoch 8; waiting for the sync of [n1 n2]",
+  "unsettled": "n3 joined or left at epoch 8; waiting for the sync of n1, n2",
   "keys": 5,
   "tombstones": 1,
   "bytes": 700,
@@ -63,6 +67,7 @@ func TestStatusDocument(t *testing.T) {
       "name": "n1",
       "state": "active",
       "reachable": true,
+      "reach": "answers",
       "http": "n1:9080",
       "peer": "n1:9081",
       "incarnation": 4,
@@ -80,6 +85,7 @@ func TestStatusDocument(t *testing.T) {
       "name": "n2",
       "state": "vacant",
       "reachable": false,
+      "reach": "unheard",
       "http": "",
       "peer": "",
       "incarnation": 0,
@@ -89,7 +95,24 @@ func TestStatusDocument(t *testing.T) {
       "bytes": 70,
       "maxBytes": 80
     }
-  ]
+  ],
+  "health": {
+    "verdict": "reads only",
+    "reason": "1 of 3 members answers, and reads need 1 and writes 2: no connection to n2",
+    "next": "bring n2 back into reach, without a restart if possible: a process that still runs has kept its memory",
+    "canRead": true,
+    "canWrite": false,
+    "canChange": false,
+    "answering": 1,
+    "readNeed": 1,
+    "writeNeed": 2,
+    "readFailures": 0,
+    "writeFailures": 0,
+    "copies": 1,
+    "copiesNeed": 2,
+    "mayLose": "writes acknowledged by 2 of 3 members may be lost: 1 full copy is at hand, and 2 would rule that out; what only n3 held is gone, and n2 may still bring back what it holds",
+    "since": "2026-11-30T01:02:03Z"
+  }
 }
 `)
 }
@@ -157,10 +180,8 @@ func TestLeftDocument(t *testing.T) {
 	}{
 		{kv.Left{Node: "b", Epoch: 7}, document.Left{Node: "b", Epoch: 7}},
 		{kv.Left{Node: "b", Epoch: 7, Forced: true}, document.Left{Node: "b", Epoch: 7, Forced: true}},
-		{kv.Left{Node: "b", Epoch: 7, Forced: true, Loss: &kv.Loss{N: 3, W: 1, Copies: 2, Need: 3}}, document.Left{Node: "b", Epoch: 7, Forced: true,
-			MayLose: "writes acknowledged by 1 of 3 members that only b held; 2 full copies are at hand, 3 would rule out a loss"}},
-		{kv.Left{Node: "b", Epoch: 7, Forced: true, Loss: &kv.Loss{N: 5, W: 3, Copies: 2, Need: 3, Missing: []string{"c", "d"}}}, document.Left{Node: "b", Epoch: 7, Forced: true,
-			MayLose: "writes acknowledged by 3 of 5 members that only b held, or it and c, d (which may still bring them back); 2 full copies are at hand, 3 would rule out a loss"}},
+		{kv.Left{Node: "b", Epoch: 7, Forced: true, Loss: &health.Loss{N: 3, W: 1, Copies: 2, Need: 3, Lost: []string{"b"}}}, document.Left{Node: "b", Epoch: 7, Forced: true,
+			MayLose: "writes acknowledged by 1 of 3 members may be lost: 2 full copies are at hand, and 3 would rule that out; what only b held is gone"}},
 	} {
 		h := start(t, Config{Cluster: &mesh{leave: func(context.Context, string, bool) (kv.Left, error) { return c.left, nil }}})
 		var got document.Left

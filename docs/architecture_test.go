@@ -19,7 +19,7 @@ const module = ".."
 // contracts are leaf packages that every package may import: what packages that know nothing of
 // each other agree on, how a connection is accepted, how files that change are followed, and how to
 // wait.
-var contracts = []string{"api/kv", "api/listen", "api/reload", "api/sleep", "quorum/version", "quorum/version/rule", "ring/keyspace"}
+var contracts = []string{"api/health", "api/kv", "api/listen", "api/reload", "api/sleep", "quorum/version", "quorum/version/rule", "ring/keyspace"}
 
 // room is one row of the import table. It applies to a directory and everything below it, unless a
 // longer row matches.
@@ -37,7 +37,8 @@ type room struct {
 var rooms = []room{
 	{path: "quorum/version"},
 	{path: "ring/keyspace", imports: []string{"quorum/version/rule"}},
-	{path: "api/kv", imports: []string{"quorum/version"}},
+	{path: "api/health"},
+	{path: "api/kv", imports: []string{"api/health", "quorum/version"}},
 	{path: "api/listen"},
 	{path: "api/reload"},
 	{path: "api/sleep"},
@@ -68,7 +69,7 @@ var rooms = []room{
 	{path: "cmd/cliutil"},
 	{path: "cmd/viakv/serve", imports: []string{"api", "api/console", "api/discovery", "cmd/cliutil", "node", "node/transport", "node/transport/tcp", "node/database/"}},
 	{path: "cmd/viakv/viakvtest", tests: []string{"api/document", "cmd/viakv/serve"}},
-	{path: "cmd/viakv/cli", imports: []string{"api/client", "api/document", "api/plan", "cmd/cliutil", "cmd/viakv/serve", "node/transport/tcp"}},
+	{path: "cmd/viakv/cli", imports: []string{"api/client", "api/document", "cmd/cliutil", "cmd/viakv/serve", "node/transport/tcp"}},
 	{path: "cmd/viakv", imports: []string{"cmd/viakv/cli"}},
 	{path: "cmd/viakv/e2e", tests: []string{"api/client", "api/document", "bench/chaos", "cmd/cliutil", "cmd/viakv/cli"}},
 	{path: "cmd/bench", imports: []string{"bench", "bench/", "cmd/cliutil"}, tests: []string{"api"}},

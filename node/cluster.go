@@ -254,7 +254,6 @@ func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.Left, err
 	report, err := m.manager.Leave(ctx, name, force)
 	if err == nil {
 		m.announce(ctx)
-		n.log.Info("a node has left", zap.String("member", name), zap.Bool("forced", force))
 	}
 	return report, err
 }
@@ -290,79 +289,3 @@ func (m *membership) announce(ctx context.Context) {
 
 // announceEvery is the pause between two attempts to update a member.
 const announceEvery = 20 * time.Millisecond
-
-// Status implements kv.Cluster.
-func (n *Node) Status() kv.Status {
-	m := n.present.Load()
-	status := m.manager.Status()
-	s := m.state.Load() // read after the status, so that it is at least as new
-	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: status.State, Leader: status.Leader, Reason: n.Ready(context.Background())}
-	if out.Reason == nil {
-		out.Reason = waiting(status)
-	}
-	if next := n.next.Load(); next != nil {
-		out.State, out.Reason = "joining", waiting(next.manager.Status())
-	}
-	if s == nil {
-		return out
-	}
-	// The node belongs to a cluster: show the agreed topology and what this node holds.
-	t := s.topology
-	stats := s.Store.Stats()
-	out.Cluster, out.Epoch, out.Generation, out.Purge = t.Cluster.String(), t.Epoch, t.Generation, t.Purge
-	out.N, out.R, out.W = t.N(), t.R(), t.W()
-	out.Read, out.Write, out.AllowWeak = t.ReadQuorum, t.WriteQuorum, t.AllowWeak
-	out.Keys, out.Tombstones = int64(stats.Keys), int64(stats.Tombstones)
-	out.Bytes, out.MaxBytes = stats.Bytes, n.cfg.MaxBytes
-	out.Digest = showDigest(s.Store.Root(), t.CursorKey)
-	if !s.Store.Full() {
-		if name, bytes := s.short(); name != "" {
-			out.Larger, out.LargerBytes = name, bytes
-		}
-	}
-	if c := t.Change; c != nil {
-		out.Unsettled = &kv.SizeChange{Member: c.Joined + c.Left, Epoch: c.Epoch, Waits: c.Owe}
-	}
-	// The members: the slots, then the member that is joining.
-	for i := range t.Slots {
-		slot := &t.Slots[i]
-		member := m.member(s, i)
-		member.State, member.HTTP = slot.State(), slot.HTTP
-		member.Ownership = s.View.Ring.Ownership(i)
-		out.Members = append(out.Members, member)
-	}
-	if c := t.Joining; c != nil {
-		member := m.member(s, t.N())
-		member.State, member.HTTP = "joining", c.HTTP
-		out.Members = append(out.Members, member)
-	}
-	return out
-}
-
-// waiting returns what a manager waits for, as the reason of a status. It is nil when the manager
-// waits for nothing.
-func waiting(s topology.Status) error {
-	if s.Reason == "" {
-		return nil
-	}
-	return &kv.Unavailable{Outcome: kv.None, Reason: s.Reason, Err: s.Cause}
-}
-
-// member describes a member from what this node knows, without asking a peer.
-func (m *membership) member(s *state, i int) kv.Member {
-	member := &s.View.Members[i]
-	out := kv.Member{Name: member.Name, Peer: member.Address, Incarnation: member.Holder()}
-	if r := s.Memory(i); r != nil {
-		out.Bytes, out.MaxBytes, out.Full = int64(r.Bytes), int64(r.Limit), r.Full
-	}
-	if i == s.View.Self {
-		out.Reachable = true
-		out.Sync = m.driver.Progress()
-		return out
-	}
-	h := m.node.transport.Health(transport.Address(member.Address))
-	out.Reachable, out.RTT = h.Connected, h.RTT
-	out.Hints = m.driver.Hints(member.Holder())
-	out.Sync = m.driver.RepairWith(member.Holder())
-	return out
-}

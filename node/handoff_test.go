@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/node/wire"
 	"viakv/quorum/replica"
@@ -146,7 +147,7 @@ func TestAJoiningNodeListsItself(t *testing.T) {
 			}
 			return listed != nil
 		})
-		if listed.Name != m.name(3) || !listed.Reachable || listed.Sync == nil || listed.Incarnation == 0 {
+		if listed.Name != m.name(3) || listed.Reach != health.Answers || listed.Sync == nil || listed.Incarnation == 0 {
 			t.Errorf("%+v", listed)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/api/sleep"
 	"viakv/handoff"
@@ -84,7 +85,7 @@ func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 
 // run runs the membership until ctx ends or the cluster goes on without this node.
 func (m *membership) run(ctx context.Context) {
-	for _, work := range []func(context.Context){m.driver.Run, m.watchMemory} {
+	for _, work := range []func(context.Context){m.driver.Run, m.watchMemory, m.beat} {
 		m.running.Go(func() {
 			select {
 			case <-m.first:
@@ -255,6 +256,11 @@ var _ peer.Host = host{}
 // UpdatePeer implements peer.Host.
 func (h host) UpdatePeer(ctx context.Context, to transport.Address) error {
 	return h.manager.UpdatePeer(ctx, to)
+}
+
+// WhoAnswers implements peer.Host.
+func (h host) WhoAnswers(ctx context.Context, member string) health.Reach {
+	return h.manager.WhoAnswers(ctx, member)
 }
 
 // Learn implements peer.Host.

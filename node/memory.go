@@ -8,33 +8,27 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/api/kv"
+	"viakv/api/sleep"
 	"viakv/node/topology"
 )
 
 // Every member stores every value, so the lowest memory limit of any member is the limit of all. A
-// member with a limit tells the others every half a second how its memory stands. A full one also
-// does so after a rebuild, before it counts. The others refuse new values while it is full, as it
-// does. A copy that must be whole, of a rebuild, a join or a repair, goes above a limit (S3): to
-// lack acknowledged writes would be worse.
+// member's heartbeats tell the others how its memory stands. A full one also sends one to each
+// after a rebuild, before it counts. The others refuse new values while it is full, as it does. A
+// copy that must be whole, of a rebuild, a join or a repair, goes above a limit (S3): to lack
+// acknowledged writes would be worse.
 
-// memoryEvery is how often a member with a limit tells the others how its memory stands.
+// memoryEvery is how often a member with a limit looks how its memory stands.
 const memoryEvery = 500 * time.Millisecond
 
-// watchMemory tells the others how this node's memory stands, until ctx ends. A node without a
-// limit only answers the others.
+// watchMemory writes to the log how this node's memory stands, until ctx ends.
 func (m *membership) watchMemory(ctx context.Context) {
 	if m.node.cfg.MaxBytes == 0 {
 		return
 	}
-	tick := time.NewTicker(memoryEvery)
-	defer tick.Stop()
 	for {
-		s := m.state.Load()
-		m.running.Go(func() { m.reviewMemory(ctx, s) })
-		select {
-		case <-tick.C:
-		case <-s.View.Superseded: // a new member has not been told yet
-		case <-ctx.Done():
+		m.reviewMemory(m.state.Load())
+		if !sleep.For(ctx, memoryEvery) {
 			return
 		}
 	}
@@ -44,13 +38,13 @@ func (m *membership) watchMemory(ctx context.Context) {
 // from then on all members answer alike.
 func (m *membership) tellIfFull(ctx context.Context) {
 	if s := m.state.Load(); s.Store.Full() {
-		m.reviewMemory(ctx, s)
+		m.reviewMemory(s)
+		s.Beat(ctx)
 	}
 }
 
-// reviewMemory tells the others how this node's memory stands, and writes to the log what has
-// changed.
-func (m *membership) reviewMemory(ctx context.Context, s *state) {
+// reviewMemory writes to the log what has changed of this node's memory.
+func (m *membership) reviewMemory(s *state) {
 	limit := zap.Int64("max-memory", m.node.cfg.MaxBytes)
 	full := s.Store.Full()
 	switch {
@@ -61,7 +55,6 @@ func (m *membership) reviewMemory(ctx context.Context, s *state) {
 	default:
 		m.log.Info("this node is below its memory limit again", zap.Int64("bytes", s.Store.Bytes()), limit)
 	}
-	s.TellMemory(ctx)
 	if name, held := s.short(); name != "" && !m.warned.Swap(true) {
 		m.log.Warn("the memory limit is below what another member holds: this node goes above it, because its copy must be whole, "+
 			"and new values are refused, at all nodes", zap.String("member", name), zap.Int64("bytes", held), limit)

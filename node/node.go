@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/api/health"
 	"viakv/node/peer"
 	"viakv/node/topology"
 	"viakv/node/transport"
@@ -26,6 +27,7 @@ type Node struct {
 	transport   transport.Transport
 	coordinator *quorum.Coordinator
 	scans       *scan.Scans
+	health      health.Observer
 	client      *peer.Client
 	server      *peer.Server
 	inflight    atomic.Int64 // client requests that are under way
@@ -93,6 +95,7 @@ func (n *Node) Run(stopped context.Context) error {
 	carried := make(chan error, 1)
 	go func() { carried <- n.transport.Run(carrier) }()
 
+	n.spawn(func() { n.watchHealth(ctx) })
 	n.begin(n.present.Load())
 	var err error
 	select {

@@ -2,13 +2,11 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"viakv/api/kv"
 	"viakv/node/peer"
 	"viakv/node/storage"
-	"viakv/node/topology"
 	"viakv/quorum/replica"
 	"viakv/quorum/scan"
 	"viakv/quorum/version"
@@ -77,43 +75,6 @@ var errNotNow = &kv.Unavailable{Outcome: kv.None, Reason: "the node is changing 
 // minClearTime is the least time that a clear without a deadline gets. A clear waits for the
 // consensus group, which may be electing a leader.
 const minClearTime = 10 * time.Second
-
-// Ready implements kv.Store. It returns nil when this node is an active member, and otherwise the
-// reason why it is not.
-func (n *Node) Ready(context.Context) error {
-	m := n.present.Load()
-	s := m.state.Load()
-	switch {
-	case n.frozen.Load():
-		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh"}
-	case n.admitted():
-		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh and copies its keys; clients that ask for its own are answered meanwhile"}
-	case s == nil:
-		status := m.manager.Status()
-		return &kv.Unavailable{Outcome: kv.None, Reason: status.Reason, Err: status.Cause}
-	case s.View.Incarnation() == 0:
-		if s.role == topology.Stranger {
-			return &kv.Unavailable{Outcome: kv.None, Reason: kv.ErrNotMember.Error(), Err: kv.ErrNotMember}
-		}
-		how, err := m.progress()
-		return &kv.Unavailable{Outcome: kv.None, Reason: fmt.Sprintf("the node is %s: %s", s.role, how), Err: err}
-	case m.peerSide.Sealed():
-		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is stopping, or its membership is over"}
-	}
-	return nil
-}
-
-// admitted reports whether another mesh has admitted this node, and may count on it as a member at
-// any moment. A balancer that asks that mesh for its members must send nothing here before the node
-// has moved: the node would answer from its former membership.
-func (n *Node) admitted() bool {
-	next := n.next.Load()
-	if next == nil {
-		return false
-	}
-	s := next.state.Load()
-	return s != nil && s.role != topology.Stranger
-}
 
 // Scan implements kv.Store.
 func (n *Node) Scan(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error) {

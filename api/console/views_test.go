@@ -22,7 +22,9 @@ import (
 	"viakv/api"
 	"viakv/api/apitest"
 	"viakv/api/console"
+	"viakv/api/health"
 	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
 )
 
 func TestOverviewShowsTheMembersAndALoss(t *testing.T) {
@@ -68,10 +70,10 @@ type rebuilding struct {
 func (rebuilding) Status() kv.Status {
 	s := kv.Status{Mode: "mesh", Self: "node-a", State: "active", Epoch: 9, N: 3, R: 2, W: 2, Keys: 380}
 	for _, name := range []string{"node-a", "node-b", "node-c"} {
-		s.Members = append(s.Members, kv.Member{Name: name, State: "active", Reachable: true})
+		s.Members = append(s.Members, kv.Member{Name: name, State: "active", Reach: health.Answers})
 	}
 	s.Members[2].State = "rebuilding"
-	return s
+	return kvtest.Judged(s)
 }
 
 func (rebuilding) Holdings(context.Context) []kv.Holding {
@@ -96,7 +98,7 @@ type limited struct{ rebuilding }
 func (limited) Status() kv.Status {
 	s := rebuilding{}.Status()
 	s.Members[2].State, s.Members[2].Full = "active", true
-	return s
+	return kvtest.Judged(s)
 }
 
 func TestAMemoryLimitIsSeenFromEveryNode(t *testing.T) {

@@ -4,6 +4,8 @@
 // them, too.
 package document
 
+import "time"
+
 // Version is the body of /version: the program that answers.
 type Version struct {
 	Name    string `json:"name"`
@@ -59,20 +61,65 @@ type Status struct {
 
 	// Warnings are sentences for an operator: what may go wrong although all members serve.
 	Warnings []string `json:"warnings,omitempty"`
+
+	Health Health `json:"health"`
+	// Events are the last changes that this node has seen, as many as were asked for, the newest
+	// last.
+	Events []Event `json:"events,omitempty"`
+}
+
+// Health is the verdict of the node that answers: what becomes of the requests that it gets now.
+type Health struct {
+	Verdict string `json:"verdict"` // "serving", "degraded", "reads only" or "refusing"
+	Reason  string `json:"reason"`
+	Next    string `json:"next,omitempty"` // what to do, with the command; empty: nothing
+
+	CanRead   bool `json:"canRead"`   // a get is answered
+	CanWrite  bool `json:"canWrite"`  // a set is carried out
+	CanChange bool `json:"canChange"` // members can join and leave
+
+	Answering     int `json:"answering"`     // active members whose processes answer, this one included
+	ReadNeed      int `json:"readNeed"`      // how many of them a read needs
+	WriteNeed     int `json:"writeNeed"`     // how many a write needs
+	ReadFailures  int `json:"readFailures"`  // how many of them may fail before reads do
+	WriteFailures int `json:"writeFailures"` // how many may fail before writes do
+
+	// Copies is the number of full copies at hand. CopiesNeed of them together hold every
+	// acknowledged write.
+	Copies     int `json:"copies"`
+	CopiesNeed int `json:"copiesNeed"`
+	// MayLose says what may be lost if the members that do not answer never come back. Empty:
+	// nothing.
+	MayLose string `json:"mayLose,omitempty"`
+
+	Since time.Time `json:"since,omitzero"` // since when the verdict is so
+}
+
+// Event is one change that a node has seen.
+type Event struct {
+	Sequence uint64    `json:"sequence"` // counts the events of the node's process
+	At       time.Time `json:"at"`
+	Name     string    `json:"name"`             // of a closed list: see api/openapi
+	Member   string    `json:"member,omitempty"` // whom it is about; empty: the cluster
+	Text     string    `json:"text"`
 }
 
 // Member is one slot of the mesh.
 type Member struct {
-	Name        string  `json:"name"`
-	State       string  `json:"state"` // "active", "rebuilding", "joining", "vacant"
-	Reachable   bool    `json:"reachable"`
-	HTTP        string  `json:"http"`
-	Peer        string  `json:"peer"`
-	Incarnation uint64  `json:"incarnation"`
-	Ownership   float64 `json:"ownership"` // share of the partitions owned, 0 to 1
-	Hints       int     `json:"hints"`     // how many keys this node holds hints of for the member
-	Sync        *Sync   `json:"sync,omitempty"`
-	RTTMicros   int64   `json:"rttMicros,omitempty"`
+	Name      string `json:"name"`
+	State     string `json:"state"`     // "active", "rebuilding", "joining", "vacant"
+	Reachable bool   `json:"reachable"` // Reach is "answers"
+	// Reach is "answers", "unheard", "silent", "no connection", "restarted" or "elsewhere". A
+	// restarted process has lost its memory. Since says when that was found to be so.
+	Reach       string    `json:"reach"`
+	Since       time.Time `json:"since,omitzero"`
+	HTTP        string    `json:"http"`
+	Peer        string    `json:"peer"`
+	Incarnation uint64    `json:"incarnation"`
+	Ownership   float64   `json:"ownership"` // share of the partitions owned, 0 to 1
+	Hints       int       `json:"hints"`     // how many keys this node holds hints of for the member
+	Sync        *Sync     `json:"sync,omitempty"`
+	RTTMicros   int64     `json:"rttMicros,omitempty"`
 
 	// Bytes, MaxBytes and Full are what the member has said of its memory. All are zero when it has
 	// said nothing of late. A member with a limit tells all others.
@@ -99,12 +146,15 @@ type Plan struct {
 	Now      Strength `json:"now"`
 	After    Strength `json:"after"`
 	Notes    []string `json:"notes,omitempty"`
+	// MayLose says what a leave by force would lose now, without the others' consent. Empty:
+	// nothing, or no leave is planned.
+	MayLose string `json:"mayLose,omitempty"`
 }
 
 // Strength is how many failures a mesh survives.
 type Strength struct {
 	N             int `json:"n"`
-	Serving       int `json:"serving"` // members that are active and reachable
+	Serving       int `json:"serving"` // active members whose processes answer
 	R             int `json:"r"`
 	W             int `json:"w"`
 	ReadFailures  int `json:"readFailures"`  // how many of the serving members may fail before reads do

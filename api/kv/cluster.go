@@ -3,8 +3,10 @@ package kv
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"viakv/api/health"
 	"viakv/quorum/version"
 )
 
@@ -19,6 +21,8 @@ type Cluster interface {
 	Leave(ctx context.Context, node string, force bool) (Left, error)
 	// Status describes the mesh as this node sees it. It never blocks on a peer.
 	Status() Status
+	// Events returns the log of what this node has seen to change.
+	Events() *health.Log
 }
 
 // Left is what a leave did.
@@ -26,17 +30,7 @@ type Left struct {
 	Node   string
 	Epoch  version.Epoch
 	Forced bool
-	Loss   *Loss // nil: nothing can be lost
-}
-
-// Loss is why a forced leave may lose writes. Every acknowledged write is on W of N members, so
-// N-W+1 full copies together have all of them.
-type Loss struct {
-	N, W   int
-	Copies int // full copies that are at hand
-	Need   int // N-W+1
-	// Missing are members, beside the one that left, that may still bring such writes back.
-	Missing []string
+	Loss   *health.Loss // nil: nothing can be lost
 }
 
 // Status is what a node knows of its mesh and of itself.
@@ -66,6 +60,7 @@ type Status struct {
 	Digest     string // of everything held; equal on nodes that hold the same
 
 	Members []Member // the slots, then the member that is joining
+	Health  health.Verdict
 
 	// Larger is set while this node copies what others hold. It names a member that holds more than
 	// this node may, and LargerBytes is what that member holds. Empty: none.
@@ -83,13 +78,18 @@ type SizeChange struct {
 	Waits  []string      // members whose sync is waited for
 }
 
+func (c *SizeChange) String() string {
+	return fmt.Sprintf("%s joined or left at epoch %d; waiting for the sync of %s", c.Member, c.Epoch, strings.Join(c.Waits, ", "))
+}
+
 // Member is one slot of the mesh.
 type Member struct {
 	Name        string
 	State       string // "active", "rebuilding", "joining", "vacant"
-	Reachable   bool
-	HTTP        string // address of its API
-	Peer        string // address for other members
+	Reach       health.Reach
+	Since       time.Time // when Reach was found to be so
+	HTTP        string    // address of its API
+	Peer        string    // address for other members
 	Incarnation version.Incarnation
 	Ownership   float64 // share of the partitions owned, 0 to 1
 	Hints       int     // how many keys this node holds hints of for the member

@@ -11,6 +11,7 @@ import (
 
 	"viakv/api"
 	"viakv/api/apitest"
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
 )
@@ -60,6 +61,8 @@ func (c fakeCluster) Join(context.Context, string) error { return nil }
 func (c fakeCluster) Leave(context.Context, string, bool) (kv.Left, error) {
 	return kv.Left{}, nil
 }
+
+func (c fakeCluster) Events() *health.Log { return new(health.Log) }
 
 func (c fakeCluster) Status() kv.Status {
 	s := kv.Status{Mode: "mesh", Self: c.name, State: "active", N: c.n, Digest: "equal"}

@@ -157,5 +157,5 @@ func (*Client) Hold(ctx context.Context, v *replica.View, to *replica.Member, li
 func (*Client) Reachable(v *replica.View, to *replica.Member) bool {
 	e := Of(v)
 	k := e.linkTo(to.Holder())
-	return k != nil && k.likely() && e.membership.cfg.Transport.Health(k.address).Connected
+	return k != nil && k.likely() && k.there(to) && e.membership.cfg.Transport.Health(k.address).Connected
 }

@@ -35,13 +35,15 @@ var (
 // Likely implements quorum.Peers.
 func (*Client) Likely(v *replica.View, member int) bool {
 	k := Of(v).links[member]
-	return k.likely() && k.notLeaving(&v.Members[member])
+	m := &v.Members[member]
+	return k.likely() && k.notLeaving(m) && k.there(m)
 }
 
 // Answers implements quorum.Peers.
 func (*Client) Answers(v *replica.View, member int) bool {
 	k := Of(v).links[member]
-	return k.answers() && k.notLeaving(&v.Members[member])
+	m := &v.Members[member]
+	return k.answers() && k.notLeaving(m) && k.there(m)
 }
 
 // Heard implements quorum.Peers.

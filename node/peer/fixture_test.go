@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/handoff"
 	"viakv/node/storage"
@@ -55,8 +56,9 @@ type member struct {
 	client      *Client
 	coordinator *quorum.Coordinator
 	ctx         context.Context
-	next        *Membership // the membership that a join would be preparing
-	entering    sync.Mutex  // held by enter: calls of Next must not overlap
+	next        *Membership  // the membership that a join would be preparing
+	entering    sync.Mutex   // held by enter: calls of Next must not overlap
+	who         health.Reach // what WhoAnswers returns
 
 	mu           sync.Mutex
 	updatedPeers []transport.Address // the peers that UpdatePeer was called for
@@ -203,6 +205,9 @@ func (m *member) UpdatePeer(ctx context.Context, to transport.Address) error {
 	}
 	return nil
 }
+
+// WhoAnswers implements Host.
+func (m *member) WhoAnswers(context.Context, string) health.Reach { return m.who }
 
 // Learn implements Host.
 func (m *member) Learn(document []byte) {

@@ -22,6 +22,10 @@ type link struct {
 	// for a while other members are asked first.
 	suspectUntil atomic.Int64
 
+	// away is the incarnation that gives no answers, as the heartbeats show; zero: none.
+	away    atomic.Uint64
+	contact atomic.Pointer[contact] // what heartbeats have shown; nil: nothing yet
+
 	// memory is what the peer has said of its memory; nil: it has said nothing yet.
 	memory atomic.Pointer[memoryReport]
 	limit  Notice
@@ -56,6 +60,12 @@ func (k *link) likely() bool {
 
 // answers reports whether the peer has answered since it was last suspected.
 func (k *link) answers() bool { return k.suspectUntil.Load() == 0 }
+
+// there reports whether the heartbeats do not show that the member is away.
+func (k *link) there(m *replica.Member) bool {
+	away := k.away.Load()
+	return away == 0 || away != uint64(m.Holder())
+}
 
 // notLeaving reports whether the member has not said that it is about to stop.
 func (k *link) notLeaving(m *replica.Member) bool { return k.leaving.Load() != uint64(m.Incarnation) }

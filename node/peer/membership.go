@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/handoff"
 	"viakv/node/storage"
@@ -23,6 +24,9 @@ type Host interface {
 	// UpdatePeer brings this node's newest topology to the peer at an address. It returns nil once
 	// the peer has taken the topology; a slow peer may not have adopted it yet.
 	UpdatePeer(ctx context.Context, to transport.Address) error
+	// WhoAnswers asks which process is at a member's address, and returns what that shows of the
+	// member.
+	WhoAnswers(ctx context.Context, member string) health.Reach
 	// Learn takes the newer topology that a peer's reply carried. It does not keep the document.
 	Learn(document []byte)
 	// Document returns the newest topology, for a peer that is behind. The caller only reads it.

@@ -1,7 +1,6 @@
 package peer
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -12,16 +11,11 @@ import (
 	"viakv/quorum/version"
 )
 
-// What members tell each other of their memory (N5). When a member reports its own memory, the
-// reply reports the other's.
+// What members tell each other of their memory, by heartbeats (N5).
 
-const (
-	// memoryPatience bounds one round of reports.
-	memoryPatience = time.Second
-	// memoryValid is how long a member's report counts. A member that is silent for longer serves
-	// no requests, and must not stop the other members.
-	memoryValid = 3 * time.Second
-)
+// memoryValid is how long a member's report counts. A member that is silent for longer serves no
+// requests, and must not stop the other members.
+const memoryValid = 3 * time.Second
 
 // memoryReport is what a member has said of its memory, and when.
 type memoryReport struct {
@@ -58,46 +52,6 @@ func Full(v *replica.View, m int) bool {
 	}
 	r := e.Memory(m)
 	return r != nil && r.Full
-}
-
-// TellMemory tells all other members the state of this node's memory, and learns theirs from the
-// replies. It returns when all members have answered or failed, at the latest after memoryPatience.
-func (e *Epoch) TellMemory(ctx context.Context) {
-	if e.Self == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
-	defer cancel()
-	e.Each(func(m int) {
-		to := e.View.Members[m].Holder()
-		if m == e.View.Self || to == 0 {
-			return
-		}
-		request := wire.AppendMemory(wire.AppendRequest(nil, wire.Memory, e.stamp(to)), e.OwnMemory())
-		b, err := e.ask(ctx, m, request)
-		if err != nil {
-			return // the next round tells it again
-		}
-		switch reply, err := wire.ParseReply(b); {
-		case err != nil:
-		case reply.Status == wire.OK:
-			if r, err := wire.ParseMemory(reply.Body); err == nil {
-				e.observeMemory(to, r)
-			}
-		case reply.Status == wire.Stale:
-			e.membership.learn(reply.Epoch, reply.Body)
-		}
-	})
-}
-
-// serveMemory notes another member's memory report, and answers with this node's own.
-func (e *Epoch) serveMemory(dst []byte, from version.Incarnation, body []byte) ([]byte, error) {
-	r, err := wire.ParseMemory(body)
-	if err != nil {
-		return dst, err
-	}
-	e.observeMemory(from, r)
-	return wire.AppendMemory(e.reply(dst, wire.OK), e.OwnMemory()), nil
 }
 
 // observeMemory notes a member's report, and logs when the member reaches its limit or falls below

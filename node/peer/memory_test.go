@@ -23,7 +23,7 @@ func TestMembersTellOfTheirMemory(t *testing.T) {
 		if Full(m.Current(), 1) || m.present.Load().Memory(1) != nil {
 			t.Error("a member's memory counts before it has reported it")
 		}
-		m.present.Load().TellMemory(w.soon())
+		m.present.Load().Beat(w.soon())
 		if !Full(m.Current(), 1) || Full(m.Current(), 2) {
 			t.Errorf("%+v, %+v", m.present.Load().Memory(1), m.present.Load().Memory(2))
 		}
@@ -55,14 +55,14 @@ func TestAMemberThatCopiesTellsOfItsMemory(t *testing.T) {
 	inWorld(t, 2, func(w *world) {
 		w.nodes[1].pending = true
 		w.begin(firstEpoch + 1)
-		w.nodes[0].present.Load().TellMemory(w.soon())
+		w.nodes[0].present.Load().Beat(w.soon())
 		if w.nodes[0].present.Load().Memory(1) == nil || w.nodes[1].present.Load().Memory(0) == nil {
 			t.Errorf("%+v, %+v", w.nodes[0].present.Load().Memory(1), w.nodes[1].present.Load().Memory(0))
 		}
 	})
 }
 
-// A member that cannot be reached delays a round by memoryPatience only. A member that is ahead
+// A member that cannot be reached delays a round by heartbeatPatience only. A member that is ahead
 // teaches its epoch.
 func TestTellingOfMemoryAcrossFaults(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
@@ -70,8 +70,8 @@ func TestTellingOfMemoryAcrossFaults(t *testing.T) {
 		w.net.Pause(w.nodes[1].address())
 		w.begin(firstEpoch+1, 2)
 		began := time.Now()
-		m.present.Load().TellMemory(w.soon())
-		if took := time.Since(began); took != memoryPatience {
+		m.present.Load().Beat(w.soon())
+		if took := time.Since(began); took != heartbeatPatience {
 			t.Errorf("the round took %v", took)
 		}
 		if len(m.learned) != 1 || m.present.Load().Memory(2) != nil {
@@ -79,7 +79,7 @@ func TestTellingOfMemoryAcrossFaults(t *testing.T) {
 		}
 		w.answers(w.nodes[1].address(), func([]byte) []byte { return wire.AppendReply(nil, wire.OK, 1, firstEpoch) })
 		w.answers(w.nodes[2].address(), func([]byte) []byte { return nil })
-		m.present.Load().TellMemory(w.soon())
+		m.present.Load().Beat(w.soon())
 		if m.present.Load().Memory(1) != nil || m.present.Load().Memory(2) != nil {
 			t.Error("a malformed reply counts as a report")
 		}

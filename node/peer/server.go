@@ -74,7 +74,7 @@ func code(request []byte) byte {
 // Epoch.serveBulk.
 func inline(op wire.Op) bool {
 	switch op {
-	case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Memory, wire.Goodbye:
+	case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Heartbeat, wire.Goodbye:
 		return true
 	}
 	return false
@@ -150,8 +150,8 @@ func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 		dst, err = e.serveRead(dst, body)
 	case wire.Store:
 		dst, err = e.serveStore(dst, body)
-	case wire.Memory:
-		dst, err = e.serveMemory(dst, stamp.From, body)
+	case wire.Heartbeat:
+		dst, err = e.serveHeartbeat(dst, stamp.From, body)
 	default:
 		dst, err = e.serveVote(dst, body)
 	}

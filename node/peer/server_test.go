@@ -30,17 +30,17 @@ func requests(s wire.Stamp) map[wire.Op]struct {
 		bytes   []byte
 		pending bool
 	}{
-		wire.Read:    {wire.AppendRead(head(wire.Read), &wire.ReadRequest{Key: []byte("nothing")}), false},
-		wire.Store:   {wire.AppendStore(head(wire.Store), []byte("k"), &record), true},
-		wire.Vote:    {wire.AppendStore(head(wire.Vote), []byte("gone"), &tombstone), true},
-		wire.Memory:  {wire.AppendMemory(head(wire.Memory), wire.MemoryReport{}), true},
-		wire.Digests: {wire.AppendRanges(head(wire.Digests), []keyspace.Range{keyspace.All()}), false},
-		wire.Report:  {head(wire.Report), true},
-		wire.Tags:    {wire.AppendRangeRequest(head(wire.Tags), all), false},
-		wire.Copy:    {wire.AppendRangeRequest(head(wire.Copy), all), false},
-		wire.Fetch:   {wire.AppendRanks(head(wire.Fetch), []keyspace.Rank{1}, nil), false},
-		wire.Push:    {wire.AppendNext(head(wire.Push), keyspace.Place{}), true},
-		wire.Purge:   {wire.AppendList(head(wire.Purge), 2, nil), false},
+		wire.Read:      {wire.AppendRead(head(wire.Read), &wire.ReadRequest{Key: []byte("nothing")}), false},
+		wire.Store:     {wire.AppendStore(head(wire.Store), []byte("k"), &record), true},
+		wire.Vote:      {wire.AppendStore(head(wire.Vote), []byte("gone"), &tombstone), true},
+		wire.Heartbeat: {wire.AppendHeartbeat(head(wire.Heartbeat), wire.MemoryReport{}), true},
+		wire.Digests:   {wire.AppendRanges(head(wire.Digests), []keyspace.Range{keyspace.All()}), false},
+		wire.Report:    {head(wire.Report), true},
+		wire.Tags:      {wire.AppendRangeRequest(head(wire.Tags), all), false},
+		wire.Copy:      {wire.AppendRangeRequest(head(wire.Copy), all), false},
+		wire.Fetch:     {wire.AppendRanks(head(wire.Fetch), []keyspace.Rank{1}, nil), false},
+		wire.Push:      {wire.AppendNext(head(wire.Push), keyspace.Place{}), true},
+		wire.Purge:     {wire.AppendList(head(wire.Purge), 2, nil), false},
 	}
 }
 
@@ -141,7 +141,7 @@ func TestWhatIsAnsweredInPlace(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		for op, r := range requests(w.stamp(firstEpoch)) {
 			_, ok := w.nodes[1].server.ServeInline(nil, r.bytes)
-			if want := op == wire.Read || op == wire.Store || op == wire.Vote || op == wire.Memory; ok != want {
+			if want := op == wire.Read || op == wire.Store || op == wire.Vote || op == wire.Heartbeat; ok != want {
 				t.Errorf("%v: in place %v", op, ok)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/node/transport"
 	"viakv/quorum/version"
@@ -318,13 +319,21 @@ func TestForkOf(t *testing.T) {
 	if _, err := fork(top, 8, "a", "x", OperationID{}); !errors.Is(err, kv.ErrNoSuchNode) {
 		t.Errorf("nobody: %v", err)
 	}
-	all := func(*Slot) bool { return true }
-	if l := top.loss("b", all); l != nil {
+	a, b, c := top.Slots[0].BootID, top.Slots[1].BootID, top.Slots[2].BootID
+	if l := top.loss("b", polled{a: health.Answers, b: health.Answers, c: health.Answers}); l != nil {
 		t.Errorf("two of three copies remain: %+v", l)
 	}
-	want := &kv.Loss{N: 3, W: 2, Copies: 1, Need: 2, Missing: []string{"c"}}
-	if l := top.loss("b", func(s *Slot) bool { return s.Name == "a" }); !reflect.DeepEqual(l, want) {
-		t.Errorf("one copy remains: %+v", l)
+	want := &health.Loss{N: 3, W: 2, Copies: 1, Need: 2, Lost: []string{"b"}, Away: []string{"c"}}
+	if l := top.loss("b", polled{a: health.Answers, c: health.Silent}); !reflect.DeepEqual(l, want) {
+		t.Errorf("one copy remains, and one is away: %+v", l)
+	}
+	want = &health.Loss{N: 3, W: 2, Copies: 1, Need: 2, Lost: []string{"b", "c"}}
+	if l := top.loss("b", polled{a: health.Answers, b: health.Restarted, c: health.Restarted}); !reflect.DeepEqual(l, want) {
+		t.Errorf("one copy remains, and one was lost with a process that is back, empty: %+v", l)
+	}
+	want.Lost = []string{"c", "b"}
+	if l := vacated(t).loss("b", polled{a: health.Answers, c: health.Answers}); !reflect.DeepEqual(l, want) {
+		t.Errorf("one copy remains beside a vacant slot: %+v", l)
 	}
 }
 

@@ -136,7 +136,7 @@ func (s *scene) take(a *ask) move {
 		switch {
 		case !s.fresh(a):
 			return move{poll: true}
-		case t.Joining != nil && (!a.answered[t.Joining.BootID] || t.growPossible(a.answered.active) != nil):
+		case t.Joining != nil && (!a.answered.has(t.Joining.BootID) || t.growPossible(a.answered.active) != nil):
 			return move{} // until enough members answer
 		}
 		c.Kind = Grow

@@ -9,6 +9,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/quorum/version"
 )
@@ -38,7 +39,7 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 		}
 		a.answered, a.polledAt = polled{}, now
 		for _, id := range top.recipients() {
-			a.answered[id.BootID] = true
+			a.answered[id.BootID] = health.Answers
 		}
 	}
 	return s
@@ -173,9 +174,9 @@ func TestDecide(t *testing.T) {
 			s.voters, s.asks[0].polledAt = []uint64{1, 3, 4}, s.now.Add(-2*time.Second)
 		}), move{poll: true}},
 		{"an admission asks the members first", with(sceneOf(trio, entering("d", 40, 0)), func(s *scene) { s.asks[0].answered = nil }), move{poll: true}},
-		{"an admission that would lose the quorum", with(sceneOf(trio, entering("d", 40, 0)), func(s *scene) { s.asks[0].answered = polled{1: true} }), move{answer: &response{Code: "quorum-loss"}}},
+		{"an admission that would lose the quorum", with(sceneOf(trio, entering("d", 40, 0)), func(s *scene) { s.asks[0].answered = polled{1: health.Answers} }), move{answer: &response{Code: "quorum-loss"}}},
 		{"growing asks the members first", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].answered = nil }), move{poll: true}},
-		{"and waits until enough answer", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].answered = polled{1: true, 40: true} }), move{}},
+		{"and waits until enough answer", with(sceneOf(j, growing()), func(s *scene) { s.asks[0].answered = polled{1: health.Answers, 40: health.Answers} }), move{}},
 		{"and until the joiner does", with(sceneOf(j, growing()), func(s *scene) { delete(s.asks[0].answered, 40) }), move{}},
 		{"by force", with(sceneOf(trio, forced), func(s *scene) { s.asks[0].answered = nil }), move{command: &command{Kind: Shrink}}},
 		{"nobody of that name", sceneOf(trio, asking(toLeave, "x")), move{answer: &response{Code: "no-such-node"}}},

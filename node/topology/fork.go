@@ -3,6 +3,7 @@ package topology
 import (
 	"slices"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 )
 
@@ -51,22 +52,15 @@ func fork(t *Topology, id ClusterID, survivor, remove string, op OperationID) (*
 // continues reports whether t succeeds that cluster through forced removals.
 func (t *Topology) continues(c ClusterID) bool { return slices.Contains(t.Forks, c) }
 
-// loss returns what may be lost when a slot of t is removed by force and only the slots that
-// present accepts are there. Nil: nothing. Every acknowledged write is on W slots, so on one of any
-// N-W+1 that kept their memories.
-func (t *Topology) loss(remove string, present func(*Slot) bool) *kv.Loss {
-	l := &kv.Loss{N: t.N(), W: t.W(), Need: t.N() - t.W() + 1}
+// loss returns what may be lost when a slot of t is removed by force and only the processes that
+// found shows are there. Nil: nothing. A process that was restarted is another one than the slot's,
+// and has no copy.
+func (t *Topology) loss(remove string, found polled) *health.Loss {
+	f := health.Facts{N: t.N(), R: t.R(), W: t.W()}
 	for i := range t.Slots {
-		switch s := &t.Slots[i]; {
-		case s.Name == remove:
-		case s.active() && present(s):
-			l.Copies++
-		default:
-			l.Missing = append(l.Missing, s.Name)
-		}
+		s := &t.Slots[i]
+		f.Members = append(f.Members, health.Member{Name: s.Name, State: s.State(), Reach: found[s.BootID]})
 	}
-	if l.Copies >= l.Need {
-		return nil
-	}
-	return l
+	verdict := health.Judge(&f)
+	return verdict.Loss(remove)
 }

@@ -47,7 +47,7 @@ func (g *group) applyCommand(e *raftpb.Entry) {
 	}
 	if next != g.topology {
 		g.topology = next
-		g.m.log.Info("the cluster has agreed on a change", zap.String("kind", string(c.Kind)), zap.Uint64("epoch", uint64(next.Epoch)), zap.Int("slots", next.N()))
+		g.m.log.Debug("the cluster has agreed on a change", zap.String("kind", string(c.Kind)), zap.String("member", c.Name), zap.Uint64("epoch", uint64(next.Epoch)), zap.Int("slots", next.N()))
 		g.m.Learn(next)
 	}
 }

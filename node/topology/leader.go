@@ -49,7 +49,7 @@ func newLeader(g *group) *leader {
 }
 
 func (l *leader) run() {
-	l.m.log.Info("the node leads the consensus group", zap.Stringer("cluster", l.g.cluster))
+	l.m.log.Debug("the node leads the consensus group", zap.Stringer("cluster", l.g.cluster))
 	defer l.end()
 	for l.ctx.Err() == nil {
 		changed := l.m.changed.wait()
@@ -149,7 +149,11 @@ func (l *leader) do(mv move) bool {
 	case mv.answer != nil:
 		l.answer(mv.ask, *mv.answer)
 	case mv.change.bootID != 0:
-		l.m.log.Info("the leader changes the voters", zap.Stringer("change", mv.change.kind), zap.Uint64("boot", mv.change.bootID))
+		name := ""
+		if id := l.m.newest().process(mv.change.bootID); id != nil {
+			name = id.Name
+		}
+		l.m.log.Debug("the leader changes the voters", zap.Stringer("change", mv.change.kind), zap.String("member", name), zap.Uint64("boot", mv.change.bootID))
 		l.g.change(l.ctx, mv.change.kind, mv.change.bootID)
 	case mv.transfer != 0:
 		l.g.transfer(l.ctx, mv.transfer)

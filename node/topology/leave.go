@@ -35,9 +35,7 @@ func (m *Manager) Leave(ctx context.Context, name string, force bool) (kv.Left, 
 	var r response
 	var err error
 	if force {
-		report.Loss = t.loss(name, func(s *Slot) bool {
-			return s.BootID == m.self.BootID || m.cfg.Transport.Health(s.Peer).Connected
-		})
+		report.Loss = t.loss(name, m.poll(ctx, t))
 		var open bool
 		r, open, err = m.proposeForced(ctx, leave)
 		if errors.Is(err, errLeaderless) {
@@ -119,9 +117,9 @@ func (m *Manager) fork(ctx context.Context, t *Topology, name string, report kv.
 	if moved {
 		return kv.Left{}, &kv.Unavailable{Outcome: outcome(open), Reason: kv.ErrMovedOn.Error(), Err: kv.ErrMovedOn}
 	}
-	fields := []zap.Field{zap.Stringer("from", t.Cluster), zap.Stringer("to", n.Cluster), zap.String("removed", name), zap.Bool("mayLose", report.Loss != nil)}
-	if l := report.Loss; l != nil {
-		fields = append(fields, zap.Int("copies", l.Copies), zap.Int("needed", l.Need), zap.Strings("missing", l.Missing))
+	fields := []zap.Field{zap.Stringer("from", t.Cluster), zap.Stringer("to", n.Cluster), zap.String("removed", name)}
+	if report.Loss != nil {
+		fields = append(fields, zap.Stringer("mayLose", report.Loss))
 	}
 	m.log.Warn("the node has forked the cluster by force", fields...)
 	m.changed.notify()

@@ -2,21 +2,24 @@ package topology
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
+	"viakv/api/health"
 	"viakv/api/kv"
+	"viakv/node/transport"
 )
 
 // A change of size is proposed only when enough members answer a poll. What the leader remembers of
 // a member may be older than its death. Without the poll, a living member could leave right after
 // another one's death: the change would be agreed, and would leave a cluster without a quorum.
 
-// polled holds the boot IDs of the processes that answered the last poll, and are not about to
-// stop.
-type polled map[uint64]bool
+// polled holds, by boot ID, what the last poll has shown of the processes. One that is about to
+// stop does not count as one that answers.
+type polled map[uint64]health.Reach
 
 // pollTime bounds a poll. Members that are there answer within a round trip, and the asker is told
 // within a second.
@@ -28,18 +31,21 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 	defer cancel()
 	var mu sync.Mutex
 	var asked sync.WaitGroup
-	answered := polled{m.self.BootID: !m.stopping()}
+	found := polled{}
+	if !m.stopping() {
+		found[m.self.BootID] = health.Answers
+	}
 	ask := func(id Identity) {
 		if id.BootID == m.self.BootID {
 			return
 		}
 		asked.Go(func() {
-			p, err := m.identify(ctx, id)
-			if err != nil || p.BootID != id.BootID || p.State == stateLeft || p.Stopping {
-				return
+			reach, stopping := m.sight(ctx, id)
+			if stopping {
+				reach = health.Elsewhere
 			}
 			mu.Lock()
-			answered[id.BootID] = true
+			found[id.BootID] = reach
 			mu.Unlock()
 		})
 	}
@@ -50,14 +56,45 @@ func (m *Manager) poll(ctx context.Context, t *Topology) polled {
 		ask(t.Joining.Identity)
 	}
 	asked.Wait()
-	return answered
+	return found
 }
 
+// sight asks which process is at the address of id, and returns what that shows of id's process,
+// and whether that process is about to stop.
+func (m *Manager) sight(ctx context.Context, id Identity) (reach health.Reach, stopping bool) {
+	p, err := m.identify(ctx, id)
+	switch {
+	case errors.Is(err, transport.ErrNotSent) || lost(err):
+		return health.NoConnection, false
+	case err != nil:
+		return health.Silent, false
+	case p.BootID == id.BootID && p.State != stateLeft:
+		return health.Answers, p.Stopping
+	case p.BootID != id.BootID && p.Name == id.Name:
+		return health.Restarted, false
+	}
+	return health.Elsewhere, false
+}
+
+// WhoAnswers asks which process is at the address of the member of that name, and returns what that
+// shows of the member.
+func (m *Manager) WhoAnswers(ctx context.Context, name string) health.Reach {
+	t := m.newest()
+	if t == nil || t.slot(name) == nil {
+		return health.Unheard
+	}
+	reach, _ := m.sight(ctx, t.slot(name).Identity)
+	return reach
+}
+
+// has reports whether the process with this boot ID has answered.
+func (p polled) has(boot uint64) bool { return p[boot] == health.Answers }
+
 // active accepts the slots whose members serve and have answered.
-func (p polled) active(s *Slot) bool { return s.active() && p[s.BootID] }
+func (p polled) active(s *Slot) bool { return s.active() && p.has(s.BootID) }
 
 // orRebuilding accepts members that rebuild as well: they serve soon.
-func (p polled) orRebuilding(s *Slot) bool { return p[s.BootID] }
+func (p polled) orRebuilding(s *Slot) bool { return p.has(s.BootID) }
 
 // shrinkPossible returns nil when the cluster keeps its quorums without a slot. It counts only the
 // members that there accepts.

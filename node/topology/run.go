@@ -132,7 +132,7 @@ func (m *Manager) verdict(t *Topology, was Role) error {
 	case was == Joining || was == Stranger:
 		return ErrAbandoned
 	}
-	m.log.Info("the node has left the cluster", zap.Stringer("cluster", t.Cluster), zap.Uint64("epoch", uint64(t.Epoch)))
+	m.log.Debug("the node has left the cluster", zap.Stringer("cluster", t.Cluster), zap.Uint64("epoch", uint64(t.Epoch)))
 	return nil
 }
 

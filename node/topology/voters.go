@@ -107,7 +107,7 @@ func (s *scene) overdue() bool {
 		return false
 	}
 	slot, a := s.leaver()
-	return s.odd() || !s.allVote() || slot != nil && !a.Force && a.answered[slot.BootID]
+	return s.odd() || !s.allVote() || slot != nil && !a.Force && a.answered.has(slot.BootID)
 }
 
 // allVote reports whether every slot's process votes.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api/health"
+
 	"go.etcd.io/raft/v3/raftpb"
 	"pgregory.net/rapid"
 )
@@ -78,11 +80,22 @@ func (c *council) scene() *scene {
 	for _, a := range c.asks {
 		a.deadline, a.polledAt = s.now.Add(time.Hour), s.now
 		if a.answered != nil {
-			a.answered = c.alive
+			a.answered = c.polled()
 		}
 	}
 	s.asks = slices.Clone(c.asks)
 	return s
+}
+
+// polled returns what a poll shows.
+func (c *council) polled() polled {
+	found := polled{}
+	for boot, alive := range c.alive {
+		if alive {
+			found[boot] = health.Answers
+		}
+	}
+	return found
 }
 
 // step carries out the leader's next step, and reports whether there is one.
@@ -92,7 +105,7 @@ func (c *council) step() bool {
 	case mv.answer != nil:
 		c.asks = slices.DeleteFunc(c.asks, func(a *ask) bool { return a == mv.ask })
 	case mv.poll:
-		mv.ask.answered = c.alive
+		mv.ask.answered = c.polled()
 	case mv.transfer != 0:
 		c.leads = mv.transfer
 	case b != 0:

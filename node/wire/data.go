@@ -107,22 +107,22 @@ func ParseStoreIf(b []byte) (r StoreIfRequest, err error) {
 	return r, err
 }
 
-// MemoryReport is the body of a Memory, and of its reply.
+// MemoryReport is the body of a Heartbeat, and of its reply.
 type MemoryReport struct {
 	Full  bool   // the member refuses new values
 	Bytes uint64 // held by the member
 	Limit uint64 // at which new values are refused; zero: no limit
 }
 
-// AppendMemory appends the body of a Memory.
-func AppendMemory(dst []byte, r MemoryReport) []byte {
+// AppendHeartbeat appends the body of a Heartbeat.
+func AppendHeartbeat(dst []byte, r MemoryReport) []byte {
 	dst = AppendFlags(dst, r.Full)
 	dst = binary.AppendUvarint(dst, r.Bytes)
 	return binary.AppendUvarint(dst, r.Limit)
 }
 
-// ParseMemory decodes the body of a Memory.
-func ParseMemory(b []byte) (r MemoryReport, err error) {
+// ParseHeartbeat decodes the body of a Heartbeat.
+func ParseHeartbeat(b []byte) (r MemoryReport, err error) {
 	d := decoder{b: b}
 	r.Full = d.flags()
 	r.Bytes, r.Limit = d.uvarint(), d.uvarint()

@@ -23,8 +23,10 @@ const (
 	Vote    Op = 3 // vote for a tombstone
 	Remove  Op = 4 // coordinate a remove, as the key's owner
 	StoreIf Op = 5 // store a record if the replica holds what the coordinator holds
-	Memory  Op = 6 // the sender's memory report; the reply carries the receiver's
-	Goodbye Op = 7 // the sender is about to stop; the body is empty
+	// Heartbeat asks whether the receiver is there. It carries the sender's memory report, and its
+	// reply the receiver's.
+	Heartbeat Op = 6
+	Goodbye   Op = 7 // the sender is about to stop; the body is empty
 
 	Digests Op = 16 // the digests of ranges
 	Tags    Op = 17 // the tags of a range's records
@@ -36,7 +38,7 @@ const (
 )
 
 var opNames = [...]string{
-	Read: "read", Store: "store", Vote: "vote", Remove: "remove", StoreIf: "store-if", Memory: "memory", Goodbye: "goodbye",
+	Read: "read", Store: "store", Vote: "vote", Remove: "remove", StoreIf: "store-if", Heartbeat: "heartbeat", Goodbye: "goodbye",
 	Digests: "digests", Tags: "tags", Copy: "copy", Fetch: "fetch", Push: "push", Purge: "purge", Report: "report",
 }
 

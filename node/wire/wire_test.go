@@ -45,8 +45,8 @@ var messages = []struct {
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: withVector(tomb)}},
 	{"store-if", AppendStoreIf(nil, tomb.Tag, []byte("key"), &live),
 		func(b []byte) (any, error) { return ParseStoreIf(b) }, StoreIfRequest{tomb.Tag, StoreRequest{Key: []byte("key"), Record: live}}},
-	{"memory", AppendMemory(nil, MemoryReport{Full: true, Bytes: 9 << 20, Limit: 2 << 20}),
-		func(b []byte) (any, error) { return ParseMemory(b) }, MemoryReport{Full: true, Bytes: 9 << 20, Limit: 2 << 20}},
+	{"heartbeat", AppendHeartbeat(nil, MemoryReport{Full: true, Bytes: 9 << 20, Limit: 2 << 20}),
+		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemoryReport{Full: true, Bytes: 9 << 20, Limit: 2 << 20}},
 	{"remove", AppendRemove(nil, &RemoveRequest{Key: []byte("key"), R: kv.QuorumAll, W: 2, Left: 1500 * time.Millisecond, Sequence: 9}),
 		func(b []byte) (any, error) { return ParseRemove(b) },
 		RemoveRequest{Key: []byte("key"), R: kv.QuorumAll, W: 2, Left: 1500 * time.Millisecond, Sequence: 9}},
@@ -267,7 +267,7 @@ func FuzzDecode(f *testing.F) {
 		case RemoveRequest:
 			again = AppendRemove(nil, &v)
 		case MemoryReport:
-			again = AppendMemory(nil, v)
+			again = AppendHeartbeat(nil, v)
 		case RangeRequest:
 			again = AppendRangeRequest(nil, v)
 		case []keyspace.Range:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,21 +52,21 @@ func printMembers(out io.Writer, s document.Status) error {
 		return err
 	}
 	t := newTable(out)
-	fmt.Fprintln(t, "NAME\tSTATE\tREACHABLE\tHTTP\tPEER\tOWNS\tHINTS\tROUND TRIP\tSYNC")
+	fmt.Fprintln(t, "NAME\tSTATE\tREACH\tHTTP\tPEER\tOWNS\tHINTS\tROUND TRIP\tSYNC")
 	for i := range s.Members {
 		m := &s.Members[i]
-		reachable, hints, trip := "yes", fmt.Sprint(m.Hints), "-"
-		if !m.Reachable {
-			reachable = "no"
+		reach, hints, trip := m.Reach, fmt.Sprint(m.Hints), "-"
+		if !m.Reachable && !m.Since.IsZero() {
+			reach += " since " + m.Since.Local().Format(time.TimeOnly)
 		}
 		if m.RTTMicros > 0 {
 			trip = (time.Duration(m.RTTMicros) * time.Microsecond).String()
 		}
 		if m.Name == s.Self {
-			reachable, hints = "self", "-"
+			reach, hints = "self", "-"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.1f%%\t%s\t%s\t%s\n",
-			visible(m.Name), m.State, reachable, m.HTTP, m.Peer, 100*m.Ownership, hints, trip, describeSync(m.Sync))
+			visible(m.Name), m.State, reach, m.HTTP, m.Peer, 100*m.Ownership, hints, trip, describeSync(m.Sync))
 	}
 	return t.Flush()
 }
@@ -181,16 +182,20 @@ func printPlan(r *remote, p *document.Plan) error {
 	}{
 		{"members (N)", p.Now.N, p.After.N}, {"serving", p.Now.Serving, p.After.Serving},
 		{"read quorum (R)", p.Now.R, p.After.R}, {"write quorum (W)", p.Now.W, p.After.W},
-		{"failures that reads survive", p.Now.ReadFailures, p.After.ReadFailures},
-		{"failures that writes survive", p.Now.WriteFailures, p.After.WriteFailures},
+		{"failures tolerated, reads", p.Now.ReadFailures, p.After.ReadFailures},
+		{"failures tolerated, writes", p.Now.WriteFailures, p.After.WriteFailures},
 	} {
 		fmt.Fprintf(t, "%s\t%d\t%d\n", row.what, row.now, row.after)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	for _, n := range p.Notes {
-		if err := r.print("note: %s\n", n); err != nil {
+	notes := p.Notes
+	if p.MayLose != "" {
+		notes = append(slices.Clone(notes), "by force, "+p.MayLose)
+	}
+	for _, n := range notes {
+		if err := r.print("note: %s\n", visible(n)); err != nil {
 			return err
 		}
 	}

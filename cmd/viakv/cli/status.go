@@ -2,21 +2,25 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
 	"viakv/api/document"
-	"viakv/api/plan"
 	"viakv/cmd/cliutil"
 )
 
 func statusCommand() *cobra.Command {
 	return remoteCommand(&cobra.Command{
-		Use:     "status",
-		Short:   "Show the cluster as the node that answers sees it",
+		Use:   "status",
+		Short: "Show how well the cluster serves, as the node that answers sees it; exit status 3 if it refuses reads or writes",
+		Long: "Shows what becomes of requests at the node that answers, why, and what to do next; then the cluster and its members.\n" +
+			"Exit status 0 while reads and writes are served, also if failures are no longer tolerated, and 3 while either is refused.",
 		Example: "  viakv status --endpoints 127.0.0.1:8082\n  viakv status -o json",
 		Args:    cliutil.NoArguments,
 	}, func(ctx context.Context, r *remote, c *client.Client, _ []string) error {
@@ -25,33 +29,57 @@ func statusCommand() *cobra.Command {
 		case err != nil:
 			return err
 		case r.json():
-			return r.document(s)
+			err = r.document(s)
+		default:
+			err = printStatus(r.cmd.OutOrStdout(), s)
 		}
-		return printStatus(r.cmd.OutOrStdout(), s)
+		if h := &s.Health; err == nil && !(h.CanRead && h.CanWrite) {
+			err = &codedError{code: exitUnavailable, err: errors.New(refused(h))}
+		}
+		return err
 	})
+}
+
+// refused says which requests are refused.
+func refused(h *document.Health) string {
+	if h.CanRead {
+		return "writes are refused"
+	}
+	return "reads and writes are refused"
+}
+
+// failures says how many more failures an operation tolerates.
+func failures(served bool, n int) string {
+	switch {
+	case !served:
+		return "refused now"
+	case n == 1:
+		return "1 more failure"
+	}
+	return fmt.Sprintf("%d more failures", n)
 }
 
 func printStatus(out io.Writer, s document.Status) error {
 	t := newTable(out)
 	row := func(what, format string, args ...any) { fmt.Fprintf(t, what+"\t"+format+"\n", args...) }
+	h := &s.Health
 	row("node", "%s, %s", visible(s.Self), s.State)
-	if s.Reason != "" {
-		row("reason", "%s", s.Reason)
+	if s.Reason != "" && !strings.HasPrefix(s.Reason, h.Reason) {
+		row("reason", "%s", visible(s.Reason))
+	}
+	row("verdict", "%s since %s: %s", h.Verdict, h.Since.Local().Format(time.TimeOnly), visible(h.Reason))
+	if h.Next != "" {
+		row("next", "%s", visible(h.Next))
 	}
 	if s.Mode != "mesh" {
 		row("store", "%s", s.Mode)
 		return t.Flush()
 	}
 	row("cluster", "%s, epoch %d, generation %d", s.Cluster, s.Epoch, s.Generation)
-	now := plan.Now(s)
-	row("quorums", "R=%d W=%d of N=%d, %d serving", s.R, s.W, s.N, now.Serving)
-	switch {
-	case now.Serving < s.R && now.Serving < s.W:
-		row("can lose", "nothing more: reads and writes have no quorum")
-	case now.Serving < s.W:
-		row("can lose", "%d before reads fail; writes have no quorum", now.ReadFailures)
-	default:
-		row("can lose", "%d before reads fail, %d before writes fail", now.ReadFailures, now.WriteFailures)
+	row("quorums", "R=%d W=%d of N=%d, %d answering", s.R, s.W, s.N, h.Answering)
+	row("tolerates", "%s (reads), %s (writes)", failures(h.CanRead, h.ReadFailures), failures(h.CanWrite, h.WriteFailures))
+	if h.MayLose != "" {
+		row("at stake", "if the others never come back, %s", visible(h.MayLose))
 	}
 	if s.Weak {
 		row("weak", "R + W is not above N: reads may miss acknowledged writes")

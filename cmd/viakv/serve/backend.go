@@ -73,7 +73,9 @@ func (d database) Run(ctx context.Context) error {
 			return nil
 		case <-look.C:
 		}
-		switch err := d.Ready(ctx); {
+		err := d.Ready(ctx)
+		_ = d.Status() // notes what has changed, for those who ask for events
+		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil && !lost:

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 )
 
@@ -31,7 +32,11 @@ func (d *descriptions) Describe(out chan<- *prometheus.Desc) {
 type clusterMetrics struct {
 	descriptions
 	status func() kv.Status
+	events func() map[string]uint64
 
+	canRead, canWrite, canChange               *prometheus.Desc
+	failures, verdict, copies, copiesNeeded    *prometheus.Desc
+	event                                      *prometheus.Desc
 	active, epoch, generation, unsettled, weak *prometheus.Desc
 	quorum, members                            *prometheus.Desc
 	keys, tombstones, bytes, limit             *prometheus.Desc
@@ -39,8 +44,16 @@ type clusterMetrics struct {
 	progress                                   *prometheus.Desc
 }
 
-func newClusterMetrics(status func() kv.Status) *clusterMetrics {
-	m := &clusterMetrics{status: status}
+func newClusterMetrics(status func() kv.Status, events func() map[string]uint64) *clusterMetrics {
+	m := &clusterMetrics{status: status, events: events}
+	m.canRead = m.describe("cluster_can_read", "1 while a get at this node is answered; else 0.")
+	m.canWrite = m.describe("cluster_can_write", "1 while a set at this node is carried out; else 0.")
+	m.canChange = m.describe("cluster_can_change", "1 while members can join and leave; else 0.")
+	m.failures = m.describe("cluster_failures_borne", "How many more members may fail before the operation is refused at this node.", "operation")
+	m.verdict = m.describe("cluster_verdict", "1 for the verdict on what becomes of requests at this node; 0 for the others.", "verdict")
+	m.copies = m.describe("cluster_copies", "Full copies at hand: active members whose own processes answer.")
+	m.copiesNeeded = m.describe("cluster_copies_needed", "Full copies that together hold every acknowledged write.")
+	m.event = m.describe("events_total", "Changes that this node has seen, as /cluster?events= lists them.", "event")
 	m.active = m.describe("node_active", "1 while this node is a synced member that serves, or its database answers; else 0.")
 	m.epoch = m.describe("cluster_epoch", "Changes of the topology that this node knows of. It should be the same everywhere.")
 	m.generation = m.describe("cluster_generation", "Clears so far.")
@@ -52,7 +65,7 @@ func newClusterMetrics(status func() kv.Status) *clusterMetrics {
 	m.tombstones = m.describe("store_tombstones", "Removed keys that are still remembered on this node.")
 	m.bytes = m.describe("store_bytes", "Memory of this node's keys and values, as --max-memory counts it.")
 	m.limit = m.describe("store_limit_bytes", "The limit of --max-memory; absent without one.")
-	m.reachable = m.describe("member_reachable", "1 if this node has a connection to the member; else 0.", "member")
+	m.reachable = m.describe("member_reachable", "1 if the member's own process answers this node, in this cluster and at its epoch; else 0.", "member")
 	m.hints = m.describe("member_hints", "Keys that this node holds back for a member that missed them.", "member")
 	m.roundTrip = m.describe("member_round_trip_seconds", "Time that a member takes to answer this node's sign of life.", "member")
 	m.full = m.describe("member_full", "1 while the member holds as much as its --max-memory allows, so that new values are refused at all nodes; absent where it has no limit.", "member")
@@ -67,10 +80,24 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 	}
 	s := m.status()
 	gauge(m.active, truth(s.State == "active"))
+	gauge(m.canRead, truth(s.Health.CanRead))
+	gauge(m.canWrite, truth(s.Health.CanWrite))
+	for _, l := range health.Levels() {
+		gauge(m.verdict, truth(l == s.Health.Level), l.String())
+	}
+	counts := m.events()
+	for _, name := range health.EventNames() { // all of them, so that an increase from zero is seen
+		out <- prometheus.MustNewConstMetric(m.event, prometheus.CounterValue, float64(counts[name]), name)
+	}
 	gauge(m.generation, float64(s.Generation))
 	if s.Mode != "mesh" {
 		return // the database knows the rest
 	}
+	gauge(m.canChange, truth(s.Health.CanChange))
+	gauge(m.failures, float64(s.Health.ReadFailures()), "read")
+	gauge(m.failures, float64(s.Health.WriteFailures()), "write")
+	gauge(m.copies, float64(s.Health.Copies))
+	gauge(m.copiesNeeded, float64(s.Health.CopiesNeed))
 	gauge(m.epoch, float64(s.Epoch))
 	gauge(m.unsettled, truth(s.Unsettled != nil))
 	gauge(m.weak, truth(s.Weak()))
@@ -83,7 +110,7 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 		gauge(m.limit, float64(s.MaxBytes))
 	}
 	// All states, so that an alert sees a zero.
-	states := map[string]int{"active": 0, "rebuilding": 0, "joining": 0, "vacant": 0}
+	states := map[string]int{health.Active: 0, health.Rebuilding: 0, health.Joining: 0, health.Vacant: 0}
 	for i := range s.Members {
 		member := &s.Members[i]
 		states[member.State]++
@@ -96,7 +123,7 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 		if member.Name == s.Self {
 			continue
 		}
-		gauge(m.reachable, truth(member.Reachable), member.Name)
+		gauge(m.reachable, truth(member.Reach == health.Answers), member.Name)
 		gauge(m.hints, float64(member.Hints), member.Name)
 		if member.RTT > 0 {
 			gauge(m.roundTrip, member.RTT.Seconds(), member.Name)

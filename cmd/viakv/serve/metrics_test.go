@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"viakv/api"
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
 	"viakv/node"
@@ -52,13 +54,22 @@ func TestClusterMetrics(t *testing.T) {
 		Mode: "mesh", Self: "a", State: "active", Epoch: 7, Generation: 2, N: 3, R: 2, W: 2, Unsettled: &kv.SizeChange{Member: "c"},
 		Keys: 10, Tombstones: 1, Bytes: 4096, MaxBytes: 8192,
 		Members: []kv.Member{
-			{Name: "a", State: "active", Reachable: true, MaxBytes: 8192},
+			{Name: "a", State: "active", Reach: health.Answers, MaxBytes: 8192},
 			{Name: "b", State: "vacant", Hints: 5},
-			{Name: "c", State: "joining", Reachable: true, RTT: 250 * time.Microsecond, MaxBytes: 4096, Full: true, Sync: &kv.Sync{Kind: "join", Done: 0.5}},
+			{Name: "c", State: "joining", Reach: health.Answers, RTT: 250 * time.Microsecond, MaxBytes: 4096, Full: true, Sync: &kv.Sync{Kind: "join", Done: 0.5}},
 		},
 	}
-	shows(t, newClusterMetrics(func() kv.Status { return status }),
+	status = kvtest.Judged(status)
+	events := func() map[string]uint64 { return map[string]uint64{"refusing": 2} }
+	want := []string{
+		`viakv_cluster_can_change 0`,
+		`viakv_cluster_can_read 0`,
+		`viakv_cluster_can_write 0`,
+		`viakv_cluster_copies 1`,
+		`viakv_cluster_copies_needed 2`,
 		`viakv_cluster_epoch 7`,
+		`viakv_cluster_failures_borne{operation="read"} 0`,
+		`viakv_cluster_failures_borne{operation="write"} 0`,
 		`viakv_cluster_generation 2`,
 		`viakv_cluster_members{state="active"} 1`,
 		`viakv_cluster_members{state="joining"} 1`,
@@ -67,6 +78,10 @@ func TestClusterMetrics(t *testing.T) {
 		`viakv_cluster_quorum_nodes{phase="read"} 2`,
 		`viakv_cluster_quorum_nodes{phase="write"} 2`,
 		`viakv_cluster_unsettled 1`,
+		`viakv_cluster_verdict{verdict="degraded"} 0`,
+		`viakv_cluster_verdict{verdict="reads only"} 0`,
+		`viakv_cluster_verdict{verdict="refusing"} 1`,
+		`viakv_cluster_verdict{verdict="serving"} 0`,
 		`viakv_cluster_weak_quorums 0`,
 		`viakv_member_full{member="a"} 0`,
 		`viakv_member_full{member="c"} 1`,
@@ -81,13 +96,25 @@ func TestClusterMetrics(t *testing.T) {
 		`viakv_store_limit_bytes 8192`,
 		`viakv_store_tombstones 1`,
 		`viakv_sync_progress_ratio{kind="join",member="c"} 0.5`,
-	)
+	}
+	for _, name := range health.EventNames() { // each has its series from the start
+		want = append(want, fmt.Sprintf(`viakv_events_total{event=%q} %d`, name, events()[name]))
+	}
+	slices.Sort(want)
+	shows(t, newClusterMetrics(func() kv.Status { return status }, events), want...)
 }
 
 func TestMetricsOfANodeOnADatabase(t *testing.T) {
 	status := kv.Status{Mode: "PostgreSQL", State: "unavailable", Generation: 3}
 	// The database knows the rest.
-	shows(t, newClusterMetrics(func() kv.Status { return status }), "viakv_cluster_generation 3", "viakv_node_active 0")
+	got := page(t, newClusterMetrics(func() kv.Status { return status }, func() map[string]uint64 { return nil }))
+	got = slices.DeleteFunc(got, func(l string) bool { return strings.HasPrefix(l, "viakv_events_total") })
+	want := []string{`viakv_cluster_can_read 0`, `viakv_cluster_can_write 0`, `viakv_cluster_generation 3`,
+		`viakv_cluster_verdict{verdict="degraded"} 0`, `viakv_cluster_verdict{verdict="reads only"} 0`,
+		`viakv_cluster_verdict{verdict="refusing"} 1`, `viakv_cluster_verdict{verdict="serving"} 0`, "viakv_node_active 0"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 // MetricNames returns the names of all metrics of viakv, of a mesh node and of a node on a
@@ -95,7 +122,7 @@ func TestMetricsOfANodeOnADatabase(t *testing.T) {
 func MetricNames(t *testing.T) (names []string) {
 	t.Helper()
 	registry := newRegistry("test")
-	registry.MustRegister(newClusterMetrics(func() kv.Status { return kv.Status{} }), newNodeMetrics(func() node.Stats { return node.Stats{} }),
+	registry.MustRegister(newClusterMetrics(func() kv.Status { return kv.Status{} }, func() map[string]uint64 { return nil }), newNodeMetrics(func() node.Stats { return node.Stats{} }),
 		newPoolMetrics(func() stateless.Pool { return stateless.Pool{} }), newCollectedRows(func() uint64 { return 0 }))
 	none := func() uint64 { return 0 }
 	registry.MustRegister(newLostLogLines(none), newAcceptFailures(none), newPeerPanics(none))

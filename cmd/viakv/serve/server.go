@@ -62,7 +62,7 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (s *Server, err error)
 	}
 	// Register the metrics that every node has, then those of the kind of store.
 	registry := newRegistry(c.Commit)
-	if err = registry.Register(newClusterMetrics(s.store.Status)); err != nil {
+	if err = registry.Register(newClusterMetrics(s.store.Status, s.store.Events().Counts)); err != nil {
 		return s, err
 	}
 	own := []prometheus.Collector{newLostLogLines(c.lostLogLines)}

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/quorum/version"
 )
@@ -16,6 +17,7 @@ type Cluster struct {
 	Mode       string // the database's name, as Status.Mode
 	Self       string // the node's name
 	Generation Highest
+	health     health.Observer
 }
 
 // Highest is the highest generation seen. It is for the status only: requests never rely on it.
@@ -45,8 +47,18 @@ func (c *Cluster) Status() kv.Status {
 	if s.Reason != nil {
 		s.State = "unavailable"
 	}
+	_, s.Health = c.health.Observe(time.Now(), func() health.Facts {
+		facts := health.Facts{Self: c.Self, Store: c.Mode}
+		if s.Reason != nil {
+			facts.Outside = s.Reason.Error()
+		}
+		return facts
+	}, nil)
 	return s
 }
+
+// Events implements kv.Cluster. An event is noted when the status is asked for.
+func (c *Cluster) Events() *health.Log { return &c.health.Events }
 
 // Pool is the state of a store's connections, for the metrics page.
 type Pool struct {
