@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -95,7 +96,7 @@ func (n *Node) outside() *kv.Unavailable {
 	case n.frozen.Load():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh"}
 	case m.ended() != nil:
-		return &kv.Unavailable{Outcome: kv.None, Reason: m.ended().Error(), Err: m.ended()}
+		return &kv.Unavailable{Outcome: kv.None, Reason: strings.TrimPrefix(m.ended().Error(), "topology: "), Err: m.ended()}
 	case s == nil:
 		status := m.manager.Status()
 		return &kv.Unavailable{Outcome: kv.None, Reason: cmp.Or(status.Reason, "the node has just started"), Err: status.Cause}

@@ -75,6 +75,9 @@ func printStatus(out io.Writer, s document.Status) error {
 		row("store", "%s", s.Mode)
 		return t.Flush()
 	}
+	if s.N == 0 {
+		return t.Flush()
+	}
 	row("cluster", "%s, epoch %d, generation %d", s.Cluster, s.Epoch, s.Generation)
 	row("quorums", "R=%d W=%d of N=%d, %d answering", s.R, s.W, s.N, h.Answering)
 	row("tolerates", "%s (reads), %s (writes)", failures(h.CanRead, h.ReadFailures), failures(h.CanWrite, h.WriteFailures))
