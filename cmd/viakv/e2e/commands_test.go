@@ -28,7 +28,7 @@ func TestWithoutAQuorumCommandsAreUnavailable(t *testing.T) {
 	}
 	viakvtest.Await(t, "the survivor to notice", func() bool {
 		_, said := command("status")
-		return m.cluster("node-a").Leader == "" && strings.Contains(said, "nothing more")
+		return m.cluster("node-a").Leader == "" && strings.Contains(said, "refusing")
 	})
 	for _, c := range []struct {
 		args []string
@@ -37,7 +37,7 @@ func TestWithoutAQuorumCommandsAreUnavailable(t *testing.T) {
 	}{
 		{[]string{"get", "color"}, 3, "viakv status"},
 		{[]string{"set", "color", "green"}, 3, ""},
-		{[]string{"member", "plan", "leave", "node-b"}, 6, "only 1 of 3 members serve now"},
+		{[]string{"member", "plan", "leave", "node-b"}, 6, "1 of 3 members answers"},
 		{[]string{"member", "leave", "node-b", "--force"}, 2, "--yes"},
 		{[]string{"member", "leave", "node-b", "--force", "--yes"}, 0, "node-b has left"},
 	} {
