@@ -85,26 +85,16 @@ func (x *exchange) options() (kv.Options, error) {
 	return o, err
 }
 
-// maxQuorum bounds the numbers that are passed on to the store. Only the store knows how many
-// replicas there are.
-const maxQuorum = 1000
-
 func (x *exchange) quorum(p parameter) (kv.Quorum, error) {
 	s, err := x.short(p)
 	if err != nil || !x.parameters.seen.has(p) {
 		return kv.QuorumDefault, err
 	}
-	switch s {
-	case "quorum":
-		return kv.QuorumMajority, nil
-	case "all":
-		return kv.QuorumAll, nil
+	q, ok := kv.ParseQuorum(s)
+	if !ok {
+		return q, badParameter(p, `give a number of replicas from 1 to their count, "quorum" or "all"`)
 	}
-	n, ok := decimal(s, maxQuorum)
-	if !ok || n < 1 {
-		return 0, badParameter(p, `give a number of replicas from 1 to their count, "quorum" or "all"`)
-	}
-	return kv.Quorum(n), nil
+	return q, nil
 }
 
 // maxLimit is the highest limit that a scan may ask for, in pairs.

@@ -11,6 +11,19 @@ func TestQuorumsHaveTheNamesOfTheirParameters(t *testing.T) {
 	}
 }
 
+func TestParseQuorum(t *testing.T) {
+	for text, want := range map[string]Quorum{"quorum": QuorumMajority, "all": QuorumAll, "1": 1, "3": 3, "1000": MaxQuorum} {
+		if q, ok := ParseQuorum(text); q != want || !ok || q.String() != text {
+			t.Errorf("%q: %v %v, want %v, whose name is the same text", text, q, ok, want)
+		}
+	}
+	for _, bad := range []string{"", "0", "01", "+1", "-1", "1.0", "1001", " 1", "1 ", "All", "majority", "0x1", "18446744073709551617", "١"} {
+		if q, ok := ParseQuorum(bad); ok || q != QuorumDefault {
+			t.Errorf("%q is a quorum: %v", bad, q)
+		}
+	}
+}
+
 func TestSize(t *testing.T) {
 	for bytes, want := range map[int64]string{
 		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 2 << 20: "2.0 MiB", 9437184 + 500_000: "9.5 MiB",

@@ -65,6 +65,27 @@ func (q Quorum) String() string {
 	return strconv.Itoa(int(q))
 }
 
+// MaxQuorum bounds the numbers that a request may give as r and w. Only the store knows how many
+// replicas there are.
+const MaxQuorum = 1000
+
+// ParseQuorum returns the quorum that a user has named: "quorum", "all" or a number from 1 to
+// MaxQuorum, without a sign and without leading zeros. The parameters r and w and the flags of the
+// same names accept this and nothing else.
+func ParseQuorum(s string) (q Quorum, ok bool) {
+	switch s {
+	case "quorum":
+		return QuorumMajority, true
+	case "all":
+		return QuorumAll, true
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > MaxQuorum || strconv.Itoa(n) != s {
+		return QuorumDefault, false
+	}
+	return Quorum(n), true
+}
+
 // Options are those of one request.
 type Options struct {
 	R, W     Quorum    // how many replicas are asked and written; stores without quorums ignore them
