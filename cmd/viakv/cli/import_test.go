@@ -118,6 +118,29 @@ func TestImportIntoAClusterThatHoldsKeys(t *testing.T) {
 	}
 }
 
+func TestImportOfWhatIsMissing(t *testing.T) {
+	a, _ := viakvtest.Serve(t, "node-a")
+	wants(t, 0, "", ask(t, a, "set", "mine", "1"))
+	content := string(exportOf(t, map[string]string{"mine": "2", "other": "3", "more": "4"}))
+	wants(t, 0, "imported 2 pairs; 1 keys were there\n", cli(t, content, at(a, "import", "--missing")...))
+	for key, value := range map[string]string{"mine": "1", "other": "3", "more": "4"} {
+		viakvtest.Expect(t, http.StatusOK, value, a, "/get", "k", key)
+	}
+	wants(t, 0, `{"pairs":0,"there":3}`, compact(cli(t, content, at(a, "import", "--missing", "-o", "json")...)))
+	full := before(t, a, func(int64) (int, string) { return http.StatusInsufficientStorage, memoryLimit })
+	wants(t, exitRefused, "repeat with --missing --from-line 1", cli(t, `{"key":"new","value":"1"}`, at(full, "import", "--missing", "--partial")...))
+
+	// What an import has written itself, without an answer that says so, was not there.
+	lost := before(t, a, func(write int64) (int, string) {
+		if write > 1 {
+			return 0, ""
+		}
+		viakvtest.Expect(t, http.StatusOK, "", a, "/set", "k", "late", "v", "5")
+		return http.StatusServiceUnavailable, `{"type":"urn:viakv:problem:unavailable","title":"Unavailable","status":503,"outcome":"unknown"}`
+	})
+	wants(t, 0, "imported 1 pairs; 0 keys were there\n", cli(t, `{"key":"late","value":"5"}`, at(lost, "import", "--missing", "--partial")...))
+}
+
 func TestOfTwoLinesWithOneKeyTheLaterStays(t *testing.T) {
 	a, _ := viakvtest.Serve(t, "node-a")
 	var b strings.Builder
@@ -164,6 +187,9 @@ func TestAFileThatIsNoExportWritesNothing(t *testing.T) {
 	viakvtest.Expect(t, http.StatusOK, "\uFFFD", a, "/get", "k", "😀\\ud83d\n")
 }
 
+// memoryLimit is the answer of a node that is full.
+const memoryLimit = `{"type":"urn:viakv:problem:memory-limit","title":"Memory limit reached","status":507,"detail":"raise --max-memory","outcome":"none"}`
+
 // before starts a proxy before a node. It calls refuse with the number of each write, from 1. If
 // refuse returns a status, the proxy answers with that instead of the node.
 func before(t *testing.T, node string, refuse func(write int64) (status int, problem string)) string {
@@ -199,8 +225,7 @@ func TestAnImportThatFailedGoesOnFromTheLineThatItNames(t *testing.T) {
 		if write <= 600 {
 			return 0, ""
 		}
-		return http.StatusInsufficientStorage,
-			`{"type":"urn:viakv:problem:memory-limit","title":"Memory limit reached","status":507,"detail":"raise --max-memory","outcome":"none"}`
+		return http.StatusInsufficientStorage, memoryLimit
 	})
 	r := wants(t, exitRefused, "raise --max-memory", cli(t, content.String(), at(full, "import")...))
 	_, line, found := strings.Cut(r.all, "--from-line ")
@@ -246,7 +271,7 @@ func TestAnInterruptedImportSaysWhereItStands(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	w := newImport(ctx, c, cliutil.NewBar(io.Discard, "", "", -1))
+	w := newImport(ctx, c, cliutil.NewBar(io.Discard, "", "", -1), false)
 	if !w.write(7, exportedPair{"a", "1"}) || !w.write(8, exportedPair{"b", "2"}) {
 		t.Fatal("not taken")
 	}

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"viakv/api/client"
@@ -42,13 +43,15 @@ type importing struct {
 	seed    maphash.Seed
 	queues  [importers]chan numbered
 	workers sync.WaitGroup
+	missing bool         // write only the keys that the cluster does not have
+	there   atomic.Int64 // pairs that were not written, because it has their keys
 
 	mu      sync.Mutex
 	pending map[int64]struct{} // lines taken and not known to be written
 }
 
-func newImport(ctx context.Context, c *client.Client, bar *cliutil.Bar) *importing {
-	w := &importing{client: c, bar: bar, seed: maphash.MakeSeed(), pending: map[int64]struct{}{}}
+func newImport(ctx context.Context, c *client.Client, bar *cliutil.Bar, missing bool) *importing {
+	w := &importing{client: c, bar: bar, seed: maphash.MakeSeed(), missing: missing, pending: map[int64]struct{}{}}
 	w.ctx, w.fail = context.WithCancelCause(ctx)
 	for i := range w.queues {
 		queue := make(chan numbered, importQueue)
@@ -107,8 +110,20 @@ func (w *importing) work(queue <-chan numbered) {
 // repeated as well: it is the same pair, and an import promises to write it at least once.
 func (w *importing) set(p exportedPair) error {
 	began := time.Now()
+	look := w.missing
 	for n := range math.MaxInt {
-		_, err := w.client.Set(w.ctx, p.Key, p.Value)
+		var err error
+		if look {
+			var there bool
+			if there, err = w.client.Has(w.ctx, p.Key); there {
+				w.there.Add(1)
+				return nil
+			}
+		}
+		if err == nil {
+			look = false // the key may be there from now on, because this has written it
+			_, err = w.client.Set(w.ctx, p.Key, p.Value)
+		}
 		var e *client.Error
 		if err == nil || w.ctx.Err() != nil || !errors.As(err, &e) || !errors.Is(e, kv.ErrUnavailable) || time.Since(began) > importPatience {
 			return err
