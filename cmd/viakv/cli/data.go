@@ -13,7 +13,7 @@ import (
 )
 
 func getCommand() *cobra.Command {
-	return remoteCommand(&cobra.Command{
+	return readCommand(&cobra.Command{
 		Use:   "get KEY",
 		Short: "Print the key's value; exit status 1 if it has none",
 		Long: "Prints the key's value and a line end, or with -o json key, value and version.\n" +
@@ -36,7 +36,7 @@ func get(ctx context.Context, r *remote, c *client.Client, args []string) error 
 }
 
 func setCommand() *cobra.Command {
-	return remoteCommand(&cobra.Command{
+	return writeCommand(&cobra.Command{
 		Use:     "set KEY [VALUE]",
 		Short:   "Store a value, given or read from standard input",
 		Long:    "Stores the value, or without one all of standard input as it is, line ends included.",
@@ -67,7 +67,7 @@ func set(ctx context.Context, r *remote, c *client.Client, args []string) error 
 }
 
 func rmCommand() *cobra.Command {
-	return remoteCommand(&cobra.Command{
+	return writeCommand(&cobra.Command{
 		Use:     "rm KEY",
 		Short:   "Remove a key; exit status 1 if it is not there",
 		Example: "  viakv rm color",
@@ -90,7 +90,7 @@ type keyAnswer struct {
 }
 
 func isCommand() *cobra.Command {
-	return remoteCommand(&cobra.Command{
+	return readCommand(&cobra.Command{
 		Use:     "is KEY",
 		Short:   "Tell whether a key has a value; exit status 0 if so, 1 if not",
 		Example: "  viakv is color && echo there",

@@ -16,7 +16,7 @@ import (
 
 func exportCommand() *cobra.Command {
 	var l listing
-	cmd := remoteCommand(&cobra.Command{
+	cmd := readCommand(&cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write all pairs to a file, or to standard output",
 		Long: "Writes a line of JSON for each pair and a last line that counts them, so that a file that was cut is found out. FILE is made anew, readable by\n" +

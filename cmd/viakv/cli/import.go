@@ -21,7 +21,7 @@ type importOptions struct {
 
 func importCommand() *cobra.Command {
 	var o importOptions
-	cmd := remoteCommand(&cobra.Command{
+	cmd := writeCommand(&cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Write the pairs of an export, from a file or standard input",
 		Long: "Writes the pairs that export has written. A file is checked as a whole before anything is sent; standard input is written as it comes.\n" +

@@ -39,7 +39,7 @@ func allCommand() *cobra.Command {
 // and for JSON.
 func listCommand(name, short string, kind client.Kind, row func(*client.Scanner) (string, any)) *cobra.Command {
 	var l listing
-	cmd := remoteCommand(&cobra.Command{
+	cmd := readCommand(&cobra.Command{
 		Use:   name,
 		Short: short,
 		Long: short + ", in no particular order. What holds a character that cannot be printed, a line end for example, is quoted.\n" +
