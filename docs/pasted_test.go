@@ -1,8 +1,8 @@
 package docs
 
 import (
-	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,8 +37,9 @@ var notPasted = []struct{ document, contains, reason string }{
 }
 
 // The documents' commands run and give the answers that the documents show. A document's blocks run
-// one after another in one directory. Three nodes of viakv dev run meanwhile, unless the blocks
-// start nodes themselves. Ports are replaced by free ports.
+// one after another in one shell, as in a reader's terminal: what a block exports holds in the next
+// one. Three nodes of viakv dev run meanwhile, unless the blocks start nodes themselves. Ports are
+// replaced by free ports.
 func TestPastedCommandsWork(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -85,13 +86,18 @@ func TestPastedCommandsWork(t *testing.T) {
 
 // paster runs the blocks of one document.
 type paster struct {
-	t      *testing.T
-	dir    string
+	t *testing.T
+	// The directory of the blocks, and one for what the shell is given.
+	dir, scripts string
+
 	env    []string
 	ports  *strings.Replacer
 	dev    string // flags that give viakv dev the ports
 	nodes  *viakvtest.Process
 	opened []*viakvtest.Process
+
+	shell io.Writer // the standard input of the shell
+	ran   int       // scripts that it was given
 }
 
 // The ports of the first nodes in the documentation.
@@ -110,7 +116,7 @@ func newPaster(t *testing.T, blocks []block) *paster {
 		}
 	}
 	p := &paster{
-		t: t, dir: t.TempDir(), ports: strings.NewReplacer(pairs...),
+		t: t, dir: t.TempDir(), scripts: t.TempDir(), ports: strings.NewReplacer(pairs...),
 		dev: fmt.Sprintf(" --http-port %d --peer-port %d", httpPort, peerPort),
 		env: append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
 			"VIAKV_ENDPOINTS="+viakvtest.Loopback(httpPort), "CURL_HOME="+bin),
@@ -119,6 +125,7 @@ func newPaster(t *testing.T, blocks []block) *paster {
 	if err := os.WriteFile(filepath.Join(bin, ".curlrc"), []byte("fail\nsilent\nshow-error\nretry = 20\nretry-delay = 1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	p.startShell()
 	own := false
 	for _, b := range blocks {
 		own = own || strings.Contains(b.text, "viakv dev")
@@ -175,17 +182,52 @@ func (p *paster) rewrite(text string) string {
 	})
 }
 
-func (p *paster) command(script string) *exec.Cmd {
+// startShell starts the shell that the blocks are pasted into.
+func (p *paster) startShell() {
+	p.t.Helper()
+	cmd := exec.Command("bash", "--noprofile", "--norc")
+	cmd.Dir, cmd.Env = p.dir, p.env
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	viakvtest.Launch(p.t, cmd)
+	p.shell = stdin
+}
+
+// run runs a script in the shell, and returns its output and its exit status. A strict script ends
+// with its first command that fails, and the shell with it.
+func (p *paster) run(script string, strict bool) (out string, status int) {
+	p.t.Helper()
 	if strings.Contains(script, "make ") || strings.Contains(script, "viakv dev") {
 		p.t.Fatalf("a block that does not end, or runs these tests again; mark it as one that stays, or put it on the list: %s", script)
 	}
-	ctx, cancel := context.WithTimeout(p.t.Context(), 4*viakvtest.Patience)
-	p.t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, "bash", "-c", script)
-	cmd.Dir, cmd.Env = p.dir, p.env
-	// A process that a killed script has left behind may hold its output open.
-	cmd.WaitDelay = time.Second
-	return cmd
+	p.ran++
+	// The files lie outside the directory that the blocks see.
+	file := filepath.Join(p.scripts, fmt.Sprint(p.ran))
+	if err := os.WriteFile(file, []byte(script+"\n"), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	options := ""
+	if strict {
+		options = "set -euo pipefail; "
+	}
+	// The script is read from a file, so that its commands find nothing on the standard input.
+	_, err := fmt.Fprintf(p.shell, "pasted=%s; trap 'echo $? > \"$pasted.status\"' EXIT; %s. \"$pasted\" < /dev/null > \"$pasted.out\" 2>&1; "+
+		"status=$?; set +eu +o pipefail; echo $status > \"$pasted.status\"\n", quote(file), options)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	viakvtest.Await(p.t, "the end of "+script, func() bool {
+		said, _ := os.ReadFile(file + ".status") // the file is there once the script has ended
+		_, err := fmt.Sscanf(string(said), "%d\n", &status)
+		return err == nil
+	})
+	written, err := os.ReadFile(file + ".out")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(written), status
 }
 
 // open starts a command that keeps its terminal. The shell is replaced by the command, so that the
@@ -238,9 +280,8 @@ func (p *paster) script(where, text string) {
 		return fmt.Sprintf("answer=$(%s)\nwant %s \"$answer\"", m[1], quote(strings.TrimSpace(m[2])))
 	})
 	const want = "want() { [ \"$1\" = \"$2\" ] || { echo \"got: $2\"; echo \"the document shows: $1\"; exit 9; }; }\n"
-	out, err := p.command("set -euo pipefail\n" + want + text).CombinedOutput()
-	if err != nil {
-		p.t.Errorf("%s: %v\n%s\n%s", where, err, text, out)
+	if out, status := p.run(want+text, true); status != 0 {
+		p.t.Errorf("%s: exit status %d\n%s\n%s", where, status, text, out)
 	}
 }
 
@@ -257,12 +298,11 @@ func (p *paster) converse(where, text string) {
 	for _, part := range strings.Split("\n"+text, "\n$ ")[1:] {
 		command, want, _ := strings.Cut(part, "\n")
 		script := p.rewrite(command)
-		var out []byte
-		var unlike string
+		var out, unlike string
 		for deadline := time.Now().Add(viakvtest.Patience); ; time.Sleep(50 * time.Millisecond) {
 			// The exit status is not checked here; where it matters, the document shows it.
-			out, _ = p.command(script).CombinedOutput()
-			unlike = difference(p.ports.Replace(want), string(out))
+			out, _ = p.run(script, false)
+			unlike = difference(p.ports.Replace(want), out)
 			if unlike == "" || !looks.MatchString(command) || time.Now().After(deadline) {
 				break
 			}
