@@ -34,10 +34,14 @@ func unavailable(v *health.Verdict, http string) string {
 	if v.CanRead || len(v.Lost)+len(v.Away) == 0 {
 		return strings.Join(steps, "; ")
 	}
-	remove := append(append([]string{}, v.Lost...), v.Away...)[0]
-	command := "viakv member leave " + remove + " --force"
+	at := ""
 	if http != "" {
-		command += " --endpoints " + http
+		at = " --endpoints " + http
 	}
-	return strings.Join(append(steps, "`"+command+"` goes on without it, and says what that may lose; docs/majority-lost.md has all steps"), "; otherwise ")
+	remove := append(append([]string{}, v.Lost...), v.Away...)[0]
+	leave := "`viakv member leave " + remove + " --force" + at + "` goes on without " + remove + ", and says what that may lose; docs/majority-lost.md has all steps"
+	if v.N > v.W { // otherwise each read checks with every member
+		leave = "`viakv export FILE --r 1" + at + "` copies what this node holds; after that " + leave
+	}
+	return strings.Join(append(steps, leave), "; otherwise ")
 }
