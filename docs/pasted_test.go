@@ -28,8 +28,6 @@ var notPasted = []struct{ document, contains, reason string }{
 	{"docs/databases.md", "--profile cockroach", "needs Docker: make test-compose"},
 	{"docs/databases.md", "createdb --owner", "needs PostgreSQL: make test-db"},
 	{"docs/operations.md", "--profile scale", "needs Docker: make test-compose"},
-	{"docs/operations.md", "keep.ndjson", "placeholders, and a cluster that has lost its majority"},
-	{"docs/operations.md", "leave RESTARTED-NODE", "placeholders, and a cluster that has lost its majority"},
 	{"docs/security.md", "openssl rand", "needs openssl"},
 	{"docs/security.md", "0.0.0.0:8443", "certificates of the reader's; docs/tutorial.md does the same with those of viakv certs"},
 	{"docs/testing.md", "-sim.seed", "runs for minutes; another package's test"},

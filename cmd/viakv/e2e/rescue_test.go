@@ -52,20 +52,29 @@ func TestASurvivorIsReadAndServesAgain(t *testing.T) {
 			}
 		}
 	}
+	refuses := func(why string) {
+		t.Helper()
+		viakvtest.Await(t, "the survivor to notice", func() bool {
+			code, status := ran(t, "status", "--endpoints", m.nodes["node-a"].http)
+			return code == 3 && strings.Contains(status, why) && strings.Contains(status, "export FILE --r 1")
+		})
+	}
 	m.kill("node-b")
 	m.kill("node-c")
+	refuses("no connection to node-b, no connection to node-c")
 	reads()
 	for _, n := range []string{"node-b", "node-c"} {
 		m.boot(n)
 		m.nodes[n].Line("admission")
 		m.said(n, 3, "not an active member", "get", "color", "--r", "1")
 	}
+	refuses("node-b was restarted and has lost its memory, node-c was restarted and has lost its memory")
 	reads()
 	if content, err := os.ReadFile(kept); err != nil || sorted(string(content)) != sorted(pairs+`{"end":true,"count":2}`+"\n") {
 		t.Errorf("the export has %q, %v", content, err)
 	}
 
-	m.said("node-a", 0, "node-b has left", "member", "leave", "node-b", "--force", "--yes")
+	m.said("node-a", 0, "what only node-b and node-c held is gone\nnode-b has left", "member", "leave", "node-b", "--force", "--yes")
 	// The seeds of the two name the survivor. So they come back by themselves, and no second member
 	// needs to be forced out.
 	for _, n := range m.names {
@@ -113,6 +122,49 @@ func TestTwoSurvivorsAreReadTogether(t *testing.T) {
 	m.said("node-a", 0, "", "member", "leave", "node-d", "--force", "--yes")
 	m.lives("node-a", "color", "green")
 	m.lives("node-b", "color", "green")
+}
+
+// A member that is cut off, and was forced out for it, holds what only it and a dead one had
+// acknowledged. It shows that until it hears that it was forced out.
+func TestWhatACutOffMemberHeldIsBroughtBack(t *testing.T) {
+	t.Parallel()
+	l := lab(t, 3)
+	try := func(i int, args ...string) (int, string) { return ran(t, append(args, "--endpoints", l.HTTP(i))...) }
+	said := func(i, code int, says string, args ...string) {
+		t.Helper()
+		if got, said := try(i, args...); got != code || !strings.Contains(said, says) {
+			t.Fatalf("%v at %s: exit code %d, want %d and %q in:\n%s", args, l.Name(i), got, code, says, said)
+		}
+	}
+	said(0, 0, "stored", "set", "color", "old", "--w", "all")
+	l.Isolate(0)
+	for _, pair := range [][]string{{"color", "new"}, {"extra", "kiwi"}} {
+		viakvtest.Await(t, "a write at two", func() bool { code, _ := try(1, append([]string{"set"}, pair...)...); return code == 0 })
+	}
+	l.Kill(2)
+	said(0, 3, "`--r 1`", "get", "color")
+	said(0, 0, "old", "get", "color", "--r", "1")
+	said(1, 0, "new", "get", "color", "--r", "1")
+	kept := filepath.Join(t.TempDir(), "kept")
+	said(1, 0, "exported 2 pairs", "export", kept, "--r", "1")
+
+	said(0, 0, "writes acknowledged by 2 of 3 members", "member", "leave", l.Name(1), "--force", "--yes")
+	said(0, 0, "has left", "member", "leave", l.Name(2), "--force", "--yes")
+	viakvtest.Await(t, "the survivor to serve", func() bool { code, _ := try(0, "get", "color"); return code == 0 })
+	l.Calm()
+	viakvtest.Await(t, "the other to know", func() bool {
+		_, status := try(1, "status")
+		return strings.Contains(status, "no member of its cluster any more")
+	})
+	said(1, 3, "not an active member", "get", "color", "--r", "1")
+
+	said(1, 0, "is a member", "member", "join", l.Peer(0))
+	said(1, 1, "404", "get", "extra")
+	said(0, 0, "imported 1 pairs; 1 keys were there", "import", "--missing", kept)
+	said(1, 0, "kiwi", "get", "extra")
+	said(1, 0, "old", "get", "color")
+	said(0, 0, "imported 2 pairs", "import", "--force", kept)
+	said(1, 0, "new", "get", "color")
 }
 
 // sorted returns the lines of a text in order.
