@@ -55,6 +55,10 @@ func TestNext(t *testing.T) {
 		"two of three were restarted": {health.Verdict{N: 3, W: 2, Lost: []string{"b", "c"}},
 			"`viakv export FILE --r 1 --endpoints 127.0.0.1:8081` copies what this node holds; after that " +
 				"`viakv member leave b --force --endpoints 127.0.0.1:8081` goes on without b, and says what that may lose; docs/majority-lost.md has all steps"},
+		"one of two is about to be let in": {health.Verdict{N: 2, W: 2, Lost: []string{"b"}, Led: true, Copies: 1, CopiesNeed: 1}, "wait: b will be let in, and rebuild"},
+		"a leader, but too few copies": {health.Verdict{N: 2, W: 1, Lost: []string{"b"}, Led: true, Copies: 1, CopiesNeed: 2},
+			"`viakv export FILE --r 1 --endpoints 127.0.0.1:8081` copies what this node holds; after that " +
+				"`viakv member leave b --force --endpoints 127.0.0.1:8081` goes on without b, and says what that may lose; docs/majority-lost.md has all steps"},
 		// Each read of two members needs both, so no copy can be read first.
 		"one of two was restarted": {health.Verdict{N: 2, W: 2, Lost: []string{"b"}},
 			"`viakv member leave b --force --endpoints 127.0.0.1:8081` goes on without b, and says what that may lose; docs/majority-lost.md has all steps"},

@@ -34,6 +34,9 @@ func unavailable(v *health.Verdict, http string) string {
 	if v.CanRead || len(v.Lost)+len(v.Away) == 0 {
 		return strings.Join(steps, "; ")
 	}
+	if v.Led && len(v.Away) == 0 && v.Copies >= v.CopiesNeed {
+		return "wait: " + strings.Join(v.Lost, ", ") + " will be let in, and rebuild"
+	}
 	at := ""
 	if http != "" {
 		at = " --endpoints " + http

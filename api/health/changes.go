@@ -53,10 +53,9 @@ func changes(was, is *Facts) (out []Event) {
 // a new one. Of itself a node tells only its state.
 func (m *Member) since(was *Member, self bool) (out []Event) {
 	tell := func(name, text string) { out = append(out, Event{Name: name, Member: m.Name, Text: text}) }
-	old := Vacant
+	old := ""
 	if was == nil {
-		was = &Member{State: Joining}
-		old = ""
+		was = &Member{}
 	} else {
 		old = was.State
 	}

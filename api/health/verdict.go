@@ -42,6 +42,7 @@ type Verdict struct {
 	CanRead   bool // a get is answered
 	CanWrite  bool // a set is carried out
 	CanChange bool // members can join and leave
+	Led       bool // a leader is known, who lets members come back
 
 	N, W                int
 	Answering           int // active members whose processes answer, this node included
@@ -109,7 +110,8 @@ func Judge(f *Facts) Verdict {
 	}
 	v.CanRead = v.Answering >= v.ReadNeed
 	v.CanWrite = v.Answering >= v.WriteNeed && len(v.Full) == 0
-	v.CanChange = f.Leader != "" && v.Answering > f.N/2
+	v.Led = f.Leader != ""
+	v.CanChange = v.Led && v.Answering > f.N/2
 	switch {
 	case !v.CanRead:
 		v.Level = Refusing
