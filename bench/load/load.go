@@ -95,6 +95,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 			result.Result = r
 		} else {
 			result.Merge(r)
+			result.Elapsed = time.Since(result.Started) // with the pauses between the rounds
 		}
 		if ctx.Err() != nil || !time.Now().Before(deadline) {
 			break

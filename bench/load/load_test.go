@@ -162,6 +162,24 @@ func TestATargetThatGoesAndComesBack(t *testing.T) {
 	}
 }
 
+// TestALoadTakesAsLongAsItsPauses checks that the time in which the target was away is a part of
+// the load's time, also when a whole round could not begin.
+func TestALoadTakesAsLongAsItsPauses(t *testing.T) {
+	c := config(t, target(t), 500)
+	c.Connections, c.Pipeline = 1, runner.MaxPipeline // all keys at once
+	a := &away{Target: c.Targets[0]}
+	a.answers.Store(499)
+	a.refusals.Store(1)
+	c.Targets[0] = a
+	r, err := Run(t.Context(), c)
+	if err != nil || r.Written != 500 || r.Rounds != 3 || r.Errors.Lost != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if r.Elapsed < time.Second {
+		t.Errorf("it took %v, and in one second of it the target was away", r.Elapsed)
+	}
+}
+
 func TestAStoppedLoadSaysSo(t *testing.T) {
 	c := config(t, target(t), 1_000_000)
 	ctx, stop := context.WithCancel(t.Context())

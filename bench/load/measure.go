@@ -78,9 +78,8 @@ func Measure(ctx context.Context, c ScanConfig) (*Measured, error) {
 			stop()
 			err := <-done
 			if m.During != nil && ctx.Err() == nil {
-				// The end of the scans has ended it, so it is neither incomplete nor has it dropped
-				// anything.
-				m.During.Incomplete, m.During.Dropped = "", 0
+				// The end of the scans has ended it, so it is not incomplete.
+				m.During.Incomplete = ""
 			}
 			return err
 		}

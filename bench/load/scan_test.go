@@ -90,6 +90,48 @@ func TestBitmap(t *testing.T) {
 	}
 }
 
+// slow is a target that takes its time for each answer.
+type slow struct{ runner.Target }
+
+type slowConnection struct{ runner.Connection }
+
+func (s slow) Connect(ctx context.Context) (runner.Connection, error) {
+	c, err := s.Target.Connect(ctx)
+	return slowConnection{c}, err
+}
+
+func (c slowConnection) Receive() (runner.Answer, error) {
+	time.Sleep(5 * time.Millisecond)
+	return c.Connection.Receive()
+}
+
+// TestWhatScansHeldUpIsNotForgotten checks that requests which were due during the scans and could
+// not be sent are counted.
+func TestWhatScansHeldUpIsNotForgotten(t *testing.T) {
+	url := target(t)
+	c, keys := connect(t, url), workload.DefaultKeys()
+	fill(t, c, keys, first(200)...)
+	to, err := runner.NewHTTP(client.Config{Endpoints: []string{url}}, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	streams, err := workload.Streams(workload.Mix{Get: 1}, "uniform", 200, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := runner.Config{Targets: []runner.Target{slow{to[0]}}, Keys: keys, Connections: 1, Rate: 20_000, Timeout: 200 * time.Millisecond, Sources: streams}
+	m, err := Measure(t.Context(), ScanConfig{
+		ScanOptions: ScanOptions{Keys: keys, Expected: 200}, Client: c, Kinds: []client.Kind{client.ScanAll}, Rounds: 100,
+		Load: &beside, quiet: 100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.During.Dropped < m.During.Good() || m.During.Incomplete != "" {
+		t.Errorf("%d answered, %d dropped, %s", m.During.Good(), m.During.Dropped, m.During.Incomplete)
+	}
+}
+
 func TestScansBesideALoad(t *testing.T) {
 	url := target(t)
 	c, keys := connect(t, url), workload.DefaultKeys()

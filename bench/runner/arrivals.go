@@ -51,6 +51,15 @@ func (a *arrivals) when(n float64) time.Duration {
 	return time.Duration(t * float64(time.Second))
 }
 
+// expected returns the expected number of arrivals up to a time. It inverts when.
+func (a *arrivals) expected(at time.Duration) float64 {
+	t := min(at, a.end).Seconds()
+	if t < a.ramp {
+		return a.rate * t * t / (2 * a.ramp)
+	}
+	return a.rate * (t - a.ramp/2)
+}
+
 // left counts the arrivals up to a time that were never handed out, when a run ends early.
 func (a *arrivals) left(until time.Duration) (n int64) {
 	for {

@@ -3,8 +3,8 @@ package runner
 import "time"
 
 // closed keeps the pipeline full until the time is over, the source is empty or the connection
-// breaks.
-func (w *worker) closed() {
+// breaks. It reports whether the connection broke.
+func (w *worker) closed() (broke bool) {
 	window := make([]sent, 0, w.Pipeline) // in flight; the oldest is at head
 	head := 0
 	reads, writes := deadlines{timeout: w.Timeout}, deadlines{timeout: w.Timeout}
@@ -35,11 +35,11 @@ func (w *worker) closed() {
 			writes.renew(now, w.connection.SetWriteDeadline)
 			if err := w.connection.Flush(); err != nil {
 				abandon()
-				return
+				return true
 			}
 		}
 		if len(window) == 0 {
-			return
+			return false
 		}
 		reads.renew(now, w.connection.SetReadDeadline)
 		// Wait for one answer, and take with it all that have arrived. The next flush then sends as
@@ -48,11 +48,12 @@ func (w *worker) closed() {
 			a, err := w.connection.Receive()
 			if err != nil {
 				abandon()
-				return
+				return true
 			}
 			if head == 0 || head%16 == 0 {
 				now = time.Now()
 			}
+			w.heard = now
 			w.done(window[head], a, now)
 			head++
 		}

@@ -46,9 +46,12 @@ func (o Objective) metBy(h *hdrhistogram.Histogram) bool {
 // Step is one rate that was tried.
 type Step struct {
 	Rate     float64 `json:"rate"`     // asked for
-	Achieved float64 `json:"achieved"` // good answers a second
+	Achieved float64 `json:"achieved"` // answered requests a second
 	Dropped  int64   `json:"dropped"`
 	Errors   int64   `json:"errors"`
+	Missing  int64   `json:"missing"` // answered requests that found no key
+	Refused  int64   `json:"refused"`
+	Failed   int64   `json:"failed"`
 	Met      bool    `json:"met"`
 	Why      string  `json:"why,omitempty"` // why the objective was not met
 	Quantiles
@@ -65,6 +68,8 @@ func (s Step) Verdict() string {
 // Search describes the search for the highest rate.
 type Search struct {
 	Objective Objective
+	// Tolerated is the share of a rate's requests that may not be served, from 0 to 1.
+	Tolerated float64
 	// StepTime is how long each rate is measured, after the warm-up. Zero: 5 s.
 	StepTime time.Duration
 	// OnStep is called after each step. Nil: not called.
@@ -75,11 +80,7 @@ type Search struct {
 	precision float64
 }
 
-const (
-	maxSteps = 16
-	// tolerated is the share of a rate's requests that may be errors or dropped.
-	tolerated = 0.01
-)
+const maxSteps = 16
 
 // FindMax looks for the highest rate of an open loop that meets the objective. It goes down from
 // the throughput of a closed loop, by bisection. It returns the run at that rate, or nil when no
@@ -131,16 +132,19 @@ func FindMax(ctx context.Context, c Config, s Search) (best *Result, steps []Ste
 // judge decides whether a run kept to the objective, and says why if it did not.
 func (s Search) judge(rate float64, r *Result) Step {
 	all := r.All()
-	step := Step{Rate: rate, Achieved: r.Throughput(), Dropped: r.Dropped, Errors: r.Errors.Sum(), Quantiles: QuantilesOf(all)}
-	bad := float64(step.Dropped + step.Errors)
+	step := Step{
+		Rate: rate, Achieved: r.Throughput(), Dropped: r.Dropped, Errors: r.Errors.Sum(), Quantiles: QuantilesOf(all),
+		Missing: r.Missing, Refused: r.Errors.Refused, Failed: r.Errors.Failures(),
+	}
+	unserved := float64(r.Unserved())
 	switch {
 	case r.Incomplete != "":
 		step.Why = r.Incomplete
 	case !s.Objective.metBy(all):
 		at := time.Duration(all.ValueAtPercentile(s.Objective.Percentile)) * time.Microsecond
 		step.Why = fmt.Sprintf("p%g is %v", s.Objective.Percentile, at)
-	case bad > tolerated*(bad+float64(r.Good())):
-		step.Why = fmt.Sprintf("%d dropped, %d errors", step.Dropped, step.Errors)
+	case unserved > s.Tolerated*(unserved+float64(r.Good())):
+		step.Why = fmt.Sprintf("%d refused, %d failed, %d dropped", step.Refused, step.Failed, step.Dropped)
 	default:
 		step.Met = true
 	}

@@ -71,6 +71,7 @@ func (w *worker) sendAll(flight chan<- sent, broken <-chan struct{}) {
 				return
 			}
 		} else if w.ctx.Err() != nil {
+			w.miss(intended)
 			return
 		} else if -early > w.Timeout {
 			w.miss(intended)

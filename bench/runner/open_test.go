@@ -29,6 +29,14 @@ func TestArrivals(t *testing.T) {
 	if len(even) != 10_000 || (even[7]-7*time.Millisecond).Abs() > time.Microsecond {
 		t.Errorf("%d arrivals, the eighth at %v", len(even), even[7])
 	}
+	for _, ramp := range []time.Duration{0, 4 * time.Second} {
+		a := newArrivals(1000, false, ramp, 10*time.Second, 1)
+		for _, n := range []float64{0, 500, 3000, 7999} {
+			if got := a.expected(a.when(n)); math.Abs(got-n) > 0.01 {
+				t.Errorf("with a ramp of %v: %.2f are expected when %.0f have come", ramp, got, n)
+			}
+		}
+	}
 	// The ramp counts half its time.
 	if n := len(collect(false, 4*time.Second, 10*time.Second)); n < 7_998 || n > 8_002 {
 		t.Errorf("with a ramp: %d arrivals", n)
@@ -92,6 +100,28 @@ func arrivalsThatAreTooLateAreDropped(t *testing.T) {
 	}
 	if total := r.Good() + r.Dropped; total < 480 || total > 520 {
 		t.Errorf("%d arrivals are accounted for, want about 500", total)
+	}
+}
+
+// TestAStoppedOpenLoopOwesNothing checks that a run which is stopped dropped only what was due
+// before that: nothing, for a target that keeps up, and what waited for it, for one that does not.
+func TestAStoppedOpenLoopOwesNothing(t *testing.T) { synctest.Test(t, aStoppedOpenLoopOwesNothing) }
+
+func aStoppedOpenLoopOwesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes        time.Duration
+		fewest, most int64
+	}{"it keeps up": {2 * time.Millisecond, 0, 0}, "it does half": {20 * time.Millisecond, 240, 260}} {
+		f := &fake{answer: func(int64, workload.Kind) (Answer, error) {
+			time.Sleep(c.takes)
+			return Answer{Outcome: OK}, nil
+		}}
+		ctx, cancel := context.WithTimeout(context.Background(), 2505*time.Millisecond)
+		r, err := Run(ctx, Config{Targets: []Target{f}, Keys: workload.DefaultKeys(), Sources: requests(1<<40, workload.Get), Connections: 2, Rate: 200, Duration: time.Hour})
+		cancel()
+		if err != nil || r.Dropped < c.fewest || r.Dropped > c.most || r.Good() < 240 {
+			t.Errorf("%s: %d answered, %d dropped, %v", name, r.Good(), r.Dropped, err)
+		}
 	}
 }
 

@@ -27,18 +27,23 @@ func (r *recorder) answer(kind workload.Kind, a Answer, latency time.Duration, w
 	if warm {
 		c = r.warm
 	}
+	of := &c.Kinds[kind]
 	switch {
 	case mismatch:
 		c.Errors.Mismatch++
+		of.Failed++
 		return false
 	case a.Outcome == Missing:
 		c.Missing++
+		of.Missing++
 	case a.Outcome == Refused:
 		c.Errors.Refused++
+		of.Refused++
 		c.Status[a.Status]++
 		return false
 	case a.Outcome == Failed:
 		c.Errors.Failed++
+		of.Failed++
 		c.Status[a.Status]++
 		return false
 	}

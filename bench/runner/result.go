@@ -30,7 +30,12 @@ type Errors struct {
 }
 
 // Sum returns the number of all errors.
-func (e Errors) Sum() int64 { return e.Refused + e.Failed + e.Lost + e.Connect + e.Mismatch }
+func (e Errors) Sum() int64 { return e.Refused + e.Failures() + e.Connect }
+
+// Failures returns the number of requests that failed: bad answers, lost requests and wrong values.
+// A refused request did nothing and is no failure. A connection that could not be made is none
+// either, because no request was sent on it.
+func (e Errors) Failures() int64 { return e.Failed + e.Lost + e.Mismatch }
 
 func (e *Errors) add(o Errors) {
 	e.Refused += o.Refused
@@ -40,14 +45,31 @@ func (e *Errors) add(o Errors) {
 	e.Mismatch += o.Mismatch
 }
 
+// KindCounts are the requests of one kind that found no key or were not served.
+type KindCounts struct {
+	Missing, Refused int64
+	Failed           int64 // bad answers, lost requests and wrong values
+}
+
+func (k *KindCounts) add(o KindCounts) {
+	k.Missing += o.Missing
+	k.Refused += o.Refused
+	k.Failed += o.Failed
+}
+
 // Counts are the answers of some time, by what they are.
 type Counts struct {
-	Latency [workload.Kinds]*hdrhistogram.Histogram // good answers only
-	Missing int64
+	Latency [workload.Kinds]*hdrhistogram.Histogram // answered requests only
+	Kinds   [workload.Kinds]KindCounts
+	Missing int64 // answered requests that found no key
 	Late    int64 // sent more than a millisecond after the intended time
 	Dropped int64 // not sent, because it was too late
 	Errors  Errors
 	Status  map[int]int64 // of bad answers
+	// Silent is how long the connections of a closed loop got no answer because they were broken or
+	// could not be made, summed over them. In an open loop it is 0: the requests that were due and
+	// not served say the same there.
+	Silent time.Duration
 }
 
 // NewCounts returns counts of nothing.
@@ -59,7 +81,10 @@ func NewCounts() *Counts {
 	return c
 }
 
-// Good returns the number of answers that were no error.
+// Unserved returns the number of requests that were due and not served: refused, failed or dropped.
+func (c *Counts) Unserved() int64 { return c.Errors.Refused + c.Errors.Failures() + c.Dropped }
+
+// Good returns the number of answers that were no error: the answered requests.
 func (c *Counts) Good() (n int64) {
 	for _, h := range c.Latency {
 		n += h.TotalCount()
@@ -84,7 +109,8 @@ func (c *Counts) reset() {
 			h.Reset()
 		}
 	}
-	c.Missing, c.Late, c.Dropped, c.Errors = 0, 0, 0, Errors{}
+	c.Missing, c.Late, c.Dropped, c.Errors, c.Silent = 0, 0, 0, Errors{}, 0
+	c.Kinds = [workload.Kinds]KindCounts{}
 	clear(c.Status)
 }
 
@@ -94,9 +120,13 @@ func (c *Counts) merge(o *Counts) {
 			c.Latency[k].Merge(h)
 		}
 	}
+	for k := range c.Kinds {
+		c.Kinds[k].add(o.Kinds[k])
+	}
 	c.Missing += o.Missing
 	c.Late += o.Late
 	c.Dropped += o.Dropped
+	c.Silent += o.Silent
 	c.Errors.add(o.Errors)
 	for s, n := range o.Status {
 		c.Status[s] += n
@@ -113,6 +143,17 @@ type Result struct {
 	Open       bool
 	Rate       float64 // the rate asked for
 	Incomplete string  // why the run ended before its time; empty: it did not
+
+	connections int
+}
+
+// SilentShare returns Silent as a part of the time of all connections, from 0 to 1.
+func (r *Result) SilentShare() float64 {
+	all := r.Elapsed.Seconds() * float64(r.connections)
+	if all <= 0 {
+		return 0
+	}
+	return min(r.Silent.Seconds()/all, 1)
 }
 
 // Throughput returns the good answers a second.

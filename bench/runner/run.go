@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"viakv/bench/workload"
@@ -49,7 +50,9 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	for i := range recorders {
 		recorders[i] = newRecorder()
 	}
-	col := newCollector(recorders, r.start, c.OnSample)
+	col := newCollector(recorders, r.arrivals, r.start, c.OnSample)
+	var stopped atomic.Int64 // when ctx ended, since the start; 0: it has not
+	defer context.AfterFunc(ctx, func() { stopped.Store(int64(time.Since(r.start))) })()
 	var workers sync.WaitGroup
 	for i := range c.Connections {
 		w := &worker{run: r, id: i, target: c.Targets[i%len(c.Targets)], recorder: recorders[i%len(recorders)], source: c.Sources(i), connection: first[i]}
@@ -64,14 +67,19 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	cpu := r.observe(col, ended)
 	now := time.Now()
 	result := &Result{
-		Counts: *col.total, Started: r.start, Samples: col.samples, CPU: cpu, Open: c.Rate > 0, Rate: c.Rate,
+		Counts: *col.total, Started: r.start, Samples: col.samples, CPU: cpu, Open: c.Rate > 0, Rate: c.Rate, connections: c.Connections,
 		Elapsed: max(min(now.Sub(r.measured), r.end.Sub(r.measured)), 0),
 	}
 	if ctx.Err() != nil {
 		result.Incomplete = "stopped after " + now.Sub(r.start).Round(time.Second).String()
 	}
 	if r.arrivals != nil {
-		result.Dropped += r.arrivals.left(min(now.Sub(r.start), r.end.Sub(r.start)))
+		// The run ended when its time was over, when ctx ended, or now that its sources are empty.
+		until := min(now.Sub(r.start), r.end.Sub(r.start))
+		if at := stopped.Load(); at > 0 {
+			until = min(until, time.Duration(at))
+		}
+		result.Dropped += r.arrivals.left(until)
 	}
 	return result, nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"viakv/bench/workload"
@@ -59,6 +61,85 @@ func TestAnswersAreCountedByWhatTheyAre(t *testing.T) {
 	r := measure(t, Config{Targets: []Target{f}, Sources: requests(1000, workload.Get), Connections: 3})
 	if r.Good() != 600 || r.Missing != 200 || r.Errors.Refused != 200 || r.Errors.Failed != 200 || r.Status[503] != 200 || r.Status[500] != 200 {
 		t.Errorf("good %d, missing %d, %+v, status %v", r.Good(), r.Missing, r.Errors, r.Status)
+	}
+	if of := r.Kinds[workload.Get]; of != (KindCounts{Missing: 200, Refused: 200, Failed: 200}) || r.Unserved() != 400 {
+		t.Errorf("of the gets %+v, unserved %d", of, r.Unserved())
+	}
+}
+
+// TestSamplesTellWhatWasServed checks that each second has its own counts of what was refused, what
+// failed, what found no key, and what was due.
+func TestSamplesTellWhatWasServed(t *testing.T) { synctest.Test(t, samplesTellWhatWasServed) }
+
+func samplesTellWhatWasServed(t *testing.T) {
+	f := &fake{}
+	f.answer = func(n int64, _ workload.Kind) (Answer, error) {
+		switch {
+		case n <= 100: // the first second
+			return Answer{Outcome: OK}, nil
+		case n <= 200:
+			return Answer{Outcome: Refused, Status: 503}, nil
+		case n <= 300:
+			return Answer{Outcome: Missing, Status: 404}, nil
+		case n <= 350:
+			return Answer{Status: 500}, nil
+		}
+		f.refuse.Store(true)
+		return Answer{}, errors.New("died")
+	}
+	r := measure(t, Config{Targets: []Target{f}, Sources: requests(1<<40, workload.Get), Connections: 1, Rate: 100, Duration: 5 * time.Second, Timeout: time.Second})
+	if len(r.Samples) < 5 {
+		t.Fatalf("%d samples", len(r.Samples))
+	}
+	for i, want := range []Sample{{Good: 100}, {Refused: 100}, {Good: 100, Missing: 100}, {Failed: 51}, {}} {
+		got := r.Samples[i]
+		if i == 3 || i == 4 { // the target is gone, and connections cannot be made
+			if got.Unconnected == 0 {
+				t.Errorf("second %d: no connection failed", i+1)
+			}
+			want.Unconnected = got.Unconnected
+		}
+		want.Errors = want.Refused + want.Failed + want.Unconnected
+		near := func(a, b int64) bool { return a-b >= -1 && a-b <= 1 } // where a second ends
+		if !near(got.Good, want.Good) || !near(got.Missing, want.Missing) || !near(got.Refused, want.Refused) || !near(got.Failed, want.Failed) || !near(got.Errors, want.Errors) ||
+			math.Abs(got.Asked-100) > 0.1 {
+			t.Errorf("second %d: %+v, want %+v and 100 asked", i+1, got, want)
+		}
+	}
+	if all := r.Good() + r.Unserved(); all != 500 || r.Dropped < 100 {
+		t.Errorf("%d of 500 requests are accounted for, %d of them dropped", all, r.Dropped)
+	}
+}
+
+// TestAClosedLoopTellsHowLongItGotNoAnswer checks Silent: a loop that cannot connect asks nothing,
+// so that its requests do not show the outage.
+func TestAClosedLoopTellsHowLongItGotNoAnswer(t *testing.T) {
+	synctest.Test(t, aClosedLoopTellsHowLongItGotNoAnswer)
+}
+
+func aClosedLoopTellsHowLongItGotNoAnswer(t *testing.T) {
+	share := func(hang time.Duration, refuse bool) float64 {
+		f := &fake{}
+		f.answer = func(n int64, _ workload.Kind) (Answer, error) {
+			if n > 2000 && n <= 2002 { // after two seconds, on both connections
+				f.refuse.Store(refuse)
+				time.Sleep(hang)
+				return Answer{}, errors.New("died")
+			}
+			time.Sleep(2 * time.Millisecond)
+			return Answer{Outcome: OK}, nil
+		}
+		return measure(t, Config{Targets: []Target{f}, Sources: requests(1<<40, workload.Get), Connections: 2, Warmup: time.Second, Duration: 4 * time.Second}).SilentShare()
+	}
+	for name, c := range map[string]struct{ got, want float64 }{
+		"it died":             {share(0, true), 0.75},
+		"it hung, then died":  {share(time.Second, true), 0.75},
+		"it hung, then lived": {share(2*time.Second, false), 0.5},
+		"it reset once":       {share(0, false), 0},
+	} {
+		if math.Abs(c.got-c.want) > 0.02 {
+			t.Errorf("%s: %.3f of the time without an answer, want %.2f", name, c.got, c.want)
+		}
 	}
 }
 
@@ -159,7 +240,7 @@ func TestTheWarmUpIsShownAndNotSummed(t *testing.T) {
 // measuring begins.
 func TestAShortEndOfTheWarmUpIsLeftOut(t *testing.T) {
 	start := time.Now()
-	c := newCollector(nil, start, nil)
+	c := newCollector(nil, nil, start, nil)
 	c.collect(start.Add(time.Second), true)
 	c.collect(start.Add(1100*time.Millisecond), true)
 	c.collect(start.Add(2100*time.Millisecond), false)

@@ -11,13 +11,19 @@ type Sample struct {
 	Elapsed float64 `json:"elapsed"` // seconds since the start, at the end of the sample
 	Seconds float64 `json:"seconds"` // length of the sample
 	Warm    bool    `json:"warm,omitempty"`
-	Good    int64   `json:"good"` // answers, those for missing keys included
-	Errors  int64   `json:"errors"`
-	Rate    float64 `json:"rate"` // good answers a second
+	Good    int64   `json:"good"`   // answered requests, those that found no key included
+	Errors  int64   `json:"errors"` // refused, failed, and connections that could not be made
+	Rate    float64 `json:"rate"`   // answered requests a second
 	Quantiles
+
+	Asked       float64 `json:"asked,omitempty"` // requests that were due, in an open loop
+	Missing     int64   `json:"missing"`         // answered requests that found no key
+	Refused     int64   `json:"refused"`
+	Failed      int64   `json:"failed"`      // bad answers, lost requests and wrong values
+	Unconnected int64   `json:"unconnected"` // connections that could not be made
 }
 
-// Quantiles are quantiles of the latency, in microseconds.
+// Quantiles are quantiles of the latency of answered requests, in microseconds.
 type Quantiles struct {
 	Mean float64 `json:"mean"`
 	P50  int64   `json:"p50"`
@@ -40,6 +46,7 @@ func QuantilesOf(h *hdrhistogram.Histogram) Quantiles {
 // collector takes the recorders' counts once a second and sums them up.
 type collector struct {
 	recorders []*recorder
+	arrivals  *arrivals // nil: closed loop
 	start     time.Time
 	last      time.Time
 	interval  *Counts
@@ -49,8 +56,8 @@ type collector struct {
 	onSample  func(Sample)
 }
 
-func newCollector(recorders []*recorder, start time.Time, onSample func(Sample)) *collector {
-	return &collector{recorders: recorders, start: start, last: start, interval: NewCounts(), warm: NewCounts(), total: NewCounts(), onSample: onSample}
+func newCollector(recorders []*recorder, due *arrivals, start time.Time, onSample func(Sample)) *collector {
+	return &collector{recorders: recorders, arrivals: due, start: start, last: start, interval: NewCounts(), warm: NewCounts(), total: NewCounts(), onSample: onSample}
 }
 
 // shortest is the shortest sample that is shown, because a rate over a few milliseconds says
@@ -66,7 +73,7 @@ func (c *collector) collect(now time.Time, warm bool) {
 		r.take(c.interval, c.warm)
 	}
 	c.total.merge(c.interval)
-	took := now.Sub(c.last)
+	took, from := now.Sub(c.last), c.last
 	if took < shortest {
 		if warm {
 			c.last = now // the first measured sample begins here
@@ -82,6 +89,10 @@ func (c *collector) collect(now time.Time, warm bool) {
 	s := Sample{
 		Elapsed: now.Sub(c.start).Seconds(), Seconds: took.Seconds(), Warm: warm, Good: h.TotalCount(), Errors: shown.Errors.Sum(),
 		Rate: float64(h.TotalCount()) / took.Seconds(), Quantiles: QuantilesOf(h),
+		Missing: shown.Missing, Refused: shown.Errors.Refused, Failed: shown.Errors.Failures(), Unconnected: shown.Errors.Connect,
+	}
+	if c.arrivals != nil {
+		s.Asked = c.arrivals.expected(now.Sub(c.start)) - c.arrivals.expected(from.Sub(c.start))
 	}
 	c.samples = append(c.samples, s)
 	if c.onSample != nil {

@@ -19,6 +19,8 @@ type worker struct {
 
 	key, value []byte
 	exhausted  bool
+	// heard is when a closed loop last had an answer, or began to wait for its first one.
+	heard time.Time
 }
 
 const (
@@ -32,11 +34,13 @@ func (w *worker) work() {
 		if w.connection != nil {
 			_ = w.connection.Close()
 		}
+		w.silent(time.Now())
 	}()
 	if !sleep.For(w.ctx, w.delay(w.id)) {
 		return
 	}
 	pause := firstPause
+	w.heard = time.Now()
 	for !w.exhausted && !w.stopped(time.Now()) {
 		if w.connection == nil {
 			var err error
@@ -54,7 +58,10 @@ func (w *worker) work() {
 		if w.arrivals != nil {
 			w.open()
 		} else {
-			w.closed()
+			w.silent(began)
+			if broke := w.closed(); !broke {
+				w.heard = time.Time{}
+			}
 		}
 		_ = w.connection.Close()
 		w.connection = nil
@@ -67,6 +74,22 @@ func (w *worker) work() {
 			break
 		}
 	}
+}
+
+// silent counts the time since the closed loop last had an answer, as far as it was measured. The
+// caller makes it count when the connection has broken or was made anew.
+func (w *worker) silent(now time.Time) {
+	from, to := w.heard, now
+	if w.measured.After(from) {
+		from = w.measured
+	}
+	if w.end.Before(to) {
+		to = w.end
+	}
+	if took := to.Sub(from); w.arrivals == nil && !w.heard.IsZero() && took > 0 {
+		w.recorder.count(false, func(c *Counts) { c.Silent += took })
+	}
+	w.heard = now
 }
 
 func (w *worker) dial() (Connection, error) {
@@ -95,7 +118,10 @@ func (w *worker) done(s sent, a Answer, now time.Time) {
 
 // lost records a request that will get no answer.
 func (w *worker) lost(s sent) {
-	w.recorder.count(w.warm(s.begin), func(c *Counts) { c.Errors.Lost++ })
+	w.recorder.count(w.warm(s.begin), func(c *Counts) {
+		c.Errors.Lost++
+		c.Kinds[s.op.Kind].Failed++
+	})
 	if w.OnDone != nil {
 		w.OnDone(s.op, false)
 	}

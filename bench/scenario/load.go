@@ -150,7 +150,7 @@ func (u *setup) findMax(ctx context.Context, r *report.Report) error {
 	if err != nil {
 		return err
 	}
-	best, steps, err := runner.FindMax(ctx, c, runner.Search{Objective: objective, StepTime: time.Duration(u.Duration), OnStep: func(s runner.Step) {
+	best, steps, err := runner.FindMax(ctx, c, runner.Search{Objective: objective, StepTime: time.Duration(u.Duration), Tolerated: 0.01, OnStep: func(s runner.Step) {
 		u.events.log("%s/s asked, %s reached, p99 %s: %s", report.Count(int64(s.Rate)), report.Count(int64(s.Achieved)), report.Micros(s.P99), s.Verdict())
 	}})
 	if err != nil {
