@@ -36,7 +36,7 @@ func (h *History) Audit(ctx context.Context, endpoints []*client.Client, progres
 					}
 					result := resultOf(get, err)
 					h.end(k, o, result, value)
-					if result == open {
+					if result == open || result == refused {
 						mu.Lock()
 						failed++
 						mu.Unlock()

@@ -8,8 +8,9 @@ type Verdict struct {
 	Seconds    float64 `json:"seconds"`
 	Keys       int     `json:"keys"`
 	Operations int     `json:"operations"`
-	Unknown    int     `json:"unknown"` // outcomes left open
+	Unknown    int     `json:"unknown"` // writes whose outcomes were left open
 	Refused    int     `json:"refused"` // operations that did nothing, by the target's answer
+	Failed     int     `json:"failed"`  // reads that got no answer
 	Clears     int     `json:"clears"`
 	Scans      int     `json:"scans"`
 

@@ -185,7 +185,8 @@ func resultOf(kind opKind, err error) opResult {
 	if errors.Is(err, client.ErrMissing) && kind != set && kind != clearAll {
 		return missing
 	}
-	if e, ok := errors.AsType[*client.Error](err); ok && e.Outcome == kv.None && kind.mutates() {
+	// A read never has an effect. It was refused only if the target said so.
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Outcome == kv.None && (kind.mutates() || e.Status != 0) {
 		return refused
 	}
 	return open

@@ -24,8 +24,12 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 	h.mu.Lock()
 	c.Clears, c.Scans = len(h.clears), h.scans
 	for _, o := range h.others {
-		if o.Result == refused {
+		switch {
+		case o.Client == auditor:
+		case o.Result == refused:
 			c.Refused++
+		default:
+			c.Failed++
 		}
 	}
 	h.mu.Unlock()

@@ -26,7 +26,7 @@ var (
 	inkAxis  = newInk("axis", 1)
 	inkGrid  = newInk("grid", 2)
 	inkText  = newInk("text", 3)
-	inkLines = []ink{newInk("line1", 4), newInk("line2", 5), newInk("line3", 6), newInk("line4", 7), newInk("line5", 8)}
+	inkLines = []ink{newInk("line1", 4), newInk("line2", 5), newInk("line3", 6), newInk("line4", 7), newInk("line5", 8), newInk("line6", 9)}
 )
 
 func inks() []ink { return append([]ink{inkAxis, inkGrid, inkText}, inkLines...) }

@@ -47,14 +47,32 @@ func rate(v float64) string {
 }
 
 func overTime(samples []runner.Sample) []chart {
-	throughput := chart{title: "Throughput over time", unit: "answers a second; errors a second", format: rate, series: []series{{name: "answers"}, {name: "errors"}}}
-	latency := chart{title: "Latency over time", unit: "logarithmic", log: true, format: micros, series: []series{{name: "p50"}, {name: "p95"}, {name: "p99"}, {name: "max"}}}
+	throughput := chart{title: "Throughput over time", unit: "requests a second; misses are answered too", format: rate,
+		series: []series{{name: "answered"}, {name: "refused"}, {name: "misses"}, {name: "failed"}}}
+	asked := slices.ContainsFunc(samples, func(s runner.Sample) bool { return s.Asked > 0 })
+	if asked {
+		throughput.series = append(throughput.series, series{name: "asked"})
+	}
+	unconnected := slices.ContainsFunc(samples, func(s runner.Sample) bool { return s.Unconnected > 0 })
+	if unconnected {
+		throughput.series = append(throughput.series, series{name: "unconnected"})
+	}
+	latency := chart{title: "Latency over time", unit: "of answered requests; logarithmic", log: true, format: micros, series: []series{{name: "p50"}, {name: "p95"}, {name: "p99"}, {name: "max"}}}
 	for _, s := range samples {
 		label := fmt.Sprintf("%.0fs", s.Elapsed)
 		if s.Warm {
 			label = "warm"
 		}
-		throughput.add(label, s.Rate, float64(s.Errors)/max(s.Seconds, 1e-3))
+		perSecond := func(n int64) float64 { return float64(n) / max(s.Seconds, 1e-3) }
+		// Of an old report only the sum of all errors is known. It counts as failed.
+		values := []float64{s.Rate, perSecond(s.Refused), perSecond(s.Missing), perSecond(s.Errors - s.Refused - s.Unconnected)}
+		if asked {
+			values = append(values, s.Asked/max(s.Seconds, 1e-3))
+		}
+		if unconnected {
+			values = append(values, perSecond(s.Unconnected))
+		}
+		throughput.add(label, values...)
 		latency.add(label, float64(s.P50), float64(s.P95), float64(s.P99), float64(s.Max))
 	}
 	return []chart{throughput, latency}
@@ -69,7 +87,7 @@ func (c *chart) add(label string, values ...float64) {
 
 // percentiles returns the latencies over the number of nines, so that the tail has room.
 func (r *Report) percentiles() (chart, error) {
-	c := chart{title: "Latency by percentile", unit: "both axes logarithmic: each step to the right is a nine more", log: true, format: micros}
+	c := chart{title: "Latency by percentile", unit: "of answered requests; both axes logarithmic: each step to the right is a nine more", log: true, format: micros}
 	loads := []*Load{r.Load}
 	c.series = []series{{name: "target"}}
 	if r.Baseline != nil && r.Baseline.Load != nil {
@@ -99,7 +117,7 @@ func (r *Report) percentiles() (chart, error) {
 }
 
 func steps(all []runner.Step) chart {
-	c := chart{title: "Latency by rate", unit: "p50 and p99 at each rate that was tried", log: true, format: micros, series: []series{{name: "p50"}, {name: "p99"}}}
+	c := chart{title: "Latency by rate", unit: "p50 and p99 of answered requests at each rate that was tried", log: true, format: micros, series: []series{{name: "p50"}, {name: "p99"}}}
 	byRate := func(a, b runner.Step) int { return cmp.Compare(a.Rate, b.Rate) }
 	for _, s := range slices.SortedFunc(slices.Values(all), byRate) {
 		c.add(rate(s.Rate)+"/s", float64(s.P50), float64(s.P99))
@@ -109,7 +127,7 @@ func steps(all []runner.Step) chart {
 
 func (r *Report) availability() []chart {
 	answers := chart{title: "What clients saw", unit: "a second", format: rate, series: []series{{name: "answered"}, {name: "refused"}, {name: "left open"}}}
-	latency := chart{title: "Latency over time", unit: "logarithmic", log: true, format: micros, series: []series{{name: "p50"}, {name: "p99"}, {name: "max"}}}
+	latency := chart{title: "Latency over time", unit: "of answered requests; logarithmic", log: true, format: micros, series: []series{{name: "p50"}, {name: "p99"}, {name: "max"}}}
 	for _, b := range r.Chaos.Buckets {
 		label := fmt.Sprintf("%.0fs", b.At)
 		answers.add(label, float64(b.Good), float64(b.Refused), float64(b.Unknown))

@@ -21,8 +21,17 @@ type compared struct {
 	// clear says that the intervals do not overlap: the difference is not noise within these runs.
 	clear  bool
 	better bool // only if clear
-	micros bool // the values are microseconds, not rates per second
+	unit   unit
 }
+
+// unit is the unit of a compared figure.
+type unit uint8
+
+const (
+	perSecond    unit = iota // more is better
+	microseconds             // less is better
+	shares                   // parts of a whole, from 0 to 1; less is better
+)
 
 // Comparison is the comparison of two reports. The intervals are of 95 %. They say how much the
 // seconds within each run vary, not what another day or another machine would give. For that,
@@ -51,7 +60,19 @@ func Compare(before, after *Report) (*Comparison, error) {
 	if a, b := before.Environment, after.Environment; a.Cores != b.Cores || a.CPU != b.CPU || a.Go != b.Go {
 		c.notes = append(c.notes, "the machines or Go versions differ: prefer ratios to a baseline measured on each")
 	}
-	c.add("throughput", throughput(before.Load), throughput(after.Load), false)
+	// A run of which requests were not served is not better for being faster.
+	for _, side := range []struct {
+		name string
+		of   *Report
+	}{{"before", before}, {"after", after}} {
+		if !side.of.Passed {
+			c.notes = append(c.notes, fmt.Sprintf("%s did not pass: %s", side.name, side.of.Reason))
+		}
+		if l := side.of.Load; l.Unserved() > 0 {
+			c.notes = append(c.notes, fmt.Sprintf("%s: %s of its requests were not served, and its percentiles leave them out", side.name, percent(l.Unserved(), l.Requests())))
+		}
+	}
+	c.add("throughput", throughput(before.Load), throughput(after.Load), perSecond)
 	h1, err := before.Load.histogram()
 	if err != nil {
 		return nil, err
@@ -61,18 +82,34 @@ func Compare(before, after *Report) (*Comparison, error) {
 		return nil, err
 	}
 	for _, q := range []float64{50, 90, 99, 99.9} {
-		c.add(fmt.Sprintf("p%g", q), quantile(h1, q), quantile(h2, q), true)
+		c.add(fmt.Sprintf("p%g", q), quantile(h1, q), quantile(h2, q), microseconds)
 	}
+	a, b := before.Load, after.Load
+	c.add("misses", part(a.Missing, a.Lookups()), part(b.Missing, b.Lookups()), shares)
+	c.add("refused", part(a.Errors.Refused, a.Requests()), part(b.Errors.Refused, b.Requests()), shares)
+	c.add("failed", part(a.Errors.Failures(), a.Requests()), part(b.Errors.Failures(), b.Requests()), shares)
+	c.add("dropped", part(a.Dropped, a.Requests()), part(b.Dropped, b.Requests()), shares)
 	return c, nil
 }
 
-func (c *Comparison) add(name string, before, after interval, latency bool) {
-	l := compared{name: name, before: before, after: after, micros: latency}
+// part returns the share of some requests, with Wilson's interval for it.
+func part(some, all int64) interval {
+	n, z := float64(all), 1.96
+	if n == 0 {
+		return interval{0, 0, math.Inf(1)}
+	}
+	p := float64(some) / n
+	middle, half := (p+z*z/(2*n))/(1+z*z/n), z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))/(1+z*z/n)
+	return interval{max(middle-half, 0), p, min(middle+half, 1)}
+}
+
+func (c *Comparison) add(name string, before, after interval, in unit) {
+	l := compared{name: name, before: before, after: after, unit: in}
 	if before.value > 0 {
 		l.change = after.value/before.value - 1
 	}
 	l.clear = before.high < after.low || after.high < before.low
-	l.better = l.clear && (after.value < before.value) == latency
+	l.better = l.clear && (after.value < before.value) == (in != perSecond)
 	c.lines = append(c.lines, l)
 }
 
@@ -132,7 +169,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(t, "before\t%s\nafter\t%s\n\n\tbefore\t\tafter\t\tchange\n", c.before, c.after)
 	for _, l := range c.lines {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%+.1f%%\t%s\n", l.name, l.figure(l.before.value), l.interval(l.before), l.figure(l.after.value), l.interval(l.after), 100*l.change, l.verdict())
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.name, l.figure(l.before.value), l.interval(l.before), l.figure(l.after.value), l.interval(l.after), l.changed(), l.verdict())
 	}
 	for _, n := range c.notes {
 		fmt.Fprintf(t, "note\t%s\n", n)
@@ -153,9 +190,24 @@ func (l compared) verdict() string {
 	return "worse"
 }
 
+// changed says how much the value has changed: a share in points of a hundred, another figure as a
+// part of what it was.
+func (l compared) changed() string {
+	switch {
+	case l.unit == shares:
+		return fmt.Sprintf("%+.1f points", 100*(l.after.value-l.before.value))
+	case l.before.value == 0 && l.after.value != 0:
+		return "-"
+	}
+	return fmt.Sprintf("%+.1f%%", 100*l.change)
+}
+
 func (l compared) figure(v float64) string {
-	if l.micros {
+	switch l.unit {
+	case microseconds:
 		return Micros(int64(v))
+	case shares:
+		return fmt.Sprintf("%.2f%%", 100*v)
 	}
 	return Count(int64(v)) + "/s"
 }
@@ -190,7 +242,7 @@ func (c *Comparison) Table() Table {
 	for _, l := range c.lines {
 		t.Rows = append(t.Rows, Row{
 			Name: l.name, Before: l.figure(l.before.value) + " " + l.interval(l.before), After: l.figure(l.after.value) + " " + l.interval(l.after),
-			Change: fmt.Sprintf("%+.1f%%", 100*l.change), Verdict: l.verdict(),
+			Change: l.changed(), Verdict: l.verdict(),
 		})
 	}
 	return t

@@ -35,7 +35,10 @@ type figure struct {
 }
 
 // tile is one of the numbers at the top of the page.
-type tile struct{ Name, Value, Detail string }
+type tile struct {
+	Name, Value, Detail string
+	Bad                 bool // it counts requests that were not served
+}
 
 type pair struct{ Name, Value string }
 
@@ -93,29 +96,44 @@ func (r *Report) pairs() (out []pair) {
 // tiles returns the numbers that answer the question of the scenario.
 func (r *Report) tiles() (t []tile) {
 	add := func(name, value, format string, args ...any) {
-		t = append(t, tile{name, value, fmt.Sprintf(format, args...)})
+		t = append(t, tile{Name: name, Value: value, Detail: fmt.Sprintf(format, args...)})
 	}
+	bad := func(is bool) { t[len(t)-1].Bad = is } // of the tile that was added last
 	if l := r.Load; l != nil {
 		loop := "closed loop"
 		if l.Open {
 			loop = "of " + Count(int64(l.Asked)) + " asked"
 		}
-		add("throughput", Count(int64(l.Throughput))+"/s", "%s, %.0f s", loop, l.Seconds)
-		add("p50", Micros(l.Latency.P50), "half of all answers")
+		add("throughput", Count(int64(l.Throughput))+"/s", "answered; %s, %.0f s", loop, l.Seconds)
+		add("p50", Micros(l.Latency.P50), "half of the answered requests")
 		add("p99", Micros(l.Latency.P99), "p99.9 %s, max %s", Micros(l.Latency.P999), Micros(l.Latency.Max))
-		add("errors", Count(l.Errors.Sum()), "of %s requests", Count(l.Good+l.Errors.Sum()))
+		add("misses", Count(l.Missing), "%s of %s answered reads and removes", percent(l.Missing, l.Lookups()), Count(l.Lookups()))
+		add("refused", Count(l.Errors.Refused), "%s of %s requests", percent(l.Errors.Refused, l.Requests()), Count(l.Requests()))
+		bad(l.Errors.Refused > 0)
+		add("failed", Count(l.Errors.Failures()), "%s", l.failures())
+		bad(l.Errors.Failures()+l.Errors.Connect > 0)
+		if l.Open {
+			add("dropped", Count(l.Dropped), "%s of %s requests: too late to be sent", percent(l.Dropped, l.Requests()), Count(l.Requests()))
+			bad(l.Dropped > 0)
+		} else if l.Silent > 0 {
+			add("without an answer", fmt.Sprintf("%.1f%%", 100*l.Silent), "of the connections' time")
+			bad(true)
+		}
 	}
 	if b := r.Baseline; b != nil {
 		add("of the baseline", fmt.Sprintf("%.0f%%", 100*b.Ratio), "a bare server: %s", b.Reached())
 	}
 	for _, s := range r.Scans {
-		if len(t) < 8 {
+		if len(t) < 12 {
 			add(s.Kind, micros(s.Seconds*1e6), "%s pairs, %.0f MB/s", Count(s.Pairs), s.MBPerSecond())
 		}
 	}
 	if c := r.Check; c != nil {
 		add("linearizable", fmt.Sprintf("%s of %s", Count(c.Legal), Count(c.Keys)), "keys; %s operations", Count(c.Operations))
 		add("violations", Count(len(c.Violations)), "%d undecided", c.Undecided)
+		add("refused", Count(c.Refused), "operations that did nothing")
+		add("failed", Count(c.Failed), "reads without an answer")
+		add("left open", Count(c.Unknown), "writes that may take effect later, or never")
 	}
 	if c := r.Chaos; c != nil {
 		add("faults", Count(len(c.Faults)), "on %d nodes in %.0f s", c.Nodes, c.Seconds)

@@ -42,18 +42,19 @@ type Report struct {
 	Growth   []Growth         `json:"growth,omitempty"`
 }
 
-// Load is what a runner measured.
+// Load is what a runner measured. Throughput and latencies are of answered requests.
 type Load struct {
 	Open       bool              `json:"open"`
 	Asked      float64           `json:"asked,omitempty"` // the rate asked for, in an open loop
 	Seconds    float64           `json:"seconds"`
-	Good       int64             `json:"good"`
-	Missing    int64             `json:"missing"`
+	Good       int64             `json:"good"`    // answered requests
+	Missing    int64             `json:"missing"` // answered requests that found no key
 	Late       int64             `json:"late"`
 	Dropped    int64             `json:"dropped"`
 	Errors     runner.Errors     `json:"errors"`
 	Status     map[int]int64     `json:"status,omitempty"` // of bad answers
-	Throughput float64           `json:"throughput"`       // good answers a second
+	Silent     float64           `json:"silent,omitempty"` // part of a closed loop's time without an answer
+	Throughput float64           `json:"throughput"`       // answered requests a second
 	CPU        float64           `json:"cpu"`              // cores that the load generator used
 	Latency    runner.Quantiles  `json:"latency"`
 	Kinds      map[string]Kind   `json:"kinds"`
@@ -63,7 +64,10 @@ type Load struct {
 
 // Kind is what was measured for one kind of request.
 type Kind struct {
-	Count int64 `json:"count"`
+	Count   int64 `json:"count"`   // answered requests
+	Missing int64 `json:"missing"` // answered requests that found no key
+	Refused int64 `json:"refused"`
+	Failed  int64 `json:"failed"`
 	runner.Quantiles
 }
 
@@ -129,6 +133,10 @@ type Growth struct {
 	SetP99       int64   `json:"setP99"`
 	ScanSeconds  float64 `json:"scanSeconds"`
 	ScanMBPerSec float64 `json:"scanMBPerSecond"`
+	// What the gets and the sets met beside answers.
+	Missing int64 `json:"missing"`
+	Refused int64 `json:"refused"`
+	Failed  int64 `json:"failed"`
 }
 
 // New begins a report. The report has passed until Fail is called.

@@ -65,7 +65,7 @@ func save(path string, write func(io.Writer) error) (err error) {
 // writeCSV writes the samples of each second, with latencies in microseconds.
 func (r *Report) writeCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
-	rows := [][]string{{"elapsed_s", "warm", "good", "errors", "ops_per_s", "p50_us", "p90_us", "p95_us", "p99_us", "p999_us", "max_us"}}
+	rows := [][]string{{"elapsed_s", "warm", "good", "errors", "ops_per_s", "p50_us", "p90_us", "p95_us", "p99_us", "p999_us", "max_us", "misses", "refused", "failed", "unconnected", "asked_per_s"}}
 	if r.Load != nil {
 		for _, s := range r.Load.Samples {
 			row := []string{strconv.FormatFloat(s.Elapsed, 'f', 3, 64), strconv.FormatBool(s.Warm), strconv.FormatInt(s.Good, 10), strconv.FormatInt(s.Errors, 10),
@@ -73,6 +73,10 @@ func (r *Report) writeCSV(w io.Writer) error {
 			for _, us := range []int64{s.P50, s.P90, s.P95, s.P99, s.P999, s.Max} {
 				row = append(row, strconv.FormatInt(us, 10))
 			}
+			for _, n := range []int64{s.Missing, s.Refused, s.Failed, s.Unconnected} {
+				row = append(row, strconv.FormatInt(n, 10))
+			}
+			row = append(row, strconv.FormatFloat(s.Asked/max(s.Seconds, 1e-3), 'f', 1, 64))
 			rows = append(rows, row)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,7 +14,7 @@ import (
 )
 
 // SampleHeader stands above the lines that SampleLine makes.
-const SampleHeader = " elapsed   errors       ops/s      p50      p95      p99      max"
+const SampleHeader = " elapsed  answered/s  misses/s  refused/s  failed/s      p50      p95      p99      max"
 
 // SampleLine returns a sample as a line of text.
 func SampleLine(s runner.Sample) string {
@@ -21,7 +22,12 @@ func SampleLine(s runner.Sample) string {
 	if s.Warm {
 		mark = "  warm-up"
 	}
-	return fmt.Sprintf("%7.0fs %8d %11.0f %8s %8s %8s %8s%s", s.Elapsed, s.Errors, s.Rate, Micros(s.P50), Micros(s.P95), Micros(s.P99), Micros(s.Max), mark)
+	if s.Unconnected > 0 {
+		mark += fmt.Sprintf("  %d unconnected", s.Unconnected)
+	}
+	// Rounded up, so that a single one never looks like none.
+	perSecond := func(n int64) int64 { return int64(math.Ceil(float64(n) / max(s.Seconds, 1e-3))) }
+	return fmt.Sprintf("%7.0fs %11.0f %9d %10d %9d %8s %8s %8s %8s%s", s.Elapsed, s.Rate, perSecond(s.Missing), perSecond(s.Refused), perSecond(s.Failed), Micros(s.P50), Micros(s.P95), Micros(s.P99), Micros(s.Max), mark)
 }
 
 // Micros renders microseconds with three digits.
@@ -68,15 +74,17 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	if b := r.Baseline; b != nil {
 		if b.Load != nil {
-			fmt.Fprintf(t, "baseline\t%s ops/s from a bare server on this machine, p99 %s\n", Count(int64(b.Load.Throughput)), Micros(b.Load.Latency.P99))
+			fmt.Fprintf(t, "baseline\t%s answered/s by a bare server on this machine, p99 %s\n", Count(int64(b.Load.Throughput)), Micros(b.Load.Latency.P99))
 		}
 		fmt.Fprintf(t, "ratio\t%.2f of the baseline (%s)\n", b.Ratio, b.Detail())
 	}
 	for _, n := range r.Against {
-		fmt.Fprintf(t, "%s\t%s ops/s, p50 %s, p99 %s; the target reached %.2f of that\n", n.Name, Count(int64(n.Load.Throughput)), Micros(n.Load.Latency.P50), Micros(n.Load.Latency.P99), n.Ratio)
+		fmt.Fprintf(t, "%s\t%s answered/s, p50 %s, p99 %s; %s; the target reached %.2f of that\n", n.Name, Count(int64(n.Load.Throughput)), Micros(n.Load.Latency.P50),
+			Micros(n.Load.Latency.P99), n.Load.outcomes(), n.Ratio)
 	}
 	for _, s := range r.Steps {
-		fmt.Fprintf(t, "step\t%s/s asked, %s reached, p50 %s, p99 %s\t%s\n", Count(int64(s.Rate)), Count(int64(s.Achieved)), Micros(s.P50), Micros(s.P99), s.Verdict())
+		fmt.Fprintf(t, "step\t%s/s asked, %s answered/s, p50 %s, p99 %s; %s\t%s\n", Count(int64(s.Rate)), Count(int64(s.Achieved)), Micros(s.P50), Micros(s.P99),
+			outcomes(s.Missing, s.Refused, s.Failed, s.Dropped), s.Verdict())
 	}
 	for i, s := range r.Scans {
 		fmt.Fprintf(t, "%s\t%s pairs in %.2f s: %s pairs/s, %.1f MB/s, first after %s", s.Kind, Count(s.Pairs), s.Seconds,
@@ -95,13 +103,13 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 	}
 	if b := r.Beside; b != nil {
-		fmt.Fprintf(t, "others\tp50 %s, p99 %s, max %s without a scan\n", Micros(b.Quiet.Latency.P50), Micros(b.Quiet.Latency.P99), Micros(b.Quiet.Latency.Max))
-		fmt.Fprintf(t, "\tp50 %s, p99 %s, max %s beside scans\n", Micros(b.During.Latency.P50), Micros(b.During.Latency.P99), Micros(b.During.Latency.Max))
+		fmt.Fprintf(t, "others\t%s without a scan\n", b.Quiet.brief())
+		fmt.Fprintf(t, "\t%s beside scans\n", b.During.brief())
 	}
 	r.proofText(t)
 	for _, g := range r.Growth {
-		fmt.Fprintf(t, "%s keys\tload %s/s, %.0f bytes/key, get %s/s (p99 %s), set %s/s (p99 %s), scan %.2f s (%.0f MB/s)\n", Count(g.Keys), Count(int64(g.LoadRate)),
-			g.BytesPerKey, Count(int64(g.GetRate)), Micros(g.GetP99), Count(int64(g.SetRate)), Micros(g.SetP99), g.ScanSeconds, g.ScanMBPerSec)
+		fmt.Fprintf(t, "%s keys\tload %s/s, %.0f bytes/key, get %s/s (p99 %s), set %s/s (p99 %s), scan %.2f s (%.0f MB/s); %s\n", Count(g.Keys), Count(int64(g.LoadRate)),
+			g.BytesPerKey, Count(int64(g.GetRate)), Micros(g.GetP99), Count(int64(g.SetRate)), Micros(g.SetP99), g.ScanSeconds, g.ScanMBPerSec, outcomes(g.Missing, g.Refused, g.Failed, 0))
 	}
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(t, "note\t%s\n", warning)
@@ -117,22 +125,48 @@ func join(v []float64) string {
 	return strings.Join(parts, " ")
 }
 
+// outcomes says what requests met beside an answer that found its key. What happened to none of
+// them is named too, so that all reports have the same words.
+func outcomes(misses, refused, failed, dropped int64) string {
+	return fmt.Sprintf("%s misses, %s refused, %s failed, %s dropped", Count(misses), Count(refused), Count(failed), Count(dropped))
+}
+
+func (l *Load) outcomes() string {
+	return outcomes(l.Missing, l.Errors.Refused, l.Errors.Failures(), l.Dropped)
+}
+
+// brief describes a load in one line.
+func (l *Load) brief() string {
+	return fmt.Sprintf("%s answered/s, p50 %s, p99 %s, max %s; %s", Count(int64(l.Throughput)), Micros(l.Latency.P50), Micros(l.Latency.P99), Micros(l.Latency.Max), l.outcomes())
+}
+
 func (l *Load) text(t io.Writer) {
 	loop := "closed loop"
 	if l.Open {
 		loop = fmt.Sprintf("open loop at %s/s", Count(int64(l.Asked)))
 	}
-	fmt.Fprintf(t, "throughput\t%s ops/s over %.1f s (%s; %s answers, %s of them missing keys, %s errors)\n", Count(int64(l.Throughput)), l.Seconds, loop,
-		Count(l.Good), Count(l.Missing), Count(l.Errors.Sum()))
+	fmt.Fprintf(t, "throughput\t%s answered/s over %.1f s (%s)\n", Count(int64(l.Throughput)), l.Seconds, loop)
+	fmt.Fprintf(t, "requests\t%s: %s answered, %s; %s not served\n", Count(l.Requests()), Count(l.Good), l.outcomes(), percent(l.Unserved(), l.Requests()))
+	if l.Missing > 0 {
+		fmt.Fprintf(t, "misses\t%s\n", l.FoundNoKey())
+	}
+	if l.Errors.Connect > 0 || l.Silent > 0 {
+		fmt.Fprintf(t, "connections\t%s could not be made", Count(l.Errors.Connect))
+		if !l.Open {
+			fmt.Fprintf(t, "; without an answer for %.1f%% of their time", 100*l.Silent)
+		}
+		fmt.Fprintln(t)
+	}
 	line := func(name string, q runner.Quantiles) {
 		fmt.Fprintf(t, "%s\tp50 %s\tp90 %s\tp99 %s\tp99.9 %s\tmax %s\n", name, Micros(q.P50), Micros(q.P90), Micros(q.P99), Micros(q.P999), Micros(q.Max))
 	}
-	line("latency", l.Latency)
+	line("latency, answered", l.Latency)
 	if len(l.Kinds) > 1 {
 		for _, name := range slices.Sorted(maps.Keys(l.Kinds)) {
 			line("  "+name, l.Kinds[name].Quantiles)
 		}
 	}
+	// The statuses are those of refused and failed requests.
 	for _, status := range slices.Sorted(maps.Keys(l.Status)) {
 		fmt.Fprintf(t, "  status %d\t%s answers\n", status, Count(l.Status[status]))
 	}
@@ -142,8 +176,8 @@ func (l *Load) text(t io.Writer) {
 // proofText writes the results of checks and of runs with faults.
 func (r *Report) proofText(t io.Writer) {
 	if c := r.Check; c != nil {
-		fmt.Fprintf(t, "history\t%s operations on %s keys by %d clients in %.0f s: %d outcomes open, %d refused, %d clears, %d scans\n", Count(c.Operations), Count(c.Keys),
-			c.Clients, c.Seconds, c.Unknown, c.Refused, c.Clears, c.Scans)
+		fmt.Fprintf(t, "history\t%s operations on %s keys by %d clients in %.0f s: %d refused, %d reads failed, %d writes left open, %d clears, %d scans\n", Count(c.Operations), Count(c.Keys),
+			c.Clients, c.Seconds, c.Refused, c.Failed, c.Unknown, c.Clears, c.Scans)
 		fmt.Fprintf(t, "linearizable\t%s of %s keys, %d undecided, %d violations (checked in %.1f s)\n", Count(c.Legal), Count(c.Keys), c.Undecided, len(c.Violations), c.CheckTime)
 		for _, v := range c.Violations {
 			fmt.Fprintf(t, "violation\tkey %s: %s\n", v.Key, v.Reason)
