@@ -34,6 +34,7 @@ func (u *setup) against(ctx context.Context, r *report.Report) {
 			r.Fail("%s: %v", name, err)
 			continue
 		}
+		u.judgeLoad(r, name+" is no measure: ", load)
 		r.Against = append(r.Against, report.Neighbour{Name: name, Load: load, Ratio: r.Load.Throughput / max(load.Throughput, 1e-9)})
 	}
 }

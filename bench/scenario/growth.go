@@ -114,6 +114,8 @@ func grow(ctx context.Context, s Spec, keys uint64, binary string, r *report.Rep
 			return g, err
 		}
 		*m.rate, *m.p99 = result.Throughput(), result.All().ValueAtPercentile(99)
+		g.Missing, g.Refused, g.Failed = g.Missing+result.Missing, g.Refused+result.Errors.Refused, g.Failed+result.Errors.Failures()
+		one.judgeLoad(r, fmt.Sprintf("%s of %s keys: ", m.mix, report.Count(keys)), report.FromResult(result))
 	}
 	v := load.Verify(ctx, u.client, client.ScanAll, load.ScanOptions{Keys: u.keys, Expected: keys, Progress: func(pairs int64) {
 		u.events.progress("scan", uint64(pairs), keys)

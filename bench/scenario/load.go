@@ -58,27 +58,8 @@ func (u *setup) run(ctx context.Context, r *report.Report) error {
 		return err
 	}
 	r.AddLoad(result)
-	judge(r)
+	u.judge(r)
 	return nil
-}
-
-// judge fails a run without a good answer, with a rate that was beyond reach, or with wrong values.
-// Other errors are a result (package bench, B5).
-func judge(r *report.Report) {
-	l := r.Load
-	if l.Good == 0 {
-		r.Fail("no request succeeded")
-	}
-	if n := l.Errors.Mismatch; n > 0 {
-		r.Fail("%d gets returned values that nobody had set", n)
-	}
-	if l.Behind() {
-		r.Fail("the rate cannot be reached: %s requests a second were asked for and %s answered; ask for less, or allow more connections or requests in flight",
-			report.Count(int64(l.Asked)), report.Count(int64(l.Throughput)))
-	}
-	if l.Good > 0 && l.Missing > l.Good/2 {
-		r.Warnings = append(r.Warnings, "most keys were missing: fill the store first, with bench load and the same key flags")
-	}
 }
 
 // alternate measures the target in turns with the baseline.
@@ -101,7 +82,8 @@ func (u *setup) alternate(ctx context.Context, c runner.Config, r *report.Report
 	}
 	r.AddLoad(a.Target)
 	r.Baseline = &report.Baseline{Load: report.FromResult(a.Baseline), Ratios: a.Ratios, Ratio: a.Ratio}
-	judge(r)
+	u.judge(r)
+	u.judgeLoad(r, "the baseline is no measure: ", r.Baseline.Load)
 	return nil
 }
 
@@ -150,8 +132,8 @@ func (u *setup) findMax(ctx context.Context, r *report.Report) error {
 	if err != nil {
 		return err
 	}
-	best, steps, err := runner.FindMax(ctx, c, runner.Search{Objective: objective, StepTime: time.Duration(u.Duration), Tolerated: 0.01, OnStep: func(s runner.Step) {
-		u.events.log("%s/s asked, %s reached, p99 %s: %s", report.Count(int64(s.Rate)), report.Count(int64(s.Achieved)), report.Micros(s.P99), s.Verdict())
+	best, steps, err := runner.FindMax(ctx, c, runner.Search{Objective: objective, StepTime: time.Duration(u.Duration), Tolerated: u.MaxErrors / 100, OnStep: func(s runner.Step) {
+		u.events.log("%s/s asked, %s/s answered, p99 %s: %s", report.Count(int64(s.Rate)), report.Count(int64(s.Achieved)), report.Micros(s.P99), s.Verdict())
 	}})
 	if err != nil {
 		return err
@@ -162,6 +144,7 @@ func (u *setup) findMax(ctx context.Context, r *report.Report) error {
 		return nil
 	}
 	r.AddLoad(best)
+	u.judge(r)
 	return nil
 }
 
@@ -221,6 +204,8 @@ func (u *setup) scan(ctx context.Context, r *report.Report) error {
 	}
 	if result.Quiet != nil && result.During != nil {
 		r.Beside = &report.Beside{Quiet: report.FromResult(result.Quiet), During: report.FromResult(result.During)}
+		u.judgeLoad(r, "the load without scans: ", r.Beside.Quiet)
+		u.judgeLoad(r, "the load beside scans: ", r.Beside.During)
 	}
 	return nil
 }

@@ -28,6 +28,12 @@ func (u *setup) check(ctx context.Context, r *report.Report) error {
 	r.Check = h.Check(ctx, perKey, func(done, total uint64) { u.events.progress("search", done, total) })
 	r.Check.Clients, r.Check.Seconds = u.Clients, end.Seconds()
 	judgeCheck(r, r.Check)
+	// Without faults of the check's own making, a target that answers less than half says too
+	// little.
+	c := r.Check
+	if unanswered := c.Refused + c.Failed + c.Unknown; unanswered > c.Operations-c.Unknown {
+		r.Fail("too little was answered: %d operations were refused, %d reads failed, %d writes were left open, and %d were answered", c.Refused, c.Failed, c.Unknown, c.Operations-c.Unknown)
+	}
 	return nil
 }
 

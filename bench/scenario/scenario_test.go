@@ -127,14 +127,6 @@ func TestEveryScenarioOnARunningTarget(t *testing.T) {
 	}
 }
 
-func TestAnEmptyStoreIsNoted(t *testing.T) {
-	s := spec("run", target(t))
-	s.Mix = "c"
-	if r := run(t, s); !strings.Contains(strings.Join(r.Warnings, "\n"), "most keys were missing") {
-		t.Errorf("got %v", r.Warnings)
-	}
-}
-
 func TestTargetsThatWillNotDo(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
@@ -257,8 +249,11 @@ func measureNeighbour() {
 		os.Exit(1)
 	}
 	r := report.New("run", *given["target"]+" "+*given["keys"]+" "+*given["mix"]+" "+*given["duration"], time.Now(), nil)
-	if os.Getenv(neighbour) == "measure" {
+	switch os.Getenv(neighbour) {
+	case "measure":
 		r.Load = &report.Load{Throughput: 1e-3}
+	case "refuse":
+		r.Load = &report.Load{Throughput: 1e-3, Good: 1, Errors: runner.Errors{Refused: 9}}
 	}
 	file, err := os.Create(filepath.Join(*given["out"], "against.json"))
 	if err == nil {
@@ -276,18 +271,18 @@ func TestNeighbours(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := spec("run", target(t))
-	s.Against, s.AllowRemote = []string{"redis://127.0.0.1:6379"}, true
+	s.Against, s.AllowRemote, s.MaxMisses = []string{"redis://127.0.0.1:6379"}, true, 100
 	if _, err := scenario.Run(t.Context(), s, scenario.Tools{}, scenario.Events{}); err == nil || !strings.Contains(err.Error(), "go build") {
 		t.Errorf("without the program: %v", err)
 	}
-	for does, want := range map[string]string{"measure": "", "fail": "nobody is there", "nothing": "no load"} {
+	for does, want := range map[string]string{"measure": "", "fail": "nobody is there", "nothing": "no load", "refuse": "is no measure: 9 of 10 requests (90.0%) were not served: 9 refused"} {
 		t.Setenv(neighbour, does)
 		r, err := scenario.Run(t.Context(), s, scenario.Tools{Against: self}, scenario.Events{})
 		if err != nil || r.Load.Good == 0 {
 			t.Fatalf("%s: %+v, %v", does, r, err)
 		}
 		if want != "" {
-			if r.Passed || !strings.Contains(r.Reason, want) || len(r.Against) != 0 {
+			if r.Passed || !strings.Contains(r.Reason, want) || len(r.Against) != 0 && does != "refuse" {
 				t.Errorf("%s: %v %q", does, r.Passed, r.Reason)
 			}
 			continue
@@ -315,9 +310,9 @@ func TestStopping(t *testing.T) {
 func TestSpecFaultsAreAllReported(t *testing.T) {
 	s := scenario.Default("run")
 	s.Mix, s.Distribution, s.KeySize, s.R, s.Objective, s.Scans = "x", "y", "z", "-1", "fast", []string{"getNothing"}
-	s.Connections, s.Rate, s.Keys, s.Duration = 0, -1, 0, -1
+	s.Connections, s.Rate, s.Keys, s.Duration, s.MaxMisses = 0, -1, 0, -1, 101
 	err := s.Validate()
-	for _, part := range []string{"no target", "mix", "size", "quorum", "objective", "getNothing", "connections", "rates", "keys", "duration"} {
+	for _, part := range []string{"no target", "mix", "size", "quorum", "objective", "getNothing", "connections", "rates", "keys", "duration", "in percent"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v\ndoes not name: %s", err, part)
 		}

@@ -63,8 +63,14 @@ type Spec struct {
 	Ramp         Duration `json:"ramp"`
 	Duration     Duration `json:"duration"` // 10s
 	Verify       bool     `json:"verify,omitempty"`
-	Objective    string   `json:"objective"` // p99<5ms
-	Baseline     int      `json:"baseline"`  // rounds in turns with a bare server; 0: none
+	// A run with more does not pass. MaxErrors is the percentage of requests that may be refused,
+	// fail or be dropped, and of a closed loop's time that may pass without an answer. MaxMisses is
+	// the percentage of reads and removes that may find no key, beside those that the mix removed.
+	MaxErrors float64 `json:"maxErrors"` // 1
+	MaxMisses float64 `json:"maxMisses"` // 1
+
+	Objective string `json:"objective"` // p99<5ms
+	Baseline  int    `json:"baseline"`  // rounds in turns with a bare server; 0: none
 
 	// Against are neighbours to measure too, as in redis://127.0.0.1:6379.
 	Against []string `json:"against,omitempty"`
@@ -96,6 +102,7 @@ func Default(name string) Spec {
 		Scenario: name, Connections: 32, Pipeline: 1, Timeout: Duration(10 * time.Second), Seed: 1,
 		Keys: 100_000, Prefix: "bench-", KeySize: "16", ValueSize: "100",
 		Mix: "b", Warmup: Duration(2 * time.Second), Duration: Duration(10 * time.Second), Objective: "p99<5ms",
+		MaxErrors: 1, MaxMisses: 1,
 		Scans: []string{"getAll", "getKeys", "getValues"}, Rounds: 1,
 		Clients: 8, ActiveKeys: 4, OpsPerKey: 300, ScanEvery: Duration(2 * time.Second), Nodes: 3,
 	}
@@ -145,6 +152,9 @@ func (s *Spec) Validate() error {
 	}
 	if s.Rate < 0 || s.Rate > runner.MaxRate || s.Beside < 0 || s.Beside > runner.MaxRate {
 		fault("rates: give 0 to %d", runner.MaxRate)
+	}
+	if s.MaxErrors < 0 || s.MaxErrors > 100 || s.MaxMisses < 0 || s.MaxMisses > 100 {
+		fault("errors and misses that are tolerated: give 0 to 100, in percent")
 	}
 	if s.Scenario == "scan" && s.Baseline > 0 && s.Beside > 0 {
 		fault("a load beside the scans would slow down the target alone: measure with the baseline, or with the load")
@@ -222,7 +232,7 @@ func (s *Spec) kinds() (kinds []client.Kind, err error) {
 var (
 	targetFields = []string{"targets", "allowRemote", "caFile", "r", "w", "timeout", "seed"}
 	loadFields   = slices.Concat(targetFields, []string{"connections", "pipeline", "keys", "prefix", "keySize", "valueSize"})
-	mixFields    = slices.Concat(loadFields, []string{"mix", "distribution", "warmup", "duration", "verify"})
+	mixFields    = slices.Concat(loadFields, []string{"mix", "distribution", "warmup", "duration", "verify", "maxErrors", "maxMisses"})
 	proofFields  = []string{"timeout", "seed", "clients", "activeKeys", "opsPerKey", "clearEvery", "scanEvery", "duration"}
 
 	used = map[string][]string{

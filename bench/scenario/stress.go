@@ -81,7 +81,7 @@ func stress(ctx context.Context, s Spec, tools Tools, events Events, r *report.R
 		return err
 	}
 	r.AddLoad(result)
-	judge(r)
+	u.judge(r)
 	if ctx.Err() != nil {
 		return nil
 	}

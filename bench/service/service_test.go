@@ -68,7 +68,7 @@ func look(t testing.TB, url string) (s state) {
 
 func submit(t testing.TB, url, target, more string) string {
 	t.Helper()
-	a := do(t, "POST", url+"/api/runs", fmt.Sprintf(`{"scenario":"run","targets":[%q],"keys":100,"connections":2,"warmup":"0s"%s}`, target, more))
+	a := do(t, "POST", url+"/api/runs", fmt.Sprintf(`{"scenario":"run","targets":[%q],"keys":100,"connections":2,"warmup":"0s","maxMisses":100%s}`, target, more))
 	var run struct{ ID string }
 	if err := json.Unmarshal([]byte(a.body), &run); err != nil || a.status != 202 || run.ID == "" {
 		t.Fatalf("%d %s", a.status, a.body)

@@ -56,6 +56,14 @@ func TestFromLoadToComparison(t *testing.T) {
 	if !errors.Is(err, errNotPassed) || !strings.Contains(out, "1000 keys missing") {
 		t.Errorf("a store that lacks keys: %v\n%s", err, out)
 	}
+	out, err = command(t, "run", "-t", url, "--keys", "2k", "--prefix", "other-", "-m", "c", "-c", "2", "-d", "1s", "--warm-up", "0s", "-q", "-o", dir, "--name", "missing")
+	page, fault := os.ReadFile(filepath.Join(dir, "missing.html"))
+	if !errors.Is(err, errNotPassed) || !strings.Contains(out, "(100.0%) found no key") || fault != nil || !strings.Contains(string(page), `class="verdict failed"`) {
+		t.Errorf("a run whose keys are all missing: %v, %v\n%s", err, fault, out)
+	}
+	if out, err = command(t, "run", "-t", url, "--prefix", "other-", "-m", "c", "-c", "2", "-d", "1s", "--warm-up", "0s", "-q", "--max-misses", "100"); err != nil {
+		t.Errorf("misses that were asked for: %v\n%s", err, out)
+	}
 	if out, err = command(t, "check", "-t", url, "-d", "1s"); err != nil || !strings.Contains(out, "linearizable") {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -47,6 +47,8 @@ func mixFlags(f *pflag.FlagSet, s *scenario.Spec) {
 	f.StringVar(&s.Distribution, "distribution", "", "of the keys: uniform, zipfian, latest, hotspot or sequential (default: what goes with the mix)")
 	f.DurationVar((*time.Duration)(&s.Warmup), "warm-up", time.Duration(s.Warmup), "measured and shown, not summed")
 	f.DurationVarP((*time.Duration)(&s.Duration), "duration", "d", time.Duration(s.Duration), "after the warm-up")
+	f.Float64Var(&s.MaxErrors, "max-errors", s.MaxErrors, "percent of the requests that may be refused, fail or be dropped; with more the run does not pass")
+	f.Float64Var(&s.MaxMisses, "max-misses", s.MaxMisses, "percent of the reads that may find no key, beside those that the mix removes; with more the run does not pass")
 	f.BoolVar(&s.Verify, "verify", false, "compare the values of gets with what the key space says")
 }
 

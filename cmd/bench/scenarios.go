@@ -28,7 +28,7 @@ func scenarioCommands() []*cobra.Command {
 				f.BoolVar(&s.SkipCheck, "skip-check", false, "leave out the scan at the end")
 			}, targetFlags, keyFlags, connectionFlags),
 		scenarioCommand("run", "Measure throughput and latency under a mix of requests",
-			"With --rate it is an open loop: requests are sent when they are due, and latency counts from then, as users see it.\nWithout, it is a closed loop, which finds the throughput and flatters the latency.",
+			"With --rate it is an open loop: requests are sent when they are due, and latency counts from then, as users see it.\nWithout, it is a closed loop, which finds the throughput and flatters the latency.\nThroughput and latency are of answered requests. A run with more than --max-errors or --max-misses beside these does not pass.",
 			func(c *cobra.Command, s *scenario.Spec) {
 				var findMax bool
 				f := c.Flags()

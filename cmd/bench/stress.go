@@ -17,7 +17,7 @@ func stressCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "stress",
 		Short:   "Start a cluster, fill it, run a mix on it and scan it: a short stress from nothing",
-		Long:    "Starts nodes on this machine, writes all keys, runs a mix of requests with every value compared, scans everything, and ends the nodes.\nThe exit status is 0 when nothing was missing or wrong.",
+		Long:    "Starts nodes on this machine, writes all keys, runs a mix of requests with every value compared, scans everything, and ends the nodes.\nThe exit status is 0 when nothing was missing or wrong, and no more than --max-errors was not served.",
 		Example: "  bench stress --keys 1M -d 30s -o out/stress",
 		Args:    cliutil.NoArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runScenario(cmd, scenario.Stress, s, o) },
