@@ -5,6 +5,8 @@ package service_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -187,6 +189,94 @@ func TestARunOnThePage(t *testing.T) {
 		t.Errorf("report %q with %d paths", title, drawn)
 	}
 	picture(t, ctx, "report")
+}
+
+// mortal returns the URL of a server that relays connections to a target, and a function that ends
+// it.
+func mortal(t *testing.T, target string) (url string, end func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	context.AfterFunc(ctx, func() { _ = l.Close() })
+	var relaying sync.WaitGroup
+	relaying.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			relaying.Go(func() {
+				defer from.Close()
+				to, err := net.Dial("tcp", strings.TrimPrefix(target, "http://"))
+				if err != nil {
+					return
+				}
+				defer to.Close()
+				defer context.AfterFunc(ctx, func() { _, _ = from.Close(), to.Close() })()
+				relaying.Go(func() { _, _ = io.Copy(to, from) })
+				_, _ = io.Copy(from, to)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		relaying.Wait()
+	})
+	return "http://" + l.Addr().String(), cancel
+}
+
+// TestARunThatWasNotServedOnThePage checks that the page says so while the run goes on, and that
+// its tiles show the whole run when it is over.
+func TestARunThatWasNotServedOnThePage(t *testing.T) {
+	to, end := mortal(t, target(t))
+	url := start(t, service.Config{Targets: []string{to}})
+	ctx := browse(t)
+	act(t, ctx, chromedp.Navigate(url), visible("#fields textarea"))
+	fill(t, ctx, map[string]string{"keys": "1000", "mix": "a", "distribution": "uniform", "duration": "5s", "warmup": "0s", "rate": "500", "maxMisses": "100"})
+	act(t, ctx, click("#start"))
+	eventually(t, "two seconds are plotted", func() bool {
+		return run(t, ctx, chromedp.Evaluate[bool](`(document.querySelector("#plot-rate path")?.getAttribute("d") ?? "").includes("L")`))
+	})
+	if caption := textOf(t, ctx, "#tiles-of"); !strings.Contains(caption, "last second") {
+		t.Errorf("while it runs, the tiles are of: %q", caption)
+	}
+	end()
+	eventually(t, "the run is kept", func() bool { return strings.Contains(textOf(t, ctx, "#past"), "failed") })
+	eventually(t, "the page says that it did not pass", func() bool { return strings.Contains(textOf(t, ctx, "#live-state"), "It did not pass:") })
+	if state := textOf(t, ctx, "#live-state"); !strings.Contains(state, "were not served") {
+		t.Errorf("at the end: %q", state)
+	}
+	if caption := textOf(t, ctx, "#tiles-of"); !strings.Contains(caption, "whole run") {
+		t.Errorf("at the end, the tiles are of: %q", caption)
+	}
+	// The tiles and the list of past runs say the same.
+	tiles := run(t, ctx, chromedp.Evaluate[map[string]string](`Object.fromEntries([...document.querySelectorAll("#tiles .tile")].map((t) => [t.querySelector("small").innerText, t.querySelector("b").innerText]))`))
+	past := textOf(t, ctx, "#past")
+	for name, text := range map[string]string{"answered/s": " answered/s", "misses": " misses", "failed": " failed", "dropped": " dropped"} {
+		if tiles[name] == "" || tiles[name] == "0" || !strings.Contains(past, tiles[name]+text) {
+			t.Errorf("the tile %s says %q, and the list %q", name, tiles[name], past)
+		}
+	}
+	if tiles["refused"] != "0" || tiles["unconnected"] == "" || !strings.Contains(past, "p99 "+tiles["p99"]) {
+		t.Errorf("the tiles say %v, and the list %q", tiles, past)
+	}
+	for _, key := range []string{"answered", "refused", "misses", "failed", "asked", "unconnected"} {
+		if keys := textOf(t, ctx, "#plot-rate-keys"); !strings.Contains(keys, key) {
+			t.Errorf("the chart's keys %q lack %q", keys, key)
+		}
+	}
+	picture(t, ctx, "not-served")
+	// A reload shows the same.
+	act(t, ctx, chromedp.Reload(), visible("#plots"))
+	eventually(t, "the whole run is shown again", func() bool { return strings.Contains(textOf(t, ctx, "#tiles-of"), "whole run") })
+	act(t, ctx, chromedp.Navigate(run(t, ctx, chromedp.Evaluate[string](`document.querySelector("#past a[href$='.html']").href`))), visible(".tiles"))
+	if figures := textOf(t, ctx, ".tiles"); !strings.Contains(figures, "refused") || !strings.Contains(figures, "misses") || !strings.Contains(figures, "dropped") {
+		t.Errorf("the report's tiles: %q", figures)
+	}
+	picture(t, ctx, "not-served-report")
 }
 
 func TestBadInputOnThePage(t *testing.T) {

@@ -50,6 +50,9 @@ type job struct {
 	dropped  int // lines that were removed from the log
 	progress progress
 	fault    string
+	verdict  string        // passed or failed; empty: there is no report
+	reason   string        // why it did not pass
+	whole    *whole        // nil: there is no report, or it has no load
 	changed  chan struct{} // closed at each change
 }
 
@@ -98,6 +101,40 @@ func (j *job) logLine(line string) {
 	})
 }
 
+// whole is what a run measured in all, as the page shows it when the run is over. It has the
+// numbers of the report, because percentiles of seconds cannot be averaged.
+type whole struct {
+	Rate        float64 `json:"rate"` // answered requests a second
+	P50         int64   `json:"p50"`  // microseconds, of answered requests
+	P99         int64   `json:"p99"`
+	Max         int64   `json:"max"`
+	Open        bool    `json:"open"`
+	Requests    int64   `json:"requests"` // that were due
+	Lookups     int64   `json:"lookups"`  // answered requests that can find no key
+	Missing     int64   `json:"missing"`
+	Refused     int64   `json:"refused"`
+	Failed      int64   `json:"failed"`
+	Dropped     int64   `json:"dropped"`
+	Unconnected int64   `json:"unconnected"`
+}
+
+// reported takes the verdict and the numbers of a run's report.
+func (j *job) reported(r *report.Report) {
+	l := r.Load
+	if l == nil && r.Beside != nil {
+		l = r.Beside.During
+	}
+	j.change(func() {
+		j.verdict, j.reason = r.Verdict(), r.Reason
+		if l != nil {
+			j.whole = &whole{
+				Rate: l.Throughput, P50: l.Latency.P50, P99: l.Latency.P99, Max: l.Latency.Max, Open: l.Open, Requests: l.Requests(), Lookups: l.Lookups(),
+				Missing: l.Missing, Refused: l.Errors.Refused, Failed: l.Errors.Failures(), Dropped: l.Dropped, Unconnected: l.Errors.Connect,
+			}
+		}
+	})
+}
+
 // view is a run as the page shows it, from some position on.
 type view struct {
 	ID       string          `json:"id"`
@@ -111,6 +148,9 @@ type view struct {
 	Log      []string        `json:"log,omitempty"`
 	Progress progress        `json:"progress"`
 	Fault    string          `json:"fault,omitempty"`
+	Verdict  string          `json:"verdict,omitempty"`
+	Reason   string          `json:"reason,omitempty"`
+	Whole    *whole          `json:"whole,omitempty"`
 }
 
 // position is a place in a run's samples and log.
@@ -121,7 +161,8 @@ type position struct{ samples, log int }
 func (j *job) look(from position) (view, position, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	v := view{ID: j.id, Title: cmp.Or(j.spec.Title, j.spec.Scenario), Scenario: j.spec.Scenario, State: j.state, Started: j.started, Progress: j.progress, Fault: j.fault, Planned: planned(j.spec)}
+	v := view{ID: j.id, Title: cmp.Or(j.spec.Title, j.spec.Scenario), Scenario: j.spec.Scenario, State: j.state, Started: j.started, Progress: j.progress, Fault: j.fault, Planned: planned(j.spec),
+		Verdict: j.verdict, Reason: j.reason, Whole: j.whole}
 	if !j.started.IsZero() {
 		end := j.ended
 		if end.IsZero() {
@@ -171,6 +212,10 @@ type summary struct {
 	Reason     string    `json:"reason,omitempty"`
 	Throughput float64   `json:"throughput,omitempty"`
 	P99        int64     `json:"p99,omitempty"`
+	Missing    int64     `json:"missing,omitempty"`
+	Refused    int64     `json:"refused,omitempty"`
+	Failed     int64     `json:"failed,omitempty"`
+	Dropped    int64     `json:"dropped,omitempty"`
 	Ratio      float64   `json:"ratio,omitempty"`
 	Note       string    `json:"note,omitempty"`
 	Comparable bool      `json:"comparable"`
@@ -178,8 +223,9 @@ type summary struct {
 
 func summarise(id string, r *report.Report) summary {
 	s := summary{ID: id, Title: r.Title, Scenario: r.Scenario, Started: r.Started, Seconds: r.Seconds, Passed: r.Passed, Reason: r.Reason}
-	if r.Load != nil {
-		s.Throughput, s.P99, s.Comparable = r.Load.Throughput, r.Load.Latency.P99, true
+	if l := r.Load; l != nil {
+		s.Throughput, s.P99, s.Comparable = l.Throughput, l.Latency.P99, true
+		s.Missing, s.Refused, s.Failed, s.Dropped = l.Missing, l.Errors.Refused, l.Errors.Failures(), l.Dropped
 	}
 	if r.Baseline != nil {
 		s.Ratio = r.Baseline.Ratio

@@ -107,6 +107,7 @@ func (s *Service) execute(ctx context.Context, j *job) {
 	s.notify()
 	rep, err := scenario.Run(j.ctx, j.spec, s.config.Tools, j.events())
 	if err == nil {
+		j.reported(rep)
 		err = s.archive.keep(j.id, rep)
 	}
 	switch {

@@ -3,6 +3,7 @@ package service_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -134,6 +135,31 @@ func TestRunsGoOneAfterTheOtherAndAreKept(t *testing.T) {
 	}
 	if a := do(t, "GET", url+"/api/compare?before="+first+"&after="+second, ""); a.status != 200 || !strings.Contains(a.body, "throughput") {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+
+	// A run that is over has the numbers of its report, not those of its last second.
+	events := do(t, "GET", url+"/api/runs/"+second+"/events", "").body
+	var seen struct {
+		Verdict string
+		Whole   struct {
+			Rate                            float64
+			P99, Requests, Missing, Lookups int64
+		}
+	}
+	var kept struct {
+		Load struct {
+			Good, Missing int64
+			Throughput    float64
+			Latency       struct{ P99 int64 }
+		}
+	}
+	data, _, _ := strings.Cut(strings.TrimPrefix(events, "data: "), "\n")
+	if err := errors.Join(json.Unmarshal([]byte(data), &seen), json.Unmarshal([]byte(do(t, "GET", url+"/reports/"+second+".json", "").body), &kept)); err != nil {
+		t.Fatal(err)
+	}
+	if w, l := seen.Whole, kept.Load; seen.Verdict != "passed" || l.Good == 0 || w.Rate != l.Throughput || w.P99 != l.Latency.P99 || w.Requests != l.Good || w.Missing != l.Missing ||
+		w.Missing == 0 || w.Lookups < w.Missing {
+		t.Errorf("the page is told %+v, and the report has %+v", seen, kept)
 	}
 
 	again := start(t, service.Config{Dir: dir}) // V5

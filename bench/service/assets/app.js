@@ -56,6 +56,7 @@ function draw(run) {
   const state = $("live-state");
   state.textContent = run.state === "running" ? `running for ${seconds(run.seconds)}` : run.state === "done" ? `done after ${seconds(run.seconds)}; its report is below` : run.state;
   state.dataset.state = run.state;
+  if (run.verdict === "failed") state.replaceChildren(`${state.textContent}. `, node("span", { className: "bad" }, `It did not pass: ${run.reason}`));
   if (run.fault) state.replaceChildren(`${run.state}: `, node("span", { className: "bad" }, run.fault));
   $("stop").hidden = !["queued", "running"].includes(run.state);
   drawProgress(run);
@@ -67,7 +68,7 @@ function draw(run) {
     if (follow) log.scrollTop = log.scrollHeight;
   } else if (!$("log").textContent) $("log").hidden = true;
   $("plots").hidden = samples.length < 2;
-  $("tiles").hidden = samples.length === 0;
+  drawTiles(run);
   if (samples.length) drawSamples();
 }
 
@@ -80,11 +81,28 @@ function drawProgress(run) {
   $("phase").textContent = p.phase ? `${p.phase}: ${count(p.done)}${p.total ? ` of ${count(p.total)}` : ""}` : "";
 }
 
+const percent = (part, whole) => (part > 0 && part < whole / 1000 ? "<0.1 %" : `${((100 * part) / Math.max(whole, 1)).toFixed(1)} %`);
+
+// drawTiles shows the whole run when it is over. Before, it shows the last second, and what was not
+// served so far.
+function drawTiles(run) {
+  const whole = run.whole;
+  const last = whole ?? samples.at(-1);
+  for (const id of ["tiles", "tiles-of"]) $(id).hidden = !last;
+  if (!last) return;
+  const measured = samples.filter((s) => !s.warm);
+  const sum = (name) => (whole ? whole[name] : measured.reduce((all, s) => all + s[name], 0));
+  const requests = whole ? whole.requests : sum("good") + sum("refused") + sum("failed");
+  const tiles = [["answered/s", count(Math.floor(last.rate))], ["p50", micros(last.p50)], ["p99", micros(last.p99)], ["max", micros(last.max)]];
+  tiles.push(["misses", count(sum("missing")), whole ? `${percent(whole.missing, whole.lookups)} of ${count(whole.lookups)} reads` : ""]);
+  for (const name of ["refused", "failed"]) tiles.push([name, count(sum(name)), `${percent(sum(name), requests)} of ${count(requests)}`, sum(name) > 0]);
+  if (whole?.open) tiles.push(["dropped", count(whole.dropped), `${percent(whole.dropped, requests)} of ${count(requests)}`, whole.dropped > 0]);
+  if (sum("unconnected") > 0) tiles.push(["unconnected", count(sum("unconnected")), "connections not made", true]);
+  $("tiles-of").textContent = whole ? "The whole run, without its warm-up." : "The last second; misses, refused and failed since the warm-up.";
+  $("tiles").replaceChildren(...tiles.map(([name, value, detail, bad]) => node("div", { className: bad ? "tile bad" : "tile" }, node("small", {}, name), node("b", {}, value), node("small", {}, detail ?? ""))));
+}
+
 function drawSamples() {
-  const last = samples.at(-1);
-  const errors = samples.reduce((sum, s) => sum + s.errors, 0);
-  const tiles = [["answers/s", count(last.rate)], ["p50", micros(last.p50)], ["p99", micros(last.p99)], ["max", micros(last.max)], ["errors", count(errors)]];
-  $("tiles").replaceChildren(...tiles.map(([name, value]) => node("div", { className: "tile" }, node("small", {}, name), node("b", {}, value))));
   // An alternated run begins anew with each round. The plot continues.
   let shift = 0, before = 0;
   const xs = samples.map((s) => {
@@ -94,7 +112,11 @@ function drawSamples() {
   });
   const warm = samples.findIndex((s) => !s.warm);
   const warmUntil = warm > 0 ? xs[warm - 1] : 0;
-  plot($("plot-rate"), xs, [{ class: "l1", values: samples.map((s) => s.rate) }], { format: rate, warmUntil });
+  const lines = [["answered", (s) => s.good], ["refused", (s) => s.refused], ["misses", (s) => s.missing], ["failed", (s) => s.failed], ["asked", (s) => s.asked ?? 0], ["unconnected", (s) => s.unconnected]]
+    .map(([name, of], i) => ({ name, class: `l${i + 1}`, key: `key k${i + 1}`, values: samples.map((s) => of(s) / s.seconds) }))
+    .filter((l, i) => i < 4 || l.values.some((v) => v > 0));
+  $("plot-rate-keys").replaceChildren(...lines.flatMap((l) => [node("span", { className: l.key }, l.name), " "]));
+  plot($("plot-rate"), xs, lines, { format: rate, warmUntil });
   plot($("plot-latency"), xs, ["p50", "p95", "p99", "max"].map((q, i) => ({ class: `l${i + 1}`, values: samples.map((s) => s[q]) })), { log: true, format: micros, warmUntil });
 }
 
@@ -116,7 +138,7 @@ function drawPast(past) {
   $("none").hidden = past.length > 0;
   for (const id of [...chosen]) if (!past.some((p) => p.id === id)) chosen.delete(id);
   $("past").replaceChildren(...past.map((p) => {
-    const figures = [p.throughput ? `${count(p.throughput)}/s` : "", p.p99 ? `p99 ${micros(p.p99)}` : "", p.ratio ? `${Math.round(100 * p.ratio)} % of the baseline` : "", p.note ?? ""].filter(Boolean).join(" · ");
+    const figures = [p.comparable ? `${count(Math.floor(p.throughput ?? 0))} answered/s` : "", p.p99 ? `p99 ${micros(p.p99)}` : "", ...["missing", "refused", "failed", "dropped"].map((name) => (p[name] ? `${count(p[name])} ${name === "missing" ? "misses" : name}` : "")), p.ratio ? `${Math.round(100 * p.ratio)} % of the baseline` : "", p.note ?? ""].filter(Boolean).join(" · ");
     const box = node("input", { type: "checkbox", checked: chosen.has(p.id), ariaLabel: `compare ${p.title}`, disabled: !p.comparable });
     box.onchange = () => {
       box.checked ? chosen.add(p.id) : chosen.delete(p.id);

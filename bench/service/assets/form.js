@@ -22,13 +22,14 @@ const mix = [
   choice("distribution", "Keys are drawn", [["", "as the mix says"], ["uniform", "uniformly"], ["zipfian", "zipfian"], ["latest", "the latest more"], ["hotspot", "a fifth gets 80 %"], ["sequential", "in order"]]),
 ];
 const quorums = [text("r", "R of this run", "number, quorum, all"), text("w", "W of this run", "number, quorum, all")];
+const tolerated = [number("maxErrors", "Not served, at most (%)", "any"), number("maxMisses", "Misses, at most (%)", "any")];
 const proof = [number("clients", "Clients"), number("activeKeys", "Active keys"), number("opsPerKey", "Operations a key"), text("scanEvery", "Scan every"), text("timeout", "Time-out"), number("seed", "Seed")];
 
 const fields = {
   load: { basic: [targets, number("keys", "Keys"), ...connections], extra: [...sizes, flag("resume", "only what is missing"), flag("skipCheck", "without the scan at the end"), ...quorums] },
-  run: { basic: [targets, ...mix, number("rate", "Rate, requests a second (0: closed loop)", "any"), text("duration", "Duration"), number("keys", "Keys"), number("baseline", "Rounds with the baseline")], extra: [...connections, text("warmup", "Warm-up"), text("ramp", "Ramp"), flag("poisson", "random arrivals"), flag("verify", "verify values"), ...sizes, ...quorums] },
-  "find-max": { basic: [targets, ...mix, text("objective", "Objective", "p99<5ms"), text("duration", "Time for each rate"), number("keys", "Keys")], extra: [...connections, text("warmup", "Warm-up"), flag("poisson", "random arrivals"), ...sizes, ...quorums] },
-  scan: { basic: [targets, number("keys", "Keys that must be there"), number("rounds", "Rounds"), number("baseline", "Rounds with the baseline"), number("beside", "Rate of a load beside (0: none)", "any")], extra: [number("pageSize", "Page size (0: a stream)"), flag("skipCheck", "do not expect keys"), ...sizes] },
+  run: { basic: [targets, ...mix, number("rate", "Rate, requests a second (0: closed loop)", "any"), text("duration", "Duration"), number("keys", "Keys"), number("baseline", "Rounds with the baseline")], extra: [...connections, text("warmup", "Warm-up"), text("ramp", "Ramp"), flag("poisson", "random arrivals"), flag("verify", "verify values"), ...tolerated, ...sizes, ...quorums] },
+  "find-max": { basic: [targets, ...mix, text("objective", "Objective", "p99<5ms"), text("duration", "Time for each rate"), number("keys", "Keys")], extra: [...connections, text("warmup", "Warm-up"), flag("poisson", "random arrivals"), ...tolerated, ...sizes, ...quorums] },
+  scan: { basic: [targets, number("keys", "Keys that must be there"), number("rounds", "Rounds"), number("baseline", "Rounds with the baseline"), number("beside", "Rate of a load beside (0: none)", "any")], extra: [number("pageSize", "Page size (0: a stream)"), flag("skipCheck", "do not expect keys"), ...tolerated, ...sizes] },
   check: { basic: [targets, text("duration", "Duration")], extra: proof },
   chaos: { basic: [number("nodes", "Nodes"), text("duration", "Duration")], extra: [text("clearEvery", "Clear every"), ...proof] },
 };
