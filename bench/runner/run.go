@@ -36,6 +36,12 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	}
 	stopping, stop := context.WithCancel(ctx)
 	defer stop()
+	// A few workers share a recorder, because the collector merges all recorders each second.
+	// They are megabytes of histograms, so they are made before the time begins to count.
+	recorders := make([]*recorder, min(c.Connections, maxRecorders))
+	for i := range recorders {
+		recorders[i] = newRecorder()
+	}
 	r := &run{Config: c, start: time.Now(), ctx: stopping}
 	r.measured = r.start.Add(c.Ramp + c.Warmup)
 	r.end = r.start.Add(MaxDuration)
@@ -44,11 +50,6 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	}
 	if c.Rate > 0 {
 		r.arrivals = newArrivals(c.Rate, c.Poisson, c.Ramp, r.end.Sub(r.start), c.Seed)
-	}
-	// A few workers share a recorder, because the collector merges all recorders each second.
-	recorders := make([]*recorder, min(c.Connections, maxRecorders))
-	for i := range recorders {
-		recorders[i] = newRecorder()
 	}
 	col := newCollector(recorders, r.arrivals, r.start, c.OnSample)
 	var stopped atomic.Int64 // when ctx ended, since the start; 0: it has not
