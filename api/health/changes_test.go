@@ -68,6 +68,13 @@ func TestChanges(t *testing.T) {
 			"member-rebuilding(b) b is back, empty: it rebuilds",
 		}},
 		{"heard while it rebuilds", facts(2, 2, "a b:rebuilding:unheard c"), facts(2, 2, "a b:rebuilding c"), nil},
+		{"cut off while it rebuilds", facts(4, 4, "a b:rebuilding c:rebuilding d:rebuilding e:rebuilding"),
+			facts(4, 4, "a b:rebuilding:silent c:rebuilding:no-connection d:rebuilding:restarted e:rebuilding:elsewhere"), []string{
+				"member-silent(b) b does not answer",
+				"member-no-connection(c) no connection to c",
+				"member-restarted(d) d was restarted and has lost its memory",
+				"member-elsewhere(e) e is not in this cluster any more, or another node answers at its address",
+			}},
 		{"rebuilt", facts(2, 2, "a b:rebuilding c"), facts(2, 2, "a b c"), []string{"member-rebuilt(b) b has rebuilt, and serves"}},
 		{"rebuilt, and it was not seen", facts(2, 2, "a b:vacant c"), facts(2, 2, "a b:unheard c"), []string{"member-rebuilt(b) b has rebuilt, and serves"}},
 		{"rebuilding ends", facts(2, 2, "a b:rebuilding c"), facts(2, 2, "a b:vacant c"), []string{

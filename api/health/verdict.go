@@ -164,7 +164,7 @@ func (m *Member) trouble() string {
 	switch {
 	case m.State == Vacant:
 		return m.Name + " is gone"
-	case m.State == Rebuilding:
+	case m.State == Rebuilding && (m.Reach == Answers || m.Reach == Unheard):
 		return m.Name + " rebuilds"
 	case m.Reach == Silent:
 		return m.Name + " does not answer"

@@ -30,6 +30,8 @@ func TestJudge(t *testing.T) {
 		{"each trouble", 4, 4, "a b:vacant c:rebuilding d:silent e:no-connection f:restarted g:elsewhere", Refusing, 1, 4, 4,
 			"1 of 7 members answers, and reads and writes need 4: b is gone, c rebuilds, d does not answer, no connection to e, " +
 				"f was restarted and has lost its memory, g is not in this cluster any more, or another node answers at its address"},
+		{"rebuilds, and is away", 3, 3, "a b:rebuilding:unheard c:rebuilding:silent d:rebuilding:restarted", Refusing, 1, 3, 3,
+			"1 of 4 members answers, and reads and writes need 3: b rebuilds, c does not answer, d was restarted and has lost its memory"},
 		{"unheard", 2, 2, "a b c:unheard", Degraded, 2, 2, 2, "2 of 3 members answer, and reads and writes need 2: nothing was heard of c yet"},
 		{"three of five", 3, 3, "a b c d:vacant e:rebuilding", Degraded, 3, 3, 3, "3 of 5 members answer, and reads and writes need 3: d is gone, e rebuilds"},
 		{"two of five", 3, 3, "a b c:silent d:silent e:silent", Refusing, 2, 3, 3,
