@@ -57,7 +57,7 @@ func (n *Node) facts() health.Facts {
 	status := m.manager.Status()
 	s := m.state.Load() // read after the status, so that it is at least as new
 	f := health.Facts{Self: n.cfg.Name}
-	if err := n.outside(); err != nil {
+	if err := n.outside(m, s); err != nil {
 		f.Outside = err.Reason
 	}
 	if s == nil {
@@ -87,11 +87,9 @@ func (s *state) seen(i int, as string) health.Member {
 	return out
 }
 
-// outside returns why this node takes no requests, whatever the other members do, and nil when it
-// takes them.
-func (n *Node) outside() *kv.Unavailable {
-	m := n.present.Load()
-	s := m.state.Load()
+// outside returns why this node takes no requests at a state of a membership, whatever the other
+// members do, and nil when it takes them. A nil state: the membership belongs to no cluster yet.
+func (n *Node) outside(m *membership, s *state) *kv.Unavailable {
 	switch {
 	case n.frozen.Load():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh"}
@@ -125,7 +123,8 @@ func (m *membership) ended() error {
 // Ready implements kv.Store. It returns nil when this node answers reads, and otherwise the reason
 // why it does not.
 func (n *Node) Ready(context.Context) error {
-	if err := n.outside(); err != nil {
+	m := n.present.Load()
+	if err := n.outside(m, m.state.Load()); err != nil {
 		return err
 	}
 	if n.admitted() {

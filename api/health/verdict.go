@@ -99,13 +99,19 @@ func Judge(f *Facts) Verdict {
 		default:
 			v.Away = append(v.Away, m.Name)
 		}
-		if m.Full {
+	}
+	for i := range f.Members { // the one that is joining, too: it stores every value
+		if m := &f.Members[i]; m.Full {
 			v.Full = append(v.Full, m.Name)
 		}
 	}
 	v.Copies = v.Answering
-	if f.Outside != "" {
+	switch {
+	case f.Outside != "":
 		v.Outside, v.Reason = true, f.Outside
+		return v
+	case f.N == 0:
+		v.Outside, v.Reason = true, f.Self+" is no member of a cluster yet"
 		return v
 	}
 	v.CanRead = v.Answering >= v.ReadNeed

@@ -56,6 +56,8 @@ func TestJudge(t *testing.T) {
 		{"full and alone", 2, 2, "a:full b:silent c:silent", Refusing, 1, 2, 2,
 			"1 of 3 members answers, and reads and writes need 2: b does not answer, c does not answer"},
 
+		{"who joins is full", 2, 2, "a b c d:joining:full", ReadsOnly, 3, 2, 2, "d holds as much as the memory limit allows: new values are refused, at all nodes"},
+
 		{"one joins", 2, 2, "a b c d:joining", Serving, 3, 2, 2, "all 3 members answer"},
 		{"who joins does not count", 2, 2, "a b:silent c:silent d:joining", Refusing, 1, 2, 2,
 			"1 of 3 members answers, and reads and writes need 2: b does not answer, c does not answer"},
@@ -176,5 +178,12 @@ func TestNamesOfLevelsAndReaches(t *testing.T) {
 	want := "refusing, reads only, degraded, serving, unheard, answers, silent, no connection, restarted, elsewhere, unknown, unknown"
 	if got := strings.Join(names, ", "); got != want {
 		t.Errorf("%s", got)
+	}
+}
+
+// A node that belongs to no cluster takes no requests, also where it says nothing else.
+func TestNoCluster(t *testing.T) {
+	if v := Judge(&Facts{Self: "a"}); v.Level != Refusing || v.CanRead || v.CanWrite || v.Reason != "a is no member of a cluster yet" {
+		t.Errorf("%+v", v)
 	}
 }
