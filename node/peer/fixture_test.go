@@ -56,11 +56,11 @@ type member struct {
 	client      *Client
 	coordinator *quorum.Coordinator
 	ctx         context.Context
-	next        *Membership  // the membership that a join would be preparing
-	entering    sync.Mutex   // held by enter: calls of Next must not overlap
-	who         health.Reach // what WhoAnswers returns
+	next        *Membership // the membership that a join would be preparing
+	entering    sync.Mutex  // held by enter: calls of Next must not overlap
 
 	mu           sync.Mutex
+	who          health.Reach        // what WhoAnswers returns
 	updatedPeers []transport.Address // the peers that UpdatePeer was called for
 	updateErr    error               // what UpdatePeer returns instead of updating the peer
 	fruitless    bool                // UpdatePeer returns nil, but does not update the peer
@@ -207,7 +207,18 @@ func (m *member) UpdatePeer(ctx context.Context, to transport.Address) error {
 }
 
 // WhoAnswers implements Host.
-func (m *member) WhoAnswers(context.Context, string) health.Reach { return m.who }
+func (m *member) WhoAnswers(context.Context, string) health.Reach {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.who
+}
+
+// finds makes WhoAnswers return a reach from now on.
+func (m *member) finds(who health.Reach) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.who = who
+}
 
 // Learn implements Host.
 func (m *member) Learn(document []byte) {
@@ -341,10 +352,29 @@ func (w *world) through() *way {
 // way is a transport that notes how requests are sent.
 type way struct {
 	transport.Transport
-	unsent transport.Address // no request to this address leaves the node
 
-	mu    sync.Mutex
-	calls []sending
+	mu     sync.Mutex
+	unsent transport.Address // no request to this address leaves the node
+	calls  []sending
+}
+
+// stop lets no request to an address leave the node from now on. An empty address stops none.
+func (y *way) stop(to transport.Address) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.unsent = to
+}
+
+// sent returns how many requests of a kind have been sent so far.
+func (y *way) sent(op wire.Op) (n int) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for i := range y.calls {
+		if y.calls[i].op == op {
+			n++
+		}
+	}
+	return n
 }
 
 // sending is how one request was sent.
@@ -357,8 +387,9 @@ type sending struct {
 func (y *way) Go(to transport.Address, class transport.Class, call *transport.Call) {
 	y.mu.Lock()
 	y.calls = append(y.calls, sending{wire.Op(call.Request[0]), class, call.Urgent, call.Serial})
+	unsent := to == y.unsent
 	y.mu.Unlock()
-	if to != y.unsent {
+	if !unsent {
 		y.Transport.Go(to, class, call)
 		return
 	}

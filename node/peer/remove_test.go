@@ -172,7 +172,7 @@ func TestARemoveThatDoesNotLeave(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		key := w.owned(1)
 		w.set(key, "v")
-		w.through().unsent = w.nodes[1].address()
+		w.through().stop(w.nodes[1].address())
 		if err := w.nodes[0].coordinator.Remove(w.soon(), []byte(key), kv.Options{}); err != nil {
 			t.Error(err)
 		}
@@ -192,7 +192,7 @@ func TestACarrierForgetsItsCall(t *testing.T) {
 		if err := m.coordinator.Remove(w.soon(), key, kv.Options{}); !errors.Is(err, kv.ErrMissing) || len(m.updatedPeers) != 1 {
 			t.Errorf("%v, the owner was updated %d times", err, len(m.updatedPeers))
 		}
-		way.unsent = w.nodes[1].address()
+		way.stop(w.nodes[1].address())
 		for range 20 {
 			if err := m.coordinator.Remove(w.soon(), key, kv.Options{}); !errors.Is(err, kv.ErrMissing) {
 				t.Fatal(err)
