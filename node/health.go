@@ -31,9 +31,9 @@ func (n *Node) watchHealth(ctx context.Context) {
 	}
 }
 
-// beat sends heartbeats to the other members until ctx ends.
+// beat sends heartbeats to the other members until the membership is over or ctx ends.
 func (m *membership) beat(ctx context.Context) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !m.peerSide.Sealed() {
 		m.state.Load().Watch(ctx)
 		m.node.look()
 	}

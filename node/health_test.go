@@ -256,3 +256,17 @@ func TestAForcedLeaveBesideEmptyProcessesSaysWhatItLoses(t *testing.T) {
 		}
 	})
 }
+
+// A node that has left the cluster tells so, and tells no more of the others.
+func TestANodeThatHasLeftTellsNothingOfTheOthers(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		m.leaves(0, 2)
+		m.until(10*time.Second, "it has left", func() bool { return m.nodes[2].Ready(context.Background()) != nil })
+		time.Sleep(10 * time.Second)
+		for _, e := range m.nodes[2].Events().Last(health.Kept) {
+			if slices.Contains([]string{"member-silent", "member-no-connection", "member-elsewhere", "member-restarted"}, e.Name) {
+				t.Errorf("%+v", e)
+			}
+		}
+	})
+}

@@ -66,6 +66,8 @@ func (e *Epoch) Reach(m int) health.Reach {
 	switch c := e.links[m].contact.Load(); {
 	case m == e.View.Self:
 		return health.Answers
+	case e.Self == 0 || e.membership.Sealed(): // this node sends no heartbeats
+		return health.Unheard
 	case member.Holder() == 0:
 		return health.NoConnection
 	case c == nil || c.by != member.Holder() || c.cluster != e.View.Cluster:
@@ -79,7 +81,8 @@ func (e *Epoch) Reach(m int) health.Reach {
 	}
 }
 
-// Watch sends heartbeats to all other members until the epoch is over or ctx ends.
+// Watch sends heartbeats to all other members until the epoch or the membership is over, or ctx
+// ends.
 func (e *Epoch) Watch(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -88,6 +91,8 @@ func (e *Epoch) Watch(ctx context.Context) {
 	go func() {
 		select {
 		case <-e.superseded:
+			cancel()
+		case <-e.membership.sealed:
 			cancel()
 		case <-stop:
 		}

@@ -301,6 +301,9 @@ func TestAContactIsOfOneProcessInOneCluster(t *testing.T) {
 			v.Cluster++
 			w.knows(0, i, health.Unheard)
 			v.Cluster--
+			m.present.Load().Self = 0 // a node that has left sends no heartbeats
+			w.knows(0, i, health.Unheard)
+			m.present.Load().Self = m.incarnation()
 			v.Members[i].Incarnation = 0
 			w.knows(0, i, health.NoConnection) // the slot has no process
 		}
@@ -332,7 +335,8 @@ func TestAHeartbeatThatIsCutShortShowsNothing(t *testing.T) {
 	})
 }
 
-// Watch ends with its epoch, or with its context, and leaves nothing behind.
+// Watch ends with its epoch, its context or its membership, and leaves nothing behind. A membership
+// that is over knows nothing of the others.
 func TestWatchEndsWithItsEpoch(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		ended := 0
@@ -359,6 +363,15 @@ func TestWatchEndsWithItsEpoch(t *testing.T) {
 		if ended != 2 {
 			t.Fatal("Watch goes on after its context")
 		}
+		watch(context.Background())
+		time.Sleep(700 * time.Millisecond)
+		w.knows(0, 2, health.Answers)
+		w.nodes[0].Seal()
+		synctest.Wait()
+		if ended != 3 {
+			t.Fatal("Watch goes on after its membership")
+		}
+		w.knows(0, 2, health.Unheard)
 	})
 }
 
