@@ -259,7 +259,8 @@ func TestEventsTellEveryChange(t *testing.T) {
 				members[m.Name] = m.State
 				switch {
 				case m.Name == "a":
-				case m.Reach == Unheard, m.State == Vacant, m.Reach == Answers && reach[m.Name] == Unheard: // is not told
+				// First contact is not told, nor what is heard of a vacant slot.
+				case m.Reach == Unheard, m.State == Vacant, m.Reach == Answers && reach[m.Name] == Unheard:
 					reach[m.Name] = m.Reach
 				case reach[m.Name] != m.Reach:
 					t.Fatalf("seed %d, step %d: %+v, and the events say %v\n%s", seed, step, m, reach[m.Name], strings.Join(told(events), "\n"))
