@@ -76,14 +76,22 @@ func (m *Manager) sight(ctx context.Context, id Identity) (reach health.Reach, s
 	return health.Elsewhere, false
 }
 
-// WhoAnswers asks which process is at the address of the member of that name, and returns what that
-// shows of the member.
+// WhoAnswers asks which process is at the address of the member of that name, or of the node of
+// that name that is joining. It returns what that shows of the member.
 func (m *Manager) WhoAnswers(ctx context.Context, name string) health.Reach {
 	t := m.newest()
-	if t == nil || t.slot(name) == nil {
+	var id Identity
+	switch {
+	case t == nil:
+		return health.Unheard
+	case t.slot(name) != nil:
+		id = t.slot(name).Identity
+	case t.Joining != nil && t.Joining.Name == name:
+		id = t.Joining.Identity
+	default:
 		return health.Unheard
 	}
-	reach, _ := m.sight(ctx, t.slot(name).Identity)
+	reach, _ := m.sight(ctx, id)
 	return reach
 }
 
