@@ -287,7 +287,7 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 
 // looks matches commands that change nothing and show a state that takes a moment to settle, such
 // as who can be reached. They are repeated.
-var looks = regexp.MustCompile(`^viakv (status|member (plan|list))`)
+var looks = regexp.MustCompile(`^viakv (status|events|member (plan|list))`)
 
 // converse runs a block of console: each command after a dollar, with the lines that it must
 // answer.

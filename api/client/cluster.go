@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"viakv/api/document"
 )
@@ -10,6 +11,13 @@ import (
 // Cluster returns the status of the mesh, as the node that answers sees it.
 func (c *Client) Cluster(ctx context.Context) (s document.Status, err error) {
 	err = c.do(ctx, c.inquiry("/cluster"), decode(&s))
+	return s, err
+}
+
+// Events returns the status of the mesh with the last n changes, 1 to 200, that the node that
+// answers has seen. The newest is the last.
+func (c *Client) Events(ctx context.Context, n int) (s document.Status, err error) {
+	err = c.do(ctx, c.inquiry("/cluster", parameter{"events", strconv.Itoa(n)}), decode(&s))
 	return s, err
 }
 

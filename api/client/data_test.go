@@ -55,6 +55,11 @@ func TestEveryVerb(t *testing.T) {
 		t.Fatalf("has a cleared key: %v, %v", has, err)
 	}
 	// The requests about the node itself.
+	if s, err := c.Events(ctx, 5); err != nil || s.Self != "node-a" || len(s.Events) != 0 {
+		t.Fatalf("events of a node whose cluster never changes: %+v, %v", s, err)
+	}
+	_, err = c.Events(ctx, 201)
+	want(t, err, 400, kv.None, nil)
 	status, err := c.Cluster(ctx)
 	if err != nil || status.Self != "node-a" || len(status.Members) != 1 {
 		t.Fatalf("cluster: %+v, %v", status, err)

@@ -186,7 +186,7 @@ func TestNobodyThere(t *testing.T) {
 	nobody := viakvtest.FreeAddress(t)
 	for _, args := range [][]string{
 		{"get", "k"}, {"set", "k", "v"}, {"rm", "k"}, {"is", "k"}, {"clear", "--yes"}, {"keys"}, {"values"}, {"all"}, {"export"}, {"import"},
-		{"status"}, {"member", "list"}, {"member", "plan", "join"}, {"member", "leave", "node-b"}, {"member", "join", "127.0.0.1:1"},
+		{"status"}, {"events"}, {"member", "list"}, {"member", "plan", "join"}, {"member", "leave", "node-b"}, {"member", "join", "127.0.0.1:1"},
 	} {
 		wants(t, exitUnavailable, "--endpoints", ask(t, nobody, args...))
 	}
@@ -236,6 +236,7 @@ func TestCommandLinesOfTheClientThatCannotBeUnderstood(t *testing.T) {
 		{"import", missing}, {"import", "--from-line", "0"}, {"import", "a", "b"}, {"export", "a", "b"},
 		{"member", "bogus"}, {"member", "list", "a"}, {"member", "join"}, {"member", "join", "nowhere"}, {"member", "plan"}, {"member", "plan", "leave"},
 		{"member", "plan", "join", "node-b"}, {"member", "plan", "bogus", "node-b"}, {"member", "leave", "--force", "node-a"}, {"status", "a"},
+		{"events", "5"}, {"events", "-n", "0"}, {"events", "-n", "201"},
 		{"completion", "tcsh"},
 	} {
 		if args[0] != "completion" && (args[0] != "member" || args[1] != "bogus") {
@@ -267,4 +268,5 @@ func TestCompletionKnowsTheCommands(t *testing.T) {
 		p.Line("viakv")
 	}
 	wants(t, 0, "member", cli(t, "", "__complete", "mem"))
+	wants(t, 0, "events", cli(t, "", "__complete", "ev"))
 }

@@ -58,7 +58,7 @@ func root(commit string) *cobra.Command {
 	add(groupNodes, serveCommand(commit), devCommand(), healthCommand(), certsCommand())
 	add(groupKeys, getCommand(), setCommand(), rmCommand(), isCommand(), clearCommand(),
 		keysCommand(), valuesCommand(), allCommand(), exportCommand(), importCommand())
-	add(groupCluster, statusCommand(), memberCommand())
+	add(groupCluster, statusCommand(), eventsCommand(), memberCommand())
 	cmd.AddCommand(versionCommand(commit))
 	cmd.InitDefaultCompletionCmd()
 	cliutil.Prepare(cmd)
