@@ -76,6 +76,9 @@ func (rebuilding) Status() kv.Status {
 	return kvtest.Judged(s)
 }
 
+// Events implements kv.Cluster. Nothing has changed.
+func (rebuilding) Events() *health.Log { return new(health.Log) }
+
 func (rebuilding) Holdings(context.Context) []kv.Holding {
 	return []kv.Holding{{Member: "node-a", Keys: 380, Tombstones: 20, Digest: "d"}, {Member: "node-b", Keys: 380, Tombstones: 20, Digest: "d"},
 		{Member: "node-c", Keys: 95, Tombstones: 5, Digest: "e"}}
@@ -89,6 +92,7 @@ func TestARebuildIsSeenFromASurvivor(t *testing.T) {
 	b.until(`document.querySelector('.card[data-member=node-c] progress').value === 0.25`)
 	b.until(`document.querySelector('#light').dataset.level === 'warn'`)
 	b.until(`document.querySelector('.card[data-member=node-a]').innerText.includes('Holds exactly what the others hold')`)
+	b.until(`document.querySelector('#events').innerText.includes('No events.')`)
 	b.picture("overview-rebuild")
 }
 
@@ -106,7 +110,7 @@ func TestAMemoryLimitIsSeenFromEveryNode(t *testing.T) {
 	b := openBrowser(t)
 	b.open(&process{http: strings.TrimPrefix(at, "http://")}, "overview")
 	b.until(`document.querySelector('#light').dataset.level === 'bad'`)
-	b.until(`document.querySelector('#light').innerText.includes('node-c is at its memory limit')`)
+	b.until(`document.querySelector('#light').innerText.includes('Node-c holds as much as the memory limit allows')`)
 }
 
 // load keeps a node busy, with four reads for each write, until stop is called.

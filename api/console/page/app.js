@@ -1,9 +1,9 @@
 // The page: which view is shown, the light above it, and the clock.
 
-import { dialog, h, mark, text, toast } from './dom.js';
+import { dialog, h, mark, prose, text, toast } from './dom.js';
 import { setToken, token } from './api.js';
 import { count } from './format.js';
-import { light } from './health.js';
+import { failures, light } from './health.js';
 import { refresh, state } from './state.js';
 import { Overview } from './overview.js';
 import { Ring } from './ring.js';
@@ -34,7 +34,13 @@ function route() {
   current.update();
 }
 
-const facts = ['Members', 'R', 'W', 'Epoch'].map((label) => ({ label, value: h('dd', null, '–') }));
+const facts = [
+  { label: 'Failures tolerated', read: failures },
+  { label: 'Members', read: (s) => count(s.n) },
+  { label: 'R', read: (s) => count(s.r) },
+  { label: 'W', read: (s) => count(s.w) },
+  { label: 'Epoch', read: (s) => count(s.epoch) },
+].map((f) => ({ ...f, value: h('dd', null, '–') }));
 facts.forEach((f) => $('facts').append(h('div', null, h('dt', null, f.label), f.value)));
 
 let silentSince = null;
@@ -52,10 +58,14 @@ function showLight() {
   }
   mark($('light'), 'data-level', now.level);
   text($('light-title'), now.title);
-  text($('light-why'), now.why);
+  text($('light-since'), now.since ?? '');
+  prose($('light-why'), now.why);
+  $('light-next').hidden = !now.next;
+  prose($('light-next'), now.next ? `Next: ${now.next}.` : '');
+  prose($('light-more'), (now.more ?? []).join(' '));
   const s = state.status;
   text($('self'), s?.self ?? '…');
-  [s?.n, s?.r, s?.w, s?.epoch].forEach((v, i) => text(facts[i].value, count(v)));
+  for (const f of facts) text(f.value, s ? f.read(s) : '–');
 }
 
 async function tick() {

@@ -36,6 +36,14 @@ export function text(element, value) {
   if (element.textContent !== value) element.textContent = value;
 }
 
+// prose changes the text of an element as text does. What stands in backquotes becomes code, whose
+// lines break between its words alone.
+export function prose(element, value) {
+  if (element.prose === value) return;
+  element.prose = value;
+  element.replaceChildren(...value.split('`').map((part, i) => (i % 2 ? h('code', null, part.split(' ').flatMap((word) => [' ', h('span', null, word)]).slice(1)) : part)).filter(Boolean));
+}
+
 // mark changes an attribute if its value differs.
 export function mark(element, name, value) {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);

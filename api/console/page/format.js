@@ -38,3 +38,13 @@ const tenth = (x) => (x < 9.95 && Math.abs(x - Math.round(x)) > 0.05 ? x.toFixed
 export const percent = (x) => `${(100 * x).toFixed(1)} %`;
 
 export const ordinal = (n) => ['first', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh', 'eighth', 'ninth'][n] ?? `${n + 1}th`;
+
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+
+// moment returns the local time of an RFC 3339 time, with its day unless that is today.
+export function moment(time) {
+  if (!time) return none;
+  const at = new Date(time);
+  return at.toDateString() === new Date().toDateString() ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`;
+}

@@ -1,58 +1,70 @@
-// This module says in one sentence how the cluster is, from a node's /cluster. It is pure.
+// This module puts the health of a node's /cluster into words. The node has judged; nothing here
+// judges anew. It is pure.
 
-function serving(status) {
-  return status.members.filter((m) => m.state === 'active' && m.reachable).length;
+import { moment } from './format.js';
+
+const levels = { serving: 'good', degraded: 'warn', 'reads only': 'bad', refusing: 'bad' };
+const capital = (s) => s.charAt(0).toUpperCase() + s.slice(1);
+const sentence = (s) => (/[.!?]$/.test(s) ? capital(s) : `${capital(s)}.`);
+
+// light returns {level, title, since, why, next, more}: the verdict of the node that answers, its
+// reason, what to do, and further sentences.
+export function light(status) {
+  const { health } = status;
+  return {
+    level: levels[health.verdict] ?? 'bad',
+    title: capital(health.verdict),
+    since: health.since ? `since ${moment(health.since)}` : '',
+    why: sentence(health.reason),
+    next: health.next ?? '',
+    more: more(status),
+  };
 }
 
-// stateOf returns what a member's card shows. An unreachable member is shown as such, even while
-// the topology has it as active.
+// more returns what else the document says, a sentence each.
+function more({ health, n, r, w, weak, unsettled, warnings }) {
+  return [
+    health.mayLose && `If those that do not answer never come back, ${health.mayLose}.`,
+    unsettled && `The size changes: ${unsettled}.`,
+    weak && `R=${r} and W=${w} of ${n} do not overlap: reads may miss acknowledged writes.`,
+    ...(warnings ?? []).map(sentence),
+    health.verdict === 'serving' && n === 1 && 'Its loss would lose its keys. Two more members would tolerate a failure.',
+    health.verdict === 'serving' && n > 1 && borne(health) === 0 && 'No failure is tolerated: a loss stops the service, and loses nothing.',
+  ].filter(Boolean);
+}
+
+const borne = (health) => Math.min(health.readFailures, health.writeFailures);
+
+// failures returns how many more failures reads and writes tolerate, of a node in a mesh.
+export function failures({ health, n }) {
+  if (!n) return '–';
+  if (!health.canRead) return 'refused now';
+  return `${health.readFailures} (reads), ${health.canWrite ? health.writeFailures : 'refused'} (writes)`;
+}
+
+// reaches has, for each reach other than "answers", the badge of an active member and its sentence
+// with the time since when it is so.
+const reaches = {
+  unheard: { word: 'not heard of yet', level: 'warn', tell: () => 'Nothing was heard of it yet.' },
+  silent: { word: 'silent', level: 'bad', tell: (t) => `No answer since ${t}.` },
+  'no connection': { word: 'no connection', level: 'bad', tell: (t) => `No connection since ${t}.` },
+  restarted: { word: 'restarted, empty', level: 'bad', tell: (t) => `Another process has answered in its place since ${t}: its memory is lost.` },
+  elsewhere: { word: 'elsewhere', level: 'bad', tell: (t) => `Not in this cluster any more since ${t}, or another node answers at its address.` },
+};
+
+// stateOf returns what a member's badge shows: {word, level}. That of an active member depends on
+// whether its own process answers.
 export function stateOf(member) {
   switch (member.state) {
-    case 'active': return member.reachable ? { word: 'active', level: 'good' } : { word: 'unreachable', level: 'bad' };
+    case 'active': return reaches[member.reach] ?? { word: 'active', level: 'good' };
     case 'vacant': return { word: 'gone', level: 'bad' };
     default: return { word: member.state, level: 'warn' };
   }
 }
 
-const list = (names) => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`);
-const members = (n) => `${n} member${n === 1 ? '' : 's'}`;
-
-// light returns {level, title, why}.
-export function light(status) {
-  if (status.mode !== 'mesh') {
-    return status.state === 'active'
-      ? { level: 'good', title: 'Serving', why: `The database (${status.mode}) answers; it holds and replicates the data.` }
-      : { level: 'bad', title: 'Not serving', why: status.reason || `The database (${status.mode}) does not answer.` };
-  }
-  if (status.state === 'left') return { level: 'warn', title: 'Not a member', why: `${status.self} has left the cluster. It can join one again.` };
-  if (!status.n || !['active', 'rebuilding'].includes(status.state)) {
-    return { level: 'warn', title: 'Not a member yet', why: `${status.self} is ${status.state}${status.reason ? `: ${status.reason}` : ''}.` };
-  }
-  const { n, r, w } = status;
-  const up = serving(status);
-  const need = Math.max(r, w);
-  const spare = up - need;
-  if (up < need) {
-    const what = up < r && up < w ? 'reads and writes are refused' : up < w ? 'writes are refused' : 'reads are refused';
-    return { level: 'bad', title: 'No quorum', why: `${up} of ${members(n)} serve${up === 1 ? 's' : ''}, and ${need} are needed: ${what} until another comes back.` };
-  }
-  const full = status.members.filter((m) => m.full).map((m) => m.name);
-  if (full.length) {
-    return { level: 'bad', title: 'Refusing new values', why: `${list(full)} ${full.length === 1 ? 'is at its' : 'are at their'} memory limit. Reads and removes go on; remove keys, or raise the limit.` };
-  }
-  const copying = status.members.filter((m) => m.state === 'rebuilding' || m.state === 'joining').map((m) => m.name);
-  const missing = status.members.filter((m) => m.state === 'vacant' || (m.state === 'active' && !m.reachable)).map((m) => m.name);
-  const left = spare === 0 ? 'one more loss stops the service' : `${spare} more may fail`;
-  if (missing.length) {
-    return { level: 'warn', title: `Serving, ${missing.length === 1 ? 'one' : missing.length} short`,
-      why: `${list(missing)} ${missing.length === 1 ? 'does' : 'do'} not answer. ${up} of ${n} serve, ${need} are needed: ${left}.` };
-  }
-  if (copying.length) {
-    return { level: 'warn', title: 'Serving, rebuilding', why: `${list(copying)} ${copying.length === 1 ? 'is' : 'are'} copying the data. ${up} of ${n} serve, ${need} are needed: ${left}.` };
-  }
-  if (status.unsettled) return { level: 'warn', title: 'Serving, changing size', why: `${status.unsettled}.` };
-  if (status.weak) return { level: 'warn', title: 'Serving, weakly', why: `R=${r} and W=${w} of ${n} do not overlap: reads may miss acknowledged writes.` };
-  if (n === 1) return { level: 'good', title: 'Serving alone', why: `${status.self} is the only member: its loss would lose its keys. Two more members would survive a failure.` };
-  if (spare === 0) return { level: 'good', title: 'Serving', why: `All ${members(n)} serve and all are needed: a loss stops the service, and loses nothing.` };
-  return { level: 'good', title: 'Serving', why: `All ${members(n)} serve. Any ${spare === 1 ? 'one' : spare} may fail, and nothing stops.` };
+// troubleOf says what is wrong with the reach of a member that should answer, and since when. It
+// is empty where nothing is.
+export function troubleOf(member) {
+  if (member.state === 'vacant') return 'It is gone. Its place waits for it to come back and rebuild.';
+  return reaches[member.reach]?.tell(moment(member.since)) ?? '';
 }

@@ -3,7 +3,7 @@
 import { dialog, h, mark, text, toast } from './dom.js';
 import { change } from './api.js';
 import { count, percent } from './format.js';
-import { stateOf } from './health.js';
+import { stateOf, troubleOf } from './health.js';
 import { basis, join, leave } from './plan.js';
 import { state } from './state.js';
 
@@ -28,7 +28,7 @@ export class Members {
         h('div', { class: 'panel stack' }, h('h2', null, 'Clear'),
           h('p', { class: 'muted' }, 'Removes every key on every member, at once and for good.'),
           h('div', null, h('button', { type: 'button', id: 'clear', class: 'danger', onclick: () => this.askClear() }, 'Clear the store…')))),
-      h('div', { class: 'panel stack' }, h('h2', null, 'One member more'), this.grow)));
+      h('div', { class: 'panel stack' }, h('h2', null, 'Preview: add a member'), this.grow)));
     this.shown = new Map();
   }
 
@@ -102,7 +102,7 @@ export class Members {
       title: `Let ${self} join ${peer}?`, action: 'Join',
       body: h('div', { class: 'stack' },
         h('p', { class: 'muted' }, `The ${count(keys)} keys of ${self} are brought along as concurrent writes: where both have a key, the higher tag wins. With majorities, the mesh then has:`),
-        table(['Mesh of', 'N', 'R', 'W', 'may fail'], [1, 2, 3, 4].map((n) => {
+        table(['Mesh of', 'N', 'R', 'W', 'failures tolerated'], [1, 2, 3, 4].map((n) => {
           const q = Math.floor((n + 1) / 2) + 1;
           return [n, n + 1, q, q, n + 1 - q];
         })),
@@ -134,17 +134,19 @@ export class Members {
 class Row {
   constructor(name, ask) {
     this.badge = h('span', { class: 'badge' });
+    this.trouble = h('p', { class: 'muted small' });
     this.swatch = h('i', { class: 'swatch' });
     this.peer = h('td', { class: 'mono wide' });
     this.share = h('td', { class: 'num wide' });
     this.button = h('button', { type: 'button', class: 'danger', 'aria-label': `Leave: ${name}`, onclick: ask }, 'Leave…');
-    this.element = h('tr', { 'data-member': name }, h('td', null, h('span', { class: 'key' }, this.swatch, h('span', { class: 'wrap' }, name))), h('td', null, this.badge), this.peer, this.share, h('td', { class: 'act' }, this.button));
+    this.element = h('tr', { 'data-member': name }, h('td', null, h('span', { class: 'key' }, this.swatch, h('span', { class: 'wrap' }, name))), h('td', null, this.badge, this.trouble), this.peer, this.share, h('td', { class: 'act' }, this.button));
   }
 
   update(member, mesh) {
     const { word, level } = stateOf(member);
     text(this.badge, word);
     mark(this.badge, 'data-level', level);
+    text(this.trouble, troubleOf(member));
     mark(this.swatch, 'data-m', String(state.color(member.name)));
     text(this.peer, member.peer || '–');
     text(this.share, percent(member.ownership));
@@ -154,13 +156,14 @@ class Row {
 
 // preview shows a plan: before, after, and whether a quorum remains.
 function preview(p) {
-  const rows = [['Members (N)', 'n'], ['Serving', 'serving'], ['Read quorum (R)', 'r'], ['Write quorum (W)', 'w'], ['Failures that reads survive', 'readFailures'], ['Failures that writes survive', 'writeFailures']];
+  const rows = [['Members (N)', 'n'], ['Serving', 'serving'], ['Read quorum (R)', 'r'], ['Write quorum (W)', 'w'], ['Failures tolerated, reads', 'readFailures'], ['Failures tolerated, writes', 'writeFailures']];
   const spare = Math.min(p.after.readFailures, p.after.writeFailures);
   return [
     table(['', 'now', 'after'], rows.map(([label, field]) => [label, p.now[field], p.after[field]])),
     ...(p.notes ?? []).map((n) => h('p', { class: 'muted small' }, `${n[0].toUpperCase()}${n.slice(1)}.`)),
-    p.possible ? h('p', { class: 'note', 'data-level': spare ? 'good' : 'warn' }, `A quorum remains${spare ? `, and ${spare} more may fail` : ', but no member may fail any more'}.`)
+    p.possible ? h('p', { class: 'note', 'data-level': spare ? 'good' : 'warn' }, `A quorum remains. ${spare ? `Failures tolerated: ${spare}` : 'No failure is tolerated any more'}.`)
       : h('p', { class: 'note', 'data-level': 'bad' }, `It would be refused: ${p.reason}.`),
+    ...(p.mayLose ? [h('p', { class: 'note', 'data-level': 'warn' }, `By force, ${p.mayLose}.`)] : []),
   ];
 }
 

@@ -3,7 +3,8 @@
 import { h, mark, text } from './dom.js';
 import { Chart } from './chart.js';
 import { bytes, count, none, percent, seconds, short } from './format.js';
-import { stateOf } from './health.js';
+import { Events } from './events.js';
+import { stateOf, troubleOf } from './health.js';
 import { about, state } from './state.js';
 
 const span = 180000;
@@ -17,12 +18,13 @@ export class Overview {
       lines: [{ field: 'p50', label: 'p50', tone: 'a' }, { field: 'p99', label: 'p99', tone: 'b' }] });
     this.cards = new Map();
     this.grid = h('ul', { class: 'cards', 'aria-label': 'Members' });
+    this.events = new Events();
     this.measured = h('p', { class: 'muted small' });
     this.element = h('section', { 'aria-label': 'Overview' },
       h('dl', { class: 'figures panel' }, this.figures.map((f) => h('div', { title: f.hint }, h('dt', null, f.label), f.value))),
       h('div', { class: 'charts' }, this.load.element, this.latency.element),
       this.measured,
-      h('h2', { class: 'over' }, 'Members'), this.grid);
+      h('h2', { class: 'over' }, 'Members'), this.grid, this.events.element);
   }
 
   update() {
@@ -34,6 +36,7 @@ export class Overview {
     text(this.measured, nodes.length
       ? `Rates and times are those of ${nodes.length === 1 ? nodes[0] : `the ${nodes.length} nodes behind this address`}, over /get, /is, /set and /rm; the console’s own questions are not counted.`
       : 'No measurements.');
+    this.events.update();
     if (!state.status) return;
     const seen = new Set();
     for (const member of state.status.members) {
@@ -94,6 +97,7 @@ class Card {
     text(this.badge, word);
     mark(this.badge, 'data-level', level);
     mark(this.element, 'data-state', word);
+    mark(this.element, 'data-level', level);
     mark(this.swatch, 'data-m', String(state.color(member.name)));
     const set = (label, value) => text(this.rows.get(label), value);
     set('Epoch', count(known.epoch));
@@ -108,7 +112,7 @@ class Card {
     this.bar.classList.toggle('on', Boolean(busy || copying));
     if (done === undefined) this.bar.removeAttribute('value');
     else this.bar.value = done;
-    text(this.note, busy ? syncing(known.sync) : note(known, word));
+    text(this.note, busy ? syncing(known.sync) : note(known, member));
   }
 }
 
@@ -116,14 +120,14 @@ function syncing(sync) {
   return `${{ rebuild: 'Rebuilding', join: 'Joining', barrier: 'Settling', repair: 'Repairing' }[sync.kind] ?? sync.kind}: ${percent(sync.done)}, ${count(sync.keys)} keys, ${bytes(sync.bytes)}, about ${Math.ceil(sync.leftSeconds)} s left`;
 }
 
-function note(known, word) {
-  if (word === 'gone') return 'Its slot waits for it to come back and rebuild.';
-  if (word === 'unreachable') return 'No connection; the others go on without it.';
-  if (word === 'rebuilding' || word === 'joining') {
+function note(known, member) {
+  const trouble = troubleOf(member);
+  if (trouble) return trouble;
+  if (member.state !== 'active') {
     return known.share === undefined ? 'Copying from the others.' : `Copying from the others: it has ${percent(known.share)} of what they hold.`;
   }
   if (!known.digest) return known.error ?? ' ';
   const counts = new Set(state.status.members.filter((m) => m.state === 'active').map((m) => m.name));
   const digests = [...state.holdings.values()].filter((x) => !x.error && counts.has(x.member)).map((x) => x.digest);
-  return digests.every((d) => d === known.digest) ? 'Holds exactly what the others hold.' : 'Writes are on their way: it differs from another member at this moment.';
+  return digests.every((d) => d === known.digest) ? 'Holds exactly what the others hold.' : 'Catching up (normal under writes).';
 }

@@ -9,6 +9,6 @@ export const leave = (node) => read('/plan', { change: 'leave', node });
 
 // basis returns what a plan follows from: while the basis stays the same, so does the plan.
 export function basis(status) {
-  const { epoch, n, r, w, state, unsettled, members } = status;
-  return JSON.stringify([epoch, n, r, w, state, unsettled, members.map((m) => [m.name, m.state, m.reachable])]);
+  const { epoch, n, r, w, state, unsettled, members, health } = status;
+  return JSON.stringify([epoch, n, r, w, state, unsettled, health.reason, health.canChange, members.map((m) => [m.name, m.state, m.reach])]);
 }

@@ -5,10 +5,12 @@ import { read, readText, Problem } from './api.js';
 import { Rates, nodeOf, parse } from './metrics.js';
 
 const fresh = 6000; // for how many ms a node's report about itself counts
+const eventsAsked = 50;
 
 export const state = {
   status: null, // the last answer of /cluster
   reports: new Map(), // by node: {status, at}
+  events: { by: '', list: [] }, // the last changes that one node has seen, the newest last
   holdings: new Map(), // by member's name
   rates: new Rates(180),
   problem: null, // why the last question had no answer
@@ -19,7 +21,7 @@ export const state = {
 // refresh asks once for all that the page shows. It never throws.
 export async function refresh(withHoldings) {
   const [cluster, metrics, holdings] = await Promise.allSettled([
-    read('/cluster'), readText('/metrics'), withHoldings ? read('/console/api/holdings') : Promise.reject(),
+    read('/cluster', { events: eventsAsked }), readText('/metrics'), withHoldings ? read('/console/api/holdings') : Promise.reject(),
   ]);
   const now = performance.now();
   if (cluster.status === 'fulfilled') {
@@ -31,6 +33,7 @@ export async function refresh(withHoldings) {
   } else {
     state.problem = cluster.reason instanceof Problem ? cluster.reason : new Problem(0, 'The answer could not be read', cluster.reason?.message);
   }
+  follow();
   for (const [name, report] of state.reports) if (now - report.at > fresh) state.reports.delete(name);
   if (metrics.status === 'fulfilled') {
     const sample = parse(metrics.value);
@@ -39,6 +42,15 @@ export async function refresh(withHoldings) {
     state.rates.gap(now);
   }
   if (withHoldings) state.holdings = new Map(holdings.status === 'fulfilled' ? (holdings.value ?? []).map((x) => [x.member, x]) : []);
+}
+
+// follow takes over the events of the node that answered. Each node has seen the changes by itself,
+// so behind a balancer the page stays with one node for as long as that one answers.
+function follow() {
+  const { status } = state;
+  if (status && (status.self === state.events.by || !state.reports.has(state.events.by))) {
+    state.events = { by: status.self, list: status.events ?? [] };
+  }
 }
 
 // about gathers what is known of a member: its own report, what the others measure, and what it
