@@ -20,6 +20,8 @@ SIMTIME  ?= 1m
 CHAOSTIME ?= 20s
 # How many keys the tests of scans, repairs and single faults have.
 KEYS ?= 1000000
+# How much of the matrix make test-health runs: all, or some.
+HEALTH ?= all
 # What make bench runs, and how often: make bench BENCH=Lookup COUNT=6
 BENCH ?= .
 COUNT ?= 1
@@ -66,6 +68,10 @@ test-million: ## run the tests of scans and repairs with a million keys: make te
 .PHONY: test-faults
 test-faults: ## run the tests that put single faults to real processes, with a million keys: make test-faults VIAKV_TEST_STRICT=1 on a quiet machine
 	@VIAKV_TEST_FAULTS=1 VIAKV_TEST_KEYS=$(KEYS) go test -count 1 -timeout 30m -v -run 'Liveness|AfterEachFault' ./cmd/viakv/e2e
+
+.PHONY: test-health
+test-health: ## kill, restart, cut off and pause the nodes of real clusters in every combination, and compare what is said with what requests do: make test-health HEALTH=some
+	@VIAKV_TEST_HEALTH=$(HEALTH) go test -count 1 -timeout 2h -parallel 8 -v -run HealthIsWhat ./cmd/viakv/e2e
 
 .PHONY: test-namespaces
 test-namespaces: ## run the tests that give nodes files of hosts of their own, where make test may skip them; needs Linux and mount namespaces
