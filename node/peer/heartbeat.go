@@ -74,7 +74,7 @@ func (e *Epoch) Reach(m int) health.Reach {
 		return health.Unheard
 	default:
 		reach := c.reachAt(time.Now())
-		if reach == health.Answers && !e.membership.cfg.Transport.Health(e.links[m].address).Connected {
+		if reach == health.Answers && !e.connected(m) {
 			reach = health.NoConnection // since it has last answered
 		}
 		return reach
@@ -185,14 +185,29 @@ func (e *Epoch) heartbeat(given context.Context, m int) bool {
 
 // missed notes a heartbeat that had no answer.
 func (e *Epoch) missed(m int, to version.Incarnation, reach health.Reach) {
+	if reach == health.Silent && !e.connected(m) {
+		reach = health.NoConnection
+	}
 	next := contact{cluster: e.View.Cluster, by: to, reach: reach, failing: time.Now()}
 	if c := e.links[m].contact.Load(); c != nil && c.by == to && c.cluster == e.View.Cluster {
+		if c.reach == health.Restarted {
+			return // the process is gone for good, whatever becomes of the one in its place
+		}
 		next.answered = c.answered
 		if !c.failing.IsZero() {
 			next.failing = c.failing
+			// Attempts to connect end now in one way and now in the other. That is nothing new.
+			if c.reach == health.NoConnection && reach == health.Silent {
+				next.reach = c.reach
+			}
 		}
 	}
 	e.note(m, &next)
+}
+
+// connected reports whether there is a connection to a member's address.
+func (e *Epoch) connected(m int) bool {
+	return e.membership.cfg.Transport.Health(e.links[m].address).Connected
 }
 
 // note notes what is known of a member from now on.
