@@ -91,7 +91,7 @@ func healthDocument(s *kv.Status) document.Health {
 		CanRead: v.CanRead, CanWrite: v.CanWrite, CanChange: v.CanChange,
 		Answering: v.Answering, ReadNeed: v.ReadNeed, WriteNeed: v.WriteNeed,
 		ReadFailures: v.ReadFailures(), WriteFailures: v.WriteFailures(),
-		Copies: v.Copies, CopiesNeed: v.CopiesNeed, MayLose: mayLose(v.Loss("")), Since: v.Since,
+		Copies: v.Answering, CopiesNeed: v.CopiesNeed, MayLose: mayLose(v.Loss("")), Since: v.Since,
 	}
 }
 

@@ -38,7 +38,7 @@ func TestStatusDocument(t *testing.T) {
 		},
 		Health: health.Verdict{Level: health.ReadsOnly, Reason: "1 of 3 members answers, and reads need 1 and writes 2: no connection to n2",
 			Since: time.Date(2026, 11, 30, 1, 2, 3, 0, time.UTC), CanRead: true, N: 3, W: 2, Answering: 1, ReadNeed: 1, WriteNeed: 2,
-			Copies: 1, CopiesNeed: 2, Away: []string{"n2"}, Lost: []string{"n3"}},
+			CopiesNeed: 2, Away: []string{"n2"}, Lost: []string{"n3"}},
 	}}})
 	h.get("/cluster").want(t, 200, `{
   "mode": "mesh",

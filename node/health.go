@@ -35,7 +35,9 @@ func (n *Node) watchHealth(ctx context.Context) {
 func (m *membership) beat(ctx context.Context) {
 	for ctx.Err() == nil && !m.peerSide.Sealed() {
 		m.state.Load().Watch(ctx)
-		m.node.look()
+		if ctx.Err() == nil {
+			m.node.look()
+		}
 	}
 }
 
@@ -92,7 +94,7 @@ func (s *state) seen(i int, as string) health.Member {
 func (n *Node) outside(m *membership, s *state) *kv.Unavailable {
 	switch {
 	case n.frozen.Load():
-		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh"}
+		return &kv.Unavailable{Outcome: kv.None, Reason: "the node goes over to another mesh, or is stopping"}
 	case m.ended() != nil:
 		return &kv.Unavailable{Outcome: kv.None, Reason: strings.TrimPrefix(m.ended().Error(), "topology: "), Err: m.ended()}
 	case s == nil:
@@ -124,13 +126,19 @@ func (m *membership) ended() error {
 // why it does not.
 func (n *Node) Ready(context.Context) error {
 	m := n.present.Load()
-	if err := n.outside(m, m.state.Load()); err != nil {
+	_, verdict := n.look()
+	return n.unready(m, m.state.Load(), &verdict)
+}
+
+// unready returns why this node answers no reads, and nil when it does.
+func (n *Node) unready(m *membership, s *state, v *health.Verdict) error {
+	if err := n.outside(m, s); err != nil {
 		return err
 	}
-	if n.admitted() {
+	switch {
+	case n.admitted():
 		return &kv.Unavailable{Outcome: kv.None, Reason: "the node is joining another mesh and copies its keys; clients that ask for its own are answered meanwhile"}
-	}
-	if _, v := n.look(); !v.CanRead {
+	case !v.CanRead:
 		return &kv.Unavailable{Outcome: kv.None, Reason: v.Reason, Err: kv.ErrTooFewReplicas}
 	}
 	return nil
@@ -157,7 +165,7 @@ func (n *Node) Status() kv.Status {
 	status := m.manager.Status()
 	s := m.state.Load() // read after the status, so that it is at least as new
 	facts, verdict := n.look()
-	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: status.State, Leader: status.Leader, Reason: n.Ready(context.Background()), Health: verdict}
+	out := kv.Status{Mode: "mesh", Self: n.cfg.Name, State: status.State, Leader: status.Leader, Reason: n.unready(m, s, &verdict), Health: verdict}
 	if out.Reason == nil {
 		out.Reason = waiting(status)
 	}

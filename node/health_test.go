@@ -158,7 +158,7 @@ func TestASurvivorOfTwoRestartsRefuses(t *testing.T) {
 		for range 10 {
 			s := m.nodes[0].Status()
 			want := "1 of 3 members answers, and reads and writes need 2: nodeb was restarted and has lost its memory, nodec was restarted and has lost its memory"
-			if v := s.Health; v.Level != health.Refusing || v.Reason != want || v.CanChange || v.Copies != 1 || v.Loss("") == nil {
+			if v := s.Health; v.Level != health.Refusing || v.Reason != want || v.CanChange || v.Answering != 1 || v.Loss("") == nil {
 				t.Errorf("%v: %s; %+v", v.Level, v.Reason, v)
 			}
 			if r := m.reach(0, 1) + ", " + m.reach(0, 2); r != "restarted, restarted" {

@@ -2,7 +2,6 @@ package health
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 )
@@ -13,18 +12,21 @@ func changes(was, is *Facts) (out []Event) {
 	tell := func(name, member, format string, args ...any) {
 		out = append(out, Event{Name: name, Member: member, Text: fmt.Sprintf(format, args...)})
 	}
-	continues := slices.Contains(is.Continues, was.Cluster)
 	switch {
 	case is.Cluster == was.Cluster || is.Cluster == "":
-	case continues:
+	case is.follows(was):
 		tell(eventForked, "", "the cluster goes on as %s after a forced leave", is.Cluster)
 	default:
 		tell(eventEntered, "", "%s is part of cluster %s, which has %d members", is.Self, is.Cluster, is.N)
 	}
-	if is.Cluster == was.Cluster || continues {
+	if is.follows(was) {
 		for i := range is.Members {
 			m := &is.Members[i]
-			out = append(out, m.since(was.member(m.Name), m.Name == is.Self)...)
+			if m.Name == is.Self {
+				out = append(out, m.ownChanges(was.member(m.Name))...)
+			} else {
+				out = append(out, m.changes(was.member(m.Name))...)
+			}
 		}
 		for i := range was.Members {
 			switch m := &was.Members[i]; {
@@ -49,9 +51,22 @@ func changes(was, is *Facts) (out []Event) {
 	return out
 }
 
-// since returns the events that lead from a member as it was to the member as it is. was is nil for
-// a new one. Of itself a node tells only its state.
-func (m *Member) since(was *Member, self bool) (out []Event) {
+// ownChanges returns the events of the node's own state. A node that has lost its place while it
+// runs was replaced, or taken for dead: its own process is not the one that rebuilds.
+func (m *Member) ownChanges(was *Member) []Event {
+	if was != nil && was.State == Active && m.State != Active {
+		return []Event{{Name: eventGone, Member: m.Name, Text: m.Name + " has lost its place in the cluster, and serves no more"}}
+	}
+	own := *m
+	if was != nil {
+		own.Reach = was.Reach // it needs no connection to itself
+	}
+	return own.changes(was)
+}
+
+// changes returns the events that lead from a member as it was to the member as it is. was is nil
+// for a new one.
+func (m *Member) changes(was *Member) (out []Event) {
 	tell := func(name, text string) { out = append(out, Event{Name: name, Member: m.Name, Text: text}) }
 	old := ""
 	if was == nil {
@@ -72,7 +87,7 @@ func (m *Member) since(was *Member, self bool) (out []Event) {
 	default:
 		tell(eventJoined, m.Name+" is a member")
 	}
-	if self || m.Reach == was.Reach || m.State == Vacant {
+	if m.Reach == was.Reach || m.State == Vacant {
 		return out
 	}
 	switch m.Reach {
@@ -128,7 +143,7 @@ func (o *Observer) Observe(now time.Time, look func() Facts, tell func(Event)) (
 	for i := range f.Members {
 		m := &f.Members[i]
 		m.Since = now
-		if was := o.facts.member(m.Name); was != nil && was.Reach == m.Reach && f.Cluster == o.facts.Cluster {
+		if was := o.facts.member(m.Name); was != nil && was.Reach == m.Reach && f.follows(&o.facts) {
 			m.Since = was.Since
 		}
 	}
@@ -138,7 +153,8 @@ func (o *Observer) Observe(now time.Time, look func() Facts, tell func(Event)) (
 		v.Since = o.verdict.Since
 	}
 	events := changes(&o.facts, &f)
-	if v.Level != o.verdict.Level {
+	outside := v.Outside && !o.verdict.Outside && o.began // for another reason than before
+	if v.Level != o.verdict.Level || outside {
 		name := [...]string{eventRefusing, eventReadsOnly, eventDegraded, eventServing}[v.Level]
 		events = append(events, Event{Name: name, Text: v.Level.String() + ": " + v.Reason})
 	}

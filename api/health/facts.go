@@ -1,6 +1,9 @@
 package health
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Reach is what a node knows of another member's process.
 type Reach uint8
@@ -68,6 +71,12 @@ func Needs(n, r, w int) (read, write int) {
 		return r, write
 	}
 	return write, write
+}
+
+// follows reports whether the facts are about the same cluster as others were, or about one that
+// continues it.
+func (f *Facts) follows(was *Facts) bool {
+	return f.Cluster == was.Cluster || slices.Contains(f.Continues, was.Cluster)
 }
 
 // slots returns the members without the one that is joining.

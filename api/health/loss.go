@@ -21,7 +21,7 @@ type Loss struct {
 // Loss returns what may be lost when those that do not answer never come back and a member is
 // removed without the others' consent. An empty name stands for nobody. Nil: nothing.
 func (v *Verdict) Loss(removed string) *Loss {
-	l := &Loss{N: v.N, W: v.W, Copies: v.Copies, Need: v.CopiesNeed, Lost: slices.Clone(v.Lost)}
+	l := &Loss{N: v.N, W: v.W, Copies: v.Answering, Need: v.CopiesNeed, Lost: slices.Clone(v.Lost)}
 	for _, name := range v.Away {
 		if name != removed {
 			l.Away = append(l.Away, name)

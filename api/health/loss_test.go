@@ -103,7 +103,7 @@ func TestLossLeavesTheVerdictAlone(t *testing.T) {
 	if again := v.Loss("b").String(); again != first {
 		t.Errorf("%q, then %q", first, again)
 	}
-	if v.Copies != 1 || len(v.Lost) != 1 || len(v.Away) != 1 {
+	if v.Answering != 1 || len(v.Lost) != 1 || len(v.Away) != 1 {
 		t.Errorf("%+v", v)
 	}
 }

@@ -39,22 +39,21 @@ type Verdict struct {
 	Reason string // a sentence without a full stop
 	Since  time.Time
 
-	CanRead   bool // a get is answered
-	CanWrite  bool // a set is carried out
-	CanChange bool // members can join and leave
+	CanRead  bool // a get is answered
+	CanWrite bool // a set is carried out
+	// CanChange says that members can join and leave. A rebuilding member does not count, although
+	// its vote may help to decide a change.
+	CanChange bool
 	Led       bool // a leader is known, who lets members come back
 
 	N, W                int
-	Answering           int // active members whose processes answer, this node included
+	Answering           int // active members whose processes answer, this node included: each has a full copy
 	ReadNeed, WriteNeed int // how many of them a read and a write need
-
-	// Copies is the number of full copies at hand. CopiesNeed of them together hold every write
-	// that was acknowledged.
-	Copies, CopiesNeed int
+	CopiesNeed          int // so many full copies together hold every acknowledged write
 
 	Outside bool     // this node takes no requests, whatever the others do
 	Lost    []string // members whose memory is lost, and that have not rebuilt
-	Gone    []string // those of Lost whose slots wait for a process
+	Gone    []string // those of Lost in whose places no process is
 	Away    []string // members that do not answer, and may still have their memory
 	Full    []string // members that hold as much as their memory limits allow
 }
@@ -105,7 +104,6 @@ func Judge(f *Facts) Verdict {
 			v.Full = append(v.Full, m.Name)
 		}
 	}
-	v.Copies = v.Answering
 	switch {
 	case f.Outside != "":
 		v.Outside, v.Reason = true, f.Outside
@@ -154,7 +152,11 @@ func (v *Verdict) reason(f *Facts) string {
 	if v.ReadNeed != v.WriteNeed {
 		needs = fmt.Sprintf("reads need %d and writes %d", v.ReadNeed, v.WriteNeed)
 	}
-	text := fmt.Sprintf("%d of %d members %s, and %s", v.Answering, f.N, map[bool]string{true: "answers", false: "answer"}[v.Answering == 1], needs)
+	answer := "answer"
+	if v.Answering == 1 {
+		answer = "answers"
+	}
+	text := fmt.Sprintf("%d of %d members %s, and %s", v.Answering, f.N, answer, needs)
 	var why []string
 	slots := f.slots()
 	for i := range slots {

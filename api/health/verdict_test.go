@@ -71,8 +71,8 @@ func TestJudge(t *testing.T) {
 			if v.CanRead != (c.level > Refusing) || v.CanWrite != (c.level > ReadsOnly) {
 				t.Errorf("%v: can read is %v, can write is %v", c.level, v.CanRead, v.CanWrite)
 			}
-			if v.Copies != c.answering || v.CopiesNeed != v.N-c.w+1 {
-				t.Errorf("%d copies at hand, %d needed", v.Copies, v.CopiesNeed)
+			if v.Answering != c.answering || v.CopiesNeed != v.N-c.w+1 {
+				t.Errorf("%d copies at hand, %d needed", v.Answering, v.CopiesNeed)
 			}
 			reads, writes := 0, 0
 			if v.CanRead {
@@ -145,7 +145,7 @@ func TestOutside(t *testing.T) {
 	if v.Level != Refusing || !v.Outside || v.Reason != f.Outside || v.CanRead || v.CanWrite || v.CanChange {
 		t.Errorf("%+v", v)
 	}
-	if v.Answering != 2 || v.Copies != 2 || v.ReadFailures() != 0 || v.WriteFailures() != 0 {
+	if v.Answering != 2 || v.ReadFailures() != 0 || v.WriteFailures() != 0 {
 		t.Errorf("%+v", v)
 	}
 	before := Judge(&Facts{Self: "a", Outside: "the node has just started"})

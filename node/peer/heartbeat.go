@@ -69,7 +69,7 @@ func (e *Epoch) Reach(m int) health.Reach {
 	case e.Self == 0 || e.membership.Sealed(): // this node sends no heartbeats
 		return health.Unheard
 	case member.Holder() == 0:
-		return health.NoConnection
+		return health.Unheard
 	case c == nil || c.by != member.Holder() || c.cluster != e.View.Cluster:
 		return health.Unheard
 	default:
@@ -161,9 +161,13 @@ func (e *Epoch) heartbeat(given context.Context, m int) bool {
 		return true
 	case wire.Stale: // this epoch is over
 		e.membership.learn(reply.Epoch, reply.Body)
+		e.missed(m, to, health.Silent)
 	case wire.Behind:
 		// The next heartbeat shows whether it has helped.
 		_ = e.membership.cfg.Host.UpdatePeer(ctx, e.links[m].address)
+		if given.Err() == nil {
+			e.missed(m, to, health.Silent)
+		}
 	case wire.WrongCluster, wire.WrongDestination, wire.NotActive:
 		reach := e.membership.cfg.Host.WhoAnswers(ctx, e.View.Members[m].Name)
 		if given.Err() != nil {

@@ -62,6 +62,9 @@ func printMembers(out io.Writer, s document.Status) error {
 		if m.RTTMicros > 0 {
 			trip = (time.Duration(m.RTTMicros) * time.Microsecond).String()
 		}
+		if m.State == "vacant" { // there is no process
+			reach = "-"
+		}
 		if m.Name == s.Self {
 			reach, hints = "self", "-"
 		}

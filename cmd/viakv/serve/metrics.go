@@ -96,7 +96,7 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 	gauge(m.canChange, truth(s.Health.CanChange))
 	gauge(m.failures, float64(s.Health.ReadFailures()), "read")
 	gauge(m.failures, float64(s.Health.WriteFailures()), "write")
-	gauge(m.copies, float64(s.Health.Copies))
+	gauge(m.copies, float64(s.Health.Answering))
 	gauge(m.copiesNeeded, float64(s.Health.CopiesNeed))
 	gauge(m.epoch, float64(s.Epoch))
 	gauge(m.unsettled, truth(s.Unsettled != nil))
