@@ -39,7 +39,7 @@ func TestEventsTellWhatANodeHasSeen(t *testing.T) {
 		t.Fatalf("no line matches %s:\n%s", want, strings.Join(lines, "\n"))
 		return -1
 	}
-	entered := find(`  entered +-  +node-a is part of cluster [0-9a-f]+, which has 1 member`)
+	entered := find(`  entered +-  +node-a is part of cluster [0-9a-f]+, which has 1 member$`)
 	if joined := find(`  member-joined +node-b +node-b is a member$`); joined < entered {
 		t.Errorf("the newest event is not the last:\n%s", strings.Join(lines, "\n"))
 	}
