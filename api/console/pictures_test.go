@@ -39,4 +39,11 @@ func TestPicturesForTheDocumentation(t *testing.T) {
 	b.click(`.pairlist li:nth-child(3) button`)
 	b.until(`document.querySelectorAll('.copies .badge').length === 3`)
 	b.picture("console-data")
+	b.scheme("light")
+	nodes[1].kill()
+	nodes[2].kill()
+	b.open(nodes[0], "overview")
+	b.until(`document.querySelectorAll('.card[data-level=bad]').length === 2`)
+	b.until(`document.querySelector('.events li[data-event=refusing]')`)
+	b.picture("console-refusing")
 }

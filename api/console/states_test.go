@@ -60,6 +60,7 @@ func TestThePageShowsTheNodesVerdict(t *testing.T) {
 		b.until(row + `.innerText.includes('restarted, empty')`)
 		b.until(row + `.innerText.includes('its memory is lost')`)
 	}
+	b.looks("state-two-restarted-members")
 	b.click(`tr[data-member=node-b] button`)
 	b.until(`document.querySelector('dialog .note[data-level=warn]')?.innerText.startsWith('By force, writes acknowledged by 2 of 3 members may be lost')`)
 	b.until(`document.querySelector('dialog button.danger').disabled`)
@@ -208,6 +209,9 @@ func (b *browser) looks(name string) {
 	b.until(`innerWidth === 360`)
 	if over := value[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
 		b.t.Errorf("%s is %d pixels too wide for a window of 360", name, over)
+	}
+	if over := value[int](b, `Math.max(0, ...[...document.querySelectorAll('.scroll')].map((s) => s.scrollWidth - s.clientWidth))`); over > 0 {
+		b.t.Errorf("a table of %s is %d pixels too wide for a window of 360", name, over)
 	}
 	b.picture(name + "-phone")
 	b.size(width, height)

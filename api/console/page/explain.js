@@ -10,7 +10,7 @@ const writer = (incarnation) => nameOf(incarnation) ?? `a process that is gone (
 export function tag(v) {
   return [
     v.generation === 0 ? 'Generation 0: the store was never cleared.' : `Generation ${v.generation}: written after clear number ${v.generation}; whatever is older is gone.`,
-    `Counter ${count(v.counter)}: the writer’s clock, which is ahead of every version that the write had seen.`,
+    `Counter ${count(v.counter)}: a logical counter, ahead of every version that the write had seen.`,
     `Incarnation ${v.incarnation}: written through ${writer(v.incarnation)}. It breaks the tie between equal counters.`,
     ...(v.removed ? ['✗: a tombstone. The key was removed, and this remembers it until all members know.'] : []),
   ];
