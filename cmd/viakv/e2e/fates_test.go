@@ -45,6 +45,9 @@ func (f fates) count(of fate) (n int) {
 // need is how many members a read, a write and a change of the members need.
 func (f fates) need() int { return len(f)/2 + 1 }
 
+// copies is how many full copies together hold all that was acknowledged.
+func (f fates) copies() int { return len(f) - f.need() + 1 }
+
 // serves reports whether a node serves in the end. Restarted nodes are let in again by a majority.
 // If all were restarted, they found a new cluster.
 func (f fates) serves(i int) bool {
@@ -90,8 +93,7 @@ func (f fates) leaves(i, x int) bool {
 	if f.hears(i, x) {
 		stay--
 	}
-	copies := len(f) - f.need() + 1
-	return f.serves(i) && stay >= max((len(f)-1)/2+1, copies)
+	return f.serves(i) && stay >= max((len(f)-1)/2+1, f.copies())
 }
 
 // observer returns the node at which an operator works: one that was not touched, or else one that

@@ -29,7 +29,7 @@ const (
 	// manyLooks are more than a machine takes that stands still for a while.
 	manyLooks = 5
 	lookPause = 250 * time.Millisecond
-	pollPause = 100 * time.Millisecond
+	pollPause = 150 * time.Millisecond
 )
 
 // cell is one case of the matrix.
@@ -38,6 +38,7 @@ type cell struct {
 	fates fates
 	lab   *chaos.Lab
 	at    time.Time // when the fault was complete
+	acted bool      // the operator has acted since, so that the end is another one
 	// holds has the keys that were acknowledged, each with its last value.
 	holds map[string]string
 }
@@ -113,26 +114,30 @@ func (c *cell) play() (found finding) {
 	c.lab = lab(c.t, len(c.fates))
 	c.store()
 	c.strike()
-	var watching sync.WaitGroup
 	var mu sync.Mutex
-	for i, f := range c.fates {
-		if f == killed || f == paused {
-			continue
-		}
-		watching.Go(func() {
-			promised := c.watch(i)
-			mu.Lock()
-			defer mu.Unlock()
-			found.promised = max(found.promised, promised)
-		})
-	}
-	watching.Wait()
-	watched := time.Since(c.at)
+	c.each(func(i int) {
+		promised := c.watch(i)
+		mu.Lock()
+		defer mu.Unlock()
+		found.promised = max(found.promised, promised)
+	})
 	if at := c.fates.observer(); at >= 0 && !c.t.Failed() {
 		found.lost, found.announced = c.act(at)
+		c.acted, c.at = true, time.Now()
+		c.each(c.judge)
 	}
-	c.t.Logf("watched for %v, then acted for %v", watched.Round(time.Millisecond), (time.Since(c.at) - watched).Round(time.Millisecond))
 	return found
+}
+
+// each does something for each node that answers, at once.
+func (c *cell) each(do func(i int)) {
+	var doing sync.WaitGroup
+	for i, f := range c.fates {
+		if f != killed && f != paused {
+			doing.Go(func() { do(i) })
+		}
+	}
+	doing.Wait()
 }
 
 // store stores keys at all nodes, and then others, and newer values, that the laggards miss.
@@ -224,7 +229,8 @@ func (c *cell) watch(i int) (promised time.Duration) {
 	return promised
 }
 
-// judge looks at a node until all is as it must be in the end.
+// judge looks at a node until all is as it must be in the end. Once the operator has acted, it
+// looks until the surfaces say what requests do.
 func (c *cell) judge(i int) {
 	name := c.lab.Name(i)
 	agreed := c.at    // when the surfaces were right last, as far as is known
@@ -232,7 +238,7 @@ func (c *cell) judge(i int) {
 	var lying []*look // the looks in a row at which a surface promised too much
 	var right []*look // the looks in a row at which all was right
 	for ; ; time.Sleep(lookPause) {
-		l := c.look(i, time.Since(c.at) > truthWithin-heldFor)
+		l := c.look(i, !c.acted && len(right) == 0 && time.Since(c.at) > truthWithin-heldFor)
 		now := l.ended.Sub(c.at)
 		looks++
 		switch {
@@ -247,7 +253,7 @@ func (c *cell) judge(i int) {
 			right, lying = nil, nil
 		default:
 			agreed, looks, lying = l.ended, 0, nil
-			if l.asked && c.right(i, l) {
+			if (l.asked || c.acted || len(right) > 0) && c.right(i, l) {
 				right = append(right, l)
 			} else {
 				right = nil
@@ -263,7 +269,7 @@ func (c *cell) judge(i int) {
 		case now > viakvtest.Patience:
 			c.t.Errorf("%s is not as it must be in the end: %v", name, l)
 			return
-		case len(right) > 1 && l.ended.Sub(right[0].began) >= heldFor && now > truthWithin:
+		case len(right) > 1 && l.ended.Sub(right[0].began) >= heldFor && (c.acted || now > truthWithin):
 			return
 		}
 	}

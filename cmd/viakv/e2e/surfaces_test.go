@@ -34,6 +34,8 @@ type look struct {
 	says   map[claim]bool
 	is     map[string]bool
 	health document.Health
+	// event is the verdict by the last event about it.
+	event string
 	// answers has the names of the other members that answer, by /cluster and by the metrics.
 	answers, answersByMetrics []string
 }
@@ -55,9 +57,8 @@ func (l *look) wrong(promised bool) (all []string) {
 }
 
 func (l *look) String() string {
-	return fmt.Sprintf("%q, get %v, set %v; verdict %q: %s; %d answer, %d and %d failures; others that answer: %v, by the metrics %v; too good %q, too bad %q",
-		map[bool]string{true: "steady", false: "changing"}[l.steady], l.is[aGet], l.is[aSet], l.health.Verdict, l.health.Reason, l.health.Answering,
-		l.health.ReadFailures, l.health.WriteFailures, l.answers, l.answersByMetrics, l.better(), l.worse())
+	return fmt.Sprintf("%q, get %v, set %v; %+v; the last event says %q; others that answer: %v, by the metrics %v; too good %q, too bad %q",
+		map[bool]string{true: "steady", false: "changing"}[l.steady], l.is[aGet], l.is[aSet], l.health, l.event, l.answers, l.answersByMetrics, l.better(), l.worse())
 }
 
 // look looks at a node. The commands are asked only where that is wanted and all else is in order,
@@ -91,10 +92,15 @@ func (c *cell) ask(i int, l *look) map[claim]bool {
 	says := map[claim]bool{}
 	address := c.lab.HTTP(i)
 	var s document.Status
-	if _, body := viakvtest.Fetch(c.t, address, "/cluster"); json.Unmarshal([]byte(body), &s) != nil {
+	if _, body := viakvtest.Fetch(c.t, address, "/cluster", "events", "200"); json.Unmarshal([]byte(body), &s) != nil {
 		return says // it has just started, or is about to end
 	}
-	l.health, l.answers, l.answersByMetrics = s.Health, nil, nil
+	l.health, l.event, l.answers, l.answersByMetrics = s.Health, "refusing", nil, nil
+	for _, e := range s.Events {
+		if name := strings.ReplaceAll(e.Name, "-", " "); slices.Contains([]string{"serving", "degraded", "reads only", "refusing"}, name) {
+			l.event = name
+		}
+	}
 	for _, m := range s.Members {
 		if m.Reachable && m.Name != s.Self {
 			l.answers = append(l.answers, m.Name)
@@ -150,12 +156,15 @@ func (c *cell) run(i int) map[claim]bool {
 	}
 }
 
-// right reports whether the surfaces say what requests do, and everything is as it must be in the
-// end.
+// right reports whether the surfaces say what requests do, and before the operator has acted, also
+// whether everything is as it must be in the end.
 func (c *cell) right(i int, l *look) bool {
-	f := c.fates
-	if len(l.better())+len(l.worse()) > 0 || len(l.says) == 0 || l.is[aGet] != f.serves(i) || l.is[aSet] != f.serves(i) {
+	f, h := c.fates, &l.health
+	if len(l.better())+len(l.worse()) > 0 || len(l.says) == 0 || l.event != h.Verdict {
 		return false
+	}
+	if c.acted {
+		return true
 	}
 	var others []string
 	for j := range f {
@@ -163,11 +172,17 @@ func (c *cell) right(i int, l *look) bool {
 			others = append(others, c.lab.Name(j))
 		}
 	}
-	failures := 0
-	if f.serves(i) {
-		failures = f.answering(i) - f.need()
+	verdict, failures := "refusing", 0
+	switch n := f.answering(i); {
+	case !f.serves(i):
+	case n == len(f):
+		verdict, failures = "serving", n-f.need()
+	default:
+		verdict, failures = "degraded", n-f.need()
 	}
-	h := &l.health
-	return h.Answering == f.answering(i) && h.ReadFailures == failures && h.WriteFailures == failures &&
+	member := f.answering(i) > 0
+	return l.is[aGet] == f.serves(i) && l.is[aSet] == f.serves(i) && h.CanChange == f.serves(i) &&
+		h.Verdict == verdict && h.Answering == f.answering(i) && h.ReadFailures == failures && h.WriteFailures == failures &&
+		(h.Next != "") == (member && verdict != "serving") && (h.MayLose != "") == (member && f.answering(i) < f.copies()) &&
 		slices.Equal(l.answers, others) && slices.Equal(l.answersByMetrics, others)
 }
