@@ -92,9 +92,9 @@ func (x *exchange) fail(err error) {
 	case !known:
 		p.detail = "an unexpected error; the server's log has it under the request id " + string(x.id)
 		x.server.log.Error("unexpected error", append(x.fields(), zap.Error(err))...)
-	case p.status >= 500 && x.endpoint.free:
-		// A probe comes every second, and its answer states the reason: the log has it at debug
-		// level only.
+	case p.status >= 500 && (x.endpoint.free || errors.Is(err, kv.ErrContended)):
+		// A probe comes every second, and its answer states the reason. A remove that other
+		// requests left open is no fault of a node. The log has both at debug level only.
 		x.server.log.Debug("request failed", append(x.fields(), zap.Error(err))...)
 	case p.status >= 500:
 		x.server.log.Warn("request failed", append(x.fields(), zap.Error(err))...)

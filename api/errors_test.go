@@ -143,14 +143,19 @@ func TestKindsAreFrozen(t *testing.T) {
 	}
 }
 
-func TestARefusedProbeDoesNotFillTheLog(t *testing.T) {
+func TestWhatIsNoFaultDoesNotFillTheLog(t *testing.T) {
 	core, logs := observer.New(zap.DebugLevel)
-	refusing := func(context.Context, string) error { return &kv.Unavailable{Outcome: kv.None, Reason: "no quorum"} }
+	refusing := func(_ context.Context, verb string) error {
+		if verb == "remove" {
+			return &kv.Unavailable{Reason: kv.ErrContended.Error(), Err: kv.ErrContended}
+		}
+		return &kv.Unavailable{Outcome: kv.None, Reason: "no quorum"}
+	}
 	h := start(t, Config{Store: &recorder{hook: refusing}, Logger: zap.New(core)})
 	for _, c := range []struct {
 		path  string
 		level string
-	}{{"/readyz", "debug"}, {"/get?k=a", "warn"}} {
+	}{{"/readyz", "debug"}, {"/get?k=a", "warn"}, {"/rm?k=a", "debug"}} {
 		logs.TakeAll()
 		if a := h.get(c.path); a.status != 503 {
 			t.Fatalf("%s: status %d, want 503", c.path, a.status)

@@ -41,11 +41,14 @@ type Stats struct {
 	Renewed     uint64 // phases that were run again at a newer epoch
 	Forwarded   uint64 // removes that were sent to the key's owner
 	Unavailable uint64 // requests that ended with outcome none
-	Unknown     uint64 // requests that ended with outcome unknown
+	Unknown     uint64 // requests that ended with outcome unknown, without those in Contended
+	// Contended counts the removes that ended with outcome unknown because of overlapping requests
+	// for the key. They say nothing about the members' health.
+	Contended uint64
 }
 
 type counters struct {
-	reads, writes, removes, fast, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown atomic.Uint64
+	reads, writes, removes, fast, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown, contended atomic.Uint64
 }
 
 // Coordinator runs requests over the replicas. It is safe for concurrent use.
@@ -83,6 +86,6 @@ func (c *Coordinator) Stats() Stats {
 	return Stats{
 		Reads: s.reads.Load(), Writes: s.writes.Load(), Removes: s.removes.Load(),
 		Fast: s.fast.Load(), Repaired: s.repaired.Load(), Conflicts: s.conflicts.Load(), Hedged: s.hedged.Load(), Renewed: s.renewed.Load(),
-		Forwarded: s.forwarded.Load(), Unavailable: s.unavailable.Load(), Unknown: s.unknown.Load(),
+		Forwarded: s.forwarded.Load(), Unavailable: s.unavailable.Load(), Unknown: s.unknown.Load(), Contended: s.contended.Load(),
 	}
 }

@@ -53,6 +53,9 @@ func (o *operation) forward() (bool, error) {
 	case status == Stale || status == Failed && notSent:
 		return false, nil
 	}
+	if status == Open && errors.Is(cause, kv.ErrContended) {
+		return true, o.contended()
+	}
 	o.c.stats.unknown.Add(1)
 	return true, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the remove was sent to " + v.Members[owner].Name + ", the key's owner", Err: cause}
 }

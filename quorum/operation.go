@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"viakv/api/kv"
@@ -31,6 +32,7 @@ type operation struct {
 	key      []byte // borrowed from the request until its answer
 	r, w     int
 	strict   bool // of a remove: it asks for no less than the promise, whatever its r is
+	carried  bool // of a remove: another node has forwarded it
 	asked    kv.Options
 	began    time.Time // when the first call of the present phase was started
 	deadline time.Time
@@ -80,7 +82,7 @@ func (c *Coordinator) begin(key []byte, asked kv.Options) (*operation, error) {
 	if o.deadline.IsZero() {
 		o.deadline = time.Now().Add(c.cfg.Timeout)
 	}
-	o.answered, o.armed, o.strict = false, false, false
+	o.answered, o.armed, o.strict, o.carried = false, false, false, false
 	if err := o.move(v); err != nil {
 		o.release()
 		return nil, err
@@ -364,12 +366,26 @@ func (o *operation) release() {
 	}
 }
 
+// contended returns the error of a remove that overlapping requests for the key left open.
+func (o *operation) contended() error {
+	o.count(&o.c.stats.contended)
+	return &kv.Unavailable{Outcome: kv.Unknown, Reason: kv.ErrContended.Error(), Err: kv.ErrContended}
+}
+
+// count counts how a request of this node has ended. A remove that another node has forwarded is
+// counted there.
+func (o *operation) count(endings *atomic.Uint64) {
+	if !o.carried {
+		endings.Add(1)
+	}
+}
+
 // unavailable returns the error of a request that found no quorum.
 func (o *operation) unavailable(outcome kv.Outcome, what string, err error) error {
 	if outcome == kv.Unknown {
-		o.c.stats.unknown.Add(1)
+		o.count(&o.c.stats.unknown)
 	} else {
-		o.c.stats.unavailable.Add(1)
+		o.count(&o.c.stats.unavailable)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

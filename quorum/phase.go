@@ -78,6 +78,11 @@ func (p phase) verdict() verdict {
 	return pending
 }
 
+// outvoted reports whether refusals alone made the phase impossible: enough members answered.
+func (p phase) outvoted() bool {
+	return p.verdict() == impossible && p.voters.len()-p.failed.len() >= p.need
+}
+
 // reply notes how the call to a member has ended. It reports whether that may change what the
 // request does next. It may when the phase is decided, and when a member will not answer.
 func (p *phase) reply(m int, s Status) bool {

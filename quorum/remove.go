@@ -18,7 +18,7 @@ import (
 // The votes of overlapping removes can split so that none wins. Then no node can tell whether a
 // tombstone will stay, and the outcome is unknown. To make that rare, a remove is sent to the key's
 // owner, which runs the removes of a key one after another. Safety does not depend on it.
-func (c *Coordinator) Remove(ctx context.Context, key []byte, opt kv.Options) error {
+func (c *Coordinator) Remove(_ context.Context, key []byte, opt kv.Options) error {
 	if opt.Deadline.IsZero() {
 		opt.Deadline = time.Now().Add(c.cfg.Timeout)
 	}
@@ -36,17 +36,22 @@ func (c *Coordinator) Remove(ctx context.Context, key []byte, opt kv.Options) er
 	if forwarded {
 		return err
 	}
-	return c.RemoveHere(ctx, key, opt)
+	return c.removeHere(key, opt, false)
 }
 
-// RemoveHere coordinates a remove at this node.
+// RemoveHere coordinates a remove that another node has forwarded.
 func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) error {
+	return c.removeHere(key, opt, true)
+}
+
+// removeHere coordinates a remove at this node. carried says that another node has forwarded it.
+func (c *Coordinator) removeHere(key []byte, opt kv.Options, carried bool) error {
 	op, err := c.begin(key, opt)
 	if err != nil {
 		return err
 	}
 	defer op.finish()
-	op.strict = true
+	op.strict, op.carried = true, carried
 	c.stats.removes.Add(1)
 	done, err := c.removes.enter(string(key), op.deadline)
 	if err != nil {
@@ -82,6 +87,13 @@ func (c *Coordinator) RemoveHere(_ context.Context, key []byte, opt kv.Options) 
 // errOvertaken reports that the own replica holds something newer than what was read, and that no
 // replica has voted yet. The remove then starts over.
 var errOvertaken = errors.New("quorum: overtaken before the vote")
+
+// outvoted reports whether refusals alone have ended the present phase.
+func (o *operation) outvoted() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.phase.outvoted()
+}
 
 // votes returns how many votes a remove needs: at least those of a majority, whatever W is. With
 // fewer, two removes could win.

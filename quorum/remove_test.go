@@ -127,6 +127,71 @@ func TestAnOwnRefusalIsNoVote(t *testing.T) {
 	}
 }
 
+// Overlapping removes can split the votes, in a mesh where every replica answers. The outcome is
+// unknown, but no member is at fault, so the remove is counted apart. The node that the client
+// asked counts it, whether it forwarded the remove or not. A remove that too few replicas answered
+// counts as one whose outcome is unknown.
+func TestAContendedRemoveIsCountedApart(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		forwarded       bool
+		refuse, silence int
+		contended       bool
+	}{
+		{"all answer", false, 2, 0, true},
+		{"all answer the owner", true, 2, 0, true},
+		{"one refuses and one does not answer", false, 1, 1, true},
+		{"none answers", false, 0, 2, false},
+		{"none answers the owner", true, 0, 2, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			other, owner, key := owned(t)
+			m := other.m
+			at := m.nodes[owner] // coordinates the remove
+			asked := at
+			if c.forwarded {
+				asked = other
+			}
+			eventually(t, "all have it", func() bool {
+				return m.Stores[0].Record("k").Live() && m.Stores[1].Record("k").Live() && m.Stores[2].Record("k").Live()
+			})
+			theirs := *m.Stores[0].Record("k")
+			theirs.Tag, theirs.Value = theirs.Tag.Tombstone(), nil
+			theirs.Owner = version.Operation{Incarnation: 2, Sequence: 1 << 40}
+			votes := 0
+			at.filter = func(call *Call) bool {
+				if call.Kind != Vote {
+					return false
+				}
+				votes++
+				if votes <= c.refuse {
+					m.Stores[call.Member].Hold("k", theirs)
+					return false
+				}
+				return votes <= c.refuse+c.silence && fail(call)
+			}
+			err := asked.Remove(bg, key, kv.Options{})
+			wantOutcome(t, err, kv.Unknown)
+			want := Stats{Unknown: 1}
+			if c.contended {
+				want = Stats{Contended: 1}
+			}
+			if errors.Is(err, kv.ErrContended) != c.contended {
+				t.Errorf("got %v", err)
+			}
+			for i, nd := range m.nodes {
+				s, wanted := nd.Stats(), Stats{}
+				if nd == asked {
+					wanted = want
+				}
+				if s.Unknown != wanted.Unknown || s.Contended != wanted.Contended || s.Unavailable != 0 {
+					t.Errorf("node %d counts %d unknown, %d contended, %d unavailable", i, s.Unknown, s.Contended, s.Unavailable)
+				}
+			}
+		})
+	}
+}
+
 // A remove needs the votes of a majority, whatever its w is. Otherwise two removes could win.
 func TestAMajorityVotesWhateverTheW(t *testing.T) {
 	m := newMesh(t, 3)

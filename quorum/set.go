@@ -129,6 +129,9 @@ func (o *operation) write(kind Kind) error {
 		if err == replica.ErrEpoch && o.renew() && o.resumable(generation, purge) {
 			continue
 		}
+		if kind == Vote && err == kv.ErrTooFewReplicas && o.outvoted() {
+			return o.contended()
+		}
 		return o.unavailable(kv.Unknown, "write", err)
 	}
 }

@@ -25,6 +25,7 @@ var table = []struct {
 	{kv.ErrSnapshotMoved, "", "start the scan anew"},
 	{kv.ErrCleared, "", "start the scan anew"},
 	{kv.ErrTooFewReplicas, "", "/cluster shows who is reachable"},
+	{kv.ErrContended, "", "read the key to find out"},
 	{kv.ErrMemoryLimit, "/join", "raise --max-memory there, or remove keys first"},
 	{kv.ErrMemoryLimit, "", "remove keys, clear, or raise --max-memory there"},
 

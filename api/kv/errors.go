@@ -69,6 +69,9 @@ var (
 	ErrNotMember = errors.New("the node is no member of its cluster any more")
 	// ErrTooFewReplicas: fewer replicas answer than a request needs.
 	ErrTooFewReplicas = errors.New("too few replicas")
+	// ErrContended: overlapping requests for the same key left open what became of a remove. Enough
+	// replicas answered, and no node is at fault.
+	ErrContended = errors.New("overlapping requests for the key left open whether the remove took effect")
 	// ErrTooFewCopies: a rebuild waits, because fewer members have a full copy than it has to
 	// merge. Writes may have been lost with the copies of the others.
 	ErrTooFewCopies = errors.New("too few full copies")

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"viakv/api/kv"
 	"viakv/handoff"
 	"viakv/node/transport"
 	"viakv/node/wire"
@@ -225,6 +226,9 @@ func (c *carrier) decode(r wire.Reply) {
 		call.Status = quorum.Missing
 	case wire.Unknown:
 		call.Status, call.Err = quorum.Open, errors.New("outcome unknown there")
+		if string(r.Body) == wire.Contended {
+			call.Err = kv.ErrContended
+		}
 	default:
 		call.Status, call.NotSent = quorum.Failed, call.Kind != quorum.StoreIf || r.Status == wire.NotActive
 		call.Err = fmt.Errorf("refused: %v %s", r.Status, r.Body)

@@ -44,6 +44,29 @@ func TestACoordinatorReachesItsPeers(t *testing.T) {
 	})
 }
 
+// The answer of the key's owner says whether overlapping requests left a remove open, or a fault.
+func TestTheOwnerSaysWhyARemoveIsOpen(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.set("k", "v")
+		v := w.nodes[0].Current()
+		owner := v.Ring.Owner(seed.Hash([]byte("k")).Partition())
+		asked := w.nodes[(owner+1)%3]
+		for _, cause := range []error{kv.ErrContended, errors.New("cut off")} {
+			w.nodes[owner].removing = &kv.Unavailable{Outcome: kv.Unknown, Err: cause}
+			before := asked.coordinator.Stats()
+			err := asked.coordinator.Remove(w.soon(), []byte("k"), kv.Options{})
+			contended := cause == kv.ErrContended
+			if !errors.Is(err, kv.ErrUnavailable) || errors.Is(err, kv.ErrContended) != contended {
+				t.Errorf("%v: %v", cause, err)
+			}
+			s := asked.coordinator.Stats()
+			if (s.Contended > before.Contended) != contended || (s.Unknown > before.Unknown) == contended {
+				t.Errorf("%v: %+v", cause, s)
+			}
+		}
+	})
+}
+
 // A call that the operation waits for is sent at once. While this node works on one request at a
 // time, the call does not wait for other calls. A call that the operation does not wait for may
 // wait to share a write. Bulk requests have a connection of their own.

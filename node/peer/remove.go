@@ -63,7 +63,7 @@ func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, 
 		return e.refuse(dst, status)
 	}
 	o := kv.Options{R: r.R, W: r.W, Deadline: time.Now().Add(r.Left), Trace: r.Trace}
-	status := wire.OK
+	status, why := wire.OK, ""
 	var u *kv.Unavailable
 	switch err := e.membership.cfg.Host.Remove(ctx, r.Key, o); {
 	case err == nil:
@@ -71,6 +71,9 @@ func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, 
 		status = wire.Missing
 	case errors.As(err, &u) && u.Outcome == kv.Unknown:
 		status = wire.Unknown
+		if errors.Is(err, kv.ErrContended) {
+			why = wire.Contended
+		}
 	default:
 		status = wire.NotActive // nothing was done: the sender does the remove itself
 	}
@@ -81,7 +84,7 @@ func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, 
 		}
 		entry.Write(fields...)
 	}
-	return e.reply(dst, status)
+	return append(e.reply(dst, status), why...)
 }
 
 // recentRequests remembers the requests that must not be carried out twice, in case the network

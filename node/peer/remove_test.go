@@ -115,6 +115,8 @@ func TestWhatARemoveCameTo(t *testing.T) {
 		}
 		w.nodes[1].removing = &kv.Unavailable{Outcome: kv.Unknown, Reason: "cut off while it was done"}
 		w.serve(wire.Unknown, w.removal("k", 4, firstEpoch))
+		w.nodes[1].removing = &kv.Unavailable{Outcome: kv.Unknown, Err: kv.ErrContended}
+		w.serve(wire.Unknown, w.removal("k", 5, firstEpoch))
 	})
 }
 

@@ -67,9 +67,13 @@ const (
 	Overloaded       Status = 9  // nothing was done; the sender may try another peer
 	Malformed        Status = 10 // the request could not be read
 	Failed           Status = 11 // nothing was done; the body says why
-	Unknown          Status = 12 // of Remove and StoreIf: the outcome is unknown
+	Unknown          Status = 12 // of Remove and StoreIf: the outcome is unknown; see Contended
 	Missing          Status = 13 // of Remove: there is nothing to remove
 )
+
+// Contended is the body of the answer Unknown to a Remove that overlapping requests for the key
+// left open. For any other cause the body is empty.
+const Contended = "contended"
 
 func (s Status) String() string {
 	if s >= OK && s <= Missing {

@@ -64,6 +64,8 @@ func (m *nodeMetrics) requests() {
 		func(s *node.Stats) uint64 { return s.Coordinator.Hedged })
 	m.counter("renewed_phases_total", "Phases that were run again at a newer epoch.", func(s *node.Stats) uint64 { return s.Coordinator.Renewed })
 	m.counter("forwarded_removes_total", "Removes that were sent to the key's owner.", func(s *node.Stats) uint64 { return s.Coordinator.Forwarded })
+	m.counter("removes_contended_total", "Removes that overlapping requests for the same key left open: answered 503, outcome unknown, though enough members answered.",
+		func(s *node.Stats) uint64 { return s.Coordinator.Contended })
 	const unavailable, help = "requests_unavailable_total", "Requests that were not completed in time: outcome none did nothing, unknown may have."
 	m.labelled(unavailable, help, prometheus.Labels{"outcome": "none"}, func(s *node.Stats) uint64 { return s.Coordinator.Unavailable })
 	m.labelled(unavailable, help, prometheus.Labels{"outcome": "unknown"}, func(s *node.Stats) uint64 { return s.Coordinator.Unknown })
