@@ -20,7 +20,7 @@ func (x *exchange) checkHost() error {
 	if x.defended() || s.ownHost(host) {
 		return nil
 	}
-	s.metrics.deny("host")
+	s.metrics.deny(deniedHost)
 	return refuse(kindMisdirected, fmt.Sprintf("the request is for the host %q: on loopback without tokens only addresses, localhost, names without a dot and those given "+
 		"with --hosts are answered, so that no web page can reach this node under a name of its own", host))
 }

@@ -62,7 +62,7 @@ func (x *exchange) serve() error {
 	}
 	if e.mutates {
 		if err := x.checkOrigin(); err != nil {
-			x.server.metrics.deny("origin")
+			x.server.metrics.deny(deniedOrigin)
 			return err
 		}
 	}

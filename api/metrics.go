@@ -13,8 +13,9 @@ import (
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 )
 
-// metrics are a server's metrics. Each child is resolved once for each endpoint and status class,
-// when the class first occurs. A class that never occurs therefore makes no series.
+// metrics are a server's metrics. All counters begin at zero, since Prometheus would take the first
+// value that it sees for the beginning, and miss the event. Only the histograms of an endpoint and
+// a status class begin when the class first occurs.
 type metrics struct {
 	requests  *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
@@ -93,6 +94,12 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 			return nil, fmt.Errorf("api: metrics: %w", err)
 		}
 	}
+	for _, reason := range []string{deniedHost, deniedOrigin, deniedNoToken, deniedUnknownToken, deniedRole} {
+		m.denied.WithLabelValues(reason)
+	}
+	for _, by := range []string{cutByClient, cutByServer} {
+		m.cut.WithLabelValues(by)
+	}
 	// One collector that fails must not hide the others.
 	page := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 	m.page = fasthttpadaptor.NewFastHTTPHandler(page)
@@ -100,8 +107,26 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 }
 
 func (m *metrics) endpoint(path string) *endpointMetrics {
+	for _, class := range []string{"2xx", "4xx", "5xx"} {
+		m.requests.WithLabelValues(path, class)
+	}
 	return &endpointMetrics{metrics: m, path: path, sent: m.sent.WithLabelValues(path)}
 }
+
+// Why a request is denied.
+const (
+	deniedHost         = "host"
+	deniedOrigin       = "origin"
+	deniedNoToken      = "no token"
+	deniedUnknownToken = "unknown token"
+	deniedRole         = "role"
+)
+
+// Who ended a stream before its end.
+const (
+	cutByClient = "client"
+	cutByServer = "server"
+)
 
 func (m *metrics) deny(reason string) { m.denied.WithLabelValues(reason).Inc() }
 

@@ -29,6 +29,10 @@ func TestMetrics(t *testing.T) {
 		`viakv_http_requests_total{class="2xx",endpoint="/get"} 3`,
 		`viakv_http_requests_total{class="4xx",endpoint="/get"} 1`,
 		`viakv_http_requests_total{class="4xx",endpoint="unknown"} 2`,
+		`viakv_http_requests_total{class="5xx",endpoint="/get"} 0`,
+		`viakv_http_requests_total{class="2xx",endpoint="/leave"} 0`,
+		`viakv_http_denied_requests_total{reason="unknown token"} 0`,
+		`viakv_http_cut_streams_total{by="server"} 0`,
 		`viakv_http_request_duration_seconds_count{class="2xx",endpoint="/get"} 3`,
 		`viakv_http_request_duration_seconds_bucket{class="2xx",endpoint="/get",le="+Inf"} 3`,
 		`viakv_http_scanned_pairs_total 4`,
@@ -40,8 +44,8 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	if strings.Contains(page, `class="5xx"`) || strings.Contains(page, "/else") {
-		t.Error("there are series of what never happened, or of what a client sent")
+	if strings.Contains(page, `seconds_count{class="5xx"`) || strings.Contains(page, "/else") {
+		t.Error("there are histograms of what never happened, or series of what a client sent")
 	}
 }
 

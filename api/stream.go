@@ -58,7 +58,7 @@ func (t *stream) run(c net.Conn) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			t.server.metrics.panics.Inc()
-			t.cut(c, "server")
+			t.cut(c, cutByServer)
 			t.server.log.Error("panic in a stream", append(t.fields, zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))...)
 		}
 	}()
@@ -68,10 +68,10 @@ func (t *stream) run(c net.Conn) {
 	case err == nil:
 		_ = unhijack(c).Close()
 	case errors.Is(err, errStreamWrite):
-		t.cut(c, "client")
+		t.cut(c, cutByClient)
 		t.server.log.Info("a client left its stream, or took nothing for too long", append(t.fields, zap.Error(err))...)
 	default:
-		t.cut(c, "server")
+		t.cut(c, cutByServer)
 		t.server.log.Warn("a stream was cut", append(t.fields, zap.Error(err))...)
 	}
 }

@@ -120,18 +120,18 @@ func (x *exchange) authorize(needed tokenRole) error {
 	scheme, token, found := bytes.Cut(x.ctx.Request.Header.PeekCanonical(headerAuthorization), []byte(" "))
 	if !found || !bytes.EqualFold(scheme, bearerScheme) {
 		challenge("")
-		x.server.metrics.deny("no token")
+		x.server.metrics.deny(deniedNoToken)
 		return refuse(kindUnauthenticated, "send the header Authorization: Bearer TOKEN with a token of the role "+needed.String())
 	}
 	role, name := x.server.tokens.Get().find(bytes.TrimSpace(token))
 	switch {
 	case role == roleNone:
 		challenge(`, error="invalid_token"`)
-		x.server.metrics.deny("unknown token")
+		x.server.metrics.deny(deniedUnknownToken)
 		return refuse(kindUnauthenticated, "the token is not known here")
 	case role < needed:
 		challenge(`, error="insufficient_scope", scope="` + needed.String() + `"`)
-		x.server.metrics.deny("role")
+		x.server.metrics.deny(deniedRole)
 		return refuse(kindForbidden, "this needs the role "+needed.String()+", and the token has "+role.String())
 	}
 	x.tokenName = name
