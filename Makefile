@@ -162,6 +162,12 @@ test-envoy: ## put a real Envoy in front of real nodes, and kill, pause, join, l
 test-compose: ## run docker-compose.yml on a real Docker engine, and kill, pause, cut off, join and restart nodes; installs Docker when it may
 	@.ci/compose
 
+.PHONY: test-alerts
+test-alerts: ## make the case of each Prometheus alert on real processes, and see which alerts fire; installs promtool and PostgreSQL when it may
+	@.ci/prometheus
+	@.ci/postgresql
+	@go test -tags alerts,postgres -count 1 -run Alert -parallel 6 -timeout 15m -v ./cmd/viakv/e2e
+
 ##@ Databases
 
 .PHONY: test-db

@@ -48,7 +48,7 @@ func TestEveryAlertIsExplained(t *testing.T) {
 		t.Fatalf("%v, %d groups", err, len(rules.Groups))
 	}
 	for _, r := range rules.Groups[0].Rules {
-		if r.Expr == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" {
+		if r.Expr == "" || r.For == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" {
 			t.Errorf("%s lacks something: %+v", r.Alert, r)
 		}
 		if !strings.Contains(manual, "| `"+r.Alert+"`") {
