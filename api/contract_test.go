@@ -146,6 +146,9 @@ func TestContract(t *testing.T) {
 	}
 	h := start(t, Config{Store: store, Cluster: cluster})
 	lone := start(t, Config{Store: store})
+	for range 2 {
+		h.server.history.Observe(h.server.lookAround())
+	}
 	// request, good, form and bad send one request each; bad also as a POST where that exists.
 	request := func(h *harness, method, target, body string, headers ...string) *http.Request {
 		r, err := http.NewRequest(method, "http://"+h.addr+target, strings.NewReader(body))
@@ -200,7 +203,7 @@ func TestContract(t *testing.T) {
 	}
 	good(h, "/getAll?limit=3&format=json")
 	good(h, "/getAll")
-	for _, target := range []string{"/cluster", "/cluster?events=1", "/plan?change=join", "/plan?change=leave&node=n2", "/livez", "/readyz", "/metrics", "/version", "/openapi.yaml", "/join?peer=n2:9081", "/leave?node=n2&force=true", "/leave"} {
+	for _, target := range []string{"/cluster", "/cluster?events=1", "/history", "/history?since=9", "/plan?change=join", "/plan?change=leave&node=n2", "/livez", "/readyz", "/metrics", "/version", "/openapi.yaml", "/join?peer=n2:9081", "/leave?node=n2&force=true", "/leave"} {
 		good(h, target)
 	}
 	good(lone, "/cluster")
@@ -220,7 +223,7 @@ func TestContract(t *testing.T) {
 			bad(target, io.ErrUnexpectedEOF) // unknown: 500
 		}
 	}
-	for _, target := range []string{"/set?k=&v=", "/get", "/rm?k=", "/is?k=%25zz&k=", "/clear?w=x", "/getKeys?limit=0", "/getValues?format=x", "/getAll?cursor=x", "/join", "/leave?force=x", "/cluster?events=0"} {
+	for _, target := range []string{"/set?k=&v=", "/get", "/rm?k=", "/is?k=%25zz&k=", "/clear?w=x", "/getKeys?limit=0", "/getValues?format=x", "/getAll?cursor=x", "/join", "/leave?force=x", "/cluster?events=0", "/history?since=x"} {
 		bad(target, nil)
 	}
 	bad("/set?k=a&v=1", kv.ErrMemoryLimit)

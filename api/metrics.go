@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttpadaptor"
+
+	"viakv/api/kv"
 )
 
 // metrics are a server's metrics. All counters begin at zero, since Prometheus would take the first
@@ -26,6 +28,7 @@ type metrics struct {
 	panics    prometheus.Counter
 	pairs     prometheus.Counter
 	cut       *prometheus.CounterVec
+	figures   figures
 	page      fasthttp.RequestHandler
 	// pages holds, by port, a token for each page that is being made.
 	pages [2]chan struct{}
@@ -40,6 +43,7 @@ type endpointMetrics struct {
 	metrics *metrics
 	path    string
 	sent    prometheus.Counter
+	tally   *tally                          // of the figures; nil: they do not have this endpoint
 	classes [6]atomic.Pointer[classMetrics] // by status / 100
 }
 
@@ -47,9 +51,6 @@ type classMetrics struct {
 	requests prometheus.Counter
 	seconds  prometheus.Observer
 }
-
-// latencyBuckets are in seconds. They reach from a local read to a stream of everything.
-var latencyBuckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 10, 60}
 
 func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 	// counter, vector, gauge and counted make metrics with the common prefix viakv_http_.
@@ -68,7 +69,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 	m := &metrics{
 		requests: vector("requests_total", "Requests answered, by endpoint and status class.", "endpoint", "class"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "viakv", Subsystem: "http", Name: "request_duration_seconds",
-			Help: "Time from a request's arrival to its answer, or to the end of its stream.", Buckets: latencyBuckets}, []string{"endpoint", "class"}),
+			Help: "Time from a request's arrival to its answer, or to the end of its stream.", Buckets: kv.LatencyBounds[:]}, []string{"endpoint", "class"}),
 		sent:      vector("response_body_bytes_total", "Bytes of response bodies, compressed where they are.", "endpoint"),
 		overloads: counter("overloads_total", "Requests refused because too many were in flight or too many scans ran."),
 		malformed: counter("malformed_requests_total", "Requests that could not be read: broken, too large or too slow."),
@@ -78,6 +79,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 		cut:       vector("cut_streams_total", "Streams that ended before their end, by who ended them.", "by"),
 		pages:     [2]chan struct{}{make(chan struct{}, maxPages), make(chan struct{}, maxPages)},
 	}
+	m.figures.draw()
 	for _, c := range []prometheus.Collector{
 		m.requests, m.seconds, m.sent, m.overloads, m.malformed, m.denied, m.panics, m.pairs, m.cut,
 		gauge("requests_in_flight", "Requests being worked on.", func() float64 { return float64(s.inFlight.Load()) }),
@@ -110,7 +112,7 @@ func (m *metrics) endpoint(path string) *endpointMetrics {
 	for _, class := range []string{"2xx", "4xx", "5xx"} {
 		m.requests.WithLabelValues(path, class)
 	}
-	return &endpointMetrics{metrics: m, path: path, sent: m.sent.WithLabelValues(path)}
+	return &endpointMetrics{metrics: m, path: path, sent: m.sent.WithLabelValues(path), tally: m.figures.of(path)}
 }
 
 // Why a request is denied.
@@ -136,6 +138,9 @@ func (e *endpointMetrics) observe(status int, took time.Duration, bytes int) {
 	c.requests.Inc()
 	c.seconds.Observe(took.Seconds())
 	e.sent.Add(float64(bytes))
+	if e.tally != nil {
+		e.metrics.figures.count(e.tally, status, took)
+	}
 }
 
 func (e *endpointMetrics) class(n int) *classMetrics {

@@ -24,11 +24,12 @@ const (
 	parameterForce
 	parameterChange
 	parameterEvents
+	parameterSince
 	parameterCount
 )
 
 var parameterNames = [parameterCount]string{
-	"k", "v", "r", "w", "limit", "cursor", "prefix", "format", "snapshot", "peer", "node", "force", "change", "events",
+	"k", "v", "r", "w", "limit", "cursor", "prefix", "format", "snapshot", "peer", "node", "force", "change", "events", "since",
 }
 
 func (p parameter) String() string { return parameterNames[p] }
@@ -64,6 +65,8 @@ func lookup(name []byte) (parameter, bool) {
 		return parameterChange, true
 	case "events":
 		return parameterEvents, true
+	case "since":
+		return parameterSince, true
 	}
 	return 0, false
 }

@@ -38,6 +38,7 @@ var endpoints = []*endpoint{
 	{path: "/join", role: roleAdmin, mutates: true, serve: join},
 	{path: "/leave", role: roleAdmin, mutates: true, serve: leave},
 	{path: "/cluster", role: roleRead, serve: cluster},
+	{path: "/history", role: roleRead, serve: showHistory},
 	{path: "/plan", role: roleRead, serve: planChange},
 	{path: "/livez", role: roleNone, free: true, serve: live},
 	{path: "/readyz", role: roleNone, free: true, serve: ready},

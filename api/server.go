@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"viakv/api/history"
 	"viakv/api/listen"
 	"viakv/api/reload"
 )
@@ -27,6 +28,7 @@ type Server struct {
 	config  Config
 	log     *zap.Logger
 	metrics *metrics
+	history history.Recorder
 	public  *fasthttp.Server
 	admin   *fasthttp.Server
 	gate    *gate // counts and closes the public connections

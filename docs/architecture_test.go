@@ -62,7 +62,8 @@ var rooms = []room{
 	{path: "api/document"},
 	{path: "api/advice"},
 	{path: "api/plan", imports: []string{"api/document", "api/advice"}},
-	{path: "api", imports: []string{"api/document", "api/advice", "api/plan"}},
+	{path: "api/history"},
+	{path: "api", imports: []string{"api/document", "api/advice", "api/history", "api/plan"}},
 	{path: "api/client", imports: []string{"api/document"}, tests: []string{"api"}},
 	{path: "api/console", tests: []string{"api", "api/document"}},
 	{path: "bench", imports: []string{"api/client", "api/document"}, tests: []string{"api"}},
@@ -199,7 +200,7 @@ func TestGoroutinesAreWatched(t *testing.T) {
 var core = []string{"api/kv", "handoff", "node", "quorum", "ring"}
 
 // surface matches an endpoint, a flag, and a parameter that is given a value.
-var surface = regexp.MustCompile(`(^|[^\w.])/(set|get|rm|is|clear|getKeys|getValues|getAll|join|leave|plan|cluster|readyz|livez|metrics|version|openapi|console)\b|(^|[^\w-])--[a-z]|force=`)
+var surface = regexp.MustCompile(`(^|[^\w.])/(set|get|rm|is|clear|getKeys|getValues|getAll|join|leave|plan|cluster|history|readyz|livez|metrics|version|openapi|console)\b|(^|[^\w-])--[a-z]|force=`)
 
 // The core says what the case is. What to do about it, in the words of the HTTP API and the command
 // line, is in api/advice.

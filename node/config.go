@@ -58,6 +58,10 @@ type Config struct {
 	// replicas. Default 10 ms.
 	HedgeAfter time.Duration
 
+	// Figures returns what the node has counted of its clients' requests. Heartbeats tell it to the
+	// other members. It is called after Run, and must not block. Nil: they are told nothing.
+	Figures func() kv.Figures
+
 	// NewTransport makes the node's transport, which passes requests to the given handler.
 	// Required.
 	NewTransport func(transport.Handler) (transport.Transport, error)

@@ -235,6 +235,7 @@ func (m *membership) member(s *state, i int) kv.Member {
 		out.Sync = m.driver.Progress()
 		return out
 	}
+	out.Figures = s.Figures(i)
 	out.RTT = m.node.transport.Health(transport.Address(member.Address)).RTT
 	out.Hints = m.driver.Hints(member.Holder())
 	out.Sync = m.driver.RepairWith(member.Holder())

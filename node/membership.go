@@ -73,7 +73,7 @@ func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 	cfg.Expect, cfg.Resolve, cfg.Addresses = n.cfg.Expect, n.cfg.Resolve, n.cfg.Addresses
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
 	var err error
-	m.peerSide = peer.NewMembership(peer.Config{Host: host{m}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes})
+	m.peerSide = peer.NewMembership(peer.Config{Host: host{m}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes, Figures: n.cfg.Figures})
 	if m.manager, err = topology.New(cfg); err != nil {
 		return nil, err
 	}

@@ -31,7 +31,15 @@ func Serve(t testing.TB, config api.Config) string {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
+	record, stop := context.WithCancel(context.Background())
+	recorded := make(chan struct{})
+	go func() {
+		s.Record(record)
+		close(recorded)
+	}()
 	t.Cleanup(func() {
+		stop()
+		<-recorded
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {

@@ -160,3 +160,37 @@ type Strength struct {
 	ReadFailures  int `json:"readFailures"`  // how many of the serving members may fail before reads do
 	WriteFailures int `json:"writeFailures"` // the same for writes
 }
+
+// History is the body of /history: what the cluster has answered and refused, and how fast.
+type History struct {
+	Self string `json:"self"`
+	// Scope is "cluster" where rates and times are summed over the members that report, and "node"
+	// where they are those of the node that answers alone.
+	Scope        string  `json:"scope"`
+	EverySeconds int     `json:"everySeconds"`  // the time between two points
+	Points       Points  `json:"points"`        // an hour, or what is later than was asked for
+	Now          *Points `json:"now,omitempty"` // one point, of the last second; absent before there is one
+}
+
+// Points are points in time, the oldest first, by columns of equal length.
+type Points struct {
+	At []int64 `json:"at"` // Unix milliseconds
+
+	// Reads and Writes were answered, a second; the others were refused. They are null while no
+	// member reports.
+	Reads         []*float32 `json:"reads"`
+	Writes        []*float32 `json:"writes"`
+	ReadsRefused  []*float32 `json:"readsRefused"`
+	WritesRefused []*float32 `json:"writesRefused"`
+
+	P50 []*float32 `json:"p50"` // seconds to answer; null while nothing was answered
+	P99 []*float32 `json:"p99"`
+
+	Keys  []int64 `json:"keys"` // on the node that answers
+	Bytes []int64 `json:"bytes"`
+
+	Members   []int    `json:"members"`
+	Reporting []int    `json:"reporting"` // members whose requests the rates have
+	Answering []int    `json:"answering"` // active members that answer
+	Verdict   []string `json:"verdict"`   // as Health.Verdict
+}

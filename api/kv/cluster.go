@@ -101,6 +101,10 @@ type Member struct {
 	Bytes    int64
 	MaxBytes int64 // 0: no limit
 	Full     bool  // new values are refused, at all nodes
+
+	// Figures are what the member has last told of its requests. Nil: it has told nothing of late,
+	// or it is this node itself.
+	Figures *Figures
 }
 
 // Sync is the progress of making a member equal to the others.

@@ -74,6 +74,7 @@ type member struct {
 	slow         bool // UpdatePeer returns only when its context ends
 	log          *zap.Logger
 	maxBytes     int64
+	figures      func() kv.Figures
 }
 
 // removal is a remove that a member was asked to coordinate. It has the number of removes that the
@@ -120,7 +121,7 @@ func (m *member) start() {
 			m.w.t.Error(err)
 		}
 	}()
-	m.Membership = NewMembership(Config{Host: m, Transport: t, Logger: m.log, MaxBytes: m.maxBytes})
+	m.Membership = NewMembership(Config{Host: m, Transport: t, Logger: m.log, MaxBytes: m.maxBytes, Figures: m.figures})
 	m.client = NewClient(func() int64 { return 1 })
 	m.coordinator = quorum.New(quorum.Config{Views: m, Peers: m.client, Hints: m, Timeout: timeout, HedgeAfter: 3 * time.Millisecond, Full: Full})
 }

@@ -15,7 +15,8 @@ import (
 // member every heartbeatEvery. A heartbeat is stamped, and it is admitted as the requests of a
 // quorum are. So an answer proves that the member's own process is there, and takes requests of
 // this node's cluster and epoch. What another process answers at the same address counts for
-// nothing. Both sides also tell how their memory stands (N5).
+// nothing. Both sides also tell how their memory stands (N5), and what they
+// have counted of their clients' requests.
 
 const (
 	// heartbeatEvery is the time between two heartbeats to a member, retryAfter that after one that
@@ -133,7 +134,7 @@ func (e *Epoch) heartbeat(given context.Context, m int) bool {
 	to := e.View.Members[m].Holder()
 	ctx, cancel := context.WithTimeout(given, heartbeatPatience)
 	defer cancel()
-	b, err := e.ask(ctx, m, wire.AppendHeartbeat(wire.AppendRequest(nil, wire.Heartbeat, e.stamp(to)), e.OwnMemory()))
+	b, err := e.ask(ctx, m, wire.AppendHeartbeat(wire.AppendRequest(nil, wire.Heartbeat, e.stamp(to)), e.ownReport()))
 	switch {
 	case given.Err() != nil: // it was cut short, and shows nothing
 		return true
@@ -157,7 +158,7 @@ func (e *Epoch) heartbeat(given context.Context, m int) bool {
 			return false
 		}
 		e.note(m, &contact{cluster: e.View.Cluster, by: to, answered: time.Now()})
-		e.observeMemory(to, r)
+		e.observe(to, &r)
 		return true
 	case wire.Stale: // this epoch is over
 		e.membership.learn(reply.Epoch, reply.Body)
@@ -228,13 +229,13 @@ func (e *Epoch) note(m int, c *contact) {
 // away reports whether a reach shows that requests to the member will fail.
 func away(r health.Reach) bool { return r != health.Answers && r != health.Unheard }
 
-// serveHeartbeat answers a heartbeat: it notes the sender's memory report, and answers with this
-// node's own.
+// serveHeartbeat answers a heartbeat: it notes the sender's report, and answers with this node's
+// own.
 func (e *Epoch) serveHeartbeat(dst []byte, from version.Incarnation, body []byte) ([]byte, error) {
 	r, err := wire.ParseHeartbeat(body)
 	if err != nil {
 		return dst, err
 	}
-	e.observeMemory(from, r)
-	return wire.AppendHeartbeat(e.reply(dst, wire.OK), e.OwnMemory()), nil
+	e.observe(from, &r)
+	return wire.AppendHeartbeat(e.reply(dst, wire.OK), e.ownReport()), nil
 }

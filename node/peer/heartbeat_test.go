@@ -206,7 +206,7 @@ func TestWhatIsNoHeartbeatIsNoAnswer(t *testing.T) {
 	for name, reply := range map[string][]byte{
 		"nothing":      {},
 		"no report":    wire.AppendReply(nil, wire.OK, 1, firstEpoch),
-		"too much":     append(wire.AppendHeartbeat(wire.AppendReply(nil, wire.OK, 1, firstEpoch), wire.MemoryReport{}), 1),
+		"too much":     append(wire.AppendHeartbeat(wire.AppendReply(nil, wire.OK, 1, firstEpoch), new(wire.MemberReport)), 1),
 		"another form": []byte("HTTP/1.1 400 Bad Request"),
 	} {
 		t.Run(name, func(t *testing.T) {

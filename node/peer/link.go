@@ -26,8 +26,8 @@ type link struct {
 	away    atomic.Uint64
 	contact atomic.Pointer[contact] // what heartbeats have shown; nil: nothing yet
 
-	// memory is what the peer has said of its memory; nil: it has said nothing yet.
-	memory atomic.Pointer[memoryReport]
+	// report is what the peer has last told of itself; nil: nothing yet.
+	report atomic.Pointer[report]
 	limit  Notice
 
 	// leaving is the incarnation that has said that it is about to stop; zero: none has.

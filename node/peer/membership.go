@@ -48,6 +48,8 @@ type Config struct {
 	Transport transport.Transport
 	Logger    *zap.Logger
 	MaxBytes  int64 // this node's memory limit in bytes; 0: none
+	// Figures returns what this node has counted of its clients' requests. Nil: nothing.
+	Figures func() kv.Figures
 }
 
 // Membership is what peers meet of one membership of this node: its clock, its links and its

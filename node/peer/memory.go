@@ -6,22 +6,33 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/api/kv"
 	"viakv/node/wire"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
-// What members tell each other of their memory, by heartbeats (N5).
+// What members tell each other of themselves, by heartbeats: how their memory stands (N5), and what
+// they have counted of their clients' requests.
 
-// memoryValid is how long a member's report counts. A member that is silent for longer serves no
+// reportValid is how long a member's report counts. A member that is silent for longer serves no
 // requests, and must not stop the other members.
-const memoryValid = 3 * time.Second
+const reportValid = 3 * time.Second
 
-// memoryReport is what a member has said of its memory, and when.
-type memoryReport struct {
-	wire.MemoryReport
+// report is what a member has told of itself, and when. It is immutable.
+type report struct {
+	wire.MemberReport
 	by version.Incarnation
 	at time.Time
+}
+
+// ownReport returns what this node tells of itself.
+func (e *Epoch) ownReport() *wire.MemberReport {
+	r := wire.MemberReport{MemoryReport: e.OwnMemory()}
+	if f := e.membership.cfg.Figures; f != nil {
+		r.Figures = f()
+	}
+	return &r
 }
 
 // OwnMemory returns the report of this node's own copy.
@@ -30,40 +41,57 @@ func (e *Epoch) OwnMemory() wire.MemoryReport {
 }
 
 // Memory returns a member's latest report of its memory, or nil when it has made none within
-// memoryValid. For this node itself it returns OwnMemory.
+// reportValid. For this node itself it returns OwnMemory.
 func (e *Epoch) Memory(m int) *wire.MemoryReport {
 	if m == e.View.Self {
 		own := e.OwnMemory()
 		return &own
 	}
-	member := &e.View.Members[m]
-	t := e.links[m].memory.Load()
-	if t == nil || t.by != member.Holder() || time.Since(t.at) > memoryValid {
+	if r := e.reportOf(m); r != nil {
+		return &r.MemoryReport
+	}
+	return nil
+}
+
+// Figures returns the figures of another member's latest report, or nil when it has told none
+// within reportValid.
+func (e *Epoch) Figures(m int) *kv.Figures {
+	if r := e.reportOf(m); r != nil && r.Figures.Process != 0 {
+		return &r.Figures
+	}
+	return nil
+}
+
+// reportOf returns another member's latest report, or nil when it has made none within reportValid.
+func (e *Epoch) reportOf(m int) *report {
+	r := e.links[m].report.Load()
+	if r == nil || r.by != e.View.Members[m].Holder() || time.Since(r.at) > reportValid {
 		return nil
 	}
-	return &t.MemoryReport
+	return r
 }
 
 // Full reports whether a member takes no more values, according to its latest report.
 func Full(v *replica.View, m int) bool {
 	e := Of(v)
-	if t := e.links[m].memory.Load(); t == nil || !t.Full { // nearly always
+	if t := e.links[m].report.Load(); t == nil || !t.Full { // nearly always
 		return false
 	}
 	r := e.Memory(m)
 	return r != nil && r.Full
 }
 
-// observeMemory notes a member's report, and logs when the member reaches its limit or falls below
-// it.
-func (e *Epoch) observeMemory(by version.Incarnation, r wire.MemoryReport) {
+// observe notes a member's report, and logs when the member reaches its limit or falls below it.
+func (e *Epoch) observe(by version.Incarnation, r *wire.MemberReport) {
 	for m := range e.View.Members {
 		member := &e.View.Members[m]
 		if m == e.View.Self || member.Incarnation != by && member.Pending != by {
 			continue
 		}
 		now := time.Now()
-		e.links[m].memory.Store(&memoryReport{r, by, now})
+		next := &report{*r, by, now}
+		next.Figures.At = now
+		e.links[m].report.Store(next)
 		if !e.links[m].limit.Changes(r.Full, now) {
 			continue
 		}

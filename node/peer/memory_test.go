@@ -7,11 +7,12 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"viakv/api/kv"
 	"viakv/node/wire"
 )
 
 // Members tell each other the state of their memory, in both directions at once. A report counts
-// for memoryValid.
+// for reportValid.
 func TestMembersTellOfTheirMemory(t *testing.T) {
 	const limit = 1
 	inWorld(t, 3, func(w *world) {
@@ -39,13 +40,55 @@ func TestMembersTellOfTheirMemory(t *testing.T) {
 			t.Error("the report of one incarnation counts for another")
 		}
 		m.Current().Members[1].Incarnation--
-		time.Sleep(memoryValid + time.Millisecond)
+		time.Sleep(reportValid + time.Millisecond)
 		if Full(&v, 1) {
-			t.Error("a report counts for longer than memoryValid")
+			t.Error("a report counts for longer than reportValid")
 		}
 	}, func(m *member) {
 		if m.i == 1 {
 			m.maxBytes = limit
+		}
+	})
+}
+
+// Members tell each other what they have counted, in both directions at once. Figures count as long
+// as the report that has brought them, and for the process that has told them.
+func TestMembersTellOfTheirFigures(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		e := w.nodes[0].present.Load()
+		if f := e.Figures(1); f != nil {
+			t.Errorf("%+v before there is a report", f)
+		}
+		e.Beat(w.soon())
+		if f := e.Figures(1); f == nil || f.Process != 11 || f.ReadsAnswered != 1 || time.Since(f.At) > time.Second {
+			t.Errorf("of the member that answered: %+v", f)
+		}
+		if f := w.nodes[2].present.Load().Figures(0); f == nil || f.Process != 10 || f.ReadsAnswered != 0 {
+			t.Errorf("of the member that asked: %+v", f)
+		}
+		if f := w.nodes[1].present.Load().Figures(2); f != nil {
+			t.Errorf("of a member that has told nothing: %+v", f)
+		}
+		e.View.Members[1].Incarnation++ // another process has taken the slot
+		if f := e.Figures(1); f != nil {
+			t.Errorf("the figures of one process count for another: %+v", f)
+		}
+		time.Sleep(reportValid + time.Millisecond)
+		if f := e.Figures(2); f != nil {
+			t.Errorf("%+v count for longer than the report", f)
+		}
+	}, func(m *member) {
+		m.figures = func() kv.Figures { return kv.Figures{Process: uint64(10 + m.i), ReadsAnswered: uint64(m.i)} }
+	})
+}
+
+// A member without figures tells none.
+func TestAMemberMayHaveNoFigures(t *testing.T) {
+	inWorld(t, 2, func(w *world) {
+		e := w.nodes[0].present.Load()
+		e.Beat(w.soon())
+		if f := e.Figures(1); f != nil || e.Memory(1) == nil {
+			t.Errorf("%+v, %+v", f, e.Memory(1))
 		}
 	})
 }
@@ -94,7 +137,7 @@ func TestTheLogTellsOfLimitsNowAndThen(t *testing.T) {
 		e := w.nodes[0].present.Load()
 		for range 50 {
 			for _, full := range []bool{true, false} {
-				e.observeMemory(w.nodes[1].incarnation(), wire.MemoryReport{Full: full})
+				e.observe(w.nodes[1].incarnation(), &wire.MemberReport{MemoryReport: wire.MemoryReport{Full: full}})
 				time.Sleep(100 * time.Millisecond)
 			}
 		}
@@ -102,9 +145,9 @@ func TestTheLogTellsOfLimitsNowAndThen(t *testing.T) {
 			t.Errorf("%d lines within ten seconds", n)
 		}
 		time.Sleep(noticeEvery)
-		e.observeMemory(w.nodes[1].incarnation(), wire.MemoryReport{})
+		e.observe(w.nodes[1].incarnation(), new(wire.MemberReport))
 		// A report under the node's own incarnation is ignored.
-		e.observeMemory(w.nodes[0].incarnation(), wire.MemoryReport{Full: true})
+		e.observe(w.nodes[0].incarnation(), &wire.MemberReport{MemoryReport: wire.MemoryReport{Full: true}})
 		if lines := logs.All(); len(lines) != 2 || lines[1].ContextMap()["member"] != "n2" {
 			t.Errorf("%v", lines)
 		}

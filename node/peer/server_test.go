@@ -33,7 +33,7 @@ func requests(s wire.Stamp) map[wire.Op]struct {
 		wire.Read:      {wire.AppendRead(head(wire.Read), &wire.ReadRequest{Key: []byte("nothing")}), false},
 		wire.Store:     {wire.AppendStore(head(wire.Store), []byte("k"), &record), true},
 		wire.Vote:      {wire.AppendStore(head(wire.Vote), []byte("gone"), &tombstone), true},
-		wire.Heartbeat: {wire.AppendHeartbeat(head(wire.Heartbeat), wire.MemoryReport{}), true},
+		wire.Heartbeat: {wire.AppendHeartbeat(head(wire.Heartbeat), &wire.MemberReport{}), true},
 		wire.Digests:   {wire.AppendRanges(head(wire.Digests), []keyspace.Range{keyspace.All()}), false},
 		wire.Report:    {head(wire.Report), true},
 		wire.Tags:      {wire.AppendRangeRequest(head(wire.Tags), all), false},

@@ -36,8 +36,8 @@ type ReadReply struct {
 	Record version.Record // a zero tag: the replica has no record
 }
 
-// AppendFlags appends the flags that a Read, its reply and a Memory begin with, of which there is
-// one so far. They are the whole body of a Same.
+// AppendFlags appends the flags that a Read, its reply and a Heartbeat begin with, of which there
+// is one so far. They are the whole body of a Same.
 func AppendFlags(dst []byte, set bool) []byte {
 	if set {
 		return append(dst, 1)
@@ -107,7 +107,13 @@ func ParseStoreIf(b []byte) (r StoreIfRequest, err error) {
 	return r, err
 }
 
-// MemoryReport is the body of a Heartbeat, and of its reply.
+// MemberReport is the body of a Heartbeat, and of its reply.
+type MemberReport struct {
+	MemoryReport
+	Figures kv.Figures // of the member's process; without a time
+}
+
+// MemoryReport is how a member's memory stands.
 type MemoryReport struct {
 	Full  bool   // the member refuses new values
 	Bytes uint64 // held by the member
@@ -115,18 +121,53 @@ type MemoryReport struct {
 }
 
 // AppendHeartbeat appends the body of a Heartbeat.
-func AppendHeartbeat(dst []byte, r MemoryReport) []byte {
+func AppendHeartbeat(dst []byte, r *MemberReport) []byte {
 	dst = AppendFlags(dst, r.Full)
 	dst = binary.AppendUvarint(dst, r.Bytes)
-	return binary.AppendUvarint(dst, r.Limit)
+	dst = binary.AppendUvarint(dst, r.Limit)
+	return appendFigures(dst, &r.Figures)
 }
 
 // ParseHeartbeat decodes the body of a Heartbeat.
-func ParseHeartbeat(b []byte) (r MemoryReport, err error) {
+func ParseHeartbeat(b []byte) (r MemberReport, err error) {
 	d := decoder{b: b}
 	r.Full = d.flags()
 	r.Bytes, r.Limit = d.uvarint(), d.uvarint()
+	r.Figures = d.figures()
 	return r, d.end()
+}
+
+// appendFigures appends figures. They take a byte where there are none, and less than 200 bytes
+// while no count reaches 2^49.
+func appendFigures(dst []byte, f *kv.Figures) []byte {
+	dst = AppendFlags(dst, f.Process != 0)
+	if f.Process == 0 {
+		return dst
+	}
+	dst = binary.LittleEndian.AppendUint64(dst, f.Process)
+	for _, n := range [...]uint64{f.ReadsAnswered, f.ReadsRefused, f.WritesAnswered, f.WritesRefused} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	for _, n := range f.Took {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	return dst
+}
+
+func (d *decoder) figures() (f kv.Figures) {
+	if !d.flags() {
+		return f
+	}
+	if f.Process = d.uint64(); f.Process == 0 {
+		d.bad = true
+	}
+	for _, n := range [...]*uint64{&f.ReadsAnswered, &f.ReadsRefused, &f.WritesAnswered, &f.WritesRefused} {
+		*n = d.uvarint()
+	}
+	for i := range f.Took {
+		f.Took[i] = d.uvarint()
+	}
+	return f
 }
 
 // RemoveRequest is the body of a Remove.

@@ -23,7 +23,7 @@ const (
 	Vote    Op = 3 // vote for a tombstone
 	Remove  Op = 4 // coordinate a remove, as the key's owner
 	StoreIf Op = 5 // store a record if the replica holds what the coordinator holds
-	// Heartbeat asks whether the receiver is there. It carries the sender's memory report, and its
+	// Heartbeat asks whether the receiver is there. It carries the sender's report, and its
 	// reply the receiver's.
 	Heartbeat Op = 6
 	Goodbye   Op = 7 // the sender is about to stop; the body is empty

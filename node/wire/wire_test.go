@@ -22,9 +22,13 @@ var (
 	live   = version.Record{Tag: version.Tag{Generation: 2, Counter: 1000, Incarnation: 5}, Vector: version.Vector{3, 9}, Value: []byte("value")}
 	tomb   = version.Record{Tag: version.Tag{Generation: 2, Counter: 1000, Incarnation: 5, Removed: true}, Owner: version.Operation{Incarnation: 7, Sequence: 12}}
 	trace  = kv.Trace{ID: [16]byte{0x4b, 15: 0x36}, Parent: [8]byte{0x10, 7: 0xb7}, Flags: 1}
+	memory = MemoryReport{Full: true, Bytes: 9 << 20, Limit: 2 << 20}
 	ranges = []keyspace.Range{{From: 1, To: 2}, {From: 1 << 56}}
 	tags   = []replica.TagAt{{Rank: 5, Tag: live.Tag}, {Rank: 6, Shared: true}, {Rank: 500, Tag: tomb.Tag, Owner: tomb.Owner}}
 )
+
+var figures = kv.Figures{Process: 0x1122334455667788, ReadsAnswered: 1 << 20, ReadsRefused: 3, WritesAnswered: 900, WritesRefused: 1,
+	Took: [len(kv.LatencyBounds) + 1]uint64{0: 7, 3: 1 << 19, 17: 2}}
 
 // messages are all the bodies, each with its decoder.
 var messages = []struct {
@@ -45,8 +49,10 @@ var messages = []struct {
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: withVector(tomb)}},
 	{"store-if", AppendStoreIf(nil, tomb.Tag, []byte("key"), &live),
 		func(b []byte) (any, error) { return ParseStoreIf(b) }, StoreIfRequest{tomb.Tag, StoreRequest{Key: []byte("key"), Record: live}}},
-	{"heartbeat", AppendHeartbeat(nil, MemoryReport{Full: true, Bytes: 9 << 20, Limit: 2 << 20}),
-		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemoryReport{Full: true, Bytes: 9 << 20, Limit: 2 << 20}},
+	{"heartbeat", AppendHeartbeat(nil, &MemberReport{MemoryReport: memory, Figures: figures}),
+		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemberReport{MemoryReport: memory, Figures: figures}},
+	{"heartbeat-without-figures", AppendHeartbeat(nil, &MemberReport{MemoryReport: memory}),
+		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemberReport{MemoryReport: memory}},
 	{"remove", AppendRemove(nil, &RemoveRequest{Key: []byte("key"), R: kv.QuorumAll, W: 2, Left: 1500 * time.Millisecond, Sequence: 9}),
 		func(b []byte) (any, error) { return ParseRemove(b) },
 		RemoveRequest{Key: []byte("key"), R: kv.QuorumAll, W: 2, Left: 1500 * time.Millisecond, Sequence: 9}},
@@ -184,6 +190,7 @@ func TestLimits(t *testing.T) {
 	_, _, bad["a list of values"] = ParseList(nil, AppendList(nil, 1, []replica.Tombstone{{Key: []byte("k"), Tag: live.Tag}}))
 	_, bad["half a trace"] = ParseRemove(append(AppendRemove(nil, &RemoveRequest{Key: []byte("k")})[:6], 1, 7))
 	_, bad["a trace without a parent"] = ParseRemove(AppendRemove(nil, &RemoveRequest{Key: []byte("k"), Trace: kv.Trace{Flags: 1}}))
+	_, bad["figures of no process"] = ParseHeartbeat(append(AppendFlags([]byte{0, 0, 0}, true), make([]byte, 8+4+len(figures.Took))...))
 	_, bad["unknown flags"] = ParseReadReply([]byte{4}, true)
 	_, _, bad["a long form of a number"] = ParseRanks(nil, []byte{0x80, 0})
 	for what, err := range bad {
@@ -193,6 +200,19 @@ func TestLimits(t *testing.T) {
 	}
 	if _, err := ParseRead(AppendRead(nil, &ReadRequest{Key: longKey[1:]})); err != nil {
 		t.Errorf("the longest key: %v", err)
+	}
+}
+
+// Heartbeats go to each member twice a second, so they are small, whatever a node has counted.
+func TestHeartbeatsAreSmall(t *testing.T) {
+	const most = 1<<49 - 1
+	r := MemberReport{MemoryReport: MemoryReport{Bytes: most, Limit: most}, Figures: kv.Figures{Process: 1, ReadsAnswered: most, ReadsRefused: most,
+		WritesAnswered: most, WritesRefused: most}}
+	for i := range r.Figures.Took {
+		r.Figures.Took[i] = most
+	}
+	if n := len(AppendHeartbeat(nil, &r)); n >= 200 {
+		t.Errorf("%d bytes", n)
 	}
 }
 
@@ -266,8 +286,8 @@ func FuzzDecode(f *testing.F) {
 			again = AppendStore(nil, v.Key, &v.Record)
 		case RemoveRequest:
 			again = AppendRemove(nil, &v)
-		case MemoryReport:
-			again = AppendHeartbeat(nil, v)
+		case MemberReport:
+			again = AppendHeartbeat(nil, &v)
 		case RangeRequest:
 			again = AppendRangeRequest(nil, v)
 		case []keyspace.Range:

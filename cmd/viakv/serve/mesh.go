@@ -60,6 +60,8 @@ func (s *Server) newNodeAt(peer net.Listener) (backend, error) {
 		},
 		ReadQuorum: kv.Quorum(c.readQuorum), WriteQuorum: kv.Quorum(c.writeQuorum), AllowWeak: c.allowWeak,
 		MaxBytes: int64(c.maxMemory), HugePages: c.hugePages, Timeout: c.timeout, HedgeAfter: c.hedge, Logger: s.log,
+		// The node calls it while it runs, and s.api is set before that.
+		Figures: func() kv.Figures { return s.api.Figures() },
 		NewTransport: func(h transport.Handler) (transport.Transport, error) {
 			t, err := tcp.New(tcp.Config{Listener: s.peer, Handler: h, Name: c.name, TLS: secure, Via: via, MaxGreeting: c.maxStrangers, Logger: s.log})
 			s.peers = t

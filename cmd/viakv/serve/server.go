@@ -144,6 +144,13 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.admin != nil {
 		parts = append(parts, func() error { return s.api.ServeAdmin(s.admin) })
 	}
+	record, stopRecord := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRecord()
+	recorded := make(chan struct{})
+	go func() {
+		s.api.Record(record)
+		close(recorded)
+	}()
 	ended := make(chan error, len(parts))
 	for _, part := range parts {
 		go func() { ended <- part() }()
@@ -167,6 +174,8 @@ func (s *Server) Run(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
+	stopRecord()
+	<-recorded
 	down, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	if err := s.api.Shutdown(down); err != nil {
