@@ -38,9 +38,9 @@ func TestOverviewShowsTheMembersAndALoss(t *testing.T) {
 	b.until(`document.querySelector('#light').dataset.level === 'good'`)
 	b.until(`[...document.querySelectorAll('.card')].every((c) => c.innerText.includes('Holds exactly what the others hold'))`)
 	stop := load(t, nodes[0])
-	figure := func(i int) string { return fmt.Sprintf(`document.querySelectorAll('.figures dd')[%d].innerText`, i) }
 	b.until(`parseInt(` + figure(0) + `) > 10`)
-	b.until(figure(1) + `.match(/ (µs|ms)$/)`)
+	b.until(figure(1) + ` === '0/s'`)
+	b.until(figure(2) + `.match(/ (µs|ms)$/)`)
 	b.until(`document.querySelector('.chart .line.a').getAttribute('d').includes('L')`)
 	stop()
 	b.picture("overview")
@@ -58,6 +58,49 @@ func TestOverviewShowsTheMembersAndALoss(t *testing.T) {
 	nodes[1].kill()
 	b.expect("503", "Failed to load resource")
 	b.until(`document.querySelector('#light').dataset.level === 'bad'`)
+}
+
+// figure is the value of a tile.
+func figure(i int) string {
+	return fmt.Sprintf(`document.querySelectorAll('.figures dd')[%d].innerText`, i)
+}
+
+// The figures are those of the cluster: of nodes that the page does not ask, too. A refusal is no
+// operation, and has a tile and a chart. What was is there when the page is opened.
+func TestAnOutageIsSeenAsOne(t *testing.T) {
+	nodes := startCluster(t, "node-a", "node-b", "node-c")
+	b := openBrowser(t)
+	b.open(nodes[0], "overview")
+	drawn := func(chart, line int) string {
+		return fmt.Sprintf(`document.querySelectorAll('.chart')[%d].querySelectorAll('.line')[%d].getAttribute('d').includes('L')`, chart, line)
+	}
+	measured := func(what string) string {
+		return fmt.Sprintf(`document.querySelector('.measured').innerText.includes(%q)`, what)
+	}
+	b.until(measured("all 3 members report"))
+	others := load(t, nodes[1])
+	b.until(`parseInt(` + figure(0) + `) > 10`)
+	b.until(figure(1) + ` === '0/s'`)
+	b.until(`!document.querySelector('.figures [data-level=bad]')`)
+	b.until(drawn(0, 0) + ` && ` + drawn(0, 1) + ` && ` + drawn(2, 0) + ` && ` + drawn(2, 1))
+	b.picture("overview-answered")
+	others()
+	own := load(t, nodes[0])
+	defer own()
+	nodes[1].kill()
+	nodes[2].kill()
+	b.expect("503", "Failed to load resource")
+	b.until(`parseInt(` + figure(1) + `) > 10`)
+	b.until(figure(0) + ` === '0/s' && ` + figure(2) + ` === '–' && ` + figure(3) + ` === '–'`)
+	b.until(`document.querySelector('.figures [data-level=bad]').innerText.includes('Errors, 100 %')`)
+	b.until(measured("1 of 3 members reports"))
+	// The errors are there after a reload, and so is what was answered before.
+	b.until(drawn(1, 0) + ` && ` + drawn(1, 1))
+	b.do(chromedp.Reload())
+	b.until(measured("1 of 3 members reports"))
+	b.until(drawn(0, 0) + ` && ` + drawn(1, 0) + ` && ` + drawn(2, 1))
+	b.until(`[...document.querySelectorAll('.chart text')].some((t) => t.textContent === '5 min ago')`)
+	b.picture("overview-outage")
 }
 
 // rebuilding is a cluster to which one member has come back. It holds a quarter of what the others
@@ -111,6 +154,26 @@ func TestAMemoryLimitIsSeenFromEveryNode(t *testing.T) {
 	b.open(&process{http: strings.TrimPrefix(at, "http://")}, "overview")
 	b.until(`document.querySelector('#light').dataset.level === 'bad'`)
 	b.until(`document.querySelector('#light').innerText.includes('Node-c holds as much as the memory limit allows')`)
+}
+
+// shared is a node with a database. It knows no others.
+type shared struct{ rebuilding }
+
+func (shared) Status() kv.Status {
+	return kv.Status{Mode: "postgres", Self: "node-a", State: "active", Health: health.Judge(&health.Facts{Self: "node-a", Store: "postgres"})}
+}
+
+func TestANodeWithADatabaseShowsItsOwnFigures(t *testing.T) {
+	at := apitest.Serve(t, api.Config{Store: &kvtest.Reference{}, Cluster: shared{}, Console: console.New(nil).Handle})
+	b := openBrowser(t)
+	n := &process{t: t, http: strings.TrimPrefix(at, "http://")}
+	b.expect("/console/api/holdings") // it has no copies to compare
+	b.open(n, "overview")
+	b.until(`document.querySelector('.measured').innerText.includes('those of node-a alone')`)
+	stop := load(t, n)
+	b.until(`parseInt(` + figure(0) + `) > 10`)
+	stop()
+	b.picture("overview-database")
 }
 
 // load keeps a node busy, with four reads for each write, until stop is called.
@@ -180,7 +243,7 @@ func TestTheConsoleWorksBehindALoadBalancer(t *testing.T) {
 	t.Cleanup(balancer.Close)
 	b := openBrowser(t)
 	b.open(&process{http: strings.TrimPrefix(balancer.URL, "http://")}, "overview")
-	b.until(`document.body.innerText.includes('the 3 nodes behind this address')`)
+	b.until(`document.body.innerText.includes('all 3 members report')`)
 	b.until(`document.querySelectorAll('.card[data-state=active]').length === 3`)
 	for i := range 20 {
 		nodes[i%3].call("/set", "k", "a", "v", "1")

@@ -7,35 +7,39 @@ import { Events } from './events.js';
 import { stateOf, troubleOf } from './health.js';
 import { about, state } from './state.js';
 
-const span = 180000;
-
 export class Overview {
   constructor() {
-    this.figures = figures.map((f) => ({ ...f, value: h('dd', null, none) }));
-    this.load = new Chart({ title: 'Operations per second', span, least: 10, format: short,
+    this.figures = figures.map((f) => {
+      const label = h('dt', null, f.label);
+      const value = h('dd', null, none);
+      return { ...f, name: label, value, element: h('div', { title: f.hint }, label, value) };
+    });
+    this.load = new Chart({ title: 'Operations', least: 10, format: rate,
       lines: [{ field: 'reads', label: 'reads', tone: 'a' }, { field: 'writes', label: 'writes', tone: 'b' }] });
-    this.latency = new Chart({ title: 'Time to answer', span, least: 0.01, log: true, format: seconds,
+    this.errors = new Chart({ title: 'Errors', least: 1, format: rate,
+      lines: [{ field: 'readsRefused', label: 'reads', tone: 'a' }, { field: 'writesRefused', label: 'writes', tone: 'b' }] });
+    this.latency = new Chart({ title: 'Latency', least: 0.01, log: true, format: seconds,
       lines: [{ field: 'p50', label: 'p50', tone: 'a' }, { field: 'p99', label: 'p99', tone: 'b' }] });
     this.cards = new Map();
     this.grid = h('ul', { class: 'cards', 'aria-label': 'Members' });
     this.events = new Events();
-    this.measured = h('p', { class: 'muted small' });
+    this.measured = h('p', { class: 'measured muted small' });
     this.element = h('section', { 'aria-label': 'Overview' },
-      h('dl', { class: 'figures panel' }, this.figures.map((f) => h('div', { title: f.hint }, h('dt', null, f.label), f.value))),
-      h('div', { class: 'charts' }, this.load.element, this.latency.element),
+      h('dl', { class: 'figures panel' }, this.figures.map((f) => f.element)),
+      h('div', { class: 'charts' }, this.load.element, this.errors.element, this.latency.element),
       this.measured,
       h('h2', { class: 'over' }, 'Members'), this.grid, this.events.element);
   }
 
   update() {
-    const points = state.rates.history;
-    this.load.draw(points);
-    this.latency.draw(points);
-    for (const f of this.figures) text(f.value, f.read(points.at(-1) ?? {}));
-    const nodes = [...state.rates.nodes.keys()];
-    text(this.measured, nodes.length
-      ? `Rates and times are those of ${nodes.length === 1 ? nodes[0] : `the ${nodes.length} nodes behind this address`}, over /get, /is, /set and /rm; the console’s own questions are not counted.`
-      : 'No measurements.');
+    const { points, span, now } = state.record;
+    for (const chart of [this.load, this.errors, this.latency]) chart.draw(points, span);
+    for (const f of this.figures) {
+      text(f.value, f.read(now ?? {}));
+      text(f.name, f.detail?.(now ?? {}) ?? f.label);
+      mark(f.element, 'data-level', f.level?.(now ?? {}) ?? '');
+    }
+    text(this.measured, measured(state.record));
     this.events.update();
     if (!state.status) return;
     const seen = new Set();
@@ -55,17 +59,37 @@ export class Overview {
   }
 }
 
+// sum adds up two rates. Where nothing is known, neither is.
+const sum = (a, b) => (a === undefined || a === null ? null : a + b);
+const refused = (p) => sum(p.readsRefused, p.writesRefused);
+const rate = (n) => (n === null ? none : `${short(n)}/s`);
+// share never shows a failure as none, nor a success.
+const share = (x) => `${x < 0.01 ? '<1' : x > 0.99 && x < 1 ? '>99' : Math.round(100 * x)} %`;
+
+// measured says whose operations, errors and times are shown.
+function measured({ now, scope, self }) {
+  if (!now || now.reads === null || now.reads === undefined) return 'No measurements yet.';
+  const what = 'Operations, errors and times are those of';
+  const { members, reporting } = now;
+  if (scope !== 'cluster') return `${what} ${self} alone, over get, is, set and rm: it knows of no others.`;
+  if (members === 1) return `${what} ${self}, the only member, over get, is, set and rm.`;
+  return `${what} the cluster, over get, is, set and rm: ${reporting === members ? `all ${members} members report` : `${reporting} of ${members} members ${reporting === 1 ? 'reports' : 'report'}, and what the others do is not known`}.`;
+}
+
 const figures = [
-  { label: 'Operations', hint: 'get, is, set and rm per second', read: (p) => (p.reads === undefined || p.reads === null ? none : `${short(p.reads + p.writes)}/s`) },
-  { label: 'Typical (p50)', hint: 'Half of the requests of the last second took less', read: (p) => seconds(p.p50 ?? undefined) },
-  { label: 'Slow (p99)', hint: 'One request in a hundred took longer', read: (p) => seconds(p.p99 ?? undefined) },
+  { label: 'Operations', hint: 'Reads and writes that were answered in the last second', read: (p) => rate(sum(p.reads, p.writes)) },
+  { label: 'Errors', hint: 'Reads and writes that were refused in the last second, and their share of all', read: (p) => rate(refused(p)),
+    detail: (p) => (refused(p) > 0 ? `Errors, ${share(refused(p) / (refused(p) + sum(p.reads, p.writes)))}` : null),
+    level: (p) => (refused(p) > 0 ? 'bad' : null) },
+  { label: 'Typical (p50)', hint: 'Half of the requests that were answered in the last second took less', read: (p) => seconds(p.p50 ?? undefined) },
+  { label: 'Slow (p99)', hint: 'One answered request in a hundred took longer', read: (p) => seconds(p.p99 ?? undefined) },
   { label: 'Keys', hint: 'Keys with a value, as the node that answers counts them', read: () => count(state.status?.keys) },
   { label: 'Memory', hint: 'Of keys and values on the node that answers', read: () => {
     const { bytes: used, maxBytes } = state.status ?? {};
     return maxBytes ? `${bytes(used)} of ${bytes(maxBytes)}` : bytes(used);
   } },
-  { label: 'Conflicts settled', hint: 'Concurrent versions of a key that were met and settled by their tags, since the start', read: () => count(state.rates.sum('conflicts')) },
-  { label: 'Repairs', hint: 'Reads that wrote a newer version back, hints replayed, and records copied, since the start', read: () => count(state.rates.sum('repairs')) },
+  { label: 'Conflicts settled', hint: 'Concurrent versions of a key that were met and settled by their tags, since the start', read: () => count(state.counts.sum('conflicts')) },
+  { label: 'Repairs', hint: 'Reads that wrote a newer version back, hints replayed, and records copied, since the start', read: () => count(state.counts.sum('repairs')) },
   { label: 'Hints', hint: 'Keys held back for members that missed them', read: () => count(state.status?.members.reduce((n, m) => n + m.hints, 0)) },
 ];
 

@@ -2,7 +2,8 @@
 // visible it is asked for anew every second.
 
 import { read, readText, Problem } from './api.js';
-import { Rates, nodeOf, parse } from './metrics.js';
+import { Record } from './history.js';
+import { Counts, parse } from './metrics.js';
 
 const fresh = 6000; // for how many ms a node's report about itself counts
 const eventsAsked = 50;
@@ -12,7 +13,8 @@ export const state = {
   reports: new Map(), // by node: {status, at}
   events: { by: '', list: [] }, // the last changes that one node has seen, the newest last
   holdings: new Map(), // by member's name
-  rates: new Rates(180),
+  record: new Record(),
+  counts: new Counts(),
   problem: null, // why the last question had no answer
   color: (name) => state.names.indexOf(name) % 9,
   names: [], // of all members, ascending; a name's index gives its colour
@@ -20,8 +22,8 @@ export const state = {
 
 // refresh asks once for all that the page shows. It never throws.
 export async function refresh(withHoldings) {
-  const [cluster, metrics, holdings] = await Promise.allSettled([
-    read('/cluster', { events: eventsAsked }), readText('/metrics'), withHoldings ? read('/console/api/holdings') : Promise.reject(),
+  const [cluster, history, metrics, holdings] = await Promise.allSettled([
+    read('/cluster', { events: eventsAsked }), read('/history', { since: state.record.since }), readText('/metrics'), withHoldings ? read('/console/api/holdings') : Promise.reject(),
   ]);
   const now = performance.now();
   if (cluster.status === 'fulfilled') {
@@ -35,12 +37,9 @@ export async function refresh(withHoldings) {
   }
   follow();
   for (const [name, report] of state.reports) if (now - report.at > fresh) state.reports.delete(name);
-  if (metrics.status === 'fulfilled') {
-    const sample = parse(metrics.value);
-    state.rates.add(nodeOf(sample, state.status), sample, now);
-  } else {
-    state.rates.gap(now);
-  }
+  if (history.status === 'fulfilled') state.record.add(history.value, now);
+  else state.record.gap(now);
+  if (metrics.status === 'fulfilled') state.counts.add(parse(metrics.value), state.status, now);
   if (withHoldings) state.holdings = new Map(holdings.status === 'fulfilled' ? (holdings.value ?? []).map((x) => [x.member, x]) : []);
 }
 
