@@ -17,7 +17,7 @@ func changes(was, is *Facts) (out []Event) {
 	case is.follows(was):
 		tell(eventForked, "", "the cluster goes on as %s after a forced leave", is.Cluster)
 	default:
-		tell(eventEntered, "", "%s is part of cluster %s, which has %d member%s", is.Self, is.Cluster, is.N, map[bool]string{false: "s"}[is.N == 1])
+		tell(eventEntered, "", "%s is part of cluster %s, which has %d %s", is.Self, is.Cluster, is.N, one(is.N, "member", "members"))
 	}
 	if is.follows(was) {
 		for i := range is.Members {

@@ -41,17 +41,14 @@ func (v *Verdict) Loss(removed string) *Loss {
 
 // String says what may be lost.
 func (l *Loss) String() string {
-	copies := "copies are"
-	if l.Copies == 1 {
-		copies = "copy is"
-	}
-	text := fmt.Sprintf("writes acknowledged by %d of %d members may be lost: %d full %s at hand, and %d would rule that out", l.W, l.N, l.Copies, copies, l.Need)
+	text := fmt.Sprintf("writes acknowledged by %d of %d members may be lost: %d full %s at hand, and %d would rule that out",
+		l.W, l.N, l.Copies, one(l.Copies, "copy is", "copies are"), l.Need)
 	var parts []string
 	if len(l.Lost) > 0 {
 		parts = append(parts, "what only "+list(l.Lost)+" held is gone")
 	}
 	if len(l.Away) > 0 {
-		parts = append(parts, list(l.Away)+" may still bring back what "+are(l.Away, "it holds", "they hold"))
+		parts = append(parts, list(l.Away)+" may still bring back what "+one(len(l.Away), "it holds", "they hold"))
 	}
 	if len(parts) == 0 {
 		return text

@@ -146,17 +146,13 @@ func (v *Verdict) reason(f *Facts) string {
 	case v.Level == Serving:
 		return fmt.Sprintf("all %d members answer", f.N)
 	case len(v.Full) > 0 && v.Answering >= v.WriteNeed:
-		return list(v.Full) + are(v.Full, " holds", " hold") + " as much as the memory limit allows: new values are refused, at all nodes"
+		return list(v.Full) + one(len(v.Full), " holds", " hold") + " as much as the memory limit allows: new values are refused, at all nodes"
 	}
 	needs := fmt.Sprintf("reads and writes need %d", v.WriteNeed)
 	if v.ReadNeed != v.WriteNeed {
 		needs = fmt.Sprintf("reads need %d and writes %d", v.ReadNeed, v.WriteNeed)
 	}
-	answer := "answer"
-	if v.Answering == 1 {
-		answer = "answers"
-	}
-	text := fmt.Sprintf("%d of %d members %s, and %s", v.Answering, f.N, answer, needs)
+	text := fmt.Sprintf("%d of %d members %s, and %s", v.Answering, f.N, one(v.Answering, "answers", "answer"), needs)
 	var why []string
 	slots := f.slots()
 	for i := range slots {
@@ -186,11 +182,12 @@ func (m *Member) trouble() string {
 	return "nothing was heard of " + m.Name + " yet"
 }
 
-func are(names []string, one, more string) string {
-	if len(names) == 1 {
-		return one
+// one returns the first text for one thing, and the other for any other number.
+func one(n int, text, other string) string {
+	if n == 1 {
+		return text
 	}
-	return more
+	return other
 }
 
 // list joins names as in a, b and c.
