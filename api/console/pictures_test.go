@@ -40,10 +40,15 @@ func TestPicturesForTheDocumentation(t *testing.T) {
 	b.until(`document.querySelectorAll('.copies .badge').length === 3`)
 	b.picture("console-data")
 	b.scheme("light")
+	defer load(t, nodes[0])()
 	nodes[1].kill()
 	nodes[2].kill()
 	b.open(nodes[0], "overview")
 	b.until(`document.querySelectorAll('.card[data-level=bad]').length === 2`)
 	b.until(`document.querySelector('.events li[data-event=refusing]')`)
+	b.expect("503", "Failed to load resource")
+	b.until(figure(0) + ` === '0/s'`)
+	b.until(`document.querySelector('.figures [data-level=bad]').innerText.includes('Errors, 100 %')`)
+	time.Sleep(12 * time.Second) // as above
 	b.picture("console-refusing")
 }
