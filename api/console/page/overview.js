@@ -153,5 +153,6 @@ function note(known, member) {
   if (!known.digest) return known.error ?? ' ';
   const counts = new Set(state.status.members.filter((m) => m.state === 'active').map((m) => m.name));
   const digests = [...state.holdings.values()].filter((x) => !x.error && counts.has(x.member)).map((x) => x.digest);
+  if (digests.length < 2) return state.status.n === 1 ? 'It has the only copy.' : 'No other member can be compared with it.';
   return digests.every((d) => d === known.digest) ? 'Holds exactly what the others hold.' : 'Catching up (normal under writes).';
 }
