@@ -4,6 +4,7 @@ package console_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +23,7 @@ import (
 	"viakv/api"
 	"viakv/api/apitest"
 	"viakv/api/console"
+	"viakv/api/document"
 	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
@@ -84,6 +86,14 @@ func TestAnOutageIsSeenAsOne(t *testing.T) {
 	b.until(`!document.querySelector('.figures [data-level=bad]')`)
 	b.until(drawn(0, 0) + ` && ` + drawn(0, 1) + ` && ` + drawn(2, 0) + ` && ` + drawn(2, 1))
 	b.picture("overview-answered")
+	await(t, "two points of the record with times, which make a line", func() bool {
+		var h document.History
+		if err := json.Unmarshal([]byte(nodes[0].call("/history")), &h); err != nil {
+			t.Fatal(err)
+		}
+		n := len(h.Points.P99)
+		return n > 1 && h.Points.P99[n-1] != nil && h.Points.P99[n-2] != nil
+	})
 	others()
 	own := load(t, nodes[0])
 	defer own()
