@@ -104,7 +104,7 @@ func TestScanUnderWrites(t *testing.T) {
 	const keys = 400
 	s := newMesh(t, 3)
 	for _, n := range s.nodes {
-		n.timeout = 10 * time.Second // the buckets of these replicas are slow to make
+		n.timeout = 100 * time.Second // the buckets of these replicas are slow to make, above all on a busy machine
 	}
 	s.fill(keys)
 	stop := make(chan struct{})
