@@ -104,7 +104,8 @@ func TestScanUnderWrites(t *testing.T) {
 	const keys = 400
 	s := newMesh(t, 3)
 	for _, n := range s.nodes {
-		n.timeout = 100 * time.Second // the buckets of these replicas are slow to make, above all on a busy machine
+		// The buckets of these replicas are slow to make, above all on a busy machine.
+		n.timeout = 100 * time.Second
 	}
 	s.fill(keys)
 	stop := make(chan struct{})
