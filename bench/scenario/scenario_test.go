@@ -221,7 +221,11 @@ func TestGrowthWithinItsTime(t *testing.T) {
 }
 
 func TestARateBeyondReach(t *testing.T) {
-	s := spec("run", target(t))
+	url := target(t)
+	if r := run(t, spec("load", url)); !r.Passed {
+		t.Fatalf("load: %+v", r)
+	}
+	s := spec("run", url)
 	s.Rate, s.Connections, s.Timeout = runner.MaxRate, 1, scenario.Duration(3*time.Second)
 	if r := run(t, s); r.Passed || !strings.Contains(r.Reason, "cannot be reached") {
 		t.Errorf("%v %s: %d good, %d dropped, %+v", r.Passed, r.Reason, r.Load.Good, r.Load.Dropped, r.Load.Errors)
