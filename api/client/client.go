@@ -60,7 +60,7 @@ type call struct {
 	json       bool // the answer is wanted as JSON
 }
 
-// do sends a call (L1) and passes the successful answer to read, which must copy what it keeps.
+// do sends a call (F1) and passes the successful answer to read, which must copy what it keeps.
 // read may be nil.
 func (c *Client) do(ctx context.Context, k call, read func(*fasthttp.Response) error) error {
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)

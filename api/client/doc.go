@@ -9,26 +9,26 @@
 //	value, err := c.Get(ctx, "color")
 //	for pair, err := range c.All(ctx, client.ScanOptions{}) { ... }
 //
-// L1. A mutation is sent to a second endpoint only when it is certain that the first did nothing
+// F1. A mutation is sent to a second endpoint only when it is certain that the first did nothing
 // with it. That is so when the connection could not be made, or when the answer says outcome none
 // and retriable. Otherwise a set that is sent again could bring an overwritten value back. Reads
 // are sent to each endpoint in turn until one of them answers.
 //
-// L2. An error that is not about the arguments is an *Error, whose Outcome says whether a mutation
+// F2. An error that is not about the arguments is an *Error, whose Outcome says whether a mutation
 // may have taken effect. Errors are compared with errors.Is: ErrMissing and the other sentinels of
 // package kv match.
 //
-// L3. A scan ends without an error only after the line that says how many pairs it had, and only if
+// F3. A scan ends without an error only after the line that says how many pairs it had, and only if
 // that many were seen.
 //
-// L4. Every call ends when its context does, and at the latest after the client's time-out; a
+// F4. Every call ends when its context does, and at the latest after the client's time-out; a
 // stream's time-out is for each read. A connection whose answer was not read to its end is closed,
 // never used again.
 //
-// L5. A Client is safe for concurrent use. A Conn, the pipelined connection for load generators,
+// F5. A Client is safe for concurrent use. A Conn, the pipelined connection for load generators,
 // belongs to one sender and one receiver.
 //
 // Requests are written by hand and answers are parsed by fasthttp. Its own HostClient is not used,
 // because it repeats GET requests whose connection broke. In this API a GET may change state, so
-// that would break L1.
+// that would break F1.
 package client

@@ -21,7 +21,7 @@ func problemAnswer(status int, slug, outcome, header string) string {
 
 var retriable = problemAnswer(503, "overloaded", "none", "X-Viakv-Retriable: true\r\nRetry-After: 2\r\n")
 
-// TestWhatGoesToASecondEndpoint is invariant L1.
+// TestWhatGoesToASecondEndpoint is invariant F1.
 func TestWhatGoesToASecondEndpoint(t *testing.T) {
 	hangUp := func(*http.Request, net.Conn) bool { return false }
 	for name, c := range map[string]struct {

@@ -9,7 +9,7 @@ import (
 type Pair struct{ Key, Value string }
 
 // All yields every key with its value. A scan that fails yields its error last, with an empty pair.
-// A loop that ends without an error has seen everything (L3).
+// A loop that ends without an error has seen everything (F3).
 func (c *Client) All(ctx context.Context, o ScanOptions) iter.Seq2[Pair, error] {
 	return walk(ctx, c, ScanAll, o, func(s *Scanner) Pair { return Pair{string(s.Key()), string(s.Value())} })
 }

@@ -50,7 +50,7 @@ func (s *Scanner) pair(line []byte) (key, value []byte, ok bool) {
 	return s.scratch[:len(*p.Key)], s.scratch[len(*p.Key):], true
 }
 
-// timedReader gives each read of a stream a time-out of its own (L4). The end of the context still
+// timedReader gives each read of a stream a time-out of its own (F4). The end of the context still
 // counts.
 type timedReader struct {
 	reader  io.Reader

@@ -132,7 +132,7 @@ func chunked(body string) string {
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(body), body)
 }
 
-// TestACutScanIsAnError is invariant L3.
+// TestACutScanIsAnError is invariant F3.
 func TestACutScanIsAnError(t *testing.T) {
 	const last = "0\r\n\r\n"
 	for name, answer := range map[string]string{

@@ -124,7 +124,7 @@ func (s *Scanner) Bytes() int64 { return s.bytes }
 // at the end. A scan that resumes there delivers the pairs of the current page again.
 func (s *Scanner) Cursor() string { return s.cursor }
 
-// Err returns why Next returned false. It is nil when everything was delivered (L3).
+// Err returns why Next returned false. It is nil when everything was delivered (F3).
 func (s *Scanner) Err() error { return s.err }
 
 // Close ends the scan, wherever it stands.

@@ -1,7 +1,7 @@
 // Package load fills a store with the first keys of a key space. It also reads whole stores to
 // check that such keys are there.
 //
-// S1. A scan is complete only when the client says so (package client, L3) and when every key that
+// S1. A scan is complete only when the client says so (package client, F3) and when every key that
 // must be there was seen once, with a value that the key space gives for it.
 package load
 

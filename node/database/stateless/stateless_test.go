@@ -142,7 +142,7 @@ func TestLastNotices(t *testing.T) {
 	})
 }
 
-// TestProbeIsCached: many callers cost one check per interval (L2), and an impatient caller does
+// TestProbeIsCached: many callers cost one check per interval (O2), and an impatient caller does
 // not disturb the others.
 func TestProbeIsCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
