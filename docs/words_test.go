@@ -215,8 +215,8 @@ func TestPagesAreNotWide(t *testing.T) {
 }
 
 var (
-	citedRule  = regexp.MustCompile(`\b[DMG][0-9]+\b`)
-	listedRule = regexp.MustCompile(`(?m)^\| ([DMG][0-9]+) \|`)
+	citedRule  = regexp.MustCompile(`\b[DLMG][0-9]+\b`)
+	listedRule = regexp.MustCompile(`(?m)^\| ([DLMG][0-9]+) \|`)
 )
 
 // Code cites the rules of the protocol by number. The number must lead to what the rule says.

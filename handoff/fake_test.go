@@ -19,6 +19,7 @@ import (
 	"viakv/quorum/replica"
 	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 	"viakv/ring"
 	"viakv/ring/keyspace"
 )
@@ -59,17 +60,17 @@ type fakeMesh struct {
 
 // fakeNode is one member: store, driver, and what the topology says of it.
 type fakeNode struct {
-	mesh   *fakeMesh
-	self   replica.Member
-	down   bool
-	store  *replicatest.Store
-	driver *Driver
-	view   *replica.View
-	over   chan struct{}
-	owes   *replica.Barrier
-	clock  *replica.Clock
-	basis  Basis
-	stop   func()
+	mesh    *fakeMesh
+	self    replica.Member
+	down    bool
+	store   *replicatest.Store
+	driver  *Driver
+	view    *replica.View
+	over    chan struct{}
+	owes    *replica.Barrier
+	counter *watermark.Counter
+	basis   Basis
+	stop    func()
 }
 
 func newMesh(t *testing.T, n int, config func(*Config)) *fakeMesh {
@@ -100,7 +101,7 @@ func inMesh(t *testing.T, n int, config func(*Config), test func(*testing.T, *fa
 func (m *fakeMesh) boot(t *testing.T, x *fakeNode, config func(*Config)) {
 	x.self.Incarnation, x.self.Pending, x.self.Since = 0, m.next, m.epoch+1
 	m.next++
-	x.clock, x.down = new(replica.Clock), false
+	x.counter, x.down = new(watermark.Counter), false
 	x.store = replicatest.New(m.epoch, rankOf)
 	ids := uint64(0)
 	cfg := Config{Views: x, Peers: x, Topology: x, NewID: func() uint64 {
@@ -166,7 +167,7 @@ func (m *fakeMesh) stepWith(list uint64) {
 func (m *fakeMesh) adoptLocked(x *fakeNode, names []string, list uint64) {
 	v := &replica.View{
 		Epoch: m.epoch, Generation: m.gen, Purge: m.purge, Resized: m.sized, Seed: seed, Ring: ring.Build(names),
-		Slots: len(m.nodes), Settled: true, Need: m.rules.need, Barrier: x.owes, Store: x.store, Clock: x.clock,
+		Slots: len(m.nodes), Settled: true, Need: m.rules.need, Barrier: x.owes, Store: x.store, Counter: x.counter, Marks: new(watermark.Marks),
 	}
 	if v.Need == 0 {
 		v.Need = len(m.nodes) - len(m.nodes)/2

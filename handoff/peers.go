@@ -10,7 +10,7 @@ import (
 
 // Peers carries bulk requests to other members of a view, stamped with its epoch. A peer that is
 // behind is brought up to date first. Once a later view has taken this one's place, here or at the
-// peer, the answer is replica.ErrEpoch. This node's clock observes the counter that comes with each
+// peer, the answer is replica.ErrEpoch. This node's counter observes the one that comes with each
 // reply. Methods block until the reply, a failure, or the end of ctx. They are safe for concurrent
 // use. What they return belongs to the caller.
 type Peers interface {

@@ -44,8 +44,8 @@ func TestRebuildCopiesFromOwnersAndComparesWithOthers(t *testing.T) {
 		if c.store.Len() != 3002 {
 			t.Errorf("%d keys, want 3002", c.store.Len())
 		}
-		if c.clock.Now() < 9 {
-			t.Errorf("the clock is at %d: behind a record that was copied (M3)", c.clock.Now())
+		if c.counter.Now() < 9 {
+			t.Errorf("the counter is at %d: behind a record that was copied (M3)", c.counter.Now())
 		}
 		for _, x := range []*fakeNode{a, b} {
 			copies := 0

@@ -59,7 +59,7 @@ func (s *session) store(ctx context.Context, entries []replica.Entry, done float
 	for i := range entries {
 		entry := &entries[i]
 		size += wireSize(entry)
-		s.v.Clock.Observe(entry.Record.Tag.Counter)
+		s.v.Counter.Observe(entry.Record.Tag.Counter)
 		ok, err := s.v.Store.Put(s.v.Epoch, s.v.Seed.Hash(entry.Key), entry.Key, &entry.Record)
 		if err != nil {
 			return err

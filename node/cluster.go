@@ -98,10 +98,11 @@ func (n *Node) join(ctx context.Context, peer transport.Address) error {
 		}
 		if alone {
 			next.importing = old.state.Load().Store.Stats().UsedBytes
+			next.imported = next.peerSide.Counter.Take()
 		}
 		// Imported records keep their counters. Tags minted in the next membership must lie above
 		// them (quorum.Import).
-		next.peerSide.Clock.Observe(old.peerSide.Clock.Now())
+		next.peerSide.Counter.Observe(old.peerSide.Counter.Now())
 		n.next.Store(next)
 		n.begin(next)
 		err = next.awaitMembership(ctx)

@@ -4,7 +4,7 @@
 //
 // A process has several memberships, one after another: first alone, as a cluster of one, then as a
 // member of the mesh that it joins. A node that has left belongs to no cluster until it joins
-// again. Each membership has a boot ID, a store and a clock of its own, so nothing of one
+// again. Each membership has a boot ID, a store and a counter of its own, so nothing of one
 // membership can be mistaken for another's.
 //
 //	HTTP ──▶ Node ──▶ quorum.Coordinator ──▶ own store

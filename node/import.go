@@ -72,6 +72,7 @@ func (n *Node) importOwn(ctx context.Context, from, to *membership) error {
 	if err = errors.Join(err, ctx.Err()); err != nil {
 		return &kv.Unavailable{Outcome: kv.Unknown, Reason: "the node was stopped before all of its own keys were in the mesh", Err: err}
 	}
+	to.imported.Close()
 	if count.Load() > 0 {
 		n.log.Info("the node has imported its own keys into the mesh", zap.Int64("keys", count.Load()), zap.Int64("overruled by the mesh", lost.Load()))
 	}

@@ -23,11 +23,12 @@ import (
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
+	"viakv/quorum/watermark"
 	"viakv/ring"
 )
 
-// membership is one stay of this process in one cluster, with a boot ID, a store and a clock of its
-// own.
+// membership is one stay of this process in one cluster, with a boot ID, a store and a counter of
+// its own.
 type membership struct {
 	node      *Node
 	log       *zap.Logger
@@ -35,8 +36,11 @@ type membership struct {
 	manager   *topology.Manager
 	peerSide  *peer.Membership // the membership as its peers meet it
 	importing int64            // bytes of the keys that the node imports once it has joined; 0: none
-	limit     peer.Notice      // what the log has said of this node's memory limit
-	warned    atomic.Bool      // the log has said that the limit is below what another member holds
+	// imported is a number that stays open until the node has imported its keys. It is below the
+	// numbers that these keep, so no watermark passes one of them before that (L6). Nil: no import.
+	imported *watermark.Open
+	limit    peer.Notice // what the log has said of this node's memory limit
+	warned   atomic.Bool // the log has said that the limit is below what another member holds
 
 	driver *handoff.Driver
 

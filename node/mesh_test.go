@@ -303,8 +303,9 @@ func (m *mesh) lists(at, other int) bool {
 // missed and for which there is no hint.
 func (m *mesh) stored(key, value string, nodes ...int) {
 	m.t.Helper()
+	first := m.state(nodes[0])
+	tag := version.Tag{Counter: first.View.Counter.Take().N, Incarnation: first.Self}
 	for _, i := range nodes {
-		tag := version.Tag{Counter: 1 << 20, Incarnation: m.state(nodes[0]).Self}
 		m.state(i).put(m.t, key, version.Record{Tag: tag, Value: []byte(value)})
 	}
 }

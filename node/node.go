@@ -96,6 +96,7 @@ func (n *Node) Run(stopped context.Context) error {
 	go func() { carried <- n.transport.Run(carrier) }()
 
 	n.spawn(func() { n.watchHealth(ctx) })
+	n.spawn(func() { n.coordinator.Complete(ctx) })
 	n.begin(n.present.Load())
 	var err error
 	select {

@@ -56,10 +56,10 @@ type Call struct {
 	Sequence uint64          // of Remove: names the request, together with the sender's incarnation
 
 	// The reply.
-	Status  Status
-	Counter uint64         // the replica's node-wide counter (D3)
-	Full    bool           // the replica has reached its memory limit
-	Reply   version.Record // borrows the carrier's buffer until the call is used again
+	Status    Status
+	Full      bool           // the replica has reached its memory limit
+	Confirmed bool           // the replica knows its record to be complete (L6)
+	Reply     version.Record // borrows the carrier's buffer until the call is used again
 	// NotSent, of Failed: it is certain that the peer has not done what the request asks for, and
 	// will not do it.
 	NotSent bool
@@ -87,7 +87,8 @@ type Peers interface {
 	// Start sends the call, stamped with the view's epoch and the target incarnation. It encodes
 	// the request and returns at once, so Key and Record may be reused while the call is open. If
 	// the peer is behind the epoch, Start brings it up to date and asks it again. The call may end
-	// before Start returns.
+	// before Start returns. Before a call ends with a reply, the view's counter has moved up to
+	// that of the replier (D3).
 	Start(v *replica.View, c *Call)
 	// Cancel withdraws a call. It returns true when the call will not end any more.
 	Cancel(c *Call) bool

@@ -33,8 +33,8 @@ type Config struct {
 type Stats struct {
 	Reads, Writes, Removes uint64
 	Fast                   uint64 // writes that took one round (D10)
-	// Repaired counts the reads that found replicas to differ and wrote the highest record back
-	// first.
+	// Repaired counts the reads that found replicas to differ and wrote the highest record back:
+	// first, or beside their answer where the record is known to be complete.
 	Repaired    uint64
 	Conflicts   uint64 // pairs of concurrent versions that were met, and settled by their tags
 	Hedged      uint64 // phases that asked more replicas because the first were too slow
@@ -57,7 +57,9 @@ type Coordinator struct {
 	stats    counters
 	line     line          // for the removes that came to this node
 	removes  queue         // for the removes of one key
-	sequence atomic.Uint64 // numbers the operations that own tombstones
+	sequence atomic.Uint64 // numbers the removes that are forwarded
+
+	unfinished backlog
 
 	// forwarding counts the removes that are under way at each owner, by its index. After a change
 	// of size, the count may belong to another member for as long as a remove takes.
@@ -74,7 +76,7 @@ func New(cfg Config) *Coordinator {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 2*time.Second)
 	cfg.HedgeAfter = cmp.Or(cfg.HedgeAfter, 10*time.Millisecond)
 	cfg.StoreTimeout = cmp.Or(cfg.StoreTimeout, 3*time.Second)
-	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves)}
+	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves), unfinished: backlog{wake: make(chan struct{}, 1)}}
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
 	return c

@@ -7,8 +7,8 @@
 //
 //	set     ask R for tags ─▶ mint a tag above all seen ─▶ store at all, answer at W
 //	        (one round where one peer completes R and W: fast.go)
-//	get     ask R for the record ─▶ they agree: answer
-//	                              └▶ they differ: store the highest at W (read repair) ─▶ answer
+//	get     ask R for the record ─▶ they agree, or the highest is known to be complete: answer
+//	                              └▶ else store the highest at W (read repair) ─▶ answer
 //	remove  get ─▶ missing: answer so
 //	            └▶ else send a tombstone that each replica votes for at most once,
 //	               answer at a majority of votes, and at W at least
@@ -19,7 +19,8 @@
 // A request is a sequence of phases. A phase is a value that counts answers and says what they come
 // to (phase.go, testdata/phase). An operation drives one request: it begins a phase, starts its
 // calls, and waits for its verdict (operation.go). A get is in get.go, a set in set.go and fast.go.
-// Both ask by query.go. Scans of all keys are in package quorum/scan.
+// Both ask by query.go. What is known to be complete is in complete.go. Scans of all keys are in
+// package quorum/scan.
 //
 // Invariants, cited by number (D rules are those of docs/consistency.md):
 //

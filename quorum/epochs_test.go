@@ -13,18 +13,32 @@ import (
 	"viakv/quorum/version"
 )
 
-// With three nodes, the write phase is what follows after one peer has taken the offered record.
+// betweenThePhases runs a change once, between the phases of a write. With three nodes it does so
+// when one peer has taken the offered record, and the node has not stored its own copy yet.
+func (nd *node) betweenThePhases(change func()) {
+	var once sync.Once
+	nd.filter = func(c *Call) bool {
+		switch c.Kind {
+		case StoreIf:
+			if stored, _, err := nd.m.Stores[c.Member].PutIf(nd.m.Epoch, c.Key, c.Have, c.Record); !stored || err != nil {
+				nd.m.t.Errorf("not stored: %v", err)
+			}
+			once.Do(change)
+			c.Status = Same
+			go c.End()
+			return true
+		case Store, Vote:
+			once.Do(change)
+		}
+		return false
+	}
+}
+
 func TestEpochEndsBetweenThePhases(t *testing.T) {
 	for _, n := range []int{3, 5} {
 		m := newMesh(t, n)
 		nd := m.nodes[0]
-		var once sync.Once
-		nd.filter = func(c *Call) bool {
-			if c.Kind == Store { // the write phase meets replicas of a newer epoch
-				once.Do(func() { m.Advance(nil, 0, 1, 2) })
-			}
-			return false
-		}
+		nd.betweenThePhases(func() { m.Advance(nil, 0, 1, 2) })
 		tag := nd.mustSet("k", "v")
 		if got := m.Stores[2].Record("k"); got.Tag != tag && m.Stores[1].Record("k").Tag != tag {
 			t.Fatalf("re-sent as %v, acknowledged as %v", got.Tag, tag)
@@ -43,13 +57,7 @@ func TestClearBetweenThePhasesIsUnknown(t *testing.T) {
 		for _, n := range []int{3, 5} {
 			t.Run(fmt.Sprint(name, n), func(t *testing.T) {
 				m := newMesh(t, n)
-				var once sync.Once
-				m.nodes[0].filter = func(c *Call) bool {
-					if c.Kind == Store {
-						once.Do(func() { m.Advance(change, 0, 1, 2) })
-					}
-					return false
-				}
+				m.nodes[0].betweenThePhases(func() { m.Advance(change, 0, 1, 2) })
 				_, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{})
 				wantOutcome(t, err, kv.Unknown)
 			})
@@ -98,23 +106,17 @@ func TestAPurgeBetweenThePhases(t *testing.T) {
 					eventually(t, "all have it", func() bool {
 						return !slices.ContainsFunc(m.Stores, func(s *replicatest.Store) bool { return s.Record("k").Tag != old })
 					})
-					var once sync.Once
-					m.nodes[0].filter = func(call *Call) bool {
-						if call.Kind == Store || call.Kind == Vote {
-							once.Do(func() {
-								m.Advance(func(v *replica.View) {
-									v.Purge++
-									v.Purged = func(after uint64, key []byte) (version.Tag, bool) {
-										if after != 0 || string(key) != "k" {
-											t.Errorf("asked for %q after purge %d", key, after)
-										}
-										return c.purged(after, key)
-									}
-								}, 0, 1, 2)
-							})
-						}
-						return false
-					}
+					m.nodes[0].betweenThePhases(func() {
+						m.Advance(func(v *replica.View) {
+							v.Purge++
+							v.Purged = func(after uint64, key []byte) (version.Tag, bool) {
+								if after != 0 || string(key) != "k" {
+									t.Errorf("asked for %q after purge %d", key, after)
+								}
+								return c.purged(after, key)
+							}
+						}, 0, 1, 2)
+					})
 					var err error
 					if verb == "set" {
 						_, err = m.nodes[0].Set(bg, []byte("k"), []byte("new"), kv.Options{})

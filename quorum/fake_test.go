@@ -102,7 +102,7 @@ func (nd *node) silence(member int) {
 }
 
 func (nd *node) Start(v *replica.View, c *Call) {
-	c.Status, c.Err, c.NotSent, c.Reply, c.Full, c.Counter = Failed, nil, false, version.Record{}, false, 0
+	c.Status, c.Err, c.NotSent, c.Reply, c.Full, c.Confirmed = Failed, nil, false, version.Record{}, false, false
 	if nd.filter != nil && nd.filter(c) {
 		return
 	}
@@ -151,7 +151,10 @@ func (nd *node) deliver(v *replica.View, c *Call) {
 			c.Status = Same
 		}
 		c.Full = r.Full()
-		c.Counter = nd.m.nodes[c.Member].Current().Clock.Now()
+		there := nd.m.nodes[c.Member].Current()
+		v.Counter.Observe(there.Counter.Now())
+		v.Marks.Learn(there.Me().Holder(), there.Counter.Mark())
+		c.Confirmed = there.Confirmed(&c.Reply)
 		if err != nil {
 			c.Status = Stale
 		}

@@ -61,6 +61,9 @@ func (o *operation) offer(value []byte) (f findings, done bool, err error) {
 	}
 	o.mint(&o.own, value)
 	generation, purge := o.v.Generation, o.v.Purge
+	o.mu.Lock()
+	o.reached, o.hintKey = offered, append(o.hintKey[:0], o.key...)
+	o.mu.Unlock()
 	o.start(peer, StoreIf, true)
 	err = o.wait(ReadTag)
 	fate := o.offered(peer)
@@ -79,6 +82,7 @@ func (o *operation) offer(value []byte) (f findings, done bool, err error) {
 			return f, true, nil
 		}
 	case refused:
+		o.drop()
 		if err == nil && o.current() {
 			f = o.found()
 		}

@@ -292,19 +292,16 @@ func TestAnOpenOfferAsksTheOthersAtOnce(t *testing.T) {
 func TestAnEpochThatEndsBeforeTheOwnCopyAsksAgain(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		moved := false
-		m.nodes[0].filter = func(c *Call) bool {
-			if c.Kind == Store && !moved {
-				moved = true
-				m.Advance(nil, 0, 1, 2)
-				theirs := version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")}
-				for _, r := range m.Stores[1:] {
-					if _, err := r.Put(m.Epoch, 0, []byte("k"), &theirs); err != nil {
-						t.Error(err)
-					}
+		m.nodes[0].betweenThePhases(func() {
+			moved = true
+			m.Advance(nil, 0, 1, 2)
+			theirs := version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")}
+			for _, r := range m.Stores[1:] {
+				if _, err := r.Put(m.Epoch, 0, []byte("k"), &theirs); err != nil {
+					t.Error(err)
 				}
 			}
-			return false
-		}
+		})
 		_, err := m.nodes[0].Set(bg, []byte("k"), []byte("mine"), kv.Options{})
 		wantOutcome(t, err, kv.Unknown)
 		if !moved {

@@ -56,6 +56,12 @@ func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 			if f.holders.len() >= o.firm() {
 				return f.best, nil
 			}
+			if o.confirmed(&f) {
+				if kind == ReadRecord {
+					return o.heal(f), nil
+				}
+				return f.best, nil
+			}
 			if kind == ReadTag { // repair needs the value
 				kind = ReadRecord
 				continue
@@ -71,13 +77,29 @@ func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 	}
 }
 
+// heal sends a record that is known to be complete to the members that were found not to hold it,
+// and waits for none of them. It returns a copy of the record.
+func (o *operation) heal(f findings) *version.Record {
+	o.c.stats.repaired.Add(1)
+	o.record = f.best.Clone() // the next phase reuses the buffer that best lies in
+	o.mu.Lock()
+	lack := o.phase.yes &^ f.holders
+	o.mu.Unlock()
+	_ = o.send(o.firm(), ^lack, 0)
+	return &o.record
+}
+
 // repair stores the record that a query phase found, so that W replicas hold it before the read
 // answers. The replicas that were found to hold it already count.
 func (o *operation) repair(f findings) error {
 	o.c.stats.repaired.Add(1)
 	o.record = f.best.Clone() // the next phase reuses the buffer that best lies in
 	need := o.firm()
-	return o.store(need, f.holders, need-f.holders.len())
+	if err := o.store(need, f.holders, need-f.holders.len()); err != nil {
+		return err
+	}
+	o.v.Marks.Saw(o.record.Number())
+	return nil
 }
 
 // weak reports whether a read asks for less than the promise. It does when its r does not overlap
@@ -85,9 +107,9 @@ func (o *operation) repair(f findings) error {
 func (o *operation) weak() bool { return !o.strict && o.r+max(o.w, o.v.W) <= o.v.Slots }
 
 // firm returns how many replicas must hold a record before a read answers with it. When fewer do,
-// the read writes the record back first (D4). The number is the mesh's W, even where this request's
-// r would need fewer: later reads have an r of their own, and a rebuild, a join or a leave carries
-// over what W replicas hold.
+// and nobody knows the record to be complete, the read writes it back first (D4). The number is the
+// mesh's W, even where this request's r would need fewer: later reads have an r of their own, and a
+// rebuild, a join or a leave carries over what W replicas hold.
 func (o *operation) firm() int {
 	switch {
 	case o.weak() || rule.Broken(rule.WriteBack):

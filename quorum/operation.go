@@ -11,6 +11,7 @@ import (
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
+	"viakv/quorum/watermark"
 	"viakv/ring/keyspace"
 )
 
@@ -48,6 +49,11 @@ type operation struct {
 	seen   version.Seen
 
 	hintKey []byte // copy of key, for the calls that outlive the request
+
+	// What is needed to tell when the record is complete (complete.go).
+	number  *watermark.Open // the record's, while it is open; nil: none is
+	enough  int             // how many replicas must hold the record
+	reached reached
 
 	mu     sync.Mutex
 	phase  phase             // the present phase
@@ -183,7 +189,6 @@ func (c *Call) End() {
 
 // countLocked counts a call that has ended in the present phase.
 func (o *operation) countLocked(call *Call) {
-	o.v.Clock.Observe(call.Counter)
 	m, status := call.Member, call.Status
 	switch status {
 	case OK, Same, Missing, Nack:
@@ -202,6 +207,7 @@ func (o *operation) countLocked(call *Call) {
 	if o.phase.reply(m, status) && !o.answered {
 		o.nudge()
 	}
+	o.settleLocked()
 }
 
 // nudge wakes the request. The request itself then looks whether anything was decided.
@@ -228,6 +234,7 @@ func (o *operation) countOwn(yes bool) {
 	}
 	o.mu.Lock()
 	o.phase.reply(o.v.Self, status)
+	o.settleLocked()
 	o.mu.Unlock()
 }
 
@@ -352,6 +359,7 @@ func (o *operation) unlockAndRelease() {
 // release ends the operation once all its calls have ended. The operation goes back to its pool,
 // unless its expiry may still be about to run.
 func (o *operation) release() {
+	o.leave()
 	for m, call := range o.calls[:o.used] {
 		if call != nil {
 			o.calls[m] = nil

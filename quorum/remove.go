@@ -59,6 +59,7 @@ func (c *Coordinator) removeHere(key []byte, opt kv.Options, carried bool) error
 	}
 	defer done()
 	for {
+		op.drop() // what an earlier round has numbered: nobody was asked for a vote
 		best, err := op.read(ReadTag, op.votes())
 		if err != nil {
 			return err
@@ -66,17 +67,17 @@ func (c *Coordinator) removeHere(key []byte, opt kv.Options, carried bool) error
 		if !best.Live() {
 			return kv.ErrMissing
 		}
-		op.vector = append(op.vector[:0], best.Vector...)
-		op.record = version.Record{
-			Tag:    best.Tag.Tombstone(),
-			Owner:  version.Operation{Incarnation: op.v.Incarnation(), Sequence: c.sequence.Add(1)},
-			Vector: op.vector,
-		}
 		if !op.current() { // D2, as in query
 			if !op.renew() {
 				return op.unavailable(kv.None, "remove", replica.ErrEpoch)
 			}
 			continue
+		}
+		op.vector = append(op.vector[:0], best.Vector...)
+		op.record = version.Record{
+			Tag:    best.Tag.Tombstone(),
+			Owner:  version.Operation{Incarnation: op.v.Incarnation(), Sequence: op.take()},
+			Vector: op.vector,
 		}
 		if err := op.write(Vote); err != errOvertaken {
 			return err

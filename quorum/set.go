@@ -97,10 +97,10 @@ func (o *operation) mint(best *version.Record, value []byte) {
 	}
 	o.mu.Unlock()
 	o.vector = o.seen.Append(o.vector[:0], me, v.Knows)
-	v.Clock.Observe(best.Tag.Counter)
+	v.Counter.Observe(best.Tag.Counter)
 	counter := best.Tag.Counter + 1
 	if !rule.Broken(rule.NodeCounter) {
-		counter = v.Clock.Next()
+		counter = o.take()
 	}
 	o.record = version.Record{
 		Tag:    version.Tag{Generation: v.Generation, Counter: counter, Incarnation: me},
@@ -160,28 +160,41 @@ func (o *operation) resumable(generation version.Generation, purge uint64) bool 
 	return known && highest.Less(o.record.Tag)
 }
 
-// store runs a write phase of a record: it sends the record to all members, and waits until need
-// replicas have it. The holders have it already, and get no call. store sends at once to the first
-// members that are likely to answer, as many as urgent says. For the others it may wait a moment,
-// to send together with other requests, since the answer does not depend on them.
+// store runs a write phase of a record: it sends the record, and waits until need replicas have it.
 func (o *operation) store(need int, holders memberSet, urgent int) error {
+	if err := o.send(need, holders, urgent); err != nil {
+		return err
+	}
+	return o.wait(0)
+}
+
+// send begins a write phase of a record that need replicas are to have: it stores the record here,
+// and sends it to all members. The holders have it already, and get no call. It sends at once to
+// the first members that are likely to answer, as many as urgent says. For the others it may wait a
+// moment, to send together with other requests, since the answer does not depend on them.
+func (o *operation) send(need int, holders memberSet, urgent int) error {
 	o.beginPhase(need, holders)
-	o.sendAll(Store, holders, urgent)
-	if !holders.has(o.v.Self) {
+	if !holders.has(o.v.Self) { // first of all, so that this node can complete what it has sent (L6)
 		if _, err := o.v.Store.Put(o.v.Epoch, o.hash, o.key, &o.record); err != nil {
 			return replica.ErrEpoch
 		}
 		o.countOwn(true)
 	}
-	return o.wait(0)
+	o.sendAll(Store, holders, urgent)
+	return nil
 }
 
 // sendAll starts a call to each other member that has a process, except to the holders. Members
-// that are rebuilding or joining get one, too. A member that misses its call gets a hint.
+// that are rebuilding or joining get one, too. A member that misses its call gets a hint. The own
+// copy holds the record, or something newer, by then.
 func (o *operation) sendAll(kind Kind, holders memberSet, urgent int) {
 	o.mu.Lock()
 	o.hintKey = append(o.hintKey[:0], o.key...)
-	o.storing = true
+	o.storing, o.reached, o.enough = true, stored, o.v.W
+	if kind == Vote {
+		o.enough = max(o.v.W, o.v.Slots/2+1)
+	}
+	o.settleLocked() // where this node is enough
 	o.mu.Unlock()
 	v := o.v
 	n := len(v.Members)
@@ -242,8 +255,8 @@ func (o *operation) refuse(full memberSet) error {
 // that its value had, and carries no vector. Import reports whether the imported value stays.
 //
 // An import may be repeated after an unknown outcome: the same counter at the same incarnation is
-// the same record (Q5). Before the caller's clock mints new tags, it must be past all counters that
-// the caller imports.
+// the same record (Q5). Before the caller's counter mints new tags, it must be past all counters
+// that the caller imports.
 func (c *Coordinator) Import(_ context.Context, key, value []byte, counter uint64, opt kv.Options) (bool, error) {
 	op, err := c.begin(key, opt)
 	if err != nil {
@@ -259,7 +272,13 @@ func (c *Coordinator) Import(_ context.Context, key, value []byte, counter uint6
 		c.stats.conflicts.Add(1)
 	}
 	if tag.Less(f.best.Tag) {
-		return false, nil
+		// An earlier attempt may have left the record somewhere. So what overrules it must be
+		// complete before the import is over (L6).
+		best, err := op.read(ReadRecord, 0)
+		if err == nil && best.Tag.Less(tag) {
+			err = op.unavailable(kv.Unknown, "import", replica.ErrEpoch)
+		}
+		return false, err
 	}
 	op.record = version.Record{Tag: tag, Value: value}
 	return true, op.write(Store)

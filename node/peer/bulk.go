@@ -38,7 +38,7 @@ func (e *Epoch) bulk(ctx context.Context, to *replica.Member, op wire.Op, body f
 		if err != nil {
 			return nil, fmt.Errorf("peer: a reply of %s: %w", to.Name, err)
 		}
-		e.membership.Clock.Observe(r.Counter)
+		e.membership.hear(to.Holder(), &r)
 		// Only an answer that was given at the view's own epoch counts.
 		switch r.Status {
 		case wire.OK, wire.Nack:

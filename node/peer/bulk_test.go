@@ -158,11 +158,11 @@ func TestAPushIsMerged(t *testing.T) {
 		if err := c.Push(w.soon(), v, to, entries); err != nil || w.nodes[1].holds("k") != "v" {
 			t.Errorf("%v, and the receiver holds %q", err, w.nodes[1].holds("k"))
 		}
-		if now := w.nodes[1].Clock.Now(); now < 1<<40 {
+		if now := w.nodes[1].Counter.Now(); now < 1<<40 {
 			t.Errorf("the receiver's clock is at %d", now)
 		}
 		_, _ = Of(v).Holding(w.soon(), 1)
-		if now := w.nodes[0].Clock.Now(); now < 1<<40 {
+		if now := w.nodes[0].Counter.Now(); now < 1<<40 {
 			t.Errorf("the clock of the sender of a later request is at %d", now)
 		}
 		later := slices.Clone(entries)
@@ -236,7 +236,7 @@ func TestBulkAnswersThatAreNone(t *testing.T) {
 		c, v, to := w.ask()
 		all := []keyspace.Range{keyspace.All()}
 		reply := func(status wire.Status, e version.Epoch) scripted {
-			return func([]byte) []byte { return wire.AppendReply(nil, status, 1, e) }
+			return func([]byte) []byte { return wire.AppendReply(nil, status, 1, 0, e) }
 		}
 		for what, s := range map[string]struct {
 			answer scripted
@@ -246,7 +246,7 @@ func TestBulkAnswersThatAreNone(t *testing.T) {
 			"a refusal":                  {reply(wire.NotActive, firstEpoch), func(err error) bool { return strings.Contains(err.Error(), "n2 refused") }},
 			"an answer of another epoch": {reply(wire.OK, firstEpoch+1), func(err error) bool { return errors.Is(err, replica.ErrEpoch) }},
 			"two reports of one": {func([]byte) []byte {
-				return wire.AppendDigests(wire.AppendReply(nil, wire.OK, 1, firstEpoch), make([]replica.Digest, 2))
+				return wire.AppendDigests(wire.AppendReply(nil, wire.OK, 1, 0, firstEpoch), make([]replica.Digest, 2))
 			}, func(err error) bool { return strings.Contains(err.Error(), "2 digests in a report") }},
 			"no digest": {reply(wire.OK, firstEpoch), func(err error) bool { return errors.Is(err, wire.ErrMalformed) }},
 		} {

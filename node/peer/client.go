@@ -149,7 +149,7 @@ const maxTries = 3
 // Complete implements transport.Completer. It runs in the goroutine that reads the connection.
 func (c *carrier) Complete(*transport.Call) {
 	call := c.call
-	call.Reply, call.Full, call.Counter, call.NotSent, call.Err = version.Record{}, false, 0, false, nil
+	call.Reply, call.Full, call.Confirmed, call.NotSent, call.Err = version.Record{}, false, false, false, nil
 	if err := c.wire.Err; err != nil {
 		c.link.suspect(time.Now())
 		c.fail(err, errors.Is(err, transport.ErrNotSent))
@@ -161,7 +161,7 @@ func (c *carrier) Complete(*transport.Call) {
 		return
 	}
 	c.link.trust()
-	call.Counter = r.Counter
+	c.epoch.membership.hear(call.Target, &r)
 	switch r.Status {
 	case wire.Behind:
 		c.seen = true
@@ -218,7 +218,7 @@ func (c *carrier) decode(r wire.Reply) {
 				call.Status, call.Err = quorum.Failed, fmt.Errorf("a reply of %s: %w", c.link.address, err)
 				return
 			}
-			call.Full, call.Reply = reply.Full, reply.Record
+			call.Full, call.Confirmed, call.Reply = reply.Full, reply.Confirmed, reply.Record
 		}
 	case wire.Nack:
 		call.Status = quorum.Nack

@@ -141,7 +141,7 @@ func TestACallThatIsGivenUpIsNotSentAgain(t *testing.T) {
 		requests := 0
 		w.answers(w.nodes[1].address(), func([]byte) []byte {
 			requests++
-			return wire.AppendReply(nil, wire.Behind, 1, firstEpoch-1)
+			return wire.AppendReply(nil, wire.Behind, 1, 0, firstEpoch-1)
 		})
 		m.fruitless = true
 		for i := range 20 {
@@ -263,7 +263,7 @@ func TestASilentPeerIsAskedAfterTheOthers(t *testing.T) {
 // A malformed answer is no reply, and counts for nothing.
 func TestNonsenseIsNoReply(t *testing.T) {
 	for what, answer := range map[string][]byte{
-		"cut short": {1}, "a reply whose body is no record": wire.AppendReply(nil, wire.OK, 1, firstEpoch),
+		"cut short": {1}, "a reply whose body is no record": wire.AppendReply(nil, wire.OK, 1, 0, firstEpoch),
 	} {
 		t.Run(what, func(t *testing.T) {
 			inWorld(t, 3, func(w *world) {
@@ -349,7 +349,7 @@ func TestLinksOutliveEpochs(t *testing.T) {
 // A reply decides the call's status. For a failed call it also decides whether the peer certainly
 // has not done, and will not do, what it was asked for.
 func TestWhatARepliesStatusMeans(t *testing.T) {
-	body := wire.AppendReadReply(nil, &wire.ReadReply{})
+	body, same := wire.AppendReadReply(nil, new(wire.ReadReply), false), wire.AppendReadReply(nil, new(wire.ReadReply), true)
 	for _, c := range []struct {
 		kind    quorum.Kind
 		reply   wire.Reply
@@ -357,7 +357,7 @@ func TestWhatARepliesStatusMeans(t *testing.T) {
 		notSent bool
 	}{
 		{quorum.ReadTag, wire.Reply{Status: wire.OK, Body: body}, quorum.OK, false},
-		{quorum.ReadRecord, wire.Reply{Status: wire.Same, Body: wire.AppendFlags(nil, false)}, quorum.Same, false},
+		{quorum.ReadRecord, wire.Reply{Status: wire.Same, Body: same}, quorum.Same, false},
 		{quorum.Store, wire.Reply{Status: wire.OK}, quorum.OK, false},
 		{quorum.Store, wire.Reply{Status: wire.NotActive}, quorum.Failed, true},
 		{quorum.Vote, wire.Reply{Status: wire.Nack}, quorum.Nack, false},

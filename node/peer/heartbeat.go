@@ -15,8 +15,8 @@ import (
 // member every heartbeatEvery. A heartbeat is stamped, and it is admitted as the requests of a
 // quorum are. So an answer proves that the member's own process is there, and takes requests of
 // this node's cluster and epoch. What another process answers at the same address counts for
-// nothing. Both sides also tell how their memory stands (N5), and what they have counted of their
-// clients' requests.
+// nothing. Both sides also tell how their memory stands (N5), what they have counted of their
+// clients' requests, and what they know to be complete of members that are gone (L8).
 
 const (
 	// heartbeatEvery is the time between two heartbeats to a member, retryAfter that after one that
@@ -150,6 +150,7 @@ func (e *Epoch) heartbeat(given context.Context, m int) bool {
 		e.missed(m, to, health.Elsewhere)
 		return false
 	}
+	e.membership.hear(to, &reply)
 	switch reply.Status {
 	case wire.OK:
 		r, err := wire.ParseHeartbeat(reply.Body)

@@ -48,7 +48,7 @@ func TestARestartedMemberStaysLost(t *testing.T) {
 		e := m.present.Load()
 		e.Beat(w.soon())
 		m.who = health.Restarted
-		w.answers(w.nodes[1].address(), func([]byte) []byte { return wire.AppendReply(nil, wire.WrongDestination, 1, firstEpoch) })
+		w.answers(w.nodes[1].address(), func([]byte) []byte { return wire.AppendReply(nil, wire.WrongDestination, 1, 0, firstEpoch) })
 		e.Beat(w.soon())
 		if got := e.Reach(1); got != health.Restarted {
 			t.Fatalf("the member is shown as %q", got)

@@ -147,7 +147,7 @@ func TestAMemberWithoutAConnection(t *testing.T) {
 func (w *world) standIn(status *atomic.Uint32) {
 	w.answers(w.nodes[1].address(), func(request []byte) []byte {
 		if s := wire.Status(status.Load()); s != wire.OK {
-			return wire.AppendReply(nil, s, 0, firstEpoch)
+			return wire.AppendReply(nil, s, 0, 0, firstEpoch)
 		}
 		b, _ := w.nodes[1].server.ServeInline(nil, request)
 		return b
@@ -205,8 +205,8 @@ func TestAnotherProcessAnswers(t *testing.T) {
 func TestWhatIsNoHeartbeatIsNoAnswer(t *testing.T) {
 	for name, reply := range map[string][]byte{
 		"nothing":      {},
-		"no report":    wire.AppendReply(nil, wire.OK, 1, firstEpoch),
-		"too much":     append(wire.AppendHeartbeat(wire.AppendReply(nil, wire.OK, 1, firstEpoch), new(wire.MemberReport)), 1),
+		"no report":    wire.AppendReply(nil, wire.OK, 1, 0, firstEpoch),
+		"too much":     append(wire.AppendHeartbeat(wire.AppendReply(nil, wire.OK, 1, 0, firstEpoch), new(wire.MemberReport)), 1),
 		"another form": []byte("HTTP/1.1 400 Bad Request"),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"viakv/node/wire"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 )
 
 // Host is what a membership asks of the rest of its node. The methods must be safe for concurrent
@@ -52,10 +53,11 @@ type Config struct {
 	Figures func() kv.Figures
 }
 
-// Membership is what peers meet of one membership of this node: its clock, its links and its
-// present epoch.
+// Membership is what peers meet of one membership of this node: its counter, what it knows to be
+// complete, its links and its present epoch.
 type Membership struct {
-	Clock replica.Clock // of this node in the cluster (D3)
+	Counter watermark.Counter // of this node in the cluster (D3)
+	Marks   watermark.Marks   // of the other members, and of those that are gone (L6)
 
 	cfg     Config
 	present atomic.Pointer[Epoch]       // nil before the membership belongs to a cluster
@@ -83,10 +85,12 @@ type Epoch struct {
 }
 
 // Next returns the epoch of a view; Enter makes it the present one. Next sets the fields of the
-// view that belong to the membership: Store, Clock, Origin and Superseded. Calls must not overlap.
+// view that belong to the membership: Store, Counter, Marks, Origin and Superseded. Calls must not
+// overlap.
 func (m *Membership) Next(v replica.View, store *storage.Store, self version.Incarnation) *Epoch {
 	e := &Epoch{View: v, Store: store, Self: self, membership: m, superseded: make(chan struct{})}
-	e.View.Store, e.View.Clock, e.View.Origin, e.View.Superseded = store, &m.Clock, e, e.superseded
+	e.View.Store, e.View.Counter, e.View.Marks = store, &m.Counter, &m.Marks
+	e.View.Origin, e.View.Superseded = e, e.superseded
 	e.links = m.linksOf(&e.View)
 	return e
 }
@@ -94,6 +98,7 @@ func (m *Membership) Next(v replica.View, store *storage.Store, self version.Inc
 // Enter makes an epoch the one at which peers are answered, and ends the epoch before it. The store
 // must have been moved to the new epoch already (N1).
 func (m *Membership) Enter(e *Epoch) {
+	m.Marks.Enter(e.View.Incarnations())
 	old := m.present.Swap(e)
 	m.offers.keep(e.View.Knows)
 	if old != nil {
@@ -153,12 +158,24 @@ func (m *Membership) learn(epoch version.Epoch, document []byte) {
 
 // stamp returns the stamp of a request to an incarnation.
 func (e *Epoch) stamp(to version.Incarnation) wire.Stamp {
-	return wire.Stamp{Cluster: e.View.Cluster, Epoch: e.View.Epoch, To: to, From: e.Self}
+	return wire.Stamp{Cluster: e.View.Cluster, Epoch: e.View.Epoch, To: to, From: e.Self, Mark: e.membership.Counter.Mark()}
 }
 
 // reply appends the header of a reply that is given at the epoch.
 func (e *Epoch) reply(dst []byte, status wire.Status) []byte {
-	return wire.AppendReply(dst, status, e.membership.Clock.Now(), e.View.Epoch)
+	mark := e.membership.Counter.Mark() // before the counter, which it may exceed by one
+	return wire.AppendReply(dst, status, e.membership.Counter.Now(), mark, e.View.Epoch)
+}
+
+// hear learns what a reply of a member tells of its counter, and of its watermark where the reply
+// shows that the member itself has given it. Other replies may be of another process, which is at
+// the member's address now.
+func (m *Membership) hear(from version.Incarnation, r *wire.Reply) {
+	m.Counter.Observe(r.Counter)
+	switch r.Status {
+	case wire.OK, wire.Same, wire.Nack:
+		m.Marks.Learn(from, r.Mark)
+	}
 }
 
 // ask sends a member a request of class Data, and returns the reply.

@@ -10,10 +10,12 @@ import (
 	"viakv/node/wire"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 )
 
-// What members tell each other of themselves, by heartbeats: how their memory stands (N5), and what
-// they have counted of their clients' requests.
+// What members tell each other by heartbeats: how their memory stands (N5), what they have counted
+// of their clients' requests, and how far members that are gone are known to have completed their
+// writes (L8).
 
 // reportValid is how long a member's report counts. A member that is silent for longer serves no
 // requests, and must not stop the other members.
@@ -32,6 +34,11 @@ func (e *Epoch) ownReport() *wire.MemberReport {
 	if f := e.membership.cfg.Figures; f != nil {
 		r.Figures = f()
 	}
+	e.membership.Marks.Each(func(m watermark.Mark) {
+		if !e.View.Knows(m.Incarnation) {
+			r.Departed = append(r.Departed, m)
+		}
+	})
 	return &r
 }
 
@@ -83,6 +90,9 @@ func Full(v *replica.View, m int) bool {
 
 // observe notes a member's report, and logs when the member reaches its limit or falls below it.
 func (e *Epoch) observe(by version.Incarnation, r *wire.MemberReport) {
+	for _, mark := range r.Departed {
+		e.membership.Marks.Learn(mark.Incarnation, mark.Below)
+	}
 	for m := range e.View.Members {
 		member := &e.View.Members[m]
 		if m == e.View.Self || member.Incarnation != by && member.Pending != by {

@@ -120,7 +120,7 @@ func TestTellingOfMemoryAcrossFaults(t *testing.T) {
 		if len(m.learned) != 1 || m.present.Load().Memory(2) != nil {
 			t.Errorf("learned %q, and knows %+v of a member that refused", m.learned, m.present.Load().Memory(2))
 		}
-		w.answers(w.nodes[1].address(), func([]byte) []byte { return wire.AppendReply(nil, wire.OK, 1, firstEpoch) })
+		w.answers(w.nodes[1].address(), func([]byte) []byte { return wire.AppendReply(nil, wire.OK, 1, 0, firstEpoch) })
 		w.answers(w.nodes[2].address(), func([]byte) []byte { return nil })
 		m.present.Load().Beat(w.soon())
 		if m.present.Load().Memory(1) != nil || m.present.Load().Memory(2) != nil {

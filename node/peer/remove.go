@@ -46,15 +46,15 @@ func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, 
 	switch {
 	case errors.Is(err, errSecondCopy):
 		// The answer is what came of the first copy, which this copy does not know.
-		return wire.AppendReply(dst, wire.Unknown, 0, 0)
+		return wire.AppendReply(dst, wire.Unknown, 0, 0, 0)
 	case err != nil:
-		return wire.AppendReply(dst, wire.Malformed, 0, 0)
+		return wire.AppendReply(dst, wire.Malformed, 0, 0, 0)
 	}
 	// The epoch is looked up only after the request was noted. So if another copy was refused as
 	// stale earlier, the later epoch that refused it is visible here.
 	e := s.epoch(stamp)
 	if e == nil {
-		return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
+		return wire.AppendReply(dst, wire.WrongCluster, 0, 0, 0)
 	}
 	if status := e.admit(stamp, false); status != wire.OK {
 		if status == wire.Behind {

@@ -172,7 +172,7 @@ func (e *Epoch) servePush(body []byte) error {
 	}
 	for i := range records {
 		r := &records[i]
-		e.membership.Clock.Observe(r.Record.Tag.Counter)
+		e.membership.Counter.Observe(r.Record.Tag.Counter)
 		if _, err := e.Store.Put(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
 			return replica.ErrEpoch // another generation means another epoch, too
 		}

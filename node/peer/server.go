@@ -52,11 +52,11 @@ func (s *Server) ServeInline(dst, request []byte) ([]byte, bool) {
 	}
 	op, stamp, body, err := wire.ParseRequest(request)
 	if err != nil {
-		return wire.AppendReply(dst, wire.Malformed, 0, 0), true
+		return wire.AppendReply(dst, wire.Malformed, 0, 0, 0), true
 	}
 	e := s.epoch(stamp)
 	if e == nil {
-		return wire.AppendReply(dst, wire.WrongCluster, 0, 0), true
+		return wire.AppendReply(dst, wire.WrongCluster, 0, 0, 0), true
 	}
 	return e.serve(dst, op, stamp, body)
 }
@@ -83,8 +83,17 @@ func inline(op wire.Op) bool {
 // epoch returns the present epoch of the membership that a request is meant for. Among the
 // memberships in the request's cluster it prefers the one with the destination's incarnation, then
 // the present one. There are two when a node joins the mesh again that it has left. The result is
-// nil when this process has no membership in that cluster.
-func (s *Server) epoch(stamp wire.Stamp) (found *Epoch) {
+// nil when this process has no membership in that cluster. The membership learns the sender's
+// watermark, which holds whatever becomes of the request.
+func (s *Server) epoch(stamp wire.Stamp) *Epoch {
+	e := s.find(stamp)
+	if e != nil {
+		e.membership.Marks.Learn(stamp.From, stamp.Mark)
+	}
+	return e
+}
+
+func (s *Server) find(stamp wire.Stamp) (found *Epoch) {
 	present, next := s.node.Memberships()
 	for _, m := range [...]*Membership{present, next} {
 		if m == nil {
@@ -159,7 +168,7 @@ func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 	case err == nil:
 		return dst, true
 	case errors.Is(err, wire.ErrMalformed):
-		return wire.AppendReply(dst[:mark], wire.Malformed, 0, e.View.Epoch), true
+		return wire.AppendReply(dst[:mark], wire.Malformed, 0, 0, e.View.Epoch), true
 	}
 	return dst[:mark], false
 }
@@ -171,7 +180,7 @@ func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 func (e *Epoch) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, bool) {
 	r, err := wire.ParseStoreIf(body)
 	if err != nil || r.Record.Tag.Incarnation != stamp.From {
-		return wire.AppendReply(dst, wire.Malformed, 0, e.View.Epoch), true
+		return wire.AppendReply(dst, wire.Malformed, 0, 0, e.View.Epoch), true
 	}
 	status, n := e.admit(stamp, false), r.Record.Tag.Counter
 	switch {
@@ -182,7 +191,7 @@ func (e *Epoch) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, b
 	case !e.View.Knows(stamp.From): // without a window for the sender there is no promise
 		return e.refuse(dst, wire.WrongDestination), true
 	case !e.membership.offers.first(stamp.From, n):
-		return wire.AppendReply(dst, wire.Unknown, 0, e.View.Epoch), true
+		return wire.AppendReply(dst, wire.Unknown, 0, 0, e.View.Epoch), true
 	case status != wire.OK:
 		return e.refuse(dst, status), true
 	}
@@ -212,11 +221,12 @@ func (e *Epoch) serveRead(dst, body []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
+	reply := wire.ReadReply{Full: e.Store.Full(), Confirmed: e.View.Confirmed(&rec), Record: rec}
+	status := wire.OK
 	if rec.Tag == r.Have {
-		return wire.AppendFlags(e.reply(dst, wire.Same), e.Store.Full()), nil
+		status = wire.Same
 	}
-	dst = e.reply(dst, wire.OK)
-	return wire.AppendReadReply(dst, &wire.ReadReply{Full: e.Store.Full(), Record: rec}), nil
+	return wire.AppendReadReply(e.reply(dst, status), &reply, status == wire.Same), nil
 }
 
 // scratchSize is the size of a buffer that fits most records without growing: the longest value
@@ -229,7 +239,7 @@ func (e *Epoch) serveStore(dst, body []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	e.membership.Clock.Observe(r.Record.Tag.Counter)
+	e.membership.Counter.Observe(r.Record.Tag.Counter)
 	if _, err := e.Store.Put(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
 		return dst, err
 	}
@@ -240,7 +250,7 @@ func (e *Epoch) serveStore(dst, body []byte) ([]byte, error) {
 // and otherwise answers as to a query. Its caller has made sure that this is the first copy of the
 // request (D10). A full replica takes no offer.
 func (e *Epoch) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error) {
-	e.membership.Clock.Observe(r.Record.Tag.Counter)
+	e.membership.Counter.Observe(r.Record.Tag.Counter)
 	hash, full := e.View.Seed.Hash(r.Key), e.Store.Full()
 	if !full {
 		stored, err := e.Store.PutIf(e.View.Epoch, hash, r.Key, r.Have, &r.Record)
@@ -248,7 +258,7 @@ func (e *Epoch) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error)
 			return dst, err
 		}
 		if stored {
-			return wire.AppendFlags(e.reply(dst, wire.Same), false), nil
+			return wire.AppendReadReply(e.reply(dst, wire.Same), new(wire.ReadReply), true), nil
 		}
 	}
 	var scratch [scratchSize]byte
@@ -256,8 +266,7 @@ func (e *Epoch) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error)
 	if err != nil {
 		return dst, err
 	}
-	dst = e.reply(dst, wire.OK)
-	return wire.AppendReadReply(dst, &wire.ReadReply{Full: full, Record: rec}), nil
+	return wire.AppendReadReply(e.reply(dst, wire.OK), &wire.ReadReply{Full: full, Record: rec}, false), nil
 }
 
 // serveVote votes for a tombstone, or answers Nack.
@@ -269,7 +278,7 @@ func (e *Epoch) serveVote(dst, body []byte) ([]byte, error) {
 	if !r.Record.Tag.Removed {
 		return dst, wire.ErrMalformed
 	}
-	e.membership.Clock.Observe(r.Record.Tag.Counter)
+	e.membership.Counter.Observe(r.Record.Tag.Counter)
 	voted, err := e.Store.Vote(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record)
 	if err != nil {
 		return dst, err
@@ -288,7 +297,7 @@ func (s *Server) Serve(ctx context.Context, dst, request []byte) []byte {
 	}
 	op, stamp, body, err := wire.ParseRequest(request)
 	if err != nil {
-		return wire.AppendReply(dst, wire.Malformed, 0, 0)
+		return wire.AppendReply(dst, wire.Malformed, 0, 0, 0)
 	}
 	if op == wire.Remove {
 		return s.serveRemove(ctx, dst, stamp, body)
@@ -296,7 +305,7 @@ func (s *Server) Serve(ctx context.Context, dst, request []byte) []byte {
 	for {
 		e := s.epoch(stamp)
 		if e == nil {
-			return wire.AppendReply(dst, wire.WrongCluster, 0, 0)
+			return wire.AppendReply(dst, wire.WrongCluster, 0, 0, 0)
 		}
 		if !inline(op) {
 			return e.serveBulk(ctx, dst, op, stamp, body)
@@ -326,9 +335,9 @@ func (s *Server) Refuse(dst, request []byte) []byte {
 	}
 	switch {
 	case errors.Is(err, errSecondCopy):
-		return wire.AppendReply(dst, wire.Unknown, 0, 0)
+		return wire.AppendReply(dst, wire.Unknown, 0, 0, 0)
 	case err != nil:
-		return wire.AppendReply(dst, wire.Malformed, 0, 0)
+		return wire.AppendReply(dst, wire.Malformed, 0, 0, 0)
 	}
-	return wire.AppendReply(dst, wire.Overloaded, 0, 0)
+	return wire.AppendReply(dst, wire.Overloaded, 0, 0, 0)
 }

@@ -304,11 +304,11 @@ func TestClocksFollowCounters(t *testing.T) {
 				r.Owner = version.Operation{Incarnation: w.nodes[0].incarnation(), Sequence: 1}
 				w.inline(wire.OK, wire.AppendStore(head, []byte("k"), &r))
 			}
-			if now := w.nodes[1].Clock.Now(); now < high {
+			if now := w.nodes[1].Counter.Now(); now < high {
 				t.Errorf("after %v the receiver's clock is at %d", op, now)
 			}
 			w.set("another", "v")
-			if now := w.nodes[0].Clock.Now(); now < high {
+			if now := w.nodes[0].Counter.Now(); now < high {
 				t.Errorf("the sender's clock is at %d", now)
 			}
 		})

@@ -56,6 +56,9 @@ var directed = map[rule.Rule]struct{ dir, test string }{
 	rule.Barrier:       {"..", "TestTwoLeavesLoseNothing"},
 	rule.ClearSealed:   {"../topology", "TestClearIsAnsweredAfterSealing"},
 	rule.PurgeAll:      {"../../handoff", "TestATombstoneThatOneMissedStays"},
+	rule.Confirmed:     {"../../quorum/replica", "TestWhatIsConfirmed"},
+	rule.HeldBack:      {"../../quorum", "TestAnUnansweredWriteHoldsTheWatermarkBack"},
+	rule.OwnersMark:    {"../../quorum", "TestATombstoneIsConfirmedByItsRemove"},
 	rule.KeyedHash:     {"../../ring/keyspace", "TestKeysMadeToCollideDoNot"},
 }
 

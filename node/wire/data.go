@@ -6,6 +6,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 )
 
 // ReadRequest is the body of a Read.
@@ -17,43 +18,67 @@ type ReadRequest struct {
 
 // AppendRead appends the body of a Read.
 func AppendRead(dst []byte, r *ReadRequest) []byte {
-	dst = appendTag(AppendFlags(dst, r.Value), r.Have, version.Contested)
+	dst = appendTag(appendBool(dst, r.Value), r.Have, version.Contested)
 	return appendBytes(dst, r.Key)
 }
 
 // ParseRead decodes the body of a Read.
 func ParseRead(b []byte) (r ReadRequest, err error) {
 	d := decoder{b: b}
-	r.Value = d.flags()
+	r.Value = d.bool()
 	r.Have, _ = d.tag()
 	r.Key = d.key()
 	return r, d.end()
 }
 
-// ReadReply is the body of the reply to a Read. A Same carries only its flags.
+// ReadReply is the body of the reply to a Read. A Same carries only the flags.
 type ReadReply struct {
-	Full   bool           // the replica is over its memory limit
-	Record version.Record // a zero tag: the replica has no record
+	Full bool // the replica is over its memory limit
+	// Confirmed says that the replica knows its record to be complete (L6).
+	Confirmed bool
+	Record    version.Record // a zero tag: the replica has no record
 }
 
-// AppendFlags appends the flags that a Read, its reply and a Heartbeat begin with, of which there
-// is one so far. They are the whole body of a Same.
-func AppendFlags(dst []byte, set bool) []byte {
+// appendBool appends a flag that takes a byte of its own.
+func appendBool(dst []byte, set bool) []byte {
 	if set {
 		return append(dst, 1)
 	}
 	return append(dst, 0)
 }
 
-// AppendReadReply appends the body of an answer to a Read.
-func AppendReadReply(dst []byte, r *ReadReply) []byte {
-	return appendRecord(AppendFlags(dst, r.Full), &r.Record)
+// The flags of a ReadReply.
+const (
+	flagFull = 1 << iota
+	flagConfirmed
+	endOfFlags
+)
+
+// AppendReadReply appends the body of an answer to a Read: all of it, or only the flags in an
+// answer Same.
+func AppendReadReply(dst []byte, r *ReadReply, same bool) []byte {
+	flags := byte(0)
+	if r.Full {
+		flags |= flagFull
+	}
+	if r.Confirmed {
+		flags |= flagConfirmed
+	}
+	dst = append(dst, flags)
+	if same {
+		return dst
+	}
+	return appendRecord(dst, &r.Record)
 }
 
 // ParseReadReply decodes the body of an answer to a Read. The body of a Same has no record.
 func ParseReadReply(b []byte, same bool) (r ReadReply, err error) {
 	d := decoder{b: b}
-	r.Full = d.flags()
+	flags := d.byte()
+	if flags >= endOfFlags {
+		d.bad = true
+	}
+	r.Full, r.Confirmed = flags&flagFull != 0, flags&flagConfirmed != 0
 	if !same {
 		m := d.meta()
 		m.Value = d.bytes(kv.MaxValueBytes) // empty where it was not asked for
@@ -111,6 +136,9 @@ func ParseStoreIf(b []byte) (r StoreIfRequest, err error) {
 type MemberReport struct {
 	MemoryReport
 	Figures kv.Figures // of the member's process; without a time
+	// Departed has the watermarks of the incarnations that are no members any more, as far as the
+	// member knows them (L8).
+	Departed []watermark.Mark
 }
 
 // MemoryReport is how a member's memory stands.
@@ -122,25 +150,26 @@ type MemoryReport struct {
 
 // AppendHeartbeat appends the body of a Heartbeat.
 func AppendHeartbeat(dst []byte, r *MemberReport) []byte {
-	dst = AppendFlags(dst, r.Full)
+	dst = appendBool(dst, r.Full)
 	dst = binary.AppendUvarint(dst, r.Bytes)
 	dst = binary.AppendUvarint(dst, r.Limit)
-	return appendFigures(dst, &r.Figures)
+	return appendMarks(appendFigures(dst, &r.Figures), r.Departed)
 }
 
 // ParseHeartbeat decodes the body of a Heartbeat.
 func ParseHeartbeat(b []byte) (r MemberReport, err error) {
 	d := decoder{b: b}
-	r.Full = d.flags()
+	r.Full = d.bool()
 	r.Bytes, r.Limit = d.uvarint(), d.uvarint()
 	r.Figures = d.figures()
+	r.Departed = d.marks()
 	return r, d.end()
 }
 
 // appendFigures appends figures. They take a byte where there are none, and less than 200 bytes
 // while no count reaches 2^49.
 func appendFigures(dst []byte, f *kv.Figures) []byte {
-	dst = AppendFlags(dst, f.Process != 0)
+	dst = appendBool(dst, f.Process != 0)
 	if f.Process == 0 {
 		return dst
 	}
@@ -155,7 +184,7 @@ func appendFigures(dst []byte, f *kv.Figures) []byte {
 }
 
 func (d *decoder) figures() (f kv.Figures) {
-	if !d.flags() {
+	if !d.bool() {
 		return f
 	}
 	if f.Process = d.uint64(); f.Process == 0 {
@@ -168,6 +197,27 @@ func (d *decoder) figures() (f kv.Figures) {
 		f.Took[i] = d.uvarint()
 	}
 	return f
+}
+
+func appendMarks(dst []byte, marks []watermark.Mark) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(marks)))
+	for _, m := range marks {
+		dst = binary.AppendUvarint(dst, uint64(m.Incarnation))
+		dst = binary.AppendUvarint(dst, m.Below)
+	}
+	return dst
+}
+
+func (d *decoder) marks() []watermark.Mark {
+	n := d.count(watermark.MaxMarks, 2)
+	if n == 0 {
+		return nil
+	}
+	marks := make([]watermark.Mark, n)
+	for i := range marks {
+		marks[i] = watermark.Mark{Incarnation: version.Incarnation(d.uvarint()), Below: d.uvarint()}
+	}
+	return marks
 }
 
 // RemoveRequest is the body of a Remove.

@@ -40,8 +40,8 @@ func (d *decoder) byte() byte {
 	return x
 }
 
-// flags reads what AppendFlags has written.
-func (d *decoder) flags() bool {
+// bool reads what appendBool has written.
+func (d *decoder) bool() bool {
 	b := d.byte()
 	if b > 1 {
 		d.bad = true

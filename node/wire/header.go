@@ -84,12 +84,13 @@ func (s Status) String() string {
 }
 
 // Stamp says between which incarnations, and at which epoch of which cluster, a request is valid
-// (D1). The receiver checks it.
+// (D1). The receiver checks it. Mark only travels along.
 type Stamp struct {
 	Cluster uint64
 	Epoch   version.Epoch
 	To      version.Incarnation
 	From    version.Incarnation
+	Mark    uint64 // the sender's watermark (L6)
 }
 
 // AppendRequest appends the header of a request; the body follows it.
@@ -98,7 +99,8 @@ func AppendRequest(dst []byte, op Op, s Stamp) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, s.Cluster)
 	dst = binary.AppendUvarint(dst, uint64(s.Epoch))
 	dst = binary.AppendUvarint(dst, uint64(s.To))
-	return binary.AppendUvarint(dst, uint64(s.From))
+	dst = binary.AppendUvarint(dst, uint64(s.From))
+	return binary.AppendUvarint(dst, s.Mark)
 }
 
 // ParseRequest decodes the header of a request and returns its body.
@@ -109,6 +111,7 @@ func ParseRequest(b []byte) (op Op, s Stamp, body []byte, err error) {
 	s.Epoch = version.Epoch(d.uvarint())
 	s.To = version.Incarnation(d.uvarint())
 	s.From = version.Incarnation(d.uvarint())
+	s.Mark = d.uvarint()
 	if op == 0 {
 		d.bad = true
 	}
@@ -119,14 +122,17 @@ func ParseRequest(b []byte) (op Op, s Stamp, body []byte, err error) {
 type Reply struct {
 	Status  Status
 	Counter uint64        // the replier's node-wide counter (D3)
+	Mark    uint64        // the replier's watermark, at most Counter+1 (L6)
 	Epoch   version.Epoch // the epoch at which the reply was given
 	Body    []byte
 }
 
-// AppendReply appends the header of a reply; the body follows it.
-func AppendReply(dst []byte, s Status, counter uint64, epoch version.Epoch) []byte {
+// AppendReply appends the header of a reply; the body follows it. A replier that tells nothing of
+// itself has a counter and a mark of zero.
+func AppendReply(dst []byte, s Status, counter, mark uint64, epoch version.Epoch) []byte {
 	dst = append(dst, byte(s))
 	dst = binary.AppendUvarint(dst, counter)
+	dst = binary.AppendUvarint(dst, counter+1-mark)
 	return binary.AppendUvarint(dst, uint64(epoch))
 }
 
@@ -135,6 +141,11 @@ func ParseReply(b []byte) (r Reply, err error) {
 	d := decoder{b: b}
 	r.Status = Status(d.byte())
 	r.Counter = d.uvarint()
+	if behind := d.uvarint(); behind > r.Counter+1 {
+		d.bad = true
+	} else {
+		r.Mark = r.Counter + 1 - behind
+	}
 	r.Epoch = version.Epoch(d.uvarint())
 	r.Body = d.b
 	if r.Status == 0 {

@@ -14,16 +14,18 @@ import (
 	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 	"viakv/ring/keyspace"
 )
 
 var (
-	stamp  = Stamp{Cluster: 0x1122334455667788, Epoch: 300, To: 7, From: 5}
+	stamp  = Stamp{Cluster: 0x1122334455667788, Epoch: 300, To: 7, From: 5, Mark: 69000}
 	live   = version.Record{Tag: version.Tag{Generation: 2, Counter: 1000, Incarnation: 5}, Vector: version.Vector{3, 9}, Value: []byte("value")}
 	tomb   = version.Record{Tag: version.Tag{Generation: 2, Counter: 1000, Incarnation: 5, Removed: true}, Owner: version.Operation{Incarnation: 7, Sequence: 12}}
 	trace  = kv.Trace{ID: [16]byte{0x4b, 15: 0x36}, Parent: [8]byte{0x10, 7: 0xb7}, Flags: 1}
 	memory = MemoryReport{Full: true, Bytes: 9 << 20, Limit: 2 << 20}
 	ranges = []keyspace.Range{{From: 1, To: 2}, {From: 1 << 56}}
+	marks  = []watermark.Mark{{Incarnation: 3, Below: 70000}, {Incarnation: 4, Below: 1}}
 	tags   = []replica.TagAt{{Rank: 5, Tag: live.Tag}, {Rank: 6, Shared: true}, {Rank: 500, Tag: tomb.Tag, Owner: tomb.Owner}}
 )
 
@@ -39,18 +41,18 @@ var messages = []struct {
 }{
 	{"read", AppendRead(nil, &ReadRequest{Value: true, Have: live.Tag, Key: []byte("key")}),
 		func(b []byte) (any, error) { return ParseRead(b) }, ReadRequest{Value: true, Have: live.Tag, Key: []byte("key")}},
-	{"read-reply", AppendReadReply(nil, &ReadReply{Full: true, Record: live}),
+	{"read-reply", AppendReadReply(nil, &ReadReply{Full: true, Record: live}, false),
 		func(b []byte) (any, error) { return ParseReadReply(b, false) }, ReadReply{Full: true, Record: live}},
-	{"read-same", AppendFlags(nil, true),
-		func(b []byte) (any, error) { return ParseReadReply(b, true) }, ReadReply{Full: true}},
+	{"read-same", AppendReadReply(nil, &ReadReply{Full: true, Confirmed: true, Record: live}, true),
+		func(b []byte) (any, error) { return ParseReadReply(b, true) }, ReadReply{Full: true, Confirmed: true}},
 	{"store", AppendStore(nil, []byte("key"), &live),
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: live}},
 	{"vote", AppendStore(nil, []byte("key"), &tomb),
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: withVector(tomb)}},
 	{"store-if", AppendStoreIf(nil, tomb.Tag, []byte("key"), &live),
 		func(b []byte) (any, error) { return ParseStoreIf(b) }, StoreIfRequest{tomb.Tag, StoreRequest{Key: []byte("key"), Record: live}}},
-	{"heartbeat", AppendHeartbeat(nil, &MemberReport{MemoryReport: memory, Figures: figures}),
-		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemberReport{MemoryReport: memory, Figures: figures}},
+	{"heartbeat", AppendHeartbeat(nil, &MemberReport{MemoryReport: memory, Figures: figures, Departed: marks}),
+		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemberReport{MemoryReport: memory, Figures: figures, Departed: marks}},
 	{"heartbeat-without-figures", AppendHeartbeat(nil, &MemberReport{MemoryReport: memory}),
 		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemberReport{MemoryReport: memory}},
 	{"remove", AppendRemove(nil, &RemoveRequest{Key: []byte("key"), R: kv.QuorumAll, W: 2, Left: 1500 * time.Millisecond, Sequence: 9}),
@@ -115,7 +117,7 @@ func withVector(r version.Record) version.Record { r.Vector = version.Vector{}; 
 func TestGolden(t *testing.T) {
 	encoded := map[string][]byte{
 		"request": AppendRequest(nil, Store, stamp),
-		"reply":   AppendReply(nil, OK, 70000, 300),
+		"reply":   AppendReply(nil, OK, 70000, 69990, 300),
 	}
 	for _, m := range messages {
 		encoded[m.name] = m.bytes
@@ -141,8 +143,8 @@ func TestRoundTrip(t *testing.T) {
 	if op != Vote || s != stamp || string(body) != "rest" || err != nil {
 		t.Errorf("request: %v %+v %q %v", op, s, body, err)
 	}
-	r, err := ParseReply(append(AppendReply(nil, Nack, 70000, 300), "rest"...))
-	if r.Status != Nack || r.Counter != 70000 || r.Epoch != 300 || string(r.Body) != "rest" || err != nil {
+	r, err := ParseReply(append(AppendReply(nil, Nack, 70000, 69990, 300), "rest"...))
+	if r.Status != Nack || r.Counter != 70000 || r.Mark != 69990 || r.Epoch != 300 || string(r.Body) != "rest" || err != nil {
 		t.Errorf("reply: %+v %v", r, err)
 	}
 }
@@ -190,8 +192,10 @@ func TestLimits(t *testing.T) {
 	_, _, bad["a list of values"] = ParseList(nil, AppendList(nil, 1, []replica.Tombstone{{Key: []byte("k"), Tag: live.Tag}}))
 	_, bad["half a trace"] = ParseRemove(append(AppendRemove(nil, &RemoveRequest{Key: []byte("k")})[:6], 1, 7))
 	_, bad["a trace without a parent"] = ParseRemove(AppendRemove(nil, &RemoveRequest{Key: []byte("k"), Trace: kv.Trace{Flags: 1}}))
-	_, bad["figures of no process"] = ParseHeartbeat(append(AppendFlags([]byte{0, 0, 0}, true), make([]byte, 8+4+len(figures.Took))...))
+	_, bad["figures of no process"] = ParseHeartbeat(append([]byte{0, 0, 0, 1}, make([]byte, 8+4+len(figures.Took))...))
 	_, bad["unknown flags"] = ParseReadReply([]byte{4}, true)
+	_, bad["a watermark above the counter"] = ParseReply([]byte{byte(OK), 5, 7, 1})
+	_, bad["too many watermarks"] = ParseHeartbeat(AppendHeartbeat(nil, &MemberReport{Departed: make([]watermark.Mark, watermark.MaxMarks+1)}))
 	_, _, bad["a long form of a number"] = ParseRanks(nil, []byte{0x80, 0})
 	for what, err := range bad {
 		if !errors.Is(err, ErrMalformed) {
@@ -233,12 +237,12 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	request := AppendRead(nil, &ReadRequest{Value: true, Have: live.Tag, Key: []byte("key")})
 	store := AppendStore(nil, []byte("key"), &live)
 	storeIf := AppendStoreIf(nil, live.Tag, []byte("key"), &live)
-	reply := AppendReadReply(nil, &ReadReply{Record: live})
+	reply := AppendReadReply(nil, &ReadReply{Record: live}, false)
 	n := testing.AllocsPerRun(100, func() {
 		buf = AppendRead(AppendRequest(buf[:0], Read, stamp), &ReadRequest{Have: live.Tag, Key: live.Value})
 		buf = AppendStore(AppendRequest(buf[:0], Store, stamp), live.Value, &live)
 		buf = AppendStoreIf(AppendRequest(buf[:0], StoreIf, stamp), live.Tag, live.Value, &live)
-		buf = AppendReadReply(AppendReply(buf[:0], OK, 1, 1), &ReadReply{Record: live})
+		buf = AppendReadReply(AppendReply(buf[:0], OK, 1, 1, 1), &ReadReply{Record: live}, false)
 		_, _ = ParseRead(request)
 		_, _ = ParseStore(store)
 		_, _ = ParseStoreIf(storeIf)
@@ -275,11 +279,7 @@ func FuzzDecode(f *testing.F) {
 		case ReadRequest:
 			again = AppendRead(nil, &v)
 		case ReadReply:
-			if messages[i].name == "read-same" {
-				again = AppendFlags(nil, v.Full)
-			} else {
-				again = AppendReadReply(nil, &v)
-			}
+			again = AppendReadReply(nil, &v, messages[i].name == "read-same")
 		case StoreIfRequest:
 			again = AppendStoreIf(nil, v.Have, v.Key, &v.Record)
 		case StoreRequest:

@@ -4,5 +4,5 @@
 //
 // Package node/storage implements such a copy. Package node/wire encodes what one copy sends to
 // another. Package quorum reads and writes over R and W of them. Package handoff makes them equal
-// again. This package does nothing itself: its types are values, and only the Clock changes.
+// again. This package does nothing itself: its types are values.
 package replica

@@ -6,6 +6,8 @@ import (
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
+	"viakv/quorum/watermark"
 	"viakv/ring"
 	"viakv/ring/keyspace"
 )
@@ -31,8 +33,9 @@ type View struct {
 	Need    int      // how many full copies this node must merge, if it is not active (M3)
 	Barrier *Barrier // the barrier that this node owes; nil: none
 
-	Store Store  // this node's own copy
-	Clock *Clock // this node's counter
+	Store   Store              // this node's own copy
+	Counter *watermark.Counter // this node's own
+	Marks   *watermark.Marks   // what this node knows of others
 
 	// Purged returns the highest tag among the key's tombstones that were removed by the purges
 	// after the given one, up to this view's. The tag is zero when they have removed none. It
@@ -95,6 +98,18 @@ func (v *View) Others() iter.Seq[*Member] {
 	}
 }
 
+// Incarnations returns the processes that are active or pending at this view.
+func (v *View) Incarnations() (all []version.Incarnation) {
+	for i := range v.Members {
+		for _, of := range []version.Incarnation{v.Members[i].Incarnation, v.Members[i].Pending} {
+			if of != 0 {
+				all = append(all, of)
+			}
+		}
+	}
+	return all
+}
+
 // Knows reports whether an incarnation is active or pending at this view.
 func (v *View) Knows(i version.Incarnation) bool {
 	for m := range v.Members {
@@ -103,6 +118,21 @@ func (v *View) Knows(i version.Incarnation) bool {
 		}
 	}
 	return false
+}
+
+// Confirmed reports whether this node knows that a record is complete: no later read misses it
+// (L6). The answer no means nothing.
+func (v *View) Confirmed(r *version.Record) bool {
+	number := r.Number()
+	switch {
+	case number == version.Contested:
+		return false
+	case rule.Broken(rule.Confirmed):
+		return true
+	case number.Incarnation == v.Me().Holder() && number.Sequence < v.Counter.Mark():
+		return true
+	}
+	return v.Marks.Complete(number)
 }
 
 // Over reports whether a later view has taken this one's place.

@@ -7,6 +7,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 )
 
 // The members of a view: which may answer, which has a process, and which are other members than
@@ -51,13 +52,38 @@ func TestMembersOfAView(t *testing.T) {
 	}
 }
 
-// A clock is never behind what it has seen, and gives out no counter twice.
-func TestClock(t *testing.T) {
-	var c Clock
-	c.Observe(7)
-	c.Observe(3)
-	if n := c.Next(); n != 8 || c.Now() != 8 {
-		t.Errorf("gave out %d, stands at %d", n, c.Now())
+// A record is confirmed by its number and the watermark of the incarnation that has numbered it: a
+// tombstone by that of its remove, not by that of the value that it removes.
+func TestWhatIsConfirmed(t *testing.T) {
+	v := &View{Members: []Member{{Incarnation: 3}}, Counter: new(watermark.Counter), Marks: new(watermark.Marks)}
+	v.Counter.Observe(9)
+	open := v.Counter.Take() // 10
+	v.Counter.Take().Close() // 11
+	v.Marks.Learn(5, 20)
+	v.Marks.Saw(version.Operation{Incarnation: 5, Sequence: 21})
+	value := func(i version.Incarnation, n uint64) version.Record {
+		return version.Record{Tag: version.Tag{Counter: n, Incarnation: i}}
+	}
+	tombstone := func(of version.Record, i version.Incarnation, n uint64) version.Record {
+		return version.Record{Tag: of.Tag.Tombstone(), Owner: version.Operation{Incarnation: i, Sequence: n}}
+	}
+	contested := tombstone(value(5, 1), 0, 0)
+	for name, c := range map[string]struct {
+		r    version.Record
+		want bool
+	}{
+		"nothing": {version.Record{}, false}, "a contested tombstone": {contested, false}, "of an unknown incarnation": {value(6, 1), false},
+		"its own": {value(3, 9), true}, "its own, open": {value(3, 10), false}, "its own, above an open one": {value(3, 11), false},
+		"another's": {value(5, 19), true}, "at the watermark": {value(5, 20), false}, "seen complete": {value(5, 21), true},
+		"removed by a complete remove": {tombstone(value(6, 1), 5, 19), true}, "removed by an open remove": {tombstone(value(5, 1), 3, 10), false},
+	} {
+		if got := v.Confirmed(&c.r); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	open.Close()
+	if r := value(3, 11); !v.Confirmed(&r) {
+		t.Error("not confirmed once nothing is open")
 	}
 }
 

@@ -66,7 +66,7 @@ func (nd *node) Miss(string, version.Incarnation, []byte) {}
 
 // Start implements quorum.Peers for all kinds of calls but removes.
 func (nd *node) Start(v *replica.View, c *quorum.Call) {
-	c.Status, c.Err, c.NotSent, c.Reply, c.Full, c.Counter = quorum.OK, nil, false, version.Record{}, false, 0
+	c.Status, c.Err, c.NotSent, c.Reply, c.Full, c.Confirmed = quorum.OK, nil, false, version.Record{}, false, false
 	var rec version.Record
 	if c.Record != nil {
 		rec = c.Record.Clone()
@@ -92,7 +92,10 @@ func (nd *node) Start(v *replica.View, c *quorum.Call) {
 		if err != nil {
 			c.Status = quorum.Stale
 		}
-		c.Counter = nd.m.nodes[c.Member].Current().Clock.Now()
+		there := nd.m.nodes[c.Member].Current()
+		v.Counter.Observe(there.Counter.Now())
+		v.Marks.Learn(there.Me().Holder(), there.Counter.Mark())
+		c.Confirmed = there.Confirmed(&c.Reply)
 		c.End()
 	}()
 }

@@ -16,6 +16,16 @@ type Record struct {
 // Live reports whether the record holds a value.
 func (r *Record) Live() bool { return r.Tag.Counter != 0 && !r.Tag.Removed }
 
+// Number names the record by the number that its coordinator has given it: a value by its tag, and
+// a tombstone by its owner. It is Contested for a tombstone that belongs to no request, and for the
+// absence of a record.
+func (r *Record) Number() Operation {
+	if r.Tag.Removed && !rule.Broken(rule.OwnersMark) {
+		return r.Owner
+	}
+	return Operation{r.Tag.Incarnation, r.Tag.Counter}
+}
+
 // Clone returns a copy that shares no memory with r.
 func (r *Record) Clone() Record {
 	c := *r

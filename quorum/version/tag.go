@@ -70,7 +70,8 @@ func (t Tag) String() string {
 
 // Operation identifies one request of one coordinator. The incarnation names the coordinator within
 // the cluster, and the sequence names the request within the incarnation. An Operation is the owner
-// of a tombstone that replicas have voted for.
+// of a tombstone that replicas have voted for. Its sequence is then a number of the coordinator's
+// counter.
 type Operation struct {
 	Incarnation Incarnation
 	Sequence    uint64

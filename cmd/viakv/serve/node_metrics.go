@@ -56,7 +56,7 @@ func (m *nodeMetrics) requests() {
 	m.counter("writes_total", "Writes that this node coordinated.", func(s *node.Stats) uint64 { return s.Coordinator.Writes })
 	m.counter("fast_writes_total", "Writes that took one round of messages instead of two.", func(s *node.Stats) uint64 { return s.Coordinator.Fast })
 	m.counter("removes_total", "Removes that this node coordinated.", func(s *node.Stats) uint64 { return s.Coordinator.Removes })
-	m.counter("read_repairs_total", "Reads that found replicas that differed, and wrote the highest version back first.",
+	m.counter("read_repairs_total", "Reads that found replicas that differed, and wrote the highest version back.",
 		func(s *node.Stats) uint64 { return s.Coordinator.Repaired })
 	m.counter("conflicts_settled_total", "Pairs of concurrent versions of a key that were met, and settled by their tags.",
 		func(s *node.Stats) uint64 { return s.Coordinator.Conflicts })

@@ -6,6 +6,7 @@ import (
 
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 	"viakv/ring"
 	"viakv/ring/keyspace"
 )
@@ -41,7 +42,7 @@ func (c *Cluster) View(self int, change func(*replica.View)) *replica.View {
 	n := len(c.Stores)
 	v := &replica.View{
 		Epoch: c.Epoch, R: n/2 + 1, W: n/2 + 1, Seed: Seed, Slots: n, Self: self,
-		Cluster: 77, CursorKey: [16]byte{1, 2, 3}, Store: c.Stores[self], Clock: &replica.Clock{},
+		Cluster: 77, CursorKey: [16]byte{1, 2, 3}, Store: c.Stores[self], Counter: new(watermark.Counter), Marks: new(watermark.Marks),
 	}
 	var names []string
 	for i := range n {
@@ -78,7 +79,7 @@ var _ replica.Views = (*Views)(nil)
 // Current implements replica.Views.
 func (vs *Views) Current() *replica.View { return vs.current.Load() }
 
-// Install makes a view the current one, and ends the former one, whose clock the new view takes
+// Install makes a view the current one, and ends the former one, whose counter the new view takes
 // over. A nil view means that the member has left. Install must not run twice at a time.
 func (vs *Views) Install(v *replica.View) {
 	over := vs.over
@@ -86,7 +87,7 @@ func (vs *Views) Install(v *replica.View) {
 	if v != nil {
 		v.Superseded = vs.over
 		if old := vs.current.Load(); old != nil {
-			v.Clock = old.Clock
+			v.Counter, v.Marks = old.Counter, old.Marks
 		}
 	}
 	vs.current.Store(v)

@@ -17,8 +17,8 @@ const (
 	// key.
 	Requery
 	NodeCounter // D3: one counter per node
-	WriteBack   // D4: before a read answers, it stores what it has found at W replicas
-	Firm        // D4: a read answers only what W replicas hold
+	WriteBack   // D4: before a read answers, it stores at W replicas what is not known to be complete
+	Firm        // D4: W replicas are so many that later reads miss nothing after a crash, a join or a leave
 	// WriteQuery is D4 for writes: the query phase of a write asks at least R and N-W+1 replicas,
 	// whatever the r of the request is.
 	WriteQuery
@@ -37,11 +37,14 @@ const (
 	Barrier       // M6: a change of size is followed by a sync barrier
 	ClearSealed   // M8: a clear is answered once it is sealed
 	PurgeAll      // G1: only tombstones that all N members hold are purged
+	Confirmed     // L6: only what lies below a watermark counts as complete
+	HeldBack      // L6: a record whose request got no answer holds the watermark back
+	OwnersMark    // L6: a tombstone is confirmed by the number of its remove
 	KeyedHash     // K1: without the seed nobody can make keys collide under the hash that places them
 	end
 )
 
 var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "firm", "write-query", "meet", "one-tag", "real-acks", "one-copy", "overtaken", "vote-once", "contested",
-	"enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all", "keyed-hash"}
+	"enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all", "confirmed", "held-back", "owners-mark", "keyed-hash"}
 
 func (r Rule) String() string { return names[r] }

@@ -1,0 +1,173 @@
+package quorum
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/api/sleep"
+	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
+	"viakv/quorum/watermark"
+)
+
+// A record is complete once W replicas have stored it at one epoch, whatever w its request brought.
+// Its number is closed then, and so the watermark goes on (package watermark). A request may end
+// before that: its outcome is unknown, or it asked for fewer than W replicas. Its calls that are
+// still under way may complete the record. Where they do not, the coordinator does it later, by a
+// read of the key: this completes the record, or something newer.
+//
+// The coordinator can read whatever others may have of the record, because its own copy stores a
+// record before any other replica is sent it. The own copy loses the record only to a clear or a
+// purge.
+
+// reached says where the operation's record may be.
+type reached uint8
+
+const (
+	nowhere reached = iota // no replica has stored it
+	offered                // the peer that was offered it may have stored it
+	stored                 // the own copy holds it, or something newer, and others may hold it
+)
+
+// take numbers the record that the operation is about to make.
+func (o *operation) take() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.number, o.reached = o.v.Counter.Take(), nowhere
+	return o.number.N
+}
+
+// drop closes the number of a record that no replica has, and none will have.
+func (o *operation) drop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closeLocked()
+}
+
+func (o *operation) closeLocked() {
+	if o.number != nil {
+		o.number.Close()
+		o.number = nil
+	}
+}
+
+// settleLocked closes the number of the operation's record if the present phase shows that the
+// record is complete.
+func (o *operation) settleLocked() {
+	if o.reached == stored && o.phase.yes.len() >= o.enough {
+		o.closeLocked()
+	}
+}
+
+// leave passes a record that is not known to be complete on, at the end of its operation.
+func (o *operation) leave() {
+	if o.reached == nowhere || rule.Broken(rule.HeldBack) {
+		o.drop()
+	}
+	if o.number != nil {
+		o.c.unfinished.add(unfinished{slices.Clone(o.hintKey), o.record.Tag, o.reached, o.number})
+		o.number = nil
+	}
+}
+
+// unfinished is a record whose operation has ended, and which is not known to be complete.
+type unfinished struct {
+	key     []byte
+	tag     version.Tag
+	reached reached
+	number  *watermark.Open
+}
+
+// backlog holds the unfinished records of a coordinator. Faults make them, and removes that contend
+// with each other, each of which has taken its turn.
+type backlog struct {
+	mu   sync.Mutex
+	list []unfinished
+	wake chan struct{} // holds a token: the list is not empty
+}
+
+func (b *backlog) add(u ...unfinished) {
+	b.mu.Lock()
+	b.list = append(b.list, u...)
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (b *backlog) take() []unfinished {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.list
+	b.list = nil
+	return list
+}
+
+const (
+	completeEvery = 200 * time.Millisecond // the pause after records that could not be completed
+	completeTime  = 500 * time.Millisecond // how long an attempt may take
+)
+
+// Complete completes, in the background, the records whose requests have ended before that. It
+// returns when ctx ends, at most completeTime later.
+func (c *Coordinator) Complete(ctx context.Context) {
+	for {
+		select {
+		case <-c.unfinished.wake:
+		case <-ctx.Done():
+			return
+		}
+		var failed []unfinished
+		for _, u := range c.unfinished.take() {
+			if ctx.Err() == nil && !c.complete(&u) {
+				failed = append(failed, u)
+			}
+		}
+		if len(failed) > 0 {
+			sleep.For(ctx, completeEvery)
+			c.unfinished.add(failed...)
+		}
+	}
+}
+
+// complete makes an unfinished record complete, or something newer, and closes its number. It
+// returns false when that has to be tried again.
+//
+// The read finds something older where a clear has taken the record out of the own copy. Members
+// that do not know of the clear may still read it. But each read asks N-min(R,W)+1 members or more:
+// once so many have gone on to the clear's epoch, no quorum is left that could. An offer of unknown
+// fate may be at a peer that the read does not meet. Its number stays open until the key is written
+// again.
+func (c *Coordinator) complete(u *unfinished) bool {
+	op, err := c.begin(u.key, kv.Options{Deadline: time.Now().Add(completeTime)})
+	if err != nil {
+		return false
+	}
+	defer op.finish()
+	best, err := op.read(ReadRecord, 0)
+	if err != nil || u.reached == offered && best.Tag.Less(u.tag) {
+		return false
+	}
+	u.number.Close()
+	return true
+}
+
+// confirmed reports whether one of the members that hold the highest record of a query phase knows
+// it to be complete (L7).
+func (o *operation) confirmed(f *findings) bool {
+	if f.holders.has(o.v.Self) && o.v.Confirmed(&o.own) {
+		return true
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for m := range o.v.Slots {
+		if call := o.saidLocked(m); call != nil && call.Confirmed && f.holders.has(m) {
+			return true
+		}
+	}
+	return false
+}

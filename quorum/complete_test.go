@@ -1,0 +1,358 @@
+package quorum
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/replica"
+	"viakv/quorum/version"
+)
+
+// completing runs a test of node 0 of a mesh of three, which completes its unfinished records in
+// the background.
+func completing(t *testing.T, test func(*testing.T, *mesh, *node)) {
+	t.Helper()
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		defer m.nodes[0].completes()()
+		test(t, m, m.nodes[0])
+	})
+}
+
+// completes makes the node complete its unfinished records, until the function that it returns is
+// called.
+func (nd *node) completes() (end func()) {
+	ctx, cancel := context.WithCancel(bg)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		nd.Complete(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// open reports whether a number of the node is open.
+func (nd *node) open() bool {
+	c := nd.Current().Counter
+	return c.Mark() <= c.Now()
+}
+
+// settled waits until no number of the node is open.
+func (nd *node) settled(t *testing.T) {
+	t.Helper()
+	for range 100 {
+		if time.Sleep(100 * time.Millisecond); !nd.open() {
+			return
+		}
+	}
+	t.Fatalf("the watermark stays at %d, below the counter %d", nd.Current().Counter.Mark(), nd.Current().Counter.Now())
+}
+
+// lose makes calls of some kinds have no effect, and no answer, until back is called.
+func (nd *node) lose(kinds ...Kind) (back func()) {
+	var over atomic.Bool
+	nd.filter = func(c *Call) bool {
+		lost := !over.Load() && slices.Contains(kinds, c.Kind)
+		if lost {
+			nd.swallow(c)
+		}
+		return lost
+	}
+	return func() { over.Store(true) }
+}
+
+// A write that was answered is complete, and no number stays open behind it: of sets and removes,
+// in one round and in two, and of requests that end before anything is sent.
+func TestAnsweredWritesAreComplete(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 5} {
+		inMesh(t, n, func(t *testing.T, m *mesh) {
+			nd := m.nodes[0]
+			for range 3 {
+				nd.mustSet("k", "v")
+				if nd.open() {
+					t.Fatal("open after a set")
+				}
+				if err := nd.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
+					t.Fatal(err)
+				}
+				if nd.open() {
+					t.Fatal("open after a remove")
+				}
+				if err := nd.RemoveHere(bg, []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrMissing) || nd.open() {
+					t.Fatalf("remove of nothing: %v, open: %v", err, nd.open())
+				}
+			}
+			nd.filter = unsent
+			if _, err := nd.Set(bg, []byte("k"), nil, kv.Options{}); n > 1 && err == nil || nd.open() {
+				t.Fatalf("set with nobody there: %v, open: %v", err, nd.open())
+			}
+		})
+	}
+}
+
+// L6: a record whose request got no answer holds the watermark back until it is complete. This node
+// completes it once the others are there again.
+func TestAnUnansweredWriteHoldsTheWatermarkBack(t *testing.T) {
+	completing(t, func(t *testing.T, m *mesh, nd *node) {
+		nd.down[1].Store(true) // no offer, but two rounds
+		nd.down[2].Store(true)
+		back := nd.lose(Store)
+		_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		tag := m.Stores[0].Record("k").Tag
+		time.Sleep(10 * time.Second)
+		if mark := nd.Current().Counter.Mark(); mark != tag.Counter {
+			t.Fatalf("the watermark is %d, and the record %v is at this node alone", mark, tag)
+		}
+		back()
+		nd.mustSet("other", "w")
+		if mark := nd.Current().Counter.Mark(); mark > tag.Counter && m.holders("k", tag) < 2 {
+			t.Fatalf("the watermark is %d, and %d replicas hold %v", mark, m.holders("k", tag), tag)
+		}
+		nd.settled(t)
+		if m.holders("k", tag) < 2 {
+			t.Errorf("%d replicas hold the record", m.holders("k", tag))
+		}
+	})
+}
+
+// What a clear, or a purge, has taken out of the own copy is nowhere, and needs no completing.
+func TestAnUnansweredWriteThatWasClearedIsOver(t *testing.T) {
+	completing(t, func(t *testing.T, m *mesh, nd *node) {
+		nd.down[1].Store(true)
+		nd.down[2].Store(true)
+		nd.lose(Store)
+		_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		m.Stores[0].Hold("k", version.Record{})
+		nd.settled(t)
+	})
+}
+
+// Members that do not know of a clear yet may still read, by a quorum of their own, what it takes
+// away. So its number stays open until a majority has gone on to the clear's epoch.
+func TestWhatWasClearedIsOverOnceNoQuorumIsBehind(t *testing.T) {
+	inMesh(t, 5, func(t *testing.T, m *mesh) {
+		nd := m.nodes[0]
+		for _, s := range m.Stores {
+			s.Merge("k", version.Record{Tag: version.Tag{Counter: 1, Incarnation: 9}, Value: []byte("old")})
+		}
+		nd.filter = func(c *Call) bool { return c.Kind == Store && c.Member != 1 && fail(c) }
+		_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		number := m.Stores[0].Record("k").Number()
+		synctest.Wait() // until the second member has it, too
+		goOn := func(members ...int) {
+			for _, i := range members {
+				m.Stores[i].Advance(2, func(version.Record) bool { return false })
+			}
+		}
+		m.Epoch = 2
+		goOn(0, 2)
+		nd.Install(m.View(0, func(v *replica.View) { v.Generation++ }))
+		nd.filter = nil
+		defer nd.completes()()
+		time.Sleep(10 * time.Second)
+		if mark := nd.Current().Counter.Mark(); mark > number.Sequence {
+			t.Fatalf("the watermark is %d, and three members may still read record %d", mark, number.Sequence)
+		}
+		goOn(1)
+		nd.settled(t)
+	})
+}
+
+// A record of an offer of which nobody tells what became of it may be at the peer alone. So it
+// stays open until its key is written again.
+func TestAnOfferOfUnknownFateStaysOpen(t *testing.T) {
+	completing(t, func(t *testing.T, m *mesh, nd *node) {
+		back := nd.lose(StoreIf, ReadTag)
+		_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		back()
+		nd.mustSet("another", "v")
+		time.Sleep(10 * time.Second)
+		if !nd.open() {
+			t.Error("the number of the offer was closed")
+		}
+		nd.mustSet("k", "w")
+		nd.settled(t)
+	})
+}
+
+// An offer that was taken, but overtaken at the next epoch, is over once what has overtaken it is
+// complete.
+func TestAnOvertakenOfferIsClosed(t *testing.T) {
+	completing(t, func(t *testing.T, m *mesh, nd *node) {
+		nd.betweenThePhases(func() {
+			m.Advance(nil, 0, 1, 2)
+			theirs := version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")}
+			for _, r := range m.Stores[1:] {
+				if _, err := r.Put(m.Epoch, 0, []byte("k"), &theirs); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		_, err := nd.Set(bg, []byte("k"), []byte("mine"), kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		nd.settled(t)
+	})
+}
+
+// A set that asks for one replica is answered before its record is complete, and the record is
+// completed all the same.
+func TestASetOfOneReplicaIsCompleted(t *testing.T) {
+	completing(t, func(t *testing.T, m *mesh, nd *node) {
+		back := nd.lose(Store)
+		if _, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{W: 1}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if !nd.open() {
+			t.Fatal("closed, and one replica holds the record")
+		}
+		back()
+		nd.settled(t)
+		if tag := m.Stores[0].Record("k").Tag; m.holders("k", tag) < 2 {
+			t.Errorf("%d replicas hold the record", m.holders("k", tag))
+		}
+	})
+}
+
+// L6: a tombstone is confirmed by the number of its remove. Its base was complete long before.
+func TestATombstoneIsConfirmedByItsRemove(t *testing.T) {
+	completing(t, func(t *testing.T, m *mesh, nd *node) {
+		nd.mustSet("k", "v")
+		back := nd.lose(Vote)
+		err := nd.RemoveHere(bg, []byte("k"), kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		own := m.Stores[0].Record("k")
+		if !own.Tag.Removed || nd.Current().Confirmed(own) {
+			t.Fatalf("%v, which one replica has voted for, is confirmed", own.Tag)
+		}
+		back()
+		nd.settled(t)
+		if own = m.Stores[0].Record("k"); !nd.Current().Confirmed(own) || m.holders("k", own.Tag) < 2 {
+			t.Errorf("%v is not confirmed, or %d replicas hold it", own.Tag, m.holders("k", own.Tag))
+		}
+	})
+}
+
+// A tombstone is complete with the votes of a majority, even where fewer replicas make a write
+// complete.
+func TestATombstoneNeedsAMajority(t *testing.T) {
+	completing(t, func(t *testing.T, m *mesh, nd *node) {
+		nd.mustSet("k", "v")
+		nd.Install(m.View(0, func(v *replica.View) { v.R, v.W = 3, 1 }))
+		back := nd.lose(Vote)
+		err := nd.RemoveHere(bg, []byte("k"), kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		if own := m.Stores[0].Record("k"); !own.Tag.Removed || nd.Current().Confirmed(own) {
+			t.Errorf("%v, which one replica has voted for, is confirmed", own.Tag)
+		}
+		back()
+		nd.settled(t)
+	})
+}
+
+// A remove that is overtaken before anybody voted starts over, and leaves no number open.
+func TestARemoveThatStartsOverLeavesNothingOpen(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		nd := m.nodes[0]
+		first := nd.mustSet("k", "v")
+		nd.filter = func(c *Call) bool {
+			if c.Kind != ReadTag || m.Stores[0].Record("k").Tag != first {
+				return false
+			}
+			for _, s := range m.Stores { // the own copy has told what it holds
+				s.Hold("k", version.Record{Tag: version.Tag{Counter: 50, Incarnation: 2}, Value: []byte("w")})
+			}
+			c.Status = Same
+			go c.End()
+			return true
+		}
+		if err := nd.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if own := m.Stores[0].Record("k"); own.Tag.Counter != 50 || !own.Tag.Removed || nd.open() {
+			t.Errorf("removed %v, and a number is open: %v", own.Tag, nd.open())
+		}
+	})
+}
+
+// An answer that comes late in the phase before tells nothing of a new number.
+func TestANewNumberIsOpen(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		op, err := m.nodes[0].begin([]byte("k"), kv.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		op.record = version.Record{Tag: version.Tag{Counter: 1, Incarnation: 9}, Value: []byte("read")}
+		if err := op.store(2, nobody, 1); err != nil { // as a read repairs
+			t.Fatal(err)
+		}
+		op.take()
+		synctest.Wait() // the third replica answers
+		op.mu.Lock()
+		op.settleLocked()
+		op.mu.Unlock()
+		if op.number == nil {
+			t.Error("the number was closed, and its record is nowhere")
+		}
+		op.drop()
+		op.finish()
+	})
+}
+
+// What overrules an import is complete before the import is over, since an earlier attempt may have
+// left its record somewhere.
+func TestWhatOverrulesAnImportIsComplete(t *testing.T) {
+	inMesh(t, 5, func(t *testing.T, m *mesh) {
+		nd := m.nodes[0]
+		back := nd.lose(Store)
+		_, err := nd.Import(bg, []byte("k"), []byte("mine"), 50, kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		theirs := version.Record{Tag: version.Tag{Counter: 60, Incarnation: 9}, Value: []byte("theirs")}
+		m.Stores[3].Hold("k", theirs)
+		nd.down[1].Store(true) // so that the import meets the one that has it
+		nd.down[2].Store(true)
+		_, err = nd.Import(bg, []byte("k"), []byte("mine"), 50, kv.Options{})
+		wantOutcome(t, err, kv.None)
+		back()
+		if won, err := nd.Import(bg, []byte("k"), []byte("mine"), 50, kv.Options{}); won || err != nil {
+			t.Fatalf("won: %v, %v", won, err)
+		}
+		if n := m.holders("k", theirs.Tag); n < 3 {
+			t.Errorf("the import is over, and %d replicas hold what has overruled it", n)
+		}
+	})
+}
+
+// The end of its context ends the completion, though no peer answers.
+func TestCompletingEnds(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		nd := m.nodes[0]
+		nd.lose(Store, StoreIf, ReadTag, ReadRecord)
+		_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{W: 1})
+		wantOutcome(t, err, kv.None)
+		nd.lose(Store, ReadRecord)
+		nd.down[1].Store(true)
+		nd.down[2].Store(true)
+		_, err = nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
+		wantOutcome(t, err, kv.Unknown)
+		end := nd.completes()
+		time.Sleep(100 * time.Millisecond)
+		began := time.Now()
+		end()
+		if took := time.Since(began); took > completeTime {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
