@@ -96,7 +96,7 @@ func TestHintsPastTheBoundBecomeARepair(t *testing.T) {
 		a, c := m.nodes[0], m.nodes[2]
 		a.run(t)
 		m.cut(c, true)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second + lookEvery/2) // the driver looks again once all hints are noted
 		for i := range 100 {
 			a.setMissedBy(c, fmt.Sprintf("key-%06d", i*17))
 		}
