@@ -2,7 +2,6 @@ package quorum
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -64,51 +63,80 @@ func (o *operation) settleLocked() {
 
 // leave passes a record that is not known to be complete on, at the end of its operation.
 func (o *operation) leave() {
+	if o.number == nil {
+		return
+	}
 	if o.reached == nowhere || rule.Broken(rule.HeldBack) {
 		o.drop()
+		return
 	}
-	if o.number != nil {
-		o.c.unfinished.add(unfinished{slices.Clone(o.hintKey), o.record.Tag, o.reached, o.number})
-		o.number = nil
+	u := unfinished{at: place{o.v.Counter, string(o.hintKey)}, number: o.number}
+	if o.reached == offered {
+		u.offered = o.record.Tag
 	}
+	o.c.unfinished.add(u)
+	o.number = nil
 }
 
-// unfinished is a record whose operation has ended, and which is not known to be complete.
+// unfinished is a key that has records whose operations have ended, and which are not known to be
+// complete.
 type unfinished struct {
-	key     []byte
-	tag     version.Tag
-	reached reached
-	number  *watermark.Open
+	at      place
+	number  *watermark.Open // the lowest of these records
+	offered version.Tag     // the highest of those that are perhaps at one peer alone; zero: none
 }
 
-// backlog holds the unfinished records of a coordinator. Faults make them, and removes that contend
-// with each other, each of which has taken its turn.
+// place is a key of one cluster, which this node's counter there stands for.
+type place struct {
+	counter *watermark.Counter
+	key     string
+}
+
+// backlog holds what is unfinished of a coordinator. There is one entry for a key, however many of
+// its records are open: the lowest number holds the watermark back for all of them, and one read
+// completes them all. So the backlog never holds more keys than the own copy does.
 type backlog struct {
 	mu   sync.Mutex
-	list []unfinished
-	wake chan struct{} // holds a token: the list is not empty
+	keys map[place]unfinished
+	wake chan struct{} // holds a token: the backlog is not empty
 }
 
-func (b *backlog) add(u ...unfinished) {
+func newBacklog() backlog {
+	return backlog{keys: map[place]unfinished{}, wake: make(chan struct{}, 1)}
+}
+
+func (b *backlog) add(u unfinished) {
 	b.mu.Lock()
-	b.list = append(b.list, u...)
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	if have, ok := b.keys[u.at]; ok {
+		if have.number.N < u.number.N {
+			have.number, u.number = u.number, have.number
+		}
+		have.number.Close()
+		if u.offered.Less(have.offered) {
+			u.offered = have.offered
+		}
+	}
+	b.keys[u.at] = u
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (b *backlog) take() []unfinished {
+// take takes any key out.
+func (b *backlog) take() (u unfinished, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := b.list
-	b.list = nil
-	return list
+	for at, u := range b.keys {
+		delete(b.keys, at)
+		return u, true
+	}
+	return u, false
 }
 
 const (
-	completeEvery = 200 * time.Millisecond // the pause after records that could not be completed
+	completeEvery = 200 * time.Millisecond // the pause after a key that could not be completed
 	completeTime  = 500 * time.Millisecond // how long an attempt may take
 )
 
@@ -121,21 +149,17 @@ func (c *Coordinator) Complete(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		var failed []unfinished
-		for _, u := range c.unfinished.take() {
-			if ctx.Err() == nil && !c.complete(&u) {
-				failed = append(failed, u)
+		for u, ok := c.unfinished.take(); ok && ctx.Err() == nil; u, ok = c.unfinished.take() {
+			if !c.complete(&u) { // others would fail for the same cause
+				c.unfinished.add(u)
+				sleep.For(ctx, completeEvery)
 			}
-		}
-		if len(failed) > 0 {
-			sleep.For(ctx, completeEvery)
-			c.unfinished.add(failed...)
 		}
 	}
 }
 
-// complete makes an unfinished record complete, or something newer, and closes its number. It
-// returns false when that has to be tried again.
+// complete makes the unfinished records of a key complete, or something newer, and closes their
+// number. It returns false when that has to be tried again.
 //
 // The read finds something older where a clear has taken the record out of the own copy. Members
 // that do not know of the clear may still read it. But each read asks N-min(R,W)+1 members or more:
@@ -143,13 +167,13 @@ func (c *Coordinator) Complete(ctx context.Context) {
 // fate may be at a peer that the read does not meet. Its number stays open until the key is written
 // again.
 func (c *Coordinator) complete(u *unfinished) bool {
-	op, err := c.begin(u.key, kv.Options{Deadline: time.Now().Add(completeTime)})
+	op, err := c.begin([]byte(u.at.key), kv.Options{Deadline: time.Now().Add(completeTime)})
 	if err != nil {
 		return false
 	}
 	defer op.finish()
 	best, err := op.read(ReadRecord, 0)
-	if err != nil || u.reached == offered && best.Tag.Less(u.tag) {
+	if err != nil || best.Tag.Less(u.offered) {
 		return false
 	}
 	u.number.Close()

@@ -12,6 +12,7 @@ import (
 	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 )
 
 // completing runs a test of node 0 of a mesh of three, which completes its unfinished records in
@@ -355,4 +356,71 @@ func TestCompletingEnds(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
+}
+
+// While a member is away, sets with w=1 go on that cannot be completed. There is one entry for a
+// key, and the watermark stays below all of them. One attempt at a time is made, and no more than
+// five a second, whatever the number of keys.
+func TestTheBacklogIsBounded(t *testing.T) {
+	completing(t, func(t *testing.T, m *mesh, nd *node) {
+		nd.Install(m.View(0, func(v *replica.View) { v.R, v.W = 1, 3 }))
+		nd.down[2].Store(true)
+		var away atomic.Bool
+		var attempts atomic.Int32
+		away.Store(true)
+		nd.filter = func(c *Call) bool {
+			if c.Kind == ReadRecord && c.Member == 2 {
+				attempts.Add(1)
+			}
+			return away.Load() && c.Member == 2 && fail(c)
+		}
+		const keys = 20
+		lowest := nd.Current().Counter.Now() + 1
+		for i := range 10 * keys {
+			if _, err := nd.Set(bg, []byte{byte('a' + i%keys)}, []byte("v"), kv.Options{W: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		nd.unfinished.mu.Lock()
+		n := len(nd.unfinished.keys)
+		nd.unfinished.mu.Unlock()
+		if mark := nd.Current().Counter.Mark(); n > keys || mark != lowest {
+			t.Errorf("%d entries for %d keys, and a watermark of %d where %d is open", n, keys, mark, lowest)
+		}
+		if a := attempts.Load(); a < 5 || a > 60 {
+			t.Errorf("%d attempts in ten seconds", a)
+		}
+		away.Store(false)
+		nd.settled(t)
+		if n := m.holders("a", m.Stores[0].Record("a").Tag); n != 3 {
+			t.Errorf("%d replicas hold the last value", n)
+		}
+	})
+}
+
+// Records of one key in two clusters are two entries: this node's numbers in one tell nothing of
+// its numbers in the other.
+func TestTheBacklogKeepsClustersApart(t *testing.T) {
+	b, first, second := newBacklog(), new(watermark.Counter), new(watermark.Counter)
+	first.Observe(5)
+	for i, c := range []*watermark.Counter{first, second, first, second} {
+		u := unfinished{at: place{c, "k"}, number: c.Take()}
+		if i == 0 {
+			u.offered = version.Tag{Counter: u.number.N}
+		}
+		b.add(u)
+	}
+	if len(b.keys) != 2 || first.Mark() != 6 || second.Mark() != 1 {
+		t.Errorf("%d entries, and watermarks of %d and %d", len(b.keys), first.Mark(), second.Mark())
+	}
+	for u, ok := b.take(); ok; u, ok = b.take() {
+		if offered := u.offered.Counter; (offered == 6) != (u.at.counter == first) {
+			t.Errorf("of the key in the cluster whose lowest number is %d, %d was offered", u.number.N, offered)
+		}
+		u.number.Close()
+	}
+	if first.Mark() != 8 || second.Mark() != 3 {
+		t.Errorf("watermarks of %d and %d once all is complete", first.Mark(), second.Mark())
+	}
 }

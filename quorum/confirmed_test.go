@@ -144,9 +144,9 @@ func (x *storm) run() {
 		x.check()
 	}
 	for i, nd := range x.nodes {
-		for _, u := range nd.unfinished.take() {
-			if u.reached == stored {
-				x.t.Errorf("node %d has not completed %v", i, u.tag)
+		for u, ok := nd.unfinished.take(); ok; u, ok = nd.unfinished.take() {
+			if u.offered.IsZero() {
+				x.t.Errorf("node %d has not completed number %d of %s", i, u.number.N, u.at.key)
 			}
 		}
 	}

@@ -76,7 +76,7 @@ func New(cfg Config) *Coordinator {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 2*time.Second)
 	cfg.HedgeAfter = cmp.Or(cfg.HedgeAfter, 10*time.Millisecond)
 	cfg.StoreTimeout = cmp.Or(cfg.StoreTimeout, 3*time.Second)
-	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves), unfinished: backlog{wake: make(chan struct{}, 1)}}
+	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves), unfinished: newBacklog()}
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
 	return c
