@@ -38,25 +38,6 @@ func (m *mesh) inTouch(a, b int) (stop func()) {
 	}
 }
 
-// D10: the network delivers an offer twice, and the peer adopts another epoch in between. What the
-// peer knows of the first copy lasts as long as its membership. If the peer called the second copy
-// stale, the sender would conclude that nothing has been stored.
-func TestACopyOfAnOfferAcrossAClearIsUnknown(t *testing.T) {
-	inMesh(t, 3, func(m *mesh) {
-		from, to := m.state(0), m.state(1)
-		offer := func(counter uint64) []byte {
-			record := version.Record{Tag: version.Tag{Generation: from.View.Generation, Counter: counter, Incarnation: from.Self}, Value: []byte("v")}
-			return wire.AppendStoreIf(request(wire.StoreIf, from, to), version.Tag{}, []byte("k"), &record)
-		}
-		m.inline(1, wire.Same, offer(1<<40))
-		if err := m.nodes[0].Clear(context.Background(), kv.Options{}); err != nil {
-			t.Fatal(err)
-		}
-		m.inline(1, wire.Unknown, offer(1<<40))
-		m.inline(1, wire.Stale, offer(1<<40+1)) // nothing of this offer was stored, or will be
-	})
-}
-
 // D1: what a sends to b arrives at c, as after a change of addresses that a has not seen. If c
 // answered for b, c would be counted twice, and two of five members would make a majority. The
 // other three would never have heard of the write that the two acknowledged.

@@ -18,7 +18,6 @@ const (
 	Store                      // merge a record
 	Vote                       // vote for a tombstone
 	Remove                     // coordinate a remove; sent to the key's owner
-	StoreIf                    // store a record if the replica holds what the coordinator holds (D10)
 )
 
 // Status is how a call ended.
@@ -26,15 +25,13 @@ type Status uint8
 
 // Statuses of calls. Only OK, Same, Nack and Missing are replies of the replica itself.
 const (
-	Failed Status = iota // the call was lost or refused, or the reply was nonsense; see Err
-	OK                   // the reply has the record, the acknowledgement or the vote
-	// Same: the replica's record has the tag in Have. For StoreIf: it had that tag, and the offered
-	// record has replaced it.
-	Same
-	Nack    // the vote was refused
-	Missing // of Remove: there was nothing to remove
-	Stale   // the peer knows a newer epoch; this node's topology has been told
-	Open    // of Remove and StoreIf: the outcome is unknown
+	Failed  Status = iota // the call was lost or refused, or the reply was nonsense; see Err
+	OK                    // the reply has the record, the acknowledgement or the vote
+	Same                  // the replica's record has the tag in Have
+	Nack                  // the vote was refused
+	Missing               // of Remove: there was nothing to remove
+	Stale                 // the peer knows a newer epoch; this node's topology has been told
+	Open                  // of Remove: the outcome is unknown
 )
 
 // Call is one request to one member and its reply.
@@ -48,8 +45,8 @@ type Call struct {
 	Member   int  // index in the view's Members
 	Target   version.Incarnation
 	Key      []byte          // read by Peers.Start only
-	Have     version.Tag     // of reads and StoreIf: the tag that the coordinator holds
-	Record   *version.Record // of Store, Vote and StoreIf; read by Peers.Start only
+	Have     version.Tag     // of reads: the tag that the coordinator holds
+	Record   *version.Record // of Store and Vote; read by Peers.Start only
 	R, W     kv.Quorum       // of Remove: as the client requested
 	Began    time.Time       // when the call's phase began
 	Deadline time.Time       // when the caller stops waiting

@@ -7,7 +7,6 @@ import (
 
 	"viakv/api/kv"
 	"viakv/api/sleep"
-	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 	"viakv/quorum/watermark"
 )
@@ -22,20 +21,11 @@ import (
 // record before any other replica is sent it. The own copy loses the record only to a clear or a
 // purge.
 
-// reached says where the operation's record may be.
-type reached uint8
-
-const (
-	nowhere reached = iota // no replica has stored it
-	offered                // the peer that was offered it may have stored it
-	stored                 // the own copy holds it, or something newer, and others may hold it
-)
-
 // take numbers the record that the operation is about to make.
 func (o *operation) take() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.number, o.reached = o.v.Counter.Take(), nowhere
+	o.number, o.sent = o.v.Counter.Take(), false
 	return o.number.N
 }
 
@@ -56,7 +46,7 @@ func (o *operation) closeLocked() {
 // settleLocked closes the number of the operation's record if the present phase shows that the
 // record is complete.
 func (o *operation) settleLocked() {
-	if o.reached == stored && o.phase.yes.len() >= o.enough {
+	if o.sent && o.phase.yes.len() >= o.enough {
 		o.closeLocked()
 	}
 }
@@ -66,24 +56,19 @@ func (o *operation) leave() {
 	if o.number == nil {
 		return
 	}
-	if o.reached == nowhere || rule.Broken(rule.HeldBack) {
+	if !o.sent || rule.Broken(rule.HeldBack) {
 		o.drop()
 		return
 	}
-	u := unfinished{at: place{o.v.Counter, string(o.hintKey)}, number: o.number}
-	if o.reached == offered {
-		u.offered = o.record.Tag
-	}
-	o.c.unfinished.add(u)
+	o.c.unfinished.add(unfinished{place{o.v.Counter, string(o.hintKey)}, o.number})
 	o.number = nil
 }
 
 // unfinished is a key that has records whose operations have ended, and which are not known to be
 // complete.
 type unfinished struct {
-	at      place
-	number  *watermark.Open // the lowest of these records
-	offered version.Tag     // the highest of those that are perhaps at one peer alone; zero: none
+	at     place
+	number *watermark.Open // the lowest of these records
 }
 
 // place is a key of one cluster, which this node's counter there stands for.
@@ -113,9 +98,6 @@ func (b *backlog) add(u unfinished) {
 			have.number, u.number = u.number, have.number
 		}
 		have.number.Close()
-		if u.offered.Less(have.offered) {
-			u.offered = have.offered
-		}
 	}
 	b.keys[u.at] = u
 	select {
@@ -163,17 +145,14 @@ func (c *Coordinator) Complete(ctx context.Context) {
 //
 // The read finds something older where a clear has taken the record out of the own copy. Members
 // that do not know of the clear may still read it. But each read asks N-min(R,W)+1 members or more:
-// once so many have gone on to the clear's epoch, no quorum is left that could. An offer of unknown
-// fate may be at a peer that the read does not meet. Its number stays open until the key is written
-// again.
+// once so many have gone on to the clear's epoch, no quorum is left that could.
 func (c *Coordinator) complete(u *unfinished) bool {
 	op, err := c.begin([]byte(u.at.key), kv.Options{Deadline: time.Now().Add(completeTime)})
 	if err != nil {
 		return false
 	}
 	defer op.finish()
-	best, err := op.read(ReadRecord, 0)
-	if err != nil || best.Tag.Less(u.offered) {
+	if _, err = op.read(ReadRecord, 0); err != nil {
 		return false
 	}
 	u.number.Close()

@@ -103,7 +103,7 @@ func TestAnsweredWritesAreComplete(t *testing.T) {
 // completes it once the others are there again.
 func TestAnUnansweredWriteHoldsTheWatermarkBack(t *testing.T) {
 	completing(t, func(t *testing.T, m *mesh, nd *node) {
-		nd.down[1].Store(true) // no offer, but two rounds
+		nd.down[1].Store(true)
 		nd.down[2].Store(true)
 		back := nd.lose(Store)
 		_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
@@ -166,43 +166,6 @@ func TestWhatWasClearedIsOverOnceNoQuorumIsBehind(t *testing.T) {
 			t.Fatalf("the watermark is %d, and three members may still read record %d", mark, number.Sequence)
 		}
 		goOn(1)
-		nd.settled(t)
-	})
-}
-
-// A record of an offer of which nobody tells what became of it may be at the peer alone. So it
-// stays open until its key is written again.
-func TestAnOfferOfUnknownFateStaysOpen(t *testing.T) {
-	completing(t, func(t *testing.T, m *mesh, nd *node) {
-		back := nd.lose(StoreIf, ReadTag)
-		_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
-		wantOutcome(t, err, kv.Unknown)
-		back()
-		nd.mustSet("another", "v")
-		time.Sleep(10 * time.Second)
-		if !nd.open() {
-			t.Error("the number of the offer was closed")
-		}
-		nd.mustSet("k", "w")
-		nd.settled(t)
-	})
-}
-
-// An offer that was taken, but overtaken at the next epoch, is over once what has overtaken it is
-// complete.
-func TestAnOvertakenOfferIsClosed(t *testing.T) {
-	completing(t, func(t *testing.T, m *mesh, nd *node) {
-		nd.betweenThePhases(func() {
-			m.Advance(nil, 0, 1, 2)
-			theirs := version.Record{Tag: version.Tag{Counter: 50, Incarnation: 3}, Value: []byte("theirs")}
-			for _, r := range m.Stores[1:] {
-				if _, err := r.Put(m.Epoch, 0, []byte("k"), &theirs); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-		_, err := nd.Set(bg, []byte("k"), []byte("mine"), kv.Options{})
-		wantOutcome(t, err, kv.Unknown)
 		nd.settled(t)
 	})
 }
@@ -340,7 +303,7 @@ func TestWhatOverrulesAnImportIsComplete(t *testing.T) {
 func TestCompletingEnds(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		nd := m.nodes[0]
-		nd.lose(Store, StoreIf, ReadTag, ReadRecord)
+		nd.lose(Store, ReadTag, ReadRecord)
 		_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{W: 1})
 		wantOutcome(t, err, kv.None)
 		nd.lose(Store, ReadRecord)

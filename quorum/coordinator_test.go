@@ -155,7 +155,7 @@ func TestWithoutQuorum(t *testing.T) {
 	_, err = m.nodes[0].Set(bg, []byte("k"), []byte("w"), kv.Options{})
 	wantOutcome(t, err, kv.Unknown)
 
-	m.nodes[0].filter = func(c *Call) bool { return (c.Kind == Store || c.Kind == StoreIf) && fail(c) }
+	m.nodes[0].filter = func(c *Call) bool { return c.Kind == Store && fail(c) }
 	_, err = m.nodes[0].Set(bg, []byte("k"), []byte("w"), kv.Options{})
 	wantOutcome(t, err, kv.Unknown)
 	eventually(t, "hints for both", func() bool {
@@ -328,7 +328,7 @@ func TestEpochEndsBeforeTheWriteIsMade(t *testing.T) {
 			nd := m.nodes[0]
 			questions := 0
 			nd.filter = func(c *Call) bool {
-				if c.Kind != ReadTag && c.Kind != StoreIf || questions == asked {
+				if c.Kind != ReadTag || questions == asked {
 					return false
 				}
 				if questions++; questions == asked {

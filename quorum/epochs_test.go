@@ -13,21 +13,11 @@ import (
 	"viakv/quorum/version"
 )
 
-// betweenThePhases runs a change once, between the phases of a write. With three nodes it does so
-// when one peer has taken the offered record, and the node has not stored its own copy yet.
+// betweenThePhases runs a change once, when the first replica is sent the record of a write.
 func (nd *node) betweenThePhases(change func()) {
 	var once sync.Once
 	nd.filter = func(c *Call) bool {
-		switch c.Kind {
-		case StoreIf:
-			if stored, _, err := nd.m.Stores[c.Member].PutIf(nd.m.Epoch, c.Key, c.Have, c.Record); !stored || err != nil {
-				nd.m.t.Errorf("not stored: %v", err)
-			}
-			once.Do(change)
-			c.Status = Same
-			go c.End()
-			return true
-		case Store, Vote:
+		if c.Kind == Store || c.Kind == Vote {
 			once.Do(change)
 		}
 		return false

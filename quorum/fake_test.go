@@ -112,8 +112,7 @@ func (nd *node) Start(v *replica.View, c *Call) {
 func (nd *node) deliver(v *replica.View, c *Call) {
 	// The request is encoded here: key and record may change once deliver has returned.
 	var rec version.Record
-	have := c.Have
-	if c.Kind == Store || c.Kind == Vote || c.Kind == StoreIf {
+	if c.Kind == Store || c.Kind == Vote {
 		rec = c.Record.Clone()
 	}
 	key := append([]byte(nil), c.Key...)
@@ -128,11 +127,6 @@ func (nd *node) deliver(v *replica.View, c *Call) {
 			c.Reply, _, err = r.Get(e, h, key, nil)
 		case Store:
 			_, err = r.Put(e, h, key, &rec)
-		case StoreIf:
-			var stored bool
-			if stored, c.Reply, err = r.PutIf(e, key, have, &rec); stored {
-				c.Status = Same
-			}
 		case Vote:
 			var yes bool
 			if yes, err = r.Vote(e, h, key, &rec); !yes {

@@ -49,9 +49,9 @@ type operation struct {
 	hintKey []byte // copy of key, for the calls that outlive the request
 
 	// What is needed to tell when the record is complete (complete.go).
-	number  *watermark.Open // the record's, while it is open; nil: none is
-	enough  int             // how many replicas must hold the record
-	reached reached
+	number *watermark.Open // the record's, while it is open; nil: none is
+	enough int             // how many replicas must hold the record
+	sent   bool            // the own copy holds the record, or something newer, and others may hold it
 
 	mu     sync.Mutex
 	phase  phase             // the present phase

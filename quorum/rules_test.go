@@ -84,7 +84,7 @@ func TestARemoveDoesNotGoOnPastAPurge(t *testing.T) {
 // acknowledged write.
 func TestAHintIsNoAcknowledgement(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
-		m.nodes[0].filter = func(c *Call) bool { return (c.Kind == Store || c.Kind == StoreIf) && fail(c) }
+		m.nodes[0].filter = func(c *Call) bool { return c.Kind == Store && fail(c) }
 		_, err := m.nodes[0].Set(bg, []byte("k"), []byte("v"), kv.Options{})
 		synctest.Wait()
 		if len(m.misses) != 2 {

@@ -27,19 +27,14 @@ func (c *Coordinator) Set(ctx context.Context, key, value []byte, opt kv.Options
 	return op.record.Tag, err
 }
 
-// set runs the phases of a write: one round where that is enough, and otherwise two.
+// set runs the phases of a write.
 func (o *operation) set(value []byte) error {
 	if err := o.refuseIfFull(); err != nil {
 		return err
 	}
-	f, done, err := o.offer(value)
-	if done {
+	f, err := o.query(kv.None)
+	if err != nil {
 		return err
-	}
-	if f.best == nil {
-		if f, err = o.query(kv.None); err != nil {
-			return err
-		}
 	}
 	if err := o.refuse(f.full); err != nil {
 		return err
@@ -190,7 +185,7 @@ func (o *operation) send(need int, holders memberSet, urgent int) error {
 func (o *operation) sendAll(kind Kind, holders memberSet, urgent int) {
 	o.mu.Lock()
 	o.hintKey = append(o.hintKey[:0], o.key...)
-	o.storing, o.reached, o.enough = true, stored, o.v.W
+	o.storing, o.sent, o.enough = true, true, o.v.W
 	if kind == Vote {
 		o.enough = max(o.v.W, o.v.Slots/2+1)
 	}

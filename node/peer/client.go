@@ -134,11 +134,11 @@ func (c *carrier) fail(err error, nothingDone bool) {
 	c.call.End()
 }
 
-// neverDone reports whether a call of which the peer has done nothing will stay undone. A remove or
-// an offer must not be done twice. An earlier copy of it that the peer has seen may still be on the
-// way, and may find that the peer has caught up.
+// neverDone reports whether a call of which the peer has done nothing will stay undone. A remove
+// must not be done twice. An earlier copy of it that the peer has seen may still be on the way, and
+// may find that the peer has caught up.
 func (c *carrier) neverDone() bool {
-	return !c.seen || c.call.Kind != quorum.Remove && c.call.Kind != quorum.StoreIf
+	return !c.seen || c.call.Kind != quorum.Remove
 }
 
 // maxTries bounds the repetition towards a peer that says that it is behind. A call is sent at most
@@ -191,8 +191,6 @@ func (c *carrier) encode(dst []byte) []byte {
 		return wire.AppendRead(dst, &wire.ReadRequest{Value: call.Kind == quorum.ReadRecord, Have: call.Have, Key: call.Key})
 	case quorum.Store:
 		return wire.AppendStore(wire.AppendRequest(dst, wire.Store, stamp), call.Key, call.Record)
-	case quorum.StoreIf:
-		return wire.AppendStoreIf(wire.AppendRequest(dst, wire.StoreIf, stamp), call.Have, call.Key, call.Record)
 	case quorum.Vote:
 		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, stamp), call.Key, call.Record)
 	case quorum.Remove:
@@ -212,7 +210,7 @@ func (c *carrier) decode(r wire.Reply) {
 			call.Status = quorum.Same
 		}
 		switch call.Kind {
-		case quorum.ReadTag, quorum.ReadRecord, quorum.StoreIf:
+		case quorum.ReadTag, quorum.ReadRecord:
 			reply, err := wire.ParseReadReply(r.Body, r.Status == wire.Same)
 			if err != nil {
 				call.Status, call.Err = quorum.Failed, fmt.Errorf("a reply of %s: %w", c.link.address, err)
@@ -230,7 +228,7 @@ func (c *carrier) decode(r wire.Reply) {
 			call.Err = kv.ErrContended
 		}
 	default:
-		call.Status, call.NotSent = quorum.Failed, call.Kind != quorum.StoreIf || r.Status == wire.NotActive
+		call.Status, call.NotSent = quorum.Failed, true
 		call.Err = fmt.Errorf("refused: %v %s", r.Status, r.Body)
 	}
 }

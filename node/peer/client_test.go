@@ -87,9 +87,8 @@ func TestHowRequestsAreSent(t *testing.T) {
 			counts[c]++
 		}
 		want := map[sending]int{
-			{wire.Read, transport.Data, true, true}:     2, // of the first set
-			{wire.Store, transport.Data, true, true}:    2,
-			{wire.StoreIf, transport.Data, true, true}:  1, // of the second set
+			{wire.Read, transport.Data, true, true}:     3, // two of the first set
+			{wire.Store, transport.Data, true, true}:    3,
 			{wire.Store, transport.Data, false, true}:   1,
 			{wire.Digests, transport.Bulk, true, false}: 1,
 		}
@@ -361,12 +360,6 @@ func TestWhatARepliesStatusMeans(t *testing.T) {
 		{quorum.Store, wire.Reply{Status: wire.OK}, quorum.OK, false},
 		{quorum.Store, wire.Reply{Status: wire.NotActive}, quorum.Failed, true},
 		{quorum.Vote, wire.Reply{Status: wire.Nack}, quorum.Nack, false},
-		{quorum.StoreIf, wire.Reply{Status: wire.OK, Body: body}, quorum.OK, false},
-		{quorum.StoreIf, wire.Reply{Status: wire.Unknown}, quorum.Open, false},
-		{quorum.StoreIf, wire.Reply{Status: wire.NotActive}, quorum.Failed, true},
-		// A copy of this offer may still be done.
-		{quorum.StoreIf, wire.Reply{Status: wire.Overloaded}, quorum.Failed, false},
-		{quorum.StoreIf, wire.Reply{Status: wire.WrongDestination}, quorum.Failed, false},
 		{quorum.Remove, wire.Reply{Status: wire.OK}, quorum.OK, false},
 		{quorum.Remove, wire.Reply{Status: wire.Missing}, quorum.Missing, false},
 		{quorum.Remove, wire.Reply{Status: wire.Unknown}, quorum.Open, false},

@@ -36,7 +36,7 @@ func TestASuspectMustAnswerFirst(t *testing.T) {
 // been done, but a copy of it may still be done. So the sender must not do it itself.
 func TestACallThatWasSeenMayBeDoneYet(t *testing.T) {
 	for kind, single := range map[quorum.Kind]bool{
-		quorum.ReadTag: false, quorum.ReadRecord: false, quorum.Store: false, quorum.Vote: false, quorum.Remove: true, quorum.StoreIf: true,
+		quorum.ReadTag: false, quorum.ReadRecord: false, quorum.Store: false, quorum.Vote: false, quorum.Remove: true,
 	} {
 		for _, seen := range []bool{false, true} {
 			c := carrier{call: &quorum.Call{Kind: kind}, seen: seen}

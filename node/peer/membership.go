@@ -63,7 +63,6 @@ type Membership struct {
 	present atomic.Pointer[Epoch]       // nil before the membership belongs to a cluster
 	learned atomic.Uint64               // the newest epoch that a peer's reply has brought
 	links   map[transport.Address]*link // to the members of the epoch that Next made last
-	offers  windows                     // the first copies of StoreIf requests
 	sealed  chan struct{}               // closed by Seal
 	sealing sync.Once
 }
@@ -100,7 +99,6 @@ func (m *Membership) Next(v replica.View, store *storage.Store, self version.Inc
 func (m *Membership) Enter(e *Epoch) {
 	m.Marks.Enter(e.View.Incarnations())
 	old := m.present.Swap(e)
-	m.offers.keep(e.View.Knows)
 	if old != nil {
 		close(old.superseded)
 	}

@@ -74,7 +74,7 @@ func code(request []byte) byte {
 // Epoch.serveBulk.
 func inline(op wire.Op) bool {
 	switch op {
-	case wire.Read, wire.Store, wire.Vote, wire.StoreIf, wire.Heartbeat, wire.Goodbye:
+	case wire.Read, wire.Store, wire.Vote, wire.Heartbeat, wire.Goodbye:
 		return true
 	}
 	return false
@@ -144,8 +144,6 @@ func (e *Epoch) refuse(dst []byte, status wire.Status) []byte {
 // the answer must wait for the next epoch.
 func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]byte, bool) {
 	switch op {
-	case wire.StoreIf:
-		return e.serveOffer(dst, stamp, body)
 	case wire.Goodbye:
 		return e.serveGoodbye(dst, stamp.From, body), true
 	}
@@ -171,36 +169,6 @@ func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 		return wire.AppendReply(dst[:mark], wire.Malformed, 0, 0, e.View.Epoch), true
 	}
 	return dst[:mark], false
-}
-
-// serveOffer serves the first copy of a StoreIf, and answers later copies as unknown (D10, N6). A
-// refusal as stale or not active promises the sender that this request has stored nothing and never
-// will. So each copy is first checked against the window, and only then may it be refused in that
-// way. Only the incarnation that keeps the window can give the promise.
-func (e *Epoch) serveOffer(dst []byte, stamp wire.Stamp, body []byte) ([]byte, bool) {
-	r, err := wire.ParseStoreIf(body)
-	if err != nil || r.Record.Tag.Incarnation != stamp.From {
-		return wire.AppendReply(dst, wire.Malformed, 0, 0, e.View.Epoch), true
-	}
-	status, n := e.admit(stamp, false), r.Record.Tag.Counter
-	switch {
-	case stamp.To != e.Self:
-		return e.refuse(dst, wire.WrongDestination), true
-	case status == wire.Behind: // the sender updates this node and sends the same request again
-		return e.refuse(dst, status), true
-	case !e.View.Knows(stamp.From): // without a window for the sender there is no promise
-		return e.refuse(dst, wire.WrongDestination), true
-	case !e.membership.offers.first(stamp.From, n):
-		return wire.AppendReply(dst, wire.Unknown, 0, 0, e.View.Epoch), true
-	case status != wire.OK:
-		return e.refuse(dst, status), true
-	}
-	mark := len(dst)
-	if dst, err = e.serveStoreIf(dst, &r); err != nil {
-		e.membership.offers.forget(stamp.From, n) // nothing was done yet
-		return dst[:mark], false
-	}
-	return dst, true
 }
 
 // serveRead answers with the replica's record. It answers Same when the record has the tag that the
@@ -244,29 +212,6 @@ func (e *Epoch) serveStore(dst, body []byte) ([]byte, error) {
 		return dst, err
 	}
 	return e.reply(dst, wire.OK), nil
-}
-
-// serveStoreIf stores the offered record if this replica holds the tag that the coordinator holds,
-// and otherwise answers as to a query. Its caller has made sure that this is the first copy of the
-// request (D10). A full replica takes no offer.
-func (e *Epoch) serveStoreIf(dst []byte, r *wire.StoreIfRequest) ([]byte, error) {
-	e.membership.Counter.Observe(r.Record.Tag.Counter)
-	hash, full := e.View.Seed.Hash(r.Key), e.Store.Full()
-	if !full {
-		stored, err := e.Store.PutIf(e.View.Epoch, hash, r.Key, r.Have, &r.Record)
-		if err != nil {
-			return dst, err
-		}
-		if stored {
-			return wire.AppendReadReply(e.reply(dst, wire.Same), new(wire.ReadReply), true), nil
-		}
-	}
-	var scratch [scratchSize]byte
-	rec, _, err := e.Store.Tag(e.View.Epoch, hash, r.Key, scratch[:0])
-	if err != nil {
-		return dst, err
-	}
-	return wire.AppendReadReply(e.reply(dst, wire.OK), &wire.ReadReply{Full: full, Record: rec}, false), nil
 }
 
 // serveVote votes for a tombstone, or answers Nack.

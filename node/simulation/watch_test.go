@@ -45,13 +45,13 @@ func (w *watch) see(m simnet.Message) {
 		request = m.Request
 	}
 	op, stamp, body, err := wire.ParseRequest(request)
-	if err != nil || op != wire.Store && op != wire.Vote && op != wire.StoreIf {
+	if err != nil || op != wire.Store && op != wire.Vote {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !m.Reply {
-		w.request(op, body)
+		w.request(body)
 		return
 	}
 	r, err := wire.ParseReply(m.Payload)
@@ -59,11 +59,7 @@ func (w *watch) see(m simnet.Message) {
 		w.t.Errorf("a reply that cannot be read: %v", err)
 		return
 	}
-	acknowledged := wire.OK
-	if op == wire.StoreIf {
-		acknowledged = wire.Same
-	}
-	if r.Status != acknowledged {
+	if r.Status != wire.OK {
 		return
 	}
 	if r.Epoch != stamp.Epoch {
@@ -77,16 +73,8 @@ func (w *watch) see(m simnet.Message) {
 }
 
 // request checks the record of a delivered request against I1.
-func (w *watch) request(op wire.Op, body []byte) {
-	var s wire.StoreRequest
-	var err error
-	if op == wire.StoreIf {
-		var offer wire.StoreIfRequest
-		offer, err = wire.ParseStoreIf(body)
-		s = offer.StoreRequest
-	} else {
-		s, err = wire.ParseStore(body)
-	}
+func (w *watch) request(body []byte) {
+	s, err := wire.ParseStore(body)
 	if err != nil {
 		w.t.Errorf("a store that cannot be read: %v", err)
 		return

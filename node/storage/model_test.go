@@ -205,24 +205,6 @@ func (x *machine) vote(t *rapid.T) {
 	}
 }
 
-func (x *machine) putIf(t *rapid.T) {
-	key := x.drawKey(t)
-	rec := x.drawRecord(t, key)
-	here := x.m.records[string(key)]
-	have := here.Tag
-	if rapid.Bool().Draw(t, "other") {
-		have = x.drawRecord(t, key).Tag
-	}
-	stored, err := x.s.PutIf(x.m.epoch, testSeed.Hash(key), key, have, &rec)
-	want := rec.Tag.Counter != 0 && have == here.Tag && have.Less(rec.Tag)
-	if err != nil || stored != want {
-		t.Fatalf("put %v over %v if it is %v: %v, %v", rec.Tag, here.Tag, have, stored, err)
-	}
-	if want {
-		x.m.records[string(key)] = rec.Clone()
-	}
-}
-
 func (x *machine) get(t *rapid.T) {
 	key := x.drawKey(t)
 	want := x.m.records[string(key)]
@@ -269,7 +251,6 @@ func (x *machine) refuses(t *rapid.T, epoch version.Epoch, key []byte, rec versi
 	h := testSeed.Hash(key)
 	for name, err := range map[string]error{
 		"put":             second(x.s.Put(epoch, h, key, &rec)),
-		"conditional put": second(x.s.PutIf(epoch, h, key, version.Tag{}, &rec)),
 		"vote":            second(x.s.Vote(epoch, h, key, &rec)),
 	} {
 		if !errors.Is(err, want) {
@@ -416,7 +397,6 @@ func storeIsAMap(t *rapid.T) {
 		"crowd":   x.crowd,
 		"crowd2":  x.crowd,
 		"vote":    x.vote,
-		"put-if":  x.putIf,
 		"get":     x.get,
 		"stale":   x.stale,
 		"advance": x.advance,

@@ -11,7 +11,7 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// Errors of Put, PutIf and Vote, beside replica.ErrEpoch. Nothing was done.
+// Errors of Put and Vote, beside replica.ErrEpoch. Nothing was done.
 var (
 	// errGeneration means that the record is from before a clear, or from after a clear that this
 	// store has not seen (S2).
@@ -51,35 +51,6 @@ func (s *Store) Put(epoch version.Epoch, h keyspace.Hash, key []byte, rec *versi
 		rec, meta = &merged, version.AppendMeta(buffer[:0], &merged)
 	}
 	p.table.replace(h, at, &have, meta, rec)
-	return true, nil
-}
-
-// PutIf stores a record if the tag of what is here is have, and reports whether it did. The zero
-// tag means that nothing is here. If the tag is another, or not below the record's, nothing
-// changes.
-func (s *Store) PutIf(epoch version.Epoch, h keyspace.Hash, key []byte, have version.Tag, rec *version.Record) (stored bool, err error) {
-	var buffer [version.MaxMetaBytes]byte
-	p := s.shard(h)
-	meta, err := p.lockFor(epoch, key, rec, buffer[:0])
-	if err != nil {
-		return false, err
-	}
-	defer p.mu.Unlock()
-	if rec.Tag.Counter == 0 || !have.Less(rec.Tag) {
-		return false, nil
-	}
-	at := p.table.find(h, key)
-	if at.slot < 0 {
-		if have.IsZero() {
-			p.table.insert(h, key, meta, rec)
-		}
-		return have.IsZero(), nil
-	}
-	here := at.record()
-	if here.Tag != have {
-		return false, nil
-	}
-	p.table.replace(h, at, &here, meta, rec)
 	return true, nil
 }
 

@@ -96,9 +96,6 @@ func TestSizesOutOfBoundsAreRefusedAndNothingIsStored(t *testing.T) {
 		if _, err := s.Put(0, h, []byte(c.key), &c.rec); !errors.Is(err, errSize) {
 			t.Errorf("%s: put: %v", name, err)
 		}
-		if _, err := s.PutIf(0, h, []byte(c.key), version.Tag{}, &c.rec); !errors.Is(err, errSize) {
-			t.Errorf("%s: conditional put: %v", name, err)
-		}
 		c.rec.Tag.Removed = true
 		c.rec.Owner = version.Operation{Incarnation: 1}
 		if _, err := s.Vote(0, h, []byte(c.key), &c.rec); !errors.Is(err, errSize) {

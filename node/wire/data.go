@@ -110,28 +110,6 @@ func ParseStore(b []byte) (r StoreRequest, err error) {
 	return r, d.end()
 }
 
-// StoreIfRequest is the body of a StoreIf. The reply is that to a Read without the value.
-type StoreIfRequest struct {
-	Have version.Tag // the tag that the coordinator holds
-	StoreRequest
-}
-
-// AppendStoreIf appends the body of a StoreIf.
-func AppendStoreIf(dst []byte, have version.Tag, key []byte, r *version.Record) []byte {
-	return AppendStore(appendTag(dst, have, version.Contested), key, r)
-}
-
-// ParseStoreIf decodes the body of a StoreIf.
-func ParseStoreIf(b []byte) (r StoreIfRequest, err error) {
-	d := decoder{b: b}
-	r.Have, _ = d.tag()
-	if err := d.err(); err != nil {
-		return r, err
-	}
-	r.StoreRequest, err = ParseStore(d.b)
-	return r, err
-}
-
 // MemberReport is the body of a Heartbeat, and of its reply.
 type MemberReport struct {
 	MemoryReport

@@ -22,7 +22,6 @@ const (
 	Store   Op = 2 // merge a record
 	Vote    Op = 3 // vote for a tombstone
 	Remove  Op = 4 // coordinate a remove, as the key's owner
-	StoreIf Op = 5 // store a record if the replica holds what the coordinator holds
 	// Heartbeat asks whether the receiver is there. It carries the sender's report, and its
 	// reply the receiver's.
 	Heartbeat Op = 6
@@ -38,7 +37,7 @@ const (
 )
 
 var opNames = [...]string{
-	Read: "read", Store: "store", Vote: "vote", Remove: "remove", StoreIf: "store-if", Heartbeat: "heartbeat", Goodbye: "goodbye",
+	Read: "read", Store: "store", Vote: "vote", Remove: "remove", Heartbeat: "heartbeat", Goodbye: "goodbye",
 	Digests: "digests", Tags: "tags", Copy: "copy", Fetch: "fetch", Push: "push", Purge: "purge", Report: "report",
 }
 
@@ -55,8 +54,7 @@ type Status uint8
 // Statuses.
 const (
 	OK Status = 1 // done; the body is the answer
-	// Same answers a Read: the record has the tag that the request carried. It also answers a
-	// StoreIf: the record had that tag, and was replaced.
+	// Same answers a Read: the record has the tag that the request carried.
 	Same             Status = 2
 	Nack             Status = 3  // of Vote and Purge: refused
 	Behind           Status = 4  // the receiver's epoch is older: the sender updates it
@@ -67,7 +65,7 @@ const (
 	Overloaded       Status = 9  // nothing was done; the sender may try another peer
 	Malformed        Status = 10 // the request could not be read
 	Failed           Status = 11 // nothing was done; the body says why
-	Unknown          Status = 12 // of Remove and StoreIf: the outcome is unknown; see Contended
+	Unknown          Status = 12 // of Remove: the outcome is unknown; see Contended
 	Missing          Status = 13 // of Remove: there is nothing to remove
 )
 

@@ -49,8 +49,6 @@ var messages = []struct {
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: live}},
 	{"vote", AppendStore(nil, []byte("key"), &tomb),
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: withVector(tomb)}},
-	{"store-if", AppendStoreIf(nil, tomb.Tag, []byte("key"), &live),
-		func(b []byte) (any, error) { return ParseStoreIf(b) }, StoreIfRequest{tomb.Tag, StoreRequest{Key: []byte("key"), Record: live}}},
 	{"heartbeat", AppendHeartbeat(nil, &MemberReport{MemoryReport: memory, Figures: figures, Departed: marks}),
 		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemberReport{MemoryReport: memory, Figures: figures, Departed: marks}},
 	{"heartbeat-without-figures", AppendHeartbeat(nil, &MemberReport{MemoryReport: memory}),
@@ -236,16 +234,13 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	buf := make([]byte, 0, 4096)
 	request := AppendRead(nil, &ReadRequest{Value: true, Have: live.Tag, Key: []byte("key")})
 	store := AppendStore(nil, []byte("key"), &live)
-	storeIf := AppendStoreIf(nil, live.Tag, []byte("key"), &live)
 	reply := AppendReadReply(nil, &ReadReply{Record: live}, false)
 	n := testing.AllocsPerRun(100, func() {
 		buf = AppendRead(AppendRequest(buf[:0], Read, stamp), &ReadRequest{Have: live.Tag, Key: live.Value})
 		buf = AppendStore(AppendRequest(buf[:0], Store, stamp), live.Value, &live)
-		buf = AppendStoreIf(AppendRequest(buf[:0], StoreIf, stamp), live.Tag, live.Value, &live)
 		buf = AppendReadReply(AppendReply(buf[:0], OK, 1, 1, 1), &ReadReply{Record: live}, false)
 		_, _ = ParseRead(request)
 		_, _ = ParseStore(store)
-		_, _ = ParseStoreIf(storeIf)
 		_, _ = ParseReadReply(reply, false)
 	})
 	if n != 0 {
@@ -280,8 +275,6 @@ func FuzzDecode(f *testing.F) {
 			again = AppendRead(nil, &v)
 		case ReadReply:
 			again = AppendReadReply(nil, &v, messages[i].name == "read-same")
-		case StoreIfRequest:
-			again = AppendStoreIf(nil, v.Have, v.Key, &v.Record)
 		case StoreRequest:
 			again = AppendStore(nil, v.Key, &v.Record)
 		case RemoveRequest:

@@ -3,6 +3,7 @@ package replica
 import (
 	"fmt"
 	"iter"
+	"time"
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
@@ -17,6 +18,7 @@ import (
 type View struct {
 	Epoch      version.Epoch
 	Generation version.Generation
+	Cleared    version.Epoch // the epoch of the last clear; zero: there was none
 	Purge      uint64        // the purge sequence
 	Resized    version.Epoch // the epoch of the last change of size
 	R, W       int
@@ -32,6 +34,11 @@ type View struct {
 	Settled bool     // no change of size and no join is under way
 	Need    int      // how many full copies this node must merge, if it is not active (M3)
 	Barrier *Barrier // the barrier that this node owes; nil: none
+
+	// Leases says that nodes answer from their own copies where leases allow it (package lease). A
+	// lease lasts for Term. The term is the same at all epochs of a cluster.
+	Leases bool
+	Term   time.Duration
 
 	Store   Store              // this node's own copy
 	Counter *watermark.Counter // this node's own

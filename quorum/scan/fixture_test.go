@@ -81,11 +81,6 @@ func (nd *node) Start(v *replica.View, c *quorum.Call) {
 			c.Reply, _, err = r.Get(e, 0, key, nil)
 		case quorum.Store:
 			_, err = r.Put(e, 0, key, &rec)
-		case quorum.StoreIf:
-			var stored bool
-			if stored, c.Reply, err = r.PutIf(e, key, have, &rec); stored {
-				c.Status = quorum.Same
-			}
 		default:
 			err = errors.New("scans do not remove")
 		}

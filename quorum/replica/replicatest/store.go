@@ -185,23 +185,6 @@ func (s *Store) Put(e version.Epoch, _ keyspace.Hash, key []byte, r *version.Rec
 	return s.mergeLocked(string(key), *r), nil
 }
 
-// PutIf stores the record if the store holds the version that have names. Otherwise it returns what
-// it holds, without the value.
-func (s *Store) PutIf(e version.Epoch, key []byte, have version.Tag, r *version.Record) (stored bool, here version.Record, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	here = s.records[string(key)]
-	here.Value = nil
-	if err := s.atLocked(e); err != nil {
-		return false, here, err
-	}
-	if here.Tag != have || s.full {
-		return false, here, nil
-	}
-	s.changeLocked(string(key), *r)
-	return true, version.Record{}, nil
-}
-
 // Vote implements replica.Store.
 func (s *Store) Vote(e version.Epoch, _ keyspace.Hash, key []byte, tombstone *version.Record) (bool, error) {
 	s.mu.Lock()

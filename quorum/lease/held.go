@@ -1,0 +1,156 @@
+package lease
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"viakv/quorum/version"
+)
+
+// Held are the leases that a node holds. They are safe for concurrent use.
+type Held struct {
+	clock Clock
+	term  time.Duration
+
+	standing atomic.Pointer[standing]
+
+	mu       sync.Mutex
+	era      uint64 // what was asked in an earlier one does not count
+	place    Place
+	sessions map[version.Incarnation]*session
+}
+
+// session is a lease as its holder knows it.
+type session struct {
+	number uint64
+	until  time.Duration // by the holder's clock
+	counts bool          // the holder has caught up (L2)
+}
+
+// Place is what a node needs to know of its epoch, to count the leases that it holds.
+type Place struct {
+	Epoch   version.Epoch
+	Members []version.Incarnation // of the other slots: the active process, and zero where none is
+	Need    int                   // of how many of them a lease is needed; more than there are: never enough
+}
+
+// standing is what the leases of a node amount to at an epoch. It is immutable.
+type standing struct {
+	epoch    version.Epoch
+	until    time.Duration // by the node's clock
+	sessions []uint64      // that count, whatever the clock shows, by slot
+}
+
+// NewHeld returns the leases that a node holds: none.
+func NewHeld(clock Clock, term time.Duration) *Held {
+	h := &Held{clock: clock, term: term, sessions: map[version.Incarnation]*session{}}
+	h.standing.Store(&standing{until: never})
+	return h
+}
+
+// Readings of a clock that are before and after all others.
+const (
+	never  = time.Duration(math.MinInt64)
+	always = time.Duration(math.MaxInt64)
+)
+
+// Alone reports whether the node's own copy holds all that was complete before the call, as at the
+// epoch. Only what is looked up afterwards may rest on it (L3).
+func (h *Held) Alone(at version.Epoch) bool {
+	s := h.standing.Load()
+	return s.epoch == at && (s.until == always || h.clock() < s.until)
+}
+
+// Sessions returns the sessions that count at an epoch, by slot: zero where there is none. It returns
+// nil when the node has gone on from the epoch. The caller only reads them.
+func (h *Held) Sessions(at version.Epoch) []uint64 {
+	if s := h.standing.Load(); s.epoch == at {
+		return s.sessions
+	}
+	return nil
+}
+
+// Enter makes the node count its leases at a place. Its store has gone on to the epoch by then.
+func (h *Held) Enter(p Place) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.place = p
+	h.countLocked()
+}
+
+// Asked is the moment at which a node asks for a lease.
+type Asked struct {
+	at  time.Duration
+	era uint64
+}
+
+// Ask notes the moment, before the request is sent.
+func (h *Held) Ask() Asked {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return Asked{h.clock(), h.era}
+}
+
+// Given takes in the number of the session that a grantor has answered with. It reports whether the
+// session counts already. A new one does only once CaughtUp was called.
+func (h *Held) Given(grantor version.Incarnation, number uint64, asked Asked) (counts bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.sessions[grantor]
+	switch {
+	case asked.era != h.era:
+		return true // it tells nothing any more
+	case s == nil || s.number < number:
+		s = &session{number: number, until: never}
+		h.sessions[grantor] = s
+	case s.number > number:
+		return true // an old answer
+	}
+	s.until = max(s.until, asked.at+h.term/10*8)
+	h.countLocked()
+	return s.counts
+}
+
+// CaughtUp says that the node has merged all that a grantor held at some moment after a session
+// began.
+func (h *Held) CaughtUp(grantor version.Incarnation, number uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.sessions[grantor]; s != nil && s.number == number {
+		s.counts = true
+		h.countLocked()
+	}
+}
+
+// Drop gives all leases up, and forgets what was asked before.
+func (h *Held) Drop() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.era++
+	clear(h.sessions)
+	h.countLocked()
+}
+
+// countLocked counts the leases at the node's place.
+func (h *Held) countLocked() {
+	p := &h.place
+	next := &standing{epoch: p.Epoch, until: always, sessions: make([]uint64, len(p.Members))}
+	var until []time.Duration
+	for m, i := range p.Members {
+		if s := h.sessions[i]; i != 0 && s != nil && s.counts {
+			next.sessions[m] = s.number
+			until = append(until, s.until)
+		}
+	}
+	slices.Sort(until)
+	switch n := len(until) - p.Need; {
+	case n < 0:
+		next.until = never
+	case p.Need > 0:
+		next.until = until[n]
+	}
+	h.standing.Store(next)
+}

@@ -1,0 +1,266 @@
+package lease
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"viakv/quorum/version"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const term = 100 * time.Millisecond
+
+// hand is a clock that a test moves.
+type hand time.Duration
+
+func (h *hand) read() time.Duration  { return time.Duration(*h) }
+func (h *hand) move(d time.Duration) { *h += hand(d) }
+
+// member is one end of leases: what it has given and what it holds.
+type member struct {
+	clock hand
+	rate  float64
+	*Grants
+	*Held
+}
+
+func newMember(rate float64) *member {
+	m := &member{rate: rate}
+	m.Grants, m.Held = NewGrants(m.clock.read, term), NewHeld(m.clock.read, term)
+	return m
+}
+
+// A node that says that it is alone is named by all on whom that rests, as long as the rates of the
+// clocks differ by less than a tenth. It is so whatever is asked when, however late answers come, and
+// whatever is closed, given back or dropped.
+func TestWhoeverIsAloneIsNamed(t *testing.T) {
+	const me = version.Incarnation(9)
+	rapid.Check(t, func(t *rapid.T) {
+		rates := rapid.Float64Range(0.95, 1.045)
+		holder := newMember(rates.Draw(t, "the holder's rate"))
+		grantors := []*member{newMember(rates.Draw(t, "rate")), newMember(rates.Draw(t, "rate"))}
+		need := rapid.IntRange(1, 2).Draw(t, "need")
+		holder.Enter(Place{Epoch: 1, Members: []version.Incarnation{1, 2, 0}, Need: need})
+		type answer struct {
+			from   int
+			number uint64
+			asked  Asked
+		}
+		var late []answer
+		g := rapid.IntRange(0, 1)
+		t.Repeat(map[string]func(*rapid.T){
+			"time passes": func(t *rapid.T) {
+				d := float64(rapid.IntRange(0, 120).Draw(t, "ms")) * float64(time.Millisecond)
+				for _, m := range append(grantors, holder) {
+					m.clock.move(time.Duration(d * m.rate))
+				}
+			},
+			"ask": func(t *rapid.T) {
+				i := g.Draw(t, "of")
+				asked := holder.Ask()
+				if n := grantors[i].Give(me, 1); n != 0 {
+					late = append(late, answer{i, n, asked})
+				}
+			},
+			"answer": func(t *rapid.T) {
+				if len(late) == 0 {
+					t.Skip("nothing is under way")
+				}
+				i := rapid.IntRange(0, len(late)-1).Draw(t, "which")
+				a := late[i]
+				late = slices.Delete(late, i, i+1)
+				if !holder.Given(version.Incarnation(a.from+1), a.number, a.asked) {
+					holder.CaughtUp(version.Incarnation(a.from+1), a.number)
+				}
+			},
+			"close": func(t *rapid.T) {
+				for _, n := range grantors[g.Draw(t, "at")].Names() {
+					grantors[0].Close(n)
+				}
+			},
+			"drop": func(t *rapid.T) { holder.Drop() },
+			"give back": func(t *rapid.T) {
+				holder.Drop()
+				for _, x := range grantors {
+					x.Returned(me)
+				}
+			},
+			"": func(t *rapid.T) {
+				if !holder.Alone(1) {
+					return
+				}
+				sessions, named := holder.Sessions(1), 0
+				for i, x := range grantors {
+					if x.Named(Name{me, sessions[i]}) {
+						named++
+						x.Close(Name{me, x.Names()[0].Session + 1}) // of another session: nothing
+					}
+					if n := (Name{me, sessions[i]}); len(x.Names()) > 0 && x.Quiet(2) == 0 && x.Named(n) {
+						t.Fatal("named, and over")
+					}
+				}
+				if named < need {
+					t.Fatalf("alone, and %d of %d name it", named, need)
+				}
+			},
+		})
+	})
+}
+
+// L1, L5: a session is renewed while it stands. One that has ended, or was closed, is followed by one
+// with a higher number, and a closed one only after a rest.
+func TestSessionsOfAGrantor(t *testing.T) {
+	m := newMember(1)
+	wait := func(d time.Duration) { m.clock.move(d) }
+	give := func(want uint64) {
+		t.Helper()
+		if got := m.Give(7, 1); got != want {
+			t.Fatalf("session %d, want %d", got, want)
+		}
+	}
+	give(1)
+	wait(term)
+	give(1)
+	wait(term + 1)
+	give(2)
+	n := Name{7, 2}
+	wait(term / 4)
+	if left := m.Close(n); left <= 0 || left > term {
+		t.Fatalf("over in %v", left)
+	}
+	give(0)
+	wait(term)
+	if left := m.Close(n); left != 0 || m.Named(n) || len(m.Names()) != 0 {
+		t.Fatalf("over in %v, and %v are named", left, m.Names())
+	}
+	wait(rests*term - term/2)
+	give(0)
+	wait(term)
+	give(3)
+	m.Close(Name{7, 3})
+	wait(term + rests*term + term)
+	give(0) // it rests for twice as long
+	wait(rests * term)
+	give(4)
+	wait(2 * term)
+	if m.Close(Name{7, 4}) != 0 {
+		t.Fatal("not over")
+	}
+	m.clock.move(-2 * term)
+	if m.Close(Name{7, 4}) != 0 || m.Named(Name{7, 4}) {
+		t.Error("a session that was over stands again, since the clock was set back")
+	}
+}
+
+// L10: a member is quiet once nobody who may be below the epoch has a promise.
+func TestAMemberIsQuietOnceItsPromisesAreOver(t *testing.T) {
+	m := newMember(1)
+	m.Give(7, 1)
+	m.clock.move(term / 2)
+	m.Give(8, 2)
+	if left := m.Quiet(1); left != 0 {
+		t.Errorf("%v until quiet at the epoch of both", left)
+	}
+	if left := m.Quiet(2); left <= 0 || left > term/2+1 {
+		t.Errorf("%v until quiet while the first may be behind", left)
+	}
+	m.Give(7, 2)
+	if left := m.Quiet(2); left != 0 {
+		t.Errorf("%v until quiet once the first has asked at the epoch", left)
+	}
+	m.Returned(8)
+	if left := m.Quiet(9); left <= 0 || m.Named(Name{8, 2}) {
+		t.Errorf("%v until quiet, and the one that has given back is named: %v", left, m.Names())
+	}
+	m.Stop()
+	if m.Give(7, 2) != 0 || m.Give(9, 2) != 0 {
+		t.Error("a member that stops gives a lease")
+	}
+	m.clock.move(term + 1)
+	if left := m.Quiet(9); left != 0 {
+		t.Errorf("%v until quiet once all are over", left)
+	}
+}
+
+// L3: a member is alone while enough sessions count, of processes that are active at its epoch.
+func TestHowManySessionsAreNeeded(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		place Place
+		held  []version.Incarnation
+		want  bool
+	}{
+		{"none is needed", Place{1, []version.Incarnation{0, 2}, 0}, nil, true},
+		{"one of one", Place{1, []version.Incarnation{0, 2}, 1}, []version.Incarnation{2}, true},
+		{"none of one", Place{1, []version.Incarnation{0, 2}, 1}, nil, false},
+		{"one of two", Place{1, []version.Incarnation{0, 2, 3}, 2}, []version.Incarnation{2}, false},
+		{"one that is gone", Place{1, []version.Incarnation{0, 2}, 1}, []version.Incarnation{3}, false},
+		{"at another epoch", Place{2, []version.Incarnation{0, 2}, 1}, []version.Incarnation{2}, false},
+	} {
+		m := newMember(1)
+		for _, g := range c.held {
+			m.Given(g, 5, m.Ask())
+			m.CaughtUp(g, 5)
+		}
+		m.Enter(c.place)
+		if m.Alone(1) != c.want {
+			t.Errorf("%s: alone: %v", c.name, !c.want)
+		}
+		if s := m.Sessions(1); c.want && len(c.held) > 0 && s[1] != 5 || c.place.Epoch == 2 && s != nil {
+			t.Errorf("%s: sessions %v", c.name, s)
+		}
+	}
+	if newMember(1).Alone(0) {
+		t.Error("alone before it has a place")
+	}
+}
+
+// L2: a session counts once the holder has caught up with it, and not with another one.
+func TestCatchingUp(t *testing.T) {
+	m := newMember(1)
+	m.Enter(Place{1, []version.Incarnation{0, 2}, 1})
+	if m.Given(2, 5, m.Ask()) || m.Alone(1) {
+		t.Fatal("counts at once")
+	}
+	m.CaughtUp(2, 4)
+	m.CaughtUp(3, 5)
+	if m.Alone(1) {
+		t.Fatal("counts once another one has")
+	}
+	m.CaughtUp(2, 5)
+	if !m.Alone(1) || !m.Given(2, 5, m.Ask()) {
+		t.Fatal("does not count")
+	}
+	m.Given(2, 6, m.Ask())
+	if m.Alone(1) {
+		t.Fatal("the next session counts at once")
+	}
+	m.CaughtUp(2, 6)
+	m.Given(2, 5, m.Ask()) // late
+	if !m.Alone(1) || m.Sessions(1)[1] != 6 {
+		t.Fatal("an old answer has ended the session")
+	}
+	asked := m.Ask()
+	m.Drop()
+	m.Given(2, 6, asked)
+	m.CaughtUp(2, 6)
+	if m.Alone(1) {
+		t.Error("what was asked before it was dropped counts")
+	}
+}
+
+func TestLookingCostsNothing(t *testing.T) {
+	m := newMember(1)
+	m.Enter(Place{1, []version.Incarnation{0, 2}, 1})
+	m.Given(2, 5, m.Ask())
+	m.CaughtUp(2, 5)
+	m.Give(7, 1)
+	if n := testing.AllocsPerRun(100, func() { _, _, _ = m.Alone(1), m.Names(), m.Sessions(1) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
