@@ -14,6 +14,7 @@ import (
 	"viakv/api/kv"
 	"viakv/node/topology"
 	"viakv/node/transport"
+	"viakv/quorum/lease"
 )
 
 // Config is the configuration of a Node.
@@ -58,6 +59,9 @@ type Config struct {
 	// replicas. Default 10 ms.
 	HedgeAfter time.Duration
 
+	// Clock measures how long leases last. Nil: the monotonic clock of the process, which stops
+	// while the machine is suspended; lease.Machine does not.
+	Clock lease.Clock
 	// Figures returns what the node has counted of its clients' requests. Heartbeats tell it to the
 	// other members. It is called after Run, and must not block. Nil: they are told nothing.
 	Figures func() kv.Figures

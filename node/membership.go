@@ -77,7 +77,7 @@ func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 	cfg.Expect, cfg.Resolve, cfg.Addresses = n.cfg.Expect, n.cfg.Resolve, n.cfg.Addresses
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
 	var err error
-	m.peerSide = peer.NewMembership(peer.Config{Host: host{m}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes, Figures: n.cfg.Figures})
+	m.peerSide = peer.NewMembership(peer.Config{Host: host{m}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes, Figures: n.cfg.Figures, Clock: n.cfg.Clock})
 	if m.manager, err = topology.New(cfg); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 
 // run runs the membership until ctx ends or the cluster goes on without this node.
 func (m *membership) run(ctx context.Context) {
-	for _, work := range []func(context.Context){m.driver.Run, m.watchMemory, m.beat} {
+	for _, work := range []func(context.Context){m.driver.Run, m.watchMemory, m.beat, m.holdLeases} {
 		m.running.Go(func() {
 			select {
 			case <-m.first:
@@ -108,6 +108,13 @@ func (m *membership) run(ctx context.Context) {
 	close(m.over)
 	if errors.Is(m.err, topology.ErrForgotten) || errors.Is(m.err, topology.ErrAbandoned) {
 		m.node.startOver(m)
+	}
+}
+
+// holdLeases holds leases of the other members, at one epoch after another.
+func (m *membership) holdLeases(ctx context.Context) {
+	for ctx.Err() == nil && !m.peerSide.Sealed() {
+		m.state.Load().HoldLeases(ctx)
 	}
 }
 
@@ -291,6 +298,17 @@ func (h host) Remove(ctx context.Context, key []byte, o kv.Options) error {
 
 // Hold implements peer.Host.
 func (h host) Hold(list *handoff.List) (bool, error) { return h.driver.Hold(list) }
+
+// CatchUp implements peer.Host.
+func (h host) CatchUp(ctx context.Context, v *replica.View, member *replica.Member) error {
+	return h.driver.CatchUp(ctx, v, member)
+}
+
+// Sealed implements peer.Host.
+func (h host) Sealed() version.Epoch { return 0 }
+
+// LearnSealed implements peer.Host.
+func (h host) LearnSealed(e version.Epoch) {}
 
 // Go implements peer.Host.
 func (h host) Go(f func(ctx context.Context)) bool {

@@ -133,8 +133,9 @@ const goodbyeGrace = 50 * time.Millisecond
 // changes of size no longer count on it.
 func (n *Node) Drain() { n.draining.Store(true) }
 
-// stopRemoves ends the removes that this node coordinates as the owner of their keys. Only this
-// node can tell their senders the outcome. It tells the other members that it is about to stop, so
+// stopRemoves ends the leases of this node, so that no write waits for it (L13). Then it ends the
+// removes that this node coordinates as the owner of their keys. Only this node can tell their
+// senders the outcome. It tells the other members that it is about to stop, so
 // that they send it no more removes and ask other members first. It refuses a remove that comes all
 // the same. It waits for those under way, for Config.Timeout at most.
 func (n *Node) stopRemoves() {
@@ -145,6 +146,7 @@ func (n *Node) stopRemoves() {
 	if s == nil || s.Self == 0 || len(s.View.Members) < 2 {
 		return
 	}
+	s.EndLeases(m.ctx)
 	s.SayGoodbye(m.ctx)
 	time.Sleep(goodbyeGrace)
 	for end := time.Now().Add(n.cfg.Timeout); n.server.Coordinated() > 0 && time.Now().Before(end); {

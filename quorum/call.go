@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
@@ -51,11 +52,14 @@ type Call struct {
 	Began    time.Time       // when the call's phase began
 	Deadline time.Time       // when the caller stops waiting
 	Sequence uint64          // of Remove: names the request, together with the sender's incarnation
+	Relied   uint64          // of Store: the member's session that counts here, if nobody was asked before (L14)
 
 	// The reply.
 	Status    Status
 	Full      bool           // the replica has reached its memory limit
 	Confirmed bool           // the replica knows its record to be complete (L6)
+	Vouches   bool           // of Store: the replica vouches for the record (L14)
+	Names     []lease.Name   // the sessions that the replica names (L4)
 	Reply     version.Record // borrows the carrier's buffer until the call is used again
 	// NotSent, of Failed: it is certain that the peer has not done what the request asks for, and
 	// will not do it.
@@ -98,4 +102,7 @@ type Peers interface {
 	// Heard returns when the last reply to any request came back from the member. It is zero when
 	// none has come yet.
 	Heard(v *replica.View, member int) time.Time
+	// Close sees to it that a session that the member has given ends, and notes in the view's Ended
+	// when it is over. It returns at once. While that is under way, further calls do nothing.
+	Close(v *replica.View, member int, n lease.Name)
 }

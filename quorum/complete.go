@@ -46,7 +46,7 @@ func (o *operation) closeLocked() {
 // settleLocked closes the number of the operation's record if the present phase shows that the
 // record is complete.
 func (o *operation) settleLocked() {
-	if o.sent && o.phase.yes.len() >= o.enough {
+	if o.sent && o.phase.yes.len() >= o.enough && o.phase.counting() >= o.enough {
 		o.closeLocked()
 	}
 }
@@ -144,15 +144,15 @@ func (c *Coordinator) Complete(ctx context.Context) {
 // number. It returns false when that has to be tried again.
 //
 // The read finds something older where a clear has taken the record out of the own copy. Members
-// that do not know of the clear may still read it. But each read asks N-min(R,W)+1 members or more:
-// once so many have gone on to the clear's epoch, no quorum is left that could.
+// that do not know of the clear may still read it, by a quorum or alone. They cannot once the epoch
+// of the clear is sealed.
 func (c *Coordinator) complete(u *unfinished) bool {
 	op, err := c.begin([]byte(u.at.key), kv.Options{Deadline: time.Now().Add(completeTime)})
 	if err != nil {
 		return false
 	}
 	defer op.finish()
-	if _, err = op.read(ReadRecord, 0); err != nil {
+	if _, err = op.read(ReadRecord, 0); err != nil || op.v.Cleared == op.v.Epoch && !op.v.KnownSealed() {
 		return false
 	}
 	u.number.Close()

@@ -32,7 +32,8 @@ type Config struct {
 // Stats counts what the coordinator did since it was made.
 type Stats struct {
 	Reads, Writes, Removes uint64
-	Fast                   uint64 // writes that took one round (D10)
+	Alone                  uint64 // reads that were answered from this node's own copy (L3)
+	OneRound               uint64 // writes that took one round (L14)
 	// Repaired counts the reads that found replicas to differ and wrote the highest record back:
 	// first, or beside their answer where the record is known to be complete.
 	Repaired    uint64
@@ -48,7 +49,7 @@ type Stats struct {
 }
 
 type counters struct {
-	reads, writes, removes, fast, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown, contended atomic.Uint64
+	reads, alone, writes, oneRound, removes, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown, contended atomic.Uint64
 }
 
 // Coordinator runs requests over the replicas. It is safe for concurrent use.
@@ -69,6 +70,7 @@ type Coordinator struct {
 	// simulation's bubble.
 	operations sync.Pool
 	calls      sync.Pool
+	buffers    sync.Pool // of *[]byte
 }
 
 // New returns a coordinator.
@@ -79,6 +81,7 @@ func New(cfg Config) *Coordinator {
 	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves), unfinished: newBacklog()}
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
+	c.buffers.New = func() any { return new([]byte) }
 	return c
 }
 
@@ -87,7 +90,7 @@ func (c *Coordinator) Stats() Stats {
 	s := &c.stats
 	return Stats{
 		Reads: s.reads.Load(), Writes: s.writes.Load(), Removes: s.removes.Load(),
-		Fast: s.fast.Load(), Repaired: s.repaired.Load(), Conflicts: s.conflicts.Load(), Hedged: s.hedged.Load(), Renewed: s.renewed.Load(),
+		Alone: s.alone.Load(), OneRound: s.oneRound.Load(), Repaired: s.repaired.Load(), Conflicts: s.conflicts.Load(), Hedged: s.hedged.Load(), Renewed: s.renewed.Load(),
 		Forwarded: s.forwarded.Load(), Unavailable: s.unavailable.Load(), Unknown: s.unknown.Load(), Contended: s.contended.Load(),
 	}
 }

@@ -11,6 +11,12 @@ import (
 
 // Get appends the key's value to dst.
 func (c *Coordinator) Get(_ context.Context, dst, key []byte, opt kv.Options) ([]byte, version.Tag, error) {
+	if rec, grown, ok := c.local(ReadRecord, dst, key, &opt); ok {
+		if !rec.Live() {
+			return dst, rec.Tag, kv.ErrMissing
+		}
+		return append(grown[:len(dst)], rec.Value...), rec.Tag, nil
+	}
 	op, err := c.begin(key, opt)
 	if err != nil {
 		return dst, version.Tag{}, err
@@ -29,6 +35,15 @@ func (c *Coordinator) Get(_ context.Context, dst, key []byte, opt kv.Options) ([
 
 // Has reports the version of the key's value.
 func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (version.Tag, error) {
+	buffer := c.buffers.Get().(*[]byte)
+	defer c.buffers.Put(buffer)
+	rec, grown, ok := c.local(ReadTag, (*buffer)[:0], key, &opt)
+	if *buffer = grown; ok {
+		if !rec.Live() {
+			return rec.Tag, kv.ErrMissing
+		}
+		return rec.Tag, nil
+	}
 	op, err := c.begin(key, opt)
 	if err != nil {
 		return version.Tag{}, err
@@ -45,6 +60,42 @@ func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (versio
 	return best.Tag, nil
 }
 
+// local looks the key up in this node's own copy, if that answers for all (L3). It returns the record,
+// which borrows the extended dst, and false when the replicas must be asked.
+func (c *Coordinator) local(kind Kind, dst, key []byte, opt *kv.Options) (rec version.Record, grown []byte, ok bool) {
+	v := c.cfg.Views.Current()
+	if v == nil || !v.Leases || opt.R != kv.QuorumDefault || v.Incarnation() == 0 {
+		return rec, dst, false
+	}
+	v.Held.Use()
+	if !v.Alone() {
+		return rec, dst, false
+	}
+	hash := v.Seed.Hash(key)
+	var err error
+	if kind == ReadRecord {
+		rec, grown, err = v.Store.Get(v.Epoch, hash, key, dst)
+	} else {
+		rec, grown, err = v.Store.Tag(v.Epoch, hash, key, dst)
+	}
+	if err != nil || !v.Confirmed(&rec) {
+		return rec, grown[:len(dst)], false
+	}
+	c.stats.reads.Add(1)
+	c.stats.alone.Add(1)
+	return rec, grown, true
+}
+
+// alone reports whether the operation may rest on this node's own copy, in what it looks up
+// afterwards.
+func (o *operation) alone() bool {
+	if !o.v.Leases || o.asked.R != kv.QuorumDefault {
+		return false
+	}
+	o.v.Held.Use()
+	return o.v.Alone()
+}
+
 // read finds the key's present record, and makes sure that no later read finds an older one. It
 // asks at least as many replicas as least says. The record borrows the operation's buffers until
 // the next phase.
@@ -53,20 +104,28 @@ func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 		err := o.ask(kind, max(o.readAsks(), least))
 		if err == nil {
 			f := o.found()
-			if f.holders.len() >= o.firm() {
+			if o.covered(&f) {
 				return f.best, nil
 			}
 			if o.confirmed(&f) {
-				if kind == ReadRecord {
+				if kind == ReadRecord && !f.best.Tag.IsZero() {
 					return o.heal(f), nil
 				}
 				return f.best, nil
 			}
-			if kind == ReadTag { // repair needs the value
+			if f.best.Tag.IsZero() { // there is nothing to repair with
+				if f, err = o.askNamed(kind); err == nil && o.covered(&f) {
+					return f.best, nil
+				}
+			}
+			if err == nil && kind == ReadTag { // repair needs the value
 				kind = ReadRecord
 				continue
 			}
-			if err = o.repair(f); err == nil {
+			if err == nil {
+				err = o.repair(f)
+			}
+			if err == nil {
 				return &o.record, nil
 			}
 		}

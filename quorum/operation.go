@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
@@ -53,17 +54,25 @@ type operation struct {
 	enough int             // how many replicas must hold the record
 	sent   bool            // the own copy holds the record, or something newer, and others may hold it
 
+	// Of a record that was written without asking (L14).
+	unasked bool
+	relied  []uint64 // the sessions that count here, by slot
+
 	mu     sync.Mutex
 	phase  phase             // the present phase
 	calls  [MaxMembers]*Call // of the present phase, by member
 	causes [MaxMembers]error // why members failed in the present phase
 	// used bounds the members that have had calls since Coordinator.begin. From this index on,
 	// calls and causes are empty.
-	used     int
-	open     int  // calls of all phases that have not ended
-	storing  bool // a member that misses the present phase gets a hint
-	answered bool // the request has its answer
-	armed    bool // expiry has been set
+	used int
+	// names are the sessions that the members have named (L4). They outlive a phase for those that
+	// count as its holders.
+	names    [MaxMembers][]lease.Name
+	blocked  time.Time // since when the present phase waits only for the holders of leases; zero: it does not
+	open     int       // calls of all phases that have not ended
+	storing  bool      // a member that misses the present phase gets a hint
+	answered bool      // the request has its answer
+	armed    bool      // expiry has been set
 }
 
 func newOperation(c *Coordinator) *operation {
@@ -86,7 +95,8 @@ func (c *Coordinator) begin(key []byte, asked kv.Options) (*operation, error) {
 	if o.deadline.IsZero() {
 		o.deadline = time.Now().Add(c.cfg.Timeout)
 	}
-	o.answered, o.armed, o.strict, o.carried = false, false, false, false
+	o.answered, o.armed, o.strict, o.carried, o.unasked = false, false, false, false, false
+	o.relied = nil
 	if err := o.move(v); err != nil {
 		o.release()
 		return nil, err
@@ -109,16 +119,26 @@ func (o *operation) move(v *replica.View) (err error) {
 }
 
 // beginPhase starts a phase that needs so many answers of the members that may answer. The holders
-// already have the phase's record, and count.
-func (o *operation) beginPhase(need int, holders memberSet) {
-	o.enter(newPhase(need, votersOf(o.v), holders))
+// already have the phase's record, and count, as far as they have named nobody else.
+// With naming, no answer counts without those that it has named.
+func (o *operation) beginPhase(need int, holders memberSet, naming bool) {
+	p := newPhase(need, votersOf(o.v), holders)
+	p.naming, p.self = naming, o.v.Self
+	for m := range o.v.Slots {
+		if holders.has(m) {
+			o.heedLocked(&p, m) // no call is under way that could count in p
+		} else {
+			o.names[m] = o.names[m][:0]
+		}
+	}
+	o.enter(p)
 }
 
 // enter starts a phase: from here on only its own calls count.
 func (o *operation) enter(p phase) {
 	o.mu.Lock()
 	o.dropLocked()
-	o.began, o.storing = time.Time{}, false
+	o.began, o.blocked, o.storing = time.Time{}, time.Time{}, false
 	clear(o.causes[:o.used])
 	o.phase = p
 	select {
@@ -160,6 +180,10 @@ func (o *operation) start(m int, kind Kind, urgent bool) {
 	}
 	call.Key, call.Have, call.Record = o.key, o.own.Tag, &o.record
 	call.R, call.W, call.Deadline, call.Sequence = o.asked.R, o.asked.W, o.deadline, o.sequence
+	call.Relied = 0
+	if o.unasked && m < len(o.relied) {
+		call.Relied = o.relied[m]
+	}
 	o.mu.Lock()
 	call.started = true
 	o.calls[m] = call
@@ -190,6 +214,9 @@ func (o *operation) countLocked(call *Call) {
 	m, status := call.Member, call.Status
 	switch status {
 	case OK, Same, Missing, Nack:
+		o.names[m] = append(o.names[m][:0], call.Names...)
+		o.heedLocked(&o.phase, m)
+		o.phase.vouch(m, call.Vouches)
 	case Stale:
 		// Usually the phase is run again at the newer epoch and brings the record to the peer. The
 		// hint is then superfluous. But when enough other members have taken the record, the
@@ -224,13 +251,15 @@ func (o *operation) missLocked(m int) {
 	}
 }
 
-// countOwn counts the answer of this node's own replica.
+// countOwn counts the answer of this node's own replica, which was just given.
 func (o *operation) countOwn(yes bool) {
 	status := OK
 	if !yes {
 		status = Nack
 	}
 	o.mu.Lock()
+	o.names[o.v.Self] = append(o.names[o.v.Self][:0], o.v.Given.Names()...)
+	o.heedLocked(&o.phase, o.v.Self)
 	o.phase.reply(o.v.Self, status)
 	o.settleLocked()
 	o.mu.Unlock()
@@ -253,7 +282,14 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
 	for {
 		o.mu.Lock()
 		verdict, lost := o.phase.verdict(), o.phase.failed != 0
+		late := verdict == pending && o.phase.blocked()
 		o.mu.Unlock()
+		slice := never
+		if late {
+			if slice = o.awaitHolders(); slice == 0 {
+				continue
+			}
+		}
 		switch {
 		case verdict == met:
 			return nil
@@ -283,7 +319,7 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
 			}
 			left = min(left, patience)
 		}
-		o.timer.Reset(left)
+		o.timer.Reset(min(left, slice))
 		<-o.wake
 		now = time.Time{} // rarely needed again
 	}

@@ -48,6 +48,19 @@ type phase struct {
 	no     memberSet // the replica has answered and refused
 	failed memberSet // no answer will come
 	stale  bool      // a member is ahead of the phase's epoch
+
+	// naming says that only such yes answers complete the phase as count (L4).
+	naming bool
+	// A yes answer of a member counts once all in awaits have answered, and if it is not in stuck.
+	awaits [MaxMembers]memberSet
+	stuck  memberSet // their answers name somebody who cannot answer in this phase
+
+	// Of a phase whose record was written without asking (L14): how many members must vouch for
+	// it, this node among them. Zero: none.
+	vouchers int
+	self     int
+	vouched  memberSet
+	doubted  memberSet // they have answered, and do not vouch
 }
 
 // newPhase returns a phase before its first call has ended. The holders have the phase's record
@@ -66,20 +79,57 @@ const (
 	impossible         // too few members are left that could say yes
 )
 
-func (p phase) verdict() verdict {
+func (p *phase) verdict() verdict {
 	switch {
-	case p.yes.len() >= p.need:
+	case p.enough() && p.vouchedFor():
 		return met
 	case p.stale:
 		return over
-	case p.voters.len()-p.no.len()-p.failed.len() < p.need:
+	case p.voters.len()-p.no.len()-p.failed.len() < p.need || p.disowned():
 		return impossible
 	}
 	return pending
 }
 
+// enough reports whether enough replicas have said yes.
+func (p *phase) enough() bool {
+	return p.yes.len() >= p.need && (!p.naming || p.counting() >= p.need)
+}
+
+// counting returns how many yes answers count.
+func (p *phase) counting() (n int) {
+	for m, yes := 0, p.yes&^p.stuck; yes != 0; m, yes = m+1, yes>>1 {
+		if yes&1 != 0 && p.awaits[m]&^(p.yes|p.no) == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// blocked reports whether the phase waits only for members that the others have named.
+func (p *phase) blocked() bool { return p.yes.len() >= p.need && !p.enough() }
+
+// vouchedFor reports whether enough members vouch for the phase's record.
+func (p *phase) vouchedFor() bool {
+	return p.vouchers == 0 || p.vouched.has(p.self) && p.vouched.len() >= p.vouchers
+}
+
+// disowned reports whether too few members are left that could vouch.
+func (p *phase) disowned() bool {
+	return p.vouchers > 0 && (p.doubted.has(p.self) || p.voters.len()-(p.doubted|p.failed).len() < p.vouchers)
+}
+
+// vouch notes whether a member vouches for the phase's record.
+func (p *phase) vouch(m int, vouches bool) {
+	if vouches {
+		p.vouched |= only(m) & p.voters
+	} else {
+		p.doubted |= only(m) & p.voters
+	}
+}
+
 // outvoted reports whether refusals alone made the phase impossible: enough members answered.
-func (p phase) outvoted() bool {
+func (p *phase) outvoted() bool {
 	return p.verdict() == impossible && p.voters.len()-p.failed.len() >= p.need
 }
 
@@ -106,7 +156,14 @@ func (p *phase) record(set *memberSet, s memberSet) {
 	*set |= s & p.voters &^ (p.yes | p.no | p.failed)
 }
 
-func (p phase) String() string {
-	return fmt.Sprintf("%d replicas needed, %d active: %d yes, %d no, %d failed",
+func (p *phase) String() string {
+	text := fmt.Sprintf("%d replicas needed, %d active: %d yes, %d no, %d failed",
 		p.need, p.voters.len(), p.yes.len(), p.no.len(), p.failed.len())
+	if p.blocked() {
+		text += fmt.Sprintf(", %d count without the holders of leases that are silent", p.counting())
+	}
+	if p.vouchers > 0 {
+		text += fmt.Sprintf(", %d of %d vouch", p.vouched.len(), p.vouchers)
+	}
+	return text
 }

@@ -20,9 +20,23 @@ func (o *operation) ask(kind Kind, need int) error {
 	return o.wait(kind)
 }
 
+// askNamed goes on with a query phase in which no replica has a record: it asks all replicas, and
+// waits until those that the others have named have answered, too. One of them may be at an epoch
+// before a clear, and answer from its own copy what the others have cleared.
+func (o *operation) askNamed(kind Kind) (findings, error) {
+	o.askMore(kind, MaxMembers, false)
+	o.mu.Lock()
+	o.phase.naming, o.phase.need = true, max(o.phase.need, o.firm())
+	o.mu.Unlock()
+	if err := o.wait(kind); err != nil {
+		return findings{}, err
+	}
+	return o.found(), nil
+}
+
 // askOwn begins a query phase and asks this node's own replica.
 func (o *operation) askOwn(kind Kind, need int) (err error) {
-	o.beginPhase(need, nobody)
+	o.beginPhase(need, nobody, false)
 	v := o.v
 	if kind == ReadRecord {
 		o.own, o.ownBuffer, err = v.Store.Get(v.Epoch, o.hash, o.key, o.ownBuffer[:0])

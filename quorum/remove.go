@@ -60,7 +60,7 @@ func (c *Coordinator) removeHere(key []byte, opt kv.Options, carried bool) error
 	defer done()
 	for {
 		op.drop() // what an earlier round has numbered: nobody was asked for a vote
-		best, err := op.read(ReadTag, op.votes())
+		best, err := op.base()
 		if err != nil {
 			return err
 		}
@@ -85,6 +85,16 @@ func (c *Coordinator) removeHere(key []byte, opt kv.Options, carried bool) error
 	}
 }
 
+// base finds the record that a remove is about.
+func (o *operation) base() (*version.Record, error) {
+	o.unasked = false
+	if o.alone() && o.askOwn(ReadTag, 1) == nil && (o.own.Live() || o.v.Confirmed(&o.own)) {
+		o.unasked = o.own.Live()
+		return &o.own, nil
+	}
+	return o.read(ReadTag, o.votes())
+}
+
 // errOvertaken reports that the own replica holds something newer than what was read, and that no
 // replica has voted yet. The remove then starts over.
 var errOvertaken = errors.New("quorum: overtaken before the vote")
@@ -97,14 +107,21 @@ func (o *operation) outvoted() bool {
 }
 
 // votes returns how many votes a remove needs: at least those of a majority, whatever W is. With
-// fewer, two removes could win.
-func (o *operation) votes() int { return max(o.w, o.v.Slots/2+1) }
+// fewer, two removes could win. Where nobody was asked for the base, R votes show that nothing
+// newer is complete: a replica that holds something newer does not vote (L15).
+func (o *operation) votes() int {
+	n := max(o.w, o.v.Slots/2+1)
+	if o.unasked {
+		n = max(n, o.v.R)
+	}
+	return n
+}
 
 // poll runs a write phase in which the replicas vote. This node's own replica votes first. While it
 // alone was asked, its refusal lets the remove read again. Once others were asked, they may have
 // voted, so a refusal counts as a nack only. asked says so from one round to the next.
 func (o *operation) poll(asked *bool) error {
-	o.beginPhase(o.votes(), nobody)
+	o.beginPhase(o.votes(), nobody, true)
 	voted, err := o.v.Store.Vote(o.v.Epoch, o.hash, o.key, &o.record)
 	switch {
 	case err != nil:

@@ -32,15 +32,50 @@ func (o *operation) set(value []byte) error {
 	if err := o.refuseIfFull(); err != nil {
 		return err
 	}
-	f, err := o.query(kv.None)
-	if err != nil {
-		return err
+	for {
+		o.drop() // what an earlier round has numbered: it was sent to nobody
+		err := o.mintAlone(value)
+		if err != nil {
+			return err
+		}
+		if !o.unasked {
+			f, err := o.query(kv.None)
+			if err != nil {
+				return err
+			}
+			if err := o.refuse(f.full); err != nil {
+				return err
+			}
+			o.mint(f.best, value)
+		}
+		if err = o.write(Store); err != errOvertaken {
+			if err == nil && o.unasked {
+				o.c.stats.oneRound.Add(1)
+			}
+			return err
+		}
 	}
-	if err := o.refuse(f.full); err != nil {
-		return err
+}
+
+// mintAlone makes the operation's record without asking anybody, if this node's own copy holds all
+// that is complete (L14). It sets unasked to whether it has.
+//
+// The order matters. What was complete before the check is in the copy, and the number is above all
+// numbers that the copy holds.
+func (o *operation) mintAlone(value []byte) error {
+	for {
+		if o.unasked = o.alone(); !o.unasked {
+			return nil
+		}
+		if o.askOwn(ReadTag, 1) == nil && o.current() {
+			o.mint(&o.own, value)
+			return nil
+		}
+		if !o.renew() {
+			o.unasked = false
+			return o.unavailable(kv.None, "write", replica.ErrEpoch)
+		}
 	}
-	o.mint(f.best, value)
-	return o.write(Store)
 }
 
 // query runs the query phase of a write. It asks as many replicas as writeAsks says for their tags,
@@ -167,16 +202,42 @@ func (o *operation) store(need int, holders memberSet, urgent int) error {
 // and sends it to all members. The holders have it already, and get no call. It sends at once to
 // the first members that are likely to answer, as many as urgent says. For the others it may wait a
 // moment, to send together with other requests, since the answer does not depend on them.
+//
+// A record that was written without asking also needs R members that vouch for it (L14). The sessions
+// are looked up before the own copy is: it holds what was complete when they began to count.
 func (o *operation) send(need int, holders memberSet, urgent int) error {
-	o.beginPhase(need, holders)
-	if !holders.has(o.v.Self) { // first of all, so that this node can complete what it has sent (L6)
-		if _, err := o.v.Store.Put(o.v.Epoch, o.hash, o.key, &o.record); err != nil {
-			return replica.ErrEpoch
+	firm := need >= o.v.W
+	o.beginPhase(need, holders, firm)
+	if o.unasked {
+		o.relied = o.v.Held.Sessions(o.v.Epoch)
+		if firm && !rule.Broken(rule.Vouch) {
+			o.phase.vouchers = o.v.R // no call is under way yet
 		}
+	}
+	if !holders.has(o.v.Self) { // first of all, so that this node can complete what it has sent (L6)
+		top, err := o.storeOwn()
+		switch {
+		case err != nil:
+			return replica.ErrEpoch
+		case o.unasked && !top && !o.sent: // nobody knows of the record
+			return errOvertaken
+		}
+		o.phase.vouch(o.v.Self, top) // no call is under way yet
 		o.countOwn(true)
 	}
 	o.sendAll(Store, holders, urgent)
 	return nil
+}
+
+// storeOwn stores the record in this node's own copy. top reports whether the copy holds nothing
+// above the record's tag then.
+func (o *operation) storeOwn() (top bool, err error) {
+	top, err = o.v.Store.Put(o.v.Epoch, o.hash, o.key, &o.record)
+	if top || err != nil || !o.unasked {
+		return top, err
+	}
+	o.own, o.ownBuffer, err = o.v.Store.Tag(o.v.Epoch, o.hash, o.key, o.ownBuffer[:0])
+	return o.own.Tag == o.record.Tag, err
 }
 
 // sendAll starts a call to each other member that has a process, except to the holders. Members

@@ -150,6 +150,7 @@ const maxTries = 3
 func (c *carrier) Complete(*transport.Call) {
 	call := c.call
 	call.Reply, call.Full, call.Confirmed, call.NotSent, call.Err = version.Record{}, false, false, false, nil
+	call.Vouches, call.Names = false, call.Names[:0]
 	if err := c.wire.Err; err != nil {
 		c.link.suspect(time.Now())
 		c.fail(err, errors.Is(err, transport.ErrNotSent))
@@ -190,9 +191,9 @@ func (c *carrier) encode(dst []byte) []byte {
 		dst = wire.AppendRequest(dst, wire.Read, stamp)
 		return wire.AppendRead(dst, &wire.ReadRequest{Value: call.Kind == quorum.ReadRecord, Have: call.Have, Key: call.Key})
 	case quorum.Store:
-		return wire.AppendStore(wire.AppendRequest(dst, wire.Store, stamp), call.Key, call.Record)
+		return wire.AppendStore(wire.AppendRequest(dst, wire.Store, stamp), call.Relied, call.Key, call.Record)
 	case quorum.Vote:
-		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, stamp), call.Key, call.Record)
+		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, stamp), 0, call.Key, call.Record)
 	case quorum.Remove:
 		return wire.AppendRemove(wire.AppendRequest(dst, wire.Remove, stamp),
 			&wire.RemoveRequest{Key: call.Key, R: call.R, W: call.W, Left: time.Until(call.Deadline), Sequence: call.Sequence, Trace: call.Trace()})
@@ -204,20 +205,10 @@ func (c *carrier) encode(dst []byte) []byte {
 func (c *carrier) decode(r wire.Reply) {
 	call := c.call
 	switch r.Status {
-	case wire.OK, wire.Same:
+	case wire.OK:
 		call.Status = quorum.OK
-		if r.Status == wire.Same {
-			call.Status = quorum.Same
-		}
-		switch call.Kind {
-		case quorum.ReadTag, quorum.ReadRecord:
-			reply, err := wire.ParseReadReply(r.Body, r.Status == wire.Same)
-			if err != nil {
-				call.Status, call.Err = quorum.Failed, fmt.Errorf("a reply of %s: %w", c.link.address, err)
-				return
-			}
-			call.Full, call.Confirmed, call.Reply = reply.Full, reply.Confirmed, reply.Record
-		}
+	case wire.Same:
+		call.Status = quorum.Same
 	case wire.Nack:
 		call.Status = quorum.Nack
 	case wire.Missing:
@@ -230,6 +221,21 @@ func (c *carrier) decode(r wire.Reply) {
 	default:
 		call.Status, call.NotSent = quorum.Failed, true
 		call.Err = fmt.Errorf("refused: %v %s", r.Status, r.Body)
+		return
+	}
+	var err error
+	switch call.Kind {
+	case quorum.ReadTag, quorum.ReadRecord:
+		var reply wire.ReadReply
+		reply, err = wire.ParseReadReply(call.Names, r.Body, r.Status == wire.Same)
+		call.Full, call.Confirmed, call.Names, call.Reply = reply.Full, reply.Confirmed, reply.Names, reply.Record
+	case quorum.Store, quorum.Vote:
+		var reply wire.Acknowledgement
+		reply, err = wire.ParseAcknowledgement(call.Names, r.Body)
+		call.Vouches, call.Names = reply.Vouches, reply.Names
+	}
+	if err != nil {
+		call.Status, call.Err = quorum.Failed, fmt.Errorf("a reply of %s: %w", c.link.address, err)
 	}
 }
 

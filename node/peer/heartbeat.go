@@ -84,20 +84,9 @@ func (e *Epoch) Reach(m int) health.Reach {
 
 // Watch sends heartbeats to all other members until the epoch or the membership is over, or ctx
 // ends.
-func (e *Epoch) Watch(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
+func (e *Epoch) Watch(given context.Context) {
+	ctx, cancel := e.while(given)
 	defer cancel()
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() {
-		select {
-		case <-e.superseded:
-			cancel()
-		case <-e.membership.sealed:
-			cancel()
-		case <-stop:
-		}
-	}()
 	e.Each(func(m int) {
 		if m == e.View.Self || e.Self == 0 || e.View.Members[m].Holder() == 0 {
 			<-ctx.Done()

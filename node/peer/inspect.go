@@ -63,7 +63,7 @@ func (e *Epoch) Record(ctx context.Context, m int, key []byte) (version.Record, 
 	}
 	switch reply.Status {
 	case wire.OK:
-		read, err := wire.ParseReadReply(reply.Body, false)
+		read, err := wire.ParseReadReply(nil, reply.Body, false)
 		return read.Record, err
 	case wire.Same: // the request's tag was zero: the member holds no record
 		return version.Record{}, nil

@@ -14,6 +14,7 @@ import (
 	"viakv/node/storage"
 	"viakv/node/transport"
 	"viakv/node/wire"
+	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/watermark"
@@ -38,6 +39,12 @@ type Host interface {
 	Remove(ctx context.Context, key []byte, o kv.Options) error
 	// Hold reports whether this node holds exactly each tombstone of a list. It keeps the list.
 	Hold(list *handoff.List) (bool, error)
+	// CatchUp merges what a member holds and this node does not, at the view's epoch (L2).
+	CatchUp(ctx context.Context, v *replica.View, member *replica.Member) error
+	// Sealed returns the newest epoch that is known to be sealed, and LearnSealed takes in what
+	// another member knows (L10). Neither blocks.
+	Sealed() version.Epoch
+	LearnSealed(e version.Epoch)
 	// Go runs f in a goroutine that the node waits for, under a context that ends with the
 	// membership. It returns false when the node is stopping.
 	Go(f func(ctx context.Context)) bool
@@ -51,6 +58,7 @@ type Config struct {
 	MaxBytes  int64 // this node's memory limit in bytes; 0: none
 	// Figures returns what this node has counted of its clients' requests. Nil: nothing.
 	Figures func() kv.Figures
+	Clock   lease.Clock // of leases; nil: a monotonic one
 }
 
 // Membership is what peers meet of one membership of this node: its counter, what it knows to be
@@ -63,12 +71,16 @@ type Membership struct {
 	present atomic.Pointer[Epoch]       // nil before the membership belongs to a cluster
 	learned atomic.Uint64               // the newest epoch that a peer's reply has brought
 	links   map[transport.Address]*link // to the members of the epoch that Next made last
-	sealed  chan struct{}               // closed by Seal
+	leases  leases
+	sealed  chan struct{} // closed by Seal
 	sealing sync.Once
 }
 
 // NewMembership returns a membership that belongs to no cluster yet.
 func NewMembership(cfg Config) *Membership {
+	if cfg.Clock == nil {
+		cfg.Clock = lease.Monotonic()
+	}
 	return &Membership{cfg: cfg, sealed: make(chan struct{})}
 }
 
@@ -84,12 +96,14 @@ type Epoch struct {
 }
 
 // Next returns the epoch of a view; Enter makes it the present one. Next sets the fields of the
-// view that belong to the membership: Store, Counter, Marks, Origin and Superseded. Calls must not
-// overlap.
+// view that belong to the membership: Store, Counter, Marks, what belongs to leases, Origin and
+// Superseded. Calls must not overlap.
 func (m *Membership) Next(v replica.View, store *storage.Store, self version.Incarnation) *Epoch {
 	e := &Epoch{View: v, Store: store, Self: self, membership: m, superseded: make(chan struct{})}
 	e.View.Store, e.View.Counter, e.View.Marks = store, &m.Counter, &m.Marks
 	e.View.Origin, e.View.Superseded = e, e.superseded
+	m.leases.bind(&e.View, m.cfg.Clock)
+	e.View.Sealed = m.cfg.Host.Sealed
 	e.links = m.linksOf(&e.View)
 	return e
 }
@@ -99,6 +113,7 @@ func (m *Membership) Next(v replica.View, store *storage.Store, self version.Inc
 func (m *Membership) Enter(e *Epoch) {
 	m.Marks.Enter(e.View.Incarnations())
 	old := m.present.Swap(e)
+	e.View.Held.Enter(e.place())
 	if old != nil {
 		close(old.superseded)
 	}
@@ -110,6 +125,7 @@ func (m *Membership) Seal() {
 	m.sealing.Do(func() { close(m.sealed) })
 	if e := m.present.Load(); e != nil {
 		e.Store.Advance(SealedEpoch, 0)
+		m.cfg.Host.Go(e.EndLeases)
 	}
 }
 
@@ -137,6 +153,21 @@ func (e *Epoch) wait(ctx context.Context, d time.Duration) {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+}
+
+// while returns a context that ends with ctx, and once the epoch or the membership is over. The
+// caller must call cancel.
+func (e *Epoch) while(ctx context.Context) (_ context.Context, cancel context.CancelFunc) {
+	ctx, end := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-e.superseded:
+		case <-e.membership.sealed:
+		case <-ctx.Done():
+		}
+		end()
+	}()
+	return ctx, end
 }
 
 // learn passes a newer topology from a peer's reply to the Host. Every call that was refused as

@@ -14,8 +14,8 @@ import (
 )
 
 // What members tell each other by heartbeats: how their memory stands (N5), what they have counted
-// of their clients' requests, and how far members that are gone are known to have completed their
-// writes (L8).
+// of their clients' requests, how far members that are gone are known to have completed their
+// writes (L8), and which epoch is known to be sealed (L10).
 
 // reportValid is how long a member's report counts. A member that is silent for longer serves no
 // requests, and must not stop the other members.
@@ -30,7 +30,7 @@ type report struct {
 
 // ownReport returns what this node tells of itself.
 func (e *Epoch) ownReport() *wire.MemberReport {
-	r := wire.MemberReport{MemoryReport: e.OwnMemory()}
+	r := wire.MemberReport{MemoryReport: e.OwnMemory(), Sealed: e.membership.cfg.Host.Sealed()}
 	if f := e.membership.cfg.Figures; f != nil {
 		r.Figures = f()
 	}
@@ -93,6 +93,7 @@ func (e *Epoch) observe(by version.Incarnation, r *wire.MemberReport) {
 	for _, mark := range r.Departed {
 		e.membership.Marks.Learn(mark.Incarnation, mark.Below)
 	}
+	e.membership.cfg.Host.LearnSealed(r.Sealed)
 	for m := range e.View.Members {
 		member := &e.View.Members[m]
 		if m == e.View.Self || member.Incarnation != by && member.Pending != by {

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"viakv/node/wire"
+	"viakv/quorum/lease"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 )
@@ -74,7 +75,7 @@ func code(request []byte) byte {
 // Epoch.serveBulk.
 func inline(op wire.Op) bool {
 	switch op {
-	case wire.Read, wire.Store, wire.Vote, wire.Heartbeat, wire.Goodbye:
+	case wire.Read, wire.Store, wire.Vote, wire.Heartbeat, wire.Goodbye, wire.Lease, wire.Close:
 		return true
 	}
 	return false
@@ -146,6 +147,10 @@ func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 	switch op {
 	case wire.Goodbye:
 		return e.serveGoodbye(dst, stamp.From, body), true
+	case wire.Close:
+		return e.serveClose(dst, stamp, body), true
+	case wire.Lease:
+		return e.serveLease(dst, stamp, body)
 	}
 	if status := e.admit(stamp, op != wire.Read); status != wire.OK {
 		return e.refuse(dst, status), true
@@ -156,7 +161,7 @@ func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 	case wire.Read:
 		dst, err = e.serveRead(dst, body)
 	case wire.Store:
-		dst, err = e.serveStore(dst, body)
+		dst, err = e.serveStore(dst, stamp.From, body)
 	case wire.Heartbeat:
 		dst, err = e.serveHeartbeat(dst, stamp.From, body)
 	default:
@@ -189,7 +194,7 @@ func (e *Epoch) serveRead(dst, body []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	reply := wire.ReadReply{Full: e.Store.Full(), Confirmed: e.View.Confirmed(&rec), Record: rec}
+	reply := wire.ReadReply{Full: e.Store.Full(), Confirmed: e.View.Confirmed(&rec), Names: e.View.Given.Names(), Record: rec}
 	status := wire.OK
 	if rec.Tag == r.Have {
 		status = wire.Same
@@ -202,16 +207,28 @@ func (e *Epoch) serveRead(dst, body []byte) ([]byte, error) {
 const scratchSize = 1280
 
 // serveStore merges a record.
-func (e *Epoch) serveStore(dst, body []byte) ([]byte, error) {
+func (e *Epoch) serveStore(dst []byte, from version.Incarnation, body []byte) ([]byte, error) {
 	r, err := wire.ParseStore(body)
 	if err != nil {
 		return dst, err
 	}
 	e.membership.Counter.Observe(r.Record.Tag.Counter)
-	if _, err := e.Store.Put(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record); err != nil {
+	hash := e.View.Seed.Hash(r.Key)
+	top, err := e.Store.Put(e.View.Epoch, hash, r.Key, &r.Record)
+	if err != nil {
 		return dst, err
 	}
-	return e.reply(dst, wire.OK), nil
+	names := e.View.Given.Names() // after the store (L4)
+	ack := wire.Acknowledgement{Vouches: top || e.View.Given.Named(lease.Name{Holder: from, Session: r.Relied}), Names: names}
+	if !ack.Vouches { // the record may be there already
+		var scratch [scratchSize]byte
+		own, _, err := e.Store.Tag(e.View.Epoch, hash, r.Key, scratch[:0])
+		if err != nil {
+			return dst, err
+		}
+		ack.Vouches = own.Tag == r.Record.Tag
+	}
+	return wire.AppendAcknowledgement(e.reply(dst, wire.OK), &ack), nil
 }
 
 // serveVote votes for a tombstone, or answers Nack.
@@ -232,7 +249,7 @@ func (e *Epoch) serveVote(dst, body []byte) ([]byte, error) {
 	if voted {
 		status = wire.OK
 	}
-	return e.reply(dst, status), nil
+	return wire.AppendAcknowledgement(e.reply(dst, status), &wire.Acknowledgement{Names: e.View.Given.Names()}), nil
 }
 
 // Serve implements transport.Handler. It answers every request that may have to wait.

@@ -250,8 +250,8 @@ func (x *machine) stale(t *rapid.T) {
 func (x *machine) refuses(t *rapid.T, epoch version.Epoch, key []byte, rec version.Record, want error) {
 	h := testSeed.Hash(key)
 	for name, err := range map[string]error{
-		"put":             second(x.s.Put(epoch, h, key, &rec)),
-		"vote":            second(x.s.Vote(epoch, h, key, &rec)),
+		"put":  second(x.s.Put(epoch, h, key, &rec)),
+		"vote": second(x.s.Vote(epoch, h, key, &rec)),
 	} {
 		if !errors.Is(err, want) {
 			t.Fatalf("%s: %v, want %v", name, err, want)

@@ -62,10 +62,19 @@ func AppendDigests(dst []byte, digests []replica.Digest) []byte {
 func ParseDigests(dst []replica.Digest, b []byte) ([]replica.Digest, error) {
 	d := decoder{b: b}
 	for range d.count(MaxRanges, replica.DigestBytes) {
-		dst = append(dst, replica.ParseDigest([replica.DigestBytes]byte(d.b)))
-		d.b = d.b[replica.DigestBytes:]
+		dst = append(dst, d.digest())
 	}
 	return dst, d.end()
+}
+
+func (d *decoder) digest() replica.Digest {
+	if len(d.b) < replica.DigestBytes {
+		d.bad, d.b = true, nil
+		return replica.Digest{}
+	}
+	digest := replica.ParseDigest([replica.DigestBytes]byte(d.b))
+	d.b = d.b[replica.DigestBytes:]
+	return digest
 }
 
 // RangeRequest is the body of Tags and Copy: a range, and how much of it one answer may hold.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/lease"
 	"viakv/quorum/version"
 	"viakv/quorum/watermark"
 )
@@ -31,11 +32,12 @@ func ParseRead(b []byte) (r ReadRequest, err error) {
 	return r, d.end()
 }
 
-// ReadReply is the body of the reply to a Read. A Same carries only the flags.
+// ReadReply is the body of the reply to a Read. A Same carries no record.
 type ReadReply struct {
 	Full bool // the replica is over its memory limit
 	// Confirmed says that the replica knows its record to be complete (L6).
 	Confirmed bool
+	Names     []lease.Name   // the replica's sessions, looked up after the record
 	Record    version.Record // a zero tag: the replica has no record
 }
 
@@ -54,8 +56,8 @@ const (
 	endOfFlags
 )
 
-// AppendReadReply appends the body of an answer to a Read: all of it, or only the flags in an
-// answer Same.
+// AppendReadReply appends the body of an answer to a Read. In an answer Same it leaves the record
+// out.
 func AppendReadReply(dst []byte, r *ReadReply, same bool) []byte {
 	flags := byte(0)
 	if r.Full {
@@ -64,21 +66,23 @@ func AppendReadReply(dst []byte, r *ReadReply, same bool) []byte {
 	if r.Confirmed {
 		flags |= flagConfirmed
 	}
-	dst = append(dst, flags)
+	dst = appendNames(append(dst, flags), r.Names)
 	if same {
 		return dst
 	}
 	return appendRecord(dst, &r.Record)
 }
 
-// ParseReadReply decodes the body of an answer to a Read. The body of a Same has no record.
-func ParseReadReply(b []byte, same bool) (r ReadReply, err error) {
+// ParseReadReply decodes the body of an answer to a Read, whose names it appends to a slice. The
+// body of a Same has no record.
+func ParseReadReply(names []lease.Name, b []byte, same bool) (r ReadReply, err error) {
 	d := decoder{b: b}
 	flags := d.byte()
 	if flags >= endOfFlags {
 		d.bad = true
 	}
 	r.Full, r.Confirmed = flags&flagFull != 0, flags&flagConfirmed != 0
+	r.Names = d.names(names)
 	if !same {
 		m := d.meta()
 		m.Value = d.bytes(kv.MaxValueBytes) // empty where it was not asked for
@@ -89,25 +93,49 @@ func ParseReadReply(b []byte, same bool) (r ReadReply, err error) {
 
 // StoreRequest is the body of a Store and of a Vote.
 type StoreRequest struct {
+	// Relied is the session of the receiver on which the record rests that was written without
+	// asking (L14). Zero: none.
+	Relied uint64
 	Key    []byte
 	Record version.Record
 }
 
 // AppendStore appends the body of a Store or a Vote.
-func AppendStore(dst, key []byte, r *version.Record) []byte {
-	return appendRecord(appendBytes(dst, key), r)
+func AppendStore(dst []byte, relied uint64, key []byte, r *version.Record) []byte {
+	return appendRecord(appendBytes(binary.AppendUvarint(dst, relied), key), r)
 }
 
 // ParseStore decodes the body of a Store or a Vote. It refuses a record without a counter or an
 // incarnation: every stored record has a tag that some write minted.
 func ParseStore(b []byte) (r StoreRequest, err error) {
 	d := decoder{b: b}
+	r.Relied = d.uvarint()
 	r.Key = d.key()
 	r.Record = d.record()
 	if r.Record.Tag.Counter == 0 || r.Record.Tag.Incarnation == 0 {
 		d.bad = true
 	}
 	return r, d.end()
+}
+
+// Acknowledgement is the body of the answers OK and Nack to a Store or a Vote.
+type Acknowledgement struct {
+	Vouches bool         // nothing that was complete lies above the record's tag, as far as the replica can tell (L14)
+	Names   []lease.Name // the replica's sessions, looked up after the store
+}
+
+// AppendAcknowledgement appends the body of an answer to a Store or a Vote.
+func AppendAcknowledgement(dst []byte, a *Acknowledgement) []byte {
+	return appendNames(appendBool(dst, a.Vouches), a.Names)
+}
+
+// ParseAcknowledgement decodes the body of an answer to a Store or a Vote, whose names it appends to
+// a slice.
+func ParseAcknowledgement(names []lease.Name, b []byte) (a Acknowledgement, err error) {
+	d := decoder{b: b}
+	a.Vouches = d.bool()
+	a.Names = d.names(names)
+	return a, d.end()
 }
 
 // MemberReport is the body of a Heartbeat, and of its reply.
@@ -117,6 +145,7 @@ type MemberReport struct {
 	// Departed has the watermarks of the incarnations that are no members any more, as far as the
 	// member knows them (L8).
 	Departed []watermark.Mark
+	Sealed   version.Epoch // the newest epoch that the member knows to be sealed (L10)
 }
 
 // MemoryReport is how a member's memory stands.
@@ -131,7 +160,8 @@ func AppendHeartbeat(dst []byte, r *MemberReport) []byte {
 	dst = appendBool(dst, r.Full)
 	dst = binary.AppendUvarint(dst, r.Bytes)
 	dst = binary.AppendUvarint(dst, r.Limit)
-	return appendMarks(appendFigures(dst, &r.Figures), r.Departed)
+	dst = appendMarks(appendFigures(dst, &r.Figures), r.Departed)
+	return binary.AppendUvarint(dst, uint64(r.Sealed))
 }
 
 // ParseHeartbeat decodes the body of a Heartbeat.
@@ -141,6 +171,7 @@ func ParseHeartbeat(b []byte) (r MemberReport, err error) {
 	r.Bytes, r.Limit = d.uvarint(), d.uvarint()
 	r.Figures = d.figures()
 	r.Departed = d.marks()
+	r.Sealed = version.Epoch(d.uvarint())
 	return r, d.end()
 }
 

@@ -18,14 +18,16 @@ type Op uint8
 // Operations. Data operations except Remove are answered from memory. Bulk operations travel on a
 // connection of their own.
 const (
-	Read    Op = 1 // the record of a key
-	Store   Op = 2 // merge a record
-	Vote    Op = 3 // vote for a tombstone
-	Remove  Op = 4 // coordinate a remove, as the key's owner
+	Read   Op = 1 // the record of a key
+	Store  Op = 2 // merge a record
+	Vote   Op = 3 // vote for a tombstone
+	Remove Op = 4 // coordinate a remove, as the key's owner
 	// Heartbeat asks whether the receiver is there. It carries the sender's report, and its
 	// reply the receiver's.
 	Heartbeat Op = 6
 	Goodbye   Op = 7 // the sender is about to stop; the body is empty
+	Lease     Op = 8 // ask for a lease, and give one back
+	Close     Op = 9 // see to it that a session of a lease ends
 
 	Digests Op = 16 // the digests of ranges
 	Tags    Op = 17 // the tags of a range's records
@@ -37,7 +39,7 @@ const (
 )
 
 var opNames = [...]string{
-	Read: "read", Store: "store", Vote: "vote", Remove: "remove", Heartbeat: "heartbeat", Goodbye: "goodbye",
+	Read: "read", Store: "store", Vote: "vote", Remove: "remove", Heartbeat: "heartbeat", Goodbye: "goodbye", Lease: "lease", Close: "close",
 	Digests: "digests", Tags: "tags", Copy: "copy", Fetch: "fetch", Push: "push", Purge: "purge", Report: "report",
 }
 

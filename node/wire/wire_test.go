@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/datadriven"
 
 	"viakv/api/kv"
+	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/watermark"
@@ -25,6 +27,8 @@ var (
 	trace  = kv.Trace{ID: [16]byte{0x4b, 15: 0x36}, Parent: [8]byte{0x10, 7: 0xb7}, Flags: 1}
 	memory = MemoryReport{Full: true, Bytes: 9 << 20, Limit: 2 << 20}
 	ranges = []keyspace.Range{{From: 1, To: 2}, {From: 1 << 56}}
+	names  = []lease.Name{{Holder: 5, Session: 3}, {Holder: 7, Session: 200}}
+	digest = replica.Digest{Records: 0x201}
 	marks  = []watermark.Mark{{Incarnation: 3, Below: 70000}, {Incarnation: 4, Below: 1}}
 	tags   = []replica.TagAt{{Rank: 5, Tag: live.Tag}, {Rank: 6, Shared: true}, {Rank: 500, Tag: tomb.Tag, Owner: tomb.Owner}}
 )
@@ -41,16 +45,26 @@ var messages = []struct {
 }{
 	{"read", AppendRead(nil, &ReadRequest{Value: true, Have: live.Tag, Key: []byte("key")}),
 		func(b []byte) (any, error) { return ParseRead(b) }, ReadRequest{Value: true, Have: live.Tag, Key: []byte("key")}},
-	{"read-reply", AppendReadReply(nil, &ReadReply{Full: true, Record: live}, false),
-		func(b []byte) (any, error) { return ParseReadReply(b, false) }, ReadReply{Full: true, Record: live}},
+	{"read-reply", AppendReadReply(nil, &ReadReply{Full: true, Names: names, Record: live}, false),
+		func(b []byte) (any, error) { return ParseReadReply(nil, b, false) }, ReadReply{Full: true, Names: names, Record: live}},
 	{"read-same", AppendReadReply(nil, &ReadReply{Full: true, Confirmed: true, Record: live}, true),
-		func(b []byte) (any, error) { return ParseReadReply(b, true) }, ReadReply{Full: true, Confirmed: true}},
-	{"store", AppendStore(nil, []byte("key"), &live),
-		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: live}},
-	{"vote", AppendStore(nil, []byte("key"), &tomb),
+		func(b []byte) (any, error) { return ParseReadReply(nil, b, true) }, ReadReply{Full: true, Confirmed: true}},
+	{"store", AppendStore(nil, 300, []byte("key"), &live),
+		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Relied: 300, Key: []byte("key"), Record: live}},
+	{"vote", AppendStore(nil, 0, []byte("key"), &tomb),
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: withVector(tomb)}},
-	{"heartbeat", AppendHeartbeat(nil, &MemberReport{MemoryReport: memory, Figures: figures, Departed: marks}),
-		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemberReport{MemoryReport: memory, Figures: figures, Departed: marks}},
+	{"acknowledgement", AppendAcknowledgement(nil, &Acknowledgement{Vouches: true, Names: names}),
+		func(b []byte) (any, error) { return ParseAcknowledgement(nil, b) }, Acknowledgement{Vouches: true, Names: names}},
+	{"lease", AppendLease(nil, &LeaseRequest{Wanted: true, Counts: 300, Returned: 2}),
+		func(b []byte) (any, error) { return ParseLease(b) }, LeaseRequest{Wanted: true, Counts: 300, Returned: 2}},
+	{"lease-reply", AppendLeaseReply(nil, &LeaseReply{Session: 300}),
+		func(b []byte) (any, error) { return ParseLeaseReply(b) }, LeaseReply{Session: 300}},
+	{"lease-reply-of-a-new-session", AppendLeaseReply(nil, &LeaseReply{Session: 301, Digest: &digest}),
+		func(b []byte) (any, error) { return ParseLeaseReply(b) }, LeaseReply{Session: 301, Digest: &digest}},
+	{"close", AppendClose(nil, names[1]), func(b []byte) (any, error) { return ParseClose(b) }, names[1]},
+	{"closed", AppendClosed(nil, time.Millisecond), func(b []byte) (any, error) { return ParseClosed(b) }, time.Millisecond},
+	{"heartbeat", AppendHeartbeat(nil, &MemberReport{MemoryReport: memory, Figures: figures, Departed: marks, Sealed: 299}),
+		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemberReport{MemoryReport: memory, Figures: figures, Departed: marks, Sealed: 299}},
 	{"heartbeat-without-figures", AppendHeartbeat(nil, &MemberReport{MemoryReport: memory}),
 		func(b []byte) (any, error) { return ParseHeartbeat(b) }, MemberReport{MemoryReport: memory}},
 	{"remove", AppendRemove(nil, &RemoveRequest{Key: []byte("key"), R: kv.QuorumAll, W: 2, Left: 1500 * time.Millisecond, Sequence: 9}),
@@ -174,9 +188,9 @@ func TestLimits(t *testing.T) {
 	bad := map[string]error{}
 	_, bad["long key"] = ParseRead(AppendRead(nil, &ReadRequest{Key: longKey}))
 	_, bad["no key"] = ParseRead(AppendRead(nil, &ReadRequest{}))
-	_, bad["long value"] = ParseStore(AppendStore(nil, []byte("k"), &version.Record{Tag: live.Tag, Value: make([]byte, kv.MaxValueBytes+1)}))
-	_, bad["no tag"] = ParseStore(AppendStore(nil, []byte("k"), &version.Record{}))
-	_, bad["bad vector"] = ParseStore(AppendStore(nil, []byte("k"), &version.Record{Tag: live.Tag, Vector: version.Vector{9, 9, 3, 3}}))
+	_, bad["long value"] = ParseStore(AppendStore(nil, 0, []byte("k"), &version.Record{Tag: live.Tag, Value: make([]byte, kv.MaxValueBytes+1)}))
+	_, bad["no tag"] = ParseStore(AppendStore(nil, 0, []byte("k"), &version.Record{}))
+	_, bad["bad vector"] = ParseStore(AppendStore(nil, 0, []byte("k"), &version.Record{Tag: live.Tag, Vector: version.Vector{9, 9, 3, 3}}))
 	_, bad["too many ranges"] = ParseRanges(nil, AppendRanges(nil, make([]keyspace.Range, MaxRanges+1)))
 	_, _, bad["a count without content"] = ParseRanks(nil, []byte{0xff, 0x1f})
 	_, _, bad["ranks that do not ascend"] = ParseRanks(nil, AppendRanks(nil, []keyspace.Rank{2, 2}, nil))
@@ -191,7 +205,11 @@ func TestLimits(t *testing.T) {
 	_, bad["half a trace"] = ParseRemove(append(AppendRemove(nil, &RemoveRequest{Key: []byte("k")})[:6], 1, 7))
 	_, bad["a trace without a parent"] = ParseRemove(AppendRemove(nil, &RemoveRequest{Key: []byte("k"), Trace: kv.Trace{Flags: 1}}))
 	_, bad["figures of no process"] = ParseHeartbeat(append([]byte{0, 0, 0, 1}, make([]byte, 8+4+len(figures.Took))...))
-	_, bad["unknown flags"] = ParseReadReply([]byte{4}, true)
+	_, bad["too many names"] = ParseAcknowledgement(nil, AppendAcknowledgement(nil, &Acknowledgement{Names: slices.Repeat(names, lease.MaxNames)}))
+	_, bad["a name of nobody"] = ParseClose([]byte{0, 1})
+	_, bad["a name of no session"] = ParseClose([]byte{1, 0})
+	_, bad["over in an hour"] = ParseClosed(AppendClosed(nil, time.Hour))
+	_, bad["unknown flags"] = ParseReadReply(nil, []byte{4}, true)
 	_, bad["a watermark above the counter"] = ParseReply([]byte{byte(OK), 5, 7, 1})
 	_, bad["too many watermarks"] = ParseHeartbeat(AppendHeartbeat(nil, &MemberReport{Departed: make([]watermark.Mark, watermark.MaxMarks+1)}))
 	_, _, bad["a long form of a number"] = ParseRanks(nil, []byte{0x80, 0})
@@ -224,7 +242,7 @@ func TestLongMetadata(t *testing.T) {
 		s.Add(&version.Record{Tag: version.Tag{Counter: 1 << 60, Incarnation: version.Incarnation(1<<50 + i)}})
 	}
 	r := version.Record{Tag: live.Tag, Vector: s.Append(nil, 5, func(version.Incarnation) bool { return true }), Value: []byte("v")}
-	got, err := ParseStore(AppendStore(nil, []byte("k"), &r))
+	got, err := ParseStore(AppendStore(nil, 0, []byte("k"), &r))
 	if err != nil || !reflect.DeepEqual(got.Record, r) {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -233,15 +251,19 @@ func TestLongMetadata(t *testing.T) {
 func TestHotPathDoesNotAllocate(t *testing.T) {
 	buf := make([]byte, 0, 4096)
 	request := AppendRead(nil, &ReadRequest{Value: true, Have: live.Tag, Key: []byte("key")})
-	store := AppendStore(nil, []byte("key"), &live)
-	reply := AppendReadReply(nil, &ReadReply{Record: live}, false)
+	store := AppendStore(nil, 0, []byte("key"), &live)
+	reply := AppendReadReply(nil, &ReadReply{Names: names, Record: live}, false)
+	ack := AppendAcknowledgement(nil, &Acknowledgement{Names: names})
+	held := make([]lease.Name, 0, len(names))
 	n := testing.AllocsPerRun(100, func() {
 		buf = AppendRead(AppendRequest(buf[:0], Read, stamp), &ReadRequest{Have: live.Tag, Key: live.Value})
-		buf = AppendStore(AppendRequest(buf[:0], Store, stamp), live.Value, &live)
-		buf = AppendReadReply(AppendReply(buf[:0], OK, 1, 1, 1), &ReadReply{Record: live}, false)
+		buf = AppendStore(AppendRequest(buf[:0], Store, stamp), 7, live.Value, &live)
+		buf = AppendReadReply(AppendReply(buf[:0], OK, 1, 1, 1), &ReadReply{Names: names, Record: live}, false)
 		_, _ = ParseRead(request)
 		_, _ = ParseStore(store)
-		_, _ = ParseReadReply(reply, false)
+		buf = AppendAcknowledgement(buf[:0], &Acknowledgement{Names: names})
+		_, _ = ParseAcknowledgement(held, ack)
+		_, _ = ParseReadReply(held, reply, false)
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)
@@ -249,7 +271,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	if s := fmt.Sprint(Read, StoreIf, Push, Op(99), OK, Missing, Status(99)); s != "read store-if push op(99) ok missing status(99)" {
+	if s := fmt.Sprint(Read, Lease, Push, Op(99), OK, Missing, Status(99)); s != "read lease push op(99) ok missing status(99)" {
 		t.Error(s)
 	}
 }
@@ -276,7 +298,17 @@ func FuzzDecode(f *testing.F) {
 		case ReadReply:
 			again = AppendReadReply(nil, &v, messages[i].name == "read-same")
 		case StoreRequest:
-			again = AppendStore(nil, v.Key, &v.Record)
+			again = AppendStore(nil, v.Relied, v.Key, &v.Record)
+		case Acknowledgement:
+			again = AppendAcknowledgement(nil, &v)
+		case LeaseRequest:
+			again = AppendLease(nil, &v)
+		case LeaseReply:
+			again = AppendLeaseReply(nil, &v)
+		case lease.Name:
+			again = AppendClose(nil, v)
+		case time.Duration:
+			again = AppendClosed(nil, v)
 		case RemoveRequest:
 			again = AppendRemove(nil, &v)
 		case MemberReport:

@@ -1,7 +1,7 @@
 package lease
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,7 +26,8 @@ type Grants struct {
 
 	mu      sync.Mutex
 	stopped bool
-	newest  uint64 // the number of the newest session
+	floor   version.Epoch // below which no lease is given
+	newest  uint64        // the number of the newest session
 	leases  map[version.Incarnation]*grant
 }
 
@@ -41,6 +42,9 @@ type grant struct {
 	rests  time.Duration // no session begins before
 	pause  time.Duration // the length of the last rest
 }
+
+// MaxNames bounds how many sessions a node names at a time. It gives no more leases than that.
+const MaxNames = 64
 
 // NewGrants returns the leases of a node, each of which lasts for a term.
 func NewGrants(clock Clock, term time.Duration) *Grants {
@@ -62,14 +66,17 @@ func (g *Grants) Give(holder version.Incarnation, at version.Epoch) (session uin
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.clock()
+	g.tidyLocked(now)
 	x := g.leases[holder]
 	switch {
-	case g.stopped:
+	case g.stopped || at < g.floor:
+		return 0
+	case x == nil && len(g.Names()) >= MaxNames:
 		return 0
 	case x == nil:
 		x = new(grant)
 		g.leases[holder] = x
-	case g.standsLocked(x, now) && x.closed || x.session == 0 && now < x.rests:
+	case x.session != 0 && x.closed || x.session == 0 && now < x.rests:
 		return 0
 	}
 	x.asked = max(x.asked, at)
@@ -82,6 +89,15 @@ func (g *Grants) Give(holder version.Incarnation, at version.Epoch) (session uin
 	return x.session
 }
 
+// tidyLocked ends the sessions that are over, and forgets holders that have behaved for long.
+func (g *Grants) tidyLocked(now time.Duration) {
+	for holder, x := range g.leases {
+		if !g.standsLocked(x, now) && now >= x.rests+maxRest {
+			delete(g.leases, holder)
+		}
+	}
+}
+
 // standsLocked reports whether a session is not over. Once it is over, it stays so, whatever the
 // clock shows later.
 func (g *Grants) standsLocked(x *grant, now time.Duration) bool {
@@ -92,18 +108,15 @@ func (g *Grants) standsLocked(x *grant, now time.Duration) bool {
 	return x.session != 0
 }
 
-// publishLocked makes the sessions that stand those that are named. It forgets holders that are at
-// rest no longer.
+// publishLocked makes the sessions that stand those that are named.
 func (g *Grants) publishLocked() {
-	now := g.clock()
-	maps.DeleteFunc(g.leases, func(_ version.Incarnation, x *grant) bool { return x.session == 0 && now >= x.rests+maxRest })
 	var names []Name
 	for holder, x := range g.leases {
 		if x.session != 0 {
 			names = append(names, Name{holder, x.session})
 		}
 	}
-	slices.SortFunc(names, func(a, b Name) int { return int(a.Session) - int(b.Session) })
+	slices.SortFunc(names, func(a, b Name) int { return cmp.Compare(a.Session, b.Session) })
 	g.names.Store(&names)
 }
 
@@ -136,10 +149,11 @@ func (g *Grants) Close(n Name) (left time.Duration) {
 }
 
 // Quiet returns how long it is until all promises are over that were made to members who may be below
-// an epoch. Zero: they are over.
+// an epoch. Zero: they are over. From now on, such members are given none.
 func (g *Grants) Quiet(at version.Epoch) (left time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.floor = max(g.floor, at)
 	now := g.clock()
 	for _, x := range g.leases {
 		if x.asked < at && g.standsLocked(x, now) {
@@ -149,11 +163,11 @@ func (g *Grants) Quiet(at version.Epoch) (left time.Duration) {
 	return left
 }
 
-// Returned says that a holder has given its lease back.
-func (g *Grants) Returned(holder version.Incarnation) {
+// Returned says that a holder does not count on its sessions up to a number any more.
+func (g *Grants) Returned(holder version.Incarnation, upTo uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if x := g.leases[holder]; x != nil && x.session != 0 {
+	if x := g.leases[holder]; x != nil && x.session != 0 && x.session <= upTo {
 		x.session = 0
 		g.publishLocked()
 	}

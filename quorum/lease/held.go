@@ -17,10 +17,16 @@ type Held struct {
 
 	standing atomic.Pointer[standing]
 
+	used atomic.Bool // leases were of use since the last Pause
+
 	mu       sync.Mutex
 	era      uint64 // what was asked in an earlier one does not count
 	place    Place
 	sessions map[version.Incarnation]*session
+	// returned are the newest sessions that were given up. They never count again.
+	returned map[version.Incarnation]uint64
+	paused   chan struct{} // closed at the end of the pause; nil: none
+	stopped  bool          // for good
 }
 
 // session is a lease as its holder knows it.
@@ -46,7 +52,7 @@ type standing struct {
 
 // NewHeld returns the leases that a node holds: none.
 func NewHeld(clock Clock, term time.Duration) *Held {
-	h := &Held{clock: clock, term: term, sessions: map[version.Incarnation]*session{}}
+	h := &Held{clock: clock, term: term, sessions: map[version.Incarnation]*session{}, returned: map[version.Incarnation]uint64{}}
 	h.standing.Store(&standing{until: never})
 	return h
 }
@@ -101,7 +107,7 @@ func (h *Held) Given(grantor version.Incarnation, number uint64, asked Asked) (c
 	defer h.mu.Unlock()
 	s := h.sessions[grantor]
 	switch {
-	case asked.era != h.era:
+	case h.stopped || asked.era != h.era || number <= h.returned[grantor]:
 		return true // it tells nothing any more
 	case s == nil || s.number < number:
 		s = &session{number: number, until: never}
@@ -112,6 +118,16 @@ func (h *Held) Given(grantor version.Incarnation, number uint64, asked Asked) (c
 	s.until = max(s.until, asked.at+h.term/10*8)
 	h.countLocked()
 	return s.counts
+}
+
+// Counts returns the session of a grantor that counts, as long as the clock allows it. Zero: none.
+func (h *Held) Counts(grantor version.Incarnation) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.sessions[grantor]; s != nil && s.counts {
+		return s.number
+	}
+	return 0
 }
 
 // CaughtUp says that the node has merged all that a grantor held at some moment after a session
@@ -125,13 +141,71 @@ func (h *Held) CaughtUp(grantor version.Incarnation, number uint64) {
 	}
 }
 
-// Drop gives all leases up, and forgets what was asked before.
+// Drop gives all leases up. What was asked before does not count any more.
 func (h *Held) Drop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.dropLocked()
+}
+
+func (h *Held) dropLocked() {
 	h.era++
+	for grantor, s := range h.sessions {
+		h.returned[grantor] = s.number
+	}
 	clear(h.sessions)
 	h.countLocked()
+}
+
+// Stop gives all leases up, for good. A pause begins that does not end.
+func (h *Held) Stop() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stopped = true
+	if h.paused == nil {
+		h.paused = make(chan struct{})
+	}
+	h.dropLocked()
+}
+
+// Returned returns the newest session of a grantor that the node has given up; zero: none. The
+// grantor may end it.
+func (h *Held) Returned(grantor version.Incarnation) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.returned[grantor]
+}
+
+// Use notes that leases are of use now.
+func (h *Held) Use() {
+	if h.used.Load() {
+		return
+	}
+	h.used.Store(true)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.paused != nil && !h.stopped {
+		close(h.paused)
+		h.paused = nil
+	}
+}
+
+// Pause begins a pause if leases were of no use since the last call. It reports whether a pause is
+// on, until Use.
+func (h *Held) Pause() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.used.Swap(false) && h.paused == nil {
+		h.paused = make(chan struct{})
+	}
+	return h.paused != nil
+}
+
+// Paused returns a channel that is closed at the end of the pause that is on, and nil when none is.
+func (h *Held) Paused() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.paused
 }
 
 // countLocked counts the leases at the node's place.

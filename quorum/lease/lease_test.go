@@ -84,11 +84,9 @@ func TestWhoeverIsAloneIsNamed(t *testing.T) {
 				}
 			},
 			"drop": func(t *rapid.T) { holder.Drop() },
-			"give back": func(t *rapid.T) {
-				holder.Drop()
-				for _, x := range grantors {
-					x.Returned(me)
-				}
+			"give back": func(t *rapid.T) { // when it arrives, the holder may have asked again
+				i := g.Draw(t, "to")
+				grantors[i].Grants.Returned(me, holder.Held.Returned(version.Incarnation(i+1)))
 			},
 			"": func(t *rapid.T) {
 				if !holder.Alone(1) {
@@ -166,14 +164,22 @@ func TestAMemberIsQuietOnceItsPromisesAreOver(t *testing.T) {
 	if left := m.Quiet(1); left != 0 {
 		t.Errorf("%v until quiet at the epoch of both", left)
 	}
+	m.Give(8, 2)
 	if left := m.Quiet(2); left <= 0 || left > term/2+1 {
 		t.Errorf("%v until quiet while the first may be behind", left)
+	}
+	if m.Give(7, 1) != 0 || m.Give(9, 1) != 0 {
+		t.Error("a lease is given to a member below the epoch")
 	}
 	m.Give(7, 2)
 	if left := m.Quiet(2); left != 0 {
 		t.Errorf("%v until quiet once the first has asked at the epoch", left)
 	}
-	m.Returned(8)
+	m.Grants.Returned(8, 1)
+	if !m.Named(Name{8, 2}) {
+		t.Error("the return of an earlier session has ended this one")
+	}
+	m.Grants.Returned(8, 2)
 	if left := m.Quiet(9); left <= 0 || m.Named(Name{8, 2}) {
 		t.Errorf("%v until quiet, and the one that has given back is named: %v", left, m.Names())
 	}
@@ -233,11 +239,11 @@ func TestCatchingUp(t *testing.T) {
 		t.Fatal("counts once another one has")
 	}
 	m.CaughtUp(2, 5)
-	if !m.Alone(1) || !m.Given(2, 5, m.Ask()) {
+	if !m.Alone(1) || !m.Given(2, 5, m.Ask()) || m.Counts(2) != 5 {
 		t.Fatal("does not count")
 	}
 	m.Given(2, 6, m.Ask())
-	if m.Alone(1) {
+	if m.Alone(1) || m.Counts(2) != 0 || m.Counts(3) != 0 {
 		t.Fatal("the next session counts at once")
 	}
 	m.CaughtUp(2, 6)
@@ -254,13 +260,110 @@ func TestCatchingUp(t *testing.T) {
 	}
 }
 
+// L1: a holder counts on eight tenths of a term from the moment that it noted before it asked.
+func TestWhatIsCountedFromTheAnswer(t *testing.T) {
+	m := newMember(1)
+	m.Enter(Place{1, []version.Incarnation{0, 2}, 1})
+	asked := m.Ask()
+	m.clock.move(term / 2)
+	m.Given(2, 5, asked)
+	m.CaughtUp(2, 5)
+	m.clock.move(term/10*3 - 1)
+	if !m.Alone(1) {
+		t.Error("not alone before eight tenths of the term are over")
+	}
+	if m.clock.move(1); m.Alone(1) {
+		t.Error("alone after eight tenths of the term")
+	}
+}
+
+// A session that was given up never counts again, though its grantor may have renewed it before it
+// has heard of that.
+func TestWhatWasGivenUpNeverCountsAgain(t *testing.T) {
+	m := newMember(1)
+	m.Enter(Place{1, []version.Incarnation{0, 2}, 1})
+	m.Given(2, 5, m.Ask())
+	m.CaughtUp(2, 5)
+	m.Drop()
+	if m.Held.Returned(2) != 5 || m.Held.Returned(3) != 0 {
+		t.Errorf("gives back %d and %d", m.Held.Returned(2), m.Held.Returned(3))
+	}
+	m.Given(2, 5, m.Ask())
+	m.CaughtUp(2, 5)
+	if m.Alone(1) {
+		t.Error("a session that was given up counts")
+	}
+	m.Given(2, 6, m.Ask())
+	m.CaughtUp(2, 6)
+	if !m.Alone(1) {
+		t.Error("the next one does not count")
+	}
+}
+
+// A pause begins when leases were of no use for as long as it takes, and ends at the next use.
+func TestLeasesPauseWhileTheyAreOfNoUse(t *testing.T) {
+	m := newMember(1)
+	m.Use()
+	if m.Pause() || m.Paused() != nil {
+		t.Error("a pause after a use")
+	}
+	if !m.Pause() || !m.Pause() {
+		t.Error("no pause after no use")
+	}
+	paused := m.Paused()
+	m.Use()
+	m.Use()
+	<-paused
+	if m.Paused() != nil || m.Pause() {
+		t.Error("a pause after a use")
+	}
+}
+
+// More leases than may be named are not given.
+func TestLeasesAreBounded(t *testing.T) {
+	m := newMember(1)
+	for i := range version.Incarnation(MaxNames + 1) {
+		if got := m.Give(i+1, 1) != 0; got != (i < MaxNames) {
+			t.Fatalf("lease %d: %v", i, got)
+		}
+	}
+	m.clock.move(term + 1)
+	if m.Give(MaxNames+1, 1) == 0 || len(m.Names()) != 1 {
+		t.Errorf("%d are named once the others are over", len(m.Names()))
+	}
+}
+
+// What is known to be over is known of all earlier sessions of the two processes.
+func TestWhatIsKnownToBeOver(t *testing.T) {
+	var e Ended
+	if e.Known(1, Name{2, 1}) {
+		t.Error("known before it is")
+	}
+	e.Note(1, Name{2, 5})
+	e.Note(1, Name{2, 4})
+	for n, want := range map[uint64]bool{4: true, 5: true, 6: false} {
+		if e.Known(1, Name{2, n}) != want || e.Known(2, Name{1, n}) || e.Known(1, Name{3, n}) {
+			t.Errorf("session %d: known: %v", n, !want)
+		}
+	}
+	for i := range version.Incarnation(2 * maxEnded) {
+		e.Note(i+10, Name{2, 1})
+	}
+	if len(e.newest) > maxEnded {
+		t.Errorf("%d are kept", len(e.newest))
+	}
+}
+
 func TestLookingCostsNothing(t *testing.T) {
 	m := newMember(1)
 	m.Enter(Place{1, []version.Incarnation{0, 2}, 1})
 	m.Given(2, 5, m.Ask())
 	m.CaughtUp(2, 5)
 	m.Give(7, 1)
-	if n := testing.AllocsPerRun(100, func() { _, _, _ = m.Alone(1), m.Names(), m.Sessions(1) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() {
+		m.Use()
+		_, _, _ = m.Alone(1), m.Names(), m.Sessions(1)
+	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

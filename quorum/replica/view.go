@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/lease"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
 	"viakv/quorum/watermark"
@@ -43,6 +44,12 @@ type View struct {
 	Store   Store              // this node's own copy
 	Counter *watermark.Counter // this node's own
 	Marks   *watermark.Marks   // what this node knows of others
+	Given   *lease.Grants      // the leases that this node has given
+	Held    *lease.Held        // and those that it holds
+	Ended   *lease.Ended       // what this node knows of sessions of others that are over
+	// Sealed returns the newest epoch that this node knows to be sealed (L10). Nil: it knows of
+	// none but those before this one.
+	Sealed func() version.Epoch
 
 	// Purged returns the highest tag among the key's tombstones that were removed by the purges
 	// after the given one, up to this view's. The tag is zero when they have removed none. It
@@ -74,6 +81,7 @@ type Barrier struct {
 	Change version.Epoch // the epoch of the change, which names it
 	From   []string      // the members to merge from
 	Need   int           // how many of them to merge; this node counts if it is one of From
+	Joined bool          // it is this node that has joined
 }
 
 // Active reports whether a process may answer for the slot.
@@ -128,10 +136,13 @@ func (v *View) Knows(i version.Incarnation) bool {
 }
 
 // Confirmed reports whether this node knows that a record is complete: no later read misses it
-// (L6). The answer no means nothing.
+// (L6). Of no record it reports whether no later read finds one that this node's copy does not
+// hold. The answer no means nothing.
 func (v *View) Confirmed(r *version.Record) bool {
 	number := r.Number()
 	switch {
+	case r.Tag.IsZero():
+		return v.Cleared < v.Epoch || v.KnownSealed()
 	case number == version.Contested:
 		return false
 	case rule.Broken(rule.Confirmed):
@@ -142,6 +153,14 @@ func (v *View) Confirmed(r *version.Record) bool {
 	return v.Marks.Complete(number)
 }
 
+// KnownSealed reports whether this node knows that the view's epoch is sealed: whatever others
+// answer from now on, they answer at this epoch or a later one.
+func (v *View) KnownSealed() bool { return v.Sealed != nil && v.Sealed() >= v.Epoch }
+
+// Alone reports whether this node's copy holds all that was complete before the call. Only what is
+// looked up afterwards, at this view's epoch, may rest on it (L3).
+func (v *View) Alone() bool { return v.Leases && v.Held.Alone(v.Epoch) }
+
 // Over reports whether a later view has taken this one's place.
 func (v *View) Over() bool {
 	select {
@@ -150,6 +169,16 @@ func (v *View) Over() bool {
 	default:
 		return false
 	}
+}
+
+// Slot returns the index of the slot for which an incarnation may answer, and -1 when there is none.
+func (v *View) Slot(i version.Incarnation) int {
+	for m := range v.Members[:v.Slots] {
+		if v.Members[m].Incarnation == i {
+			return m
+		}
+	}
+	return -1
 }
 
 // Views gives the present view, or nil before this node belongs to a cluster. Current does not

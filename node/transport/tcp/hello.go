@@ -18,7 +18,7 @@ import (
 // hangs up, so that both can say why. It answers another protocol with nothing.
 const (
 	magic   = "viakv\n"
-	version = 5
+	version = 6
 )
 
 // errNotViakv reports that the other end of the connection speaks another protocol.

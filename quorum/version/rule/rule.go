@@ -39,6 +39,8 @@ const (
 	PurgeAll      // G1: only tombstones that all N members hold are purged
 	Confirmed     // L6: only what lies below a watermark counts as complete
 	HeldBack      // L6: a record whose request got no answer holds the watermark back
+	Names         // L4: an acknowledgement counts only once the holders that it names have acknowledged, too
+	Vouch         // L14: R members vouch for a record that was written without asking
 	OwnersMark    // L6: a tombstone is confirmed by the number of its remove
 	KeyedHash     // K1: without the seed nobody can make keys collide under the hash that places them
 	end
