@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"viakv/api/kv"
-	"viakv/node/wire"
-	"viakv/quorum/version"
 )
 
 // Random faults show the loss of these rules too seldom. So each test makes the one schedule in

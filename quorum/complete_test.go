@@ -70,8 +70,8 @@ func (nd *node) lose(kinds ...Kind) (back func()) {
 	return func() { over.Store(true) }
 }
 
-// A write that was answered is complete, and no number stays open behind it: of sets and removes,
-// in one round and in two, and of requests that end before anything is sent.
+// A write that was answered is complete, and no number stays open behind it: of sets, of removes, and
+// of requests that end before anything is sent.
 func TestAnsweredWritesAreComplete(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 5} {
 		inMesh(t, n, func(t *testing.T, m *mesh) {
@@ -367,19 +367,15 @@ func TestTheBacklogIsBounded(t *testing.T) {
 func TestTheBacklogKeepsClustersApart(t *testing.T) {
 	b, first, second := newBacklog(), new(watermark.Counter), new(watermark.Counter)
 	first.Observe(5)
-	for i, c := range []*watermark.Counter{first, second, first, second} {
-		u := unfinished{at: place{c, "k"}, number: c.Take()}
-		if i == 0 {
-			u.offered = version.Tag{Counter: u.number.N}
-		}
-		b.add(u)
+	for _, c := range []*watermark.Counter{first, second, first, second} {
+		b.add(unfinished{place{c, "k"}, c.Take()})
 	}
 	if len(b.keys) != 2 || first.Mark() != 6 || second.Mark() != 1 {
 		t.Errorf("%d entries, and watermarks of %d and %d", len(b.keys), first.Mark(), second.Mark())
 	}
 	for u, ok := b.take(); ok; u, ok = b.take() {
-		if offered := u.offered.Counter; (offered == 6) != (u.at.counter == first) {
-			t.Errorf("of the key in the cluster whose lowest number is %d, %d was offered", u.number.N, offered)
+		if want := map[*watermark.Counter]uint64{first: 6, second: 1}[u.at.counter]; u.number.N != want {
+			t.Errorf("the lowest number of an entry is %d, want %d", u.number.N, want)
 		}
 		u.number.Close()
 	}

@@ -13,7 +13,6 @@ import (
 //	phase need=N voters=MEMBERS [holders=MEMBERS]
 //	                    begins a phase, whose record the holders have already
 //	STATUS MEMBERS      the members' calls end with a status
-//	require need=N      more answers are needed than at the beginning
 func TestPhaseTranscripts(t *testing.T) {
 	statuses := map[string]Status{"failed": Failed, "ok": OK, "same": Same, "nack": Nack, "missing": Missing, "stale": Stale, "open": Open}
 	datadriven.Walk(t, "testdata/phase", func(t *testing.T, file string) {
@@ -33,8 +32,6 @@ func TestPhaseTranscripts(t *testing.T) {
 					d.ScanArgs(t, "holders", &holders)
 				}
 				p = newPhase(need, lettered(voters), lettered(holders))
-			case d.Cmd == "require":
-				p.need = need
 			case isStatus:
 				for _, letter := range d.CmdArgs[0].Key {
 					if p.reply(int(letter-'a'), status) {

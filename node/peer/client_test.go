@@ -18,8 +18,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// The phases of a coordinator reach all members. What is set at one member, with or without an
-// offer, is read at all members. The owner of the key removes it.
+// The phases of a coordinator reach all members. What is set at one member is read at all members.
+// The owner of the key removes it.
 func TestACoordinatorReachesItsPeers(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		for i := range 30 {
@@ -156,16 +156,15 @@ func TestACallThatIsGivenUpIsNotSentAgain(t *testing.T) {
 	})
 }
 
-// A peer that cannot be updated does nothing of what it was asked for. For an offer or a remove its
-// sender must not rely on that: a copy may still be on the way, and may find that the peer has
-// caught up.
+// A peer that cannot be updated does nothing of what it was asked for. For a remove its sender must
+// not rely on that: a copy may still be on the way, and may find that the peer has caught up.
 func TestPeersThatStayBehind(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[0]
 		m.updateErr = errors.New("no way there")
 		w.begin(firstEpoch+1, 0)
 		_, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{})
-		if outcome(err) != "unknown" {
+		if outcome(err) != "none" {
 			t.Errorf("a set that only its own node can take: %v", err)
 		}
 		if err := m.coordinator.Remove(w.soon(), []byte("k"), kv.Options{}); outcome(err) != "unknown" {
@@ -178,7 +177,7 @@ func TestPeersThatStayBehind(t *testing.T) {
 		}
 		// A peer that says each time that it is behind is not asked for ever.
 		m.updateErr, m.fruitless, m.updatedPeers = nil, true, nil
-		if _, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{}); outcome(err) != "unknown" {
+		if _, err := m.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{}); outcome(err) != "none" {
 			t.Errorf("a set at peers that stay behind: %v", err)
 		}
 		if n := len(m.updatedPeers); n > 3*2*maxTries {
@@ -270,7 +269,7 @@ func TestNonsenseIsNoReply(t *testing.T) {
 					w.answers(m.address(), func([]byte) []byte { return answer })
 				}
 				_, err := w.nodes[0].coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{})
-				if outcome(err) != "unknown" || !strings.Contains(err.Error(), "a reply of n2") {
+				if outcome(err) != "none" || !strings.Contains(err.Error(), "a reply of n2") {
 					t.Errorf("%v", err)
 				}
 			})

@@ -13,8 +13,8 @@ import (
 	"viakv/ring/keyspace"
 )
 
-// requests returns one request of each kind except removes, offers and goodbyes. The field pending
-// says whether a member that is still copying answers it.
+// requests returns one request of each kind except removes and goodbyes. The field pending says
+// whether a member that is still copying answers it.
 func requests(s wire.Stamp) map[wire.Op]struct {
 	bytes   []byte
 	pending bool
@@ -89,8 +89,6 @@ func TestAMemberThatCopiesStoresAndAnswersNothing(t *testing.T) {
 			}
 			w.serve(want, r.bytes)
 		}
-		offer, _ := w.offer(version.Tag{}, 1<<40, firstEpoch+1)
-		w.inline(wire.NotActive, offer)
 		w.serve(wire.NotActive, w.removal("k", 1, firstEpoch+1))
 		if got := w.nodes[1].store.Stats(); got.Tombstones != 1 || got.Keys != 1 || len(w.nodes[1].removes) != 0 {
 			t.Errorf("the member has stored %+v, and was asked for %d removes", got, len(w.nodes[1].removes))
@@ -130,8 +128,6 @@ func TestAStrangerAnswersNothing(t *testing.T) {
 		for _, r := range requests(stamp) {
 			w.serve(wire.WrongDestination, r.bytes)
 		}
-		record := version.Record{Tag: version.Tag{Generation: 1, Counter: 9, Incarnation: stamp.From}, Value: []byte("v")}
-		w.inline(wire.WrongDestination, wire.AppendStoreIf(wire.AppendRequest(nil, wire.StoreIf, stamp), version.Tag{}, []byte("k"), &record))
 	})
 }
 
@@ -290,15 +286,13 @@ func TestListsAreHeld(t *testing.T) {
 // below a counter in a reply.
 func TestClocksFollowCounters(t *testing.T) {
 	const high = 1 << 40
-	for _, op := range []wire.Op{wire.Store, wire.StoreIf, wire.Vote} {
+	for _, op := range []wire.Op{wire.Store, wire.Vote} {
 		inWorld(t, 3, func(w *world) {
 			head := wire.AppendRequest(nil, op, w.stamp(firstEpoch))
 			r := version.Record{Tag: version.Tag{Generation: 1, Counter: high, Incarnation: w.nodes[0].incarnation()}, Value: []byte("v")}
 			switch op {
 			case wire.Store:
 				w.inline(wire.OK, wire.AppendStore(head, []byte("k"), &r))
-			case wire.StoreIf:
-				w.inline(wire.Same, wire.AppendStoreIf(head, version.Tag{}, []byte("k"), &r))
 			case wire.Vote:
 				r.Value, r.Tag.Removed = nil, true
 				r.Owner = version.Operation{Incarnation: w.nodes[0].incarnation(), Sequence: 1}
@@ -335,7 +329,7 @@ func TestAVoteMayBeRefused(t *testing.T) {
 	})
 }
 
-// S3, N5: a member at its limit says so in each answer to a read, and takes no offer.
+// S3, N5: a member at its limit says so in each answer to a read.
 func TestAFullMemberSaysSo(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		full := w.nodes[1]
@@ -350,11 +344,6 @@ func TestAFullMemberSaysSo(t *testing.T) {
 		}
 		reads(wire.OK, version.Tag{})
 		reads(wire.Same, held.Tag)
-		offered := version.Record{Tag: version.Tag{Generation: 1, Counter: 11, Incarnation: w.nodes[0].incarnation()}, Value: []byte("new")}
-		reply := w.inline(wire.OK, wire.AppendStoreIf(head(wire.StoreIf), held.Tag, []byte("k"), &offered))
-		if r, err := wire.ParseReadReply(reply.Body, false); err != nil || !r.Full || full.holds("k") != "v" {
-			t.Errorf("%+v, %v, and the full member holds %q", r, err, full.holds("k"))
-		}
 	}, func(m *member) {
 		if m.i == 1 {
 			m.maxBytes = 1

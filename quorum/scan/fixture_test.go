@@ -71,7 +71,7 @@ func (nd *node) Start(v *replica.View, c *quorum.Call) {
 	if c.Record != nil {
 		rec = c.Record.Clone()
 	}
-	r, e, key, have := nd.m.Stores[c.Member], v.Epoch, slices.Clone(c.Key), c.Have
+	r, e, key := nd.m.Stores[c.Member], v.Epoch, slices.Clone(c.Key)
 	go func() {
 		var err error
 		switch c.Kind {
