@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
@@ -84,6 +85,12 @@ func (nd *node) Cancel(c *Call) bool {
 	return was
 }
 
+func (nd *node) Close(v *replica.View, member int, n lease.Name) {
+	if there := nd.m.nodes[member].Current(); there.Given.Close(n) == 0 {
+		v.Ended.Note(there.Incarnation(), n)
+	}
+}
+
 func (nd *node) swallow(c *Call) {
 	nd.mu.Lock()
 	nd.lost[c] = true
@@ -103,6 +110,7 @@ func (nd *node) silence(member int) {
 
 func (nd *node) Start(v *replica.View, c *Call) {
 	c.Status, c.Err, c.NotSent, c.Reply, c.Full, c.Confirmed = Failed, nil, false, version.Record{}, false, false
+	c.Vouches, c.Names = false, nil
 	if nd.filter != nil && nd.filter(c) {
 		return
 	}
@@ -126,7 +134,10 @@ func (nd *node) deliver(v *replica.View, c *Call) {
 		case ReadRecord:
 			c.Reply, _, err = r.Get(e, h, key, nil)
 		case Store:
-			_, err = r.Put(e, h, key, &rec)
+			if c.Vouches, err = r.Put(e, h, key, &rec); !c.Vouches {
+				own, _, _ := r.Tag(e, h, key, nil)
+				c.Vouches = own.Tag == rec.Tag
+			}
 		case Vote:
 			var yes bool
 			if yes, err = r.Vote(e, h, key, &rec); !yes {
@@ -149,6 +160,8 @@ func (nd *node) deliver(v *replica.View, c *Call) {
 		v.Counter.Observe(there.Counter.Now())
 		v.Marks.Learn(there.Me().Holder(), there.Counter.Mark())
 		c.Confirmed = there.Confirmed(&c.Reply)
+		c.Names = there.Given.Names()
+		c.Vouches = c.Vouches || there.Given.Named(lease.Name{Holder: v.Incarnation(), Session: c.Relied})
 		if err != nil {
 			c.Status = Stale
 		}

@@ -156,7 +156,7 @@ func (p *phase) record(set *memberSet, s memberSet) {
 	*set |= s & p.voters &^ (p.yes | p.no | p.failed)
 }
 
-func (p *phase) String() string {
+func (p phase) String() string {
 	text := fmt.Sprintf("%d replicas needed, %d active: %d yes, %d no, %d failed",
 		p.need, p.voters.len(), p.yes.len(), p.no.len(), p.failed.len())
 	if p.blocked() {

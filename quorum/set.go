@@ -64,7 +64,7 @@ func (o *operation) set(value []byte) error {
 // numbers that the copy holds.
 func (o *operation) mintAlone(value []byte) error {
 	for {
-		if o.unasked = o.alone(); !o.unasked {
+		if o.unasked = o.alone() && o.likelyEnough(); !o.unasked {
 			return nil
 		}
 		if o.askOwn(ReadTag, 1) == nil && o.current() {
@@ -76,6 +76,18 @@ func (o *operation) mintAlone(value []byte) error {
 			return o.unavailable(kv.None, "write", replica.ErrEpoch)
 		}
 	}
+}
+
+// likelyEnough reports whether as many members can be expected to answer as the write needs. Where
+// they cannot, a query shows it before anything is sent, and the outcome is known.
+func (o *operation) likelyEnough() bool {
+	n := 1
+	for m := range o.v.Slots {
+		if m != o.v.Self && o.v.Members[m].Active() && o.c.cfg.Peers.Likely(o.v, m) {
+			n++
+		}
+	}
+	return n >= max(o.w, o.v.R)
 }
 
 // query runs the query phase of a write. It asks as many replicas as writeAsks says for their tags,

@@ -348,6 +348,7 @@ func TestLinksOutliveEpochs(t *testing.T) {
 // has not done, and will not do, what it was asked for.
 func TestWhatARepliesStatusMeans(t *testing.T) {
 	body, same := wire.AppendReadReply(nil, new(wire.ReadReply), false), wire.AppendReadReply(nil, new(wire.ReadReply), true)
+	ack := wire.AppendAcknowledgement(nil, new(wire.Acknowledgement))
 	for _, c := range []struct {
 		kind    quorum.Kind
 		reply   wire.Reply
@@ -356,9 +357,10 @@ func TestWhatARepliesStatusMeans(t *testing.T) {
 	}{
 		{quorum.ReadTag, wire.Reply{Status: wire.OK, Body: body}, quorum.OK, false},
 		{quorum.ReadRecord, wire.Reply{Status: wire.Same, Body: same}, quorum.Same, false},
-		{quorum.Store, wire.Reply{Status: wire.OK}, quorum.OK, false},
+		{quorum.Store, wire.Reply{Status: wire.OK, Body: ack}, quorum.OK, false},
+		{quorum.Store, wire.Reply{Status: wire.OK}, quorum.Failed, false}, // without a body
 		{quorum.Store, wire.Reply{Status: wire.NotActive}, quorum.Failed, true},
-		{quorum.Vote, wire.Reply{Status: wire.Nack}, quorum.Nack, false},
+		{quorum.Vote, wire.Reply{Status: wire.Nack, Body: ack}, quorum.Nack, false},
 		{quorum.Remove, wire.Reply{Status: wire.OK}, quorum.OK, false},
 		{quorum.Remove, wire.Reply{Status: wire.Missing}, quorum.Missing, false},
 		{quorum.Remove, wire.Reply{Status: wire.Unknown}, quorum.Open, false},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +59,8 @@ type member struct {
 	ctx         context.Context
 	next        *Membership // the membership that a join would be preparing
 	entering    sync.Mutex  // held by enter: calls of Next must not overlap
+
+	sealedEpoch atomic.Uint64 // what the heartbeats of others have told
 
 	mu           sync.Mutex
 	who          health.Reach        // what WhoAnswers returns
@@ -152,7 +155,7 @@ func (m *member) view(e version.Epoch) replica.View {
 	n := len(m.w.nodes)
 	v := replica.View{
 		Epoch: e, Generation: m.w.generation, R: n/2 + 1, W: n/2 + 1, Seed: seed, Slots: n, Self: m.i,
-		Cluster: cluster, CursorKey: [16]byte{1}, Settled: true,
+		Cluster: cluster, CursorKey: [16]byte{1}, Settled: true, Term: 100 * time.Millisecond,
 	}
 	var names []string
 	for _, o := range m.w.nodes {
@@ -175,6 +178,17 @@ func (m *member) Miss(name string, _ version.Incarnation, _ []byte) {
 	defer m.mu.Unlock()
 	m.missed[name] = true
 }
+
+// CatchUp implements Host. The tests' members merge nothing.
+func (m *member) CatchUp(context.Context, *replica.View, *replica.Member) error {
+	return errors.ErrUnsupported
+}
+
+// Sealed implements Host.
+func (m *member) Sealed() version.Epoch { return version.Epoch(m.sealedEpoch.Load()) }
+
+// LearnSealed implements Host.
+func (m *member) LearnSealed(e version.Epoch) { m.sealedEpoch.Store(uint64(e)) }
 
 // Memberships implements Node.
 func (m *member) Memberships() (present, next *Membership) { return m.Membership, m.next }

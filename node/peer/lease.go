@@ -57,22 +57,6 @@ func (m *Membership) Term() time.Duration {
 	return 0
 }
 
-// place returns what leases need to know of the epoch. With R-1 leases of others, a query phase is
-// answered already (L3). Where quorums need not overlap, no number of leases is enough.
-func (e *Epoch) place() lease.Place {
-	v := &e.View
-	p := lease.Place{Epoch: v.Epoch, Members: make([]version.Incarnation, v.Slots), Need: v.R - 1}
-	for m := range p.Members {
-		if m != v.Self {
-			p.Members[m] = v.Members[m].Incarnation
-		}
-	}
-	if v.Incarnation() == 0 || v.R+v.W <= v.Slots {
-		p.Need = v.Slots
-	}
-	return p
-}
-
 const (
 	// renewals is how often a lease is renewed in a term.
 	renewals = 4

@@ -113,7 +113,7 @@ func (m *Membership) Next(v replica.View, store *storage.Store, self version.Inc
 func (m *Membership) Enter(e *Epoch) {
 	m.Marks.Enter(e.View.Incarnations())
 	old := m.present.Swap(e)
-	e.View.Held.Enter(e.place())
+	e.View.Held.Enter(e.View.Place())
 	if old != nil {
 		close(old.superseded)
 	}

@@ -31,8 +31,8 @@ func requests(s wire.Stamp) map[wire.Op]struct {
 		pending bool
 	}{
 		wire.Read:      {wire.AppendRead(head(wire.Read), &wire.ReadRequest{Key: []byte("nothing")}), false},
-		wire.Store:     {wire.AppendStore(head(wire.Store), []byte("k"), &record), true},
-		wire.Vote:      {wire.AppendStore(head(wire.Vote), []byte("gone"), &tombstone), true},
+		wire.Store:     {wire.AppendStore(head(wire.Store), 0, []byte("k"), &record), true},
+		wire.Vote:      {wire.AppendStore(head(wire.Vote), 0, []byte("gone"), &tombstone), true},
 		wire.Heartbeat: {wire.AppendHeartbeat(head(wire.Heartbeat), &wire.MemberReport{}), true},
 		wire.Digests:   {wire.AppendRanges(head(wire.Digests), []keyspace.Range{keyspace.All()}), false},
 		wire.Report:    {head(wire.Report), true},
@@ -164,7 +164,7 @@ func TestMalformedRequests(t *testing.T) {
 			}
 		}
 		live := version.Record{Tag: version.Tag{Counter: 9, Incarnation: 1}, Value: []byte("v")}
-		vote := wire.AppendStore(wire.AppendRequest(nil, wire.Vote, w.stamp(firstEpoch)), []byte("k"), &live)
+		vote := wire.AppendStore(wire.AppendRequest(nil, wire.Vote, w.stamp(firstEpoch)), 0, []byte("k"), &live)
 		w.inline(wire.Malformed, vote) // votes are for tombstones
 		w.serve(wire.Malformed, []byte{byte(wire.Read)})
 		w.serve(wire.Malformed, nil)
@@ -292,11 +292,11 @@ func TestClocksFollowCounters(t *testing.T) {
 			r := version.Record{Tag: version.Tag{Generation: 1, Counter: high, Incarnation: w.nodes[0].incarnation()}, Value: []byte("v")}
 			switch op {
 			case wire.Store:
-				w.inline(wire.OK, wire.AppendStore(head, []byte("k"), &r))
+				w.inline(wire.OK, wire.AppendStore(head, 0, []byte("k"), &r))
 			case wire.Vote:
 				r.Value, r.Tag.Removed = nil, true
 				r.Owner = version.Operation{Incarnation: w.nodes[0].incarnation(), Sequence: 1}
-				w.inline(wire.OK, wire.AppendStore(head, []byte("k"), &r))
+				w.inline(wire.OK, wire.AppendStore(head, 0, []byte("k"), &r))
 			}
 			if now := w.nodes[1].Counter.Now(); now < high {
 				t.Errorf("after %v the receiver's clock is at %d", op, now)
@@ -319,7 +319,7 @@ func TestAVoteMayBeRefused(t *testing.T) {
 				Tag:   version.Tag{Generation: 1, Counter: counter, Incarnation: 9, Removed: true},
 				Owner: version.Operation{Incarnation: w.nodes[0].incarnation(), Sequence: counter},
 			}
-			return wire.AppendStore(wire.AppendRequest(nil, wire.Vote, w.stamp(firstEpoch)), []byte("k"), &r)
+			return wire.AppendStore(wire.AppendRequest(nil, wire.Vote, w.stamp(firstEpoch)), 0, []byte("k"), &r)
 		}
 		w.inline(wire.Nack, vote(9))
 		if got := w.nodes[1].holds("k"); got != "v" {
@@ -338,7 +338,7 @@ func TestAFullMemberSaysSo(t *testing.T) {
 		reads := func(want wire.Status, have version.Tag) {
 			t.Helper()
 			reply := w.inline(want, wire.AppendRead(head(wire.Read), &wire.ReadRequest{Key: []byte("k"), Have: have}))
-			if r, err := wire.ParseReadReply(reply.Body, want == wire.Same); err != nil || !r.Full {
+			if r, err := wire.ParseReadReply(nil, reply.Body, want == wire.Same); err != nil || !r.Full {
 				t.Errorf("%v: %+v, %v", want, r, err)
 			}
 		}

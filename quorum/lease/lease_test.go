@@ -183,7 +183,7 @@ func TestAMemberIsQuietOnceItsPromisesAreOver(t *testing.T) {
 	if left := m.Quiet(9); left <= 0 || m.Named(Name{8, 2}) {
 		t.Errorf("%v until quiet, and the one that has given back is named: %v", left, m.Names())
 	}
-	m.Stop()
+	m.Grants.Stop()
 	if m.Give(7, 2) != 0 || m.Give(9, 2) != 0 {
 		t.Error("a member that stops gives a lease")
 	}

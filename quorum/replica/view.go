@@ -161,6 +161,22 @@ func (v *View) KnownSealed() bool { return v.Sealed != nil && v.Sealed() >= v.Ep
 // looked up afterwards, at this view's epoch, may rest on it (L3).
 func (v *View) Alone() bool { return v.Leases && v.Held.Alone(v.Epoch) }
 
+// Place returns what the leases that this node holds need to know of the view. With R-1 leases of
+// others, a query phase is answered already (L3). Where quorums need not overlap, and for a node
+// that is not active, no number of leases is enough.
+func (v *View) Place() lease.Place {
+	p := lease.Place{Epoch: v.Epoch, Members: make([]version.Incarnation, v.Slots), Need: v.R - 1}
+	for m := range p.Members {
+		if m != v.Self {
+			p.Members[m] = v.Members[m].Incarnation
+		}
+	}
+	if v.Incarnation() == 0 || v.R+v.W <= v.Slots {
+		p.Need = v.Slots
+	}
+	return p
+}
+
 // Over reports whether a later view has taken this one's place.
 func (v *View) Over() bool {
 	select {

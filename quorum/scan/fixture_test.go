@@ -14,6 +14,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/quorum"
+	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
@@ -62,6 +63,7 @@ func (nd *node) Likely(*replica.View, int) bool           { return true }
 func (nd *node) Answers(_ *replica.View, m int) bool      { return !nd.owes[m].Load() }
 func (nd *node) Heard(*replica.View, int) time.Time       { return time.Time{} }
 func (nd *node) Cancel(*quorum.Call) bool                 { return false }
+func (nd *node) Close(*replica.View, int, lease.Name)     {}
 func (nd *node) Miss(string, version.Incarnation, []byte) {}
 
 // Start implements quorum.Peers for all kinds of calls but removes.

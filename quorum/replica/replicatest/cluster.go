@@ -3,7 +3,9 @@ package replicatest
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
+	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/watermark"
@@ -21,6 +23,23 @@ type Cluster struct {
 
 // Seed is the seed under which the clusters hash keys.
 var Seed = keyspace.Seed{1}
+
+// Term is how long leases of the clusters last.
+const Term = 100 * time.Millisecond
+
+// Lease makes a member hold a lease of each of the others, or renews what it holds. It must hold
+// what they hold.
+func (c *Cluster) Lease(holder int, grantors ...int) {
+	v := c.Views[holder].Current()
+	for _, g := range grantors {
+		from := c.Views[g].Current()
+		asked := v.Held.Ask()
+		if n := from.Given.Give(v.Incarnation(), from.Epoch); n != 0 {
+			v.Held.Given(from.Incarnation(), n, asked)
+			v.Held.CaughtUp(from.Incarnation(), n)
+		}
+	}
+}
 
 // NewCluster returns a cluster of n active members, named na, nb and so on, at its first epoch.
 // rank decides the order of keys.
@@ -43,7 +62,10 @@ func (c *Cluster) View(self int, change func(*replica.View)) *replica.View {
 	v := &replica.View{
 		Epoch: c.Epoch, R: n/2 + 1, W: n/2 + 1, Seed: Seed, Slots: n, Self: self,
 		Cluster: 77, CursorKey: [16]byte{1, 2, 3}, Store: c.Stores[self], Counter: new(watermark.Counter), Marks: new(watermark.Marks),
+		Leases: true, Term: Term, Ended: new(lease.Ended),
 	}
+	clock := lease.Monotonic()
+	v.Given, v.Held = lease.NewGrants(clock, Term), lease.NewHeld(clock, Term)
 	var names []string
 	for i := range n {
 		names = append(names, fmt.Sprintf("n%c", 'a'+i))
@@ -88,7 +110,9 @@ func (vs *Views) Install(v *replica.View) {
 		v.Superseded = vs.over
 		if old := vs.current.Load(); old != nil {
 			v.Counter, v.Marks = old.Counter, old.Marks
+			v.Given, v.Held, v.Ended = old.Given, old.Held, old.Ended
 		}
+		v.Held.Enter(v.Place())
 	}
 	vs.current.Store(v)
 	if over != nil {
