@@ -46,8 +46,6 @@ var directed = map[rule.Rule]struct{ dir, test string }{
 	rule.WriteQuery:    {"../../quorum", "TestAWriteAsksMoreThanItsR"},
 	rule.Meet:          {"../topology", "TestQuorumsOfTwoSizesMeet"},
 	rule.RealAcks:      {"../../quorum", "TestAHintIsNoAcknowledgement"},
-	rule.OneCopy:       {"../peer", "TestACopyOfAnOfferIsUnknown"},
-	rule.Overtaken:     {"../../quorum", "TestAnOvertakenOfferIsUnknown"},
 	rule.VoteOnce:      {"..", "TestAReplicaVotesForOneRemoveOnly"},
 	rule.Contested:     {"../../quorum", "TestARebuiltReplicaVotesForNobody"},
 	rule.EnoughCopies:  {"..", "TestARebuildMissesNoAcknowledgedWrite"},

@@ -22,13 +22,9 @@ const (
 	// WriteQuery is D4 for writes: the query phase of a write asks at least R and N-W+1 replicas,
 	// whatever the r of the request is.
 	WriteQuery
-	Meet     // D7: until a change of size is settled, quorums meet those of the size before
-	OneTag   // D6: a write is never repeated under another tag
-	RealAcks // D8: a hint is no acknowledgement
-	OneCopy  // D10: a replica carries out only one copy of an offer
-	// Overtaken is D10: an offer that a replica may have taken, and that is below another write,
-	// has an unknown outcome.
-	Overtaken
+	Meet          // D7: until a change of size is settled, quorums meet those of the size before
+	OneTag        // D6: a write is never repeated under another tag
+	RealAcks      // D8: a hint is no acknowledgement
 	VoteOnce      // remove: a replica votes for one request only
 	Contested     // remove: a tombstone of which copies with different owners met belongs to no request
 	EnoughCopies  // M3: a rebuild merges N-W+1 copies
@@ -46,7 +42,7 @@ const (
 	end
 )
 
-var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "firm", "write-query", "meet", "one-tag", "real-acks", "one-copy", "overtaken", "vote-once", "contested",
+var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "firm", "write-query", "meet", "one-tag", "real-acks", "vote-once", "contested",
 	"enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all", "confirmed", "held-back", "owners-mark", "keyed-hash"}
 
 func (r Rule) String() string { return names[r] }
