@@ -219,7 +219,8 @@ var (
 	listedRule = regexp.MustCompile(`(?m)^\| ([DLMG][0-9]+) \|`)
 )
 
-// Code cites the rules of the protocol by number. The number must lead to what the rule says.
+// Code and pages cite the rules of the protocol by number. The number must lead to what the rule
+// says. A record that is superseded keeps its text, even where it cites a rule that is gone.
 func TestRulesThatAreCitedAreListed(t *testing.T) {
 	listed := map[string]bool{}
 	for _, m := range listedRule.FindAllSubmatch(viakvtest.Shipped(t, "docs/consistency.md"), -1) {
@@ -244,7 +245,9 @@ func TestRulesThatAreCitedAreListed(t *testing.T) {
 		}
 	}
 	for _, d := range documents(t) {
-		check(d.path, d.prose)
+		if !strings.Contains(d.text, "\nStatus: superseded by ") || !strings.HasPrefix(d.path, "docs/adr/") {
+			check(d.path, d.prose)
+		}
 	}
 	if cited < 100 {
 		t.Errorf("found %d citations only; is the pattern still right?", cited)

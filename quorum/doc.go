@@ -6,7 +6,6 @@
 // dynamic quorum-acknowledged broadcasts, FTCS 1997):
 //
 //	set     ask R for tags ─▶ mint a tag above all seen ─▶ store at all, answer at W
-//	        (one round where one peer completes R and W: fast.go)
 //	get     ask R for the record ─▶ they agree, or the highest is known to be complete: answer
 //	                              └▶ else store the highest at W (read repair) ─▶ answer
 //	remove  get ─▶ missing: answer so
@@ -18,9 +17,9 @@
 //
 // A request is a sequence of phases. A phase is a value that counts answers and says what they come
 // to (phase.go, testdata/phase). An operation drives one request: it begins a phase, starts its
-// calls, and waits for its verdict (operation.go). A get is in get.go, a set in set.go and fast.go.
-// Both ask by query.go. What is known to be complete is in complete.go. Scans of all keys are in
-// package quorum/scan.
+// calls, and waits for its verdict (operation.go). A get is in get.go, a set in set.go. Both ask by
+// query.go. What is known to be complete is in complete.go. Scans of all keys are in package
+// quorum/scan.
 //
 // Invariants, cited by number (D rules are those of docs/consistency.md):
 //
@@ -32,8 +31,8 @@
 //	Q4. A phase runs at the one epoch that it is stamped with. A reply given at another epoch is no
 //	    reply (D2).
 //	Q5. The write phase is begun at most once under a tag. It is sent again only with the same
-//	    record (D6, and D10 for an offer). An operation that fails before its write phase has
-//	    outcome none. One that has begun it and was not answered by W has outcome unknown.
+//	    record (D6). An operation that fails before its write phase has outcome none. One that has
+//	    begun it and was not answered by W has outcome unknown.
 //	Q6. An operation outlives its request until each of its calls has ended. A member that has not
 //	    stored the record by then gets a hint.
 package quorum

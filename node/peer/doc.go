@@ -19,5 +19,5 @@
 //	N3. A pending incarnation stores what it is sent and answers no query (M4).
 //	N6. A request that must not be done twice is done at most once, however often the network
 //	    delivers it. A refusal that lets its sender do the request elsewhere holds for every copy
-//	    of the request (T1, D10).
+//	    of the request (T1).
 package peer
