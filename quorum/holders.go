@@ -58,6 +58,14 @@ const (
 	sessionPoll = 5 * time.Millisecond
 )
 
+// holderPatience is how long a phase waits for holders of leases before it has their sessions ended.
+func (o *operation) holderPatience() time.Duration {
+	if o.v.Term == 0 {
+		return never
+	}
+	return o.v.Term / 5 * 2
+}
+
 // awaitHolders is called while the present phase waits only for holders of leases. It returns after
 // which time to look again, and zero when a session is over and the verdict may be another one.
 //
@@ -70,10 +78,7 @@ func (o *operation) awaitHolders() time.Duration {
 		o.mu.Unlock()
 		return 0
 	}
-	if o.blocked.IsZero() {
-		o.blocked = now
-	}
-	patience := o.blocked.Add(o.v.Term / 5 * 2).Sub(now)
+	patience := o.holderPatience() - now.Sub(o.began)
 	wait := patience
 	type session struct {
 		grantor int

@@ -138,7 +138,7 @@ func (o *operation) beginPhase(need int, holders memberSet, naming bool) {
 func (o *operation) enter(p phase) {
 	o.mu.Lock()
 	o.dropLocked()
-	o.began, o.blocked, o.storing = time.Time{}, time.Time{}, false
+	o.began, o.storing = time.Time{}, false
 	clear(o.causes[:o.used])
 	o.phase = p
 	select {
@@ -282,13 +282,16 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
 	for {
 		o.mu.Lock()
 		verdict, lost := o.phase.verdict(), o.phase.failed != 0
-		late := verdict == pending && o.phase.blocked()
+		blocked, naming := verdict == pending && o.phase.blocked(), o.phase.naming
 		o.mu.Unlock()
-		slice := never
-		if late {
-			if slice = o.awaitHolders(); slice == 0 {
+		pause := never
+		switch {
+		case blocked:
+			if pause = o.awaitHolders(); pause == 0 {
 				continue
 			}
+		case naming: // it may be blocked later, which wakes nobody
+			pause = o.holderPatience()
 		}
 		switch {
 		case verdict == met:
@@ -319,7 +322,7 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
 			}
 			left = min(left, patience)
 		}
-		o.timer.Reset(min(left, slice))
+		o.timer.Reset(min(left, pause))
 		<-o.wake
 		now = time.Time{} // rarely needed again
 	}

@@ -134,7 +134,8 @@ func (p *phase) outvoted() bool {
 }
 
 // reply notes how the call to a member has ended. It reports whether that may change what the
-// request does next. It may when the phase is decided, and when a member will not answer.
+// request does next. It may when the phase is decided, when a member will not answer, and when the
+// phase waits only for somebody who will not.
 func (p *phase) reply(m int, s Status) bool {
 	failed := p.failed
 	switch s {
@@ -147,7 +148,7 @@ func (p *phase) reply(m int, s Status) bool {
 	default:
 		p.record(&p.failed, only(m))
 	}
-	return p.failed != failed || p.verdict() != pending
+	return p.failed != failed || p.verdict() != pending || p.failed|p.stuck != 0 && p.blocked()
 }
 
 // record adds members to a set of answers. It ignores second answers, and members without a vote:

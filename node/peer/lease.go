@@ -252,10 +252,8 @@ func (*Client) Close(v *replica.View, member int, n lease.Name) {
 // session then asks again.
 const closeTries = 10
 
-// close has a member end a session, and notes when it is over.
-func (e *Epoch) close(given context.Context, m int, n lease.Name) {
-	ctx, cancel := e.while(given)
-	defer cancel()
+// close has a member end a session, and notes when it is over. The end of the epoch does not matter.
+func (e *Epoch) close(ctx context.Context, m int, n lease.Name) {
 	to := e.View.Members[m].Incarnation
 	for range closeTries {
 		if left, ok := e.sendClose(ctx, m, n); !ok {
