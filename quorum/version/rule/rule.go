@@ -33,6 +33,7 @@ const (
 	Barrier       // M6: a change of size is followed by a sync barrier
 	ClearSealed   // M8: a clear is answered once it is sealed
 	PurgeAll      // G1: only tombstones that all N members hold are purged
+	Quiet         // L10: an epoch is sealed only once the leases are over that members below it may rely on
 	Confirmed     // L6: only what lies below a watermark counts as complete
 	HeldBack      // L6: a record whose request got no answer holds the watermark back
 	Names         // L4: an acknowledgement counts only once the holders that it names have acknowledged, too
@@ -42,7 +43,8 @@ const (
 	end
 )
 
-var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "firm", "write-query", "meet", "one-tag", "real-acks", "vote-once", "contested",
-	"enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all", "confirmed", "held-back", "owners-mark", "keyed-hash"}
+var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "firm", "write-query", "meet", "one-tag", "real-acks",
+	"vote-once", "contested", "enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all", "quiet", "confirmed",
+	"held-back", "names", "vouch", "owners-mark", "keyed-hash"}
 
 func (r Rule) String() string { return names[r] }
