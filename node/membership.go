@@ -155,6 +155,12 @@ func (m *membership) close() {
 // has nothing more to say. The others take that as the promise that nothing completes here (M5).
 func (m *membership) Close() { m.peerSide.Seal() }
 
+// Quiet implements topology.Host.
+func (m *membership) Quiet(at version.Epoch) time.Duration { return m.peerSide.Quiet(at) }
+
+// Term implements topology.Host.
+func (m *membership) Term() time.Duration { return m.peerSide.Term() }
+
 // Current returns the view of the present epoch. It is nil when there is none, and once the
 // membership refuses everything.
 func (m *membership) Current() *replica.View {

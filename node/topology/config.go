@@ -11,6 +11,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/node/transport"
+	"viakv/quorum/version"
 )
 
 // Host is what adopts topologies: the node.
@@ -19,9 +20,18 @@ type Host interface {
 	// order of epochs. Adopt may block, and returns when nothing stamped with an older epoch can
 	// complete here any more. t is read only.
 	Adopt(t *Topology)
+	// Quiet returns how long it is until all leases are over that this node has given to members
+	// who may be below an epoch (L10). Zero: they are over. It stays zero if the node has adopted
+	// the epoch before the call, or is closed: it gives no lease to a member that asks at an older
+	// epoch. Quiet does not block, and is safe for concurrent use. It may be called after Close.
+	Quiet(at version.Epoch) (left time.Duration)
+	// Term returns how long a lease lasts. It is the same at all nodes of a cluster. Zero: no
+	// leases are given. Term does not block, and is safe for concurrent use. It is called after the
+	// first Adopt has returned.
+	Term() time.Duration
 	// Close is called once, after the last Adopt has returned, when the membership is over or the
-	// process stops. It returns when nothing can complete here any more, whatever its epoch. It
-	// must not block on the network.
+	// process stops. It returns when nothing can complete here any more, whatever its epoch, and no
+	// lease is given any more. It must not block on the network.
 	Close()
 }
 

@@ -20,11 +20,11 @@ func sceneOf(top *Topology, asks ...*ask) *scene {
 	now := time.Unix(1000, 0)
 	s := &scene{
 		topology: top, self: 1, now: now, caughtUp: map[uint64]bool{}, absent: map[uint64]bool{},
-		reports: reports{adopted: map[uint64]version.Epoch{}, gone: map[uint64]bool{}},
+		reports: reports{quiet: map[uint64]version.Epoch{}, gone: map[uint64]bool{}},
 		heard:   map[uint64]time.Time{}, asks: asks,
 	}
 	for _, id := range top.recipients() {
-		s.reports.adopted[id.BootID] = top.Epoch
+		s.reports.quiet[id.BootID] = top.Epoch
 		s.heard[id.BootID], s.caughtUp[id.BootID] = now, true
 	}
 	for i := range top.Slots {
@@ -108,8 +108,8 @@ func TestDecide(t *testing.T) {
 	}{
 		{"nothing to do", sceneOf(trio), move{}},
 		{"a clear", sceneOf(trio, asking(toClear, "")), move{command: &command{Kind: Clear}}},
-		{"E4: unsealed", with(sceneOf(later, asking(toClear, "")), func(s *scene) { s.reports.adopted[2], s.reports.adopted[3] = 1, 1 }), move{}},
-		{"M8: agreed, unsealed", with(sceneOf(later, done), func(s *scene) { s.reports.adopted[2], s.reports.adopted[3] = 1, 1 }), move{}},
+		{"E4: unsealed", with(sceneOf(later, asking(toClear, "")), func(s *scene) { s.reports.quiet[2], s.reports.quiet[3] = 1, 1 }), move{}},
+		{"M8: agreed, unsealed", with(sceneOf(later, done), func(s *scene) { s.reports.quiet[2], s.reports.quiet[3] = 1, 1 }), move{}},
 		{"M8: agreed and sealed", sceneOf(later, done), move{answer: &response{Code: codeOK}}},
 		{"out of time", with(sceneOf(trio, asking(toClear, "")), func(s *scene) { s.now = s.now.Add(time.Minute) }), move{answer: &response{Code: codeAgain}}},
 		{"M6: a clear waits for settling", sceneOf(g, asking(toClear, "")), move{}},
@@ -211,7 +211,7 @@ func TestObstacles(t *testing.T) {
 			s.voters = []uint64{1, 2, 3}
 			return s
 		}(),
-		"epoch 2 waits until enough members of the one before have adopted it": func() *scene { s := sceneOf(joining(t)); clear(s.reports.adopted); return s }(),
+		"epoch 2 waits until enough members of the one before have adopted it": func() *scene { s := sceneOf(joining(t)); clear(s.reports.quiet); return s }(),
 	} {
 		if got := s.obstacle(); got != want {
 			t.Errorf("%q, want %q", got, want)

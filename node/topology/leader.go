@@ -32,7 +32,8 @@ type leader struct {
 	first    map[uint64]time.Time     // when a process was first looked for
 	heard    map[uint64]time.Time     // when it last answered
 	adopted  map[uint64]version.Epoch // the epoch that it reports
-	gone     map[uint64]bool          // a newer process of its name is proved to be there
+	quiet    map[uint64]version.Epoch // the epoch at which it reports to be quiet
+	gone     map[uint64]time.Time     // when this leader learnt of a newer process of its name
 	barriers map[uint64]version.Epoch // the last size change whose barrier it has run
 	updaters map[uint64]*updater
 	working  sync.WaitGroup // the updaters
@@ -42,7 +43,8 @@ func newLeader(g *group) *leader {
 	l := &leader{
 		m: g.m, g: g, wake: make(chan struct{}, 1),
 		first: map[uint64]time.Time{}, heard: map[uint64]time.Time{}, adopted: map[uint64]version.Epoch{},
-		gone: map[uint64]bool{}, barriers: map[uint64]version.Epoch{}, updaters: map[uint64]*updater{},
+		quiet: map[uint64]version.Epoch{}, gone: map[uint64]time.Time{}, barriers: map[uint64]version.Epoch{},
+		updaters: map[uint64]*updater{},
 	}
 	l.ctx, l.cancel = context.WithCancel(g.ctx)
 	return l
@@ -57,13 +59,16 @@ func (l *leader) run() {
 		if s == nil {
 			return
 		}
+		if s.sealed() {
+			l.m.LearnSealed(s.topology.Epoch)
+		}
 		l.startUpdaters(s.topology)
 		if mv := decide(s); l.do(mv) {
 			continue
 		}
 		// Only raft's progress shows how far the learners are, so the leader looks again after a
-		// tick.
-		timer := time.NewTimer(tick)
+		// tick. It looks earlier where leases end earlier.
+		timer := time.NewTimer(s.pause)
 		select {
 		case <-l.wake:
 		case <-changed:
@@ -103,34 +108,53 @@ func (l *leader) look() *scene {
 		return nil
 	}
 	up, state := l.g.caughtUp(l.ctx), l.g.snapshot()
-	now := time.Now()
-	s := &scene{
-		topology: t, self: l.m.self.BootID, now: now, voters: state.voters, learners: state.learners, caughtUp: up,
-		reports: reports{adopted: map[uint64]version.Epoch{}, gone: map[uint64]bool{}},
-		heard:   map[uint64]time.Time{}, absent: map[uint64]bool{},
-	}
 	// This node's own reports do not come from an updater.
 	l.m.mu.Lock()
 	barrier := l.m.barrier
 	l.m.mu.Unlock()
+	own := l.m.current()
+	var left, ofTheDead time.Duration
+	if own != nil {
+		left, ofTheDead = l.m.leasesLeft(own.Epoch), l.m.leasesOfTheDead()
+	}
+	now := time.Now()
+	s := &scene{
+		topology: t, self: l.m.self.BootID, now: now, voters: state.voters, learners: state.learners, caughtUp: up,
+		reports: reports{quiet: map[uint64]version.Epoch{}, gone: map[uint64]bool{}},
+		heard:   map[uint64]time.Time{}, absent: map[uint64]bool{}, pause: tick,
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if own := l.m.current(); own != nil && own.Cluster == t.Cluster {
+	if own != nil && own.Cluster == t.Cluster {
 		l.adopted[s.self] = own.Epoch
+		if left <= 0 {
+			l.quiet[s.self] = own.Epoch
+		} else {
+			s.pause = min(left, recheck)
+		}
 	}
 	l.barriers[s.self] = barrier
+	for _, b := range t.replaced() {
+		l.noteGoneLocked(b)
+	}
 	s.asks = slices.Clone(l.asks)
 	// The scene takes over what the updaters have heard.
 	for _, id := range t.recipients() {
 		b := id.BootID
-		s.reports.adopted[b], s.reports.gone[b] = l.adopted[b], l.gone[b]
+		s.reports.quiet[b] = l.quiet[b]
+		since, gone := l.gone[b]
+		if rest := ofTheDead - now.Sub(since); gone && own != nil && rest <= 0 {
+			s.reports.gone[b] = true
+		} else if gone && rest > 0 {
+			s.pause = min(s.pause, rest)
+		}
 		last, ok := l.heard[b]
 		if ok {
 			s.heard[b] = last
 		} else if last, ok = l.first[b]; !ok {
 			last = now
 		}
-		s.absent[b] = b != s.self && (l.gone[b] || now.Sub(last) > patience)
+		s.absent[b] = b != s.self && (gone || now.Sub(last) > patience)
 	}
 	// A barrier counts only with the incarnation that the slot has now.
 	if t.Change != nil {
@@ -141,6 +165,14 @@ func (l *leader) look() *scene {
 		}
 	}
 	return s
+}
+
+// noteGoneLocked notes that a newer process has the name of this one (M2). So this one has died, at
+// this moment at the latest. The caller holds mu.
+func (l *leader) noteGoneLocked(boot uint64) {
+	if l.gone[boot].IsZero() {
+		l.gone[boot] = time.Now()
+	}
 }
 
 // do carries a step out. It returns false when there was none.
@@ -235,7 +267,7 @@ func (l *leader) submit(ctx context.Context, r *request, replaces uint64) respon
 		return response{Code: codeAgain, Detail: "the leader is busy"}
 	}
 	if replaces != 0 {
-		l.gone[replaces] = true
+		l.noteGoneLocked(replaces)
 	}
 	if i := slices.IndexFunc(l.asks, func(q *ask) bool { return q.ID == a.ID }); i >= 0 {
 		a.proposed, a.answered, a.polledAt = l.asks[i].proposed, l.asks[i].answered, l.asks[i].polledAt

@@ -31,8 +31,9 @@ type Manager struct {
 	cfg         Config
 	log         *zap.Logger
 	self        Identity
-	changed     signal // known, adopted, state or leader has changed
+	changed     signal // known, adopted, sealed, state or leader has changed
 	adopted     atomic.Pointer[Topology]
+	sealed      atomic.Uint64 // the newest epoch that is known to be sealed by what was found or told
 	toldWait    throttle
 	misdirected throttle
 	addresses   *addressBook // owned by the goroutine of Run

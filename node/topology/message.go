@@ -52,12 +52,17 @@ type objection struct {
 // update is the body of OpUpdate. Without a topology it only asks.
 type update struct {
 	Topology *Topology `json:"topology,omitempty"`
+	// Quiet asks for an answer only once the receiver is quiet at the epoch. Without it the answer
+	// comes once the receiver has adopted the epoch.
+	Quiet  bool          `json:"quiet,omitempty"`
+	Sealed version.Epoch `json:"sealed,omitempty"` // the newest epoch that the sender knows to be sealed
 }
 
 // updateReply answers an update.
 type updateReply struct {
 	// Barrier is the epoch of the last size change whose barrier this process has run.
 	Barrier  version.Epoch `json:"barrier,omitempty"`
+	Quiet    version.Epoch `json:"quiet,omitempty"`    // the process has adopted it, and is quiet at it
 	Topology *Topology     `json:"topology,omitempty"` // when it is newer than the sender's
 }
 

@@ -30,11 +30,49 @@ type process struct {
 	stopping atomic.Bool // it says that it is about to stop
 	mu       sync.Mutex
 	epochs   []version.Epoch
+	given    []given
 	driving  sync.WaitGroup
 	ctx      context.Context
 	news     chan struct{}
 	gate     atomic.Pointer[chan struct{}] // not nil: Adopt does not return before it is closed
 }
+
+// given is a lease that a host has given.
+type given struct {
+	asked version.Epoch // at which its holder has asked
+	end   time.Time
+}
+
+// give makes the host give a lease for d to a member that asks at an epoch.
+func (p *process) give(asked version.Epoch, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.given = append(p.given, given{asked, time.Now().Add(d)})
+}
+
+// renew makes the holders of all leases ask anew at an epoch. The leases end when they did.
+func (p *process) renew(asked version.Epoch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.given {
+		p.given[i].asked = asked
+	}
+}
+
+// Quiet implements Host. The leases of a process that has crashed go on.
+func (p *process) Quiet(at version.Epoch) (left time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.given {
+		if l.asked < at {
+			left = max(left, time.Until(l.end))
+		}
+	}
+	return left
+}
+
+// Term implements Host.
+func (p *process) Term() time.Duration { return p.w.term }
 
 // block makes Adopt and Close of the host wait until unblock is called.
 func (p *process) block() {
@@ -129,8 +167,8 @@ func (p *process) Close() {
 // checkSealed checks M5 when t is seen for the first time: the epoch before t must have been
 // sealed. The document of that epoch is before; when that is empty, nothing is checked. Enough
 // slots of the predecessor's list in that document must have adopted the epoch, have been vacant,
-// or be dead. The check counts what the hosts did, not what the leader believed. Call it with mu
-// held.
+// or be dead. The leases that a process gave below the epoch must be over (L10). The check counts
+// what the hosts did, not what the leader believed. Call it with mu held.
 func (w *world) checkSealed(t *Topology, before string) {
 	if before == "" {
 		return
@@ -142,13 +180,20 @@ func (w *world) checkSealed(t *Topology, before string) {
 	}
 	n := 0
 	for i := range e.Prev.Slots {
-		if s := &e.Prev.Slots[i]; !s.active() || w.dead[s.BootID] || w.adopted[s.BootID] >= e.Epoch {
+		s := &e.Prev.Slots[i]
+		refuses := w.dead[s.BootID] || w.adopted[s.BootID] >= e.Epoch
+		if !s.active() || refuses && w.quiet(s.BootID, e.Epoch) {
 			n++
 		}
 	}
 	if n < e.Prev.Need {
-		w.Errorf("epoch %d took effect when %d of %d needed had adopted epoch %d", t.Epoch, n, e.Prev.Need, e.Epoch)
+		w.Errorf("epoch %d took effect when %d of %d needed had adopted epoch %d and were quiet", t.Epoch, n, e.Prev.Need, e.Epoch)
 	}
+}
+
+// quiet reports whether a process is quiet at an epoch, dead or alive. Call it with mu held.
+func (w *world) quiet(boot uint64, at version.Epoch) bool {
+	return !slices.ContainsFunc(w.processes, func(p *process) bool { return p.id.BootID == boot && p.Quiet(at) > 0 })
 }
 
 // drive does what a node does when the topology asks for it: it copies, and runs the barrier.

@@ -21,6 +21,8 @@ type scene struct {
 	// absent holds processes that are proved gone, or were silent for longer than patience.
 	absent map[uint64]bool
 	asks   []*ask // in the order of their arrival
+	// pause is when to look again if nothing happens before.
+	pause time.Duration
 }
 
 // ask is one request that waits for its turn.

@@ -27,15 +27,18 @@ func TestSealed(t *testing.T) {
 		want    bool
 	}{
 		{"nobody reports", Predecessor{4, 2, three}, three, reports{}, false},
-		{"one of two", Predecessor{4, 2, three}, three, reports{adopted: map[uint64]version.Epoch{1: 5}}, false},
-		{"two of two", Predecessor{4, 2, three}, three, reports{adopted: map[uint64]version.Epoch{1: 5, 3: 7}}, true},
-		{"an older report", Predecessor{4, 2, three}, three, reports{adopted: map[uint64]version.Epoch{1: 5, 3: 4}}, false},
-		{"a stranger's report", Predecessor{4, 2, three}, three, reports{adopted: map[uint64]version.Epoch{1: 5, 9: 5}}, false},
-		{"a newer process in the slot", Predecessor{4, 2, three}, rebooted, reports{adopted: map[uint64]version.Epoch{1: 5}}, true},
-		{"a newer process is proved", Predecessor{4, 2, three}, three, reports{adopted: map[uint64]version.Epoch{1: 5}, gone: map[uint64]bool{2: true}}, true},
-		{"vacant before", Predecessor{4, 2, rebooted}, rebooted, reports{adopted: map[uint64]version.Epoch{2: 5}}, true},
-		{"the leaver counts, it is of the list before", Predecessor{4, 2, three}, three[:2], reports{adopted: map[uint64]version.Epoch{1: 5, 3: 5}}, true},
-		{"the joiner does not", Predecessor{4, 2, three[:2]}, three, reports{adopted: map[uint64]version.Epoch{1: 5, 3: 5}}, false},
+		{"one of two", Predecessor{4, 2, three}, three, reports{quiet: map[uint64]version.Epoch{1: 5}}, false},
+		{"two of two", Predecessor{4, 2, three}, three, reports{quiet: map[uint64]version.Epoch{1: 5, 3: 7}}, true},
+		{"an older report", Predecessor{4, 2, three}, three, reports{quiet: map[uint64]version.Epoch{1: 5, 3: 4}}, false},
+		{"a stranger's report", Predecessor{4, 2, three}, three, reports{quiet: map[uint64]version.Epoch{1: 5, 9: 5}}, false},
+		{"a newer process in the slot, a moment ago", Predecessor{4, 2, three}, rebooted, reports{quiet: map[uint64]version.Epoch{1: 5}}, false},
+		{"a newer process in the slot, for long", Predecessor{4, 2, three}, rebooted, reports{quiet: map[uint64]version.Epoch{1: 5}, gone: map[uint64]bool{3: true}}, true},
+		{"a newer process is proved, for long", Predecessor{4, 2, three}, three, reports{quiet: map[uint64]version.Epoch{1: 5}, gone: map[uint64]bool{2: true}}, true},
+		{"forced, and the one that answers is not quiet", Predecessor{4, 1, three}, three, reports{}, false},
+		{"forced, and the one that answers is quiet", Predecessor{4, 1, three}, three, reports{quiet: map[uint64]version.Epoch{1: 5}}, true},
+		{"vacant before", Predecessor{4, 2, rebooted}, rebooted, reports{quiet: map[uint64]version.Epoch{2: 5}}, true},
+		{"the leaver counts, it is of the list before", Predecessor{4, 2, three}, three[:2], reports{quiet: map[uint64]version.Epoch{1: 5, 3: 5}}, true},
+		{"the joiner does not", Predecessor{4, 2, three[:2]}, three, reports{quiet: map[uint64]version.Epoch{1: 5, 3: 5}}, false},
 		{"founded", Predecessor{}, three, reports{}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

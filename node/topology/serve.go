@@ -20,7 +20,7 @@ func (m *Manager) Serve(ctx context.Context, dst, request []byte) []byte {
 		return m.reply(dst, wire.ControlWrongBootID, encodeJSON(m.present(false)))
 	}
 	if m.ended() {
-		return m.reply(dst, wire.ControlClosed, nil)
+		return m.reply(dst, m.serveClosed(ctx, &c), nil)
 	}
 	var status wire.ControlStatus
 	var body []byte

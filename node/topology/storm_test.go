@@ -32,6 +32,7 @@ func TestStorms(t *testing.T) {
 				w := newWorld(t)
 				w.sim = simnet.New(simnet.Config{Seed: seed, Loss: 0.02, Duplicate: 0.03, Delay: delay})
 				w.boots = seed << 16
+				w.term = 100 * time.Millisecond
 				defer w.stop()
 				storm(w, rand.New(rand.NewPCG(seed, 99)))
 			})
@@ -66,6 +67,12 @@ func storm(w *world, r *rand.Rand) {
 	for range 60 {
 		time.Sleep(time.Duration(r.Int64N(int64(800 * time.Millisecond))))
 		name, p := pick()
+		// Many members have given leases when something happens.
+		for _, name := range slices.Sorted(maps.Keys(nodes)) {
+			if q := nodes[name]; q.m.current() != nil && r.IntN(2) == 0 {
+				q.give(q.m.current().Epoch, w.term)
+			}
+		}
 		// How many slots are vacant, and how many members the newest epoch has.
 		vacant, size := len(down), 0
 		for _, q := range nodes {

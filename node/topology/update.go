@@ -11,14 +11,10 @@ import (
 	"viakv/quorum/version"
 )
 
-// update sends the topology to a process when it is behind, or only asks how far it is, and returns
-// what the process reports. It learns a newer topology that comes back.
-func (m *Manager) update(ctx context.Context, to Identity, t *Topology, behind bool) (wire.ControlReply, updateReply, error) {
-	var body update
-	if behind {
-		body.Topology = t
-	}
-	c := wire.Control{Op: wire.OpUpdate, Cluster: uint64(t.Cluster), To: to.BootID, Epoch: t.Epoch, Body: encodeJSON(body)}
+// update sends a process that should be at t what is news to it, or only asks how far it is, and
+// returns what the process reports. It learns a newer topology that comes back.
+func (m *Manager) update(ctx context.Context, to Identity, t *Topology, news update) (wire.ControlReply, updateReply, error) {
+	c := wire.Control{Op: wire.OpUpdate, Cluster: uint64(t.Cluster), To: to.BootID, Epoch: t.Epoch, Body: encodeJSON(news)}
 	reply, err := m.call(ctx, to.Peer, &c)
 	if err != nil {
 		return reply, updateReply{}, err
@@ -45,7 +41,7 @@ func (m *Manager) UpdatePeer(ctx context.Context, to transport.Address) error {
 		if id.Peer != to {
 			continue
 		}
-		r, _, err := m.update(ctx, id, t, true)
+		r, _, err := m.update(ctx, id, t, update{Topology: t, Sealed: m.Sealed()})
 		if err == nil && r.Status != wire.ControlOK {
 			err = fmt.Errorf("topology: %s at %s does not take epoch %d: %v", id.Name, to, t.Epoch, r.Status)
 		}
@@ -78,7 +74,7 @@ func (t *Topology) recipients() []Identity {
 }
 
 // serveUpdate learns the topology that a peer sends. It answers once the topology is adopted (E2),
-// or after three quarters of callTimeout.
+// and this process is quiet at it where the peer asks for that, or after updateTime.
 func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.ControlStatus, []byte) {
 	var news update
 	if err := decodeBody(c.Body, &news); err != nil {
@@ -89,20 +85,45 @@ func (m *Manager) serveUpdate(ctx context.Context, c *wire.Control) (wire.Contro
 	if t == nil || uint64(t.Cluster) != c.Cluster {
 		return wire.ControlWrongCluster, nil
 	}
-	// The asker waits for callTimeout only. An answer before that tells it how far this node is.
-	ctx, cancel := context.WithTimeout(ctx, callTimeout*3/4)
+	m.LearnSealed(news.Sealed)
+	ctx, cancel := context.WithTimeout(ctx, updateTime)
 	defer cancel()
-	if err := m.awaitAdopted(ctx, min(c.Epoch, t.Epoch)); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	at := min(c.Epoch, t.Epoch)
+	err := m.awaitAdopted(ctx, at)
+	if err == nil && news.Quiet {
+		err = m.awaitQuiet(ctx, at)
+	}
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return wire.ControlRefused, nil
 	}
+	answer := updateReply{Quiet: m.quietAt()}
 	m.mu.Lock()
-	answer := updateReply{Barrier: m.barrier}
+	answer.Barrier = m.barrier
 	if m.known.Epoch > c.Epoch {
 		answer.Topology = m.known
 	}
 	m.mu.Unlock()
 	return wire.ControlOK, encodeJSON(answer)
 }
+
+// updateTime bounds the answer to an update. The asker waits for callTimeout only. An answer before
+// that tells it how far this node is.
+const updateTime = callTimeout * 3 / 4
+
+// serveClosed answers for a membership that is over. The sender of an update takes "closed" as the
+// promise that nothing completes here any more (M5). So it is said only once the leases that this
+// process has given are over, too (L10).
+func (m *Manager) serveClosed(ctx context.Context, c *wire.Control) wire.ControlStatus {
+	ctx, cancel := context.WithTimeout(ctx, updateTime)
+	defer cancel()
+	if c.Op == wire.OpUpdate && m.awaitQuiet(ctx, everyEpoch) != nil {
+		return wire.ControlRefused
+	}
+	return wire.ControlClosed
+}
+
+// everyEpoch is above all epochs.
+const everyEpoch = ^version.Epoch(0)
 
 // BarrierDone notes that this node has run the sync barrier of the size change made at that epoch.
 // The leader asks for it, and hears of it at once where that is possible. It settles the change

@@ -67,7 +67,7 @@ func (c *council) scene() *scene {
 		s.caughtUp[b], s.absent[b], s.reports.gone[b] = c.alive[b], !c.alive[b], !c.alive[b]
 		if !c.alive[b] {
 			delete(s.heard, b)
-			delete(s.reports.adopted, b)
+			delete(s.reports.quiet, b)
 		}
 	}
 	if c.top.Change != nil {

@@ -32,6 +32,7 @@ type world struct {
 	adopted   map[uint64]version.Epoch // by boot ID
 	dead      map[uint64]bool
 	sim       *simnet.Network // used in place of net; nil: net is used
+	term      time.Duration   // of leases; set it before the first process starts
 }
 
 // simulate runs f in a world of its own, in virtual time.
