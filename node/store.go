@@ -100,8 +100,8 @@ func (ownBuckets) Own(v *replica.View, at keyspace.Rank, b *scan.Bucket) error {
 }
 
 // Live implements scan.Buckets.
-func (ownBuckets) Live(b *scan.Bucket, dst []kv.Pair) []kv.Pair {
-	return b.Memory.(*storage.Bucket).AppendLive(dst)
+func (ownBuckets) Live(v *replica.View, b *scan.Bucket, dst []kv.Pair) (pairs []kv.Pair, confirmed bool) {
+	return b.Memory.(*storage.Bucket).AppendLive(v, dst)
 }
 
 // Unpack implements scan.Buckets.

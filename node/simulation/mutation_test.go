@@ -57,6 +57,7 @@ var directed = map[rule.Rule]struct{ dir, test string }{
 	rule.Confirmed:     {"../../quorum/replica", "TestWhatIsConfirmed"},
 	rule.HeldBack:      {"../../quorum", "TestAnUnansweredWriteHoldsTheWatermarkBack"},
 	rule.OwnersMark:    {"../../quorum", "TestATombstoneIsConfirmedByItsRemove"},
+	rule.ScanConfirmed: {"../../quorum/scan", "TestAScanReadsWhatIsNotKnownToBeComplete"},
 	rule.KeyedHash:     {"../../ring/keyspace", "TestKeysMadeToCollideDoNot"},
 }
 

@@ -60,14 +60,25 @@ func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 }
 
 // AppendLive appends the pairs of those entries that hold a value, ascending by rank and key. That
-// is all that a scan delivers. The pairs borrow the bucket.
-func (b *Bucket) AppendLive(dst []kv.Pair) []kv.Pair {
-	b.sort(living)
+// is all that a scan delivers. The pairs borrow the bucket. It also reports whether the view
+// confirms all entries of the bucket, its tombstones included.
+func (b *Bucket) AppendLive(v *replica.View, dst []kv.Pair) (pairs []kv.Pair, confirmed bool) {
+	confirmed = true
+	b.sort(func(meta []byte) bool {
+		removed := version.Removed(meta)
+		if removed && confirmed {
+			tombstone := parse(meta)
+			confirmed = v.Confirmed(&tombstone)
+		}
+		return !removed
+	})
 	for i := range b.order {
 		r := b.record(b.order[i].position)
-		dst = append(dst, kv.Pair{Key: r.Key, Value: r.Value, Version: parse(r.Meta).Tag})
+		value := parse(r.Meta)
+		confirmed = confirmed && v.Confirmed(&value)
+		dst = append(dst, kv.Pair{Key: r.Key, Value: r.Value, Version: value.Tag})
 	}
-	return dst
+	return dst, confirmed
 }
 
 // AppendSorted appends the entries, ascending by rank and key. They borrow the bucket.
@@ -95,9 +106,8 @@ func (b *Bucket) entries(yield func(replica.Entry) bool) {
 	}
 }
 
-// living and every choose records by their metadata.
-func living(meta []byte) bool { return !version.Removed(meta) }
-func every([]byte) bool       { return true }
+// every chooses all records.
+func every([]byte) bool { return true }
 
 // sort fills order with the chosen records.
 func (b *Bucket) sort(chosen func(meta []byte) bool) {

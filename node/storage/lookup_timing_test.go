@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 	"viakv/ring/keyspace"
 )
 
@@ -61,10 +63,24 @@ func BenchmarkLookups(b *testing.B) {
 // BenchmarkScan measures walks over all pairs, without writes beside them.
 func BenchmarkScan(b *testing.B) {
 	n := *keysFlag
-	s, _ := loaded(b, Config{Seed: benchSeed, HugePages: *hugeFlag}, n)
+	s, w := loaded(b, Config{Seed: benchSeed, HugePages: *hugeFlag}, n)
+	v := &replica.View{Slots: 3, Counter: new(watermark.Counter), Marks: new(watermark.Marks)}
+	for i := range 3 { // each member has written a third of the keys
+		member := version.Incarnation(i + 1)
+		v.Members = append(v.Members, replica.Member{Incarnation: member})
+		for k := i; k < n; k += 3 {
+			h, rec := w.at(k), w.record(n+k, 100)
+			rec.Tag.Incarnation = member
+			_, _ = s.Put(0, h, w.key[:], rec)
+		}
+		v.Marks.Learn(member, uint64(2*n+1))
+	}
+	v.Counter.Observe(uint64(2 * n))
 	var c Bucket
+	var pairs []kv.Pair
 	for name, use := range map[string]func(){
 		"sorted": func() { c.entries(func(replica.Entry) bool { return true }) },
+		"pairs":  func() { pairs, _ = c.AppendLive(v, pairs[:0]) },
 		"copies": func() {},
 	} {
 		b.Run(name, func(b *testing.B) {

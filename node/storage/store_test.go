@@ -12,6 +12,7 @@ import (
 	"viakv/node/storage/packed"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 	"viakv/ring/keyspace"
 )
 
@@ -264,6 +265,12 @@ func TestBudgets(t *testing.T) {
 	var b Bucket
 	copyTo(t, s, h.Rank(), &b)
 	b.sort(every)
+	v := &replica.View{Self: -1, Counter: new(watermark.Counter), Marks: new(watermark.Marks)}
+	v.Marks.Learn(rec.Tag.Incarnation, rec.Tag.Counter)
+	pairs, confirmed := b.AppendLive(v, nil)
+	if len(pairs) == 0 || !confirmed {
+		t.Fatalf("%d pairs, confirmed: %v", len(pairs), confirmed)
+	}
 	for name, f := range map[string]func(){
 		"get":    func() { _, _, _ = s.Get(0, h, key, dst) },
 		"tag":    func() { _, _, _ = s.Tag(0, h, key, dst) },
@@ -280,6 +287,7 @@ func TestBudgets(t *testing.T) {
 		"stats":     func() { _ = s.Stats() },
 		"copy":      func() { _ = s.Copy(0, h.Rank(), &b) },
 		"sort":      func() { b.sort(every) },
+		"pairs":     func() { pairs, _ = b.AppendLive(v, pairs[:0]) },
 		"entries":   func() { b.entries(func(replica.Entry) bool { return true }) },
 		"advance":   func() { s.Advance(0, 0) },
 		"put stale": func() { _, _ = s.Put(9, h, key, &rec) },

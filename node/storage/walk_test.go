@@ -15,6 +15,7 @@ import (
 	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/watermark"
 	"viakv/ring/keyspace"
 	"viakv/ring/keyspace/keyspacetest"
 )
@@ -126,6 +127,7 @@ func (x *machine) tombstones(t *rapid.T) {
 }
 
 // pairs copies one bucket as a scan does, and checks its values in order, and all of its records.
+// It also checks whether all of them are confirmed.
 func (x *machine) pairs(t *rapid.T) {
 	var b Bucket
 	if err := x.s.Copy(x.m.epoch, drawRank(t, "at"), &b); err != nil {
@@ -133,7 +135,14 @@ func (x *machine) pairs(t *rapid.T) {
 	}
 	want := x.m.entries(b.Range, nil)
 	first := kv.Pair{Key: []byte("what is there stays")}
-	pairs := b.AppendLive([]kv.Pair{first})
+	v := &replica.View{Self: -1, Counter: new(watermark.Counter), Marks: new(watermark.Marks)}
+	for i := range version.Incarnation(2) {
+		v.Marks.Learn(i+1, rapid.Uint64Range(0, 8).Draw(t, "watermark"))
+	}
+	pairs, confirmed := b.AppendLive(v, []kv.Pair{first})
+	if open := slices.ContainsFunc(want, func(e replica.Entry) bool { return !v.Confirmed(&e.Record) }); confirmed == open {
+		t.Fatalf("all %d entries are confirmed: %v", len(want), confirmed)
+	}
 	if string(pairs[0].Key) != string(first.Key) {
 		t.Fatalf("%q is the first pair", pairs[0].Key)
 	}

@@ -50,14 +50,18 @@ func (x *scanner) compare(v *replica.View, buckets []*Bucket) ([]bool, error) {
 // others returns how many peers must agree with this node's copy: as many as a read asks, and at
 // least as many as make its answer firm (D4).
 func (x *scanner) others(v *replica.View) (int, error) {
-	need, err := v.ReadQuorum(x.options.R)
-	if err != nil {
-		return 0, err
-	}
-	if need+v.W > v.Slots {
+	need, weak, err := x.quorum(v)
+	if !weak {
 		need = max(need, v.W)
 	}
-	return need - 1, nil
+	return need - 1, err
+}
+
+// quorum returns how many replicas the scan asks by its r. weak reports whether it asks for less
+// than the promise: its r does not overlap with the mesh's W.
+func (x *scanner) quorum(v *replica.View) (r int, weak bool, err error) {
+	r, err = v.ReadQuorum(x.options.R)
+	return r, r+v.W <= v.Slots, err
 }
 
 // askDigests gets the digests of x.ranges from as many peers as are needed. A peer that

@@ -3,7 +3,8 @@
 // docs/glossary.md explains the terms.
 //
 //	copy a round of own buckets ─▶ ask R-1 peers for their digests of exactly these ranges
-//	   a range agrees ─▶ all its keys satisfy D4: deliver the own records
+//	   a range agrees ─▶ deliver the own records that are known to be complete;
+//	                     read each other key through the coordinator
 //	   it differs     ─▶ look again: most often a write was under way
 //	      it differs twice ─▶ copy the range from the same peers;
 //	                          read each key on which they differ, through the coordinator
@@ -14,8 +15,8 @@
 //	C1. A key is delivered at most once. Rounds are disjoint intervals of ranks, even when buckets
 //	    split and merge meanwhile.
 //	C2. Each delivered pair is what a read of its key would have answered at some moment of the
-//	    scan. Either its record was on as many replicas, at one epoch, as a read asks (D4), or a
-//	    read has answered it.
+//	    scan. Either its record was on as many replicas, at one epoch, as a read asks (D4), and is
+//	    known to be complete (L6), or a read has answered it.
 //	C3. A round is stamped with one epoch. When the epoch ends, the round is made again. A clear
 //	    ends the scan.
 //	C4. A cursor is a place in the order of ranks and nothing else. Every node of the cluster can

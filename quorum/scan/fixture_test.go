@@ -53,6 +53,7 @@ func newMesh(t testing.TB, n int) *mesh {
 	for i := range n {
 		m.levels[i] = uint(i % 3)
 		nd := &node{Views: m.Views[i], m: m, timeout: 2 * time.Second}
+		nd.Current().Marks.Learn(writer, openFrom)
 		nd.Coordinator = quorum.New(quorum.Config{Views: nd, Peers: nd, Hints: nd})
 		m.nodes = append(m.nodes, nd)
 	}
@@ -144,13 +145,16 @@ func (c copies) Own(v *replica.View, at keyspace.Rank, b *Bucket) error {
 }
 
 // Live returns the records that Own has set. Unpack has nothing to do.
-func (c copies) Live(b *Bucket, dst []kv.Pair) []kv.Pair {
+func (c copies) Live(v *replica.View, b *Bucket, dst []kv.Pair) (pairs []kv.Pair, confirmed bool) {
+	confirmed = true
 	for i := range b.Records {
-		if r := &b.Records[i]; r.Record.Live() {
+		r := &b.Records[i]
+		confirmed = confirmed && v.Confirmed(&r.Record)
+		if r.Record.Live() {
 			dst = append(dst, kv.Pair{Key: r.Key, Value: r.Record.Value, Version: r.Record.Tag})
 		}
 	}
-	return dst
+	return dst, confirmed
 }
 
 func (c copies) Unpack(*Bucket) {}
@@ -234,8 +238,20 @@ func (s *mesh) clear() {
 	s.Advance(func(v *replica.View) { v.Generation = 1 }, 0, 1, 2)
 }
 
+// writer is the incarnation that has written the tests' records. It is gone. Its records are known
+// to be complete at all members, but for those from the number openFrom on.
+const (
+	writer   = 9
+	openFrom = 1 << 20
+)
+
 func written(counter uint64, value string) version.Record {
-	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: 9}, Value: []byte(value)}
+	return version.Record{Tag: version.Tag{Counter: counter, Incarnation: writer}, Value: []byte(value)}
+}
+
+// removed returns the tombstone that a remove with this number leaves of a value.
+func removed(rec version.Record, number uint64) version.Record {
+	return version.Record{Tag: rec.Tag.Tombstone(), Owner: version.Operation{Incarnation: writer, Sequence: number}}
 }
 
 func (s *mesh) fill(n int) {

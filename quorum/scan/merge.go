@@ -15,7 +15,7 @@ import (
 
 // merge delivers a bucket in which the replicas differ. It copies the range from the peers that
 // were asked for its digest. It reads each key on which the copies differ through the coordinator,
-// which repairs it (D4). Keys on which the copies agree are on enough replicas as they are.
+// which repairs it (D4). It delivers the keys on which the copies agree as complete does.
 //
 // For a snapshot scan, merge delivers nothing and only repairs.
 func (x *scanner) merge(r *round, own *Bucket) error {
@@ -38,11 +38,12 @@ func (x *scanner) merge(r *round, own *Bucket) error {
 		switch {
 		case !ok:
 			return nil
-		case agree:
-			if deliver && c.Record.Live() && x.wants(r, own, c) {
-				x.add(r, kv.Pair{Key: c.Key, Value: c.Record.Value, Version: c.Record.Tag})
+		case deliver && !x.wants(r, own, c), !deliver && agree:
+		case agree && !x.mustRead(v, &c.Record):
+			if c.Record.Live() {
+				x.addOwn(r, c)
 			}
-		case !deliver || x.wants(r, own, c):
+		default:
 			tag, value, err := x.read(r, c.Key)
 			switch {
 			case errors.Is(err, kv.ErrMissing):
@@ -55,7 +56,8 @@ func (x *scanner) merge(r *round, own *Bucket) error {
 	}
 }
 
-// read asks the coordinator for one key. The value lies in the round's values.
+// read asks the coordinator for one key. The value lies in the round's values. The tag of a key
+// that was removed comes with kv.ErrMissing.
 func (x *scanner) read(r *round, key []byte) (tag version.Tag, value []byte, err error) {
 	x.scans.stats.read.Add(1)
 	o := x.options.Options

@@ -149,6 +149,9 @@ func (x *scanner) firm(r *round, first bool) error {
 			x.sums = &copied
 		}
 		err := x.settle(r)
+		if err == nil && first {
+			err = x.passClear(r.view)
+		}
 		if err != nil {
 			x.sums = before
 			x.turn++ // other members may answer
@@ -157,8 +160,8 @@ func (x *scanner) firm(r *round, first bool) error {
 	})
 }
 
-// settle confirms a round's buckets. Where the replicas do not agree on all of them, it makes the
-// round's pairs anew.
+// settle confirms a round's buckets. Where the replicas do not agree on all of them, or a record is
+// not known to be complete, it makes the round's pairs anew.
 func (x *scanner) settle(r *round) error {
 	own := slices.Clone(r.buckets)
 	agreed, err := x.compare(r.view, own)
@@ -166,6 +169,10 @@ func (x *scanner) settle(r *round) error {
 		return err
 	}
 	whole := !slices.Contains(agreed, false)
+	for i, b := range own {
+		b.open = b.open && agreed[i] && x.unfinished(r, b)
+		whole = whole && !b.open
+	}
 	if !whole {
 		r.pairs = r.pairs[:0]
 	}
@@ -176,6 +183,10 @@ func (x *scanner) settle(r *round) error {
 				return err
 			}
 			continue
+		case b.open:
+			if err := x.complete(r, b); err != nil {
+				return err
+			}
 		case !whole:
 			x.deliver(r, b)
 		}
@@ -200,8 +211,11 @@ func (x *scanner) again(r *round, differs *Bucket) error {
 	for i, b := range second {
 		if agreed[i] {
 			x.sum(b)
-			x.deliver(r, b)
-		} else if err := x.merge(r, b); err != nil {
+			err = x.complete(r, b)
+		} else {
+			err = x.merge(r, b)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -231,19 +245,28 @@ func (x *scanner) recopy(r *round, old *Bucket) ([]*Bucket, error) {
 	}
 }
 
-// deliver adds those live records of an own bucket that the scan has not passed.
+// deliver adds those live records of an own bucket that the scan has not passed. It notes whether a
+// record must be known to be complete and is not.
 func (x *scanner) deliver(r *round, b *Bucket) {
+	b.open = false
 	if b.from > b.Range.From || r.at.Within(b.Range) || r.endsBefore(b) {
 		x.scans.cfg.Own.Unpack(b)
 		for i := range b.Records {
-			if c := &b.Records[i]; c.Record.Live() && x.wants(r, b, c) {
-				x.add(r, kv.Pair{Key: c.Key, Value: c.Record.Value, Version: c.Record.Tag})
+			c := &b.Records[i]
+			if !x.wants(r, b, c) {
+				continue
+			}
+			b.open = b.open || x.mustRead(r.view, &c.Record)
+			if c.Record.Live() {
+				x.addOwn(r, c)
 			}
 		}
 		return
 	}
 	first := len(r.pairs)
-	r.pairs = x.scans.cfg.Own.Live(b, r.pairs)
+	var confirmed bool
+	r.pairs, confirmed = x.scans.cfg.Own.Live(r.view, b, r.pairs)
+	b.open = !confirmed && x.needsComplete(r.view)
 	if x.options.Prefix == "" && x.options.Values {
 		return
 	}
@@ -268,6 +291,10 @@ func (r *round) endsBefore(b *Bucket) bool {
 func (x *scanner) wants(r *round, b *Bucket, c *replica.Entry) bool {
 	return c.Rank >= b.from && !r.at.Passed(c.Rank, c.Key) && (r.next.Rank == 0 || c.Rank < r.next.Rank) &&
 		(x.options.Prefix == "" || bytes.HasPrefix(c.Key, []byte(x.options.Prefix)))
+}
+
+func (x *scanner) addOwn(r *round, c *replica.Entry) {
+	x.add(r, kv.Pair{Key: c.Key, Value: c.Record.Value, Version: c.Record.Tag})
 }
 
 func (x *scanner) add(r *round, p kv.Pair) {

@@ -24,6 +24,7 @@ type Bucket struct {
 	// from is the first rank that this bucket delivers (C1). It lies within the range when buckets
 	// have merged since, or when a scan was resumed there.
 	from keyspace.Rank
+	open bool // a record that the scan must know to be complete was not confirmed
 }
 
 // Buckets gives a scan the ranges of this node's own replica. Its methods do not block and are safe
@@ -33,8 +34,9 @@ type Buckets interface {
 	// begin below the rank. Own returns replica.ErrEpoch once the view's epoch has ended.
 	Own(v *replica.View, at keyspace.Rank, b *Bucket) error
 	// Live appends those records of a bucket that hold a value, ascending by rank and key. The
-	// pairs borrow b's Memory. Most buckets are delivered in this way, without Unpack.
-	Live(b *Bucket, dst []kv.Pair) []kv.Pair
+	// pairs borrow b's Memory. Live also reports whether the view confirms all records of the
+	// bucket, its tombstones included. Most buckets are delivered in this way, without Unpack.
+	Live(v *replica.View, b *Bucket, dst []kv.Pair) (pairs []kv.Pair, confirmed bool)
 	// Unpack sets the Records of a bucket.
 	Unpack(b *Bucket)
 }
@@ -97,7 +99,7 @@ type Stats struct {
 	Agreed  uint64 // buckets on which the replicas agreed at once
 	Again   uint64 // buckets that were looked at a second time
 	Merged  uint64 // buckets that differed twice
-	Read    uint64 // keys that were read one by one in such buckets
+	Read    uint64 // keys that were read one by one: in such buckets, or not known to be complete
 	Renewed uint64 // rounds made again at a newer epoch
 }
 

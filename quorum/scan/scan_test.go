@@ -76,7 +76,7 @@ func TestScanReadsWhereReplicasDiffer(t *testing.T) {
 	s.put("missed", written(5, "acknowledged"), 1, 2) // acknowledged by two; the scanning node missed it
 	s.put("key-0001", written(5, "newer"), 1, 2)
 	s.put("key-0002", version.Record{Tag: version.Tag{Counter: 1, Incarnation: 9, Removed: true}, Owner: version.Operation{Incarnation: 1, Sequence: 1}}, 1, 2)
-	s.put("key-0003", written(6, "only here"), 0)
+	s.put("key-0003", written(openFrom, "only here"), 0) // not complete
 	m := map[string]string{}
 	for _, p := range drain(t, s.scan(0, kv.ScanOptions{Values: true})) {
 		m[p.key] = p.value

@@ -17,6 +17,12 @@ import (
 // been answered before that moment is on W replicas. One of these is this node or a peer that was
 // asked, so the write would show.
 //
+// Equal digests alone are not enough for what comes after that moment. A record on which these
+// replicas agree may be missing at a member that answers gets from its own copy. So the scan reads
+// what is not known to be complete before it delivers the bucket (complete.go). Then each later get
+// finds that record or a newer one. If the read finds another record, the bucket is copied and
+// compared again.
+//
 // So any moment after the last delivery will do. A peer may have yet to get a write from before the
 // scan, or may be asked for the first time. That is no change: other peers are asked, for as long
 // as a request may take. Only when this node's own digests have changed has something been written.

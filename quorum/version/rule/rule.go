@@ -39,12 +39,13 @@ const (
 	Names         // L4: an acknowledgement counts only once the holders that it names have acknowledged, too
 	Vouch         // L14: R members vouch for a record that was written without asking
 	OwnersMark    // L6: a tombstone is confirmed by the number of its remove
+	ScanConfirmed // L7: a scan reads one by one what is not known to be complete
 	KeyedHash     // K1: without the seed nobody can make keys collide under the hash that places them
 	end
 )
 
 var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "firm", "write-query", "meet", "one-tag", "real-acks",
 	"vote-once", "contested", "enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all", "quiet", "confirmed",
-	"held-back", "names", "vouch", "owners-mark", "keyed-hash"}
+	"held-back", "names", "vouch", "owners-mark", "scan-confirmed", "keyed-hash"}
 
 func (r Rule) String() string { return names[r] }
