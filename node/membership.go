@@ -311,10 +311,10 @@ func (h host) CatchUp(ctx context.Context, v *replica.View, member *replica.Memb
 }
 
 // Sealed implements peer.Host.
-func (h host) Sealed() version.Epoch { return 0 }
+func (h host) Sealed() version.Epoch { return h.manager.Sealed() }
 
 // LearnSealed implements peer.Host.
-func (h host) LearnSealed(e version.Epoch) {}
+func (h host) LearnSealed(e version.Epoch) { h.manager.LearnSealed(e) }
 
 // Go implements peer.Host.
 func (h host) Go(f func(ctx context.Context)) bool {

@@ -105,6 +105,9 @@ func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 		if err == nil {
 			f := o.found()
 			if o.covered(&f) {
+				if !o.weak() && !f.best.Tag.IsZero() && !o.v.Confirmed(f.best) {
+					o.v.Marks.Saw(f.best.Number())
+				}
 				return f.best, nil
 			}
 			if o.confirmed(&f) {

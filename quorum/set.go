@@ -168,8 +168,13 @@ func (o *operation) write(kind Kind) error {
 		if err == nil || err == errOvertaken {
 			return err
 		}
-		if err == replica.ErrEpoch && o.renew() && o.resumable(generation, purge) {
-			continue
+		if err == replica.ErrEpoch && o.renew() {
+			if o.unasked && !o.sent { // nobody knows of the record
+				return errOvertaken
+			}
+			if o.resumable(generation, purge) {
+				continue
+			}
 		}
 		if kind == Vote && err == kv.ErrTooFewReplicas && o.outvoted() {
 			return o.contended()
