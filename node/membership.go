@@ -209,7 +209,7 @@ func (m *membership) newStore(t *topology.Topology) *storage.Store {
 func (m *membership) newView(t *topology.Topology, role topology.Role) replica.View {
 	v := replica.View{
 		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, Resized: t.Resized, R: t.R(), W: t.W(), Seed: t.Seed,
-		Cluster: uint64(t.Cluster), CursorKey: t.CursorKey, Leases: true, Term: 100 * time.Millisecond,
+		Cluster: uint64(t.Cluster), CursorKey: t.CursorKey,
 		Slots: t.N(), Self: -1, Ring: ring.Build(t.Names()), Settled: t.Change == nil && t.Joining == nil,
 		Purged: func(after uint64, key []byte) (version.Tag, bool) {
 			return m.purged.highest(after, t.Purge, t.Seed.Hash(key))
