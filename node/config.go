@@ -46,6 +46,12 @@ type Config struct {
 	// AllowWeak permits R + W ≤ N for a cluster that this node founds. Its reads may then miss
 	// acknowledged writes (D7).
 	AllowWeak bool
+	// Reads is how a cluster that this node founds answers reads. Default: kv.ReadsLease.
+	Reads kv.Reads
+	// Lease is how long a lease of such a cluster lasts, from kv.MinLease to kv.MaxLease. Writes
+	// wait that long for a member that was lost with a lease. A shorter one is renewed more often,
+	// and more often runs out on a busy machine. Default: kv.DefaultLease.
+	Lease time.Duration
 
 	// MaxBytes bounds the memory of keys and values, in bytes. Above it new values are refused. 0:
 	// no limit.
@@ -96,6 +102,12 @@ func (c Config) validate() error {
 	}
 	if c.Expect < 0 || c.Expect > 0 && len(c.Seeds) == 0 {
 		errs = append(errs, fmt.Errorf("expect %d: want a number of nodes above zero, and seeds by which they find one another", c.Expect))
+	}
+	if _, known := kv.ParseReads(string(c.Reads)); c.Reads != "" && !known {
+		errs = append(errs, fmt.Errorf("reads %q: want %s or %s", c.Reads, kv.ReadsLease, kv.ReadsQuorum))
+	}
+	if c.Lease != 0 && (c.Lease < kv.MinLease || c.Lease > kv.MaxLease) {
+		errs = append(errs, fmt.Errorf("lease %v: want %v to %v", c.Lease, kv.MinLease, kv.MaxLease))
 	}
 	if c.MaxBytes < 0 {
 		errs = append(errs, fmt.Errorf("max memory %d: want 0 (no limit) or a number of bytes", c.MaxBytes))

@@ -76,6 +76,7 @@ func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 	cfg.Self, cfg.Host, cfg.Transport, cfg.Logger, cfg.Random = m.id, m, n.transport, n.log, n.random()
 	cfg.Expect, cfg.Resolve, cfg.Addresses = n.cfg.Expect, n.cfg.Resolve, n.cfg.Addresses
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
+	cfg.Reads, cfg.Lease = n.cfg.Reads, n.cfg.Lease
 	var err error
 	m.peerSide = peer.NewMembership(peer.Config{Host: host{m}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes, Figures: n.cfg.Figures, Clock: n.cfg.Clock})
 	if m.manager, err = topology.New(cfg); err != nil {
@@ -208,9 +209,10 @@ func (m *membership) newStore(t *topology.Topology) *storage.Store {
 // newView returns the view of t, without what peer.Membership.Next adds to it.
 func (m *membership) newView(t *topology.Topology, role topology.Role) replica.View {
 	v := replica.View{
-		Epoch: t.Epoch, Generation: t.Generation, Purge: t.Purge, Resized: t.Resized, R: t.R(), W: t.W(), Seed: t.Seed,
+		Epoch: t.Epoch, Generation: t.Generation, Cleared: t.Cleared, Purge: t.Purge, Resized: t.Resized, R: t.R(), W: t.W(), Seed: t.Seed,
 		Cluster: uint64(t.Cluster), CursorKey: t.CursorKey,
 		Slots: t.N(), Self: -1, Ring: ring.Build(t.Names()), Settled: t.Change == nil && t.Joining == nil,
+		Leases: t.Reads == kv.ReadsLease, Term: t.Lease,
 		Purged: func(after uint64, key []byte) (version.Tag, bool) {
 			return m.purged.highest(after, t.Purge, t.Seed.Hash(key))
 		},
@@ -237,7 +239,7 @@ func (m *membership) newView(t *topology.Topology, role topology.Role) replica.V
 		}
 	}
 	if c := t.Change; c != nil && role == topology.Active && slices.Contains(c.Owe, m.id.Name) {
-		v.Barrier = &replica.Barrier{Change: c.Epoch, From: c.From, Need: barrierNeed(c)}
+		v.Barrier = &replica.Barrier{Change: c.Epoch, From: c.From, Need: barrierNeed(c), Joined: c.Joined == m.id.Name}
 	}
 	return v
 }

@@ -79,6 +79,7 @@ func (n *Topology) change(t *Topology, c *command) error {
 			return errUnsettled
 		}
 		n.Generation++
+		n.Cleared = n.Epoch
 		return nil
 	case Purge:
 		return n.purge(t, c)
@@ -86,6 +87,12 @@ func (n *Topology) change(t *Topology, c *command) error {
 		return n.depart(t)
 	case Stay:
 		n.Departing = false
+		return nil
+	case SetReads:
+		if c.Reads == t.Reads {
+			return fmt.Errorf("topology: reads are answered by %s already", t.Reads)
+		}
+		n.Reads = c.Reads
 		return nil
 	}
 	return fmt.Errorf("topology: unknown command %q: is a newer version of the software in the cluster?", c.Kind)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"viakv/api/kv"
 	"viakv/quorum/version"
 )
 
@@ -24,6 +25,7 @@ const (
 	Purge    Kind = "purge"    // purge sequence + 1 (G2)
 	Depart   Kind = "depart"   // the only member is about to join another cluster
 	Stay     Kind = "stay"     // the only member cancels its departure
+	SetReads Kind = "reads"    // reads are answered by lease, or by quorum, from now on
 )
 
 // command is one entry of the consensus log.
@@ -42,7 +44,8 @@ type command struct {
 	Barriers    []fact              `json:"barriers,omitempty"`    // Settle, Shrink: who has run the barrier
 	Force       bool                `json:"force,omitempty"`       // Shrink: the operator accepts loss
 	// Reached is, in a forced Shrink, how many slots answer. Sealing cannot ask for more.
-	Reached int `json:"reached,omitempty"`
+	Reached int      `json:"reached,omitempty"`
+	Reads   kv.Reads `json:"reads,omitempty"` // SetReads: how reads are answered
 }
 
 // basis is the state of the topology at which a rebuild was made.

@@ -57,6 +57,10 @@ type Config struct {
 	// The quorums of the cluster, used only if this node founds it. See Topology.
 	ReadQuorum, WriteQuorum kv.Quorum
 	AllowWeak               bool
+	// Reads is how the cluster answers reads, and Lease how long a lease lasts, used only if this
+	// node founds it. Zero: kv.ReadsLease and kv.DefaultLease.
+	Reads kv.Reads
+	Lease time.Duration
 
 	// Memory returns what other nodes want to know before they ask for admission. Nil: nothing.
 	Memory func() Memory

@@ -43,7 +43,7 @@ func decide(s *scene) move {
 // due returns the answer to a request that is decided or out of time, and otherwise nil.
 func (s *scene) due(a *ask) *response {
 	if e, done := s.topology.doneAt(a.ID); done {
-		waits := a.Purpose == toLeave || a.Purpose == toClear && !rule.Broken(rule.ClearSealed)
+		waits := a.Purpose == toLeave || a.Purpose == toSetReads || a.Purpose == toClear && !rule.Broken(rule.ClearSealed)
 		if waits && e == s.topology.Epoch && !s.sealed() {
 			return nil // M8: the answer waits until nothing older can complete
 		}
@@ -157,6 +157,11 @@ func (s *scene) take(a *ask) move {
 		c.Kind = Depart
 	case toStay:
 		c.Kind = Stay
+	case toSetReads:
+		if a.Reads == t.Reads {
+			return move{answer: &response{Code: codeOK, Epoch: t.Epoch}}
+		}
+		c.Kind, c.Reads = SetReads, a.Reads
 	case toWithdraw:
 		switch j := t.Joining; {
 		case j != nil && j.BootID == a.ID.BootID:

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"viakv/api/kv"
 	"viakv/node/wire"
 	"viakv/quorum/version"
 	"viakv/ring/keyspace"
@@ -53,6 +55,7 @@ func (m *Manager) issue(members []Identity) error {
 		Seed:       keyspace.Seed{m.random.Uint64(), m.random.Uint64()},
 		DigestKey:  [2]uint64{m.random.Uint64(), m.random.Uint64()},
 		ReadQuorum: m.cfg.ReadQuorum, WriteQuorum: m.cfg.WriteQuorum, AllowWeak: m.cfg.AllowWeak,
+		Reads: m.cfg.Reads, Lease: m.cfg.Lease,
 	}
 	for i := range decided.CursorKey {
 		decided.CursorKey[i] = byte(m.random.Uint32())
@@ -79,6 +82,7 @@ const firstEpoch version.Epoch = 1
 func firstTopology(decided Topology, members []Identity) (*Topology, error) {
 	t := &decided
 	t.Epoch = firstEpoch
+	t.Reads, t.Lease = cmp.Or(t.Reads, kv.ReadsLease), cmp.Or(t.Lease, kv.DefaultLease)
 	for i, m := range members {
 		t.Slots = append(t.Slots, Slot{Identity: m, Incarnation: version.Incarnation(i + 1)})
 	}

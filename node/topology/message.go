@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"viakv/api/kv"
 	"viakv/node/transport"
 	"viakv/quorum/version"
 )
@@ -80,6 +81,7 @@ const (
 	toDepart   purpose = "depart"
 	toStay     purpose = "stay"
 	toWithdraw purpose = "withdraw" // the requester is joining, and does not go on
+	toSetReads purpose = "reads"    // reads are answered by lease, or by quorum
 )
 
 // request is the body of OpSubmit.
@@ -93,6 +95,7 @@ type request struct {
 	List        uint64              `json:"list,omitempty"`
 	Epoch       version.Epoch       `json:"epoch,omitempty"`
 	Force       bool                `json:"force,omitempty"`
+	Reads       kv.Reads            `json:"reads,omitempty"`
 	// Patience is how long the asker still waits, in nanoseconds.
 	Patience time.Duration `json:"patience"`
 }

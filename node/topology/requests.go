@@ -63,6 +63,10 @@ func (r *request) validate() error {
 		return fmt.Errorf("topology: incomplete request to %s", r.Purpose)
 	case r.Purpose == toEnter:
 		return r.Node.validate()
+	case r.Purpose == toSetReads:
+		if _, ok := kv.ParseReads(string(r.Reads)); !ok {
+			return fmt.Errorf("topology: reads cannot be answered by %q", r.Reads)
+		}
 	}
 	return nil
 }
@@ -114,6 +118,20 @@ func (m *Manager) Clear(ctx context.Context) (version.Generation, error) {
 		return 0, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the clear is agreed and not adopted here yet", Err: err}
 	}
 	return m.current().Generation, nil
+}
+
+// SetReads makes the cluster answer reads in another way, and returns an epoch at which it does.
+// When it returns, that epoch is sealed, and this process has adopted it: no read is answered by
+// what an older epoch said. It changes nothing where the cluster answers reads in that way already.
+func (m *Manager) SetReads(ctx context.Context, reads kv.Reads) (version.Epoch, error) {
+	r, err := m.propose(ctx, &request{Purpose: toSetReads, Reads: reads})
+	if err != nil {
+		return 0, err
+	}
+	if err := m.awaitAdopted(ctx, r.Epoch); err != nil {
+		return 0, &kv.Unavailable{Outcome: kv.Unknown, Reason: "the change is agreed and not adopted here yet", Err: err}
+	}
+	return r.Epoch, nil
 }
 
 // Purge makes the removal of a list of tombstones a step of the topology (G1, G2). All members

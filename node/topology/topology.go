@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
@@ -21,9 +22,10 @@ type Topology struct {
 	// LogIndex is the index of the entry that made this topology. The log of a founding document,
 	// and that of a fork, begins after it.
 	LogIndex   uint64             `json:"logIndex"`
-	Generation version.Generation `json:"generation"` // number of clears so far
-	Purge      uint64             `json:"purge"`      // number of purges so far
-	PurgeList  uint64             `json:"purgeList"`  // the list that the last purge removed
+	Generation version.Generation `json:"generation"`        // number of clears so far
+	Cleared    version.Epoch      `json:"cleared,omitempty"` // epoch of the last clear; zero: none
+	Purge      uint64             `json:"purge"`             // number of purges so far
+	PurgeList  uint64             `json:"purgeList"`         // the list that the last purge removed
 
 	Seed      keyspace.Seed `json:"seed"`      // key of the keys' hash; never shown to clients
 	DigestKey [2]uint64     `json:"digestKey"` // key of the digests; never shown to clients
@@ -35,6 +37,11 @@ type Topology struct {
 	ReadQuorum  kv.Quorum `json:"readQuorum"`
 	WriteQuorum kv.Quorum `json:"writeQuorum"`
 	AllowWeak   bool      `json:"allowWeak,omitempty"` // the configuration permits R + W ≤ N (D7)
+
+	// Reads is how reads are answered. Lease is how long a lease lasts, in nanoseconds; it is the
+	// same at all epochs. Every document has both: one of a version without leases is refused.
+	Reads kv.Reads      `json:"reads"`
+	Lease time.Duration `json:"lease"`
 
 	Slots   []Slot     `json:"slots"`             // ascending by name; N is their number
 	Joining *Candidate `json:"joining,omitempty"` // copies before it becomes a slot; nil: no node joins

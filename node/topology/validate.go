@@ -62,6 +62,15 @@ func (t *Topology) validate() error {
 		}
 		process(j.Identity, uint64(j.Pending))
 	}
+	if _, ok := kv.ParseReads(string(t.Reads)); !ok {
+		fault("reads by %q, want %s or %s", t.Reads, kv.ReadsLease, kv.ReadsQuorum)
+	}
+	if t.Lease < kv.MinLease || t.Lease > kv.MaxLease {
+		fault("a lease of %v, want %v to %v", t.Lease, kv.MinLease, kv.MaxLease)
+	}
+	if t.Cleared > t.Epoch || (t.Cleared == 0) != (t.Generation == 0) {
+		fault("%d clears, the last at epoch %d, and the epoch is %d", t.Generation, t.Cleared, t.Epoch)
+	}
 	if t.N() > 0 {
 		if err := t.validateQuorums(t.N()); err != nil {
 			errs = append(errs, err)

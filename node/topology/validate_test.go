@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"viakv/api/kv"
 	"viakv/quorum/version"
 )
 
@@ -61,12 +62,14 @@ func TestApplyProperties(t *testing.T) {
 			// Draw a command, with the incarnation and often the barriers that it needs.
 			c := command{
 				ID: OperationID{1, uint64(i + 1)}, Expect: top.Epoch,
-				Kind: rapid.SampledFrom([]Kind{Vacate, Activate, Admit, Abandon, Grow, Shrink, Settle, Clear, Purge}).Draw(rt, "kind"),
+				Kind: rapid.SampledFrom([]Kind{Vacate, Activate, Admit, Abandon, Grow, Shrink, Settle, Clear, Purge, SetReads}).Draw(rt, "kind"),
 				Name: name.Draw(rt, "name"), Force: rapid.IntRange(0, 9).Draw(rt, "force") == 0,
 			}
 			at := rapid.SampledFrom(bases).Draw(rt, "at")
 			c.At = at.basis()
 			switch c.Kind {
+			case SetReads:
+				c.Reads = rapid.SampledFrom([]kv.Reads{kv.ReadsLease, kv.ReadsQuorum, ""}).Draw(rt, "reads")
 			case Vacate, Admit:
 				c.Node = identity(c.Name, boot)
 			case Activate:
@@ -149,6 +152,12 @@ func check(t *rapid.T, top, next *Topology, c *command, at *Topology, incarnatio
 	}
 	if next.Generation != top.Generation && (c.Kind != Clear || top.Change != nil) {
 		t.Fatalf("%s moved the generation", c.Kind)
+	}
+	if cleared := next.Cleared == next.Epoch; cleared != (c.Kind == Clear) || !cleared && next.Cleared != top.Cleared {
+		t.Fatalf("%s: cleared at %d, before at %d", c.Kind, next.Cleared, top.Cleared)
+	}
+	if (next.Reads != top.Reads) != (c.Kind == SetReads) || next.Lease != top.Lease {
+		t.Fatalf("%s: reads by %s for %v, before by %s for %v", c.Kind, next.Reads, next.Lease, top.Reads, top.Lease)
 	}
 	if n := len(next.Applied); n > remembered || next.Applied[n-1].Epoch != next.Epoch {
 		t.Fatalf("%d operations remembered", n)

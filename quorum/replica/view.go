@@ -81,7 +81,7 @@ type Barrier struct {
 	Change version.Epoch // the epoch of the change, which names it
 	From   []string      // the members to merge from
 	Need   int           // how many of them to merge; this node counts if it is one of From
-	Joined bool          // it is this node that has joined
+	Joined bool          // this node owes it because it has joined itself
 }
 
 // Active reports whether a process may answer for the slot.
