@@ -39,7 +39,7 @@ func TestCrossSiteRequests(t *testing.T) {
 		{[]string{"Origin", "http://ops.example.com"}, true},
 		{[]string{"Host", "kv.example", "Origin", "https://KV.example"}, false},
 	} {
-		for _, target := range []string{"/set?k=a&v=1", "/rm?k=none", "/clear", "/join?peer=a:1", "/leave"} {
+		for _, target := range []string{"/set?k=a&v=1", "/rm?k=none", "/clear", "/join?peer=a:1", "/leave", "/reads?mode=lease"} {
 			for _, method := range []string{"GET", "POST"} {
 				a := h.do(method, target, nil, c.headers...)
 				if refused := a.status == 403; refused != c.refused {
@@ -57,7 +57,7 @@ func TestCrossSiteRequests(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(h.get("/metrics").body, `viakv_http_denied_requests_total{reason="origin"} 110`) {
+	if !strings.Contains(h.get("/metrics").body, `viakv_http_denied_requests_total{reason="origin"} 132`) {
 		t.Error("the refusals are not counted")
 	}
 }
@@ -92,7 +92,8 @@ func TestTokens(t *testing.T) {
 		"/get?k=a": roleRead, "/is?k=a": roleRead, "/getKeys": roleRead, "/getValues": roleRead, "/getAll": roleRead, "/cluster": roleRead, "/metrics": roleRead,
 		"/set?k=a&v=1": roleWrite, "/rm?k=a": roleWrite,
 		"/clear": roleAdmin, "/join?peer=a:1": roleAdmin, "/leave": roleAdmin, "/leave?force=true&node=n": roleAdmin,
-		"/livez": roleNone, "/readyz": roleNone, "/version": roleNone, "/openapi.yaml": roleNone, "/nothing": roleNone,
+		"/reads?mode=lease": roleAdmin,
+		"/livez":            roleNone, "/readyz": roleNone, "/version": roleNone, "/openapi.yaml": roleNone, "/nothing": roleNone,
 	}
 	for _, c := range []struct {
 		authorization string

@@ -38,8 +38,8 @@ type Config struct {
 
 	// Store answers the data endpoints. Required.
 	Store kv.Store
-	// Cluster answers /join, /leave, /cluster and /plan. Nil: a lone store, which refuses joins and
-	// leaves.
+	// Cluster answers /join, /leave, /reads, /cluster and /plan. Nil: a lone store, which refuses
+	// the first three.
 	Cluster kv.Cluster
 	// Console serves /console and everything below it. Nil: 404.
 	Console fasthttp.RequestHandler

@@ -20,18 +20,23 @@ import (
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
 	"viakv/api/openapi"
+	"viakv/quorum/version"
 )
 
 // mesh is a cluster whose answers the test sets.
 type mesh struct {
 	join   func(ctx context.Context, peer string) error
 	leave  func(ctx context.Context, node string, force bool) (kv.Left, error)
+	reads  func(ctx context.Context, reads kv.Reads) (version.Epoch, error)
 	status kv.Status
 }
 
 func (m *mesh) Join(ctx context.Context, peer string) error { return m.join(ctx, peer) }
 func (m *mesh) Leave(ctx context.Context, node string, force bool) (kv.Left, error) {
 	return m.leave(ctx, node, force)
+}
+func (m *mesh) SetReads(ctx context.Context, reads kv.Reads) (version.Epoch, error) {
+	return m.reads(ctx, reads)
 }
 func (m *mesh) Status() kv.Status { return m.status }
 
@@ -141,7 +146,8 @@ func TestContract(t *testing.T) {
 		leave: func(_ context.Context, node string, force bool) (kv.Left, error) {
 			return kv.Left{Node: "n1", Epoch: 8, Forced: force, Loss: &health.Loss{N: 3, W: 2, Copies: 1, Need: 2}}, storeError
 		},
-		status: kv.Status{Mode: "mesh", Cluster: "c", Self: "n1", State: "active", N: 3, R: 2, W: 2, Epoch: 7, Digest: "00ff",
+		reads: func(context.Context, kv.Reads) (version.Epoch, error) { return 8, storeError },
+		status: kv.Status{Mode: "mesh", Cluster: "c", Self: "n1", State: "active", N: 3, R: 2, W: 2, Reads: kv.ReadsLease, Lease: kv.DefaultLease, Epoch: 7, Digest: "00ff",
 			Members: []kv.Member{{Name: "n1", State: "active", Ownership: 0.5}, {Name: "n2", State: "rebuilding", Sync: &kv.Sync{Kind: "rebuild", Done: 0.5}}}},
 	}
 	h := start(t, Config{Store: store, Cluster: cluster})
@@ -203,19 +209,20 @@ func TestContract(t *testing.T) {
 	}
 	good(h, "/getAll?limit=3&format=json")
 	good(h, "/getAll")
-	for _, target := range []string{"/cluster", "/cluster?events=1", "/history", "/history?since=9", "/plan?change=join", "/plan?change=leave&node=n2", "/livez", "/readyz", "/metrics", "/version", "/openapi.yaml", "/join?peer=n2:9081", "/leave?node=n2&force=true", "/leave"} {
+	for _, target := range []string{"/cluster", "/cluster?events=1", "/history", "/history?since=9", "/plan?change=join", "/plan?change=leave&node=n2", "/livez", "/readyz", "/metrics", "/version", "/openapi.yaml", "/join?peer=n2:9081", "/leave?node=n2&force=true", "/leave", "/reads?mode=quorum", "/reads?mode=lease"} {
 		good(h, target)
 	}
 	good(lone, "/cluster")
 	good(h, "/metrics", "Accept", "application/openmetrics-text;version=1.0.0")
 	form("/join", "peer=n2:9081", true)
 	form("/leave", "node=n2", true)
+	form("/reads", "mode=quorum", true)
 
 	// The requests that fail, by each kind of error.
 	unavailable := &kv.Unavailable{Outcome: kv.None, Reason: "no quorum"}
 	unknown := &kv.Unavailable{Outcome: kv.Unknown, Reason: "one of two"}
 	overloaded := &kv.Unavailable{Outcome: kv.None, Reason: "full", RetryAfter: 1}
-	for _, target := range []string{"/set?k=b&v=1", "/get?k=b", "/rm?k=b", "/is?k=b", "/clear", "/getKeys", "/getValues", "/getAll", "/join?peer=a:1", "/leave", "/readyz"} {
+	for _, target := range []string{"/set?k=b&v=1", "/get?k=b", "/rm?k=b", "/is?k=b", "/clear", "/getKeys", "/getValues", "/getAll", "/join?peer=a:1", "/leave", "/reads?mode=lease", "/readyz"} {
 		for _, err := range []error{unavailable, unknown, overloaded, context.DeadlineExceeded} {
 			bad(target, err)
 		}
@@ -223,7 +230,7 @@ func TestContract(t *testing.T) {
 			bad(target, io.ErrUnexpectedEOF) // unknown: 500
 		}
 	}
-	for _, target := range []string{"/set?k=&v=", "/get", "/rm?k=", "/is?k=%25zz&k=", "/clear?w=x", "/getKeys?limit=0", "/getValues?format=x", "/getAll?cursor=x", "/join", "/leave?force=x", "/cluster?events=0", "/history?since=x"} {
+	for _, target := range []string{"/set?k=&v=", "/get", "/rm?k=", "/is?k=%25zz&k=", "/clear?w=x", "/getKeys?limit=0", "/getValues?format=x", "/getAll?cursor=x", "/join", "/leave?force=x", "/reads", "/reads?mode=", "/cluster?events=0", "/history?since=x"} {
 		bad(target, nil)
 	}
 	bad("/set?k=a&v=1", kv.ErrMemoryLimit)
@@ -242,6 +249,7 @@ func TestContract(t *testing.T) {
 	bad("/join?peer=a:1", kv.ErrPeerUnreachable)
 	bad("/join?peer=a:1", kv.ErrMemoryLimit)
 	bad("/leave?node=x", kv.ErrNoSuchNode)
+	bad("/reads?mode=lease", kv.ErrNotMesh)
 	bad("/plan?change=leave&node=x", nil)
 	bad("/plan?change=grow", nil)
 	c.check(t, lone, request(lone, "GET", "/plan?change=join", ""), "", false)

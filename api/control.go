@@ -7,6 +7,7 @@ import (
 	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/api/plan"
+	"viakv/quorum/version"
 )
 
 // join answers /join. When it returns without an error, this node is a full member.
@@ -51,6 +52,26 @@ func leave(x *exchange) error {
 		return err
 	}
 	return x.document(leftDocument(left))
+}
+
+// setReads answers /reads. When it returns without an error, the mesh answers reads as it was told.
+func setReads(x *exchange) error {
+	s := x.server
+	mode, err := x.short(parameterMode)
+	if err != nil {
+		return err
+	}
+	reads, known := kv.ParseReads(mode)
+	if !known {
+		return badParameter(parameterMode, `give "lease" or "quorum"`)
+	}
+	ctx, cancel := context.WithTimeout(s.base, controlTimeout)
+	defer cancel()
+	epoch, err := s.config.Cluster.SetReads(ctx, reads)
+	if err != nil {
+		return err
+	}
+	return x.document(document.Reads{Reads: string(reads), Epoch: uint64(epoch)})
 }
 
 // planChange answers /plan: what a join, or the leave of a member, would do to the quorums. It
@@ -105,6 +126,8 @@ func (lone) Events() *health.Log { return new(health.Log) }
 func (lone) Join(context.Context, string) error { return kv.ErrNotMesh }
 
 func (lone) Leave(context.Context, string, bool) (kv.Left, error) { return kv.Left{}, kv.ErrNotMesh }
+
+func (lone) SetReads(context.Context, kv.Reads) (version.Epoch, error) { return 0, kv.ErrNotMesh }
 
 func (l lone) Status() kv.Status {
 	name := string(l)

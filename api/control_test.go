@@ -11,6 +11,7 @@ import (
 	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
+	"viakv/quorum/version"
 )
 
 func TestJoinAndLeave(t *testing.T) {
@@ -48,10 +49,32 @@ func TestJoinAndLeave(t *testing.T) {
 	}
 }
 
+func TestReadsAreSet(t *testing.T) {
+	var got kv.Reads
+	m := &mesh{reads: func(_ context.Context, reads kv.Reads) (version.Epoch, error) {
+		got = reads
+		return 7, nil
+	}}
+	h := start(t, Config{Cluster: m})
+	h.get("/reads?mode=quorum").want(t, 200, "{\n  \"reads\": \"quorum\",\n  \"epoch\": 7\n}\n")
+	if got != kv.ReadsQuorum {
+		t.Errorf("set %q", got)
+	}
+	h.post("/reads", url.Values{"mode": {"lease"}}).want(t, 200, "*")
+	if got != kv.ReadsLease {
+		t.Errorf("set %q", got)
+	}
+	h.do("HEAD", "/reads?mode=quorum", nil).want(t, 405, "")
+	if got != kv.ReadsLease {
+		t.Errorf("HEAD has set %q", got)
+	}
+}
+
 func TestLoneStore(t *testing.T) {
 	h := start(t, Config{Name: "alone"})
 	h.get("/join?peer=a:1").problem(t, 409, "not-a-mesh")
 	h.get("/leave").problem(t, 409, "not-a-mesh")
+	h.get("/reads?mode=quorum").problem(t, 409, "not-a-mesh")
 	var s document.Status
 	if err := json.Unmarshal([]byte(h.get("/cluster").body), &s); err != nil {
 		t.Fatal(err)

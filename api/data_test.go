@@ -181,6 +181,7 @@ func TestBadParameters(t *testing.T) {
 		{"/leave?node=", "node", "empty"},
 		{"/leave?node=%f", "node", "hexadecimal"},
 		{"/leave?force=yes", "force", "true or false"},
+		{"/reads", "mode", "lease"}, {"/reads?mode=", "mode", "quorum"}, {"/reads?mode=Lease", "mode", "lease"},
 	} {
 		p := h.get(c.target).problem(t, 400, "bad-parameter")
 		if p.Parameter != c.parameter || !strings.Contains(p.Detail, c.detail) || p.Outcome != "none" {
@@ -262,7 +263,7 @@ func TestMethods(t *testing.T) {
 	if a := h.do("HEAD", "/get?k=none", nil); a.status != 404 || a.body != "" {
 		t.Errorf("HEAD of a missing key: %+v", a)
 	}
-	for _, path := range []string{"/set?k=a&v=1", "/rm?k=a", "/clear", "/join?peer=a:1", "/leave"} {
+	for _, path := range []string{"/set?k=a&v=1", "/rm?k=a", "/clear", "/join?peer=a:1", "/leave", "/reads?mode=lease"} {
 		for _, method := range []string{"HEAD", "OPTIONS", "PUT", "DELETE"} {
 			a := h.do(method, path, nil)
 			if a.status != 405 || a.header.Get("Allow") != "GET, POST" {

@@ -25,11 +25,12 @@ const (
 	parameterChange
 	parameterEvents
 	parameterSince
+	parameterMode
 	parameterCount
 )
 
 var parameterNames = [parameterCount]string{
-	"k", "v", "r", "w", "limit", "cursor", "prefix", "format", "snapshot", "peer", "node", "force", "change", "events", "since",
+	"k", "v", "r", "w", "limit", "cursor", "prefix", "format", "snapshot", "peer", "node", "force", "change", "events", "since", "mode",
 }
 
 func (p parameter) String() string { return parameterNames[p] }
@@ -67,6 +68,8 @@ func lookup(name []byte) (parameter, bool) {
 		return parameterEvents, true
 	case "since":
 		return parameterSince, true
+	case "mode":
+		return parameterMode, true
 	}
 	return 0, false
 }

@@ -37,6 +37,7 @@ var endpoints = []*endpoint{
 	{path: "/getAll", role: roleRead, serve: scanAll},
 	{path: "/join", role: roleAdmin, mutates: true, serve: join},
 	{path: "/leave", role: roleAdmin, mutates: true, serve: leave},
+	{path: "/reads", role: roleAdmin, mutates: true, serve: setReads},
 	{path: "/cluster", role: roleRead, serve: cluster},
 	{path: "/history", role: roleRead, serve: showHistory},
 	{path: "/plan", role: roleRead, serve: planChange},

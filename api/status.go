@@ -24,6 +24,7 @@ func statusDocument(s kv.Status) document.Status {
 	}
 	if s.Mode == "mesh" && s.N > 0 {
 		out.ReadQuorum, out.WriteQuorum = s.Read.String(), s.Write.String()
+		out.Reads, out.LeaseMicros = string(s.Reads), s.Lease.Microseconds()
 	}
 	if c := s.Unsettled; c != nil {
 		out.Unsettled = c.String()

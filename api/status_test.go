@@ -13,6 +13,7 @@ import (
 	"viakv/api/document"
 	"viakv/api/health"
 	"viakv/api/kv"
+	"viakv/quorum/version"
 )
 
 // shown returns what /cluster says of a status.
@@ -28,7 +29,7 @@ func shown(t *testing.T, s kv.Status) (out document.Status) {
 func TestStatusDocument(t *testing.T) {
 	h := start(t, Config{Cluster: &mesh{status: kv.Status{
 		Mode: "mesh", Cluster: "c1", Self: "n1", State: "active", Epoch: 9, Generation: 2, Purge: 3, Leader: "n2",
-		N: 3, R: 1, W: 2, Read: 1, Write: kv.QuorumMajority, AllowWeak: true,
+		N: 3, R: 1, W: 2, Read: 1, Write: kv.QuorumMajority, AllowWeak: true, Reads: kv.ReadsLease, Lease: 100 * time.Millisecond,
 		Unsettled: &kv.SizeChange{Member: "n3", Epoch: 8, Waits: []string{"n1", "n2"}},
 		Keys:      5, Tombstones: 1, Bytes: 700, MaxBytes: 900, Digest: "d1",
 		Members: []kv.Member{
@@ -56,6 +57,8 @@ func TestStatusDocument(t *testing.T) {
   "readQuorum": "1",
   "writeQuorum": "quorum",
   "allowWeak": true,
+  "reads": "lease",
+  "leaseMicros": 100000,
   "unsettled": "n3 joined or left at epoch 8; waiting for the sync of n1, n2",
   "keys": 5,
   "tombstones": 1,
@@ -123,7 +126,7 @@ func TestStatusWithoutQuorums(t *testing.T) {
 		"joining":  {Mode: "mesh", Self: "n1", State: "joining", Reason: &kv.Unavailable{Reason: "n2 to answer"}},
 		"postgres": {Mode: "postgres", Self: "n1", State: "active", Members: []kv.Member{}},
 	} {
-		if got := shown(t, s); got.ReadQuorum != "" || got.WriteQuorum != "" || got.Weak || len(got.Members) != 0 || (got.Members == nil) != (s.Members == nil) {
+		if got := shown(t, s); got.ReadQuorum != "" || got.Reads != "" || got.WriteQuorum != "" || got.Weak || len(got.Members) != 0 || (got.Members == nil) != (s.Members == nil) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -197,6 +200,7 @@ func TestProblemsSayWhatToDo(t *testing.T) {
 	h := start(t, Config{Cluster: &mesh{
 		join:  func(context.Context, string) error { return fault },
 		leave: func(context.Context, string, bool) (kv.Left, error) { return kv.Left{}, fault },
+		reads: func(context.Context, kv.Reads) (version.Epoch, error) { return 0, fault },
 	}})
 	few := kv.Detail(kv.ErrTooFewServe, "1 of 2 members would serve")
 	for _, c := range []struct {
@@ -207,6 +211,7 @@ func TestProblemsSayWhatToDo(t *testing.T) {
 		end    string
 	}{
 		{few, "/join?peer=a:1", 409, "quorum-loss", "would serve; wait until the others are back"},
+		{kv.Detail(kv.ErrNotMesh, "m answers the reads"), "/reads?mode=lease", 409, "not-a-mesh", "m answers the reads; the database's own settings say how consistent its reads are"},
 		{few, "/leave?node=b", 409, "quorum-loss", "would serve; wait until the others are back, or repeat with force=true and accept what that may lose"},
 		{kv.Detail(kv.ErrQuorumLoss, "b holds no full copy"), "/leave?node=b&force=true", 409, "quorum-loss", "holds no full copy"},
 		{kv.Detail(kv.ErrLastMember, "its keys would be lost"), "/leave", 409, "quorum-loss", "its keys would be lost; /clear removes them, /join takes them into another mesh"},

@@ -82,7 +82,7 @@ func (s *surface) request() request {
 	}
 	r.method = rapid.SampledFrom([]string{"GET", "GET", "GET", "GET", "POST", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"}).Draw(s.T, "method")
 	// Most requests have the parameters that their endpoint needs, and little else.
-	likely := map[string][]string{"/set": {"k", "v"}, "/get": {"k"}, "/rm": {"k"}, "/is": {"k"}, "/join": {"peer"}, "/plan": {"change"}}[r.path]
+	likely := map[string][]string{"/set": {"k", "v"}, "/get": {"k"}, "/rm": {"k"}, "/is": {"k"}, "/join": {"peer"}, "/plan": {"change"}, "/reads": {"mode"}}[r.path]
 	var query, form []string
 	add := func(name string) {
 		if pair := s.pair(name); r.method == "POST" && rapid.Bool().Draw(s.T, "in the form") {

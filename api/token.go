@@ -19,7 +19,7 @@ const (
 	roleNone  tokenRole = iota // needs no token
 	roleRead                   // get, is, scans, cluster, plan, metrics, /console/api
 	roleWrite                  // set, rm
-	roleAdmin                  // clear, join, leave, profiles
+	roleAdmin                  // clear, join, leave, reads, profiles
 )
 
 var roleNames = []string{"none", "read", "write", "admin"}

@@ -13,6 +13,7 @@ import (
 	"viakv/api/sleep"
 	"viakv/node/topology"
 	"viakv/node/transport"
+	"viakv/quorum/version"
 )
 
 // Join implements kv.Cluster. The node goes on alone while its next membership is admitted and
@@ -259,8 +260,26 @@ func (n *Node) Leave(ctx context.Context, name string, force bool) (kv.Left, err
 	return report, err
 }
 
-// announceTime is how long the answer to a join or a leave waits for members that are slow to adopt
-// it.
+// SetReads implements kv.Cluster. Like a clear, it is a step of the topology and moves no data, so
+// it gets no more time than one.
+func (n *Node) SetReads(ctx context.Context, reads kv.Reads) (version.Epoch, error) {
+	if n.Current() == nil {
+		if err := n.Ready(ctx); err != nil {
+			return 0, err
+		}
+		return 0, errNotNow // the node has become ready in between, and nothing was changed
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(n.cfg.Timeout, minClearTime))
+	defer cancel()
+	m := n.present.Load()
+	epoch, err := m.manager.SetReads(ctx, reads)
+	if err == nil {
+		m.announce(ctx)
+	}
+	return epoch, err
+}
+
+// announceTime is how long the answer to a change waits for members that are slow to adopt it.
 const announceTime = time.Second
 
 // announce brings the newest topology to the other active members that are connected. It returns

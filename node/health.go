@@ -181,6 +181,7 @@ func (n *Node) Status() kv.Status {
 	out.Cluster, out.Epoch, out.Generation, out.Purge = t.Cluster.String(), t.Epoch, t.Generation, t.Purge
 	out.N, out.R, out.W = t.N(), t.R(), t.W()
 	out.Read, out.Write, out.AllowWeak = t.ReadQuorum, t.WriteQuorum, t.AllowWeak
+	out.Reads, out.Lease = t.Reads, t.Lease
 	out.Keys, out.Tombstones = int64(stats.Keys), int64(stats.Tombstones)
 	out.Bytes, out.MaxBytes = stats.Bytes, n.cfg.MaxBytes
 	out.Digest = showDigest(s.Store.Root(), t.CursorKey)

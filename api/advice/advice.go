@@ -46,6 +46,7 @@ var table = []struct {
 	{kv.ErrTooFewCopies, "", "restart them if they kept their memory, or remove them with /leave?node=NAME&force=true"},
 	{kv.ErrNotMesh, "/join", "start another one with the same --store"},
 	{kv.ErrNotMesh, "/leave", "stop the process"},
+	{kv.ErrNotMesh, "/reads", "the database's own settings say how consistent its reads are"},
 }
 
 // Add appends to a text what to do about an error that a request to an endpoint ran into. It

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"viakv/api/document"
+	"viakv/api/kv"
 )
 
 // Cluster returns the status of the mesh, as the node that answers sees it.
@@ -52,6 +53,12 @@ func (c *Client) Leave(ctx context.Context, node string, force bool) (r document
 		ps = append(ps, parameter{"force", "true"})
 	}
 	err = c.do(ctx, c.control("/leave", ps...), decode(&r))
+	return r, err
+}
+
+// SetReads changes how the mesh answers reads. It may be asked of any member.
+func (c *Client) SetReads(ctx context.Context, reads kv.Reads) (r document.Reads, err error) {
+	err = c.do(ctx, c.control("/reads", parameter{"mode", string(reads)}), decode(&r))
 	return r, err
 }
 

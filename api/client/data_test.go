@@ -85,6 +85,12 @@ func TestRefusalsAreTyped(t *testing.T) {
 	want(t, err, 409, kv.None, kv.ErrNotMesh)
 	_, err = c.Leave(ctx, "node-x", true)
 	want(t, err, 409, kv.None, kv.ErrNotMesh)
+	_, err = c.SetReads(ctx, kv.ReadsQuorum)
+	want(t, err, 409, kv.None, kv.ErrNotMesh)
+	_, err = c.SetReads(ctx, "both")
+	if e := want(t, err, 400, kv.None, nil); e.Parameter != "mode" {
+		t.Errorf("got %+v", e)
+	}
 	_, err = c.With(client.Options{R: 3}).Get(ctx, "k")
 	if e := want(t, err, 400, kv.None, nil); e.Parameter != "r" {
 		t.Errorf("got %+v", e)

@@ -29,6 +29,12 @@ type Left struct {
 	MayLose string `json:"mayLose,omitempty"` // what a forced leave may have lost; empty: nothing
 }
 
+// Reads is the body of a /reads that succeeded.
+type Reads struct {
+	Reads string `json:"reads"` // as Status.Reads
+	Epoch uint64 `json:"epoch"` // an epoch at which reads are answered so
+}
+
 // Status is the body of /cluster.
 type Status struct {
 	Mode       string `json:"mode"` // "mesh", "lone", or the database's name
@@ -50,6 +56,11 @@ type Status struct {
 	ReadQuorum  string `json:"readQuorum,omitempty"`
 	WriteQuorum string `json:"writeQuorum,omitempty"`
 	AllowWeak   bool   `json:"allowWeak,omitempty"`
+
+	// Reads is how reads are answered: "lease" or "quorum". LeaseMicros is how long a lease lasts.
+	// Both are absent where there is no mesh.
+	Reads       string `json:"reads,omitempty"`
+	LeaseMicros int64  `json:"leaseMicros,omitempty"`
 
 	Unsettled  string   `json:"unsettled"` // a size change under way, or empty
 	Keys       int64    `json:"keys"`

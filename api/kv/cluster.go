@@ -10,8 +10,8 @@ import (
 	"viakv/quorum/version"
 )
 
-// Cluster is the control side of a mesh. A store on a database answers ErrNotMesh to Join and
-// Leave.
+// Cluster is the control side of a mesh. A store on a database answers ErrNotMesh to Join, Leave
+// and SetReads.
 type Cluster interface {
 	// Join makes this node a full member of the mesh that the peer (host:port) belongs to. The node
 	// imports its own keys, those that it held before the join, into the mesh as concurrent writes.
@@ -19,6 +19,10 @@ type Cluster interface {
 	// Leave removes a member: this node when the name is empty. With force it removes a member
 	// without a majority's consent, and says what may be lost.
 	Leave(ctx context.Context, node string, force bool) (Left, error)
+	// SetReads changes how the mesh answers reads, and returns an epoch at which it answers them
+	// so. When it returns, no read is answered in the former way any more. It changes nothing where
+	// the mesh answers reads in that way already.
+	SetReads(ctx context.Context, reads Reads) (version.Epoch, error)
 	// Status describes the mesh as this node sees it. It never blocks on a peer.
 	Status() Status
 	// Events returns the log of what this node has seen to change.
@@ -51,6 +55,9 @@ type Status struct {
 	Read      Quorum
 	Write     Quorum
 	AllowWeak bool // R + W ≤ N is allowed
+
+	Reads Reads         // how reads are answered; empty: there is no mesh
+	Lease time.Duration // how long a lease lasts; zero: there is no mesh
 
 	Unsettled  *SizeChange // nil: none
 	Keys       int64

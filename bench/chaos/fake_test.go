@@ -14,6 +14,7 @@ import (
 	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/api/kv/kvtest"
+	"viakv/quorum/version"
 )
 
 // fakeNode in the environment makes the test's own binary a node: the real API over a store of its
@@ -61,6 +62,8 @@ func (c fakeCluster) Join(context.Context, string) error { return nil }
 func (c fakeCluster) Leave(context.Context, string, bool) (kv.Left, error) {
 	return kv.Left{}, nil
 }
+
+func (c fakeCluster) SetReads(context.Context, kv.Reads) (version.Epoch, error) { return 0, nil }
 
 func (c fakeCluster) Events() *health.Log { return new(health.Log) }
 

@@ -39,6 +39,7 @@ const facts = [
   { label: 'Members', read: (s) => count(s.n) },
   { label: 'R', read: (s) => count(s.r) },
   { label: 'W', read: (s) => count(s.w) },
+  { label: 'Reads', read: (s) => (s.reads ? `by ${s.reads}` : '–') },
   { label: 'Epoch', read: (s) => count(s.epoch) },
 ].map((f) => ({ ...f, value: h('dd', null, '–') }));
 facts.forEach((f) => $('facts').append(h('div', null, h('dt', null, f.label), f.value)));

@@ -39,6 +39,11 @@ func (c *Cluster) Leave(context.Context, string, bool) (kv.Left, error) {
 	return kv.Left{}, kv.Detail(kv.ErrNotMesh, "it is stateless: a node that stops loses nothing, %s keeps the data", c.Mode)
 }
 
+// SetReads implements kv.Cluster. It refuses, and gives the reason.
+func (c *Cluster) SetReads(context.Context, kv.Reads) (version.Epoch, error) {
+	return 0, kv.Detail(kv.ErrNotMesh, "it is stateless: %s answers the reads, and there is no lease and no quorum", c.Mode)
+}
+
 // Status implements kv.Cluster. Keys and Bytes stay zero, because counting keys would cost the
 // database a walk over all of them.
 func (c *Cluster) Status() kv.Status {

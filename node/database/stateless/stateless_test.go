@@ -244,6 +244,9 @@ func TestCluster(t *testing.T) {
 	if err := c.Join(t.Context(), "p"); !errors.Is(err, kv.ErrNotMesh) || !strings.Contains(err.Error(), "serves the same data") {
 		t.Error(err)
 	}
+	if _, err := c.SetReads(t.Context(), kv.ReadsQuorum); !errors.Is(err, kv.ErrNotMesh) || !strings.Contains(err.Error(), "answers the reads") {
+		t.Errorf("reads: %v", err)
+	}
 	if _, err := c.Leave(t.Context(), "p", false); !errors.Is(err, kv.ErrNotMesh) {
 		t.Error(err)
 	}
