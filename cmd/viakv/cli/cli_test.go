@@ -187,6 +187,7 @@ func TestNobodyThere(t *testing.T) {
 	for _, args := range [][]string{
 		{"get", "k"}, {"set", "k", "v"}, {"rm", "k"}, {"is", "k"}, {"clear", "--yes"}, {"keys"}, {"values"}, {"all"}, {"export"}, {"import"},
 		{"status"}, {"events"}, {"member", "list"}, {"member", "plan", "join"}, {"member", "leave", "node-b"}, {"member", "join", "127.0.0.1:1"},
+		{"member", "reads", "lease"},
 	} {
 		wants(t, exitUnavailable, "--endpoints", ask(t, nobody, args...))
 	}
@@ -218,7 +219,7 @@ func swallow(t *testing.T) string {
 
 func TestAWriteThatIsNotAnsweredHasAnUnknownOutcome(t *testing.T) {
 	silent := swallow(t)
-	for _, args := range [][]string{{"set", "k", "v"}, {"rm", "k"}, {"clear", "--yes"}, {"member", "leave", "node-b"}} {
+	for _, args := range [][]string{{"set", "k", "v"}, {"rm", "k"}, {"clear", "--yes"}, {"member", "leave", "node-b"}, {"member", "reads", "quorum"}} {
 		wants(t, exitUnknown, "outcome unknown", ask(t, silent, args...))
 	}
 	wants(t, exitUnavailable, "", ask(t, silent, "get", "k"))
@@ -236,6 +237,7 @@ func TestCommandLinesOfTheClientThatCannotBeUnderstood(t *testing.T) {
 		{"import", missing}, {"import", "--from-line", "0"}, {"import", "a", "b"}, {"export", "a", "b"},
 		{"member", "bogus"}, {"member", "list", "a"}, {"member", "join"}, {"member", "join", "nowhere"}, {"member", "plan"}, {"member", "plan", "leave"},
 		{"member", "plan", "join", "node-b"}, {"member", "plan", "bogus", "node-b"}, {"member", "leave", "--force", "node-a"}, {"status", "a"},
+		{"member", "reads"}, {"member", "reads", "Lease"}, {"member", "reads", "lease", "quorum"},
 		{"events", "5"}, {"events", "-n", "0"}, {"events", "-n", "201"},
 		{"completion", "tcsh"},
 	} {

@@ -11,17 +11,18 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/document"
+	"viakv/api/kv"
 	"viakv/cmd/cliutil"
 )
 
 func memberCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "member",
-		Short: "List the members, add or remove one, and see beforehand what that would do",
+		Short: "List the members, add or remove one, see beforehand what that would do, and say how they answer reads",
 		Args:  cliutil.KnownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(memberListCommand(), memberJoinCommand(), memberLeaveCommand(), memberPlanCommand())
+	cmd.AddCommand(memberListCommand(), memberJoinCommand(), memberLeaveCommand(), memberPlanCommand(), memberReadsCommand())
 	return cmd
 }
 
@@ -172,6 +173,29 @@ func memberPlanCommand() *cobra.Command {
 			err = &codedError{code: exitRefused, err: fmt.Errorf("the %s would be refused: %s", visible(p.Change), p.Reason)}
 		}
 		return err
+	})
+}
+
+func memberReadsCommand() *cobra.Command {
+	return remoteCommand(&cobra.Command{
+		Use:   "reads lease|quorum",
+		Short: "Make the members answer reads by lease or by quorum, without a restart",
+		Long: "By lease, a member answers from its own copy where other members have promised to wait for it. That needs clocks whose rates differ by\n" +
+			"less than a tenth: a machine that stands still while others go on, as one that is moved, may answer old values for the length of a lease.\n" +
+			"By quorum, each read asks other members, and needs no clock. Once the command has ended, no member answers in the former way any more.\n" +
+			"`viakv status` shows which it is. `viakv serve --reads` says it for a cluster that is founded.",
+		Example: "  viakv member reads quorum\n  viakv member reads lease",
+		Args:    cobra.ExactArgs(1),
+	}, func(ctx context.Context, r *remote, c *client.Client, args []string) error {
+		reads, known := kv.ParseReads(args[0])
+		if !known {
+			return cliutil.Usagef("want `%[1]s lease` or `%[1]s quorum`", r.cmd.CommandPath())
+		}
+		done, err := c.SetReads(ctx, reads)
+		if err != nil {
+			return err
+		}
+		return r.answer(done, "reads are answered by %s at epoch %d\n", visible(done.Reads), done.Epoch)
 	})
 }
 

@@ -40,6 +40,16 @@ func TestMembersJoinAndLeaveByCommand(t *testing.T) {
 		t.Errorf("member list -o json: %s", r.out)
 	}
 
+	wants(t, 0, "reads      by lease of 100ms\n", ask(t, b, "status"))
+	wants(t, 0, "reads are answered by quorum at epoch", ask(t, b, "member", "reads", "quorum"))
+	for _, node := range []string{a, b, c} {
+		wants(t, 0, "reads      by quorum\n", ask(t, node, "status"))
+		if s := viakvtest.ClusterOf(t, node); s.Reads != "quorum" || s.LeaseMicros != 100_000 {
+			t.Errorf("%s: reads by %q, a lease of %d µs", s.Self, s.Reads, s.LeaseMicros)
+		}
+	}
+	wants(t, 0, `"reads": "lease"`, ask(t, c, "member", "reads", "lease", "-o", "json"))
+
 	wants(t, exitMissing, "no such node", ask(t, a, "member", "plan", "leave", "node-x"))
 	wants(t, exitMissing, "No such node", ask(t, a, "member", "leave", "node-x"))
 	r = wants(t, 0, "2 members survive no more failures than 1 do", ask(t, a, "member", "plan", "leave", "node-c"))

@@ -44,7 +44,7 @@ func remoteCommand(cmd *cobra.Command, run func(context.Context, *remote, *clien
 	f.StringVar(&r.tlsCA, "tls-ca", "", "the authority that signed the nodes' certificates; endpoints without a scheme are then https")
 	f.StringVar(&r.tlsCert, "tls-cert", "", "certificate to show to nodes that ask for one")
 	f.StringVar(&r.tlsKey, "tls-key", "", "its key")
-	f.DurationVar(&r.timeout, "timeout", 5*time.Second, "deadline of one request; without it, joins, leaves and clears have 3 minutes")
+	f.DurationVar(&r.timeout, "timeout", 5*time.Second, "deadline of one request; without it, joins, leaves, clears and changes of reads have 3 minutes")
 	f.StringVarP(&r.output, "output", "o", "table", "table or json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := r.client()

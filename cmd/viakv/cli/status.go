@@ -12,6 +12,7 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/document"
+	"viakv/api/kv"
 	"viakv/cmd/cliutil"
 )
 
@@ -59,6 +60,14 @@ func failures(served bool, n int) string {
 	return fmt.Sprintf("%d more failures", n)
 }
 
+// describeReads says how the cluster answers reads.
+func describeReads(s document.Status) string {
+	if s.Reads == string(kv.ReadsLease) {
+		return fmt.Sprintf("by lease of %v", time.Duration(s.LeaseMicros)*time.Microsecond)
+	}
+	return "by " + visible(s.Reads)
+}
+
 func printStatus(out io.Writer, s document.Status) error {
 	t := newTable(out)
 	row := func(what, format string, args ...any) { fmt.Fprintf(t, what+"\t"+format+"\n", args...) }
@@ -80,6 +89,9 @@ func printStatus(out io.Writer, s document.Status) error {
 	}
 	row("cluster", "%s, epoch %d, generation %d", s.Cluster, s.Epoch, s.Generation)
 	row("quorums", "R=%d W=%d of N=%d, %d answering", s.R, s.W, s.N, h.Answering)
+	if s.Reads != "" {
+		row("reads", "%s", describeReads(s))
+	}
 	row("tolerates", "%s (reads), %s (writes)", failures(h.CanRead, h.ReadFailures), failures(h.CanWrite, h.WriteFailures))
 	if h.MayLose != "" {
 		row("at stake", "if the others never come back, %s", visible(h.MayLose))

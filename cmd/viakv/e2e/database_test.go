@@ -79,6 +79,7 @@ func twoNodes(t *testing.T, d realDatabase) {
 	for _, address := range []string{a, b} {
 		says(t, http.StatusConflict, "stateless", address, "/join", "peer", "127.0.0.1:9080")
 		says(t, http.StatusConflict, "stateless", address, "/leave")
+		says(t, http.StatusConflict, "stateless", address, "/reads", "mode", "quorum")
 		says(t, http.StatusOK, `"mode": "`+d.mode+`"`, address, "/cluster")
 		says(t, http.StatusOK, `viakv_database_connections{state="in_use"}`, address, "/metrics")
 	}

@@ -193,6 +193,7 @@ func TestTheProxyIsConfiguredAsTheContractSays(t *testing.T) {
 	for path, want := range map[string]struct{ reads, endless bool }{
 		"/get": {true, false}, "/is": {true, false}, "/set": {}, "/rm": {}, "/clear": {},
 		"/getAll": {false, true}, "/getKeys": {false, true}, "/getValues": {false, true}, "/join": {false, true}, "/leave": {false, true},
+		"/reads": {false, true},
 	} {
 		action := routeOf(t, managers[0].GetRouteConfig().GetVirtualHosts()[0].GetRoutes(), path).GetRoute()
 		retries := strings.Split(action.GetRetryPolicy().GetRetryOn(), ",")

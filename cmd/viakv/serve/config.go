@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 
+	"viakv/api/kv"
 	"viakv/cmd/cliutil"
 )
 
@@ -28,6 +29,8 @@ type Config struct {
 
 	readQuorum, writeQuorum quorumValue
 	allowWeak               bool
+	reads                   readsValue
+	lease                   time.Duration
 	maxMemory               bytesValue
 	hugePages               bool
 	timeout, hedge, drain   time.Duration
@@ -72,6 +75,8 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.Var(&c.readQuorum, "read-quorum", "replicas asked by a read when this node founds the cluster: majority, all or a number")
 	f.Var(&c.writeQuorum, "write-quorum", "replicas written before a write is acknowledged: majority, all or a number")
 	f.BoolVar(&c.allowWeak, "allow-weak-quorums", false, "permit quorums that do not overlap: reads may then miss acknowledged writes")
+	f.Var(&c.reads, "reads", "how reads are answered when this node founds the cluster: lease (from the own copy, where others have promised to wait for it) or quorum (no clock is needed)")
+	f.DurationVar(&c.lease, "lease", kv.DefaultLease, "how long such a promise lasts when this node founds the cluster, 10ms to 10s; writes wait that long for a member that is lost")
 	f.Var(&c.maxMemory, "max-memory", "refuse new values above this memory, for example 4GiB; 0: no limit")
 	f.BoolVar(&c.hugePages, "huge-pages", false, "keep keys in pages of 2 MiB: faster beyond some million keys, for a little more memory (Linux)")
 	f.DurationVar(&c.timeout, "timeout", 2*time.Second, "deadline of one request")
@@ -143,6 +148,9 @@ func (c *Config) Check() error {
 	// Limits and times must make sense.
 	if c.drain < 0 || c.timeout <= 0 || c.hedge <= 0 {
 		errs = append(errs, errors.New("--drain must not be negative, --timeout and --hedge-after must be above zero"))
+	}
+	if c.lease < kv.MinLease || c.lease > kv.MaxLease {
+		errs = append(errs, fmt.Errorf("--lease %v: want %v to %v; without the flag it is %v", c.lease, kv.MinLease, kv.MaxLease, kv.DefaultLease))
 	}
 	if c.maxConnections < 1 || c.maxConnectionsPerIP < 0 || c.maxInFlight < 1 || c.maxScans < 1 {
 		errs = append(errs, errors.New("--max-connections, --max-in-flight and --max-scans must be above zero, --max-connections-per-ip not below"))

@@ -59,6 +59,7 @@ func (s *Server) newNodeAt(peer net.Listener) (backend, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},
 		ReadQuorum: kv.Quorum(c.readQuorum), WriteQuorum: kv.Quorum(c.writeQuorum), AllowWeak: c.allowWeak,
+		Reads: kv.Reads(c.reads), Lease: c.lease,
 		MaxBytes: int64(c.maxMemory), HugePages: c.hugePages, Timeout: c.timeout, HedgeAfter: c.hedge, Logger: s.log,
 		// The node calls it while it runs, and s.api is set before that.
 		Figures: func() kv.Figures { return s.api.Figures() },

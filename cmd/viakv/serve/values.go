@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -37,6 +38,22 @@ func (q *quorumValue) Set(s string) error {
 }
 
 func (*quorumValue) Type() string { return "quorum" }
+
+// readsValue is a flag that says how reads are answered.
+type readsValue kv.Reads
+
+func (r *readsValue) String() string { return string(cmp.Or(kv.Reads(*r), kv.ReadsLease)) }
+
+func (r *readsValue) Set(s string) error {
+	reads, known := kv.ParseReads(s)
+	if !known {
+		return fmt.Errorf("%q: want %s or %s", s, kv.ReadsLease, kv.ReadsQuorum)
+	}
+	*r = readsValue(reads)
+	return nil
+}
+
+func (*readsValue) Type() string { return "lease|quorum" }
 
 // bytesValue is a flag that holds a size: 512MiB, 4GiB, 1000000.
 type bytesValue int64
