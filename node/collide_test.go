@@ -257,6 +257,7 @@ func TestCollidingKeysAreScanned(t *testing.T) {
 	n := howMany(t, 1500)
 	inMesh(t, 3, func(m *mesh) {
 		keys := keyspacetest.Colliding(n)
+		m.withoutLeases()
 		for i := range 3 {
 			s := m.state(i)
 			for k, key := range keys {

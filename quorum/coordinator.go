@@ -32,7 +32,7 @@ type Config struct {
 // Stats counts what the coordinator did since it was made.
 type Stats struct {
 	Reads, Writes, Removes uint64
-	Alone                  uint64 // reads that were answered from this node's own copy (L3)
+	Local                  uint64 // reads that were answered from this node's own copy (L3)
 	OneRound               uint64 // writes that took one round (L14)
 	// Repaired counts the reads that found replicas to differ and wrote the highest record back:
 	// first, or beside their answer where the record is known to be complete.
@@ -49,7 +49,7 @@ type Stats struct {
 }
 
 type counters struct {
-	reads, alone, writes, oneRound, removes, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown, contended atomic.Uint64
+	reads, local, writes, oneRound, removes, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown, contended atomic.Uint64
 }
 
 // Coordinator runs requests over the replicas. It is safe for concurrent use.
@@ -90,7 +90,7 @@ func (c *Coordinator) Stats() Stats {
 	s := &c.stats
 	return Stats{
 		Reads: s.reads.Load(), Writes: s.writes.Load(), Removes: s.removes.Load(),
-		Alone: s.alone.Load(), OneRound: s.oneRound.Load(), Repaired: s.repaired.Load(), Conflicts: s.conflicts.Load(), Hedged: s.hedged.Load(), Renewed: s.renewed.Load(),
+		Local: s.local.Load(), OneRound: s.oneRound.Load(), Repaired: s.repaired.Load(), Conflicts: s.conflicts.Load(), Hedged: s.hedged.Load(), Renewed: s.renewed.Load(),
 		Forwarded: s.forwarded.Load(), Unavailable: s.unavailable.Load(), Unknown: s.unknown.Load(), Contended: s.contended.Load(),
 	}
 }

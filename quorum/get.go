@@ -82,7 +82,7 @@ func (c *Coordinator) local(kind Kind, dst, key []byte, opt *kv.Options) (rec ve
 		return rec, grown[:len(dst)], false
 	}
 	c.stats.reads.Add(1)
-	c.stats.alone.Add(1)
+	c.stats.local.Add(1)
 	return rec, grown, true
 }
 

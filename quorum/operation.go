@@ -124,13 +124,6 @@ func (o *operation) move(v *replica.View) (err error) {
 func (o *operation) beginPhase(need int, holders memberSet, naming bool) {
 	p := newPhase(need, votersOf(o.v), holders)
 	p.naming, p.self = naming, o.v.Self
-	for m := range o.v.Slots {
-		if holders.has(m) {
-			o.heedLocked(&p, m) // no call is under way that could count in p
-		} else {
-			o.names[m] = o.names[m][:0]
-		}
-	}
 	o.enter(p)
 }
 
@@ -140,6 +133,13 @@ func (o *operation) enter(p phase) {
 	o.dropLocked()
 	o.began, o.storing = time.Time{}, false
 	clear(o.causes[:o.used])
+	for m := range o.v.Slots {
+		if p.yes.has(m) {
+			o.heedLocked(&p, m)
+		} else {
+			o.names[m] = o.names[m][:0]
+		}
+	}
 	o.phase = p
 	select {
 	case <-o.wake:

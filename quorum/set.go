@@ -267,7 +267,10 @@ func (o *operation) sendAll(kind Kind, holders memberSet, urgent int) {
 	if kind == Vote {
 		o.enough = max(o.v.W, o.v.Slots/2+1)
 	}
-	o.settleLocked() // where this node is enough
+	o.settleLocked()                // where this node is enough
+	if len(o.names[o.v.Self]) > 0 { // the answer depends on the holders, who are likely to be all
+		urgent = MaxMembers
+	}
 	o.mu.Unlock()
 	v := o.v
 	n := len(v.Members)

@@ -34,6 +34,7 @@ const (
 	cluster    = 77
 	firstEpoch = version.Epoch(5)
 	timeout    = 2 * time.Second // of the requests of the coordinators
+	term       = 100 * time.Millisecond
 )
 
 var seed = keyspace.Seed{7}
@@ -61,6 +62,7 @@ type member struct {
 	entering    sync.Mutex  // held by enter: calls of Next must not overlap
 
 	sealedEpoch atomic.Uint64 // what the heartbeats of others have told
+	caughtUp    atomic.Int32  // how often CatchUp was called
 
 	mu           sync.Mutex
 	who          health.Reach        // what WhoAnswers returns
@@ -73,6 +75,7 @@ type member struct {
 	removes      []removal
 	removing     error // what Remove returns instead of removing
 	pending      bool  // this node is rebuilding
+	barrier      *replica.Barrier
 	stopping     bool
 	slow         bool // UpdatePeer returns only when its context ends
 	log          *zap.Logger
@@ -155,7 +158,7 @@ func (m *member) view(e version.Epoch) replica.View {
 	n := len(m.w.nodes)
 	v := replica.View{
 		Epoch: e, Generation: m.w.generation, R: n/2 + 1, W: n/2 + 1, Seed: seed, Slots: n, Self: m.i,
-		Cluster: cluster, CursorKey: [16]byte{1}, Settled: true, Term: 100 * time.Millisecond,
+		Cluster: cluster, CursorKey: [16]byte{1}, Settled: true, Leases: true, Term: term, Barrier: m.barrier,
 	}
 	var names []string
 	for _, o := range m.w.nodes {
@@ -179,9 +182,20 @@ func (m *member) Miss(name string, _ version.Incarnation, _ []byte) {
 	m.missed[name] = true
 }
 
-// CatchUp implements Host. The tests' members merge nothing.
-func (m *member) CatchUp(context.Context, *replica.View, *replica.Member) error {
-	return errors.ErrUnsupported
+// CatchUp implements Host: after 10 ms this member holds what the other one holds.
+func (m *member) CatchUp(_ context.Context, v *replica.View, member *replica.Member) (err error) {
+	m.caughtUp.Add(1)
+	time.Sleep(10 * time.Millisecond)
+	for _, o := range m.w.nodes {
+		if o.name() != member.Name {
+			continue
+		}
+		_, _ = o.store.Walk(v.Epoch, keyspace.All(), nil, func(e replica.Entry) bool {
+			_, err = m.store.Put(v.Epoch, seed.Hash(e.Key), e.Key, &e.Record)
+			return err == nil
+		})
+	}
+	return err
 }
 
 // Sealed implements Host.

@@ -72,8 +72,8 @@ const (
 func (e *Epoch) HoldLeases(given context.Context) {
 	ctx, cancel := e.while(given)
 	defer cancel()
-	held := e.View.Held
-	if !e.View.Leases || e.View.Incarnation() == 0 {
+	held, place := e.View.Held, e.View.Place()
+	if !e.View.Leases || !place.Wants() {
 		held.Drop()
 		e.Each(func(m int) { e.returnLease(ctx, m) })
 		<-ctx.Done()

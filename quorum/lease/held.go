@@ -43,6 +43,17 @@ type Place struct {
 	Need    int                   // of how many of them a lease is needed; more than there are: never enough
 }
 
+// Wants reports whether leases help at the place: some are needed, and there are as many members.
+func (p *Place) Wants() bool {
+	n := 0
+	for _, i := range p.Members {
+		if i != 0 {
+			n++
+		}
+	}
+	return 0 < p.Need && p.Need <= n
+}
+
 // standing is what the leases of a node amount to at an epoch. It is immutable.
 type standing struct {
 	epoch    version.Epoch

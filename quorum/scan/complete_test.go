@@ -77,8 +77,14 @@ func all(t *testing.T, scans *Scans, o kv.ScanOptions) map[string]string {
 // it a value or a tombstone, and delivers what the read has answered. It reads nothing else.
 func TestAScanReadsWhatIsNotKnownToBeComplete(t *testing.T) {
 	s, scans, x := reading(t)
-	s.put("key-0003", written(openFrom, "open"), 0, 1, 2)
-	s.put("key-0004", removed(written(1, ""), openFrom+1), 0, 1, 2)
+	// A read that has found a record to be complete is not repeated. So each scan meets new ones.
+	next := uint64(openFrom)
+	reopen := func() {
+		s.put("key-0003", written(next, "open"), 0, 1, 2)
+		s.put("key-0004", removed(written(next, ""), next+1), 0, 1, 2)
+		next += 2
+	}
+	reopen()
 	s.put("key-0005", removed(written(1, ""), openFrom-1), 0, 1, 2)
 	s.put("key-0007", version.Record{Tag: written(1, "").Tag.Tombstone(), Owner: version.Contested}, 0, 1, 2)
 	open := []string{"key-0003", "key-0004", "key-0007"}
@@ -97,13 +103,17 @@ func TestAScanReadsWhatIsNotKnownToBeComplete(t *testing.T) {
 	if got := scans.Stats(); got.Read != 3 || got.Merged != 0 {
 		t.Errorf("%+v", got)
 	}
+	want(kv.ScanOptions{}, 297, open[2:])
+	reopen()
 	want(kv.ScanOptions{Snapshot: true}, 297, open)
+	reopen()
 	want(kv.ScanOptions{Prefix: "key-0004"}, 0, open[1:2])
 	want(kv.ScanOptions{Prefix: "key-01"}, 100, nil)
 	// A weak get would answer from this node's copy.
 	want(kv.ScanOptions{Options: kv.Options{R: 1}}, 297, nil)
 	// A read that finds something newer is delivered in the place of its key.
-	x.before = func(key string) { s.put(key, written(openFrom+5, "newer"), 0, 1, 2) }
+	reopen()
+	x.before = func(key string) { s.put(key, written(openFrom+20, "newer"), 0, 1, 2) }
 	if m := want(kv.ScanOptions{}, 299, open); m["key-0003"] != "newer" || m["key-0004"] != "newer" || m["key-0007"] != "newer" {
 		t.Errorf("%q %q %q", m["key-0003"], m["key-0004"], m["key-0007"])
 	}
@@ -111,7 +121,7 @@ func TestAScanReadsWhatIsNotKnownToBeComplete(t *testing.T) {
 	x.before = nil
 	s.before = func(op string, m int) {
 		if op == "digests" {
-			s.nodes[0].Current().Marks.Learn(writer, openFrom+6)
+			s.nodes[0].Current().Marks.Learn(writer, openFrom+21)
 		}
 	}
 	want(kv.ScanOptions{}, 299, nil)

@@ -12,6 +12,7 @@ import (
 	"viakv/node"
 	"viakv/node/transport"
 	"viakv/node/transport/tcp"
+	"viakv/quorum/lease"
 )
 
 // newNode makes a node of the mesh.
@@ -62,7 +63,7 @@ func (s *Server) newNodeAt(peer net.Listener) (backend, error) {
 		Reads: kv.Reads(c.reads), Lease: c.lease,
 		MaxBytes: int64(c.maxMemory), HugePages: c.hugePages, Timeout: c.timeout, HedgeAfter: c.hedge, Logger: s.log,
 		// The node calls it while it runs, and s.api is set before that.
-		Figures: func() kv.Figures { return s.api.Figures() },
+		Figures: func() kv.Figures { return s.api.Figures() }, Clock: lease.Machine(),
 		NewTransport: func(h transport.Handler) (transport.Transport, error) {
 			t, err := tcp.New(tcp.Config{Listener: s.peer, Handler: h, Name: c.name, TLS: secure, Via: via, MaxGreeting: c.maxStrangers, Logger: s.log})
 			s.peers = t

@@ -53,6 +53,7 @@ func (m *nodeMetrics) gauge(name, help string, labels prometheus.Labels, value f
 
 func (m *nodeMetrics) requests() {
 	m.counter("reads_total", "Reads of a key that this node coordinated.", func(s *node.Stats) uint64 { return s.Coordinator.Reads })
+	m.counter("local_reads_total", "Reads that this node answered from its own copy.", func(s *node.Stats) uint64 { return s.Coordinator.Local })
 	m.counter("writes_total", "Writes that this node coordinated.", func(s *node.Stats) uint64 { return s.Coordinator.Writes })
 	m.counter("one_round_writes_total", "Writes that took one round of messages instead of two.", func(s *node.Stats) uint64 { return s.Coordinator.OneRound })
 	m.counter("removes_total", "Removes that this node coordinated.", func(s *node.Stats) uint64 { return s.Coordinator.Removes })

@@ -12,7 +12,7 @@ func TestNodeMetrics(t *testing.T) {
 	s.Coordinator.Reads, s.Coordinator.Writes, s.Coordinator.Removes = 1, 2, 3
 	s.Coordinator.Repaired, s.Coordinator.Conflicts, s.Coordinator.Hedged = 4, 5, 6
 	s.Coordinator.Renewed, s.Coordinator.Forwarded, s.Coordinator.Unavailable, s.Coordinator.Unknown = 7, 8, 9, 10
-	s.Coordinator.OneRound, s.Coordinator.Contended = 17, 18
+	s.Coordinator.OneRound, s.Coordinator.Contended, s.Coordinator.Local = 17, 18, 19
 	s.Scans.Scans, s.Scans.Agreed, s.Scans.Again, s.Scans.Merged, s.Scans.Read, s.Scans.Renewed = 11, 12, 13, 14, 15, 16
 	h := &s.Handoff
 	h.Hinted, h.Replayed, h.Collapsed, h.Repairs, h.Divergent, h.Received, h.Sent, h.Bytes = 21, 22, 23, 24, 25, 26, 27, 28
@@ -33,6 +33,7 @@ func TestNodeMetrics(t *testing.T) {
 		`viakv_link_connected{member="b"} 1`,
 		`viakv_link_connected{member="c"} 0`,
 		`viakv_link_last_reply_timestamp_seconds{member="b"} 1.5`,
+		`viakv_local_reads_total 19`,
 		`viakv_one_round_writes_total 17`,
 		`viakv_purged_tombstones_total 32`,
 		`viakv_purges_refused_total 33`,

@@ -1,0 +1,300 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/node/wire"
+	"viakv/quorum/lease"
+	"viakv/quorum/replica"
+	"viakv/quorum/version"
+)
+
+// hold makes a member hold leases, at its present epoch, until the test ends.
+func (m *member) hold() {
+	ctx, stop := context.WithCancel(m.ctx)
+	m.w.t.Cleanup(stop)
+	go m.present.Load().HoldLeases(ctx)
+	m.Current().Held.Use()
+}
+
+// named reports whether a member names another one, as far as it knows.
+func (m *member) named(holder *member) bool {
+	for _, n := range m.Current().Given.Names() {
+		if n.Holder == holder.incarnation() {
+			return true
+		}
+	}
+	return false
+}
+
+// L1, L2: a member that leases are of use to holds leases of all others. It renews them, and is alone
+// without a gap. It catches up with those that hold something else, and with no other.
+func TestAMemberHoldsLeases(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.nodes[1].put("k", 7, "v")
+		a := w.nodes[0]
+		a.hold()
+		time.Sleep(20 * time.Millisecond)
+		if n := a.caughtUp.Load(); n != 1 || a.holds("k") != "v" {
+			t.Errorf("it has caught up %d times, and holds %q", n, a.holds("k"))
+		}
+		for range 900 { // a pause begins after a second
+			if !a.Current().Alone() || !w.nodes[1].named(a) || !w.nodes[2].named(a) {
+				t.Fatalf("alone: %v; named: %v, %v", a.Current().Alone(), w.nodes[1].named(a), w.nodes[2].named(a))
+			}
+			time.Sleep(time.Millisecond)
+		}
+		for range 3 {
+			a.Current().Held.Use()
+			time.Sleep(900 * time.Millisecond)
+		}
+		if !a.Current().Alone() || a.caughtUp.Load() != 1 {
+			t.Errorf("alone: %v; caught up %d times", a.Current().Alone(), a.caughtUp.Load())
+		}
+	})
+}
+
+// A member gives its leases back when they are of no use, and gets others when they are.
+func TestLeasesThatAreOfNoUseAreGivenBack(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		a := w.nodes[0]
+		a.hold()
+		time.Sleep(2*unusedAfter + term)
+		if a.Current().Alone() || w.nodes[1].named(a) || w.nodes[2].named(a) {
+			t.Errorf("alone: %v; named: %v, %v", a.Current().Alone(), w.nodes[1].named(a), w.nodes[2].named(a))
+		}
+		way := w.through()
+		time.Sleep(10 * time.Second)
+		if n := way.sent(wire.Lease); n > 0 {
+			t.Errorf("%d requests for leases of no use", n)
+		}
+		a.Current().Held.Use()
+		time.Sleep(20 * time.Millisecond)
+		if !a.Current().Alone() {
+			t.Error("not alone once leases are of use again")
+		}
+	})
+}
+
+// A member asks for no leases where they are not wanted, or help nothing. It gives back those that it
+// has.
+func TestWhoAsksForNoLeases(t *testing.T) {
+	for name, change := range map[string]func(*replica.View){
+		"reads by quorum": func(v *replica.View) { v.Leases = false },
+		"R=1":             func(v *replica.View) { v.R, v.W = 1, 3 },
+		"weak quorums":    func(v *replica.View) { v.R, v.W = 2, 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 3, func(w *world) {
+				a := w.nodes[0]
+				a.hold()
+				time.Sleep(20 * time.Millisecond)
+				if !w.nodes[1].named(a) {
+					t.Fatal("no lease before the change")
+				}
+				v := a.view(firstEpoch)
+				change(&v)
+				v.Epoch++
+				w.begin(firstEpoch+1, 1, 2)
+				next := a.Next(v, a.store, a.incarnation())
+				a.store.Advance(v.Epoch, w.generation)
+				a.Enter(next)
+				a.hold()
+				time.Sleep(20 * time.Millisecond)
+				if w.nodes[1].named(a) || w.nodes[2].named(a) {
+					t.Error("it holds a lease")
+				}
+			})
+		})
+	}
+}
+
+// L13: a member that stops gives back what it holds, and gives no more leases.
+func TestAMemberThatStopsEndsItsLeases(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		a, b := w.nodes[0], w.nodes[1]
+		a.hold()
+		b.hold()
+		time.Sleep(20 * time.Millisecond)
+		a.present.Load().EndLeases(w.soon())
+		if b.named(a) || w.nodes[2].named(a) || a.Current().Alone() {
+			t.Error("it holds a lease")
+		}
+		time.Sleep(2 * term)
+		a.Current().Held.Use()
+		time.Sleep(2 * term)
+		if b.named(a) || a.named(b) && a.Current().Given.Quiet(firstEpoch+1) != 0 {
+			t.Error("it has a lease, or has given one")
+		}
+		if !b.Current().Alone() {
+			t.Error("the other member is not alone by the lease of the third one")
+		}
+	})
+}
+
+// Who gets no lease: a member that is no slot's process, one at another epoch, and anybody from a
+// joiner whose barrier is not done. A lease is given back whatever the epoch is.
+func TestWhoGetsALease(t *testing.T) {
+	ask := func(w *world, want wire.Status, s wire.Stamp, q wire.LeaseRequest) (r wire.LeaseReply) {
+		reply := w.inline(want, wire.AppendLease(wire.AppendRequest(nil, wire.Lease, s), &q))
+		if want == wire.OK {
+			var err error
+			if r, err = wire.ParseLeaseReply(reply.Body); err != nil {
+				w.t.Error(err)
+			}
+		}
+		return r
+	}
+	wanted := wire.LeaseRequest{Wanted: true}
+	inWorld(t, 3, func(w *world) {
+		s := w.stamp(firstEpoch)
+		first := ask(w, wire.OK, s, wanted)
+		if first.Session == 0 || first.Digest == nil {
+			t.Fatalf("%+v", first)
+		}
+		if r := ask(w, wire.OK, s, wire.LeaseRequest{Wanted: true, Counts: first.Session}); r.Session != first.Session || r.Digest != nil {
+			t.Errorf("renewed: %+v", r)
+		}
+		elsewhere := s
+		elsewhere.To = 4711
+		ask(w, wire.WrongDestination, elsewhere, wire.LeaseRequest{Returned: first.Session})
+		if !w.nodes[1].named(w.nodes[0]) {
+			t.Error("the return that was meant for another process has ended the lease")
+		}
+		ask(w, wire.OK, w.stamp(firstEpoch+3), wire.LeaseRequest{Returned: first.Session})
+		if w.nodes[1].named(w.nodes[0]) {
+			t.Error("not given back")
+		}
+		ask(w, wire.Behind, w.stamp(firstEpoch+1), wanted)
+		ask(w, wire.Stale, w.stamp(firstEpoch-1), wanted)
+		stranger := s
+		stranger.From = 4711
+		ask(w, wire.NotActive, stranger, wanted)
+		w.inline(wire.Malformed, wire.AppendRequest(nil, wire.Lease, s))
+		w.inline(wire.Malformed, wire.AppendRequest(nil, wire.Close, s))
+	})
+	inWorld(t, 3, func(w *world) {
+		w.nodes[0].pending = true
+		w.begin(firstEpoch + 1)
+		if r := ask(w, wire.OK, w.stamp(firstEpoch+1), wanted); r.Session != 0 {
+			t.Errorf("a member that is rebuilding gets %+v", r)
+		}
+	})
+	for joined, want := range map[bool]bool{true: false, false: true} {
+		inWorld(t, 3, func(w *world) {
+			w.nodes[1].barrier = &replica.Barrier{Joined: joined}
+			w.begin(firstEpoch + 1)
+			if r := ask(w, wire.OK, w.stamp(firstEpoch+1), wanted); (r.Session != 0) != want {
+				t.Errorf("the barrier of a joiner (%v): %+v", joined, r)
+			}
+		})
+	}
+}
+
+// L5: a member is asked once to end a session, and asked again until it is over, also past the end of
+// the epoch.
+func TestASessionIsEnded(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		a, c := w.nodes[0], w.nodes[2]
+		c.hold()
+		time.Sleep(20 * time.Millisecond)
+		n := a.nameOf(w.nodes[1], c)
+		way := w.through()
+		v := a.Current()
+		for range 3 {
+			a.client.Close(v, 1, n)
+		}
+		synctest.Wait()
+		w.begin(firstEpoch + 1)
+		time.Sleep(term / 2)
+		if v.Ended.Known(w.nodes[1].incarnation(), n) {
+			t.Error("known to be over before it is")
+		}
+		time.Sleep(term)
+		if !v.Ended.Known(w.nodes[1].incarnation(), n) || v.Ended.Known(w.nodes[1].incarnation(), lease.Name{Holder: n.Holder, Session: n.Session + 1}) {
+			t.Error("not known to be over")
+		}
+		if sent := way.sent(wire.Close); sent != 2 {
+			t.Errorf("asked %d times", sent)
+		}
+		if w.nodes[1].named(c) {
+			t.Error("the session is named after its end")
+		}
+	})
+}
+
+// nameOf returns the session of a holder that another member names.
+func (*member) nameOf(grantor, holder *member) (n lease.Name) {
+	for _, n := range grantor.Current().Given.Names() {
+		if n.Holder == holder.incarnation() {
+			return n
+		}
+	}
+	return n
+}
+
+// L14: what a replica vouches for. It holds nothing newer, or the very record, or the session that
+// the coordinator relies on is named.
+func TestWhatAReplicaVouchesFor(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		s := w.stamp(firstEpoch)
+		session := w.nodes[1].Current().Given.Give(s.From, firstEpoch)
+		record := func(counter uint64) *version.Record {
+			return &version.Record{Tag: version.Tag{Generation: 1, Counter: counter, Incarnation: s.From}, Value: []byte("v")}
+		}
+		for i, c := range []struct {
+			relied, counter uint64
+			want            bool
+		}{{0, 5, true}, {0, 5, true}, {0, 4, false}, {session, 4, true}, {session + 1, 4, false}, {0, 6, true}} {
+			r := w.inline(wire.OK, wire.AppendStore(wire.AppendRequest(nil, wire.Store, s), c.relied, []byte("k"), record(c.counter)))
+			ack, err := wire.ParseAcknowledgement(nil, r.Body)
+			if err != nil || ack.Vouches != c.want || len(ack.Names) != 1 || ack.Names[0] != (lease.Name{Holder: s.From, Session: session}) {
+				t.Errorf("%d: %+v, %v", i, ack, err)
+			}
+		}
+	})
+}
+
+// A cluster of members that hold leases answers gets at each of them from its own copy, and all agree
+// on what was set.
+func TestMembersAnswerAlone(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		for _, m := range w.nodes {
+			m.hold()
+		}
+		time.Sleep(20 * time.Millisecond)
+		for i, m := range w.nodes {
+			if _, err := m.coordinator.Set(w.soon(), []byte("k"), []byte{byte('a' + i)}, kv.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range w.nodes {
+				if v, _, err := r.coordinator.Get(w.soon(), nil, []byte("k"), kv.Options{}); err != nil || string(v) != string([]byte{byte('a' + i)}) {
+					t.Errorf("%s: %q, %v", r.name(), v, err)
+				}
+			}
+			if err := m.coordinator.RemoveHere(w.soon(), []byte("k"), kv.Options{}); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(term) // the watermarks travel with the renewals
+			for _, r := range w.nodes {
+				before := r.coordinator.Stats().Local
+				if _, err := r.coordinator.Has(w.soon(), []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+					t.Errorf("%s: %v", r.name(), err)
+				}
+				if r.coordinator.Stats().Local != before+1 {
+					t.Errorf("%s has asked", r.name())
+				}
+			}
+		}
+		for _, m := range w.nodes {
+			if s := m.coordinator.Stats(); s.OneRound != s.Writes {
+				t.Errorf("%s: %d of %d sets took one round", m.name(), s.OneRound, s.Writes)
+			}
+		}
+	})
+}

@@ -1,0 +1,128 @@
+package quorum
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/replica"
+	"viakv/quorum/replica/replicatest"
+	"viakv/quorum/version"
+)
+
+// took returns how long a set at a node takes.
+func (nd *node) took(t *testing.T, o kv.Options) time.Duration {
+	t.Helper()
+	began := time.Now()
+	if _, err := nd.Set(bg, []byte("k"), []byte("v"), o); err != nil {
+		t.Error(err)
+	}
+	return time.Since(began)
+}
+
+// L4, L5: a write waits for a holder that is silent, until its lease is over. That is no later than a
+// term after the last renewal, or after the session was closed. Then it waits for the holder no
+// more.
+func TestAWriteWaitsForAHolder(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(2, 0, 1)
+		nd := m.nodes[0]
+		nd.silence(2)
+		if d := nd.took(t, kv.Options{}); d < replicatest.Term || d > replicatest.Term+2*sessionPoll {
+			t.Errorf("the first set took %v", d)
+		}
+		if d := nd.took(t, kv.Options{}); d > sessionPoll {
+			t.Errorf("the next set took %v", d)
+		}
+	})
+}
+
+// A set with ?w=1 waits for nobody. Its record is complete once the holder has it.
+func TestAWeakSetDoesNotWaitForHolders(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(2, 0, 1)
+		nd := m.nodes[0]
+		nd.silence(2)
+		if d := nd.took(t, kv.Options{W: 1}); d > 0 {
+			t.Errorf("the set took %v", d)
+		}
+		synctest.Wait()
+		if c := nd.Current().Counter; c.Mark() > c.Now() {
+			t.Error("the record counts as complete, and the holder does not have it")
+		}
+		defer nd.completes()()
+		eventually(t, "it is complete", func() bool { c := nd.Current().Counter; return c.Mark() > c.Now() })
+	})
+}
+
+// A holder that is late keeps its leases. One that cannot be reached does not delay their end.
+func TestAHolderThatIsLate(t *testing.T) {
+	for _, late := range []time.Duration{10 * time.Millisecond, 30 * time.Millisecond} {
+		inMesh(t, 3, func(t *testing.T, m *mesh) {
+			m.Lease(2, 0, 1)
+			nd := m.nodes[0]
+			nd.filter = func(c *Call) bool {
+				if c.Member == 2 && c.Kind == Store {
+					time.AfterFunc(late, func() { nd.deliver(m.view(0), c) })
+					return true
+				}
+				return false
+			}
+			v := m.view(0)
+			if d := nd.took(t, kv.Options{}); d != late {
+				t.Errorf("the set took %v, and the holder was late by %v", d, late)
+			}
+			if len(v.Given.Names()) != 1 || len(m.view(1).Given.Names()) != 1 || m.view(1).Given.Give(m.view(2).Incarnation(), v.Epoch) == 0 {
+				t.Error("the holder has lost its lease")
+			}
+		})
+	}
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(2, 0, 1)
+		nd := m.nodes[0]
+		nd.filter = func(c *Call) bool { return c.Member == 2 && fail(c) }
+		nd.took(t, kv.Options{})
+		if m.view(1).Given.Give(m.view(2).Incarnation(), 1) != 0 {
+			t.Error("the lease of a holder that cannot be reached is renewed")
+		}
+	})
+}
+
+// A holder that is no member any more is waited for until its lease is over, and no longer.
+func TestAHolderThatIsGone(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(2, 0, 1)
+		m.Advance(func(v *replica.View) { v.Members[2].Incarnation = 33 }, 0, 1, 2)
+		nd := m.nodes[0]
+		if d := nd.took(t, kv.Options{}); d < replicatest.Term || d > replicatest.Term+2*sessionPoll {
+			t.Errorf("the first set took %v", d)
+		}
+		if d := nd.took(t, kv.Options{}); d > 0 {
+			t.Errorf("the next set took %v", d)
+		}
+	})
+}
+
+// L7: a get of what is not known to be complete waits for a holder that may lack it.
+func TestAGetBringsARecordToTheHolders(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(2, 0, 1)
+		rec := version.Record{Tag: version.Tag{Counter: 5, Incarnation: 9}, Value: []byte("v")}
+		m.Stores[0].Merge("k", rec)
+		m.Stores[1].Merge("k", rec)
+		nd := m.nodes[1]
+		nd.wantValue("k", "v")
+		v := m.view(2)
+		if own, _, err := v.Store.Get(v.Epoch, v.Seed.Hash([]byte("k")), []byte("k"), nil); string(own.Value) != "v" || err != nil {
+			t.Errorf("the holder has %q, %v", own.Value, err)
+		}
+		nd.filter = func(c *Call) bool {
+			if c.Kind == Store {
+				t.Error("it is brought again")
+			}
+			return false
+		}
+		nd.wantValue("k", "v")
+	})
+}
