@@ -31,6 +31,6 @@
 //	L14. An acknowledgement of what was written without asking vouches for it, while the session
 //	     that its coordinator relied on is still named.
 //
-// Sources: Gray and Cheriton, Leases, SOSP 1989; Moraru, Andersen and Kaminsky, Paxos quorum leases,
-// SoCC 2014; Katsarakis et al., Hermes, ASPLOS 2020.
+// Sources: Gray and Cheriton, Leases, SOSP 1989; Moraru, Andersen and Kaminsky, Paxos quorum
+// leases, Symposium on Cloud Computing 2014; Katsarakis et al., Hermes, ASPLOS 2020.
 package lease
