@@ -116,6 +116,13 @@ func (m *mesh) kill(i int) {
 	}
 }
 
+// stop stops a node in the planned way.
+func (m *mesh) stop(i int) {
+	stop := m.stops[i]
+	m.stops[i] = nil
+	stop()
+}
+
 func (m *mesh) stopAll() {
 	for i := range m.nodes {
 		m.kill(i)

@@ -52,7 +52,8 @@ type Call struct {
 	Began    time.Time       // when the call's phase began
 	Deadline time.Time       // when the caller stops waiting
 	Sequence uint64          // of Remove: names the request, together with the sender's incarnation
-	Relied   uint64          // of Store: the member's session that counts here, if nobody was asked before (L14)
+	// Relied, of Store, is the member's session that counts here, if nobody was asked before (L14).
+	Relied uint64
 
 	// The reply.
 	Status    Status

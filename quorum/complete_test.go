@@ -70,8 +70,8 @@ func (nd *node) lose(kinds ...Kind) (back func()) {
 	return func() { over.Store(true) }
 }
 
-// A write that was answered is complete, and no number stays open behind it: of sets, of removes, and
-// of requests that end before anything is sent.
+// A write that was answered is complete, and no number stays open behind it: of sets, of removes,
+// and of requests that end before anything is sent.
 func TestAnsweredWritesAreComplete(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 5} {
 		inMesh(t, n, func(t *testing.T, m *mesh) {
@@ -382,4 +382,23 @@ func TestTheBacklogKeepsClustersApart(t *testing.T) {
 	if first.Mark() != 8 || second.Mark() != 3 {
 		t.Errorf("watermarks of %d and %d once all is complete", first.Mark(), second.Mark())
 	}
+}
+
+// A record that a clear has taken away is open until the epoch of the clear is known to be sealed.
+// A member below that epoch may still answer it.
+func TestWhatWasClearedIsOpenUntilTheClearIsSealed(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		nd := m.nodes[0]
+		u := unfinished{place{nd.Current().Counter, "k"}, nd.Current().Counter.Take()}
+		sealed := version.Epoch(0)
+		m.Advance(func(v *replica.View) {
+			v.Generation, v.Cleared, v.Sealed = 1, m.Epoch, func() version.Epoch { return sealed }
+		}, 0, 1, 2)
+		if nd.complete(&u) {
+			t.Error("closed before the clear is sealed")
+		}
+		if sealed = m.Epoch; !nd.complete(&u) {
+			t.Error("open once the clear is sealed")
+		}
+	})
 }

@@ -60,8 +60,8 @@ func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (versio
 	return best.Tag, nil
 }
 
-// local looks the key up in this node's own copy, if that answers for all (L3). It returns the record,
-// which borrows the extended dst, and false when the replicas must be asked.
+// local looks the key up in this node's own copy, if that answers for all (L3). It returns the
+// record, which borrows the extended dst, and false when the replicas must be asked.
 func (c *Coordinator) local(kind Kind, dst, key []byte, opt *kv.Options) (rec version.Record, grown []byte, ok bool) {
 	v := c.cfg.Views.Current()
 	if v == nil || !v.Leases || opt.R != kv.QuorumDefault || v.Incarnation() == 0 {

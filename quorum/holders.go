@@ -12,8 +12,8 @@ import (
 // holder that it names has acknowledged, too, or the session is known to be over (L4). So what is
 // complete is in the copy of each node that answers alone.
 //
-// A holder that is silent is waited for. After a while those that have named it are asked to end its
-// sessions, which takes a term at most (L5).
+// A holder that is silent is waited for. After a while those that have named it are asked to end
+// its sessions, which takes a term at most (L5).
 
 // heedLocked notes for a phase whom an answer of a member waits for.
 func (o *operation) heedLocked(p *phase, m int) {
@@ -58,7 +58,8 @@ const (
 	sessionPoll = 5 * time.Millisecond
 )
 
-// holderPatience is how long a phase waits for holders of leases before it has their sessions ended.
+// holderPatience is how long a phase waits for holders of leases before it has their sessions
+// ended.
 func (o *operation) holderPatience() time.Duration {
 	if o.v.Term == 0 {
 		return never

@@ -13,7 +13,7 @@ import (
 	"viakv/quorum/version"
 )
 
-// The others' marks reach a node with the next message. These tests do not wait for one.
+// tellMarks tells each node the watermarks of the others, which the next message would bring.
 func (m *mesh) tellMarks() {
 	for _, to := range m.nodes {
 		for _, from := range m.nodes {
@@ -31,8 +31,8 @@ func (nd *node) askNobody() {
 	}
 }
 
-// L3: a node that holds leases of R-1 others answers from its own copy what is known to be complete:
-// values, tombstones, and that there is nothing. It allocates nothing for a get.
+// L3: a node that holds leases of R-1 others answers from its own copy what is known to be
+// complete: values, tombstones, and that there is nothing. It allocates nothing for a get.
 func TestAHolderAnswersFromItsOwnCopy(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		m.nodes[1].mustSet("k", "v")
@@ -45,7 +45,13 @@ func TestAHolderAnswersFromItsOwnCopy(t *testing.T) {
 		m.Lease(0, 1)
 		nd := m.nodes[0]
 		nd.askNobody()
-		nd.wantValue("k", "v")
+		held := nd.Current().Held
+		for held.Pause(); !held.Pause(); {
+			t.Error("leases are of use before the first request")
+		}
+		if nd.wantValue("k", "v"); held.Pause() {
+			t.Error("a get is no use of leases")
+		}
 		for _, key := range []string{"gone", "never there"} {
 			if _, _, err := nd.Get(bg, nil, []byte(key), kv.Options{}); err != kv.ErrMissing {
 				t.Errorf("get %s: %v", key, err)
@@ -123,9 +129,10 @@ func TestWhenAHolderAsks(t *testing.T) {
 	}
 }
 
-// R-1 leases are needed: two of five. Where quorums need not overlap, none are enough.
+// R-1 leases are needed, two of five, but one at least. Where quorums need not overlap, none are
+// enough.
 func TestHowManyLeasesAreNeeded(t *testing.T) {
-	for _, c := range []struct{ n, r, w, need int }{{1, 1, 1, 0}, {2, 2, 2, 1}, {2, 1, 2, 0}, {3, 2, 2, 1}, {4, 3, 3, 2}, {5, 3, 3, 2}, {5, 4, 2, 3}, {3, 1, 2, 9}} {
+	for _, c := range []struct{ n, r, w, need int }{{1, 1, 1, 0}, {2, 2, 2, 1}, {2, 1, 2, 1}, {3, 1, 3, 1}, {3, 2, 2, 1}, {4, 3, 3, 2}, {5, 3, 3, 2}, {5, 4, 2, 3}, {3, 1, 2, 9}} {
 		inMesh(t, c.n, func(t *testing.T, m *mesh) {
 			m.Advance(func(v *replica.View) { v.R, v.W = c.r, c.w }, members(c.n)...)
 			for held := range c.n {
@@ -197,13 +204,17 @@ func TestASetAtAHolderTakesOneRound(t *testing.T) {
 				}
 				return false
 			}
-			nd.mustSet("k", "after")
+			nd.mustSet("k", "between")
+			synctest.Wait()
+			nd.filter = nil
+			if _, err := nd.Set(bg, []byte("k"), []byte("after"), kv.Options{R: kv.QuorumMajority}); err != nil { // it asks
+				t.Error(err)
+			}
 			synctest.Wait()
 			if s := nd.Stats(); s.OneRound != 1 || s.Conflicts != 0 {
 				t.Errorf("N=%d: %+v", n, s)
 			}
 			m.tellMarks()
-			m.nodes[1].filter, nd.filter = nil, nil
 			for _, r := range m.nodes {
 				r.wantValue("k", "after")
 			}
@@ -289,5 +300,105 @@ func TestASetThatCannotSucceedSendsNothing(t *testing.T) {
 		nd.down[2].Store(true)
 		_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
 		wantOutcome(t, err, kv.None)
+		wantOutcome(t, nd.removeHere([]byte("k"), kv.Options{R: kv.QuorumMajority}, false), kv.None)
+		nd.down[1].Store(false)
+		nd.filter = func(c *Call) bool { return c.Member == 2 && unsent(c) }
+		_, err = nd.Set(bg, []byte("k"), []byte("v"), kv.Options{W: kv.QuorumAll})
+		wantOutcome(t, err, kv.None)
+	})
+}
+
+// A write of one round whose epoch ends is sent again with the same tag, and vouched for anew. It
+// is never made anew under another tag once it was sent: if something newer has come into the own
+// copy, its outcome is unknown.
+func TestASetOfOneRoundAtTheNextEpoch(t *testing.T) {
+	for _, overtaken := range []bool{false, true} {
+		inMesh(t, 3, func(t *testing.T, m *mesh) {
+			m.Lease(0, 1, 2)
+			nd := m.nodes[0]
+			tags := map[version.Tag]bool{}
+			first := true
+			nd.filter = func(c *Call) bool {
+				tags[c.Record.Tag] = true
+				if first {
+					first = false
+					if overtaken {
+						m.Stores[0].Merge("k", version.Record{Tag: version.Tag{Counter: 99, Incarnation: 2}, Value: []byte("newer")})
+					}
+					m.Advance(nil, 1, 2)
+					m.Views[0].Install(m.View(0, nil))
+				}
+				return false
+			}
+			_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
+			switch {
+			case overtaken:
+				wantOutcome(t, err, kv.Unknown)
+			case err != nil:
+				t.Error(err)
+			}
+			if len(tags) != 1 {
+				t.Errorf("sent under %d tags", len(tags))
+			}
+		})
+	}
+}
+
+// A write of one round that finds its epoch over before anything is sent begins anew, also past a
+// clear. If this node is no member any more, nothing was done.
+func TestASetOfOneRoundThatWasNotSent(t *testing.T) {
+	for _, left := range []bool{false, true} {
+		inMesh(t, 3, func(t *testing.T, m *mesh) {
+			m.Lease(0, 1, 2)
+			nd := m.nodes[0]
+			nd.askNobody()
+			op, err := nd.begin([]byte("k"), kv.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer op.finish()
+			if err := op.mintAlone([]byte("v")); err != nil || !op.unasked {
+				t.Fatal(err)
+			}
+			m.Advance(func(v *replica.View) { v.Generation, v.Cleared = 1, m.Epoch }, 0, 1, 2)
+			if left {
+				m.Views[0].Install(nil)
+				wantOutcome(t, op.write(Store), kv.None)
+			} else if err := op.write(Store); !errors.Is(err, errOvertaken) {
+				t.Error(err)
+			}
+			op.drop()
+		})
+	}
+}
+
+// L15: R members vote for a remove whose base nobody was asked for, though W is less.
+func TestARemoveAtAHolderNeedsRVotes(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Advance(func(v *replica.View) { v.R, v.W = 3, 1 }, 0, 1, 2)
+		m.nodes[0].mustSet("k", "v")
+		m.Lease(0, 1, 2)
+		nd := m.nodes[0]
+		nd.filter = func(c *Call) bool { return c.Member == 2 && fail(c) }
+		wantOutcome(t, nd.removeHere([]byte("k"), kv.Options{}, false), kv.Unknown)
+	})
+}
+
+// L15: a remove at a holder that finds a tombstone of which it does not know that it is complete
+// asks.
+func TestARemoveAsksWhatIsNotConfirmed(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(0, 1, 2)
+		tomb := version.Record{Tag: version.Tag{Counter: 5, Incarnation: 9, Removed: true}, Owner: version.Operation{Incarnation: 9, Sequence: 6}}
+		m.Stores[0].Merge("k", tomb)
+		if err := m.nodes[0].removeHere([]byte("k"), kv.Options{}, false); err != kv.ErrMissing {
+			t.Error(err)
+		}
+		synctest.Wait()
+		for i := range 3 {
+			if own := m.Stores[i].Record("k"); own.Tag != tomb.Tag {
+				t.Errorf("member %d has %v", i, own.Tag)
+			}
+		}
 	})
 }

@@ -68,11 +68,10 @@ type operation struct {
 	// names are the sessions that the members have named (L4). They outlive a phase for those that
 	// count as its holders.
 	names    [MaxMembers][]lease.Name
-	blocked  time.Time // since when the present phase waits only for the holders of leases; zero: it does not
-	open     int       // calls of all phases that have not ended
-	storing  bool      // a member that misses the present phase gets a hint
-	answered bool      // the request has its answer
-	armed    bool      // expiry has been set
+	open     int  // calls of all phases that have not ended
+	storing  bool // a member that misses the present phase gets a hint
+	answered bool // the request has its answer
+	armed    bool // expiry has been set
 }
 
 func newOperation(c *Coordinator) *operation {
@@ -96,7 +95,7 @@ func (c *Coordinator) begin(key []byte, asked kv.Options) (*operation, error) {
 		o.deadline = time.Now().Add(c.cfg.Timeout)
 	}
 	o.answered, o.armed, o.strict, o.carried, o.unasked = false, false, false, false, false
-	o.relied = nil
+	o.relied, o.sent = nil, false
 	if err := o.move(v); err != nil {
 		o.release()
 		return nil, err

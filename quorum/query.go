@@ -26,7 +26,7 @@ func (o *operation) ask(kind Kind, need int) error {
 func (o *operation) askNamed(kind Kind) (findings, error) {
 	o.askMore(kind, MaxMembers, false)
 	o.mu.Lock()
-	o.phase.naming, o.phase.need = true, max(o.phase.need, o.firm())
+	o.phase.naming = true
 	o.mu.Unlock()
 	if err := o.wait(kind); err != nil {
 		return findings{}, err

@@ -88,7 +88,7 @@ func (c *Coordinator) removeHere(key []byte, opt kv.Options, carried bool) error
 // base finds the record that a remove is about.
 func (o *operation) base() (*version.Record, error) {
 	o.unasked = false
-	if o.alone() && o.askOwn(ReadTag, 1) == nil && (o.own.Live() || o.v.Confirmed(&o.own)) {
+	if o.alone() && o.likelyEnough(o.votes()) && o.askOwn(ReadTag, 1) == nil && (o.own.Live() || o.v.Confirmed(&o.own)) {
 		o.unasked = o.own.Live()
 		return &o.own, nil
 	}

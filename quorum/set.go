@@ -64,10 +64,10 @@ func (o *operation) set(value []byte) error {
 // numbers that the copy holds.
 func (o *operation) mintAlone(value []byte) error {
 	for {
-		if o.unasked = o.alone() && o.likelyEnough(); !o.unasked {
+		if o.unasked = o.alone() && o.likelyEnough(o.w); !o.unasked {
 			return nil
 		}
-		if o.askOwn(ReadTag, 1) == nil && o.current() {
+		if o.askOwn(ReadTag, 1) == nil {
 			o.mint(&o.own, value)
 			return nil
 		}
@@ -78,16 +78,16 @@ func (o *operation) mintAlone(value []byte) error {
 	}
 }
 
-// likelyEnough reports whether as many members can be expected to answer as the write needs. Where
+// likelyEnough reports whether as many members can be expected to answer as a write needs. Where
 // they cannot, a query shows it before anything is sent, and the outcome is known.
-func (o *operation) likelyEnough() bool {
+func (o *operation) likelyEnough(need int) bool {
 	n := 1
 	for m := range o.v.Slots {
 		if m != o.v.Self && o.v.Members[m].Active() && o.c.cfg.Peers.Likely(o.v, m) {
 			n++
 		}
 	}
-	return n >= max(o.w, o.v.R)
+	return n >= max(need, o.v.R)
 }
 
 // query runs the query phase of a write. It asks as many replicas as writeAsks says for their tags,
@@ -179,6 +179,9 @@ func (o *operation) write(kind Kind) error {
 		if kind == Vote && err == kv.ErrTooFewReplicas && o.outvoted() {
 			return o.contended()
 		}
+		if !o.sent { // nobody knows of the record
+			return o.unavailable(kv.None, "write", err)
+		}
 		return o.unavailable(kv.Unknown, "write", err)
 	}
 }
@@ -220,8 +223,9 @@ func (o *operation) store(need int, holders memberSet, urgent int) error {
 // the first members that are likely to answer, as many as urgent says. For the others it may wait a
 // moment, to send together with other requests, since the answer does not depend on them.
 //
-// A record that was written without asking also needs R members that vouch for it (L14). The sessions
-// are looked up before the own copy is: it holds what was complete when they began to count.
+// A record that was written without asking also needs R members that vouch for it (L14). The
+// sessions are looked up before the own copy is: it holds what was complete when they began to
+// count.
 func (o *operation) send(need int, holders memberSet, urgent int) error {
 	firm := need >= o.v.W
 	o.beginPhase(need, holders, firm)

@@ -200,8 +200,8 @@ func (x *storm) nextEpoch(wipe bool) {
 	x.sealed.Store(uint64(x.Epoch))
 }
 
-// check looks whether a quorum of one epoch, or a node that answers alone, misses a record that a node
-// at any epoch knows to be complete.
+// check looks whether a quorum of one epoch, or a node that answers alone, misses a record that a
+// node at any epoch knows to be complete.
 func (x *storm) check() {
 	for i, nd := range x.nodes {
 		for _, key := range stormKeys {

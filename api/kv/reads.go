@@ -6,10 +6,10 @@ import "time"
 type Reads string
 
 const (
-	// ReadsLease: a node answers from its own copy where leases of other members allow it, and by a
-	// quorum otherwise. It is the default.
+	// ReadsLease says that a node answers from its own copy where leases of other members allow it,
+	// and by a quorum otherwise. It is the default.
 	ReadsLease Reads = "lease"
-	// ReadsQuorum: each read asks a quorum.
+	// ReadsQuorum says that each read asks a quorum.
 	ReadsQuorum Reads = "quorum"
 )
 

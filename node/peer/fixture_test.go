@@ -63,6 +63,7 @@ type member struct {
 
 	sealedEpoch atomic.Uint64 // what the heartbeats of others have told
 	caughtUp    atomic.Int32  // how often CatchUp was called
+	catchErr    atomic.Bool   // CatchUp fails
 
 	mu           sync.Mutex
 	who          health.Reach        // what WhoAnswers returns
@@ -186,6 +187,9 @@ func (m *member) Miss(name string, _ version.Incarnation, _ []byte) {
 func (m *member) CatchUp(_ context.Context, v *replica.View, member *replica.Member) (err error) {
 	m.caughtUp.Add(1)
 	time.Sleep(10 * time.Millisecond)
+	if m.catchErr.Load() {
+		return errors.New("cut off")
+	}
 	for _, o := range m.w.nodes {
 		if o.name() != member.Name {
 			continue

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"viakv/api/sleep"
@@ -20,7 +21,10 @@ import (
 type leases struct {
 	given *lease.Grants // nil before the first epoch, which tells the term
 	held  *lease.Held
-	ended lease.Ended
+	// holder is the last incarnation that this node was active or pending as. It outlives a leave,
+	// so that leases can be given back.
+	holder atomic.Uint64
+	ended  lease.Ended
 
 	mu      sync.Mutex
 	closing map[closing]struct{} // what is being closed
@@ -38,6 +42,9 @@ func (l *leases) bind(v *replica.View, clock lease.Clock) {
 		l.given, l.held, l.closing = lease.NewGrants(clock, v.Term), lease.NewHeld(clock, v.Term), map[closing]struct{}{}
 	}
 	v.Given, v.Held, v.Ended = l.given, l.held, &l.ended
+	if self := v.Me().Holder(); self != 0 {
+		l.holder.Store(uint64(self))
+	}
 }
 
 // Quiet returns how long it is until all promises are over that were made to members who may be
@@ -62,8 +69,8 @@ const (
 	renewals = 4
 	// unusedAfter is how long leases are held that are of no use.
 	unusedAfter = time.Second
-	// leasePatience bounds how long a request for a lease may take, in terms. The answer to a longer
-	// one counts for nothing.
+	// leasePatience bounds how long a request for a lease may take, in terms. The answer to a
+	// longer one counts for nothing.
 	leasePatience = 2
 )
 
@@ -154,7 +161,9 @@ func (e *Epoch) returnLease(ctx context.Context, m int) {
 // answer it.
 func (e *Epoch) sendLease(ctx context.Context, m int, q *wire.LeaseRequest) (r wire.LeaseReply, ok bool) {
 	to := e.View.Members[m].Incarnation
-	b, err := e.ask(ctx, m, wire.AppendLease(wire.AppendRequest(nil, wire.Lease, e.stamp(to)), q))
+	stamp := e.stamp(to)
+	stamp.From = version.Incarnation(e.membership.leases.holder.Load())
+	b, err := e.ask(ctx, m, wire.AppendLease(wire.AppendRequest(nil, wire.Lease, stamp), q))
 	if err != nil {
 		return r, false
 	}
@@ -212,7 +221,8 @@ func (e *Epoch) serveLease(dst []byte, stamp wire.Stamp, body []byte) ([]byte, b
 	return wire.AppendLeaseReply(e.reply(dst, wire.OK), &reply), true
 }
 
-// serveClose sees to it that a session of this node ends. The epochs of the two nodes do not matter.
+// serveClose sees to it that a session of this node ends. The epochs of the two nodes do not
+// matter.
 func (e *Epoch) serveClose(dst []byte, stamp wire.Stamp, body []byte) []byte {
 	n, err := wire.ParseClose(body)
 	switch {
@@ -252,7 +262,8 @@ func (*Client) Close(v *replica.View, member int, n lease.Name) {
 // session then asks again.
 const closeTries = 10
 
-// close has a member end a session, and notes when it is over. The end of the epoch does not matter.
+// close has a member end a session, and notes when it is over. The end of the epoch does not
+// matter.
 func (e *Epoch) close(ctx context.Context, m int, n lease.Name) {
 	to := e.View.Members[m].Incarnation
 	for range closeTries {

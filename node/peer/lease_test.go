@@ -9,6 +9,7 @@ import (
 
 	"viakv/api/kv"
 	"viakv/node/wire"
+	"viakv/quorum"
 	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
@@ -32,8 +33,8 @@ func (m *member) named(holder *member) bool {
 	return false
 }
 
-// L1, L2: a member that leases are of use to holds leases of all others. It renews them, and is alone
-// without a gap. It catches up with those that hold something else, and with no other.
+// L1, L2: a member that leases are of use to holds leases of all others. It renews them, and is
+// alone without a gap. It catches up with those that hold something else, and with no other.
 func TestAMemberHoldsLeases(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.nodes[1].put("k", 7, "v")
@@ -81,13 +82,15 @@ func TestLeasesThatAreOfNoUseAreGivenBack(t *testing.T) {
 	})
 }
 
-// A member asks for no leases where they are not wanted, or help nothing. It gives back those that it
-// has.
+// A member asks for no leases where they are not wanted, or help nothing. It gives back those that
+// it has.
 func TestWhoAsksForNoLeases(t *testing.T) {
 	for name, change := range map[string]func(*replica.View){
 		"reads by quorum": func(v *replica.View) { v.Leases = false },
-		"R=1":             func(v *replica.View) { v.R, v.W = 1, 3 },
-		"weak quorums":    func(v *replica.View) { v.R, v.W = 2, 1 },
+		"it has left": func(v *replica.View) {
+			v.Slots, v.Members, v.Self = 2, v.Members[1:], -1
+		},
+		"weak quorums": func(v *replica.View) { v.R, v.W = 2, 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, 3, func(w *world) {
@@ -101,13 +104,19 @@ func TestWhoAsksForNoLeases(t *testing.T) {
 				change(&v)
 				v.Epoch++
 				w.begin(firstEpoch+1, 1, 2)
-				next := a.Next(v, a.store, a.incarnation())
+				self := v.Me().Holder()
+				next := a.Next(v, a.store, self)
 				a.store.Advance(v.Epoch, w.generation)
 				a.Enter(next)
 				a.hold()
 				time.Sleep(20 * time.Millisecond)
 				if w.nodes[1].named(a) || w.nodes[2].named(a) {
 					t.Error("it holds a lease")
+				}
+				way := w.through()
+				time.Sleep(term)
+				if n := way.sent(wire.Lease); n > 0 {
+					t.Errorf("%d requests for leases", n)
 				}
 			})
 		})
@@ -133,6 +142,67 @@ func TestAMemberThatStopsEndsItsLeases(t *testing.T) {
 		}
 		if !b.Current().Alone() {
 			t.Error("the other member is not alone by the lease of the third one")
+		}
+	})
+}
+
+// L2: a session with which a member cannot catch up does not count. It tries again.
+func TestCatchingUpMayFail(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.nodes[1].put("k", 7, "v")
+		w.nodes[2].put("l", 7, "v")
+		a := w.nodes[0]
+		a.catchErr.Store(true)
+		a.hold()
+		time.Sleep(term)
+		if a.Current().Alone() || a.caughtUp.Load() < 4 {
+			t.Errorf("alone: %v; tried %d times", a.Current().Alone(), a.caughtUp.Load())
+		}
+		a.catchErr.Store(false)
+		time.Sleep(term / 2)
+		if !a.Current().Alone() {
+			t.Error("not alone once it has caught up")
+		}
+	})
+}
+
+// A lease that could not be given back is given back with the next request for one.
+func TestALeaseIsGivenBackLater(t *testing.T) {
+	inWorld(t, 2, func(w *world) {
+		a, b := w.nodes[0], w.nodes[1]
+		a.hold()
+		time.Sleep(20 * time.Millisecond)
+		before := a.nameOf(b, a)
+		b.Current().Given.Give(a.incarnation(), firstEpoch)
+		a.Current().Held.Drop() // and nobody has told b
+		time.Sleep(2 * term)
+		if after := a.nameOf(b, a); !a.Current().Alone() || after.Session == before.Session {
+			t.Errorf("alone: %v, by %v after %v", a.Current().Alone(), after, before)
+		}
+	})
+}
+
+// L10: heartbeats tell which epoch is known to be sealed.
+func TestHeartbeatsTellWhatIsSealed(t *testing.T) {
+	inWorld(t, 2, func(w *world) {
+		w.nodes[0].sealedEpoch.Store(7)
+		w.nodes[0].present.Load().Beat(w.soon())
+		if got := w.nodes[1].sealedEpoch.Load(); got != 7 {
+			t.Errorf("epoch %d", got)
+		}
+	})
+}
+
+// L14: a store carries the session that its coordinator relies on, and a vote none.
+func TestAStoreSaysWhatItReliesOn(t *testing.T) {
+	inWorld(t, 2, func(w *world) {
+		record := version.Record{Tag: version.Tag{Counter: 1, Incarnation: 9}}
+		for kind, want := range map[quorum.Kind]uint64{quorum.Store: 9, quorum.Vote: 0} {
+			c := &carrier{call: &quorum.Call{Kind: kind, Relied: 9, Key: []byte("k"), Record: &record}, epoch: w.nodes[0].present.Load()}
+			_, _, body, _ := wire.ParseRequest(c.encode(nil))
+			if r, err := wire.ParseStore(body); err != nil || r.Relied != want {
+				t.Errorf("kind %d: %+v, %v", kind, r, err)
+			}
 		}
 	})
 }
@@ -170,6 +240,7 @@ func TestWhoGetsALease(t *testing.T) {
 		if w.nodes[1].named(w.nodes[0]) {
 			t.Error("not given back")
 		}
+		w.inline(wire.WrongDestination, wire.AppendClose(wire.AppendRequest(nil, wire.Close, elsewhere), lease.Name{Holder: s.From, Session: 1}))
 		ask(w, wire.Behind, w.stamp(firstEpoch+1), wanted)
 		ask(w, wire.Stale, w.stamp(firstEpoch-1), wanted)
 		stranger := s
@@ -196,8 +267,8 @@ func TestWhoGetsALease(t *testing.T) {
 	}
 }
 
-// L5: a member is asked once to end a session, and asked again until it is over, also past the end of
-// the epoch.
+// L5: a member is asked once to end a session, and asked again until it is over, also past the end
+// of the epoch.
 func TestASessionIsEnded(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		a, c := w.nodes[0], w.nodes[2]
@@ -260,8 +331,8 @@ func TestWhatAReplicaVouchesFor(t *testing.T) {
 	})
 }
 
-// A cluster of members that hold leases answers gets at each of them from its own copy, and all agree
-// on what was set.
+// A cluster of members that hold leases answers gets at each of them from its own copy, and all
+// agree on what was set.
 func TestMembersAnswerAlone(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		for _, m := range w.nodes {

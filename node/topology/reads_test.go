@@ -104,7 +104,7 @@ func TestDecideReads(t *testing.T) {
 	if mv := decide(s); mv.answer == nil || mv.answer.Epoch != next.Epoch {
 		t.Errorf("sealed: %+v", mv)
 	}
-	s.reports.adopted = map[uint64]version.Epoch{1: next.Epoch}
+	s.reports.quiet = map[uint64]version.Epoch{1: next.Epoch}
 	if mv := decide(s); mv.answer != nil || mv.command != nil {
 		t.Errorf("not sealed: %+v", mv)
 	}

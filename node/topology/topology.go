@@ -112,7 +112,7 @@ func (t *Topology) W() int { _, w := t.quorums(); return w }
 // otherwise. Majorities meet as they are.
 //
 // A raised quorum is never above N. That is enough even where the formula asks for more, with W = N
-// and R = 1: a read always asks W replicas, too (D4).
+// and R = 1: a read always asks W replicas, too (D4), or rests on a lease of another member (L3).
 func (t *Topology) quorums() (r, w int) {
 	n, before := t.N(), t.sizeBefore()
 	r, w = quorum(t.ReadQuorum, n), quorum(t.WriteQuorum, n)

@@ -120,7 +120,9 @@ func ParseStore(b []byte) (r StoreRequest, err error) {
 
 // Acknowledgement is the body of the answers OK and Nack to a Store or a Vote.
 type Acknowledgement struct {
-	Vouches bool         // nothing that was complete lies above the record's tag, as far as the replica can tell (L14)
+	// Vouches says that nothing that was complete lies above the record's tag, as far as the
+	// replica can tell (L14).
+	Vouches bool
 	Names   []lease.Name // the replica's sessions, looked up after the store
 }
 
@@ -129,8 +131,8 @@ func AppendAcknowledgement(dst []byte, a *Acknowledgement) []byte {
 	return appendNames(appendBool(dst, a.Vouches), a.Names)
 }
 
-// ParseAcknowledgement decodes the body of an answer to a Store or a Vote, whose names it appends to
-// a slice.
+// ParseAcknowledgement decodes the body of an answer to a Store or a Vote, whose names it appends
+// to a slice.
 func ParseAcknowledgement(names []lease.Name, b []byte) (a Acknowledgement, err error) {
 	d := decoder{b: b}
 	a.Vouches = d.bool()

@@ -36,7 +36,8 @@ func (d *decoder) name() lease.Name {
 	return n
 }
 
-// LeaseRequest is the body of a Lease. Sessions are those that the receiver has given to the sender.
+// LeaseRequest is the body of a Lease. Sessions are those that the receiver has given to the
+// sender.
 type LeaseRequest struct {
 	Wanted   bool   // a lease is asked for
 	Counts   uint64 // the session that counts at the sender; zero: none

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Machine returns the clock of the machine. Unlike a monotonic clock it goes on while the machine is
-// suspended (clock_gettime(2), CLOCK_BOOTTIME).
+// Machine returns the clock of the machine. Unlike a monotonic clock it goes on while the machine
+// is suspended (clock_gettime(2), CLOCK_BOOTTIME).
 func Machine() Clock {
 	var now unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {

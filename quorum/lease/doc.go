@@ -19,8 +19,8 @@
 //	     is never renewed: the next one has a higher number.
 //	L2.  A session counts once the holder has merged all that the grantor held at some moment after
 //	     the session began.
-//	L3.  A member checks that R-1 sessions count, of active members at its epoch. Then it looks a
-//	     record up.
+//	L3.  A member checks that R-1 sessions count, or one, of active members at its epoch. Then it
+//	     looks a record up.
 //	L4.  Names are looked up after the record was stored.
 //	L5.  A session is over when its grantor's clock is past the last end that it promised, and stays
 //	     over. A grantor is asked to close a session for which a write waits: it is not renewed any

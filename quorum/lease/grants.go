@@ -56,8 +56,8 @@ func NewGrants(clock Clock, term time.Duration) *Grants {
 // Names returns the sessions that an acknowledgement must name. The caller only reads them.
 func (g *Grants) Names() []Name { return *g.names.Load() }
 
-// Named reports whether everything that this node has acknowledged since the session began has named
-// it.
+// Named reports whether everything that this node has acknowledged since the session began has
+// named it.
 func (g *Grants) Named(n Name) bool { return n.Session != 0 && slices.Contains(g.Names(), n) }
 
 // Give gives a holder that has adopted an epoch a lease, or renews the one that it has. It returns
@@ -71,7 +71,7 @@ func (g *Grants) Give(holder version.Incarnation, at version.Epoch) (session uin
 	switch {
 	case g.stopped || at < g.floor:
 		return 0
-	case x == nil && len(g.Names()) >= MaxNames:
+	case (x == nil || x.session == 0) && len(g.Names()) >= MaxNames:
 		return 0
 	case x == nil:
 		x = new(grant)
@@ -127,8 +127,8 @@ const (
 	maxRest = time.Minute
 )
 
-// Close makes sure that a session is not renewed, and returns how long it is until it is over. Zero:
-// it is over.
+// Close makes sure that a session is not renewed, and returns how long it is until it is over.
+// Zero: it is over.
 func (g *Grants) Close(n Name) (left time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -148,8 +148,8 @@ func (g *Grants) Close(n Name) (left time.Duration) {
 	return x.end - now + 1
 }
 
-// Quiet returns how long it is until all promises are over that were made to members who may be below
-// an epoch. Zero: they are over. From now on, such members are given none.
+// Quiet returns how long it is until all promises are over that were made to members who may be
+// below an epoch. Zero: they are over. From now on, such members are given none.
 func (g *Grants) Quiet(at version.Epoch) (left time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -81,8 +82,8 @@ func (h *Held) Alone(at version.Epoch) bool {
 	return s.epoch == at && (s.until == always || h.clock() < s.until)
 }
 
-// Sessions returns the sessions that count at an epoch, by slot: zero where there is none. It returns
-// nil when the node has gone on from the epoch. The caller only reads them.
+// Sessions returns the sessions that count at an epoch, by slot: zero where there is none. It
+// returns nil when the node has gone on from the epoch. The caller only reads them.
 func (h *Held) Sessions(at version.Epoch) []uint64 {
 	if s := h.standing.Load(); s.epoch == at {
 		return s.sessions
@@ -95,6 +96,9 @@ func (h *Held) Enter(p Place) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.place = p
+	gone := func(grantor version.Incarnation) bool { return !slices.Contains(p.Members, grantor) }
+	maps.DeleteFunc(h.sessions, func(grantor version.Incarnation, _ *session) bool { return gone(grantor) })
+	maps.DeleteFunc(h.returned, func(grantor version.Incarnation, _ uint64) bool { return gone(grantor) })
 	h.countLocked()
 }
 
@@ -118,8 +122,11 @@ func (h *Held) Given(grantor version.Incarnation, number uint64, asked Asked) (c
 	defer h.mu.Unlock()
 	s := h.sessions[grantor]
 	switch {
-	case h.stopped || asked.era != h.era || number <= h.returned[grantor]:
-		return true // it tells nothing any more
+	case number <= h.returned[grantor]:
+		return true
+	case h.stopped || asked.era != h.era: // what was asked for is not wanted any more
+		h.returned[grantor] = number
+		return true
 	case s == nil || s.number < number:
 		s = &session{number: number, until: never}
 		h.sessions[grantor] = s

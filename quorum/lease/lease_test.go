@@ -36,8 +36,8 @@ func newMember(rate float64) *member {
 }
 
 // A node that says that it is alone is named by all on whom that rests, as long as the rates of the
-// clocks differ by less than a tenth. It is so whatever is asked when, however late answers come, and
-// whatever is closed, given back or dropped.
+// clocks differ by less than a tenth. It is so whatever is asked when, however late answers come,
+// and whatever is closed, given back or dropped.
 func TestWhoeverIsAloneIsNamed(t *testing.T) {
 	const me = version.Incarnation(9)
 	rapid.Check(t, func(t *rapid.T) {
@@ -110,8 +110,8 @@ func TestWhoeverIsAloneIsNamed(t *testing.T) {
 	})
 }
 
-// L1, L5: a session is renewed while it stands. One that has ended, or was closed, is followed by one
-// with a higher number, and a closed one only after a rest.
+// L1, L5: a session is renewed while it stands. One that has ended, or was closed, is followed by
+// one with a higher number, and a closed one only after a rest.
 func TestSessionsOfAGrantor(t *testing.T) {
 	m := newMember(1)
 	wait := func(d time.Duration) { m.clock.move(d) }
@@ -298,6 +298,15 @@ func TestWhatWasGivenUpNeverCountsAgain(t *testing.T) {
 	if !m.Alone(1) {
 		t.Error("the next one does not count")
 	}
+	asked := m.Ask()
+	m.Held.Stop()
+	if !m.Given(2, 7, asked) || m.Held.Returned(2) != 7 || m.Alone(1) {
+		t.Errorf("what comes after the end is not given back: %d", m.Held.Returned(2))
+	}
+	m.Enter(Place{2, []version.Incarnation{0, 3}, 1})
+	if m.Held.Returned(2) != 0 {
+		t.Error("a grantor that is gone is remembered")
+	}
 }
 
 // A pause begins when leases were of no use for as long as it takes, and ends at the next use.
@@ -307,8 +316,10 @@ func TestLeasesPauseWhileTheyAreOfNoUse(t *testing.T) {
 	if m.Pause() || m.Paused() != nil {
 		t.Error("a pause after a use")
 	}
-	if !m.Pause() || !m.Pause() {
-		t.Error("no pause after no use")
+	for range 2 {
+		if !m.Pause() {
+			t.Error("no pause after no use")
+		}
 	}
 	paused := m.Paused()
 	m.Use()
@@ -326,6 +337,10 @@ func TestLeasesAreBounded(t *testing.T) {
 		if got := m.Give(i+1, 1) != 0; got != (i < MaxNames) {
 			t.Fatalf("lease %d: %v", i, got)
 		}
+	}
+	m.Grants.Returned(1, MaxNames)
+	if m.Give(MaxNames+1, 1) == 0 || m.Give(1, 1) != 0 || m.Give(2, 1) == 0 {
+		t.Error("a place that is free is not taken, or taken twice")
 	}
 	m.clock.move(term + 1)
 	if m.Give(MaxNames+1, 1) == 0 || len(m.Names()) != 1 {

@@ -162,17 +162,18 @@ func (v *View) KnownSealed() bool { return v.Sealed != nil && v.Sealed() >= v.Ep
 func (v *View) Alone() bool { return v.Leases && v.Held.Alone(v.Epoch) }
 
 // Place returns what the leases that this node holds need to know of the view. With R-1 leases of
-// others, a query phase is answered already (L3). Where quorums need not overlap, and for a node
-// that is not active, no number of leases is enough.
+// others, a query phase is answered already (L3). With R=1 one is needed all the same: it ends when
+// this node is cut off, and the others go on without it. Where quorums need not overlap, and for a
+// node that is not active, no number of leases is enough.
 func (v *View) Place() lease.Place {
-	p := lease.Place{Epoch: v.Epoch, Members: make([]version.Incarnation, v.Slots), Need: v.R - 1}
+	p := lease.Place{Epoch: v.Epoch, Members: make([]version.Incarnation, v.Slots), Need: max(v.R-1, min(1, v.Slots-1))}
 	for m := range p.Members {
 		if m != v.Self {
 			p.Members[m] = v.Members[m].Incarnation
 		}
 	}
 	if v.Incarnation() == 0 || v.R+v.W <= v.Slots {
-		p.Need = v.Slots
+		p.Need = v.Slots + 1
 	}
 	return p
 }
@@ -187,7 +188,8 @@ func (v *View) Over() bool {
 	}
 }
 
-// Slot returns the index of the slot for which an incarnation may answer, and -1 when there is none.
+// Slot returns the index of the slot for which an incarnation may answer, and -1 when there is
+// none.
 func (v *View) Slot(i version.Incarnation) int {
 	for m := range v.Members[:v.Slots] {
 		if v.Members[m].Incarnation == i {

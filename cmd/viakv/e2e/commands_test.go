@@ -30,6 +30,7 @@ func TestWithoutAQuorumCommandsAreUnavailable(t *testing.T) {
 		_, said := command("status")
 		return m.cluster("node-a").Leader == "" && strings.Contains(said, "refusing")
 	})
+	m.refused("node-a", "color")
 	for _, c := range []struct {
 		args []string
 		code int

@@ -57,6 +57,7 @@ func TestEveryMemberKnowsWhatTheClusterAnsweredAndRefused(t *testing.T) {
 	}
 	m.kill("b")
 	m.kill("c")
+	m.refused("a", "k")
 	now("a", "refusals, and nothing else", func(p *document.Points) bool {
 		return p.Reporting[0] == 1 && p.Members[0] == 3 && p.Answering[0] == 1 && p.Verdict[0] == "refusing" &&
 			*p.ReadsRefused[0] > 0 && *p.WritesRefused[0] > 0 && *p.Reads[0]+*p.Writes[0] == 0 && p.P50[0] == nil && p.P99[0] == nil

@@ -108,6 +108,15 @@ func (m *mesh) ask(name string, want int, path string, arguments ...string) stri
 	return body
 }
 
+// refused waits until a node refuses a get: its leases end a moment after the others are gone.
+func (m *mesh) refused(name, key string) {
+	m.t.Helper()
+	viakvtest.Await(m.t, name+" to refuse a get", func() bool {
+		status, _ := viakvtest.Fetch(m.t, m.nodes[name].http, "/get", "k", key)
+		return status == 503
+	})
+}
+
 func (m *mesh) set(name, key, value string) {
 	m.t.Helper()
 	m.ask(name, 200, "/set", "k", key, "v", value)
@@ -207,6 +216,7 @@ func TestWithoutAMajorityTheMeshFailsClosed(t *testing.T) {
 	m.set("a", "k", "v")
 	m.kill("a")
 	m.kill("b")
+	m.refused("c", "k")
 	for _, path := range []string{"/get", "/is", "/rm"} {
 		if body := m.ask("c", 503, path, "k", "k"); !strings.Contains(body, `"outcome":"none"`) {
 			t.Errorf("%s: %s", path, body)
@@ -223,7 +233,7 @@ func TestWithoutAMajorityTheMeshFailsClosed(t *testing.T) {
 	m.nodes["a"].Line("admission")
 	m.nodes["b"].Line("admission")
 	for _, n := range []string{"a", "b"} {
-		m.ask(n, 503, "/get", "k", "k")
+		m.refused(n, "k")
 		m.ask(n, 503, "/readyz")
 	}
 	// Once no node remembers the lost cluster, the seeds found a new one.

@@ -62,6 +62,7 @@ func TestASurvivorIsReadAndServesAgain(t *testing.T) {
 	m.kill("node-b")
 	m.kill("node-c")
 	refuses("no connection to node-b, no connection to node-c")
+	m.refused("node-a", "color")
 	reads()
 	for _, n := range []string{"node-b", "node-c"} {
 		m.boot(n)
@@ -98,6 +99,7 @@ func TestASurvivorOfTwoIsReadAfterTheForcedLeave(t *testing.T) {
 	m := newMesh(t, "node-a", "node-b")
 	m.said("node-a", 0, "stored", "set", "color", "green")
 	m.kill("node-b")
+	m.refused("node-a", "color")
 	m.said("node-a", 3, "with three members or more", "get", "color")
 	if said := m.said("node-a", 3, "`viakv status`", "get", "color", "--r", "1"); strings.Contains(said, "with three members") {
 		t.Errorf("what was tried is recommended: %s", said)
@@ -114,6 +116,7 @@ func TestTwoSurvivorsAreReadTogether(t *testing.T) {
 	for _, n := range []string{"node-c", "node-d", "node-e"} {
 		m.kill(n)
 	}
+	m.refused("node-a", "color")
 	m.said("node-a", 3, "", "get", "color")
 	m.said("node-a", 0, "green", "get", "color", "--r", "2")
 	m.said("node-b", 0, `"color"`, "export", "--r", "2")
