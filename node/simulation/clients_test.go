@@ -23,8 +23,7 @@ type clients struct {
 	c       *cluster
 	h       *history
 	cluster string // ID of the cluster whose nodes are asked
-	mix     mix
-	keys    int
+	shape   shape
 	think   int // a client waits at most so many milliseconds between two requests
 	stop    chan struct{}
 	running sync.WaitGroup
@@ -54,29 +53,49 @@ func (w *clients) run(id int, r *rand.Rand) {
 			p := all[r.IntN(len(all))]
 			// A node that has not joined yet is a cluster of its own.
 			if !p.paused.Load() && p.node.Status().Cluster == w.cluster {
-				w.one(id, p, r)
+				if key, in := w.one(id, p, r); in.kind == set && w.shape.follow {
+					w.follow(id, key)
+				}
 			}
 		}
 		time.Sleep(time.Duration(1+r.IntN(w.think)) * time.Millisecond)
 	}
 }
 
+// follow reads a key at each node, one after the other.
+func (w *clients) follow(id int, key string) {
+	for _, p := range w.c.running() {
+		if !p.paused.Load() && p.node.Status().Cluster == w.cluster {
+			w.send(id, p, key, input{kind: get, at: p.name}, kv.Options{})
+		}
+	}
+}
+
 // one sends one request and notes its outcome.
-func (w *clients) one(id int, p *process, r *rand.Rand) {
-	key := fmt.Sprint("k", r.IntN(w.keys))
+func (w *clients) one(id int, p *process, r *rand.Rand) (string, input) {
+	key := fmt.Sprint("k", r.IntN(w.shape.keys))
 	in := input{kind: get, at: p.name}
 	switch x := r.IntN(100); {
-	case x < w.mix.set:
+	case x < w.shape.mix.set:
 		in.kind, in.value = set, w.h.value()
-	case x < w.mix.set+w.mix.remove:
+	case x < w.shape.mix.set+w.shape.mix.remove:
 		in.kind = remove
-	case x < w.mix.set+w.mix.remove+w.mix.wipe:
+	case x < w.shape.mix.set+w.shape.mix.remove+w.shape.mix.wipe:
 		in.kind = wipe
 	}
 	var o kv.Options
-	if r.IntN(100) < w.mix.quorums {
+	if r.IntN(100) < w.shape.mix.quorums {
 		o = options(in.kind, r)
 		in.at = fmt.Sprintf("%s with r=%v w=%v", in.at, o.R, o.W)
+	}
+	w.send(id, p, key, in, o)
+	return key, in
+}
+
+// send sends a request and notes its outcome.
+func (w *clients) send(id int, p *process, key string, in input, o kv.Options) {
+	if w.shape.clocks && in.kind == get {
+		o.R = kv.QuorumMajority
 	}
 	called := w.h.now()
 	out, failed := w.ask(p, key, in, o)
@@ -84,6 +103,9 @@ func (w *clients) one(id int, p *process, r *rand.Rand) {
 	case <-p.dead: // the process was killed, and its answer reached no client
 		out, failed = output{unknown: true}, false
 	default:
+	}
+	if w.shape.clocks && in.kind == remove && out.missing {
+		return // the answer rests on clocks, and nothing has happened
 	}
 	if !failed {
 		w.h.add(id, key, in, out, called)

@@ -28,6 +28,7 @@ type cluster struct {
 	seeds  []transport.Address
 	log    *zap.Logger
 	id     string // the cluster's ID once it has formed; a node that has not joined is a cluster of its own
+	shape  shape
 
 	dying sync.WaitGroup // killed processes whose goroutines have not ended
 
@@ -39,14 +40,15 @@ type cluster struct {
 type process struct {
 	name   string
 	node   *node.Node
+	clock  *clock
 	cancel context.CancelFunc
 	ended  chan struct{}
 	dead   chan struct{} // closed at the kill; what the process answers afterwards reaches no client
 	paused atomic.Bool
 }
 
-func newCluster(t testing.TB, net *simnet.Network, seed uint64, names ...string) *cluster {
-	c := &cluster{t: t, net: net, random: rand.New(rand.NewPCG(seed, 1)), processes: map[string]*process{}, log: zap.NewNop()}
+func newCluster(t testing.TB, net *simnet.Network, s shape, seed uint64, names ...string) *cluster {
+	c := &cluster{t: t, net: net, shape: s, random: rand.New(rand.NewPCG(seed, 1)), processes: map[string]*process{}, log: zap.NewNop()}
 	if *verbose {
 		c.log = zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel))
 	}
@@ -64,9 +66,11 @@ func address(name string) transport.Address { return transport.Address(name + ":
 // start starts a node with an empty memory.
 func (c *cluster) start(name string, seeds []transport.Address) *process {
 	p := &process{name: name, ended: make(chan struct{}), dead: make(chan struct{})}
+	p.clock = newClock(rand.New(rand.NewPCG(c.random.Uint64(), c.random.Uint64())), c.shape.stalls)
 	n, err := node.New(node.Config{
 		Name: name, HTTP: name + ":8080", Peer: address(name), Seeds: seeds, Logger: c.log.Named(name),
 		Random: rand.New(rand.NewPCG(c.random.Uint64(), c.random.Uint64())), Timeout: 500 * time.Millisecond,
+		ReadQuorum: c.shape.r, WriteQuorum: c.shape.w, Clock: p.clock.read,
 		NewTransport: func(h transport.Handler) (transport.Transport, error) { return c.net.Node(address(name), h), nil },
 	})
 	if err != nil {
@@ -85,6 +89,18 @@ func (c *cluster) start(name string, seeds []transport.Address) *process {
 	c.processes[name] = p
 	c.mu.Unlock()
 	return p
+}
+
+// retire stops a process as SIGTERM does, and returns when it has ended.
+func (c *cluster) retire(name string) {
+	c.mu.Lock()
+	p := c.processes[name]
+	delete(c.processes, name)
+	c.mu.Unlock()
+	p.cancel()
+	<-p.ended
+	c.net.Kill(address(name))
+	close(p.dead)
 }
 
 // kill ends a process as kill -9 does: from one moment to the next, nothing that it sends arrives.

@@ -15,12 +15,12 @@ import (
 
 // nemesis breaks a cluster at random, within the faults that the cluster promises to bear (M11).
 type nemesis struct {
-	c           *cluster
-	r           *rand.Rand
-	least, most int // sizes between which nodes join and leave; zero: no node does
-	mu          sync.Mutex
-	log         []string
-	spare       int // number in the next joiner's name
+	c     *cluster
+	r     *rand.Rand
+	shape shape
+	mu    sync.Mutex
+	log   []string
+	spare int // number in the next joiner's name
 	// leaves counts the leaves that were asked for and whose outcome is not known: each may be
 	// agreed at any moment.
 	leaves atomic.Int32
@@ -50,16 +50,22 @@ func (n *nemesis) run(until time.Time) {
 			continue
 		}
 		p := all[n.r.IntN(len(all))]
+		if n.shape.clocks && n.r.IntN(2) == 0 {
+			n.stopClock(p)
+		}
+		if n.shape.switches && n.r.IntN(12) == 0 {
+			n.switchReads(p)
+		}
 		switch x := n.r.IntN(100); {
 		case x < 30:
 			n.crash(p)
 		case x < 50:
-			n.pause(p)
+			n.pause(p, n.span(1200), n.r.IntN(2) == 0)
 		case x < 65:
 			n.isolate(p)
 		case x < 80:
 			n.oneWay(p, all[n.r.IntN(len(all))])
-		case n.most > 0:
+		case n.shape.most > 0:
 			n.change()
 		}
 	}
@@ -73,8 +79,13 @@ func (n *nemesis) crash(p *process) {
 	if !n.mayCrash(p) {
 		return
 	}
-	n.note("kill %s", p.name)
-	n.c.kill(p.name)
+	if n.r.IntN(4) == 0 {
+		n.note("stop %s", p.name)
+		n.c.retire(p.name)
+	} else {
+		n.note("kill %s", p.name)
+		n.c.kill(p.name)
+	}
 	time.Sleep(n.ms(1, 300))
 	n.note("boot %s", p.name)
 	n.c.start(p.name, n.c.currentSeeds())
@@ -121,11 +132,20 @@ func leaving(s kv.Status) bool {
 	return s.Unsettled != nil && !lists(s, s.Unsettled.Member)
 }
 
-func (n *nemesis) pause(p *process) {
-	d := n.ms(20, 1200)
-	n.note("pause %s for %v", p.name, d)
+// span draws how long a fault lasts: shorter than a lease, or longer.
+func (n *nemesis) span(most int) time.Duration {
+	if n.r.IntN(3) == 0 {
+		return n.ms(5, 100)
+	}
+	return n.ms(30, most)
+}
+
+// pause holds back what arrives at a node. Its clients may go on to ask it, as they do where only
+// its peers are slow to reach it.
+func (n *nemesis) pause(p *process, d time.Duration, asked bool) {
+	n.note("pause %s for %v, asked meanwhile: %v", p.name, d, asked)
 	n.c.net.Pause(address(p.name))
-	p.paused.Store(true)
+	p.paused.Store(!asked)
 	n.under.Go(func() {
 		time.Sleep(d)
 		p.paused.Store(false)
@@ -133,8 +153,37 @@ func (n *nemesis) pause(p *process) {
 	})
 }
 
+// stopClock stops the clock of a node for a while, or makes it jump or go at another rate.
+func (n *nemesis) stopClock(p *process) {
+	switch n.r.IntN(4) {
+	case 0:
+		by := n.ms(-2000, 2000)
+		n.note("the clock of %s jumps by %v", p.name, by)
+		p.clock.jump(by)
+	default:
+		rate, d := []float64{0, 0, 0.2, 4}[n.r.IntN(4)], n.ms(100, 2000)
+		n.note("the clock of %s goes at %v for %v", p.name, rate, d)
+		n.under.Go(func() { p.clock.run(rate, d) })
+		if n.r.IntN(2) == 0 { // it misses what others write, and may not notice that its leases end
+			n.pause(p, n.ms(100, 480), true)
+		}
+	}
+}
+
+// switchReads has the cluster read by leases or by quorums, and does not wait for the answer.
+func (n *nemesis) switchReads(p *process) {
+	reads := []kv.Reads{kv.ReadsLease, kv.ReadsLease, kv.ReadsQuorum}[n.r.IntN(3)]
+	n.note("reads by %s", reads)
+	n.under.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		_, err := p.node.SetReads(ctx, reads)
+		n.note("reads by %s is answered: %v", reads, err)
+	})
+}
+
 func (n *nemesis) isolate(p *process) {
-	d := n.ms(30, 1500)
+	d := n.span(1500)
 	n.note("isolate %s for %v", p.name, d)
 	for _, o := range n.c.running() {
 		n.cut(p, o, d)
@@ -143,7 +192,7 @@ func (n *nemesis) isolate(p *process) {
 }
 
 func (n *nemesis) oneWay(from, to *process) {
-	d := n.ms(30, 1500)
+	d := n.span(1500)
 	n.note("cut %s to %s for %v", from.name, to.name, d)
 	n.cut(from, to, d)
 }
@@ -162,10 +211,10 @@ func (n *nemesis) cut(from, to *process, d time.Duration) {
 // change starts a join or a leave, and does not wait for the answer.
 func (n *nemesis) change() {
 	weak, s := n.c.weak()
-	if weak > 0 || s.Unsettled != nil || s.N < n.least || s.N > n.most {
+	if weak > 0 || s.Unsettled != nil || s.N < n.shape.least || s.N > n.shape.most {
 		return
 	}
-	if s.N < n.most && (s.N == n.least || n.r.IntN(2) == 0) {
+	if s.N < n.shape.most && (s.N == n.shape.least || n.r.IntN(2) == 0) {
 		name := fmt.Sprint("j", n.spare)
 		n.spare++
 		via := s.Members[n.r.IntN(len(s.Members))].Name

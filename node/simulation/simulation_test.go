@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"viakv/api/kv"
 	"viakv/node/transport/simnet"
 )
 
@@ -29,6 +30,14 @@ type shape struct {
 	mix         mix
 	keys        int
 	think       int // at most so many milliseconds between two requests of a client; 0: 80
+
+	r, w     kv.Quorum // of the cluster; zero: majorities
+	stalls   bool      // threads stall after they have looked at their node's clock
+	switches bool      // the cluster is told to read by leases or by quorums, in turns
+	follow   bool      // a client that has set a key reads it at once at all nodes
+	// clocks says that the clocks of nodes stop and jump, too. Then only what rests on no clock has
+	// to be legal: acknowledged writes, and reads that ask for a quorum.
+	clocks bool
 }
 
 var shapes = []shape{
@@ -43,6 +52,14 @@ var shapes = []shape{
 	{name: "four", nodes: 4, harsh: true, mix: mix{set: 30, remove: 10, wipe: 1, quorums: 30}, keys: 2, think: 30},
 	{name: "resize-small", nodes: 1, least: 1, most: 3, mix: mix{set: 30, remove: 10, quorums: 30}, keys: 3, think: 30},
 	{name: "resize-even", nodes: 4, least: 2, most: 5, mix: mix{set: 30, remove: 10, wipe: 1, quorums: 30}, keys: 3, think: 30},
+	{name: "hot", nodes: 3, stalls: true, follow: true, mix: mix{set: 6, remove: 2}, keys: 2, think: 12},
+	{name: "hot-two", nodes: 2, stalls: true, follow: true, switches: true, mix: mix{set: 8, remove: 3}, keys: 2, think: 12},
+	{name: "hot-harsh", nodes: 3, harsh: true, stalls: true, follow: true, switches: true, mix: mix{set: 8, remove: 3, wipe: 1}, keys: 2, think: 12},
+	{name: "hot-four", nodes: 4, stalls: true, follow: true, mix: mix{set: 8, remove: 2, wipe: 1}, keys: 2, think: 12, r: 2, w: 3},
+	{name: "hot-five", nodes: 5, harsh: true, stalls: true, follow: true, mix: mix{set: 6, remove: 2}, keys: 2, think: 12},
+	{name: "hot-resize", nodes: 3, least: 2, most: 5, stalls: true, follow: true, switches: true, mix: mix{set: 6, remove: 2, wipe: 1}, keys: 2, think: 12},
+	{name: "clocks", nodes: 3, clocks: true, follow: true, mix: mix{set: 30, remove: 5}, keys: 2, think: 12},
+	{name: "clocks-resize", nodes: 3, least: 3, most: 5, harsh: true, clocks: true, follow: true, mix: mix{set: 30, remove: 5, wipe: 1}, keys: 2, think: 12},
 }
 
 // Times of one run, in virtual time.
@@ -55,6 +72,9 @@ const (
 func TestSimulation(t *testing.T) {
 	if *oneSeed != 0 {
 		for _, s := range shapes {
+			if *only != "" && s.name != *only {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s/%d", s.name, *oneSeed), func(t *testing.T) { simulate(t, s, *oneSeed) })
 		}
 		return
@@ -107,22 +127,22 @@ func simulate(t *testing.T, s shape, seed uint64) {
 		for i := range s.nodes {
 			names = append(names, string(rune('a'+i)))
 		}
-		c := newCluster(t, simnet.New(cfg), seed, names...)
+		c := newCluster(t, simnet.New(cfg), s, seed, names...)
 		defer c.stop()
 		if !c.await("formed", formTime, func() bool { return c.whole(s.nodes) }) {
 			return
 		}
 		c.id = c.newest().Cluster
-		w := &clients{c: c, h: h, cluster: c.id, mix: s.mix, keys: s.keys, think: cmp.Or(s.think, 80), stop: make(chan struct{})}
+		w := &clients{c: c, h: h, cluster: c.id, shape: s, think: cmp.Or(s.think, 80), stop: make(chan struct{})}
 		w.start(4, seed)
-		n = &nemesis{c: c, r: rand.New(rand.NewPCG(seed, 2)), least: s.least, most: s.most}
+		n = &nemesis{c: c, r: rand.New(rand.NewPCG(seed, 2)), shape: s}
 		n.run(time.Now().Add(faultTime))
 		c.await("whole again", repairTime, func() bool { return c.whole(c.newest().N) })
 		time.Sleep(time.Second)
 		w.end()
 		c.await("equal", repairTime, c.equal)
 		if testing.Verbose() {
-			t.Logf("%v of virtual time, %v, epoch %d", time.Since(epoch).Round(time.Millisecond), h.counts, c.newest().Epoch)
+			t.Logf("%v of virtual time, %v, epoch %d, %s", time.Since(epoch).Round(time.Millisecond), h.counts, c.newest().Epoch, c.leases())
 		}
 	})
 	// The history is checked outside the bubble: the search for an order may take long, and virtual
