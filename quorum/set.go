@@ -233,9 +233,15 @@ func (o *operation) send(need int, holders memberSet, urgent int) error {
 		o.relied = o.v.Held.Sessions(o.v.Epoch)
 		if firm && !rule.Broken(rule.Vouch) {
 			o.phase.vouchers = o.v.R // no call is under way yet
+			if rule.Broken(rule.EnoughVouch) {
+				o.phase.vouchers--
+			}
 		}
 	}
 	if !holders.has(o.v.Self) { // first of all, so that this node can complete what it has sent (L6)
+		if rule.Broken(rule.NamesAfter) {
+			o.countOwn(true)
+		}
 		top, err := o.storeOwn()
 		switch {
 		case err != nil:
@@ -243,8 +249,10 @@ func (o *operation) send(need int, holders memberSet, urgent int) error {
 		case o.unasked && !top && !o.sent: // nobody knows of the record
 			return errOvertaken
 		}
-		o.phase.vouch(o.v.Self, top) // no call is under way yet
-		o.countOwn(true)
+		o.phase.vouch(o.v.Self, top || o.sent && rule.Broken(rule.JudgedAgain)) // no call is under way yet
+		if !rule.Broken(rule.NamesAfter) {
+			o.countOwn(true)
+		}
 	}
 	o.sendAll(Store, holders, urgent)
 	return nil

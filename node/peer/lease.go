@@ -11,6 +11,7 @@ import (
 	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 	"viakv/ring/keyspace"
 )
 
@@ -207,7 +208,7 @@ func (e *Epoch) serveLease(dst []byte, stamp wire.Stamp, body []byte) ([]byte, b
 			return e.refuse(dst, status), true
 		}
 		// A joiner gives none before its barrier is done: what this brings names nobody (L2).
-		if joining := e.View.Barrier != nil && e.View.Barrier.Joined; !joining && e.View.Slot(stamp.From) >= 0 {
+		if joining := e.View.Barrier != nil && e.View.Barrier.Joined && !rule.Broken(rule.Joiner); !joining && e.View.Slot(stamp.From) >= 0 {
 			reply.Session = e.View.Given.Give(stamp.From, e.View.Epoch)
 		}
 		if reply.Session != 0 && reply.Session != r.Counts {

@@ -97,7 +97,7 @@ func (c *cluster) leases() string {
 	var reads, alone, writes, oneRound uint64
 	for _, p := range c.running() {
 		s := p.node.Stats().Coordinator
-		reads, alone, writes, oneRound = reads+s.Reads, alone+s.Alone, writes+s.Writes, oneRound+s.OneRound
+		reads, alone, writes, oneRound = reads+s.Reads, alone+s.Local, writes+s.Writes, oneRound+s.OneRound
 	}
 	return fmt.Sprintf("%d of %d gets alone, %d of %d sets in one round", alone, reads, oneRound, writes)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 )
 
 // Name names a session of a grantor.
@@ -144,6 +145,9 @@ func (g *Grants) Close(n Name) (left time.Duration) {
 		}
 		x.pause = min(max(2*x.pause, rests*g.term), maxRest)
 		x.rests = x.end + x.pause
+	}
+	if rule.Broken(rule.ClosedStands) {
+		return 0
 	}
 	return x.end - now + 1
 }

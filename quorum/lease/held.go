@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"viakv/quorum/version"
+	"viakv/quorum/version/rule"
 )
 
 // Held are the leases that a node holds. They are safe for concurrent use.
@@ -128,10 +129,13 @@ func (h *Held) Given(grantor version.Incarnation, number uint64, asked Asked) (c
 		h.returned[grantor] = number
 		return true
 	case s == nil || s.number < number:
-		s = &session{number: number, until: never}
+		s = &session{number: number, until: never, counts: rule.Broken(rule.CatchUp)}
 		h.sessions[grantor] = s
 	case s.number > number:
 		return true // an old answer
+	}
+	if rule.Broken(rule.Asking) {
+		asked.at = h.clock()
 	}
 	s.until = max(s.until, asked.at+h.term/10*8)
 	h.countLocked()
@@ -234,6 +238,11 @@ func (h *Held) countLocked() {
 	for m, i := range p.Members {
 		if s := h.sessions[i]; i != 0 && s != nil && s.counts {
 			next.sessions[m] = s.number
+			until = append(until, s.until)
+		}
+	}
+	for _, s := range h.sessions {
+		if rule.Broken(rule.Processes) && s.counts {
 			until = append(until, s.until)
 		}
 	}

@@ -142,7 +142,7 @@ func (v *View) Confirmed(r *version.Record) bool {
 	number := r.Number()
 	switch {
 	case r.Tag.IsZero():
-		return v.Cleared < v.Epoch || v.KnownSealed()
+		return v.Cleared < v.Epoch || v.KnownSealed() || rule.Broken(rule.Absence)
 	case number == version.Contested:
 		return false
 	case rule.Broken(rule.Confirmed):

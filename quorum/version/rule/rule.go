@@ -37,7 +37,18 @@ const (
 	Confirmed     // L6: only what lies below a watermark counts as complete
 	HeldBack      // L6: a record whose request got no answer holds the watermark back
 	Names         // L4: an acknowledgement counts only once the holders that it names have acknowledged, too
+	NamesAfter    // L4: names are looked up after the store
+	RepliesName   // L7: a reply to a query names the holders of leases, as an acknowledgement does
+	Asking        // L1: a lease is counted from the moment before its holder asked
+	CatchUp       // L2: a session counts once its holder has merged what the grantor held
+	Joiner        // L2: a joiner gives no lease before its barrier is done
+	Processes     // L3: only sessions of processes that are active at the epoch count
+	ClosedStands  // L5: a session that was closed stands until its grantor's clock is past its end
+	Absence       // L6: at the epoch of a clear, absence is confirmed only once that is known to be sealed
 	Vouch         // L14: R members vouch for a record that was written without asking
+	EnoughVouch   // L14: no fewer than R do
+	ReliedOn      // L14: no session makes a member vouch but the one that the coordinator relied on
+	JudgedAgain   // L14: at a new epoch, this node's own copy is judged anew, too
 	OwnersMark    // L6: a tombstone is confirmed by the number of its remove
 	ScanConfirmed // L7: a scan reads one by one what is not known to be complete
 	KeyedHash     // K1: without the seed nobody can make keys collide under the hash that places them
@@ -46,6 +57,7 @@ const (
 
 var names = [end]string{"none", "fence", "destination", "requery", "node-counter", "write-back", "firm", "write-query", "meet", "one-tag", "real-acks",
 	"vote-once", "contested", "enough-copies", "pending-no-vote", "sealing", "barrier", "clear-sealed", "purge-all", "quiet", "confirmed",
-	"held-back", "names", "vouch", "owners-mark", "scan-confirmed", "keyed-hash"}
+	"held-back", "names", "names-after", "replies-name", "asking", "catch-up", "joiner", "processes", "closed-stands", "absence",
+	"vouch", "enough-vouch", "relied-on", "judged-again", "owners-mark", "scan-confirmed", "keyed-hash"}
 
 func (r Rule) String() string { return names[r] }
