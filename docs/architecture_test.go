@@ -35,7 +35,7 @@ type room struct {
 // coordinator and the repair know no node, no transport and no HTTP, and the HTTP API knows no
 // node. A change of a row is a change of the architecture: say why in docs/adr.
 var rooms = []room{
-	{path: "quorum/lease", imports: []string{"quorum/version"}},
+	{path: "quorum/lease", imports: []string{"quorum/version", "quorum/version/rule"}},
 	{path: "quorum/version"},
 	{path: "quorum/watermark", imports: []string{"quorum/version"}},
 	{path: "ring/keyspace", imports: []string{"quorum/version/rule"}},
