@@ -152,3 +152,29 @@ func TestAnIdleClusterHoldsNoLeases(t *testing.T) {
 		m.withoutLeases()
 	})
 }
+
+// A holder that dies does not make sets fail for ever, however long a lease is and however little
+// time the sets have. Once its leases are over, nobody names it.
+func TestALongLeaseEnds(t *testing.T) {
+	for _, c := range []struct{ lease, time time.Duration }{{kv.DefaultLease, 30 * time.Millisecond}, {2 * time.Second, 500 * time.Millisecond}, {kv.MaxLease, 2 * time.Second}} {
+		inMeshOf(t, 3, func(x *Config) { x.Lease = c.lease }, func(m *mesh) {
+			m.set(0, "k", "v")
+			for range 100 {
+				m.wants(2, "k", "v")
+				time.Sleep(10 * time.Millisecond)
+			}
+			m.kill(2)
+			m.until(c.lease+3*time.Second, fmt.Sprintf("a set succeeds, with leases of %v", c.lease), func() bool {
+				_, err := m.nodes[0].Set(context.Background(), []byte("k"), []byte("v"), kv.Options{Deadline: time.Now().Add(c.time)})
+				return err == nil
+			})
+			for i := range 2 {
+				for _, n := range m.nodes[i].Current().Given.Names() {
+					if n.Holder == m.nodes[0].Current().Members[2].Incarnation {
+						t.Errorf("with leases of %v, %s names the holder that is dead", c.lease, m.name(i))
+					}
+				}
+			}
+		})
+	}
+}

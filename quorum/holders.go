@@ -53,18 +53,21 @@ func (o *operation) refreshLocked() (some bool) {
 }
 
 const (
-	never = time.Duration(math.MaxInt64)
+	never         = time.Duration(math.MaxInt64)
+	leastPatience = 40 * time.Millisecond
 	// sessionPoll is how often a request looks whether the sessions are over for which it waits.
 	sessionPoll = 5 * time.Millisecond
 )
 
 // holderPatience is how long a phase waits for holders of leases before it has their sessions
-// ended.
+// ended: two fifths of a term, or a quarter of the time that the request has. The session ends for
+// all requests, so one with little time does not make that shorter than leastPatience.
 func (o *operation) holderPatience() time.Duration {
 	if o.v.Term == 0 {
 		return never
 	}
-	return o.v.Term / 5 * 2
+	ours := o.deadline.Sub(o.began) / 4
+	return min(o.v.Term/5*2, max(ours, leastPatience))
 }
 
 // awaitHolders is called while the present phase waits only for holders of leases. It returns after

@@ -63,6 +63,7 @@ type member struct {
 
 	sealedEpoch atomic.Uint64 // what the heartbeats of others have told
 	caughtUp    atomic.Int32  // how often CatchUp was called
+	catching    atomic.Int32  // how many calls of it are under way
 	catchErr    atomic.Bool   // CatchUp fails
 
 	mu           sync.Mutex
@@ -186,6 +187,10 @@ func (m *member) Miss(name string, _ version.Incarnation, _ []byte) {
 // CatchUp implements Host: after 10 ms this member holds what the other one holds.
 func (m *member) CatchUp(_ context.Context, v *replica.View, member *replica.Member) (err error) {
 	m.caughtUp.Add(1)
+	if m.catching.Add(1) > 1 {
+		m.w.t.Error("it catches up with two members at a time")
+	}
+	defer m.catching.Add(-1)
 	time.Sleep(10 * time.Millisecond)
 	if m.catchErr.Load() {
 		return errors.New("cut off")

@@ -89,6 +89,7 @@ func (e *Epoch) HoldLeases(given context.Context) {
 	}
 	var catching sync.WaitGroup
 	defer catching.Wait()
+	turn := make(chan struct{}, 1) // after the first member's records, there is little left to merge
 	catching.Go(func() {
 		for sleep.For(ctx, unusedAfter) {
 			if held.Pause() {
@@ -114,6 +115,8 @@ func (e *Epoch) HoldLeases(given context.Context) {
 				select {
 				case caught <- struct{}{}:
 					catching.Go(func() {
+						turn <- struct{}{}
+						defer func() { <-turn }()
 						if e.membership.cfg.Host.CatchUp(ctx, &e.View, &e.View.Members[m]) == nil {
 							held.CaughtUp(e.View.Members[m].Incarnation, session)
 						}

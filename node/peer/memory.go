@@ -30,6 +30,7 @@ type report struct {
 
 // ownReport returns what this node tells of itself.
 func (e *Epoch) ownReport() *wire.MemberReport {
+	e.View.Given.Tidy()
 	r := wire.MemberReport{MemoryReport: e.OwnMemory(), Sealed: e.membership.cfg.Host.Sealed()}
 	if f := e.membership.cfg.Figures; f != nil {
 		r.Figures = f()

@@ -122,8 +122,13 @@ func (m *Manager) Sealed() version.Epoch {
 	return known
 }
 
-// LearnSealed takes in that an epoch of this node's cluster is sealed. It does not block.
+// LearnSealed takes in that an epoch of this node's cluster is sealed. It does not block. Of an
+// epoch that this node has not heard of it learns nothing: what it is told of its newest one comes
+// again.
 func (m *Manager) LearnSealed(e version.Epoch) {
+	if t := m.newest(); t == nil || e > t.Epoch {
+		return
+	}
 	for {
 		known := m.sealed.Load()
 		if uint64(e) <= known {

@@ -90,6 +90,14 @@ func (g *Grants) Give(holder version.Incarnation, at version.Epoch) (session uin
 	return x.session
 }
 
+// Tidy ends the sessions that are over, so that they are not named any more. A grantor that nobody
+// asks for leases does not notice otherwise.
+func (g *Grants) Tidy() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tidyLocked(g.clock())
+}
+
 // tidyLocked ends the sessions that are over, and forgets holders that have behaved for long.
 func (g *Grants) tidyLocked(now time.Duration) {
 	for holder, x := range g.leases {

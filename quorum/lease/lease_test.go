@@ -155,6 +155,19 @@ func TestSessionsOfAGrantor(t *testing.T) {
 	}
 }
 
+// A session is named no longer than until the grantor looks, though nobody asks it for anything.
+func TestWhatIsOverIsNotNamed(t *testing.T) {
+	m := newMember(1)
+	m.Give(7, 1)
+	m.clock.move(term / 2)
+	m.Give(8, 1)
+	m.clock.move(term/2 + 1)
+	m.Tidy()
+	if names := m.Names(); len(names) != 1 || names[0].Holder != 8 {
+		t.Errorf("%v are named", names)
+	}
+}
+
 // L10: a member is quiet once nobody who may be below the epoch has a promise.
 func TestAMemberIsQuietOnceItsPromisesAreOver(t *testing.T) {
 	m := newMember(1)

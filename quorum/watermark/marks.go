@@ -31,7 +31,7 @@ type Mark struct {
 // of an unknown coordinator.
 const MaxMarks = 1024
 
-// maxSeen bounds Marks.seen. What is forgotten is asked for once more.
+// maxSeen bounds Marks.seen. Any is forgotten for the next one, and asked for once more.
 const maxSeen = 1 << 16
 
 // Enter makes room for the watermarks of a view's members.
@@ -119,8 +119,14 @@ func (m *Marks) Complete(number version.Operation) bool {
 func (m *Marks) Saw(number version.Operation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.seen == nil || len(m.seen) >= maxSeen {
+	if m.seen == nil {
 		m.seen = map[version.Operation]struct{}{}
+	}
+	for any := range m.seen {
+		if len(m.seen) < maxSeen {
+			break
+		}
+		delete(m.seen, any)
 	}
 	m.seen[number] = struct{}{}
 }
