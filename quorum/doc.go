@@ -13,13 +13,21 @@
 //	               answer at a majority of votes, and at W at least
 //
 // Every node holds all keys. So the coordinator is itself a replica, and the answer of one peer
-// completes a majority of three.
+// completes a majority of three. A node that holds leases of other members (package lease) misses
+// nothing that is complete, and asks nobody before it answers or writes (L3, L14, L15):
+//
+//	get     its own copy has the record, known to be complete: answer
+//	set     mint a tag above all that its own copy has had ─▶ store at all, answer at W, R vouch
+//	remove  its own copy has no value, known to be complete: answer so
+//	        └▶ else send the tombstone, as above
+//
+// In turn, a write is answered only once each holder of a lease has it that a replica names (L4).
 //
 // A request is a sequence of phases. A phase is a value that counts answers and says what they come
 // to (phase.go, testdata/phase). An operation drives one request: it begins a phase, starts its
 // calls, and waits for its verdict (operation.go). A get is in get.go, a set in set.go. Both ask by
-// query.go. What is known to be complete is in complete.go. Scans of all keys are in package
-// quorum/scan.
+// query.go. What is known to be complete is in complete.go, and who is waited for in holders.go.
+// Scans of all keys are in package quorum/scan.
 //
 // Invariants, cited by number (D rules are those of docs/consistency.md):
 //

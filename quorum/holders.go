@@ -115,6 +115,21 @@ func (o *operation) awaitHolders() time.Duration {
 	return max(wait, time.Millisecond)
 }
 
+// awaitedLocked returns the holders of leases for which the present phase waits, if it waits for
+// nobody else.
+func (o *operation) awaitedLocked() (s memberSet) {
+	p := &o.phase
+	if !p.blocked() {
+		return nobody
+	}
+	for m := range o.v.Slots {
+		if p.yes.has(m) {
+			s |= p.awaits[m] &^ (p.yes | p.no)
+		}
+	}
+	return s
+}
+
 // covered reports whether a record that a query phase has found is complete, if the answers of its
 // holders are taken as acknowledgements (L7).
 func (o *operation) covered(f *findings) bool {

@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,19 @@ func TestAWriteWaitsForAHolder(t *testing.T) {
 		}
 		if d := nd.took(t, kv.Options{}); d > sessionPoll {
 			t.Errorf("the next set took %v", d)
+		}
+	})
+}
+
+// A write whose time is over while it waits for a holder says which.
+func TestWhoIsWaitedForIsNamed(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(2, 0, 1)
+		nd := m.nodes[0]
+		nd.silence(2)
+		_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{Deadline: time.Now().Add(replicatest.Term / 2)})
+		if u := wantOutcome(t, err, kv.Unknown); !strings.Contains(u.Reason, "2 yes, 0 no, 0 failed, 0 count; nc holds a lease and is silent") {
+			t.Error(u.Reason)
 		}
 	})
 }

@@ -34,7 +34,11 @@ func (o *operation) unavailable(outcome kv.Outcome, what string, err error) erro
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	reason := fmt.Sprintf("%s at epoch %d: %v", what, o.v.Epoch, o.phase)
+	awaited := o.awaitedLocked()
 	for m := range o.v.Members {
+		if awaited.has(m) {
+			reason += fmt.Sprintf("; %s holds a lease and is silent", o.v.Members[m].Name)
+		}
 		if o.causes[m] != nil {
 			reason += fmt.Sprintf("; %s: %v", o.v.Members[m].Name, o.causes[m])
 		}

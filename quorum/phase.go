@@ -161,7 +161,7 @@ func (p phase) String() string {
 	text := fmt.Sprintf("%d replicas needed, %d active: %d yes, %d no, %d failed",
 		p.need, p.voters.len(), p.yes.len(), p.no.len(), p.failed.len())
 	if p.blocked() {
-		text += fmt.Sprintf(", %d count without the holders of leases that are silent", p.counting())
+		text += fmt.Sprintf(", %d count", p.counting())
 	}
 	if p.vouchers > 0 {
 		text += fmt.Sprintf(", %d of %d vouch", p.vouched.len(), p.vouchers)
