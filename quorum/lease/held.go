@@ -126,7 +126,9 @@ func (h *Held) Given(grantor version.Incarnation, number uint64, asked Asked) (c
 	case number <= h.returned[grantor]:
 		return true
 	case h.stopped || asked.era != h.era: // what was asked for is not wanted any more
-		h.returned[grantor] = number
+		if s == nil || s.number < number { // else the same session was asked for since, and counts
+			h.returned[grantor] = number
+		}
 		return true
 	case s == nil || s.number < number:
 		s = &session{number: number, until: never, counts: rule.Broken(rule.CatchUp)}

@@ -39,74 +39,90 @@ func newMember(rate float64) *member {
 // clocks differ by less than a tenth. It is so whatever is asked when, however late answers come,
 // and whatever is closed, given back or dropped.
 func TestWhoeverIsAloneIsNamed(t *testing.T) {
+	for range 20 { // a hundred sequences each
+		rapid.Check(t, whoeverIsAloneIsNamed)
+	}
+}
+
+func whoeverIsAloneIsNamed(t *rapid.T) {
 	const me = version.Incarnation(9)
-	rapid.Check(t, func(t *rapid.T) {
-		rates := rapid.Float64Range(0.95, 1.045)
-		holder := newMember(rates.Draw(t, "the holder's rate"))
-		grantors := []*member{newMember(rates.Draw(t, "rate")), newMember(rates.Draw(t, "rate"))}
-		need := rapid.IntRange(1, 2).Draw(t, "need")
-		holder.Enter(Place{Epoch: 1, Members: []version.Incarnation{1, 2, 0}, Need: need})
-		type answer struct {
-			from   int
-			number uint64
-			asked  Asked
-		}
-		var late []answer
-		g := rapid.IntRange(0, 1)
-		t.Repeat(map[string]func(*rapid.T){
-			"time passes": func(t *rapid.T) {
-				d := float64(rapid.IntRange(0, 120).Draw(t, "ms")) * float64(time.Millisecond)
-				for _, m := range append(grantors, holder) {
-					m.clock.move(time.Duration(d * m.rate))
+	rates := rapid.Float64Range(0.95, 1.045)
+	holder := newMember(rates.Draw(t, "the holder's rate"))
+	grantors := []*member{newMember(rates.Draw(t, "rate")), newMember(rates.Draw(t, "rate"))}
+	need := rapid.IntRange(1, 2).Draw(t, "need")
+	holder.Enter(Place{Epoch: 1, Members: []version.Incarnation{1, 2, 0}, Need: need})
+	// What is under way.
+	type answer struct {
+		from   int
+		number uint64
+		asked  Asked
+	}
+	type giving struct {
+		to   int
+		upTo uint64
+	}
+	var answers []answer
+	var givings []giving
+	g := rapid.IntRange(0, 1)
+	t.Repeat(map[string]func(*rapid.T){
+		"time passes": func(t *rapid.T) {
+			d := float64(rapid.IntRange(0, 120).Draw(t, "ms")) * float64(time.Millisecond)
+			for _, m := range append(grantors, holder) {
+				m.clock.move(time.Duration(d * m.rate))
+			}
+		},
+		"ask": func(t *rapid.T) {
+			i := g.Draw(t, "of")
+			asked := holder.Ask()
+			if n := grantors[i].Give(me, 1); n != 0 {
+				answers = append(answers, answer{i, n, asked})
+			}
+		},
+		"answer": func(t *rapid.T) {
+			if len(answers) == 0 {
+				t.Skip("nothing is under way")
+			}
+			i := rapid.IntRange(0, len(answers)-1).Draw(t, "which")
+			a := answers[i]
+			answers = slices.Delete(answers, i, i+1)
+			if !holder.Given(version.Incarnation(a.from+1), a.number, a.asked) {
+				holder.CaughtUp(version.Incarnation(a.from+1), a.number)
+			}
+		},
+		"close": func(t *rapid.T) {
+			x := grantors[g.Draw(t, "at")]
+			for _, n := range x.Names() {
+				x.Close(n)
+			}
+		},
+		"drop": func(*rapid.T) { holder.Drop() },
+		"give back": func(t *rapid.T) {
+			i := g.Draw(t, "to")
+			givings = append(givings, giving{i, holder.Held.Returned(version.Incarnation(i + 1))})
+		},
+		"take back": func(t *rapid.T) {
+			if len(givings) == 0 {
+				t.Skip("nothing is under way")
+			}
+			i := rapid.IntRange(0, len(givings)-1).Draw(t, "which")
+			grantors[givings[i].to].Grants.Returned(me, givings[i].upTo)
+			givings = slices.Delete(givings, i, i+1)
+		},
+		"": func(t *rapid.T) {
+			if !holder.Alone(1) {
+				return
+			}
+			sessions, named := holder.Sessions(1), 0
+			for i, x := range grantors {
+				if x.Tidy(); x.Named(Name{me, sessions[i]}) {
+					named++
+					x.Close(Name{me, sessions[i] + 1}) // of another session: nothing
 				}
-			},
-			"ask": func(t *rapid.T) {
-				i := g.Draw(t, "of")
-				asked := holder.Ask()
-				if n := grantors[i].Give(me, 1); n != 0 {
-					late = append(late, answer{i, n, asked})
-				}
-			},
-			"answer": func(t *rapid.T) {
-				if len(late) == 0 {
-					t.Skip("nothing is under way")
-				}
-				i := rapid.IntRange(0, len(late)-1).Draw(t, "which")
-				a := late[i]
-				late = slices.Delete(late, i, i+1)
-				if !holder.Given(version.Incarnation(a.from+1), a.number, a.asked) {
-					holder.CaughtUp(version.Incarnation(a.from+1), a.number)
-				}
-			},
-			"close": func(t *rapid.T) {
-				for _, n := range grantors[g.Draw(t, "at")].Names() {
-					grantors[0].Close(n)
-				}
-			},
-			"drop": func(t *rapid.T) { holder.Drop() },
-			"give back": func(t *rapid.T) { // when it arrives, the holder may have asked again
-				i := g.Draw(t, "to")
-				grantors[i].Grants.Returned(me, holder.Held.Returned(version.Incarnation(i+1)))
-			},
-			"": func(t *rapid.T) {
-				if !holder.Alone(1) {
-					return
-				}
-				sessions, named := holder.Sessions(1), 0
-				for i, x := range grantors {
-					if x.Named(Name{me, sessions[i]}) {
-						named++
-						x.Close(Name{me, x.Names()[0].Session + 1}) // of another session: nothing
-					}
-					if n := (Name{me, sessions[i]}); len(x.Names()) > 0 && x.Quiet(2) == 0 && x.Named(n) {
-						t.Fatal("named, and over")
-					}
-				}
-				if named < need {
-					t.Fatalf("alone, and %d of %d name it", named, need)
-				}
-			},
-		})
+			}
+			if named < need {
+				t.Fatalf("alone, and %d of %d name it", named, need)
+			}
+		},
 	})
 }
 
@@ -123,6 +139,10 @@ func TestSessionsOfAGrantor(t *testing.T) {
 	}
 	give(1)
 	wait(term)
+	give(1)
+	if m.Close(Name{7, 2}) != 0 {
+		t.Error("a session that there is not is not over")
+	}
 	give(1)
 	wait(term + 1)
 	give(2)
@@ -264,6 +284,13 @@ func TestCatchingUp(t *testing.T) {
 	if !m.Alone(1) || m.Sessions(1)[1] != 6 {
 		t.Fatal("an old answer has ended the session")
 	}
+	m.clock.move(term / 2)
+	m.Given(2, 5, m.Ask())
+	m.clock.move(term / 2)
+	if m.Alone(1) {
+		t.Fatal("an old answer has renewed the session")
+	}
+	m.Given(2, 6, m.Ask())
 	asked := m.Ask()
 	m.Drop()
 	m.Given(2, 6, asked)
@@ -311,10 +338,23 @@ func TestWhatWasGivenUpNeverCountsAgain(t *testing.T) {
 	if !m.Alone(1) {
 		t.Error("the next one does not count")
 	}
+	before := m.Ask()
+	m.Drop()
+	if m.Given(2, 7, before); m.Held.Returned(2) != 7 {
+		t.Errorf("what comes after it was given up is not given back: %d", m.Held.Returned(2))
+	}
+	m.Given(2, 8, m.Ask())
+	m.CaughtUp(2, 8)
+	if m.Given(2, 8, before); !m.Alone(1) || m.Held.Returned(2) != 7 {
+		t.Errorf("a late answer about the session that counts now: alone: %v, gives back %d", m.Alone(1), m.Held.Returned(2))
+	}
 	asked := m.Ask()
 	m.Held.Stop()
-	if !m.Given(2, 7, asked) || m.Held.Returned(2) != 7 || m.Alone(1) {
+	if !m.Given(2, 9, asked) || m.Held.Returned(2) != 9 || m.Alone(1) {
 		t.Errorf("what comes after the end is not given back: %d", m.Held.Returned(2))
+	}
+	if !m.Given(2, 10, m.Ask()) || m.Held.Returned(2) != 10 {
+		t.Errorf("what is asked for after the end is not given back: %d", m.Held.Returned(2))
 	}
 	m.Enter(Place{2, []version.Incarnation{0, 3}, 1})
 	if m.Held.Returned(2) != 0 {
