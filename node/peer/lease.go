@@ -83,6 +83,9 @@ func (e *Epoch) HoldLeases(given context.Context) {
 	held, place := e.View.Held, e.View.Place()
 	if !e.View.Leases || !place.Wants() {
 		held.Drop()
+		if e.View.Self < 0 { // it has left
+			held.Stop()
+		}
 		e.Each(func(m int) { e.returnLease(ctx, m) })
 		<-ctx.Done()
 		return
@@ -262,26 +265,21 @@ func (*Client) Close(v *replica.View, member int, n lease.Name) {
 	}
 }
 
-// closeTries bounds how often a member is asked to end a session. Whoever still waits for the
-// session then asks again.
-const closeTries = 10
+// closePolls is how often a member is asked in a term whether a session is over. Its holder may
+// give it back before its end.
+const closePolls = 20
 
-// close has a member end a session, and notes when it is over. The end of the epoch does not
-// matter.
+// close has a member end a session, and notes when it is over. It gives up after two terms: whoever
+// still waits for the session then asks again. The end of the epoch does not matter.
 func (e *Epoch) close(ctx context.Context, m int, n lease.Name) {
-	to := e.View.Members[m].Incarnation
-	for range closeTries {
-		if left, ok := e.sendClose(ctx, m, n); !ok {
-			sleep.For(ctx, e.View.Term/renewals)
-		} else if left == 0 {
-			e.View.Ended.Note(to, n)
-			return
-		} else {
-			sleep.For(ctx, left)
-		}
-		if ctx.Err() != nil {
+	ctx, cancel := context.WithTimeout(ctx, 2*e.View.Term)
+	defer cancel()
+	for ctx.Err() == nil {
+		if left, ok := e.sendClose(ctx, m, n); ok && left == 0 {
+			e.View.Ended.Note(e.View.Members[m].Incarnation, n)
 			return
 		}
+		sleep.For(ctx, e.View.Term/closePolls)
 	}
 }
 

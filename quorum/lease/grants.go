@@ -175,11 +175,23 @@ func (g *Grants) Quiet(at version.Epoch) (left time.Duration) {
 	return left
 }
 
-// Returned says that a holder does not count on its sessions up to a number any more.
+// Returned says that a holder does not count on its sessions up to a number any more. If that is
+// Forever, an earlier request that arrives late gets it no other one.
 func (g *Grants) Returned(holder version.Incarnation, upTo uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if x := g.leases[holder]; x != nil && x.session != 0 && x.session <= upTo {
+	x := g.leases[holder]
+	if x == nil && upTo == Forever && len(g.leases) < MaxNames {
+		x = new(grant)
+		g.leases[holder] = x
+	}
+	if x == nil || x.session > upTo {
+		return
+	}
+	if upTo == Forever {
+		x.rests = g.clock() + maxRest
+	}
+	if x.session != 0 {
 		x.session = 0
 		g.publishLocked()
 	}

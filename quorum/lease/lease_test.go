@@ -350,15 +350,42 @@ func TestWhatWasGivenUpNeverCountsAgain(t *testing.T) {
 	}
 	asked := m.Ask()
 	m.Held.Stop()
-	if !m.Given(2, 9, asked) || m.Held.Returned(2) != 9 || m.Alone(1) {
-		t.Errorf("what comes after the end is not given back: %d", m.Held.Returned(2))
+	for _, asked := range []Asked{asked, m.Ask()} {
+		if !m.Given(2, 9, asked) || m.Held.Returned(2) != Forever || m.Held.Returned(3) != Forever || m.Alone(1) {
+			t.Errorf("after the end it gives back %d and %d", m.Held.Returned(2), m.Held.Returned(3))
+		}
 	}
-	if !m.Given(2, 10, m.Ask()) || m.Held.Returned(2) != 10 {
-		t.Errorf("what is asked for after the end is not given back: %d", m.Held.Returned(2))
-	}
+}
+
+// A grantor that is gone is forgotten.
+func TestGrantorsThatAreGone(t *testing.T) {
+	m := newMember(1)
+	m.Given(2, 5, m.Ask())
+	m.Drop()
+	m.Given(2, 6, m.Ask())
 	m.Enter(Place{2, []version.Incarnation{0, 3}, 1})
-	if m.Held.Returned(2) != 0 {
-		t.Error("a grantor that is gone is remembered")
+	if m.Held.Returned(2) != 0 || len(m.sessions) != 0 {
+		t.Errorf("gives back %d, and holds %d", m.Held.Returned(2), len(m.sessions))
+	}
+}
+
+// A holder that gives all back for ever gets no other lease, though it has asked before that.
+func TestGivingBackForEver(t *testing.T) {
+	m := newMember(1)
+	m.Give(7, 1)
+	for range 2 {
+		m.Grants.Returned(7, Forever)
+		m.Grants.Returned(8, Forever)
+		if m.Give(7, 1) != 0 || m.Give(8, 1) != 0 || len(m.Names()) != 0 {
+			t.Errorf("%v are named", m.Names())
+		}
+		m.clock.move(maxRest - 1)
+	}
+	m.clock.move(maxRest)
+	m.Give(9, 1)
+	m.clock.move(maxRest)
+	if m.Give(10, 1); len(m.leases) > 2 {
+		t.Errorf("%d holders are remembered", len(m.leases))
 	}
 }
 
