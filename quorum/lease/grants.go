@@ -176,19 +176,19 @@ func (g *Grants) Quiet(at version.Epoch) (left time.Duration) {
 }
 
 // Returned says that a holder does not count on its sessions up to a number any more. If that is
-// Forever, an earlier request that arrives late gets it no other one.
+// forever, an earlier request that arrives late gets it no other one.
 func (g *Grants) Returned(holder version.Incarnation, upTo uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	x := g.leases[holder]
-	if x == nil && upTo == Forever && len(g.leases) < MaxNames {
+	if x == nil && upTo == forever && len(g.leases) < MaxNames {
 		x = new(grant)
 		g.leases[holder] = x
 	}
 	if x == nil || x.session > upTo {
 		return
 	}
-	if upTo == Forever {
+	if upTo == forever {
 		x.rests = g.clock() + maxRest
 	}
 	if x.session != 0 {

@@ -193,19 +193,19 @@ func (h *Held) Stop() {
 }
 
 // Returned returns the newest session of a grantor that the node has given up; zero: none. The
-// grantor may end it. After Stop it is Forever.
+// grantor may end it. After Stop it is forever.
 func (h *Held) Returned(grantor version.Incarnation) uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped {
-		return Forever
+		return forever
 	}
 	return h.returned[grantor]
 }
 
-// Forever is above the number of each session: a holder that gives all up to it back asks for no
+// forever is above the number of each session: a holder that gives all up to it back asks for no
 // other one.
-const Forever = math.MaxUint64
+const forever = math.MaxUint64
 
 // Use notes that leases are of use now.
 func (h *Held) Use() {

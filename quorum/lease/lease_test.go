@@ -351,7 +351,7 @@ func TestWhatWasGivenUpNeverCountsAgain(t *testing.T) {
 	asked := m.Ask()
 	m.Held.Stop()
 	for _, asked := range []Asked{asked, m.Ask()} {
-		if !m.Given(2, 9, asked) || m.Held.Returned(2) != Forever || m.Held.Returned(3) != Forever || m.Alone(1) {
+		if !m.Given(2, 9, asked) || m.Held.Returned(2) != forever || m.Held.Returned(3) != forever || m.Alone(1) {
 			t.Errorf("after the end it gives back %d and %d", m.Held.Returned(2), m.Held.Returned(3))
 		}
 	}
@@ -374,8 +374,8 @@ func TestGivingBackForEver(t *testing.T) {
 	m := newMember(1)
 	m.Give(7, 1)
 	for range 2 {
-		m.Grants.Returned(7, Forever)
-		m.Grants.Returned(8, Forever)
+		m.Grants.Returned(7, forever)
+		m.Grants.Returned(8, forever)
 		if m.Give(7, 1) != 0 || m.Give(8, 1) != 0 || len(m.Names()) != 0 {
 			t.Errorf("%v are named", m.Names())
 		}
