@@ -152,7 +152,7 @@ func (c *Coordinator) complete(u *unfinished) bool {
 		return false
 	}
 	defer op.finish()
-	if _, err = op.read(ReadRecord, 0); err != nil || op.v.Cleared == op.v.Epoch && !op.v.KnownSealed() {
+	if _, err = op.read(ReadRecord, 0); err != nil || !op.v.ClearSealed() {
 		return false
 	}
 	u.number.Close()

@@ -30,7 +30,8 @@ func TestASetAtAHolderTakesOneRound(t *testing.T) {
 			nd.mustSet("k", "between")
 			synctest.Wait()
 			nd.filter = nil
-			if _, err := nd.Set(bg, []byte("k"), []byte("after"), kv.Options{R: kv.QuorumMajority}); err != nil { // it asks
+			// One with an r asks.
+			if _, err := nd.Set(bg, []byte("k"), []byte("after"), kv.Options{R: kv.QuorumMajority}); err != nil {
 				t.Error(err)
 			}
 			synctest.Wait()

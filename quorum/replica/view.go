@@ -142,7 +142,7 @@ func (v *View) Confirmed(r *version.Record) bool {
 	number := r.Number()
 	switch {
 	case r.Tag.IsZero():
-		return v.Cleared < v.Epoch || v.KnownSealed() || rule.Broken(rule.Absence)
+		return v.ClearSealed() || rule.Broken(rule.Absence)
 	case number == version.Contested:
 		return false
 	case rule.Broken(rule.Confirmed):
@@ -153,9 +153,11 @@ func (v *View) Confirmed(r *version.Record) bool {
 	return v.Marks.Complete(number)
 }
 
-// KnownSealed reports whether this node knows that the view's epoch is sealed: whatever others
-// answer from now on, they answer at this epoch or a later one.
-func (v *View) KnownSealed() bool { return v.Sealed != nil && v.Sealed() >= v.Epoch }
+// ClearSealed reports whether this node knows that the epoch of the last clear is sealed: nobody
+// answers any more what was before it. Each epoch waits for the seal of the one before.
+func (v *View) ClearSealed() bool {
+	return v.Cleared < v.Epoch || v.Sealed != nil && v.Sealed() >= v.Epoch
+}
 
 // Alone reports whether this node's copy holds all that was complete before the call. Only what is
 // looked up afterwards, at this view's epoch, may rest on it (L3).

@@ -26,7 +26,7 @@ import (
 //     them would have it. So a later get that finds a value finds a newer one. A purge does not
 //     change that, since it takes away only tombstones that all members hold (G1).
 //   - A clear does. Until it is sealed, a member that has not heard of it may still answer what was
-//     before. So a scan at the epoch of a clear reads one key, whichever. The coordinator waits
+//     before. So a scan that does not know of the seal reads one key, whichever. The coordinator waits
 //     until what it has found, or that it has found nothing, is complete at this epoch. Then no
 //     member can read any more what was before, neither alone nor with others. The epoch after a
 //     clear begins only when the clear is sealed.
@@ -87,7 +87,7 @@ func (x *scanner) complete(r *round, b *Bucket) error {
 
 // passClear returns once no member can read any more what was before a clear.
 func (x *scanner) passClear(v *replica.View) error {
-	if v.Cleared == 0 || v.Epoch != v.Cleared || !x.needsComplete(v) {
+	if v.ClearSealed() || !x.needsComplete(v) {
 		return nil
 	}
 	_, _, err := x.scans.cfg.Reader.Get(x.ctx, nil, anyKey, kv.Options{R: x.options.R})

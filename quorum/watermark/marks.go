@@ -31,7 +31,8 @@ type Mark struct {
 // of an unknown coordinator.
 const MaxMarks = 1024
 
-// maxSeen bounds Marks.seen. Any is forgotten for the next one, and asked for once more.
+// maxSeen bounds Marks.seen. When it is full, each new one takes the place of another, which is
+// asked for once more.
 const maxSeen = 1 << 16
 
 // Enter makes room for the watermarks of a view's members.
@@ -122,11 +123,11 @@ func (m *Marks) Saw(number version.Operation) {
 	if m.seen == nil {
 		m.seen = map[version.Operation]struct{}{}
 	}
-	for any := range m.seen {
+	for other := range m.seen {
 		if len(m.seen) < maxSeen {
 			break
 		}
-		delete(m.seen, any)
+		delete(m.seen, other)
 	}
 	m.seen[number] = struct{}{}
 }

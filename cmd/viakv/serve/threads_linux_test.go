@@ -3,6 +3,7 @@ package serve
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,10 +18,32 @@ func threads(t *testing.T) int {
 	return len(all)
 }
 
+// awake counts the threads that do not sleep.
+func awake(t *testing.T) (n int) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/self/task/*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		stat, err := os.ReadFile(f) // the thread may have ended
+		if _, state, found := strings.Cut(string(stat), ") "); err == nil && found && !strings.HasPrefix(state, "S") {
+			n++
+		}
+	}
+	return n
+}
+
 // TestThreadsAreReserved checks that calls that block in the system use the threads that are there
 // already.
 func TestThreadsAreReserved(t *testing.T) {
 	reserveThreads(threadReserve)
+	// On a busy machine the threads may be about to sleep. The runtime uses none again before that.
+	for end := time.Now().Add(10 * time.Second); awake(t) > 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the threads do not become idle")
+		}
+	}
 	before := threads(t)
 	if before < threadReserve {
 		t.Fatalf("%d threads", before)
