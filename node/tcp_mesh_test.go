@@ -80,7 +80,7 @@ func (r *tcpMesh) start(i int, seeds []transport.Address, change func(*Config)) 
 	c := Config{
 		Name: fmt.Sprint("n", i+1), Peer: r.addresses[i], Seeds: slices.Clone(seeds), Logger: log,
 		NewTransport: func(h transport.Handler) (transport.Transport, error) {
-			return tcp.New(tcp.Config{Listener: l, Handler: h, Logger: log})
+			return tcp.New(tcp.Config{Listener: l, Handler: h, Address: r.addresses[i], Logger: log})
 		},
 	}
 	change(&c)

@@ -26,9 +26,9 @@ import (
 //     them would have it. So a later get that finds a value finds a newer one. A purge does not
 //     change that, since it takes away only tombstones that all members hold (G1).
 //   - A clear does. Until it is sealed, a member that has not heard of it may still answer what was
-//     before. So a scan that does not know of the seal reads one key, whichever. The coordinator waits
-//     until what it has found, or that it has found nothing, is complete at this epoch. Then no
-//     member can read any more what was before, neither alone nor with others. The epoch after a
+//     before. So a scan that does not know of the seal reads one key, whichever. The coordinator
+//     waits until what it has found, or that it has found nothing, is complete at this epoch. Then
+//     no member can read any more what was before, neither alone nor with others. The epoch after a
 //     clear begins only when the clear is sealed.
 //
 // A weak scan reads nothing for this: a get with the same r would answer from the same replicas.

@@ -65,7 +65,10 @@ func (s *Server) newNodeAt(peer net.Listener) (backend, error) {
 		// The node calls it while it runs, and s.api is set before that.
 		Figures: func() kv.Figures { return s.api.Figures() }, Clock: lease.Machine(),
 		NewTransport: func(h transport.Handler) (transport.Transport, error) {
-			t, err := tcp.New(tcp.Config{Listener: s.peer, Handler: h, Name: c.name, TLS: secure, Via: via, MaxGreeting: c.maxStrangers, Logger: s.log})
+			t, err := tcp.New(tcp.Config{
+				Listener: s.peer, Handler: h, Name: c.name, Address: transport.Address(peerAddress),
+				TLS: secure, Via: via, MaxGreeting: c.maxStrangers, Logger: s.log,
+			})
 			s.peers = t
 			return t, err
 		},

@@ -273,6 +273,31 @@ func TestPeerThatStopsAndComesBack(t *testing.T) {
 	})
 }
 
+// A peer that is back has connected by itself. A call to it must not fail because of the rest that
+// failed attempts to connect have brought.
+func TestAPeerThatIsBackIsCalledAtOnce(t *testing.T) {
+	p := newPair(t, nil)
+	p.stopB()
+	for class := range transport.Class(transport.Classes) {
+		if _, err := ask(t, p.a, p.addressB, class, []byte{2}); !errors.Is(err, transport.ErrNotSent) {
+			t.Fatal(err)
+		}
+		c := p.a.client(p.addressB, class)
+		c.mu.Lock()
+		c.nextAttempt = time.Now().Add(time.Hour)
+		c.mu.Unlock()
+	}
+	back, _ := run(t, Config{Listener: listener(t, string(p.addressB)), Handler: echo{}, Address: p.addressB})
+	if _, err := ask(t, back, p.addressA, transport.Data, []byte{2}); err != nil {
+		t.Fatal(err)
+	}
+	for class := range transport.Class(transport.Classes) {
+		if _, err := ask(t, p.a, p.addressB, class, []byte{2}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestCallsUnderWayFailWithTheConnection(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	p := newPair(t, func(_, b *Config) { // the answer would come too late
@@ -304,7 +329,7 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 			return
 		}
 		defer func() { _ = conn.Close() }()
-		if _, err := welcome(conn, "hole", time.Second); err != nil {
+		if _, err := welcome(conn, hello{name: "hole"}, time.Second); err != nil {
 			t.Error(err)
 		}
 		_, _ = io.Copy(io.Discard, conn)

@@ -216,7 +216,9 @@ func (c *client) dial(ctx context.Context) (net.Conn, error) {
 		}
 		conn = tc
 	}
-	if err := greet(conn, hello{class: c.class, name: c.t.cfg.Name}, c.t.cfg.DialTimeout); err != nil {
+	me := c.t.hello()
+	me.class = c.class
+	if err := greet(conn, me, c.t.cfg.DialTimeout); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
@@ -266,6 +268,13 @@ func (c *client) unreachable(err error) {
 	for _, call := range queued {
 		end(call, notSent{fmt.Errorf("tcp: connect to %s: %w", c.to, err)})
 	}
+}
+
+// retry ends the rest before the next attempt to connect.
+func (c *client) retry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fails, c.nextAttempt = 0, time.Time{}
 }
 
 // Rests between attempts to connect, before jitter.

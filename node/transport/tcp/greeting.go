@@ -50,8 +50,25 @@ func (t *Transport) receive(ctx context.Context, conn net.Conn) (net.Conn, trans
 		}
 		use = secure
 	}
-	class, err := welcome(use, t.cfg.Name, t.cfg.DialTimeout)
-	return use, class, err
+	theirs, err := welcome(use, t.hello(), t.cfg.DialTimeout)
+	if err == nil {
+		t.heard(theirs.address)
+	}
+	return use, theirs.class, err
+}
+
+// hello returns what this node says first, for the first class.
+func (t *Transport) hello() hello { return hello{name: t.cfg.Name, address: t.cfg.Address} }
+
+// heard notes that a peer has just connected from an address, so it can be called there. A call no
+// longer fails because the last attempt to connect did.
+func (t *Transport) heard(from transport.Address) {
+	clients := *t.clients.Load()
+	for class := range transport.Classes {
+		if c := clients[clientKey{from, transport.Class(class)}]; c != nil {
+			c.retry()
+		}
+	}
 }
 
 // received ends the note of expect: the connection is a peer's, or has ended.

@@ -13,6 +13,9 @@ import (
 // Each side of a new connection says who it is before anything else. The dialler begins:
 //
 //	magic "viakv\n" (6) | protocol version (1) | class (1) | length of name (1) | name
+//	| length of address (1) | address
+//
+// The address is where the side is called. Up to the name, hellos of all versions are alike.
 //
 // A listener that cannot serve the dialler's version or class answers with its own hello before it
 // hangs up, so that both can say why. It answers another protocol with nothing.
@@ -25,14 +28,20 @@ const (
 var errNotViakv = errors.New("tcp: the other end does not speak the viakv peer protocol; is this a peer address?")
 
 type hello struct {
-	class transport.Class
-	name  string
+	class   transport.Class
+	name    string
+	address transport.Address // where calls reach the sender; empty: not told
 }
 
 func writeHello(conn net.Conn, h hello) error {
 	name := h.name[:min(len(h.name), 255)]
 	b := append([]byte(magic), version, byte(h.class), byte(len(name)))
-	_, err := conn.Write(append(b, name...))
+	b = append(b, name...)
+	if len(h.address) > 255 { // no host has so long a name
+		h.address = ""
+	}
+	b = append(b, byte(len(h.address)))
+	_, err := conn.Write(append(b, h.address...))
 	return err
 }
 
@@ -57,6 +66,15 @@ func readHello(conn net.Conn) (h hello, err error) {
 	if int(h.class) >= transport.Classes {
 		return h, fmt.Errorf("tcp: %s asks for connection class %d, which does not exist", h.name, h.class)
 	}
+	var length [1]byte
+	if _, err := io.ReadFull(conn, length[:]); err != nil {
+		return h, err
+	}
+	address := make([]byte, length[0])
+	if _, err := io.ReadFull(conn, address); err != nil {
+		return h, err
+	}
+	h.address = transport.Address(address)
 	return h, nil
 }
 
@@ -74,18 +92,18 @@ func greet(conn net.Conn, me hello, within time.Duration) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// welcome exchanges hellos as the listener. It returns the class of requests that the connection is
-// for.
-func welcome(conn net.Conn, name string, within time.Duration) (transport.Class, error) {
+// welcome exchanges hellos as the listener. It returns the dialler's.
+func welcome(conn net.Conn, me hello, within time.Duration) (hello, error) {
 	if err := conn.SetDeadline(time.Now().Add(within)); err != nil {
-		return 0, err
+		return hello{}, err
 	}
 	h, err := readHello(conn)
 	if errors.Is(err, errNotViakv) {
-		return 0, err
+		return h, err
 	}
-	if e := writeHello(conn, hello{class: h.class, name: name}); e != nil || err != nil {
-		return 0, errors.Join(err, e)
+	me.class = h.class
+	if e := writeHello(conn, me); e != nil || err != nil {
+		return h, errors.Join(err, e)
 	}
-	return h.class, conn.SetDeadline(time.Time{})
+	return h, conn.SetDeadline(time.Time{})
 }

@@ -18,6 +18,7 @@ func (c readerConn) Read(b []byte) (int, error) { return c.Reader.Read(b) }
 
 // FuzzHello checks that an accepted hello is of this version, and of a class that exists.
 func FuzzHello(f *testing.F) {
+	f.Add([]byte("viakv\n\x06\x00\x01a\x03b:1"))
 	f.Add([]byte("viakv\n\x02\x00\x01a"))
 	f.Add([]byte("viakv\n\x01\x00\xff"))
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))

@@ -19,7 +19,7 @@ import (
 // A connection that does not begin as a peer's is closed, and the log says why. A connection that
 // ends in the middle of a frame is not worth a line.
 func TestStrangersAreRefused(t *testing.T) {
-	hello := func(version, class byte) string { return magic + string([]byte{version, class, 1, 'x'}) }
+	hello := func(version, class byte) string { return magic + string([]byte{version, class, 1, 'x', 0}) }
 	for _, test := range []struct{ name, sent, logged string }{
 		{"a browser", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "does not speak the viakv peer protocol"},
 		{"another version", hello(version+1, 0), "speaks version"},
