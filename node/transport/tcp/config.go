@@ -21,8 +21,9 @@ type Config struct {
 	Handler transport.Handler
 	// Name of this node, told to peers for their logs. Empty: no name.
 	Name string
-	// Address is where peers reach this node, told to them. They then call it as soon as it is back.
-	// Empty: not told, and they may rest up to 750 ms after an attempt to connect has failed.
+	// Address is where peers reach this node. They are told it, and then call this node as soon as
+	// it is back. Empty: not told, and they may rest up to 750 ms after a failed attempt to
+	// connect.
 	Address transport.Address
 	// TLS returns the configuration that secures all connections, in both directions. Nil: plain
 	// TCP. See Credentials.
