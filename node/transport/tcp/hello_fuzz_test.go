@@ -16,7 +16,7 @@ type readerConn struct {
 
 func (c readerConn) Read(b []byte) (int, error) { return c.Reader.Read(b) }
 
-// FuzzHello checks that an accepted hello is of this version, and of a class that exists.
+// FuzzHello checks that an accepted hello is of this version, of a class that exists, and whole.
 func FuzzHello(f *testing.F) {
 	f.Add([]byte("viakv\n\x06\x00\x01a\x03b:1"))
 	f.Add([]byte("viakv\n\x02\x00\x01a"))
@@ -24,7 +24,12 @@ func FuzzHello(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := readHello(readerConn{Reader: bytes.NewReader(b)})
-		if err == nil && (b[len(magic)] != version || int(h.class) >= transport.Classes || len(h.name) != int(b[len(magic)+2])) {
+		if err != nil {
+			return
+		}
+		name := int(b[len(magic)+2])
+		address := int(b[len(magic)+3+name])
+		if b[len(magic)] != version || int(h.class) >= transport.Classes || len(h.name) != name || len(h.address) != address {
 			t.Errorf("%q is %+v", b, h)
 		}
 	})
