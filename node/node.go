@@ -28,7 +28,7 @@ type Node struct {
 	coordinator *quorum.Coordinator
 	scans       *scan.Scans
 	health      health.Observer
-	client      *peer.Client
+	client      peer.Client
 	server      *peer.Server
 	inflight    atomic.Int64 // client requests that are under way
 	draining    atomic.Bool  // the node stops soon; until then it serves as before
@@ -66,7 +66,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	n.transport = t
-	n.client = peer.NewClient(n.inflight.Load)
+	n.client = peer.Client{}
 	n.coordinator = quorum.New(quorum.Config{
 		Views: n, Peers: n.client, Hints: hints{n}, Timeout: n.cfg.Timeout, HedgeAfter: n.cfg.HedgeAfter, Full: peer.Full,
 	})

@@ -82,7 +82,7 @@ func (e *Epoch) linkTo(i version.Incarnation) *link {
 }
 
 // Digests implements handoff.Peers and scan.Peers.
-func (*Client) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
+func (Client) Digests(ctx context.Context, v *replica.View, to *replica.Member, ranges []keyspace.Range, dst []replica.Digest) ([]replica.Digest, error) {
 	body, err := Of(v).bulk(ctx, to, wire.Digests, func(b []byte) []byte { return wire.AppendRanges(b, ranges) })
 	if err != nil {
 		return dst, err
@@ -91,7 +91,7 @@ func (*Client) Digests(ctx context.Context, v *replica.View, to *replica.Member,
 }
 
 // Tags implements handoff.Peers.
-func (*Client) Tags(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
+func (Client) Tags(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, max int, dst []replica.TagAt) ([]replica.TagAt, keyspace.Rank, error) {
 	body, err := Of(v).bulk(ctx, to, wire.Tags, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, Max: uint64(max)})
 	})
@@ -103,14 +103,14 @@ func (*Client) Tags(ctx context.Context, v *replica.View, to *replica.Member, r 
 }
 
 // Copy implements handoff.Peers and scan.Peers.
-func (*Client) Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, page *replica.Page) error {
+func (Client) Copy(ctx context.Context, v *replica.View, to *replica.Member, r keyspace.Range, after []byte, max int, page *replica.Page) error {
 	return Of(v).records(ctx, to, wire.Copy, page, func(b []byte) []byte {
 		return wire.AppendRangeRequest(b, wire.RangeRequest{Range: r, After: after, Max: uint64(max)})
 	})
 }
 
 // Fetch implements handoff.Peers.
-func (*Client) Fetch(ctx context.Context, v *replica.View, to *replica.Member, ranks []keyspace.Rank, after []byte, page *replica.Page) error {
+func (Client) Fetch(ctx context.Context, v *replica.View, to *replica.Member, ranks []keyspace.Rank, after []byte, page *replica.Page) error {
 	return Of(v).records(ctx, to, wire.Fetch, page, func(b []byte) []byte { return wire.AppendRanks(b, ranks, after) })
 }
 
@@ -134,7 +134,7 @@ func setRanks(entries []replica.Entry, seed keyspace.Seed) {
 }
 
 // Push implements handoff.Peers.
-func (*Client) Push(ctx context.Context, v *replica.View, to *replica.Member, entries []replica.Entry) error {
+func (Client) Push(ctx context.Context, v *replica.View, to *replica.Member, entries []replica.Entry) error {
 	_, err := Of(v).bulk(ctx, to, wire.Push, func(b []byte) []byte {
 		for i := range entries {
 			b = wire.AppendEntry(b, entries[i].Key, &entries[i].Record)
@@ -145,7 +145,7 @@ func (*Client) Push(ctx context.Context, v *replica.View, to *replica.Member, en
 }
 
 // Hold implements handoff.Peers.
-func (*Client) Hold(ctx context.Context, v *replica.View, to *replica.Member, list *handoff.List) (bool, error) {
+func (Client) Hold(ctx context.Context, v *replica.View, to *replica.Member, list *handoff.List) (bool, error) {
 	_, err := Of(v).bulk(ctx, to, wire.Purge, func(b []byte) []byte { return wire.AppendList(b, list.ID, list.Tombstones) })
 	if errors.Is(err, errNack) {
 		return false, nil
@@ -154,7 +154,7 @@ func (*Client) Hold(ctx context.Context, v *replica.View, to *replica.Member, li
 }
 
 // Reachable implements handoff.Peers.
-func (*Client) Reachable(v *replica.View, to *replica.Member) bool {
+func (Client) Reachable(v *replica.View, to *replica.Member) bool {
 	e := Of(v)
 	k := e.linkTo(to.Holder())
 	return k != nil && k.likely() && k.there(to) && e.membership.cfg.Transport.Health(k.address).Connected

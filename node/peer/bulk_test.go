@@ -40,7 +40,7 @@ func filled(t *testing.T, n int, test func(w *world, keys []string)) {
 
 // ask returns what a bulk request of the first member to the second one needs: client, view and
 // member.
-func (w *world) ask() (*Client, *replica.View, *replica.Member) {
+func (w *world) ask() (Client, *replica.View, *replica.Member) {
 	v := w.nodes[0].Current()
 	return w.nodes[0].client, v, &v.Members[1]
 }

@@ -18,37 +18,30 @@ import (
 
 // Client carries this node's requests to other members: the calls of its coordinators, and the bulk
 // requests of hand-off and of scans. It is safe for concurrent use.
-type Client struct {
-	underway func() int64
-	serial   serial
-}
-
-// NewClient returns a client of a node. The function underway counts the requests of the node's own
-// clients that are under way. While these come one at a time, calls do not wait to share a write.
-func NewClient(underway func() int64) *Client { return &Client{underway: underway} }
+type Client struct{}
 
 var (
-	_ quorum.Peers  = (*Client)(nil)
-	_ scan.Peers    = (*Client)(nil)
-	_ handoff.Peers = (*Client)(nil)
+	_ quorum.Peers  = Client{}
+	_ scan.Peers    = Client{}
+	_ handoff.Peers = Client{}
 )
 
 // Likely implements quorum.Peers.
-func (*Client) Likely(v *replica.View, member int) bool {
+func (Client) Likely(v *replica.View, member int) bool {
 	k := Of(v).links[member]
 	m := &v.Members[member]
 	return k.likely() && k.notLeaving(m) && k.there(m)
 }
 
 // Answers implements quorum.Peers.
-func (*Client) Answers(v *replica.View, member int) bool {
+func (Client) Answers(v *replica.View, member int) bool {
 	k := Of(v).links[member]
 	m := &v.Members[member]
 	return k.answers() && k.notLeaving(m) && k.there(m)
 }
 
 // Heard implements quorum.Peers.
-func (*Client) Heard(v *replica.View, member int) time.Time {
+func (Client) Heard(v *replica.View, member int) time.Time {
 	e := Of(v)
 	return e.membership.cfg.Transport.Health(e.links[member].address).LastReply
 }
@@ -77,7 +70,7 @@ const (
 )
 
 // Start implements quorum.Peers.
-func (client *Client) Start(v *replica.View, call *quorum.Call) {
+func (Client) Start(v *replica.View, call *quorum.Call) {
 	c, _ := call.Carrier.(*carrier)
 	if c == nil {
 		c = &carrier{call: call}
@@ -86,14 +79,14 @@ func (client *Client) Start(v *replica.View, call *quorum.Call) {
 	}
 	c.epoch = Of(v)
 	c.link, c.tries, c.seen = c.epoch.links[call.Member], 0, false
-	c.wire.Urgent, c.wire.Serial = call.Urgent, client.serial.observe(client.underway())
+	c.wire.Urgent = call.Urgent
 	c.wire.Request = c.encode(c.wire.Request[:0])
 	c.send()
 }
 
 // Cancel implements quorum.Peers. A peer that has left the call unanswered for longer than slow is
 // asked after the other members for a while.
-func (*Client) Cancel(call *quorum.Call) bool {
+func (Client) Cancel(call *quorum.Call) bool {
 	c := call.Carrier.(*carrier)
 	if c.stage.Load() != sent {
 		c.stage.CompareAndSwap(waiting, unwanted)
@@ -237,32 +230,4 @@ func (c *carrier) decode(r wire.Reply) {
 	if err != nil {
 		call.Status, call.Err = quorum.Failed, fmt.Errorf("a reply of %s: %w", c.link.address, err)
 	}
-}
-
-// serial tells whether the requests of this node come one at a time. A request that finds no other
-// under way may still be the first of many that are ready to run, whose calls should travel in one
-// write. So requests count as serial only after a row of calls, each made while no other request
-// was under way. The zero value counts as serial.
-type serial struct{ left atomic.Int32 }
-
-// serialRun is how many calls in a row must find no other request under way before the next one
-// counts as serial. That many calls take one client some milliseconds.
-const serialRun = 64
-
-// observe takes the number of requests under way when one of them makes a call, and reports whether
-// that request is serial. Two calls at the same moment may be counted wrongly. That costs a yield,
-// or spares one.
-func (s *serial) observe(underway int64) bool {
-	left := s.left.Load()
-	switch {
-	case underway > 1:
-		if left != serialRun {
-			s.left.Store(serialRun)
-		}
-		return false
-	case left > 0:
-		s.left.Store(left - 1)
-		return false
-	}
-	return true
 }

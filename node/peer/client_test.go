@@ -67,9 +67,8 @@ func TestTheOwnerSaysWhyARemoveIsOpen(t *testing.T) {
 	})
 }
 
-// A call that the operation waits for is sent at once. While this node works on one request at a
-// time, the call does not wait for other calls. A call that the operation does not wait for may
-// wait to share a write. Bulk requests have a connection of their own.
+// A call that the operation waits for is sent at once. A call that the operation does not wait for
+// may wait to share a write. Bulk requests have a connection of their own.
 func TestHowRequestsAreSent(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m, way := w.nodes[0], w.through()
@@ -87,10 +86,10 @@ func TestHowRequestsAreSent(t *testing.T) {
 			counts[c]++
 		}
 		want := map[sending]int{
-			{wire.Read, transport.Data, true, true}:     3, // two of the first set
-			{wire.Store, transport.Data, true, true}:    3,
-			{wire.Store, transport.Data, false, true}:   1,
-			{wire.Digests, transport.Bulk, true, false}: 1,
+			{wire.Read, transport.Data, true}:    3, // two of the first set
+			{wire.Store, transport.Data, true}:   3,
+			{wire.Store, transport.Data, false}:  1,
+			{wire.Digests, transport.Bulk, true}: 1,
 		}
 		if !maps.Equal(counts, want) {
 			t.Errorf("%+v, want %+v", counts, want)
@@ -375,23 +374,5 @@ func TestWhatARepliesStatusMeans(t *testing.T) {
 		if failed := call.Status == quorum.Failed || call.Status == quorum.Open; failed != (call.Err != nil) {
 			t.Errorf("kind %d answered %v: %v", c.kind, c.reply.Status, call.Err)
 		}
-	}
-}
-
-func TestASerialClientIsSeenAfterARow(t *testing.T) {
-	var s serial
-	if !s.observe(1) {
-		t.Error("the first request of a node is not serial")
-	}
-	if s.observe(2) {
-		t.Error("one of two requests is serial")
-	}
-	for i := range serialRun {
-		if s.observe(1) {
-			t.Fatalf("serial after %d requests", i)
-		}
-	}
-	if !s.observe(1) {
-		t.Error("not serial after the row of requests")
 	}
 }

@@ -55,7 +55,7 @@ type member struct {
 	*Membership
 	store       *storage.Store
 	server      *Server
-	client      *Client
+	client      Client
 	coordinator *quorum.Coordinator
 	ctx         context.Context
 	next        *Membership // the membership that a join would be preparing
@@ -130,7 +130,6 @@ func (m *member) start() {
 		}
 	}()
 	m.Membership = NewMembership(Config{Host: m, Transport: t, Logger: m.log, MaxBytes: m.maxBytes, Figures: m.figures})
-	m.client = NewClient(func() int64 { return 1 })
 	m.coordinator = quorum.New(quorum.Config{Views: m, Peers: m.client, Hints: m, Timeout: timeout, HedgeAfter: 3 * time.Millisecond, Full: Full})
 }
 
@@ -417,14 +416,14 @@ func (y *way) sent(op wire.Op) (n int) {
 
 // sending is how one request was sent.
 type sending struct {
-	op             wire.Op
-	class          transport.Class
-	urgent, serial bool
+	op     wire.Op
+	class  transport.Class
+	urgent bool
 }
 
 func (y *way) Go(to transport.Address, class transport.Class, call *transport.Call) {
 	y.mu.Lock()
-	y.calls = append(y.calls, sending{wire.Op(call.Request[0]), class, call.Urgent, call.Serial})
+	y.calls = append(y.calls, sending{wire.Op(call.Request[0]), class, call.Urgent})
 	unsent := to == y.unsent
 	y.mu.Unlock()
 	if !unsent {

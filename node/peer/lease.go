@@ -242,7 +242,7 @@ func (e *Epoch) serveClose(dst []byte, stamp wire.Stamp, body []byte) []byte {
 }
 
 // Close implements quorum.Peers.
-func (*Client) Close(v *replica.View, member int, n lease.Name) {
+func (Client) Close(v *replica.View, member int, n lease.Name) {
 	e := Of(v)
 	l, what := &e.membership.leases, closing{v.Members[member].Incarnation, n}
 	l.mu.Lock()

@@ -83,9 +83,6 @@ type Call struct {
 	// Urgent asks to write the request at once. Otherwise the request may wait at most a
 	// millisecond, to share a write with other requests.
 	Urgent bool
-	// Serial says that no other goroutine is about to start a call. An Urgent request then does not
-	// even wait for the goroutines that are ready to run.
-	Serial bool
 
 	Via  any    // the transport's own note: the connection that the call waits on
 	Slot uint64 // the transport's own note: where the call waits there

@@ -118,11 +118,11 @@ func (b *batch) expire() {
 	b.drain(-1)
 }
 
-// flush lets the other callers that are ready to run append their frames, and then writes all of
-// them. The yield is what makes one write serve many calls (see doc.go). For a serial caller
-// it would only wake another thread to look for work.
-func (b *batch) flush(serial bool) {
-	if !serial {
+// flush writes all frames. If it yields, it first lets the other callers that are ready to run
+// append theirs. The yield is what makes one write serve many calls (see doc.go). Where there are
+// no others, it would only wake another thread to look for work.
+func (b *batch) flush(yield bool) {
+	if yield {
 		runtime.Gosched()
 	}
 	b.drain(ownWrites)

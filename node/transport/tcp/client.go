@@ -54,8 +54,6 @@ func id(index uint32, generation uint16) uint32 { return uint32(generation)<<16 
 const keepAliveID = 0
 
 func (c *client) start(call *transport.Call) {
-	// Once the request is queued another goroutine may write it, and the call may end.
-	serial := call.Serial
 	c.mu.Lock()
 	err := c.admitLocked()
 	if err != nil {
@@ -72,11 +70,12 @@ func (c *client) start(call *transport.Call) {
 		return
 	}
 	flush, err := c.sendLocked(call)
+	others := c.waitingLocked() > 1
 	c.mu.Unlock()
 	if err != nil {
 		end(call, err)
 	} else if flush {
-		out.flush(serial)
+		out.flush(others)
 	}
 }
 
@@ -127,6 +126,9 @@ func (c *client) sendLocked(call *transport.Call) (flush bool, err error) {
 	call.Slot = uint64(id(index, s.generation))
 	return flush, nil
 }
+
+// waitingLocked returns how many calls wait for their replies.
+func (c *client) waitingLocked() int { return len(c.slots) - 1 - len(c.free) } // slot 0 is never used
 
 // takeLocked frees the slot of a call that ends, and returns the call. It returns nil when no call
 // with that ID is waiting.
@@ -247,7 +249,7 @@ func (c *client) connected(out *batch) bool {
 	}
 	c.mu.Unlock()
 	if flush {
-		out.flush(false)
+		out.flush(true)
 	}
 	for _, call := range refused {
 		end(call, notSent{errQueueFull})
@@ -396,7 +398,7 @@ func (c *client) watch(out *batch, gone <-chan struct{}) {
 		if flush, err := out.add(keepAliveID, nil, true); err != nil {
 			continue // the connection has ended or is full: the reader or Patience decides
 		} else if flush {
-			out.flush(true)
+			out.flush(false)
 		}
 	}
 }

@@ -191,7 +191,7 @@ func (a *answerer) send(id uint32, reply []byte) {
 	case errors.Is(err, errQueueFull):
 		a.out.refuse(id, refusedQueueFull)
 	case err == nil && flush:
-		a.out.flush(false)
+		a.out.flush(true)
 	}
 }
 
