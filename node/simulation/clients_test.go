@@ -14,8 +14,8 @@ import (
 
 // mix is what clients ask for, in shares of a hundred. The rest of the requests are reads.
 type mix struct {
-	set, remove, wipe int
-	quorums           int // the requests that bring quorums of their own
+	set, remove, wipe, scan int
+	quorums                 int // the requests that bring quorums of their own
 }
 
 // clients sends random requests to the nodes of a cluster, until the stop channel is closed.
@@ -73,15 +73,18 @@ func (w *clients) follow(id int, key string) {
 
 // one sends one request and notes its outcome.
 func (w *clients) one(id int, p *process, r *rand.Rand) (string, input) {
-	key := fmt.Sprint("k", r.IntN(w.shape.keys))
+	key, m := keyOf(r.IntN(w.shape.keys)), &w.shape.mix
 	in := input{kind: get, at: p.name}
 	switch x := r.IntN(100); {
-	case x < w.shape.mix.set:
+	case x < m.set:
 		in.kind, in.value = set, w.h.value()
-	case x < w.shape.mix.set+w.shape.mix.remove:
+	case x < m.set+m.remove:
 		in.kind = remove
-	case x < w.shape.mix.set+w.shape.mix.remove+w.shape.mix.wipe:
+	case x < m.set+m.remove+m.wipe:
 		in.kind = wipe
+	case x < m.set+m.remove+m.wipe+m.scan:
+		w.scan(id, p)
+		return key, in
 	}
 	var o kv.Options
 	if r.IntN(100) < w.shape.mix.quorums {
@@ -90,6 +93,63 @@ func (w *clients) one(id int, p *process, r *rand.Rand) (string, input) {
 	}
 	w.send(id, p, key, in, o)
 	return key, in
+}
+
+func keyOf(i int) string { return fmt.Sprint("k", i) }
+
+// scan reads all keys by one scan, which counts as a read of each key: of its value, or that it is
+// missing.
+func (w *clients) scan(id int, p *process) {
+	called := w.h.now()
+	all, err := w.all(p)
+	select {
+	case <-p.dead:
+		return
+	default:
+	}
+	var u *kv.Unavailable
+	switch {
+	case errors.Is(err, kv.ErrCleared), errors.As(err, &u) && u.Outcome == kv.None:
+		return
+	case err != nil:
+		w.c.t.Errorf("a scan at %s: %v", p.name, err)
+		return
+	}
+	for i := range w.shape.keys {
+		key := keyOf(i)
+		value, there := all[key]
+		w.h.add(id, key, input{kind: get, at: p.name + " by a scan"}, output{value: value, missing: !there}, called)
+	}
+}
+
+// all returns what a scan delivers.
+func (w *clients) all(p *process) (map[string]int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	o := kv.ScanOptions{Values: true}
+	if w.shape.clocks {
+		o.R = kv.QuorumMajority
+	}
+	s, err := p.node.Scan(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	values := map[string]int{}
+	for batch := new(kv.Batch); ; {
+		ok, err := s.Next(ctx, batch)
+		if !ok {
+			return values, err
+		}
+		for _, pair := range batch.Pairs {
+			if _, twice := values[string(pair.Key)]; twice {
+				w.c.t.Errorf("a scan at %s delivers %s twice", p.name, pair.Key)
+			}
+			if values[string(pair.Key)], err = strconv.Atoi(string(pair.Value)); err != nil {
+				w.c.t.Errorf("a scan returned a value that no client wrote: %q", pair.Value)
+			}
+		}
+	}
 }
 
 // send sends a request and notes its outcome.

@@ -16,16 +16,15 @@ const (
 	lookPart = 4 // a question may take a quarter of a request's time-out; then others are asked
 )
 
-// compare asks peers for the digests of the buckets' ranges. It reports for each bucket whether
-// enough replicas agree with the copy.
-func (x *scanner) compare(v *replica.View, buckets []*Bucket) ([]bool, error) {
+// compare asks so many peers for the digests of the buckets' ranges. It reports for each bucket
+// whether they agree with the copy.
+func (x *scanner) compare(v *replica.View, buckets []*Bucket, more int) ([]bool, error) {
 	agreed := make([]bool, len(buckets))
 	for i := range agreed {
 		agreed[i] = true
 	}
-	more, err := x.others(v)
-	if err != nil || more == 0 {
-		return agreed, err
+	if more == 0 {
+		return agreed, nil
 	}
 	for begin := 0; begin < len(buckets); begin += maxRanges {
 		part := buckets[begin:min(begin+maxRanges, len(buckets))]
@@ -45,6 +44,16 @@ func (x *scanner) compare(v *replica.View, buckets []*Bucket) ([]bool, error) {
 		}
 	}
 	return agreed, nil
+}
+
+// alone reports whether this node's copy holds all that was complete before the call, so that what
+// is looked up afterwards needs no peer (L3).
+func (x *scanner) alone(v *replica.View) bool {
+	if !v.Leases || x.options.R != kv.QuorumDefault {
+		return false
+	}
+	v.Held.Use()
+	return v.Alone()
 }
 
 // others returns how many peers must agree with this node's copy: as many as a read asks, and at

@@ -2,6 +2,9 @@ package scan
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"viakv/api/kv"
 	"viakv/quorum/replica"
@@ -56,33 +59,93 @@ func (x *scanner) unfinished(r *round, b *Bucket) bool {
 	return false
 }
 
-// complete delivers a bucket on which the replicas agree. It reads one by one what is not known to
-// be complete. A snapshot scan delivers what it has compared or nothing: the bucket is compared
-// again if the read finds something else.
+// complete delivers a bucket on which the replicas agree. It reads what is not known to be
+// complete. A snapshot scan delivers what it has compared or nothing: the bucket is compared again
+// if a read finds something else.
 func (x *scanner) complete(r *round, b *Bucket) error {
 	x.scans.cfg.Own.Unpack(b)
+	var list []found
 	for i := range b.Records {
-		c := &b.Records[i]
-		if !x.wants(r, b, c) {
-			continue
+		if c := &b.Records[i]; x.wants(r, b, c) {
+			list = append(list, found{Entry: c, read: x.mustRead(r.view, &c.Record)})
 		}
-		if !x.mustRead(r.view, &c.Record) {
-			if c.Record.Live() {
-				x.addOwn(r, c)
-			}
-			continue
-		}
-		tag, value, err := x.read(r, c.Key)
-		switch missing := errors.Is(err, kv.ErrMissing); {
-		case err != nil && !missing:
-			return err
-		case x.options.Snapshot && tag != c.Record.Tag:
+	}
+	return x.deliverFound(r, list)
+}
+
+// found is a record that a scan has found. A record that is to be read gives way to what the read
+// answers.
+type found struct {
+	*replica.Entry
+	read bool
+
+	tag     version.Tag
+	value   []byte
+	missing bool
+}
+
+// deliverFound delivers records in order. It first reads those that are to be read.
+func (x *scanner) deliverFound(r *round, list []found) error {
+	if err := x.read(list); err != nil {
+		return err
+	}
+	for i := range list {
+		switch f := &list[i]; {
+		case f.read && x.options.Snapshot && f.tag != f.Record.Tag:
 			return errReplicasDiffer
-		case !missing:
-			x.add(r, kv.Pair{Key: c.Key, Value: value, Version: tag})
+		case f.read && !f.missing:
+			x.add(r, kv.Pair{Key: f.Key, Value: f.value, Version: f.tag})
+		case !f.read && f.Record.Live():
+			x.addOwn(r, f.Entry)
 		}
 	}
 	return nil
+}
+
+// readsAtOnce is how many keys a scan reads at once. A member that has died while it imported
+// leaves many records behind that nobody confirms.
+const readsAtOnce = 16
+
+// read asks the coordinator for the keys that are to be read.
+func (x *scanner) read(list []found) error {
+	var (
+		reading sync.WaitGroup
+		room    = make(chan struct{}, readsAtOnce)
+		failed  atomic.Pointer[error] // why the first read failed
+	)
+	for i := range list {
+		f := &list[i]
+		if !f.read {
+			continue
+		}
+		room <- struct{}{}
+		if failed.Load() != nil {
+			break
+		}
+		reading.Go(func() {
+			if err := x.readOne(f); err != nil {
+				failed.CompareAndSwap(nil, &err)
+			}
+			<-room
+		})
+	}
+	reading.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// readOne asks the coordinator for one key.
+func (x *scanner) readOne(f *found) (err error) {
+	x.scans.stats.read.Add(1)
+	o := x.options.Options
+	o.Deadline = time.Time{} // each read has the coordinator's default time-out
+	f.value, f.tag, err = x.scans.cfg.Reader.Get(x.ctx, nil, f.Key, o)
+	if f.missing = errors.Is(err, kv.ErrMissing); f.missing {
+		return nil
+	}
+	return err
 }
 
 // passClear returns once no member can read any more what was before a clear.

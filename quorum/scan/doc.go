@@ -1,8 +1,10 @@
 // Package scan reads everything. It walks over the buckets of this node's own copy in the order of
-// ranks, one round of buckets at a time. It delivers what as many replicas agree on as a read asks.
+// ranks, one round of buckets at a time. Where the node answers from its own copy, it delivers what
+// that holds (L3). Elsewhere it delivers what as many replicas agree on as a read asks.
 // docs/glossary.md explains the terms.
 //
-//	copy a round of own buckets ─▶ ask R-1 peers for their digests of exactly these ranges
+//	copy a round of own buckets ─▶ ask R-1 peers for their digests of exactly these ranges, unless
+//	                               the node answered alone when the copy began
 //	   a range agrees ─▶ deliver the own records that are known to be complete;
 //	                     read each other key through the coordinator
 //	   it differs     ─▶ look again: most often a write was under way
@@ -15,8 +17,9 @@
 //	C1. A key is delivered at most once. Rounds are disjoint intervals of ranks, even when buckets
 //	    split and merge meanwhile.
 //	C2. Each delivered pair is what a read of its key would have answered at some moment of the
-//	    scan. Either its record was on as many replicas, at one epoch, as a read asks (D4), and is
-//	    known to be complete (L6), or a read has answered it.
+//	    scan. Either its record was in a copy that held all that was complete (L3), or on as many
+//	    replicas, at one epoch, as a read asks (D4), and is known to be complete (L6); or a read
+//	    has answered it.
 //	C3. A round is stamped with one epoch. When the epoch ends, the round is made again. A clear
 //	    ends the scan.
 //	C4. A cursor is a place in the order of ranks and nothing else. Every node of the cluster can

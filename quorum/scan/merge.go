@@ -7,9 +7,7 @@ import (
 	"errors"
 	"time"
 
-	"viakv/api/kv"
 	"viakv/quorum/replica"
-	"viakv/quorum/version"
 	"viakv/ring/keyspace"
 )
 
@@ -19,7 +17,7 @@ import (
 //
 // For a snapshot scan, merge delivers nothing and only repairs.
 func (x *scanner) merge(r *round, own *Bucket) error {
-	v, deliver := r.view, !x.options.Snapshot
+	v := r.view
 	x.scans.stats.merged.Add(1)
 	x.scans.cfg.Own.Unpack(own)
 	copies := union{own.Records}
@@ -33,40 +31,20 @@ func (x *scanner) merge(r *round, own *Bucket) error {
 		}
 		copies = append(copies, records)
 	}
+	var list []found
 	for {
 		c, agree, ok := copies.next()
 		switch {
+		case !ok && x.options.Snapshot:
+			return x.read(list)
 		case !ok:
-			return nil
-		case deliver && !x.wants(r, own, c), !deliver && agree:
-		case agree && !x.mustRead(v, &c.Record):
-			if c.Record.Live() {
-				x.addOwn(r, c)
-			}
-		default:
-			tag, value, err := x.read(r, c.Key)
-			switch {
-			case errors.Is(err, kv.ErrMissing):
-			case err != nil:
-				return err
-			case deliver:
-				x.add(r, kv.Pair{Key: c.Key, Value: value, Version: tag})
-			}
+			return x.deliverFound(r, list)
+		case x.options.Snapshot && !agree:
+			list = append(list, found{Entry: c, read: true})
+		case !x.options.Snapshot && x.wants(r, own, c):
+			list = append(list, found{Entry: c, read: !agree || x.mustRead(v, &c.Record)})
 		}
 	}
-}
-
-// read asks the coordinator for one key. The value lies in the round's values. The tag of a key
-// that was removed comes with kv.ErrMissing.
-func (x *scanner) read(r *round, key []byte) (tag version.Tag, value []byte, err error) {
-	x.scans.stats.read.Add(1)
-	o := x.options.Options
-	o.Deadline = time.Time{} // each read has the coordinator's default time-out
-	n := len(r.values)
-	// When this append moves to a larger array, the values that were returned before stay where
-	// they are.
-	r.values, tag, err = x.scans.cfg.Reader.Get(x.ctx, r.values, key, o)
-	return tag, r.values[n:len(r.values):len(r.values)], err
 }
 
 // copyOf returns all records that a member holds in a range, ascending by rank and key.

@@ -18,9 +18,9 @@ type round struct {
 	at, next keyspace.Place
 	last     bool // no round follows; next is then not set
 	view     *replica.View
+	alone    bool      // the own copy held all that was complete before it was copied (L3)
 	buckets  []*Bucket // the round's own; those that recopy adds follow
 	pairs    []kv.Pair
-	values   []byte // of the keys that were read one by one
 	err      error
 
 	spare []*Bucket // to be filled again
@@ -32,10 +32,10 @@ func (r *round) reset(at keyspace.Place) {
 	r.empty()
 }
 
-// empty takes all buckets, pairs and values out of the round.
+// empty takes all buckets and pairs out of the round.
 func (r *round) empty() {
 	r.spare = append(r.spare, r.buckets...)
-	r.buckets, r.pairs, r.values = r.buckets[:0], r.pairs[:0], r.values[:0]
+	r.buckets, r.pairs = r.buckets[:0], r.pairs[:0]
 }
 
 // bucket adds a bucket to the round and returns it, to be filled.
@@ -100,7 +100,7 @@ func (x *scanner) patiently(try func() error) error {
 // processor's cache.
 func (x *scanner) fill(r *round, v *replica.View, n int) error {
 	r.empty()
-	r.view = v
+	r.view, r.alone = v, x.alone(v) // before it looks
 	for at := r.at.Rank; ; {
 		b := r.bucket()
 		if err := x.scans.cfg.Own.Own(v, at, b); err != nil {
@@ -163,8 +163,15 @@ func (x *scanner) firm(r *round, first bool) error {
 // settle confirms a round's buckets. Where the replicas do not agree on all of them, or a record is
 // not known to be complete, it makes the round's pairs anew.
 func (x *scanner) settle(r *round) error {
-	own := slices.Clone(r.buckets)
-	agreed, err := x.compare(r.view, own)
+	own, need, settled := slices.Clone(r.buckets), 0, &x.scans.stats.alone
+	if !r.alone {
+		var err error
+		if need, err = x.others(r.view); err != nil {
+			return err
+		}
+		settled = &x.scans.stats.agreed
+	}
+	agreed, err := x.compare(r.view, own, need)
 	if err != nil {
 		return err
 	}
@@ -191,7 +198,7 @@ func (x *scanner) settle(r *round) error {
 			x.deliver(r, b)
 		}
 		x.sum(b)
-		x.scans.stats.agreed.Add(1)
+		settled.Add(1)
 	}
 	return nil
 }
@@ -204,7 +211,11 @@ func (x *scanner) again(r *round, differs *Bucket) error {
 	if err != nil {
 		return err
 	}
-	agreed, err := x.compare(r.view, second)
+	need, err := x.others(r.view)
+	if err != nil {
+		return err
+	}
+	agreed, err := x.compare(r.view, second, need)
 	if err != nil {
 		return err
 	}

@@ -96,6 +96,7 @@ func New(cfg Config) *Scans { return &Scans{cfg: cfg} }
 // Stats counts what scans did.
 type Stats struct {
 	Scans   uint64 // scans that were begun
+	Alone   uint64 // buckets that were delivered from this node's own copy, which held all (L3)
 	Agreed  uint64 // buckets on which the replicas agreed at once
 	Again   uint64 // buckets that were looked at a second time
 	Merged  uint64 // buckets that differed twice
@@ -103,12 +104,12 @@ type Stats struct {
 	Renewed uint64 // rounds made again at a newer epoch
 }
 
-type counters struct{ scans, agreed, again, merged, read, renewed atomic.Uint64 }
+type counters struct{ scans, alone, agreed, again, merged, read, renewed atomic.Uint64 }
 
 // Stats returns the present counts.
 func (s *Scans) Stats() Stats {
 	return Stats{
-		Scans: s.stats.scans.Load(), Agreed: s.stats.agreed.Load(), Again: s.stats.again.Load(),
+		Scans: s.stats.scans.Load(), Alone: s.stats.alone.Load(), Agreed: s.stats.agreed.Load(), Again: s.stats.again.Load(),
 		Merged: s.stats.merged.Load(), Read: s.stats.read.Load(), Renewed: s.stats.renewed.Load(),
 	}
 }

@@ -27,6 +27,9 @@ import (
 // scan, or may be asked for the first time. That is no change: other peers are asked, for as long
 // as a request may take. Only when this node's own digests have changed has something been written.
 //
+// A node that answers from its own copy asks nobody. Its copy holds all that was complete at that
+// moment, and nothing else: the scan has made sure that what it delivered is complete.
+//
 // The sums take 8 KiB, however large the store is.
 //
 // A purge or a change of size during the scan may end it, too, although no value has changed.
@@ -52,9 +55,11 @@ func (x *scanner) confirmSnapshot() error {
 	if err != nil {
 		return err
 	}
-	more, err := x.others(v)
-	if err != nil {
-		return err
+	more := 0
+	if !x.alone(v) { // before it looks
+		if more, err = x.others(v); err != nil {
+			return err
+		}
 	}
 	// Ask for all partitions, from the place where the scan began.
 	x.ranges = x.ranges[:0]

@@ -74,7 +74,8 @@ func (m *nodeMetrics) requests() {
 
 func (m *nodeMetrics) scans() {
 	m.counter("scans_total", "Scans that were begun or resumed at this node.", func(s *node.Stats) uint64 { return s.Scans.Scans })
-	const buckets, help = "scan_buckets_total", "Buckets by what scans met: replicas agreed at once, were looked at again, or differed twice and were merged."
+	const buckets, help = "scan_buckets_total", "Buckets by what scans met: the own copy answered alone, replicas agreed at once, were looked at again, or differed twice and were merged."
+	m.labelled(buckets, help, prometheus.Labels{"result": "alone"}, func(s *node.Stats) uint64 { return s.Scans.Alone })
 	m.labelled(buckets, help, prometheus.Labels{"result": "agreed"}, func(s *node.Stats) uint64 { return s.Scans.Agreed })
 	m.labelled(buckets, help, prometheus.Labels{"result": "again"}, func(s *node.Stats) uint64 { return s.Scans.Again })
 	m.labelled(buckets, help, prometheus.Labels{"result": "merged"}, func(s *node.Stats) uint64 { return s.Scans.Merged })

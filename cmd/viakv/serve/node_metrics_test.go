@@ -14,6 +14,7 @@ func TestNodeMetrics(t *testing.T) {
 	s.Coordinator.Renewed, s.Coordinator.Forwarded, s.Coordinator.Unavailable, s.Coordinator.Unknown = 7, 8, 9, 10
 	s.Coordinator.OneRound, s.Coordinator.Contended, s.Coordinator.Local = 17, 18, 19
 	s.Scans.Scans, s.Scans.Agreed, s.Scans.Again, s.Scans.Merged, s.Scans.Read, s.Scans.Renewed = 11, 12, 13, 14, 15, 16
+	s.Scans.Alone = 20
 	h := &s.Handoff
 	h.Hinted, h.Replayed, h.Collapsed, h.Repairs, h.Divergent, h.Received, h.Sent, h.Bytes = 21, 22, 23, 24, 25, 26, 27, 28
 	h.Rebuilds, h.StartOvers, h.Purges, h.Purged, h.Refused, h.Checked, h.Drift = 29, 30, 31, 32, 33, 34, 35
@@ -49,6 +50,7 @@ func TestNodeMetrics(t *testing.T) {
 		`viakv_requests_unavailable_total{outcome="unknown"} 10`,
 		`viakv_scan_buckets_total{result="again"} 13`,
 		`viakv_scan_buckets_total{result="agreed"} 12`,
+		`viakv_scan_buckets_total{result="alone"} 20`,
 		`viakv_scan_buckets_total{result="merged"} 14`,
 		`viakv_scan_merged_keys_total 15`,
 		`viakv_scan_renewed_rounds_total 16`,
