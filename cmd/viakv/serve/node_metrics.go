@@ -79,7 +79,7 @@ func (m *nodeMetrics) scans() {
 	m.labelled(buckets, help, prometheus.Labels{"result": "agreed"}, func(s *node.Stats) uint64 { return s.Scans.Agreed })
 	m.labelled(buckets, help, prometheus.Labels{"result": "again"}, func(s *node.Stats) uint64 { return s.Scans.Again })
 	m.labelled(buckets, help, prometheus.Labels{"result": "merged"}, func(s *node.Stats) uint64 { return s.Scans.Merged })
-	m.counter("scan_merged_keys_total", "Keys that scans read one by one because replicas differed, or because they were not known to be complete.", func(s *node.Stats) uint64 { return s.Scans.Read })
+	m.counter("scan_merged_keys_total", "Keys that scans read because replicas differed, or because they were not known to be complete.", func(s *node.Stats) uint64 { return s.Scans.Read })
 	m.counter("scan_renewed_rounds_total", "Rounds of scans that were made again at a newer epoch.", func(s *node.Stats) uint64 { return s.Scans.Renewed })
 }
 
