@@ -68,6 +68,9 @@ type Config struct {
 	// Clock measures how long leases last. Nil: the monotonic clock of the process, which stops
 	// while the machine is suspended; lease.Machine does not.
 	Clock lease.Clock
+	// Marker changes when the machine has stood still while others went on. The node does not rest
+	// on the leases that it held before. Nil: nobody tells.
+	Marker lease.Marker
 	// Figures returns what the node has counted of its clients' requests. Heartbeats tell it to the
 	// other members. It is called after Run, and must not block. Nil: they are told nothing.
 	Figures func() kv.Figures

@@ -78,7 +78,7 @@ func (n *Node) newMembership(cfg topology.Config) (*membership, error) {
 	cfg.ReadQuorum, cfg.WriteQuorum, cfg.AllowWeak = n.cfg.ReadQuorum, n.cfg.WriteQuorum, n.cfg.AllowWeak
 	cfg.Reads, cfg.Lease = n.cfg.Reads, n.cfg.Lease
 	var err error
-	m.peerSide = peer.NewMembership(peer.Config{Host: host{m}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes, Figures: n.cfg.Figures, Clock: n.cfg.Clock})
+	m.peerSide = peer.NewMembership(peer.Config{Host: host{m}, Transport: n.transport, Logger: n.log, MaxBytes: n.cfg.MaxBytes, Figures: n.cfg.Figures, Clock: n.cfg.Clock, Marker: n.cfg.Marker})
 	if m.manager, err = topology.New(cfg); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ import (
 	"viakv/node/transport/simnet"
 	"viakv/node/wire"
 	"viakv/quorum"
+	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/ring"
@@ -83,6 +84,7 @@ type member struct {
 	log          *zap.Logger
 	maxBytes     int64
 	figures      func() kv.Figures
+	marker       lease.Marker
 }
 
 // removal is a remove that a member was asked to coordinate. It has the number of removes that the
@@ -129,7 +131,7 @@ func (m *member) start() {
 			m.w.t.Error(err)
 		}
 	}()
-	m.Membership = NewMembership(Config{Host: m, Transport: t, Logger: m.log, MaxBytes: m.maxBytes, Figures: m.figures})
+	m.Membership = NewMembership(Config{Host: m, Transport: t, Logger: m.log, MaxBytes: m.maxBytes, Figures: m.figures, Marker: m.marker})
 	m.coordinator = quorum.New(quorum.Config{Views: m, Peers: m.client, Hints: m, Timeout: timeout, HedgeAfter: 3 * time.Millisecond, Full: Full})
 }
 

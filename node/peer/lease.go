@@ -38,9 +38,13 @@ type closing struct {
 }
 
 // bind sets the fields of a view that belong to leases.
-func (l *leases) bind(v *replica.View, clock lease.Clock) {
+func (l *leases) bind(v *replica.View, cfg *Config) {
 	if l.given == nil {
-		l.given, l.held, l.closing = lease.NewGrants(clock, v.Term), lease.NewHeld(clock, v.Term), map[closing]struct{}{}
+		clock := cfg.Clock
+		if cfg.Marker != nil {
+			clock = lease.Jumping(clock, cfg.Marker)
+		}
+		l.given, l.held, l.closing = lease.NewGrants(cfg.Clock, v.Term), lease.NewHeld(clock, v.Term), map[closing]struct{}{}
 	}
 	v.Given, v.Held, v.Ended = l.given, l.held, &l.ended
 	if self := v.Me().Holder(); self != 0 {

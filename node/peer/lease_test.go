@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,30 @@ func TestAMemberHoldsLeases(t *testing.T) {
 		}
 		if !a.Current().Alone() || a.caughtUp.Load() != 1 {
 			t.Errorf("alone: %v; caught up %d times", a.Current().Alone(), a.caughtUp.Load())
+		}
+	})
+}
+
+// A member whose machine has stood still does not rest on the leases that it held before, and asks
+// for them anew. What it has promised itself goes on.
+func TestAMemberThatHasStoodStillAsksAnew(t *testing.T) {
+	var moves atomic.Uint64
+	inWorld(t, 3, func(w *world) {
+		a, b := w.nodes[0], w.nodes[1]
+		a.hold()
+		b.hold()
+		time.Sleep(20 * time.Millisecond)
+		moves.Add(1)
+		if a.Current().Alone() || !b.Current().Alone() || !a.named(b) || !b.named(a) {
+			t.Errorf("alone: %v, %v; named: %v, %v", a.Current().Alone(), b.Current().Alone(), a.named(b), b.named(a))
+		}
+		time.Sleep(term)
+		if !a.Current().Alone() {
+			t.Error("not alone by leases that it has asked for since")
+		}
+	}, func(m *member) {
+		if m.i == 0 {
+			m.marker = moves.Load
 		}
 	})
 }

@@ -59,6 +59,8 @@ type Config struct {
 	// Figures returns what this node has counted of its clients' requests. Nil: nothing.
 	Figures func() kv.Figures
 	Clock   lease.Clock // of leases; nil: a monotonic one
+	// Marker changes when the machine has stood still. Nil: nobody tells.
+	Marker lease.Marker
 }
 
 // Membership is what peers meet of one membership of this node: its counter, what it knows to be
@@ -102,7 +104,7 @@ func (m *Membership) Next(v replica.View, store *storage.Store, self version.Inc
 	e := &Epoch{View: v, Store: store, Self: self, membership: m, superseded: make(chan struct{})}
 	e.View.Store, e.View.Counter, e.View.Marks = store, &m.Counter, &m.Marks
 	e.View.Origin, e.View.Superseded = e, e.superseded
-	m.leases.bind(&e.View, m.cfg.Clock)
+	m.leases.bind(&e.View, &m.cfg)
 	e.View.Sealed = m.cfg.Host.Sealed
 	e.links = m.linksOf(&e.View)
 	return e

@@ -9,7 +9,9 @@
 // Grants are the leases that a node has given, and Held those that it holds.
 //
 // Leases rest on one assumption: the rates of two nodes' clocks differ by less than a tenth. The
-// readings of two clocks are never compared.
+// readings of two clocks are never compared. A machine that stands still while others go on breaks
+// the assumption. Where its hypervisor tells of that, what is held does not count any more
+// (Jumping).
 //
 // Rules, cited by number (docs/consistency.md):
 //

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
+
+	"go.uber.org/zap"
 
 	"viakv/api/kv"
 	"viakv/api/listen"
@@ -63,7 +66,7 @@ func (s *Server) newNodeAt(peer net.Listener) (backend, error) {
 		Reads: kv.Reads(c.reads), Lease: c.lease,
 		MaxBytes: int64(c.maxMemory), HugePages: c.hugePages, Timeout: c.timeout, HedgeAfter: c.hedge, Logger: s.log,
 		// The node calls it while it runs, and s.api is set before that.
-		Figures: func() kv.Figures { return s.api.Figures() }, Clock: lease.Machine(),
+		Figures: func() kv.Figures { return s.api.Figures() }, Clock: lease.Machine(), Marker: disruptions(s.log),
 		NewTransport: func(h transport.Handler) (transport.Transport, error) {
 			t, err := tcp.New(tcp.Config{
 				Listener: s.peer, Handler: h, Name: c.name, Address: transport.Address(peerAddress),
@@ -73,6 +76,20 @@ func (s *Server) newNodeAt(peer net.Listener) (backend, error) {
 			return t, err
 		},
 	})
+}
+
+// disruptions returns what tells of moves and restorations of this machine, or nil when nothing
+// does.
+func disruptions(log *zap.Logger) lease.Marker {
+	marker, err := lease.Disruptions()
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // no virtual machine, or its hypervisor tells nothing
+	case err != nil:
+		log.Warn("the hypervisor tells when it moves or restores this machine, but the node cannot read it: give it read access to /dev/vmclock0", zap.Error(err))
+	default:
+		log.Info("the node asks for its leases anew when the hypervisor says that it has moved or restored this machine")
+	}
+	return marker
 }
 
 // machineAddresses returns the addresses of this machine's interfaces, or none when the system does
