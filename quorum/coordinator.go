@@ -33,7 +33,9 @@ type Config struct {
 type Stats struct {
 	Reads, Writes, Removes uint64
 	Local                  uint64 // reads that were answered from this node's own copy (L3)
+	Asked                  uint64 // the other reads
 	OneRound               uint64 // writes that took one round (L14)
+	Waits                  Waits  // of writes and removes for members that hold leases
 	// Repaired counts the reads that found replicas to differ and wrote the highest record back:
 	// first, or beside their answer where the record is known to be complete.
 	Repaired    uint64
@@ -49,7 +51,9 @@ type Stats struct {
 }
 
 type counters struct {
-	reads, local, writes, oneRound, removes, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown, contended atomic.Uint64
+	local, asked, writes, oneRound, removes, repaired, conflicts, hedged, renewed, forwarded, unavailable, unknown, contended atomic.Uint64
+
+	waits waits
 }
 
 // Coordinator runs requests over the replicas. It is safe for concurrent use.
@@ -88,9 +92,10 @@ func New(cfg Config) *Coordinator {
 // Stats returns the present counts.
 func (c *Coordinator) Stats() Stats {
 	s := &c.stats
+	local, asked := s.local.Load(), s.asked.Load()
 	return Stats{
-		Reads: s.reads.Load(), Writes: s.writes.Load(), Removes: s.removes.Load(),
-		Local: s.local.Load(), OneRound: s.oneRound.Load(), Repaired: s.repaired.Load(), Conflicts: s.conflicts.Load(), Hedged: s.hedged.Load(), Renewed: s.renewed.Load(),
+		Reads: local + asked, Local: local, Asked: asked, Waits: s.waits.stats(), Writes: s.writes.Load(), Removes: s.removes.Load(),
+		OneRound: s.oneRound.Load(), Repaired: s.repaired.Load(), Conflicts: s.conflicts.Load(), Hedged: s.hedged.Load(), Renewed: s.renewed.Load(),
 		Forwarded: s.forwarded.Load(), Unavailable: s.unavailable.Load(), Unknown: s.unknown.Load(), Contended: s.contended.Load(),
 	}
 }

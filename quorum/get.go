@@ -22,7 +22,7 @@ func (c *Coordinator) Get(_ context.Context, dst, key []byte, opt kv.Options) ([
 		return dst, version.Tag{}, err
 	}
 	defer op.finish()
-	c.stats.reads.Add(1)
+	c.stats.asked.Add(1)
 	best, err := op.read(ReadRecord, 0)
 	if err != nil {
 		return dst, version.Tag{}, err
@@ -49,7 +49,7 @@ func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (versio
 		return version.Tag{}, err
 	}
 	defer op.finish()
-	c.stats.reads.Add(1)
+	c.stats.asked.Add(1)
 	best, err := op.read(ReadTag, 0)
 	if err != nil {
 		return version.Tag{}, err
@@ -81,7 +81,6 @@ func (c *Coordinator) local(kind Kind, dst, key []byte, opt *kv.Options) (rec ve
 	if err != nil || !v.Confirmed(&rec) {
 		return rec, grown[:len(dst)], false
 	}
-	c.stats.reads.Add(1)
 	c.stats.local.Add(1)
 	return rec, grown, true
 }

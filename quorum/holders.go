@@ -49,6 +49,7 @@ func (o *operation) refreshLocked() (some bool) {
 			o.heedLocked(&o.phase, m)
 		}
 	}
+	o.waitingLocked()
 	return some
 }
 

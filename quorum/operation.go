@@ -67,7 +67,12 @@ type operation struct {
 	used int
 	// names are the sessions that the members have named (L4). They outlive a phase for those that
 	// count as its holders.
-	names    [MaxMembers][]lease.Name
+	names [MaxMembers][]lease.Name
+	// waiting is since when the present phase waits for holders of leases alone, and zero while it
+	// does not. waited is how long it and earlier ones did.
+	waiting time.Time
+	waited  time.Duration
+
 	open     int  // calls of all phases that have not ended
 	storing  bool // a member that misses the present phase gets a hint
 	answered bool // the request has its answer
@@ -96,6 +101,7 @@ func (c *Coordinator) begin(key []byte, asked kv.Options) (*operation, error) {
 	}
 	o.answered, o.armed, o.strict, o.carried, o.unasked = false, false, false, false, false
 	o.relied, o.sent = nil, false
+	o.waiting, o.waited = time.Time{}, 0
 	if err := o.move(v); err != nil {
 		o.release()
 		return nil, err
@@ -140,6 +146,7 @@ func (o *operation) enter(p phase) {
 		}
 	}
 	o.phase = p
+	o.waitingLocked()
 	select {
 	case <-o.wake:
 	default:
@@ -231,6 +238,7 @@ func (o *operation) countLocked(call *Call) {
 	if o.phase.reply(m, status) && !o.answered {
 		o.nudge()
 	}
+	o.waitingLocked()
 	o.settleLocked()
 }
 
@@ -260,6 +268,7 @@ func (o *operation) countOwn(yes bool) {
 	o.names[o.v.Self] = append(o.names[o.v.Self][:0], o.v.Given.Names()...)
 	o.heedLocked(&o.phase, o.v.Self)
 	o.phase.reply(o.v.Self, status)
+	o.waitingLocked()
 	o.settleLocked()
 	o.mu.Unlock()
 }

@@ -156,6 +156,7 @@ func (o *operation) mint(best *version.Record, value []byte) {
 // again and counts all acknowledgements anew. It does so only where that is as safe as the first
 // sending (D2).
 func (o *operation) write(kind Kind) error {
+	defer o.countWaits()
 	generation, purge := o.v.Generation, o.v.Purge
 	asked := false // other replicas for their votes
 	for {

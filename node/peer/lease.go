@@ -91,6 +91,9 @@ func (e *Epoch) HoldLeases(given context.Context) {
 			held.Stop()
 		}
 		e.Each(func(m int) { e.returnLease(ctx, m) })
+		for e.View.Leases && sleep.For(ctx, unusedAfter) {
+			held.Pause() // shows whether leases would be of use
+		}
 		<-ctx.Done()
 		return
 	}
@@ -139,13 +142,22 @@ func (e *Epoch) HoldLeases(given context.Context) {
 
 // askLease asks a member for a lease, or renews it. It returns the session with which this node has
 // to catch up (L2). Zero: with none.
-func (e *Epoch) askLease(ctx context.Context, m int) (session uint64) {
+func (e *Epoch) askLease(given context.Context, m int) (session uint64) {
 	v, grantor := &e.View, e.View.Members[m].Incarnation
-	ctx, cancel := context.WithTimeout(ctx, leasePatience*v.Term)
+	ctx, cancel := context.WithTimeout(given, leasePatience*v.Term)
 	defer cancel()
 	asked := v.Held.Ask()
-	r, ok := e.sendLease(ctx, m, &wire.LeaseRequest{Wanted: true, Counts: v.Held.Counts(grantor), Returned: v.Held.Returned(grantor)})
-	if !ok || r.Session == 0 || v.Held.Given(grantor, r.Session, asked) {
+	r, lack := e.sendLease(ctx, m, &wire.LeaseRequest{Wanted: true, Counts: v.Held.Counts(grantor), Returned: v.Held.Returned(grantor)})
+	if lack == lease.Nothing && r.Session == 0 {
+		lack = lease.NotGiven
+	}
+	switch {
+	case given.Err() != nil && lack == lease.NoAnswer: // it was cut short, and shows nothing
+		return 0
+	case lack != lease.Nothing:
+		v.Held.Lacks(grantor, lack)
+		return 0
+	case v.Held.Given(grantor, r.Session, asked):
 		return 0
 	}
 	if r.Digest != nil {
@@ -168,26 +180,32 @@ func (e *Epoch) returnLease(ctx context.Context, m int) {
 	}
 }
 
-// sendLease sends a request for a lease to a member. It returns false when the member did not
-// answer it.
-func (e *Epoch) sendLease(ctx context.Context, m int, q *wire.LeaseRequest) (r wire.LeaseReply, ok bool) {
+// sendLease sends a request for a lease to a member. It returns NoAnswer or OtherEpoch when the
+// member did not carry it out, and Nothing otherwise.
+func (e *Epoch) sendLease(ctx context.Context, m int, q *wire.LeaseRequest) (r wire.LeaseReply, lack lease.Lack) {
 	to := e.View.Members[m].Incarnation
 	stamp := e.stamp(to)
 	stamp.From = version.Incarnation(e.membership.leases.holder.Load())
 	b, err := e.ask(ctx, m, wire.AppendLease(wire.AppendRequest(nil, wire.Lease, stamp), q))
 	if err != nil {
-		return r, false
+		return r, lease.NoAnswer
 	}
 	reply, err := wire.ParseReply(b)
 	if err != nil {
-		return r, false
+		return r, lease.NoAnswer
 	}
 	e.membership.hear(to, &reply)
-	if reply.Status != wire.OK {
-		return r, false
+	switch reply.Status {
+	case wire.OK:
+	case wire.Stale, wire.Behind:
+		return r, lease.OtherEpoch
+	default: // its process is another one, or serves no more
+		return r, lease.NoAnswer
 	}
-	r, err = wire.ParseLeaseReply(reply.Body)
-	return r, err == nil
+	if r, err = wire.ParseLeaseReply(reply.Body); err != nil {
+		return r, lease.NoAnswer
+	}
+	return r, lease.Nothing
 }
 
 // EndLeases gives back all leases that this node holds, and gives no more, because it is about to

@@ -29,6 +29,9 @@ type Held struct {
 	returned map[version.Incarnation]uint64
 	paused   chan struct{} // closed at the end of the pause; nil: none
 	stopped  bool          // for good
+
+	lacks map[version.Incarnation]Lack // why the last request to a grantor brought nothing
+	seen  state
 }
 
 // session is a lease as its holder knows it.
@@ -65,7 +68,10 @@ type standing struct {
 
 // NewHeld returns the leases that a node holds: none.
 func NewHeld(clock Clock, term time.Duration) *Held {
-	h := &Held{clock: clock, term: term, sessions: map[version.Incarnation]*session{}, returned: map[version.Incarnation]uint64{}}
+	h := &Held{
+		clock: clock, term: term, sessions: map[version.Incarnation]*session{}, returned: map[version.Incarnation]uint64{},
+		lacks: map[version.Incarnation]Lack{}, seen: state{since: time.Now()},
+	}
 	h.standing.Store(&standing{until: never})
 	return h
 }
@@ -100,6 +106,7 @@ func (h *Held) Enter(p Place) {
 	gone := func(grantor version.Incarnation) bool { return !slices.Contains(p.Members, grantor) }
 	maps.DeleteFunc(h.sessions, func(grantor version.Incarnation, _ *session) bool { return gone(grantor) })
 	maps.DeleteFunc(h.returned, func(grantor version.Incarnation, _ uint64) bool { return gone(grantor) })
+	maps.DeleteFunc(h.lacks, func(grantor version.Incarnation, _ Lack) bool { return gone(grantor) })
 	h.countLocked()
 }
 
@@ -121,6 +128,7 @@ func (h *Held) Ask() Asked {
 func (h *Held) Given(grantor version.Incarnation, number uint64, asked Asked) (counts bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	delete(h.lacks, grantor)
 	s := h.sessions[grantor]
 	switch {
 	case number <= h.returned[grantor]:
@@ -178,6 +186,7 @@ func (h *Held) dropLocked() {
 		h.returned[grantor] = s.number
 	}
 	clear(h.sessions)
+	clear(h.lacks)
 	h.countLocked()
 }
 
@@ -218,6 +227,7 @@ func (h *Held) Use() {
 	if h.paused != nil && !h.stopped {
 		close(h.paused)
 		h.paused = nil
+		h.lookLocked()
 	}
 }
 
@@ -228,6 +238,7 @@ func (h *Held) Pause() bool {
 	defer h.mu.Unlock()
 	if !h.used.Swap(false) && h.paused == nil {
 		h.paused = make(chan struct{})
+		h.lookLocked()
 	}
 	return h.paused != nil
 }
@@ -241,6 +252,8 @@ func (h *Held) Paused() <-chan struct{} {
 
 // countLocked counts the leases at the node's place.
 func (h *Held) countLocked() {
+	h.lookLocked() // the leases may have ended before
+	defer h.lookLocked()
 	p := &h.place
 	next := &standing{epoch: p.Epoch, until: always, sessions: make([]uint64, len(p.Members))}
 	var until []time.Duration
