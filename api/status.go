@@ -38,7 +38,7 @@ func statusDocument(s kv.Status) document.Status {
 			Name: m.Name, State: m.State, Reachable: m.Reach == health.Answers, Reach: m.Reach.String(), Since: m.Since, HTTP: m.HTTP, Peer: m.Peer,
 			Incarnation: uint64(m.Incarnation), Ownership: m.Ownership, Hints: m.Hints,
 			Sync: syncDocument(m.Sync), RTTMicros: m.RTT.Microseconds(),
-			Bytes: m.Bytes, MaxBytes: m.MaxBytes, Full: m.Full,
+			Bytes: m.Bytes, MaxBytes: m.MaxBytes, Full: m.Full, Reading: readingDocument(m.Reading),
 		}
 	}
 	return out
@@ -49,6 +49,23 @@ func syncDocument(s *kv.Sync) *document.Sync {
 		return nil
 	}
 	return &document.Sync{Kind: s.Kind, Done: s.Done, Keys: s.Keys, Bytes: s.Bytes, LeftSecs: s.Left.Seconds()}
+}
+
+func readingDocument(r *kv.Reading) *document.Reading {
+	if r == nil {
+		return nil
+	}
+	out := &document.Reading{
+		State: "quorum", Why: string(r.Why), Reason: r.Reason(), Since: r.Since, Leases: r.Leases, Need: r.Need,
+		Alone: r.AnsweredAlone, Quorum: r.AskedOthers, Repaired: r.Repaired, Waited: r.Waited, WaitedSeconds: r.WaitedFor.Seconds(),
+	}
+	if r.Alone {
+		out.State = "alone"
+	}
+	for _, l := range r.Lacks {
+		out.Lacks = append(out.Lacks, document.LeaseLack{Member: l.Member, Why: l.Why})
+	}
+	return out
 }
 
 // reason returns in words why a node does not serve. In mesh mode the cause behind an Unavailable

@@ -34,7 +34,10 @@ func TestStatusDocument(t *testing.T) {
 		Keys:      5, Tombstones: 1, Bytes: 700, MaxBytes: 900, Digest: "d1",
 		Members: []kv.Member{
 			{Name: "n1", State: "active", Reach: health.Answers, HTTP: "n1:9080", Peer: "n1:9081", Incarnation: 4, Ownership: 0.5,
-				Sync: &kv.Sync{Kind: "barrier", Done: 0.25, Keys: 6, Bytes: 60, Left: 1500 * time.Millisecond, Need: 2, Sources: 2}},
+				Sync: &kv.Sync{Kind: "barrier", Done: 0.25, Keys: 6, Bytes: 60, Left: 1500 * time.Millisecond, Need: 2, Sources: 2},
+				Reading: &kv.Reading{Why: kv.NotAloneLeases, Since: time.Date(2026, 11, 30, 1, 2, 4, 0, time.UTC), Leases: 1, Need: 2,
+					Lacks:         []kv.LeaseLack{{Member: "n2", Why: "no process"}, {Member: "n3", Why: "not given"}},
+					AnsweredAlone: 11, AskedOthers: 12, Repaired: 13, Waited: 14, WaitedFor: 1500 * time.Millisecond}},
 			{Name: "n2", State: "vacant", Hints: 7, RTT: 1234567 * time.Nanosecond, Bytes: 70, MaxBytes: 80},
 		},
 		Health: health.Verdict{Level: health.ReadsOnly, Reason: "1 of 3 members answers, and reads need 1 and writes 2: no connection to n2",
@@ -82,6 +85,29 @@ func TestStatusDocument(t *testing.T) {
         "keys": 6,
         "bytes": 60,
         "leftSeconds": 1.5
+      },
+      "reading": {
+        "state": "quorum",
+        "why": "too few leases",
+        "reason": "1 of the leases of other members count, and 2 must: n2 has no process that serves, n3 gives none",
+        "since": "2026-11-30T01:02:04Z",
+        "leases": 1,
+        "need": 2,
+        "lacks": [
+          {
+            "member": "n2",
+            "why": "no process"
+          },
+          {
+            "member": "n3",
+            "why": "not given"
+          }
+        ],
+        "alone": 11,
+        "quorum": 12,
+        "repaired": 13,
+        "waited": 14,
+        "waitedSeconds": 1.5
       }
     },
     {

@@ -21,10 +21,12 @@ import (
 // lookEvery is how often a node looks at its cluster of its own accord.
 const lookEvery = 200 * time.Millisecond
 
-// watchHealth looks at the cluster until ctx ends, so that each change is noticed within lookEvery.
+// watchHealth looks at the cluster, and at how this node answers reads, until ctx ends. So each
+// change is noticed within lookEvery.
 func (n *Node) watchHealth(ctx context.Context) {
 	for {
 		n.look()
+		n.tellReading(time.Now())
 		if !sleep.For(ctx, lookEvery) {
 			return
 		}
@@ -205,6 +207,9 @@ func (n *Node) Status() kv.Status {
 		member := m.member(s, t.N())
 		member.State, member.HTTP = health.Joining, c.HTTP
 		out.Members = append(out.Members, member)
+	}
+	if s.View.Self >= 0 && s.View.Self < len(out.Members) {
+		out.Members[s.View.Self].Reading = n.readingNow()
 	}
 	for i := range out.Members {
 		for k := range facts.Members {

@@ -29,6 +29,7 @@ type Node struct {
 	scans       *scan.Scans
 	health      health.Observer
 	client      peer.Client
+	reading     reading
 	server      *peer.Server
 	inflight    atomic.Int64 // client requests that are under way
 	draining    atomic.Bool  // the node stops soon; until then it serves as before

@@ -137,6 +137,38 @@ type Member struct {
 	Bytes    int64 `json:"bytes,omitempty"`
 	MaxBytes int64 `json:"maxBytes,omitempty"` // 0: no limit
 	Full     bool  `json:"full,omitempty"`     // new values are refused, at all nodes
+
+	// Reading is how the member answers reads. Only the node that answers tells it, of itself.
+	Reading *Reading `json:"reading,omitempty"`
+}
+
+// Reading is how a node answers the reads that name no number of replicas, at present. The counts
+// are since the node's start.
+type Reading struct {
+	State string `json:"state"` // "alone": from its own copy; "quorum": by asking other members
+	// Why is why it is not "alone": of a closed list, see api/openapi. Reason says it in words, and
+	// names the members. Both are absent otherwise.
+	Why    string    `json:"why,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since,omitzero"` // since when this is so
+
+	Leases int         `json:"leases"` // leases of other members that count
+	Need   int         `json:"need"`   // how many have to
+	Lacks  []LeaseLack `json:"lacks,omitempty"`
+
+	Alone    uint64 `json:"alone"`    // reads that were answered from the own copy
+	Quorum   uint64 `json:"quorum"`   // reads that asked other members
+	Repaired uint64 `json:"repaired"` // of these, reads that found replicas to differ
+	// Waited is how many sets and removes waited for members that hold leases, for a millisecond or
+	// more, and WaitedSeconds how long they did, all together.
+	Waited        uint64  `json:"waited"`
+	WaitedSeconds float64 `json:"waitedSeconds"`
+}
+
+// LeaseLack is a member whose lease does not count.
+type LeaseLack struct {
+	Member string `json:"member"`
+	Why    string `json:"why"` // of a closed list, see api/openapi
 }
 
 // Sync is the progress of making a member equal to the others.

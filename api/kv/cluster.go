@@ -109,6 +109,10 @@ type Member struct {
 	MaxBytes int64 // 0: no limit
 	Full     bool  // new values are refused, at all nodes
 
+	// Reading is how the member answers reads. It is known of the node itself alone. Nil: it is not
+	// known, or the node answers none.
+	Reading *Reading
+
 	// Figures are what the member has last told of its requests. Nil: it has told nothing of late,
 	// or it is this node itself.
 	Figures *Figures

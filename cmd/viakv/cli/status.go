@@ -68,6 +68,30 @@ func describeReads(s document.Status) string {
 	return "by " + visible(s.Reads)
 }
 
+// readingOf returns how the node that answers says that it answers reads. It is nil when it answers
+// none.
+func readingOf(s document.Status) *document.Reading {
+	for i := range s.Members {
+		if m := &s.Members[i]; m.Name == s.Self {
+			return m.Reading
+		}
+	}
+	return nil
+}
+
+// describeReading says how a node answers reads at present, since when, and why.
+func describeReading(r *document.Reading) string {
+	how := "by quorum"
+	if r.State == "alone" {
+		how = "from its own copy"
+	}
+	how += " since " + r.Since.Local().Format(time.TimeOnly)
+	if r.Reason != "" {
+		how += ": " + visible(r.Reason)
+	}
+	return how
+}
+
 func printStatus(out io.Writer, s document.Status) error {
 	t := newTable(out)
 	row := func(what, format string, args ...any) { fmt.Fprintf(t, what+"\t"+format+"\n", args...) }
@@ -91,6 +115,11 @@ func printStatus(out io.Writer, s document.Status) error {
 	row("quorums", "R=%d W=%d of N=%d, %d answering", s.R, s.W, s.N, h.Answering)
 	if s.Reads != "" {
 		row("reads", "%s", describeReads(s))
+	}
+	if r := readingOf(s); r != nil {
+		row("gets", "%s", describeReading(r))
+		row("so far", "%d gets alone, %d by quorum, %d repaired; %d sets and removes waited for leases, %.3f s in all",
+			r.Alone, r.Quorum, r.Repaired, r.Waited, r.WaitedSeconds)
 	}
 	row("tolerates", "%s (reads), %s (writes)", failures(h.CanRead, h.ReadFailures), failures(h.CanWrite, h.WriteFailures))
 	if h.MayLose != "" {

@@ -42,6 +42,19 @@ func TestStatusOfOtherStates(t *testing.T) {
 			s.Warnings = []string{"node-c holds 9.0 MiB and may hold 2.0 MiB", "another\x1b[0m"}
 			return s
 		}(), []string{"warning    node-c holds 9.0 MiB and may hold 2.0 MiB\n", `warning    "another\x1b`}},
+		{func() document.Status {
+			s := statusWith(3, 3)
+			s.Members[0].Reading = &document.Reading{State: "quorum", Why: "too few leases", Reason: "node-b gives none\x1b[0m",
+				Since: time.Unix(0, 0), Alone: 7, Quorum: 8, Repaired: 9, Waited: 10, WaitedSeconds: 1.25}
+			s.Members[1].Reading = &document.Reading{State: "alone"}
+			return s
+		}(), []string{"gets       by quorum since " + time.Unix(0, 0).Local().Format(time.TimeOnly) + `: "node-b gives none\x1b[0m"` + "\n",
+			"so far     7 gets alone, 8 by quorum, 9 repaired; 10 sets and removes waited for leases, 1.250 s in all\n"}},
+		{func() document.Status {
+			s := statusWith(3, 3)
+			s.Members[0].Reading = &document.Reading{State: "alone", Since: time.Unix(1, 0)}
+			return s
+		}(), []string{"gets       from its own copy since " + time.Unix(1, 0).Local().Format(time.TimeOnly) + "\n"}},
 	} {
 		var out bytes.Buffer
 		if err := printStatus(&out, c.s); err != nil {

@@ -42,6 +42,7 @@ type clusterMetrics struct {
 	keys, tombstones, bytes, limit             *prometheus.Desc
 	reachable, hints, roundTrip, full          *prometheus.Desc
 	progress                                   *prometheus.Desc
+	alone, notAlone                            *prometheus.Desc
 }
 
 func newClusterMetrics(status func() kv.Status, events func() map[string]uint64) *clusterMetrics {
@@ -70,6 +71,8 @@ func newClusterMetrics(status func() kv.Status, events func() map[string]uint64)
 	m.roundTrip = m.describe("member_round_trip_seconds", "Time that a member takes to answer this node's sign of life.", "member")
 	m.full = m.describe("member_full", "1 while the member holds as much as its --max-memory allows, so that new values are refused at all nodes; absent where it has no limit.", "member")
 	m.progress = m.describe("sync_progress_ratio", "How far the sync under way is, from 0 to 1; absent when there is none.", "member", "kind")
+	m.alone = m.describe("reads_alone", "1 while gets at this node are answered from its own copy; else 0.")
+	m.notAlone = m.describe("reads_not_alone", "1 for the reason why gets at this node ask other members; 0 for the others.", "reason")
 	return m
 }
 
@@ -110,6 +113,8 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 		gauge(m.limit, float64(s.MaxBytes))
 	}
 	// All states, so that an alert sees a zero.
+	var why kv.NotAlone
+	alone := false
 	states := map[string]int{health.Active: 0, health.Rebuilding: 0, health.Joining: 0, health.Vacant: 0}
 	for i := range s.Members {
 		member := &s.Members[i]
@@ -121,6 +126,9 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 			gauge(m.full, truth(member.Full), member.Name)
 		}
 		if member.Name == s.Self {
+			if r := member.Reading; r != nil {
+				alone, why = r.Alone, r.Why
+			}
 			continue
 		}
 		gauge(m.reachable, truth(member.Reach == health.Answers), member.Name)
@@ -131,6 +139,10 @@ func (m *clusterMetrics) Collect(out chan<- prometheus.Metric) {
 	}
 	for state, n := range states {
 		gauge(m.members, float64(n), state)
+	}
+	gauge(m.alone, truth(alone))
+	for _, reason := range kv.NotAloneReasons() {
+		gauge(m.notAlone, truth(reason == why), string(reason))
 	}
 }
 

@@ -54,7 +54,7 @@ func TestClusterMetrics(t *testing.T) {
 		Mode: "mesh", Self: "a", State: "active", Epoch: 7, Generation: 2, N: 3, R: 2, W: 2, Unsettled: &kv.SizeChange{Member: "c"},
 		Keys: 10, Tombstones: 1, Bytes: 4096, MaxBytes: 8192,
 		Members: []kv.Member{
-			{Name: "a", State: "active", Reach: health.Answers, MaxBytes: 8192},
+			{Name: "a", State: "active", Reach: health.Answers, MaxBytes: 8192, Reading: &kv.Reading{Why: kv.NotAloneCatching}},
 			{Name: "b", State: "vacant", Hints: 5},
 			{Name: "c", State: "joining", Reach: health.Answers, RTT: 250 * time.Microsecond, MaxBytes: 4096, Full: true, Sync: &kv.Sync{Kind: "join", Done: 0.5}},
 		},
@@ -91,6 +91,12 @@ func TestClusterMetrics(t *testing.T) {
 		`viakv_member_reachable{member="c"} 1`,
 		`viakv_member_round_trip_seconds{member="c"} 0.00025`,
 		`viakv_node_active 1`,
+		`viakv_reads_alone 0`,
+		`viakv_reads_not_alone{reason="catching up"} 1`,
+		`viakv_reads_not_alone{reason="idle"} 0`,
+		`viakv_reads_not_alone{reason="setting"} 0`,
+		`viakv_reads_not_alone{reason="too few leases"} 0`,
+		`viakv_reads_not_alone{reason="weak quorums"} 0`,
 		`viakv_store_bytes 4096`,
 		`viakv_store_keys 10`,
 		`viakv_store_limit_bytes 8192`,
@@ -101,6 +107,12 @@ func TestClusterMetrics(t *testing.T) {
 		want = append(want, fmt.Sprintf(`viakv_events_total{event=%q} %d`, name, events()[name]))
 	}
 	slices.Sort(want)
+	shows(t, newClusterMetrics(func() kv.Status { return status }, events), want...)
+
+	status.Members[0].Reading = &kv.Reading{Alone: true}
+	for i := range want {
+		want[i] = strings.Replace(strings.Replace(want[i], "reads_alone 0", "reads_alone 1", 1), `"catching up"} 1`, `"catching up"} 0`, 1)
+	}
 	shows(t, newClusterMetrics(func() kv.Status { return status }, events), want...)
 }
 

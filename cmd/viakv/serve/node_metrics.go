@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"viakv/node"
+	"viakv/quorum"
 )
 
 // nodeMetrics renders what a node of the mesh counts. A node on a database has none of it.
@@ -12,7 +13,7 @@ type nodeMetrics struct {
 	stats func() node.Stats
 	rows  []nodeMetric
 
-	connected, lastReply *prometheus.Desc
+	connected, lastReply, waits *prometheus.Desc
 }
 
 // nodeMetric is one series that has no member label.
@@ -26,6 +27,7 @@ func newNodeMetrics(stats func() node.Stats) *nodeMetrics {
 	m := &nodeMetrics{stats: stats}
 	m.connected = m.describe("link_connected", "1 while the data connection to the member stands; else 0.", "member")
 	m.lastReply = m.describe("link_last_reply_timestamp_seconds", "When something last came back from the member; absent before that.", "member")
+	m.waits = m.describe("lease_wait_seconds", "Time that sets and removes waited for members that hold leases, of those that waited for a millisecond or more.")
 	m.requests()
 	m.scans()
 	m.handoff()
@@ -54,6 +56,7 @@ func (m *nodeMetrics) gauge(name, help string, labels prometheus.Labels, value f
 func (m *nodeMetrics) requests() {
 	m.counter("reads_total", "Reads of a key that this node coordinated.", func(s *node.Stats) uint64 { return s.Coordinator.Reads })
 	m.counter("local_reads_total", "Reads that this node answered from its own copy.", func(s *node.Stats) uint64 { return s.Coordinator.Local })
+	m.counter("quorum_reads_total", "Reads for which this node asked other members.", func(s *node.Stats) uint64 { return s.Coordinator.Asked })
 	m.counter("writes_total", "Writes that this node coordinated.", func(s *node.Stats) uint64 { return s.Coordinator.Writes })
 	m.counter("one_round_writes_total", "Writes that took one round of messages instead of two.", func(s *node.Stats) uint64 { return s.Coordinator.OneRound })
 	m.counter("removes_total", "Removes that this node coordinated.", func(s *node.Stats) uint64 { return s.Coordinator.Removes })
@@ -125,6 +128,12 @@ func (m *nodeMetrics) Collect(out chan<- prometheus.Metric) {
 	for i := range m.rows {
 		out <- prometheus.MustNewConstMetric(m.rows[i].desc, m.rows[i].kind, m.rows[i].value(&s))
 	}
+	w, upTo, buckets := &s.Coordinator.Waits, uint64(0), map[float64]uint64{}
+	for i, bound := range quorum.WaitBounds {
+		upTo += w.Classes[i]
+		buckets[bound] = upTo
+	}
+	out <- prometheus.MustNewConstHistogram(m.waits, w.Count, w.Total.Seconds(), buckets)
 	for _, l := range s.Links {
 		out <- prometheus.MustNewConstMetric(m.connected, prometheus.GaugeValue, truth(l.Connected), l.Member)
 		if !l.LastReply.IsZero() {

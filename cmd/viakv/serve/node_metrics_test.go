@@ -13,6 +13,8 @@ func TestNodeMetrics(t *testing.T) {
 	s.Coordinator.Repaired, s.Coordinator.Conflicts, s.Coordinator.Hedged = 4, 5, 6
 	s.Coordinator.Renewed, s.Coordinator.Forwarded, s.Coordinator.Unavailable, s.Coordinator.Unknown = 7, 8, 9, 10
 	s.Coordinator.OneRound, s.Coordinator.Contended, s.Coordinator.Local = 17, 18, 19
+	s.Coordinator.Asked, s.Coordinator.Waits.Count, s.Coordinator.Waits.Total = 52, 5, 1500*time.Millisecond
+	s.Coordinator.Waits.Classes[0], s.Coordinator.Waits.Classes[6], s.Coordinator.Waits.Classes[10] = 2, 2, 1
 	s.Scans.Scans, s.Scans.Agreed, s.Scans.Again, s.Scans.Merged, s.Scans.Read, s.Scans.Renewed = 11, 12, 13, 14, 15, 16
 	s.Scans.Alone = 20
 	h := &s.Handoff
@@ -31,6 +33,19 @@ func TestNodeMetrics(t *testing.T) {
 		`viakv_hints_collapsed_total 23`,
 		`viakv_hints_noted_total 21`,
 		`viakv_hints_replayed_total 22`,
+		`viakv_lease_wait_seconds_bucket{le="+Inf"} 5`,
+		`viakv_lease_wait_seconds_bucket{le="0.0025"} 2`,
+		`viakv_lease_wait_seconds_bucket{le="0.005"} 2`,
+		`viakv_lease_wait_seconds_bucket{le="0.01"} 2`,
+		`viakv_lease_wait_seconds_bucket{le="0.025"} 2`,
+		`viakv_lease_wait_seconds_bucket{le="0.05"} 2`,
+		`viakv_lease_wait_seconds_bucket{le="0.1"} 2`,
+		`viakv_lease_wait_seconds_bucket{le="0.25"} 4`,
+		`viakv_lease_wait_seconds_bucket{le="0.5"} 4`,
+		`viakv_lease_wait_seconds_bucket{le="1"} 4`,
+		`viakv_lease_wait_seconds_bucket{le="2.5"} 4`,
+		`viakv_lease_wait_seconds_count 5`,
+		`viakv_lease_wait_seconds_sum 1.5`,
 		`viakv_link_connected{member="b"} 1`,
 		`viakv_link_connected{member="c"} 0`,
 		`viakv_link_last_reply_timestamp_seconds{member="b"} 1.5`,
@@ -39,6 +54,7 @@ func TestNodeMetrics(t *testing.T) {
 		`viakv_purged_tombstones_total 32`,
 		`viakv_purges_refused_total 33`,
 		`viakv_purges_total 31`,
+		`viakv_quorum_reads_total 52`,
 		`viakv_read_repairs_total 4`,
 		`viakv_reads_total 1`,
 		`viakv_rebuild_restarts_total 30`,
