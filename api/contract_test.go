@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,7 +149,7 @@ func TestContract(t *testing.T) {
 		},
 		reads: func(context.Context, kv.Reads) (version.Epoch, error) { return 8, storeError },
 		status: kv.Status{Mode: "mesh", Cluster: "c", Self: "n1", State: "active", N: 3, R: 2, W: 2, Reads: kv.ReadsLease, Lease: kv.DefaultLease, Epoch: 7, Digest: "00ff",
-			Members: []kv.Member{{Name: "n1", State: "active", Ownership: 0.5}, {Name: "n2", State: "rebuilding", Sync: &kv.Sync{Kind: "rebuild", Done: 0.5}}}},
+			Members: []kv.Member{{Name: "n1", State: "active", Ownership: 0.5, Reading: &kv.Reading{Why: kv.NotAloneLeases, Lacks: []kv.LeaseLack{{Member: "n2", Why: "no process"}}}}, {Name: "n2", State: "rebuilding", Sync: &kv.Sync{Kind: "rebuild", Done: 0.5}}}},
 	}
 	h := start(t, Config{Store: store, Cluster: cluster})
 	lone := start(t, Config{Store: store})
@@ -296,5 +297,25 @@ func TestContractIsComplete(t *testing.T) {
 		if known, ok := lookup([]byte(p)); !found || !ok || known != parameter(i) || len(p) > maxParameterName {
 			t.Errorf("the parameter %s: described %v, looked up %v %v", p, found, known, ok)
 		}
+	}
+}
+
+// The document lists each reason why a node asks other members for its reads, and each thing that a
+// lease may lack.
+func TestContractListsTheReasonsOfReadings(t *testing.T) {
+	reading := loadContract(t).document.Components.Schemas["Reading"].Value.Properties
+	var why []any
+	for _, reason := range kv.NotAloneReasons() {
+		why = append(why, string(reason))
+	}
+	var lacks []any
+	for _, lack := range kv.LeaseLacks() {
+		lacks = append(lacks, lack)
+	}
+	if got := reading["why"].Value.Enum; !slices.Equal(got, why) {
+		t.Errorf("why: %q, want %q", got, why)
+	}
+	if got := reading["lacks"].Value.Items.Value.Properties["why"].Value.Enum; !slices.Equal(got, lacks) {
+		t.Errorf("lacks: %q, want %q", got, lacks)
 	}
 }

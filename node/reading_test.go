@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"viakv/api/kv"
+	"viakv/quorum/lease"
 )
 
 // asked sends a node a get every few milliseconds, and returns how to stop that.
@@ -197,6 +198,18 @@ func TestTheLogOfReadsIsNoFlood(t *testing.T) {
 			t.Errorf("%d lines in 80 s, want one in 10 s at most", n)
 		}
 	})
+}
+
+// What the API says of a lease is what the leases say.
+func TestTheAPIKnowsEachLack(t *testing.T) {
+	for i, lack := range kv.LeaseLacks() {
+		if got := (lease.NoProcess + lease.Lack(i)).String(); got != lack {
+			t.Errorf("%q, and the API says %q", got, lack)
+		}
+	}
+	if n := int(lease.RanOut-lease.NoProcess) + 1; n != len(kv.LeaseLacks()) {
+		t.Errorf("%d lacks, and the API knows %d", n, len(kv.LeaseLacks()))
+	}
 }
 
 // A node that needs no lease answers alone. One in a cluster whose quorums do not overlap never

@@ -13,22 +13,32 @@ import (
 // each write waits a moment for the last one.
 const leastWait = time.Millisecond
 
-// WaitBounds are the upper bounds of the classes of Waits, in seconds.
-var WaitBounds = [...]float64{2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5}
+// waitBounds are the upper bounds of the classes of Waits, in seconds.
+var waitBounds = [...]float64{2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5}
 
 // Waits are the waits of sets and removes for members that hold leases, of a millisecond or more.
 type Waits struct {
 	Count uint64
 	Total time.Duration
 	// Classes counts the waits by their lengths. Element i has those that are no longer than
-	// WaitBounds[i], and longer than the bound before. The last element has the rest.
-	Classes [len(WaitBounds) + 1]uint64
+	// waitBounds[i], and longer than the bound before. The last element has the rest.
+	Classes [len(waitBounds) + 1]uint64
+}
+
+// UpTo returns how many waits were no longer than each bound.
+func (w *Waits) UpTo() map[float64]uint64 {
+	out, n := map[float64]uint64{}, uint64(0)
+	for i, bound := range waitBounds {
+		n += w.Classes[i]
+		out[bound] = n
+	}
+	return out
 }
 
 // waits counts Waits.
 type waits struct {
 	total   atomic.Int64 // nanoseconds
-	classes [len(WaitBounds) + 1]atomic.Uint64
+	classes [len(waitBounds) + 1]atomic.Uint64
 }
 
 func (w *waits) add(d time.Duration) {
@@ -36,7 +46,7 @@ func (w *waits) add(d time.Duration) {
 		return
 	}
 	class := 0
-	for class < len(WaitBounds) && d.Seconds() > WaitBounds[class] {
+	for class < len(waitBounds) && d.Seconds() > waitBounds[class] {
 		class++
 	}
 	w.classes[class].Add(1)

@@ -4,7 +4,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"viakv/node"
-	"viakv/quorum"
 )
 
 // nodeMetrics renders what a node of the mesh counts. A node on a database has none of it.
@@ -128,12 +127,8 @@ func (m *nodeMetrics) Collect(out chan<- prometheus.Metric) {
 	for i := range m.rows {
 		out <- prometheus.MustNewConstMetric(m.rows[i].desc, m.rows[i].kind, m.rows[i].value(&s))
 	}
-	w, upTo, buckets := &s.Coordinator.Waits, uint64(0), map[float64]uint64{}
-	for i, bound := range quorum.WaitBounds {
-		upTo += w.Classes[i]
-		buckets[bound] = upTo
-	}
-	out <- prometheus.MustNewConstHistogram(m.waits, w.Count, w.Total.Seconds(), buckets)
+	w := &s.Coordinator.Waits
+	out <- prometheus.MustNewConstHistogram(m.waits, w.Count, w.Total.Seconds(), w.UpTo())
 	for _, l := range s.Links {
 		out <- prometheus.MustNewConstMetric(m.connected, prometheus.GaugeValue, truth(l.Connected), l.Member)
 		if !l.LastReply.IsZero() {
