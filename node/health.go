@@ -69,7 +69,7 @@ func (n *Node) facts() health.Facts {
 	}
 	t := s.topology
 	f.Cluster, f.Generation, f.N, f.R, f.W = t.Cluster.String(), uint64(t.Generation), t.N(), t.R(), t.W()
-	f.Leader = status.Leader
+	f.Leases, f.Leader = t.Reads == kv.ReadsLease, status.Leader
 	for _, c := range t.Forks {
 		f.Continues = append(f.Continues, c.String())
 	}

@@ -109,6 +109,41 @@ func TestTheVerdictIsWhatRequestsDo(t *testing.T) {
 	}
 }
 
+// Where R is less than W, a node goes on to answer gets while fewer than W members answer, by the
+// leases of those that do. It says so, and it needs no get before that one.
+func TestTheVerdictWhereReadsNeedFewer(t *testing.T) {
+	for fault, apply := range map[string]func(m *mesh, i int){
+		"dies":       func(m *mesh, i int) { m.kill(i) },
+		"hangs":      func(m *mesh, i int) { m.net.Pause(m.address(i)) },
+		"is cut off": func(m *mesh, i int) { m.isolate(i, true) },
+	} {
+		for _, c := range []struct{ n, r, w, lost int }{{3, 1, 3, 1}, {3, 1, 3, 2}, {5, 2, 4, 2}, {2, 1, 2, 1}} {
+			t.Run(fmt.Sprintf("%d of %d %s, R=%d, W=%d", c.lost, c.n, fault, c.r, c.w), func(t *testing.T) {
+				inMeshOf(t, c.n, func(config *Config) { config.ReadQuorum, config.WriteQuorum = kv.Quorum(c.r), kv.Quorum(c.w) }, func(m *mesh) {
+					m.set(0, "a key", "v")
+					time.Sleep(3 * time.Second)
+					for i := range c.lost {
+						apply(m, c.n-1-i)
+					}
+					time.Sleep(3 * time.Second)
+					want := health.ReadsOnly
+					if c.n-c.lost < max(c.r, 2) {
+						want = health.Refusing
+					}
+					for i := range c.n - c.lost {
+						if v := m.truthful(i, "after"); v.Level != want {
+							t.Errorf("%s: %v: %s", m.name(i), v.Level, v.Reason)
+						}
+					}
+					if fault == "is cut off" {
+						m.truthful(c.n-1, "cut off")
+					}
+				})
+			})
+		}
+	}
+}
+
 // Members that nobody sends requests to see a restarted member, and it sees them, within two
 // seconds from when it serves. They tell each step of that, and call it by its name.
 func TestAnIdleClusterSeesARestartedMember(t *testing.T) {

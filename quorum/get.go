@@ -2,7 +2,9 @@ package quorum
 
 import (
 	"context"
+	"time"
 
+	"viakv/api/health"
 	"viakv/api/kv"
 	"viakv/quorum/replica"
 	"viakv/quorum/version"
@@ -11,7 +13,11 @@ import (
 
 // Get appends the key's value to dst.
 func (c *Coordinator) Get(_ context.Context, dst, key []byte, opt kv.Options) ([]byte, version.Tag, error) {
-	if rec, grown, ok := c.local(ReadRecord, dst, key, &opt); ok {
+	rec, grown, ok := c.local(ReadRecord, dst, key, &opt)
+	if !ok && c.awaitLeases(&opt) {
+		rec, grown, ok = c.local(ReadRecord, dst, key, &opt)
+	}
+	if ok {
 		if !rec.Live() {
 			return dst, rec.Tag, kv.ErrMissing
 		}
@@ -38,6 +44,9 @@ func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (versio
 	buffer := c.buffers.Get().(*[]byte)
 	defer c.buffers.Put(buffer)
 	rec, grown, ok := c.local(ReadTag, (*buffer)[:0], key, &opt)
+	if !ok && c.awaitLeases(&opt) {
+		rec, grown, ok = c.local(ReadTag, grown[:0], key, &opt)
+	}
 	if *buffer = grown; ok {
 		if !rec.Live() {
 			return rec.Tag, kv.ErrMissing
@@ -83,6 +92,42 @@ func (c *Coordinator) local(kind Kind, dst, key []byte, opt *kv.Options) (rec ve
 	}
 	c.stats.local.Add(1)
 	return rec, grown, true
+}
+
+// leasesTake is how long a read waits for leases, in terms, where it cannot do without.
+const leasesTake = 2
+
+// awaitLeases waits until this node answers alone, where too few members can be expected to answer
+// a quorum, and enough to give leases: R may be less than W. The node gives its leases back when it
+// is asked for nothing, so the first read after that would be refused. It reports whether the node
+// answers alone.
+func (c *Coordinator) awaitLeases(opt *kv.Options) bool {
+	v := c.cfg.Views.Current()
+	if v == nil || !v.Leases || opt.R != kv.QuorumDefault || v.Incarnation() == 0 || v.R >= v.W || v.Alone() {
+		return false
+	}
+	likely := 1
+	for m := range v.Slots {
+		if m != v.Self && v.Members[m].Active() && c.cfg.Peers.Likely(v, m) {
+			likely++
+		}
+	}
+	alone, _ := health.Needs(v.Slots, v.R, v.W, true)
+	quorum, _ := health.Needs(v.Slots, v.R, v.W, false)
+	if likely < alone || likely >= quorum {
+		return false
+	}
+	until := time.Now().Add(leasesTake * v.Term)
+	if d := opt.Deadline; !d.IsZero() && d.Before(until) {
+		until = d
+	}
+	for v == c.cfg.Views.Current() && time.Now().Before(until) {
+		time.Sleep(sessionPoll)
+		if v.Alone() {
+			return true
+		}
+	}
+	return false
 }
 
 // alone reports whether the operation may rest on this node's own copy, in what it looks up

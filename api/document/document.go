@@ -90,7 +90,7 @@ type Health struct {
 	CanChange bool `json:"canChange"` // members can join and leave
 
 	Answering     int `json:"answering"`     // active members whose processes answer, this one included
-	ReadNeed      int `json:"readNeed"`      // how many of them a read needs
+	ReadNeed      int `json:"readNeed"`      // how many of them a read needs, by lease where it can
 	WriteNeed     int `json:"writeNeed"`     // how many a write needs
 	ReadFailures  int `json:"readFailures"`  // how many of them may fail before reads do
 	WriteFailures int `json:"writeFailures"` // how many may fail before writes do

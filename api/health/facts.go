@@ -57,6 +57,7 @@ type Facts struct {
 	Continues  []string // the clusters that this one continues after forced leaves
 	Generation uint64   // clears so far
 	N, R, W    int
+	Leases     bool     // members answer reads from their own copies where leases allow it
 	Leader     string   // of the changes of members; empty: none is known
 	Members    []Member // the slots, then the member that is joining
 }
@@ -65,10 +66,16 @@ type Facts struct {
 // are r and w. With overlapping quorums, a read's answer must be on w replicas (D4), and a write
 // must learn of every write before it. So both ask more than their own quorum where that is smaller
 // than the other one.
-func Needs(n, r, w int) (read, write int) {
+//
+// With leases, a read of what is known to be complete needs r members that are there, the node that
+// answers among them, and one other at least (L3).
+func Needs(n, r, w int, leases bool) (read, write int) {
 	write = max(r, w, n-w+1)
-	if r+w <= n {
+	switch {
+	case r+w <= n:
 		return r, write
+	case leases:
+		return max(r, min(2, n)), write
 	}
 	return write, write
 }

@@ -81,7 +81,7 @@ func Judge(f *Facts) Verdict {
 		return judgeStore(f)
 	}
 	if f.N > 0 {
-		v.ReadNeed, v.WriteNeed = Needs(f.N, f.R, f.W)
+		v.ReadNeed, v.WriteNeed = Needs(f.N, f.R, f.W, f.Leases)
 		v.CopiesNeed = f.N - f.W + 1
 	}
 	slots := f.slots()
@@ -151,6 +151,9 @@ func (v *Verdict) reason(f *Facts) string {
 	needs := fmt.Sprintf("reads and writes need %d", v.WriteNeed)
 	if v.ReadNeed != v.WriteNeed {
 		needs = fmt.Sprintf("reads need %d and writes %d", v.ReadNeed, v.WriteNeed)
+		if quorum, _ := Needs(f.N, f.R, f.W, false); f.Leases && quorum > v.ReadNeed {
+			needs = fmt.Sprintf("reads need %d, or %d where the key's last write is not known to be complete, and writes %d", v.ReadNeed, quorum, v.WriteNeed)
+		}
 	}
 	text := fmt.Sprintf("%d of %d members %s, and %s", v.Answering, f.N, one(v.Answering, "answers", "answer"), needs)
 	var why []string

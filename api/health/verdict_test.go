@@ -88,6 +88,36 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// By lease, a read needs the leases of R-1 others, or of one, where it needs W by quorum.
+func TestWhatReadsNeedByLease(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		r, w        int
+		members     string
+		level       Level
+		read, write int // needed
+		reason      string
+	}{
+		{"majorities", 2, 2, "a b:silent c", Degraded, 2, 2, "2 of 3 members answer, and reads and writes need 2: b does not answer"},
+		{"one", 1, 1, "a", Serving, 1, 1, "a is the only member"},
+		{"all of two", 1, 2, "a b:silent", Refusing, 2, 2, "1 of 2 members answers, and reads and writes need 2: b does not answer"},
+		{"all of three", 1, 3, "a b c:silent", ReadsOnly, 2, 3,
+			"2 of 3 members answer, and reads need 2, or 3 where the key's last write is not known to be complete, and writes 3: c does not answer"},
+		{"all of three, alone", 1, 3, "a b:silent c:silent", Refusing, 2, 3,
+			"1 of 3 members answers, and reads need 2, or 3 where the key's last write is not known to be complete, and writes 3: b does not answer, c does not answer"},
+		{"four of five", 2, 4, "a b c d:silent e:silent", ReadsOnly, 2, 4,
+			"3 of 5 members answer, and reads need 2, or 4 where the key's last write is not known to be complete, and writes 4: d does not answer, e does not answer"},
+		{"R is all", 3, 1, "a b c:silent", Refusing, 3, 3, "2 of 3 members answer, and reads and writes need 3: c does not answer"},
+		{"weak", 1, 1, "a b c:silent", ReadsOnly, 1, 3, "2 of 3 members answer, and reads need 1 and writes 3: c does not answer"},
+	} {
+		f := facts(c.r, c.w, c.members)
+		f.Leases = true
+		if v := Judge(f); v.Level != c.level || v.Reason != c.reason || v.ReadNeed != c.read || v.WriteNeed != c.write {
+			t.Errorf("%s: %v: %s: %d and %d needed\nwant %v: %s: %d and %d needed", c.name, v.Level, v.Reason, v.ReadNeed, v.WriteNeed, c.level, c.reason, c.read, c.write)
+		}
+	}
+}
+
 // Members that do not count are told apart by whether their memory may come back.
 func TestWhoIsMissed(t *testing.T) {
 	v := Judge(facts(4, 4, "a b:vacant c:rebuilding d:silent e:no-connection f:restarted g:elsewhere h:unheard i:full j:joining:silent"))

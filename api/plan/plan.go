@@ -44,8 +44,8 @@ func Leave(s *kv.Status, name string) (document.Plan, error) {
 func change(s *kv.Status, what string, n, serves int) document.Plan {
 	p := document.Plan{
 		Change: what, Possible: true,
-		Now:   strength(s.N, s.Health.Answering, s.R, s.W),
-		After: strength(n, serves, quorum(s.Read, n), quorum(s.Write, n)),
+		Now:   strength(s, s.N, s.Health.Answering, s.R, s.W),
+		After: strength(s, n, serves, quorum(s.Read, n), quorum(s.Write, n)),
 	}
 	if n%2 == 0 && n > 0 && p.After.R == n/2+1 {
 		p.Notes = append(p.Notes, fmt.Sprintf("%d members survive no more failures than %d do", n, n-1))
@@ -72,10 +72,10 @@ func refuse(p *document.Plan, format string, args ...any) {
 	p.Possible, p.Reason = false, fmt.Sprintf(format, args...)
 }
 
-func strength(n, serving, r, w int) document.Strength {
+func strength(s *kv.Status, n, serving, r, w int) document.Strength {
 	out := document.Strength{N: n, Serving: serving, R: r, W: w}
 	if n > 0 {
-		read, write := health.Needs(n, r, w)
+		read, write := health.Needs(n, r, w, s.Reads == kv.ReadsLease)
 		out.ReadFailures, out.WriteFailures = max(0, serving-read), max(0, serving-write)
 	}
 	return out

@@ -114,3 +114,15 @@ func TestNobodysLeave(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// By lease, reads bear the loss of more members than a quorum of W would.
+func TestPlansCountOnLeases(t *testing.T) {
+	for reads, now := range map[kv.Reads]int{kv.ReadsLease: 2, kv.ReadsQuorum: 0} {
+		s := mesh(4, 4)
+		s.R, s.W, s.Read, s.Write, s.Reads = 1, 4, 1, kv.QuorumAll, reads
+		p, err := leave(s, "node-d")
+		if err != nil || p.Now.ReadFailures != now || p.After.ReadFailures != max(0, now-1) || p.Now.WriteFailures+p.After.WriteFailures != 0 {
+			t.Errorf("%s: %+v, %v", reads, p, err)
+		}
+	}
+}
