@@ -62,6 +62,16 @@ export function stateOf(member) {
   }
 }
 
+// readingOf puts how a node answers gets into words: {word, tell}. tell is a sentence with since when
+// and why. It has a fault where leases are wanted and too few count; an idle node holds none.
+export function readingOf(reading) {
+  if (!reading) return { word: '–', tell: '', fault: false };
+  const { state, why, since } = reading;
+  if (state === 'alone') return { word: 'own copy', tell: `From its own copy since ${moment(since)}.`, fault: false };
+  const word = { idle: 'idle', setting: 'by quorum', 'weak quorums': 'by quorum', 'catching up': 'catching up' }[why] ?? 'by quorum';
+  return { word, tell: `Gets by quorum since ${moment(since)}: ${reading.reason}.`, fault: why === 'too few leases' || why === 'catching up' };
+}
+
 // troubleOf says what is wrong with the reach of a member that should answer, and since when. It
 // is empty where nothing is.
 export function troubleOf(member) {

@@ -4,7 +4,7 @@ import { h, mark, text } from './dom.js';
 import { Chart } from './chart.js';
 import { bytes, count, none, percent, seconds, short } from './format.js';
 import { Events } from './events.js';
-import { stateOf, troubleOf } from './health.js';
+import { readingOf, stateOf, troubleOf } from './health.js';
 import { about, state } from './state.js';
 
 export class Overview {
@@ -111,6 +111,9 @@ class Card {
       h('header', null, h('h3', { class: 'key' }, this.swatch, h('span', { class: 'wrap' }, name)), this.badge),
       h('dl', null, row('Epoch', 'The state of the topology that the member is at'), row('Keys', 'That the member holds'),
         row('Round trip', 'Of a sign of life, measured by the node that answers'), row('Hints', 'Keys that others hold back for it'),
+        row('Gets', 'From its own copy, by quorum, or idle: nobody asks, so it holds no leases'),
+        row('Own copy', 'Gets that it answered from its own copy, of all since its start; the others asked a quorum'),
+        row('Waited', 'Sets and removes that waited at it for members that hold leases, since its start'),
         row('Ring share', 'Of the partitions that it owns'), row('HTTP', 'Its public address')),
       this.bar, this.note);
   }
@@ -128,6 +131,12 @@ class Card {
     set('Keys', count(known.keys));
     set('Round trip', level === 'bad' ? none : known.rtt === undefined ? (known.answered ? 'this node' : none) : seconds(known.rtt));
     set('Hints', count(known.hints));
+    const how = readingOf(known.reading);
+    set('Gets', how.word);
+    mark(this.rows.get('Gets'), 'title', how.tell);
+    const { alone, quorum, waited, waitedSeconds } = known.reading ?? {};
+    set('Own copy', alone + quorum > 0 ? `${share(alone / (alone + quorum))} of ${short(alone + quorum)}` : none);
+    set('Waited', waited > 0 ? `${count(waited)}, ${seconds(waitedSeconds)}` : count(waited));
     set('Ring share', percent(member.ownership));
     set('HTTP', member.http || none);
     const busy = known.sync && known.sync.done < 1;
@@ -150,6 +159,8 @@ function note(known, member) {
   if (member.state !== 'active') {
     return known.share === undefined ? 'Copying from the others.' : `Copying from the others: it has ${percent(known.share)} of what they hold.`;
   }
+  const reading = readingOf(known.reading);
+  if (reading.fault) return reading.tell;
   if (!known.digest) return known.error ?? ' ';
   const counts = new Set(state.status.members.filter((m) => m.state === 'active').map((m) => m.name));
   const digests = [...state.holdings.values()].filter((x) => !x.error && counts.has(x.member)).map((x) => x.digest);

@@ -70,6 +70,8 @@ export function about(member) {
     hints: seen.length ? seen.reduce((n, m) => n + m.hints, 0) : undefined,
     rtt: rtts.length ? Math.min(...rtts) / 1e6 : undefined,
     sync: own?.members.find((m) => m.name === member.name)?.sync,
+    // A node tells of itself alone how it answers reads.
+    reading: own?.members.find((m) => m.name === member.name)?.reading,
     // share is relative to what the fullest other member holds.
     share: known && most ? Math.min(1, records(holding) / most) : undefined,
     digest: known ? holding.digest : undefined,
