@@ -122,6 +122,10 @@ mutation: ## switch off one rule of the protocol after the other; the tests must
 	@go test -tags mutation -count 1 -run MutationGate -timeout 15m -v ./node/simulation
 	@VIAKV_BREAK=keyed-hash go test -tags mutation -count 1 -run CollidingKeys -timeout 15m ./node ./node/storage
 
+.PHONY: test-against
+test-against: ## run the tests of the program that measures other stores; those that are installed are started
+	@cd bench/against && go vet ./... && go test ./...
+
 .PHONY: check
 check: lint test ## what to run before a commit
 
@@ -147,6 +151,10 @@ bench: ## run the benchmarks: make bench BENCH=Lookup COUNT=6; keeps the figures
 .PHONY: stress
 stress: build ## start three nodes, stress them for a short while, check everything, and leave a report in out/stress
 	@$(BIN)/bench stress --keys 100k -d 10s -o $(OUT)/stress
+
+.PHONY: build-against
+build-against: build ## build bench-against into bin/, with the drivers of other stores: bin/bench baseline --against raft
+	@cd bench/against && go build -buildvcs=false -o ../../$(BIN)/bench-against .
 
 .PHONY: compare
 compare: ## compare the last two runs of make bench

@@ -22,7 +22,7 @@ var notPasted = []struct{ document, contains, reason string }{
 	{"README.md", "docker compose", "needs Docker: make test-compose"},
 	{"README.md", "10.0.0.1", "needs three machines; docs/tutorial.md does the same on one"},
 	{"docs/bench.md", "bench load", "minutes of measurement; cmd/bench's own tests run each command"},
-	{"docs/bench.md", "bench-against", "a module of its own, with dependencies to fetch"},
+	{"docs/bench.md", "build-against", "a module of its own, with dependencies to fetch"},
 	{"docs/cli.md", "kv.example.com", "an address of the reader's"},
 	{"docs/databases.md", "--store-file /run/secrets/store", "needs a database: make test-db"},
 	{"docs/databases.md", "--profile cockroach", "needs Docker: make test-compose"},

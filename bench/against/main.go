@@ -6,8 +6,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,10 +45,19 @@ type options struct {
 	allowRemote  bool
 }
 
+// run runs a command, or measures stores that run already.
 func run(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case raftCommand:
+			return serveRaft(ctx, os.Stdin, os.Stdout)
+		case "turns":
+			return turns(ctx, args[1:], os.Stdout)
+		}
+	}
 	var o options
 	f := flag.NewFlagSet("bench-against", flag.ContinueOnError)
-	f.StringVar(&o.targets, "target", "", "redis://host:port or etcd://host:port; several, separated by commas, are measured one after the other")
+	f.StringVar(&o.targets, "target", "", "redis://host:port (?wait=1: with WAIT), etcd://host:port or nats://host:port; several, separated by commas, are measured one after the other")
 	f.Uint64Var(&o.keys, "keys", 100_000, "written first, then used")
 	f.StringVar(&o.mix, "mix", "b", "a YCSB letter or shares as in get=95,set=5")
 	f.StringVar(&o.distribution, "distribution", "", "of the keys (default: what goes with the mix)")
@@ -79,16 +90,49 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
+// waitTimeout is how long WAIT waits, unless the target says otherwise.
+const waitTimeout = time.Second
+
+var errTarget = errors.New("give redis://HOST:PORT, redis://HOST:PORT?wait=REPLICAS&timeout=1s, etcd://HOST:PORT or nats://HOST:PORT?replicas=3")
+
+// open returns the target of a URL.
 func open(name string) (runner.Target, error) {
-	scheme, address, _ := strings.Cut(name, "://")
-	switch {
-	case address == "":
-	case scheme == "redis":
-		return redis{name, address}, nil
-	case scheme == "etcd":
-		return etcdTarget{name, address}, nil
+	u, err := url.Parse(name)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("target %q: %w", name, errTarget)
 	}
-	return nil, fmt.Errorf("target %q: give redis://host:port or etcd://host:port", name)
+	number := func(key string, fallback int) int {
+		text := u.Query().Get(key)
+		if text == "" {
+			return fallback
+		}
+		n, fault := strconv.Atoi(text)
+		if fault != nil || n < 0 {
+			err = errTarget
+		}
+		return n
+	}
+	var t runner.Target
+	switch u.Scheme {
+	case "redis":
+		r := redis{name: name, address: u.Host, wait: number("wait", 0), timeout: waitTimeout}
+		if text := u.Query().Get("timeout"); text != "" {
+			if r.timeout, err = time.ParseDuration(text); err == nil && r.timeout < time.Millisecond {
+				err = errTarget // WAIT 0 would wait for ever
+			}
+		}
+		t = r
+	case "etcd":
+		t = etcdTarget{name, u.Host}
+	case "nats":
+		t = newNATS(name, u.Host, number("replicas", 3))
+	default:
+		err = errTarget
+	}
+	if err != nil {
+		return nil, fmt.Errorf("target %q: %w", name, err)
+	}
+	return t, nil
 }
 
 // measure writes the keys, runs the mix, and reports.
@@ -135,7 +179,7 @@ func measure(ctx context.Context, t runner.Target, o options) error {
 		return err
 	}
 	if o.out != "" {
-		_, err = r.Save(o.out, "against-"+strings.NewReplacer("://", "-", ":", "-", "/", "").Replace(t.Name()))
+		_, err = r.Save(o.out, "against-"+strings.NewReplacer("://", "-", ":", "-", "/", "", "?", "-", "=", "-", "&", "-").Replace(t.Name()))
 	}
 	if result.Good() == 0 {
 		err = errors.Join(err, fmt.Errorf("no request succeeded: %d refused, %d failed, %d lost, %d connections could not be made", result.Errors.Refused, result.Errors.Failed,

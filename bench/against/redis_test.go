@@ -9,13 +9,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
 
-// serveRESP starts a server that answers the four commands from a map.
-func serveRESP(t *testing.T) string {
+// serveRESP starts a server that answers the four commands from a map, and WAIT with that number of
+// replicas.
+func serveRESP(t *testing.T, replicas int) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,6 +43,8 @@ func serveRESP(t *testing.T) string {
 			return count
 		case "EXISTS":
 			return count
+		case "WAIT":
+			return ":" + strconv.Itoa(replicas) + "\r\n"
 		}
 		if !found {
 			return "$-1\r\n"
@@ -92,7 +96,7 @@ func readCommand(r *bufio.Reader) (words []string, err error) {
 }
 
 func TestPipelinedRESP(t *testing.T) {
-	c, err := redis{"redis://x", serveRESP(t)}.Connect(context.Background())
+	c, err := redis{name: "redis://x", address: serveRESP(t, 0)}.Connect(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,12 +118,44 @@ func TestPipelinedRESP(t *testing.T) {
 	}
 }
 
+// A write counts when WAIT has returned as many replicas as were asked for. Reads are not followed
+// by WAIT.
+func TestWritesThatWait(t *testing.T) {
+	for wait, want := range map[int]runner.Outcome{1: runner.OK, 2: runner.OK, 3: runner.Failed} {
+		c, err := redis{address: serveRESP(t, 2), wait: wait, timeout: time.Second}.Connect(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []workload.Kind{workload.Get, workload.Set, workload.Get, workload.Has, workload.Remove, workload.Remove} {
+			c.Append(kind, []byte("k"), []byte("v"))
+		}
+		c.Append(workload.Set, []byte("forbidden"), []byte("v"))
+		if err := c.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		again := runner.Missing // the answer to a second remove
+		if want == runner.Failed {
+			again = runner.Failed
+		}
+		for i, want := range []runner.Outcome{runner.Missing, want, runner.OK, runner.OK, want, again, runner.Failed} {
+			if got, err := c.Receive(); err != nil || got.Outcome != want {
+				t.Errorf("wait for %d, answer %d: %+v, %v, want %v", wait, i, got, err, want)
+			}
+		}
+		if c.Buffered() {
+			t.Error("there are more answers than requests")
+		}
+		_ = c.Close()
+	}
+}
+
 func TestARunAgainstIt(t *testing.T) {
-	address := serveRESP(t)
-	if err := run(context.Background(), []string{"-target", "redis://" + address, "-keys", "200", "-duration", "300ms", "-connections", "2", "-out", t.TempDir()}); err != nil {
+	address := serveRESP(t, 1)
+	if err := run(context.Background(), []string{"-target", "redis://" + address + "?wait=1", "-keys", "200", "-duration", "300ms", "-connections", "2", "-out", t.TempDir()}); err != nil {
 		t.Error(err)
 	}
-	for _, args := range [][]string{{"-target", "mysql://127.0.0.1:1"}, {"-target", "redis://192.0.2.1:1"}, {"-target", "redis://127.0.0.1:1"}, {"-target", "redis://" + address, "-mix", "zz"}} {
+	for _, args := range [][]string{{"-target", "mysql://127.0.0.1:1"}, {"-target", "redis://192.0.2.1:1"}, {"-target", "redis://127.0.0.1:1"}, {"-target", "redis://" + address, "-mix", "zz"},
+		{"-target", "redis://" + address + "?wait=many"}, {"-target", "redis://" + address + "?timeout=soon"}, {"-target", "redis://" + address + "?wait=1&timeout=1us"}, {"-target", "redis://" + address + "?wait=2", "-keys", "10"}} {
 		if err := run(context.Background(), args); err == nil {
 			t.Errorf("%v was run", args)
 		}

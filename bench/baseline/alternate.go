@@ -18,38 +18,23 @@ type Alternated struct {
 	Ratio  float64
 }
 
-// Alternate measures both for some rounds. The order changes with each round, so that neither
-// always has the warmer machine. An error of one run ends the measurement.
+// Alternate measures both for some rounds, as Turns does.
 func Alternate(ctx context.Context, target, baseline runner.Config, rounds int) (*Alternated, error) {
+	turns, err := Turns(ctx, []Side{{Config: target}, {Config: baseline}}, rounds)
+	if err != nil {
+		return nil, err
+	}
 	a := new(Alternated)
-	for round := range rounds {
-		first, second := target, baseline
-		if round%2 == 1 {
-			first, second = second, first
-		}
-		first.Seed, second.Seed = first.Seed+uint64(round), second.Seed+uint64(round)
-		one, err := runner.Run(ctx, first)
-		if err != nil {
-			return nil, err
-		}
-		two, err := runner.Run(ctx, second)
-		if err != nil {
-			return nil, err
-		}
-		if round%2 == 1 {
-			one, two = two, one
-		}
+	for round, one := range turns[0] {
+		two := turns[1][round]
 		if two.Throughput() > 0 {
 			a.Ratios = append(a.Ratios, one.Throughput()/two.Throughput())
 		}
 		if a.Target == nil {
-			a.Target, a.Baseline = one, two
+			a.Target, a.Baseline = one.Result, two.Result
 		} else {
-			a.Target.Merge(one)
-			a.Baseline.Merge(two)
-		}
-		if ctx.Err() != nil {
-			break
+			a.Target.Merge(one.Result)
+			a.Baseline.Merge(two.Result)
 		}
 	}
 	a.Ratio = Median(a.Ratios)

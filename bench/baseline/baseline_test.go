@@ -1,6 +1,7 @@
 package baseline_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +33,9 @@ func TestMain(m *testing.M) {
 	case "chatters":
 		fmt.Println("hello")
 		return
+	case "meets":
+		meet()
+		return
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -44,6 +49,18 @@ func TestMain(m *testing.M) {
 	_ = baseline.Serve(l)
 }
 
+// meet serves what a node has been told of the others.
+func meet() {
+	fmt.Println(baseline.Meet + strconv.Itoa(os.Getpid()))
+	in := bufio.NewReader(os.Stdin)
+	line, err := in.ReadString('\n')
+	if err != nil {
+		os.Exit(1)
+	}
+	fmt.Println(baseline.Ready + strings.TrimSpace(line))
+	_, _ = io.Copy(io.Discard, in)
+}
+
 func start(t *testing.T, as string, n int) (*baseline.Cluster, error) {
 	t.Helper()
 	t.Setenv(role, as)
@@ -53,7 +70,7 @@ func start(t *testing.T, as string, n int) (*baseline.Cluster, error) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	c, err := baseline.Start(ctx, baseline.Command{Path: self}, n)
+	c, err := baseline.Start(ctx, baseline.Command{Path: self, Meets: as == "meets"}, n)
 	if err == nil {
 		t.Cleanup(c.Close)
 	}
@@ -129,6 +146,64 @@ func TestAProgramThatDoesNotServeIsAnError(t *testing.T) {
 	}
 	if _, err := baseline.Start(t.Context(), baseline.Command{Path: "/nowhere"}, 1); err == nil {
 		t.Error("a program that is not there was started")
+	}
+}
+
+func TestNodesThatMeetKnowEachOther(t *testing.T) {
+	c, err := start(t, "meets", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Trim(fmt.Sprint(c.PIDs()), "[]")
+	for i, said := range c.Endpoints {
+		if want := fmt.Sprintf("http://%d %s", i+1, all); said != want {
+			t.Errorf("node %d was told %q, want %q", i, said, want)
+		}
+	}
+}
+
+// A loop of this process is seen in its CPU time. A process that is not there has none.
+func TestCPU(t *testing.T) {
+	self := os.Getpid()
+	before, known := baseline.CPU(self)
+	if !known {
+		t.Skip("the system does not tell it")
+	}
+	for after := before; after == before; {
+		if after, known = baseline.CPU(self); !known || after < before {
+			t.Fatal(after, known)
+		}
+	}
+	if _, known := baseline.CPU(self, 1<<30); known {
+		t.Error("a process that is not there")
+	}
+}
+
+func TestTurnsAreThoseOfEachSideInEachRound(t *testing.T) {
+	c, err := start(t, "serves", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := time.Duration(0)
+	side := baseline.Side{Config: runner.Config{Keys: workload.DefaultKeys(), Sources: workload.FirstKeys(10), Warmup: time.Millisecond}, CPU: func() time.Duration {
+		used += time.Second
+		return used
+	}}
+	if side.Config.Targets, err = runner.NewHTTP(client.Config{Endpoints: c.Endpoints}, client.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	none := side
+	none.CPU, none.Config.Warmup = nil, 0
+	turns, err := baseline.Turns(t.Context(), []baseline.Side{side, none}, 3)
+	if err != nil || len(turns) != 2 {
+		t.Fatal(turns, err)
+	}
+	for i, rounds := range turns {
+		for round, turn := range rounds {
+			if len(rounds) != 3 || turn.CPU != time.Duration(1-i)*time.Second || turn.Result == nil {
+				t.Errorf("side %d, round %d of %d: %+v", i, round, len(rounds), turn)
+			}
+		}
 	}
 }
 

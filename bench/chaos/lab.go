@@ -43,6 +43,16 @@ func (l *Lab) Memory() float64 {
 	return sum / float64(l.members)
 }
 
+// PIDs returns the process IDs of the members that run.
+func (l *Lab) PIDs() (pids []int) {
+	for _, p := range l.nodes[:l.members] {
+		if pid := p.pid(); pid != 0 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
 // Kill ends a node's process at once. The keys in its memory are lost.
 func (l *Lab) Kill(i int) { l.nodes[i].kill() }
 

@@ -97,15 +97,23 @@ func (p *process) crashed() []string {
 	return p.crashes
 }
 
+// pid returns the ID of the running process, or 0.
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running == nil {
+		return 0
+	}
+	return p.running.Process.Pid
+}
+
 // memory returns the resident memory of the process, in bytes. It is not known outside Linux.
 func (p *process) memory() (bytes float64, known bool) {
-	p.mu.Lock()
-	running := p.running
-	p.mu.Unlock()
-	if running == nil {
+	pid := p.pid()
+	if pid == 0 {
 		return 0, false
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", running.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, false
 	}

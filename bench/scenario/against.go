@@ -19,8 +19,8 @@ import (
 // program does not link their drivers.
 const AgainstName = "bench-against"
 
-// errNoAgainst says how to get the program that measures neighbours.
-var errNoAgainst = errors.New("neighbours are measured by " + AgainstName + ", which lies neither beside this program nor on the PATH: build it with (cd bench/against && go build -o ../../bin/" + AgainstName + " .)")
+// ErrNoAgainst says how to get the program that measures neighbours.
+var ErrNoAgainst = errors.New("neighbours are measured by " + AgainstName + ", which lies neither beside this program nor on the PATH: build it with make build-against")
 
 // against measures the neighbours one after another.
 func (u *setup) against(ctx context.Context, r *report.Report) {

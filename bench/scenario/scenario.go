@@ -87,7 +87,7 @@ func Run(ctx context.Context, s Spec, tools Tools, events Events) (*report.Repor
 	defer u.client.Close()
 	u.tools, u.events = tools, events
 	if len(s.Against) > 0 && tools.Against == "" {
-		return nil, errNoAgainst
+		return nil, ErrNoAgainst
 	}
 	began := time.Now()
 	r := s.begin(u.title(), began, tools)

@@ -72,7 +72,7 @@ type Spec struct {
 	Objective string `json:"objective"` // p99<5ms
 	Baseline  int    `json:"baseline"`  // rounds in turns with a bare server; 0: none
 
-	// Against are neighbours to measure too, as in redis://127.0.0.1:6379.
+	// Against are neighbours to measure too, as in redis://127.0.0.1:6379?wait=1.
 	Against []string `json:"against,omitempty"`
 
 	Scans    []string `json:"scans"` // getAll, getKeys, getValues
@@ -92,6 +92,9 @@ type Spec struct {
 	// LogDir is where nodes write their logs. Empty: a temporary directory.
 	LogDir string `json:"logDir,omitempty"`
 }
+
+// neighbours are the schemes of the stores that the program for neighbours has drivers of.
+var neighbours = []string{"redis", "etcd", "nats"}
 
 // Names are the names of the scenarios.
 var Names = []string{"load", "run", "find-max", "scan", "check", "chaos"}
@@ -166,8 +169,8 @@ func (s *Spec) Validate() error {
 		fault("%d clients on %d keys: checking takes for ever beyond ten clients a key", s.Clients, s.ActiveKeys)
 	}
 	for _, name := range s.Against {
-		if scheme, address, _ := strings.Cut(name, "://"); scheme != "redis" && scheme != "etcd" || address == "" {
-			fault("neighbour %q: give redis://HOST:PORT or etcd://HOST:PORT", name)
+		if scheme, address, _ := strings.Cut(name, "://"); !slices.Contains(neighbours, scheme) || address == "" {
+			fault("neighbour %q: give redis://HOST:PORT, etcd://HOST:PORT or nats://HOST:PORT", name)
 		}
 	}
 	return errors.Join(faults...)

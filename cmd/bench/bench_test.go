@@ -155,6 +155,29 @@ func TestTheBaselineEndsWithItsInput(t *testing.T) {
 	}
 }
 
+// The program that has the drivers gets the options, and what it prints is shown.
+func TestTheBaselineComparesWithStores(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	if _, err := command(t, "baseline", "--against", "raft"); !errors.Is(err, scenario.ErrNoAgainst) {
+		t.Errorf("got %v", err)
+	}
+	program := filepath.Join(dir, scenario.AgainstName)
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\"\n[ \"$3\" != /fails ]\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := command(t, "baseline", "--against", "raft"); err == nil || !strings.Contains(err.Error(), "make build") {
+		t.Errorf("got %v", err)
+	}
+	out, err := command(t, "baseline", "--against", "raft,nats", "--viakv", "/viakv", "--keys", "2k", "--callers", "1,8", "--rounds", "5", "-d", "3s")
+	if want := "turns --viakv /viakv --against raft,nats --callers 1,8 --keys 2000 --rounds 5 --duration 3s\n"; err != nil || out != want {
+		t.Errorf("got %q, %v, want %q", out, err, want)
+	}
+	if _, err := command(t, "baseline", "--against", "raft", "--viakv", "/fails"); err == nil || !strings.Contains(err.Error(), "comparing with raft") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // lineWriter sends what is written to it to a channel.
 type lineWriter chan string
 

@@ -56,7 +56,7 @@ func rateFlags(f *pflag.FlagSet, s *scenario.Spec) {
 	f.Float64Var(&s.Rate, "rate", 0, "requests a second, whatever the target does: an open loop (0: a closed loop, as fast as answers come)")
 	f.BoolVar(&s.Poisson, "poisson", false, "random arrivals in the open loop, as of independent users")
 	f.DurationVar((*time.Duration)(&s.Ramp), "ramp", 0, "grow the rate, or the connections, from nothing over this time")
-	f.StringSliceVar(&s.Against, "against", nil, "neighbours to measure after the target, with the same keys and mix: redis://HOST:PORT, etcd://HOST:PORT")
+	f.StringSliceVar(&s.Against, "against", nil, "neighbours to measure after the target, with the same keys and mix: redis://HOST:PORT (?wait=1: with WAIT), etcd://HOST:PORT, nats://HOST:PORT")
 	f.IntVar(&s.Baseline, "baseline", 0, "also measure a bare server on this machine, in turns of this many rounds, and print the ratio")
 }
 

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"viakv/api/client"
+	"viakv/bench/baseline"
+	"viakv/bench/chaos"
+	"viakv/bench/runner"
+	"viakv/bench/workload"
+)
+
+// nodes is the number of processes of each store.
+const nodes = 3
+
+// store is a store that this program has started.
+type store struct {
+	name    string
+	targets []runner.Target
+	pids    []int
+	close   func()
+}
+
+func (s *store) cpu() time.Duration {
+	total, _ := baseline.CPU(s.pids...)
+	return total
+}
+
+// startWithin is how long a store may take until it answers.
+const startWithin = 30 * time.Second
+
+// starters start each store, in a directory that is removed at the end.
+var starters = map[string]func(ctx context.Context, dir string) (*store, error){
+	"raft": startRaft, "redis": startRedis, "redis-wait": startRedisWait, "etcd": startEtcd, "nats": startNATS,
+}
+
+// startViakv starts nodes of viakv as they are by default.
+func startViakv(ctx context.Context, binary, dir string) (*store, error) {
+	lab, err := chaos.StartCalm(ctx, binary, dir, nodes)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{name: "viakv", pids: lab.PIDs(), close: lab.Close}
+	return s, s.overHTTP(lab.Endpoints())
+}
+
+// startRaft starts nodes of Raft KV: this program, with the command for one node.
+func startRaft(ctx context.Context, _ string) (*store, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c, err := baseline.Start(ctx, baseline.Command{Path: self, Args: []string{raftCommand}, Meets: true}, nodes)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{pids: c.PIDs(), close: c.Close}
+	if err := s.overHTTP(c.Endpoints); err != nil {
+		return s, err
+	}
+	for _, endpoint := range c.Endpoints {
+		err := until(ctx, func(ctx context.Context) error { return healthy(ctx, endpoint+"/readyz") })
+		if err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (s *store) overHTTP(endpoints []string) (err error) {
+	s.targets, err = runner.NewHTTP(client.Config{Endpoints: endpoints, Timeout: requestTimeout}, client.Options{})
+	return err
+}
+
+func healthy(ctx context.Context, address string) error {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	q.Close = true
+	r, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return err
+	}
+	if r.StatusCode != http.StatusOK {
+		err = errors.New(r.Status)
+	}
+	return errors.Join(err, r.Body.Close())
+}
+
+// startRedis starts a primary and two replicas. Nothing is on disk.
+func startRedis(ctx context.Context, dir string) (*store, error) { return redisStore(ctx, dir, 0) }
+
+// startRedisWait is startRedis with a WAIT for one replica after each write, so that two nodes of
+// three have it.
+func startRedisWait(ctx context.Context, dir string) (*store, error) { return redisStore(ctx, dir, 1) }
+
+func redisStore(ctx context.Context, dir string, wait int) (*store, error) {
+	ports, err := freePorts(nodes)
+	if err != nil {
+		return nil, err
+	}
+	var p processes
+	for i, port := range ports {
+		args := []string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", dir, "--dbfilename", "redis-" + port + ".rdb",
+			"--repl-diskless-sync-delay", "0"}
+		if i > 0 {
+			args = append(args, "--replicaof", "127.0.0.1", ports[0])
+		}
+		if err := p.start(dir, "redis-server", args...); err != nil {
+			return p.store(), err
+		}
+	}
+	address := "127.0.0.1:" + ports[0]
+	all := redis{name: "redis://" + address, address: address, wait: nodes - 1, timeout: waitTimeout}
+	s := p.store(redis{name: all.name, address: address, wait: wait, timeout: waitTimeout})
+	return s, until(ctx, func(ctx context.Context) error { return probe(ctx, all) })
+}
+
+// startEtcd starts three members, with their data on disk.
+func startEtcd(ctx context.Context, dir string) (*store, error) {
+	ports, err := freePorts(2 * nodes)
+	if err != nil {
+		return nil, err
+	}
+	at := func(i int) string { return "http://127.0.0.1:" + ports[i] }
+	var members []string
+	for i := range nodes {
+		members = append(members, fmt.Sprintf("n%d=%s", i, at(nodes+i)))
+	}
+	var p processes
+	var targets []runner.Target
+	for i := range nodes {
+		name := fmt.Sprintf("n%d", i)
+		err := p.start(dir, "etcd", "--name", name, "--data-dir", filepath.Join(dir, name), "--listen-client-urls", at(i), "--advertise-client-urls", at(i),
+			"--listen-peer-urls", at(nodes+i), "--initial-advertise-peer-urls", at(nodes+i), "--initial-cluster", strings.Join(members, ","), "--initial-cluster-state", "new", "--log-level", "error")
+		if err != nil {
+			return p.store(), err
+		}
+		targets = append(targets, etcdTarget{"etcd" + at(i)[len("http"):], "127.0.0.1:" + ports[i]})
+	}
+	s := p.store(targets...)
+	return s, s.ready(ctx)
+}
+
+// startNATS starts three servers with JetStream, and a bucket that has three replicas in memory.
+func startNATS(ctx context.Context, dir string) (*store, error) {
+	ports, err := freePorts(2 * nodes)
+	if err != nil {
+		return nil, err
+	}
+	var routes []string
+	for i := range nodes {
+		routes = append(routes, "nats://127.0.0.1:"+ports[nodes+i])
+	}
+	var p processes
+	var targets []runner.Target
+	for i := range nodes {
+		name := fmt.Sprintf("n%d", i)
+		err := p.start(dir, "nats-server", "--name", name, "--addr", "127.0.0.1", "--port", ports[i], "--jetstream", "--store_dir", filepath.Join(dir, name),
+			"--cluster_name", "bench", "--cluster", routes[i], "--routes", strings.Join(routes, ","))
+		if err != nil {
+			return p.store(), err
+		}
+		address := "127.0.0.1:" + ports[i]
+		targets = append(targets, newNATS("nats://"+address, address, nodes))
+	}
+	s := p.store(targets...)
+	return s, s.ready(ctx)
+}
+
+// ready waits until each node stores a key.
+func (s *store) ready(ctx context.Context) error {
+	for _, t := range s.targets {
+		if err := until(ctx, func(ctx context.Context) error { return probe(ctx, t) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// probe stores a key.
+func probe(ctx context.Context, t runner.Target) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	c, err := t.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	c.Append(workload.Set, []byte("probe"), []byte("x"))
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	a, err := c.Receive()
+	if err == nil && a.Outcome != runner.OK {
+		err = errors.New("it does not store keys yet")
+	}
+	return err
+}
+
+// until repeats a call until it succeeds.
+func until(ctx context.Context, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for {
+		err := try(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// freePorts asks the kernel for ports that are free now.
+func freePorts(n int) (ports []string, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = l.Close() }() // together at the end, so that all ports differ
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, port)
+	}
+	return ports, nil
+}
+
+// processes are those of one store.
+type processes []*exec.Cmd
+
+// start starts a program of the PATH. Its output goes to a file.
+func (p *processes) start(dir, program string, args ...string) error {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return fmt.Errorf("%w: install it, or leave it out", err)
+	}
+	log, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("%s-%d.log", program, len(*p))), os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	cmd := exec.Command(path, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = dir, log, log, attributes()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	*p = append(*p, cmd)
+	return nil
+}
+
+func (p *processes) store(targets ...runner.Target) *store {
+	s := &store{targets: targets, close: p.end}
+	for _, cmd := range *p {
+		s.pids = append(s.pids, cmd.Process.Pid)
+	}
+	return s
+}
+
+// end kills all processes and waits for them.
+func (p *processes) end() {
+	for _, cmd := range *p {
+		_ = cmd.Process.Kill()
+	}
+	for _, cmd := range *p {
+		_ = cmd.Wait()
+	}
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"viakv/api/apitest"
+	"viakv/bench/runner"
+	"viakv/bench/workload"
+)
+
+// TestMain makes the test's own binary a node of Raft KV when it is started as one.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == raftCommand {
+		if err := serveRaft(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	apitest.VerifyNoLeaks(m)
+}
+
+// ask sends one request by a new connection to a target.
+func ask(t *testing.T, at runner.Target, kind workload.Kind, key, value string) runner.Answer {
+	t.Helper()
+	c, err := at.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.Append(kind, []byte(key), []byte(value))
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := c.Receive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Value = bytes.Clone(a.Value)
+	return a
+}
+
+// Each store that is installed is started, and asked by its driver.
+func TestStores(t *testing.T) {
+	for name, program := range map[string]string{"raft": "", "redis": "redis-server", "redis-wait": "redis-server", "etcd": "etcd", "nats": "nats-server"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := exec.LookPath(program); program != "" && err != nil {
+				t.Skip(err)
+			}
+			s, err := starters[name](t.Context(), t.TempDir())
+			if s != nil {
+				defer s.close()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := len(s.targets) - 1
+			for i, step := range []struct {
+				kind       workload.Kind
+				key, value string
+				want       runner.Outcome
+			}{{workload.Get, "a", "", runner.Missing}, {workload.Set, "a", "1", runner.OK}, {workload.Has, "a", "", runner.OK}, {workload.Remove, "a", "", runner.OK}, {workload.Set, "b", "2", runner.OK}} {
+				// At one node, because NATS reads at any replica, which may lack the last write.
+				if got := ask(t, s.targets[last], step.kind, step.key, step.value); got.Outcome != step.want && name != "nats" {
+					t.Errorf("step %d: %+v", i, got)
+				}
+			}
+			for range 200 { // the replica that NATS asks may be behind
+				got := ask(t, s.targets[0], workload.Get, "b", "")
+				if string(got.Value) == "2" {
+					break
+				} else if name != "nats" {
+					t.Fatalf("%+v", got)
+				}
+			}
+			if len(s.pids) != nodes {
+				t.Errorf("%d processes", len(s.pids))
+			}
+		})
+	}
+}
+
+// A real Redis has two replicas. A write that waits for more of them has failed.
+func TestWaitForMoreReplicasThanThereAre(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip(err)
+	}
+	s, err := startRedis(t.Context(), t.TempDir())
+	if s != nil {
+		defer s.close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := s.targets[0].(redis)
+	r.timeout = 50 * time.Millisecond
+	for wait, want := range map[int]runner.Outcome{2: runner.OK, 3: runner.Failed} {
+		if r.wait = wait; ask(t, r, workload.Set, "a", "1").Outcome != want {
+			t.Errorf("wait for %d: the outcome is not %v", wait, want)
+		}
+	}
+}
+
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	viakv := filepath.Join(t.TempDir(), "viakv")
+	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", viakv, "./cmd/viakv")
+	build.Dir = "../.." // this module does not need all that viakv does
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var out bytes.Buffer
+	if err := turns(t.Context(), []string{"-viakv", viakv, "-keys", "100", "-callers", "1,4", "-rounds", "1", "-duration", "200ms", "-warm-up", "50ms"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []string{"| get | 1 | viakv |", "| get | 4 | raft |", "| set | 4 | viakv |", "| set | 1 | raft |"} {
+		if !strings.Contains(out.String(), row) {
+			t.Errorf("there is no row %s\n%s", row, out.String())
+		}
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if err := turns(stopped, []string{"-viakv", viakv}, &out); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: %v", err)
+	}
+	for want, args := range map[string][]string{"choose of": {"-viakv", viakv, "-against", "sqlite"}, "callers": {"-viakv", viakv, "-callers", "0"}, "--viakv": {}, "nowhere": {"-viakv", "/nowhere"}} {
+		if err := turns(t.Context(), args, &out); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", args, err, want)
+		}
+	}
+}
