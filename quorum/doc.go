@@ -34,7 +34,7 @@
 //	Q1. No lock is held across a peer call. An operation's mutex guards its phase. It guards
 //	    nothing that waits.
 //	Q2. Every operation ends by its deadline. When its success has become impossible, it reports so
-//	    at once.
+//	    at once. When its node has gone on to another epoch, it soon goes on, too.
 //	Q3. The coordinator's own replica answers first, by the same rules of epochs as a peer.
 //	Q4. A phase runs at the one epoch that it is stamped with. A reply given at another epoch is no
 //	    reply (D2).

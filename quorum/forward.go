@@ -72,7 +72,7 @@ func (o *operation) await(owner int) error {
 		// A request with more time waits longer for an owner that is short of processor time.
 		silence := max(o.c.cfg.Timeout, o.deadline.Sub(began)) / 4
 		until := earlier(o.deadline, began.Add(patience))
-		if err := o.waitUntil(began, until, 0); err != errDeadline || until.Equal(o.deadline) {
+		if err := o.waitUntil(began, until, 0, never); err != errDeadline || until.Equal(o.deadline) {
 			return err
 		}
 		// A reply to another request shows that the owner is there, too. Under a load of removes

@@ -280,11 +280,18 @@ var errDeadline = errors.New("quorum: deadline")
 // will not be met by the request's deadline. query is the kind of a query phase, and zero for other
 // phases. A query also asks the remaining replicas once it has waited for HedgeAfter, or when a
 // replica fails.
-func (o *operation) wait(query Kind) error { return o.waitUntil(o.began, o.deadline, query) }
+func (o *operation) wait(query Kind) error {
+	patience := o.c.cfg.HedgeAfter
+	if query == 0 { // leases for which a write waits end within that time
+		patience = max(patience, o.v.Term/2*3)
+	}
+	return o.waitUntil(o.began, o.deadline, query, patience)
+}
 
 // waitUntil is wait with a deadline of its own. now is the present time, or zero when the caller
-// does not know it.
-func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
+// does not know it. Once this node has left the epoch, the phase is given up when it is older than
+// patience: those that have answered do not answer again, and tell of no newer epoch then.
+func (o *operation) waitUntil(now, deadline time.Time, query Kind, patience time.Duration) error {
 	// hedge says that the remaining replicas were not asked yet.
 	hedge := query != 0
 	for {
@@ -320,15 +327,21 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind) error {
 		if left <= 0 {
 			return errDeadline
 		}
+		age := now.Sub(o.began)
+		if age >= patience && o.v.Over() {
+			return replica.ErrEpoch
+		}
+		if patience != never { // the end of the epoch wakes nobody
+			left = min(left, max(patience-age, o.c.cfg.HedgeAfter))
+		}
 		if hedge {
-			patience := o.began.Add(o.c.cfg.HedgeAfter).Sub(now)
-			if patience <= 0 {
+			if age >= o.c.cfg.HedgeAfter {
 				hedge = false
 				o.c.stats.hedged.Add(1)
 				o.askMore(query, MaxMembers, false)
 				continue
 			}
-			left = min(left, patience)
+			left = min(left, o.c.cfg.HedgeAfter-age)
 		}
 		o.timer.Reset(min(left, pause))
 		<-o.wake
