@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"viakv/api"
@@ -21,6 +24,40 @@ import (
 // own. The node always claims to be a member of a settled cluster. One such node is a correct
 // cluster of one; three of them are a cluster that replicates nothing.
 const fakeNode = "VIAKV_FAKE_NODE"
+
+// fakeStale makes the first node answer one get in so many with what was overwritten.
+const fakeStale = "VIAKV_FAKE_STALE"
+
+// staleStore answers some gets with the value before the present one.
+type staleStore struct {
+	*kvtest.Reference
+	every int64
+
+	gets   atomic.Int64
+	mu     sync.Mutex
+	before map[string]string
+	now    map[string]string
+}
+
+func (s *staleStore) Set(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
+	s.mu.Lock()
+	s.before[string(key)], s.now[string(key)] = s.now[string(key)], string(value)
+	s.mu.Unlock()
+	return s.Reference.Set(ctx, key, value, o)
+}
+
+func (s *staleStore) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error) {
+	got, tag, err := s.Reference.Get(ctx, dst, key, o)
+	if err != nil || s.gets.Add(1)%s.every != 0 {
+		return got, tag, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if before := s.before[string(key)]; before != "" {
+		return append(dst, before...), tag, nil
+	}
+	return got, tag, nil
+}
 
 func TestMain(m *testing.M) {
 	if os.Getenv(fakeNode) == "" {
@@ -46,7 +83,11 @@ func serveFake(args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := api.New(api.Config{Name: *name, Store: &kvtest.Reference{}, Cluster: fakeCluster{*name, len(strings.Split(*seeds, ","))}})
+	var store kv.Store = &kvtest.Reference{}
+	if every, err := strconv.ParseInt(os.Getenv(fakeStale), 10, 64); err == nil {
+		store = &staleStore{Reference: &kvtest.Reference{}, every: every, before: map[string]string{}, now: map[string]string{}}
+	}
+	s, err := api.New(api.Config{Name: *name, Store: store, Cluster: fakeCluster{*name, len(strings.Split(*seeds, ","))}})
 	if err != nil {
 		return err
 	}

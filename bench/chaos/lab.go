@@ -56,6 +56,10 @@ func (l *Lab) PIDs() (pids []int) {
 // Kill ends a node's process at once. The keys in its memory are lost.
 func (l *Lab) Kill(i int) { l.nodes[i].kill() }
 
+// Terminate tells a node's process to stop, and waits until it has ended. A process that does not
+// end counts as a crash and is killed.
+func (l *Lab) Terminate(i int) { l.nodes[i].terminate() }
+
 // Start starts a node's process. It fails when the process runs.
 func (l *Lab) Start(i int) error { return l.nodes[i].start() }
 

@@ -12,8 +12,8 @@ import (
 
 func (n *nemesis) processFault(ctx context.Context, random *rand.Rand, kind string) {
 	switch kind {
-	case "kill":
-		n.killOne(ctx, random)
+	case "kill", "term":
+		n.killOne(ctx, random, kind)
 	case "leave":
 		n.change(func() { n.leaveAndReturn(ctx, random) })
 	case "join":
@@ -21,17 +21,22 @@ func (n *nemesis) processFault(ctx context.Context, random *rand.Rand, kind stri
 	}
 }
 
-// killOne kills a node, perhaps again while it rebuilds, and waits until the node is rebuilt.
-func (n *nemesis) killOne(ctx context.Context, random *rand.Rand) {
-	at := random.IntN(n.members)
+// killOne kills a node or tells it to stop, kills it perhaps again while it rebuilds, and waits
+// until the node is rebuilt.
+func (n *nemesis) killOne(ctx context.Context, random *rand.Rand, kind string) {
+	at := n.next()
 	again := random.IntN(3) == 0
 	away := between(random, 50*time.Millisecond, 3*time.Second)
 	if !n.takeDown(ctx, at) {
 		return
 	}
-	f := n.begin("kill", at, "kill -9 %s, restarted after %v%s", nodeName(at), away.Round(time.Millisecond), map[bool]string{true: ", and again while it rebuilds"}[again])
+	end, how := n.Kill, "kill -9 "
+	if kind == "term" {
+		end, how = n.Terminate, "SIGTERM to "
+	}
+	f := n.begin(kind, at, "%s%s, restarted after %v%s", how, nodeName(at), away.Round(time.Millisecond), map[bool]string{true: ", and again while it rebuilds"}[again])
 	defer n.end(f)
-	n.Kill(at)
+	end(at)
 	sleep.For(ctx, away)
 	n.restart(at)
 	if again {

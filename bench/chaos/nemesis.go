@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -15,7 +16,7 @@ import (
 
 // The kinds of faults. Those of processKinds change which nodes there are, and keep to X1 and X2.
 var (
-	processKinds = []string{"kill", "leave", "join"}
+	processKinds = []string{"kill", "term", "leave", "join"}
 	networkKinds = []string{"cut", "isolate", "delay", "reset", "pause"}
 	allKinds     = slices.Concat(processKinds, networkKinds)
 )
@@ -28,6 +29,9 @@ type nemesis struct {
 	start    time.Time
 	log      func(format string, args ...any)
 	seed     uint64
+
+	// turn is whose turn it is to be killed, stopped or paused. So a short run meets each node.
+	turn atomic.Int64
 
 	// still is above zero while no network fault may begin. A cluster that has not come together
 	// for calmAfter gets a network without faults.
@@ -83,6 +87,21 @@ func (n *nemesis) lane(ctx context.Context, id uint64, kinds []string, do func(c
 
 func between(random *rand.Rand, shortest, longest time.Duration) time.Duration {
 	return shortest + time.Duration(random.Int64N(int64(longest-shortest)))
+}
+
+// next returns the member whose turn it is.
+func (n *nemesis) next() int { return int(uint64(n.turn.Add(1)-1) % uint64(n.members)) }
+
+// The lengths of pauses. Short ones are as frequent as long ones: each has rules of its own, as
+// leases that have ended meanwhile, or members that were taken for dead.
+const (
+	shortestPause = 20 * time.Millisecond
+	longestPause  = 10 * time.Second
+)
+
+// pauseLength draws how long a node is paused, with the same chance for each factor of the length.
+func pauseLength(random *rand.Rand) time.Duration {
+	return time.Duration(float64(shortestPause) * math.Pow(float64(longestPause)/float64(shortestPause), random.Float64()))
 }
 
 func (n *nemesis) begin(kind string, node int, format string, args ...any) *check.Fault {
@@ -164,7 +183,8 @@ func (n *nemesis) networkFault(ctx context.Context, random *rand.Rand, kind stri
 		f = n.begin(kind, a, "all connections of %s to others are cut and refused", nodeName(a))
 		n.Refuse(a)
 	case "pause":
-		f = n.begin(kind, a, "%s is stopped and continued", nodeName(a))
+		a, length = n.next(), pauseLength(random)
+		f = n.begin(kind, a, "%s is paused for %v", nodeName(a), length.Round(time.Millisecond))
 		n.Pause(a)
 	}
 	sleep.For(ctx, length)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // process runs one node, and can start it again and again.
@@ -71,6 +72,29 @@ func (p *process) kill() {
 	_ = cmd.Process.Kill() // works on a stopped process, too
 	<-ended
 }
+
+// terminate asks the process to stop, and waits for its end.
+func (p *process) terminate() {
+	p.mu.Lock()
+	cmd, ended := p.running, p.ended
+	p.wanted = false
+	p.mu.Unlock()
+	if cmd == nil {
+		return
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-ended:
+	case <-time.After(stoppedWithin):
+		p.mu.Lock()
+		p.crashes = append(p.crashes, fmt.Sprintf("%s did not stop within %v (see %s)", p.name, stoppedWithin, p.log))
+		p.mu.Unlock()
+		p.kill()
+	}
+}
+
+// stoppedWithin is how long a process may take to stop when it is told to.
+const stoppedWithin = 30 * time.Second
 
 // pause stops the process; resume continues it, as if no time had passed for it.
 func (p *process) pause()  { p.signal(syscall.SIGSTOP, true) }

@@ -70,6 +70,58 @@ func TestAClusterThatReplicatesNothingFails(t *testing.T) {
 	}
 }
 
+// TestOneStaleAnswerInManyShows runs hot keys on a store that is correct but for one answer in two
+// thousand, which is the value before the present one. Both the watch and the search must say so.
+func TestOneStaleAnswerInManyShows(t *testing.T) {
+	for _, every := range []string{"2000", ""} {
+		t.Setenv(fakeStale, every)
+		c := config(t, 1)
+		c.Faults, c.Recording.Hot, c.Recording.OpsPerKey = []string{"pause"}, true, 10_000
+		r, err := Run(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d operations, %d stale, %d violations", r.Check.Operations, r.Check.Stale, len(r.Check.Violations))
+		if every == "" {
+			if r.Check.Stale > 0 || len(r.Check.Violations) > 0 || r.Check.Undecided > 0 {
+				t.Errorf("a correct store: %+v", r.Check)
+			}
+			continue
+		}
+		if r.Check.Operations < 3000 {
+			t.Skip("the machine is too busy for a stale answer")
+		}
+		if r.Check.Stale == 0 || len(r.Check.StaleReads) == 0 || len(r.Check.Violations) == 0 {
+			t.Errorf("a store with stale answers: %+v", r.Check)
+		}
+	}
+}
+
+// Pauses are as often short as long, and each node has its turn.
+func TestPausesAreOfAllLengths(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	short, middle := 0, 0
+	for range 1000 {
+		switch d := pauseLength(random); {
+		case d < shortestPause || d > longestPause:
+			t.Fatal(d)
+		case d < 160*time.Millisecond: // a third of the factor of 500
+			short++
+		case d < 1260*time.Millisecond:
+			middle++
+		}
+	}
+	if short < 250 || middle < 250 || short+middle > 750 {
+		t.Errorf("of 1000 pauses %d are short and %d are of middle length", short, middle)
+	}
+	n := &nemesis{Lab: &Lab{members: 3}}
+	for i := range 6 {
+		if got := n.next(); got != i%3 {
+			t.Errorf("turn %d is that of node %d", i, got)
+		}
+	}
+}
+
 func TestEveryFaultIsInjectedAndTakenBack(t *testing.T) {
 	c := config(t, 3)
 	l := lab(t, c)

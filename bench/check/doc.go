@@ -19,6 +19,9 @@
 // K5. Each key of a scan is a read of its own within the scan's interval. A scan as a whole
 // promises no more: it is no snapshot.
 //
+// K6. A stale answer is noticed when it comes, by a rule that needs no search (stale.go). So a long
+// run says at once that it has found one. What the rule says is wrong, the search finds as well.
+//
 // The search is exponential in how many operations of a key overlap. So a key is replaced every few
 // hundred operations, and earlier when several outcomes were left open.
 package check

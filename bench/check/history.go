@@ -10,6 +10,7 @@ import (
 // History holds what was asked and answered. It is safe for concurrent use.
 type History struct {
 	start time.Time
+	watch *staleWatch
 
 	mu     sync.Mutex
 	keys   []*key
@@ -29,7 +30,7 @@ type key struct {
 	taken int // operations begun
 }
 
-func newHistory() *History { return &History{start: time.Now()} }
+func newHistory() *History { return &History{start: time.Now(), watch: newStaleWatch()} }
 
 // Elapsed returns the time since the start.
 func (h *History) Elapsed() time.Duration { return time.Since(h.start) }
@@ -49,9 +50,9 @@ func (h *History) allKeys() []*key {
 	return slices.Clone(h.keys)
 }
 
-// end completes an operation. A read that is open says nothing and is left out, as is an operation
-// that was refused.
-func (h *History) end(k *key, o operation, r opResult, v opValue) {
+// end completes an operation and returns it. A read that is open says nothing and is left out, as
+// is an operation that was refused.
+func (h *History) end(k *key, o operation, r opResult, v opValue) operation {
 	o.Result, o.Return = r, h.Elapsed()
 	if o.Kind == get || o.Kind == has || o.Kind == scanned {
 		o.Value = v
@@ -77,6 +78,7 @@ func (h *History) end(k *key, o operation, r opResult, v opValue) {
 		}
 		k.mu.Unlock()
 	}
+	return o
 }
 
 // sequence returns the operations of a key by invocation, with each clear that overlaps their time.

@@ -20,6 +20,10 @@ type Verdict struct {
 	Undecided  int         `json:"undecided"`
 	Violations []Violation `json:"violations,omitempty"`
 	CheckTime  float64     `json:"checkTime"` // seconds
+	// Stale counts answers that were older than what was known when their requests began. They were
+	// noticed at once; the violations say the same. StaleReads are the first of them.
+	Stale      int      `json:"stale"`
+	StaleReads []string `json:"staleReads,omitempty"`
 }
 
 // Violation describes a key whose history no single register could have produced.

@@ -25,6 +25,9 @@ type Config struct {
 	ActiveKeys int
 	OpsPerKey  int
 	Duration   time.Duration
+	// Hot makes the keys hot ones that are mostly read: the clients ask faster, and 95 of 100
+	// operations are reads. Only there a stale answer shows that is rare.
+	Hot        bool
 	ClearEvery time.Duration // zero: never
 	ScanEvery  time.Duration // zero: never
 	Seed       uint64
@@ -37,6 +40,7 @@ type Config struct {
 type Tick struct {
 	Elapsed             time.Duration
 	Good, Refused, Open int64
+	Stale               int64 // answers that were stale, of those in Good
 }
 
 const (
@@ -48,6 +52,10 @@ const (
 	// pace is the mean time between a client's operations. The speed of the check is the limit
 	// here, not the cluster.
 	pace = 2 * time.Millisecond
+	// hotPace is the same for hot keys.
+	hotPace = 500 * time.Microsecond
+	// maxOperations bounds a recording, because all of it is kept in memory.
+	maxOperations = 5_000_000
 )
 
 // recording makes a History.
@@ -57,7 +65,7 @@ type recording struct {
 	values atomic.Int32
 	named  atomic.Int64
 
-	good, refused, open atomic.Int64
+	good, refused, open, stale, operations atomic.Int64
 
 	mu     sync.Mutex
 	active []*key
@@ -113,7 +121,11 @@ func (r *recording) take(random *rand.Rand) *key {
 func (r *recording) client(ctx context.Context, id int) {
 	random := rand.New(rand.NewPCG(r.Seed, uint64(id)))
 	avoid := make([]time.Time, len(r.Endpoints))
-	for ctx.Err() == nil {
+	mean := pace
+	if r.Hot {
+		mean = hotPace
+	}
+	for ctx.Err() == nil && r.operations.Add(1) <= maxOperations {
 		// Each client has a home endpoint. So a node that hangs holds up its own clients, and the
 		// other clients show what the rest of the cluster does.
 		at := id % len(r.Endpoints)
@@ -121,7 +133,7 @@ func (r *recording) client(ctx context.Context, id int) {
 			at = (at + 1) % len(r.Endpoints)
 		}
 		result := r.operate(ctx, id, at, r.take(random), random)
-		pause := time.Duration(random.ExpFloat64() * float64(pace))
+		pause := time.Duration(random.ExpFloat64() * float64(mean))
 		if result == open || result == refused {
 			avoid[at] = time.Now().Add(avoidFor)
 			pause += coolOff
@@ -140,30 +152,53 @@ func (r *recording) operate(ctx context.Context, id, at int, k *key, random *ran
 		err  error
 		read opValue
 	)
-	switch n := random.IntN(100); {
-	case n < 40:
-		o.Kind, o.Call = get, r.Elapsed()
+	if o.Kind = r.draw(random); o.Kind == set {
+		o.Value = opValue(r.values.Add(1))
+	}
+	o.Call = r.Elapsed()
+	floor := r.watch.begin(k, &o)
+	switch o.Kind {
+	case get:
 		var text string
 		if text, err = c.Get(ctx, k.name); err == nil {
 			read = parse(k, text)
 		}
-	case n < 50:
-		o.Kind, o.Call = has, r.Elapsed()
+	case has:
 		var found bool
 		if found, err = c.Has(ctx, k.name); err == nil && !found {
 			err = client.ErrMissing
 		}
-	case n < 85:
-		o.Kind, o.Value, o.Call = set, opValue(r.values.Add(1)), r.Elapsed()
+	case set:
 		_, err = c.Set(ctx, k.name, format(k, o.Value))
 	default:
-		o.Kind, o.Call = remove, r.Elapsed()
 		err = c.Remove(ctx, k.name)
 	}
 	result := resultOf(o.Kind, err)
-	r.end(k, o, result, read)
+	o = r.end(k, o, result, read)
 	r.count(result)
+	if r.watch.end(k, &o, floor) {
+		r.stale.Add(1)
+	}
 	return result
+}
+
+// draw returns what a client asks for next.
+func (r *recording) draw(random *rand.Rand) opKind {
+	shares := [...]int{get: 40, has: 10, set: 35, remove: 15}
+	if r.Hot {
+		shares = [...]int{get: 930, has: 20, set: 47, remove: 3}
+	}
+	sum := 0
+	for _, n := range shares {
+		sum += n
+	}
+	n := random.IntN(sum)
+	for kind, share := range shares {
+		if n -= share; n < 0 {
+			return opKind(kind)
+		}
+	}
+	return get
 }
 
 func (r *recording) count(result opResult) {
@@ -221,8 +256,10 @@ func (r *recording) every(ctx context.Context, d time.Duration, do func(context.
 func (r *recording) clear(ctx context.Context, random *rand.Rand) {
 	at := random.IntN(len(r.Endpoints))
 	o := operation{Client: clearer, Endpoint: at, Kind: clearAll, Call: r.Elapsed()}
+	r.watch.begin(nil, &o)
 	result := resultOf(clearAll, r.Endpoints[at].Clear(ctx))
-	r.end(nil, o, result, 0)
+	o = r.end(nil, o, result, 0)
+	r.watch.end(nil, &o, never)
 	r.count(result)
 }
 
@@ -263,6 +300,6 @@ func (r *recording) scan(ctx context.Context, random *rand.Rand) {
 
 func (r *recording) tick(ctx context.Context) {
 	for sleep.For(ctx, time.Second) {
-		r.OnTick(Tick{Elapsed: r.Elapsed(), Good: r.good.Swap(0), Refused: r.refused.Swap(0), Open: r.open.Swap(0)})
+		r.OnTick(Tick{Elapsed: r.Elapsed(), Good: r.good.Swap(0), Refused: r.refused.Swap(0), Open: r.open.Swap(0), Stale: r.stale.Swap(0)})
 	}
 }

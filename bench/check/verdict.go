@@ -33,6 +33,9 @@ func (h *History) Check(ctx context.Context, timeout time.Duration, progress fun
 		}
 	}
 	h.mu.Unlock()
+	h.watch.mu.Lock()
+	c.Stale, c.StaleReads = h.watch.found, h.watch.stale
+	h.watch.mu.Unlock()
 	var (
 		mu      sync.Mutex
 		working sync.WaitGroup

@@ -20,7 +20,7 @@ const currentFormat = 1
 // Report is what one run of a scenario found.
 type Report struct {
 	Format   int       `json:"format"`
-	Scenario string    `json:"scenario"` // load, run, find-max, scan, check, chaos, stress, growth
+	Scenario string    `json:"scenario"` // load, run, find-max, scan, check, chaos, stress, growth, gaps
 	Title    string    `json:"title"`
 	Started  time.Time `json:"started"`
 	Seconds  float64   `json:"seconds"`
@@ -40,6 +40,7 @@ type Report struct {
 	Check    *check.Verdict   `json:"check,omitempty"`
 	Chaos    *check.Chaos     `json:"chaos,omitempty"`
 	Growth   []Growth         `json:"growth,omitempty"`
+	Gaps     []Gap            `json:"gaps,omitempty"`
 }
 
 // Load is what a runner measured. Throughput and latencies are of answered requests.
@@ -137,6 +138,24 @@ type Growth struct {
 	Missing int64 `json:"missing"`
 	Refused int64 `json:"refused"`
 	Failed  int64 `json:"failed"`
+}
+
+// Gap is what the clients of the nodes that live met in an outage: the longest times without an
+// answer, in microseconds, and how their requests ended.
+type Gap struct {
+	Outage string `json:"outage"`
+	Rounds int    `json:"rounds"`
+	Get    int64  `json:"get"`    // of keys that nobody sets
+	HotGet int64  `json:"hotGet"` // of keys that are set all the time
+	Set    int64  `json:"set"`
+	// Starved is the longest time for which bench itself did not run, because the machine was busy.
+	// What is not much longer says nothing about the nodes.
+	Starved int64 `json:"starved"`
+
+	Good    int `json:"good"` // answered requests
+	Refused int `json:"refused"`
+	Unknown int `json:"unknown"` // writes that may have taken effect or not
+	Lost    int `json:"lost"`    // requests without an answer
 }
 
 // New begins a report. The report has passed until Fail is called.

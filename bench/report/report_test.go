@@ -45,10 +45,11 @@ func full() *Report {
 	r.Steps = []runner.Step{{Rate: 2000, Achieved: 1900, Why: "p99 is 9ms"}, {Rate: 1000, Achieved: 1000, Met: true}}
 	r.Scans = []*load.Verified{{Kind: "getAll", Pairs: 5, Seconds: 1, Expected: 5}, {Kind: "getKeys", Error: "cut"}, {Kind: "getAll", Expected: 9, Missing: 4}}
 	r.Beside = &Beside{Quiet: FromResult(measured(2, 10, 100, 3)), During: FromResult(measured(2, 10, 200, 4))}
-	r.Check = &check.Verdict{Keys: 3, Legal: 2, Operations: 1000, Violations: []check.Violation{{Key: "k<1>", Reason: "nothing explains it", History: []string{"> get v1"}}}}
+	r.Check = &check.Verdict{Keys: 3, Legal: 2, Operations: 1000, Stale: 1, StaleReads: []string{"key k: get v1"}, Violations: []check.Violation{{Key: "k<1>", Reason: "nothing explains it", History: []string{"> get v1"}}}}
 	r.Chaos = &check.Chaos{Nodes: 3, Seconds: 9, Faults: []check.Fault{{Kind: "kill", Node: "node-a", What: "kill -9 node-a", From: 1, To: 3}, {Kind: "cut", Node: "node-b", What: "cut", From: 2, To: 10}},
 		Buckets: []check.Bucket{{At: 0, Good: 5, P50: 100, P99: 200, Max: 300}, {At: 1, Refused: 2}, {At: 2, Good: 4, P50: 10, P99: 20, Max: 30}}}
 	r.Growth = []Growth{{Keys: 10_000, LoadSeconds: 1, LoadRate: 10_000, GetRate: 1, SetRate: 1, ScanSeconds: 0.1, GetP99: 5, SetP99: 6, BytesPerKey: 200}, {Keys: 100_000, LoadSeconds: 9, ScanSeconds: 1}}
+	r.Gaps = []Gap{{Outage: "kill -9", Rounds: 3, Get: 4000, HotGet: 98_000, Set: 101_000, Good: 20_000, Unknown: 1}}
 	r.Fail("one %s", "thing")
 	r.Fail("another")
 	return r

@@ -111,6 +111,10 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(t, "%s keys\tload %s/s, %.0f bytes/key, get %s/s (p99 %s), set %s/s (p99 %s), scan %.2f s (%.0f MB/s); %s\n", Count(g.Keys), Count(int64(g.LoadRate)),
 			g.BytesPerKey, Count(int64(g.GetRate)), Micros(g.GetP99), Count(int64(g.SetRate)), Micros(g.SetP99), g.ScanSeconds, g.ScanMBPerSec, outcomes(g.Missing, g.Refused, g.Failed, 0))
 	}
+	for _, g := range r.Gaps {
+		fmt.Fprintf(t, "%s\tget %s\tget of keys that are set %s\tset %s\t%s answered, %d refused, %d unknown, %d lost; bench itself %s\n", g.Outage, Micros(g.Get), Micros(g.HotGet), Micros(g.Set),
+			Count(g.Good), g.Refused, g.Unknown, g.Lost, Micros(g.Starved))
+	}
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(t, "note\t%s\n", warning)
 	}
@@ -179,6 +183,12 @@ func (r *Report) proofText(t io.Writer) {
 		fmt.Fprintf(t, "history\t%s operations on %s keys by %d clients in %.0f s: %d refused, %d reads failed, %d writes left open, %d clears, %d scans\n", Count(c.Operations), Count(c.Keys),
 			c.Clients, c.Seconds, c.Refused, c.Failed, c.Unknown, c.Clears, c.Scans)
 		fmt.Fprintf(t, "linearizable\t%s of %s keys, %d undecided, %d violations (checked in %.1f s)\n", Count(c.Legal), Count(c.Keys), c.Undecided, len(c.Violations), c.CheckTime)
+		if c.Stale > 0 {
+			fmt.Fprintf(t, "stale\t%d answers were older than what was known when their requests began\n", c.Stale)
+			for _, line := range c.StaleReads {
+				fmt.Fprintf(t, "\t  %s\n", line)
+			}
+		}
 		for _, v := range c.Violations {
 			fmt.Fprintf(t, "violation\tkey %s: %s\n", v.Key, v.Reason)
 			for _, line := range v.History {

@@ -2,6 +2,7 @@ package scenario_test
 
 import (
 	"bytes"
+	"context"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -137,5 +138,38 @@ func TestARunWhoseKeysAreMissingDoesNotPass(t *testing.T) {
 	s.Prefix, s.SkipCheck, s.Beside = "other-", true, 200
 	if r := run(t, s); r.Passed || !strings.Contains(r.Reason, "the load without scans: ") || !strings.Contains(r.Reason, "found no key") {
 		t.Errorf("scan: passed %v, %q", r.Passed, r.Reason)
+	}
+}
+
+// TestGapsAreMeasured stops a measurement of gaps in its midst. What was measured by then is in the
+// report, which has not passed.
+func TestGapsAreMeasured(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs a real cluster")
+	}
+	s := scenario.Default("gaps")
+	s.Rounds, s.Binary = 1, built(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	lines := 0
+	r, err := scenario.Gaps(ctx, s, scenario.Tools{}, scenario.Events{Log: func(string) {
+		if lines++; lines == 3 { // that it founds a cluster, and two outages
+			stop()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Gaps) != 2 || r.Passed || !strings.Contains(r.Reason, "stopped before its end") {
+		t.Fatalf("passed %v, %q: %+v", r.Passed, r.Reason, r.Gaps)
+	}
+	for _, g := range r.Gaps {
+		if g.Good == 0 || g.Get == 0 || g.HotGet == 0 || g.Set == 0 || g.Rounds != 1 {
+			t.Errorf("%+v", g)
+		}
+	}
+	var out bytes.Buffer
+	if err := r.WriteText(&out); err != nil || !strings.Contains(out.String(), "\nkill -9 ") {
+		t.Errorf("%v\n%s", err, out.String())
 	}
 }

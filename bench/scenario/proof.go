@@ -38,6 +38,9 @@ func (u *setup) check(ctx context.Context, r *report.Report) error {
 }
 
 func judgeCheck(r *report.Report, c *check.Verdict) {
+	if c.Stale > 0 {
+		r.Fail("%d answers were stale", c.Stale)
+	}
 	switch {
 	case len(c.Violations) > 0:
 		r.Fail("not linearizable: %d keys have histories that no register explains", len(c.Violations))
@@ -52,10 +55,14 @@ func judgeCheck(r *report.Report, c *check.Verdict) {
 func (s *Spec) recording(endpoints []*client.Client, events Events) check.Config {
 	return check.Config{
 		Endpoints: endpoints, Clients: s.Clients, ActiveKeys: s.ActiveKeys, OpsPerKey: s.OpsPerKey, Duration: time.Duration(s.Duration),
-		ClearEvery: time.Duration(s.ClearEvery), ScanEvery: time.Duration(s.ScanEvery), Seed: s.Seed,
+		ClearEvery: time.Duration(s.ClearEvery), ScanEvery: time.Duration(s.ScanEvery), Seed: s.Seed, Hot: s.Hot,
 		Prefix: fmt.Sprintf("check-%x-", time.Now().UnixMilli()),
 		OnTick: func(t check.Tick) {
-			events.log("%4.0fs  %6d answered  %5d refused  %4d open", t.Elapsed.Seconds(), t.Good, t.Refused, t.Open)
+			line := fmt.Sprintf("%4.0fs  %6d answered  %5d refused  %4d open", t.Elapsed.Seconds(), t.Good, t.Refused, t.Open)
+			if t.Stale > 0 {
+				line += fmt.Sprintf("  %d STALE", t.Stale)
+			}
+			events.log("%s", line)
 		},
 	}
 }

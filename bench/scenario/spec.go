@@ -80,9 +80,11 @@ type Spec struct {
 	Rounds   int      `json:"rounds"` // 1
 	Beside   float64  `json:"beside"` // rate of the load beside scans; 0: none
 
-	Clients    int      `json:"clients"`    // 8
-	ActiveKeys int      `json:"activeKeys"` // 4: keys in use at a time
-	OpsPerKey  int      `json:"opsPerKey"`  // 300: operations until a key is replaced by a new one
+	Clients    int `json:"clients"`    // 8
+	ActiveKeys int `json:"activeKeys"` // 4: keys in use at a time
+	OpsPerKey  int `json:"opsPerKey"`  // 300: operations until a key is replaced by a new one
+	// Hot makes the active keys hot ones that are mostly read.
+	Hot        bool     `json:"hot,omitempty"`
 	ClearEvery Duration `json:"clearEvery"` // 0: no clears
 	ScanEvery  Duration `json:"scanEvery"`  // 2s; 0: no scans
 
@@ -138,7 +140,7 @@ func (s *Spec) Validate() error {
 		value, at, max int
 	}{
 		{"connections", s.Connections, 1, runner.MaxConnections}, {"requests in flight", s.Pipeline, 1, runner.MaxPipeline}, {"rounds", s.Rounds, 1, 100},
-		{"baseline rounds", s.Baseline, 0, 50}, {"clients", s.Clients, 1, 64}, {"active keys", s.ActiveKeys, 1, 1000}, {"operations per key", s.OpsPerKey, 10, 2000},
+		{"baseline rounds", s.Baseline, 0, 50}, {"clients", s.Clients, 1, 64}, {"active keys", s.ActiveKeys, 1, 1000}, {"operations per key", s.OpsPerKey, 10, 20_000},
 		{"nodes", s.Nodes, 1, 7}, {"page size", s.PageSize, 0, 10_000},
 	} {
 		if n.value < n.at || n.value > n.max {
@@ -236,7 +238,7 @@ var (
 	targetFields = []string{"targets", "allowRemote", "caFile", "r", "w", "timeout", "seed"}
 	loadFields   = slices.Concat(targetFields, []string{"connections", "pipeline", "keys", "prefix", "keySize", "valueSize"})
 	mixFields    = slices.Concat(loadFields, []string{"mix", "distribution", "warmup", "duration", "verify", "maxErrors", "maxMisses"})
-	proofFields  = []string{"timeout", "seed", "clients", "activeKeys", "opsPerKey", "clearEvery", "scanEvery", "duration"}
+	proofFields  = []string{"timeout", "seed", "clients", "activeKeys", "opsPerKey", "hot", "clearEvery", "scanEvery", "duration"}
 
 	used = map[string][]string{
 		"load":     slices.Concat(loadFields, []string{"resume", "skipCheck"}),
@@ -246,6 +248,7 @@ var (
 		"check":    slices.Concat(targetFields, proofFields),
 		"chaos":    slices.Concat(proofFields, []string{"nodes", "binary", "faults"}),
 		"stress":   slices.Concat(mixFields, []string{"rate", "nodes", "binary"}),
+		"gaps":     {"nodes", "binary", "rounds"},
 		"growth":   {"nodes", "binary", "connections", "pipeline", "keySize", "valueSize", "warmup", "duration", "timeout", "seed"},
 	}
 )

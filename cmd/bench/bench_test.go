@@ -90,6 +90,8 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		"a rate to find":   {[]string{"run", "--find-max", "--rate", "5"}, "leave out --rate", true},
 		"no neighbour":     {[]string{"run", "--against", "mysql://x"}, "redis://", true},
 		"stress of nobody": {[]string{"stress", "--viakv", "/nowhere"}, "nowhere", false},
+		"gaps of nobody":   {[]string{"gaps", "--viakv", "/nowhere"}, "nowhere", false},
+		"too many nodes":   {[]string{"gaps", "--nodes", "8"}, "nodes", false},
 		"bad size":         {[]string{"growth", "--sizes", "0"}, "size", true},
 		"no such binary":   {[]string{"chaos", "--viakv", "/nowhere"}, "nowhere", false},
 		"unknown fault":    {[]string{"chaos", "--viakv", "/bin/true", "--faults", "quake"}, "quake", false},
@@ -251,6 +253,14 @@ func TestCounts(t *testing.T) {
 		if err := v.Set(text); err != nil || v != want {
 			t.Errorf("%s: %v, %v", text, v, err)
 		}
+	}
+}
+
+// TestHotKeysHaveDefaultsOfTheirOwn checks that --hot changes what was not given.
+func TestHotKeysHaveDefaultsOfTheirOwn(t *testing.T) {
+	out, err := command(t, "check", "-t", target(t), "-d", "1s", "--hot", "--clients", "6")
+	if err != nil || !strings.Contains(out, "by 6 clients") || !strings.Contains(out, "on 4 keys") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -46,7 +46,7 @@ func root() *cobra.Command {
 	for _, c := range scenarioCommands() {
 		cmd.AddCommand(c)
 	}
-	cmd.AddCommand(stressCommand(), baselineCommand(), growthCommand(), compareCommand(), showCommand(), serveCommand())
+	cmd.AddCommand(stressCommand(), baselineCommand(), growthCommand(), gapsCommand(), compareCommand(), showCommand(), serveCommand())
 	cmd.InitDefaultCompletionCmd()
 	cliutil.Prepare(cmd)
 	return cmd

@@ -67,20 +67,33 @@ func scenarioCommands() []*cobra.Command {
 			}, targetFlags, keyFlags, connectionFlags, mixFlags),
 		scenarioCommand("check", "Check that a running cluster is linearizable",
 			"Clients record what they ask and what they are told, on keys of their own (prefix check-); then a search decides for every key\nwhether one register could have answered so.",
-			nil, targetFlags, proofFlags),
+			hotDefaults, targetFlags, proofFlags),
 		scenarioCommand("chaos", "Start a cluster, break it in every way it must survive, and check it", chaosLong,
 			func(c *cobra.Command, s *scenario.Spec) {
 				s.Duration *= 3
 				s.ClearEvery = s.Duration / 3
 				f := c.Flags()
-				f.StringSliceVar(&s.Faults, "faults", nil, "only these kinds: kill, pause, cut, isolate, delay, reset, leave (default: all)")
+				f.StringSliceVar(&s.Faults, "faults", nil, "only these kinds: kill, term, pause, cut, isolate, delay, reset, leave, join (default: all)")
 				f.StringVar(&s.LogDir, "log-dir", "", "where the nodes' logs go (default: beside the report, or a temporary directory)")
+				hotDefaults(c, s)
 			}, clusterFlags, proofFlags),
 	}
 }
 
+// hotDefaults sets the defaults of hot keys: they live longer, and more clients ask for them.
+func hotDefaults(c *cobra.Command, s *scenario.Spec) {
+	c.PreRun = func(*cobra.Command, []string) {
+		if s.Hot && !c.Flags().Changed("ops-per-key") {
+			s.OpsPerKey = 10_000
+		}
+		if s.Hot && !c.Flags().Changed("clients") {
+			s.Clients = 12
+		}
+	}
+}
+
 const chaosLong = `Starts real processes, with a breakable network between every ordered pair of them. While clients record a history, nodes are killed and
-restarted, stopped and continued, cut off in one direction or both, slowed down, made to leave and join; at most so many are down at once
+restarted, told to stop, paused and continued, cut off in one direction or both, slowed down, made to leave and join; at most so many are down at once
 as the cluster promises to survive. In the end everything is healed, the cluster must come together again, and the history must be linearizable.
 The exit status is 0 only then.`
 
@@ -109,7 +122,7 @@ func scenarioCommand(name, short, long string, more func(*cobra.Command, *scenar
 	return cmd
 }
 
-// scenarioRun runs a scenario: scenario.Run or scenario.Stress.
+// scenarioRun runs a scenario: scenario.Run, scenario.Stress or scenario.Gaps.
 type scenarioRun func(context.Context, scenario.Spec, scenario.Tools, scenario.Events) (*report.Report, error)
 
 // runScenario runs a scenario, shows its progress, and keeps the report.

@@ -23,7 +23,7 @@ const mix = [
 ];
 const quorums = [text("r", "R of this run", "number, quorum, all"), text("w", "W of this run", "number, quorum, all")];
 const tolerated = [number("maxErrors", "Not served, at most (%)", "any"), number("maxMisses", "Misses, at most (%)", "any")];
-const proof = [number("clients", "Clients"), number("activeKeys", "Active keys"), number("opsPerKey", "Operations a key"), text("scanEvery", "Scan every"), text("timeout", "Time-out"), number("seed", "Seed")];
+const proof = [number("clients", "Clients"), number("activeKeys", "Active keys"), number("opsPerKey", "Operations a key"), flag("hot", "hot keys, mostly read"), text("scanEvery", "Scan every"), text("timeout", "Time-out"), number("seed", "Seed")];
 
 const fields = {
   load: { basic: [targets, number("keys", "Keys"), ...connections], extra: [...sizes, flag("resume", "only what is missing"), flag("skipCheck", "without the scan at the end"), ...quorums] },
