@@ -74,7 +74,7 @@ var rooms = []room{
 	{path: "cmd/viakv/viakvtest", tests: []string{"api/document", "cmd/viakv/serve"}},
 	{path: "cmd/viakv/cli", imports: []string{"api/client", "api/document", "cmd/cliutil", "cmd/viakv/serve", "node/transport/tcp"}},
 	{path: "cmd/viakv", imports: []string{"cmd/viakv/cli"}},
-	{path: "cmd/viakv/e2e", tests: []string{"api/client", "api/document", "bench/chaos", "cmd/cliutil", "cmd/viakv/cli"}},
+	{path: "cmd/viakv/e2e", tests: []string{"api/client", "api/document", "bench/chaos", "bench/check", "cmd/cliutil", "cmd/viakv/cli"}},
 	{path: "cmd/bench", imports: []string{"bench", "bench/", "cmd/cliutil"}, tests: []string{"api"}},
 	{path: "docs", tests: []string{"cmd/viakv/cli"}},
 }

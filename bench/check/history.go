@@ -109,3 +109,17 @@ func (h *History) sequence(k *key) []operation {
 	slices.SortFunc(ops, func(a, b operation) int { return cmp.Or(cmp.Compare(a.Call, b.Call), cmp.Compare(a.Return, b.Return)) })
 	return ops
 }
+
+// OpenSets returns how many sets at an endpoint were left open.
+func (h *History) OpenSets(endpoint int) (n int) {
+	for _, k := range h.allKeys() {
+		k.mu.Lock()
+		for _, o := range k.ops {
+			if o.Result == open && o.Kind == set && o.Endpoint == endpoint {
+				n++
+			}
+		}
+		k.mu.Unlock()
+	}
+	return n
+}
