@@ -276,6 +276,11 @@ func (o *operation) countOwn(yes bool) {
 // errDeadline ends a phase at the request's deadline.
 var errDeadline = errors.New("quorum: deadline")
 
+// errUnvouched ends a phase whose record is complete, when those who could still vouch for it are
+// silent for the term of a lease. They are paused, cut off or dead, and as a rule stay so for
+// longer than a request has time.
+var errUnvouched = errors.New("quorum: who could vouch for the record is silent")
+
 // wait returns nil once the phase that has just begun is met. Otherwise it returns why the phase
 // will not be met by the request's deadline. query is the kind of a query phase, and zero for other
 // phases. A query also asks the remaining replicas once it has waited for HedgeAfter, or when a
@@ -296,7 +301,7 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind, patience time
 	hedge := query != 0
 	for {
 		o.mu.Lock()
-		verdict, lost := o.phase.verdict(), o.phase.failed != 0
+		verdict, lost, unvouched := o.phase.verdict(), o.phase.failed != 0, o.phase.unvouched()
 		blocked, naming := verdict == pending && o.phase.blocked(), o.phase.naming
 		o.mu.Unlock()
 		pause := never
@@ -330,6 +335,12 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind, patience time
 		age := now.Sub(o.began)
 		if age >= patience && o.v.Over() {
 			return replica.ErrEpoch
+		}
+		if unvouched {
+			if age >= o.v.Term {
+				return errUnvouched
+			}
+			left = min(left, o.v.Term-age)
 		}
 		if patience != never { // the end of the epoch wakes nobody
 			left = min(left, max(patience-age, o.c.cfg.HedgeAfter))

@@ -114,6 +114,10 @@ func (p *phase) vouchedFor() bool {
 	return p.vouchers == 0 || p.vouched.has(p.self) && p.vouched.len() >= p.vouchers
 }
 
+// unvouched reports whether the phase's record is complete, and the phase waits for silent members
+// only because the others do not vouch for it.
+func (p *phase) unvouched() bool { return p.doubted != 0 && p.enough() && !p.vouchedFor() }
+
 // disowned reports whether too few members are left that could vouch.
 func (p *phase) disowned() bool {
 	return p.vouchers > 0 && (p.doubted.has(p.self) || p.voters.len()-(p.doubted|p.failed).len() < p.vouchers)
