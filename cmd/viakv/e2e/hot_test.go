@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"viakv/api/client"
+	"viakv/api/kv"
+	"viakv/api/sleep"
 	"viakv/bench/chaos"
 	"viakv/bench/check"
 	"viakv/cmd/viakv/viakvtest"
@@ -58,7 +60,7 @@ func TestHotKeysUnderFaults(t *testing.T) {
 				}
 			}, false},
 		} {
-			h := underFault(t, l, endpoints, node, f)
+			h, stood := underFault(t, l, endpoints, node, f)
 			left := 0
 			for i := range endpoints {
 				if i != node {
@@ -76,7 +78,11 @@ func TestHotKeysUnderFaults(t *testing.T) {
 			if v.Stale > 0 || v.Undecided > 0 || v.Legal == 0 {
 				t.Errorf("%s %s: %d stale answers, %d keys undecided, %d legal: %v", l.Name(node), f.name, v.Stale, v.Undecided, v.Legal, v.StaleReads)
 			}
-			if f.lasting && left > 0 {
+			switch {
+			case !f.lasting || left == 0:
+			case stood > kv.DefaultLease/10: // a node that stands still loses its leases, too
+				t.Logf("%s %s: %d sets were left open on a machine that stood still for %v", l.Name(node), f.name, left, stood)
+			default:
 				t.Errorf("%s %s: %d sets were left open at the other nodes", l.Name(node), f.name, left)
 			}
 			if t.Failed() {
@@ -87,14 +93,17 @@ func TestHotKeysUnderFaults(t *testing.T) {
 }
 
 // underFault records what clients see of a fault, shortly before it, in it, and shortly after it.
-func underFault(t *testing.T, l *chaos.Lab, endpoints []*client.Client, node int, f hotFault) *check.History {
+// stood is the longest time for which the test itself did not run meanwhile.
+func underFault(t *testing.T, l *chaos.Lab, endpoints []*client.Client, node int, f hotFault) (h *check.History, stood time.Duration) {
 	const shortly = 300 * time.Millisecond
 	recording, stop := context.WithCancel(t.Context())
 	defer stop()
-	var (
-		h    *check.History
-		over sync.WaitGroup
-	)
+	var over sync.WaitGroup
+	over.Go(func() {
+		for last := time.Now(); sleep.For(recording, time.Millisecond); last = time.Now() {
+			stood = max(stood, time.Since(last)-time.Millisecond)
+		}
+	})
 	over.Go(func() {
 		h = check.Record(recording, check.Config{
 			Endpoints: endpoints, Clients: 9, ActiveKeys: 2, OpsPerKey: 5_000, Duration: viakvtest.Patience, Hot: true, Seed: uint64(node),
@@ -106,5 +115,5 @@ func underFault(t *testing.T, l *chaos.Lab, endpoints []*client.Client, node int
 	time.Sleep(shortly)
 	stop()
 	over.Wait()
-	return h
+	return h, stood
 }
