@@ -276,7 +276,7 @@ func TestNeighbours(t *testing.T) {
 	}
 	s := spec("run", target(t))
 	s.Against, s.AllowRemote, s.MaxMisses = []string{"redis://127.0.0.1:6379"}, true, 100
-	if _, err := scenario.Run(t.Context(), s, scenario.Tools{}, scenario.Events{}); err == nil || !strings.Contains(err.Error(), "go build") {
+	if _, err := scenario.Run(t.Context(), s, scenario.Tools{}, scenario.Events{}); err == nil || !strings.Contains(err.Error(), "make build-against") {
 		t.Errorf("without the program: %v", err)
 	}
 	for does, want := range map[string]string{"measure": "", "fail": "nobody is there", "nothing": "no load", "refuse": "is no measure: 9 of 10 requests (90.0%) were not served: 9 refused"} {
