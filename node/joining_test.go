@@ -100,7 +100,7 @@ func TestTheFormerMembershipDoesNotAnswerForTheNext(t *testing.T) {
 			return next.role == topology.Joining && next.View.Epoch == from.View.Epoch
 		})
 		record := version.Record{Tag: version.Tag{Counter: 7, Incarnation: from.Self}, Value: []byte("v")}
-		m.inline(2, wire.OK, wire.AppendStore(request(wire.Store, from, next), 0, []byte("k"), &record))
+		m.inline(2, wire.OK, wire.AppendStore(request(wire.Stores, from, next), 0, []byte("k"), &record))
 		m.net.HealAll()
 		if err := <-joined; err != nil {
 			t.Error(err)

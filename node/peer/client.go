@@ -52,10 +52,15 @@ type carrier struct {
 	call  *quorum.Call
 	epoch *Epoch
 	link  *link
+
+	// Of a call that stores a record, guarded by the lock of the link's stream.
+	batch *batch // nil: it has ended, or is about to
+	place int
+
+	// Of the other calls.
 	tries int
 	seen  bool // the peer has answered that it is behind
 	wire  transport.Call
-
 	// stage says where the call is. While its peer is brought up to date, the transport does not
 	// hold the call and cannot withdraw it.
 	stage atomic.Uint32
@@ -78,7 +83,12 @@ func (Client) Start(v *replica.View, call *quorum.Call) {
 		call.Carrier = c
 	}
 	c.epoch = Of(v)
-	c.link, c.tries, c.seen = c.epoch.links[call.Member], 0, false
+	c.link = c.epoch.links[call.Member]
+	if call.Kind == quorum.Store {
+		c.link.stores.add(c)
+		return
+	}
+	c.tries, c.seen = 0, false
 	c.wire.Urgent = call.Urgent
 	c.wire.Request = c.encode(c.wire.Request[:0])
 	c.send()
@@ -88,17 +98,25 @@ func (Client) Start(v *replica.View, call *quorum.Call) {
 // asked after the other members for a while.
 func (Client) Cancel(call *quorum.Call) bool {
 	c := call.Carrier.(*carrier)
-	if c.stage.Load() != sent {
-		c.stage.CompareAndSwap(waiting, unwanted)
-		return false // the call ends by itself
-	}
-	if !c.epoch.membership.cfg.Transport.Cancel(&c.wire) {
-		return false
-	}
-	if now := time.Now(); now.Sub(call.Began) > slow {
+	ok, silent := c.withdraw()
+	if now := time.Now(); silent && now.Sub(call.Began) > slow {
 		c.link.suspect(now)
 	}
-	return true
+	return ok
+}
+
+// withdraw makes the call not end any more. It returns false when the call has ended, or will end
+// by itself. silent reports whether the peer has left a call that was withdrawn unanswered.
+func (c *carrier) withdraw() (ok, silent bool) {
+	if c.call.Kind == quorum.Store {
+		return c.link.stores.withdraw(c)
+	}
+	if c.stage.Load() != sent {
+		c.stage.CompareAndSwap(waiting, unwanted)
+		return false, false
+	}
+	ok = c.epoch.membership.cfg.Transport.Cancel(&c.wire)
+	return ok, ok
 }
 
 func (c *carrier) send() {
@@ -106,7 +124,7 @@ func (c *carrier) send() {
 	c.epoch.membership.cfg.Transport.Go(c.link.address, transport.Data, &c.wire)
 }
 
-// resend sends the call once more, to a peer that has been brought up to date.
+// resend implements repeater.
 func (c *carrier) resend() {
 	if !c.stage.CompareAndSwap(waiting, resending) {
 		c.fail(errUnwanted, true)
@@ -118,13 +136,23 @@ func (c *carrier) resend() {
 	c.stage.CompareAndSwap(resending, sent)
 }
 
-var errUnwanted = errors.New("given up while the peer was brought up to date")
+var (
+	errUnwanted = errors.New("given up while the peer was brought up to date")
+	errBehind   = errors.New("the peer does not reach this epoch")
+)
 
-// fail ends the call without a reply of the replica.
+// fail implements repeater: it ends the call without a reply of the replica.
 func (c *carrier) fail(err error, nothingDone bool) {
 	c.call.Status, c.call.Err, c.call.NotSent = quorum.Failed, err, nothingDone && c.neverDone()
 	c.stage.Store(sent)
 	c.call.End()
+}
+
+// reset clears what an earlier reply has said.
+func (c *carrier) reset() {
+	call := c.call
+	call.Reply, call.Full, call.Confirmed, call.NotSent, call.Err = version.Record{}, false, false, false, nil
+	call.Vouches, call.Names = false, call.Names[:0]
 }
 
 // neverDone reports whether a call of which the peer has done nothing will stay undone. A remove
@@ -142,8 +170,7 @@ const maxTries = 3
 // Complete implements transport.Completer. It runs in the goroutine that reads the connection.
 func (c *carrier) Complete(*transport.Call) {
 	call := c.call
-	call.Reply, call.Full, call.Confirmed, call.NotSent, call.Err = version.Record{}, false, false, false, nil
-	call.Vouches, call.Names = false, call.Names[:0]
+	c.reset()
 	if err := c.wire.Err; err != nil {
 		c.link.suspect(time.Now())
 		c.fail(err, errors.Is(err, transport.ErrNotSent))
@@ -151,7 +178,7 @@ func (c *carrier) Complete(*transport.Call) {
 	}
 	r, err := wire.ParseReply(c.wire.Reply)
 	if err != nil {
-		c.fail(fmt.Errorf("a reply of %s: %w", c.link.address, err), false)
+		c.fail(unreadable(c.link, err), false)
 		return
 	}
 	c.link.trust()
@@ -161,10 +188,10 @@ func (c *carrier) Complete(*transport.Call) {
 		c.seen = true
 		if c.tries < maxTries {
 			c.stage.Store(waiting)
-			c.epoch.membership.updatePeer(c)
+			c.epoch.membership.updatePeer(c.link, c)
 			return
 		}
-		c.fail(errors.New("the peer does not reach this epoch"), true)
+		c.fail(errBehind, true)
 		return
 	case wire.Stale:
 		c.epoch.membership.learn(r.Epoch, r.Body)
@@ -176,15 +203,13 @@ func (c *carrier) Complete(*transport.Call) {
 	call.End()
 }
 
-// encode appends the call's request.
+// encode appends the request of a call that stores nothing.
 func (c *carrier) encode(dst []byte) []byte {
 	call, stamp := c.call, c.epoch.stamp(c.call.Target)
 	switch call.Kind {
 	case quorum.ReadTag, quorum.ReadRecord:
 		dst = wire.AppendRequest(dst, wire.Read, stamp)
 		return wire.AppendRead(dst, &wire.ReadRequest{Value: call.Kind == quorum.ReadRecord, Have: call.Have, Key: call.Key})
-	case quorum.Store:
-		return wire.AppendStore(wire.AppendRequest(dst, wire.Store, stamp), call.Relied, call.Key, call.Record)
 	case quorum.Vote:
 		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, stamp), 0, call.Key, call.Record)
 	case quorum.Remove:
@@ -213,7 +238,7 @@ func (c *carrier) decode(r wire.Reply) {
 		}
 	default:
 		call.Status, call.NotSent = quorum.Failed, true
-		call.Err = fmt.Errorf("refused: %v %s", r.Status, r.Body)
+		call.Err = refused(&r)
 		return
 	}
 	var err error
@@ -222,12 +247,12 @@ func (c *carrier) decode(r wire.Reply) {
 		var reply wire.ReadReply
 		reply, err = wire.ParseReadReply(call.Names, r.Body, r.Status == wire.Same)
 		call.Full, call.Confirmed, call.Names, call.Reply = reply.Full, reply.Confirmed, reply.Names, reply.Record
-	case quorum.Store, quorum.Vote:
+	case quorum.Vote:
 		var reply wire.Acknowledgement
-		reply, err = wire.ParseAcknowledgement(call.Names, r.Body)
-		call.Vouches, call.Names = reply.Vouches, reply.Names
+		reply, err = wire.ParseAcknowledgement(call.Names, r.Body, 1)
+		call.Names = reply.Names
 	}
 	if err != nil {
-		call.Status, call.Err = quorum.Failed, fmt.Errorf("a reply of %s: %w", c.link.address, err)
+		call.Status, call.Err = quorum.Failed, unreadable(c.link, err)
 	}
 }

@@ -87,8 +87,8 @@ func TestHowRequestsAreSent(t *testing.T) {
 		}
 		want := map[sending]int{
 			{wire.Read, transport.Data, true}:    3, // two of the first set
-			{wire.Store, transport.Data, true}:   3,
-			{wire.Store, transport.Data, false}:  1,
+			{wire.Stores, transport.Data, true}:  3,
+			{wire.Stores, transport.Data, false}: 1,
 			{wire.Digests, transport.Bulk, true}: 1,
 		}
 		if !maps.Equal(counts, want) {
@@ -356,9 +356,9 @@ func TestWhatARepliesStatusMeans(t *testing.T) {
 	}{
 		{quorum.ReadTag, wire.Reply{Status: wire.OK, Body: body}, quorum.OK, false},
 		{quorum.ReadRecord, wire.Reply{Status: wire.Same, Body: same}, quorum.Same, false},
-		{quorum.Store, wire.Reply{Status: wire.OK, Body: ack}, quorum.OK, false},
-		{quorum.Store, wire.Reply{Status: wire.OK}, quorum.Failed, false}, // without a body
-		{quorum.Store, wire.Reply{Status: wire.NotActive}, quorum.Failed, true},
+		{quorum.Vote, wire.Reply{Status: wire.OK, Body: ack}, quorum.OK, false},
+		{quorum.Vote, wire.Reply{Status: wire.OK}, quorum.Failed, false}, // without a body
+		{quorum.Vote, wire.Reply{Status: wire.NotActive}, quorum.Failed, true},
 		{quorum.Vote, wire.Reply{Status: wire.Nack, Body: ack}, quorum.Nack, false},
 		{quorum.Remove, wire.Reply{Status: wire.OK}, quorum.OK, false},
 		{quorum.Remove, wire.Reply{Status: wire.Missing}, quorum.Missing, false},

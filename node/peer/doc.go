@@ -5,6 +5,9 @@
 //
 //	coordinator, scans, hand-off ──▶ Client ──▶ Epoch ──▶ transport ──▶ Server ──▶ Epoch ──▶ store
 //
+// The records that coordinators store at one peer travel as a stream of batches (stream.go). Every
+// other request is a message of its own.
+//
 // A Membership stands for one membership of this node in one cluster. An Epoch is what that
 // membership knows at one epoch. The Client finds the Epoch in the view that a caller works at (its
 // Origin). The Server finds it by the stamp of a request: a process may have two memberships while

@@ -80,7 +80,8 @@ type member struct {
 	pending      bool  // this node is rebuilding
 	barrier      *replica.Barrier
 	stopping     bool
-	slow         bool // UpdatePeer returns only when its context ends
+	slow         bool          // UpdatePeer returns only when its context ends
+	updating     chan struct{} // UpdatePeer waits until it is closed; nil: it does not
 	log          *zap.Logger
 	maxBytes     int64
 	figures      func() kv.Figures
@@ -228,6 +229,9 @@ func (m *member) UpdatePeer(ctx context.Context, to transport.Address) error {
 	m.mu.Unlock()
 	if m.slow {
 		<-ctx.Done()
+	}
+	if m.updating != nil {
+		<-m.updating
 	}
 	select {
 	case <-time.After(10 * time.Millisecond):
@@ -395,6 +399,7 @@ type way struct {
 	mu     sync.Mutex
 	unsent transport.Address // no request to this address leaves the node
 	calls  []sending
+	look   func(*transport.Call) // is shown each call before it is sent; nil: nobody looks
 }
 
 // stop lets no request to an address leave the node from now on. An empty address stops none.
@@ -426,8 +431,11 @@ type sending struct {
 func (y *way) Go(to transport.Address, class transport.Class, call *transport.Call) {
 	y.mu.Lock()
 	y.calls = append(y.calls, sending{wire.Op(call.Request[0]), class, call.Urgent})
-	unsent := to == y.unsent
+	unsent, look := to == y.unsent, y.look
 	y.mu.Unlock()
+	if look != nil {
+		look(call)
+	}
 	if !unsent {
 		y.Transport.Go(to, class, call)
 		return

@@ -87,12 +87,12 @@ func TestOnlyTheSessionThatWasReliedOnVouches(t *testing.T) {
 		vouches := func(relied uint64, tag version.Tag) bool {
 			t.Helper()
 			rec := version.Record{Tag: tag, Value: []byte("late")}
-			r := w.inline(wire.OK, wire.AppendStore(wire.AppendRequest(nil, wire.Store, w.stamp(firstEpoch+1)), relied, []byte("k"), &rec))
-			ack, err := wire.ParseAcknowledgement(nil, r.Body)
+			r := w.inline(wire.OK, wire.AppendStore(wire.AppendRequest(nil, wire.Stores, w.stamp(firstEpoch+1)), relied, []byte("k"), &rec))
+			ack, err := wire.ParseAcknowledgement(nil, r.Body, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return ack.Vouches
+			return ack.Vouches(0)
 		}
 		first := w.asks(0, 1)
 		newer := w.nodes[1].put("k", 9, "newer")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/node/transport"
 	"viakv/node/wire"
 	"viakv/quorum"
 	"viakv/quorum/lease"
@@ -222,15 +223,41 @@ func TestHeartbeatsTellWhatIsSealed(t *testing.T) {
 func TestAStoreSaysWhatItReliesOn(t *testing.T) {
 	inWorld(t, 2, func(w *world) {
 		record := version.Record{Tag: version.Tag{Counter: 1, Incarnation: 9}}
-		for kind, want := range map[quorum.Kind]uint64{quorum.Store: 9, quorum.Vote: 0} {
-			c := &carrier{call: &quorum.Call{Kind: kind, Relied: 9, Key: []byte("k"), Record: &record}, epoch: w.nodes[0].present.Load()}
-			_, _, body, _ := wire.ParseRequest(c.encode(nil))
-			if r, err := wire.ParseStore(body); err != nil || r.Relied != want {
-				t.Errorf("kind %d: %+v, %v", kind, r, err)
+		relied := func(request []byte) uint64 {
+			_, _, body, _ := wire.ParseRequest(request)
+			r, err := wire.ParseStore(body)
+			if err != nil {
+				t.Error(err)
 			}
+			return r.Relied
+		}
+		call := func(kind quorum.Kind) *carrier {
+			return &carrier{call: &quorum.Call{Kind: kind, Relied: 9, Key: []byte("k"), Record: &record}, epoch: w.nodes[0].present.Load()}
+		}
+		if got := relied(call(quorum.Vote).encode(nil)); got != 0 {
+			t.Errorf("a vote: %d", got)
+		}
+		way := w.through()
+		way.stop(w.nodes[1].address())
+		way.look = func(c *transport.Call) {
+			if got := relied(c.Request); got != 9 {
+				t.Errorf("a store: %d", got)
+			}
+			c.Done = ignored{}
+		}
+		store := call(quorum.Store)
+		store.link = store.epoch.links[1]
+		store.link.stores.add(store)
+		if way.sent(wire.Stores) != 1 {
+			t.Error("nothing was sent")
 		}
 	})
 }
+
+// ignored completes calls that nobody waits for.
+type ignored struct{}
+
+func (ignored) Complete(*transport.Call) {}
 
 // Who gets no lease: a member that is no slot's process, one at another epoch, and anybody from a
 // joiner whose barrier is not done. A lease is given back whatever the epoch is.
@@ -350,9 +377,9 @@ func TestWhatAReplicaVouchesFor(t *testing.T) {
 			relied, counter uint64
 			want            bool
 		}{{0, 5, true}, {0, 5, true}, {0, 4, false}, {session, 4, true}, {session + 1, 4, false}, {0, 6, true}} {
-			r := w.inline(wire.OK, wire.AppendStore(wire.AppendRequest(nil, wire.Store, s), c.relied, []byte("k"), record(c.counter)))
-			ack, err := wire.ParseAcknowledgement(nil, r.Body)
-			if err != nil || ack.Vouches != c.want || len(ack.Names) != 1 || ack.Names[0] != (lease.Name{Holder: s.From, Session: session}) {
+			r := w.inline(wire.OK, wire.AppendStore(wire.AppendRequest(nil, wire.Stores, s), c.relied, []byte("k"), record(c.counter)))
+			ack, err := wire.ParseAcknowledgement(nil, r.Body, 1)
+			if err != nil || ack.Vouches(0) != c.want || len(ack.Names) != 1 || ack.Names[0] != (lease.Name{Holder: s.From, Session: session}) {
 				t.Errorf("%d: %+v, %v", i, ack, err)
 			}
 		}

@@ -33,9 +33,19 @@ type link struct {
 	// leaving is the incarnation that has said that it is about to stop; zero: none has.
 	leaving atomic.Uint64
 
+	stores stream
+
 	mu       sync.Mutex
 	updating bool       // the peer is being brought up to date
-	waiting  []*carrier // calls to be repeated once the peer is up to date
+	waiting  []repeater // to be sent again once the peer is up to date
+}
+
+// repeater is a message that has found its peer behind.
+type repeater interface {
+	// resend sends it once more, to a peer that has been brought up to date.
+	resend()
+	// fail ends it. nothingDone says that the peer has done nothing of it.
+	fail(err error, nothingDone bool)
 }
 
 // suspicion is how long a peer that did not answer is asked after the other members.
@@ -92,12 +102,11 @@ func (m *Membership) linksOf(v *replica.View) []*link {
 	return out
 }
 
-// updatePeer brings a peer that is behind to the present epoch, and then repeats the calls that
-// found the peer behind. It returns at once.
-func (m *Membership) updatePeer(c *carrier) {
-	k := c.link
+// updatePeer brings a peer that is behind to the present epoch, and then repeats what has found the
+// peer behind. It returns at once.
+func (m *Membership) updatePeer(k *link, r repeater) {
 	k.mu.Lock()
-	k.waiting = append(k.waiting, c)
+	k.waiting = append(k.waiting, r)
 	already := k.updating
 	k.updating = true
 	k.mu.Unlock()
@@ -115,18 +124,18 @@ func (m *Membership) updatePeer(c *carrier) {
 
 var errStopping = errors.New("the node is stopping")
 
-// updated ends an update of the peer. The calls that waited for it are repeated, or fail with its
+// updated ends an update of the peer. What has waited for it is sent again, or fails with its
 // error.
 func (k *link) updated(err error) {
 	k.mu.Lock()
 	waiting := k.waiting
 	k.waiting, k.updating = nil, false
 	k.mu.Unlock()
-	for _, c := range waiting {
+	for _, r := range waiting {
 		if err != nil {
-			c.fail(err, true)
+			r.fail(err, true)
 		} else {
-			c.resend()
+			r.resend()
 		}
 	}
 }

@@ -77,7 +77,7 @@ func TestAStoppingServerRefusesRemoves(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.nodes[1].server.StopRemoves()
 		w.inline(wire.Overloaded, w.removal("k", 1<<40, firstEpoch))
-		w.inline(wire.OK, requests(w.stamp(firstEpoch))[wire.Store].bytes)
+		w.inline(wire.OK, requests(w.stamp(firstEpoch))[wire.Stores].bytes)
 	})
 }
 
@@ -233,7 +233,7 @@ func TestOnceForgets(t *testing.T) {
 func TestWhatTheTransportHasNoRoomFor(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		s := w.nodes[1].server
-		w.reply(wire.Overloaded, s.Refuse(nil, requests(w.stamp(firstEpoch))[wire.Store].bytes))
+		w.reply(wire.Overloaded, s.Refuse(nil, requests(w.stamp(firstEpoch))[wire.Stores].bytes))
 		w.reply(wire.Malformed, s.Refuse(nil, nil))
 		r, err := wire.ParseControlReply(s.Refuse(nil, []byte{byte(wire.FirstControlOp)}))
 		if err != nil || r.Status != wire.ControlRefused {

@@ -76,7 +76,7 @@ func code(request []byte) byte {
 // Epoch.serveBulk.
 func inline(op wire.Op) bool {
 	switch op {
-	case wire.Read, wire.Store, wire.Vote, wire.Heartbeat, wire.Goodbye, wire.Lease, wire.Close:
+	case wire.Read, wire.Stores, wire.Vote, wire.Heartbeat, wire.Goodbye, wire.Lease, wire.Close:
 		return true
 	}
 	return false
@@ -161,8 +161,8 @@ func (e *Epoch) serve(dst []byte, op wire.Op, stamp wire.Stamp, body []byte) ([]
 	switch op {
 	case wire.Read:
 		dst, err = e.serveRead(dst, body)
-	case wire.Store:
-		dst, err = e.serveStore(dst, stamp.From, body)
+	case wire.Stores:
+		dst, err = e.serveStores(dst, stamp.From, body)
 	case wire.Heartbeat:
 		dst, err = e.serveHeartbeat(dst, stamp.From, body)
 	default:
@@ -210,32 +210,68 @@ func (e *Epoch) serveRead(dst, body []byte) ([]byte, error) {
 // with an ordinary vector.
 const scratchSize = 1280
 
-// serveStore merges a record.
-func (e *Epoch) serveStore(dst []byte, from version.Incarnation, body []byte) ([]byte, error) {
-	r, err := wire.ParseStore(body)
-	if err != nil {
-		return dst, err
-	}
-	e.membership.Counter.Observe(r.Record.Tag.Counter)
-	hash := e.View.Seed.Hash(r.Key)
-	top, err := e.Store.Put(e.View.Epoch, hash, r.Key, &r.Record)
-	if err != nil {
-		return dst, err
-	}
-	names := e.View.Given.Names() // after the store (L4)
-	ack := wire.Acknowledgement{Vouches: top || e.View.Given.Named(lease.Name{Holder: from, Session: r.Relied}), Names: names}
-	if rule.Broken(rule.ReliedOn) && slices.ContainsFunc(names, func(n lease.Name) bool { return n.Holder == from }) {
-		ack.Vouches = true
-	}
-	if !ack.Vouches { // the record may be there already
-		var scratch [scratchSize]byte
-		own, _, err := e.Store.Tag(e.View.Epoch, hash, r.Key, scratch[:0])
+// serveStores merges records, in order. When it fails, it may have merged some of them.
+func (e *Epoch) serveStores(dst []byte, from version.Incarnation, body []byte) ([]byte, error) {
+	var doubted [wire.MaxStores / 8]byte
+	n, some := 0, false
+	for rest := body; n == 0 || len(rest) > 0; n++ {
+		r, after, err := wire.NextStore(rest)
+		if err != nil || n == wire.MaxStores {
+			return dst, wire.ErrMalformed
+		}
+		rest = after
+		e.membership.Counter.Observe(r.Record.Tag.Counter)
+		top, err := e.Store.Put(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record)
 		if err != nil {
 			return dst, err
 		}
-		ack.Vouches = own.Tag == r.Record.Tag
+		if !top {
+			doubted[n/8] |= 1 << (n % 8)
+			some = true
+		}
+	}
+	ack := wire.Acknowledgement{Names: e.View.Given.Names()} // after the stores (L4)
+	if some {
+		some, err := e.doubts(doubted[:], ack.Names, from, body)
+		if err != nil {
+			return dst, err
+		}
+		if some {
+			ack.Doubted = doubted[:(n+7)/8]
+		}
 	}
 	return wire.AppendAcknowledgement(e.reply(dst, wire.OK), &ack), nil
+}
+
+// doubts clears the bits of the records in a body for which the replica vouches, although they were
+// not the newest when they came. It reports whether any bit is left.
+func (e *Epoch) doubts(doubted []byte, names []lease.Name, from version.Incarnation, body []byte) (some bool, err error) {
+	relies := rule.Broken(rule.ReliedOn) && slices.ContainsFunc(names, func(n lease.Name) bool { return n.Holder == from })
+	for i := 0; len(body) > 0; i++ {
+		r, after, err := wire.NextStore(body)
+		if err != nil {
+			return false, err
+		}
+		body = after
+		if doubted[i/8]>>(i%8)&1 == 0 {
+			continue
+		}
+		vouches := relies || e.View.Given.Named(lease.Name{Holder: from, Session: r.Relied})
+		if !vouches { // the record may have been there already
+			var scratch [scratchSize]byte
+			own, _, err := e.Store.Tag(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, scratch[:0])
+			if err != nil {
+				return false, err
+			}
+			vouches = own.Tag == r.Record.Tag
+		}
+		if vouches {
+			doubted[i/8] &^= 1 << (i % 8)
+		} else {
+			some = true
+		}
+	}
+	return some, nil
 }
 
 // serveVote votes for a tombstone, or answers Nack.

@@ -31,7 +31,7 @@ func requests(s wire.Stamp) map[wire.Op]struct {
 		pending bool
 	}{
 		wire.Read:      {wire.AppendRead(head(wire.Read), &wire.ReadRequest{Key: []byte("nothing")}), false},
-		wire.Store:     {wire.AppendStore(head(wire.Store), 0, []byte("k"), &record), true},
+		wire.Stores:    {wire.AppendStore(head(wire.Stores), 0, []byte("k"), &record), true},
 		wire.Vote:      {wire.AppendStore(head(wire.Vote), 0, []byte("gone"), &tombstone), true},
 		wire.Heartbeat: {wire.AppendHeartbeat(head(wire.Heartbeat), &wire.MemberReport{}), true},
 		wire.Digests:   {wire.AppendRanges(head(wire.Digests), []keyspace.Range{keyspace.All()}), false},
@@ -137,7 +137,7 @@ func TestWhatIsAnsweredInPlace(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		for op, r := range requests(w.stamp(firstEpoch)) {
 			_, ok := w.nodes[1].server.ServeInline(nil, r.bytes)
-			if want := op == wire.Read || op == wire.Store || op == wire.Vote || op == wire.Heartbeat; ok != want {
+			if want := op == wire.Read || op == wire.Stores || op == wire.Vote || op == wire.Heartbeat; ok != want {
 				t.Errorf("%v: in place %v", op, ok)
 			}
 		}
@@ -179,7 +179,7 @@ func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		m := w.nodes[1]
 		between := func() { m.store.Advance(m.present.Load().View.Epoch+1, w.generation) }
-		for _, op := range []wire.Op{wire.Store, wire.Digests, wire.Push} {
+		for _, op := range []wire.Op{wire.Stores, wire.Digests, wire.Push} {
 			e := m.present.Load().View.Epoch
 			request := requests(w.stamp(e))[op].bytes
 			if op == wire.Push {
@@ -187,7 +187,7 @@ func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 				request = wire.AppendNext(wire.AppendEntry(wire.AppendRequest(nil, op, w.stamp(e)), []byte("k"), &record), keyspace.Place{})
 			}
 			between()
-			if op == wire.Store {
+			if op == wire.Stores {
 				if _, ok := m.server.ServeInline(nil, request); ok {
 					t.Error("a store between two epochs is answered in place")
 				}
@@ -203,7 +203,7 @@ func TestARequestBetweenTwoEpochsWaits(t *testing.T) {
 		}
 		// A request does not wait for ever. It does not wait for an epoch that does not come.
 		e := m.present.Load().View.Epoch
-		store, digests := requests(w.stamp(e))[wire.Store].bytes, requests(w.stamp(e))[wire.Digests].bytes
+		store, digests := requests(w.stamp(e))[wire.Stores].bytes, requests(w.stamp(e))[wire.Digests].bytes
 		between()
 		began := time.Now()
 		w.serve(wire.Overloaded, store)
@@ -243,7 +243,7 @@ func TestARequestFindsItsMembership(t *testing.T) {
 		m.next = NewMembership(Config{Host: m, Transport: m.cfg.Transport, Logger: m.log})
 		again := w.stamp(firstEpoch)
 		again.To = 500
-		request := func(s wire.Stamp) []byte { return requests(s)[wire.Store].bytes }
+		request := func(s wire.Stamp) []byte { return requests(s)[wire.Stores].bytes }
 		w.inline(wire.WrongDestination, request(again)) // the next membership belongs to no cluster yet
 		v := m.view(firstEpoch)
 		v.Members[1].Incarnation, v.Members[1].Pending = 0, 500
@@ -286,12 +286,12 @@ func TestListsAreHeld(t *testing.T) {
 // below a counter in a reply.
 func TestClocksFollowCounters(t *testing.T) {
 	const high = 1 << 40
-	for _, op := range []wire.Op{wire.Store, wire.Vote} {
+	for _, op := range []wire.Op{wire.Stores, wire.Vote} {
 		inWorld(t, 3, func(w *world) {
 			head := wire.AppendRequest(nil, op, w.stamp(firstEpoch))
 			r := version.Record{Tag: version.Tag{Generation: 1, Counter: high, Incarnation: w.nodes[0].incarnation()}, Value: []byte("v")}
 			switch op {
-			case wire.Store:
+			case wire.Stores:
 				w.inline(wire.OK, wire.AppendStore(head, 0, []byte("k"), &r))
 			case wire.Vote:
 				r.Value, r.Tag.Removed = nil, true

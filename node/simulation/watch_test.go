@@ -45,7 +45,7 @@ func (w *watch) see(m simnet.Message) {
 		request = m.Request
 	}
 	op, stamp, body, err := wire.ParseRequest(request)
-	if err != nil || op != wire.Store && op != wire.Vote {
+	if err != nil || op != wire.Stores && op != wire.Vote {
 		return
 	}
 	w.mu.Lock()
@@ -72,19 +72,22 @@ func (w *watch) see(m simnet.Message) {
 	w.acked[at] = stamp.To
 }
 
-// request checks the record of a delivered request against I1.
+// request checks the records of a delivered request against I1.
 func (w *watch) request(body []byte) {
-	s, err := wire.ParseStore(body)
-	if err != nil {
-		w.t.Errorf("a store that cannot be read: %v", err)
-		return
+	for len(body) > 0 {
+		s, rest, err := wire.NextStore(body)
+		if err != nil {
+			w.t.Errorf("a store that cannot be read: %v", err)
+			return
+		}
+		body = rest
+		if s.Record.Tag.Removed {
+			continue
+		}
+		id := minted{string(s.Key), s.Record.Tag}
+		if v, seen := w.values[id]; seen && v != string(s.Record.Value) {
+			w.t.Errorf("I1: %s was given %v twice: %q and %q", s.Key, s.Record.Tag, v, s.Record.Value)
+		}
+		w.values[id] = string(s.Record.Value)
 	}
-	if s.Record.Tag.Removed {
-		return
-	}
-	id := minted{string(s.Key), s.Record.Tag}
-	if v, seen := w.values[id]; seen && v != string(s.Record.Value) {
-		w.t.Errorf("I1: %s was given %v twice: %q and %q", s.Key, s.Record.Tag, v, s.Record.Value)
-	}
-	w.values[id] = string(s.Record.Value)
 }

@@ -83,6 +83,9 @@ type Call struct {
 	// Urgent asks to write the request at once. Otherwise the request may wait at most a
 	// millisecond, to share a write with other requests.
 	Urgent bool
+	// Gathered says that the request has waited for others already. An Urgent one is then written
+	// without a wait for the goroutines that are ready to run.
+	Gathered bool
 
 	Via  any    // the transport's own note: the connection that the call waits on
 	Slot uint64 // the transport's own note: where the call waits there

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"viakv/api/kv"
@@ -91,7 +92,7 @@ func ParseReadReply(names []lease.Name, b []byte, same bool) (r ReadReply, err e
 	return r, d.end()
 }
 
-// StoreRequest is the body of a Store and of a Vote.
+// StoreRequest is the body of a Vote. The body of Stores is one or more of them.
 type StoreRequest struct {
 	// Relied is the session of the receiver on which the record rests that was written without
 	// asking (L14). Zero: none.
@@ -100,14 +101,24 @@ type StoreRequest struct {
 	Record version.Record
 }
 
-// AppendStore appends the body of a Store or a Vote.
+// AppendStore appends the body of a Vote, or one record of Stores.
 func AppendStore(dst []byte, relied uint64, key []byte, r *version.Record) []byte {
 	return appendRecord(appendBytes(binary.AppendUvarint(dst, relied), key), r)
 }
 
-// ParseStore decodes the body of a Store or a Vote. It refuses a record without a counter or an
-// incarnation: every stored record has a tag that some write minted.
+// ParseStore decodes the body of a Vote.
 func ParseStore(b []byte) (r StoreRequest, err error) {
+	r, rest, err := NextStore(b)
+	if err == nil && len(rest) > 0 {
+		err = ErrMalformed
+	}
+	return r, err
+}
+
+// NextStore decodes the first record of the body of Stores, and returns the rest of the body. It
+// refuses a record without a counter or an incarnation: every stored record has a tag that some
+// write minted.
+func NextStore(b []byte) (r StoreRequest, rest []byte, err error) {
 	d := decoder{b: b}
 	r.Relied = d.uvarint()
 	r.Key = d.key()
@@ -115,29 +126,45 @@ func ParseStore(b []byte) (r StoreRequest, err error) {
 	if r.Record.Tag.Counter == 0 || r.Record.Tag.Incarnation == 0 {
 		d.bad = true
 	}
-	return r, d.end()
+	return r, d.b, d.err()
 }
 
-// Acknowledgement is the body of the answers OK and Nack to a Store or a Vote.
+// MaxStores is how many records Stores may have.
+const MaxStores = 1024
+
+// Acknowledgement is the body of the answer OK to Stores, and of OK and Nack to a Vote.
 type Acknowledgement struct {
-	// Vouches says that nothing that was complete lies above the record's tag, as far as the
-	// replica can tell (L14).
-	Vouches bool
-	Names   []lease.Name // the replica's sessions, looked up after the store
+	Names []lease.Name // the replica's sessions, looked up after the last record was stored
+	// Doubted has a bit for each record of Stores, in the order of the records and from the lowest
+	// bit of the first byte on. It is set where the replica does not vouch: it cannot tell that
+	// nothing that was complete lies above the record's tag (L14). No bytes: it vouches for all.
+	Doubted []byte
 }
 
-// AppendAcknowledgement appends the body of an answer to a Store or a Vote.
+// Vouches reports whether the replica vouches for a record, by its place in the request.
+func (a *Acknowledgement) Vouches(i int) bool {
+	return len(a.Doubted) == 0 || a.Doubted[i/8]>>(i%8)&1 == 0
+}
+
+// AppendAcknowledgement appends the body of an answer to Stores or a Vote.
 func AppendAcknowledgement(dst []byte, a *Acknowledgement) []byte {
-	return appendNames(appendBool(dst, a.Vouches), a.Names)
+	return append(appendNames(appendBool(dst, len(a.Doubted) > 0), a.Names), a.Doubted...)
 }
 
-// ParseAcknowledgement decodes the body of an answer to a Store or a Vote, whose names it appends
-// to a slice.
-func ParseAcknowledgement(names []lease.Name, b []byte) (a Acknowledgement, err error) {
+// ParseAcknowledgement decodes the body of an answer to a request with n records. It appends the
+// names to a slice.
+func ParseAcknowledgement(names []lease.Name, b []byte, n int) (a Acknowledgement, err error) {
 	d := decoder{b: b}
-	a.Vouches = d.bool()
+	doubts := d.bool()
 	a.Names = d.names(names)
-	return a, d.end()
+	if !doubts {
+		return a, d.end()
+	}
+	a.Doubted = d.b
+	if last := len(d.b) - 1; len(d.b) != (n+7)/8 || d.b[last]>>(1+(n-1)%8) != 0 || !slices.ContainsFunc(d.b, func(b byte) bool { return b != 0 }) {
+		d.bad = true
+	}
+	return a, d.err()
 }
 
 // MemberReport is the body of a Heartbeat, and of its reply.

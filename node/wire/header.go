@@ -19,7 +19,6 @@ type Op uint8
 // connection of their own.
 const (
 	Read   Op = 1 // the record of a key
-	Store  Op = 2 // merge a record
 	Vote   Op = 3 // vote for a tombstone
 	Remove Op = 4 // coordinate a remove, as the key's owner
 	// Heartbeat asks whether the receiver is there. It carries the sender's report, and its
@@ -28,6 +27,8 @@ const (
 	Goodbye   Op = 7 // the sender is about to stop; the body is empty
 	Lease     Op = 8 // ask for a lease, and give one back
 	Close     Op = 9 // see to it that a session of a lease ends
+	// Stores asks to merge records. Its predecessor, 2, merged one.
+	Stores Op = 10
 
 	Digests Op = 16 // the digests of ranges
 	Tags    Op = 17 // the tags of a range's records
@@ -39,7 +40,7 @@ const (
 )
 
 var opNames = [...]string{
-	Read: "read", Store: "store", Vote: "vote", Remove: "remove", Heartbeat: "heartbeat", Goodbye: "goodbye", Lease: "lease", Close: "close",
+	Read: "read", Vote: "vote", Remove: "remove", Heartbeat: "heartbeat", Goodbye: "goodbye", Lease: "lease", Close: "close", Stores: "stores",
 	Digests: "digests", Tags: "tags", Copy: "copy", Fetch: "fetch", Push: "push", Purge: "purge", Report: "report",
 }
 

@@ -53,8 +53,10 @@ var messages = []struct {
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Relied: 300, Key: []byte("key"), Record: live}},
 	{"vote", AppendStore(nil, 0, []byte("key"), &tomb),
 		func(b []byte) (any, error) { return ParseStore(b) }, StoreRequest{Key: []byte("key"), Record: withVector(tomb)}},
-	{"acknowledgement", AppendAcknowledgement(nil, &Acknowledgement{Vouches: true, Names: names}),
-		func(b []byte) (any, error) { return ParseAcknowledgement(nil, b) }, Acknowledgement{Vouches: true, Names: names}},
+	{"acknowledgement", AppendAcknowledgement(nil, &Acknowledgement{Names: names}),
+		func(b []byte) (any, error) { return ParseAcknowledgement(nil, b, 10) }, Acknowledgement{Names: names}},
+	{"acknowledgement-with-doubts", AppendAcknowledgement(nil, &Acknowledgement{Names: names, Doubted: []byte{5, 2}}),
+		func(b []byte) (any, error) { return ParseAcknowledgement(nil, b, 10) }, Acknowledgement{Names: names, Doubted: []byte{5, 2}}},
 	{"lease", AppendLease(nil, &LeaseRequest{Wanted: true, Counts: 300, Returned: 2}),
 		func(b []byte) (any, error) { return ParseLease(b) }, LeaseRequest{Wanted: true, Counts: 300, Returned: 2}},
 	{"lease-reply", AppendLeaseReply(nil, &LeaseReply{Session: 300}),
@@ -128,7 +130,7 @@ func withVector(r version.Record) version.Record { r.Vector = version.Vector{}; 
 // The bytes are the protocol: changing them needs a new protocol version.
 func TestGolden(t *testing.T) {
 	encoded := map[string][]byte{
-		"request": AppendRequest(nil, Store, stamp),
+		"request": AppendRequest(nil, Stores, stamp),
 		"reply":   AppendReply(nil, OK, 70000, 69990, 300),
 	}
 	for _, m := range messages {
@@ -205,7 +207,12 @@ func TestLimits(t *testing.T) {
 	_, bad["half a trace"] = ParseRemove(append(AppendRemove(nil, &RemoveRequest{Key: []byte("k")})[:6], 1, 7))
 	_, bad["a trace without a parent"] = ParseRemove(AppendRemove(nil, &RemoveRequest{Key: []byte("k"), Trace: kv.Trace{Flags: 1}}))
 	_, bad["figures of no process"] = ParseHeartbeat(append([]byte{0, 0, 0, 1}, make([]byte, 8+4+len(figures.Took))...))
-	_, bad["too many names"] = ParseAcknowledgement(nil, AppendAcknowledgement(nil, &Acknowledgement{Names: slices.Repeat(names, lease.MaxNames)}))
+	_, bad["too many names"] = ParseAcknowledgement(nil, AppendAcknowledgement(nil, &Acknowledgement{Names: slices.Repeat(names, lease.MaxNames)}), 1)
+	for what, doubted := range map[string][]byte{"no doubt": {0, 0}, "a doubt of no record": {0, 4}, "too few doubts": {1}, "too many doubts": {1, 0, 0}} {
+		_, bad[what] = ParseAcknowledgement(nil, AppendAcknowledgement(nil, &Acknowledgement{Doubted: doubted}), 10)
+	}
+	_, bad["no doubts"] = ParseAcknowledgement(nil, []byte{1, 0}, 10)
+	_, _, bad["a store of no record"] = NextStore(AppendStore(nil, 0, []byte("k"), &version.Record{}))
 	_, bad["a name of nobody"] = ParseClose([]byte{0, 1})
 	_, bad["a name of no session"] = ParseClose([]byte{1, 0})
 	_, bad["over in an hour"] = ParseClosed(AppendClosed(nil, time.Hour))
@@ -257,12 +264,12 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	held := make([]lease.Name, 0, len(names))
 	n := testing.AllocsPerRun(100, func() {
 		buf = AppendRead(AppendRequest(buf[:0], Read, stamp), &ReadRequest{Have: live.Tag, Key: live.Value})
-		buf = AppendStore(AppendRequest(buf[:0], Store, stamp), 7, live.Value, &live)
+		buf = AppendStore(AppendRequest(buf[:0], Stores, stamp), 7, live.Value, &live)
 		buf = AppendReadReply(AppendReply(buf[:0], OK, 1, 1, 1), &ReadReply{Names: names, Record: live}, false)
 		_, _ = ParseRead(request)
 		_, _ = ParseStore(store)
 		buf = AppendAcknowledgement(buf[:0], &Acknowledgement{Names: names})
-		_, _ = ParseAcknowledgement(held, ack)
+		_, _ = ParseAcknowledgement(held, ack, 1)
 		_, _ = ParseReadReply(held, reply, false)
 	})
 	if n != 0 {

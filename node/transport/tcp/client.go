@@ -70,10 +70,12 @@ func (c *client) start(call *transport.Call) {
 		return
 	}
 	flush, err := c.sendLocked(call)
-	others := c.waitingLocked() > 1
+	gathered, others := call.Gathered, c.waitingLocked() > 1
 	c.mu.Unlock()
 	if err != nil {
 		end(call, err)
+	} else if flush && gathered {
+		out.drain(1) // its caller has others to send
 	} else if flush {
 		out.flush(others)
 	}

@@ -14,7 +14,8 @@
 // read, costs twenty times what a call costs otherwise. So a caller that finds no write under way
 // yields once (runtime.Gosched) before it takes the buffer. Meanwhile the other callers that are
 // ready to run append their requests. This needs no timer. A caller does not yield while no other
-// call waits for its reply on the connection: it is likely to be the only one.
+// call waits for its reply on the connection: it is likely to be the only one. Nor does it yield
+// with a request that has gathered already (Call.Gathered).
 //
 // Lock order: client.mu, then Transport.mu or batch.mu. No lock is held while a call completes, or
 // across I/O.

@@ -21,7 +21,7 @@ import (
 // hangs up, so that both can say why. It answers another protocol with nothing.
 const (
 	magic   = "viakv\n"
-	version = 6
+	version = 7
 )
 
 // errNotViakv reports that the other end of the connection speaks another protocol.
