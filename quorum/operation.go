@@ -337,13 +337,20 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind, patience time
 			return replica.ErrEpoch
 		}
 		if unvouched {
-			if age >= o.v.Term {
+			switch {
+			case age < o.v.Term:
+				left = min(left, o.v.Term-age)
+			case o.v.Over(): // at the next epoch all is judged anew
+				return replica.ErrEpoch
+			default:
 				return errUnvouched
 			}
-			left = min(left, o.v.Term-age)
 		}
-		if patience != never { // the end of the epoch wakes nobody
-			left = min(left, max(patience-age, o.c.cfg.HedgeAfter))
+		var superseded <-chan struct{}
+		if age >= patience {
+			superseded = o.v.Superseded
+		} else if patience != never {
+			left = min(left, patience-age)
 		}
 		if hedge {
 			if age >= o.c.cfg.HedgeAfter {
@@ -355,7 +362,14 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind, patience time
 			left = min(left, o.c.cfg.HedgeAfter-age)
 		}
 		o.timer.Reset(min(left, pause))
-		<-o.wake
+		if superseded == nil {
+			<-o.wake // one channel to wait on is much cheaper than two
+		} else {
+			select {
+			case <-o.wake:
+			case <-superseded:
+			}
+		}
 		now = time.Time{} // rarely needed again
 	}
 }
