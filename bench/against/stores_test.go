@@ -50,13 +50,25 @@ func ask(t *testing.T, at runner.Target, kind workload.Kind, key, value string) 
 	return a
 }
 
+// need skips the test where a program is not installed, and fails it where all have to be.
+func need(t *testing.T, program string) {
+	t.Helper()
+	switch _, err := exec.LookPath(program); {
+	case err == nil:
+	case os.Getenv("VIAKV_TEST_NEIGHBOURS") != "":
+		t.Fatal(err)
+	default:
+		t.Skip(err)
+	}
+}
+
 // Each store that is installed is started, and asked by its driver.
 func TestStores(t *testing.T) {
 	for name, program := range map[string]string{"raft": "", "redis": "redis-server", "redis-wait": "redis-server", "etcd": "etcd", "nats": "nats-server"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := exec.LookPath(program); program != "" && err != nil {
-				t.Skip(err)
+			if program != "" {
+				need(t, program)
 			}
 			s, err := starters[name](t.Context(), t.TempDir())
 			if s != nil {
@@ -94,9 +106,7 @@ func TestStores(t *testing.T) {
 // A real Redis has two replicas. A write that waits for more of them has failed.
 func TestWaitForMoreReplicasThanThereAre(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip(err)
-	}
+	need(t, "redis-server")
 	s, err := startRedis(t.Context(), t.TempDir())
 	if s != nil {
 		defer s.close()
