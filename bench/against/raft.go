@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -45,19 +44,5 @@ func serveRaft(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s%s\n", baseline.Ready, l.Addr())
-	ended := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(io.Discard, input)
-		close(ended)
-	}()
-	served := make(chan error, 1)
-	go func() { served <- n.Serve(l) }()
-	select {
-	case <-ctx.Done():
-	case <-ended:
-	case err := <-served:
-		return err
-	}
-	return errors.Join(l.Close(), <-served)
+	return baseline.ServeUntilClosed(ctx, l, input, out, n.Serve)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"strings"
 	"time"
@@ -13,6 +14,26 @@ import (
 
 // Ready is what a node prints when it serves, followed by its address.
 const Ready = "listening on "
+
+// ServeUntilClosed is the life of a node: it prints Ready, and serves until in ends, so that the
+// node does not outlive the program that has started it, or until ctx does. It closes the listener.
+func ServeUntilClosed(ctx context.Context, l net.Listener, in io.Reader, out io.Writer, serve func(net.Listener) error) error {
+	fmt.Fprintf(out, "%s%s\n", Ready, l.Addr())
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
+		close(ended)
+	}()
+	served := make(chan error, 1)
+	go func() { served <- serve(l) }()
+	select {
+	case <-ctx.Done():
+	case <-ended:
+	case err := <-served:
+		return err
+	}
+	return errors.Join(l.Close(), <-served)
+}
 
 // Meet is what a node that is to know the others prints first, followed by the address at which the
 // others reach it.

@@ -60,12 +60,17 @@ func (p *process) start() error {
 	return nil
 }
 
+// unwanted says that the process is about to end, and returns it: nil if it does not run.
+func (p *process) unwanted() (cmd *exec.Cmd, ended <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wanted = false
+	return p.running, p.ended
+}
+
 // kill ends the process at once and waits for its end.
 func (p *process) kill() {
-	p.mu.Lock()
-	cmd, ended := p.running, p.ended
-	p.wanted = false
-	p.mu.Unlock()
+	cmd, ended := p.unwanted()
 	if cmd == nil {
 		return
 	}
@@ -75,10 +80,7 @@ func (p *process) kill() {
 
 // terminate asks the process to stop, and waits for its end.
 func (p *process) terminate() {
-	p.mu.Lock()
-	cmd, ended := p.running, p.ended
-	p.wanted = false
-	p.mu.Unlock()
+	cmd, ended := p.unwanted()
 	if cmd == nil {
 		return
 	}

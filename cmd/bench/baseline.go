@@ -54,21 +54,7 @@ func serveBare(ctx context.Context, address string, in io.Reader, out io.Writer)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s%s\n", baseline.Ready, l.Addr())
-	ended := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(io.Discard, in)
-		close(ended)
-	}()
-	served := make(chan error, 1)
-	go func() { served <- baseline.Serve(l) }()
-	select {
-	case <-ctx.Done():
-	case <-ended:
-	case err := <-served:
-		return err
-	}
-	return errors.Join(l.Close(), <-served)
+	return baseline.ServeUntilClosed(ctx, l, in, out, baseline.Serve)
 }
 
 // comparison is how viakv is measured in turns with other stores.

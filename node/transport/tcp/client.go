@@ -75,7 +75,7 @@ func (c *client) start(call *transport.Call) {
 	if err != nil {
 		end(call, err)
 	} else if flush && gathered {
-		out.drain(1) // its caller has others to send
+		out.drain(1) // another goroutine writes the rest: this one has calls to other peers to make
 	} else if flush {
 		out.flush(others)
 	}
