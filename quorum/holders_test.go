@@ -70,6 +70,20 @@ func TestAWeakSetDoesNotWaitForHolders(t *testing.T) {
 	})
 }
 
+// A set whose w is below W, and which each read of R replicas meets, waits for holders as any other
+// does: what they answer alone is as good as a read of R replicas.
+func TestASetThatReadsMeetWaitsForHolders(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Advance(func(v *replica.View) { v.R, v.W = 2, 3 }, 0, 1, 2)
+		m.Lease(2, 0, 1)
+		nd := m.nodes[0]
+		nd.silence(2)
+		if d := nd.took(t, kv.Options{W: kv.QuorumMajority}); d < replicatest.Term {
+			t.Errorf("the set took %v, and the holder may answer what was before", d)
+		}
+	})
+}
+
 // A holder that is late keeps its leases. One that cannot be reached does not delay their end.
 func TestAHolderThatIsLate(t *testing.T) {
 	for _, late := range []time.Duration{10 * time.Millisecond, 30 * time.Millisecond} {

@@ -228,7 +228,7 @@ func (o *operation) store(need int, holders memberSet, urgent int) error {
 // sessions are looked up before the own copy is: it holds what was complete when they began to
 // count.
 func (o *operation) send(need int, holders memberSet, urgent int) error {
-	firm := need >= o.v.W
+	firm := need >= min(o.v.W, o.v.Slots-o.v.R+1) // each later read must find the record
 	o.beginPhase(need, holders, firm)
 	if o.unasked {
 		o.relied = o.v.Held.Sessions(o.v.Epoch)
