@@ -123,7 +123,7 @@ mutation: ## switch off one rule of the protocol after the other; the tests must
 	@VIAKV_BREAK=keyed-hash go test -tags mutation -count 1 -run CollidingKeys -timeout 15m ./node ./node/storage
 
 .PHONY: test-against
-test-against: ## run the tests of the program that measures other stores, on real ones; installs Redis, etcd and NATS when it may
+test-against: ## run the tests of the program that measures other stores, on real ones; installs Redis, etcd, NATS and wrk when it may
 	@.ci/neighbours
 	@cd bench/against && go vet ./... && VIAKV_TEST_NEIGHBOURS=1 go test ./...
 

@@ -14,20 +14,26 @@ import (
 
 	"viakv/api/client"
 	"viakv/bench/baseline"
-	"viakv/bench/chaos"
 	"viakv/bench/runner"
 	"viakv/bench/workload"
 )
 
-// nodes is the number of processes of each store.
-const nodes = 3
+// place is where and how a store is started.
+type place struct {
+	viakv string // path of the viakv program
+	dir   string // of the store's own, removed at the end
+	nodes int
+}
 
 // store is a store that this program has started.
 type store struct {
-	name    string
-	targets []runner.Target
-	pids    []int
-	close   func()
+	name      string
+	targets   []runner.Target
+	endpoints []string // of a store that has viakv's requests; empty: it has others
+	scans     bool     // it has viakv's scans, too
+	mesh      bool     // a mesh of viakv, which counts what its nodes answer by themselves
+	pids      []int
+	close     func()
 }
 
 func (s *store) cpu() time.Duration {
@@ -38,28 +44,19 @@ func (s *store) cpu() time.Duration {
 // startWithin is how long a store may take until it answers.
 const startWithin = 30 * time.Second
 
-// starters start each store, in a directory that is removed at the end.
-var starters = map[string]func(ctx context.Context, dir string) (*store, error){
+// starters start each store. What was started is returned with an error, too.
+var starters = map[string]func(context.Context, place) (*store, error){
+	"viakv": mesh(), "quorum": mesh("--reads", "quorum"), "alone": startAlone,
 	"raft": startRaft, "redis": startRedis, "redis-wait": startRedisWait, "etcd": startEtcd, "nats": startNATS,
 }
 
-// startViakv starts nodes of viakv as they are by default.
-func startViakv(ctx context.Context, binary, dir string) (*store, error) {
-	lab, err := chaos.StartCalm(ctx, binary, dir, nodes)
-	if err != nil {
-		return nil, err
-	}
-	s := &store{name: "viakv", pids: lab.PIDs(), close: lab.Close}
-	return s, s.overHTTP(lab.Endpoints())
-}
-
 // startRaft starts nodes of Raft KV: this program, with the command for one node.
-func startRaft(ctx context.Context, _ string) (*store, error) {
+func startRaft(ctx context.Context, p place) (*store, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	c, err := baseline.Start(ctx, baseline.Command{Path: self, Args: []string{raftCommand}, Meets: true}, nodes)
+	c, err := baseline.Start(ctx, baseline.Command{Path: self, Args: []string{raftCommand}, Meets: true}, p.nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +74,7 @@ func startRaft(ctx context.Context, _ string) (*store, error) {
 }
 
 func (s *store) overHTTP(endpoints []string) (err error) {
+	s.endpoints = endpoints
 	s.targets, err = runner.NewHTTP(client.Config{Endpoints: endpoints, Timeout: requestTimeout}, client.Options{})
 	return err
 }
@@ -97,82 +95,84 @@ func healthy(ctx context.Context, address string) error {
 	return errors.Join(err, r.Body.Close())
 }
 
-// startRedis starts a primary and two replicas. Nothing is on disk.
-func startRedis(ctx context.Context, dir string) (*store, error) { return redisStore(ctx, dir, 0) }
+// startRedis starts a primary and replicas. Nothing is on disk.
+func startRedis(ctx context.Context, at place) (*store, error) { return redisStore(ctx, at, 0) }
 
-// startRedisWait is startRedis with a WAIT for one replica after each write, so that two nodes of
-// three have it.
-func startRedisWait(ctx context.Context, dir string) (*store, error) { return redisStore(ctx, dir, 1) }
+// startRedisWait is startRedis with a WAIT for so many replicas after each write that a majority of
+// the nodes has it.
+func startRedisWait(ctx context.Context, at place) (*store, error) {
+	return redisStore(ctx, at, at.nodes/2)
+}
 
-func redisStore(ctx context.Context, dir string, wait int) (*store, error) {
-	ports, err := freePorts(nodes)
+func redisStore(ctx context.Context, at place, wait int) (*store, error) {
+	ports, err := freePorts(at.nodes)
 	if err != nil {
 		return nil, err
 	}
 	var p processes
 	for i, port := range ports {
-		args := []string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", dir, "--dbfilename", "redis-" + port + ".rdb",
+		args := []string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", at.dir, "--dbfilename", "redis-" + port + ".rdb",
 			"--repl-diskless-sync-delay", "0"}
 		if i > 0 {
 			args = append(args, "--replicaof", "127.0.0.1", ports[0])
 		}
-		if err := p.start(dir, "redis-server", args...); err != nil {
+		if err := p.start(at.dir, "redis-server", args...); err != nil {
 			return p.store(), err
 		}
 	}
 	address := "127.0.0.1:" + ports[0]
-	all := redis{name: "redis://" + address, address: address, wait: nodes - 1, timeout: waitTimeout}
+	all := redis{name: "redis://" + address, address: address, wait: at.nodes - 1, timeout: waitTimeout}
 	s := p.store(redis{name: all.name, address: address, wait: wait, timeout: waitTimeout})
 	return s, until(ctx, func(ctx context.Context) error { return probe(ctx, all) })
 }
 
-// startEtcd starts three members, with their data on disk.
-func startEtcd(ctx context.Context, dir string) (*store, error) {
-	ports, err := freePorts(2 * nodes)
+// startEtcd starts the members, with their data on disk.
+func startEtcd(ctx context.Context, at place) (*store, error) {
+	ports, err := freePorts(2 * at.nodes)
 	if err != nil {
 		return nil, err
 	}
-	at := func(i int) string { return "http://127.0.0.1:" + ports[i] }
+	address := func(i int) string { return "http://127.0.0.1:" + ports[i] }
 	var members []string
-	for i := range nodes {
-		members = append(members, fmt.Sprintf("n%d=%s", i, at(nodes+i)))
+	for i := range at.nodes {
+		members = append(members, fmt.Sprintf("n%d=%s", i, address(at.nodes+i)))
 	}
 	var p processes
 	var targets []runner.Target
-	for i := range nodes {
+	for i := range at.nodes {
 		name := fmt.Sprintf("n%d", i)
-		err := p.start(dir, "etcd", "--name", name, "--data-dir", filepath.Join(dir, name), "--listen-client-urls", at(i), "--advertise-client-urls", at(i),
-			"--listen-peer-urls", at(nodes+i), "--initial-advertise-peer-urls", at(nodes+i), "--initial-cluster", strings.Join(members, ","), "--initial-cluster-state", "new", "--log-level", "error")
+		err := p.start(at.dir, "etcd", "--name", name, "--data-dir", filepath.Join(at.dir, name), "--listen-client-urls", address(i), "--advertise-client-urls", address(i),
+			"--listen-peer-urls", address(at.nodes+i), "--initial-advertise-peer-urls", address(at.nodes+i), "--initial-cluster", strings.Join(members, ","), "--initial-cluster-state", "new", "--log-level", "error")
 		if err != nil {
 			return p.store(), err
 		}
-		targets = append(targets, etcdTarget{"etcd" + at(i)[len("http"):], "127.0.0.1:" + ports[i]})
+		targets = append(targets, etcdTarget{"etcd" + address(i)[len("http"):], "127.0.0.1:" + ports[i]})
 	}
 	s := p.store(targets...)
 	return s, s.ready(ctx)
 }
 
-// startNATS starts three servers with JetStream, and a bucket that has three replicas in memory.
-func startNATS(ctx context.Context, dir string) (*store, error) {
-	ports, err := freePorts(2 * nodes)
+// startNATS starts servers with JetStream, and a bucket that has a replica in the memory of each.
+func startNATS(ctx context.Context, at place) (*store, error) {
+	ports, err := freePorts(2 * at.nodes)
 	if err != nil {
 		return nil, err
 	}
 	var routes []string
-	for i := range nodes {
-		routes = append(routes, "nats://127.0.0.1:"+ports[nodes+i])
+	for i := range at.nodes {
+		routes = append(routes, "nats://127.0.0.1:"+ports[at.nodes+i])
 	}
 	var p processes
 	var targets []runner.Target
-	for i := range nodes {
+	for i := range at.nodes {
 		name := fmt.Sprintf("n%d", i)
-		err := p.start(dir, "nats-server", "--name", name, "--addr", "127.0.0.1", "--port", ports[i], "--jetstream", "--store_dir", filepath.Join(dir, name),
+		err := p.start(at.dir, "nats-server", "--name", name, "--addr", "127.0.0.1", "--port", ports[i], "--jetstream", "--store_dir", filepath.Join(at.dir, name),
 			"--cluster_name", "bench", "--cluster", routes[i], "--routes", strings.Join(routes, ","))
 		if err != nil {
 			return p.store(), err
 		}
 		address := "127.0.0.1:" + ports[i]
-		targets = append(targets, newNATS("nats://"+address, address, nodes))
+		targets = append(targets, newNATS("nats://"+address, address, at.nodes))
 	}
 	s := p.store(targets...)
 	return s, s.ready(ctx)

@@ -70,7 +70,7 @@ func TestStores(t *testing.T) {
 			if program != "" {
 				need(t, program)
 			}
-			s, err := starters[name](t.Context(), t.TempDir())
+			s, err := starters[name](t.Context(), place{dir: t.TempDir(), nodes: 3})
 			if s != nil {
 				defer s.close()
 			}
@@ -96,10 +96,40 @@ func TestStores(t *testing.T) {
 					t.Fatalf("%+v", got)
 				}
 			}
-			if len(s.pids) != nodes {
+			if len(s.pids) != 3 {
 				t.Errorf("%d processes", len(s.pids))
 			}
 		})
+	}
+}
+
+// Each node that is alone has its own keys. The nodes of a mesh say what they answer by themselves.
+func TestNodesAlone(t *testing.T) {
+	t.Parallel()
+	viakv := buildViakv(t)
+	for name, shared := range map[string]bool{"alone": false, "viakv": true} {
+		s, err := starters[name](t.Context(), place{viakv: viakv, dir: t.TempDir(), nodes: 2})
+		if s != nil {
+			defer s.close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := s.count(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask(t, s.targets[0], workload.Set, "a", "1")
+		if got := ask(t, s.targets[1], workload.Get, "a", ""); (got.Outcome == runner.OK) != shared {
+			t.Errorf("%s: %+v", name, got)
+		}
+		after, err := s.count(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after.writes-before.writes != after.reads-before.reads || (after.writes > before.writes) != shared || (after.alone(before) == "–") == shared {
+			t.Errorf("%s has counted %+v, then %+v: %s", name, before, after, after.alone(before))
+		}
 	}
 }
 
@@ -107,7 +137,7 @@ func TestStores(t *testing.T) {
 func TestWaitForMoreReplicasThanThereAre(t *testing.T) {
 	t.Parallel()
 	need(t, "redis-server")
-	s, err := startRedis(t.Context(), t.TempDir())
+	s, err := startRedis(t.Context(), place{dir: t.TempDir(), nodes: 3})
 	if s != nil {
 		defer s.close()
 	}
@@ -123,29 +153,43 @@ func TestWaitForMoreReplicasThanThereAre(t *testing.T) {
 	}
 }
 
-func TestTurns(t *testing.T) {
-	t.Parallel()
+// buildViakv builds the program, and returns its path.
+func buildViakv(t *testing.T) string {
+	t.Helper()
 	viakv := filepath.Join(t.TempDir(), "viakv")
 	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", viakv, "./cmd/viakv")
 	build.Dir = "../.." // this module does not need all that viakv does
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return viakv
+}
+
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	viakv := buildViakv(t)
 	var out bytes.Buffer
-	if err := turns(t.Context(), []string{"-viakv", viakv, "-keys", "100", "-callers", "1,4", "-rounds", "1", "-duration", "200ms", "-warm-up", "50ms"}, &out); err != nil {
+	if err := turns(t.Context(), []string{"-viakv", viakv, "-keys", "100", "-callers", "1,4", "-rounds", "1", "-duration", "200ms", "-warm-up", "50ms", "-against", "raft,alone,quorum,lease=50ms",
+		"-mixes", "get,set,b", "-pipeline", "2"}, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range []string{"| get | 1 | viakv |", "| get | 4 | raft |", "| set | 4 | viakv |", "| set | 1 | raft |"} {
+	for _, row := range []string{"| get | 1 | viakv | ", "| get | 4 | raft |", "| set | 4 | viakv |", "| set | 1 | raft |", "| b | 4 | alone |", "| b | 1 | lease=50ms |", " 0.0 / 0.0 |\n"} {
 		if !strings.Contains(out.String(), row) {
 			t.Errorf("there is no row %s\n%s", row, out.String())
 		}
+	}
+	out.Reset()
+	if err := turns(t.Context(), []string{"-viakv", viakv, "-keys", "100", "-callers", "2", "-rounds", "2", "-duration", "100ms", "-against", "alone", "-mixes", "get", "-beside-scan"}, &out); err != nil || !strings.Contains(out.String(), "beside a scan") {
+		t.Errorf("%v\n%s", err, out.String())
 	}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	if err := turns(stopped, []string{"-viakv", viakv}, &out); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
 	}
-	for want, args := range map[string][]string{"choose of": {"-viakv", viakv, "-against", "sqlite"}, "callers": {"-viakv", viakv, "-callers", "0"}, "--viakv": {}, "nowhere": {"-viakv", "/nowhere"}} {
+	for want, args := range map[string][]string{"choose of": {"-viakv", viakv, "-against", "sqlite"}, "callers": {"-viakv", viakv, "-callers", "0"}, "--viakv": {}, "25ms": {"-viakv", viakv, "-against", "lease=soon"}, "1 to 5": {"-viakv", viakv, "-nodes", "7"},
+		"get, set": {"-viakv", viakv, "-mixes", "put"}, "in flight": {"-viakv", viakv, "-pipeline", "0"}, "nowhere": {"-viakv", "/nowhere"},
+		"getAll": {"-viakv", viakv, "-beside-scan"}} {
 		if err := turns(t.Context(), args, &out); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", args, err, want)
 		}

@@ -11,6 +11,8 @@ import (
 // Side is one of the targets that are measured in turns.
 type Side struct {
 	Config runner.Config
+	// Run makes one run. Nil: runner.Run.
+	Run func(context.Context, runner.Config) (*runner.Result, error)
 	// CPU returns the CPU time that the servers have used so far. Nil: it is not measured. With it
 	// the warm-up is a run of its own, so that the time is that of the measured requests alone.
 	CPU func() time.Duration
@@ -54,20 +56,24 @@ func (s Side) turn(ctx context.Context, round int) (t Turn, err error) {
 	if n := len(c.Targets); n > 0 {
 		c.Targets = slices.Concat(c.Targets[round%n:], c.Targets[:round%n])
 	}
+	run := s.Run
+	if run == nil {
+		run = runner.Run
+	}
 	if s.CPU == nil {
-		t.Result, err = runner.Run(ctx, c)
+		t.Result, err = run(ctx, c)
 		return t, err
 	}
 	if c.Warmup > 0 {
 		warm := c
 		warm.Warmup, warm.Ramp, warm.Duration = 0, 0, c.Warmup
-		if _, err := runner.Run(ctx, warm); err != nil {
+		if _, err := run(ctx, warm); err != nil {
 			return t, err
 		}
 		c.Warmup, c.Ramp = 0, 0
 	}
 	before := s.CPU()
-	t.Result, err = runner.Run(ctx, c)
+	t.Result, err = run(ctx, c)
 	t.CPU = s.CPU() - before
 	return t, err
 }

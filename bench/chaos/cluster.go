@@ -45,13 +45,14 @@ func StartLab(ctx context.Context, binary, logDir string, nodes int, timeout tim
 }
 
 // StartCalm founds a cluster without links, for measurements. Faults of its network have no effect.
-func StartCalm(ctx context.Context, binary, logDir string, nodes int) (*Lab, error) {
-	return found(ctx, binary, logDir, nodes, 10*time.Second, true)
+// The flags are given to each node, after those that it needs.
+func StartCalm(ctx context.Context, binary, logDir string, nodes int, flags ...string) (*Lab, error) {
+	return found(ctx, binary, logDir, nodes, 10*time.Second, true, flags...)
 }
 
-func found(ctx context.Context, binary, logDir string, nodes int, timeout time.Duration, direct bool) (*Lab, error) {
+func found(ctx context.Context, binary, logDir string, nodes int, timeout time.Duration, direct bool, flags ...string) (*Lab, error) {
 	l := &Lab{fabric: newFabric(), members: nodes}
-	err := l.prepare(binary, logDir, timeout, direct)
+	err := l.prepare(binary, logDir, timeout, direct, flags...)
 	if err == nil {
 		err = l.start(ctx)
 	}
@@ -65,7 +66,7 @@ func found(ctx context.Context, binary, logDir string, nodes int, timeout time.D
 
 // prepare makes the members and a spare, and starts none of them. With direct there are no links:
 // the nodes reach each other as they would without this package.
-func (l *Lab) prepare(binary, logDir string, timeout time.Duration, direct bool) error {
+func (l *Lab) prepare(binary, logDir string, timeout time.Duration, direct bool, flags ...string) error {
 	all := l.members + 1 // with the spare
 	addresses, err := freeAddresses(2 * all)
 	if err != nil {
@@ -87,7 +88,7 @@ func (l *Lab) prepare(binary, logDir string, timeout time.Duration, direct bool)
 			l.links = append(l.links, way)
 			args = append(args, "--peer-via", l.peers[k]+"="+way.address())
 		}
-		l.nodes = append(l.nodes, &process{name: nodeName(i), binary: binary, args: args, log: filepath.Join(logDir, nodeName(i)+".log")})
+		l.nodes = append(l.nodes, &process{name: nodeName(i), binary: binary, args: append(args, flags...), log: filepath.Join(logDir, nodeName(i)+".log")})
 		for _, made := range []struct {
 			list    *[]*client.Client
 			timeout time.Duration

@@ -31,9 +31,10 @@ func baselineCommand() *cobra.Command {
 		Use:   "baseline",
 		Short: "Serve a map over HTTP, to see what this machine can do at most",
 		Long: "Serve a map over HTTP, with nothing behind it: the limit to compare a cluster with.\nbench run and bench scan start these by themselves with --baseline. It ends when its input does.\n" +
-			"With --against it serves nothing: it starts three nodes of viakv and of each store that is named, measures them in turns with the same requests,\n" +
-			"prints a table of the medians, and ends them.",
-		Example: "  bench baseline --against raft\n  bench baseline --against raft,redis-wait,nats,etcd --rounds 5",
+			"With --against it serves nothing: it starts nodes of viakv and of each store that is named, measures them in turns with the same requests,\n" +
+			"prints a table of the medians, and ends them. A store can be viakv, too: alone is nodes that know nothing of each other, quorum a mesh whose\n" +
+			"gets ask a majority, lease=25ms one with leases of that length.",
+		Example: "  bench baseline --against raft\n  bench baseline --against raft,redis-wait,nats,etcd --rounds 5\n  bench baseline --against alone --nodes 5 --mixes get,set,b --wrk",
 		Args:    cliutil.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("against") {
@@ -60,20 +61,30 @@ func serveBare(ctx context.Context, address string, in io.Reader, out io.Writer)
 // comparison is how viakv is measured in turns with other stores.
 type comparison struct {
 	against  []string
+	nodes    int
 	callers  []int
+	pipeline int
+	mixes    []string
 	keys     uint64
 	rounds   int
 	duration time.Duration
 	viakv    string
+	wrk      bool
+	scan     bool
 }
 
 func (c *comparison) flags(f *pflag.FlagSet) {
 	c.keys = 10_000
-	f.StringSliceVar(&c.against, "against", nil, "stores to start and compare with: raft, redis, redis-wait, nats, etcd; those but raft must be on the PATH")
-	f.IntSliceVar(&c.callers, "callers", []int{1, 16, 64, 256}, "with --against: numbers of callers, each with one request under way")
+	f.StringSliceVar(&c.against, "against", nil, "stores to start and compare with: alone, quorum, lease=TIME, raft, redis, redis-wait, nats, etcd; the last four must be on the PATH")
+	f.IntVar(&c.nodes, "nodes", 3, "with --against: of each store, 1 to 5")
+	f.IntSliceVar(&c.callers, "callers", []int{1, 16, 64, 256}, "with --against: numbers of callers, each with --pipeline requests under way")
+	f.IntVar(&c.pipeline, "pipeline", 1, "with --against: requests in flight of each caller")
+	f.StringSliceVar(&c.mixes, "mixes", []string{"get", "set"}, "with --against: what is measured: get, set, is, rm, or a YCSB letter as b")
 	f.Var((*countValue)(&c.keys), "keys", "with --against: how many keys")
 	f.IntVar(&c.rounds, "rounds", 3, "with --against: turns of each store")
 	f.DurationVarP(&c.duration, "duration", "d", 4*time.Second, "with --against: of each turn")
+	f.BoolVar(&c.wrk, "wrk", false, "with --against: send the requests with wrk, which must be on the PATH, in whole seconds")
+	f.BoolVar(&c.scan, "beside-scan", false, "with --against: meanwhile, read all of a node over and over")
 	f.StringVar(&c.viakv, "viakv", "", "with --against: path of the viakv binary (default: beside this program)")
 }
 
@@ -97,8 +108,9 @@ func (c *comparison) run(ctx context.Context, out, complaints io.Writer) error {
 	for i, n := range c.callers {
 		callers[i] = strconv.Itoa(n)
 	}
-	cmd := exec.CommandContext(ctx, tools.Against, "turns", "--viakv", viakv, "--against", strings.Join(c.against, ","), "--callers", strings.Join(callers, ","),
-		"--keys", strconv.FormatUint(c.keys, 10), "--rounds", strconv.Itoa(c.rounds), "--duration", c.duration.String())
+	cmd := exec.CommandContext(ctx, tools.Against, "turns", "--viakv", viakv, "--against", strings.Join(c.against, ","), "--nodes", strconv.Itoa(c.nodes),
+		"--callers", strings.Join(callers, ","), "--pipeline", strconv.Itoa(c.pipeline), "--mixes", strings.Join(c.mixes, ","), "--keys", strconv.FormatUint(c.keys, 10),
+		"--rounds", strconv.Itoa(c.rounds), "--duration", c.duration.String(), "--wrk="+strconv.FormatBool(c.wrk), "--beside-scan="+strconv.FormatBool(c.scan))
 	cmd.Stdout, cmd.Stderr = out, complaints
 	// It ends its stores when it is interrupted.
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(os.Interrupt) }, endWithin
