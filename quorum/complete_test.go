@@ -390,7 +390,7 @@ func TestWhatWasClearedIsOpenUntilTheClearIsSealed(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		nd := m.nodes[0]
 		u := unfinished{place{nd.Current().Counter, "k"}, nd.Current().Counter.Take()}
-		sealed := version.Epoch(0)
+		sealed := m.Epoch // the epoch before
 		m.Advance(func(v *replica.View) {
 			v.Generation, v.Cleared, v.Sealed = 1, m.Epoch, func() version.Epoch { return sealed }
 		}, 0, 1, 2)

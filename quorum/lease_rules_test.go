@@ -87,18 +87,137 @@ func TestNamesAreLookedUpAfterTheStore(t *testing.T) {
 	})
 }
 
-// hooked is a store that lets a test do something once, right before the first Put.
+// hooked is a store that lets a test do something once: right before or after the first Put or
+// Vote, or right before or after the first look at a key.
 type hooked struct {
 	replica.Store
-	before func()
+	before, after, looking, looked func()
+}
+
+// once runs a hook, and takes it away first.
+func once(hook *func()) {
+	if f := *hook; f != nil {
+		*hook = nil
+		f()
+	}
 }
 
 func (h *hooked) Put(e version.Epoch, hash keyspace.Hash, key []byte, r *version.Record) (bool, error) {
-	if f := h.before; f != nil {
-		h.before = nil
-		f()
-	}
+	once(&h.before)
+	defer once(&h.after)
 	return h.Store.Put(e, hash, key, r)
+}
+
+func (h *hooked) Vote(e version.Epoch, hash keyspace.Hash, key []byte, r *version.Record) (bool, error) {
+	once(&h.before)
+	defer once(&h.after)
+	return h.Store.Vote(e, hash, key, r)
+}
+
+func (h *hooked) Get(e version.Epoch, hash keyspace.Hash, key, dst []byte) (version.Record, []byte, error) {
+	once(&h.looking)
+	defer once(&h.looked)
+	return h.Store.Get(e, hash, key, dst)
+}
+
+func (h *hooked) Tag(e version.Epoch, hash keyspace.Hash, key, dst []byte) (version.Record, []byte, error) {
+	once(&h.looking)
+	defer once(&h.looked)
+	return h.Store.Tag(e, hash, key, dst)
+}
+
+// L4: as above, and a votes for a tombstone.
+func TestNamesAreLookedUpAfterTheVote(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		a, c := m.nodes[0], m.nodes[2]
+		a.mustSet("k", "old")
+		synctest.Wait()
+		c.wantValue("k", "old")
+		a.silence(2)
+		a.Current().Store = &hooked{Store: m.Stores[0], before: func() {
+			m.Lease(2, 0)
+			c.wantAlone("k", "old")
+		}}
+		if err := a.RemoveHere(bg, []byte("k"), kv.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := c.Get(bg, nil, []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+			t.Errorf("what was removed is there: %q, %v", got, err)
+		}
+	})
+}
+
+// L4, L7: c gets a lease of a just before a looks at its own copy for a read. By then a and b hold
+// a record that c does not. The names at a are looked up later, so that the read brings it to c.
+func TestNamesAreLookedUpAfterTheLook(t *testing.T) {
+	for name, read := range map[string]func(a *node) (version.Tag, error){
+		"get": func(a *node) (version.Tag, error) {
+			_, tag, err := a.Get(bg, nil, []byte("k"), kv.Options{})
+			return tag, err
+		},
+		"is": func(a *node) (version.Tag, error) { return a.Has(bg, []byte("k"), kv.Options{}) },
+	} {
+		inMesh(t, 3, func(t *testing.T, m *mesh) {
+			a, c := m.nodes[0], m.nodes[2]
+			a.mustSet("k", "old")
+			synctest.Wait()
+			c.wantValue("k", "old")
+			newer := version.Record{Tag: version.Tag{Counter: 1000, Incarnation: 9}, Value: []byte("new")}
+			a.Current().Store = &hooked{Store: m.Stores[0], looking: func() {
+				m.Lease(2, 0)
+				c.wantAlone("k", "old")
+				m.Stores[0].Merge("k", newer)
+				m.Stores[1].Merge("k", newer)
+			}}
+			if tag, err := read(a); tag != newer.Tag || err != nil {
+				t.Fatalf("%s: %v, %v", name, tag, err)
+			}
+			c.wantValue("k", "new")
+		})
+	}
+}
+
+// L4, L7: a read asks all replicas. c, which b names, has answered with something older, which is
+// no acknowledgement of the record. So the read brings the record to c before it answers.
+func TestAnOlderAnswerOfAHolderIsNoAcknowledgement(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		a, c := m.nodes[0], m.nodes[2]
+		a.mustSet("k", "old")
+		synctest.Wait()
+		c.wantValue("k", "old")
+		m.Lease(2, 1)
+		c.wantAlone("k", "old")
+		newer := version.Record{Tag: version.Tag{Counter: 1000, Incarnation: 9}, Value: []byte("new")}
+		m.Stores[0].Merge("k", newer)
+		m.Stores[1].Merge("k", newer)
+		got, _, err := a.Get(bg, nil, []byte("k"), kv.Options{R: kv.QuorumAll})
+		if string(got) != "new" || err != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+		c.wantValue("k", "new")
+	})
+}
+
+// L3: a has missed what b has set, and has no lease when it looks at its copy. The lease that it
+// gets right after that, and the record, do not make what it has seen the answer.
+func TestALeaseThatBeginsAfterTheLookDoesNotCount(t *testing.T) {
+	for name, do := range map[string]func(a *node) error{
+		"get":    func(a *node) error { _, _, err := a.Get(bg, nil, []byte("k"), kv.Options{}); return err },
+		"is":     func(a *node) error { _, err := a.Has(bg, []byte("k"), kv.Options{}); return err },
+		"remove": func(a *node) error { return a.RemoveHere(bg, []byte("k"), kv.Options{}) },
+	} {
+		inMesh(t, 3, func(t *testing.T, m *mesh) {
+			a, b := m.nodes[0], m.nodes[1]
+			m.overtake(b, 0)
+			a.Current().Store = &hooked{Store: m.Stores[0], looked: func() {
+				m.Stores[0].Merge("k", *m.Stores[1].Record("k"))
+				m.Lease(0, 1)
+			}}
+			if err := do(a); err != nil {
+				t.Errorf("%s: %v, and b was told before that it has set the key", name, err)
+			}
+		})
+	}
 }
 
 // L6, L7: a clear is not sealed. b and c know of it, a does not, and answers alone from what was
@@ -144,6 +263,29 @@ func TestASetForWhichTooFewVouchIsUnknown(t *testing.T) {
 		if n := a.Stats().OneRound; err == nil && n != 1 {
 			t.Errorf("%d writes in one round", n)
 		}
+	})
+}
+
+// L14: as above, with three members. Right after a has found its own copy to hold nothing newer, it
+// gets a new lease of b, and what b and c have completed. b would vouch by that lease. But what a
+// writes rests on the lease from before.
+func TestSessionsAreLookedUpBeforeTheOwnCopy(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		a, c := m.nodes[0], m.nodes[2]
+		m.stopClock(0)
+		m.Lease(0, 1)
+		time.Sleep(2 * replicatest.Term)
+		m.overtake(c, 0)
+		hook := &hooked{Store: m.Stores[0], after: func() {
+			m.Stores[0].Merge("k", *m.Stores[1].Record("k"))
+			m.Lease(0, 1)
+		}}
+		a.Current().Store = hook
+		_, err := a.Set(bg, []byte("k"), []byte("late"), kv.Options{})
+		if hook.after != nil {
+			t.Error("the test's schedule did not come about")
+		}
+		m.wantNotLost(c, "late", err)
 	})
 }
 
@@ -203,5 +345,60 @@ func TestTheOwnCopyIsJudgedAnew(t *testing.T) {
 			t.Error("the test's schedule did not come about")
 		}
 		m.wantNotLost(c, "late", err)
+	})
+}
+
+// L6: the own copy holds a record before anybody else is sent it. So its coordinator can complete
+// whatever others may have of it.
+func TestTheOwnCopyIsStoredFirst(t *testing.T) {
+	for name, do := range map[string]func(m *mesh, nd *node) error{
+		"set": func(_ *mesh, nd *node) error {
+			_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
+			return err
+		},
+		"set without asking": func(m *mesh, nd *node) error {
+			m.Lease(0, 1, 2)
+			_, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
+			return err
+		},
+		"remove": func(_ *mesh, nd *node) error { return nd.RemoveHere(bg, []byte("k"), kv.Options{}) },
+		"import": func(_ *mesh, nd *node) error {
+			_, err := nd.Import(bg, []byte("k"), []byte("v"), 50, kv.Options{})
+			return err
+		},
+	} {
+		inMesh(t, 3, func(t *testing.T, m *mesh) {
+			nd, sent := m.nodes[0], 0
+			nd.mustSet("k", "old")
+			synctest.Wait()
+			nd.filter = func(c *Call) bool {
+				if c.Kind == Store || c.Kind == Vote {
+					sent++
+					if own := m.Stores[0].Record("k").Tag; own != c.Record.Tag {
+						t.Errorf("%s: %v is sent while the own copy holds %v", name, c.Record.Tag, own)
+					}
+				}
+				return false
+			}
+			if err := do(m, nd); err != nil || sent != 2 {
+				t.Errorf("%s: %v, sent %d times", name, err, sent)
+			}
+		})
+	}
+}
+
+// L6: a read that asks for less than the promise does not take what it has found for complete.
+func TestAWeakReadConfirmsNothing(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		held := version.Record{Tag: version.Tag{Counter: 7, Incarnation: 9}, Value: []byte("v")}
+		m.Stores[0].Hold("k", held)
+		nd := m.nodes[0]
+		got, _, err := nd.Get(bg, nil, []byte("k"), kv.Options{R: 1})
+		if string(got) != "v" || err != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+		if nd.Current().Confirmed(&held) {
+			t.Error("a record that one replica holds is confirmed")
+		}
 	})
 }

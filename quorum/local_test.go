@@ -149,7 +149,7 @@ func TestHowManyLeasesAreNeeded(t *testing.T) {
 // sealed. Before, others may answer what was there.
 func TestNothingIsKnownOnceAClearIsSealed(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
-		sealed := version.Epoch(0)
+		sealed := m.Epoch // the epoch before
 		m.Advance(func(v *replica.View) {
 			v.Cleared, v.Sealed = m.Epoch, func() version.Epoch { return sealed }
 		}, 0, 1, 2)

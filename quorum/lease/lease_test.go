@@ -436,6 +436,9 @@ func TestWhatIsKnownToBeOver(t *testing.T) {
 	}
 	e.Note(1, Name{2, 5})
 	e.Note(1, Name{2, 4})
+	if e.Known(3, Name{2, 1}) {
+		t.Error("a session of another grantor is known to be over")
+	}
 	for n, want := range map[uint64]bool{4: true, 5: true, 6: false} {
 		if e.Known(1, Name{2, n}) != want || e.Known(2, Name{1, n}) || e.Known(1, Name{3, n}) {
 			t.Errorf("session %d: known: %v", n, !want)

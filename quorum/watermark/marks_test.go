@@ -51,6 +51,25 @@ func TestWhatWasSeenComplete(t *testing.T) {
 	}
 }
 
+// L8: the watermark of an incarnation that is gone stays what it was. What lies above is not known
+// to be complete, and never becomes so by the departure.
+func TestTheDepartedKeepTheirWatermark(t *testing.T) {
+	var m Marks
+	m.Enter([]version.Incarnation{1, 2})
+	m.Learn(1, 5)
+	for range 2 {
+		m.Enter([]version.Incarnation{2, 3})
+		for n, want := range map[uint64]bool{4: true, 5: false, 1 << 60: false} {
+			if m.Complete(number(1, n)) != want {
+				t.Errorf("record %d of the departed: complete %v", n, !want)
+			}
+		}
+	}
+	if m.Learn(1, 6); !m.Complete(number(1, 5)) || m.Complete(number(1, 6)) {
+		t.Error("what another member knows of the departed is not learned")
+	}
+}
+
 // Members always have room, however many incarnations are known that are gone: their watermarks
 // cost nothing, and the oldest of the others are forgotten.
 func TestMembersHaveRoom(t *testing.T) {
