@@ -208,6 +208,39 @@ func TestALeaseIsGivenBackLater(t *testing.T) {
 	})
 }
 
+// L9, L10: a session goes on past the end of its epoch. Its grantor is quiet at the next one once
+// the holder has asked there, or once the lease is over.
+func TestAMemberIsQuietOnceItsHoldersHaveMoved(t *testing.T) {
+	for name, moved := range map[string]func(w *world, session uint64){
+		"asks at the epoch": func(w *world, session uint64) {
+			w.begin(firstEpoch+1, 0)
+			if again := w.asks(0, 1); again != session {
+				w.t.Errorf("session %d at the next epoch, %d before", again, session)
+			}
+		},
+		"is over": func(*world, uint64) { time.Sleep(term + 1) },
+	} {
+		inWorld(t, 2, func(w *world) {
+			b := w.nodes[1]
+			session := w.asks(0, 1)
+			if left := b.Quiet(firstEpoch); session == 0 || left != 0 {
+				t.Errorf("%s: session %d, %v until quiet at its own epoch", name, session, left)
+			}
+			w.begin(firstEpoch+1, 1)
+			if left := b.Quiet(firstEpoch + 1); left <= 0 || left > term+1 || !b.named(w.nodes[0]) {
+				t.Errorf("%s: %v until quiet, and the holder is named: %v", name, left, b.named(w.nodes[0]))
+			}
+			moved(w, session)
+			if left := b.Quiet(firstEpoch + 1); left != 0 {
+				t.Errorf("%s: %v until quiet then", name, left)
+			}
+			if b.Term() != term {
+				t.Errorf("%s: a lease lasts for %v", name, b.Term())
+			}
+		})
+	}
+}
+
 // L10: heartbeats tell which epoch is known to be sealed.
 func TestHeartbeatsTellWhatIsSealed(t *testing.T) {
 	inWorld(t, 2, func(w *world) {
@@ -354,6 +387,33 @@ func TestASessionIsEnded(t *testing.T) {
 	})
 }
 
+// L5: a session is over when its grantor says so. A request that does not reach the grantor, that
+// gets no answer, or that another process answers, tells nothing.
+func TestASessionIsNotOverForWantOfAnAnswer(t *testing.T) {
+	for name, fault := range map[string]func(w *world){
+		"not sent":  func(w *world) { w.through().stop(w.nodes[1].address()) },
+		"no answer": func(w *world) { w.net.Cut(w.nodes[1].address(), w.nodes[0].address()) },
+		"refused": func(w *world) {
+			w.answers(w.nodes[1].address(), func([]byte) []byte {
+				return wire.AppendClosed(wire.AppendReply(nil, wire.WrongDestination, 0, 0, firstEpoch), 0)
+			})
+		},
+	} {
+		inWorld(t, 3, func(w *world) {
+			a, b, c := w.nodes[0], w.nodes[1], w.nodes[2]
+			c.hold()
+			time.Sleep(20 * time.Millisecond)
+			n, v := a.nameOf(b, c), a.Current()
+			fault(w)
+			a.client.Close(v, 1, n)
+			time.Sleep(3 * term)
+			if n.Session == 0 || v.Ended.Known(b.incarnation(), n) {
+				t.Errorf("%s: session %d counts as over", name, n.Session)
+			}
+		})
+	}
+}
+
 // nameOf returns the session of a holder that another member names.
 func (*member) nameOf(grantor, holder *member) (n lease.Name) {
 	for _, n := range grantor.Current().Given.Names() {
@@ -373,16 +433,26 @@ func TestWhatAReplicaVouchesFor(t *testing.T) {
 		record := func(counter uint64) *version.Record {
 			return &version.Record{Tag: version.Tag{Generation: 1, Counter: counter, Incarnation: s.From}, Value: []byte("v")}
 		}
+		check := func(what any, relied, counter uint64, want bool) {
+			t.Helper()
+			r := w.inline(wire.OK, wire.AppendStore(wire.AppendRequest(nil, wire.Stores, s), relied, []byte("k"), record(counter)))
+			ack, err := wire.ParseAcknowledgement(nil, r.Body, 1)
+			if err != nil || ack.Vouches(0) != want || len(ack.Names) != 1 || ack.Names[0] != (lease.Name{Holder: s.From, Session: session}) {
+				t.Errorf("%v: %+v, %v", what, ack, err)
+			}
+		}
 		for i, c := range []struct {
 			relied, counter uint64
 			want            bool
 		}{{0, 5, true}, {0, 5, true}, {0, 4, false}, {session, 4, true}, {session + 1, 4, false}, {0, 6, true}} {
-			r := w.inline(wire.OK, wire.AppendStore(wire.AppendRequest(nil, wire.Stores, s), c.relied, []byte("k"), record(c.counter)))
-			ack, err := wire.ParseAcknowledgement(nil, r.Body, 1)
-			if err != nil || ack.Vouches(0) != c.want || len(ack.Names) != 1 || ack.Names[0] != (lease.Name{Holder: s.From, Session: session}) {
-				t.Errorf("%d: %+v, %v", i, ack, err)
-			}
+			check(i, c.relied, c.counter, c.want)
 		}
+		tombstone := version.Record{Tag: record(6).Tag.Tombstone(), Owner: version.Operation{Incarnation: 9, Sequence: 7}}
+		if _, err := w.nodes[1].store.Put(firstEpoch, seed.Hash([]byte("k")), []byte("k"), &tombstone); err != nil {
+			t.Fatal(err)
+		}
+		check("below a tombstone", 0, 6, false)
+		check("above a tombstone", 0, 7, true)
 	})
 }
 
