@@ -62,6 +62,37 @@ func TestACutOffMemberAnswersNothingOld(t *testing.T) {
 	}
 }
 
+// L10: a member that is cut off answers alone until its leases are over. The others do not answer a
+// clear before that.
+func TestAClearWaitsForThoseWhoReadAlone(t *testing.T) {
+	inMesh(t, 3, func(m *mesh) {
+		ctx := context.Background()
+		leader, _, reader := m.leaderAndFollowers()
+		m.set(leader, "k", "old")
+		local := func() uint64 { return m.nodes[reader].Stats().Coordinator.Local }
+		m.until(5*time.Second, "the reader answers alone", func() bool {
+			before := local()
+			m.wants(reader, "k", "old")
+			return local() > before
+		})
+		m.isolate(reader, true)
+		before := local()
+		m.wants(reader, "k", "old")
+		if local() == before {
+			t.Fatal("the reader does not answer alone")
+		}
+		if got := m.nodes[leader].present.Load().Term(); got != kv.DefaultLease {
+			t.Errorf("the leases of a dead process are taken to last for %v", got)
+		}
+		if err := m.nodes[leader].Clear(ctx, kv.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := m.nodes[reader].Get(ctx, nil, []byte("k"), kv.Options{}); err == nil {
+			t.Errorf("a get that began after the clear was answered finds %q", got)
+		}
+	})
+}
+
 // Sets at a node do not wait for another one that is asked for gets and stops, leaves or is
 // switched to reads by quorum. They wait for one that is killed until its leases are over, once.
 func TestWhoMakesSetsWait(t *testing.T) {

@@ -3,9 +3,11 @@ package topology
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"viakv/api/kv"
 	"viakv/quorum/version"
 )
 
@@ -47,6 +49,26 @@ func TestSealed(t *testing.T) {
 				t.Errorf("sealed: %v", got)
 			}
 		})
+	}
+}
+
+// M5, L10: the seal of an epoch takes so many slots that no quorum of the epoch before avoids all
+// of them, neither one that completes writes, nor one whose leases let somebody answer alone.
+func TestHowManySealAnEpoch(t *testing.T) {
+	for _, c := range []struct {
+		n    int
+		r, w kv.Quorum
+		want int
+	}{
+		{1, 0, 0, 1}, {2, 0, 0, 1}, {3, 0, 0, 2}, {4, 0, 0, 2}, {5, 0, 0, 3}, {3, 1, kv.QuorumAll, 3}, {3, kv.QuorumAll, 1, 3}, {4, 2, 3, 3}, {4, 3, 2, 3},
+	} {
+		top, err := firstTopology(Topology{Cluster: 1, ReadQuorum: c.r, WriteQuorum: c.w}, identities(strings.Fields("a b c d e")[:c.n]...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := top.predecessor().Need; got != c.want {
+			t.Errorf("R=%v, W=%v of %d: %d slots, want %d", c.r, c.w, c.n, got, c.want)
+		}
 	}
 }
 
