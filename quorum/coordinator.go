@@ -64,6 +64,7 @@ type Coordinator struct {
 	removes  queue         // for the removes of one key
 	sequence atomic.Uint64 // numbers the removes that are forwarded
 
+	turns      turns // of reads
 	unfinished backlog
 
 	// forwarding counts the removes that are under way at each owner, by its index. After a change
@@ -82,7 +83,7 @@ func New(cfg Config) *Coordinator {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 2*time.Second)
 	cfg.HedgeAfter = cmp.Or(cfg.HedgeAfter, 10*time.Millisecond)
 	cfg.StoreTimeout = cmp.Or(cfg.StoreTimeout, 3*time.Second)
-	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves), unfinished: newBacklog()}
+	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves), turns: newTurns(), unfinished: newBacklog()}
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
 	c.buffers.New = func() any { return new([]byte) }

@@ -13,15 +13,15 @@ import (
 
 // Get appends the key's value to dst.
 func (c *Coordinator) Get(_ context.Context, dst, key []byte, opt kv.Options) ([]byte, version.Tag, error) {
-	rec, grown, ok := c.local(ReadRecord, dst, key, &opt)
-	if !ok && c.awaitLeases(&opt) {
-		rec, grown, ok = c.local(ReadRecord, dst, key, &opt)
-	}
+	rec, grown, ok, mine := c.alone(ReadRecord, dst, key, &opt)
 	if ok {
 		if !rec.Live() {
 			return dst, rec.Tag, kv.ErrMissing
 		}
 		return append(grown[:len(dst)], rec.Value...), rec.Tag, nil
+	}
+	if mine != nil {
+		defer c.turns.end(key, mine)
 	}
 	op, err := c.begin(key, opt)
 	if err != nil {
@@ -43,15 +43,15 @@ func (c *Coordinator) Get(_ context.Context, dst, key []byte, opt kv.Options) ([
 func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (version.Tag, error) {
 	buffer := c.buffers.Get().(*[]byte)
 	defer c.buffers.Put(buffer)
-	rec, grown, ok := c.local(ReadTag, (*buffer)[:0], key, &opt)
-	if !ok && c.awaitLeases(&opt) {
-		rec, grown, ok = c.local(ReadTag, grown[:0], key, &opt)
-	}
+	rec, grown, ok, mine := c.alone(ReadTag, (*buffer)[:0], key, &opt)
 	if *buffer = grown; ok {
 		if !rec.Live() {
 			return rec.Tag, kv.ErrMissing
 		}
 		return rec.Tag, nil
+	}
+	if mine != nil {
+		defer c.turns.end(key, mine)
 	}
 	op, err := c.begin(key, opt)
 	if err != nil {
@@ -69,29 +69,58 @@ func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (versio
 	return best.Tag, nil
 }
 
-// local looks the key up in this node's own copy, if that answers for all (L3). It returns the
-// record, which borrows the extended dst, and false when the replicas must be asked.
-func (c *Coordinator) local(kind Kind, dst, key []byte, opt *kv.Options) (rec version.Record, grown []byte, ok bool) {
+// maxTurns is how many other reads of its key a read waits for before it asks the replicas itself.
+const maxTurns = 2
+
+// alone looks the key up in this node's own copy, if that answers for all (L3). It returns the
+// record, which borrows the extended dst, and false when the replicas must be asked. Where it
+// returns a turn, too, the caller ends that when it has asked them.
+//
+// A record that is not confirmed is asked for by one read at a time. The others wait, and look
+// again: what was complete when they came is still in the copy.
+func (c *Coordinator) alone(kind Kind, dst, key []byte, opt *kv.Options) (rec version.Record, grown []byte, ok bool, mine turn) {
+	v := c.holder(opt)
+	if v == nil && c.awaitLeases(opt) {
+		v = c.holder(opt)
+	}
+	if v == nil {
+		return rec, dst, false, nil
+	}
+	hash := v.Seed.Hash(key)
+	for turns := 0; ; turns++ {
+		var err error
+		if kind == ReadRecord {
+			rec, grown, err = v.Store.Get(v.Epoch, hash, key, dst)
+		} else {
+			rec, grown, err = v.Store.Tag(v.Epoch, hash, key, dst)
+		}
+		dst = grown[:len(dst)]
+		switch {
+		case err != nil || turns == maxTurns:
+			return rec, dst, false, nil
+		case v.Confirmed(&rec):
+			c.stats.local.Add(1)
+			return rec, grown, true, nil
+		}
+		other, mine := c.turns.take(key)
+		if mine != nil || !other.await(c.cfg.HedgeAfter, opt.Deadline) {
+			return rec, dst, false, mine
+		}
+	}
+}
+
+// holder returns the present view if this node's own copy answers reads for all, as far as is
+// looked up afterwards.
+func (c *Coordinator) holder(opt *kv.Options) *replica.View {
 	v := c.cfg.Views.Current()
 	if v == nil || !v.Leases || opt.R != kv.QuorumDefault || v.Incarnation() == 0 {
-		return rec, dst, false
+		return nil
 	}
 	v.Held.Use()
 	if !v.Alone() {
-		return rec, dst, false
+		return nil
 	}
-	hash := v.Seed.Hash(key)
-	var err error
-	if kind == ReadRecord {
-		rec, grown, err = v.Store.Get(v.Epoch, hash, key, dst)
-	} else {
-		rec, grown, err = v.Store.Tag(v.Epoch, hash, key, dst)
-	}
-	if err != nil || !v.Confirmed(&rec) {
-		return rec, grown[:len(dst)], false
-	}
-	c.stats.local.Add(1)
-	return rec, grown, true
+	return v
 }
 
 // leasesTake is how long a read waits for leases, in terms, where it cannot do without.

@@ -1,0 +1,142 @@
+package quorum
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"viakv/api/kv"
+	"viakv/quorum/version"
+)
+
+// open stores a record that is not known to be complete at members.
+func (m *mesh) open(counter uint64, value string, at ...int) {
+	for _, i := range at {
+		m.Stores[i].Merge("k", version.Record{Tag: version.Tag{Counter: counter, Incarnation: 9}, Value: []byte(value)})
+	}
+}
+
+// asks makes each call of a node's reads take some time, and counts those of the first phases.
+func (nd *node) asks(takes time.Duration) *atomic.Int64 {
+	n := new(atomic.Int64)
+	nd.filter = func(c *Call) bool {
+		if c.Kind == ReadRecord || c.Kind == ReadTag {
+			n.Add(1)
+		}
+		v := nd.Current()
+		time.AfterFunc(takes, func() { nd.deliver(v, c) })
+		return true
+	}
+	return n
+}
+
+// Of many reads that find the same record not confirmed, one asks. The others answer as soon as it
+// does.
+func TestReadsOfAnOpenRecordAskOnce(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(0, 1, 2)
+		m.open(5, "v", 0, 1, 2)
+		nd := m.nodes[0]
+		n := nd.asks(time.Millisecond)
+		var reads sync.WaitGroup
+		began := time.Now()
+		for i := range 20 {
+			reads.Go(func() {
+				if i%2 == 0 {
+					nd.wantValue("k", "v")
+				} else if _, err := nd.Has(bg, []byte("k"), kv.Options{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		reads.Wait()
+		if took, s := time.Since(began), nd.Stats(); n.Load() != 1 || took != time.Millisecond || s.Asked != 1 || s.Local != 19 {
+			t.Errorf("%d calls in %v, %+v", n.Load(), took, s)
+		}
+		if len(nd.turns.keys) > 0 {
+			t.Errorf("%d turns are left", len(nd.turns.keys))
+		}
+	})
+}
+
+// What a read waits for may take long, or leave the record as it was. Then the read asks by itself.
+func TestAReadDoesNotWaitForOthersForLong(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(0, 1, 2)
+		m.open(5, "v", 0, 1, 2)
+		nd := m.nodes[0]
+		n := nd.asks(time.Hour) // as if all peers were paused
+		var reads sync.WaitGroup
+		get := func(o kv.Options) {
+			if _, _, err := nd.Get(bg, nil, []byte("k"), o); err == nil {
+				t.Error("a get was answered by nobody")
+			}
+		}
+		reads.Go(func() { get(kv.Options{}) })
+		synctest.Wait()
+		began := time.Now()
+		reads.Go(func() { get(kv.Options{Deadline: began.Add(3 * time.Millisecond)}) })
+		reads.Go(func() { get(kv.Options{}) })
+		time.Sleep(nd.cfg.HedgeAfter - 1)
+		synctest.Wait()
+		first := n.Load()
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if second := n.Load(); second == first {
+			t.Errorf("%d calls, and then %d", first, second)
+		}
+		reads.Wait()
+		time.Sleep(time.Hour)
+	})
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(0, 1, 2)
+		contested := version.Record{Tag: version.Tag{Counter: 5, Incarnation: 9, Removed: true}, Owner: version.Contested} // never confirmed
+		for _, s := range m.Stores {
+			s.Merge("k", contested)
+		}
+		nd := m.nodes[0]
+		n := nd.asks(time.Millisecond)
+		began := time.Now()
+		var reads sync.WaitGroup
+		for range 8 {
+			reads.Go(func() {
+				if _, _, err := nd.Get(bg, nil, []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+					t.Error(err)
+				}
+			})
+		}
+		reads.Wait()
+		if took := time.Since(began); took != (maxTurns+1)*time.Millisecond || n.Load() != 8 {
+			t.Errorf("the gets took %v, with %d calls", took, n.Load())
+		}
+	})
+}
+
+// L3: a read that has waited answers what was complete when it came, though the leases are over by
+// then. It does not answer at another epoch.
+func TestAReadThatHasWaitedLooksAgain(t *testing.T) {
+	for name, after := range map[string]func(m *mesh){
+		"the leases are over": func(m *mesh) { m.view(0).Held.Drop() },
+		"the epoch is over":   func(m *mesh) { m.Advance(nil, 0, 1, 2) },
+	} {
+		inMesh(t, 3, func(t *testing.T, m *mesh) {
+			m.Lease(0, 1, 2)
+			m.open(5, "v", 0, 1, 2)
+			nd := m.nodes[0]
+			n := nd.asks(time.Millisecond)
+			var reads sync.WaitGroup
+			for range 2 {
+				reads.Go(func() { nd.wantValue("k", "v") })
+			}
+			synctest.Wait()
+			after(m)
+			reads.Wait()
+			if calls := n.Load(); (name == "the leases are over") != (calls == 1) {
+				t.Errorf("%s: %d calls", name, calls)
+			}
+		})
+	}
+}
