@@ -25,6 +25,7 @@ var notPasted = []struct{ document, contains, reason string }{
 	{"docs/bench.md", "build-against", "a module of its own, with dependencies to fetch"},
 	{"docs/cli.md", "kv.example.com", "an address of the reader's"},
 	{"docs/comparison.md", "build-against", "needs other stores; a module of its own, with dependencies to fetch"},
+	{"docs/performance.md", "build-against", "measures for minutes; a module of its own, with dependencies to fetch"},
 	{"docs/databases.md", "--store-file /run/secrets/store", "needs a database: make test-db"},
 	{"docs/databases.md", "--profile cockroach", "needs Docker: make test-compose"},
 	{"docs/databases.md", "createdb --owner", "needs PostgreSQL: make test-db"},

@@ -61,14 +61,13 @@ const (
 )
 
 // holderPatience is how long a phase waits for holders of leases before it has their sessions
-// ended: two fifths of a term, or a quarter of the time that the request has. The session ends for
-// all requests, so one with little time does not make that shorter than leastPatience.
+// ended: two fifths of a term, or a quarter of the time that the request has, and leastPatience at
+// least. The session ends for all requests, and a holder that is late on a busy machine is alive.
 func (o *operation) holderPatience() time.Duration {
 	if o.v.Term == 0 {
 		return never
 	}
-	ours := o.deadline.Sub(o.began) / 4
-	return min(o.v.Term/5*2, max(ours, leastPatience))
+	return max(leastPatience, min(o.v.Term/5*2, o.deadline.Sub(o.began)/4))
 }
 
 // awaitHolders is called while the present phase waits only for holders of leases. It returns after

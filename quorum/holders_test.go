@@ -120,6 +120,22 @@ func TestAHolderThatIsLate(t *testing.T) {
 	})
 }
 
+// A holder that is late on a busy machine keeps its leases, however short they are and however
+// little time the request has.
+func TestHowLongAHolderIsWaitedFor(t *testing.T) {
+	for _, c := range []struct{ term, time, want time.Duration }{
+		{100 * time.Millisecond, 2 * time.Second, 40 * time.Millisecond}, {50 * time.Millisecond, 2 * time.Second, leastPatience},
+		{10 * time.Millisecond, time.Millisecond, leastPatience}, {time.Second, 2 * time.Second, 400 * time.Millisecond},
+		{10 * time.Second, 2 * time.Second, 500 * time.Millisecond}, {0, 2 * time.Second, never},
+	} {
+		began := time.Now()
+		o := &operation{v: &replica.View{Term: c.term}, began: began, deadline: began.Add(c.time)}
+		if got := o.holderPatience(); got != c.want {
+			t.Errorf("leases of %v, a request of %v: %v, want %v", c.term, c.time, got, c.want)
+		}
+	}
+}
+
 // A holder that is no member any more is waited for until its lease is over, and no longer.
 func TestAHolderThatIsGone(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {

@@ -25,7 +25,7 @@ func ParseReads(s string) (Reads, bool) {
 // The length of a lease. Writes wait that long for a member that was lost with a lease. A shorter
 // one is renewed more often.
 const (
-	DefaultLease = 100 * time.Millisecond
+	DefaultLease = 50 * time.Millisecond
 	MinLease     = 10 * time.Millisecond
 	MaxLease     = 10 * time.Second
 )

@@ -40,11 +40,11 @@ func TestMembersJoinAndLeaveByCommand(t *testing.T) {
 		t.Errorf("member list -o json: %s", r.out)
 	}
 
-	wants(t, 0, "reads      by lease of 100ms\n", ask(t, b, "status"))
+	wants(t, 0, "reads      by lease of 50ms\n", ask(t, b, "status"))
 	wants(t, 0, "reads are answered by quorum at epoch", ask(t, b, "member", "reads", "quorum"))
 	for _, node := range []string{a, b, c} {
 		wants(t, 0, "reads      by quorum\n", ask(t, node, "status"))
-		if s := viakvtest.ClusterOf(t, node); s.Reads != "quorum" || s.LeaseMicros != 100_000 {
+		if s := viakvtest.ClusterOf(t, node); s.Reads != "quorum" || s.LeaseMicros != 50_000 {
 			t.Errorf("%s: reads by %q, a lease of %d µs", s.Self, s.Reads, s.LeaseMicros)
 		}
 	}

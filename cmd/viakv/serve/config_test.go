@@ -34,7 +34,7 @@ func TestFlagsFillTheConfiguration(t *testing.T) {
 			t.Errorf("--%s %q: %v", c.flag, c.value, err)
 		}
 	}
-	if c.reads.String() != "lease" || c.lease != 100*time.Millisecond {
+	if c.reads.String() != "lease" || c.lease != 50*time.Millisecond {
 		t.Errorf("reads by %v, a lease of %v", &c.reads, c.lease)
 	}
 	if c.drain != 2*time.Second || c.Drain() != c.drain || c.store != "memory" {
