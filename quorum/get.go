@@ -96,11 +96,13 @@ func (c *Coordinator) alone(kind Kind, dst, key []byte, opt *kv.Options) (rec ve
 		}
 		dst = grown[:len(dst)]
 		switch {
-		case err != nil || turns == maxTurns:
+		case err != nil:
 			return rec, dst, false, nil
 		case v.Confirmed(&rec):
 			c.stats.local.Add(1)
 			return rec, grown, true, nil
+		case turns == maxTurns:
+			return rec, dst, false, nil
 		}
 		other, mine := c.turns.take(key)
 		if mine != nil || !other.await(c.cfg.HedgeAfter, opt.Deadline) {

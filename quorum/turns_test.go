@@ -115,6 +115,30 @@ func TestAReadDoesNotWaitForOthersForLong(t *testing.T) {
 	})
 }
 
+// A read that has waited for as many others as it may looks once more before it asks.
+func TestAReadLooksAfterItsLastWait(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(0, 1, 2)
+		m.open(5, "old", 0, 1, 2)
+		nd := m.nodes[0]
+		n := nd.asks(time.Millisecond)
+		time.AfterFunc(time.Millisecond/2, func() { m.open(6, "new", 0) }) // the first answer confirms the one before
+		var reads sync.WaitGroup
+		for range maxTurns + 1 {
+			reads.Go(func() {
+				if _, _, err := nd.Get(bg, nil, []byte("k"), kv.Options{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		reads.Wait()
+		if s := nd.Stats(); n.Load() != 2 || s.Asked != 2 || s.Local != maxTurns-1 {
+			t.Errorf("%d calls, %+v", n.Load(), s)
+		}
+		nd.wantValue("k", "new")
+	})
+}
+
 // L3: a read that has waited answers what was complete when it came, though the leases are over by
 // then. It does not answer at another epoch.
 func TestAReadThatHasWaitedLooksAgain(t *testing.T) {
