@@ -1,7 +1,6 @@
 package quorum
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -271,107 +270,6 @@ func (o *operation) countOwn(yes bool) {
 	o.waitingLocked()
 	o.settleLocked()
 	o.mu.Unlock()
-}
-
-// errDeadline ends a phase at the request's deadline.
-var errDeadline = errors.New("quorum: deadline")
-
-// errUnvouched ends a phase whose record is complete, when those who could still vouch for it are
-// silent for the term of a lease. They are paused, cut off or dead, and as a rule stay so for
-// longer than a request has time.
-var errUnvouched = errors.New("quorum: who could vouch for the record is silent")
-
-// wait returns nil once the phase that has just begun is met. Otherwise it returns why the phase
-// will not be met by the request's deadline. query is the kind of a query phase, and zero for other
-// phases. A query also asks the remaining replicas once it has waited for HedgeAfter, or when a
-// replica fails.
-func (o *operation) wait(query Kind) error {
-	patience := o.c.cfg.HedgeAfter
-	if query == 0 { // leases for which a write waits end within that time
-		patience = max(patience, o.v.Term/2*3)
-	}
-	return o.waitUntil(o.began, o.deadline, query, patience)
-}
-
-// waitUntil is wait with a deadline of its own. now is the present time, or zero when the caller
-// does not know it. Once this node has left the epoch, the phase is given up when it is older than
-// patience: those that have answered do not answer again, and tell of no newer epoch then.
-func (o *operation) waitUntil(now, deadline time.Time, query Kind, patience time.Duration) error {
-	// hedge says that the remaining replicas were not asked yet.
-	hedge := query != 0
-	for {
-		o.mu.Lock()
-		verdict, lost, unvouched := o.phase.verdict(), o.phase.failed != 0, o.phase.unvouched()
-		blocked, naming := verdict == pending && o.phase.blocked(), o.phase.naming
-		o.mu.Unlock()
-		pause := never
-		switch {
-		case blocked:
-			if pause = o.awaitHolders(); pause == 0 {
-				continue
-			}
-		case naming: // it may be blocked later, which wakes nobody
-			pause = o.holderPatience()
-		}
-		switch {
-		case verdict == met:
-			return nil
-		case verdict == over:
-			return replica.ErrEpoch
-		case verdict == impossible:
-			return kv.ErrTooFewReplicas
-		case hedge && lost:
-			hedge = false
-			o.askMore(query, MaxMembers, false)
-			continue
-		}
-		if now.IsZero() {
-			now = time.Now()
-		}
-		left := deadline.Sub(now)
-		if left <= 0 {
-			return errDeadline
-		}
-		age := now.Sub(o.began)
-		if age >= patience && o.v.Over() {
-			return replica.ErrEpoch
-		}
-		if unvouched {
-			switch {
-			case age < o.v.Term:
-				left = min(left, o.v.Term-age)
-			case o.v.Over(): // at the next epoch all is judged anew
-				return replica.ErrEpoch
-			default:
-				return errUnvouched
-			}
-		}
-		var superseded <-chan struct{}
-		if age >= patience {
-			superseded = o.v.Superseded
-		} else if patience != never {
-			left = min(left, patience-age)
-		}
-		if hedge {
-			if age >= o.c.cfg.HedgeAfter {
-				hedge = false
-				o.c.stats.hedged.Add(1)
-				o.askMore(query, MaxMembers, false)
-				continue
-			}
-			left = min(left, o.c.cfg.HedgeAfter-age)
-		}
-		o.timer.Reset(min(left, pause))
-		if superseded == nil {
-			<-o.wake // one channel to wait on is much cheaper than two
-		} else {
-			select {
-			case <-o.wake:
-			case <-superseded:
-			}
-		}
-		now = time.Time{} // rarely needed again
-	}
 }
 
 // renew waits for a view later than the operation's and goes on with it. It returns false when the
