@@ -69,44 +69,59 @@ func (c *Coordinator) Has(_ context.Context, key []byte, opt kv.Options) (versio
 	return best.Tag, nil
 }
 
-// maxTurns is how many other reads of its key a read waits for before it asks the replicas itself.
-const maxTurns = 2
+const (
+	// maxTurns is how many other reads of its key a read waits for before it asks the replicas.
+	maxTurns = 2
+	// maxEpochs is at how many epochs a read tries to answer from the own copy.
+	maxEpochs = 3
+)
 
 // alone looks the key up in this node's own copy, if that answers for all (L3). It returns the
 // record, which borrows the extended dst, and false when the replicas must be asked. Where it
 // returns a turn, too, the caller ends that when it has asked them.
+func (c *Coordinator) alone(kind Kind, dst, key []byte, opt *kv.Options) (rec version.Record, grown []byte, ok bool, mine turn) {
+	for range maxEpochs {
+		v := c.holder(opt)
+		if v == nil && c.awaitLeases(opt) {
+			v = c.holder(opt)
+		}
+		if v == nil {
+			break
+		}
+		var err error
+		if rec, grown, ok, mine, err = c.look(v, kind, dst, key, opt.Deadline); err == nil {
+			return rec, grown, ok, mine
+		}
+	}
+	return rec, dst, false, nil
+}
+
+// look looks the key up in the own copy, which answers for all at a view. It returns an error when
+// the copy has gone on to another epoch.
 //
 // A record that is not confirmed is asked for by one read at a time. The others wait, and look
 // again: what was complete when they came is still in the copy.
-func (c *Coordinator) alone(kind Kind, dst, key []byte, opt *kv.Options) (rec version.Record, grown []byte, ok bool, mine turn) {
-	v := c.holder(opt)
-	if v == nil && c.awaitLeases(opt) {
-		v = c.holder(opt)
-	}
-	if v == nil {
-		return rec, dst, false, nil
-	}
+func (c *Coordinator) look(v *replica.View, kind Kind, dst, key []byte, deadline time.Time) (rec version.Record, grown []byte, ok bool, mine turn, err error) {
 	hash := v.Seed.Hash(key)
 	for turns := 0; ; turns++ {
-		var err error
 		if kind == ReadRecord {
 			rec, grown, err = v.Store.Get(v.Epoch, hash, key, dst)
 		} else {
 			rec, grown, err = v.Store.Tag(v.Epoch, hash, key, dst)
 		}
-		dst = grown[:len(dst)]
 		switch {
 		case err != nil:
-			return rec, dst, false, nil
+			return rec, dst, false, nil, err
 		case v.Confirmed(&rec):
 			c.stats.local.Add(1)
-			return rec, grown, true, nil
-		case turns == maxTurns:
-			return rec, dst, false, nil
+			return rec, grown, true, nil, nil
+		case turns == maxTurns, rec.Number() == version.Contested: // that is never confirmed
+			return rec, dst, false, nil, nil
 		}
+		dst = grown[:len(dst)]
 		other, mine := c.turns.take(key)
-		if mine != nil || !other.await(c.cfg.HedgeAfter, opt.Deadline) {
-			return rec, dst, false, mine
+		if mine != nil || !other.await(c.cfg.HedgeAfter, deadline) {
+			return rec, dst, false, mine, nil
 		}
 	}
 }
@@ -180,12 +195,13 @@ func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 		if err == nil {
 			f := o.found()
 			if o.covered(&f) {
-				if !o.weak() && !f.best.Tag.IsZero() && !o.v.Confirmed(f.best) {
-					o.v.Marks.Saw(f.best.Number())
+				if !o.weak() {
+					o.saw(f.best)
 				}
 				return f.best, nil
 			}
 			if o.confirmed(&f) {
+				o.saw(f.best) // for others that wait for this read
 				if kind == ReadRecord && !f.best.Tag.IsZero() {
 					return o.heal(f), nil
 				}
@@ -211,6 +227,13 @@ func (o *operation) read(kind Kind, least int) (*version.Record, error) {
 			continue
 		}
 		return nil, o.unavailable(kv.None, "read", err)
+	}
+}
+
+// saw remembers that a record is complete, where this node does not know it otherwise.
+func (o *operation) saw(rec *version.Record) {
+	if !rec.Tag.IsZero() && !o.v.Confirmed(rec) {
+		o.v.Marks.Saw(rec.Number())
 	}
 }
 

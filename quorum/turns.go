@@ -7,7 +7,7 @@ import (
 
 // turns has the reads of a key that find the same record not confirmed ask the replicas one after
 // the other, instead of all at once. As a rule the first one's answer confirms the record for all.
-// A read waits a short time for others, and never longer than to its deadline.
+// A read waits a short time for others.
 type turns struct {
 	mu   sync.Mutex
 	keys map[string]turn
@@ -39,11 +39,11 @@ func (t *turns) end(key []byte, mine turn) {
 	close(mine)
 }
 
-// await waits for the end of a turn, for some time and not past a deadline, if there is one. It
-// reports whether the turn has ended.
+// await waits for the end of a turn, for some time. If there is a deadline, it leaves most of the
+// time until then for what follows. It reports whether the turn has ended.
 func (t turn) await(patience time.Duration, deadline time.Time) bool {
 	if !deadline.IsZero() {
-		patience = min(patience, time.Until(deadline))
+		patience = min(patience, time.Until(deadline)/4)
 	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 )
 
@@ -91,9 +92,26 @@ func TestAReadDoesNotWaitForOthersForLong(t *testing.T) {
 		reads.Wait()
 		time.Sleep(time.Hour)
 	})
-	inMesh(t, 3, func(t *testing.T, m *mesh) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) { // a read with little time has some left when it has waited
 		m.Lease(0, 1, 2)
-		contested := version.Record{Tag: version.Tag{Counter: 5, Incarnation: 9, Removed: true}, Owner: version.Contested} // never confirmed
+		m.open(5, "v", 0, 1, 2)
+		nd := m.nodes[0]
+		nd.filter = func(c *Call) bool {
+			nd.filter = nil // the other peers answer at once
+			nd.swallow(c)
+			return true
+		}
+		var reads sync.WaitGroup
+		reads.Go(func() { nd.wantValue("k", "v") })
+		synctest.Wait()
+		if _, _, err := nd.Get(bg, nil, []byte("k"), kv.Options{Deadline: time.Now().Add(4 * time.Millisecond)}); err != nil {
+			t.Error(err)
+		}
+		reads.Wait()
+	})
+	inMesh(t, 3, func(t *testing.T, m *mesh) { // what is never confirmed is not waited for
+		m.Lease(0, 1, 2)
+		contested := version.Record{Tag: version.Tag{Counter: 5, Incarnation: 9, Removed: true}, Owner: version.Contested}
 		for _, s := range m.Stores {
 			s.Merge("k", contested)
 		}
@@ -109,9 +127,36 @@ func TestAReadDoesNotWaitForOthersForLong(t *testing.T) {
 			})
 		}
 		reads.Wait()
-		if took := time.Since(began); took != (maxTurns+1)*time.Millisecond || n.Load() != 8 {
+		if took := time.Since(began); took != time.Millisecond || n.Load() != 8 {
 			t.Errorf("the gets took %v, with %d calls", took, n.Load())
 		}
+	})
+}
+
+// Where all members hold leases, a record is as a rule confirmed by what a peer says of it. That
+// holds for those who wait, too, and for later reads.
+func TestReadsRememberWhatAPeerConfirms(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.Lease(0, 1, 2)
+		m.Lease(1, 0, 2)
+		m.Lease(2, 0, 1)
+		m.open(5, "v", 0, 1, 2)
+		m.nodes[1].wantValue("k", "v") // completes it
+		synctest.Wait()
+		nd := m.nodes[0]
+		n := nd.asks(time.Millisecond)
+		for _, want := range []int64{1, 0} {
+			n.Store(0)
+			var reads sync.WaitGroup
+			for range 20 {
+				reads.Go(func() { nd.wantValue("k", "v") })
+			}
+			reads.Wait()
+			if n.Load() != want {
+				t.Errorf("%d calls, want %d", n.Load(), want)
+			}
+		}
+		synctest.Wait()
 	})
 }
 
@@ -122,7 +167,8 @@ func TestAReadLooksAfterItsLastWait(t *testing.T) {
 		m.open(5, "old", 0, 1, 2)
 		nd := m.nodes[0]
 		n := nd.asks(time.Millisecond)
-		time.AfterFunc(time.Millisecond/2, func() { m.open(6, "new", 0) }) // the first answer confirms the one before
+		// The first answer confirms the record before.
+		time.AfterFunc(time.Millisecond/2, func() { m.open(6, "new", 0) })
 		var reads sync.WaitGroup
 		for range maxTurns + 1 {
 			reads.Go(func() {
@@ -161,6 +207,36 @@ func TestAReadThatHasWaitedLooksAgain(t *testing.T) {
 			if calls := n.Load(); (name == "the leases are over") != (calls == 1) {
 				t.Errorf("%s: %d calls", name, calls)
 			}
+		})
+	}
+}
+
+// With R=2, W=3 and one member gone, no quorum answers. A read that the end of an epoch overtakes
+// between its check and its look checks anew, and waits for leases if they are gone.
+func TestAReadChecksAnewAtTheNextEpoch(t *testing.T) {
+	for _, drops := range []bool{true, false} {
+		inMesh(t, 3, func(t *testing.T, m *mesh) {
+			quorums := func(v *replica.View) { v.R, v.W = 2, 3 }
+			m.Advance(quorums, 0, 1, 2)
+			nd := m.nodes[0]
+			nd.mustSet("k", "v")
+			synctest.Wait()
+			m.Lease(0, 1)
+			nd.down[2].Store(true)
+			nd.silence(2)
+			nd.Current().Store = &hooked{Store: m.Stores[0], looking: func() {
+				m.Advance(func(v *replica.View) {
+					quorums(v)
+					v.Members[2].Incarnation = 0
+				}, 0, 1)
+				if a, b := m.view(0), m.view(1); drops {
+					a.Held.Drop()
+					b.Given.Returned(a.Incarnation(), a.Held.Returned(b.Incarnation()))
+					time.AfterFunc(10*time.Millisecond, func() { m.Lease(0, 1) })
+				}
+			}}
+			nd.wantValue("k", "v")
+			synctest.Wait()
 		})
 	}
 }
