@@ -58,6 +58,9 @@ const (
 	leastPatience = 40 * time.Millisecond
 	// sessionPoll is how often a request looks whether the sessions are over for which it waits.
 	sessionPoll = 5 * time.Millisecond
+	// firstLook is how long a phase goes on before its request looks whether it waits for holders
+	// alone. As a rule it is over by then.
+	firstLook = 2 * sessionPoll
 )
 
 // holderPatience is how long a phase waits for holders of leases before it has their sessions
@@ -74,7 +77,8 @@ func (o *operation) holderPatience() time.Duration {
 // which time to look again, and zero when a session is over and the verdict may be another one.
 //
 // A holder that is slow for a moment keeps its sessions: without them it has to ask for each get.
-// One that cannot answer in this phase is not waited for.
+// One that cannot answer in this phase is not waited for, and neither is one that has let its
+// session at this node run out: it renews those of others no more either.
 func (o *operation) awaitHolders() time.Duration {
 	now := time.Now()
 	o.mu.Lock()
@@ -83,7 +87,6 @@ func (o *operation) awaitHolders() time.Duration {
 		return 0
 	}
 	patience := o.holderPatience() - now.Sub(o.began)
-	wait := patience
 	type session struct {
 		grantor int
 		name    lease.Name
@@ -98,21 +101,22 @@ func (o *operation) awaitHolders() time.Duration {
 			if h >= 0 && (o.phase.yes | o.phase.no).has(h) {
 				continue
 			}
-			if patience <= 0 || h < 0 || o.phase.failed.has(h) {
+			if patience <= 0 || h < 0 || o.phase.failed.has(h) || o.v.Given.Lapsed(n.Holder) {
 				over = append(over, session{m, n})
-				wait = sessionPoll
 			}
 		}
 	}
 	o.mu.Unlock()
+	pause := sessionPoll
 	for _, s := range over {
 		if s.grantor != o.v.Self {
 			o.c.cfg.Peers.Close(o.v, s.grantor, s.name)
 		} else if o.v.Given.Close(s.name) == 0 {
 			o.v.Ended.Note(o.v.Incarnation(), s.name)
+			pause = 0
 		}
 	}
-	return max(wait, time.Millisecond)
+	return pause
 }
 
 // awaitedLocked returns the holders of leases for which the present phase waits, if it waits for

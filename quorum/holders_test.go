@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/lease"
 	"viakv/quorum/replica"
 	"viakv/quorum/replica/replicatest"
 	"viakv/quorum/version"
@@ -134,6 +135,90 @@ func TestHowLongAHolderIsWaitedFor(t *testing.T) {
 			t.Errorf("leases of %v, a request of %v: %v, want %v", c.term, c.time, got, c.want)
 		}
 	}
+}
+
+// lasting makes leases last for some time, and begin anew.
+func (m *mesh) lasting(term time.Duration) {
+	for _, nd := range m.nodes {
+		v, clock := nd.Current(), lease.Monotonic()
+		v.Term, v.Given, v.Held = term, lease.NewGrants(clock, term), lease.NewHeld(clock, term)
+		v.Held.Enter(v.Place())
+	}
+}
+
+// A lease that runs out is waited for no longer, however late in its life a write begins.
+func TestALeaseThatRunsOutIsNotWaitedFor(t *testing.T) {
+	for _, term := range []time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond} {
+		for _, left := range []time.Duration{term, term / 2, time.Millisecond} {
+			inMesh(t, 3, func(t *testing.T, m *mesh) {
+				m.lasting(term)
+				m.Lease(2, 0, 1)
+				nd := m.nodes[0]
+				nd.silence(2)
+				time.Sleep(term - left)
+				if d := nd.took(t, kv.Options{}); d < left || d > max(left, firstLook)+2*sessionPoll {
+					t.Errorf("leases of %v with %v left: the set took %v", term, left, d)
+				}
+			})
+		}
+	}
+}
+
+// A write that waits for a holder which renews its leases, but does not answer, goes on waiting
+// when the epoch ends meanwhile: nothing of it is over.
+func TestAnEpochEndsWhileAHolderIsWaitedFor(t *testing.T) {
+	const term = 50 * time.Millisecond
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.lasting(term)
+		m.Lease(2, 0, 1)
+		nd := m.nodes[0]
+		nd.silence(2)
+		renewing := time.NewTicker(term / 4)
+		stop := make(chan struct{})
+		go func() {
+			defer renewing.Stop()
+			for {
+				select {
+				case <-renewing.C:
+					m.Lease(2, 0, 1)
+				case <-stop:
+					return
+				}
+			}
+		}()
+		time.AfterFunc(term-5*time.Millisecond, func() {
+			m.Advance(func(v *replica.View) {
+				v.Term, v.Generation, v.Cleared = term, 1, m.Epoch
+			}, 0, 1)
+		})
+		if d := nd.took(t, kv.Options{}); d > leastPatience+term+2*sessionPoll {
+			t.Errorf("the set took %v", d)
+		}
+		close(stop)
+		time.Sleep(time.Second)
+	})
+}
+
+// A set with a w below R needs R members that vouch, and sends to all of them at once.
+func TestWhatASetDependsOnIsUrgent(t *testing.T) {
+	inMesh(t, 4, func(t *testing.T, m *mesh) {
+		m.Lease(0, 1, 2, 3)
+		nd := m.nodes[0]
+		for w, want := range map[kv.Quorum]int{1: 0, 2: 2, 3: 2} {
+			var urgent int
+			nd.filter = func(c *Call) bool {
+				if c.Kind == Store && c.Urgent {
+					urgent++
+				}
+				return false
+			}
+			nd.took(t, kv.Options{W: w})
+			synctest.Wait()
+			if urgent != want {
+				t.Errorf("w=%v: %d of the calls are urgent, want %d", w, urgent, want)
+			}
+		}
+	})
 }
 
 // A holder that is no member any more is waited for until its lease is over, and no longer.

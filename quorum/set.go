@@ -237,6 +237,7 @@ func (o *operation) send(need int, holders memberSet, urgent int) error {
 			if rule.Broken(rule.EnoughVouch) {
 				o.phase.vouchers--
 			}
+			urgent = max(urgent, o.phase.vouchers-1)
 		}
 	}
 	if !holders.has(o.v.Self) { // first of all, so that this node can complete what it has sent (L6)

@@ -22,8 +22,8 @@ var errUnvouched = errors.New("quorum: who could vouch for the record is silent"
 // replica fails.
 func (o *operation) wait(query Kind) error {
 	patience := o.c.cfg.HedgeAfter
-	if query == 0 { // leases for which a write waits end within that time
-		patience = max(patience, o.v.Term/2*3)
+	if query == 0 && o.v.Term > 0 { // leases for which a write waits end within that time
+		patience = max(patience, o.holderPatience()+o.v.Term+2*sessionPoll)
 	}
 	return o.waitUntil(o.began, o.deadline, query, patience)
 }
@@ -83,8 +83,8 @@ func (o *operation) judge() (verdict verdict, lost, unvouched bool, pause time.D
 	switch {
 	case blocked:
 		pause = o.awaitHolders()
-	case naming: // it may be blocked later, which wakes nobody
-		pause = o.holderPatience()
+	case naming && o.v.Term > 0: // it may be blocked later, which wakes nobody
+		pause = firstLook
 	default:
 		pause = never
 	}

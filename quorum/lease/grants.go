@@ -37,6 +37,7 @@ type grant struct {
 	session uint64        // zero: it is over
 	end     time.Duration // of the promise, by the grantor's clock
 	asked   version.Epoch // the latest epoch at which the holder has asked
+	lapsed  bool          // the last session is over because it was not renewed
 
 	closed bool          // it is not renewed any more
 	began  time.Duration // the session
@@ -84,7 +85,7 @@ func (g *Grants) Give(holder version.Incarnation, at version.Epoch) (session uin
 	x.end = now + g.term
 	if x.session == 0 {
 		g.newest++
-		x.session, x.closed, x.began = g.newest, false, now
+		x.session, x.closed, x.lapsed, x.began = g.newest, false, false, now
 		g.publishLocked()
 	}
 	return x.session
@@ -111,7 +112,7 @@ func (g *Grants) tidyLocked(now time.Duration) {
 // clock shows later.
 func (g *Grants) standsLocked(x *grant, now time.Duration) bool {
 	if x.session != 0 && now > x.end {
-		x.session = 0
+		x.session, x.lapsed = 0, true
 		g.publishLocked()
 	}
 	return x.session != 0
@@ -158,6 +159,14 @@ func (g *Grants) Close(n Name) (left time.Duration) {
 		return 0
 	}
 	return x.end - now + 1
+}
+
+// Lapsed reports whether a holder has let its last session run out.
+func (g *Grants) Lapsed(holder version.Incarnation) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	x := g.leases[holder]
+	return x != nil && !g.standsLocked(x, g.clock()) && x.lapsed
 }
 
 // Quiet returns how long it is until all promises are over that were made to members who may be

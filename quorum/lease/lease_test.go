@@ -465,3 +465,26 @@ func TestLookingCostsNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A session that its holder has let run out has lapsed, until the next one begins. One that was
+// given back has not.
+func TestLapsedSessions(t *testing.T) {
+	var now time.Duration
+	g := NewGrants(func() time.Duration { return now }, term)
+	lapsed := func(want bool) {
+		t.Helper()
+		if g.Lapsed(2) != want {
+			t.Errorf("lapsed: %v", !want)
+		}
+	}
+	lapsed(false)
+	g.Give(2, 1)
+	now += term
+	lapsed(false)
+	now++
+	lapsed(true)
+	session := g.Give(2, 1)
+	lapsed(false)
+	g.Returned(2, session)
+	lapsed(false)
+}
