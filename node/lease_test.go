@@ -96,16 +96,16 @@ func TestAClearWaitsForThoseWhoReadAlone(t *testing.T) {
 // Sets at a node do not wait for another one that is asked for gets and stops, leaves or is
 // switched to reads by quorum. They wait for one that is killed until its leases are over, once.
 func TestWhoMakesSetsWait(t *testing.T) {
-	const term = kv.DefaultLease
+	const term, none = kv.DefaultLease, 25 * time.Millisecond
 	for name, c := range map[string]struct {
 		do   func(m *mesh) error
 		most time.Duration
 	}{
-		"stops": {func(m *mesh) error { m.stop(2); return nil }, term / 4},
+		"stops": {func(m *mesh) error { m.stop(2); return nil }, none},
 		"leaves": {func(m *mesh) error {
 			_, err := m.nodes[2].Leave(context.Background(), "", false)
 			return err
-		}, term / 4},
+		}, none},
 		"is switched": {func(m *mesh) error {
 			for _, to := range []kv.Reads{kv.ReadsQuorum, kv.ReadsLease} {
 				if _, err := m.nodes[2].SetReads(context.Background(), to); err != nil {
@@ -113,7 +113,7 @@ func TestWhoMakesSetsWait(t *testing.T) {
 				}
 			}
 			return nil
-		}, term / 4},
+		}, none},
 		"is killed": {func(m *mesh) error { m.kill(2); return nil }, term + term/2},
 	} {
 		t.Run(name, func(t *testing.T) {

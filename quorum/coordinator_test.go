@@ -117,19 +117,20 @@ func TestAgreeingReadNeedsOnePeer(t *testing.T) {
 }
 
 func TestStalledNeighbourIsHedged(t *testing.T) {
-	m := newMesh(t, 3)
-	m.nodes[0].mustSet("k", "v")
-	nd := m.nodes[0]
-	nd.silence(1)
-	nd.wantValue("k", "v")
-	if nd.Stats().Hedged == 0 {
-		t.Fatal("not hedged")
-	}
-	nd.mustSet("k", "w")
-	eventually(t, "a hint for the stalled member", func() bool {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return strings.Join(m.misses, " ") == "nb/k"
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.nodes[0].mustSet("k", "v")
+		nd := m.nodes[0]
+		nd.silence(1)
+		nd.wantValue("k", "v")
+		if nd.Stats().Hedged == 0 {
+			t.Fatal("not hedged")
+		}
+		nd.mustSet("k", "w")
+		eventually(t, "a hint for the stalled member", func() bool {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return strings.Join(m.misses, " ") == "nb/k"
+		})
 	})
 }
 
