@@ -119,9 +119,9 @@ func (c *Coordinator) look(v *replica.View, kind Kind, dst, key []byte, deadline
 			return rec, dst, false, nil, nil
 		}
 		dst = grown[:len(dst)]
-		other, mine := c.turns.take(key)
-		if mine != nil || !other.await(c.cfg.HedgeAfter, deadline) {
-			return rec, dst, false, mine, nil
+		other, own := c.turns.take(key)
+		if own != nil || !other.await(c.cfg.HedgeAfter, deadline) {
+			return rec, dst, false, own, nil
 		}
 	}
 }

@@ -38,10 +38,7 @@ func (nd *node) wantAlone(key, want string) {
 // leases of c.
 func TestASetWaitsForThoseWhoReadAlone(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
-		a, c := m.nodes[0], m.nodes[2]
-		a.mustSet("k", "old")
-		synctest.Wait()
-		c.wantValue("k", "old")
+		a, c := m.oldEverywhere()
 		m.Lease(2, 0, 1)
 		c.wantAlone("k", "old")
 		a.silence(2)
@@ -73,10 +70,7 @@ func TestASetWaitsForThoseWhoReadAlone(t *testing.T) {
 // for c.
 func TestNamesAreLookedUpAfterTheStore(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
-		a, c := m.nodes[0], m.nodes[2]
-		a.mustSet("k", "old")
-		synctest.Wait()
-		c.wantValue("k", "old")
+		a, c := m.oldEverywhere()
 		a.silence(2)
 		a.Current().Store = &hooked{Store: m.Stores[0], before: func() {
 			m.Lease(2, 0)
@@ -85,6 +79,15 @@ func TestNamesAreLookedUpAfterTheStore(t *testing.T) {
 		a.mustSet("k", "new")
 		c.wantValue("k", "new")
 	})
+}
+
+// oldEverywhere sets a key at a, and has it read at c.
+func (m *mesh) oldEverywhere() (a, c *node) {
+	a, c = m.nodes[0], m.nodes[2]
+	a.mustSet("k", "old")
+	synctest.Wait()
+	c.wantValue("k", "old")
+	return a, c
 }
 
 // hooked is a store that lets a test do something once: right before or after the first Put or
@@ -129,10 +132,7 @@ func (h *hooked) Tag(e version.Epoch, hash keyspace.Hash, key, dst []byte) (vers
 // L4: as above, and a votes for a tombstone.
 func TestNamesAreLookedUpAfterTheVote(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
-		a, c := m.nodes[0], m.nodes[2]
-		a.mustSet("k", "old")
-		synctest.Wait()
-		c.wantValue("k", "old")
+		a, c := m.oldEverywhere()
 		a.silence(2)
 		a.Current().Store = &hooked{Store: m.Stores[0], before: func() {
 			m.Lease(2, 0)
@@ -158,10 +158,7 @@ func TestNamesAreLookedUpAfterTheLook(t *testing.T) {
 		"is": func(a *node) (version.Tag, error) { return a.Has(bg, []byte("k"), kv.Options{}) },
 	} {
 		inMesh(t, 3, func(t *testing.T, m *mesh) {
-			a, c := m.nodes[0], m.nodes[2]
-			a.mustSet("k", "old")
-			synctest.Wait()
-			c.wantValue("k", "old")
+			a, c := m.oldEverywhere()
 			newer := version.Record{Tag: version.Tag{Counter: 1000, Incarnation: 9}, Value: []byte("new")}
 			a.Current().Store = &hooked{Store: m.Stores[0], looking: func() {
 				m.Lease(2, 0)
@@ -181,10 +178,7 @@ func TestNamesAreLookedUpAfterTheLook(t *testing.T) {
 // no acknowledgement of the record. So the read brings the record to c before it answers.
 func TestAnOlderAnswerOfAHolderIsNoAcknowledgement(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
-		a, c := m.nodes[0], m.nodes[2]
-		a.mustSet("k", "old")
-		synctest.Wait()
-		c.wantValue("k", "old")
+		a, c := m.oldEverywhere()
 		m.Lease(2, 1)
 		c.wantAlone("k", "old")
 		newer := version.Record{Tag: version.Tag{Counter: 1000, Incarnation: 9}, Value: []byte("new")}

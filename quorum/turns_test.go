@@ -34,6 +34,15 @@ func (nd *node) asks(takes time.Duration) *atomic.Int64 {
 	return n
 }
 
+// together runs a function in some goroutines at once, and returns when all have ended.
+func together(n int, f func(i int)) {
+	var running sync.WaitGroup
+	for i := range n {
+		running.Go(func() { f(i) })
+	}
+	running.Wait()
+}
+
 // Of many reads that find the same record not confirmed, one asks. The others answer as soon as it
 // does.
 func TestReadsOfAnOpenRecordAskOnce(t *testing.T) {
@@ -42,18 +51,14 @@ func TestReadsOfAnOpenRecordAskOnce(t *testing.T) {
 		m.open(5, "v", 0, 1, 2)
 		nd := m.nodes[0]
 		n := nd.asks(time.Millisecond)
-		var reads sync.WaitGroup
 		began := time.Now()
-		for i := range 20 {
-			reads.Go(func() {
-				if i%2 == 0 {
-					nd.wantValue("k", "v")
-				} else if _, err := nd.Has(bg, []byte("k"), kv.Options{}); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		reads.Wait()
+		together(20, func(i int) {
+			if i%2 == 0 {
+				nd.wantValue("k", "v")
+			} else if _, err := nd.Has(bg, []byte("k"), kv.Options{}); err != nil {
+				t.Error(err)
+			}
+		})
 		if took, s := time.Since(began), nd.Stats(); n.Load() != 1 || took != time.Millisecond || s.Asked != 1 || s.Local != 19 {
 			t.Errorf("%d calls in %v, %+v", n.Load(), took, s)
 		}
@@ -118,15 +123,11 @@ func TestAReadDoesNotWaitForOthersForLong(t *testing.T) {
 		nd := m.nodes[0]
 		n := nd.asks(time.Millisecond)
 		began := time.Now()
-		var reads sync.WaitGroup
-		for range 8 {
-			reads.Go(func() {
-				if _, _, err := nd.Get(bg, nil, []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
-					t.Error(err)
-				}
-			})
-		}
-		reads.Wait()
+		together(8, func(int) {
+			if _, _, err := nd.Get(bg, nil, []byte("k"), kv.Options{}); !errors.Is(err, kv.ErrMissing) {
+				t.Error(err)
+			}
+		})
 		if took := time.Since(began); took != time.Millisecond || n.Load() != 8 {
 			t.Errorf("the gets took %v, with %d calls", took, n.Load())
 		}
@@ -147,11 +148,7 @@ func TestReadsRememberWhatAPeerConfirms(t *testing.T) {
 		n := nd.asks(time.Millisecond)
 		for _, want := range []int64{1, 0} {
 			n.Store(0)
-			var reads sync.WaitGroup
-			for range 20 {
-				reads.Go(func() { nd.wantValue("k", "v") })
-			}
-			reads.Wait()
+			together(20, func(int) { nd.wantValue("k", "v") })
 			if n.Load() != want {
 				t.Errorf("%d calls, want %d", n.Load(), want)
 			}
@@ -169,15 +166,11 @@ func TestAReadLooksAfterItsLastWait(t *testing.T) {
 		n := nd.asks(time.Millisecond)
 		// The first answer confirms the record before.
 		time.AfterFunc(time.Millisecond/2, func() { m.open(6, "new", 0) })
-		var reads sync.WaitGroup
-		for range maxTurns + 1 {
-			reads.Go(func() {
-				if _, _, err := nd.Get(bg, nil, []byte("k"), kv.Options{}); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		reads.Wait()
+		together(maxTurns+1, func(int) {
+			if _, _, err := nd.Get(bg, nil, []byte("k"), kv.Options{}); err != nil {
+				t.Error(err)
+			}
+		})
 		if s := nd.Stats(); n.Load() != 2 || s.Asked != 2 || s.Local != maxTurns-1 {
 			t.Errorf("%d calls, %+v", n.Load(), s)
 		}

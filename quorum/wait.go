@@ -54,7 +54,7 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind, patience time
 			now = time.Now()
 		}
 		age := now.Sub(o.began)
-		left, err := o.left(age, deadline.Sub(now), patience, unvouched)
+		left, err := o.remaining(age, deadline.Sub(now), patience, unvouched)
 		if err != nil {
 			return err
 		}
@@ -75,10 +75,10 @@ func (o *operation) waitUntil(now, deadline time.Time, query Kind, patience time
 // judge returns what the present phase has come to: its verdict, whether a member was lost, and
 // whether it waits for silent members to vouch. After pause it has to be looked at again even if
 // nothing has woken the request; zero: at once.
-func (o *operation) judge() (verdict verdict, lost, unvouched bool, pause time.Duration) {
+func (o *operation) judge() (now verdict, lost, unvouched bool, pause time.Duration) {
 	o.mu.Lock()
-	verdict, lost, unvouched = o.phase.verdict(), o.phase.failed != 0, o.phase.unvouched()
-	blocked, naming := verdict == pending && o.phase.blocked(), o.phase.naming
+	now, lost, unvouched = o.phase.verdict(), o.phase.failed != 0, o.phase.unvouched()
+	blocked, naming := now == pending && o.phase.blocked(), o.phase.naming
 	o.mu.Unlock()
 	switch {
 	case blocked:
@@ -88,12 +88,12 @@ func (o *operation) judge() (verdict verdict, lost, unvouched bool, pause time.D
 	default:
 		pause = never
 	}
-	return verdict, lost, unvouched, pause
+	return now, lost, unvouched, pause
 }
 
-// left returns how long a phase of some age may go on before the request has to look at the time
-// again, or the error with which it ends. left is how long the request has.
-func (o *operation) left(age, left, patience time.Duration, unvouched bool) (time.Duration, error) {
+// remaining returns how long a phase of some age may go on before the request has to look at the
+// time again, or the error with which it ends. left is how long the request has.
+func (o *operation) remaining(age, left, patience time.Duration, unvouched bool) (time.Duration, error) {
 	switch {
 	case left <= 0:
 		return 0, errDeadline

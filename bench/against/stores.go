@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -65,7 +66,7 @@ func startRaft(ctx context.Context, p place) (*store, error) {
 		return s, err
 	}
 	for _, endpoint := range c.Endpoints {
-		err := until(ctx, func(ctx context.Context) error { return healthy(ctx, endpoint+"/readyz") })
+		err := until(ctx, func(ctx context.Context) error { return fetch(ctx, endpoint+"/readyz", ignore) })
 		if err != nil {
 			return s, err
 		}
@@ -79,7 +80,8 @@ func (s *store) overHTTP(endpoints []string) (err error) {
 	return err
 }
 
-func healthy(ctx context.Context, address string) error {
+// fetch asks an address, and has its answer of status 200 read.
+func fetch(ctx context.Context, address string, read func(io.Reader) error) error {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
@@ -89,10 +91,18 @@ func healthy(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	if r.StatusCode != http.StatusOK {
+	if r.StatusCode == http.StatusOK {
+		err = read(r.Body)
+	} else {
 		err = errors.New(r.Status)
 	}
 	return errors.Join(err, r.Body.Close())
+}
+
+// ignore reads an answer of which only the status matters.
+func ignore(body io.Reader) error {
+	_, err := io.Copy(io.Discard, body)
+	return err
 }
 
 // startRedis starts a primary and replicas. Nothing is on disk.

@@ -187,7 +187,7 @@ func TestTurns(t *testing.T) {
 	if err := turns(stopped, []string{"-viakv", viakv}, &out); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
 	}
-	for want, args := range map[string][]string{"choose of": {"-viakv", viakv, "-against", "sqlite"}, "callers": {"-viakv", viakv, "-callers", "0"}, "--viakv": {}, "25ms": {"-viakv", viakv, "-against", "lease=soon"}, "1 to 5": {"-viakv", viakv, "-nodes", "7"},
+	for want, args := range map[string][]string{"choose of": {"-viakv", viakv, "-against", "sqlite"}, "callers": {"-viakv", viakv, "-callers", "0"}, "--viakv": {}, "25ms": {"-viakv", viakv, "-against", "lease=soon"}, "from 10ms": {"-viakv", viakv, "-against", "lease=9ms"}, "1 to 5": {"-viakv", viakv, "-nodes", "7"},
 		"get, set": {"-viakv", viakv, "-mixes", "put"}, "in flight": {"-viakv", viakv, "-pipeline", "0"}, "nowhere": {"-viakv", "/nowhere"},
 		"getAll": {"-viakv", viakv, "-beside-scan"}} {
 		if err := turns(t.Context(), args, &out); err == nil || !strings.Contains(err.Error(), want) {

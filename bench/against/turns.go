@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -216,19 +215,7 @@ func (s *store) run(o turnsOptions) func(context.Context, runner.Config) (*runne
 // scanOn reads all of the first node over and over, until ctx ends.
 func (s *store) scanOn(ctx context.Context) error {
 	for ctx.Err() == nil {
-		q, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoints[0]+"/getAll", nil)
-		if err != nil {
-			return err
-		}
-		r, err := http.DefaultClient.Do(q)
-		if err == nil {
-			_, err = io.Copy(io.Discard, r.Body)
-			err = errors.Join(err, r.Body.Close())
-		}
-		if err == nil && r.StatusCode != http.StatusOK {
-			err = errors.New(r.Status)
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := fetch(ctx, s.endpoints[0]+"/getAll", ignore); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("scanning: %w", err)
 		}
 	}

@@ -3,15 +3,15 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"viakv/api/kv"
 	"viakv/bench/chaos"
 )
 
@@ -22,8 +22,8 @@ const leasePrefix = "lease="
 // starter returns how to start the store of a name, or an error that says which names there are.
 func starter(name string) (func(context.Context, place) (*store, error), error) {
 	if term, ok := strings.CutPrefix(name, leasePrefix); ok {
-		if d, err := time.ParseDuration(term); err != nil || d <= 0 {
-			return nil, fmt.Errorf("store %q: give a time, as in %s25ms", name, leasePrefix)
+		if d, err := time.ParseDuration(term); err != nil || d < kv.MinLease || d > kv.MaxLease {
+			return nil, fmt.Errorf("store %q: give a time from %v to %v, as in %s25ms", name, kv.MinLease, kv.MaxLease, leasePrefix)
 		}
 		return mesh("--lease", term), nil
 	}
@@ -83,39 +83,35 @@ func (s *store) count(ctx context.Context) (c counted, err error) {
 		"viakv_reads_total": &c.reads, "viakv_local_reads_total": &c.local, "viakv_writes_total": &c.writes, "viakv_one_round_writes_total": &c.oneRound,
 	}
 	for _, endpoint := range s.endpoints {
-		if err := addMetrics(ctx, endpoint+"/metrics", sums); err != nil {
-			return c, err
+		add := func(page io.Reader) error { return addMetrics(page, sums) }
+		if err := fetch(ctx, endpoint+"/metrics", add); err != nil {
+			return c, fmt.Errorf("the metrics of %s: %w", endpoint, err)
 		}
 	}
 	return c, nil
 }
 
 // addMetrics adds the counters of a page of metrics to the sums of their names.
-func addMetrics(ctx context.Context, address string, sums map[string]*float64) error {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return err
-	}
-	q.Close = true
-	r, err := http.DefaultClient.Do(q)
-	if err != nil {
-		return err
-	}
+func addMetrics(page io.Reader, sums map[string]*float64) error {
 	found := 0
-	lines := bufio.NewScanner(r.Body)
+	lines := bufio.NewScanner(page)
 	for lines.Scan() {
 		name, text, _ := strings.Cut(lines.Text(), " ")
-		if sum := sums[name]; sum != nil {
-			n, fault := strconv.ParseFloat(text, 64)
-			err = errors.Join(err, fault)
-			*sum += n
-			found++
+		sum := sums[name]
+		if sum == nil {
+			continue
 		}
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return err
+		}
+		*sum += n
+		found++
 	}
-	if err = errors.Join(err, lines.Err(), r.Body.Close()); err == nil && found != len(sums) {
-		err = fmt.Errorf("%s has %d of %d counters", address, found, len(sums))
+	if err := lines.Err(); err != nil || found == len(sums) {
+		return err
 	}
-	return err
+	return fmt.Errorf("%d of %d counters are there", found, len(sums))
 }
 
 // alone says which parts of the gets and of the sets the nodes answered without asking another node

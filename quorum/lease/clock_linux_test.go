@@ -11,7 +11,7 @@ func TestTheClockOfTheMachine(t *testing.T) {
 	now := func() int64 {
 		var at unix.Timespec
 		if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &at); err != nil {
-			t.Skip(err)
+			t.Fatal(err)
 		}
 		return at.Nano()
 	}

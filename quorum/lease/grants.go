@@ -37,7 +37,7 @@ type grant struct {
 	session uint64        // zero: it is over
 	end     time.Duration // of the promise, by the grantor's clock
 	asked   version.Epoch // the latest epoch at which the holder has asked
-	lapsed  bool          // the last session is over because it was not renewed
+	lapsed  bool          // the holder has let the last session run out, which was not closed
 
 	closed bool          // it is not renewed any more
 	began  time.Duration // the session
@@ -112,7 +112,7 @@ func (g *Grants) tidyLocked(now time.Duration) {
 // clock shows later.
 func (g *Grants) standsLocked(x *grant, now time.Duration) bool {
 	if x.session != 0 && now > x.end {
-		x.session, x.lapsed = 0, true
+		x.session, x.lapsed = 0, !x.closed
 		g.publishLocked()
 	}
 	return x.session != 0
@@ -161,7 +161,8 @@ func (g *Grants) Close(n Name) (left time.Duration) {
 	return x.end - now + 1
 }
 
-// Lapsed reports whether a holder has let its last session run out.
+// Lapsed reports whether a holder has let its last session run out, though it could have renewed
+// it.
 func (g *Grants) Lapsed(holder version.Incarnation) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -467,7 +467,7 @@ func TestLookingCostsNothing(t *testing.T) {
 }
 
 // A session that its holder has let run out has lapsed, until the next one begins. One that was
-// given back has not.
+// given back or closed has not.
 func TestLapsedSessions(t *testing.T) {
 	var now time.Duration
 	g := NewGrants(func() time.Duration { return now }, term)
@@ -487,4 +487,8 @@ func TestLapsedSessions(t *testing.T) {
 	lapsed(false)
 	g.Returned(2, session)
 	lapsed(false)
+	session = g.Give(2, 1)
+	g.Close(Name{2, session})
+	now += term + 1
+	lapsed(false) // it was not allowed to
 }
