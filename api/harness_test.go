@@ -38,6 +38,10 @@ type reporter interface {
 	Fatalf(format string, args ...any)
 }
 
+// hangTime is after how long an answer counts as hanging. It is far above what a machine takes that
+// stands still for a while.
+const hangTime = 5 * time.Minute
+
 // harness is a server on a loopback port with a client of its own.
 type harness struct {
 	t      reporter
@@ -65,7 +69,7 @@ func startAt(t testing.TB, config Config, l net.Listener) *harness {
 		t.Fatal(err)
 	}
 	h := &harness{t: t, server: s, addr: l.Addr().String(), done: make(chan error, 1)}
-	h.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}}
+	h.client = &http.Client{Timeout: hangTime, Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}}
 	go func() { h.done <- s.Serve(l) }()
 	t.Cleanup(h.stop)
 	return h

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,7 @@ func TestShutdownLetsStreamsFinish(t *testing.T) {
 	go func() { down <- h.server.Shutdown(context.Background()) }()
 	var pairs map[string]string
 	if err := json.NewDecoder(response.Body).Decode(&pairs); err != nil {
+		_ = pprof.Lookup("goroutine").WriteTo(t.Output(), 1) // where it hangs
 		t.Fatal(err)
 	}
 	samePairs(t, pairs, want)

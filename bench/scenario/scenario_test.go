@@ -99,11 +99,13 @@ func TestEveryScenarioOnARunningTarget(t *testing.T) {
 		t.Errorf("find-max beyond reach: %+v", r)
 	}
 	s = spec("scan", url)
-	s.Beside, s.Rounds = 200, 2
-	if r = run(t, s); !r.Passed || len(r.Scans) != 6 || r.Beside == nil {
-		t.Errorf("scan: %v %s, %d scans", r.Passed, r.Reason, len(r.Scans))
+	// Beside scans of some milliseconds, a busy machine lets arrivals wait until all is over. These
+	// count as dropped.
+	s.Beside, s.Rounds, s.MaxErrors = 200, 2, 100
+	if r = run(t, s); !r.Passed || len(r.Scans) != 6 || r.Beside == nil || r.Beside.Quiet.Errors.Sum()+r.Beside.During.Errors.Sum() != 0 {
+		t.Errorf("scan: %v %s, %d scans, beside them %+v", r.Passed, r.Reason, len(r.Scans), r.Beside)
 	}
-	s.Beside, s.Baseline = 0, 2
+	s.Beside, s.Baseline, s.MaxErrors = 0, 2, spec("scan").MaxErrors
 	if r = run(t, s); !r.Passed || r.Baseline == nil || len(r.Baseline.Scans) != 6 || r.Baseline.Scans[5].Pairs != 500 || len(r.Baseline.Ratios) != 6 || r.Baseline.Ratio <= 0 {
 		t.Errorf("scan with the baseline: %v %s, %+v", r.Passed, r.Reason, r.Baseline)
 	}
