@@ -38,8 +38,7 @@ type reporter interface {
 	Fatalf(format string, args ...any)
 }
 
-// hangTime is after how long an answer counts as hanging. It is far above what a machine takes that
-// stands still for a while.
+// hangTime is after how long a request counts as hanging. A busy machine takes far less.
 const hangTime = 5 * time.Minute
 
 // harness is a server on a loopback port with a client of its own.

@@ -121,9 +121,6 @@ func TestTombstonesThatShareARankArePurged(t *testing.T) {
 // Lists of the longest keys fit a message. They have fewer tombstones than the bound on a list
 // allows.
 func TestListsOfLongKeysFitAMessage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("14,000 keys take long under the race detector; make test runs this")
-	}
 	inMesh(t, 2, purging, func(t *testing.T, m *fakeMesh) {
 		const n = 14_000 // some 4 MiB
 		long := strings.Repeat("k", 250)

@@ -27,11 +27,7 @@ func (m *fakeMesh) runAll(t *testing.T) {
 
 func (m *fakeMesh) tombstones() (n int) {
 	for _, x := range m.nodes {
-		for _, r := range x.store.Records() {
-			if r.Tag.Removed {
-				n++
-			}
-		}
+		n += x.store.Count(func(r version.Record) bool { return r.Tag.Removed })
 	}
 	return n
 }

@@ -18,11 +18,14 @@ import (
 
 	"viakv/api"
 	"viakv/api/apitest"
+	"viakv/api/kv"
+	"viakv/api/kv/kvtest"
 	"viakv/bench"
 	"viakv/bench/baseline"
 	"viakv/bench/report"
 	"viakv/bench/runner"
 	"viakv/bench/scenario"
+	"viakv/quorum/version"
 )
 
 // bareNode in the environment makes the test's own binary a server of the baseline.
@@ -126,6 +129,32 @@ func TestEveryScenarioOnARunningTarget(t *testing.T) {
 	}
 	if r = run(t, spec("check", url, target(t))); r.Passed || !strings.Contains(r.Reason, "not linearizable") {
 		t.Errorf("check of two stores: %+v", r.Check)
+	}
+}
+
+// refusing is a store that answers scans and sets, and refuses gets.
+type refusing struct{ kvtest.Reference }
+
+func (*refusing) Get(context.Context, []byte, []byte, kv.Options) ([]byte, version.Tag, error) {
+	return nil, version.Tag{}, &kv.Unavailable{Outcome: kv.None, Reason: "it has to"}
+}
+
+// A scan run does not pass if the load beside its scans is not served, though the scans are whole.
+func TestScansBesideALoadThatIsRefused(t *testing.T) {
+	url := apitest.Serve(t, api.Config{Store: &refusing{}, Name: "node-a", Version: "test"})
+	if r := run(t, spec("load", url)); !r.Passed {
+		t.Fatal(r.Reason)
+	}
+	s := spec("scan", url)
+	s.Beside = 200
+	r := run(t, s)
+	if r.Passed || !strings.Contains(r.Reason, "the load without scans: ") || r.Beside.Quiet.Errors.Refused == 0 {
+		t.Errorf("passed: %v, %s, beside the scans %+v", r.Passed, r.Reason, r.Beside)
+	}
+	for _, v := range r.Scans {
+		if !v.Complete() {
+			t.Errorf("%+v", v)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func TestSimulation(t *testing.T) {
 	// Run as many seeds of every shape as fit in the time, or a fixed number.
 	seeds := *perTest
 	if testing.Short() {
-		seeds = (seeds + 3) / 4
+		seeds = (seeds + 1) / 2
 	}
 	began := time.Now()
 	for i := 0; ; i++ {

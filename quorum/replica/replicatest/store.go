@@ -99,6 +99,18 @@ func (s *Store) Record(key string) *version.Record {
 	return &r
 }
 
+// Count returns how many records are as asked for.
+func (s *Store) Count(is func(version.Record) bool) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.records {
+		if is(r) {
+			n++
+		}
+	}
+	return n
+}
+
 // Records returns a copy of all records.
 func (s *Store) Records() map[string]version.Record {
 	s.mu.Lock()
