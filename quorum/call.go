@@ -16,7 +16,7 @@ type Kind uint8
 const (
 	ReadTag    Kind = iota + 1 // the record without its value
 	ReadRecord                 // the record
-	Store                      // merge a record
+	Store                      // merge records
 	Vote                       // vote for a tombstone
 	Remove                     // coordinate a remove; sent to the key's owner
 )
@@ -45,13 +45,13 @@ type Call struct {
 	Urgent   bool // false: may wait a moment, to be sent together with others
 	Member   int  // index in the view's Members
 	Target   version.Incarnation
-	Key      []byte          // read by Peers.Start only
-	Have     version.Tag     // of reads: the tag that the coordinator holds
-	Record   *version.Record // of Store and Vote; read by Peers.Start only
-	R, W     kv.Quorum       // of Remove: as the client requested
-	Began    time.Time       // when the call's phase began
-	Deadline time.Time       // when the caller stops waiting
-	Sequence uint64          // of Remove: names the request, together with the sender's incarnation
+	Key      []byte      // of all but Store and Vote; read by Peers.Start only
+	Have     version.Tag // of reads: the tag that the coordinator holds
+	Records  []Entry     // of Store and Vote, which has one; read by Peers.Start only
+	R, W     kv.Quorum   // of Remove: as the client requested
+	Began    time.Time   // when the call's phase began
+	Deadline time.Time   // when the caller stops waiting
+	Sequence uint64      // of Remove: names the request, together with the sender's incarnation
 	// Relied, of Store, is the member's session that counts here, if nobody was asked before (L14).
 	Relied uint64
 
@@ -59,7 +59,7 @@ type Call struct {
 	Status    Status
 	Full      bool           // the replica has reached its memory limit
 	Confirmed bool           // the replica knows its record to be complete (L6)
-	Vouches   bool           // of Store: the replica vouches for the record (L14)
+	Doubts    []int          // of Store: the records, by place, for which the replica does not vouch (L14)
 	Names     []lease.Name   // the sessions that the replica names (L4)
 	Reply     version.Record // borrows the carrier's buffer until the call is used again
 	// NotSent, of Failed: it is certain that the peer has not done what the request asks for, and
@@ -73,6 +73,15 @@ type Call struct {
 
 	started bool // guarded by the operation's mutex
 	op      *operation
+}
+
+// MaxRecords is how many records a call may have.
+const MaxRecords = 1024
+
+// Entry is a key and its record.
+type Entry struct {
+	Key    []byte
+	Record *version.Record
 }
 
 // Trace returns the trace of the request that the call is part of. Like Key, it is read by

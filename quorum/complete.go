@@ -36,23 +36,30 @@ func (o *operation) drop() {
 	o.closeLocked()
 }
 
+// closeLocked closes the numbers of the records of the present phase.
 func (o *operation) closeLocked() {
 	if o.number != nil {
 		o.number.Close()
 		o.number = nil
 	}
+	for _, it := range o.round {
+		it.drop()
+	}
 }
 
-// settleLocked closes the number of the operation's record if the present phase shows that the
-// record is complete.
+// settleLocked closes the numbers of the records of the present phase if that shows that they are
+// complete.
 func (o *operation) settleLocked() {
 	if o.sent && o.phase.yes.len() >= o.enough && o.phase.counting() >= o.enough {
 		o.closeLocked()
 	}
 }
 
-// leave passes a record that is not known to be complete on, at the end of its operation.
+// leave passes the records that are not known to be complete on, at the end of their operation.
 func (o *operation) leave() {
+	for i := range o.items {
+		o.items[i].leave(o.c, o.v.Counter)
+	}
 	if o.number == nil {
 		return
 	}

@@ -64,7 +64,8 @@ type Coordinator struct {
 	removes  queue         // for the removes of one key
 	sequence atomic.Uint64 // numbers the removes that are forwarded
 
-	turns      turns // of reads
+	turns      turns     // of reads
+	gathering  gathering // of sets
 	unfinished backlog
 
 	// forwarding counts the removes that are under way at each owner, by its index. After a change
@@ -76,6 +77,7 @@ type Coordinator struct {
 	operations sync.Pool
 	calls      sync.Pool
 	buffers    sync.Pool // of *[]byte
+	setters    sync.Pool
 }
 
 // New returns a coordinator.
@@ -83,10 +85,11 @@ func New(cfg Config) *Coordinator {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 2*time.Second)
 	cfg.HedgeAfter = cmp.Or(cfg.HedgeAfter, 10*time.Millisecond)
 	cfg.StoreTimeout = cmp.Or(cfg.StoreTimeout, 3*time.Second)
-	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves), turns: newTurns(), unfinished: newBacklog()}
+	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves), turns: newTurns(), gathering: newGathering(), unfinished: newBacklog()}
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
 	c.buffers.New = func() any { return new([]byte) }
+	c.setters.New = func() any { return &setter{done: make(chan struct{}, 1)} }
 	return c
 }
 

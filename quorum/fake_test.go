@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -119,21 +120,31 @@ func (nd *node) silence(member int) {
 
 func (nd *node) Start(v *replica.View, c *Call) {
 	c.Status, c.Err, c.NotSent, c.Reply, c.Full, c.Confirmed = Failed, nil, false, version.Record{}, false, false
-	c.Vouches, c.Names = false, nil
+	c.Doubts, c.Names = nil, nil
 	if nd.filter != nil && nd.filter(c) {
 		return
 	}
 	nd.deliver(v, c)
 }
 
-func (nd *node) deliver(v *replica.View, c *Call) {
-	// The request is encoded here: key and record may change once deliver has returned.
-	var rec version.Record
+func (nd *node) deliver(v *replica.View, c *Call) { nd.encode(v, c)() }
+
+// deliverAfter delivers a call that is on its way for some time.
+func (nd *node) deliverAfter(late time.Duration, v *replica.View, c *Call) {
+	time.AfterFunc(late, nd.encode(v, c))
+}
+
+// encode returns what delivers a call. The call's keys and records may change after that.
+func (nd *node) encode(v *replica.View, c *Call) (deliver func()) {
+	var records []Entry
 	if c.Kind == Store || c.Kind == Vote {
-		rec = c.Record.Clone()
+		for _, e := range c.Records {
+			rec := e.Record.Clone()
+			records = append(records, Entry{bytes.Clone(e.Key), &rec})
+		}
 	}
-	key := append([]byte(nil), c.Key...)
-	go func() {
+	key := bytes.Clone(c.Key)
+	serve := func() {
 		r, h, e := nd.m.Stores[c.Member], v.Seed.Hash(key), v.Epoch
 		var err error
 		c.Status = OK
@@ -143,13 +154,19 @@ func (nd *node) deliver(v *replica.View, c *Call) {
 		case ReadRecord:
 			c.Reply, _, err = r.Get(e, h, key, nil)
 		case Store:
-			if c.Vouches, err = r.Put(e, h, key, &rec); !c.Vouches {
-				own, _, _ := r.Tag(e, h, key, nil)
-				c.Vouches = own.Tag == rec.Tag
+			for i, s := range records {
+				var top bool
+				h := v.Seed.Hash(s.Key)
+				if top, err = r.Put(e, h, s.Key, s.Record); err != nil {
+					break
+				}
+				if own, _, _ := r.Tag(e, h, s.Key, nil); !top && own.Tag != s.Record.Tag {
+					c.Doubts = append(c.Doubts, i)
+				}
 			}
 		case Vote:
 			var yes bool
-			if yes, err = r.Vote(e, h, key, &rec); !yes {
+			if yes, err = r.Vote(e, v.Seed.Hash(records[0].Key), records[0].Key, records[0].Record); !yes {
 				c.Status = Nack
 			}
 		case Remove:
@@ -170,12 +187,15 @@ func (nd *node) deliver(v *replica.View, c *Call) {
 		v.Marks.Learn(there.Me().Holder(), there.Counter.Mark())
 		c.Confirmed = there.Confirmed(&c.Reply)
 		c.Names = there.Given.Names()
-		c.Vouches = c.Vouches || there.Given.Named(lease.Name{Holder: v.Incarnation(), Session: c.Relied})
+		if there.Given.Named(lease.Name{Holder: v.Incarnation(), Session: c.Relied}) {
+			c.Doubts = nil
+		}
 		if err != nil {
 			c.Status = Stale
 		}
 		c.End()
-	}()
+	}
+	return func() { go serve() }
 }
 
 // unsent ends a call as one that has not left its node.

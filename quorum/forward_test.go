@@ -120,7 +120,7 @@ func TestRemoveWaitsForABusyOwner(t *testing.T) {
 			}
 			if c.Kind == Remove {
 				v := from.Current()
-				time.AfterFunc(late, func() { from.deliver(v, c) })
+				from.deliverAfter(late, v, c)
 			}
 			return c.Kind == Remove
 		}

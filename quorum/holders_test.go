@@ -93,7 +93,7 @@ func TestAHolderThatIsLate(t *testing.T) {
 			nd := m.nodes[0]
 			nd.filter = func(c *Call) bool {
 				if c.Member == 2 && c.Kind == Store {
-					time.AfterFunc(late, func() { nd.deliver(m.view(0), c) })
+					nd.deliverAfter(late, m.view(0), c)
 					return true
 				}
 				return false

@@ -105,6 +105,17 @@ func once(hook *func()) {
 	}
 }
 
+// atPut has f run right before the nth Put or Vote from now on.
+func (h *hooked) atPut(n int, f func()) {
+	h.before = func() {
+		if n == 1 {
+			f()
+		} else {
+			h.atPut(n-1, f)
+		}
+	}
+}
+
 func (h *hooked) Put(e version.Epoch, hash keyspace.Hash, key []byte, r *version.Record) (bool, error) {
 	once(&h.before)
 	defer once(&h.after)
@@ -368,8 +379,8 @@ func TestTheOwnCopyIsStoredFirst(t *testing.T) {
 			nd.filter = func(c *Call) bool {
 				if c.Kind == Store || c.Kind == Vote {
 					sent++
-					if own := m.Stores[0].Record("k").Tag; own != c.Record.Tag {
-						t.Errorf("%s: %v is sent while the own copy holds %v", name, c.Record.Tag, own)
+					if own := m.Stores[0].Record("k").Tag; own != c.Records[0].Record.Tag {
+						t.Errorf("%s: %v is sent while the own copy holds %v", name, c.Records[0].Record.Tag, own)
 					}
 				}
 				return false

@@ -1,7 +1,6 @@
 package quorum
 
 import (
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,28 +51,23 @@ func TestASetBeginsAnewWhenItIsOvertakenAtHome(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
 		m.Lease(0, 1, 2)
 		nd := m.nodes[0]
-		op, err := nd.begin([]byte("k"), kv.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := op.mintAlone([]byte("overtaken")); err != nil || !op.unasked {
-			t.Fatal(err)
-		}
 		newer := version.Record{Tag: version.Tag{Counter: 99, Incarnation: 2}, Value: []byte("newer")}
-		m.Stores[0].Merge("k", newer)
-		nd.askNobody()
-		if err := op.write(Store); !errors.Is(err, errOvertaken) {
-			t.Errorf("%v", err)
+		m.view(0).Store = &hooked{Store: m.Stores[0], before: func() { m.Stores[0].Merge("k", newer) }}
+		sent := map[version.Tag]bool{}
+		nd.filter = func(c *Call) bool {
+			sent[c.Records[0].Record.Tag] = true
+			return false
 		}
-		op.drop()
-		op.finish()
+		tag := nd.mustSet("k", "v")
+		if !newer.Tag.Less(tag) || len(sent) != 1 || !sent[tag] {
+			t.Errorf("%v, sent %v", tag, sent)
+		}
+		synctest.Wait()
 		if mark := nd.Current().Counter.Mark(); mark != nd.Current().Counter.Now()+1 {
-			t.Errorf("the number of the attempt is open: %d", mark)
+			t.Errorf("the number of the first attempt is open: %d", mark)
 		}
-		nd.filter = nil
-		nd.Current().Counter.Observe(99)
-		if tag := nd.mustSet("k", "v"); !newer.Tag.Less(tag) {
-			t.Errorf("%v is not above %v", tag, newer.Tag)
+		if s := nd.Stats(); s.OneRound != 1 || s.Writes != 1 {
+			t.Errorf("%+v", s)
 		}
 	})
 }
@@ -143,7 +137,7 @@ func TestASetOfOneRoundAtTheNextEpoch(t *testing.T) {
 			tags := map[version.Tag]bool{}
 			first := true
 			nd.filter = func(c *Call) bool {
-				tags[c.Record.Tag] = true
+				tags[c.Records[0].Record.Tag] = true
 				if first {
 					first = false
 					if overtaken {
@@ -168,30 +162,28 @@ func TestASetOfOneRoundAtTheNextEpoch(t *testing.T) {
 	}
 }
 
-// A write of one round that finds its epoch over before anything is sent begins anew, also past a
+// A write of one round that finds its epoch over before anything is stored begins anew, also past a
 // clear. If this node is no member any more, nothing was done.
 func TestASetOfOneRoundThatWasNotSent(t *testing.T) {
 	for _, left := range []bool{false, true} {
 		inMesh(t, 3, func(t *testing.T, m *mesh) {
 			m.Lease(0, 1, 2)
 			nd := m.nodes[0]
-			nd.askNobody()
-			op, err := nd.begin([]byte("k"), kv.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer op.finish()
-			if err := op.mintAlone([]byte("v")); err != nil || !op.unasked {
-				t.Fatal(err)
-			}
-			m.Advance(func(v *replica.View) { v.Generation, v.Cleared = 1, m.Epoch }, 0, 1, 2)
+			m.view(0).Store = &hooked{Store: m.Stores[0], before: func() {
+				m.Advance(func(v *replica.View) { v.Generation, v.Cleared = 1, m.Epoch }, 0, 1, 2)
+				if left {
+					m.Views[0].Install(nil)
+				}
+			}}
 			if left {
-				m.Views[0].Install(nil)
-				wantOutcome(t, op.write(Store), kv.None)
-			} else if err := op.write(Store); !errors.Is(err, errOvertaken) {
-				t.Error(err)
+				nd.askNobody()
 			}
-			op.drop()
+			tag, err := nd.Set(bg, []byte("k"), []byte("v"), kv.Options{})
+			if left {
+				wantOutcome(t, err, kv.None)
+			} else if err != nil || tag.Generation != 1 {
+				t.Errorf("%v, %v", tag, err)
+			}
 		})
 	}
 }

@@ -48,14 +48,21 @@ type operation struct {
 
 	hintKey []byte // copy of key, for the calls that outlive the request
 
+	// Of a write that asks nobody first (many.go).
+	items    []item    // all of them
+	round    []*item   // those of the present phase; changed while it has no calls
+	entries  []Entry   // the records of the round
+	ended    []*setter // those that are about to be told their outcome
+	relied   []uint64  // the sessions that count here, by slot
+	detached bool      // the request of the first item does not drive the operation any more
+
 	// What is needed to tell when the record is complete (complete.go).
 	number *watermark.Open // the record's, while it is open; nil: none is
 	enough int             // how many replicas must hold the record
 	sent   bool            // the own copy holds the record, or something newer, and others may hold it
 
-	// Of a record that was written without asking (L14).
-	unasked bool
-	relied  []uint64 // the sessions that count here, by slot
+	unasked bool     // of a remove: nobody was asked for its base (L15)
+	one     [1]Entry // what is sent of record
 
 	mu     sync.Mutex
 	phase  phase             // the present phase
@@ -67,6 +74,7 @@ type operation struct {
 	// names are the sessions that the members have named (L4). They outlive a phase for those that
 	// count as its holders.
 	names [MaxMembers][]lease.Name
+	heard memberSet // the members that have said for which records of the round they vouch
 	// waiting is since when the present phase waits for holders of leases alone, and zero while it
 	// does not. waited is how long it and earlier ones did.
 	waiting time.Time
@@ -99,7 +107,7 @@ func (c *Coordinator) begin(key []byte, asked kv.Options) (*operation, error) {
 		o.deadline = time.Now().Add(c.cfg.Timeout)
 	}
 	o.answered, o.armed, o.strict, o.carried, o.unasked = false, false, false, false, false
-	o.relied, o.sent = nil, false
+	o.relied, o.sent, o.detached = nil, false, false
 	o.waiting, o.waited = time.Time{}, 0
 	if err := o.move(v); err != nil {
 		o.release()
@@ -113,6 +121,7 @@ func (c *Coordinator) begin(key []byte, asked kv.Options) (*operation, error) {
 func (o *operation) move(v *replica.View) (err error) {
 	hash := v.Seed.Hash(o.key)
 	o.mu.Lock()
+	o.missAnsweredLocked()
 	o.dropLocked()
 	o.v, o.hash, o.storing = v, hash, false
 	o.mu.Unlock()
@@ -183,10 +192,10 @@ func (o *operation) start(m int, kind Kind, urgent bool) {
 	if call.Target == 0 {
 		call.Target = member.Pending
 	}
-	call.Key, call.Have, call.Record = o.key, o.own.Tag, &o.record
+	call.Key, call.Have, call.Records = o.key, o.own.Tag, o.sending()
 	call.R, call.W, call.Deadline, call.Sequence = o.asked.R, o.asked.W, o.deadline, o.sequence
 	call.Relied = 0
-	if o.unasked && m < len(o.relied) {
+	if m < len(o.relied) {
 		call.Relied = o.relied[m]
 	}
 	o.mu.Lock()
@@ -196,6 +205,15 @@ func (o *operation) start(m int, kind Kind, urgent bool) {
 	o.open++
 	o.mu.Unlock()
 	o.c.cfg.Peers.Start(o.v, call)
+}
+
+// sending returns the records that a call of the present phase brings.
+func (o *operation) sending() []Entry {
+	if len(o.round) > 0 {
+		return o.entries
+	}
+	o.one[0] = Entry{o.key, &o.record}
+	return o.one[:]
 }
 
 // End tells the call's operation that the reply fields are set. It must be called exactly once for
@@ -221,7 +239,9 @@ func (o *operation) countLocked(call *Call) {
 	case OK, Same, Missing, Nack:
 		o.names[m] = append(o.names[m][:0], call.Names...)
 		o.heedLocked(&o.phase, m)
-		o.phase.vouch(m, call.Vouches)
+		if len(o.round) > 0 {
+			o.doubtLocked(m, call.Doubts)
+		}
 	case Stale:
 		// Usually the phase is run again at the newer epoch and brings the record to the peer. The
 		// hint is then superfluous. But when enough other members have taken the record, the
@@ -249,12 +269,22 @@ func (o *operation) nudge() {
 	}
 }
 
-// missLocked notes a hint for a member that did not store the record.
+// missLocked notes a hint for a member that did not store the records.
 func (o *operation) missLocked(m int) {
-	if o.storing {
-		member := &o.v.Members[m]
-		o.c.cfg.Hints.Miss(member.Name, member.Holder(), o.hintKey)
+	if !o.storing {
+		return
 	}
+	for _, it := range o.round {
+		o.missKeyLocked(m, it.key)
+	}
+	if len(o.round) == 0 {
+		o.missKeyLocked(m, o.hintKey)
+	}
+}
+
+func (o *operation) missKeyLocked(m int, key []byte) {
+	member := &o.v.Members[m]
+	o.c.cfg.Hints.Miss(member.Name, member.Holder(), key)
 }
 
 // countOwn counts the answer of this node's own replica, which was just given.
@@ -348,6 +378,8 @@ func (o *operation) release() {
 		}
 	}
 	clear(o.causes[:o.used])
+	o.releaseItems()
+	o.one[0] = Entry{}
 	o.v, o.used = nil, 0
 	o.own, o.record = version.Record{}, version.Record{}
 	if !o.armed || o.expiry.Stop() {

@@ -13,69 +13,40 @@ import (
 
 // Set stores a value.
 func (c *Coordinator) Set(ctx context.Context, key, value []byte, opt kv.Options) (version.Tag, error) {
+	c.stats.writes.Add(1)
+	if opt.Deadline.IsZero() {
+		opt.Deadline = time.Now().Add(c.cfg.Timeout)
+	}
+	tag, err := c.byLease(key, value, opt)
+	if err == errAsk {
+		tag, err = c.setAsking(key, value, opt)
+	}
+	if err != nil && rule.Broken(rule.OneTag) {
+		opt.Deadline = time.Now().Add(c.cfg.Timeout)
+		return c.Set(ctx, key, value, opt)
+	}
+	return tag, err
+}
+
+// setAsking stores a value with a tag above those that the replicas are asked for.
+func (c *Coordinator) setAsking(key, value []byte, opt kv.Options) (version.Tag, error) {
 	op, err := c.begin(key, opt)
 	if err != nil {
 		return version.Tag{}, err
 	}
 	defer op.finish()
-	c.stats.writes.Add(1)
-	err = op.set(value)
-	if err != nil && rule.Broken(rule.OneTag) {
-		opt.Deadline = time.Now().Add(c.cfg.Timeout)
-		return c.Set(ctx, key, value, opt)
+	if err := op.refuseIfFull(); err != nil {
+		return version.Tag{}, err
 	}
-	return op.record.Tag, err
-}
-
-// set runs the phases of a write.
-func (o *operation) set(value []byte) error {
-	if err := o.refuseIfFull(); err != nil {
-		return err
+	f, err := op.query(kv.None)
+	if err != nil {
+		return version.Tag{}, err
 	}
-	for {
-		o.drop() // what an earlier round has numbered: it was sent to nobody
-		err := o.mintAlone(value)
-		if err != nil {
-			return err
-		}
-		if !o.unasked {
-			f, err := o.query(kv.None)
-			if err != nil {
-				return err
-			}
-			if err := o.refuse(f.full); err != nil {
-				return err
-			}
-			o.mint(f.best, value)
-		}
-		if err = o.write(Store); err != errOvertaken {
-			if err == nil && o.unasked {
-				o.c.stats.oneRound.Add(1)
-			}
-			return err
-		}
+	if err := op.refuse(f.full); err != nil {
+		return version.Tag{}, err
 	}
-}
-
-// mintAlone makes the operation's record without asking anybody, if this node's own copy holds all
-// that is complete (L14). It sets unasked to whether it has.
-//
-// The order matters. What was complete before the check is in the copy, and the number is above all
-// numbers that the copy holds.
-func (o *operation) mintAlone(value []byte) error {
-	for {
-		if o.unasked = o.alone() && o.likelyEnough(o.w); !o.unasked {
-			return nil
-		}
-		if o.askOwn(ReadTag, 1) == nil {
-			o.mint(&o.own, value)
-			return nil
-		}
-		if !o.renew() {
-			o.unasked = false
-			return o.unavailable(kv.None, "write", replica.ErrEpoch)
-		}
-	}
+	op.mint(f.best, value)
+	return op.record.Tag, op.write(Store)
 }
 
 // likelyEnough reports whether as many members can be expected to answer as a write needs. Where
@@ -128,7 +99,7 @@ func (o *operation) writeAsks() int {
 // mint makes the operation's record, with a tag above everything that its query phase saw. best is
 // the highest record of these (D3).
 func (o *operation) mint(best *version.Record, value []byte) {
-	v, me := o.v, o.v.Incarnation()
+	v := o.v
 	o.seen.Reset()
 	o.seen.Add(&o.own)
 	o.mu.Lock()
@@ -138,15 +109,22 @@ func (o *operation) mint(best *version.Record, value []byte) {
 		}
 	}
 	o.mu.Unlock()
-	o.vector = o.seen.Append(o.vector[:0], me, v.Knows)
 	v.Counter.Observe(best.Tag.Counter)
 	counter := best.Tag.Counter + 1
 	if !rule.Broken(rule.NodeCounter) {
 		counter = o.take()
 	}
-	o.record = version.Record{
-		Tag:    version.Tag{Generation: v.Generation, Counter: counter, Incarnation: me},
-		Vector: o.vector,
+	o.record = o.newRecord(o.vector[:0], counter, value)
+	o.vector = o.record.Vector
+}
+
+// newRecord returns this node's record of a number, which has seen what seen says. Its vector is
+// appended to a buffer.
+func (o *operation) newRecord(vector []byte, counter uint64, value []byte) version.Record {
+	me := o.v.Incarnation()
+	return version.Record{
+		Tag:    version.Tag{Generation: o.v.Generation, Counter: counter, Incarnation: me},
+		Vector: o.seen.Append(vector, me, o.v.Knows),
 		Value:  value,
 	}
 }
@@ -157,7 +135,7 @@ func (o *operation) mint(best *version.Record, value []byte) {
 // sending (D2).
 func (o *operation) write(kind Kind) error {
 	defer o.countWaits()
-	generation, purge := o.v.Generation, o.v.Purge
+	purge := o.v.Purge
 	asked := false // other replicas for their votes
 	for {
 		var err error
@@ -173,7 +151,7 @@ func (o *operation) write(kind Kind) error {
 			if o.unasked && !o.sent { // nobody knows of the record
 				return errOvertaken
 			}
-			if o.resumable(generation, purge) {
+			if o.resumable(o.key, o.record.Tag, purge) {
 				continue
 			}
 		}
@@ -187,28 +165,27 @@ func (o *operation) write(kind Kind) error {
 	}
 }
 
-// resumable reports whether the operation's record may be sent again at the present epoch (D2).
-// generation and purge are the clear generation and the purge sequence at which a replica may have
-// stored it before.
+// resumable reports whether a record may be sent again at the present epoch (D2). purge is the
+// purge sequence at which a replica may have stored it first.
 //
 // The record may have been read and overwritten, and the overwriting value removed. As long as that
 // tombstone is there, it refuses the record. Once the tombstone is purged, the record would come
 // back as if written anew. A purge is harmless if it removed no tombstone of the key, or only
 // tombstones below the record: these would not refuse it.
-func (o *operation) resumable(generation version.Generation, purge uint64) bool {
+func (o *operation) resumable(key []byte, tag version.Tag, purge uint64) bool {
 	v := o.v
 	switch {
 	case rule.Broken(rule.Requery):
 		return true
-	case v.Generation != generation:
+	case v.Generation != tag.Generation:
 		return false
 	case v.Purge == purge:
 		return true
 	case v.Purged == nil:
 		return false
 	}
-	highest, known := v.Purged(purge, o.key)
-	return known && highest.Less(o.record.Tag)
+	highest, known := v.Purged(purge, key)
+	return known && highest.Less(tag)
 }
 
 // store runs a write phase of a record: it sends the record, and waits until need replicas have it.
@@ -223,35 +200,16 @@ func (o *operation) store(need int, holders memberSet, urgent int) error {
 // and sends it to all members. The holders have it already, and get no call. It sends at once to
 // the first members that are likely to answer, as many as urgent says. For the others it may wait a
 // moment, to send together with other requests, since the answer does not depend on them.
-//
-// A record that was written without asking also needs R members that vouch for it (L14). The
-// sessions are looked up before the own copy is: it holds what was complete when they began to
-// count.
 func (o *operation) send(need int, holders memberSet, urgent int) error {
 	firm := need >= min(o.v.W, o.v.Slots-o.v.R+1) // each later read must find the record
 	o.beginPhase(need, holders, firm)
-	if o.unasked {
-		o.relied = o.v.Held.Sessions(o.v.Epoch)
-		if firm && !rule.Broken(rule.Vouch) {
-			o.phase.vouchers = o.v.R // no call is under way yet
-			if rule.Broken(rule.EnoughVouch) {
-				o.phase.vouchers--
-			}
-			urgent = max(urgent, o.phase.vouchers-1)
-		}
-	}
 	if !holders.has(o.v.Self) { // first of all, so that this node can complete what it has sent (L6)
 		if rule.Broken(rule.NamesAfter) {
 			o.countOwn(true)
 		}
-		top, err := o.storeOwn()
-		switch {
-		case err != nil:
+		if _, err := o.v.Store.Put(o.v.Epoch, o.hash, o.key, &o.record); err != nil {
 			return replica.ErrEpoch
-		case o.unasked && !top && !o.sent: // nobody knows of the record
-			return errOvertaken
 		}
-		o.phase.vouch(o.v.Self, top || o.sent && rule.Broken(rule.JudgedAgain)) // no call is under way yet
 		if !rule.Broken(rule.NamesAfter) {
 			o.countOwn(true)
 		}
@@ -260,20 +218,9 @@ func (o *operation) send(need int, holders memberSet, urgent int) error {
 	return nil
 }
 
-// storeOwn stores the record in this node's own copy. top reports whether the copy holds nothing
-// above the record's tag then.
-func (o *operation) storeOwn() (top bool, err error) {
-	top, err = o.v.Store.Put(o.v.Epoch, o.hash, o.key, &o.record)
-	if top || err != nil || !o.unasked {
-		return top, err
-	}
-	o.own, o.ownBuffer, err = o.v.Store.Tag(o.v.Epoch, o.hash, o.key, o.ownBuffer[:0])
-	return o.own.Tag == o.record.Tag, err
-}
-
 // sendAll starts a call to each other member that has a process, except to the holders. Members
 // that are rebuilding or joining get one, too. A member that misses its call gets a hint. The own
-// copy holds the record, or something newer, by then.
+// copy holds the records, or something newer, by then.
 func (o *operation) sendAll(kind Kind, holders memberSet, urgent int) {
 	o.mu.Lock()
 	o.hintKey = append(o.hintKey[:0], o.key...)

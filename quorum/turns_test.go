@@ -27,8 +27,7 @@ func (nd *node) asks(takes time.Duration) *atomic.Int64 {
 		if c.Kind == ReadRecord || c.Kind == ReadTag {
 			n.Add(1)
 		}
-		v := nd.Current()
-		time.AfterFunc(takes, func() { nd.deliver(v, c) })
+		nd.deliverAfter(takes, nd.Current(), c)
 		return true
 	}
 	return n

@@ -41,7 +41,8 @@ type waits struct {
 	classes [len(waitBounds) + 1]atomic.Uint64
 }
 
-func (w *waits) add(d time.Duration) {
+// add adds n waits that were equally long.
+func (w *waits) add(d time.Duration, n int) {
 	if d < leastWait {
 		return
 	}
@@ -49,8 +50,8 @@ func (w *waits) add(d time.Duration) {
 	for class < len(waitBounds) && d.Seconds() > waitBounds[class] {
 		class++
 	}
-	w.classes[class].Add(1)
-	w.total.Add(int64(d))
+	w.classes[class].Add(uint64(n))
+	w.total.Add(int64(d) * int64(n))
 }
 
 func (w *waits) stats() (out Waits) {
@@ -74,7 +75,8 @@ func (o *operation) waitingLocked() {
 	}
 }
 
-// countWaits counts how long a write has waited. Its last phase has ended, met or not.
+// countWaits counts how long a write has waited, or each of many. Its last phase has ended, met or
+// not.
 func (o *operation) countWaits() {
 	o.mu.Lock()
 	if !o.waiting.IsZero() {
@@ -83,5 +85,5 @@ func (o *operation) countWaits() {
 	waited := o.waited
 	o.waiting, o.waited = time.Time{}, 0
 	o.mu.Unlock()
-	o.c.stats.waits.add(waited)
+	o.c.stats.waits.add(waited, max(1, len(o.items)))
 }

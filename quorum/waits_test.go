@@ -18,7 +18,7 @@ func TestWaitsForHoldersAreCounted(t *testing.T) {
 				if c.Member != holder || c.Kind != Store && c.Kind != Vote {
 					return false
 				}
-				time.AfterFunc(by, func() { nd.deliver(m.view(0), c) })
+				nd.deliverAfter(by, m.view(0), c)
 				return true
 			}
 		}

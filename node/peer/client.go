@@ -55,7 +55,9 @@ type carrier struct {
 
 	// Of a call that stores a record, guarded by the lock of the link's stream.
 	batch *batch // nil: it has ended, or is about to
-	place int
+	place int    // among the batch's calls
+	// first is the place of its first record among the batch's, and records is how many it has.
+	first, records int
 
 	// Of the other calls.
 	tries int
@@ -152,7 +154,7 @@ func (c *carrier) fail(err error, nothingDone bool) {
 func (c *carrier) reset() {
 	call := c.call
 	call.Reply, call.Full, call.Confirmed, call.NotSent, call.Err = version.Record{}, false, false, false, nil
-	call.Vouches, call.Names = false, call.Names[:0]
+	call.Doubts, call.Names = call.Doubts[:0], call.Names[:0]
 }
 
 // neverDone reports whether a call of which the peer has done nothing will stay undone. A remove
@@ -211,7 +213,8 @@ func (c *carrier) encode(dst []byte) []byte {
 		dst = wire.AppendRequest(dst, wire.Read, stamp)
 		return wire.AppendRead(dst, &wire.ReadRequest{Value: call.Kind == quorum.ReadRecord, Have: call.Have, Key: call.Key})
 	case quorum.Vote:
-		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, stamp), 0, call.Key, call.Record)
+		e := &call.Records[0]
+		return wire.AppendStore(wire.AppendRequest(dst, wire.Vote, stamp), 0, e.Key, e.Record)
 	case quorum.Remove:
 		return wire.AppendRemove(wire.AppendRequest(dst, wire.Remove, stamp),
 			&wire.RemoveRequest{Key: call.Key, R: call.R, W: call.W, Left: time.Until(call.Deadline), Sequence: call.Sequence, Trace: call.Trace()})

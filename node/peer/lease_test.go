@@ -265,7 +265,7 @@ func TestAStoreSaysWhatItReliesOn(t *testing.T) {
 			return r.Relied
 		}
 		call := func(kind quorum.Kind) *carrier {
-			return &carrier{call: &quorum.Call{Kind: kind, Relied: 9, Key: []byte("k"), Record: &record}, epoch: w.nodes[0].present.Load()}
+			return &carrier{call: &quorum.Call{Kind: kind, Relied: 9, Records: []quorum.Entry{{Key: []byte("k"), Record: &record}}}, epoch: w.nodes[0].present.Load()}
 		}
 		if got := relied(call(quorum.Vote).encode(nil)); got != 0 {
 			t.Errorf("a vote: %d", got)

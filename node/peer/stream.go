@@ -48,6 +48,8 @@ const (
 	spareBatches = 4
 )
 
+const _ = uint(wire.MaxStores - quorum.MaxRecords) // a batch has room for each call
+
 // batch is the stores that travel in one message.
 type batch struct {
 	stream *stream
@@ -61,6 +63,7 @@ type batch struct {
 	// Guarded by the stream's lock.
 	stage    stage
 	carriers []*carrier // nil: the call was withdrawn
+	records  int        // of all calls
 	live     int        // calls that were not withdrawn
 	giving   int        // goroutines that give it to the transport, which must not be asked meanwhile
 	// users counts those who still use a batch that was taken out of the stream: who gives it to
@@ -78,22 +81,26 @@ const (
 	ended
 )
 
-// add gives the stream a call that stores a record.
+// add gives the stream a call that stores records.
 func (s *stream) add(c *carrier) {
 	var full *batch
 	s.mu.Lock()
 	b := s.next
-	if b != nil && (b.epoch != c.epoch || b.to != c.call.Target || len(b.wire.Request) >= batchBytes || len(b.carriers) == wire.MaxStores) {
+	records := c.call.Records
+	if b != nil && (b.epoch != c.epoch || b.to != c.call.Target || len(b.wire.Request) >= batchBytes || b.records+len(records) > wire.MaxStores) {
 		full, b = s.takeLocked(), nil
 	}
 	if b == nil {
 		b = s.beginLocked(c)
 	}
-	c.batch, c.place = b, len(b.carriers)
+	c.batch, c.place, c.first, c.records = b, len(b.carriers), b.records, len(records)
 	b.carriers = append(b.carriers, c)
+	b.records += len(records)
 	b.live++
 	b.wire.Urgent = b.wire.Urgent || c.call.Urgent
-	b.wire.Request = wire.AppendStore(b.wire.Request, c.call.Relied, c.call.Key, c.call.Record)
+	for _, r := range records {
+		b.wire.Request = wire.AppendStore(b.wire.Request, c.call.Relied, r.Key, r.Record)
+	}
 	if s.underway > 0 || s.last > 1 {
 		s.company = companyLasts
 	} else if s.company > 0 {
@@ -139,7 +146,7 @@ func (s *stream) takeLocked() *batch {
 	if b != nil {
 		s.next, s.last = nil, len(b.carriers)
 		b.stage, b.giving, b.users = underway, 1, 2
-		b.wire.Gathered = s.yielded || s.last > 1
+		b.wire.Gathered = s.yielded || b.records > 1
 		s.underway++
 	}
 	return b
@@ -204,7 +211,7 @@ func (s *stream) releaseLocked(b *batch) {
 		return
 	}
 	clear(b.carriers)
-	b.carriers, b.live, b.epoch, b.link = b.carriers[:0], 0, nil, nil
+	b.carriers, b.records, b.live, b.epoch, b.link = b.carriers[:0], 0, 0, nil, nil
 	if len(s.spare) < spareBatches && cap(b.wire.Request) <= 2*batchBytes {
 		s.spare = append(s.spare, b)
 	}
@@ -242,8 +249,8 @@ func (b *batch) resend() {
 
 // fail implements repeater: it ends all calls without a reply of the replica.
 func (b *batch) fail(err error, nothingDone bool) {
-	b.end(func(_ int, call *quorum.Call) {
-		call.Status, call.Err, call.NotSent = quorum.Failed, err, nothingDone
+	b.end(func(c *carrier) {
+		c.call.Status, c.call.Err, c.call.NotSent = quorum.Failed, err, nothingDone
 	})
 }
 
@@ -274,7 +281,7 @@ func (b *batch) Complete(*transport.Call) {
 		b.fail(errBehind, true)
 	case wire.Stale:
 		m.learn(r.Epoch, r.Body)
-		b.end(func(_ int, call *quorum.Call) { call.Status = quorum.Stale })
+		b.end(func(c *carrier) { c.call.Status = quorum.Stale })
 	case wire.OK:
 		b.acknowledged(r.Body)
 	default: // some of the records may be stored
@@ -284,21 +291,27 @@ func (b *batch) Complete(*transport.Call) {
 
 // acknowledged ends the calls, whose records the peer has stored.
 func (b *batch) acknowledged(body []byte) {
-	a, err := wire.ParseAcknowledgement(b.names[:0], body, len(b.carriers))
+	a, err := wire.ParseAcknowledgement(b.names[:0], body, b.records)
 	if err != nil {
 		b.fail(unreadable(b.link, err), false)
 		return
 	}
 	b.names = a.Names
-	b.end(func(i int, call *quorum.Call) {
-		call.Status, call.Vouches = quorum.OK, a.Vouches(i)
-		call.Names = append(call.Names, a.Names...)
+	b.end(func(c *carrier) {
+		c.call.Status, c.call.Names = quorum.OK, append(c.call.Names, a.Names...)
+		if len(a.Doubted) == 0 {
+			return
+		}
+		for i := range c.records {
+			if !a.Vouches(c.first + i) {
+				c.call.Doubts = append(c.call.Doubts, i)
+			}
+		}
 	})
 }
 
-// end ends the calls that were not withdrawn. fill sets what the reply says of a call, by its place
-// in the batch.
-func (b *batch) end(fill func(i int, call *quorum.Call)) {
+// end ends the calls that were not withdrawn. fill sets what the reply says of a call.
+func (b *batch) end(fill func(c *carrier)) {
 	s := b.stream
 	s.mu.Lock()
 	b.stage = ended
@@ -309,10 +322,10 @@ func (b *batch) end(fill func(i int, call *quorum.Call)) {
 		}
 	}
 	s.mu.Unlock()
-	for i, c := range b.carriers {
+	for _, c := range b.carriers {
 		if c != nil {
 			c.reset()
-			fill(i, c.call)
+			fill(c)
 			c.call.End()
 		}
 	}

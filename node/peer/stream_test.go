@@ -179,7 +179,7 @@ func TestABatchHasOneStamp(t *testing.T) {
 		}
 		record := version.Record{Tag: version.Tag{Counter: 1, Incarnation: 9}}
 		add := func(key string, e *Epoch, to version.Incarnation) {
-			c := &carrier{call: &quorum.Call{Kind: quorum.Store, Target: to, Key: []byte(key), Record: &record}, epoch: e, link: e.links[1]}
+			c := &carrier{call: &quorum.Call{Kind: quorum.Store, Target: to, Records: []quorum.Entry{{Key: []byte(key), Record: &record}}}, epoch: e, link: e.links[1]}
 			c.link.stores.add(c)
 		}
 		peer := w.nodes[1].incarnation()
@@ -376,7 +376,7 @@ func TestABatchThatNobodyWaitsForIsNotSent(t *testing.T) {
 		link := e.links[1]
 		record := version.Record{Tag: version.Tag{Generation: 1, Counter: 1, Incarnation: 9}, Value: []byte("v")}
 		store := func(key string) *carrier {
-			c := &carrier{call: &quorum.Call{Kind: quorum.Store, Target: w.nodes[1].incarnation(), Key: []byte(key), Record: &record, Began: time.Now()}, epoch: e, link: link}
+			c := &carrier{call: &quorum.Call{Kind: quorum.Store, Target: w.nodes[1].incarnation(), Records: []quorum.Entry{{Key: []byte(key), Record: &record}}, Began: time.Now()}, epoch: e, link: link}
 			c.call.Carrier = c
 			return c
 		}
@@ -415,7 +415,7 @@ func TestABatchIsSentOnceMoreWhileItsSenderIsBusy(t *testing.T) {
 		w.begin(firstEpoch+1, 0) // the other one is behind
 		e := m.present.Load()
 		record := version.Record{Tag: version.Tag{Generation: 1, Counter: 1, Incarnation: m.incarnation()}, Value: []byte("v")}
-		c := &carrier{call: &quorum.Call{Kind: quorum.Store, Target: w.nodes[1].incarnation(), Key: []byte("k"), Record: &record}, epoch: e, link: e.links[1]}
+		c := &carrier{call: &quorum.Call{Kind: quorum.Store, Target: w.nodes[1].incarnation(), Records: []quorum.Entry{{Key: []byte("k"), Record: &record}}}, epoch: e, link: e.links[1]}
 		go c.link.stores.add(c)
 		time.Sleep(time.Second)
 		close(busy.first)

@@ -70,10 +70,7 @@ func (nd *node) Miss(string, version.Incarnation, []byte) {}
 // Start implements quorum.Peers for all kinds of calls but removes.
 func (nd *node) Start(v *replica.View, c *quorum.Call) {
 	c.Status, c.Err, c.NotSent, c.Reply, c.Full, c.Confirmed = quorum.OK, nil, false, version.Record{}, false, false
-	var rec version.Record
-	if c.Record != nil {
-		rec = c.Record.Clone()
-	}
+	rec, at := c.Records[0].Record.Clone(), slices.Clone(c.Records[0].Key)
 	r, e, key := nd.m.Stores[c.Member], v.Epoch, slices.Clone(c.Key)
 	go func() {
 		var err error
@@ -83,7 +80,7 @@ func (nd *node) Start(v *replica.View, c *quorum.Call) {
 		case quorum.ReadRecord:
 			c.Reply, _, err = r.Get(e, 0, key, nil)
 		case quorum.Store:
-			_, err = r.Put(e, 0, key, &rec)
+			_, err = r.Put(e, 0, at, &rec)
 		default:
 			err = errors.New("scans do not remove")
 		}
