@@ -15,6 +15,7 @@ import (
 // mix is what clients ask for, in shares of a hundred. The rest of the requests are reads.
 type mix struct {
 	set, remove, wipe, scan int
+	burst                   int // some sets that come to a node at once
 	quorums                 int // the requests that bring quorums of their own
 }
 
@@ -85,6 +86,8 @@ func (w *clients) one(id int, p *process, r *rand.Rand) (string, input) {
 	case x < m.set+m.remove+m.wipe+m.scan:
 		w.scan(id, p)
 		return key, in
+	case x < m.set+m.remove+m.wipe+m.scan+m.burst:
+		return w.burst(id, p, r)
 	}
 	var o kv.Options
 	if r.IntN(100) < w.shape.mix.quorums {
@@ -92,6 +95,18 @@ func (w *clients) one(id int, p *process, r *rand.Rand) (string, input) {
 		in.at = fmt.Sprintf("%s with r=%v w=%v", in.at, o.R, o.W)
 	}
 	w.send(id, p, key, in, o)
+	return key, in
+}
+
+// burst sends some sets to a node at once, which writes several of them together. It returns one.
+func (w *clients) burst(id int, p *process, r *rand.Rand) (key string, in input) {
+	var sets sync.WaitGroup
+	for range 2 + r.IntN(9) {
+		k, i := keyOf(r.IntN(w.shape.keys)), input{kind: set, at: p.name + " in a burst", value: w.h.value()}
+		sets.Go(func() { w.send(id, p, k, i, kv.Options{}) })
+		key, in = k, i
+	}
+	sets.Wait()
 	return key, in
 }
 
@@ -201,7 +216,10 @@ func (w *clients) ask(p *process, key string, in input, o kv.Options) (out outpu
 			}
 		}
 	case set:
-		_, err = p.node.Set(ctx, k, []byte(strconv.Itoa(in.value)), o)
+		value := []byte(strconv.Itoa(in.value))
+		_, err = p.node.Set(ctx, k, value, o)
+		clear(k) // a server uses the memory of a request again
+		clear(value)
 	case remove:
 		err = p.node.Remove(ctx, k, o)
 	case wipe:

@@ -60,7 +60,11 @@ var shapes = []shape{
 	{name: "hot-resize", nodes: 3, least: 2, most: 5, stalls: true, follow: true, switches: true, mix: mix{set: 6, remove: 2, scan: 4, wipe: 1}, keys: 2, think: 12},
 	{name: "resize-quorums", nodes: 3, least: 3, most: 4, harsh: true, stalls: true, follow: true, mix: mix{set: 15, remove: 5, scan: 4, quorums: 30}, keys: 2, think: 20, r: 2, w: 3},
 	{name: "resize-write-all", nodes: 3, least: 2, most: 4, stalls: true, follow: true, mix: mix{set: 15, remove: 5, wipe: 1, scan: 4}, keys: 2, think: 20, r: 1, w: kv.QuorumAll},
+	{name: "bursts", nodes: 3, harsh: true, stalls: true, follow: true, mix: mix{set: 4, burst: 6, remove: 4, scan: 4, wipe: 1}, keys: 6, think: 30},
+	{name: "bursts-resize", nodes: 3, least: 2, most: 5, stalls: true, follow: true, switches: true, mix: mix{set: 4, burst: 6, remove: 4, scan: 4, wipe: 1}, keys: 6, think: 30},
+	{name: "bursts-hot", nodes: 4, harsh: true, stalls: true, follow: true, mix: mix{set: 4, burst: 4, remove: 4}, keys: 2, think: 40, r: 2, w: 3},
 	{name: "clocks", nodes: 3, clocks: true, follow: true, mix: mix{set: 30, remove: 5, scan: 4}, keys: 2, think: 12},
+	{name: "clocks-bursts", nodes: 3, clocks: true, follow: true, mix: mix{burst: 8, remove: 4, scan: 4}, keys: 5, think: 30},
 	{name: "clocks-resize", nodes: 3, least: 3, most: 5, harsh: true, clocks: true, follow: true, mix: mix{set: 30, remove: 5, wipe: 1}, keys: 2, think: 12},
 }
 
