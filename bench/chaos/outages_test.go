@@ -53,9 +53,14 @@ func TestAPauseIsAGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.stopAll()
-	time.Sleep(100 * time.Millisecond)
-	w.reset()
+	time.Sleep(100 * time.Millisecond) // they answer
 	l.Pause(0)
+	for late := true; late; { // what was answered before is read afterwards
+		w.reset()
+		time.Sleep(100 * time.Millisecond)
+		gaps, _ := w.reset()
+		late = slices.ContainsFunc(gaps, func(g Gap) bool { return g.Answers > 0 })
+	}
 	time.Sleep(200 * time.Millisecond)
 	l.Resume(0)
 	time.Sleep(100 * time.Millisecond)
