@@ -42,6 +42,13 @@ func (n *Node) Set(ctx context.Context, key, value []byte, o kv.Options) (versio
 	return n.coordinator.Set(ctx, key, value, o)
 }
 
+// SetMany implements kv.Store.
+func (n *Node) SetMany(ctx context.Context, writes []kv.Write, o kv.Options) {
+	n.inflight.Add(1)
+	defer n.inflight.Add(-1)
+	n.coordinator.SetMany(ctx, writes, o)
+}
+
 // Remove implements kv.Store.
 func (n *Node) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	n.inflight.Add(1)

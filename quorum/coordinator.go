@@ -78,6 +78,7 @@ type Coordinator struct {
 	calls      sync.Pool
 	buffers    sync.Pool // of *[]byte
 	setters    sync.Pool
+	batches    sync.Pool
 }
 
 // New returns a coordinator.
@@ -89,6 +90,7 @@ func New(cfg Config) *Coordinator {
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
 	c.buffers.New = func() any { return new([]byte) }
+	c.batches.New = func() any { return newBatch() }
 	c.setters.New = func() any { return &setter{done: make(chan struct{}, 1)} }
 	return c
 }

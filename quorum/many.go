@@ -334,15 +334,8 @@ func (it *item) leave(c *Coordinator, counter *watermark.Counter) {
 	}
 }
 
-// keptItems is how many items an operation keeps the memory of.
-const keptItems = 128
-
-// releaseItems takes the memory of the items back.
+// releaseItems takes the items back, and keeps their memory.
 func (o *operation) releaseItems() {
-	if cap(o.items) > keptItems {
-		o.items, o.round, o.entries, o.ended = nil, nil, nil, nil
-		return
-	}
 	clear(o.round)
 	clear(o.entries)
 	o.items, o.round, o.entries = o.items[:0], o.round[:0], o.entries[:0]

@@ -410,21 +410,3 @@ func TestTheWaitsOfManyValuesCount(t *testing.T) {
 		}
 	})
 }
-
-// An operation is used again, for one value as well. It does not keep the memory of very many.
-func TestAnOperationForgetsVeryMany(t *testing.T) {
-	inMesh(t, 1, func(t *testing.T, m *mesh) {
-		nd := m.nodes[0]
-		for _, n := range []int{1, keptItems, MaxRecords} {
-			setsOf(n).at(nd)
-			op, err := nd.begin([]byte("k"), kv.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if cap(op.items) > 2*keptItems {
-				t.Errorf("after %d values: memory for %d", n, cap(op.items))
-			}
-			op.finish()
-		}
-	})
-}

@@ -31,6 +31,9 @@ type Store interface {
 	Has(ctx context.Context, key []byte, o Options) (version.Tag, error)
 	// Set stores a value and returns the version of this write.
 	Set(ctx context.Context, key, value []byte, o Options) (version.Tag, error)
+	// SetMany stores values of different keys, each by itself, as Set does: some may be stored and
+	// others not. It sets the version or the error of each. A batch is some thousand values at most.
+	SetMany(ctx context.Context, writes []Write, o Options)
 	// Remove removes the key's value, and returns ErrMissing when there is none. Of overlapping
 	// removes of one value at most one succeeds.
 	Remove(ctx context.Context, key []byte, o Options) error
@@ -42,6 +45,13 @@ type Store interface {
 	Scan(ctx context.Context, o ScanOptions) (Scanner, error)
 	// Ready returns nil when the store can serve, and otherwise the reason why it cannot.
 	Ready(ctx context.Context) error
+}
+
+// Write is one value of a batch.
+type Write struct {
+	Key, Value []byte
+	Version    version.Tag // of the write; set by the store
+	Err        error       // why it is not known to be stored; set by the store
 }
 
 // Quorum is how many replicas a phase waits for: a number, QuorumDefault, QuorumMajority or
