@@ -9,6 +9,7 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/kv"
+	"viakv/api/pairs"
 	"viakv/cmd/cliutil"
 )
 
@@ -56,7 +57,7 @@ func set(ctx context.Context, r *remote, c *client.Client, args []string) error 
 		}
 		value = string(b)
 	}
-	if err := checkPair(args[0], value); err != nil {
+	if err := pairs.Check([]byte(args[0]), []byte(value)); err != nil {
 		return cliutil.Usage(err)
 	}
 	version, err := c.Set(ctx, args[0], value)

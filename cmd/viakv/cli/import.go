@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"viakv/api/client"
+	"viakv/api/pairs"
 	"viakv/cmd/cliutil"
 )
 
@@ -72,14 +73,14 @@ func checkExport(f *os.File, partial bool) (int64, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return -1, err // not a regular file
 	}
-	p := newPairReader(f)
-	for p.next() {
+	p := pairs.NewReader(f, pairs.NDJSON)
+	for p.Next() {
 	}
-	if err := p.whole(partial); err != nil {
+	if err := whole(p, partial); err != nil {
 		return 0, err
 	}
 	_, err := f.Seek(0, io.SeekStart)
-	return p.pairs, err
+	return p.Pairs(), err
 }
 
 // mayWrite returns an error for a cluster that has keys already, unless the user has said what then
@@ -102,18 +103,18 @@ func (o *importOptions) mayWrite(ctx context.Context, c *client.Client) error {
 func (o *importOptions) load(ctx context.Context, c *client.Client, in io.Reader, bar *cliutil.Bar) (n, there int64, err error) {
 	defer bar.End()
 	w := newImport(ctx, c, bar, o.missing)
-	pairs := newPairReader(in)
-	for pairs.next() {
-		if pairs.line < o.from {
+	p := pairs.NewReader(in, pairs.NDJSON)
+	for p.Next() {
+		if p.Line() < o.from {
 			bar.Add(1)
 			continue
 		}
-		if !w.write(pairs.line, pairs.pair) {
+		if !w.write(p.Line(), exportedPair{string(p.Key()), string(p.Value())}) {
 			break
 		}
 		n++
 	}
-	resume, err := w.wait(pairs.line + 1)
+	resume, err := w.wait(p.Line() + 1)
 	if err != nil {
 		again := "--force"
 		if o.missing {
@@ -123,7 +124,7 @@ func (o *importOptions) load(ctx context.Context, c *client.Client, in io.Reader
 	}
 	there = w.there.Load()
 	n -= there
-	if err := pairs.whole(o.partial); err != nil {
+	if err := whole(p, o.partial); err != nil {
 		return 0, 0, cliutil.Usagef("%w; the %d pairs before are written", err, n)
 	}
 	return n, there, nil

@@ -22,6 +22,7 @@ import (
 
 	"viakv/api/client"
 	"viakv/api/kv"
+	"viakv/api/pairs"
 	"viakv/cmd/cliutil"
 	"viakv/cmd/viakv/viakvtest"
 )
@@ -45,12 +46,12 @@ func exportOf(t *testing.T, pairs map[string]string) []byte {
 func pairsOf(t *testing.T, export []byte) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	p := newPairReader(bytes.NewReader(export))
-	for p.next() {
-		out[p.pair.Key] = p.pair.Value
+	p := pairs.NewReader(bytes.NewReader(export), pairs.NDJSON)
+	for p.Next() {
+		out[string(p.Key())] = string(p.Value())
 	}
-	if err := p.whole(false); err != nil || int64(len(out)) != p.pairs {
-		t.Fatalf("%v after %d different keys in %d pairs", err, len(out), p.pairs)
+	if err := whole(p, false); err != nil || int64(len(out)) != p.Pairs() {
+		t.Fatalf("%v after %d different keys in %d pairs", err, len(out), p.Pairs())
 	}
 	return out
 }
@@ -158,8 +159,8 @@ func TestAFileThatIsNoExportWritesNothing(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	for name, c := range map[string]struct{ content, says string }{
 		"cut":               {pair, "--partial"},
-		"cut in a line":     {pair + `{"key":"b"`, "line 2"},
-		"short":             {pair + `{"end":true,"count":2}`, "counts 2 pairs, and the file has 1"},
+		"cut in a line":     {pair + `{"key":"b"`, "line 2: the input ends in the middle of the line"},
+		"short":             {pair + `{"end":true,"count":2}`, "counts 2 pairs, and 1 came before it"},
 		"more":              {pair + end + pair, "line 3: there is more"},
 		"no JSON":           {pair + "key,value\n", "line 2"},
 		"no pair":           {`{"key":"a"}` + "\n" + end, "want {"},
@@ -170,7 +171,7 @@ func TestAFileThatIsNoExportWritesNothing(t *testing.T) {
 		"empty key":         {`{"key":"","value":""}` + "\n" + end, "the key is empty"},
 		"long key":          {`{"key":"` + strings.Repeat("k", kv.MaxKeyCharacters+1) + `","value":""}` + "\n" + end, "the limit is 64"},
 		"long value":        {`{"key":"a","value":"` + strings.Repeat("v", kv.MaxValueCharacters+1) + `"}` + "\n" + end, "the limit is 256"},
-		"long line":         {`{"key":"a","value":"` + strings.Repeat("v", maxLine) + `"}` + "\n" + end, "line 1"},
+		"long line":         {`{"key":"a","value":"` + strings.Repeat("v", 64<<10) + `"}` + "\n" + end, "line 1"},
 	} {
 		if err := os.WriteFile(file, []byte(c.content), 0o600); err != nil {
 			t.Fatal(err)
