@@ -32,6 +32,12 @@
 // P6. The store serves nothing from a read-only server, because a standby would answer with an old
 // state.
 //
+// P7. A batch of sets is one statement, whose values are two arrays. So all values of a batch share
+// one outcome and one generation, and other requests see all of them or none. The statement locks
+// the rows in the order of their keys. Without that, two batches of the same keys in different
+// orders would each wait for a row that the other has locked. A server that locks in another order
+// ends one of the two, which is then re-run (P3).
+//
 // Rows have no versions, so tags are zero. What differs between CockroachDB and PostgreSQL is
 // confined to migrate.go.
 package postgres

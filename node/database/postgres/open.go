@@ -77,7 +77,7 @@ func (s *Store) prepare(ctx context.Context, c *pgx.Conn) error {
 	}
 	// The tables may have the right names and yet belong to another program. So let the server
 	// check every statement now.
-	for _, sql := range []string{getStatement, setStatement, removeStatement, pageStatement, collectStatement, claimStatement} {
+	for _, sql := range []string{getStatement, setStatement, setManyStatement, removeStatement, pageStatement, collectStatement, claimStatement} {
 		// The statement is unnamed, so that nothing of it stays behind a pooler.
 		if _, err := c.PgConn().Prepare(ctx, "", sql, nil); err != nil {
 			return err

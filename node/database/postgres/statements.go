@@ -13,7 +13,15 @@ WHERE generation = (SELECT generation FROM viakv_generation WHERE singleton) AND
 
 	setStatement = `INSERT INTO viakv_items (generation, key, value)
 SELECT generation, $1, $2 FROM viakv_generation WHERE singleton
-ON CONFLICT (generation, key) DO UPDATE SET value = excluded.value`
+` + overwriting
+
+	// setManyStatement locks the rows in the order of their keys. So batches that overlap wait for
+	// each other, and do not lock each other out.
+	setManyStatement = `INSERT INTO viakv_items (generation, key, value)
+SELECT generation, k, v FROM viakv_generation, unnest($1::BYTEA[], $2::BYTEA[]) AS batch (k, v) WHERE singleton ORDER BY k
+` + overwriting
+
+	overwriting = `ON CONFLICT (generation, key) DO UPDATE SET value = excluded.value`
 
 	clearStatement = `UPDATE viakv_generation SET generation = generation + 1 WHERE singleton RETURNING generation`
 

@@ -126,6 +126,31 @@ func (s *Store) Set(ctx context.Context, key, value []byte, o kv.Options) (versi
 	return version.Tag{}, err
 }
 
+// SetMany implements kv.Store. The values are stored by one statement, so all of them share its
+// outcome (P7).
+func (s *Store) SetMany(ctx context.Context, writes []kv.Write, o kv.Options) {
+	if len(writes) == 0 {
+		return
+	}
+	keys, values := make([][]byte, len(writes)), make([][]byte, len(writes))
+	for i := range writes {
+		keys[i], values[i] = writes[i].Key, writes[i].Value
+		if values[i] == nil {
+			values[i] = []byte{} // nil would be NULL
+		}
+	}
+	err := s.attempt(ctx, o.Deadline, mutates, func(ctx context.Context, c *pgx.Conn) error {
+		tag, err := c.Exec(ctx, setManyStatement, keys, values)
+		if err == nil && tag.RowsAffected() != int64(len(writes)) {
+			return s.lostGeneration()
+		}
+		return err
+	})
+	for i := range writes {
+		writes[i].Version, writes[i].Err = version.Tag{}, err
+	}
+}
+
 // Remove implements kv.Store. The row lock makes the delete atomic: of several that overlap, only
 // one finds the row.
 func (s *Store) Remove(ctx context.Context, key []byte, o kv.Options) error {
