@@ -26,6 +26,9 @@ const lostAttempts = 3
 // up.
 const grace = 50 * time.Millisecond
 
+// notConfirmed is the reason of a write whose outcome is open.
+const notConfirmed = "the database's answer was lost, or it did not come from a majority"
+
 // attempt runs fn until there is an answer, the deadline passes, or an error is final (N4). fn runs
 // one command, and must be ready to be called again.
 func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func(context.Context) error) error {
@@ -46,7 +49,7 @@ func (s *Store) attempt(ctx context.Context, deadline time.Time, k kind, fn func
 		case e == nothing:
 			return s.unavailable(kv.None, reasonOf(err), err)
 		case e == open && k == mutates:
-			return s.unavailable(kv.Unknown, "the database's answer was lost, or it did not come from a majority", err)
+			return s.unavailable(kv.Unknown, notConfirmed, err)
 		case e == open:
 			if lost++; lost >= lostAttempts || ctx.Err() != nil {
 				return s.unavailable(kv.None, reasonOf(err), err)

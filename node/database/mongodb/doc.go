@@ -30,6 +30,16 @@
 // by bytes. Binary ids were rejected: MongoDB orders them by length first, so that a prefix would
 // be 256 ranges. A collection with another collation is refused at start.
 //
+// N6. A batch of sets is an unordered command of upserts, or several for more values than one
+// carries. It is no transaction: each value is stored by itself, at a moment of its own. The answer
+// names the values that failed, so each has its own outcome, and only those are sent again that
+// certainly were not stored. Two upserts of a new key at once are such a case. A value that did not
+// fail has outcome Unknown where no majority confirmed the command. A command that ended as a whole
+// may have stored some of its values before. So its outcome is Unknown for all of them, unless the
+// server says that nothing was written or had refused the user. A repetition by the driver has the
+// same number, by which the server recognises each value. One transaction for all was rejected: it
+// needs a replica set, fails where another write meets it, and may not run for long.
+//
 // Documents have no versions, so tags are zero. Snapshot scans are refused: MongoDB keeps old
 // states for minutes only, and outside a replica set not at all.
 package mongodb

@@ -32,6 +32,7 @@ const (
 	notWritablePrimary  = 10107
 	duplicateKey        = 11000
 	interruptedShutdown = 11600
+	interrupted         = 11601
 	interruptedRepl     = 11602
 	notPrimary          = 13435
 )
@@ -81,7 +82,7 @@ func effectOf(err error, sent int32) effect {
 		case internalError, unknownError, // the cause is not known
 			hostUnreachable, hostNotFound, networkTimeout, socketException, // a router has lost its shard
 			maxTimeExpired, exceededTimeLimit, writeConcernFailed, // perhaps while waiting for the majority
-			shutdownInProgress, primarySteppedDown, interruptedShutdown, interruptedRepl:
+			shutdownInProgress, primarySteppedDown, interruptedShutdown, interrupted, interruptedRepl:
 			return open
 		default:
 			worst = nothing

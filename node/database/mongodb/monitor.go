@@ -19,6 +19,14 @@ func counting(ctx context.Context) (_ context.Context, sendings *atomic.Int32) {
 	return context.WithValue(ctx, sendingsKey{}, sendings), sendings
 }
 
+// sendingsOf returns how often the command of a request went out, whose context came from counting.
+func sendingsOf(ctx context.Context) int32 {
+	if sendings, ok := ctx.Value(sendingsKey{}).(*atomic.Int32); ok {
+		return sendings.Load()
+	}
+	return 0
+}
+
 // commandMonitor counts each sending in the counter of its request. Commands of the driver itself
 // have no counter.
 func commandMonitor() *event.CommandMonitor {

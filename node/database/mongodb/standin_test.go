@@ -31,6 +31,7 @@ type standIn struct {
 	dirty  bool
 	seen   map[string]bson.Raw // the last command of each name
 	count  map[string]int      // commands by name
+	sizes  []int               // how many updates each command carried
 	before map[string][]fault  // by name, what becomes of the next commands
 	always map[string]fault    // by name, what becomes of all later ones
 	// done holds the answers to repeatable writes by session and number. MongoDB keeps the last one
@@ -43,9 +44,10 @@ type fault struct {
 	code    int32  // refuse it with this code
 	name    string // the name of the code
 	labels  []string
-	concern bool // obey, and report the code as a write concern error
-	lose    bool // obey, and break the connection instead of answering
-	drop    bool // break the connection without obeying
+	updates []int // refuse only the updates with these indexes
+	concern bool  // obey, and report the code as a write concern error
+	lose    bool  // obey, and break the connection instead of answering
+	drop    bool  // break the connection without obeying
 }
 
 // newStandIn starts a stand-in that runs until the test ends.
@@ -154,6 +156,9 @@ func (s *standIn) obey(q request, dst []byte) ([]byte, error) {
 	if q.name != "hello" && q.name != "isMaster" && q.name != "ismaster" {
 		s.seen[q.name] = append(bson.Raw(nil), q.command...)
 		s.count[q.name]++
+		if q.name == "update" {
+			s.sizes = append(s.sizes, len(q.batch))
+		}
 	}
 	f := s.always[q.name]
 	if waiting := s.before[q.name]; len(waiting) > 0 {
@@ -162,7 +167,7 @@ func (s *standIn) obey(q request, dst []byte) ([]byte, error) {
 	switch {
 	case f.drop:
 		return dst, errHangUp
-	case f.code != 0 && !f.concern:
+	case f.code != 0 && !f.concern && f.updates == nil:
 		refusal := bson.D{{Key: "ok", Value: 0.0}, {Key: "code", Value: f.code}, {Key: "codeName", Value: f.name}, {Key: "errmsg", Value: f.name}}
 		if f.labels != nil {
 			refusal = append(refusal, bson.E{Key: "errorLabels", Value: f.labels})
@@ -178,7 +183,7 @@ func (s *standIn) obey(q request, dst []byte) ([]byte, error) {
 		return append(dst, answer...), nil
 	}
 	start := len(dst)
-	dst = s.run(q, dst)
+	dst = s.run(q, f, dst)
 	if f.concern {
 		var answer bson.D
 		if err := bson.Unmarshal(dst[start:], &answer); err != nil {
@@ -205,7 +210,7 @@ func repeatable(command bson.Raw) string {
 	return string(command.Lookup("lsid").Value) + string(number.Value)
 }
 
-func (s *standIn) run(q request, dst []byte) []byte {
+func (s *standIn) run(q request, f fault, dst []byte) []byte {
 	collection, _ := q.command.Index(0).Value().StringValueOK()
 	switch q.name {
 	case "hello", "isMaster", "ismaster":
@@ -219,7 +224,7 @@ func (s *standIn) run(q request, dst []byte) []byte {
 		if collection == stateName {
 			return s.updateState(q.batch[0], dst)
 		}
-		return s.updateItem(q.batch[0], dst)
+		return s.updateItems(q.batch, f, dst)
 	case "delete":
 		key := q.batch[0].Lookup("q", "_id").StringValue()
 		_, there := s.items[key]
@@ -307,46 +312,6 @@ func (s *standIn) findItems(command bson.Raw, dst []byte) []byte {
 		}
 		return i, dst
 	})
-}
-
-func (s *standIn) updateItem(update bson.Raw, dst []byte) []byte {
-	key := update.Lookup("q", "_id").StringValue()
-	_, value := update.Lookup("u", "$set", valueField).Binary()
-	_, there := s.items[key]
-	s.items[key] = bytes.Clone(value)
-	answer := bson.D{{Key: "ok", Value: 1.0}, {Key: "n", Value: int32(1)}, {Key: "nModified", Value: count(there)}}
-	if !there {
-		s.dirty = true
-		answer = append(answer, bson.E{Key: "upserted", Value: bson.A{bson.D{{Key: "index", Value: int32(0)}, {Key: "_id", Value: key}}}})
-	}
-	return appendDoc(dst, answer)
-}
-
-func (s *standIn) updateState(update bson.Raw, dst []byte) []byte {
-	var u struct {
-		Insert bson.D           `bson:"$setOnInsert"`
-		Raise  map[string]int64 `bson:"$inc"`
-	}
-	if err := bson.Unmarshal(update.Lookup("u").Document(), &u); err != nil {
-		panic(err) // a fault in this test
-	}
-	there := s.state != nil
-	if !there && u.Insert != nil {
-		s.state = append(bson.D{{Key: "_id", Value: "viakv"}}, u.Insert...)
-	}
-	for i := range s.state {
-		if by, ok := u.Raise[s.state[i].Key]; ok {
-			s.state[i].Value = s.state[i].Value.(int64) + by
-		}
-	}
-	return appendDoc(dst, bson.D{{Key: "ok", Value: 1.0}, {Key: "n", Value: int32(1)}, {Key: "nModified", Value: count(u.Raise != nil)}})
-}
-
-func count(b bool) int32 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func appendDoc(dst []byte, d bson.D) []byte {

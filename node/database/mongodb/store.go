@@ -91,7 +91,7 @@ func (s *Store) Has(ctx context.Context, key []byte, o kv.Options) (version.Tag,
 // Set implements kv.Store.
 func (s *Store) Set(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
 	return version.Tag{}, s.attempt(ctx, o.Deadline, mutates, func(ctx context.Context) error {
-		_, err := s.items.UpdateOne(ctx, byKey(key), bson.D{{Key: "$set", Value: bson.D{{Key: valueField, Value: bson.Binary{Data: value}}}}}, upsert)
+		_, err := s.items.UpdateOne(ctx, byKey(key), setValue(value), upsert)
 		return err
 	})
 }

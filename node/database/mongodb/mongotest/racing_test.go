@@ -2,6 +2,7 @@ package mongotest
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"viakv/api/kv"
@@ -18,6 +19,22 @@ func (r racing) Set(ctx context.Context, key, value []byte, o kv.Options) (versi
 		tag, err := r.Store.Set(ctx, key, value, o)
 		if !dropped(err) {
 			return tag, err
+		}
+	}
+}
+
+// fewUpdates is how many updates a command for FerretDB may carry. FerretDB keeps a connection to
+// SQLite for each update until its command ends. It has a hundred for all commands together, and
+// waits without end for one more.
+const fewUpdates = 16
+
+func (r racing) SetMany(ctx context.Context, writes []kv.Write, o kv.Options) {
+	for part := range slices.Chunk(writes, fewUpdates) {
+		r.Store.SetMany(ctx, part, o)
+		for i := range part {
+			if w := &part[i]; dropped(w.Err) {
+				w.Version, w.Err = r.Set(ctx, w.Key, w.Value, o)
+			}
 		}
 	}
 }
