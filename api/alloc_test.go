@@ -26,6 +26,11 @@ func (s *fixed) Has(context.Context, []byte, kv.Options) (version.Tag, error) { 
 func (s *fixed) Set(context.Context, []byte, []byte, kv.Options) (version.Tag, error) {
 	return someTag, nil
 }
+func (s *fixed) SetMany(_ context.Context, writes []kv.Write, _ kv.Options) {
+	for i := range writes {
+		writes[i].Version, writes[i].Err = someTag, nil
+	}
+}
 func (s *fixed) Remove(context.Context, []byte, kv.Options) error { return kv.ErrMissing }
 
 // A request of the data endpoints allocates nothing in the code of this package (A5): with an id

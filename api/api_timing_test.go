@@ -73,6 +73,13 @@ func (s *sharded) Set(_ context.Context, key, value []byte, _ kv.Options) (versi
 	return someTag, nil
 }
 
+func (s *sharded) SetMany(_ context.Context, writes []kv.Write, _ kv.Options) {
+	for i := range writes {
+		s.set(writes[i].Key, writes[i].Value)
+		writes[i].Version, writes[i].Err = version.Tag{}, nil
+	}
+}
+
 // bare is the plain server to compare with: fasthttp over the map, without any checks.
 func bare(s *sharded) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {

@@ -45,6 +45,16 @@ func (s *recorder) Set(ctx context.Context, key, value []byte, o kv.Options) (ve
 	return s.Reference.Set(ctx, key, value, o)
 }
 
+func (s *recorder) SetMany(ctx context.Context, writes []kv.Write, o kv.Options) {
+	if err := s.call(ctx, "setMany"); err != nil {
+		for i := range writes {
+			writes[i].Version, writes[i].Err = version.Tag{}, err
+		}
+		return
+	}
+	s.Reference.SetMany(ctx, writes, o)
+}
+
 func (s *recorder) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	if err := s.call(ctx, "remove"); err != nil {
 		return err

@@ -32,7 +32,8 @@ type Store interface {
 	// Set stores a value and returns the version of this write.
 	Set(ctx context.Context, key, value []byte, o Options) (version.Tag, error)
 	// SetMany stores values of different keys, each by itself, as Set does: some may be stored and
-	// others not. It sets the version or the error of each. A batch is some thousand values at most.
+	// others not. It sets the version and the error of each. A batch is some thousand values at
+	// most.
 	SetMany(ctx context.Context, writes []Write, o Options)
 	// Remove removes the key's value, and returns ErrMissing when there is none. Of overlapping
 	// removes of one value at most one succeeds.
@@ -51,7 +52,7 @@ type Store interface {
 type Write struct {
 	Key, Value []byte
 	Version    version.Tag // of the write; set by the store
-	Err        error       // why it is not known to be stored; set by the store
+	Err        error       // why it is not known to be stored, or nil; set by the store
 }
 
 // Quorum is how many replicas a phase waits for: a number, QuorumDefault, QuorumMajority or

@@ -46,6 +46,13 @@ func (s *staleStore) Set(ctx context.Context, key, value []byte, o kv.Options) (
 	return s.Reference.Set(ctx, key, value, o)
 }
 
+func (s *staleStore) SetMany(ctx context.Context, writes []kv.Write, o kv.Options) {
+	for i := range writes {
+		w := &writes[i]
+		w.Version, w.Err = s.Set(ctx, w.Key, w.Value, o)
+	}
+}
+
 func (s *staleStore) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error) {
 	got, tag, err := s.Reference.Get(ctx, dst, key, o)
 	if err != nil || s.gets.Add(1)%s.every != 0 {

@@ -30,6 +30,10 @@ func (b *balanced) Set(ctx context.Context, key, value []byte, o kv.Options) (ve
 	return b.next().Set(ctx, key, value, o)
 }
 
+func (b *balanced) SetMany(ctx context.Context, writes []kv.Write, o kv.Options) {
+	b.next().SetMany(ctx, writes, o)
+}
+
 func (b *balanced) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	return b.next().Remove(ctx, key, o)
 }

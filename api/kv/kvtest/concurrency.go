@@ -51,8 +51,17 @@ func overlappingRemoves(t testing.TB, open Open) {
 
 // removesAndSets runs removes beside sets. No more removes may succeed than there were sets.
 func removesAndSets(t testing.TB, open Open) {
-	const sets, removers = 200, 4
 	s := open(t)
+	removing(t, s, func(value string) error {
+		_, err := s.Set(background, []byte("k"), []byte(value), patient())
+		return err
+	})
+}
+
+// removing runs removes of the key "k" beside sets of it.
+func removing(t testing.TB, s kv.Store, set func(value string) error) {
+	t.Helper()
+	const sets, removers = 200, 4
 	var removed, tried atomic.Int32
 	// stop says that the sets are over. Removes go on until there were more of them than values.
 	var stop atomic.Bool
@@ -60,7 +69,7 @@ func removesAndSets(t testing.TB, open Open) {
 	g.run(func() error {
 		defer stop.Store(true)
 		for i := range sets {
-			if _, err := s.Set(background, []byte("k"), strconv.AppendInt(nil, int64(i), 10), patient()); err != nil {
+			if err := set(strconv.Itoa(i)); err != nil {
 				return err
 			}
 		}
@@ -96,11 +105,22 @@ func removesAndSets(t testing.TB, open Open) {
 // acknowledged before it began and at most what was begun before it ended. No reader may see the
 // count fall. For one writer, that is linearizability.
 func readsGrow(t testing.TB, open Open) {
+	s := open(t)
+	growing(t, s, []string{"k"}, func(value string) error {
+		_, err := s.Set(background, []byte("k"), []byte(value), patient())
+		return err
+	})
+}
+
+// growing has one writer, whose writes set all of the keys, and readers of each key.
+func growing(t testing.TB, s kv.Store, keys []string, set func(value string) error) {
+	t.Helper()
 	// These are the least counts: the writer goes on until the readers have done their part beside
 	// it.
 	const writes, readers, reads = 300, 4, 200
-	s := open(t)
-	mustSet(t, s, "k", "0")
+	for _, k := range keys {
+		mustSet(t, s, k, "0")
+	}
 	var begun, acknowledged, done atomic.Int64
 	var stop atomic.Bool
 	var g group
@@ -108,21 +128,22 @@ func readsGrow(t testing.TB, open Open) {
 		defer stop.Store(true)
 		for i := int64(1); i <= writes || done.Load() < reads && !stop.Load(); i++ {
 			begun.Store(i)
-			if _, err := s.Set(background, []byte("k"), strconv.AppendInt(nil, i, 10), patient()); err != nil {
+			if err := set(strconv.FormatInt(i, 10)); err != nil {
 				return err
 			}
 			acknowledged.Store(i)
 		}
 		return nil
 	})
-	for range readers {
+	for r := range readers {
 		g.run(func() error {
+			key := []byte(keys[r%len(keys)])
 			// When the reader fails, the writer must not wait for it.
 			defer stop.Store(true)
 			var last int64
 			for !stop.Load() {
 				least := max(last, acknowledged.Load())
-				v, _, err := s.Get(background, nil, []byte("k"), patient())
+				v, _, err := s.Get(background, nil, key, patient())
 				if err != nil {
 					return err
 				}
@@ -139,5 +160,7 @@ func readsGrow(t testing.TB, open Open) {
 		})
 	}
 	g.wait(t)
-	mustGet(t, s, "k", strconv.FormatInt(acknowledged.Load(), 10))
+	for _, k := range keys {
+		mustGet(t, s, k, strconv.FormatInt(acknowledged.Load(), 10))
+	}
 }

@@ -3,6 +3,7 @@ package kvtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -15,23 +16,35 @@ const tolerance = 2 * time.Second
 // deadlines checks requests whose time is over. Each must answer soon, and what it says about its
 // outcome must be true.
 func deadlines(t testing.TB, open Open) {
-	past := func() (context.Context, kv.Options) {
-		return background, kv.Options{Deadline: time.Now().Add(-time.Second)}
-	}
 	impatient(t, open(t), past)
-	soon := func() (context.Context, kv.Options) {
-		return background, kv.Options{Deadline: time.Now().Add(200 * time.Microsecond)}
-	}
 	impatient(t, open(t), soon)
 }
 
 // cancellation makes the same checks with a deadline that comes from the caller's context.
-func cancellation(t testing.TB, open Open) {
-	impatient(t, open(t), func() (context.Context, kv.Options) {
-		ctx, cancel := context.WithCancel(background)
-		cancel()
-		return ctx, kv.Options{}
-	})
+func cancellation(t testing.TB, open Open) { impatient(t, open(t), cancelled) }
+
+// deadlinesOfBatches checks batches whose time is over. Each value must have an outcome that is
+// true.
+func deadlinesOfBatches(t testing.TB, open Open) {
+	impatientBatch(t, open(t), past)
+	impatientBatch(t, open(t), soon)
+}
+
+// cancellationOfBatches makes the same check with a deadline that comes from the caller's context.
+func cancellationOfBatches(t testing.TB, open Open) { impatientBatch(t, open(t), cancelled) }
+
+func past() (context.Context, kv.Options) {
+	return background, kv.Options{Deadline: time.Now().Add(-time.Second)}
+}
+
+func soon() (context.Context, kv.Options) {
+	return background, kv.Options{Deadline: time.Now().Add(200 * time.Microsecond)}
+}
+
+func cancelled() (context.Context, kv.Options) {
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	return ctx, kv.Options{}
 }
 
 func impatient(t testing.TB, s kv.Store, request func() (context.Context, kv.Options)) {
@@ -107,4 +120,37 @@ func impatient(t testing.TB, s kv.Store, request func() (context.Context, kv.Opt
 			t.Fatalf("a %s with outcome none removed the key", c.what)
 		}
 	}
+}
+
+func impatientBatch(t testing.TB, s kv.Store, request func() (context.Context, kv.Options)) {
+	t.Helper()
+	before, after := map[string]string{}, map[string]string{}
+	for i := range 200 {
+		k := fmt.Sprintf("key %d", i)
+		before[k], after[k] = "old", "new"
+	}
+	mustSetMany(t, s, before)
+	writes := batchOf(after)
+	ctx, o := request()
+	began := time.Now()
+	s.SetMany(ctx, writes, o)
+	if d := time.Since(began); d > tolerance {
+		t.Fatalf("a batch took %v behind its deadline", d)
+	}
+	found := collect(t, s, kv.ScanOptions{Options: patient(), Values: true})
+	for _, w := range writes {
+		v := found[string(w.Key)]
+		u, failed := errors.AsType[*kv.Unavailable](w.Err)
+		switch {
+		case w.Err != nil && !failed:
+			t.Fatalf("a value of a batch: got %v, want Unavailable or success", w.Err)
+		case !failed && v != "new":
+			t.Fatalf("a value of a batch that succeeded left %q", v)
+		case failed && u.Outcome == kv.None && v != "old":
+			t.Fatalf("a value of a batch with outcome none left %q", v)
+		case v != "old" && v != "new":
+			t.Fatalf("a value of a batch left %q", v)
+		}
+	}
+	mustEqual(t, found, before, false)
 }

@@ -82,11 +82,12 @@ func (r *recorder) fail(text string) {
 // faulty is a store with some methods replaced. Those that are nil are sound.
 type faulty struct {
 	kv.Store
-	get    func(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error)
-	set    func(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error)
-	remove func(ctx context.Context, key []byte, o kv.Options) error
-	clear  func(ctx context.Context, o kv.Options) error
-	scan   func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error)
+	get     func(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error)
+	set     func(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error)
+	setMany func(ctx context.Context, writes []kv.Write, o kv.Options)
+	remove  func(ctx context.Context, key []byte, o kv.Options) error
+	clear   func(ctx context.Context, o kv.Options) error
+	scan    func(ctx context.Context, o kv.ScanOptions) (kv.Scanner, error)
 }
 
 func (f *faulty) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error) {
@@ -101,6 +102,14 @@ func (f *faulty) Set(ctx context.Context, key, value []byte, o kv.Options) (vers
 		return f.Store.Set(ctx, key, value, o)
 	}
 	return f.set(ctx, key, value, o)
+}
+
+func (f *faulty) SetMany(ctx context.Context, writes []kv.Write, o kv.Options) {
+	if f.setMany == nil {
+		f.Store.SetMany(ctx, writes, o)
+		return
+	}
+	f.setMany(ctx, writes, o)
 }
 
 func (f *faulty) Remove(ctx context.Context, key []byte, o kv.Options) error {
@@ -172,12 +181,15 @@ func rescanned(s kv.Store, change func(sc kv.Scanner, o kv.ScanOptions) kv.Scann
 	}}
 }
 
+// fault is a fault and the check that must find it.
+type fault struct {
+	name, check string
+	open        func(s kv.Store) kv.Store // the store with this fault, over a sound one
+}
+
 // TestFaultsAreFound gives each fault to the check that must find it.
 func TestFaultsAreFound(t *testing.T) {
-	faults := []struct {
-		name, check string
-		open        func(s kv.Store) kv.Store // the store with this fault, over a sound one
-	}{
+	faults := []fault{
 		{"remove of nothing succeeds", "Contract", func(s kv.Store) kv.Store {
 			return &faulty{Store: s, remove: func(ctx context.Context, key []byte, o kv.Options) error {
 				if err := s.Remove(ctx, key, o); !errors.Is(err, kv.ErrMissing) {
@@ -387,7 +399,7 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 	// Each fault must be found by its check, and each check must have a fault that it finds.
 	found := map[string]bool{}
-	for _, f := range faults {
+	for _, f := range append(faults, batchFaults...) {
 		t.Run(f.name, func(t *testing.T) {
 			for _, c := range checks {
 				if c.name != f.check {

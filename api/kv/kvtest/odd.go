@@ -20,12 +20,12 @@ var odd = []string{
 	strings.Repeat("𝄞", kv.MaxKeyCharacters), strings.Repeat("\U0010ffff", kv.MaxKeyCharacters), strings.Repeat("\x00", kv.MaxKeyCharacters),
 }
 
-func oddKeysAndValues(t testing.TB, open Open) {
-	s := open(t)
-	want := map[string]string{}
+// oddPairs gives each odd text a value. The odd texts serve as values as well. The first three
+// values are instead the longest ones and the empty one.
+func oddPairs(t testing.TB) map[string]string {
+	t.Helper()
+	pairs := map[string]string{}
 	for i, k := range odd {
-		// The odd texts serve as values as well. The first three values are instead the longest
-		// ones and the empty one.
 		v := odd[len(odd)-1-i]
 		switch i {
 		case 0:
@@ -35,10 +35,18 @@ func oddKeysAndValues(t testing.TB, open Open) {
 		case 2:
 			v = ""
 		}
-		if _, twice := want[k]; twice {
+		if _, twice := pairs[k]; twice {
 			t.Fatalf("the list of odd keys has %q twice", k)
 		}
-		want[k] = v
+		pairs[k] = v
+	}
+	return pairs
+}
+
+func oddKeysAndValues(t testing.TB, open Open) {
+	s := open(t)
+	want := oddPairs(t)
+	for k, v := range want {
 		mustSet(t, s, k, v)
 	}
 	for k, v := range want {

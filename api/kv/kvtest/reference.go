@@ -109,6 +109,14 @@ func (s *Reference) Set(ctx context.Context, key, value []byte, o kv.Options) (v
 	return tag, nil
 }
 
+// SetMany implements kv.Store.
+func (s *Reference) SetMany(ctx context.Context, writes []kv.Write, o kv.Options) {
+	for i := range writes {
+		w := &writes[i]
+		w.Version, w.Err = s.Set(ctx, w.Key, w.Value, o)
+	}
+}
+
 // Remove implements kv.Store.
 func (s *Reference) Remove(ctx context.Context, key []byte, o kv.Options) error {
 	if err := s.check(ctx, o); err != nil {

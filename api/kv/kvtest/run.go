@@ -25,6 +25,8 @@ var checks = []check{
 	{"Versions", versions},
 	{"BorrowedSlices", borrowedSlices},
 	{"OddKeysAndValues", oddKeysAndValues},
+	{"Batches", batches},
+	{"BorrowedBatches", borrowedBatches},
 	{"AgainstMap", againstMap},
 	{"Scan", scanAll},
 	{"ScanPrefix", scanPrefix},
@@ -40,8 +42,13 @@ var checks = []check{
 	{"OverlappingRemoves", overlappingRemoves},
 	{"RemovesAndSets", removesAndSets},
 	{"ReadsGrow", readsGrow},
+	{"OverlappingBatches", overlappingBatches},
+	{"RemovesAndBatches", removesAndBatches},
+	{"BatchesGrow", batchesGrow},
 	{"Deadlines", deadlines},
 	{"Cancellation", cancellation},
+	{"DeadlinesOfBatches", deadlinesOfBatches},
+	{"CancellationOfBatches", cancellationOfBatches},
 }
 
 // Run checks the contract, each rule in a subtest with a store of its own.
