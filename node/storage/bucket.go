@@ -39,6 +39,12 @@ type ranked struct {
 // that is wider than the range. They also occur in a bucket that was merged meanwhile; the walk has
 // seen those before. The last bucket can be wider than the range, too.
 func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
+	return s.copy(epoch, at, b, false)
+}
+
+// copy is Copy. With tombstones it leaves out the entries of a bucket that has no tombstone, and
+// goes over a partition that has none in one step.
+func (s *Store) copy(epoch version.Epoch, at keyspace.Rank, b *Bucket, tombstones bool) error {
 	b.seed, b.data, b.ends = s.space.seed, b.data[:0], b.ends[:0]
 	b.Range, b.Digest = keyspace.Range{}, replica.Digest{}
 	p := &s.shards[at.Partition()]
@@ -47,8 +53,15 @@ func (s *Store) Copy(epoch version.Epoch, at keyspace.Rank, b *Bucket) error {
 	if p.epoch != epoch {
 		return replica.ErrEpoch
 	}
+	if tombstones && p.table.digest.Tombstones == 0 {
+		b.Range = at.Partition().Bucket(0, 0)
+		return nil
+	}
 	from, r := p.table.at(at)
 	b.Range, b.Digest = r, from.digest()
+	if tombstones && from.tombstones == 0 {
+		return nil
+	}
 	for c := &from.chunk; c.cap != 0; c = &p.table.links[c.next-1] {
 		b.data = append(b.data, p.table.bytes(c)...)
 		b.ends = append(b.ends, len(b.data))

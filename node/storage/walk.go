@@ -20,11 +20,16 @@ var buckets = sync.Pool{New: func() any { return new(Bucket) }}
 // An entry borrows the memory of the walk until visit returns. Once the epoch is over, the error is
 // replica.ErrEpoch, and the place is where the walk had come to.
 func (s *Store) Walk(epoch version.Epoch, r keyspace.Range, after []byte, visit func(replica.Entry) bool) (keyspace.Place, error) {
+	return s.walk(epoch, r, after, false, visit)
+}
+
+// walk is Walk. With tombstones it may leave out entries that hold a value.
+func (s *Store) walk(epoch version.Epoch, r keyspace.Range, after []byte, tombstones bool, visit func(replica.Entry) bool) (keyspace.Place, error) {
 	b := buckets.Get().(*Bucket)
 	defer buckets.Put(b)
 	begin, end := keyspace.Place{Rank: r.From, Key: after}, keyspace.Place{Rank: r.To}
 	for rank := r.From; ; {
-		if err := s.Copy(epoch, rank, b); err != nil {
+		if err := s.copy(epoch, rank, b, tombstones); err != nil {
 			if rank > r.From {
 				begin = keyspace.Place{Rank: rank}
 			}
@@ -95,7 +100,7 @@ func (s *Store) Tombstones(epoch version.Epoch, from keyspace.Place, max int, ds
 	if !more() {
 		return dst, from, nil
 	}
-	next, err := s.Walk(epoch, keyspace.Range{From: from.Rank}, from.Key, func(e replica.Entry) bool {
+	next, err := s.walk(epoch, keyspace.Range{From: from.Rank}, from.Key, true, func(e replica.Entry) bool {
 		if e.Record.Tag.Removed {
 			dst = append(dst, replica.Tombstone{Key: bytes.Clone(e.Key), Tag: e.Record.Tag})
 			size += dst[len(dst)-1].Size()

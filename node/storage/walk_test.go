@@ -276,6 +276,37 @@ func TestAListOfTombstonesIsBounded(t *testing.T) {
 	}
 }
 
+// Looking for tombstones copies no bucket that has none, and takes one step for a partition that has
+// none.
+func TestLookingForTombstonesCopiesNoOthers(t *testing.T) {
+	s := open(t, testConfig)
+	for i := range 50_000 {
+		put(t, s, fmt.Sprint("key ", i), live(1, strings.Repeat("v", 100)))
+	}
+	copied := func() (steps, buckets int) {
+		var b Bucket
+		for at := keyspace.Rank(0); ; {
+			if err := s.copy(0, at, &b, true); err != nil {
+				t.Fatal(err)
+			}
+			steps++
+			if len(b.data) > 0 {
+				buckets++
+			}
+			if at = b.Range.To; at == 0 {
+				return steps, buckets
+			}
+		}
+	}
+	if steps, buckets := copied(); steps != keyspace.Partitions || buckets != 0 {
+		t.Errorf("%d steps, %d buckets copied", steps, buckets)
+	}
+	put(t, s, "key 7", dead(2, 1))
+	if steps, buckets := copied(); steps < keyspace.Partitions || steps > keyspace.Partitions+int(s.Stats().Buckets)/keyspace.Partitions*2 || buckets != 1 {
+		t.Errorf("with one tombstone: %d steps, %d buckets copied", steps, buckets)
+	}
+}
+
 // Keys that xxhash64 hashes alike are ordinary keys here. They collide only if this test is run
 // with VIAKV_BREAK=keyed-hash -tags mutation (make mutation). Then all of them share one rank,
 // within which pages and lists go on by key.
