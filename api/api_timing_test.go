@@ -114,20 +114,20 @@ func BenchmarkRequests(b *testing.B) {
 			l := listener(b)
 			done := make(chan error, 1)
 			go func() { done <- s.Serve(l) }()
-			load(b, l.Addr().String(), request)
+			drive(b, l.Addr().String(), request)
 			_ = s.Shutdown()
 			<-done
 		})
 		b.Run(verb+"/viakv", func(b *testing.B) {
 			h := start(b, Config{Store: newSharded(100_000)})
-			load(b, h.addr, request)
+			drive(b, h.addr, request)
 		})
 	}
 }
 
-// load sends b.N requests over 64 connections. A client does as little as possible: one write and
+// drive sends b.N requests over 64 connections. A client does as little as possible: one write and
 // one read for each request.
-func load(b *testing.B, addr, format string) {
+func drive(b *testing.B, addr, format string) {
 	const connections = 64
 	var clients sync.WaitGroup
 	share := b.N/connections + 1

@@ -89,6 +89,9 @@ type Config struct {
 	// speed takes a whole core. A stream holds about 130 KiB, and about 230 KiB more when it is
 	// compressed. A page holds up to 4 MiB and its compressed form while it is built.
 	MaxScans int
+	// MaxLoads is how many loads (/setAll) may run at once; more get a quick 503. Zero: 16. A load
+	// holds about a MiB.
+	MaxLoads int
 
 	// Origins are those that browsers may send mutations from beside the server's own, as in
 	// "https://ops.example.com". They are for a proxy that changes the Host header. Empty: the
@@ -142,7 +145,7 @@ func (c Config) withDefaults() Config {
 		field *int
 		value int
 	}{
-		{&c.MaxConnections, 10_000}, {&c.MaxAdminConnections, 64}, {&c.MaxInFlight, 4096}, {&c.MaxScans, 16},
+		{&c.MaxConnections, 10_000}, {&c.MaxAdminConnections, 64}, {&c.MaxInFlight, 4096}, {&c.MaxScans, 16}, {&c.MaxLoads, 16},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -168,7 +171,7 @@ func (c Config) validate() error {
 	}
 	for name, n := range map[string]int{
 		"MaxConnections": c.MaxConnections, "MaxAdminConnections": c.MaxAdminConnections, "MaxConnectionsPerIP": c.MaxConnectionsPerIP,
-		"MaxInFlight": c.MaxInFlight, "MaxScans": c.MaxScans,
+		"MaxInFlight": c.MaxInFlight, "MaxScans": c.MaxScans, "MaxLoads": c.MaxLoads,
 	} {
 		if n < 0 {
 			fault("api: %s is %d: give a positive number, or zero for the default", name, n)

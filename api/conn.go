@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -27,12 +28,14 @@ type conn struct {
 	net.Conn
 	gate   *gate
 	ip     netip.Addr
-	linger atomic.Bool // whether Close reads on for a while; see drain
+	linger atomic.Int64 // how many bytes Close reads on for at most; 0: none; see drain
 	closed atomic.Bool
 
 	// between is true while no byte of a next request has been read and all answers have been
 	// written. fasthttp reports this through state, in the goroutine that reads.
 	between bool
+	// inBody is true while a handler reads a body. It is of the goroutine that reads.
+	inBody bool
 
 	readBy, writeBy       time.Time // as fasthttp asked for
 	readArmed, writeArmed time.Time
@@ -68,6 +71,9 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 // Read reads from the connection. Once the gate is closing, it ends a connection that is between
 // two requests before it reads anything of the next: what is not read is not done. A request of
 // which something has been read is read to its end, for lastTime at most.
+//
+// The end of a connection within a body is an error of its own. fasthttp would take it for the end
+// of the body.
 func (c *conn) Read(b []byte) (int, error) {
 	by := c.readDeadline()
 	if stale(c.readArmed, by, c.gate.slack) {
@@ -80,10 +86,13 @@ func (c *conn) Read(b []byte) (int, error) {
 		// The order matters: the deadline is set first, then closing is read. The gate marks itself
 		// as closing first, and then sets a deadline in the past.
 		if c.between && c.gate.closing.Load() {
-			c.linger.Store(true)
+			c.linger.Store(lingerBytes)
 			return 0, io.EOF
 		}
 		n, err := c.Conn.Read(b)
+		if err == io.EOF && c.inBody {
+			err = io.ErrUnexpectedEOF
+		}
 		if n > 0 || err == nil || !c.gate.closing.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
@@ -137,8 +146,8 @@ func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	if c.linger.Load() {
-		go c.drain() // until it ends, it counts among the open connections, which are bounded
+	if n := c.linger.Load(); n > 0 {
+		go c.drain(n) // until it ends, it counts among the open connections, which are bounded
 		return nil
 	}
 	defer c.gate.leave(c) // deferred: the descriptor is free by then
@@ -148,14 +157,14 @@ func (c *conn) Close() error {
 // drain ends this side's direction and reads on, within bounds, until the client has ended its own.
 // A side that closes with unread data resets the connection, and the client then loses what it has
 // not read yet.
-func (c *conn) drain() {
+func (c *conn) drain(limit int64) {
 	defer c.gate.leave(c)
 	defer c.Conn.Close() //nolint:errcheck // nothing is left to be lost
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
 		return
 	}
 	for until := time.Now().Add(lingerTime); c.Conn.SetReadDeadline(until) == nil; {
-		_, err := io.CopyN(io.Discard, c.Conn, lingerBytes)
+		_, err := io.CopyN(io.Discard, c.Conn, limit)
 		if !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(until) {
 			return
 		} // else it was the gate's deadline
@@ -169,7 +178,7 @@ func (c *conn) turnAway(answer []byte) {
 		if c.Conn.SetWriteDeadline(time.Now().Add(lingerTime)) == nil {
 			_, _ = c.Conn.Write(answer)
 		}
-		c.drain()
+		c.drain(lingerBytes)
 	}
 	if !c.gate.answerOne(tell) {
 		_ = c.Conn.Close()
@@ -182,8 +191,24 @@ func (c *conn) abort() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	c.linger.Store(false)
+	c.linger.Store(0)
 	_ = c.Close()
+}
+
+// secureConn is a conn with TLS around it.
+type secureConn struct {
+	*tls.Conn
+	inner *conn
+}
+
+// Read reads from the connection. A client may end TLS before it ends the connection, so the conn
+// below does not see that end; see conn.Read.
+func (c *secureConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == io.EOF && c.inner.inBody {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // connOf returns the conn below the connections of fasthttp and TLS. It returns nil when there is

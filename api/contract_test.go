@@ -191,6 +191,11 @@ func TestContract(t *testing.T) {
 	json := []string{"Accept", "application/json"}
 	ndjson := []string{"Accept", "application/x-ndjson"}
 	// The requests that succeed.
+	for _, accept := range []string{"*/*", "application/json"} {
+		c.check(t, h, request(h, "POST", "/setAll?w=all", `{"key":"a","value":"1"}`, "Content-Type", ndjsonType, "Accept", accept), `{"key":"a","value":"1"}`, true)
+		c.check(t, h, request(h, "POST", "/setAll?format=json", `{"a":"1"}`, "Content-Type", jsonType, "Accept", accept), `{"a":"1"}`, true)
+	}
+	c.check(t, h, request(h, "POST", "/setAll?w=9", lines(2), "Content-Type", ndjsonType), lines(2), false)
 	form("/set", url.Values{"k": {"a b"}, "v": {"\x00é"}}.Encode(), true)
 	for _, target := range []string{"/set?k=a&v=1", "/set?k=a&v=&w=all", "/get?k=a&r=quorum", "/is?k=a", "/rm?k=a", "/clear"} {
 		good(h, "/set?k=a&v=1")
@@ -278,14 +283,18 @@ func TestContractIsComplete(t *testing.T) {
 	}
 	for _, e := range endpoints {
 		item := document.Paths.Value(e.path)
-		if item == nil || item.Get == nil {
-			t.Errorf("%s is not described", e.path)
+		if item == nil || (item.Get == nil) != e.loads || (item.Post != nil) != e.mutates {
+			t.Errorf("%s is not described, or with other methods", e.path)
 			continue
 		}
-		if (item.Post != nil) != e.mutates || item.Get.Extensions["x-viakv-role"] != e.role.String() {
-			t.Errorf("%s: POST %v, role %v", e.path, item.Post != nil, item.Get.Extensions["x-viakv-role"])
+		o := item.Get
+		if e.loads {
+			o = item.Post
 		}
-		if open := item.Get.Security != nil; open != (e.role == roleNone) {
+		if o.Extensions["x-viakv-role"] != e.role.String() {
+			t.Errorf("%s: role %v", e.path, o.Extensions["x-viakv-role"])
+		}
+		if open := o.Security != nil; open != (e.role == roleNone) {
 			t.Errorf("%s: open %v", e.path, open)
 		}
 	}

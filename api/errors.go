@@ -76,6 +76,19 @@ func explain(err error, mutates bool) (p problem, known bool) {
 	return problem{kind: kindInternal, outcome: outcome}, false
 }
 
+// problemOf returns the problem that tells the client of an error. The log gets an error that no
+// rule covers; known is false then.
+func (x *exchange) problemOf(err error) (p problem, known bool) {
+	p, known = explain(err, x.endpoint.mutates)
+	if known {
+		p.detail = advice.Add(p.detail, err, x.endpoint.path)
+		return p, true
+	}
+	p.detail = "an unexpected error; the server's log has it under the request id " + string(x.id)
+	x.server.log.Error("unexpected error", append(x.fields(), zap.Error(err))...)
+	return p, false
+}
+
 // fail answers with the error.
 func (x *exchange) fail(err error) {
 	if err == kv.ErrMissing { //nolint:errorlint // the bare sentinel is the hot path; wrapped ones go through the table
@@ -84,14 +97,9 @@ func (x *exchange) fail(err error) {
 		x.ctx.SetBody(missingBody)
 		return
 	}
-	p, known := explain(err, x.endpoint.mutates)
-	if known {
-		p.detail = advice.Add(p.detail, err, x.endpoint.path)
-	}
+	p, known := x.problemOf(err)
 	switch {
-	case !known:
-		p.detail = "an unexpected error; the server's log has it under the request id " + string(x.id)
-		x.server.log.Error("unexpected error", append(x.fields(), zap.Error(err))...)
+	case !known: // the log has it
 	case p.status >= 500 && (x.endpoint.free || errors.Is(err, kv.ErrContended)):
 		// A probe comes every second, and its answer states the reason. A remove that other
 		// requests left open is no fault of a node. The log has both at debug level only.

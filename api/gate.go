@@ -222,6 +222,9 @@ const (
 	// conn.drain.
 	lingerTime  = time.Second
 	lingerBytes = 256 << 10
+	// lingerLoadBytes is the same of a load that was ended: many clients look for an answer only
+	// once they have sent a good part of the body.
+	lingerLoadBytes = 64 << 20
 )
 
 // answerOne runs the answer to a connection above the bounds in a goroutine of its own. It reports

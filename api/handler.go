@@ -90,7 +90,7 @@ func (x *exchange) end() {
 	}
 	if !x.detached {
 		if s.draining.Load() {
-			x.closeAfterAnswer()
+			x.closeAfterAnswer(lingerBytes)
 		}
 		size := len(x.ctx.Response.Body())
 		if size == 0 && x.ctx.IsHead() {
@@ -109,10 +109,10 @@ func (x *exchange) end() {
 // closeAfterAnswer makes the answer say that its connection ends with it. The client may have sent
 // more before it reads that. The connection lingers, so that this does not reset it before the
 // answer has arrived.
-func (x *exchange) closeAfterAnswer() {
+func (x *exchange) closeAfterAnswer(readOn int64) {
 	x.ctx.Response.Header.SetConnectionClose()
 	if c := connOf(x.ctx.Conn()); c != nil {
-		c.linger.Store(true)
+		c.linger.Store(readOn)
 	}
 }
 

@@ -25,11 +25,13 @@ func (s *Server) checkHead(handler fasthttp.RequestHandler) fasthttp.RequestHand
 		if fault == "" {
 			fault = targetFault(&ctx.Request.Header)
 		}
-		if fault == "" {
+		if fault != "" {
+			s.refuseHead(ctx, problem{kind: kindMalformed, detail: fault, outcome: kv.None})
+		} else if err := s.readBody(ctx); err != nil {
+			s.malformed(ctx, err)
+		} else {
 			handler(ctx)
-			return
 		}
-		s.refuseHead(ctx, problem{kind: kindMalformed, detail: fault, outcome: kv.None})
 	}
 }
 
@@ -42,7 +44,7 @@ func (s *Server) refuseHead(ctx *fasthttp.RequestCtx, p problem) {
 	p.write(ctx)
 	ctx.SetConnectionClose()
 	if c := connOf(ctx.Conn()); c != nil {
-		c.linger.Store(true)
+		c.linger.Store(lingerBytes)
 	}
 	s.metrics.malformed.Inc()
 }

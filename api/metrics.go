@@ -27,6 +27,7 @@ type metrics struct {
 	denied    *prometheus.CounterVec
 	panics    prometheus.Counter
 	pairs     prometheus.Counter
+	loaded    prometheus.Counter
 	cut       *prometheus.CounterVec
 	figures   figures
 	page      fasthttp.RequestHandler
@@ -71,19 +72,21 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "viakv", Subsystem: "http", Name: "request_duration_seconds",
 			Help: "Time from a request's arrival to its answer, or to the end of its stream.", Buckets: kv.LatencyBounds[:]}, []string{"endpoint", "class"}),
 		sent:      vector("response_body_bytes_total", "Bytes of response bodies, compressed where they are.", "endpoint"),
-		overloads: counter("overloads_total", "Requests refused because too many were in flight or too many scans ran."),
+		overloads: counter("overloads_total", "Requests refused because too many were in flight, or too many scans or loads ran."),
 		malformed: counter("malformed_requests_total", "Requests that could not be read: broken, too large or too slow."),
 		denied:    vector("denied_requests_total", "Requests refused for their token, role, origin or host.", "reason"),
 		panics:    counter("panics_total", "Faults of the program that a request ran into."),
 		pairs:     counter("scanned_pairs_total", "Keys, values and pairs that scans delivered."),
+		loaded:    counter("loaded_values_total", "Values that loads stored."),
 		cut:       vector("cut_streams_total", "Streams that ended before their end, by who ended them.", "by"),
 		pages:     [2]chan struct{}{make(chan struct{}, maxPages), make(chan struct{}, maxPages)},
 	}
 	m.figures.draw()
 	for _, c := range []prometheus.Collector{
-		m.requests, m.seconds, m.sent, m.overloads, m.malformed, m.denied, m.panics, m.pairs, m.cut,
+		m.requests, m.seconds, m.sent, m.overloads, m.malformed, m.denied, m.panics, m.pairs, m.loaded, m.cut,
 		gauge("requests_in_flight", "Requests being worked on.", func() float64 { return float64(s.inFlight.Load()) }),
 		gauge("scans_in_flight", "Scans running.", func() float64 { return float64(len(s.scans)) }),
+		gauge("loads_in_flight", "Loads running.", func() float64 { return float64(len(s.loads)) }),
 		gauge("connections", "Open public connections.", func() float64 { open, _ := s.gate.stats(); return float64(open) }),
 		gauge("connections_limit", "Public connections that may be open at once: --max-connections, or fewer where the limit of open files wants it.",
 			func() float64 { return float64(s.gate.max) }),
@@ -141,6 +144,13 @@ func (e *endpointMetrics) observe(status int, took time.Duration, bytes int) {
 	if e.tally != nil {
 		e.metrics.figures.count(e.tally, status, took)
 	}
+}
+
+// load counts what became of a load. To the figures each value is a write.
+func (m *metrics) load(stored, refused int64) {
+	m.loaded.Add(float64(stored))
+	m.figures.writes.answered.Add(uint64(stored))
+	m.figures.writes.refused.Add(uint64(refused))
 }
 
 func (e *endpointMetrics) class(n int) *classMetrics {

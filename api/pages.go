@@ -3,8 +3,6 @@ package api
 import (
 	"runtime"
 
-	"github.com/valyala/fasthttp"
-
 	"viakv/api/document"
 	"viakv/api/openapi"
 )
@@ -51,13 +49,4 @@ func (s *Server) discovery() *endpoint {
 		s.config.Discovery(x.ctx)
 		return nil
 	}}
-}
-
-// limits gives the one endpoint with large bodies room for them. Elsewhere it leaves the size zero,
-// which stands for the server's own limit.
-func (s *Server) limits(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
-	if _, _, path := splitTarget(h.RequestURI()); s.config.Discovery != nil && string(path) == discoveryPath {
-		c.MaxRequestBodySize = maxDiscoveryBytes
-	}
-	return c
 }

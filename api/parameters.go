@@ -138,7 +138,7 @@ func (x *exchange) readParameters() error {
 	}
 	_, query, _ := bytes.Cut(target, []byte("?"))
 	x.parameters.parse(query)
-	if !x.endpoint.mutates || !x.ctx.IsPost() {
+	if !x.endpoint.mutates || !x.ctx.IsPost() || x.endpoint.loads {
 		return nil
 	}
 	body := x.ctx.Request.Body()

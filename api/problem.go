@@ -24,6 +24,7 @@ var (
 	kindNoSuchEndpoint  = kind{"no-such-endpoint", 404, "No such endpoint"}
 	kindNoSuchNode      = kind{"no-such-node", 404, "No such node"}
 	kindBadParameter    = kind{"bad-parameter", 400, "Bad parameter"}
+	kindBadLine         = kind{"bad-line", 400, "Bad line"}
 	kindBadCursor       = kind{"bad-cursor", 400, "Bad cursor"}
 	kindMalformed       = kind{"malformed", 400, "Malformed request"}
 	kindUnauthenticated = kind{"unauthenticated", 401, "A token is needed"}
@@ -57,6 +58,7 @@ type problem struct {
 	parameter  string        // the parameter at fault, or empty
 	endpoints  []string      // the paths that are served, or nil
 	retryAfter time.Duration // above zero: when to try again
+	load       *loadReport   // what became of a load; nil: it was none
 }
 
 // write makes the problem the response. Headers that were set before stay.
@@ -100,6 +102,9 @@ func (p *problem) append(dst []byte) []byte {
 	}
 	if p.endpoints != nil {
 		dst = append(dst, ']')
+	}
+	if p.load != nil {
+		dst = p.load.append(dst)
 	}
 	return append(dst, '}', '\n')
 }

@@ -15,6 +15,7 @@ type endpoint struct {
 	path    string
 	mutates bool // changes something: no HEAD, and browsers' cross-site requests are refused
 	posts   bool // answers POST, with parameters in a form body, as all that mutates does
+	loads   bool // answers POST alone, and reads the body itself
 	any     bool // answers every method
 	below   bool // serves everything below its path as well
 	// free endpoints are not counted against the limit of requests in flight: probes must get
@@ -35,6 +36,7 @@ var endpoints = []*endpoint{
 	{path: "/getKeys", role: roleRead, serve: scanKeys},
 	{path: "/getValues", role: roleRead, serve: scanValues},
 	{path: "/getAll", role: roleRead, serve: scanAll},
+	{path: loadPath, role: roleWrite, mutates: true, loads: true, serve: setAll},
 	{path: "/join", role: roleAdmin, mutates: true, serve: join},
 	{path: "/leave", role: roleAdmin, mutates: true, serve: leave},
 	{path: "/reads", role: roleAdmin, mutates: true, serve: setReads},
@@ -62,7 +64,11 @@ func unknown(table []*endpoint) *endpoint {
 
 func (e *endpoint) allows(ctx *fasthttp.RequestCtx) bool {
 	switch {
-	case e.any, ctx.IsGet():
+	case e.any:
+		return true
+	case e.loads:
+		return ctx.IsPost()
+	case ctx.IsGet():
 		return true
 	case ctx.IsPost():
 		return e.mutates || e.posts
@@ -72,6 +78,8 @@ func (e *endpoint) allows(ctx *fasthttp.RequestCtx) bool {
 
 func (e *endpoint) allow() string {
 	switch {
+	case e.loads:
+		return "POST"
 	case e.mutates:
 		return "GET, POST"
 	case e.posts:

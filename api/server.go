@@ -46,6 +46,7 @@ type Server struct {
 	requests     atomic.Uint64 // counted for request ids
 	inFlight     atomic.Int64
 	scans        chan struct{} // holds a token for each running scan
+	loads        chan struct{} // likewise of loads
 	streams      sync.WaitGroup
 	draining     atomic.Bool
 	exposed      atomic.Bool // a public listener is not on loopback
@@ -67,6 +68,7 @@ func New(config Config) (*Server, error) {
 			return zapcore.NewSamplerWithOptions(c, time.Second, 20, 100)
 		})),
 		scans: make(chan struct{}, config.MaxScans),
+		loads: make(chan struct{}, config.MaxLoads),
 	}
 	slack := deadlineSlack(min(config.ReadTimeout, config.WriteTimeout, config.IdleTimeout))
 	s.gate = newGate(config.MaxConnections, config.MaxConnectionsPerIP, slack, config.ConnectionsBoundBy, s.log)
@@ -123,7 +125,9 @@ func (s *Server) newServer(handler fasthttp.RequestHandler, connections int) *fa
 		ReadTimeout:                  s.config.ReadTimeout,
 		WriteTimeout:                 s.config.WriteTimeout,
 		IdleTimeout:                  s.config.IdleTimeout,
-		HeaderReceived:               s.limits,
+		HeaderReceived:               s.headerReceived,
+		ExpectHandler:                s.expect,
+		StreamRequestBody:            true,
 		ConnState:                    state,
 		DisablePreParseMultipartForm: true, // parsing would write files of requests that are refused
 		SecureErrorLogMessage:        true, // requests carry keys and values (A7)
@@ -177,7 +181,7 @@ func (s *Server) serveConn(server *fasthttp.Server, c *conn, secure *tls.Config)
 	}()
 	var nc net.Conn = c
 	if secure != nil {
-		nc = tls.Server(c, secure)
+		nc = &secureConn{tls.Server(c, secure), c}
 	}
 	if err := server.ServeConn(nc); err != nil {
 		// The error may quote what came over the connection (A7).

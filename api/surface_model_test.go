@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"viakv/api/kv"
 )
 
 // surfaceModel is a map and the rules of the API's description, implemented a second time with
@@ -64,7 +67,7 @@ func (a arguments) get(name string) string {
 	return ""
 }
 
-var dataParameters = map[string]string{"/set": "kvrw", "/get": "krw", "/is": "krw", "/rm": "krw", "/clear": "rw", "/getKeys": "r", "/getValues": "r", "/getAll": "r"}
+var dataParameters = map[string]string{"/set": "kvrw", "/setAll": "rw", "/get": "krw", "/is": "krw", "/rm": "krw", "/clear": "rw", "/getKeys": "r", "/getValues": "r", "/getAll": "r"}
 
 // judge fails unless the answer is the one that the model gives. It applies the request's change to
 // the model.
@@ -82,7 +85,7 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 	}
 	host, origin, site := r.header["Host"], r.header["Origin"], r.header["Sec-Fetch-Site"]
 	switch {
-	case r.method != "GET" && (r.method != "POST" || !e.mutates):
+	case r.method != "GET" && (r.method != "POST" || !e.mutates), r.method == "GET" && e.loads:
 		want(405)
 		return
 	case host == "evil.example" && e.role != roleNone && !e.free:
@@ -94,7 +97,7 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 	case len(r.target()) > maxURLBytes:
 		want(414)
 		return
-	case r.method == "POST" && r.body != "" && !strings.HasPrefix(r.header["Content-Type"], string(formType)):
+	case r.method == "POST" && r.body != "" && !e.loads && !strings.HasPrefix(r.header["Content-Type"], string(formType)):
 		want(415)
 		return
 	}
@@ -104,6 +107,10 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 	}
 	args := arguments{}
 	args.parse(r.query)
+	if e.loads {
+		m.load(want, r, args, a, t, what)
+		return
+	}
 	if r.method == "POST" {
 		args.parse(r.body)
 	}
@@ -159,6 +166,70 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 			t.Fatalf("%s: want %q", what, value)
 		}
 	}
+}
+
+// load judges a load of lines or of an object.
+func (m *surfaceModel) load(want func(int) bool, r request, args arguments, a answer, t *rapid.T, what string) {
+	quorum := func(name string) (parsed, met bool) {
+		q, ok := kv.ParseQuorum(args.get(name))
+		_, there := args[name]
+		return ok || !there, !there || q <= 1
+	}
+	rParsed, rMet := quorum("r")
+	wParsed, wMet := quorum("w")
+	if !rParsed || !wParsed || !args.oneOf("format", "json", "ndjson") {
+		want(400)
+		return
+	}
+	object := args.get("format") == "json" || args.get("format") == "" && r.header["Content-Type"] == jsonType
+	pairs, fine := readLoad(r.body, object)
+	if len(pairs) > 0 && (!rMet || !wMet) {
+		want(400)
+		return
+	}
+	for _, p := range pairs {
+		m.pairs[p[0]] = p[1]
+	}
+	if !fine {
+		want(400)
+	} else if want(200) && !strings.Contains(a.body, strconv.Itoa(len(pairs))) {
+		t.Fatalf("%s: want %d stored", what, len(pairs))
+	}
+}
+
+// readLoad returns the pairs of a load's body that are before its first fault, and whether there is
+// none.
+func readLoad(body string, object bool) (pairs [][2]string, fine bool) {
+	if object {
+		d := json.NewDecoder(strings.NewReader(body))
+		if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
+			return nil, false
+		}
+		for d.More() {
+			key, err := d.Token()
+			var value string
+			if err != nil || d.Decode(&value) != nil || key == "" {
+				return pairs, false
+			}
+			pairs = append(pairs, [2]string{key.(string), value})
+		}
+		if _, err := d.Token(); err != nil {
+			return pairs, false
+		}
+		_, err := d.Token()
+		return pairs, err == io.EOF
+	}
+	for line := range strings.Lines(body) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		var row struct{ Key, Value *string }
+		if json.Unmarshal([]byte(line), &row) != nil || row.Key == nil || row.Value == nil || *row.Key == "" {
+			return pairs, false
+		}
+		pairs = append(pairs, [2]string{*row.Key, *row.Value})
+	}
+	return pairs, true
 }
 
 // scan judges a page or a whole scan. The store of these tests goes through its keys in their

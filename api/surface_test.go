@@ -72,7 +72,7 @@ var unknownPaths = []string{"/", "/set/", "/SET", "/getkeys", "/nothing", "/cons
 func (s *surface) request() request {
 	r := request{header: map[string]string{}}
 	if rapid.IntRange(0, 2).Draw(s.T, "data") > 0 {
-		r.path = rapid.SampledFrom([]string{"/set", "/set", "/set", "/get", "/rm", "/is", "/clear", "/getKeys", "/getValues", "/getAll"}).Draw(s.T, "path")
+		r.path = rapid.SampledFrom([]string{"/set", "/set", "/set", "/get", "/rm", "/is", "/clear", "/getKeys", "/getValues", "/getAll", "/setAll"}).Draw(s.T, "path")
 	} else {
 		paths := append([]string(nil), unknownPaths...)
 		for _, e := range endpoints {
@@ -101,6 +101,9 @@ func (s *surface) request() request {
 		add(rapid.SampledFrom(names).Draw(s.T, "parameter"))
 	}
 	r.query, r.body = strings.Join(query, "&"), strings.Join(form, "&")
+	if r.path == loadPath && r.method == "POST" {
+		r.body = strings.Join(rapid.SliceOfN(rapid.SampledFrom(loadLines), 0, 6).Draw(s.T, "lines"), "\n")
+	}
 	// Some requests have headers, valid and invalid ones.
 	maybe := func(header string, values ...string) {
 		if rapid.IntRange(0, 4).Draw(s.T, header) == 0 {
@@ -124,6 +127,12 @@ func (s *surface) request() request {
 		maybe("Sec-Fetch-Site", "cross-site", "none")
 	}
 	return r
+}
+
+// loadLines are lines of loads. The last ones are bad.
+var loadLines = []string{
+	`{"key":"a","value":"1"}`, `{"key":"b","value":""}`, `{"value":"2","key":"a"}`, ` {"key" : "\u00e9", "value":"😀"}`, "", "\r",
+	`{"key":"","value":"x"}`, `{"key":"a"}`, "k=a&v=1",
 }
 
 // pair draws a value of a parameter and a way to write it. Most are legal.
@@ -249,6 +258,9 @@ func (s *surface) validate(r request, a answer, what string) {
 		path, method = "/livez", "GET" // the other answers of /livez are those of every endpoint
 	} else if method != "POST" || !endpointAt(path).mutates {
 		method = "GET"
+		if endpointAt(path).loads {
+			method = "POST" // its answers to other methods are among the others
+		}
 	}
 	// kin-openapi counts UTF-16 units where JSON Schema counts characters. Characters of two units
 	// are therefore replaced.

@@ -66,7 +66,7 @@ var rooms = []room{
 	{path: "api/plan", imports: []string{"api/document", "api/advice"}},
 	{path: "api/pairs"},
 	{path: "api/history"},
-	{path: "api", imports: []string{"api/document", "api/advice", "api/history", "api/plan"}},
+	{path: "api", imports: []string{"api/document", "api/advice", "api/history", "api/pairs", "api/plan"}},
 	{path: "api/client", imports: []string{"api/document"}, tests: []string{"api"}},
 	{path: "api/console", tests: []string{"api", "api/document"}},
 	{path: "bench", imports: []string{"api/client", "api/document"}, tests: []string{"api"}},

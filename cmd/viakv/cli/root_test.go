@@ -49,6 +49,7 @@ func TestCommandLinesThatCannotBeUnderstood(t *testing.T) {
 		{"serve", "--peer-key", "k"},
 		{"serve", "--peer-tls", "certs", "--peer-key", "k"},
 		{"serve", "--max-scans", "0"},
+		{"serve", "--max-loads", "0"},
 		{"serve", "--max-connections-per-ip", "-1"},
 		{"serve", "--drain", "-1s"},
 		{"serve", "--timeout", "0"},

@@ -40,7 +40,7 @@ func TestAddressList(t *testing.T) {
 func TestAddressesThatLeadNowhere(t *testing.T) {
 	for _, v := range []string{":9080", "0.0.0.0:9080", "[::]:9080", "node-a:0", "node-a", "node-a:"} {
 		for name, c := range map[string]Config{"advertise-peer": {advertisePeer: v}, "advertise-http": {advertiseHTTP: v}} {
-			c.http, c.peer, c.timeout, c.hedge, c.maxConnections, c.maxInFlight, c.maxScans = ":8080", ":9080", 1, 1, 1, 1, 1
+			c.http, c.peer, c.timeout, c.hedge, c.maxConnections, c.maxInFlight, c.maxScans, c.maxLoads = ":8080", ":9080", 1, 1, 1, 1, 1, 1
 			if err := c.Check(); err == nil || !strings.Contains(err.Error(), "--"+name) {
 				t.Errorf("--%s %s: %v", name, v, err)
 			}

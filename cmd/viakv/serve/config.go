@@ -41,7 +41,7 @@ type Config struct {
 	tokens, admin             string
 	origins, hosts            []string
 
-	maxConnections, maxConnectionsPerIP, maxInFlight, maxScans int
+	maxConnections, maxConnectionsPerIP, maxInFlight, maxScans, maxLoads int
 
 	logFormat, logLevel string
 
@@ -100,6 +100,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.IntVar(&c.maxConnectionsPerIP, "max-connections-per-ip", 0, "connections from one address at once; 0: no limit, because all may come from one proxy")
 	f.IntVar(&c.maxInFlight, "max-in-flight", 4096, "requests being worked on at once; more get a quick 503")
 	f.IntVar(&c.maxScans, "max-scans", 16, "getKeys, getValues and getAll running at once; more get a quick 503")
+	f.IntVar(&c.maxLoads, "max-loads", 16, "setAll running at once; more get a quick 503")
 
 	f.StringVar(&c.logFormat, "log-format", "auto", "auto, json or console")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -152,8 +153,8 @@ func (c *Config) Check() error {
 	if c.lease < kv.MinLease || c.lease > kv.MaxLease {
 		errs = append(errs, fmt.Errorf("--lease %v: want %v to %v; without the flag it is %v", c.lease, kv.MinLease, kv.MaxLease, kv.DefaultLease))
 	}
-	if c.maxConnections < 1 || c.maxConnectionsPerIP < 0 || c.maxInFlight < 1 || c.maxScans < 1 {
-		errs = append(errs, errors.New("--max-connections, --max-in-flight and --max-scans must be above zero, --max-connections-per-ip not below"))
+	if c.maxConnections < 1 || c.maxConnectionsPerIP < 0 || c.maxInFlight < 1 || c.maxScans < 1 || c.maxLoads < 1 {
+		errs = append(errs, errors.New("--max-connections, --max-in-flight, --max-scans and --max-loads must be above zero, --max-connections-per-ip not below"))
 	}
 	return cliutil.Usage(errors.Join(errs...))
 }

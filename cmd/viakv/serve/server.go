@@ -83,7 +83,7 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (s *Server, err error)
 		Discovery: discovery.New(discovery.Config{Status: s.store.Status, Ready: s.ready}).Handle, Impaired: s.impaired,
 		Logger: s.log, Registry: registry, Timeout: c.timeout, Origins: c.origins, Hosts: c.hosts, TokenFile: c.tokens,
 		MaxConnections: c.maxConnections, ConnectionsBoundBy: c.connectionsBoundBy, MaxAdminConnections: c.maxAdminConnections,
-		MaxConnectionsPerIP: c.maxConnectionsPerIP, MaxInFlight: c.maxInFlight, MaxScans: c.maxScans,
+		MaxConnectionsPerIP: c.maxConnectionsPerIP, MaxInFlight: c.maxInFlight, MaxScans: c.maxScans, MaxLoads: c.maxLoads,
 		TLS: api.TLSConfig{CertFile: c.tlsCert, KeyFile: c.tlsKey, ClientCAFile: c.tlsCA},
 	})
 	return s, err
