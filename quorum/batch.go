@@ -7,21 +7,19 @@ import (
 	"time"
 
 	"viakv/api/kv"
+	"viakv/ring/keyspace"
 )
 
 // maxAsking is how many values of a batch are written at the same time where the replicas have to
 // be asked before each.
 const maxAsking = 64
 
-// batch is the sets of one operation that were given together.
+// batch is the sets of one call of SetMany.
 type batch struct {
-	setters []setter
-	sets    []*setter
-	done    chan struct{} // of all of them
-}
-
-func newBatch() *batch {
-	return &batch{setters: make([]setter, 0, MaxRecords), sets: make([]*setter, 0, MaxRecords), done: make(chan struct{}, MaxRecords)}
+	setters []setter        // in the order of the writes
+	sets    []*setter       // ordered by the partition of their keys
+	at      []keyspace.Hash // of the keys
+	done    chan struct{}   // of all of them
 }
 
 // SetMany stores values whose keys differ, each by itself, as Set does. It sets the version or the
@@ -32,58 +30,73 @@ func (c *Coordinator) SetMany(_ context.Context, writes []kv.Write, opt kv.Optio
 	if opt.Deadline.IsZero() {
 		opt.Deadline = time.Now().Add(c.cfg.Timeout)
 	}
-	if !c.mayKnow(opt) {
+	if v := c.cfg.Views.Current(); v != nil && c.mayKnow(opt) {
+		c.setTogether(writes, opt, v.Seed)
+	} else {
 		for i := range writes {
 			writes[i].Err = errAsk
 		}
-		c.setEachAsking(writes, opt)
-		return
 	}
-	var parts sync.WaitGroup
-	for len(writes) > 0 {
-		n := fits(writes)
-		part := writes[:n]
-		writes = writes[n:]
-		if len(writes) == 0 {
-			c.setPart(part, opt)
+	c.setEachAsking(writes, opt)
+}
+
+// setTogether stores the values for which nobody has to be asked first. The error of the others is
+// errAsk.
+func (c *Coordinator) setTogether(writes []kv.Write, opt kv.Options, seed keyspace.Seed) {
+	b := c.batches.Get().(*batch)
+	b.fill(writes, opt.Deadline, seed)
+	var operations sync.WaitGroup
+	for sets := b.sets; len(sets) > 0; {
+		n := fits(sets)
+		some := sets[:n]
+		if sets = sets[n:]; len(sets) > 0 {
+			operations.Go(func() { c.setAll(some, opt) })
 		} else {
-			parts.Go(func() { c.setPart(part, opt) })
+			c.setAll(some, opt)
 		}
 	}
-	parts.Wait()
-}
-
-// fits returns how many of the first writes one operation takes.
-func fits(writes []kv.Write) (n int) {
-	for bytes := 0; n < min(len(writes), MaxRecords) && bytes < maxSetBytes; n++ {
-		bytes += len(writes[n].Key) + len(writes[n].Value)
-	}
-	return n
-}
-
-// setPart stores as many values as one operation takes.
-func (c *Coordinator) setPart(writes []kv.Write, opt kv.Options) {
-	b := c.batches.Get().(*batch)
-	for i := range writes {
-		b.setters = append(b.setters, setter{key: writes[i].Key, value: writes[i].Value, deadline: opt.Deadline, done: b.done})
-		b.sets = append(b.sets, &b.setters[i])
-	}
-	c.setAll(b.sets, opt)
 	for range writes {
 		<-b.done
 	}
-	ask := false
+	operations.Wait()
 	for i := range writes {
 		writes[i].Version, writes[i].Err = b.setters[i].tag, b.setters[i].err
-		ask = ask || writes[i].Err == errAsk
 	}
 	clear(b.setters)
-	clear(b.sets)
-	b.setters, b.sets = b.setters[:0], b.sets[:0]
 	c.batches.Put(b)
-	if ask {
-		c.setEachAsking(writes, opt)
+}
+
+// fill makes a setter of each write. It orders them by partition, so that each operation has the
+// keys of few partitions (replica.Store.Warm). The keys differ, so the order does not matter else.
+func (b *batch) fill(writes []kv.Write, deadline time.Time, seed keyspace.Seed) {
+	if cap(b.setters) < len(writes) {
+		n := max(len(writes), MaxRecords)
+		*b = batch{make([]setter, 0, n), make([]*setter, n), make([]keyspace.Hash, n), make(chan struct{}, n)}
 	}
+	b.setters, b.sets, b.at = b.setters[:len(writes)], b.sets[:len(writes)], b.at[:len(writes)]
+	var next [keyspace.Partitions + 1]int // where the next key of a partition comes
+	for i := range writes {
+		w := &writes[i]
+		b.setters[i] = setter{key: w.Key, value: w.Value, deadline: deadline, done: b.done}
+		b.at[i] = seed.Hash(w.Key)
+		next[b.at[i].Partition()+1]++
+	}
+	for p := range keyspace.Partitions {
+		next[p+1] += next[p]
+	}
+	for i, h := range b.at {
+		n := &next[h.Partition()]
+		b.sets[*n] = &b.setters[i]
+		*n++
+	}
+}
+
+// fits returns how many of the first sets one operation takes.
+func fits(sets []*setter) (n int) {
+	for bytes := 0; n < min(len(sets), MaxRecords) && bytes < maxSetBytes; n++ {
+		bytes += len(sets[n].key) + len(sets[n].value)
+	}
+	return n
 }
 
 // setEachAsking stores the values whose error is errAsk: the replicas have to be asked before.
@@ -96,10 +109,15 @@ func (c *Coordinator) setEachAsking(writes []kv.Write, opt kv.Options) {
 			}
 		}
 	}
+	n := 0
+	for i := range writes {
+		if writes[i].Err == errAsk {
+			n++
+		}
+	}
 	var workers sync.WaitGroup
-	for range min(len(writes), maxAsking) - 1 {
+	for range min(n, maxAsking) {
 		workers.Go(work)
 	}
-	work()
 	workers.Wait()
 }

@@ -90,7 +90,7 @@ func New(cfg Config) *Coordinator {
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
 	c.buffers.New = func() any { return new([]byte) }
-	c.batches.New = func() any { return newBatch() }
+	c.batches.New = func() any { return new(batch) }
 	c.setters.New = func() any { return &setter{done: make(chan struct{}, 1)} }
 	return c
 }

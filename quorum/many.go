@@ -124,7 +124,10 @@ func (o *operation) sendItems() error {
 		o.countOwn(true)
 	}
 	o.entries, o.heard = o.entries[:0], only(o.v.Self)
-	for _, it := range o.round {
+	for i, it := range o.round {
+		if i%replica.MaxWarm == 0 {
+			o.warm(o.round[i:min(i+replica.MaxWarm, len(o.round))])
+		}
 		it.doubted = nobody
 		top, err := o.storeItem(it)
 		if err != nil {
@@ -145,11 +148,22 @@ func (o *operation) sendItems() error {
 	return nil
 }
 
+// warm hashes the keys of some items, and prepares the own copy for them.
+func (o *operation) warm(items []*item) {
+	o.hashes = o.hashes[:0]
+	for _, it := range items {
+		it.hash = o.v.Seed.Hash(it.set.key)
+		o.hashes = append(o.hashes, it.hash)
+	}
+	if len(items) > 1 {
+		o.v.Store.Warm(o.v.Epoch, o.hashes)
+	}
+}
+
 // storeItem makes an item's record, if there is none yet, and stores it in the own copy. top
 // reports whether the copy holds nothing above the record's tag then.
 func (o *operation) storeItem(it *item) (top bool, err error) {
 	v, key := o.v, it.set.key
-	it.hash = v.Seed.Hash(key)
 	if it.stored { // at an earlier epoch
 		top, err = v.Store.Put(v.Epoch, it.hash, key, &it.record)
 		if top || err != nil {

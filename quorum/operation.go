@@ -49,12 +49,13 @@ type operation struct {
 	hintKey []byte // copy of key, for the calls that outlive the request
 
 	// Of a write that asks nobody first (many.go).
-	items    []item    // all of them
-	round    []*item   // those of the present phase; changed while it has no calls
-	entries  []Entry   // the records of the round
-	ended    []*setter // those that are about to be told their outcome
-	relied   []uint64  // the sessions that count here, by slot
-	detached bool      // the request of the first item does not drive the operation any more
+	items    []item          // all of them
+	round    []*item         // those of the present phase; changed while it has no calls
+	entries  []Entry         // the records of the round
+	ended    []*setter       // those that are about to be told their outcome
+	hashes   []keyspace.Hash // of those that are about to be stored here
+	relied   []uint64        // the sessions that count here, by slot
+	detached bool            // the request of the first item does not drive the operation any more
 
 	// What is needed to tell when the record is complete (complete.go).
 	number *watermark.Open // the record's, while it is open; nil: none is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -11,8 +12,10 @@ import (
 
 	"viakv/node/wire"
 	"viakv/quorum/lease"
+	"viakv/quorum/replica"
 	"viakv/quorum/version"
 	"viakv/quorum/version/rule"
+	"viakv/ring/keyspace"
 )
 
 // Node is what the server asks of its node. Only Control may block.
@@ -214,21 +217,27 @@ const scratchSize = 1280
 func (e *Epoch) serveStores(dst []byte, from version.Incarnation, body []byte) ([]byte, error) {
 	var doubted [wire.MaxStores / 8]byte
 	n, some := 0, false
-	for rest := body; n == 0 || len(rest) > 0; n++ {
-		r, after, err := wire.NextStore(rest)
-		if err != nil || n == wire.MaxStores {
-			return dst, wire.ErrMalformed
-		}
-		rest = after
+	put := func(r *wire.StoreRequest, hash keyspace.Hash) error {
 		e.membership.Counter.Observe(r.Record.Tag.Counter)
-		top, err := e.Store.Put(e.View.Epoch, e.View.Seed.Hash(r.Key), r.Key, &r.Record)
-		if err != nil {
-			return dst, err
-		}
+		top, err := e.Store.Put(e.View.Epoch, hash, r.Key, &r.Record)
 		if !top {
 			doubted[n/8] |= 1 << (n % 8)
 			some = true
 		}
+		n++
+		return err
+	}
+	r, rest, err := wire.NextStore(body)
+	switch {
+	case err != nil:
+		return dst, err
+	case len(rest) == 0:
+		err = put(&r, e.View.Seed.Hash(r.Key))
+	default:
+		err = e.eachStore(body, put)
+	}
+	if err != nil {
+		return dst, err
 	}
 	ack := wire.Acknowledgement{Names: e.View.Given.Names()} // after the stores (L4)
 	if some {
@@ -242,6 +251,41 @@ func (e *Epoch) serveStores(dst []byte, from version.Incarnation, body []byte) (
 	}
 	return wire.AppendAcknowledgement(e.reply(dst, wire.OK), &ack), nil
 }
+
+// eachStore calls put for each of many records. It looks some records ahead, and warms the store for
+// them.
+func (e *Epoch) eachStore(body []byte, put func(r *wire.StoreRequest, hash keyspace.Hash) error) error {
+	a, n := aheads.Get().(*ahead), 0
+	defer func() {
+		clear(a.requests[:min(n, len(a.requests))]) // they borrow the body
+		aheads.Put(a)
+	}()
+	for len(body) > 0 {
+		k := 0
+		for ; k < replica.MaxWarm && len(body) > 0; k++ {
+			r, rest, err := wire.NextStore(body)
+			if n++; err != nil || n > wire.MaxStores {
+				return wire.ErrMalformed
+			}
+			body, a.requests[k], a.hashes[k] = rest, r, e.View.Seed.Hash(r.Key)
+		}
+		e.Store.Warm(e.View.Epoch, a.hashes[:k])
+		for i := range k {
+			if err := put(&a.requests[i], a.hashes[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ahead is the records that eachStore has looked ahead.
+type ahead struct {
+	requests [replica.MaxWarm]wire.StoreRequest
+	hashes   [replica.MaxWarm]keyspace.Hash
+}
+
+var aheads = sync.Pool{New: func() any { return new(ahead) }}
 
 // doubts clears the bits of the records in a body for which the replica vouches, although they were
 // not the newest when they came. It reports whether any bit is left.

@@ -13,7 +13,7 @@
 //
 // Invariants, cited by number elsewhere:
 //
-//	S1. An operation that is stamped with an epoch (Get, Tag, Put, Vote, Copy, Digest,
+//	S1. An operation that is stamped with an epoch (Get, Tag, Put, Vote, Warm, Copy, Digest,
 //	    Walk, Page, Tombstones, Purge) runs under its shard's lock, and only if the shard is at
 //	    that epoch. An operation that reads several shards takes one after the other, and fails at
 //	    the first that is at another epoch. So once Advance has returned, no operation with

@@ -405,6 +405,7 @@ func storeIsAMap(t *rapid.T) {
 		"walk":    x.walk,
 		"page":    x.page,
 		"removed": x.tombstones,
+		"warmed":  x.warm,
 		"pairs":   x.pairs,
 		"": func(t *rapid.T) {
 			if st := x.s.Stats(); int(st.Keys+st.Tombstones) != len(x.m.records) {

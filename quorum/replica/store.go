@@ -23,6 +23,10 @@ type Store interface {
 	// Vote stores the tombstone and votes for its owner, unless the copy holds something newer or
 	// another owner's tombstone.
 	Vote(e version.Epoch, h keyspace.Hash, key []byte, tombstone *version.Record) (voted bool, err error)
+	// Warm says that operations on the keys of these hashes are about to follow, MaxWarm of them at
+	// most. It changes nothing. It makes those operations faster, most of all where hashes of one
+	// partition follow each other.
+	Warm(e version.Epoch, hashes []keyspace.Hash)
 	// Full reports whether the copy may hold no more. Then new values must be refused.
 	Full() bool
 
@@ -40,6 +44,10 @@ type Store interface {
 	// the bucket's range. drift is not nil when the digest that the writes have kept is another.
 	Check(at keyspace.Rank) (bucket keyspace.Range, drift error)
 }
+
+// MaxWarm is how many keys an operation on many keys should warm at a time. What they need fits the
+// cache of a processor's core then.
+const MaxWarm = 32
 
 // MaxListBytes bounds the keys and tags of one purge's list, in bytes, so that the list fits a
 // frame. A list may exceed it by one tombstone.

@@ -55,6 +55,9 @@ func (s *Store) Epoch() version.Epoch {
 	return s.epoch
 }
 
+// Warm implements replica.Store.
+func (s *Store) Warm(version.Epoch, []keyspace.Hash) {}
+
 // SetFull makes the store refuse new values, or accept them again.
 func (s *Store) SetFull(full bool) {
 	s.mu.Lock()
