@@ -12,14 +12,16 @@
 // none (errors.go).
 //
 // A4. The bytes of a request are borrowed from fasthttp until the handler returns. What outlives
-// the handler (a hijacked stream, a log entry) is copied first.
+// the handler (a hijacked stream, a log entry) is copied first. So are the pairs of a load, since
+// its body is read on while they are stored.
 //
 // A5. get and set allocate nothing beyond what fasthttp does (alloc_test.go). What a request needs
 // lives in a pooled exchange.
 //
-// A6. Every resource a client can hold is bounded: connections, requests in flight, scans, header
-// and body bytes, and the time for each read, each write and each wait (config.go). A request
-// beyond a bound gets a quick 503 that names the bound; it is never queued.
+// A6. Every resource a client can hold is bounded: connections, requests in flight, scans, loads,
+// header and body bytes, and the time for each read, each write and each wait (config.go). The body
+// of a load has no bound, and a load holds two batches of it (load.go). A request beyond a bound
+// gets a quick 503 that names the bound; it is never queued.
 //
 // A7. Labels of metrics come from the table of endpoints, never from a request. Logs never contain
 // keys, values or tokens.
@@ -37,12 +39,13 @@
 // to its end and answered (conn.go).
 //
 // A request passes, in this order: the limit of connections (gate.go), the checks of its head
-// (head.go) and the table of endpoints (routes.go). Then follow, in handler.go: the limit of
-// requests in flight, method, host, origin, token, parameters, the endpoint's own function, error
-// table and metrics.
+// (head.go), its body (body.go) and the table of endpoints (routes.go). Then follow, in handler.go:
+// the limit of requests in flight, method, host, origin, token, parameters, the endpoint's own
+// function, error table and metrics.
 //
-// New starts no goroutine. Later there is one for each connection and each stream, and a short one
-// for each connection that lingers or is turned away. Shutdown waits for all of them.
+// New starts no goroutine. Later there is one for each connection and each stream, and short ones
+// for each connection that lingers or is turned away, and for each batch of a load. Shutdown waits
+// for all of them.
 //
 // Not here: HTTP/2 (a proxy in front speaks it), rate limits per client, an audit log.
 package api

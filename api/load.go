@@ -18,7 +18,8 @@ import (
 const loadPath = "/setAll"
 
 const (
-	// maxBatch and maxBatchBytes bound a batch of a load, in values and in bytes of keys and values.
+	// maxBatch and maxBatchBytes bound a batch of a load, in values and in bytes of keys and
+	// values.
 	maxBatch      = 4096
 	maxBatchBytes = 256 << 10
 	// maxFaults is how many runs of lines that were not stored a load lists. It ends with the last.
@@ -256,8 +257,8 @@ func (l *load) note(line int64, err error) {
 	}
 }
 
-// position returns the first line that is in no batch: the one at fault, or where the reader stands.
-// It is 0 at the end.
+// position returns the first line that is in no batch: the one at fault, or where the reader
+// stands. It is 0 at the end.
 func (l *load) position() int64 {
 	bad, _ := errors.AsType[*pairs.Error](l.pairs.Err())
 	switch {

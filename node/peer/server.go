@@ -252,8 +252,8 @@ func (e *Epoch) serveStores(dst []byte, from version.Incarnation, body []byte) (
 	return wire.AppendAcknowledgement(e.reply(dst, wire.OK), &ack), nil
 }
 
-// eachStore calls put for each of many records. It looks some records ahead, and warms the store for
-// them.
+// eachStore calls put for each of many records. It looks some records ahead, and warms the store
+// for them.
 func (e *Epoch) eachStore(body []byte, put func(r *wire.StoreRequest, hash keyspace.Hash) error) error {
 	a, n := aheads.Get().(*ahead), 0
 	defer func() {

@@ -276,8 +276,8 @@ func TestAListOfTombstonesIsBounded(t *testing.T) {
 	}
 }
 
-// Looking for tombstones copies no bucket that has none, and takes one step for a partition that has
-// none.
+// Looking for tombstones copies no bucket that has none, and takes one step for a partition that
+// has none.
 func TestLookingForTombstonesCopiesNoOthers(t *testing.T) {
 	s := open(t, testConfig)
 	for i := range 50_000 {
