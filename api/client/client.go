@@ -57,7 +57,8 @@ type call struct {
 	parameters []parameter
 	mutates    bool
 	timeout    time.Duration
-	json       bool // the answer is wanted as JSON
+	json       bool   // the answer is wanted as JSON
+	body       []byte // lines of JSON; nil: none
 }
 
 // do sends a call (F1) and passes the successful answer to read, which must copy what it keeps.
@@ -104,21 +105,23 @@ func (e *endpoint) do(ctx context.Context, k call, read func(*fasthttp.Response)
 	if err = w.receive(); err != nil {
 		release()
 		_ = w.conn.Close()
+		w.posted(false)
 		return e.unanswered(ctx, k.mutates, err)
 	}
+	whole := w.posted(w.response.StatusCode() == fasthttp.StatusOK && !w.response.ConnectionClose())
 	switch {
 	case w.response.StatusCode() != fasthttp.StatusOK:
 		err = newError(e.name, k.mutates, &w.response)
 	case read != nil:
 		err = read(&w.response)
 	}
-	e.release(w, release())
+	e.release(w, release() && whole)
 	return err
 }
 
 // send writes a call to a connection and returns that, still to be read from. A read that fails on
 // a kept connection is sent again on another one. A mutation is sent once: whether a kept
-// connection has passed it on is unknown.
+// connection has passed it on is unknown. A body may still be on its way.
 func (e *endpoint) send(ctx context.Context, k call) (*wire, error) {
 	for {
 		w, fresh, err := e.acquire(ctx)
@@ -126,6 +129,10 @@ func (e *endpoint) send(ctx context.Context, k call) (*wire, error) {
 			return nil, e.unanswered(ctx, false, err) // nothing was sent
 		}
 		w.out = k.append(w.out[:0], e)
+		if k.body != nil {
+			w.post(k.body)
+			return w, nil
+		}
 		release := w.guard(ctx)
 		err = w.flush()
 		intact := release()

@@ -24,8 +24,8 @@ type Config struct {
 	// TLS is used for https endpoints. Nil: the system's authorities, no client certificate.
 	TLS *tls.Config
 
-	// Timeout bounds one data request with all its attempts. Zero: 5 s. It should be longer than
-	// the server's own, so that the server can say what happened.
+	// Timeout bounds one data request with all its attempts, and each request of SetMany. Zero: 5
+	// s. It should be longer than the server's own, so that the server can say what happened.
 	Timeout time.Duration
 	// ControlTimeout bounds a clear, a join or a leave. Zero: 3 min.
 	ControlTimeout time.Duration

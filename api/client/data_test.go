@@ -100,12 +100,18 @@ func TestRefusalsAreTyped(t *testing.T) {
 	}
 }
 
-func TestTokens(t *testing.T) {
+// tokens returns a file with two tokens.
+func tokens(t testing.TB) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "tokens")
 	if err := os.WriteFile(file, []byte("read 0123456789abcdef0\nadmin 0123456789abcdef1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	addr := serve(t, api.Config{TokenFile: file})
+	return file
+}
+
+func TestTokens(t *testing.T) {
+	addr := serve(t, api.Config{TokenFile: tokens(t)})
 	_, err := connectTo(t, addr).Set(t.Context(), "k", "v")
 	want(t, err, 401, kv.None, nil)
 	_, err = connect(t, client.Config{Endpoints: []string{addr}, Token: "0123456789abcdef0"}).Set(t.Context(), "k", "v")

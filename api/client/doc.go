@@ -8,6 +8,7 @@
 //	_, err = c.Set(ctx, "color", "green")
 //	value, err := c.Get(ctx, "color")
 //	for pair, err := range c.All(ctx, client.ScanOptions{}) { ... }
+//	stored, err := c.SetMany(ctx, maps.All(pairs))
 //
 // F1. A mutation is sent to a second endpoint only when it is certain that the first did nothing
 // with it. That is so when the connection could not be made, or when the answer says outcome none
@@ -27,6 +28,14 @@
 //
 // F5. A Client is safe for concurrent use. A Conn, the pipelined connection for load generators,
 // belongs to one sender and one receiver.
+//
+// F6. SetMany stores pairs in their order. It sends one request after the other, of at most 4096
+// pairs and 256 KiB of keys and values, in which no key comes twice. A node stores that as one
+// batch, so F1 and F4 hold for each request as they do for a set. The LoadError accounts for every
+// pair: it is stored, or it is in Failed, or it is Next or comes after Next.
+//
+// F7. An answer that comes before a request's body is written counts. The rest of the body is then
+// not sent, and the connection is closed unless the body was written as a whole.
 //
 // Requests are written by hand and answers are parsed by fasthttp. Its own HostClient is not used,
 // because it repeats GET requests whose connection broke. In this API a GET may change state, so

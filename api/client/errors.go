@@ -43,6 +43,8 @@ type Error struct {
 	Retriable  bool
 	RetryAfter time.Duration // above zero: overload, try again after this time
 	Err        error         // why there was no answer, or what came instead of one
+
+	load *loadProblem // what became of the pairs of a load, if the answer says that
 }
 
 func (e *Error) Error() string {
@@ -88,6 +90,10 @@ func (e *Error) Is(target error) bool {
 // problem is an RFC 9457 document as viakv fills it.
 type problem struct {
 	Type, Title, Detail, Outcome, Parameter string
+
+	Stored *int64 // of a load
+	Next   int64
+	Failed []failedLines
 }
 
 const (
@@ -113,14 +119,27 @@ func newError(endpoint string, mutates bool, r *fasthttp.Response) *Error {
 	}
 	e.Kind = strings.TrimPrefix(p.Type, problemPrefix)
 	e.Title, e.Detail, e.Parameter = p.Title, p.Detail, p.Parameter
-	if p.Outcome == kv.None.String() {
+	if outcome(p.Outcome) == kv.None {
 		e.Outcome = kv.None
+	}
+	if p.Stored != nil {
+		e.load = &loadProblem{*p.Stored, p.Next, p.Failed}
+		// The rest counts the lines of one request, which its sender does not know.
+		e.Detail, _, _ = strings.Cut(p.Detail, fmt.Sprintf("; %d value", *p.Stored))
 	}
 	e.Retriable = retriable(r)
 	if s, err := strconv.Atoi(string(r.Header.Peek(fasthttp.HeaderRetryAfter))); err == nil && s > 0 {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
 	return e
+}
+
+// outcome returns the outcome that a problem document names.
+func outcome(name string) kv.Outcome {
+	if name == kv.None.String() {
+		return kv.None
+	}
+	return kv.Unknown
 }
 
 // retriable reports whether an answer says that nothing happened and the request may be repeated.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"maps"
 	"testing"
 
 	"viakv/api"
@@ -46,6 +47,40 @@ func Example() {
 	// Output:
 	// green <nil>
 	// true
+}
+
+func ExampleClient_SetMany() {
+	c, err := client.New(client.Config{Endpoints: []string{address}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	pairs := map[string]string{"tree.oak": "brown", "tree.birch": "white", "tree.ash": "grey"}
+	stored, err := c.SetMany(context.Background(), maps.All(pairs))
+	fmt.Println(stored, err)
+	// Output: 3 <nil>
+}
+
+func ExampleLoadError() {
+	c, err := client.New(client.Config{Endpoints: []string{address}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.SetMany(context.Background(), func(yield func(key, value string) bool) {
+		_ = yield("tree.elm", "green") && yield("", "no key") && yield("tree.fir", "green")
+	})
+	var e *client.LoadError
+	if errors.As(err, &e) {
+		fmt.Println("stored:", e.Stored)
+		for _, f := range e.Failed {
+			fmt.Println("send again:", f.First, "to", f.Last, "not stored for certain:", f.Outcome == kv.None)
+		}
+		fmt.Println("send again: all from", e.Next, "on")
+	}
+	// Output:
+	// stored: 1
+	// send again: all from 2 on
 }
 
 func ExampleClient_All() {

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"strconv"
+
 	"viakv/api/kv"
 )
 
@@ -10,7 +12,10 @@ type parameter struct{ name, value string }
 // append appends the call's request to an endpoint.
 func (k call) append(dst []byte, e *endpoint) []byte {
 	method, headers := "GET ", e.headers
-	if k.mutates {
+	switch {
+	case k.body != nil:
+		method = "POST "
+	case k.mutates:
 		method, headers = "POST ", e.postHeaders
 	}
 	dst = append(dst, method...)
@@ -26,6 +31,10 @@ func (k call) append(dst []byte, e *endpoint) []byte {
 	dst = append(dst, " HTTP/1.1\r\n"...)
 	if k.json {
 		dst = append(dst, "Accept: application/json\r\n"...)
+	}
+	if k.body != nil {
+		dst = append(dst, "Content-Type: application/x-ndjson\r\nContent-Length: "...)
+		dst = append(strconv.AppendInt(dst, int64(len(k.body)), 10), "\r\n"...)
 	}
 	return append(dst, headers...)
 }

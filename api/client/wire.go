@@ -26,6 +26,7 @@ type wire struct {
 	out      []byte // requests not sent yet
 	response fasthttp.Response
 	lastUse  time.Time
+	posting  chan error // gets what the writing of a body has ended with; nil: none is written
 }
 
 func (e *endpoint) dial(ctx context.Context) (*wire, error) {
@@ -51,6 +52,31 @@ func (w *wire) flush() error {
 	_, err := w.conn.Write(w.out)
 	w.out = w.out[:0]
 	return err
+}
+
+// post begins to send what was appended to out, and a body behind it. The other side may answer
+// before it has read the body, and then reads no more of it. So the body is written beside the
+// reading of the answer. The caller calls posted before it lets go of the body.
+func (w *wire) post(body []byte) {
+	w.posting = make(chan error, 1)
+	go func() {
+		_, err := (&net.Buffers{w.out, body}).WriteTo(w.conn)
+		w.posting <- err
+	}()
+}
+
+// posted waits until no body is written any more, and reports whether it was written as a whole. It
+// ends the writing now unless it is to wait for its end.
+func (w *wire) posted(wait bool) (whole bool) {
+	if w.posting == nil {
+		return true
+	}
+	if !wait {
+		_ = w.conn.SetWriteDeadline(longAgo)
+	}
+	err := <-w.posting
+	w.posting = nil
+	return err == nil
 }
 
 // receive reads one answer into w.response, with its whole body.
