@@ -122,7 +122,7 @@ func (o *importOptions) load(ctx context.Context, c *client.Client, in io.Reader
 		}
 		return 0, 0, fmt.Errorf("line %d: %w; all before it is written: repeat with %s --from-line %d", resume, err, again, resume)
 	}
-	there = w.there.Load()
+	there = w.there
 	n -= there
 	if err := whole(p, o.partial); err != nil {
 		return 0, 0, cliutil.Usagef("%w; the %d pairs before are written", err, n)

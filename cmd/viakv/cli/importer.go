@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"hash/maphash"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,11 +14,11 @@ import (
 )
 
 const (
-	// importers is how many pairs are written at the same time. A write waits for other nodes for
-	// most of its time, so a few dozen keep a node busy.
-	importers = 64
-	// importQueue bounds the pairs that wait for one importer.
-	importQueue = 64
+	// importChunk is how many pairs are written at a time, and how many wait meanwhile. It is as
+	// many as one request of the client has.
+	importChunk = 4096
+	// lookers is how many keys are looked for at the same time. A look is a request of its own.
+	lookers = 64
 	// importPatience is how long a pair is tried again: longer than an election or the restart of a
 	// node.
 	importPatience = 30 * time.Second
@@ -32,44 +30,39 @@ type numbered struct {
 	pair exportedPair
 }
 
-// importing writes pairs in parallel. All pairs of one key go through the same importer, so that
-// the later of two lines with one key stays.
+// importing writes pairs in their order. While a chunk of them is written, the next one is taken:
+// it has what has come by then. So a slow input is written as it comes.
 type importing struct {
-	client *client.Client
-	bar    *cliutil.Bar
+	client  *client.Client
+	bar     *cliutil.Bar
+	missing bool // write only the keys that the cluster does not have
 	// The context ends with the first failure, which is its cause.
-	ctx     context.Context
-	fail    context.CancelCauseFunc
-	seed    maphash.Seed
-	queues  [importers]chan numbered
-	workers sync.WaitGroup
-	missing bool         // write only the keys that the cluster does not have
-	there   atomic.Int64 // pairs that were not written, because it has their keys
+	ctx    context.Context
+	fail   context.CancelCauseFunc
+	queue  chan numbered
+	worker sync.WaitGroup
+	left   int64 // the line that write did not take; 0: none
 
-	mu      sync.Mutex
-	pending map[int64]struct{} // lines taken and not known to be written
+	// These are the worker's as long as it runs.
+	chunk  []numbered
+	there  int64 // pairs that were not written, because the cluster has their keys
+	resume int64 // the first line that may not be written; 0: none
 }
 
 func newImport(ctx context.Context, c *client.Client, bar *cliutil.Bar, missing bool) *importing {
-	w := &importing{client: c, bar: bar, seed: maphash.MakeSeed(), missing: missing, pending: map[int64]struct{}{}}
+	w := &importing{client: c, bar: bar, missing: missing, queue: make(chan numbered, importChunk)}
 	w.ctx, w.fail = context.WithCancelCause(ctx)
-	for i := range w.queues {
-		queue := make(chan numbered, importQueue)
-		w.queues[i] = queue
-		w.workers.Go(func() { w.work(queue) })
-	}
+	w.worker.Go(w.work)
 	return w
 }
 
-// write takes a pair, and blocks while its importer is behind. It returns false after a failure.
+// write takes a pair, and blocks while the worker is behind. It returns false after a failure.
 func (w *importing) write(line int64, p exportedPair) bool {
-	w.mu.Lock()
-	w.pending[line] = struct{}{}
-	w.mu.Unlock()
 	select {
-	case w.queues[maphash.String(w.seed, p.Key)%importers] <- numbered{line, p}:
+	case w.queue <- numbered{line, p}:
 		return w.ctx.Err() == nil
 	case <-w.ctx.Done():
+		w.left = line
 		return false
 	}
 }
@@ -77,60 +70,158 @@ func (w *importing) write(line int64, p exportedPair) bool {
 // wait ends the import. After a failure it returns the first line that may not be written. next is
 // the number of the line after the last one.
 func (w *importing) wait(next int64) (resume int64, err error) {
-	for _, q := range w.queues {
-		close(q)
-	}
-	w.workers.Wait()
+	close(w.queue)
+	w.worker.Wait()
 	err = context.Cause(w.ctx)
 	w.fail(nil)
-	resume = next
-	for line := range w.pending {
-		resume = min(resume, line)
+	switch {
+	case w.resume > 0:
+		return w.resume, err
+	case w.left > 0:
+		return w.left, err
 	}
-	return resume, err
+	return next, err
 }
 
-func (w *importing) work(queue <-chan numbered) {
-	for n := range queue {
-		if w.ctx.Err() != nil {
+func (w *importing) work() {
+	for w.take() {
+		if w.resume > 0 {
 			continue // empty the queue, so that write does not block
 		}
-		if err := w.set(n.pair); err != nil {
-			w.fail(err)
-			continue
+		chunk, err := w.chunk, error(nil)
+		if w.missing {
+			chunk, err = w.absent(chunk)
 		}
-		w.mu.Lock()
-		delete(w.pending, n.line)
-		w.mu.Unlock()
-		w.bar.Add(1)
+		if err == nil {
+			chunk, err = w.store(chunk)
+		}
+		if err != nil {
+			w.resume = chunk[0].line
+			w.fail(err)
+		}
 	}
 }
 
-// set writes a pair, and repeats that where it may help. A write with an unknown outcome is
-// repeated as well: it is the same pair, and an import promises to write it at least once.
-func (w *importing) set(p exportedPair) error {
-	began := time.Now()
-	look := w.missing
-	for n := range math.MaxInt {
-		var err error
-		if look {
-			var there bool
-			if there, err = w.client.Has(w.ctx, p.Key); there {
-				w.there.Add(1)
-				return nil
-			}
+// take makes the next chunk of what has come. It returns false at the end.
+func (w *importing) take() bool {
+	w.chunk = w.chunk[:0]
+	for n, more := <-w.queue; more; {
+		w.chunk = append(w.chunk, n)
+		if len(w.chunk) == importChunk {
+			break
 		}
-		if err == nil {
-			look = false // the key may be there from now on, because this has written it
-			_, err = w.client.Set(w.ctx, p.Key, p.Value)
-		}
-		var e *client.Error
-		if err == nil || w.ctx.Err() != nil || !errors.As(err, &e) || !errors.Is(e, kv.ErrUnavailable) || time.Since(began) > importPatience {
-			return err
-		}
-		if !sleep.For(w.ctx, max(e.RetryAfter, min(20*time.Millisecond<<min(n, 6), time.Second))) {
-			return err
+		select {
+		case n, more = <-w.queue:
+		default:
+			more = false
 		}
 	}
-	return nil
+	return len(w.chunk) > 0
+}
+
+// absent returns the pairs of a chunk whose keys the cluster does not have. Of several with one key
+// it returns the first. After a failure it returns the whole chunk.
+func (w *importing) absent(chunk []numbered) ([]numbered, error) {
+	there := make([]bool, len(chunk))
+	var failure atomic.Pointer[error]
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(lookers, len(chunk)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(chunk)) && failure.Load() == nil; i = next.Add(1) - 1 {
+				var err error
+				if there[i], err = w.has(chunk[i].pair.Key); err != nil {
+					failure.CompareAndSwap(nil, &err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if err := failure.Load(); err != nil {
+		return chunk, *err
+	}
+	absent, keys := chunk[:0], map[string]struct{}{}
+	for i, n := range chunk {
+		if _, before := keys[n.pair.Key]; before || there[i] {
+			w.there++
+			w.bar.Add(1)
+			continue
+		}
+		keys[n.pair.Key] = struct{}{}
+		absent = append(absent, n)
+	}
+	return absent, nil
+}
+
+// has reports whether the cluster has a key, and asks again where it may help.
+func (w *importing) has(key string) (there bool, err error) {
+	for p := newPatience(); ; {
+		if there, err = w.client.Has(w.ctx, key); err == nil || !p.again(w.ctx, err) {
+			return there, err
+		}
+	}
+}
+
+// store writes pairs, and repeats those that may not be written where that may help: an import
+// promises to write each at least once. With the first of them all later ones are repeated, so that
+// the later of two pairs with one key stays. After a failure it returns the pairs from the first
+// one on that may not be written.
+func (w *importing) store(chunk []numbered) ([]numbered, error) {
+	for p := newPatience(); ; {
+		_, err := w.client.SetMany(w.ctx, func(yield func(string, string) bool) {
+			for i := range chunk {
+				if !yield(chunk[i].pair.Key, chunk[i].pair.Value) {
+					return
+				}
+			}
+		})
+		n, err := written(int64(len(chunk)), err)
+		w.bar.Add(int(n))
+		if chunk = chunk[n:]; n > 0 {
+			p = newPatience()
+		}
+		if err == nil || !p.again(w.ctx, err) {
+			return chunk, err
+		}
+	}
+}
+
+// written returns how many pairs are written before the first one that may not be, and why that may
+// not be.
+func written(all int64, err error) (int64, error) {
+	l, ok := errors.AsType[*client.LoadError](err)
+	if !ok {
+		return all, err
+	}
+	first, outcome := l.Next, kv.None
+	if len(l.Failed) > 0 {
+		first, outcome = l.Failed[0].First, l.Failed[0].Outcome
+	}
+	err = l.Err
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		of := *e // of that pair, and not of its whole request
+		of.Outcome = outcome
+		err = &of
+	}
+	return first - 1, err
+}
+
+// patience is how often, and since when, something was tried again.
+type patience struct {
+	began time.Time
+	times int
+}
+
+func newPatience() patience { return patience{began: time.Now()} }
+
+// again waits before another attempt. It returns false when none is due: after an error of another
+// kind, when too much time has passed, or when ctx has ended.
+func (p *patience) again(ctx context.Context, err error) bool {
+	e, asked := errors.AsType[*client.Error](err)
+	if ctx.Err() != nil || !asked || !errors.Is(e, kv.ErrUnavailable) || time.Since(p.began) > importPatience {
+		return false
+	}
+	wait := max(e.RetryAfter, min(20*time.Millisecond<<min(p.times, 6), time.Second))
+	p.times++
+	return sleep.For(ctx, wait)
 }

@@ -75,7 +75,7 @@ func (r *remote) client() (*client.Client, error) {
 	if err != nil {
 		return nil, cliutil.Usage(err)
 	}
-	config := client.Config{Endpoints: r.addresses(), Token: token, TLS: secure, Timeout: r.timeout, MaxIdle: importers}
+	config := client.Config{Endpoints: r.addresses(), Token: token, TLS: secure, Timeout: r.timeout, MaxIdle: lookers}
 	if r.cmd.Flags().Changed("timeout") {
 		config.ControlTimeout = r.timeout
 	}
