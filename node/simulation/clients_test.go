@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"viakv/api/kv"
+	"viakv/quorum/version"
 )
 
 // mix is what clients ask for, in shares of a hundred. The rest of the requests are reads.
 type mix struct {
 	set, remove, wipe, scan int
 	burst                   int // some sets that come to a node at once
+	batch                   int // some sets of different keys that are one request
 	quorums                 int // the requests that bring quorums of their own
 }
 
@@ -23,6 +26,7 @@ type mix struct {
 type clients struct {
 	c       *cluster
 	h       *history
+	watch   *watch
 	cluster string // ID of the cluster whose nodes are asked
 	shape   shape
 	think   int // a client waits at most so many milliseconds between two requests
@@ -88,6 +92,8 @@ func (w *clients) one(id int, p *process, r *rand.Rand) (string, input) {
 		return key, in
 	case x < m.set+m.remove+m.wipe+m.scan+m.burst:
 		return w.burst(id, p, r)
+	case x < m.set+m.remove+m.wipe+m.scan+m.burst+m.batch:
+		return w.batch(id, p, r)
 	}
 	var o kv.Options
 	if r.IntN(100) < w.shape.mix.quorums {
@@ -109,6 +115,47 @@ func (w *clients) burst(id int, p *process, r *rand.Rand) (key string, in input)
 	sets.Wait()
 	return key, in
 }
+
+// batch sends sets of different keys to a node as one request. Each has an outcome of its own. It
+// returns one.
+func (w *clients) batch(id int, p *process, r *rand.Rand) (string, input) {
+	var o kv.Options
+	at := p.name + " in a batch"
+	if r.IntN(100) < w.shape.mix.quorums {
+		o = options(set, r)
+		at = fmt.Sprintf("%s with r=%v w=%v", at, o.R, o.W)
+	}
+	if r.IntN(4) == 0 {
+		o.Deadline = time.Now().Add(time.Duration(1+r.IntN(60)) * time.Millisecond)
+	}
+	keys := r.Perm(w.shape.keys)[:2+r.IntN(w.shape.keys-1)]
+	writes, values := make([]kv.Write, len(keys)), make([]int, len(keys))
+	for i, k := range keys {
+		values[i] = w.h.value()
+		writes[i] = kv.Write{Key: []byte(keyOf(k)), Value: []byte(strconv.Itoa(values[i])), Err: errNoOutcome}
+	}
+	called := w.h.now()
+	p.node.SetMany(context.Background(), writes, o)
+	for i := range writes {
+		clear(writes[i].Key) // a server uses the memory of a request again
+		clear(writes[i].Value)
+	}
+	if slices.ContainsFunc(writes, func(x kv.Write) bool { return (x.Err == nil) != (writes[0].Err == nil) }) {
+		w.h.count("batch in part")
+	}
+	for i, k := range keys {
+		in := input{kind: set, at: at, value: values[i]}
+		if writes[i].Err == nil {
+			w.watch.answer(keyOf(k), writes[i].Version, strconv.Itoa(in.value))
+		}
+		out, failed := w.outcome(p, keyOf(k), in, writes[i].Err)
+		w.note(id, p, keyOf(k), in, out, failed, called)
+	}
+	return keyOf(keys[0]), input{kind: set}
+}
+
+// errNoOutcome stands where a batch has to set the outcome of a value.
+var errNoOutcome = errors.New("a value of a batch has no outcome")
 
 func keyOf(i int) string { return fmt.Sprint("k", i) }
 
@@ -160,6 +207,7 @@ func (w *clients) all(p *process) (map[string]int, error) {
 			if _, twice := values[string(pair.Key)]; twice {
 				w.c.t.Errorf("a scan at %s delivers %s twice", p.name, pair.Key)
 			}
+			w.watch.answer(string(pair.Key), pair.Version, string(pair.Value))
 			if values[string(pair.Key)], err = strconv.Atoi(string(pair.Value)); err != nil {
 				w.c.t.Errorf("a scan returned a value that no client wrote: %q", pair.Value)
 			}
@@ -174,6 +222,12 @@ func (w *clients) send(id int, p *process, key string, in input, o kv.Options) {
 	}
 	called := w.h.now()
 	out, failed := w.ask(p, key, in, o)
+	w.note(id, p, key, in, out, failed, called)
+}
+
+// note notes the outcome of a request that was called at the given time and has ended now. failed
+// says that certainly nothing has happened.
+func (w *clients) note(id int, p *process, key string, in input, out output, failed bool, called int64) {
 	select {
 	case <-p.dead: // the process was killed, and its answer reached no client
 		out, failed = output{unknown: true}, false
@@ -206,29 +260,42 @@ func options(k kind, r *rand.Rand) (o kv.Options) {
 // happened.
 func (w *clients) ask(p *process, key string, in input, o kv.Options) (out output, failed bool) {
 	ctx, k := context.Background(), []byte(key)
+	var tag version.Tag
 	var err error
 	switch in.kind {
 	case get:
 		var v []byte
-		if v, _, err = p.node.Get(ctx, nil, k, o); err == nil {
+		if v, tag, err = p.node.Get(ctx, nil, k, o); err == nil {
+			w.watch.answer(key, tag, string(v))
 			if out.value, err = strconv.Atoi(string(v)); err != nil {
 				w.c.t.Errorf("a read returned a value that no client wrote: %q", v)
 			}
 		}
 	case set:
 		value := []byte(strconv.Itoa(in.value))
-		_, err = p.node.Set(ctx, k, value, o)
+		tag, err = p.node.Set(ctx, k, value, o)
 		clear(k) // a server uses the memory of a request again
 		clear(value)
+		if err == nil {
+			w.watch.answer(key, tag, strconv.Itoa(in.value))
+		}
 	case remove:
 		err = p.node.Remove(ctx, k, o)
 	case wipe:
 		err = p.node.Clear(ctx, kv.Options{Deadline: time.Now().Add(2 * time.Second)})
 	}
+	if err == nil {
+		return out, false
+	}
+	return w.outcome(p, key, in, err)
+}
+
+// outcome returns the outcome of a request that tells nothing but an error, or nil.
+func (w *clients) outcome(p *process, key string, in input, err error) (out output, failed bool) {
 	var u *kv.Unavailable
 	switch {
 	case err == nil:
-		return out, false
+		return output{}, false
 	case errors.Is(err, kv.ErrMissing):
 		return output{missing: true}, false
 	case errors.As(err, &u) && u.Outcome == kv.None:

@@ -70,7 +70,7 @@ func (c *cluster) start(name string, seeds []transport.Address) *process {
 	n, err := node.New(node.Config{
 		Name: name, HTTP: name + ":8080", Peer: address(name), Seeds: seeds, Logger: c.log.Named(name),
 		Random: rand.New(rand.NewPCG(c.random.Uint64(), c.random.Uint64())), Timeout: 500 * time.Millisecond,
-		ReadQuorum: c.shape.r, WriteQuorum: c.shape.w, Clock: p.clock.read,
+		ReadQuorum: c.shape.r, WriteQuorum: c.shape.w, Reads: c.shape.reads, Clock: p.clock.read,
 		NewTransport: func(h transport.Handler) (transport.Transport, error) { return c.net.Node(address(name), h), nil },
 	})
 	if err != nil {

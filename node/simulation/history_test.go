@@ -86,6 +86,13 @@ func (h *history) add(client int, key string, in input, out output, called int64
 	}
 }
 
+// count counts what is no operation, for the log: a batch of which a part was stored.
+func (h *history) count(what string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.counts[what]++
+}
+
 // specification is the model of one key: a register whose remove is a test-and-clear.
 var specification = porcupine.Model{
 	Init: func() any { return 0 },

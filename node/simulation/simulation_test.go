@@ -32,6 +32,7 @@ type shape struct {
 	think       int // at most so many milliseconds between two requests of a client; 0: 80
 
 	r, w     kv.Quorum // of the cluster; zero: majorities
+	reads    kv.Reads  // how the cluster reads at first; empty: by leases
 	stalls   bool      // threads stall after they have looked at their node's clock
 	switches bool      // the cluster is told to read by leases or by quorums, in turns
 	follow   bool      // a client that has set a key reads it at once at all nodes
@@ -63,8 +64,16 @@ var shapes = []shape{
 	{name: "bursts", nodes: 3, harsh: true, stalls: true, follow: true, mix: mix{set: 4, burst: 6, remove: 4, scan: 4, wipe: 1}, keys: 6, think: 30},
 	{name: "bursts-resize", nodes: 3, least: 2, most: 5, stalls: true, follow: true, switches: true, mix: mix{set: 4, burst: 6, remove: 4, scan: 4, wipe: 1}, keys: 6, think: 30},
 	{name: "bursts-hot", nodes: 4, harsh: true, stalls: true, follow: true, mix: mix{set: 4, burst: 4, remove: 4}, keys: 2, think: 40, r: 2, w: 3},
+	{name: "batches", nodes: 3, harsh: true, stalls: true, follow: true, mix: mix{set: 4, batch: 8, remove: 4, scan: 4, wipe: 1}, keys: 8, think: 30},
+	{name: "batches-large", nodes: 3, stalls: true, follow: true, mix: mix{batch: 12, remove: 8, scan: 8, wipe: 1, quorums: 20}, keys: 40, think: 30},
+	{name: "batches-contended", nodes: 3, harsh: true, stalls: true, mix: mix{batch: 80, remove: 3, scan: 4}, keys: 6, think: 3},
+	{name: "batches-asking", nodes: 3, harsh: true, follow: true, reads: kv.ReadsQuorum, mix: mix{set: 4, batch: 8, remove: 4, scan: 4, wipe: 1, quorums: 20}, keys: 8, think: 30},
+	{name: "batches-resize", nodes: 3, least: 2, most: 5, stalls: true, follow: true, switches: true, mix: mix{set: 4, batch: 8, remove: 4, scan: 4, wipe: 1, quorums: 20}, keys: 8, think: 30},
+	{name: "batches-quorums", nodes: 3, least: 3, most: 4, harsh: true, stalls: true, follow: true, mix: mix{batch: 8, remove: 4, scan: 4, wipe: 1, quorums: 30}, keys: 3, think: 30, r: 2, w: 3},
+	{name: "batches-write-all", nodes: 3, least: 2, most: 4, stalls: true, follow: true, mix: mix{batch: 8, remove: 4, scan: 4, wipe: 1}, keys: 6, think: 30, r: 1, w: kv.QuorumAll},
 	{name: "clocks", nodes: 3, clocks: true, follow: true, mix: mix{set: 30, remove: 5, scan: 4}, keys: 2, think: 12},
 	{name: "clocks-bursts", nodes: 3, clocks: true, follow: true, mix: mix{burst: 8, remove: 4, scan: 4}, keys: 5, think: 30},
+	{name: "clocks-batches", nodes: 3, harsh: true, clocks: true, mix: mix{batch: 60, remove: 3, scan: 4}, keys: 6, think: 8},
 	{name: "clocks-resize", nodes: 3, least: 3, most: 5, harsh: true, clocks: true, follow: true, mix: mix{set: 30, remove: 5, wipe: 1}, keys: 2, think: 12},
 }
 
@@ -139,7 +148,7 @@ func simulate(t *testing.T, s shape, seed uint64) {
 			return
 		}
 		c.id = c.newest().Cluster
-		w := &clients{c: c, h: h, cluster: c.id, shape: s, think: cmp.Or(s.think, 80), stop: make(chan struct{})}
+		w := &clients{c: c, h: h, watch: watch, cluster: c.id, shape: s, think: cmp.Or(s.think, 80), stop: make(chan struct{})}
 		w.start(4, seed)
 		n = &nemesis{c: c, r: rand.New(rand.NewPCG(seed, 2)), shape: s}
 		n.run(time.Now().Add(faultTime))

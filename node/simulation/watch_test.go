@@ -9,23 +9,21 @@ import (
 	"viakv/quorum/version"
 )
 
-// watch checks invariants against every message that is delivered.
+// watch checks invariants against every message that is delivered, and I1 against what clients are
+// told, too.
 //
-//	I1. A tag is minted once: no two different values of a key carry one tag.
+//	I1. A tag is minted once: no two values carry one tag, whatever their keys are.
 //	I2. Only one incarnation of an address acknowledges writes of an epoch.
 //	I3. An acknowledgement is given at the epoch of its request (D2).
 type watch struct {
 	t testing.TB
 
 	mu     sync.Mutex
-	values map[minted]string
+	values map[version.Tag]pair
 	acked  map[ackedAt]version.Incarnation
 }
 
-type minted struct {
-	key string
-	tag version.Tag
-}
+type pair struct{ key, value string }
 
 type ackedAt struct {
 	address string
@@ -34,7 +32,7 @@ type ackedAt struct {
 }
 
 func newWatch(t testing.TB) *watch {
-	return &watch{t: t, values: map[minted]string{}, acked: map[ackedAt]version.Incarnation{}}
+	return &watch{t: t, values: map[version.Tag]pair{}, acked: map[ackedAt]version.Incarnation{}}
 }
 
 // see checks one delivered message: a request that stores or votes against I1, and its
@@ -84,10 +82,21 @@ func (w *watch) request(body []byte) {
 		if s.Record.Tag.Removed {
 			continue
 		}
-		id := minted{string(s.Key), s.Record.Tag}
-		if v, seen := w.values[id]; seen && v != string(s.Record.Value) {
-			w.t.Errorf("I1: %s was given %v twice: %q and %q", s.Key, s.Record.Tag, v, s.Record.Value)
-		}
-		w.values[id] = string(s.Record.Value)
+		w.valueLocked(string(s.Key), s.Record.Tag, string(s.Record.Value))
 	}
+}
+
+// answer checks what a client was told against I1: that a value was read or stored with a tag.
+func (w *watch) answer(key string, tag version.Tag, value string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.valueLocked(key, tag, value)
+}
+
+func (w *watch) valueLocked(key string, tag version.Tag, value string) {
+	now := pair{key, value}
+	if before, seen := w.values[tag]; seen && before != now {
+		w.t.Errorf("I1: %v is the tag of both %q and %q", tag, before, now)
+	}
+	w.values[tag] = now
 }
