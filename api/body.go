@@ -30,33 +30,45 @@ func (s *Server) bodyLimit(h *fasthttp.RequestHeader) int {
 	return maxBodyBytes
 }
 
-// headerReceived is fasthttp's hook between a request's head and its body. Of a body that is too
-// large, fasthttp need not wait for the beginning.
+// headerReceived is fasthttp's hook between a request's head and its body. It keeps fasthttp from
+// waiting for the beginning of a body: of one that is too large, which is refused, and of a load,
+// whose client may pause. fasthttp has no way not to wait; it waits for a byte at least, or takes
+// the length for zero. A GET's length it does not let change.
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
-	if limit := s.bodyLimit(h); limit > 0 && h.ContentLength() > limit {
+	switch limit := s.bodyLimit(h); {
+	case limit < 0, h.ContentLength() <= limit:
+		c.MaxRequestBodySize = max(1, limit)
+	default:
 		c.MaxRequestBodySize = 1
+		h.SetContentLength(0)
 	}
 	return c
 }
 
+// tooLarge reports whether a request has said that its body is larger than it may be.
+func (s *Server) tooLarge(h *fasthttp.RequestHeader, length int) bool {
+	limit := s.bodyLimit(h)
+	return limit >= 0 && length > limit
+}
+
 // expect is fasthttp's hook for a client that waits for a word before it sends its body.
 func (s *Server) expect(ctx *fasthttp.RequestCtx) (status int) {
-	if limit := s.bodyLimit(&ctx.Request.Header); limit > 0 && ctx.Request.Header.ContentLength() > limit {
+	if _, length := framingFault(&ctx.Request.Header); s.tooLarge(&ctx.Request.Header, length) {
 		s.malformed(ctx, fasthttp.ErrBodyTooLarge)
 		return kindBodyTooLarge.status
 	}
 	return fasthttp.StatusContinue
 }
 
-// readBody reads a request's body as a whole. It does nothing where the endpoint streams it.
-func (s *Server) readBody(ctx *fasthttp.RequestCtx) error {
-	stream, length := ctx.RequestBodyStream(), ctx.Request.Header.ContentLength()
-	limit := s.bodyLimit(&ctx.Request.Header)
-	switch {
-	case stream == nil, length == 0, limit < 0:
-		return nil
-	case length > limit:
+// readBody reads a request's body as a whole. It does nothing where the endpoint streams it. length
+// is what the request has said of it.
+func (s *Server) readBody(ctx *fasthttp.RequestCtx, length int) error {
+	if s.tooLarge(&ctx.Request.Header, length) {
 		return fasthttp.ErrBodyTooLarge
+	}
+	stream, limit := ctx.RequestBodyStream(), s.bodyLimit(&ctx.Request.Header)
+	if stream == nil || limit < 0 || ctx.Request.Header.ContentLength() == 0 {
+		return nil
 	}
 	in := body{in: stream, conn: ctx.Conn()}
 	whole, err := io.ReadAll(io.LimitReader(&in, int64(limit)+1))
@@ -76,6 +88,21 @@ type body struct {
 	// timeout is the time that a client may pause. Zero: the request as a whole has its time.
 	timeout time.Duration
 	err     error // of the last read, if it is not the body's end
+}
+
+// decoded is a body's content. It ends with errStopping when the server is about to end: little of
+// a body can become very much.
+type decoded struct {
+	io.Reader
+	stopped func() bool
+}
+
+// Read implements io.Reader.
+func (d *decoded) Read(p []byte) (int, error) {
+	if d.stopped() {
+		return 0, errStopping
+	}
+	return d.Reader.Read(p)
 }
 
 func (x *exchange) openBody() *body {
@@ -111,7 +138,7 @@ const maxWindow = 8 << 20
 // decoders keeps decoders for reuse.
 var decoders [codings]sync.Pool
 
-// decode returns a reader of the body's content. close must be called at the end.
+// decode returns a reader of the body's content. done must be called at the end.
 func (b *body) decode(c coding) (content io.Reader, done func(), err error) {
 	switch c {
 	case gzipCoding:
@@ -119,7 +146,10 @@ func (b *body) decode(c coding) (content io.Reader, done func(), err error) {
 		if d == nil {
 			d = new(gzip.Reader)
 		}
-		if err := d.Reset(b); err != nil {
+		switch err := d.Reset(b); {
+		case err == io.EOF && b.err == nil: // nothing, as for the other codings
+			return b, func() {}, nil
+		case err != nil:
 			return nil, nil, err
 		}
 		return d, func() { decoders[c].Put(d) }, nil
@@ -146,6 +176,9 @@ func (b *body) decode(c coding) (content io.Reader, done func(), err error) {
 // contentCoding returns the coding of a request's body.
 func contentCoding(h *fasthttp.RequestHeader) (coding, error) {
 	name := bytes.TrimSpace(h.ContentEncoding())
+	if bytes.EqualFold(name, []byte("x-gzip")) { // RFC 9110, section 8.4.1.3
+		return gzipCoding, nil
+	}
 	for c := identity; c < codings; c++ {
 		if bytes.EqualFold(name, []byte(c.String())) || c == identity && len(name) == 0 {
 			return c, nil

@@ -90,7 +90,7 @@ type Config struct {
 	// compressed. A page holds up to 4 MiB and its compressed form while it is built.
 	MaxScans int
 	// MaxLoads is how many loads (/setAll) may run at once; more get a quick 503. Zero: 16. A load
-	// holds about a MiB.
+	// holds about 2 MiB, and up to 11 MiB where its body is compressed with zstd.
 	MaxLoads int
 
 	// Origins are those that browsers may send mutations from beside the server's own, as in

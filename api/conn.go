@@ -205,10 +205,16 @@ type secureConn struct {
 // below does not see that end; see conn.Read.
 func (c *secureConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err == io.EOF && c.inner.inBody {
+	if err != io.EOF {
+		return n, err
+	}
+	if n > 0 { // the next call finds the end again, within the body or not
+		return n, nil
+	}
+	if c.inner.inBody {
 		err = io.ErrUnexpectedEOF
 	}
-	return n, err
+	return 0, err
 }
 
 // connOf returns the conn below the connections of fasthttp and TLS. It returns nil when there is

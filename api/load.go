@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"net"
 	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
 
 	"viakv/api/kv"
 	"viakv/api/pairs"
@@ -34,6 +35,7 @@ type load struct {
 	options kv.Options
 	body    *body
 	coding  coding
+	unit    string // what its numbers count
 	pairs   *pairs.Reader
 	batches [2]*batch
 	held    bool  // the pair that was read last is in no batch yet
@@ -71,7 +73,7 @@ func newBatch() *batch {
 	return &batch{arena: make([]byte, 0, maxBatchBytes+kv.MaxKeyBytes+kv.MaxValueBytes), keys: map[uint64]struct{}{}, done: make(chan any, 1)}
 }
 
-// loads keeps loads for reuse: each has about a MiB of memory.
+// loads keeps loads for reuse: each has about two MiB of memory.
 var loads = sync.Pool{New: func() any {
 	return &load{pairs: new(pairs.Reader), batches: [2]*batch{newBatch(), newBatch()}}
 }}
@@ -87,6 +89,7 @@ func setAll(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	options.Deadline = time.Time{} // each step of the store has the time-out
 	coding, err := contentCoding(&x.ctx.Request.Header)
 	if err != nil {
 		return err
@@ -99,12 +102,15 @@ func setAll(x *exchange) error {
 		return overload("the server runs as many loads as it may (" + strconv.Itoa(s.config.MaxLoads) + ")")
 	}
 	l := loads.Get().(*load)
-	*l = load{x: x, options: options, body: x.openBody(), coding: coding, pairs: l.pairs, batches: l.batches}
+	*l = load{x: x, options: options, body: x.openBody(), coding: coding, unit: "line", pairs: l.pairs, batches: l.batches}
+	if format == pairs.Object {
+		l.unit = "pair"
+	}
 	content, done, err := l.body.decode(coding)
 	if err != nil {
 		err, l.report.next = l.explain(err), 1
 	} else {
-		l.pairs.Reset(content, format)
+		l.pairs.Reset(&decoded{content, l.stopped}, format)
 		err = l.run()
 		done()
 	}
@@ -173,9 +179,6 @@ func (l *load) run() error {
 func (l *load) fill(b *batch) (more bool, err error) {
 	b.writes, b.lines, b.arena = b.writes[:0], b.lines[:0], b.arena[:0]
 	clear(b.keys)
-	if l.x.server.gate.closing.Load() {
-		return false, errStopping
-	}
 	for len(b.writes) < maxBatch && len(b.arena) < maxBatchBytes {
 		if !l.held && !l.pairs.Next() {
 			if err = l.pairs.Err(); err != nil {
@@ -218,9 +221,8 @@ func (l *load) store(b *batch) {
 		}
 		b.done <- cause
 	}()
-	s, options := l.x.server, l.options
-	options.Deadline = time.Now().Add(s.config.Timeout)
-	s.config.Store.SetMany(s.base, b.writes, options)
+	s := l.x.server
+	s.config.Store.SetMany(s.base, b.writes, l.options)
 }
 
 // settle waits until a batch has its outcomes. It reports whether the load goes on: it ends when
@@ -279,17 +281,21 @@ func (l *load) explain(err error) error {
 	if bad, ok := errors.AsType[*pairs.Error](err); ok {
 		return &refusal{kind: kindBadLine, detail: bad.Error(), outcome: kv.None}
 	}
-	timeout, _ := errors.AsType[net.Error](l.body.err)
 	switch {
+	case errors.Is(err, errStopping), timedOut(l.body.err) && l.stopped():
+		return errStopping
+	case errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return refuse(kindMalformed, fmt.Sprintf("the body was compressed with a window of more than %d MiB: use a smaller one", maxWindow>>20))
 	case l.body.err == nil:
 		return refuse(kindMalformed, fmt.Sprintf("the body is not what its Content-Encoding says (%s): %v", l.coding, err))
-	case timeout == nil || !timeout.Timeout():
+	case !timedOut(l.body.err):
 		return refuse(kindMalformed, "the connection ended before the body did")
-	case l.x.server.gate.closing.Load():
-		return errStopping
 	}
 	return refuse(kindSlow, fmt.Sprintf("nothing of the body came for %s", l.body.timeout))
 }
+
+// stopped reports whether the server is shutting down. What a load has read is stored then.
+func (l *load) stopped() bool { return l.x.server.gate.closing.Load() }
 
 // answer answers with what became of the load. fault is why it ended before its body did, if it
 // did.
@@ -326,10 +332,10 @@ func (l *load) answer(fault error) error {
 	}
 	p.detail += "; " + values(r.stored)
 	if len(r.faults) > 0 {
-		p.detail += ", those of the lines in failed are not"
+		p.detail += ", those of the " + l.unit + "s in failed are not"
 	}
 	if r.next > 0 {
-		p.detail += fmt.Sprintf("; from line %d on nothing was tried", r.next)
+		p.detail += fmt.Sprintf("; from %s %d on nothing was tried", l.unit, r.next)
 	}
 	return (*refusal)(&p)
 }

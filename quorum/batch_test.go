@@ -3,9 +3,11 @@ package quorum
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"viakv/api/kv"
 	"viakv/quorum/version"
@@ -81,6 +83,60 @@ func TestABatchWithoutLeases(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A node that has given its leases back waits for them, and then asks nobody. One that gets leases
+// while it asks for each value writes the rest together.
+func TestABatchWaitsForLeases(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		inMesh(t, 3, func(t *testing.T, m *mesh) {
+			nd := m.nodes[0]
+			var calls, asked atomic.Int64
+			nd.filter = func(call *Call) bool {
+				calls.Add(1)
+				if call.Kind != Store && asked.Add(1) == 1 && late {
+					m.Lease(0, 1, 2)
+				}
+				return false
+			}
+			if !late {
+				time.AfterFunc(nd.Current().Term, func() { m.Lease(0, 1, 2) })
+			}
+			writes := writesOf(1000, 10)
+			nd.SetMany(bg, writes, kv.Options{})
+			wantStored(t, m, writes)
+			if late && (asked.Load() == 0 || asked.Load() > 2*maxAsking) || !late && calls.Load() != 2 {
+				t.Errorf("late %v: %d calls, of which %d ask", late, calls.Load(), asked.Load())
+			}
+		})
+	}
+}
+
+// Without a deadline a batch may take longer than the time-out: each value that needs a question
+// has the time-out from its turn on. So many batches at once are slow, and do not fail.
+func TestABatchOverALongWay(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		for _, nd := range m.nodes[:2] {
+			nd.filter = func(call *Call) bool {
+				nd.deliverAfter(200*time.Millisecond, nd.Current(), call)
+				return true
+			}
+		}
+		var batches sync.WaitGroup
+		var all [][]kv.Write
+		for i := range 4 {
+			writes := writesOf(10*maxAsking, 10)
+			for j := range writes {
+				writes[j].Key = fmt.Appendf(nil, "batch %d key %d", i, j)
+			}
+			all = append(all, writes)
+			batches.Go(func() { m.nodes[i%2].SetMany(bg, writes, kv.Options{R: kv.QuorumMajority}) })
+		}
+		batches.Wait()
+		for _, writes := range all {
+			wantStored(t, m, writes)
+		}
+	})
 }
 
 // A batch that is refused, and one that finds too few replicas, says so of each value.

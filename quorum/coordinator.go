@@ -67,6 +67,8 @@ type Coordinator struct {
 	turns      turns     // of reads
 	gathering  gathering // of sets
 	unfinished backlog
+	together   chan struct{} // has a token of each operation of a batch
+	asking     chan struct{} // has a token of each value of a batch for which replicas are asked
 
 	// forwarding counts the removes that are under way at each owner, by its index. After a change
 	// of size, the count may belong to another member for as long as a remove takes.
@@ -86,7 +88,8 @@ func New(cfg Config) *Coordinator {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 2*time.Second)
 	cfg.HedgeAfter = cmp.Or(cfg.HedgeAfter, 10*time.Millisecond)
 	cfg.StoreTimeout = cmp.Or(cfg.StoreTimeout, 3*time.Second)
-	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves), turns: newTurns(), gathering: newGathering(), unfinished: newBacklog()}
+	c := &Coordinator{cfg: cfg, line: make(line, maxRemoves), turns: newTurns(), gathering: newGathering(), unfinished: newBacklog(),
+		together: make(chan struct{}, maxTogether), asking: make(chan struct{}, maxAsking)}
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
 	c.buffers.New = func() any { return new([]byte) }

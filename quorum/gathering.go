@@ -66,7 +66,7 @@ func newGathering() gathering {
 // byLease stores a value without asking anybody before. Where the replicas have to be asked first,
 // it does nothing and returns errAsk.
 func (c *Coordinator) byLease(key, value []byte, opt kv.Options) (version.Tag, error) {
-	if !c.mayKnow(opt) {
+	if v := c.cfg.Views.Current(); v == nil || !v.Leases || opt.R != kv.QuorumDefault {
 		return version.Tag{}, errAsk
 	}
 	s := c.setters.Get().(*setter)
@@ -83,13 +83,6 @@ func (c *Coordinator) byLease(key, value []byte, opt kv.Options) (version.Tag, e
 	s.key, s.value, s.err = nil, nil, nil
 	c.setters.Put(s)
 	return tag, err
-}
-
-// mayKnow reports whether a write may need no question before it: reads are answered by lease, and
-// the request does not ask for another way.
-func (c *Coordinator) mayKnow(opt kv.Options) bool {
-	v := c.cfg.Views.Current()
-	return v != nil && v.Leases && opt.R == kv.QuorumDefault
 }
 
 // join lets a set join those that gather. If it is the first of a crowd, join returns that, and the

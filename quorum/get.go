@@ -140,7 +140,7 @@ func (c *Coordinator) holder(opt *kv.Options) *replica.View {
 	return v
 }
 
-// leasesTake is how long a read waits for leases, in terms, where it cannot do without.
+// leasesTake is how long a request waits for leases, in terms, where it cannot do without.
 const leasesTake = 2
 
 // awaitLeases waits until this node answers alone, where too few members can be expected to answer
@@ -163,9 +163,14 @@ func (c *Coordinator) awaitLeases(opt *kv.Options) bool {
 	if likely < alone || likely >= quorum {
 		return false
 	}
+	return c.awaitAlone(v, opt.Deadline)
+}
+
+// awaitAlone waits until this node answers alone at a view, for leasesTake terms at most.
+func (c *Coordinator) awaitAlone(v *replica.View, deadline time.Time) bool {
 	until := time.Now().Add(leasesTake * v.Term)
-	if d := opt.Deadline; !d.IsZero() && d.Before(until) {
-		until = d
+	if !deadline.IsZero() && deadline.Before(until) {
+		until = deadline
 	}
 	for v == c.cfg.Views.Current() && time.Now().Before(until) {
 		time.Sleep(sessionPoll)

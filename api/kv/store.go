@@ -33,7 +33,7 @@ type Store interface {
 	Set(ctx context.Context, key, value []byte, o Options) (version.Tag, error)
 	// SetMany stores values of different keys, each by itself, as Set does: some may be stored and
 	// others not. It sets the version and the error of each. A batch is some thousand values at
-	// most.
+	// most. Without a deadline each step of it has the default time-out.
 	SetMany(ctx context.Context, writes []Write, o Options)
 	// Remove removes the key's value, and returns ErrMissing when there is none. Of overlapping
 	// removes of one value at most one succeeds.

@@ -29,7 +29,6 @@ func (r *Reader) nextOfObject() bool {
 		r.start++
 		c = r.peek()
 	}
-	r.line++
 	if c != '"' {
 		return r.wrong(c, "a key in quotes")
 	}
@@ -52,7 +51,11 @@ func (r *Reader) nextOfObject() bool {
 		return r.fail(fmt.Sprintf("the value of %.80q is no string: write it in quotes", key))
 	}
 	value, ok := r.string()
-	return ok && r.found(key, value)
+	if !ok || !r.found(key, value) {
+		return false
+	}
+	r.line++
+	return true
 }
 
 // close reads the closing brace and what is behind it. It returns false.

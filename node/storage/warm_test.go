@@ -10,7 +10,7 @@ import (
 	"viakv/ring/keyspace/keyspacetest"
 )
 
-// Warming changes nothing, whatever a store holds of the keys.
+// warm checks that warming changes nothing, whatever a store holds of the keys.
 func (x *machine) warm(t *rapid.T) {
 	before := x.s.Stats()
 	var hashes []keyspace.Hash
