@@ -90,21 +90,6 @@ type body struct {
 	err     error // of the last read, if it is not the body's end
 }
 
-// decoded is a body's content. It ends with errStopping when the server is about to end: little of
-// a body can become very much.
-type decoded struct {
-	io.Reader
-	stopped func() bool
-}
-
-// Read implements io.Reader.
-func (d *decoded) Read(p []byte) (int, error) {
-	if d.stopped() {
-		return 0, errStopping
-	}
-	return d.Reader.Read(p)
-}
-
 func (x *exchange) openBody() *body {
 	b := &body{in: x.ctx.RequestBodyStream(), conn: x.ctx.Conn(), timeout: x.server.config.ReadTimeout}
 	if b.in == nil { // it is empty, or was read
@@ -152,7 +137,10 @@ func (b *body) decode(c coding) (content io.Reader, done func(), err error) {
 		case err != nil:
 			return nil, nil, err
 		}
-		return d, func() { decoders[c].Put(d) }, nil
+		return d, func() {
+			_ = d.Reset(bytes.NewReader(nil)) // lets go of the body; that it is empty is an error
+			decoders[c].Put(d)
+		}, nil
 	case zstdCoding:
 		d, _ := decoders[c].Get().(*zstd.Decoder)
 		if d == nil {
@@ -171,6 +159,21 @@ func (b *body) decode(c coding) (content io.Reader, done func(), err error) {
 	case identity, codings:
 	}
 	return b, func() {}, nil
+}
+
+// decoded is a body's content. It ends with errStopping when the server is about to end: little of
+// a body can become very much.
+type decoded struct {
+	io.Reader
+	stopped func() bool
+}
+
+// Read implements io.Reader.
+func (d *decoded) Read(p []byte) (int, error) {
+	if d.stopped() {
+		return 0, errStopping
+	}
+	return d.Reader.Read(p)
 }
 
 // contentCoding returns the coding of a request's body.
