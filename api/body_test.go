@@ -19,49 +19,79 @@ func inChunks(body string) string {
 	return "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(body), body)
 }
 
-// A body that ends too early is no whole body, whichever way the connection ends, and wherever in
-// the body. What a load has taken is exactly what is before the first line or pair that it names.
+// A body that ends too early is no whole body, wherever that is. What a load has taken is exactly
+// what is before the first line or pair that it names.
 func TestABodyThatIsCut(t *testing.T) {
-	h := start(t, Config{ReadTimeout: 100 * time.Millisecond})
-	object, rows := `{"a":"1","b":"2","c":"3"}`, `{"key":"a","value":"1"}`+"\n"+`{"key":"b","value":"2"}`+"\n"+`{"key":"c","value":"3"}`
-	for target, body := range map[string]string{"/setAll?format=json": object, "/setAll": rows} {
-		for n := 1; n < len(body); n++ {
-			head := "POST " + target + " HTTP/1.1\r\nHost: h\r\n"
-			for _, request := range []string{head + inChunks(body[:n]), head + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body[:n])} {
-				c := h.dial(t)
-				send(t, c, request)
-				status := 408
-				if n%10 > 0 { // else the client pauses for too long
-					status = 400
-					if err := c.(*net.TCPConn).CloseWrite(); err != nil {
-						t.Fatal(err)
-					}
-				}
-				raw, err := io.ReadAll(c)
-				if err != nil {
-					t.Fatal(err)
-				}
-				readProblem(t, string(raw), status, map[int]string{400: "malformed", 408: "request-timeout"}[status])
-				whole := strings.Count(body[:n], "\n")
-				if target != "/setAll" {
-					for _, end := range []string{`1"`, `2"`, `3"`} {
-						whole += strings.Count(body[:n], end)
-					}
-				}
-				if want := fmt.Sprintf(`"stored":%d,"next":%d`, whole, whole+1); !strings.Contains(string(raw), want) {
-					t.Errorf("%q: %q, want %s", request, raw, want)
-				}
-			}
+	h := start(t, Config{})
+	for _, c := range cutBodies() {
+		conn := h.dial(t)
+		send(t, conn, c.request)
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		c.judge(t, conn, 400, "malformed")
+	}
+	h.get("/getAll").want(t, 200, "{\"a\":\"1\",\n\"b\":\"2\",\n\"c\":\"3\"}\n")
+	eventually(t, "no load runs", func() bool { return len(h.server.loads) == 0 })
+}
+
+// The same of a client that pauses for too long.
+func TestABodyThatStops(t *testing.T) {
+	h := start(t, Config{ReadTimeout: time.Second, MaxLoads: 1000})
+	conns := map[net.Conn]cutBody{}
+	for i, c := range cutBodies() {
+		if i%10 == 0 {
+			conn := h.dial(t)
+			send(t, conn, c.request)
+			conns[conn] = c
 		}
 	}
 	for _, end := range []string{"0\r\n", "0", "1"} { // the last chunk is cut itself
-		c := h.dial(t)
-		send(t, c, "POST /setAll HTTP/1.1\r\nHost: h\r\n"+inChunks(rows)+end)
-		raw, err := io.ReadAll(c)
-		if err != nil {
-			t.Fatal(err)
+		conn := h.dial(t)
+		send(t, conn, "POST /setAll HTTP/1.1\r\nHost: h\r\n"+inChunks(lines(3))+end)
+		conns[conn] = cutBody{stored: 3}
+	}
+	for conn, c := range conns {
+		c.judge(t, conn, 408, "request-timeout")
+	}
+}
+
+// cutBody is a load that is cut, and how many values are whole before that.
+type cutBody struct {
+	request string
+	stored  int
+}
+
+// cutBodies are loads that are cut behind each of their bytes, in both formats, in chunks and with
+// a length.
+func cutBodies() (all []cutBody) {
+	for target, pairs := range map[string][]string{
+		"/setAll":             {`{"key":"a","value":"1"}` + "\n", `{"key":"b","value":"2"}` + "\n", `{"key":"c","value":"3"}`},
+		"/setAll?format=json": {`{"a":"1"`, `,"b":"2"`, `,"c":"3"`, `}`},
+	} {
+		body, head := strings.Join(pairs, ""), "POST "+target+" HTTP/1.1\r\nHost: h\r\n"
+		for n := 1; n < len(body); n++ {
+			whole, length := 0, 0
+			for whole < len(pairs) && length+len(pairs[whole]) <= n {
+				length += len(pairs[whole])
+				whole++
+			}
+			all = append(all, cutBody{head + inChunks(body[:n]), whole},
+				cutBody{head + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body[:n]), whole})
 		}
-		readProblem(t, string(raw), 408, "request-timeout")
+	}
+	return all
+}
+
+func (c *cutBody) judge(t *testing.T, conn net.Conn, status int, slug string) {
+	t.Helper()
+	raw, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readProblem(t, string(raw), status, slug)
+	if want := fmt.Sprintf(`"stored":%d,"next":%d`, c.stored, c.stored+1); !strings.Contains(string(raw), want) {
+		t.Errorf("%q: %q, want %s", c.request, raw, want)
 	}
 }
 

@@ -108,11 +108,11 @@ func (x *exchange) end() {
 
 // closeAfterAnswer makes the answer say that its connection ends with it. The client may have sent
 // more before it reads that. The connection lingers, so that this does not reset it before the
-// answer has arrived.
+// answer has arrived. It reads on for so many bytes at most, or for more if that was said before.
 func (x *exchange) closeAfterAnswer(readOn int64) {
 	x.ctx.Response.Header.SetConnectionClose()
 	if c := connOf(x.ctx.Conn()); c != nil {
-		c.linger.Store(readOn)
+		c.linger.Store(max(readOn, c.linger.Load()))
 	}
 }
 

@@ -6,12 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -321,129 +319,5 @@ func TestALoadEndsWhereNothingIsStored(t *testing.T) {
 	p = h.do("POST", "/setAll", strings.NewReader(lines(100_000))).loadProblem(t, 507, "memory-limit")
 	if n := int64(len(p.Failed)); n < maxFaults || n > maxFaults+maxBatch/2 || p.Stored+n != p.Next-1 {
 		t.Errorf("%d failed, %d stored, next %d", n, p.Stored, p.Next)
-	}
-}
-
-// A client that pauses for too long is told so, and what it has sent is stored. So it is where the
-// connection ends.
-func TestALoadWhoseClientStops(t *testing.T) {
-	store := &loadStore{}
-	h := start(t, Config{Store: store, ReadTimeout: 200 * time.Millisecond})
-	for name, head := range map[string]string{
-		"in chunks":   "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(lines(3)), lines(3)),
-		"of a length": "Content-Length: 100000\r\n\r\n" + lines(400),
-	} {
-		c := h.dial(t)
-		send(t, c, "POST /setAll HTTP/1.1\r\nHost: h\r\n"+head)
-		raw, err := io.ReadAll(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		readProblem(t, string(raw), 408, "request-timeout")
-		if want := fmt.Sprintf(`"stored":%d,"next":%d`, strings.Count(head, "key"), strings.Count(head, "key")+1); !strings.Contains(string(raw), want) {
-			t.Errorf("%s: %q, want %s", name, raw, want)
-		}
-		h.get("/clear").want(t, 200, "OK\n")
-		c = h.dial(t)
-		send(t, c, "POST /setAll HTTP/1.1\r\nHost: h\r\n"+head)
-		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
-		raw, err = io.ReadAll(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		readProblem(t, string(raw), 400, "malformed")
-		h.get("/get?k=k3").want(t, 200, "v3")
-	}
-	eventually(t, "no load runs", func() bool { return len(h.server.loads) == 0 })
-}
-
-// A client may pause for as long as the time-out, again and again: the time of a load is not
-// bounded.
-func TestALoadMayTakeLongerThanTheTimeout(t *testing.T) {
-	h := start(t, Config{ReadTimeout: time.Second, Timeout: time.Second})
-	in, out := io.Pipe()
-	go func() {
-		for i := range 12 {
-			time.Sleep(200 * time.Millisecond) // the client's pace
-			fmt.Fprintf(out, `{"key":"k%d","value":""}`+"\n", i)
-		}
-		_ = out.Close()
-	}()
-	h.do("POST", "/setAll", in).want(t, 200, "OK, 12 values are stored\n")
-}
-
-// A node that shuts down ends its loads, and says what is stored.
-func TestShutdownEndsALoad(t *testing.T) {
-	began, goOn := make(chan struct{}), make(chan struct{})
-	store := &loadStore{begin: func(batch int) {
-		if batch == 1 {
-			close(began)
-			<-goOn
-		}
-	}}
-	h := start(t, Config{Store: store})
-	answered := make(chan answer)
-	go func() { answered <- h.do("POST", "/setAll", strings.NewReader(lines(500_000))) }()
-	<-began
-	ended := make(chan error)
-	go func() { ended <- h.shutdown(time.Minute) }()
-	eventually(t, "the gate closes", h.server.gate.closing.Load)
-	close(goOn)
-	p := (<-answered).loadProblem(t, 503, "unavailable")
-	if p.Stored == 0 || p.Next != p.Stored+1 || !strings.Contains(p.Detail, "shutting down") {
-		t.Errorf("%+v", p)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
-// Loads are bounded, answer POST alone, and need a token that may write. Before they are let in,
-// nothing of the body is read.
-func TestLoadsAreLetIn(t *testing.T) {
-	began, goOn := make(chan struct{}), make(chan struct{})
-	store := &loadStore{begin: func(int) {
-		close(began)
-		<-goOn
-	}}
-	h := start(t, Config{Store: store, MaxLoads: 1})
-	answered := make(chan answer)
-	go func() { answered <- h.do("POST", "/setAll", strings.NewReader(lines(1))) }()
-	<-began
-	if p := h.do("POST", "/setAll", strings.NewReader(lines(1))).problem(t, 503, "overloaded"); p.Outcome != "none" {
-		t.Errorf("%+v", p)
-	}
-	close(goOn)
-	(<-answered).want(t, 200, "OK, 1 value is stored\n")
-	store.begin = nil
-	h.do("POST", "/setAll", strings.NewReader(lines(1)), "Expect", "100-continue").want(t, 200, "OK, 1 value is stored\n")
-	for _, method := range []string{"GET", "HEAD", "PUT"} {
-		if a := h.do(method, "/setAll", nil); a.status != 405 || a.header.Get("Allow") != "POST" {
-			t.Errorf("%s: %+v", method, a)
-		}
-	}
-	h.do("POST", "/setAll", strings.NewReader(lines(1)), "Origin", "http://elsewhere.example").problem(t, 403, "cross-site")
-}
-
-// A fault of the store ends one load and nothing else.
-func TestAPanicInALoad(t *testing.T) {
-	store := &loadStore{fail: func(string) error { panic("of the store") }}
-	h := start(t, Config{Store: store, MaxLoads: 1})
-	if p := h.do("POST", "/setAll", strings.NewReader(lines(1))).problem(t, 500, "internal"); p.Outcome != "unknown" {
-		t.Errorf("%+v", p)
-	}
-	store.fail, store.running = nil, false
-	h.do("POST", "/setAll", strings.NewReader(lines(1))).want(t, 200, "OK, 1 value is stored\n")
-}
-
-// Requests behind a load on the same connection are answered.
-func TestARequestBehindALoad(t *testing.T) {
-	h := start(t, Config{})
-	body := lines(1000)
-	raw := h.raw(fmt.Sprintf("POST /setAll HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%sGET /get?k=k1000 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", len(body), body))
-	if !strings.Contains(raw, "OK, 1000 values are stored") || !strings.HasSuffix(raw, "v1000") {
-		t.Errorf("got %q", raw)
 	}
 }
