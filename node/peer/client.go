@@ -183,7 +183,7 @@ func (c *carrier) Complete(*transport.Call) {
 		c.fail(unreadable(c.link, err), false)
 		return
 	}
-	c.link.trust()
+	c.link.answered(r.Status)
 	c.epoch.membership.hear(call.Target, &r)
 	switch r.Status {
 	case wire.Behind:
@@ -240,7 +240,7 @@ func (c *carrier) decode(r wire.Reply) {
 			call.Err = kv.ErrContended
 		}
 	default:
-		call.Status, call.NotSent = quorum.Failed, true
+		call.Status, call.NotSent = quorum.Failed, call.Kind != quorum.Remove || refusedForGood(r.Status)
 		call.Err = refused(&r)
 		return
 	}

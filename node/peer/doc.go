@@ -22,5 +22,6 @@
 //	N3. A pending incarnation stores what it is sent and answers no query (M4).
 //	N6. A request that must not be done twice is done at most once, however often the network
 //	    delivers it. A refusal that lets its sender do the request elsewhere holds for every copy
-//	    of the request (T1).
+//	    of the request (T1). So it comes from the process that was meant: a refusal by the one
+//	    that has its address now does not show what became of another copy.
 package peer

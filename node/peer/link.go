@@ -63,6 +63,16 @@ func (k *link) trust() {
 	}
 }
 
+// answered notes the status of a reply. The process that is at the peer's address now may be
+// another one than the process that was asked, which is then as good as silent.
+func (k *link) answered(s wire.Status) {
+	if s == wire.WrongCluster || s == wire.WrongDestination {
+		k.suspect(time.Now())
+	} else {
+		k.trust()
+	}
+}
+
 func (k *link) likely() bool {
 	until := k.suspectUntil.Load()
 	return until == 0 || time.Now().UnixNano() > until

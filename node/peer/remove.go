@@ -39,6 +39,10 @@ func (s *Server) firstRemove(stamp wire.Stamp, body []byte) (r wire.RemoveReques
 // serveRemove coordinates a remove for a peer, as the key's owner. A refusal makes the sender do
 // the remove itself. So a copy of a remove that is under way must not be refused, even if this
 // node's epoch has changed since. A copy that arrives after a refusal must not be carried out.
+//
+// An earlier copy may have reached the process that had this node's address before, which may have
+// carried it out. So a remove that is meant for another process is answered WrongDestination or
+// WrongCluster, which shows nothing (refusedForGood).
 func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, body []byte) []byte {
 	s.coordinated.Add(1)
 	defer s.coordinated.Add(-1)
@@ -56,10 +60,14 @@ func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, 
 	if e == nil {
 		return wire.AppendReply(dst, wire.WrongCluster, 0, 0, 0)
 	}
-	if status := e.admit(stamp, false); status != wire.OK {
-		if status == wire.Behind {
-			s.removes.forget(id) // the sender updates this node and sends the same request again
-		}
+	switch status := e.admit(stamp, false); {
+	case status == wire.OK:
+	case status == wire.Behind:
+		s.removes.forget(id) // the sender updates this node and sends the same request again
+		return e.refuse(dst, status)
+	case !e.is(stamp.To):
+		return e.refuse(dst, wire.WrongDestination) // before any refusal on which the sender relies
+	default:
 		return e.refuse(dst, status)
 	}
 	o := kv.Options{R: r.R, W: r.W, Deadline: time.Now().Add(r.Left), Trace: r.Trace}
@@ -86,6 +94,15 @@ func (s *Server) serveRemove(ctx context.Context, dst []byte, stamp wire.Stamp, 
 	}
 	return append(e.reply(dst, status), why...)
 }
+
+// refusedForGood reports whether a peer that refuses a remove with a status has done nothing of it,
+// and will not: the process that was meant has noted the remove, and refuses it.
+func refusedForGood(s wire.Status) bool {
+	return s == wire.NotActive || s == wire.Overloaded
+}
+
+// is reports whether the epoch's membership is that of an incarnation.
+func (e *Epoch) is(i version.Incarnation) bool { return e != nil && e.Self == i }
 
 // recentRequests remembers the requests that must not be carried out twice, in case the network
 // delivers them twice (T1, N6). It keeps two spans of time and forgets what is older. So its memory

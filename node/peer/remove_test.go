@@ -40,6 +40,60 @@ func TestACopyOfARemoveIsNotStale(t *testing.T) {
 	})
 }
 
+// T1: a copy of a remove that an owner has carried out arrives after that owner was killed, at the
+// process that has its address now. The copy is not refused in a way that shows that nothing was
+// done.
+func TestACopyOfARemoveReachesTheNextProcess(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		sequence := uint64(1 << 40)
+		removal := func(at version.Epoch) []byte {
+			sequence++
+			stamp := w.stamp(at)
+			stamp.To-- // the process that was killed
+			return wire.AppendRemove(wire.AppendRequest(nil, wire.Remove, stamp), &wire.RemoveRequest{Key: []byte("k"), Left: time.Second, Sequence: sequence})
+		}
+		s := w.nodes[1].server
+		w.serve(wire.WrongDestination, removal(firstEpoch))
+		w.serve(wire.WrongDestination, removal(firstEpoch-1))
+		w.reply(wire.WrongDestination, s.Refuse(nil, removal(firstEpoch)))
+		s.StopRemoves()
+		w.inline(wire.WrongDestination, removal(firstEpoch))
+		w.nodes[1].Seal()
+		w.serve(wire.WrongDestination, removal(firstEpoch))
+	})
+}
+
+// What another process answers does not show that a remove was not done, and the sender must not do
+// it itself. The next removes of the key are not sent there.
+func TestARemoveThatAnotherProcessRefuses(t *testing.T) {
+	for status, want := range map[wire.Status]string{
+		wire.WrongCluster: "unknown", wire.WrongDestination: "unknown", wire.Malformed: "unknown",
+		wire.NotActive: "", wire.Overloaded: "", // it is done here
+	} {
+		t.Run(status.String(), func(t *testing.T) {
+			inWorld(t, 3, func(w *world) {
+				m, key, asked := w.nodes[0], []byte(w.owned(1)), 0
+				w.answers(w.nodes[1].address(), func(request []byte) []byte {
+					if wire.Op(request[0]) == wire.Remove {
+						asked++
+					}
+					return wire.AppendReply(nil, status, 0, 0, firstEpoch)
+				})
+				if err := m.coordinator.Remove(w.soon(), key, kv.Options{}); outcome(err) != want {
+					t.Error(err)
+				}
+				elsewhere := status == wire.WrongCluster || status == wire.WrongDestination
+				if m.client.Answers(m.Current(), 1) == elsewhere {
+					t.Error("whether the owner answers is judged wrongly")
+				}
+				if err := m.coordinator.Remove(w.soon(), key, kv.Options{}); elsewhere && (!errors.Is(err, kv.ErrMissing) || asked != 1) {
+					t.Errorf("%v, after %d removes were sent", err, asked)
+				}
+			})
+		})
+	}
+}
+
 // T4: a remove for which there is no room is refused, so that its sender does it. A second copy
 // must not be carried out once there is room again. The same holds for a remove that was refused by
 // the transport. A node that stops has no room for any remove.

@@ -387,6 +387,8 @@ func (s *Server) Refuse(dst, request []byte) []byte {
 		return wire.AppendReply(dst, wire.Unknown, 0, 0, 0)
 	case err != nil:
 		return wire.AppendReply(dst, wire.Malformed, 0, 0, 0)
+	case op == wire.Remove && !s.epoch(stamp).is(stamp.To): // as in serveRemove
+		return wire.AppendReply(dst, wire.WrongDestination, 0, 0, 0)
 	}
 	return wire.AppendReply(dst, wire.Overloaded, 0, 0, 0)
 }

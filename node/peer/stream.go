@@ -267,7 +267,7 @@ func (b *batch) Complete(*transport.Call) {
 		return
 	}
 	m := b.epoch.membership
-	b.link.trust()
+	b.link.answered(r.Status)
 	m.hear(b.to, &r)
 	switch r.Status {
 	case wire.Behind:
