@@ -63,10 +63,11 @@ func TestACutOffNodeCatchesUpByHints(t *testing.T) {
 		}
 		m.isolate(2, false)
 		m.until(10*time.Second, "all are equal", m.equal(0, 1, 2))
-		replayed := m.nodes[0].present.Load().driver.Stats().Replayed + m.nodes[1].present.Load().driver.Stats().Replayed
-		if replayed == 0 {
-			t.Error("no record was replayed")
-		}
+		// The third node also catches up with others before it answers alone. So all may be equal
+		// before the hints are sent, or before their senders know that they have arrived.
+		m.until(10*time.Second, "records were replayed", func() bool {
+			return m.nodes[0].present.Load().driver.Stats().Replayed+m.nodes[1].present.Load().driver.Stats().Replayed > 0
+		})
 		m.wants(2, key(0), "new")
 		m.missing(2, key(55))
 	})
