@@ -240,7 +240,7 @@ func (c *carrier) decode(r wire.Reply) {
 			call.Err = kv.ErrContended
 		}
 	default:
-		call.Status, call.NotSent = quorum.Failed, call.Kind != quorum.Remove || refusedForGood(r.Status)
+		call.Status, call.NotSent = quorum.Failed, refusedForGood(r.Status)
 		call.Err = refused(&r)
 		return
 	}

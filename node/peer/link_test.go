@@ -1,10 +1,12 @@
 package peer
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"viakv/api/kv"
 	"viakv/node/wire"
 	"viakv/quorum"
 	"viakv/quorum/version"
@@ -30,6 +32,38 @@ func TestASuspectMustAnswerFirst(t *testing.T) {
 			t.Error("an answer does not end the suspicion")
 		}
 	})
+}
+
+// A peer is not trusted for an answer that says that another process has its address, whatever it
+// was asked.
+func TestAPeerThatIsAnotherProcessIsSuspected(t *testing.T) {
+	for _, refused := range []wire.Op{wire.Read, wire.Stores} {
+		for _, status := range []wire.Status{wire.WrongCluster, wire.WrongDestination, wire.NotActive} {
+			inWorld(t, 3, func(w *world) {
+				a, b := w.nodes[0], w.nodes[1]
+				w.answers(b.address(), func(request []byte) []byte {
+					if wire.Op(request[0]) == refused {
+						return wire.AppendReply(nil, status, 0, 0, firstEpoch)
+					}
+					reply, _ := b.server.ServeInline(nil, request)
+					return reply
+				})
+				var err error
+				if refused == wire.Stores {
+					_, err = a.coordinator.Set(w.soon(), []byte("k"), []byte("v"), kv.Options{})
+				} else if _, err = a.coordinator.Has(w.soon(), []byte("k"), kv.Options{}); errors.Is(err, kv.ErrMissing) {
+					err = nil
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(20 * time.Millisecond) // for an answer that the request did not need
+				if got, want := a.client.Likely(a.Current(), 1), status == wire.NotActive; got != want {
+					t.Errorf("a peer that refuses requests of kind %v, %v: likely %v", refused, status, got)
+				}
+			})
+		}
+	}
 }
 
 // Suppose that a remove found its peer behind and then could not be sent again. The remove has not
