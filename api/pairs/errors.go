@@ -28,20 +28,28 @@ const (
 	control       = `a string holds a control character: escape it, as \n or \u0000`
 	wantPair      = `want {"key":"…","value":"…"}`
 	wantObject    = `want one JSON object with strings, {"key":"value"}`
+	wantArray     = `want one JSON array of strings, ["key"]`
+	wantKey       = `want a key in quotes, "…"`
 )
 
 // unit returns what the number in front of an error counts.
 func (r *Reader) unit() string {
-	if r.format == Object {
+	switch {
+	case r.format == Object:
 		return "pair"
+	case r.array:
+		return "key"
 	}
 	return "line"
 }
 
+// whole reports whether the text is one value, and not lines.
+func (r *Reader) whole() bool { return r.format == Object || r.array }
+
 // fail ends the reading, because the content is at fault. An earlier error stays. It returns false.
 func (r *Reader) fail(detail string) bool {
 	number := r.line
-	if r.format == Object {
+	if r.whole() {
 		number = r.pairs + 1
 	}
 	if r.err == nil {
@@ -56,7 +64,7 @@ func (r *Reader) broken() bool {
 		return false
 	}
 	number := r.line + 1
-	if r.format == Object {
+	if r.whole() {
 		number = r.pairs + 1
 	}
 	r.err = fmt.Errorf("%s %d: %w", r.unit(), number, r.stream)

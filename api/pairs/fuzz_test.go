@@ -23,16 +23,13 @@ var seeds = []string{
 // FuzzFastPath checks that the fast path and the slow one agree, however the stream is cut into
 // reads, and that what is read can be stored.
 func FuzzFastPath(f *testing.F) {
-	for _, s := range seeds {
-		f.Add([]byte(s), false)
-		f.Add([]byte(s), true)
-	}
-	f.Fuzz(func(t *testing.T, b []byte, object bool) {
-		format := NDJSON
-		if object {
-			format = Object
+	for _, s := range append(seeds, "\"a\"\n"+end, `[ "a", "\u00e9"]`) {
+		for format := range uint8(3) {
+			f.Add([]byte(s), format)
 		}
-		o := outcomes(t, string(b), format)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, format uint8) {
+		o, object := outcomes(t, string(b), Format(format%3)), Format(format%3) == Object
 		for _, p := range o.pairs {
 			if err := Check([]byte(p[0]), []byte(p[1])); err != nil {
 				t.Errorf("%q gives %q: %v", b, p, err)

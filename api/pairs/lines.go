@@ -24,7 +24,7 @@ func (r *Reader) nextLine() bool {
 		if n := r.fast(line); n > 0 {
 			return true
 		}
-		s := scanner{text: line}
+		s := scanner{text: line, want: wantPair}
 		if s.done() {
 			continue // a blank line
 		}
@@ -34,12 +34,8 @@ func (r *Reader) nextLine() bool {
 		var l pairLine
 		l.read(&s)
 		switch {
-		case s.cut && line[len(line)-1] != '\n':
-			return r.fail("the input ends in the middle of the line: send it whole")
-		case s.cut:
-			return r.fail(`the JSON goes on after the line: write each pair on one line, and \n for a line end in a key or a value`)
-		case s.fault != "":
-			return r.fail(s.fault)
+		case s.fault != "" || s.cut:
+			return r.failLine(&s)
 		case !l.end && l.seen&(seenKey|seenValue) != seenKey|seenValue:
 			return r.fail(wantPair)
 		case !l.end:
@@ -50,6 +46,58 @@ func (r *Reader) nextLine() bool {
 		}
 		r.ended = true
 	}
+}
+
+// nextKey goes to the next key of lines.
+func (r *Reader) nextKey() bool {
+	for {
+		line, ok := r.readLine()
+		if !ok {
+			return false
+		}
+		s := scanner{text: line, want: wantKey}
+		if s.done() {
+			continue // a blank line
+		}
+		if r.ended {
+			return r.fail("there is more after the last line")
+		}
+		var l pairLine
+		switch s.next() {
+		case '{':
+			l.read(&s)
+		case '"':
+			if l.key, ok = s.string("a key"); ok && !s.done() {
+				s.fail("there is more on the line after the key: write each key on a line of its own")
+			}
+			l.seen = seenKey
+		default:
+			s.wrong("a key in quotes")
+		}
+		switch {
+		case s.fault != "" || s.cut:
+			return r.failLine(&s)
+		case !l.end && l.seen&seenKey == 0:
+			return r.fail(wantKey)
+		case !l.end:
+			return r.found(l.key, nil)
+		}
+		if fault := l.endFault(r.pairs); fault != "" {
+			return r.fail(fault)
+		}
+		r.ended = true
+	}
+}
+
+// failLine ends the reading because of a line that a scanner could not take apart.
+func (r *Reader) failLine(s *scanner) bool {
+	switch {
+	case s.cut && s.text[len(s.text)-1] != '\n':
+		return r.fail("the input ends in the middle of the line: send it whole")
+	case s.cut:
+		return r.fail(`the JSON goes on after the line: write each of them on one line, and \n for a line end in a key or a value`)
+	}
+	return r.fail(s.fault)
 }
 
 const (

@@ -8,31 +8,10 @@ import (
 
 // nextOfObject goes to the next pair of an object.
 func (r *Reader) nextOfObject() bool {
-	if r.ended {
+	if !r.toNext("{}", "brace") {
 		return false
 	}
-	c := r.peek()
-	switch {
-	case !r.opened && c != '{':
-		return r.wrong(c, "the opening brace")
-	case !r.opened:
-		r.opened = true
-		r.start++
-		if c = r.peek(); c == '}' {
-			return r.close()
-		}
-	case c == '}':
-		return r.close()
-	case c != ',':
-		return r.wrong(c, "a comma or the closing brace")
-	default:
-		r.start++
-		c = r.peek()
-	}
-	if c != '"' {
-		return r.wrong(c, "a key in quotes")
-	}
-	key, ok := r.string()
+	key, ok := r.quotedKey()
 	if !ok {
 		return false
 	}
@@ -40,11 +19,11 @@ func (r *Reader) nextOfObject() bool {
 		return r.fail(fault)
 	}
 	key = append(r.keyRoom[:0], key...) // what follows may move the buffer
-	if c = r.peek(); c != ':' {
+	if c := r.peek(); c != ':' {
 		return r.wrong(c, "a colon")
 	}
 	r.start++
-	switch c = r.peek(); {
+	switch c := r.peek(); {
 	case r.err != nil:
 		return false
 	case c != '"':
@@ -58,11 +37,61 @@ func (r *Reader) nextOfObject() bool {
 	return true
 }
 
-// close reads the closing brace and what is behind it. It returns false.
+// nextOfArray goes to the next key of an array.
+func (r *Reader) nextOfArray() bool {
+	if !r.toNext("[]", "bracket") {
+		return false
+	}
+	key, ok := r.quotedKey()
+	if !ok || !r.found(key, nil) {
+		return false
+	}
+	r.line++
+	return true
+}
+
+// toNext goes to where the next member of an object or an array begins. It returns false at the end
+// and after an error.
+func (r *Reader) toNext(brackets, name string) bool {
+	if r.ended {
+		return false
+	}
+	c := r.peek()
+	switch {
+	case !r.opened && c != brackets[0]:
+		return r.wrong(c, "the opening "+name)
+	case !r.opened:
+		r.opened = true
+		r.start++
+		if r.peek() == brackets[1] {
+			return r.close()
+		}
+	case c == brackets[1]:
+		return r.close()
+	case c != ',':
+		return r.wrong(c, "a comma or the closing "+name)
+	default:
+		r.start++
+	}
+	return true
+}
+
+// quotedKey reads a key that has to follow.
+func (r *Reader) quotedKey() (key []byte, ok bool) {
+	if c := r.peek(); c != '"' {
+		return nil, r.wrong(c, "a key in quotes")
+	}
+	return r.string()
+}
+
+// close reads the closing bracket and what is behind it. It returns false.
 func (r *Reader) close() bool {
 	r.start++
 	r.ended = true
 	if r.skipSpace() {
+		if r.array {
+			return r.fail("there is more after the array")
+		}
 		return r.fail("there is more after the object; objects with a line each are NDJSON, a format of its own")
 	}
 	r.broken()
@@ -118,6 +147,8 @@ func (r *Reader) cut() byte {
 	case r.broken():
 	case r.stream != io.EOF:
 		r.fail(fmt.Sprintf("a key or a value has more than %d bytes, which none needs: is a quote missing?", bufferSize))
+	case r.array:
+		r.fail("the input ends before the array does: send it whole, to its closing bracket")
 	case r.opened:
 		r.fail("the input ends before the object does: send it whole, to its closing brace")
 	default:
@@ -139,6 +170,10 @@ func (r *Reader) wrong(c byte, what string) bool {
 	case at == utf8.RuneError && n <= 1:
 		return r.fail(notText)
 	default:
-		return r.fail(fmt.Sprintf("no JSON: %q is not %s; %s", at, what, wantObject))
+		want := wantObject
+		if r.array {
+			want = wantArray
+		}
+		return r.fail(fmt.Sprintf("no JSON: %q is not %s; %s", at, what, want))
 	}
 }

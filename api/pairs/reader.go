@@ -23,6 +23,12 @@ const (
 	//
 	//	{"color":"green"}
 	Object
+	// Keys is keys without their values, as lines or as one JSON array. The lines are JSON strings,
+	// or pairs as those of NDJSON, and perhaps a last line that counts them:
+	//
+	//	"color"
+	//	["color"]
+	Keys
 )
 
 // bufferSize bounds a line of NDJSON, and a key or a value of an object. It is far above the length
@@ -44,7 +50,8 @@ type Reader struct {
 	line       int64
 	pairs      int64
 	begun      bool // the start of the stream was looked at
-	opened     bool // the object's opening brace was read
+	opened     bool // the opening bracket of the object or the array was read
+	array      bool // the keys are an array
 	ended      bool
 	err        error
 
@@ -76,8 +83,13 @@ func (r *Reader) Next() bool {
 	if r.err != nil || !r.begun && !r.begin() {
 		return false
 	}
-	if r.format == Object {
+	switch {
+	case r.format == Object:
 		return r.nextOfObject()
+	case r.array:
+		return r.nextOfArray()
+	case r.format == Keys:
+		return r.nextKey()
 	}
 	return r.nextLine()
 }
@@ -88,15 +100,16 @@ func (r *Reader) Key() []byte { return r.key }
 // Value returns the pair's value. It is valid until the next call of Next.
 func (r *Reader) Value() []byte { return r.value }
 
-// Line returns the number of the line that was read last, from 1. For an object it returns the
-// number of the pair.
+// Line returns the number of the line that was read last, from 1. For an object or an array it
+// returns the number of the pair or of the key.
 func (r *Reader) Line() int64 { return r.line }
 
 // Pairs returns how many pairs were read.
 func (r *Reader) Pairs() int64 { return r.pairs }
 
 // Ended reports whether the end was read that the format has: the line that counts the pairs, or
-// the object's closing brace. An object without one is an error, and lines without one are none.
+// the closing bracket of an object or an array. One without it is an error, and lines without an
+// end are none.
 func (r *Reader) Ended() bool { return r.ended }
 
 // Err returns what Next has failed with. It returns nil at a clean end.
@@ -121,10 +134,23 @@ func (r *Reader) begin() bool {
 		fault = wideText
 	}
 	if fault == "" {
+		r.array = r.format == Keys && r.opensArray()
 		return true
 	}
 	r.line++
 	return r.fail(fault)
+}
+
+// opensArray reports whether what follows white space opens an array. It takes nothing.
+func (r *Reader) opensArray() bool {
+	for {
+		if rest := bytes.TrimLeft(r.rest(), space); len(rest) > 0 {
+			return rest[0] == '['
+		}
+		if !r.fill() {
+			return false
+		}
+	}
 }
 
 // fill reads more from the stream, behind what is not used yet. It returns false when the buffer is

@@ -10,6 +10,7 @@ import (
 // scanner takes a line of JSON apart.
 type scanner struct {
 	text  []byte
+	want  string // what the text has to be
 	at    int
 	cut   bool   // the text ended where more had to follow
 	fault string // the first one; empty: none
@@ -139,7 +140,7 @@ func (s *scanner) wrong(what string) bool {
 	case r == utf8.RuneError && n == 1:
 		return s.fail(notText)
 	default:
-		return s.fail(fmt.Sprintf("no JSON: %q at byte %d is not %s; %s", r, s.at+1, what, wantPair))
+		return s.fail(fmt.Sprintf("no JSON: %q at byte %d is not %s; %s", r, s.at+1, what, s.want))
 	}
 }
 

@@ -147,5 +147,8 @@ func half(s []byte) (r rune, n int) {
 	return 0, 0
 }
 
+// space is what JSON allows between tokens.
+const space = " \n\r\t"
+
 // isSpace reports whether JSON allows the byte between tokens.
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
