@@ -31,6 +31,16 @@ func (s *recorder) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]by
 	return s.Reference.Get(ctx, dst, key, o)
 }
 
+func (s *recorder) GetMany(ctx context.Context, dst []byte, reads []kv.Read, o kv.Options) []byte {
+	if err := s.call(ctx, "getMany"); err != nil {
+		for i := range reads {
+			reads[i].Value, reads[i].Version, reads[i].Err = nil, version.Tag{}, err
+		}
+		return dst
+	}
+	return s.Reference.GetMany(ctx, dst, reads, o)
+}
+
 func (s *recorder) Has(ctx context.Context, key []byte, o kv.Options) (version.Tag, error) {
 	if err := s.call(ctx, "has"); err != nil {
 		return version.Tag{}, err

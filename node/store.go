@@ -28,6 +28,13 @@ func (n *Node) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, 
 	return n.coordinator.Get(ctx, dst, key, o)
 }
 
+// GetMany implements kv.Store.
+func (n *Node) GetMany(ctx context.Context, dst []byte, reads []kv.Read, o kv.Options) []byte {
+	n.inflight.Add(1)
+	defer n.inflight.Add(-1)
+	return n.coordinator.GetMany(ctx, dst, reads, o)
+}
+
 // Has implements kv.Store.
 func (n *Node) Has(ctx context.Context, key []byte, o kv.Options) (version.Tag, error) {
 	n.inflight.Add(1)

@@ -7,6 +7,7 @@ package quorum
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"viakv/api/kv"
 )
@@ -36,4 +37,19 @@ func TestAllocations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Many gets from the own copy allocate nothing.
+func TestAllocationsOfManyGets(t *testing.T) {
+	inMesh(t, 3, func(t *testing.T, m *mesh) {
+		m.nodes[1].setMany(3 * maxAsking)
+		synctest.Wait()
+		m.tellMarks()
+		m.Lease(0, 1)
+		m.nodes[0].askNobody()
+		reads, dst := readsOf(3*maxAsking+1), make([]byte, 0, 64<<10)
+		if n := testing.AllocsPerRun(20, func() { m.nodes[0].GetMany(bg, dst, reads, kv.Options{}) }); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	})
 }

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// maxTogether is how many operations of batches run at a time, and maxAsking how many values of
-	// batches where the replicas have to be asked before each. Many batches at once then take
-	// longer, instead of the time that other requests and the leases need.
+	// maxTogether is how many operations of batches run at a time, and maxAsking for how many keys
+	// of batches the replicas are asked at a time. Many batches at once then take longer, instead
+	// of the time that other requests and the leases need.
 	maxTogether = 8
 	maxAsking   = 64
 )

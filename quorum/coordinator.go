@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"viakv/quorum/replica"
+	"viakv/ring/keyspace"
 )
 
 // Config of a Coordinator.
@@ -68,7 +69,7 @@ type Coordinator struct {
 	gathering  gathering // of sets
 	unfinished backlog
 	together   chan struct{} // has a token of each operation of a batch
-	asking     chan struct{} // has a token of each value of a batch for which replicas are asked
+	asking     chan struct{} // has a token of each key of a batch for which replicas are asked
 
 	// forwarding counts the removes that are under way at each owner, by its index. After a change
 	// of size, the count may belong to another member for as long as a remove takes.
@@ -79,6 +80,7 @@ type Coordinator struct {
 	operations sync.Pool
 	calls      sync.Pool
 	buffers    sync.Pool // of *[]byte
+	hashes     sync.Pool // of *[replica.MaxWarm]keyspace.Hash
 	setters    sync.Pool
 	batches    sync.Pool
 }
@@ -93,6 +95,7 @@ func New(cfg Config) *Coordinator {
 	c.operations.New = func() any { return newOperation(c) }
 	c.calls.New = func() any { return new(Call) }
 	c.buffers.New = func() any { return new([]byte) }
+	c.hashes.New = func() any { return new([replica.MaxWarm]keyspace.Hash) }
 	c.batches.New = func() any { return new(batch) }
 	c.setters.New = func() any { return &setter{done: make(chan struct{}, 1)} }
 	return c

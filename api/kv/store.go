@@ -27,6 +27,10 @@ type Store interface {
 	// Get appends the key's value to dst and returns it with the version it was read at. It returns
 	// ErrMissing when the key has no value.
 	Get(ctx context.Context, dst, key []byte, o Options) ([]byte, version.Tag, error)
+	// GetMany looks up keys, each by itself, as Get does: some may be found and others not. It sets
+	// the value and the version, or the error, of each. The values lie in dst, which it extends and
+	// returns, or in memory of their own. A batch is some thousand keys at most.
+	GetMany(ctx context.Context, dst []byte, reads []Read, o Options) []byte
 	// Has is Get without the value.
 	Has(ctx context.Context, key []byte, o Options) (version.Tag, error)
 	// Set stores a value and returns the version of this write.
@@ -46,6 +50,14 @@ type Store interface {
 	Scan(ctx context.Context, o ScanOptions) (Scanner, error)
 	// Ready returns nil when the store can serve, and otherwise the reason why it cannot.
 	Ready(ctx context.Context) error
+}
+
+// Read is one key of a batch.
+type Read struct {
+	Key     []byte
+	Value   []byte      // set by the store
+	Version version.Tag // at which it was read; set by the store
+	Err     error       // ErrMissing, or why the key was not read, or nil; set by the store
 }
 
 // Write is one value of a batch.

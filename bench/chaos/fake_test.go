@@ -66,6 +66,14 @@ func (s *staleStore) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]
 	return got, tag, nil
 }
 
+func (s *staleStore) GetMany(ctx context.Context, dst []byte, reads []kv.Read, o kv.Options) []byte {
+	for i := range reads {
+		r := &reads[i]
+		r.Value, r.Version, r.Err = s.Get(ctx, nil, r.Key, o)
+	}
+	return dst
+}
+
 func TestMain(m *testing.M) {
 	if os.Getenv(fakeNode) == "" {
 		apitest.VerifyNoLeaks(m)

@@ -22,6 +22,10 @@ func (b *balanced) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]by
 	return b.next().Get(ctx, dst, key, o)
 }
 
+func (b *balanced) GetMany(ctx context.Context, dst []byte, reads []kv.Read, o kv.Options) []byte {
+	return b.next().GetMany(ctx, dst, reads, o)
+}
+
 func (b *balanced) Has(ctx context.Context, key []byte, o kv.Options) (version.Tag, error) {
 	return b.next().Has(ctx, key, o)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,6 +84,7 @@ func (r *recorder) fail(text string) {
 type faulty struct {
 	kv.Store
 	get     func(ctx context.Context, dst, key []byte, o kv.Options) ([]byte, version.Tag, error)
+	getMany func(ctx context.Context, dst []byte, reads []kv.Read, o kv.Options) []byte
 	set     func(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error)
 	setMany func(ctx context.Context, writes []kv.Write, o kv.Options)
 	remove  func(ctx context.Context, key []byte, o kv.Options) error
@@ -95,6 +97,13 @@ func (f *faulty) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte
 		return f.Store.Get(ctx, dst, key, o)
 	}
 	return f.get(ctx, dst, key, o)
+}
+
+func (f *faulty) GetMany(ctx context.Context, dst []byte, reads []kv.Read, o kv.Options) []byte {
+	if f.getMany == nil {
+		return f.Store.GetMany(ctx, dst, reads, o)
+	}
+	return f.getMany(ctx, dst, reads, o)
 }
 
 func (f *faulty) Set(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
@@ -399,7 +408,7 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 	// Each fault must be found by its check, and each check must have a fault that it finds.
 	found := map[string]bool{}
-	for _, f := range append(faults, batchFaults...) {
+	for _, f := range slices.Concat(faults, batchFaults, readFaults) {
 		t.Run(f.name, func(t *testing.T) {
 			for _, c := range checks {
 				if c.name != f.check {

@@ -78,6 +78,19 @@ func (s *Reference) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]b
 	return append(dst, v.value...), v.tag, nil
 }
 
+// GetMany implements kv.Store.
+func (s *Reference) GetMany(ctx context.Context, dst []byte, reads []kv.Read, o kv.Options) []byte {
+	for i := range reads {
+		r := &reads[i]
+		begin := len(dst)
+		r.Value = nil
+		if dst, r.Version, r.Err = s.Get(ctx, dst, r.Key, o); r.Err == nil {
+			r.Value = dst[begin:len(dst):len(dst)]
+		}
+	}
+	return dst
+}
+
 // Has implements kv.Store.
 func (s *Reference) Has(ctx context.Context, key []byte, o kv.Options) (version.Tag, error) {
 	_, tag, err := s.Get(ctx, nil, key, o)

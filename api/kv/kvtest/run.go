@@ -27,6 +27,9 @@ var checks = []check{
 	{"OddKeysAndValues", oddKeysAndValues},
 	{"Batches", batches},
 	{"BorrowedBatches", borrowedBatches},
+	{"ManyGets", manyGets},
+	{"VersionsOfManyGets", versionsOfManyGets},
+	{"BorrowedReads", borrowedReads},
 	{"AgainstMap", againstMap},
 	{"Scan", scanAll},
 	{"ScanPrefix", scanPrefix},
@@ -45,10 +48,13 @@ var checks = []check{
 	{"OverlappingBatches", overlappingBatches},
 	{"RemovesAndBatches", removesAndBatches},
 	{"BatchesGrow", batchesGrow},
+	{"ManyGetsGrow", manyGetsGrow},
 	{"Deadlines", deadlines},
 	{"Cancellation", cancellation},
 	{"DeadlinesOfBatches", deadlinesOfBatches},
 	{"CancellationOfBatches", cancellationOfBatches},
+	{"DeadlinesOfManyGets", deadlinesOfManyGets},
+	{"CancellationOfManyGets", cancellationOfManyGets},
 }
 
 // Run checks the contract, each rule in a subtest with a store of its own.

@@ -40,6 +40,13 @@
 // same number, by which the server recognises each value. One transaction for all was rejected: it
 // needs a replica set, fails where another write meets it, and may not run for long.
 //
+// N7. A batch of gets is a find with $in, or several for more keys than one carries. It carries the
+// read concern of a single get. MongoDB promises linearizable reads of filters that match one
+// document only. Of more documents it reads each at a moment of its own, and then has a majority
+// confirm that the server is still the primary: that is all that a single key needs. One answer has
+// all documents, because what a cursor brings later would be confirmed by nobody. A document that
+// is none of viakv's concerns its own key alone.
+//
 // Documents have no versions, so tags are zero. Snapshot scans are refused: MongoDB keeps old
 // states for minutes only, and outside a replica set not at all.
 package mongodb

@@ -32,6 +32,7 @@ type standIn struct {
 	seen   map[string]bson.Raw // the last command of each name
 	count  map[string]int      // commands by name
 	sizes  []int               // how many updates each command carried
+	named  []int               // how many keys each find by $in named
 	before map[string][]fault  // by name, what becomes of the next commands
 	always map[string]fault    // by name, what becomes of all later ones
 	// done holds the answers to repeatable writes by session and number. MongoDB keeps the last one
@@ -278,6 +279,9 @@ func (s *standIn) findItems(command bson.Raw, dst []byte) []byte {
 			return 1, appendItem(dst, key, v, true)
 		})
 	}
+	if in, ok := command.Lookup("filter", "_id", "$in").ArrayOK(); ok {
+		return s.findNamed(in, dst)
+	}
 	if s.dirty {
 		s.keys = s.keys[:0]
 		for k := range s.items {
@@ -309,6 +313,24 @@ func (s *standIn) findItems(command bson.Raw, dst []byte) []byte {
 	return appendCursor(dst, func(i int32, dst []byte) (int32, []byte) {
 		for ; from < to; from, i = from+1, i+1 {
 			dst = appendItem(dst, s.keys[from], s.items[s.keys[from]], values)
+		}
+		return i, dst
+	})
+}
+
+// findNamed answers with the documents of these keys.
+func (s *standIn) findNamed(in bson.RawArray, dst []byte) []byte {
+	keys, err := in.Values()
+	if err != nil {
+		panic(err) // a fault in this test
+	}
+	s.named = append(s.named, len(keys))
+	return appendCursor(dst, func(i int32, dst []byte) (int32, []byte) {
+		for _, key := range keys {
+			if v, there := s.items[key.StringValue()]; there {
+				dst = appendItem(dst, key.StringValue(), v, true)
+				i++
+			}
 		}
 		return i, dst
 	})

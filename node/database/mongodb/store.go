@@ -25,8 +25,8 @@ type Store struct {
 	connections connections
 
 	state *mongo.Collection
-	items *mongo.Collection // for one key at a time: linearizable where there is a majority to ask (N2)
-	pages *mongo.Collection // for many keys: majority
+	items *mongo.Collection // for keys that are named: linearizable where there is a majority to ask (N2, N7)
+	pages *mongo.Collection // for scans: majority
 
 	seal *stateless.Seal
 }

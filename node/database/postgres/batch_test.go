@@ -65,6 +65,36 @@ func TestBatchesWaitInOneOrder(t *testing.T) {
 	}
 }
 
+// TestManyGetsShareOneError: where the statement fails, no key has a value, and all have the same
+// error (P8).
+func TestManyGetsShareOneError(t *testing.T) {
+	db := server.Database(t)
+	s := openOn(t, server.URL(db))
+	writes := batchOf(5, "v")
+	if s.SetMany(bg, writes, kv.Options{}); writes[0].Err != nil {
+		t.Fatal(writes[0].Err)
+	}
+	get := func() (batch []kv.Read) {
+		for i := range 6 {
+			batch = append(batch, kv.Read{Key: fmt.Appendf(nil, "k%d", i)})
+		}
+		s.GetMany(bg, nil, batch, kv.Options{Deadline: time.Now().Add(1500 * time.Millisecond)})
+		return batch
+	}
+	for i, r := range get() {
+		if i < 5 && (r.Err != nil || string(r.Value) != "v") || i == 5 && (!errors.Is(r.Err, kv.ErrMissing) || r.Value != nil) {
+			t.Errorf("key %d: %q, %v", i, r.Value, r.Err)
+		}
+	}
+	server.Exec(t, db, `ALTER TABLE viakv_items RENAME TO elsewhere`)
+	failed := get()
+	for i, r := range failed {
+		if r.Value != nil || r.Err != failed[0].Err || dbtest.OutcomeOf(t, r.Err) != kv.None {
+			t.Errorf("key %d without the table: %q, %v", i, r.Value, r.Err)
+		}
+	}
+}
+
 // TestBatchSharesOneOutcome: where one value of a batch cannot be stored, none is, and all have the
 // same outcome (P7).
 func TestBatchSharesOneOutcome(t *testing.T) {

@@ -38,6 +38,9 @@
 // orders would each wait for a row that the other has locked. A server that locks in another order
 // ends one of the two, which is then re-run (P3).
 //
+// P8. A batch of gets is one statement, too, whose keys are an array. So it shows one moment, and
+// its keys share one error. It is re-run as every read is (P3).
+//
 // Rows have no versions, so tags are zero. What differs between CockroachDB and PostgreSQL is
 // confined to migrate.go.
 package postgres

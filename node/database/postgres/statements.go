@@ -11,6 +11,10 @@ const (
 	ofKey = ` FROM viakv_items
 WHERE generation = (SELECT generation FROM viakv_generation WHERE singleton) AND key = $1`
 
+	// getManyStatement names each key by its place in the batch, where it may stand twice.
+	getManyStatement = `SELECT i, value FROM unnest($1::BYTEA[]) WITH ORDINALITY AS batch (k, i) JOIN viakv_items ON key = k
+WHERE generation = (SELECT generation FROM viakv_generation WHERE singleton)`
+
 	setStatement = `INSERT INTO viakv_items (generation, key, value)
 SELECT generation, $1, $2 FROM viakv_generation WHERE singleton
 ` + overwriting

@@ -102,6 +102,41 @@ func (s *Store) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte,
 	return out.b, version.Tag{}, nil
 }
 
+// GetMany implements kv.Store. The keys are looked up by one statement, so all of them share its
+// error (P8).
+func (s *Store) GetMany(ctx context.Context, dst []byte, batch []kv.Read, o kv.Options) []byte {
+	if len(batch) == 0 {
+		return dst
+	}
+	keys := make([][]byte, len(batch))
+	for i := range batch {
+		keys[i] = batch[i].Key
+	}
+	out := appender{b: dst}
+	err := s.attempt(ctx, o.Deadline, reads, func(ctx context.Context, c *pgx.Conn) error {
+		out.b = out.b[:len(dst)]
+		stateless.Answer(batch, kv.ErrMissing)
+		rows, err := c.Query(ctx, getManyStatement, keys)
+		if err != nil {
+			return err
+		}
+		var place int64 // from 1
+		begin := len(dst)
+		_, err = pgx.ForEachRow(rows, []any{&place, &out}, func() error {
+			r := &batch[place-1]
+			r.Value, r.Err = out.b[begin:len(out.b):len(out.b)], nil
+			begin = len(out.b)
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		stateless.Answer(batch, err)
+		return dst
+	}
+	return out.b
+}
+
 // Has implements kv.Store.
 func (s *Store) Has(ctx context.Context, key []byte, o kv.Options) (version.Tag, error) {
 	err := s.attempt(ctx, o.Deadline, reads, func(ctx context.Context, c *pgx.Conn) error {

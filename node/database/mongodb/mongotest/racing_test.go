@@ -57,6 +57,15 @@ func (r racing) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]byte,
 	}
 }
 
+func (r racing) GetMany(ctx context.Context, dst []byte, reads []kv.Read, o kv.Options) []byte {
+	for {
+		dst = r.Store.GetMany(ctx, dst, reads, o)
+		if !slices.ContainsFunc(reads, func(get kv.Read) bool { return dropped(get.Err) }) {
+			return dst
+		}
+	}
+}
+
 func dropped(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "InternalError") && strings.Contains(err.Error(), "no such table")
 }

@@ -113,6 +113,19 @@ func TestForeignDocuments(t *testing.T) {
 	if _, err := s.Scan(bg, kv.ScanOptions{Values: true}); dbtest.OutcomeOf(t, err) != kv.None {
 		t.Error(err)
 	}
+	if _, err := s.Set(bg, []byte("own"), []byte("v"), kv.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	batch := []kv.Read{{Key: []byte("k")}, {Key: []byte("own")}, {Key: []byte("k")}}
+	s.GetMany(bg, nil, batch, kv.Options{})
+	for i, r := range batch {
+		switch {
+		case i == 1 && (r.Err != nil || string(r.Value) != "v"):
+			t.Errorf("beside a foreign document: %q, %v", r.Value, r.Err)
+		case i != 1 && (r.Value != nil || dbtest.OutcomeOf(t, r.Err) != kv.None):
+			t.Errorf("a foreign document in a batch: %q, %v", r.Value, r.Err)
+		}
+	}
 }
 
 // TestEightNodesStartAtOnce: all nodes take the same state document, and accept each other's
