@@ -19,6 +19,7 @@ type mix struct {
 	set, remove, wipe, scan int
 	burst                   int // some sets that come to a node at once
 	batch                   int // some sets of different keys that are one request
+	many                    int // some gets of different keys that are one request
 	quorums                 int // the requests that bring quorums of their own
 }
 
@@ -94,6 +95,9 @@ func (w *clients) one(id int, p *process, r *rand.Rand) (string, input) {
 		return w.burst(id, p, r)
 	case x < m.set+m.remove+m.wipe+m.scan+m.burst+m.batch:
 		return w.batch(id, p, r)
+	case x < m.set+m.remove+m.wipe+m.scan+m.burst+m.batch+m.many:
+		w.many(id, p, r)
+		return key, in
 	}
 	var o kv.Options
 	if r.IntN(100) < w.shape.mix.quorums {
@@ -128,7 +132,7 @@ func (w *clients) batch(id int, p *process, r *rand.Rand) (string, input) {
 	if r.IntN(4) == 0 {
 		o.Deadline = time.Now().Add(time.Duration(1+r.IntN(60)) * time.Millisecond)
 	}
-	keys := r.Perm(w.shape.keys)[:2+r.IntN(w.shape.keys-1)]
+	keys := w.some(r)
 	writes, values := make([]kv.Write, len(keys)), make([]int, len(keys))
 	for i, k := range keys {
 		values[i] = w.h.value()
@@ -156,6 +160,39 @@ func (w *clients) batch(id int, p *process, r *rand.Rand) (string, input) {
 
 // errNoOutcome stands where a batch has to set the outcome of a value.
 var errNoOutcome = errors.New("a value of a batch has no outcome")
+
+// some draws two keys or more.
+func (w *clients) some(r *rand.Rand) []int { return r.Perm(w.shape.keys)[:2+r.IntN(w.shape.keys-1)] }
+
+// many sends gets of different keys to a node as one request. Each has an outcome of its own.
+func (w *clients) many(id int, p *process, r *rand.Rand) {
+	var o kv.Options
+	at := p.name + " by many gets"
+	if w.shape.clocks {
+		o.R = kv.QuorumMajority
+	} else if r.IntN(100) < w.shape.mix.quorums {
+		o = options(get, r)
+		at = fmt.Sprintf("%s with r=%v w=%v", at, o.R, o.W)
+	}
+	if r.IntN(4) == 0 {
+		o.Deadline = time.Now().Add(time.Duration(1+r.IntN(60)) * time.Millisecond)
+	}
+	keys := w.some(r)
+	reads := make([]kv.Read, len(keys))
+	for i, k := range keys {
+		reads[i] = kv.Read{Key: []byte(keyOf(k)), Err: errNoOutcome}
+	}
+	called := w.h.now()
+	p.node.GetMany(context.Background(), nil, reads, o)
+	for i, k := range keys {
+		in, read := input{kind: get, at: at}, &reads[i]
+		out, failed := w.outcome(p, keyOf(k), in, read.Err)
+		if read.Err == nil {
+			out = w.value(keyOf(k), read.Version, read.Value)
+		}
+		w.note(id, p, keyOf(k), in, out, failed, called)
+	}
+}
 
 func keyOf(i int) string { return fmt.Sprint("k", i) }
 
@@ -266,10 +303,7 @@ func (w *clients) ask(p *process, key string, in input, o kv.Options) (out outpu
 	case get:
 		var v []byte
 		if v, tag, err = p.node.Get(ctx, nil, k, o); err == nil {
-			w.watch.answer(key, tag, string(v))
-			if out.value, err = strconv.Atoi(string(v)); err != nil {
-				w.c.t.Errorf("a read returned a value that no client wrote: %q", v)
-			}
+			out = w.value(key, tag, v)
 		}
 	case set:
 		value := []byte(strconv.Itoa(in.value))
@@ -288,6 +322,16 @@ func (w *clients) ask(p *process, key string, in input, o kv.Options) (out outpu
 		return out, false
 	}
 	return w.outcome(p, key, in, err)
+}
+
+// value returns the outcome of a get that has found a value.
+func (w *clients) value(key string, tag version.Tag, v []byte) (out output) {
+	w.watch.answer(key, tag, string(v))
+	var err error
+	if out.value, err = strconv.Atoi(string(v)); err != nil {
+		w.c.t.Errorf("a read returned a value that no client wrote: %q", v)
+	}
+	return out
 }
 
 // outcome returns the outcome of a request that tells nothing but an error, or nil.
