@@ -14,7 +14,11 @@ func (x *exchange) text(p parameter, buffer []byte, maxCharacters int) ([]byte, 
 	if x.parameters.repeated.has(p) {
 		return nil, badParameter(p, "given more than once: give it once, in the query or in the form body")
 	}
-	raw := x.parameters.raw[p]
+	return decodeValue(p, x.parameters.raw[p], buffer, maxCharacters)
+}
+
+// decodeValue is text of a value that is still encoded.
+func decodeValue(p parameter, raw, buffer []byte, maxCharacters int) ([]byte, error) {
 	if plain(raw) {
 		if len(raw) > maxCharacters {
 			return nil, tooLong(p, maxCharacters)
@@ -45,6 +49,11 @@ func (x *exchange) key() ([]byte, error) {
 		return nil, badParameter(parameterKey, "missing: give a key of 1 to "+strconv.Itoa(kv.MaxKeyCharacters)+" characters")
 	}
 	key, err := x.text(parameterKey, x.keyBuffer[:], kv.MaxKeyCharacters)
+	return notEmpty(key, err)
+}
+
+// notEmpty refuses an empty key.
+func notEmpty(key []byte, err error) ([]byte, error) {
 	if err == nil && len(key) == 0 {
 		return nil, badParameter(parameterKey, "empty: give a key of 1 to "+strconv.Itoa(kv.MaxKeyCharacters)+" characters")
 	}

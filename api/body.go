@@ -24,6 +24,8 @@ func (s *Server) bodyLimit(h *fasthttp.RequestHeader) int {
 	switch {
 	case string(path) == loadPath:
 		return -1
+	case string(path) == getManyPath:
+		return maxKeysBytes
 	case s.config.Discovery != nil && string(path) == discoveryPath:
 		return maxDiscoveryBytes
 	}

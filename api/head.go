@@ -115,7 +115,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	if _, ok := errors.AsType[*fasthttp.ErrSmallBuffer](err); ok {
 		p.kind, p.detail = kindHeadersTooLarge, "the URL is too long or the headers are too large"
 	} else if errors.Is(err, fasthttp.ErrBodyTooLarge) {
-		p.kind, p.detail = kindBodyTooLarge, "a form body needs no more than a key and a value take"
+		p.kind, p.detail = kindBodyTooLarge, "the body may have "+strconv.Itoa(s.bodyLimit(&ctx.Request.Header))+" bytes"
 	} else if timedOut(err) {
 		p.kind, p.detail = kindSlow, "the request did not arrive in time"
 	}

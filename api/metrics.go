@@ -72,7 +72,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) (*metrics, error) {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "viakv", Subsystem: "http", Name: "request_duration_seconds",
 			Help: "Time from a request's arrival to its answer, or to the end of its stream.", Buckets: kv.LatencyBounds[:]}, []string{"endpoint", "class"}),
 		sent:      vector("response_body_bytes_total", "Bytes of response bodies, compressed where they are.", "endpoint"),
-		overloads: counter("overloads_total", "Requests refused because too many were in flight, or too many scans or loads ran."),
+		overloads: counter("overloads_total", "Requests refused because too many were in flight, too many scans or loads ran, or too many keys were looked up at once."),
 		malformed: counter("malformed_requests_total", "Requests that could not be read: broken, too large or too slow."),
 		denied:    vector("denied_requests_total", "Requests refused for their token, role, origin or host.", "reason"),
 		panics:    counter("panics_total", "Faults of the program that a request ran into."),

@@ -75,7 +75,7 @@ func lookup(name []byte) (parameter, bool) {
 }
 
 // parameterSet is a set of parameters, one bit each.
-type parameterSet uint16
+type parameterSet uint32
 
 func setOf(ps ...parameter) parameterSet {
 	var s parameterSet
@@ -101,31 +101,37 @@ func (p *parameters) reset() { p.seen, p.repeated = 0, 0 }
 // decoded.
 func (p *parameters) parse(query []byte) {
 	for len(query) > 0 {
-		var pair []byte
-		pair, query, _ = bytes.Cut(query, []byte("&"))
-		name, value, _ := bytes.Cut(pair, []byte("="))
-		if len(name) == 0 || len(name) > 3*maxParameterName {
-			continue
-		}
-		var scratch [maxParameterName]byte
-		if !plain(name) {
-			decoded, fault := decodeText(scratch[:0], name)
-			if fault != textFine {
-				continue
-			}
-			name = decoded
-		}
-		known, ok := lookup(name)
-		if !ok {
-			continue
-		}
-		if p.seen.has(known) {
+		known, value, rest, ok := nextParameter(query)
+		query = rest
+		switch {
+		case !ok:
+		case p.seen.has(known):
 			p.repeated |= 1 << known
-			continue
+		default:
+			p.seen |= 1 << known
+			p.raw[known] = value
 		}
-		p.seen |= 1 << known
-		p.raw[known] = value
 	}
+}
+
+// nextParameter takes the first pair of a query, and returns its still encoded value. ok is false
+// when no endpoint knows the pair's name.
+func nextParameter(query []byte) (known parameter, value, rest []byte, ok bool) {
+	pair, rest, _ := bytes.Cut(query, []byte("&"))
+	name, value, _ := bytes.Cut(pair, []byte("="))
+	if len(name) == 0 || len(name) > 3*maxParameterName {
+		return 0, nil, rest, false
+	}
+	var scratch [maxParameterName]byte
+	if !plain(name) {
+		decoded, fault := decodeText(scratch[:0], name)
+		if fault != textFine {
+			return 0, nil, rest, false
+		}
+		name = decoded
+	}
+	known, ok = lookup(name)
+	return known, value, rest, ok
 }
 
 const maxParameterName = 8 // that of "snapshot"

@@ -14,7 +14,7 @@ import (
 type endpoint struct {
 	path    string
 	mutates bool // changes something: no HEAD, and browsers' cross-site requests are refused
-	posts   bool // answers POST, with parameters in a form body, as all that mutates does
+	posts   bool // answers POST, as all that mutates does, and reads the body itself
 	loads   bool // answers POST alone, and reads the body itself
 	any     bool // answers every method
 	below   bool // serves everything below its path as well
@@ -33,6 +33,7 @@ var endpoints = []*endpoint{
 	{path: "/rm", role: roleWrite, mutates: true, serve: remove},
 	{path: "/is", role: roleRead, serve: has},
 	{path: "/clear", role: roleAdmin, mutates: true, serve: clearAll},
+	{path: getManyPath, role: roleRead, posts: true, serve: getMany},
 	{path: "/getKeys", role: roleRead, serve: scanKeys},
 	{path: "/getValues", role: roleRead, serve: scanValues},
 	{path: "/getAll", role: roleRead, serve: scanAll},

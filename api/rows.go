@@ -72,6 +72,20 @@ func (r *rows) append(dst []byte, p *kv.Pair) []byte {
 	return dst
 }
 
+// appendMissing appends the row of a key that has no value.
+func (r *rows) appendMissing(dst, key []byte) []byte {
+	if r.ndjson {
+		r.count++
+		dst = appendJSON(append(dst, `{"key":`...), key)
+		return append(dst, `,"value":null}`+"\n"...)
+	}
+	if r.count > 0 {
+		dst = append(dst, ',', '\n')
+	}
+	r.count++
+	return append(appendJSON(dst, key), ":null"...)
+}
+
 // end appends the end of the body, by which a client tells a whole answer from one that was cut.
 func (r *rows) end(dst []byte, cursor string) []byte {
 	switch {

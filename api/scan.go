@@ -129,19 +129,23 @@ func (x *exchange) scanOptions() (o kv.ScanOptions, limit int, ndjson bool, err 
 		}
 		o.Prefix = string(prefix)
 	}
+	ndjson, err = x.wantsLines()
+	return o, limit, ndjson, err
+}
+
+// wantsLines reports whether the answer is to be NDJSON, and not JSON.
+func (x *exchange) wantsLines() (bool, error) {
 	format, err := x.short(parameterFormat)
 	switch {
 	case err != nil:
-		return o, 0, false, err
+		return false, err
 	case !x.parameters.seen.has(parameterFormat):
 		accept := x.ctx.Request.Header.PeekCanonical(headerAccept)
-		ndjson = len(accept) > 0 && prefer(accept, jsonType, ndjsonType) == 1
-	case format == "ndjson":
-		ndjson = true
-	case format != "json":
-		return o, 0, false, badParameter(parameterFormat, "give json or ndjson")
+		return len(accept) > 0 && prefer(accept, jsonType, ndjsonType) == 1, nil
+	case format == "ndjson" || format == "json":
+		return format == "ndjson", nil
 	}
-	return o, limit, ndjson, nil
+	return false, badParameter(parameterFormat, "give json or ndjson")
 }
 
 // fill renders rows until the scan ends, its limit is reached, or the buffer holds room bytes.
@@ -181,7 +185,16 @@ func (c *scan) fill(room int) (complete bool, cursor string, err error) {
 func (c *scan) respond(ctx *fasthttp.RequestCtx, cursor string) error {
 	c.buffer = c.rows.end(c.buffer, cursor)
 	body := c.buffer[chunkHead:]
-	if c.coding == identity || len(body) < minCompressed {
+	if len(body) > maxCopied && (c.coding == identity || len(body) < minCompressed) {
+		c.buffer, c.scratch = nil, nil // respond gives it away
+	}
+	return respond(ctx, c.coding, body)
+}
+
+// respond answers with a body that belongs to the response from now on, compressed if that is worth
+// it.
+func respond(ctx *fasthttp.RequestCtx, c coding, body []byte) error {
+	if c == identity || len(body) < minCompressed {
 		if len(body) <= maxCopied {
 			ctx.SetBody(body)
 			return nil
@@ -190,22 +203,21 @@ func (c *scan) respond(ctx *fasthttp.RequestCtx, cursor string) error {
 		// Thousands of idle connections would each hold a page. So the body is given away here, and
 		// collected later.
 		ctx.Response.SetBodyRaw(body)
-		c.buffer, c.scratch = nil, nil
 		return nil
 	}
 	var compressed bytes.Buffer
-	e, err := acquireEncoder(c.coding, &compressed)
+	e, err := acquireEncoder(c, &compressed)
 	if err != nil {
 		return err
 	}
-	defer releaseEncoder(c.coding, e)
+	defer releaseEncoder(c, e)
 	if _, err := e.Write(body); err != nil {
 		return err
 	}
 	if err := e.Close(); err != nil {
 		return err
 	}
-	ctx.Response.Header.SetContentEncoding(c.coding.String())
+	ctx.Response.Header.SetContentEncoding(c.String())
 	ctx.Response.SetBodyRaw(compressed.Bytes())
 	return nil
 }

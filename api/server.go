@@ -17,6 +17,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"golang.org/x/sync/semaphore"
 
 	"viakv/api/history"
 	"viakv/api/listen"
@@ -45,8 +46,9 @@ type Server struct {
 	idPrefix     []byte
 	requests     atomic.Uint64 // counted for request ids
 	inFlight     atomic.Int64
-	scans        chan struct{} // holds a token for each running scan
-	loads        chan struct{} // likewise of loads
+	scans        chan struct{}       // holds a token for each running scan
+	loads        chan struct{}       // likewise of loads
+	keys         *semaphore.Weighted // of the keys that requests look up at once
 	streams      sync.WaitGroup
 	draining     atomic.Bool
 	exposed      atomic.Bool // a public listener is not on loopback
@@ -69,6 +71,7 @@ func New(config Config) (*Server, error) {
 		})),
 		scans: make(chan struct{}, config.MaxScans),
 		loads: make(chan struct{}, config.MaxLoads),
+		keys:  semaphore.NewWeighted(maxKeysAtOnce),
 	}
 	slack := deadlineSlack(min(config.ReadTimeout, config.WriteTimeout, config.IdleTimeout))
 	s.gate = newGate(config.MaxConnections, config.MaxConnectionsPerIP, slack, config.ConnectionsBoundBy, s.log)

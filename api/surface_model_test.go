@@ -67,7 +67,7 @@ func (a arguments) get(name string) string {
 	return ""
 }
 
-var dataParameters = map[string]string{"/set": "kvrw", "/setAll": "rw", "/get": "krw", "/is": "krw", "/rm": "krw", "/clear": "rw", "/getKeys": "r", "/getValues": "r", "/getAll": "r"}
+var dataParameters = map[string]string{"/set": "kvrw", "/setAll": "rw", "/get": "krw", "/is": "krw", "/getMany": "rw", "/rm": "krw", "/clear": "rw", "/getKeys": "r", "/getValues": "r", "/getAll": "r"}
 
 // judge fails unless the answer is the one that the model gives. It applies the request's change to
 // the model.
@@ -85,7 +85,7 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 	}
 	host, origin, site := r.header["Host"], r.header["Origin"], r.header["Sec-Fetch-Site"]
 	switch {
-	case r.method != "GET" && (r.method != "POST" || !e.mutates), r.method == "GET" && e.loads:
+	case r.method != "GET" && (r.method != "POST" || !e.mutates && !e.posts), r.method == "GET" && e.loads:
 		want(405)
 		return
 	case host == "evil.example" && e.role != roleNone && !e.free:
@@ -97,7 +97,7 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 	case len(r.target()) > maxURLBytes:
 		want(414)
 		return
-	case r.method == "POST" && r.body != "" && !e.loads && !strings.HasPrefix(r.header["Content-Type"], string(formType)):
+	case r.method == "POST" && r.body != "" && e.mutates && !e.loads && !strings.HasPrefix(r.header["Content-Type"], string(formType)):
 		want(415)
 		return
 	}
@@ -111,7 +111,7 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 		m.load(want, r, args, a, t, what)
 		return
 	}
-	if r.method == "POST" {
+	if r.method == "POST" && e.mutates {
 		args.parse(r.body)
 	}
 	fine := true
@@ -126,6 +126,10 @@ func (m *surfaceModel) judge(t *rapid.T, r request, a answer, what string) {
 		default: // r and w: there is one replica
 			fine = fine && args.oneOf(string(name), "1", "quorum", "all")
 		}
+	}
+	if r.path == getManyPath {
+		m.many(want, r, args, fine, a, t, what)
+		return
 	}
 	if strings.HasPrefix(r.path, "/get") && r.path != "/get" {
 		m.scan(want, t, r.path, r.header["Accept"], args, fine, a, what)

@@ -72,7 +72,7 @@ var unknownPaths = []string{"/", "/set/", "/SET", "/getkeys", "/nothing", "/cons
 func (s *surface) request() request {
 	r := request{header: map[string]string{}}
 	if rapid.IntRange(0, 2).Draw(s.T, "data") > 0 {
-		r.path = rapid.SampledFrom([]string{"/set", "/set", "/set", "/get", "/rm", "/is", "/clear", "/getKeys", "/getValues", "/getAll", "/setAll"}).Draw(s.T, "path")
+		r.path = rapid.SampledFrom([]string{"/set", "/set", "/set", "/get", "/rm", "/is", "/clear", "/getKeys", "/getValues", "/getAll", "/setAll", "/getMany"}).Draw(s.T, "path")
 	} else {
 		paths := append([]string(nil), unknownPaths...)
 		for _, e := range endpoints {
@@ -82,7 +82,7 @@ func (s *surface) request() request {
 	}
 	r.method = rapid.SampledFrom([]string{"GET", "GET", "GET", "GET", "POST", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"}).Draw(s.T, "method")
 	// Most requests have the parameters that their endpoint needs, and little else.
-	likely := map[string][]string{"/set": {"k", "v"}, "/get": {"k"}, "/rm": {"k"}, "/is": {"k"}, "/join": {"peer"}, "/plan": {"change"}, "/reads": {"mode"}}[r.path]
+	likely := map[string][]string{"/set": {"k", "v"}, "/get": {"k"}, "/rm": {"k"}, "/is": {"k"}, "/getMany": {"k", "k"}, "/join": {"peer"}, "/plan": {"change"}, "/reads": {"mode"}}[r.path]
 	var query, form []string
 	add := func(name string) {
 		if pair := s.pair(name); r.method == "POST" && rapid.Bool().Draw(s.T, "in the form") {
@@ -101,8 +101,8 @@ func (s *surface) request() request {
 		add(rapid.SampledFrom(names).Draw(s.T, "parameter"))
 	}
 	r.query, r.body = strings.Join(query, "&"), strings.Join(form, "&")
-	if r.path == loadPath && r.method == "POST" {
-		r.body = strings.Join(rapid.SliceOfN(rapid.SampledFrom(loadLines), 0, 6).Draw(s.T, "lines"), "\n")
+	if lines := map[string][]string{loadPath: loadLines, getManyPath: keyLines}[r.path]; lines != nil && r.method == "POST" {
+		r.body = strings.Join(rapid.SliceOfN(rapid.SampledFrom(lines), 0, 6).Draw(s.T, "lines"), "\n")
 	}
 	// Some requests have headers, valid and invalid ones.
 	maybe := func(header string, values ...string) {
@@ -134,6 +134,9 @@ var loadLines = []string{
 	`{"key":"a","value":"1"}`, `{"key":"b","value":""}`, `{"value":"2","key":"a"}`, ` {"key" : "\u00e9", "value":"😀"}`, "", "\r",
 	`{"key":"","value":"x"}`, `{"key":"a"}`, "k=a&v=1",
 }
+
+// keyLines are lines of keys. The last ones are bad.
+var keyLines = []string{`"a"`, `"\u00e9"`, ` "b"`, `{"key":"a","value":"1"}`, "", "\r", `""`, `["a"]`, "a"}
 
 // pair draws a value of a parameter and a way to write it. Most are legal.
 func (s *surface) pair(name string) string {
@@ -256,7 +259,7 @@ func (s *surface) validate(r request, a answer, what string) {
 	path, method := r.path, r.method
 	if endpointAt(path) == nil {
 		path, method = "/livez", "GET" // the other answers of /livez are those of every endpoint
-	} else if method != "POST" || !endpointAt(path).mutates {
+	} else if e := endpointAt(path); method != "POST" || !e.mutates && !e.posts {
 		method = "GET"
 		if endpointAt(path).loads {
 			method = "POST" // its answers to other methods are among the others
