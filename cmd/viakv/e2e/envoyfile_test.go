@@ -191,8 +191,8 @@ func TestTheProxyIsConfiguredAsTheContractSays(t *testing.T) {
 
 	// When the request of a path may be repeated, and how long it may take.
 	for path, want := range map[string]struct{ reads, endless bool }{
-		"/get": {true, false}, "/is": {true, false}, "/set": {}, "/rm": {}, "/clear": {},
-		"/getAll": {false, true}, "/getKeys": {false, true}, "/getValues": {false, true}, "/join": {false, true}, "/leave": {false, true},
+		"/get": {true, false}, "/getMany": {true, false}, "/is": {true, false}, "/set": {}, "/rm": {}, "/clear": {},
+		"/getAll": {false, true}, "/getKeys": {false, true}, "/getValues": {false, true}, "/setAll": {false, true}, "/join": {false, true}, "/leave": {false, true},
 		"/reads": {false, true},
 	} {
 		action := routeOf(t, managers[0].GetRouteConfig().GetVirtualHosts()[0].GetRoutes(), path).GetRoute()
