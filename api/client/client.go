@@ -129,27 +129,23 @@ func (e *endpoint) send(ctx context.Context, k call) (*wire, error) {
 			return nil, e.unanswered(ctx, false, err) // nothing was sent
 		}
 		w.out = k.append(w.out[:0], e)
+		release := w.guard(ctx)
 		if k.body != nil {
 			w.post(k.body)
-			return w, nil
+		} else {
+			err = w.flush()
 		}
-		release := w.guard(ctx)
-		err = w.flush()
-		intact := release()
-		if err == nil && (fresh || k.mutates) {
-			return w, nil
-		}
-		if err == nil {
+		if err == nil && !fresh && !k.mutates {
 			// The other side may have closed the connection at this moment, which only an answer
 			// disproves. So the first byte of it is awaited here.
-			release = w.guard(ctx)
 			_, err = w.reader.Peek(1)
-			intact = release()
-			if err == nil {
-				return w, nil
-			}
+		}
+		intact := release()
+		if err == nil {
+			return w, nil
 		}
 		_ = w.conn.Close()
+		w.posted(false)
 		if fresh || k.mutates || !intact || ctx.Err() != nil {
 			return nil, e.unanswered(ctx, k.mutates, err)
 		}

@@ -9,6 +9,7 @@
 //	value, err := c.Get(ctx, "color")
 //	for pair, err := range c.All(ctx, client.ScanOptions{}) { ... }
 //	stored, err := c.SetMany(ctx, maps.All(pairs))
+//	values, err := c.GetMany(ctx, []string{"color", "size"})
 //
 // F1. A mutation is sent to a second endpoint only when it is certain that the first did nothing
 // with it. That is so when the connection could not be made, or when the answer says outcome none
@@ -36,6 +37,9 @@
 //
 // F7. An answer that comes before a request's body is written counts. The rest of the body is then
 // not sent, and the connection is closed unless the body was written as a whole.
+//
+// F8. GetMany returns values only when each answer had exactly the keys that were asked for, and
+// their count.
 //
 // Requests are written by hand and answers are parsed by fasthttp. Its own HostClient is not used,
 // because it repeats GET requests whose connection broke. In this API a GET may change state, so

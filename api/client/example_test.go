@@ -61,6 +61,22 @@ func ExampleClient_SetMany() {
 	// Output: 3 <nil>
 }
 
+func ExampleClient_GetMany() {
+	c, err := client.New(client.Config{Endpoints: []string{address}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	ctx := context.Background()
+	if _, err := c.SetMany(ctx, maps.All(map[string]string{"bird.crow": "black", "bird.swan": "white"})); err != nil {
+		log.Fatal(err)
+	}
+	values, err := c.GetMany(ctx, []string{"bird.crow", "bird.swan", "bird.dodo"})
+	_, alive := values["bird.dodo"]
+	fmt.Println(values["bird.crow"], values["bird.swan"], alive, err)
+	// Output: black white false <nil>
+}
+
 func ExampleLoadError() {
 	c, err := client.New(client.Config{Endpoints: []string{address}})
 	if err != nil {

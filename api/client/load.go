@@ -263,13 +263,17 @@ var (
 
 // checkPair returns an error for a pair that no node would store.
 func checkPair(key, value string) error {
-	if key == "" {
-		return errNoKey
-	}
-	if err := checkText("key", key, kv.MaxKeyCharacters); err != nil {
+	if err := checkKey(key); err != nil {
 		return err
 	}
 	return checkText("value", value, kv.MaxValueCharacters)
+}
+
+func checkKey(key string) error {
+	if key == "" {
+		return errNoKey
+	}
+	return checkText("key", key, kv.MaxKeyCharacters)
 }
 
 func checkText(what, text string, limit int) error {

@@ -32,9 +32,10 @@ func (s *Scanner) text(line []byte) ([]byte, bool) {
 	return s.scratch[from:], true
 }
 
-// pair decodes {"key":"…","value":"…"}. The server writes it in exactly this form, so no JSON
-// decoder is needed where there is no escape.
-func (s *Scanner) pair(line []byte) (key, value []byte, ok bool) {
+// readPair decodes {"key":"…","value":"…"}. The server writes it in exactly this form, so no JSON
+// decoder is needed where there is no escape. Of a value that is null it returns nil. What it
+// decodes may lie in scratch.
+func readPair(line []byte, scratch *[]byte) (key, value []byte, ok bool) {
 	if bytes.HasPrefix(line, keyPrefix) && bytes.IndexByte(line, '\\') < 0 && bytes.HasSuffix(line, []byte(`"}`)) {
 		rest := line[len(keyPrefix) : len(line)-2]
 		if i := bytes.IndexByte(rest, '"'); i >= 0 && bytes.HasPrefix(rest[i:], valueMiddle) {
@@ -43,11 +44,14 @@ func (s *Scanner) pair(line []byte) (key, value []byte, ok bool) {
 		}
 	}
 	var p struct{ Key, Value *string }
-	if json.Unmarshal(line, &p) != nil || p.Key == nil || p.Value == nil {
+	if json.Unmarshal(line, &p) != nil || p.Key == nil {
 		return nil, nil, false
 	}
-	s.scratch = append(append(s.scratch, *p.Key...), *p.Value...)
-	return s.scratch[:len(*p.Key)], s.scratch[len(*p.Key):], true
+	if p.Value == nil {
+		return []byte(*p.Key), nil, true
+	}
+	*scratch = append(append((*scratch)[:0], *p.Key...), *p.Value...)
+	return (*scratch)[:len(*p.Key)], (*scratch)[len(*p.Key):], true
 }
 
 // timedReader gives each read of a stream a time-out of its own (F4). The end of the context still

@@ -267,7 +267,8 @@ func (s *Scanner) parse(line []byte) (last bool, err error) {
 	case ScanValues:
 		s.value, ok = s.text(line)
 	default:
-		s.key, s.value, ok = s.pair(line)
+		s.key, s.value, ok = readPair(line, &s.scratch)
+		ok = ok && s.value != nil
 	}
 	if !ok {
 		return false, fmt.Errorf("%w: line %s", ErrNotViakv, shorten(string(line)))

@@ -85,6 +85,25 @@ func TestSetGetIsRemove(t *testing.T) {
 	wants(t, 0, `"removed": true`, ask(t, a, "rm", "poem", "-o", "json"))
 }
 
+// Of several keys, get prints those that have a value, in the order of the arguments, and names the
+// others.
+func TestGetOfSeveralKeys(t *testing.T) {
+	a, _ := viakvtest.Serve(t, "node-a")
+	wants(t, 0, "", ask(t, a, "set", "color", "green"))
+	wants(t, 0, "", ask(t, a, "set", "two\nlines", "a\tb"))
+	if r := wants(t, 0, "", ask(t, a, "get", "two\nlines", "color", "color")); r.out != "\"two\\nlines\"\t\"a\\tb\"\ncolor\tgreen\ncolor\tgreen\n" {
+		t.Errorf("%q", r.out)
+	}
+	if r := wants(t, 0, "", ask(t, a, "get", "color", "two\nlines", "-o", "json")); r.out != `{"key":"color","value":"green"}`+"\n"+`{"key":"two\nlines","value":"a\tb"}`+"\n" {
+		t.Errorf("%q", r.out)
+	}
+	r := wants(t, exitMissing, "no such key: size, \"a\\nb\"", ask(t, a, "get", "size", "color", "a\nb"))
+	if !strings.HasPrefix(r.out, "color\tgreen\n") {
+		t.Errorf("%q", r.out)
+	}
+	wants(t, exitUsage, "keys[1]: ", ask(t, a, "get", "a", ""))
+}
+
 // oddKeys are keys that faulty quoting, escaping or counting would get wrong.
 var oddKeys = []string{
 	" ", "a b", "\x00", "a\x00b", "🥝", "👩‍👩‍👧", "\t\r\n", `"`, `\ufffd`, "\uFFFD", "%2F/+&=?#", "é", "e\u0301", "\u2028", "<script>", "-", "--yes",
@@ -229,7 +248,7 @@ func TestCommandLinesOfTheClientThatCannotBeUnderstood(t *testing.T) {
 	a, _ := viakvtest.Serve(t, "node-a")
 	missing := filepath.Join(t.TempDir(), "missing")
 	for _, args := range [][]string{
-		{"get"}, {"get", "a", "b"}, {"set"}, {"set", "a", "b", "c"}, {"rm"}, {"is"}, {"clear", "now"}, {"keys", "a"},
+		{"get"}, {"set"}, {"set", "a", "b", "c"}, {"rm"}, {"is"}, {"clear", "now"}, {"keys", "a"},
 		{"get", ""}, {"set", "", "v"}, {"set", "k", strings.Repeat("v", kv.MaxValueCharacters+1)}, {"get", strings.Repeat("k", kv.MaxKeyCharacters+1)},
 		{"set", "k", "\xff"}, {"get", "\xff"},
 		{"get", "k", "-o", "xml"}, {"get", "k", "--timeout", "0"}, {"get", "k", "--timeout", "soon"}, {"get", "k", "--bogus"},

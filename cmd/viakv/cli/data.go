@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,16 +17,20 @@ import (
 
 func getCommand() *cobra.Command {
 	return readCommand(&cobra.Command{
-		Use:   "get KEY",
+		Use:   "get KEY...",
 		Short: "Print the key's value; exit status 1 if it has none",
 		Long: "Prints the key's value and a line end, or with -o json key, value and version.\n" +
-			"On a terminal, a value with characters that would act on it is shown quoted.",
-		Example: "  viakv get color\n  viakv get color -o json",
-		Args:    cobra.ExactArgs(1),
+			"On a terminal, a value with characters that would act on it is shown quoted.\n\n" +
+			"Of several keys it prints those that have a value, as `viakv all` does, and then names the others; exit status 1 if there are any.",
+		Example: "  viakv get color\n  viakv get color -o json\n  viakv get color size weight",
+		Args:    cobra.MinimumNArgs(1),
 	}, get)
 }
 
 func get(ctx context.Context, r *remote, c *client.Client, args []string) error {
+	if len(args) > 1 {
+		return getMany(ctx, r, c, args)
+	}
 	entry, err := c.Lookup(ctx, args[0])
 	if err != nil {
 		return err
@@ -34,6 +40,35 @@ func get(ctx context.Context, r *remote, c *client.Client, args []string) error 
 		text = visible(text)
 	}
 	return r.answer(entry, "%s\n", text)
+}
+
+// getMany prints the values of several keys, a line each.
+func getMany(ctx context.Context, r *remote, c *client.Client, keys []string) error {
+	values, err := c.GetMany(ctx, keys)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(r.cmd.OutOrStdout())
+	encoder := newEncoder(out)
+	var missing []string
+	for _, key := range keys {
+		value, there := values[key]
+		switch {
+		case !there:
+			missing = append(missing, visible(key))
+		case r.json():
+			err = encoder.Encode(exportedPair{key, value})
+		default:
+			_, err = out.WriteString(visible(key) + "\t" + visible(value) + "\n")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err = out.Flush(); err == nil && len(missing) > 0 {
+		err = fmt.Errorf("%w: %s", kv.ErrMissing, strings.Join(missing, ", "))
+	}
+	return err
 }
 
 func setCommand() *cobra.Command {

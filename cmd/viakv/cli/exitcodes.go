@@ -60,6 +60,8 @@ func classify(err error) error {
 	switch {
 	case errors.Is(err, kv.ErrMissing), errors.Is(err, kv.ErrNoSuchNode):
 		coded.code = exitMissing
+	case errors.As(err, new(*kv.ArgumentError)):
+		coded.code = exitUsage
 	case !asked: // the command itself has failed
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
 		coded.code, coded.advice = exitDenied, "give a token whose role suffices with --token-file or VIAKV_TOKEN"

@@ -123,11 +123,11 @@ func TestImportOfWhatIsMissing(t *testing.T) {
 		viakvtest.Expect(t, http.StatusOK, value, a, "/get", "k", key)
 	}
 	wants(t, 0, `{"pairs":0,"there":3}`, compact(cli(t, content, at(a, "import", "--missing", "-o", "json")...)))
-	full := before(t, a, func(int64) (int, string) { return http.StatusInsufficientStorage, memoryLimit })
+	full := before(t, a, "/setAll", func(int64) (int, string) { return http.StatusInsufficientStorage, memoryLimit })
 	wants(t, exitRefused, "repeat with --missing --from-line 1", cli(t, `{"key":"new","value":"1"}`, at(full, "import", "--missing", "--partial")...))
 
 	// What an import has written itself, without an answer that says so, was not there.
-	lost := before(t, a, func(load int64) (int, string) {
+	lost := before(t, a, "/setAll", func(load int64) (int, string) {
 		if load > 1 {
 			return 0, ""
 		}
@@ -135,6 +135,36 @@ func TestImportOfWhatIsMissing(t *testing.T) {
 		return http.StatusServiceUnavailable, `{"type":"urn:viakv:problem:unavailable","title":"Unavailable","status":503,"outcome":"unknown"}`
 	})
 	wants(t, 0, "imported 1 pairs; 0 keys were there\n", cli(t, `{"key":"late","value":"5"}`, at(lost, "import", "--missing", "--partial")...))
+}
+
+// An import that looks for keys asks again where that may help. It goes through more keys than a
+// chunk or a request has.
+func TestAnImportLooksForKeysAgain(t *testing.T) {
+	a, _ := viakvtest.Serve(t, "node-a")
+	have, all := map[string]string{}, map[string]string{}
+	for i := range 3 * importChunk / 2 {
+		key := fmt.Sprint("key-", i)
+		if all[key] = "new"; i%3 == 0 {
+			have[key] = "old"
+		}
+	}
+	wants(t, 0, "imported", cli(t, string(exportOf(t, have)), at(a, "import")...))
+	var looks atomic.Int64
+	busy := before(t, a, "/getMany", func(look int64) (int, string) {
+		looks.Store(look)
+		if look != 2 {
+			return 0, ""
+		}
+		return http.StatusServiceUnavailable, `{"type":"urn:viakv:problem:unavailable","title":"Unavailable","status":503,"outcome":"none"}`
+	})
+	wants(t, 0, fmt.Sprintf("imported %d pairs; %d keys were there\n", len(all)-len(have), len(have)), cli(t, string(exportOf(t, all)), at(busy, "import", "--missing")...))
+	viakvtest.Expect(t, http.StatusOK, "old", a, "/get", "k", "key-3")
+	viakvtest.Expect(t, http.StatusOK, "new", a, "/get", "k", "key-4")
+	if n := looks.Load(); n < 7 {
+		t.Errorf("%d looks", n)
+	}
+	other := before(t, a, "/getMany", func(int64) (int, string) { return http.StatusNotFound, "no such page" })
+	wants(t, exitRefused, "repeat with --missing --from-line 1", cli(t, `{"key":"new","value":"1"}`, at(other, "import", "--missing", "--partial")...))
 }
 
 func TestOfTwoLinesWithOneKeyTheLaterStays(t *testing.T) {
@@ -186,17 +216,17 @@ func TestAFileThatIsNoExportWritesNothing(t *testing.T) {
 // memoryLimit is the answer of a node that is full.
 const memoryLimit = `{"type":"urn:viakv:problem:memory-limit","title":"Memory limit reached","status":507,"detail":"raise --max-memory","outcome":"none"}`
 
-// before starts a proxy before a node. It calls refuse with the number of each load, from 1. If
-// refuse returns a status, the proxy answers with that instead of the node.
-func before(t *testing.T, node string, refuse func(load int64) (status int, problem string)) string {
+// before starts a proxy before a node. It calls refuse with the number of each request for a path,
+// from 1. If refuse returns a status, the proxy answers with that instead of the node.
+func before(t *testing.T, node, path string, refuse func(request int64) (status int, problem string)) string {
 	t.Helper()
-	var loads atomic.Int64
+	var requests atomic.Int64
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: node})
 	// An import that fails ends its requests, which the proxy would log.
 	proxy.ErrorLog = log.New(io.Discard, "", 0)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/setAll" {
-			if status, problem := refuse(loads.Add(1)); status != 0 {
+		if r.URL.Path == path {
+			if status, problem := refuse(requests.Add(1)); status != 0 {
 				w.Header().Set("Content-Type", "application/problem+json")
 				w.WriteHeader(status)
 				_, _ = io.WriteString(w, problem)
@@ -217,7 +247,7 @@ func TestAnImportThatFailedGoesOnFromTheLineThatItNames(t *testing.T) {
 		fmt.Fprintf(&content, `{"key":"key-%d","value":"%d"}`+"\n", i, i)
 	}
 	fmt.Fprintf(&content, `{"end":true,"count":%d}`+"\n", n)
-	full := before(t, a, func(load int64) (int, string) {
+	full := before(t, a, "/setAll", func(load int64) (int, string) {
 		if load <= 3 {
 			return 0, ""
 		}
@@ -241,7 +271,7 @@ func TestAnImportThatFailedGoesOnFromTheLineThatItNames(t *testing.T) {
 func TestAnImportRepeatsWhatAnOverloadedNodeRefuses(t *testing.T) {
 	a, _ := viakvtest.Serve(t, "node-a")
 	var refused atomic.Int64
-	busy := before(t, a, func(load int64) (int, string) {
+	busy := before(t, a, "/setAll", func(load int64) (int, string) {
 		if load > 3 {
 			return 0, ""
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"viakv/api/client"
@@ -17,8 +16,6 @@ const (
 	// importChunk is how many pairs are written at a time, and how many wait meanwhile. It is as
 	// many as one request of the client has.
 	importChunk = 4096
-	// lookers is how many keys are looked for at the same time. A look is a request of its own.
-	lookers = 64
 	// importPatience is how long a pair is tried again: longer than an election or the restart of a
 	// node.
 	importPatience = 30 * time.Second
@@ -122,41 +119,32 @@ func (w *importing) take() bool {
 // absent returns the pairs of a chunk whose keys the cluster does not have. Of several with one key
 // it returns the first. After a failure it returns the whole chunk.
 func (w *importing) absent(chunk []numbered) ([]numbered, error) {
-	there := make([]bool, len(chunk))
-	var failure atomic.Pointer[error]
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(lookers, len(chunk)) {
-		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(chunk)) && failure.Load() == nil; i = next.Add(1) - 1 {
-				var err error
-				if there[i], err = w.has(chunk[i].pair.Key); err != nil {
-					failure.CompareAndSwap(nil, &err)
-				}
-			}
-		})
+	keys := make([]string, len(chunk))
+	for i := range chunk {
+		keys[i] = chunk[i].pair.Key
 	}
-	workers.Wait()
-	if err := failure.Load(); err != nil {
-		return chunk, *err
+	there, err := w.look(keys)
+	if err != nil {
+		return chunk, err
 	}
-	absent, keys := chunk[:0], map[string]struct{}{}
-	for i, n := range chunk {
-		if _, before := keys[n.pair.Key]; before || there[i] {
+	absent := chunk[:0]
+	for _, n := range chunk {
+		if _, is := there[n.pair.Key]; is {
 			w.there++
 			w.bar.Add(1)
 			continue
 		}
-		keys[n.pair.Key] = struct{}{}
+		there[n.pair.Key] = "" // from here on
 		absent = append(absent, n)
 	}
 	return absent, nil
 }
 
-// has reports whether the cluster has a key, and asks again where it may help.
-func (w *importing) has(key string) (there bool, err error) {
+// look returns those of the keys that the cluster has, with their values, and asks again where it
+// may help.
+func (w *importing) look(keys []string) (there map[string]string, err error) {
 	for p := newPatience(); ; {
-		if there, err = w.client.Has(w.ctx, key); err == nil || !p.again(w.ctx, err) {
+		if there, err = w.client.GetMany(w.ctx, keys); err == nil || !p.again(w.ctx, err) {
 			return there, err
 		}
 	}

@@ -75,7 +75,7 @@ func (r *remote) client() (*client.Client, error) {
 	if err != nil {
 		return nil, cliutil.Usage(err)
 	}
-	config := client.Config{Endpoints: r.addresses(), Token: token, TLS: secure, Timeout: r.timeout, MaxIdle: lookers}
+	config := client.Config{Endpoints: r.addresses(), Token: token, TLS: secure, Timeout: r.timeout}
 	if r.cmd.Flags().Changed("timeout") {
 		config.ControlTimeout = r.timeout
 	}
