@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"viakv/api/kv"
 	"viakv/quorum/replica"
@@ -13,9 +14,20 @@ import (
 // GetMany looks up keys, each by itself, as Get does. Where this node answers alone, their waits
 // for memory overlap (replica.Store.Warm). The others are looked up by single gets, maxAsking at a
 // time. Without a deadline each of these has the time-out.
+//
+// Leases that are late on a busy node come soon, and to ask for each key meanwhile would keep the
+// node busy. So GetMany waits for them once, where there are more than a few keys.
 func (c *Coordinator) GetMany(ctx context.Context, dst []byte, reads []kv.Read, opt kv.Options) []byte {
-	asked := 0
+	asked, waited := 0, len(reads) <= replica.MaxWarm
 	for some := range slices.Chunk(reads, replica.MaxWarm) {
+		if !waited && c.holder(&opt) == nil {
+			waited = true
+			half := opt // so that there is time left to ask
+			if !opt.Deadline.IsZero() {
+				half.Deadline = opt.Deadline.Add(-time.Until(opt.Deadline) / 2)
+			}
+			c.awaitHolder(&half)
+		}
 		var n int
 		dst, n = c.manyAlone(dst, some, &opt)
 		asked += n

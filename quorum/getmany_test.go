@@ -186,6 +186,41 @@ func TestManyGetsThatFail(t *testing.T) {
 // patience is how long a get may take, within a term of the leases.
 const patience = 200 * time.Millisecond
 
+// Leases that are late are waited for, where there are many keys: for half of the time at most, so
+// that the replicas can still be asked.
+func TestManyGetsWaitForLeases(t *testing.T) {
+	for name, c := range map[string]struct {
+		keys  int
+		late  time.Duration // when the leases come; 0: never
+		asked int
+	}{
+		"few keys":  {replica.MaxWarm, 5 * time.Millisecond, replica.MaxWarm},
+		"many keys": {replica.MaxWarm + 1, 5 * time.Millisecond, 0},
+		"no leases": {5 * replica.MaxWarm, 0, 5 * replica.MaxWarm},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inMesh(t, 3, func(t *testing.T, m *mesh) {
+				writes := m.nodes[1].setMany(c.keys)
+				synctest.Wait()
+				m.tellMarks()
+				m.Advance(func(v *replica.View) { v.Term = time.Minute }, 0, 1, 2)
+				if c.late > 0 {
+					time.AfterFunc(c.late, func() { m.Lease(0, 1) })
+				}
+				nd, reads, began := m.nodes[0], readsOf(c.keys), time.Now()
+				nd.GetMany(bg, nil, reads, kv.Options{Deadline: began.Add(patience)})
+				wantRead(t, reads, writes)
+				if s := nd.Stats(); s.Asked != uint64(c.asked) {
+					t.Errorf("%d keys were asked for, want %d", s.Asked, c.asked)
+				}
+				if took := time.Since(began); took > patience*3/4 {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+}
+
 // An own copy that is at another epoch than the view answers nothing.
 func TestManyGetsAtAnotherEpoch(t *testing.T) {
 	inMesh(t, 3, func(t *testing.T, m *mesh) {
