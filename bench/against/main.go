@@ -51,6 +51,8 @@ func run(ctx context.Context, args []string) error {
 		switch args[0] {
 		case raftCommand:
 			return serveRaft(ctx, os.Stdin, os.Stdout)
+		case bareCommand:
+			return serveBare(ctx, os.Stdin, os.Stdout)
 		case "turns":
 			return turns(ctx, args[1:], os.Stdout)
 		}

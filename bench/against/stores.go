@@ -30,9 +30,10 @@ type place struct {
 type store struct {
 	name      string
 	targets   []runner.Target
-	endpoints []string // of a store that has viakv's requests; empty: it has others
-	scans     bool     // it has viakv's scans, too
-	mesh      bool     // a mesh of viakv, which counts what its nodes answer by themselves
+	many      []runner.Target // send gets that are under way as one request; none: the store has no such request
+	endpoints []string        // of a store that has viakv's requests; empty: it has others
+	scans     bool            // it has viakv's scans, too
+	mesh      bool            // a mesh of viakv, which counts what its nodes answer by themselves
 	pids      []int
 	close     func()
 }
@@ -48,30 +49,67 @@ const startWithin = 30 * time.Second
 // starters start each store. What was started is returned with an error, too.
 var starters = map[string]func(context.Context, place) (*store, error){
 	"viakv": mesh(), "quorum": mesh("--reads", "quorum"), "alone": startAlone,
-	"raft": startRaft, "redis": startRedis, "redis-wait": startRedisWait, "etcd": startEtcd, "nats": startNATS,
+	"raft": startRaft, "bare": startBare, "redis": startRedis, "redis-wait": startRedisWait, "etcd": startEtcd, "nats": startNATS,
 }
 
-// startRaft starts nodes of Raft KV: this program, with the command for one node.
+// startRaft starts nodes of Raft KV.
 func startRaft(ctx context.Context, p place) (*store, error) {
-	self, err := os.Executable()
+	s, err := startSelf(ctx, p, raftCommand, true)
 	if err != nil {
-		return nil, err
-	}
-	c, err := baseline.Start(ctx, baseline.Command{Path: self, Args: []string{raftCommand}, Meets: true}, p.nodes)
-	if err != nil {
-		return nil, err
-	}
-	s := &store{pids: c.PIDs(), close: c.Close}
-	if err := s.overHTTP(c.Endpoints); err != nil {
 		return s, err
 	}
-	for _, endpoint := range c.Endpoints {
+	for _, endpoint := range s.endpoints {
 		err := until(ctx, func(ctx context.Context) error { return fetch(ctx, endpoint+"/readyz", ignore) })
 		if err != nil {
 			return s, err
 		}
 	}
 	return s, nil
+}
+
+// startBare starts servers that keep a map and know nothing of each other.
+func startBare(ctx context.Context, p place) (*store, error) {
+	s, err := startSelf(ctx, p, bareCommand, false)
+	if err != nil {
+		return s, err
+	}
+	s.hasGetMany()
+	return s, nil
+}
+
+// startSelf starts nodes that are this program, with the command for one node. meets says that they
+// know each other.
+func startSelf(ctx context.Context, p place, command string, meets bool) (*store, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c, err := baseline.Start(ctx, baseline.Command{Path: self, Args: []string{command}, Meets: meets}, p.nodes)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{pids: c.PIDs(), close: c.Close}
+	return s, s.overHTTP(c.Endpoints)
+}
+
+// bareCommand is the command of this program that serves a bare map.
+const bareCommand = "bare"
+
+func serveBare(ctx context.Context, in io.Reader, out io.Writer) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	return baseline.ServeUntilClosed(ctx, l, in, out, baseline.Serve)
+}
+
+// hasGetMany says that the store has viakv's /getMany.
+func (s *store) hasGetMany() {
+	var addresses []string
+	for _, endpoint := range s.endpoints {
+		addresses = append(addresses, strings.TrimPrefix(endpoint, "http://"))
+	}
+	s.many = togetherAt(speakGetMany, addresses, s.targets)
 }
 
 func (s *store) overHTTP(endpoints []string) (err error) {
@@ -133,6 +171,7 @@ func redisStore(ctx context.Context, at place, wait int) (*store, error) {
 	address := "127.0.0.1:" + ports[0]
 	all := redis{name: "redis://" + address, address: address, wait: at.nodes - 1, timeout: waitTimeout}
 	s := p.store(redis{name: all.name, address: address, wait: wait, timeout: waitTimeout})
+	s.many = togetherAt(speakMGET, []string{address}, s.targets)
 	return s, until(ctx, func(ctx context.Context) error { return probe(ctx, all) })
 }
 

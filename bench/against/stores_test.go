@@ -17,10 +17,11 @@ import (
 	"viakv/bench/workload"
 )
 
-// TestMain makes the test's own binary a node of Raft KV when it is started as one.
+// TestMain makes the test's own binary a node of Raft KV, or a bare server, when it is started as
+// one.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == raftCommand {
-		if err := serveRaft(context.Background(), os.Stdin, os.Stdout); err != nil {
+	if len(os.Args) > 1 && (os.Args[1] == raftCommand || os.Args[1] == bareCommand) {
+		if err := run(context.Background(), os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -188,6 +189,13 @@ func TestTurns(t *testing.T) {
 	if err := turns(t.Context(), []string{"-viakv", viakv, "-keys", "100", "-callers", "2", "-rounds", "2", "-duration", "100ms", "-against", "alone", "-mixes", "get", "-beside-scan"}, &out); err != nil || !strings.Contains(out.String(), "beside a scan") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
+	for _, args := range [][]string{{"-against", "redis,bare"}, {"-against", "bare", "-wrk"}} {
+		out.Reset()
+		args = append([]string{"-viakv", viakv, "-keys", "100", "-callers", "3", "-rounds", "1", "-duration", "200ms", "-mixes", "get", "-pipeline", "50", "-together"}, args...)
+		if err := turns(t.Context(), args, &out); err != nil || !strings.Contains(out.String(), "50 gets in each request") || !strings.Contains(out.String(), "| get | 3 | bare |") {
+			t.Errorf("%v: %v\n%s", args, err, out.String())
+		}
+	}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	if err := turns(stopped, []string{"-viakv", viakv}, &out); !errors.Is(err, context.Canceled) {
@@ -195,7 +203,9 @@ func TestTurns(t *testing.T) {
 	}
 	for want, args := range map[string][]string{"choose of": {"-viakv", viakv, "-against", "sqlite"}, "callers": {"-viakv", viakv, "-callers", "0"}, "--viakv": {}, "25ms": {"-viakv", viakv, "-against", "lease=soon"}, "from 10ms": {"-viakv", viakv, "-against", "lease=9ms"}, "1 to 5": {"-viakv", viakv, "-nodes", "7"},
 		"get, set": {"-viakv", viakv, "-mixes", "put"}, "in flight": {"-viakv", viakv, "-pipeline", "0"}, "nowhere": {"-viakv", "/nowhere"},
-		"getAll": {"-viakv", viakv, "-beside-scan"}} {
+		"mixes get": {"-viakv", viakv, "-together"}, "at most 1000": {"-viakv", viakv, "-mixes", "get", "-pipeline", "1001", "-together"},
+		"many keys": {"-viakv", viakv, "-mixes", "get", "-pipeline", "2", "-together"},
+		"getAll":    {"-viakv", viakv, "-beside-scan"}} {
 		if err := turns(t.Context(), args, &out); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", args, err, want)
 		}

@@ -34,7 +34,11 @@ type turnsOptions struct {
 	warmup   time.Duration
 	wrk      bool
 	scan     bool
+	together bool
 }
+
+// maxTogether is how many keys one request may name.
+const maxTogether = 1000
 
 // maxNodes is how many nodes a store may have: NATS has no more replicas of a bucket.
 const maxNodes = 5
@@ -56,6 +60,7 @@ func turns(ctx context.Context, args []string, out io.Writer) error {
 	f.DurationVar(&o.warmup, "warm-up", 500*time.Millisecond, "before each measurement")
 	f.BoolVar(&o.wrk, "wrk", false, "send the requests with wrk, in whole seconds")
 	f.BoolVar(&o.scan, "beside-scan", false, "meanwhile, read all of a node over and over")
+	f.BoolVar(&o.together, "together", false, "send the gets that a caller has in flight as one request")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -80,8 +85,12 @@ func turns(ctx context.Context, args []string, out io.Writer) error {
 	if o.scan {
 		how += " beside a scan"
 	}
-	fmt.Fprintf(out, "%s; %d nodes; %s keys; %s, %d in flight of each caller; medians of %d rounds of %v in turns; %d cores, %s\n", time.Now().UTC().Format(time.DateOnly), o.nodes,
-		report.Count(o.keys), how, o.pipeline, o.rounds, o.duration, runtime.NumCPU(), runtime.Version())
+	flight := fmt.Sprintf("%d in flight of each caller", o.pipeline)
+	if o.together {
+		flight = fmt.Sprintf("%d gets in each request", o.pipeline)
+	}
+	fmt.Fprintf(out, "%s; %d nodes; %s keys; %s, %s; medians of %d rounds of %v in turns; %d cores, %s\n", time.Now().UTC().Format(time.DateOnly), o.nodes,
+		report.Count(o.keys), how, flight, o.rounds, o.duration, runtime.NumCPU(), runtime.Version())
 	fmt.Fprintf(out, "\n| | callers | store | requests/s | of viakv's | server CPU, µs | of viakv's | p50, µs | p99, µs | alone, %% |\n")
 	fmt.Fprintf(out, "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for mix := range strings.SplitSeq(o.mixes, ",") {
@@ -118,6 +127,8 @@ func (o turnsOptions) validate() (callers []int, err error) {
 		return nil, fmt.Errorf("%d nodes: give 1 to %d", o.nodes, maxNodes)
 	case o.pipeline < 1 || o.pipeline > runner.MaxPipeline:
 		return nil, fmt.Errorf("%d requests in flight of each caller: give 1 to %d", o.pipeline, runner.MaxPipeline)
+	case o.together && (o.mixes != "get" || o.pipeline > maxTogether):
+		return nil, fmt.Errorf("--together goes with --mixes get, and a --pipeline of at most %d", maxTogether)
 	case o.rounds < 1 || o.duration <= 0 || o.viakv == "":
 		return nil, errors.New("give --viakv, and at least one round of some time")
 	}
@@ -169,6 +180,8 @@ func startAll(ctx context.Context, o turnsOptions) (stores []*store, end func(),
 		switch {
 		case o.wrk && len(s.endpoints) == 0:
 			return stores, end, fmt.Errorf("%s does not serve HTTP: leave out --wrk, or the store", name)
+		case o.together && len(s.many) == 0:
+			return stores, end, fmt.Errorf("%s has no request for many keys: leave out --together, or the store", name)
 		case o.scan && !s.scans:
 			return stores, end, fmt.Errorf("%s has no /getAll: leave out --beside-scan, or the store", name)
 		}
@@ -198,6 +211,9 @@ func (s *store) run(o turnsOptions) func(context.Context, runner.Config) (*runne
 	run := runner.Run
 	if o.wrk {
 		run = s.byWrk
+	}
+	if o.wrk && o.together {
+		run = s.byWrkTogether
 	}
 	if !o.scan {
 		return run
@@ -240,7 +256,11 @@ func compare(ctx context.Context, out io.Writer, stores []*store, kind string, c
 			return err
 		}
 		before = append(before, counts)
-		sides = append(sides, baseline.Side{CPU: s.cpu, Run: s.run(o), Config: runner.Config{Targets: s.targets, Keys: workload.DefaultKeys(), Sources: streams, Connections: callers,
+		targets := s.targets
+		if o.together && !o.wrk {
+			targets = s.many
+		}
+		sides = append(sides, baseline.Side{CPU: s.cpu, Run: s.run(o), Config: runner.Config{Targets: targets, Keys: workload.DefaultKeys(), Sources: streams, Connections: callers,
 			Pipeline: o.pipeline, Duration: o.duration, Warmup: o.warmup}})
 	}
 	measured, err := baseline.Turns(ctx, sides, o.rounds)

@@ -42,7 +42,11 @@ func mesh(flags ...string) func(context.Context, place) (*store, error) {
 			return nil, err
 		}
 		s := &store{scans: true, mesh: true, pids: lab.PIDs(), close: lab.Close}
-		return s, s.overHTTP(lab.Endpoints())
+		if err := s.overHTTP(lab.Endpoints()); err != nil {
+			return s, err
+		}
+		s.hasGetMany()
+		return s, nil
 	}
 }
 
@@ -68,7 +72,11 @@ func startAlone(ctx context.Context, p place) (*store, error) {
 		ends = append(ends, lab.Close)
 		s.pids, endpoints = append(s.pids, lab.PIDs()...), append(endpoints, lab.Endpoints()...)
 	}
-	return s, s.overHTTP(endpoints)
+	if err := s.overHTTP(endpoints); err != nil {
+		return s, err
+	}
+	s.hasGetMany()
+	return s, nil
 }
 
 // counted is what the nodes of a mesh have counted since their start, summed over them.

@@ -32,13 +32,23 @@ const wrkRequests = 50_000
 // proxies. The numbers of its connections are multiples of the number of nodes. The latencies of
 // all kinds are counted as those of gets.
 func (s *store) byWrk(ctx context.Context, c runner.Config) (*runner.Result, error) {
+	return s.sendWrk(ctx, c, paths(c), max(c.Pipeline, 1), 1)
+}
+
+// byWrkTogether is byWrk for gets, of which as many as are in flight are one request.
+func (s *store) byWrkTogether(ctx context.Context, c runner.Config) (*runner.Result, error) {
+	return s.sendWrk(ctx, c, manyPaths(c), 1, c.Pipeline)
+}
+
+// sendWrk makes a run with wrk. It sends so many of the requests at once, each for so many keys.
+func (s *store) sendWrk(ctx context.Context, c runner.Config, lines []byte, atOnce, keys int) (*runner.Result, error) {
 	dir, err := os.MkdirTemp("", "viakv-wrk-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	requests := filepath.Join(dir, "requests")
-	if err := os.WriteFile(requests, paths(c), 0o600); err != nil {
+	if err := os.WriteFile(requests, lines, 0o600); err != nil {
 		return nil, err
 	}
 	script := filepath.Join(dir, "wrk.lua")
@@ -48,7 +58,7 @@ func (s *store) byWrk(ctx context.Context, c runner.Config) (*runner.Result, err
 	threads := min(len(c.Targets), c.Connections)
 	connections := c.Connections / threads * threads
 	args := []string{"--threads", strconv.Itoa(threads), "--connections", strconv.Itoa(connections), "--duration", wrkDuration(c.Duration),
-		"--timeout", strconv.Itoa(int(requestTimeout.Seconds())), "--script", script, c.Targets[0].Name(), "--", requests, strconv.Itoa(max(c.Pipeline, 1))}
+		"--timeout", strconv.Itoa(int(requestTimeout.Seconds())), "--script", script, c.Targets[0].Name(), "--", requests, strconv.Itoa(atOnce)}
 	for _, t := range c.Targets {
 		args = append(args, strings.TrimPrefix(t.Name(), "http://"))
 	}
@@ -60,7 +70,7 @@ func (s *store) byWrk(ctx context.Context, c runner.Config) (*runner.Result, err
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("wrk: %w", err), errors.New(complaint.String()))
 	}
-	r, err := readWrk(string(out), int64(connections), int64(max(c.Pipeline, 1)))
+	r, err := readWrk(string(out), int64(connections), int64(atOnce), int64(keys))
 	if r != nil {
 		r.Started = began
 	}
@@ -92,10 +102,27 @@ func paths(c runner.Config) []byte {
 	return b.Bytes()
 }
 
+// manyPaths returns requests for as many keys as are in flight, a line each.
+func manyPaths(c runner.Config) []byte {
+	source := c.Sources(int(c.Seed))
+	var b bytes.Buffer
+	for range wrkRequests / c.Pipeline {
+		b.WriteString("/getMany")
+		for i := range c.Pipeline {
+			op, _ := source.Next()
+			b.WriteByte("?&"[min(i, 1)])
+			b.WriteString("k=" + url.QueryEscape(string(c.Keys.AppendKey(nil, op.Index))))
+		}
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}
+
 // readWrk reads what the script prints: a line with the time in microseconds, and the numbers of
 // requests, bad answers and other errors. Then come the latencies in microseconds from the least
-// on, a line each, with their counts. A latency is that of all requests that were sent at once.
-func readWrk(out string, connections, together int64) (*runner.Result, error) {
+// on, a line each, with their counts. A latency is that of all requests that were sent at once. Each
+// request counts as often as it has keys.
+func readWrk(out string, connections, together, keys int64) (*runner.Result, error) {
 	_, out, _ = strings.Cut(out, "\nsummary ")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	var elapsed, requests, bad, broken int64
@@ -120,12 +147,12 @@ func readWrk(out string, connections, together int64) (*runner.Result, error) {
 		withdraw(counts, latencies, elapsed/each)
 	}
 	for latency, n := range counts {
-		if err := r.Latency[workload.Get].RecordValues(latency, n*together); err != nil {
+		if err := r.Latency[workload.Get].RecordValues(latency, n*together*keys); err != nil {
 			return nil, err
 		}
 	}
 	// The answers that had come when the time was over, of requests whose last answer had not.
-	if rest := requests - r.Good(); rest < 0 || rest > (together-1)*connections {
+	if rest := requests - r.Good()/keys; rest < 0 || rest > (together-1)*connections {
 		return nil, fmt.Errorf("wrk sent %d requests and printed the latencies of %d", requests, r.Good())
 	}
 	return r, nil

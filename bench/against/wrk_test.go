@@ -56,17 +56,29 @@ func TestRequestsForWrk(t *testing.T) {
 	}
 }
 
+// With gets together, a line has as many keys as are in flight.
+func TestRequestsOfManyKeysForWrk(t *testing.T) {
+	got := string(manyPaths(runner.Config{Keys: workload.DefaultKeys(), Sources: workload.FirstKeys(1_000_000), Pipeline: 3}))
+	lines := strings.Split(strings.TrimSpace(got), "\n")
+	if len(lines) != wrkRequests/3 || lines[1] != "/getMany?k=bench-0000000003&k=bench-0000000004&k=bench-0000000005" {
+		t.Errorf("%d, %q", len(lines), lines[1])
+	}
+}
+
 // What wrk makes up for a request of 10 µs, where one takes 3, is taken back: 7 and 4.
 func TestLatenciesOfWrk(t *testing.T) {
-	r, err := readWrk("what wrk says\n\nsummary 12 4 0 1\n2 1\n3 2\n4 1\n7 1\n10 1\n", 1, 1)
+	r, err := readWrk("what wrk says\n\nsummary 12 4 0 1\n2 1\n3 2\n4 1\n7 1\n10 1\n", 1, 1, 1)
 	if err != nil || r.Good() != 4 || r.All().Max() != 10 || r.All().ValueAtPercentile(75) != 3 || r.Errors.Lost != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if r, err := readWrk("\nsummary 120 9 0 0\n30 1\n37 1\n50 1\n", 1, 4); err != nil || r.Good() != 8 {
+	if r, err := readWrk("\nsummary 120 9 0 0\n30 1\n37 1\n50 1\n", 1, 4, 1); err != nil || r.Good() != 8 {
 		t.Errorf("four at once: %+v, %v", r, err)
 	}
+	if r, err := readWrk("\nsummary 120 3 0 0\n30 1\n37 1\n50 1\n", 1, 1, 100); err != nil || r.Good() != 300 {
+		t.Errorf("a hundred keys each: %+v, %v", r, err)
+	}
 	for _, bad := range []string{"", "\nsummary 12", "\nsummary 12 4 0 1\nsoon", "\nsummary 12 4 0 1\n2 3\n", "\nsummary 12 1 0 1\n13 1\n"} {
-		if r, err := readWrk(bad, 1, 1); err == nil {
+		if r, err := readWrk(bad, 1, 1, 1); err == nil {
 			t.Errorf("%q is read as %+v", bad, r)
 		}
 	}

@@ -112,6 +112,7 @@ func TestTheServerKeepsWhatItIsGiven(t *testing.T) {
 		body   string
 	}{
 		{"/get?k=a", 404, ""}, {"/set?k=a&v=" + url.QueryEscape("x &=ü"), 200, ""}, {"/get?k=a", 200, "x &=ü"}, {"/is?k=a", 200, ""}, {"/is?k=b", 404, ""},
+		{"/getMany?k=a&k=b", 200, "{\"a\":\"x &=ü\",\n\"b\":null}\n"},
 		{"/getAll", 200, "{\"key\":\"a\",\"value\":\"x \\u0026=ü\"}\n{\"end\":true,\"count\":1}\n"},
 		{"/getKeys", 200, "\"a\"\n{\"end\":true,\"count\":1}\n"}, {"/set?k=a&v=1", 200, ""}, {"/getValues", 200, "\"1\"\n{\"end\":true,\"count\":1}\n"}, {"/rm?k=a", 200, ""}, {"/rm?k=a", 404, ""}, {"/set?k=a&v=1", 200, ""}, {"/clear", 200, ""}, {"/get?k=a", 404, ""}, {"/readyz", 200, ""}, {"/else", 404, ""},
 	} {

@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"bytes"
 	"hash/maphash"
 	"net"
 	"sync"
@@ -31,8 +32,8 @@ func newStore() *store {
 
 func (s *store) shard(key []byte) *shard { return &s.shards[maphash.Bytes(s.seed, key)%shards] }
 
-// Serve answers /get, /set, /is, /rm, /clear, the scans and the probes until the listener is
-// closed.
+// Serve answers /get, /getMany, /set, /is, /rm, /clear, the scans and the probes until the listener
+// is closed.
 func Serve(l net.Listener) error {
 	s := newStore()
 	server := &fasthttp.Server{Handler: s.handle, Name: "baseline", ReadBufferSize: 16 << 10, NoDefaultContentType: true, SecureErrorLogMessage: true}
@@ -74,6 +75,8 @@ func (s *store) handle(ctx *fasthttp.RequestCtx) {
 			clear(s.shards[i].values)
 			s.shards[i].mu.Unlock()
 		}
+	case "/getMany":
+		s.many(ctx)
 	case "/getAll":
 		ctx.SetBodyStream(&rows{of: s, keys: true, values: true}, -1)
 	case "/getKeys":
@@ -87,4 +90,33 @@ func (s *store) handle(ctx *fasthttp.RequestCtx) {
 	if !found {
 		ctx.SetStatusCode(fasthttp.StatusNotFound)
 	}
+}
+
+// many answers /getMany for keys of a body of lines, or of the query. They and their values have no
+// character that JSON escapes.
+func (s *store) many(ctx *fasthttp.RequestCtx) {
+	out := append(make([]byte, 0, 16<<10), '{')
+	add := func(key []byte) {
+		in := s.shard(key)
+		in.mu.RLock()
+		value, found := in.values[string(key)]
+		in.mu.RUnlock()
+		if len(out) > 1 {
+			out = append(out, ',', '\n')
+		}
+		out = append(append(append(out, '"'), key...), '"', ':')
+		if found {
+			out = append(append(append(out, '"'), value...), '"')
+		} else {
+			out = append(out, "null"...)
+		}
+	}
+	for line := range bytes.Lines(ctx.PostBody()) {
+		add(bytes.Trim(line, "\"\n"))
+	}
+	for _, key := range ctx.QueryArgs().PeekMulti("k") {
+		add(key)
+	}
+	ctx.SetContentType("application/json")
+	ctx.Response.SetBodyRaw(append(out, '}', '\n'))
 }

@@ -71,11 +71,12 @@ type comparison struct {
 	viakv    string
 	wrk      bool
 	scan     bool
+	together bool
 }
 
 func (c *comparison) flags(f *pflag.FlagSet) {
 	c.keys = 10_000
-	f.StringSliceVar(&c.against, "against", nil, "stores to start and compare with: alone, quorum, lease=TIME, raft, redis, redis-wait, nats, etcd; the last four must be on the PATH")
+	f.StringSliceVar(&c.against, "against", nil, "stores to start and compare with: alone, quorum, lease=TIME, raft, bare, redis, redis-wait, nats, etcd; the last four must be on the PATH")
 	f.IntVar(&c.nodes, "nodes", 3, "with --against: of each store, 1 to 5")
 	f.IntSliceVar(&c.callers, "callers", []int{1, 16, 64, 256}, "with --against: numbers of callers, each with --pipeline requests under way")
 	f.IntVar(&c.pipeline, "pipeline", 1, "with --against: requests in flight of each caller")
@@ -85,6 +86,7 @@ func (c *comparison) flags(f *pflag.FlagSet) {
 	f.DurationVarP(&c.duration, "duration", "d", 4*time.Second, "with --against: of each turn")
 	f.BoolVar(&c.wrk, "wrk", false, "with --against: send the requests with wrk, which must be on the PATH, in whole seconds")
 	f.BoolVar(&c.scan, "beside-scan", false, "with --against: meanwhile, read all of a node over and over")
+	f.BoolVar(&c.together, "together", false, "with --against and --mixes get: send the gets that a caller has in flight as one request")
 	f.StringVar(&c.viakv, "viakv", "", "with --against: path of the viakv binary (default: beside this program)")
 }
 
@@ -110,7 +112,7 @@ func (c *comparison) run(ctx context.Context, out, complaints io.Writer) error {
 	}
 	cmd := exec.CommandContext(ctx, tools.Against, "turns", "--viakv", viakv, "--against", strings.Join(c.against, ","), "--nodes", strconv.Itoa(c.nodes),
 		"--callers", strings.Join(callers, ","), "--pipeline", strconv.Itoa(c.pipeline), "--mixes", strings.Join(c.mixes, ","), "--keys", strconv.FormatUint(c.keys, 10),
-		"--rounds", strconv.Itoa(c.rounds), "--duration", c.duration.String(), "--wrk="+strconv.FormatBool(c.wrk), "--beside-scan="+strconv.FormatBool(c.scan))
+		"--rounds", strconv.Itoa(c.rounds), "--duration", c.duration.String(), "--wrk="+strconv.FormatBool(c.wrk), "--beside-scan="+strconv.FormatBool(c.scan), "--together="+strconv.FormatBool(c.together))
 	cmd.Stdout, cmd.Stderr = out, complaints
 	// It ends its stores when it is interrupted.
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(os.Interrupt) }, endWithin

@@ -171,8 +171,8 @@ func TestTheBaselineComparesWithStores(t *testing.T) {
 	if _, err := command(t, "baseline", "--against", "raft"); err == nil || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("got %v", err)
 	}
-	out, err := command(t, "baseline", "--against", "raft,nats", "--viakv", "/viakv", "--keys", "2k", "--callers", "1,8", "--rounds", "5", "-d", "3s", "--nodes", "5", "--mixes", "get,b", "--wrk", "--pipeline", "16")
-	if want := "turns --viakv /viakv --against raft,nats --nodes 5 --callers 1,8 --pipeline 16 --mixes get,b --keys 2000 --rounds 5 --duration 3s --wrk=true --beside-scan=false\n"; err != nil || out != want {
+	out, err := command(t, "baseline", "--against", "raft,nats", "--viakv", "/viakv", "--keys", "2k", "--callers", "1,8", "--rounds", "5", "-d", "3s", "--nodes", "5", "--mixes", "get,b", "--wrk", "--together", "--pipeline", "16")
+	if want := "turns --viakv /viakv --against raft,nats --nodes 5 --callers 1,8 --pipeline 16 --mixes get,b --keys 2000 --rounds 5 --duration 3s --wrk=true --beside-scan=false --together=true\n"; err != nil || out != want {
 		t.Errorf("got %q, %v, want %q", out, err, want)
 	}
 	if _, err := command(t, "baseline", "--against", "raft", "--viakv", "/fails"); err == nil || !strings.Contains(err.Error(), "comparing with raft") {
