@@ -36,10 +36,10 @@ type gets struct {
 	arena  []byte // the keys
 	reads  []kv.Read
 	values []byte
-	named  map[uint64]struct{} // hashes of the keys
+	named  map[uint64]int // which key of reads has a hash, or one below it that was taken
 }
 
-var manyGets = sync.Pool{New: func() any { return &gets{reader: new(pairs.Reader), named: map[uint64]struct{}{}} }}
+var manyGets = sync.Pool{New: func() any { return &gets{reader: new(pairs.Reader), named: map[uint64]int{}} }}
 
 // getMany answers /getMany with the value of each key, or null, in the order in which the keys were
 // named first.
@@ -161,13 +161,16 @@ func (g *gets) readQuery(x *exchange) error {
 // be.
 func (g *gets) add(key []byte) bool {
 	hash := maphash.Bytes(keySeed, key)
-	if _, there := g.named[hash]; there {
-		return true
+	for i, there := g.named[hash]; there; i, there = g.named[hash] {
+		if bytes.Equal(g.reads[i].Key, key) {
+			return true
+		}
+		hash++
 	}
 	if len(g.reads) == maxKeys {
 		return false
 	}
-	g.named[hash] = struct{}{}
+	g.named[hash] = len(g.reads)
 	at := len(g.arena)
 	g.arena = append(g.arena, key...)
 	g.reads = append(g.reads, kv.Read{Key: g.arena[at:len(g.arena):len(g.arena)]})

@@ -1,13 +1,18 @@
 package api
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"io"
+	"math/rand/v2"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,5 +215,60 @@ func TestManyGetsWaitForRoom(t *testing.T) {
 	(<-answered).want(t, 200, "*")
 	if !patient.server.keys.TryAcquire(maxKeysAtOnce) {
 		t.Error("the keys of requests that have ended still count")
+	}
+}
+
+// Many requests at once, of few keys and of many, get their own values: their memory is used again.
+func TestManyGetsAtOnce(t *testing.T) {
+	h := start(t, Config{})
+	const keys = 2000
+	for i := range keys {
+		h.get(fmt.Sprintf("/set?k=%d&v=%s", i, strings.Repeat(fmt.Sprint(i, "."), 1+i%20))).want(t, 200, "OK\n")
+	}
+	var clients sync.WaitGroup
+	for c := range 8 {
+		clients.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(c)))
+			for range 50 {
+				body := []byte{'['}
+				var asked []string
+				for range 1 + random.IntN([]int{3, 30, 1000}[random.IntN(3)]) {
+					key := fmt.Sprint(random.IntN(2 * keys))
+					asked = append(asked, key)
+					body = append(append(body, `"`+key+`"`...), ',')
+				}
+				body[len(body)-1] = ']'
+				a := h.do("POST", "/getMany", bytes.NewReader(body), "Accept-Encoding", "identity")
+				found := map[string]*string{}
+				if err := json.Unmarshal([]byte(a.body), &found); err != nil || a.status != 200 {
+					t.Errorf("%d, %v", a.status, err)
+					return
+				}
+				for _, key := range asked {
+					i, _ := strconv.Atoi(key)
+					value, named := found[key]
+					if there := value != nil; !named || there != (i < keys) || there && *value != strings.Repeat(key+".", 1+i%20) {
+						t.Errorf("%s: %v", key, value)
+						return
+					}
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// Keys of one hash are different keys.
+func TestKeysThatShareAHash(t *testing.T) {
+	g := manyGets.New().(*gets)
+	a, b := []byte("a"), []byte("b")
+	if !g.add(a) {
+		t.Fatal("not added")
+	}
+	g.named[maphash.Bytes(keySeed, b)] = 0 // as if a had the hash of b
+	for range 2 {
+		if !g.add(b) || !g.add(a) || len(g.reads) != 2 || string(g.reads[1].Key) != "b" {
+			t.Fatalf("%q", g.reads)
+		}
 	}
 }
