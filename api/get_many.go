@@ -36,7 +36,7 @@ type gets struct {
 	arena  []byte // the keys
 	reads  []kv.Read
 	values []byte
-	named  map[uint64]int // which key of reads has a hash, or one below it that was taken
+	named  map[uint64]int // places in reads by the hash of the key, or the next number that was free
 }
 
 var manyGets = sync.Pool{New: func() any { return &gets{reader: new(pairs.Reader), named: map[uint64]int{}} }}
@@ -93,6 +93,7 @@ func (s *Server) enterKeys(n int64, deadline time.Time) error {
 	defer cancel()
 	if s.keys.Acquire(ctx, n) != nil {
 		s.metrics.overloads.Inc()
+		s.metrics.figures.reads.refused.Add(uint64(n))
 		return overload("the server looks up as many keys at once as it may (" + strconv.Itoa(maxKeysAtOnce) + ")")
 	}
 	return nil

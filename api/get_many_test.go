@@ -197,6 +197,9 @@ func TestManyGetsWaitForRoom(t *testing.T) {
 	}
 	h.get("/getMany?k=a").want(t, 200, `{"a":null}`+"\n")
 	p := h.get("/getMany?k=a&k=b").problem(t, 503, "overloaded")
+	if f := h.server.Figures(); f.ReadsAnswered != 1 || f.ReadsRefused != 2 {
+		t.Errorf("%+v", f)
+	}
 	if p.Outcome != "none" || !strings.Contains(p.Detail, "64000") || !strings.Contains(h.get("/metrics").body, "viakv_http_overloads_total 1\n") {
 		t.Errorf("%+v", p)
 	}
