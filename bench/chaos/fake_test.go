@@ -28,20 +28,25 @@ const fakeNode = "VIAKV_FAKE_NODE"
 // fakeStale makes the first node answer one get in so many with what was overwritten.
 const fakeStale = "VIAKV_FAKE_STALE"
 
-// staleStore answers some gets with the value before the present one.
+// staleStore answers some gets with a value that was overwritten some sets before.
 type staleStore struct {
 	*kvtest.Reference
 	every int64
 
-	gets   atomic.Int64
-	mu     sync.Mutex
-	before map[string]string
-	now    map[string]string
+	gets atomic.Int64
+	mu   sync.Mutex
+	sets map[string][]string // the last values of each key, the oldest first
 }
+
+// staleBy is how many sets behind a stale answer is. The value before the present one may have been
+// written at the same time as that, and then the answer is wrong, but not known to be old. The
+// clients have one request under way each, and are fewer.
+const staleBy = 10
 
 func (s *staleStore) Set(ctx context.Context, key, value []byte, o kv.Options) (version.Tag, error) {
 	s.mu.Lock()
-	s.before[string(key)], s.now[string(key)] = s.now[string(key)], string(value)
+	last := append(s.sets[string(key)], string(value))
+	s.sets[string(key)] = last[max(0, len(last)-1-staleBy):]
 	s.mu.Unlock()
 	return s.Reference.Set(ctx, key, value, o)
 }
@@ -60,8 +65,8 @@ func (s *staleStore) Get(ctx context.Context, dst, key []byte, o kv.Options) ([]
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if before := s.before[string(key)]; before != "" {
-		return append(dst, before...), tag, nil
+	if last := s.sets[string(key)]; len(last) > staleBy {
+		return append(dst, last[0]...), tag, nil
 	}
 	return got, tag, nil
 }
@@ -100,7 +105,7 @@ func serveFake(args []string) error {
 	}
 	var store kv.Store = &kvtest.Reference{}
 	if every, err := strconv.ParseInt(os.Getenv(fakeStale), 10, 64); err == nil {
-		store = &staleStore{Reference: &kvtest.Reference{}, every: every, before: map[string]string{}, now: map[string]string{}}
+		store = &staleStore{Reference: &kvtest.Reference{}, every: every, sets: map[string][]string{}}
 	}
 	s, err := api.New(api.Config{Name: *name, Store: store, Cluster: fakeCluster{*name, len(strings.Split(*seeds, ","))}})
 	if err != nil {

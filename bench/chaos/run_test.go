@@ -71,7 +71,7 @@ func TestAClusterThatReplicatesNothingFails(t *testing.T) {
 }
 
 // TestOneStaleAnswerInManyShows runs hot keys on a store that is correct but for one answer in two
-// thousand, which is the value before the present one. Both the watch and the search must say so.
+// thousand, which was overwritten some sets before. Both the watch and the search must say so.
 func TestOneStaleAnswerInManyShows(t *testing.T) {
 	for _, every := range []string{"2000", ""} {
 		t.Setenv(fakeStale, every)
